@@ -1,0 +1,1 @@
+"""One thin script for each thing a person runs: compose a configuration, call the library once."""

@@ -1,0 +1,36 @@
+"""Cross-company statistics under encryption.
+
+Two parties' tables go in, one differentially private table of population statistics comes out, and nothing else:
+
+>>> from xstat_ray import crosstab, load_study                          # doctest: +SKIP
+>>> release = crosstab(load_study("study.yaml"), row="presence.parquet", column="boarding.parquet")  # doctest: +SKIP
+>>> release.statistics.to_pandas()                                      # doctest: +SKIP
+
+Importing the package does not start, nor import, Ray.
+"""
+
+from xstat_ray.crosstab import Options, crosstab
+from xstat_ray.errors import BudgetError, InputError, PartyError, PlanError, ProtocolError, StudyError, XstatError
+from xstat_ray.plan import Plan, make_plan
+from xstat_ray.release import Release
+from xstat_ray.runtime.executor import Source
+from xstat_ray.study import Study
+from xstat_ray.study_file import load as load_study
+
+__all__ = [
+    "BudgetError",
+    "InputError",
+    "Options",
+    "PartyError",
+    "Plan",
+    "PlanError",
+    "ProtocolError",
+    "Release",
+    "Source",
+    "Study",
+    "StudyError",
+    "XstatError",
+    "crosstab",
+    "load_study",
+    "make_plan",
+]

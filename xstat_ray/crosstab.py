@@ -1,0 +1,201 @@
+"""The job as one call: two tables in, one private cross-tab out."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from xstat_ray.errors import InputError, PlanError
+from xstat_ray.measurement import measurement, software_version
+from xstat_ray.messages import Coefficients
+from xstat_ray.plan import Plan, make_plan
+from xstat_ray.release import Release, tabulate, write
+from xstat_ray.roles.party import Role
+from xstat_ray.runtime.driver import WINDOW, Driver
+from xstat_ray.runtime.executor import Executor, LocalExecutor, Source
+from xstat_ray.runtime.progress import Progress
+from xstat_ray.study import Study
+from xstat_ray.workspace import Resumable, Workspace
+
+DEFAULT_LEDGER = Path(".xstat-ray/ledger.sqlite")
+NOISE_OFF = "NOISE IS OFF: the output holds exact counts and is NOT differentially private. For tests only."
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run, as opposed to what to compute: none of this changes the counts."""
+
+    key_bits: int = 3072
+    """Size of the Paillier modulus: 2048, 3072 or 4096."""
+    slot_bits: int | None = None
+    """Bits of a slot; None computes them from the bounds."""
+    shards: int = 4
+    """Units of join work to aim for."""
+    runtime: Literal["ray", "local"] = "local"
+    """`ray` runs parties as actors and joins as tasks; `local` runs everything in this process."""
+    replicas: dict[Role, int] = field(default_factory=lambda: {"row": 1, "column": 2})
+    """Instances of each party (ray only)."""
+    window: int = WINDOW
+    """Shards in flight."""
+    address: str | None = None
+    """Ray cluster to join; None starts one on this machine."""
+    cpus: int | None = None
+    """Cores of a cluster that is started; None takes all."""
+    store_bytes: int = 512 << 20
+    """Object store of a cluster that is started, in bytes."""
+    ledger: Path = DEFAULT_LEDGER
+    """The budget file."""
+    allow_no_noise: bool = False
+    """Must be set for a study whose noise is off."""
+
+
+def crosstab(
+    study: Study,
+    *,
+    row: Path | str | Source,
+    column: Path | str | Source,
+    out: Path | str | None = None,
+    options: Options | None = None,
+    progress: Progress | None = None,
+) -> Release:
+    """Run a study on two tables and publish the result.
+
+    Args:
+        study: what to count; `xstat_ray.load_study` reads one from YAML.
+        row: the row party's table (Parquet, Arrow or CSV; a file or a folder), or a `Source` with people to exclude.
+        column: the column party's table.
+        out: folder for the files of the release; without it nothing is kept on disk but the ledger.
+        options: how to run; the default runs in this process, without Ray.
+        progress: what to show; nothing by default.
+
+    Returns:
+        The release: statistics, manifest and plan.
+
+    Raises:
+        InputError: a table or the output folder is not usable (StudyError, PlanError: the study is not).
+        BudgetError: a data set's budget does not allow the release. Nothing was decrypted.
+        ProtocolError, PartyError: a message was not what it should be, or a party failed.
+    """
+    options, progress = options or Options(), progress or Progress()
+    plan = make_plan(study, key_bits=options.key_bits, shards=options.shards, slot_bits=options.slot_bits)
+    progress.planned(plan)
+    _check_noise(study, options, progress)
+    sources: dict[Role, Source] = {"row": _source(row), "column": _source(column)}
+    with ExitStack() as stack:
+        folder = Path(out) if out is not None else Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        work = stack.enter_context(Workspace(folder, plan))
+        unfinished, coefficients = _count(plan, sources, work, options, progress)
+        release = Release(tabulate(plan, coefficients), unfinished.facts, plan.as_dict(), folder if out else None)
+        if out is not None:
+            write(release, folder)
+        work.finish()
+    return release
+
+
+def _count(
+    plan: Plan, sources: dict[Role, Source], work: Workspace, options: Options, progress: Progress
+) -> tuple[Resumable, Coefficients]:
+    """All that needs an executor: up to the noisy counts, from an unfinished release if the folder holds one."""
+    unfinished = work.resumable()
+    with ExitStack() as stack:
+        with progress.stage("start", 1) as stage:
+            executor = stack.enter_context(_executor(plan.study, sources, options))
+            stage.advance()
+        driver = Driver(executor, plan, progress, options.window)
+        if unfinished is None:
+            unfinished = _encrypt_and_count(driver, executor, work, plan, progress)
+        else:
+            progress.note("An unfinished release was found; it is finished from its stored ciphertexts.")
+            for role, replicas in executor.parties.items():
+                executor.get_all([one.call("load", work.party(role)) for one in replicas])
+        return unfinished, driver.release(unfinished.noisy, options.ledger.absolute())
+
+
+def _check_noise(study: Study, options: Options, progress: Progress) -> None:
+    if study.privacy.noise != "off":
+        return
+    if not options.allow_no_noise:
+        raise PlanError(
+            "privacy.noise=off publishes exact counts",
+            key="privacy.noise",
+            remedy="It is for tests only, and needs unsafe.allow_no_noise=true beside it",
+        )
+    progress.warn(NOISE_OFF)
+
+
+def _source(value: Path | str | Source) -> Source:
+    source = value if isinstance(value, Source) else Source(value)
+    return replace(
+        source,
+        table=Path(source.table).absolute(),
+        exclude=None if source.exclude is None else Path(source.exclude).absolute(),
+    )
+
+
+@contextmanager
+def _executor(study: Study, sources: dict[Role, Source], options: Options) -> Iterator[Executor]:
+    for role, source in sources.items():
+        for path in (source.table, source.exclude):
+            if path is not None and not Path(path).exists():
+                raise InputError(
+                    f"the {role} party's table does not exist", file=str(path), remedy=f"Set data.{role}.path"
+                )
+    if options.runtime == "local":
+        with LocalExecutor(study, sources) as executor:
+            yield executor
+        return
+    from xstat_ray.runtime.ray_executor import RayExecutor
+    from xstat_ray.runtime.ray_session import session
+
+    with (
+        session(options.address, options.cpus, options.store_bytes),
+        RayExecutor(study, sources, options.replicas) as executor,
+    ):
+        yield executor
+
+
+def _encrypt_and_count(
+    driver: Driver, executor: Executor, work: Workspace, plan: Plan, progress: Progress
+) -> Resumable:
+    """Stages 1 and 2 and the noise; everything that a rerun needs is on disk before this returns."""
+    public = driver.de_identify()
+    for role in executor.parties:
+        first = executor.party(role)
+        executor.get(first.call("record", work.folder / "parties" / role))
+        executor.get(first.call("save", work.party(role)))
+    inputs = {role: executor.get(executor.party(role).call("input_digest")) for role in executor.parties}
+    noisy = driver.add_noise(public, driver.aggregate(public))
+    facts = _facts(plan, noisy.release, inputs, progress.seconds)
+    work.keep(noisy, facts)
+    return Resumable(noisy, facts)
+
+
+def _facts(plan: Plan, release: str, inputs: dict[Role, str], seconds: dict[str, float]) -> dict[str, Any]:
+    """The manifest: how the release came about, in public figures only."""
+    study, mechanism = plan.study, plan.mechanism
+    off = mechanism.noise == "off"
+    return {
+        "release": release,
+        "study": study.name,
+        "study_digest": study.digest.hex(),
+        "software": {"version": software_version(), "measurement": measurement().hex()},
+        "inputs_hmac_sha256": inputs,
+        "datasets": {"row": study.row.dataset, "column": study.column.dataset},
+        "bounds": {
+            "rows": study.bounds.rows,
+            "boardings": study.bounds.boardings,
+            "window_periods": study.window_periods,
+            "persons": study.bounds.persons,
+        },
+        "mechanism": {"name": study.privacy.mechanism, "noise": mechanism.noise, "scale": mechanism.scale},
+        "spent": {"epsilon": "0" if off else str(mechanism.epsilon), "delta": "0" if off else str(mechanism.delta)},
+        "noise_free": off,
+        **({"warning": NOISE_OFF} if off else {}),
+        "key_bits": plan.key_bits,
+        "shards": len(plan.grid.shards),
+        "seconds": dict(seconds),
+    }

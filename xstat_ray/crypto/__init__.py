@@ -1,0 +1,1 @@
+"""Group elements, tags, Paillier and packing: the primitives, over contiguous numpy buffers."""

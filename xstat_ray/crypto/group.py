@@ -1,0 +1,138 @@
+"""The group ristretto255 (RFC 9496) over arrays of encoded elements, and hashing into it (RFC 9380, appendix B)."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha512
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xstat_ray.crypto import sodium
+from xstat_ray.errors import ProtocolError
+
+ORDER = 2**252 + 27742317777372353535851937790883648493
+ELEMENT_BYTES = 32
+PERSON_KEY_BYTES = 12
+PERSON_DST = b"xstat-ray-v1-person-ristretto255_XMD:SHA-512_R255MAP_RO_"
+"""Domain separation tag under which persons are hashed to the group."""
+
+_PERSON_KEY_DOMAIN = b"xstat-ray v1 person key"
+
+
+def expand_message_xmd(message: bytes, dst: bytes, length: int) -> bytes:
+    """`length` uniform bytes from a message: expand_message_xmd with SHA-512 (RFC 9380, section 5.3.1).
+
+    Raises:
+        ValueError: a tag not of 1 to 255 bytes, or a length not of 1 to 255 digests.
+    """
+    digests = -(-length // 64)
+    if not (1 <= len(dst) <= 255 and 1 <= digests <= 255):
+        raise ValueError("expand_message_xmd takes a tag of 1 to 255 bytes and gives 1 to 16320 bytes")
+    suffix = dst + bytes([len(dst)])
+    seed = sha512(bytes(128) + message + length.to_bytes(2, "big") + b"\0" + suffix).digest()
+    digest = bytes(64)
+    uniform = b""
+    for i in range(1, digests + 1):
+        chained = int.from_bytes(seed) ^ int.from_bytes(digest)
+        digest = sha512(chained.to_bytes(64) + bytes([i]) + suffix).digest()
+        uniform += digest
+    return uniform[:length]
+
+
+def hash_to_group(messages: Sequence[bytes], dst: bytes) -> NDArray[np.uint8]:
+    """hash_to_ristretto255 (RFC 9380, appendix B) of each message: (N, 32) uint8.
+
+    Raises:
+        ValueError: a tag not of 1 to 255 bytes.
+    """
+    points = np.empty((len(messages), ELEMENT_BYTES), dtype=np.uint8)
+    address = points.ctypes.data
+    for row, message in enumerate(messages):
+        sodium.from_hash(address + row * ELEMENT_BYTES, expand_message_xmd(message, dst, 64))
+    return points
+
+
+def random_scalar() -> bytes:
+    """A uniform nonzero scalar, 32 bytes little-endian, from the operating system's generator."""
+    return (1 + secrets.randbelow(ORDER - 1)).to_bytes(32, "little")
+
+
+def multiply(scalar: bytes, points: NDArray[np.uint8], threads: int = 1) -> NDArray[np.uint8]:
+    """`scalar` times each element: (N, 32) uint8 to (N, 32) uint8, rows in the same order.
+
+    Args:
+        scalar: 32 bytes little-endian, nonzero and below the order of the group.
+        points: encoded elements; may be read-only.
+        threads: the rows are split among as many threads.
+
+    Raises:
+        ProtocolError: a row, counted from 0, is not the canonical encoding of an element or is the identity.
+        ValueError: the scalar is out of range.
+    """
+    if len(scalar) != 32 or not 0 < int.from_bytes(scalar, "little") < ORDER:
+        raise ValueError("a scalar is 32 bytes, nonzero and below the order of the group")
+    points = _elements(points)
+    products = np.empty_like(points)
+
+    def multiply_rows(start: int, stop: int) -> int | None:
+        source, target = points.ctypes.data, products.ctypes.data
+        for offset in range(start * ELEMENT_BYTES, stop * ELEMENT_BYTES, ELEMENT_BYTES):
+            if sodium.scalarmult(target + offset, scalar, source + offset):
+                return offset // ELEMENT_BYTES
+        return None
+
+    bounds = np.linspace(0, len(points), threads + 1, dtype=np.int64).tolist()
+    with ThreadPoolExecutor(threads) as pool:
+        failures = [row for row in pool.map(multiply_rows, bounds[:-1], bounds[1:]) if row is not None]
+    if failures:
+        raise _refusal(points, min(failures))
+    return products
+
+
+def validate(points: NDArray[np.uint8]) -> None:
+    """Check that every row is the canonical encoding of an element and none the identity.
+
+    Raises:
+        ProtocolError: one is not; names the row, counted from 0, and the reason.
+    """
+    points = _elements(points)
+    address = points.ctypes.data
+    nonzero = np.any(points, axis=1)
+    for row in range(len(points)):
+        if not (nonzero[row] and sodium.is_valid_point(address + row * ELEMENT_BYTES)):
+            raise _refusal(points, row)
+
+
+def person_keys(points: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """u, the key of each person: the first 12 bytes of SHA-512(domain || encoding), (N, 32) to (N, 12) uint8.
+
+    Raises:
+        ProtocolError: `points` is not an (N, 32) array of bytes.
+    """
+    encoded = _elements(points).tobytes()
+    keys = bytearray()
+    for offset in range(0, len(encoded), ELEMENT_BYTES):
+        keys += sha512(_PERSON_KEY_DOMAIN + encoded[offset : offset + ELEMENT_BYTES]).digest()[:PERSON_KEY_BYTES]
+    return np.frombuffer(keys, dtype=np.uint8).reshape(-1, PERSON_KEY_BYTES)
+
+
+def _elements(points: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """`points` in one contiguous buffer, after the checks that libsodium does not make.
+
+    RFC 9496 (section 4.3.1) refuses an encoding with bit 255 set. libsodium 1.0.18 ignores that bit, which would give
+    every element a second name, and a peer two ways to send the same person.
+    """
+    if points.dtype != np.uint8 or points.ndim != 2 or points.shape[1] != ELEMENT_BYTES:
+        raise ProtocolError(f"group elements come as an (N, {ELEMENT_BYTES}) array of bytes")
+    high = np.flatnonzero(points[:, -1] & 0x80)
+    if len(high):
+        raise _refusal(points, int(high[0]))
+    return np.ascontiguousarray(points)
+
+
+def _refusal(points: NDArray[np.uint8], row: int) -> ProtocolError:
+    reason = "is not the canonical encoding of a group element" if points[row].any() else "is the identity"
+    return ProtocolError(f"row {row} {reason}")

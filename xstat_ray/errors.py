@@ -1,0 +1,74 @@
+"""Every error a caller may see, with the exit code the command line gives it.
+
+Messages may name a file, a column, a row number and a configuration key. They never hold a value read from a party's
+table, because they cross from a party's environment to the driver.
+"""
+
+from __future__ import annotations
+
+
+class XstatError(Exception):
+    """Base of all errors raised on purpose; `exit_code` is what the command line returns."""
+
+    exit_code = 1
+
+
+class InputError(XstatError):
+    """A table or a configuration is not usable; says where, and what to do about it."""
+
+    exit_code = 2
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        file: str | None = None,
+        key: str | None = None,
+        column: str | None = None,
+        row: int | None = None,
+        remedy: str | None = None,
+    ) -> None:
+        """`row` counts data rows of `file` from 1 (a CSV header is not counted)."""
+        self.problem, self.file, self.key, self.column, self.row, self.remedy = problem, file, key, column, row, remedy
+        parts = [("file", file), ("key", key), ("column", column), ("row", row)]
+        where = ", ".join(f"{name} {value}" for name, value in parts if value is not None)
+        text = problem if not where else f"{problem} ({where})"
+        super().__init__(text if remedy is None else f"{text}. {remedy}")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Rebuild from the fields: an error crosses from a party's process to the driver."""
+        return _rebuild, (type(self), self.problem, self.file, self.key, self.column, self.row, self.remedy)
+
+
+def _rebuild(
+    kind: type[InputError],
+    problem: str,
+    file: str | None,
+    key: str | None,
+    column: str | None,
+    row: int | None,
+    remedy: str | None,
+) -> InputError:
+    return kind(problem, file=file, key=key, column=column, row=row, remedy=remedy)
+
+
+class StudyError(InputError):
+    """A study or another configuration value is wrong; `key` names it with dots."""
+
+
+class PlanError(InputError):
+    """The study is well formed but cannot be run safely or within the resources; refused before anything starts."""
+
+
+class BudgetError(XstatError):
+    """The privacy budget of a data set would be overspent; nothing was decrypted."""
+
+    exit_code = 3
+
+
+class ProtocolError(XstatError):
+    """A message or a group element from the other side is not what the protocol allows."""
+
+
+class PartyError(XstatError):
+    """An unexpected failure inside a party's environment, redacted: its own log holds the rest."""

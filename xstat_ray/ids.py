@@ -1,0 +1,68 @@
+"""Normal forms of ids: how two parties come to write one person in one way.
+
+| form | normal form |
+|---|---|
+| exact | the text itself |
+| text | NFKC, stripped, case folded |
+| email | NFKC, stripped, lower case, and of the shape name@host.domain |
+| phone | E.164, such as +819012345678 |
+
+Every form is idempotent: a normal form is its own normal form. Callers pass unique values; a column is short then.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from xstat_ray.phone_numbers import to_e164
+from xstat_ray.study import IdForm
+
+_EMAIL = r"^[^@\s\pZ]+@[^@\s\pZ.]+(\.[^@\s\pZ.]+)+$"
+
+
+def normalise(values: pa.Array, form: IdForm, region: str | None = None) -> pa.Array:
+    """Bring ids to their normal form.
+
+    Args:
+        values: (N,) text, valid UTF-8; may hold nulls.
+        form: which normal form the parties agreed on.
+        region: for form phone, the country whose national numbers are understood (ISO 3166 letters).
+
+    Returns:
+        (N,) text; null where an id is null, empty, or has no such form.
+    """
+    if form == "exact":
+        result = values.cast(pa.string())
+    elif form == "text":
+        result = _fold(values, str.casefold)
+    elif form == "email":
+        folded = _fold(values, str.lower)
+        result = _keep(folded, pc.match_substring_regex(folded, _EMAIL))
+    else:
+        result = to_e164(_fold(values, str), region)
+    return _keep(result, pc.not_equal(result, ""))
+
+
+def _fold(values: pa.Array, case: Callable[[str], str]) -> pa.Array:
+    """NFKC, strip and `case`, each until nothing changes: changing case can undo NFKC and the other way round."""
+    # Printable ASCII is its own NFKC, and there lower case is all that case folding does.
+    plain = pc.match_substring_regex(values, "^[ -~]*$")
+    trimmed = pc.ascii_trim(values.cast(pa.string()), " ")
+    quick = trimmed if case is str else pc.ascii_lower(trimmed)
+    rest = values.filter(pc.invert(plain)).to_pylist()
+    slow = pa.array([_fold_one(value, case) for value in rest], pa.string())
+    return pc.replace_with_mask(quick, pc.invert(plain).fill_null(False), slow)
+
+
+def _fold_one(text: str, case: Callable[[str], str]) -> str:
+    while (folded := case(unicodedata.normalize("NFKC", text)).strip()) != text:
+        text = folded
+    return text
+
+
+def _keep(values: pa.Array, condition: pa.Array) -> pa.Array:
+    return pc.if_else(condition, values, pa.scalar(None, pa.string()))

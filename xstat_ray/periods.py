@@ -1,0 +1,81 @@
+"""Periods: times to the numbers of the periods in which rows meet.
+
+Periods of 15 minutes and hours are counted in UTC from 1970-01-01T00:00Z, so two parties in different zones agree.
+Dates are counted on the wall clock of the study's zone from 1970-01-01, and an offset is added on that same clock: a
+day later is the next date, also where a day has 23 or 25 hours.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.types as pt
+from numpy.typing import NDArray
+
+from xstat_ray.study import Period
+
+_SECOND = 1_000_000
+"""Microseconds; all arithmetic on times is done in them."""
+
+
+def to_periods(
+    times: pa.Array, period: Period, offset_seconds: int = 0
+) -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:
+    """Numbers of the periods that contain `times` + `offset_seconds`.
+
+    A time without a zone is local to the study's zone. Where clocks are set back it means the first of the two
+    instants; a time that the clocks skip means the first instant after the gap. A date means its midnight.
+
+    Args:
+        times: (N,) timestamps with or without a zone, or dates; may hold nulls. Not looked at for grain none.
+        period: the study's grain, span and zone.
+        offset_seconds: distance from each time.
+
+    Returns:
+        (N,) uint32 period numbers, 0 where the time is not inside, and (N,) whether time + offset lies within the
+        span [start, end) of the study; null does not. For grain none everything is inside period 0.
+    """
+    if period.grain == "none":
+        return np.zeros(len(times), np.uint32), np.ones(len(times), bool)
+    clock = _clock(times, period)
+    at = clock.fill_null(0).to_numpy(zero_copy_only=False) + offset_seconds * _SECOND
+    start, end = _edges(period)
+    inside = clock.is_valid().to_numpy(zero_copy_only=False) & (start <= at) & (at < end)
+    return np.where(inside, at // (period.seconds * _SECOND), 0).astype(np.uint32), inside
+
+
+def span(period: Period) -> range:
+    """All period numbers of the study, those that it covers only in part included."""
+    if period.grain == "none":
+        return range(1)
+    start, end = _edges(period)
+    length = period.seconds * _SECOND
+    return range(start // length, (end - 1) // length + 1)
+
+
+def _clock(times: pa.Array, period: Period) -> pa.Array:
+    """(N,) int64 microseconds on the clock that counts the periods: UTC, or the zone's wall clock for dates."""
+    zone = None if pt.is_date(times.type) else times.type.tz
+    # Nanoseconds may be cut off; every other loss is an error.
+    target = pc.CastOptions(pa.timestamp("us", zone), allow_time_truncate=True)
+    stamps = pc.cast(times, options=target)
+    if period.grain == "date" and zone is not None:
+        stamps = pc.local_timestamp(stamps.cast(pa.timestamp("us", period.timezone)))
+    if period.grain != "date" and zone is None:
+        stamps = pc.assume_timezone(stamps, period.timezone, ambiguous="earliest", nonexistent="latest")
+    return stamps.cast(pa.int64())
+
+
+def _edges(period: Period) -> tuple[int, int]:
+    """First instant of the study and first instant after it, in microseconds on the clock of `_clock`."""
+    assert period.start is not None
+    assert period.end is not None
+    epoch = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+    edges = [period.start.astimezone(dt.UTC), period.end.astimezone(dt.UTC)]
+    if period.grain == "date":
+        edges = [edge.replace(tzinfo=dt.UTC) for edge in (period.start, period.end)]
+    start, end = ((edge - epoch) // dt.timedelta(microseconds=1) for edge in edges)
+    return start, end

@@ -1,0 +1,166 @@
+"""The plan: what a run will do and cost, computed from the study and public figures before anything starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from xstat_ray.crypto.packing import Packing, plan_packing
+from xstat_ray.errors import PlanError
+from xstat_ray.periods import span
+from xstat_ray.privacy.mechanism import Mechanism
+from xstat_ray.shards import ShardGrid
+from xstat_ray.study import Study
+
+MAX_COEFFICIENTS = 100_000_000
+KEY_BITS = (2048, 3072, 4096)
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Items a second on one core of a server from 2021, for the estimate of time only."""
+
+    owner_encrypt: float
+    public_encrypt: float
+    multiply: float
+    decrypt: float
+
+
+RATES = {
+    2048: Rates(8_500, 3_500, 180_000, 1_400),
+    3072: Rates(4_500, 1_500, 75_000, 600),
+    4096: Rates(2_500, 750, 45_000, 300),
+}
+POINTS_PER_SECOND = 15_000
+DRAWS_PER_SECOND = 40_000
+START_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study at a key size, cut into shards. Everything here is public."""
+
+    study: Study
+    key_bits: int
+    packing: Packing
+    mechanism: Mechanism
+    grid: ShardGrid
+
+    @property
+    def ciphertext_bytes(self) -> int:
+        """Size of one ciphertext."""
+        return self.key_bits // 4
+
+    @property
+    def max_flags(self) -> int:
+        """Most flags that the column party can emit under the bounds."""
+        bounds = self.study.bounds
+        return bounds.persons * bounds.boardings * self.study.window_periods
+
+    @property
+    def table_ciphertexts(self) -> int:
+        """Ciphertexts of the encrypted table."""
+        return self.study.cells * self.packing.blocks
+
+    @property
+    def flag_bytes(self) -> int:
+        """Most bytes of all flags together."""
+        return self.max_flags * self.packing.blocks * self.ciphertext_bytes
+
+    @property
+    def table_bytes(self) -> int:
+        """Bytes of the encrypted table."""
+        return self.table_ciphertexts * self.ciphertext_bytes
+
+    @property
+    def coefficients(self) -> int:
+        """Noisy values that will be decrypted."""
+        return self.study.cells * self.study.slots
+
+    def seconds(self, cores: int) -> float:
+        """Rough time at the most persons that the bounds allow, one match for every flag; no reading of tables."""
+        rates, blocks, persons = RATES[self.key_bits], self.packing.blocks, self.study.bounds.persons
+        parallel = (
+            4 * persons / POINTS_PER_SECOND
+            + self.max_flags * blocks / rates.owner_encrypt
+            + self.max_flags * self.study.bounds.rows * blocks / rates.multiply
+            + self.table_ciphertexts / rates.decrypt
+        )
+        serial = self.table_ciphertexts / rates.public_encrypt + self.coefficients / DRAWS_PER_SECOND
+        return START_SECONDS + serial + parallel / cores
+
+    def as_dict(self) -> dict[str, Any]:
+        """The plan as JSON: names with units, no private figure."""
+        study, mechanism = self.study, self.mechanism
+        return {
+            "study": study.name,
+            "study_digest": study.digest.hex(),
+            "cells": study.cells,
+            "slots": study.slots,
+            "window_periods": study.window_periods,
+            "regions": len(self.grid.regions),
+            "batches": len(self.grid.batches),
+            "shards": len(self.grid.shards),
+            "key_bits": self.key_bits,
+            "slot_bits": self.packing.slot_bits,
+            "slots_per_ciphertext": self.packing.per_block,
+            "ciphertexts_per_cell": self.packing.blocks,
+            "table_ciphertexts": self.table_ciphertexts,
+            "table_bytes": self.table_bytes,
+            "max_flags": self.max_flags,
+            "max_flag_bytes": self.flag_bytes,
+            "bounds": {
+                "rows": study.bounds.rows,
+                "boardings": study.bounds.boardings,
+                "persons": study.bounds.persons,
+            },
+            "mechanism": study.privacy.mechanism,
+            "noise": mechanism.noise,
+            "epsilon": str(mechanism.epsilon),
+            "delta": str(mechanism.delta),
+            "l1_sensitivity": mechanism.l1,
+            "l2_sensitivity_squared": mechanism.l2_squared,
+            "noise_scale": mechanism.scale,
+            "cell_stderr": mechanism.stderr,
+            "total_stderr": mechanism.stderr * study.cells**0.5,
+            "suppress_below": study.privacy.suppress_below,
+            "estimated_seconds_on_2_cores": round(self.seconds(2), 1),
+        }
+
+
+def make_plan(study: Study, *, key_bits: int = 3072, shards: int = 1, slot_bits: int | None = None) -> Plan:
+    """Work out the plan, or refuse.
+
+    Args:
+        study: the cross-tab.
+        key_bits: size of the Paillier modulus.
+        shards: units of join work to aim for.
+        slot_bits: forces the bits of a slot; normally computed from the bounds and the noise.
+
+    Raises:
+        PlanError: key too small, table too large, or counts that could overflow a slot.
+    """
+    if key_bits not in KEY_BITS:
+        raise PlanError(
+            f"a key of {key_bits} bits is {'too small' if key_bits < KEY_BITS[0] else 'not supported'}",
+            key="crypto.key_bits",
+            remedy=f"Use one of {', '.join(map(str, KEY_BITS))}; 2048 is the least that is safe, 3072 the default",
+        )
+    if shards < 1:
+        raise PlanError("there must be at least one shard", key="shards", remedy="Set shards to 1 or more")
+    coefficients = study.cells * study.slots
+    if coefficients > MAX_COEFFICIENTS:
+        raise PlanError(
+            f"the table has {coefficients:,} entries, more than {MAX_COEFFICIENTS:,}",
+            key="study",
+            remedy="Use coarser domains or fewer dimensions",
+        )
+    mechanism = Mechanism.of_study(study)
+    packing = plan_packing(
+        slots=study.slots,
+        max_value=study.max_count,
+        noise_tail=mechanism.tail(coefficients),
+        key_bits=key_bits,
+        slot_bits=slot_bits,
+    )
+    return Plan(study, key_bits, packing, mechanism, ShardGrid.plan(study.cells, span(study.period), shards))

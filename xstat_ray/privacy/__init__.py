@@ -1,0 +1,1 @@
+"""Noise, its accounting, and what is done to the noisy counts after decryption."""

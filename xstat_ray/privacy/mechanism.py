@@ -1,0 +1,129 @@
+"""The flat mechanism: integer noise on every count, as data.
+
+Privacy unit: one person over the whole release, add or remove. Each party bounds what a person contributes, so the
+person moves at most L1 = R*F*W units (`Study.person_units`) and, with m units at most in any one column,
+L2^2 <= m*R*F*W (`Study.slot_units`): the change c of a column satisfies c^2 <= m*c, and the c add up to at most L1.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import opendp.prelude as dp
+from numpy.typing import NDArray
+
+from xstat_ray.errors import PlanError
+from xstat_ray.study import Noise, Study
+
+dp.enable_features("contrib")
+
+FAILURE_BITS = 64
+"""The noise leaves its slot with probability below 2^-64 over the whole table."""
+_DRAW_SLICE = 1 << 16
+
+
+@dataclass(frozen=True)
+class Mechanism:
+    """Discrete Laplace (pure epsilon) or discrete Gaussian (zCDP) noise of one scale on every coefficient."""
+
+    noise: Noise
+    l1: int
+    """L1 sensitivity, in units."""
+    l2_squared: int
+    """Square of the L2 sensitivity."""
+    epsilon: Fraction
+    delta: Fraction
+    scale: float
+    """lambda of the discrete Laplace, sigma of the discrete Gaussian (Canonne, Kamath and Steinke 2020); 0 is off."""
+
+    @classmethod
+    def of_study(cls, study: Study) -> Mechanism:
+        """The smallest noise that gives the declared epsilon and delta, as OpenDP's privacy map certifies.
+
+        Raises:
+            PlanError: no finite scale gives the declared budget.
+        """
+        privacy, l1 = study.privacy, study.person_units
+        l2_squared = study.slot_units * l1
+        scale = {"laplace": _laplace_scale, "gaussian": _gaussian_scale, "off": lambda *_: 0.0}[privacy.noise](
+            l1, l2_squared, privacy.epsilon, privacy.delta
+        )
+        return cls(privacy.noise, l1, l2_squared, privacy.epsilon, privacy.delta, scale)
+
+    @cached_property
+    def stderr(self) -> float:
+        """Standard deviation of the noise of one coefficient, exact for the discrete distribution."""
+        if self.noise == "off":
+            return 0.0
+        if self.noise == "laplace":
+            decay = math.exp(-1 / self.scale)
+            return math.sqrt(2 * decay) / (1 - decay)
+        reach = math.ceil(12 * self.scale) + 1
+        squares = np.arange(-reach, reach + 1, dtype=float) ** 2
+        mass = np.exp(-squares / (2 * self.scale**2))
+        return math.sqrt(float((squares * mass).sum() / mass.sum()))
+
+    def tail(self, coefficients: int) -> int:
+        """Smallest T known to satisfy P(any of `coefficients` draws exceeds T in size) < 2^-64.
+
+        Union bound over P(|X| > T) = 2 exp(-(T+1)/lambda) / (1 + exp(-1/lambda)) for the discrete Laplace and
+        P(|X| > T) <= 2 exp(-T^2 / (2 sigma^2)) for the discrete Gaussian, which is subgaussian (same source,
+        Proposition 17 there is tighter than needed here).
+        """
+        if self.noise == "off":
+            return 0
+        nats = (FAILURE_BITS + 1) * math.log(2) + math.log(coefficients)
+        if self.noise == "laplace":
+            return math.ceil(self.scale * nats)
+        return math.ceil(self.scale * math.sqrt(2 * nats))
+
+    def draw(self, count: int) -> NDArray[np.int64]:
+        """(count,) fresh independent noise from OpenDP's exact sampler and the system's generator."""
+        if self.noise == "off":
+            return np.zeros(count, np.int64)
+        measurement = _measurement(self.noise, self.scale)
+        slices = [min(_DRAW_SLICE, count - done) for done in range(0, count, _DRAW_SLICE)]
+        return np.concatenate([np.asarray(measurement([0] * size), np.int64) for size in slices])
+
+
+def _measurement(noise: Noise, scale: float) -> Any:
+    domain = dp.vector_domain(dp.atom_domain(T="i64"))
+    if noise == "laplace":
+        return dp.m.make_laplace(domain, dp.l1_distance(T="i64"), scale=scale)
+    return dp.m.make_gaussian(domain, dp.l2_distance(T=float), scale=scale)
+
+
+def _laplace_scale(l1: int, l2_squared: int, epsilon: Fraction, delta: Fraction) -> float:
+    scale = _round_up(Fraction(l1) / epsilon)
+    while _measurement("laplace", scale).map(l1) > epsilon:
+        scale = math.nextafter(scale, math.inf)
+    return scale
+
+
+def _gaussian_scale(l1: int, l2_squared: int, epsilon: Fraction, delta: Fraction) -> float:
+    """Bisect for the least sigma whose zCDP, converted by OpenDP at `delta`, stays within `epsilon`."""
+    l2 = _round_up(Fraction(math.isqrt(l2_squared * 10**18) + 1, 10**9))
+
+    def spent(scale: float) -> float:
+        curve = dp.c.make_zCDP_to_approxDP(_measurement("gaussian", scale)).map(l2)
+        return float(curve.epsilon(float(delta)))
+
+    low, high = 0.0, l2
+    while spent(high) > epsilon:
+        low, high = high, 2 * high
+        if high > 1e15:
+            raise PlanError("no noise scale gives this epsilon and delta", key="privacy.epsilon", remedy="Raise it")
+    while high - low > 1e-6 * high:
+        middle = (low + high) / 2
+        low, high = (middle, high) if spent(middle) > epsilon else (low, middle)
+    return high
+
+
+def _round_up(value: Fraction) -> float:
+    rounded = float(value)
+    return rounded if Fraction(rounded) >= value else math.nextafter(rounded, math.inf)

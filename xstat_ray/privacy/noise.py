@@ -1,0 +1,39 @@
+"""The noise: drawn once, packed, encrypted under the public key and added to the encrypted whole."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xstat_ray.crypto.packing import Packing
+from xstat_ray.crypto.paillier import PublicEncryptor, PublicKey
+from xstat_ray.crypto.sums import multiply
+from xstat_ray.messages import NoisyTable
+from xstat_ray.privacy.mechanism import Mechanism
+
+
+def add_noise_once(
+    public: PublicKey, table: NDArray[np.uint8], packing: Packing, mechanism: Mechanism
+) -> NoisyTable:
+    """Noise for every coefficient of the domain, touched or not, added while encrypted.
+
+    The fresh encryptions also re-randomise every ciphertext. Run by the driver. A second call would draw a second,
+    independent noise, and two releases of one count can be averaged: the caller must store the result before anything
+    is handed out, and replay the stored one after a failure.
+
+    Args:
+        public: the key holder's public key.
+        table: (cells, blocks, width) encrypted counts of the whole row domain.
+        packing: the layout of the slots.
+        mechanism: what to draw.
+
+    Returns:
+        The noisy table under a fresh release id.
+    """
+    cells = len(table)
+    noise = mechanism.draw(cells * packing.slots).reshape(cells, packing.slots)
+    encrypted = PublicEncryptor(public, cells * packing.blocks).encrypt(packing.pack(noise))
+    noisy = multiply(public, table.reshape(-1, public.width), encrypted)
+    return NoisyTable(release=os.urandom(16).hex(), ciphertexts=noisy.reshape(table.shape))

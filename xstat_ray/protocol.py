@@ -1,0 +1,64 @@
+"""The whole protocol in order, in one process, every message encoded and decoded: the reference.
+
+Read this to learn what happens; every distributed run must give the same counts.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from xstat_ray.crypto.paillier import PublicKey
+from xstat_ray.messages import Coefficients, Flags, NoisyTable, Partial, Rows
+from xstat_ray.plan import Plan
+from xstat_ray.privacy.noise import add_noise_once
+from xstat_ray.roles import Aggregator, ColumnParty, RowParty
+
+
+def play(plan: Plan, *, row_table: Path | str, column_table: Path | str, ledger: Path) -> Coefficients:
+    """Both parties, the aggregator, the driver and the key holder, one after the other.
+
+    Args:
+        plan: the study with its key size, packing and shards.
+        row_table: the row party's table.
+        column_table: the column party's table.
+        ledger: the key holder's budget file.
+
+    Returns:
+        Noisy counts (cells, slots) in the order of the study's domains.
+    """
+    study, digest, packing = plan.study, plan.study.digest, plan.packing
+    row, column = RowParty(study, row_table), ColumnParty(study, column_table)
+
+    # Handshake
+    row_hello, column_hello = row.hello(), column.hello()
+    row_confirmation, column_confirmation = row.agree(column_hello), column.agree(row_hello)
+    row.confirm(column_confirmation)
+    column.confirm(row_confirmation)
+
+    # De-identify: persons
+    public = PublicKey.decode(column.generate_key(plan.key_bits))
+    for party, other in ((row, column), (column, row)):
+        whole = range(party.intake())
+        party.finish([other.evaluate(party.blind(whole), whole)], [whole])
+
+    # De-identify: rows and flags
+    row.prepare(plan.grid)
+    flags = [
+        Flags.decode(column.emit(batch, 0, range(size), packing).encode(digest), digest)
+        for batch, size in enumerate(column.prepare(plan.grid))
+    ]
+
+    # Aggregate
+    aggregator, partials = Aggregator(public), []
+    for shard in plan.grid.shards:
+        rows = Rows.decode(row.emit(shard).encode(digest), digest)
+        partial = aggregator.join(rows, flags[shard.batch])
+        partials.append(Partial.decode(partial.encode(digest), digest))
+    table = aggregator.lay_out(aggregator.add(*partials), study.cells, packing.blocks)
+
+    # Noise, once
+    noisy = add_noise_once(public, table, packing, plan.mechanism)
+    noisy = NoisyTable.decode(noisy.encode(digest), digest)
+
+    # Release
+    return row.unblind([column.release(ledger, noisy, packing, range(study.cells))])

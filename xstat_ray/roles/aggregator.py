@@ -1,0 +1,31 @@
+"""The aggregator: joins and adds ciphertexts with the public key, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xstat_ray.crypto.paillier import PublicKey
+from xstat_ray.join import add, join, lay_out
+from xstat_ray.messages import Flags, Partial, Rows
+
+
+class Aggregator:
+    """Stateless; every call is pure, so a task that is retried changes nothing."""
+
+    def __init__(self, public: PublicKey) -> None:
+        self.public = public
+
+    def join(self, rows: Rows, *flags: Flags) -> Partial:
+        """Count one shard while encrypted."""
+        return join(self.public, rows, flags)
+
+    def add(self, *partials: Partial) -> Partial:
+        """Overlay partial results while encrypted."""
+        return add(self.public, partials)
+
+    def lay_out(self, partial: Partial, cells: int, blocks: int) -> NDArray[np.uint8]:
+        """The complete row domain, with an encryption of zero where nobody was counted."""
+        return lay_out(self.public, partial, cells, blocks)

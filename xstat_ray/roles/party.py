@@ -1,0 +1,187 @@
+"""What the two parties have in common: handshake, ID exchange, and handing secrets to a replica."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xstat_ray.crypto import channel, group
+from xstat_ray.crypto.derive import uniform_words
+from xstat_ray.crypto.handshake import Handshake, Hello, SharedSecrets
+from xstat_ray.crypto.tags import tags
+from xstat_ray.errors import ProtocolError
+from xstat_ray.files import write_whole
+from xstat_ray.measurement import measurement
+from xstat_ray.messages import Points
+from xstat_ray.roles.intake import IntakeCounts
+from xstat_ray.secrecy import Secret
+from xstat_ray.study import Study
+from xstat_ray.tables import input_digest
+
+Role = Literal["row", "column"]
+
+
+class Party(Secret):
+    """One party inside its isolated environment. Use in this order:
+
+    `hello`, `agree`, `confirm`; `intake`; `blind`, (the other's `evaluate`), `finish`; then the subclass's `emit`.
+    A replica starts with `offer`, `accept` in place of the handshake.
+    """
+
+    role: ClassVar[Role]
+    other: ClassVar[Role]
+
+    def __init__(self, study: Study, table: Path | str, exclude: Path | str | None = None) -> None:
+        """Nothing is read yet: `table` and `exclude` (people who opted out) are paths."""
+        self._study, self._table, self._exclude = study, table, exclude
+        self._seed = os.urandom(32)
+        self._scalar = group.random_scalar()
+        self._handshake: Handshake | None = Handshake(self.role, study.digest, measurement())
+        self._replica: channel.HandOver | None = None
+        self._shared: SharedSecrets | None = None
+        self._ids: list[str] = []
+        self._order: NDArray[np.int64] = np.zeros(0, np.int64)
+        self._person_keys: NDArray[np.uint8] | None = None
+        self.counts = IntakeCounts()
+
+    # Handshake
+
+    def hello(self) -> bytes:
+        """The encoded opening message of the handshake."""
+        if self._handshake is None:
+            raise ProtocolError("a replica has no handshake of its own")
+        return self._handshake.hello.encode()
+
+    def agree(self, peer: bytes) -> bytes:
+        """Take the other party's hello; returns the confirmation to send back."""
+        if self._handshake is None:
+            raise ProtocolError("the handshake is over")
+        self._shared = self._handshake.agree(Hello.decode(peer))
+        self._handshake = None
+        return self._shared.confirm(self.role)
+
+    def confirm(self, confirmation: bytes) -> None:
+        """Check that the other party holds the same keys.
+
+        Raises:
+            ProtocolError: it does not.
+        """
+        self._agreed.check_confirmation(self.other, confirmation)
+
+    @property
+    def _agreed(self) -> SharedSecrets:
+        if self._shared is None:
+            raise ProtocolError("the handshake has not taken place")
+        return self._shared
+
+    # Replicas
+
+    def offer(self) -> bytes:
+        """Make this object a replica: returns the key to which the first instance seals its secrets."""
+        self._handshake, self._replica = None, channel.HandOver()
+        return self._replica.offer
+
+    def hand_over(self, offer: bytes) -> bytes:
+        """Seal this party's secrets to a replica of the same party."""
+        return channel.hand_over(offer, self._export())
+
+    def accept(self, sealed: bytes) -> None:
+        """Take the secrets that were sealed to this replica."""
+        if self._replica is None:
+            raise ProtocolError("this party is not a replica")
+        self._restore(self._replica.open(sealed))
+        self._replica = None
+
+    def _export(self) -> dict[str, bytes]:
+        return {"seed": self._seed, "scalar": self._scalar, "shared": self._agreed.export_bytes()}
+
+    def _restore(self, secrets: Mapping[str, bytes]) -> None:
+        self._seed, self._scalar = secrets["seed"], secrets["scalar"]
+        self._shared = SharedSecrets.from_bytes(secrets["shared"])
+
+    def save(self, folder: Path) -> None:
+        """Write the secrets that a resumed release needs into the party's own folder, readable by the owner only."""
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_whole(folder / "secrets", channel.pack_fields(self._export()), mode=0o600)
+
+    def load(self, folder: Path) -> None:
+        """Read back what `save` wrote, in place of handshake and intake: enough to finish a release."""
+        self._restore(channel.unpack_fields((folder / "secrets").read_bytes()))
+        self._handshake = None
+
+    # ID exchange
+
+    @property
+    def persons(self) -> int:
+        """Number of distinct persons with a usable row; the other party learns it."""
+        return len(self._ids)
+
+    def _take_persons(self, ids: Sequence[str]) -> NDArray[np.int64]:
+        """Put the persons into their secret order; returns the place of each person number."""
+        order = np.argsort(uniform_words(self._seed, "order of persons", len(ids)), kind="stable")
+        self._ids = [ids[i] for i in order]
+        place = np.empty(len(ids), np.int64)
+        place[order] = np.arange(len(ids))
+        self.counts.persons = len(ids)
+        return place
+
+    def blind(self, part: range) -> bytes:
+        """Own persons `part` (of `range(persons)`), hashed to the group and blinded, sealed for the other party."""
+        salt = self._agreed.salt
+        own = group.hash_to_group([salt + self._ids[i].encode() for i in part], group.PERSON_DST)
+        return self._seal(Points(group.multiply(self._scalar, own)), f"blinded {part}")
+
+    def evaluate(self, sealed: bytes, part: range) -> bytes:
+        """Multiply the other party's blinded points by the own scalar, in the order in which they came.
+
+        Raises:
+            ProtocolError: altered message, or a point that is invalid or the identity.
+        """
+        points = self._open(sealed, f"blinded {part}").points
+        return self._seal(Points(group.multiply(self._scalar, points)), f"evaluated {part}")
+
+    def finish(self, sealed: Sequence[bytes], parts: Sequence[range]) -> None:
+        """Take back the own points, multiplied by both scalars: they become the keys of the persons.
+
+        Raises:
+            ProtocolError: altered message, invalid points, or another number than was sent.
+        """
+        points = [self._open(s, f"evaluated {part}").points for s, part in zip(sealed, parts, strict=True)]
+        whole = np.concatenate(points) if points else np.zeros((0, 32), np.uint8)
+        if len(whole) != self.persons:
+            raise ProtocolError("the other party returned another number of points than it was sent")
+        group.validate(whole)
+        self._person_keys = group.person_keys(whole)
+        self._ids = [""] * len(self._ids)
+
+    def _tags(self, person: NDArray[np.int32], period: NDArray[np.uint32]) -> NDArray[np.uint8]:
+        if self._person_keys is None:
+            raise ProtocolError("the ID exchange has not taken place")
+        return tags(self._agreed.tag_key, self._person_keys, person, period)
+
+    def _seal(self, message: Points, purpose: str) -> bytes:
+        return self._channel(self.role).seal(message.encode(self._study.digest), purpose)
+
+    def _open(self, sealed: bytes, purpose: str) -> Points:
+        return Points.decode(self._channel(self.other).open(sealed, purpose), self._study.digest)
+
+    def _channel(self, sender: Role) -> channel.Channel:
+        return channel.Channel(self._agreed.salt + self._agreed.tag_key, sender)
+
+    # The party's own record
+
+    def record(self, folder: Path) -> None:
+        """Write the intake counts into the party's own folder; they are not shared with anyone."""
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        text = json.dumps({"party": self.role, **self.counts.as_dict()}, indent=2) + "\n"
+        write_whole(folder / "intake.json", text.encode(), mode=0o600)
+
+    def input_digest(self) -> str:
+        """Keyed hash of the party's input: equal inputs of one release are recognised by the party, by no one else."""
+        return input_digest(self._table, self._seed)

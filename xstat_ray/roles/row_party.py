@@ -1,0 +1,117 @@
+"""The row party: supplies (id, period, cell), holds the blinding of the cells, un-blinds the result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xstat_ray import domains, periods
+from xstat_ray.bounds import keep_per_group
+from xstat_ray.crypto.derive import uniform_words
+from xstat_ray.crypto.tags import sort_order
+from xstat_ray.errors import ProtocolError
+from xstat_ray.messages import Coefficients, Rows
+from xstat_ray.roles.intake import IntakeCounts, People, check_usable, read_excluded, read_rows
+from xstat_ray.roles.party import Party
+from xstat_ray.row_tree import Blinding, RowTree
+from xstat_ray.shards import Shard, ShardGrid
+from xstat_ray.study import Study
+
+
+class RowParty(Party):
+    """Telecom: knows in which cell a person was in which period."""
+
+    role, other = "row", "column"
+
+    def __init__(self, study: Study, table: Path | str, exclude: Path | str | None = None) -> None:
+        super().__init__(study, table, exclude)
+        self._person = np.zeros(0, np.int32)
+        self._period = np.zeros(0, np.uint32)
+        self._cell = np.zeros(0, np.uint32)
+        self._starts: NDArray[np.int64] | None = None
+
+    def intake(self) -> int:
+        """Read the table and bound every person's contribution; returns the number of persons.
+
+        Raises:
+            InputError: the table cannot be read or contributes nothing.
+        """
+        study, side = self._study, self._study.row
+        people = People(study, read_excluded(self._exclude, side.id, study))
+        counts = IntakeCounts()
+        taken: list[tuple[NDArray[np.int32], NDArray[np.uint32], NDArray[np.int32], NDArray[np.float64]]] = []
+        for batch in read_rows(
+            self._table,
+            id_column=side.id,
+            times=[side.time] if side.time else [],
+            numbers=[side.weight] if side.weight else [],
+            values=[d.column for d in side.dimensions],
+        ):
+            cell = domains.encode(side.dimensions, batch.columns)
+            size = len(cell)
+            period, inside = np.zeros(size, np.uint32), np.ones(size, bool)
+            if side.time:
+                period, inside = periods.to_periods(batch.columns[side.time], study.period)
+            weight = np.zeros(size)
+            if side.weight:
+                weight = batch.columns[side.weight].to_numpy(zero_copy_only=False).astype(float)
+            person, keep = people.number(batch.columns[side.id], (cell >= 0) & inside, counts)
+            counts.rows += size
+            counts.outside_domain += int((cell < 0).sum())
+            counts.outside_span += int((~inside & (cell >= 0)).sum())
+            counts.kept += int(keep.sum())
+            taken.append((person[keep], period[keep], cell[keep], weight[keep]))
+        check_usable(counts, self._table, side.id)
+        person, period, cell, weight = (np.concatenate(columns) for columns in zip(*taken, strict=True))
+        keep = keep_per_group(
+            (person, period),
+            study.bounds.rows,
+            uniform_words(self._seed, "bound of rows", len(person)),
+            weight if side.weight else None,
+        )
+        counts.over_bound = int((~keep).sum())
+        counts.kept -= counts.over_bound
+        self.counts = counts
+        self._person = self._take_persons(people.ids)[person[keep]].astype(np.int32)
+        self._period, self._cell = period[keep], cell[keep].astype(np.uint32)
+        return self.persons
+
+    def prepare(self, grid: ShardGrid) -> None:
+        """Blind the cells and put the rows into shard order; once, before the first `emit`."""
+        cell = self._blinding().forward[self._cell]
+        shard = grid.shard_of(cell, self._period)
+        order = np.argsort(shard, kind="stable")
+        self._person, self._period, self._cell = self._person[order], self._period[order], cell[order]
+        self._starts = np.searchsorted(shard[order], np.arange(len(grid.shards) + 1))
+
+    def emit(self, shard: Shard) -> Rows:
+        """The rows of one shard as (tag, blinded cell), sorted by tag. Pure: a repeat gives the same bytes."""
+        if self._starts is None:
+            raise ProtocolError("rows were asked for before the shards were prepared")
+        own = slice(int(self._starts[shard.number]), int(self._starts[shard.number + 1]))
+        tag = self._tags(self._person[own], self._period[own])
+        order = sort_order(tag, self._cell[own])
+        return Rows(shard=shard.number, tags=tag[order], cells=self._cell[own][order])
+
+    def unblind(self, sealed: Sequence[bytes]) -> Coefficients:
+        """Put the key holder's noisy coefficients, which come in parts, back into the order of the row domain.
+
+        Raises:
+            ProtocolError: altered, of another study, of different releases, or not the whole table.
+        """
+        channel = self._channel(self.other)
+        parts = [Coefficients.decode(channel.open(s, "coefficients"), self._study.digest) for s in sealed]
+        parts.sort(key=lambda part: part.first)
+        blinded = np.concatenate([part.values for part in parts])
+        ends = np.cumsum([0] + [len(part.values) for part in parts])
+        complete = blinded.shape == (self._study.cells, self._study.slots)
+        if not complete or [part.first for part in parts] != ends[:-1].tolist() or len({p.release for p in parts}) > 1:
+            raise ProtocolError("the coefficients are not the whole of one release's table")
+        return Coefficients(release=parts[0].release, first=0, values=blinded[self._blinding().forward])
+
+    def _blinding(self) -> Blinding:
+        tree = RowTree.of_dimensions([d.size for d in self._study.row.dimensions])
+        return Blinding(tree, self._seed)

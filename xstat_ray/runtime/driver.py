@@ -1,0 +1,184 @@
+"""The driver: takes a plan through the stages on any executor. It submits everything and owns every reference.
+
+It holds no secret of a party; what passes from party to party through it is sealed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from xstat_ray.crypto.paillier import PublicKey
+from xstat_ray.join import FAN_IN
+from xstat_ray.messages import Coefficients, NoisyTable, Partial
+from xstat_ray.plan import Plan
+from xstat_ray.privacy.noise import add_noise_once
+from xstat_ray.roles import Aggregator
+from xstat_ray.roles.party import Role
+from xstat_ray.runtime.executor import Executor, Ref
+from xstat_ray.runtime.progress import Progress, Stage
+from xstat_ray.shards import Shard
+
+PERSONS_A_CALL = 10_000
+"""Points blinded by one call: about a second."""
+CIPHERTEXTS_A_CALL = 5_000
+"""Ciphertexts made or opened by one call: one to a few seconds."""
+WINDOW = 8
+"""Shards in flight: bounds the memory of the object store."""
+
+
+class Driver:
+    """One run of one plan."""
+
+    def __init__(self, executor: Executor, plan: Plan, progress: Progress, window: int = WINDOW) -> None:
+        self._executor, self._plan, self._progress, self._window = executor, plan, progress, window
+
+    # Stage 1: de-identify
+
+    def de_identify(self) -> PublicKey:
+        """Handshake, intake and ID exchange; afterwards both parties can emit. Returns the public key."""
+        executor, plan = self._executor, self._plan
+        row, column = executor.party("row"), executor.party("column")
+        with self._progress.stage("intake", 2) as stage:
+            key = column.call("generate_key", plan.key_bits)
+            hello = {role: executor.get(executor.party(role).call("hello")) for role in executor.parties}
+            confirmations = (row.call("agree", hello["column"]), column.call("agree", hello["row"]))
+            executor.get_all([row.call("confirm", confirmations[1]), column.call("confirm", confirmations[0])])
+            public = PublicKey.decode(executor.get(key))
+            self._fill_replicas()
+            persons = self._on_all("intake")
+            sizes = {role: self._same(role, persons[role], stage) for role in executor.parties}
+        parts = {role: list(_cut(size, PERSONS_A_CALL)) for role, size in sizes.items()}
+        with self._progress.stage("exchange", sum(map(len, parts.values()))) as stage:
+            pairs: list[tuple[Role, Role]] = [("row", "column"), ("column", "row")]
+            evaluated = {own: self._evaluate(own, other, parts[own]) for own, other in pairs}
+            for own, _ in pairs:
+                returned = [self._collect(ref, stage) for ref in evaluated[own]]
+                executor.get_all([one.call("finish", returned, parts[own]) for one in executor.parties[own]])
+        return public
+
+    def _fill_replicas(self) -> None:
+        executor = self._executor
+        for first, *replicas in executor.parties.values():
+            for replica in replicas:
+                sealed = first.call("hand_over", replica.call("offer"))
+                executor.get(replica.call("accept", sealed))
+
+    def _on_all(self, method: str, *args: Any) -> dict[Role, list[Ref]]:
+        return {role: [one.call(method, *args) for one in every] for role, every in self._executor.parties.items()}
+
+    def _same(self, role: Role, refs: list[Ref], stage: Stage) -> Any:
+        """The result on which all replicas must agree."""
+        first, *others = self._executor.get_all(refs)
+        if any(other != first for other in others):
+            raise RuntimeError(f"replicas of the {role} party disagree: their copies of the table differ")
+        stage.advance()
+        return first
+
+    def _evaluate(self, own: Role, other: Role, parts: list[range]) -> list[Ref]:
+        executor = self._executor
+        return [
+            executor.party(other, turn).call("evaluate", executor.party(own, turn).call("blind", part), part)
+            for turn, part in enumerate(parts)
+        ]
+
+    def _collect(self, ref: Ref, stage: Stage) -> Any:
+        value = self._executor.get(ref)
+        stage.advance()
+        return value
+
+    # Stage 2: aggregate
+
+    def aggregate(self, public: PublicKey) -> Partial:
+        """Join every shard and overlay the partials, while encrypted."""
+        executor, grid = self._executor, self._plan.grid
+        sizes = self._on_all("prepare", grid)
+        executor.get_all(sizes["row"])
+        with self._progress.stage("aggregate", len(grid.shards)) as stage:
+            flags = executor.get(sizes["column"][0])
+            aggregator = Aggregator(public)
+            return self._reduce(aggregator, self._joins(aggregator, flags), stage)
+
+    def _joins(self, aggregator: Aggregator, sizes: list[int]) -> Iterator[Callable[[], Ref]]:
+        """One submission per shard; the flags of a batch are made when its first shard comes up, and then dropped."""
+        executor, current, flags = self._executor, -1, list[Ref]()
+        for shard in self._plan.grid.shards:
+            if shard.batch != current:
+                current, flags = shard.batch, self._flags(shard.batch, sizes[shard.batch])
+            yield partial(self._join, executor, aggregator, shard, flags)
+
+    @staticmethod
+    def _join(executor: Executor, aggregator: Aggregator, shard: Shard, flags: list[Ref]) -> Ref:
+        rows = executor.party("row", shard.number).call("emit", shard)
+        return executor.submit(aggregator.join, rows, *flags)
+
+    def _flags(self, batch: int, size: int) -> list[Ref]:
+        packing = self._plan.packing
+        parts = enumerate(_cut(size, max(1, CIPHERTEXTS_A_CALL // packing.blocks)))
+        return [
+            self._executor.party("column", number).call("emit", batch, number, rows, packing) for number, rows in parts
+        ]
+
+    def _reduce(self, aggregator: Aggregator, joins: Iterable[Callable[[], Ref]], stage: Stage) -> Partial:
+        """The reduce tree: as soon as eight results of one level are there they are added into one of the next."""
+        executor, pending = self._executor, iter(joins)
+        levels: list[list[Ref]] = [[]]
+        in_flight: dict[Ref, int] = {}
+        while True:
+            while len(in_flight) < self._window and (submit := next(pending, None)) is not None:
+                in_flight[submit()] = 0
+            if not in_flight:
+                break
+            done = executor.wait(list(in_flight))
+            level = in_flight.pop(done)
+            stage.advance(1 if level == 0 else 0)
+            levels[level].append(done)
+            if len(levels[level]) == FAN_IN:
+                in_flight[executor.submit(aggregator.add, *levels[level])] = level + 1
+                levels[level] = []
+                levels += [[]] if len(levels) == level + 1 else []
+        left = [ref for level in levels for ref in level]
+        while len(left) > 1:
+            left = [*left[FAN_IN:], executor.submit(aggregator.add, *left[:FAN_IN])]
+        result = executor.get(left[0])
+        assert isinstance(result, Partial)
+        return result
+
+    # Stage 3: release
+
+    def add_noise(self, public: PublicKey, partial: Partial) -> NoisyTable:
+        """Lay out the whole domain and add the noise; the caller stores the result before going on."""
+        plan = self._plan
+        with self._progress.stage("noise", 1) as stage:
+            table = Aggregator(public).lay_out(partial, plan.study.cells, plan.packing.blocks)
+            noisy = add_noise_once(public, table, plan.packing, plan.mechanism)
+            stage.advance()
+        return noisy
+
+    def release(self, noisy: NoisyTable, ledger: Path) -> Coefficients:
+        """Debit, decrypt and un-blind.
+
+        Raises:
+            BudgetError: the release is not allowed; nothing was decrypted.
+        """
+        executor, packing = self._executor, self._plan.packing
+        parts = list(_cut(self._plan.study.cells, max(1, CIPHERTEXTS_A_CALL // 8 // packing.blocks)))
+        with self._progress.stage("decrypt", len(parts)) as stage:
+            table = executor.put(noisy)
+            refs = [
+                executor.party("column", turn).call("release", ledger, table, packing, part)
+                for turn, part in enumerate(parts)
+            ]
+            sealed = [self._collect(ref, stage) for ref in refs]
+            coefficients = executor.get(executor.party("row").call("unblind", sealed))
+        assert isinstance(coefficients, Coefficients)
+        return coefficients
+
+
+def _cut(size: int, most: int) -> Iterator[range]:
+    """Consecutive ranges of nearly equal size, none longer than `most`; one empty range for size 0."""
+    parts = max(1, -(-size // most))
+    for i in range(parts):
+        yield range(size * i // parts, size * (i + 1) // parts)

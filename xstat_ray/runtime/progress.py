@@ -1,0 +1,45 @@
+"""What a run reports while it works: stages with a known amount of work. Silent unless a display is plugged in."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from xstat_ray.plan import Plan
+
+
+class Stage:
+    """A stage under way; `advance` after every unit of work."""
+
+    def advance(self, units: int = 1) -> None:
+        """Report finished units."""
+
+
+class Progress:
+    """Base: measures the stages and shows nothing."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    def planned(self, plan: Plan) -> None:
+        """Show the plan, before anything starts."""
+
+    def warn(self, message: str) -> None:
+        """Show a warning that must not be overlooked."""
+
+    def note(self, message: str) -> None:
+        """Say something in passing."""
+
+    @contextmanager
+    def stage(self, name: str, total: int) -> Iterator[Stage]:
+        """Run one stage of `total` units of work."""
+        start = time.perf_counter()
+        with self.display(name, total) as stage:
+            yield stage
+        self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - start, 3)
+
+    @contextmanager
+    def display(self, name: str, total: int) -> Iterator[Stage]:
+        """How a stage is shown; subclasses override this."""
+        yield Stage()

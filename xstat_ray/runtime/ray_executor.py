@@ -1,0 +1,109 @@
+"""The executor on Ray: actors stand for the isolated environments of the parties, stateless tasks do the rest.
+
+In one Ray cluster this isolation is a simulation, since whoever may submit a task can read an actor's memory.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import ray
+from ray.exceptions import RayActorError, RayTaskError
+
+from xstat_ray.errors import PartyError, XstatError
+from xstat_ray.roles.party import Role
+from xstat_ray.runtime.executor import ROLES, Executor, Instance, Ref, Source
+from xstat_ray.study import Study
+
+TASK_RETRIES = 3
+"""Times a stateless task is run again after its worker died; it is pure, so that changes nothing."""
+
+
+class PartyEnvironment:
+    """The body of a party's actor: calls the party, and lets no unexpected error out with its details."""
+
+    def __init__(self, role: Role, study: Study, source: Source) -> None:
+        self._role = role
+        self._party = ROLES[role](study, source.table, source.exclude)
+
+    def call(self, method: str, *args: Any) -> Any:
+        """Call a method of the party.
+
+        Raises:
+            XstatError: errors made for the reader pass as they are.
+            PartyError: any other error, with a reference to the party's own log in place of its text.
+        """
+        try:
+            return getattr(self._party, method)(*args)
+        except XstatError:
+            raise
+        except Exception as error:
+            reference = secrets.token_hex(4)
+            logging.getLogger(__name__).exception("reference %s", reference)
+            kind = type(error).__name__
+        raise PartyError(f"the {self._role} party failed in {method} ({kind}); its own log has it under {reference}")
+
+
+class RayInstance(Instance):
+    """A party's actor."""
+
+    def __init__(self, role: Role, study: Study, source: Source) -> None:
+        # No CPU is reserved: the pool's tasks and the parties take turns on the same cores of a laptop.
+        self._actor = ray.remote(PartyEnvironment).options(num_cpus=0).remote(role, study, source)
+
+    def call(self, method: str, *args: Any) -> Ref:
+        """Send the call; the actor takes one at a time, in order."""
+        return self._actor.call.remote(method, *args)  # type: ignore[no-any-return]
+
+    def stop(self) -> None:
+        """End the actor."""
+        ray.kill(self._actor)
+
+
+class RayExecutor(Executor):
+    """Actors and tasks on a Ray that is already initialised."""
+
+    def __init__(self, study: Study, sources: Mapping[Role, Source], replicas: Mapping[Role, int]) -> None:
+        self._instances = {
+            role: [RayInstance(role, study, source) for _ in range(replicas.get(role, 1))]
+            for role, source in sources.items()
+        }
+        self.parties = dict(self._instances)
+        self._task = ray.remote(max_retries=TASK_RETRIES, num_cpus=1)(_run)
+
+    def submit(self, function: Callable[..., Any], *args: Any) -> Ref:
+        """A stateless task on any node."""
+        return self._task.remote(function, *args)  # type: ignore[no-any-return]
+
+    def put(self, value: Any) -> Ref:
+        """One copy in the object store."""
+        return ray.put(value)  # type: ignore[no-any-return]
+
+    def get(self, ref: Ref) -> Any:
+        """Wait; an error raised for the reader arrives as itself."""
+        try:
+            return ray.get(ref)
+        except RayTaskError as error:
+            if isinstance(error.cause, XstatError):
+                raise error.cause from None
+            raise
+        except RayActorError:
+            raise PartyError("a party's environment ended unexpectedly; run the same command again") from None
+
+    def wait(self, refs: Sequence[Ref]) -> Ref:
+        """The first that is finished, without fetching it."""
+        done, _ = ray.wait(list(refs), num_returns=1, fetch_local=False)
+        return done[0]  # type: ignore[no-any-return]
+
+    def close(self) -> None:
+        """End the actors."""
+        for instances in self._instances.values():
+            for instance in instances:
+                instance.stop()
+
+
+def _run(function: Callable[..., Any], *args: Any) -> Any:
+    return function(*args)

@@ -1,0 +1,195 @@
+"""One mapping of a configuration, read field by field with messages that name the key and the remedy.
+
+A field that is absent and one that is explicitly `null` mean the same: the default, or an error where there is none.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from fractions import Fraction
+from typing import TypeGuard
+
+from xstat_ray.errors import StudyError
+
+QUOTE = "Put it in quotes: YAML reads bare words such as NO, off and null, and dates, as something else than text"
+
+
+class Section:
+    """A mapping at `key` of the configuration `origin` (a file name), whose fields are among `known`."""
+
+    def __init__(self, raw: object, *, key: str, origin: str, known: Sequence[str]) -> None:
+        """Check the shape and the names of the fields.
+
+        Raises:
+            StudyError: not a mapping, or a field has an unknown name.
+        """
+        self.key, self.origin = key, origin
+        if not isinstance(raw, Mapping):
+            raise self.error("is not a mapping", remedy=f"It holds {', '.join(known)}")
+        self.raw: Mapping[object, object] = raw
+        for name in raw:
+            if name not in known:
+                raise self.error("unknown key", str(name), remedy=_suggestion(str(name), known))
+
+    def error(self, problem: str, name: str | None = None, *, remedy: str | None = None) -> StudyError:
+        """A StudyError that points at field `name`, or at the section itself."""
+        return StudyError(problem, file=self.origin, key=self.path(name), remedy=remedy)
+
+    def path(self, name: str | None) -> str | None:
+        """Dotted key of field `name`; None for the whole file."""
+        return ".".join(part for part in (self.key, name) if part) or None
+
+    def get(self, name: str) -> object:
+        """The raw value of an optional field, None where it is absent."""
+        return self.raw.get(name)
+
+    def need(self, name: str) -> object:
+        """The raw value of a required field.
+
+        Raises:
+            StudyError: absent or null.
+        """
+        value = self.get(name)
+        if value is None:
+            raise self.error(f"{name} is missing", name)
+        return value
+
+    def text(self, name: str, default: str | None = None) -> str:
+        """A non-empty text.
+
+        Raises:
+            StudyError: absent without a default, not text, or empty.
+        """
+        value = self.get(name) if default is not None else self.need(name)
+        if value is None and default is not None:
+            return default
+        if not isinstance(value, str) or not value.strip():
+            raise self.error(f"{name} is not a text", name, remedy=QUOTE)
+        return value
+
+    def optional_text(self, name: str) -> str | None:
+        """A non-empty text, or None where the field is absent."""
+        return None if self.get(name) is None else self.text(name)
+
+    def choice(self, name: str, options: Sequence[str], default: str | None = None) -> str:
+        """One of `options`.
+
+        Raises:
+            StudyError: anything else.
+        """
+        value = self.text(name, default)
+        if value not in options:
+            raise self.error(f"{name} {value!r} is not supported", name, remedy=f"Choose one of {', '.join(options)}")
+        return value
+
+    def whole(self, name: str, default: int, *, least: int) -> int:
+        """A whole number that is at least `least`.
+
+        Raises:
+            StudyError: not a whole number, or too small.
+        """
+        value = self.get(name)
+        if value is None:
+            return default
+        if not is_whole(value) or value < least:
+            raise self.error(f"{name} is not a whole number of at least {least}", name)
+        return value
+
+    def wholes(self, name: str) -> list[int]:
+        """A non-empty list of whole numbers.
+
+        Raises:
+            StudyError: anything else.
+        """
+        items = self.items(name)
+        for i, item in enumerate(items):
+            if not is_whole(item):
+                raise self.error(f"{name} holds something that is not a whole number", f"{name}[{i}]")
+        return [item for item in items if is_whole(item)]
+
+    def flag(self, name: str, default: bool) -> bool:
+        """A true or false.
+
+        Raises:
+            StudyError: anything else.
+        """
+        value = self.get(name)
+        if value is None:
+            return default
+        if not isinstance(value, bool):
+            raise self.error(f"{name} is neither true nor false", name)
+        return value
+
+    def fraction(self, name: str, default: Fraction) -> Fraction:
+        """An exact rational: a whole number, a decimal (0.1 is 1/10), or a text such as "1/3".
+
+        Raises:
+            StudyError: not a finite number.
+        """
+        value = self.get(name)
+        if value is None:
+            return default
+        numeric = is_whole(value) or isinstance(value, str) or (isinstance(value, float) and math.isfinite(value))
+        try:
+            if numeric:
+                return Fraction(str(value))
+        except (ValueError, ZeroDivisionError):
+            pass
+        raise self.error(f"{name} is not a number", name, remedy='Write 1, 0.5 or "1/3"') from None
+
+    def items(self, name: str) -> Sequence[object]:
+        """A non-empty list.
+
+        Raises:
+            StudyError: absent, not a list, or empty.
+        """
+        value = self.need(name)
+        if not isinstance(value, list | tuple):
+            raise self.error(f"{name} is not a list", name)
+        if not value:
+            raise self.error(f"{name} is empty", name)
+        return value
+
+    def child(self, name: str, known: Sequence[str]) -> Section:
+        """A mapping inside this one.
+
+        Raises:
+            StudyError: absent, or not a mapping with `known` fields.
+        """
+        return self.at(self.need(name), name, known)
+
+    def children(self, name: str, known: Sequence[str]) -> list[Section]:
+        """A list of mappings; absent and empty give an empty list.
+
+        Raises:
+            StudyError: not a list of mappings with `known` fields.
+        """
+        if self.get(name) in (None, [], ()):
+            return []
+        return [self.at(item, f"{name}[{i}]", known) for i, item in enumerate(self.items(name))]
+
+    def at(self, raw: object, name: str, known: Sequence[str]) -> Section:
+        """A section for `raw`, which stands at `name` below this one."""
+        return Section(raw, key=self.path(name) or "", origin=self.origin, known=known)
+
+
+def is_whole(value: object) -> TypeGuard[int]:
+    """Whether a value is an integer; YAML booleans, which Python counts as integers, are not."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def first_duplicate(items: Iterable[str]) -> str | None:
+    """The first item that has occurred before, or None."""
+    seen: set[str] = set()
+    for item in items:
+        if item in seen:
+            return item
+        seen.add(item)
+    return None
+
+
+def _suggestion(name: str, known: Sequence[str]) -> str:
+    close = get_close_matches(name, known, n=1)
+    return f"Did you mean {close[0]!r}?" if close else f"Known keys are {', '.join(known)}"

@@ -1,0 +1,128 @@
+"""The dimensions of a study file: a list of values, a range of numbers, named groups, or a public file of values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+from pathlib import Path
+
+from xstat_ray.errors import InputError, StudyError
+from xstat_ray.section import QUOTE, Section, first_duplicate, is_whole
+from xstat_ray.study import Dimension
+from xstat_ray.tables import open_table
+
+MAX_SIZE = 10**7
+"""Most labels of one dimension, and most cells or slots of a study."""
+
+DOMAINS = ("values", "range", "groups", "file")
+FIELDS = ("name", "column", *DOMAINS, "field", "other")
+PUBLISHED = ("noisy", "estimate", "stderr", "suppressed")
+"""Columns of the published table that are not dimensions."""
+
+_Members = Sequence[tuple[str, tuple[str, ...]]]
+
+
+def read_dimensions(side: Section, folder: Path) -> tuple[Dimension, ...]:
+    """Read `dimensions` of one side of a study; may be absent.
+
+    Args:
+        side: the section `study.row` or `study.column`.
+        folder: where the paths of domain files start.
+
+    Raises:
+        StudyError: a domain is malformed, empty, ambiguous or too large, or two dimensions share a name.
+    """
+    dimensions: list[Dimension] = []
+    for section in side.children("dimensions", FIELDS):
+        dimension = _dimension(section, folder)
+        if dimension.name in {*(d.name for d in dimensions), *PUBLISHED}:
+            raise section.error(f"the name {dimension.name!r} is taken", "name", remedy="Give it another name")
+        dimensions.append(dimension)
+    if (cells := prod(d.size for d in dimensions)) > MAX_SIZE:
+        raise side.error(f"the dimensions span {cells} combinations, more than {MAX_SIZE}", "dimensions")
+    return tuple(dimensions)
+
+
+def _dimension(section: Section, folder: Path) -> Dimension:
+    name = section.text("name")
+    given = [domain for domain in DOMAINS if section.get(domain) is not None]
+    if len(given) != 1:
+        problem = f"{' and '.join(given)} are both given" if given else "the domain is missing"
+        raise section.error(problem, remedy=f"Give exactly one of {', '.join(DOMAINS)}")
+    if section.get("field") is not None and given != ["file"]:
+        raise section.error("field is given without file", "field")
+    domain = given[0]
+    pairs = _file(section, folder) if domain == "file" else _READERS[domain](section)
+    other = section.optional_text("other")
+    labels = [label for label, _ in pairs] + ([] if other is None else [other])
+    members = tuple(values for _, values in pairs) + (() if other is None else ((),))
+    if (twice := first_duplicate(labels)) is not None:
+        raise section.error(f"the label {twice!r} occurs twice", "other" if twice == other else domain)
+    if (twice := first_duplicate(value for values in members for value in values)) is not None:
+        raise section.error(f"the value {twice!r} occurs twice", domain)
+    if len(labels) > MAX_SIZE:
+        raise section.error(f"the domain has more than {MAX_SIZE} labels", domain)
+    return Dimension(name, section.text("column", name), tuple(labels), members, other)
+
+
+def _values(section: Section) -> _Members:
+    values = [_value(section, item, f"values[{i}]") for i, item in enumerate(section.items("values"))]
+    return [(value, (value,)) for value in values]
+
+
+def _range(section: Section) -> _Members:
+    ends = section.wholes("range")
+    if len(ends) != 2:
+        raise section.error("range is not a pair", "range", remedy="Write [first, last], both inclusive")
+    first, last = ends
+    if last < first:
+        raise section.error("range ends before it begins", "range", remedy="Write [first, last], both inclusive")
+    if last - first >= MAX_SIZE:
+        raise section.error(f"range has more than {MAX_SIZE} numbers", "range")
+    return [(str(i), (str(i),)) for i in range(first, last + 1)]
+
+
+def _groups(section: Section) -> _Members:
+    raw = section.need("groups")
+    if not isinstance(raw, Mapping) or not raw:
+        raise section.error("groups is not a mapping of label to list of values", "groups")
+    labels = [_value(section, label, "groups") for label in raw]
+    groups = section.at(dict(zip(labels, raw.values(), strict=True)), "groups", labels)
+    return [
+        (label, tuple(_value(groups, item, f"{label}[{i}]") for i, item in enumerate(groups.items(label))))
+        for label in labels
+    ]
+
+
+def _file(section: Section, folder: Path) -> _Members:
+    name, field = section.text("file"), section.text("field")
+    path = next((p for p in (folder / name, Path(name)) if p.exists()), folder / name)
+    try:
+        batches = open_table(path, values=(field,)).batches()
+        values = [value for batch in batches for value in batch.columns[field].cast("string").to_pylist()]
+    except InputError as error:
+        raise StudyError(
+            error.problem,
+            file=error.file,
+            key=section.path("file"),
+            column=error.column,
+            row=error.row,
+            remedy=error.remedy,
+        ) from None
+    for row, value in enumerate(values, start=1):
+        if not value:
+            raise StudyError("an empty value", file=str(path), key=section.path("file"), column=field, row=row)
+    return [(value, (value,)) for value in values]
+
+
+def _value(section: Section, item: object, name: str) -> str:
+    """The text of a domain value. A float has more than one text (1.0, 1), so it is refused."""
+    if is_whole(item):
+        return str(item)
+    if isinstance(item, str) and item:
+        return item
+    kind = "an empty value" if item in (None, "") else f"a value of type {type(item).__name__}"
+    raise section.error(f"{kind} in a domain", name, remedy=QUOTE)
+
+
+_READERS = {"values": _values, "range": _range, "groups": _groups}

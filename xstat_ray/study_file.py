@@ -1,0 +1,174 @@
+"""Study files: YAML that people write becomes a checked `Study`.
+
+The same file is an option of the Hydra config group `study`, so it may begin with a `# @package _global_` line and may
+hold a `data` section, which is not part of the study and is ignored here. Everything is checked before any table is
+opened; every message names the key and, where one is known, the remedy.
+
+YAML reads some unquoted words as something else than text: NO and off as false, 012 as an octal number, 12:30 as 750.
+Booleans, nulls and dates in a list of values are refused; quote such values, and numbers with leading zeros.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, cast
+
+import phonenumbers
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError  # type: ignore[import-untyped]
+
+from xstat_ray.errors import StudyError
+from xstat_ray.section import Section
+from xstat_ray.study import OFFSET, Bounds, ColumnSide, IdForm, Noise, Period, Privacy, RowSide, Study
+from xstat_ray.study_dimensions import MAX_SIZE, read_dimensions
+from xstat_ray.study_times import read_period, read_windows
+
+ROW_FIELDS = ("id", "time", "weight", "dataset", "dimensions")
+COLUMN_FIELDS = ("id", "time", "dataset", "dimensions", "windows", "offset_dimension")
+STUDY_FIELDS = ("name", "title", "id", "period", "row", "column", "bounds")
+PRIVACY_FIELDS = ("noise", "mechanism", "epsilon", "delta", "suppress_below", "cap")
+
+
+def load(path: Path | str) -> Study:
+    """Read a study file.
+
+    Raises:
+        StudyError: the file cannot be read, is not YAML, or is not a study that `parse` accepts.
+    """
+    try:
+        raw = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+    except OSError as error:
+        raise StudyError("the study file cannot be read", file=str(path), remedy=error.strerror) from None
+    except (YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
+        raise StudyError("the study file is not valid YAML", file=str(path), remedy=str(error)) from None
+    return parse(cast(Mapping[str, Any], raw), origin=str(path))
+
+
+def parse(raw: Mapping[str, Any], *, origin: str) -> Study:
+    """Check the plain form of a study (mappings, lists and scalars) and build it.
+
+    Args:
+        raw: mapping with the keys `study`, optionally `privacy`, and `data`, which is ignored.
+        origin: name of the file that errors point at; its folder is where domain files are looked for first.
+
+    Raises:
+        StudyError: a key is unknown or missing, a value has the wrong type, or values contradict each other.
+    """
+    top = Section(raw, key="", origin=origin, known=("study", "privacy", "data"))
+    section = top.child("study", STUDY_FIELDS)
+    name = section.text("name")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise section.error("name is not a plain word", "name", remedy="Use letters, digits, '.', '_' and '-'")
+    form, region = _id(section)
+    period = read_period(section)
+    folder = Path(origin).parent
+    row = _row(section.child("row", ROW_FIELDS), name, period, folder)
+    column = _column(section.child("column", COLUMN_FIELDS), name, period, folder)
+    if (shared := next((d for d in column.dimensions if d.name in {r.name for r in row.dimensions}), None)) is not None:
+        raise section.error(f"row and column both have a dimension {shared.name!r}", "column.dimensions")
+    bounds, privacy = _bounds(section), _privacy(top)
+    study = Study(name, row, column, form, region, period, bounds, privacy, _title(section))
+    if study.slots > MAX_SIZE:
+        raise section.error(f"the columns span {study.slots} combinations, more than {MAX_SIZE}", "column")
+    return study
+
+
+def _title(section: Section) -> dict[str, str]:
+    raw = section.get("title")
+    if raw is None:
+        return {}
+    title = section.at(raw, "title", tuple(raw) if isinstance(raw, Mapping) else ("en", "ja"))
+    return {str(language): title.text(language) for language in cast(Mapping[str, object], raw)}
+
+
+def _id(section: Section) -> tuple[IdForm, str | None]:
+    """The normal form of ids: a bare name, or a mapping where a region goes with it."""
+    raw = section.get("id")
+    node = section.at(raw if isinstance(raw, Mapping) else {"form": raw}, "id", ("form", "region"))
+    form = cast(IdForm, node.choice("form", ("exact", "text", "phone", "email"), "exact"))
+    region = node.optional_text("region")
+    if region is not None and form != "phone":
+        raise node.error(f"a region has no meaning for ids of form {form}", "region")
+    if region is not None and region not in phonenumbers.SUPPORTED_REGIONS:
+        raise node.error(f"unknown region {region!r}", "region", remedy="Use two ISO 3166 letters, such as JP")
+    return form, region
+
+
+def _row(section: Section, name: str, period: Period, folder: Path) -> RowSide:
+    dimensions = read_dimensions(section, folder)
+    if not dimensions:
+        raise section.error("there is no row dimension", "dimensions", remedy="Declare at least one")
+    time = _time(section, period)
+    if period.grain != "none" and time is None:
+        raise section.error("time is missing", "time", remedy=f"Name the time column, or set {_NO_PERIOD}")
+    dataset = section.text("dataset", f"{name}/row")
+    return RowSide(section.text("id"), dimensions, time, section.optional_text("weight"), dataset)
+
+
+def _column(section: Section, name: str, period: Period, folder: Path) -> ColumnSide:
+    dimensions = read_dimensions(section, folder)
+    time = _time(section, period)
+    windows = read_windows(section, period)
+    if not dimensions and not windows:
+        raise section.error("there is no column dimension", "dimensions", remedy="Declare one, or a window")
+    if time is not None and windows:
+        raise section.error("time and windows are both given", "time", remedy="A window's anchor takes its place")
+    if period.grain != "none" and time is None and not windows:
+        raise section.error(
+            "time is missing", "time", remedy=f"Name the time column, give windows, or set {_NO_PERIOD}"
+        )
+    if windows and any(d.name == OFFSET for d in dimensions):
+        raise section.error(f"{OFFSET!r} is the name of the windows' dimension", "dimensions")
+    offset_dimension = section.flag("offset_dimension", True)
+    return ColumnSide(
+        section.text("id"), dimensions, time, windows, offset_dimension, section.text("dataset", f"{name}/column")
+    )
+
+
+_NO_PERIOD = "study.period.grain: none"
+
+
+def _time(section: Section, period: Period) -> str | None:
+    time = section.optional_text("time")
+    if time is not None and period.grain == "none":
+        raise section.error("time has no meaning with period grain none", "time", remedy="Remove it, or set a grain")
+    return time
+
+
+def _bounds(section: Section) -> Bounds:
+    if section.get("bounds") is None:
+        return Bounds()
+    node, usual = section.child("bounds", ("rows", "boardings", "persons")), Bounds()
+    return Bounds(
+        node.whole("rows", usual.rows, least=1),
+        node.whole("boardings", usual.boardings, least=1),
+        node.whole("persons", usual.persons, least=1),
+    )
+
+
+def _privacy(top: Section) -> Privacy:
+    if top.get("privacy") is None:
+        return Privacy()
+    node, usual = top.child("privacy", PRIVACY_FIELDS), Privacy()
+    # YAML 1.1 reads a bare `off` as false.
+    is_off = node.get("noise") is False
+    noise = cast(Noise, "off" if is_off else node.choice("noise", ("laplace", "gaussian", "off"), usual.noise))
+    node.choice("mechanism", ("flat",), usual.mechanism)
+    epsilon, delta = node.fraction("epsilon", usual.epsilon), node.fraction("delta", usual.delta)
+    cap = node.fraction("cap", usual.cap)
+    if epsilon <= 0:
+        raise node.error("epsilon is not positive", "epsilon")
+    if not 0 <= delta < 1:
+        raise node.error("delta is not at least 0 and below 1", "delta")
+    if noise == "gaussian" and delta == 0:
+        raise node.error("gaussian noise needs a positive delta", "delta", remedy="Set one well below 1/persons")
+    if noise == "laplace" and delta != Fraction(0):
+        raise node.error("laplace noise needs no delta", "delta", remedy="Set it to 0, or choose gaussian noise")
+    if cap < epsilon:
+        raise node.error("cap is below epsilon", "cap", remedy="One release would already overspend it")
+    suppress_below = node.whole("suppress_below", usual.suppress_below, least=0)
+    return Privacy(noise, usual.mechanism, epsilon, delta, suppress_below, cap)

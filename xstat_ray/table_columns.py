@@ -1,0 +1,171 @@
+"""The columns of a table: which types a role accepts, and their conversion to one type a role.
+
+| role | accepted types | becomes |
+|---|---|---|
+| id | text, whole numbers | text |
+| value | text, whole numbers | text |
+| time | timestamps with or without a zone, dates; ISO 8601 text in CSV | timestamp[us], with a zone or without |
+| number | numbers | float64, null as NaN |
+
+The *family* of a column is what must agree between the files of a table: `text`, `whole`, `zoned`, `naive`, `number`;
+or `unknown` where a column holds only nulls or is not yet parsed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.types as pt
+
+from xstat_ray.errors import InputError
+
+Role = Literal["id", "time", "number", "value"]
+
+UNKNOWN = "unknown"
+REMEDIES = {
+    "id": "Store ids as text or as whole numbers",
+    "value": "Store the values of a dimension as text or as whole numbers",
+    "time": "Store times as timestamps or dates",
+    "number": "Store it as a number",
+}
+_NULL_WORDS = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "NaT")
+"""What exporting tools write for a missing time or number. A text column takes all but the empty text as written."""
+_ISO = "Write ISO 8601 times, such as 2023-08-28T05:00:00 or 2023-08-28T05:00:00+09:00"
+_ZONED = r"[T ][0-9:.,]+ *(Z|[+-][0-9]{2}(:?[0-9]{2})?)$"
+
+
+def family(role: Role, kind: pa.DataType) -> str | None:
+    """The family of a stored type in a role, None where the role does not accept it."""
+    if pt.is_dictionary(kind):
+        kind = kind.value_type
+    if pt.is_null(kind):
+        return UNKNOWN
+    if role == "time":
+        if pt.is_timestamp(kind):
+            return "naive" if kind.tz is None else "zoned"
+        return "naive" if pt.is_date(kind) else None
+    if role == "number":
+        return "number" if pt.is_integer(kind) or pt.is_floating(kind) or pt.is_decimal(kind) else None
+    if pt.is_string(kind) or pt.is_large_string(kind) or pt.is_string_view(kind):
+        return "text"
+    return "whole" if pt.is_integer(kind) else None
+
+
+def text_family(role: Role, texts: pa.Array) -> str:
+    """The family of a column that is stored as text to be read, by its first values."""
+    if role == "time":
+        zoned = _is_zoned(_without_null_words(texts)).drop_null()
+        return UNKNOWN if len(zoned) == 0 else "zoned" if zoned[0].as_py() else "naive"
+    return "number" if role == "number" else "text"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an array comes from, for messages."""
+
+    file: str
+    column: str
+    first_row: int
+    """Row in the file, from 1, of the array's first value."""
+
+    def error(self, problem: str, index: int, remedy: str) -> InputError:
+        """An error about the value at `index` of the array."""
+        return InputError(problem, file=self.file, column=self.column, row=self.first_row + index, remedy=remedy)
+
+    def apply(self, kernel: Callable[[pa.Array], pa.Array], values: pa.Array, problem: str, remedy: str) -> pa.Array:
+        """`kernel(values)`, where a refused value becomes an error that names its row and not, as Arrow's, the value.
+
+        Raises:
+            InputError: the kernel refused.
+        """
+        try:
+            return kernel(values)
+        except pa.ArrowInvalid:
+            index = _first_failure(kernel, values)
+        raise self.error(problem, index, remedy)
+
+
+def convert(values: pa.Array, role: Role, place: Place, *, parse: bool) -> pa.Array:
+    """Bring a stored column to the one type of its role.
+
+    Args:
+        values: (N,) as stored; of a type that `family` accepts, or text if `parse`.
+        role: what the column is used as.
+        place: where the values come from.
+        parse: the column is text to be read (CSV, folder names).
+
+    Raises:
+        InputError: a value is not UTF-8 or cannot be read; names the row, never the value.
+    """
+    if pt.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    if parse or role in ("id", "value"):
+        values = place.apply(_as_text, values, "text is not UTF-8", "Convert the file to UTF-8")
+    if role in ("id", "value"):
+        return values
+    if parse:
+        values = _without_null_words(values)
+    if role == "number":
+        numbers = place.apply(_as_number, values, "not a number", "Write numbers such as 12 or 0.5, or leave it empty")
+        return numbers.fill_null(float("nan"))
+    # Only the digits below a microsecond may be lost.
+    options = pc.CastOptions(pa.timestamp("us", _zone(values, place)), allow_time_truncate=True)
+    return place.apply(lambda part: pc.cast(part, options=options), values, "not a time that can be read", _ISO)
+
+
+def _zone(times: pa.Array, place: Place) -> str | None:
+    """Time zone of times as stored, or as text; None for local times."""
+    if pt.is_timestamp(times.type):
+        zone: str | None = times.type.tz
+        return zone
+    if not pt.is_string(times.type):
+        return None
+    zoned = _is_zoned(times)
+    kinds = zoned.drop_null().unique().to_pylist()
+    if len(kinds) > 1:
+        raise zones_mixed(place.file, place.column, place.first_row + pc.index(zoned, kinds[1]).as_py())
+    return "UTC" if kinds == [True] else None
+
+
+def zones_mixed(file: str, column: str, row: int | None) -> InputError:
+    """The error for a column in which some times say their zone and others do not."""
+    remedy = "Give every time of the column a zone, or none (then they are local to the study's timezone)"
+    return InputError(
+        "time zones mixed: some times have a zone, others none", file=file, column=column, row=row, remedy=remedy
+    )
+
+
+def _without_null_words(texts: pa.Array) -> pa.Array:
+    return pc.if_else(pc.is_in(texts, pa.array(_NULL_WORDS)), pa.scalar(None, pa.string()), texts)
+
+
+def _is_zoned(texts: pa.Array) -> pa.Array:
+    """(N,) whether each ISO 8601 text says its distance from UTC; null stays null."""
+    return pc.match_substring_regex(texts, _ZONED)
+
+
+def _as_text(values: pa.Array) -> pa.Array:
+    # Readers trust a file that it holds UTF-8, and so would everything after this point.
+    values.validate(full=True)
+    return values.cast(pa.string())
+
+
+def _as_number(values: pa.Array) -> pa.Array:
+    return values.cast(pa.float64(), safe=pt.is_string(values.type))
+
+
+def _first_failure(check: Callable[[pa.Array], pa.Array], values: pa.Array) -> int:
+    """Index of the first value on which `check` raises; it raises on `values` as a whole. Bisects."""
+    low, high = 0, len(values)
+    while high - low > 1:
+        middle = (low + high) // 2
+        try:
+            check(values.slice(low, middle - low))
+            low = middle
+        except pa.ArrowInvalid:
+            high = middle
+    return low

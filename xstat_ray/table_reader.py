@@ -1,0 +1,133 @@
+"""Stored columns of one file, through pyarrow.dataset, with errors that name the file and never quote it."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from difflib import get_close_matches
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.dataset as ds
+from pyarrow.fs import LocalFileSystem
+
+from xstat_ray.errors import InputError
+from xstat_ray.table_files import TableFile
+
+_CSV_BLOCK_BYTES = 1 << 23
+_HEAD_ROWS = 1_000
+
+
+def stored_schema(file: TableFile, columns: Sequence[str]) -> Mapping[str, pa.DataType]:
+    """Types of the stored columns among `columns`; all text in CSV. Columns from folder names are left out.
+
+    Raises:
+        InputError: the file is damaged, or a column is missing or occurs twice.
+    """
+    with _refusing_damage(file):
+        schema = _fragment(file, columns).physical_schema
+        names = list(schema.names)
+    wanted = [name for name in columns if name not in file.partitions]
+    for name in wanted:
+        if name not in names:
+            have = [*names, *file.partitions]
+            close = get_close_matches(name, have, n=1)
+            listed = f"The columns are {', '.join(have)}"
+            remedy = f"Did you mean {close[0]!r}? {listed}" if close else listed
+            raise InputError("no such column", file=str(file.path), column=name, remedy=remedy)
+        if names.count(name) > 1:
+            raise InputError("the column occurs twice", file=str(file.path), column=name, remedy="Rename one of them")
+    return {name: schema.field(name).type for name in wanted}
+
+
+def first_rows(file: TableFile, columns: Sequence[str]) -> pa.Table:
+    """A few rows from the beginning of a file, as stored; `columns` exist.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    with _refusing_damage(file):
+        return _fragment(file, columns).head(_HEAD_ROWS, columns=list(columns), batch_size=_HEAD_ROWS)
+
+
+def stored_batches(file: TableFile, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+    """Stream a file's `columns`, which exist, at most `rows` rows at a time and never none.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    with _refusing_damage(file):
+        batches = _fragment(file, columns).to_batches(
+            columns=list(columns), batch_size=rows, batch_readahead=1, fragment_readahead=1
+        )
+    while True:
+        # Only reading is guarded: what a consumer raises between two batches is its own.
+        with _refusing_damage(file):
+            batch = next(batches, None)
+        if batch is None:
+            return
+        for start in range(0, batch.num_rows, rows):
+            yield batch.slice(start, rows)
+
+
+def _fragment(file: TableFile, columns: Sequence[str]) -> ds.Fragment:
+    options: ds.FileFormat
+    if file.format == "csv":
+        options = ds.CsvFileFormat(
+            parse_options=pa_csv.ParseOptions(newlines_in_values=True),
+            read_options=pa_csv.ReadOptions(block_size=_CSV_BLOCK_BYTES),
+            convert_options=pa_csv.ConvertOptions(
+                column_types=dict.fromkeys(columns, pa.string()),
+                null_values=[""],
+                strings_can_be_null=True,
+                # Checked later, where the row of the first bad value can be told.
+                check_utf8=False,
+            ),
+        )
+    else:
+        options = ds.ParquetFileFormat() if file.format == "parquet" else ds.IpcFileFormat()
+    return options.make_fragment(str(file.path), filesystem=LocalFileSystem())
+
+
+@contextmanager
+def _refusing_damage(file: TableFile) -> Iterator[None]:
+    try:
+        yield
+        return
+    except UnicodeDecodeError:
+        problem, row = "the header is not UTF-8", None
+    except (pa.ArrowException, OSError) as error:
+        # Arrow quotes the line it stumbled over, so its message stays here.
+        problem, row = _explain(file, error)
+    remedy = "Convert the file to UTF-8" if "UTF-8" in problem else "Write the file again, or check that it is complete"
+    raise InputError(problem, file=str(file.path), row=row, remedy=remedy) from None
+
+
+def _explain(file: TableFile, error: Exception) -> tuple[str, int | None]:
+    if isinstance(error, PermissionError):
+        return "the file may not be read", None
+    if file.path.stat().st_size == 0 or "Empty CSV file" in str(error):
+        return "the file is empty", None
+    if "multiple columns named" in str(error):
+        return "two columns have the same name", None
+    if file.format == "csv" and (row := _first_ragged_row(file.path)) is not None:
+        return "the row has another number of fields than the header", row
+    return f"the file is damaged or is not {_NAMES[file.format]}", None
+
+
+def _first_ragged_row(path: Path) -> int | None:
+    """The first data row, from 1, whose number of fields differs from the header's; None if there is none."""
+    opener = gzip.open if path.suffix.lower() == ".gz" else open
+    try:
+        with opener(path, "rt", encoding="utf-8", errors="replace", newline="") as stream:
+            rows = (row for row in csv.reader(stream) if row)
+            width = len(next(rows, []))
+            return next((number for number, row in enumerate(rows, start=1) if len(row) != width), None)
+    except (OSError, EOFError, csv.Error):
+        return None
+
+
+_NAMES = {"csv": "CSV", "parquet": "Parquet", "ipc": "an Arrow file"}

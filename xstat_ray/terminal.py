@@ -1,0 +1,155 @@
+"""What a person at a terminal sees: the plan, a live bar with the time left, warnings, and the five largest figures."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
+from rich.table import Table
+
+from xstat_ray.plan import Plan
+from xstat_ray.release import STATISTICS, Release, summary
+from xstat_ray.runtime.progress import Progress, Stage
+
+_TITLES = {
+    "start": "Start the environments",
+    "intake": "De-identify: handshake, keys, reading the tables",
+    "exchange": "De-identify: exchange of blinded ids",
+    "aggregate": "Aggregate: join and count while encrypted",
+    "noise": "Noise, once",
+    "decrypt": "Release: decrypt the noisy counts",
+}
+
+
+def make_progress(display: str) -> Progress:
+    """`auto`, `quiet` or `json`, as in conf/crosstab.yaml."""
+    return {"auto": Terminal, "quiet": Quiet, "json": JsonLines}[display]()
+
+
+class Quiet(Progress):
+    """Warnings only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._console = Console(stderr=True)
+
+    def warn(self, message: str) -> None:
+        """Red, always."""
+        self._console.print(Panel(message, title="WARNING", style="bold red"))
+
+
+class Terminal(Quiet):
+    """Plan table and live bars on standard error."""
+
+    def planned(self, plan: Plan) -> None:
+        """The plan as a table of what, how much."""
+        table = Table(title=f"Plan: {plan.study.name}", show_header=False, title_justify="left")
+        for name, value in _plan_rows(plan):
+            table.add_row(name, value)
+        self._console.print(table)
+
+    def note(self, message: str) -> None:
+        """One line."""
+        self._console.print(message)
+
+    @contextmanager
+    def display(self, name: str, total: int) -> Iterator[Stage]:
+        """A bar with count, elapsed time and time left."""
+        bars = RichProgress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=self._console,
+        )
+        with bars:
+            task = bars.add_task(_TITLES.get(name, name), total=total)
+
+            class Bar(Stage):
+                def advance(self, units: int = 1) -> None:
+                    bars.advance(task, units)
+
+            yield Bar()
+
+
+class JsonLines(Progress):
+    """One JSON object a line on standard error, for logs."""
+
+    def planned(self, plan: Plan) -> None:
+        """Event `plan`."""
+        _event("plan", **plan.as_dict())
+
+    def warn(self, message: str) -> None:
+        """Event `warning`."""
+        _event("warning", message=message)
+
+    def note(self, message: str) -> None:
+        """Event `note`."""
+        _event("note", message=message)
+
+    @contextmanager
+    def display(self, name: str, total: int) -> Iterator[Stage]:
+        """Events `start` and `end`."""
+        _event("start", stage=name, units=total)
+        yield Stage()
+        _event("end", stage=name)
+
+
+def _event(kind: str, **fields: object) -> None:
+    sys.stderr.write(json.dumps({"event": kind, **fields}, ensure_ascii=False) + "\n")
+
+
+def _plan_rows(plan: Plan) -> list[tuple[str, str]]:
+    study, mechanism = plan.study, plan.mechanism
+    budget = f"epsilon {mechanism.epsilon}" + (f", delta {float(mechanism.delta):g}" if mechanism.delta else "")
+    return [
+        ("Table", f"{study.cells:,} cells x {study.slots:,} columns = {plan.coefficients:,} counts"),
+        ("Join", f"period {study.period.grain}, {study.window_periods} in the window, {len(plan.grid.shards)} shards"),
+        ("One person", f"moves at most {study.person_units} counts by one, of at most {study.bounds.persons:,} people"),
+        ("Privacy", f"{mechanism.noise} noise, {budget}, budget cap {study.privacy.cap}"),
+        ("Expected error", f"standard error {mechanism.stderr:.2f} a count, {mechanism.stderr * study.cells**0.5:.1f} "
+         "a column total"),
+        ("Suppressed", f"estimates below {study.privacy.suppress_below}"),
+        ("Encryption", f"Paillier {plan.key_bits} bits, {plan.packing.slot_bits} bits a count, "
+         f"{plan.packing.per_block} counts a ciphertext, {plan.packing.blocks} a cell"),
+        ("Ciphertexts", f"{plan.table_ciphertexts:,} in the table ({_bytes(plan.table_bytes)}), "
+         f"up to {plan.max_flags * plan.packing.blocks:,} in flags ({_bytes(plan.flag_bytes)})"),
+        ("Time", f"about {plan.seconds(2):.0f} s on 2 cores at the most people, without reading the tables"),
+    ]  # fmt: skip
+
+
+def _bytes(count: int) -> str:
+    size, unit = float(count), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if size < 1000:
+            break
+        size, unit = size / 1000, larger
+    return f"{size:.3g} {unit}"
+
+
+def print_summary(release: Release, console: Console | None = None) -> None:
+    """The largest published figures with their 95 % intervals, what was spent, and where the files are."""
+    console = console or Console()
+    table = Table(title="Largest published counts", title_justify="left")
+    table.add_column("what")
+    table.add_column("estimate", justify="right")
+    table.add_column("95 % interval", justify="right")
+    for what, estimate, low, high in summary(release):
+        table.add_row(what, f"{estimate:,}", f"{low:,.0f} to {high:,.0f}")
+    console.print(table)
+    spent = release.manifest["spent"]
+    suppressed = release.statistics["suppressed"].to_numpy().sum()
+    console.print(
+        f"{release.statistics.num_rows:,} counts published, {suppressed:,} suppressed; "
+        f"spent epsilon {spent['epsilon']}, delta {spent['delta']}."
+    )
+    if release.path is not None:
+        console.print(f"Statistics: {release.path / STATISTICS} (and .csv); plan.json and manifest.json beside it.")
