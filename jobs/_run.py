@@ -53,7 +53,7 @@ def _call(job: Callable[[dict[str, Any], str], None], config: DictConfig) -> int
         console.print(f"Error: {error}", style="bold red", markup=False)
         return error.exit_code
     except KeyboardInterrupt:
-        console.print("Interrupted. Run the same command again: an unfinished release is resumed, budget is not spent twice.")
+        console.print("Interrupted. Run the same command again: an unfinished release is resumed, without new budget.")
         return INTERRUPTED
     except Exception:
         console.print_exception()

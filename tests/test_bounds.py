@@ -13,7 +13,9 @@ rows = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3), st.integers(0, 9
 
 @given(rows, st.integers(1, 4), st.integers(0, 2**32))
 def test_keeps_the_largest_weights_and_never_more_than_the_limit(table, limit, seed):
-    person, period, weight = (np.array(c, np.int64) for c in zip(*table, strict=True)) if table else [np.zeros(0, int)] * 3
+    person, period, weight = (
+        (np.array(c, np.int64) for c in zip(*table, strict=True)) if table else [np.zeros(0, int)] * 3
+    )
     priority = np.random.default_rng(seed).integers(0, 2**63, len(person), dtype=np.uint64)
     keep = keep_per_group((person, period), limit, priority, weight.astype(float))
     kept, all_ = defaultdict(list), defaultdict(list)

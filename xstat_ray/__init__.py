@@ -11,11 +11,11 @@ Importing the package does not start, nor import, Ray.
 
 from xstat_ray.crosstab import Options, crosstab
 from xstat_ray.errors import BudgetError, InputError, PartyError, PlanError, ProtocolError, StudyError, XstatError
+from xstat_ray.inputs.study_file import load as load_study
 from xstat_ray.plan import Plan, make_plan
 from xstat_ray.release import Release
 from xstat_ray.runtime.executor import Source
 from xstat_ray.study import Study
-from xstat_ray.study_file import load as load_study
 
 __all__ = [
     "BudgetError",

@@ -10,9 +10,9 @@ from typing import Any
 
 from xstat_ray.crosstab import Options
 from xstat_ray.errors import StudyError
+from xstat_ray.inputs.study_file import parse
 from xstat_ray.runtime.executor import Source
 from xstat_ray.study import Study
-from xstat_ray.study_file import parse
 
 _TOP = (
     "study", "privacy", "data", "out", "runtime", "shards", "replicas", "window", "crypto", "cluster", "ledger",

@@ -6,6 +6,9 @@ table, because they cross from a party's environment to the driver.
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 
 class XstatError(Exception):
     """Base of all errors raised on purpose; `exit_code` is what the command line returns."""
@@ -37,19 +40,14 @@ class InputError(XstatError):
 
     def __reduce__(self) -> tuple[object, ...]:
         """Rebuild from the fields: an error crosses from a party's process to the driver."""
-        return _rebuild, (type(self), self.problem, self.file, self.key, self.column, self.row, self.remedy)
-
-
-def _rebuild(
-    kind: type[InputError],
-    problem: str,
-    file: str | None,
-    key: str | None,
-    column: str | None,
-    row: int | None,
-    remedy: str | None,
-) -> InputError:
-    return kind(problem, file=file, key=key, column=column, row=row, remedy=remedy)
+        fields: dict[str, Any] = {
+            "file": self.file,
+            "key": self.key,
+            "column": self.column,
+            "row": self.row,
+            "remedy": self.remedy,
+        }
+        return partial(type(self), **fields), (self.problem,)
 
 
 class StudyError(InputError):

@@ -21,9 +21,7 @@ FAN_IN = 8
 """Partials added by one task of the reduce tree (measured: 4 to 8 is best; fewer tasks with 8)."""
 
 
-def match(
-    row_tags: NDArray[np.uint8], flag_tags: NDArray[np.uint8]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def match(row_tags: NDArray[np.uint8], flag_tags: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Find the pairs of equal tags.
 
     Both sides are sorted, so each flag is looked up in the rows by binary search: the cost grows with the flags, and

@@ -7,7 +7,7 @@ from typing import Any
 
 from xstat_ray.crypto.packing import Packing, plan_packing
 from xstat_ray.errors import PlanError
-from xstat_ray.periods import span
+from xstat_ray.inputs.periods import span
 from xstat_ray.privacy.mechanism import Mechanism
 from xstat_ray.shards import ShardGrid
 from xstat_ray.study import Study

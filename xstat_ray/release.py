@@ -13,9 +13,9 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from xstat_ray.domains import decode
 from xstat_ray.errors import InputError
 from xstat_ray.files import write_whole
+from xstat_ray.inputs.domains import decode
 from xstat_ray.messages import Coefficients
 from xstat_ray.plan import Plan
 from xstat_ray.privacy.refine import refine

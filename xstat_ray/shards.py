@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,7 +56,7 @@ class ShardGrid:
 
 def _cut(whole: range, parts: int) -> tuple[range, ...]:
     edges = [whole.start + len(whole) * i // parts for i in range(parts + 1)]
-    return tuple(range(low, high) for low, high in zip(edges, edges[1:], strict=False))
+    return tuple(range(low, high) for low, high in pairwise(edges))
 
 
 def _which(ranges: Sequence[range], values: NDArray[np.uint32]) -> NDArray[np.int64]:

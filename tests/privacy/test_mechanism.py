@@ -31,7 +31,9 @@ def window(size):
     [(1, 1, 0, True, 1, 1), (8, 1, 0, True, 8, 64), (2, 3, 5, True, 30, 180), (2, 3, 5, False, 30, 900)],
 )
 def test_sensitivities_follow_from_the_bounds(rows, boardings, size, offset, l1, l2):
-    mechanism = Mechanism.of_study(study(rows=rows, boardings=boardings, windows=window(size) if size else (), offset=offset))
+    mechanism = Mechanism.of_study(
+        study(rows=rows, boardings=boardings, windows=window(size) if size else (), offset=offset)
+    )
     assert (mechanism.l1, mechanism.l2_squared) == (l1, l2)
 
 

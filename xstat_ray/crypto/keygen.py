@@ -46,8 +46,10 @@ def generate(key_bits: int) -> PrivateKey:
 
 def _sound(p: mpz, q: mpz, alpha: mpz, beta: mpz) -> bool:
     """The conditions of the paper: subgroup orders that occur once, and nothing shared between p-1 and q-1 but 2."""
-    k, l = (p - 1) // (2 * alpha), (q - 1) // (2 * beta)
-    coprime = gcd(p - 1, q - 1) == 2 and gcd(k, alpha) == gcd(l, beta) == 1 and gcd(p * q, (p - 1) * (q - 1)) == 1
+    p_rest, q_rest = (p - 1) // (2 * alpha), (q - 1) // (2 * beta)
+    coprime = (
+        gcd(p - 1, q - 1) == 2 and gcd(p_rest, alpha) == gcd(q_rest, beta) == 1 and gcd(p * q, (p - 1) * (q - 1)) == 1
+    )
     far_apart = abs(p - q).bit_length() > p.bit_length() - 100
     return alpha != beta and p % 4 == q % 4 == 3 and coprime and far_apart
 

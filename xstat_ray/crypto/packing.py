@@ -69,7 +69,9 @@ class Packing:
         return table[:, : self.slots] - self.offset
 
 
-def plan_packing(*, slots: int, max_value: int, noise_tail: int, key_bits: int, slot_bits: int | None = None) -> Packing:
+def plan_packing(
+    *, slots: int, max_value: int, noise_tail: int, key_bits: int, slot_bits: int | None = None
+) -> Packing:
     """Choose the layout.
 
     Args:

@@ -50,7 +50,7 @@ class PublicKey:
         return self.n * self.n
 
     def encode(self) -> bytes:
-        """n in key_bits/8 bytes, then h in key_bits/4, little-endian."""
+        """N in key_bits/8 bytes, then h in key_bits/4, little-endian."""
         return bytes(self.n.to_bytes(self.key_bits // 8, "little") + self.h.to_bytes(self.width, "little"))
 
     @classmethod

@@ -110,7 +110,8 @@ def _gaussian_scale(l1: int, l2_squared: int, epsilon: Fraction, delta: Fraction
     l2 = _round_up(Fraction(math.isqrt(l2_squared * 10**18) + 1, 10**9))
 
     def spent(scale: float) -> float:
-        curve = dp.c.make_zCDP_to_approxDP(_measurement("gaussian", scale)).map(l2)
+        measurement: Any = dp.c.make_zCDP_to_approxDP(_measurement("gaussian", scale))
+        curve = measurement.map(l2)
         return float(curve.epsilon(float(delta)))
 
     low, high = 0.0, l2

@@ -14,9 +14,7 @@ from xstat_ray.messages import NoisyTable
 from xstat_ray.privacy.mechanism import Mechanism
 
 
-def add_noise_once(
-    public: PublicKey, table: NDArray[np.uint8], packing: Packing, mechanism: Mechanism
-) -> NoisyTable:
+def add_noise_once(public: PublicKey, table: NDArray[np.uint8], packing: Packing, mechanism: Mechanism) -> NoisyTable:
     """Noise for every coefficient of the domain, touched or not, added while encrypted.
 
     The fresh encryptions also re-randomise every ciphertext. Run by the driver. A second call would draw a second,

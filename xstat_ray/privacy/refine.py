@@ -1,4 +1,7 @@
-"""From noisy counts to publishable ones: non-negative integers whose totals are kept. Post-processing, free of budget."""
+"""From noisy counts to publishable ones: non-negative integers whose totals are kept.
+
+Post-processing: it sees noisy counts only and costs no budget.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,8 @@ def project(values: NDArray[np.int64], total: int) -> NDArray[np.float64]:
     ranks = np.arange(1, len(values) + 1)
     support = np.flatnonzero(descending - surplus / ranks > 0)
     last = support[-1] if len(support) else 0
-    return np.maximum(values - surplus[last] / ranks[last], 0.0)
+    projected: NDArray[np.float64] = np.maximum(values - surplus[last] / ranks[last], 0.0)
+    return projected
 
 
 def largest_remainder(shares: NDArray[np.float64], total: int) -> NDArray[np.int64]:

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from xstat_ray import domains, periods
 from xstat_ray.bounds import keep_per_group
 from xstat_ray.crypto.derive import uniform_words
 from xstat_ray.crypto.keygen import generate
@@ -16,13 +15,14 @@ from xstat_ray.crypto.packing import Packing
 from xstat_ray.crypto.paillier import OwnerEncryptor, PrivateKey
 from xstat_ray.crypto.tags import sort_order
 from xstat_ray.errors import InputError, ProtocolError
+from xstat_ray.inputs import domains, periods
+from xstat_ray.inputs.tables import Batch
 from xstat_ray.messages import Flags, NoisyTable
 from xstat_ray.roles.intake import IntakeCounts, People, check_usable, read_excluded, read_rows
 from xstat_ray.roles.key_holder import KeyHolder
 from xstat_ray.roles.party import Party
 from xstat_ray.shards import ShardGrid
 from xstat_ray.study import ColumnSide, Study
-from xstat_ray.tables import Batch
 
 
 class ColumnParty(Party):
@@ -127,7 +127,8 @@ class ColumnParty(Party):
         order = np.argsort(batch, kind="stable")
         self._person, self._period, self._slot = self._person[order], self._period[order], self._slot[order]
         self._starts = np.searchsorted(batch[order], np.arange(len(grid.batches) + 1))
-        return np.diff(self._starts).tolist()
+        sizes: list[int] = np.diff(self._starts).tolist()
+        return sizes
 
     def emit(self, batch: int, part: int, rows: range, packing: Packing) -> Flags:
         """Flags `rows` of a batch, in the batch's tag order, each an encrypted one-hot over all blocks."""
@@ -155,9 +156,7 @@ class ColumnParty(Party):
         return self._channel(self.role).seal(coefficients.encode(self._study.digest), "coefficients")
 
 
-def _expand(
-    side: ColumnSide, study: Study, batch: Batch, size: int
-) -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:
+def _expand(side: ColumnSide, study: Study, batch: Batch, size: int) -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:
     """The periods (size, W) of every boarding, and which of them lie inside the study's span."""
     at: Sequence[tuple[str, int]] = [(w.anchor, offset) for w in side.windows for offset in w.offsets]
     if not at and side.time:

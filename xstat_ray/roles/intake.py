@@ -15,10 +15,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from xstat_ray.errors import InputError
-from xstat_ray.ids import normalise
+from xstat_ray.inputs.ids import normalise
+from xstat_ray.inputs.tables import Batch, open_table
 from xstat_ray.secrecy import Secret
 from xstat_ray.study import Study
-from xstat_ray.tables import Batch, open_table
 
 
 @dataclass

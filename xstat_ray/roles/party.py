@@ -17,19 +17,20 @@ from xstat_ray.crypto.handshake import Handshake, Hello, SharedSecrets
 from xstat_ray.crypto.tags import tags
 from xstat_ray.errors import ProtocolError
 from xstat_ray.files import write_whole
+from xstat_ray.inputs.tables import input_digest
 from xstat_ray.measurement import measurement
 from xstat_ray.messages import Points
 from xstat_ray.roles.intake import IntakeCounts
 from xstat_ray.secrecy import Secret
 from xstat_ray.study import Study
-from xstat_ray.tables import input_digest
 
 Role = Literal["row", "column"]
 
 
 class Party(Secret):
-    """One party inside its isolated environment. Use in this order:
+    """One party inside its isolated environment.
 
+    Use in this order:
     `hello`, `agree`, `confirm`; `intake`; `blind`, (the other's `evaluate`), `finish`; then the subclass's `emit`.
     A replica starts with `offer`, `accept` in place of the handshake.
     """

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from xstat_ray import domains, periods
 from xstat_ray.bounds import keep_per_group
 from xstat_ray.crypto.derive import uniform_words
 from xstat_ray.crypto.tags import sort_order
 from xstat_ray.errors import ProtocolError
+from xstat_ray.inputs import domains, periods
 from xstat_ray.messages import Coefficients, Rows
 from xstat_ray.roles.intake import IntakeCounts, People, check_usable, read_excluded, read_rows
 from xstat_ray.roles.party import Party

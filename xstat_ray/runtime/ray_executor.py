@@ -52,11 +52,11 @@ class RayInstance(Instance):
 
     def __init__(self, role: Role, study: Study, source: Source) -> None:
         # No CPU is reserved: the pool's tasks and the parties take turns on the same cores of a laptop.
-        self._actor = ray.remote(PartyEnvironment).options(num_cpus=0).remote(role, study, source)
+        self._actor: Any = ray.remote(PartyEnvironment).options(num_cpus=0).remote(role, study, source)
 
     def call(self, method: str, *args: Any) -> Ref:
         """Send the call; the actor takes one at a time, in order."""
-        return self._actor.call.remote(method, *args)  # type: ignore[no-any-return]
+        return self._actor.call.remote(method, *args)
 
     def stop(self) -> None:
         """End the actor."""
@@ -76,11 +76,11 @@ class RayExecutor(Executor):
 
     def submit(self, function: Callable[..., Any], *args: Any) -> Ref:
         """A stateless task on any node."""
-        return self._task.remote(function, *args)  # type: ignore[no-any-return]
+        return self._task.remote(function, *args)
 
     def put(self, value: Any) -> Ref:
         """One copy in the object store."""
-        return ray.put(value)  # type: ignore[no-any-return]
+        return ray.put(value)
 
     def get(self, ref: Ref) -> Any:
         """Wait; an error raised for the reader arrives as itself."""
@@ -96,7 +96,7 @@ class RayExecutor(Executor):
     def wait(self, refs: Sequence[Ref]) -> Ref:
         """The first that is finished, without fetching it."""
         done, _ = ray.wait(list(refs), num_returns=1, fetch_local=False)
-        return done[0]  # type: ignore[no-any-return]
+        return done[0]
 
     def close(self) -> None:
         """End the actors."""

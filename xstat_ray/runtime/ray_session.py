@@ -16,12 +16,14 @@ import ray
 from xstat_ray.errors import InputError
 
 OBJECT_STORE_BYTES = 512 << 20
-_TOKEN = "RAY_AUTH_TOKEN"
-_TOKEN_PATH = "RAY_AUTH_TOKEN_PATH"
+_TOKEN = "RAY_AUTH_TOKEN"  # noqa: S105 - names of variables, not tokens
+_TOKEN_PATH = "RAY_AUTH_TOKEN_PATH"  # noqa: S105
 
 
 @contextmanager
-def session(address: str | None = None, cpus: int | None = None, store_bytes: int = OBJECT_STORE_BYTES) -> Iterator[Path]:
+def session(
+    address: str | None = None, cpus: int | None = None, store_bytes: int = OBJECT_STORE_BYTES
+) -> Iterator[Path]:
     """Join the Ray cluster at `address`, or start one on this machine for the time of the block.
 
     A started session keeps sockets, logs and spilled objects in a folder that only this user may read and that is

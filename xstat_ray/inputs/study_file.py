@@ -19,13 +19,13 @@ from typing import Any, cast
 import phonenumbers
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError  # type: ignore[import-untyped]
+from yaml import YAMLError
 
 from xstat_ray.errors import StudyError
-from xstat_ray.section import Section
+from xstat_ray.inputs.section import Section
+from xstat_ray.inputs.study_dimensions import MAX_SIZE, read_dimensions
+from xstat_ray.inputs.study_times import read_period, read_windows
 from xstat_ray.study import OFFSET, Bounds, ColumnSide, IdForm, Noise, Period, Privacy, RowSide, Study
-from xstat_ray.study_dimensions import MAX_SIZE, read_dimensions
-from xstat_ray.study_times import read_period, read_windows
 
 ROW_FIELDS = ("id", "time", "weight", "dataset", "dimensions")
 COLUMN_FIELDS = ("id", "time", "dataset", "dimensions", "windows", "offset_dimension")

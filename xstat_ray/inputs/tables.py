@@ -14,14 +14,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from xstat_ray.errors import InputError
+from xstat_ray.inputs.table_columns import REMEDIES, UNKNOWN, Place, Role, convert, family, text_family, zones_mixed
+from xstat_ray.inputs.table_files import TableFile, input_digest, list_files
+from xstat_ray.inputs.table_reader import stored_batches, stored_schema
 from xstat_ray.secrecy import Secret
-from xstat_ray.table_columns import REMEDIES, UNKNOWN, Place, Role, convert, family, text_family, zones_mixed
-from xstat_ray.table_files import TableFile, input_digest, list_files
-from xstat_ray.table_reader import first_rows, stored_batches, stored_schema
 
 __all__ = ["Batch", "Table", "input_digest", "open_table"]
 
 _BATCH_ROWS = 1 << 20
+_HEAD_ROWS = 1_000
+"""Rows looked at when a table is opened."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -121,12 +123,14 @@ def _inspect(file: TableFile, roles: Mapping[str, Role]) -> tuple[dict[str, str]
             problem = f"a column of type {kind} cannot serve as {roles[name]}"
             raise InputError(problem, file=str(file.path), column=name, remedy=REMEDIES[roles[name]])
         families[name] = accepted
-    head = first_rows(file, tuple(schema))
-    sample = {name: head.column(name).combine_chunks() for name in schema if file.format == "csv"}
+    head = next(stored_batches(file, tuple(schema), _HEAD_ROWS), None)
+    sample = {}
+    if file.format == "csv" and head is not None:
+        sample = {name: head.column(name) for name in schema}
     sample |= {name: pa.array([file.partitions[name]], pa.string()) for name in roles if name in file.partitions}
     for name, texts in sample.items():
         families[name] = text_family(roles[name], texts)
-    return families, head.num_rows
+    return families, 0 if head is None else head.num_rows
 
 
 def _disagreement(file: TableFile, name: str, kind: str, before: str) -> InputError:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xstat_ray.periods import span, to_periods
+from xstat_ray.inputs.periods import span, to_periods
 from xstat_ray.study import Period
 
 

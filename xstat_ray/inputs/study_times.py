@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import cast
 from zoneinfo import ZoneInfo
 
-from xstat_ray.section import Section, first_duplicate, is_whole
+from xstat_ray.inputs.section import Section, first_duplicate, is_whole
 from xstat_ray.study import GRAIN_SECONDS, Grain, Period, Window
 
 UNIT_SECONDS = {"minute": 60, "hour": 3_600, "day": 86_400}

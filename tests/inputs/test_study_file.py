@@ -13,10 +13,10 @@ import pytest
 import yaml
 
 from xstat_ray.errors import StudyError
+from xstat_ray.inputs.study_file import load, parse
 from xstat_ray.study import Bounds, Period, Privacy, Window
-from xstat_ray.study_file import load, parse
 
-NYCFLIGHTS = Path(__file__).parents[1] / "conf" / "study" / "nycflights.yaml"
+NYCFLIGHTS = Path(__file__).parents[2] / "conf" / "study" / "nycflights.yaml"
 
 SIMPLE = yaml.safe_load("""
 study:
@@ -238,7 +238,7 @@ def window(**fields):
         (TIMED, WINDOW, window(offsets=[2, 1]), "study.column.windows[0].offsets", "not ascending"),
         (TIMED, WINDOW, window(offsets=[10, 40], unit="minute"), "study.column.windows[0].offsets", "same period"),
         (TIMED, WINDOW, window(offsets=[999], unit="day"), "study.column.windows[0].offsets", "further than the"),
-        (TIMED, "study.column.windows.1", window(name="departure", offsets=[-6]), "study.column.windows", "'departure-6h'"),
+        (TIMED, "study.column.windows.1", window(name="departure", offsets=[-6]), "study.column.windows", "ure-6h'"),
         (SIMPLE, "study.bounds.rows", 0, "study.bounds.rows", "at least 1"),
         (SIMPLE, "study.bounds.boardings", 1.5, "study.bounds.boardings", "whole number"),
         (SIMPLE, "study.bounds.persons", True, "study.bounds.persons", "whole number"),

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xstat_ray.ids import normalise
-from xstat_ray.phone_numbers import to_e164
+from xstat_ray.inputs.ids import normalise
+from xstat_ray.inputs.phone_numbers import to_e164
 
 FORMS = ["exact", "text", "email", "phone"]
 

@@ -7,9 +7,9 @@ from math import prod
 from pathlib import Path
 
 from xstat_ray.errors import InputError, StudyError
-from xstat_ray.section import QUOTE, Section, first_duplicate, is_whole
+from xstat_ray.inputs.section import QUOTE, Section, first_duplicate, is_whole
+from xstat_ray.inputs.tables import open_table
 from xstat_ray.study import Dimension
-from xstat_ray.tables import open_table
 
 MAX_SIZE = 10**7
 """Most labels of one dimension, and most cells or slots of a study."""

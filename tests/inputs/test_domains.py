@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xstat_ray.domains import decode, encode
 from xstat_ray.errors import InputError
+from xstat_ray.inputs.domains import decode, encode
 from xstat_ray.study import Dimension
 
 HOUR = Dimension("hour", "hour", ("5", "6", "7"), (("5",), ("6",), ("7",)))

@@ -18,7 +18,7 @@ from collections.abc import Callable
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from xstat_ray.phone_numbers import to_e164
+from xstat_ray.inputs.phone_numbers import to_e164
 from xstat_ray.study import IdForm
 
 _EMAIL = r"^[^@\s\pZ]+@[^@\s\pZ.]+(\.[^@\s\pZ.]+)+$"

@@ -62,14 +62,16 @@ def _label_index(dimension: Dimension, values: pa.Array) -> NDArray[np.int32]:
     if pt.is_dictionary(values.type):
         codes = values.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
         of_code: NDArray[np.int32] = np.append(_label_index(dimension, values.dictionary), np.int32(-1))
-        return of_code[codes]
+        coded: NDArray[np.int32] = of_code[codes]
+        return coded
     text = _as_text(values, dimension.column)
     owner = [label for label, members in enumerate(dimension.members) for _ in members]
     members = pa.array([value for values in dimension.members for value in values], pa.string())
     other = -1 if dimension.other is None else dimension.labels.index(dimension.other)
     found = pc.index_in(text, value_set=members).fill_null(len(owner)).to_numpy(zero_copy_only=False)
-    label = np.array([*owner, other], np.int32)[found]
-    return np.where(text.is_valid().to_numpy(zero_copy_only=False), label, np.int32(-1))
+    label: NDArray[np.int32] = np.array([*owner, other], np.int32)[found]
+    label[~text.is_valid().to_numpy(zero_copy_only=False)] = -1
+    return label
 
 
 def _as_text(values: pa.Array, column: str) -> pa.Array:

@@ -1,4 +1,4 @@
-"""Stored columns of one file, through pyarrow.dataset, with errors that name the file and never quote it."""
+"""Stored columns of one file, through Arrow, with errors that name the file and never quote it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 from pyarrow.fs import LocalFileSystem
 
 from xstat_ray.errors import InputError
-from xstat_ray.table_files import TableFile
+from xstat_ray.inputs.table_files import TableFile
 
 _CSV_BLOCK_BYTES = 1 << 23
-_HEAD_ROWS = 1_000
+_PARQUET_BUFFER_BYTES = 1 << 20
 
 
 def stored_schema(file: TableFile, columns: Sequence[str]) -> Mapping[str, pa.DataType]:
@@ -43,26 +44,13 @@ def stored_schema(file: TableFile, columns: Sequence[str]) -> Mapping[str, pa.Da
     return {name: schema.field(name).type for name in wanted}
 
 
-def first_rows(file: TableFile, columns: Sequence[str]) -> pa.Table:
-    """A few rows from the beginning of a file, as stored; `columns` exist.
-
-    Raises:
-        InputError: the file is damaged.
-    """
-    with _refusing_damage(file):
-        return _fragment(file, columns).head(_HEAD_ROWS, columns=list(columns), batch_size=_HEAD_ROWS)
-
-
 def stored_batches(file: TableFile, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
     """Stream a file's `columns`, which exist, at most `rows` rows at a time and never none.
 
     Raises:
         InputError: the file is damaged.
     """
-    with _refusing_damage(file):
-        batches = _fragment(file, columns).to_batches(
-            columns=list(columns), batch_size=rows, batch_readahead=1, fragment_readahead=1
-        )
+    batches = _scan(file, columns, rows)
     while True:
         # Only reading is guarded: what a consumer raises between two batches is its own.
         with _refusing_damage(file):
@@ -71,6 +59,17 @@ def stored_batches(file: TableFile, columns: Sequence[str], rows: int) -> Iterat
             return
         for start in range(0, batch.num_rows, rows):
             yield batch.slice(start, rows)
+
+
+def _scan(file: TableFile, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+    if file.format == "parquet":
+        # A fragment would hold a whole row group, whatever its size; this holds one batch.
+        parquet = pq.ParquetFile(file.path, pre_buffer=False, buffer_size=_PARQUET_BUFFER_BYTES)
+        yield from parquet.iter_batches(rows, columns=list(columns))
+        return
+    yield from _fragment(file, columns).to_batches(
+        columns=list(columns), batch_size=rows, batch_readahead=1, fragment_readahead=1
+    )
 
 
 def _fragment(file: TableFile, columns: Sequence[str]) -> ds.Fragment:
