@@ -41,6 +41,7 @@ class Batch(Secret):
 class Table:
     """A table whose form has been checked; made by `open_table`."""
 
+    path: Path
     files: tuple[TableFile, ...]
     roles: Mapping[str, Role]
     families: Mapping[str, str]
@@ -100,7 +101,7 @@ def open_table(
         rows += count
     if rows == 0 and not may_be_empty:
         raise InputError("the table has no rows", file=str(path), remedy="Check that the export was complete")
-    return Table(files, roles, families)
+    return Table(Path(path), files, roles, families)
 
 
 def _roles(path: Path | str, columns: Mapping[Role, Sequence[str]]) -> dict[str, Role]:

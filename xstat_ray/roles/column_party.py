@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +16,9 @@ from xstat_ray.crypto.paillier import OwnerEncryptor, PrivateKey
 from xstat_ray.crypto.tags import sort_order
 from xstat_ray.errors import InputError, ProtocolError
 from xstat_ray.inputs import domains, periods
-from xstat_ray.inputs.tables import Batch
+from xstat_ray.inputs.tables import Batch, open_table
 from xstat_ray.messages import Flags, NoisyTable
-from xstat_ray.roles.intake import IntakeCounts, People, check_usable, read_excluded, read_rows
+from xstat_ray.roles.intake import Extract, read_excluded, take
 from xstat_ray.roles.key_holder import KeyHolder
 from xstat_ray.roles.party import Party
 from xstat_ray.shards import ShardGrid
@@ -68,55 +68,52 @@ class ColumnParty(Party):
             InputError: the table cannot be read, contributes nothing, or has more persons than the study's bound.
         """
         study, side = self._study, self._study.column
-        people = People(study, read_excluded(self._exclude, side.id, study))
-        counts = IntakeCounts()
-        taken: list[tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.uint32], NDArray[np.bool_]]] = []
-        anchors = [w.anchor for w in side.windows] or ([side.time] if side.time else [])
-        for batch in read_rows(
+        table = open_table(
             self._table,
-            id_column=side.id,
-            times=list(dict.fromkeys(anchors)),
-            numbers=[],
+            id=side.id,
+            times=list(dict.fromkeys(anchor for anchor, _ in _times(side))),
             values=[d.column for d in side.dimensions],
-        ):
-            base = domains.encode(side.dimensions, batch.columns).astype(np.int64)
-            period, inside = _expand(side, study, batch, len(base))
-            person, keep = people.number(batch.columns[side.id], (base >= 0) & inside.any(axis=1), counts)
-            counts.rows += len(base)
-            counts.outside_domain += int((base < 0).sum())
-            counts.outside_span += int((~inside.any(axis=1) & (base >= 0)).sum())
-            counts.kept += int(keep.sum())
-            taken.append((person[keep], base[keep], period[keep], inside[keep]))
-        check_usable(counts, self._table, side.id)
-        if len(people) > study.bounds.persons:
+        )
+        taken = take(study, table, side.id, read_excluded(self._exclude, side.id, study), self._extract)
+        if len(taken.ids) > study.bounds.persons:
             raise InputError(
                 "the table has more persons than the study's public bound",
                 file=str(self._table),
                 key="study.bounds.persons",
                 remedy="Raise the bound (both parties must agree) or take fewer people",
             )
-        person, base, period, inside = (np.concatenate(columns) for columns in zip(*taken, strict=True))
-        keep = keep_per_group(
-            (person,), study.bounds.boardings, uniform_words(self._seed, "bound of boardings", len(person))
-        )
-        counts.over_bound = int((~keep).sum())
-        counts.kept -= counts.over_bound
-        self.counts = counts
-        place = self._take_persons(people.ids)
-        self._flag(place[person[keep]].astype(np.int32), base[keep], period[keep], inside[keep])
+        base, period, inside = taken.columns
+        priority = uniform_words(self._seed, "bound of boardings", len(base))
+        keep = keep_per_group((taken.person,), study.bounds.boardings, priority)
+        self.counts = taken.counts
+        self.counts.bound(keep)
+        place = self._take_persons(taken.ids)
+        self._flag(place[taken.person[keep]], base[keep], period[keep], inside[keep])
         return self.persons
+
+    def _extract(self, batch: Batch) -> Extract:
+        """Slot without offset (N,), periods (N, W), and which of them lie inside the study's span (N, W)."""
+        side, period = self._study.column, self._study.period
+        base = domains.encode(side.dimensions, batch.columns)
+        times = _times(side)
+        periods_of, inside = np.zeros((len(base), 1), np.uint32), np.ones((len(base), 1), bool)
+        if times:
+            pairs = [periods.to_periods(batch.columns[anchor], period, offset) for anchor, offset in times]
+            periods_of, inside = (np.stack(parts, axis=1) for parts in zip(*pairs, strict=True))
+        in_span: NDArray[np.bool_] = np.any(inside, axis=1)
+        return Extract(base >= 0, in_span, (base, periods_of, inside))
 
     def _flag(
         self,
         person: NDArray[np.int32],
-        base: NDArray[np.int64],
+        base: NDArray[np.int32],
         period: NDArray[np.uint32],
         inside: NDArray[np.bool_],
     ) -> None:
         """From boardings (N,) with their periods (N, W) to flags, one for a person in a period, drawn at random."""
         boarding, offset = np.nonzero(inside)
         width = inside.shape[1] if self._study.column.windows and self._study.column.offset_dimension else 1
-        slot = base[boarding] * width + (offset if width > 1 else 0)
+        slot = base[boarding].astype(np.int64) * width + (offset if width > 1 else 0)
         who, when = person[boarding], period[boarding, offset]
         keep = keep_per_group((who, when), 1, uniform_words(self._seed, "one flag a period", len(who)))
         self._person, self._period, self._slot = who[keep], when[keep], slot[keep]
@@ -156,12 +153,8 @@ class ColumnParty(Party):
         return self._channel(self.role).seal(coefficients.encode(self._study.digest), "coefficients")
 
 
-def _expand(side: ColumnSide, study: Study, batch: Batch, size: int) -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:
-    """The periods (size, W) of every boarding, and which of them lie inside the study's span."""
-    at: Sequence[tuple[str, int]] = [(w.anchor, offset) for w in side.windows for offset in w.offsets]
-    if not at and side.time:
-        at = [(side.time, 0)]
-    if not at:
-        return np.zeros((size, 1), np.uint32), np.ones((size, 1), bool)
-    pairs = [periods.to_periods(batch.columns[anchor], study.period, offset) for anchor, offset in at]
-    return np.stack([p for p, _ in pairs], axis=1), np.stack([i for _, i in pairs], axis=1)
+def _times(side: ColumnSide) -> list[tuple[str, int]]:
+    """The W columns and offsets in seconds from which the periods of a boarding follow; none without periods."""
+    if side.windows:
+        return [(window.anchor, offset) for window in side.windows for offset in window.offsets]
+    return [(side.time, 0)] if side.time else []

@@ -6,9 +6,10 @@ outside the study. A table of which nothing is usable is refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from xstat_ray.errors import InputError
 from xstat_ray.inputs.ids import normalise
-from xstat_ray.inputs.tables import Batch, open_table
+from xstat_ray.inputs.tables import Batch, Table, open_table
 from xstat_ray.secrecy import Secret
 from xstat_ray.study import Study
 
@@ -38,8 +39,58 @@ class IntakeCounts:
         """Field names and values."""
         return asdict(self)
 
-    def __add__(self, other: IntakeCounts) -> IntakeCounts:
-        return IntakeCounts(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+    def bound(self, keep: NDArray[np.bool_]) -> None:
+        """Record which of the kept rows remain after the contribution bound."""
+        self.over_bound += int((~keep).sum())
+        self.kept -= int((~keep).sum())
+
+
+class Extract(NamedTuple):
+    """What a party takes from the N rows of one batch."""
+
+    in_domain: NDArray[np.bool_]
+    in_span: NDArray[np.bool_]
+    columns: tuple[NDArray[Any], ...]
+    """Arrays with N rows, which are kept where both are True."""
+
+
+Extractor = Callable[[Batch], Extract]
+
+
+@dataclass(frozen=True, repr=False)
+class Taken(Secret):
+    """The usable rows of a table."""
+
+    ids: list[str]
+    """Normalised id of every person number."""
+    person: NDArray[np.int32]
+    """(M,) person number of every usable row."""
+    columns: tuple[NDArray[Any], ...]
+    """What was extracted, M rows each."""
+    counts: IntakeCounts
+
+
+def take(study: Study, table: Table, id_column: str, excluded: frozenset[str], extract: Extractor) -> Taken:
+    """Stream a table and keep its usable rows.
+
+    Raises:
+        InputError: every id is unusable, or every row lies outside the study.
+    """
+    people, counts = People(study, excluded), IntakeCounts()
+    persons: list[NDArray[np.int32]] = []
+    kept: list[tuple[NDArray[Any], ...]] = []
+    for batch in table.batches():
+        in_domain, in_span, columns = extract(batch)
+        person, keep = people.number(batch.columns[id_column], in_domain & in_span, counts)
+        counts.rows += len(in_domain)
+        counts.outside_domain += int((~in_domain).sum())
+        counts.outside_span += int((in_domain & ~in_span).sum())
+        counts.kept += int(keep.sum())
+        persons.append(person[keep])
+        kept.append(tuple(column[keep] for column in columns))
+    _check_usable(counts, table, id_column)
+    columns = tuple(np.concatenate(parts) for parts in zip(*kept, strict=True))
+    return Taken(people.ids, np.concatenate(persons), columns, counts)
 
 
 class People(Secret):
@@ -89,36 +140,25 @@ def read_excluded(path: Path | str | None, id_column: str, study: Study) -> froz
     if path is None:
         return frozenset()
     excluded: set[str] = set()
-    for batch in open_table(path, id=id_column, times=(), numbers=(), values=()).batches():
+    for batch in open_table(path, id=id_column, may_be_empty=True).batches():
         normal = normalise(batch.columns[id_column].unique(), study.id_form, study.id_region)
         excluded.update(normal.drop_null().to_pylist())
     return frozenset(excluded)
 
 
-def read_rows(
-    path: Path | str, *, id_column: str, times: Sequence[str], numbers: Sequence[str], values: Sequence[str]
-) -> Iterator[Batch]:
-    """Stream a party's table, reading only the columns that the study names."""
-    yield from open_table(path, id=id_column, times=times, numbers=numbers, values=values).batches()
-
-
-def check_usable(counts: IntakeCounts, path: Path | str, id_column: str) -> None:
-    """Refuse a table that contributes nothing.
-
-    Raises:
-        InputError: every id is unusable, or every row lies outside the study.
-    """
+def _check_usable(counts: IntakeCounts, table: Table, id_column: str) -> None:
+    file = str(table.path)
     if counts.invalid_id == counts.rows:
         raise InputError(
             f"none of the {counts.rows} ids has the study's normal form",
-            file=str(path),
+            file=file,
             column=id_column,
             remedy="Check study.id (the normal form both parties agreed on) and the id column",
         )
-    if counts.kept == 0 and counts.outside_domain + counts.outside_span == counts.rows - counts.invalid_id:
+    if counts.outside_domain + counts.outside_span == counts.rows:
         raise InputError(
             f"none of the {counts.rows} rows lies inside the study ({counts.outside_domain} outside the domains, "
             f"{counts.outside_span} outside the period)",
-            file=str(path),
+            file=file,
             remedy="Compare the domains and the period of the study with the table",
         )

@@ -123,12 +123,12 @@ class Party(Secret):
         """Number of distinct persons with a usable row; the other party learns it."""
         return len(self._ids)
 
-    def _take_persons(self, ids: Sequence[str]) -> NDArray[np.int64]:
+    def _take_persons(self, ids: Sequence[str]) -> NDArray[np.int32]:
         """Put the persons into their secret order; returns the place of each person number."""
         order = np.argsort(uniform_words(self._seed, "order of persons", len(ids)), kind="stable")
         self._ids = [ids[i] for i in order]
-        place = np.empty(len(ids), np.int64)
-        place[order] = np.arange(len(ids))
+        place = np.empty(len(ids), np.int32)
+        place[order] = np.arange(len(ids), dtype=np.int32)
         self.counts.persons = len(ids)
         return place
 

@@ -13,8 +13,9 @@ from xstat_ray.crypto.derive import uniform_words
 from xstat_ray.crypto.tags import sort_order
 from xstat_ray.errors import ProtocolError
 from xstat_ray.inputs import domains, periods
+from xstat_ray.inputs.tables import Batch, open_table
 from xstat_ray.messages import Coefficients, Rows
-from xstat_ray.roles.intake import IntakeCounts, People, check_usable, read_excluded, read_rows
+from xstat_ray.roles.intake import Extract, read_excluded, take
 from xstat_ray.roles.party import Party
 from xstat_ray.row_tree import Blinding, RowTree
 from xstat_ray.shards import Shard, ShardGrid
@@ -40,44 +41,32 @@ class RowParty(Party):
             InputError: the table cannot be read or contributes nothing.
         """
         study, side = self._study, self._study.row
-        people = People(study, read_excluded(self._exclude, side.id, study))
-        counts = IntakeCounts()
-        taken: list[tuple[NDArray[np.int32], NDArray[np.uint32], NDArray[np.int32], NDArray[np.float64]]] = []
-        for batch in read_rows(
+        table = open_table(
             self._table,
-            id_column=side.id,
+            id=side.id,
             times=[side.time] if side.time else [],
             numbers=[side.weight] if side.weight else [],
             values=[d.column for d in side.dimensions],
-        ):
-            cell = domains.encode(side.dimensions, batch.columns)
-            size = len(cell)
-            period, inside = np.zeros(size, np.uint32), np.ones(size, bool)
-            if side.time:
-                period, inside = periods.to_periods(batch.columns[side.time], study.period)
-            weight = np.zeros(size)
-            if side.weight:
-                weight = batch.columns[side.weight].to_numpy(zero_copy_only=False).astype(float)
-            person, keep = people.number(batch.columns[side.id], (cell >= 0) & inside, counts)
-            counts.rows += size
-            counts.outside_domain += int((cell < 0).sum())
-            counts.outside_span += int((~inside & (cell >= 0)).sum())
-            counts.kept += int(keep.sum())
-            taken.append((person[keep], period[keep], cell[keep], weight[keep]))
-        check_usable(counts, self._table, side.id)
-        person, period, cell, weight = (np.concatenate(columns) for columns in zip(*taken, strict=True))
-        keep = keep_per_group(
-            (person, period),
-            study.bounds.rows,
-            uniform_words(self._seed, "bound of rows", len(person)),
-            weight if side.weight else None,
         )
-        counts.over_bound = int((~keep).sum())
-        counts.kept -= counts.over_bound
-        self.counts = counts
-        self._person = self._take_persons(people.ids)[person[keep]].astype(np.int32)
+        taken = take(study, table, side.id, read_excluded(self._exclude, side.id, study), self._extract)
+        cell, period, *weight = taken.columns
+        priority = uniform_words(self._seed, "bound of rows", len(cell))
+        keep = keep_per_group((taken.person, period), study.bounds.rows, priority, *weight)
+        self.counts = taken.counts
+        self.counts.bound(keep)
+        self._person = self._take_persons(taken.ids)[taken.person[keep]]
         self._period, self._cell = period[keep], cell[keep].astype(np.uint32)
         return self.persons
+
+    def _extract(self, batch: Batch) -> Extract:
+        """Cell, period and, if there is one, weight of every row."""
+        side = self._study.row
+        cell = domains.encode(side.dimensions, batch.columns)
+        period, inside = np.zeros(len(cell), np.uint32), np.ones(len(cell), bool)
+        if side.time:
+            period, inside = periods.to_periods(batch.columns[side.time], self._study.period)
+        weight = [batch.columns[side.weight].to_numpy(zero_copy_only=False)] if side.weight else []
+        return Extract(cell >= 0, inside, (cell, period, *weight))
 
     def prepare(self, grid: ShardGrid) -> None:
         """Blind the cells and put the rows into shard order; once, before the first `emit`."""
