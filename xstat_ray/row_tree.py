@@ -1,8 +1,9 @@
 """The row tree, and the blinding that hides which cell is which.
 
-The cells of the row domain are the leaves of a tree, one level per row dimension. Before rows leave the row party their
-cell numbers go through a keyed automorphism: at every inner node the children are put into a secret order. Neighbours
-stay neighbours, so sums up the tree remain sums of consecutive numbers; names are hidden, sizes are not.
+The cells of the row domain are the leaves of a tree: row dimensions under each other, each with its own hierarchy.
+Before rows leave the row party their cell numbers go through a keyed relabelling: at every inner node the children are
+put into a secret order. Neighbours stay neighbours, so sums up the tree remain sums of consecutive numbers; names are
+hidden, sizes are not.
 """
 
 from __future__ import annotations
@@ -20,22 +21,77 @@ from xstat_ray.secrecy import Secret
 
 @dataclass(frozen=True)
 class RowTree:
-    """A hierarchy over the cells, all leaves at the same depth."""
+    """A hierarchy over the cells, all leaves at the same depth.
+
+    The tree puts the nodes of every level into an order of its own, in which those of one parent are consecutive.
+    """
 
     parents: tuple[NDArray[np.int64], ...]
     """From the leaves up: parents[l][i] is the number, on level l+1, of the parent of node i of level l. The last
-    array is all zeros: its parent is the root. Nodes of one parent are consecutive."""
+    array is all zeros: its parent is the root."""
+    nodes: tuple[NDArray[np.int64], ...]
+    """From the leaves up: nodes[l][i] is the declared number (of a cell, a municipality) of node i of level l."""
 
     @classmethod
     def of_dimensions(cls, sizes: Sequence[int]) -> RowTree:
         """The tree of a product domain: one level per dimension, the last dimension at the leaves."""
-        counts = np.cumprod(np.asarray(sizes, np.int64))
-        return cls(tuple(np.arange(counts[i]) // sizes[i] for i in reversed(range(len(sizes)))))
+        return cls.product([cls.of_groups(size, ()) for size in sizes])
+
+    @classmethod
+    def of_groups(cls, size: int, groups: Sequence[Sequence[int]]) -> RowTree:
+        """The tree of one dimension.
+
+        Args:
+            size: number of labels.
+            groups: from fine to coarse, the group that each node of the level below belongs to, in any order.
+        """
+        ancestors = [np.arange(size)]
+        for group in groups:
+            ancestors.append(np.asarray(group, np.int64)[ancestors[-1]])
+        order = np.lexsort(ancestors)
+        sorted_ancestors = [own[order] for own in ancestors] + [np.zeros(size, np.int64)]
+        firsts = [np.flatnonzero(np.diff(own, prepend=-1)) for own in sorted_ancestors]
+        numbers = [np.searchsorted(first, np.arange(size), side="right") - 1 for first in firsts]
+        return cls(
+            parents=tuple(numbers[level + 1][first] for level, first in enumerate(firsts[:-1])),
+            nodes=tuple(own[first] for own, first in zip(sorted_ancestors, firsts, strict=True)),
+        )
+
+    @classmethod
+    def product(cls, trees: Sequence[RowTree]) -> RowTree:
+        """The tree of several dimensions, the last one at the leaves: a copy of it under every leaf of those before."""
+        whole = trees[0]
+        for tree in trees[1:]:
+            prefix = np.arange(whole.cells)[:, None]
+            parents = [
+                (prefix * above + parent).ravel() for parent, above in zip(tree.parents, tree.sizes[1:], strict=True)
+            ]
+            declared = whole.nodes[0][:, None]
+            nodes = [(declared * size + own).ravel() for own, size in zip(tree.nodes[:-1], tree.sizes, strict=False)]
+            whole = cls((*parents, *whole.parents), (*nodes, *whole.nodes))
+        return whole
 
     @property
     def cells(self) -> int:
         """Number of leaves."""
         return len(self.parents[0])
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """Number of nodes of every level, from the cells up to the root."""
+        return (*(len(parent) for parent in self.parents), 1)
+
+    @cached_property
+    def first_children(self) -> tuple[NDArray[np.intp], ...]:
+        """From the leaves up: first_children[l][i] is the first node of level l under node i of level l+1.
+
+        Raises:
+            ValueError: a node without children, or children that are not in the order of their parents.
+        """
+        for parent, above in zip(self.parents, self.sizes[1:], strict=True):
+            if not np.array_equal(np.unique(parent), np.arange(above)) or (np.diff(parent) < 0).any():
+                raise ValueError("every node needs children, in the order of their parents")
+        return tuple(np.flatnonzero(np.diff(parent, prepend=-1)) for parent in self.parents)
 
 
 class Blinding(Secret):

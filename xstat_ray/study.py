@@ -27,6 +27,16 @@ OFFSET = "offset"
 
 
 @dataclass(frozen=True)
+class Level:
+    """A coarser grouping of a dimension: municipalities over areas, subprefectures over municipalities."""
+
+    name: str
+    labels: tuple[str, ...]
+    parents: tuple[int, ...]
+    """For every label of the level below, the label of this level it belongs to."""
+
+
+@dataclass(frozen=True)
 class Dimension:
     """One dimension of the table: a public, ordered list of labels and the raw values that map to each."""
 
@@ -37,6 +47,8 @@ class Dimension:
     """For each label the raw values (as text) that belong to it; all disjoint."""
     other: str | None = None
     """Label that takes every value not listed, or None: then such rows are outside the domain and dropped."""
+    hierarchy: tuple[Level, ...] = ()
+    """Coarser levels, from fine to coarse; for row dimensions only."""
 
     @property
     def size(self) -> int:

@@ -7,6 +7,7 @@ from math import prod
 from pathlib import Path
 
 from xstat_ray.errors import InputError, StudyError
+from xstat_ray.inputs.hierarchies import read_hierarchy
 from xstat_ray.inputs.section import QUOTE, Section, first_duplicate, is_whole
 from xstat_ray.inputs.tables import open_table
 from xstat_ray.study import Dimension
@@ -15,7 +16,7 @@ MAX_SIZE = 10**7
 """Most labels of one dimension, and most cells or slots of a study."""
 
 DOMAINS = ("values", "range", "groups", "file")
-FIELDS = ("name", "column", *DOMAINS, "field", "other")
+FIELDS = ("name", "column", *DOMAINS, "field", "other", "hierarchy")
 PUBLISHED = ("noisy", "estimate", "stderr", "suppressed")
 """Columns of the published table that are not dimensions."""
 
@@ -62,7 +63,8 @@ def _dimension(section: Section, folder: Path) -> Dimension:
         raise section.error(f"the value {twice!r} occurs twice", domain)
     if len(labels) > MAX_SIZE:
         raise section.error(f"the domain has more than {MAX_SIZE} labels", domain)
-    return Dimension(name, section.text("column", name), tuple(labels), members, other)
+    levels = read_hierarchy(section, labels, _hierarchy_columns(section, folder))
+    return Dimension(name, section.text("column", name), tuple(labels), members, other, levels)
 
 
 def _values(section: Section) -> _Members:
@@ -95,7 +97,23 @@ def _groups(section: Section) -> _Members:
 
 
 def _file(section: Section, folder: Path) -> _Members:
-    name, field = section.text("file"), section.text("field")
+    return [(value, (value,)) for value in _read_column(section, folder, section.text("field"))]
+
+
+def _hierarchy_columns(section: Section, folder: Path) -> dict[str, list[str]]:
+    """The columns of the domain's file that a hierarchy names, from fine to coarse."""
+    raw = section.get("hierarchy")
+    if raw is None or isinstance(raw, Mapping):
+        return {}
+    if section.get("file") is None:
+        remedy = "Name the groups of every level, or give quadrants and width"
+        raise section.error("a list of columns needs a domain file", "hierarchy", remedy=remedy)
+    names = [_value(section, item, f"hierarchy[{i}]") for i, item in enumerate(section.items("hierarchy"))]
+    return {name: _read_column(section, folder, name) for name in names}
+
+
+def _read_column(section: Section, folder: Path, field: str) -> list[str]:
+    name = section.text("file")
     path = next((p for p in (folder / name, Path(name)) if p.exists()), folder / name)
     try:
         batches = open_table(path, values=(field,)).batches()
@@ -112,7 +130,7 @@ def _file(section: Section, folder: Path) -> _Members:
     for row, value in enumerate(values, start=1):
         if not value:
             raise StudyError("an empty value", file=str(path), key=section.path("file"), column=field, row=row)
-    return [(value, (value,)) for value in values]
+    return values
 
 
 def _value(section: Section, item: object, name: str) -> str:

@@ -1,0 +1,111 @@
+"""The hierarchy of a row dimension in a study file: the coarser areas to which its labels belong.
+
+Three forms: a list of further columns of the domain's public file, from fine to coarse; named groups of labels, level
+by level; or quadrants of a grid whose cells are numbered row by row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xstat_ray.inputs.section import Section, first_duplicate
+from xstat_ray.study import Level
+
+GRID = ("quadrants", "width")
+
+
+def read_hierarchy(section: Section, labels: Sequence[str], columns: Mapping[str, Sequence[str]]) -> tuple[Level, ...]:
+    """Read `hierarchy` of a dimension; may be absent.
+
+    Args:
+        section: the dimension.
+        labels: its labels.
+        columns: for a list of columns, the value of each column at each label.
+
+    Raises:
+        StudyError: a label without a group or in two, a group of the level below that is split between two, or a grid
+            that does not fit the labels.
+    """
+    raw = section.get("hierarchy")
+    if raw is None:
+        return ()
+    if isinstance(raw, Mapping) and "quadrants" in raw:
+        return _grid(section.child("hierarchy", GRID), len(labels))
+    if isinstance(raw, Mapping):
+        return _groups(section, raw, labels)
+    return _columns(section, labels, columns)
+
+
+def _columns(section: Section, labels: Sequence[str], columns: Mapping[str, Sequence[str]]) -> tuple[Level, ...]:
+    if section.get("other") is not None:
+        raise section.error("the label of other has no group", "hierarchy", remedy="Leave out other")
+    levels, below, numbers = [], list(labels), list(range(len(labels)))
+    for name, values in columns.items():
+        place = {value: number for number, value in enumerate(dict.fromkeys(values))}
+        parents = [-1] * len(below)
+        for number, value in zip(numbers, values, strict=True):
+            if parents[number] not in (-1, place[value]):
+                problem = f"{below[number]!r} belongs to two groups of level {name!r}"
+                raise section.error(problem, "hierarchy", remedy="List the columns from fine to coarse")
+            parents[number] = place[value]
+        levels.append(Level(name, tuple(place), tuple(parents)))
+        below, numbers = list(place), [place[value] for value in values]
+    return tuple(levels)
+
+
+def _groups(section: Section, raw: Mapping[object, object], labels: Sequence[str]) -> tuple[Level, ...]:
+    levels: list[Level] = []
+    below = list(labels)
+    for name in map(str, raw):
+        named = section.child("hierarchy", [str(key) for key in raw])
+        groups = named.need(name)
+        if not isinstance(groups, Mapping) or not groups:
+            raise named.error("a level is not a mapping of group to list of labels", name)
+        node = named.at(groups, name, [str(group) for group in groups])
+        members = [[str(item) for item in node.items(str(group))] for group in groups]
+        flat = [item for group in members for item in group]
+        if (twice := first_duplicate(flat)) is not None:
+            raise named.error(f"{twice!r} is in two groups", name)
+        if (stray := next((item for item in flat if item not in below), None)) is not None:
+            raise named.error(f"{stray!r} is not a label of the level below", name)
+        if (left := next((label for label in below if label not in flat), None)) is not None:
+            raise named.error(f"{left!r} is in no group", name)
+        owner = {item: number for number, group in enumerate(members) for item in group}
+        levels.append(Level(name, tuple(map(str, groups)), tuple(owner[label] for label in below)))
+        below = [str(group) for group in groups]
+    return tuple(levels)
+
+
+def _grid(grid: Section, size: int) -> tuple[Level, ...]:
+    """Blocks of 2 x 2 or 4 x 4 of the level below, until one block is left; the edge may hold smaller ones."""
+    ways = grid.whole("quadrants", 16, least=4)
+    width = grid.whole("width", 0, least=1) if grid.need("width") else 0
+    if ways not in (4, 16):
+        raise grid.error("quadrants is neither 4 nor 16", "quadrants")
+    if size % width:
+        raise grid.error(f"the {size} cells are not rows of {width}", "width")
+    factor = 2 if ways == 4 else 4
+    levels: list[Level] = []
+    cell = np.arange(size)
+    y, x, block = cell // width, cell % width, 1
+    while max(np.ptp(y), np.ptp(x)) >= factor:
+        y, x, below, block = y // factor, x // factor, _compact(y, x), block * factor
+        numbers = _compact(y, x)
+        first = np.unique(below, return_index=True)[1]
+        labels = tuple(f"{block}x{block} at ({int(b) * block}, {int(a) * block})" for a, b in _corners(y, x, numbers))
+        levels.append(Level(f"{block}x{block}", labels, tuple(numbers[first].tolist())))
+    return tuple(levels)
+
+
+def _compact(y: NDArray[np.int64], x: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Number the distinct (y, x) from 0 in their order."""
+    numbers: NDArray[np.int64] = np.unique(y * (int(x.max()) + 1) + x, return_inverse=True)[1]
+    return numbers
+
+
+def _corners(y: NDArray[np.int64], x: NDArray[np.int64], numbers: NDArray[np.int64]) -> list[tuple[np.int64, np.int64]]:
+    first = np.unique(numbers, return_index=True)[1]
+    return list(zip(y[first], x[first], strict=True))
