@@ -13,11 +13,13 @@ import numpy as np
 from gmpy2 import mpz
 from numpy.typing import NDArray
 
+from xstat_ray.secrecy import Secret
+
 MAX_WINDOW = 12
 """Wider tables outgrow the caches and memory before they pay (50 to 90 MB at 12)."""
 
 
-class FixedBase:
+class FixedBase(Secret):
     """The table of one base modulo one modulus; as secret as the modulus is."""
 
     def __init__(self, base: mpz, modulus: mpz, exponent_bits: int, planned: int) -> None:

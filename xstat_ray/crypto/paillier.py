@@ -62,7 +62,7 @@ class PublicKey:
         """
         key_bits = 8 * len(data) // 3
         n, h = (mpz.from_bytes(part, "little") for part in (data[: key_bits // 8], data[key_bits // 8 :]))
-        if key_bits not in SUBGROUP_BITS or len(data) * 8 != 3 * key_bits or n.bit_length() != key_bits:
+        if key_bits not in SUBGROUP_BITS or n.bit_length() != key_bits:
             raise ProtocolError("the public key has a modulus of the wrong size")
         if n % 2 == 0 or is_power(n) or is_prime(n):
             raise ProtocolError("the public key's modulus is not a product of two primes")

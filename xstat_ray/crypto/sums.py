@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from gmpy2 import mpz
@@ -29,13 +29,13 @@ def accumulate(
 
     Raises:
         ValueError: an empty segment, or segments that do not begin at 0.
-        ProtocolError: a row is not a reduced, non-zero number.
+        ProtocolError: a row is not a reduced, non-zero number; names it.
     """
     edges = np.append(starts, len(index))
     if len(starts) == 0 or edges[0] != 0 or (np.diff(edges) < 1).any():
         raise ValueError("segments must begin at 0 and none may be empty")
     used, place = np.unique(index, return_inverse=True)
-    values = _decode(public, rows[used])
+    values = _decode(public, rows[used], used.tolist())
     n2, order, result = public.n2, place.tolist(), []
     for start, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
         product = values[order[start]]
@@ -49,16 +49,17 @@ def multiply(public: PublicKey, left: NDArray[np.uint8], right: NDArray[np.uint8
     """Multiply (N, width) ciphertexts pairwise, which adds what they encrypt.
 
     Raises:
-        ProtocolError: a row is not a reduced, non-zero number.
+        ProtocolError: a row is not a reduced, non-zero number; names it.
     """
     n2 = public.n2
-    pairs = zip(_decode(public, left), _decode(public, right), strict=True)
+    every = range(len(left))
+    pairs = zip(_decode(public, left, every), _decode(public, right, every), strict=True)
     return to_rows([a * b % n2 for a, b in pairs], public.width)
 
 
-def _decode(public: PublicKey, rows: NDArray[np.uint8]) -> Sequence[mpz]:
+def _decode(public: PublicKey, rows: NDArray[np.uint8], names: Iterable[int]) -> Sequence[mpz]:
     values, n2 = from_rows(rows), public.n2
-    for row, value in enumerate(values):
+    for row, value in zip(names, values, strict=True):
         if not 0 < value < n2:
             raise ProtocolError(f"row {row} is not a ciphertext: out of range")
     return values

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import hmac
+from hashlib import sha256
+
+import numpy as np
+import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import chisquare
+
+from xstat_ray.crypto.derive import derive, uniform_words
+
+
+def hkdf(secret: bytes, info: bytes, length: int) -> bytes:
+    """RFC 5869, sections 2.2 and 2.3, with the salt of zeros that stands for none."""
+    key, block, out = hmac.digest(bytes(32), secret, sha256), b"", b""
+    for i in range(1, -(-length // 32) + 1):
+        block = hmac.digest(key, block + info + bytes([i]), sha256)
+        out += block
+    return out[:length]
+
+
+@given(st.binary(min_size=1, max_size=80), st.text(max_size=30), st.integers(1, 100))
+def test_keys_are_those_of_rfc_5869(secret: bytes, purpose: str, length: int) -> None:
+    assert derive(secret, purpose, length) == hkdf(secret, b"xstat-ray v1 " + purpose.encode(), length)
+
+
+def test_keys_are_of_16_bytes_and_differ_by_secret_and_purpose() -> None:
+    keys = {derive(secret, purpose) for secret in (b"s", b"t" * 32) for purpose in ("", "a", "b", "ab", "a ")}
+    assert len(keys) == 10
+    assert {len(key) for key in keys} == {16}
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 1000])
+def test_words_are_the_aes_counter_stream(count: int) -> None:
+    # One block of the counter after the other: AES of the big-endian number of the block.
+    cipher = Cipher(algorithms.AES(hkdf(b"secret", b"xstat-ray v1 order", 16)), modes.ECB()).encryptor()
+    stream = b"".join(cipher.update(block.to_bytes(16, "big")) for block in range(-(-count // 2)))
+    expected = [int.from_bytes(stream[at : at + 8], "little") for at in range(0, 8 * count, 8)]
+    words = uniform_words(b"secret", "order", count)
+    assert words.dtype == np.uint64
+    assert words.tolist() == expected
+
+
+def test_the_same_secret_and_purpose_give_the_same_words() -> None:
+    words = uniform_words(b"secret", "order", 100)
+    assert np.array_equal(words, uniform_words(b"secret", "order", 100))
+    assert np.array_equal(words[:7], uniform_words(b"secret", "order", 7))
+
+
+def test_other_secrets_and_purposes_give_other_words() -> None:
+    words = [uniform_words(*case, 100) for case in ((b"secret", "order"), (b"secret", "cells"), (b"secres", "order"))]
+    assert len(np.unique(np.concatenate(words))) == 300
+
+
+def test_words_are_uniform() -> None:
+    words = uniform_words(b"secret", "order", 1 << 17)
+    assert chisquare(np.bincount(words.view(np.uint8), minlength=256)).pvalue > 1e-6
+    for place in range(8):
+        octets = (words >> np.uint64(8 * place)).astype(np.uint8)
+        assert chisquare(np.bincount(octets, minlength=256)).pvalue > 1e-6

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import json
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gmpy2 import mpz
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xstat_ray.crypto.packing import Packing, plan_packing
+from xstat_ray.errors import PlanError, ProtocolError
+
+PATH = Path(__file__).parents[1] / "vectors"
+VECTORS = json.loads((PATH / "packing.json").read_text())
+INT64 = np.iinfo(np.int64)
+
+
+def table(rows: list[list[int]], layout: Packing) -> np.ndarray:
+    return np.array(rows, np.int64).reshape(-1, layout.slots)
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> tuple[Packing, int, int]:
+    tail = draw(st.integers(0, 2**60) | st.integers(0, 100))
+    largest = draw(st.integers(0, 2**62 - 1 - 2 * tail) | st.integers(0, 100))
+    key_bits = draw(st.sampled_from([2048, 3072, 4096]))
+    layout = plan_packing(slots=draw(st.integers(1, 100)), max_value=largest, noise_tail=tail, key_bits=key_bits)
+    assert layout.per_block * layout.slot_bits <= key_bits - 1
+    assert layout.blocks * layout.per_block >= layout.slots > (layout.blocks - 1) * layout.per_block
+    return layout, largest, tail
+
+
+def test_the_vector_file_is_complete() -> None:
+    assert len(VECTORS["good"]) >= 12
+    assert {case["layout"]["blocks"] for case in VECTORS["good"]} >= {1, 2, 3}
+    assert sum(len(cases) for cases in VECTORS["bad"].values()) >= 14
+    assert runpy.run_path(str(PATH / "make_packing.py"))["vectors"]() == VECTORS
+
+
+@pytest.mark.parametrize("case", VECTORS["good"], ids=lambda case: str(case["plan"]))
+def test_layouts_and_plaintexts_are_those_of_the_vectors(case: dict[str, object]) -> None:
+    layout = plan_packing(**case["plan"])
+    assert layout == Packing(**case["layout"])
+    assert layout.per_block * layout.slot_bits <= case["plan"]["key_bits"] - 1
+    for one in case["tables"]:
+        plaintexts = [mpz(text, 16) for text in one["plaintexts"]]
+        assert layout.pack(table([one["values"]], layout)) == plaintexts
+        assert layout.unpack(plaintexts).tolist() == [one["values"]]
+    rows = table([one["values"] for one in case["tables"]], layout)
+    assert layout.pack(rows) == [mpz(text, 16) for one in case["tables"] for text in one["plaintexts"]]
+
+
+@pytest.mark.parametrize("case", VECTORS["bad"]["plans"], ids=lambda case: case["why"])
+def test_a_plan_that_does_not_fit_is_refused(case: dict[str, object]) -> None:
+    problem = "could overflow a slot" if case["key"] == "crypto.slot_bits" else "a count needs 63 bits"
+    with pytest.raises(PlanError, match=rf"{problem}.*Lower study\.bounds") as caught:
+        plan_packing(**case["plan"])
+    assert caught.value.key == case["key"]
+    assert case["key"] in str(caught.value)
+
+
+@pytest.mark.parametrize("case", VECTORS["bad"]["values"], ids=lambda case: case["why"])
+def test_values_that_do_not_fit_are_refused(case: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="does not fit its slot"):
+        Packing(**case["layout"]).pack(np.array([[0, 0], case["values"]], np.int64))
+
+
+@pytest.mark.parametrize("case", VECTORS["bad"]["plaintexts"], ids=lambda case: case["why"])
+def test_plaintexts_that_are_too_large_are_refused(case: dict[str, object]) -> None:
+    with pytest.raises(ProtocolError, match="larger than any packed one"):
+        Packing(**case["layout"]).unpack([mpz(text, 16) for text in case["plaintexts"]])
+
+
+@given(plans(), st.data())
+def test_values_come_back(plan: tuple[Packing, int, int], data: st.DataObject) -> None:
+    layout, largest, tail = plan
+    value = st.integers(-tail, largest + tail) | st.sampled_from([-tail, 0, largest + tail])
+    row = st.lists(value, min_size=layout.slots, max_size=layout.slots)
+    values = table(data.draw(st.lists(row, max_size=3)), layout)
+    plaintexts = layout.pack(values)
+    assert len(plaintexts) == len(values) * layout.blocks
+    unpacked = layout.unpack(plaintexts)
+    assert unpacked.dtype == np.int64
+    assert np.array_equal(unpacked, values)
+
+
+@given(plans(), st.data())
+def test_an_extreme_in_one_slot_does_not_disturb_the_others(
+    plan: tuple[Packing, int, int], data: st.DataObject
+) -> None:
+    layout, largest, tail = plan
+    values = np.zeros((1, layout.slots), np.int64)
+    for slot in {0, layout.per_block - 1, min(layout.per_block, layout.slots - 1), layout.slots - 1}:
+        for extreme in (largest + tail, -tail):
+            values[0, slot] = extreme
+            assert np.array_equal(layout.unpack(layout.pack(values)), values)
+        values[0, slot] = data.draw(st.sampled_from([largest + tail, -tail, 0]))
+
+
+@pytest.mark.parametrize(
+    ("slots", "slot_bits"), [(5, None), (70, 62), (140, 40)], ids=["1 block", "3 blocks", "3 of 47"]
+)
+def test_sums_of_flags_and_noise_give_the_noisy_counts(slots: int, slot_bits: int | None) -> None:
+    layout = plan_packing(slots=slots, max_value=40, noise_tail=25, key_bits=2048, slot_bits=slot_bits)
+    rng = np.random.default_rng(slots)
+    flags = rng.integers(0, slots, 40)
+    noise = rng.integers(-25, 26, slots)
+    one_hot = layout.one_hot_table()
+    assert [len(block) for block in one_hot] == [slots] * layout.blocks
+    sums = [sum(block[slot] for slot in flags) for block in one_hot]
+    noisy = [a + b for a, b in zip(sums, layout.pack(noise[None]), strict=True)]
+    assert layout.unpack(noisy).tolist() == [(np.bincount(flags, minlength=slots) + noise).tolist()]
+
+
+@pytest.mark.parametrize("largest", [1, 40, 2**30])
+@pytest.mark.parametrize("tail", [0, 1, 25, 2**20])
+def test_sums_at_the_limits_stay_in_their_slots(largest: int, tail: int) -> None:
+    layout = plan_packing(slots=90, max_value=largest, noise_tail=tail, key_bits=2048)
+    one_hot = layout.one_hot_table()
+    for slot in (0, 1, layout.per_block - 1, 89):
+        for sign in (1, -1):
+            noise = np.full((1, 90), -sign * tail)
+            noise[0, slot] = sign * tail
+            count = largest if sign == 1 else 0
+            noisy = [
+                largest_of + count * block[slot] for largest_of, block in zip(layout.pack(noise), one_hot, strict=True)
+            ]
+            noise[0, slot] += count
+            assert np.array_equal(layout.unpack(noisy), noise)
+
+
+def test_flags_are_single_bits() -> None:
+    layout = Packing(slots=5, slot_bits=3, per_block=2, blocks=3, offset=1)
+    assert layout.one_hot_table() == [[1, 8, 0, 0, 0], [0, 0, 1, 8, 0], [0, 0, 0, 0, 1]]
+
+
+def test_plaintexts_of_half_a_table_are_refused() -> None:
+    with pytest.raises(ValueError, match="reshape"):
+        Packing(slots=5, slot_bits=3, per_block=2, blocks=3, offset=1).unpack([mpz(0)] * 4)
