@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from xstat_ray.benchmarks.measure import (
+    Record,
+    Work,
+    alternate,
+    measure,
+    optional_module,
+    peak_growth,
+    peak_records,
+    summarize,
+)
+from xstat_ray.runtime.progress import Progress
+
+
+class FakeClock:
+    """Stands still but for the work that is pretended."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+    def work(self, log, name, seconds):
+        """A run that takes the next of `seconds`."""
+        seconds = iter(seconds)
+
+        def run():
+            log.append(name)
+            self.now += next(seconds)
+
+        return run
+
+
+class Listener(Progress):
+    def __init__(self):
+        super().__init__()
+        self.notes = []
+
+    def note(self, message):
+        self.notes.append(message)
+
+
+def test_contenders_take_turns_and_what_comes_after_them_is_not_timed():
+    clock, log = FakeClock(), []
+    runs = [clock.work(log, "A", [1, 2, 3]), clock.work(log, "B", [10, 20, 30])]
+
+    def pause():
+        clock.now += 1000
+
+    assert alternate(runs, 3, clock, pause) == [[1, 2, 3], [10, 20, 30]]
+    assert log == ["A", "B"] * 3
+
+
+def test_the_ratio_is_of_medians_so_that_one_slow_round_does_not_count():
+    record = summarize("m", "1/s", [10, 11, 1000], [2, 1, 4])
+    assert record == Record("m", 11, "1/s", (10, 1000), 2, 5.5)
+
+
+def test_of_seconds_fewer_are_better():
+    assert summarize("m", "s", [2.0, 1.0, 3.0], [8.0, 10.0, 9.0]).ratio == 4.5
+
+
+def test_without_a_baseline_there_is_no_ratio():
+    assert summarize("m", "s", [2.0, 1.0]) == Record("m", 1.5, "s", (1.0, 2.0), None, None)
+
+
+@pytest.mark.parametrize(("unit", "value", "baseline", "ratio"), [("1/s", 50.0, 4.0, 12.5), ("s", 0.02, 0.25, 12.5)])
+def test_work_of_different_size_is_compared_by_the_operation(monkeypatch, unit, value, baseline, ratio):
+    clock, log = FakeClock(), []
+    monkeypatch.setattr(alternate, "__defaults__", (clock, *alternate.__defaults__[1:]))
+    ours, other = Work(clock.work(log, "A", [2, 2, 2]), 100), Work(clock.work(log, "B", [1, 1, 1]), 4)
+    record = measure("m", unit, ours, other, rounds=3, progress=Progress())
+    assert (record.value, record.baseline, record.ratio) == pytest.approx((value, baseline, ratio))
+
+
+def test_peak_growth_is_what_was_held_at_once_not_what_was_allocated_in_all():
+    size = 64 << 20
+
+    def run():
+        for _ in range(3):
+            np.ones(size, np.uint8)
+
+    try:
+        growth = peak_growth(run)
+    except OSError:
+        pytest.skip("this kernel does not let a process reset its high-water mark")
+    assert 0.9 * size < growth < 1.5 * size
+
+
+def test_memory_is_left_out_where_the_kernel_does_not_measure_it(monkeypatch):
+    def refuse(run):
+        raise OSError("no")
+
+    monkeypatch.setattr("xstat_ray.benchmarks.measure.peak_growth", refuse)
+    listener = Listener()
+    assert peak_records("m.peak_bytes", lambda: None, listener) == []
+    assert len(listener.notes) == 1 and "m.peak_bytes" in listener.notes[0]
+
+
+def test_a_package_that_is_not_installed_is_left_out_with_a_note():
+    listener = Listener()
+    assert optional_module("no_such_package", listener) is None
+    assert len(listener.notes) == 1 and "no_such_package" in listener.notes[0]
+    assert optional_module("json", listener).loads("1") == 1
+    assert len(listener.notes) == 1

@@ -1,0 +1,159 @@
+"""Every suite in small: the metrics are there and make sense. How fast anything is, is never asserted."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from xstat_ray.benchmarks import crosstab_suite, join_suite, paillier_suite, tags_suite
+from xstat_ray.benchmarks.suites import SUITES, benchmark_config
+from xstat_ray.errors import StudyError, XstatError
+from xstat_ray.runtime.progress import Progress
+
+PAILLIER = paillier_suite.Sizes(
+    rounds=1, key_bits=(2048,), planned=10, encryptions=4, baseline_encryptions=2, decryptions=4,
+    baseline_decryptions=2, keys=1, products=5, interop=3, interop_back=2,
+)  # fmt: skip
+CROSSTAB = crosstab_suite.Sizes(rounds=1, rows=12, cells=3, categories=2, key_bits=2048)
+WITH_BASELINE = {
+    "paillier.encrypt.owner.2048",
+    "paillier.encrypt.public.2048",
+    "paillier.decrypt.2048",
+    "paillier.keygen.2048",
+    "paillier.sum.2048",
+}
+WITHOUT_BASELINE = {"paillier.tables.owner.2048", "paillier.tables.public.2048"}
+INTEROP = {"paillier.interop.mismatches.2048", "paillier.interop.checked.2048"}
+
+
+def by_metric(records):
+    assert len({record.metric for record in records}) == len(records)
+    for record in records:
+        assert record.spread is None or record.spread[0] <= record.value <= record.spread[1]
+    return {record.metric: record for record in records}
+
+
+def ratios(records):
+    return {metric for metric, record in records.items() if record.ratio is not None and record.baseline is not None}
+
+
+def test_paillier_compares_with_phe_and_each_opens_what_the_other_made():
+    records = by_metric(paillier_suite.run(PAILLIER, Progress()))
+    assert set(records) == WITH_BASELINE | WITHOUT_BASELINE | INTEROP
+    assert ratios(records) == WITH_BASELINE
+    assert records["paillier.interop.mismatches.2048"].value == 0
+    assert records["paillier.interop.checked.2048"].value == 5
+
+
+def test_a_ciphertext_that_the_other_side_opens_wrongly_is_counted(monkeypatch):
+    right = paillier_suite.OwnerEncryptor.encrypt
+
+    def wrong(self, messages, randomness=None):
+        return right(self, [(m + 1) % self._key.public.n for m in messages], randomness)
+
+    monkeypatch.setattr(paillier_suite.OwnerEncryptor, "encrypt", wrong)
+    records = by_metric(paillier_suite.run(PAILLIER, Progress()))
+    assert records["paillier.interop.mismatches.2048"].value == 3
+
+
+def test_paillier_without_phe_has_our_figures_only(monkeypatch):
+    monkeypatch.setitem(sys.modules, "phe", None)
+    records = by_metric(paillier_suite.run(PAILLIER, Progress()))
+    assert set(records) == WITH_BASELINE | WITHOUT_BASELINE
+    assert not ratios(records)
+
+
+def test_tags():
+    records = by_metric(tags_suite.run(tags_suite.Sizes(2, 1000, 50, 300), Progress()))
+    assert set(records) - {"tags.peak_bytes"} == {"tags.rows_per_s", "tags.sort.rows_per_s"}
+
+
+def test_tags_are_made_slice_by_slice_and_every_row_once(monkeypatch):
+    sizes = []
+    right = tags_suite.tags
+
+    def spy(key, person_keys, person, period):
+        sizes.append(len(person))
+        return right(key, person_keys, person, period)
+
+    monkeypatch.setattr(tags_suite, "tags", spy)
+    tags_suite.run(tags_suite.Sizes(1, 1000, 50, 300), Progress())
+    assert sizes[:4] == [300, 300, 300, 100] and sum(sizes) % 1000 == 0
+
+
+def test_join():
+    records = by_metric(join_suite.run(join_suite.Sizes(2, 1000, 60), Progress()))
+    assert set(records) - {"join.peak_bytes"} == {"join.rows_per_s", "join.cold.rows_per_s"}
+
+
+def test_half_of_the_flags_meet_rows(monkeypatch):
+    matches = []
+    right = join_suite.match
+    monkeypatch.setattr(join_suite, "match", lambda rows, flags: matches.append(right(rows, flags)))
+    join_suite.run(join_suite.Sizes(1, 1000, 60), Progress())
+    assert {len(row) for row, _ in matches} == {30}
+
+
+def test_crosstab():
+    records = by_metric(crosstab_suite.run(CROSSTAB, Progress()))
+    assert set(records) == {"crosstab.end_to_end", "crosstab.end_to_end.duckdb"}
+    assert ratios(records) == {"crosstab.end_to_end"}
+
+
+def test_crosstab_without_other_packages_has_our_figure_only(monkeypatch):
+    for name in ("phe", "duckdb"):
+        monkeypatch.setitem(sys.modules, name, None)
+    records = by_metric(crosstab_suite.run(CROSSTAB, Progress()))
+    assert set(records) == {"crosstab.end_to_end"} and not ratios(records)
+
+
+@pytest.mark.parametrize("wrong", ["our_counts", "phe_counts", "duckdb_counts"])
+def test_crosstab_does_not_compare_with_something_that_is_wrong(monkeypatch, wrong):
+    right = getattr(crosstab_suite, wrong)
+    monkeypatch.setattr(crosstab_suite, wrong, lambda *arguments: right(*arguments) + 1)
+    with pytest.raises(XstatError, match="6 of the 6 counts"):
+        crosstab_suite.run(CROSSTAB, Progress())
+
+
+def test_the_tables_hold_half_of_the_people_twice(tmp_path):
+    sizes = crosstab_suite.Sizes(1, 101, 4, 3, 2048)
+    tables = crosstab_suite.make_tables(sizes, tmp_path)
+    row, column = (dict(crosstab_suite._read(path)) for path in (tables.row, tables.column))
+    assert len(row) == len(column) == 101
+    counted = tables.truth * 0
+    for person in row.keys() & column.keys():
+        counted[int(row[person]), int(column[person])] += 1
+    assert counted.sum() == 50 and (counted == tables.truth).all()
+
+
+RAW = {
+    "suite": "tags",
+    "out": "out",
+    "display": "quiet",
+    "tags": {"rounds": 2, "rows": 10, "persons": 5, "slice_rows": 4},
+}
+
+
+def test_a_configuration_gives_the_sizes_of_its_suite():
+    config = benchmark_config(RAW, "here")
+    assert config.sizes == tags_suite.Sizes(rounds=2, rows=10, persons=5, slice_rows=4)
+    assert set(SUITES) == {"paillier", "tags", "join", "crosstab"}
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"suite": "speed"}, "suite"),
+        ({"display": "loud"}, "display"),
+        ({"tags": {**RAW["tags"], "rows": 0}}, "tags.rows"),
+        ({"tags": {**RAW["tags"], "rows": True}}, "tags.rows"),
+        ({"tags": {**RAW["tags"], "rows": "many"}}, "tags.rows"),
+        ({"tags": {**RAW["tags"], "cows": 1}}, "tags.cows"),
+        ({"tags": {"rounds": 1, "rows": 1, "persons": 1}}, "tags.slice_rows"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_name(change, key):
+    with pytest.raises(StudyError) as refused:
+        benchmark_config(RAW | change, "here")
+    assert refused.value.key == key

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from xstat_ray.benchmarks.suites import SUITES
+
+ROOT = Path(__file__).parents[2]
+METRICS = {
+    "paillier": {
+        f"paillier.{operation}.{bits}"
+        for operation in ("encrypt.owner", "encrypt.public", "decrypt", "keygen", "sum")
+        for bits in (2048, 3072)
+    }
+    | {"paillier.interop.mismatches.2048"},
+    "tags": {"tags.rows_per_s", "tags.sort.rows_per_s"},
+    "join": {"join.rows_per_s", "join.cold.rows_per_s"},
+    "crosstab": {"crosstab.end_to_end", "crosstab.end_to_end.duckdb"},
+}
+
+
+def benchmark(*overrides, cwd):
+    command = [sys.executable, "-m", "jobs.benchmark", "size=short", *overrides]
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_the_short_form_of_every_suite_writes_its_metrics(suite, tmp_path):
+    done = benchmark(f"suite={suite}", "out=out", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    content = json.loads((tmp_path / "out" / "benchmark.json").read_text())
+    assert content["suite"] == suite
+    metrics = {record["metric"] for record in content["records"]}
+    assert METRICS[suite] <= metrics
+    assert all(metric in done.stdout for metric in metrics)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "named"),
+    [
+        (["suite=speed", "out=out"], "suite"),
+        (["out=out"], "suite"),
+        (["suite=paillier", "out=out", "paillier.key_bits=[1024]"], "crypto.key_bits"),
+        (["suite=tags", "out=out", "tags.cows=1"], "cows"),
+    ],
+)
+def test_what_is_wrong_on_the_command_line_is_named(overrides, named, tmp_path):
+    done = benchmark(*overrides, cwd=tmp_path)
+    assert done.returncode == 2
+    assert named in done.stderr and "Traceback" not in done.stderr

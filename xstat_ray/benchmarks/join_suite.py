@@ -1,0 +1,54 @@
+"""Tag join: how fast, on one core, flags are found among a shard's rows, the check of both orders included."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xstat_ray.benchmarks.measure import Record, Work, measure, peak_records
+from xstat_ray.crypto.tags import TAG_BYTES, sort_order
+from xstat_ray.join import match
+from xstat_ray.messages import Rows
+from xstat_ray.runtime.progress import Progress
+
+_DIGEST = bytes(32)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is joined in a round."""
+
+    rounds: int
+    rows: int
+    flags: int
+    """Half of them occur among the rows."""
+
+
+def run(sizes: Sizes, progress: Progress) -> list[Record]:
+    """Measure the match of tags in memory, the same from an encoded message, and the memory of the match."""
+    rng = np.random.default_rng(1)
+    row_tags = _sorted(_random_tags(rng, sizes.rows))
+    known = row_tags[rng.choice(sizes.rows, sizes.flags // 2, replace=False)]
+    flag_tags = _sorted(np.concatenate([known, _random_tags(rng, sizes.flags - len(known))]))
+    message = Rows(0, row_tags, np.zeros(sizes.rows, np.uint32)).encode(_DIGEST)
+
+    def cold() -> None:
+        match(Rows.decode(message, _DIGEST).tags, flag_tags)
+
+    hot = Work(lambda: match(row_tags, flag_tags), sizes.rows)
+    peak = peak_records("join.peak_bytes", hot.run, progress)
+    return [
+        measure("join.rows_per_s", "rows/s", hot, None, rounds=sizes.rounds, progress=progress),
+        measure("join.cold.rows_per_s", "rows/s", Work(cold, sizes.rows), None, rounds=sizes.rounds, progress=progress),
+        *peak,
+    ]
+
+
+def _random_tags(rng: np.random.Generator, count: int) -> NDArray[np.uint8]:
+    return rng.integers(0, 256, (count, TAG_BYTES), np.uint8)
+
+
+def _sorted(tags: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return tags[sort_order(tags, np.zeros(len(tags), np.uint32))]

@@ -1,0 +1,160 @@
+"""Paillier: keys, encryption, sums and decryption beside `phe` with gmpy2, and that each opens what the other made.
+
+`phe` works on the same modulus and is called at its innermost functions, without the encoding of floats around them.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from types import ModuleType
+
+import numpy as np
+from gmpy2 import mpz
+
+from xstat_ray.benchmarks.measure import SECONDS, Record, Work, measure, optional_module
+from xstat_ray.crypto.buffers import from_rows, to_rows
+from xstat_ray.crypto.keygen import generate
+from xstat_ray.crypto.paillier import OwnerEncryptor, PrivateKey, PublicEncryptor
+from xstat_ray.crypto.sums import accumulate
+from xstat_ray.runtime.progress import Progress
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is done in a round, by us and by the baseline."""
+
+    rounds: int
+    key_bits: tuple[int, ...]
+    planned: int
+    """Encryptions that the tables of fixed powers are made for."""
+    encryptions: int
+    baseline_encryptions: int
+    decryptions: int
+    baseline_decryptions: int
+    keys: int
+    products: int
+    interop: int
+    """Ciphertexts of ours that the baseline decrypts, at the first key size."""
+    interop_back: int
+    """Ciphertexts of the baseline that we decrypt."""
+
+
+def run(sizes: Sizes, progress: Progress) -> list[Record]:
+    """Measure every operation at every key size; interoperation at the first."""
+    phe = optional_module("phe", progress)
+    records = []
+    for key_bits in sizes.key_bits:
+        key = generate(key_bits)
+        bench = _Bench(key, phe, sizes, progress)
+        records += [
+            bench.keygen(),
+            *bench.encryption("owner", partial(OwnerEncryptor, key, sizes.planned)),
+            *bench.encryption("public", partial(PublicEncryptor, key.public, sizes.planned)),
+            bench.decryption(),
+            bench.sums(),
+        ]
+        if phe is not None and key_bits == sizes.key_bits[0]:
+            records += bench.interoperation()
+    return records
+
+
+class _Bench:
+    """The measurements at one key."""
+
+    def __init__(self, key: PrivateKey, phe: ModuleType | None, sizes: Sizes, progress: Progress) -> None:
+        self.key, self.phe, self.sizes, self.progress = key, phe, sizes, progress
+        self.bits = key.public.key_bits
+        if phe is not None:
+            self.phe_public = phe.PaillierPublicKey(int(key.public.n))
+            self.phe_private = phe.PaillierPrivateKey(self.phe_public, int(key.p), int(key.q))
+
+    def baseline(self, run: Callable[[], object], items: int) -> Work | None:
+        return None if self.phe is None else Work(run, items)
+
+    def measure(self, metric: str, unit: str, ours: Work, baseline: Work | None) -> Record:
+        return measure(metric, unit, ours, baseline, rounds=self.sizes.rounds, progress=self.progress)
+
+    def plaintexts(self, count: int) -> list[mpz]:
+        return [mpz(secrets.randbelow(int(self.key.public.n))) for _ in range(count)]
+
+    def keygen(self) -> Record:
+        count = self.sizes.keys
+
+        def ours() -> None:
+            for _ in range(count):
+                generate(self.bits)
+
+        def phe_keys() -> None:
+            for _ in range(count):
+                self.phe.generate_paillier_keypair(n_length=self.bits)  # type: ignore[union-attr]
+
+        work = self.baseline(phe_keys, count)
+        return self.measure(f"paillier.keygen.{self.bits}", SECONDS, Work(ours, count), work)
+
+    def encryption(self, role: str, make: Callable[[], OwnerEncryptor | PublicEncryptor]) -> list[Record]:
+        """The rate with tables that are made, and what making them costs."""
+        sizes, encryptor = self.sizes, make()
+        messages = self.plaintexts(sizes.encryptions)
+        plain = [int(m) for m in messages[: sizes.baseline_encryptions]]
+        return [
+            self.measure(
+                f"paillier.encrypt.{role}.{self.bits}",
+                "1/s",
+                Work(lambda: encryptor.encrypt(messages), len(messages)),
+                self.baseline(lambda: [self.phe_public.raw_encrypt(m) for m in plain], len(plain)),
+            ),
+            self.measure(f"paillier.tables.{role}.{self.bits}", SECONDS, Work(make), None),
+        ]
+
+    def decryption(self) -> Record:
+        sizes, key = self.sizes, self.key
+        rows = OwnerEncryptor(key, sizes.decryptions).encrypt(self.plaintexts(sizes.decryptions))
+        plain = [int(value) for value in from_rows(rows[: sizes.baseline_decryptions])]
+        return self.measure(
+            f"paillier.decrypt.{self.bits}",
+            "1/s",
+            Work(lambda: key.decrypt(rows), len(rows)),
+            self.baseline(lambda: [self.phe_private.raw_decrypt(c) for c in plain], len(plain)),
+        )
+
+    def sums(self) -> Record:
+        """One sum of many ciphertexts, decoding and encoding of the buffers included."""
+        count, public = self.sizes.products, self.key.public
+        values = [mpz(secrets.randbelow(int(public.n2) - 1) + 1) for _ in range(count + 1)]
+        rows, index, starts = to_rows(values, public.width), np.arange(count + 1), np.zeros(1, np.int64)
+
+        def phe_sum() -> None:
+            total = numbers[0]
+            for number in numbers[1:]:
+                total = total + number
+
+        numbers = [self.phe.EncryptedNumber(self.phe_public, int(value)) for value in values] if self.phe else []
+        return self.measure(
+            f"paillier.sum.{self.bits}",
+            "1/s",
+            Work(lambda: accumulate(public, rows, index, starts), count),
+            self.baseline(phe_sum, count),
+        )
+
+    def interoperation(self) -> list[Record]:
+        """Random plaintexts encrypted by one side and decrypted by the other."""
+        sizes, key = self.sizes, self.key
+        there, back = self.plaintexts(sizes.interop), self.plaintexts(sizes.interop_back)
+        ciphertexts = OwnerEncryptor(key, len(there)).encrypt(there)
+        mismatches = 0
+        metric = f"paillier.interop.mismatches.{self.bits}"
+        with self.progress.stage(metric, len(there) + len(back)) as stage:
+            for plaintext, ciphertext in zip(there, from_rows(ciphertexts), strict=True):
+                mismatches += self.phe_private.raw_decrypt(int(ciphertext)) != plaintext
+                stage.advance()
+            for plaintext in back:
+                ciphertext = mpz(self.phe_public.raw_encrypt(int(plaintext)))
+                mismatches += key.decrypt_any(to_rows([ciphertext], key.public.width)) != [plaintext]
+                stage.advance()
+        return [
+            Record(metric, mismatches, "count"),
+            Record(f"paillier.interop.checked.{self.bits}", len(there) + len(back), "count"),
+        ]

@@ -1,0 +1,99 @@
+"""What a benchmark leaves behind: benchmark.json, and a table on the terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import gmpy2
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from xstat_ray.benchmarks.measure import Record
+from xstat_ray.errors import InputError
+from xstat_ray.files import write_whole
+from xstat_ray.measurement import software_version
+
+FILE = "benchmark.json"
+_PACKAGES = ("cryptography", "duckdb", "gmpy2", "numpy", "opendp", "phe", "pyarrow")
+
+
+def write(suite: str, records: Sequence[Record], folder: Path) -> Path:
+    """Write <folder>/benchmark.json: the suite, the software, the machine and the records; returns its path.
+
+    Raises:
+        InputError: the folder cannot be written to.
+    """
+    content = {
+        "suite": suite,
+        "version": software_version(),
+        "machine": machine(),
+        "records": [asdict(record) for record in records],
+    }
+    path = folder / FILE
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(path, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
+    except OSError as error:
+        raise InputError(
+            f"cannot write the output: {error.strerror}", file=str(folder), remedy="Choose another out="
+        ) from None
+    return path
+
+
+def machine() -> dict[str, Any]:
+    """What the figures depend on: processor, cores this process may use, and versions; nothing that names the host."""
+    packages = {}
+    for name in _PACKAGES:
+        try:
+            packages[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return {
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "gmp": gmpy2.mp_version(),
+        "packages": packages,
+    }
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == "model name":
+            return value.strip()
+    return platform.processor()
+
+
+def show(suite: str, records: Sequence[Record], path: Path, console: Console | None = None) -> None:
+    """Print the records and where they were written."""
+    table = Table(title=f"Benchmark: {suite}", title_justify="left", box=SIMPLE_HEAD, show_edge=False, padding=0)
+    table.add_column("metric", overflow="fold")
+    for heading in ("median", "least", "most", "unit", "baseline", "ratio"):
+        table.add_column(heading, justify="left" if heading == "unit" else "right")
+    for record in records:
+        least, most = record.spread or (None, None)
+        ratio = "" if record.ratio is None else f"{record.ratio:,.1f} x"
+        figures = [_figure(figure) for figure in (record.value, least, most)]
+        table.add_row(record.metric, *figures, record.unit, _figure(record.baseline), ratio)
+    console = console or Console()
+    console.print(table)
+    console.print(f"Written to {path}", soft_wrap=True)
+
+
+def _figure(value: float | None) -> str:
+    if value is None:
+        return ""
+    for size, suffix in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if value >= size:
+            return f"{value / size:.3g}{suffix}"
+    return f"{value:.3g}"

@@ -1,0 +1,81 @@
+"""The suites by name, and the configuration of one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from xstat_ray.benchmarks import crosstab_suite, join_suite, paillier_suite, tags_suite
+from xstat_ray.benchmarks.measure import Record
+from xstat_ray.config import DISPLAYS
+from xstat_ray.errors import StudyError
+from xstat_ray.runtime.progress import Progress
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A suite and the sizes it takes: counts, or lists of counts."""
+
+    sizes: type[Any]
+    run: Callable[[Any, Progress], list[Record]]
+
+
+SUITES = {
+    "paillier": Suite(paillier_suite.Sizes, paillier_suite.run),
+    "tags": Suite(tags_suite.Sizes, tags_suite.run),
+    "join": Suite(join_suite.Sizes, join_suite.run),
+    "crosstab": Suite(crosstab_suite.Sizes, crosstab_suite.run),
+}
+
+
+@dataclass(frozen=True)
+class BenchmarkConfig:
+    """What `jobs.benchmark` needs."""
+
+    suite: str
+    sizes: Any
+    """An instance of the suite's `sizes`."""
+    out: Path
+    display: str
+
+    def run(self, progress: Progress) -> list[Record]:
+        """Measure every figure of the suite."""
+        return SUITES[self.suite].run(self.sizes, progress)
+
+
+def benchmark_config(raw: Mapping[str, Any], origin: str) -> BenchmarkConfig:
+    """Check a composed configuration: nested dictionaries with the keys of conf/benchmark.yaml.
+
+    Raises:
+        StudyError: an unknown suite, or a value of the wrong type; names the key.
+    """
+    for key, choices in (("suite", tuple(SUITES)), ("display", DISPLAYS)):
+        if raw[key] not in choices:
+            raise StudyError("not one of the choices", file=origin, key=key, remedy=f"Use one of {', '.join(choices)}")
+    suite = raw["suite"]
+    return BenchmarkConfig(
+        suite=suite,
+        sizes=_sizes(SUITES[suite].sizes, raw[suite], suite, origin),
+        out=Path(str(raw["out"])),
+        display=raw["display"],
+    )
+
+
+def _sizes(kind: type[Any], section: Mapping[str, Any], suite: str, origin: str) -> Any:
+    names = {field.name for field in fields(kind)}
+    for key in names.symmetric_difference(section):
+        problem = "a value is missing" if key in names else "unknown key"
+        raise StudyError(problem, file=origin, key=f"{suite}.{key}", remedy=f"Known here: {', '.join(sorted(names))}")
+    return kind(**{name: _counts(value, f"{suite}.{name}", origin) for name, value in section.items()})
+
+
+def _counts(value: Any, key: str, origin: str) -> int | tuple[int, ...]:
+    return tuple(_count(v, key, origin) for v in value) if isinstance(value, list) else _count(value, key, origin)
+
+
+def _count(value: Any, key: str, origin: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise StudyError("a whole number of at least 1 is expected", file=origin, key=key)
+    return value
