@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
@@ -19,6 +21,7 @@ from xstat_ray.errors import StudyError, XstatError
 CONF = Path(__file__).parents[1] / "conf"
 BAD_INPUT = 2
 INTERRUPTED = 130
+_HIDDEN = "\nA folder of that name in --config-dir hides the key. Keep only folders of choices there, such as study/."
 
 
 def run(config_name: str, job: Callable[[dict[str, Any], str], None]) -> None:
@@ -34,38 +37,55 @@ def run(config_name: str, job: Callable[[dict[str, Any], str], None]) -> None:
         nonlocal code
         code = _call(job, config)
 
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        print(_help(config_name))
+        sys.exit()
+    # Makes Hydra raise what is wrong with the command line or a file; otherwise it prints a traceback and exits with 1.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         task()
-    except YAMLError as error:
-        _console().print(f"Error: a configuration file is not valid YAML: {error}", style="bold red", markup=False)
-        sys.exit(BAD_INPUT)
-    except SystemExit as stop:
-        # Hydra has printed what is wrong with the command line or the configuration and asks to exit with 1.
-        sys.exit(BAD_INPUT if stop.code == 1 else stop.code)
+    except (HydraException, OmegaConfBaseException, YAMLError) as error:
+        hidden = "No match in the defaults list" in str(error)
+        _report(f"the configuration cannot be read: {error}{_HIDDEN if hidden else ''}")
+        code = BAD_INPUT
     sys.exit(code)
 
 
+def _help(config_name: str) -> str:
+    """The choices of the groups, and the main configuration file, whose comments explain every key."""
+    text = (CONF / f"{config_name}.yaml").read_text(encoding="utf-8").rstrip()
+    groups = [folder for folder in sorted(CONF.iterdir()) if f"\n  - {folder.name}: " in text]
+    choices = [f"{group.name}={'|'.join(sorted(file.stem for file in group.glob('*.yaml')))}" for group in groups]
+    return "\n".join([f"python -m jobs.{config_name} [--config-dir FOLDER] [KEY=VALUE ...]", "", *choices, "", text])
+
+
 def _call(job: Callable[[dict[str, Any], str], None], config: DictConfig) -> int:
-    console = _console()
     try:
         job(_plain(config), _origin())
     except XstatError as error:
-        console.print(f"Error: {error}", style="bold red", markup=False)
+        _report(str(error))
         return error.exit_code
     except KeyboardInterrupt:
-        console.print("Interrupted. Run the same command again: an unfinished release is resumed, without new budget.")
+        _console().print("Interrupted. The same command resumes an unfinished release, without spending budget again.")
         return INTERRUPTED
     except Exception:
-        console.print_exception()
+        _console().print_exception()
         return 1
     return 0
 
 
+def _report(message: str) -> None:
+    _console().print(f"Error: {message}", style="bold red")
+
+
 def _console() -> Console:
-    return Console(stderr=True, soft_wrap=True, highlight=False)
+    return Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
 
 
 def _plain(config: DictConfig) -> dict[str, Any]:
+    if OmegaConf.select(config, "study.study") is not None:
+        remedy = "Make '# @package _global_' its first line"
+        raise StudyError("the study file lacks its package line", file=_origin(), remedy=remedy)
     try:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:

@@ -4,7 +4,7 @@ Two parties' tables go in, one differentially private table of population statis
 
 >>> from xstat_ray import crosstab, load_study                          # doctest: +SKIP
 >>> release = crosstab(load_study("study.yaml"), row="presence.parquet", column="boarding.parquet")  # doctest: +SKIP
->>> release.statistics.to_pandas()                                      # doctest: +SKIP
+>>> release.statistics.to_string()                                      # doctest: +SKIP
 
 Importing the package does not start, nor import, Ray.
 """

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from xstat_ray.crosstab import Options
-from xstat_ray.errors import StudyError
+from xstat_ray.inputs.section import Section
 from xstat_ray.inputs.study_file import parse
 from xstat_ray.runtime.executor import Source
 from xstat_ray.study import Study
@@ -43,83 +42,43 @@ def crosstab_config(raw: Mapping[str, Any], origin: str) -> CrosstabConfig:
     Raises:
         StudyError: an unknown or missing key, or a value of the wrong type; names the key.
     """
-    _known(raw, _TOP, "", origin)
+    top = Section(raw, key="", origin=origin, known=_TOP)
     study = parse({key: raw[key] for key in ("study", "privacy") if key in raw}, origin=origin)
+    data = top.child("data", ("row", "column"))
     return CrosstabConfig(
         study=study,
-        row=_source(raw, "row", origin),
-        column=_source(raw, "column", origin),
-        out=Path(_text(raw, "out", origin)),
-        options=_options(raw, origin),
-        display=_choice(raw, "display", DISPLAYS, origin),
+        row=_source(data, "row"),
+        column=_source(data, "column"),
+        out=Path(top.text("out")),
+        options=_options(top),
+        display=top.choice("display", DISPLAYS, "auto"),
     )
 
 
-def _options(raw: Mapping[str, Any], origin: str) -> Options:
-    crypto, cluster, unsafe = (_section(raw, name, origin) for name in ("crypto", "cluster", "unsafe"))
-    _known(crypto, ("key_bits", "slot_bits"), "crypto.", origin)
-    _known(cluster, ("address", "cpus", "store_bytes"), "cluster.", origin)
-    _known(unsafe, ("allow_no_noise",), "unsafe.", origin)
-    replicas = _section(raw, "replicas", origin)
-    _known(replicas, ("row", "column"), "replicas.", origin)
-    runtime = _choice(raw, "runtime", ("ray", "local"), origin)
+def _source(data: Section, role: str) -> Source:
+    section = data.child(role, ("path", "exclude"))
+    return Source(section.text("path"), section.optional_text("exclude"))
+
+
+def _options(top: Section) -> Options:
+    usual = Options()
+    crypto = top.child("crypto", ("key_bits", "slot_bits"))
+    cluster = top.child("cluster", ("address", "cpus", "store_bytes"))
+    replicas = top.child("replicas", ("row", "column"))
     return Options(
-        key_bits=_count(crypto, "key_bits", origin, "crypto."),
-        slot_bits=None if crypto["slot_bits"] is None else _count(crypto, "slot_bits", origin, "crypto."),
-        shards=_count(raw, "shards", origin),
-        runtime="ray" if runtime == "ray" else "local",
-        replicas={
-            "row": _count(replicas, "row", origin, "replicas."),
-            "column": _count(replicas, "column", origin, "replicas."),
-        },
-        window=_count(raw, "window", origin),
-        address=cluster["address"],
-        cpus=None if cluster["cpus"] is None else _count(cluster, "cpus", origin, "cluster."),
-        store_bytes=_count(cluster, "store_bytes", origin, "cluster."),
-        ledger=Path(_text(raw, "ledger", origin)),
-        allow_no_noise=unsafe["allow_no_noise"] is True,
+        key_bits=crypto.whole("key_bits", usual.key_bits, least=1),
+        slot_bits=_optional_whole(crypto, "slot_bits"),
+        shards=top.whole("shards", usual.shards, least=1),
+        runtime="ray" if top.choice("runtime", ("ray", "local"), "ray") == "ray" else "local",
+        replicas={role: replicas.whole(role, count, least=1) for role, count in usual.replicas.items()},
+        window=top.whole("window", usual.window, least=1),
+        address=cluster.optional_text("address"),
+        cpus=_optional_whole(cluster, "cpus"),
+        store_bytes=cluster.whole("store_bytes", usual.store_bytes, least=1),
+        ledger=Path(top.text("ledger", str(usual.ledger))),
+        allow_no_noise=top.child("unsafe", ("allow_no_noise",)).flag("allow_no_noise", False),
     )
 
 
-def _known(section: Mapping[str, Any], keys: Iterable[str], prefix: str, origin: str) -> None:
-    keys = list(keys)
-    for key in section:
-        if key not in keys:
-            close = difflib.get_close_matches(str(key), keys, 1)
-            hint = f"Did you mean {prefix}{close[0]}?" if close else f"Known here: {', '.join(keys)}"
-            raise StudyError("unknown key", file=origin, key=f"{prefix}{key}", remedy=hint)
-
-
-def _section(raw: Mapping[str, Any], key: str, origin: str) -> Mapping[str, Any]:
-    value = raw.get(key)
-    if not isinstance(value, Mapping):
-        raise StudyError("a group of keys is expected", file=origin, key=key)
-    return value
-
-
-def _source(raw: Mapping[str, Any], role: str, origin: str) -> Source:
-    data = _section(_section(raw, "data", origin), role, origin)
-    _known(data, ("path", "exclude"), f"data.{role}.", origin)
-    exclude = data.get("exclude")
-    return Source(_text(data, "path", origin, f"data.{role}."), None if exclude is None else str(exclude))
-
-
-def _text(section: Mapping[str, Any], key: str, origin: str, prefix: str = "") -> str:
-    value = section.get(key)
-    if not isinstance(value, str | Path) or not str(value):
-        raise StudyError("a path is expected", file=origin, key=prefix + key, remedy=f"Set {prefix}{key}=...")
-    return str(value)
-
-
-def _count(section: Mapping[str, Any], key: str, origin: str, prefix: str = "") -> int:
-    value = section.get(key)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise StudyError("a whole number of at least 1 is expected", file=origin, key=prefix + key)
-    return value
-
-
-def _choice(section: Mapping[str, Any], key: str, choices: tuple[str, ...], origin: str) -> str:
-    value = section.get(key)
-    if value not in choices:
-        raise StudyError("not one of the choices", file=origin, key=key, remedy=f"Use one of {', '.join(choices)}")
-    return str(value)
+def _optional_whole(section: Section, name: str) -> int | None:
+    return None if section.get(name) is None else section.whole(name, 0, least=1)

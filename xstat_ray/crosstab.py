@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from xstat_ray.errors import InputError, PlanError
+from xstat_ray.errors import BudgetError, InputError, PlanError
 from xstat_ray.measurement import measurement, software_version
 from xstat_ray.messages import Coefficients
 from xstat_ray.plan import Plan, make_plan
@@ -112,7 +112,11 @@ def _count(
             progress.note("An unfinished release was found; it is finished from its stored ciphertexts.")
             for role, replicas in executor.parties.items():
                 executor.get_all([one.call("load", work.party(role)) for one in replicas])
-        return unfinished, driver.release(unfinished.noisy, options.ledger.absolute())
+        try:
+            return unfinished, driver.release(unfinished.noisy, options.ledger.absolute())
+        except BudgetError:
+            work.finish()
+            raise
 
 
 def _check_noise(study: Study, options: Options, progress: Progress) -> None:
@@ -139,10 +143,10 @@ def _source(value: Path | str | Source) -> Source:
 @contextmanager
 def _executor(study: Study, sources: dict[Role, Source], options: Options) -> Iterator[Executor]:
     for role, source in sources.items():
-        for path in (source.table, source.exclude):
+        for key, what, path in (("path", "table", source.table), ("exclude", "opt-out table", source.exclude)):
             if path is not None and not Path(path).exists():
                 raise InputError(
-                    f"the {role} party's table does not exist", file=str(path), remedy=f"Set data.{role}.path"
+                    f"the {role} party's {what} does not exist", file=str(path), remedy=f"Set data.{role}.{key}"
                 )
     if options.runtime == "local":
         with LocalExecutor(study, sources) as executor:
@@ -192,7 +196,11 @@ def _facts(plan: Plan, release: str, inputs: dict[Role, str], seconds: dict[str,
             "persons": study.bounds.persons,
         },
         "mechanism": {"name": study.privacy.mechanism, "noise": mechanism.noise, "scale": mechanism.scale},
-        "spent": {"epsilon": "0" if off else str(mechanism.epsilon), "delta": "0" if off else str(mechanism.delta)},
+        "spent": {
+            "epsilon": "0" if off else str(mechanism.epsilon),
+            "delta": "0" if off else str(mechanism.delta),
+            **({"rho": str(mechanism.rho)} if mechanism.rho else {}),
+        },
         "noise_free": off,
         **({"warning": NOISE_OFF} if off else {}),
         "key_bits": plan.key_bits,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from xstat_ray.errors import InputError
+
 
 def write_whole(path: Path, content: bytes, mode: int = 0o666) -> None:
     """Write a file durably under its name, at once or not at all.
@@ -27,3 +29,12 @@ def write_whole(path: Path, content: bytes, mode: int = 0o666) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def unwritable(folder: Path, error: OSError) -> InputError:
+    """What to tell the user when an output folder refuses to take a file."""
+    return InputError(
+        f"cannot write the output: {error.strerror}",
+        file=str(folder),
+        remedy="Free space or choose another out=; the same command resumes the release without spending budget again",
+    )

@@ -13,12 +13,13 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from xstat_ray.errors import InputError
-from xstat_ray.files import write_whole
+from xstat_ray.files import unwritable, write_whole
 from xstat_ray.inputs.domains import decode
 from xstat_ray.messages import Coefficients
 from xstat_ray.plan import Plan
+from xstat_ray.privacy.least_squares import Measurement
 from xstat_ray.privacy.refine import refine
+from xstat_ray.row_tree import RowTree
 
 STATISTICS = "statistics.parquet"
 STATISTICS_CSV = "statistics.csv"
@@ -43,7 +44,7 @@ def tabulate(plan: Plan, coefficients: Coefficients) -> pa.Table:
     """Refine, suppress and label the noisy counts. Deterministic: the same coefficients give the same table."""
     study, noisy = plan.study, coefficients.values
     exact = study.privacy.noise == "off"
-    estimate = noisy if exact else refine(noisy)
+    estimate = noisy if exact else _refined(plan, noisy)
     suppressed = estimate < study.privacy.suppress_below
     labels = [(d.name, d.labels) for d in study.row.dimensions] + list(study.column_labels)
     columns: dict[str, pa.Array] = dict(decode(labels, np.arange(noisy.size)))
@@ -55,6 +56,11 @@ def tabulate(plan: Plan, coefficients: Coefficients) -> pa.Table:
     if exact:
         table = table.replace_schema_metadata({"WARNING": "NOISE OFF: exact counts, not differentially private"})
     return table
+
+
+def _refined(plan: Plan, noisy: NDArray[np.int64]) -> NDArray[np.int64]:
+    measured = {0: Measurement(noisy, plan.mechanism.stderr**2)}
+    return refine(RowTree.of_dimensions([len(noisy)]), measured)[0]
 
 
 def write(release: Release, folder: Path) -> None:
@@ -72,15 +78,6 @@ def write(release: Release, folder: Path) -> None:
         for name in (STATISTICS, STATISTICS_CSV, MANIFEST):
             (folder / name).unlink(missing_ok=True)
         raise unwritable(folder, error) from None
-
-
-def unwritable(folder: Path, error: OSError) -> InputError:
-    """What to tell the user when an output folder refuses to take a file."""
-    return InputError(
-        f"cannot write the output: {error.strerror}",
-        file=str(folder),
-        remedy="Free space or choose another out=; the same command resumes the release without spending budget again",
-    )
 
 
 def _json(value: dict[str, Any]) -> bytes:

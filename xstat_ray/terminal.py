@@ -37,7 +37,7 @@ class Quiet(Progress):
 
     def __init__(self) -> None:
         super().__init__()
-        self._console = Console(stderr=True)
+        self._console = Console(stderr=True, markup=False, highlight=False)
 
     def warn(self, message: str) -> None:
         """Red, always."""
@@ -137,7 +137,7 @@ def _bytes(count: int) -> str:
 
 def print_summary(release: Release, console: Console | None = None) -> None:
     """The largest published figures with their 95 % intervals, what was spent, and where the files are."""
-    console = console or Console()
+    console = console or Console(markup=False, highlight=False)
     table = Table(title="Largest published counts", title_justify="left")
     table.add_column("what")
     table.add_column("estimate", justify="right")
@@ -149,7 +149,9 @@ def print_summary(release: Release, console: Console | None = None) -> None:
     suppressed = release.statistics["suppressed"].to_numpy().sum()
     console.print(
         f"{release.statistics.num_rows:,} counts published, {suppressed:,} suppressed; "
-        f"spent epsilon {spent['epsilon']}, delta {spent['delta']}."
+        f"spent epsilon {spent['epsilon']}, delta {spent['delta']}.",
+        soft_wrap=True,
     )
     if release.path is not None:
-        console.print(f"Statistics: {release.path / STATISTICS} (and .csv); plan.json and manifest.json beside it.")
+        where = f"Statistics: {release.path / STATISTICS} (and .csv); plan.json and manifest.json beside it."
+        console.print(where, soft_wrap=True)

@@ -11,16 +11,17 @@ import json
 import os
 import shutil
 import tempfile
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from xstat_ray.errors import InputError
-from xstat_ray.files import write_whole
+from xstat_ray.files import unwritable, write_whole
 from xstat_ray.messages import NoisyTable
 from xstat_ray.plan import Plan
-from xstat_ray.release import STATISTICS, unwritable
+from xstat_ray.release import STATISTICS
 
 _UNFINISHED = "unfinished"
 
@@ -45,21 +46,34 @@ class Workspace:
         """
         self._plan, self.folder = plan, folder
         self._unfinished = folder / _UNFINISHED
+        self._noisy = self._unfinished / "noisy.parquet"
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
                 self._lock = os.open(folder, os.O_RDONLY)
         except OSError as error:
             raise unwritable(folder, error) from None
+        with ExitStack() as undo:
+            undo.callback(os.close, self._lock)
+            self._take()
+            undo.pop_all()
+
+    def _take(self) -> None:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._drop_leftovers()
             self._check_room()
+            self._unfinished.mkdir(mode=0o700, exist_ok=True)
         except BlockingIOError:
-            os.close(self._lock)
-            raise InputError("another run is using the output folder", file=str(folder), remedy="Wait for it") from None
-        except InputError:
-            os.close(self._lock)
-            raise
+            remedy = "Wait for it"
+            raise InputError("another run is using the output folder", file=str(self.folder), remedy=remedy) from None
+        except OSError as error:
+            raise unwritable(self.folder, error) from None
+
+    def _drop_leftovers(self) -> None:
+        """Remove the secrets of a run that ended before its noisy table was stored, or after it was published."""
+        if not self._noisy.exists():
+            shutil.rmtree(self._unfinished, ignore_errors=True)
 
     def _check_room(self) -> None:
         if (self.folder / STATISTICS).exists() and not self._unfinished.exists():
@@ -89,10 +103,9 @@ class Workspace:
         """
         study = self._plan.study
         try:
-            self._unfinished.mkdir(mode=0o700, exist_ok=True)
             head = {"key_bits": self._plan.key_bits, "slot_bits": self._plan.packing.slot_bits, "facts": facts}
             write_whole(self._unfinished / "facts.json", json.dumps(head).encode())
-            write_whole(self._unfinished / "noisy.parquet", noisy.encode(study.digest))
+            write_whole(self._noisy, noisy.encode(study.digest))
         except OSError as error:
             shutil.rmtree(self._unfinished, ignore_errors=True)
             raise unwritable(self.folder, error) from None
@@ -103,8 +116,7 @@ class Workspace:
         Raises:
             InputError: the folder holds the unfinished release of another study or key size.
         """
-        path = self._unfinished / "noisy.parquet"
-        if not path.exists():
+        if not self._noisy.exists():
             return None
         head = json.loads((self._unfinished / "facts.json").read_text())
         same = head["key_bits"] == self._plan.key_bits and head["slot_bits"] == self._plan.packing.slot_bits
@@ -114,16 +126,17 @@ class Workspace:
                 file=str(self.folder),
                 remedy="Run that study again to finish it, or choose another out=",
             )
-        return Resumable(NoisyTable.decode(path.read_bytes(), self._plan.study.digest), head["facts"])
+        return Resumable(NoisyTable.decode(self._noisy.read_bytes(), self._plan.study.digest), head["facts"])
 
     def finish(self) -> None:
-        """Remove the secrets and the stored ciphertexts: the release is published."""
+        """Remove the secrets and the stored ciphertexts: the release is published, or refused before its decryption."""
+        # The table goes first: without it nobody tries to resume from what an interruption here may leave.
+        self._noisy.unlink()
         shutil.rmtree(self._unfinished)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if not (self._unfinished / "noisy.parquet").exists():
-            shutil.rmtree(self._unfinished, ignore_errors=True)
+        self._drop_leftovers()
         os.close(self._lock)

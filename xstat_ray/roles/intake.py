@@ -24,7 +24,10 @@ from xstat_ray.study import Study
 
 @dataclass
 class IntakeCounts:
-    """What became of the rows of a table; stays in the party's own file."""
+    """What became of the rows of a table; stays in the party's own file.
+
+    Every row is counted once, for the first reason in this order that puts it aside, or as kept.
+    """
 
     rows: int = 0
     invalid_id: int = 0
@@ -81,10 +84,11 @@ def take(study: Study, table: Table, id_column: str, excluded: frozenset[str], e
     kept: list[tuple[NDArray[Any], ...]] = []
     for batch in table.batches():
         in_domain, in_span, columns = extract(batch)
-        person, keep = people.number(batch.columns[id_column], in_domain & in_span, counts)
-        counts.rows += len(in_domain)
-        counts.outside_domain += int((~in_domain).sum())
-        counts.outside_span += int((in_domain & ~in_span).sum())
+        person, welcome = people.number(batch.columns[id_column], in_domain & in_span, counts)
+        keep = welcome & in_domain & in_span
+        counts.rows += len(keep)
+        counts.outside_domain += int((welcome & ~in_domain).sum())
+        counts.outside_span += int((welcome & in_domain & ~in_span).sum())
         counts.kept += int(keep.sum())
         persons.append(person[keep])
         kept.append(tuple(column[keep] for column in columns))
@@ -119,7 +123,7 @@ class People(Secret):
             counts: `invalid_id` and `excluded` are raised by the rows put aside here.
 
         Returns:
-            (N,) person numbers, meaningful where the second array, (N,), is True.
+            (N,) person numbers, -1 for people without a usable row, and (N,) whether the id is valid and not excluded.
         """
         encoded = ids.dictionary_encode()
         normal = normalise(encoded.dictionary, self._study.id_form, self._study.id_region).to_pylist()
@@ -128,11 +132,11 @@ class People(Secret):
         row_state = state[codes]
         counts.invalid_id += int((row_state == 0).sum())
         counts.excluded += int((row_state == 1).sum())
-        keep = usable & (row_state == 2)
+        welcome = row_state == 2
         lookup = np.full(len(normal) + 1, -1, np.int32)
-        for code in np.unique(codes[keep]).tolist():
+        for code in np.unique(codes[usable & welcome]).tolist():
             lookup[code] = self._numbers.setdefault(normal[code], len(self._numbers))
-        return lookup[codes], keep
+        return lookup[codes], welcome
 
 
 def read_excluded(path: Path | str | None, id_column: str, study: Study) -> frozenset[str]:
@@ -155,7 +159,7 @@ def _check_usable(counts: IntakeCounts, table: Table, id_column: str) -> None:
             column=id_column,
             remedy="Check study.id (the normal form both parties agreed on) and the id column",
         )
-    if counts.outside_domain + counts.outside_span == counts.rows:
+    if counts.kept == 0 and counts.outside_domain + counts.outside_span > 0:
         raise InputError(
             f"none of the {counts.rows} rows lies inside the study ({counts.outside_domain} outside the domains, "
             f"{counts.outside_span} outside the period)",

@@ -16,7 +16,7 @@ from xstat_ray.crypto.derive import uniform_words
 from xstat_ray.crypto.handshake import Handshake, Hello, SharedSecrets
 from xstat_ray.crypto.tags import tags
 from xstat_ray.errors import ProtocolError
-from xstat_ray.files import write_whole
+from xstat_ray.files import unwritable, write_whole
 from xstat_ray.inputs.tables import input_digest
 from xstat_ray.measurement import measurement
 from xstat_ray.messages import Points
@@ -108,8 +108,7 @@ class Party(Secret):
 
     def save(self, folder: Path) -> None:
         """Write the secrets that a resumed release needs into the party's own folder, readable by the owner only."""
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_whole(folder / "secrets", channel.pack_fields(self._export()), mode=0o600)
+        _write_own(folder, "secrets", channel.pack_fields(self._export()))
 
     def load(self, folder: Path) -> None:
         """Read back what `save` wrote, in place of handshake and intake: enough to finish a release."""
@@ -179,10 +178,22 @@ class Party(Secret):
 
     def record(self, folder: Path) -> None:
         """Write the intake counts into the party's own folder; they are not shared with anyone."""
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         text = json.dumps({"party": self.role, **self.counts.as_dict()}, indent=2) + "\n"
-        write_whole(folder / "intake.json", text.encode(), mode=0o600)
+        _write_own(folder, "intake.json", text.encode())
 
     def input_digest(self) -> str:
         """Keyed hash of the party's input: equal inputs of one release are recognised by the party, by no one else."""
         return input_digest(self._table, self._seed)
+
+
+def _write_own(folder: Path, name: str, content: bytes) -> None:
+    """Write a file that only the party's own user may read.
+
+    Raises:
+        InputError: the disk is full, or the folder cannot be written to.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_whole(folder / name, content, mode=0o600)
+    except OSError as error:
+        raise unwritable(folder, error) from None

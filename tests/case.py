@@ -1,0 +1,82 @@
+"""A small study with its two tables, for tests of the job as one call; all in one process, without Ray."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from xstat_ray import Options, Release, crosstab
+from xstat_ray.inputs.study_file import parse
+from xstat_ray.privacy.ledger import Ledger
+
+KEY_BITS = 2048
+ROWS = {"id": ["1", "2", "3", "4"], "area": ["a", "b", "a", "b"]}
+COLUMNS = {"id": ["1", "2", "3", "9"], "kind": ["x", "y", "x", "y"]}
+COUNTS = {("a", "x"): 2, ("a", "y"): 0, ("b", "x"): 0, ("b", "y"): 1}
+HOURS = {"grain": "hour", "start": "2024-01-01", "end": "2024-01-03", "timezone": "Asia/Tokyo"}
+
+
+def study(*, noise="off", areas=("a", "b"), row=(), column=(), privacy=(), **fields):
+    return parse(
+        {
+            "study": {
+                "name": "small",
+                "row": {"id": "id", "dimensions": [{"name": "area", "values": list(areas)}], **dict(row)},
+                "column": {"id": "id", "dimensions": [{"name": "kind", "values": ["x", "y"]}], **dict(column)},
+                "bounds": {"persons": 2000},
+                **fields,
+            },
+            "privacy": {"noise": noise, "epsilon": 1, **dict(privacy)},
+        },
+        origin="small.yaml",
+    )
+
+
+class Case:
+    """Two tables, a ledger and an output folder below one temporary folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.out, self.ledger = folder, folder / "out", folder / "ledger.sqlite"
+        self.tables = {"row": folder / "rows.parquet", "column": folder / "columns.parquet"}
+        self.write("row", ROWS)
+        self.write("column", COLUMNS)
+
+    def write(self, role, columns) -> Path:
+        """Replace a party's table: by columns, as Parquet; by text or bytes, as CSV."""
+        if isinstance(columns, dict):
+            pq.write_table(pa.table(columns), self.tables[role])
+        else:
+            self.tables[role] = self.tables[role].with_suffix(".csv")
+            self.tables[role].write_bytes(columns.encode() if isinstance(columns, str) else columns)
+        return self.tables[role]
+
+    def options(self, **changes) -> Options:
+        return replace(Options(key_bits=KEY_BITS, shards=2, ledger=self.ledger, allow_no_noise=True), **changes)
+
+    def run(self, study, out=None, **options) -> Release:
+        tables = {role: options.pop(role, table) for role, table in self.tables.items()}
+        return crosstab(study, **tables, out=out or self.out, options=self.options(**options))
+
+    def intake(self, role) -> dict:
+        return json.loads((self.out / "parties" / role / "intake.json").read_text())
+
+    def debits(self) -> Fraction:
+        """Every release costs an epsilon of one."""
+        return Ledger(self.ledger).spent("small/row")
+
+    def contents(self) -> dict[Path, bytes]:
+        """All files of the output folder."""
+        return {path.relative_to(self.out): path.read_bytes() for path in self.out.rglob("*") if path.is_file()}
+
+    def published(self) -> set[str]:
+        return {path.name for path in self.out.glob("*") if path.name.startswith("statistics")}
+
+
+def counts(release) -> dict[tuple[str, str], int]:
+    area, kind, noisy = (release.statistics[name].to_pylist() for name in ("area", "kind", "noisy"))
+    return dict(zip(zip(area, kind, strict=True), noisy, strict=True))

@@ -1,0 +1,147 @@
+"""The command as a person runs it, in this process; the last test in one of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from jobs.budget import main
+from xstat_ray import BudgetError, InputError, Options, crosstab, make_plan
+from xstat_ray.inputs.study_file import parse
+from xstat_ray.privacy.ledger import Debit, Ledger
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def budget(tmp_path, monkeypatch, capsys):
+    """Runs a command line in a folder of its own and returns what it prints, as lists of words."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(line):
+        main(*shlex.split(line))
+        return [re.split(r"\s{2,}", row.strip()) for row in capsys.readouterr().out.splitlines()]
+
+    return run
+
+
+def release(name="r1", epsilon="1/3", datasets=("s/row", "s/column")):
+    debit = Debit(datasets, name, "5d" * 32, "s", Fraction(epsilon), Fraction(0))
+    Ledger(Path(".xstat-ray/ledger.sqlite")).debit(debit, Fraction(1))
+
+
+def test_show_tells_where_the_data_sets_stand(budget):
+    release()
+    release("r2", "1/6", ("s/row",))
+    header, _, column, row = budget("show")
+    assert header == ["data set", "spent", "cap", "delta", "releases"]
+    assert (column, row) == (["s/column", "1/3", "1", "0", "1"], ["s/row", "1/2", "1", "0", "2"])
+    assert budget("show dataset=s/row")[2:] == [row]
+
+
+def test_set_cap_is_what_a_refusal_tells_people_to_run(budget):
+    release()
+    with pytest.raises(BudgetError) as refused:
+        release("r2", "1")
+    command = str(refused.value).partition("python -m jobs.budget ")[2]
+    assert budget(command.replace("...", "4/3"))[2:] == [["s/row", "1/3", "4/3", "0", "1"]]
+    budget("set-cap dataset=s/column cap=1.5 delta=1e-9")
+    release("r2", "1")
+    assert budget("show")[2:] == [["s/column", "4/3", "3/2", "1e-09", "2"], ["s/row", "4/3", "4/3", "0", "2"]]
+
+
+def test_history_tells_what_happened(budget):
+    release(datasets=("s/row",))
+    with pytest.raises(BudgetError):
+        release("r2", "1", ("s/row",))
+    budget("set-cap dataset=other cap=2")
+    rows = budget("history")
+    assert rows[0] == ["time (UTC)", "what", "data set", "study", "release", "amount", "cap", "why"]
+    assert [row[1:] for row in rows[2:]] == [
+        ["cap", "s/row", "s 5d5d5d5d", "r1", "delta 0", "1"],
+        ["debit", "s/row", "s 5d5d5d5d", "r1", "epsilon 1/3", "1"],
+        ["refusal", "s/row", "s 5d5d5d5d", "r2", "epsilon 1", "1",
+         "epsilon 1/3 of 1 is spent and with this release it would be 4/3"],
+        ["cap", "other", "delta 0", "2"],
+    ]  # fmt: skip
+    assert budget("history dataset=other")[2:] == rows[-1:]
+
+
+def test_a_gaussian_release_is_shown_with_its_rho(budget, tmp_path):
+    pq.write_table(pa.table({"id": ["1", "2"], "area": ["a", "b"]}), "rows.parquet")
+    pq.write_table(pa.table({"id": ["1", "2"], "kind": ["x", "y"]}), "columns.parquet")
+    study = parse(
+        {
+            "study": {
+                "name": "s",
+                "row": {"id": "id", "dimensions": [{"name": "area", "values": ["a", "b"]}]},
+                "column": {"id": "id", "dimensions": [{"name": "kind", "values": ["x", "y"]}]},
+                "bounds": {"persons": 10},
+            },
+            "privacy": {"noise": "gaussian", "epsilon": 1, "delta": 1e-6, "cap": 1},
+        },
+        origin="s.yaml",
+    )
+    options = Options(key_bits=2048)
+    facts = crosstab(study, row="rows.parquet", column="columns.parquet", out="out", options=options).manifest
+    rho = make_plan(study).mechanism.rho
+    assert facts["spent"] == {"epsilon": "1", "delta": "1/1000000", "rho": str(rho)}
+    assert [row[4:6] for row in budget("history dataset=s/row")[3:]] == [
+        [facts["release"], f"rho {float(rho):.6g} (epsilon 1, delta 1e-06)"]
+    ]
+    (row,) = budget("show dataset=s/row")[2:]
+    assert 0.99 < Fraction(row[1]) <= 1
+    assert row[2:] == ["1", "1e-06", "1"]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("shw", "unknown verb 'shw'. Use one of show, history, set-cap"),
+        ("show", r"there is no ledger \(file .xstat-ray/ledger.sqlite\)"),
+        ("history datset=a", "unknown key .*key datset.* Did you mean 'dataset'"),
+        ("set-cap cap=1", "dataset is missing .*key dataset"),
+        ("set-cap dataset=a", "cap is missing .*key cap"),
+        ("set-cap dataset=a cap=", "cap is missing .*key cap"),
+        ("set-cap dataset=a cap=lots", 'cap is not a number .*key cap.* Write 1, 0.5 or "1/3"'),
+        ("set-cap dataset=a cap=-1", "the cap is negative .*key cap"),
+        ("set-cap dataset=a cap=1 delta=1", "delta is not at least 0 and below 1 .*key delta"),
+        ("set-cap dataset=a cap=1 ledger=.", "the budget ledger cannot be used: .* Set ledger="),
+    ],
+)
+def test_what_is_refused_names_the_key_and_the_remedy(budget, line, message):
+    with pytest.raises(InputError, match=message):
+        budget(line)
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "out", "error"),
+    [
+        ("--help", 0, "set-cap   Set the cap", ""),
+        ("show --help", 0, "ledger=FILE", ""),
+        ("", 2, "python -m jobs.budget show", ""),
+        ("show", 2, "", "Error: there is no ledger"),
+        ("set-cap dataset=a cap=1/3", 0, "1/3", ""),
+    ],
+)
+def test_exit_codes(tmp_path, line, code, out, error):
+    done = subprocess.run(
+        [sys.executable, "-m", "jobs.budget", *shlex.split(line)],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == code
+    assert out in done.stdout
+    assert error in done.stderr
+    assert "Traceback" not in done.stderr

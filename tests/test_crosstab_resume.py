@@ -1,0 +1,201 @@
+"""A release is drawn and paid for once, whatever happens to the disk or the process on the way."""
+
+from __future__ import annotations
+
+import pickle
+import resource
+import shutil
+import stat
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.case import KEY_BITS, Case, study
+from xstat_ray import InputError, make_plan
+from xstat_ray.crypto.paillier import PrivateKey
+from xstat_ray.privacy.mechanism import Mechanism
+from xstat_ray.release import Release, tabulate, write
+from xstat_ray.roles import ColumnParty, RowParty
+from xstat_ray.runtime.driver import Driver
+from xstat_ray.workspace import Workspace
+
+
+@pytest.fixture
+def case(tmp_path):
+    return Case(tmp_path)
+
+
+# A full disk
+
+
+@contextmanager
+def largest_file(size):
+    """A file of this process can grow to `size` bytes and no further, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+WIDE = study(
+    noise="laplace",
+    areas=[*"ab", *(f"area {i}" for i in range(60))],
+    column={"dimensions": [{"name": "kind", "values": [*"xy", *(f"kind {i}" for i in range(38))]}]},
+)
+"""Its noisy table has 32 kB and its statistics, as CSV, 110 kB; the ledger's files stay below 40 kB."""
+
+
+def test_a_disk_that_is_full_at_the_statistics(case):
+    with largest_file(64_000), pytest.raises(InputError, match="cannot write the output: File too large .* Free space"):
+        case.run(WIDE)
+    assert case.published() == set()
+    assert not (case.out / "manifest.json").exists()
+    assert case.debits() == 1
+    release = case.run(WIDE)
+    assert case.published() == {"statistics.csv", "statistics.parquet"}
+    assert case.debits() == 1
+    assert release.statistics.num_rows == 62 * 40
+
+
+@pytest.mark.parametrize("size", [100, 4_000])
+def test_a_disk_that_is_full_before_the_noise_is_stored(case, size):
+    with largest_file(size), pytest.raises(InputError, match="cannot write the output: File too large"):
+        case.run(WIDE)
+    assert case.published() == set()
+    assert not (case.out / "unfinished").exists()
+    assert case.debits() == 0
+
+
+# Resuming
+
+
+class Crash(Exception):
+    """Stands for the death of the process."""
+
+
+def crash(*_):
+    raise Crash
+
+
+POINTS = {
+    "noise drawn": (Workspace, "keep"),
+    "table stored": (Driver, "release"),
+    "budget debited": (PrivateKey, "decrypt"),
+    "between the two statistics": ("xstat_ray.release._parquet",),
+    "all written": (Workspace, "finish"),
+}
+
+
+@pytest.fixture
+def draws(monkeypatch):
+    """The number of draws of noise so far, as the length of a list."""
+    made, draw = [], Mechanism.draw
+    monkeypatch.setattr(Mechanism, "draw", lambda self, count: made.append(count) or draw(self, count))
+    return made
+
+
+NOISY = study(noise="laplace")
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_crash_at_any_point_is_made_good_by_the_same_command(case, monkeypatch, draws, point):
+    with monkeypatch.context() as patch, pytest.raises(Crash):
+        patch.setattr(*POINTS[point], crash)
+        case.run(NOISY)
+    stored = point != "noise drawn"
+    assert (case.out / "statistics.parquet").exists() == (point == "all written")
+    assert (case.out / "unfinished").exists() == stored
+    assert case.debits() == (0 if point in ("noise drawn", "table stored") else 1)
+    expected = from_stored_ciphertexts(case) if stored else None
+    assert len(draws) == 1
+    case.run(NOISY)
+    assert len(draws) == (1 if stored else 2)
+    assert case.debits() == 1
+    assert not (case.out / "unfinished").exists()
+    if expected is not None:
+        assert {name: (case.out / name).read_bytes() for name in expected} == expected
+
+
+def from_stored_ciphertexts(case):
+    """The files that an unfinished release must give, worked out from what it stored, with a ledger of its own."""
+    plan = make_plan(NOISY, key_bits=KEY_BITS, shards=2)
+    row, column = RowParty(NOISY, case.tables["row"]), ColumnParty(NOISY, case.tables["column"])
+    for party in (row, column):
+        party.load(case.out / "unfinished" / party.role)
+    with Workspace(shutil.copytree(case.out, case.folder / "copy"), plan) as work:
+        resumable = work.resumable()
+    assert resumable is not None
+    sealed = column.release(case.folder / "other.sqlite", resumable.noisy, plan.packing, range(NOISY.cells))
+    folder = case.folder / "expected"
+    folder.mkdir()
+    write(Release(tabulate(plan, row.unblind([sealed])), resumable.facts, plan.as_dict()), folder)
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.fixture
+def unfinished(case, monkeypatch):
+    """A release that stopped after its noisy table was stored."""
+    with monkeypatch.context() as patch, pytest.raises(Crash):
+        patch.setattr(*POINTS["table stored"], crash)
+        case.run(NOISY)
+    return case
+
+
+def test_secrets_on_disk_are_for_the_owner_only(unfinished):
+    folder = unfinished.out / "unfinished"
+    for role in ("row", "column"):
+        assert stat.S_IMODE((folder / role / "secrets").stat().st_mode) == 0o600
+    folders = [folder, *(path for path in folder.rglob("*") if path.is_dir())]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folders} == {0o700}
+
+
+@pytest.mark.parametrize(
+    ("study", "options"), [(study(noise="laplace", bounds={"persons": 1999}), {}), (NOISY, {"key_bits": 3072})]
+)
+def test_another_study_or_key_size_does_not_touch_an_unfinished_release(unfinished, study, options):
+    before = unfinished.contents()
+    with pytest.raises(
+        InputError, match="unfinished release of another study or key size .*out.* Run that study again"
+    ):
+        unfinished.run(study, **options)
+    assert unfinished.contents() == before
+
+
+def test_killed_before_the_table_is_stored(case, draws):
+    kill(case, "Workspace.keep")
+    assert (case.out / "unfinished" / "column" / "secrets").exists()
+    assert case.published() == set()
+    case.run(NOISY)
+    assert (len(draws), case.debits()) == (1, 1)
+    assert not (case.out / "unfinished").exists()
+
+
+def test_killed_between_the_two_statistics(case, draws):
+    kill(case, "release._parquet")
+    assert case.published() == {"statistics.csv"}
+    half = (case.out / "statistics.csv").read_bytes()
+    case.run(NOISY)
+    assert (len(draws), case.debits()) == (0, 1)
+    assert (case.out / "statistics.csv").read_bytes() == half
+
+
+def kill(case, point):
+    """Run the study NOISY in another process, which SIGKILL ends at `point`."""
+    code = f"""
+import os, pickle, signal, sys
+import xstat_ray.release as release
+from xstat_ray import crosstab
+from xstat_ray.workspace import Workspace
+{point} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+crosstab(**pickle.load(sys.stdin.buffer))
+"""
+    call = {"study": NOISY, **case.tables, "out": case.out, "options": case.options()}
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=Path(__file__).parents[1], input=pickle.dumps(call), capture_output=True
+    )
+    assert run.returncode == -9, run.stderr.decode()

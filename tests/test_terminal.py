@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from xstat_ray.inputs.study_file import parse
+from xstat_ray.messages import Coefficients
+from xstat_ray.plan import make_plan
+from xstat_ray.release import Release, tabulate
+from xstat_ray.terminal import _bytes, make_progress, print_summary
+
+LABELS = ["[bold]a[/bold]", "[/]", "[red]"]
+
+
+def plan():
+    row = {"id": "id", "dimensions": [{"name": "area", "values": LABELS}]}
+    column = {"id": "id", "dimensions": [{"name": "kind", "values": ["x"]}]}
+    study = {"name": "small", "row": row, "column": column, "bounds": {"persons": 1234}}
+    return make_plan(parse({"study": study, "privacy": {"suppress_below": 7}}, origin="small.yaml"), key_bits=2048)
+
+
+@pytest.fixture(params=["auto", "quiet", "json"])
+def display(request):
+    return request.param
+
+
+def play(display):
+    progress = make_progress(display)
+    progress.planned(plan())
+    with progress.stage("aggregate", 2) as stage:
+        stage.advance()
+        stage.advance()
+    progress.note("by [the] way")
+    return progress
+
+
+def test_nothing_goes_to_standard_output(display, capsys):
+    play(display)
+    assert capsys.readouterr().out == ""
+
+
+def test_what_each_display_shows(capsys):
+    play("quiet")
+    assert capsys.readouterr().err == ""
+    play("auto")
+    shown = capsys.readouterr().err
+    for part in (
+        "Plan: small",
+        "3 cells x 1 columns = 3 counts",
+        "epsilon 1",
+        "1,234 people",
+        "below 7",
+        "2/2",
+        "by [the] way",
+    ):
+        assert part in shown
+    play("json")
+    events = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert events == [
+        {"event": "plan", **plan().as_dict()},
+        {"event": "start", "stage": "aggregate", "units": 2},
+        {"event": "end", "stage": "aggregate"},
+        {"event": "note", "message": "by [the] way"},
+    ]
+
+
+def test_every_display_warns_and_measures(display, capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    progress = play(display)
+    assert progress.seconds.keys() == {"aggregate"}
+    capsys.readouterr()
+    progress.warn("exact [counts]")
+    shown = capsys.readouterr().err
+    assert "exact [counts]" in shown
+    if display == "json":
+        assert json.loads(shown) == {"event": "warning", "message": "exact [counts]"}
+    else:
+        assert "\x1b[1;31m" in shown
+
+
+def test_a_stage_that_fails_is_not_reported_as_ended(capsys):
+    with pytest.raises(ZeroDivisionError), make_progress("json").stage("noise", 1):
+        raise ZeroDivisionError
+    assert [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()] == ["start"]
+
+
+def test_the_summary_prints_labels_and_paths_as_they_are(capsys, tmp_path):
+    table = tabulate(plan(), Coefficients(release="00" * 16, first=0, values=np.array([[2000], [300], [0]])))
+    out = tmp_path / ("[bold]" + "long" * 40)
+    print_summary(Release(table, {"spent": {"epsilon": "1/3", "delta": "0"}}, {}, out))
+    shown = capsys.readouterr().out
+    for part in ("[bold]a[/bold] / x", "2,000", "1,997 to 2,003", "[/] / x", "300"):
+        assert part in shown
+    assert "[red]" not in shown
+    assert "3 counts published, 1 suppressed; spent epsilon 1/3, delta 0." in shown
+    assert f"Statistics: {out}/statistics.parquet (and .csv)" in shown
+
+
+@pytest.mark.parametrize(("count", "text"), [(0, "0 B"), (999, "999 B"), (1024, "1.02 kB"), (5 * 10**9, "5 GB")])
+def test_bytes_are_short(count, text):
+    assert _bytes(count) == text
