@@ -137,7 +137,7 @@ def test_without_noise_only_on_demand_and_with_a_red_warning(command):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["study=typo"], "typo.yaml, key privcy). Did you mean privacy?"),
+        (["study=typo"], "typo.yaml, key privcy). Did you mean 'privacy'?"),
         (["data.row.path=nowhere.parquet"], "nowhere.parquet). Set data.row.path"),
         (["out=rows.parquet/out"], "cannot write the output: Not a directory (file rows.parquet/out)"),
     ],
