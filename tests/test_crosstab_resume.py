@@ -17,7 +17,8 @@ from tests.case import KEY_BITS, Case, study
 from xstat_ray import InputError, make_plan
 from xstat_ray.crypto.paillier import PrivateKey
 from xstat_ray.privacy.mechanism import Mechanism
-from xstat_ray.release import Release, tabulate, write
+from xstat_ray.publish import publish
+from xstat_ray.release import Release, write
 from xstat_ray.roles import ColumnParty, RowParty
 from xstat_ray.runtime.driver import Driver
 from xstat_ray.workspace import Workspace
@@ -133,7 +134,7 @@ def from_stored_ciphertexts(case):
     sealed = column.release(case.folder / "other.sqlite", resumable.noisy, plan.packing, range(NOISY.cells))
     folder = case.folder / "expected"
     folder.mkdir()
-    write(Release(tabulate(plan, row.unblind([sealed])), resumable.facts, plan.as_dict()), folder)
+    write(Release(*publish(plan, row.unblind([sealed])), resumable.facts, plan.as_dict()), folder)
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 

@@ -8,10 +8,11 @@ import pytest
 from xstat_ray.inputs.study_file import parse
 from xstat_ray.messages import Coefficients
 from xstat_ray.plan import make_plan
-from xstat_ray.release import Release, tabulate
+from xstat_ray.publish import publish
+from xstat_ray.release import Release
 from xstat_ray.terminal import _bytes, make_progress, print_summary
 
-LABELS = ["[bold]a[/bold]", "[/]", "[red]"]
+LABELS = ["[bold]a[/bold]", "[/]", "[red]", "[blue]"]
 
 
 def plan():
@@ -87,14 +88,14 @@ def test_a_stage_that_fails_is_not_reported_as_ended(capsys):
 
 
 def test_the_summary_prints_labels_and_paths_as_they_are(capsys, tmp_path):
-    table = tabulate(plan(), Coefficients(release="00" * 16, first=0, values=np.array([[2000], [300], [0]])))
+    tables = publish(plan(), Coefficients(release="00" * 16, first=0, values=np.array([[2000], [300], [0], [0]])))
     out = tmp_path / ("[bold]" + "long" * 40)
-    print_summary(Release(table, {"spent": {"epsilon": "1/3", "delta": "0"}}, {}, out))
+    print_summary(Release(*tables, {"spent": {"epsilon": "1/3", "delta": "0"}}, plan().as_dict(), out))
     shown = capsys.readouterr().out
     for part in ("[bold]a[/bold] / x", "2,000", "1,997 to 2,003", "[/] / x", "300"):
         assert part in shown
     assert "[red]" not in shown
-    assert "3 counts published, 1 suppressed; spent epsilon 1/3, delta 0." in shown
+    assert "4 counts published, 2 suppressed; spent epsilon 1/3, delta 0." in shown
     assert f"Statistics: {out}/statistics.parquet (and .csv)" in shown
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from xstat_ray.crosstab import Options
 from xstat_ray.inputs.section import Section
 from xstat_ray.inputs.study_file import parse
+from xstat_ray.plan_report import Target
 from xstat_ray.runtime.executor import Source
 from xstat_ray.study import Study
 
@@ -17,6 +19,7 @@ _TOP = (
     "study", "privacy", "data", "out", "runtime", "shards", "replicas", "window", "crypto", "cluster", "ledger",
     "display", "unsafe",
 )  # fmt: skip
+_TARGET = ("target_stderr", "target_level")
 DISPLAYS = ("auto", "quiet", "json")
 
 
@@ -32,6 +35,16 @@ class CrosstabConfig:
     display: str
 
 
+@dataclass(frozen=True)
+class PlanConfig:
+    """What `jobs.plan` needs."""
+
+    study: Study
+    options: Options
+    target: Target | None
+    display: str
+
+
 def crosstab_config(raw: Mapping[str, Any], origin: str) -> CrosstabConfig:
     """Check a composed configuration.
 
@@ -43,16 +56,43 @@ def crosstab_config(raw: Mapping[str, Any], origin: str) -> CrosstabConfig:
         StudyError: an unknown or missing key, or a value of the wrong type; names the key.
     """
     top = Section(raw, key="", origin=origin, known=_TOP)
-    study = parse({key: raw[key] for key in ("study", "privacy") if key in raw}, origin=origin)
     data = top.child("data", ("row", "column"))
     return CrosstabConfig(
-        study=study,
+        study=_study(raw, origin),
         row=_source(data, "row"),
         column=_source(data, "column"),
         out=Path(top.text("out")),
         options=_options(top),
         display=top.choice("display", DISPLAYS, "auto"),
     )
+
+
+def plan_config(raw: Mapping[str, Any], origin: str) -> PlanConfig:
+    """Check a composed configuration with the keys of conf/plan.yaml; where the tables lie is not looked at.
+
+    Raises:
+        StudyError: as `crosstab_config`.
+    """
+    top = Section(raw, key="", origin=origin, known=(*_TOP, *_TARGET))
+    return PlanConfig(
+        study=_study(raw, origin),
+        options=_options(top),
+        target=_target(top),
+        display=top.choice("display", DISPLAYS, "auto"),
+    )
+
+
+def _study(raw: Mapping[str, Any], origin: str) -> Study:
+    return parse({key: raw[key] for key in ("study", "privacy") if key in raw}, origin=origin)
+
+
+def _target(top: Section) -> Target | None:
+    if top.get("target_stderr") is None:
+        return None
+    stderr = top.fraction("target_stderr", Fraction(0))
+    if stderr <= 0:
+        raise top.error("target_stderr is not more than zero", "target_stderr")
+    return Target(float(stderr), top.text("target_level", Target.level))
 
 
 def _source(data: Section, role: str) -> Source:

@@ -13,7 +13,8 @@ from xstat_ray.errors import BudgetError, InputError, PlanError
 from xstat_ray.measurement import measurement, software_version
 from xstat_ray.messages import Coefficients
 from xstat_ray.plan import Plan, make_plan
-from xstat_ray.release import Release, tabulate, write
+from xstat_ray.publish import publish
+from xstat_ray.release import Release, write
 from xstat_ray.roles.party import Role
 from xstat_ray.runtime.driver import WINDOW, Driver
 from xstat_ray.runtime.executor import Executor, LocalExecutor, Source
@@ -89,7 +90,8 @@ def crosstab(
         folder = Path(out) if out is not None else Path(stack.enter_context(tempfile.TemporaryDirectory()))
         work = stack.enter_context(Workspace(folder, plan))
         unfinished, coefficients = _count(plan, sources, work, options, progress)
-        release = Release(tabulate(plan, coefficients), unfinished.facts, plan.as_dict(), folder if out else None)
+        tables = publish(plan, coefficients)
+        release = Release(*tables, unfinished.facts, plan.as_dict(), folder if out else None)
         if out is not None:
             write(release, folder)
         work.finish()
@@ -195,7 +197,11 @@ def _facts(plan: Plan, release: str, inputs: dict[Role, str], seconds: dict[str,
             "window_periods": study.window_periods,
             "persons": study.bounds.persons,
         },
-        "mechanism": {"name": study.privacy.mechanism, "noise": mechanism.noise, "scale": mechanism.scale},
+        "mechanism": {
+            "name": plan.design.kind,
+            "noise": mechanism.noise,
+            "levels": {m.name: {"share": str(m.share), "scale": m.mechanism.scale} for m in plan.design.levels},
+        },
         "spent": {
             "epsilon": "0" if off else str(mechanism.epsilon),
             "delta": "0" if off else str(mechanism.delta),

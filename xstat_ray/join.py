@@ -119,3 +119,23 @@ def lay_out(public: PublicKey, partial: Partial, cells: int, blocks: int) -> NDA
             raise ProtocolError("a partial has another number of blocks or another key size")
         table[partial.cells] = partial.ciphertexts
     return table
+
+
+def sum_up(public: PublicKey, table: NDArray[np.uint8], starts: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """One step up the row tree: every node is the product of its consecutive descendants.
+
+    All columns are summed at once, since they share the ciphertexts.
+
+    Args:
+        public: gives the modulus.
+        table: (nodes, blocks, width) of the lower level, in blinded order.
+        starts: (upper nodes,) where the descendants of each upper node begin, from 0.
+
+    Returns:
+        (upper nodes, blocks, width).
+    """
+    every = np.arange(len(table))
+    columns = [
+        accumulate(public, np.ascontiguousarray(table[:, block]), every, starts) for block in range(table.shape[1])
+    ]
+    return np.stack(columns, axis=1)

@@ -64,7 +64,7 @@ class Message:
         """
         try:
             table = pq.read_table(io.BytesIO(data))
-            header = json.loads(table.schema.metadata[_HEADER])
+            header = dict(json.loads(table.schema.metadata[_HEADER]))
         except (pa.ArrowException, KeyError, TypeError, ValueError, OSError):
             raise ProtocolError(f"not a {cls.__name__} message: unreadable") from None
         expected = {"message": cls.__name__, "version": VERSION, "study": study_digest.hex()}
@@ -145,12 +145,12 @@ class Partial(Message):
 
 @dataclass(frozen=True)
 class NoisyTable(Message):
-    """The whole row domain after the noise was added, in blinded order: the only thing that is ever decrypted."""
+    """All measured levels after the noise was added, in blinded order: the only thing that is ever decrypted."""
 
     release: str
     """Release id, 32 hexadecimal digits."""
     ciphertexts: NDArray[np.uint8]
-    """(cells, blocks, width)"""
+    """(nodes, blocks, width): the cells, then each measured level above them."""
     ITEMS: ClassVar[dict[str, tuple[str, int]]] = {"ciphertexts": ("uint8", 3)}
 
 
@@ -160,7 +160,7 @@ class Coefficients(Message):
 
     release: str
     first: int
-    """Blinded number of the first cell: a table may come in consecutive parts."""
+    """Row of the noisy table that comes first: a table may come in consecutive parts."""
     values: NDArray[np.int64]
     """(C, slots)"""
     ITEMS: ClassVar[dict[str, tuple[str, int]]] = {"values": ("int64", 2)}

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
+
+import numpy as np
 
 from xstat_ray.crypto.packing import Packing, plan_packing
 from xstat_ray.errors import PlanError
 from xstat_ray.inputs.periods import span
+from xstat_ray.privacy.design import Design
 from xstat_ray.privacy.mechanism import Mechanism
+from xstat_ray.row_tree import level_names, tree_of
 from xstat_ray.shards import ShardGrid
 from xstat_ray.study import Study
 
@@ -43,8 +48,13 @@ class Plan:
     study: Study
     key_bits: int
     packing: Packing
-    mechanism: Mechanism
+    design: Design
     grid: ShardGrid
+
+    @property
+    def mechanism(self) -> Mechanism:
+        """The noise of a release that spends everything on the cells."""
+        return self.design.budget
 
     @property
     def ciphertext_bytes(self) -> int:
@@ -60,7 +70,7 @@ class Plan:
     @property
     def table_ciphertexts(self) -> int:
         """Ciphertexts of the encrypted table."""
-        return self.study.cells * self.packing.blocks
+        return self.design.nodes * self.packing.blocks
 
     @property
     def flag_bytes(self) -> int:
@@ -75,7 +85,15 @@ class Plan:
     @property
     def coefficients(self) -> int:
         """Noisy values that will be decrypted."""
-        return self.study.cells * self.study.slots
+        return self.design.nodes * self.study.slots
+
+    @cached_property
+    def expected_stderr(self) -> dict[str, float]:
+        """By name of the reporting level, the root mean square standard error before refinement."""
+        dimensions = self.study.row.dimensions
+        names = level_names(dimensions)
+        errors = self.design.stderrs(tree_of(dimensions))
+        return {names[level]: float(np.sqrt(np.mean(error**2))) for level, error in errors.items()}
 
     def seconds(self, cores: int) -> float:
         """Rough time at the most persons that the bounds allow, one match for every flag; no reading of tables."""
@@ -114,15 +132,18 @@ class Plan:
                 "boardings": study.bounds.boardings,
                 "persons": study.bounds.persons,
             },
-            "mechanism": study.privacy.mechanism,
+            "mechanism": self.design.kind,
+            "why": self.design.reason,
             "noise": mechanism.noise,
             "epsilon": str(mechanism.epsilon),
             "delta": str(mechanism.delta),
             "l1_sensitivity": mechanism.l1,
             "l2_sensitivity_squared": mechanism.l2_squared,
-            "noise_scale": mechanism.scale,
-            "cell_stderr": mechanism.stderr,
-            "total_stderr": mechanism.stderr * study.cells**0.5,
+            "measured": [
+                {"level": m.name, "nodes": m.nodes, "share": str(m.share), "noise_scale": m.mechanism.scale}
+                for m in self.design.levels
+            ],
+            "stderr": {name: round(error, 4) for name, error in self.expected_stderr.items()},
             "suppress_below": study.privacy.suppress_below,
             "estimated_seconds_on_2_cores": round(self.seconds(2), 1),
         }
@@ -148,19 +169,18 @@ def make_plan(study: Study, *, key_bits: int = 3072, shards: int = 1, slot_bits:
         )
     if shards < 1:
         raise PlanError("there must be at least one shard", key="shards", remedy="Set shards to 1 or more")
-    coefficients = study.cells * study.slots
-    if coefficients > MAX_COEFFICIENTS:
+    if study.cells * study.slots > MAX_COEFFICIENTS:
         raise PlanError(
-            f"the table has {coefficients:,} entries, more than {MAX_COEFFICIENTS:,}",
+            f"the table has {study.cells * study.slots:,} entries, more than {MAX_COEFFICIENTS:,}",
             key="study",
             remedy="Use coarser domains or fewer dimensions",
         )
-    mechanism = Mechanism.of_study(study)
+    design = Design.of_study(study)
     packing = plan_packing(
         slots=study.slots,
         max_value=study.max_count,
-        noise_tail=mechanism.tail(coefficients),
+        noise_tail=design.tail(study.slots),
         key_bits=key_bits,
         slot_bits=slot_bits,
     )
-    return Plan(study, key_bits, packing, mechanism, ShardGrid.plan(study.cells, span(study.period), shards))
+    return Plan(study, key_bits, packing, design, ShardGrid.plan(study.cells, span(study.period), shards))

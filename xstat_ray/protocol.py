@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from xstat_ray.crypto.paillier import PublicKey
 from xstat_ray.messages import Coefficients, Flags, NoisyTable, Partial, Rows
 from xstat_ray.plan import Plan
@@ -24,7 +26,7 @@ def play(plan: Plan, *, row_table: Path | str, column_table: Path | str, ledger:
         ledger: the key holder's budget file.
 
     Returns:
-        Noisy counts (cells, slots) in the order of the study's domains.
+        Noisy counts and sums (nodes, slots) of all measured levels, each in declared order.
     """
     study, digest, packing = plan.study, plan.study.digest, plan.packing
     row, column = RowParty(study, row_table), ColumnParty(study, column_table)
@@ -54,11 +56,13 @@ def play(plan: Plan, *, row_table: Path | str, column_table: Path | str, ledger:
         rows = Rows.decode(row.emit(shard).encode(digest), digest)
         partial = aggregator.join(rows, flags[shard.batch])
         partials.append(Partial.decode(partial.encode(digest), digest))
-    table = aggregator.lay_out(aggregator.add(*partials), study.cells, packing.blocks)
+    levels = [aggregator.lay_out(aggregator.add(*partials), study.cells, packing.blocks)]
+    for starts in row.tree_starts():
+        levels.append(aggregator.sum_up(levels[-1], starts))
 
     # Noise, once
-    noisy = add_noise_once(public, table, packing, plan.mechanism)
+    noisy = add_noise_once(public, np.concatenate(levels), packing, plan.design)
     noisy = NoisyTable.decode(noisy.encode(digest), digest)
 
     # Release
-    return row.unblind([column.release(ledger, noisy, packing, range(study.cells))])
+    return row.unblind([column.release(ledger, noisy, packing, range(plan.design.nodes))])

@@ -1,4 +1,4 @@
-"""From noisy coefficients to the published table and its files."""
+"""The release: what one publication consists of, and its files."""
 
 from __future__ import annotations
 
@@ -14,15 +14,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from xstat_ray.files import unwritable, write_whole
-from xstat_ray.inputs.domains import decode
-from xstat_ray.messages import Coefficients
-from xstat_ray.plan import Plan
-from xstat_ray.privacy.least_squares import Measurement
-from xstat_ray.privacy.refine import refine
-from xstat_ray.row_tree import RowTree
+from xstat_ray.privacy.mechanism import half_width95
 
 STATISTICS = "statistics.parquet"
 STATISTICS_CSV = "statistics.csv"
+AREAS = "areas.parquet"
+AREAS_CSV = "areas.csv"
 PLAN = "plan.json"
 MANIFEST = "manifest.json"
 
@@ -34,33 +31,14 @@ class Release:
     statistics: pa.Table
     """One row per (cell, slot): the row dimensions, the column dimensions, `noisy` int64 (unbiased), `estimate` int64
     (refined, null where suppressed), `stderr` float64 of `noisy`, `suppressed` bool."""
+    areas: pa.Table
+    """One row per (reporting area, slot): `level` and `area`, the column dimensions, `unbiased` float64 (least squares
+    over all that was measured), `low95` and `high95` around it, `estimate` int64 (refined, null where suppressed; the
+    published cells add up to it), `stderr` float64 of `unbiased`, `suppressed` bool."""
     manifest: dict[str, Any]
     plan: dict[str, Any]
     path: Path | None = None
     """Folder the files were written to, if any."""
-
-
-def tabulate(plan: Plan, coefficients: Coefficients) -> pa.Table:
-    """Refine, suppress and label the noisy counts. Deterministic: the same coefficients give the same table."""
-    study, noisy = plan.study, coefficients.values
-    exact = study.privacy.noise == "off"
-    estimate = noisy if exact else _refined(plan, noisy)
-    suppressed = estimate < study.privacy.suppress_below
-    labels = [(d.name, d.labels) for d in study.row.dimensions] + list(study.column_labels)
-    columns: dict[str, pa.Array] = dict(decode(labels, np.arange(noisy.size)))
-    columns["noisy"] = pa.array(noisy.ravel())
-    columns["estimate"] = pa.array(estimate.ravel(), mask=suppressed.ravel())
-    columns["stderr"] = pa.array(np.full(noisy.size, plan.mechanism.stderr))
-    columns["suppressed"] = pa.array(suppressed.ravel())
-    table = pa.table(columns)
-    if exact:
-        table = table.replace_schema_metadata({"WARNING": "NOISE OFF: exact counts, not differentially private"})
-    return table
-
-
-def _refined(plan: Plan, noisy: NDArray[np.int64]) -> NDArray[np.int64]:
-    measured = {0: Measurement(noisy, plan.mechanism.stderr**2)}
-    return refine(RowTree.of_dimensions([len(noisy)]), measured)[0]
 
 
 def write(release: Release, folder: Path) -> None:
@@ -69,15 +47,23 @@ def write(release: Release, folder: Path) -> None:
     Raises:
         InputError: the disk is full or the folder cannot be written to; no statistics file remains.
     """
+    tables = _tables(release)
     try:
         write_whole(folder / PLAN, _json(release.plan))
         write_whole(folder / MANIFEST, _json(release.manifest))
-        for name, writer in ((STATISTICS_CSV, _csv), (STATISTICS, _parquet)):
-            write_whole(folder / name, writer(release.statistics))
+        for name, content in tables.items():
+            write_whole(folder / name, content)
     except OSError as error:
-        for name in (STATISTICS, STATISTICS_CSV, MANIFEST):
+        for name in (*tables, MANIFEST):
             (folder / name).unlink(missing_ok=True)
         raise unwritable(folder, error) from None
+
+
+def _tables(release: Release) -> dict[str, bytes]:
+    """The files of the two tables; the one whose presence marks a release comes last."""
+    tables = {AREAS: release.areas, AREAS_CSV: release.areas, STATISTICS_CSV: release.statistics}
+    tables[STATISTICS] = release.statistics
+    return {name: _csv(table) if name.endswith(".csv") else _parquet(table) for name, table in tables.items()}
 
 
 def _json(value: dict[str, Any]) -> bytes:
@@ -102,11 +88,12 @@ def summary(release: Release, count: int = 5) -> list[tuple[str, int, float, flo
     """The largest published counts: (what, estimate, low, high), with the 95 % interval around the noisy count."""
     table = release.statistics
     estimate: NDArray[np.int64] = table["estimate"].fill_null(-1).to_numpy()
+    stderr: NDArray[np.float64] = table["stderr"].to_numpy()
     names = [n for n in table.column_names if n not in ("noisy", "estimate", "stderr", "suppressed")]
     best = [int(i) for i in np.argsort(-estimate, kind="stable")[:count] if estimate[i] > 0]
     result = []
     for i in best:
-        noisy, half = table["noisy"][i].as_py(), 1.96 * table["stderr"][i].as_py()
+        noisy, half = table["noisy"][i].as_py(), float(half_width95(release.plan["noise"], stderr[i]))
         what = " / ".join(str(table[n][i]) for n in names)
         result.append((what, int(estimate[i]), max(0.0, noisy - half), max(0.0, noisy + half)))
     return result

@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xstat_ray.crypto.derive import uniform_words
 from xstat_ray.secrecy import Secret
+from xstat_ray.study import Dimension
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,13 @@ class RowTree:
         """Number of leaves."""
         return len(self.parents[0])
 
+    def ancestors(self, lower: int, upper: int) -> NDArray[np.int64]:
+        """(nodes of `lower`,) the node of level `upper` that each lies under."""
+        ancestor = np.arange(self.sizes[lower])
+        for parent in self.parents[lower:upper]:
+            ancestor = parent[ancestor]
+        return ancestor
+
     @cached_property
     def sizes(self) -> tuple[int, ...]:
         """Number of nodes of every level, from the cells up to the root."""
@@ -94,24 +103,71 @@ class RowTree:
         return tuple(np.flatnonzero(np.diff(parent, prepend=-1)) for parent in self.parents)
 
 
+def tree_of(dimensions: Sequence[Dimension]) -> RowTree:
+    """The row tree of a study: its row dimensions under each other, each with its hierarchy."""
+    return RowTree.product([RowTree.of_groups(d.size, [level.parents for level in d.hierarchy]) for d in dimensions])
+
+
+def level_names(dimensions: Sequence[Dimension]) -> tuple[str, ...]:
+    """What the levels of that tree are called, from `cell` up to `total`.
+
+    A level of a hierarchy has its own name. Above a whole dimension stand the cells of the dimensions before it, named
+    after these.
+    """
+    names = ["cell"]
+    for place in reversed(range(len(dimensions))):
+        names += [level.name for level in dimensions[place].hierarchy]
+        names.append(" x ".join(d.name for d in dimensions[:place]) or "total")
+    return tuple(names)
+
+
+def level_labels(dimensions: Sequence[Dimension], level: int) -> list[str]:
+    """The label of every node of a level, in declared order."""
+    for place in reversed(range(len(dimensions))):
+        own = dimensions[place]
+        chain = [own.labels, *(h.labels for h in own.hierarchy)]
+        if level < len(chain):
+            before = [d.labels for d in dimensions[:place]]
+            return [" / ".join(labels) for labels in product(*before, chain[level])]
+        level -= len(chain)
+    return ["total"]
+
+
 class Blinding(Secret):
     """The row party's secret relabelling of the cells of one release."""
 
     def __init__(self, tree: RowTree, secret: bytes) -> None:
         """Derive the order of the children of every node from `secret` (32 bytes, the row party's, per release)."""
-        position = np.zeros(1, np.int64)
+        self._tree = tree
+        positions = [np.zeros(1, np.int64)]
         for level in reversed(range(len(tree.parents))):
             parent = tree.parents[level]
             priority = uniform_words(secret, f"row tree level {level}", len(parent))
-            order = np.lexsort((priority, position[parent]))
-            position = np.empty(len(parent), np.int64)
-            position[order] = np.arange(len(parent))
-        self.forward = position.astype(np.uint32)
-        """(cells,) blinded number of every cell."""
+            order = np.lexsort((priority, positions[0][parent]))
+            own = np.empty(len(parent), np.int64)
+            own[order] = np.arange(len(parent))
+            positions.insert(0, own)
+        self._positions = positions
 
     @cached_property
-    def inverse(self) -> NDArray[np.uint32]:
-        """(cells,) the cell behind every blinded number."""
-        inverse = np.empty_like(self.forward)
-        inverse[self.forward] = np.arange(len(self.forward), dtype=np.uint32)
-        return inverse
+    def forward(self) -> NDArray[np.uint32]:
+        """(cells,) blinded number of every cell."""
+        forward = np.empty(self._tree.cells, np.uint32)
+        forward[self._tree.nodes[0]] = self._positions[0]
+        return forward
+
+    def restore(self, level: int, values: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Put (nodes, ...) values of a level from blinded into declared order."""
+        restored = np.empty_like(values)
+        restored[self._tree.nodes[level]] = values[self._positions[level]]
+        return restored
+
+    def starts(self, lower: int, upper: int) -> NDArray[np.int64]:
+        """(nodes of `upper`,) where the descendants of each node begin on level `lower`, both in blinded order.
+
+        This is all that the aggregator is told of the tree: sizes without names.
+        """
+        ancestor = self._tree.ancestors(lower, upper)
+        counts = np.bincount(self._positions[upper][ancestor], minlength=self._tree.sizes[upper])
+        starts: NDArray[np.int64] = np.cumsum(counts) - counts
+        return starts

@@ -20,6 +20,7 @@ from typing import Literal
 Grain = Literal["none", "date", "hour", "15min"]
 IdForm = Literal["exact", "text", "phone", "email"]
 Noise = Literal["laplace", "gaussian", "off"]
+Mechanism = Literal["flat", "tree", "auto"]
 
 GRAIN_SECONDS: Mapping[Grain, int] = {"none": 0, "date": 86_400, "hour": 3_600, "15min": 900}
 FORMAT_VERSION = 1
@@ -130,7 +131,10 @@ class Privacy:
     """How the release is protected. Budgets are exact rationals."""
 
     noise: Noise = "laplace"
-    mechanism: Literal["flat"] = "flat"
+    mechanism: Mechanism = "flat"
+    """`flat`: noise on every cell. `tree`: on cells and on sums of reporting levels. `auto`: whichever errs less."""
+    report: tuple[str, ...] = ()
+    """Levels of the row tree that are published beside the cells, by name; empty means all."""
     epsilon: Fraction = Fraction(1)
     delta: Fraction = Fraction(0)
     suppress_below: int = 0

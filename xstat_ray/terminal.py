@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -14,7 +15,8 @@ from rich.progress import Progress as RichProgress
 from rich.table import Table
 
 from xstat_ray.plan import Plan
-from xstat_ray.release import STATISTICS, Release, summary
+from xstat_ray.plan_report import KINDS, Answer, PlanReport
+from xstat_ray.release import AREAS, STATISTICS, Release, summary
 from xstat_ray.runtime.progress import Progress, Stage
 
 _TITLES = {
@@ -49,10 +51,7 @@ class Terminal(Quiet):
 
     def planned(self, plan: Plan) -> None:
         """The plan as a table of what, how much."""
-        table = Table(title=f"Plan: {plan.study.name}", show_header=False, title_justify="left")
-        for name, value in _plan_rows(plan):
-            table.add_row(name, value)
-        self._console.print(table)
+        self._console.print(_plan_table(plan))
 
     def note(self, message: str) -> None:
         """One line."""
@@ -107,6 +106,13 @@ def _event(kind: str, **fields: object) -> None:
     sys.stderr.write(json.dumps({"event": kind, **fields}, ensure_ascii=False) + "\n")
 
 
+def _plan_table(plan: Plan) -> Table:
+    table = Table(title=f"Plan: {plan.study.name}", show_header=False, title_justify="left")
+    for name, value in _plan_rows(plan):
+        table.add_row(name, value)
+    return table
+
+
 def _plan_rows(plan: Plan) -> list[tuple[str, str]]:
     study, mechanism = plan.study, plan.mechanism
     budget = f"epsilon {mechanism.epsilon}" + (f", delta {float(mechanism.delta):g}" if mechanism.delta else "")
@@ -115,8 +121,8 @@ def _plan_rows(plan: Plan) -> list[tuple[str, str]]:
         ("Join", f"period {study.period.grain}, {study.window_periods} in the window, {len(plan.grid.shards)} shards"),
         ("One person", f"moves at most {study.person_units} counts by one, of at most {study.bounds.persons:,} people"),
         ("Privacy", f"{mechanism.noise} noise, {budget}, budget cap {study.privacy.cap}"),
-        ("Expected error", f"standard error {mechanism.stderr:.2f} a count, {mechanism.stderr * study.cells**0.5:.1f} "
-         "a column total"),
+        ("Expected error", "standard error " + ", ".join(f"{e:.3g} a {n}" for n, e in plan.expected_stderr.items())),
+        ("Mechanism", plan.design.reason),
         ("Suppressed", f"estimates below {study.privacy.suppress_below}"),
         ("Encryption", f"Paillier {plan.key_bits} bits, {plan.packing.slot_bits} bits a count, "
          f"{plan.packing.per_block} counts a ciphertext, {plan.packing.blocks} a cell"),
@@ -133,6 +139,53 @@ def _bytes(count: int) -> str:
             break
         size, unit = size / 1000, larger
     return f"{size:.3g} {unit}"
+
+
+def print_plan(report: PlanReport, console: Console | None = None) -> None:
+    """The plan, what flat and tree would give on every level, and the epsilon for a wanted error."""
+    console = console or Console(markup=False, highlight=False)
+    console.print(_plan_table(report.plan))
+    console.print(_comparison(report))
+    console.print(
+        "stderr: predicted standard error of a count on that level, before refinement. noise: scale of what is "
+        "added to the level's own sums, for its share of the budget."
+    )
+    if report.answer is not None:
+        console.print(_answer(report.answer))
+
+
+def _comparison(report: PlanReport) -> Table:
+    """One line for each level, three columns for each mechanism; a level that is not measured has no noise of its own.
+
+    Its error is that of the sum of what is measured below and above it.
+    """
+    table = Table(title="Flat and tree", title_justify="left", box=SIMPLE_HEAD, show_edge=False, padding=0)
+    table.add_column("level", overflow="fold")
+    table.add_column("areas", justify="right")
+    errors = {kind: report.stderrs(kind) for kind in KINDS}
+    measured = {kind: {m.name: m for m in report.designs[kind].levels} for kind in KINDS}
+    for kind in KINDS:
+        mark = f"{kind} (chosen)" if kind == report.chosen else kind
+        for heading in (f"{mark}\nstderr", "\nnoise", "\nshare"):
+            table.add_column(heading, justify="right")
+    areas = report.areas
+    for name in errors["flat"]:
+        row = [name, f"{areas[name]:,}"]
+        for kind in KINDS:
+            own = measured[kind].get(name)
+            noise = ["", ""] if own is None else [f"{own.mechanism.scale:.3g}", f"{float(own.share):.1%}"]
+            row += [f"{errors[kind][name]:.3g}", *noise]
+        table.add_row(*row)
+    return table
+
+
+def _answer(answer: Answer) -> str:
+    target, privacy = answer.target, answer.plan.study.privacy
+    over = f" That is more than the cap of {privacy.cap}." if privacy.epsilon > privacy.cap else ""
+    return (
+        f"For a standard error of at most {target.stderr:g} on level {target.level}: privacy.epsilon={answer.epsilon}, "
+        f"which predicts {answer.stderr:.4g} with {answer.plan.design.kind}.{over}"
+    )
 
 
 def print_summary(release: Release, console: Console | None = None) -> None:
@@ -153,5 +206,5 @@ def print_summary(release: Release, console: Console | None = None) -> None:
         soft_wrap=True,
     )
     if release.path is not None:
-        where = f"Statistics: {release.path / STATISTICS} (and .csv); plan.json and manifest.json beside it."
+        where = f"Statistics: {release.path / STATISTICS} (and .csv); {AREAS}, plan.json and manifest.json beside it."
         console.print(where, soft_wrap=True)

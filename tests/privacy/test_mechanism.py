@@ -4,7 +4,6 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from dp_accounting.pld import privacy_loss_distribution as pld
 
 from xstat_ray.privacy.mechanism import Mechanism
 from xstat_ray.study import Bounds, ColumnSide, Dimension, Period, Privacy, RowSide, Study, Window
@@ -45,7 +44,7 @@ def test_laplace_scale_is_the_least_that_gives_epsilon(epsilon):
 
 
 @pytest.mark.parametrize(("epsilon", "delta"), [("1", "1/1000000000"), ("1/2", "1/1000000")])
-def test_gaussian_is_never_below_an_independent_accountant_and_not_far_above(epsilon, delta):
+def test_gaussian_is_never_below_an_independent_accountant_and_not_far_above(pld, epsilon, delta):
     mechanism = Mechanism.of_study(study("gaussian", epsilon, delta, rows=2))
     loss = pld.from_discrete_gaussian_mechanism(mechanism.scale, sensitivity=2)
     exact = loss.get_epsilon_for_delta(float(Fraction(delta)))
@@ -80,3 +79,9 @@ def test_off_is_off():
     mechanism = Mechanism.of_study(study("off"))
     assert mechanism.scale == mechanism.stderr == mechanism.tail(10) == 0
     assert (mechanism.draw(5) == 0).all()
+
+
+def test_rho_is_exactly_that_of_the_scale_that_is_drawn():
+    mechanism = Mechanism.of_study(study("gaussian", "1", "1/1000000", rows=2))
+    assert mechanism.rho * 2 * Fraction(mechanism.scale) ** 2 == mechanism.l2_squared == 4
+    assert Mechanism.of_study(study()).rho == 0

@@ -4,38 +4,78 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from scipy.optimize import minimize
 
+from tests.privacy.trees import ragged, sums
+from xstat_ray.privacy.least_squares import Measurement, from_below, least_squares
 from xstat_ray.privacy.refine import largest_remainder, project, refine
-
-tables = arrays(np.int64, st.tuples(st.integers(1, 30), st.integers(1, 4)), elements=st.integers(-50, 200))
-
-
-@given(tables)
-def test_non_negative_integers_that_keep_every_column_total(noisy):
-    refined = refine(noisy)
-    assert refined.dtype == np.int64 and (refined >= 0).all()
-    assert (refined.sum(axis=0) == np.maximum(noisy.sum(axis=0), 0)).all()
+from xstat_ray.row_tree import RowTree
 
 
-@given(arrays(np.int64, st.integers(1, 8), elements=st.integers(0, 100)))
-def test_counts_that_need_no_mending_are_left_alone(values):
-    assert (refine(values[:, None])[:, 0] == values).all()
+@st.composite
+def measured_trees(draw):
+    """A ragged tree and noise on sparse counts; some levels are not measured."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    tree = ragged(rng, draw(st.integers(1, 4)))
+    truth = sums(tree, rng.poisson(rng.gamma(0.2, 20, (tree.cells, draw(st.integers(1, 20))))))
+    spread = draw(st.integers(0, 50))
+    levels = {0} | draw(st.sets(st.integers(0, len(tree.sizes) - 1)))
+    return tree, {
+        level: Measurement(
+            truth[level] + rng.integers(-spread, spread + 1, truth[level].shape), float(rng.uniform(0.5, 50))
+        )
+        for level in levels
+    }
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_projection_is_the_nearest_point(seed):
-    values = np.random.default_rng(seed).integers(-20, 30, 6)
-    total = max(0, int(values.sum()))
+@given(measured_trees())
+def test_non_negative_integers_that_add_up_at_every_level_to_the_least_squares_total(case):
+    tree, measured = case
+    levels = refine(tree, measured)
+    assert all(level.dtype == np.int64 and (level >= 0).all() for level in levels)
+    assert all((a == b).all() for a, b in zip(levels, sums(tree, levels[0]), strict=True))
+    assert (levels[-1] == np.maximum(np.rint(from_below(tree, measured)[-1].values), 0)).all()
+
+
+@given(measured_trees())
+def test_counts_that_need_no_mending_are_left_alone(case):
+    tree, measured = case
+    once = refine(tree, measured)
+    again = refine(tree, {level: Measurement(once[level], m.variance) for level, m in measured.items()})
+    assert all((a == b).all() for a, b in zip(once, again, strict=True))
+
+
+@given(st.integers(0, 2**32))
+def test_without_negative_values_it_is_least_squares_rounded(seed):
+    rng = np.random.default_rng(seed)
+    tree = ragged(rng, 2)
+    truth = sums(tree, rng.integers(1000, 2000, (tree.cells, 2)))
+    measured = {level: Measurement(v + rng.integers(-20, 21, v.shape), 1.0 + level) for level, v in enumerate(truth)}
+    for refined, exact in zip(refine(tree, measured), least_squares(tree, measured), strict=True):
+        # Each level rounds by less than one and hands its parent's rounding on to the children.
+        assert (abs(refined - exact.values) < len(tree.sizes)).all()
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_projection_is_the_nearest_point_in_the_weighted_norm(seed):
+    rng = np.random.default_rng(seed)
+    values, variances = rng.uniform(-20, 30, (1, 6)), rng.uniform(1, 5, (1, 6))
+    total = int(rng.integers(0, 60))
     best = minimize(
-        lambda x: ((x - values) ** 2).sum(),
+        lambda x: ((x - values[0]) ** 2 / variances[0]).sum(),
         np.full(6, total / 6),
         bounds=[(0, None)] * 6,
         constraints={"type": "eq", "fun": lambda x: x.sum() - total},
         options={"ftol": 1e-12, "maxiter": 500},
     )
-    assert np.allclose(project(values, total), best.x, atol=1e-3)
+    assert best.success
+    assert np.allclose(project(values, variances, np.array([total]))[0], best.x, atol=1e-3)
+
+
+def test_the_flat_mechanism_projects_all_cells_onto_the_noisy_total():
+    noisy = np.array([[-3, 5], [0, -9], [7, 1], [2, 1]])
+    refined = refine(RowTree.of_dimensions([4]), {0: Measurement(noisy, 2.0)})[0]
+    assert refined.T.tolist() == [[0, 0, 6, 0], [0, 0, 0, 0]]
 
 
 def test_projection_has_less_bias_in_sums_than_clipping():
@@ -44,9 +84,16 @@ def test_projection_has_less_bias_in_sums_than_clipping():
     truth[:10] = 300
     noisy = truth + rng.integers(-20, 21, truth.shape)
     clipped = np.maximum(noisy, 0).sum() - truth.sum()
-    kept = refine(noisy).sum() - truth.sum()
+    kept = refine(RowTree.of_dimensions([1000]), {0: Measurement(noisy, 140.0)})[0].sum() - truth.sum()
     assert abs(kept) < 2000 < clipped
 
 
 def test_largest_remainder_rounds_the_largest_fractions_up():
-    assert largest_remainder(np.array([0.2, 1.7, 0.6, 0.5]), 3).tolist() == [0, 2, 1, 0]
+    shares = np.array([[0.2, 1.7, 0.6, 0.5], [0.5, 0.5, 1.0, 0.0]])
+    assert largest_remainder(shares, np.array([3, 2])).tolist() == [[0, 2, 1, 0], [1, 0, 1, 0]]
+
+
+def test_rounding_errors_do_not_decide_which_of_equal_remainders_is_rounded_up():
+    third = 1 / 3
+    shares = np.array([[third, third + 1e-12, third + 2e-12], [1 - 1e-12, 1 + 1e-12, 1.0]])
+    assert largest_remainder(shares, np.array([1, 3])).tolist() == [[1, 0, 0], [1, 1, 1]]

@@ -36,7 +36,9 @@ def plan(noise):
         labels = tuple(f"{name}{i}" for i in range(size))
         return Dimension(name, name, labels, tuple((label,) for label in labels))
 
-    privacy = Privacy(noise=noise, epsilon=Fraction(1), delta=Fraction(1, 10**6) if noise == "gaussian" else Fraction(0))
+    privacy = Privacy(
+        noise=noise, epsilon=Fraction(1), delta=Fraction(1, 10**6) if noise == "gaussian" else Fraction(0)
+    )
     rows, columns = RowSide("id", (dimension("a", CELLS),)), ColumnSide("id", (dimension("b", SLOTS),))
     return make_plan(Study("noise", rows, columns, bounds=Bounds(2, 1, 50), privacy=privacy), key_bits=2048)
 

@@ -11,7 +11,7 @@ Booleans, nulls and dates in a list of values are refused; quote such values, an
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
@@ -22,15 +22,16 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from xstat_ray.errors import StudyError
-from xstat_ray.inputs.section import Section
+from xstat_ray.inputs.section import Section, first_duplicate
 from xstat_ray.inputs.study_dimensions import MAX_SIZE, read_dimensions
 from xstat_ray.inputs.study_times import read_period, read_windows
-from xstat_ray.study import OFFSET, Bounds, ColumnSide, IdForm, Noise, Period, Privacy, RowSide, Study
+from xstat_ray.row_tree import level_names
+from xstat_ray.study import OFFSET, Bounds, ColumnSide, IdForm, Mechanism, Noise, Period, Privacy, RowSide, Study
 
 ROW_FIELDS = ("id", "time", "weight", "dataset", "dimensions")
 COLUMN_FIELDS = ("id", "time", "dataset", "dimensions", "windows", "offset_dimension")
 STUDY_FIELDS = ("name", "title", "id", "period", "row", "column", "bounds")
-PRIVACY_FIELDS = ("noise", "mechanism", "epsilon", "delta", "suppress_below", "cap")
+PRIVACY_FIELDS = ("noise", "mechanism", "report", "epsilon", "delta", "suppress_below", "cap")
 
 
 def load(path: Path | str) -> Study:
@@ -70,7 +71,10 @@ def parse(raw: Mapping[str, Any], *, origin: str) -> Study:
     column = _column(section.child("column", COLUMN_FIELDS), name, period, folder)
     if (shared := next((d for d in column.dimensions if d.name in {r.name for r in row.dimensions}), None)) is not None:
         raise section.error(f"row and column both have a dimension {shared.name!r}", "column.dimensions")
-    bounds, privacy = _bounds(section), _privacy(top)
+    levels = level_names(row.dimensions)
+    if (twice := first_duplicate(levels)) is not None:
+        raise section.error(f"two levels of the row tree are called {twice!r}", "row.dimensions")
+    bounds, privacy = _bounds(section), _privacy(top, levels)
     study = Study(name, row, column, form, region, period, bounds, privacy, _title(section))
     if study.slots > MAX_SIZE:
         raise section.error(f"the columns span {study.slots} combinations, more than {MAX_SIZE}", "column")
@@ -150,14 +154,14 @@ def _bounds(section: Section) -> Bounds:
     )
 
 
-def _privacy(top: Section) -> Privacy:
+def _privacy(top: Section, levels: Sequence[str]) -> Privacy:
     if top.get("privacy") is None:
         return Privacy()
     node, usual = top.child("privacy", PRIVACY_FIELDS), Privacy()
     # YAML 1.1 reads a bare `off` as false.
     is_off = node.get("noise") is False
     noise = cast(Noise, "off" if is_off else node.choice("noise", ("laplace", "gaussian", "off"), usual.noise))
-    node.choice("mechanism", ("flat",), usual.mechanism)
+    mechanism = cast(Mechanism, node.choice("mechanism", ("flat", "tree", "auto"), usual.mechanism))
     epsilon, delta = node.fraction("epsilon", usual.epsilon), node.fraction("delta", usual.delta)
     cap = node.fraction("cap", usual.cap)
     if epsilon <= 0:
@@ -171,4 +175,15 @@ def _privacy(top: Section) -> Privacy:
     if cap < epsilon:
         raise node.error("cap is below epsilon", "cap", remedy="One release would already overspend it")
     suppress_below = node.whole("suppress_below", usual.suppress_below, least=0)
-    return Privacy(noise, usual.mechanism, epsilon, delta, suppress_below, cap)
+    return Privacy(noise, mechanism, _report(node, levels), epsilon, delta, suppress_below, cap)
+
+
+def _report(node: Section, levels: Sequence[str]) -> tuple[str, ...]:
+    if node.get("report") is None:
+        return ()
+    report = tuple(str(item) for item in node.items("report"))
+    for i, name in enumerate(report):
+        if name not in levels or name in report[:i]:
+            remedy = f"The levels of the row tree are {', '.join(levels)}, each at most once"
+            raise node.error(f"{name!r} is not a level", f"report[{i}]", remedy=remedy)
+    return report

@@ -1,33 +1,22 @@
 """The ledger: what has been spent of each data set's privacy budget, durable and impossible to overspend.
 
-An SQLite file with an append-only table of debits as exact rationals. A debit is one transaction that holds the write
-lock from reading the sum to committing the row, so concurrent releases cannot both pass the cap; a debit that was
-already made for the same release is not made again.
+A data set is one party's table, under the name that studies give it. It has a cap on epsilon, and a delta at which its
+epsilon is reckoned; `accountant` says how debits add up. The first debit takes both from the study, later only
+`set_cap` changes them. A debit holds the write lock from reading the sums to committing the entries, so concurrent
+releases cannot both pass the cap; a debit that was already made for the same release is not made again.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+import shlex
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
-from xstat_ray.errors import BudgetError
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS debit (
-    dataset TEXT NOT NULL,
-    release TEXT NOT NULL,
-    study TEXT NOT NULL,
-    epsilon TEXT NOT NULL,
-    delta TEXT NOT NULL,
-    at TEXT NOT NULL,
-    PRIMARY KEY (dataset, release)
-) STRICT
-"""
+from xstat_ray.errors import BudgetError, InputError
+from xstat_ray.privacy.accountant import Spending, readable
+from xstat_ray.privacy.history import Entry, History, Reader
 
 
 @dataclass(frozen=True)
@@ -38,73 +27,138 @@ class Debit:
     release: str
     study: str
     """Digest of the study, hexadecimal."""
+    name: str
+    """Name of the study."""
     epsilon: Fraction
     delta: Fraction
+    """As the study declares them; a zCDP debit counts through `rho` alone."""
+    rho: Fraction = Fraction(0)
+    """zCDP of Gaussian noise; 0 where the release is pure."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """Where one data set stands."""
+
+    dataset: str
+    spent: Fraction
+    """Epsilon at `delta`, rounded up where it is not exact."""
+    cap: Fraction
+    delta: Fraction
+    releases: int
 
 
 class Ledger:
-    """The debits kept in one file; opening it creates the file and its folder, readable by the owner only."""
+    """The budgets kept in one file; opening it creates the file and its folder, readable by the owner only."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._path = path
-        with self._connection() as connection:
-            connection.execute(_SCHEMA)
-        path.chmod(0o600)
+        """Open the ledger.
 
-    @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
-        connection = sqlite3.connect(self._path, timeout=60, isolation_level=None)
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=FULL")
-            yield connection
-        finally:
-            connection.close()
-
-    def spent(self, dataset: str) -> Fraction:
-        """Epsilon spent on a data set so far: debits add up (basic composition)."""
-        with self._connection() as connection:
-            return _spent(connection, dataset)
+        Raises:
+            InputError: the file cannot be written to, or is no ledger; so do the methods.
+        """
+        self._path, self._history = path, History(path)
 
     def debit(self, debit: Debit, cap: Fraction) -> None:
         """Record a debit of all its data sets, or of none, before anything is decrypted.
 
-        A repeat of the same release changes nothing.
+        A data set without a cap gets `cap` and the debit's delta. A repeat of the same release changes nothing. A
+        refusal is recorded too.
 
         Raises:
-            BudgetError: a data set would pass `cap`, or the release id was used for another study or amount.
+            BudgetError: a data set would pass its cap, or has delta 0 and the debit is not pure, or the release id was
+                used for another study or amount.
         """
-        with self._connection() as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                for dataset in debit.datasets:
-                    _debit(connection, dataset, debit, cap)
-            except BaseException:
-                connection.execute("ROLLBACK")
-                raise
-            connection.execute("COMMIT")
+        with self._history.writing() as history:
+            entries = [e for dataset in dict.fromkeys(debit.datasets) for e in _check(history, dataset, debit, cap)]
+            refusals = [entry for entry in entries if entry.kind == "refusal"]
+            for entry in refusals or entries:
+                history.append(entry)
+        if refusals:
+            raise BudgetError(self._explain(refusals[0]))
 
+    def set_cap(self, dataset: str, cap: Fraction, delta: Fraction | None = None) -> None:
+        """Change the cap of a data set, and its delta if one is given; a new data set gets both beforehand.
 
-def _debit(connection: sqlite3.Connection, dataset: str, debit: Debit, cap: Fraction) -> None:
-    terms = (debit.study, str(debit.epsilon), str(debit.delta))
-    known = connection.execute(
-        "SELECT study, epsilon, delta FROM debit WHERE dataset = ? AND release = ?", (dataset, debit.release)
-    ).fetchone()
-    if known is not None:
-        if known != terms:
-            raise BudgetError(f"release {debit.release} was debited before on other terms")
-        return
-    spent = _spent(connection, dataset)
-    if spent + debit.epsilon > cap:
-        raise BudgetError(
-            f"data set {dataset}: epsilon {spent} of {cap} is spent and this release needs {debit.epsilon}. "
-            "Nothing was decrypted. Ask for a smaller epsilon, or agree on a higher privacy.cap"
+        A cap below what is spent closes the data set.
+
+        Raises:
+            InputError: a negative cap, or a delta outside [0, 1).
+            BudgetError: delta 0 for a data set with zCDP debits.
+        """
+        if cap < 0:
+            raise InputError("the cap is negative", key="cap")
+        if delta is not None and not 0 <= delta < 1:
+            raise InputError("delta is not at least 0 and below 1", key="delta")
+        with self._history.writing() as history:
+            if delta is None:
+                _, delta = history.limits().get(dataset, (cap, Fraction(0)))
+            if not delta and _spending(history, dataset).rho:
+                raise BudgetError(f"data set {dataset}: Gaussian releases were made of it, so its delta cannot be 0")
+            history.append(Entry(_now(), "cap", dataset, delta=delta, cap=cap))
+
+    def spent(self, dataset: str) -> Fraction:
+        """Epsilon spent on a data set so far, at its delta; 0 for an unknown one."""
+        return next((account.spent for account in self.show() if account.dataset == dataset), Fraction(0))
+
+    def show(self) -> list[Account]:
+        """Where every data set stands that has a cap, by name."""
+        with self._history.reading() as history:
+            limits = sorted(history.limits().items())
+            return [_account(history, dataset, cap, delta) for dataset, (cap, delta) in limits]
+
+    def history(self, dataset: str | None = None) -> list[Entry]:
+        """Every debit, refusal and cap, oldest first, of one data set or of all."""
+        with self._history.reading() as history:
+            return history.entries(dataset)
+
+    def _explain(self, refusal: Entry) -> str:
+        limits = [f"ledger={self._path}", f"dataset={refusal.dataset}", "cap=..."]
+        return (
+            f"data set {refusal.dataset}: {refusal.note}. Nothing was decrypted. Ask for less in the study, or agree "
+            f"on other limits: {shlex.join(['python', '-m', 'jobs.budget', 'set-cap', *limits])}"
         )
-    at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-    connection.execute("INSERT INTO debit VALUES (?, ?, ?, ?, ?, ?)", (dataset, debit.release, *terms, at))
 
 
-def _spent(connection: sqlite3.Connection, dataset: str) -> Fraction:
-    rows = connection.execute("SELECT epsilon FROM debit WHERE dataset = ?", (dataset,))
-    return sum((Fraction(row[0]) for row in rows), Fraction(0))
+def _check(history: Reader, dataset: str, debit: Debit, study_cap: Fraction) -> list[Entry]:
+    """What a debit adds to the history of one data set: nothing, itself (after the first cap), or a refusal."""
+    limits = history.limits().get(dataset)
+    cap, delta = limits or (study_cap, debit.delta)
+    source = (debit.study, debit.name, debit.release)
+    entry = Entry(_now(), "debit", dataset, *source, debit.epsilon, debit.delta, debit.rho, cap)
+    known = history.debited(dataset, debit.release)
+    if known == (debit.study, debit.epsilon, debit.delta, debit.rho):
+        return []
+    if known:
+        return [replace(entry, kind="refusal", note=f"release {debit.release} was debited before on other terms")]
+    shortfall = _shortfall(debit, _spending(history, dataset), cap, delta)
+    if shortfall:
+        return [replace(entry, kind="refusal", note=shortfall)]
+    return [entry] if limits else [Entry(entry.at, "cap", dataset, *source, delta=delta, cap=cap), entry]
+
+
+def _shortfall(debit: Debit, spending: Spending, cap: Fraction, delta: Fraction) -> str:
+    """Why a debit does not fit into the budget of a data set; empty if it fits."""
+    if debit.rho and not delta:
+        return "its delta is 0 (set-cap can change it), and Gaussian noise needs a positive one"
+    total = spending.plus(debit.epsilon, debit.rho).epsilon(delta)
+    if total <= cap:
+        return ""
+    spent = readable(spending.epsilon(delta))
+    return f"epsilon {spent} of {cap} is spent and with this release it would be {readable(total)}"
+
+
+def _account(history: Reader, dataset: str, cap: Fraction, delta: Fraction) -> Account:
+    releases = sum(times for _, _, times in history.amounts(dataset))
+    return Account(dataset, _spending(history, dataset).epsilon(delta), cap, delta, releases)
+
+
+def _spending(history: Reader, dataset: str) -> Spending:
+    spending = Spending()
+    for epsilon, rho, times in history.amounts(dataset):
+        spending = spending.plus(epsilon, rho, times)
+    return spending
+
+
+def _now() -> str:
+    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")

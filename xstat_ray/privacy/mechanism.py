@@ -1,4 +1,4 @@
-"""The flat mechanism: integer noise on every count, as data.
+"""The noise of one level of counts or sums, as data.
 
 Privacy unit: one person over the whole release, add or remove. Each party bounds what a person contributes, so the
 person moves at most L1 = R*F*W units (`Study.person_units`) and, with m units at most in any one column,
@@ -18,6 +18,7 @@ import opendp.prelude as dp
 from numpy.typing import NDArray
 
 from xstat_ray.errors import PlanError
+from xstat_ray.privacy.accountant import round_up, zcdp_epsilon
 from xstat_ray.study import Noise, Study
 
 dp.enable_features("contrib")
@@ -25,6 +26,8 @@ dp.enable_features("contrib")
 FAILURE_BITS = 64
 """The noise leaves its slot with probability below 2^-64 over the whole table."""
 _DRAW_SLICE = 1 << 16
+_STDERRS95 = {"laplace": math.log(20) / math.sqrt(2), "gaussian": 1.959964, "off": 0.0}
+"""Standard errors on either side of a 95 % interval."""
 
 
 @dataclass(frozen=True)
@@ -43,17 +46,26 @@ class Mechanism:
 
     @classmethod
     def of_study(cls, study: Study) -> Mechanism:
-        """The smallest noise that gives the declared epsilon and delta, as OpenDP's privacy map certifies.
+        """The smallest noise that gives the declared epsilon and delta, as OpenDP certifies.
 
         Raises:
             PlanError: no finite scale gives the declared budget.
         """
         privacy, l1 = study.privacy, study.person_units
         l2_squared = study.slot_units * l1
-        scale = {"laplace": _laplace_scale, "gaussian": _gaussian_scale, "off": lambda *_: 0.0}[privacy.noise](
-            l1, l2_squared, privacy.epsilon, privacy.delta
-        )
+        scale = 0.0
+        if privacy.noise == "laplace":
+            scale = laplace_scale(l1, privacy.epsilon)
+        elif privacy.noise == "gaussian":
+            scale = _gaussian_scale(l2_squared, privacy.epsilon, privacy.delta)
         return cls(privacy.noise, l1, l2_squared, privacy.epsilon, privacy.delta, scale)
+
+    @property
+    def rho(self) -> Fraction:
+        """Gaussian noise is rho-zCDP with L2^2 / (2 sigma^2) (Canonne, Kamath, Steinke 2020, Theorem 4); others: 0."""
+        if self.noise != "gaussian":
+            return Fraction(0)
+        return self.l2_squared / (2 * Fraction(self.scale) ** 2)
 
     @cached_property
     def stderr(self) -> float:
@@ -98,23 +110,37 @@ def _measurement(noise: Noise, scale: float) -> Any:
     return dp.m.make_gaussian(domain, dp.l2_distance(T=float), scale=scale)
 
 
-def _laplace_scale(l1: int, l2_squared: int, epsilon: Fraction, delta: Fraction) -> float:
-    scale = _round_up(Fraction(l1) / epsilon)
+def half_width95(noise: Noise, stderr: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Half width of 95 % intervals around values with independent noises in them, alone or added up with weights.
+
+    For Gaussian noise 1.96 standard errors, for Laplace noise ln(20)/sqrt(2) = 2.12: its tails are heavier, and 1.96
+    would cover 93.8 %. That is the quantile of a single Laplace noise; what several add up to is nearer to a normal
+    distribution, and is covered by 95.0 to 96.6 %. Rounded up, as counts are whole numbers and so is their noise: the
+    interval never covers less than 95 %, and more where a standard error of a few units makes those steps coarse.
+
+    Args:
+        noise: the distribution of all of them.
+        stderr: standard errors of the values, of any shape.
+    """
+    half: NDArray[np.float64] = np.ceil(_STDERRS95[noise] * stderr)
+    return half
+
+
+def laplace_scale(l1: int, epsilon: Fraction) -> float:
+    """The least scale that gives `epsilon` at L1 sensitivity `l1`, as OpenDP's privacy map certifies."""
+    scale = round_up(Fraction(l1) / epsilon)
     while _measurement("laplace", scale).map(l1) > epsilon:
         scale = math.nextafter(scale, math.inf)
     return scale
 
 
-def _gaussian_scale(l1: int, l2_squared: int, epsilon: Fraction, delta: Fraction) -> float:
-    """Bisect for the least sigma whose zCDP, converted by OpenDP at `delta`, stays within `epsilon`."""
-    l2 = _round_up(Fraction(math.isqrt(l2_squared * 10**18) + 1, 10**9))
+def _gaussian_scale(l2_squared: int, epsilon: Fraction, delta: Fraction) -> float:
+    """Bisect for the least sigma whose zCDP, converted at `delta` as the ledger does, stays within `epsilon`."""
 
-    def spent(scale: float) -> float:
-        measurement: Any = dp.c.make_zCDP_to_approxDP(_measurement("gaussian", scale))
-        curve = measurement.map(l2)
-        return float(curve.epsilon(float(delta)))
+    def spent(scale: float) -> Fraction:
+        return zcdp_epsilon(l2_squared / (2 * Fraction(scale) ** 2), delta)
 
-    low, high = 0.0, l2
+    low, high = 0.0, math.sqrt(l2_squared)
     while spent(high) > epsilon:
         low, high = high, 2 * high
         if high > 1e15:
@@ -123,8 +149,3 @@ def _gaussian_scale(l1: int, l2_squared: int, epsilon: Fraction, delta: Fraction
         middle = (low + high) / 2
         low, high = (middle, high) if spent(middle) > epsilon else (low, middle)
     return high
-
-
-def _round_up(value: Fraction) -> float:
-    rounded = float(value)
-    return rounded if Fraction(rounded) >= value else math.nextafter(rounded, math.inf)

@@ -11,10 +11,10 @@ from xstat_ray.crypto.packing import Packing
 from xstat_ray.crypto.paillier import PublicEncryptor, PublicKey
 from xstat_ray.crypto.sums import multiply
 from xstat_ray.messages import NoisyTable
-from xstat_ray.privacy.mechanism import Mechanism
+from xstat_ray.privacy.design import Design
 
 
-def add_noise_once(public: PublicKey, table: NDArray[np.uint8], packing: Packing, mechanism: Mechanism) -> NoisyTable:
+def add_noise_once(public: PublicKey, table: NDArray[np.uint8], packing: Packing, design: Design) -> NoisyTable:
     """Noise for every coefficient of the domain, touched or not, added while encrypted.
 
     The fresh encryptions also re-randomise every ciphertext. Run by the driver. A second call would draw a second,
@@ -23,15 +23,14 @@ def add_noise_once(public: PublicKey, table: NDArray[np.uint8], packing: Packing
 
     Args:
         public: the key holder's public key.
-        table: (cells, blocks, width) encrypted counts of the whole row domain.
+        table: (nodes, blocks, width) encrypted counts and sums of all measured levels.
         packing: the layout of the slots.
-        mechanism: what to draw.
+        design: what to draw.
 
     Returns:
         The noisy table under a fresh release id.
     """
-    cells = len(table)
-    noise = mechanism.draw(cells * packing.slots).reshape(cells, packing.slots)
-    encrypted = PublicEncryptor(public, cells * packing.blocks).encrypt(packing.pack(noise))
+    noise = design.draw(packing.slots)
+    encrypted = PublicEncryptor(public, len(table) * packing.blocks).encrypt(packing.pack(noise))
     noisy = multiply(public, table.reshape(-1, public.width), encrypted)
     return NoisyTable(release=os.urandom(16).hex(), ciphertexts=noisy.reshape(table.shape))

@@ -1,50 +1,94 @@
-"""From noisy counts to publishable ones: non-negative integers whose totals are kept.
+"""From noisy sums on a row tree to publishable counts: non-negative integers that add up at every level.
 
-Post-processing: it sees noisy counts only and costs no budget.
+Post-processing: it sees noisy values only and costs no budget.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
+from xstat_ray.privacy.least_squares import Measurement, from_below
+from xstat_ray.row_tree import RowTree
 
-def refine(noisy: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Per column the non-negative integers nearest to the noisy counts that add up to the column's noisy total.
+_SLICE = 16
+"""Columns refined at once: bounds the memory beside input and output to some 20 float64 tables of this width."""
 
-    Clipping at zero instead would add a bias to every sum that grows with the number of empty cells. A column whose
-    noisy total is negative becomes all zeros.
+
+def refine(tree: RowTree, measured: Mapping[int, Measurement]) -> tuple[NDArray[np.int64], ...]:
+    """Estimate every node from what is below it by least squares, then project from the root down.
+
+    The children of a node become the nearest integers that are non-negative and add up to it. So a total is never
+    changed by mending what it is made of: clipping at zero instead would add a bias that grows with the number of
+    empty cells. Under a node of zero everything is zero, and a column whose total is estimated below zero is all zeros.
 
     Args:
-        noisy: (cells, slots) counts with noise.
+        tree: the hierarchy; level 0 are the cells. The flat mechanism measures level 0 only. Levels that were not
+            measured still help on sparse tables: areas that are empty as a whole are seen to be.
+        measured: the noisy sums, by level; level 0 is always there.
 
     Returns:
-        (cells, slots) integers, none negative.
+        (nodes, columns) in the order of the tree for each level, from the cells up; children add up to their parent.
     """
-    totals = np.maximum(noisy.sum(axis=0), 0)
-    return np.stack(
-        [largest_remainder(project(noisy[:, j], total), int(total)) for j, total in enumerate(totals)], axis=1
-    )
+    columns = measured[0].values.shape[1]
+    levels = tuple(np.empty((size, columns), np.int64) for size in tree.sizes)
+    for start in range(0, columns, _SLICE):
+        own = slice(start, start + _SLICE)
+        narrow = {level: Measurement(m.values[:, own], m.variance) for level, m in measured.items()}
+        *below, root = from_below(tree, narrow)
+        totals: NDArray[np.int64] = np.maximum(np.rint(root.values), 0).astype(np.int64)
+        levels[-1][:, own] = totals
+        for level, estimate in reversed(list(enumerate(below))):
+            first = tree.first_children[level]
+            totals = levels[level][:, own] = _divide(totals, first, estimate.values, estimate.variances)
+    return levels
 
 
-def project(values: NDArray[np.int64], total: int) -> NDArray[np.float64]:
-    """Euclidean projection of (N,) `values` onto the vectors that are non-negative and add up to `total` >= 0.
+def _divide(
+    totals: NDArray[np.int64], first: NDArray[np.intp], values: NDArray[np.float64], variances: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """Divide (parents, columns) `totals` among the children; parents with equally many children are done together."""
+    divided = np.zeros(values.shape, np.int64)
+    counts = np.diff(first, append=len(values))
+    for count in np.unique(counts):
+        parent, column = np.nonzero((totals > 0) & (counts == count)[:, None])
+        child = first[parent, None] + np.arange(count)
+        total = totals[parent, column]
+        shares = project(values[child, column[:, None]], variances[child], total)
+        divided[child, column[:, None]] = largest_remainder(shares, total)
+    return divided
 
-    The sort-based algorithm of Held, Wolfe and Crowder (1974), as given by Duchi et al. (ICML 2008, figure 1).
+
+def project(
+    values: NDArray[np.float64], variances: NDArray[np.float64], totals: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """The non-negative points that add up to `totals` and are nearest to `values`, weighted by 1/variance.
+
+    They are max(value - variance * theta, 0); theta is found by sorting value / variance: Held, Wolfe and Crowder
+    (1974), as given by Duchi et al. (ICML 2008, figure 1), here with weights.
+
+    Args:
+        values: (problems, N).
+        variances: (problems, N), more than zero.
+        totals: (problems,), at least zero.
     """
-    descending = np.sort(values.astype(float))[::-1]
-    surplus = np.cumsum(descending) - total
-    ranks = np.arange(1, len(values) + 1)
-    support = np.flatnonzero(descending - surplus / ranks > 0)
-    last = support[-1] if len(support) else 0
-    projected: NDArray[np.float64] = np.maximum(values - surplus[last] / ranks[last], 0.0)
-    return projected
+    order = np.argsort(-values / variances, axis=1)
+    value, variance = (np.take_along_axis(a, order, 1) for a in (values, variances))
+    theta = (np.cumsum(value, 1) - totals[:, None]) / np.cumsum(variance, 1)
+    kept = np.maximum((value > variance * theta).sum(1, keepdims=True), 1)
+    return np.maximum(values - variances * np.take_along_axis(theta, kept - 1, 1), 0.0)
 
 
-def largest_remainder(shares: NDArray[np.float64], total: int) -> NDArray[np.int64]:
-    """Round (N,) non-negative `shares` that add up to `total` to integers that do, by largest remainder (Hamilton)."""
+def largest_remainder(shares: NDArray[np.float64], totals: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Round non-negative (problems, N) `shares` that add up to (problems,) `totals` to integers that do.
+
+    Hamilton's method; of remainders that are equal to six decimals the first is rounded up.
+    """
     whole = np.floor(shares).astype(np.int64)
-    missing = total - int(whole.sum())
-    if missing > 0:
-        whole[np.argsort(whole - shares, kind="stable")[:missing]] += 1
-    return whole
+    missing = totals - whole.sum(1)
+    order = np.argsort(np.round(whole - shares, 6), axis=1, kind="stable")
+    extra = np.empty_like(whole)
+    np.put_along_axis(extra, order, (np.arange(shares.shape[1]) < missing[:, None]).astype(np.int64), 1)
+    return whole + extra

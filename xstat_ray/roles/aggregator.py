@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xstat_ray.crypto.paillier import PublicKey
-from xstat_ray.join import add, join, lay_out
+from xstat_ray.join import add, join, lay_out, sum_up
 from xstat_ray.messages import Flags, Partial, Rows
 
 
@@ -23,6 +23,10 @@ class Aggregator:
     def add(self, *partials: Partial) -> Partial:
         """Overlay partial results while encrypted."""
         return add(self.public, partials)
+
+    def sum_up(self, table: NDArray[np.uint8], starts: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Add consecutive nodes of one level into those of a coarser one; see `join.sum_up`."""
+        return sum_up(self.public, table, starts)
 
     def lay_out(self, partial: Partial, cells: int, blocks: int) -> NDArray[np.uint8]:
         """The complete row domain, with an encryption of zero where nobody was counted."""

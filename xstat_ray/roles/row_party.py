@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,10 @@ from xstat_ray.errors import ProtocolError
 from xstat_ray.inputs import domains, periods
 from xstat_ray.inputs.tables import Batch, open_table
 from xstat_ray.messages import Coefficients, Rows
+from xstat_ray.privacy.design import Design
 from xstat_ray.roles.intake import Extract, read_excluded, take
 from xstat_ray.roles.party import Party
-from xstat_ray.row_tree import Blinding, RowTree
+from xstat_ray.row_tree import Blinding, tree_of
 from xstat_ray.shards import Shard, ShardGrid
 from xstat_ray.study import Study
 
@@ -35,7 +37,7 @@ class RowParty(Party):
         self._starts: NDArray[np.int64] | None = None
 
     def intake(self) -> int:
-        """Read the table and bound every person's contribution; returns the number of persons.
+        """Read the table, bound every person's contribution, blind the cells; returns the number of persons.
 
         Raises:
             InputError: the table cannot be read or contributes nothing.
@@ -55,7 +57,7 @@ class RowParty(Party):
         self.counts = taken.counts
         self.counts.bound(keep)
         self._person = self._take_persons(taken.ids)[taken.person[keep]]
-        self._period, self._cell = period[keep], cell[keep].astype(np.uint32)
+        self._period, self._cell = period[keep], self._blinding().forward[cell[keep]]
         return self.persons
 
     def _extract(self, batch: Batch) -> Extract:
@@ -69,11 +71,10 @@ class RowParty(Party):
         return Extract(cell >= 0, inside, (cell, period, *weight))
 
     def prepare(self, grid: ShardGrid) -> None:
-        """Blind the cells and put the rows into shard order; once, before the first `emit`."""
-        cell = self._blinding().forward[self._cell]
-        shard = grid.shard_of(cell, self._period)
+        """Put the rows into the order of the shards of `grid`, before the first `emit`."""
+        shard = grid.shard_of(self._cell, self._period)
         order = np.argsort(shard, kind="stable")
-        self._person, self._period, self._cell = self._person[order], self._period[order], cell[order]
+        self._person, self._period, self._cell = self._person[order], self._period[order], self._cell[order]
         self._starts = np.searchsorted(shard[order], np.arange(len(grid.shards) + 1))
 
     def emit(self, shard: Shard) -> Rows:
@@ -86,7 +87,7 @@ class RowParty(Party):
         return Rows(shard=shard.number, tags=tag[order], cells=self._cell[own][order])
 
     def unblind(self, sealed: Sequence[bytes]) -> Coefficients:
-        """Put the key holder's noisy coefficients, which come in parts, back into the order of the row domain.
+        """Put the key holder's noisy coefficients, which come in parts, back into declared order, level by level.
 
         Raises:
             ProtocolError: altered, of another study, of different releases, or not the whole table.
@@ -96,11 +97,18 @@ class RowParty(Party):
         parts.sort(key=lambda part: part.first)
         blinded = np.concatenate([part.values for part in parts])
         ends = np.cumsum([0] + [len(part.values) for part in parts])
-        complete = blinded.shape == (self._study.cells, self._study.slots)
+        design = Design.of_study(self._study)
+        complete = blinded.shape == (design.nodes, self._study.slots)
         if not complete or [part.first for part in parts] != ends[:-1].tolist() or len({p.release for p in parts}) > 1:
             raise ProtocolError("the coefficients are not the whole of one release's table")
-        return Coefficients(release=parts[0].release, first=0, values=blinded[self._blinding().forward])
+        blinding, pairs = self._blinding(), zip(design.levels, design.sections, strict=True)
+        levels = [blinding.restore(measured.level, blinded[own]) for measured, own in pairs]
+        return Coefficients(release=parts[0].release, first=0, values=np.concatenate(levels))
+
+    def tree_starts(self) -> list[NDArray[np.int64]]:
+        """For every measured level above the cells, where its nodes begin on the measured level below, blinded."""
+        measured, blinding = [m.level for m in Design.of_study(self._study).levels], self._blinding()
+        return [blinding.starts(lower, upper) for lower, upper in pairwise(measured)]
 
     def _blinding(self) -> Blinding:
-        tree = RowTree.of_dimensions([d.size for d in self._study.row.dimensions])
-        return Blinding(tree, self._seed)
+        return Blinding(tree_of(self._study.row.dimensions), self._seed)

@@ -10,7 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from xstat_ray.crypto.paillier import PublicKey
+from xstat_ray.errors import PartyError
 from xstat_ray.join import FAN_IN
 from xstat_ray.messages import Coefficients, NoisyTable, Partial
 from xstat_ray.plan import Plan
@@ -23,6 +27,8 @@ from xstat_ray.shards import Shard
 
 PERSONS_A_CALL = 10_000
 """Points blinded by one call: about a second."""
+PRODUCTS_A_CALL = 50_000
+"""Ciphertexts multiplied by one task on the way up the row tree: about a second."""
 CIPHERTEXTS_A_CALL = 5_000
 """Ciphertexts made or opened by one call: one to a few seconds."""
 WINDOW = 8
@@ -48,8 +54,10 @@ class Driver:
             executor.get_all([row.call("confirm", confirmations[1]), column.call("confirm", confirmations[0])])
             public = PublicKey.decode(executor.get(key))
             self._fill_replicas()
-            persons = self._on_all("intake")
-            sizes = {role: self._same(role, persons[role], stage) for role in executor.parties}
+            sizes = {}
+            for role, persons in self._on_all("intake").items():
+                sizes[role] = self._same(role, persons)
+                stage.advance()
         parts = {role: list(_cut(size, PERSONS_A_CALL)) for role, size in sizes.items()}
         with self._progress.stage("exchange", sum(map(len, parts.values()))) as stage:
             pairs: list[tuple[Role, Role]] = [("row", "column"), ("column", "row")]
@@ -65,16 +73,19 @@ class Driver:
             for replica in replicas:
                 sealed = first.call("hand_over", replica.call("offer"))
                 executor.get(replica.call("accept", sealed))
+        for role, every in executor.parties.items():
+            if len(every) > 1:
+                # Replicas make the same random choices row by row, so they must read the same rows.
+                self._same(role, [one.call("input_digest") for one in every])
 
     def _on_all(self, method: str, *args: Any) -> dict[Role, list[Ref]]:
         return {role: [one.call(method, *args) for one in every] for role, every in self._executor.parties.items()}
 
-    def _same(self, role: Role, refs: list[Ref], stage: Stage) -> Any:
+    def _same(self, role: Role, refs: list[Ref]) -> Any:
         """The result on which all replicas must agree."""
         first, *others = self._executor.get_all(refs)
         if any(other != first for other in others):
-            raise RuntimeError(f"replicas of the {role} party disagree: their copies of the table differ")
-        stage.advance()
+            raise PartyError(f"replicas of the {role} party disagree: their copies of the table differ")
         return first
 
     def _evaluate(self, own: Role, other: Role, parts: list[range]) -> list[Ref]:
@@ -152,10 +163,24 @@ class Driver:
         """Lay out the whole domain and add the noise; the caller stores the result before going on."""
         plan = self._plan
         with self._progress.stage("noise", 1) as stage:
-            table = Aggregator(public).lay_out(partial, plan.study.cells, plan.packing.blocks)
-            noisy = add_noise_once(public, table, plan.packing, plan.mechanism)
+            levels = self._sum_up(Aggregator(public), partial)
+            noisy = add_noise_once(public, np.concatenate(levels), plan.packing, plan.design)
             stage.advance()
         return noisy
+
+    def _sum_up(self, aggregator: Aggregator, partial: Partial) -> list[NDArray[np.uint8]]:
+        """The whole row domain, and above it the sums of every measured level, by tasks over ranges of nodes."""
+        executor, plan = self._executor, self._plan
+        levels = [aggregator.lay_out(partial, plan.study.cells, plan.packing.blocks)]
+        for starts in executor.get(executor.party("row").call("tree_starts")):
+            table, edges = levels[-1], np.append(starts, len(levels[-1]))
+            parts = _cut(len(starts), max(1, PRODUCTS_A_CALL * len(starts) // (len(table) * plan.packing.blocks)))
+            refs = []
+            for own in parts:
+                low, high = edges[own.start], edges[own.stop]
+                refs.append(executor.submit(aggregator.sum_up, table[low:high], starts[own.start : own.stop] - low))
+            levels.append(np.concatenate(executor.get_all(refs)))
+        return levels
 
     def release(self, noisy: NoisyTable, ledger: Path) -> Coefficients:
         """Debit, decrypt and un-blind.
@@ -164,7 +189,7 @@ class Driver:
             BudgetError: the release is not allowed; nothing was decrypted.
         """
         executor, packing = self._executor, self._plan.packing
-        parts = list(_cut(self._plan.study.cells, max(1, CIPHERTEXTS_A_CALL // 8 // packing.blocks)))
+        parts = list(_cut(self._plan.design.nodes, max(1, CIPHERTEXTS_A_CALL // 8 // packing.blocks)))
         with self._progress.stage("decrypt", len(parts)) as stage:
             table = executor.put(noisy)
             refs = [

@@ -19,7 +19,9 @@ from xstat_ray.runtime.executor import ROLES, Executor, Instance, Ref, Source
 from xstat_ray.study import Study
 
 TASK_RETRIES = 3
-"""Times a stateless task is run again after its worker died; it is pure, so that changes nothing."""
+"""Times a stateless task is run again after its worker died or for `TRANSIENT`; it is pure, so that changes nothing."""
+TRANSIENT = [MemoryError, OSError]
+"""Errors of a task that another try, perhaps on another node, may not meet."""
 
 
 class PartyEnvironment:
@@ -72,7 +74,7 @@ class RayExecutor(Executor):
             for role, source in sources.items()
         }
         self.parties = dict(self._instances)
-        self._task = ray.remote(max_retries=TASK_RETRIES, num_cpus=1)(_run)
+        self._task: Any = ray.remote(_run).options(num_cpus=1, max_retries=TASK_RETRIES, retry_exceptions=TRANSIENT)
 
     def submit(self, function: Callable[..., Any], *args: Any) -> Ref:
         """A stateless task on any node."""
@@ -86,12 +88,16 @@ class RayExecutor(Executor):
         """Wait; an error raised for the reader arrives as itself."""
         try:
             return ray.get(ref)
-        except RayTaskError as error:
-            if isinstance(error.cause, XstatError):
-                raise error.cause from None
+        except (RayTaskError, RayActorError) as error:
+            # A task that was to read the result of a failed call fails with that call's error as its cause.
+            cause: BaseException = error
+            while isinstance(cause, RayTaskError):
+                cause = cause.cause
+            if isinstance(cause, RayActorError):
+                cause = PartyError("a party's environment ended unexpectedly; run the same command again")
+            if isinstance(cause, XstatError):
+                raise cause from None
             raise
-        except RayActorError:
-            raise PartyError("a party's environment ended unexpectedly; run the same command again") from None
 
     def wait(self, refs: Sequence[Ref]) -> Ref:
         """The first that is finished, without fetching it."""

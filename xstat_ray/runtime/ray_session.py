@@ -53,12 +53,15 @@ def session(
     try:
         with _own_token(folder):
             ray.init(
+                # Without it Ray would join a cluster that it finds running, or that RAY_ADDRESS names.
+                address="local",
                 num_cpus=cpus,
                 include_dashboard=False,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
                 object_store_memory=store_bytes,
-                _temp_dir=str(folder),
+                # Ray opens its own folder to everyone (mode 0777); the one around it stays closed.
+                _temp_dir=str(folder / "r"),
             )
             try:
                 yield folder
@@ -70,6 +73,8 @@ def session(
 
 
 def _check_secured(address: str) -> None:
+    if address == "auto":
+        address = os.environ.get("RAY_ADDRESS") or address
     host = address.removeprefix("ray://").rsplit(":", 1)[0]
     if host in ("auto", "local", "localhost", "127.0.0.1", "::1", "[::1]"):
         return
@@ -84,18 +89,16 @@ def _check_secured(address: str) -> None:
 
 @contextmanager
 def _own_token(folder: Path) -> Iterator[None]:
-    if _TOKEN in os.environ or _TOKEN_PATH in os.environ:
-        yield
-        return
-    path = folder / "token"
-    path.write_text(secrets.token_hex(32))
-    before = os.environ.get("RAY_AUTH_MODE")
-    os.environ[_TOKEN_PATH] = str(path)
+    """Use a token in `folder`, unless the user has set one; afterwards the environment is as it was."""
+    before = dict(os.environ)
+    if _TOKEN not in before and _TOKEN_PATH not in before:
+        path = folder / "token"
+        path.write_text(secrets.token_hex(32))
+        os.environ[_TOKEN_PATH] = str(path)
     try:
         yield
     finally:
-        del os.environ[_TOKEN_PATH]
-        # Ray switches the mode on in the environment of this process; the next session decides for itself.
-        os.environ.pop("RAY_AUTH_MODE", None)
-        if before is not None:
-            os.environ["RAY_AUTH_MODE"] = before
+        # Ray leaves settings behind: an authentication mode that the next session would inherit, its own debugger.
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)

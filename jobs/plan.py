@@ -1,0 +1,35 @@
+"""What a run of a study would do and cost, and what its budget buys. Touches no data.
+
+python -m jobs.plan study=nycflights
+python -m jobs.plan study=nycflights target_stderr=20 target_level=dest
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from jobs._run import run
+from xstat_ray.config import plan_config
+from xstat_ray.plan_report import make_report
+from xstat_ray.terminal import print_plan
+
+
+def main(raw: dict[str, Any], origin: str) -> None:
+    """Plan the study that the configuration describes, and print the report."""
+    config = plan_config(raw, origin)
+    report = make_report(
+        config.study,
+        key_bits=config.options.key_bits,
+        shards=config.options.shards,
+        slot_bits=config.options.slot_bits,
+        target=config.target,
+    )
+    if config.display == "json":
+        print(json.dumps(report.as_dict(), indent=2, ensure_ascii=False))
+    elif config.display == "auto":
+        print_plan(report)
+
+
+if __name__ == "__main__":
+    run("plan", main)

@@ -1,0 +1,65 @@
+"""What several test files share: the demo's tables, a small synthetic study, and one Ray for the whole session."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests import oracle
+from tests.synthetic import make_study, make_tables
+from xstat_ray.inputs.study_file import load
+from xstat_ray.nycflights import write_tables
+from xstat_ray.runtime.executor import Source
+from xstat_ray.study import Bounds, Privacy
+
+STUDY = Path(__file__).parents[1] / "conf" / "study" / "nycflights.yaml"
+
+
+@pytest.fixture(scope="session")
+def nycflights(tmp_path_factory) -> SimpleNamespace:
+    """The demo with bounds above the data's maxima and without noise: what comes out is the exact count."""
+    row, column = write_tables(tmp_path_factory.mktemp("nycflights"))
+    study = replace(load(STUDY), bounds=Bounds(rows=600, boardings=1, persons=4000), privacy=Privacy(noise="off"))
+    return SimpleNamespace(study=study, row=row, column=column, rows=pq.read_table(row), flags=pq.read_table(column))
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory) -> SimpleNamespace:
+    """The synthetic study, without noise, with its tables on disk."""
+    rows, flags = make_tables()
+    folder = tmp_path_factory.mktemp("small")
+    row, column = folder / "presence.parquet", folder / "boarding.parquet"
+    pq.write_table(rows, row)
+    pq.write_table(flags, column)
+    sources = {"row": Source(row), "column": Source(column)}
+    return SimpleNamespace(study=make_study(), row=row, column=column, sources=sources, rows=rows, flags=flags)
+
+
+@pytest.fixture(scope="session")
+def ray_folder(tmp_path_factory) -> Iterator[Path]:
+    """One Ray on this machine for all tests that are marked `ray`; its private folder.
+
+    Nothing may be written to the user's home, which is an empty folder meanwhile.
+    """
+    from xstat_ray.runtime.ray_session import session
+
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(home))
+        for name in [name for name in os.environ if name.startswith("RAY_")]:
+            patch.delenv(name)
+        with session(cpus=2, store_bytes=100 << 20) as folder:
+            yield folder
+    assert list(home.iterdir()) == []
+
+
+@pytest.fixture(scope="session")
+def nycflights_expected(nycflights):
+    """The exact counts of the demo."""
+    return oracle.count(nycflights.study, nycflights.rows, nycflights.flags)

@@ -1,0 +1,149 @@
+"""The oracle: a study as one SQL query over both tables in the clear, laid out over the whole domain.
+
+It shares no code with the package. Where a bound draws at random it is given the drawn words as tables, in the order
+in which a party reads its usable rows, and applies them with row_number().
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from numpy.typing import NDArray
+
+from xstat_ray.study import Dimension, Study
+
+UNBOUNDED = {"row": None, "column": None}
+GRAIN_SECONDS = {"hour": 3600, "15min": 900}
+
+
+def count(
+    study: Study,
+    rows: pa.Table,
+    flags: pa.Table,
+    seeds: Mapping[str, bytes | None] = UNBOUNDED,
+    opted_out: Sequence[str] = (),
+) -> NDArray[np.int64]:
+    """Exact counts (cells, slots).
+
+    Args:
+        study: of grain none, hour or 15min; ids of form exact; times are UTC.
+        rows: the row party's table.
+        flags: the column party's table.
+        seeds: of each party, to reproduce its random choices; None where its bounds never bind.
+        opted_out: ids to leave out on both sides.
+    """
+    db = duckdb.connect()
+    db.execute("SET TimeZone = 'UTC'")
+    db.register("opted_out", pa.table({"id": pa.array(opted_out, pa.string())}))
+    db.register("rows", rows.append_column("reading", pa.array(range(len(rows)))))
+    db.register("boardings", flags.append_column("reading", pa.array(range(len(flags)))))
+    _usable_rows(db, study)
+    _words(db, "row_words", seeds["row"], "bound of rows", "usable_rows")
+    db.execute(f"""
+        CREATE TABLE kept_rows AS SELECT id, period, cell FROM usable_rows JOIN row_words USING (place)
+        QUALIFY row_number() OVER (PARTITION BY id, period ORDER BY weight DESC NULLS LAST, word) <= {study.bounds.rows}
+    """)
+    _usable_boardings(db, study)
+    _words(db, "boarding_words", seeds["column"], "bound of boardings", "usable_boardings")
+    db.execute(f"""
+        CREATE TABLE expanded AS
+        SELECT *, row_number() OVER (ORDER BY reading, step) - 1 AS place FROM hours SEMI JOIN (
+            SELECT reading FROM usable_boardings JOIN boarding_words USING (place)
+            QUALIFY row_number() OVER (PARTITION BY id ORDER BY word) <= {study.bounds.boardings}
+        ) USING (reading)
+    """)
+    _words(db, "flag_words", seeds["column"], "one flag a period", "expanded")
+    db.execute("""
+        CREATE TABLE kept_flags AS SELECT id, period, slot FROM expanded JOIN flag_words USING (place)
+        QUALIFY row_number() OVER (PARTITION BY id, period ORDER BY word) <= 1
+    """)
+    table = np.zeros((study.cells, study.slots), np.int64)
+    counted = "SELECT cell, slot, count(*) FROM kept_rows JOIN kept_flags USING (id, period) GROUP BY ALL"
+    for cell, slot, number in db.execute(counted).fetchall():
+        table[cell, slot] = number
+    return table
+
+
+def uniform_words(seed: bytes, purpose: str, number: int) -> NDArray[np.uint64]:
+    """The words a party draws, from their definition: HKDF-SHA256, then the AES-128-CTR key stream."""
+    key = HKDF(algorithm=SHA256(), length=16, salt=None, info=b"xstat-ray v1 " + purpose.encode()).derive(seed)
+    stream = Cipher(algorithms.AES(key), modes.CTR(bytes(16))).encryptor().update(bytes(8 * number))
+    return np.frombuffer(stream, "<u8")
+
+
+def _words(db: duckdb.DuckDBPyConnection, name: str, seed: bytes | None, purpose: str, of: str) -> None:
+    ((number,),) = db.execute(f"SELECT count(*) FROM {of}").fetchall()
+    words = uniform_words(seed, purpose, number) if seed is not None else np.zeros(number, np.uint64)
+    db.register(name, pa.table({"place": pa.array(range(number)), "word": words}))
+
+
+def _usable_rows(db: duckdb.DuckDBPyConnection, study: Study) -> None:
+    side = study.row
+    db.execute(f"""
+        CREATE TABLE usable_rows AS
+        WITH placed AS (
+            SELECT reading, {_column(side.id)} AS id, {_period(study, side.time)} AS period,
+                   {_position(side.dimensions)} AS cell, {_column(side.weight)} AS weight
+            FROM rows
+        )
+        SELECT *, row_number() OVER (ORDER BY reading) - 1 AS place FROM placed ANTI JOIN opted_out USING (id)
+        WHERE id <> '' AND cell IS NOT NULL AND period IS NOT NULL
+    """)
+
+
+def _usable_boardings(db: duckdb.DuckDBPyConnection, study: Study) -> None:
+    """Tables `hours` (a row for each boarding and offset inside the study) and `usable_boardings`."""
+    side = study.column
+    steps = [(w.anchor, offset) for w in side.windows for offset in w.offsets] or [(side.time, 0)]
+    width = len(steps) if side.windows and side.offset_dimension else 1
+    every = " UNION ALL ".join(
+        f"SELECT reading, {step} AS step, {_column(side.id)} AS id, {_period(study, anchor, offset)} AS period, "
+        f"{_position(side.dimensions)} * {width} + {step if width > 1 else 0} AS slot FROM boardings"
+        for step, (anchor, offset) in enumerate(steps)
+    )
+    db.execute(f"""
+        CREATE TABLE hours AS SELECT * FROM ({every}) ANTI JOIN opted_out USING (id)
+        WHERE id <> '' AND slot IS NOT NULL AND period IS NOT NULL
+    """)
+    db.execute("""
+        CREATE TABLE usable_boardings AS
+        SELECT *, row_number() OVER (ORDER BY reading) - 1 AS place FROM (SELECT DISTINCT reading, id FROM hours)
+    """)
+
+
+def _period(study: Study, time: str | None, offset: int = 0) -> str:
+    """SQL: the period number of time + offset, NULL outside the study."""
+    period = study.period
+    if period.grain == "none":
+        return "0"
+    assert period.start is not None and period.end is not None
+    start, end = (edge.astimezone(dt.UTC).timestamp() for edge in (period.start, period.end))
+    at = f"(epoch({_column(time)}) + {offset})"
+    return f"CASE WHEN {at} >= {start} AND {at} < {end} THEN floor({at} / {GRAIN_SECONDS[period.grain]}) END"
+
+
+def _column(name: str | None) -> str:
+    """SQL: a column, 0 where there is none."""
+    return "0" if name is None else f'"{name}"'
+
+
+def _position(dimensions: Sequence[Dimension]) -> str:
+    """SQL: the position in the domain, NULL outside."""
+    position = "0"
+    for dimension in dimensions:
+        text = f"{_column(dimension.column)}::VARCHAR"
+        cases = " ".join(
+            f"WHEN {text} IN ({', '.join(repr(member) for member in members)}) THEN {label}"
+            for label, members in enumerate(dimension.members)
+            if members
+        )
+        other = f"WHEN {text} IS NOT NULL THEN {dimension.labels.index(dimension.other)}" if dimension.other else ""
+        position = f"({position} * {dimension.size} + CASE {cases} {other} END)"
+    return position

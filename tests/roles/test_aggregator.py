@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import inspect
+import pickle
+
+import numpy as np
+
+from xstat_ray.crypto.keygen import generate
+from xstat_ray.crypto.paillier import PublicEncryptor
+from xstat_ray.messages import Flags, Rows
+from xstat_ray.roles import Aggregator
+
+
+def test_it_holds_the_public_key_and_nothing_else_and_may_travel():
+    aggregator = Aggregator(generate(2048).public)
+    assert set(vars(aggregator)) == {"public"}
+    assert pickle.loads(pickle.dumps(aggregator)).public == aggregator.public
+    offered = {name for name, _ in inspect.getmembers(aggregator, inspect.ismethod) if not name.startswith("_")}
+    assert offered == {"join", "add", "lay_out", "sum_up"}
+
+
+def test_it_counts_a_shard():
+    key = generate(2048)
+    aggregator = Aggregator(key.public)
+    tags = np.zeros((2, 16), np.uint8)
+    tags[1] = 1
+    ciphertexts = PublicEncryptor(key.public, 2).encrypt([1, 1 << 20]).reshape(2, 1, -1)
+    flags = Flags(batch=0, part=0, tags=tags, ciphertexts=ciphertexts)
+    rows = Rows(shard=0, tags=tags[[0, 0, 1]], cells=np.array([4, 4, 4], np.uint32))
+    partial = aggregator.join(rows, flags)
+    total = aggregator.add(partial, partial)
+    table = aggregator.lay_out(total, 5, 1)
+    assert key.decrypt(table.reshape(5, -1)) == [0, 0, 0, 0, 4 + (2 << 20)]

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.roles.pair import agreed_pair, exchanged_pair
+from tests.synthetic import make_study
+from xstat_ray.crypto.tags import is_sorted
+from xstat_ray.errors import InputError, ProtocolError
+from xstat_ray.plan import make_plan
+from xstat_ray.study import Bounds
+
+
+@pytest.fixture(scope="module")
+def plan(small):
+    return make_plan(small.study, key_bits=2048, shards=6)
+
+
+@pytest.fixture(scope="module")
+def column(small, plan):
+    _, column = exchanged_pair(small)
+    column.generate_key(2048)
+    return column
+
+
+def test_the_flags_of_a_batch_are_sorted_one_hot_and_complete(small, plan, column):
+    sizes = column.prepare(plan.grid)
+    assert len(sizes) == 6 and sum(sizes) == len(column._slot) > 0
+    for batch, size in enumerate(sizes):
+        parts = [
+            column.emit(batch, number, rows, plan.packing)
+            for number, rows in enumerate((range(size // 3), range(size // 3, size)))
+        ]
+        tags = np.concatenate([part.tags for part in parts])
+        ciphertexts = np.concatenate([part.ciphertexts for part in parts])
+        assert len(tags) == size and is_sorted(tags) and len(np.unique(tags, axis=0)) == size
+        values = plan.packing.unpack(column._private_key.decrypt(ciphertexts.reshape(-1, 512))) + plan.packing.offset
+        assert (values.sum(axis=1) == 1).all() and (values.max(axis=1) == 1).all()
+        own = (column._period >= plan.grid.batches[batch].start) & (column._period < plan.grid.batches[batch].stop)
+        assert (values.sum(axis=0) == np.bincount(column._slot[own], minlength=small.study.slots)).all()
+
+
+def test_a_repeated_emission_has_the_same_tags_and_contents_and_other_bytes(plan, column):
+    sizes = column.prepare(plan.grid)
+    first, second = (column.emit(2, 0, range(sizes[2]), plan.packing) for _ in range(2))
+    assert (first.tags == second.tags).all()
+    assert not (first.ciphertexts == second.ciphertexts).all(axis=-1).any()
+    opened = [column._private_key.decrypt(flags.ciphertexts.reshape(-1, 512)) for flags in (first, second)]
+    assert opened[0] == opened[1]
+
+
+def test_nobody_has_more_boardings_than_the_bound_nor_two_flags_in_a_period(small, column):
+    pairs = list(zip(column._person.tolist(), column._period.tolist(), strict=True))
+    assert len(set(pairs)) == len(pairs)
+    _, per_person = np.unique(column._person, return_counts=True)
+    assert per_person.max() <= small.study.bounds.boardings * small.study.window_periods
+    assert column.counts.over_bound > 0
+    counts = column.counts
+    put_aside = counts.invalid_id + counts.excluded + counts.outside_domain + counts.outside_span + counts.over_bound
+    assert counts.rows == len(small.flags) == put_aside + counts.kept
+
+
+def test_more_persons_than_the_public_bound_are_refused(small):
+    study = replace(make_study(), bounds=Bounds(persons=10))
+    _, column = agreed_pair(study, small.row, small.column)
+    with pytest.raises(InputError, match="more persons") as caught:
+        column.intake()
+    assert caught.value.key == "study.bounds.persons" and caught.value.file == str(small.column)
+
+
+def test_steps_out_of_order_are_refused(small, plan):
+    _, column = exchanged_pair(small)
+    with pytest.raises(ProtocolError, match="before the batches"):
+        column.emit(0, 0, range(1), plan.packing)
+    column.prepare(plan.grid)
+    with pytest.raises(ProtocolError, match="no key yet"):
+        column.emit(0, 0, range(1), plan.packing)

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.roles.pair import agreed_pair, exchanged_pair
+from xstat_ray.errors import ProtocolError
+from xstat_ray.roles import RowParty
+
+
+def test_both_parties_derive_the_same_tag_for_the_same_person_and_period(small):
+    row, column = exchanged_pair(small)
+    tags = [
+        party._tags(np.arange(party.persons, dtype=np.int32), np.full(party.persons, 7, np.uint32))
+        for party in (row, column)
+    ]
+    common = {bytes(tag) for tag in tags[0]} & {bytes(tag) for tag in tags[1]}
+
+    def ids(table, name):
+        return {name for name in table[name].to_pylist() if name is not None}
+
+    both = ids(small.rows, "person") & ids(small.flags, "passenger")
+    # A person without a usable row takes no part.
+    assert 0.6 * len(both) < len(common) <= len(both)
+    assert row._ids == [""] * row.persons and column._ids == [""] * column.persons
+
+
+def test_two_runs_give_unrelated_tags(small):
+    tags = [
+        {bytes(tag) for tag in row._tags(np.arange(row.persons, dtype=np.int32), np.zeros(row.persons, np.uint32))}
+        for row, _ in (exchanged_pair(small), exchanged_pair(small))
+    ]
+    assert not tags[0] & tags[1]
+
+
+def test_an_altered_or_swapped_exchange_is_refused(small):
+    row, column = agreed_pair(small.study, small.row, small.column)
+    whole = range(row.intake())
+    first, second = range(0, 5), range(5, whole.stop)
+    blinded = row.blind(first)
+    with pytest.raises(ProtocolError, match="altered"):
+        column.evaluate(blinded[:-1] + bytes([blinded[-1] ^ 1]), first)
+    with pytest.raises(ProtocolError, match="altered"):
+        column.evaluate(blinded, second)
+    with pytest.raises(ProtocolError, match="altered"):
+        # A message handed back to its sender: each direction has its own key.
+        row.evaluate(blinded, first)
+    evaluated = column.evaluate(blinded, first)
+    with pytest.raises(ProtocolError, match="another number of points"):
+        row.finish([evaluated], [first])
+
+
+def test_parties_of_different_studies_do_not_agree(small):
+    row = RowParty(small.study, small.row)
+    _, column = agreed_pair(small.study, small.row, small.column)
+    other = replace(small.study, name="other")
+    stranger = type(column)(other, small.column)
+    with pytest.raises(ProtocolError, match="different studies"):
+        row.agree(stranger.hello())
+
+
+def test_a_confirmation_of_other_keys_is_refused(small):
+    _, column = agreed_pair(small.study, small.row, small.column)
+    other, _ = agreed_pair(small.study, small.row, small.column)
+    with pytest.raises(ProtocolError, match="did not confirm"):
+        column.confirm(other._agreed.confirm("row"))
+
+
+@pytest.mark.parametrize(
+    ("call", "problem"),
+    [
+        (lambda party: party.confirm(b""), "handshake has not taken place"),
+        (lambda party: party.blind(range(0)), "handshake has not taken place"),
+        (lambda party: party.accept(b""), "not a replica"),
+        (lambda party: (party.offer(), party.hello()), "no handshake of its own"),
+        (lambda party: (party.offer(), party.agree(b"")), "handshake is over"),
+        (lambda party: party._tags(np.zeros(1, np.int32), np.zeros(1, np.uint32)), "ID exchange has not taken place"),
+    ],
+)
+def test_steps_out_of_order_are_refused(small, call, problem):
+    with pytest.raises(ProtocolError, match=problem):
+        call(RowParty(small.study, small.row))
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_replica_takes_over_and_makes_the_same_choices(small, place):
+    pair = agreed_pair(small.study, small.row, small.column)
+    first, other = pair[place], pair[1 - place]
+    if place == 1:
+        first.generate_key(2048)
+    replica = type(first)(small.study, first._table)
+    sealed = first.hand_over(replica.offer())
+    replica.accept(sealed)
+    with pytest.raises(ProtocolError, match="not a replica"):
+        replica.accept(sealed)
+    whole = range(first.intake())
+    assert replica.intake() == whole.stop
+    # What one replica blinded, another may finish.
+    evaluated = other.evaluate(first.blind(whole), whole)
+    for one in (first, replica):
+        one.finish([evaluated], [whole])
+    everyone, noon = np.arange(whole.stop, dtype=np.int32), np.full(whole.stop, 12, np.uint32)
+    assert (first._tags(everyone, noon) == replica._tags(everyone, noon)).all()
+    assert first.input_digest() == replica.input_digest()
+    assert all((getattr(first, name) == getattr(replica, name)).all() for name in ("_person", "_period"))
+
+
+def test_secrets_sealed_to_one_replica_are_no_use_to_another(small):
+    row, _ = agreed_pair(small.study, small.row, small.column)
+    replicas = [RowParty(small.study, small.row) for _ in range(2)]
+    sealed = row.hand_over(replicas[0].offer())
+    replicas[1].offer()
+    with pytest.raises(ProtocolError, match="not sealed to this replica"):
+        replicas[1].accept(sealed)
+
+
+def test_what_was_saved_is_readable_by_the_owner_only_and_restores_the_party(small, tmp_path):
+    _, column = exchanged_pair(small)
+    column.generate_key(2048)
+    column.save(tmp_path / "own")
+    assert (tmp_path / "own").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "own" / "secrets").stat().st_mode & 0o777 == 0o600
+    restored = type(column)(small.study, small.column)
+    restored.load(tmp_path / "own")
+    assert restored._export() == column._export()
+
+
+def test_the_record_holds_counts_of_rows_and_nothing_else(small, tmp_path):
+    row, _ = exchanged_pair(small)
+    row.record(tmp_path / "parties" / "row")
+    (path,) = (tmp_path / "parties" / "row").iterdir()
+    assert path.stat().st_mode & 0o777 == 0o600
+    record = json.loads(path.read_text())
+    assert record.pop("party") == "row" and record.pop("persons") == row.persons
+    assert all(isinstance(value, int) for value in record.values()) and record["rows"] == len(small.rows)

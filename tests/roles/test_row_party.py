@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.roles.pair import TAG_BYTES, agreed_pair, exchanged_pair
+from tests.synthetic import make_study
+from xstat_ray.crypto.tags import is_sorted
+from xstat_ray.errors import InputError, ProtocolError
+from xstat_ray.inputs.periods import span
+from xstat_ray.messages import Coefficients
+from xstat_ray.roles import RowParty
+from xstat_ray.shards import ShardGrid
+
+
+@pytest.fixture(scope="module")
+def pair(small):
+    return exchanged_pair(small)
+
+
+def grid(study, shards):
+    return ShardGrid.plan(study.cells, span(study.period), shards)
+
+
+@pytest.mark.parametrize("shards", [1, 7, 80])
+def test_the_shards_together_hold_every_row_once_and_each_in_its_region(small, pair, shards):
+    row, _ = pair
+    own = grid(small.study, shards)
+    row.prepare(own)
+    emitted = [row.emit(shard) for shard in own.shards]
+    for shard, rows in zip(own.shards, emitted, strict=True):
+        assert rows.shard == shard.number and rows.tags.shape == (len(rows.cells), TAG_BYTES)
+        assert is_sorted(rows.tags)
+        assert set(rows.cells.tolist()) <= set(shard.region)
+    assert sum(len(rows.cells) for rows in emitted) == row.counts.kept
+    # At most R = 1 cell of a person in a period: no tag occurs twice.
+    tags = np.concatenate([rows.tags for rows in emitted])
+    assert len(np.unique(tags, axis=0)) == len(tags)
+
+
+def test_a_repeated_emission_gives_the_same_bytes(small, pair):
+    row, _ = pair
+    own = grid(small.study, 5)
+    digest = small.study.digest
+    row.prepare(own)
+    first = [row.emit(shard).encode(digest) for shard in own.shards]
+    row.prepare(own)
+    assert [row.emit(shard).encode(digest) for shard in own.shards] == first
+    assert [row.emit(s).encode(digest) for s in own.shards] == [row.emit(s).encode(digest) for s in own.shards]
+
+
+def test_cells_are_blinded_and_unblinding_undoes_it(small, pair):
+    row, column = pair
+    study = small.study
+    truth = np.arange(study.cells * study.slots).reshape(study.cells, study.slots)
+    forward = row._blinding().forward
+    blinded = np.empty_like(truth)
+    blinded[forward] = truth
+    halves = [(0, blinded[:5]), (5, blinded[5:])]
+    sealed = [
+        column._channel("column").seal(Coefficients("r", first, values).encode(study.digest), "coefficients")
+        for first, values in halves
+    ]
+    for order in (sealed, sealed[::-1]):
+        assert (row.unblind(order).values == truth).all()
+    for incomplete in (sealed[:1], sealed[1:], [*sealed, sealed[0]]):
+        with pytest.raises(ProtocolError, match="not the whole"):
+            row.unblind(incomplete)
+
+
+def test_coefficients_of_two_releases_are_not_mixed(small, pair):
+    row, column = pair
+    study = small.study
+    values = np.zeros((study.cells, study.slots), np.int64)
+    sealed = [
+        column._channel("column").seal(Coefficients(release, first, part).encode(study.digest), "coefficients")
+        for release, first, part in (("a", 0, values[:5]), ("b", 5, values[5:]))
+    ]
+    with pytest.raises(ProtocolError, match="not the whole"):
+        row.unblind(sealed)
+
+
+def test_altered_coefficients_are_refused(small, pair):
+    row, column = pair
+    values = np.zeros((small.study.cells, small.study.slots), np.int64)
+    sealed = column._channel("column").seal(Coefficients("r", 0, values).encode(small.study.digest), "coefficients")
+    with pytest.raises(ProtocolError, match="altered"):
+        row.unblind([sealed[:-1] + bytes([sealed[-1] ^ 1])])
+
+
+def test_rows_before_the_shards_are_prepared_are_refused(small):
+    row, _ = exchanged_pair(small)
+    with pytest.raises(ProtocolError, match="before the shards"):
+        row.emit(grid(small.study, 1).shards[0])
+
+
+def test_intake_counts_every_row_once(small, pair):
+    counts = pair[0].counts
+    put_aside = counts.invalid_id + counts.excluded + counts.outside_domain + counts.outside_span + counts.over_bound
+    assert counts.rows == len(small.rows) == put_aside + counts.kept
+    assert min(counts.invalid_id, counts.outside_domain, counts.outside_span, counts.over_bound, counts.kept) > 0
+
+
+def test_a_table_of_which_nothing_is_usable_is_refused(small, tmp_path):
+    zone = pa.array(["nowhere"] * len(small.rows))
+    pq.write_table(
+        small.rows.set_column(small.rows.column_names.index("zone"), "zone", zone), tmp_path / "rows.parquet"
+    )
+    row, _ = agreed_pair(make_study(), tmp_path / "rows.parquet", small.column)
+    assert isinstance(row, RowParty)
+    with pytest.raises(InputError, match="inside the study"):
+        row.intake()

@@ -1,0 +1,89 @@
+"""The accountant: how debits of one data set add up to epsilon, never rounded down.
+
+A debit is pure (epsilon, from discrete Laplace noise) or zCDP (rho, from discrete Gaussian noise). Both kinds are
+summed as exact rationals. At the data set's delta the total is the smaller of two bounds that both hold:
+
+- by kind: the sum of the pure epsilons, plus the summed rho converted to epsilon (basic composition);
+- all as zCDP: the summed rho plus half the sum of the squared epsilons, converted (a pure debit of epsilon is zCDP with
+  rho = epsilon^2/2: Bun and Steinke 2016, Proposition 1.4; rho adds up: Lemma 2.3 there).
+
+The conversion is OpenDP's, after Canonne, Kamath and Steinke 2020, Proposition 12. With delta = 0 only pure debits have
+a finite total, which is their exact sum.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from typing import Any
+
+import opendp.prelude as dp
+
+dp.enable_features("contrib")
+
+
+@dataclass(frozen=True)
+class Spending:
+    """What the debits of one data set sum to."""
+
+    pure: Fraction = Fraction(0)
+    """Sum of the epsilons of pure debits."""
+    squares: Fraction = Fraction(0)
+    """Sum of the squares of these epsilons."""
+    rho: Fraction = Fraction(0)
+    """Sum of the rho of zCDP debits."""
+
+    def plus(self, epsilon: Fraction, rho: Fraction, times: int = 1) -> Spending:
+        """With `times` more debits: pure ones of `epsilon` where `rho` is 0, zCDP ones of `rho` otherwise."""
+        if rho:
+            return Spending(self.pure, self.squares, self.rho + times * rho)
+        return Spending(self.pure + times * epsilon, self.squares + times * epsilon**2, self.rho)
+
+    def epsilon(self, delta: Fraction) -> Fraction:
+        """The total at `delta`, at least what is true.
+
+        Raises:
+            ValueError: `delta` is 0 and there are zCDP debits, whose epsilon is then infinite.
+        """
+        by_kind = self.pure + zcdp_epsilon(self.rho, delta)
+        as_zcdp = self.rho + self.squares / 2
+        # Epsilon is about rho or more, so a larger rho need not be converted: by_kind is the smaller one, or a bound.
+        if not delta or as_zcdp >= by_kind:
+            return by_kind
+        return min(by_kind, zcdp_epsilon(as_zcdp, delta))
+
+
+def zcdp_epsilon(rho: Fraction, delta: Fraction) -> Fraction:
+    """Epsilon of a rho-zCDP release at `delta`, rounded up.
+
+    Raises:
+        ValueError: `delta` is 0 and `rho` is not.
+    """
+    if not rho:
+        return Fraction(0)
+    if not delta:
+        raise ValueError("zCDP has no finite epsilon at delta 0")
+    # Gaussian noise of scale 1 on a sensitivity of sqrt(2 rho) is rho-zCDP.
+    sensitivity = round_up(Fraction(math.isqrt(math.ceil(2 * rho * 4**64)) + 1, 2**64))
+    return Fraction(float(_unit_gaussian().map(sensitivity).epsilon(-round_up(-delta))))
+
+
+@cache
+def _unit_gaussian() -> Any:
+    domain = dp.vector_domain(dp.atom_domain(T="i64"))
+    return dp.c.make_zCDP_to_approxDP(dp.m.make_gaussian(domain, dp.l2_distance(T=float), scale=1.0))
+
+
+def round_up(value: Fraction) -> float:
+    """The least float that is not below `value`."""
+    rounded = float(value)
+    return rounded if Fraction(rounded) >= value else math.nextafter(rounded, math.inf)
+
+
+def readable(epsilon: Fraction) -> str:
+    """As it is if that is short, such as 1/3; otherwise rounded up to six decimals."""
+    if epsilon.denominator <= 10**6:
+        return str(epsilon)
+    return f"{math.ceil(epsilon * 10**6) / 10**6:.6f}"

@@ -1,0 +1,121 @@
+"""The design of a release: which levels of the row tree are measured, and with which share of the budget."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xstat_ray.privacy.least_squares import final_variances
+from xstat_ray.privacy.mechanism import Mechanism, laplace_scale
+from xstat_ray.privacy.shares import FLAT, Choice, Shares, choose, level_scale, tree_shares
+from xstat_ray.row_tree import RowTree, level_names, tree_of
+from xstat_ray.study import Study
+
+Kind = Literal["flat", "tree"]
+
+
+@dataclass(frozen=True)
+class MeasuredLevel:
+    """A level whose sums get noise of their own."""
+
+    level: int
+    name: str
+    nodes: int
+    share: Fraction
+    """Of the budget."""
+    mechanism: Mechanism
+    """With the scale of this level."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """What is measured: flat measures the cells, tree the cells and sums of them."""
+
+    budget: Mechanism
+    """The noise of a design that spends everything on one level."""
+    levels: tuple[MeasuredLevel, ...]
+    """From the cells up; the cells are always measured."""
+    reporting: tuple[int, ...]
+    """Levels that are published, from the cells up."""
+    reason: str
+
+    @classmethod
+    def of_study(cls, study: Study) -> Design:
+        """The design that the study asks for, or the better one if it leaves the choice (mechanism auto).
+
+        Raises:
+            PlanError: no finite noise gives the declared budget.
+        """
+        budget, tree, names = (
+            Mechanism.of_study(study),
+            tree_of(study.row.dimensions),
+            level_names(study.row.dimensions),
+        )
+        reported = study.privacy.report or names
+        reporting = tuple(level for level, name in enumerate(names) if name in reported)
+        choice = _choice(study, tree, budget, reporting)
+        levels = tuple(
+            MeasuredLevel(level, names[level], tree.sizes[level], share, _scaled(budget, share))
+            for level, share in sorted(choice.shares.items())
+        )
+        return cls(budget, levels, reporting, choice.reason)
+
+    @property
+    def kind(self) -> Kind:
+        """What was measured: cells only, or a tree."""
+        return "flat" if len(self.levels) == 1 else "tree"
+
+    @property
+    def nodes(self) -> int:
+        """Measured nodes over all levels: rows of the table of coefficients."""
+        return sum(level.nodes for level in self.levels)
+
+    @property
+    def sections(self) -> tuple[slice, ...]:
+        """Where each measured level lies in that table."""
+        edges = np.cumsum([0] + [level.nodes for level in self.levels]).tolist()
+        return tuple(slice(low, high) for low, high in pairwise(edges))
+
+    def tail(self, slots: int) -> int:
+        """Size that no noise of the release exceeds except with probability 2^-64."""
+        return max(level.mechanism.tail(self.nodes * slots) for level in self.levels)
+
+    def draw(self, slots: int) -> NDArray[np.int64]:
+        """(nodes, slots) fresh noise for every coefficient."""
+        return np.concatenate([m.mechanism.draw(m.nodes * slots).reshape(m.nodes, slots) for m in self.levels])
+
+    def stderrs(self, tree: RowTree) -> dict[int, NDArray[np.float64]]:
+        """Per reporting level the exact standard error of every node after least squares, before refinement."""
+        if self.budget.noise == "off":
+            return {level: np.zeros(tree.sizes[level]) for level in self.reporting}
+        variances = final_variances(tree, {m.level: m.mechanism.stderr**2 for m in self.levels})
+        return {level: np.sqrt(variances[level]) for level in self.reporting}
+
+
+def _choice(study: Study, tree: RowTree, budget: Mechanism, reporting: tuple[int, ...]) -> Choice:
+    if study.privacy.mechanism == "flat":
+        return Choice("flat", FLAT, "flat: as the study says")
+    if study.privacy.mechanism == "auto":
+        return choose(tree, budget, reporting)
+    return Choice("tree", _tree_shares(tree, budget, reporting), "tree: as the study says")
+
+
+def _tree_shares(tree: RowTree, budget: Mechanism, reporting: tuple[int, ...]) -> Shares:
+    if budget.noise == "off":
+        return {level: Fraction(1, len({0, *reporting})) for level in {0, *reporting}}
+    return tree_shares(tree, budget, reporting)
+
+
+def _scaled(budget: Mechanism, share: Fraction) -> Mechanism:
+    if budget.noise == "off" or share == 1:
+        return budget
+    scale = level_scale(budget, share)
+    if budget.noise == "laplace":
+        # OpenDP's own map must certify the level too; it may differ from ours in the last place.
+        scale = max(scale, laplace_scale(budget.l1, budget.epsilon * share))
+    return replace(budget, scale=scale)
