@@ -52,8 +52,8 @@ def test_readme_python_runs_on_own_tables(folder):
 
 
 def test_examples_of_dimensions_and_windows_are_valid_studies(tmp_path):
-    dimensions, windows = (yaml.safe_load(block) for block in blocks("docs/studies.md", "yaml"))
-    (tmp_path / "areas.csv").write_text("mesh\n654321\n654322\n")
+    dimensions, hierarchies, windows = (yaml.safe_load(block) for block in blocks("docs/studies.md", "yaml"))
+    (tmp_path / "areas.csv").write_text("mesh,town,region\n654321,Kushiro,east\n654322,Nemuro,east\n")
     study = {
         "name": "doc",
         "period": {"grain": "15min", "start": "2023-08-28", "end": "2023-09-28", "timezone": "Asia/Tokyo"},
@@ -64,6 +64,13 @@ def test_examples_of_dimensions_and_windows_are_valid_studies(tmp_path):
     assert [d.size for d in parsed.row.dimensions] == [3, 19, 3, 2]
     assert parsed.column_labels[0][1][:2] == ("departure-6h", "departure-5h")
     assert parsed.window_periods == 9
+    study["row"]["dimensions"] = hierarchies
+    deep = parse({"study": study}, origin=str(tmp_path / "doc.yaml"))
+    assert [[level.name for level in d.hierarchy] for d in deep.row.dimensions] == [
+        ["town", "region"],
+        ["coast"],
+        ["4x4"],
+    ]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

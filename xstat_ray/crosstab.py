@@ -89,6 +89,7 @@ def crosstab(
     with ExitStack() as stack:
         folder = Path(out) if out is not None else Path(stack.enter_context(tempfile.TemporaryDirectory()))
         work = stack.enter_context(Workspace(folder, plan))
+        sources = {role: replace(source, private=work.own(role)) for role, source in sources.items()}
         unfinished, coefficients = _count(plan, sources, work, options, progress)
         tables = publish(plan, coefficients)
         release = Release(*tables, unfinished.facts, plan.as_dict(), folder if out else None)
@@ -171,7 +172,7 @@ def _encrypt_and_count(
     public = driver.de_identify()
     for role in executor.parties:
         first = executor.party(role)
-        executor.get(first.call("record", work.folder / "parties" / role))
+        executor.get(first.call("record", work.own(role)))
         executor.get(first.call("save", work.party(role)))
     inputs = {role: executor.get(executor.party(role).call("input_digest")) for role in executor.parties}
     noisy = driver.add_noise(public, driver.aggregate(public))

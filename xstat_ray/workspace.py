@@ -91,8 +91,12 @@ class Workspace:
                 remedy="Free space or choose another out=",
             )
 
+    def own(self, role: str) -> Path:
+        """A party's own folder: what it keeps of this release for itself."""
+        return self.folder / "parties" / role
+
     def party(self, role: str) -> Path:
-        """The private folder of a party for this run."""
+        """The private folder of a party while the release is unfinished."""
         return self._unfinished / role
 
     def keep(self, noisy: NoisyTable, facts: dict[str, Any]) -> None:

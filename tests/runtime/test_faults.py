@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import traceback
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -163,11 +164,16 @@ def test_an_unexpected_error_of_a_party_arrives_without_its_text(ray_folder, sma
 
         environment._party.intake = intake
 
-    with RayExecutor(small.study, small.sources, {}) as executor:
+    sources = {role: replace(source, private=tmp_path / role) for role, source in small.sources.items()}
+    with RayExecutor(small.study, sources, {}) as executor:
         inside(executor, "row", 0, spoil, CANARY)
         with pytest.raises(PartyError, match=r"row party failed in intake \(ValueError\)") as caught:
             encrypted(executor, make_plan(small.study, key_bits=2048))
     assert CANARY not in "".join(traceback_texts(caught.value))
+    (log,) = (tmp_path / "row").iterdir()
+    assert str(log) in str(caught.value)
+    assert CANARY in log.read_text()
+    assert stat.S_IMODE(log.stat().st_mode) == 0o600
 
 
 def traceback_texts(error: BaseException | None) -> list[str]:

@@ -75,6 +75,9 @@ class Mechanism:
         if self.noise == "laplace":
             decay = math.exp(-1 / self.scale)
             return math.sqrt(2 * decay) / (1 - decay)
+        if self.scale > 10:
+            # By Poisson summation the variance differs from scale^2 by a factor of 1 - O(scale^2 exp(-2 pi^2 scale^2)).
+            return self.scale
         reach = math.ceil(12 * self.scale) + 1
         squares = np.arange(-reach, reach + 1, dtype=float) ** 2
         mass = np.exp(-squares / (2 * self.scale**2))

@@ -25,6 +25,8 @@ class Source:
 
     table: Path | str
     exclude: Path | str | None = None
+    private: Path | None = None
+    """The party's own folder: its record of the intake, and its log."""
 
 
 class Instance(ABC):

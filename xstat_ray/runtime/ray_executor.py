@@ -5,8 +5,8 @@ In one Ray cluster this isolation is a simulation, since whoever may submit a ta
 
 from __future__ import annotations
 
-import logging
 import secrets
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +14,7 @@ import ray
 from ray.exceptions import RayActorError, RayTaskError
 
 from xstat_ray.errors import PartyError, XstatError
+from xstat_ray.files import write_whole
 from xstat_ray.roles.party import Role
 from xstat_ray.runtime.executor import ROLES, Executor, Instance, Ref, Source
 from xstat_ray.study import Study
@@ -28,7 +29,7 @@ class PartyEnvironment:
     """The body of a party's actor: calls the party, and lets no unexpected error out with its details."""
 
     def __init__(self, role: Role, study: Study, source: Source) -> None:
-        self._role = role
+        self._role, self._private = role, source.private
         self._party = ROLES[role](study, source.table, source.exclude)
 
     def call(self, method: str, *args: Any) -> Any:
@@ -43,10 +44,18 @@ class PartyEnvironment:
         except XstatError:
             raise
         except Exception as error:
-            reference = secrets.token_hex(4)
-            logging.getLogger(__name__).exception("reference %s", reference)
-            kind = type(error).__name__
-        raise PartyError(f"the {self._role} party failed in {method} ({kind}); its own log has it under {reference}")
+            kind, place = type(error).__name__, self._log(traceback.format_exc())
+        raise PartyError(f"the {self._role} party failed in {method} ({kind}); its own log, {place}")
+
+    def _log(self, text: str) -> str:
+        """Keep the details where only the party reads them; returns where."""
+        if self._private is None:
+            return "for which no folder was given, is lost"
+        reference = secrets.token_hex(4)
+        self._private.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = self._private / f"error-{reference}.log"
+        write_whole(path, text.encode(), mode=0o600)
+        return f"{path}, has the details"
 
 
 class RayInstance(Instance):
