@@ -62,7 +62,7 @@ class Executor(ABC):
 
     @abstractmethod
     def wait(self, refs: Sequence[Ref]) -> Ref:
-        """Wait until one of the results is there; returns its handle. Raises nothing that a call raised."""
+        """Wait until one of these tasks has ended; returns its handle, or raises what it raised."""
 
     def get_all(self, refs: Sequence[Ref]) -> list[Any]:
         """Wait for several results."""
@@ -128,5 +128,6 @@ class LocalExecutor(Executor):
         return ref.get()
 
     def wait(self, refs: Sequence[Ref]) -> Ref:
-        """The first: all are finished."""
+        """The first: all have ended."""
+        self.get(refs[0])
         return refs[0]

@@ -83,11 +83,16 @@ class RayExecutor(Executor):
             for role, source in sources.items()
         }
         self.parties = dict(self._instances)
-        self._task: Any = ray.remote(_run).options(num_cpus=1, max_retries=TASK_RETRIES, retry_exceptions=TRANSIENT)
+        self._task: Any = ray.remote(_run).options(
+            num_cpus=1, num_returns=2, max_retries=TASK_RETRIES, retry_exceptions=TRANSIENT
+        )
+        self._ended: dict[Ref, Ref] = {}
 
     def submit(self, function: Callable[..., Any], *args: Any) -> Ref:
         """A stateless task on any node."""
-        return self._task.remote(function, *args)
+        result, ended = self._task.remote(function, *args)
+        self._ended[result] = ended
+        return result
 
     def put(self, value: Any) -> Ref:
         """One copy in the object store."""
@@ -95,6 +100,7 @@ class RayExecutor(Executor):
 
     def get(self, ref: Ref) -> Any:
         """Wait; an error raised for the reader arrives as itself."""
+        self._ended.pop(ref, None)
         try:
             return ray.get(ref)
         except (RayTaskError, RayActorError) as error:
@@ -109,9 +115,13 @@ class RayExecutor(Executor):
             raise
 
     def wait(self, refs: Sequence[Ref]) -> Ref:
-        """The first that is finished, without fetching it."""
-        done, _ = ray.wait(list(refs), num_returns=1, fetch_local=False)
-        return done[0]
+        """The first task that has ended, without fetching its result: each says so by a small second result."""
+        result_of = {self._ended[ref]: ref for ref in refs}
+        (ended, *_), _ = ray.wait(list(result_of), num_returns=1)
+        # Only until here: a handle that is kept keeps the result in the object store.
+        del self._ended[result_of[ended]]
+        self.get(ended)
+        return result_of[ended]
 
     def close(self) -> None:
         """End the actors."""
@@ -120,5 +130,5 @@ class RayExecutor(Executor):
                 instance.stop()
 
 
-def _run(function: Callable[..., Any], *args: Any) -> Any:
-    return function(*args)
+def _run(function: Callable[..., Any], *args: Any) -> tuple[Any, None]:
+    return function(*args), None
