@@ -37,7 +37,7 @@ def test_the_counts_are_those_of_the_join_in_the_clear(case):
 
 
 def test_schema_and_suppression(case):
-    release = case.run(study(privacy={"suppress_below": 2}))
+    release = case.run(study(privacy={"suppress_below": 2, "report": ["cell"]}))
     table = pq.read_table(case.out / "statistics.parquet")
     types = {
         "area": "string",

@@ -7,24 +7,26 @@ import os
 import shutil
 import signal
 import sys
+from collections import Counter
 
 import pytest
 
-from tests.case import KEY_BITS, study
-from xstat_ray import crosstab
+from tests.case import KEY_BITS, Case, study
+from xstat_ray import InputError, crosstab, make_plan
 from xstat_ray.crypto.keygen import generate
 from xstat_ray.crypto.paillier import PrivateKey
-from xstat_ray.roles import ColumnParty
+from xstat_ray.publish import publish
+from xstat_ray.release import Release, write
+from xstat_ray.roles import ColumnParty, RowParty
 from xstat_ray.runtime import driver
 from xstat_ray.workspace import Workspace
 
-POINTS = 20
 NOISY = study(noise="laplace", privacy={"mechanism": "tree"})
-OUTSIDE = {
+SYSTEM = {
     *("open", "write", "flush", "fsync", "replace", "unlink", "rmdir", "mkdir", "close"),
-    *("execute", "executemany", "commit", "decrypt"),
+    *("execute", "encrypt", "decrypt", "publish"),
 }
-"""Functions of the system, of SQLite and of files, each call of which is a point at which to die."""
+"""Functions of files, of SQLite and of the package: just before a call of one of them the process may die."""
 
 
 @pytest.fixture(scope="module")
@@ -34,22 +36,27 @@ def key():
 
 @pytest.fixture(scope="module")
 def server():
-    """Children are forked from a clean process that has imported everything, and not from this one with its threads."""
+    """Children are forked from a clean process that has imported everything, not from this one with its threads."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, "xstat_ray.crosstab"])
+    context.set_forkserver_preload([__name__])
     return context
 
 
+def use_key(key, patch=setattr):
+    """The column party takes this key, as making one takes longer than all the rest."""
+    patch(ColumnParty, "generate_key", lambda self, bits: setattr(self, "_key", key) or key.public.encode())
+
+
 def run_until(point, key, call, aside, report):
-    """Run the study NOISY in this process, which SIGKILL ends at `point` after the noise; None reports all points."""
-    ColumnParty.generate_key = lambda self, bits: with_key(self, key)
-    add_noise_once, keep = driver.add_noise_once, Workspace.keep
-    passed = []
+    """Run the study NOISY in this process, which SIGKILL ends at `point`, counted from the noise on; 0 is never."""
+    use_key(PrivateKey.from_bytes(key))
+    add_noise_once, keep, passed = driver.add_noise_once, Workspace.keep, []
 
     def watch(frame, event, argument):
-        inside = event == "call" and "/xstat_ray/" in frame.f_code.co_filename
-        if inside or (event == "c_call" and argument.__name__ in OUTSIDE):
-            passed.append(frame.f_code.co_name if inside else argument.__name__)
+        ours = event == "call" and "xstat_ray" in frame.f_code.co_filename
+        name = frame.f_code.co_name if ours else argument.__name__ if event == "c_call" else None
+        if name in SYSTEM:
+            passed.append(name)
             if len(passed) == point:
                 os.kill(os.getpid(), signal.SIGKILL)
 
@@ -59,7 +66,6 @@ def run_until(point, key, call, aside, report):
 
     def kept(self, *arguments):
         keep(self, *arguments)
-        # What was stored, for the test to work out what must come of it.
         sys.setprofile(None)
         shutil.copytree(self.folder, aside)
         sys.setprofile(watch)
@@ -70,27 +76,84 @@ def run_until(point, key, call, aside, report):
     report.put(passed)
 
 
-def with_key(party, key):
-    party._key = PrivateKey.from_bytes(key)
-    return party._key.public.encode()
-
-
-def child(server, case, point, key):
-    """Such a run in a process of its own; returns its exit status and what it passed."""
+def child(server, case, key, point):
+    """Such a run in a process of its own; returns its exit status and, if it lived, the points that it passed."""
     call = {**case.tables, "out": case.out, "options": case.options()}
     report = server.SimpleQueue()
     process = server.Process(target=run_until, args=(point, key.export_bytes(), call, case.folder / "aside", report))
     process.start()
     process.join()
-    return process.exitcode, None if report.empty() else report.get()
+    return process.exitcode, [] if report.empty() else report.get()
 
 
-def test_x(server, key, tmp_path):
-    import time
-    for i in range(2):
-        t=time.time()
-        (tmp_path/"a").mkdir();case=Case(tmp_path/ "a"); 
-        r=child(server, case, None, key)
-        print(time.time()-t, r[0], len(r[1])); 
-        shutil.rmtree(tmp_path/"a")
-    print(*r[1])
+def new_case(folder, name):
+    (folder / name).mkdir()
+    return Case(folder / name)
+
+
+def expected_files(case):
+    """What must be published, worked out from the ciphertexts that were stored; None if none were."""
+    stored = next(
+        (path for path in (case.folder / "aside", case.out) if (path / "unfinished/noisy.parquet").exists()), None
+    )
+    if stored is None:
+        return None
+    plan = make_plan(NOISY, key_bits=KEY_BITS, shards=2)
+    copy = shutil.copytree(stored, case.folder / "copy")
+    row, column = RowParty(NOISY, case.tables["row"]), ColumnParty(NOISY, case.tables["column"])
+    with Workspace(copy, plan) as work:
+        for party in (row, column):
+            party.load(work.party(party.role))
+        resumable = work.resumable()
+    sealed = column.release(case.folder / "other.sqlite", resumable.noisy, plan.packing, range(plan.design.nodes))
+    folder = case.folder / "expected"
+    folder.mkdir()
+    write(Release(*publish(plan, row.unblind([sealed])), resumable.facts, plan.as_dict()), folder)
+    return files(folder)
+
+
+def files(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def state(case):
+    """How far a run got before it was killed."""
+    if not (case.out / "unfinished" / "noisy.parquet").exists():
+        return "nothing stored" if not case.published() else "published"
+    paid = case.ledger.exists() and case.debits() == 1
+    return f"{len(case.published())} statistics" if case.published() else "paid" if paid else "stored"
+
+
+@pytest.mark.parametrize("points", [20, pytest.param(None, marks=pytest.mark.slow)], ids=["20 points", "every point"])
+def test_killed_anywhere_between_noise_and_publication(server, key, tmp_path, monkeypatch, points):
+    use_key(key, monkeypatch.setattr)
+    status, passed = child(server, new_case(tmp_path, "whole"), key, 0)
+    assert status == 0 and passed[0] == "encrypt" and {"decrypt", "publish", "execute"} < set(passed)
+    count = points or len(passed)
+    states = Counter()
+    for point in sorted({1 + i * (len(passed) - 1) // (count - 1) for i in range(count)}):
+        case = new_case(tmp_path, f"point {point}")
+        assert child(server, case, key, point) == (-signal.SIGKILL, []), passed[point - 1]
+        states[state(case)] += 1
+        finish(case, f"{point}: {passed[point - 1]}")
+    assert sum(states.values()) == count
+    assert states.keys() >= {"nothing stored", "stored", "paid", "1 statistics", "published"}, states
+
+
+def finish(case, where):
+    """The command once more, and what must then be there."""
+    expected = expected_files(case)
+    before = state(case)
+    if before == "published":
+        with pytest.raises(InputError, match="already holds a release"):
+            case.run(NOISY)
+    else:
+        case.run(NOISY)
+    assert case.debits() == 1, where
+    assert not (case.out / "unfinished").exists(), where
+    assert (expected is None) == (before == "nothing stored"), where
+    found = files(case.out)
+    assert found.keys() == {
+        *("statistics.parquet", "statistics.csv", "areas.parquet", "areas.csv", "manifest.json", "plan.json")
+    }, where
+    assert expected in (None, found), where

@@ -49,7 +49,7 @@ def test_what_each_display_shows(capsys):
     shown = capsys.readouterr().err
     for part in (
         "Plan: small",
-        "3 cells x 1 columns = 3 counts",
+        "4 cells x 1 columns = 4 counts",
         "epsilon 1",
         "1,234 people",
         "below 7",

@@ -156,7 +156,7 @@ class Study:
     period: Period = field(default_factory=Period)
     bounds: Bounds = field(default_factory=Bounds)
     privacy: Privacy = field(default_factory=Privacy)
-    title: Mapping[str, str] = field(default_factory=dict)
+    title: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def cells(self) -> int:

@@ -84,7 +84,7 @@ def test_a_study_with_everything():
         Window("arrival_time", (3600, 10_800), ("arrival+60m", "arrival+180m")),
     )
     assert study.bounds == Bounds(2, 3, 4000)
-    assert study.privacy == Privacy("gaussian", "flat", Fraction(1, 10), Fraction(1, 10**6), 20, Fraction(1, 3))
+    assert study.privacy == Privacy("gaussian", "flat", (), Fraction(1, 10), Fraction(1, 10**6), 20, Fraction(1, 3))
 
 
 def test_the_digest_does_not_depend_on_how_the_study_travelled():
@@ -245,7 +245,7 @@ def window(**fields):
         (SIMPLE, "study.bounds.people", 5, "study.bounds.people", "unknown key"),
         (SIMPLE, "privacy.noise", "none", "privacy.noise", "not supported"),
         (SIMPLE, "privacy.noise", True, "privacy.noise", "not a text"),
-        (SIMPLE, "privacy.mechanism", "tree", "privacy.mechanism", "not supported"),
+        (SIMPLE, "privacy.mechanism", "wavelet", "privacy.mechanism", "not supported"),
         (SIMPLE, "privacy.epsilon", 0, "privacy.epsilon", "not positive"),
         (SIMPLE, "privacy.epsilon", "1/0", "privacy.epsilon", "not a number"),
         (SIMPLE, "privacy.epsilon", float("inf"), "privacy.epsilon", "not a number"),

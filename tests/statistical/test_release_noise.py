@@ -43,11 +43,11 @@ def plan(noise):
     return make_plan(Study("noise", rows, columns, bounds=Bounds(2, 1, 50), privacy=privacy), key_bits=2048)
 
 
-def released_noise(key, plan, mechanism, releases):
+def released_noise(key, plan, releases):
     """(releases, cells, slots): what is decrypted when nobody was counted is the noise alone."""
     untouched = Partial(np.zeros(0, np.uint32), np.zeros((0, plan.packing.blocks, key.public.width), np.uint8))
     table = lay_out(key.public, untouched, CELLS, plan.packing.blocks)
-    noisy = [add_noise_once(key.public, table, plan.packing, mechanism) for _ in range(releases)]
+    noisy = [add_noise_once(key.public, table, plan.packing, plan.design) for _ in range(releases)]
     plain = key.decrypt(np.concatenate([n.ciphertexts for n in noisy]).reshape(-1, key.public.width))
     return plan.packing.unpack(plain).reshape(releases, CELLS, SLOTS)
 
@@ -82,7 +82,7 @@ def statistic(draws, mechanism):
 def test_noise_has_the_declared_distribution_and_a_wrong_scale_is_rejected(key, noise, releases):
     study = plan(noise)
     declared = study.mechanism
-    draws = released_noise(key, study, declared, releases)
+    draws = released_noise(key, study, releases)
     found, threshold = statistic(draws, declared)
     assert found < threshold
     for factor in (0.8, 1.2):
@@ -93,7 +93,7 @@ def test_noise_has_the_declared_distribution_and_a_wrong_scale_is_rejected(key, 
 
 def test_every_coefficient_is_noised_independently(key):
     study = plan("laplace")
-    draws = released_noise(key, study, study.mechanism, SHORT).reshape(SHORT, -1).astype(float)
+    draws = released_noise(key, study, SHORT).reshape(SHORT, -1).astype(float)
     assert (draws.std(axis=0) > 0.5 * study.mechanism.stderr).all()
     correlation = np.corrcoef(draws.T)[np.triu_indices(CELLS * SLOTS, 1)]
     # 66 pairs with standard error 1/sqrt(300): five of them is a chance of 4 in 100,000 over all pairs.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 from itertools import pairwise
 from typing import Literal
 
@@ -51,19 +52,7 @@ class Design:
         Raises:
             PlanError: no finite noise gives the declared budget.
         """
-        budget, tree, names = (
-            Mechanism.of_study(study),
-            tree_of(study.row.dimensions),
-            level_names(study.row.dimensions),
-        )
-        reported = study.privacy.report or names
-        reporting = tuple(level for level, name in enumerate(names) if name in reported)
-        choice = _choice(study, tree, budget, reporting)
-        levels = tuple(
-            MeasuredLevel(level, names[level], tree.sizes[level], share, _scaled(budget, share))
-            for level, share in sorted(choice.shares.items())
-        )
-        return cls(budget, levels, reporting, choice.reason)
+        return _design(study)
 
     @property
     def kind(self) -> Kind:
@@ -95,6 +84,24 @@ class Design:
             return {level: np.zeros(tree.sizes[level]) for level in self.reporting}
         variances = final_variances(tree, {m.level: m.mechanism.stderr**2 for m in self.levels})
         return {level: np.sqrt(variances[level]) for level in self.reporting}
+
+
+@lru_cache(maxsize=4)
+def _design(study: Study) -> Design:
+    """Cached: each part of a table that is decrypted asks for it, and choosing the shares of a big tree takes time."""
+    budget, tree, names = (
+        Mechanism.of_study(study),
+        tree_of(study.row.dimensions),
+        level_names(study.row.dimensions),
+    )
+    reported = study.privacy.report or names
+    reporting = tuple(level for level, name in enumerate(names) if name in reported)
+    choice = _choice(study, tree, budget, reporting)
+    levels = tuple(
+        MeasuredLevel(level, names[level], tree.sizes[level], share, _scaled(budget, share))
+        for level, share in sorted(choice.shares.items())
+    )
+    return Design(budget, levels, reporting, choice.reason)
 
 
 def _choice(study: Study, tree: RowTree, budget: Mechanism, reporting: tuple[int, ...]) -> Choice:
