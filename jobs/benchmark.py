@@ -14,10 +14,12 @@ from xstat_ray.terminal import make_progress
 
 
 def main(raw: dict[str, Any], origin: str) -> None:
-    """Run the suite that the configuration names, then show and write its records."""
+    """Run the suite that the configuration names, then write, draw and show its records."""
     config = benchmark_config(raw, origin)
-    records = config.run(make_progress(config.display))
+    progress = make_progress(config.display)
+    records = config.run(progress)
     path = write(config.suite, records, config.out)
+    config.draw(records, progress)
     if config.display == "auto":
         show(config.suite, records, path)
 

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from xstat_ray.config import crosstab_config
+from xstat_ray.config import crosstab_config, plan_config
 from xstat_ray.crosstab import Options
 from xstat_ray.errors import StudyError
+from xstat_ray.plan_report import Target
 from xstat_ray.runtime.executor import Source
 
 
@@ -105,3 +106,31 @@ def test_what_is_refused_is_named(key, value, message):
 def test_nothing_but_true_switches_the_noise_guard_off():
     with pytest.raises(StudyError, match="neither true nor false .*key unsafe.allow_no_noise"):
         crosstab_config(raw(**{"unsafe.allow_no_noise": "yes"}), "small.yaml")
+
+
+def test_a_plan_needs_no_tables_and_no_output():
+    config = plan_config(raw(data=..., out=None), "small.yaml")
+    assert (config.study.name, config.options.key_bits, config.options.shards) == ("small", 2048, 5)
+    assert (config.target, config.display) == (None, "quiet")
+
+
+def test_a_target_is_for_cells_unless_a_level_is_named():
+    assert plan_config(raw(target_stderr=2.5), "small.yaml").target == Target(2.5, "cell")
+    assert plan_config(raw(target_stderr=3, target_level="total"), "small.yaml").target == Target(3.0, "total")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"target_stderr": 0}, "target_stderr is not more than zero .*key target_stderr"),
+        ({"target_stderr": -1}, "target_stderr is not more than zero .*key target_stderr"),
+        ({"target_stderr": "low"}, "target_stderr is not a number .*key target_stderr"),
+        ({"target_level": 4}, "target_level is not a text .*key target_level"),
+        ({"target": 4}, "key target.*Did you mean 'target_"),
+        ({"crypto.keybits": 1}, "key crypto.keybits"),
+        ({"display": "loud"}, "key display"),
+    ],
+)
+def test_what_is_refused_of_a_plan_is_named(changes, message):
+    with pytest.raises(StudyError, match=message):
+        plan_config(raw(**changes), "small.yaml")

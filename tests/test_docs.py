@@ -51,6 +51,15 @@ def test_readme_python_runs_on_own_tables(folder):
     assert pq.read_table(folder / "out/shops2/statistics.parquet").num_rows == 3 * 2
 
 
+def test_plans_in_the_budget_page_are_printed_without_tables(tmp_path):
+    (commands,) = blocks("docs/budget.md", "bash")
+    done = subprocess.run(["bash", "-euc", commands], cwd=tmp_path, env=environment(), capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    (answer,) = re.findall(r"answers with `(privacy\.epsilon=[\d.]+)`", (ROOT / "docs/budget.md").read_text())
+    assert f"{answer}," in done.stdout
+    assert '"compared"' in done.stdout and not list(tmp_path.iterdir())
+
+
 def test_examples_of_dimensions_and_windows_are_valid_studies(tmp_path):
     dimensions, hierarchies, windows = (yaml.safe_load(block) for block in blocks("docs/studies.md", "yaml"))
     (tmp_path / "areas.csv").write_text("mesh,town,region\n654321,Kushiro,east\n654322,Nemuro,east\n")

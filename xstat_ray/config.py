@@ -87,12 +87,12 @@ def _study(raw: Mapping[str, Any], origin: str) -> Study:
 
 
 def _target(top: Section) -> Target | None:
+    level, stderr = top.text("target_level", Target.level), top.fraction("target_stderr", Fraction(0))
     if top.get("target_stderr") is None:
         return None
-    stderr = top.fraction("target_stderr", Fraction(0))
     if stderr <= 0:
         raise top.error("target_stderr is not more than zero", "target_stderr")
-    return Target(float(stderr), top.text("target_level", Target.level))
+    return Target(float(stderr), level)
 
 
 def _source(data: Section, role: str) -> Source:

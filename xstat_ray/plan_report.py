@@ -18,8 +18,8 @@ from xstat_ray.study import Study
 
 KINDS: tuple[Kind, Kind] = ("flat", "tree")
 
-_LEAST_EXPONENT, _DECADES, _MANTISSAS = -4, 7, 900
-"""Candidates for epsilon: the decimals of three significant digits from 0.0001 to 999."""
+_LEAST_EXPONENT, _DECADES, _MANTISSAS = -4, 6, 900
+"""Candidates for epsilon: the decimals of three significant digits from 0.0001 to 99.9; more protects nobody."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def least_epsilon(study: Study, target: Target) -> Fraction:
     grows, but for a study with mechanism auto that changes its choice on the way.
 
     Raises:
-        PlanError: no epsilon up to 999 is enough.
+        PlanError: no epsilon below 100 is enough.
         StudyError: the study has no noise, or no such level.
     """
     _check(study, target)
@@ -145,7 +145,7 @@ def least_epsilon(study: Study, target: Target) -> Fraction:
     places = range(_DECADES * _MANTISSAS)
     place = bisect_left(places, True, key=reaches)
     if place == len(places):
-        raise PlanError("no reasonable epsilon is enough", key="target_stderr", remedy="Ask for a larger error")
+        raise PlanError("no epsilon below 100 is enough", key="target_stderr", remedy="Ask for a larger error")
     return _decimal(place)
 
 

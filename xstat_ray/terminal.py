@@ -20,12 +20,12 @@ from xstat_ray.release import AREAS, STATISTICS, Release, summary
 from xstat_ray.runtime.progress import Progress, Stage
 
 _TITLES = {
-    "start": "Start the environments",
-    "intake": "De-identify: handshake, keys, reading the tables",
-    "exchange": "De-identify: exchange of blinded ids",
-    "aggregate": "Aggregate: join and count while encrypted",
+    "start": "Start environments",
+    "intake": "De-identify: keys, tables",
+    "exchange": "De-identify: blinded ids",
+    "aggregate": "Aggregate, encrypted",
     "noise": "Noise, once",
-    "decrypt": "Release: decrypt the noisy counts",
+    "decrypt": "Release: decrypt",
 }
 
 

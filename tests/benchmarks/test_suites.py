@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from xstat_ray.benchmarks import crosstab_suite, join_suite, paillier_suite, tags_suite
+from xstat_ray.benchmarks import crosstab_suite, join_suite, paillier_suite, privacy_suite, tags_suite
 from xstat_ray.benchmarks.suites import SUITES, benchmark_config
 from xstat_ray.errors import StudyError, XstatError
 from xstat_ray.runtime.progress import Progress
@@ -127,6 +127,35 @@ def test_the_tables_hold_half_of_the_people_twice(tmp_path):
     assert counted.sum() == 50 and (counted == tables.truth).all()
 
 
+PRIVACY = privacy_suite.Sizes(rounds=1, draws=1, shards=(1, 16), counts=20_000, branching=(3, 4), columns=2)
+
+
+def test_privacy():
+    records = by_metric(privacy_suite.run(PRIVACY, Progress()))
+    blocks = [4**k for k in range(9)]
+    assert set(records) == (
+        {f"privacy.rmse.{name}.cells_{block}" for name in ("flat", "haar", "quadtree", "tree") for block in blocks}
+        | {f"privacy.shards.{name}.{shards}" for name in ("once", "per_shard") for shards in (1, 16)}
+        | {"privacy.design.seconds", "privacy.refine.seconds"}
+    )
+    error = {metric: record.value for metric, record in records.items()}
+    for name in ("haar", "quadtree"):
+        assert error["privacy.rmse.tree.cells_1"] < error[f"privacy.rmse.{name}.cells_1"] / 2
+    assert error["privacy.rmse.flat.cells_1"] < error["privacy.rmse.tree.cells_1"]
+    assert error["privacy.rmse.tree.cells_4096"] < error["privacy.rmse.flat.cells_4096"] / 4
+    for metric, deviations in (("once.1", 1), ("once.16", 1), ("per_shard.1", 1), ("per_shard.16", 4)):
+        assert error[f"privacy.shards.{metric}"] == pytest.approx(1.357 * deviations, rel=0.05)
+
+
+def test_errors_of_all_draws_count_alike():
+    done = []
+    once, twice = (privacy_suite.area_errors(draws, done.append) for draws in (10, 12))
+    assert done == [10, 10, 2]
+    # The two more draws are at most two twelfths of the mean square.
+    for name in once:
+        assert (twice[name] ** 2 * 12 >= once[name] ** 2 * 10 - 1e-6).all()
+
+
 RAW = {
     "suite": "tags",
     "out": "out",
@@ -138,7 +167,7 @@ RAW = {
 def test_a_configuration_gives_the_sizes_of_its_suite():
     config = benchmark_config(RAW, "here")
     assert config.sizes == tags_suite.Sizes(rounds=2, rows=10, persons=5, slice_rows=4)
-    assert set(SUITES) == {"paillier", "tags", "join", "crosstab"}
+    assert set(SUITES) == {"paillier", "tags", "join", "crosstab", "privacy"}
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ METRICS = {
     "tags": {"tags.rows_per_s", "tags.sort.rows_per_s"},
     "join": {"join.rows_per_s", "join.cold.rows_per_s"},
     "crosstab": {"crosstab.end_to_end", "crosstab.end_to_end.duckdb"},
+    "privacy": {"privacy.rmse.tree.cells_65536", "privacy.shards.per_shard.4", "privacy.refine.seconds"},
 }
 
 

@@ -88,6 +88,22 @@ def test_projection_has_less_bias_in_sums_than_clipping():
     assert abs(kept) < 2000 < clipped
 
 
+@given(st.integers(0, 2**32), st.lists(st.integers(2, 6), min_size=1, max_size=3))
+def test_parts_err_by_no_more_than_they_were_measured_to_and_their_area_errs(seed, sizes):
+    rng, tree = np.random.default_rng(seed), RowTree.of_dimensions(sizes)
+    truth = sums(tree, rng.poisson(rng.gamma(0.2, 20, (tree.cells, 3))))
+    measured = {level: Measurement(t + rng.integers(-9, 10, t.shape), 30.0) for level, t in enumerate(truth)}
+    refined, below = refine(tree, measured), from_below(tree, measured)
+    for level, first in enumerate(tree.first_children):
+        siblings = tree.sizes[level] / tree.sizes[level + 1]
+        length = [
+            np.sqrt(np.add.reduceat((values - truth[level]) ** 2.0, first))
+            for values in (refined[level], below[level].values)
+        ]
+        area = np.abs(refined[level + 1] - truth[level + 1])
+        assert (length[0] <= length[1] + area + np.sqrt(siblings)).all()
+
+
 def test_largest_remainder_rounds_the_largest_fractions_up():
     shares = np.array([[0.2, 1.7, 0.6, 0.5], [0.5, 0.5, 1.0, 0.0]])
     assert largest_remainder(shares, np.array([3, 2])).tolist() == [[0, 2, 1, 0], [1, 0, 1, 0]]

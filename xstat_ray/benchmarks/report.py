@@ -77,14 +77,15 @@ def _processor() -> str:
 def show(suite: str, records: Sequence[Record], path: Path, console: Console | None = None) -> None:
     """Print the records and where they were written."""
     table = Table(title=f"Benchmark: {suite}", title_justify="left", box=SIMPLE_HEAD, show_edge=False, padding=0)
+    compared = any(record.ratio is not None for record in records)
     table.add_column("metric", overflow="fold")
-    for heading in ("median", "least", "most", "unit", "baseline", "ratio"):
+    for heading in ("median", "least", "most", "unit", *(("baseline", "ratio") if compared else ())):
         table.add_column(heading, justify="left" if heading == "unit" else "right")
     for record in records:
         least, most = record.spread or (None, None)
-        ratio = "" if record.ratio is None else f"{record.ratio:,.1f} x"
         figures = [_figure(figure) for figure in (record.value, least, most)]
-        table.add_row(record.metric, *figures, record.unit, _figure(record.baseline), ratio)
+        ratio = "" if record.ratio is None else f"{record.ratio:,.1f} x"
+        table.add_row(record.metric, *figures, record.unit, *((_figure(record.baseline), ratio) if compared else ()))
     console = console or Console()
     console.print(table)
     console.print(f"Written to {path}", soft_wrap=True)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from xstat_ray.benchmarks import crosstab_suite, join_suite, paillier_suite, tags_suite
+from xstat_ray.benchmarks import (
+    crosstab_suite,
+    join_suite,
+    paillier_suite,
+    privacy_figures,
+    privacy_suite,
+    tags_suite,
+)
 from xstat_ray.benchmarks.measure import Record
 from xstat_ray.config import DISPLAYS
 from xstat_ray.errors import StudyError
@@ -20,6 +27,8 @@ class Suite:
 
     sizes: type[Any]
     run: Callable[[Any, Progress], list[Record]]
+    draw: Callable[[Sequence[Record], Path, Progress], None] | None = None
+    """Draws figures of the records into a folder."""
 
 
 SUITES = {
@@ -27,6 +36,7 @@ SUITES = {
     "tags": Suite(tags_suite.Sizes, tags_suite.run),
     "join": Suite(join_suite.Sizes, join_suite.run),
     "crosstab": Suite(crosstab_suite.Sizes, crosstab_suite.run),
+    "privacy": Suite(privacy_suite.Sizes, privacy_suite.run, privacy_figures.draw),
 }
 
 
@@ -43,6 +53,16 @@ class BenchmarkConfig:
     def run(self, progress: Progress) -> list[Record]:
         """Measure every figure of the suite."""
         return SUITES[self.suite].run(self.sizes, progress)
+
+    def draw(self, records: Sequence[Record], progress: Progress) -> None:
+        """Draw the suite's figures, where it has any, beside benchmark.json.
+
+        Raises:
+            InputError: the folder cannot be written to.
+        """
+        draw = SUITES[self.suite].draw
+        if draw is not None:
+            draw(records, self.out, progress)
 
 
 def benchmark_config(raw: Mapping[str, Any], origin: str) -> BenchmarkConfig:

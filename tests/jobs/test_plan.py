@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+STUDY = """# @package _global_
+study:
+  name: small
+  row:
+    id: id
+    dimensions:
+      - {name: area, range: [1, 256], hierarchy: {quadrants: 16, width: 16}}
+  column:
+    id: id
+    dimensions: [{name: kind, values: [x, y]}]
+  bounds: {persons: 100}
+privacy: {mechanism: auto, cap: 1}
+"""
+DATA = """data:
+  row: {path: nowhere/rows.parquet}
+  column:
+    path: ???
+"""
+
+
+@pytest.fixture
+def plan(tmp_path):
+    """Call with arguments: exit code, standard output, standard error. There are no tables, and no `data` in `small`."""
+    (tmp_path / "conf" / "study").mkdir(parents=True)
+    (tmp_path / "conf" / "study" / "small.yaml").write_text(STUDY)
+    (tmp_path / "conf" / "study" / "tables.yaml").write_text(STUDY + DATA)
+
+    def call(*arguments):
+        done = subprocess.run(
+            [sys.executable, "-m", "jobs.plan", "--config-dir", "conf", "study=small", *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert [path.name for path in tmp_path.iterdir()] == ["conf"]
+        return done.returncode, done.stdout, done.stderr
+
+    return call
+
+
+def test_tables_for_people(plan):
+    code, output, error = plan("target_stderr=5", "target_level=total")
+    assert (code, error) == (0, "")
+    lines = output.splitlines()
+    for part in ("256 cells x 2 columns", "Ciphertexts", "kB", "epsilon 1", "tree (chosen)", "on 2 cores"):
+        assert part in output
+    (total,) = [line.split() for line in lines if line.startswith("total")]
+    assert total[:3] == ["total", "1", "21.7"]
+    assert len(total) == 3 + 3  # The flat mechanism adds no noise to totals: error, noise and share are the tree's.
+    assert all(len(line) <= 80 for line in lines)
+    answer = " ".join(output.partition("For a standard error of at most ")[2].split())
+    assert answer.startswith("5 on level total: privacy.epsilon=1.") and "more than the cap of 1." in answer
+
+    epsilon = answer.partition("privacy.epsilon=")[2].partition(",")[0]
+    code, output, _ = plan(f"privacy.epsilon={epsilon}", "privacy.cap=2", "display=json")
+    assert code == 0 and 4.9 < json.loads(output)["stderr"]["total"] <= 5
+
+
+def test_json_for_programs_and_the_rest_of_a_crosstab_command_is_accepted(plan):
+    others = ["out=out", "runtime=local", "unsafe.allow_no_noise=true", "data.row.path=no.csv", "cluster.cpus=1"]
+    code, output, error = plan("display=json", "target_stderr=4", *others, "study=tables")
+    assert (code, error) == (0, "")
+    content = json.loads(output)
+    assert (content["study"], content["mechanism"], content["epsilon"]) == ("small", "tree", "1")
+    assert set(content["compared"]) == {"flat", "tree"}
+    assert content["target"]["level"] == "cell" and content["target"]["reached"] <= 4
+
+
+def test_quiet_checks_only(plan):
+    assert plan("display=quiet") == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["target_stderr=0"], "target_stderr is not more than zero (file "),
+        (["target_stderr=1", "target_level=town"], "Use one of cell, 4x4, total"),
+        (["crypto.slot_bits=4"], "key crypto.slot_bits"),
+        (["target_stdrr=1"], "target_stdrr"),
+    ],
+)
+def test_bad_input(plan, arguments, message):
+    code, output, error = plan(*arguments)
+    assert (code, output) == (2, "")
+    assert message in error and "Traceback" not in error
