@@ -116,8 +116,10 @@ def _plan_table(plan: Plan) -> Table:
 def _plan_rows(plan: Plan) -> list[tuple[str, str]]:
     study, mechanism = plan.study, plan.mechanism
     budget = f"epsilon {mechanism.epsilon}" + (f", delta {float(mechanism.delta):g}" if mechanism.delta else "")
+    counts = study.cells * study.slots
+    sums = f", and {plan.coefficients - counts:,} sums of them" if plan.coefficients > counts else ""
     return [
-        ("Table", f"{study.cells:,} cells x {study.slots:,} columns = {plan.coefficients:,} counts"),
+        ("Table", f"{study.cells:,} cells x {study.slots:,} columns = {counts:,} counts{sums}"),
         ("Join", f"period {study.period.grain}, {study.window_periods} in the window, {len(plan.grid.shards)} shards"),
         ("One person", f"moves at most {study.person_units} counts by one, of at most {study.bounds.persons:,} people"),
         ("Privacy", f"{mechanism.noise} noise, {budget}, budget cap {study.privacy.cap}"),
