@@ -44,7 +44,7 @@ def raw(**changes):
 def test_everything_arrives_where_it_belongs():
     config = crosstab_config(raw(), "small.yaml")
     assert config.study.name == "small"
-    assert (config.row, config.column) == (Source("rows.csv"), Source("columns.csv", "out.csv"))
+    assert (config.row, config.column) == (Source("rows.csv"), Source("columns.csv", ("out.csv",)))
     assert (config.out, config.display) == (Path("out/here"), "quiet")
     assert config.options == Options(
         key_bits=2048,

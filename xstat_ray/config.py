@@ -16,8 +16,8 @@ from xstat_ray.runtime.executor import Source
 from xstat_ray.study import Study
 
 _TOP = (
-    "study", "privacy", "data", "out", "runtime", "shards", "replicas", "window", "crypto", "cluster", "ledger",
-    "display", "unsafe",
+    "study", "privacy", "tables", "data", "out", "runtime", "shards", "replicas", "window", "crypto", "cluster",
+    "ledger", "display", "unsafe", "world",
 )  # fmt: skip
 _TARGET = ("target_stderr", "target_level")
 DISPLAYS = ("auto", "quiet", "json")
@@ -97,7 +97,7 @@ def _target(top: Section) -> Target | None:
 
 def _source(data: Section, role: str) -> Source:
     section = data.child(role, ("path", "exclude"))
-    return Source(section.text("path"), section.optional_text("exclude"))
+    return Source(section.text("path"), section.texts("exclude"))
 
 
 def _options(top: Section) -> Options:

@@ -139,15 +139,16 @@ def _source(value: Path | str | Source) -> Source:
     return replace(
         source,
         table=Path(source.table).absolute(),
-        exclude=None if source.exclude is None else Path(source.exclude).absolute(),
+        exclude=tuple(Path(path).absolute() for path in source.excludes),
     )
 
 
 @contextmanager
 def _executor(study: Study, sources: dict[Role, Source], options: Options) -> Iterator[Executor]:
     for role, source in sources.items():
-        for key, what, path in (("path", "table", source.table), ("exclude", "opt-out table", source.exclude)):
-            if path is not None and not Path(path).exists():
+        named = [("path", "table", source.table), *(("exclude", "opt-out table", path) for path in source.excludes)]
+        for key, what, path in named:
+            if not Path(path).exists():
                 raise InputError(
                     f"the {role} party's {what} does not exist", file=str(path), remedy=f"Set data.{role}.{key}"
                 )

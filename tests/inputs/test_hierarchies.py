@@ -47,7 +47,7 @@ def test_quadrants_of_a_grid_with_a_ragged_edge(tmp_path, ways, blocks):
 
 
 BAD = [
-    ({"values": ["a"], "hierarchy": ["town"]}, "needs a domain file"),
+    ({"values": ["a"], "hierarchy": ["town"]}, "needs a public table"),
     ({"values": ["a", "b"], "hierarchy": {"l": {"g": ["a"]}}}, "'b' is in no group"),
     ({"values": ["a", "b"], "hierarchy": {"l": {"g": ["a", "b"], "h": ["a"]}}}, "'a' is in two groups"),
     ({"values": ["a"], "hierarchy": {"l": {"g": ["a", "z"]}}}, "'z' is not a label"),

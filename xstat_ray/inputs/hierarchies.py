@@ -1,6 +1,6 @@
 """The hierarchy of a row dimension in a study file: the coarser areas to which its labels belong.
 
-Three forms: a list of further columns of the domain's public file, from fine to coarse; named groups of labels, level
+Three forms: a list of further columns of the domain's public table, from fine to coarse; named groups of labels, level
 by level; or quadrants of a grid whose cells are numbered row by row.
 """
 
@@ -17,17 +17,15 @@ from xstat_ray.study import Level
 GRID = ("quadrants", "width")
 
 
-def read_hierarchy(section: Section, labels: Sequence[str], columns: Mapping[str, Sequence[str]]) -> tuple[Level, ...]:
-    """Read `hierarchy` of a dimension; may be absent.
+def read_hierarchy(section: Section, labels: Sequence[str]) -> tuple[Level, ...]:
+    """Read `hierarchy` of a dimension, where it is groups or a grid; may be absent.
 
     Args:
         section: the dimension.
         labels: its labels.
-        columns: for a list of columns, the value of each column at each label.
 
     Raises:
-        StudyError: a label without a group or in two, a group of the level below that is split between two, or a grid
-            that does not fit the labels.
+        StudyError: a label without a group or in two, or a grid that does not fit the labels.
     """
     raw = section.get("hierarchy")
     if raw is None:
@@ -36,13 +34,26 @@ def read_hierarchy(section: Section, labels: Sequence[str], columns: Mapping[str
         return _grid(section.child("hierarchy", GRID), len(labels))
     if isinstance(raw, Mapping):
         return _groups(section, raw, labels)
-    return _columns(section, labels, columns)
+    raise section.error("hierarchy is not a mapping", "hierarchy")
 
 
-def _columns(section: Section, labels: Sequence[str], columns: Mapping[str, Sequence[str]]) -> tuple[Level, ...]:
+def column_levels(
+    section: Section, labels: Sequence[str], rows: Sequence[int], columns: Mapping[str, Sequence[str]]
+) -> tuple[Level, ...]:
+    """Levels from the columns of a public table.
+
+    Args:
+        section: the dimension.
+        labels: its labels.
+        rows: for every row of the table the number of its label.
+        columns: for every level, from fine to coarse, the group of each row.
+
+    Raises:
+        StudyError: a label, or a group of the level below, is split between two groups.
+    """
     if section.get("other") is not None:
         raise section.error("the label of other has no group", "hierarchy", remedy="Leave out other")
-    levels, below, numbers = [], list(labels), list(range(len(labels)))
+    levels, below, numbers = [], list(labels), list(rows)
     for name, values in columns.items():
         place = {value: number for number, value in enumerate(dict.fromkeys(values))}
         parents = [-1] * len(below)

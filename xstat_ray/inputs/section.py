@@ -73,6 +73,23 @@ class Section:
         """A non-empty text, or None where the field is absent."""
         return None if self.get(name) is None else self.text(name)
 
+    def texts(self, name: str) -> tuple[str, ...]:
+        """A list of texts, or one text alone; absent and empty give an empty list.
+
+        Raises:
+            StudyError: not text, or empty.
+        """
+        value = self.get(name)
+        if value in (None, [], ()):
+            return ()
+        if isinstance(value, str):
+            return (self.text(name),)
+        items = self.items(name)
+        for i, item in enumerate(items):
+            if not isinstance(item, str) or not item.strip():
+                raise self.error(f"{name} holds something that is not a text", f"{name}[{i}]", remedy=QUOTE)
+        return tuple(str(item) for item in items)
+
     def choice(self, name: str, options: Sequence[str], default: str | None = None) -> str:
         """One of `options`.
 

@@ -1,4 +1,4 @@
-"""The dimensions of a study file: a list of values, a range of numbers, named groups, or a public file of values."""
+"""The dimensions of a study file: a list of values, a range of numbers, named groups, or a public table of values."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from pathlib import Path
 
-from xstat_ray.errors import InputError, StudyError
-from xstat_ray.inputs.hierarchies import read_hierarchy
+from xstat_ray.inputs.hierarchies import column_levels, read_hierarchy
+from xstat_ray.inputs.public_tables import PublicTable
 from xstat_ray.inputs.section import QUOTE, Section, first_duplicate, is_whole
-from xstat_ray.inputs.tables import open_table
-from xstat_ray.study import Dimension
+from xstat_ray.study import Dimension, Level
 
 MAX_SIZE = 10**7
 """Most labels of one dimension, and most cells or slots of a study."""
 
-DOMAINS = ("values", "range", "groups", "file")
-FIELDS = ("name", "column", *DOMAINS, "field", "other", "hierarchy")
+DOMAINS = ("values", "range", "groups", "file", "reference")
+TABLES = ("file", "reference")
+TABLE_FIELDS = ("field", "label", "only")
+FIELDS = ("name", "column", *DOMAINS, *TABLE_FIELDS, "other", "hierarchy")
 PUBLISHED = ("noisy", "estimate", "stderr", "suppressed")
 """Columns of the published table that are not dimensions."""
 
@@ -50,10 +51,11 @@ def _dimension(section: Section, folder: Path) -> Dimension:
     if len(given) != 1:
         problem = f"{' and '.join(given)} are both given" if given else "the domain is missing"
         raise section.error(problem, remedy=f"Give exactly one of {', '.join(DOMAINS)}")
-    if section.get("field") is not None and given != ["file"]:
-        raise section.error("field is given without file", "field")
     domain = given[0]
-    pairs = _file(section, folder) if domain == "file" else _READERS[domain](section)
+    if domain not in TABLES and (stray := next((f for f in TABLE_FIELDS if section.get(f) is not None), None)):
+        raise section.error(f"{stray} is given without {' or '.join(TABLES)}", stray)
+    table = PublicTable(section, folder) if domain in TABLES else None
+    pairs = _READERS[domain](section) if table is None else _table(section, table)
     other = section.optional_text("other")
     labels = [label for label, _ in pairs] + ([] if other is None else [other])
     members = tuple(values for _, values in pairs) + (() if other is None else ((),))
@@ -63,7 +65,7 @@ def _dimension(section: Section, folder: Path) -> Dimension:
         raise section.error(f"the value {twice!r} occurs twice", domain)
     if len(labels) > MAX_SIZE:
         raise section.error(f"the domain has more than {MAX_SIZE} labels", domain)
-    levels = read_hierarchy(section, labels, _hierarchy_columns(section, folder))
+    levels = _hierarchy(section, labels, table)
     return Dimension(name, section.text("column", name), tuple(labels), members, other, levels)
 
 
@@ -96,41 +98,30 @@ def _groups(section: Section) -> _Members:
     ]
 
 
-def _file(section: Section, folder: Path) -> _Members:
-    return [(value, (value,)) for value in _read_column(section, folder, section.text("field"))]
+def _table(section: Section, table: PublicTable) -> _Members:
+    """Every value of `field` under its own name, or under the value of `label` in the same row."""
+    values = table.column(section.text("field"))
+    members: dict[str, list[str]] = {}
+    for value, label in zip(values, _row_labels(section, table), strict=True):
+        members.setdefault(label, []).append(value)
+    return [(label, tuple(own)) for label, own in members.items()]
 
 
-def _hierarchy_columns(section: Section, folder: Path) -> dict[str, list[str]]:
-    """The columns of the domain's file that a hierarchy names, from fine to coarse."""
+def _row_labels(section: Section, table: PublicTable) -> list[str]:
+    return table.column(section.text("label", section.text("field")))
+
+
+def _hierarchy(section: Section, labels: Sequence[str], table: PublicTable | None) -> tuple[Level, ...]:
     raw = section.get("hierarchy")
     if raw is None or isinstance(raw, Mapping):
-        return {}
-    if section.get("file") is None:
+        return read_hierarchy(section, labels)
+    if table is None:
         remedy = "Name the groups of every level, or give quadrants and width"
-        raise section.error("a list of columns needs a domain file", "hierarchy", remedy=remedy)
+        raise section.error("a list of columns needs a public table", "hierarchy", remedy=remedy)
     names = [_value(section, item, f"hierarchy[{i}]") for i, item in enumerate(section.items("hierarchy"))]
-    return {name: _read_column(section, folder, name) for name in names}
-
-
-def _read_column(section: Section, folder: Path, field: str) -> list[str]:
-    name = section.text("file")
-    path = next((p for p in (folder / name, Path(name)) if p.exists()), folder / name)
-    try:
-        batches = open_table(path, values=(field,)).batches()
-        values = [value for batch in batches for value in batch.columns[field].cast("string").to_pylist()]
-    except InputError as error:
-        raise StudyError(
-            error.problem,
-            file=error.file,
-            key=section.path("file"),
-            column=error.column,
-            row=error.row,
-            remedy=error.remedy,
-        ) from None
-    for row, value in enumerate(values, start=1):
-        if not value:
-            raise StudyError("an empty value", file=str(path), key=section.path("file"), column=field, row=row)
-    return values
+    place = {label: number for number, label in enumerate(labels)}
+    rows = [place[label] for label in _row_labels(section, table)]
+    return column_levels(section, labels, rows, {name: table.column(name) for name in names})
 
 
 def _value(section: Section, item: object, name: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +30,7 @@ class ColumnParty(Party):
 
     role, other = "column", "row"
 
-    def __init__(self, study: Study, table: Path | str, exclude: Path | str | None = None) -> None:
+    def __init__(self, study: Study, table: Path | str, exclude: Sequence[Path | str] = ()) -> None:
         super().__init__(study, table, exclude)
         self._key: PrivateKey | None = None
         self._person = np.zeros(0, np.int32)

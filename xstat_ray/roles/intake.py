@@ -6,7 +6,7 @@ outside the study. A table of which nothing is usable is refused.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -139,14 +139,13 @@ class People(Secret):
         return lookup[codes], welcome
 
 
-def read_excluded(path: Path | str | None, id_column: str, study: Study) -> frozenset[str]:
-    """Normalised ids of the people who opted out, from a table with the party's id column; empty without a path."""
-    if path is None:
-        return frozenset()
+def read_excluded(paths: Sequence[Path | str], id_column: str, study: Study) -> frozenset[str]:
+    """Normalised ids of the people to leave out, from tables with the party's id column."""
     excluded: set[str] = set()
-    for batch in open_table(path, id=id_column, may_be_empty=True).batches():
-        normal = normalise(batch.columns[id_column].unique(), study.id_form, study.id_region)
-        excluded.update(normal.drop_null().to_pylist())
+    for path in paths:
+        for batch in open_table(path, id=id_column, may_be_empty=True).batches():
+            normal = normalise(batch.columns[id_column].unique(), study.id_form, study.id_region)
+            excluded.update(normal.drop_null().to_pylist())
     return frozenset(excluded)
 
 

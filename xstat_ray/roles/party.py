@@ -38,8 +38,8 @@ class Party(Secret):
     role: ClassVar[Role]
     other: ClassVar[Role]
 
-    def __init__(self, study: Study, table: Path | str, exclude: Path | str | None = None) -> None:
-        """Nothing is read yet: `table` and `exclude` (people who opted out) are paths."""
+    def __init__(self, study: Study, table: Path | str, exclude: Sequence[Path | str] = ()) -> None:
+        """Nothing is read yet: `table` and `exclude` (tables of people to leave out) are paths."""
         self._study, self._table, self._exclude = study, table, exclude
         self._seed = os.urandom(32)
         self._scalar = group.random_scalar()

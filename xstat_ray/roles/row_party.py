@@ -29,7 +29,7 @@ class RowParty(Party):
 
     role, other = "row", "column"
 
-    def __init__(self, study: Study, table: Path | str, exclude: Path | str | None = None) -> None:
+    def __init__(self, study: Study, table: Path | str, exclude: Sequence[Path | str] = ()) -> None:
         super().__init__(study, table, exclude)
         self._person = np.zeros(0, np.int32)
         self._period = np.zeros(0, np.uint32)

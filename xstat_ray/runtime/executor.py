@@ -24,9 +24,15 @@ class Source:
     """Where one party's data lies; only paths, the party itself reads them."""
 
     table: Path | str
-    exclude: Path | str | None = None
+    exclude: Path | str | Sequence[Path | str] = ()
+    """A table of people to leave out, or several: who opted out, whose lines are not used."""
     private: Path | None = None
     """The party's own folder: its record of the intake, and its log."""
+
+    @property
+    def excludes(self) -> tuple[Path | str, ...]:
+        """The tables of people to leave out."""
+        return (self.exclude,) if isinstance(self.exclude, Path | str) else tuple(self.exclude)
 
 
 class Instance(ABC):
@@ -112,7 +118,7 @@ class LocalExecutor(Executor):
 
     def __init__(self, study: Study, sources: dict[Role, Source]) -> None:
         self.parties = {
-            role: [LocalInstance(ROLES[role](study, source.table, source.exclude))] for role, source in sources.items()
+            role: [LocalInstance(ROLES[role](study, source.table, source.excludes))] for role, source in sources.items()
         }
 
     def submit(self, function: Callable[..., Any], *args: Any) -> Ref:

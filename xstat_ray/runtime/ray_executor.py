@@ -30,7 +30,7 @@ class PartyEnvironment:
 
     def __init__(self, role: Role, study: Study, source: Source) -> None:
         self._role, self._private = role, source.private
-        self._party = ROLES[role](study, source.table, source.exclude)
+        self._party = ROLES[role](study, source.table, source.excludes)
 
     def call(self, method: str, *args: Any) -> Any:
         """Call a method of the party.

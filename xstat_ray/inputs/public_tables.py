@@ -1,0 +1,86 @@
+"""Public tables that a domain is taken from: a file beside the study, or a reference that comes with the package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from xstat_ray.errors import InputError, StudyError
+from xstat_ray.inputs.section import Section
+from xstat_ray.inputs.tables import open_table
+
+
+def _hokkaido() -> pa.Table:
+    from xstat_ray.geo import hokkaido
+
+    return hokkaido.reference("hokkaido")
+
+
+REFERENCES: Mapping[str, Callable[[], pa.Table]] = {"hokkaido": _hokkaido}
+"""By name what `reference` of a dimension can be."""
+
+
+class PublicTable:
+    """The rows of a public table that a dimension uses, column by column as text."""
+
+    def __init__(self, section: Section, folder: Path) -> None:
+        """Open the table that `file` or `reference` of a dimension names, with the rows that `only` leaves.
+
+        Args:
+            section: the dimension.
+            folder: where the path of a file starts.
+
+        Raises:
+            StudyError: no such reference, a column of `only` is missing, or no row is left.
+        """
+        self._section, self._folder = section, folder
+        self._rows: NDArray[np.bool_] | None = None
+        only = section.get("only")
+        if only is None:
+            return
+        if not isinstance(only, Mapping) or not only:
+            raise section.error("only is not a mapping of column to list of values", "only")
+        columns = section.at(only, "only", [str(name) for name in only])
+        kept = [np.isin(self.column(name), [str(v) for v in columns.items(name)]) for name in map(str, only)]
+        rows = np.logical_and.reduce(kept)
+        if not rows.any():
+            raise section.error("no row of the public table has these values", "only")
+        self._rows = rows
+
+    def column(self, name: str) -> list[str]:
+        """The values of one column, in the order of the table.
+
+        Raises:
+            StudyError: the table cannot be read, has no such column, or holds an empty value; names the row.
+        """
+        values = self._reference(name) if self._section.get("reference") is not None else self._file(name)
+        return values if self._rows is None else np.array(values, object)[self._rows].tolist()
+
+    def _reference(self, column: str) -> list[str]:
+        name = self._section.choice("reference", tuple(REFERENCES))
+        table = REFERENCES[name]()
+        if column not in table.column_names:
+            remedy = f"It has {', '.join(table.column_names)}"
+            raise self._section.error(f"the reference {name!r} has no column {column!r}", remedy=remedy)
+        texts: list[str] = pc.cast(table[column], pa.string()).to_pylist()
+        return texts
+
+    def _file(self, column: str) -> list[str]:
+        name, key = self._section.text("file"), self._section.path("file")
+        path = next((p for p in (self._folder / name, Path(name)) if p.exists()), self._folder / name)
+        try:
+            batches = open_table(path, values=(column,)).batches()
+            values = [value for batch in batches for value in batch.columns[column].cast("string").to_pylist()]
+        except InputError as error:
+            raise StudyError(
+                error.problem, file=error.file, key=key, column=error.column, row=error.row, remedy=error.remedy
+            ) from None
+        for row, value in enumerate(values, start=1):
+            if not value:
+                raise StudyError("an empty value", file=str(path), key=key, column=column, row=row)
+        return values
