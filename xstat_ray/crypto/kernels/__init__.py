@@ -1,0 +1,1 @@
+"""The heavy arithmetic behind one interface: gmpy2 and libsodium anywhere, AVX-512 IFMA where the processor has it."""

@@ -1,0 +1,16 @@
+/* The question comes from a file of its own, compiled for the baseline processor, so that no wide instruction can be
+   reached before the answer. __builtin_cpu_supports looks at CPUID and also, by XGETBV, whether the operating system
+   saves the 512-bit registers when it switches tasks. */
+
+#include "cpu.h"
+
+int xr_ifma_available(void)
+{
+#if defined(__x86_64__) && defined(__GNUC__)
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512ifma");
+#else
+    return 0;
+#endif
+}
