@@ -35,13 +35,19 @@
 #define RADIX 51
 #define RADIX_MASK ((UINT64_C(1) << RADIX) - 1)
 #define FIELD_LIMBS 5
-#define INLINE static inline __attribute__((always_inline))
 
-/* Registers are as many as the columns of a product need only where every index is known: loops must vanish. */
+/* Columns fit the registers only where every index is known: small functions are inlined and loops vanish. A build for
+   sanitizers defines XR_SMALL_CODE, which computes the same and compiles in seconds. */
+#ifdef XR_SMALL_CODE
+#define INLINE static inline
+#define UNROLL
+#else
+#define INLINE static inline __attribute__((always_inline))
 #ifdef __clang__
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define UNROLL _Pragma("GCC unroll 10")
+#endif
 #endif
 
 typedef struct {
@@ -183,7 +189,7 @@ WIDE static __attribute__((noinline)) void shift_multiply(field *out, const fiel
 }
 
 /* a^((p - 5) / 8) = a^(2^252 - 3). x<n> is a^(2^n - 1). */
-WIDE static field power_for_root(field a)
+WIDE static inline field power_for_root(field a)
 {
     field x2, x4, x5, x10, x20, x40, x50, x100, x200, x250;
     shift_multiply(&x2, &a, 1, &a);
