@@ -233,7 +233,7 @@ def test_products_may_replace_the_points(native: ModuleType) -> None:
     assert np.array_equal(points[:7], MULTIPLES[2::2])
 
 
-@pytest.mark.parametrize("encoding", [*INVALID, bytes(32)])
+@pytest.mark.parametrize("encoding", [*INVALID, bytes(32)], ids=bytes.hex)
 def test_refused_encodings_of_the_rfc(native: ModuleType, encoding: bytes) -> None:
     for row in (0, 1, 7, 8, 14):
         points = MULTIPLES[1:].copy()
