@@ -1,42 +1,257 @@
 /* xstat_ray.crypto.kernels._native: the kernels as Python functions over buffers.
 
-   This layer knows sizes and nothing else. Every argument is a Py_buffer, so that the memory can be neither freed nor
-   resized during a call; it must be contiguous and have exactly the bytes that the kernel will touch, otherwise
-   ValueError is raised and nothing is read. Nothing calls a WIDE function unless the processor has it (RuntimeError).
-   The interpreter lock is released while a kernel runs. Whether values are reduced, indexes in range and segments not
-   empty is checked one layer up, in ifma.py, where numpy does it in one pass.
+   This layer makes sure that no call, whatever its arguments, touches memory that is not its own. Every argument is a
+   Py_buffer, so that the memory can be neither freed nor resized during a call; it must be contiguous, aligned where it
+   is read as 64-bit numbers, and have exactly the bytes that the kernel will touch; indexes and segments must lie inside
+   their arrays. Otherwise ValueError is raised before anything is computed. Nothing calls a WIDE function unless the
+   processor has it (RuntimeError). Whether numbers are reduced, which the kernels take for granted and which decides
+   whether results are right, is checked one layer up, in ifma.py.
 
-   Only the stable interface of Python 3.11 is used: one build serves every later version. */
+   The interpreter lock is released while a kernel runs, so threads share tables and use all cores. Only the stable
+   interface of Python 3.11 is used: one build serves every later version. */
 
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030B0000
 #include <Python.h>
 
 #include "cpu.h"
+#include "paillier.h"
 #include "ristretto255.h"
 
-/* Whether a buffer has exactly `size` bytes; otherwise ValueError. */
-static int has_size(const Py_buffer *buffer, const char *name, Py_ssize_t size)
+#define MAX_WINDOW 16
+
+/* Whether `condition` holds; otherwise ValueError. */
+static int require(int condition, const char *message)
 {
-    if (buffer->len == size)
+    if (!condition)
+        PyErr_SetString(PyExc_ValueError, message);
+    return condition;
+}
+
+/* Whether a buffer has exactly `size` bytes; otherwise ValueError. */
+static int has_size(const Py_buffer *buffer, const char *name, size_t size)
+{
+    if ((size_t)buffer->len == size)
         return 1;
-    PyErr_Format(PyExc_ValueError, "%s has %zd bytes in place of %zd", name, buffer->len, size);
+    PyErr_Format(PyExc_ValueError, "%s has %zd bytes in place of %zu", name, buffer->len, size);
     return 0;
+}
+
+/* The same, for a buffer that is read as 64-bit numbers. */
+static int has_numbers(const Py_buffer *buffer, const char *name, size_t count)
+{
+    return has_size(buffer, name, 8 * count) && require((uintptr_t)buffer->buf % 8 == 0, "an array is not aligned");
 }
 
 /* Whether the processor has the instructions; otherwise RuntimeError. */
 static int runs_here(void)
 {
-    if (xr_ifma_available())
-        return 1;
-    PyErr_SetString(PyExc_RuntimeError, "this processor or operating system lacks AVX-512 IFMA");
-    return 0;
+    if (!xr_ifma_available())
+        PyErr_SetString(PyExc_RuntimeError, "this processor or operating system lacks AVX-512 IFMA");
+    return xr_ifma_available();
 }
+
+/* The same, and whether there are kernels of this size; otherwise ValueError. */
+static int has_kernels(int limbs)
+{
+#define CASE(size) limbs == size ||
+    return runs_here() && require(XR_SIZES(CASE) 0, "there are no kernels of this size");
+#undef CASE
+}
+
+/* Whether all numbers of an array are in [0, bound); otherwise ValueError. */
+static int all_below(const Py_buffer *array, const char *name, size_t bound)
+{
+    const int64_t *value = array->buf;
+    for (size_t i = 0; i < (size_t)array->len / 8; i++)
+        if (value[i] < 0 || (size_t)value[i] >= bound) {
+            PyErr_Format(PyExc_ValueError, "%s: %lld at %zu is out of range", name, (long long)value[i], i);
+            return 0;
+        }
+    return 1;
+}
+
+/* How many rows of `size` bytes a buffer has; that it has no part of one more is checked with its size. */
+static size_t rows_of(const Py_buffer *buffer, size_t size) { return size ? (size_t)buffer->len / size : 0; }
+
+static void release(Py_buffer *buffers[], int count)
+{
+    for (int i = 0; i < count; i++)
+        PyBuffer_Release(buffers[i]);
+}
+
+#define RELEASE(...) \
+    release((Py_buffer *[]){__VA_ARGS__}, (int)(sizeof((Py_buffer *[]){__VA_ARGS__}) / sizeof(Py_buffer *)))
 
 static PyObject *available(PyObject *module, PyObject *none)
 {
     (void)module, (void)none;
     return PyBool_FromLong(xr_ifma_available());
+}
+
+/* make_table(limbs, window, table, base, modulus) */
+static PyObject *make_table(PyObject *module, PyObject *args)
+{
+    (void)module;
+    int limbs;
+    unsigned window;
+    Py_buffer table, base, modulus;
+    if (!PyArg_ParseTuple(args, "iIw*y*y*", &limbs, &window, &table, &base, &modulus))
+        return NULL;
+    PyObject *result = NULL;
+    if (has_kernels(limbs) && require(window >= 1 && window <= MAX_WINDOW, "the window is out of range")) {
+        size_t place = xr_row(limbs) << window, places = rows_of(&table, 8 * place);
+        if (has_numbers(&table, "table", places * place) && has_numbers(&base, "base", xr_row(limbs)) &&
+            has_numbers(&modulus, "modulus", XR_MODULUS_ROWS * xr_row(limbs))) {
+            Py_BEGIN_ALLOW_THREADS
+            xr_make_table(limbs, table.buf, base.buf, modulus.buf, (unsigned)places, window);
+            Py_END_ALLOW_THREADS
+            result = Py_NewRef(Py_None);
+        }
+    }
+    RELEASE(&table, &base, &modulus);
+    return result;
+}
+
+/* How a table and the exponents of one base arrive. */
+struct base_arguments {
+    Py_buffer modulus, table, exponents;
+};
+
+/* Whether they fit each other and n encryptions; fills `base`. */
+static int take_base(struct xr_fixed_base *base, const struct base_arguments *from, int limbs, unsigned window,
+                     int constant_time, size_t n)
+{
+    if (!require(window >= 1 && window <= MAX_WINDOW, "the window is out of range"))
+        return 0;
+    size_t place = xr_row(limbs) << window, places = rows_of(&from->table, 8 * place);
+    size_t bytes = rows_of(&from->exponents, n);
+    *base = (struct xr_fixed_base){
+        .modulus = from->modulus.buf, .table = from->table.buf, .places = (unsigned)places, .window = window,
+        .exponent_bytes = bytes, .constant_time = constant_time,
+    };
+    return has_numbers(&from->modulus, "modulus", XR_MODULUS_ROWS * xr_row(limbs)) &&
+           has_numbers(&from->table, "table", places * place) && has_size(&from->exponents, "exponents", n * bytes) &&
+           require(places > 0 && 8 * bytes <= places * window, "exponents are longer than the table was made for");
+}
+
+/* encrypt_public(limbs, window, constant_time, out, messages, index, (modulus, table, exponents)) */
+static PyObject *encrypt_public(PyObject *module, PyObject *args)
+{
+    (void)module;
+    int limbs, constant_time;
+    unsigned window;
+    Py_buffer out, messages, index;
+    struct base_arguments a;
+    if (!PyArg_ParseTuple(args, "iIpw*y*y*(y*y*y*)", &limbs, &window, &constant_time, &out, &messages, &index,
+                          &a.modulus, &a.table, &a.exponents))
+        return NULL;
+    PyObject *result = NULL;
+    size_t n = (size_t)index.len / 8, width = 8 * xr_words(limbs);
+    struct xr_fixed_base base;
+    if (has_kernels(limbs) && has_size(&out, "out", n * width) && has_numbers(&index, "index", n) &&
+        has_size(&messages, "messages", rows_of(&messages, width / 2) * (width / 2)) &&
+        all_below(&index, "index", rows_of(&messages, width / 2)) &&
+        take_base(&base, &a, limbs, window, constant_time, n)) {
+        Py_BEGIN_ALLOW_THREADS
+        xr_encrypt_public(limbs, out.buf, messages.buf, index.buf, n, &base, a.exponents.buf);
+        Py_END_ALLOW_THREADS
+        result = Py_NewRef(Py_None);
+    }
+    RELEASE(&out, &messages, &index, &a.modulus, &a.table, &a.exponents);
+    return result;
+}
+
+/* encrypt_owner(limbs, window, constant_time, out, messages, index, (modulus, table, exponents) of p, the same of q,
+   p2_inverse) */
+static PyObject *encrypt_owner(PyObject *module, PyObject *args)
+{
+    (void)module;
+    int limbs, constant_time;
+    unsigned window;
+    Py_buffer out, messages, index, p2_inverse;
+    struct base_arguments a, b;
+    if (!PyArg_ParseTuple(args, "iIpw*y*y*(y*y*y*)(y*y*y*)y*", &limbs, &window, &constant_time, &out, &messages,
+                          &index, &a.modulus, &a.table, &a.exponents, &b.modulus, &b.table, &b.exponents,
+                          &p2_inverse))
+        return NULL;
+    PyObject *result = NULL;
+    size_t n = (size_t)index.len / 8, width = 8 * xr_words(limbs);
+    struct xr_fixed_base p, q;
+    if (has_kernels(limbs) && has_size(&out, "out", n * 2 * width) && has_numbers(&index, "index", n) &&
+        has_size(&messages, "messages", rows_of(&messages, width) * width) &&
+        all_below(&index, "index", rows_of(&messages, width)) &&
+        has_numbers(&p2_inverse, "p2_inverse", xr_row(limbs)) &&
+        take_base(&p, &a, limbs, window, constant_time, n) && take_base(&q, &b, limbs, window, constant_time, n)) {
+        Py_BEGIN_ALLOW_THREADS
+        xr_encrypt_owner(limbs, out.buf, messages.buf, index.buf, n, &p, a.exponents.buf, &q, b.exponents.buf,
+                         p2_inverse.buf);
+        Py_END_ALLOW_THREADS
+        result = Py_NewRef(Py_None);
+    }
+    RELEASE(&out, &messages, &index, &a.modulus, &a.table, &a.exponents, &b.modulus, &b.table, &b.exponents,
+            &p2_inverse);
+    return result;
+}
+
+/* Whether edges rise from 0 to `total` in steps of 1 to `most`; otherwise ValueError. */
+static int are_edges(const Py_buffer *edges, size_t total, size_t most)
+{
+    const int64_t *edge = edges->buf;
+    size_t count = (size_t)edges->len / 8;
+    int fine = count > 0 && edge[0] == 0 && edge[count - 1] >= 0 && (size_t)edge[count - 1] == total;
+    for (size_t i = 1; i < count && fine; i++)
+        fine = edge[i] > edge[i - 1] && (size_t)(edge[i] - edge[i - 1]) <= most;
+    return require(fine, "a segment is empty, too long, or not inside the index");
+}
+
+/* accumulate(limbs, out, rows, index, edges, order, modulus, r_powers) */
+static PyObject *accumulate(PyObject *module, PyObject *args)
+{
+    (void)module;
+    int limbs;
+    Py_buffer out, rows, index, edges, order, modulus, r_powers;
+    if (!PyArg_ParseTuple(args, "iw*y*y*y*y*y*y*", &limbs, &out, &rows, &index, &edges, &order, &modulus, &r_powers))
+        return NULL;
+    PyObject *result = NULL;
+    size_t count = (size_t)order.len / 8, width = 8 * xr_words(limbs), row = xr_row(limbs);
+    size_t powers = rows_of(&r_powers, 8 * row);
+    if (has_kernels(limbs) && has_size(&out, "out", count * width) &&
+        has_size(&rows, "rows", rows_of(&rows, width) * width) &&
+        has_numbers(&index, "index", (size_t)index.len / 8) && has_numbers(&edges, "edges", count + 1) &&
+        has_numbers(&order, "order", count) && has_numbers(&modulus, "modulus", XR_MODULUS_ROWS * row) &&
+        has_numbers(&r_powers, "r_powers", powers * row) && require(powers > 0, "there are no powers of R") &&
+        all_below(&index, "index", rows_of(&rows, width)) && all_below(&order, "order", count) &&
+        are_edges(&edges, (size_t)index.len / 8, powers - 1)) {
+        Py_BEGIN_ALLOW_THREADS
+        xr_accumulate(limbs, out.buf, rows.buf, index.buf, edges.buf, order.buf, count, modulus.buf, r_powers.buf);
+        Py_END_ALLOW_THREADS
+        result = Py_NewRef(Py_None);
+    }
+    RELEASE(&out, &rows, &index, &edges, &order, &modulus, &r_powers);
+    return result;
+}
+
+/* power(limbs, out, rows, exponent, modulus) */
+static PyObject *power(PyObject *module, PyObject *args)
+{
+    (void)module;
+    int limbs;
+    Py_buffer out, rows, exponent, modulus;
+    if (!PyArg_ParseTuple(args, "iw*y*y*y*", &limbs, &out, &rows, &exponent, &modulus))
+        return NULL;
+    PyObject *result = NULL;
+    size_t width = 8 * xr_words(limbs), n = rows_of(&out, width);
+    if (has_kernels(limbs) && has_size(&out, "out", n * width) && has_size(&rows, "rows", n * 2 * width) &&
+        has_numbers(&modulus, "modulus", XR_MODULUS_ROWS * xr_row(limbs)) &&
+        require(exponent.len > 0, "the exponent is empty")) {
+        Py_BEGIN_ALLOW_THREADS
+        xr_power(limbs, out.buf, rows.buf, n, exponent.buf, (size_t)exponent.len, modulus.buf);
+        Py_END_ALLOW_THREADS
+        result = Py_NewRef(Py_None);
+    }
+    RELEASE(&out, &rows, &exponent, &modulus);
+    return result;
 }
 
 /* ristretto_multiply(out, points, scalar) -> 0, or 1 + the first row that is refused */
@@ -48,7 +263,7 @@ static PyObject *ristretto_multiply(PyObject *module, PyObject *args)
         return NULL;
     PyObject *result = NULL;
     size_t n = (size_t)points.len / 32;
-    if (runs_here() && has_size(&points, "points", (Py_ssize_t)n * 32) && has_size(&out, "out", points.len) &&
+    if (runs_here() && has_size(&points, "points", n * 32) && has_size(&out, "out", n * 32) &&
         has_size(&scalar, "scalar", 32)) {
         int bad;
         Py_BEGIN_ALLOW_THREADS
@@ -56,7 +271,7 @@ static PyObject *ristretto_multiply(PyObject *module, PyObject *args)
         Py_END_ALLOW_THREADS
         result = PyLong_FromLong(bad);
     }
-    PyBuffer_Release(&out), PyBuffer_Release(&points), PyBuffer_Release(&scalar);
+    RELEASE(&out, &points, &scalar);
     return result;
 }
 
@@ -69,19 +284,25 @@ static PyObject *ristretto_from_hash(PyObject *module, PyObject *args)
         return NULL;
     PyObject *result = NULL;
     size_t n = (size_t)digests.len / 64;
-    if (runs_here() && has_size(&digests, "digests", (Py_ssize_t)n * 64) &&
-        has_size(&out, "out", (Py_ssize_t)n * 32)) {
+    if (runs_here() && has_size(&digests, "digests", n * 64) && has_size(&out, "out", n * 32)) {
         Py_BEGIN_ALLOW_THREADS
         xr_ristretto_from_hash(out.buf, digests.buf, n);
         Py_END_ALLOW_THREADS
         result = Py_NewRef(Py_None);
     }
-    PyBuffer_Release(&out), PyBuffer_Release(&digests);
+    RELEASE(&out, &digests);
     return result;
 }
 
 static PyMethodDef methods[] = {
     {"available", available, METH_NOARGS, "Whether the processor and the operating system run the kernels."},
+    {"make_table", make_table, METH_VARARGS, "(limbs, window, table, base, modulus)"},
+    {"encrypt_public", encrypt_public, METH_VARARGS,
+     "(limbs, window, constant_time, out, messages, index, (modulus, table, exponents))"},
+    {"encrypt_owner", encrypt_owner, METH_VARARGS,
+     "(limbs, window, constant_time, out, messages, index, (modulus, table, exponents), same of q, p2_inverse)"},
+    {"accumulate", accumulate, METH_VARARGS, "(limbs, out, rows, index, edges, order, modulus, r_powers)"},
+    {"power", power, METH_VARARGS, "(limbs, out, rows, exponent, modulus)"},
     {"ristretto_multiply", ristretto_multiply, METH_VARARGS, "(out, points, scalar) -> 0 or 1 + first refused row"},
     {"ristretto_from_hash", ristretto_from_hash, METH_VARARGS, "(out, digests)"},
     {NULL, NULL, 0, NULL},
@@ -92,7 +313,4 @@ static struct PyModuleDef definition = {
     NULL, NULL, NULL, NULL,
 };
 
-PyMODINIT_FUNC PyInit__native(void)
-{
-    return PyModuleDef_Init(&definition);
-}
+PyMODINIT_FUNC PyInit__native(void) { return PyModuleDef_Init(&definition); }

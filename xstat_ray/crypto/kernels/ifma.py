@@ -1,0 +1,221 @@
+"""The implementation for processors with AVX-512 IFMA: C kernels that work on eight numbers at once (native/*.c).
+
+This module prepares what the C functions are given: constants as rows of 52-bit limbs, tables, order and lengths of
+segments. `docs/kernels.md` says how the arithmetic works.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from typing import ClassVar
+
+import numpy as np
+from gmpy2 import invert, mpz, unpack
+from numpy.typing import NDArray
+
+from xstat_ray.crypto.buffers import from_rows
+from xstat_ray.crypto.fixed_base import digit_count
+from xstat_ray.crypto.kernels import _native
+from xstat_ray.crypto.kernels.interface import (
+    Half,
+    Kernel,
+    OwnerEncryption,
+    PublicEncryption,
+    RefusedRow,
+    Workload,
+)
+from xstat_ray.crypto.kernels.portable import Portable
+
+LIMB_BITS = 52
+LIMBS = {2048: 40, 3072: 60, 4096: 80, 6144: 120, 8192: 160}
+"""Limbs of a number by bits of the modulus: p^2 and n^2 of every key size."""
+MAX_SEGMENT = 64
+"""Longer segments are multiplied in pieces, which fills the lanes also when there are few segments."""
+_WINDOWS = range(4, 13)
+_SCANNED_WINDOWS = range(3, 8)
+_CACHE_LINE = 64
+
+
+class Ifma(Kernel):
+    """Eight numbers at once; key sizes that the C kernels do not have are left to `Portable`."""
+
+    name: ClassVar[str] = "ifma"
+
+    def __init__(self) -> None:
+        self._portable = Portable()
+
+    def owner(self, p: Half, q: Half, workload: Workload) -> OwnerEncryption:
+        """Tables of powers modulo p^2 and q^2."""
+        if p.prime.bit_length() != q.prime.bit_length() or 2 * p.prime.bit_length() not in LIMBS:
+            return self._portable.owner(p, q, workload)
+        return _Owner(p, q, workload)
+
+    def public(self, n: mpz, h: mpz, exponent_bits: int, workload: Workload) -> PublicEncryption:
+        """A table of powers modulo n^2."""
+        if 2 * n.bit_length() not in LIMBS:
+            return self._portable.public(n, h, exponent_bits, workload)
+        return _Public(n, h, exponent_bits, workload)
+
+    def powers(self, rows: NDArray[np.uint8], exponent: mpz, modulus: mpz) -> list[mpz]:
+        """Eight powers in step."""
+        width = rows.shape[1] // 2
+        if 8 * width not in LIMBS or modulus.bit_length() > 8 * width:
+            return self._portable.powers(rows, exponent, modulus)
+        limbs, out = LIMBS[8 * width], np.empty((len(rows), width), np.uint8)
+        digits = exponent.to_bytes(-(-exponent.bit_length() // 8), "little")
+        _native.power(limbs, out, np.ascontiguousarray(rows), digits, _constants(modulus, limbs))
+        return from_rows(out)
+
+    def accumulate(
+        self, rows: NDArray[np.uint8], index: NDArray[np.int64], edges: NDArray[np.int64], modulus: mpz
+    ) -> NDArray[np.uint8]:
+        """Eight segments in step, longer ones in pieces whose products are multiplied in turn."""
+        width = rows.shape[1]
+        if 8 * width not in LIMBS or modulus.bit_length() > 8 * width:
+            return self._portable.accumulate(rows, index, edges, modulus)
+        rows, index = np.ascontiguousarray(rows), np.ascontiguousarray(index)
+        while True:
+            pieces, edges = _cut(edges, min(MAX_SEGMENT, max(8, len(index) // 32)))
+            order, out = np.argsort(np.diff(pieces), kind="stable"), np.empty((len(pieces) - 1, width), np.uint8)
+            _native.accumulate(LIMBS[8 * width], out, rows, index, pieces, order, *_sum_constants(modulus, width))
+            if len(pieces) == len(edges):
+                return out
+            rows, index = out, np.arange(len(out))
+
+    def group_hash(self, digests: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Eight maps in step."""
+        points = np.empty((len(digests), 32), np.uint8)
+        _native.ristretto_from_hash(points, np.ascontiguousarray(digests))
+        return points
+
+    def group_multiply(self, scalar: bytes, points: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Eight products in step; nothing depends on the scalar but the result."""
+        products = np.empty_like(points)
+        refused = _native.ristretto_multiply(products, np.ascontiguousarray(points), scalar)
+        if refused:
+            raise RefusedRow(refused - 1)
+        return products
+
+
+class _Base:
+    """The table of one base modulo one modulus, as the C functions take it."""
+
+    def __init__(self, base: mpz, modulus: mpz, n: mpz, limbs: int, exponent_bits: int, window: int) -> None:
+        self.constants = _constants(modulus, limbs, n)
+        shape = (digit_count(exponent_bits, window), 1 << window, _row(limbs))
+        self.table = _aligned(shape)
+        montgomery = _limbs([(base << LIMB_BITS * limbs) % modulus], limbs)
+        _native.make_table(limbs, window, self.table, montgomery, self.constants)
+
+
+class _Owner(OwnerEncryption):
+    def __init__(self, p: Half, q: Half, workload: Workload) -> None:
+        n, p2, q2 = p.prime * q.prime, p.prime**2, q.prime**2
+        bits, self._limbs = max(p.exponent_bits, q.exponent_bits), LIMBS[2 * p.prime.bit_length()]
+        self._constant_time, self._window = workload.constant_time, best_window(self._limbs, 2, bits, workload)
+        self._p, self._q = (
+            _Base(half.h, modulus, n, self._limbs, bits, self._window) for half, modulus in ((p, p2), (q, q2))
+        )
+        self._p2_inverse = _limbs([(invert(p2, q2) << LIMB_BITS * self._limbs) % q2], self._limbs)
+
+    def encrypt(
+        self, messages: NDArray[np.uint8], index: NDArray[np.int64], by_p: NDArray[np.uint8], by_q: NDArray[np.uint8]
+    ) -> NDArray[np.uint8]:
+        """Tables are shared by threads; the interpreter is free meanwhile."""
+        out = np.empty((len(index), 2 * messages.shape[1]), np.uint8)
+        halves = [(base.constants, base.table, np.ascontiguousarray(e)) for base, e in ((self._p, by_p), (self._q, by_q))]
+        _native.encrypt_owner(
+            self._limbs, self._window, self._constant_time, out, messages, index, *halves, self._p2_inverse
+        )
+        return out
+
+
+class _Public(PublicEncryption):
+    def __init__(self, n: mpz, h: mpz, exponent_bits: int, workload: Workload) -> None:
+        self._limbs = LIMBS[2 * n.bit_length()]
+        self._constant_time, self._window = workload.constant_time, best_window(self._limbs, 1, exponent_bits, workload)
+        self._base = _Base(h, n * n, n, self._limbs, exponent_bits, self._window)
+
+    def encrypt(
+        self, messages: NDArray[np.uint8], index: NDArray[np.int64], exponents: NDArray[np.uint8]
+    ) -> NDArray[np.uint8]:
+        """As `_Owner.encrypt`."""
+        out = np.empty((len(index), 2 * messages.shape[1]), np.uint8)
+        base = (self._base.constants, self._base.table, np.ascontiguousarray(exponents))
+        _native.encrypt_public(self._limbs, self._window, self._constant_time, out, messages, index, base)
+        return out
+
+
+def best_window(limbs: int, tables: int, exponent_bits: int, workload: Workload) -> int:
+    """Bits of a digit that cost least for the planned encryptions, making the tables included.
+
+    The unit is a multiplication of eight. A row of the table is read for one eighth of that, or in constant time all of
+    them for every digit. Tables stay within the processor's last cache.
+    """
+
+    def cost(window: int) -> float:
+        digits, rows = digit_count(exponent_bits, window), 1 << window
+        making = -(-digits // 8) * rows
+        scan = rows * 0.4 / limbs if workload.constant_time else 0
+        return making + -(-workload.planned // 8) * digits * (1 + scan)
+
+    def size(window: int) -> int:
+        return tables * digit_count(exponent_bits, window) * 8 * _row(limbs) << window
+
+    windows = _SCANNED_WINDOWS if workload.constant_time else _WINDOWS
+    return min((w for w in windows if w == windows[0] or size(w) <= _last_cache()), key=cost)
+
+
+@lru_cache
+def _last_cache() -> int:
+    """Bytes of the processor's last cache; 32 MB where the system does not tell."""
+    sizes = [os.sysconf(f"SC_LEVEL{level}_CACHE_SIZE") for level in (2, 3)]
+    return max(sizes) if max(sizes) > 0 else 32 << 20
+
+
+def _cut(edges: NDArray[np.int64], most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Cut segments into pieces of at most `most`: the edges of the pieces, and of the segments, counted in pieces."""
+    counts = -(-np.diff(edges) // most)
+    whole = np.append(0, np.cumsum(counts))
+    first = np.repeat(edges[:-1], counts)
+    starts = first + (np.arange(whole[-1]) - np.repeat(whole[:-1], counts)) * most
+    return np.append(starts, edges[-1]), whole
+
+
+@lru_cache(maxsize=4)
+def _sum_constants(modulus: mpz, width: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """Constants of n^2, which is public and may be kept, and the powers of R up to the longest segment."""
+    limbs, powers = LIMBS[8 * width], [mpz(1)]
+    for _ in range(MAX_SEGMENT):
+        powers.append((powers[-1] << LIMB_BITS * limbs) % modulus)
+    return _constants(modulus, limbs), _limbs(powers, limbs)
+
+
+def _constants(modulus: mpz, limbs: int, n: mpz | None = None) -> NDArray[np.uint64]:
+    """The rows m, R, R^2, R^3 and n R modulo m, where R = 2^(52 limbs); see native/paillier.h."""
+    r = (mpz(1) << LIMB_BITS * limbs) % modulus
+    return _limbs([modulus, r, r**2 % modulus, r**3 % modulus, (n or 0) * r % modulus], limbs)
+
+
+def _row(limbs: int) -> int:
+    """Limbs from one row to the next."""
+    return -(-limbs // 8) * 8
+
+
+def _limbs(values: list[mpz], limbs: int) -> NDArray[np.uint64]:
+    """Rows of limbs, lowest first, padded with zeros."""
+    rows = _aligned((len(values), _row(limbs)))
+    rows[:] = 0
+    for row, value in zip(rows, values, strict=True):
+        cut = unpack(value, LIMB_BITS)
+        row[: len(cut)] = [int(limb) for limb in cut]
+    return rows
+
+
+def _aligned(shape: tuple[int, ...]) -> NDArray[np.uint64]:
+    """Uninitialised numbers that begin with a cache line."""
+    size = 8 * int(np.prod(shape))
+    memory = np.empty(size + _CACHE_LINE, np.uint8)
+    start = -memory.ctypes.data % _CACHE_LINE
+    return memory[start : start + size].view(np.uint64).reshape(shape)

@@ -1,0 +1,123 @@
+"""The heavy arithmetic of the protocol as one interface, over contiguous buffers.
+
+Big numbers are rows of bytes, least significant first. Implementations compute the same function to the bit; they differ
+in speed alone, so that parties with different processors take part in one release. Callers have checked what crosses a
+trust boundary (`paillier`, `sums` and `group` do): the rows are ciphertexts, messages are below n, encodings are (N, 32).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from gmpy2 import mpz
+from numpy.typing import NDArray
+
+from xstat_ray.secrecy import Secret
+
+
+class RefusedRow(Exception):
+    """A row is not the canonical encoding of a group element, or is the identity; `row` counts from 0."""
+
+    def __init__(self, row: int) -> None:
+        super().__init__(row)
+        self.row = row
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What tables of fixed powers are made for."""
+
+    planned: int
+    """Encryptions; wider tables pay with more of them."""
+    constant_time: bool = False
+    """No memory address depends on an exponent."""
+
+
+@dataclass(frozen=True, repr=False)
+class Half(Secret):
+    """One of the two halves of encryption by the owner: the work modulo the square of one prime."""
+
+    prime: mpz
+    h: mpz
+    """The generator of randomness modulo prime^2."""
+    exponent_bits: int
+
+
+class OwnerEncryption(Secret, ABC):
+    """Tables of one private key; may be used by several threads at once."""
+
+    @abstractmethod
+    def encrypt(
+        self, messages: NDArray[np.uint8], index: NDArray[np.int64], by_p: NDArray[np.uint8], by_q: NDArray[np.uint8]
+    ) -> NDArray[np.uint8]:
+        """Ciphertexts of messages[index[i]].
+
+        Args:
+            messages: (K, bytes of n) below n.
+            index: (N,) rows of `messages`.
+            by_p: (N, bytes) exponents of the randomness modulo p^2, as long as the table was made for.
+            by_q: the same modulo q^2.
+
+        Returns:
+            (N, twice the bytes of n): (1 + m n) times the residue that is h_p^by_p modulo p^2 and h_q^by_q modulo q^2.
+        """
+
+
+class PublicEncryption(ABC):
+    """A table of one public key; may be used by several threads at once."""
+
+    @abstractmethod
+    def encrypt(
+        self, messages: NDArray[np.uint8], index: NDArray[np.int64], exponents: NDArray[np.uint8]
+    ) -> NDArray[np.uint8]:
+        """Ciphertexts (1 + messages[index[i]] n) h^exponents[i] modulo n^2; shapes as in `OwnerEncryption.encrypt`."""
+
+
+class Kernel(ABC):
+    """One implementation."""
+
+    name: ClassVar[str]
+    """As XSTAT_KERNEL, manifests and benchmarks call it."""
+
+    @abstractmethod
+    def owner(self, p: Half, q: Half, workload: Workload) -> OwnerEncryption:
+        """Make the tables of the key with the primes of `p` and `q`."""
+
+    @abstractmethod
+    def public(self, n: mpz, h: mpz, exponent_bits: int, workload: Workload) -> PublicEncryption:
+        """Make the table of the key n with the generator h."""
+
+    @abstractmethod
+    def powers(self, rows: NDArray[np.uint8], exponent: mpz, modulus: mpz) -> list[mpz]:
+        """rows[i]^exponent modulo a modulus of half as many bytes as a row: the work of decryption. Exponent above 0."""
+
+    @abstractmethod
+    def accumulate(
+        self, rows: NDArray[np.uint8], index: NDArray[np.int64], edges: NDArray[np.int64], modulus: mpz
+    ) -> NDArray[np.uint8]:
+        """Products of segments: of rows[index[i]] for edges[s] <= i < edges[s + 1], modulo `modulus`.
+
+        Args:
+            rows: (M, width) below the modulus, as many bytes as it has.
+            index: (K,) rows.
+            edges: (S + 1,) from 0 to K, rising: no segment is empty.
+            modulus: odd.
+
+        Returns:
+            (S, width).
+        """
+
+    @abstractmethod
+    def group_hash(self, digests: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The one-way map of ristretto255 (RFC 9496, section 4.3.4): (N, 64) uniform bytes to (N, 32) encodings."""
+
+    @abstractmethod
+    def group_multiply(self, scalar: bytes, points: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """`scalar`, nonzero and below the order, times each of the (N, 32) encodings.
+
+        Raises:
+            RefusedRow: the first row that is no canonical encoding or is the identity. Bit 255 set is not canonical.
+        """

@@ -1,0 +1,133 @@
+"""The reference implementation, on any processor: gmpy2 for big numbers, libsodium for the group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+from gmpy2 import invert, mpz, powmod, powmod_sec
+from numpy.typing import NDArray
+
+from xstat_ray.crypto import sodium
+from xstat_ray.crypto.buffers import from_rows, to_rows
+from xstat_ray.crypto.fixed_base import FixedBase
+from xstat_ray.crypto.kernels.interface import (
+    Half,
+    Kernel,
+    OwnerEncryption,
+    PublicEncryption,
+    RefusedRow,
+    Workload,
+)
+from xstat_ray.secrecy import Secret
+
+_ELEMENT_BYTES = 32
+
+
+class Portable(Kernel):
+    """gmpy2 and libsodium, one number at a time."""
+
+    name: ClassVar[str] = "portable"
+
+    def owner(self, p: Half, q: Half, workload: Workload) -> OwnerEncryption:
+        """Tables of powers modulo p^2 and q^2."""
+        return _Owner(p, q, workload)
+
+    def public(self, n: mpz, h: mpz, exponent_bits: int, workload: Workload) -> PublicEncryption:
+        """A table of powers modulo n^2."""
+        return _Public(n, h, exponent_bits, workload)
+
+    def powers(self, rows: NDArray[np.uint8], exponent: mpz, modulus: mpz) -> list[mpz]:
+        """GMP's own exponentiation."""
+        return [powmod(value % modulus, exponent, modulus) for value in from_rows(rows)]
+
+    def accumulate(
+        self, rows: NDArray[np.uint8], index: NDArray[np.int64], edges: NDArray[np.int64], modulus: mpz
+    ) -> NDArray[np.uint8]:
+        """A row that occurs in several places is decoded once."""
+        used, place = np.unique(index, return_inverse=True)
+        values, order, result = from_rows(rows[used]), place.tolist(), []
+        for start, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+            product = values[order[start]]
+            for i in order[start + 1 : end]:
+                product = product * values[i] % modulus
+            result.append(product)
+        return to_rows(result, rows.shape[1])
+
+    def group_hash(self, digests: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """One call of libsodium a row."""
+        points = np.empty((len(digests), _ELEMENT_BYTES), np.uint8)
+        source, target = digests.ctypes.data, points.ctypes.data
+        for row in range(len(digests)):
+            sodium.from_hash(target + row * _ELEMENT_BYTES, source + row * 2 * _ELEMENT_BYTES)
+        return points
+
+    def group_multiply(self, scalar: bytes, points: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """One call of libsodium a row.
+
+        libsodium 1.0.18 does not look at bit 255 of an encoding, which RFC 9496 (section 4.3.1) refuses: it would give
+        every element a second name, and a peer two ways to send the same person.
+        """
+        products = np.empty_like(points)
+        source, target = points.ctypes.data, products.ctypes.data
+        above = points[:, -1] >= 0x80
+        for row, offset in enumerate(range(0, points.size, _ELEMENT_BYTES)):
+            if above[row] or sodium.scalarmult(target + offset, scalar, source + offset):
+                raise RefusedRow(row)
+        return products
+
+
+class _Owner(OwnerEncryption):
+    def __init__(self, p: Half, q: Half, workload: Workload) -> None:
+        self._n = p.prime * q.prime
+        self._p2, self._q2 = p.prime**2, q.prime**2
+        self._by_p = _base(p.h, self._p2, p.exponent_bits, workload)
+        self._by_q = _base(q.h, self._q2, q.exponent_bits, workload)
+        self._p2_inverse = invert(self._p2, self._q2)
+
+    def encrypt(
+        self, messages: NDArray[np.uint8], index: NDArray[np.int64], by_p: NDArray[np.uint8], by_q: NDArray[np.uint8]
+    ) -> NDArray[np.uint8]:
+        """The work on a message is done once however often it occurs."""
+        p2, q2, inverse, places = self._p2, self._q2, self._p2_inverse, index.tolist()
+        encoded = [1 + m * self._n for m in from_rows(messages)]
+        p_table, q_table = [m % p2 for m in encoded], [m % q2 for m in encoded]
+        u = self._by_p.powers(by_p, [p_table[i] for i in places])
+        v = self._by_q.powers(by_q, [q_table[i] for i in places])
+        return to_rows([u + p2 * ((v - u) * inverse % q2) for u, v in zip(u, v, strict=True)], 2 * messages.shape[1])
+
+
+class _Public(PublicEncryption):
+    def __init__(self, n: mpz, h: mpz, exponent_bits: int, workload: Workload) -> None:
+        self._n = n
+        self._table = _base(h, n * n, exponent_bits, workload)
+
+    def encrypt(
+        self, messages: NDArray[np.uint8], index: NDArray[np.int64], exponents: NDArray[np.uint8]
+    ) -> NDArray[np.uint8]:
+        """(1 + m n) is below n^2 as it stands."""
+        encoded = [1 + m * self._n for m in from_rows(messages)]
+        powers = self._table.powers(exponents, [encoded[i] for i in index.tolist()])
+        return to_rows(powers, 2 * messages.shape[1])
+
+
+class _Ladder(Secret):
+    """Powers without a table, by GMP's exponentiation that is made to leak nothing through time and addresses."""
+
+    def __init__(self, base: mpz, modulus: mpz) -> None:
+        self._base, self._modulus = base, modulus
+
+    def powers(self, exponents: NDArray[np.uint8], factors: Sequence[mpz]) -> list[mpz]:
+        """As `FixedBase.powers`."""
+        return [f * self._power(e) % self._modulus for f, e in zip(factors, from_rows(exponents), strict=True)]
+
+    def _power(self, exponent: mpz) -> mpz:
+        # GMP takes no exponent 0 here, which comes up by chance once in 2^224 times.
+        return powmod_sec(self._base, exponent, self._modulus) if exponent else mpz(1)
+
+
+def _base(base: mpz, modulus: mpz, exponent_bits: int, workload: Workload) -> FixedBase | _Ladder:
+    if workload.constant_time:
+        return _Ladder(base, modulus)
+    return FixedBase(base, modulus, exponent_bits, workload.planned)
