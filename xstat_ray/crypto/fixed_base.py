@@ -74,24 +74,29 @@ def split_digits(exponents: NDArray[np.uint8], window: int, count: int) -> list[
 def uniform_below(bound: int, count: int) -> NDArray[np.uint8]:
     """`count` independent uniform integers in [0, bound) from the system's generator, as little-endian rows.
 
-    Rejection sampling, so there is no bias: draws of as many bits as `bound` has, until they are below it.
+    Rows are as wide as bound - 1, and at least one byte. Rejection sampling, so there is no bias: draws of as many bits
+    as bound - 1 has, until they are not above it.
     """
-    width = -(-bound.bit_length() // 8)
-    mask = 0xFF >> (8 * width - bound.bit_length())
-    limit = np.frombuffer(bound.to_bytes(width, "little"), np.uint8)
+    most = bound - 1
+    width = max(1, -(-most.bit_length() // 8))
+    mask = 0xFF >> (8 * width - most.bit_length())
+    limit = np.frombuffer(most.to_bytes(width, "little"), np.uint8)
     kept: list[NDArray[np.uint8]] = []
     missing = count
     while missing > 0:
-        draws = np.frombuffer(os.urandom(2 * missing * width), np.uint8).reshape(-1, width).copy()
+        draws = np.frombuffer(os.urandom(missing * width), np.uint8).reshape(-1, width).copy()
         draws[:, -1] &= mask
-        kept.append(draws[_below(draws, limit)][:missing])
+        kept.append(draws[_at_most(draws, limit)])
         missing -= len(kept[-1])
     return np.concatenate(kept) if kept else np.zeros((0, width), np.uint8)
 
 
-def _below(rows: NDArray[np.uint8], limit: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    below, equal = np.zeros(len(rows), bool), np.ones(len(rows), bool)
-    for place in reversed(range(len(limit))):
-        below |= equal & (rows[:, place] < limit[place])
-        equal &= rows[:, place] == limit[place]
+def _at_most(rows: NDArray[np.uint8], limit: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Which rows are not above the limit; lower bytes are looked at only where all above them are equal."""
+    below = rows[:, -1] < limit[-1]
+    equal = np.flatnonzero(rows[:, -1] == limit[-1])
+    for place in reversed(range(len(limit) - 1)):
+        below[equal[rows[equal, place] < limit[place]]] = True
+        equal = equal[rows[equal, place] == limit[place]]
+    below[equal] = True
     return below

@@ -6,8 +6,8 @@ segments. `docs/kernels.md` says how the arithmetic works.
 
 from __future__ import annotations
 
-import os
 from functools import lru_cache
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -35,6 +35,7 @@ MAX_SEGMENT = 64
 _WINDOWS = range(4, 13)
 _SCANNED_WINDOWS = range(3, 8)
 _CACHE_LINE = 64
+_CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 
 
 class Ifma(Kernel):
@@ -91,7 +92,7 @@ class Ifma(Kernel):
 
     def group_multiply(self, scalar: bytes, points: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Eight products in step; nothing depends on the scalar but the result."""
-        products = np.empty_like(points)
+        products = np.empty(points.shape, np.uint8)
         refused = _native.ristretto_multiply(products, np.ascontiguousarray(points), scalar)
         if refused:
             raise RefusedRow(refused - 1)
@@ -169,9 +170,9 @@ def best_window(limbs: int, tables: int, exponent_bits: int, workload: Workload)
 
 @lru_cache
 def _last_cache() -> int:
-    """Bytes of the processor's last cache; 32 MB where the system does not tell."""
-    sizes = [os.sysconf(f"SC_LEVEL{level}_CACHE_SIZE") for level in (2, 3)]
-    return max(sizes) if max(sizes) > 0 else 32 << 20
+    """Bytes of the processor's last cache; 32 MiB where the system does not tell."""
+    sizes = [path.read_text().strip() for path in _CACHES.glob("index*/size")]
+    return max((int(size[:-1]) << 10 for size in sizes if size[:-1].isdigit() and size[-1] == "K"), default=32 << 20)
 
 
 def _cut(edges: NDArray[np.int64], most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

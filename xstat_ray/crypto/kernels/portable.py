@@ -69,7 +69,7 @@ class Portable(Kernel):
         libsodium 1.0.18 does not look at bit 255 of an encoding, which RFC 9496 (section 4.3.1) refuses: it would give
         every element a second name, and a peer two ways to send the same person.
         """
-        products = np.empty_like(points)
+        products = np.empty(points.shape, np.uint8)
         source, target = points.ctypes.data, products.ctypes.data
         above = points[:, -1] >= 0x80
         for row, offset in enumerate(range(0, points.size, _ELEMENT_BYTES)):
