@@ -23,3 +23,29 @@ def from_rows(rows: NDArray[np.uint8]) -> list[mpz]:
     """Decode an (N, width) array of bytes."""
     data, width = rows.tobytes(), rows.shape[1]
     return [mpz.from_bytes(data[at : at + width], "little") for at in range(0, len(data), width)]
+
+
+def not_above(rows: NDArray[np.uint8], limit: mpz | int) -> NDArray[np.bool_]:
+    """Which rows encode numbers of at most `limit`, which must fit a row.
+
+    A lower byte is looked at only in rows that equal the limit in all bytes above it: two or three bytes of nearly all.
+    """
+    bound = np.frombuffer(limit.to_bytes(rows.shape[1], "little"), np.uint8)
+    below = np.zeros(len(rows), np.bool_)
+    equal = np.arange(len(rows))
+    for place in reversed(range(len(bound))):
+        column = rows[equal, place]
+        below[equal[column < bound[place]]] = True
+        equal = equal[column == bound[place]]
+    below[equal] = True
+    return below
+
+
+def not_zero(rows: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Which rows encode numbers other than zero; as economical as `not_above`."""
+    result = np.ones(len(rows), np.bool_)
+    zero = np.arange(len(rows))
+    for place in range(rows.shape[1]):
+        zero = zero[rows[zero, place] == 0]
+    result[zero] = False
+    return result

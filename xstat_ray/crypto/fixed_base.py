@@ -13,6 +13,7 @@ import numpy as np
 from gmpy2 import mpz
 from numpy.typing import NDArray
 
+from xstat_ray.crypto.buffers import not_above
 from xstat_ray.secrecy import Secret
 
 MAX_WINDOW = 12
@@ -80,23 +81,11 @@ def uniform_below(bound: int, count: int) -> NDArray[np.uint8]:
     most = bound - 1
     width = max(1, -(-most.bit_length() // 8))
     mask = 0xFF >> (8 * width - most.bit_length())
-    limit = np.frombuffer(most.to_bytes(width, "little"), np.uint8)
     kept: list[NDArray[np.uint8]] = []
     missing = count
     while missing > 0:
         draws = np.frombuffer(os.urandom(missing * width), np.uint8).reshape(-1, width).copy()
         draws[:, -1] &= mask
-        kept.append(draws[_at_most(draws, limit)])
+        kept.append(draws[not_above(draws, most)])
         missing -= len(kept[-1])
     return np.concatenate(kept) if kept else np.zeros((0, width), np.uint8)
-
-
-def _at_most(rows: NDArray[np.uint8], limit: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Which rows are not above the limit; lower bytes are looked at only where all above them are equal."""
-    below = rows[:, -1] < limit[-1]
-    equal = np.flatnonzero(rows[:, -1] == limit[-1])
-    for place in reversed(range(len(limit) - 1)):
-        below[equal[rows[equal, place] < limit[place]]] = True
-        equal = equal[rows[equal, place] == limit[place]]
-    below[equal] = True
-    return below

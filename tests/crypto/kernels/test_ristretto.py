@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from xstat_ray.crypto import sodium
 from xstat_ray.crypto.group import ORDER
-from xstat_ray.crypto.kernels.interface import RefusedRow
+from xstat_ray.crypto.kernels.interface import RowError
 from xstat_ray.crypto.kernels.portable import Portable
 
 P = 2**255 - 19
@@ -108,7 +108,7 @@ def from_hash(native: ModuleType, digests: np.ndarray) -> np.ndarray:
 def portable(scalar: int, points: np.ndarray) -> tuple[int, np.ndarray]:
     try:
         return 0, Portable().group_multiply(scalar.to_bytes(32, "little"), points)
-    except RefusedRow as refused:
+    except RowError as refused:
         return 1 + refused.row, points
 
 

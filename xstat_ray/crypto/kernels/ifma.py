@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from gmpy2 import invert, mpz, unpack
 from numpy.typing import NDArray
 
-from xstat_ray.crypto.buffers import from_rows
 from xstat_ray.crypto.fixed_base import digit_count
 from xstat_ray.crypto.kernels import _native
 from xstat_ray.crypto.kernels.interface import (
@@ -22,7 +21,7 @@ from xstat_ray.crypto.kernels.interface import (
     Kernel,
     OwnerEncryption,
     PublicEncryption,
-    RefusedRow,
+    RowError,
     Workload,
 )
 from xstat_ray.crypto.kernels.portable import Portable
@@ -36,6 +35,11 @@ _WINDOWS = range(4, 13)
 _SCANNED_WINDOWS = range(3, 8)
 _CACHE_LINE = 64
 _CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
+
+
+def available() -> bool:
+    """Whether the processor and the operating system run the kernels."""
+    return _native.available()
 
 
 class Ifma(Kernel):
@@ -58,15 +62,17 @@ class Ifma(Kernel):
             return self._portable.public(n, h, exponent_bits, workload)
         return _Public(n, h, exponent_bits, workload)
 
-    def powers(self, rows: NDArray[np.uint8], exponent: mpz, modulus: mpz) -> list[mpz]:
-        """Eight powers in step."""
+    def powers(
+        self, rows: NDArray[np.uint8], exponent: mpz, modulus: mpz, constant_time: bool = False
+    ) -> NDArray[np.uint8]:
+        """Eight powers in step; never does an address depend on the exponent."""
         width = rows.shape[1] // 2
         if 8 * width not in LIMBS or modulus.bit_length() > 8 * width:
-            return self._portable.powers(rows, exponent, modulus)
+            return self._portable.powers(rows, exponent, modulus, constant_time)
         limbs, out = LIMBS[8 * width], np.empty((len(rows), width), np.uint8)
         digits = exponent.to_bytes(-(-exponent.bit_length() // 8), "little")
         _native.power(limbs, out, np.ascontiguousarray(rows), digits, _constants(modulus, limbs))
-        return from_rows(out)
+        return out
 
     def accumulate(
         self, rows: NDArray[np.uint8], index: NDArray[np.int64], edges: NDArray[np.int64], modulus: mpz
@@ -95,7 +101,7 @@ class Ifma(Kernel):
         products = np.empty(points.shape, np.uint8)
         refused = _native.ristretto_multiply(products, np.ascontiguousarray(points), scalar)
         if refused:
-            raise RefusedRow(refused - 1)
+            raise RowError(refused - 1)
         return products
 
 
@@ -108,6 +114,10 @@ class _Base:
         self.table = _aligned(shape)
         montgomery = _limbs([(base << LIMB_BITS * limbs) % modulus], limbs)
         _native.make_table(limbs, window, self.table, montgomery, self.constants)
+
+    def with_exponents(self, exponents: NDArray[np.uint8]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """The arguments of one base."""
+        return self.constants, self.table, np.ascontiguousarray(exponents)
 
 
 class _Owner(OwnerEncryption):
@@ -125,10 +135,8 @@ class _Owner(OwnerEncryption):
     ) -> NDArray[np.uint8]:
         """Tables are shared by threads; the interpreter is free meanwhile."""
         out = np.empty((len(index), 2 * messages.shape[1]), np.uint8)
-        halves = [(base.constants, base.table, np.ascontiguousarray(e)) for base, e in ((self._p, by_p), (self._q, by_q))]
-        _native.encrypt_owner(
-            self._limbs, self._window, self._constant_time, out, messages, index, *halves, self._p2_inverse
-        )
+        how, what = (self._limbs, self._window, self._constant_time), (out, messages, index)
+        _native.encrypt_owner(*how, *what, *self._p.with_exponents(by_p), *self._q.with_exponents(by_q), self._p2_inverse)
         return out
 
 
@@ -143,8 +151,8 @@ class _Public(PublicEncryption):
     ) -> NDArray[np.uint8]:
         """As `_Owner.encrypt`."""
         out = np.empty((len(index), 2 * messages.shape[1]), np.uint8)
-        base = (self._base.constants, self._base.table, np.ascontiguousarray(exponents))
-        _native.encrypt_public(self._limbs, self._window, self._constant_time, out, messages, index, base)
+        how, what = (self._limbs, self._window, self._constant_time), (out, messages, index)
+        _native.encrypt_public(*how, *what, *self._base.with_exponents(exponents))
         return out
 
 

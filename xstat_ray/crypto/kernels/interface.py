@@ -1,8 +1,9 @@
 """The heavy arithmetic of the protocol as one interface, over contiguous buffers.
 
-Big numbers are rows of bytes, least significant first. Implementations compute the same function to the bit; they differ
-in speed alone, so that parties with different processors take part in one release. Callers have checked what crosses a
-trust boundary (`paillier`, `sums` and `group` do): the rows are ciphertexts, messages are below n, encodings are (N, 32).
+Big numbers are rows of bytes, least significant first. Implementations compute the same function to the bit; they
+differ in speed alone, so that parties with different processors take part in one release. Callers have checked what
+crosses a trust boundary (`paillier`, `sums` and `group` do): rows are below the modulus, messages below n, indexes inside
+their arrays, segments not empty, encodings (N, 32).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from xstat_ray.secrecy import Secret
 
 
-class RefusedRow(Exception):
+class RowError(Exception):
     """A row is not the canonical encoding of a group element, or is the identity; `row` counts from 0."""
 
     def __init__(self, row: int) -> None:
@@ -91,8 +92,20 @@ class Kernel(ABC):
         """Make the table of the key n with the generator h."""
 
     @abstractmethod
-    def powers(self, rows: NDArray[np.uint8], exponent: mpz, modulus: mpz) -> list[mpz]:
-        """rows[i]^exponent modulo a modulus of half as many bytes as a row: the work of decryption. Exponent above 0."""
+    def powers(
+        self, rows: NDArray[np.uint8], exponent: mpz, modulus: mpz, constant_time: bool = False
+    ) -> NDArray[np.uint8]:
+        """rows[i]^exponent modulo `modulus`: the work of decryption.
+
+        Args:
+            rows: (N, width).
+            exponent: above 0.
+            modulus: odd, of half as many bytes as a row.
+            constant_time: no memory address depends on the exponent.
+
+        Returns:
+            (N, width / 2).
+        """
 
     @abstractmethod
     def accumulate(
@@ -119,5 +132,5 @@ class Kernel(ABC):
         """`scalar`, nonzero and below the order, times each of the (N, 32) encodings.
 
         Raises:
-            RefusedRow: the first row that is no canonical encoding or is the identity. Bit 255 set is not canonical.
+            RowError: the first row that is no canonical encoding or is the identity. Bit 255 set is not canonical.
         """

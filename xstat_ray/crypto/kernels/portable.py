@@ -17,7 +17,7 @@ from xstat_ray.crypto.kernels.interface import (
     Kernel,
     OwnerEncryption,
     PublicEncryption,
-    RefusedRow,
+    RowError,
     Workload,
 )
 from xstat_ray.secrecy import Secret
@@ -38,9 +38,12 @@ class Portable(Kernel):
         """A table of powers modulo n^2."""
         return _Public(n, h, exponent_bits, workload)
 
-    def powers(self, rows: NDArray[np.uint8], exponent: mpz, modulus: mpz) -> list[mpz]:
-        """GMP's own exponentiation."""
-        return [powmod(value % modulus, exponent, modulus) for value in from_rows(rows)]
+    def powers(
+        self, rows: NDArray[np.uint8], exponent: mpz, modulus: mpz, constant_time: bool = False
+    ) -> NDArray[np.uint8]:
+        """GMP's own exponentiation, of which it has two."""
+        power = powmod_sec if constant_time else powmod
+        return to_rows([power(value % modulus, exponent, modulus) for value in from_rows(rows)], rows.shape[1] // 2)
 
     def accumulate(
         self, rows: NDArray[np.uint8], index: NDArray[np.int64], edges: NDArray[np.int64], modulus: mpz
@@ -74,7 +77,7 @@ class Portable(Kernel):
         above = points[:, -1] >= 0x80
         for row, offset in enumerate(range(0, points.size, _ELEMENT_BYTES)):
             if above[row] or sodium.scalarmult(target + offset, scalar, source + offset):
-                raise RefusedRow(row)
+                raise RowError(row)
         return products
 
 

@@ -7,6 +7,10 @@
    processor has it (RuntimeError). Whether numbers are reduced, which the kernels take for granted and which decides
    whether results are right, is checked one layer up, in ifma.py.
 
+   Arguments are never grouped in tuples: PyArg_ParseTuple notes the buffers it has taken in an array that has room for
+   the arguments of the outermost level only, and writes past its end when tuples hold more (CPython 3.11 to 3.13 at
+   least).
+
    The interpreter lock is released while a kernel runs, so threads share tables and use all cores. Only the stable
    interface of Python 3.11 is used: one build serves every later version. */
 
@@ -135,7 +139,7 @@ static int take_base(struct xr_fixed_base *base, const struct base_arguments *fr
            require(places > 0 && 8 * bytes <= places * window, "exponents are longer than the table was made for");
 }
 
-/* encrypt_public(limbs, window, constant_time, out, messages, index, (modulus, table, exponents)) */
+/* encrypt_public(limbs, window, constant_time, out, messages, index, modulus, table, exponents) */
 static PyObject *encrypt_public(PyObject *module, PyObject *args)
 {
     (void)module;
@@ -143,7 +147,7 @@ static PyObject *encrypt_public(PyObject *module, PyObject *args)
     unsigned window;
     Py_buffer out, messages, index;
     struct base_arguments a;
-    if (!PyArg_ParseTuple(args, "iIpw*y*y*(y*y*y*)", &limbs, &window, &constant_time, &out, &messages, &index,
+    if (!PyArg_ParseTuple(args, "iIpw*y*y*y*y*y*", &limbs, &window, &constant_time, &out, &messages, &index,
                           &a.modulus, &a.table, &a.exponents))
         return NULL;
     PyObject *result = NULL;
@@ -162,7 +166,7 @@ static PyObject *encrypt_public(PyObject *module, PyObject *args)
     return result;
 }
 
-/* encrypt_owner(limbs, window, constant_time, out, messages, index, (modulus, table, exponents) of p, the same of q,
+/* encrypt_owner(limbs, window, constant_time, out, messages, index, modulus, table, exponents of p, the same of q,
    p2_inverse) */
 static PyObject *encrypt_owner(PyObject *module, PyObject *args)
 {
@@ -171,7 +175,7 @@ static PyObject *encrypt_owner(PyObject *module, PyObject *args)
     unsigned window;
     Py_buffer out, messages, index, p2_inverse;
     struct base_arguments a, b;
-    if (!PyArg_ParseTuple(args, "iIpw*y*y*(y*y*y*)(y*y*y*)y*", &limbs, &window, &constant_time, &out, &messages,
+    if (!PyArg_ParseTuple(args, "iIpw*y*y*y*y*y*y*y*y*y*", &limbs, &window, &constant_time, &out, &messages,
                           &index, &a.modulus, &a.table, &a.exponents, &b.modulus, &b.table, &b.exponents,
                           &p2_inverse))
         return NULL;
@@ -298,9 +302,9 @@ static PyMethodDef methods[] = {
     {"available", available, METH_NOARGS, "Whether the processor and the operating system run the kernels."},
     {"make_table", make_table, METH_VARARGS, "(limbs, window, table, base, modulus)"},
     {"encrypt_public", encrypt_public, METH_VARARGS,
-     "(limbs, window, constant_time, out, messages, index, (modulus, table, exponents))"},
+     "(limbs, window, constant_time, out, messages, index, modulus, table, exponents)"},
     {"encrypt_owner", encrypt_owner, METH_VARARGS,
-     "(limbs, window, constant_time, out, messages, index, (modulus, table, exponents), same of q, p2_inverse)"},
+     "(limbs, window, constant_time, out, messages, index, modulus, table, exponents, same of q, p2_inverse)"},
     {"accumulate", accumulate, METH_VARARGS, "(limbs, out, rows, index, edges, order, modulus, r_powers)"},
     {"power", power, METH_VARARGS, "(limbs, out, rows, exponent, modulus)"},
     {"ristretto_multiply", ristretto_multiply, METH_VARARGS, "(out, points, scalar) -> 0 or 1 + first refused row"},

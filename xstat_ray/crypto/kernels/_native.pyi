@@ -1,0 +1,42 @@
+"""The C extension (native/module.c). Arrays are C-contiguous buffers."""
+
+from typing import Any, TypeAlias
+
+from numpy.typing import NDArray
+
+_Array: TypeAlias = NDArray[Any]
+
+def available() -> bool: ...
+def make_table(limbs: int, window: int, table: _Array, base: _Array, modulus: _Array) -> None: ...
+def encrypt_public(
+    limbs: int,
+    window: int,
+    constant_time: bool,
+    out: _Array,
+    messages: _Array,
+    index: _Array,
+    modulus: _Array,
+    table: _Array,
+    exponents: _Array,
+) -> None: ...
+def encrypt_owner(
+    limbs: int,
+    window: int,
+    constant_time: bool,
+    out: _Array,
+    messages: _Array,
+    index: _Array,
+    p_modulus: _Array,
+    p_table: _Array,
+    p_exponents: _Array,
+    q_modulus: _Array,
+    q_table: _Array,
+    q_exponents: _Array,
+    p2_inverse: _Array,
+) -> None: ...
+def accumulate(
+    limbs: int, out: _Array, rows: _Array, index: _Array, edges: _Array, order: _Array, modulus: _Array, r_powers: _Array
+) -> None: ...
+def power(limbs: int, out: _Array, rows: _Array, exponent: bytes, modulus: _Array) -> None: ...
+def ristretto_multiply(out: _Array, points: _Array, scalar: bytes) -> int: ...
+def ristretto_from_hash(out: _Array, digests: _Array) -> None: ...

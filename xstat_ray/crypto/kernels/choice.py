@@ -1,0 +1,61 @@
+"""Which kernel this process uses: decided once, by what the processor has, and tried before it is trusted."""
+
+from __future__ import annotations
+
+import logging
+import os
+from functools import cache
+
+from xstat_ray.crypto.kernels.interface import Kernel
+from xstat_ray.crypto.kernels.known_answer import ANSWER, answer
+from xstat_ray.crypto.kernels.portable import Portable
+from xstat_ray.errors import InputError
+
+VARIABLE = "XSTAT_KERNEL"
+NAMES = ("portable", "ifma")
+
+_LOG = logging.getLogger(__name__)
+
+
+def kernel() -> Kernel:
+    """The kernel of this process: `ifma` where it runs and passes its self-test, or what XSTAT_KERNEL names.
+
+    Raises:
+        InputError: XSTAT_KERNEL names no kernel, or one that does not run here.
+    """
+    return _choose(os.environ.get(VARIABLE, ""))
+
+
+@cache
+def _choose(forced: str) -> Kernel:
+    if forced not in ("", *NAMES):
+        raise InputError("there is no such kernel", key=VARIABLE, remedy=f"Use one of {', '.join(NAMES)}, or unset it")
+    if forced == Portable.name:
+        return Portable()
+    try:
+        return _ifma()
+    except _Unavailable as error:
+        if forced:
+            raise InputError(
+                f"the kernel {forced} cannot run: {error}", key=VARIABLE, remedy="Unset it, or use portable"
+            ) from None
+        _LOG.info("The kernel ifma cannot run: %s. Encryption takes five to ten times as long without it.", error)
+    return Portable()
+
+
+class _Unavailable(Exception):  # noqa: N818 - never leaves this module
+    """Why the kernel cannot run here."""
+
+
+def _ifma() -> Kernel:
+    try:
+        from xstat_ray.crypto.kernels.ifma import Ifma, available
+    except ImportError:
+        raise _Unavailable("the extension was not built when the package was installed") from None
+    if not available():
+        raise _Unavailable("this processor or operating system lacks AVX-512 IFMA")
+    native = Ifma()
+    if answer(native) != ANSWER:
+        _LOG.warning("The kernel ifma computes wrong numbers on this machine and is not used.")
+        raise _Unavailable("it computes wrong numbers on this machine")
+    return native

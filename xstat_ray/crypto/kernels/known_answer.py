@@ -1,0 +1,59 @@
+"""The self-test of a kernel: every function at every size on fixed input, and the digest of what must come out."""
+
+from __future__ import annotations
+
+from hashlib import sha256, shake_256
+
+import numpy as np
+from gmpy2 import gcd, mpz
+from numpy.typing import NDArray
+
+from xstat_ray.crypto.kernels.interface import Half, Kernel, Workload
+
+ANSWER = ""
+"""What the portable kernel answers; the tests compute it anew."""
+_ROWS = 9
+"""One group of eight and a tail."""
+
+
+def answer(kernel: Kernel) -> str:
+    """SHA-256 of all results, in hexadecimal. Takes a few hundredths of a second."""
+    digest = sha256()
+    for key_bits in (2048, 3072, 4096):
+        for result in _paillier(kernel, key_bits):
+            digest.update(result.tobytes())
+    points = kernel.group_hash(_bytes("digests", _ROWS, 64))
+    digest.update(kernel.group_multiply(bytes(range(1, 33))[:31] + b"\x0f", points).tobytes())
+    return digest.hexdigest()
+
+
+def _paillier(kernel: Kernel, key_bits: int) -> list[NDArray[np.uint8]]:
+    """Numbers in place of a key: the kernels use no more of one than that p and q are odd and have nothing in common."""
+    p, q = _odd("p", key_bits // 2), _odd("q", key_bits // 2)
+    while gcd(p, q) != 1:
+        q -= 2
+    n, bits = p * q, 32
+    index = np.arange(_ROWS) % 3
+    messages = _bytes("messages", 3, key_bits // 8)
+    messages[:, -1] = 0
+    by_p, by_q = _bytes("by p", _ROWS, bits // 8), _bytes("by q", _ROWS, bits // 8)
+    by_p[0], by_q[1] = 0, 0xFF
+    results = []
+    for workload in (Workload(planned=1), Workload(planned=1, constant_time=True)):
+        halves = (Half(prime, mpz(3) + prime, bits) for prime in (p, q))
+        results.append(kernel.owner(*halves, workload).encrypt(messages, index, by_p, by_q))
+        results.append(kernel.public(n, n // 3, bits, workload).encrypt(messages, index, by_p))
+    ciphertexts = np.concatenate(results)
+    segments = np.array([0, 1, 3, 6, 10, 36])
+    results.append(kernel.accumulate(ciphertexts, np.arange(36)[::-1].copy(), segments, n * n))
+    results.append(kernel.powers(ciphertexts[:_ROWS], p, q * q, constant_time=True))
+    return results
+
+
+def _odd(name: str, bits: int) -> mpz:
+    """A fixed odd number of so many bits, with the two highest set as in the primes of a key."""
+    return mpz.from_bytes(shake_256(name.encode()).digest(bits // 8), "little") | 3 << (bits - 2) | 1
+
+
+def _bytes(name: str, rows: int, width: int) -> NDArray[np.uint8]:
+    return np.frombuffer(shake_256(name.encode()).digest(rows * width), np.uint8).reshape(rows, width).copy()
