@@ -228,7 +228,7 @@ def test_the_owner_draws_exponents_modulo_both_orders(monkeypatch: pytest.Monkey
 
     def draw(bound: int, count: int) -> np.ndarray:
         drawn.append((bound, count))
-        return np.zeros((count, -(-bound.bit_length() // 8)), np.uint8)
+        return np.zeros((count, -(-(bound - 1).bit_length() // 8)), np.uint8)
 
     monkeypatch.setattr("xstat_ray.crypto.paillier.uniform_below", draw)
     OwnerEncryptor(private_key, 1).encrypt([1, 2, 3])

@@ -88,7 +88,7 @@ def test_pairs_are_multiplied_as_in_plain_python(pairs: list[tuple[int, int]]) -
 
 @pytest.mark.parametrize(("left", "right"), [(2, 3), (3, 2), (0, 1)])
 def test_every_row_needs_its_pair(left: int, right: int) -> None:
-    with pytest.raises(ValueError, match="zip"):
+    with pytest.raises(ValueError, match="paired"):
         multiply(SMALL, rows([1] * left), rows([1] * right))
 
 

@@ -49,3 +49,16 @@ def not_zero(rows: NDArray[np.uint8]) -> NDArray[np.bool_]:
         zero = zero[rows[zero, place] == 0]
     result[zero] = False
     return result
+
+
+def row_numbers(index: NDArray[np.integer], rows: int) -> NDArray[np.int64]:
+    """`index` as a contiguous array of row numbers.
+
+    Raises:
+        IndexError: a number is negative, or there are not so many rows.
+    """
+    numbers = np.ascontiguousarray(index, np.int64)
+    wrong = np.flatnonzero((numbers < 0) | (numbers >= rows))
+    if len(wrong):
+        raise IndexError(f"there is no row {numbers[wrong[0]]}, but {rows} rows counted from 0")
+    return numbers

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha512
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xstat_ray.crypto import sodium
+from xstat_ray.crypto.kernels.choice import kernel
+from xstat_ray.crypto.kernels.interface import RowError
+from xstat_ray.crypto.kernels.threads import in_threads
 from xstat_ray.errors import ProtocolError
 
 ORDER = 2**252 + 27742317777372353535851937790883648493
@@ -48,11 +50,9 @@ def hash_to_group(messages: Sequence[bytes], dst: bytes) -> NDArray[np.uint8]:
     Raises:
         ValueError: a tag not of 1 to 255 bytes.
     """
-    points = np.empty((len(messages), ELEMENT_BYTES), dtype=np.uint8)
-    address = points.ctypes.data
-    for row, message in enumerate(messages):
-        sodium.from_hash(address + row * ELEMENT_BYTES, expand_message_xmd(message, dst, 64))
-    return points
+    uniform = b"".join([expand_message_xmd(message, dst, 64) for message in messages])
+    digests = np.frombuffer(uniform, np.uint8).reshape(-1, 64)
+    return in_threads(lambda own: kernel().group_hash(digests[own]), len(digests))
 
 
 def random_scalar() -> bytes:
@@ -60,13 +60,12 @@ def random_scalar() -> bytes:
     return (1 + secrets.randbelow(ORDER - 1)).to_bytes(32, "little")
 
 
-def multiply(scalar: bytes, points: NDArray[np.uint8], threads: int = 1) -> NDArray[np.uint8]:
+def multiply(scalar: bytes, points: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """`scalar` times each element: (N, 32) uint8 to (N, 32) uint8, rows in the same order.
 
     Args:
         scalar: 32 bytes little-endian, nonzero and below the order of the group.
         points: encoded elements; may be read-only.
-        threads: the rows are split among as many threads.
 
     Raises:
         ProtocolError: a row, counted from 0, is not the canonical encoding of an element or is the identity.
@@ -75,21 +74,14 @@ def multiply(scalar: bytes, points: NDArray[np.uint8], threads: int = 1) -> NDAr
     if len(scalar) != 32 or not 0 < int.from_bytes(scalar, "little") < ORDER:
         raise ValueError("a scalar is 32 bytes, nonzero and below the order of the group")
     points = _elements(points)
-    products = np.empty_like(points)
 
-    def multiply_rows(start: int, stop: int) -> int | None:
-        source, target = points.ctypes.data, products.ctypes.data
-        for offset in range(start * ELEMENT_BYTES, stop * ELEMENT_BYTES, ELEMENT_BYTES):
-            if sodium.scalarmult(target + offset, scalar, source + offset):
-                return offset // ELEMENT_BYTES
-        return None
+    def multiply_rows(own: slice) -> NDArray[np.uint8]:
+        try:
+            return kernel().group_multiply(scalar, points[own])
+        except RowError as error:
+            raise _refusal(points, own.start + error.row) from None
 
-    bounds = np.linspace(0, len(points), threads + 1, dtype=np.int64).tolist()
-    with ThreadPoolExecutor(threads) as pool:
-        failures = [row for row in pool.map(multiply_rows, bounds[:-1], bounds[1:]) if row is not None]
-    if failures:
-        raise _refusal(points, min(failures))
-    return products
+    return in_threads(multiply_rows, len(points))
 
 
 def validate(points: NDArray[np.uint8]) -> None:
@@ -100,9 +92,9 @@ def validate(points: NDArray[np.uint8]) -> None:
     """
     points = _elements(points)
     address = points.ctypes.data
-    nonzero = np.any(points, axis=1)
+    candidate = points.any(axis=1) & (points[:, -1] < 0x80)  # libsodium does not look at bit 255
     for row in range(len(points)):
-        if not (nonzero[row] and sodium.is_valid_point(address + row * ELEMENT_BYTES)):
+        if not (candidate[row] and sodium.is_valid_point(address + row * ELEMENT_BYTES)):
             raise _refusal(points, row)
 
 
@@ -120,16 +112,9 @@ def person_keys(points: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _elements(points: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """`points` in one contiguous buffer, after the checks that libsodium does not make.
-
-    RFC 9496 (section 4.3.1) refuses an encoding with bit 255 set. libsodium 1.0.18 ignores that bit, which would give
-    every element a second name, and a peer two ways to send the same person.
-    """
+    """`points` in one contiguous buffer."""
     if points.dtype != np.uint8 or points.ndim != 2 or points.shape[1] != ELEMENT_BYTES:
         raise ProtocolError(f"group elements come as an (N, {ELEMENT_BYTES}) array of bytes")
-    high = np.flatnonzero(points[:, -1] & 0x80)
-    if len(high):
-        raise _refusal(points, int(high[0]))
     return np.ascontiguousarray(points)
 
 

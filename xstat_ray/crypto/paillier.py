@@ -14,9 +14,12 @@ import numpy as np
 from gmpy2 import gcd, invert, is_power, is_prime, mpz, powmod
 from numpy.typing import NDArray
 
-from xstat_ray.crypto.buffers import from_rows, to_rows
+from xstat_ray.crypto.buffers import from_rows, row_numbers, to_rows
 from xstat_ray.crypto.channel import pack_fields, unpack_fields
-from xstat_ray.crypto.fixed_base import FixedBase, uniform_below
+from xstat_ray.crypto.fixed_base import uniform_below
+from xstat_ray.crypto.kernels.choice import kernel
+from xstat_ray.crypto.kernels.interface import Half, Workload
+from xstat_ray.crypto.kernels.threads import in_threads
 from xstat_ray.errors import ProtocolError
 from xstat_ray.secrecy import Secret
 
@@ -24,6 +27,7 @@ SUBGROUP_BITS = {2048: 224, 3072: 256, 4096: 256}
 """Bits of alpha and of beta by bits of n."""
 PUBLIC_EXCESS_BITS = 64
 """Exponents drawn without the group order are this much longer, which makes them uniform up to 2^-64."""
+_CONSTANT_TIME = "constant_time"
 
 
 @dataclass(frozen=True)
@@ -72,10 +76,13 @@ class PublicKey:
 
 
 class PrivateKey(Secret):
-    """The key holder's key."""
+    """The key holder's key.
 
-    def __init__(self, p: mpz, q: mpz, alpha: mpz, beta: mpz, h: mpz) -> None:
-        self.p, self.q, self.alpha, self.beta = p, q, alpha, beta
+    With `constant_time` no memory address depends on what its owner draws or keeps secret, as far as the kernels go.
+    """
+
+    def __init__(self, p: mpz, q: mpz, alpha: mpz, beta: mpz, h: mpz, *, constant_time: bool = False) -> None:
+        self.p, self.q, self.alpha, self.beta, self.constant_time = p, q, alpha, beta, constant_time
         self.public = PublicKey(p * q, h)
         self.p2, self.q2 = p * p, q * q
         self._p_inverse = invert(p, q)
@@ -83,12 +90,16 @@ class PrivateKey(Secret):
     def export_bytes(self) -> bytes:
         """All parts, for a replica of the column party or its own folder."""
         parts = {"p": self.p, "q": self.q, "alpha": self.alpha, "beta": self.beta, "h": self.public.h}
-        return pack_fields({name: value.to_bytes(self.public.width, "little") for name, value in parts.items()})
+        fields = {name: value.to_bytes(self.public.width, "little") for name, value in parts.items()}
+        return pack_fields(fields | {_CONSTANT_TIME: bytes([self.constant_time])})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> PrivateKey:
         """Reverse `export_bytes`."""
-        return cls(**{name: mpz.from_bytes(value, "little") for name, value in unpack_fields(data).items()})
+        fields = unpack_fields(data)
+        constant_time = any(fields.pop(_CONSTANT_TIME))
+        parts = {name: mpz.from_bytes(value, "little") for name, value in fields.items()}
+        return cls(**parts, constant_time=constant_time)
 
     def decrypt(self, rows: NDArray[np.uint8]) -> list[mpz]:
         """Open (N, width) ciphertexts whose randomness lies in the subgroup, with the short exponents alpha and beta.
@@ -109,17 +120,20 @@ class PrivateKey(Secret):
         return self._open(rows, self.p - 1, self.q - 1)
 
     def _open(self, rows: NDArray[np.uint8], p_exponent: mpz, q_exponent: mpz) -> list[mpz]:
-        values, n = from_rows(rows), self.public.n
-        check_group(self.public, values)
+        n = self.public.n
+        check_group(self.public, from_rows(rows))
         p, q, p2, q2, p_inverse = self.p, self.q, self.p2, self.q2, self._p_inverse
         p_scale = invert((powmod(1 + n, p_exponent, p2) - 1) // p, p)
         q_scale = invert((powmod(1 + n, q_exponent, q2) - 1) // q, q)
         result = []
-        for value in values:
-            by_p = (powmod(value % p2, p_exponent, p2) - 1) // p * p_scale % p
-            by_q = (powmod(value % q2, q_exponent, q2) - 1) // q * q_scale % q
+        for u, v in zip(self._powers(rows, p_exponent, p2), self._powers(rows, q_exponent, q2), strict=True):
+            by_p, by_q = (u - 1) // p * p_scale % p, (v - 1) // q * q_scale % q
             result.append(by_p + p * ((by_q - by_p) * p_inverse % q))
         return result
+
+    def _powers(self, rows: NDArray[np.uint8], exponent: mpz, modulus: mpz) -> list[mpz]:
+        chosen, constant_time = kernel(), self.constant_time
+        return from_rows(in_threads(lambda own: chosen.powers(rows[own], exponent, modulus, constant_time), len(rows)))
 
 
 def check_group(public: PublicKey, values: Sequence[mpz]) -> None:
@@ -142,21 +156,16 @@ class OwnerEncryptor(Secret):
     """Encryption by the key's owner: short exponents and half-size moduli, by the Chinese remainder theorem."""
 
     def __init__(self, key: PrivateKey, planned: int) -> None:
-        """Build tables for about `planned` encryptions."""
+        """Build tables for about `planned` encryptions; threads may share them."""
         self._key = key
-        h = key.public.h
-        self._by_p = FixedBase(h % key.p2, key.p2, key.alpha.bit_length(), planned)
-        self._by_q = FixedBase(h % key.q2, key.q2, key.beta.bit_length(), planned)
-        self._p2_inverse = invert(key.p2, key.q2)
+        halves = ((key.p, key.p2, key.alpha), (key.q, key.q2, key.beta))
+        p, q = (Half(prime, key.public.h % square, order.bit_length()) for prime, square, order in halves)
+        self._tables = kernel().owner(p, q, Workload(planned, key.constant_time))
 
     def encrypt(
         self, messages: Sequence[mpz | int], randomness: tuple[NDArray[np.uint8], NDArray[np.uint8]] | None = None
     ) -> NDArray[np.uint8]:
-        """Encrypt N messages in [0, n); returns (N, width). See `encrypt_indexed` for `randomness`.
-
-        Raises:
-            ValueError: a message is out of range.
-        """
+        """Encrypt N messages in [0, n); returns (N, width). See `encrypt_indexed` for `randomness` and errors."""
         return self.encrypt_indexed(messages, np.arange(len(messages)), randomness)
 
     def encrypt_indexed(
@@ -165,7 +174,7 @@ class OwnerEncryptor(Secret):
         index: NDArray[np.integer],
         randomness: tuple[NDArray[np.uint8], NDArray[np.uint8]] | None = None,
     ) -> NDArray[np.uint8]:
-        """Encrypt table[index[i]]; the work on a message is done once however often it occurs.
+        """Encrypt table[index[i]].
 
         Args:
             table: messages in [0, n).
@@ -177,27 +186,26 @@ class OwnerEncryptor(Secret):
             (N, width) ciphertexts.
 
         Raises:
-            ValueError: a message is out of range.
+            ValueError: a message is out of range, or the randomness has another shape.
+            IndexError: the index names a message that does not exist.
         """
-        key = self._key
-        if randomness is None:
-            randomness = uniform_below(int(key.alpha), len(index)), uniform_below(int(key.beta), len(index))
-        encoded, places = _encode(key.public, table), index.tolist()
-        p_table, q_table = [m % key.p2 for m in encoded], [m % key.q2 for m in encoded]
-        by_p = self._by_p.powers(randomness[0], [p_table[i] for i in places])
-        by_q = self._by_q.powers(randomness[1], [q_table[i] for i in places])
-        p2, q2, inverse = key.p2, key.q2, self._p2_inverse
-        return to_rows([u + p2 * ((v - u) * inverse % q2) for u, v in zip(by_p, by_q, strict=True)], key.public.width)
+        key, tables = self._key, self._tables
+        messages, index = _messages(key.public, table), row_numbers(index, len(table))
+        orders = int(key.alpha), int(key.beta)
+        by_p, by_q = randomness or [uniform_below(order, len(index)) for order in orders]
+        for exponents, order in zip((by_p, by_q), orders, strict=True):
+            _check_exponents(exponents, len(index), order.bit_length())
+        return in_threads(lambda own: tables.encrypt(messages, index[own], by_p[own], by_q[own]), len(index))
 
 
 class PublicEncryptor:
     """Encryption by anyone who has the public key."""
 
-    def __init__(self, public: PublicKey, planned: int) -> None:
-        """Build a table for about `planned` encryptions."""
+    def __init__(self, public: PublicKey, planned: int, constant_time: bool = False) -> None:
+        """Build a table for about `planned` encryptions; threads may share it."""
         self._public = public
         self._bits = 2 * SUBGROUP_BITS[public.key_bits] + PUBLIC_EXCESS_BITS
-        self._table = FixedBase(public.h, public.n2, self._bits, planned)
+        self._table = kernel().public(public.n, public.h, self._bits, Workload(planned, constant_time))
 
     def encrypt(self, messages: Sequence[mpz | int], randomness: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
         """Encrypt N messages in [0, n).
@@ -210,16 +218,20 @@ class PublicEncryptor:
             (N, width) ciphertexts.
 
         Raises:
-            ValueError: a message is out of range.
+            ValueError: a message is out of range, or the randomness has another shape.
         """
-        if randomness is None:
-            randomness = uniform_below(1 << self._bits, len(messages))
-        return to_rows(self._table.powers(randomness, _encode(self._public, messages)), self._public.width)
+        rows, index = _messages(self._public, messages), np.arange(len(messages))
+        exponents = uniform_below(1 << self._bits, len(messages)) if randomness is None else randomness
+        _check_exponents(exponents, len(index), self._bits)
+        return in_threads(lambda own: self._table.encrypt(rows, index[own], exponents[own]), len(index))
 
 
-def _encode(public: PublicKey, messages: Sequence[mpz | int]) -> list[mpz]:
-    """g^m = 1 + m*n modulo n^2."""
-    n = public.n
-    if any(not 0 <= m < n for m in messages):
+def _messages(public: PublicKey, messages: Sequence[mpz | int]) -> NDArray[np.uint8]:
+    if any(not 0 <= m < public.n for m in messages):
         raise ValueError("a message is not in [0, n)")
-    return [1 + m * n for m in messages]
+    return to_rows([mpz(m) for m in messages], public.width // 2)
+
+
+def _check_exponents(exponents: NDArray[np.uint8], rows: int, bits: int) -> None:
+    if exponents.dtype != np.uint8 or exponents.shape != (rows, bits // 8):
+        raise ValueError(f"{rows} exponents of {bits} bits are {rows} rows of {bits // 8} bytes")

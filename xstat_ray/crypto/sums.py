@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-
 import numpy as np
-from gmpy2 import mpz
 from numpy.typing import NDArray
 
-from xstat_ray.crypto.buffers import from_rows, to_rows
+from xstat_ray.crypto.buffers import not_above, not_zero, row_numbers
+from xstat_ray.crypto.kernels.choice import kernel
 from xstat_ray.crypto.paillier import PublicKey
 from xstat_ray.errors import ProtocolError
 
@@ -16,7 +14,7 @@ from xstat_ray.errors import ProtocolError
 def accumulate(
     public: PublicKey, rows: NDArray[np.uint8], index: NDArray[np.integer], starts: NDArray[np.integer]
 ) -> NDArray[np.uint8]:
-    """Multiply segments of rows; a row that occurs in several places is decoded once.
+    """Multiply segments of rows.
 
     Args:
         public: gives the modulus n^2.
@@ -29,37 +27,38 @@ def accumulate(
 
     Raises:
         ValueError: an empty segment, or segments that do not begin at 0.
-        ProtocolError: a row is not a reduced, non-zero number; names it.
+        IndexError: a row number is negative or too large.
+        ProtocolError: a row that is used is not a reduced, non-zero number; names it.
     """
-    edges = np.append(starts, len(index))
+    edges = np.append(starts, len(index)).astype(np.int64)
     if len(starts) == 0 or edges[0] != 0 or (np.diff(edges) < 1).any():
         raise ValueError("segments must begin at 0 and none may be empty")
-    used, place = np.unique(index, return_inverse=True)
-    values = _decode(public, rows[used], used.tolist())
-    n2, order, result = public.n2, place.tolist(), []
-    for start, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-        product = values[order[start]]
-        for i in order[start + 1 : end]:
-            product = product * values[i] % n2
-        result.append(product)
-    return to_rows(result, public.width)
+    numbers = row_numbers(index, len(rows))
+    used = np.zeros(len(rows), np.bool_)
+    used[numbers] = True
+    _check(public, rows, used)
+    return kernel().accumulate(rows, numbers, edges, public.n2)
 
 
 def multiply(public: PublicKey, left: NDArray[np.uint8], right: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Multiply (N, width) ciphertexts pairwise, which adds what they encrypt.
 
     Raises:
+        ValueError: not as many on both sides.
         ProtocolError: a row is not a reduced, non-zero number; names it.
     """
-    n2 = public.n2
-    every = range(len(left))
-    pairs = zip(_decode(public, left, every), _decode(public, right, every), strict=True)
-    return to_rows([a * b % n2 for a, b in pairs], public.width)
+    count = len(left)
+    if len(right) != count:
+        raise ValueError(f"{count} ciphertexts cannot be paired with {len(right)}")
+    for rows in (left, right):
+        _check(public, rows, np.ones(count, np.bool_))
+    pairs = np.arange(2 * count).reshape(2, count).T.ravel()
+    return kernel().accumulate(np.concatenate([left, right]), pairs, np.arange(0, 2 * count + 1, 2), public.n2)
 
 
-def _decode(public: PublicKey, rows: NDArray[np.uint8], names: Iterable[int]) -> Sequence[mpz]:
-    values, n2 = from_rows(rows), public.n2
-    for row, value in zip(names, values, strict=True):
-        if not 0 < value < n2:
-            raise ProtocolError(f"row {row} is not a ciphertext: out of range")
-    return values
+def _check(public: PublicKey, rows: NDArray[np.uint8], used: NDArray[np.bool_]) -> None:
+    if rows.dtype != np.uint8 or rows.ndim != 2 or rows.shape[1] != public.width:
+        raise ProtocolError(f"ciphertexts of this key are rows of {public.width} bytes")
+    wrong = used & ~(not_above(rows, public.n2 - 1) & not_zero(rows))
+    if wrong.any():
+        raise ProtocolError(f"row {int(np.argmax(wrong))} is not a ciphertext: out of range")

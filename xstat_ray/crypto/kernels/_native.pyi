@@ -35,7 +35,14 @@ def encrypt_owner(
     p2_inverse: _Array,
 ) -> None: ...
 def accumulate(
-    limbs: int, out: _Array, rows: _Array, index: _Array, edges: _Array, order: _Array, modulus: _Array, r_powers: _Array
+    limbs: int,
+    out: _Array,
+    rows: _Array,
+    index: _Array,
+    edges: _Array,
+    order: _Array,
+    modulus: _Array,
+    r_powers: _Array,
 ) -> None: ...
 def power(limbs: int, out: _Array, rows: _Array, exponent: bytes, modulus: _Array) -> None: ...
 def ristretto_multiply(out: _Array, points: _Array, scalar: bytes) -> int: ...

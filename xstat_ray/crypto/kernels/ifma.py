@@ -108,9 +108,9 @@ class Ifma(Kernel):
 class _Base:
     """The table of one base modulo one modulus, as the C functions take it."""
 
-    def __init__(self, base: mpz, modulus: mpz, n: mpz, limbs: int, exponent_bits: int, window: int) -> None:
+    def __init__(self, base: mpz, modulus: mpz, n: mpz, limbs: int, *, bits: int, window: int) -> None:
         self.constants = _constants(modulus, limbs, n)
-        shape = (digit_count(exponent_bits, window), 1 << window, _row(limbs))
+        shape = (digit_count(bits, window), 1 << window, _row(limbs))
         self.table = _aligned(shape)
         montgomery = _limbs([(base << LIMB_BITS * limbs) % modulus], limbs)
         _native.make_table(limbs, window, self.table, montgomery, self.constants)
@@ -126,7 +126,8 @@ class _Owner(OwnerEncryption):
         bits, self._limbs = max(p.exponent_bits, q.exponent_bits), LIMBS[2 * p.prime.bit_length()]
         self._constant_time, self._window = workload.constant_time, best_window(self._limbs, 2, bits, workload)
         self._p, self._q = (
-            _Base(half.h, modulus, n, self._limbs, bits, self._window) for half, modulus in ((p, p2), (q, q2))
+            _Base(half.h, modulus, n, self._limbs, bits=bits, window=self._window)
+            for half, modulus in ((p, p2), (q, q2))
         )
         self._p2_inverse = _limbs([(invert(p2, q2) << LIMB_BITS * self._limbs) % q2], self._limbs)
 
@@ -136,7 +137,9 @@ class _Owner(OwnerEncryption):
         """Tables are shared by threads; the interpreter is free meanwhile."""
         out = np.empty((len(index), 2 * messages.shape[1]), np.uint8)
         how, what = (self._limbs, self._window, self._constant_time), (out, messages, index)
-        _native.encrypt_owner(*how, *what, *self._p.with_exponents(by_p), *self._q.with_exponents(by_q), self._p2_inverse)
+        _native.encrypt_owner(
+            *how, *what, *self._p.with_exponents(by_p), *self._q.with_exponents(by_q), self._p2_inverse
+        )
         return out
 
 
@@ -144,7 +147,7 @@ class _Public(PublicEncryption):
     def __init__(self, n: mpz, h: mpz, exponent_bits: int, workload: Workload) -> None:
         self._limbs = LIMBS[2 * n.bit_length()]
         self._constant_time, self._window = workload.constant_time, best_window(self._limbs, 1, exponent_bits, workload)
-        self._base = _Base(h, n * n, n, self._limbs, exponent_bits, self._window)
+        self._base = _Base(h, n * n, n, self._limbs, bits=exponent_bits, window=self._window)
 
     def encrypt(
         self, messages: NDArray[np.uint8], index: NDArray[np.int64], exponents: NDArray[np.uint8]

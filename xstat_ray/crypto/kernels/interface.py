@@ -2,8 +2,8 @@
 
 Big numbers are rows of bytes, least significant first. Implementations compute the same function to the bit; they
 differ in speed alone, so that parties with different processors take part in one release. Callers have checked what
-crosses a trust boundary (`paillier`, `sums` and `group` do): rows are below the modulus, messages below n, indexes inside
-their arrays, segments not empty, encodings (N, 32).
+crosses a trust boundary (`paillier`, `sums` and `group` do): rows are below the modulus, messages below n, indexes
+inside their arrays, segments not empty, encodings (N, 32).
 """
 
 from __future__ import annotations

@@ -8,8 +8,7 @@
    whether results are right, is checked one layer up, in ifma.py.
 
    Arguments are never grouped in tuples: PyArg_ParseTuple notes the buffers it has taken in an array that has room for
-   the arguments of the outermost level only, and writes past its end when tuples hold more (CPython 3.11 to 3.13 at
-   least).
+   the arguments of the outermost level only, and writes past its end when tuples hold more (CPython 3.11).
 
    The interpreter lock is released while a kernel runs, so threads share tables and use all cores. Only the stable
    interface of Python 3.11 is used: one build serves every later version. */
