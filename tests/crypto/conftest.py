@@ -14,3 +14,8 @@ def private_key() -> PrivateKey:
 @pytest.fixture(scope="session")
 def private_key_3072() -> PrivateKey:
     return generate(3072)
+
+
+@pytest.fixture(scope="session")
+def private_key_4096() -> PrivateKey:
+    return generate(4096)

@@ -140,3 +140,11 @@ def test_flags_are_single_bits() -> None:
 def test_plaintexts_of_half_a_table_are_refused() -> None:
     with pytest.raises(ValueError, match="reshape"):
         Packing(slots=5, slot_bits=3, per_block=2, blocks=3, offset=1).unpack([mpz(0)] * 4)
+
+
+def test_values_in_the_slots_that_pad_the_last_block_are_refused() -> None:
+    layout = Packing(slots=5, slot_bits=8, per_block=2, blocks=3, offset=1)
+    plaintexts = layout.pack(np.array([[1, 2, 3, 4, 5], [6, 7, 8, 9, 10]]))
+    plaintexts[5] += mpz(1) << 8
+    with pytest.raises(ProtocolError, match="beyond the last slot"):
+        layout.unpack(plaintexts)

@@ -206,6 +206,51 @@ def test_encrypting_by_index_is_encrypting(owner: OwnerEncryptor, private_key: P
     assert len(np.unique(fresh, axis=0)) == len(index)
 
 
+@pytest.mark.parametrize("row", [-1, 2, 2**40])
+def test_a_message_that_does_not_exist_is_refused(row: int, owner: OwnerEncryptor) -> None:
+    with pytest.raises(IndexError, match=f"there is no row {row}, but 2 rows"):
+        owner.encrypt_indexed([5, 6], np.array([0, row]))
+
+
+@pytest.mark.parametrize("width", [27, 29, 64])
+def test_randomness_of_another_shape_is_refused(width: int, owner: OwnerEncryptor, anyone: PublicEncryptor) -> None:
+    wrong, right = np.zeros((2, width), np.uint8), np.zeros((2, 28), np.uint8)
+    for by_p, by_q in ((wrong, right), (right, wrong), (right[:1], right), (right.astype(np.int8), right)):
+        with pytest.raises(ValueError, match="exponents of 224 bits"):
+            owner.encrypt([1, 2], (by_p, by_q))
+    with pytest.raises(ValueError, match="exponents of 512 bits"):
+        anyone.encrypt([1, 2, 3], np.zeros((3, width + 1), np.uint8))
+
+
+def test_threads_share_one_encryptor(
+    owner: OwnerEncryptor, anyone: PublicEncryptor, private_key: PrivateKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    messages, draw = list(range(300)), np.random.default_rng(1)
+    by_p, by_q, exponents = (draw.integers(0, 256, (300, width), np.uint8) for width in (28, 28, 64))
+    made = []
+    for threads in (1, 3):
+        monkeypatch.setattr("xstat_ray.crypto.kernels.threads.thread_count", lambda count=threads: count)
+        encrypted = owner.encrypt(messages, (by_p, by_q)), anyone.encrypt(messages, exponents)
+        assert private_key.decrypt(encrypted[1]) == messages
+        made.append(encrypted)
+    assert all(np.array_equal(one, other) for one, other in zip(*made, strict=True))
+
+
+def test_constant_time_changes_no_ciphertext(private_key: PrivateKey) -> None:
+    parts = {name: getattr(private_key, name) for name in ("p", "q", "alpha", "beta")}
+    careful = PrivateKey(**parts, h=private_key.public.h, constant_time=True)
+    assert PrivateKey.from_bytes(careful.export_bytes()).constant_time
+    assert not PrivateKey.from_bytes(private_key.export_bytes()).constant_time
+    draw, messages = np.random.default_rng(2), edges(private_key.public)
+    randomness = tuple(draw.integers(0, 256, (len(messages), 28), np.uint8) for _ in range(2))
+    encrypted = OwnerEncryptor(careful, 10).encrypt(messages, randomness)
+    assert np.array_equal(encrypted, OwnerEncryptor(private_key, 10).encrypt(messages, randomness))
+    assert careful.decrypt(encrypted) == careful.decrypt_any(encrypted) == messages
+    exponents = draw.integers(0, 256, (len(messages), 64), np.uint8)
+    made = [PublicEncryptor(private_key.public, 10, careful).encrypt(messages, exponents) for careful in (False, True)]
+    assert np.array_equal(*made)
+
+
 def test_no_messages_make_no_rows(owner: OwnerEncryptor, anyone: PublicEncryptor, private_key: PrivateKey) -> None:
     for encrypted in (owner.encrypt([]), anyone.encrypt([]), owner.encrypt_indexed([1, 2], np.array([], np.int64))):
         assert encrypted.shape == (0, 512)

@@ -74,9 +74,33 @@ def test_a_row_out_of_range_is_refused(wrong: int) -> None:
         multiply(SMALL, table, rows([1] * 4))
 
 
-def test_a_row_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(IndexError):
-        accumulate(SMALL, rows([1, 2]), np.array([0, 2]), np.array([0]))
+@pytest.mark.parametrize("row", [-1, -2, 2, 2**40])
+def test_a_row_that_does_not_exist_is_refused(row: int) -> None:
+    with pytest.raises(IndexError, match=f"there is no row {row}, but 2 rows"):
+        accumulate(SMALL, rows([1, 2]), np.array([0, row]), np.array([0]))
+
+
+@pytest.mark.parametrize("fixture", ["private_key", "private_key_3072"])
+def test_rows_out_of_range_are_refused_at_every_key_size(fixture: str, request: pytest.FixtureRequest) -> None:
+    public = request.getfixturevalue(fixture).public
+    n2, all_ones = int(public.n2), 256**public.width - 1
+    for wrong in (0, n2, n2 + 1, n2 + 256, all_ones):
+        table = rows([1, 2, n2 - 1, wrong], public.width)
+        with pytest.raises(ProtocolError, match="row 3 is not a ciphertext: out of range"):
+            accumulate(public, table, np.array([1, 3]), np.array([0]))
+        assert values(accumulate(public, table, np.array([1, 2]), np.array([0]))) == [n2 - 2]
+
+
+def test_rows_of_another_key_size_are_refused() -> None:
+    for table in (rows([1, 2], SMALL.width + 8), rows([1, 2]).astype(np.uint16), rows([1, 2]).ravel()):
+        with pytest.raises(ProtocolError, match="rows of 16 bytes"):
+            accumulate(SMALL, table, np.array([0, 1]), np.array([0]))
+
+
+def test_any_layout_of_the_rows_is_taken() -> None:
+    table = rows([2, 3, 5, 7])
+    for layout in (np.asfortranarray(table), np.repeat(table, 2, axis=0)[::2]):
+        assert values(accumulate(SMALL, layout, np.array([0, 9, 1, 9, 3])[::2], np.array([0]))) == [42]
 
 
 @given(st.lists(st.tuples(st.integers(1, N2 - 1), st.integers(1, N2 - 1)), max_size=8))

@@ -57,7 +57,7 @@ class Packing:
         """Reverse `pack`: (N, slots) values of N*blocks plaintexts.
 
         Raises:
-            ProtocolError: a plaintext is larger than any packed one.
+            ProtocolError: a plaintext is larger than any packed one, or has something beyond the last slot.
         """
         width = self.slot_bits * self.per_block
         if any(plaintext.bit_length() > width for plaintext in plaintexts):
@@ -66,6 +66,8 @@ class Packing:
         # A bit above the top keeps gmpy2.unpack from leaving out leading zero slots.
         slots = [gmpy2.unpack(plaintext | top, self.slot_bits)[: self.per_block] for plaintext in plaintexts]
         table = np.array(slots, np.int64).reshape(-1, self.blocks * self.per_block)
+        if table[:, self.slots :].any():
+            raise ProtocolError("a decrypted number has values beyond the last slot: wrong key, or not a table of ours")
         return table[:, : self.slots] - self.offset
 
 
