@@ -35,7 +35,7 @@ format: $(BIN)/.installed
 	$(BIN)/ruff format .
 
 bench: $(BIN)/.installed
-	for suite in paillier tags join crosstab privacy; do \
+	for suite in kernels paillier tags join crosstab privacy; do \
 		$(BIN)/python -m jobs.benchmark suite=$$suite out=out/benchmark/$$suite || exit 1; \
 	done
 

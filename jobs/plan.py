@@ -23,6 +23,7 @@ def main(raw: dict[str, Any], origin: str) -> None:
         key_bits=config.options.key_bits,
         shards=config.options.shards,
         slot_bits=config.options.slot_bits,
+        constant_time=config.options.constant_time,
         target=config.target,
     )
     if config.display == "json":

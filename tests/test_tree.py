@@ -35,7 +35,7 @@ def one_key():
     """Making a key takes longer than all the rest, so all releases in this process share one."""
     key = generate(2048)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("xstat_ray.roles.column_party.generate", lambda bits: key)
+        patch.setattr("xstat_ray.roles.column_party.generate", lambda bits, constant_time: key)
         yield
 
 

@@ -102,12 +102,13 @@ def _source(data: Section, role: str) -> Source:
 
 def _options(top: Section) -> Options:
     usual = Options()
-    crypto = top.child("crypto", ("key_bits", "slot_bits"))
+    crypto = top.child("crypto", ("key_bits", "slot_bits", "constant_time"))
     cluster = top.child("cluster", ("address", "cpus", "store_bytes"))
     replicas = top.child("replicas", ("row", "column"))
     return Options(
         key_bits=crypto.whole("key_bits", usual.key_bits, least=1),
         slot_bits=_optional_whole(crypto, "slot_bits"),
+        constant_time=crypto.flag("constant_time", usual.constant_time),
         shards=top.whole("shards", usual.shards, least=1),
         runtime="ray" if top.choice("runtime", ("ray", "local"), "ray") == "ray" else "local",
         replicas={role: replicas.whole(role, count, least=1) for role, count in usual.replicas.items()},

@@ -34,6 +34,8 @@ class Options:
     """Size of the Paillier modulus: 2048, 3072 or 4096."""
     slot_bits: int | None = None
     """Bits of a slot; None computes them from the bounds."""
+    constant_time: bool = False
+    """Encrypt and decrypt without memory addresses that depend on secrets, at a third of the speed."""
     shards: int = 4
     """Units of join work to aim for."""
     runtime: Literal["ray", "local"] = "local"
@@ -82,7 +84,13 @@ def crosstab(
         ProtocolError, PartyError: a message was not what it should be, or a party failed.
     """
     options, progress = options or Options(), progress or Progress()
-    plan = make_plan(study, key_bits=options.key_bits, shards=options.shards, slot_bits=options.slot_bits)
+    plan = make_plan(
+        study,
+        key_bits=options.key_bits,
+        shards=options.shards,
+        slot_bits=options.slot_bits,
+        constant_time=options.constant_time,
+    )
     progress.planned(plan)
     _check_noise(study, options, progress)
     sources: dict[Role, Source] = {"row": _source(row), "column": _source(column)}
@@ -179,12 +187,15 @@ def _encrypt_and_count(
         reports = executor.get_all([one.call("report") for one in every[: None if ROLES[role].divided else 1]])
         executor.get(executor.party(role).call("record", work.own(role), reports))
     noisy = driver.add_noise(public, encrypted)
-    facts = _facts(plan, noisy.release, inputs, progress.seconds)
+    kernels: dict[str, str] = {role: executor.get(executor.party(role).call("kernel")) for role in executor.parties}
+    facts = _facts(plan, noisy.release, inputs, {"driver": plan.kernel, **kernels}, progress.seconds)
     work.keep(noisy, facts)
     return Resumable(noisy, facts)
 
 
-def _facts(plan: Plan, release: str, inputs: dict[Role, str], seconds: dict[str, float]) -> dict[str, Any]:
+def _facts(
+    plan: Plan, release: str, inputs: dict[Role, str], kernels: dict[str, str], seconds: dict[str, float]
+) -> dict[str, Any]:
     """The manifest: how the release came about, in public figures only."""
     study, mechanism = plan.study, plan.mechanism
     off = mechanism.noise == "off"
@@ -214,6 +225,8 @@ def _facts(plan: Plan, release: str, inputs: dict[Role, str], seconds: dict[str,
         "noise_free": off,
         **({"warning": NOISE_OFF} if off else {}),
         "key_bits": plan.key_bits,
+        "kernels": kernels,
+        "constant_time": plan.constant_time,
         "shards": len(plan.grid.shards),
         "seconds": dict(seconds),
     }

@@ -8,35 +8,19 @@ from typing import Any
 
 import numpy as np
 
+from xstat_ray.crypto.kernels.choice import kernel
 from xstat_ray.crypto.packing import Packing, plan_packing
 from xstat_ray.errors import PlanError
 from xstat_ray.inputs.periods import span
 from xstat_ray.privacy.design import Design
 from xstat_ray.privacy.mechanism import Mechanism
+from xstat_ray.rates import Rates, rates
 from xstat_ray.row_tree import level_names, tree_of
 from xstat_ray.shards import ShardGrid
 from xstat_ray.study import Study
 
 MAX_COEFFICIENTS = 100_000_000
 KEY_BITS = (2048, 3072, 4096)
-
-
-@dataclass(frozen=True)
-class Rates:
-    """Items a second on one core of a server from 2021, for the estimate of time only."""
-
-    owner_encrypt: float
-    public_encrypt: float
-    multiply: float
-    decrypt: float
-
-
-RATES = {
-    2048: Rates(8_500, 3_500, 180_000, 1_400),
-    3072: Rates(4_500, 1_500, 75_000, 600),
-    4096: Rates(2_500, 750, 45_000, 300),
-}
-POINTS_PER_SECOND = 15_000
 DRAWS_PER_SECOND = 40_000
 START_SECONDS = 10.0
 
@@ -50,6 +34,10 @@ class Plan:
     packing: Packing
     design: Design
     grid: ShardGrid
+    kernel: str
+    """The kernel of the process that plans, for the estimate of time."""
+    constant_time: bool
+    """No memory address depends on what encryption and decryption keep secret."""
 
     @property
     def mechanism(self) -> Mechanism:
@@ -97,15 +85,19 @@ class Plan:
 
     def seconds(self, cores: int) -> float:
         """Rough time at the most persons that the bounds allow, one match for every flag; no reading of tables."""
-        rates, blocks, persons = RATES[self.key_bits], self.packing.blocks, self.study.bounds.persons
+        rate, blocks, persons = self._rates, self.packing.blocks, self.study.bounds.persons
         parallel = (
-            4 * persons / POINTS_PER_SECOND
-            + self.max_flags * blocks / rates.owner_encrypt
-            + self.max_flags * self.study.bounds.rows * blocks / rates.multiply
-            + self.table_ciphertexts / rates.decrypt
+            4 * persons / rate.points
+            + self.max_flags * blocks / rate.owner_encrypt
+            + self.max_flags * self.study.bounds.rows * blocks / rate.multiply
+            + self.table_ciphertexts / rate.decrypt
         )
-        serial = self.table_ciphertexts / rates.public_encrypt + self.coefficients / DRAWS_PER_SECOND
+        serial = self.table_ciphertexts / rate.public_encrypt + self.coefficients / DRAWS_PER_SECOND
         return START_SECONDS + serial + parallel / cores
+
+    @property
+    def _rates(self) -> Rates:
+        return rates(self.kernel, self.key_bits, self.constant_time)
 
     def as_dict(self) -> dict[str, Any]:
         """The plan as JSON: names with units, no private figure."""
@@ -145,11 +137,20 @@ class Plan:
             ],
             "stderr": {name: round(error, 4) for name, error in self.expected_stderr.items()},
             "suppress_below": study.privacy.suppress_below,
+            "kernel": self.kernel,
+            "constant_time": self.constant_time,
             "estimated_seconds_on_2_cores": round(self.seconds(2), 1),
         }
 
 
-def make_plan(study: Study, *, key_bits: int = 3072, shards: int = 1, slot_bits: int | None = None) -> Plan:
+def make_plan(
+    study: Study,
+    *,
+    key_bits: int = 3072,
+    shards: int = 1,
+    slot_bits: int | None = None,
+    constant_time: bool = False,
+) -> Plan:
     """Work out the plan, or refuse.
 
     Args:
@@ -157,6 +158,7 @@ def make_plan(study: Study, *, key_bits: int = 3072, shards: int = 1, slot_bits:
         key_bits: size of the Paillier modulus.
         shards: units of join work to aim for.
         slot_bits: forces the bits of a slot; normally computed from the bounds and the noise.
+        constant_time: encrypt and decrypt without memory addresses that depend on secrets.
 
     Raises:
         PlanError: key too small, table too large, or counts that could overflow a slot.
@@ -183,4 +185,5 @@ def make_plan(study: Study, *, key_bits: int = 3072, shards: int = 1, slot_bits:
         key_bits=key_bits,
         slot_bits=slot_bits,
     )
-    return Plan(study, key_bits, packing, design, ShardGrid.plan(study.cells, span(study.period), shards))
+    grid = ShardGrid.plan(study.cells, span(study.period), shards)
+    return Plan(study, key_bits, packing, design, grid, kernel().name, constant_time)

@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -95,6 +96,7 @@ def make_report(
     key_bits: int = 3072,
     shards: int = 1,
     slot_bits: int | None = None,
+    constant_time: bool = False,
     target: Target | None = None,
 ) -> PlanReport:
     """Plan a study with both mechanisms and, for a target, with the least epsilon that reaches it.
@@ -103,15 +105,16 @@ def make_report(
         PlanError: as `make_plan`, for the study as it is or with that epsilon.
         StudyError: a target that the study cannot have.
     """
-    plan = make_plan(study, key_bits=key_bits, shards=shards, slot_bits=slot_bits)
+    planned = partial(make_plan, key_bits=key_bits, shards=shards, slot_bits=slot_bits, constant_time=constant_time)
+    plan = planned(study)
     asked = study.privacy.mechanism
     chosen = plan.design.kind if asked == "auto" else asked
     designs = {kind: plan.design if kind == chosen else _forced(study, kind) for kind in KINDS}
     answer = None
     if target is not None:
         enough = _with_epsilon(study, least_epsilon(study, target))
-        planned = make_plan(enough, key_bits=key_bits, shards=shards, slot_bits=slot_bits)
-        answer = Answer(target, planned, predicted_stderrs(enough, planned.design)[target.level])
+        sufficient = planned(enough)
+        answer = Answer(target, sufficient, predicted_stderrs(enough, sufficient.design)[target.level])
     return PlanReport(plan, chosen, designs, answer)
 
 

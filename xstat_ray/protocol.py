@@ -38,7 +38,7 @@ def play(plan: Plan, *, row_table: Path | str, column_table: Path | str, ledger:
     column.confirm(row_confirmation)
 
     # De-identify: persons
-    public = PublicKey.decode(column.generate_key(plan.key_bits))
+    public = PublicKey.decode(column.generate_key(plan.key_bits, plan.constant_time))
     for party, other in ((row, column), (column, row)):
         whole = range(party.intake())
         party.finish([other.evaluate(party.blind(whole), whole)], [whole])
@@ -61,7 +61,7 @@ def play(plan: Plan, *, row_table: Path | str, column_table: Path | str, ledger:
         levels.append(aggregator.sum_up(levels[-1], starts))
 
     # Noise, once
-    noisy = add_noise_once(public, np.concatenate(levels), packing, plan.design)
+    noisy = add_noise_once(public, np.concatenate(levels), packing, plan.design, plan.constant_time)
     noisy = NoisyTable.decode(noisy.encode(digest), digest)
 
     # Release

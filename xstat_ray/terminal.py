@@ -130,7 +130,8 @@ def _plan_rows(plan: Plan) -> list[tuple[str, str]]:
          f"{plan.packing.per_block} counts a ciphertext, {plan.packing.blocks} a cell"),
         ("Ciphertexts", f"{plan.table_ciphertexts:,} in the table ({_bytes(plan.table_bytes)}), "
          f"up to {plan.max_flags * plan.packing.blocks:,} in flags ({_bytes(plan.flag_bytes)})"),
-        ("Time", f"about {plan.seconds(2):.0f} s on 2 cores at the most people, without reading the tables"),
+        ("Time", f"about {plan.seconds(2):.0f} s on 2 cores with the kernel {plan.kernel} at the most people, "
+         "without reading the tables"),
     ]  # fmt: skip
 
 

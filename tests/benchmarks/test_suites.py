@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import pytest
 
-from xstat_ray.benchmarks import crosstab_suite, join_suite, paillier_suite, privacy_suite, tags_suite
+from xstat_ray.benchmarks import crosstab_suite, join_suite, kernels_suite, paillier_suite, privacy_suite, tags_suite
 from xstat_ray.benchmarks.suites import SUITES, benchmark_config
+from xstat_ray.crypto.kernels import choice
 from xstat_ray.errors import StudyError, XstatError
 from xstat_ray.runtime.progress import Progress
 
@@ -62,6 +64,41 @@ def test_paillier_without_phe_has_our_figures_only(monkeypatch):
     records = by_metric(paillier_suite.run(PAILLIER, Progress()))
     assert set(records) == WITH_BASELINE | WITHOUT_BASELINE
     assert not ratios(records)
+
+
+KERNELS = kernels_suite.Sizes(
+    rounds=1, key_bits=(2048,), planned=1, encryptions=8, products=20, segment=5, decryptions=4, points=9, portable_part=2,
+)  # fmt: skip
+KERNEL_METRICS = {
+    "kernels.encrypt.owner.2048", "kernels.encrypt.owner.constant_time.2048", "kernels.encrypt.public.2048",
+    "kernels.sum.2048", "kernels.decrypt.2048", "kernels.group.multiply", "kernels.group.map",
+    "kernels.group.hash_to_group",
+}  # fmt: skip
+
+
+def test_kernels_are_compared_where_the_native_one_runs(monkeypatch):
+    environment = dict(os.environ)
+    records = by_metric(kernels_suite.run(KERNELS, Progress()))
+    assert set(records) == KERNEL_METRICS
+    assert ratios(records) in (KERNEL_METRICS, set())
+    assert os.environ == environment
+
+
+def test_the_portable_kernel_is_measured_alone_elsewhere(monkeypatch):
+    def unavailable():
+        raise choice._Unavailable("it is not here")
+
+    notes, progress = [], Progress()
+    monkeypatch.setattr(choice, "_ifma", unavailable)
+    monkeypatch.setattr(progress, "note", notes.append)
+    choice._choose.cache_clear()
+    try:
+        records = by_metric(kernels_suite.run(KERNELS, progress))
+    finally:
+        choice._choose.cache_clear()
+    assert set(records) == KERNEL_METRICS
+    assert not ratios(records)
+    assert notes == ["the kernel ifma cannot run: it is not here: figures of the kernel portable alone."]
 
 
 def test_tags():

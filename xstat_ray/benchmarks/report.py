@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from xstat_ray.benchmarks.measure import Record
+from xstat_ray.crypto.kernels.choice import kernel
 from xstat_ray.errors import InputError
 from xstat_ray.files import write_whole
 from xstat_ray.measurement import software_version
@@ -58,6 +59,7 @@ def machine() -> dict[str, Any]:
             continue
     return {
         "processor": _processor(),
+        "kernel": kernel().name,
         "cores": len(os.sched_getaffinity(0)),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),

@@ -10,6 +10,7 @@ from typing import Any
 from xstat_ray.benchmarks import (
     crosstab_suite,
     join_suite,
+    kernels_suite,
     paillier_suite,
     privacy_figures,
     privacy_suite,
@@ -32,6 +33,7 @@ class Suite:
 
 
 SUITES = {
+    "kernels": Suite(kernels_suite.Sizes, kernels_suite.run),
     "paillier": Suite(paillier_suite.Sizes, paillier_suite.run),
     "tags": Suite(tags_suite.Sizes, tags_suite.run),
     "join": Suite(join_suite.Sizes, join_suite.run),

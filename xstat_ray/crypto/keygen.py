@@ -24,8 +24,8 @@ _SIEVED = 1 << 13
 _SMALL = 1 << 16
 
 
-def generate(key_bits: int) -> PrivateKey:
-    """A fresh key whose modulus has exactly `key_bits` bits.
+def generate(key_bits: int, constant_time: bool = False) -> PrivateKey:
+    """A fresh key whose modulus has exactly `key_bits` bits, to be used in constant time or not.
 
     Raises:
         PlanError: the size is not one of 2048, 3072, 4096.
@@ -41,7 +41,7 @@ def generate(key_bits: int) -> PrivateKey:
         p, q = _modulus_prime(alpha, key_bits // 2), _modulus_prime(beta, key_bits // 2)
         if not _sound(p, q, alpha, beta):
             continue
-        return PrivateKey(p, q, alpha, beta, _generator(p, q, alpha, beta))
+        return PrivateKey(p, q, alpha, beta, _generator(p, q, alpha, beta), constant_time=constant_time)
 
 
 def _sound(p: mpz, q: mpz, alpha: mpz, beta: mpz) -> bool:

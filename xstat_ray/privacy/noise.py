@@ -14,7 +14,9 @@ from xstat_ray.messages import NoisyTable
 from xstat_ray.privacy.design import Design
 
 
-def add_noise_once(public: PublicKey, table: NDArray[np.uint8], packing: Packing, design: Design) -> NoisyTable:
+def add_noise_once(
+    public: PublicKey, table: NDArray[np.uint8], packing: Packing, design: Design, constant_time: bool = False
+) -> NoisyTable:
     """Noise for every coefficient of the domain, touched or not, added while encrypted.
 
     The fresh encryptions also re-randomise every ciphertext. Run by the driver. A second call would draw a second,
@@ -26,11 +28,13 @@ def add_noise_once(public: PublicKey, table: NDArray[np.uint8], packing: Packing
         table: (nodes, blocks, width) encrypted counts and sums of all measured levels.
         packing: the layout of the slots.
         design: what to draw.
+        constant_time: encrypt without memory addresses that depend on the randomness.
 
     Returns:
         The noisy table under a fresh release id.
     """
     noise = design.draw(packing.slots)
-    encrypted = PublicEncryptor(public, len(table) * packing.blocks).encrypt(packing.pack(noise))
+    encryptor = PublicEncryptor(public, len(table) * packing.blocks, constant_time)
+    encrypted = encryptor.encrypt(packing.pack(noise))
     noisy = multiply(public, table.reshape(-1, public.width), encrypted)
     return NoisyTable(release=os.urandom(16).hex(), ciphertexts=noisy.reshape(table.shape))

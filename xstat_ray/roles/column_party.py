@@ -51,9 +51,9 @@ class ColumnParty(Party):
 
     # Key
 
-    def generate_key(self, key_bits: int) -> bytes:
-        """Make the release's Paillier key; returns the encoded public key."""
-        self._key = generate(key_bits)
+    def generate_key(self, key_bits: int, constant_time: bool = False) -> bytes:
+        """Make the release's Paillier key, to be used in constant time or not; returns the encoded public key."""
+        self._key = generate(key_bits, constant_time)
         return self._key.public.encode()
 
     @property

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from xstat_ray.crypto import channel, group
 from xstat_ray.crypto.derive import keyed_words
 from xstat_ray.crypto.handshake import Handshake, Hello, SharedSecrets
+from xstat_ray.crypto.kernels.choice import kernel
 from xstat_ray.crypto.tags import tags
 from xstat_ray.errors import ProtocolError
 from xstat_ray.files import unwritable, write_whole
@@ -184,6 +185,10 @@ class Party(Secret):
         return channel.Channel(self._agreed.salt + self._agreed.tag_key, sender)
 
     # The party's own record
+
+    def kernel(self) -> str:
+        """Name of the kernel that computes in this environment."""
+        return kernel().name
 
     def report(self) -> bytes:
         """The intake counts of this environment, sealed for the one that writes the party's record."""

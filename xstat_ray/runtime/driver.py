@@ -61,7 +61,7 @@ class Driver:
         executor, plan = self._executor, self._plan
         row, column = executor.party("row"), executor.party("column")
         with self._progress.stage("intake", 2) as stage:
-            key = column.call("generate_key", plan.key_bits)
+            key = column.call("generate_key", plan.key_bits, plan.constant_time)
             hello = {role: executor.get(executor.party(role).call("hello")) for role in executor.parties}
             confirmations = (row.call("agree", hello["column"]), column.call("agree", hello["row"]))
             executor.get_all([row.call("confirm", confirmations[1]), column.call("confirm", confirmations[0])])
@@ -197,7 +197,7 @@ class Driver:
         plan = self._plan
         with self._progress.stage("noise", 1) as stage:
             levels = self._sum_up(Aggregator(public), partial)
-            noisy = add_noise_once(public, np.concatenate(levels), plan.packing, plan.design)
+            noisy = add_noise_once(public, np.concatenate(levels), plan.packing, plan.design, plan.constant_time)
             stage.advance()
         return noisy
 

@@ -5,6 +5,7 @@ In one Ray cluster this isolation is a simulation, since whoever may submit a ta
 
 from __future__ import annotations
 
+import os
 import secrets
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayActorError, RayTaskError
 
+from xstat_ray.crypto.kernels import choice, threads
 from xstat_ray.errors import PartyError, XstatError
 from xstat_ray.files import write_whole
 from xstat_ray.roles.party import Role
@@ -28,7 +30,9 @@ TRANSIENT = [MemoryError, OSError]
 class PartyEnvironment:
     """The body of a party's actor: calls the party, and lets no unexpected error out with its details."""
 
-    def __init__(self, role: Role, study: Study, source: Source) -> None:
+    def __init__(self, role: Role, study: Study, source: Source, environment: Mapping[str, str]) -> None:
+        """`environment` is added to the variables of the actor's process."""
+        os.environ.update(environment)
         self._role, self._private = role, source.private
         self._party = ROLES[role](study, source.table, source.excludes)
 
@@ -61,9 +65,9 @@ class PartyEnvironment:
 class RayInstance(Instance):
     """A party's actor."""
 
-    def __init__(self, role: Role, study: Study, source: Source) -> None:
+    def __init__(self, role: Role, study: Study, source: Source, environment: Mapping[str, str]) -> None:
         # No CPU is reserved: the pool's tasks and the parties take turns on the same cores of a laptop.
-        self._actor: Any = ray.remote(PartyEnvironment).options(num_cpus=0).remote(role, study, source)
+        self._actor: Any = ray.remote(PartyEnvironment).options(num_cpus=0).remote(role, study, source, environment)
 
     def call(self, method: str, *args: Any) -> Ref:
         """Send the call; the actor takes one at a time, in order."""
@@ -78,9 +82,12 @@ class RayExecutor(Executor):
     """Actors and tasks on a Ray that is already initialised."""
 
     def __init__(self, study: Study, sources: Mapping[Role, Source], replicas: Mapping[Role, int]) -> None:
+        # What is forced here, the kernel say, is forced everywhere.
+        self._forced = {name: os.environ[name] for name in (choice.VARIABLE, threads.VARIABLE) if name in os.environ}
         self._instances = {
-            role: [RayInstance(role, study, source) for _ in range(replicas.get(role, 1))]
+            role: [RayInstance(role, study, source, self._environment(count)) for _ in range(count)]
             for role, source in sources.items()
+            for count in [replicas.get(role, 1)]
         }
         self.parties = dict(self._instances)
         self._task: Any = ray.remote(_run).options(
@@ -88,9 +95,14 @@ class RayExecutor(Executor):
         )
         self._ended: dict[Ref, Ref] = {}
 
+    def _environment(self, replicas: int) -> dict[str, str]:
+        """Replicas of a party share the cores of the cluster; no thread reserves one, as no actor does."""
+        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        return {threads.VARIABLE: str(max(1, int(resources.get("CPU", 1)) // replicas)), **self._forced}
+
     def submit(self, function: Callable[..., Any], *args: Any) -> Ref:
         """A stateless task on any node."""
-        result, ended = self._task.remote(function, *args)
+        result, ended = self._task.remote(self._forced, function, *args)
         self._ended[result] = ended
         return result
 
@@ -130,5 +142,6 @@ class RayExecutor(Executor):
                 instance.stop()
 
 
-def _run(function: Callable[..., Any], *args: Any) -> tuple[Any, None]:
+def _run(environment: Mapping[str, str], function: Callable[..., Any], *args: Any) -> tuple[Any, None]:
+    os.environ.update(environment)
     return function(*args), None

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 VARIABLE = "XSTAT_THREADS"
 _OTHER = "OMP_NUM_THREADS"
-"""Ray sets it to the cores that a task has reserved."""
+"""Ray sets it to the number of cores that a task has reserved."""
 _LEAST_ROWS = 64
 """A thread with less to do costs more than it gives."""
 

@@ -1,0 +1,153 @@
+"""Kernels: every function of the native kernel beside the portable one, from buffers to buffers, on one core.
+
+Randomness, checks and conversions are included, as the parties meet them. Where the native kernel does not run, the
+portable one is measured alone.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from gmpy2 import mpz
+
+from xstat_ray.benchmarks.measure import Record, Work, measure
+from xstat_ray.crypto import group
+from xstat_ray.crypto.fixed_base import uniform_below
+from xstat_ray.crypto.kernels import choice, threads
+from xstat_ray.crypto.keygen import generate
+from xstat_ray.crypto.paillier import OwnerEncryptor, PrivateKey, PublicEncryptor
+from xstat_ray.crypto.sums import accumulate
+from xstat_ray.errors import InputError
+from xstat_ray.runtime.progress import Progress
+
+PORTABLE, NATIVE = choice.NAMES
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is done in a round, by the native kernel; the portable one does a part of it."""
+
+    rounds: int
+    key_bits: tuple[int, ...]
+    planned: int
+    """Encryptions that the tables of fixed powers are made for."""
+    encryptions: int
+    products: int
+    segment: int
+    """Products of a sum."""
+    decryptions: int
+    points: int
+    portable_part: int
+    """The portable kernel does one of so many."""
+
+
+def run(sizes: Sizes, progress: Progress) -> list[Record]:
+    """Measure all functions at every key size, then those of the group."""
+    with _environment(threads.VARIABLE, "1"):
+        bench = _Bench(sizes, progress)
+        records = [record for bits in sizes.key_bits for record in bench.paillier(generate(bits))]
+        return records + bench.group()
+
+
+class _Bench:
+    def __init__(self, sizes: Sizes, progress: Progress) -> None:
+        self.sizes, self.progress = sizes, progress
+        try:
+            with _environment(choice.VARIABLE, NATIVE):
+                choice.kernel()
+                self.names: tuple[str, ...] = (NATIVE, PORTABLE)
+        except InputError as error:
+            progress.note(f"{error.problem}: figures of the kernel portable alone.")
+            self.names = (PORTABLE,)
+
+    def compare(self, metric: str, items: int, make: Callable[[int], Callable[[], object]]) -> Record:
+        """The rate of the native kernel and of the portable one; `make` prepares so many operations and returns them."""
+        works = []
+        for name in self.names:
+            count = items if name == NATIVE else max(1, items // self.sizes.portable_part)
+            with _environment(choice.VARIABLE, name):
+                works.append(Work(_under(name, make(count)), count))
+        return measure(
+            f"kernels.{metric}",
+            "1/s",
+            works[0],
+            works[1] if len(works) > 1 else None,
+            rounds=self.sizes.rounds,
+            progress=self.progress,
+        )
+
+    def paillier(self, key: PrivateKey) -> list[Record]:
+        bits, sizes, public = key.public.key_bits, self.sizes, key.public
+        careful = PrivateKey(key.p, key.q, key.alpha, key.beta, public.h, constant_time=True)
+        messages = [mpz(secrets.randbelow(int(public.n))) for _ in range(100)]
+
+        def owner(count: int, used: PrivateKey = key) -> Callable[[], object]:
+            encryptor, index = OwnerEncryptor(used, sizes.planned), np.arange(count) % len(messages)
+            return lambda: encryptor.encrypt_indexed(messages, index)
+
+        def anyone(count: int) -> Callable[[], object]:
+            encryptor, drawn = PublicEncryptor(public, sizes.planned), [messages[i % 100] for i in range(count)]
+            return lambda: encryptor.encrypt(drawn)
+
+        def sums(count: int) -> Callable[[], object]:
+            rows = uniform_below(int(public.n2), count)
+            order, starts = np.random.default_rng(1).permutation(count), np.arange(0, count, sizes.segment)
+            return lambda: accumulate(public, rows, order, starts)
+
+        def decryption(count: int) -> Callable[[], object]:
+            rows = OwnerEncryptor(key, 1).encrypt_indexed(messages, np.arange(count) % len(messages))
+            return lambda: key.decrypt(rows)
+
+        return [
+            self.compare(f"encrypt.owner.{bits}", sizes.encryptions, owner),
+            self.compare(f"encrypt.owner.constant_time.{bits}", sizes.encryptions, lambda n: owner(n, careful)),
+            self.compare(f"encrypt.public.{bits}", sizes.encryptions // 2, anyone),
+            self.compare(f"sum.{bits}", sizes.products, sums),
+            self.compare(f"decrypt.{bits}", sizes.decryptions, decryption),
+        ]
+
+    def group(self) -> list[Record]:
+        def multiply(count: int) -> Callable[[], object]:
+            points = choice.kernel().group_hash(np.frombuffer(os.urandom(64 * count), np.uint8).reshape(-1, 64))
+            scalar = group.random_scalar()
+            return lambda: group.multiply(scalar, points)
+
+        def one_way_map(count: int) -> Callable[[], object]:
+            digests = np.frombuffer(os.urandom(64 * count), np.uint8).reshape(-1, 64)
+            return lambda: choice.kernel().group_hash(digests)
+
+        def persons(count: int) -> Callable[[], object]:
+            messages = [b"%032d" % number for number in range(count)]
+            return lambda: group.hash_to_group(messages, group.PERSON_DST)
+
+        points = self.sizes.points
+        return [
+            self.compare("group.multiply", points, multiply),
+            self.compare("group.map", points, one_way_map),
+            self.compare("group.hash_to_group", points, persons),
+        ]
+
+
+def _under(name: str, work: Callable[[], object]) -> Callable[[], object]:
+    def forced() -> object:
+        with _environment(choice.VARIABLE, name):
+            return work()
+
+    return forced
+
+
+@contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        del os.environ[name]
+        if before is not None:
+            os.environ[name] = before
