@@ -62,10 +62,17 @@ def test_everything_arrives_where_it_belongs():
 
 
 def test_optional_values():
-    changes = {"crypto.slot_bits": 30, "cluster.address": "auto", "cluster.cpus": 2, "unsafe.allow_no_noise": True}
+    changes = {
+        "crypto.slot_bits": 30,
+        "crypto.constant_time": True,
+        "cluster.address": "auto",
+        "cluster.cpus": 2,
+        "unsafe.allow_no_noise": True,
+    }
     options = crosstab_config(raw(**changes, runtime="local"), "small.yaml").options
     assert (options.slot_bits, options.address, options.cpus) == (30, "auto", 2)
     assert (options.allow_no_noise, options.runtime) == (True, "local")
+    assert options.constant_time
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 
 from tests.case import COLUMNS, COUNTS, HOURS, ROWS, Case, counts, study
 from xstat_ray import Source, crosstab
+from xstat_ray.crypto.kernels.choice import kernel
 
 
 @pytest.fixture
@@ -98,6 +99,16 @@ def test_noise_off_is_stamped_on_everything(case):
     assert case.out.joinpath("statistics.csv").read_text().startswith("# WARNING: NOISE OFF")
     assert b"NOISE OFF" in pq.read_schema(case.out / "statistics.parquet").metadata[b"WARNING"]
     assert case.debits() == 0
+
+
+def test_the_manifest_says_which_kernels_ran_and_how(case):
+    assert case.run(study()).manifest["kernels"] == dict.fromkeys(("driver", "row", "column"), kernel().name)
+
+
+def test_constant_time_changes_no_count(case):
+    release = case.run(study(), constant_time=True)
+    assert counts(release) == COUNTS
+    assert release.manifest["constant_time"] is True
 
 
 def test_a_noisy_release_has_no_such_stamp(case):

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.synthetic import make_study
+from xstat_ray.crypto.kernels import choice
 from xstat_ray.errors import PlanError
 from xstat_ray.plan import MAX_COEFFICIENTS, make_plan
 from xstat_ray.study import Bounds, Dimension, Privacy
@@ -56,6 +57,19 @@ def test_the_plan_as_json_is_complete_and_depends_on_the_study_alone():
 def test_more_cores_never_take_longer(cores, more):
     plan = make_plan(STUDY)
     assert plan.seconds(cores + more) < plan.seconds(cores)
+
+
+def test_the_time_is_that_of_the_kernel_in_use(monkeypatch):
+    study, seconds = replace(STUDY, bounds=Bounds(persons=10**6)), {}
+    for kernel in ("", "portable"):
+        monkeypatch.setenv("XSTAT_KERNEL", kernel)
+        plan, careful = make_plan(study), make_plan(study, constant_time=True)
+        assert plan.as_dict()["kernel"] == plan.kernel == choice.kernel().name
+        assert (plan.as_dict()["constant_time"], careful.as_dict()["constant_time"]) == (False, True)
+        assert plan.seconds(2) < careful.seconds(2)
+        seconds[plan.kernel] = plan.seconds(2)
+    if "ifma" in seconds:
+        assert seconds["ifma"] < seconds["portable"] / 3
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_kernels_are_compared_where_the_native_one_runs(monkeypatch):
 
 def test_the_portable_kernel_is_measured_alone_elsewhere(monkeypatch):
     def unavailable():
-        raise choice._Unavailable("it is not here")
+        raise choice._Unavailable("it is not here", 0)
 
     notes, progress = [], Progress()
     monkeypatch.setattr(choice, "_ifma", unavailable)
@@ -204,7 +204,7 @@ RAW = {
 def test_a_configuration_gives_the_sizes_of_its_suite():
     config = benchmark_config(RAW, "here")
     assert config.sizes == tags_suite.Sizes(rounds=2, rows=10, persons=5, slice_rows=4)
-    assert set(SUITES) == {"paillier", "tags", "join", "crosstab", "privacy"}
+    assert set(SUITES) == {"kernels", "paillier", "tags", "join", "crosstab", "privacy"}
 
 
 @pytest.mark.parametrize(

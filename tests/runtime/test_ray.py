@@ -8,6 +8,7 @@ from tests import oracle
 from tests.runtime.running import coefficients, counts, seeds
 from tests.synthetic import make_study
 from xstat_ray import Options, crosstab
+from xstat_ray.crypto.kernels import choice
 from xstat_ray.plan import make_plan
 from xstat_ray.protocol import play
 from xstat_ray.runtime.executor import LocalExecutor
@@ -60,3 +61,20 @@ def test_ray_and_local_and_the_played_protocol_agree(ray_folder, small, tmp_path
         assert (counts(executor, plan, tmp_path / "ledger") == played).all()
     with RayExecutor(study, small.sources, {}) as executor:
         assert (counts(executor, plan, tmp_path / "ledger") == played).all()
+
+
+@pytest.mark.parametrize("kernel", ["", "portable"])
+def test_parties_and_tasks_take_the_kernel_that_is_forced_here(ray_folder, small, kernel, monkeypatch):
+    own, forced = choice.kernel().name, kernel or choice.kernel().name
+    # The cluster was started before, so its processes do not inherit the variable.
+    monkeypatch.setenv("XSTAT_KERNEL", kernel)
+    with RayExecutor(make_study(), small.sources, {"column": 2}) as executor:
+        for role in ("row", "column"):
+            assert executor.get(executor.party(role).call("kernel")) == forced
+        assert executor.get(executor.submit(kernel_of_a_task)) == forced
+        monkeypatch.undo()
+        assert choice.kernel().name == own
+
+
+def kernel_of_a_task():
+    return choice.kernel().name

@@ -66,7 +66,7 @@ class _Bench:
             self.names = (PORTABLE,)
 
     def compare(self, metric: str, items: int, make: Callable[[int], Callable[[], object]]) -> Record:
-        """The rate of the native kernel and of the portable one; `make` prepares so many operations and returns them."""
+        """The rates of both kernels; `make` prepares so many operations and returns them."""
         works = []
         for name in self.names:
             count = items if name == NATIVE else max(1, items // self.sizes.portable_part)

@@ -39,23 +39,28 @@ def _choose(forced: str) -> Kernel:
             raise InputError(
                 f"the kernel {forced} cannot run: {error}", key=VARIABLE, remedy="Unset it, or use portable"
             ) from None
-        _LOG.info("The kernel ifma cannot run: %s. Encryption takes five to ten times as long without it.", error)
+        _LOG.log(
+            error.level, "The kernel ifma cannot run: %s. Encryption takes 5 to 10 times as long without it.", error
+        )
     return Portable()
 
 
 class _Unavailable(Exception):  # noqa: N818 - never leaves this module
-    """Why the kernel cannot run here."""
+    """Why the kernel cannot run here; `level` says how much of a surprise that is."""
+
+    def __init__(self, reason: str, level: int) -> None:
+        super().__init__(reason)
+        self.level = level
 
 
 def _ifma() -> Kernel:
     try:
         from xstat_ray.crypto.kernels.ifma import Ifma, available
     except ImportError:
-        raise _Unavailable("the extension was not built when the package was installed") from None
+        raise _Unavailable("it was not built when the package was installed", logging.WARNING) from None
     if not available():
-        raise _Unavailable("this processor or operating system lacks AVX-512 IFMA")
+        raise _Unavailable("this processor or operating system lacks AVX-512 IFMA", logging.INFO)
     native = Ifma()
     if answer(native) != ANSWER:
-        _LOG.warning("The kernel ifma computes wrong numbers on this machine and is not used.")
-        raise _Unavailable("it computes wrong numbers on this machine")
+        raise _Unavailable("it computes wrong numbers on this machine", logging.ERROR)
     return native
