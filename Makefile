@@ -3,11 +3,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= out/nycflights
+NATIVE := xstat_ray/crypto/kernels/native
 
-.PHONY: demo test test-slow check format bench clean
+.PHONY: demo test test-slow test-kernels test-portable sanitize check format bench clean
 .DEFAULT_GOAL := demo
 
-$(BIN)/.installed: pyproject.toml constraints.txt
+PORTABLE := tests/crypto tests/roles tests/test_join.py tests/test_protocol.py tests/test_tree.py tests/test_crosstab.py
+SANITIZERS := -std=c11 -O1 -g -fPIC -shared -DXR_SMALL_CODE -fsanitize=address,undefined -fno-sanitize-recover=all
+
+$(BIN)/.installed: pyproject.toml constraints.txt setup.py $(wildcard $(NATIVE)/*)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,demo]'
 	touch $@
@@ -24,6 +28,28 @@ test: $(BIN)/.installed
 
 test-slow: $(BIN)/.installed
 	$(BIN)/python -m pytest -m slow --timeout 3600
+
+# Everything with either kernel; `ifma` must run here.
+test-kernels: $(BIN)/.installed
+	XSTAT_KERNEL=ifma $(BIN)/python -m pytest -m "not slow"
+	XSTAT_KERNEL=portable $(BIN)/python -m pytest -m "not slow"
+
+# What rests on the kernels, once more with the portable one.
+test-portable: $(BIN)/.installed
+	XSTAT_KERNEL=portable $(BIN)/python -m pytest -q -m "not slow and not ray" $(PORTABLE)
+
+# The extension under AddressSanitizer and UndefinedBehaviorSanitizer, in a copy of the package; gcc is needed.
+sanitize: $(BIN)/.installed
+	rm -rf build/sanitize && mkdir -p build/sanitize
+	cp -r xstat_ray tests conf jobs pyproject.toml build/sanitize
+	$(CC) $(SANITIZERS) $$($(BIN)/python -c 'import sysconfig; print("-I" + sysconfig.get_path("include"))') \
+		$(NATIVE)/*.c -o build/sanitize/xstat_ray/crypto/kernels/_native.abi3.so
+	cd build/sanitize && LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
+		ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc XSTAT_KERNEL=ifma \
+		$(abspath $(BIN))/python -m pytest -q -m "not slow" tests/crypto/kernels tests/crypto/test_paillier.py \
+		tests/crypto/test_sums.py tests/crypto/test_group.py -k "not sanitizers and not bounds"
+	$(BIN)/python -m pytest -q tests/crypto/kernels/test_ristretto.py -k "sanitizers or bounds"
+	$(BIN)/python -m pytest -q -m slow tests/crypto/kernels/test_ristretto.py -k valgrind
 
 check: $(BIN)/.installed
 	$(BIN)/ruff check .
