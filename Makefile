@@ -45,7 +45,7 @@ sanitize: $(BIN)/.installed
 	$(CC) $(SANITIZERS) $$($(BIN)/python -c 'import sysconfig; print("-I" + sysconfig.get_path("include"))') \
 		$(NATIVE)/*.c -o build/sanitize/xstat_ray/crypto/kernels/_native.abi3.so
 	cd build/sanitize && LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
-		ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc XSTAT_KERNEL=ifma \
+		ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc_debug XSTAT_KERNEL=ifma \
 		$(abspath $(BIN))/python -m pytest -q -m "not slow" tests/crypto/kernels tests/crypto/test_paillier.py \
 		tests/crypto/test_sums.py tests/crypto/test_group.py -k "not sanitizers and not bounds"
 	$(BIN)/python -m pytest -q tests/crypto/kernels/test_ristretto.py -k "sanitizers or bounds"

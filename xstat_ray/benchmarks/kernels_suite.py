@@ -1,7 +1,8 @@
 """Kernels: every function of the native kernel beside the portable one, from buffers to buffers, on one core.
 
 Randomness, checks and conversions are included, as the parties meet them. Where the native kernel does not run, the
-portable one is measured alone.
+portable one is measured alone. Encryption by the owner is also set beside the fastest of the public libraries, the
+Okamoto-Uchiyama scheme of sf-heu, where that is installed.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 from gmpy2 import mpz
 
-from xstat_ray.benchmarks.measure import Record, Work, measure
+from xstat_ray.benchmarks.measure import Record, Work, measure, optional_module
 from xstat_ray.crypto import group
 from xstat_ray.crypto.fixed_base import uniform_below
-from xstat_ray.crypto.kernels import choice, threads
+from xstat_ray.crypto.kernels import choice
 from xstat_ray.crypto.keygen import generate
 from xstat_ray.crypto.paillier import OwnerEncryptor, PrivateKey, PublicEncryptor
 from xstat_ray.crypto.sums import accumulate
@@ -48,7 +49,7 @@ class Sizes:
 
 def run(sizes: Sizes, progress: Progress) -> list[Record]:
     """Measure all functions at every key size, then those of the group."""
-    with _environment(threads.VARIABLE, "1"):
+    with _one_core():
         bench = _Bench(sizes, progress)
         records = [record for bits in sizes.key_bits for record in bench.paillier(generate(bits))]
         return records + bench.group()
@@ -57,6 +58,7 @@ def run(sizes: Sizes, progress: Progress) -> list[Record]:
 class _Bench:
     def __init__(self, sizes: Sizes, progress: Progress) -> None:
         self.sizes, self.progress = sizes, progress
+        self.heu = optional_module("heu", progress)
         try:
             with _environment(choice.VARIABLE, NATIVE):
                 choice.kernel()
@@ -104,11 +106,30 @@ class _Bench:
             return lambda: key.decrypt(rows)
 
         return [
+            *self.beside_heu(bits, owner),
             self.compare(f"encrypt.owner.{bits}", sizes.encryptions, owner),
             self.compare(f"encrypt.owner.constant_time.{bits}", sizes.encryptions, lambda n: owner(n, careful)),
             self.compare(f"encrypt.public.{bits}", sizes.encryptions // 2, anyone),
             self.compare(f"sum.{bits}", sizes.products, sums),
             self.compare(f"decrypt.{bits}", sizes.decryptions, decryption),
+        ]
+
+    def beside_heu(self, bits: int, owner: Callable[[int], Callable[[], object]]) -> list[Record]:
+        """Encryption by the owner of a key of the same size, with the kernel that is chosen by itself."""
+        if self.heu is None:
+            return []
+        kit = self.heu.numpy.setup(self.heu.phe.SchemaType.OU, bits)
+        count = max(1, self.sizes.encryptions // 2)
+        flags, encryptor = kit.array(np.arange(count) % 2), kit.encryptor()
+        return [
+            measure(
+                f"kernels.encrypt.owner.beside_heu_ou.{bits}",
+                "1/s",
+                Work(owner(count), count),
+                Work(lambda: encryptor.encrypt(flags), count),
+                rounds=self.sizes.rounds,
+                progress=self.progress,
+            )
         ]
 
     def group(self) -> list[Record]:
@@ -139,6 +160,17 @@ def _under(name: str, work: Callable[[], object]) -> Callable[[], object]:
             return work()
 
     return forced
+
+
+@contextmanager
+def _one_core() -> Iterator[None]:
+    """Also for libraries that start threads of their own."""
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(cores)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
 
 
 @contextmanager
