@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -8,6 +11,7 @@ from xstat_ray.benchmarks.measure import (
     Work,
     alternate,
     measure,
+    one_core,
     optional_module,
     peak_growth,
     peak_records,
@@ -108,3 +112,10 @@ def test_a_package_that_is_not_installed_is_left_out_with_a_note():
     assert len(listener.notes) == 1 and "no_such_package" in listener.notes[0]
     assert optional_module("json", listener).loads("1") == 1
     assert len(listener.notes) == 1
+
+
+def test_one_core_holds_for_threads_and_ends_with_the_block():
+    before = os.sched_getaffinity(0)
+    with one_core(), ThreadPoolExecutor(1) as pool:
+        assert len(pool.submit(os.sched_getaffinity, 0).result()) == 1
+    assert os.sched_getaffinity(0) == before

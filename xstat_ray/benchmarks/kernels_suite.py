@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from gmpy2 import mpz
 
-from xstat_ray.benchmarks.measure import Record, Work, measure, optional_module
+from xstat_ray.benchmarks.measure import Record, Work, measure, one_core, optional_module
 from xstat_ray.crypto import group
 from xstat_ray.crypto.fixed_base import uniform_below
 from xstat_ray.crypto.kernels import choice
@@ -49,7 +49,7 @@ class Sizes:
 
 def run(sizes: Sizes, progress: Progress) -> list[Record]:
     """Measure all functions at every key size, then those of the group."""
-    with _one_core():
+    with one_core():
         bench = _Bench(sizes, progress)
         records = [record for bits in sizes.key_bits for record in bench.paillier(generate(bits))]
         return records + bench.group()
@@ -160,17 +160,6 @@ def _under(name: str, work: Callable[[], object]) -> Callable[[], object]:
             return work()
 
     return forced
-
-
-@contextmanager
-def _one_core() -> Iterator[None]:
-    """Also for libraries that start threads of their own."""
-    cores = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {max(cores)})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, cores)
 
 
 @contextmanager

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -119,6 +121,17 @@ def peak_records(metric: str, run: Callable[[], object], progress: Progress) -> 
     except OSError as error:
         progress.note(f"{metric} is not measured: {error}")
         return []
+
+
+@contextmanager
+def one_core() -> Iterator[None]:
+    """Keep this process, and the threads that anything in it starts, on one core."""
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(cores)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
 
 
 def optional_module(name: str, progress: Progress) -> ModuleType | None:

@@ -14,7 +14,7 @@ from types import ModuleType
 import numpy as np
 from gmpy2 import mpz
 
-from xstat_ray.benchmarks.measure import SECONDS, Record, Work, measure, optional_module
+from xstat_ray.benchmarks.measure import SECONDS, Record, Work, measure, one_core, optional_module
 from xstat_ray.crypto.buffers import from_rows, to_rows
 from xstat_ray.crypto.keygen import generate
 from xstat_ray.crypto.paillier import OwnerEncryptor, PrivateKey, PublicEncryptor
@@ -43,22 +43,23 @@ class Sizes:
 
 
 def run(sizes: Sizes, progress: Progress) -> list[Record]:
-    """Measure every operation at every key size; interoperation at the first."""
-    phe = optional_module("phe", progress)
-    records = []
-    for key_bits in sizes.key_bits:
-        key = generate(key_bits)
-        bench = _Bench(key, phe, sizes, progress)
-        records += [
-            bench.keygen(),
-            *bench.encryption("owner", partial(OwnerEncryptor, key, sizes.planned)),
-            *bench.encryption("public", partial(PublicEncryptor, key.public, sizes.planned)),
-            bench.decryption(),
-            bench.sums(),
-        ]
-        if phe is not None and key_bits == sizes.key_bits[0]:
-            records += bench.interoperation()
-    return records
+    """Measure every operation at every key size on one core; interoperation at the first."""
+    with one_core():
+        phe = optional_module("phe", progress)
+        records = []
+        for key_bits in sizes.key_bits:
+            key = generate(key_bits)
+            bench = _Bench(key, phe, sizes, progress)
+            records += [
+                bench.keygen(),
+                *bench.encryption("owner", partial(OwnerEncryptor, key, sizes.planned)),
+                *bench.encryption("public", partial(PublicEncryptor, key.public, sizes.planned)),
+                bench.decryption(),
+                bench.sums(),
+            ]
+            if phe is not None and key_bits == sizes.key_bits[0]:
+                records += bench.interoperation()
+        return records
 
 
 class _Bench:
