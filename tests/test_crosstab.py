@@ -14,6 +14,7 @@ import pytest
 from tests.case import COLUMNS, COUNTS, HOURS, ROWS, Case, counts, study
 from xstat_ray import Source, crosstab
 from xstat_ray.crypto.kernels.choice import kernel
+from xstat_ray.runtime.progress import Progress
 
 
 @pytest.fixture
@@ -103,6 +104,14 @@ def test_noise_off_is_stamped_on_everything(case):
 
 def test_the_manifest_says_which_kernels_ran_and_how(case):
     assert case.run(study()).manifest["kernels"] == dict.fromkeys(("driver", "row", "column"), kernel().name)
+
+
+def test_a_kernel_that_is_missing_is_said_once(case, monkeypatch):
+    notes, progress = [], Progress()
+    monkeypatch.setattr(progress, "note", notes.append)
+    monkeypatch.setattr("xstat_ray.crosstab.shortfall", lambda: "it was not built")
+    crosstab(study(), row=case.tables["row"], column=case.tables["column"], options=case.options(), progress=progress)
+    assert [note for note in notes if "as ifma cannot run: it was not built." in note] == notes[:1]
 
 
 def test_constant_time_changes_no_count(case):

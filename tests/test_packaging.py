@@ -67,7 +67,7 @@ def test_the_source_distribution_is_enough_to_build_and_to_test(source: Path, tm
     assert not [name for name in names if name.endswith((".c", ".h")) or name.startswith("tests/")]
     from xstat_ray.crypto.kernels import choice
 
-    assert kernel_of(wheel, tmp_path / "installed").splitlines()[-1] == choice._choose("").name
+    assert kernel_of(wheel, tmp_path / "installed").splitlines()[-1] == choice._choose("").kernel.name
 
 
 def test_without_a_compiler_it_installs_without_the_extension_and_says_so(source: Path, tmp_path: Path) -> None:

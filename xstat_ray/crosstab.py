@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from xstat_ray.crypto.kernels.choice import shortfall
 from xstat_ray.errors import BudgetError, InputError, PlanError
 from xstat_ray.measurement import measurement, software_version
 from xstat_ray.messages import Coefficients
@@ -92,6 +93,8 @@ def crosstab(
         constant_time=options.constant_time,
     )
     progress.planned(plan)
+    if (reason := shortfall()) is not None:
+        progress.note(f"The kernel {plan.kernel} is used, as ifma cannot run: {reason}.")
     _check_noise(study, options, progress)
     sources: dict[Role, Source] = {"row": _source(row), "column": _source(column)}
     with ExitStack() as stack:

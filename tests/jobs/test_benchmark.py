@@ -11,6 +11,10 @@ from xstat_ray.benchmarks.suites import SUITES
 
 ROOT = Path(__file__).parents[2]
 METRICS = {
+    "kernels": {
+        *(f"kernels.{operation}.{bits}" for operation in ("encrypt.owner", "sum", "decrypt") for bits in (2048, 3072)),
+        *("kernels.group.multiply", "kernels.group.map"),
+    },
     "paillier": {
         f"paillier.{operation}.{bits}"
         for operation in ("encrypt.owner", "encrypt.public", "decrypt", "keygen", "sum")

@@ -27,11 +27,11 @@ from xstat_ray.runtime.progress import Progress, Stage
 from xstat_ray.shards import Shard
 
 PERSONS_A_CALL = 10_000
-"""Points blinded by one call: about a second."""
+"""Points blinded by one call: about a second with the portable kernel, a fifth with the native one."""
 PRODUCTS_A_CALL = 50_000
-"""Ciphertexts multiplied by one task on the way up the row tree: about a second."""
+"""Ciphertexts multiplied by one task on the way up the row tree: about a second with the portable kernel."""
 CIPHERTEXTS_A_CALL = 5_000
-"""Ciphertexts made or opened by one call: one to a few seconds."""
+"""Ciphertexts made or opened by one call: one to a few seconds with the portable kernel."""
 WINDOW = 8
 """Shards in flight: bounds the memory of the object store."""
 

@@ -33,6 +33,7 @@ def test_the_native_kernel_is_taken_where_it_runs() -> None:
 def test_a_kernel_can_be_forced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(choice.VARIABLE, "portable")
     assert isinstance(choice.kernel(), Portable)
+    assert choice.shortfall() is None
     if runs_here():
         monkeypatch.setenv(choice.VARIABLE, "ifma")
         assert choice.kernel().name == "ifma"
@@ -79,6 +80,7 @@ def test_the_portable_kernel_steps_in_and_that_is_said_once(
     with caplog.at_level(logging.INFO):
         assert isinstance(choice.kernel(), Portable)
         assert isinstance(choice.kernel(), Portable)
+        assert reason in choice.shortfall()
     ((_, said, text),) = caplog.record_tuples
     assert said == level
     assert reason in text

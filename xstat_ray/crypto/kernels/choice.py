@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from functools import cache
+from typing import NamedTuple
 
 from xstat_ray.crypto.kernels.interface import Kernel
 from xstat_ray.crypto.kernels.known_answer import ANSWER, answer
@@ -23,26 +24,34 @@ def kernel() -> Kernel:
     Raises:
         InputError: XSTAT_KERNEL names no kernel, or one that does not run here.
     """
-    return _choose(os.environ.get(VARIABLE, ""))
+    return _choose(os.environ.get(VARIABLE, "")).kernel
+
+
+def shortfall() -> str | None:
+    """Why the native kernel is not used, unless it is or XSTAT_KERNEL names another."""
+    return _choose(os.environ.get(VARIABLE, "")).shortfall
+
+
+class _Choice(NamedTuple):
+    kernel: Kernel
+    shortfall: str | None = None
 
 
 @cache
-def _choose(forced: str) -> Kernel:
+def _choose(forced: str) -> _Choice:
     if forced not in ("", *NAMES):
         raise InputError("there is no such kernel", key=VARIABLE, remedy=f"Use one of {', '.join(NAMES)}, or unset it")
     if forced == Portable.name:
-        return Portable()
+        return _Choice(Portable())
     try:
-        return _ifma()
+        return _Choice(_ifma())
     except _Unavailable as error:
         if forced:
             raise InputError(
                 f"the kernel {forced} cannot run: {error}", key=VARIABLE, remedy="Unset it, or use portable"
             ) from None
-        _LOG.log(
-            error.level, "The kernel ifma cannot run: %s. Encryption takes 5 to 10 times as long without it.", error
-        )
-    return Portable()
+        _LOG.log(error.level, "The kernel ifma cannot run: %s; encryption takes 5 to 10 times as long.", error)
+        return _Choice(Portable(), str(error))
 
 
 class _Unavailable(Exception):  # noqa: N818 - never leaves this module
