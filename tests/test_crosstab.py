@@ -109,7 +109,7 @@ def test_the_manifest_says_which_kernels_ran_and_how(case):
 def test_a_kernel_that_is_missing_is_said_once(case, monkeypatch):
     notes, progress = [], Progress()
     monkeypatch.setattr(progress, "note", notes.append)
-    monkeypatch.setattr("xstat_ray.crosstab.shortfall", lambda: "it was not built")
+    monkeypatch.setattr(sys.modules["xstat_ray.crosstab"], "shortfall", lambda: "it was not built")
     crosstab(study(), row=case.tables["row"], column=case.tables["column"], options=case.options(), progress=progress)
     assert [note for note in notes if "as ifma cannot run: it was not built." in note] == notes[:1]
 

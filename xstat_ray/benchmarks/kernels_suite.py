@@ -108,7 +108,7 @@ class _Bench:
         return [
             *self.beside_heu(bits, owner),
             self.compare(f"encrypt.owner.{bits}", sizes.encryptions, owner),
-            self.compare(f"encrypt.owner.constant_time.{bits}", sizes.encryptions, lambda n: owner(n, careful)),
+            self.compare(f"encrypt.constant_time.{bits}", sizes.encryptions, lambda n: owner(n, careful)),
             self.compare(f"encrypt.public.{bits}", sizes.encryptions // 2, anyone),
             self.compare(f"sum.{bits}", sizes.products, sums),
             self.compare(f"decrypt.{bits}", sizes.decryptions, decryption),
@@ -123,7 +123,7 @@ class _Bench:
         flags, encryptor = kit.array(np.arange(count) % 2), kit.encryptor()
         return [
             measure(
-                f"kernels.encrypt.owner.beside_heu_ou.{bits}",
+                f"kernels.encrypt.beside_heu_ou.{bits}",
                 "1/s",
                 Work(owner(count), count),
                 Work(lambda: encryptor.encrypt(flags), count),
