@@ -19,6 +19,7 @@ from xstat_ray.crosstab import _facts
 from xstat_ray.inputs.study_file import parse
 from xstat_ray.messages import Coefficients
 from xstat_ray.needs.access import AIRPORTS, airport_minutes, areas
+from xstat_ray.needs.answer import Folders
 from xstat_ray.plan import make_plan
 from xstat_ray.publish import publish
 from xstat_ray.release import Release, write
@@ -57,6 +58,8 @@ class Country:
     boarding_all: np.ndarray
     """(airports, flights, times, states)."""
     boarding_seen: np.ndarray
+    landing: np.ndarray
+    """(areas,) mean minutes from landing to the area, of everybody."""
 
 
 def make_country(seed, passengers=120_000):
@@ -81,9 +84,8 @@ def make_country(seed, passengers=120_000):
             np.add.at(arrivals[who, :, hour], area[here], 1)
     near = np.broadcast_to(NEAR, (len(PORTS), 2, 4))
     boarding = rng.multinomial(2_000, np.stack([0.6 * (1 - near), near, 0.4 * (1 - near)], -1))
-    return Country(
-        mean, *watershed, *arrivals, boarding, rng.binomial(boarding, SHARE)
-    )  # fmt: skip
+    landing = np.bincount(area, way, len(names)) / np.bincount(area, minlength=len(names))
+    return Country(mean, *watershed, *arrivals, boarding, rng.binomial(boarding, SHARE), landing)
 
 
 def exact_sums(plan, cells):
@@ -136,24 +138,35 @@ def _rows(plan):
     return [labels.index(name) for name in areas()["name_en"].to_pylist()]
 
 
-def population_of(country, folder, seed, error=20.0, missing=(), noise_free=False):
-    """A published population: one date for each day, visitors as people from Tokyo, residents by their own code."""
-    rng, codes = np.random.default_rng(seed), areas()["code"].to_pylist()
-    rows = {name: [] for name in ("date", "time", "area", "residence", "noisy", "stderr")}
-    for day in range(DAYS):
-        here = [place for place, code in enumerate(codes) if code not in missing]
-        for residence, people in (("13000", country.visitors), (None, 20 * country.visitors)):
-            for hour in range(24):
-                rows["date"] += [f"2023{9 + day // 30:02d}{1 + day % 30:02d}"] * len(here)
-                rows["time"] += [f"{hour:02d}00"] * len(here)
-                rows["area"] += [codes[place] for place in here]
-                rows["residence"] += [residence or codes[place] for place in here]
-                rows["noisy"] += list(np.rint(people[here] + (not noise_free) * rng.normal(0, error, len(here))))
-    rows["stderr"] = np.full(len(rows["date"]), 0.0 if noise_free else error)
-    table = pa.table(rows)
+def population_of(country, folder, error=20.0, missing=(), noise_free=False, seed=0):
+    """A published population: visitors as people from Tokyo, residents under the code of their own municipality."""
+    rng, codes = np.random.default_rng(seed), np.array(areas()["code"].to_pylist())
+    here = np.array([code not in missing for code in codes])
+    codes, people = codes[here], country.visitors[here]
+    shape = (DAYS, 24, 2, len(codes))
+    day, hour, home, place = (axis.ravel() for axis in np.indices(shape))
+    exact = np.where(home, 20, 1) * people[place]
+    table = pa.table({
+        "date": np.array([f"2023{9 + day // 30:02d}{1 + day % 30:02d}" for day in range(DAYS)])[day],
+        "time": np.array([f"{hour:02d}00" for hour in range(24)])[hour],
+        "area": codes[place],
+        "residence": np.where(home, codes[place], "13000"),
+        "noisy": np.rint(exact + (0 if noise_free else error) * rng.standard_normal(exact.size)).astype(np.int64),
+        "stderr": np.full(exact.size, 0.0 if noise_free else error),
+    })  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
     if noise_free:
         table = table.replace_schema_metadata({"WARNING": "NOISE OFF: exact counts, not differentially private"})
     pq.write_table(table, folder / "statistics.parquet")
     (folder / "manifest.json").write_text(f'{{"release": "cd", "noise_free": {str(noise_free).lower()}}}')
     return folder
+
+
+def publish_all(country, folder, noise="gaussian", seed=0):
+    """Folders of all four releases."""
+    return Folders(
+        movement=release_of("doto_movement", movement_cells(country), folder / "movement", noise),
+        catchment=release_of("catchment", catchment_cells(country), folder / "catchment", noise),
+        population=population_of(country, folder / "population", noise_free=noise == "off", seed=seed),
+        preboarding=release_of("preboarding", preboarding_cells(country), folder / "preboarding", noise),
+    )

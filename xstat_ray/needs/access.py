@@ -35,7 +35,7 @@ class Travel:
     """Minutes from landing to the road."""
     tolerated: float = 165.0
     """Minutes of a journey that count as good service: as above, and three quarters of an hour by car."""
-    road_error: float = 0.2
+    road_error: float = 0.1
     """Relative standard error of an estimated driving time."""
 
 

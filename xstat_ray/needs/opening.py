@@ -16,6 +16,8 @@ OPENED = "SHB"
 """The airport of the new route."""
 TIMETABLES = ("summer 2023", "winter 2023")
 """Before 2023-10-29, when the route opened, and from then on."""
+DAYS = 2
+"""One passenger may be counted on the day of landing and on the next."""
 STATES = ("near home", "near airport", "elsewhere")
 BEFORE = ("departure-1440m", "departure-60m", "departure-40m", "departure-20m")
 FLIGHTS = ("morning", "afternoon")
@@ -30,7 +32,7 @@ def catchment_counts(catchment: Publication) -> Tally:
 
 def watershed(counts: Tally, sampled: float | None = None) -> Shares:
     """(areas, airports) shares of the airports in an area, over both timetables."""
-    return shares(counts.sum(1), sampled=sampled)
+    return shares(counts.sum(1), sampled=sampled, units=DAYS)
 
 
 def watershed_table(counts: Tally, sampled: float | None = None) -> pa.Table:
@@ -48,7 +50,7 @@ def opening_table(counts: Tally, sampled: float | None = None) -> pa.Table:
     Columns: the area, `before`, `before_stderr`, `after`, `after_stderr`, `change`, `low95`, `high95`, `changed`
     (whether the interval excludes no change; null where unknown). Noise of the two timetables is independent.
     """
-    part, place = shares(counts, sampled=sampled), AIRPORTS.index(OPENED)
+    part, place = shares(counts, sampled=sampled, units=DAYS), AIRPORTS.index(OPENED)
     (before, after), (error, error_after) = part.value[..., place].T, part.stderr[..., place].T
     change, half = after - before, _NORMAL95 * np.hypot(error, error_after)
     columns = _area_columns() | {"before": _numbers(before), "before_stderr": _numbers(error)}

@@ -86,8 +86,8 @@ def warn(answer: Answer) -> None:
 
 
 def _needs(rows: list[dict[str, Any]]) -> Table:
-    table = Table(title="Where transport is missing", box=SIMPLE_HEAD, title_justify="left")
-    for name in ("rank", "", "area", "", "need, visitor-hours a day", "visitors", "by air", "from landing", "airport"):
+    table = Table(title="Where transport is missing: visitor-hours a day", box=SIMPLE_HEAD, title_justify="left")
+    for name in ("rank", "95 %", "area", "", "need (95 %)", "visitors", "by air", "from landing", "airport"):
         table.add_column(name, justify="left" if name in ("", "area", "airport") else "right")
     for row in rows:
         table.add_row(
@@ -105,7 +105,7 @@ def _needs(rows: list[dict[str, Any]]) -> Table:
 
 
 def _opening(rows: list[dict[str, Any]]) -> Table:
-    title = "Changed with the route to Nakashibetsu: its airport's share of passengers in an area"
+    title = "Nakashibetsu airport's share of passengers, before and after the route from Okadama opened"
     table = Table(title=title, box=SIMPLE_HEAD, title_justify="left")
     for name in ("area", "", "before", "after", "change, 95 % interval"):
         table.add_column(name, justify="left" if name in ("area", "") else "right")
@@ -116,4 +116,5 @@ def _opening(rows: list[dict[str, Any]]) -> Table:
 
 
 def _percent(share: float | None) -> str:
-    return "unknown" if share is None else f"{share:.0%}"
+    """A share as people read it: noise can carry it a little below 0 or above 1."""
+    return "unknown" if share is None else f"{min(max(share, 0), 1):.0%}"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from xstat_ray.needs.publication import Tally
 
-KNOWN_FROM = 3.0
+KNOWN_FROM = 5.0
 """A total below this many of its standard errors cannot be told from nothing: shares of it are unknown."""
 _NORMAL95 = 1.959964
 
@@ -32,17 +32,18 @@ class Shares(NamedTuple):
         return np.minimum(self.value + _NORMAL95 * self.stderr, 1.0)
 
 
-def shares(counts: Tally, *, sampled: float | None = None) -> Shares:
+def shares(counts: Tally, *, sampled: float | None = None, units: int = 1) -> Shares:
     """The share of every count in the total along the last axis.
 
     The delta method on p = x/N with independent noises: Var p = ((1 - 2p) Var x + p^2 Var N) / N^2. It describes the
     people who were counted. With `sampled` it describes all passengers, of whom those counted are a random part:
-    (1 - sampled) p (1 - p) / N is added.
+    units (1 - sampled) p (1 - p) / N is added.
 
     Args:
         counts: (..., K) counts of which each person is in one; the last axis is the whole.
         sampled: the share of all passengers who can be counted: the operator's share of the market. None: describe
             only those who were counted.
+        units: how often one person is counted, at most: the people are that many times fewer than the counts.
 
     Returns:
         (..., K); a value may lie outside [0, 1] by noise, its interval is cut to it.
@@ -55,7 +56,7 @@ def shares(counts: Tally, *, sampled: float | None = None) -> Shares:
         variance = ((1 - 2 * part) * counts.variance + part**2 * total.variance[..., None]) / whole**2
         if sampled is not None:
             inside = np.clip(part, 0, 1)
-            variance = variance + (1 - sampled) * inside * (1 - inside) / whole
+            variance = variance + units * (1 - sampled) * inside * (1 - inside) / whole
     return Shares(part, np.sqrt(np.maximum(variance, 0)))
 
 
