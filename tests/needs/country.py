@@ -84,7 +84,7 @@ def make_country(seed, passengers=120_000):
             np.add.at(arrivals[who, :, hour], area[here], 1)
     near = np.broadcast_to(NEAR, (len(PORTS), 2, 4))
     boarding = rng.multinomial(2_000, np.stack([0.6 * (1 - near), near, 0.4 * (1 - near)], -1))
-    landing = np.bincount(area, way, len(names)) / np.bincount(area, minlength=len(names))
+    landing = np.bincount(area, way, len(names)) / np.maximum(np.bincount(area, minlength=len(names)), 1)
     return Country(mean, *watershed, *arrivals, boarding, rng.binomial(boarding, SHARE), landing)
 
 
