@@ -1,6 +1,7 @@
 """Which areas of eastern Hokkaido have visitors whom air and ground transport serve badly, from published statistics.
 
-python -m jobs.needs releases.movement=out/doto_movement releases.catchment=out/catchment releases.population=out/population
+python -m jobs.needs out=out/needs
+python -m jobs.needs releases.catchment=out/catchment2 releases.preboarding=out/preboarding
 """
 
 from __future__ import annotations

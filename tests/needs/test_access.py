@@ -5,7 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from xstat_ray.needs.access import AIRPORTS, Minutes, Travel, after_landing, airport_minutes, areas, hub_minutes, landing
+from xstat_ray.needs.access import (
+    AIRPORTS,
+    Minutes,
+    Travel,
+    after_landing,
+    airport_minutes,
+    areas,
+    hub_minutes,
+    landing,
+)
 from xstat_ray.needs.publication import Tally
 
 

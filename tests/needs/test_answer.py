@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.needs.country import DAYS, SHARE, make_country, population_of, publish_all, release_of, catchment_cells
+from tests.needs.country import DAYS, SHARE, catchment_cells, make_country, population_of, publish_all, release_of
 from xstat_ray.errors import InputError
 from xstat_ray.needs.access import AIRPORTS, areas
 from xstat_ray.needs.answer import Assumptions, answer
@@ -78,7 +78,7 @@ def test_what_too_few_passengers_show_is_unknown(folders, country, tmp_path):
     nobody = replace(country, watershed_seen=np.zeros_like(country.watershed_seen))
     few = release_of("catchment", catchment_cells(nobody), tmp_path / "catchment")
     rows = answer(replace(folders, catchment=few), QUICK).tables["needs"].to_pylist()
-    assert sum(row["main_airport"] is None and row["overlap"] is None for row in rows) > 45
+    assert sum(row["main_airport"] is None and row["overlap"] is None for row in rows) > 35
     assert all(row["rank"] for row in rows)
 
 

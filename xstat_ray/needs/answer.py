@@ -11,8 +11,15 @@ import pyarrow as pa
 
 from xstat_ray.needs.access import AIRPORTS, HOURS, Minutes, Travel, after_landing, areas, hub_minutes, landing
 from xstat_ray.needs.index import Inputs, Needs, Sampling, assess
-from xstat_ray.needs.opening import boarding_counts, boarding_table, catchment_counts, opening_table, watershed
-from xstat_ray.needs.opening import watershed_table
+from xstat_ray.needs.opening import (
+    boarding_counts,
+    boarding_table,
+    catchment_counts,
+    main_airport,
+    opening_table,
+    watershed,
+    watershed_table,
+)
 from xstat_ray.needs.publication import Publication, Tally, read_publication, tally
 from xstat_ray.needs.shares import overlap
 from xstat_ray.needs.visitors import Visitors, read_visitors
@@ -137,10 +144,8 @@ def _columns(made_of: Inputs, needs: Needs, counts: Tally, counted: Minutes) -> 
 
 
 def _main_airport(counts: Tally) -> pa.Array:
-    """The airport with the largest share, null where shares are unknown."""
-    part = watershed(counts).value
-    unknown = np.isnan(part).any(axis=1)
-    return pa.array(AIRPORTS).take(pa.array(np.where(unknown, 0, part.argmax(axis=1)), mask=unknown))
+    chosen = main_airport(counts)
+    return pa.array(AIRPORTS).take(pa.array(chosen, mask=chosen < 0))
 
 
 def _hours_table(visitors: Visitors) -> pa.Table:

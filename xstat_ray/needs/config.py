@@ -54,7 +54,9 @@ def needs_config(raw: Mapping[str, Any], origin: str) -> NeedsConfig:
 def _folders(section: Section) -> Folders:
     preboarding = section.optional_text("preboarding")
     return Folders(
-        *(Path(section.text(key)) for key in ("movement", "catchment", "population")),
+        movement=Path(section.text("movement")),
+        catchment=Path(section.text("catchment")),
+        population=Path(section.text("population")),
         preboarding=None if preboarding is None else Path(preboarding),
     )
 

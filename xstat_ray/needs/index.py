@@ -3,12 +3,13 @@
     need = max(0, visitors - flyers) * max(0, min(air, road) - tolerated) / 60
 
 in visitor-hours a day. `visitors` are non-residents present in an area on a mean day, `flyers` those of them who
-landed on that day or the day before; `air` is the journey by air with the way from the airport, `road` that by car from
-Sapporo. An area without visitors, one that flyers reach already, and one with a good way by air or by road need nothing.
+landed on that day or the day before; `air` is the journey by air with the way from the airport, `road` that by car
+from Sapporo. An area needs nothing if it has no visitors, if they all fly, or if there is a good way by air or by road.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -77,18 +78,27 @@ def assess(inputs: Inputs, travel: Travel, sampling: Sampling) -> Needs:
     same seed gives the same intervals.
     """
     known = ~np.isnan(inputs.visitors.value + inputs.flyers.value)
-    values = [np.asarray(part[0])[known] for part in inputs]
-    errors = [part.stderr[known] for part in inputs]
-    need = index(*values, travel)
-    rng = np.random.default_rng(sampling.seed)
-    drawn = index(*(v + e * rng.standard_normal((sampling.draws, v.size)) for v, e in zip(values, errors)), travel)
+    rng, shape = np.random.default_rng(sampling.seed), (sampling.draws, int(known.sum()))
+
+    def draw(part: Tally | Minutes) -> NDArray[np.float64]:
+        return part.value[known] + part.stderr[known] * rng.standard_normal(shape)
+
+    def combine(figures: Callable[[Tally | Minutes], NDArray[np.float64]]) -> NDArray[np.float64]:
+        visitors, flyers, landing, road = (figures(part) for part in inputs)
+        return index(visitors, flyers, landing, road, travel)
+
+    need, drawn = combine(lambda part: part.value[known]), combine(draw)
     ranks = np.apply_along_axis(rank, 1, drawn)
     low, high = np.percentile(drawn, (2.5, 97.5), axis=0)
     rank_low, rank_high = np.percentile(ranks, (2.5, 97.5), axis=0, method="nearest")
     return Needs(
-        *(_spread(figures, known, np.nan) for figures in (need, low, high)),
-        *(_spread(figures.astype(np.int64), known, 0) for figures in (rank(need), rank_low, rank_high)),
-        _spread((ranks <= sampling.top).mean(axis=0), known, np.nan),
+        need=_spread(need, known, np.nan),
+        low95=_spread(low, known, np.nan),
+        high95=_spread(high, known, np.nan),
+        rank=_spread(rank(need), known, 0),
+        rank_low=_spread(rank_low, known, 0),
+        rank_high=_spread(rank_high, known, 0),
+        in_top=_spread((ranks <= sampling.top).mean(axis=0), known, np.nan),
     )
 
 

@@ -22,6 +22,8 @@ STATES = ("near home", "near airport", "elsewhere")
 BEFORE = ("departure-1440m", "departure-60m", "departure-40m", "departure-20m")
 FLIGHTS = ("morning", "afternoon")
 _NORMAL95 = 1.959964
+_TOLD = 1.644854
+"""Standard errors that a lead of one airport over another must have."""
 
 
 def catchment_counts(catchment: Publication) -> Tally:
@@ -35,8 +37,24 @@ def watershed(counts: Tally, sampled: float | None = None) -> Shares:
     return shares(counts.sum(1), sampled=sampled, units=DAYS)
 
 
+def main_airport(counts: Tally) -> NDArray[np.int64]:
+    """(areas,) the airport that most passengers of an area came through, -1 where that cannot be told.
+
+    It is told where the lead over the next airport is more than 1.645 standard errors of that lead. So a lead that is
+    truly three standard errors is told 91 times in 100, and one of two airports that are level 10 times.
+    """
+    both = counts.sum(1)
+    known = ~np.isnan(both.value).any(axis=1)
+    values, order = np.nan_to_num(both.value), np.argsort(-np.nan_to_num(both.value), axis=1, kind="stable")
+    (first, second), (one, other) = (np.take_along_axis(part, order, 1)[:, :2].T for part in (values, both.variance))
+    return np.where(known & (first - second > _TOLD * np.sqrt(one + other)), order[:, 0], -1)
+
+
 def watershed_table(counts: Tally, sampled: float | None = None) -> pa.Table:
-    """One row per area and airport: `passenger_days` (unbiased), `stderr`, `share`, `share_stderr`, `low95`, `high95`."""
+    """One row per area and airport, over both timetables.
+
+    Columns: the area, `airport`, `passenger_days` (unbiased), `stderr`, `share`, `share_stderr`, `low95`, `high95`.
+    """
     both, part = counts.sum(1), watershed(counts, sampled)
     columns = _area_columns(len(AIRPORTS)) | {"airport": pa.array(AIRPORTS * len(counts.value))}
     columns |= {"passenger_days": _numbers(both.value), "stderr": _numbers(both.stderr)}
@@ -75,11 +93,16 @@ def _states(by_zone: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def boarding_table(counts: Tally, airports: Sequence[str], sampled: float | None = None) -> pa.Table:
-    """One row per airport, flight, time and state: `passengers`, `stderr`, `share`, `share_stderr`, `low95`, `high95`."""
+    """One row per airport, flight, time and state.
+
+    Columns: these, `passengers` (unbiased), `stderr`, `share`, `share_stderr`, `low95`, `high95`.
+    """
     part = shares(counts, sampled=sampled)
     names = {"airport": airports, "flight": FLIGHTS, "before": BEFORE, "state": STATES}
     places = np.indices(counts.value.shape).reshape(len(names), -1)
-    columns = {name: pa.array(np.asarray(values)[own]) for (name, values), own in zip(names.items(), places, strict=True)}
+    columns = {
+        name: pa.array(np.asarray(values)[own]) for (name, values), own in zip(names.items(), places, strict=True)
+    }
     columns |= {"passengers": _numbers(counts.value), "stderr": _numbers(counts.stderr)}
     columns |= {"share": _numbers(part.value), "share_stderr": _numbers(part.stderr)}
     return pa.table(columns | {"low95": _numbers(part.low95), "high95": _numbers(part.high95)})

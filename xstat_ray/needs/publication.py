@@ -125,9 +125,7 @@ def read_json(file: Path, *, key: str, remedy: str) -> dict[str, Any]:
     return content
 
 
-def read_table(
-    file: Path, dimensions: Sequence[str], measures: Sequence[str], *, key: str, remedy: str
-) -> pa.Table:
+def read_table(file: Path, dimensions: Sequence[str], measures: Sequence[str], *, key: str, remedy: str) -> pa.Table:
     """A published table.
 
     Raises:
