@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -96,3 +97,12 @@ def test_releases_in_the_wrong_place_are_refused(folders):
         answer(replace(folders, movement=folders.catchment))
     with pytest.raises(InputError, match=r"releases\.population, column .*jobs\.population"):
         answer(replace(folders, population=folders.catchment))
+
+
+def test_releases_of_other_people_are_refused(folders, tmp_path):
+    for file in folders.catchment.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest | {"datasets": {"row": "other", "column": "airline"}}))
+    with pytest.raises(InputError, match=r"data sets other, airline, .*doto_movement of operator, airline .*manifest"):
+        answer(replace(folders, catchment=tmp_path))

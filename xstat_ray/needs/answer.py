@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from xstat_ray.errors import InputError
 from xstat_ray.needs.access import AIRPORTS, HOURS, Minutes, Travel, after_landing, areas, hub_minutes, landing
 from xstat_ray.needs.index import Inputs, Needs, Sampling, assess
 from xstat_ray.needs.opening import (
@@ -23,6 +24,7 @@ from xstat_ray.needs.opening import (
 from xstat_ray.needs.publication import Publication, Tally, read_publication, tally
 from xstat_ray.needs.shares import overlap
 from xstat_ray.needs.visitors import Visitors, read_visitors
+from xstat_ray.release import MANIFEST
 
 MOVEMENT = ("municipality", "route", "direction", "offset")
 CATCHMENT = ("municipality", "airport", "timetable")
@@ -79,6 +81,7 @@ def answer(folders: Folders, assumptions: Assumptions | None = None) -> Answer:
     given = assumptions or Assumptions()
     movement = _release(folders.movement, "movement", "doto_movement", MOVEMENT)
     catchment = _release(folders.catchment, "catchment", "catchment", CATCHMENT)
+    _check_same_people(movement, catchment)
     visitors = read_visitors(folders.population, key="releases.population", remedy=_remedy("population", ""))
     counts, share = catchment_counts(catchment), given.market_share
     tables = {
@@ -91,6 +94,7 @@ def answer(folders: Folders, assumptions: Assumptions | None = None) -> Answer:
     sources["population"] = {"study": "population", "release": visitors.release, "noise_free": visitors.noise_free}
     if folders.preboarding is not None:
         preboarding = _release(folders.preboarding, "preboarding", "preboarding", PREBOARDING)
+        _check_same_people(movement, preboarding)
         tables["boarding"] = boarding_table(boarding_counts(preboarding, STUDIED), STUDIED, share)
         sources["preboarding"] = _source(preboarding)
     return Answer(tables, sources)
@@ -159,6 +163,16 @@ def _hours_table(visitors: Visitors) -> pa.Table:
 
 def _release(folder: Path, key: str, study: str, dimensions: tuple[str, ...]) -> Publication:
     return read_publication(folder, dimensions, key=f"releases.{key}", remedy=_remedy("crosstab", f"study={study} "))
+
+
+def _check_same_people(one: Publication, other: Publication) -> None:
+    if one.datasets != other.datasets:
+        raise InputError(
+            f"the release is of the data sets {', '.join(other.datasets.values())}, and that of {one.study} of "
+            f"{', '.join(one.datasets.values())}",
+            file=str(other.folder / MANIFEST),
+            remedy="Join releases of the same people and days",
+        )
 
 
 def _remedy(job: str, study: str) -> str:

@@ -19,7 +19,7 @@ from xstat_ray.release import MANIFEST, PLAN, STATISTICS
 
 UNFINISHED = "unfinished"
 MEASURES = ("noisy", "estimate", "stderr", "suppressed")
-_FACTS = ("release", "study", "study_digest", "noise_free")
+_FACTS = ("release", "study", "study_digest", "datasets", "noise_free")
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Publication:
     study: str
     release: str
     """Id of the release, hexadecimal."""
-    digest: str
-    """Of the study, hexadecimal."""
+    datasets: Mapping[str, str]
+    """By role, the name of the party's data set."""
     noise_free: bool
     """Whether the noise was off: the figures are exact and not differentially private."""
     table: pa.Table
@@ -89,7 +89,7 @@ def read_publication(folder: Path, dimensions: Sequence[str], *, key: str, remed
     if noise_free != stamped(table):
         problem = "manifest and statistics contradict each other about the noise"
         raise InputError(problem, file=str(folder / MANIFEST), key=key, remedy="Use the folder as the job left it")
-    return Publication(folder, manifest["study"], manifest["release"], manifest["study_digest"], noise_free, table)
+    return Publication(folder, manifest["study"], manifest["release"], manifest["datasets"], noise_free, table)
 
 
 def read_manifest(folder: Path, *, key: str, remedy: str) -> dict[str, Any]:
