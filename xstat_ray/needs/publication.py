@@ -18,7 +18,7 @@ from xstat_ray.errors import InputError
 from xstat_ray.release import MANIFEST, PLAN, STATISTICS
 
 UNFINISHED = "unfinished"
-MEASURES = ("noisy", "estimate", "stderr", "suppressed")
+MEASURES = ("noisy", "stderr")
 _FACTS = ("release", "study", "study_digest", "datasets", "noise_free")
 
 
@@ -35,7 +35,7 @@ class Publication:
     noise_free: bool
     """Whether the noise was off: the figures are exact and not differentially private."""
     table: pa.Table
-    """As `xstat_ray.release.Release.statistics`."""
+    """The dimensions asked for, and the figures, of `xstat_ray.release.Release.statistics`."""
 
 
 class Tally(NamedTuple):
@@ -126,20 +126,20 @@ def read_json(file: Path, *, key: str, remedy: str) -> dict[str, Any]:
 
 
 def read_table(file: Path, dimensions: Sequence[str], measures: Sequence[str], *, key: str, remedy: str) -> pa.Table:
-    """A published table.
+    """These columns of a published table.
 
     Raises:
         InputError: the file is not Parquet, or lacks a column.
     """
+    columns = [*dimensions, *measures]
     try:
-        table = pq.read_table(file)
+        names = pq.read_schema(file).names
+        if missing := [name for name in columns if name not in names]:
+            problem = "the table has no such column: it belongs to another study"
+            raise InputError(problem, file=str(file), key=key, column=missing[0], remedy=remedy)
+        return pq.read_table(file, columns=columns)
     except (OSError, pa.ArrowException):
         raise InputError("the file cannot be read as Parquet", file=str(file), key=key, remedy=remedy) from None
-    for name in (*dimensions, *measures):
-        if name not in table.column_names:
-            problem = "the table has no such column: it belongs to another study"
-            raise InputError(problem, file=str(file), key=key, column=name, remedy=remedy)
-    return table
 
 
 def stamped(table: pa.Table) -> bool:
