@@ -45,10 +45,10 @@ def count(
     db.register("rows", rows.append_column("reading", pa.array(range(len(rows)))))
     db.register("boardings", flags.append_column("reading", pa.array(range(len(flags)))))
     _usable_rows(db, study)
-    _words(db, "row_words", seeds["row"], "bound of rows", "usable_rows")
+    _row_words(db, seeds["row"])
     db.execute(f"""
-        CREATE TABLE kept_rows AS SELECT id, period, cell FROM usable_rows JOIN row_words USING (place)
-        QUALIFY row_number() OVER (PARTITION BY id, period ORDER BY weight DESC NULLS LAST, word) <= {study.bounds.rows}
+        CREATE TABLE kept_rows AS SELECT id, period, cell FROM candidates JOIN row_words USING (place)
+        QUALIFY row_number() OVER (PARTITION BY id, period ORDER BY weight DESC, word) <= {study.bounds.rows}
     """)
     _usable_boardings(db, study)
     _words(db, "boarding_words", seeds["column"], "bound of boardings", "usable_boardings")
@@ -85,17 +85,36 @@ def _words(db: duckdb.DuckDBPyConnection, name: str, seed: bytes | None, purpose
 
 
 def _usable_rows(db: duckdb.DuckDBPyConnection, study: Study) -> None:
+    """Table `candidates`: with weights one for each person, period and cell; without, one for each usable row."""
     side = study.row
     db.execute(f"""
         CREATE TABLE usable_rows AS
         WITH placed AS (
-            SELECT reading, {_column(side.id)} AS id, {_period(study, side.time)} AS period,
+            SELECT {_column(side.id)} AS id, {_period(study, side.time)} AS period,
                    {_position(side.dimensions)} AS cell, {_column(side.weight)} AS weight
             FROM rows
         )
-        SELECT *, row_number() OVER (ORDER BY reading) - 1 AS place FROM placed ANTI JOIN opted_out USING (id)
-        WHERE id <> '' AND cell IS NOT NULL AND period IS NOT NULL
+        SELECT *, dense_rank() OVER (ORDER BY encode(id)) - 1 AS person FROM placed ANTI JOIN opted_out USING (id)
+        WHERE id <> ''
     """)
+    usable = "FROM usable_rows WHERE cell IS NOT NULL AND period IS NOT NULL"
+    alike = "person, id, period, cell"
+    every = f"SELECT {alike}, weight, row_number() OVER (PARTITION BY person, period, cell) - 1 AS number {usable}"
+    merged = f"SELECT {alike}, coalesce(sum(weight), 0) AS weight, 0 AS number {usable} GROUP BY ALL"
+    db.execute(f"""
+        CREATE TABLE candidates AS
+        SELECT *, row_number() OVER () - 1 AS place FROM ({merged if side.weight else every})
+    """)
+
+
+def _row_words(db: duckdb.DuckDBPyConnection, seed: bytes | None) -> None:
+    """Table `row_words`, from its definition: AES-128 of (person, period, cell, number), the first half of a block."""
+    columns = db.execute("SELECT person, period, cell, number FROM candidates ORDER BY place").fetchnumpy()
+    blocks = np.stack([np.asarray(columns[name], "<u4") for name in ("person", "period", "cell", "number")], axis=1)
+    key = HKDF(algorithm=SHA256(), length=16, salt=None, info=b"xstat-ray v1 bound of rows").derive(seed or bytes(32))
+    stream = Cipher(algorithms.AES(key), modes.ECB()).encryptor().update(blocks.tobytes())
+    words = np.frombuffer(stream, "<u8")[::2]
+    db.register("row_words", pa.table({"place": pa.array(range(len(words)), pa.int64()), "word": words}))
 
 
 def _usable_boardings(db: duckdb.DuckDBPyConnection, study: Study) -> None:

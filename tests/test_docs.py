@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from xstat_ray.geo import hokkaido
 from xstat_ray.inputs.study_file import parse
 
 ROOT = Path(__file__).parents[1]
@@ -61,7 +62,9 @@ def test_plans_in_the_budget_page_are_printed_without_tables(tmp_path):
 
 
 def test_examples_of_dimensions_and_windows_are_valid_studies(tmp_path):
-    dimensions, hierarchies, windows = (yaml.safe_load(block) for block in blocks("docs/studies.md", "yaml"))
+    dimensions, references, hierarchies, windows = (
+        yaml.safe_load(block) for block in blocks("docs/studies.md", "yaml")
+    )
     (tmp_path / "areas.csv").write_text("mesh,town,region\n654321,Kushiro,east\n654322,Nemuro,east\n")
     study = {
         "name": "doc",
@@ -73,6 +76,10 @@ def test_examples_of_dimensions_and_windows_are_valid_studies(tmp_path):
     assert [d.size for d in parsed.row.dimensions] == [3, 19, 3, 2]
     assert parsed.column_labels[0][1][:2] == ("departure-6h", "departure-5h")
     assert parsed.window_periods == 9
+    study["row"]["dimensions"] = references
+    geographic = parse({"study": study}, origin=str(tmp_path / "doc.yaml"))
+    assert geographic.row.dimensions[0].labels[0] in hokkaido.municipalities()["name_en"].to_pylist()
+    assert [d.size for d in geographic.row.dimensions] == [179, 2729]
     study["row"]["dimensions"] = hierarchies
     deep = parse({"study": study}, origin=str(tmp_path / "doc.yaml"))
     assert [[level.name for level in d.hierarchy] for d in deep.row.dimensions] == [

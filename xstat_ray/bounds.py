@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,3 +44,74 @@ def keep_per_group(
     first = np.maximum.accumulate(np.where(starts, np.arange(size), 0))
     keep[order] = np.arange(size) - first < limit
     return keep
+
+
+class Located(NamedTuple):
+    """Rows in the clear: who was where, when, N of each."""
+
+    person: NDArray[np.int32]
+    period: NDArray[np.uint32]
+    cell: NDArray[np.int32]
+
+    def take(self, rows: NDArray[np.intp] | NDArray[np.bool_] | slice) -> Located:
+        """Some of the rows."""
+        return Located(self.person[rows], self.period[rows], self.cell[rows])
+
+    @classmethod
+    def join(cls, parts: Sequence[Located]) -> Located:
+        """All rows of the parts, in their order."""
+        person, period, cell = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+        return cls(person, period, cell)
+
+
+Draw = Callable[[Located, NDArray[np.int64]], NDArray[np.uint64]]
+"""Uniform words for rows that are told apart by their number among equal ones."""
+
+
+def bound_rows(rows: Located, weight: NDArray[np.float64] | None, limit: int, draw: Draw) -> Located:
+    """Keep at most `limit` rows of every person in every period.
+
+    With weights, the weights of a person's rows in one cell and period are added up first, and the cells with the
+    largest sums are kept, each once. Without, rows are drawn at random, and a cell may be kept several times.
+
+    Args:
+        rows: in any order; fastest where they come sorted by person and period.
+        weight: (N,), or None.
+        limit: R, at least 1.
+        draw: the random choices; equal weights are kept in random order.
+
+    Returns:
+        What is kept, in no particular order.
+    """
+    key = rows.person.astype(np.uint64) << np.uint64(32) | rows.period
+    if not (key[1:] >= key[:-1]).all():
+        order = np.argsort(key, kind="stable")
+        key, rows, weight = key[order], rows.take(order), None if weight is None else weight[order]
+    group, size = _runs(key)
+    crowded = (size > (limit if weight is None else 1))[group]
+    if not crowded.any():
+        return rows
+    alone, rows, weight = rows.take(~crowded), rows.take(crowded), None if weight is None else weight[crowded]
+    return Located.join([alone, _chosen(rows, group[crowded], weight, limit, draw)])
+
+
+def _chosen(
+    rows: Located, group: NDArray[np.intp], weight: NDArray[np.float64] | None, limit: int, draw: Draw
+) -> Located:
+    """Rows of groups that are over the limit, or whose weights must be added up."""
+    order = np.lexsort((rows.cell, group))
+    rows, group = rows.take(order), group[order]
+    same, size = _runs(group.astype(np.uint64) << np.uint64(32) | rows.cell.astype(np.uint64))
+    first = np.cumsum(size) - size
+    if weight is None:
+        keep = keep_per_group((group,), limit, draw(rows, np.arange(len(group)) - first[same]))
+        return rows.take(keep)
+    rows, group, total = rows.take(first), group[first], np.add.reduceat(weight[order], first)
+    return rows.take(keep_per_group((group,), limit, draw(rows, np.zeros(len(group), np.int64)), total))
+
+
+def _runs(keys: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """(N,) number of the run of equal keys that each belongs to, and the length of every run."""
+    starts = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])[: len(keys)])
+    size = np.diff(starts, append=len(keys))
+    return np.repeat(np.arange(len(starts)), size), size

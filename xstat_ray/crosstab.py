@@ -17,7 +17,7 @@ from xstat_ray.publish import publish
 from xstat_ray.release import Release, write
 from xstat_ray.roles.party import Role
 from xstat_ray.runtime.driver import WINDOW, Driver
-from xstat_ray.runtime.executor import Executor, LocalExecutor, Source
+from xstat_ray.runtime.executor import ROLES, Executor, LocalExecutor, Source
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.study import Study
 from xstat_ray.workspace import Resumable, Workspace
@@ -172,11 +172,13 @@ def _encrypt_and_count(
     """Stages 1 and 2 and the noise; everything that a rerun needs is on disk before this returns."""
     public = driver.de_identify()
     for role in executor.parties:
-        first = executor.party(role)
-        executor.get(first.call("record", work.own(role)))
-        executor.get(first.call("save", work.party(role)))
+        executor.get(executor.party(role).call("save", work.party(role)))
     inputs = {role: executor.get(executor.party(role).call("input_digest")) for role in executor.parties}
-    noisy = driver.add_noise(public, driver.aggregate(public))
+    encrypted = driver.aggregate(public)
+    for role, every in executor.parties.items():
+        reports = executor.get_all([one.call("report") for one in every[: None if ROLES[role].divided else 1]])
+        executor.get(executor.party(role).call("record", work.own(role), reports))
+    noisy = driver.add_noise(public, encrypted)
     facts = _facts(plan, noisy.release, inputs, progress.seconds)
     work.keep(noisy, facts)
     return Resumable(noisy, facts)

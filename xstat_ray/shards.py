@@ -47,7 +47,11 @@ class ShardGrid:
 
     def shard_of(self, cells: NDArray[np.uint32], periods: NDArray[np.uint32]) -> NDArray[np.int64]:
         """(N,) shard number of rows with these blinded cells and periods."""
-        return self.batch_of(periods) * len(self.regions) + _which(self.regions, cells)
+        return self.batch_of(periods) * len(self.regions) + self.region_of(cells)
+
+    def region_of(self, cells: NDArray[np.integer]) -> NDArray[np.uint16]:
+        """(N,) number of the region of these blinded cells."""
+        return _which(self.regions, cells).astype(np.uint16)
 
     def batch_of(self, periods: NDArray[np.uint32]) -> NDArray[np.int64]:
         """(N,) batch number of these periods."""
@@ -59,6 +63,6 @@ def _cut(whole: range, parts: int) -> tuple[range, ...]:
     return tuple(range(low, high) for low, high in pairwise(edges))
 
 
-def _which(ranges: Sequence[range], values: NDArray[np.uint32]) -> NDArray[np.int64]:
+def _which(ranges: Sequence[range], values: NDArray[np.integer]) -> NDArray[np.int64]:
     starts = np.array([r.start for r in ranges], np.int64)
     return np.searchsorted(starts, values.astype(np.int64), side="right") - 1

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from xstat_ray.crypto.derive import derive, uniform_words
+from xstat_ray.crypto.derive import derive, keyed_words, uniform_words
 
 
 def hkdf(secret: bytes, info: bytes, length: int) -> bytes:
@@ -61,3 +61,20 @@ def test_words_are_uniform() -> None:
     for place in range(8):
         octets = (words >> np.uint64(8 * place)).astype(np.uint8)
         assert chisquare(np.bincount(octets, minlength=256)).pvalue > 1e-6
+
+
+def test_keyed_words_are_halves_of_aes_blocks_of_the_row() -> None:
+    secret, columns = b"s" * 32, [np.array([1, 2**32 - 1, 1]), np.array([0, 7, 0], np.uint32)]
+    cipher = Cipher(algorithms.AES(derive(secret, "draw")), modes.ECB()).encryptor()
+    block = cipher.update((2**32 - 1).to_bytes(4, "little") + (7).to_bytes(4, "little") + bytes(8))
+    words = keyed_words(secret, "draw", *columns)
+    assert words.dtype == np.uint64 and words[1] == int.from_bytes(block[:8], "little")
+    # Equal rows have equal words, and a word does not depend on the rows around it.
+    assert words[0] == words[2] and keyed_words(secret, "draw", *(c[1:] for c in columns))[0] == words[1]
+    assert words[0] != keyed_words(secret, "another", *columns)[0]
+
+
+def test_keyed_words_of_neighbouring_rows_are_uniform() -> None:
+    words = keyed_words(b"s", "draw", np.arange(64_000), np.zeros(64_000, np.int64))
+    assert chisquare(np.bincount(words >> np.uint64(58), minlength=64)).pvalue > 1e-4
+    assert chisquare(np.bincount(words & np.uint64(63), minlength=64)).pvalue > 1e-4

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xstat_ray.errors import InputError
-from xstat_ray.inputs.domains import decode, encode
+from xstat_ray.inputs.domains import Encoder, decode
 from xstat_ray.study import Dimension
 
 HOUR = Dimension("hour", "hour", ("5", "6", "7"), (("5",), ("6",), ("7",)))
@@ -16,7 +16,7 @@ MAKER = Dimension("maker", "made_by", ("Boeing", "Airbus", "Other"), (("BOEING",
 
 def test_the_last_dimension_varies_fastest():
     columns = {"hour": pa.array(["5", "6", "7"]), "made_by": pa.array(["AI", "BOEING", "CESSNA"])}
-    positions = encode([HOUR, MAKER], columns)
+    positions = Encoder([HOUR, MAKER]).encode(columns)
     assert positions.dtype == np.int32
     assert positions.tolist() == [1, 3, 8]
 
@@ -38,22 +38,22 @@ def test_the_last_dimension_varies_fastest():
     ],
 )
 def test_positions(dimension, values, expected):
-    assert encode([dimension], {dimension.column: values}).tolist() == expected
+    assert Encoder([dimension]).encode({dimension.column: values}).tolist() == expected
 
 
 def test_without_dimensions_every_row_is_at_position_zero():
-    assert encode([], {"id": pa.array(["a", None])}).tolist() == [0, 0]
+    assert Encoder([]).encode({"id": pa.array(["a", None])}).tolist() == [0, 0]
 
 
 def test_other_label_may_stand_anywhere():
     maker = Dimension("maker", "m", ("Other", "Airbus"), ((), ("AI",)), "Other")
-    assert encode([maker], {"m": pa.array(["AI", "X"])}).tolist() == [1, 0]
+    assert Encoder([maker]).encode({"m": pa.array(["AI", "X"])}).tolist() == [1, 0]
 
 
 @pytest.mark.parametrize("values", [[5.0], [True], [b"5"]])
 def test_types_without_one_text_are_refused(values):
     with pytest.raises(InputError, match=r"cannot be matched .*column hour"):
-        encode([HOUR], {"hour": pa.array(values)})
+        Encoder([HOUR]).encode({"hour": pa.array(values)})
 
 
 sizes = st.lists(st.integers(1, 5), min_size=1, max_size=4)
@@ -67,7 +67,7 @@ def test_decode_inverts_encode(sizes, data):
     ]
     rows = data.draw(st.lists(st.tuples(*(st.integers(0, n - 1) for n in sizes)), max_size=10))
     columns = {d.column: pa.array([row[i] for row in rows], pa.int64()) for i, d in enumerate(dimensions)}
-    positions = encode(dimensions, columns)
+    positions = Encoder(dimensions).encode(columns)
     expected = np.ravel_multi_index(np.array(rows, int).reshape(-1, len(sizes)).T, sizes)
     assert positions.tolist() == expected.tolist()
     labels = decode([(d.name, d.labels) for d in dimensions], positions)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xstat_ray.inputs.periods import span, to_periods
+from xstat_ray.inputs.periods import cover, span, to_periods
 from xstat_ray.study import Period
 
 
@@ -114,3 +114,17 @@ def test_numbers_are_floors_and_lie_in_the_span(seconds, offset, grain):
     assert inside[0] == (study.start.timestamp() <= at < study.end.timestamp())
     assert numbers[0] == (at // study.seconds if inside[0] else 0)
     assert not inside[0] or int(numbers[0]) in span(study)
+
+
+@given(st.integers(-50 * 3600, 80 * 3600), st.integers(0, 30 * 3600), st.sampled_from(["15min", "hour", "date"]))
+def test_a_covered_range_holds_the_period_of_every_time_in_it(start, length, grain):
+    study = period(grain, "2023-08-28", "2023-08-30")
+    first = dt.datetime(2023, 8, 28) + dt.timedelta(seconds=start)
+    at = [first + dt.timedelta(seconds=s) for s in range(0, length + 1, 600)] + [first + dt.timedelta(seconds=length)]
+    covered = cover(first, at[-1], study)
+    numbers, inside = to_periods(pa.array(at, pa.timestamp("us")), study)
+    assert set(numbers[inside].tolist()) <= set(covered)
+    # Nothing more than the ends demand: both ends of the range are taken by some second of it.
+    assert len(covered) <= length // study.seconds + 2 and set(covered) <= set(span(study))
+    if not inside.any() and (at[-1] < study.start.replace(tzinfo=None) or first >= study.end.replace(tzinfo=None)):
+        assert not covered

@@ -299,3 +299,26 @@ def test_the_digest_covers_names_and_contents_under_the_key(tmp_path):
     assert input_digest(tmp_path / "one", b"other") != digests["one"]
     assert len(bytes.fromhex(digests["one"])) == 32
     assert input_digest(tmp_path / "one" / "a.csv", b"k") == input_digest(tmp_path / "same" / "a.csv", b"k")
+
+
+def test_pieces_are_row_groups_with_their_bounds_and_other_files_whole(tmp_path):
+    rows = pa.table({"id": [str(i) for i in range(10, 20)], "t": [NOON] * 10, "w": [1.0] * 10, "v": ["a"] * 10})
+    pq.write_table(rows, write(tmp_path / "a" / "x.parquet", rows), row_group_size=4)
+    table = open_table(tmp_path / "a", **COLUMNS)
+    pieces = table.pieces()
+    assert [(p.group.number, p.first_row, p.group.rows) for p in pieces] == [(0, 1, 4), (1, 5, 4), (2, 9, 2)]
+    assert pieces[1].group.bounds["id"] == ("14", "17") and pieces[1].group.bounds["t"] == (NOON, NOON)
+    text = open_table(write(tmp_path / "b.csv", GOOD_CSV), **COLUMNS)
+    assert [(p.group, p.first_row) for p in text.pieces()] == [(None, 1)]
+
+
+def test_some_pieces_and_columns_are_read_with_their_row_numbers(tmp_path):
+    rows = pa.table({"id": [str(i) for i in range(10, 20)], "t": [NOON] * 10, "w": [1.0] * 10, "v": ["a"] * 10})
+    pq.write_table(rows, tmp_path / "x.parquet", row_group_size=2)
+    table = open_table(tmp_path / "x.parquet", **COLUMNS)
+    chosen = [table.pieces()[number] for number in (1, 2, 4)]
+    batches = list(table.read(chosen, ["id"]))
+    numbered = {b.first_row + place: v for b in batches for place, v in enumerate(b.columns["id"].to_pylist())}
+    assert numbered == {3: "12", 4: "13", 5: "14", 6: "15", 9: "18", 10: "19"}
+    assert all(list(b.columns) == ["id"] for b in batches)
+    assert list(table.read([], ["id"])) == []

@@ -101,5 +101,11 @@ def test_help_needs_no_study_and_explains_every_key(command, monkeypatch, capfd,
         run("crosstab", lambda *_: pytest.fail("the job ran"))
     text = capfd.readouterr().out
     assert not stop.value.code
-    for part in ("study=nycflights", "privacy=gaussian|standard", "key_bits: 3072", "allow_no_noise: false"):
+    for part in (
+        "study=catchment|",
+        "nycflights",
+        "privacy=gaussian|standard",
+        "key_bits: 3072",
+        "allow_no_noise: false",
+    ):
         assert part in text

@@ -8,7 +8,9 @@ import pytest
 
 from tests.roles.pair import agreed_pair, exchanged_pair
 from xstat_ray.errors import ProtocolError
+from xstat_ray.inputs.periods import span
 from xstat_ray.roles import RowParty
+from xstat_ray.shards import ShardGrid
 
 
 def test_both_parties_derive_the_same_tag_for_the_same_person_and_period(small):
@@ -25,7 +27,7 @@ def test_both_parties_derive_the_same_tag_for_the_same_person_and_period(small):
     both = ids(small.rows, "person") & ids(small.flags, "passenger")
     # A person without a usable row takes no part.
     assert 0.6 * len(both) < len(common) <= len(both)
-    assert row._ids == [""] * row.persons and column._ids == [""] * column.persons
+    assert not any(row._ids) and not any(column._ids)
 
 
 def test_two_runs_give_unrelated_tags(small):
@@ -105,7 +107,15 @@ def test_a_replica_takes_over_and_makes_the_same_choices(small, place):
     everyone, noon = np.arange(whole.stop, dtype=np.int32), np.full(whole.stop, 12, np.uint32)
     assert (first._tags(everyone, noon) == replica._tags(everyone, noon)).all()
     assert first.input_digest() == replica.input_digest()
-    assert all((getattr(first, name) == getattr(replica, name)).all() for name in ("_person", "_period"))
+    assert first.replica_digest() == replica.replica_digest()
+    grid = ShardGrid.plan(small.study.cells, span(small.study.period), 3)
+    for one in (first, replica):
+        one.prepare(grid)
+    if place == 1:
+        assert all((getattr(first, name) == getattr(replica, name)).all() for name in ("_person", "_period", "_slot"))
+    else:
+        digest = small.study.digest
+        assert all(first.emit(s).encode(digest) == replica.emit(s).encode(digest) for s in grid.shards)
 
 
 def test_secrets_sealed_to_one_replica_are_no_use_to_another(small):
@@ -130,7 +140,7 @@ def test_what_was_saved_is_readable_by_the_owner_only_and_restores_the_party(sma
 
 def test_the_record_holds_counts_of_rows_and_nothing_else(small, tmp_path):
     row, _ = exchanged_pair(small)
-    row.record(tmp_path / "parties" / "row")
+    row.record(tmp_path / "parties" / "row", [row.report()])
     (path,) = (tmp_path / "parties" / "row").iterdir()
     assert path.stat().st_mode & 0o777 == 0o600
     record = json.loads(path.read_text())

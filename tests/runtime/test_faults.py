@@ -159,7 +159,7 @@ def test_an_input_error_of_a_party_arrives_as_itself(ray_folder, small, tmp_path
 
 def test_an_unexpected_error_of_a_party_arrives_without_its_text(ray_folder, small, tmp_path):
     def spoil(environment: Any, text: str) -> None:
-        def intake() -> None:
+        def intake(*_: Any) -> None:
             raise ValueError(text)
 
         environment._party.intake = intake

@@ -3,7 +3,7 @@
 Both parties take in and bound their tables as in a release. What they would encrypt is then counted, in the clear, with
 each person of the study in turn removed from both tables.
 
-Bounds choose at random, by words that are drawn for rows in the order of reading. A removed person's rows take their
+Bounds choose at random, by words that belong to rows. A removed person's rows take their
 words with them: independent words of the others remain, distributed as before. So the two runs are coupled in that way,
 row by row, and the change is that of one person alone. Under this coupling the loss that holds for every choice of the
 words holds for their mixture, which is what a reader of the release sees (differential privacy is closed under it).
@@ -21,11 +21,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from xstat_ray.bounds import keep_per_group
+from xstat_ray.crypto.derive import keyed_words
+from xstat_ray.inputs.periods import span
 from xstat_ray.plan import make_plan
 from xstat_ray.privacy.design import Design
 from xstat_ray.protocol import play
 from xstat_ray.roles import ColumnParty, RowParty, column_party, row_party
-from xstat_ray.roles import party as party_module
+from xstat_ray.shards import ShardGrid
 from xstat_ray.study import Bounds, ColumnSide, Dimension, Level, Period, Privacy, RowSide, Study, Window
 
 START = datetime(2024, 5, 1, tzinfo=UTC)
@@ -96,27 +98,28 @@ def at(hour):
 
 
 class Words:
-    """The words of both parties' draws: fresh for the whole tables, and for a neighbour those of the rows it shares.
-
-    Persons keep the numbers of their first appearance (their secret order changes no count), so the owner of a row is
-    seen in the first group that a bound is given.
-    """
+    """The words of both parties' draws: fresh for the whole tables, and for a neighbour those of the rows it shares."""
 
     def __init__(self, seed, monkeypatch):
-        self._draw = np.random.default_rng(seed)
+        self._draw, self._seed = np.random.default_rng(seed), bytes([seed]) * 32
         self._words, self._owners, self._purpose, self.removed = {}, {}, "", None
-        monkeypatch.setattr(party_module, "uniform_words", lambda seed, purpose, count: np.arange(count))
-        for module in (row_party, column_party):
-            monkeypatch.setattr(module, "uniform_words", self._draw_words)
-            monkeypatch.setattr(module, "keep_per_group", self._keep)
+        monkeypatch.setattr(row_party, "keyed_words", self._row_words)
+        monkeypatch.setattr(column_party, "uniform_words", self._draw_words)
+        monkeypatch.setattr(column_party, "keep_per_group", self._keep)
+
+    def _row_words(self, seed, purpose, person, *rest):
+        """By person: without one of them the numbers of those who are sorted behind are one less."""
+        if self.removed is not None and self.removed["row"] >= 0:
+            person = person + (person >= self.removed["row"])
+        return keyed_words(self._seed, purpose, person, *rest)
 
     def _draw_words(self, seed, purpose, count):
+        """By boarding or flag: the owner of each is seen in the first group that a bound is given."""
         self._purpose = purpose
         if self.removed is None:
             self._words[purpose] = self._draw.integers(2**64, size=count, dtype=np.uint64)
             return self._words[purpose]
-        number = self.removed["column" if purpose != "bound of rows" else "row"]
-        words = self._words[purpose][self._owners[purpose] != number]
+        words = self._words[purpose][self._owners[purpose] != self.removed["column"]]
         assert len(words) == count
         return words
 
@@ -143,8 +146,10 @@ def coefficients(study, row, column):
         )
     }
     assert len(slots) == len(column._slot), "two flags of one person in one period"
-    table = np.zeros((study.cells, study.slots), np.int64)
-    for person, period, cell in zip(row._person.tolist(), row._period.tolist(), row._cell.tolist(), strict=True):
+    table, grid = np.zeros((study.cells, study.slots), np.int64), ShardGrid.plan(study.cells, span(study.period), 1)
+    row.prepare(grid)
+    row._load(grid, 0)
+    for person, period, cell in zip(*(column.tolist() for column in row._located), strict=True):
         slot = slots.get((row._ids[person], period))
         if slot is not None:
             table[declared[cell], slot] += 1
@@ -170,7 +175,7 @@ def changes(study, tables, seed, folder, monkeypatch):
     words = Words(seed, monkeypatch)
     row, column = taken_in(study, write(tables, folder))
     whole = coefficients(study, row, column)
-    numbers = {"row": row._ids.copy(), "column": column._ids.copy()}
+    numbers = {"row": row._ids.astype(str).tolist(), "column": column._ids.astype(str).tolist()}
     found = {}
     for person in sorted({*numbers["row"], *numbers["column"]}):
         words.removed = {role: ids.index(person) if person in ids else -1 for role, ids in numbers.items()}

@@ -17,7 +17,6 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from xstat_ray.errors import InputError
 from xstat_ray.geo import mesh
 from xstat_ray.geo.mesh import Level
 
@@ -78,17 +77,12 @@ def cells() -> pa.Table:
 
 
 @cache
-def reference(name: str = "hokkaido") -> pa.Table:
-    """The public table of cells that a study names as `reference`, one row per cell.
+def reference() -> pa.Table:
+    """The public table of cells that a study names as `reference: hokkaido`, one row per cell.
 
     Columns: mesh, mesh1km, mesh2km, mesh10km, mesh80km (int32), municipality (English name, unique), municipality_code,
     municipality_ja, subprefecture (dictionaries of strings).
-
-    Raises:
-        InputError: `name` is not a reference of this module.
     """
-    if name != "hokkaido":
-        raise InputError("there is no such reference", key="reference", remedy="Use: hokkaido")
     table = cells()
     columns = {column: table[column] for column in ("mesh", *PARENTS)}
     code = _dictionary(table["municipality"])

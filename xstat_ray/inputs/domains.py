@@ -14,29 +14,36 @@ from xstat_ray.errors import InputError
 from xstat_ray.study import Dimension
 
 
-def encode(dimensions: Sequence[Dimension], columns: Mapping[str, pa.Array]) -> NDArray[np.int32]:
-    """Position of every row in the table spanned by `dimensions`, the last of which varies fastest.
+class Encoder:
+    """Finds the positions of rows in the table spanned by some dimensions; made once, used on many batches."""
 
-    Raw values are compared as text; whole numbers by their decimal digits.
+    def __init__(self, dimensions: Sequence[Dimension]) -> None:
+        """Index the raw values; at most 2^31 - 1 positions in all."""
+        self._domains = [_Domain(dimension) for dimension in dimensions]
 
-    Args:
-        dimensions: at most 2^31 - 1 positions in all; without any, every row is at position 0.
-        columns: (N,) arrays by column name, of text, whole numbers, or dictionaries of either.
+    def encode(self, columns: Mapping[str, pa.Array]) -> NDArray[np.int32]:
+        """Position of every row; the last dimension varies fastest.
 
-    Returns:
-        (N,) int32 positions, -1 where any value is outside its domain. Null is outside every domain, also of one with
-        an `other` label: that nothing is known about a row is not a property to count.
+        Raw values are compared as text; whole numbers by their decimal digits.
 
-    Raises:
-        InputError: a column has another type.
-    """
-    rows = len(next(iter(columns.values())))
-    position, inside = np.zeros(rows, np.int32), np.ones(rows, bool)
-    for dimension in dimensions:
-        label = _label_index(dimension, columns[dimension.column])
-        inside &= label >= 0
-        position = position * np.int32(dimension.size) + label
-    return np.where(inside, position, np.int32(-1))
+        Args:
+            columns: (N,) arrays by column name, of text, whole numbers, or dictionaries of either.
+
+        Returns:
+            (N,) int32 positions, -1 where any value is outside its domain; without dimensions every row is at position
+            0. Null is outside every domain, also of one with an `other` label: that nothing is known about a row is not
+            a property to count.
+
+        Raises:
+            InputError: a column has another type.
+        """
+        rows = len(next(iter(columns.values())))
+        position, inside = np.zeros(rows, np.int32), np.ones(rows, bool)
+        for domain in self._domains:
+            label = domain.labels(columns[domain.column])
+            inside &= label >= 0
+            position = position * np.int32(domain.size) + label
+        return np.where(inside, position, np.int32(-1))
 
 
 def decode(labels: Sequence[tuple[str, Sequence[str]]], index: NDArray[np.integer]) -> dict[str, pa.Array]:
@@ -57,21 +64,30 @@ def decode(labels: Sequence[tuple[str, Sequence[str]]], index: NDArray[np.intege
     return {name: columns[name] for name, _ in labels}
 
 
-def _label_index(dimension: Dimension, values: pa.Array) -> NDArray[np.int32]:
-    """(N,) index of each value's label, -1 outside."""
-    if pt.is_dictionary(values.type):
-        codes = values.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
-        of_code: NDArray[np.int32] = np.append(_label_index(dimension, values.dictionary), np.int32(-1))
-        coded: NDArray[np.int32] = of_code[codes]
-        return coded
-    text = _as_text(values, dimension.column)
-    owner = [label for label, members in enumerate(dimension.members) for _ in members]
-    members = pa.array([value for values in dimension.members for value in values], pa.string())
-    other = -1 if dimension.other is None else dimension.labels.index(dimension.other)
-    found = pc.index_in(text, value_set=members).fill_null(len(owner)).to_numpy(zero_copy_only=False)
-    label: NDArray[np.int32] = np.array([*owner, other], np.int32)[found]
-    label[~text.is_valid().to_numpy(zero_copy_only=False)] = -1
-    return label
+class _Domain:
+    """One dimension, with its raw values in a form that is looked up fast."""
+
+    def __init__(self, dimension: Dimension) -> None:
+        self.column, self.size = dimension.column, dimension.size
+        owner = [label for label, members in enumerate(dimension.members) for _ in members]
+        other = -1 if dimension.other is None else dimension.labels.index(dimension.other)
+        self._owner = np.array([*owner, other], np.int32)
+        self._values = pa.array([value for values in dimension.members for value in values], pa.string())
+
+    def labels(self, values: pa.Array) -> NDArray[np.int32]:
+        """(N,) index of each value's label, -1 outside."""
+        if pt.is_dictionary(values.type):
+            codes = values.indices.cast(pa.int32()).fill_null(-1).to_numpy(zero_copy_only=False)
+            coded: NDArray[np.int32] = np.append(self._look_up(values.dictionary), np.int32(-1))[codes]
+            return coded
+        return self._look_up(values)
+
+    def _look_up(self, values: pa.Array) -> NDArray[np.int32]:
+        text = _as_text(values, self.column)
+        found = pc.index_in(text, value_set=self._values).fill_null(len(self._values))
+        label: NDArray[np.int32] = self._owner[found.to_numpy(zero_copy_only=False)]
+        label[~text.is_valid().to_numpy(zero_copy_only=False)] = -1
+        return label
 
 
 def _as_text(values: pa.Array, column: str) -> pa.Array:

@@ -56,6 +56,16 @@ def span(period: Period) -> range:
     return range(start // length, (end - 1) // length + 1)
 
 
+def cover(first: dt.date, last: dt.date, period: Period) -> range:
+    """The periods of the study, of any grain but none, that rows with times (or dates) `first` to `last` can lie in."""
+    low, high = _clock(pa.array([first, last]), period).to_pylist()
+    start, end = _edges(period)
+    length = period.seconds * _SECOND
+    if high < start or low >= end:
+        return range(0)
+    return range(max(low, start) // length, min(high, end - 1) // length + 1)
+
+
 def _clock(times: pa.Array, period: Period) -> pa.Array:
     """(N,) int64 microseconds on the clock that counts the periods: UTC, or the zone's wall clock for dates."""
     zone = None if pt.is_date(times.type) else times.type.tz

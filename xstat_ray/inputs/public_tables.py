@@ -11,17 +11,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from xstat_ray.errors import InputError, StudyError
+from xstat_ray.geo import hokkaido
 from xstat_ray.inputs.section import Section
 from xstat_ray.inputs.tables import open_table
 
-
-def _hokkaido() -> pa.Table:
-    from xstat_ray.geo import hokkaido
-
-    return hokkaido.reference("hokkaido")
-
-
-REFERENCES: Mapping[str, Callable[[], pa.Table]] = {"hokkaido": _hokkaido}
+REFERENCES: Mapping[str, Callable[[], pa.Table]] = {"hokkaido": hokkaido.reference}
 """By name what `reference` of a dimension can be."""
 
 

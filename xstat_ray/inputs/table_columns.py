@@ -2,8 +2,8 @@
 
 | role | accepted types | becomes |
 |---|---|---|
-| id | text, whole numbers | text |
-| value | text, whole numbers | text |
+| id | text, whole numbers | dictionary of text |
+| value | text, whole numbers | dictionary of text |
 | time | timestamps with or without a zone, dates; ISO 8601 text in CSV | timestamp[us], with a zone or without |
 | number | numbers | float64, null as NaN |
 
@@ -101,13 +101,12 @@ def convert(values: pa.Array, role: Role, place: Place, *, parse: bool) -> pa.Ar
     Raises:
         InputError: a value is not UTF-8 or cannot be read; names the row, never the value.
     """
+    if role in ("id", "value"):
+        return _as_dictionary(values, place)
     if pt.is_dictionary(values.type):
         values = values.dictionary_decode()
-    if parse or role in ("id", "value"):
-        values = place.apply(_as_text, values, "text is not UTF-8", "Convert the file to UTF-8")
-    if role in ("id", "value"):
-        return values
     if parse:
+        values = _checked_text(values, place)
         values = _without_null_words(values)
     if role == "number":
         numbers = place.apply(_as_number, values, "not a number", "Write numbers such as 12 or 0.5, or leave it empty")
@@ -115,6 +114,28 @@ def convert(values: pa.Array, role: Role, place: Place, *, parse: bool) -> pa.Ar
     # Only the digits below a microsecond may be lost.
     options = pc.CastOptions(pa.timestamp("us", _zone(values, place)), allow_time_truncate=True)
     return place.apply(lambda part: pc.cast(part, options=options), values, "not a time that can be read", _ISO)
+
+
+def _as_dictionary(values: pa.Array, place: Place) -> pa.DictionaryArray:
+    """(N,) values as a dictionary of text: what is done with a value afterwards is done once however often it occurs.
+
+    The dictionary may hold a text twice, or texts that no row has.
+    """
+    if not (pt.is_dictionary(values.type) or pt.is_integer(values.type)):
+        # Before the encoding, so that the row can be told.
+        values = _checked_text(values, place)
+    coded = values if pt.is_dictionary(values.type) else values.dictionary_encode()
+    try:
+        texts = _as_text(coded.dictionary)
+    except pa.ArrowInvalid:
+        _checked_text(values.dictionary_decode(), place)
+        # Only a text that no row has is not UTF-8.
+        return _as_dictionary(values.dictionary_decode(), place)
+    return pa.DictionaryArray.from_arrays(coded.indices.cast(pa.int32()), texts)
+
+
+def _checked_text(values: pa.Array, place: Place) -> pa.Array:
+    return place.apply(_as_text, values, "text is not UTF-8", "Convert the file to UTF-8")
 
 
 def _zone(times: pa.Array, place: Place) -> str | None:

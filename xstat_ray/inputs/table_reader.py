@@ -6,13 +6,16 @@ import csv
 import gzip
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
+import pyarrow.types as pt
 from pyarrow.fs import LocalFileSystem
 
 from xstat_ray.errors import InputError
@@ -44,13 +47,21 @@ def stored_schema(file: TableFile, columns: Sequence[str]) -> Mapping[str, pa.Da
     return {name: schema.field(name).type for name in wanted}
 
 
-def stored_batches(file: TableFile, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+def stored_batches(
+    file: TableFile, columns: Sequence[str], rows: int, groups: Sequence[int] | None = None
+) -> Iterator[pa.RecordBatch]:
     """Stream a file's `columns`, which exist, at most `rows` rows at a time and never none.
+
+    Args:
+        file: which one.
+        columns: columns to read.
+        rows: most rows of a batch.
+        groups: row groups to read, as `row_groups` numbers them; None reads the whole file.
 
     Raises:
         InputError: the file is damaged.
     """
-    batches = _scan(file, columns, rows)
+    batches = _scan(file, columns, rows, groups)
     while True:
         # Only reading is guarded: what a consumer raises between two batches is its own.
         with _refusing_damage(file):
@@ -61,11 +72,45 @@ def stored_batches(file: TableFile, columns: Sequence[str], rows: int) -> Iterat
             yield batch.slice(start, rows)
 
 
-def _scan(file: TableFile, columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+@dataclass(frozen=True)
+class RowGroup:
+    """A piece of a file that can be read by itself, and what is known of it beforehand."""
+
+    number: int
+    rows: int
+    bounds: Mapping[str, tuple[Any, Any]]
+    """By column the least and the largest value, where the file tells; they may be wider than the data."""
+
+
+def row_groups(file: TableFile, columns: Sequence[str]) -> tuple[RowGroup, ...] | None:
+    """The row groups of a Parquet file, from its footer; None for other formats.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    if file.format != "parquet":
+        return None
+    with _refusing_damage(file):
+        footer = pq.ParquetFile(file.path).metadata
+        return tuple(_row_group(number, footer.row_group(number), columns) for number in range(footer.num_row_groups))
+
+
+def _row_group(number: int, footer: Any, columns: Sequence[str]) -> RowGroup:
+    bounds = {}
+    for chunk in map(footer.column, range(footer.num_columns)):
+        statistics = chunk.statistics if chunk.path_in_schema in columns else None
+        if statistics is not None and statistics.has_min_max:
+            bounds[chunk.path_in_schema] = (statistics.min, statistics.max)
+    return RowGroup(number, footer.num_rows, bounds)
+
+
+def _scan(file: TableFile, columns: Sequence[str], rows: int, groups: Sequence[int] | None) -> Iterator[pa.RecordBatch]:
     if file.format == "parquet":
+        schema = pq.read_schema(file.path)
+        text = [name for name in columns if pt.is_string(schema.field(name).type)]
         # A fragment would hold a whole row group, whatever its size; this holds one batch.
-        parquet = pq.ParquetFile(file.path, pre_buffer=False, buffer_size=_PARQUET_BUFFER_BYTES)
-        yield from parquet.iter_batches(rows, columns=list(columns))
+        parquet = pq.ParquetFile(file.path, read_dictionary=text, pre_buffer=False, buffer_size=_PARQUET_BUFFER_BYTES)
+        yield from parquet.iter_batches(rows, row_groups=groups, columns=list(columns))
         return
     yield from _fragment(file, columns).to_batches(
         columns=list(columns), batch_size=rows, batch_readahead=1, fragment_readahead=1

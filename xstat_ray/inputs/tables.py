@@ -6,7 +6,7 @@ at a time. Text in CSV stays text: `007` keeps its zeros, `NO` and `NA` are valu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +16,10 @@ import pyarrow.compute as pc
 from xstat_ray.errors import InputError
 from xstat_ray.inputs.table_columns import REMEDIES, UNKNOWN, Place, Role, convert, family, text_family, zones_mixed
 from xstat_ray.inputs.table_files import TableFile, input_digest, list_files
-from xstat_ray.inputs.table_reader import stored_batches, stored_schema
+from xstat_ray.inputs.table_reader import RowGroup, row_groups, stored_batches, stored_schema
 from xstat_ray.secrecy import Secret
 
-__all__ = ["Batch", "Table", "input_digest", "open_table"]
+__all__ = ["Batch", "Piece", "Table", "input_digest", "open_table"]
 
 _BATCH_ROWS = 1 << 20
 _HEAD_ROWS = 1_000
@@ -38,6 +38,16 @@ class Batch(Secret):
 
 
 @dataclass(frozen=True)
+class Piece:
+    """A part of a table that can be read by itself: a row group, or a whole file where there are none."""
+
+    file: TableFile
+    group: RowGroup | None
+    first_row: int
+    """Row number in the file, from 1, of its first row."""
+
+
+@dataclass(frozen=True)
 class Table:
     """A table whose form has been checked; made by `open_table`."""
 
@@ -53,15 +63,57 @@ class Table:
         Raises:
             InputError: a file is damaged, a value cannot be read, or times with and without a zone are mixed.
         """
-        families = dict(self.families)
+        yield from self.read([Piece(file, None, 1) for file in self.files], self.roles, batch_rows)
+
+    def pieces(self) -> list[Piece]:
+        """What can be read by itself: the row groups of Parquet files, other files as a whole; in order.
+
+        Raises:
+            InputError: a file is damaged.
+        """
+        pieces: list[Piece] = []
         for file in self.files:
-            first_row = 1
-            columns = [name for name in self.roles if name not in file.partitions]
-            for stored in stored_batches(file, columns, batch_rows):
-                batch = _convert(file, stored, self.roles, first_row)
-                _check_zones(batch, self.roles, families)
+            groups, first_row = row_groups(file, tuple(self.roles)), 1
+            for group in groups or ():
+                pieces.append(Piece(file, group, first_row))
+                first_row += group.rows
+            if groups is None:
+                pieces.append(Piece(file, None, 1))
+        return pieces
+
+    def read(self, pieces: Sequence[Piece], columns: Collection[str], batch_rows: int = _BATCH_ROWS) -> Iterator[Batch]:
+        """Stream some pieces, which come in order, and of them some columns.
+
+        Raises:
+            InputError: as `batches`.
+        """
+        families, roles = dict(self.families), {name: self.roles[name] for name in columns}
+        for run in _runs(pieces):
+            file, first_row = run[0].file, run[0].first_row
+            stored_columns = [name for name in roles if name not in file.partitions]
+            groups = None if run[0].group is None else [piece.group.number for piece in run if piece.group]
+            for stored in stored_batches(file, stored_columns, batch_rows, groups):
+                batch = _convert(file, stored, roles, first_row)
+                _check_zones(batch, roles, families)
                 yield batch
                 first_row += stored.num_rows
+
+
+def _runs(pieces: Sequence[Piece]) -> list[list[Piece]]:
+    """Neighbouring row groups of one file together: they are read in one go, and their rows are numbered through."""
+    runs: list[list[Piece]] = []
+    for piece in pieces:
+        if runs and _follows(runs[-1][-1], piece):
+            runs[-1].append(piece)
+        else:
+            runs.append([piece])
+    return runs
+
+
+def _follows(one: Piece, other: Piece) -> bool:
+    if one.file is not other.file or one.group is None or other.group is None:
+        return False
+    return one.group.number + 1 == other.group.number
 
 
 def open_table(

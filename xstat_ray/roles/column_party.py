@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from xstat_ray.bounds import keep_per_group
@@ -15,10 +16,12 @@ from xstat_ray.crypto.packing import Packing
 from xstat_ray.crypto.paillier import OwnerEncryptor, PrivateKey
 from xstat_ray.crypto.tags import sort_order
 from xstat_ray.errors import InputError, ProtocolError
-from xstat_ray.inputs import domains, periods
+from xstat_ray.inputs import periods
+from xstat_ray.inputs.domains import Encoder
+from xstat_ray.inputs.ids import to_bytes
 from xstat_ray.inputs.tables import Batch, open_table
 from xstat_ray.messages import Flags, NoisyTable
-from xstat_ray.roles.intake import Extract, read_excluded, take
+from xstat_ray.roles.intake import Extract, IntakeCounts, read_excluded, take
 from xstat_ray.roles.key_holder import KeyHolder
 from xstat_ray.roles.party import Party
 from xstat_ray.shards import ShardGrid
@@ -28,7 +31,7 @@ from xstat_ray.study import ColumnSide, Study
 class ColumnParty(Party):
     """Airline: knows who boarded what."""
 
-    role, other = "column", "row"
+    role, other, divided = "column", "row", False
 
     def __init__(self, study: Study, table: Path | str, exclude: Sequence[Path | str] = ()) -> None:
         super().__init__(study, table, exclude)
@@ -38,6 +41,13 @@ class ColumnParty(Party):
         self._slot = np.zeros(0, np.int64)
         self._starts: NDArray[np.int64] | None = None
         self._encryptor: OwnerEncryptor | None = None
+        self._encoder = Encoder(study.column.dimensions)
+        self._counts = IntakeCounts()
+
+    @property
+    def counts(self) -> IntakeCounts:
+        """What became of the boardings."""
+        return self._counts
 
     # Key
 
@@ -85,16 +95,17 @@ class ColumnParty(Party):
         base, period, inside = taken.columns
         priority = uniform_words(self._seed, "bound of boardings", len(base))
         keep = keep_per_group((taken.person,), study.bounds.boardings, priority)
-        self.counts = taken.counts
-        self.counts.bound(keep)
-        place = self._take_persons(taken.ids)
-        self._flag(place[taken.person[keep]], base[keep], period[keep], inside[keep])
+        self._counts = taken.counts
+        self._counts.bound(keep)
+        self._counts.persons = len(taken.ids)
+        self._take_persons(to_bytes(pa.array(taken.ids, pa.string())))
+        self._flag(taken.person[keep], base[keep], period[keep], inside[keep])
         return self.persons
 
     def _extract(self, batch: Batch) -> Extract:
         """Slot without offset (N,), periods (N, W), and which of them lie inside the study's span (N, W)."""
         side, period = self._study.column, self._study.period
-        base = domains.encode(side.dimensions, batch.columns)
+        base = self._encoder.encode(batch.columns)
         times = _times(side)
         periods_of, inside = np.zeros((len(base), 1), np.uint32), np.ones((len(base), 1), bool)
         if times:

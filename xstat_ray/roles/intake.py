@@ -26,7 +26,7 @@ from xstat_ray.study import Study
 class IntakeCounts:
     """What became of the rows of a table; stays in the party's own file.
 
-    Every row is counted once, for the first reason in this order that puts it aside, or as kept.
+    Every row is counted once, for the first reason that puts it aside, or as kept.
     """
 
     rows: int = 0
@@ -92,7 +92,7 @@ def take(study: Study, table: Table, id_column: str, excluded: frozenset[str], e
         counts.kept += int(keep.sum())
         persons.append(person[keep])
         kept.append(tuple(column[keep] for column in columns))
-    _check_usable(counts, table, id_column)
+    check_usable(counts, table, id_column)
     columns = tuple(np.concatenate(parts) for parts in zip(*kept, strict=True))
     return Taken(people.ids, np.concatenate(persons), columns, counts)
 
@@ -118,17 +118,16 @@ class People(Secret):
         """Number the persons of one batch.
 
         Args:
-            ids: (N,) raw ids.
+            ids: (N,) raw ids, a dictionary of text.
             usable: (N,) rows that are inside the study.
             counts: `invalid_id` and `excluded` are raised by the rows put aside here.
 
         Returns:
             (N,) person numbers, -1 for people without a usable row, and (N,) whether the id is valid and not excluded.
         """
-        encoded = ids.dictionary_encode()
-        normal = normalise(encoded.dictionary, self._study.id_form, self._study.id_region).to_pylist()
+        normal = normalise(ids.dictionary, self._study.id_form, self._study.id_region).to_pylist()
         state = np.array([0 if n is None else 1 if n in self._excluded else 2 for n in normal] + [0], np.int8)
-        codes = encoded.indices.fill_null(len(normal)).to_numpy(zero_copy_only=False)
+        codes = ids.indices.fill_null(len(normal)).to_numpy(zero_copy_only=False)
         row_state = state[codes]
         counts.invalid_id += int((row_state == 0).sum())
         counts.excluded += int((row_state == 1).sum())
@@ -144,12 +143,17 @@ def read_excluded(paths: Sequence[Path | str], id_column: str, study: Study) -> 
     excluded: set[str] = set()
     for path in paths:
         for batch in open_table(path, id=id_column, may_be_empty=True).batches():
-            normal = normalise(batch.columns[id_column].unique(), study.id_form, study.id_region)
+            normal = normalise(batch.columns[id_column].dictionary, study.id_form, study.id_region)
             excluded.update(normal.drop_null().to_pylist())
     return frozenset(excluded)
 
 
-def _check_usable(counts: IntakeCounts, table: Table, id_column: str) -> None:
+def check_usable(counts: IntakeCounts, table: Table, id_column: str) -> None:
+    """Refuse a table that contributes nothing, unless that is because everybody is excluded.
+
+    Raises:
+        InputError: every id is unusable, or every row lies outside the study.
+    """
     file = str(table.path)
     if counts.invalid_id == counts.rows:
         raise InputError(

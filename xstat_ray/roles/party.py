@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xstat_ray.crypto import channel, group
-from xstat_ray.crypto.derive import uniform_words
+from xstat_ray.crypto.derive import keyed_words
 from xstat_ray.crypto.handshake import Handshake, Hello, SharedSecrets
 from xstat_ray.crypto.tags import tags
 from xstat_ray.errors import ProtocolError
@@ -37,6 +38,8 @@ class Party(Secret):
 
     role: ClassVar[Role]
     other: ClassVar[Role]
+    divided: ClassVar[bool]
+    """Whether several environments divide the persons among them; otherwise each is a copy that holds all."""
 
     def __init__(self, study: Study, table: Path | str, exclude: Sequence[Path | str] = ()) -> None:
         """Nothing is read yet: `table` and `exclude` (tables of people to leave out) are paths."""
@@ -46,10 +49,14 @@ class Party(Secret):
         self._handshake: Handshake | None = Handshake(self.role, study.digest, measurement())
         self._replica: channel.HandOver | None = None
         self._shared: SharedSecrets | None = None
-        self._ids: list[str] = []
+        self._ids: NDArray[np.bytes_] = np.zeros(0, "S1")
         self._order: NDArray[np.int64] = np.zeros(0, np.int64)
         self._person_keys: NDArray[np.uint8] | None = None
-        self.counts = IntakeCounts()
+
+    @property
+    @abstractmethod
+    def counts(self) -> IntakeCounts:
+        """What became of the rows of the table, as far as they have been read."""
 
     # Handshake
 
@@ -119,22 +126,23 @@ class Party(Secret):
 
     @property
     def persons(self) -> int:
-        """Number of distinct persons with a usable row; the other party learns it."""
+        """Number of distinct persons of this environment; the other party learns it."""
         return len(self._ids)
 
-    def _take_persons(self, ids: Sequence[str]) -> NDArray[np.int32]:
-        """Put the persons into their secret order; returns the place of each person number."""
-        order = np.argsort(uniform_words(self._seed, "order of persons", len(ids)), kind="stable")
-        self._ids = [ids[i] for i in order]
-        place = np.empty(len(ids), np.int32)
-        place[order] = np.arange(len(ids), dtype=np.int32)
-        self.counts.persons = len(ids)
-        return place
+    def _take_persons(self, ids: NDArray[np.bytes_], first: int = 0) -> None:
+        """Take the persons, by number, and draw the secret order in which they are exchanged.
+
+        Args:
+            ids: (P,) normalised ids.
+            first: number of the first one among all of the party, where several environments divide them.
+        """
+        numbers = np.arange(first, first + len(ids), dtype=np.uint32)
+        self._ids, self._order = ids, np.argsort(keyed_words(self._seed, "order of persons", numbers), kind="stable")
 
     def blind(self, part: range) -> bytes:
         """Own persons `part` (of `range(persons)`), hashed to the group and blinded, sealed for the other party."""
-        salt = self._agreed.salt
-        own = group.hash_to_group([salt + self._ids[i].encode() for i in part], group.PERSON_DST)
+        salt, ids = self._agreed.salt, self._ids[self._order[part.start : part.stop]].tolist()
+        own = group.hash_to_group([salt + one for one in ids], group.PERSON_DST)
         return self._seal(Points(group.multiply(self._scalar, own)), f"blinded {part}")
 
     def evaluate(self, sealed: bytes, part: range) -> bytes:
@@ -157,8 +165,9 @@ class Party(Secret):
         if len(whole) != self.persons:
             raise ProtocolError("the other party returned another number of points than it was sent")
         group.validate(whole)
-        self._person_keys = group.person_keys(whole)
-        self._ids = [""] * len(self._ids)
+        self._person_keys = np.empty((len(whole), group.PERSON_KEY_BYTES), np.uint8)
+        self._person_keys[self._order] = group.person_keys(whole)
+        self._ids, self._order = np.zeros(len(whole), "S1"), np.zeros(0, np.int64)
 
     def _tags(self, person: NDArray[np.int32], period: NDArray[np.uint32]) -> NDArray[np.uint8]:
         if self._person_keys is None:
@@ -176,10 +185,20 @@ class Party(Secret):
 
     # The party's own record
 
-    def record(self, folder: Path) -> None:
-        """Write the intake counts into the party's own folder; they are not shared with anyone."""
-        text = json.dumps({"party": self.role, **self.counts.as_dict()}, indent=2) + "\n"
+    def report(self) -> bytes:
+        """The intake counts of this environment, sealed for the one that writes the party's record."""
+        return self._channel(self.role).seal(json.dumps(self.counts.as_dict()).encode(), "intake counts")
+
+    def record(self, folder: Path, reports: Sequence[bytes]) -> None:
+        """Write the intake counts of all environments into the party's own folder; they are not shared with anyone."""
+        opened = [json.loads(self._channel(self.role).open(report, "intake counts")) for report in reports]
+        counts = {name: sum(one[name] for one in opened) for name in opened[0]}
+        text = json.dumps({"party": self.role, **counts}, indent=2) + "\n"
         _write_own(folder, "intake.json", text.encode())
+
+    def replica_digest(self) -> str:
+        """Keyed hash on which all environments of the party must agree after the intake: they read the same table."""
+        return self.input_digest()
 
     def input_digest(self) -> str:
         """Keyed hash of the party's input: equal inputs of one release are recognised by the party, by no one else."""

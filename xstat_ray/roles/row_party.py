@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xstat_ray.bounds import keep_per_group
-from xstat_ray.crypto.derive import uniform_words
+from xstat_ray.bounds import Located, bound_rows
+from xstat_ray.crypto.derive import keyed_words
 from xstat_ray.crypto.tags import sort_order
 from xstat_ray.errors import ProtocolError
-from xstat_ray.inputs import domains, periods
-from xstat_ray.inputs.tables import Batch, open_table
 from xstat_ray.messages import Coefficients, Rows
 from xstat_ray.privacy.design import Design
-from xstat_ray.roles.intake import Extract, read_excluded, take
+from xstat_ray.roles.intake import IntakeCounts
 from xstat_ray.roles.party import Party
+from xstat_ray.roles.row_table import NOTHING, WHOLE, RowTable, Share
 from xstat_ray.row_tree import Blinding, tree_of
 from xstat_ray.shards import Shard, ShardGrid
 from xstat_ray.study import Study
@@ -27,64 +28,83 @@ from xstat_ray.study import Study
 class RowParty(Party):
     """Telecom: knows in which cell a person was in which period."""
 
-    role, other = "row", "column"
+    role, other, divided = "row", "column", True
 
     def __init__(self, study: Study, table: Path | str, exclude: Sequence[Path | str] = ()) -> None:
         super().__init__(study, table, exclude)
-        self._person = np.zeros(0, np.int32)
-        self._period = np.zeros(0, np.uint32)
-        self._cell = np.zeros(0, np.uint32)
-        self._starts: NDArray[np.int64] | None = None
+        self._rows: RowTable | None = None
+        self._grid: ShardGrid | None = None
+        self._batch = -1
+        self._located, self._starts = NOTHING, np.zeros(0, np.int64)
 
-    def intake(self) -> int:
-        """Read the table, bound every person's contribution, blind the cells; returns the number of persons.
+    def intake(self, share: Share = WHOLE) -> int:
+        """Survey the table; returns the number of persons in this environment's share.
 
         Raises:
             InputError: the table cannot be read or contributes nothing.
         """
-        study, side = self._study, self._study.row
-        table = open_table(
-            self._table,
-            id=side.id,
-            times=[side.time] if side.time else [],
-            numbers=[side.weight] if side.weight else [],
-            values=[d.column for d in side.dimensions],
-        )
-        taken = take(study, table, side.id, read_excluded(self._exclude, side.id, study), self._extract)
-        cell, period, *weight = taken.columns
-        priority = uniform_words(self._seed, "bound of rows", len(cell))
-        keep = keep_per_group((taken.person, period), study.bounds.rows, priority, *weight)
-        self.counts = taken.counts
-        self.counts.bound(keep)
-        self._person = self._take_persons(taken.ids)[taken.person[keep]]
-        self._period, self._cell = period[keep], self._blinding().forward[cell[keep]]
+        self._rows = RowTable(self._study, self._table, self._exclude, share)
+        self._take_persons(self._rows.survey(), self._rows.first_person)
         return self.persons
 
-    def _extract(self, batch: Batch) -> Extract:
-        """Cell, period and, if there is one, weight of every row."""
-        side = self._study.row
-        cell = domains.encode(side.dimensions, batch.columns)
-        period, inside = np.zeros(len(cell), np.uint32), np.ones(len(cell), bool)
-        if side.time:
-            period, inside = periods.to_periods(batch.columns[side.time], self._study.period)
-        weight = [batch.columns[side.weight].to_numpy(zero_copy_only=False)] if side.weight else []
-        return Extract(cell >= 0, inside, (cell, period, *weight))
+    def replica_digest(self) -> str:
+        """Keyed hash of who is in the table how often: reading the whole of it once more would take long."""
+        return hmac.digest(self._seed, self._surveyed.contents, "sha256").hex()
+
+    @property
+    def counts(self) -> IntakeCounts:
+        """What became of the rows of this environment's persons, in the batches that were emitted."""
+        return self._surveyed.counts
+
+    @property
+    def _surveyed(self) -> RowTable:
+        if self._rows is None:
+            raise ProtocolError("the intake has not taken place")
+        return self._rows
 
     def prepare(self, grid: ShardGrid) -> None:
-        """Put the rows into the order of the shards of `grid`, before the first `emit`."""
-        shard = grid.shard_of(self._cell, self._period)
-        order = np.argsort(shard, kind="stable")
-        self._person, self._period, self._cell = self._person[order], self._period[order], self._cell[order]
-        self._starts = np.searchsorted(shard[order], np.arange(len(grid.shards) + 1))
+        """Take the cut into shards, before the first `emit`."""
+        self._grid, self._batch = grid, -1
+        self._surveyed.rewind()
 
     def emit(self, shard: Shard) -> Rows:
-        """The rows of one shard as (tag, blinded cell), sorted by tag. Pure: a repeat gives the same bytes."""
-        if self._starts is None:
+        """The rows of one shard as (tag, blinded cell), sorted by tag. Pure: a repeat gives the same bytes.
+
+        The rows of the shard's batch are read from the table when its first shard comes up, and kept until another
+        batch does, so shards are best asked for in order.
+
+        Raises:
+            InputError: a value of the table cannot be read.
+        """
+        if self._grid is None:
             raise ProtocolError("rows were asked for before the shards were prepared")
-        own = slice(int(self._starts[shard.number]), int(self._starts[shard.number + 1]))
-        tag = self._tags(self._person[own], self._period[own])
-        order = sort_order(tag, self._cell[own])
-        return Rows(shard=shard.number, tags=tag[order], cells=self._cell[own][order])
+        if self._batch != shard.batch:
+            self._load(self._grid, shard.batch)
+        region = self._grid.regions.index(shard.region)
+        own = self._located.take(slice(int(self._starts[region]), int(self._starts[region + 1])))
+        tag, cell = self._tags(own.person, own.period), own.cell.astype(np.uint32)
+        order = sort_order(tag, cell)
+        return Rows(shard=shard.number, tags=tag[order], cells=cell[order])
+
+    def _load(self, grid: ShardGrid, batch: int) -> None:
+        """Read a batch, bound every person's contribution, blind the cells, and put the rows in order of region."""
+        self._batch, self._located = -1, NOTHING
+        table, wanted = self._surveyed, grid.batches[batch]
+        located, weight = table.read(wanted)
+        located = bound_rows(located, weight, self._study.bounds.rows, partial(self._draw, table.first_person))
+        table.bounded(wanted, len(located.cell))
+        located = located._replace(cell=self._blinding().forward[located.cell].astype(np.int32))
+        region = grid.region_of(located.cell)
+        if len(grid.regions) > 1:
+            order = np.argsort(region, kind="stable")
+            located, region = located.take(order), region[order]
+        self._located, self._starts = located, np.searchsorted(region, np.arange(len(grid.regions) + 1))
+        self._batch = batch
+
+    def _draw(self, first: int, rows: Located, number: NDArray[np.int64]) -> NDArray[np.uint64]:
+        """Words that choose among the rows of a person, whichever environment the person is in."""
+        person = rows.person.astype(np.int64) + first
+        return keyed_words(self._seed, "bound of rows", person, rows.period, rows.cell, number)
 
     def unblind(self, sealed: Sequence[bytes]) -> Coefficients:
         """Put the key holder's noisy coefficients, which come in parts, back into declared order, level by level.

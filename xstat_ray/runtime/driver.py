@@ -5,10 +5,10 @@ It holds no secret of a party; what passes from party to party through it is sea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,8 @@ from xstat_ray.plan import Plan
 from xstat_ray.privacy.noise import add_noise_once
 from xstat_ray.roles import Aggregator
 from xstat_ray.roles.party import Role
-from xstat_ray.runtime.executor import Executor, Ref
+from xstat_ray.roles.row_table import Share
+from xstat_ray.runtime.executor import ROLES, Executor, Instance, Ref
 from xstat_ray.runtime.progress import Progress, Stage
 from xstat_ray.shards import Shard
 
@@ -33,6 +34,18 @@ CIPHERTEXTS_A_CALL = 5_000
 """Ciphertexts made or opened by one call: one to a few seconds."""
 WINDOW = 8
 """Shards in flight: bounds the memory of the object store."""
+
+
+class Holder(NamedTuple):
+    """Environments of a party that hold the same persons, and the parts in which those are exchanged."""
+
+    role: Role
+    instances: Sequence[Instance]
+    parts: list[range]
+
+    def turn(self, number: int) -> Instance:
+        """One of the environments; different turns go to different ones."""
+        return self.instances[number % len(self.instances)]
 
 
 class Driver:
@@ -54,18 +67,46 @@ class Driver:
             executor.get_all([row.call("confirm", confirmations[1]), column.call("confirm", confirmations[0])])
             public = PublicKey.decode(executor.get(key))
             self._fill_replicas()
-            sizes = {}
-            for role, persons in self._on_all("intake").items():
-                sizes[role] = self._same(role, persons)
+            intakes = {role: self._intake(role) for role in executor.parties}
+            holders = []
+            for role, refs in intakes.items():
+                holders += self._holders(role, executor.get_all(refs))
                 stage.advance()
-        parts = {role: list(_cut(size, PERSONS_A_CALL)) for role, size in sizes.items()}
-        with self._progress.stage("exchange", sum(map(len, parts.values()))) as stage:
-            pairs: list[tuple[Role, Role]] = [("row", "column"), ("column", "row")]
-            evaluated = {own: self._evaluate(own, other, parts[own]) for own, other in pairs}
-            for own, _ in pairs:
-                returned = [self._collect(ref, stage) for ref in evaluated[own]]
-                executor.get_all([one.call("finish", returned, parts[own]) for one in executor.parties[own]])
+        self._exchange(holders)
         return public
+
+    def _intake(self, role: Role) -> list[Ref]:
+        every = self._executor.parties[role]
+        if not ROLES[role].divided:
+            return [one.call("intake") for one in every]
+        return [one.call("intake", Share(number, len(every))) for number, one in enumerate(every)]
+
+    def _holders(self, role: Role, sizes: list[int]) -> list[Holder]:
+        """The environments of a party, those together that hold the same persons."""
+        every = self._executor.parties[role]
+        if len(every) > 1:
+            # They make the same random choices person by person, so they must read the same table.
+            self._same(role, [one.call("replica_digest") for one in every])
+        if not ROLES[role].divided:
+            return [Holder(role, every, list(_cut(sizes[0], PERSONS_A_CALL)))]
+        pairs = zip(every, sizes, strict=True)
+        return [Holder(role, [one], list(_cut(size, PERSONS_A_CALL))) for one, size in pairs]
+
+    def _exchange(self, holders: list[Holder]) -> None:
+        executor = self._executor
+        with self._progress.stage("exchange", sum(len(holder.parts) for holder in holders)) as stage:
+            evaluated = [
+                [
+                    executor.party(ROLES[holder.role].other, turn).call(
+                        "evaluate", holder.turn(turn).call("blind", part), part
+                    )
+                    for turn, part in enumerate(holder.parts)
+                ]
+                for holder in holders
+            ]
+            for holder, refs in zip(holders, evaluated, strict=True):
+                returned = [self._collect(ref, stage) for ref in refs]
+                executor.get_all([one.call("finish", returned, holder.parts) for one in holder.instances])
 
     def _fill_replicas(self) -> None:
         executor = self._executor
@@ -73,10 +114,6 @@ class Driver:
             for replica in replicas:
                 sealed = first.call("hand_over", replica.call("offer"))
                 executor.get(replica.call("accept", sealed))
-        for role, every in executor.parties.items():
-            if len(every) > 1:
-                # Replicas make the same random choices row by row, so they must read the same rows.
-                self._same(role, [one.call("input_digest") for one in every])
 
     def _on_all(self, method: str, *args: Any) -> dict[Role, list[Ref]]:
         return {role: [one.call(method, *args) for one in every] for role, every in self._executor.parties.items()}
@@ -87,13 +124,6 @@ class Driver:
         if any(other != first for other in others):
             raise PartyError(f"replicas of the {role} party disagree: their copies of the table differ")
         return first
-
-    def _evaluate(self, own: Role, other: Role, parts: list[range]) -> list[Ref]:
-        executor = self._executor
-        return [
-            executor.party(other, turn).call("evaluate", executor.party(own, turn).call("blind", part), part)
-            for turn, part in enumerate(parts)
-        ]
 
     def _collect(self, ref: Ref, stage: Stage) -> Any:
         value = self._executor.get(ref)
@@ -107,23 +137,26 @@ class Driver:
         executor, grid = self._executor, self._plan.grid
         sizes = self._on_all("prepare", grid)
         executor.get_all(sizes["row"])
-        with self._progress.stage("aggregate", len(grid.shards)) as stage:
+        with self._progress.stage("aggregate", len(grid.shards) * len(executor.parties["row"])) as stage:
             flags = executor.get(sizes["column"][0])
             aggregator = Aggregator(public)
             return self._reduce(aggregator, self._joins(aggregator, flags), stage)
 
     def _joins(self, aggregator: Aggregator, sizes: list[int]) -> Iterator[Callable[[], Ref]]:
-        """One submission per shard; the flags of a batch are made when its first shard comes up, and then dropped."""
+        """One submission per shard and environment of the row party.
+
+        The flags of a batch are made when its first shard comes up, and then dropped.
+        """
         executor, current, flags = self._executor, -1, list[Ref]()
         for shard in self._plan.grid.shards:
             if shard.batch != current:
                 current, flags = shard.batch, self._flags(shard.batch, sizes[shard.batch])
-            yield partial(self._join, executor, aggregator, shard, flags)
+            for holder in executor.parties["row"]:
+                yield partial(self._join, executor, aggregator, holder, shard, flags)
 
     @staticmethod
-    def _join(executor: Executor, aggregator: Aggregator, shard: Shard, flags: list[Ref]) -> Ref:
-        rows = executor.party("row", shard.number).call("emit", shard)
-        return executor.submit(aggregator.join, rows, *flags)
+    def _join(executor: Executor, aggregator: Aggregator, holder: Instance, shard: Shard, flags: list[Ref]) -> Ref:
+        return executor.submit(aggregator.join, holder.call("emit", shard), *flags)
 
     def _flags(self, batch: int, size: int) -> list[Ref]:
         packing = self._plan.packing

@@ -1,0 +1,165 @@
+"""The row table against a plain reading of the same rows, whatever the files look like."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+import pytest
+
+from tests.synthetic import START, make_study, make_tables
+from xstat_ray.errors import InputError
+from xstat_ray.inputs.periods import span
+from xstat_ray.inputs.tables import Table
+from xstat_ray.roles.row_table import WHOLE, RowTable, Share
+
+STUDY = replace(make_study(), id_form="text")
+PERIODS = span(STUDY.period)
+ROWS = make_tables()[0]
+SORTED = ROWS.sort_by([("person", "ascending"), ("at", "ascending")])
+SOURCES = ["by_time", "by_person", "by_day", "text"]
+
+
+def write(folder, kind):
+    """The rows in one of the layouts that tables come in."""
+    if kind == "text":
+        pa_csv.write_csv(ROWS, folder / "rows.csv")
+        return folder / "rows.csv"
+    if kind == "by_day":
+        for day in (0, 1):
+            at = SORTED["at"].cast(pa.int64()).to_numpy() - int(START.timestamp()) * 10**6
+            part = SORTED.filter(pa.array(at // (86400 * 10**6) > 0 if day else at // (86400 * 10**6) <= 0))
+            (folder / f"day={day}").mkdir()
+            pq.write_table(part, folder / f"day={day}" / "rows.parquet", row_group_size=100)
+        return folder
+    table = SORTED if kind == "by_person" else ROWS.sort_by([("at", "ascending")])
+    pq.write_table(table, folder / "rows.parquet", row_group_size=100)
+    return folder / "rows.parquet"
+
+
+def surveyed(path, share=WHOLE, exclude=()):
+    table = RowTable(STUDY, path, exclude, share)
+    return table, table.survey()
+
+
+def content(table, ids, wanted):
+    """What a range of periods holds: (id, period, cell, weight) of every row."""
+    rows, weight = table.read(wanted)
+    return Counter(
+        zip(ids[rows.person].tolist(), rows.period.tolist(), rows.cell.tolist(), weight.tolist(), strict=True)
+    )
+
+
+def plain():
+    """The same without any of the machinery."""
+    found = Counter()
+    zones, first = ["north", "south", "west"], PERIODS.start
+    for row in ROWS.to_pylist():
+        hour = int((row["at"] - START).total_seconds() // 3600)
+        usable = row["person"] and row["zone"] in zones and 1 <= row["area"] <= 4 and 0 <= hour < len(PERIODS)
+        if usable:
+            cell = zones.index(row["zone"]) * 4 + row["area"] - 1
+            found[row["person"].encode(), first + hour, cell, row["dwell"] or 0.0] += 1
+    return found
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+@pytest.mark.parametrize("parts", [1, 3])
+def test_every_layout_share_and_cut_gives_the_same_rows(tmp_path, kind, parts):
+    path, found, counts = write(tmp_path, kind), Counter(), Counter()
+    for number in range(parts):
+        table, ids = surveyed(path, Share(number, parts))
+        for batch in (PERIODS[:5], PERIODS[5:20], PERIODS[20:]):
+            found += content(table, ids, batch)
+        counts += Counter(table.counts.as_dict())
+    assert found == plain()
+    assert counts["rows"] == len(ROWS) and counts["kept"] == plain().total()
+    assert counts["invalid_id"] == ROWS["person"].null_count
+    lost = ("invalid_id", "excluded", "outside_span", "outside_domain", "over_bound", "kept")
+    assert sum(counts[name] for name in lost) == len(ROWS)
+
+
+def test_shares_divide_the_persons(tmp_path):
+    path = write(tmp_path, "by_person")
+    whole, ids = surveyed(path)
+    parts = [surveyed(path, Share(number, 7)) for number in range(7)]
+    assert np.concatenate([own for _, own in parts]).tolist() == ids.tolist() == sorted(set(ids.tolist()))
+    firsts = [table.first_person for table, _ in parts]
+    assert firsts == np.cumsum([0] + [len(own) for _, own in parts[:-1]]).tolist()
+    # All of them have seen the same table.
+    assert {table.contents for table, _ in parts} == {whole.contents}
+
+
+def pieces_read(monkeypatch, table, wanted):
+    read = []
+    original = Table.read
+
+    def spy(self, pieces, columns, batch_rows=1 << 20):
+        read.extend(pieces)
+        return original(self, pieces, columns, batch_rows)
+
+    monkeypatch.setattr(Table, "read", spy)
+    table.read(wanted)
+    return len(read)
+
+
+def test_only_row_groups_that_can_hold_the_batch_or_the_persons_are_read(tmp_path, monkeypatch):
+    for kind in SOURCES:
+        (tmp_path / kind).mkdir()
+    groups = -(-len(ROWS) // 100)
+    by_time, _ = surveyed(write(tmp_path / "by_time", "by_time"))
+    assert pieces_read(monkeypatch, by_time, PERIODS[:4]) <= 4 / 36 * groups + 2
+    by_person, _ = surveyed(write(tmp_path / "by_person", "by_person"), Share(0, 3))
+    assert pieces_read(monkeypatch, by_person, PERIODS) <= groups / 3 + 2
+    text, _ = surveyed(write(tmp_path / "text", "text"), Share(0, 3))
+    assert pieces_read(monkeypatch, text, PERIODS[:4]) == 1
+
+
+WIDE = str.maketrans("p0123456789", "ｐ０１２３４５６７８９")
+
+
+def test_ids_in_another_form_are_found_though_the_footers_mislead(tmp_path):
+    # Full-width letters sort behind all of ASCII: by the footer none of these ids can lie in the roster's range.
+    wide = ROWS.set_column(0, "person", [[i and i.translate(WIDE) for i in ROWS["person"].to_pylist()]])
+    pq.write_table(wide.sort_by([("person", "ascending")]), tmp_path / "rows.parquet", row_group_size=100)
+    found = Counter()
+    for number in range(2):
+        found += content(*surveyed(tmp_path / "rows.parquet", Share(number, 2)), PERIODS)
+    assert found == plain()
+
+
+def test_excluded_persons_have_no_rows(tmp_path):
+    pq.write_table(pa.table({"person": ["ｐ７", "p9", "stranger"]}), tmp_path / "out.parquet")
+    (tmp_path / "rows").mkdir()
+    table, ids = surveyed(write(tmp_path / "rows", "by_time"), exclude=[tmp_path / "out.parquet"])
+    found = content(table, ids, PERIODS)
+    assert found == Counter({row: n for row, n in plain().items() if row[0] not in (b"p7", b"p9")})
+    assert table.counts.excluded == sum(person in ("p7", "p9") for person in ROWS["person"].to_pylist())
+
+
+def test_a_batch_that_is_read_again_counts_once(tmp_path):
+    table, _ = surveyed(write(tmp_path, "by_time"))
+    for wanted in (PERIODS[:9], PERIODS[9:], PERIODS[:9]):
+        table.read(wanted)
+    assert table.counts.kept == plain().total()
+    table.rewind()
+    assert table.counts.kept == 0
+
+
+def test_a_table_without_a_usable_row_is_refused(tmp_path):
+    late = ROWS.set_column(1, "at", pa.compute.add(ROWS["at"], pa.scalar(10**6 * 86400 * 30, pa.duration("us"))))
+    pq.write_table(late, tmp_path / "rows.parquet")
+    with pytest.raises(InputError, match="rows.parquet"):
+        surveyed(tmp_path / "rows.parquet")
+
+
+def test_bad_text_behind_the_first_rows_is_refused_before_anything_is_read_for_use(tmp_path):
+    path = write(tmp_path, "text")
+    with path.open("a") as file:
+        file.write('"p1","2024-05-01T25:00Z","north",1,2\n')
+    with pytest.raises(InputError, match=r"rows.csv, column at, row 3,?001"):
+        surveyed(path)
