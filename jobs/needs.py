@@ -1,0 +1,28 @@
+"""Which areas of eastern Hokkaido have visitors whom air and ground transport serve badly, from published statistics.
+
+python -m jobs.needs out=out/needs
+python -m jobs.needs releases.catchment=out/catchment2 releases.preboarding=out/preboarding
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jobs._run import run
+from xstat_ray.needs.answer import answer
+from xstat_ray.needs.config import needs_config
+from xstat_ray.needs.report import print_answer, warn, write
+
+
+def main(raw: dict[str, Any], origin: str) -> None:
+    """Join the releases that the configuration names."""
+    config = needs_config(raw, origin)
+    result = answer(config.folders, config.assumptions)
+    write(result, config.assumptions, config.out)
+    warn(result)
+    if config.display == "auto":
+        print_answer(result, config.out)
+
+
+if __name__ == "__main__":
+    run("needs", main)

@@ -1,0 +1,1 @@
+"""Where transport is missing in eastern Hokkaido, answered from published statistics alone."""
