@@ -105,7 +105,7 @@ def release_of(name, cells, folder, noise="gaussian"):
     plan = plan_of(name, noise)
     sums = exact_sums(plan, cells)
     noisy = Coefficients(release="00" * 16, first=0, values=sums + plan.design.draw(cells.shape[1]))
-    facts = _facts(plan, "ab" * 16, {"row": "", "column": ""}, {})
+    facts = _facts(plan, "ab" * 16, {"row": "", "column": ""}, {"driver": "portable"}, {})
     folder.mkdir(parents=True, exist_ok=True)
     write(Release(*publish(plan, noisy), facts, plan.as_dict()), folder)
     return folder
