@@ -1,7 +1,7 @@
 """The Hokkaido studies counted in the clear, by one SQL query over the operator's and the airline's tables.
 
 For repeats over many seeds, where the protocol would take too long. It shares no code with the package; where a party
-draws at random (rows of equal weight, boardings over the bound) a hash of the row decides. `test_counting.py` compares
+draws at random (cells of equal weight, boardings over the bound) a hash of the row decides. `test_counting.py` compares
 it with the job itself.
 """
 
@@ -56,15 +56,19 @@ def _rows(db, study, operator):
     side, (dimension,) = study.row, study.row.dimensions
     db.execute(f"""
         CREATE TABLE rows AS
-        SELECT {side.id} AS id, period({side.time}) AS period, coalesce(place, cell_other()) AS cell
-        FROM read_parquet('{operator}/presence/**/*.parquet', hive_partitioning = false) AS presence
-        LEFT JOIN cell ON value = {dimension.column}::VARCHAR
-        WHERE inside({side.time}) AND coalesce(place, cell_other()) IS NOT NULL
-        AND {side.id} NOT IN (SELECT subscriber FROM read_parquet('{operator}/opt_out.parquet'))
-        AND {side.id} NOT IN (SELECT subscriber FROM read_parquet('{operator}/not_used.parquet'))
-        QUALIFY row_number() OVER (
-            PARTITION BY {side.id}, period({side.time}) ORDER BY {side.weight} DESC, hash({side.id}, {side.time})
-        ) <= {study.bounds.rows}
+        WITH stays AS (
+            SELECT {side.id} AS id, period({side.time}) AS period, coalesce(place, cell_other()) AS cell,
+            sum({side.weight}) AS weight
+            FROM read_parquet('{operator}/presence/**/*.parquet', hive_partitioning = false) AS presence
+            LEFT JOIN cell ON value = {dimension.column}::VARCHAR
+            WHERE inside({side.time}) AND coalesce(place, cell_other()) IS NOT NULL
+            AND {side.id} NOT IN (SELECT subscriber FROM read_parquet('{operator}/opt_out.parquet'))
+            AND {side.id} NOT IN (SELECT subscriber FROM read_parquet('{operator}/not_used.parquet'))
+            GROUP BY 1, 2, 3
+        )
+        SELECT id, period, cell FROM stays
+        QUALIFY row_number() OVER (PARTITION BY id, period ORDER BY weight DESC, hash(id, period, cell))
+        <= {study.bounds.rows}
     """)
 
 
