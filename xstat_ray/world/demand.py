@@ -22,7 +22,9 @@ _OUTING_SCALE, _OUTING = 40.0, 90.0
 """Outings from a place to stay: minutes by road that make an aim less likely by a factor e, and the longest."""
 
 
-def airport_weights(home: NDArray[np.int64], aim: NDArray[np.int64], winter: int, studied: float) -> NDArray[np.float64]:
+def airport_weights(
+    home: NDArray[np.int64], aim: NDArray[np.int64], winter: int, studied: float
+) -> NDArray[np.float64]:
     """(N, R) how likely each route is for journeys between places: by seats, and by minutes on the way at both ends.
 
     Args:

@@ -53,7 +53,7 @@ class Paths:
         cells = c0.copy()
         moving = np.flatnonzero(c0 != c1)
         share = (minute - t0)[moving] / np.maximum(t1 - t0, 1)[moving]
-        cells[moving] = _between(c0[moving], c1[moving], np.clip(share, 0, 1))
+        cells[moving] = between(c0[moving], c1[moving], np.clip(share, 0, 1))
         aboard = (self.flights[row, :, 0] <= minute[:, None]) & (minute[:, None] < self.flights[row, :, 1])
         cells[aboard.any(axis=1) & self.journeys.by_air[row]] = 0
         return cells
@@ -156,7 +156,7 @@ def _road_minutes(a: NDArray[np.int32], b: NDArray[np.int32]) -> NDArray[np.int6
     return drive_minutes(road_km(*mesh.centre(a, "500m"), *mesh.centre(b, "500m"))).astype(np.int64)
 
 
-def _between(a: NDArray[np.int32], b: NDArray[np.int32], share: NDArray[np.float64]) -> NDArray[np.int32]:
+def between(a: NDArray[np.int32], b: NDArray[np.int32], share: NDArray[np.float64]) -> NDArray[np.int32]:
     """(N,) cells on straight lines; off the land, the nearer end of the line."""
     (lat0, lon0), (lat1, lon1) = (mesh.centre(cells, "500m") for cells in (a, b))
     cells = mesh.encode(lat0 + share * (lat1 - lat0), lon0 + share * (lon1 - lon0), "500m").astype(np.int32)

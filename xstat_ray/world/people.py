@@ -16,7 +16,8 @@ from xstat_ray.world.streams import stream
 # Shares of the five-year classes 0-4, ..., 90-94 in the population of Hokkaido, in per mille, rounded by hand.
 _AGES = np.array([31, 36, 39, 41, 43, 42, 46, 53, 60, 70, 74, 65, 65, 70, 84, 71, 56, 36, 18], float)
 _WORKING = (18, 65)
-_USED = (15, 79)
+USED_AGES = (15, 79)
+"""Youngest and oldest age whose lines the operator's guideline uses."""
 _FIRST_LINE = 10
 """Age from which people have a line of their own."""
 
@@ -55,7 +56,7 @@ class People:
     @property
     def unused(self) -> NDArray[np.bool_]:
         """Lines that the operator's guideline leaves out: of companies, and of people under 15 or over 79."""
-        return self.corporate | (self.age < _USED[0]) | (self.age > _USED[1])
+        return self.corporate | (self.age < USED_AGES[0]) | (self.age > USED_AGES[1])
 
     @property
     def usable(self) -> NDArray[np.bool_]:
