@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from xstat_ray.geo import hokkaido, mesh
+from xstat_ray.geo import mesh
 from xstat_ray.geo.roads import drive_minutes, road_km
 from xstat_ray.world.days import DAY, ordinary_day
 from xstat_ray.world.journeys import OUTINGS, Journeys
@@ -160,14 +160,7 @@ def between(a: NDArray[np.int32], b: NDArray[np.int32], share: NDArray[np.float6
     """(N,) cells on straight lines; off the land, the nearer end of the line."""
     (lat0, lon0), (lat1, lon1) = (mesh.centre(cells, "500m") for cells in (a, b))
     cells = mesh.encode(lat0 + share * (lat1 - lat0), lon0 + share * (lon1 - lon0), "500m").astype(np.int32)
-    land = _land()
-    known = land[np.minimum(np.searchsorted(land, cells), len(land) - 1)] == cells
-    return np.where(known, cells, np.where(share < 0.5, a, b))
-
-
-@cache
-def _land() -> NDArray[np.int32]:
-    return hokkaido.cells()["mesh"].to_numpy()
+    return np.where(places().municipality(cells) >= 0, cells, np.where(share < 0.5, a, b))
 
 
 @cache

@@ -78,6 +78,12 @@ class Places:
         place[place == len(zone_cells)] = 0
         return np.where(zone_cells[place] == cells, zone_airport[place], near)
 
+    def municipality(self, cells: NDArray[np.int32]) -> NDArray[np.int64]:
+        """Place in Hokkaido of cells of any shape; -1 elsewhere."""
+        known, place = _municipalities()
+        at = np.minimum(np.searchsorted(known, cells), len(known) - 1)
+        return np.where(known[at] == cells, place[at], -1)
+
     @property
     def zone_names(self) -> list[str]:
         """By number."""
@@ -147,17 +153,23 @@ def _attraction(
 
 
 def _cells_by_place(towns: pa.Table, outside: pa.Table) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    land = hokkaido.cells()
-    code = land["municipality"].combine_chunks()
-    number = {name: place for place, name in enumerate(towns["code"].to_pylist())}
-    place = np.array([number[name] for name in code.dictionary.to_pylist()])[code.indices.to_numpy()]
-    cells = land["mesh"].to_numpy()
+    cells, place = _municipalities()
     lat, lon = mesh.centre(cells, "500m")
     away = road_km(lat, lon, towns["lat"].to_numpy()[place], towns["lon"].to_numpy()[place])
     order = np.lexsort((cells, away, place))
     capitals = mesh.encode(outside["lat"].to_numpy(), outside["lon"].to_numpy(), "500m")
     sizes = np.concatenate([np.bincount(place, minlength=towns.num_rows), np.ones(outside.num_rows, int)])
     return np.concatenate([cells[order], capitals]).astype(np.int32), np.append(0, np.cumsum(sizes))
+
+
+@cache
+def _municipalities() -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Land cells of Hokkaido, sorted, and the place of each."""
+    land, codes = hokkaido.cells(), hokkaido.municipalities()["code"].to_pylist()
+    code = land["municipality"].combine_chunks()
+    number = {name: place for place, name in enumerate(codes)}
+    place = np.array([number[name] for name in code.dictionary.to_pylist()])[code.indices.to_numpy()]
+    return land["mesh"].to_numpy(), place
 
 
 @cache

@@ -12,7 +12,7 @@ from xstat_ray.world.boardings import HALFDAYS, booked, halfday
 from xstat_ray.world.days import DAY
 from xstat_ray.world.paths import Paths
 from xstat_ray.world.people import People
-from xstat_ray.world.places import municipality, places
+from xstat_ray.world.places import places
 from xstat_ray.world.settings import World
 from xstat_ray.world.timetable import SEASONS, WINTER, timetable
 
@@ -62,7 +62,7 @@ def _watershed(
         day = arrival // DAY + after
         moments = day[:, None] * DAY + np.arange(_STEP // 2, DAY, _STEP)
         cells = paths.at(np.repeat(row, moments.shape[1]), moments.ravel()).reshape(moments.shape)
-        place = _longest(np.where(cells > 0, municipality(cells), -1), where.local)
+        place = _longest(where.municipality(cells), where.local)
         seen = (place >= 0) & (day <= world.last_day.toordinal())
         for kind, rows in enumerate((seen, seen & countable)):
             np.add.at(count, (airport[rows], season[rows], place[rows], kind), 1)
