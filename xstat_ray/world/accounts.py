@@ -6,15 +6,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from xstat_ray.world.labels import LABEL, SEXES, labelled
 from xstat_ray.world.people import USED_AGES, People
 from xstat_ray.world.places import places
 from xstat_ray.world.settings import World
 
 SUBSCRIBERS = pa.schema([
     ("subscriber", pa.string()),
-    ("sex", pa.dictionary(pa.int8(), pa.string())),
+    ("sex", LABEL),
     ("birth_year", pa.int16()),
-    ("home", pa.dictionary(pa.int16(), pa.string())),
+    ("home", LABEL),
     ("corporate", pa.bool_()),
 ])  # fmt: skip
 """`home` is the code of a municipality of Hokkaido or of another prefecture."""
@@ -30,9 +31,9 @@ def subscribers(world: World, people: People) -> pa.Table:
     who = np.flatnonzero(people.subscriber)
     columns = [
         people.phones(who),
-        _labelled(people.male[who].astype(np.int8), ["female", "male"]),
+        labelled(people.male[who], SEXES),
         pa.array((world.first_day.year - people.age[who]).astype(np.int16)),
-        _labelled(people.home[who].astype(np.int16), list(places().codes)),
+        labelled(people.home[who], list(places().codes)),
         pa.array(people.corporate[who]),
     ]
     return pa.table(columns, schema=SUBSCRIBERS)
@@ -70,12 +71,8 @@ def register(count: NDArray[np.int64]) -> pa.Table:
     labels = [f"{youngest}-{youngest + AGE_WIDTH - 1}" for youngest in range(USED_AGES[0], USED_AGES[1], AGE_WIDTH)]
     columns = [
         pa.array(places().codes[home].tolist(), pa.string()),
-        pa.array(np.array(["female", "male"])[male].tolist(), pa.string()),
+        pa.array(np.array(SEXES)[male.astype(int)].tolist(), pa.string()),
         pa.array(np.array(labels)[age].tolist(), pa.string()),
         pa.array(count[home, male, age].astype(np.int32)),
     ]
     return pa.table(columns, schema=REGISTER)
-
-
-def _labelled(numbers: NDArray[np.integer], names: list[str]) -> pa.DictionaryArray:
-    return pa.DictionaryArray.from_arrays(pa.array(numbers), pa.array(names, pa.string()))

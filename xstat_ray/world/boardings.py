@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from xstat_ray.world.days import DAY
+from xstat_ray.world.labels import LABEL, SEXES, labelled
 from xstat_ray.world.numbers import national
 from xstat_ray.world.paths import Paths
 from xstat_ray.world.people import People
@@ -18,27 +19,25 @@ from xstat_ray.world.settings import World
 from xstat_ray.world.streams import stream
 from xstat_ray.world.timetable import SEASONS, WINTER, timetable
 
-_LABEL = pa.dictionary(pa.int8(), pa.string())
 SCHEMA = pa.schema([
     ("passenger", pa.string()),
-    ("flight", _LABEL),
-    ("leg", _LABEL),
-    ("departure_airport", _LABEL),
-    ("arrival_airport", _LABEL),
+    ("flight", LABEL),
+    ("leg", LABEL),
+    ("departure_airport", LABEL),
+    ("arrival_airport", LABEL),
     ("departure", pa.timestamp("s")),
     ("arrival", pa.timestamp("s")),
-    ("season", _LABEL),
-    ("halfday", _LABEL),
-    ("sex", _LABEL),
-    ("age_class", _LABEL),
-    ("home_region", _LABEL),
+    ("season", LABEL),
+    ("halfday", LABEL),
+    ("sex", LABEL),
+    ("age_class", LABEL),
+    ("home_region", LABEL),
     ("member", pa.bool_()),
     ("consent", pa.bool_()),
 ])  # fmt: skip
 """Times are local, Asia/Tokyo."""
 CONSENT_SCHEMA = pa.schema([("passenger", pa.string())])
 HALFDAYS = ("morning", "afternoon")
-SEXES = ("female", "male")
 AGE_CLASSES = ("0-14", "15-29", "30-44", "45-59", "60-79", "80+")
 _AGE_EDGES = (15, 30, 45, 60, 80)
 _NATIONAL = 0.3
@@ -77,7 +76,7 @@ def boardings(world: World, people: People, paths: Paths) -> pa.Table:
         "age_class": (np.searchsorted(_AGE_EDGES, people.age[who], side="right"), AGE_CLASSES),
         "home_region": (np.searchsorted(regions, where.regions.astype(str))[people.home[who]], regions),
     }
-    columns = {name: _labelled(*of) for name, of in labels.items()} | {
+    columns = {name: labelled(*of) for name, of in labels.items()} | {
         "passenger": _spelled(world, people).take(pa.array(who)),
         "departure": _timestamps(times[:, 0]),
         "arrival": _timestamps(times[:, 1]),
@@ -97,10 +96,6 @@ def _spelled(world: World, people: People) -> pa.Array:
     phones = people.phones()
     local = stream(world.seed, "spelling", people.block).random(len(people)) < _NATIONAL
     return pc.if_else(pa.array(local), national(phones), phones)
-
-
-def _labelled(numbers: NDArray[np.generic], names: object) -> pa.DictionaryArray:
-    return pa.DictionaryArray.from_arrays(pa.array(numbers.astype(np.int8)), pa.array(list(names), pa.string()))
 
 
 def _timestamps(minutes: NDArray[np.int64]) -> pa.Array:

@@ -68,7 +68,7 @@ class Journeys:
 
 
 def journeys(world: World, people: People, first: int, last: int) -> Journeys:
-    """All journeys of a block that touch the days from `first` to `last` (ordinals), the day before and after included."""
+    """All journeys of a block that touch the days `first` to `last` (ordinals), with the days before and after."""
     slots = range((first - 1 - _EPOCH) // SLOT_DAYS - 1, (last + 1 - _EPOCH) // SLOT_DAYS + 1)
     parts = [_of_slot(world, people, slot) for slot in slots]
     every = Journeys(**{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Journeys)})

@@ -22,7 +22,7 @@ _PREFIXES = (7, 8, 9)
 
 
 def line_numbers(seed: int, people: NDArray[np.integer]) -> NDArray[np.int64]:
-    """The number of every person in [0, CAPACITY): an unbalanced Feistel network keyed by the seed, hence one to one."""
+    """The number of every person in [0, CAPACITY): a Feistel network keyed by the seed, hence one to one."""
     left, right = np.divmod(people.astype(np.uint64), np.uint64(_SIDES[1]))
     for turn in range(_ROUNDS):
         key = 2 * _ROUNDS * seed + 2 * turn

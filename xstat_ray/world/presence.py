@@ -9,6 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from xstat_ray.world.days import DAY, ordinary_day
+from xstat_ray.world.labels import LABEL, labelled
 from xstat_ray.world.paths import Paths, between
 from xstat_ray.world.people import People
 from xstat_ray.world.places import places
@@ -19,7 +20,7 @@ SCHEMA = pa.schema([
     ("subscriber", pa.string()),
     ("time", pa.timestamp("s")),
     ("mesh", pa.int32()),
-    ("zone", pa.dictionary(pa.int8(), pa.string())),
+    ("zone", LABEL),
     ("dwell", pa.int32()),
 ])  # fmt: skip
 """Times are local, Asia/Tokyo; a row never crosses an hour. Sorted by subscriber and time."""
@@ -46,16 +47,16 @@ class Stays(NamedTuple):
 def presence(world: World, people: People, paths: Paths, day: int) -> pa.Table:
     """Rows of all subscribers on a day (an ordinal), with `SCHEMA`.
 
-    Who is on a journey has rows of a quarter of an hour on days with a flight and the days beside them; everybody else one for every
-    hour, or several where they moved. Phones are off aboard, and some for some hours.
+    Who is on a journey has rows of a quarter of an hour on days with a flight and the days beside them; everybody else
+    one for every hour, or several where they moved. Phones are off aboard, and some for some hours.
     """
     own = paths.on(day)
     away = np.zeros(len(people), bool)
     away[paths.journeys.person[own]] = True
     home = np.flatnonzero(people.subscriber & ~away)
     own = own[people.subscriber[paths.journeys.person[own]]]
-    parts = zip(ordinary_stays(people, home, ordinary_day(world, people, day)[home]), travel_stays(paths, own, day))
-    stays = Stays(*(np.concatenate(part) for part in parts))
+    kinds = ordinary_stays(people, home, ordinary_day(world, people, day)[home]), travel_stays(paths, own, day)
+    stays = Stays(*(np.concatenate(part) for part in zip(*kinds, strict=True)))
     stays = stays.where(_on(world, people, stays, day))
     stays = stays.where(np.argsort(stays.person * DAY + stays.minute, kind="stable"))
     where = places()
@@ -65,7 +66,7 @@ def presence(world: World, people: People, paths: Paths, day: int) -> pa.Table:
         people.phones().take(pa.array(stays.person)),
         pa.array(midnight + (60 * stays.minute).astype("timedelta64[s]")),
         pa.array(stays.cell),
-        pa.DictionaryArray.from_arrays(pa.array(zone), where.zone_names),
+        labelled(zone, where.zone_names),
         pa.array((60 * stays.minutes).astype(np.int32)),
     ]
     return pa.table(columns, schema=SCHEMA)
