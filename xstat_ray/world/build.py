@@ -1,4 +1,4 @@
-"""Writes a world into a folder: block by block, every table in the same bytes however many blocks are made at a time."""
+"""Writes a world into a folder, block by block: the same bytes however many blocks are made at a time."""
 
 from __future__ import annotations
 
@@ -47,6 +47,7 @@ InOrder = Callable[[Callable[[int], "Made"], Iterable[int]], Iterable["Made"]]
 class Made:
     """What a block contributes to the tables of all, once its presence files are written."""
 
+    people: int
     presence_rows: int
     tables: dict[str, pa.Table]
     """By the names in `TABLES`."""
@@ -120,7 +121,7 @@ def make_block(world: World, out: Path, block: int) -> Made:
         "airline/boardings.parquet": boardings(world, people, paths),
         "airline/no_consent.parquet": no_consent(people),
     }
-    return Made(rows, tables, accounts.residents(people), truth(world, people, paths))
+    return Made(len(people), rows, tables, accounts.residents(people), truth(world, people, paths))
 
 
 def presence_file(out: Path, date: dt.date, block: int) -> Path:

@@ -1,4 +1,4 @@
-"""What people really did, worked out from their plans and not from the tables: facts for the statistics to find again."""
+"""What people really did, worked out from their plans, not from the tables: facts for statistics to find again."""
 
 from __future__ import annotations
 
