@@ -6,7 +6,6 @@ python -m jobs.synthesize scale=laptop out=data/hokkaido
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
 from typing import Any
 
 from jobs._run import run
@@ -24,7 +23,9 @@ def main(raw: dict[str, Any], origin: str) -> None:
     progress = make_progress(config.display)
     with progress.stage("people", config.world.people) as stage:
         try:
-            made = build(config.world, config.out, _in_order(config), lambda block: stage.advance(block.people))
+            made = build(
+                config.world, config.out.resolve(), _in_order(config), lambda block: stage.advance(block.people)
+            )
         except OSError as error:
             raise unwritable(config.out, error) from error
     rows = ", ".join(f"{name.split('/')[1].removesuffix('.parquet')} {n:,}" for name, n in made["rows"].items())
@@ -37,8 +38,7 @@ def _in_order(config: SynthesizeConfig) -> InOrder:
         return map
 
     def tasks(function: Callable[[int], Made], blocks: Iterable[int]) -> Iterator[Made]:
-        with ExitStack() as stack:
-            stack.enter_context(session(config.address, config.workers, config.store_bytes))
+        with session(config.address, config.workers, config.store_bytes):
             yield from ordered(function, blocks, config.window)
 
     return tasks

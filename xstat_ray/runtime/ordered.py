@@ -23,11 +23,15 @@ def ordered(function: Callable[[T], R], items: Iterable[T], window: int) -> Iter
     Raises:
         Exception: what a task raised.
     """
-    task = ray.remote(function)
+    task, shared = ray.remote(_call), ray.put(function)
     waiting: deque[ray.ObjectRef] = deque()
     for item in items:
-        waiting.append(task.remote(item))
+        waiting.append(task.remote(shared, item))
         if len(waiting) >= window:
             yield ray.get(waiting.popleft())
     while waiting:
         yield ray.get(waiting.popleft())
+
+
+def _call(function: Callable[[T], R], item: T) -> R:
+    return function(item)
