@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -39,6 +39,24 @@ data:
 """
 
 
+JOB = ("-m", "jobs.crosstab")
+INTERRUPTED = ("-c", """
+import os, runpy, signal
+from xstat_ray import terminal
+
+tell = terminal._event
+
+def interrupt(kind, **fields):
+    tell(kind, **fields)
+    if (kind, fields.get("stage")) == ("start", "decrypt"):
+        os.kill(os.getpid(), signal.SIGINT)
+
+terminal._event = interrupt
+runpy.run_module("jobs.crosstab", run_name="__main__")
+""")  # fmt: skip
+"""The job, with Ctrl-C pressed at the moment at which decryption starts."""
+
+
 class Command:
     """A folder with two tables and two studies, in which the command is run."""
 
@@ -52,12 +70,12 @@ class Command:
         pq.write_table(pa.table({"id": ["1", "2", "3"], "area": [1, 2, 1]}), folder / "rows.parquet")
         pq.write_table(pa.table({"id": ["1", "2", "9"], "kind": ["x", "y", "x"]}), folder / "columns.parquet")
 
-    def start(self, *arguments: str, **environment: str) -> subprocess.Popen:
+    def start(self, *arguments: str, program: Sequence[str] = JOB, **environment: str) -> subprocess.Popen:
         fixed = ["runtime=local", "crypto.key_bits=2048", "out=out", *arguments]
         if not any(argument.startswith("study=") for argument in arguments):
             fixed.append("study=small")
         return subprocess.Popen(
-            [sys.executable, "-m", "jobs.crosstab", "--config-dir", "conf", *fixed],
+            [sys.executable, *program, "--config-dir", "conf", *fixed],
             cwd=self.folder,
             env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
             stdout=subprocess.PIPE,
@@ -168,12 +186,7 @@ def test_a_second_run_on_the_same_folder(command):
 
 
 def test_an_interrupted_release_is_resumed_without_new_budget(command):
-    process = command.start("study=large", "display=json")
-    assert process.stderr is not None
-    for line in process.stderr:
-        if json.loads(line).items() >= {"event": "start", "stage": "decrypt"}.items():
-            process.send_signal(signal.SIGINT)
-            break
+    process = command.start("study=large", "display=json", program=INTERRUPTED)
     _, error = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "The same command resumes an unfinished release" in error
