@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import ray
 
@@ -23,8 +23,8 @@ def ordered(function: Callable[[T], R], items: Iterable[T], window: int) -> Iter
     Raises:
         Exception: what a task raised.
     """
-    task, shared = ray.remote(_call), ray.put(function)
-    waiting: deque[ray.ObjectRef] = deque()
+    task: Any = ray.remote(_call)
+    shared, waiting = ray.put(function), deque[Any]()
     for item in items:
         waiting.append(task.remote(shared, item))
         if len(waiting) >= window:

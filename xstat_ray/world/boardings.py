@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -65,8 +67,8 @@ def boardings(world: World, people: People, paths: Paths) -> pa.Table:
     legs = [f"{where.airports[a]}-{where.airports[b]}" for a, b in zip(table.origin, table.target, strict=True)]
     route = table.route[flight]
     regions = sorted(set(where.regions))
-    labels = {
-        "flight": (flight, table.number),
+    labels: dict[str, tuple[NDArray[Any], Sequence[str]]] = {
+        "flight": (flight, list(table.number)),
         "leg": (route, legs),
         "departure_airport": (table.origin[route], where.airports),
         "arrival_airport": (table.target[route], where.airports),

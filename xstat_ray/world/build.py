@@ -25,7 +25,7 @@ from xstat_ray.world.paths import make_paths
 from xstat_ray.world.people import people_of
 from xstat_ray.world.presence import presence
 from xstat_ray.world.settings import World
-from xstat_ray.world.truth import Truth, states_table, truth, watershed_table
+from xstat_ray.world.truth import Truth, areas_table, states_table, truth, watershed_table
 
 FORMAT = 1
 DESCRIPTION = "world.json"
@@ -92,6 +92,7 @@ def build(world: World, out: Path, in_order: InOrder, done: Callable[[Made], Non
         "public/register.parquet": accounts.register(residents),
         "truth/watershed.parquet": watershed_table(total),
         "truth/states.parquet": states_table(total),
+        "truth/areas.parquet": areas_table(total),
     }
     for name, table in summed.items():
         with _whole_parquet(out / name, table.schema) as writer:

@@ -36,7 +36,7 @@ def airport_weights(
     where, table = places(), timetable()
     seats = table.capacity()[winter] * np.where(table.studied, studied, 1.0)
     ways = where.access[home[:, None], table.origin] + where.access[aim[:, None], table.target]
-    return seats * np.exp(-ways / _ACCESS_SCALE)
+    return np.asarray(seats * np.exp(-ways / _ACCESS_SCALE))
 
 
 @lru_cache(maxsize=8)

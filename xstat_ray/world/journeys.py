@@ -146,7 +146,7 @@ def _leads(flight: NDArray[np.int64], normal: NDArray[np.float64]) -> NDArray[np
     typical = np.array([_LEADS.get(name, _LEAD) for name in airports], float)[table.origin[table.route]]
     haste = np.where(table.departure < DAY // 2, _MORNING_HASTE, 1.0)
     lead = (typical * haste)[flight] * np.exp(_LEAD_SPREAD * normal)
-    return np.maximum(15, lead).astype(np.int64)
+    return np.asarray(np.maximum(15, lead), np.int64)
 
 
 def _outings(aim: NDArray[np.int64], start: NDArray[np.int64], u: NDArray[np.float64]) -> NDArray[np.int32]:

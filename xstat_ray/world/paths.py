@@ -17,7 +17,7 @@ from xstat_ray.world.places import places
 from xstat_ray.world.settings import World
 from xstat_ray.world.timetable import timetable
 
-_LEAVING = 15
+LEAVING = 15
 """Minutes from landing to the road."""
 _OUTING = (10 * 60, 16 * 60)
 """Minutes of the day between which an outing lasts, the ways included."""
@@ -50,7 +50,7 @@ class Paths:
         """
         after = np.clip((self.times[row] <= minute[:, None]).sum(axis=1), 1, self.times.shape[1] - 1)
         (t0, t1), (c0, c1) = ((x[row, after - 1], x[row, after]) for x in (self.times, self.cells))
-        cells = c0.copy()
+        cells: NDArray[np.int32] = c0.copy()
         moving = np.flatnonzero(c0 != c1)
         share = (minute - t0)[moving] / np.maximum(t1 - t0, 1)[moving]
         cells[moving] = between(c0[moving], c1[moving], np.clip(share, 0, 1))
@@ -77,7 +77,7 @@ def make_paths(world: World, people: People, journeys: Journeys) -> Paths:
     points += _ordinary(world, people, journeys, journeys.end + 1, (home, away))
     points += [((journeys.end + 2) * DAY, home)]
     times, cells = (np.stack(part, axis=1) for part in zip(*points, strict=True))
-    possible = (np.diff(times, axis=1) >= 0).all(axis=1)
+    possible: NDArray[np.bool_] = np.all(np.diff(times, axis=1) >= 0, axis=1)
     return Paths(journeys.where(possible), times[possible], cells[possible].astype(np.int32), flights[possible])
 
 
@@ -113,7 +113,7 @@ def _way(
     airports = (table.origin[route], table.target[route])
     gates = [np.where(air, _gates()[airport], cell) for airport, cell in zip(airports, cells, strict=True)]
     ways = [np.where(air, where.access[end, airport], 0) for airport, end in zip(airports, ends, strict=True)]
-    lead, leaving = np.where(air, journeys.lead[:, leg], 0), np.where(air, _LEAVING, 0)
+    lead, leaving = np.where(air, journeys.lead[:, leg], 0), np.where(air, LEAVING, 0)
     (departure, arrival), (to, away) = times.T, (way.astype(np.int64) for way in ways)
     return [
         (departure - lead - to, cells[0]),
@@ -167,4 +167,4 @@ def between(a: NDArray[np.int32], b: NDArray[np.int32], share: NDArray[np.float6
 def _gates() -> NDArray[np.int32]:
     """(A,) cells of the airports."""
     where = places()
-    return mesh.encode(where.airport_lat, where.airport_lon, "500m").astype(np.int32)
+    return np.asarray(mesh.encode(where.airport_lat, where.airport_lon, "500m"), np.int32)

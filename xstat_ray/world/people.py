@@ -98,4 +98,4 @@ def people_of(world: World, block: int) -> People:
 def _pick(weights: NDArray[np.float64], u: NDArray[np.float64]) -> NDArray[np.int64]:
     """(N,) one of the weighted choices for every uniform number."""
     ends = np.cumsum(weights)
-    return np.searchsorted(ends, np.minimum(u * ends[-1], np.nextafter(ends[-1], 0)), side="right")
+    return np.asarray(np.searchsorted(ends, np.minimum(u * ends[-1], np.nextafter(ends[-1], 0)), side="right"))

@@ -181,10 +181,8 @@ def _airport_zones() -> tuple[NDArray[np.int32], NDArray[np.int8]]:
     lat = table["lat"].to_numpy()[:, None] + around[0]
     lon = table["lon"].to_numpy()[:, None] + around[1]
     cells = mesh.encode(lat.ravel(), lon.ravel(), "500m").reshape(lat.shape)
-    centre = mesh.centre(cells.ravel(), "500m")
-    km = road_km(
-        *(c.reshape(lat.shape) for c in centre), table["lat"].to_numpy()[:, None], table["lon"].to_numpy()[:, None]
-    )
+    at_lat, at_lon = (degrees.reshape(lat.shape) for degrees in mesh.centre(cells.ravel(), "500m"))
+    km = road_km(at_lat, at_lon, table["lat"].to_numpy()[:, None], table["lon"].to_numpy()[:, None])
     airport, column = np.nonzero(km <= 1.3 * _ZONE_KM)
     found, first = np.unique(cells[airport, column], return_index=True)
     return found.astype(np.int32), airport[first].astype(np.int8)

@@ -41,7 +41,16 @@ class Stays(NamedTuple):
 
     def where(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Stays:
         """Some of them."""
-        return Stays(*(column[rows] for column in self))
+        return Stays(self.person[rows], self.minute[rows], self.minutes[rows], self.cell[rows])
+
+    def and_also(self, other: Stays) -> Stays:
+        """These and others."""
+        return Stays(
+            np.append(self.person, other.person),
+            np.append(self.minute, other.minute),
+            np.append(self.minutes, other.minutes),
+            np.append(self.cell, other.cell),
+        )
 
 
 def presence(world: World, people: People, paths: Paths, day: int) -> pa.Table:
@@ -55,8 +64,8 @@ def presence(world: World, people: People, paths: Paths, day: int) -> pa.Table:
     away[paths.journeys.person[own]] = True
     home = np.flatnonzero(people.subscriber & ~away)
     own = own[people.subscriber[paths.journeys.person[own]]]
-    kinds = ordinary_stays(people, home, ordinary_day(world, people, day)[home]), travel_stays(paths, own, day)
-    stays = Stays(*(np.concatenate(part) for part in zip(*kinds, strict=True)))
+    ordinary = ordinary_stays(people, home, ordinary_day(world, people, day)[home])
+    stays = ordinary.and_also(travel_stays(paths, own, day))
     stays = stays.where(_on(world, people, stays, day))
     stays = stays.where(np.argsort(stays.person * DAY + stays.minute, kind="stable"))
     where = places()

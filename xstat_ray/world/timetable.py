@@ -16,6 +16,8 @@ WINTER = dt.date(2023, 10, 29).toordinal()
 """First day of the winter season."""
 SAPPORO = ("CTS", "OKD")
 DOTO = ("KUH", "MMB", "SHB")
+EAST = (*DOTO, "OBO")
+"""All airports of eastern Hokkaido."""
 SEASONS = ("S23", "W23")
 
 
