@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 def stream(seed: int, purpose: str, *numbers: int) -> np.random.Generator:
     """The generator of one purpose of one block (and day): the same wherever and whenever it is asked for."""
-    key = [seed, zlib.crc32(purpose.encode()), *(number % (1 << 32) for number in numbers)]
+    # Their count is part of the key, since a seed sequence takes trailing zeros for nothing.
+    key = [seed, zlib.crc32(purpose.encode()), len(numbers), *(number % (1 << 32) for number in numbers)]
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))
 
 
