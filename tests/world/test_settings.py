@@ -15,7 +15,7 @@ CONF = Path(__file__).parents[2] / "conf"
 
 
 def read(**changes):
-    return synthesize_config({"world": {"people": 100, **changes}, "out": "data"}, "a test")
+    return synthesize_config({"world": {"people": 100, **changes}, "out": "data", "cluster": {}}, "a test")
 
 
 def test_every_scale_describes_a_world():
