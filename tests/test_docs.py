@@ -61,6 +61,18 @@ def test_plans_in_the_budget_page_are_printed_without_tables(tmp_path):
     assert '"compared"' in done.stdout and not list(tmp_path.iterdir())
 
 
+@pytest.mark.ray
+def test_the_command_of_the_world_page_makes_the_files_it_lists(tmp_path):
+    (command,) = blocks("docs/world.md", "bash")
+    small = f"{command.strip()} world.people=900 world.block=300 world.days=1"
+    done = subprocess.run(["bash", "-euc", small], cwd=tmp_path, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    out = tmp_path / "data" / "hokkaido"
+    listed = re.findall(r"^\| `([\w/=*.-]+\.(?:parquet|json))`", (ROOT / "docs/world.md").read_text(), re.M)
+    found = {path for pattern in listed for path in out.glob(pattern)}
+    assert found == {path for path in out.rglob("*") if path.is_file()}
+
+
 def test_examples_of_dimensions_and_windows_are_valid_studies(tmp_path):
     dimensions, references, hierarchies, windows = (
         yaml.safe_load(block) for block in blocks("docs/studies.md", "yaml")

@@ -1,0 +1,1 @@
+"""A synthetic Hokkaido: people, their days and journeys, and the tables that an operator and an airline would have."""
