@@ -21,10 +21,9 @@ pytestmark = [pytest.mark.slow]
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the repository without what was built in it."""
     copy = tmp_path_factory.mktemp("source") / "xstat-ray"
-    hidden = shutil.ignore_patterns("*.so", "build", "dist", "out", "data", ".*", "__pycache__", "*.egg-info")
-    shutil.copytree(ROOT, copy, ignore=hidden)
-    if not (copy / "xstat_ray/geo/data").exists():
-        shutil.copytree(ROOT / "xstat_ray/geo/data", copy / "xstat_ray/geo/data")
+    everywhere = shutil.ignore_patterns("*.so", ".*", "__pycache__", "*.egg-info")
+    made = {"build", "dist", "out", "data"}
+    shutil.copytree(ROOT, copy, ignore=lambda at, names: everywhere(at, names) | (made if at == str(ROOT) else set()))
     return copy
 
 
@@ -45,7 +44,7 @@ def kernel_of(wheel: Path, folder: Path) -> str:
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(folder)
     code = "import logging; logging.basicConfig(level=0); from xstat_ray.crypto.kernels.choice import kernel; print(kernel().name)"
-    return python("-c", code, cwd=folder, PYTHONPATH=str(folder))
+    return python("-c", code, cwd=folder, PYTHONPATH=str(folder), XSTAT_KERNEL="")
 
 
 def test_the_source_distribution_is_enough_to_build_and_to_test(source: Path, tmp_path: Path) -> None:
@@ -64,6 +63,10 @@ def test_the_source_distribution_is_enough_to_build_and_to_test(source: Path, tm
     assert "-cp311-abi3-" in wheel.name
     assert "xstat_ray/crypto/kernels/_native.abi3.so" in names
     assert {"xstat_ray/py.typed", "conf/crosstab.yaml", "xstat_ray/crypto/kernels/_native.pyi"} <= set(names)
+    data = {path.relative_to(ROOT).as_posix() for path in (ROOT / "xstat_ray").glob("*/data/*")}
+    assert data and data <= set(names)
+    sources = {path.relative_to(ROOT).as_posix() for path in (ROOT / "xstat_ray").rglob("*.py")}
+    assert sources <= set(names)
     assert not [name for name in names if name.endswith((".c", ".h")) or name.startswith("tests/")]
     from xstat_ray.crypto.kernels import choice
 
