@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.synthetic import START, make_study, make_tables
+from xstat_ray.bounds import Part
 from xstat_ray.errors import InputError
 from xstat_ray.inputs.periods import span
 from xstat_ray.inputs.tables import Table
@@ -48,7 +49,7 @@ def surveyed(path, share=WHOLE, exclude=()):
 
 def content(table, ids, wanted):
     """What a range of periods holds: (id, period, cell, weight) of every row."""
-    rows, weight = table.read(wanted)
+    rows, weight = Part.join(table.read(wanted))
     return Counter(
         zip(ids[rows.person].tolist(), rows.period.tolist(), rows.cell.tolist(), weight.tolist(), strict=True)
     )
