@@ -29,6 +29,8 @@ from xstat_ray.privacy.ledger import Debit, Ledger
 from xstat_ray.world.settings import synthesize_config
 
 RUN = ("bash", "python")
+OUTPUT = "output"
+"""Title of what the block before prints."""
 NOT_RUN = {
     ("README.md", "make demo"): "installs from a package registry; .ci/run and the tutorial's test do the same",
     ("cluster/README.md", "python -m jobs.crosstab"): "needs a cluster",
@@ -86,9 +88,13 @@ def releases(tmp_path_factory):
 
 
 def follow(page, folder, shims):
-    """What a reader does: keeps the titled blocks as files, and runs the others in order."""
+    """What a reader in the repository's folder does: keeps the titled blocks as files, and runs the others in order."""
+    (folder / "conf").symlink_to(ROOT / "conf")
+    printed = ""
     for block in blocks(page):
-        if block.title is not None:
+        if block.title == OUTPUT:
+            assert_shown(block.text, printed)
+        elif block.title is not None:
             (folder / block.title).parent.mkdir(parents=True, exist_ok=True)
             (folder / block.title).write_text(block.text)
         elif block.language in RUN and reason(page, block) is None:
@@ -96,7 +102,15 @@ def follow(page, folder, shims):
             environ = environment(shims)
             done = subprocess.run([*command, block.text], cwd=folder, env=environ, capture_output=True, text=True)
             assert done.returncode == 0, f"{page}: {block.text}\n{done.stdout}\n{done.stderr}"
-            yield done.stdout
+            printed = done.stdout
+            yield printed
+
+
+def assert_shown(expected, printed):
+    """Every line was printed, in this order; columns may be wider, and there may be more lines between."""
+    lines = iter(" ".join(line.split()) for line in printed.splitlines())
+    for line in expected.splitlines():
+        assert any(" ".join(line.split()) in shown for shown in lines), f"not printed: {line}\n{printed}"
 
 
 FOLLOWED = {"README.md", "docs/budget.md", "docs/world.md", "docs/needs.md"}
@@ -126,7 +140,7 @@ def test_plans_and_budget_of_the_budget_page(tmp_path, shims):
     (answer,) = re.findall(r"answers with `(privacy\.epsilon=[\d.]+)`", text_of("docs/budget.md"))
     assert f"{answer}," in plans and '"compared"' in plans
     assert re.search(r"nycflights/row +1 +20 ", budget)
-    assert [path.name for path in tmp_path.iterdir()] == [".xstat-ray"]
+    assert {path.name for path in tmp_path.iterdir()} == {".xstat-ray", "conf"}
 
 
 @pytest.fixture(scope="module")
