@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from xstat_ray.batching import Batch, cut
 from xstat_ray.crypto.kernels.choice import kernel
 from xstat_ray.crypto.packing import Packing, plan_packing
 from xstat_ray.errors import PlanError
-from xstat_ray.inputs.periods import span
 from xstat_ray.privacy.design import Design
 from xstat_ray.privacy.mechanism import Mechanism
+from xstat_ray.privacy.padding import Padding
 from xstat_ray.rates import Rates, rates
 from xstat_ray.row_tree import level_names, tree_of
 from xstat_ray.shards import ShardGrid
@@ -22,7 +23,13 @@ from xstat_ray.study import Study
 MAX_COEFFICIENTS = 100_000_000
 KEY_BITS = (2048, 3072, 4096)
 DRAWS_PER_SECOND = 40_000
+ROWS_PER_SECOND = 2_500_000
+"""Rows tagged, sorted, sent and joined by one core."""
 START_SECONDS = 10.0
+PADDING_OFF = (
+    "PADDING IS OFF: the compute pool sees exactly how many rows each blinded cell has in each batch, and how many of "
+    "them matched. Set privacy.padding=dp to hide that."
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,8 @@ class Plan:
     packing: Packing
     design: Design
     grid: ShardGrid
+    padding: Padding | None
+    """The dummies, None where the study has none."""
     kernel: str
     """The kernel of the process that plans, for the estimate of time."""
     constant_time: bool
@@ -51,9 +60,8 @@ class Plan:
 
     @property
     def max_flags(self) -> int:
-        """Most flags that the column party can emit under the bounds."""
-        bounds = self.study.bounds
-        return bounds.persons * bounds.boardings * self.study.window_periods
+        """Most flags that the column party can emit under the bounds, and the dummies that are added on average."""
+        return _max_flags(self.study) + (self.padding.flags_added if self.padding else 0)
 
     @property
     def table_ciphertexts(self) -> int:
@@ -91,6 +99,7 @@ class Plan:
             + self.max_flags * blocks / rate.owner_encrypt
             + self.max_flags * self.study.bounds.rows * blocks / rate.multiply
             + self.table_ciphertexts / rate.decrypt
+            + (self.padding.rows_added / ROWS_PER_SECOND if self.padding else 0)
         )
         serial = self.table_ciphertexts / rate.public_encrypt + self.coefficients / DRAWS_PER_SECOND
         return START_SECONDS + serial + parallel / cores
@@ -137,6 +146,7 @@ class Plan:
             ],
             "stderr": {name: round(error, 4) for name, error in self.expected_stderr.items()},
             "suppress_below": study.privacy.suppress_below,
+            "view": view_terms(study, self.padding),
             "kernel": self.kernel,
             "constant_time": self.constant_time,
             "estimated_seconds_on_2_cores": round(self.seconds(2), 1),
@@ -150,6 +160,7 @@ def make_plan(
     shards: int = 1,
     slot_bits: int | None = None,
     constant_time: bool = False,
+    batch: Batch = "auto",
 ) -> Plan:
     """Work out the plan, or refuse.
 
@@ -159,9 +170,10 @@ def make_plan(
         shards: units of join work to aim for.
         slot_bits: forces the bits of a slot; normally computed from the bounds and the noise.
         constant_time: encrypt and decrypt without memory addresses that depend on secrets.
+        batch: length of a batch of periods.
 
     Raises:
-        PlanError: key too small, table too large, or counts that could overflow a slot.
+        PlanError: key too small, table too large, counts that could overflow a slot, or padding that cannot be had.
     """
     if key_bits not in KEY_BITS:
         raise PlanError(
@@ -185,5 +197,31 @@ def make_plan(
         key_bits=key_bits,
         slot_bits=slot_bits,
     )
-    grid = ShardGrid.plan(study.cells, span(study.period), shards)
-    return Plan(study, key_bits, packing, design, grid, kernel().name, constant_time)
+    grid = cut(study, shards, batch, _max_flags(study) * packing.blocks * key_bits // 4)
+    padding = Padding.of_study(study, grid)
+    return Plan(study, key_bits, packing, design, grid, padding, kernel().name, constant_time)
+
+
+def _max_flags(study: Study) -> int:
+    """Flags at the bounds; with padding every row of a person in a period has a flag of its own."""
+    flags = study.bounds.persons * study.bounds.boardings * study.window_periods
+    return flags * study.bounds.rows if study.privacy.padding == "dp" else flags
+
+
+def view_terms(study: Study, padding: Padding | None) -> dict[str, Any]:
+    """What the aggregator may learn about a person, and what that costs, as JSON."""
+    if padding is None:
+        return {"padding": "off", "warning": PADDING_OFF}
+    kinds = {"matched_rows": padding.matched, "unmatched_rows": padding.unmatched, "flags": padding.flags}
+    return {
+        "padding": "dp",
+        "epsilon": str(study.privacy.view.epsilon),
+        "delta": str(study.privacy.view.delta),
+        "rows_added": padding.rows_added,
+        "flags_added": padding.flags_added,
+        "flags_a_row": padding.copies,
+        "kinds": {
+            name: {"l1": kind.l1, "epsilon": str(kind.epsilon), "scale": kind.scale, "expected": kind.shift}
+            for name, kind in kinds.items()
+        },
+    }

@@ -30,12 +30,13 @@ class ShardGrid:
     """Ranges of period numbers."""
 
     @classmethod
-    def plan(cls, cells: int, periods: range, shards: int) -> ShardGrid:
+    def plan(cls, cells: int, periods: range, shards: int, batches: int | None = None) -> ShardGrid:
         """Cut into about `shards` shards, time first: a batch of periods needs only its own flags.
 
         The cut depends on public figures alone. At least `shards` shards result where the domain is large enough.
+        `batches` fixes the number of batches.
         """
-        batches = min(shards, len(periods))
+        batches = min(batches or shards, len(periods))
         regions = min(-(-shards // batches), cells)
         return cls(_cut(range(cells), regions), _cut(periods, batches))
 
@@ -52,6 +53,10 @@ class ShardGrid:
     def region_of(self, cells: NDArray[np.integer]) -> NDArray[np.uint16]:
         """(N,) number of the region of these blinded cells."""
         return _which(self.regions, cells).astype(np.uint16)
+
+    def own(self, batch: int) -> tuple[Shard, ...]:
+        """The shards of one batch, by region."""
+        return self.shards[batch * len(self.regions) : (batch + 1) * len(self.regions)]
 
     def batch_of(self, periods: NDArray[np.uint32]) -> NDArray[np.int64]:
         """(N,) batch number of these periods."""

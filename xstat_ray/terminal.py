@@ -15,7 +15,7 @@ from rich.progress import Progress as RichProgress
 from rich.table import Table
 
 from xstat_ray.plan import Plan
-from xstat_ray.plan_report import KINDS, Answer, PlanReport
+from xstat_ray.plan_report import KINDS, Answer, PlanReport, batch_bytes
 from xstat_ray.release import AREAS, STATISTICS, Release, summary
 from xstat_ray.runtime.progress import Progress, Stage
 
@@ -123,6 +123,7 @@ def _plan_rows(plan: Plan) -> list[tuple[str, str]]:
         ("Join", f"period {study.period.grain}, {study.window_periods} in the window, {len(plan.grid.shards)} shards"),
         ("One person", f"moves at most {study.person_units} counts by one, of at most {study.bounds.persons:,} people"),
         ("Privacy", f"{mechanism.noise} noise, {budget}, budget cap {study.privacy.cap}"),
+        ("Pool's view", _view(plan)),
         ("Expected error", "standard error " + ", ".join(f"{e:.3g} a {n}" for n, e in plan.expected_stderr.items())),
         ("Mechanism", plan.design.reason),
         ("Suppressed", f"estimates below {study.privacy.suppress_below}"),
@@ -133,6 +134,17 @@ def _plan_rows(plan: Plan) -> list[tuple[str, str]]:
         ("Time", f"about {plan.seconds(2):.0f} s on 2 cores with the kernel {plan.kernel} at the most people, "
          "without reading the tables"),
     ]  # fmt: skip
+
+
+def _view(plan: Plan) -> str:
+    padding, view = plan.padding, plan.study.privacy.view
+    if padding is None:
+        return "PADDING OFF: exact row and match totals of blinded cells"
+    copies = f", and {padding.copies} flags in place of one" if padding.copies > 1 else ""
+    return (
+        f"epsilon {view.epsilon}, delta {float(view.delta):g}, by dummies in {len(plan.grid.batches)} batches: about "
+        f"{padding.rows_added:,} rows and {padding.flags_added:,} flags{copies}"
+    )
 
 
 def _bytes(count: int) -> str:
@@ -153,6 +165,8 @@ def print_plan(report: PlanReport, console: Console | None = None) -> None:
         "stderr: predicted standard error of a count on that level, before refinement. noise: scale of what is "
         "added to the level's own sums, for its share of the budget."
     )
+    if report.batches:
+        console.print(_padding_by_batch(report))
     if report.answer is not None:
         console.print(_answer(report.answer))
 
@@ -179,6 +193,22 @@ def _comparison(report: PlanReport) -> Table:
             noise = ["", ""] if own is None else [f"{own.mechanism.scale:.3g}", f"{float(own.share):.1%}"]
             row += [f"{errors[kind][name]:.3g}", *noise]
         table.add_row(*row)
+    return table
+
+
+def _padding_by_batch(report: PlanReport) -> Table:
+    """What padding adds, and the flags that are held together, with batches of every length."""
+    table = Table(title="Padding by length of a batch", title_justify="left", box=SIMPLE_HEAD, show_edge=False)
+    table.add_column("batch")
+    for heading in ("batches", "rows added", "flags added", "flags of a batch"):
+        table.add_column(heading, justify="right")
+    for batch, plan in report.batches.items():
+        padding, number = plan.padding, len(plan.grid.batches)
+        assert padding is not None
+        mark = f"{batch} (chosen)" if number == len(report.plan.grid.batches) else batch
+        table.add_row(
+            mark, f"{number:,}", f"{padding.rows_added:,}", f"{padding.flags_added:,}", _bytes(batch_bytes(plan))
+        )
     return table
 
 

@@ -115,9 +115,6 @@ class Driver:
                 sealed = first.call("hand_over", replica.call("offer"))
                 executor.get(replica.call("accept", sealed))
 
-    def _on_all(self, method: str, *args: Any) -> dict[Role, list[Ref]]:
-        return {role: [one.call(method, *args) for one in every] for role, every in self._executor.parties.items()}
-
     def _same(self, role: Role, refs: list[Ref]) -> Any:
         """The result on which all replicas must agree."""
         first, *others = self._executor.get_all(refs)
@@ -135,15 +132,22 @@ class Driver:
     def aggregate(self, public: PublicKey) -> Partial:
         """Join every shard and overlay the partials, while encrypted."""
         executor, grid = self._executor, self._plan.grid
-        sizes = self._on_all("prepare", grid)
+        sizes = self._prepare()
         executor.get_all(sizes["row"])
-        with self._progress.stage("aggregate", len(grid.shards) * len(executor.parties["row"])) as stage:
+        senders = 1 if self._plan.padding else len(executor.parties["row"])
+        with self._progress.stage("aggregate", len(grid.shards) * senders) as stage:
             flags = executor.get(sizes["column"][0])
             aggregator = Aggregator(public)
             return self._reduce(aggregator, self._joins(aggregator, flags), stage)
 
+    def _prepare(self) -> dict[Role, list[Ref]]:
+        """All environments take the shards, and what the first of each party drew."""
+        parties, grid = self._executor.parties, self._plan.grid
+        drawn = {role: every[0].call("draw", grid) for role, every in parties.items()}
+        return {role: [one.call("prepare", grid, drawn[role]) for one in every] for role, every in parties.items()}
+
     def _joins(self, aggregator: Aggregator, sizes: list[int]) -> Iterator[Callable[[], Ref]]:
-        """One submission per shard and environment of the row party.
+        """One submission per shard and environment of the row party; with padding one per shard.
 
         The flags of a batch are made when its first shard comes up, and then dropped.
         """
@@ -151,12 +155,27 @@ class Driver:
         for shard in self._plan.grid.shards:
             if shard.batch != current:
                 current, flags = shard.batch, self._flags(shard.batch, sizes[shard.batch])
-            for holder in executor.parties["row"]:
-                yield partial(self._join, executor, aggregator, holder, shard, flags)
+            for senders in self._senders(shard):
+                yield partial(self._join, executor, aggregator, senders, shard, flags)
+
+    def _senders(self, shard: Shard) -> list[Sequence[Instance]]:
+        """Who emits the rows of a shard, and behind each those whose rows go with its own.
+
+        Padding covers whole shards: what every environment sent by itself would need dummies of its own.
+        """
+        every = self._executor.parties["row"]
+        if not self._plan.padding:
+            return [[one] for one in every]
+        turn = shard.number % len(every)
+        return [[every[turn], *every[:turn], *every[turn + 1 :]]]
 
     @staticmethod
-    def _join(executor: Executor, aggregator: Aggregator, holder: Instance, shard: Shard, flags: list[Ref]) -> Ref:
-        return executor.submit(aggregator.join, holder.call("emit", shard), *flags)
+    def _join(
+        executor: Executor, aggregator: Aggregator, senders: Sequence[Instance], shard: Shard, flags: list[Ref]
+    ) -> Ref:
+        sender, *others = senders
+        rows = sender.call("emit", shard, *(other.call("contribute", shard) for other in others))
+        return executor.submit(aggregator.join, rows, *flags)
 
     def _flags(self, batch: int, size: int) -> list[Ref]:
         packing = self._plan.packing
