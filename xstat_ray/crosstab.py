@@ -9,12 +9,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from xstat_ray import pool_view
 from xstat_ray.batching import Batch
 from xstat_ray.crypto.kernels.choice import shortfall
 from xstat_ray.errors import BudgetError, InputError, PlanError
 from xstat_ray.measurement import measurement, software_version
 from xstat_ray.messages import Coefficients
-from xstat_ray.plan import PADDING_OFF, Plan, make_plan, view_terms
+from xstat_ray.plan import Plan, make_plan
 from xstat_ray.publish import publish
 from xstat_ray.release import Release, write
 from xstat_ray.roles.party import Role
@@ -101,7 +102,7 @@ def crosstab(
         progress.note(f"The kernel {plan.kernel} is used, as ifma cannot run: {reason}.")
     _check_noise(study, options, progress)
     if plan.padding is None:
-        progress.warn(PADDING_OFF)
+        progress.warn(pool_view.PADDING_OFF)
     sources: dict[Role, Source] = {"row": _source(row), "column": _source(column)}
     with ExitStack() as stack:
         folder = Path(out) if out is not None else Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -233,7 +234,7 @@ def _facts(
             "delta": "0" if off else str(mechanism.delta),
             **({"rho": str(mechanism.rho)} if mechanism.rho else {}),
         },
-        "view": view_terms(study, plan.padding),
+        "view": pool_view.as_dict(study, plan.padding),
         "noise_free": off,
         **({"warning": NOISE_OFF} if off else {}),
         "key_bits": plan.key_bits,

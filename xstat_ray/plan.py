@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from xstat_ray import pool_view
 from xstat_ray.batching import Batch, cut
 from xstat_ray.crypto.kernels.choice import kernel
 from xstat_ray.crypto.packing import Packing, plan_packing
@@ -26,10 +27,6 @@ DRAWS_PER_SECOND = 40_000
 ROWS_PER_SECOND = 2_500_000
 """Rows tagged, sorted, sent and joined by one core."""
 START_SECONDS = 10.0
-PADDING_OFF = (
-    "PADDING IS OFF: the compute pool sees exactly how many rows each blinded cell has in each batch, and how many of "
-    "them matched. Set privacy.padding=dp to hide that."
-)
 
 
 @dataclass(frozen=True)
@@ -108,6 +105,35 @@ class Plan:
     def _rates(self) -> Rates:
         return rates(self.kernel, self.key_bits, self.constant_time)
 
+    @property
+    def name(self) -> str:
+        """Name of the study."""
+        return self.study.name
+
+    def rows(self) -> list[tuple[str, str]]:
+        """For people: what, how much."""
+        study, mechanism, grid, persons = self.study, self.mechanism, self.grid, self.study.bounds.persons
+        errors = ", ".join(f"{error:.3g} a {name}" for name, error in self.expected_stderr.items())
+        budget = f"epsilon {mechanism.epsilon}" + (f", delta {float(mechanism.delta):g}" if mechanism.delta else "")
+        counts = study.cells * study.slots
+        sums = f", and {self.coefficients - counts:,} sums of them" if self.coefficients > counts else ""
+        return [
+            ("Table", f"{study.cells:,} cells x {study.slots:,} columns = {counts:,} counts{sums}"),
+            ("Join", f"period {study.period.grain}, {study.window_periods} in the window, {len(grid.shards)} shards"),
+            ("One person", f"moves at most {study.person_units} counts by one, of at most {persons:,} people"),
+            ("Privacy", f"{mechanism.noise} noise, {budget}, budget cap {study.privacy.cap}"),
+            ("Pool's view", pool_view.sentence(study, self.padding)),
+            ("Expected error", f"standard error {errors}"),
+            ("Mechanism", self.design.reason),
+            ("Suppressed", f"estimates below {study.privacy.suppress_below}"),
+            ("Encryption", f"Paillier {self.key_bits} bits, {self.packing.slot_bits} bits a count, "
+             f"{self.packing.per_block} counts a ciphertext, {self.packing.blocks} a cell"),
+            ("Ciphertexts", f"{self.table_ciphertexts:,} in the table ({readable_bytes(self.table_bytes)}), "
+             f"up to {self.max_flags * self.packing.blocks:,} in flags ({readable_bytes(self.flag_bytes)})"),
+            ("Time", f"about {self.seconds(2):.0f} s on 2 cores with the kernel {self.kernel} at the most people, "
+             "without reading the tables"),
+        ]  # fmt: skip
+
     def as_dict(self) -> dict[str, Any]:
         """The plan as JSON: names with units, no private figure."""
         study, mechanism = self.study, self.mechanism
@@ -146,7 +172,7 @@ class Plan:
             ],
             "stderr": {name: round(error, 4) for name, error in self.expected_stderr.items()},
             "suppress_below": study.privacy.suppress_below,
-            "view": view_terms(study, self.padding),
+            "view": pool_view.as_dict(study, self.padding),
             "kernel": self.kernel,
             "constant_time": self.constant_time,
             "estimated_seconds_on_2_cores": round(self.seconds(2), 1),
@@ -208,20 +234,11 @@ def _max_flags(study: Study) -> int:
     return flags * study.bounds.rows if study.privacy.padding == "dp" else flags
 
 
-def view_terms(study: Study, padding: Padding | None) -> dict[str, Any]:
-    """What the aggregator may learn about a person, and what that costs, as JSON."""
-    if padding is None:
-        return {"padding": "off", "warning": PADDING_OFF}
-    kinds = {"matched_rows": padding.matched, "unmatched_rows": padding.unmatched, "flags": padding.flags}
-    return {
-        "padding": "dp",
-        "epsilon": str(study.privacy.view.epsilon),
-        "delta": str(study.privacy.view.delta),
-        "rows_added": padding.rows_added,
-        "flags_added": padding.flags_added,
-        "flags_a_row": padding.copies,
-        "kinds": {
-            name: {"l1": kind.l1, "epsilon": str(kind.epsilon), "scale": kind.scale, "expected": kind.shift}
-            for name, kind in kinds.items()
-        },
-    }
+def readable_bytes(count: int) -> str:
+    """Such as 1.23 MB."""
+    size, unit = float(count), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if size < 1000:
+            break
+        size, unit = size / 1000, larger
+    return f"{size:.3g} {unit}"
