@@ -36,6 +36,7 @@ NOT_RUN = {
     ("README.md", "make demo"): "installs from a package registry; .ci/run and the tutorial's test do the same",
     ("cluster/README.md", "python -m jobs.crosstab"): "needs a cluster",
     ("docs/geography.md", "pip install"): "installs from a package registry; tests/geo/test_build_reference.py builds",
+    ("docs/notebook.md", "pip install"): "installs from a package registry; tests/test_notebook.py runs the notebook",
     ("docs/performance.md", "python -m jobs.benchmark"): "minutes; tests/jobs/test_benchmark.py runs it in small",
     ("docs/privacy.md", "pip install"): "minutes; tests/benchmarks runs every suite in small",
 }

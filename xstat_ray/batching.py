@@ -27,19 +27,15 @@ def cut(study: Study, shards: int, batch: Batch, flag_bytes: int) -> ShardGrid:
         batch: the length of a batch.
         flag_bytes: most bytes of all flags of the release.
     """
-    number = None
-    if batch != "auto":
-        number = batches(study, batch)
-    elif study.privacy.padding == "dp":
-        lengths = [length for length in BATCHES if length != "auto"]
-        number = next((b for b in (batches(study, x) for x in lengths) if flag_bytes <= b * BATCH_BYTES), None)
-        number = number or batches(study, "day")
-    return ShardGrid.plan(study.cells, span(study.period), shards, number)
+    whole = span(study.period)
+    length = None if batch == "auto" else periods_of(study, batch)
+    if batch == "auto" and study.privacy.padding == "dp":
+        lengths = [periods_of(study, own) for own in BATCHES if own != "auto"]
+        length = next((own for own in lengths if flag_bytes * own <= BATCH_BYTES * len(whole)), lengths[-1])
+    return ShardGrid.plan(study.cells, whole, shards, study.period.of_a_day, length)
 
 
-def batches(study: Study, length: Batch) -> int:
-    """The fewest batches of equal size that are no longer than `length`, a month being 30 days."""
-    if length not in DAYS or not study.period.seconds:
-        return 1
-    periods = max(1, DAYS[length] * 86_400 // study.period.seconds)
-    return -(-len(span(study.period)) // periods)
+def periods_of(study: Study, batch: Batch) -> int:
+    """Periods of a batch of this length, a month being 30 days; no more than the study has."""
+    whole = len(span(study.period))
+    return min(DAYS[batch] * study.period.of_a_day, whole) if batch in DAYS else whole

@@ -25,8 +25,8 @@ def padded(view=None, **fields):
     return replace(make_study(), privacy=replace(DP, view=view or View()), **fields)
 
 
-def grid(study, shards=6, batches=2):
-    return ShardGrid.plan(study.cells, span(study.period), shards, batches)
+def grid(study, shards=6, length=18):
+    return ShardGrid.plan(study.cells, span(study.period), shards, length=length)
 
 
 def mass(kind):
@@ -136,8 +136,8 @@ def test_a_pool_is_smaller_than_the_most_that_many_cells_can_draw():
     study = padded()
     area = replace(study.row.dimensions[1], labels=tuple(map(str, range(500))), members=((),) * 500)
     wide = replace(study, row=replace(study.row, dimensions=(area,)))
-    (pool,) = Padding.of_study(wide, grid(wide, 1, 1)).pools
-    shift = Padding.of_study(wide, grid(wide, 1, 1)).matched.shift
+    (pool,) = Padding.of_study(wide, grid(wide, 1, 36)).pools
+    shift = Padding.of_study(wide, grid(wide, 1, 36)).matched.shift
     assert 500 * shift < pool < 1.2 * 500 * shift
 
 

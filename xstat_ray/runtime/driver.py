@@ -132,13 +132,14 @@ class Driver:
     def aggregate(self, public: PublicKey) -> Partial:
         """Join every shard and overlay the partials, while encrypted."""
         executor, grid = self._executor, self._plan.grid
-        sizes = self._prepare()
-        executor.get_all(sizes["row"])
-        senders = 1 if self._plan.padding else len(executor.parties["row"])
-        with self._progress.stage("aggregate", len(grid.shards) * senders) as stage:
-            flags = executor.get(sizes["column"][0])
+        prepared = self._prepare()
+        held: list[list[bool]] = executor.get_all(prepared["row"])
+        flags: list[int] = executor.get(prepared["column"][0])
+        asked = self._asked(held)
+        senders = [1 if self._plan.padding else len(numbers) for numbers in asked]
+        with self._progress.stage("aggregate", len(grid.regions) * sum(senders)) as stage:
             aggregator = Aggregator(public)
-            return self._reduce(aggregator, self._joins(aggregator, flags), stage)
+            return self._reduce(aggregator, self._joins(aggregator, flags, asked), stage)
 
     def _prepare(self) -> dict[Role, list[Ref]]:
         """All environments take the shards, and what the first of each party drew."""
@@ -146,24 +147,38 @@ class Driver:
         drawn = {role: every[0].call("draw", grid) for role, every in parties.items()}
         return {role: [one.call("prepare", grid, drawn[role]) for one in every] for role, every in parties.items()}
 
-    def _joins(self, aggregator: Aggregator, sizes: list[int]) -> Iterator[Callable[[], Ref]]:
+    def _asked(self, held: list[list[bool]]) -> list[list[int]]:
+        """For every batch the environments of the row party that are asked for rows.
+
+        Those without rows in a batch, as the outlines of their files tell, are not asked. With padding all are: the
+        aggregator shall not see whether there are any.
+        """
+        batches = range(len(self._plan.grid.batches))
+        if self._plan.padding:
+            return [list(range(len(held)))] * len(batches)
+        asked = [[number for number, own in enumerate(held) if own[batch]] or [0] for batch in batches]
+        if any(map(any, held)):
+            asked = [numbers if any(own[batch] for own in held) else [] for batch, numbers in enumerate(asked)]
+        return asked
+
+    def _joins(self, aggregator: Aggregator, sizes: list[int], asked: list[list[int]]) -> Iterator[Callable[[], Ref]]:
         """One submission per shard and environment of the row party; with padding one per shard.
 
         The flags of a batch are made when its first shard comes up, and then dropped.
         """
         executor, current, flags = self._executor, -1, list[Ref]()
         for shard in self._plan.grid.shards:
-            if shard.batch != current:
+            if asked[shard.batch] and shard.batch != current:
                 current, flags = shard.batch, self._flags(shard.batch, sizes[shard.batch])
-            for senders in self._senders(shard):
+            for senders in self._senders(shard, asked[shard.batch]):
                 yield partial(self._join, executor, aggregator, senders, shard, flags)
 
-    def _senders(self, shard: Shard) -> list[Sequence[Instance]]:
+    def _senders(self, shard: Shard, asked: list[int]) -> list[Sequence[Instance]]:
         """Who emits the rows of a shard, and behind each those whose rows go with its own.
 
         Padding covers whole shards: what every environment sent by itself would need dummies of its own.
         """
-        every = self._executor.parties["row"]
+        every = [self._executor.parties["row"][number] for number in asked]
         if not self._plan.padding:
             return [[one] for one in every]
         turn = shard.number % len(every)
