@@ -17,9 +17,7 @@ def main(raw: dict[str, Any], origin: str) -> None:
     """Make the report that the configuration describes."""
     config = report_config(raw, origin)
     sources = read(config.runs)
-    written = write(
-        sources, config.out, language=config.language, geofiles=config.geofiles, figures=config.figures
-    )
+    written = write(sources, config.out, language=config.language, geofiles=config.geofiles, figures=config.figures)
     warn(sources)
     if config.display == "auto":
         page, *others = written
@@ -31,7 +29,7 @@ def main(raw: dict[str, Any], origin: str) -> None:
 def _gather(arguments: list[str]) -> list[str]:
     """`run=a run=b` as the one list that Hydra takes; of a key given twice it would keep the last alone."""
     runs = [argument.removeprefix("run=") for argument in arguments if argument.startswith("run=")]
-    if len(runs) < 2:
+    if not runs or runs[0].startswith("["):
         return arguments
     quoted = ["'" + path.replace("'", "\\'") + "'" for path in runs]
     return [*(one for one in arguments if not one.startswith("run=")), f"run=[{','.join(quoted)}]"]

@@ -40,12 +40,17 @@ class Reader:
     """A page as somebody reads it, with everything that went wrong."""
 
     def __init__(self, browser, file, width=1366, height=768, **options):
-        self.context = browser.new_context(viewport={"width": width, "height": height}, accept_downloads=True, **options)
+        self.context = browser.new_context(
+            viewport={"width": width, "height": height}, accept_downloads=True, **options
+        )
         self.context.set_offline(True)
         self.page = self.context.new_page()
         self.trouble = []
         self.requests = []
-        self.page.on("console", lambda message: self.trouble.append(message.text) if message.type in ("error", "warning") else None)
+        self.page.on(
+            "console",
+            lambda message: self.trouble.append(message.text) if message.type in ("error", "warning") else None,
+        )
         self.page.on("pageerror", lambda error: self.trouble.append(str(error)))
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.goto(file.as_uri())
@@ -53,7 +58,9 @@ class Reader:
 
     def act(self, action):
         """Does something, and waits until the page is drawn anew."""
-        before = self.page.evaluate("document.documentElement.dataset.drawn + document.getElementById('facts').textContent")
+        before = self.page.evaluate(
+            "document.documentElement.dataset.drawn + document.getElementById('facts').textContent"
+        )
         action()
         self.page.wait_for_function(
             "before => document.documentElement.dataset.drawn + document.getElementById('facts').textContent !== before",

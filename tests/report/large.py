@@ -48,7 +48,14 @@ def publish_squares(folder, seed=0):
         "high95": np.full(144, 2 * half), "estimate": exact.reshape(SQUARES, -1).sum(axis=0),
         "stderr": np.full(144, NOISE), "suppressed": np.zeros(144, bool),
     })  # fmt: skip
-    plan = {"study": "squares", "study_digest": "00", "cells": SQUARES, "slots": 144, "noise": "gaussian", "suppress_below": 10}
+    plan = {
+        "study": "squares",
+        "study_digest": "00",
+        "cells": SQUARES,
+        "slots": 144,
+        "noise": "gaussian",
+        "suppress_below": 10,
+    }
     plan |= {"l1_sensitivity": 24, "stderr": {"cell": NOISE}, "title": {"ja": "メッシュの試験", "en": "Squares"}}
     facts = {"release": "ef", "study": "squares", "study_digest": "00", "noise_free": False, "datasets": {}}
     for name, content in {PLAN: plan, MANIFEST: facts}.items():

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
-import os
 import subprocess
 
 import numpy as np
@@ -107,7 +105,9 @@ def test_the_table_sorts_and_a_row_is_shown_on_the_map(reader):
     reader.view("needs")
 
     def column(number):
-        return reader.page.eval_on_selector_all("#table tbody tr", f"rows => rows.map(row => row.children[{number}].innerText)")
+        return reader.page.eval_on_selector_all(
+            "#table tbody tr", f"rows => rows.map(row => row.children[{number}].innerText)"
+        )
 
     assert [int(text.split("（")[0]) for text in column(0)] == list(range(1, 51))
     reader.act(lambda: reader.page.click("#table button[data-column=visitors]"))
@@ -199,7 +199,11 @@ def test_the_keyboard_reaches_everything(reader):
     reached = set()
     for _ in range(40):
         reader.page.keyboard.press("Tab")
-        reached.add(reader.page.evaluate("document.activeElement.id || document.activeElement.dataset.view || document.activeElement.name || document.activeElement.dataset.column || document.activeElement.className"))
+        reached.add(
+            reader.page.evaluate(
+                "document.activeElement.id || document.activeElement.dataset.view || document.activeElement.name || document.activeElement.dataset.column || document.activeElement.className"
+            )
+        )
     assert {"language", "print", "studies", "needs", "side", "place", "csv", "geojson", "change"} <= reached
     assert any("maplibregl-canvas" in name for name in reached)
 
@@ -241,7 +245,9 @@ def test_exact_counts_are_stamped_for_all_to_see(browser, exact, tmp_path):
 
 
 def test_without_webgl_the_figures_are_still_there(browser, report):
-    plain = browser.browser_type.launch(executable_path=program(), args=["--no-sandbox", "--disable-gpu", "--disable-3d-apis"])
+    plain = browser.browser_type.launch(
+        executable_path=program(), args=["--no-sandbox", "--disable-gpu", "--disable-3d-apis"]
+    )
     one = Reader(plain, report / PAGE)
     assert one.page.locator("#nomap").is_visible()
     one.act(lambda: one.page.locator("#table tbody button").first.click())

@@ -119,5 +119,3 @@ def test_exact_counts_are_known_as_such(exact):
     layer = read_layer(exact.movement)
     shown = layer.levels[0].estimate >= 0
     assert (layer.levels[0].low == layer.levels[0].high).all() and shown.any()
-
-

@@ -43,7 +43,9 @@ def test_geojson_is_valid_and_lies_as_rfc_7946_says(report, name):
     for feature in collection.features:
         polygons = feature.geometry.coordinates
         for rings in polygons if feature.geometry.type == "MultiPolygon" else [polygons]:
-            assert shapely.LinearRing(rings[0]).is_ccw and not any(shapely.LinearRing(hole).is_ccw for hole in rings[1:])
+            assert shapely.LinearRing(rings[0]).is_ccw and not any(
+                shapely.LinearRing(hole).is_ccw for hole in rings[1:]
+            )
 
 
 @pytest.mark.parametrize("study", ["movement", "catchment"])

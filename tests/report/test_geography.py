@@ -33,7 +33,9 @@ def test_squares_of_every_level_are_known_by_their_code(level):
         assert geometry == {"type": "Polygon", "coordinates": [ring.tolist()]}
 
 
-@pytest.mark.parametrize("labels", [["Paris"], ["Kushiro", "elsewhere"], ["1234567"], ["644441453", "6444"], ["near home"]])
+@pytest.mark.parametrize(
+    "labels", [["Paris"], ["Kushiro", "elsewhere"], ["1234567"], ["644441453", "6444"], ["near home"]]
+)
 def test_anything_else_is_not_on_the_map(labels):
     assert ground(labels) == NOWHERE
 

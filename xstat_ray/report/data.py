@@ -88,14 +88,14 @@ def read_layer(folder: Path) -> Layer:
     if len(own.labels) * slots > MAX_VALUES:
         problem = f"the table spans {len(own.labels) * slots:,} values, and a page takes {MAX_VALUES:,}"
         raise InputError(problem, file=str(folder / STATISTICS), key=KEY, remedy="Publish fewer dimensions for the map")
-    finest = _cells(table, own, others, slots, str(plan.get("noise", "off")))
+    finest = _cells(table, own, others, str(plan.get("noise", "off")))
     return Layer(
         folder=folder,
         study=str(manifest["study"]),
         title=plan.get("title", {}),
         place=own.name,
         dimensions=others,
-        levels=(finest, *_areas(folder, others, slots)),
+        levels=(finest, *_areas(folder, others)),
         noise_free=off,
         facts=_facts(folder, manifest, plan),
     )
@@ -133,13 +133,13 @@ def _product(dimensions: Sequence[Dimension]) -> int:
     return int(np.prod([len(dimension.labels) for dimension in dimensions], dtype=np.int64))
 
 
-def _cells(table: pa.Table, own: Dimension, others: Sequence[Dimension], slots: int, noise: str) -> Level:
+def _cells(table: pa.Table, own: Dimension, others: Sequence[Dimension], noise: str) -> Level:
     half = half_width95(noise, table["stderr"].to_numpy()).astype(np.int64)  # type: ignore[arg-type]
     noisy = table["noisy"].to_numpy().astype(np.int64)
-    return _level("cell", own, table, others, slots, (noisy - half, noisy + half))
+    return _level("cell", (own, *others), table, (noisy - half, noisy + half))
 
 
-def _areas(folder: Path, others: Sequence[Dimension], slots: int) -> list[Level]:
+def _areas(folder: Path, others: Sequence[Dimension]) -> list[Level]:
     """The levels above the cells, in the order of the file."""
     file = folder / AREAS
     if not file.is_file():
@@ -154,23 +154,19 @@ def _areas(folder: Path, others: Sequence[Dimension], slots: int) -> list[Level]
         own = table.filter(pc.field("level") == name)
         areas = Dimension("area", tuple(pc.unique(own["area"]).to_pylist()))
         ends = (np.floor(own["low95"].to_numpy()), np.ceil(own["high95"].to_numpy()))
-        levels.append(_level(name, areas, own, others, slots, (ends[0].astype(np.int64), ends[1].astype(np.int64))))
+        levels.append(_level(name, (areas, *others), own, (ends[0].astype(np.int64), ends[1].astype(np.int64))))
     return levels
 
 
 def _level(
-    name: str,
-    own: Dimension,
-    table: pa.Table,
-    others: Sequence[Dimension],
-    slots: int,
-    ends: tuple[NDArray[np.int64], NDArray[np.int64]],
+    name: str, dimensions: Sequence[Dimension], table: pa.Table, ends: tuple[NDArray[np.int64], NDArray[np.int64]]
 ) -> Level:
-    """Lay rows out as (places, slots); rows may come in any order and be missing."""
+    """Lay rows out as (places, slots), places being the first dimension; they may come in any order or be missing."""
     at = np.zeros(len(table), np.int64)
-    for dimension in (own, *others):
+    for dimension in dimensions:
         labels = pa.array(dimension.labels, pa.string())
         at = at * len(dimension.labels) + pc.index_in(table[dimension.name].cast(pa.string()), labels).to_numpy()
+    own, slots = dimensions[0], _product(dimensions[1:])
     size = len(own.labels) * slots
     hidden = table["suppressed"].to_numpy()
     estimate = np.full(size, ABSENT, np.int64)
@@ -189,16 +185,11 @@ def _facts(folder: Path, manifest: dict[str, Any], plan: dict[str, Any]) -> dict
     return {
         "release": manifest.get("release"),
         "manifest_sha256": hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest(),
-        "study_digest": manifest.get("study_digest"),
         "software": manifest.get("software", {}),
-        "datasets": manifest.get("datasets", {}),
         "epsilon": spent.get("epsilon"),
         "delta": spent.get("delta"),
         "noise": plan.get("noise"),
-        "mechanism": plan.get("mechanism"),
         "stderr": plan.get("stderr", {}),
         "suppress_below": plan.get("suppress_below"),
-        "bounds": plan.get("bounds", {}),
         "person_counts": plan.get("l1_sensitivity"),
-        "key_bits": plan.get("key_bits"),
     }

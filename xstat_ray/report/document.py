@@ -43,7 +43,9 @@ def document(layers: Sequence[Layer], answers: Answers | None, language: str) ->
         "noise_free": any(layer.noise_free for layer in layers) or (answers is not None and answers.noise_free),
         "layers": [_layer(layer) for layer in layers],
         "answers": None if answers is None else _answers(answers),
-        "municipalities": columns(hokkaido.municipalities(), ("code", "name_ja", "name_en", "subprefecture", "lat", "lon")),
+        "municipalities": columns(
+            hokkaido.municipalities(), ("code", "name_ja", "name_en", "subprefecture", "lat", "lon")
+        ),
         "subprefectures": hokkaido.SUBPREFECTURES,
         "airports": columns(hokkaido.airports(), ("iata", "name_ja", "name_en", "lat", "lon")),
         "borders": hokkaido.borders(),

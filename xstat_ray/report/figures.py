@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import io
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ AIRPORTS = {"KUH": "#0072B2", "MMB": "#E69F00", "SHB": "#009E73", "OBO": "#CC79A
 _STYLE = {"svg.hashsalt": "xstat-ray", "font.size": 10, "axes.spines.top": False, "axes.spines.right": False}
 _SEA, _LAND, _COAST, _HIDDEN = "#DFE8EF", "#FBFAF6", "#7D8A97", "#ECEFF2"
 _ASPECT = 1 / np.cos(np.radians(43.3))
+_KINDS: dict[str, dict[str, Any]] = {"png": {"dpi": 200}, "svg": {"metadata": {"Date": None, "Creator": None}}}
 Draw = Callable[[Any], Any]
 
 
@@ -38,7 +40,7 @@ def figure_files(layers: Sequence[Layer], answers: Answers | None) -> dict[str, 
             figure = draw(new_figure)
             if any(layer.noise_free for layer in layers) or (answers is not None and answers.noise_free):
                 figure.text(0.5, 0.5, STAMP, color="#A3160C", alpha=0.75, size=15, rotation=20, ha="center")
-            for kind, extra in {"png": {"dpi": 200}, "svg": {"metadata": {"Date": None, "Creator": None}}}.items():
+            for kind, extra in _KINDS.items():
                 content = io.BytesIO()
                 figure.savefig(content, format=kind, **extra)
                 files[f"{name}.{kind}"] = content.getvalue()
@@ -50,12 +52,12 @@ def _drawings(layers: Sequence[Layer], answers: Answers | None) -> dict[str, Dra
     found: dict[str, Draw] = {}
     for layer in layers:
         if layer.levels[0].ground.kind in ("municipality", "mesh"):
-            found[f"map_{layer.study}"] = lambda figure, layer=layer: _map(figure, layer)
+            found[f"map_{layer.study}"] = partial(_map, layer=layer)
         if _time(layer) is not None:
-            found[f"profile_{layer.study}"] = lambda figure, layer=layer: _profile(figure, layer)
+            found[f"profile_{layer.study}"] = partial(_profile, layer=layer)
     if answers is not None:
-        found["watershed"] = lambda figure: _watershed(figure, answers)
-        found["needs"] = lambda figure: _needs(figure, answers)
+        found["watershed"] = partial(_watershed, answers=answers)
+        found["needs"] = partial(_needs, answers=answers)
     return found
 
 
@@ -177,9 +179,7 @@ def _coast(axes: Any) -> None:
     )  # fmt: skip
 
 
-def _fill(
-    axes: Any, ground: Ground, face: Sequence[Any], hatch: Sequence[str], alpha: NDArray[np.float64]
-) -> None:
+def _fill(axes: Any, ground: Ground, face: Sequence[Any], hatch: Sequence[str], alpha: NDArray[np.float64]) -> None:
     for geometry, colour, pattern, strength in zip(outlines(ground), face, hatch, alpha, strict=True):
         edge = "#B4BCC6" if ground.kind == "municipality" else "none"
         _polygons(axes, [geometry], facecolor=colour, edgecolor=edge, hatch=pattern, linewidth=0.4, alpha=strength)

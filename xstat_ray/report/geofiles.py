@@ -1,4 +1,4 @@
-"""GeoParquet and GeoJSON of published figures, for geographic information systems. Coordinates are OGC:CRS84 degrees."""
+"""GeoParquet and GeoJSON of published figures, for geographic information systems, in degrees of OGC:CRS84."""
 
 from __future__ import annotations
 

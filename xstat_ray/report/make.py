@@ -85,7 +85,9 @@ def _figures(sources: Sources) -> dict[str, bytes]:
     try:
         return figure_files(sources.layers, sources.answers)
     except ImportError:
-        Console(stderr=True).print("matplotlib is not installed: no figures are drawn. Install it, or set figures=false.")
+        Console(stderr=True).print(
+            "matplotlib is not installed: no figures are drawn. Install it, or set figures=false."
+        )
         return {}
 
 

@@ -17,8 +17,8 @@ _DIGITS = 5
 def pack(values: NDArray[np.int64]) -> dict[str, Any]:
     """An array as JSON: one number if all are equal, else bytes of the smallest type that holds them.
 
-    The bytes are little-endian, first those of lowest value of all numbers, then the next, which compresses well; they are
-    compressed as a zlib stream and written in base64. The same values give the same text.
+    The bytes are little-endian: first those of lowest value of all numbers, then the next, which compresses well. They
+    are compressed as a zlib stream and written in base64. The same values give the same text.
     """
     flat = np.ascontiguousarray(values).ravel()
     least, most = (int(flat.min()), int(flat.max())) if flat.size else (0, 0)

@@ -1,4 +1,4 @@
-"""The page: one HTML file that holds the map library, the page's own modules and the data, and asks for nothing else."""
+"""The page: one HTML file that holds the map library, the page's own modules and the data, and needs nothing else."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ def page(document: dict[str, Any]) -> bytes:
         "data": _json(document),
     }
     pieces = re.split(r"\{\{(\w+)\}\}", _text("index.html"))
-    pieces[1::2] = [html.escape(parts[name]) if name in ("language", "policy") else parts[name] for name in pieces[1::2]]
+    pieces[1::2] = [
+        html.escape(parts[name]) if name in ("language", "policy") else parts[name] for name in pieces[1::2]
+    ]
     return "".join(pieces).encode()
 
 
