@@ -20,7 +20,7 @@ from xstat_ray.roles.party import Role
 from xstat_ray.runtime.driver import WINDOW, Driver
 from xstat_ray.runtime.executor import ROLES, Executor, LocalExecutor, Source
 from xstat_ray.runtime.progress import Progress
-from xstat_ray.study import Study
+from xstat_ray.study import Privacy, Study
 from xstat_ray.workspace import Resumable, Workspace
 
 DEFAULT_LEDGER = Path(".xstat-ray/ledger.sqlite")
@@ -95,7 +95,7 @@ def crosstab(
     progress.planned(plan)
     if (reason := shortfall()) is not None:
         progress.note(f"The kernel {plan.kernel} is used, as ifma cannot run: {reason}.")
-    _check_noise(study, options, progress)
+    check_noise(study.privacy, options.allow_no_noise, progress)
     sources: dict[Role, Source] = {"row": _source(row), "column": _source(column)}
     with ExitStack() as stack:
         folder = Path(out) if out is not None else Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -133,10 +133,15 @@ def _count(
             raise
 
 
-def _check_noise(study: Study, options: Options, progress: Progress) -> None:
-    if study.privacy.noise != "off":
+def check_noise(privacy: Privacy, allowed: bool, progress: Progress) -> None:
+    """Warn of a release without noise, which must have been allowed.
+
+    Raises:
+        PlanError: it was not.
+    """
+    if privacy.noise != "off":
         return
-    if not options.allow_no_noise:
+    if not allowed:
         raise PlanError(
             "privacy.noise=off publishes exact counts",
             key="privacy.noise",

@@ -46,7 +46,7 @@ class Workspace(OutputFolder):
 
     def party(self, role: str) -> Path:
         """The private folder of a party while the release is unfinished."""
-        return self._unfinished / role
+        return self.unfinished / role
 
     def keep(self, noisy: NoisyTable, facts: dict[str, Any]) -> None:
         """Store the noisy table durably; from here on a rerun replays it.
@@ -57,10 +57,10 @@ class Workspace(OutputFolder):
         study = self._plan.study
         try:
             head = {"key_bits": self._plan.key_bits, "slot_bits": self._plan.packing.slot_bits, "facts": facts}
-            write_whole(self._unfinished / "facts.json", json.dumps(head).encode())
+            write_whole(self.unfinished / "facts.json", json.dumps(head).encode())
             write_whole(self._marker, noisy.encode(study.digest))
         except OSError as error:
-            shutil.rmtree(self._unfinished, ignore_errors=True)
+            shutil.rmtree(self.unfinished, ignore_errors=True)
             raise unwritable(self.folder, error) from None
 
     def resumable(self) -> Resumable | None:
@@ -71,7 +71,7 @@ class Workspace(OutputFolder):
         """
         if not self.stored:
             return None
-        head = json.loads((self._unfinished / "facts.json").read_text())
+        head = json.loads((self.unfinished / "facts.json").read_text())
         same = head["key_bits"] == self._plan.key_bits and head["slot_bits"] == self._plan.packing.slot_bits
         if not same or head["facts"]["study_digest"] != self._plan.study.digest.hex():
             raise InputError(

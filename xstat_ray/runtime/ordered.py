@@ -4,12 +4,45 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
 import ray
 
+from xstat_ray.runtime.ray_session import OBJECT_STORE_BYTES, session
+
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+class Tasks:
+    """`map` by tasks; a context manager. Ray starts with the first item, so not at all where nothing is to be done."""
+
+    def __init__(
+        self, window: int, address: str | None = None, cpus: int | None = None, store_bytes: int = OBJECT_STORE_BYTES
+    ) -> None:
+        """Remember how.
+
+        Args:
+            window: most tasks that run, or whose results wait for their turn.
+            address: Ray cluster to join; None starts one on this machine.
+            cpus: cores of a cluster that is started; None takes all.
+            store_bytes: object store of a cluster that is started.
+        """
+        self._window, self._session, self._stack = window, (address, cpus, store_bytes), ExitStack()
+
+    def __call__(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+        """As `ordered`."""
+        if not ray.is_initialized():
+            self._stack.enter_context(session(*self._session))
+        yield from ordered(function, items, self._window)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._stack.close()
 
 
 def ordered(function: Callable[[T], R], items: Iterable[T], window: int) -> Iterator[R]:
