@@ -213,7 +213,7 @@ def make_plan(
         key_bits=key_bits,
         slot_bits=slot_bits,
     )
-    grid = ShardGrid.plan(study.cells, span(study.period), shards)
+    grid = ShardGrid.plan(study.cells, span(study.period), shards, study.period.of_a_day)
     return Plan(study, key_bits, packing, design, grid, kernel().name, constant_time)
 
 
