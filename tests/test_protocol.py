@@ -69,7 +69,7 @@ def test_windows_and_both_bounds(small, same_seed, tmp_path, offset_dimension, s
     assert (counts.values == expected).all()
     # The synthetic tables are such that every rule binds: without the random words other rows would be kept.
     assert (expected != oracle.count(study, small.rows, small.flags)).any()
-    assert len(plan.grid.batches) == min(shards, 36) and len(plan.grid.shards) >= shards
+    assert min(shards, 36) <= len(plan.grid.batches) <= 36 and len(plan.grid.shards) >= shards
 
 
 def test_many_slots_spread_over_several_ciphertexts(small, same_seed, tmp_path):

@@ -11,7 +11,7 @@ import datetime as dt
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from fractions import Fraction
 from functools import cached_property
 from math import prod
@@ -73,6 +73,11 @@ class Period:
     def seconds(self) -> int:
         """Length of one period in seconds, 0 for grain none."""
         return GRAIN_SECONDS[self.grain]
+
+    @property
+    def of_a_day(self) -> int:
+        """Periods of a day, 1 for grain none."""
+        return GRAIN_SECONDS["date"] // self.seconds if self.seconds else 1
 
 
 @dataclass(frozen=True)
@@ -204,12 +209,15 @@ class Study:
     @cached_property
     def digest(self) -> bytes:
         """SHA-256 over the canonical JSON form: two parties with equal digests run the same study."""
-        form = {"format": FORMAT_VERSION, "study": asdict(self)}
+        form = {"format": FORMAT_VERSION, "study": self}
         text = json.dumps(form, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_canonical)
         return hashlib.sha256(text.encode()).digest()
 
 
-def _canonical(value: object) -> str:
+def _canonical(value: object) -> object:
+    if is_dataclass(value):
+        # Not asdict, which copies every text of a domain one by one.
+        return {field.name: getattr(value, field.name) for field in fields(value)}
     if isinstance(value, Fraction):
         return f"{value.numerator}/{value.denominator}"
     if isinstance(value, dt.datetime):

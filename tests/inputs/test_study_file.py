@@ -95,6 +95,11 @@ def test_the_digest_does_not_depend_on_how_the_study_travelled():
     assert parse(changed(TIMED, "privacy.epsilon", 0.2), origin="c.yaml").digest != study.digest
 
 
+@pytest.mark.parametrize("path", sorted(NYCFLIGHTS.parent.glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_shipped_studies_can_be_loaded_from_python(path):
+    assert load(path).name == path.stem
+
+
 def test_a_bare_off_is_a_noise():
     assert parse(changed(SIMPLE, "privacy.noise", yaml.safe_load("off")), origin="x").privacy.noise == "off"
 

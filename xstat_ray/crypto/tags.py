@@ -83,6 +83,12 @@ def sort_order(tags: NDArray[np.uint8], ties: NDArray[np.uint32]) -> NDArray[np.
     return order
 
 
+def in_order(tags: NDArray[np.uint8], order: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """`tags[order]`, faster: every tag moves as one number of 16 bytes."""
+    whole = np.ascontiguousarray(tags).view(np.complex128)[:, 0]
+    return whole.take(order)[:, None].view(np.uint8)
+
+
 def is_sorted(tags: NDArray[np.uint8]) -> bool:
     """Whether no tag comes before its predecessor, in the order of `sort_order`.
 

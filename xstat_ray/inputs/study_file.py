@@ -1,7 +1,7 @@
 """Study files: YAML that people write becomes a checked `Study`.
 
 The same file is an option of the Hydra config group `study`, so it may begin with a `# @package _global_` line and may
-hold a `data` section, which is not part of the study and is ignored here. Everything is checked before any table is
+hold where the tables lie, which is not part of the study and is ignored here. Everything is checked before any table is
 opened; every message names the key and, where one is known, the remedy.
 
 YAML reads some unquoted words as something else than text: NO and off as false, 012 as an octal number, 12:30 as 750.
@@ -31,6 +31,8 @@ from xstat_ray.study import OFFSET, Bounds, ColumnSide, IdForm, Mechanism, Noise
 ROW_FIELDS = ("id", "time", "weight", "dataset", "dimensions")
 COLUMN_FIELDS = ("id", "time", "dataset", "dimensions", "windows", "offset_dimension")
 STUDY_FIELDS = ("name", "title", "id", "period", "row", "column", "bounds")
+NOT_OF_THE_STUDY = ("data", "tables")
+"""Where the tables lie."""
 PRIVACY_FIELDS = ("noise", "mechanism", "report", "epsilon", "delta", "suppress_below", "cap")
 
 
@@ -53,13 +55,13 @@ def parse(raw: Mapping[str, Any], *, origin: str) -> Study:
     """Check the plain form of a study (mappings, lists and scalars) and build it.
 
     Args:
-        raw: mapping with the keys `study`, optionally `privacy`, and `data`, which is ignored.
+        raw: mapping with the keys `study`, optionally `privacy`, and those of `NOT_OF_THE_STUDY`, which are ignored.
         origin: name of the file that errors point at; its folder is where domain files are looked for first.
 
     Raises:
         StudyError: a key is unknown or missing, a value has the wrong type, or values contradict each other.
     """
-    top = Section(raw, key="", origin=origin, known=("study", "privacy", "data"))
+    top = Section(raw, key="", origin=origin, known=("study", "privacy", *NOT_OF_THE_STUDY))
     section = top.child("study", STUDY_FIELDS)
     name = section.text("name")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
@@ -74,7 +76,7 @@ def parse(raw: Mapping[str, Any], *, origin: str) -> Study:
     levels = level_names(row.dimensions)
     if (twice := first_duplicate(levels)) is not None:
         raise section.error(f"two levels of the row tree are called {twice!r}", "row.dimensions")
-    bounds, privacy = _bounds(section), _privacy(top, levels)
+    bounds, privacy = _bounds(section), read_privacy(top, levels)
     study = Study(name, row, column, form, region, period, bounds, privacy, _title(section))
     if study.slots > MAX_SIZE:
         raise section.error(f"the columns span {study.slots} combinations, more than {MAX_SIZE}", "column")
@@ -154,7 +156,12 @@ def _bounds(section: Section) -> Bounds:
     )
 
 
-def _privacy(top: Section, levels: Sequence[str]) -> Privacy:
+def read_privacy(top: Section, levels: Sequence[str]) -> Privacy:
+    """Read the block `privacy`; may be absent.
+
+    Raises:
+        StudyError: a value that protects nobody, or one of `report` that is not among `levels`.
+    """
     if top.get("privacy") is None:
         return Privacy()
     node, usual = top.child("privacy", PRIVACY_FIELDS), Privacy()

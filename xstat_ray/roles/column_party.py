@@ -14,7 +14,7 @@ from xstat_ray.crypto.derive import uniform_words
 from xstat_ray.crypto.keygen import generate
 from xstat_ray.crypto.packing import Packing
 from xstat_ray.crypto.paillier import OwnerEncryptor, PrivateKey
-from xstat_ray.crypto.tags import sort_order
+from xstat_ray.crypto.tags import in_order, sort_order
 from xstat_ray.errors import InputError, ProtocolError
 from xstat_ray.inputs import periods
 from xstat_ray.inputs.domains import Encoder
@@ -84,7 +84,8 @@ class ColumnParty(Party):
             times=list(dict.fromkeys(anchor for anchor, _ in _times(side))),
             values=[d.column for d in side.dimensions],
         )
-        taken = take(study, table, side.id, read_excluded(self._exclude, side.id, study), self._extract)
+        excluded = frozenset(read_excluded(self._exclude, side.id, study).to_pylist())
+        taken = take(study, table, side.id, excluded, self._extract)
         if len(taken.ids) > study.bounds.persons:
             raise InputError(
                 "the table has more persons than the study's public bound",
@@ -150,7 +151,7 @@ class ColumnParty(Party):
             self._encryptor = OwnerEncryptor(self._private_key, len(self._slot) * packing.blocks)
         tables = packing.one_hot_table()
         blocks = [self._encryptor.encrypt_indexed(table, slots) for table in tables]
-        return Flags(batch=batch, part=part, tags=tag[order], ciphertexts=np.stack(blocks, axis=1))
+        return Flags(batch=batch, part=part, tags=in_order(tag, order), ciphertexts=np.stack(blocks, axis=1))
 
     # Release
 

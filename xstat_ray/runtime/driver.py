@@ -135,24 +135,29 @@ class Driver:
     def aggregate(self, public: PublicKey) -> Partial:
         """Join every shard and overlay the partials, while encrypted."""
         executor, grid = self._executor, self._plan.grid
-        sizes = self._on_all("prepare", grid)
-        executor.get_all(sizes["row"])
-        with self._progress.stage("aggregate", len(grid.shards) * len(executor.parties["row"])) as stage:
-            flags = executor.get(sizes["column"][0])
+        prepared = self._on_all("prepare", grid)
+        held: list[list[bool]] = executor.get_all(prepared["row"])
+        flags: list[int] = executor.get(prepared["column"][0])
+        # Environments of the row party without rows in a batch, as the outlines of their files tell, are not asked.
+        asked = [[number for number, own in enumerate(held) if own[batch]] or [0] for batch in range(len(grid.batches))]
+        if any(map(any, held)):
+            asked = [numbers if any(own[batch] for own in held) else [] for batch, numbers in enumerate(asked)]
+        total = len(grid.regions) * sum(map(len, asked))
+        with self._progress.stage("aggregate", total) as stage:
             aggregator = Aggregator(public)
-            return self._reduce(aggregator, self._joins(aggregator, flags), stage)
+            return self._reduce(aggregator, self._joins(aggregator, flags, asked), stage)
 
-    def _joins(self, aggregator: Aggregator, sizes: list[int]) -> Iterator[Callable[[], Ref]]:
+    def _joins(self, aggregator: Aggregator, sizes: list[int], asked: list[list[int]]) -> Iterator[Callable[[], Ref]]:
         """One submission per shard and environment of the row party.
 
         The flags of a batch are made when its first shard comes up, and then dropped.
         """
         executor, current, flags = self._executor, -1, list[Ref]()
         for shard in self._plan.grid.shards:
-            if shard.batch != current:
+            if asked[shard.batch] and shard.batch != current:
                 current, flags = shard.batch, self._flags(shard.batch, sizes[shard.batch])
-            for holder in executor.parties["row"]:
-                yield partial(self._join, executor, aggregator, holder, shard, flags)
+            for number in asked[shard.batch]:
+                yield partial(self._join, executor, aggregator, executor.parties["row"][number], shard, flags)
 
     @staticmethod
     def _join(executor: Executor, aggregator: Aggregator, holder: Instance, shard: Shard, flags: list[Ref]) -> Ref:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import secrets
@@ -17,6 +18,7 @@ import ray
 from ray.exceptions import RayError
 
 from xstat_ray.errors import InputError
+from xstat_ray.files import write_whole
 from xstat_ray.runtime import preflight
 from xstat_ray.runtime.cluster import Cluster
 from xstat_ray.runtime.progress import Progress
@@ -50,13 +52,19 @@ def session(cluster: Cluster | None = None, progress: Progress | None = None) ->
     """
     cluster, progress = cluster or Cluster(), progress or Progress()
     if ray.is_initialized():
-        _await_nodes(cluster, progress)
-        yield Path()
-        return
-    if cluster.address not in (None, "local"):
+        with _ready(cluster, progress):
+            yield Path()
+    elif cluster.address not in (None, "local"):
         with _joined(cluster, progress):
             yield Path()
-        return
+    else:
+        with _started(cluster, progress) as folder:
+            yield folder
+
+
+@contextmanager
+def _started(cluster: Cluster, progress: Progress) -> Iterator[Path]:
+    """A cluster of this machine alone, in private folders."""
     umask = os.umask(0o077)
     # Ray's sockets have paths of at most 107 bytes, so the folder's name is short.
     folder, spill = Path(tempfile.mkdtemp(prefix="xr")), _spill_folder(cluster)
@@ -75,8 +83,8 @@ def session(cluster: Cluster | None = None, progress: Progress | None = None) ->
                 **spill,
             )
             try:
-                _await_nodes(cluster, progress)
-                yield folder
+                with _ready(cluster, progress):
+                    yield folder
             finally:
                 ray.shutdown()
     finally:
@@ -116,10 +124,26 @@ def _joined(cluster: Cluster, progress: Progress) -> Iterator[None]:
             remedy = "Compare the versions of Python and Ray here and on its nodes"
             raise InputError(problem, key="cluster.address", remedy=remedy) from None
         try:
-            _await_nodes(cluster, progress)
-            yield
+            with _ready(cluster, progress):
+                yield
         finally:
             ray.shutdown()
+
+
+@contextmanager
+def _ready(cluster: Cluster, progress: Progress) -> Iterator[None]:
+    """The cluster with the nodes that are needed; writes the timeline at the end, whatever the end is."""
+    _await_nodes(cluster, progress)
+    try:
+        yield
+    finally:
+        if cluster.timeline is not None:
+            # Its durations depend on the sizes of shards, so it is for its owner.
+            events: Any = ray.timeline()
+            try:
+                write_whole(cluster.timeline, json.dumps(events).encode(), mode=0o600)
+            except OSError as error:
+                progress.warn(f"The timeline was not written: {error.strerror} ({cluster.timeline})")
 
 
 def _await_nodes(cluster: Cluster, progress: Progress) -> None:
