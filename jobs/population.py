@@ -19,7 +19,7 @@ def main(raw: dict[str, Any], origin: str) -> None:
     """Publish what the configuration declares."""
     config = population_config(raw, origin)
     progress = make_progress(config.display)
-    with Tasks(config.window, config.address, config.workers, config.store_bytes) as tasks:
+    with Tasks(config.window, config.cluster, progress) as tasks:
         published = population(
             config.declaration,
             config.tables,

@@ -19,7 +19,7 @@ def main(raw: dict[str, Any], origin: str) -> None:
     """Write the world that the configuration describes."""
     config = synthesize_config(raw, origin)
     progress = make_progress(config.display)
-    tasks = Tasks(config.window, config.address, config.workers, config.store_bytes)
+    tasks = Tasks(config.window, config.cluster, progress)
     with tasks, progress.stage("people", config.world.people) as stage:
         in_order = map if config.runtime == "local" else tasks
         try:

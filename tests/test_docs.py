@@ -27,6 +27,7 @@ from xstat_ray.inputs.study_file import parse
 from xstat_ray.needs.config import needs_config
 from xstat_ray.population.config import population_config
 from xstat_ray.privacy.ledger import Debit, Ledger
+from xstat_ray.study import Privacy
 from xstat_ray.world.settings import synthesize_config
 
 RUN = ("bash", "python")
@@ -36,6 +37,7 @@ NOT_RUN = {
     ("README.md", "make demo"): "installs from a package registry; .ci/run and the tutorial's test do the same",
     ("README.ja.md", "make demo"): "as README.md",
     ("cluster/README.md", "python -m jobs.crosstab"): "needs a cluster",
+    ("docs/tutorial.md", "make .venv"): "installs from a package registry; .ci/run does the same",
     ("docs/geography.md", "pip install"): "installs from a package registry; tests/geo/test_build_reference.py builds",
     ("docs/notebook.md", "pip install"): "installs from a package registry; tests/test_notebook.py runs the notebook",
     ("docs/performance.md", "python -m jobs.benchmark"): "minutes; tests/jobs/test_benchmark.py runs it in small",
@@ -43,7 +45,10 @@ NOT_RUN = {
 }
 """Blocks that are not run here, by page and beginning, and why. Commands of jobs in them are still composed."""
 
-FRAGMENTS = {"docs/studies.md": "test_examples_of_dimensions_and_windows_are_valid_studies"}
+FRAGMENTS = {
+    "docs/padding.md": "test_the_example_of_padding_is_that_of_a_valid_study",
+    "docs/studies.md": "test_examples_of_dimensions_and_windows_are_valid_studies",
+}
 """Pages with YAML that is part of a file, and the test that completes it."""
 
 SMALLER = {
@@ -197,6 +202,13 @@ def test_examples_of_dimensions_and_windows_are_valid_studies(tmp_path):
     ]
 
 
+def test_the_example_of_padding_is_that_of_a_valid_study():
+    (block,) = [block for block in blocks("docs/padding.md") if block.language == "yaml"]
+    side = {"id": "id", "dimensions": [{"name": "area", "range": [1, 2]}]}
+    study = {"name": "doc", "row": side, "column": {"id": "id", "dimensions": [{"name": "kind", "range": [1, 2]}]}}
+    assert parse({"study": study, **yaml.safe_load(block.text)}, origin="doc.yaml").privacy == Privacy(padding="dp")
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_every_block_is_run_or_accounted_for(page):
     text, found = text_of(page), blocks(page)
@@ -240,7 +252,7 @@ def test_commands_that_are_not_run_are_accepted(job, arguments):
 
 def test_targets_of_make_exist():
     targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.M))
-    named = {target for page in PAGES for target in re.findall(r"(?:`|^)make ([\w-]+)", text_of(page), re.M)}
+    named = {target for page in PAGES for target in re.findall(r"(?:`|^)make ([\w-]+)(?=\s|`)", text_of(page), re.M)}
     assert named and named <= targets
 
 

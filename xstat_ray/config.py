@@ -6,18 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from xstat_ray.batching import BATCHES, Batch
 from xstat_ray.crosstab import Options
 from xstat_ray.inputs.section import Section
 from xstat_ray.inputs.study_file import parse
 from xstat_ray.plan_report import Target
+from xstat_ray.runtime.cluster import read_cluster
 from xstat_ray.runtime.executor import Source
 from xstat_ray.study import Study
 
 _TOP = (
-    "study", "privacy", "tables", "data", "out", "runtime", "shards", "replicas", "window", "crypto", "cluster",
-    "ledger", "display", "unsafe", "world",
+    "study", "privacy", "tables", "data", "out", "runtime", "shards", "batch", "replicas", "window", "crypto",
+    "cluster", "ledger", "display", "unsafe", "world",
 )  # fmt: skip
 _TARGET = ("target_stderr", "target_level")
 DISPLAYS = ("auto", "quiet", "json")
@@ -103,19 +105,17 @@ def _source(data: Section, role: str) -> Source:
 def _options(top: Section) -> Options:
     usual = Options()
     crypto = top.child("crypto", ("key_bits", "slot_bits", "constant_time"))
-    cluster = top.child("cluster", ("address", "cpus", "store_bytes"))
     replicas = top.child("replicas", ("row", "column"))
     return Options(
         key_bits=crypto.whole("key_bits", usual.key_bits, least=1),
         slot_bits=_optional_whole(crypto, "slot_bits"),
         constant_time=crypto.flag("constant_time", usual.constant_time),
         shards=top.whole("shards", usual.shards, least=1),
+        batch=cast(Batch, top.choice("batch", BATCHES, usual.batch)),
         runtime="ray" if top.choice("runtime", ("ray", "local"), "ray") == "ray" else "local",
         replicas={role: replicas.whole(role, count, least=1) for role, count in usual.replicas.items()},
         window=top.whole("window", usual.window, least=1),
-        address=cluster.optional_text("address"),
-        cpus=_optional_whole(cluster, "cpus"),
-        store_bytes=cluster.whole("store_bytes", usual.store_bytes, least=1),
+        cluster=read_cluster(top),
         ledger=Path(top.text("ledger", str(usual.ledger))),
         allow_no_noise=top.child("unsafe", ("allow_no_noise",)).flag("allow_no_noise", False),
     )

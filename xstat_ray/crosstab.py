@@ -9,14 +9,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from xstat_ray import pool_view
+from xstat_ray.batching import Batch
 from xstat_ray.crypto.kernels.choice import shortfall
-from xstat_ray.errors import BudgetError, InputError, PlanError
+from xstat_ray.errors import BudgetError, InputError, PartyLostError, PlanError
 from xstat_ray.measurement import measurement, software_version
 from xstat_ray.messages import Coefficients
 from xstat_ray.plan import Plan, make_plan
 from xstat_ray.publish import publish
 from xstat_ray.release import Release, write
 from xstat_ray.roles.party import Role
+from xstat_ray.runtime.cluster import Cluster
 from xstat_ray.runtime.driver import WINDOW, Driver
 from xstat_ray.runtime.executor import ROLES, Executor, LocalExecutor, Source
 from xstat_ray.runtime.progress import Progress
@@ -39,18 +42,16 @@ class Options:
     """Encrypt and decrypt without memory addresses that depend on secrets, at a third of the speed."""
     shards: int = 4
     """Units of join work to aim for."""
+    batch: Batch = "auto"
+    """Length of a batch of periods."""
     runtime: Literal["ray", "local"] = "local"
     """`ray` runs parties as actors and joins as tasks; `local` runs everything in this process."""
     replicas: dict[Role, int] = field(default_factory=lambda: {"row": 1, "column": 2})
     """Instances of each party (ray only)."""
     window: int = WINDOW
     """Shards in flight."""
-    address: str | None = None
-    """Ray cluster to join; None starts one on this machine."""
-    cpus: int | None = None
-    """Cores of a cluster that is started; None takes all."""
-    store_bytes: int = 512 << 20
-    """Object store of a cluster that is started, in bytes."""
+    cluster: Cluster = field(default_factory=Cluster)
+    """The Ray cluster (ray only)."""
     ledger: Path = DEFAULT_LEDGER
     """The budget file."""
     allow_no_noise: bool = False
@@ -91,11 +92,14 @@ def crosstab(
         shards=options.shards,
         slot_bits=options.slot_bits,
         constant_time=options.constant_time,
+        batch=options.batch,
     )
     progress.planned(plan)
     if (reason := shortfall()) is not None:
         progress.note(f"The kernel {plan.kernel} is used, as ifma cannot run: {reason}.")
     check_noise(study.privacy, options.allow_no_noise, progress)
+    if plan.padding is None:
+        progress.warn(pool_view.PADDING_OFF)
     sources: dict[Role, Source] = {"row": _source(row), "column": _source(column)}
     with ExitStack() as stack:
         folder = Path(out) if out is not None else Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -113,11 +117,29 @@ def crosstab(
 def _count(
     plan: Plan, sources: dict[Role, Source], work: Workspace, options: Options, progress: Progress
 ) -> tuple[Resumable, Coefficients]:
-    """All that needs an executor: up to the noisy counts, from an unfinished release if the folder holds one."""
+    """All that needs an executor; it starts again where the environment of a party was lost.
+
+    That environment's secrets went with it, so before the noise is stored nothing can be taken over, and nothing was
+    drawn or spent either; afterwards the release is finished from what is stored.
+    """
+    for left in reversed(range(1 + options.cluster.restarts)):
+        try:
+            return _count_once(plan, sources, work, options, progress)
+        except PartyLostError:
+            if not left:
+                raise
+            progress.note("The environment of a party was lost; the run starts again with a new one.")
+    raise AssertionError
+
+
+def _count_once(
+    plan: Plan, sources: dict[Role, Source], work: Workspace, options: Options, progress: Progress
+) -> tuple[Resumable, Coefficients]:
+    """Up to the noisy counts, from an unfinished release if the folder holds one."""
     unfinished = work.resumable()
     with ExitStack() as stack:
         with progress.stage("start", 1) as stage:
-            executor = stack.enter_context(_executor(plan.study, sources, options))
+            executor = stack.enter_context(_executor(plan.study, sources, options, progress))
             stage.advance()
         driver = Driver(executor, plan, progress, options.window)
         if unfinished is None:
@@ -160,7 +182,7 @@ def _source(value: Path | str | Source) -> Source:
 
 
 @contextmanager
-def _executor(study: Study, sources: dict[Role, Source], options: Options) -> Iterator[Executor]:
+def _executor(study: Study, sources: dict[Role, Source], options: Options, progress: Progress) -> Iterator[Executor]:
     for role, source in sources.items():
         named = [("path", "table", source.table), *(("exclude", "opt-out table", path) for path in source.excludes)]
         for key, what, path in named:
@@ -176,8 +198,8 @@ def _executor(study: Study, sources: dict[Role, Source], options: Options) -> It
     from xstat_ray.runtime.ray_session import session
 
     with (
-        session(options.address, options.cpus, options.store_bytes),
-        RayExecutor(study, sources, options.replicas) as executor,
+        session(options.cluster, progress),
+        RayExecutor(study, sources, options.replicas, options.cluster, progress) as executor,
     ):
         yield executor
 
@@ -190,6 +212,7 @@ def _encrypt_and_count(
     for role in executor.parties:
         executor.get(executor.party(role).call("save", work.party(role)))
     inputs = {role: executor.get(executor.party(role).call("input_digest")) for role in executor.parties}
+    shown = {} if plan.padding is None else {"shown": work.count_view()}
     encrypted = driver.aggregate(public)
     for role, every in executor.parties.items():
         reports = executor.get_all([one.call("report") for one in every[: None if ROLES[role].divided else 1]])
@@ -197,6 +220,7 @@ def _encrypt_and_count(
     noisy = driver.add_noise(public, encrypted)
     kernels: dict[str, str] = {role: executor.get(executor.party(role).call("kernel")) for role in executor.parties}
     facts = _facts(plan, noisy.release, inputs, {"driver": plan.kernel, **kernels}, progress.seconds)
+    facts["view"] |= shown
     work.keep(noisy, facts)
     return Resumable(noisy, facts)
 
@@ -230,6 +254,7 @@ def _facts(
             "delta": "0" if off else str(mechanism.delta),
             **({"rho": str(mechanism.rho)} if mechanism.rho else {}),
         },
+        "view": pool_view.as_dict(study, plan.padding),
         "noise_free": off,
         **({"warning": NOISE_OFF} if off else {}),
         "key_bits": plan.key_bits,

@@ -25,6 +25,7 @@ from xstat_ray.population.declaration import (
     Residence,
 )
 from xstat_ray.population.run import Options, Tables
+from xstat_ray.runtime.cluster import Cluster, read_cluster
 
 _TOP = (
     "population", "privacy", "tables", "data", "out", "runtime", "shards", "replicas", "window", "cluster", "ledger",
@@ -50,10 +51,7 @@ class PopulationConfig:
     """`ray` or `local`."""
     window: int
     """Tasks in flight on Ray."""
-    workers: int | None
-    """Cores to use; None takes all."""
-    address: str | None
-    store_bytes: int
+    cluster: Cluster
     display: str
 
 
@@ -64,7 +62,6 @@ def population_config(raw: Mapping[str, Any], origin: str) -> PopulationConfig:
         StudyError: an unknown or missing key, or a value of the wrong type or out of range; names the key.
     """
     top = Section(raw, key="", origin=origin, known=_TOP)
-    cluster = top.child("cluster", ("address", "cpus", "store_bytes"))
     usual = Options()
     return PopulationConfig(
         declaration=read_declaration(top),
@@ -77,9 +74,7 @@ def population_config(raw: Mapping[str, Any], origin: str) -> PopulationConfig:
         ),
         runtime=top.choice("runtime", ("ray", "local"), "ray"),
         window=top.whole("window", 8, least=1),
-        workers=None if cluster.get("cpus") is None else cluster.whole("cpus", 1, least=1),
-        address=cluster.optional_text("address"),
-        store_bytes=cluster.whole("store_bytes", 1 << 29, least=1),
+        cluster=read_cluster(top),
         display=top.choice("display", DISPLAYS, "auto"),
     )
 
