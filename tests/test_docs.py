@@ -33,8 +33,10 @@ OUTPUT = "output"
 """Title of what the block before prints."""
 NOT_RUN = {
     ("README.md", "make demo"): "installs from a package registry; .ci/run and the tutorial's test do the same",
+    ("README.ja.md", "make demo"): "as README.md",
     ("cluster/README.md", "python -m jobs.crosstab"): "needs a cluster",
     ("docs/geography.md", "pip install"): "installs from a package registry; tests/geo/test_build_reference.py builds",
+    ("docs/notebook.md", "pip install"): "installs from a package registry; tests/test_notebook.py runs the notebook",
     ("docs/performance.md", "python -m jobs.benchmark"): "minutes; tests/jobs/test_benchmark.py runs it in small",
     ("docs/privacy.md", "pip install"): "minutes; tests/benchmarks runs every suite in small",
 }
@@ -113,8 +115,8 @@ def assert_shown(expected, printed):
         assert any(" ".join(line.split()) in shown for shown in lines), f"not printed: {line}\n{printed}"
 
 
-FOLLOWED = {"README.md", "docs/budget.md", "docs/world.md", "docs/needs.md"}
-"""Pages with a test of their own."""
+FOLLOWED = {"README.md", "README.ja.md", "docs/budget.md", "docs/world.md", "docs/needs.md"}
+"""Pages with a test of their own; tests/test_readme.py says that the blocks of the two READMEs are the same."""
 
 
 def runnable(page):
