@@ -26,6 +26,7 @@ from xstat_ray.geo import hokkaido
 from xstat_ray.inputs.study_file import parse
 from xstat_ray.needs.config import needs_config
 from xstat_ray.privacy.ledger import Debit, Ledger
+from xstat_ray.study import Privacy
 from xstat_ray.world.settings import synthesize_config
 
 RUN = ("bash", "python")
@@ -42,7 +43,10 @@ NOT_RUN = {
 }
 """Blocks that are not run here, by page and beginning, and why. Commands of jobs in them are still composed."""
 
-FRAGMENTS = {"docs/studies.md": "test_examples_of_dimensions_and_windows_are_valid_studies"}
+FRAGMENTS = {
+    "docs/padding.md": "test_the_example_of_padding_is_that_of_a_valid_study",
+    "docs/studies.md": "test_examples_of_dimensions_and_windows_are_valid_studies",
+}
 """Pages with YAML that is part of a file, and the test that completes it."""
 
 SMALLER = {
@@ -192,6 +196,13 @@ def test_examples_of_dimensions_and_windows_are_valid_studies(tmp_path):
         ["coast"],
         ["4x4"],
     ]
+
+
+def test_the_example_of_padding_is_that_of_a_valid_study():
+    (block,) = [block for block in blocks("docs/padding.md") if block.language == "yaml"]
+    side = {"id": "id", "dimensions": [{"name": "area", "range": [1, 2]}]}
+    study = {"name": "doc", "row": side, "column": {"id": "id", "dimensions": [{"name": "kind", "range": [1, 2]}]}}
+    assert parse({"study": study, **yaml.safe_load(block.text)}, origin="doc.yaml").privacy == Privacy(padding="dp")
 
 
 @pytest.mark.parametrize("page", PAGES)

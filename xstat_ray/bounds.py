@@ -129,6 +129,16 @@ def _key(rows: Located) -> NDArray[np.uint64]:
     return rows.person.astype(np.uint64) << np.uint64(32) | rows.period
 
 
+def places(rows: Located) -> NDArray[np.int64]:
+    """(N,) number of every row among those of its person and period, from 0."""
+    key = rows.person.astype(np.uint64) << np.uint64(32) | rows.period
+    order = np.argsort(key, kind="stable")
+    run, size = _runs(key[order])
+    place = np.empty(len(key), np.int64)
+    place[order] = np.arange(len(key)) - (np.cumsum(size) - size)[run]
+    return place
+
+
 def _chosen(
     rows: Located, group: NDArray[np.intp], weight: NDArray[np.float64] | None, limit: int, draw: Draw
 ) -> Located:

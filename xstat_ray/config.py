@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from xstat_ray.batching import BATCHES, Batch
 from xstat_ray.crosstab import Options
 from xstat_ray.inputs.section import Section
 from xstat_ray.inputs.study_file import parse
@@ -16,8 +17,8 @@ from xstat_ray.runtime.executor import Source
 from xstat_ray.study import Study
 
 _TOP = (
-    "study", "privacy", "tables", "data", "out", "runtime", "shards", "replicas", "window", "crypto", "cluster",
-    "ledger", "display", "unsafe", "world",
+    "study", "privacy", "tables", "data", "out", "runtime", "shards", "batch", "replicas", "window", "crypto",
+    "cluster", "ledger", "display", "unsafe", "world",
 )  # fmt: skip
 _TARGET = ("target_stderr", "target_level")
 DISPLAYS = ("auto", "quiet", "json")
@@ -110,6 +111,7 @@ def _options(top: Section) -> Options:
         slot_bits=_optional_whole(crypto, "slot_bits"),
         constant_time=crypto.flag("constant_time", usual.constant_time),
         shards=top.whole("shards", usual.shards, least=1),
+        batch=cast(Batch, top.choice("batch", BATCHES, usual.batch)),
         runtime="ray" if top.choice("runtime", ("ray", "local"), "ray") == "ray" else "local",
         replicas={role: replicas.whole(role, count, least=1) for role, count in usual.replicas.items()},
         window=top.whole("window", usual.window, least=1),

@@ -30,7 +30,7 @@ class ShardGrid:
     """Ranges of period numbers."""
 
     @classmethod
-    def plan(cls, cells: int, periods: range, shards: int, day: int = 1) -> ShardGrid:
+    def plan(cls, cells: int, periods: range, shards: int, day: int = 1, length: int | None = None) -> ShardGrid:
         """Cut into about `shards` shards, time first: a batch of periods needs only its own flags.
 
         A batch is a number of whole days or a whole fraction of a day, from the first period on, since that is how
@@ -42,11 +42,13 @@ class ShardGrid:
             periods: the study's span.
             shards: units of join work to aim for.
             day: periods of a day.
+            length: periods of a batch, where it is given.
         """
         most = max(1, len(periods) // shards)
-        length = most // day * day or max(part for part in range(1, most + 1) if day % part == 0)
-        if shards == 1:
+        if length is None and shards == 1:
             length = len(periods)
+        elif length is None:
+            length = most // day * day or max(part for part in range(1, most + 1) if day % part == 0)
         batches = tuple(periods[start : start + length] for start in range(0, len(periods), length))
         regions = min(-(-shards // len(batches)), cells)
         return cls(_cut(range(cells), regions), batches)
@@ -65,6 +67,10 @@ class ShardGrid:
         """(N,) number of the region of these blinded cells."""
         number: NDArray[np.int64] = self._region[cells]
         return number
+
+    def own(self, batch: int) -> tuple[Shard, ...]:
+        """The shards of one batch, by region."""
+        return self.shards[batch * len(self.regions) : (batch + 1) * len(self.regions)]
 
     def batch_of(self, periods: NDArray[np.uint32]) -> NDArray[np.int64]:
         """(N,) batch number of these periods."""

@@ -21,6 +21,7 @@ Grain = Literal["none", "date", "hour", "15min"]
 IdForm = Literal["exact", "text", "phone", "email"]
 Noise = Literal["laplace", "gaussian", "off"]
 Mechanism = Literal["flat", "tree", "auto"]
+PaddingMode = Literal["off", "dp"]
 
 GRAIN_SECONDS: Mapping[Grain, int] = {"none": 0, "date": 86_400, "hour": 3_600, "15min": 900}
 FORMAT_VERSION = 1
@@ -132,6 +133,14 @@ class Bounds:
 
 
 @dataclass(frozen=True)
+class View:
+    """What the aggregator may learn about one person from all that it observes, with padding; exact rationals."""
+
+    epsilon: Fraction = Fraction(1)
+    delta: Fraction = Fraction(1, 10**9)
+
+
+@dataclass(frozen=True)
 class Privacy:
     """How the release is protected. Budgets are exact rationals."""
 
@@ -146,6 +155,9 @@ class Privacy:
     """Estimates below this are not published; 0 suppresses nothing."""
     cap: Fraction = Fraction(10)
     """Most epsilon that may ever be spent on one data set."""
+    padding: PaddingMode = "off"
+    """`dp`: both parties send dummies, so that the aggregator's view is differentially private."""
+    view: View = field(default_factory=View)
 
 
 @dataclass(frozen=True)

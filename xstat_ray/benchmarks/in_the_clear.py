@@ -67,7 +67,9 @@ class InTheClear:
                 ) QUALIFY weight = max(weight) OVER (PARTITION BY id, h)
             )
         """
-        found = self._db.execute(f"{heaviest} SELECT cell, slot, choices, count(*) FROM kept JOIN flags USING (id, h) GROUP BY ALL")
+        found = self._db.execute(
+            f"{heaviest} SELECT cell, slot, choices, count(*) FROM kept JOIN flags USING (id, h) GROUP BY ALL"
+        )
         for cell, slot, choices, number in found.fetchall():
             least[cell, slot] += number if choices == 1 else 0
             most[cell, slot] += number
@@ -85,7 +87,9 @@ class InTheClear:
     @property
     def drawn(self) -> int:
         """Persons over the bound of boardings, and hours of persons with several flags: there the party draws, too."""
-        over = f"SELECT count(*) FROM (SELECT id FROM placed GROUP BY id HAVING count(*) > {self._study.bounds.boardings})"
+        over = (
+            f"SELECT count(*) FROM (SELECT id FROM placed GROUP BY id HAVING count(*) > {self._study.bounds.boardings})"
+        )
         return self._number(over) + self._number(
             "SELECT count(*) FROM (SELECT id, h FROM flags GROUP BY ALL HAVING count(*) > 1)"
         )

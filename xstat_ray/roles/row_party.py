@@ -12,13 +12,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xstat_ray.bounds import Located, Part, apart, bound_rows
+from xstat_ray.bounds import Located, Part, apart, bound_rows, places
 from xstat_ray.crypto.derive import keyed_words
 from xstat_ray.crypto.kernels.threads import each_in_threads
-from xstat_ray.crypto.tags import in_order, sort_order
+from xstat_ray.crypto.tags import in_order, sort_order, with_copy
 from xstat_ray.errors import ProtocolError
 from xstat_ray.messages import Coefficients, Rows
 from xstat_ray.privacy.design import Design
+from xstat_ray.roles.dummies import RowDummies
 from xstat_ray.roles.intake import IntakeCounts
 from xstat_ray.roles.party import Party
 from xstat_ray.roles.row_table import NOTHING, WHOLE, RowTable, Share
@@ -44,6 +45,12 @@ class _Cut(NamedTuple):
         order = np.argsort(number.astype(np.uint16) if shards <= 1 << 16 else number, kind="stable")
         return cls(rows.take(order), np.searchsorted(number[order], np.arange(shards + 1)))
 
+    def numbered(self, copies: int) -> _Cut:
+        """With several rows of a person in a period told apart, so that each gets a tag of its own."""
+        if copies == 1:
+            return self
+        return self._replace(rows=self.rows._replace(period=with_copy(self.rows.period, places(self.rows))))
+
     def shard(self, number: int) -> Located:
         """The rows of one shard."""
         return self.rows.take(slice(int(self.starts[number]), int(self.starts[number + 1])))
@@ -52,11 +59,13 @@ class _Cut(NamedTuple):
 class RowParty(Party):
     """Telecom: knows in which cell a person was in which period."""
 
-    role, other, divided = "row", "column", True
+    role, other, divided, padded = "row", "column", True, RowDummies
 
     def __init__(self, study: Study, table: Path | str, exclude: Sequence[Path | str] = ()) -> None:
         super().__init__(study, table, exclude)
         self._rows: RowTable | None = None
+        self._share = WHOLE
+        self._dummies: RowDummies | None = None
         self._grid: ShardGrid | None = None
         self._window, self._held = range(0), list[_Cut]()
 
@@ -66,6 +75,7 @@ class RowParty(Party):
         Raises:
             InputError: the table cannot be read or contributes nothing.
         """
+        self._share = share
         self._rows = RowTable(self._study, self._table, self._exclude, share)
         self._take_persons(self._rows.survey(), self._rows.first_person)
         return self.persons
@@ -85,30 +95,56 @@ class RowParty(Party):
             raise ProtocolError("the intake has not taken place")
         return self._rows
 
-    def prepare(self, grid: ShardGrid) -> list[bool]:
-        """Take the cut into shards, before the first `emit`; returns for every batch whether it can hold rows."""
+    def prepare(self, grid: ShardGrid, drawn: bytes | None = None) -> list[bool]:
+        """Take the cut into shards, and what the first environment's `draw` gave, before the first `emit`.
+
+        Returns:
+            For every batch whether it can hold rows.
+        """
+        numbers = self._numbers(grid, drawn)
+        self._dummies = RowDummies(grid, *numbers) if numbers else None
         self._grid, self._window = grid, range(0)
         self._surveyed.rewind()
         return [self._surveyed.has_rows(batch) for batch in grid.batches]
 
-    def emit(self, shard: Shard) -> Rows:
+    def emit(self, shard: Shard, *contributed: bytes) -> Rows:
         """The rows of one shard as (tag, blinded cell), sorted by tag. Pure: a repeat gives the same bytes.
 
         The rows of all batches that lie in the same pieces of the table are read when the first of their shards comes
         up, and kept until another batch does, so shards are best asked for in order.
 
+        With padding one environment emits a whole shard: its own rows, those that every other environment has
+        `contributed`, and the dummies. Without, each emits its own.
+
         Raises:
             InputError: a value of the table cannot be read.
+            ProtocolError: with padding, another number of contributions than there are other environments.
         """
+        channel, digest = self._channel(self.role), self._study.digest
+        parts = [self._own(shard), *(Rows.decode(channel.open(s, _own_of(shard)), digest) for s in contributed)]
+        tags, cells = [part.tags for part in parts], [part.cells for part in parts]
+        if self._dummies is not None:
+            if len(parts) != self._share.of:
+                raise ProtocolError("a padded shard needs the rows of every environment of the row party")
+            dummies = self._dummies.of_shard(self._agreed.tag_key, shard)
+            tags, cells = [*tags, dummies[0]], [*cells, dummies[1]]
+        tag, cell = np.concatenate(tags), np.concatenate(cells)
+        order = sort_order(tag, cell)
+        return Rows(shard=shard.number, tags=in_order(tag, order), cells=cell[order])
+
+    def contribute(self, shard: Shard) -> bytes:
+        """The rows of one shard that this environment has, sealed for the one that emits it."""
+        return self._channel(self.role).seal(self._own(shard).encode(self._study.digest), _own_of(shard))
+
+    def _own(self, shard: Shard) -> Rows:
+        """This environment's rows of a shard, in no particular order."""
         if self._grid is None:
             raise ProtocolError("rows were asked for before the shards were prepared")
         if shard.batch not in self._window:
             self._load(self._grid, shard.batch)
         number = shard.number - self._window.start * len(self._grid.regions)
         own = Located.join([NOTHING, *(cut.shard(number) for cut in self._held)])
-        tag, cell = self._tags(own.person, own.period), own.cell.astype(np.uint32)
-        order = sort_order(tag, cell)
-        return Rows(shard=shard.number, tags=in_order(tag, order), cells=cell[order])
+        return Rows(shard=shard.number, tags=self._tags(own.person, own.period), cells=own.cell.astype(np.uint32))
 
     def _load(self, grid: ShardGrid, batch: int) -> None:
         """Read the window of a batch, bound every person's contribution, blind the cells, and cut it into shards."""
@@ -128,7 +164,8 @@ class RowParty(Party):
             located = bound_rows(parts[number], limit, draw)
             parts[number] = Part(NOTHING, None)
             located = located._replace(cell=forward[located.cell].astype(np.int32))
-            return _Cut.of(located, grid, window)
+            cut = _Cut.of(located, grid, window)
+            return cut if self._dummies is None else cut.numbered(self._dummies.copies)
 
         self._held = each_in_threads(bound_and_cut, range(len(parts)))
         table.bounded(wanted, sum(len(cut.rows.cell) for cut in self._held))
@@ -165,3 +202,7 @@ class RowParty(Party):
 
     def _blinding(self) -> Blinding:
         return Blinding(tree_of(self._study.row.dimensions), self._seed)
+
+
+def _own_of(shard: Shard) -> str:
+    return f"rows of shard {shard.number}"

@@ -146,9 +146,6 @@ class Driver:
                 sealed = first.call("hand_over", replica.call("offer"))
                 executor.get(replica.call("accept", sealed))
 
-    def _on_all(self, method: str, *args: Any) -> dict[Role, list[Ref]]:
-        return {role: [one.call(method, *args) for one in every] for role, every in self._executor.parties.items()}
-
     def _same(self, role: Role, refs: list[Ref]) -> Any:
         """The result on which all replicas must agree."""
         first, *others = self._executor.get_all(refs)
@@ -166,20 +163,37 @@ class Driver:
     def aggregate(self, public: PublicKey) -> Partial:
         """Join every shard and overlay the partials, while encrypted."""
         executor, grid = self._executor, self._plan.grid
-        prepared = self._on_all("prepare", grid)
+        prepared = self._prepare()
         held: list[list[bool]] = executor.get_all(prepared["row"])
         flags: list[int] = executor.get(prepared["column"][0])
-        # Environments of the row party without rows in a batch, as the outlines of their files tell, are not asked.
-        asked = [[number for number, own in enumerate(held) if own[batch]] or [0] for batch in range(len(grid.batches))]
-        if any(map(any, held)):
-            asked = [numbers if any(own[batch] for own in held) else [] for batch, numbers in enumerate(asked)]
-        total = len(grid.regions) * sum(map(len, asked))
-        with self._progress.stage("aggregate", total) as stage:
+        asked = self._asked(held)
+        senders = [1 if self._plan.padding else len(numbers) for numbers in asked]
+        with self._progress.stage("aggregate", len(grid.regions) * sum(senders)) as stage:
             aggregator = Aggregator(public)
             return self._reduce(aggregator, self._joins(aggregator, flags, asked), stage)
 
+    def _prepare(self) -> dict[Role, list[Ref]]:
+        """All environments take the shards, and what the first of each party drew."""
+        parties, grid = self._executor.parties, self._plan.grid
+        drawn = {role: every[0].call("draw", grid) for role, every in parties.items()}
+        return {role: [one.call("prepare", grid, drawn[role]) for one in every] for role, every in parties.items()}
+
+    def _asked(self, held: list[list[bool]]) -> list[list[int]]:
+        """For every batch the environments of the row party that are asked for rows.
+
+        Those without rows in a batch, as the outlines of their files tell, are not asked. With padding all are: the
+        aggregator shall not see whether there are any.
+        """
+        batches = range(len(self._plan.grid.batches))
+        if self._plan.padding:
+            return [list(range(len(held)))] * len(batches)
+        asked = [[number for number, own in enumerate(held) if own[batch]] or [0] for batch in batches]
+        if any(map(any, held)):
+            asked = [numbers if any(own[batch] for own in held) else [] for batch, numbers in enumerate(asked)]
+        return asked
+
     def _joins(self, aggregator: Aggregator, sizes: list[int], asked: list[list[int]]) -> Iterator[Callable[[], Ref]]:
-        """One submission per shard and environment of the row party.
+        """One submission per shard and environment of the row party; with padding one per shard.
 
         The flags of a batch are made when its first shard comes up, and then dropped.
         """
@@ -187,12 +201,27 @@ class Driver:
         for shard in self._plan.grid.shards:
             if asked[shard.batch] and shard.batch != current:
                 current, flags = shard.batch, self._flags(shard.batch, sizes[shard.batch])
-            for number in asked[shard.batch]:
-                yield partial(self._join, executor, aggregator, executor.parties["row"][number], shard, flags)
+            for senders in self._senders(shard, asked[shard.batch]):
+                yield partial(self._join, executor, aggregator, senders, shard, flags)
+
+    def _senders(self, shard: Shard, asked: list[int]) -> list[Sequence[Instance]]:
+        """Who emits the rows of a shard, and behind each those whose rows go with its own.
+
+        Padding covers whole shards: what every environment sent by itself would need dummies of its own.
+        """
+        every = [self._executor.parties["row"][number] for number in asked]
+        if not self._plan.padding:
+            return [[one] for one in every]
+        turn = shard.number % len(every)
+        return [[every[turn], *every[:turn], *every[turn + 1 :]]]
 
     @staticmethod
-    def _join(executor: Executor, aggregator: Aggregator, holder: Instance, shard: Shard, flags: list[Ref]) -> Ref:
-        return executor.submit(aggregator.join, holder.call("emit", shard), *flags)
+    def _join(
+        executor: Executor, aggregator: Aggregator, senders: Sequence[Instance], shard: Shard, flags: list[Ref]
+    ) -> Ref:
+        sender, *others = senders
+        rows = sender.call("emit", shard, *(other.call("contribute", shard) for other in others))
+        return executor.submit(aggregator.join, rows, *flags)
 
     def _flags(self, batch: int, size: int) -> list[Ref]:
         packing = self._plan.packing
