@@ -208,9 +208,10 @@ def _encrypt_and_count(
     driver: Driver, executor: Executor, work: Workspace, plan: Plan, progress: Progress
 ) -> Resumable:
     """Stages 1 and 2 and the noise; everything that a rerun needs is on disk before this returns."""
-    public = driver.de_identify()
-    for role in executor.parties:
-        executor.get(executor.party(role).call("save", work.party(role)))
+    resume = work.takes_up_exchange()
+    if resume:
+        progress.note("An unfinished ID exchange was found; only people who are new are exchanged.")
+    public = driver.de_identify({role: work.party(role) for role in executor.parties}, resume)
     inputs = {role: executor.get(executor.party(role).call("input_digest")) for role in executor.parties}
     shown = {} if plan.padding is None else {"shown": work.count_view()}
     encrypted = driver.aggregate(public)
