@@ -259,8 +259,9 @@ def mentioned():
         for block in blocks(page):
             if block.language == "bash" and reason(page, block) is not None:
                 for words in block.commands:
-                    if words[:2] == ["python", "-m"] and words[2].removeprefix("jobs.") in CONFIGS:
-                        yield pytest.param(words[2].removeprefix("jobs."), words[3:], id=shlex.join(words))
+                    job = words[2].removeprefix("jobs.") if words[:2] == ["python", "-m"] else ""
+                    if (CONF / f"{job}.yaml").exists():
+                        yield pytest.param(job, words[3:], id=shlex.join(words))
 
 
 @pytest.mark.parametrize(("job", "arguments"), list(mentioned()))
@@ -268,6 +269,10 @@ def test_commands_that_are_not_run_are_accepted(job, arguments):
     with initialize_config_dir(str(CONF), version_base="1.3"):
         raw = OmegaConf.to_container(compose(job, arguments), resolve=True)
     assert CONFIGS[job](raw, "the command line")
+
+
+def test_every_job_with_a_configuration_is_known_here():
+    assert set(CONFIGS) == {path.stem for path in CONF.glob("*.yaml")}
 
 
 def test_targets_of_make_exist():
