@@ -38,7 +38,7 @@ NOT_RUN = {
     ("README.md", "make demo"): "installs from a package registry; .ci/run and the tutorial's test do the same",
     ("README.ja.md", "make demo"): "as README.md",
     ("cluster/README.md", "python -m jobs.crosstab"): "needs a cluster",
-    ("docs/tutorial.md", "make .venv"): "installs from a package registry; .ci/run does the same",
+    ("docs/tutorial.md", "make install"): "installs from a package registry; .ci/run does the same",
     ("docs/geography.md", "pip install"): "installs from a package registry; tests/geo/test_build_reference.py builds",
     ("docs/notebook.md", "pip install"): "installs from a package registry; tests/test_notebook.py runs the notebook",
     ("docs/performance.md", "python -m jobs.benchmark"): "minutes; tests/jobs/test_benchmark.py runs it in small",
