@@ -271,6 +271,15 @@ def test_commands_that_are_not_run_are_accepted(job, arguments):
     assert CONFIGS[job](raw, "the command line")
 
 
+def test_the_japanese_page_names_what_the_report_shows():
+    """What the page has in bold inside tables, and before the word for press, is a text of the report."""
+    shown = (ROOT / "xstat_ray" / "report" / "page" / "words.js").read_text(encoding="utf-8")
+    text = text_of("docs/reading_the_map.ja.md")
+    named = re.findall(r"^\| \*\*([^*]+)\*\* \|", text, re.M) + re.findall(r"\*\*([^*]+)\*\* (?:を|は A4|で)", text)
+    assert len(named) == 9
+    assert [name for name in named if f'["{name}",' not in shown] == []
+
+
 def test_every_job_with_a_configuration_is_known_here():
     assert set(CONFIGS) == {path.stem for path in CONF.glob("*.yaml")}
 
