@@ -95,7 +95,7 @@ def crosstab(
     progress.planned(plan)
     if (reason := shortfall()) is not None:
         progress.note(f"The kernel {plan.kernel} is used, as ifma cannot run: {reason}.")
-    _check_noise(study, options, progress)
+    check_noise(study, options.allow_no_noise, progress)
     sources: dict[Role, Source] = {"row": _source(row), "column": _source(column)}
     with ExitStack() as stack:
         folder = Path(out) if out is not None else Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -117,7 +117,7 @@ def _count(
     unfinished = work.resumable()
     with ExitStack() as stack:
         with progress.stage("start", 1) as stage:
-            executor = stack.enter_context(_executor(plan.study, sources, options))
+            executor = stack.enter_context(open_executor(plan.study, sources, options))
             stage.advance()
         driver = Driver(executor, plan, progress, options.window)
         if unfinished is None:
@@ -133,10 +133,15 @@ def _count(
             raise
 
 
-def _check_noise(study: Study, options: Options, progress: Progress) -> None:
+def check_noise(study: Study, allowed: bool, progress: Progress) -> None:
+    """Refuse exact counts unless they are asked for twice, and then warn.
+
+    Raises:
+        PlanError: they are not.
+    """
     if study.privacy.noise != "off":
         return
-    if not options.allow_no_noise:
+    if not allowed:
         raise PlanError(
             "privacy.noise=off publishes exact counts",
             key="privacy.noise",
@@ -155,7 +160,7 @@ def _source(value: Path | str | Source) -> Source:
 
 
 @contextmanager
-def _executor(study: Study, sources: dict[Role, Source], options: Options) -> Iterator[Executor]:
+def open_executor(study: Study, sources: dict[Role, Source], options: Options) -> Iterator[Executor]:
     for role, source in sources.items():
         named = [("path", "table", source.table), *(("exclude", "opt-out table", path) for path in source.excludes)]
         for key, what, path in named:
@@ -191,12 +196,12 @@ def _encrypt_and_count(
         executor.get(executor.party(role).call("record", work.own(role), reports))
     noisy = driver.add_noise(public, encrypted)
     kernels: dict[str, str] = {role: executor.get(executor.party(role).call("kernel")) for role in executor.parties}
-    facts = _facts(plan, noisy.release, inputs, {"driver": plan.kernel, **kernels}, progress.seconds)
+    facts = release_facts(plan, noisy.release, inputs, {"driver": plan.kernel, **kernels}, progress.seconds)
     work.keep(noisy, facts)
     return Resumable(noisy, facts)
 
 
-def _facts(
+def release_facts(
     plan: Plan, release: str, inputs: dict[Role, str], kernels: dict[str, str], seconds: dict[str, float]
 ) -> dict[str, Any]:
     """The manifest: how the release came about, in public figures only."""
