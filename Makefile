@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 OUT ?= out/nycflights
 NATIVE := xstat_ray/crypto/kernels/native
 
-.PHONY: demo test test-slow test-kernels test-portable sanitize check format bench clean
+.PHONY: demo test test-slow test-kernels test-portable sanitize check format docs bench clean
 .DEFAULT_GOAL := demo
 
 PORTABLE := tests/crypto tests/roles tests/test_join.py tests/test_protocol.py tests/test_tree.py tests/test_crosstab.py
@@ -13,7 +13,7 @@ SANITIZERS := -std=c11 -O1 -g -fPIC -shared -DXR_SMALL_CODE -fsanitize=address,u
 
 $(BIN)/.installed: pyproject.toml constraints.txt setup.py $(wildcard $(NATIVE)/*)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,demo]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,demo,docs]'
 	touch $@
 
 data/nycflights/planes.parquet: $(BIN)/.installed
@@ -55,10 +55,15 @@ check: $(BIN)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 format: $(BIN)/.installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# The documentation as a site: open build/site/index.html
+docs: $(BIN)/.installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: $(BIN)/.installed
 	for suite in kernels paillier tags join crosstab privacy; do \

@@ -1,82 +1,159 @@
-"""What the documentation tells people to type is run here, and what it links to exists."""
+"""Every block of code in every page is run here, or checked and listed with the reason why it is not run."""
 
 from __future__ import annotations
 
 import os
 import re
+import shlex
+import stat
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
+from jobs._run import CONF
+from tests.needs.country import make_country, publish_all
+from tests.pages import PAGES, ROOT, blocks, text_of
+from xstat_ray.benchmarks.suites import benchmark_config
+from xstat_ray.config import crosstab_config, plan_config
 from xstat_ray.geo import hokkaido
 from xstat_ray.inputs.study_file import parse
+from xstat_ray.needs.config import needs_config
+from xstat_ray.privacy.ledger import Debit, Ledger
+from xstat_ray.world.settings import synthesize_config
 
-ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+RUN = ("bash", "python")
+NOT_RUN = {
+    ("README.md", "make demo"): "installs from a package registry; .ci/run and the tutorial's test do the same",
+    ("cluster/README.md", "python -m jobs.crosstab"): "needs a cluster",
+    ("docs/geography.md", "pip install"): "installs from a package registry; tests/geo/test_build_reference.py builds",
+    ("docs/performance.md", "python -m jobs.benchmark"): "minutes; tests/jobs/test_benchmark.py runs it in small",
+    ("docs/privacy.md", "pip install"): "minutes; tests/benchmarks runs every suite in small",
+}
+"""Blocks that are not run here, by page and beginning, and why. Commands of jobs in them are still composed."""
+
+FRAGMENTS = {"docs/studies.md": "test_examples_of_dimensions_and_windows_are_valid_studies"}
+"""Pages with YAML that is part of a file, and the test that completes it."""
+
+SMALLER = {
+    "jobs.crosstab": "runtime=local crypto.key_bits=2048",
+    "jobs.synthesize": "runtime=local world.people=900 world.block=300 world.days=2",
+}
+"""What is added to a reader's command so that it takes seconds. The README's command runs as it is, on Ray."""
+
+CONFIGS = {
+    "benchmark": benchmark_config,
+    "crosstab": crosstab_config,
+    "needs": needs_config,
+    "plan": plan_config,
+    "synthesize": synthesize_config,
+}
 
 
-def blocks(page, language):
-    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / page).read_text(), re.M | re.S)
+def reason(page, block):
+    reasons = [why for (name, start), why in NOT_RUN.items() if name == page and block.text.startswith(start)]
+    return reasons[0] if reasons else None
 
 
-def environment():
-    return os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+def environment(shims):
+    """What a reader has who activated the virtual environment: `python`, and the repository's packages."""
+    path = f"{shims}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return os.environ | {"PATH": path, "PYTHONPATH": str(ROOT), "COLUMNS": "120"}
 
 
-@pytest.fixture
-def folder(tmp_path):
-    (study,) = blocks("README.md", "yaml")
-    (tmp_path / "my_conf" / "study").mkdir(parents=True)
-    (tmp_path / "my_conf" / "study" / "shops.yaml").write_text(study)
-    (tmp_path / "presence.csv").write_text("phone,area\n090-1234-5678,Kushiro\n+81 90 2345 6789,Nemuro\n")
-    (tmp_path / "members.csv").write_text("tel,rank\n+819012345678,gold\n09099998888,blue\n")
-    return tmp_path
+@pytest.fixture(scope="module")
+def shims(tmp_path_factory):
+    """A `python` that makes the jobs smaller."""
+    python = tmp_path_factory.mktemp("bin") / "python"
+    cases = "\n".join(f'"-m {job}") set -- "$@" {more} ;;' for job, more in SMALLER.items())
+    python.write_text(f'#!/bin/bash\ncase "$1 $2" in\n{cases}\nesac\nexec {sys.executable} "$@"\n')
+    python.chmod(python.stat().st_mode | stat.S_IXUSR)
+    return python.parent
+
+
+@pytest.fixture(scope="module")
+def releases(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("releases")
+    made = publish_all(make_country(7, 20_000), folder)
+    made.movement.rename(folder / "doto_movement")
+    return folder
+
+
+def follow(page, folder, shims):
+    """What a reader does: keeps the titled blocks as files, and runs the others in order."""
+    for block in blocks(page):
+        if block.title is not None:
+            (folder / block.title).parent.mkdir(parents=True, exist_ok=True)
+            (folder / block.title).write_text(block.text)
+        elif block.language in RUN and reason(page, block) is None:
+            command = ["bash", "-euo", "pipefail", "-c"] if block.language == "bash" else [sys.executable, "-c"]
+            environ = environment(shims)
+            done = subprocess.run([*command, block.text], cwd=folder, env=environ, capture_output=True, text=True)
+            assert done.returncode == 0, f"{page}: {block.text}\n{done.stdout}\n{done.stderr}"
+            yield done.stdout
+
+
+FOLLOWED = {"README.md", "docs/budget.md", "docs/world.md", "docs/needs.md"}
+"""Pages with a test of their own."""
+
+
+def runnable(page):
+    return any(block.language in RUN and reason(page, block) is None for block in blocks(page))
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if runnable(page) and page not in FOLLOWED])
+def test_the_blocks_of_a_page_run_in_order(page, tmp_path, shims):
+    assert list(follow(page, tmp_path, shims))
 
 
 @pytest.mark.ray
-def test_readme_command_runs_on_own_tables(folder):
-    (command,) = [block for block in blocks("README.md", "bash") if "jobs.crosstab" in block]
-    done = subprocess.run(["bash", "-euc", command], cwd=folder, env=environment(), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert pq.read_table(folder / "out/shops/statistics.parquet").num_rows == 3 * 2
+def test_readme_runs_on_own_tables(tmp_path):
+    list(follow("README.md", tmp_path, Path(sys.executable).parent))
+    for out in ("shops", "shops2"):
+        assert pq.read_table(tmp_path / "out" / out / "statistics.parquet").num_rows == 3 * 2
 
 
-def test_readme_python_runs_on_own_tables(folder):
-    (code,) = blocks("README.md", "python")
-    done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment(), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert pq.read_table(folder / "out/shops2/statistics.parquet").num_rows == 3 * 2
+def test_plans_and_budget_of_the_budget_page(tmp_path, shims):
+    spent = Debit(("nycflights/row", "nycflights/column"), "r1", "5d" * 32, "nycflights", Fraction(1), Fraction(0))
+    Ledger(tmp_path / ".xstat-ray" / "ledger.sqlite").debit(spent, Fraction(10))
+    budget, plans = follow("docs/budget.md", tmp_path, shims)
+    (answer,) = re.findall(r"answers with `(privacy\.epsilon=[\d.]+)`", text_of("docs/budget.md"))
+    assert f"{answer}," in plans and '"compared"' in plans
+    assert re.search(r"nycflights/row +1 +20 ", budget)
+    assert [path.name for path in tmp_path.iterdir()] == [".xstat-ray"]
 
 
-def test_plans_in_the_budget_page_are_printed_without_tables(tmp_path):
-    (commands,) = blocks("docs/budget.md", "bash")
-    done = subprocess.run(["bash", "-euc", commands], cwd=tmp_path, env=environment(), capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
-    (answer,) = re.findall(r"answers with `(privacy\.epsilon=[\d.]+)`", (ROOT / "docs/budget.md").read_text())
-    assert f"{answer}," in done.stdout
-    assert '"compared"' in done.stdout and not list(tmp_path.iterdir())
+@pytest.fixture(scope="module")
+def world_page(tmp_path_factory, shims):
+    folder = tmp_path_factory.mktemp("world")
+    list(follow("docs/world.md", folder, shims))
+    return folder / "data" / "hokkaido"
 
 
-@pytest.mark.ray
-def test_the_command_of_the_world_page_makes_the_files_it_lists(tmp_path):
-    (command,) = blocks("docs/world.md", "bash")
-    small = f"{command.strip()} world.people=900 world.block=300 world.days=1"
-    done = subprocess.run(["bash", "-euc", small], cwd=tmp_path, env=environment(), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    out = tmp_path / "data" / "hokkaido"
-    listed = re.findall(r"^\| `([\w/=*.-]+\.(?:parquet|json))`", (ROOT / "docs/world.md").read_text(), re.M)
-    found = {path for pattern in listed for path in out.glob(pattern)}
-    assert found == {path for path in out.rglob("*") if path.is_file()}
+def test_the_command_of_the_world_page_makes_the_files_it_lists(world_page):
+    listed = re.findall(r"^\| `([\w/=*.-]+\.(?:parquet|json))`", text_of("docs/world.md"), re.M)
+    found = {path for pattern in listed for path in world_page.glob(pattern)}
+    assert found == {path for path in world_page.rglob("*") if path.is_file()}
+
+
+def test_the_command_of_the_needs_page_writes_the_files_it_lists(tmp_path, shims, releases):
+    (tmp_path / "out").mkdir()
+    for made in releases.iterdir():
+        (tmp_path / "out" / made.name).symlink_to(made)
+    list(follow("docs/needs.md", tmp_path, shims))
+    listed = re.findall(r"^\| `(\w+)` \| ", text_of("docs/needs.md").partition("## Files")[2], re.M)
+    assert {path.stem for path in (tmp_path / "out" / "needs").glob("*.parquet")} == set(listed)
 
 
 def test_examples_of_dimensions_and_windows_are_valid_studies(tmp_path):
-    dimensions, references, hierarchies, windows = (
-        yaml.safe_load(block) for block in blocks("docs/studies.md", "yaml")
-    )
+    fragments = [block.text for block in blocks("docs/studies.md") if block.language == "yaml"]
+    dimensions, references, hierarchies, windows = (yaml.safe_load(text) for text in fragments)
     (tmp_path / "areas.csv").write_text("mesh,town,region\n654321,Kushiro,east\n654322,Nemuro,east\n")
     study = {
         "name": "doc",
@@ -101,10 +178,57 @@ def test_examples_of_dimensions_and_windows_are_valid_studies(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_and_named_tests_exist(page):
-    text = page.read_text()
-    targets = [t for t in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in t]
-    assert all((page.parent / target).exists() for target in targets), targets
-    named = re.findall(r"`((?:tests|xstat_ray|jobs|conf)/[\w/.]+\.\w+)`", text)
+@pytest.mark.parametrize("page", PAGES)
+def test_every_block_is_run_or_accounted_for(page):
+    text, found = text_of(page), blocks(page)
+    assert len(re.findall(r"^\s*```", text, re.M)) == 2 * len(found), "a fence that is indented or has no language"
+    for block in found:
+        untitled = block.title is None
+        assert block.language in (*RUN, "yaml", "csv", "text", "json"), block.first
+        assert untitled or block.language not in RUN, "code with a title is not run"
+        assert not untitled or block.language != "yaml" or page in FRAGMENTS or reason(page, block), block.first
+        assert block.language != "text" or not re.search(r"^(\$ )?(python|make|pip|ray|kubectl) ", block.text, re.M)
+    assert not re.search(r"^ {4,}(python -m|make|pip|ray) ", re.sub(FENCED, "", text), re.M), (
+        "a command without a fence"
+    )
+
+
+FENCED = re.compile(r"^```.*?^```$", re.M | re.S)
+
+
+def test_what_is_not_run_is_still_there():
+    for page, start in NOT_RUN:
+        assert len([block for block in blocks(page) if block.text.startswith(start)]) == 1, (page, start)
+    assert all(page in PAGES and test in globals() for page, test in FRAGMENTS.items())
+
+
+def mentioned():
+    """The job commands of blocks that are not run."""
+    for page in PAGES:
+        for block in blocks(page):
+            if block.language == "bash" and reason(page, block) is not None:
+                for words in block.commands:
+                    if words[:2] == ["python", "-m"] and words[2].removeprefix("jobs.") in CONFIGS:
+                        yield pytest.param(words[2].removeprefix("jobs."), words[3:], id=shlex.join(words))
+
+
+@pytest.mark.parametrize(("job", "arguments"), list(mentioned()))
+def test_commands_that_are_not_run_are_accepted(job, arguments):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        raw = OmegaConf.to_container(compose(job, arguments), resolve=True)
+    assert CONFIGS[job](raw, "the command line")
+
+
+def test_targets_of_make_exist():
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.M))
+    named = {target for page in PAGES for target in re.findall(r"(?:`|^)make ([\w-]+)", text_of(page), re.M)}
+    assert named and named <= targets
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_and_named_files_exist(page):
+    text = FENCED.sub("", text_of(page))
+    targets = [t for t in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text) if "://" not in t]
+    assert all(((ROOT / page).parent / target).exists() for target in targets), targets
+    named = re.findall(r"`((?:tests|xstat_ray|jobs|conf|docs)/[\w/.]+\.\w+)`", text)
     assert all((ROOT / name).exists() for name in named), [n for n in named if not (ROOT / n).exists()]

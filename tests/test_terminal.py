@@ -7,10 +7,10 @@ import pytest
 
 from xstat_ray.inputs.study_file import parse
 from xstat_ray.messages import Coefficients
-from xstat_ray.plan import make_plan
+from xstat_ray.plan import make_plan, readable_bytes
 from xstat_ray.publish import publish
 from xstat_ray.release import Release
-from xstat_ray.terminal import _bytes, make_progress, print_summary
+from xstat_ray.terminal import make_progress, print_summary
 
 LABELS = ["[bold]a[/bold]", "[/]", "[red]", "[blue]"]
 
@@ -101,4 +101,4 @@ def test_the_summary_prints_labels_and_paths_as_they_are(capsys, tmp_path):
 
 @pytest.mark.parametrize(("count", "text"), [(0, "0 B"), (999, "999 B"), (1024, "1.02 kB"), (5 * 10**9, "5 GB")])
 def test_bytes_are_short(count, text):
-    assert _bytes(count) == text
+    assert readable_bytes(count) == text

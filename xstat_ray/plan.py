@@ -99,6 +99,34 @@ class Plan:
     def _rates(self) -> Rates:
         return rates(self.kernel, self.key_bits, self.constant_time)
 
+    @property
+    def name(self) -> str:
+        """Name of the study."""
+        return self.study.name
+
+    def rows(self) -> list[tuple[str, str]]:
+        """For people: what, how much."""
+        study, mechanism, grid, persons = self.study, self.mechanism, self.grid, self.study.bounds.persons
+        errors = ", ".join(f"{error:.3g} a {name}" for name, error in self.expected_stderr.items())
+        budget = f"epsilon {mechanism.epsilon}" + (f", delta {float(mechanism.delta):g}" if mechanism.delta else "")
+        counts = study.cells * study.slots
+        sums = f", and {self.coefficients - counts:,} sums of them" if self.coefficients > counts else ""
+        return [
+            ("Table", f"{study.cells:,} cells x {study.slots:,} columns = {counts:,} counts{sums}"),
+            ("Join", f"period {study.period.grain}, {study.window_periods} in the window, {len(grid.shards)} shards"),
+            ("One person", f"moves at most {study.person_units} counts by one, of at most {persons:,} people"),
+            ("Privacy", f"{mechanism.noise} noise, {budget}, budget cap {study.privacy.cap}"),
+            ("Expected error", f"standard error {errors}"),
+            ("Mechanism", self.design.reason),
+            ("Suppressed", f"estimates below {study.privacy.suppress_below}"),
+            ("Encryption", f"Paillier {self.key_bits} bits, {self.packing.slot_bits} bits a count, "
+             f"{self.packing.per_block} counts a ciphertext, {self.packing.blocks} a cell"),
+            ("Ciphertexts", f"{self.table_ciphertexts:,} in the table ({readable_bytes(self.table_bytes)}), "
+             f"up to {self.max_flags * self.packing.blocks:,} in flags ({readable_bytes(self.flag_bytes)})"),
+            ("Time", f"about {self.seconds(2):.0f} s on 2 cores with the kernel {self.kernel} at the most people, "
+             "without reading the tables"),
+        ]  # fmt: skip
+
     def as_dict(self) -> dict[str, Any]:
         """The plan as JSON: names with units, no private figure."""
         study, mechanism = self.study, self.mechanism
@@ -187,3 +215,13 @@ def make_plan(
     )
     grid = ShardGrid.plan(study.cells, span(study.period), shards)
     return Plan(study, key_bits, packing, design, grid, kernel().name, constant_time)
+
+
+def readable_bytes(count: int) -> str:
+    """Such as 1.23 MB."""
+    size, unit = float(count), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if size < 1000:
+            break
+        size, unit = size / 1000, larger
+    return f"{size:.3g} {unit}"

@@ -41,7 +41,7 @@ def publish(plan: Plan, coefficients: Coefficients) -> Published:
         m.level: Measurement(coefficients.values[own][tree.nodes[m.level]], m.mechanism.stderr**2 or 1.0)
         for m, own in zip(design.levels, design.sections, strict=True)
     }
-    estimates = _sums(tree, measured[0].values) if exact else refine(tree, measured)
+    estimates = _sums(tree, coefficients.values[design.sections[0]][tree.nodes[0]]) if exact else refine(tree, measured)
     levels = tuple(sorted({0, *design.reporting}))
     hidden = suppress(tree, estimates, levels, study.privacy.suppress_below)
     cells = _cells(plan, tree, coefficients, estimates[0], hidden[0])

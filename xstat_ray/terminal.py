@@ -14,10 +14,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as RichProgress
 from rich.table import Table
 
-from xstat_ray.plan import Plan
 from xstat_ray.plan_report import KINDS, Answer, PlanReport
 from xstat_ray.release import AREAS, STATISTICS, Release, summary
-from xstat_ray.runtime.progress import Progress, Stage
+from xstat_ray.runtime.progress import Planned, Progress, Stage
 
 _TITLES = {
     "start": "Start environments",
@@ -49,7 +48,7 @@ class Quiet(Progress):
 class Terminal(Quiet):
     """Plan table and live bars on standard error."""
 
-    def planned(self, plan: Plan) -> None:
+    def planned(self, plan: Planned) -> None:
         """The plan as a table of what, how much."""
         self._console.print(_plan_table(plan))
 
@@ -82,7 +81,7 @@ class Terminal(Quiet):
 class JsonLines(Progress):
     """One JSON object a line on standard error, for logs."""
 
-    def planned(self, plan: Plan) -> None:
+    def planned(self, plan: Planned) -> None:
         """Event `plan`."""
         _event("plan", **plan.as_dict())
 
@@ -106,42 +105,11 @@ def _event(kind: str, **fields: object) -> None:
     sys.stderr.write(json.dumps({"event": kind, **fields}, ensure_ascii=False) + "\n")
 
 
-def _plan_table(plan: Plan) -> Table:
-    table = Table(title=f"Plan: {plan.study.name}", show_header=False, title_justify="left")
-    for name, value in _plan_rows(plan):
+def _plan_table(plan: Planned) -> Table:
+    table = Table(title=f"Plan: {plan.name}", show_header=False, title_justify="left")
+    for name, value in plan.rows():
         table.add_row(name, value)
     return table
-
-
-def _plan_rows(plan: Plan) -> list[tuple[str, str]]:
-    study, mechanism = plan.study, plan.mechanism
-    budget = f"epsilon {mechanism.epsilon}" + (f", delta {float(mechanism.delta):g}" if mechanism.delta else "")
-    counts = study.cells * study.slots
-    sums = f", and {plan.coefficients - counts:,} sums of them" if plan.coefficients > counts else ""
-    return [
-        ("Table", f"{study.cells:,} cells x {study.slots:,} columns = {counts:,} counts{sums}"),
-        ("Join", f"period {study.period.grain}, {study.window_periods} in the window, {len(plan.grid.shards)} shards"),
-        ("One person", f"moves at most {study.person_units} counts by one, of at most {study.bounds.persons:,} people"),
-        ("Privacy", f"{mechanism.noise} noise, {budget}, budget cap {study.privacy.cap}"),
-        ("Expected error", "standard error " + ", ".join(f"{e:.3g} a {n}" for n, e in plan.expected_stderr.items())),
-        ("Mechanism", plan.design.reason),
-        ("Suppressed", f"estimates below {study.privacy.suppress_below}"),
-        ("Encryption", f"Paillier {plan.key_bits} bits, {plan.packing.slot_bits} bits a count, "
-         f"{plan.packing.per_block} counts a ciphertext, {plan.packing.blocks} a cell"),
-        ("Ciphertexts", f"{plan.table_ciphertexts:,} in the table ({_bytes(plan.table_bytes)}), "
-         f"up to {plan.max_flags * plan.packing.blocks:,} in flags ({_bytes(plan.flag_bytes)})"),
-        ("Time", f"about {plan.seconds(2):.0f} s on 2 cores with the kernel {plan.kernel} at the most people, "
-         "without reading the tables"),
-    ]  # fmt: skip
-
-
-def _bytes(count: int) -> str:
-    size, unit = float(count), "B"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if size < 1000:
-            break
-        size, unit = size / 1000, larger
-    return f"{size:.3g} {unit}"
 
 
 def print_plan(report: PlanReport, console: Console | None = None) -> None:

@@ -45,6 +45,8 @@ import os, runpy, signal
 from xstat_ray import terminal
 
 tell = terminal._event
+# A shell that starts this suite in the background has its processes ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def interrupt(kind, **fields):
     tell(kind, **fields)

@@ -74,7 +74,7 @@ def parse(raw: Mapping[str, Any], *, origin: str) -> Study:
     levels = level_names(row.dimensions)
     if (twice := first_duplicate(levels)) is not None:
         raise section.error(f"two levels of the row tree are called {twice!r}", "row.dimensions")
-    bounds, privacy = _bounds(section), _privacy(top, levels)
+    bounds, privacy = _bounds(section), read_privacy(top, levels)
     study = Study(name, row, column, form, region, period, bounds, privacy, _title(section))
     if study.slots > MAX_SIZE:
         raise section.error(f"the columns span {study.slots} combinations, more than {MAX_SIZE}", "column")
@@ -154,7 +154,12 @@ def _bounds(section: Section) -> Bounds:
     )
 
 
-def _privacy(top: Section, levels: Sequence[str]) -> Privacy:
+def read_privacy(top: Section, levels: Sequence[str]) -> Privacy:
+    """Read the block `privacy`; may be absent.
+
+    Raises:
+        StudyError: a value that protects nobody, or one of `report` that is not among `levels`.
+    """
     if top.get("privacy") is None:
         return Privacy()
     node, usual = top.child("privacy", PRIVACY_FIELDS), Privacy()

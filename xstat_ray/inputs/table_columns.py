@@ -3,7 +3,7 @@
 | role | accepted types | becomes |
 |---|---|---|
 | id | text, whole numbers | dictionary of text |
-| value | text, whole numbers | dictionary of text |
+| value | text, whole numbers, truth values | dictionary of text, `true` and `false` |
 | time | timestamps with or without a zone, dates; ISO 8601 text in CSV | timestamp[us], with a zone or without |
 | number | numbers | float64, null as NaN |
 
@@ -50,7 +50,8 @@ def family(role: Role, kind: pa.DataType) -> str | None:
         return "naive" if pt.is_date(kind) else None
     if role == "number":
         return "number" if pt.is_integer(kind) or pt.is_floating(kind) or pt.is_decimal(kind) else None
-    if pt.is_string(kind) or pt.is_large_string(kind) or pt.is_string_view(kind):
+    truth = role == "value" and pt.is_boolean(kind)
+    if truth or pt.is_string(kind) or pt.is_large_string(kind) or pt.is_string_view(kind):
         return "text"
     return "whole" if pt.is_integer(kind) else None
 

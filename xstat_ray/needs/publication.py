@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from xstat_ray.errors import InputError
+from xstat_ray.output_folder import UNFINISHED
 from xstat_ray.release import MANIFEST, PLAN, STATISTICS
 
-UNFINISHED = "unfinished"
 MEASURES = ("noisy", "stderr")
 _FACTS = ("release", "study", "study_digest", "datasets", "noise_free")
 

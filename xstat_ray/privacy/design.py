@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
@@ -15,7 +16,8 @@ from xstat_ray.privacy.least_squares import final_variances
 from xstat_ray.privacy.mechanism import Mechanism, laplace_scale
 from xstat_ray.privacy.shares import FLAT, Choice, Shares, choose, level_scale, tree_shares
 from xstat_ray.row_tree import RowTree, level_names, tree_of
-from xstat_ray.study import Study
+from xstat_ray.study import Dimension, Privacy, Study
+from xstat_ray.study import Mechanism as Asked
 
 Kind = Literal["flat", "tree"]
 
@@ -54,6 +56,19 @@ class Design:
         """
         return _design(study)
 
+    @classmethod
+    def over(cls, dimensions: Sequence[Dimension], privacy: Privacy, budget: Mechanism) -> Design:
+        """The same for a table with these row dimensions and this budget."""
+        tree, names = tree_of(dimensions), level_names(dimensions)
+        reported = privacy.report or names
+        reporting = tuple(level for level, name in enumerate(names) if name in reported)
+        choice = _choice(privacy.mechanism, tree, budget, reporting)
+        levels = tuple(
+            MeasuredLevel(level, names[level], tree.sizes[level], share, scaled(budget, share))
+            for level, share in sorted(choice.shares.items())
+        )
+        return cls(budget, levels, reporting, choice.reason)
+
     @property
     def kind(self) -> Kind:
         """What was measured: cells only, or a tree."""
@@ -89,25 +104,13 @@ class Design:
 @lru_cache(maxsize=4)
 def _design(study: Study) -> Design:
     """Cached: each part of a table that is decrypted asks for it, and choosing the shares of a big tree takes time."""
-    budget, tree, names = (
-        Mechanism.of_study(study),
-        tree_of(study.row.dimensions),
-        level_names(study.row.dimensions),
-    )
-    reported = study.privacy.report or names
-    reporting = tuple(level for level, name in enumerate(names) if name in reported)
-    choice = _choice(study, tree, budget, reporting)
-    levels = tuple(
-        MeasuredLevel(level, names[level], tree.sizes[level], share, _scaled(budget, share))
-        for level, share in sorted(choice.shares.items())
-    )
-    return Design(budget, levels, reporting, choice.reason)
+    return Design.over(study.row.dimensions, study.privacy, Mechanism.of_study(study))
 
 
-def _choice(study: Study, tree: RowTree, budget: Mechanism, reporting: tuple[int, ...]) -> Choice:
-    if study.privacy.mechanism == "flat":
+def _choice(asked: Asked, tree: RowTree, budget: Mechanism, reporting: tuple[int, ...]) -> Choice:
+    if asked == "flat":
         return Choice("flat", FLAT, "flat: as the study says")
-    if study.privacy.mechanism == "auto":
+    if asked == "auto":
         return choose(tree, budget, reporting)
     return Choice("tree", _tree_shares(tree, budget, reporting), "tree: as the study says")
 
@@ -118,7 +121,8 @@ def _tree_shares(tree: RowTree, budget: Mechanism, reporting: tuple[int, ...]) -
     return tree_shares(tree, budget, reporting)
 
 
-def _scaled(budget: Mechanism, share: Fraction) -> Mechanism:
+def scaled(budget: Mechanism, share: Fraction) -> Mechanism:
+    """The noise that costs a share of what `budget` costs: a share of its epsilon (Laplace) or its rho (Gaussian)."""
     if budget.noise == "off" or share == 1:
         return budget
     scale = level_scale(budget, share)

@@ -19,7 +19,7 @@ from xstat_ray.row_tree import RowTree
 class Measurement(NamedTuple):
     """The noisy sums of one level."""
 
-    values: NDArray[np.int64]
+    values: NDArray[np.int64] | NDArray[np.float64]
     """(nodes, columns), the nodes in the order of the tree."""
     variance: float
     """Of the noise of one value, in squared units; more than zero."""

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from xstat_ray.errors import PlanError
 from xstat_ray.privacy.accountant import round_up, zcdp_epsilon
-from xstat_ray.study import Noise, Study
+from xstat_ray.study import Noise, Privacy, Study
 
 dp.enable_features("contrib")
 
@@ -51,8 +51,15 @@ class Mechanism:
         Raises:
             PlanError: no finite scale gives the declared budget.
         """
-        privacy, l1 = study.privacy, study.person_units
-        l2_squared = study.slot_units * l1
+        return cls.calibrated(study.privacy, study.person_units, study.slot_units * study.person_units)
+
+    @classmethod
+    def calibrated(cls, privacy: Privacy, l1: int, l2_squared: int) -> Mechanism:
+        """The same for counts of which one person moves at most so much.
+
+        Raises:
+            PlanError: as `of_study`.
+        """
         scale = 0.0
         if privacy.noise == "laplace":
             scale = laplace_scale(l1, privacy.epsilon)
@@ -74,7 +81,7 @@ class Mechanism:
             return 0.0
         if self.noise == "laplace":
             decay = math.exp(-1 / self.scale)
-            return math.sqrt(2 * decay) / (1 - decay)
+            return math.sqrt(2 * decay) / -math.expm1(-1 / self.scale)
         if self.scale > 10:
             # By Poisson summation the variance differs from scale^2 by a factor of 1 - O(scale^2 exp(-2 pi^2 scale^2)).
             return self.scale

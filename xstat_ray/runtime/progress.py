@@ -5,8 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, Protocol
 
-from xstat_ray.plan import Plan
+
+class Planned(Protocol):
+    """A plan, as a display sees it."""
+
+    @property
+    def name(self) -> str:
+        """What is planned."""
+
+    def rows(self) -> list[tuple[str, str]]:
+        """For people: what, how much."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON can hold it."""
 
 
 class Stage:
@@ -22,7 +35,7 @@ class Progress:
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
 
-    def planned(self, plan: Plan) -> None:
+    def planned(self, plan: Planned) -> None:
         """Show the plan, before anything starts."""
 
     def warn(self, message: str) -> None:
