@@ -15,9 +15,9 @@ from xstat_ray.plan_report import Target
 from xstat_ray.runtime.executor import Source
 from xstat_ray.study import Study
 
-_TOP = (
+TOP = (
     "study", "privacy", "tables", "data", "out", "runtime", "shards", "replicas", "window", "crypto", "cluster",
-    "ledger", "display", "unsafe", "world",
+    "ledger", "display", "unsafe", "world", "deployment",
 )  # fmt: skip
 _TARGET = ("target_stderr", "target_level")
 DISPLAYS = ("auto", "quiet", "json")
@@ -33,6 +33,8 @@ class CrosstabConfig:
     out: Path
     options: Options
     display: str
+    federated: bool
+    """Whether the roles run as three domains."""
 
 
 @dataclass(frozen=True)
@@ -55,15 +57,16 @@ def crosstab_config(raw: Mapping[str, Any], origin: str) -> CrosstabConfig:
     Raises:
         StudyError: an unknown or missing key, or a value of the wrong type; names the key.
     """
-    top = Section(raw, key="", origin=origin, known=_TOP)
+    top = Section(raw, key="", origin=origin, known=TOP)
     data = top.child("data", ("row", "column"))
     return CrosstabConfig(
-        study=_study(raw, origin),
-        row=_source(data, "row"),
-        column=_source(data, "column"),
+        study=read_study(raw, origin),
+        row=read_source(data, "row"),
+        column=read_source(data, "column"),
         out=Path(top.text("out")),
-        options=_options(top),
+        options=read_options(top),
         display=top.choice("display", DISPLAYS, "auto"),
+        federated=top.choice("deployment", ("local", "federated"), "local") == "federated",
     )
 
 
@@ -73,16 +76,17 @@ def plan_config(raw: Mapping[str, Any], origin: str) -> PlanConfig:
     Raises:
         StudyError: as `crosstab_config`.
     """
-    top = Section(raw, key="", origin=origin, known=(*_TOP, *_TARGET))
+    top = Section(raw, key="", origin=origin, known=(*TOP, *_TARGET))
     return PlanConfig(
-        study=_study(raw, origin),
-        options=_options(top),
+        study=read_study(raw, origin),
+        options=read_options(top),
         target=_target(top),
         display=top.choice("display", DISPLAYS, "auto"),
     )
 
 
-def _study(raw: Mapping[str, Any], origin: str) -> Study:
+def read_study(raw: Mapping[str, Any], origin: str) -> Study:
+    """The study that a configuration describes."""
     return parse({key: raw[key] for key in ("study", "privacy") if key in raw}, origin=origin)
 
 
@@ -95,12 +99,14 @@ def _target(top: Section) -> Target | None:
     return Target(float(stderr), level)
 
 
-def _source(data: Section, role: str) -> Source:
+def read_source(data: Section, role: str) -> Source:
+    """Where a party's data lies."""
     section = data.child(role, ("path", "exclude"))
     return Source(section.text("path"), section.texts("exclude"))
 
 
-def _options(top: Section) -> Options:
+def read_options(top: Section) -> Options:
+    """How to run."""
     usual = Options()
     crypto = top.child("crypto", ("key_bits", "slot_bits", "constant_time"))
     cluster = top.child("cluster", ("address", "cpus", "store_bytes"))

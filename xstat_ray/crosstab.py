@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -159,8 +159,12 @@ def _source(value: Path | str | Source) -> Source:
     )
 
 
-@contextmanager
-def open_executor(study: Study, sources: dict[Role, Source], options: Options) -> Iterator[Executor]:
+def check_sources(sources: Mapping[Role, Source]) -> None:
+    """Whether the tables are there.
+
+    Raises:
+        InputError: one is not.
+    """
     for role, source in sources.items():
         named = [("path", "table", source.table), *(("exclude", "opt-out table", path) for path in source.excludes)]
         for key, what, path in named:
@@ -168,6 +172,16 @@ def open_executor(study: Study, sources: dict[Role, Source], options: Options) -
                 raise InputError(
                     f"the {role} party's {what} does not exist", file=str(path), remedy=f"Set data.{role}.{key}"
                 )
+
+
+@contextmanager
+def open_executor(study: Study, sources: dict[Role, Source], options: Options) -> Iterator[Executor]:
+    """Environments for these parties and a pool for tasks; the tables must be there.
+
+    Raises:
+        InputError: a table is not.
+    """
+    check_sources(sources)
     if options.runtime == "local":
         with LocalExecutor(study, sources) as executor:
             yield executor

@@ -14,10 +14,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from xstat_ray.crosstab import open_executor
 from xstat_ray.crypto.buffers import from_rows
 from xstat_ray.crypto.paillier import PublicKey, check_group
 from xstat_ray.crypto.tags import is_sorted
 from xstat_ray.errors import InputError, ProtocolError
+from xstat_ray.federation.config import DomainConfig
 from xstat_ray.federation.desk import Desk
 from xstat_ray.federation.envelope import Opened, canonical
 from xstat_ray.files import write_whole
@@ -33,6 +35,7 @@ NOISY = "noisy.parquet"
 _MARKS = (b"PRIVATE KEY-----", *(len(name).to_bytes(8, "little") + name for name in (b"seed", b"scalar", b"paillier")))
 """What files with secrets hold: PEM, and the fields that a party saves."""
 _LOOK_BYTES = 64 << 10
+_PATH_BYTES = 256
 
 
 class AggregatorSteps:
@@ -51,21 +54,22 @@ class AggregatorSteps:
             PendingError: a message has not come in time.
             MessageError: a party's message is not what it should be.
         """
-        if self._desk.log.finished:
-            return
         path = self._desk.folder / NOISY
-        if not path.exists():
-            write_whole(path, self._count().encode(self._study), mode=0o600)
-        table = path.read_bytes()
+        if not self._desk.log.finished:
+            if not path.exists():
+                write_whole(path, self._count().encode(self._study), mode=0o600)
+            self._hand_out(path.read_bytes())
+            self._desk.log.add("finished")
+        self._post.publish_log()
+        path.unlink(missing_ok=True)
+
+    def _hand_out(self, table: bytes) -> None:
         noisy = NoisyTable.decode(table, self._study)
         if not any(self._desk.log.of("noise")):
             self._desk.log.add("noise", release=noisy.release)
         self._post.send("column", "noisy", table, rows=len(noisy.ciphertexts))
         facts = {"release": noisy.release, "kernel": self._plan.kernel, "seconds": self._progress.seconds}
         self._post.send("row", "facts", canonical(facts))
-        self._desk.log.add("finished")
-        self._post.publish_log()
-        path.unlink()
 
     def _count(self) -> NoisyTable:
         with self._post.receiving("column", "key") as message:
@@ -95,7 +99,7 @@ class AggregatorSteps:
         return list(self._post.collect("row", "tree", read))
 
     def _joins(self, aggregator: Aggregator) -> Iterator[Callable[[], Ref]]:
-        """One submission for each message of rows, with the flags of its batch, which come when its first shard does."""
+        """One submission for each message of rows, with the flags of its batch."""
         read = partial(self._read_flags, aggregator.public)
         batches = groupby(self._post.collect("column", "flags", read), lambda flags: flags.batch)
         current, refs = -1, list[Ref]()
@@ -131,25 +135,24 @@ class AggregatorSteps:
         return flags
 
 
-def refuse_secrets(places: Sequence[Path], environment: Mapping[str, str]) -> None:
+def refuse_secrets(places: Sequence[Path], environment: Mapping[str, str], own: Path) -> None:
     """Refuse to work where a secret of a party lies: it would not be a neutral place any more.
 
     Args:
         places: folders and files to look through.
         environment: variables, whose values are looked at, and the files that they name.
+        own: the aggregator's signing key, which opens nothing.
 
     Raises:
         InputError: there is one; says where, not what.
     """
-    named = {
-        name: Path(value) for name, value in environment.items() if value.startswith("/") and os.pathsep not in value
-    }
     for name, value in environment.items():
         if _is_secret(value.encode(errors="surrogateescape")):
             raise _refusal(f"the environment variable {name}")
     files = [path for place in places for path in (place.rglob("*") if place.is_dir() else (place,))]
-    for path in [*files, *named.values()]:
-        if path.is_file() and os.access(path, os.R_OK):
+    named = [Path(value) for value in environment.values() if value.startswith("/") and len(value) < _PATH_BYTES]
+    for path in [*files, *named]:
+        if path != own and path.is_file() and os.access(path, os.R_OK):
             with path.open("rb") as file:
                 if path.name == SECRETS or _is_secret(file.read(_LOOK_BYTES)):
                     raise _refusal(f"the file {path}")
@@ -162,3 +165,21 @@ def _is_secret(content: bytes) -> bool:
 def _refusal(place: str) -> InputError:
     remedy = "Remove it: the aggregator works with the public key alone"
     return InputError(f"a party's secret lies within the aggregator's reach, in {place}", remedy=remedy)
+
+
+def aggregate(config: DomainConfig, progress: Progress) -> None:
+    """The aggregator's job: all of its part of a run.
+
+    Raises:
+        InputError: a party's secret lies within reach.
+        XstatError: see `AggregatorSteps.run`.
+    """
+    settings = config.settings
+    own = settings.identity.absolute()
+    places = [settings.private, *([] if "://" in settings.exchange else [Path(settings.exchange)])]
+    refuse_secrets([place.absolute() for place in places], os.environ, own)
+    with (
+        Desk("aggregator", settings, config.plan()) as desk,
+        open_executor(config.study, {}, config.options) as executor,
+    ):
+        AggregatorSteps(desk, executor, progress).run()

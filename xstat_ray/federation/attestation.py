@@ -40,7 +40,7 @@ class Claim:
     """What the shower's hello says that it runs."""
 
     @classmethod
-    def of(cls, domain: Domain, session: str, study: bytes, run: str, nonce: bytes, measurement: bytes) -> Claim:
+    def of(cls, domain: Domain, session: str, *, study: bytes, run: str, nonce: bytes, measurement: bytes) -> Claim:
         """The claim of `domain` in one handshake."""
         text = b"\0".join([domain.encode(), run.encode()])
         bound = hashlib.sha256(b"xstat-ray binding\0" + bytes.fromhex(session) + study + text).digest()
@@ -167,6 +167,14 @@ class NitroVerifier(Verifier):
         for index, value in self._pcrs.items():
             if document.pcrs.get(index) != value:
                 raise AttestationError(f"the counterpart's PCR{index} is not the one that was agreed on")
+
+
+@dataclass(frozen=True)
+class Attestation:
+    """What a party shows and what it demands."""
+
+    provider: Provider
+    verifier: Verifier
 
 
 def check_fresh(at: int, max_age: int) -> None:

@@ -22,6 +22,7 @@ MAX_PARTS = 1 << 24
 _FIXED = len(MAGIC) + 8
 _SIGNED_AS = b"xstat-ray envelope\0"
 _HEX64 = re.compile("[0-9a-f]{64}")
+_KIND = re.compile("[a-z]{1,20}")
 _RUN = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -131,9 +132,8 @@ def open_message(data: bytes, name: str, peers: Peers) -> Opened:
 
 def _header(text: bytes, name: str) -> Header:
     try:
-        raw = json.loads(text)
-        header = Header(**raw)
-        well_formed = _well_formed(raw) and header.encode() == text
+        header = Header(**json.loads(text))
+        well_formed = _well_formed(asdict(header)) and header.encode() == text
     except (ValueError, TypeError, RecursionError):
         raise MessageError(name, "its header is malformed") from None
     if not well_formed:
@@ -149,4 +149,5 @@ def _well_formed(raw: dict[str, Any]) -> bool:
     digests = [raw["study"], raw["plan"], raw["sha256"], *([raw["session"]] if raw["session"] else [])]
     known = raw["sender"] in DOMAINS and raw["receiver"] in DOMAINS and raw["sender"] != raw["receiver"]
     placed = raw["part"] < raw["parts"] <= MAX_PARTS and raw["sequence"] <= MAX_PARTS
-    return known and placed and is_run_name(raw["run"]) and all(_HEX64.fullmatch(digest) for digest in digests)
+    named = is_run_name(raw["run"]) and _KIND.fullmatch(raw["kind"]) is not None
+    return known and placed and named and all(_HEX64.fullmatch(digest) for digest in digests)

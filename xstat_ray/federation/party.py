@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from xstat_ray.crypto.channel import pack_fields, unpack_fields
 from xstat_ray.crypto.handshake import Hello
 from xstat_ray.crypto.paillier import PublicKey
 from xstat_ray.errors import InputError, ProtocolError
-from xstat_ray.federation.attestation import Claim, Provider, Verifier
+from xstat_ray.federation.attestation import Attestation, Claim
 from xstat_ray.federation.desk import Desk
 from xstat_ray.federation.envelope import Opened, canonical
 from xstat_ray.files import write_whole
@@ -31,14 +30,6 @@ FACTS = "facts.json"
 """What the manifest will say about the party's part; written when the last message of the step emit is out."""
 _AHEAD = 4
 """Results in the making while one is handed out."""
-
-
-@dataclass(frozen=True)
-class Attestation:
-    """What a party shows and what it demands."""
-
-    provider: Provider
-    verifier: Verifier
 
 
 class PartySteps:
@@ -87,15 +78,15 @@ class PartySteps:
         with self._post.receiving(self._other, "hello") as message:
             peer, mac = message.payload, get(first.call("agree", message.payload))
             self._post.begin_session(self._session(own, peer))
-        study, run, session = self._desk.plan.study.digest, self._desk.run, self._post.session
         mine, theirs = Hello.decode(own), Hello.decode(peer)
-        shown = Claim.of(self._role, session, study, run, theirs.nonce, mine.measurement)
+        claim = partial(Claim.of, session=self._post.session, study=mine.study_digest, run=self._desk.run)
+        shown = claim(self._role, nonce=theirs.nonce, measurement=mine.measurement)
         self._post.send(
             self._other,
             "attest",
             lambda: pack_fields({"evidence": self._attestation.provider.evidence(shown), "confirmation": mac}),
         )
-        demanded = Claim.of(self._other, session, study, run, mine.nonce, theirs.measurement)
+        demanded = claim(self._other, nonce=mine.nonce, measurement=theirs.measurement)
         with self._post.receiving(self._other, "attest") as message:
             fields = _fields(message.payload, "evidence", "confirmation")
             self._attestation.verifier.verify(fields["evidence"], demanded)
@@ -161,8 +152,12 @@ class PartySteps:
 
     def _blind(self) -> None:
         parts = self._parts()
-        calls = [partial(holder.turn(turn).call, "blind", part) for holder, turn, part in parts]
-        self._send_all(self._other, "blinded", calls, [(part.start, len(part)) for _, _, part in parts])
+        left = self._post.unsent(self._other, "blinded", len(parts))
+        refs = [holder.turn(turn).call("blind", part) for holder, turn, part in parts[left.start :]]
+        for number, ref in zip(left, refs, strict=True):
+            part = parts[number][2]
+            place = {"part": number, "parts": len(parts), "first": part.start, "rows": len(part)}
+            self._post.send(self._other, "blinded", self._executor.get(ref), **place)
 
     def _evaluate(self) -> None:
         self._restore()
@@ -237,7 +232,7 @@ class PartySteps:
         encode = partial(message.encode, self._desk.plan.study.digest)
         self._post.send("aggregator", kind, encode, part=part, parts=parts, rows=items)
 
-    def _missing(self, kind: str, calls: list[Callable[[], Ref]]) -> Iterator[tuple[int, Message]]:
+    def _missing(self, kind: str, calls: Sequence[Callable[[], Ref]]) -> Iterator[tuple[int, Message]]:
         """The results of those calls whose messages were not handed out yet, a few of them in the making."""
         left = self._post.unsent("aggregator", kind, len(calls))
         refs: dict[int, Ref] = {}
@@ -247,7 +242,9 @@ class PartySteps:
                     refs[ahead] = calls[ahead]()
             yield number, self._executor.get(refs.pop(number))
 
-    def _send_all(self, receiver: Role, kind: str, calls: list[Callable[[], Ref]], rows: list[tuple[int, int]]) -> None:
+    def _send_all(
+        self, receiver: Role, kind: str, calls: Sequence[Callable[[], Ref]], rows: list[tuple[int, int]]
+    ) -> None:
         left = self._post.unsent(receiver, kind, len(calls))
         refs = [calls[number]() for number in left]
         for number, ref in zip(left, refs, strict=True):

@@ -13,15 +13,15 @@ from xstat_ray.errors import InputError, PendingError, ProtocolError
 from xstat_ray.federation.audit import read_log
 from xstat_ray.federation.desk import Desk
 from xstat_ray.federation.envelope import Opened, canonical
-from xstat_ray.federation.identity import Domain, Peers
+from xstat_ray.federation.identity import Domain
 from xstat_ray.federation.party import FACTS
 from xstat_ray.files import unwritable, write_whole
 from xstat_ray.messages import Coefficients, NoisyTable
 from xstat_ray.privacy.mechanism import Mechanism
 from xstat_ray.publish import publish
-from xstat_ray.release import MANIFEST, Release, write
+from xstat_ray.release import AREAS, AREAS_CSV, MANIFEST, PLAN, STATISTICS, STATISTICS_CSV, Release, write
 from xstat_ray.roles import ColumnParty, RowParty
-from xstat_ray.roles.party import SECRETS
+from xstat_ray.roles.party import SECRETS, Role
 from xstat_ray.runtime.driver import decrypt_parts
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.study import Study
@@ -44,9 +44,15 @@ class KeyHolderSteps:
             BudgetError: the release is not allowed; nothing was decrypted.
             MessageError, PendingError: as everywhere.
         """
+        desk = self._desk
+        if not desk.log.finished:
+            self._decrypt()
+            desk.log.add("finished")
+        desk.post.publish_log()
+        (desk.folder / SECRETS).unlink(missing_ok=True)
+
+    def _decrypt(self) -> None:
         desk, post, plan = self._desk, self._desk.post, self._desk.plan
-        if desk.log.finished:
-            return
         facts = read_facts(desk.folder)
         party = ColumnParty(plan.study, desk.folder)
         party.load(desk.folder)
@@ -64,9 +70,6 @@ class KeyHolderSteps:
                 stage.advance()
         debited = next((entry.facts for entry in desk.log.of("debited")), None)
         post.send("row", "facts", canonical({**facts, "debited": debited}))
-        desk.log.add("finished")
-        post.publish_log()
-        (desk.folder / SECRETS).unlink()
 
     def _note_debit(self, release: str) -> None:
         debit = debit_of(self._desk.plan.study, self._desk.plan.mechanism, release)
@@ -102,21 +105,34 @@ class PublisherSteps:
             MessageError: the key holder does not say that it debited what the study costs.
             PendingError: the key holder or the aggregator is not done.
         """
-        desk, plan = self._desk, self._desk.plan
-        if desk.log.finished:
-            return
-        path = desk.folder / _COEFFICIENTS
-        if not path.exists():
-            raise InputError("there are no coefficients yet", key="step", remedy="Run step=unblind first")
-        coefficients = Coefficients.decode(path.read_bytes(), plan.study.digest)
-        with self._progress.stage("publish", 1) as stage:
-            manifest = self._manifest(coefficients.release)
-            logs = self._logs()
-            release = Release(*publish(plan, coefficients), manifest, plan.as_dict(), self._out)
-            self._write(release, logs)
-            stage.advance()
-        path.unlink()
-        (desk.folder / SECRETS).unlink()
+        desk, path = self._desk, self._desk.folder / _COEFFICIENTS
+        if not desk.log.finished:
+            if not path.exists():
+                raise InputError("there are no coefficients yet", key="step", remedy="Run step=unblind first")
+            with self._progress.stage("publish", 1) as stage:
+                self._publish(Coefficients.decode(path.read_bytes(), desk.plan.study.digest))
+                stage.advance()
+            desk.log.add("finished")
+        write_whole(self._out / AUDIT / "row.jsonl", desk.log.content())
+        desk.post.publish_log()
+        for own in (path, desk.folder / SECRETS):
+            own.unlink(missing_ok=True)
+
+    def _publish(self, coefficients: Coefficients) -> None:
+        desk, out = self._desk, self._out
+        manifest, logs = self._manifest(coefficients.release), self._logs()
+        if (out / STATISTICS).exists() and json.loads((out / MANIFEST).read_text())["release"] != manifest["release"]:
+            raise InputError("the output folder holds another release", file=str(out), remedy="Choose another out=")
+        try:
+            (out / AUDIT).mkdir(parents=True, exist_ok=True)
+            for domain, content in logs.items():
+                write_whole(out / AUDIT / f"{domain}.jsonl", content)
+        except OSError as error:
+            raise unwritable(out, error) from None
+        write(Release(*publish(desk.plan, coefficients), manifest, desk.plan.as_dict(), out), out)
+        if not any(desk.log.of("published")):
+            files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in published_files(out)}
+            desk.log.add("published", release=manifest["release"], files=files)
 
     def _manifest(self, release: str) -> dict[str, Any]:
         desk, plan, own = self._desk, self._desk.plan, read_facts(self._desk.folder)
@@ -136,15 +152,13 @@ class PublisherSteps:
 
         (column,) = desk.post.collect("column", "facts", of_column)
         (aggregator,) = desk.post.collect("aggregator", "facts", of_aggregator)
-        inputs = {"row": own["input"], "column": column["input"]}
+        inputs: dict[Role, str] = {"row": own["input"], "column": column["input"]}
         kernels = {"aggregator": aggregator["kernel"], "row": own["kernel"], "column": column["kernel"]}
-        attested = {domain: next(desk.log.of("attested")).facts["provider"] for domain in ("column",)}
         return release_facts(plan, release, inputs, kernels, aggregator["seconds"]) | {
             "deployment": "federated",
             "run": desk.run,
             "session": desk.post.session,
             "domains": next(desk.log.of("opened")).facts["keys"],
-            "attestation": attested,
         }
 
     def _logs(self) -> dict[Domain, bytes]:
@@ -158,26 +172,10 @@ class PublisherSteps:
             logs[domain] = content
         return logs
 
-    def _write(self, release: Release, logs: dict[Domain, bytes]) -> None:
-        desk, out = self._desk, self._out
-        try:
-            (out / AUDIT).mkdir(parents=True, exist_ok=True)
-            for domain, content in logs.items():
-                write_whole(out / AUDIT / f"{domain}.jsonl", content)
-            write(release, out)
-            files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in published_files(out)}
-            if not any(desk.log.of("published")):
-                desk.log.add("published", release=release.manifest["release"], files=files)
-            desk.log.add("finished")
-            write_whole(out / AUDIT / "row.jsonl", desk.log.content())
-        except OSError as error:
-            raise unwritable(out, error) from None
-        desk.post.publish_log()
-
 
 def published_files(out: Path) -> Sequence[Path]:
     """The files of a release that its log vouches for."""
-    return sorted(path for path in out.glob("*") if path.suffix in (".parquet", ".csv", ".json"))
+    return [out / name for name in (STATISTICS, STATISTICS_CSV, AREAS, AREAS_CSV, PLAN, MANIFEST)]
 
 
 def debit_of(study: Study, mechanism: Mechanism, release: str) -> dict[str, Any] | None:
