@@ -24,6 +24,7 @@ def main(raw: dict[str, Any], origin: str) -> None:
         shards=config.options.shards,
         slot_bits=config.options.slot_bits,
         constant_time=config.options.constant_time,
+        batch=config.options.batch,
         target=config.target,
     )
     if config.display == "json":

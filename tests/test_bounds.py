@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xstat_ray.bounds import Located, bound_rows, keep_per_group
+from xstat_ray.bounds import Located, Part, apart, bound_rows, keep_per_group
 from xstat_ray.crypto.derive import keyed_words
 
 rows = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3), st.integers(0, 9)), max_size=60)
@@ -50,7 +50,7 @@ def words(seed):
 def located(table):
     columns = zip(*table, strict=True) if table else ([], [], [], [])
     person, period, cell, weight = (np.array(column, np.int64) for column in columns)
-    return Located(person.astype(np.int32), period.astype(np.uint32), cell.astype(np.int32)), weight.astype(float)
+    return Part(Located(person.astype(np.int32), period.astype(np.uint32), cell.astype(np.int32)), weight.astype(float))
 
 
 def as_counter(rows):
@@ -65,7 +65,7 @@ def test_weights_of_one_cell_are_added_up_and_the_heaviest_cells_kept_once(table
     total = defaultdict(Counter)
     for person, period, cell, weight in table:
         total[person, period][cell] += weight
-    kept = as_counter(bound_rows(*located(table), limit, words(seed)))
+    kept = as_counter(bound_rows(located(table), limit, words(seed)))
     assert not kept or set(kept.values()) == {1}
     for group, cells in total.items():
         chosen = [cells[cell] for *own, cell in kept if tuple(own) == group]
@@ -74,8 +74,8 @@ def test_weights_of_one_cell_are_added_up_and_the_heaviest_cells_kept_once(table
 
 @given(stays, st.integers(1, 3), st.integers(0, 255))
 def test_without_weights_rows_are_kept_as_they_are_and_never_more_than_the_limit(table, limit, seed):
-    rows, _ = located(table)
-    kept = as_counter(bound_rows(rows, None, limit, words(seed)))
+    rows = located(table).rows
+    kept = as_counter(bound_rows(Part(rows, None), limit, words(seed)))
     assert kept <= as_counter(rows)
     groups = Counter((person, period) for person, period, *_ in table)
     assert Counter((p, t) for p, t, _ in kept.elements()) == {g: min(n, limit) for g, n in groups.items()}
@@ -87,7 +87,7 @@ def test_the_choice_depends_neither_on_the_order_of_the_rows_nor_on_how_they_are
 
     def bound(part):
         rows, weight = located(part)
-        return as_counter(bound_rows(rows, weight if weighted else None, limit, words(7)))
+        return as_counter(bound_rows(Part(rows, weight if weighted else None), limit, words(7)))
 
     by_person = [bound([row for row in table if row[0] == person]) for person in range(5)]
     assert bound(table) == bound(shuffled) == sum(by_person, Counter())
@@ -95,6 +95,13 @@ def test_the_choice_depends_neither_on_the_order_of_the_rows_nor_on_how_they_are
 
 def test_equal_weights_are_kept_in_random_order():
     table = [(person, 0, cell, 1) for person in range(4000) for cell in range(5)]
-    kept = bound_rows(*located(table), 2, words(3))
+    kept = bound_rows(located(table), 2, words(3))
     hits = np.bincount(kept.cell, minlength=5)
     assert abs(hits - 1600).max() < 5 * 31
+
+
+@given(st.lists(stays, max_size=4))
+def test_who_has_rows_in_several_parts_is_told(tables):
+    people = [{person for person, *_ in table} for table in tables]
+    several = apart([located(table).in_order() for table in tables], 5)
+    assert several.tolist() == [sum(person in own for own in people) > 1 for person in range(5)]

@@ -63,6 +63,7 @@ def test_everything_arrives_where_it_belongs():
 
 def test_optional_values():
     changes = {
+        "batch": "week",
         "crypto.slot_bits": 30,
         "crypto.constant_time": True,
         "cluster.address": "auto",
@@ -72,7 +73,7 @@ def test_optional_values():
     options = crosstab_config(raw(**changes, runtime="local"), "small.yaml").options
     assert (options.slot_bits, options.address, options.cpus) == (30, "auto", 2)
     assert (options.allow_no_noise, options.runtime) == (True, "local")
-    assert options.constant_time
+    assert options.constant_time and options.batch == "week"
 
 
 @pytest.mark.parametrize(

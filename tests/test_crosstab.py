@@ -6,6 +6,7 @@ import json
 import stat
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -100,6 +101,28 @@ def test_noise_off_is_stamped_on_everything(case):
     assert case.out.joinpath("statistics.csv").read_text().startswith("# WARNING: NOISE OFF")
     assert b"NOISE OFF" in pq.read_schema(case.out / "statistics.parquet").metadata[b"WARNING"]
     assert case.debits() == 0
+
+
+def test_padding_off_is_loud(case, monkeypatch):
+    warnings, progress = [], Progress()
+    monkeypatch.setattr(progress, "warn", warnings.append)
+    tables = {"row": case.tables["row"], "column": case.tables["column"]}
+    release = crosstab(study(noise="laplace"), **tables, options=case.options(), progress=progress)
+    assert warnings == [release.manifest["view"]["warning"]] == [release.plan["view"]["warning"]]
+    assert "PADDING IS OFF" in warnings[0] and release.manifest["view"]["padding"] == "off"
+    crosstab(study(noise="laplace", privacy={"padding": "dp"}), **tables, options=case.options(), progress=progress)
+    assert len(warnings) == 1
+
+
+def test_padding_changes_no_count_and_what_the_pool_learns_stands_beside_what_the_public_learns(case):
+    view = {"epsilon": "1/2", "delta": 1e-7}
+    release = case.run(study(privacy={"padding": "dp", "view": view}))
+    assert counts(release) == COUNTS
+    reported = release.manifest["view"]
+    assert reported.items() >= {"padding": "dp", "epsilon": "1/2", "delta": "1/10000000", "shown": 1}.items()
+    assert reported == release.plan["view"] | {"shown": 1}
+    assert sum(Fraction(kind["epsilon"]) for kind in reported["kinds"].values()) == Fraction(1, 2)
+    assert reported["rows_added"] > 50 and reported["flags_added"] > 50
 
 
 def test_the_manifest_says_which_kernels_ran_and_how(case):

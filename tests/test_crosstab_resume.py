@@ -118,6 +118,16 @@ def test_a_crash_at_any_point_is_made_good_by_the_same_command(case, monkeypatch
         assert {name: (case.out / name).read_bytes() for name in expected} == expected
 
 
+@pytest.mark.parametrize(("point", "views"), [("noise drawn", 2), ("table stored", 1)])
+def test_every_view_of_the_aggregator_is_counted(case, monkeypatch, point, views):
+    padded = study(noise="laplace", privacy={"padding": "dp"})
+    with monkeypatch.context() as patch, pytest.raises(Crash):
+        patch.setattr(*POINTS[point], crash)
+        case.run(padded)
+    # A run that starts again draws fresh dummies; one that is resumed shows nothing more.
+    assert case.run(padded).manifest["view"]["shown"] == views
+
+
 def from_stored_ciphertexts(case):
     """The files that an unfinished release must give, worked out from what it stored, with a ledger of its own."""
     plan = make_plan(NOISY, key_bits=KEY_BITS, shards=2)

@@ -26,19 +26,27 @@ from xstat_ray.geo import hokkaido
 from xstat_ray.inputs.study_file import parse
 from xstat_ray.needs.config import needs_config
 from xstat_ray.privacy.ledger import Debit, Ledger
+from xstat_ray.study import Privacy
 from xstat_ray.world.settings import synthesize_config
 
 RUN = ("bash", "python")
+OUTPUT = "output"
+"""Title of what the block before prints."""
 NOT_RUN = {
     ("README.md", "make demo"): "installs from a package registry; .ci/run and the tutorial's test do the same",
+    ("README.ja.md", "make demo"): "as README.md",
     ("cluster/README.md", "python -m jobs.crosstab"): "needs a cluster",
     ("docs/geography.md", "pip install"): "installs from a package registry; tests/geo/test_build_reference.py builds",
+    ("docs/notebook.md", "pip install"): "installs from a package registry; tests/test_notebook.py runs the notebook",
     ("docs/performance.md", "python -m jobs.benchmark"): "minutes; tests/jobs/test_benchmark.py runs it in small",
     ("docs/privacy.md", "pip install"): "minutes; tests/benchmarks runs every suite in small",
 }
 """Blocks that are not run here, by page and beginning, and why. Commands of jobs in them are still composed."""
 
-FRAGMENTS = {"docs/studies.md": "test_examples_of_dimensions_and_windows_are_valid_studies"}
+FRAGMENTS = {
+    "docs/padding.md": "test_the_example_of_padding_is_that_of_a_valid_study",
+    "docs/studies.md": "test_examples_of_dimensions_and_windows_are_valid_studies",
+}
 """Pages with YAML that is part of a file, and the test that completes it."""
 
 SMALLER = {
@@ -86,9 +94,13 @@ def releases(tmp_path_factory):
 
 
 def follow(page, folder, shims):
-    """What a reader does: keeps the titled blocks as files, and runs the others in order."""
+    """What a reader in the repository's folder does: keeps the titled blocks as files, and runs the others in order."""
+    (folder / "conf").symlink_to(ROOT / "conf")
+    printed = ""
     for block in blocks(page):
-        if block.title is not None:
+        if block.title == OUTPUT:
+            assert_shown(block.text, printed)
+        elif block.title is not None:
             (folder / block.title).parent.mkdir(parents=True, exist_ok=True)
             (folder / block.title).write_text(block.text)
         elif block.language in RUN and reason(page, block) is None:
@@ -96,11 +108,19 @@ def follow(page, folder, shims):
             environ = environment(shims)
             done = subprocess.run([*command, block.text], cwd=folder, env=environ, capture_output=True, text=True)
             assert done.returncode == 0, f"{page}: {block.text}\n{done.stdout}\n{done.stderr}"
-            yield done.stdout
+            printed = done.stdout
+            yield printed
 
 
-FOLLOWED = {"README.md", "docs/budget.md", "docs/world.md", "docs/needs.md"}
-"""Pages with a test of their own."""
+def assert_shown(expected, printed):
+    """Every line was printed, in this order; columns may be wider, and there may be more lines between."""
+    lines = iter(" ".join(line.split()) for line in printed.splitlines())
+    for line in expected.splitlines():
+        assert any(" ".join(line.split()) in shown for shown in lines), f"not printed: {line}\n{printed}"
+
+
+FOLLOWED = {"README.md", "README.ja.md", "docs/budget.md", "docs/world.md", "docs/needs.md"}
+"""Pages with a test of their own; tests/test_readme.py says that the blocks of the two READMEs are the same."""
 
 
 def runnable(page):
@@ -126,7 +146,7 @@ def test_plans_and_budget_of_the_budget_page(tmp_path, shims):
     (answer,) = re.findall(r"answers with `(privacy\.epsilon=[\d.]+)`", text_of("docs/budget.md"))
     assert f"{answer}," in plans and '"compared"' in plans
     assert re.search(r"nycflights/row +1 +20 ", budget)
-    assert [path.name for path in tmp_path.iterdir()] == [".xstat-ray"]
+    assert {path.name for path in tmp_path.iterdir()} == {".xstat-ray", "conf"}
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +196,13 @@ def test_examples_of_dimensions_and_windows_are_valid_studies(tmp_path):
         ["coast"],
         ["4x4"],
     ]
+
+
+def test_the_example_of_padding_is_that_of_a_valid_study():
+    (block,) = [block for block in blocks("docs/padding.md") if block.language == "yaml"]
+    side = {"id": "id", "dimensions": [{"name": "area", "range": [1, 2]}]}
+    study = {"name": "doc", "row": side, "column": {"id": "id", "dimensions": [{"name": "kind", "range": [1, 2]}]}}
+    assert parse({"study": study, **yaml.safe_load(block.text)}, origin="doc.yaml").privacy == Privacy(padding="dp")
 
 
 @pytest.mark.parametrize("page", PAGES)

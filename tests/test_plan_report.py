@@ -133,3 +133,26 @@ def test_as_json():
     assert compared["tree"]["stderr"] == content["stderr"]
     assert [m["level"] for m in compared["flat"]["measured"]] == ["cell"]
     assert "target" not in make_report(study()).as_dict()
+
+
+def test_padding_is_compared_by_length_of_a_batch():
+    raw = {
+        "name": "s",
+        "period": {"grain": "date", "start": "2024-01-01", "end": "2024-03-01"},
+        "row": {"id": "id", "time": "t", "dimensions": [{"name": "area", "range": [1, 9]}]},
+        "column": {"id": "id", "time": "t", "dimensions": [{"name": "kind", "values": ["x", "y"]}]},
+    }
+    own = parse({"study": raw, "privacy": {"padding": "dp"}}, origin="s.yaml")
+    report = make_report(own, key_bits=2048)
+    by_batch = report.as_dict()["padding_by_batch"]
+    assert {batch: line["batches"] for batch, line in by_batch.items()} == {
+        "release": 1,
+        "month": 2,
+        "week": 9,
+        "day": 60,
+    }
+    for added in ("rows_added", "flags_added"):
+        assert by_batch["month"][added] == report.as_dict()["view"][added] > 0
+        assert by_batch["day"][added] == pytest.approx(60 * by_batch["release"][added], rel=0.2)
+    assert by_batch["day"]["flag_bytes_a_batch"] < by_batch["release"]["flag_bytes_a_batch"]
+    assert make_report(study(), key_bits=2048).as_dict().get("padding_by_batch") is None

@@ -30,3 +30,12 @@ def test_without_periods_only_the_region_is_cut(shards):
 def test_shards_of_one_batch_come_together():
     batches = [s.batch for s in ShardGrid.plan(10, range(3), 12).shards]
     assert batches == sorted(batches)
+
+
+@pytest.mark.parametrize(
+    ("shards", "hours"), [(1, 240), (2, 120), (3, 72), (10, 24), (11, 12), (60, 4), (100, 2), (999, 1)]
+)
+def test_batches_are_whole_days_or_whole_parts_of_a_day(shards, hours):
+    batches = ShardGrid.plan(5, range(24, 264), shards, day=24).batches
+    assert {len(batch) for batch in batches[:-1]} <= {hours} and len(batches[-1]) <= hours
+    assert all(batch.start % 24 + min(hours, 24) <= 24 for batch in batches)

@@ -68,31 +68,75 @@ Draw = Callable[[Located, NDArray[np.int64]], NDArray[np.uint64]]
 """Uniform words for rows that are told apart by their number among equal ones."""
 
 
-def bound_rows(rows: Located, weight: NDArray[np.float64] | None, limit: int, draw: Draw) -> Located:
+class Part(NamedTuple):
+    """Some rows of a table, with their weights where the study has any."""
+
+    rows: Located
+    weight: NDArray[np.float64] | None
+
+    def take(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> Part:
+        """Some of the rows."""
+        return Part(self.rows.take(rows), None if self.weight is None else self.weight[rows])
+
+    def in_order(self) -> Part:
+        """The same rows by person and period, stable; costs little where they come so."""
+        key = _key(self.rows)
+        return self if (key[1:] >= key[:-1]).all() else self.take(np.argsort(key, kind="stable"))
+
+    @classmethod
+    def join(cls, parts: Sequence[Part]) -> Part:
+        """All rows of the parts, in their order."""
+        weights = [part.weight for part in parts if part.weight is not None]
+        return cls(Located.join([part.rows for part in parts]), np.concatenate(weights) if weights else None)
+
+
+def apart(parts: Sequence[Part], persons: int) -> NDArray[np.bool_]:
+    """(persons,) who has rows in more than one of the parts, which are in order."""
+    met, again = np.zeros(persons, bool), np.zeros(persons, bool)
+    for part in parts:
+        person = part.rows.person
+        own = person[np.append(True, person[1:] != person[:-1])[: len(person)]]
+        again[own[met[own]]] = True
+        met[own] = True
+    return again
+
+
+def bound_rows(part: Part, limit: int, draw: Draw) -> Located:
     """Keep at most `limit` rows of every person in every period.
 
     With weights, the weights of a person's rows in one cell and period are added up first, and the cells with the
     largest sums are kept, each once. Without, rows are drawn at random, and a cell may be kept several times.
 
     Args:
-        rows: in any order; fastest where they come sorted by person and period.
-        weight: (N,), or None.
+        part: rows in any order, and with them all rows of their persons in these periods.
         limit: R, at least 1.
         draw: the random choices; equal weights are kept in random order.
 
     Returns:
         What is kept, in no particular order.
     """
-    key = rows.person.astype(np.uint64) << np.uint64(32) | rows.period
-    if not (key[1:] >= key[:-1]).all():
-        order = np.argsort(key, kind="stable")
-        key, rows, weight = key[order], rows.take(order), None if weight is None else weight[order]
-    group, size = _runs(key)
-    crowded = (size > (limit if weight is None else 1))[group]
+    part = part.in_order()
+    group, size = _runs(_key(part.rows))
+    crowded = (size > (limit if part.weight is None else 1))[group]
     if not crowded.any():
-        return rows
-    alone, rows, weight = rows.take(~crowded), rows.take(crowded), None if weight is None else weight[crowded]
-    return Located.join([alone, _chosen(rows, group[crowded], weight, limit, draw)])
+        return part.rows
+    rest = part.take(crowded)
+    return Located.join([part.rows.take(~crowded), _chosen(rest.rows, group[crowded], rest.weight, limit, draw)])
+
+
+def _key(rows: Located) -> NDArray[np.uint64]:
+    """One word for the person and period of every row."""
+    return rows.person.astype(np.uint64) << np.uint64(32) | rows.period
+
+
+def places(rows: Located) -> NDArray[np.int64]:
+    """(N,) number of every row among those of its person and period, from 0."""
+    key = rows.person.astype(np.uint64) << np.uint64(32) | rows.period
+    order = np.argsort(key, kind="stable")
+    run, size = _runs(key[order])
+    place = np.empty(len(key), np.int64)
+    place[order] = np.arange(len(key)) - (np.cumsum(size) - size)[run]
+    return place
 
 
 def _chosen(

@@ -6,18 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from xstat_ray.batching import BATCHES, Batch
 from xstat_ray.crosstab import Options
 from xstat_ray.inputs.section import Section
 from xstat_ray.inputs.study_file import parse
 from xstat_ray.plan_report import Target
 from xstat_ray.runtime.executor import Source
-from xstat_ray.study import Study
+from xstat_ray.study import PaddingMode, Study
 
 TOP = (
-    "study", "privacy", "tables", "data", "out", "runtime", "shards", "replicas", "window", "crypto", "cluster",
-    "ledger", "display", "unsafe", "world", "deployment",
+    "study", "privacy", "tables", "data", "out", "runtime", "shards", "batch", "replicas", "window", "crypto",
+    "cluster", "ledger", "display", "unsafe", "world",
+    "deployment",
 )  # fmt: skip
 _TARGET = ("target_stderr", "target_level")
 DISPLAYS = ("auto", "quiet", "json")
@@ -59,14 +61,15 @@ def crosstab_config(raw: Mapping[str, Any], origin: str) -> CrosstabConfig:
     """
     top = Section(raw, key="", origin=origin, known=TOP)
     data = top.child("data", ("row", "column"))
+    federated = top.choice("deployment", ("local", "federated"), "local") == "federated"
     return CrosstabConfig(
-        study=read_study(raw, origin),
+        study=read_study(raw, origin, padding="dp" if federated else "off"),
         row=read_source(data, "row"),
         column=read_source(data, "column"),
         out=Path(top.text("out")),
-        options=read_options(top),
+        options=read_options(top, constant_time=federated),
         display=top.choice("display", DISPLAYS, "auto"),
-        federated=top.choice("deployment", ("local", "federated"), "local") == "federated",
+        federated=federated,
     )
 
 
@@ -85,9 +88,13 @@ def plan_config(raw: Mapping[str, Any], origin: str) -> PlanConfig:
     )
 
 
-def read_study(raw: Mapping[str, Any], origin: str) -> Study:
-    """The study that a configuration describes."""
-    return parse({key: raw[key] for key in ("study", "privacy") if key in raw}, origin=origin)
+def read_study(raw: Mapping[str, Any], origin: str, *, padding: PaddingMode = "off") -> Study:
+    """The study that a configuration describes; `padding` is what holds where the configuration leaves it open."""
+    blocks = {key: raw[key] for key in ("study", "privacy") if key in raw}
+    privacy = blocks.get("privacy")
+    if isinstance(privacy, Mapping) and privacy.get("padding") is None:
+        blocks["privacy"] = {**privacy, "padding": padding}
+    return parse(blocks, origin=origin)
 
 
 def _target(top: Section) -> Target | None:
@@ -105,8 +112,8 @@ def read_source(data: Section, role: str) -> Source:
     return Source(section.text("path"), section.texts("exclude"))
 
 
-def read_options(top: Section) -> Options:
-    """How to run."""
+def read_options(top: Section, *, constant_time: bool = False) -> Options:
+    """How to run; `constant_time` is what holds where the configuration leaves it open."""
     usual = Options()
     crypto = top.child("crypto", ("key_bits", "slot_bits", "constant_time"))
     cluster = top.child("cluster", ("address", "cpus", "store_bytes"))
@@ -114,8 +121,9 @@ def read_options(top: Section) -> Options:
     return Options(
         key_bits=crypto.whole("key_bits", usual.key_bits, least=1),
         slot_bits=_optional_whole(crypto, "slot_bits"),
-        constant_time=crypto.flag("constant_time", usual.constant_time),
+        constant_time=crypto.flag("constant_time", constant_time),
         shards=top.whole("shards", usual.shards, least=1),
+        batch=cast(Batch, top.choice("batch", BATCHES, usual.batch)),
         runtime="ray" if top.choice("runtime", ("ray", "local"), "ray") == "ray" else "local",
         replicas={role: replicas.whole(role, count, least=1) for role, count in usual.replicas.items()},
         window=top.whole("window", usual.window, least=1),

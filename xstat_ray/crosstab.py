@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from xstat_ray import pool_view
+from xstat_ray.batching import Batch
 from xstat_ray.crypto.kernels.choice import shortfall
 from xstat_ray.errors import BudgetError, InputError, PlanError
 from xstat_ray.measurement import measurement, software_version
@@ -39,6 +41,8 @@ class Options:
     """Encrypt and decrypt without memory addresses that depend on secrets, at a third of the speed."""
     shards: int = 4
     """Units of join work to aim for."""
+    batch: Batch = "auto"
+    """Length of a batch of periods."""
     runtime: Literal["ray", "local"] = "local"
     """`ray` runs parties as actors and joins as tasks; `local` runs everything in this process."""
     replicas: dict[Role, int] = field(default_factory=lambda: {"row": 1, "column": 2})
@@ -91,11 +95,14 @@ def crosstab(
         shards=options.shards,
         slot_bits=options.slot_bits,
         constant_time=options.constant_time,
+        batch=options.batch,
     )
     progress.planned(plan)
     if (reason := shortfall()) is not None:
         progress.note(f"The kernel {plan.kernel} is used, as ifma cannot run: {reason}.")
     check_noise(study, options.allow_no_noise, progress)
+    if plan.padding is None:
+        progress.warn(pool_view.PADDING_OFF)
     sources: dict[Role, Source] = {"row": _source(row), "column": _source(column)}
     with ExitStack() as stack:
         folder = Path(out) if out is not None else Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -204,6 +211,7 @@ def _encrypt_and_count(
     for role in executor.parties:
         executor.get(executor.party(role).call("save", work.party(role)))
     inputs = {role: executor.get(executor.party(role).call("input_digest")) for role in executor.parties}
+    shown = {} if plan.padding is None else {"shown": work.count_view()}
     encrypted = driver.aggregate(public)
     for role, every in executor.parties.items():
         reports = executor.get_all([one.call("report") for one in every[: None if ROLES[role].divided else 1]])
@@ -211,6 +219,7 @@ def _encrypt_and_count(
     noisy = driver.add_noise(public, encrypted)
     kernels: dict[str, str] = {role: executor.get(executor.party(role).call("kernel")) for role in executor.parties}
     facts = release_facts(plan, noisy.release, inputs, {"driver": plan.kernel, **kernels}, progress.seconds)
+    facts["view"] |= shown
     work.keep(noisy, facts)
     return Resumable(noisy, facts)
 
@@ -244,6 +253,7 @@ def release_facts(
             "delta": "0" if off else str(mechanism.delta),
             **({"rho": str(mechanism.rho)} if mechanism.rho else {}),
         },
+        "view": pool_view.as_dict(study, plan.padding),
         "noise_free": off,
         **({"warning": NOISE_OFF} if off else {}),
         "key_bits": plan.key_bits,

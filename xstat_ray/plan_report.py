@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from xstat_ray.batching import BATCHES, Batch
 from xstat_ray.errors import PlanError, StudyError
 from xstat_ray.plan import Plan, make_plan
 from xstat_ray.privacy.design import Design, Kind
@@ -58,6 +60,8 @@ class PlanReport:
     designs: Mapping[Kind, Design]
     """Of both mechanisms; the chosen one is the plan's."""
     answer: Answer | None
+    batches: Mapping[Batch, Plan]
+    """With padding: the plan with batches of every length that is allowed."""
 
     @property
     def areas(self) -> dict[str, int]:
@@ -73,11 +77,19 @@ class PlanReport:
         """The plan as JSON, with `compared`, and `target` if there is one."""
         compared = {kind: {"chosen": kind == self.chosen, **self._compared(kind)} for kind in KINDS}
         report = {**self.plan.as_dict(), "compared": compared}
+        if self.batches:
+            report["padding_by_batch"] = {batch: self._padded(plan) for batch, plan in self.batches.items()}
         if self.answer is None:
             return report
         target, reached = self.answer.target, round(self.answer.stderr, 4)
         answer = {"level": target.level, "stderr": target.stderr, "epsilon": self.answer.epsilon, "reached": reached}
         return {**report, "target": answer}
+
+    @staticmethod
+    def _padded(plan: Plan) -> dict[str, Any]:
+        assert plan.padding is not None
+        added = {"rows_added": plan.padding.rows_added, "flags_added": plan.padding.flags_added}
+        return {"batches": len(plan.grid.batches), **added, "flag_bytes_a_batch": batch_bytes(plan)}
 
     def _compared(self, kind: Kind) -> dict[str, Any]:
         design = self.designs[kind]
@@ -97,6 +109,7 @@ def make_report(
     shards: int = 1,
     slot_bits: int | None = None,
     constant_time: bool = False,
+    batch: Batch = "auto",
     target: Target | None = None,
 ) -> PlanReport:
     """Plan a study with both mechanisms and, for a target, with the least epsilon that reaches it.
@@ -105,7 +118,8 @@ def make_report(
         PlanError: as `make_plan`, for the study as it is or with that epsilon.
         StudyError: a target that the study cannot have.
     """
-    planned = partial(make_plan, key_bits=key_bits, shards=shards, slot_bits=slot_bits, constant_time=constant_time)
+    anyhow = partial(make_plan, key_bits=key_bits, shards=shards, slot_bits=slot_bits, constant_time=constant_time)
+    planned = partial(anyhow, batch=batch)
     plan = planned(study)
     asked = study.privacy.mechanism
     chosen = plan.design.kind if asked == "auto" else asked
@@ -115,7 +129,23 @@ def make_report(
         enough = _with_epsilon(study, least_epsilon(study, target))
         sufficient = planned(enough)
         answer = Answer(target, sufficient, predicted_stderrs(enough, sufficient.design)[target.level])
-    return PlanReport(plan, chosen, designs, answer)
+    return PlanReport(plan, chosen, designs, answer, _by_batch(partial(anyhow, study)) if plan.padding else {})
+
+
+def batch_bytes(plan: Plan) -> int:
+    """Bytes of the flags of one batch, at the most that the bounds allow and spread evenly."""
+    return plan.flag_bytes // len(plan.grid.batches)
+
+
+def _by_batch(planned: Callable[..., Plan]) -> dict[Batch, Plan]:
+    """Plans with batches of every length, without those that are refused or cut alike."""
+    plans: dict[Batch, Plan] = {}
+    for batch in BATCHES[1:]:
+        with suppress(PlanError):
+            plan = planned(batch=batch)
+            if len(plan.grid.batches) not in {len(other.grid.batches) for other in plans.values()}:
+                plans[batch] = plan
+    return plans
 
 
 def predicted_stderrs(study: Study, design: Design) -> dict[str, float]:

@@ -44,10 +44,10 @@ def play(plan: Plan, *, row_table: Path | str, column_table: Path | str, ledger:
         party.finish([other.evaluate(party.blind(whole), whole)], [whole])
 
     # De-identify: rows and flags
-    row.prepare(plan.grid)
+    row.prepare(plan.grid, row.draw(plan.grid))
     flags = [
         Flags.decode(column.emit(batch, 0, range(size), packing).encode(digest), digest)
-        for batch, size in enumerate(column.prepare(plan.grid))
+        for batch, size in enumerate(column.prepare(plan.grid, column.draw(plan.grid)))
     ]
 
     # Aggregate

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -30,14 +30,28 @@ class ShardGrid:
     """Ranges of period numbers."""
 
     @classmethod
-    def plan(cls, cells: int, periods: range, shards: int) -> ShardGrid:
+    def plan(cls, cells: int, periods: range, shards: int, day: int = 1, length: int | None = None) -> ShardGrid:
         """Cut into about `shards` shards, time first: a batch of periods needs only its own flags.
 
-        The cut depends on public figures alone. At least `shards` shards result where the domain is large enough.
+        A batch is a number of whole days or a whole fraction of a day, from the first period on, since that is how
+        tables are partitioned. The cut depends on public figures alone. At least `shards` shards result where the
+        domain is large enough.
+
+        Args:
+            cells: size of the row domain.
+            periods: the study's span.
+            shards: units of join work to aim for.
+            day: periods of a day.
+            length: periods of a batch, where it is given.
         """
-        batches = min(shards, len(periods))
-        regions = min(-(-shards // batches), cells)
-        return cls(_cut(range(cells), regions), _cut(periods, batches))
+        most = max(1, len(periods) // shards)
+        if length is None and shards == 1:
+            length = len(periods)
+        elif length is None:
+            length = most // day * day or max(part for part in range(1, most + 1) if day % part == 0)
+        batches = tuple(periods[start : start + length] for start in range(0, len(periods), length))
+        regions = min(-(-shards // len(batches)), cells)
+        return cls(_cut(range(cells), regions), batches)
 
     @property
     def shards(self) -> tuple[Shard, ...]:
@@ -49,20 +63,29 @@ class ShardGrid:
         """(N,) shard number of rows with these blinded cells and periods."""
         return self.batch_of(periods) * len(self.regions) + self.region_of(cells)
 
-    def region_of(self, cells: NDArray[np.integer]) -> NDArray[np.uint16]:
+    def region_of(self, cells: NDArray[np.integer]) -> NDArray[np.int64]:
         """(N,) number of the region of these blinded cells."""
-        return _which(self.regions, cells).astype(np.uint16)
+        number: NDArray[np.int64] = self._region[cells]
+        return number
+
+    def own(self, batch: int) -> tuple[Shard, ...]:
+        """The shards of one batch, by region."""
+        return self.shards[batch * len(self.regions) : (batch + 1) * len(self.regions)]
 
     def batch_of(self, periods: NDArray[np.uint32]) -> NDArray[np.int64]:
         """(N,) batch number of these periods."""
-        return _which(self.batches, periods)
+        number: NDArray[np.int64] = self._batch[periods - np.uint32(self.batches[0].start)]
+        return number
+
+    @cached_property
+    def _region(self) -> NDArray[np.int64]:
+        return np.repeat(np.arange(len(self.regions)), [len(region) for region in self.regions])
+
+    @cached_property
+    def _batch(self) -> NDArray[np.int64]:
+        return np.repeat(np.arange(len(self.batches)), [len(batch) for batch in self.batches])
 
 
 def _cut(whole: range, parts: int) -> tuple[range, ...]:
     edges = [whole.start + len(whole) * i // parts for i in range(parts + 1)]
     return tuple(range(low, high) for low, high in pairwise(edges))
-
-
-def _which(ranges: Sequence[range], values: NDArray[np.integer]) -> NDArray[np.int64]:
-    starts = np.array([r.start for r in ranges], np.int64)
-    return np.searchsorted(starts, values.astype(np.int64), side="right") - 1

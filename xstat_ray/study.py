@@ -11,7 +11,7 @@ import datetime as dt
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from fractions import Fraction
 from functools import cached_property
 from math import prod
@@ -21,6 +21,7 @@ Grain = Literal["none", "date", "hour", "15min"]
 IdForm = Literal["exact", "text", "phone", "email"]
 Noise = Literal["laplace", "gaussian", "off"]
 Mechanism = Literal["flat", "tree", "auto"]
+PaddingMode = Literal["off", "dp"]
 
 GRAIN_SECONDS: Mapping[Grain, int] = {"none": 0, "date": 86_400, "hour": 3_600, "15min": 900}
 FORMAT_VERSION = 1
@@ -73,6 +74,11 @@ class Period:
     def seconds(self) -> int:
         """Length of one period in seconds, 0 for grain none."""
         return GRAIN_SECONDS[self.grain]
+
+    @property
+    def of_a_day(self) -> int:
+        """Periods of a day, 1 for grain none."""
+        return GRAIN_SECONDS["date"] // self.seconds if self.seconds else 1
 
 
 @dataclass(frozen=True)
@@ -127,6 +133,14 @@ class Bounds:
 
 
 @dataclass(frozen=True)
+class View:
+    """What the aggregator may learn about one person from all that it observes, with padding; exact rationals."""
+
+    epsilon: Fraction = Fraction(1)
+    delta: Fraction = Fraction(1, 10**9)
+
+
+@dataclass(frozen=True)
 class Privacy:
     """How the release is protected. Budgets are exact rationals."""
 
@@ -141,6 +155,9 @@ class Privacy:
     """Estimates below this are not published; 0 suppresses nothing."""
     cap: Fraction = Fraction(10)
     """Most epsilon that may ever be spent on one data set."""
+    padding: PaddingMode = "off"
+    """`dp`: both parties send dummies, so that the aggregator's view is differentially private."""
+    view: View = field(default_factory=View)
 
 
 @dataclass(frozen=True)
@@ -204,12 +221,15 @@ class Study:
     @cached_property
     def digest(self) -> bytes:
         """SHA-256 over the canonical JSON form: two parties with equal digests run the same study."""
-        form = {"format": FORMAT_VERSION, "study": asdict(self)}
+        form = {"format": FORMAT_VERSION, "study": self}
         text = json.dumps(form, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_canonical)
         return hashlib.sha256(text.encode()).digest()
 
 
-def _canonical(value: object) -> str:
+def _canonical(value: object) -> object:
+    if is_dataclass(value):
+        # Not asdict, which copies every text of a domain one by one.
+        return {field.name: getattr(value, field.name) for field in fields(value)}
     if isinstance(value, Fraction):
         return f"{value.numerator}/{value.denominator}"
     if isinstance(value, dt.datetime):

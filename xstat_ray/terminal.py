@@ -14,7 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as RichProgress
 from rich.table import Table
 
-from xstat_ray.plan_report import KINDS, Answer, PlanReport
+from xstat_ray.plan import readable_bytes
+from xstat_ray.plan_report import KINDS, Answer, PlanReport, batch_bytes
 from xstat_ray.release import AREAS, STATISTICS, Release, summary
 from xstat_ray.runtime.progress import Planned, Progress, Stage
 
@@ -121,6 +122,8 @@ def print_plan(report: PlanReport, console: Console | None = None) -> None:
         "stderr: predicted standard error of a count on that level, before refinement. noise: scale of what is "
         "added to the level's own sums, for its share of the budget."
     )
+    if report.batches:
+        console.print(_padding_by_batch(report))
     if report.answer is not None:
         console.print(_answer(report.answer))
 
@@ -147,6 +150,26 @@ def _comparison(report: PlanReport) -> Table:
             noise = ["", ""] if own is None else [f"{own.mechanism.scale:.3g}", f"{float(own.share):.1%}"]
             row += [f"{errors[kind][name]:.3g}", *noise]
         table.add_row(*row)
+    return table
+
+
+def _padding_by_batch(report: PlanReport) -> Table:
+    """What padding adds, and the flags that are held together, with batches of every length."""
+    table = Table(title="Padding by length of a batch", title_justify="left", box=SIMPLE_HEAD, show_edge=False)
+    table.add_column("batch")
+    for heading in ("batches", "rows added", "flags added", "flags of a batch"):
+        table.add_column(heading, justify="right")
+    for batch, plan in report.batches.items():
+        padding, number = plan.padding, len(plan.grid.batches)
+        assert padding is not None
+        mark = f"{batch} (chosen)" if number == len(report.plan.grid.batches) else batch
+        table.add_row(
+            mark,
+            f"{number:,}",
+            f"{padding.rows_added:,}",
+            f"{padding.flags_added:,}",
+            readable_bytes(batch_bytes(plan)),
+        )
     return table
 
 

@@ -44,6 +44,20 @@ class Workspace(OutputFolder):
         """A party's own folder: what it keeps of this release for itself."""
         return self.folder / "parties" / role
 
+    def count_view(self) -> int:
+        """Record durably that the aggregator is about to see this folder's padded tables; returns how often it has.
+
+        A run that fails later and is started again shows them once more, with fresh dummies.
+        """
+        place = self.own("pool")
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            count = 1 + (int((place / "views").read_text()) if (place / "views").exists() else 0)
+            write_whole(place / "views", str(count).encode())
+        except OSError as error:
+            raise unwritable(self.folder, error) from None
+        return count
+
     def party(self, role: str) -> Path:
         """The private folder of a party while the release is unfinished."""
         return self._unfinished / role

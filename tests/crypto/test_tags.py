@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from xstat_ray.crypto import tags as module
 from xstat_ray.crypto.group import person_keys
-from xstat_ray.crypto.tags import is_sorted, sort_order, tags
+from xstat_ray.crypto.tags import MAX_COPIES, MAX_PERIODS, Dummy, dummy_tags, is_sorted, sort_order, tags, with_copy
 from xstat_ray.errors import ProtocolError
 
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -150,3 +150,26 @@ def test_other_shapes_and_types_are_refused(bad: np.ndarray) -> None:
         sort_order(bad, np.zeros(len(bad), np.uint32))
     with pytest.raises(ProtocolError, match="array of bytes"):
         is_sorted(bad)
+
+
+def test_a_dummy_is_the_block_of_its_kind_group_and_number() -> None:
+    key = bytes(range(16))
+    cipher = Cipher(algorithms.AES(key), modes.ECB()).encryptor()
+    for kind in Dummy:
+        expected = [cipher.update(b"".join([n.to_bytes(4, "little") for n in (7, i, 0, kind)])) for i in range(3)]
+        assert [row.tobytes() for row in dummy_tags(key, kind, 7, 3)] == expected
+
+
+@given(st.integers(0, MAX_PERIODS - 1), st.integers(0, MAX_COPIES - 1))
+def test_no_person_s_block_ends_like_a_dummy_s(period: int, copy: int) -> None:
+    (word,) = with_copy(numbers([period], np.uint32), numbers([copy], np.int64)).tolist()
+    assert word not in set(Dummy)
+    # Period and copy can be read back, so different ones never share a block.
+    assert (word & (MAX_PERIODS - 1), word >> 24) == (period, copy)
+
+
+def test_dummies_of_different_kinds_and_groups_never_meet() -> None:
+    key = bytes(16)
+    made = np.concatenate([dummy_tags(key, kind, group, 50) for kind in Dummy for group in (0, 1, 2**32 - 1)])
+    assert len(np.unique(made, axis=0)) == len(made) == 450
+    assert len(dummy_tags(key, Dummy.ROW, 0, 0)) == 0

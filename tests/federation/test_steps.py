@@ -49,6 +49,17 @@ def test_real_tables_are_counted_exactly(nycflights, nycflights_expected, tmp_pa
     assert (published(domains)["noisy"].to_numpy() == nycflights_expected.ravel()).all()
 
 
+def test_dummies_change_no_count_and_are_drawn_once(case, tmp_path):
+    domains = Domains(tmp_path, study(privacy={"padding": "dp"}), case.tables)
+    domains.run(until=("row", "emit"))
+    assert not (domains.state("row") / "dummies").exists()
+    domains.run()
+    assert result(domains) == COUNTS
+    for party in ("row", "column"):
+        assert stat.S_IMODE((domains.state(party) / "dummies").stat().st_mode) == 0o600
+    assert json.loads((domains.out / "manifest.json").read_text())["view"]["shown"] == 1
+
+
 @pytest.mark.parametrize("mechanism", ["flat", "tree"])
 def test_noise_debit_and_manifest(case, tmp_path, mechanism):
     domains = Domains(tmp_path, study(noise="laplace", privacy={"mechanism": mechanism}), case.tables)

@@ -128,3 +128,16 @@ def test_a_covered_range_holds_the_period_of_every_time_in_it(start, length, gra
     assert len(covered) <= length // study.seconds + 2 and set(covered) <= set(span(study))
     if not inside.any() and (at[-1] < study.start.replace(tzinfo=None) or first >= study.end.replace(tzinfo=None)):
         assert not covered
+
+
+@given(st.lists(st.datetimes(dt.datetime(2023, 1, 1), dt.datetime(2023, 12, 31)), min_size=1, max_size=20))
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "Europe/Paris", "Australia/Lord_Howe"])
+def test_clocks_that_are_moved_are_seen_also_between_the_times(zone, times):
+    period = Period("15min", *(dt.datetime(year, 1, 1, tzinfo=ZoneInfo(zone)) for year in (2022, 2025)), zone)
+    together, inside = to_periods(pa.array(times, pa.timestamp("us")), period)
+    alone = [to_periods(pa.array([time], pa.timestamp("us")), period)[0][0] for time in times]
+    assert inside.all() and together.tolist() == alone
+    for time, number in zip(times, alone, strict=True):
+        instant = time.replace(tzinfo=ZoneInfo(zone))
+        exists = instant.astimezone(dt.UTC).astimezone(ZoneInfo(zone)).replace(tzinfo=None) == time
+        assert not exists or number == instant.timestamp() // 900

@@ -14,7 +14,7 @@ import yaml
 
 from xstat_ray.errors import StudyError
 from xstat_ray.inputs.study_file import load, parse
-from xstat_ray.study import Bounds, Period, Privacy, Window
+from xstat_ray.study import Bounds, Period, Privacy, View, Window
 
 NYCFLIGHTS = Path(__file__).parents[2] / "conf" / "study" / "nycflights.yaml"
 
@@ -93,6 +93,11 @@ def test_the_digest_does_not_depend_on_how_the_study_travelled():
     assert pickle.loads(pickle.dumps(study)).digest == study.digest
     assert parse(changed(TIMED, "privacy.epsilon", "1/10"), origin="c.yaml").digest == study.digest
     assert parse(changed(TIMED, "privacy.epsilon", 0.2), origin="c.yaml").digest != study.digest
+
+
+@pytest.mark.parametrize("path", sorted(NYCFLIGHTS.parent.glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_shipped_studies_can_be_loaded_from_python(path):
+    assert load(path).name == path.stem
 
 
 def test_a_bare_off_is_a_noise():
@@ -308,3 +313,31 @@ def test_the_example_study():
     assert study.bounds == Bounds(8, 1, 4000)
     assert study.privacy == Privacy(suppress_below=20)
     assert study.title.keys() == {"en", "ja"}
+
+
+def test_padding_belongs_to_the_study():
+    plain = parse(SIMPLE, origin="a.yaml")
+    assert plain.privacy.padding == "off" and plain.privacy.view == View(Fraction(1), Fraction(1, 10**9))
+    # YAML 1.1 reads a bare `off` as false.
+    assert parse(changed(SIMPLE, "privacy.padding", False), origin="a.yaml").digest == plain.digest
+    padded = parse(changed(SIMPLE, "privacy.padding", "dp"), origin="a.yaml")
+    view = changed(changed(SIMPLE, "privacy.padding", "dp"), "privacy.view", {"epsilon": "1/3", "delta": 1e-7})
+    finer = parse(view, origin="a.yaml")
+    assert finer.privacy.view == View(Fraction(1, 3), Fraction(1, 10**7))
+    assert len({plain.digest, padded.digest, finer.digest}) == 3
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "key"),
+    [
+        ("privacy.padding", "some", "privacy.padding"),
+        ("privacy.view.epsilon", 0, "privacy.view.epsilon"),
+        ("privacy.view.delta", 0, "privacy.view.delta"),
+        ("privacy.view.delta", 1, "privacy.view.delta"),
+        ("privacy.view.rho", 1, "privacy.view.rho"),
+    ],
+)
+def test_a_view_that_means_nothing_is_refused(path, value, key):
+    with pytest.raises(StudyError) as caught:
+        parse(changed(SIMPLE, path, value), origin="a.yaml")
+    assert (caught.value.key == key and caught.value.remedy) or "positive" in str(caught.value)

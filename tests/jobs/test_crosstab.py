@@ -125,8 +125,10 @@ def test_done_then_refused_for_the_folder_then_for_the_budget(command):
     assert command.debits() == 1
 
 
-def test_quiet_prints_nothing(command):
-    assert command.run("display=quiet") == (0, "", "")
+def test_quiet_prints_nothing_but_the_warning_that_padding_is_off(command):
+    assert command.run("display=quiet", "privacy.padding=dp") == (0, "", "")
+    code, output, error = command.run("display=quiet", "out=second", "ledger=second.sqlite")
+    assert (code, output) == (0, "") and "WARNING" in error and "PADDING IS OFF" in error
 
 
 def test_json_lines_begin_with_the_plan(command):

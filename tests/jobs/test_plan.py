@@ -69,6 +69,17 @@ def test_tables_for_people(plan):
     assert code == 0 and 4.9 < json.loads(output)["stderr"]["total"] <= 5
 
 
+def test_what_padding_adds(plan):
+    code, output, error = plan("privacy.padding=dp")
+    assert (code, error) == (0, "")
+    words = " ".join(output.replace("│", "").split())
+    assert "Pool's view epsilon 1, delta 1e-09, by dummies in 1 batches" in words
+    assert "Padding by length of a batch" in words and "release (chosen)" in words
+    assert all(len(line) <= 80 for line in output.splitlines())
+    _, output, _ = plan()
+    assert "PADDING OFF: exact row and match totals of blinded cells" in " ".join(output.replace("│", "").split())
+
+
 def test_json_for_programs_and_the_rest_of_a_crosstab_command_is_accepted(plan):
     others = ["out=out", "runtime=local", "unsafe.allow_no_noise=true", "data.row.path=no.csv", "cluster.cpus=1"]
     code, output, error = plan("display=json", "target_stderr=4", *others, "study=tables")

@@ -5,14 +5,14 @@ import pyarrow as pa
 import pytest
 
 from xstat_ray.roles import roster
-from xstat_ray.roles.roster import RosterBuilder
+from xstat_ray.roles.roster import RosterBuilder, Tally
 
 
 def built(batches, excluded=()):
     """A roster of (dictionary of normal ids, indices) batches."""
-    builder = RosterBuilder(frozenset(excluded))
+    builder = RosterBuilder(pa.array(sorted(excluded), pa.string()))
     for dictionary, indices in batches:
-        builder.add(pa.array(dictionary, pa.string()), pa.array(indices, pa.int32()))
+        builder.add(Tally.of(pa.array(dictionary, pa.string()), pa.array(indices, pa.int32())))
     return builder.roster(), builder.counts
 
 

@@ -51,6 +51,26 @@ def test_a_repeated_emission_gives_the_same_bytes(small, pair):
     assert [row.emit(s).encode(digest) for s in own.shards] == [row.emit(s).encode(digest) for s in own.shards]
 
 
+def test_the_choice_of_rows_does_not_depend_on_the_pieces_they_lie_in(small, tmp_path):
+    """Pieces in which everybody occurs, one piece for each person, or all in one."""
+    rows = small.rows.sort_by([("person", "ascending")])
+    kept = []
+    for size in (len(rows), 50, 7):
+        pq.write_table(rows, tmp_path / f"{size}.parquet", row_group_size=size)
+    pq.write_table(small.rows, tmp_path / "unsorted.parquet", row_group_size=40)
+    for path in sorted(tmp_path.iterdir()):
+        row, _ = agreed_pair(small.study, path, small.column)
+        row._seed = bytes(32)
+        whole = range(row.intake())
+        own = grid(small.study, 3)
+        row._person_keys = np.arange(12 * len(whole), dtype=np.uint32).view(np.uint8).reshape(-1, 48)[:, :12].copy()
+        row.prepare(own)
+        tagged = [row.emit(shard) for shard in own.shards]
+        kept.append([sorted(rows.cells.tolist()) for rows in tagged])
+        assert row.counts.kept == sum(len(rows.cells) for rows in tagged)
+    assert all(one == kept[0] for one in kept)
+
+
 def test_cells_are_blinded_and_unblinding_undoes_it(small, pair):
     row, column = pair
     study = small.study

@@ -12,9 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.synthetic import START, make_study, make_tables
+from xstat_ray.bounds import Part
 from xstat_ray.errors import InputError
 from xstat_ray.inputs.periods import span
 from xstat_ray.inputs.tables import Table
+from xstat_ray.roles import row_table
 from xstat_ray.roles.row_table import WHOLE, RowTable, Share
 
 STUDY = replace(make_study(), id_form="text")
@@ -48,7 +50,7 @@ def surveyed(path, share=WHOLE, exclude=()):
 
 def content(table, ids, wanted):
     """What a range of periods holds: (id, period, cell, weight) of every row."""
-    rows, weight = table.read(wanted)
+    rows, weight = Part.join(table.read(wanted))
     return Counter(
         zip(ids[rows.person].tolist(), rows.period.tolist(), rows.cell.tolist(), weight.tolist(), strict=True)
     )
@@ -163,3 +165,25 @@ def test_bad_text_behind_the_first_rows_is_refused_before_anything_is_read_for_u
         file.write('"p1","2024-05-01T25:00Z","north",1,2\n')
     with pytest.raises(InputError, match=r"rows.csv, column at, row 3,?001"):
         surveyed(path)
+
+
+def test_batches_that_lie_in_the_same_pieces_are_one_window(tmp_path):
+    by_day, _ = surveyed(write(tmp_path, "by_day"))
+    hours = [PERIODS[hour : hour + 1] for hour in range(len(PERIODS))]
+    # Midnight of the second day is in both files' footers, as the first ends there.
+    windows = {by_day.window(hours, batch) for batch in range(len(hours))}
+    assert sorted(hour for window in windows for hour in window) == list(range(len(hours)))
+    assert len(windows) <= 3 and all(by_day.window(hours, batch) == w for w in windows for batch in w)
+    assert all(map(by_day.has_rows, hours))
+    assert not by_day.has_rows(range(PERIODS.stop + 100, PERIODS.stop + 101))
+
+
+def test_of_pieces_with_very_many_rows_one_batch_is_held_at_a_time(tmp_path, monkeypatch):
+    text, _ = surveyed(write(tmp_path, "text"))
+    halves = [PERIODS[:18], PERIODS[18:]]
+    assert text.window(halves, 1) == range(1, 2)
+    (tmp_path / "by_person").mkdir()
+    by_person, _ = surveyed(write(tmp_path / "by_person", "by_person"))
+    assert by_person.window(halves, 1) == range(2)
+    monkeypatch.setattr(row_table, "_MOST_ROWS", len(ROWS))
+    assert by_person.window(halves, 1) == range(1, 2)

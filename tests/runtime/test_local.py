@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 
@@ -11,7 +12,7 @@ from tests.synthetic import make_study
 from xstat_ray import Options, crosstab
 from xstat_ray.plan import make_plan
 from xstat_ray.runtime.executor import LocalExecutor
-from xstat_ray.study import Privacy
+from xstat_ray.study import Privacy, View
 
 SLOW = pytest.mark.slow
 
@@ -34,6 +35,15 @@ def test_equals_the_group_by_on_every_cell_of_the_demo(nycflights, nycflights_ex
     names, domains = zip(*labels, strict=True)
     assert list(zip(*(table[name].to_pylist() for name in names), strict=True)) == list(itertools.product(*domains))
     assert release.plan["shards"] == shards
+
+
+def test_padding_changes_no_count(small, tmp_path):
+    privacy = Privacy(noise="off", mechanism="tree", padding="dp", view=View(Fraction(10), Fraction(1, 1000)))
+    plan = make_plan(replace(small.study, privacy=privacy), key_bits=2048, shards=7, batch="day")
+    with LocalExecutor(plan.study, small.sources) as executor:
+        table = counts(executor, plan, tmp_path / "ledger")
+        expected = oracle.count(plan.study, small.rows, small.flags, seeds(executor))
+    assert (table == coefficients(plan, expected)).all()
 
 
 @pytest.mark.parametrize("offset_dimension", [True, False])

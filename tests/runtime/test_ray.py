@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 
@@ -13,7 +14,7 @@ from xstat_ray.plan import make_plan
 from xstat_ray.protocol import play
 from xstat_ray.runtime.executor import LocalExecutor
 from xstat_ray.runtime.ray_executor import RayExecutor
-from xstat_ray.study import Bounds, Dimension, Privacy
+from xstat_ray.study import Bounds, Dimension, Privacy, View
 
 pytestmark = pytest.mark.ray
 FAST = [(2048, 3), (3072, 16)]
@@ -36,8 +37,11 @@ def test_equals_the_group_by_on_every_cell_of_the_demo(ray_folder, nycflights, n
     assert (noisy.reshape(study.cells, study.slots) == nycflights_expected).all()
 
 
-def test_windows_and_bounds_with_replicas(ray_folder, small, tmp_path):
-    study = replace(make_study(offset_dimension=False), privacy=Privacy(noise="off", mechanism="tree"))
+@pytest.mark.parametrize("padding", ["off", "dp"])
+def test_windows_and_bounds_with_replicas(ray_folder, small, tmp_path, padding):
+    view = View(Fraction(10), Fraction(1, 1000))
+    privacy = Privacy(noise="off", mechanism="tree", padding=padding, view=view)
+    study = replace(make_study(offset_dimension=False), privacy=privacy)
     plan = make_plan(study, key_bits=2048, shards=40)
     with RayExecutor(study, small.sources, {"row": 2, "column": 2}) as executor:
         table = counts(executor, plan, tmp_path / "ledger")

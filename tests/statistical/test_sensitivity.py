@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from xstat_ray.bounds import keep_per_group
+from xstat_ray.bounds import Located, keep_per_group
 from xstat_ray.crypto.derive import keyed_words
 from xstat_ray.inputs.periods import span
 from xstat_ray.plan import make_plan
@@ -149,7 +149,8 @@ def coefficients(study, row, column):
     table, grid = np.zeros((study.cells, study.slots), np.int64), ShardGrid.plan(study.cells, span(study.period), 1)
     row.prepare(grid)
     row._load(grid, 0)
-    for person, period, cell in zip(*(column.tolist() for column in row._located), strict=True):
+    rows = Located.join([cut.rows for cut in row._held])
+    for person, period, cell in zip(*(column.tolist() for column in rows), strict=True):
         slot = slots.get((row._ids[person], period))
         if slot is not None:
             table[declared[cell], slot] += 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
+
 import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from numpy.typing import NDArray
@@ -10,6 +12,11 @@ from xstat_ray.crypto.group import PERSON_KEY_BYTES
 from xstat_ray.errors import ProtocolError
 
 TAG_BYTES = 16
+MAX_PERIODS = 1 << 24
+"""Where rows of one person in one period get tags of their own, the last 4 bytes of a block are the period (24 bits)
+and the number of the row (8 bits)."""
+MAX_COPIES = 255
+"""Row numbers go from 0 to 254; 255 is kept for dummies."""
 _SLICE_ROWS = 1 << 18
 
 
@@ -57,6 +64,32 @@ def tags(
     return out[: rows * TAG_BYTES].reshape(rows, TAG_BYTES)
 
 
+class Dummy(IntEnum):
+    """Kinds of dummies, by the last 4 bytes of their blocks: no period and number of a real row look like these."""
+
+    MATCHED = (1 << 32) - 1
+    """Row and flag that meet."""
+    ROW = (1 << 32) - 2
+    FLAG = (1 << 32) - 3
+
+
+def with_copy(period: NDArray[np.uint32], copy: NDArray[np.integer]) -> NDArray[np.uint32]:
+    """(N,) the last 4 bytes of the blocks of rows that are told apart by a number 0 <= `copy` < `MAX_COPIES`."""
+    return period | copy.astype(np.uint32) << np.uint32(24)
+
+
+def dummy_tags(key: bytes, kind: Dummy, group: int, count: int) -> NDArray[np.uint8]:
+    """(count, 16) tags of the dummies 0, 1, ... of a shard or batch `group`.
+
+    Their blocks are (uint32 group || uint64 number || uint32 kind), all different from each other and from every real
+    row's, and so are the tags, as AES is a permutation.
+    """
+    blocks = np.zeros((count, PERSON_KEY_BYTES), np.uint8)
+    words = blocks.view("<u4")
+    words[:, 0], words[:, 1] = group, np.arange(count, dtype=np.uint32)
+    return tags(key, blocks, np.arange(count, dtype=np.int32), np.full(count, kind, np.uint32))
+
+
 def sort_order(tags: NDArray[np.uint8], ties: NDArray[np.uint32]) -> NDArray[np.int64]:
     """The stable order of rows by tag, then by `ties` (the blinded cell): (N,) int64 row numbers.
 
@@ -81,6 +114,12 @@ def sort_order(tags: NDArray[np.uint8], ties: NDArray[np.uint32]) -> NDArray[np.
     rows = order[run]
     order[run] = rows[np.lexsort((ties[rows], last[rows], first[rows]))]
     return order
+
+
+def in_order(tags: NDArray[np.uint8], order: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """`tags[order]`, faster: every tag moves as one number of 16 bytes."""
+    whole = np.ascontiguousarray(tags).view(np.complex128)[:, 0]
+    return whole.take(order)[:, None].view(np.uint8)
 
 
 def is_sorted(tags: NDArray[np.uint8]) -> bool:

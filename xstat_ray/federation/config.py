@@ -71,7 +71,8 @@ class DomainConfig:
             key_bits=options.key_bits,
             shards=options.shards,
             slot_bits=options.slot_bits,
-            constant_time=bool(options.constant_time),
+            constant_time=options.constant_time,
+            batch=options.batch,
         )
 
 
@@ -133,11 +134,11 @@ def release_config(raw: Mapping[str, Any], origin: str) -> ReleaseConfig:
 
 def _domain(top: Section, raw: Mapping[str, Any], origin: str, domain: Domain, step: str) -> dict[str, Any]:
     return {
-        "study": read_study(raw, origin),
+        "study": read_study(raw, origin, padding="dp"),
         "domain": domain,
         "step": step,
         "settings": _settings(top, domain, step),
-        "options": read_options(top),
+        "options": read_options(top, constant_time=True),
         "display": top.choice("display", DISPLAYS, "auto"),
     }
 

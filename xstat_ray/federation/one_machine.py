@@ -19,6 +19,7 @@ from xstat_ray.crosstab import check_noise, check_sources
 from xstat_ray.errors import BudgetError, InputError, PartyError, XstatError
 from xstat_ray.federation.identity import DOMAINS, Domain, Identity, private_folder
 from xstat_ray.plan import make_plan
+from xstat_ray.pool_view import PADDING_OFF
 from xstat_ray.release import STATISTICS, Release, read
 from xstat_ray.runtime.progress import Progress
 
@@ -164,10 +165,17 @@ def run_domains(config: CrosstabConfig, arguments: Arguments, progress: Progress
     """
     options = config.options
     plan = make_plan(
-        config.study, key_bits=options.key_bits, shards=options.shards, slot_bits=options.slot_bits, constant_time=True
+        config.study,
+        key_bits=options.key_bits,
+        shards=options.shards,
+        slot_bits=options.slot_bits,
+        constant_time=options.constant_time,
+        batch=options.batch,
     )
     progress.planned(plan)
     check_noise(config.study, options.allow_no_noise, progress)
+    if plan.padding is None:
+        progress.warn(PADDING_OFF)
     check_sources({"row": config.row, "column": config.column})
     OneMachine(config.out, arguments, progress).run()
     return read(config.out)

@@ -21,7 +21,7 @@ from xstat_ray.federation.envelope import Opened, canonical
 from xstat_ray.files import write_whole
 from xstat_ray.messages import Message, Tree
 from xstat_ray.roles.party import SECRETS, Role
-from xstat_ray.runtime.driver import Driver, Holder
+from xstat_ray.runtime.driver import Driver, Holder, emit_rows
 from xstat_ray.runtime.executor import ROLES, Executor, Ref
 from xstat_ray.runtime.progress import Progress
 
@@ -174,7 +174,7 @@ class PartySteps:
         for _ in self._post.collect(self._other, "blinded", read):
             pass
 
-    def _finish(self) -> list[Holder]:
+    def _finish(self) -> None:
         """Take back the own points; the persons have their keys afterwards."""
         holders, parts = self._taken_in(), self._parts()
 
@@ -188,18 +188,19 @@ class PartySteps:
         for holder in holders:
             own, returned = returned[: len(holder.parts)], returned[len(holder.parts) :]
             self._executor.get_all([one.call("finish", own, holder.parts) for one in holder.instances])
-        return holders
 
     # What the aggregator gets
 
     def _emit(self) -> None:
         if (self._desk.folder / FACTS).exists():
             return
-        holders, get, get_all = self._finish(), self._executor.get, self._executor.get_all
+        self._finish()
+        get, get_all = self._executor.get, self._executor.get_all
         every, plan = self._executor.parties[self._role], self._desk.plan
-        sizes = get_all([one.call("prepare", plan.grid) for one in every])[0]
+        drawn = self._dummies()
+        sizes = get_all([one.call("prepare", plan.grid, drawn) for one in every])[0]
         if self._role == "row":
-            self._emit_rows(holders)
+            self._emit_rows()
         else:
             self._emit_flags(sizes)
         own = every if ROLES[self._role].divided else every[:1]
@@ -207,14 +208,26 @@ class PartySteps:
         facts = {"input": get(every[0].call("input_digest")), "kernel": get(every[0].call("kernel"))}
         write_whole(self._desk.folder / FACTS, canonical(facts), mode=0o600)
 
-    def _emit_rows(self, holders: list[Holder]) -> None:
+    def _dummies(self) -> bytes | None:
+        """How many dummies there are, sealed; drawn once in a run, and on disk before any of them leaves."""
+        path = self._desk.folder / "dummies"
+        if not path.exists():
+            drawn = self._executor.get(self._executor.party(self._role).call("draw", self._desk.plan.grid))
+            if drawn is None:
+                return None
+            write_whole(path, drawn, mode=0o600)
+        return path.read_bytes()
+
+    def _emit_rows(self) -> None:
+        """All rows of every shard: with padding in one message, else in one of each environment, empty or not."""
         trees = [Tree(starts=starts) for starts in self._executor.get(self._executor.party("row").call("tree_starts"))]
         for number, tree in enumerate(trees):
             self._send_message("tree", tree, number, len(trees))
+        every = list(range(len(self._executor.parties["row"])))
         calls = [
-            partial(holder.instances[0].call, "emit", shard)
+            partial(emit_rows, senders, shard)
             for shard in self._desk.plan.grid.shards
-            for holder in holders
+            for senders in self._driver.senders(shard, every)
         ]
         for number, rows in self._missing("rows", calls):
             self._send_message("rows", rows, number, len(calls))

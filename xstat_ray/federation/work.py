@@ -11,6 +11,7 @@ from xstat_ray.federation.config import PartyConfig, ReleaseConfig
 from xstat_ray.federation.desk import Desk
 from xstat_ray.federation.party import STEPS, PartySteps
 from xstat_ray.federation.release import KeyHolderSteps, PublisherSteps
+from xstat_ray.pool_view import PADDING_OFF
 from xstat_ray.roles.party import Role
 from xstat_ray.runtime.executor import Source
 from xstat_ray.runtime.progress import Progress
@@ -24,7 +25,10 @@ def deidentify(config: PartyConfig, progress: Progress) -> None:
     """
     role: Role = "row" if config.domain == "row" else "column"
     check_noise(config.study, config.options.allow_no_noise, progress)
-    with Desk(role, config.settings, config.plan()) as desk:
+    plan = config.plan()
+    if plan.padding is None:
+        progress.warn(PADDING_OFF)
+    with Desk(role, config.settings, plan) as desk:
         if desk.log.finished:
             return
         source = _absolute(config.source, desk.folder)

@@ -11,6 +11,7 @@ import pyarrow.types as pt
 from numpy.typing import NDArray
 
 from xstat_ray.errors import InputError
+from xstat_ray.inputs.ids import places, to_bytes
 from xstat_ray.study import Dimension
 
 
@@ -71,8 +72,10 @@ class _Domain:
         self.column, self.size = dimension.column, dimension.size
         owner = [label for label, members in enumerate(dimension.members) for _ in members]
         other = -1 if dimension.other is None else dimension.labels.index(dimension.other)
-        self._owner = np.array([*owner, other], np.int32)
-        self._values = pa.array([value for values in dimension.members for value in values], pa.string())
+        values = to_bytes(pa.array([value for values in dimension.members for value in values], pa.string()))
+        order = np.argsort(values)
+        self._values, self._owner = values[order], np.array(owner, np.int32)[order]
+        self._other = np.int32(other)
 
     def labels(self, values: pa.Array) -> NDArray[np.int32]:
         """(N,) index of each value's label, -1 outside."""
@@ -83,11 +86,15 @@ class _Domain:
         return self._look_up(values)
 
     def _look_up(self, values: pa.Array) -> NDArray[np.int32]:
-        text = _as_text(values, self.column)
-        found = pc.index_in(text, value_set=self._values).fill_null(len(self._values))
-        label: NDArray[np.int32] = self._owner[found.to_numpy(zero_copy_only=False)]
-        label[~text.is_valid().to_numpy(zero_copy_only=False)] = -1
-        return label
+        """(N,) index of each value's label; no value is looked up twice."""
+        coded = _as_text(values, self.column).dictionary_encode()
+        # A zero byte at the end of a text would be lost among the bytes; no domain has one.
+        texts = pc.if_else(pc.match_substring(coded.dictionary, "\0"), "", coded.dictionary)
+        place = places(texts, self._values)
+        label = np.append(self._owner, self._other)[place]
+        label[-1] = -1
+        own: NDArray[np.int32] = label[coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
+        return own
 
 
 def _as_text(values: pa.Array, column: str) -> pa.Array:

@@ -56,6 +56,23 @@ def to_bytes(ids: pa.Array) -> NDArray[np.bytes_]:
     return np.frombuffer(padded.buffers()[2] or b"", f"S{width}", len(ids), padded.offset * width)
 
 
+def places(ids: pa.Array, among: NDArray[np.bytes_]) -> NDArray[np.int32]:
+    """Where texts are among others: (N + 1,) places, -1 for null and for who is not there, and one -1 behind them.
+
+    Args:
+        ids: (N,) text.
+        among: sorted and distinct, as by `to_bytes`.
+    """
+    found = np.full(len(ids) + 1, -1, np.int32)
+    present = ids.is_valid().to_numpy(zero_copy_only=False)
+    wanted = to_bytes(ids.drop_null())
+    place = np.searchsorted(among, wanted)
+    place[place == len(among)] = 0
+    known = among[place] == wanted if len(among) else np.zeros(len(wanted), bool)
+    found[:-1][present] = np.where(known, place, -1)
+    return found
+
+
 def _fold(values: pa.Array, case: Callable[[str], str]) -> pa.Array:
     """NFKC, strip and `case`, each until nothing changes: changing case can undo NFKC and the other way round."""
     # Printable ASCII is its own NFKC, and there lower case is all that case folding does.

@@ -55,7 +55,7 @@ def _classify(numbers: pa.Array) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     leading = pc.utf8_slice_codeunits(candidates, 1, 4).dictionary_encode()
     codes = np.array([_calling_code(digits) for digits in leading.dictionary.to_pylist()], np.int32)
     code_of = codes[leading.indices.to_numpy(zero_copy_only=False)] if len(rows) else np.zeros(0, np.int32)
-    for code in np.unique(code_of).tolist():
+    for code in np.flatnonzero(np.bincount(code_of)).tolist():
         own = rows[code_of == code]
         if code == 0:
             impossible[own] = True

@@ -1,7 +1,7 @@
 """Study files: YAML that people write becomes a checked `Study`.
 
 The same file is an option of the Hydra config group `study`, so it may begin with a `# @package _global_` line and may
-hold a `data` section, which is not part of the study and is ignored here. Everything is checked before any table is
+hold where the tables lie, which is not part of the study and is ignored here. Everything is checked before any table is
 opened; every message names the key and, where one is known, the remedy.
 
 YAML reads some unquoted words as something else than text: NO and off as false, 012 as an octal number, 12:30 as 750.
@@ -26,12 +26,27 @@ from xstat_ray.inputs.section import Section, first_duplicate
 from xstat_ray.inputs.study_dimensions import MAX_SIZE, read_dimensions
 from xstat_ray.inputs.study_times import read_period, read_windows
 from xstat_ray.row_tree import level_names
-from xstat_ray.study import OFFSET, Bounds, ColumnSide, IdForm, Mechanism, Noise, Period, Privacy, RowSide, Study
+from xstat_ray.study import (
+    OFFSET,
+    Bounds,
+    ColumnSide,
+    IdForm,
+    Mechanism,
+    Noise,
+    PaddingMode,
+    Period,
+    Privacy,
+    RowSide,
+    Study,
+    View,
+)
 
 ROW_FIELDS = ("id", "time", "weight", "dataset", "dimensions")
 COLUMN_FIELDS = ("id", "time", "dataset", "dimensions", "windows", "offset_dimension")
 STUDY_FIELDS = ("name", "title", "id", "period", "row", "column", "bounds")
-PRIVACY_FIELDS = ("noise", "mechanism", "report", "epsilon", "delta", "suppress_below", "cap")
+NOT_OF_THE_STUDY = ("data", "tables")
+"""Where the tables lie."""
+PRIVACY_FIELDS = ("noise", "mechanism", "report", "epsilon", "delta", "suppress_below", "cap", "padding", "view")
 
 
 def load(path: Path | str) -> Study:
@@ -53,13 +68,13 @@ def parse(raw: Mapping[str, Any], *, origin: str) -> Study:
     """Check the plain form of a study (mappings, lists and scalars) and build it.
 
     Args:
-        raw: mapping with the keys `study`, optionally `privacy`, and `data`, which is ignored.
+        raw: mapping with the keys `study`, optionally `privacy`, and those of `NOT_OF_THE_STUDY`, which are ignored.
         origin: name of the file that errors point at; its folder is where domain files are looked for first.
 
     Raises:
         StudyError: a key is unknown or missing, a value has the wrong type, or values contradict each other.
     """
-    top = Section(raw, key="", origin=origin, known=("study", "privacy", "data"))
+    top = Section(raw, key="", origin=origin, known=("study", "privacy", *NOT_OF_THE_STUDY))
     section = top.child("study", STUDY_FIELDS)
     name = section.text("name")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
@@ -163,9 +178,7 @@ def read_privacy(top: Section, levels: Sequence[str]) -> Privacy:
     if top.get("privacy") is None:
         return Privacy()
     node, usual = top.child("privacy", PRIVACY_FIELDS), Privacy()
-    # YAML 1.1 reads a bare `off` as false.
-    is_off = node.get("noise") is False
-    noise = cast(Noise, "off" if is_off else node.choice("noise", ("laplace", "gaussian", "off"), usual.noise))
+    noise = cast(Noise, _switch(node, "noise", ("laplace", "gaussian", "off"), usual.noise))
     mechanism = cast(Mechanism, node.choice("mechanism", ("flat", "tree", "auto"), usual.mechanism))
     epsilon, delta = node.fraction("epsilon", usual.epsilon), node.fraction("delta", usual.delta)
     cap = node.fraction("cap", usual.cap)
@@ -180,7 +193,27 @@ def read_privacy(top: Section, levels: Sequence[str]) -> Privacy:
     if cap < epsilon:
         raise node.error("cap is below epsilon", "cap", remedy="One release would already overspend it")
     suppress_below = node.whole("suppress_below", usual.suppress_below, least=0)
-    return Privacy(noise, mechanism, _report(node, levels), epsilon, delta, suppress_below, cap)
+    padding = cast(PaddingMode, _switch(node, "padding", ("off", "dp"), usual.padding))
+    report, view = _report(node, levels), _view(node)
+    return Privacy(noise, mechanism, report, epsilon, delta, suppress_below, cap, padding, view)
+
+
+def _switch(node: Section, name: str, options: Sequence[str], default: str) -> str:
+    """A choice, one option of which is `off`: YAML 1.1 reads that as false where it is not quoted."""
+    return "off" if node.get(name) is False else node.choice(name, options, default)
+
+
+def _view(privacy: Section) -> View:
+    if privacy.get("view") is None:
+        return View()
+    node, usual = privacy.child("view", ("epsilon", "delta")), View()
+    epsilon, delta = node.fraction("epsilon", usual.epsilon), node.fraction("delta", usual.delta)
+    if epsilon <= 0:
+        raise node.error("epsilon is not positive", "epsilon")
+    if not 0 < delta < 1:
+        remedy = "Dummies cannot be fewer than none, which costs a little: set it well below 1/persons"
+        raise node.error("delta is not between 0 and 1", "delta", remedy=remedy)
+    return View(epsilon, delta)
 
 
 def _report(node: Section, levels: Sequence[str]) -> tuple[str, ...]:

@@ -108,9 +108,18 @@ class Mechanism:
         """(count,) fresh independent noise from OpenDP's exact sampler and the system's generator."""
         if self.noise == "off":
             return np.zeros(count, np.int64)
-        measurement = _measurement(self.noise, self.scale)
-        slices = [min(_DRAW_SLICE, count - done) for done in range(0, count, _DRAW_SLICE)]
-        return np.concatenate([np.asarray(measurement([0] * size), np.int64) for size in slices])
+        return _draw(self.noise, self.scale, count)
+
+
+def draw_laplace(scale: float, count: int) -> NDArray[np.int64]:
+    """(count,) fresh independent discrete Laplace noise."""
+    return _draw("laplace", scale, count)
+
+
+def _draw(noise: Noise, scale: float, count: int) -> NDArray[np.int64]:
+    measurement = _measurement(noise, scale)
+    slices = [min(_DRAW_SLICE, count - done) for done in range(0, count, _DRAW_SLICE)]
+    return np.concatenate([np.zeros(0, np.int64), *(np.asarray(measurement([0] * n), np.int64) for n in slices)])
 
 
 def _measurement(noise: Noise, scale: float) -> Any:

@@ -14,13 +14,14 @@ from xstat_ray.crypto.derive import uniform_words
 from xstat_ray.crypto.keygen import generate
 from xstat_ray.crypto.packing import Packing
 from xstat_ray.crypto.paillier import OwnerEncryptor, PrivateKey
-from xstat_ray.crypto.tags import sort_order
+from xstat_ray.crypto.tags import in_order, sort_order, with_copy
 from xstat_ray.errors import InputError, ProtocolError
 from xstat_ray.inputs import periods
 from xstat_ray.inputs.domains import Encoder
 from xstat_ray.inputs.ids import to_bytes
 from xstat_ray.inputs.tables import Batch, open_table
 from xstat_ray.messages import Flags, NoisyTable
+from xstat_ray.roles.dummies import FlagDummies
 from xstat_ray.roles.intake import Extract, IntakeCounts, read_excluded, take
 from xstat_ray.roles.key_holder import KeyHolder
 from xstat_ray.roles.party import Party
@@ -31,7 +32,7 @@ from xstat_ray.study import ColumnSide, Study
 class ColumnParty(Party):
     """Airline: knows who boarded what."""
 
-    role, other, divided = "column", "row", False
+    role, other, divided, padded = "column", "row", False, FlagDummies
 
     def __init__(self, study: Study, table: Path | str, exclude: Sequence[Path | str] = ()) -> None:
         super().__init__(study, table, exclude)
@@ -40,6 +41,8 @@ class ColumnParty(Party):
         self._period = np.zeros(0, np.uint32)
         self._slot = np.zeros(0, np.int64)
         self._starts: NDArray[np.int64] | None = None
+        self._sizes: list[int] = []
+        self._dummies: FlagDummies | None = None
         self._encryptor: OwnerEncryptor | None = None
         self._encoder = Encoder(study.column.dimensions)
         self._counts = IntakeCounts()
@@ -88,7 +91,8 @@ class ColumnParty(Party):
             times=list(dict.fromkeys(anchor for anchor, _ in _times(side))),
             values=[d.column for d in side.dimensions],
         )
-        taken = take(study, table, side.id, read_excluded(self._exclude, side.id, study), self._extract)
+        excluded = frozenset(read_excluded(self._exclude, side.id, study).to_pylist())
+        taken = take(study, table, side.id, excluded, self._extract)
         if len(taken.ids) > study.bounds.persons:
             raise InputError(
                 "the table has more persons than the study's public bound",
@@ -133,28 +137,49 @@ class ColumnParty(Party):
         keep = keep_per_group((who, when), 1, uniform_words(self._seed, "one flag a period", len(who)))
         self._person, self._period, self._slot = who[keep], when[keep], slot[keep]
 
-    def prepare(self, grid: ShardGrid) -> list[int]:
-        """Put the flags into the order of the batches of `grid`; returns the number of flags of every batch."""
+    def prepare(self, grid: ShardGrid, drawn: bytes | None = None) -> list[int]:
+        """Put the flags into the order of the batches of `grid`, and take what the first environment's `draw` gave.
+
+        Returns:
+            The number of flags of every batch, dummies included.
+        """
+        numbers = self._numbers(grid, drawn)
+        self._dummies = FlagDummies(grid, *numbers) if numbers else None
         batch = grid.batch_of(self._period)
         order = np.argsort(batch, kind="stable")
         self._person, self._period, self._slot = self._person[order], self._period[order], self._slot[order]
         self._starts = np.searchsorted(batch[order], np.arange(len(grid.batches) + 1))
-        sizes: list[int] = np.diff(self._starts).tolist()
-        return sizes
+        sizes = np.diff(self._starts)
+        if self._dummies is not None:
+            sizes = sizes * self._dummies.copies + self._dummies.number()
+        self._sizes = sizes.tolist()
+        return self._sizes
 
     def emit(self, batch: int, part: int, rows: range, packing: Packing) -> Flags:
         """Flags `rows` of a batch, in the batch's tag order, each an encrypted one-hot over all blocks."""
         if self._starts is None:
             raise ProtocolError("flags were asked for before the batches were prepared")
         own = slice(int(self._starts[batch]), int(self._starts[batch + 1]))
-        tag = self._tags(self._person[own], self._period[own])
+        tag, slot = self._batch(self._person[own], self._period[own], self._slot[own], batch)
         order = sort_order(tag, np.zeros(len(tag), np.uint32))[rows.start : rows.stop]
-        slots = self._slot[own][order]
         if self._encryptor is None:
-            self._encryptor = OwnerEncryptor(self._private_key, len(self._slot) * packing.blocks)
+            self._encryptor = OwnerEncryptor(self._private_key, sum(self._sizes) * packing.blocks)
         tables = packing.one_hot_table()
-        blocks = [self._encryptor.encrypt_indexed(table, slots) for table in tables]
-        return Flags(batch=batch, part=part, tags=tag[order], ciphertexts=np.stack(blocks, axis=1))
+        blocks = [self._encryptor.encrypt_indexed([*table, 0], slot[order]) for table in tables]
+        return Flags(batch=batch, part=part, tags=in_order(tag, order), ciphertexts=np.stack(blocks, axis=1))
+
+    def _batch(
+        self, person: NDArray[np.int32], period: NDArray[np.uint32], slot: NDArray[np.int64], batch: int
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """(M, 16) tags and (M,) slots of a batch with its dummies, which stand in no slot: one behind the last."""
+        if self._dummies is None:
+            return self._tags(person, period), slot
+        copies = self._dummies.copies
+        number = np.tile(np.arange(copies), len(person))
+        tag = self._tags(np.repeat(person, copies), with_copy(np.repeat(period, copies), number))
+        dummies = self._dummies.of_batch(self._agreed.tag_key, batch)
+        nowhere = np.full(len(dummies), self._study.slots)
+        return np.concatenate([tag, dummies]), np.concatenate([np.repeat(slot, copies), nowhere])
 
     # Release
 

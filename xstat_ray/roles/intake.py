@@ -138,14 +138,14 @@ class People(Secret):
         return lookup[codes], welcome
 
 
-def read_excluded(paths: Sequence[Path | str], id_column: str, study: Study) -> frozenset[str]:
-    """Normalised ids of the people to leave out, from tables with the party's id column."""
-    excluded: set[str] = set()
+def read_excluded(paths: Sequence[Path | str], id_column: str, study: Study) -> pa.Array:
+    """Normalised ids of the people to leave out, some perhaps twice, from tables with the party's id column."""
+    excluded = [pa.array([], pa.string())]
     for path in paths:
         for batch in open_table(path, id=id_column, may_be_empty=True).batches():
             normal = normalise(batch.columns[id_column].dictionary, study.id_form, study.id_region)
-            excluded.update(normal.drop_null().to_pylist())
-    return frozenset(excluded)
+            excluded.append(normal.drop_null())
+    return pa.concat_arrays(excluded)
 
 
 def check_usable(counts: IntakeCounts, table: Table, id_column: str) -> None:

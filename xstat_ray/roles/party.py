@@ -22,8 +22,11 @@ from xstat_ray.files import unwritable, write_whole
 from xstat_ray.inputs.tables import input_digest
 from xstat_ray.measurement import measurement
 from xstat_ray.messages import Points
+from xstat_ray.privacy.padding import Padding
+from xstat_ray.roles.dummies import Dummies
 from xstat_ray.roles.intake import IntakeCounts
 from xstat_ray.secrecy import Secret
+from xstat_ray.shards import ShardGrid
 from xstat_ray.study import Study
 
 Role = Literal["row", "column"]
@@ -43,6 +46,8 @@ class Party(Secret):
     other: ClassVar[Role]
     divided: ClassVar[bool]
     """Whether several environments divide the persons among them; otherwise each is a copy that holds all."""
+    padded: ClassVar[type[Dummies]]
+    """The dummies that this party sends, where the study asks for them."""
 
     def __init__(self, study: Study, table: Path | str, exclude: Sequence[Path | str] = ()) -> None:
         """Nothing is read yet: `table` and `exclude` (tables of people to leave out) are paths."""
@@ -55,6 +60,7 @@ class Party(Secret):
         self._ids: NDArray[np.bytes_] = np.zeros(0, "S1")
         self._order: NDArray[np.int64] = np.zeros(0, np.int64)
         self._person_keys: NDArray[np.uint8] | None = None
+        self._drawn: bytes | None = None
 
     @property
     @abstractmethod
@@ -181,6 +187,32 @@ class Party(Secret):
             raise ProtocolError("the ID exchange has not taken place")
         return tags(self._agreed.tag_key, self._person_keys, person, period)
 
+    # Padding
+
+    def draw(self, grid: ShardGrid) -> bytes | None:
+        """How many dummies there are, sealed for all environments of this party; None where the study has no padding.
+
+        Drawn once in a release, by one environment: two draws for one count could be averaged. A repeat gives the same.
+        """
+        padding = Padding.of_study(self._study, grid)
+        if padding is not None and self._drawn is None:
+            drawn = self.padded.draw(padding, grid).astype("<i8")
+            self._drawn = self._channel(self.role).seal(drawn.tobytes(), _numbers_of(grid))
+        return self._drawn
+
+    def _numbers(self, grid: ShardGrid, drawn: bytes | None) -> tuple[Padding, NDArray[np.int64]] | None:
+        """The study's padding and what the party's first environment drew for it; None where there is none.
+
+        Raises:
+            ProtocolError: it is missing, altered, or was drawn for another cut into shards.
+        """
+        padding = Padding.of_study(self._study, grid)
+        if padding is None:
+            return None
+        if drawn is None:
+            raise ProtocolError("the study's padding was not drawn")
+        return padding, np.frombuffer(self._channel(self.role).open(drawn, _numbers_of(grid)), "<i8")
+
     def _seal(self, message: Points, purpose: str) -> bytes:
         return self._channel(self.role).seal(message.encode(self._study.digest), purpose)
 
@@ -214,6 +246,10 @@ class Party(Secret):
     def input_digest(self) -> str:
         """Keyed hash of the party's input: equal inputs of one release are recognised by the party, by no one else."""
         return input_digest(self._table, self._seed)
+
+
+def _numbers_of(grid: ShardGrid) -> str:
+    return f"numbers of dummies for {len(grid.regions)} regions and {len(grid.batches)} batches"
 
 
 def _write_own(folder: Path, name: str, content: bytes) -> None:

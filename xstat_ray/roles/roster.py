@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from xstat_ray.inputs.ids import to_bytes
+from xstat_ray.inputs.ids import places, to_bytes
 from xstat_ray.roles.intake import IntakeCounts
 from xstat_ray.secrecy import Secret
 
@@ -28,14 +28,7 @@ class Roster(Secret):
 
     def find(self, ids: pa.Array) -> NDArray[np.int32]:
         """Numbers of normalised ids, and one -1 behind them: (N + 1,). -1 stands for null and for who is not here."""
-        numbers = np.full(len(ids) + 1, -1, np.int32)
-        present = ids.is_valid().to_numpy(zero_copy_only=False)
-        wanted = to_bytes(ids.drop_null())
-        place = np.searchsorted(self.ids, wanted)
-        place[place == len(self.ids)] = 0
-        found = self.ids[place] == wanted if len(self.ids) else np.zeros(len(wanted), bool)
-        numbers[:-1][present] = np.where(found, place, -1)
-        return numbers
+        return places(ids, self.ids)
 
     def overlaps(self, least: object, largest: object) -> bool:
         """Whether any person's id can lie between these; numbers, which are not ordered as their digits, always can."""
@@ -44,39 +37,56 @@ class Roster(Secret):
         return len(self.ids) > 0 and least.encode() <= self.ids[-1] and self.ids[0] <= largest.encode()
 
 
+class Tally(NamedTuple):
+    """Who is in one batch of a table, how often."""
+
+    ids: NDArray[np.bytes_]
+    """Normalised; an id may come twice."""
+    rows: NDArray[np.int64]
+    """Rows of each."""
+    invalid: int
+    """Rows whose id has no normal form."""
+
+    @classmethod
+    def of(cls, normal: pa.Array, indices: pa.Array) -> Tally:
+        """Count a batch: the normal form of every text of its dictionary, null where there is none, and its rows."""
+        codes = indices.fill_null(len(normal)).to_numpy(zero_copy_only=False)
+        rows = np.bincount(codes, minlength=len(normal) + 1)
+        known = normal.is_valid().to_numpy(zero_copy_only=False) & (rows[:-1] > 0)
+        ids = to_bytes(normal.filter(pa.array(known)))
+        return cls(ids, rows[:-1][known], len(codes) - int(rows[:-1][known].sum()))
+
+
 class RosterBuilder(Secret):
     """Collects the persons of a table batch by batch; memory grows with the persons, not with the rows."""
 
-    def __init__(self, excluded: frozenset[str]) -> None:
+    def __init__(self, excluded: pa.Array) -> None:
         """Start without anybody; `excluded` are normalised ids to leave out."""
-        self._excluded = pa.array(sorted(excluded), pa.string())
+        self._excluded = np.unique(to_bytes(excluded))
         self._ids, self._rows = np.zeros(0, "S1"), np.zeros(0, np.int64)
-        self._pending: list[tuple[NDArray[np.bytes_], NDArray[np.int64]]] = []
+        self._pending: list[Tally] = []
         self._size = 0
         self.counts = IntakeCounts()
 
-    def add(self, normal: pa.Array, indices: pa.Array) -> None:
-        """Take a batch: the normal form of every text of its dictionary, null where there is none, and its rows."""
-        codes = indices.fill_null(len(normal)).to_numpy(zero_copy_only=False)
-        rows = np.bincount(codes, minlength=len(normal) + 1)
-        out = pc.is_in(normal, value_set=self._excluded).to_numpy(zero_copy_only=False)
-        valid = normal.is_valid().to_numpy(zero_copy_only=False)
-        self.counts.rows += len(codes)
-        self.counts.invalid_id += int(rows[-1] + rows[:-1][~valid].sum())
-        self.counts.excluded += int(rows[:-1][out & valid].sum())
-        welcome = valid & ~out & (rows[:-1] > 0)
-        self._pending.append((to_bytes(normal.filter(pa.array(welcome))), rows[:-1][welcome]))
-        self._size += int(welcome.sum())
+    def add(self, tally: Tally) -> None:
+        """Take a batch."""
+        self.counts.rows += int(tally.rows.sum()) + tally.invalid
+        self.counts.invalid_id += tally.invalid
+        self._pending.append(tally)
+        self._size += len(tally.ids)
         if self._size > max(_PENDING, len(self._ids)):
             self._merge()
 
     def roster(self) -> Roster:
-        """Everybody so far."""
+        """Everybody so far who is not excluded; comes last."""
         self._merge()
-        return Roster(self._ids, self._rows)
+        out = np.isin(self._ids, self._excluded)
+        self.counts.excluded = int(self._rows[out].sum())
+        return Roster(self._ids[~out], self._rows[~out])
 
     def _merge(self) -> None:
-        ids, rows = (np.concatenate(parts) for parts in zip((self._ids, self._rows), *self._pending, strict=True))
+        ids = np.concatenate([self._ids, *(tally.ids for tally in self._pending)])
+        rows = np.concatenate([self._rows, *(tally.rows for tally in self._pending)])
         self._ids, place = np.unique(ids, return_inverse=True)
         self._rows = np.bincount(place, rows, len(self._ids)).astype(np.int64)
         self._pending, self._size = [], 0

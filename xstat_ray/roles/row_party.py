@@ -7,16 +7,19 @@ from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xstat_ray.bounds import Located, bound_rows
+from xstat_ray.bounds import Located, Part, apart, bound_rows, places
 from xstat_ray.crypto.derive import keyed_words
-from xstat_ray.crypto.tags import sort_order
+from xstat_ray.crypto.kernels.threads import each_in_threads
+from xstat_ray.crypto.tags import in_order, sort_order, with_copy
 from xstat_ray.errors import ProtocolError
 from xstat_ray.messages import Coefficients, Rows
 from xstat_ray.privacy.design import Design
+from xstat_ray.roles.dummies import RowDummies
 from xstat_ray.roles.intake import IntakeCounts
 from xstat_ray.roles.party import Party
 from xstat_ray.roles.row_table import NOTHING, WHOLE, RowTable, Share
@@ -25,17 +28,46 @@ from xstat_ray.shards import Shard, ShardGrid
 from xstat_ray.study import Study
 
 
+class _Cut(NamedTuple):
+    """Rows in order of their shards."""
+
+    rows: Located
+    starts: NDArray[np.int64]
+    """Where each shard of a window begins, and the end of the last."""
+
+    @classmethod
+    def of(cls, rows: Located, grid: ShardGrid, window: range) -> _Cut:
+        """Sort rows by shard, counted from the first of the window."""
+        regions = len(grid.regions)
+        number = grid.shard_of(rows.cell.astype(np.uint32), rows.period) - window.start * regions
+        shards = regions * len(window)
+        # numpy sorts numbers of 16 bits by counting.
+        order = np.argsort(number.astype(np.uint16) if shards <= 1 << 16 else number, kind="stable")
+        return cls(rows.take(order), np.searchsorted(number[order], np.arange(shards + 1)))
+
+    def numbered(self, copies: int) -> _Cut:
+        """With several rows of a person in a period told apart, so that each gets a tag of its own."""
+        if copies == 1:
+            return self
+        return self._replace(rows=self.rows._replace(period=with_copy(self.rows.period, places(self.rows))))
+
+    def shard(self, number: int) -> Located:
+        """The rows of one shard."""
+        return self.rows.take(slice(int(self.starts[number]), int(self.starts[number + 1])))
+
+
 class RowParty(Party):
     """Telecom: knows in which cell a person was in which period."""
 
-    role, other, divided = "row", "column", True
+    role, other, divided, padded = "row", "column", True, RowDummies
 
     def __init__(self, study: Study, table: Path | str, exclude: Sequence[Path | str] = ()) -> None:
         super().__init__(study, table, exclude)
         self._rows: RowTable | None = None
+        self._share = WHOLE
+        self._dummies: RowDummies | None = None
         self._grid: ShardGrid | None = None
-        self._batch = -1
-        self._located, self._starts = NOTHING, np.zeros(0, np.int64)
+        self._window, self._held = range(0), list[_Cut]()
 
     def intake(self, share: Share = WHOLE) -> int:
         """Survey the table; returns the number of persons in this environment's share.
@@ -43,6 +75,7 @@ class RowParty(Party):
         Raises:
             InputError: the table cannot be read or contributes nothing.
         """
+        self._share = share
         self._rows = RowTable(self._study, self._table, self._exclude, share)
         self._take_persons(self._rows.survey(), self._rows.first_person)
         return self.persons
@@ -62,44 +95,81 @@ class RowParty(Party):
             raise ProtocolError("the intake has not taken place")
         return self._rows
 
-    def prepare(self, grid: ShardGrid) -> None:
-        """Take the cut into shards, before the first `emit`."""
-        self._grid, self._batch = grid, -1
-        self._surveyed.rewind()
+    def prepare(self, grid: ShardGrid, drawn: bytes | None = None) -> list[bool]:
+        """Take the cut into shards, and what the first environment's `draw` gave, before the first `emit`.
 
-    def emit(self, shard: Shard) -> Rows:
+        Returns:
+            For every batch whether it can hold rows.
+        """
+        numbers = self._numbers(grid, drawn)
+        self._dummies = RowDummies(grid, *numbers) if numbers else None
+        self._grid, self._window = grid, range(0)
+        self._surveyed.rewind()
+        return [self._surveyed.has_rows(batch) for batch in grid.batches]
+
+    def emit(self, shard: Shard, *contributed: bytes) -> Rows:
         """The rows of one shard as (tag, blinded cell), sorted by tag. Pure: a repeat gives the same bytes.
 
-        The rows of the shard's batch are read from the table when its first shard comes up, and kept until another
-        batch does, so shards are best asked for in order.
+        The rows of all batches that lie in the same pieces of the table are read when the first of their shards comes
+        up, and kept until another batch does, so shards are best asked for in order.
+
+        With padding one environment emits a whole shard: its own rows, those that every other environment has
+        `contributed`, and the dummies. Without, each emits its own.
 
         Raises:
             InputError: a value of the table cannot be read.
+            ProtocolError: with padding, another number of contributions than there are other environments.
         """
+        channel, digest = self._channel(self.role), self._study.digest
+        parts = [self._own(shard), *(Rows.decode(channel.open(s, _own_of(shard)), digest) for s in contributed)]
+        tags, cells = [part.tags for part in parts], [part.cells for part in parts]
+        if self._dummies is not None:
+            if len(parts) != self._share.of:
+                raise ProtocolError("a padded shard needs the rows of every environment of the row party")
+            dummies = self._dummies.of_shard(self._agreed.tag_key, shard)
+            tags, cells = [*tags, dummies[0]], [*cells, dummies[1]]
+        tag, cell = np.concatenate(tags), np.concatenate(cells)
+        order = sort_order(tag, cell)
+        return Rows(shard=shard.number, tags=in_order(tag, order), cells=cell[order])
+
+    def contribute(self, shard: Shard) -> bytes:
+        """The rows of one shard that this environment has, sealed for the one that emits it."""
+        return self._channel(self.role).seal(self._own(shard).encode(self._study.digest), _own_of(shard))
+
+    def _own(self, shard: Shard) -> Rows:
+        """This environment's rows of a shard, in no particular order."""
         if self._grid is None:
             raise ProtocolError("rows were asked for before the shards were prepared")
-        if self._batch != shard.batch:
+        if shard.batch not in self._window:
             self._load(self._grid, shard.batch)
-        region = self._grid.regions.index(shard.region)
-        own = self._located.take(slice(int(self._starts[region]), int(self._starts[region + 1])))
-        tag, cell = self._tags(own.person, own.period), own.cell.astype(np.uint32)
-        order = sort_order(tag, cell)
-        return Rows(shard=shard.number, tags=tag[order], cells=cell[order])
+        number = shard.number - self._window.start * len(self._grid.regions)
+        own = Located.join([NOTHING, *(cut.shard(number) for cut in self._held)])
+        return Rows(shard=shard.number, tags=self._tags(own.person, own.period), cells=own.cell.astype(np.uint32))
 
     def _load(self, grid: ShardGrid, batch: int) -> None:
-        """Read a batch, bound every person's contribution, blind the cells, and put the rows in order of region."""
-        self._batch, self._located = -1, NOTHING
-        table, wanted = self._surveyed, grid.batches[batch]
-        located, weight = table.read(wanted)
-        located = bound_rows(located, weight, self._study.bounds.rows, partial(self._draw, table.first_person))
-        table.bounded(wanted, len(located.cell))
-        located = located._replace(cell=self._blinding().forward[located.cell].astype(np.int32))
-        region = grid.region_of(located.cell)
-        if len(grid.regions) > 1:
-            order = np.argsort(region, kind="stable")
-            located, region = located.take(order), region[order]
-        self._located, self._starts = located, np.searchsorted(region, np.arange(len(grid.regions) + 1))
-        self._batch = batch
+        """Read the window of a batch, bound every person's contribution, blind the cells, and cut it into shards."""
+        self._window, self._held = range(0), []
+        table, window = self._surveyed, self._surveyed.window(grid.batches, batch)
+        wanted = range(grid.batches[window.start].start, grid.batches[window.stop - 1].stop)
+        parts = table.read(wanted)
+        shared = apart(parts, self.persons)
+        if shared.any():
+            # Whoever has rows in several pieces is bounded over all of them, the others piece by piece.
+            together = Part.join([part.take(shared[part.rows.person]) for part in parts])
+            parts = [*(part.take(~shared[part.rows.person]) for part in parts), together]
+        limit, forward = self._study.bounds.rows, self._blinding().forward
+        draw = partial(self._draw, table.first_person)
+
+        def bound_and_cut(number: int) -> _Cut:
+            located = bound_rows(parts[number], limit, draw)
+            parts[number] = Part(NOTHING, None)
+            located = located._replace(cell=forward[located.cell].astype(np.int32))
+            cut = _Cut.of(located, grid, window)
+            return cut if self._dummies is None else cut.numbered(self._dummies.copies)
+
+        self._held = each_in_threads(bound_and_cut, range(len(parts)))
+        table.bounded(wanted, sum(len(cut.rows.cell) for cut in self._held))
+        self._window = window
 
     def _draw(self, first: int, rows: Located, number: NDArray[np.int64]) -> NDArray[np.uint64]:
         """Words that choose among the rows of a person, whichever environment the person is in."""
@@ -132,3 +202,7 @@ class RowParty(Party):
 
     def _blinding(self) -> Blinding:
         return Blinding(tree_of(self._study.row.dimensions), self._seed)
+
+
+def _own_of(shard: Shard) -> str:
+    return f"rows of shard {shard.number}"

@@ -1,13 +1,13 @@
-"""The row party's table, which may be larger than memory: surveyed once, then read one batch of periods at a time.
+"""The row party's table, which may be larger than memory: surveyed once, then read one window of periods at a time.
 
 Several environments of the row party divide the persons among them: each takes a range of the sorted ids. Where a file
 is sorted by id, and partitioned by time, an environment reads its own part of it only, as the footers of Parquet files
-tell beforehand what lies where. Other tables are read whole for every batch, which is correct and slower.
+tell beforehand what lies where. Other tables are read whole for every window, which is correct and slower.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -16,13 +16,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from xstat_ray.bounds import Located
+from xstat_ray.bounds import Located, Part
+from xstat_ray.crypto.kernels.threads import each_in_threads
 from xstat_ray.inputs import periods
 from xstat_ray.inputs.domains import Encoder
 from xstat_ray.inputs.ids import normalise
 from xstat_ray.inputs.tables import Batch, Piece, open_table
 from xstat_ray.roles.intake import IntakeCounts, check_usable, read_excluded
-from xstat_ray.roles.roster import Roster, RosterBuilder
+from xstat_ray.roles.roster import Roster, RosterBuilder, Tally
 from xstat_ray.secrecy import Secret
 from xstat_ray.study import Study
 
@@ -40,6 +41,10 @@ class Share:
 
 
 WHOLE = Share()
+_PIECES = 64
+"""Pieces of which the persons are counted before they are merged."""
+_MOST_ROWS = 1 << 27
+"""Rows that are held at once for the sake of reading them once: about two gigabytes."""
 
 
 class RowTable(Secret):
@@ -63,6 +68,8 @@ class RowTable(Secret):
         self._excluded = read_excluded(exclude, side.id, study)
         self._encoder = Encoder(side.dimensions)
         self._pieces = self._table.pieces()
+        covers = [self._cover(piece) for piece in self._pieces]
+        self._first, self._end = np.array([c.start for c in covers]), np.array([c.stop for c in covers])
         self._foreign: set[str] = set()
         """Files in which some id is not written in its normal form: their footers say nothing about the persons."""
         self._counts, self._of_period = IntakeCounts(), dict[range, IntakeCounts]()
@@ -89,19 +96,15 @@ class RowTable(Secret):
         Raises:
             InputError: a value cannot be read, or nothing of the table is usable.
         """
-        # Text has no types: all of it is read once, so that a bad value is found before anything is encrypted.
-        typed = all(piece.group is not None for piece in self._pieces)
-        columns = [self._study.row.id] if typed else list(self._table.roles)
         builder = RosterBuilder(self._excluded)
-        for batch in self._table.read(self._pieces, columns):
-            normal = self._normal(batch)
-            if not normal.equals(batch.columns[self._study.row.id].dictionary):
-                self._foreign.add(batch.file)
-            builder.add(normal, batch.columns[self._study.row.id].indices)
+        for tallies in self._tallies():
+            for tally in tallies:
+                builder.add(tally)
         whole = builder.roster()
         part = self._share.part(len(whole.ids))
         self.contents = sha256(whole.ids.tobytes() + whole.rows.tobytes()).digest()
         self._roster, self.first_person = Roster(whole.ids[part], whole.rows[part]), part.start
+        self._own = np.array([self._can_be_own(piece) for piece in self._pieces])
         self._check_usable(builder.counts, whole)
         self._counts.rows, self._counts.persons = int(self._roster.rows.sum()), len(self._roster.ids)
         if self._share.number == 0:
@@ -110,27 +113,70 @@ class RowTable(Secret):
             self._counts.rows += builder.counts.invalid_id + builder.counts.excluded
         return self._roster.ids
 
+    def _tallies(self) -> Iterable[Iterable[Tally]]:
+        """Who is in the pieces of the table, as many pieces at a time as there are threads."""
+        if any(piece.group is None for piece in self._pieces):
+            # Text has no types: all of it is read once, so that a bad value is found before anything is encrypted.
+            return (self._tally(self._pieces, self._table.roles),)
+        ids = [self._study.row.id]
+        runs = [self._pieces[i : i + _PIECES] for i in range(0, len(self._pieces), _PIECES)]
+        return (tally for run in runs for tally in each_in_threads(lambda piece: list(self._tally([piece], ids)), run))
+
+    def _tally(self, pieces: Sequence[Piece], columns: Collection[str]) -> Iterator[Tally]:
+        for batch in self._table.read(pieces, columns):
+            normal, ids = self._normal(batch), batch.columns[self._study.row.id]
+            if not normal.equals(ids.dictionary):
+                self._foreign.add(batch.file)
+            yield Tally.of(normal, ids.indices)
+
     def rewind(self) -> None:
         """Forget which batches have been read, before they are cut in another way."""
         self._of_period.clear()
 
-    def read(self, wanted: range) -> tuple[Located, NDArray[np.float64] | None]:
-        """All usable rows of the own persons with a period in `wanted`, with their weights if the study has any."""
-        side, counts = self._study.row, IntakeCounts()
-        parts, weights = [NOTHING], [np.zeros(0)]
-        for batch in self._table.read([p for p in self._pieces if self._holds(p, wanted)], self._table.roles):
+    def window(self, batches: Sequence[range], batch: int) -> range:
+        """The numbers of the batches that are best read with this one: neighbours that lie in the same pieces.
+
+        Memory is bounded by a window; of pieces with very many rows only one batch is held.
+        """
+        own, first, last = self._needed(batches[batch]), batch, batch + 1
+        if sum(piece.group.rows if piece.group else _MOST_ROWS for piece in own) < _MOST_ROWS:
+            while first > 0 and self._needed(batches[first - 1]) == own:
+                first -= 1
+            while last < len(batches) and self._needed(batches[last]) == own:
+                last += 1
+        return range(first, last)
+
+    def has_rows(self, wanted: range) -> bool:
+        """Whether rows in these periods are possible, as far as the footers of the files tell."""
+        return len(self._needed(wanted)) > 0
+
+    def _needed(self, wanted: range) -> list[Piece]:
+        """The pieces that can hold rows of the own persons in these periods."""
+        able = self._own & (self._first < wanted.stop) & (self._end > wanted.start)
+        return [self._pieces[number] for number in np.flatnonzero(able).tolist()]
+
+    def read(self, wanted: range) -> list[Part]:
+        """All usable rows of the own persons with a period in `wanted`: a part for every piece, in order."""
+        read = each_in_threads(lambda piece: self._read(piece, wanted), self._needed(wanted))
+        self._of_period[wanted] = IntakeCounts(
+            outside_domain=sum(outside for _, outside in read), kept=sum(len(part.rows.cell) for part, _ in read)
+        )
+        return [part for part, _ in read]
+
+    def _read(self, piece: Piece, wanted: range) -> tuple[Part, int]:
+        """The rows of a piece, in order of person and period, and how many more are outside the domain."""
+        side, outside = self._study.row, 0
+        parts = [Part(NOTHING, np.zeros(0) if side.weight else None)]
+        for batch in self._table.read([piece], self._table.roles):
             person = self._person(self._roster, batch)
             cell = self._encoder.encode(batch.columns)
             period, inside = self._periods(batch)
             own = (person >= 0) & inside & (wanted.start <= period) & (period < wanted.stop)
             keep = own & (cell >= 0)
-            counts.outside_domain += int((own & (cell < 0)).sum())
-            counts.kept += int(keep.sum())
-            parts.append(Located(person[keep], period[keep], cell[keep]))
-            if side.weight:
-                weights.append(np.nan_to_num(batch.columns[side.weight].to_numpy(zero_copy_only=False))[keep])
-        self._of_period[wanted] = counts
-        return Located.join(parts), np.concatenate(weights) if side.weight else None
+            outside += int((own & (cell < 0)).sum())
+            weight = np.nan_to_num(batch.columns[side.weight].to_numpy(zero_copy_only=False)) if side.weight else None
+            parts.append(Part(Located(person, period, cell), weight).take(keep))
+        return Part.join(parts).in_order(), outside
 
     def bounded(self, wanted: range, kept: int) -> None:
         """Record how many of the rows in `wanted` remained after the contribution bound."""
@@ -153,16 +199,19 @@ class RowTable(Secret):
             return np.zeros(rows, np.uint32), np.ones(rows, bool)
         return periods.to_periods(batch.columns[self._study.row.time], self._study.period)
 
-    def _holds(self, piece: Piece, wanted: range) -> bool:
-        """Whether a piece can hold rows of the own persons in these periods."""
+    def _cover(self, piece: Piece) -> range:
+        """The periods of the study in which a piece can have rows."""
         side, bounds = self._study.row, {} if piece.group is None else piece.group.bounds
-        if side.time is not None and side.time in bounds and self._study.period.grain != "none":
-            covered = periods.cover(*bounds[side.time], self._study.period)
-            if covered.stop <= wanted.start or wanted.stop <= covered.start:
-                return False
-        if side.id not in bounds or str(piece.file.path) in self._foreign:
+        if side.time is None or side.time not in bounds or self._study.period.grain == "none":
+            return periods.span(self._study.period)
+        return periods.cover(*bounds[side.time], self._study.period)
+
+    def _can_be_own(self, piece: Piece) -> bool:
+        """Whether a piece can hold rows of the own persons."""
+        bounds = {} if piece.group is None else piece.group.bounds
+        if self._study.row.id not in bounds or str(piece.file.path) in self._foreign:
             return True
-        return self._roster.overlaps(*bounds[side.id])
+        return self._roster.overlaps(*bounds[self._study.row.id])
 
     def _check_usable(self, counts: IntakeCounts, whole: Roster) -> None:
         """Look for one row inside the study; a table without any is refused before anything is encrypted."""

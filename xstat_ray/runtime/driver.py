@@ -120,9 +120,6 @@ class Driver:
                 sealed = first.call("hand_over", replica.call("offer"))
                 executor.get(replica.call("accept", sealed))
 
-    def _on_all(self, method: str, *args: Any) -> dict[Role, list[Ref]]:
-        return {role: [one.call(method, *args) for one in every] for role, every in self._executor.parties.items()}
-
     def _same(self, role: Role, refs: list[Ref]) -> Any:
         """The result on which all replicas must agree."""
         first, *others = self._executor.get_all(refs)
@@ -140,28 +137,63 @@ class Driver:
     def aggregate(self, public: PublicKey) -> Partial:
         """Join every shard and overlay the partials, while encrypted."""
         executor, grid = self._executor, self._plan.grid
-        sizes = self._on_all("prepare", grid)
-        executor.get_all(sizes["row"])
-        with self._progress.stage("aggregate", len(grid.shards) * len(executor.parties["row"])) as stage:
-            flags = executor.get(sizes["column"][0])
+        prepared = self._prepare()
+        held: list[list[bool]] = executor.get_all(prepared["row"])
+        flags: list[int] = executor.get(prepared["column"][0])
+        asked = self._asked(held)
+        senders = [1 if self._plan.padding else len(numbers) for numbers in asked]
+        with self._progress.stage("aggregate", len(grid.regions) * sum(senders)) as stage:
             aggregator = Aggregator(public)
-            return self.reduce(aggregator, self._joins(aggregator, flags), stage)
+            return self.reduce(aggregator, self._joins(aggregator, flags, asked), stage)
 
-    def _joins(self, aggregator: Aggregator, sizes: list[int]) -> Iterator[Callable[[], Ref]]:
-        """One submission per shard and environment of the row party.
+    def _prepare(self) -> dict[Role, list[Ref]]:
+        """All environments take the shards, and what the first of each party drew."""
+        parties, grid = self._executor.parties, self._plan.grid
+        drawn = {role: every[0].call("draw", grid) for role, every in parties.items()}
+        return {role: [one.call("prepare", grid, drawn[role]) for one in every] for role, every in parties.items()}
+
+    def _asked(self, held: list[list[bool]]) -> list[list[int]]:
+        """For every batch the environments of the row party that are asked for rows.
+
+        Those without rows in a batch, as the outlines of their files tell, are not asked. With padding all are: the
+        aggregator shall not see whether there are any.
+        """
+        batches = range(len(self._plan.grid.batches))
+        if self._plan.padding:
+            return [list(range(len(held)))] * len(batches)
+        asked = [[number for number, own in enumerate(held) if own[batch]] or [0] for batch in batches]
+        if any(map(any, held)):
+            asked = [numbers if any(own[batch] for own in held) else [] for batch, numbers in enumerate(asked)]
+        return asked
+
+    def _joins(self, aggregator: Aggregator, sizes: list[int], asked: list[list[int]]) -> Iterator[Callable[[], Ref]]:
+        """One submission per shard and environment of the row party; with padding one per shard.
 
         The flags of a batch are made when its first shard comes up, and then dropped.
         """
         executor, current, flags = self._executor, -1, list[Ref]()
         for shard in self._plan.grid.shards:
-            if shard.batch != current:
+            if asked[shard.batch] and shard.batch != current:
                 current, flags = shard.batch, [make() for make in self.flags(shard.batch, sizes[shard.batch])]
-            for holder in executor.parties["row"]:
-                yield partial(self._join, executor, aggregator, holder, shard, flags)
+            for senders in self.senders(shard, asked[shard.batch]):
+                yield partial(self._join, executor, aggregator, senders, shard, flags)
+
+    def senders(self, shard: Shard, asked: list[int]) -> list[Sequence[Instance]]:
+        """Who emits the rows of a shard, and behind each those whose rows go with its own.
+
+        Padding covers whole shards: what every environment sent by itself would need dummies of its own.
+        """
+        every = [self._executor.parties["row"][number] for number in asked]
+        if not self._plan.padding:
+            return [[one] for one in every]
+        turn = shard.number % len(every)
+        return [[every[turn], *every[:turn], *every[turn + 1 :]]]
 
     @staticmethod
-    def _join(executor: Executor, aggregator: Aggregator, holder: Instance, shard: Shard, flags: list[Ref]) -> Ref:
-        return executor.submit(aggregator.join, holder.call("emit", shard), *flags)
+    def _join(
+        executor: Executor, aggregator: Aggregator, senders: Sequence[Instance], shard: Shard, flags: list[Ref]
+    ) -> Ref:
+        return executor.submit(aggregator.join, emit_rows(senders, shard), *flags)
 
     def flags(self, batch: int, size: int) -> list[Callable[[], Ref]]:
         """One submission for each part of a batch's flags."""
@@ -248,6 +280,12 @@ class Driver:
             coefficients = executor.get(executor.party("row").call("unblind", sealed))
         assert isinstance(coefficients, Coefficients)
         return coefficients
+
+
+def emit_rows(senders: Sequence[Instance], shard: Shard) -> Ref:
+    """The rows of a shard from the first of its senders, with those that the others have."""
+    sender, *others = senders
+    return sender.call("emit", shard, *(other.call("contribute", shard) for other in others))
 
 
 def decrypt_parts(plan: Plan) -> list[range]:

@@ -6,11 +6,15 @@ The kernels in C let go of the interpreter lock, so threads share tables of some
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 VARIABLE = "XSTAT_THREADS"
 _OTHER = "OMP_NUM_THREADS"
@@ -38,5 +42,17 @@ def in_threads(work: Callable[[slice], NDArray[np.uint8]], rows: int) -> NDArray
     if count <= 1:
         return work(slice(0, rows))
     edges = np.linspace(0, rows, count + 1, dtype=np.int64).tolist()
+    return np.concatenate(each_in_threads(work, list(map(slice, edges[:-1], edges[1:]))))
+
+
+def each_in_threads(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    """The results of `work` for every item, in their order.
+
+    Raises:
+        Exception: what the first item raised that raised anything.
+    """
+    count = min(thread_count(), len(items))
+    if count <= 1:
+        return [work(item) for item in items]
     with ThreadPoolExecutor(count) as pool:
-        return np.concatenate(list(pool.map(work, map(slice, edges[:-1], edges[1:]))))
+        return list(pool.map(work, items))

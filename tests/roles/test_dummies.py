@@ -1,0 +1,152 @@
+"""What the parties send with padding on: dummies that look like everybody else, and add nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.roles.pair import exchanged_pair
+from tests.synthetic import make_study
+from xstat_ray.crypto.tags import is_sorted
+from xstat_ray.errors import ProtocolError
+from xstat_ray.join import match
+from xstat_ray.plan import make_plan
+from xstat_ray.roles import RowParty
+from xstat_ray.roles.row_table import Share
+from xstat_ray.study import Bounds
+
+ROWS = 2
+
+
+@pytest.fixture(scope="module")
+def padded(small):
+    """The small study with padding, and with two rows of a person in an hour."""
+    study = make_study()
+    privacy = replace(study.privacy, padding="dp")
+    small = replace_study(small, replace(study, bounds=Bounds(rows=ROWS, boardings=2, persons=100), privacy=privacy))
+    return small, make_plan(small.study, key_bits=2048, shards=4, batch="day")
+
+
+@pytest.fixture(scope="module")
+def pair(padded):
+    small, plan = padded
+    row, column = exchanged_pair(small)
+    column.generate_key(2048)
+    row.prepare(plan.grid, row.draw(plan.grid))
+    return row, column, column.prepare(plan.grid, column.draw(plan.grid))
+
+
+def replace_study(small, study):
+    return type(small)(**{**vars(small), "study": study})
+
+
+def real(row, grid):
+    """Real rows by (batch, cell), as they would be sent without dummies."""
+    kept = row._dummies
+    counts = np.zeros((len(grid.batches), row._study.cells), np.int64)
+    for shard in grid.shards:
+        np.add.at(counts[shard.batch], row._own(shard).cells, 1)
+    assert row._dummies is kept
+    return counts
+
+
+def test_the_rows_of_a_shard_are_the_real_ones_and_the_drawn_dummies_in_order_of_tag(padded, pair):
+    _, plan = padded
+    row, _, _ = pair
+    drawn = row._dummies._drawn.reshape(2, len(plan.grid.batches), -1)
+    emitted = np.zeros_like(drawn[0])
+    tags = []
+    for shard in plan.grid.shards:
+        rows = row.emit(shard)
+        assert is_sorted(rows.tags) and set(rows.cells.tolist()) <= set(shard.region)
+        np.add.at(emitted[shard.batch], rows.cells, 1)
+        tags.append(rows.tags)
+    assert (emitted == real(row, plan.grid) + drawn.sum(axis=0)).all()
+    # With several rows of a person in an hour, too, no tag occurs twice.
+    every = np.concatenate(tags)
+    assert len(np.unique(every, axis=0)) == len(every)
+    held = np.concatenate([cut.rows.period for cut in row._held])
+    assert set((held >> 24).tolist()) == set(range(ROWS))
+
+
+def test_exactly_the_matched_dummies_meet_flags_that_encrypt_zero(padded, pair):
+    small, plan = padded
+    row, column, sizes = pair
+    drawn = row._dummies._drawn.reshape(2, len(plan.grid.batches), -1)
+    for batch, size in enumerate(sizes):
+        own = column._starts[batch + 1] - column._starts[batch]
+        pools = sum(plan.padding.pools)
+        assert size == own * ROWS + pools + column._dummies._drawn[batch]
+        flags = column.emit(batch, 0, range(size), plan.packing)
+        assert len(flags.tags) == size and len(np.unique(flags.tags, axis=0)) == size
+        plain = column._private_key.decrypt(flags.ciphertexts.reshape(-1, 512))
+        zero = np.array([value == 0 for value in plain])
+        assert zero.sum() == size - own * ROWS
+        for shard in plan.grid.own(batch):
+            rows = row.emit(shard)
+            met_row, met_flag = match(rows.tags, flags.tags)
+            assert len(np.unique(met_row)) == len(met_row) and len(np.unique(met_flag)) == len(met_flag)
+            dummies = np.bincount(rows.cells[met_row[zero[met_flag]]], minlength=small.study.cells)
+            expected = np.zeros(small.study.cells, np.int64)
+            expected[shard.region.start : shard.region.stop] = drawn[0, batch, shard.region.start : shard.region.stop]
+            assert (dummies == expected).all()
+
+
+def test_a_repeated_emission_gives_the_same_bytes_and_nothing_is_drawn_twice(padded, pair):
+    small, plan = padded
+    row, column, sizes = pair
+    digest, grid = small.study.digest, plan.grid
+    first = [row.emit(shard).encode(digest) for shard in grid.shards]
+    assert row.draw(grid) == row.draw(grid) and column.draw(grid) == column.draw(grid)
+    row.prepare(grid, row.draw(grid))
+    assert [row.emit(shard).encode(digest) for shard in grid.shards] == first
+    assert column.prepare(grid, column.draw(grid)) == sizes
+
+
+def test_the_size_of_a_message_is_a_function_of_its_number_of_rows(padded, pair):
+    small, plan = padded
+    row, column, _ = pair
+    digest, shard = small.study.digest, plan.grid.shards[0]
+    rows = row.emit(shard)
+    # The same number of rows with other tags and all in one cell.
+    other = replace(rows, tags=np.sort(rows.tags, axis=0)[::-1].copy(), cells=np.zeros_like(rows.cells))
+    assert len(other.encode(digest)) == len(rows.encode(digest))
+    flags = column.emit(0, 0, range(10), plan.packing)
+    plain = replace(flags, ciphertexts=np.zeros_like(flags.ciphertexts))
+    assert len(plain.encode(digest)) == len(flags.encode(digest))
+
+
+def test_environments_that_divide_the_persons_send_together_what_one_sends(padded):
+    small, plan = padded
+    whole, column = exchanged_pair(small)
+    drawn = whole.draw(plan.grid)
+    whole.prepare(plan.grid, drawn)
+    halves = []
+    for number in range(2):
+        half = RowParty(small.study, small.row)
+        half.accept(whole.hand_over(half.offer()))
+        own = range(half.intake(Share(number, 2)))
+        half.finish([column.evaluate(half.blind(own), own)], [own])
+        half.prepare(plan.grid, drawn)
+        halves.append(half)
+    for shard in plan.grid.shards:
+        sender, other = halves[shard.number % 2], halves[1 - shard.number % 2]
+        rows, expected = sender.emit(shard, other.contribute(shard)), whole.emit(shard)
+        assert (rows.tags == expected.tags).all() and (rows.cells == expected.cells).all()
+        with pytest.raises(ProtocolError, match="every environment"):
+            sender.emit(shard)
+        with pytest.raises(ProtocolError, match="altered"):
+            sender.emit(shard, other.contribute(plan.grid.shards[shard.number - 1]))
+
+
+def test_a_padded_study_is_not_sent_unpadded_nor_with_draws_for_another_cut(padded):
+    small, plan = padded
+    row, column = exchanged_pair(small)
+    other = make_plan(small.study, key_bits=2048, shards=1, batch="release").grid
+    for party in (row, column):
+        with pytest.raises(ProtocolError, match="was not drawn"):
+            party.prepare(plan.grid)
+        with pytest.raises(ProtocolError, match="altered"):
+            party.prepare(plan.grid, party.draw(other))

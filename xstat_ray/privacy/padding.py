@@ -1,0 +1,215 @@
+"""Padding: dummies that make the aggregator's whole view differentially private. Pure: parameters in, parameters out.
+
+docs/padding.md defines the dummies and proves the bounds. Everything here follows from the study and the cut into
+shards, so both parties come to the same figures by themselves.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xstat_ray.crypto.tags import MAX_COPIES, MAX_PERIODS
+from xstat_ray.errors import PlanError
+from xstat_ray.inputs.periods import span
+from xstat_ray.privacy.mechanism import draw_laplace, laplace_scale
+from xstat_ray.shards import ShardGrid
+from xstat_ray.study import Study
+
+FLAG_ROWS = 200
+"""What a flag costs, in rows. Public and fixed, as both parties must come to the same split of the budget."""
+MAX_DUMMIES = 20_000_000_000
+"""Rows, with a flag counted as `FLAG_ROWS` of them, beyond which padding serves no purpose."""
+_STEPS = 64
+"""The kinds get multiples of 1/64 of epsilon."""
+_MARGIN = 1 - 1e-9
+"""Left for rounding where a probability is computed."""
+
+
+@dataclass(frozen=True)
+class DummyCount:
+    """How many dummies of one kind are sent with a count: shifted, truncated discrete Laplace, on 0 to 2*shift."""
+
+    l1: int
+    """What one person changes in all counts of the kind together."""
+    epsilon: Fraction
+    delta: Fraction
+    scale: float
+    shift: int
+    """Also the expected number."""
+
+    @classmethod
+    def of(cls, l1: int, epsilon: Fraction, delta: Fraction) -> DummyCount:
+        """The least that make counts of L1 sensitivity `l1` (epsilon, delta)-differentially private."""
+        scale = laplace_scale(l1, epsilon)
+        return cls(l1, epsilon, delta, scale, least_shift(l1, scale, float(delta)))
+
+    def draw(self, count: int) -> NDArray[np.int64]:
+        """(count,) numbers of dummies."""
+        drawn = draw_laplace(self.scale, count)
+        while (outside := np.flatnonzero(np.abs(drawn) > self.shift)).size:
+            drawn[outside] = draw_laplace(self.scale, len(outside))
+        return drawn + self.shift
+
+
+@dataclass(frozen=True)
+class Padding:
+    """The dummies of a release."""
+
+    matched: DummyCount
+    """Rows that meet a dummy flag, for each cell and batch."""
+    unmatched: DummyCount
+    """Rows that meet nothing, for each cell and batch."""
+    flags: DummyCount
+    """Flags that are not met, for each batch."""
+    pools: tuple[int, ...]
+    """For each region: dummy flags in every batch that its matched rows may meet."""
+    copies: int
+    """R: flags for each person and period, so that every row of a person has a tag of its own."""
+    cells: int
+    batches: int
+
+    @classmethod
+    def of_study(cls, study: Study, grid: ShardGrid) -> Padding | None:
+        """The padding that the study asks for, None where it is off.
+
+        Raises:
+            PlanError: the declared epsilon and delta cannot be met.
+        """
+        return _padding(study, grid) if study.privacy.padding == "dp" else None
+
+    @property
+    def rows_added(self) -> int:
+        """Expected number of dummy rows of the release."""
+        return self.batches * self.cells * (self.matched.shift + self.unmatched.shift)
+
+    @property
+    def flags_added(self) -> int:
+        """Expected number of dummy flags of the release, without the R - 1 further copies of the real ones."""
+        return self.batches * (sum(self.pools) + self.flags.shift)
+
+    @property
+    def most_rows(self) -> int:
+        """Largest possible number of dummy rows."""
+        met = min(sum(self.pools), 2 * self.cells * self.matched.shift)
+        return self.batches * (met + 2 * self.cells * self.unmatched.shift)
+
+    @property
+    def most_flags(self) -> int:
+        """Largest possible number of dummy flags."""
+        return self.batches * (sum(self.pools) + 2 * self.flags.shift)
+
+    def draw_rows(self, grid: ShardGrid) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Matched and unmatched dummy rows, (batches, cells) each; what a shard has of the first fits its pool."""
+        shape = (self.batches, self.cells)
+        matched = self.matched.draw(self.batches * self.cells).reshape(shape)
+        for region, pool in zip(grid.regions, self.pools, strict=True):
+            for own in matched[:, region.start : region.stop]:
+                while own.sum() > pool:
+                    own[:] = self.matched.draw(len(own))
+        return matched, self.unmatched.draw(self.batches * self.cells).reshape(shape)
+
+    def draw_flags(self) -> NDArray[np.int64]:
+        """(batches,) dummy flags that are not met."""
+        return self.flags.draw(self.batches)
+
+
+def least_shift(l1: int, scale: float, delta: float) -> int:
+    """The least shift s at which truncation to 0 ... 2s costs at most `delta`."""
+    a = math.exp(-1 / scale)
+    # delta(L1) = a^(s+1) g / (1 + a - 2 a^(s+1)) with g = a^-L1 - 1, solved for s.
+    g, allowed = math.expm1(l1 / scale), delta * _MARGIN
+    shift = max(l1, math.ceil(-scale * math.log(allowed * (1 + a) / (g + 2 * allowed))) - 1)
+    return shift if truncation_delta(l1, scale, shift) <= delta else shift + 1
+
+
+def truncation_delta(change: int, scale: float, shift: int) -> float:
+    """Probability of the outputs that only one of two counts can give which differ by `change` <= shift."""
+    a, last = math.exp(-1 / scale), math.exp(-(shift + 1) / scale)
+    return last * math.expm1(change / scale) / (1 + a - 2 * last)
+
+
+def sum_bound(cells: int, scale: float, beta: float) -> int:
+    """What the sum of `cells` draws, truncated or not, exceeds with probability at most `beta` (Chernoff)."""
+    t = np.linspace(0, 1 / scale, 1002)[1:-1]
+    a = math.exp(-1 / scale)
+    log_moment = 2 * np.log1p(-a) - np.log1p(-a * np.exp(t)) - np.log1p(-a * np.exp(-t))
+    return math.ceil(float(np.min((cells * log_moment - math.log(beta)) / t)))
+
+
+@lru_cache(maxsize=64)
+def _padding(study: Study, grid: ShardGrid) -> Padding:
+    _check(study)
+    view, bounds, periods = study.privacy.view, study.bounds, len(span(study.period))
+    met = bounds.rows * min(bounds.boardings * study.window_periods, periods)
+    sensitivities = (met, bounds.rows * periods, met)
+    delta = view.delta / 4
+    shares = _cheapest(sensitivities, view.epsilon, float(delta), study.cells, len(grid.batches))
+    matched, unmatched, flags = (
+        DummyCount.of(l1, view.epsilon * share, delta) for l1, share in zip(sensitivities, shares, strict=True)
+    )
+    touched = min(met, len(grid.shards))
+    beta = float(delta) / touched * _MARGIN / 2  # halved: what is drawn again makes the rest likelier by 1/(1 - beta)
+    pools = tuple(
+        min(2 * len(r) * matched.shift, len(r) * matched.shift + met + sum_bound(len(r), matched.scale, beta))
+        for r in grid.regions
+    )
+    padding = Padding(matched, unmatched, flags, pools, bounds.rows, study.cells, len(grid.batches))
+    _check_size(padding)
+    return padding
+
+
+def _cheapest(
+    sensitivities: tuple[int, int, int], epsilon: Fraction, delta: float, cells: int, batches: int
+) -> tuple[Fraction, Fraction, Fraction]:
+    """The split of epsilon over the kinds that costs least."""
+
+    def cost(steps: tuple[int, int, int]) -> float:
+        matched, unmatched, flags = (
+            _approximate_shift(l1, float(epsilon) * step / _STEPS, delta)
+            for l1, step in zip(sensitivities, steps, strict=True)
+        )
+        return batches * (cells * (matched * (FLAG_ROWS + 1) + unmatched) + flags * FLAG_ROWS)
+
+    best = min(_splits(), key=cost)
+    return Fraction(best[0], _STEPS), Fraction(best[1], _STEPS), Fraction(best[2], _STEPS)
+
+
+def _splits() -> Iterator[tuple[int, int, int]]:
+    for matched in range(1, _STEPS - 1):
+        for unmatched in range(1, _STEPS - matched):
+            yield matched, unmatched, _STEPS - matched - unmatched
+
+
+def _approximate_shift(l1: int, epsilon: float, delta: float) -> float:
+    # For a large scale a is 1; log(expm1(x)) is x + log1p(-exp(-x)) without overflow.
+    return l1 / epsilon * (epsilon + math.log1p(-math.exp(-epsilon)) - math.log(2 * delta))
+
+
+def _check(study: Study) -> None:
+    rows, periods = study.bounds.rows, span(study.period)
+    if rows > MAX_COPIES:
+        raise PlanError(
+            f"padding tells apart at most {MAX_COPIES} rows of one person in one period",
+            key="study.bounds.rows",
+            remedy=f"Lower it from {rows}, or set privacy.padding=off",
+        )
+    if periods.stop > MAX_PERIODS:
+        raise PlanError("padding needs a study before the year 2448", key="study.period.end", remedy="End it earlier")
+
+
+def _check_size(padding: Padding) -> None:
+    size = padding.rows_added + FLAG_ROWS * padding.flags_added
+    if size > MAX_DUMMIES:
+        raise PlanError(
+            f"the view's epsilon and delta need {padding.rows_added:,} dummy rows and {padding.flags_added:,} dummy "
+            "flags, which no run can carry",
+            key="privacy.view",
+            remedy="Raise its epsilon, or take longer batches, coarser cells, or a shorter study",
+        )

@@ -1,0 +1,76 @@
+"""The dummies that each party sends among its rows or flags, so that the aggregator's view is private.
+
+How many there are is drawn once in a release; which tags they have follows from the tag key, so both parties know
+those of the rows that meet a flag. See docs/padding.md.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xstat_ray.crypto.tags import Dummy, dummy_tags
+from xstat_ray.privacy.padding import Padding
+from xstat_ray.secrecy import Secret
+from xstat_ray.shards import Shard, ShardGrid
+
+
+class Dummies(Secret):
+    """One party's dummies of one release."""
+
+    def __init__(self, grid: ShardGrid, padding: Padding, drawn: NDArray[np.int64]) -> None:
+        """Take what `draw` gave, in any shape."""
+        self._grid, self._padding, self._drawn = grid, padding, drawn
+
+    @staticmethod
+    @abstractmethod
+    def draw(padding: Padding, grid: ShardGrid) -> NDArray[np.int64]:
+        """Fresh numbers of dummies for the whole release."""
+
+    @property
+    def copies(self) -> int:
+        """R: tags of one person in one period."""
+        return self._padding.copies
+
+
+class RowDummies(Dummies):
+    """Those of the row party, by blinded cell."""
+
+    @staticmethod
+    def draw(padding: Padding, grid: ShardGrid) -> NDArray[np.int64]:
+        """(2, batches, cells): rows that meet a flag, and rows that meet none."""
+        return np.stack(padding.draw_rows(grid))
+
+    def of_shard(self, key: bytes, shard: Shard) -> tuple[NDArray[np.uint8], NDArray[np.uint32]]:
+        """(N, 16) tags under the tag key, and (N,) blinded cells."""
+        drawn = self._drawn.reshape(2, self._padding.batches, self._padding.cells)
+        region = np.arange(shard.region.start, shard.region.stop, dtype=np.uint32)
+        tags, cells = [], []
+        for kind, numbers in zip((Dummy.MATCHED, Dummy.ROW), drawn[:, shard.batch], strict=True):
+            own = numbers[shard.region.start : shard.region.stop]
+            tags.append(dummy_tags(key, kind, shard.number, int(own.sum())))
+            cells.append(np.repeat(region, own))
+        return np.concatenate(tags), np.concatenate(cells)
+
+
+class FlagDummies(Dummies):
+    """Those of the column party; they all encrypt zero."""
+
+    @staticmethod
+    def draw(padding: Padding, grid: ShardGrid) -> NDArray[np.int64]:
+        """(batches,): flags that no row meets; the others' number is fixed."""
+        return padding.draw_flags()
+
+    def number(self) -> NDArray[np.int64]:
+        """(batches,) dummy flags of every batch."""
+        return self._drawn + sum(self._padding.pools)
+
+    def of_batch(self, key: bytes, batch: int) -> NDArray[np.uint8]:
+        """(N, 16) tags under the tag key."""
+        met = [
+            dummy_tags(key, Dummy.MATCHED, shard.number, pool)
+            for shard, pool in zip(self._grid.own(batch), self._padding.pools, strict=True)
+        ]
+        return np.concatenate([*met, dummy_tags(key, Dummy.FLAG, batch, int(self._drawn[batch]))])
