@@ -22,6 +22,7 @@ from tests.needs.country import make_country, publish_all
 from tests.pages import PAGES, ROOT, blocks, text_of
 from xstat_ray.benchmarks.suites import benchmark_config
 from xstat_ray.config import crosstab_config, plan_config
+from xstat_ray.federation.config import party_config
 from xstat_ray.geo import hokkaido
 from xstat_ray.inputs.study_file import parse
 from xstat_ray.needs.config import needs_config
@@ -36,6 +37,12 @@ NOT_RUN = {
     ("README.md", "make demo"): "installs from a package registry; .ci/run and the tutorial's test do the same",
     ("README.ja.md", "make demo"): "as README.md",
     ("cluster/README.md", "python -m jobs.crosstab"): "needs a cluster",
+    ("docs/tutorial.md", "make .venv"): "installs from a package registry; .ci/run does the same",
+    (
+        "docs/domains.md",
+        "python -m jobs.crosstab",
+    ): "minutes, with dummies; tests/jobs/test_domains.py runs it in small",
+    ("docs/domains.md", "python -m jobs.deidentify"): "needs the other domains; tests/federation runs all steps",
     ("docs/geography.md", "pip install"): "installs from a package registry; tests/geo/test_build_reference.py builds",
     ("docs/notebook.md", "pip install"): "installs from a package registry; tests/test_notebook.py runs the notebook",
     ("docs/performance.md", "python -m jobs.benchmark"): "minutes; tests/jobs/test_benchmark.py runs it in small",
@@ -58,6 +65,7 @@ SMALLER = {
 CONFIGS = {
     "benchmark": benchmark_config,
     "crosstab": crosstab_config,
+    "deidentify": party_config,
     "needs": needs_config,
     "plan": plan_config,
     "synthesize": synthesize_config,
@@ -248,7 +256,7 @@ def test_commands_that_are_not_run_are_accepted(job, arguments):
 
 def test_targets_of_make_exist():
     targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.M))
-    named = {target for page in PAGES for target in re.findall(r"(?:`|^)make ([\w-]+)", text_of(page), re.M)}
+    named = {target for page in PAGES for target in re.findall(r"(?:`|^)make ([\w-]+)(?=\s|`)", text_of(page), re.M)}
     assert named and named <= targets
 
 

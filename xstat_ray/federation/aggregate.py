@@ -180,6 +180,6 @@ def aggregate(config: DomainConfig, progress: Progress) -> None:
     refuse_secrets([place.absolute() for place in places], os.environ, own)
     with (
         Desk("aggregator", settings, config.plan()) as desk,
-        open_executor(config.study, {}, config.options) as executor,
+        open_executor(config.study, {}, config.options, progress) as executor,
     ):
         AggregatorSteps(desk, executor, progress).run()

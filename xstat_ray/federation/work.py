@@ -33,7 +33,7 @@ def deidentify(config: PartyConfig, progress: Progress) -> None:
             return
         source = _absolute(config.source, desk.folder)
         attestation = config.attestation.make(desk.identity, desk.peers)
-        with open_executor(config.study, {role: source}, config.options) as executor:
+        with open_executor(config.study, {role: source}, config.options, progress) as executor:
             steps = PartySteps(desk, role, executor, attestation, progress)
             for step in STEPS if config.step == "all" else (config.step,):
                 steps.run(step)

@@ -214,8 +214,8 @@ class Driver:
                 in_flight[submit()] = 0
             if not in_flight:
                 break
-            done = executor.wait(list(in_flight))
-            level = in_flight.pop(done)
+            ended, done = executor.wait(list(in_flight))
+            level = in_flight.pop(ended)
             stage.advance(1 if level == 0 else 0)
             levels[level].append(done)
             if len(levels[level]) == FAN_IN:
