@@ -5,6 +5,7 @@ This shows that the jobs work together and tests them. It is no isolation: one u
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -92,7 +93,7 @@ class OneMachine:
         with ExitStack() as stack, self._progress.stage("domains", sum(map(len, _CHAINS.values()))) as stage:
             stack.callback(self._stop)
             left = {name: list(chain) for name, chain in _CHAINS.items()}
-            logs = {name: stack.enter_context(self._log(name).open("wb")) for name in DOMAINS}
+            logs = {name: stack.enter_context(open(self._log(name), "wb", opener=_for_the_owner)) for name in DOMAINS}
             for name in DOMAINS:
                 self._start(name, left[name].pop(0), keys, logs[name])
             while self._running:
@@ -179,6 +180,10 @@ def run_domains(config: CrosstabConfig, arguments: Arguments, progress: Progress
     check_sources({"row": config.row, "column": config.column})
     OneMachine(config.out, arguments, progress).run()
     return read(config.out)
+
+
+def _for_the_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _quoted(key: str, path: Path) -> str:
