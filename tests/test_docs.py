@@ -26,6 +26,7 @@ from xstat_ray.federation.config import party_config
 from xstat_ray.geo import hokkaido
 from xstat_ray.inputs.study_file import parse
 from xstat_ray.needs.config import needs_config
+from xstat_ray.population.config import population_config
 from xstat_ray.privacy.ledger import Debit, Ledger
 from xstat_ray.study import Privacy
 from xstat_ray.world.settings import synthesize_config
@@ -58,6 +59,7 @@ FRAGMENTS = {
 
 SMALLER = {
     "jobs.crosstab": "runtime=local crypto.key_bits=2048",
+    "jobs.population": "runtime=local population.days=2",
     "jobs.synthesize": "runtime=local world.people=900 world.block=300 world.days=2",
 }
 """What is added to a reader's command so that it takes seconds. The README's command runs as it is, on Ray."""
@@ -68,6 +70,7 @@ CONFIGS = {
     "deidentify": party_config,
     "needs": needs_config,
     "plan": plan_config,
+    "population": population_config,
     "synthesize": synthesize_config,
 }
 

@@ -23,7 +23,7 @@ from xstat_ray.runtime.cluster import Cluster
 from xstat_ray.runtime.driver import WINDOW, Driver
 from xstat_ray.runtime.executor import ROLES, Executor, LocalExecutor, Source
 from xstat_ray.runtime.progress import Progress
-from xstat_ray.study import Study
+from xstat_ray.study import Privacy, Study
 from xstat_ray.workspace import Resumable, Workspace
 
 DEFAULT_LEDGER = Path(".xstat-ray/ledger.sqlite")
@@ -97,7 +97,7 @@ def crosstab(
     progress.planned(plan)
     if (reason := shortfall()) is not None:
         progress.note(f"The kernel {plan.kernel} is used, as ifma cannot run: {reason}.")
-    check_noise(study, options.allow_no_noise, progress)
+    check_noise(study.privacy, options.allow_no_noise, progress)
     if plan.padding is None:
         progress.warn(pool_view.PADDING_OFF)
     sources: dict[Role, Source] = {"row": _source(row), "column": _source(column)}
@@ -155,13 +155,13 @@ def _count_once(
             raise
 
 
-def check_noise(study: Study, allowed: bool, progress: Progress) -> None:
-    """Refuse exact counts unless they are asked for twice, and then warn.
+def check_noise(privacy: Privacy, allowed: bool, progress: Progress) -> None:
+    """Warn of a release without noise, which must have been allowed.
 
     Raises:
-        PlanError: they are not.
+        PlanError: it was not.
     """
-    if study.privacy.noise != "off":
+    if privacy.noise != "off":
         return
     if not allowed:
         raise PlanError(
@@ -224,9 +224,10 @@ def _encrypt_and_count(
     driver: Driver, executor: Executor, work: Workspace, plan: Plan, progress: Progress
 ) -> Resumable:
     """Stages 1 and 2 and the noise; everything that a rerun needs is on disk before this returns."""
-    public = driver.de_identify()
-    for role in executor.parties:
-        executor.get(executor.party(role).call("save", work.party(role)))
+    resume = work.takes_up_exchange()
+    if resume:
+        progress.note("An unfinished ID exchange was found; only people who are new are exchanged.")
+    public = driver.de_identify({role: work.party(role) for role in executor.parties}, resume)
     inputs = {role: executor.get(executor.party(role).call("input_digest")) for role in executor.parties}
     shown = {} if plan.padding is None else {"shown": work.count_view()}
     encrypted = driver.aggregate(public)

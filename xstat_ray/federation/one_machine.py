@@ -174,7 +174,7 @@ def run_domains(config: CrosstabConfig, arguments: Arguments, progress: Progress
         batch=options.batch,
     )
     progress.planned(plan)
-    check_noise(config.study, options.allow_no_noise, progress)
+    check_noise(config.study.privacy, options.allow_no_noise, progress)
     if plan.padding is None:
         progress.warn(PADDING_OFF)
     check_sources({"row": config.row, "column": config.column})

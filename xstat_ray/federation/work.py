@@ -24,7 +24,7 @@ def deidentify(config: PartyConfig, progress: Progress) -> None:
         XstatError: see `PartySteps.run`.
     """
     role: Role = "row" if config.domain == "row" else "column"
-    check_noise(config.study, config.options.allow_no_noise, progress)
+    check_noise(config.study.privacy, config.options.allow_no_noise, progress)
     plan = config.plan()
     if plan.padding is None:
         progress.warn(PADDING_OFF)
@@ -46,7 +46,7 @@ def release(config: ReleaseConfig, progress: Progress) -> None:
         BudgetError: the release is not allowed; nothing was decrypted, and the log says so.
         XstatError: see the steps.
     """
-    check_noise(config.study, config.options.allow_no_noise, progress)
+    check_noise(config.study.privacy, config.options.allow_no_noise, progress)
     with Desk(config.domain, config.settings, config.plan()) as desk:
         if config.domain == "column":
             try:
