@@ -39,11 +39,8 @@ NOT_RUN = {
     ("README.md", "make demo"): "installs from a package registry; .ci/run and the tutorial's test do the same",
     ("README.ja.md", "make demo"): "as README.md",
     ("cluster/README.md", "python -m jobs.crosstab"): "needs a cluster",
-    ("docs/tutorial.md", "make .venv"): "installs from a package registry; .ci/run does the same",
-    (
-        "docs/domains.md",
-        "python -m jobs.crosstab",
-    ): "minutes, with dummies; tests/jobs/test_domains.py runs it in small",
+    ("docs/tutorial.md", "make install"): "installs from a package registry; .ci/run does the same",
+    ("docs/domains.md", "python -m jobs.crosstab"): "minutes, for the dummies; tests/jobs/test_domains.py runs one",
     ("docs/domains.md", "python -m jobs.deidentify step"): "writes a key; tests/jobs/test_domains.py does the same",
     ("docs/domains.md", "python -m jobs.deidentify party"): "needs the other domains; tests/federation runs all steps",
     ("docs/geography.md", "pip install"): "installs from a package registry; tests/geo/test_build_reference.py builds",
@@ -277,6 +274,15 @@ def test_commands_that_are_not_run_are_accepted(job, arguments):
     with initialize_config_dir(str(CONF), version_base="1.3"):
         raw = OmegaConf.to_container(compose(job, arguments), resolve=True)
     assert CONFIGS[job](raw, "the command line")
+
+
+def test_the_japanese_page_names_what_the_report_shows():
+    """What the page has in bold inside tables, and before the word for press, is a text of the report."""
+    shown = (ROOT / "xstat_ray" / "report" / "page" / "words.js").read_text(encoding="utf-8")
+    text = text_of("docs/reading_the_map.ja.md")
+    named = re.findall(r"^\| \*\*([^*]+)\*\* \|", text, re.M) + re.findall(r"\*\*([^*]+)\*\* (?:を|は A4|で)", text)
+    assert len(named) == 9
+    assert [name for name in named if f'["{name}",' not in shown] == []
 
 
 def test_every_job_with_a_configuration_is_known_here():
