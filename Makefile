@@ -13,7 +13,7 @@ SANITIZERS := -std=c11 -O1 -g -fPIC -shared -DXR_SMALL_CODE -fsanitize=address,u
 
 $(BIN)/.installed: pyproject.toml constraints.txt setup.py $(wildcard $(NATIVE)/*)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,demo,docs,notebook]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,demo,docs,notebook,cluster]'
 	touch $@
 
 data/nycflights/planes.parquet: $(BIN)/.installed

@@ -38,7 +38,7 @@ def _in_order(config: SynthesizeConfig) -> InOrder:
         return map
 
     def tasks(function: Callable[[int], Made], blocks: Iterable[int]) -> Iterator[Made]:
-        with session(config.address, config.workers, config.store_bytes):
+        with session(config.cluster):
             yield from ordered(function, blocks, config.window)
 
     return tasks

@@ -47,6 +47,7 @@ def ray_folder(tmp_path_factory) -> Iterator[Path]:
 
     Nothing may be written to the user's home, which is an empty folder meanwhile.
     """
+    from xstat_ray.runtime.cluster import Cluster
     from xstat_ray.runtime.ray_session import session
 
     home = tmp_path_factory.mktemp("home")
@@ -54,7 +55,7 @@ def ray_folder(tmp_path_factory) -> Iterator[Path]:
         patch.setenv("HOME", str(home))
         for name in [name for name in os.environ if name.startswith("RAY_")]:
             patch.delenv(name)
-        with session(cpus=2, store_bytes=100 << 20) as folder:
+        with session(Cluster(cpus=2, store_bytes=100 << 20)) as folder:
             yield folder
     assert list(home.iterdir()) == []
 

@@ -8,6 +8,7 @@ from xstat_ray.config import crosstab_config, plan_config
 from xstat_ray.crosstab import Options
 from xstat_ray.errors import StudyError
 from xstat_ray.plan_report import Target
+from xstat_ray.runtime.cluster import Cluster
 from xstat_ray.runtime.executor import Source
 
 
@@ -53,9 +54,7 @@ def test_everything_arrives_where_it_belongs():
         runtime="ray",
         replicas={"row": 1, "column": 3},
         window=9,
-        address=None,
-        cpus=None,
-        store_bytes=1000,
+        cluster=Cluster(store_bytes=1000),
         ledger=Path("ledger.sqlite"),
         allow_no_noise=False,
     )
@@ -71,7 +70,7 @@ def test_optional_values():
         "unsafe.allow_no_noise": True,
     }
     options = crosstab_config(raw(**changes, runtime="local"), "small.yaml").options
-    assert (options.slot_bits, options.address, options.cpus) == (30, "auto", 2)
+    assert (options.slot_bits, options.cluster.address, options.cluster.cpus) == (30, "auto", 2)
     assert (options.allow_no_noise, options.runtime) == (True, "local")
     assert options.constant_time and options.batch == "week"
 

@@ -58,7 +58,9 @@ def settings(main):
 
 
 def written(value):
-    return "" if value == "???" else {None: "`null`", True: "`true`", False: "`false`"}.get(value, f"`{value}`")
+    return (
+        "" if value == "???" else f"`{json.dumps(value)}`" if value is None or value in (True, False) else f"`{value}`"
+    )
 
 
 @pytest.mark.parametrize("main", MAINS)
@@ -78,12 +80,13 @@ def test_the_keys_of_the_groups_are_listed():
     usual = World().as_dict()
     assert {names(row[0])[0]: row[1] for row in scale if len(row) == 3} == {k: written(v) for k, v in usual.items()}
     cluster = rows(section("docs/configuration.md", "### cluster"))
-    for number, choice in ((1, "local"), (2, "existing")):
-        actual = yaml.safe_load((CONF / "cluster" / f"{choice}.yaml").read_text())
-        assert {names(row[0])[0].removeprefix("cluster."): row[number] for row in cluster} == {
-            key: written(value) for key, value in actual.items()
-        }
-    assert {path.stem for path in (CONF / "cluster").glob("*.yaml")} == {"local", "existing"}
+    files = {path.stem: yaml.safe_load(path.read_text()) for path in (CONF / "cluster").glob("*.yaml")}
+    assert files.keys() == {"local", "existing", "labelled"}
+    for number, choice in ((1, "local"), (2, "existing"), (3, "labelled")):
+        assert files[choice].pop("defaults", ["local"]) == ["local"]
+        actual = {key: written(value) for key, value in (files["local"] | files[choice]).items()}
+        listed = {names(row[0])[0].removeprefix("cluster."): row[number] for row in cluster}
+        assert listed == actual | ({"labels": "by `party`"} if choice == "labelled" else {})
 
 
 def test_the_choices_of_the_scale_are_listed():

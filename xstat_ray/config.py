@@ -13,6 +13,7 @@ from xstat_ray.crosstab import Options
 from xstat_ray.inputs.section import Section
 from xstat_ray.inputs.study_file import parse
 from xstat_ray.plan_report import Target
+from xstat_ray.runtime.cluster import read_cluster
 from xstat_ray.runtime.executor import Source
 from xstat_ray.study import Study
 
@@ -104,7 +105,6 @@ def _source(data: Section, role: str) -> Source:
 def _options(top: Section) -> Options:
     usual = Options()
     crypto = top.child("crypto", ("key_bits", "slot_bits", "constant_time"))
-    cluster = top.child("cluster", ("address", "cpus", "store_bytes"))
     replicas = top.child("replicas", ("row", "column"))
     return Options(
         key_bits=crypto.whole("key_bits", usual.key_bits, least=1),
@@ -115,9 +115,7 @@ def _options(top: Section) -> Options:
         runtime="ray" if top.choice("runtime", ("ray", "local"), "ray") == "ray" else "local",
         replicas={role: replicas.whole(role, count, least=1) for role, count in usual.replicas.items()},
         window=top.whole("window", usual.window, least=1),
-        address=cluster.optional_text("address"),
-        cpus=_optional_whole(cluster, "cpus"),
-        store_bytes=cluster.whole("store_bytes", usual.store_bytes, least=1),
+        cluster=read_cluster(top),
         ledger=Path(top.text("ledger", str(usual.ledger))),
         allow_no_noise=top.child("unsafe", ("allow_no_noise",)).flag("allow_no_noise", False),
     )

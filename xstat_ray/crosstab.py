@@ -12,13 +12,14 @@ from typing import Any, Literal
 from xstat_ray import pool_view
 from xstat_ray.batching import Batch
 from xstat_ray.crypto.kernels.choice import shortfall
-from xstat_ray.errors import BudgetError, InputError, PlanError
+from xstat_ray.errors import BudgetError, InputError, PartyLostError, PlanError
 from xstat_ray.measurement import measurement, software_version
 from xstat_ray.messages import Coefficients
 from xstat_ray.plan import Plan, make_plan
 from xstat_ray.publish import publish
 from xstat_ray.release import Release, write
 from xstat_ray.roles.party import Role
+from xstat_ray.runtime.cluster import Cluster
 from xstat_ray.runtime.driver import WINDOW, Driver
 from xstat_ray.runtime.executor import ROLES, Executor, LocalExecutor, Source
 from xstat_ray.runtime.progress import Progress
@@ -49,12 +50,8 @@ class Options:
     """Instances of each party (ray only)."""
     window: int = WINDOW
     """Shards in flight."""
-    address: str | None = None
-    """Ray cluster to join; None starts one on this machine."""
-    cpus: int | None = None
-    """Cores of a cluster that is started; None takes all."""
-    store_bytes: int = 512 << 20
-    """Object store of a cluster that is started, in bytes."""
+    cluster: Cluster = field(default_factory=Cluster)
+    """The Ray cluster (ray only)."""
     ledger: Path = DEFAULT_LEDGER
     """The budget file."""
     allow_no_noise: bool = False
@@ -120,11 +117,29 @@ def crosstab(
 def _count(
     plan: Plan, sources: dict[Role, Source], work: Workspace, options: Options, progress: Progress
 ) -> tuple[Resumable, Coefficients]:
-    """All that needs an executor: up to the noisy counts, from an unfinished release if the folder holds one."""
+    """All that needs an executor; it starts again where the environment of a party was lost.
+
+    That environment's secrets went with it, so before the noise is stored nothing can be taken over, and nothing was
+    drawn or spent either; afterwards the release is finished from what is stored.
+    """
+    for left in reversed(range(1 + options.cluster.restarts)):
+        try:
+            return _count_once(plan, sources, work, options, progress)
+        except PartyLostError:
+            if not left:
+                raise
+            progress.note("The environment of a party was lost; the run starts again with a new one.")
+    raise AssertionError
+
+
+def _count_once(
+    plan: Plan, sources: dict[Role, Source], work: Workspace, options: Options, progress: Progress
+) -> tuple[Resumable, Coefficients]:
+    """Up to the noisy counts, from an unfinished release if the folder holds one."""
     unfinished = work.resumable()
     with ExitStack() as stack:
         with progress.stage("start", 1) as stage:
-            executor = stack.enter_context(_executor(plan.study, sources, options))
+            executor = stack.enter_context(_executor(plan.study, sources, options, progress))
             stage.advance()
         driver = Driver(executor, plan, progress, options.window)
         if unfinished is None:
@@ -162,7 +177,7 @@ def _source(value: Path | str | Source) -> Source:
 
 
 @contextmanager
-def _executor(study: Study, sources: dict[Role, Source], options: Options) -> Iterator[Executor]:
+def _executor(study: Study, sources: dict[Role, Source], options: Options, progress: Progress) -> Iterator[Executor]:
     for role, source in sources.items():
         named = [("path", "table", source.table), *(("exclude", "opt-out table", path) for path in source.excludes)]
         for key, what, path in named:
@@ -178,8 +193,8 @@ def _executor(study: Study, sources: dict[Role, Source], options: Options) -> It
     from xstat_ray.runtime.ray_session import session
 
     with (
-        session(options.address, options.cpus, options.store_bytes),
-        RayExecutor(study, sources, options.replicas) as executor,
+        session(options.cluster, progress),
+        RayExecutor(study, sources, options.replicas, options.cluster, progress) as executor,
     ):
         yield executor
 
@@ -188,9 +203,10 @@ def _encrypt_and_count(
     driver: Driver, executor: Executor, work: Workspace, plan: Plan, progress: Progress
 ) -> Resumable:
     """Stages 1 and 2 and the noise; everything that a rerun needs is on disk before this returns."""
-    public = driver.de_identify()
-    for role in executor.parties:
-        executor.get(executor.party(role).call("save", work.party(role)))
+    resume = work.takes_up_exchange()
+    if resume:
+        progress.note("An unfinished ID exchange was found; only people who are new are exchanged.")
+    public = driver.de_identify({role: work.party(role) for role in executor.parties}, resume)
     inputs = {role: executor.get(executor.party(role).call("input_digest")) for role in executor.parties}
     shown = {} if plan.padding is None else {"shown": work.count_view()}
     encrypted = driver.aggregate(public)

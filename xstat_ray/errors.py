@@ -70,3 +70,11 @@ class ProtocolError(XstatError):
 
 class PartyError(XstatError):
     """An unexpected failure inside a party's environment, redacted: its own log holds the rest."""
+
+
+class PartyLostError(PartyError):
+    """The environment of a party is gone, with the secrets in its memory; a new one has to start."""
+
+
+class ClusterError(XstatError):
+    """The Ray cluster failed: nodes, memory or disk. Nothing is lost that the same command does not make again."""

@@ -55,6 +55,11 @@ class OutputFolder:
         """Whether the noise was drawn and stored, and the release is not yet published."""
         return self._marker.exists()
 
+    @property
+    def kept(self) -> bool:
+        """Whether the private folder holds anything that a rerun can take up."""
+        return self.stored
+
     def _take(self) -> None:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -68,12 +73,12 @@ class OutputFolder:
             raise unwritable(self.folder, error) from None
 
     def _drop_leftovers(self) -> None:
-        """Remove the secrets of a run that ended before its noise was stored, or after it was published."""
-        if not self.stored:
+        """Remove the secrets of a run that left nothing to be taken up, or ended after it was published."""
+        if not self.kept:
             shutil.rmtree(self._unfinished, ignore_errors=True)
 
     def _check_room(self) -> None:
-        if (self.folder / STATISTICS).exists() and not self._unfinished.exists():
+        if (self.folder / STATISTICS).exists() and not self.stored:
             raise InputError(
                 "the output folder already holds a release, which is never overwritten",
                 file=str(self.folder),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -49,6 +50,10 @@ class Quiet(Progress):
 class Terminal(Quiet):
     """Plan table and live bars on standard error."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._tries = Counter[str]()
+
     def planned(self, plan: Planned) -> None:
         """The plan as a table of what, how much."""
         self._console.print(_plan_table(plan))
@@ -56,6 +61,11 @@ class Terminal(Quiet):
     def note(self, message: str) -> None:
         """One line."""
         self._console.print(message)
+
+    def retried(self, task: str, times: int) -> None:
+        """One line, with the total so far."""
+        self._tries[task] += times
+        self._console.print(f"A task of {task} was tried again; {self._tries[task]} times in this run so far.")
 
     @contextmanager
     def display(self, name: str, total: int) -> Iterator[Stage]:
@@ -93,6 +103,10 @@ class JsonLines(Progress):
     def note(self, message: str) -> None:
         """Event `note`."""
         _event("note", message=message)
+
+    def retried(self, task: str, times: int) -> None:
+        """Event `retry`."""
+        _event("retry", task=task, times=times)
 
     @contextmanager
     def display(self, name: str, total: int) -> Iterator[Stage]:

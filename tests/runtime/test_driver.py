@@ -50,11 +50,11 @@ class Recording(Executor):
     def put(self, value: Any) -> Any:
         raise NotImplementedError
 
-    def wait(self, refs: Sequence[int]) -> int:
+    def wait(self, refs: Sequence[int]) -> tuple[int, int]:
         assert set(refs) <= self.running
         done = self._order(sorted(refs))
         self.running.remove(done)
-        return done
+        return done, done
 
     def get(self, ref: int) -> Partial:
         self.result = self.values[ref]
@@ -93,7 +93,7 @@ def test_no_more_than_the_window_is_ever_in_flight(shards, window):
     class Bounded(Recording):
         """Counts only while shards remain: the last additions, one after the other, depend on each other."""
 
-        def wait(self, refs: Sequence[int]) -> int:
+        def wait(self, refs: Sequence[int]) -> tuple[int, int]:
             assert len(refs) <= window
             return super().wait(refs)
 

@@ -25,7 +25,8 @@ from xstat_ray.privacy.mechanism import Mechanism
 from xstat_ray.runtime.driver import Driver
 from xstat_ray.runtime.executor import LocalExecutor, Source
 from xstat_ray.runtime.progress import Progress
-from xstat_ray.runtime.ray_executor import TASK_RETRIES, RayExecutor
+from xstat_ray.runtime.ray_executor import RayExecutor
+from xstat_ray.runtime.tasks import TASK_RETRIES
 from xstat_ray.study import Bounds, ColumnSide, Dimension, Privacy, RowSide, Study
 
 pytestmark = pytest.mark.ray

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from xstat_ray.errors import InputError
+from xstat_ray.runtime.cluster import Cluster
+from xstat_ray.runtime.progress import Progress
 from xstat_ray.runtime.ray_session import session
 
 ROOT = Path(__file__).parents[2]
@@ -19,19 +21,26 @@ ROOT = Path(__file__).parents[2]
 STARTED = """
 import json, os, ray, stat
 from pathlib import Path
+from xstat_ray.runtime.cluster import Cluster
 from xstat_ray.runtime.ray_session import session
 
 before = dict(os.environ)
 os.umask(0o022)
-with session(cpus=1, store_bytes=100 << 20) as folder:
+spill = Path("spill").absolute()
+spill.mkdir()
+with session(Cluster(cpus=1, store_bytes=100 << 20, spill=spill)) as folder:
     token = Path(os.environ["RAY_AUTH_TOKEN_PATH"])
     modes = {name: stat.S_IMODE(path.stat().st_mode) for name, path in (("folder", folder), ("token", token))}
     logs = [stat.S_IMODE(path.stat().st_mode) & 0o077 for path in folder.rglob("*.log")]
     inside = {"token": token.is_relative_to(folder), "logs": len(logs), "readable": sum(logs)}
+    kept = [ray.put(os.urandom(24 << 20)) for _ in range(6)]
+    spilled = [path for path in spill.rglob("*") if path.is_file()]
+    (own,) = spill.iterdir()
+    modes |= {"spill": stat.S_IMODE(own.stat().st_mode), "spilled": max(stat.S_IMODE(p.stat().st_mode) for p in spilled)}
     remote = ray.get(ray.remote(lambda: os.getpid()).remote()) != os.getpid()
 umask = os.umask(0o022)
 print(json.dumps({
-    "modes": modes, "inside": inside, "remote": remote, "umask": umask, "folder_left": folder.exists(),
+    "modes": modes, "inside": inside, "remote": remote, "umask": umask, "folder_left": folder.exists() or any(spill.iterdir()),
     "changed": sorted(name for name, _ in set(before.items()) ^ set(os.environ.items())), "home": os.listdir(os.environ["HOME"]),
     "initialised": ray.is_initialized(),
 }))
@@ -41,13 +50,14 @@ CLUSTER = """
 import json, sys
 from pathlib import Path
 import ray
-from ray.cluster_utils import Cluster
+from ray.cluster_utils import Cluster as Nodes
 from tests import oracle
 from tests.runtime.running import counts, seeds
 from tests.synthetic import make_study, make_tables
 from xstat_ray.plan import make_plan
 from xstat_ray.runtime.executor import Source
 from xstat_ray.runtime.ray_executor import RayExecutor
+from xstat_ray.runtime.cluster import Cluster
 from xstat_ray.runtime.ray_session import session
 import pyarrow.parquet as pq
 
@@ -56,11 +66,11 @@ sources = {}
 for role, table in zip(("row", "column"), make_tables(), strict=True):
     pq.write_table(table, folder / f"{role}.parquet")
     sources[role] = Source(folder / f"{role}.parquet")
-cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": 100 << 20})
+cluster = Nodes(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": 100 << 20})
 try:
     cluster.add_node(num_cpus=1, object_store_memory=100 << 20)
     # The nodes' own address is not known to be this machine's, and would be refused without TLS.
-    with session("127.0.0.1:" + cluster.address.rsplit(":", 1)[1]):
+    with session(Cluster(address="127.0.0.1:" + cluster.address.rsplit(":", 1)[1])):
         nodes = len([node for node in ray.nodes() if node["Alive"]])
         study = make_study()
         with RayExecutor(study, sources, {"column": 2}) as executor:
@@ -89,7 +99,7 @@ def run(code: str, folder: Path, *args: str, **environment: str) -> dict:
 def test_a_started_session_is_private_and_leaves_nothing_behind(tmp_path):
     # RAY_ADDRESS names a cluster that is not there: a session that is started does not look for it.
     seen = run(STARTED, tmp_path, RAY_ADDRESS="192.0.2.1:6379")
-    assert seen["modes"] == {"folder": 0o700, "token": 0o600}
+    assert seen["modes"] == {"folder": 0o700, "token": 0o600, "spill": 0o700, "spilled": 0o600}
     assert seen["inside"]["token"] and seen["inside"]["logs"] > 0 and seen["inside"]["readable"] == 0
     assert seen["remote"]
     assert seen["umask"] == 0o022 and seen["changed"] == []
@@ -101,7 +111,7 @@ def test_a_started_session_is_private_and_leaves_nothing_behind(tmp_path):
 def test_a_ray_that_is_already_there_is_used_and_left_running(ray_folder):
     import ray
 
-    with session(cpus=1) as folder:
+    with session(Cluster(cpus=1)) as folder:
         assert folder == Path()
         assert ray.get(ray.remote(lambda: 1 + 1).remote()) == 2
     assert ray.is_initialized()
@@ -121,16 +131,28 @@ def test_two_raylets_joined_by_address_count_the_same(tmp_path):
 
 @pytest.fixture
 def no_ray(monkeypatch):
-    """Addresses are checked before Ray is touched; should a check be missing, joining fails the test."""
+    """Addresses are checked before Ray is touched; what is joined is only noted down."""
     import ray
 
-    for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_USE_TLS", "RAY_ADDRESS"):
+    from xstat_ray.runtime import preflight
+
+    for name in [name for name in os.environ if name.startswith("RAY_")]:
         monkeypatch.delenv(name, raising=False)
+    joined: list[str] = []
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray, "init", lambda *_, **options: joined.append(options["address"]))
     monkeypatch.setattr(ray, "shutdown", lambda: None)
-    joined: list[str] = []
+    monkeypatch.setattr(preflight, "reach", lambda address: None)
+    monkeypatch.setattr(preflight, "alive", lambda: [{"Alive": True, "Resources": {"CPU": 2.0}}])
     return joined
+
+
+@pytest.fixture
+def token(tmp_path):
+    path = tmp_path / "token"
+    path.write_text("0" * 64)
+    path.chmod(0o600)
+    return str(path)
 
 
 FAR = [
@@ -140,39 +162,101 @@ FAR = [
     "[2001:db8::1]:6379",
     "ray://[2001:db8::1]:10001",
 ]
-NEAR = ["auto", "local", "localhost:6379", "127.0.0.1:6379", "ray://127.0.0.1:10001", "[::1]:6379"]
+NEAR = ["localhost:6379", "127.0.0.1:6379", "ray://127.0.0.1:10001", "[::1]:6379"]
+HALVES = [{}, {"RAY_USE_TLS": "1"}, {"RAY_AUTH_TOKEN_PATH": "t"}, {"RAY_USE_TLS": "0", "RAY_AUTH_TOKEN": "t"}]
+
+
+class Heard(Progress):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.warnings: list[str] = []
+        self.notes: list[str] = []
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
 
 
 @pytest.mark.parametrize("address", FAR)
-@pytest.mark.parametrize(
-    "environment", [{}, {"RAY_USE_TLS": "1"}, {"RAY_AUTH_TOKEN_PATH": "t"}, {"RAY_USE_TLS": "0", "RAY_AUTH_TOKEN": "t"}]
-)
+@pytest.mark.parametrize("environment", HALVES)
 def test_another_machine_needs_a_token_and_tls(no_ray, monkeypatch, address, environment):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(InputError, match="without token authentication and TLS") as caught, session(address):
-        pass
+    with pytest.raises(InputError, match="without token authentication and TLS") as caught:
+        enter(Cluster(address=address))
     assert caught.value.key == "cluster.address" and no_ray == []
 
 
+def enter(cluster, progress=None):
+    with session(cluster, progress):
+        pass
+
+
 @pytest.mark.parametrize("address", FAR)
-def test_another_machine_is_joined_with_both(no_ray, monkeypatch, address):
+def test_another_machine_is_joined_with_both(no_ray, monkeypatch, token, address):
     monkeypatch.setenv("RAY_USE_TLS", "1")
-    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", "t")
-    with session(address):
-        assert no_ray == [address]
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", token)
+    heard = Heard()
+    with session(Cluster(address=address), heard):
+        assert no_ray == [address] and os.environ["RAY_AUTH_MODE"] == "token"
+    assert "RAY_AUTH_MODE" not in os.environ and heard.warnings == []
+
+
+def test_the_override_is_loud(no_ray):
+    heard = Heard()
+    enter(Cluster(address=FAR[0], insecure=True), heard)
+    assert no_ray == [FAR[0]] and "Whoever reaches it can read everything" in heard.warnings[0]
 
 
 @pytest.mark.parametrize("address", NEAR)
 def test_this_machine_is_joined_without(no_ray, address):
-    with session(address):
-        assert no_ray == [address]
+    enter(Cluster(address=address))
+    assert no_ray == [address]
 
 
 def test_auto_is_where_ray_address_points(no_ray, monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.7:6379")
-    with pytest.raises(InputError, match="on another machine"), session("auto"):
-        pass
+    with pytest.raises(InputError, match="on another machine"):
+        enter(Cluster(address="auto"))
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:6379")
-    with session("auto"):
-        assert no_ray == ["auto"]
+    enter(Cluster(address="auto"))
+    assert no_ray == ["127.0.0.1:6379"]
+
+
+def test_nodes_that_are_still_starting_are_waited_for(no_ray, monkeypatch):
+    from xstat_ray.runtime import preflight, ray_session
+
+    looks = iter([[], [], [{"Alive": True, "Resources": {"CPU": 1.0}, "Labels": {"party": "row"}}]])
+    monkeypatch.setattr(preflight, "alive", lambda: next(looks))
+    monkeypatch.setattr(ray_session, "_LOOK_SECONDS", 0.0)
+    heard = Heard()
+    enter(Cluster(address=NEAR[0], labels={"row": {"party": "row"}}, wait_seconds=60), heard)
+    assert len(heard.notes) == 1 and "Waiting up to 60 s" in heard.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "problem"),
+    [(None, 0o600, "cannot be read"), ("", 0o600, "is empty"), ("0" * 64, 0o644, "others may read the token")],
+)
+def test_a_token_that_is_no_secret_is_refused(no_ray, monkeypatch, tmp_path, content, mode, problem):
+    path = tmp_path / "token"
+    if content is not None:
+        path.write_text(content)
+        path.chmod(mode)
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(path))
+    with pytest.raises(InputError, match=problem) as caught:
+        enter(Cluster(address=NEAR[0]))
+    assert caught.value.file == str(path) and no_ray == []
+
+
+def test_a_place_for_spilled_objects_must_exist(monkeypatch, tmp_path):
+    import ray
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    with pytest.raises(InputError, match="objects cannot be spilled there: No such file") as caught:
+        enter(Cluster(spill=tmp_path / "missing"))
+    assert caught.value.key == "cluster.spill"

@@ -60,6 +60,10 @@ class ColumnParty(Party):
         self._key = generate(key_bits, constant_time)
         return self._key.public.encode()
 
+    def public_key(self) -> bytes:
+        """The encoded public key."""
+        return self._private_key.public.encode()
+
     @property
     def _private_key(self) -> PrivateKey:
         if self._key is None:

@@ -5,7 +5,7 @@ It holds no secret of a party; what passes from party to party through it is sea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +28,8 @@ from xstat_ray.shards import Shard
 
 PERSONS_A_CALL = 10_000
 """Points blinded by one call: about a second with the portable kernel, a fifth with the native one."""
+PARTS_KEPT = 25
+"""Parts of the exchange after which it is kept: what an interruption costs at most."""
 PRODUCTS_A_CALL = 50_000
 """Ciphertexts multiplied by one task on the way up the row tree: about a second with the portable kernel."""
 CIPHERTEXTS_A_CALL = 5_000
@@ -42,6 +44,13 @@ class Holder(NamedTuple):
     role: Role
     instances: Sequence[Instance]
     parts: list[range]
+    folder: Path | None
+    """The party's own, where the keys of its persons are kept."""
+
+    @property
+    def rounds(self) -> list[list[range]]:
+        """The parts after which what is known is kept."""
+        return [self.parts[i : i + PARTS_KEPT] for i in range(0, len(self.parts), PARTS_KEPT)]
 
     def turn(self, number: int) -> Instance:
         """One of the environments; different turns go to different ones."""
@@ -56,23 +65,41 @@ class Driver:
 
     # Stage 1: de-identify
 
-    def de_identify(self) -> PublicKey:
-        """Handshake, intake and ID exchange; afterwards both parties can emit. Returns the public key."""
-        executor, plan = self._executor, self._plan
-        row, column = executor.party("row"), executor.party("column")
+    def de_identify(self, folders: Mapping[Role, Path] | None = None, resume: bool = False) -> PublicKey:
+        """Handshake, intake and ID exchange; afterwards both parties can emit. Returns the public key.
+
+        Args:
+            folders: of each party its own, where secrets and keys of persons are kept, so that a later run resumes.
+            resume: take up what an earlier run left there; only people who are new are exchanged.
+        """
+        executor = self._executor
         with self._progress.stage("intake", 2) as stage:
-            key = column.call("generate_key", plan.key_bits, plan.constant_time)
-            hello = {role: executor.get(executor.party(role).call("hello")) for role in executor.parties}
-            confirmations = (row.call("agree", hello["column"]), column.call("agree", hello["row"]))
-            executor.get_all([row.call("confirm", confirmations[1]), column.call("confirm", confirmations[0])])
-            public = PublicKey.decode(executor.get(key))
+            public = self._take_up(folders or {}) if resume else self._agree()
             self._fill_replicas()
             intakes = {role: self._intake(role) for role in executor.parties}
             holders = []
             for role, refs in intakes.items():
-                holders += self._holders(role, executor.get_all(refs))
+                holders += self._holders(role, executor.get_all(refs), (folders or {}).get(role))
                 stage.advance()
+            if not resume:
+                executor.get_all([executor.party(role).call("save", own) for role, own in (folders or {}).items()])
         self._exchange(holders)
+        return PublicKey.decode(public)
+
+    def _agree(self) -> bytes:
+        executor, plan = self._executor, self._plan
+        row, column = executor.party("row"), executor.party("column")
+        key = column.call("generate_key", plan.key_bits, plan.constant_time)
+        hello = {role: executor.get(executor.party(role).call("hello")) for role in executor.parties}
+        confirmations = (row.call("agree", hello["column"]), column.call("agree", hello["row"]))
+        executor.get_all([row.call("confirm", confirmations[1]), column.call("confirm", confirmations[0])])
+        public: bytes = executor.get(key)
+        return public
+
+    def _take_up(self, folders: Mapping[Role, Path]) -> bytes:
+        executor = self._executor
+        executor.get_all([executor.party(role).call("load", folder) for role, folder in folders.items()])
+        public: bytes = executor.get(executor.party("column").call("public_key"))
         return public
 
     def _intake(self, role: Role) -> list[Ref]:
@@ -81,32 +108,36 @@ class Driver:
             return [one.call("intake") for one in every]
         return [one.call("intake", Share(number, len(every))) for number, one in enumerate(every)]
 
-    def _holders(self, role: Role, sizes: list[int]) -> list[Holder]:
+    def _holders(self, role: Role, sizes: list[int], folder: Path | None) -> list[Holder]:
         """The environments of a party, those together that hold the same persons."""
         every = self._executor.parties[role]
         if len(every) > 1:
             # They make the same random choices person by person, so they must read the same table.
             self._same(role, [one.call("replica_digest") for one in every])
-        if not ROLES[role].divided:
-            return [Holder(role, every, list(_cut(sizes[0], PERSONS_A_CALL)))]
-        pairs = zip(every, sizes, strict=True)
-        return [Holder(role, [one], list(_cut(size, PERSONS_A_CALL))) for one, size in pairs]
+        if folder is not None:
+            sizes = self._executor.get_all([one.call("recall", folder) for one in every])
+        together = [[one] for one in every] if ROLES[role].divided else [every]
+        return [
+            Holder(role, own, list(_cut(size, PERSONS_A_CALL)) if size else [], folder)
+            for own, size in zip(together, sizes, strict=False)
+        ]
 
     def _exchange(self, holders: list[Holder]) -> None:
         executor = self._executor
         with self._progress.stage("exchange", sum(len(holder.parts) for holder in holders)) as stage:
-            evaluated = [
-                [
-                    executor.party(ROLES[holder.role].other, turn).call(
-                        "evaluate", holder.turn(turn).call("blind", part), part
-                    )
-                    for turn, part in enumerate(holder.parts)
-                ]
-                for holder in holders
-            ]
-            for holder, refs in zip(holders, evaluated, strict=True):
+            ahead = [(holder, self._evaluate(holder, parts), parts) for holder in holders for parts in holder.rounds]
+            for holder, refs, parts in ahead:
                 returned = [self._collect(ref, stage) for ref in refs]
-                executor.get_all([one.call("finish", returned, holder.parts) for one in holder.instances])
+                first, *copies = holder.instances
+                done = [first.call("finish", returned, parts, holder.folder)]
+                executor.get_all(done + [one.call("finish", returned, parts) for one in copies])
+
+    def _evaluate(self, holder: Holder, parts: list[range]) -> list[Ref]:
+        other = ROLES[holder.role].other
+        return [
+            self._executor.party(other, turn).call("evaluate", holder.turn(turn).call("blind", part), part)
+            for turn, part in enumerate(parts)
+        ]
 
     def _fill_replicas(self) -> None:
         executor = self._executor
@@ -209,8 +240,8 @@ class Driver:
                 in_flight[submit()] = 0
             if not in_flight:
                 break
-            done = executor.wait(list(in_flight))
-            level = in_flight.pop(done)
+            ended, done = executor.wait(list(in_flight))
+            level = in_flight.pop(ended)
             stage.advance(1 if level == 0 else 0)
             levels[level].append(done)
             if len(levels[level]) == FAN_IN:

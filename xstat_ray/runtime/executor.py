@@ -35,6 +35,11 @@ class Source:
         return (self.exclude,) if isinstance(self.exclude, Path | str) else tuple(self.exclude)
 
 
+def make_party(role: Role, study: Study, source: Source) -> Party:
+    """A party, where its environment is."""
+    return ROLES[role](study, source.table, source.excludes)
+
+
 class Instance(ABC):
     """One instance of a party inside its environment."""
 
@@ -67,8 +72,12 @@ class Executor(ABC):
         """Wait for a result; raises what the call raised."""
 
     @abstractmethod
-    def wait(self, refs: Sequence[Ref]) -> Ref:
-        """Wait until one of these tasks has ended; returns its handle, or raises what it raised."""
+    def wait(self, refs: Sequence[Ref]) -> tuple[Ref, Ref]:
+        """Wait until one of these tasks has ended; returns its handle and that of its result, which may be another.
+
+        Raises:
+            Exception: what the task raised.
+        """
 
     def get_all(self, refs: Sequence[Ref]) -> list[Any]:
         """Wait for several results."""
@@ -117,9 +126,7 @@ class LocalExecutor(Executor):
     """Everything in this process, one call after the other; no isolation at all."""
 
     def __init__(self, study: Study, sources: dict[Role, Source]) -> None:
-        self.parties = {
-            role: [LocalInstance(ROLES[role](study, source.table, source.excludes))] for role, source in sources.items()
-        }
+        self.parties = {role: [LocalInstance(make_party(role, study, source))] for role, source in sources.items()}
 
     def submit(self, function: Callable[..., Any], *args: Any) -> Ref:
         """Run at once."""
@@ -133,7 +140,7 @@ class LocalExecutor(Executor):
         """The value, or the error of the call."""
         return ref.get()
 
-    def wait(self, refs: Sequence[Ref]) -> Ref:
+    def wait(self, refs: Sequence[Ref]) -> tuple[Ref, Ref]:
         """The first: all have ended."""
         self.get(refs[0])
-        return refs[0]
+        return refs[0], refs[0]

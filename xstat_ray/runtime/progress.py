@@ -44,6 +44,9 @@ class Progress:
     def note(self, message: str) -> None:
         """Say something in passing."""
 
+    def retried(self, task: str, times: int) -> None:
+        """Say that tasks of this name were tried again, or copied because they were late."""
+
     @contextmanager
     def stage(self, name: str, total: int) -> Iterator[Stage]:
         """Run one stage of `total` units of work."""

@@ -6,68 +6,35 @@ In one Ray cluster this isolation is a simulation, since whoever may submit a ta
 from __future__ import annotations
 
 import os
-import secrets
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import RayError
 
 from xstat_ray.crypto.kernels import choice, threads
-from xstat_ray.errors import PartyError, XstatError
-from xstat_ray.files import write_whole
 from xstat_ray.roles.party import Role
-from xstat_ray.runtime.executor import ROLES, Executor, Instance, Ref, Source
+from xstat_ray.runtime.cluster import POOL, Cluster, Labels
+from xstat_ray.runtime.executor import Executor, Instance, Ref, Source
+from xstat_ray.runtime.failures import explained
+from xstat_ray.runtime.metrics import Metrics
+from xstat_ray.runtime.party_environment import PartyEnvironment
+from xstat_ray.runtime.preflight import alive, cores, nodes_with
+from xstat_ray.runtime.progress import Progress
+from xstat_ray.runtime.tasks import TASK_RETRIES, Tasks, selector
 from xstat_ray.study import Study
-
-TASK_RETRIES = 3
-"""Times a stateless task is run again after its worker died or for `TRANSIENT`; it is pure, so that changes nothing."""
-TRANSIENT = [MemoryError, OSError]
-"""Errors of a task that another try, perhaps on another node, may not meet."""
-
-
-class PartyEnvironment:
-    """The body of a party's actor: calls the party, and lets no unexpected error out with its details."""
-
-    def __init__(self, role: Role, study: Study, source: Source, environment: Mapping[str, str]) -> None:
-        """`environment` is added to the variables of the actor's process."""
-        os.environ.update(environment)
-        self._role, self._private = role, source.private
-        self._party = ROLES[role](study, source.table, source.excludes)
-
-    def call(self, method: str, *args: Any) -> Any:
-        """Call a method of the party.
-
-        Raises:
-            XstatError: errors made for the reader pass as they are.
-            PartyError: any other error, with a reference to the party's own log in place of its text.
-        """
-        try:
-            return getattr(self._party, method)(*args)
-        except XstatError:
-            raise
-        except Exception as error:
-            kind, place = type(error).__name__, self._log(traceback.format_exc())
-        raise PartyError(f"the {self._role} party failed in {method} ({kind}); its own log, {place}")
-
-    def _log(self, text: str) -> str:
-        """Keep the details where only the party reads them; returns where."""
-        if self._private is None:
-            return "for which no folder was given, is lost"
-        reference = secrets.token_hex(4)
-        self._private.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = self._private / f"error-{reference}.log"
-        write_whole(path, text.encode(), mode=0o600)
-        return f"{path}, has the details"
 
 
 class RayInstance(Instance):
-    """A party's actor."""
+    """A party's actor. Its secrets are in its memory alone, so it does not restart: what a restart needs is on disk."""
 
-    def __init__(self, role: Role, study: Study, source: Source, environment: Mapping[str, str]) -> None:
-        # No CPU is reserved: the pool's tasks and the parties take turns on the same cores of a laptop.
-        self._actor: Any = ray.remote(PartyEnvironment).options(num_cpus=0).remote(role, study, source, environment)
+    def __init__(
+        self, role: Role, study: Study, source: Source, environment: Mapping[str, str], labels: Labels
+    ) -> None:
+        # No CPU is reserved: the pool's tasks and the parties take turns on the same cores of a laptop. Results that
+        # are lost with a node of the pool are emitted again, which gives the same counts.
+        actor = ray.remote(PartyEnvironment).options(num_cpus=0, max_task_retries=TASK_RETRIES, **selector(labels))
+        self._actor: Any = actor.remote(role, study, source, environment)
 
     def call(self, method: str, *args: Any) -> Ref:
         """Send the call; the actor takes one at a time, in order."""
@@ -81,59 +48,50 @@ class RayInstance(Instance):
 class RayExecutor(Executor):
     """Actors and tasks on a Ray that is already initialised."""
 
-    def __init__(self, study: Study, sources: Mapping[Role, Source], replicas: Mapping[Role, int]) -> None:
+    def __init__(
+        self,
+        study: Study,
+        sources: Mapping[Role, Source],
+        replicas: Mapping[Role, int],
+        cluster: Cluster | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        cluster = cluster or Cluster()
         # What is forced here, the kernel say, is forced everywhere.
-        self._forced = {name: os.environ[name] for name in (choice.VARIABLE, threads.VARIABLE) if name in os.environ}
+        forced = {name: os.environ[name] for name in (choice.VARIABLE, threads.VARIABLE) if name in os.environ}
         self._instances = {
-            role: [RayInstance(role, study, source, self._environment(count)) for _ in range(count)]
+            role: [
+                RayInstance(role, study, source, _threads(count, cluster.of(role)) | forced, cluster.of(role))
+                for _ in range(count)
+            ]
             for role, source in sources.items()
             for count in [replicas.get(role, 1)]
         }
         self.parties = dict(self._instances)
-        self._task: Any = ray.remote(_run).options(
-            num_cpus=1, num_returns=2, max_retries=TASK_RETRIES, retry_exceptions=TRANSIENT
-        )
-        self._ended: dict[Ref, Ref] = {}
-
-    def _environment(self, replicas: int) -> dict[str, str]:
-        """Replicas of a party share the cores of the cluster; no thread reserves one, as no actor does."""
-        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        return {threads.VARIABLE: str(max(1, int(resources.get("CPU", 1)) // replicas)), **self._forced}
+        metrics = Metrics() if cluster.metrics else None
+        self._tasks = Tasks(cluster.of(POOL), forced, progress or Progress(), metrics)
 
     def submit(self, function: Callable[..., Any], *args: Any) -> Ref:
-        """A stateless task on any node."""
-        result, ended = self._task.remote(self._forced, function, *args)
-        self._ended[result] = ended
-        return result
+        """A stateless task on any node of the pool."""
+        return self._tasks.submit(function, *args)
 
     def put(self, value: Any) -> Ref:
         """One copy in the object store."""
         return ray.put(value)
 
     def get(self, ref: Ref) -> Any:
-        """Wait; an error raised for the reader arrives as itself."""
-        self._ended.pop(ref, None)
+        """Wait; an error raised for the reader arrives as itself, one of Ray's in our words."""
         try:
-            return ray.get(ref)
-        except (RayTaskError, RayActorError) as error:
-            # A task that was to read the result of a failed call fails with that call's error as its cause.
-            cause: BaseException = error
-            while isinstance(cause, RayTaskError):
-                cause = cause.cause
-            if isinstance(cause, RayActorError):
-                cause = PartyError("a party's environment ended unexpectedly; run the same command again")
-            if isinstance(cause, XstatError):
-                raise cause from None
-            raise
+            return ray.get(self._tasks.wait([ref])[1] if ref in self._tasks else ref)
+        except RayError as error:
+            raise explained(error) or error from None
 
-    def wait(self, refs: Sequence[Ref]) -> Ref:
-        """The first task that has ended, without fetching its result: each says so by a small second result."""
-        result_of = {self._ended[ref]: ref for ref in refs}
-        (ended, *_), _ = ray.wait(list(result_of), num_returns=1)
-        # Only until here: a handle that is kept keeps the result in the object store.
-        del self._ended[result_of[ended]]
-        self.get(ended)
-        return result_of[ended]
+    def wait(self, refs: Sequence[Ref]) -> tuple[Ref, Ref]:
+        """The first task that has ended, without fetching its result."""
+        try:
+            return self._tasks.wait(refs)
+        except RayError as error:
+            raise explained(error) or error from None
 
     def close(self) -> None:
         """End the actors."""
@@ -142,6 +100,6 @@ class RayExecutor(Executor):
                 instance.stop()
 
 
-def _run(environment: Mapping[str, str], function: Callable[..., Any], *args: Any) -> tuple[Any, None]:
-    os.environ.update(environment)
-    return function(*args), None
+def _threads(replicas: int, labels: Labels) -> dict[str, str]:
+    """Replicas of a party share the cores of its nodes; no thread reserves one, as no actor does."""
+    return {threads.VARIABLE: str(max(1, int(cores(nodes_with(labels, alive()))) // replicas))}

@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import ray
+from ray.exceptions import RayError
 
 from xstat_ray.errors import InputError
+from xstat_ray.files import write_whole
+from xstat_ray.runtime import preflight
+from xstat_ray.runtime.cluster import Cluster
+from xstat_ray.runtime.progress import Progress
 
-OBJECT_STORE_BYTES = 512 << 20
 _TOKEN = "RAY_AUTH_TOKEN"  # noqa: S105 - names of variables, not tokens
 _TOKEN_PATH = "RAY_AUTH_TOKEN_PATH"  # noqa: S105
+_MODE = "RAY_AUTH_MODE"
+_HERE = ("localhost", "127.0.0.1", "::1", "[::1]")
+_LOOK_SECONDS = 1.0
+"""Between two looks at the nodes of a cluster that is still starting."""
+INSECURE = (
+    "cluster.insecure=true: the Ray cluster is on another machine and has no token authentication or no TLS. Whoever "
+    "reaches it can read everything that the parties' environments hold. For tests on made-up data only."
+)
 
 
 @contextmanager
-def session(
-    address: str | None = None, cpus: int | None = None, store_bytes: int = OBJECT_STORE_BYTES
-) -> Iterator[Path]:
-    """Join the Ray cluster at `address`, or start one on this machine for the time of the block.
+def session(cluster: Cluster | None = None, progress: Progress | None = None) -> Iterator[Path]:
+    """Join the Ray cluster at `cluster.address`, or start one on this machine for the time of the block.
 
-    A started session keeps sockets, logs and spilled objects in a folder that only this user may read and that is
+    A started session keeps sockets, logs and spilled objects in folders that only this user may read and that are
     removed at the end, and uses a token of its own: Ray would otherwise write one into the user's home, readable by
     everyone. A Ray that this process has already initialised is used as it is and left running.
 
@@ -34,71 +47,160 @@ def session(
         The session's private folder (empty when an existing cluster is used).
 
     Raises:
-        InputError: a cluster on another machine, without token authentication and TLS.
+        InputError: a cluster on another machine without token authentication and TLS, one that does not answer or
+            refuses the token, or one without the nodes that are asked for.
     """
+    cluster, progress = cluster or Cluster(), progress or Progress()
     if ray.is_initialized():
-        yield Path()
-        return
-    if address is not None:
-        _check_secured(address)
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-        try:
+        with _ready(cluster, progress):
             yield Path()
-        finally:
-            ray.shutdown()
-        return
+    elif cluster.address not in (None, "local"):
+        with _joined(cluster, progress):
+            yield Path()
+    else:
+        with _started(cluster, progress) as folder:
+            yield folder
+
+
+@contextmanager
+def _started(cluster: Cluster, progress: Progress) -> Iterator[Path]:
+    """A cluster of this machine alone, in private folders."""
     umask = os.umask(0o077)
     # Ray's sockets have paths of at most 107 bytes, so the folder's name is short.
-    folder = Path(tempfile.mkdtemp(prefix="xr"))
+    folder, spill = Path(tempfile.mkdtemp(prefix="xr")), _spill_folder(cluster)
     try:
         with _own_token(folder):
             ray.init(
                 # Without it Ray would join a cluster that it finds running, or that RAY_ADDRESS names.
                 address="local",
-                num_cpus=cpus,
+                num_cpus=cluster.cpus,
                 include_dashboard=False,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
-                object_store_memory=store_bytes,
+                object_store_memory=cluster.store_bytes,
                 # Ray opens its own folder to everyone (mode 0777); the one around it stays closed.
                 _temp_dir=str(folder / "r"),
+                **spill,
             )
             try:
-                yield folder
+                with _ready(cluster, progress):
+                    yield folder
             finally:
                 ray.shutdown()
     finally:
         os.umask(umask)
-        shutil.rmtree(folder, ignore_errors=True)
+        for path in (folder, *map(Path, spill.values())):
+            shutil.rmtree(path, ignore_errors=True)
 
 
-def _check_secured(address: str) -> None:
-    if address == "auto":
-        address = os.environ.get("RAY_ADDRESS") or address
+def _spill_folder(cluster: Cluster) -> dict[str, Any]:
+    """A private folder for spilled objects, where the user has named a place for them."""
+    if cluster.spill is None:
+        return {}
+    try:
+        return {"object_spilling_directory": tempfile.mkdtemp(prefix="spill", dir=cluster.spill)}
+    except OSError as error:
+        problem = f"objects cannot be spilled there: {error.strerror}"
+        remedy = "Name a folder that exists and has room"
+        raise InputError(problem, file=str(cluster.spill), key="cluster.spill", remedy=remedy) from None
+
+
+@contextmanager
+def _joined(cluster: Cluster, progress: Progress) -> Iterator[None]:
+    """The cluster at an address, once everything that may be wrong with it has been looked at."""
+    assert cluster.address is not None
+    address = preflight.find(cluster.address)
+    _check_secured(address, cluster.insecure, progress)
+    preflight.check_token_file()
+    with _environment_kept():
+        if _has_token():
+            # Ray leaves the token unused on joining unless it is told.
+            os.environ.setdefault(_MODE, "token")
+        preflight.reach(address)
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        except (RayError, ConnectionError, RuntimeError) as error:
+            problem = f"the cluster at {address} cannot be joined: {str(error).splitlines()[0]}"
+            remedy = "Compare the versions of Python and Ray here and on its nodes"
+            raise InputError(problem, key="cluster.address", remedy=remedy) from None
+        try:
+            with _ready(cluster, progress):
+                yield
+        finally:
+            ray.shutdown()
+
+
+@contextmanager
+def _ready(cluster: Cluster, progress: Progress) -> Iterator[None]:
+    """The cluster with the nodes that are needed; writes the timeline at the end, whatever the end is."""
+    _await_nodes(cluster, progress)
+    try:
+        yield
+    finally:
+        if cluster.timeline is not None:
+            # Its durations depend on the sizes of shards, so it is for its owner.
+            events: Any = ray.timeline()
+            try:
+                write_whole(cluster.timeline, json.dumps(events).encode(), mode=0o600)
+            except OSError as error:
+                progress.warn(f"The timeline was not written: {error.strerror} ({cluster.timeline})")
+
+
+def _await_nodes(cluster: Cluster, progress: Progress) -> None:
+    """Wait until the cluster has the nodes that the run needs, and no longer than `wait_seconds`.
+
+    Raises:
+        InputError: they are not there; says what is.
+    """
+    until, told = time.monotonic() + cluster.wait_seconds, False
+    while (problem := preflight.unfit(cluster, preflight.alive())) is not None:
+        if time.monotonic() >= until:
+            raise problem
+        if not told:
+            progress.note(f"Waiting up to {cluster.wait_seconds} s for nodes: {problem.problem}.")
+            told = True
+        time.sleep(_LOOK_SECONDS)
+
+
+def _has_token() -> bool:
+    return _TOKEN in os.environ or _TOKEN_PATH in os.environ
+
+
+def _check_secured(address: str, insecure: bool, progress: Progress) -> None:
     host = address.removeprefix("ray://").rsplit(":", 1)[0]
-    if host in ("auto", "local", "localhost", "127.0.0.1", "::1", "[::1]"):
+    if host in _HERE or (_has_token() and os.environ.get("RAY_USE_TLS") == "1"):
         return
-    token = _TOKEN in os.environ or _TOKEN_PATH in os.environ
-    if not token or os.environ.get("RAY_USE_TLS") != "1":
-        raise InputError(
-            "the Ray cluster is on another machine, without token authentication and TLS",
-            key="cluster.address",
-            remedy=f"Set {_TOKEN_PATH} and RAY_USE_TLS=1 on all nodes: whoever reaches an open cluster controls it",
-        )
+    if insecure:
+        progress.warn(INSECURE)
+        return
+    raise InputError(
+        "the Ray cluster is on another machine, without token authentication and TLS",
+        key="cluster.address",
+        remedy=f"Set {_TOKEN_PATH} and RAY_USE_TLS=1 on all nodes: whoever reaches an open cluster controls it",
+    )
 
 
 @contextmanager
 def _own_token(folder: Path) -> Iterator[None]:
-    """Use a token in `folder`, unless the user has set one; afterwards the environment is as it was."""
+    """Use a token in `folder`, unless the user has set one."""
+    with _environment_kept():
+        if not _has_token():
+            path = folder / "token"
+            path.write_text(secrets.token_hex(32))
+            os.environ[_TOKEN_PATH] = str(path)
+        yield
+
+
+@contextmanager
+def _environment_kept() -> Iterator[None]:
+    """Afterwards the environment is as it was.
+
+    Ray leaves settings behind: an authentication mode that the next session would inherit, its own debugger.
+    """
     before = dict(os.environ)
-    if _TOKEN not in before and _TOKEN_PATH not in before:
-        path = folder / "token"
-        path.write_text(secrets.token_hex(32))
-        os.environ[_TOKEN_PATH] = str(path)
     try:
         yield
     finally:
-        # Ray leaves settings behind: an authentication mode that the next session would inherit, its own debugger.
         for name in os.environ.keys() - before.keys():
             del os.environ[name]
         os.environ.update(before)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from xstat_ray.inputs.section import Section
+from xstat_ray.runtime.cluster import Cluster, read_cluster
 from xstat_ray.world.numbers import CAPACITY
 
 _TOP = ("world", "out", "runtime", "shards", "replicas", "window", "cluster", "display")
@@ -80,10 +81,7 @@ class SynthesizeConfig:
     """`ray` or `local`."""
     window: int
     """Blocks in flight on Ray."""
-    workers: int | None
-    """Cores to use; None takes all."""
-    address: str | None
-    store_bytes: int
+    cluster: Cluster
     display: str
 
 
@@ -94,15 +92,12 @@ def synthesize_config(raw: Mapping[str, Any], origin: str) -> SynthesizeConfig:
         StudyError: an unknown key, or a value of the wrong type or out of range; names the key.
     """
     top = Section(raw, key="", origin=origin, known=_TOP)
-    cluster = top.child("cluster", ("address", "cpus", "store_bytes"))
     return SynthesizeConfig(
         world=read_world(top.child("world", [field.name for field in fields(World)])),
         out=Path(top.text("out")),
         runtime=top.choice("runtime", ("ray", "local"), "ray"),
         window=top.whole("window", 8, least=1),
-        workers=None if cluster.get("cpus") is None else cluster.whole("cpus", 1, least=1),
-        address=cluster.optional_text("address"),
-        store_bytes=cluster.whole("store_bytes", 1 << 29, least=1),
+        cluster=read_cluster(top),
         display=top.choice("display", DISPLAYS, "auto"),
     )
 

@@ -1,0 +1,53 @@
+"""What Ray raises, in the project's own words: which part failed, what is left, what to do."""
+
+from __future__ import annotations
+
+from ray.exceptions import (
+    LocalRayletDiedError,
+    NodeDiedError,
+    ObjectLostError,
+    ObjectStoreFullError,
+    OutOfDiskError,
+    OutOfMemoryError,
+    RayActorError,
+    RayTaskError,
+    WorkerCrashedError,
+)
+
+from xstat_ray.errors import ClusterError, PartyLostError, XstatError
+
+_AGAIN = "Nothing was released; the same command starts over, or finishes a release whose noise was drawn"
+_PROBLEMS: list[tuple[tuple[type[BaseException], ...], str, str]] = [
+    (
+        (OutOfDiskError,),
+        "a node's disk is too full to spill objects",
+        "Free space, name another cluster.spill, or give the object store more memory (cluster.store_bytes)",
+    ),
+    (
+        (ObjectStoreFullError, OutOfMemoryError),
+        "a node's memory is full",
+        "Use fewer shards in flight (window), more shards, or nodes with more memory",
+    ),
+    (
+        (WorkerCrashedError, NodeDiedError, LocalRayletDiedError, ObjectLostError),
+        "nodes or workers of the cluster were lost more often than tasks are retried",
+        "Look at the cluster's nodes",
+    ),
+]
+"""Errors of Ray, what they mean for a run, and the remedy."""
+
+
+def explained(error: BaseException) -> XstatError | None:
+    """The typed error for one of Ray's, or None for an error that Ray only carries."""
+    cause = error
+    # A task that was to read the result of a failed call fails with that call's error as its cause.
+    while isinstance(cause, RayTaskError):
+        cause = cause.cause
+    if isinstance(cause, XstatError):
+        return cause
+    if isinstance(cause, RayActorError):
+        return PartyLostError("a party's environment ended unexpectedly; run the same command again")
+    for kinds, problem, remedy in _PROBLEMS:
+        if isinstance(cause, kinds):
+            return ClusterError(f"{problem} ({type(cause).__name__}). {remedy}. {_AGAIN}")
+    return None

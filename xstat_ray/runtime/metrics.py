@@ -1,0 +1,46 @@
+"""Counters for Prometheus, through Ray's own endpoints, which need the extra `cluster`.
+
+The endpoints answer whoever reaches them, so only totals by stage are counted: no shard, cell, person or match.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+from ray.util.metrics import Counter
+
+from xstat_ray.runtime.figures import Figures
+
+_SUMMED = {
+    "seconds": "Seconds that tasks have run",
+    "rows": "Rows of the row party that were joined",
+    "flags": "Flags of the column party that were joined, once for every shard of their batch",
+    "partials": "Partials that were made or added",
+    "bytes": "Bytes of messages that tasks have read and written",
+}
+
+
+class Metrics:
+    """The counters of a run, all labelled with the stage alone."""
+
+    def __init__(self) -> None:
+        assert _SUMMED.keys() <= {field.name for field in fields(Figures)}
+        self._summed = {name: _counter(name, text) for name, text in _SUMMED.items()}
+        self._tasks = _counter("tasks", "Tasks that have ended well")
+        self._retries = _counter("retries", "Tries of tasks after the first, copies of late tasks included")
+
+    def ended(self, stage: str, figures: Figures) -> None:
+        """Count a task."""
+        tags = {"stage": stage}
+        self._tasks.inc(1, tags)
+        for name, counter in self._summed.items():
+            if value := getattr(figures, name):
+                counter.inc(value, tags)
+
+    def retried(self, stage: str, times: int) -> None:
+        """Count tries beyond the first."""
+        self._retries.inc(times, {"stage": stage})
+
+
+def _counter(name: str, text: str) -> Counter:
+    return Counter(f"xstat_{name}_total", description=text, tag_keys=("stage",))

@@ -1,0 +1,50 @@
+"""The body of a party's actor: calls the party, and lets no unexpected error out with its details."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import traceback
+from collections.abc import Mapping
+from typing import Any
+
+from xstat_ray.errors import PartyError, XstatError
+from xstat_ray.files import write_whole
+from xstat_ray.roles.party import Role
+from xstat_ray.runtime.executor import Source, make_party
+from xstat_ray.study import Study
+
+
+class PartyEnvironment:
+    """One party in a process of its own."""
+
+    def __init__(self, role: Role, study: Study, source: Source, environment: Mapping[str, str]) -> None:
+        """`environment` is added to the variables of the actor's process."""
+        os.environ.update(environment)
+        self._role, self._private = role, source.private
+        self._party = make_party(role, study, source)
+
+    def call(self, method: str, *args: Any) -> Any:
+        """Call a method of the party.
+
+        Raises:
+            XstatError: errors made for the reader pass as they are.
+            PartyError: any other error, with a reference to the party's own log in place of its text.
+        """
+        try:
+            return getattr(self._party, method)(*args)
+        except XstatError:
+            raise
+        except Exception as error:
+            kind, place = type(error).__name__, self._log(traceback.format_exc())
+        raise PartyError(f"the {self._role} party failed in {method} ({kind}); its own log, {place}")
+
+    def _log(self, text: str) -> str:
+        """Keep the details where only the party reads them; returns where."""
+        if self._private is None:
+            return "for which no folder was given, is lost"
+        reference = secrets.token_hex(4)
+        self._private.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = self._private / f"error-{reference}.log"
+        write_whole(path, text.encode(), mode=0o600)
+        return f"{path}, has the details"

@@ -1,0 +1,166 @@
+"""Stateless tasks on Ray: retried where a worker or its node dies, copied where one is late.
+
+A task is pure, so that it does not matter which of its tries ends first.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from xstat_ray.runtime.cluster import Labels
+from xstat_ray.runtime.executor import Ref
+from xstat_ray.runtime.figures import Figures, measure
+from xstat_ray.runtime.metrics import Metrics
+from xstat_ray.runtime.progress import Progress
+
+TASK_RETRIES = 3
+"""Times a task is run again after its worker died or for `TRANSIENT`."""
+TRANSIENT = [MemoryError, OSError]
+"""Errors of a task that another try, perhaps on another node, may not meet."""
+PATIENCE = 60.0
+"""Seconds that a task may take, once its inputs are there, before a copy of it is started on another node."""
+LOOK = 1.0
+"""Seconds between two looks at tasks of which none ends."""
+
+
+@dataclass
+class Task:
+    """A task that has not ended."""
+
+    name: str
+    function: Callable[..., Any]
+    args: Sequence[Any]
+    tries: dict[Ref, Ref]
+    """The small second result of every try, which says that it has ended, and the result."""
+    ready: float | None = None
+    """When its inputs were first seen to be there."""
+
+
+@dataclass
+class Pace:
+    """How fast tasks have ended so far."""
+
+    longest: float = 0.0
+    nodes: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(self, figures: Figures) -> None:
+        """Take a task that has ended into account."""
+        self.longest = max(self.longest, figures.seconds)
+        self.nodes[figures.node].append(figures.seconds)
+
+    def quickest(self) -> str | None:
+        """The node whose tasks took least on average."""
+        return min(self.nodes, key=lambda node: sum(self.nodes[node]) / len(self.nodes[node]), default=None)
+
+
+class Tasks:
+    """The tasks of one run, on the nodes of the pool."""
+
+    def __init__(
+        self, labels: Labels, environment: Mapping[str, str], progress: Progress, metrics: Metrics | None
+    ) -> None:
+        """`environment` is added to the variables of the workers."""
+        self._environment, self._progress, self._metrics = environment, progress, metrics
+        self._remote: Any = ray.remote(_run)
+        self._options: dict[str, Any] = {
+            **{"num_cpus": 1, "num_returns": 2, "max_retries": TASK_RETRIES, "retry_exceptions": TRANSIENT},
+            **selector(labels),
+        }
+        self._open: dict[Ref, Task] = {}
+        self._pace: dict[str, Pace] = defaultdict(Pace)
+
+    def submit(self, function: Callable[..., Any], *args: Any) -> Ref:
+        """Start a task; returns the handle of its result."""
+        name = getattr(function, "__name__", type(function).__name__)
+        result, ended = self._remote.options(**self._options, name=name).remote(self._environment, function, *args)
+        self._open[result] = Task(name, function, args, {ended: result})
+        return result
+
+    def __contains__(self, ref: Ref) -> bool:
+        return ref in self._open
+
+    def wait(self, refs: Sequence[Ref]) -> tuple[Ref, Ref]:
+        """The first of these tasks that has ended, and the handle of its result, which may be a copy's.
+
+        Raises:
+            Exception: what the task raised.
+        """
+        while True:
+            tries = {ended: ref for ref in refs for ended in self._open[ref].tries}
+            done, _ = ray.wait(list(tries), num_returns=1, timeout=LOOK)
+            if done:
+                return tries[done[0]], self._close(tries[done[0]], done[0])
+            self._copy_late(refs)
+
+    def _close(self, ref: Ref, ended: Ref) -> Ref:
+        """Forget a task: a handle that is kept keeps the result in the object store."""
+        task = self._open.pop(ref)
+        result = task.tries.pop(ended)
+        for other in task.tries:
+            ray.cancel(other, force=True)
+        figures: Any = ray.get(ended)
+        self._pace[task.name].add(figures)
+        if self._metrics is not None:
+            self._metrics.ended(task.name, figures)
+        if figures.attempt:
+            self._retried(task.name, figures.attempt)
+        return result
+
+    def _retried(self, name: str, times: int) -> None:
+        self._progress.retried(name, times)
+        if self._metrics is not None:
+            self._metrics.retried(name, times)
+
+    def _copy_late(self, refs: Sequence[Ref]) -> None:
+        """Start a copy of every task that has taken much longer than the others, on the node that was quickest.
+
+        As many tasks as are waited for may stand before it in the queue.
+        """
+        now = time.monotonic()
+        for task in (self._open[ref] for ref in refs):
+            pace = self._pace[task.name]
+            if task.ready is None:
+                task.ready = now if _there(task.args) else None
+            elif len(task.tries) == 1 and now - task.ready > max(PATIENCE, (1 + len(refs)) * pace.longest):
+                result, ended = self._elsewhere(task.name, pace).remote(self._environment, task.function, *task.args)
+                task.tries[ended] = result
+                self._progress.note(f"A task of {task.name} is late by far; a copy of it was started on another node.")
+                self._retried(task.name, 1)
+
+    def _elsewhere(self, name: str, pace: Pace) -> Any:
+        quickest = pace.quickest()
+        strategy: Any = "SPREAD" if quickest is None else NodeAffinitySchedulingStrategy(quickest, soft=True)
+        return self._remote.options(**self._options, name=name, scheduling_strategy=strategy)
+
+
+def selector(labels: Labels) -> dict[str, Any]:
+    """The option by which Ray places a task or an actor on nodes with these labels."""
+    return {"label_selector": dict(labels)} if labels else {}
+
+
+def _there(args: Sequence[Any]) -> bool:
+    """Whether all results that a task reads have been made."""
+    needed = list({arg for arg in args if isinstance(arg, ray.ObjectRef)})
+    return not needed or len(ray.wait(needed, num_returns=len(needed), timeout=0, fetch_local=False)[0]) == len(needed)
+
+
+def _run(environment: Mapping[str, str], function: Callable[..., Any], *args: Any) -> tuple[Any, Figures]:
+    os.environ.update(environment)
+    start = time.perf_counter()
+    result = function(*args)
+    seconds = time.perf_counter() - start
+    return result, measure(ray.get_runtime_context().get_node_id(), _attempt(), seconds, (*args, result))
+
+
+def _attempt() -> int:
+    """How many tries of the running task came before this one; Ray has no public call for it."""
+    core: Any = ray._private.worker.global_worker.core_worker  # type: ignore[attr-defined]
+    return int(core.get_current_task_attempt_number())
