@@ -237,6 +237,7 @@ def test_the_example_of_padding_is_that_of_a_valid_study():
 @pytest.mark.parametrize("page", PAGES)
 def test_every_block_is_run_or_accounted_for(page):
     text, found = text_of(page), blocks(page)
+    assert not re.search(r"^(<{7} |={7}$|>{7} )", text, re.M), "a merge that was not finished"
     assert len(re.findall(r"^\s*```", text, re.M)) == 2 * len(found), "a fence that is indented or has no language"
     for block in found:
         untitled = block.title is None
