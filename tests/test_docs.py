@@ -41,6 +41,7 @@ NOT_RUN = {
     ("cluster/README.md", "python -m jobs.crosstab"): "needs a cluster",
     ("docs/tutorial.md", "make install"): "installs from a package registry; .ci/run does the same",
     ("docs/domains.md", "python -m jobs.crosstab"): "minutes, for the dummies; tests/jobs/test_domains.py runs one",
+    ("docs/domains.md", "python -m jobs.verify"): "needs the release above; tests/federation/test_verify.py makes one",
     ("docs/domains.md", "python -m jobs.deidentify step"): "writes a key; tests/jobs/test_domains.py does the same",
     ("docs/domains.md", "python -m jobs.deidentify party"): "needs the other domains; tests/federation runs all steps",
     ("docs/geography.md", "pip install"): "installs from a package registry; tests/geo/test_build_reference.py builds",
