@@ -139,6 +139,7 @@ class Plan:
         study, mechanism = self.study, self.mechanism
         return {
             "study": study.name,
+            "title": dict(study.title),
             "study_digest": study.digest.hex(),
             "cells": study.cells,
             "slots": study.slots,
@@ -148,6 +149,7 @@ class Plan:
             "shards": len(self.grid.shards),
             "key_bits": self.key_bits,
             "slot_bits": self.packing.slot_bits,
+            "slot_offset": self.packing.offset,
             "slots_per_ciphertext": self.packing.per_block,
             "ciphertexts_per_cell": self.packing.blocks,
             "table_ciphertexts": self.table_ciphertexts,
