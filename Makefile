@@ -32,11 +32,11 @@ $(OUT)/doto_movement/statistics.parquet $(OUT)/catchment/statistics.parquet: | d
 $(OUT)/population/statistics.parquet: | data/hokkaido/world.json
 	$(BIN)/python -m jobs.population out=$(@D)
 
-# The report with its map is to be the last command of this target.
-# A made-up Hokkaido; three releases of its tables; which areas have visitors whom transport serves badly.
+# A made-up Hokkaido; three releases of its tables; which areas have visitors whom transport serves badly; the map.
 demo: $(STATISTICS)
 	$(BIN)/python -m jobs.needs out=$(OUT)/needs releases.movement=$(OUT)/doto_movement \
 		releases.catchment=$(OUT)/catchment releases.population=$(OUT)/population
+	$(BIN)/python -m jobs.report run=$(OUT)/doto_movement run=$(OUT)/catchment run=$(OUT)/needs out=$(OUT)/report
 
 # The small example: real tables, one study.
 nycflights: data/nycflights/planes.parquet
