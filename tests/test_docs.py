@@ -25,7 +25,9 @@ from xstat_ray.config import crosstab_config, plan_config
 from xstat_ray.geo import hokkaido
 from xstat_ray.inputs.study_file import parse
 from xstat_ray.needs.config import needs_config
+from xstat_ray.population.config import population_config
 from xstat_ray.privacy.ledger import Debit, Ledger
+from xstat_ray.report.config import report_config
 from xstat_ray.study import Privacy
 from xstat_ray.world.settings import synthesize_config
 
@@ -52,6 +54,7 @@ FRAGMENTS = {
 
 SMALLER = {
     "jobs.crosstab": "runtime=local crypto.key_bits=2048",
+    "jobs.population": "runtime=local population.days=2",
     "jobs.synthesize": "runtime=local world.people=900 world.block=300 world.days=2",
 }
 """What is added to a reader's command so that it takes seconds. The README's command runs as it is, on Ray."""
@@ -61,6 +64,8 @@ CONFIGS = {
     "crosstab": crosstab_config,
     "needs": needs_config,
     "plan": plan_config,
+    "population": population_config,
+    "report": report_config,
     "synthesize": synthesize_config,
 }
 
@@ -120,7 +125,7 @@ def assert_shown(expected, printed):
         assert any(" ".join(line.split()) in shown for shown in lines), f"not printed: {line}\n{printed}"
 
 
-FOLLOWED = {"README.md", "README.ja.md", "docs/budget.md", "docs/world.md", "docs/needs.md"}
+FOLLOWED = {"README.md", "README.ja.md", "docs/budget.md", "docs/world.md", "docs/needs.md", "docs/report.md"}
 """Pages with a test of their own; tests/test_readme.py says that the blocks of the two READMEs are the same."""
 
 
@@ -170,6 +175,24 @@ def test_the_command_of_the_needs_page_writes_the_files_it_lists(tmp_path, shims
     list(follow("docs/needs.md", tmp_path, shims))
     listed = re.findall(r"^\| `(\w+)` \| ", text_of("docs/needs.md").partition("## Files")[2], re.M)
     assert {path.stem for path in (tmp_path / "out" / "needs").glob("*.parquet")} == set(listed)
+
+
+def test_the_command_of_the_report_page_writes_the_files_it_lists(tmp_path, shims, releases):
+    (tmp_path / "out").mkdir()
+    for made in releases.iterdir():
+        (tmp_path / "out" / made.name).symlink_to(made)
+    list(follow("docs/needs.md", tmp_path, shims))
+    (tmp_path / "conf").unlink()
+    list(follow("docs/report.md", tmp_path, shims))
+    listed = re.findall(
+        r"`([\w<>.]+)`",
+        "".join(re.findall(r"^\| (`.*?) \| ", text_of("docs/report.md").partition("## Files")[2], re.M)),
+    )
+    studies = ("doto_movement", "catchment", "preboarding")
+    names = {one.replace("<study>", study) for one in listed for study in studies}
+    found = {path.name for path in (tmp_path / "out" / "report").iterdir()}
+    assert {name for name in found if name not in names and name.rsplit(".", 1)[0] not in names} == set()
+    assert {"report.html", "catchment.geo.parquet", "needs.geojson", "watershed.svg", "map_doto_movement.png"} <= found
 
 
 def test_examples_of_dimensions_and_windows_are_valid_studies(tmp_path):
@@ -236,8 +259,9 @@ def mentioned():
         for block in blocks(page):
             if block.language == "bash" and reason(page, block) is not None:
                 for words in block.commands:
-                    if words[:2] == ["python", "-m"] and words[2].removeprefix("jobs.") in CONFIGS:
-                        yield pytest.param(words[2].removeprefix("jobs."), words[3:], id=shlex.join(words))
+                    job = words[2].removeprefix("jobs.") if words[:2] == ["python", "-m"] else ""
+                    if (CONF / f"{job}.yaml").exists():
+                        yield pytest.param(job, words[3:], id=shlex.join(words))
 
 
 @pytest.mark.parametrize(("job", "arguments"), list(mentioned()))
@@ -245,6 +269,10 @@ def test_commands_that_are_not_run_are_accepted(job, arguments):
     with initialize_config_dir(str(CONF), version_base="1.3"):
         raw = OmegaConf.to_container(compose(job, arguments), resolve=True)
     assert CONFIGS[job](raw, "the command line")
+
+
+def test_every_job_with_a_configuration_is_known_here():
+    assert set(CONFIGS) == {path.stem for path in CONF.glob("*.yaml")}
 
 
 def test_targets_of_make_exist():

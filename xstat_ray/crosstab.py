@@ -23,7 +23,7 @@ from xstat_ray.runtime.cluster import Cluster
 from xstat_ray.runtime.driver import WINDOW, Driver
 from xstat_ray.runtime.executor import ROLES, Executor, LocalExecutor, Source
 from xstat_ray.runtime.progress import Progress
-from xstat_ray.study import Study
+from xstat_ray.study import Privacy, Study
 from xstat_ray.workspace import Resumable, Workspace
 
 DEFAULT_LEDGER = Path(".xstat-ray/ledger.sqlite")
@@ -97,7 +97,7 @@ def crosstab(
     progress.planned(plan)
     if (reason := shortfall()) is not None:
         progress.note(f"The kernel {plan.kernel} is used, as ifma cannot run: {reason}.")
-    _check_noise(study, options, progress)
+    check_noise(study.privacy, options.allow_no_noise, progress)
     if plan.padding is None:
         progress.warn(pool_view.PADDING_OFF)
     sources: dict[Role, Source] = {"row": _source(row), "column": _source(column)}
@@ -155,10 +155,15 @@ def _count_once(
             raise
 
 
-def _check_noise(study: Study, options: Options, progress: Progress) -> None:
-    if study.privacy.noise != "off":
+def check_noise(privacy: Privacy, allowed: bool, progress: Progress) -> None:
+    """Warn of a release without noise, which must have been allowed.
+
+    Raises:
+        PlanError: it was not.
+    """
+    if privacy.noise != "off":
         return
-    if not options.allow_no_noise:
+    if not allowed:
         raise PlanError(
             "privacy.noise=off publishes exact counts",
             key="privacy.noise",

@@ -37,8 +37,9 @@ class OutputFolder:
             InputError: it holds a release, cannot be written to, or another run is using it.
         """
         self.folder, self._needed = folder, needed
-        self._unfinished = folder / UNFINISHED
-        self._marker = self._unfinished / marker
+        self.unfinished = folder / UNFINISHED
+        """What an unfinished release needs; readable by this user only."""
+        self._marker = self.unfinished / marker
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
@@ -65,7 +66,7 @@ class OutputFolder:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._drop_leftovers()
             self._check_room()
-            self._unfinished.mkdir(mode=0o700, exist_ok=True)
+            self.unfinished.mkdir(mode=0o700, exist_ok=True)
         except BlockingIOError:
             remedy = "Wait for it"
             raise InputError("another run is using the output folder", file=str(self.folder), remedy=remedy) from None
@@ -75,7 +76,7 @@ class OutputFolder:
     def _drop_leftovers(self) -> None:
         """Remove the secrets of a run that left nothing to be taken up, or ended after it was published."""
         if not self.kept:
-            shutil.rmtree(self._unfinished, ignore_errors=True)
+            shutil.rmtree(self.unfinished, ignore_errors=True)
 
     def _check_room(self) -> None:
         if (self.folder / STATISTICS).exists() and not self.stored:
@@ -96,7 +97,7 @@ class OutputFolder:
         """Remove the secrets and what was stored: the release is published, or refused by the ledger."""
         # The marker goes first: without it nobody tries to resume from what an interruption here may leave.
         self._marker.unlink()
-        shutil.rmtree(self._unfinished)
+        shutil.rmtree(self.unfinished)
 
     def __enter__(self) -> Self:
         return self

@@ -139,6 +139,7 @@ class Plan:
         study, mechanism = self.study, self.mechanism
         return {
             "study": study.name,
+            "title": dict(study.title),
             "study_digest": study.digest.hex(),
             "cells": study.cells,
             "slots": study.slots,

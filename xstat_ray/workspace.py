@@ -62,7 +62,7 @@ class Workspace(OutputFolder):
 
     def party(self, role: str) -> Path:
         """The private folder of a party while the release is unfinished."""
-        return self._unfinished / role
+        return self.unfinished / role
 
     @property
     def kept(self) -> bool:
@@ -72,7 +72,7 @@ class Workspace(OutputFolder):
 
     @property
     def _exchange(self) -> Path:
-        return self._unfinished / "exchange.json"
+        return self.unfinished / "exchange.json"
 
     @property
     def _secrets(self) -> list[Path]:
@@ -89,8 +89,8 @@ class Workspace(OutputFolder):
         if self.kept and json.loads(self._exchange.read_text()) == own:
             return True
         try:
-            shutil.rmtree(self._unfinished, ignore_errors=True)
-            self._unfinished.mkdir(mode=0o700)
+            shutil.rmtree(self.unfinished, ignore_errors=True)
+            self.unfinished.mkdir(mode=0o700)
             write_whole(self._exchange, json.dumps(own).encode())
         except OSError as error:
             raise unwritable(self.folder, error) from None
@@ -105,10 +105,10 @@ class Workspace(OutputFolder):
         study = self._plan.study
         try:
             head = {"key_bits": self._plan.key_bits, "slot_bits": self._plan.packing.slot_bits, "facts": facts}
-            write_whole(self._unfinished / "facts.json", json.dumps(head).encode())
+            write_whole(self.unfinished / "facts.json", json.dumps(head).encode())
             write_whole(self._marker, noisy.encode(study.digest))
         except OSError as error:
-            shutil.rmtree(self._unfinished, ignore_errors=True)
+            shutil.rmtree(self.unfinished, ignore_errors=True)
             raise unwritable(self.folder, error) from None
 
     def resumable(self) -> Resumable | None:
@@ -119,7 +119,7 @@ class Workspace(OutputFolder):
         """
         if not self.stored:
             return None
-        head = json.loads((self._unfinished / "facts.json").read_text())
+        head = json.loads((self.unfinished / "facts.json").read_text())
         same = head["key_bits"] == self._plan.key_bits and head["slot_bits"] == self._plan.packing.slot_bits
         if not same or head["facts"]["study_digest"] != self._plan.study.digest.hex():
             raise InputError(

@@ -6,6 +6,7 @@ a cross-tab counts, and what is published of them is made by the package's own m
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -149,6 +150,7 @@ def population_of(country, folder, error=20.0, missing=(), noise_free=False, see
     day, hour, home, place = (axis.ravel() for axis in np.indices(shape))
     exact = np.where(home, 20, 1) * people[place]
     table = pa.table({
+        "breakdown": ["residence"] * exact.size,
         "date": np.array([f"2023{9 + day // 30:02d}{1 + day % 30:02d}" for day in range(DAYS)])[day],
         "time": np.array([f"{hour:02d}00" for hour in range(24)])[hour],
         "area": codes[place],
@@ -160,7 +162,8 @@ def population_of(country, folder, error=20.0, missing=(), noise_free=False, see
     if noise_free:
         table = table.replace_schema_metadata({"WARNING": "NOISE OFF: exact counts, not differentially private"})
     pq.write_table(table, folder / "statistics.parquet")
-    (folder / "manifest.json").write_text(f'{{"release": "cd", "noise_free": {str(noise_free).lower()}}}')
+    breakdowns = {"breakdowns": {"residence": ["residence"]}, "residence": "local"}
+    (folder / "manifest.json").write_text(json.dumps({"release": "cd", "noise_free": noise_free} | breakdowns))
     return folder
 
 
