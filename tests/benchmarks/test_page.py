@@ -22,7 +22,10 @@ def test_a_table_is_written_between_its_markers_and_nothing_else_changes(tmp_pat
     path.write_text(PAGE)
     page.update(path, "shards", [Record("shards.rows", 5e6, "rows"), *CUTS], "A machine.")
     before, _, after = path.read_text().partition("<!-- records: shards -->\nA machine.\n\n")
-    assert (before, after.partition("<!-- end of records -->")[2]) == (PAGE[:8], PAGE.partition("<!-- end of records -->")[2])
+    assert (before, after.partition("<!-- end of records -->")[2]) == (
+        PAGE[:8],
+        PAGE.partition("<!-- end of records -->")[2],
+    )
     assert "| `rows` | 5 M rows |" in after
     assert "| workers | shards | rows per s | aggregate, s |" in after
     assert "| 2 | 64 | 2 M | 4 |" in after

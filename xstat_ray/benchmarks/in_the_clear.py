@@ -86,6 +86,15 @@ class InTheClear:
         return self._number("SELECT count(*) FROM flags")
 
     @property
+    def persons(self) -> int:
+        """People of both tables who are not left out."""
+        files = [str(path) for path in self._region.presence]
+        row = f"SELECT DISTINCT {self._study.row.id} AS id FROM read_parquet({files}, hive_partitioning = false)"
+        return self._number(f"SELECT count(*) FROM ({row}) ANTI JOIN not_used USING (id)") + self._number(
+            "SELECT count(DISTINCT id) FROM flags"
+        )
+
+    @property
     def drawn(self) -> int:
         """Persons over the bound of boardings, and hours of persons with several flags: there the party draws, too."""
         over = (

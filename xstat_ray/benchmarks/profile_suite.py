@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import cProfile
 import pstats
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +18,10 @@ from xstat_ray.benchmarks.region import Region, region, studies
 from xstat_ray.benchmarks.timed import Run, run_timed
 from xstat_ray.plan import make_plan
 from xstat_ray.runtime.progress import Progress
+
+_BUILT_IN = re.compile(r"<(?:method|built-in method) '?([\w.]+)'?(?: of '([\w.]+)' objects)?>")
+_LONGEST = 24
+"""Letters of a function's name."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,7 @@ def run(sizes: Sizes, progress: Progress) -> list[Record]:
 
 
 def _run(sizes: Sizes, tables: Region) -> Run:
-    study = tables.during(studies()["all_boardings"])
+    study = tables.during(studies()["all"])
     plan = make_plan(study, key_bits=sizes.key_bits, shards=max(2, sizes.days * sizes.batches_a_day))
     with TemporaryDirectory() as folder:
         return run_timed(plan, tables.sources, Path(folder) / "ledger.sqlite")
@@ -66,7 +71,7 @@ def _functions(profile: cProfile.Profile, most: int) -> list[Record]:
     """The functions with most seconds of their own, by file and name, all lines of a name together."""
     own: dict[str, float] = {}
     for (file, _, function), (_, _, seconds, _, _) in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]
-        name = f"{Path(file).stem}.{function}" if file != "~" else function
-        own[name] = own.get(name, 0.0) + seconds
+        name = f"{Path(file).stem}.{function}" if file != "~" else _BUILT_IN.sub(r"\2.\1", function)
+        own[name[:_LONGEST]] = own.get(name[:_LONGEST], 0.0) + seconds
     slowest = sorted(own.items(), key=lambda pair: -pair[1])[:most]
-    return [Record(f"profile.function.{name}", seconds, SECONDS) for name, seconds in slowest]
+    return [Record(f"profile.own.{name}", seconds, SECONDS) for name, seconds in slowest]

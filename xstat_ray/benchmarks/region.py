@@ -117,8 +117,8 @@ def region(tables: Path | None, people: int, days: int) -> Iterator[Region]:
 def studies() -> dict[str, Study]:
     """The studies that are run, without noise, so that their counts can be checked.
 
-    `doto_movement` is the study of that name; few boardings are on its routes. `all_boardings` counts every boarding,
-    by airport and half of the day, in a table of the same 144 columns.
+    `doto` is the study doto_movement; few boardings are on its routes. `all` counts every boarding, by airport and half
+    of the day, in a table of the same 144 columns.
     """
     raw = yaml.safe_load(_STUDY.read_text("utf-8"))
     published = parse({name: raw[name] for name in ("study", "privacy")}, origin=str(_STUDY))
@@ -127,5 +127,5 @@ def studies() -> dict[str, Study]:
         "airport", "departure_airport", (*_AIRPORTS, _ELSEWHERE), (*_AIRPORTS.values(), ()), other=_ELSEWHERE
     )
     half = Dimension("half", "halfday", ("morning", "afternoon"), (("morning",), ("afternoon",)))
-    every = replace(movement, name="all_boardings", column=replace(movement.column, dimensions=(airport, half)))
-    return {movement.name: movement, every.name: every}
+    every = replace(movement, name="all", column=replace(movement.column, dimensions=(airport, half)))
+    return {"doto": movement, "all": every}

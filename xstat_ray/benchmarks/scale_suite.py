@@ -10,10 +10,9 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import ModuleType
 
 from xstat_ray.benchmarks.cost_model import INSTANCES, Model, fit
 from xstat_ray.benchmarks.cost_model import Sizes as RunSizes
@@ -24,7 +23,7 @@ from xstat_ray.benchmarks.region import Region, region, studies
 from xstat_ray.benchmarks.timed import run_timed
 from xstat_ray.crypto.kernels import threads
 from xstat_ray.errors import XstatError
-from xstat_ray.plan import make_plan
+from xstat_ray.plan import Plan, make_plan
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.study import Study
 
@@ -59,40 +58,51 @@ def run(sizes: Sizes, progress: Progress) -> list[Record]:
     with region(sizes.tables, sizes.people, sizes.days) as whole:
         records = [Record("scale.rows", whole.rows, "rows"), Record("scale.stored_bytes", whole.stored_bytes, "B")]
         done: dict[str, tuple[RunSizes, Timed]] = {}
-        for name, study in studies().items():
-            own, measured, timed = _beside_duckdb(sizes, whole, whole.during(study), duckdb, progress)
-            records += own
-            done[name] = measured, timed
+        for key, published in studies().items():
+            name, study, persons, flags = f"scale.{key}", whole.during(published), 0, 0
+            with progress.stage(name, 2) as stage:
+                plan, timed = _measured(sizes, study, whole)
+                records += _own_records(name, timed)
+                stage.advance()
+                if duckdb is not None:
+                    own, persons, flags = _beside_duckdb(name, timed, InTheClear(duckdb, study, whole, sizes.cores))
+                    records += own
+                stage.advance()
+            done[key] = RunSizes(whole.rows, persons, flags, int(timed.counts.sum()), plan.design.nodes), timed
         model = _model(sizes, whole, progress)
     return records + _fitted(model) + _held_against(model, done, sizes.cores) + _projected(model, done)
 
 
-def _beside_duckdb(
-    sizes: Sizes, whole: Region, study: Study, duckdb: ModuleType | None, progress: Progress
-) -> tuple[list[Record], RunSizes, Timed]:
+def _measured(sizes: Sizes, study: Study, whole: Region) -> tuple[Plan, Timed]:
     plan = make_plan(study, key_bits=sizes.key_bits, shards=max(2, sizes.days * sizes.batches_a_day))
-    name = f"scale.{study.name}"
-    with progress.stage(name, 3) as stage:
-        timed = in_own_process(run_on_ray, plan, whole.sources, sizes.cores, sizes.window)
-        stage.advance()
-        total = timed.without_exchange
-        records = [Record(f"{name}.{part}", seconds, SECONDS) for part, seconds in timed.seconds.items()]
-        records.append(Record(f"{name}.peak_rss_bytes", timed.peak_rss, "B"))
-        matches = int(timed.counts.sum())
-        flags = 0
-        if duckdb is None:
-            records.append(Record(f"{name}.without_exchange", total, SECONDS))
-        else:
-            clear = InTheClear(duckdb, study, whole, sizes.cores)
-            wrong, flags = clear.bounds().wrong(timed.counts), clear.flags
-            if wrong:
-                raise XstatError(f"{wrong} counts of {study.name} are wrong: nothing is reported")
-            straight, pushed = (_seconds(query) for query in (clear.straight, clear.pushed_down))
-            stage.advance(2)
-            records.append(Record(f"{name}.without_exchange", total, SECONDS, None, straight, straight / total))
-            records.append(Record(f"{name}.duckdb.pushed_down", pushed, SECONDS))
-        records += [Record(f"{name}.flags", flags, "flags"), Record(f"{name}.matches", matches, "matches")]
-    return records, RunSizes(whole.rows, 0, flags, matches, plan.design.nodes), timed
+    return plan, in_own_process(run_on_ray, plan, whole.sources, sizes.cores, sizes.window)
+
+
+def _own_records(name: str, timed: Timed) -> list[Record]:
+    """What a run took by itself."""
+    records = [Record(f"{name}.{part}", seconds, SECONDS) for part, seconds in timed.seconds.items()]
+    records.append(Record(f"{name}.peak_rss_bytes", timed.peak_rss, "B"))
+    return [*records, Record(f"{name}.matches", int(timed.counts.sum()), "matches")]
+
+
+def _beside_duckdb(name: str, timed: Timed, clear: InTheClear) -> tuple[list[Record], int, int]:
+    """Check the counts, and time DuckDB; also the numbers of persons and flags, which only the plain tables tell.
+
+    Raises:
+        XstatError: a count is wrong.
+    """
+    wrong = clear.bounds().wrong(timed.counts)
+    if wrong:
+        raise XstatError(f"{wrong} counts of {name} are wrong: nothing is reported")
+    persons, flags, total = clear.persons, clear.flags, timed.without_exchange
+    straight, pushed = (_seconds(query) for query in (clear.straight, clear.pushed_down))
+    records = [
+        Record(f"{name}.without_exchange", total, SECONDS, None, straight, straight / total),
+        Record(f"{name}.duckdb.pushed_down", pushed, SECONDS),
+        Record(f"{name}.exchange.persons_per_s", persons / timed.seconds["exchange"], "1/s"),
+        Record(f"{name}.flags", flags, "flags"),
+    ]
+    return records, persons, flags
 
 
 def _seconds(query: Callable[[], object]) -> float:
@@ -108,7 +118,7 @@ def _model(sizes: Sizes, whole: Region, progress: Progress) -> Model:
         for of in sizes.parts:
             for study in studies().values():
                 with whole.part(of, 1) as part, TemporaryDirectory() as folder:
-                    plan = make_plan(part.during(study), key_bits=sizes.key_bits, shards=sizes.batches_a_day + 1)
+                    plan = make_plan(part.during(study), key_bits=sizes.key_bits, shards=max(2, sizes.batches_a_day))
                     made = run_timed(plan, part.sources, Path(folder) / "ledger.sqlite")
                     runs.append((RunSizes(part.rows, made.ledger.persons, made.flags, made.matches, made.nodes), made))
                 stage.advance()
@@ -144,12 +154,18 @@ def _held_against(model: Model, done: dict[str, tuple[RunSizes, Timed]], cores: 
         predicted = model.predict(own) / cores
         ratio = timed.without_exchange / predicted
         records.append(Record(f"scale.model.{name}", predicted, SECONDS, None, timed.without_exchange, ratio))
+        # The plan counts the most people and flags that the bounds allow; here it is told what there are.
+        study = studies()[name]
+        bounds = replace(study.bounds, persons=max(1, own.flags // study.window_periods), boardings=1)
+        plan = make_plan(replace(study, bounds=bounds))
+        told, took = plan.seconds(cores, rows=own.rows, row_persons=own.persons), sum(timed.seconds.values())
+        records.append(Record(f"scale.plan.{name}", told, SECONDS, None, took, took / told))
     return records
 
 
 def _projected(model: Model, done: dict[str, tuple[RunSizes, Timed]]) -> list[Record]:
     """The trial with every boarding counted, its people exchanged once."""
-    own, _ = done["all_boardings"]
+    own, _ = done["all"]
     flags = TRIAL_BOARDINGS * HOURS
     persons = TRIAL_BOARDINGS + 2_500_000
     trial = RunSizes(TRIAL_ROWS, persons, flags, flags * own.matches // max(1, own.flags), own.nodes)

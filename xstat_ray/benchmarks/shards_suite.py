@@ -65,7 +65,7 @@ def run(sizes: Sizes, progress: Progress) -> list[Record]:
         XstatError: two cuts give different counts.
     """
     with region(sizes.tables, sizes.people, sizes.days) as whole, whole.part(sizes.part, sizes.days) as tables:
-        study = tables.during(studies()["all_boardings"])
+        study = tables.during(studies()["all"])
         plans = {shards: make_plan(study, key_bits=sizes.key_bits, shards=shards) for shards in sizes.shards}
         points: list[Point] = []
         with progress.stage("shards", len(plans) * len(sizes.workers)) as stage:
