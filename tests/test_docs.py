@@ -22,6 +22,7 @@ from tests.needs.country import make_country, publish_all
 from tests.pages import PAGES, ROOT, blocks, text_of
 from xstat_ray.benchmarks.suites import benchmark_config
 from xstat_ray.config import crosstab_config, plan_config
+from xstat_ray.federation.config import party_config
 from xstat_ray.geo import hokkaido
 from xstat_ray.inputs.study_file import parse
 from xstat_ray.needs.config import needs_config
@@ -38,7 +39,11 @@ NOT_RUN = {
     ("README.md", "make demo"): "installs from a package registry; .ci/run and the tutorial's test do the same",
     ("README.ja.md", "make demo"): "as README.md",
     ("cluster/README.md", "python -m jobs.crosstab"): "needs a cluster",
-    ("docs/tutorial.md", "make .venv"): "installs from a package registry; .ci/run does the same",
+    ("docs/tutorial.md", "make install"): "installs from a package registry; .ci/run does the same",
+    ("docs/domains.md", "python -m jobs.crosstab"): "minutes, for the dummies; tests/jobs/test_domains.py runs one",
+    ("docs/domains.md", "python -m jobs.verify"): "needs the release above; tests/federation/test_verify.py makes one",
+    ("docs/domains.md", "python -m jobs.deidentify step"): "writes a key; tests/jobs/test_domains.py does the same",
+    ("docs/domains.md", "python -m jobs.deidentify party"): "needs the other domains; tests/federation runs all steps",
     ("docs/geography.md", "pip install"): "installs from a package registry; tests/geo/test_build_reference.py builds",
     ("docs/notebook.md", "pip install"): "installs from a package registry; tests/test_notebook.py runs the notebook",
     ("docs/performance.md", "python -m jobs.benchmark"): "minutes; tests/jobs/test_benchmark.py runs it in small",
@@ -62,6 +67,7 @@ SMALLER = {
 CONFIGS = {
     "benchmark": benchmark_config,
     "crosstab": crosstab_config,
+    "deidentify": party_config,
     "needs": needs_config,
     "plan": plan_config,
     "population": population_config,
@@ -232,6 +238,7 @@ def test_the_example_of_padding_is_that_of_a_valid_study():
 @pytest.mark.parametrize("page", PAGES)
 def test_every_block_is_run_or_accounted_for(page):
     text, found = text_of(page), blocks(page)
+    assert not re.search(r"^(<{7} |={7}$|>{7} )", text, re.M), "a merge that was not finished"
     assert len(re.findall(r"^\s*```", text, re.M)) == 2 * len(found), "a fence that is indented or has no language"
     for block in found:
         untitled = block.title is None
@@ -269,6 +276,15 @@ def test_commands_that_are_not_run_are_accepted(job, arguments):
     with initialize_config_dir(str(CONF), version_base="1.3"):
         raw = OmegaConf.to_container(compose(job, arguments), resolve=True)
     assert CONFIGS[job](raw, "the command line")
+
+
+def test_the_japanese_page_names_what_the_report_shows():
+    """What the page has in bold inside tables, and before the word for press, is a text of the report."""
+    shown = (ROOT / "xstat_ray" / "report" / "page" / "words.js").read_text(encoding="utf-8")
+    text = text_of("docs/reading_the_map.ja.md")
+    named = re.findall(r"^\| \*\*([^*]+)\*\* \|", text, re.M) + re.findall(r"\*\*([^*]+)\*\* (?:を|は A4|で)", text)
+    assert len(named) == 9
+    assert [name for name in named if f'["{name}",' not in shown] == []
 
 
 def test_every_job_with_a_configuration_is_known_here():

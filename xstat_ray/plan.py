@@ -153,6 +153,7 @@ class Plan:
             "shards": len(self.grid.shards),
             "key_bits": self.key_bits,
             "slot_bits": self.packing.slot_bits,
+            "slot_offset": self.packing.offset,
             "slots_per_ciphertext": self.packing.per_block,
             "ciphertexts_per_cell": self.packing.blocks,
             "table_ciphertexts": self.table_ciphertexts,
