@@ -22,6 +22,7 @@ from tests.needs.country import make_country, publish_all
 from tests.pages import PAGES, ROOT, blocks, text_of
 from xstat_ray.benchmarks.suites import benchmark_config
 from xstat_ray.config import crosstab_config, plan_config
+from xstat_ray.federation.config import party_config
 from xstat_ray.geo import hokkaido
 from xstat_ray.inputs.study_file import parse
 from xstat_ray.needs.config import needs_config
@@ -39,6 +40,10 @@ NOT_RUN = {
     ("README.ja.md", "make demo"): "as README.md",
     ("cluster/README.md", "python -m jobs.crosstab"): "needs a cluster",
     ("docs/tutorial.md", "make install"): "installs from a package registry; .ci/run does the same",
+    ("docs/domains.md", "python -m jobs.crosstab"): "minutes, for the dummies; tests/jobs/test_domains.py runs one",
+    ("docs/domains.md", "python -m jobs.verify"): "needs the release above; tests/federation/test_verify.py makes one",
+    ("docs/domains.md", "python -m jobs.deidentify step"): "writes a key; tests/jobs/test_domains.py does the same",
+    ("docs/domains.md", "python -m jobs.deidentify party"): "needs the other domains; tests/federation runs all steps",
     ("docs/geography.md", "pip install"): "installs from a package registry; tests/geo/test_build_reference.py builds",
     ("docs/notebook.md", "pip install"): "installs from a package registry; tests/test_notebook.py runs the notebook",
     ("docs/performance.md", "python -m jobs.benchmark"): "minutes; tests/jobs/test_benchmark.py runs it in small",
@@ -62,6 +67,7 @@ SMALLER = {
 CONFIGS = {
     "benchmark": benchmark_config,
     "crosstab": crosstab_config,
+    "deidentify": party_config,
     "needs": needs_config,
     "plan": plan_config,
     "population": population_config,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -139,7 +139,7 @@ def _count_once(
     unfinished = work.resumable()
     with ExitStack() as stack:
         with progress.stage("start", 1) as stage:
-            executor = stack.enter_context(_executor(plan.study, sources, options, progress))
+            executor = stack.enter_context(open_executor(plan.study, sources, options, progress))
             stage.advance()
         driver = Driver(executor, plan, progress, options.window)
         if unfinished is None:
@@ -181,8 +181,12 @@ def _source(value: Path | str | Source) -> Source:
     )
 
 
-@contextmanager
-def _executor(study: Study, sources: dict[Role, Source], options: Options, progress: Progress) -> Iterator[Executor]:
+def check_sources(sources: Mapping[Role, Source]) -> None:
+    """Whether the tables are there.
+
+    Raises:
+        InputError: one is not.
+    """
     for role, source in sources.items():
         named = [("path", "table", source.table), *(("exclude", "opt-out table", path) for path in source.excludes)]
         for key, what, path in named:
@@ -190,6 +194,18 @@ def _executor(study: Study, sources: dict[Role, Source], options: Options, progr
                 raise InputError(
                     f"the {role} party's {what} does not exist", file=str(path), remedy=f"Set data.{role}.{key}"
                 )
+
+
+@contextmanager
+def open_executor(
+    study: Study, sources: dict[Role, Source], options: Options, progress: Progress
+) -> Iterator[Executor]:
+    """Environments for these parties and a pool for tasks; the tables must be there.
+
+    Raises:
+        InputError: a table is not.
+    """
+    check_sources(sources)
     if options.runtime == "local":
         with LocalExecutor(study, sources) as executor:
             yield executor
@@ -220,13 +236,13 @@ def _encrypt_and_count(
         executor.get(executor.party(role).call("record", work.own(role), reports))
     noisy = driver.add_noise(public, encrypted)
     kernels: dict[str, str] = {role: executor.get(executor.party(role).call("kernel")) for role in executor.parties}
-    facts = _facts(plan, noisy.release, inputs, {"driver": plan.kernel, **kernels}, progress.seconds)
+    facts = release_facts(plan, noisy.release, inputs, {"driver": plan.kernel, **kernels}, progress.seconds)
     facts["view"] |= shown
     work.keep(noisy, facts)
     return Resumable(noisy, facts)
 
 
-def _facts(
+def release_facts(
     plan: Plan, release: str, inputs: dict[Role, str], kernels: dict[str, str], seconds: dict[str, float]
 ) -> dict[str, Any]:
     """The manifest: how the release came about, in public figures only."""

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from xstat_ray.crosstab import _facts
+from xstat_ray.crosstab import release_facts
 from xstat_ray.inputs.study_file import parse
 from xstat_ray.messages import Coefficients
 from xstat_ray.needs.access import AIRPORTS, airport_minutes, areas
@@ -106,7 +106,7 @@ def release_of(name, cells, folder, noise="gaussian"):
     plan = plan_of(name, noise)
     sums = exact_sums(plan, cells)
     noisy = Coefficients(release="00" * 16, first=0, values=sums + plan.design.draw(cells.shape[1]))
-    facts = _facts(plan, "ab" * 16, {"row": "", "column": ""}, {"driver": "portable"}, {})
+    facts = release_facts(plan, "ab" * 16, {"row": "", "column": ""}, {"driver": "portable"}, {})
     folder.mkdir(parents=True, exist_ok=True)
     write(Release(*publish(plan, noisy), facts, plan.as_dict()), folder)
     return folder

@@ -119,20 +119,24 @@ class Party(Secret):
         self._replica = None
 
     def _export(self) -> dict[str, bytes]:
-        return {"seed": self._seed, "scalar": self._scalar, "shared": self._agreed.export_bytes()}
+        own = {"seed": self._seed, "scalar": self._scalar}
+        if self._handshake is not None:
+            return own | {"handshake": self._handshake.export_bytes()}
+        return own | {"shared": self._agreed.export_bytes()}
 
     def _restore(self, secrets: Mapping[str, bytes]) -> None:
         self._seed, self._scalar = secrets["seed"], secrets["scalar"]
-        self._shared = SharedSecrets.from_bytes(secrets["shared"])
+        waiting = secrets.get("handshake")
+        self._handshake = None if waiting is None else Handshake.from_bytes(waiting)
+        self._shared = None if waiting is not None else SharedSecrets.from_bytes(secrets["shared"])
 
     def save(self, folder: Path) -> None:
-        """Write the secrets that a resumed release needs into the party's own folder, readable by the owner only."""
+        """Write the secrets that a resumed run needs into the party's own folder, readable by the owner only."""
         _write_own(folder, SECRETS, channel.pack_fields(self._export()))
 
     def load(self, folder: Path) -> None:
-        """Read back what `save` wrote, in place of the handshake: enough to finish a release whose noise is drawn."""
+        """Read back what `save` wrote: the handshake that was under way, or its result, enough to finish a release."""
         self._restore(channel.unpack_fields((folder / SECRETS).read_bytes()))
-        self._handshake = None
 
     # ID exchange
 

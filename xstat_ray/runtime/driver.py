@@ -75,7 +75,7 @@ class Driver:
         executor = self._executor
         with self._progress.stage("intake", 2) as stage:
             public = self._take_up(folders or {}) if resume else self._agree()
-            self._fill_replicas()
+            self.fill_replicas()
             intakes = {role: self._intake(role) for role in executor.parties}
             holders = []
             for role, refs in intakes.items():
@@ -101,6 +101,10 @@ class Driver:
         executor.get_all([executor.party(role).call("load", folder) for role, folder in folders.items()])
         public: bytes = executor.get(executor.party("column").call("public_key"))
         return public
+
+    def take_in(self, role: Role) -> list[Holder]:
+        """The intake of one party alone."""
+        return self._holders(role, self._executor.get_all(self._intake(role)), None)
 
     def _intake(self, role: Role) -> list[Ref]:
         every = self._executor.parties[role]
@@ -139,7 +143,8 @@ class Driver:
             for turn, part in enumerate(parts)
         ]
 
-    def _fill_replicas(self) -> None:
+    def fill_replicas(self) -> None:
+        """Hand the secrets of every party's first environment to its others."""
         executor = self._executor
         for first, *replicas in executor.parties.values():
             for replica in replicas:
@@ -170,7 +175,7 @@ class Driver:
         senders = [1 if self._plan.padding else len(numbers) for numbers in asked]
         with self._progress.stage("aggregate", len(grid.regions) * sum(senders)) as stage:
             aggregator = Aggregator(public)
-            return self._reduce(aggregator, self._joins(aggregator, flags, asked), stage)
+            return self.reduce(aggregator, self._joins(aggregator, flags, asked), stage)
 
     def _prepare(self) -> dict[Role, list[Ref]]:
         """All environments take the shards, and what the first of each party drew."""
@@ -200,11 +205,11 @@ class Driver:
         executor, current, flags = self._executor, -1, list[Ref]()
         for shard in self._plan.grid.shards:
             if asked[shard.batch] and shard.batch != current:
-                current, flags = shard.batch, self._flags(shard.batch, sizes[shard.batch])
-            for senders in self._senders(shard, asked[shard.batch]):
+                current, flags = shard.batch, [make() for make in self.flags(shard.batch, sizes[shard.batch])]
+            for senders in self.senders(shard, asked[shard.batch]):
                 yield partial(self._join, executor, aggregator, senders, shard, flags)
 
-    def _senders(self, shard: Shard, asked: list[int]) -> list[Sequence[Instance]]:
+    def senders(self, shard: Shard, asked: list[int]) -> list[Sequence[Instance]]:
         """Who emits the rows of a shard, and behind each those whose rows go with its own.
 
         Padding covers whole shards: what every environment sent by itself would need dummies of its own.
@@ -219,18 +224,18 @@ class Driver:
     def _join(
         executor: Executor, aggregator: Aggregator, senders: Sequence[Instance], shard: Shard, flags: list[Ref]
     ) -> Ref:
-        sender, *others = senders
-        rows = sender.call("emit", shard, *(other.call("contribute", shard) for other in others))
-        return executor.submit(aggregator.join, rows, *flags)
+        return executor.submit(aggregator.join, emit_rows(senders, shard), *flags)
 
-    def _flags(self, batch: int, size: int) -> list[Ref]:
+    def flags(self, batch: int, size: int) -> list[Callable[[], Ref]]:
+        """One submission for each part of a batch's flags."""
         packing = self._plan.packing
         parts = enumerate(_cut(size, max(1, CIPHERTEXTS_A_CALL // packing.blocks)))
         return [
-            self._executor.party("column", number).call("emit", batch, number, rows, packing) for number, rows in parts
+            partial(self._executor.party("column", number).call, "emit", batch, number, rows, packing)
+            for number, rows in parts
         ]
 
-    def _reduce(self, aggregator: Aggregator, joins: Iterable[Callable[[], Ref]], stage: Stage) -> Partial:
+    def reduce(self, aggregator: Aggregator, joins: Iterable[Callable[[], Ref]], stage: Stage) -> Partial:
         """The reduce tree: as soon as eight results of one level are there they are added into one of the next."""
         executor, pending = self._executor, iter(joins)
         levels: list[list[Ref]] = [[]]
@@ -257,20 +262,28 @@ class Driver:
 
     # Stage 3: release
 
-    def add_noise(self, public: PublicKey, partial: Partial) -> NoisyTable:
-        """Lay out the whole domain and add the noise; the caller stores the result before going on."""
-        plan = self._plan
+    def add_noise(
+        self, public: PublicKey, partial: Partial, starts: Sequence[NDArray[np.int64]] | None = None
+    ) -> NoisyTable:
+        """Lay out the whole domain and add the noise; the caller stores the result before going on.
+
+        `starts` is what the row party says of the tree; without it the row party is asked.
+        """
+        plan, executor = self._plan, self._executor
         with self._progress.stage("noise", 1) as stage:
-            levels = self._sum_up(Aggregator(public), partial)
+            starts = executor.get(executor.party("row").call("tree_starts")) if starts is None else starts
+            levels = self._sum_up(Aggregator(public), partial, starts)
             noisy = add_noise_once(public, np.concatenate(levels), plan.packing, plan.design, plan.constant_time)
             stage.advance()
         return noisy
 
-    def _sum_up(self, aggregator: Aggregator, partial: Partial) -> list[NDArray[np.uint8]]:
+    def _sum_up(
+        self, aggregator: Aggregator, partial: Partial, every: Sequence[NDArray[np.int64]]
+    ) -> list[NDArray[np.uint8]]:
         """The whole row domain, and above it the sums of every measured level, by tasks over ranges of nodes."""
         executor, plan = self._executor, self._plan
         levels = [aggregator.lay_out(partial, plan.study.cells, plan.packing.blocks)]
-        for starts in executor.get(executor.party("row").call("tree_starts")):
+        for starts in every:
             table, edges = levels[-1], np.append(starts, len(levels[-1]))
             parts = _cut(len(starts), max(1, PRODUCTS_A_CALL * len(starts) // (len(table) * plan.packing.blocks)))
             refs = []
@@ -287,7 +300,7 @@ class Driver:
             BudgetError: the release is not allowed; nothing was decrypted.
         """
         executor, packing = self._executor, self._plan.packing
-        parts = list(_cut(self._plan.design.nodes, max(1, CIPHERTEXTS_A_CALL // 8 // packing.blocks)))
+        parts = decrypt_parts(self._plan)
         with self._progress.stage("decrypt", len(parts)) as stage:
             table = executor.put(noisy)
             refs = [
@@ -298,6 +311,17 @@ class Driver:
             coefficients = executor.get(executor.party("row").call("unblind", sealed))
         assert isinstance(coefficients, Coefficients)
         return coefficients
+
+
+def emit_rows(senders: Sequence[Instance], shard: Shard) -> Ref:
+    """The rows of a shard from the first of its senders, with those that the others have."""
+    sender, *others = senders
+    return sender.call("emit", shard, *(other.call("contribute", shard) for other in others))
+
+
+def decrypt_parts(plan: Plan) -> list[range]:
+    """The nodes of the noisy table, cut into what one call decrypts."""
+    return list(_cut(plan.design.nodes, max(1, CIPHERTEXTS_A_CALL // 8 // plan.packing.blocks)))
 
 
 def _cut(size: int, most: int) -> Iterator[range]:
