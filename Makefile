@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 OUT ?= out/nycflights
 NATIVE := xstat_ray/crypto/kernels/native
 
-.PHONY: demo test test-slow test-kernels test-portable sanitize check format docs bench clean
+.PHONY: install demo test test-slow test-kernels test-portable sanitize check format docs bench clean
 .DEFAULT_GOAL := demo
 
 PORTABLE := tests/crypto tests/roles tests/test_join.py tests/test_protocol.py tests/test_tree.py tests/test_crosstab.py
@@ -15,6 +15,8 @@ $(BIN)/.installed: pyproject.toml constraints.txt setup.py $(wildcard $(NATIVE)/
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,demo,docs,notebook,cluster]'
 	touch $@
+
+install: $(BIN)/.installed
 
 data/nycflights/planes.parquet: $(BIN)/.installed
 	$(BIN)/python -m jobs.nycflights data/nycflights
@@ -66,7 +68,7 @@ docs: $(BIN)/.installed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: $(BIN)/.installed
-	for suite in kernels paillier tags join crosstab privacy; do \
+	for suite in kernels paillier tags join crosstab privacy shards scale profile peers; do \
 		$(BIN)/python -m jobs.benchmark suite=$$suite out=out/benchmark/$$suite || exit 1; \
 	done
 

@@ -7,25 +7,40 @@ from __future__ import annotations
 
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
+
 from jobs._run import run
-from xstat_ray.config import crosstab_config
+from xstat_ray.config import CrosstabConfig, crosstab_config
 from xstat_ray.crosstab import crosstab
+from xstat_ray.federation.one_machine import Arguments, run_domains
+from xstat_ray.release import Release
 from xstat_ray.terminal import make_progress, print_summary
 
 
 def main(raw: dict[str, Any], origin: str) -> None:
     """Run the study that the configuration describes."""
     config = crosstab_config(raw, origin)
-    release = crosstab(
-        config.study,
-        row=config.row,
-        column=config.column,
-        out=config.out,
-        options=config.options,
-        progress=make_progress(config.display),
-    )
+    if config.federated:
+        release = _federated(config)
+    else:
+        release = crosstab(
+            config.study,
+            row=config.row,
+            column=config.column,
+            out=config.out,
+            options=config.options,
+            progress=make_progress(config.display),
+        )
     if config.display == "auto":
         print_summary(release)
+
+
+def _federated(config: CrosstabConfig) -> Release:
+    """All three domains as processes of this machine; they get this job's own arguments, each what concerns it."""
+    hydra = HydraConfig.get()
+    folders = [source.path for source in hydra.runtime.config_sources if source.provider == "command-line"]
+    arguments = Arguments.of(list(hydra.overrides.task), folders)
+    return run_domains(config, arguments, make_progress(config.display))
 
 
 if __name__ == "__main__":

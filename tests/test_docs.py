@@ -22,10 +22,13 @@ from tests.needs.country import make_country, publish_all
 from tests.pages import PAGES, ROOT, blocks, text_of
 from xstat_ray.benchmarks.suites import benchmark_config
 from xstat_ray.config import crosstab_config, plan_config
+from xstat_ray.federation.config import party_config
 from xstat_ray.geo import hokkaido
 from xstat_ray.inputs.study_file import parse
 from xstat_ray.needs.config import needs_config
+from xstat_ray.population.config import population_config
 from xstat_ray.privacy.ledger import Debit, Ledger
+from xstat_ray.report.config import report_config
 from xstat_ray.study import Privacy
 from xstat_ray.world.settings import synthesize_config
 
@@ -35,8 +38,14 @@ OUTPUT = "output"
 NOT_RUN = {
     ("README.md", "make demo"): "installs from a package registry; .ci/run and the tutorial's test do the same",
     ("README.ja.md", "make demo"): "as README.md",
-    ("cluster/README.md", "python -m jobs.crosstab"): "needs a cluster",
-    ("docs/tutorial.md", "make .venv"): "installs from a package registry; .ci/run does the same",
+    ("cluster/README.md", "docker build"): "needs a cloud; tests/cluster checks every file that it names",
+    ("cluster/README.md", "ray job submit"): "needs a cluster; tests/cluster/test_job_submit.py submits one",
+    ("cluster/README.md", "kubectl"): "needs Kubernetes; tests/cluster checks every file that it names",
+    ("docs/tutorial.md", "make install"): "installs from a package registry; .ci/run does the same",
+    ("docs/domains.md", "python -m jobs.crosstab"): "minutes, for the dummies; tests/jobs/test_domains.py runs one",
+    ("docs/domains.md", "python -m jobs.verify"): "needs the release above; tests/federation/test_verify.py makes one",
+    ("docs/domains.md", "python -m jobs.deidentify step"): "writes a key; tests/jobs/test_domains.py does the same",
+    ("docs/domains.md", "python -m jobs.deidentify party"): "needs the other domains; tests/federation runs all steps",
     ("docs/geography.md", "pip install"): "installs from a package registry; tests/geo/test_build_reference.py builds",
     ("docs/notebook.md", "pip install"): "installs from a package registry; tests/test_notebook.py runs the notebook",
     ("docs/performance.md", "python -m jobs.benchmark"): "minutes; tests/jobs/test_benchmark.py runs it in small",
@@ -52,6 +61,7 @@ FRAGMENTS = {
 
 SMALLER = {
     "jobs.crosstab": "runtime=local crypto.key_bits=2048",
+    "jobs.population": "runtime=local population.days=2",
     "jobs.synthesize": "runtime=local world.people=900 world.block=300 world.days=2",
 }
 """What is added to a reader's command so that it takes seconds. The README's command runs as it is, on Ray."""
@@ -59,8 +69,11 @@ SMALLER = {
 CONFIGS = {
     "benchmark": benchmark_config,
     "crosstab": crosstab_config,
+    "deidentify": party_config,
     "needs": needs_config,
     "plan": plan_config,
+    "population": population_config,
+    "report": report_config,
     "synthesize": synthesize_config,
 }
 
@@ -120,7 +133,7 @@ def assert_shown(expected, printed):
         assert any(" ".join(line.split()) in shown for shown in lines), f"not printed: {line}\n{printed}"
 
 
-FOLLOWED = {"README.md", "README.ja.md", "docs/budget.md", "docs/world.md", "docs/needs.md"}
+FOLLOWED = {"README.md", "README.ja.md", "docs/budget.md", "docs/world.md", "docs/needs.md", "docs/report.md"}
 """Pages with a test of their own; tests/test_readme.py says that the blocks of the two READMEs are the same."""
 
 
@@ -172,6 +185,24 @@ def test_the_command_of_the_needs_page_writes_the_files_it_lists(tmp_path, shims
     assert {path.stem for path in (tmp_path / "out" / "needs").glob("*.parquet")} == set(listed)
 
 
+def test_the_command_of_the_report_page_writes_the_files_it_lists(tmp_path, shims, releases):
+    (tmp_path / "out").mkdir()
+    for made in releases.iterdir():
+        (tmp_path / "out" / made.name).symlink_to(made)
+    list(follow("docs/needs.md", tmp_path, shims))
+    (tmp_path / "conf").unlink()
+    list(follow("docs/report.md", tmp_path, shims))
+    listed = re.findall(
+        r"`([\w<>.]+)`",
+        "".join(re.findall(r"^\| (`.*?) \| ", text_of("docs/report.md").partition("## Files")[2], re.M)),
+    )
+    studies = ("doto_movement", "catchment", "preboarding")
+    names = {one.replace("<study>", study) for one in listed for study in studies}
+    found = {path.name for path in (tmp_path / "out" / "report").iterdir()}
+    assert {name for name in found if name not in names and name.rsplit(".", 1)[0] not in names} == set()
+    assert {"report.html", "catchment.geo.parquet", "needs.geojson", "watershed.svg", "map_doto_movement.png"} <= found
+
+
 def test_examples_of_dimensions_and_windows_are_valid_studies(tmp_path):
     fragments = [block.text for block in blocks("docs/studies.md") if block.language == "yaml"]
     dimensions, references, hierarchies, windows = (yaml.safe_load(text) for text in fragments)
@@ -209,6 +240,7 @@ def test_the_example_of_padding_is_that_of_a_valid_study():
 @pytest.mark.parametrize("page", PAGES)
 def test_every_block_is_run_or_accounted_for(page):
     text, found = text_of(page), blocks(page)
+    assert not re.search(r"^(<{7} |={7}$|>{7} )", text, re.M), "a merge that was not finished"
     assert len(re.findall(r"^\s*```", text, re.M)) == 2 * len(found), "a fence that is indented or has no language"
     for block in found:
         untitled = block.title is None
@@ -236,8 +268,9 @@ def mentioned():
         for block in blocks(page):
             if block.language == "bash" and reason(page, block) is not None:
                 for words in block.commands:
-                    if words[:2] == ["python", "-m"] and words[2].removeprefix("jobs.") in CONFIGS:
-                        yield pytest.param(words[2].removeprefix("jobs."), words[3:], id=shlex.join(words))
+                    job = words[2].removeprefix("jobs.") if words[:2] == ["python", "-m"] else ""
+                    if (CONF / f"{job}.yaml").exists():
+                        yield pytest.param(job, words[3:], id=shlex.join(words))
 
 
 @pytest.mark.parametrize(("job", "arguments"), list(mentioned()))
@@ -245,6 +278,19 @@ def test_commands_that_are_not_run_are_accepted(job, arguments):
     with initialize_config_dir(str(CONF), version_base="1.3"):
         raw = OmegaConf.to_container(compose(job, arguments), resolve=True)
     assert CONFIGS[job](raw, "the command line")
+
+
+def test_the_japanese_page_names_what_the_report_shows():
+    """What the page has in bold inside tables, and before the word for press, is a text of the report."""
+    shown = (ROOT / "xstat_ray" / "report" / "page" / "words.js").read_text(encoding="utf-8")
+    text = text_of("docs/reading_the_map.ja.md")
+    named = re.findall(r"^\| \*\*([^*]+)\*\* \|", text, re.M) + re.findall(r"\*\*([^*]+)\*\* (?:を|は A4|で)", text)
+    assert len(named) == 9
+    assert [name for name in named if f'["{name}",' not in shown] == []
+
+
+def test_every_job_with_a_configuration_is_known_here():
+    assert set(CONFIGS) == {path.stem for path in CONF.glob("*.yaml")}
 
 
 def test_targets_of_make_exist():

@@ -63,7 +63,8 @@ def test_the_source_distribution_is_enough_to_build_and_to_test(source: Path, tm
     assert "-cp311-abi3-" in wheel.name
     assert "xstat_ray/crypto/kernels/_native.abi3.so" in names
     assert {"xstat_ray/py.typed", "conf/crosstab.yaml", "xstat_ray/crypto/kernels/_native.pyi"} <= set(names)
-    data = {path.relative_to(ROOT).as_posix() for path in (ROOT / "xstat_ray").glob("*/data/*")}
+    kinds = ("*/data/*", "report/page/*")
+    data = {path.relative_to(ROOT).as_posix() for kind in kinds for path in (ROOT / "xstat_ray").glob(kind)}
     assert data and data <= set(names)
     sources = {path.relative_to(ROOT).as_posix() for path in (ROOT / "xstat_ray").rglob("*.py")}
     assert sources <= set(names)

@@ -58,6 +58,8 @@ def settings(main):
 
 
 def written(value):
+    if isinstance(value, list):
+        return f"`[{', '.join(value)}]`"
     return (
         "" if value == "???" else f"`{json.dumps(value)}`" if value is None or value in (True, False) else f"`{value}`"
     )

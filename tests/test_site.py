@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 import pytest
 
 from tests.pages import ROOT
+from tests.report.browser import chromium
 
 FETCHING = {"script": "src", "link": "href", "img": "src", "iframe": "src", "source": "src", "video": "src"}
 OUTSIDE = re.compile(r"^(?:\w+:)?//")
@@ -71,3 +72,18 @@ def test_no_page_has_what_the_theme_fetches_a_script_for(site):
 def test_the_search_index_knows_the_pages(site):
     index = (site / "search" / "search_index.js").read_text()
     assert index.startswith("var __index = ") and "protocol.html" in index
+
+
+def test_it_is_read_and_searched_from_the_file_system_without_a_request(site):
+    with chromium() as browser:
+        context = browser.new_context()
+        context.set_offline(True)
+        page, requests, trouble = context.new_page(), [], []
+        page.on("request", lambda request: requests.append(request.url))
+        page.on("pageerror", lambda error: trouble.append(str(error)))
+        for name in ("protocol.html", "index.html"):
+            page.goto((site / name).as_uri())
+            assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+        page.fill("input[name=query]", "ledger")
+        page.wait_for_selector(".md-search-result__item a[href*='budget.html']", state="attached")
+        assert (trouble, [url for url in requests if not url.startswith(("file:", "data:"))]) == ([], [])

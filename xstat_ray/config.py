@@ -15,11 +15,12 @@ from xstat_ray.inputs.study_file import parse
 from xstat_ray.plan_report import Target
 from xstat_ray.runtime.cluster import read_cluster
 from xstat_ray.runtime.executor import Source
-from xstat_ray.study import Study
+from xstat_ray.study import PaddingMode, Study
 
-_TOP = (
+TOP = (
     "study", "privacy", "tables", "data", "out", "runtime", "shards", "batch", "replicas", "window", "crypto",
     "cluster", "ledger", "display", "unsafe", "world",
+    "deployment",
 )  # fmt: skip
 _TARGET = ("target_stderr", "target_level")
 DISPLAYS = ("auto", "quiet", "json")
@@ -35,6 +36,8 @@ class CrosstabConfig:
     out: Path
     options: Options
     display: str
+    federated: bool
+    """Whether the roles run as three domains."""
 
 
 @dataclass(frozen=True)
@@ -57,15 +60,17 @@ def crosstab_config(raw: Mapping[str, Any], origin: str) -> CrosstabConfig:
     Raises:
         StudyError: an unknown or missing key, or a value of the wrong type; names the key.
     """
-    top = Section(raw, key="", origin=origin, known=_TOP)
+    top = Section(raw, key="", origin=origin, known=TOP)
     data = top.child("data", ("row", "column"))
+    federated = top.choice("deployment", ("local", "federated"), "local") == "federated"
     return CrosstabConfig(
-        study=_study(raw, origin),
-        row=_source(data, "row"),
-        column=_source(data, "column"),
+        study=read_study(raw, origin, padding="dp" if federated else "off"),
+        row=read_source(data, "row"),
+        column=read_source(data, "column"),
         out=Path(top.text("out")),
-        options=_options(top),
+        options=read_options(top, constant_time=federated),
         display=top.choice("display", DISPLAYS, "auto"),
+        federated=federated,
     )
 
 
@@ -75,17 +80,22 @@ def plan_config(raw: Mapping[str, Any], origin: str) -> PlanConfig:
     Raises:
         StudyError: as `crosstab_config`.
     """
-    top = Section(raw, key="", origin=origin, known=(*_TOP, *_TARGET))
+    top = Section(raw, key="", origin=origin, known=(*TOP, *_TARGET))
     return PlanConfig(
-        study=_study(raw, origin),
-        options=_options(top),
+        study=read_study(raw, origin),
+        options=read_options(top),
         target=_target(top),
         display=top.choice("display", DISPLAYS, "auto"),
     )
 
 
-def _study(raw: Mapping[str, Any], origin: str) -> Study:
-    return parse({key: raw[key] for key in ("study", "privacy") if key in raw}, origin=origin)
+def read_study(raw: Mapping[str, Any], origin: str, *, padding: PaddingMode = "off") -> Study:
+    """The study that a configuration describes; `padding` is what holds where the configuration leaves it open."""
+    blocks = {key: raw[key] for key in ("study", "privacy") if key in raw}
+    privacy = blocks.get("privacy")
+    if isinstance(privacy, Mapping) and privacy.get("padding") is None:
+        blocks["privacy"] = {**privacy, "padding": padding}
+    return parse(blocks, origin=origin)
 
 
 def _target(top: Section) -> Target | None:
@@ -97,19 +107,21 @@ def _target(top: Section) -> Target | None:
     return Target(float(stderr), level)
 
 
-def _source(data: Section, role: str) -> Source:
+def read_source(data: Section, role: str) -> Source:
+    """Where a party's data lies."""
     section = data.child(role, ("path", "exclude"))
     return Source(section.text("path"), section.texts("exclude"))
 
 
-def _options(top: Section) -> Options:
+def read_options(top: Section, *, constant_time: bool = False) -> Options:
+    """How to run; `constant_time` is what holds where the configuration leaves it open."""
     usual = Options()
     crypto = top.child("crypto", ("key_bits", "slot_bits", "constant_time"))
     replicas = top.child("replicas", ("row", "column"))
     return Options(
         key_bits=crypto.whole("key_bits", usual.key_bits, least=1),
         slot_bits=_optional_whole(crypto, "slot_bits"),
-        constant_time=crypto.flag("constant_time", usual.constant_time),
+        constant_time=crypto.flag("constant_time", constant_time),
         shards=top.whole("shards", usual.shards, least=1),
         batch=cast(Batch, top.choice("batch", BATCHES, usual.batch)),
         runtime="ray" if top.choice("runtime", ("ray", "local"), "ray") == "ray" else "local",

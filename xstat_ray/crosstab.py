@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,9 +21,10 @@ from xstat_ray.release import Release, write
 from xstat_ray.roles.party import Role
 from xstat_ray.runtime.cluster import Cluster
 from xstat_ray.runtime.driver import WINDOW, Driver
+from xstat_ray.runtime.events import Recorded
 from xstat_ray.runtime.executor import ROLES, Executor, LocalExecutor, Source
 from xstat_ray.runtime.progress import Progress
-from xstat_ray.study import Study
+from xstat_ray.study import Privacy, Study
 from xstat_ray.workspace import Resumable, Workspace
 
 DEFAULT_LEDGER = Path(".xstat-ray/ledger.sqlite")
@@ -97,13 +98,14 @@ def crosstab(
     progress.planned(plan)
     if (reason := shortfall()) is not None:
         progress.note(f"The kernel {plan.kernel} is used, as ifma cannot run: {reason}.")
-    _check_noise(study, options, progress)
+    check_noise(study.privacy, options.allow_no_noise, progress)
     if plan.padding is None:
         progress.warn(pool_view.PADDING_OFF)
     sources: dict[Role, Source] = {"row": _source(row), "column": _source(column)}
     with ExitStack() as stack:
         folder = Path(out) if out is not None else Path(stack.enter_context(tempfile.TemporaryDirectory()))
         work = stack.enter_context(Workspace(folder, plan))
+        progress = Recorded(progress, folder)
         sources = {role: replace(source, private=work.own(role)) for role, source in sources.items()}
         unfinished, coefficients = _count(plan, sources, work, options, progress)
         tables = publish(plan, coefficients)
@@ -139,7 +141,7 @@ def _count_once(
     unfinished = work.resumable()
     with ExitStack() as stack:
         with progress.stage("start", 1) as stage:
-            executor = stack.enter_context(_executor(plan.study, sources, options, progress))
+            executor = stack.enter_context(open_executor(plan.study, sources, options, progress))
             stage.advance()
         driver = Driver(executor, plan, progress, options.window)
         if unfinished is None:
@@ -155,10 +157,15 @@ def _count_once(
             raise
 
 
-def _check_noise(study: Study, options: Options, progress: Progress) -> None:
-    if study.privacy.noise != "off":
+def check_noise(privacy: Privacy, allowed: bool, progress: Progress) -> None:
+    """Warn of a release without noise, which must have been allowed.
+
+    Raises:
+        PlanError: it was not.
+    """
+    if privacy.noise != "off":
         return
-    if not options.allow_no_noise:
+    if not allowed:
         raise PlanError(
             "privacy.noise=off publishes exact counts",
             key="privacy.noise",
@@ -176,8 +183,12 @@ def _source(value: Path | str | Source) -> Source:
     )
 
 
-@contextmanager
-def _executor(study: Study, sources: dict[Role, Source], options: Options, progress: Progress) -> Iterator[Executor]:
+def check_sources(sources: Mapping[Role, Source]) -> None:
+    """Whether the tables are there.
+
+    Raises:
+        InputError: one is not.
+    """
     for role, source in sources.items():
         named = [("path", "table", source.table), *(("exclude", "opt-out table", path) for path in source.excludes)]
         for key, what, path in named:
@@ -185,6 +196,18 @@ def _executor(study: Study, sources: dict[Role, Source], options: Options, progr
                 raise InputError(
                     f"the {role} party's {what} does not exist", file=str(path), remedy=f"Set data.{role}.{key}"
                 )
+
+
+@contextmanager
+def open_executor(
+    study: Study, sources: dict[Role, Source], options: Options, progress: Progress
+) -> Iterator[Executor]:
+    """Environments for these parties and a pool for tasks; the tables must be there.
+
+    Raises:
+        InputError: a table is not.
+    """
+    check_sources(sources)
     if options.runtime == "local":
         with LocalExecutor(study, sources) as executor:
             yield executor
@@ -203,9 +226,10 @@ def _encrypt_and_count(
     driver: Driver, executor: Executor, work: Workspace, plan: Plan, progress: Progress
 ) -> Resumable:
     """Stages 1 and 2 and the noise; everything that a rerun needs is on disk before this returns."""
-    public = driver.de_identify()
-    for role in executor.parties:
-        executor.get(executor.party(role).call("save", work.party(role)))
+    resume = work.takes_up_exchange()
+    if resume:
+        progress.note("An unfinished ID exchange was found; only people who are new are exchanged.")
+    public = driver.de_identify({role: work.party(role) for role in executor.parties}, resume)
     inputs = {role: executor.get(executor.party(role).call("input_digest")) for role in executor.parties}
     shown = {} if plan.padding is None else {"shown": work.count_view()}
     encrypted = driver.aggregate(public)
@@ -214,13 +238,13 @@ def _encrypt_and_count(
         executor.get(executor.party(role).call("record", work.own(role), reports))
     noisy = driver.add_noise(public, encrypted)
     kernels: dict[str, str] = {role: executor.get(executor.party(role).call("kernel")) for role in executor.parties}
-    facts = _facts(plan, noisy.release, inputs, {"driver": plan.kernel, **kernels}, progress.seconds)
+    facts = release_facts(plan, noisy.release, inputs, {"driver": plan.kernel, **kernels}, progress.seconds)
     facts["view"] |= shown
     work.keep(noisy, facts)
     return Resumable(noisy, facts)
 
 
-def _facts(
+def release_facts(
     plan: Plan, release: str, inputs: dict[Role, str], kernels: dict[str, str], seconds: dict[str, float]
 ) -> dict[str, Any]:
     """The manifest: how the release came about, in public figures only."""

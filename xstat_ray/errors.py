@@ -68,6 +68,28 @@ class ProtocolError(XstatError):
     """A message or a group element from the other side is not what the protocol allows."""
 
 
+class MessageError(ProtocolError):
+    """A message from another trust domain was refused; `message` names it, `reason` says why."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        self.message, self.reason = message, reason
+        super().__init__(f"message {message} is refused: {reason}")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Rebuild from the fields."""
+        return type(self), (self.message, self.reason)
+
+
+class AttestationError(ProtocolError):
+    """What a counterpart shows of its environment is not what was agreed on; no key is released to it."""
+
+
+class PendingError(XstatError):
+    """A message that a step needs has not arrived in time; the same command goes on once it has."""
+
+    exit_code = 4
+
+
 class PartyError(XstatError):
     """An unexpected failure inside a party's environment, redacted: its own log holds the rest."""
 

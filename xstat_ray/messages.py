@@ -108,6 +108,15 @@ class Points(Message):
 
 
 @dataclass(frozen=True)
+class Tree(Message):
+    """The sizes of one measured level of the row tree, in blinded order: sizes without names."""
+
+    starts: NDArray[np.int64]
+    """(nodes,) where the descendants of each node begin on the measured level below, ascending from 0."""
+    ITEMS: ClassVar[dict[str, tuple[str, int]]] = {"starts": ("int64", 1)}
+
+
+@dataclass(frozen=True)
 class Rows(Message):
     """The row party's rows of one shard, de-identified, in the order of `crypto.tags.sort_order`."""
 

@@ -37,8 +37,9 @@ class OutputFolder:
             InputError: it holds a release, cannot be written to, or another run is using it.
         """
         self.folder, self._needed = folder, needed
-        self._unfinished = folder / UNFINISHED
-        self._marker = self._unfinished / marker
+        self.unfinished = folder / UNFINISHED
+        """What an unfinished release needs; readable by this user only."""
+        self._marker = self.unfinished / marker
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
@@ -55,12 +56,17 @@ class OutputFolder:
         """Whether the noise was drawn and stored, and the release is not yet published."""
         return self._marker.exists()
 
+    @property
+    def kept(self) -> bool:
+        """Whether the private folder holds anything that a rerun can take up."""
+        return self.stored
+
     def _take(self) -> None:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._drop_leftovers()
             self._check_room()
-            self._unfinished.mkdir(mode=0o700, exist_ok=True)
+            self.unfinished.mkdir(mode=0o700, exist_ok=True)
         except BlockingIOError:
             remedy = "Wait for it"
             raise InputError("another run is using the output folder", file=str(self.folder), remedy=remedy) from None
@@ -68,12 +74,12 @@ class OutputFolder:
             raise unwritable(self.folder, error) from None
 
     def _drop_leftovers(self) -> None:
-        """Remove the secrets of a run that ended before its noise was stored, or after it was published."""
-        if not self.stored:
-            shutil.rmtree(self._unfinished, ignore_errors=True)
+        """Remove the secrets of a run that left nothing to be taken up, or ended after it was published."""
+        if not self.kept:
+            shutil.rmtree(self.unfinished, ignore_errors=True)
 
     def _check_room(self) -> None:
-        if (self.folder / STATISTICS).exists() and not self._unfinished.exists():
+        if (self.folder / STATISTICS).exists() and not self.stored:
             raise InputError(
                 "the output folder already holds a release, which is never overwritten",
                 file=str(self.folder),
@@ -91,7 +97,7 @@ class OutputFolder:
         """Remove the secrets and what was stored: the release is published, or refused by the ledger."""
         # The marker goes first: without it nobody tries to resume from what an interruption here may leave.
         self._marker.unlink()
-        shutil.rmtree(self._unfinished)
+        shutil.rmtree(self.unfinished)
 
     def __enter__(self) -> Self:
         return self

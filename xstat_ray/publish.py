@@ -17,6 +17,9 @@ from xstat_ray.privacy.refine import refine
 from xstat_ray.privacy.suppress import suppress
 from xstat_ray.row_tree import RowTree, level_labels, level_names, tree_of
 
+STAMP = {"WARNING": "NOISE OFF: exact counts, not differentially private"}
+"""What every table carries that was made without noise."""
+
 
 class Published(NamedTuple):
     """The tables of a release."""
@@ -109,4 +112,4 @@ def _areas(
 
 
 def _stamp(table: pa.Table) -> pa.Table:
-    return table.replace_schema_metadata({"WARNING": "NOISE OFF: exact counts, not differentially private"})
+    return table.replace_schema_metadata(STAMP)

@@ -13,6 +13,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from xstat_ray.errors import InputError
 from xstat_ray.files import unwritable, write_whole
 from xstat_ray.privacy.mechanism import half_width95
 
@@ -57,6 +58,20 @@ def write(release: Release, folder: Path) -> None:
         for name in (*tables, MANIFEST):
             (folder / name).unlink(missing_ok=True)
         raise unwritable(folder, error) from None
+
+
+def read(folder: Path) -> Release:
+    """The release that a folder holds.
+
+    Raises:
+        InputError: it holds none.
+    """
+    try:
+        statistics, areas = (pq.read_table(folder / name) for name in (STATISTICS, AREAS))
+        manifest, plan = (json.loads((folder / name).read_text(encoding="utf-8")) for name in (MANIFEST, PLAN))
+    except (OSError, ValueError, pa.ArrowException):
+        raise InputError("no release can be read from the folder", file=str(folder)) from None
+    return Release(statistics, areas, dict(manifest), dict(plan), folder)
 
 
 def _tables(release: Release) -> dict[str, bytes]:

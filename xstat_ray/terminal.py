@@ -27,6 +27,10 @@ _TITLES = {
     "aggregate": "Aggregate, encrypted",
     "noise": "Noise, once",
     "decrypt": "Release: decrypt",
+    "people": "People",
+    "lines": "De-identify: lines",
+    "presence": "Aggregate: presence",
+    "publish": "Publish",
 }
 
 

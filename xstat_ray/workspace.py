@@ -10,13 +10,15 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from xstat_ray.errors import InputError
 from xstat_ray.files import unwritable, write_whole
 from xstat_ray.messages import NoisyTable
 from xstat_ray.output_folder import OutputFolder
 from xstat_ray.plan import Plan
+from xstat_ray.release import STATISTICS
+from xstat_ray.roles.party import SECRETS, Role
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,39 @@ class Workspace(OutputFolder):
 
     def party(self, role: str) -> Path:
         """The private folder of a party while the release is unfinished."""
-        return self._unfinished / role
+        return self.unfinished / role
+
+    @property
+    def kept(self) -> bool:
+        """A noisy table, or an ID exchange that was begun and whose release is not published."""
+        begun = self._exchange.exists() and all(path.exists() for path in self._secrets)
+        return self.stored or (begun and not (self.folder / STATISTICS).exists())
+
+    @property
+    def _exchange(self) -> Path:
+        return self.unfinished / "exchange.json"
+
+    @property
+    def _secrets(self) -> list[Path]:
+        return [self.party(role) / SECRETS for role in get_args(Role)]
+
+    def takes_up_exchange(self) -> bool:
+        """Whether an earlier run of this plan left its secrets and what it exchanged; if not, a new one begins here.
+
+        Raises:
+            InputError: the folder cannot be written to.
+        """
+        plan = self._plan
+        own = {"study": plan.study.digest.hex(), "key_bits": plan.key_bits, "constant_time": plan.constant_time}
+        if self.kept and json.loads(self._exchange.read_text()) == own:
+            return True
+        try:
+            shutil.rmtree(self.unfinished, ignore_errors=True)
+            self.unfinished.mkdir(mode=0o700)
+            write_whole(self._exchange, json.dumps(own).encode())
+        except OSError as error:
+            raise unwritable(self.folder, error) from None
+        return False
 
     def keep(self, noisy: NoisyTable, facts: dict[str, Any]) -> None:
         """Store the noisy table durably; from here on a rerun replays it.
@@ -71,10 +105,10 @@ class Workspace(OutputFolder):
         study = self._plan.study
         try:
             head = {"key_bits": self._plan.key_bits, "slot_bits": self._plan.packing.slot_bits, "facts": facts}
-            write_whole(self._unfinished / "facts.json", json.dumps(head).encode())
+            write_whole(self.unfinished / "facts.json", json.dumps(head).encode())
             write_whole(self._marker, noisy.encode(study.digest))
         except OSError as error:
-            shutil.rmtree(self._unfinished, ignore_errors=True)
+            shutil.rmtree(self.unfinished, ignore_errors=True)
             raise unwritable(self.folder, error) from None
 
     def resumable(self) -> Resumable | None:
@@ -85,7 +119,7 @@ class Workspace(OutputFolder):
         """
         if not self.stored:
             return None
-        head = json.loads((self._unfinished / "facts.json").read_text())
+        head = json.loads((self.unfinished / "facts.json").read_text())
         same = head["key_bits"] == self._plan.key_bits and head["slot_bits"] == self._plan.packing.slot_bits
         if not same or head["facts"]["study_digest"] != self._plan.study.digest.hex():
             raise InputError(

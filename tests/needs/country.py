@@ -6,6 +6,7 @@ a cross-tab counts, and what is published of them is made by the package's own m
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from xstat_ray.crosstab import _facts
+from xstat_ray.crosstab import release_facts
 from xstat_ray.inputs.study_file import parse
 from xstat_ray.messages import Coefficients
 from xstat_ray.needs.access import AIRPORTS, airport_minutes, areas
@@ -105,7 +106,7 @@ def release_of(name, cells, folder, noise="gaussian"):
     plan = plan_of(name, noise)
     sums = exact_sums(plan, cells)
     noisy = Coefficients(release="00" * 16, first=0, values=sums + plan.design.draw(cells.shape[1]))
-    facts = _facts(plan, "ab" * 16, {"row": "", "column": ""}, {"driver": "portable"}, {})
+    facts = release_facts(plan, "ab" * 16, {"row": "", "column": ""}, {"driver": "portable"}, {})
     folder.mkdir(parents=True, exist_ok=True)
     write(Release(*publish(plan, noisy), facts, plan.as_dict()), folder)
     return folder
@@ -149,6 +150,7 @@ def population_of(country, folder, error=20.0, missing=(), noise_free=False, see
     day, hour, home, place = (axis.ravel() for axis in np.indices(shape))
     exact = np.where(home, 20, 1) * people[place]
     table = pa.table({
+        "breakdown": ["residence"] * exact.size,
         "date": np.array([f"2023{9 + day // 30:02d}{1 + day % 30:02d}" for day in range(DAYS)])[day],
         "time": np.array([f"{hour:02d}00" for hour in range(24)])[hour],
         "area": codes[place],
@@ -160,7 +162,8 @@ def population_of(country, folder, error=20.0, missing=(), noise_free=False, see
     if noise_free:
         table = table.replace_schema_metadata({"WARNING": "NOISE OFF: exact counts, not differentially private"})
     pq.write_table(table, folder / "statistics.parquet")
-    (folder / "manifest.json").write_text(f'{{"release": "cd", "noise_free": {str(noise_free).lower()}}}')
+    breakdowns = {"breakdowns": {"residence": ["residence"]}, "residence": "local"}
+    (folder / "manifest.json").write_text(json.dumps({"release": "cd", "noise_free": noise_free} | breakdowns))
     return folder
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,10 +21,15 @@ def read(folder):
     return read_visitors(folder, key="releases.population", remedy="Make one")
 
 
-def population(folder, rows):
+def population(folder, rows, breakdown="residence", **manifest):
+    """A published population; the same figures stand in a second breakdown, which must not be read."""
     names = ("date", "time", "area", "residence", "noisy", "stderr")
-    pq.write_table(pa.table(dict(zip(names, zip(*rows, strict=True), strict=True))), folder / "statistics.parquet")
-    (folder / "manifest.json").write_text('{"release": "cd", "noise_free": false}')
+    table = pa.table(dict(zip(names, zip(*rows, strict=True), strict=True)))
+    both = [table.append_column("breakdown", pa.array([name] * len(table))) for name in ("total", breakdown)]
+    pq.write_table(pa.concat_tables(both), folder / "statistics.parquet")
+    facts = {"release": "cd", "noise_free": False, "residence": "local"}
+    facts |= {"breakdowns": {"total": [], breakdown: ["residence", "age"]}}
+    (folder / "manifest.json").write_text(json.dumps(facts | manifest))
     return read(folder)
 
 
@@ -70,6 +77,14 @@ def test_a_day_is_the_mean_of_its_hours(tmp_path):
     assert abs((daily.value - country.visitors)[known] / daily.stderr[known]).max() < 5
 
 
+@pytest.mark.parametrize(
+    "manifest", [{"residence": "prefecture"}, {"breakdowns": {"residence": ["age"]}}, {"breakdowns": None}]
+)
+def test_a_population_that_does_not_tell_visitors_is_refused(tmp_path, manifest):
+    with pytest.raises(InputError, match="does not tell visitors from residents"):
+        population(tmp_path, [("20231101", "0900", NEMURO, "13000", 10, 3.0)], **manifest)
+
+
 def test_refusals(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
         read(tmp_path / "nowhere")
@@ -78,5 +93,5 @@ def test_refusals(tmp_path):
     with pytest.raises(InputError, match="contradict each other about the noise"):
         read(folder)
     pq.write_table(pa.table({"subscriber": ["+81"]}), folder / "statistics.parquet")
-    with pytest.raises(InputError, match="column date"):
+    with pytest.raises(InputError, match="column breakdown"):
         read(folder)

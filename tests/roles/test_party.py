@@ -9,6 +9,7 @@ import pytest
 from tests.roles.pair import agreed_pair, exchanged_pair
 from xstat_ray.errors import ProtocolError
 from xstat_ray.inputs.periods import span
+from xstat_ray.messages import Points
 from xstat_ray.roles import RowParty
 from xstat_ray.shards import ShardGrid
 
@@ -50,9 +51,12 @@ def test_an_altered_or_swapped_exchange_is_refused(small):
     with pytest.raises(ProtocolError, match="altered"):
         # A message handed back to its sender: each direction has its own key.
         row.evaluate(blinded, first)
-    evaluated = column.evaluate(blinded, first)
+    short = column._seal(Points(np.zeros((4, 32), np.uint8)), f"evaluated {first}")
     with pytest.raises(ProtocolError, match="another number of points"):
-        row.finish([evaluated], [first])
+        row.finish([short], [first])
+    row.finish([column.evaluate(blinded, first)], [first])
+    with pytest.raises(ProtocolError, match="exchange has not taken place"):
+        row._tags(np.zeros(1, np.int32), np.zeros(1, np.uint32))
 
 
 def test_parties_of_different_studies_do_not_agree(small):

@@ -72,7 +72,7 @@ class Counting(Stage):
 def reduce(executor: Recording, shards: int, window: int) -> Counting:
     driver = Driver(executor, make_plan(make_study(), key_bits=2048), Progress(), window)
     stage = Counting()
-    driver._reduce(
+    driver.reduce(
         Aggregator(PublicKey(3, 2)), (lambda shard=shard: executor.join(shard) for shard in range(shards)), stage
     )
     return stage

@@ -127,6 +127,22 @@ class Handshake(Secret):
         """What to send to the peer."""
         return self._hello
 
+    def export_bytes(self) -> bytes:
+        """The private key and the hello (177 bytes), for the party's own folder while it waits for the peer."""
+        return self._private.private_bytes_raw() + self._hello.encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Handshake:
+        """Rebuild from `export_bytes`.
+
+        Raises:
+            ProtocolError: something else.
+        """
+        handshake = cls.__new__(cls)
+        handshake._hello = Hello.decode(data[_FIELD_BYTES:])
+        handshake._private = X25519PrivateKey.from_private_bytes(data[:_FIELD_BYTES])
+        return handshake
+
     def agree(self, peer: Hello) -> SharedSecrets:
         """The secrets shared with the sender of `peer`.
 

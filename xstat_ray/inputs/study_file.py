@@ -79,7 +79,7 @@ def parse(raw: Mapping[str, Any], *, origin: str) -> Study:
     name = section.text("name")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise section.error("name is not a plain word", "name", remedy="Use letters, digits, '.', '_' and '-'")
-    form, region = _id(section)
+    form, region = read_id(section)
     period = read_period(section)
     folder = Path(origin).parent
     row = _row(section.child("row", ROW_FIELDS), name, period, folder)
@@ -104,7 +104,7 @@ def _title(section: Section) -> dict[str, str]:
     return {str(language): title.text(language) for language in cast(Mapping[str, object], raw)}
 
 
-def _id(section: Section) -> tuple[IdForm, str | None]:
+def read_id(section: Section) -> tuple[IdForm, str | None]:
     """The normal form of ids: a bare name, or a mapping where a region goes with it."""
     raw = section.get("id")
     node = section.at(raw if isinstance(raw, Mapping) else {"form": raw}, "id", ("form", "region"))

@@ -17,7 +17,9 @@ from xstat_ray.needs.access import areas
 from xstat_ray.needs.publication import Tally, read_manifest, read_table, stamped
 from xstat_ray.release import MANIFEST, STATISTICS
 
-DIMENSIONS = ("date", "time", "area", "residence")
+DIMENSIONS = ("breakdown", "date", "time", "area", "residence")
+_TELLING = ("local", "municipality")
+"""What residence must say for visitors to be told from residents."""
 MEASURES = ("noisy", "stderr")
 HOURS = 24
 
@@ -43,18 +45,21 @@ def read_visitors(folder: Path, *, key: str, remedy: str) -> Visitors:
     """Read a published population and keep who is not at home in the municipality they are in.
 
     Args:
-        folder: output folder of `jobs.population`. Columns of its statistics: `date` and `time` (text, YYYYMMDD and
-            HHMM), `area` (500 m mesh or code of a municipality), `residence` (code of the home municipality, or of the
-            prefecture of people from elsewhere), `noisy` (unbiased) and `stderr`; further dimensions are summed over.
+        folder: output folder of `jobs.population`. Columns of its statistics: `breakdown` (the first one by residence
+            that the manifest names is read), `date` and `time` (text, YYYYMMDD and HHMM), `area` (500 m mesh or code of
+            a municipality), `residence` (code of the home municipality, or of the prefecture of people from elsewhere,
+            or 00000), `noisy` (unbiased) and `stderr`; further attributes are summed over.
         key: configuration key that names the folder, for messages.
         remedy: how to make such a release, for messages.
 
     Raises:
-        InputError: the folder holds no finished release of a population.
+        InputError: the folder holds no finished release of a population, or one that does not tell visitors from
+            residents.
     """
     manifest = read_manifest(folder, key=key, remedy=remedy)
     table = read_table(folder / STATISTICS, DIMENSIONS, MEASURES, key=key, remedy=remedy)
     noise_free = _noise_free(manifest, table, folder, key)
+    table = table.filter(pc.equal(table["breakdown"], _by_residence(manifest, folder, key)))
     days = pc.count_distinct(table["date"]).as_py()
     if not days:
         raise InputError("nothing was published", file=str(folder / STATISTICS), key=key, remedy=remedy)
@@ -67,6 +72,18 @@ def _noise_free(manifest: dict[str, Any], table: pa.Table, folder: Path, key: st
         problem = "manifest and statistics contradict each other about the noise"
         raise InputError(problem, file=str(folder / MANIFEST), key=key, remedy="Use the folder as the job left it")
     return off
+
+
+def _by_residence(manifest: dict[str, Any], folder: Path, key: str) -> str:
+    """Name of the breakdown to read."""
+    breakdowns = manifest.get("breakdowns")
+    named = breakdowns if isinstance(breakdowns, dict) else {}
+    found = next((str(name) for name, by in named.items() if "residence" in by), None)
+    if found is None or manifest.get("residence") not in _TELLING:
+        problem = "the population does not tell visitors from residents"
+        remedy = "Publish a breakdown by residence, with population.residence=local or municipality"
+        raise InputError(problem, file=str(folder / MANIFEST), key=key, remedy=remedy)
+    return found
 
 
 def _hourly(table: pa.Table, days: int) -> Tally:

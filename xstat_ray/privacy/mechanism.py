@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -122,6 +122,7 @@ def _draw(noise: Noise, scale: float, count: int) -> NDArray[np.int64]:
     return np.concatenate([np.zeros(0, np.int64), *(np.asarray(measurement([0] * n), np.int64) for n in slices)])
 
 
+@lru_cache(maxsize=16)
 def _measurement(noise: Noise, scale: float) -> Any:
     domain = dp.vector_domain(dp.atom_domain(T="i64"))
     if noise == "laplace":

@@ -42,6 +42,7 @@ class ColumnParty(Party):
         self._slot = np.zeros(0, np.int64)
         self._starts: NDArray[np.int64] | None = None
         self._sizes: list[int] = []
+        self._kept: tuple[int, NDArray[np.uint8], NDArray[np.int64]] | None = None
         self._dummies: FlagDummies | None = None
         self._encryptor: OwnerEncryptor | None = None
         self._encoder = Encoder(study.column.dimensions)
@@ -58,6 +59,10 @@ class ColumnParty(Party):
         """Make the release's Paillier key, to be used in constant time or not; returns the encoded public key."""
         self._key = generate(key_bits, constant_time)
         return self._key.public.encode()
+
+    def public_key(self) -> bytes:
+        """The encoded public key."""
+        return self._private_key.public.encode()
 
     @property
     def _private_key(self) -> PrivateKey:
@@ -148,26 +153,32 @@ class ColumnParty(Party):
         sizes = np.diff(self._starts)
         if self._dummies is not None:
             sizes = sizes * self._dummies.copies + self._dummies.number()
-        self._sizes = sizes.tolist()
+        self._sizes, self._kept = sizes.tolist(), None
         return self._sizes
 
     def emit(self, batch: int, part: int, rows: range, packing: Packing) -> Flags:
         """Flags `rows` of a batch, in the batch's tag order, each an encrypted one-hot over all blocks."""
         if self._starts is None:
             raise ProtocolError("flags were asked for before the batches were prepared")
-        own = slice(int(self._starts[batch]), int(self._starts[batch + 1]))
-        tag, slot = self._batch(self._person[own], self._period[own], self._slot[own], batch)
-        order = sort_order(tag, np.zeros(len(tag), np.uint32))[rows.start : rows.stop]
+        tag, slot = self._in_order(batch, self._starts)
+        own = slice(rows.start, rows.stop)
         if self._encryptor is None:
             self._encryptor = OwnerEncryptor(self._private_key, sum(self._sizes) * packing.blocks)
         tables = packing.one_hot_table()
-        blocks = [self._encryptor.encrypt_indexed([*table, 0], slot[order]) for table in tables]
-        return Flags(batch=batch, part=part, tags=in_order(tag, order), ciphertexts=np.stack(blocks, axis=1))
+        blocks = [self._encryptor.encrypt_indexed([*table, 0], slot[own]) for table in tables]
+        return Flags(batch=batch, part=part, tags=tag[own], ciphertexts=np.stack(blocks, axis=1))
 
-    def _batch(
-        self, person: NDArray[np.int32], period: NDArray[np.uint32], slot: NDArray[np.int64], batch: int
-    ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    def _in_order(self, batch: int, starts: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Tags and slots of a batch in the order of its tags, kept until another batch is asked for."""
+        if self._kept is None or self._kept[0] != batch:
+            tag, slot = self._batch(batch, slice(int(starts[batch]), int(starts[batch + 1])))
+            order = sort_order(tag, np.zeros(len(tag), np.uint32))
+            self._kept = batch, in_order(tag, order), slot[order]
+        return self._kept[1:]
+
+    def _batch(self, batch: int, own: slice) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """(M, 16) tags and (M,) slots of a batch with its dummies, which stand in no slot: one behind the last."""
+        person, period, slot = self._person[own], self._period[own], self._slot[own]
         if self._dummies is None:
             return self._tags(person, period), slot
         copies = self._dummies.copies

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from xstat_ray.crypto import channel, group
 from xstat_ray.crypto.derive import keyed_words
+from xstat_ray.crypto.group import PERSON_KEY_BYTES
 from xstat_ray.crypto.handshake import Handshake, Hello, SharedSecrets
 from xstat_ray.crypto.kernels.choice import kernel
 from xstat_ray.crypto.tags import tags
@@ -23,6 +24,7 @@ from xstat_ray.inputs.tables import input_digest
 from xstat_ray.measurement import measurement
 from xstat_ray.messages import Points
 from xstat_ray.privacy.padding import Padding
+from xstat_ray.roles import kept_keys
 from xstat_ray.roles.dummies import Dummies
 from xstat_ray.roles.intake import IntakeCounts
 from xstat_ray.secrecy import Secret
@@ -30,6 +32,8 @@ from xstat_ray.shards import ShardGrid
 from xstat_ray.study import Study
 
 Role = Literal["row", "column"]
+SECRETS = "secrets"
+"""File of a party's own folder."""
 
 
 class Party(Secret):
@@ -57,6 +61,7 @@ class Party(Secret):
         self._shared: SharedSecrets | None = None
         self._ids: NDArray[np.bytes_] = np.zeros(0, "S1")
         self._order: NDArray[np.int64] = np.zeros(0, np.int64)
+        self._known: NDArray[np.bool_] = np.zeros(0, bool)
         self._person_keys: NDArray[np.uint8] | None = None
         self._drawn: bytes | None = None
 
@@ -114,20 +119,24 @@ class Party(Secret):
         self._replica = None
 
     def _export(self) -> dict[str, bytes]:
-        return {"seed": self._seed, "scalar": self._scalar, "shared": self._agreed.export_bytes()}
+        own = {"seed": self._seed, "scalar": self._scalar}
+        if self._handshake is not None:
+            return own | {"handshake": self._handshake.export_bytes()}
+        return own | {"shared": self._agreed.export_bytes()}
 
     def _restore(self, secrets: Mapping[str, bytes]) -> None:
         self._seed, self._scalar = secrets["seed"], secrets["scalar"]
-        self._shared = SharedSecrets.from_bytes(secrets["shared"])
+        waiting = secrets.get("handshake")
+        self._handshake = None if waiting is None else Handshake.from_bytes(waiting)
+        self._shared = None if waiting is not None else SharedSecrets.from_bytes(secrets["shared"])
 
     def save(self, folder: Path) -> None:
-        """Write the secrets that a resumed release needs into the party's own folder, readable by the owner only."""
-        _write_own(folder, "secrets", channel.pack_fields(self._export()))
+        """Write the secrets that a resumed run needs into the party's own folder, readable by the owner only."""
+        _write_own(folder, SECRETS, channel.pack_fields(self._export()))
 
     def load(self, folder: Path) -> None:
-        """Read back what `save` wrote, in place of handshake and intake: enough to finish a release."""
-        self._restore(channel.unpack_fields((folder / "secrets").read_bytes()))
-        self._handshake = None
+        """Read back what `save` wrote: the handshake that was under way, or its result, enough to finish a release."""
+        self._restore(channel.unpack_fields((folder / SECRETS).read_bytes()))
 
     # ID exchange
 
@@ -145,9 +154,21 @@ class Party(Secret):
         """
         numbers = np.arange(first, first + len(ids), dtype=np.uint32)
         self._ids, self._order = ids, np.argsort(keyed_words(self._seed, "order of persons", numbers), kind="stable")
+        self._known, self._person_keys = np.zeros(len(ids), bool), np.zeros((len(ids), PERSON_KEY_BYTES), np.uint8)
+
+    def recall(self, folder: Path) -> int:
+        """Take up the keys that `finish` kept in the party's own folder; returns how many persons are to be exchanged.
+
+        Raises:
+            ProtocolError: what was kept is not of this release, or was altered.
+        """
+        self._known, self._person_keys = kept_keys.read(folder, self._own_channel, self._ids)
+        self._order = self._order[~self._known[self._order]]
+        self._forget_ids()
+        return len(self._order)
 
     def blind(self, part: range) -> bytes:
-        """Own persons `part` (of `range(persons)`), hashed to the group and blinded, sealed for the other party."""
+        """Persons `part` (of those to be exchanged), hashed to the group and blinded, sealed for the other party."""
         salt, ids = self._agreed.salt, self._ids[self._order[part.start : part.stop]].tolist()
         own = group.hash_to_group([salt + one for one in ids], group.PERSON_DST)
         return self._seal(Points(group.multiply(self._scalar, own)), f"blinded {part}")
@@ -161,23 +182,43 @@ class Party(Secret):
         points = self._open(sealed, f"blinded {part}").points
         return self._seal(Points(group.multiply(self._scalar, points)), f"evaluated {part}")
 
-    def finish(self, sealed: Sequence[bytes], parts: Sequence[range]) -> None:
-        """Take back the own points, multiplied by both scalars: they become the keys of the persons.
+    def finish(self, sealed: Sequence[bytes], parts: Sequence[range], folder: Path | None = None) -> None:
+        """Take back own points, multiplied by both scalars: they become the keys of the persons.
+
+        Args:
+            sealed: what the other party returned.
+            parts: of the persons, as they were blinded; the others may follow later.
+            folder: the party's own, where the keys are kept, sealed, for a run that takes up this release.
 
         Raises:
             ProtocolError: altered message, invalid points, or another number than was sent.
+            InputError: the folder cannot be written to.
         """
-        points = [self._open(s, f"evaluated {part}").points for s, part in zip(sealed, parts, strict=True)]
-        whole = np.concatenate(points) if points else np.zeros((0, 32), np.uint8)
-        if len(whole) != self.persons:
-            raise ProtocolError("the other party returned another number of points than it was sent")
-        group.validate(whole)
-        self._person_keys = np.empty((len(whole), group.PERSON_KEY_BYTES), np.uint8)
-        self._person_keys[self._order] = group.person_keys(whole)
-        self._ids, self._order = np.zeros(len(whole), "S1"), np.zeros(0, np.int64)
+        for message, part in zip(sealed, parts, strict=True):
+            points = self._open(message, f"evaluated {part}").points
+            if len(points) != len(part):
+                raise ProtocolError("the other party returned another number of points than it was sent")
+            group.validate(points)
+            own = self._order[part.start : part.stop]
+            self._keys[own], self._known[own] = group.person_keys(points), True
+        if folder is not None and parts:
+            own = np.concatenate([self._order[part.start : part.stop] for part in parts])
+            kept_keys.write(folder, self._own_channel, self._ids[own], self._keys[own])
+        self._forget_ids()
+
+    def _forget_ids(self) -> None:
+        """Once all persons have their keys, nobody needs to know who they are."""
+        if self._known.all():
+            self._ids, self._order = np.zeros(self.persons, "S1"), np.zeros(0, np.int64)
+
+    @property
+    def _keys(self) -> NDArray[np.uint8]:
+        if self._person_keys is None:
+            raise ProtocolError("the intake has not taken place")
+        return self._person_keys
 
     def _tags(self, person: NDArray[np.int32], period: NDArray[np.uint32]) -> NDArray[np.uint8]:
-        if self._person_keys is None:
+        if self._person_keys is None or not self._known.all():
             raise ProtocolError("the ID exchange has not taken place")
         return tags(self._agreed.tag_key, self._person_keys, person, period)
 
@@ -212,6 +253,11 @@ class Party(Secret):
 
     def _open(self, sealed: bytes, purpose: str) -> Points:
         return Points.decode(self._channel(self.other).open(sealed, purpose), self._study.digest)
+
+    @property
+    def _own_channel(self) -> channel.Channel:
+        """For what a party tells itself across runs of one release."""
+        return channel.Channel(self._seed, self.role)
 
     def _channel(self, sender: Role) -> channel.Channel:
         return channel.Channel(self._agreed.salt + self._agreed.tag_key, sender)

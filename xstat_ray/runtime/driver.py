@@ -5,7 +5,7 @@ It holds no secret of a party; what passes from party to party through it is sea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +28,8 @@ from xstat_ray.shards import Shard
 
 PERSONS_A_CALL = 10_000
 """Points blinded by one call: about a second with the portable kernel, a fifth with the native one."""
+PARTS_KEPT = 25
+"""Parts of the exchange after which it is kept: what an interruption costs at most."""
 PRODUCTS_A_CALL = 50_000
 """Ciphertexts multiplied by one task on the way up the row tree: about a second with the portable kernel."""
 CIPHERTEXTS_A_CALL = 5_000
@@ -42,6 +44,13 @@ class Holder(NamedTuple):
     role: Role
     instances: Sequence[Instance]
     parts: list[range]
+    folder: Path | None
+    """The party's own, where the keys of its persons are kept."""
+
+    @property
+    def rounds(self) -> list[list[range]]:
+        """The parts after which what is known is kept."""
+        return [self.parts[i : i + PARTS_KEPT] for i in range(0, len(self.parts), PARTS_KEPT)]
 
     def turn(self, number: int) -> Instance:
         """One of the environments; different turns go to different ones."""
@@ -56,24 +65,46 @@ class Driver:
 
     # Stage 1: de-identify
 
-    def de_identify(self) -> PublicKey:
-        """Handshake, intake and ID exchange; afterwards both parties can emit. Returns the public key."""
-        executor, plan = self._executor, self._plan
-        row, column = executor.party("row"), executor.party("column")
+    def de_identify(self, folders: Mapping[Role, Path] | None = None, resume: bool = False) -> PublicKey:
+        """Handshake, intake and ID exchange; afterwards both parties can emit. Returns the public key.
+
+        Args:
+            folders: of each party its own, where secrets and keys of persons are kept, so that a later run resumes.
+            resume: take up what an earlier run left there; only people who are new are exchanged.
+        """
+        executor = self._executor
         with self._progress.stage("intake", 2) as stage:
-            key = column.call("generate_key", plan.key_bits, plan.constant_time)
-            hello = {role: executor.get(executor.party(role).call("hello")) for role in executor.parties}
-            confirmations = (row.call("agree", hello["column"]), column.call("agree", hello["row"]))
-            executor.get_all([row.call("confirm", confirmations[1]), column.call("confirm", confirmations[0])])
-            public = PublicKey.decode(executor.get(key))
-            self._fill_replicas()
+            public = self._take_up(folders or {}) if resume else self._agree()
+            self.fill_replicas()
             intakes = {role: self._intake(role) for role in executor.parties}
             holders = []
             for role, refs in intakes.items():
-                holders += self._holders(role, executor.get_all(refs))
+                holders += self._holders(role, executor.get_all(refs), (folders or {}).get(role))
                 stage.advance()
+            if not resume:
+                executor.get_all([executor.party(role).call("save", own) for role, own in (folders or {}).items()])
         self._exchange(holders)
+        return PublicKey.decode(public)
+
+    def _agree(self) -> bytes:
+        executor, plan = self._executor, self._plan
+        row, column = executor.party("row"), executor.party("column")
+        key = column.call("generate_key", plan.key_bits, plan.constant_time)
+        hello = {role: executor.get(executor.party(role).call("hello")) for role in executor.parties}
+        confirmations = (row.call("agree", hello["column"]), column.call("agree", hello["row"]))
+        executor.get_all([row.call("confirm", confirmations[1]), column.call("confirm", confirmations[0])])
+        public: bytes = executor.get(key)
         return public
+
+    def _take_up(self, folders: Mapping[Role, Path]) -> bytes:
+        executor = self._executor
+        executor.get_all([executor.party(role).call("load", folder) for role, folder in folders.items()])
+        public: bytes = executor.get(executor.party("column").call("public_key"))
+        return public
+
+    def take_in(self, role: Role) -> list[Holder]:
+        """The intake of one party alone."""
+        return self._holders(role, self._executor.get_all(self._intake(role)), None)
 
     def _intake(self, role: Role) -> list[Ref]:
         every = self._executor.parties[role]
@@ -81,34 +112,39 @@ class Driver:
             return [one.call("intake") for one in every]
         return [one.call("intake", Share(number, len(every))) for number, one in enumerate(every)]
 
-    def _holders(self, role: Role, sizes: list[int]) -> list[Holder]:
+    def _holders(self, role: Role, sizes: list[int], folder: Path | None) -> list[Holder]:
         """The environments of a party, those together that hold the same persons."""
         every = self._executor.parties[role]
         if len(every) > 1:
             # They make the same random choices person by person, so they must read the same table.
             self._same(role, [one.call("replica_digest") for one in every])
-        if not ROLES[role].divided:
-            return [Holder(role, every, list(_cut(sizes[0], PERSONS_A_CALL)))]
-        pairs = zip(every, sizes, strict=True)
-        return [Holder(role, [one], list(_cut(size, PERSONS_A_CALL))) for one, size in pairs]
+        if folder is not None:
+            sizes = self._executor.get_all([one.call("recall", folder) for one in every])
+        together = [[one] for one in every] if ROLES[role].divided else [every]
+        return [
+            Holder(role, own, list(_cut(size, PERSONS_A_CALL)) if size else [], folder)
+            for own, size in zip(together, sizes, strict=False)
+        ]
 
     def _exchange(self, holders: list[Holder]) -> None:
         executor = self._executor
         with self._progress.stage("exchange", sum(len(holder.parts) for holder in holders)) as stage:
-            evaluated = [
-                [
-                    executor.party(ROLES[holder.role].other, turn).call(
-                        "evaluate", holder.turn(turn).call("blind", part), part
-                    )
-                    for turn, part in enumerate(holder.parts)
-                ]
-                for holder in holders
-            ]
-            for holder, refs in zip(holders, evaluated, strict=True):
+            ahead = [(holder, self._evaluate(holder, parts), parts) for holder in holders for parts in holder.rounds]
+            for holder, refs, parts in ahead:
                 returned = [self._collect(ref, stage) for ref in refs]
-                executor.get_all([one.call("finish", returned, holder.parts) for one in holder.instances])
+                first, *copies = holder.instances
+                done = [first.call("finish", returned, parts, holder.folder)]
+                executor.get_all(done + [one.call("finish", returned, parts) for one in copies])
 
-    def _fill_replicas(self) -> None:
+    def _evaluate(self, holder: Holder, parts: list[range]) -> list[Ref]:
+        other = ROLES[holder.role].other
+        return [
+            self._executor.party(other, turn).call("evaluate", holder.turn(turn).call("blind", part), part)
+            for turn, part in enumerate(parts)
+        ]
+
+    def fill_replicas(self) -> None:
+        """Hand the secrets of every party's first environment to its others."""
         executor = self._executor
         for first, *replicas in executor.parties.values():
             for replica in replicas:
@@ -139,7 +175,7 @@ class Driver:
         senders = [1 if self._plan.padding else len(numbers) for numbers in asked]
         with self._progress.stage("aggregate", len(grid.regions) * sum(senders)) as stage:
             aggregator = Aggregator(public)
-            return self._reduce(aggregator, self._joins(aggregator, flags, asked), stage)
+            return self.reduce(aggregator, self._joins(aggregator, flags, asked), stage)
 
     def _prepare(self) -> dict[Role, list[Ref]]:
         """All environments take the shards, and what the first of each party drew."""
@@ -169,11 +205,11 @@ class Driver:
         executor, current, flags = self._executor, -1, list[Ref]()
         for shard in self._plan.grid.shards:
             if asked[shard.batch] and shard.batch != current:
-                current, flags = shard.batch, self._flags(shard.batch, sizes[shard.batch])
-            for senders in self._senders(shard, asked[shard.batch]):
+                current, flags = shard.batch, [make() for make in self.flags(shard.batch, sizes[shard.batch])]
+            for senders in self.senders(shard, asked[shard.batch]):
                 yield partial(self._join, executor, aggregator, senders, shard, flags)
 
-    def _senders(self, shard: Shard, asked: list[int]) -> list[Sequence[Instance]]:
+    def senders(self, shard: Shard, asked: list[int]) -> list[Sequence[Instance]]:
         """Who emits the rows of a shard, and behind each those whose rows go with its own.
 
         Padding covers whole shards: what every environment sent by itself would need dummies of its own.
@@ -188,18 +224,18 @@ class Driver:
     def _join(
         executor: Executor, aggregator: Aggregator, senders: Sequence[Instance], shard: Shard, flags: list[Ref]
     ) -> Ref:
-        sender, *others = senders
-        rows = sender.call("emit", shard, *(other.call("contribute", shard) for other in others))
-        return executor.submit(aggregator.join, rows, *flags)
+        return executor.submit(aggregator.join, emit_rows(senders, shard), *flags)
 
-    def _flags(self, batch: int, size: int) -> list[Ref]:
+    def flags(self, batch: int, size: int) -> list[Callable[[], Ref]]:
+        """One submission for each part of a batch's flags."""
         packing = self._plan.packing
         parts = enumerate(_cut(size, max(1, CIPHERTEXTS_A_CALL // packing.blocks)))
         return [
-            self._executor.party("column", number).call("emit", batch, number, rows, packing) for number, rows in parts
+            partial(self._executor.party("column", number).call, "emit", batch, number, rows, packing)
+            for number, rows in parts
         ]
 
-    def _reduce(self, aggregator: Aggregator, joins: Iterable[Callable[[], Ref]], stage: Stage) -> Partial:
+    def reduce(self, aggregator: Aggregator, joins: Iterable[Callable[[], Ref]], stage: Stage) -> Partial:
         """The reduce tree: as soon as eight results of one level are there they are added into one of the next."""
         executor, pending = self._executor, iter(joins)
         levels: list[list[Ref]] = [[]]
@@ -226,20 +262,28 @@ class Driver:
 
     # Stage 3: release
 
-    def add_noise(self, public: PublicKey, partial: Partial) -> NoisyTable:
-        """Lay out the whole domain and add the noise; the caller stores the result before going on."""
-        plan = self._plan
+    def add_noise(
+        self, public: PublicKey, partial: Partial, starts: Sequence[NDArray[np.int64]] | None = None
+    ) -> NoisyTable:
+        """Lay out the whole domain and add the noise; the caller stores the result before going on.
+
+        `starts` is what the row party says of the tree; without it the row party is asked.
+        """
+        plan, executor = self._plan, self._executor
         with self._progress.stage("noise", 1) as stage:
-            levels = self._sum_up(Aggregator(public), partial)
+            starts = executor.get(executor.party("row").call("tree_starts")) if starts is None else starts
+            levels = self._sum_up(Aggregator(public), partial, starts)
             noisy = add_noise_once(public, np.concatenate(levels), plan.packing, plan.design, plan.constant_time)
             stage.advance()
         return noisy
 
-    def _sum_up(self, aggregator: Aggregator, partial: Partial) -> list[NDArray[np.uint8]]:
+    def _sum_up(
+        self, aggregator: Aggregator, partial: Partial, every: Sequence[NDArray[np.int64]]
+    ) -> list[NDArray[np.uint8]]:
         """The whole row domain, and above it the sums of every measured level, by tasks over ranges of nodes."""
         executor, plan = self._executor, self._plan
         levels = [aggregator.lay_out(partial, plan.study.cells, plan.packing.blocks)]
-        for starts in executor.get(executor.party("row").call("tree_starts")):
+        for starts in every:
             table, edges = levels[-1], np.append(starts, len(levels[-1]))
             parts = _cut(len(starts), max(1, PRODUCTS_A_CALL * len(starts) // (len(table) * plan.packing.blocks)))
             refs = []
@@ -256,7 +300,7 @@ class Driver:
             BudgetError: the release is not allowed; nothing was decrypted.
         """
         executor, packing = self._executor, self._plan.packing
-        parts = list(_cut(self._plan.design.nodes, max(1, CIPHERTEXTS_A_CALL // 8 // packing.blocks)))
+        parts = decrypt_parts(self._plan)
         with self._progress.stage("decrypt", len(parts)) as stage:
             table = executor.put(noisy)
             refs = [
@@ -267,6 +311,17 @@ class Driver:
             coefficients = executor.get(executor.party("row").call("unblind", sealed))
         assert isinstance(coefficients, Coefficients)
         return coefficients
+
+
+def emit_rows(senders: Sequence[Instance], shard: Shard) -> Ref:
+    """The rows of a shard from the first of its senders, with those that the others have."""
+    sender, *others = senders
+    return sender.call("emit", shard, *(other.call("contribute", shard) for other in others))
+
+
+def decrypt_parts(plan: Plan) -> list[range]:
+    """The nodes of the noisy table, cut into what one call decrypts."""
+    return list(_cut(plan.design.nodes, max(1, CIPHERTEXTS_A_CALL // 8 // plan.packing.blocks)))
 
 
 def _cut(size: int, most: int) -> Iterator[range]:

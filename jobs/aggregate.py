@@ -1,0 +1,27 @@
+"""The neutral cluster's job: join and add while encrypted, add the noise once. It has the public key and no secret.
+
+python -m jobs.aggregate study=nycflights domain.run=first domain.private=own domain.exchange=shared
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jobs._run import run
+from xstat_ray.federation.aggregate import aggregate
+from xstat_ray.federation.config import aggregator_config
+from xstat_ray.federation.identity import Identity
+from xstat_ray.terminal import make_progress
+
+
+def main(raw: dict[str, Any], origin: str) -> None:
+    """Aggregate what the parties have handed out."""
+    config = aggregator_config(raw, origin)
+    if config.step == "identity":
+        print(Identity.create(config.settings.identity).public.hex())
+        return
+    aggregate(config, make_progress(config.display))
+
+
+if __name__ == "__main__":
+    run("aggregate", main)

@@ -1,0 +1,41 @@
+"""Mobile Spatial Statistics of an operator alone: people by area and hour, from its own tables.
+
+python -m jobs.population tables=data/hokkaido out=out/population
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jobs._run import run
+from xstat_ray.population.config import population_config
+from xstat_ray.population.run import population
+from xstat_ray.population.write import delivered_name
+from xstat_ray.runtime.ordered import Tasks
+from xstat_ray.terminal import make_progress
+
+
+def main(raw: dict[str, Any], origin: str) -> None:
+    """Publish what the configuration declares."""
+    config = population_config(raw, origin)
+    progress = make_progress(config.display)
+    with Tasks(config.window, config.cluster, progress) as tasks:
+        published = population(
+            config.declaration,
+            config.tables,
+            out=config.out,
+            options=config.options,
+            in_order=map if config.runtime == "local" else tasks,
+            progress=progress,
+        )
+    spent = published.manifest["spent"]
+    progress.note(
+        f"{published.figures:,} figures published, {published.withheld:,} of them withheld from the delivered files; "
+        f"spent epsilon {spent['epsilon']}, delta {spent['delta']}."
+    )
+    files = ", ".join(delivered_name(breakdown.name) for breakdown in config.declaration.breakdowns)
+    progress.note(f"Statistics: {published.folder}; delivered files {files}.")
+
+
+if __name__ == "__main__":
+    run("population", main)

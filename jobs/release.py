@@ -1,0 +1,23 @@
+"""The last steps: the key holder debits and decrypts, the row party un-blinds and publishes.
+
+python -m jobs.release step=decrypt study=nycflights domain.run=first domain.private=own domain.exchange=shared
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jobs._run import run
+from xstat_ray.federation.config import release_config
+from xstat_ray.federation.work import release
+from xstat_ray.terminal import make_progress
+
+
+def main(raw: dict[str, Any], origin: str) -> None:
+    """Do the step that the configuration names."""
+    config = release_config(raw, origin)
+    release(config, make_progress(config.display))
+
+
+if __name__ == "__main__":
+    run("release", main)

@@ -1,0 +1,40 @@
+"""A report that a town hall opens: a map in one HTML file, files for other tools, figures.
+
+python -m jobs.report run=out/doto_movement run=out/catchment run=out/needs out=out/report
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from jobs._run import run
+from xstat_ray.report.config import report_config
+from xstat_ray.report.make import read, warn, write
+
+
+def main(raw: dict[str, Any], origin: str) -> None:
+    """Make the report that the configuration describes."""
+    config = report_config(raw, origin)
+    sources = read(config.runs)
+    written = write(sources, config.out, language=config.language, geofiles=config.geofiles, figures=config.figures)
+    warn(sources)
+    if config.display == "auto":
+        page, *others = written
+        for path in others:
+            print(path)
+        print(f"Report: {page}  (open it in a browser; it needs no network)")
+
+
+def _gather(arguments: list[str]) -> list[str]:
+    """`run=a run=b` as the one list that Hydra takes; of a key given twice it would keep the last alone."""
+    runs = [argument.removeprefix("run=") for argument in arguments if argument.startswith("run=")]
+    if not runs or runs[0].startswith("["):
+        return arguments
+    quoted = ["'" + path.replace("'", "\\'") + "'" for path in runs]
+    return [*(one for one in arguments if not one.startswith("run=")), f"run=[{','.join(quoted)}]"]
+
+
+if __name__ == "__main__":
+    sys.argv[1:] = _gather(sys.argv[1:])
+    run("report", main)

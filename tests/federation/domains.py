@@ -1,0 +1,89 @@
+"""Three domains below one temporary folder, whose jobs are called one after the other in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from xstat_ray import Options
+from xstat_ray.errors import PendingError
+from xstat_ray.federation.aggregate import aggregate
+from xstat_ray.federation.config import AttestationSettings, DomainConfig, PartyConfig, ReleaseConfig
+from xstat_ray.federation.desk import DomainSettings
+from xstat_ray.federation.identity import DOMAINS, Identity
+from xstat_ray.federation.work import deidentify, release
+from xstat_ray.runtime.executor import Source
+from xstat_ray.runtime.progress import Progress
+
+STEPS = [
+    *(("row", step) for step in ("handshake", "blind", "evaluate", "emit")),
+    *(("column", step) for step in ("handshake", "blind", "evaluate", "emit")),
+    ("aggregator", "all"),
+    ("column", "decrypt"),
+    ("row", "unblind"),
+    ("row", "publish"),
+]
+RUN = "test"
+SOFTWARE = AttestationSettings("software", "software", 86_400, None, None, (), bytes(32), {})
+
+
+class Domains:
+    """Folders, identities and settings; every step is a fresh start from what is on disk."""
+
+    def __init__(self, folder: Path, study, sources: Mapping[str, Path | Source], **options) -> None:
+        self.folder, self.study = folder, study
+        self.exchange, self.out = folder / "exchange", folder / "out"
+        self.sources = {role: s if isinstance(s, Source) else Source(s) for role, s in sources.items()}
+        usual = Options(key_bits=2048, shards=2, ledger=folder / "ledger.sqlite", allow_no_noise=True)
+        self.options = replace(usual, **options)
+        self.identities = {name: Identity.create(self.private(name) / "identity.pem") for name in DOMAINS}
+        self.attestation = SOFTWARE
+
+    def private(self, domain) -> Path:
+        return self.folder / domain
+
+    def state(self, domain) -> Path:
+        return self.private(domain) / RUN
+
+    def settings(self, domain, wait=0.0) -> DomainSettings:
+        peers = {name: identity.public for name, identity in self.identities.items() if name != domain}
+        private = self.private(domain)
+        return DomainSettings(RUN, str(self.exchange), private, private / "identity.pem", peers, wait)
+
+    def config(self, domain, step, **changes):
+        common = (self.study, domain, step, self.settings(domain), self.options, "quiet")
+        if domain == "aggregator":
+            config = DomainConfig(*common)
+        elif step in ("decrypt", "unblind", "publish"):
+            config = ReleaseConfig(*common, self.out)
+        else:
+            config = PartyConfig(*common, self.sources[domain], self.attestation)
+        return replace(config, **changes)
+
+    def step(self, domain, step, **changes) -> None:
+        """Do a step; raises PendingError where it must wait."""
+        config = self.config(domain, step, **changes)
+        job = {DomainConfig: aggregate, PartyConfig: deidentify, ReleaseConfig: release}[type(config)]
+        job(config, Progress())
+
+    def run(self, until=None) -> list[tuple[str, str]]:
+        """All steps, each domain's in order; without `until` and what follows from it."""
+        left, done, before = list(STEPS), [], None
+        while left and before != (len(self.messages()), len(left)):
+            before = len(self.messages()), len(left)
+            for domain in DOMAINS:
+                for step in [step for step in left if step[0] == domain]:
+                    if step == until:
+                        break
+                    try:
+                        self.step(*step)
+                    except PendingError:
+                        break
+                    left.remove(step)
+                    done.append(step)
+        assert until in left if until else not left, f"all of {left} wait"
+        return done
+
+    def messages(self) -> list[Path]:
+        return sorted((self.exchange / RUN).glob("*/*.msg"))

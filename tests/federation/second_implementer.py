@@ -1,0 +1,65 @@
+"""Reads the aggregator's output of a run as someone would who has docs/format.md, and decrypts it with `phe`.
+
+python second_implementer.py FOLDER_OF_THE_RUN PLAN_JSON AGGREGATOR_KEY_HEX P Q
+
+Nothing of xstat_ray is imported. Prints the noisy values as JSON: a list for every node, cells first, in blinded order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import sys
+from pathlib import Path
+
+import phe
+import pyarrow.parquet as pq
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+
+def read_message(path: Path, key: Ed25519PublicKey) -> tuple[dict, bytes]:
+    """The section "Envelope"."""
+    data = path.read_bytes()
+    assert data[:8] == b"xstatray"
+    assert int.from_bytes(data[8:12], "little") == 1
+    length = int.from_bytes(data[12:16], "little")
+    head, signature, payload = data[: 16 + length], data[16 + length : 80 + length], data[80 + length :]
+    key.verify(signature, b"xstat-ray envelope\0" + head)
+    header = json.loads(head[16:])
+    assert f"{header['sender']}-{header['receiver']}/{header['sequence']:06d}.msg" == "/".join(path.parts[-2:])
+    assert (len(payload), hashlib.sha256(payload).hexdigest()) == (header["size"], header["sha256"])
+    return header, payload
+
+
+def read_ciphertexts(payload: bytes) -> tuple[list[list[int]], int]:
+    """The section "Tables": (nodes, blocks) numbers and the bytes of one."""
+    table = pq.read_table(io.BytesIO(payload))
+    header = json.loads(table.schema.metadata[b"xstat-ray"])
+    assert (header["message"], header["version"]) == ("NoisyTable", 1)
+    blocks, width = header["shapes"]["ciphertexts"]
+    rows = table["ciphertexts"].to_pylist()
+    assert all(len(row) == blocks * width for row in rows)
+    return [[int.from_bytes(row[i * width : (i + 1) * width], "little") for i in range(blocks)] for row in rows], width
+
+
+def unpack(plaintexts: list[int], plan: dict) -> list[int]:
+    """The section "Plaintexts"."""
+    bits, per_block = plan["slot_bits"], plan["slots_per_ciphertext"]
+    slots = [plaintexts[s // per_block] >> bits * (s % per_block) & (1 << bits) - 1 for s in range(plan["slots"])]
+    return [slot - plan["slot_offset"] for slot in slots]
+
+
+def main(run: str, plan_file: str, key: str, p: str, q: str) -> None:
+    plan = json.loads(Path(plan_file).read_text())
+    aggregator = Ed25519PublicKey.from_public_bytes(bytes.fromhex(key))
+    header, payload = read_message(Path(run) / "aggregator-column" / "000000.msg", aggregator)
+    assert header["kind"] == "noisy" and header["study"] == plan["study_digest"]
+    nodes, width = read_ciphertexts(payload)
+    assert len(nodes) == header["rows"] and width == plan["key_bits"] // 4
+    private = phe.PaillierPrivateKey(phe.PaillierPublicKey(int(p) * int(q)), int(p), int(q))
+    json.dump([unpack([private.raw_decrypt(c) for c in node], plan) for node in nodes], sys.stdout)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

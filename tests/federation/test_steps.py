@@ -1,0 +1,191 @@
+"""The three domains step by step: equal to the local run, resumable at every step, and secrets are gone at the end."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import stat
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.case import COUNTS, Case, counts, study
+from tests.federation.domains import RUN, STEPS, Domains
+from xstat_ray import InputError, Release
+from xstat_ray.errors import BudgetError, PendingError, PlanError
+from xstat_ray.federation.identity import DOMAINS
+from xstat_ray.privacy.ledger import Ledger
+
+NOISY = study(noise="laplace", privacy={"mechanism": "tree"})
+pytestmark = pytest.mark.usefixtures("quick_key")
+
+
+@pytest.fixture
+def case(tmp_path):
+    return Case(tmp_path)
+
+
+def published(domains):
+    return pq.read_table(domains.out / "statistics.parquet")
+
+
+def result(domains):
+    return counts(Release(published(domains), pq.read_table(domains.out / "areas.parquet"), {}, {}))
+
+
+def test_the_counts_are_those_of_the_join_in_the_clear(case, tmp_path):
+    domains = Domains(tmp_path, study(), case.tables)
+    assert sorted(domains.run()) == sorted(STEPS)
+    assert result(domains) == COUNTS
+    local = case.run(study(), tmp_path / "local")
+    assert published(domains).equals(local.statistics)
+    assert pq.read_table(domains.out / "areas.parquet").equals(local.areas)
+
+
+def test_real_tables_are_counted_exactly(nycflights, nycflights_expected, tmp_path):
+    sources = {"row": nycflights.row, "column": nycflights.column}
+    domains = Domains(tmp_path, nycflights.study, sources, shards=6)
+    domains.run()
+    assert (published(domains)["noisy"].to_numpy() == nycflights_expected.ravel()).all()
+
+
+def test_dummies_change_no_count_and_are_drawn_once(case, tmp_path):
+    domains = Domains(tmp_path, study(privacy={"padding": "dp"}), case.tables)
+    domains.run(until=("row", "emit"))
+    assert not (domains.state("row") / "dummies").exists()
+    domains.run()
+    assert result(domains) == COUNTS
+    for party in ("row", "column"):
+        assert stat.S_IMODE((domains.state(party) / "dummies").stat().st_mode) == 0o600
+    assert json.loads((domains.out / "manifest.json").read_text())["view"]["shown"] == 1
+
+
+@pytest.mark.parametrize("mechanism", ["flat", "tree"])
+def test_noise_debit_and_manifest(case, tmp_path, mechanism):
+    domains = Domains(tmp_path, study(noise="laplace", privacy={"mechanism": mechanism}), case.tables)
+    domains.run()
+    manifest = json.loads((domains.out / "manifest.json").read_text())
+    assert manifest["spent"] == {"epsilon": "1", "delta": "0"} and manifest["deployment"] == "federated"
+    assert manifest["domains"] == {name: identity.public.hex() for name, identity in domains.identities.items()}
+    assert Ledger(domains.options.ledger).spent("small/row") == 1
+    (debit,) = [e for e in Ledger(domains.options.ledger).history("small/row") if e.kind == "debit"]
+    assert debit.release == manifest["release"]
+
+
+def test_every_step_again_changes_nothing(case, tmp_path):
+    domains = Domains(tmp_path, NOISY, case.tables)
+    domains.run()
+    before = {path: path.read_bytes() for path in domains.messages()}
+    files = {path.name: path.read_bytes() for path in domains.out.rglob("*") if path.is_file()}
+    for step in STEPS:
+        domains.step(*step)
+    assert {path: path.read_bytes() for path in domains.messages()} == before
+    assert {path.name: path.read_bytes() for path in domains.out.rglob("*") if path.is_file()} == files
+    assert Ledger(domains.options.ledger).spent("small/row") == 1
+
+
+def test_every_step_twice_on_the_way_changes_nothing(case, tmp_path):
+    class Twice(Domains):
+        def step(self, *step, **changes):
+            super().step(*step, **changes)
+            super().step(*step, **changes)
+
+    domains = Twice(tmp_path, study(), case.tables)
+    domains.run()
+    assert result(domains) == COUNTS
+
+
+def test_secrets_are_private_meanwhile_and_gone_afterwards(case, tmp_path):
+    domains = Domains(tmp_path, NOISY, case.tables)
+    domains.run(until=("column", "decrypt"))
+    for party in ("row", "column"):
+        assert stat.S_IMODE((domains.state(party) / "secrets").stat().st_mode) == 0o600
+        assert stat.S_IMODE(domains.state(party).stat().st_mode) == 0o700
+        assert not (domains.state(party) / "handshake").exists()
+    domains.run()
+    left = {name: {path.name for path in domains.state(name).iterdir()} for name in DOMAINS}
+    assert left["row"] == left["column"] == {"log.jsonl", "input", "intake.json", "facts.json"}
+    assert left["aggregator"] == {"log.jsonl"}
+
+
+def test_steps_out_of_turn(case, tmp_path):
+    domains = Domains(tmp_path, study(), case.tables)
+    for step in (("row", "blind"), ("column", "evaluate"), ("row", "emit")):
+        with pytest.raises(InputError, match="handshake is not over"):
+            domains.step(*step)
+    for step in (("aggregator", "all"), ("row", "handshake")):
+        with pytest.raises(PendingError, match="has not come yet"):
+            domains.step(*step)
+    with pytest.raises(InputError, match=r"Run jobs.deidentify first"):
+        domains.step("column", "decrypt")
+    with pytest.raises(InputError, match="no coefficients yet"):
+        domains.step("row", "publish")
+
+
+def test_a_table_that_changed_on_the_way_is_refused(case, tmp_path):
+    domains = Domains(tmp_path, study(), case.tables)
+    domains.run(until=("row", "emit"))
+    case.write("row", {"id": ["1", "2", "3", "5"], "area": ["a", "b", "a", "b"]})
+    with pytest.raises(InputError, match="table has changed since the run began"):
+        domains.step("row", "emit")
+
+
+def test_a_run_of_another_study_or_plan_in_the_private_folder(case, tmp_path):
+    domains = Domains(tmp_path, study(), case.tables)
+    domains.run(until=("row", "blind"))
+    for other in (
+        Domains(tmp_path, NOISY, case.tables),
+        Domains(tmp_path, study(), case.tables, shards=1, key_bits=3072),
+    ):
+        with pytest.raises(InputError, match="another study or plan"):
+            other.step("row", "blind")
+
+
+def test_domains_with_different_plans_do_not_begin(case, tmp_path):
+    domains = Domains(tmp_path, study(), case.tables)
+    with pytest.raises(PendingError):
+        domains.step("row", "handshake")
+    domains.options = Domains(tmp_path, study(), case.tables, key_bits=3072).options
+    with pytest.raises(Exception, match="belongs to another plan"):
+        domains.step("column", "handshake")
+
+
+def test_a_budget_that_is_spent(case, tmp_path):
+    poor = study(noise="laplace", privacy={"cap": 1})
+    domains = Domains(tmp_path, poor, case.tables)
+    domains.run()
+    again = Domains(tmp_path / "again", poor, case.tables, ledger=domains.options.ledger)
+    again.run(until=("column", "decrypt"))
+    before = again.messages()
+    with pytest.raises(BudgetError, match="Nothing was decrypted"):
+        again.step("column", "decrypt")
+    assert again.messages() == before and not again.out.exists()
+    log = (again.state("column") / "log.jsonl").read_text()
+    assert '"reason":"the budget is spent"' in log and '"event":"debited"' not in log
+
+
+def test_noise_off_only_on_demand(case, tmp_path):
+    domains = Domains(tmp_path, study(), case.tables, allow_no_noise=False)
+    with pytest.raises(PlanError, match="publishes exact counts"):
+        domains.step("row", "handshake")
+
+
+def test_an_output_folder_with_another_release(case, tmp_path):
+    domains = Domains(tmp_path, NOISY, case.tables)
+    case.run(NOISY, domains.out)
+    domains.run(until=("row", "publish"))
+    with pytest.raises(InputError, match="holds another release"):
+        domains.step("row", "publish")
+    shutil.rmtree(domains.out)
+    domains.step("row", "publish")
+    assert (domains.state("row") / "log.jsonl").read_text().count('"event":"published"') == 1
+
+
+def test_one_process_at_a_time(case, tmp_path):
+    from xstat_ray.federation.desk import Desk
+
+    domains = Domains(tmp_path, study(), case.tables)
+    config = domains.config("row", "handshake")
+    with Desk("row", config.settings, config.plan()), pytest.raises(InputError, match="another step is at work"):
+        domains.step("row", "handshake")
+    assert domains.state("row").name == RUN

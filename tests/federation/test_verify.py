@@ -1,0 +1,197 @@
+"""A release is checked from its files and logs; whatever is altered, forged or left out is found."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from jobs import verify as job
+from tests.case import Case, study
+from tests.federation.domains import Domains
+from xstat_ray import InputError
+from xstat_ray.errors import ProtocolError
+from xstat_ray.federation.audit import Log
+from xstat_ray.federation.identity import DOMAINS, Identity
+from xstat_ray.federation.verify import verify
+
+NOISY = study(noise="laplace", privacy={"mechanism": "tree"})
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, paillier_key):
+    """A release, made once; tests work on copies."""
+    from xstat_ray.roles import ColumnParty
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            ColumnParty,
+            "generate_key",
+            lambda self, bits, ct: setattr(self, "_key", paillier_key) or paillier_key.public.encode(),
+        )
+        folder = tmp_path_factory.mktemp("finished")
+        domains = Domains(folder, NOISY, Case(folder).tables)
+        domains.run()
+    return domains
+
+
+@pytest.fixture
+def release(finished, tmp_path):
+    return shutil.copytree(finished.out, tmp_path / "out")
+
+
+def pins(finished):
+    return {name: identity.public for name, identity in finished.identities.items()}
+
+
+def rewritten(finished, release, domain, change, identity=None):
+    """The domain's log again, as the domain itself could sign it, with other lines."""
+    path = release / "audit" / f"{domain}.jsonl"
+    events = [(raw["event"], raw["facts"]) for raw in map(json.loads, path.read_text().splitlines())]
+    path.unlink()
+    log = Log(path, domain, identity or finished.identities[domain])
+    for event, facts in change(events):
+        log.add(event, **facts)
+    log.close()
+
+
+def test_a_good_release(finished, release):
+    report = verify(release, pins(finished))
+    assert report.wrong == []
+    assert len(report.shown) == 7
+    text = " ".join(report.not_shown)
+    assert "padding was off" in text and "statement, not hardware" in text and "taken from the manifest" not in text
+    assert "keys of row, column, aggregator were taken from the manifest" in " ".join(verify(release, {}).not_shown)
+
+
+def test_rewriting_a_log_as_it_is_does_no_harm(finished, release):
+    for domain in DOMAINS:
+        rewritten(finished, release, domain, lambda events: events)
+    assert verify(release, pins(finished)).wrong == []
+
+
+@pytest.mark.parametrize("name", ["statistics.parquet", "statistics.csv", "areas.parquet", "plan.json"])
+def test_an_altered_file_is_found(finished, release, name):
+    content = bytearray((release / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (release / name).write_bytes(content)
+    assert verify(release, pins(finished)).wrong == [f"{name} is not the file that was published"]
+    (release / name).unlink()
+    assert verify(release, pins(finished)).wrong == [f"{name} is not the file that was published"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        ("release", "00" * 16, "does not show one draw of noise"),
+        ("spent", {"epsilon": "1/2", "delta": "0"}, "does not show the debit"),
+        ("session", "4" * 64, "different handshakes"),
+        ("run", "other", "another study, plan, run"),
+        ("study_digest", "4" * 64, "another study, plan, run"),
+        ("noise_free", True, "debited for a release without noise"),
+        ("datasets", {"row": "x", "column": "y"}, "does not show the debit"),
+    ],
+)
+def test_an_altered_manifest_is_found(finished, release, key, value, reason):
+    manifest = json.loads((release / "manifest.json").read_text()) | {key: value}
+    (release / "manifest.json").write_text(json.dumps(manifest))
+    wrong = verify(release, pins(finished)).wrong
+    assert "manifest.json is not the file that was published" in wrong or key == "release"
+    assert any(reason in line for line in wrong)
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_a_missing_altered_or_foreign_log_is_found(finished, release, domain, tmp_path):
+    path = release / "audit" / f"{domain}.jsonl"
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b'"event":"finished"', b'"event":"refused" '))
+    assert any(f"log of the {domain} domain" in line for line in verify(release, {}).wrong)
+    path.write_bytes(b"".join(content.splitlines(keepends=True)[:-1]))
+    assert any(f"the {domain} domain did not finish" in line for line in verify(release, {}).wrong)
+    path.unlink()
+    assert verify(release, {}).wrong == [f"the log of the {domain} domain is missing"]
+    path.write_bytes(content)
+    rewritten(finished, release, domain, lambda events: events, Identity.create(tmp_path / "other.pem"))
+    assert any("not signed by that domain's key" in line for line in verify(release, {}).wrong)
+
+
+def without(*events):
+    return lambda lines: [line for line in lines if line[0] not in events]
+
+
+def changed(event, **facts):
+    return lambda lines: [(name, own | facts if name == event else own) for name, own in lines]
+
+
+def moved_to_the_end(event, **facts):
+    def change(lines):
+        chosen = [line for line in lines if line[0] == event and facts.items() <= line[1].items()]
+        return [line for line in lines if line not in chosen] + chosen
+
+    return change
+
+
+def twice(event):
+    return lambda lines: [line for line in lines for _ in range(2 if line[0] == event else 1)]
+
+
+@pytest.mark.parametrize(
+    ("domain", "change", "reason"),
+    [
+        ("column", without("debited"), "does not show the debit"),
+        ("column", changed("debited", epsilon="1/10"), "does not show the debit"),
+        ("column", twice("debited"), "does not show the debit"),
+        ("column", moved_to_the_end("debited"), "coefficients were handed out before the debit"),
+        ("aggregator", twice("noise"), "does not show one draw of noise"),
+        ("aggregator", moved_to_the_end("noise"), "not handed out once, after the noise"),
+        ("row", without("attested"), "row domain did not verify the other party first"),
+        ("column", moved_to_the_end("attested"), "column domain did not verify the other party first"),
+        ("row", changed("attested", measurement="4" * 64), "row domain did not verify"),
+        ("row", changed("received", message="4" * 64), "is not in both logs"),
+        ("aggregator", without("received"), "is not in both logs"),
+        ("row", without("published"), "does not show that it published"),
+        ("row", changed("published", files={}), "is not the file that was published"),
+        ("row", changed("session", session="4" * 64), "different handshakes"),
+        ("column", changed("opened", plan="4" * 64), "another study, plan, run"),
+    ],
+)
+def test_a_log_that_its_own_domain_forged_is_found(finished, release, domain, change, reason):
+    """The domain signs whatever it likes, and still the logs must agree with each other and with the release."""
+    rewritten(finished, release, domain, change)
+    assert any(reason in line for line in verify(release, pins(finished)).wrong)
+
+
+def test_a_key_that_one_knows_better(finished, release, tmp_path):
+    other = Identity.create(tmp_path / "other.pem").public
+    wrong = verify(release, {"row": other}).wrong
+    assert "the manifest names another key of the row domain than you do" in wrong
+
+
+def test_without_noise_it_says_so(tmp_path, quick_key):
+    domains = Domains(tmp_path, study(), Case(tmp_path).tables)
+    domains.run()
+    report = verify(domains.out, pins(domains))
+    assert report.wrong == [] and "NOISE WAS OFF" in report.not_shown[0]
+
+
+def test_a_local_release_has_nothing_to_check(tmp_path):
+    case = Case(tmp_path)
+    case.run(study())
+    for folder in (case.out, tmp_path / "nowhere"):
+        with pytest.raises(InputError, match="no release of three domains"):
+            verify(folder, {})
+
+
+def test_the_job(finished, release, capsys):
+    keys = [f"{name}={key.hex()}" for name, key in pins(finished).items()]
+    job.main(str(release), *keys)
+    printed = capsys.readouterr().out
+    assert "Shown:" in printed and "Not shown:" in printed and "WRONG" not in printed
+    (release / "statistics.csv").write_text("")
+    with pytest.raises(ProtocolError, match="not what it says"):
+        job.main(str(release), *keys)
+    assert "WRONG:\n- statistics.csv is not the file that was published" in capsys.readouterr().out
+    for bad in ("row=12", "someone=" + "ab" * 32, "row"):
+        with pytest.raises(InputError, match="names no key"):
+            job.main(str(release), bad)

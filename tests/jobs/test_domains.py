@@ -1,0 +1,125 @@
+"""The three domains as their own processes, each with a Ray of its own, by the one command that drives them."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from xstat_ray.federation.one_machine import Arguments
+
+ROOT = Path(__file__).parents[2]
+STUDY = """# @package _global_
+study:
+  name: small
+  row: {id: id, dimensions: [{name: area, values: ["1", "2"]}]}
+  column: {id: id, dimensions: [{name: kind, values: [x, y]}]}
+  bounds: {persons: 20}
+privacy: {noise: NOISE, epsilon: 1, cap: 1}
+data:
+  row: {path: rows.parquet}
+  column: {path: columns.parquet}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """With an apostrophe and a blank in its name, which a command line must survive."""
+    folder = tmp_path / "it's here"
+    (folder / "conf" / "study").mkdir(parents=True)
+    for name, noise in (("exact", '"off"'), ("noisy", "laplace")):
+        (folder / "conf" / "study" / f"{name}.yaml").write_text(STUDY.replace("NOISE", noise))
+    pq.write_table(pa.table({"id": ["1", "2", "3"], "area": [1, 2, 1]}), folder / "rows.parquet")
+    pq.write_table(pa.table({"id": ["1", "2", "9"], "kind": ["x", "y", "x"]}), folder / "columns.parquet")
+    return folder
+
+
+def run(folder, job, *arguments):
+    command = [sys.executable, "-m", f"jobs.{job}", "--config-dir", "conf", "crypto.key_bits=2048", *arguments]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=280)
+    return done.returncode, done.stdout, done.stderr
+
+
+def federated(folder, *arguments):
+    return run(folder, "crosstab", "deployment=federated", "display=json", "out=out", *arguments)
+
+
+@pytest.mark.ray
+def test_exact_counts_from_three_ray_sessions(folder):
+    code, _, error = federated(folder, "study=exact", "unsafe.allow_no_noise=true")
+    assert code == 0, error
+    assert pq.read_table(folder / "out" / "statistics.parquet")["noisy"].to_pylist() == [1, 0, 0, 1]
+    manifest = json.loads((folder / "out" / "manifest.json").read_text())
+    # The defaults of this deployment.
+    assert manifest["constant_time"] is True and manifest["view"]["padding"] == "dp"
+    domains = folder / "out" / "domains"
+    assert {path.name for path in domains.iterdir()} == {"row", "column", "aggregator"}
+    assert all(stat.S_IMODE(path.stat().st_mode) & 0o077 == 0 for path in [domains, *domains.rglob("*")])
+    assert not list(domains.rglob("secrets"))
+
+
+def test_padding_off_warns_and_a_folder_holds_one_release(folder):
+    code, _, error = federated(folder, "study=noisy", "runtime=local", "privacy.padding='off'")
+    assert code == 0 and "PADDING IS OFF" in error, error
+    code, _, error = federated(folder, "study=noisy", "runtime=local")
+    assert code == 2 and "already holds a release" in error
+
+
+def test_what_a_domain_says_when_it_fails_is_passed_on(folder):
+    pq.write_table(pa.table({"number": ["1"], "area": [1]}), folder / "rows.parquet")
+    code, _, error = federated(folder, "study=noisy", "runtime=local")
+    assert code == 2 and "the row domain failed" in error and "rows.parquet" in error
+    assert not (folder / "out" / "statistics.parquet").exists()
+
+
+def test_a_missing_table_is_found_before_anything_starts(folder):
+    code, _, error = federated(folder, "study=noisy", "data.row.path=nowhere.parquet")
+    assert code == 2 and "nowhere.parquet). Set data.row.path" in error
+    assert not (folder / "out").exists()
+
+
+def test_an_identity_is_made_once_and_its_public_key_printed(folder):
+    arguments = ("study=noisy", "step=identity", "domain.run=any", "domain.private=own", "domain.exchange=none")
+    first = run(folder, "deidentify", "party=row", *arguments)
+    assert first[0] == 0 and len(bytes.fromhex(first[1].strip())) == 32
+    assert run(folder, "deidentify", "party=row", *arguments) == first
+    assert run(folder, "aggregate", *arguments)[1] == first[1]
+
+
+def test_a_step_that_must_wait_says_so(folder):
+    keys = [f"domain.peers.{name}='{'ab' * 32}'" for name in ("column", "aggregator")]
+    where = ("domain.run=any", "domain.private=own", "domain.exchange=shared", "domain.wait=0")
+    run(folder, "deidentify", "party=row", "study=noisy", "step=identity", *where)
+    code, _, error = run(folder, "deidentify", "party=row", "study=noisy", "runtime=local", *where, *keys)
+    assert code == 4 and "message column-row/000000.msg (hello) has not come yet" in error
+    code, _, error = run(folder, "deidentify", "party=row", "study=noisy", *where, keys[0])
+    assert code == 2 and "domain.peers.aggregator" in error
+
+
+def test_everyone_is_told_what_concerns_him():
+    overrides = [
+        "study=s",
+        "data.row.path=r",
+        "data.column.path=c",
+        "runtime=local",
+        "ledger=l",
+        "out=o",
+        "display=json",
+        "shards=3",
+    ]
+    arguments = Arguments.of([*overrides, "deployment=federated"], ["/conf"])
+    assert arguments.common == ("--config-dir", "/conf", "study=s", "shards=3")
+    assert arguments.own == {
+        "row": ("runtime=local", "data.row.path=r"),
+        "column": ("runtime=local", "data.column.path=c"),
+        "aggregator": ("runtime=local",),
+    }
+    assert arguments.release == {"row": (), "column": ("ledger=l",), "aggregator": ()}

@@ -1,0 +1,78 @@
+"""The command as a person runs it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jobs.report import _gather
+from tests.needs.country import catchment_cells, make_country, movement_cells, release_of
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def releases(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("work")
+    made = make_country(7, 20_000)
+    release_of("doto_movement", movement_cells(made), folder / "mo'vement")
+    release_of("catchment", catchment_cells(made), folder / "catch, ment")
+    release_of("catchment", catchment_cells(made), folder / "off", "off")
+    return folder
+
+
+def run(folder, *arguments):
+    done = subprocess.run(
+        [sys.executable, "-m", "jobs.report", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "150"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_several_runs_make_one_report_whose_path_is_printed(releases):
+    code, output, error = run(releases, "run=mo'vement", "out=report", "run=catch, ment", "figures=false")
+    assert (code, error) == (0, "")
+    assert "Report: report/report.html" in output.splitlines()[-1]
+    assert {path.name for path in (releases / "report").iterdir()} == {
+        "report.html", "doto_movement.geo.parquet", "doto_movement.geojson", "catchment.geo.parquet", "catchment.geojson"
+    }  # fmt: skip
+
+
+def test_quiet_prints_nothing_but_the_warning(releases):
+    only = ("display=quiet", "figures=false", "geofiles=false")
+    assert run(releases, "run=catch, ment", "out=quiet", *only)[1:] == ("", "")
+    code, output, error = run(releases, "run=off", "out=exact", *only)
+    assert (code, output) == (0, "") and "NOT differentially private" in error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "a value is missing (key run)"),
+        (["run=nowhere"], "nowhere, key run). Name the output folder of jobs.crosstab"),
+        (["run=off", "run=off"], "off is given twice (file the command line, key run)"),
+        (["run=off", "run=catch, ment"], "holds the same study, catchment"),
+        (["run=off", "language=fr"], "language 'fr' is not supported"),
+        (["run=[]"], "no folder is given"),
+        (["runs=off", "run=off"], "runs"),
+    ],
+)
+def test_bad_input(releases, arguments, message):
+    code, output, error = run(releases, "out=bad", *arguments)
+    assert (code, output) == (2, "")
+    assert message in error and "Traceback" not in error
+    assert not (releases / "bad").exists()
+
+
+def test_runs_are_gathered_into_one_list():
+    assert _gather(["run=[a,b]", "out=c"]) == ["run=[a,b]", "out=c"]
+    assert _gather(["out=b"]) == ["out=b"]
+    assert _gather(["run=a, b", "out=b", "run=c'd"]) == ["out=b", "run=['a, b','c\\'d']"]

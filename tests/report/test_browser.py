@@ -1,0 +1,282 @@
+"""The report as a person uses it: opened from a file, without a network, in a real browser."""
+
+from __future__ import annotations
+
+import csv
+import io
+import subprocess
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from tests.report.browser import SCREENSHOTS, Reader, chromium, program
+from xstat_ray.report.make import PAGE, read, write
+
+VIEWS = ("studies", "opening", "watershed", "needs", "boarding")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def reader(browser, report):
+    """One page for all tests of the module: each brings it to the view it needs."""
+    one = Reader(browser, report / PAGE)
+    yield one
+    one.context.close()
+
+
+@pytest.fixture(autouse=True)
+def nothing_goes_wrong(request):
+    yield
+    if "reader" in request.fixturenames:
+        one = request.getfixturevalue("reader")
+        trouble, one.trouble[:] = list(one.trouble), []
+        assert trouble == []
+        outside = [url for url in one.requests if not url.startswith(("data:", "blob:"))]
+        assert len(outside) == 1 and outside[0].startswith("file:")
+
+
+def colours_of(picture):
+    """How many pixels of every colour."""
+    image = Image.open(io.BytesIO(picture)).convert("RGB")
+    return {colour: count for count, colour in image.getcolors(1 << 24)}
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_view_is_painted(reader, view):
+    if reader.page.get_attribute("#views button[aria-current]", "data-view") != view:
+        reader.view(view)
+    reader.picture(f"desktop-{view}")
+    area = reader.page.locator("#bars" if view == "boarding" else "#map")
+    colours = colours_of(area.screenshot())
+    assert max(colours.values()) < 0.95 * sum(colours.values())
+    swatches = reader.page.eval_on_selector_all(
+        "#legend .swatch:not(.uncertain):not(.suppressed):not(.absent):not(.flight)",
+        "all => all.map(one => getComputedStyle(one).backgroundColor.match(/\\d+/g).map(Number))",
+    )
+    # Fills are a little transparent, so that a colour is not met exactly.
+    seen = np.array([colour for colour, count in colours.items() if count > 20])
+    near = [np.abs(seen - np.array(swatch)).max(axis=1).min() < 24 for swatch in swatches]
+    assert sum(near) >= min(3, len(near) - 1), (view, swatches)
+
+
+def test_a_slider_step_repaints_the_map_and_says_the_moment(reader):
+    reader.view("studies")
+    reader.choose("dimension-offset", 8)
+    first = reader.page.locator("#map").screenshot()
+    assert "到着3時間後" in reader.page.inner_text("#subtitle")
+    reader.choose("dimension-offset", 1)
+    reader.page.wait_for_timeout(300)
+    assert "出発5時間前" in reader.page.inner_text("#subtitle")
+    assert reader.page.locator("#map").screenshot() != first
+    assert reader.page.get_attribute("#dimension-offset", "aria-valuetext") == "出発5時間前"
+
+
+def test_play_moves_on_and_stops(reader):
+    if not reader.page.locator("#dimension-offset-play").count():
+        reader.view("studies")
+    reader.choose("dimension-offset", 10)
+    reader.page.click("#dimension-offset-play")
+    reader.page.wait_for_function("() => document.getElementById('dimension-offset').value === '0'", timeout=8000)
+    reader.act(lambda: reader.page.click("#dimension-offset-play"))
+    stopped = reader.page.input_value("#dimension-offset")
+    reader.page.wait_for_timeout(1500)
+    assert reader.page.input_value("#dimension-offset") == stopped
+
+
+def test_the_language_switches_everywhere(reader):
+    japanese = reader.page.inner_text("body")
+    reader.act(lambda: reader.page.click("#language"))
+    english = reader.page.inner_text("body")
+    reader.picture("desktop-english")
+    assert reader.page.get_attribute("html", "lang") == "en"
+    assert "Statistics" in english and "How to read this" in english and "統計の地図" not in english
+    reader.act(lambda: reader.page.click("#language"))
+    assert reader.page.inner_text("body") == japanese
+
+
+def test_the_table_sorts_and_a_row_is_shown_on_the_map(reader):
+    reader.view("needs")
+
+    def column(number):
+        return reader.page.eval_on_selector_all(
+            "#table tbody tr", f"rows => rows.map(row => row.children[{number}].innerText)"
+        )
+
+    assert [int(text.split("（")[0]) for text in column(0)] == list(range(1, 51))
+    reader.act(lambda: reader.page.click("#table button[data-column=visitors]"))
+    visitors = [float(text.replace(",", "")) for text in column(4)]
+    assert visitors == sorted(visitors, reverse=True)
+    assert reader.page.get_attribute("#table th:nth-child(5)", "aria-sort") == "descending"
+    reader.act(lambda: reader.page.click("#table button[data-column=visitors]"))
+    assert [float(text.replace(",", "")) for text in column(4)] == visitors[::-1]
+    before = reader.page.locator("#map").screenshot()
+    name = column(1)[-1]
+    reader.act(lambda: reader.page.locator("#table tbody tr:last-child button").click())
+    reader.page.evaluate("scrollTo(0, 0)")
+    reader.page.wait_for_timeout(300)
+    assert reader.page.inner_text("#facts h2") == name
+    assert reader.page.locator("#map").screenshot() != before
+
+
+def test_a_click_on_the_map_chooses_and_a_pointer_tells(reader):
+    reader.view("needs")
+    box = reader.page.locator("#map").bounding_box()
+    # The map shows 141.0 to 145.9 east in its middle; Kushiro town hall lies a little right and below the centre.
+    reader.page.mouse.move(box["x"] + box["width"] * 0.66, box["y"] + box["height"] * 0.45)
+    reader.page.wait_for_timeout(200)
+    assert reader.page.locator("#tip").is_visible()
+    told = reader.page.inner_text("#tip").split("：")[0]
+    reader.act(lambda: reader.page.mouse.click(box["x"] + box["width"] * 0.66, box["y"] + box["height"] * 0.45))
+    assert reader.page.inner_text("#facts h2") == told
+
+
+def test_downloads_hold_what_is_shown(reader):
+    reader.view("needs")
+    with reader.page.expect_download() as waiting:
+        reader.page.click("#csv")
+    text = waiting.value.path().read_text(encoding="utf-8-sig")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert len(rows) == 50 and waiting.value.suggested_filename == "needs.csv"
+    assert [int(row["rank"]) for row in rows] == list(range(1, 51))
+    with reader.page.expect_download() as waiting:
+        reader.page.click("#geojson")
+    from geojson_pydantic import FeatureCollection
+
+    collection = FeatureCollection.model_validate_json(waiting.value.path().read_text())
+    assert {feature.properties["code"] for feature in collection.features} == {row["code"] for row in rows}
+
+
+def test_fifty_random_values_equal_the_statistics(reader, country):
+    """Ten selections of labels, and of each three places that are published and two that are not."""
+    reader.view("studies")
+    table = pq.read_table(country.movement / "statistics.parquet")
+    names = ("route", "direction", "offset")
+    labels = {name: list(dict.fromkeys(table[name].to_pylist())) for name in ("municipality", *names)}
+    rows = np.array(table.to_pylist(), object).reshape(len(labels["municipality"]), -1)
+    rng = np.random.default_rng(0)
+    full = [slot for slot in range(rows.shape[1]) if sum(not row["suppressed"] for row in rows[:, slot]) >= 3]
+    for slot in rng.choice(full, 10, replace=False):
+        for name in names:
+            reader.choose(f"dimension-{name}", labels[name].index(rows[0, slot][name]))
+        for hidden, count in ((False, 3), (True, 2)):
+            places = [i for i, row in enumerate(rows[:, slot]) if row["suppressed"] == hidden]
+            for place in rng.choice(places, count, replace=False):
+                reader.choose("place", place)
+                check(reader, rows[place, slot])
+
+
+def check(reader, row):
+    if row["suppressed"]:
+        assert reader.fact("estimate") == reader.fact("interval") == "–" and reader.fact("status") == "非公表"
+        return
+    assert int(reader.fact("estimate").replace(",", "")) == row["estimate"]
+    half = np.ceil(1.959964 * row["stderr"])
+    low, high = min(row["noisy"] - half, row["estimate"]), max(row["noisy"] + half, row["estimate"])
+    assert reader.fact("interval").replace(",", "") == f"{max(0, low):.0f} ～ {max(0, high):.0f}"
+    assert reader.fact("status") == ("公表" if low > 0 else "公表（不確か）")
+
+
+@pytest.mark.parametrize("view", ["studies", "needs", "boarding"])
+def test_axe_finds_nothing_serious(reader, view):
+    from axe_playwright_python.sync_playwright import Axe
+
+    reader.view(view)
+    found = Axe().run(reader.page).response["violations"]
+    serious = [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")]
+    assert serious == []
+
+
+def test_the_keyboard_reaches_everything(reader):
+    reader.view("opening")
+    reader.page.evaluate("document.querySelector('.skip').focus()")
+    reached = set()
+    for _ in range(40):
+        reader.page.keyboard.press("Tab")
+        reached.add(
+            reader.page.evaluate(
+                "document.activeElement.id || document.activeElement.dataset.view || document.activeElement.name || document.activeElement.dataset.column || document.activeElement.className"
+            )
+        )
+    assert {"language", "print", "studies", "needs", "side", "place", "csv", "geojson", "change"} <= reached
+    assert any("maplibregl-canvas" in name for name in reached)
+
+
+def test_paper_takes_two_pages_of_a4(reader):
+    for view in ("studies", "needs", "boarding"):
+        reader.view(view)
+        reader.act(lambda: reader.page.locator("#table tbody button").first.click())
+        file = SCREENSHOTS / f"print-{view}.pdf"
+        reader.page.pdf(path=file, format="A4", print_background=True, prefer_css_page_size=True)
+        assert file.read_bytes().count(b"/Type /Page\n") == 2, view
+        if view == "boarding":
+            continue
+        try:
+            subprocess.run(["pdftoppm", "-r", "70", "-png", file, file.with_suffix("")], check=True)
+        except FileNotFoundError:
+            continue
+        first = Image.open(next(SCREENSHOTS.glob(f"print-{view}-*1.png"))).convert("RGB")
+        assert len(first.getcolors(1 << 24)) > 500, "the map is on paper"
+
+
+def test_a_telephone_shows_it_without_scrolling_sideways(browser, report):
+    one = Reader(browser, report / PAGE, 390, 844, device_scale_factor=2, is_mobile=True, has_touch=True)
+    one.picture("phone", full_page=True)
+    assert one.page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert one.trouble == []
+    one.context.close()
+
+
+def test_exact_counts_are_stamped_for_all_to_see(browser, exact, tmp_path):
+    write(read([exact.movement]), tmp_path, language="ja", geofiles=False, figures=False)
+    one = Reader(browser, tmp_path / PAGE)
+    one.picture("noise-off")
+    assert one.page.locator("#stamp").is_visible() and "ノイズなし" in one.page.inner_text("#stamp")
+    assert one.page.locator("#stamp").bounding_box()["height"] > 40
+    one.act(lambda: one.page.locator("#table tbody button").first.click())
+    assert "正確な数" in one.page.inner_text("#facts .said")
+    one.context.close()
+
+
+def test_without_webgl_the_figures_are_still_there(browser, report):
+    plain = browser.browser_type.launch(
+        executable_path=program(), args=["--no-sandbox", "--disable-gpu", "--disable-3d-apis"]
+    )
+    one = Reader(plain, report / PAGE)
+    assert one.page.locator("#nomap").is_visible()
+    one.act(lambda: one.page.locator("#table tbody button").first.click())
+    assert int(one.fact("estimate").replace(",", "")) > 0
+    one.view("needs")
+    assert one.page.locator("#table tbody tr").count() == 50
+    plain.close()
+
+
+STEP = """async () => {
+  const slider = document.getElementById("dimension-offset"), root = document.documentElement, times = [];
+  for (let i = 0; i < 12; i++) {
+    const range = document.getElementById("dimension-offset"), before = root.dataset.drawn, start = performance.now();
+    range.value = i; range.dispatchEvent(new Event("input"));
+    while (root.dataset.drawn === before) await new Promise((go) => setTimeout(go, 0));
+    times.push(performance.now() - start);
+    await new Promise((go) => setTimeout(go, 150));
+  }
+  return times;
+}"""
+
+
+def test_twenty_thousand_squares_answer_at_once(browser, squares_page):
+    one = Reader(browser, squares_page)
+    one.act(lambda: one.page.locator("#table tbody button").first.click())
+    times = one.page.evaluate(STEP)
+    one.picture("squares")
+    print("ms per change", [round(time) for time in times])
+    assert np.median(times) < 1000
+    assert len(colours_of(one.page.locator("#map").screenshot())) > 10
+    assert one.trouble == []
+    one.context.close()

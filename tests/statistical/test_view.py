@@ -1,0 +1,253 @@
+"""An audit of what the aggregator sees, with padding: two inputs that differ by one person with maximal contribution.
+
+The parties run as they do in a release, up to the tags that they send; ciphertexts, which are semantically secure, are left
+out. An adversary who knows both inputs, and all parameters, guesses from the numbers of rows, matches and flags which of
+the two it was. The events were chosen beforehand, so that Clopper-Pearson bounds hold for all of them together.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import os
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from scipy.stats import beta, chi2, kstest
+
+from tests.case import study as make_study
+from tests.roles.pair import exchanged_pair
+from xstat_ray.crypto.tags import Dummy, dummy_tags, sort_order
+from xstat_ray.join import match
+from xstat_ray.plan import make_plan
+from xstat_ray.privacy import padding as module
+from xstat_ray.privacy.mechanism import draw_laplace
+from xstat_ray.privacy.padding import DummyCount, Padding
+from xstat_ray.roles.dummies import FlagDummies, RowDummies
+
+EPSILON, DELTA = 2, Fraction(1, 1000)
+HOURS, R, W = 6, 2, 3
+SHORT, FULL = 2_000, 20_000
+STOCK, HELD = 1 << 14, {}
+CONFIDENCE = 1e-4
+"""Chance that a sound padding fails one audit, or that an audit passes for one that it should catch, per event."""
+
+
+def study():
+    return make_study(
+        areas=("a", "b"),
+        period={"grain": "hour", "start": "2024-05-01T00:00", "end": f"2024-05-01T{HOURS:02d}:00"},
+        row={"time": "at"},
+        column={"windows": [{"anchor": "at", "name": "after", "unit": "hour", "from": 1, "to": W}]},
+        bounds={"rows": R, "boardings": 1, "persons": 10},
+        privacy={"padding": "dp", "view": {"epsilon": EPSILON, "delta": str(DELTA)}},
+    )
+
+
+def at(hours):
+    return [dt.datetime(2024, 5, 1, hour, 10) for hour in hours]
+
+
+def tables(folder, persons):
+    """Two ordinary people, and `most`, who is in area a twice in every hour and boards once."""
+    rows = [
+        ("x", 1, "a"),
+        ("x", 2, "b"),
+        ("y", 3, "a"),
+        *(("most", hour, "a") for hour in range(HOURS) for _ in range(R)),
+    ]
+    flags = [("x", 0), ("z", 2), ("most", 0)]
+    rows, flags = ([one for one in own if one[0] in persons] for own in (rows, flags))
+    folder.mkdir()
+    ids, hours, areas = zip(*rows, strict=True)
+    pq.write_table(pa.table({"id": ids, "at": at(hours), "area": areas}), folder / "row.parquet")
+    ids, hours = zip(*flags, strict=True)
+    columns = {"id": ids, "at": at(hours), "kind": ["x"] * len(ids)}
+    pq.write_table(pa.table(columns), folder / "column.parquet")
+    return folder / "row.parquet", folder / "column.parquet"
+
+
+@dataclass(frozen=True)
+class Input:
+    """One of the two inputs, taken in by both parties."""
+
+    row: object
+    column: object
+    plan: object
+
+    def counts(self):
+        """Real (matches in a, other rows in a, flags), which the adversary knows."""
+        row, flags = self.messages(padded=False)
+        return view(row, flags, self.area)
+
+    @property
+    def area(self):
+        """Blinded number of area a."""
+        return int(self.row._blinding().forward[0])
+
+    def messages(self, padded=True):
+        """Rows and tags of flags as they are sent, with fresh dummies or with none."""
+        row, column, grid = self.row, self.column, self.plan.grid
+        padding = Padding.of_study(self.plan.study, grid)
+        drawn = RowDummies.draw(padding, grid), FlagDummies.draw(padding, grid)
+        if not padded:
+            drawn = np.zeros_like(drawn[0]), np.zeros_like(drawn[1])
+            padding = replace(padding, pools=(0,) * len(padding.pools))
+        row._dummies, column._dummies = RowDummies(grid, padding, drawn[0]), FlagDummies(grid, padding, drawn[1])
+        (shard,) = grid.shards
+        flags, _ = column._batch(0, slice(None))
+        order = sort_order(flags, np.zeros(len(flags), np.uint32))
+        return row.emit(shard), flags[order]
+
+    def views(self, number):
+        """(number, 3) simulated views of area a and of the flags."""
+        return np.array([view(*self.messages(), self.area) for _ in range(number)])
+
+
+def view(rows, flags, area):
+    """(matched rows, other rows) of an area, and flags."""
+    met = np.zeros(len(rows.cells), bool)
+    met[match(rows.tags, flags)[0]] = True
+    here = rows.cells == area
+    return (here & met).sum(), (here & ~met).sum(), len(flags)
+
+
+@pytest.fixture(autouse=True)
+def stock(monkeypatch):
+    """OpenDP's draws in large lots: one call of it takes as long as all the rest of a view."""
+
+    def take(scale, count):
+        if len(HELD.get(scale, ())) < count:
+            HELD[scale] = draw_laplace(scale, STOCK)
+        taken, HELD[scale] = HELD[scale][:count].copy(), HELD[scale][count:]
+        return taken
+
+    monkeypatch.setattr(module, "draw_laplace", take)
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    """The input with the person, and the one without."""
+    folder, own = tmp_path_factory.mktemp("inputs"), study()
+    plan = make_plan(own, key_bits=2048, batch="release")
+    found = []
+    for name, persons in (("with", "x y z most"), ("without", "x y z")):
+        row_table, column_table = tables(folder / name, persons.split())
+        small = type("Small", (), {"study": own, "row": row_table, "column": column_table})
+        row, column = exchanged_pair(small)
+        row.prepare(plan.grid, row.draw(plan.grid))
+        column.prepare(plan.grid, column.draw(plan.grid))
+        found.append(Input(row, column, plan))
+    return found
+
+
+def events(inputs):
+    """What the adversary looks for: functions of views to truth, with the truth of both inputs and all shifts at hand."""
+    padding = Padding.of_study(inputs[0].plan.study, inputs[0].plan.grid)
+    shift = np.array([padding.matched.shift, padding.unmatched.shift, padding.flags.shift])
+    base = np.array([0, 0, sum(padding.pools)])
+    more, less = (np.array(own.counts()) + base for own in inputs)
+    return [
+        lambda v: (v >= more + shift).all(axis=1),
+        lambda v: (v <= less + shift).all(axis=1),
+        *(lambda v, i=i: v[:, i] >= more[i] + shift[i] for i in range(3)),
+        *(lambda v, i=i: v[:, i] <= less[i] + shift[i] for i in range(3)),
+        lambda v: (v > less + 2 * shift).any(axis=1),
+        lambda v: (v < more).any(axis=1),
+        *(lambda v, i=i: v[:, i] == more[i] for i in range(3)),
+        *(lambda v, i=i: v[:, i] == less[i] for i in range(3)),
+    ]
+
+
+def audit(inputs, number):
+    """The largest epsilon that the views prove, beside delta: with these bounds, no smaller one can be true."""
+    one, other = (own.views(number) for own in inputs)
+    found = events(inputs)
+    level, proven = CONFIDENCE / (4 * len(found)), -math.inf
+    for event in found:
+        hits = int(event(one).sum()), int(event(other).sum())
+        for here, there in (hits, hits[::-1]):
+            low = beta.ppf(level, here, number - here + 1) if here else 0.0
+            high = beta.ppf(1 - level, there + 1, number - there) if there < number else 1.0
+            if low > DELTA:
+                proven = max(proven, math.log((low - float(DELTA)) / high))
+    return proven
+
+
+def test_the_person_changes_what_was_declared(inputs):
+    more, less = (np.array(own.counts()) for own in inputs)
+    padding = Padding.of_study(inputs[0].plan.study, inputs[0].plan.grid)
+    assert (more - less).tolist() == [R * W, R * (HOURS - W), R * W]
+    assert padding.matched.l1 == padding.flags.l1 == R * W and padding.unmatched.l1 == R * HOURS
+
+
+@pytest.mark.parametrize("number", [SHORT, pytest.param(FULL, marks=pytest.mark.slow)])
+def test_the_view_loses_no_more_than_declared(inputs, number):
+    proven = audit(inputs, number)
+    # It is not far below either: an audit that sees nothing would prove nothing.
+    assert 0.5 * EPSILON < proven <= EPSILON
+
+
+def half_the_scale(patch):
+    honest = Padding.of_study
+
+    def halved(own, grid):
+        padding = honest(own, grid)
+        names = ("matched", "unmatched", "flags")
+        return replace(padding, **{n: replace(getattr(padding, n), scale=getattr(padding, n).scale / 2) for n in names})
+
+    patch.setattr(Padding, "of_study", staticmethod(halved))
+
+
+def no_shift(patch):
+    patch.setattr(DummyCount, "draw", lambda self, count: np.maximum(module.draw_laplace(self.scale, count), 0))
+
+
+def never_matched(patch):
+    honest = FlagDummies.of_batch
+
+    def others(self, key, batch):
+        flags = honest(self, key, batch)
+        return dummy_tags(key, Dummy.FLAG, 1_000 + batch, len(flags))
+
+    patch.setattr(FlagDummies, "of_batch", others)
+
+
+@pytest.mark.parametrize(
+    ("sabotage", "number"),
+    [
+        (half_the_scale, SHORT),
+        (no_shift, SHORT // 5),
+        (never_matched, SHORT // 5),
+        *(pytest.param(wrong, FULL, marks=pytest.mark.slow) for wrong in (half_the_scale, no_shift, never_matched)),
+    ],
+)
+def test_the_audit_catches_padding_that_is_not_what_it_says(inputs, monkeypatch, sabotage, number):
+    sabotage(monkeypatch)
+    assert audit(inputs, number) > EPSILON
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_beyond_the_numbers_tags_are_uniform_and_dummies_stand_anywhere(inputs, which):
+    own, tags, places = inputs[which], [], []
+    (shard,) = own.plan.grid.shards
+    secrets = own.row._shared, own.column._shared
+    for _ in range(150):
+        key = os.urandom(16)
+        for shared in secrets:
+            shared.tag_key = key
+        rows, flags = own.messages()
+        assert all(len(np.unique(side, axis=0)) == len(side) for side in (rows.tags, flags))
+        real = {tag.tobytes() for tag in own.row._own(shard).tags}
+        here = np.flatnonzero([tag.tobytes() in real for tag in rows.tags])
+        assert len(here) == len(real)
+        places.append((here + 0.5) / len(rows.tags))
+        tags += [rows.tags, flags]
+    found = np.bincount(np.concatenate(tags).ravel(), minlength=256)
+    expected = found.sum() / 256
+    assert ((found - expected) ** 2 / expected).sum() < chi2.ppf(1 - 1e-6, 255)
+    assert kstest(np.concatenate(places), "uniform").pvalue > 1e-6

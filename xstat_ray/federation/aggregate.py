@@ -1,0 +1,185 @@
+"""The aggregator's step: join and add while encrypted, add the noise once, hand the noisy table to the key holder.
+
+It has the public key, the pseudonymous rows and the flags. It refuses to start beside anything that holds a secret.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xstat_ray.crosstab import open_executor
+from xstat_ray.crypto.buffers import from_rows
+from xstat_ray.crypto.paillier import PublicKey, check_group
+from xstat_ray.crypto.tags import is_sorted
+from xstat_ray.errors import InputError, ProtocolError
+from xstat_ray.federation.config import DomainConfig
+from xstat_ray.federation.desk import Desk
+from xstat_ray.federation.envelope import Opened, canonical
+from xstat_ray.files import write_whole
+from xstat_ray.messages import Flags, NoisyTable, Rows, Tree
+from xstat_ray.roles.aggregator import Aggregator
+from xstat_ray.roles.party import SECRETS
+from xstat_ray.runtime.driver import Driver
+from xstat_ray.runtime.executor import Executor, Ref
+from xstat_ray.runtime.progress import Progress
+from xstat_ray.shards import Shard
+
+NOISY = "noisy.parquet"
+_MARKS = (b"PRIVATE KEY-----", *(len(name).to_bytes(8, "little") + name for name in (b"seed", b"scalar", b"paillier")))
+"""What files with secrets hold: PEM, and the fields that a party saves."""
+_LOOK_BYTES = 64 << 10
+_PATH_BYTES = 256
+
+
+class AggregatorSteps:
+    """The aggregator's part of a run."""
+
+    def __init__(self, desk: Desk, executor: Executor, progress: Progress) -> None:
+        self._desk, self._post, self._plan = desk, desk.post, desk.plan
+        self._executor, self._progress = executor, progress
+        self._driver = Driver(executor, desk.plan, progress)
+        self._study = desk.plan.study.digest
+
+    def run(self) -> None:
+        """Do the step, or what is left of it: the noise is on disk before the table leaves, and is drawn once.
+
+        Raises:
+            PendingError: a message has not come in time.
+            MessageError: a party's message is not what it should be.
+        """
+        path = self._desk.folder / NOISY
+        if not self._desk.log.finished:
+            if not path.exists():
+                write_whole(path, self._count().encode(self._study), mode=0o600)
+            self._hand_out(path.read_bytes())
+            self._desk.log.add("finished")
+        self._post.publish_log()
+        path.unlink(missing_ok=True)
+
+    def _hand_out(self, table: bytes) -> None:
+        noisy = NoisyTable.decode(table, self._study)
+        if not any(self._desk.log.of("noise")):
+            self._desk.log.add("noise", release=noisy.release)
+        self._post.send("column", "noisy", table, rows=len(noisy.ciphertexts))
+        facts = {"release": noisy.release, "kernel": self._plan.kernel, "seconds": self._progress.seconds}
+        self._post.send("row", "facts", canonical(facts))
+
+    def _count(self) -> NoisyTable:
+        with self._post.receiving("column", "key") as message:
+            self._post.begin_session(message.header.session)
+            public = PublicKey.decode(message.payload)
+            if public.key_bits != self._plan.key_bits:
+                raise ProtocolError("the public key has a modulus of the wrong size")
+        starts = self._starts()
+        aggregator, shards = Aggregator(public), len(self._plan.grid.shards)
+        with self._progress.stage("aggregate", shards) as stage:
+            encrypted = self._driver.reduce(aggregator, self._joins(aggregator), stage)
+        return self._driver.add_noise(public, encrypted, starts)
+
+    def _starts(self) -> list[NDArray[np.int64]]:
+        levels = self._plan.design.levels
+        if len(levels) == 1:
+            return []
+
+        def read(message: Opened) -> NDArray[np.int64]:
+            lower, upper = levels[message.header.part], levels[message.header.part + 1]
+            starts = Tree.decode(message.payload, self._study).starts
+            ordered = len(starts) == upper.nodes and starts[0] == 0 and (np.diff(starts) > 0).all()
+            if message.header.parts != len(levels) - 1 or not ordered or starts[-1] >= lower.nodes:
+                raise ProtocolError("the sizes of the row tree are not those of the study")
+            return starts
+
+        return list(self._post.collect("row", "tree", read))
+
+    def _joins(self, aggregator: Aggregator) -> Iterator[Callable[[], Ref]]:
+        """One submission for each message of rows, with the flags of its batch."""
+        read = partial(self._read_flags, aggregator.public)
+        batches = groupby(self._post.collect("column", "flags", read), lambda flags: flags.batch)
+        current, refs = -1, list[Ref]()
+        for shard, rows in self._post.collect("row", "rows", self._read_rows):
+            if shard.batch != current:
+                current, flags = next(batches, (-1, iter(())))
+                if current != shard.batch:
+                    raise ProtocolError("the flags do not come batch by batch")
+                refs = [self._executor.put(part) for part in flags]
+            yield partial(self._executor.submit, aggregator.join, rows, *refs)
+        if next(batches, None) is not None:
+            raise ProtocolError("there are more flags than batches")
+
+    def _read_rows(self, message: Opened) -> tuple[Shard, Rows]:
+        """Rows and the shard that they belong to; every environment of the row party sends a message for each shard."""
+        rows, head, shards = Rows.decode(message.payload, self._study), message.header, self._plan.grid.shards
+        every = head.parts // len(shards)
+        if head.parts != every * len(shards) or rows.shard != shards[head.part // every].number:
+            raise ProtocolError("the rows do not come shard by shard")
+        shard = shards[rows.shard]
+        outside = (rows.cells < shard.region.start) | (rows.cells >= shard.region.stop)
+        if len(rows.cells) != head.rows or outside.any() or not is_sorted(rows.tags):
+            raise ProtocolError("rows outside their shard, not sorted, or not as many as its header says")
+        return shard, rows
+
+    def _read_flags(self, public: PublicKey, message: Opened) -> Flags:
+        flags, shape = Flags.decode(message.payload, self._study), (self._plan.packing.blocks, public.width)
+        if flags.ciphertexts.shape[1:] != shape or len(flags.tags) != message.header.rows:
+            raise ProtocolError("flags of another shape, or not as many as its header says")
+        if not is_sorted(flags.tags):
+            raise ProtocolError("tags are not sorted")
+        check_group(public, from_rows(flags.ciphertexts.reshape(-1, public.width)))
+        return flags
+
+
+def refuse_secrets(places: Sequence[Path], environment: Mapping[str, str], own: Path) -> None:
+    """Refuse to work where a secret of a party lies: it would not be a neutral place any more.
+
+    Args:
+        places: folders and files to look through.
+        environment: variables, whose values are looked at, and the files that they name.
+        own: the aggregator's signing key, which opens nothing.
+
+    Raises:
+        InputError: there is one; says where, not what.
+    """
+    for name, value in environment.items():
+        if _is_secret(value.encode(errors="surrogateescape")):
+            raise _refusal(f"the environment variable {name}")
+    files = [path for place in places for path in (place.rglob("*") if place.is_dir() else (place,))]
+    named = [Path(value) for value in environment.values() if value.startswith("/") and len(value) < _PATH_BYTES]
+    for path in [*files, *named]:
+        if path != own and path.is_file() and os.access(path, os.R_OK):
+            with path.open("rb") as file:
+                if path.name == SECRETS or _is_secret(file.read(_LOOK_BYTES)):
+                    raise _refusal(f"the file {path}")
+
+
+def _is_secret(content: bytes) -> bool:
+    return any(mark in content for mark in _MARKS)
+
+
+def _refusal(place: str) -> InputError:
+    remedy = "Remove it: the aggregator works with the public key alone"
+    return InputError(f"a party's secret lies within the aggregator's reach, in {place}", remedy=remedy)
+
+
+def aggregate(config: DomainConfig, progress: Progress) -> None:
+    """The aggregator's job: all of its part of a run.
+
+    Raises:
+        InputError: a party's secret lies within reach.
+        XstatError: see `AggregatorSteps.run`.
+    """
+    settings = config.settings
+    own = settings.identity.absolute()
+    places = [settings.private, *([] if "://" in settings.exchange else [Path(settings.exchange)])]
+    refuse_secrets([place.absolute() for place in places], os.environ, own)
+    with (
+        Desk("aggregator", settings, config.plan()) as desk,
+        open_executor(config.study, {}, config.options, progress) as executor,
+    ):
+        AggregatorSteps(desk, executor, progress).run()

@@ -1,0 +1,190 @@
+"""Attestation: each party shows the other what it runs, before any key that they share is used.
+
+A provider makes evidence for a claim, a verifier checks it. The claim binds the evidence to the verifier's nonce and to
+the handshake, so that evidence cannot be replayed or moved to another key agreement. `SoftwareProvider` is a signed
+statement: it shows what the peer says it runs, and holds the peer to it. `nitro` rests on hardware.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from xstat_ray.errors import AttestationError, InputError
+from xstat_ray.federation import nitro
+from xstat_ray.federation.envelope import canonical
+from xstat_ray.federation.identity import Domain, Identity, Peers
+from xstat_ray.measurement import installed_files, measurement
+
+_SIGNED_AS = b"xstat-ray attestation\0"
+_CLOCK_SKEW = 300
+"""Seconds by which the peer's clock may be ahead."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What evidence must speak about."""
+
+    domain: Domain
+    """Who shows it."""
+    nonce: bytes
+    """Of the one who checks it, from its hello."""
+    binding: bytes
+    """SHA-256 over the handshake, the study, the run and the domain."""
+    measurement: bytes
+    """What the shower's hello says that it runs."""
+
+    @classmethod
+    def of(cls, domain: Domain, session: str, *, study: bytes, run: str, nonce: bytes, measurement: bytes) -> Claim:
+        """The claim of `domain` in one handshake."""
+        text = b"\0".join([domain.encode(), run.encode()])
+        bound = hashlib.sha256(b"xstat-ray binding\0" + bytes.fromhex(session) + study + text).digest()
+        return cls(domain, nonce, bound, measurement)
+
+
+class Provider(ABC):
+    """Makes evidence about this environment."""
+
+    @abstractmethod
+    def evidence(self, claim: Claim) -> bytes:
+        """Evidence for a claim.
+
+        Raises:
+            InputError: the environment gives none.
+        """
+
+
+class Verifier(ABC):
+    """Checks a counterpart's evidence."""
+
+    name: str
+
+    @abstractmethod
+    def verify(self, evidence: bytes, claim: Claim) -> None:
+        """Return only if the evidence holds.
+
+        Raises:
+            AttestationError: it does not; says why.
+        """
+
+
+class SoftwareProvider(Provider):
+    """Signs the digests of the installed files with the domain's identity."""
+
+    def __init__(self, identity: Identity) -> None:
+        self._identity = identity
+
+    def evidence(self, claim: Claim) -> bytes:
+        """Canonical JSON with a signature."""
+        raw: dict[str, object] = {
+            "provider": "software",
+            "at": int(time.time()),
+            "nonce": claim.nonce.hex(),
+            "binding": claim.binding.hex(),
+            "measurement": measurement().hex(),
+            "files": installed_files().hex(),
+        }
+        return canonical(raw | {"signature": self._identity.sign(_SIGNED_AS + canonical(raw)).hex()})
+
+
+class SoftwareVerifier(Verifier):
+    """Checks such a statement against the pinned key and the measurement that was agreed on."""
+
+    name = "software"
+
+    def __init__(self, peers: Peers, max_age: int, agreed: bytes | None = None, files: bytes | None = None) -> None:
+        """Pin what the peer must run.
+
+        Args:
+            peers: the pinned keys.
+            max_age: seconds after which evidence has expired.
+            agreed: measurement that the peer must have; None stands for our own.
+            files: digest of all its installed files, the compiled kernels included; None accepts any.
+        """
+        self._peers, self._max_age, self._agreed, self._files = peers, max_age, agreed or measurement(), files
+
+    def verify(self, evidence: bytes, claim: Claim) -> None:
+        """Check it; see `Verifier`."""
+        try:
+            raw = json.loads(evidence)
+            signature, at = bytes.fromhex(raw.pop("signature")), raw["at"]
+            if type(at) is not int or raw["provider"] != "software":
+                raise ValueError
+            found = [bytes.fromhex(raw[name]) for name in ("nonce", "binding", "measurement", "files")]
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            raise AttestationError("the software evidence is malformed") from None
+        if not self._peers.signed(claim.domain, _SIGNED_AS + canonical(raw), signature):
+            raise AttestationError(f"the evidence is not signed by the {claim.domain} domain's pinned key")
+        check_fresh(at, self._max_age)
+        nonce, binding, shown, files = found
+        if nonce != claim.nonce or binding != claim.binding:
+            raise AttestationError("the evidence was made for another handshake")
+        if shown != self._agreed or shown != claim.measurement:
+            raise AttestationError("the counterpart runs other software than was agreed on")
+        if self._files is not None and files != self._files:
+            raise AttestationError("the counterpart's installed files are not those that were agreed on")
+
+
+class CommandProvider(Provider):
+    """Asks a command of the operator's for a document, in an enclave one that reads /dev/nsm."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._command = command
+
+    def evidence(self, claim: Claim) -> bytes:
+        """What the command prints, called with the nonce and the user data in hexadecimal behind its own arguments."""
+        call = [*self._command, claim.nonce.hex(), claim.binding.hex()]
+        try:
+            return subprocess.run(call, check=True, capture_output=True, timeout=60).stdout
+        except (OSError, subprocess.SubprocessError) as error:
+            raise InputError(
+                f"the attestation command gave no document ({type(error).__name__})",
+                key="attestation.command",
+                remedy="It must print an attestation document, given a nonce and user data in hexadecimal",
+            ) from None
+
+
+class NitroVerifier(Verifier):
+    """Checks an attestation document of an AWS Nitro Enclave."""
+
+    name = "nitro"
+
+    def __init__(self, root: bytes, pcrs: Mapping[int, bytes], max_age: int) -> None:
+        """Pin the root certificate (SHA-256 of its DER form) and the registers that the peer's image must have."""
+        self._root, self._pcrs, self._max_age = root, pcrs, max_age
+
+    def verify(self, evidence: bytes, claim: Claim) -> None:
+        """Check it; see `Verifier`. The document carries the claim's binding as its user data."""
+        document = nitro.verify(evidence, root=self._root, now=time.time())
+        check_fresh(document.timestamp_ms // 1000, self._max_age)
+        if document.nonce != claim.nonce or document.user_data != claim.binding:
+            raise AttestationError("the attestation document was made for another handshake")
+        for index, value in self._pcrs.items():
+            if document.pcrs.get(index) != value:
+                raise AttestationError(f"the counterpart's PCR{index} is not the one that was agreed on")
+
+
+@dataclass(frozen=True)
+class Attestation:
+    """What a party shows and what it demands."""
+
+    provider: Provider
+    verifier: Verifier
+
+
+def check_fresh(at: int, max_age: int) -> None:
+    """Refuse what was made too long ago, or in the future.
+
+    Raises:
+        AttestationError: so it is.
+    """
+    age = time.time() - at
+    if age > max_age:
+        raise AttestationError(f"the evidence has expired: it is older than {max_age} seconds")
+    if age < -_CLOCK_SKEW:
+        raise AttestationError("the evidence was made in the future")

@@ -1,0 +1,153 @@
+"""The envelope of every file that crosses between domains: docs/format.md is its specification.
+
+A message is a head, which is signed, and a payload, whose digest the head holds. Reading one checks everything that can
+be checked without the payload's meaning, and names the message and the reason where it refuses.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, NamedTuple
+
+from xstat_ray.errors import MessageError
+from xstat_ray.federation.identity import DOMAINS, SIGNATURE_BYTES, Domain, Identity, Peers
+
+MAGIC = b"xstatray"
+VERSION = 1
+MAX_HEADER_BYTES = 4096
+MAX_PARTS = 1 << 24
+_FIXED = len(MAGIC) + 8
+_SIGNED_AS = b"xstat-ray envelope\0"
+_HEX64 = re.compile("[0-9a-f]{64}")
+_KIND = re.compile("[a-z]{1,20}")
+_RUN = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True)
+class Header:
+    """Everything that is said about a payload; all of it is signed."""
+
+    study: str
+    """Digest of the study, hexadecimal, as `plan` and `session`."""
+    plan: str
+    """Digest of what the domains must set alike beside the study: key size, slots, shards."""
+    run: str
+    """Name of the run, agreed beforehand."""
+    session: str
+    """Digest of the handshake; empty in a hello, which comes before it."""
+    sender: Domain
+    receiver: Domain
+    sequence: int
+    """Place in the stream from this sender to this receiver, from 0."""
+    kind: str
+    part: int
+    parts: int
+    """Messages of this kind in the stream; this is number `part`, from 0."""
+    first: int
+    """Number of the first row among the sender's, where a kind comes in consecutive parts."""
+    rows: int
+    """Rows of the payload."""
+    size: int = 0
+    """Bytes of the payload; `seal` fills in this and the next."""
+    sha256: str = ""
+
+    @property
+    def name(self) -> str:
+        """What the message is called in files, logs and errors."""
+        return message_name(self.sender, self.receiver, self.sequence)
+
+    def encode(self) -> bytes:
+        """Canonical JSON: sorted names, no blanks, ASCII."""
+        return canonical(asdict(self))
+
+
+class Opened(NamedTuple):
+    """A message whose signature and digest are right."""
+
+    header: Header
+    payload: bytes
+    digest: str
+    """SHA-256 of the head with its signature: what logs call the message by."""
+
+
+def message_name(sender: Domain, receiver: Domain, sequence: int) -> str:
+    """Path of a message below the folder of its run."""
+    return f"{sender}-{receiver}/{sequence:06d}.msg"
+
+
+def canonical(value: object) -> bytes:
+    """The one JSON form in which things are signed."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def is_run_name(run: str) -> bool:
+    """Whether `run` may name a run: letters, digits, dot, dash and underscore, at most 64."""
+    return _RUN.fullmatch(run) is not None
+
+
+def seal(header: Header, payload: bytes, identity: Identity) -> bytes:
+    """The file of a message."""
+    header = replace(header, size=len(payload), sha256=hashlib.sha256(payload).hexdigest())
+    text = header.encode()
+    head = MAGIC + VERSION.to_bytes(4, "little") + len(text).to_bytes(4, "little") + text
+    return head + identity.sign(_SIGNED_AS + head) + payload
+
+
+def open_message(data: bytes, name: str, peers: Peers) -> Opened:
+    """Check a file that claims to be message `name`.
+
+    Args:
+        data: the file.
+        name: where it was found, which its header must confirm.
+        peers: the pinned keys.
+
+    Raises:
+        MessageError: not a message of this version, malformed, cut off, altered, misplaced or not by its sender.
+    """
+    if data[: len(MAGIC)] != MAGIC:
+        raise MessageError(name, "it is not a message")
+    version = int.from_bytes(data[len(MAGIC) : len(MAGIC) + 4], "little")
+    if version != VERSION:
+        raise MessageError(name, f"its version is {version}, and this software knows {VERSION}")
+    length = int.from_bytes(data[len(MAGIC) + 4 : _FIXED], "little")
+    start = _FIXED + length + SIGNATURE_BYTES
+    if length > MAX_HEADER_BYTES or len(data) < start:
+        raise MessageError(name, "it is cut off or its header is too long")
+    header = _header(data[_FIXED : _FIXED + length], name)
+    head, signature = data[: _FIXED + length], data[_FIXED + length : start]
+    if not peers.signed(header.sender, _SIGNED_AS + head, signature):
+        raise MessageError(name, f"it is not signed by the {header.sender} domain's pinned key")
+    if header.name != name:
+        raise MessageError(name, f"it is {header.name}, in another's place")
+    if len(data) - start != header.size:
+        raise MessageError(name, f"its payload has {len(data) - start} bytes instead of {header.size}")
+    payload = data[start:]
+    if hashlib.sha256(payload).hexdigest() != header.sha256:
+        raise MessageError(name, "its payload was altered")
+    return Opened(header, payload, hashlib.sha256(data[:start]).hexdigest())
+
+
+def _header(text: bytes, name: str) -> Header:
+    try:
+        header = Header(**json.loads(text))
+        well_formed = _well_formed(asdict(header)) and header.encode() == text
+    except (ValueError, TypeError, RecursionError):
+        raise MessageError(name, "its header is malformed") from None
+    if not well_formed:
+        raise MessageError(name, "its header is malformed")
+    return header
+
+
+def _well_formed(raw: dict[str, Any]) -> bool:
+    numbers = {field.name for field in fields(Header) if field.type == "int"}
+    typed = all(type(value) is (int if key in numbers else str) for key, value in raw.items())
+    if not typed or any(not 0 <= raw[key] < 1 << 53 for key in numbers):
+        return False
+    digests = [raw["study"], raw["plan"], raw["sha256"], *([raw["session"]] if raw["session"] else [])]
+    known = raw["sender"] in DOMAINS and raw["receiver"] in DOMAINS and raw["sender"] != raw["receiver"]
+    placed = raw["part"] < raw["parts"] <= MAX_PARTS and raw["sequence"] <= MAX_PARTS
+    named = is_run_name(raw["run"]) and _KIND.fullmatch(raw["kind"]) is not None
+    return known and placed and named and all(_HEX64.fullmatch(digest) for digest in digests)

@@ -1,0 +1,85 @@
+"""The exchange: a folder or a bucket, the only thing that the domains share. Nothing in it is trusted.
+
+A file is there as a whole or not at all: on a disk by renaming, in an object store because an upload becomes visible
+when it ends.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+import pyarrow as pa
+from pyarrow import fs
+
+from xstat_ray.errors import InputError
+from xstat_ray.files import write_whole
+
+MAX_FILE_BYTES = 16 << 30
+"""A larger file is not a message, and not worth the memory."""
+
+
+class Exchange:
+    """The files of one run."""
+
+    def __init__(self, filesystem: fs.FileSystem, root: str, run: str) -> None:
+        self._fs, self._root = filesystem, PurePosixPath(root) / run
+
+    @classmethod
+    def at(cls, location: str, run: str) -> Exchange:
+        """Open a folder, or a bucket by its URI (`s3://...`, `gs://...`, `file://...`).
+
+        Raises:
+            InputError: not a place that can be used.
+        """
+        try:
+            if "://" in location:
+                filesystem, root = fs.FileSystem.from_uri(location)
+            else:
+                filesystem, root = fs.LocalFileSystem(), str(Path(location).absolute())
+            exchange = cls(filesystem, root, run)
+            filesystem.create_dir(str(exchange._root))
+        except (OSError, pa.ArrowException) as error:
+            raise _unusable(location, error) from None
+        return exchange
+
+    def put(self, name: str, content: bytes) -> None:
+        """Store a file under `name`, as a whole or not at all; one of that name is replaced.
+
+        Raises:
+            InputError: it cannot be written.
+        """
+        path = str(self._root / name)
+        try:
+            self._fs.create_dir(str(PurePosixPath(path).parent))
+            if isinstance(self._fs, fs.LocalFileSystem):
+                write_whole(Path(path), content)
+            else:
+                with self._fs.open_output_stream(path) as stream:
+                    stream.write(content)
+        except (OSError, pa.ArrowException) as error:
+            raise _unusable(path, error) from None
+
+    def get(self, name: str) -> bytes | None:
+        """A file's content, None if there is none.
+
+        Raises:
+            InputError: it cannot be read, or is far larger than any message.
+        """
+        path = str(self._root / name)
+        try:
+            info = self._fs.get_file_info(path)
+            if info.type != fs.FileType.File:
+                return None
+            if info.size > MAX_FILE_BYTES:
+                raise InputError("a file is far larger than any message", file=path, remedy="Remove it")
+            with self._fs.open_input_file(path) as file:
+                return bytes(file.read())
+        except FileNotFoundError:
+            return None
+        except (OSError, pa.ArrowException) as error:
+            raise _unusable(path, error) from None
+
+
+def _unusable(location: str, error: Exception) -> InputError:
+    remedy = "Set domain.exchange to a folder or bucket that this user may read and write"
+    return InputError(f"the exchange cannot be used: {error}", file=location, key="domain.exchange", remedy=remedy)

@@ -1,0 +1,119 @@
+"""Who speaks: an Ed25519 key (RFC 8032) for each trust domain, and the keys of the others, which everyone pins."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from xstat_ray.errors import InputError
+from xstat_ray.files import unwritable, write_whole
+from xstat_ray.secrecy import Secret
+
+Domain = Literal["row", "column", "aggregator"]
+DOMAINS: tuple[Domain, ...] = get_args(Domain)
+KEY_BYTES = 32
+SIGNATURE_BYTES = 64
+
+
+class Identity(Secret):
+    """A domain's signing key. It authenticates messages and opens none."""
+
+    def __init__(self, private: Ed25519PrivateKey) -> None:
+        self._private = private
+
+    @classmethod
+    def create(cls, path: Path) -> Identity:
+        """Make a key and keep it in `path` (PKCS #8, PEM), readable by the owner only; one that is there is read.
+
+        Raises:
+            InputError: the file cannot be written, or what is there cannot be used.
+        """
+        if path.exists():
+            return cls.load(path)
+        private = Ed25519PrivateKey.generate()
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+            write_whole(path, pem, mode=0o600)
+        except OSError as error:
+            raise unwritable(path.parent, error) from None
+        return cls(private)
+
+    @classmethod
+    def load(cls, path: Path) -> Identity:
+        """Read a key.
+
+        Raises:
+            InputError: no such file, no Ed25519 key, or a file that others may read.
+        """
+        try:
+            if path.stat().st_mode & 0o077:
+                remedy = "chmod 600; if others may have read it, make a new one and tell the others"
+                raise InputError("others may read the identity", file=str(path), remedy=remedy)
+            private = load_pem_private_key(path.read_bytes(), password=None)
+        except OSError as error:
+            remedy = "Make one with step=identity and send its public key to the others"
+            raise InputError(f"the identity cannot be read: {error.strerror}", file=str(path), remedy=remedy) from None
+        except (ValueError, TypeError):
+            raise _no_key(path) from None
+        if not isinstance(private, Ed25519PrivateKey):
+            raise _no_key(path)
+        return cls(private)
+
+    @property
+    def public(self) -> bytes:
+        """The public key, 32 bytes, which the others pin."""
+        return self._private.public_key().public_bytes_raw()
+
+    def sign(self, data: bytes) -> bytes:
+        """64 bytes; the same data give the same signature."""
+        return self._private.sign(data)
+
+
+@dataclass(frozen=True)
+class Peers:
+    """The pinned public keys, by domain."""
+
+    keys: Mapping[Domain, bytes]
+
+    def signed(self, sender: Domain, data: bytes, signature: bytes) -> bool:
+        """Whether `sender` has signed `data`."""
+        try:
+            Ed25519PublicKey.from_public_bytes(self.keys[sender]).verify(signature, data)
+        except (InvalidSignature, KeyError, ValueError):
+            return False
+        return True
+
+
+def private_folder(path: Path) -> Path:
+    """Make a folder that only its owner may enter, or check that it is one.
+
+    Raises:
+        InputError: it cannot be made, or others may enter it.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = path.stat()
+    except OSError as error:
+        raise unwritable(path, error) from None
+    if status.st_mode & 0o077 or status.st_uid != os.geteuid():
+        remedy = "chmod 700, and let it belong to the user who runs the job"
+        raise InputError("others may enter the private folder", file=str(path), remedy=remedy)
+    return path
+
+
+def _no_key(path: Path) -> InputError:
+    remedy = "An identity is an Ed25519 private key in PEM; step=identity makes one"
+    return InputError("not an identity", file=str(path), remedy=remedy)

@@ -1,0 +1,281 @@
+"""The steps of a party on its own cluster: handshake, blind, evaluate, emit.
+
+Each may be killed at any moment and run again. What it handed out stays as it is, and what it draws at random is drawn
+once: the secrets are on disk, in the party's own folder, before anything that depends on them leaves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+from xstat_ray.crypto.channel import pack_fields, unpack_fields
+from xstat_ray.crypto.handshake import Hello
+from xstat_ray.crypto.paillier import PublicKey
+from xstat_ray.errors import InputError, ProtocolError
+from xstat_ray.federation.attestation import Attestation, Claim
+from xstat_ray.federation.desk import Desk
+from xstat_ray.federation.envelope import Opened, canonical
+from xstat_ray.files import write_whole
+from xstat_ray.messages import Message, Tree
+from xstat_ray.roles.party import SECRETS, Role
+from xstat_ray.runtime.driver import Driver, Holder, emit_rows
+from xstat_ray.runtime.executor import ROLES, Executor, Ref
+from xstat_ray.runtime.progress import Progress
+
+STEPS = ("handshake", "blind", "evaluate", "emit")
+FACTS = "facts.json"
+"""What the manifest will say about the party's part; written when the last message of the step emit is out."""
+_AHEAD = 4
+"""Results in the making while one is handed out."""
+
+
+class PartySteps:
+    """One party's part of a run, up to what the aggregator needs."""
+
+    def __init__(
+        self, desk: Desk, role: Role, executor: Executor, attestation: Attestation, progress: Progress
+    ) -> None:
+        self._desk, self._post, self._role, self._executor = desk, desk.post, role, executor
+        self._other = ROLES[role].other
+        self._attestation, self._progress = attestation, progress
+        self._driver = Driver(executor, desk.plan, progress)
+        self._holders: list[Holder] | None = None
+        self._restored = False
+
+    def run(self, step: str) -> None:
+        """Do one step, or what is left of it.
+
+        Raises:
+            PendingError: a message has not come in time.
+            MessageError, AttestationError: the other party's messages are not what they should be.
+            InputError: the table cannot be used, or has changed since an earlier step.
+        """
+        if self._desk.log.finished:
+            return
+        with self._progress.stage(step, 1) as stage:
+            steps: dict[str, Callable[[], None]] = {
+                "handshake": self._handshake,
+                "blind": self._blind,
+                "evaluate": self._evaluate,
+                "emit": self._emit,
+            }
+            steps[step]()
+            self._post.publish_log()
+            stage.advance()
+
+    # Handshake
+
+    def _handshake(self) -> None:
+        folder, waiting = self._desk.folder, self._desk.folder / "handshake"
+        if (folder / SECRETS).exists():
+            return
+        first, get = self._executor.party(self._role), self._executor.get
+        own = self._hello()
+        self._post.send(self._other, "hello", own)
+        with self._post.receiving(self._other, "hello") as message:
+            peer, mac = message.payload, get(first.call("agree", message.payload))
+            self._post.begin_session(self._session(own, peer))
+        mine, theirs = Hello.decode(own), Hello.decode(peer)
+        claim = partial(Claim.of, session=self._post.session, study=mine.study_digest, run=self._desk.run)
+        shown = claim(self._role, nonce=theirs.nonce, measurement=mine.measurement)
+        self._post.send(
+            self._other,
+            "attest",
+            lambda: pack_fields({"evidence": self._attestation.provider.evidence(shown), "confirmation": mac}),
+        )
+        demanded = claim(self._other, nonce=mine.nonce, measurement=theirs.measurement)
+        with self._post.receiving(self._other, "attest") as message:
+            fields = _fields(message.payload, "evidence", "confirmation")
+            self._attestation.verifier.verify(fields["evidence"], demanded)
+            get(first.call("confirm", fields["confirmation"]))
+        if not any(self._desk.log.of("attested")):
+            provider, runs = self._attestation.verifier.name, theirs.measurement.hex()
+            self._desk.log.add("attested", peer=self._other, provider=provider, measurement=runs)
+        # Only now are the shared keys kept, and only kept keys are used.
+        get(first.call("save", folder))
+        shutil.rmtree(waiting)
+
+    def _hello(self) -> bytes:
+        """The own hello, as it was if the step was interrupted."""
+        first, get = self._executor.party(self._role), self._executor.get
+        waiting, plan = self._desk.folder / "handshake", self._desk.plan
+        if (waiting / SECRETS).exists():
+            get(first.call("load", waiting))
+        else:
+            if self._role == "column":
+                get(first.call("generate_key", plan.key_bits, plan.constant_time))
+            get(first.call("save", waiting))
+        hello = get(first.call("hello"))
+        assert isinstance(hello, bytes)
+        return hello
+
+    def _session(self, own: bytes, peer: bytes) -> str:
+        row, column = (own, peer) if self._role == "row" else (peer, own)
+        return hashlib.sha256(b"xstat-ray session\0" + row + column).hexdigest()
+
+    def _restore(self) -> None:
+        """The secrets into all environments of the party, from its own folder."""
+        if self._restored:
+            return
+        if not (self._desk.folder / SECRETS).exists():
+            raise InputError("the handshake is not over", key="step", remedy="Run step=handshake first")
+        first = self._executor.party(self._role)
+        self._executor.get(first.call("load", self._desk.folder))
+        self._driver.fill_replicas()
+        self._restored = True
+
+    # ID exchange
+
+    def _taken_in(self) -> list[Holder]:
+        """The environments after the intake, which must find the table that it found before."""
+        if self._holders is None:
+            self._restore()
+            self._holders = self._driver.take_in(self._role)
+            digest = str(self._executor.get(self._executor.party(self._role).call("replica_digest")))
+            path = self._desk.folder / "input"
+            if not path.exists():
+                write_whole(path, digest.encode(), mode=0o600)
+            elif path.read_text() != digest:
+                raise InputError(
+                    "the table has changed since the run began",
+                    key=f"data.{self._role}.path",
+                    remedy="Put the table back, or begin a run under another name",
+                )
+        return self._holders
+
+    def _parts(self) -> list[tuple[Holder, int, range]]:
+        """Every part of the own persons with its holder and the holder's turn."""
+        return [(holder, turn, part) for holder in self._taken_in() for turn, part in enumerate(holder.parts)]
+
+    def _blind(self) -> None:
+        parts = self._parts()
+        left = self._post.unsent(self._other, "blinded", len(parts))
+        refs = [holder.turn(turn).call("blind", part) for holder, turn, part in parts[left.start :]]
+        for number, ref in zip(left, refs, strict=True):
+            part = parts[number][2]
+            place = {"part": number, "parts": len(parts), "first": part.start, "rows": len(part)}
+            self._post.send(self._other, "blinded", self._executor.get(ref), **place)
+
+    def _evaluate(self) -> None:
+        self._restore()
+
+        def read(message: Opened) -> None:
+            head = message.header
+            part = range(head.first, head.first + head.rows)
+            if not self._post.has_sent(self._other, "evaluated", head.part):
+                # This checks the points, so that only a good message is accepted.
+                call = self._executor.party(self._role, head.part).call("evaluate", message.payload, part)
+                place = {"part": head.part, "parts": head.parts, "first": head.first, "rows": head.rows}
+                self._post.send(self._other, "evaluated", self._executor.get(call), **place)
+
+        for _ in self._post.collect(self._other, "blinded", read):
+            pass
+
+    def _finish(self) -> None:
+        """Take back the own points; the persons have their keys afterwards."""
+        holders, parts = self._taken_in(), self._parts()
+
+        def read(message: Opened) -> bytes:
+            part = parts[message.header.part][2] if message.header.parts == len(parts) else range(0)
+            if (message.header.first, message.header.rows) != (part.start, len(part)):
+                raise ProtocolError("it returns another part of the points than was sent")
+            return message.payload
+
+        returned = list(self._post.collect(self._other, "evaluated", read))
+        for holder in holders:
+            own, returned = returned[: len(holder.parts)], returned[len(holder.parts) :]
+            self._executor.get_all([one.call("finish", own, holder.parts) for one in holder.instances])
+
+    # What the aggregator gets
+
+    def _emit(self) -> None:
+        if (self._desk.folder / FACTS).exists():
+            return
+        self._finish()
+        get, get_all = self._executor.get, self._executor.get_all
+        every, plan = self._executor.parties[self._role], self._desk.plan
+        drawn = self._dummies()
+        sizes = get_all([one.call("prepare", plan.grid, drawn) for one in every])[0]
+        if self._role == "row":
+            self._emit_rows()
+        else:
+            self._emit_flags(sizes)
+        own = every if ROLES[self._role].divided else every[:1]
+        get(every[0].call("record", self._desk.folder, get_all([one.call("report") for one in own])))
+        facts = {"input": get(every[0].call("input_digest")), "kernel": get(every[0].call("kernel"))}
+        write_whole(self._desk.folder / FACTS, canonical(facts), mode=0o600)
+
+    def _dummies(self) -> bytes | None:
+        """How many dummies there are, sealed; drawn once in a run, and on disk before any of them leaves."""
+        path = self._desk.folder / "dummies"
+        if not path.exists():
+            drawn = self._executor.get(self._executor.party(self._role).call("draw", self._desk.plan.grid))
+            if drawn is None:
+                return None
+            write_whole(path, drawn, mode=0o600)
+        return path.read_bytes()
+
+    def _emit_rows(self) -> None:
+        """All rows of every shard: with padding in one message, else in one of each environment, empty or not."""
+        trees = [Tree(starts=starts) for starts in self._executor.get(self._executor.party("row").call("tree_starts"))]
+        for number, tree in enumerate(trees):
+            self._send_message("tree", tree, number, len(trees))
+        every = list(range(len(self._executor.parties["row"])))
+        calls = [
+            partial(emit_rows, senders, shard)
+            for shard in self._desk.plan.grid.shards
+            for senders in self._driver.senders(shard, every)
+        ]
+        for number, rows in self._missing("rows", calls):
+            self._send_message("rows", rows, number, len(calls))
+
+    def _emit_flags(self, sizes: list[int]) -> None:
+        public = self._executor.get(self._executor.party("column").call("public_key"))
+        PublicKey.decode(public)
+        self._post.send("aggregator", "key", public)
+        calls = [make for batch, size in enumerate(sizes) for make in self._driver.flags(batch, size)]
+        for number, flags in self._missing("flags", calls):
+            self._send_message("flags", flags, number, len(calls))
+
+    def _send_message(self, kind: str, message: Message, part: int, parts: int) -> None:
+        items = len(getattr(message, next(iter(message.ITEMS))))
+        encode = partial(message.encode, self._desk.plan.study.digest)
+        self._post.send("aggregator", kind, encode, part=part, parts=parts, rows=items)
+
+    def _missing(self, kind: str, calls: Sequence[Callable[[], Ref]]) -> Iterator[tuple[int, Message]]:
+        """The results of those calls whose messages were not handed out yet, a few of them in the making."""
+        left = self._post.unsent("aggregator", kind, len(calls))
+        refs: dict[int, Ref] = {}
+        for place, number in enumerate(left):
+            for ahead in left[place : place + _AHEAD]:
+                if ahead not in refs:
+                    refs[ahead] = calls[ahead]()
+            yield number, self._executor.get(refs.pop(number))
+
+    def _send_all(
+        self, receiver: Role, kind: str, calls: Sequence[Callable[[], Ref]], rows: list[tuple[int, int]]
+    ) -> None:
+        left = self._post.unsent(receiver, kind, len(calls))
+        refs = [calls[number]() for number in left]
+        for number, ref in zip(left, refs, strict=True):
+            first, count = rows[number]
+            sealed = self._executor.get(ref)
+            self._post.send(receiver, kind, sealed, part=number, parts=len(calls), first=first, rows=count)
+
+
+def _fields(payload: bytes, *names: str) -> dict[str, bytes]:
+    """Named byte strings of a payload, exactly these.
+
+    Raises:
+        ProtocolError: malformed.
+    """
+    try:
+        fields = unpack_fields(payload)
+    except (ValueError, OverflowError):
+        raise ProtocolError("its payload is malformed") from None
+    if tuple(fields) != names:
+        raise ProtocolError("its payload is malformed")
+    return fields

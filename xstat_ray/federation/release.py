@@ -1,0 +1,213 @@
+"""The last steps: the key holder debits and decrypts, the row party un-blinds and publishes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from xstat_ray.crosstab import release_facts
+from xstat_ray.errors import InputError, PendingError, ProtocolError
+from xstat_ray.federation.audit import read_log
+from xstat_ray.federation.desk import Desk
+from xstat_ray.federation.envelope import Opened, canonical
+from xstat_ray.federation.identity import Domain
+from xstat_ray.federation.party import FACTS
+from xstat_ray.files import unwritable, write_whole
+from xstat_ray.messages import Coefficients, NoisyTable
+from xstat_ray.privacy.mechanism import Mechanism
+from xstat_ray.publish import publish
+from xstat_ray.release import AREAS, AREAS_CSV, MANIFEST, PLAN, STATISTICS, STATISTICS_CSV, Release, write
+from xstat_ray.roles import ColumnParty, RowParty
+from xstat_ray.roles.party import SECRETS, Role
+from xstat_ray.runtime.driver import decrypt_parts
+from xstat_ray.runtime.progress import Progress
+from xstat_ray.study import Study
+
+AUDIT = "audit"
+"""Folder of a release with the logs of the three domains."""
+_COEFFICIENTS = "coefficients.parquet"
+
+
+class KeyHolderSteps:
+    """The column party's: decrypt."""
+
+    def __init__(self, desk: Desk, ledger: Path, progress: Progress) -> None:
+        self._desk, self._ledger, self._progress = desk, ledger, progress
+
+    def decrypt(self) -> None:
+        """Debit the release, decrypt the noisy table, seal the coefficients for the row party, forget the key.
+
+        Raises:
+            BudgetError: the release is not allowed; nothing was decrypted.
+            MessageError, PendingError: as everywhere.
+        """
+        desk = self._desk
+        if not desk.log.finished:
+            self._decrypt()
+            desk.log.add("finished")
+        desk.post.publish_log()
+        (desk.folder / SECRETS).unlink(missing_ok=True)
+
+    def _decrypt(self) -> None:
+        desk, post, plan = self._desk, self._desk.post, self._desk.plan
+        facts = read_facts(desk.folder)
+        party = ColumnParty(plan.study, desk.folder)
+        party.load(desk.folder)
+        parts = decrypt_parts(plan)
+        with self._progress.stage("decrypt", len(parts)) as stage, post.receiving("aggregator", "noisy") as message:
+            noisy = NoisyTable.decode(message.payload, plan.study.digest)
+            if len(noisy.ciphertexts) != message.header.rows:
+                raise ProtocolError("it has another number of rows than its header says")
+            for number in post.unsent("row", "coefficients", len(parts)):
+                part = parts[number]
+                sealed = party.release(self._ledger, noisy, plan.packing, part)
+                self._note_debit(noisy.release)
+                place = {"part": number, "parts": len(parts), "first": part.start, "rows": len(part)}
+                post.send("row", "coefficients", sealed, **place)
+                stage.advance()
+        debited = next((entry.facts for entry in desk.log.of("debited")), None)
+        post.send("row", "facts", canonical({**facts, "debited": debited}))
+
+    def _note_debit(self, release: str) -> None:
+        debit = debit_of(self._desk.plan.study, self._desk.plan.mechanism, release)
+        if debit is not None and not any(self._desk.log.of("debited")):
+            self._desk.log.add("debited", **debit)
+
+
+class PublisherSteps:
+    """The row party's: unblind and publish."""
+
+    def __init__(self, desk: Desk, out: Path, progress: Progress) -> None:
+        self._desk, self._out, self._progress = desk, out, progress
+
+    def unblind(self) -> None:
+        """Put the noisy coefficients into declared order; they stay in the private folder."""
+        desk, path = self._desk, self._desk.folder / _COEFFICIENTS
+        if desk.log.finished or path.exists():
+            return
+        read_facts(desk.folder)
+        party = RowParty(desk.plan.study, desk.folder)
+        party.load(desk.folder)
+        with self._progress.stage("unblind", 1) as stage:
+            sealed = list(desk.post.collect("column", "coefficients", lambda message: message.payload))
+            coefficients = party.unblind(sealed)
+            write_whole(path, coefficients.encode(desk.plan.study.digest), mode=0o600)
+            stage.advance()
+
+    def publish(self) -> None:
+        """Refine, suppress, write the release with all logs, forget the secrets.
+
+        Raises:
+            InputError: the output folder holds another release, or cannot be written.
+            MessageError: the key holder does not say that it debited what the study costs.
+            PendingError: the key holder or the aggregator is not done.
+        """
+        desk, path = self._desk, self._desk.folder / _COEFFICIENTS
+        if not desk.log.finished:
+            if not path.exists():
+                raise InputError("there are no coefficients yet", key="step", remedy="Run step=unblind first")
+            with self._progress.stage("publish", 1) as stage:
+                self._publish(Coefficients.decode(path.read_bytes(), desk.plan.study.digest))
+                stage.advance()
+            desk.log.add("finished")
+        write_whole(self._out / AUDIT / "row.jsonl", desk.log.content())
+        desk.post.publish_log()
+        for own in (path, desk.folder / SECRETS):
+            own.unlink(missing_ok=True)
+
+    def _publish(self, coefficients: Coefficients) -> None:
+        desk, out = self._desk, self._out
+        manifest, logs = self._manifest(coefficients.release), self._logs()
+        if (out / STATISTICS).exists() and json.loads((out / MANIFEST).read_text())["release"] != manifest["release"]:
+            raise InputError("the output folder holds another release", file=str(out), remedy="Choose another out=")
+        try:
+            (out / AUDIT).mkdir(parents=True, exist_ok=True)
+            for domain, content in logs.items():
+                write_whole(out / AUDIT / f"{domain}.jsonl", content)
+        except OSError as error:
+            raise unwritable(out, error) from None
+        write(Release(*publish(desk.plan, coefficients), manifest, desk.plan.as_dict(), out), out)
+        if not any(desk.log.of("published")):
+            files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in published_files(out)}
+            desk.log.add("published", release=manifest["release"], files=files)
+
+    def _manifest(self, release: str) -> dict[str, Any]:
+        desk, plan, own = self._desk, self._desk.plan, read_facts(self._desk.folder)
+        debit = debit_of(plan.study, plan.mechanism, release)
+
+        def of_column(message: Opened) -> dict[str, Any]:
+            facts = _object(message.payload, "input", "kernel", "debited")
+            if facts["debited"] != debit:
+                raise ProtocolError("the key holder did not debit what the study costs")
+            return facts
+
+        def of_aggregator(message: Opened) -> dict[str, Any]:
+            facts = _object(message.payload, "release", "kernel", "seconds")
+            if facts["release"] != release:
+                raise ProtocolError("the aggregator's release is not the one that was decrypted")
+            return facts
+
+        (column,) = desk.post.collect("column", "facts", of_column)
+        (aggregator,) = desk.post.collect("aggregator", "facts", of_aggregator)
+        inputs: dict[Role, str] = {"row": own["input"], "column": column["input"]}
+        kernels = {"aggregator": aggregator["kernel"], "row": own["kernel"], "column": column["kernel"]}
+        facts = release_facts(plan, release, inputs, kernels, aggregator["seconds"])
+        if plan.padding is not None:
+            # The dummies are drawn once in a run, whatever is interrupted.
+            facts["view"]["shown"] = 1
+        return facts | {
+            "deployment": "federated",
+            "run": desk.run,
+            "session": desk.post.session,
+            "domains": next(desk.log.of("opened")).facts["keys"],
+        }
+
+    def _logs(self) -> dict[Domain, bytes]:
+        """The other domains' logs, which must have come to their end."""
+        logs, peers = dict[Domain, bytes](), self._desk.peers
+        for domain in ("column", "aggregator"):
+            content = self._desk.post.log_of(domain)
+            entries = [] if content is None else read_log(content, domain, peers)
+            if content is None or not any(entry.event == "finished" for entry in entries):
+                raise PendingError(f"the {domain} domain has not finished. The same command goes on once it has")
+            logs[domain] = content
+        return logs
+
+
+def published_files(out: Path) -> Sequence[Path]:
+    """The files of a release that its log vouches for."""
+    return [out / name for name in (STATISTICS, STATISTICS_CSV, AREAS, AREAS_CSV, PLAN, MANIFEST)]
+
+
+def debit_of(study: Study, mechanism: Mechanism, release: str) -> dict[str, Any] | None:
+    """What the key holder must debit for a release, None where nothing is spent because noise is off."""
+    if mechanism.noise == "off":
+        return None
+    amounts = {"epsilon": str(mechanism.epsilon), "delta": str(mechanism.delta), "rho": str(mechanism.rho)}
+    datasets = [study.row.dataset, study.column.dataset]
+    return {"release": release, "study": study.digest.hex(), "datasets": datasets, **amounts}
+
+
+def read_facts(folder: Path) -> dict[str, Any]:
+    """What the step emit has left.
+
+    Raises:
+        InputError: it has not come to its end.
+    """
+    path = folder / FACTS
+    if not path.exists():
+        raise InputError("the party's rows or flags are not out yet", key="step", remedy="Run jobs.deidentify first")
+    return dict(json.loads(path.read_text()))
+
+
+def _object(payload: bytes, *names: str) -> dict[str, Any]:
+    try:
+        value = json.loads(payload)
+        if set(value) == set(names):
+            return dict(value)
+    except (ValueError, TypeError, RecursionError):
+        pass
+    raise ProtocolError("its payload is malformed")

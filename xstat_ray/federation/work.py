@@ -1,0 +1,69 @@
+"""The jobs of the parties as calls: from a checked configuration to the steps."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from xstat_ray.crosstab import check_noise, open_executor
+from xstat_ray.errors import BudgetError
+from xstat_ray.federation.config import PartyConfig, ReleaseConfig
+from xstat_ray.federation.desk import Desk
+from xstat_ray.federation.party import STEPS, PartySteps
+from xstat_ray.federation.release import KeyHolderSteps, PublisherSteps
+from xstat_ray.pool_view import PADDING_OFF
+from xstat_ray.roles.party import Role
+from xstat_ray.runtime.executor import Source
+from xstat_ray.runtime.progress import Progress
+
+
+def deidentify(config: PartyConfig, progress: Progress) -> None:
+    """One step of a party, or all of them in order, on its own cluster.
+
+    Raises:
+        XstatError: see `PartySteps.run`.
+    """
+    role: Role = "row" if config.domain == "row" else "column"
+    check_noise(config.study.privacy, config.options.allow_no_noise, progress)
+    plan = config.plan()
+    if plan.padding is None:
+        progress.warn(PADDING_OFF)
+    with Desk(role, config.settings, plan) as desk:
+        if desk.log.finished:
+            return
+        source = _absolute(config.source, desk.folder)
+        attestation = config.attestation.make(desk.identity, desk.peers)
+        with open_executor(config.study, {role: source}, config.options, progress) as executor:
+            steps = PartySteps(desk, role, executor, attestation, progress)
+            for step in STEPS if config.step == "all" else (config.step,):
+                steps.run(step)
+
+
+def release(config: ReleaseConfig, progress: Progress) -> None:
+    """One of the last steps, or all of a party's.
+
+    Raises:
+        BudgetError: the release is not allowed; nothing was decrypted, and the log says so.
+        XstatError: see the steps.
+    """
+    check_noise(config.study.privacy, config.options.allow_no_noise, progress)
+    with Desk(config.domain, config.settings, config.plan()) as desk:
+        if config.domain == "column":
+            try:
+                KeyHolderSteps(desk, config.options.ledger.absolute(), progress).decrypt()
+            except BudgetError:
+                desk.log.add("refused", peer="aggregator", sequence=0, kind="noisy", reason="the budget is spent")
+                desk.post.publish_log()
+                raise
+            return
+        assert config.out is not None
+        publisher = PublisherSteps(desk, config.out, progress)
+        if config.step in ("unblind", "all"):
+            publisher.unblind()
+        if config.step in ("publish", "all"):
+            publisher.publish()
+
+
+def _absolute(source: Source, private: Path) -> Source:
+    excludes = tuple(Path(path).absolute() for path in source.excludes)
+    return replace(source, table=Path(source.table).absolute(), exclude=excludes, private=private.absolute())

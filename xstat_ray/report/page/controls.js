@@ -1,0 +1,127 @@
+// What the reader chooses with: views, studies, labels, the slider of time.
+
+import { content } from "report/data";
+import { dimension, isTime, label, t } from "report/i18n";
+import { choiceOf, titleOf } from "report/studies";
+
+const STEP = 1200; // milliseconds a moment is shown while playing
+
+// Buttons for the views that there is data for.
+export function views(container, names, state) {
+  const buttons = names.map((name) => {
+    const button = element("button", { type: "button", textContent: t(`view_${name}`) });
+    button.dataset.view = name;
+    if (name === state.values.view) button.setAttribute("aria-current", "page");
+    button.addEventListener("click", () => state.set({ view: name, place: -1, sort: null, playing: false }));
+    return button;
+  });
+  const down = element("a", { href: "#reading", textContent: t("view_reading") });
+  container.replaceChildren(...buttons, down);
+}
+
+export function draw(container, state) {
+  const { view, side } = state.values;
+  if (view === "studies") container.replaceChildren(...studyControls(state));
+  else if (view === "opening") {
+    const options = ["change", "before", "after"].map((value) => [value, t(value === "change" ? "change" : `${value}_opening`)]);
+    container.replaceChildren(radios("side", t("show"), options, side, (value) => state.set({ side: value })));
+  } else container.replaceChildren();
+}
+
+function studyControls(state) {
+  const { layer: number, level } = state.values;
+  const layer = content.layers[number];
+  const choice = choiceOf(state.values, layer);
+  const parts = [];
+  if (content.layers.length > 1) {
+    const options = content.layers.map((one) => titleOf(one));
+    parts.push(select("study", t("study"), options, number, (i) => state.set({ layer: i, level: 0, place: -1, sort: null, playing: false })));
+  }
+  if (layer.levels.length > 1) {
+    const options = layer.levels.map((one) => dimension(one.name === "cell" ? layer.place : one.name));
+    parts.push(select("level", t("level"), options, level, (i) => state.set({ level: i, place: -1 })));
+  }
+  layer.dimensions.forEach((one, axis) => {
+    const texts = one.labels.map((text) => label(one.name, text));
+    const change = (i) => state.set({ choices: { ...state.values.choices, [layer.study]: choiceOf(state.values, layer).with(axis, i) } });
+    const draw = isTime(one) ? slider : select;
+    parts.push(draw(`dimension-${one.name}`, dimension(one.name), texts, choice[axis], change, state));
+  });
+  return parts;
+}
+
+function element(name, properties) {
+  return Object.assign(document.createElement(name), properties);
+}
+
+function select(id, title, options, chosen, change) {
+  const box = element("p", { className: "control" });
+  const list = element("select", { id });
+  options.forEach((text, i) => list.append(element("option", { value: i, textContent: text, selected: i === chosen })));
+  list.addEventListener("change", () => change(Number(list.value)));
+  box.append(element("label", { htmlFor: id, textContent: title }), list);
+  return box;
+}
+
+function radios(name, title, options, chosen, change) {
+  const group = element("fieldset", { className: "control" });
+  group.append(element("legend", { textContent: title }));
+  for (const [value, text] of options) {
+    const one = element("label", { className: "radio" });
+    const input = element("input", { type: "radio", name, value, checked: value === chosen });
+    input.addEventListener("change", () => change(value));
+    one.append(input, text);
+    group.append(one);
+  }
+  return group;
+}
+
+function slider(id, title, options, chosen, change, state) {
+  const box = element("div", { className: "control" });
+  const range = element("input", { type: "range", id, min: 0, max: options.length - 1, step: 1, value: chosen });
+  range.setAttribute("aria-valuetext", options[chosen]);
+  range.addEventListener("input", () => change(Number(range.value)));
+  const button = element("button", { type: "button", id: `${id}-play`, className: "play" });
+  button.textContent = t(state.values.playing ? "pause" : "play");
+  button.addEventListener("click", () => (state.values.playing ? stop(state) : play(state, () => document.getElementById(id), change)));
+  const line = element("div", { className: "line" });
+  line.append(range, button);
+  const value = element("output", { htmlFor: id, textContent: options[chosen], className: "moment" });
+  box.append(element("label", { htmlFor: id, textContent: title }), value, line);
+  return box;
+}
+
+// One moment after the other, from the first again after the last, until stopped.
+let timer = 0;
+
+function play(state, range, change) {
+  state.set({ playing: true });
+  timer = setInterval(() => {
+    const now = range();
+    if (!now || !state.values.playing) return stop(state);
+    return change((Number(now.value) + 1) % (Number(now.max) + 1));
+  }, STEP);
+}
+
+function stop(state) {
+  clearInterval(timer);
+  state.set({ playing: false });
+}
+
+// Colours and patterns, as the map uses them.
+export function legend(container, theme) {
+  const list = element("ul", {});
+  for (const { colour, text } of theme.legend.classes) list.append(entry({ background: colour }, "", text));
+  for (const mark of theme.legend.marks) list.append(entry({}, mark.replace("_share", ""), t(`mark_${mark}`)));
+  if (theme.routes.some((route) => route.length === 2)) list.append(entry({}, "flight", t("flight_line")));
+  container.replaceChildren(element("h2", { textContent: `${t("legend")}：${theme.legend.title}`.replace("：", document.documentElement.lang === "ja" ? "：" : ": ") }), list);
+}
+
+function entry(style, mark, text) {
+  const item = element("li", {});
+  const swatch = element("span", { className: `swatch ${mark}` });
+  Object.assign(swatch.style, style);
+  swatch.setAttribute("aria-hidden", "true");
+  item.append(swatch, text);
+  return item;
+}

@@ -1,0 +1,60 @@
+// How to read the figures, and where they come from.
+
+import { content } from "report/data";
+import { current, dimension, percent, t } from "report/i18n";
+import { titleOf } from "report/studies";
+
+export function draw(container) {
+  const parts = [Object.assign(document.createElement("h2"), { textContent: t("reading") })];
+  const texts = document.createElement("div");
+  texts.className = "texts";
+  for (const key of ["noise", "interval", "blank", "who"]) {
+    const block = document.createElement("div");
+    block.append(
+      Object.assign(document.createElement("h3"), { textContent: t(`read_${key}_head`) }),
+      Object.assign(document.createElement("p"), { textContent: t(`read_${key}`) }),
+    );
+    texts.append(block);
+  }
+  parts.push(texts);
+  if (content.layers.length) parts.push(Object.assign(document.createElement("h3"), { textContent: t("source_head") }), sources());
+  const share = content.answers?.facts?.assumptions?.market_share;
+  if (share) parts.push(Object.assign(document.createElement("p"), { textContent: t("assumptions", { share: percent(share) }) }));
+  container.replaceChildren(...parts);
+}
+
+function sources() {
+  const box = Object.assign(document.createElement("div"), { className: "scroll", tabIndex: 0 });
+  box.setAttribute("role", "region");
+  box.setAttribute("aria-label", t("source_head"));
+  const table = document.createElement("table");
+  const names = ["study", "budget", "error", "threshold", "release", "manifest", "software"];
+  const head = table.createTHead().insertRow();
+  for (const name of names) {
+    head.append(Object.assign(document.createElement("th"), { scope: "col", textContent: t(`source_${name}`) }));
+  }
+  const body = table.createTBody();
+  for (const layer of content.layers) {
+    const row = body.insertRow();
+    for (const text of provenance(layer)) row.insertCell().textContent = text;
+  }
+  box.append(table);
+  const wrapper = document.createElement("div");
+  wrapper.append(box, Object.assign(document.createElement("p"), { textContent: `${t("source_check")}: ${t("source_checked")}` }));
+  return wrapper;
+}
+
+function provenance(layer) {
+  const facts = layer.facts;
+  const errors = Object.entries(facts.stderr ?? {}).map(([name, value]) => `${dimension(name === "cell" ? layer.place : name)} ±${Number(value).toLocaleString(current(), { maximumFractionDigits: 1 })}`);
+  const budget = layer.noise_free ? t("budget_off") : t("budget", { epsilon: facts.epsilon, delta: facts.delta, noise: facts.noise });
+  return [
+    titleOf(layer),
+    budget,
+    errors.join(current() === "ja" ? "、" : ", "),
+    t("threshold", { n: facts.suppress_below }),
+    facts.release ?? "",
+    facts.manifest_sha256,
+    `xstat-ray ${facts.software?.version ?? ""} ${(facts.software?.measurement ?? "").slice(0, 12)}`,
+  ];
+}
