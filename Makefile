@@ -21,9 +21,10 @@ install: $(BIN)/.installed
 data/nycflights/planes.parquet: $(BIN)/.installed
 	$(BIN)/python -m jobs.nycflights data/nycflights
 
-# Runs the whole protocol on real tables and ends with the statistics. A folder holds one release: the next needs OUT=...
+# Runs the whole protocol on real tables and ends with the report. A folder holds one release: the next needs OUT=...
 demo: data/nycflights/planes.parquet
 	$(BIN)/python -m jobs.crosstab study=nycflights out=$(OUT)
+	$(BIN)/python -m jobs.report run=$(OUT) out=$(OUT)/report language=en
 
 test: $(BIN)/.installed
 	$(BIN)/python -m pytest -m "not slow"
