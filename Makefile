@@ -2,10 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-OUT ?= out/nycflights
+OUT ?= out
 NATIVE := xstat_ray/crypto/kernels/native
 
-.PHONY: install demo test test-slow test-kernels test-portable sanitize check format docs bench clean
+.PHONY: install demo nycflights test test-slow test-kernels test-portable sanitize check format docs bench clean
 .DEFAULT_GOAL := demo
 
 PORTABLE := tests/crypto tests/roles tests/test_join.py tests/test_protocol.py tests/test_tree.py tests/test_crosstab.py
@@ -21,10 +21,27 @@ install: $(BIN)/.installed
 data/nycflights/planes.parquet: $(BIN)/.installed
 	$(BIN)/python -m jobs.nycflights data/nycflights
 
-# Runs the whole protocol on real tables and ends with the report. A folder holds one release: the next needs OUT=...
-demo: data/nycflights/planes.parquet
-	$(BIN)/python -m jobs.crosstab study=nycflights out=$(OUT)
-	$(BIN)/python -m jobs.report run=$(OUT) out=$(OUT)/report language=en
+data/hokkaido/world.json: | $(BIN)/.installed
+	$(BIN)/python -m jobs.synthesize scale=laptop out=$(@D)
+
+# A folder holds one release and is made once: OUT=... names others, and spends the budget of the same tables again.
+STATISTICS := $(foreach name,doto_movement catchment population,$(OUT)/$(name)/statistics.parquet)
+$(OUT)/doto_movement/statistics.parquet $(OUT)/catchment/statistics.parquet: | data/hokkaido/world.json
+	$(BIN)/python -m jobs.crosstab study=$(notdir $(@D)) out=$(@D)
+
+$(OUT)/population/statistics.parquet: | data/hokkaido/world.json
+	$(BIN)/python -m jobs.population out=$(@D)
+
+# A made-up Hokkaido; three releases of its tables; which areas have visitors whom transport serves badly; the map.
+demo: $(STATISTICS)
+	$(BIN)/python -m jobs.needs out=$(OUT)/needs releases.movement=$(OUT)/doto_movement \
+		releases.catchment=$(OUT)/catchment releases.population=$(OUT)/population
+	$(BIN)/python -m jobs.report run=$(OUT)/doto_movement run=$(OUT)/catchment run=$(OUT)/population run=$(OUT)/needs \
+		out=$(OUT)/report
+
+# The small example: real tables, one study.
+nycflights: data/nycflights/planes.parquet
+	$(BIN)/python -m jobs.crosstab study=nycflights out=$(OUT)/nycflights
 
 test: $(BIN)/.installed
 	$(BIN)/python -m pytest -m "not slow"
@@ -69,7 +86,7 @@ docs: $(BIN)/.installed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: $(BIN)/.installed
-	for suite in kernels paillier tags join crosstab privacy; do \
+	for suite in kernels paillier tags join crosstab privacy shards scale profile peers; do \
 		$(BIN)/python -m jobs.benchmark suite=$$suite out=out/benchmark/$$suite || exit 1; \
 	done
 

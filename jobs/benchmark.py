@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from jobs._run import run
-from xstat_ray.benchmarks.report import show, write
+from xstat_ray.benchmarks.page import update
+from xstat_ray.benchmarks.report import described, show, write
 from xstat_ray.benchmarks.suites import benchmark_config
 from xstat_ray.terminal import make_progress
 
@@ -20,6 +21,8 @@ def main(raw: dict[str, Any], origin: str) -> None:
     records = config.run(progress)
     path = write(config.suite, records, config.out)
     config.draw(records, progress)
+    if config.page is not None:
+        update(config.page, config.suite, records, described())
     if config.display == "auto":
         show(config.suite, records, path)
 

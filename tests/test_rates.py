@@ -13,7 +13,9 @@ from xstat_ray.rates import rates
 @pytest.mark.parametrize("key_bits", KEY_BITS)
 def test_every_kernel_has_rates_and_the_native_one_the_higher(key_bits: int, constant_time: bool) -> None:
     slow, fast = (rates(kernel, key_bits, constant_time) for kernel in NAMES)
-    assert all(less < more for less, more in zip(astuple(slow), astuple(fast), strict=True))
+    assert all(less < more for less, more in zip(astuple(slow)[:5], astuple(fast)[:5], strict=True))
+    # Reading does no arithmetic on large numbers.
+    assert slow.rows == fast.rows
 
 
 @pytest.mark.parametrize("kernel", NAMES)

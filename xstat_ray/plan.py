@@ -24,8 +24,6 @@ from xstat_ray.study import Study
 MAX_COEFFICIENTS = 100_000_000
 KEY_BITS = (2048, 3072, 4096)
 DRAWS_PER_SECOND = 40_000
-ROWS_PER_SECOND = 2_500_000
-"""Rows tagged, sorted, sent and joined by one core."""
 START_SECONDS = 10.0
 
 
@@ -88,15 +86,21 @@ class Plan:
         errors = self.design.stderrs(tree_of(dimensions))
         return {names[level]: float(np.sqrt(np.mean(error**2))) for level, error in errors.items()}
 
-    def seconds(self, cores: int) -> float:
-        """Rough time at the most persons that the bounds allow, one match for every flag; no reading of tables."""
-        rate, blocks, persons = self._rates, self.packing.blocks, self.study.bounds.persons
+    def seconds(self, cores: int, *, rows: int = 0, row_persons: int = 0) -> float:
+        """Rough time at the most persons that the bounds allow, one match for every flag.
+
+        Args:
+            cores: of a server, with this plan's kernel.
+            rows: rows of the row party's table, which no plan knows.
+            row_persons: people in it.
+        """
+        rate, blocks, persons = self._rates, self.packing.blocks, self.study.bounds.persons + row_persons
         parallel = (
             4 * persons / rate.points
             + self.max_flags * blocks / rate.owner_encrypt
             + self.max_flags * self.study.bounds.rows * blocks / rate.multiply
             + self.table_ciphertexts / rate.decrypt
-            + (self.padding.rows_added / ROWS_PER_SECOND if self.padding else 0)
+            + (rows + (self.padding.rows_added if self.padding else 0)) / rate.rows
         )
         serial = self.table_ciphertexts / rate.public_encrypt + self.coefficients / DRAWS_PER_SECOND
         return START_SECONDS + serial + parallel / cores
@@ -131,7 +135,7 @@ class Plan:
             ("Ciphertexts", f"{self.table_ciphertexts:,} in the table ({readable_bytes(self.table_bytes)}), "
              f"up to {self.max_flags * self.packing.blocks:,} in flags ({readable_bytes(self.flag_bytes)})"),
             ("Time", f"about {self.seconds(2):.0f} s on 2 cores with the kernel {self.kernel} at the most people, "
-             "without reading the tables"),
+             f"and one more for every {2 * self._rates.rows / 1e6:.0f} million rows of the row party's table"),
         ]  # fmt: skip
 
     def as_dict(self) -> dict[str, Any]:
@@ -178,6 +182,7 @@ class Plan:
             "kernel": self.kernel,
             "constant_time": self.constant_time,
             "estimated_seconds_on_2_cores": round(self.seconds(2), 1),
+            "estimated_rows_a_second_on_2_cores": round(2 * self._rates.rows),
         }
 
 

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from xstat_ray.benchmarks import crosstab_suite, join_suite, kernels_suite, paillier_suite, privacy_suite, tags_suite
+from xstat_ray.benchmarks import (
+    crosstab_suite,
+    join_suite,
+    kernels_suite,
+    paillier_suite,
+    peers_child,
+    peers_suite,
+    privacy_suite,
+    tags_suite,
+)
 from xstat_ray.benchmarks.suites import SUITES, benchmark_config
 from xstat_ray.crypto.kernels import choice
 from xstat_ray.errors import StudyError, XstatError
@@ -208,7 +219,45 @@ RAW = {
 def test_a_configuration_gives_the_sizes_of_its_suite():
     config = benchmark_config(RAW, "here")
     assert config.sizes == tags_suite.Sizes(rounds=2, rows=10, persons=5, slice_rows=4)
-    assert set(SUITES) == {"kernels", "paillier", "tags", "join", "crosstab", "privacy"}
+    assert set(SUITES) == {
+        "kernels", "paillier", "tags", "join", "crosstab", "privacy", "shards", "scale", "profile", "peers",
+    }  # fmt: skip
+
+
+CUTS = {"people": 9, "days": 1, "part": 1, "shards": [1, 2], "workers": [1], "window": 4, "key_bits": 2048}
+
+
+def test_shards_workers_and_days_may_stand_at_the_top():
+    config = benchmark_config(
+        {**RAW, "suite": "shards", "cuts": CUTS, "shards": [4, 8], "workers": 2, "days": None, "tables": "world"},
+        "here",
+    )
+    sizes = config.sizes
+    assert (sizes.shards, sizes.workers, sizes.days, sizes.tables) == ((4, 8), (2,), 1, Path("world"))
+    with pytest.raises(StudyError) as refused:
+        benchmark_config({**RAW, "days": 7}, "here")
+    assert refused.value.key == "tags.days"
+
+
+PEERS = peers_suite.Sizes(None, rounds=1, rows=30, slow_rows=6, middle_rows=6, key_bits=(2048,))
+
+
+def test_peers_that_are_not_installed_are_left_out_with_a_note(monkeypatch):
+    notes, progress = [], Progress()
+    monkeypatch.setattr(progress, "note", notes.append)
+    records = by_metric(peers_suite.run(PEERS, progress))
+    assert set(records) == {"peers.ours.2048", "peers.phe_packed.2048", "peers.duckdb"}
+    assert ratios(records) == {"peers.phe_packed.2048", "peers.duckdb"}
+    assert len(notes) == len(peers_child.PEERS) and all("no Python is named" in note for note in notes)
+
+
+def test_a_python_without_the_peers_leaves_them_out(monkeypatch):
+    notes, progress = [], Progress()
+    monkeypatch.setattr(progress, "note", notes.append)
+    monkeypatch.setattr(peers_child, "PEERS", {"openmined_psi": peers_child.openmined})
+    records = by_metric(peers_suite.run(replace(PEERS, peers_python=Path(sys.executable)), progress))
+    assert "peers.phe_packed.2048" in records
+    assert sum("No module named" in note or "it failed" in note for note in notes) == len(notes) == 3
 
 
 @pytest.mark.parametrize(

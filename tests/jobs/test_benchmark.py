@@ -24,6 +24,10 @@ METRICS = {
     "tags": {"tags.rows_per_s", "tags.sort.rows_per_s"},
     "join": {"join.rows_per_s", "join.cold.rows_per_s"},
     "crosstab": {"crosstab.end_to_end", "crosstab.end_to_end.duckdb"},
+    "shards": {"shards.30.workers.1.rows_per_s", "shards.1.workers.1.efficiency", "shards.30.workers.1.tree_depth"},
+    "scale": {"scale.all.without_exchange", "scale.model.residual", "scale.trial.c7i.xlarge.dollars"},
+    "profile": {"profile.row.emit", "profile.join.share"},
+    "peers": {"peers.ours.2048", "peers.phe_packed.2048", "peers.duckdb"},
     "privacy": {"privacy.rmse.tree.cells_65536", "privacy.shards.per_shard.4", "privacy.refine.seconds"},
 }
 

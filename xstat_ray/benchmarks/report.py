@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import platform
@@ -68,6 +69,12 @@ def machine() -> dict[str, Any]:
     }
 
 
+def described() -> str:
+    """One line about the machine and the day, for a page."""
+    own = machine()
+    return f"{own['processor']}, {own['cores']} cores, kernel `{own['kernel']}`, {dt.date.today().isoformat()}."
+
+
 def _processor() -> str:
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         name, _, value = line.partition(":")
@@ -85,15 +92,16 @@ def show(suite: str, records: Sequence[Record], path: Path, console: Console | N
         table.add_column(heading, justify="left" if heading == "unit" else "right")
     for record in records:
         least, most = record.spread or (None, None)
-        figures = [_figure(figure) for figure in (record.value, least, most)]
+        figures = [figure(value) for value in (record.value, least, most)]
         ratio = "" if record.ratio is None else f"{record.ratio:,.1f} x"
-        table.add_row(record.metric, *figures, record.unit, *((_figure(record.baseline), ratio) if compared else ()))
+        table.add_row(record.metric, *figures, record.unit, *((figure(record.baseline), ratio) if compared else ()))
     console = console or Console()
     console.print(table)
     console.print(f"Written to {path}", soft_wrap=True)
 
 
-def _figure(value: float | None) -> str:
+def figure(value: float | None) -> str:
+    """Three digits, with a letter for thousands, millions or billions; nothing for None."""
     if value is None:
         return ""
     for size, suffix in ((1e9, " G"), (1e6, " M"), (1e3, " k")):

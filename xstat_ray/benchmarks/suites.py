@@ -12,8 +12,13 @@ from xstat_ray.benchmarks import (
     join_suite,
     kernels_suite,
     paillier_suite,
+    peers_suite,
     privacy_figures,
     privacy_suite,
+    profile_suite,
+    scale_suite,
+    shards_figure,
+    shards_suite,
     tags_suite,
 )
 from xstat_ray.benchmarks.measure import Record
@@ -30,8 +35,14 @@ class Suite:
     run: Callable[[Any, Progress], list[Record]]
     draw: Callable[[Sequence[Record], Path, Progress], None] | None = None
     """Draws figures of the records into a folder."""
+    section: str | None = None
+    """Where the configuration keeps the sizes, if not under the name of the suite."""
 
 
+SHORT = ("shards", "workers", "days")
+"""Sizes that may be given at the top of the configuration, in place of <suite>.<size>."""
+PATHS = ("tables", "peers_python")
+"""Paths at the top of the configuration, for the suites that have a use for them."""
 SUITES = {
     "kernels": Suite(kernels_suite.Sizes, kernels_suite.run),
     "paillier": Suite(paillier_suite.Sizes, paillier_suite.run),
@@ -39,6 +50,10 @@ SUITES = {
     "join": Suite(join_suite.Sizes, join_suite.run),
     "crosstab": Suite(crosstab_suite.Sizes, crosstab_suite.run),
     "privacy": Suite(privacy_suite.Sizes, privacy_suite.run, privacy_figures.draw),
+    "shards": Suite(shards_suite.Sizes, shards_suite.run, shards_figure.draw, section="cuts"),
+    "scale": Suite(scale_suite.Sizes, scale_suite.run),
+    "profile": Suite(profile_suite.Sizes, profile_suite.run),
+    "peers": Suite(peers_suite.Sizes, peers_suite.run),
 }
 
 
@@ -51,6 +66,8 @@ class BenchmarkConfig:
     """An instance of the suite's `sizes`."""
     out: Path
     display: str
+    page: Path | None = None
+    """A page of documentation whose table is written anew."""
 
     def run(self, progress: Progress) -> list[Record]:
         """Measure every figure of the suite."""
@@ -77,20 +94,37 @@ def benchmark_config(raw: Mapping[str, Any], origin: str) -> BenchmarkConfig:
         if raw[key] not in choices:
             raise StudyError("not one of the choices", file=origin, key=key, remedy=f"Use one of {', '.join(choices)}")
     suite = raw["suite"]
+    chosen = SUITES[suite]
+    section = chosen.section or suite
+    short = {name: raw[name] for name in SHORT if raw.get(name) is not None}
+    paths = {name: _path(raw.get(name), name, origin) for name in PATHS}
     return BenchmarkConfig(
         suite=suite,
-        sizes=_sizes(SUITES[suite].sizes, raw[suite], suite, origin),
+        sizes=_sizes(chosen.sizes, {**raw[section], **short}, paths, section, origin),
         out=Path(str(raw["out"])),
         display=raw["display"],
+        page=_path(raw.get("page"), "page", origin),
     )
 
 
-def _sizes(kind: type[Any], section: Mapping[str, Any], suite: str, origin: str) -> Any:
+def _sizes(
+    kind: type[Any], section: Mapping[str, Any], paths: Mapping[str, Path | None], name: str, origin: str
+) -> Any:
     names = {field.name for field in fields(kind)}
-    for key in names.symmetric_difference(section):
+    for key in (names - paths.keys()).symmetric_difference(section):
         problem = "a value is missing" if key in names else "unknown key"
-        raise StudyError(problem, file=origin, key=f"{suite}.{key}", remedy=f"Known here: {', '.join(sorted(names))}")
-    return kind(**{name: _counts(value, f"{suite}.{name}", origin) for name, value in section.items()})
+        known = ", ".join(sorted(names - paths.keys()))
+        raise StudyError(problem, file=origin, key=f"{name}.{key}", remedy=f"Known here: {known}")
+    counts = {key: _counts(value, f"{name}.{key}", origin) for key, value in section.items()}
+    lists = {field.name for field in fields(kind) if str(field.type).startswith("tuple")}
+    counts |= {key: (value,) for key, value in counts.items() if key in lists and isinstance(value, int)}
+    return kind(**counts, **{key: path for key, path in paths.items() if key in names})
+
+
+def _path(value: Any, key: str, origin: str) -> Path | None:
+    if value is not None and not isinstance(value, str):
+        raise StudyError("a path is expected", file=origin, key=key)
+    return None if value is None else Path(value)
 
 
 def _counts(value: Any, key: str, origin: str) -> int | tuple[int, ...]:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from xstat_ray.crosstab import release_facts
+from xstat_ray.crypto.buffers import from_rows
+from xstat_ray.crypto.paillier import PublicKey, check_group
 from xstat_ray.errors import InputError, PendingError, ProtocolError
 from xstat_ray.federation.audit import read_log
 from xstat_ray.federation.desk import Desk
@@ -17,6 +19,7 @@ from xstat_ray.federation.identity import Domain
 from xstat_ray.federation.party import FACTS
 from xstat_ray.files import unwritable, write_whole
 from xstat_ray.messages import Coefficients, NoisyTable
+from xstat_ray.plan import Plan
 from xstat_ray.privacy.mechanism import Mechanism
 from xstat_ray.publish import publish
 from xstat_ray.release import AREAS, AREAS_CSV, MANIFEST, PLAN, STATISTICS, STATISTICS_CSV, Release, write
@@ -61,6 +64,9 @@ class KeyHolderSteps:
             noisy = NoisyTable.decode(message.payload, plan.study.digest)
             if len(noisy.ciphertexts) != message.header.rows:
                 raise ProtocolError("it has another number of rows than its header says")
+            # Before the debit: nothing is paid for what cannot be decrypted.
+            public = PublicKey.decode(party.public_key())
+            check_table(public, noisy, plan)
             for number in post.unsent("row", "coefficients", len(parts)):
                 part = parts[number]
                 sealed = party.release(self._ledger, noisy, plan.packing, part)
@@ -175,6 +181,17 @@ class PublisherSteps:
                 raise PendingError(f"the {domain} domain has not finished. The same command goes on once it has")
             logs[domain] = content
         return logs
+
+
+def check_table(public: PublicKey, noisy: NoisyTable, plan: Plan) -> None:
+    """Whether a noisy table is one of ciphertexts under this key, of the plan's size.
+
+    Raises:
+        ProtocolError: it is not.
+    """
+    if noisy.ciphertexts.shape != (plan.design.nodes, plan.packing.blocks, public.width):
+        raise ProtocolError("the noisy table does not have the size of the study's table")
+    check_group(public, from_rows(noisy.ciphertexts.reshape(-1, public.width)))
 
 
 def published_files(out: Path) -> Sequence[Path]:

@@ -23,6 +23,7 @@ SOURCES = "sources.json"
 SHOWN = 10
 """Areas in the printed list."""
 STAMP = {"WARNING": "NOISE OFF: made of exact counts, not differentially private"}
+_OPENING = "Nakashibetsu airport's share of passengers, before and after the route from Okadama opened"
 
 
 def write(answer: Answer, assumptions: Assumptions, folder: Path) -> None:
@@ -72,7 +73,8 @@ def print_answer(answer: Answer, folder: Path, console: Console | None = None) -
     console.print(_needs([row for row in rows if row["rank"]][:SHOWN]))
     if unknown := [row["name_en"] for row in rows if not row["rank"]]:
         console.print(f"Unknown, as too little was published: {', '.join(unknown)}.")
-    console.print(_opening([row for row in answer.tables["opening"].to_pylist() if row["changed"]]))
+    changed = [row for row in answer.tables["opening"].to_pylist() if row["changed"]]
+    console.print(_opening(changed) if changed else f"{_OPENING}: no change can be told from noise.")
     console.print(f"Tables: {folder}/*.parquet and *.csv")
 
 
@@ -105,8 +107,7 @@ def _needs(rows: list[dict[str, Any]]) -> Table:
 
 
 def _opening(rows: list[dict[str, Any]]) -> Table:
-    title = "Nakashibetsu airport's share of passengers, before and after the route from Okadama opened"
-    table = Table(title=title, box=SIMPLE_HEAD, title_justify="left")
+    table = Table(title=_OPENING, box=SIMPLE_HEAD, title_justify="left")
     for name in ("area", "", "before", "after", "change, 95 % interval"):
         table.add_column(name, justify="left" if name in ("area", "") else "right")
     for row in sorted(rows, key=lambda row: -row["change"]):

@@ -22,7 +22,8 @@ from xstat_ray.world.timetable import EAST, SEASONS, WINTER, timetable
 WATERSHED = ("airport", "season", "municipality", "all", "counted")
 """Visitor-days: passengers by the municipality in which they spent most of the day they landed, or of the next."""
 STATES = ("airport", "halfday", "before", "state", "all", "counted")
-"""Passengers by where they were a day, 60, 40 and 20 minutes before departure."""
+"""Passengers by where they were for most of the quarter of an hour that holds the moment a day, 60, 40 or 20 minutes
+before departure."""
 BEFORE = (DAY, 60, 40, 20)
 STATE_NAMES = ("near home", "near airport", "elsewhere")
 AREAS = ("municipality", "visitor_minutes", "passengers", "landing_minutes")
@@ -93,8 +94,12 @@ def _states(people: People, paths: Paths, trips: Trips) -> NDArray[np.int64]:
     airport = table.origin[table.route[paths.journeys.flight[trips.row, trips.leg]]]
     homes, half = people.cell[paths.journeys.person[trips.row]], halfday(departure)
     for moment, before in zip(count, BEFORE, strict=True):
-        zone = where.zones(paths.at(trips.row, departure - before), homes)
-        state = np.select([zone == len(where.airports), zone == airport], [0, 1], 2)
+        quarter = (departure - before) // QUARTER * QUARTER
+        looks = quarter[:, None] + np.arange(_STEP // 2, QUARTER, _STEP)
+        cells = paths.at(np.repeat(trips.row, looks.shape[1]), looks.ravel())
+        zone = where.zones(cells, np.repeat(homes, looks.shape[1])).reshape(looks.shape)
+        states = np.select([zone == len(where.airports), zone == airport[:, None]], [0, 1], 2)
+        state = _most(states)
         np.add.at(moment[..., 0], (airport, half, state), 1)
         np.add.at(moment[..., 1], (airport, half, state), trips.countable)
     return np.moveaxis(count, 0, 2)
@@ -152,6 +157,13 @@ def _table(count: NDArray[np.int64], columns: tuple[str, ...], names: list[Seque
     at, both = np.nonzero(count[..., 0]), count[count[..., 0] > 0]
     labels = [pa.array([*of], pa.string()).take(pa.array(rows)) for of, rows in zip(names, at, strict=True)]
     return pa.table([*labels, *map(pa.array, both.T)], names=list(columns))
+
+
+def _most(states: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(N,) the state seen most often in every row of looks; where all differ, that of the middle look."""
+    count = (states[:, :, None] == np.arange(len(STATE_NAMES))).sum(axis=1)
+    middle = states[:, states.shape[1] // 2]
+    return np.where(count.max(axis=1) > 1, count.argmax(axis=1), middle)
 
 
 def _longest(place: NDArray[np.int64], size: int) -> NDArray[np.int64]:

@@ -1,0 +1,149 @@
+"""The suites over a region: their tables, DuckDB's counts, and that ours are the true ones in every cell."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+from dataclasses import replace
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from tests import oracle
+from tests.runtime.running import counts, seeds
+from xstat_ray.benchmarks import profile_suite
+from xstat_ray.benchmarks.in_the_clear import InTheClear
+from xstat_ray.benchmarks.processes import peak_of_all
+from xstat_ray.benchmarks.region import Region, region, studies
+from xstat_ray.benchmarks.timed import run_timed
+from xstat_ray.errors import InputError
+from xstat_ray.inputs.ids import normalise
+from xstat_ray.plan import make_plan
+from xstat_ray.runtime.executor import LocalExecutor
+from xstat_ray.runtime.progress import Progress
+from xstat_ray.world.build import build
+from xstat_ray.world.settings import World
+
+WORLD = World(first_day=dt.date(2023, 10, 29), days=2, people=2400, block=800, air=0.6, studied=25)
+
+
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory):
+    """Two days on which many fly."""
+    folder = tmp_path_factory.mktemp("busy")
+    build(WORLD, folder, map, lambda _: None)
+    with region(folder, 1, 2) as tables:
+        yield tables
+
+
+@pytest.mark.parametrize("name", ["doto", "all"])
+def test_every_count_is_the_oracle_s(busy, name, tmp_path):
+    study = busy.during(studies()[name])
+    plan = make_plan(study, key_bits=2048, shards=16)
+    executor = LocalExecutor(study, busy.sources)
+    found = counts(executor, plan, tmp_path / "ledger")[: study.cells]
+    expected = oracle.count(*plainly(study, busy), seeds(executor))
+    assert expected.sum() > 100 and (found == expected).all()
+    clear = InTheClear(duckdb, study, busy, threads=1)
+    bounds = clear.bounds()
+    assert clear.drawn == 0 and bounds.wrong(found) == 0
+    for query in (clear.straight, clear.pushed_down):
+        laid_out = np.zeros_like(found)
+        for cell, slot, number in query():
+            laid_out[cell, slot] = number
+        assert bounds.wrong(laid_out) == 0
+
+
+def test_a_wrong_count_is_seen(busy):
+    study = busy.during(studies()["all"])
+    bounds = InTheClear(duckdb, study, busy, threads=1).bounds()
+    right = bounds.least.copy()
+    missing = bounds.sums - right.sum(axis=0)
+    for slot in np.flatnonzero(missing):
+        for cell in np.flatnonzero(bounds.most[:, slot] > right[:, slot]):
+            more = min(missing[slot], bounds.most[cell, slot] - right[cell, slot])
+            right[cell, slot] += more
+            missing[slot] -= more
+    assert bounds.wrong(right) == 0
+    cell, slot = np.argwhere(right > 0)[0]
+    right[cell, slot] -= 1
+    assert bounds.wrong(right) >= 1
+
+
+def plainly(study, tables):
+    """The study and its tables as the oracle takes them: normal ids, times in UTC, without those who are left out."""
+    tokyo = pa.scalar(dt.timedelta(hours=9))
+
+    def table(path, source, id_column, times):
+        found = pq.read_table(path, partitioning=None)
+        out = pa.concat_arrays(
+            [
+                normalise(pq.read_table(one)[id_column].combine_chunks().cast(pa.string()), "phone", "JP")
+                for one in source.excludes
+            ]
+        )
+        ids = normalise(found[id_column].combine_chunks().cast(pa.string()), "phone", "JP")
+        found = found.set_column(found.column_names.index(id_column), id_column, ids)
+        for time in times:
+            shifted = pc.subtract(found[time].cast(pa.timestamp("us")), tokyo)
+            found = found.set_column(found.column_names.index(time), time, shifted)
+        return found.filter(pc.and_(pc.invert(pc.is_in(ids, out)), ids.is_valid()))
+
+    sources = tables.sources
+    rows = pa.concat_tables([table(path, sources["row"], "subscriber", ["time"]) for path in tables.presence])
+    flags = table(sources["column"].table, sources["column"], "passenger", ["departure", "arrival"])
+    seen = {str(mesh) for mesh in rows["mesh"].unique().to_pylist()}
+    (where,) = study.row.dimensions
+    members = tuple(tuple(one for one in own if one in seen) for own in where.members)
+    row = replace(study.row, dimensions=(replace(where, members=members),))
+    return replace(study, row=row, id_form="exact", id_region=None), rows, flags
+
+
+def test_a_part_has_some_of_the_files(busy):
+    with busy.part(3, 1) as part:
+        assert [len(tables.presence) for tables in (busy, part)] == [6, 1]
+        assert part.rows < busy.rows and part.stored_bytes < busy.stored_bytes
+        assert part.during(studies()["all"]).period.end.date() == dt.date(2023, 10, 30)
+
+
+def test_a_folder_without_a_world_or_with_too_few_days_is_refused(busy, tmp_path):
+    for folder, days in ((tmp_path, 1), (busy.folder, 3)):
+        with pytest.raises(InputError), region(folder, 1, days):
+            pass
+
+
+def test_everything_that_is_called_is_booked(busy, tmp_path):
+    plan = make_plan(busy.during(studies()["all"]), key_bits=2048, shards=4)
+    run = run_timed(plan, busy.sources, tmp_path / "ledger")
+    assert {"row.intake", "row.emit", "column.emit", "join", "noise", "column.release"} <= set(run.ledger.of)
+    assert run.matches == run.counts.sum() > 0 and run.nodes == plan.design.nodes
+    assert run.ledger.out_bytes("column.emit") == run.flags * (16 + 512 * plan.packing.blocks)
+    assert run.ledger.persons > 0 and run.ledger.seconds("row.emit", "nothing") > 0
+
+
+def test_profile_names_the_slowest_functions(busy):
+    sizes = profile_suite.Sizes(busy.folder, 1, 1, 3, 4, 3, 2048)
+    records = profile_suite.run(sizes, Progress())
+    shares = [record.value for record in records if record.metric.endswith(".share")]
+    assert sum(shares) == pytest.approx(1) and shares == sorted(shares, reverse=True)
+    assert sum(record.metric.startswith("profile.own.") for record in records) == 3
+
+
+def test_the_memory_of_children_is_seen():
+    import subprocess
+
+    with peak_of_all() as alone:
+        subprocess.run([sys.executable, "-c", "import time; time.sleep(1)"], check=True)
+    with peak_of_all() as large:
+        subprocess.run([sys.executable, "-c", "import time; x = b'x' * (300 << 20); time.sleep(1)"], check=True)
+    assert large.rss - alone.rss > 200 << 20
+
+
+def test_regions_are_made_where_none_is_given():
+    with region(None, 400, 1) as made:
+        assert isinstance(made, Region) and made.rows > 0
+    assert not made.folder.exists()

@@ -1,0 +1,96 @@
+"""A run of a plan on a Ray of its own, on so many cores of this machine, with times and memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import ParamSpec, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xstat_ray.benchmarks.processes import peak_of_all
+from xstat_ray.crypto.paillier import PublicKey
+from xstat_ray.messages import Partial
+from xstat_ray.plan import Plan
+from xstat_ray.roles.party import Role
+from xstat_ray.runtime.cluster import Cluster
+from xstat_ray.runtime.driver import Driver
+from xstat_ray.runtime.executor import Executor, Source
+from xstat_ray.runtime.progress import Progress
+from xstat_ray.runtime.ray_executor import RayExecutor
+from xstat_ray.runtime.ray_session import session
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+STORE_BYTES = 1 << 30
+
+
+@dataclass(frozen=True)
+class Timed:
+    """One run."""
+
+    seconds: Mapping[str, float]
+    """By stage."""
+    peak_rss: int
+    """Bytes of all processes together, at most; what they share is counted in each."""
+    counts: NDArray[np.int64]
+    """(cells, slots)"""
+
+    @property
+    def without_exchange(self) -> float:
+        """Seconds of everything but the ID exchange, the start of Ray included."""
+        return sum(self.seconds.values()) - self.seconds["exchange"]
+
+
+def in_own_process(function: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
+    """Call in a new process, which has nothing in memory yet; Ray cannot be started twice with tokens of its own."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(function, *args, **named).result()
+
+
+def run_on_ray(plan: Plan, sources: Mapping[Role, Source], cores: int, window: int) -> Timed:
+    """All stages of a plan whose noise is off."""
+    progress = Progress()
+    with ExitStack() as stack:
+        peak = stack.enter_context(peak_of_all())
+        stack.enter_context(on_cores(cores))
+        with progress.stage("start", 1):
+            executor = stack.enter_context(open_ray(plan, sources, cores))
+        driver = Driver(executor, plan, progress, window)
+        public = driver.de_identify()
+        counts = release(driver, public, driver.aggregate(public), plan)
+    return Timed(progress.seconds, peak.rss, counts)
+
+
+def release(driver: Driver, public: PublicKey, encrypted: Partial, plan: Plan) -> NDArray[np.int64]:
+    """The counts (cells, slots) of a plan whose noise is off."""
+    with TemporaryDirectory() as folder:
+        coefficients = driver.release(driver.add_noise(public, encrypted), Path(folder) / "ledger.sqlite")
+    return coefficients.values[: plan.study.cells]
+
+
+@contextmanager
+def open_ray(plan: Plan, sources: Mapping[Role, Source], cores: int) -> Iterator[Executor]:
+    """Parties and pool on a Ray that is started for them; one environment a party, with a thread for each core."""
+    cluster = Cluster(cpus=cores, store_bytes=STORE_BYTES)
+    with session(cluster), RayExecutor(plan.study, sources, {"row": 1, "column": 1}, cluster) as executor:
+        yield executor
+
+
+@contextmanager
+def on_cores(count: int) -> Iterator[None]:
+    """Keep this process, and what it starts meanwhile, on so many of its cores."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(before)[-count:])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)

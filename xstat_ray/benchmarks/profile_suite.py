@@ -1,0 +1,77 @@
+"""Where the time goes: every call of the protocol over a region's tables, and the functions that take longest.
+
+In one process on one core, one call after the other, in processor seconds. The profiler, in a second run, makes small
+functions look slower than they are.
+"""
+
+from __future__ import annotations
+
+import cProfile
+import pstats
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from xstat_ray.benchmarks.measure import SECONDS, Record, one_core
+from xstat_ray.benchmarks.region import Region, region, studies
+from xstat_ray.benchmarks.timed import Run, run_timed
+from xstat_ray.plan import make_plan
+from xstat_ray.runtime.progress import Progress
+
+_BUILT_IN = re.compile(r"<(?:method|built-in method) '?([\w.]+)'?(?: of '([\w.]+)' objects)?>")
+_LONGEST = 24
+"""Letters of a function's name."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """The tables, where none are given, and how much is shown."""
+
+    tables: Path | None
+    people: int
+    days: int
+    part: int
+    """One of so many presence files is used."""
+    batches_a_day: int
+    functions: int
+    """So many of the slowest functions are named."""
+    key_bits: int
+
+
+def run(sizes: Sizes, progress: Progress) -> list[Record]:
+    """Run once with a clock on every call, once under the profiler."""
+    profile = cProfile.Profile()
+    with (
+        region(sizes.tables, sizes.people, sizes.days) as whole,
+        whole.part(sizes.part, sizes.days) as tables,
+        progress.stage("profile", 2) as stage,
+        one_core(),
+    ):
+        timed = _run(sizes, tables)
+        stage.advance()
+        profile.runcall(_run, sizes, tables)
+        stage.advance()
+    total = sum(spent.seconds for spent in timed.ledger.of.values())
+    records = [Record("profile.rows", tables.rows, "rows"), Record("profile.flags", timed.flags, "flags")]
+    for name, spent in sorted(timed.ledger.of.items(), key=lambda pair: -pair[1].seconds):
+        records.append(Record(f"profile.{name}", spent.seconds, SECONDS))
+        records.append(Record(f"profile.{name}.share", spent.seconds / total, ""))
+    return records + _functions(profile, sizes.functions)
+
+
+def _run(sizes: Sizes, tables: Region) -> Run:
+    study = tables.during(studies()["all"])
+    plan = make_plan(study, key_bits=sizes.key_bits, shards=max(2, sizes.days * sizes.batches_a_day))
+    with TemporaryDirectory() as folder:
+        return run_timed(plan, tables.sources, Path(folder) / "ledger.sqlite")
+
+
+def _functions(profile: cProfile.Profile, most: int) -> list[Record]:
+    """The functions with most seconds of their own, by file and name, all lines of a name together."""
+    own: dict[str, float] = {}
+    for (file, _, function), (_, _, seconds, _, _) in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]
+        name = f"{Path(file).stem}.{function}" if file != "~" else _BUILT_IN.sub(r"\2.\1", function)
+        own[name[:_LONGEST]] = own.get(name[:_LONGEST], 0.0) + seconds
+    slowest = sorted(own.items(), key=lambda pair: -pair[1])[:most]
+    return [Record(f"profile.own.{name}", seconds, SECONDS) for name, seconds in slowest]

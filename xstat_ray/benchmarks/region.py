@@ -1,0 +1,131 @@
+"""What the suites over a region's tables have in common: a world, studies of it, and the truth by DuckDB.
+
+The tables are those of a made-up Hokkaido (`jobs.synthesize`): a folder that is given, or a small one that is made.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from zoneinfo import ZoneInfo
+
+import pyarrow.parquet as pq
+import yaml
+
+from xstat_ray.errors import InputError
+from xstat_ray.inputs.study_file import parse
+from xstat_ray.roles.party import Role
+from xstat_ray.runtime.executor import Source
+from xstat_ray.study import Dimension, Privacy, Study
+from xstat_ray.world.build import build
+from xstat_ray.world.settings import World
+
+_HOKKAIDO = World(first_day=dt.date(2023, 10, 29), days=1, outside=0.2, air=0.0234, studied=1.0)
+"""As conf/scale/hokkaido-day.yaml; people and block are the suite's."""
+_STUDY = Path(__file__).parents[2] / "conf" / "study" / "doto_movement.yaml"
+_ELSEWHERE = "elsewhere"
+_AIRPORTS = {"CTS": ("CTS",), "OKD": ("OKD",), "Doto": ("KUH", "MMB", "SHB", "OBO"), "HKD": ("HKD",), "AKJ": ("AKJ",)}
+
+
+@dataclass(frozen=True)
+class Region:
+    """The two parties' tables of some days."""
+
+    folder: Path
+    days: tuple[dt.date, ...]
+
+    @property
+    def sources(self) -> dict[Role, Source]:
+        """Where the parties find their tables."""
+        operator, airline = self.folder / "operator", self.folder / "airline"
+        lines = (operator / "opt_out.parquet", operator / "not_used.parquet")
+        return {
+            "row": Source(operator / "presence", lines),
+            "column": Source(airline / "boardings.parquet", (airline / "no_consent.parquet",)),
+        }
+
+    @property
+    def presence(self) -> list[Path]:
+        """The files of the operator's table."""
+        return sorted((self.folder / "operator" / "presence").glob("date=*/*.parquet"))
+
+    @property
+    def rows(self) -> int:
+        """Rows of the operator's table."""
+        return sum(pq.ParquetFile(path).metadata.num_rows for path in self.presence)
+
+    @property
+    def stored_bytes(self) -> int:
+        """Size of the operator's table on disk."""
+        return sum(path.stat().st_size for path in self.presence)
+
+    def during(self, study: Study) -> Study:
+        """The study, over the days of the tables only."""
+        zone = ZoneInfo(study.period.timezone)
+        edges = (self.days[0], self.days[-1] + dt.timedelta(days=1))
+        start, end = (dt.datetime.combine(day, dt.time(), zone) for day in edges)
+        return replace(study, period=replace(study.period, start=start, end=end))
+
+    @contextmanager
+    def part(self, of: int, days: int | None = None) -> Iterator[Region]:
+        """The same with one of `of` presence files of the first `days` days, as links in a folder of its own."""
+        chosen = self.days[:days]
+        with TemporaryDirectory() as name:
+            folder = Path(name)
+            (folder / "airline").symlink_to(self.folder / "airline")
+            (folder / "operator").mkdir()
+            for path in (self.folder / "operator").glob("*.parquet"):
+                (folder / "operator" / path.name).symlink_to(path)
+            for day in chosen:
+                own = folder / "operator" / "presence" / f"date={day}"
+                own.mkdir(parents=True)
+                files = sorted((self.folder / "operator" / "presence" / own.name).glob("*.parquet"))
+                for path in files[::of]:
+                    (own / path.name).symlink_to(path)
+            yield Region(folder, chosen)
+
+
+@contextmanager
+def region(tables: Path | None, people: int, days: int) -> Iterator[Region]:
+    """The world in `tables`, or one of so many people and days that is made for the time of the block.
+
+    Raises:
+        InputError: there is no finished world in `tables`, or it has fewer days.
+    """
+    if tables is None:
+        with TemporaryDirectory() as name:
+            world = replace(_HOKKAIDO, people=people, block=max(1, people // 4), days=days)
+            build(world, Path(name), map, lambda _: None)
+            yield Region(Path(name), tuple(world.dates))
+        return
+    try:
+        made = json.loads((tables / "world.json").read_text())["world"]
+    except (OSError, ValueError, KeyError):
+        remedy = "Make one with python -m jobs.synthesize"
+        raise InputError("no finished world in the folder", file=str(tables), key="tables", remedy=remedy) from None
+    if made["days"] < days:
+        raise InputError(f"the world has {made['days']} days", file=str(tables), key="days", remedy="Make a longer one")
+    first = dt.date.fromisoformat(made["first_day"])
+    yield Region(tables.absolute(), tuple(first + dt.timedelta(days=day) for day in range(days)))
+
+
+def studies() -> dict[str, Study]:
+    """The studies that are run, without noise, so that their counts can be checked.
+
+    `doto` is the study doto_movement; few boardings are on its routes. `all` counts every boarding, by airport and half
+    of the day, in a table of the same 144 columns.
+    """
+    raw = yaml.safe_load(_STUDY.read_text("utf-8"))
+    published = parse({name: raw[name] for name in ("study", "privacy")}, origin=str(_STUDY))
+    movement = replace(published, privacy=Privacy(noise="off"))
+    airport = Dimension(
+        "airport", "departure_airport", (*_AIRPORTS, _ELSEWHERE), (*_AIRPORTS.values(), ()), other=_ELSEWHERE
+    )
+    half = Dimension("half", "halfday", ("morning", "afternoon"), (("morning",), ("afternoon",)))
+    every = replace(movement, name="all", column=replace(movement.column, dimensions=(airport, half)))
+    return {"doto": movement, "all": every}

@@ -1,0 +1,182 @@
+"""A region's day, or several: beside DuckDB on the plain tables; then the cost model and the trial it projects.
+
+Both studies of `region.studies` are run without noise on a Ray of the given cores and must give the counts that DuckDB
+finds. The model is fitted to smaller runs in one process on one core.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from xstat_ray.benchmarks.cost_model import INSTANCES, Model, fit
+from xstat_ray.benchmarks.cost_model import Sizes as RunSizes
+from xstat_ray.benchmarks.in_the_clear import InTheClear
+from xstat_ray.benchmarks.measure import SECONDS, Record, one_core, optional_module
+from xstat_ray.benchmarks.on_ray import Timed, in_own_process, run_on_ray
+from xstat_ray.benchmarks.region import Region, region, studies
+from xstat_ray.benchmarks.timed import run_timed
+from xstat_ray.crypto.kernels import threads
+from xstat_ray.errors import XstatError
+from xstat_ray.plan import Plan, make_plan
+from xstat_ray.runtime.progress import Progress
+from xstat_ray.study import Study
+
+TRIAL_ROWS, TRIAL_DAYS, TRIAL_BOARDINGS, HOURS = 13_000_000_000, 217, 3_300_000, 12
+"""Seven months of the region."""
+ONE = {"rows": "row", "persons": "person", "flags": "flag", "matches": "match", "nodes": "node"}
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """The tables, where none are given, and how they are run."""
+
+    tables: Path | None
+    people: int
+    days: int
+    cores: int
+    batches_a_day: int
+    window: int
+    """Shards in flight."""
+    parts: tuple[int, ...]
+    """The model is fitted to runs over one of so many files of the first day."""
+    key_bits: int
+
+
+def run(sizes: Sizes, progress: Progress) -> list[Record]:
+    """Run both studies, fit the model, and project.
+
+    Raises:
+        XstatError: counts are wrong; nothing is reported.
+    """
+    duckdb = optional_module("duckdb", progress)
+    with region(sizes.tables, sizes.people, sizes.days) as whole:
+        records = [Record("scale.rows", whole.rows, "rows"), Record("scale.stored_bytes", whole.stored_bytes, "B")]
+        done: dict[str, tuple[RunSizes, Timed]] = {}
+        for key, published in studies().items():
+            name, study, persons, flags = f"scale.{key}", whole.during(published), 0, 0
+            with progress.stage(name, 2) as stage:
+                plan, timed = _measured(sizes, study, whole)
+                records += _own_records(name, timed)
+                stage.advance()
+                if duckdb is not None:
+                    own, persons, flags = _beside_duckdb(name, timed, InTheClear(duckdb, study, whole, sizes.cores))
+                    records += own
+                stage.advance()
+            done[key] = RunSizes(whole.rows, persons, flags, int(timed.counts.sum()), plan.design.nodes), timed
+        model = _model(sizes, whole, progress)
+    return records + _fitted(model) + _held_against(model, done, sizes.cores) + _projected(model, done)
+
+
+def _measured(sizes: Sizes, study: Study, whole: Region) -> tuple[Plan, Timed]:
+    plan = make_plan(study, key_bits=sizes.key_bits, shards=max(2, sizes.days * sizes.batches_a_day))
+    return plan, in_own_process(run_on_ray, plan, whole.sources, sizes.cores, sizes.window)
+
+
+def _own_records(name: str, timed: Timed) -> list[Record]:
+    """What a run took by itself."""
+    records = [Record(f"{name}.{part}", seconds, SECONDS) for part, seconds in timed.seconds.items()]
+    records.append(Record(f"{name}.peak_rss_bytes", timed.peak_rss, "B"))
+    return [*records, Record(f"{name}.matches", int(timed.counts.sum()), "matches")]
+
+
+def _beside_duckdb(name: str, timed: Timed, clear: InTheClear) -> tuple[list[Record], int, int]:
+    """Check the counts, and time DuckDB; also the numbers of persons and flags, which only the plain tables tell.
+
+    Raises:
+        XstatError: a count is wrong.
+    """
+    wrong = clear.bounds().wrong(timed.counts)
+    if wrong:
+        raise XstatError(f"{wrong} counts of {name} are wrong: nothing is reported")
+    persons, flags, total = clear.persons, clear.flags, timed.without_exchange
+    straight, pushed = (_seconds(query) for query in (clear.straight, clear.pushed_down))
+    records = [
+        Record(f"{name}.without_exchange", total, SECONDS, None, straight, straight / total),
+        Record(f"{name}.duckdb.pushed_down", pushed, SECONDS),
+        Record(f"{name}.exchange.persons_per_s", persons / timed.seconds["exchange"], "1/s"),
+        Record(f"{name}.flags", flags, "flags"),
+    ]
+    return records, persons, flags
+
+
+def _seconds(query: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    query()
+    return time.perf_counter() - start
+
+
+def _model(sizes: Sizes, whole: Region, progress: Progress) -> Model:
+    """Fit to runs in one process on one core, one after the other."""
+    runs = []
+    with progress.stage("scale.model", 2 * len(sizes.parts)) as stage, one_core(), _one_thread():
+        for of in sizes.parts:
+            for study in studies().values():
+                with whole.part(of, 1) as part, TemporaryDirectory() as folder:
+                    plan = make_plan(part.during(study), key_bits=sizes.key_bits, shards=max(2, sizes.batches_a_day))
+                    made = run_timed(plan, part.sources, Path(folder) / "ledger.sqlite")
+                    runs.append((RunSizes(part.rows, made.ledger.persons, made.flags, made.matches, made.nodes), made))
+                stage.advance()
+    return fit(runs)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    before = os.environ.get(threads.VARIABLE)
+    os.environ[threads.VARIABLE] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[threads.VARIABLE]
+        if before is not None:
+            os.environ[threads.VARIABLE] = before
+
+
+def _fitted(model: Model) -> list[Record]:
+    units = ((model.seconds, "us", 1e6), (model.bytes, "B", 1.0))
+    return [
+        Record(f"scale.model.{part}.{unit}_per_{ONE[size]}", cost * factor, unit)
+        for costs, unit, factor in units
+        for part, per in costs.items()
+        for size, cost in per.items()
+    ] + [Record("scale.model.residual", model.residual, "")]
+
+
+def _held_against(model: Model, done: dict[str, tuple[RunSizes, Timed]], cores: int) -> list[Record]:
+    """What the model predicts for the whole region beside what Ray took; the ratio is measured / predicted."""
+    records = []
+    for name, (own, timed) in done.items():
+        predicted = model.predict(own) / cores
+        ratio = timed.without_exchange / predicted
+        records.append(Record(f"scale.model.{name}", predicted, SECONDS, None, timed.without_exchange, ratio))
+        # The plan counts the most people and flags that the bounds allow; here it is told what there are.
+        study = studies()[name]
+        bounds = replace(study.bounds, persons=max(1, own.flags // study.window_periods), boardings=1)
+        plan = make_plan(replace(study, bounds=bounds))
+        told, took = plan.seconds(cores, rows=own.rows, row_persons=own.persons), sum(timed.seconds.values())
+        records.append(Record(f"scale.plan.{name}", told, SECONDS, None, took, took / told))
+    return records
+
+
+def _projected(model: Model, done: dict[str, tuple[RunSizes, Timed]]) -> list[Record]:
+    """The trial with every boarding counted, its people exchanged once."""
+    own, _ = done["all"]
+    flags = TRIAL_BOARDINGS * HOURS
+    persons = TRIAL_BOARDINGS + 2_500_000
+    trial = RunSizes(TRIAL_ROWS, persons, flags, flags * own.matches // max(1, own.flags), own.nodes)
+    core_seconds, exchange = model.predict(trial), model.exchange(trial)
+    records = [
+        Record("scale.trial.core_hours", core_seconds / 3600, "h"),
+        Record("scale.trial.exchange_core_hours", exchange / 3600, "h"),
+        Record("scale.trial.hours_on_2_cores", core_seconds / 2 / 3600, "h"),
+    ]
+    for instance in INSTANCES:
+        hours = (core_seconds + exchange) / instance.cores / 3600
+        records.append(Record(f"scale.trial.{instance.name}.hours", hours, "h"))
+        records.append(Record(f"scale.trial.{instance.name}.dollars", hours * instance.dollars, "USD"))
+    return records
