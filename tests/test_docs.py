@@ -36,7 +36,10 @@ RUN = ("bash", "python")
 OUTPUT = "output"
 """Title of what the block before prints."""
 NOT_RUN = {
-    ("README.md", "make demo"): "installs from a package registry; .ci/run and the tutorial's test do the same",
+    (
+        "README.md",
+        "make demo",
+    ): "installs from a package registry, minutes; tests/test_makefile.py and each job's own tests",
     ("README.ja.md", "make demo"): "as README.md",
     ("cluster/README.md", "docker build"): "needs a cloud; tests/cluster checks every file that it names",
     ("cluster/README.md", "ray job submit"): "needs a cluster; tests/cluster/test_job_submit.py submits one",
