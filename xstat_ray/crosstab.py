@@ -21,6 +21,7 @@ from xstat_ray.release import Release, write
 from xstat_ray.roles.party import Role
 from xstat_ray.runtime.cluster import Cluster
 from xstat_ray.runtime.driver import WINDOW, Driver
+from xstat_ray.runtime.events import Recorded
 from xstat_ray.runtime.executor import ROLES, Executor, LocalExecutor, Source
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.study import Privacy, Study
@@ -104,6 +105,7 @@ def crosstab(
     with ExitStack() as stack:
         folder = Path(out) if out is not None else Path(stack.enter_context(tempfile.TemporaryDirectory()))
         work = stack.enter_context(Workspace(folder, plan))
+        progress = Recorded(progress, folder)
         sources = {role: replace(source, private=work.own(role)) for role, source in sources.items()}
         unfinished, coefficients = _count(plan, sources, work, options, progress)
         tables = publish(plan, coefficients)
@@ -228,6 +230,12 @@ def _encrypt_and_count(
     if resume:
         progress.note("An unfinished ID exchange was found; only people who are new are exchanged.")
     public = driver.de_identify({role: work.party(role) for role in executor.parties}, resume)
+    for role in executor.parties:
+        if damaged := executor.get(executor.party(role).call("damaged_files")):
+            progress.warn(
+                f"{damaged} damaged files of the {role} party were left out: the counts lack what was in them. The "
+                f"party's own record names them ({work.own(role)})."
+            )
     inputs = {role: executor.get(executor.party(role).call("input_digest")) for role in executor.parties}
     shown = {} if plan.padding is None else {"shown": work.count_view()}
     encrypted = driver.aggregate(public)
