@@ -38,7 +38,9 @@ from xstat_ray.world.build import build
 from xstat_ray.world.settings import World
 
 CONF = Path(__file__).parents[2] / "conf" / "population.yaml"
-USUAL = World(first_day=dt.date(2023, 10, 25), days=8, people=200_000, block=10_000, air=0.6, ground=0.6, studied=25)
+USUAL = World(
+    first_day=dt.date(2023, 10, 25), days=8, people=150_000, block=10_000, share=0.6, air=1, own=1, studied=25
+)
 """Many people for a few days around the opening of the route: they are on journeys as in any other days."""
 SHORT = World(seed=3, first_day=dt.date(2023, 10, 27), days=4, people=16_000, block=8_000, air=1, ground=0, studied=200)
 SEEDS, FEW = 20, 2
