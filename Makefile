@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 OUT ?= out
 NATIVE := xstat_ray/crypto/kernels/native
 
-.PHONY: install demo nycflights test test-slow test-kernels test-portable sanitize check format docs bench clean
+.PHONY: install demo nycflights test test-slow test-kernels test-portable sanitize fuzz check format docs bench clean
 .DEFAULT_GOAL := demo
 
 PORTABLE := tests/crypto tests/roles tests/test_join.py tests/test_protocol.py tests/test_tree.py tests/test_crosstab.py
@@ -56,6 +56,11 @@ test-kernels: $(BIN)/.installed
 # What rests on the kernels, once more with the portable one.
 test-portable: $(BIN)/.installed
 	XSTAT_KERNEL=portable $(BIN)/python -m pytest -q -m "not slow and not ray" $(PORTABLE)
+
+# A minute of mutated input for each parser; nothing but the typed errors may come out.
+FUZZ_SECONDS ?= 60
+fuzz: $(BIN)/.installed
+	for parser in messages study tables; do $(BIN)/python -m tests.fuzz $$parser $(FUZZ_SECONDS) || exit 1; done
 
 # The extension under AddressSanitizer and UndefinedBehaviorSanitizer, in a copy of the package; gcc is needed.
 sanitize: $(BIN)/.installed

@@ -304,3 +304,12 @@ def test_links_and_named_files_exist(page):
     assert all(((ROOT / page).parent / target).exists() for target in targets), targets
     named = re.findall(r"`((?:tests|xstat_ray|jobs|conf|docs)/[\w/.]+\.\w+)`", text)
     assert all((ROOT / name).exists() for name in named), [n for n in named if not (ROOT / n).exists()]
+
+
+def test_every_security_claim_names_the_test_that_shows_it():
+    claims = re.split(r"^## ", text_of("docs/security.md"), flags=re.M)[1:]
+    for section in claims:
+        lines = re.findall(r"^(?:\| (?!claim|role|---).*|- (?:.*\n(?:  .*\n?)*))", section, re.M)
+        assert lines, section
+        for line in lines:
+            assert re.search(r"`tests/[\w/]+\.py`|\*Assumed\.?\*", line), line

@@ -1,0 +1,95 @@
+"""The neutral aggregator: no setting, no class and no file of it holds a secret, and it checks that."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.case import Case, study
+from tests.federation.domains import RUN, Domains
+from xstat_ray.errors import InputError, StudyError
+from xstat_ray.federation import aggregate
+from xstat_ray.federation.aggregate import refuse_secrets
+from xstat_ray.federation.config import aggregator_config
+from xstat_ray.federation.identity import Identity
+from xstat_ray.secrecy import Secret
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def domains(quick_key, tmp_path):
+    domains = Domains(tmp_path, study(), Case(tmp_path).tables)
+    domains.run(until=("aggregator", "all"))
+    return domains
+
+
+def test_the_code_of_the_job_has_no_class_of_a_secret():
+    """Nothing that can hold a party's secret is within the job's own modules; the identity signs and opens nothing."""
+    code = (
+        "import importlib, inspect, sys; from xstat_ray.secrecy import Secret\n"
+        "for name in ('jobs.aggregate', 'xstat_ray.federation.aggregate', 'xstat_ray.roles.aggregator', 'xstat_ray.join'):\n"
+        "    module = importlib.import_module(name)\n"
+        "    print(*(n for n, v in vars(module).items() if inspect.isclass(v) and issubclass(v, Secret)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) <= {"Identity"}
+    held = [name for name, value in vars(aggregate).items() if inspect.isclass(value) and issubclass(value, Secret)]
+    assert held == []
+
+
+def test_no_setting_names_a_secret():
+    keys = yaml.safe_load((ROOT / "conf" / "aggregate.yaml").read_text())
+    assert not {"ledger", "data", "attestation", "party", "out"} & keys.keys()
+    raw = {"study": {}, "domain": {}, "step": "all"}
+    for key in ("key", "private_key", "secrets", "attestation", "party"):
+        with pytest.raises(StudyError, match="unknown key"):
+            aggregator_config(raw | {key: "x"}, "origin")
+
+
+def mislaid(domains, place):
+    """A party's secrets where the aggregator can reach them."""
+    content = (domains.state("column") / "secrets").read_bytes()
+    path = {
+        "its private folder": domains.private("aggregator") / "backup" / "copy.bin",
+        "its run": domains.state("aggregator") / "secrets",
+        "the exchange": domains.exchange / RUN / "column-aggregator" / "mislaid",
+    }[place]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("place", ["its private folder", "its run", "the exchange"])
+def test_it_does_not_start_beside_a_secret(domains, place):
+    path = mislaid(domains, place)
+    with pytest.raises(InputError, match="a party's secret lies within the aggregator's reach") as caught:
+        domains.step("aggregator", "all")
+    assert str(path) in str(caught.value)
+    assert not list(domains.exchange.glob("*/aggregator-column/*"))
+    path.unlink()
+    domains.step("aggregator", "all")
+
+
+def test_it_does_not_start_with_a_secret_in_its_environment(domains, monkeypatch, tmp_path):
+    pem = (domains.private("row") / "identity.pem").read_text()
+    secrets = domains.state("row") / "secrets"
+    for value in (pem, str(domains.private("row") / "identity.pem"), str(secrets)):
+        monkeypatch.setenv("SOMETHING", value)
+        with pytest.raises(InputError, match="within the aggregator's reach"):
+            domains.step("aggregator", "all")
+    monkeypatch.setenv("SOMETHING", str(domains.private("aggregator") / "identity.pem"))
+    domains.step("aggregator", "all")
+
+
+def test_its_own_signing_key_is_no_secret_of_a_party(tmp_path):
+    own = tmp_path / "identity.pem"
+    Identity.create(own)
+    refuse_secrets([tmp_path], {}, own)
+    with pytest.raises(InputError, match=r"identity\.pem"):
+        refuse_secrets([tmp_path], {}, tmp_path / "other.pem")
