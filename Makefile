@@ -36,7 +36,8 @@ $(OUT)/population/statistics.parquet: | data/hokkaido/world.json
 demo: $(STATISTICS)
 	$(BIN)/python -m jobs.needs out=$(OUT)/needs releases.movement=$(OUT)/doto_movement \
 		releases.catchment=$(OUT)/catchment releases.population=$(OUT)/population
-	$(BIN)/python -m jobs.report run=$(OUT)/doto_movement run=$(OUT)/catchment run=$(OUT)/needs out=$(OUT)/report
+	$(BIN)/python -m jobs.report run=$(OUT)/doto_movement run=$(OUT)/catchment run=$(OUT)/population run=$(OUT)/needs \
+		out=$(OUT)/report
 
 # The small example: real tables, one study.
 nycflights: data/nycflights/planes.parquet

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from xstat_ray import terminal
 from xstat_ray.inputs.study_file import parse
 from xstat_ray.messages import Coefficients
 from xstat_ray.plan import make_plan, readable_bytes
@@ -54,6 +55,7 @@ def test_what_each_display_shows(capsys):
         "1,234 people",
         "below 7",
         "2/2",
+        "memory ",
         "by [the] way",
     ):
         assert part in shown
@@ -102,3 +104,9 @@ def test_the_summary_prints_labels_and_paths_as_they_are(capsys, tmp_path):
 @pytest.mark.parametrize(("count", "text"), [(0, "0 B"), (999, "999 B"), (1024, "1.02 kB"), (5 * 10**9, "5 GB")])
 def test_bytes_are_short(count, text):
     assert readable_bytes(count) == text
+
+
+def test_memory_is_that_of_the_machine(monkeypatch, tmp_path):
+    assert 0 < terminal._memory_share() < 1
+    monkeypatch.setattr(terminal, "Path", lambda name: tmp_path / "none")
+    assert terminal._memory_share() is None

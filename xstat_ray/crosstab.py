@@ -21,6 +21,7 @@ from xstat_ray.release import Release, write
 from xstat_ray.roles.party import Role
 from xstat_ray.runtime.cluster import Cluster
 from xstat_ray.runtime.driver import WINDOW, Driver
+from xstat_ray.runtime.events import Recorded
 from xstat_ray.runtime.executor import ROLES, Executor, LocalExecutor, Source
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.study import Privacy, Study
@@ -104,6 +105,7 @@ def crosstab(
     with ExitStack() as stack:
         folder = Path(out) if out is not None else Path(stack.enter_context(tempfile.TemporaryDirectory()))
         work = stack.enter_context(Workspace(folder, plan))
+        progress = Recorded(progress, folder)
         sources = {role: replace(source, private=work.own(role)) for role, source in sources.items()}
         unfinished, coefficients = _count(plan, sources, work, options, progress)
         tables = publish(plan, coefficients)

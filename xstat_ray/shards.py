@@ -68,10 +68,6 @@ class ShardGrid:
         number: NDArray[np.int64] = self._region[cells]
         return number
 
-    def own(self, batch: int) -> tuple[Shard, ...]:
-        """The shards of one batch, by region."""
-        return self.shards[batch * len(self.regions) : (batch + 1) * len(self.regions)]
-
     def batch_of(self, periods: NDArray[np.uint32]) -> NDArray[np.int64]:
         """(N,) batch number of these periods."""
         number: NDArray[np.int64] = self._batch[periods - np.uint32(self.batches[0].start)]

@@ -7,13 +7,23 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.panel import Panel
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as RichProgress
 from rich.table import Table
+from rich.text import Text
 
 from xstat_ray.plan import readable_bytes
 from xstat_ray.plan_report import KINDS, Answer, PlanReport, batch_bytes
@@ -51,6 +61,24 @@ class Quiet(Progress):
         self._console.print(Panel(message, title="WARNING", style="bold red"))
 
 
+class _Memory(ProgressColumn):
+    """Memory in use on this machine, by all programs: a run that is about to fail for want of it is seen coming."""
+
+    def render(self, task: Task) -> Text:
+        """As a share; empty where the system does not tell."""
+        share = _memory_share()
+        return Text("" if share is None else f"memory {share:.0%}", style="bold red" if (share or 0) > 0.9 else "dim")
+
+
+def _memory_share() -> float | None:
+    try:
+        lines = [line.split() for line in Path("/proc/meminfo").read_text().splitlines()]
+        kilobytes = {name: int(value) for name, value, *_ in lines}
+        return 1 - kilobytes["MemAvailable:"] / kilobytes["MemTotal:"]
+    except (OSError, ValueError, KeyError):
+        return None
+
+
 class Terminal(Quiet):
     """Plan table and live bars on standard error."""
 
@@ -73,14 +101,15 @@ class Terminal(Quiet):
 
     @contextmanager
     def display(self, name: str, total: int) -> Iterator[Stage]:
-        """A bar with count, elapsed time and time left."""
+        """A bar with count, elapsed time, time left, and the machine's memory."""
         bars = RichProgress(
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=16),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
+            _Memory(),
             console=self._console,
         )
         with bars:

@@ -152,12 +152,12 @@ def test_other_shapes_and_types_are_refused(bad: np.ndarray) -> None:
         is_sorted(bad)
 
 
-def test_a_dummy_is_the_block_of_its_kind_group_and_number() -> None:
+def test_a_dummy_is_the_block_of_its_kind_batch_and_number() -> None:
     key = bytes(range(16))
     cipher = Cipher(algorithms.AES(key), modes.ECB()).encryptor()
     for kind in Dummy:
-        expected = [cipher.update(b"".join([n.to_bytes(4, "little") for n in (7, i, 0, kind)])) for i in range(3)]
-        assert [row.tobytes() for row in dummy_tags(key, kind, 7, 3)] == expected
+        expected = [cipher.update(b"".join([n.to_bytes(4, "little") for n in (7, i, 0, kind)])) for i in range(2, 5)]
+        assert [row.tobytes() for row in dummy_tags(key, kind, 7, range(2, 5))] == expected
 
 
 @given(st.integers(0, MAX_PERIODS - 1), st.integers(0, MAX_COPIES - 1))
@@ -168,8 +168,11 @@ def test_no_person_s_block_ends_like_a_dummy_s(period: int, copy: int) -> None:
     assert (word & (MAX_PERIODS - 1), word >> 24) == (period, copy)
 
 
-def test_dummies_of_different_kinds_and_groups_never_meet() -> None:
+def test_dummies_of_different_kinds_and_batches_never_meet() -> None:
     key = bytes(16)
-    made = np.concatenate([dummy_tags(key, kind, group, 50) for kind in Dummy for group in (0, 1, 2**32 - 1)])
+    made = np.concatenate([dummy_tags(key, kind, batch, range(50)) for kind in Dummy for batch in (0, 1, 2**32 - 1)])
     assert len(np.unique(made, axis=0)) == len(made) == 450
-    assert len(dummy_tags(key, Dummy.ROW, 0, 0)) == 0
+    assert len(dummy_tags(key, Dummy.ROW, 0, range(0))) == 0
+    # Numbers do not wrap at 32 bits.
+    low, high = (dummy_tags(key, Dummy.ROW, 0, range(first, first + 1)) for first in (5, 2**32 + 5))
+    assert (low != high).any()

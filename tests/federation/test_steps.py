@@ -181,6 +181,16 @@ def test_an_output_folder_with_another_release(case, tmp_path):
     assert (domains.state("row") / "log.jsonl").read_text().count('"event":"published"') == 1
 
 
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_a_name_is_used_once(case, tmp_path, domain):
+    """As after the loss of a private folder."""
+    domains = Domains(tmp_path, study(), case.tables)
+    domains.run()
+    shutil.rmtree(domains.state(domain))
+    with pytest.raises(InputError, match="Agree on another name for this run"):
+        domains.step(domain, next(step for name, step in STEPS if name == domain))
+
+
 def test_one_process_at_a_time(case, tmp_path):
     from xstat_ray.federation.desk import Desk
 

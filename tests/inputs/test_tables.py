@@ -322,3 +322,13 @@ def test_some_pieces_and_columns_are_read_with_their_row_numbers(tmp_path):
     assert numbered == {3: "12", 4: "13", 5: "14", 6: "15", 9: "18", 10: "19"}
     assert all(list(b.columns) == ["id"] for b in batches)
     assert list(table.read([], ["id"])) == []
+
+
+def test_the_name_of_a_time_zone_that_is_no_text(tmp_path):
+    path = tmp_path / "table.arrow"
+    feather.write_feather(pa.table({"id": ["x"], "at": pa.array([1], pa.timestamp("us", "Asia/Tokyo"))}), path)
+    content = path.read_bytes()
+    assert b"Asia/Tokyo" in content
+    path.write_bytes(content.replace(b"Asia/Tokyo", b"As\x9da/Tokyo"))
+    with pytest.raises(InputError, match="not UTF-8"):
+        open_table(path, id="id", times=["at"])

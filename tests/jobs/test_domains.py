@@ -54,7 +54,7 @@ def federated(folder, *arguments):
 
 @pytest.mark.ray
 def test_exact_counts_from_three_ray_sessions(folder):
-    code, _, error = federated(folder, "study=exact", "unsafe.allow_no_noise=true")
+    code, _, error = federated(folder, "study=exact", "unsafe.allow_no_noise=true", "replicas.row=2")
     assert code == 0, error
     assert pq.read_table(folder / "out" / "statistics.parquet")["noisy"].to_pylist() == [1, 0, 0, 1]
     manifest = json.loads((folder / "out" / "manifest.json").read_text())

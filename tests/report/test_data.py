@@ -11,14 +11,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from xstat_ray.errors import InputError
-from xstat_ray.report.data import ABSENT, SUPPRESSED, read_layer
+from xstat_ray.report.data import ABSENT, SUPPRESSED, read_layers
 from xstat_ray.report.make import read
 
 
 @pytest.mark.parametrize("study", ["movement", "catchment", "preboarding"])
 def test_values_lie_at_their_place_and_slot(country, study):
     folder = getattr(country, study)
-    layer, table = read_layer(folder), pq.read_table(folder / "statistics.parquet")
+    layer, table = read_layers(folder)[0], pq.read_table(folder / "statistics.parquet")
     finest = layer.levels[0]
     rng = np.random.default_rng(1)
     for number in rng.integers(0, len(table), 200):
@@ -36,7 +36,7 @@ def test_values_lie_at_their_place_and_slot(country, study):
 
 
 def test_levels_above_the_cells_come_from_the_areas(country):
-    layer, table = read_layer(country.movement), pq.read_table(country.movement / "areas.parquet")
+    layer, table = read_layers(country.movement)[0], pq.read_table(country.movement / "areas.parquet")
     assert [(level.name, level.ground.kind) for level in layer.levels] == [
         ("cell", "municipality"), ("subprefecture", "subprefecture"), ("total", "all")
     ]  # fmt: skip
@@ -56,7 +56,7 @@ def test_rows_in_any_order_and_missing_rows(country, tmp_path):
     # The first row of every label fixes the order of labels; keep it.
     kept = np.concatenate([np.arange(144), order[order >= 144]])
     pq.write_table(table.take(pa.array(kept)), folder / "statistics.parquet")
-    whole, part = read_layer(country.movement).levels[0], read_layer(folder).levels[0]
+    whole, part = read_layers(country.movement)[0].levels[0], read_layers(folder)[0].levels[0]
     back = [whole.places.index(name) for name in part.places]
     same = part.estimate == whole.estimate[back]
     assert (part.estimate == ABSENT).sum() == (~same).sum() == len(table) - len(kept)
@@ -91,7 +91,7 @@ def test_a_folder_that_holds_no_whole_release_is_refused_with_its_name(country, 
     shutil.copytree(country.movement, folder)
     change(folder)
     with pytest.raises(InputError, match=message) as error:
-        read_layer(folder)
+        read_layers(folder)[0]
     assert str(folder) in str(error.value) and error.value.remedy
 
 
@@ -116,6 +116,6 @@ def test_answers_without_a_table_or_a_column_are_refused(country, tmp_path):
 
 def test_exact_counts_are_known_as_such(exact):
     assert read([exact.movement]).noise_free and read([exact.needs]).noise_free
-    layer = read_layer(exact.movement)
+    layer = read_layers(exact.movement)[0]
     shown = layer.levels[0].estimate >= 0
     assert (layer.levels[0].low == layer.levels[0].high).all() and shown.any()

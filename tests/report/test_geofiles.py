@@ -13,7 +13,7 @@ import pytest
 import shapely
 from geojson_pydantic import FeatureCollection
 
-from xstat_ray.report.data import read_layer
+from xstat_ray.report.data import read_layers
 from xstat_ray.report.geofiles import layer_files, long_table, wkb
 from xstat_ray.report.geography import ground, outlines
 
@@ -65,7 +65,7 @@ def test_figures_equal_the_statistics(country, report, study):
 
 
 def test_squares_are_exact(squares):
-    layer = read_layer(squares)
+    layer = read_layers(squares)[0]
     small = layer.levels[0]
     table = long_table(layer, small)
     assert table.num_rows == 20_000 * 144 and table["code"][144].as_py() == small.places[1]
@@ -84,11 +84,11 @@ def test_wkb_equals_that_of_geos(codes):
 
 
 def test_exact_counts_are_stamped(exact):
-    files = layer_files(read_layer(exact.catchment))
+    files = layer_files(read_layers(exact.catchment)[0])
     schema = pq.read_schema(pa.BufferReader(files["catchment.geo.parquet"]))
     assert b"NOISE OFF" in schema.metadata[b"WARNING"]
     assert "NOISE OFF" in json.loads(files["catchment.geojson"])["warning"]
 
 
 def test_studies_that_are_not_on_the_map_make_no_files(country):
-    assert layer_files(read_layer(country.preboarding)) == {}
+    assert layer_files(read_layers(country.preboarding)[0]) == {}

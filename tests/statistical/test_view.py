@@ -93,11 +93,11 @@ class Input:
         """Rows and tags of flags as they are sent, with fresh dummies or with none."""
         row, column, grid = self.row, self.column, self.plan.grid
         padding = Padding.of_study(self.plan.study, grid)
-        drawn = RowDummies.draw(padding, grid), FlagDummies.draw(padding, grid)
+        drawn = RowDummies.draw(padding), FlagDummies.draw(padding)
         if not padded:
             drawn = np.zeros_like(drawn[0]), np.zeros_like(drawn[1])
-            padding = replace(padding, pools=(0,) * len(padding.pools))
-        row._dummies, column._dummies = RowDummies(grid, padding, drawn[0]), FlagDummies(grid, padding, drawn[1])
+            padding = replace(padding, pool=0)
+        row._dummies, column._dummies = RowDummies(padding, drawn[0]), FlagDummies(padding, drawn[1])
         (shard,) = grid.shards
         flags, _ = column._batch(0, slice(None))
         order = sort_order(flags, np.zeros(len(flags), np.uint32))
@@ -149,7 +149,7 @@ def events(inputs):
     """What the adversary looks for: functions of views to truth, with the truth of both inputs and all shifts at hand."""
     padding = Padding.of_study(inputs[0].plan.study, inputs[0].plan.grid)
     shift = np.array([padding.matched.shift, padding.unmatched.shift, padding.flags.shift])
-    base = np.array([0, 0, sum(padding.pools)])
+    base = np.array([0, 0, padding.pool])
     more, less = (np.array(own.counts()) + base for own in inputs)
     return [
         lambda v: (v >= more + shift).all(axis=1),
@@ -212,7 +212,7 @@ def never_matched(patch):
 
     def others(self, key, batch):
         flags = honest(self, key, batch)
-        return dummy_tags(key, Dummy.FLAG, 1_000 + batch, len(flags))
+        return dummy_tags(key, Dummy.FLAG, 1_000 + batch, range(len(flags)))
 
     patch.setattr(FlagDummies, "of_batch", others)
 

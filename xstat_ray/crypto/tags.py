@@ -78,15 +78,17 @@ def with_copy(period: NDArray[np.uint32], copy: NDArray[np.integer]) -> NDArray[
     return period | copy.astype(np.uint32) << np.uint32(24)
 
 
-def dummy_tags(key: bytes, kind: Dummy, group: int, count: int) -> NDArray[np.uint8]:
-    """(count, 16) tags of the dummies 0, 1, ... of a shard or batch `group`.
+def dummy_tags(key: bytes, kind: Dummy, batch: int, numbers: range) -> NDArray[np.uint8]:
+    """(N, 16) tags of dummies of a batch, by their numbers.
 
-    Their blocks are (uint32 group || uint64 number || uint32 kind), all different from each other and from every real
+    Their blocks are (uint32 batch || uint64 number || uint32 kind), all different from each other and from every real
     row's, and so are the tags, as AES is a permutation.
     """
+    count = len(numbers)
     blocks = np.zeros((count, PERSON_KEY_BYTES), np.uint8)
     words = blocks.view("<u4")
-    words[:, 0], words[:, 1] = group, np.arange(count, dtype=np.uint32)
+    every = np.arange(numbers.start, numbers.stop, dtype=np.uint64)
+    words[:, 0], words[:, 1], words[:, 2] = batch, every & np.uint64(0xFFFFFFFF), every >> np.uint64(32)
     return tags(key, blocks, np.arange(count, dtype=np.int32), np.full(count, kind, np.uint32))
 
 

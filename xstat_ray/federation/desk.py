@@ -14,9 +14,9 @@ from typing import Self
 
 from xstat_ray.errors import InputError
 from xstat_ray.federation.audit import Log
-from xstat_ray.federation.envelope import canonical
+from xstat_ray.federation.envelope import canonical, message_name
 from xstat_ray.federation.exchange import Exchange
-from xstat_ray.federation.identity import Domain, Identity, Peers, private_folder
+from xstat_ray.federation.identity import DOMAINS, Domain, Identity, Peers, private_folder
 from xstat_ray.federation.post import Binding, Post
 from xstat_ray.measurement import measurement, software_version
 from xstat_ray.plan import Plan
@@ -63,7 +63,7 @@ class Desk:
             self.log = Log(self.folder / "log.jsonl", domain, self.identity)
             undo.callback(self.log.close)
             binding = Binding(plan.study.digest.hex(), plan_digest(plan), settings.run)
-            self._begin(binding)
+            self._begin(binding, exchange)
             self.post = Post(
                 domain,
                 exchange=exchange,
@@ -82,9 +82,10 @@ class Desk:
             remedy = "Wait for it"
             raise InputError("another step is at work in the run", file=str(self.folder), remedy=remedy) from None
 
-    def _begin(self, binding: Binding) -> None:
+    def _begin(self, binding: Binding, exchange: Exchange) -> None:
         opened = next(self.log.of("opened"), None)
         if opened is None:
+            self._check_unused(exchange)
             software = {"version": software_version(), "measurement": measurement().hex()}
             keys = {name: key.hex() for name, key in {**self.peers.keys, self.domain: self.identity.public}.items()}
             self.log.add("opened", **asdict(binding), software=software, keys=keys)
@@ -94,6 +95,16 @@ class Desk:
                 file=str(self.folder),
                 key="domain.run",
                 remedy="Finish that one with its own settings, or agree on another name for this one",
+            )
+
+    def _check_unused(self, exchange: Exchange) -> None:
+        """A log that begins must find nothing of its own: messages of an earlier run would be taken for this one's."""
+        others = [name for name in DOMAINS if name != self.domain]
+        if any(exchange.get(message_name(self.domain, other, 0)) is not None for other in others):
+            raise InputError(
+                "the exchange holds messages of this domain, which its log does not know",
+                key="domain.run",
+                remedy="Agree on another name for this run, or put the private folder of the earlier one back",
             )
 
     def __enter__(self) -> Self:

@@ -33,6 +33,8 @@ def to_e164(numbers: pa.Array, region: str | None) -> pa.Array:
         E.164 form would be read as yet another number.
     """
     known, impossible = _classify(numbers)
+    if known.all():
+        return numbers.cast(pa.string())
     rest = np.flatnonzero(~known & ~impossible)
     parsed = pa.array([_parse(n, region) for n in numbers.take(pa.array(rest)).to_pylist()], pa.string())
     # Some parsed forms begin with a national prefix again; only a fixed point names one subscriber.

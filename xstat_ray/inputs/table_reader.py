@@ -34,6 +34,7 @@ def stored_schema(file: TableFile, columns: Sequence[str]) -> Mapping[str, pa.Da
     with _refusing_damage(file):
         schema = _fragment(file, columns).physical_schema
         names = list(schema.names)
+        _read_zones(schema)
     wanted = [name for name in columns if name not in file.partitions]
     for name in wanted:
         if name not in names:
@@ -45,6 +46,14 @@ def stored_schema(file: TableFile, columns: Sequence[str]) -> Mapping[str, pa.Da
         if names.count(name) > 1:
             raise InputError("the column occurs twice", file=str(file.path), column=name, remedy="Rename one of them")
     return {name: schema.field(name).type for name in wanted}
+
+
+def _read_zones(schema: pa.Schema) -> None:
+    """Arrow decodes names of time zones when they are asked for: in a damaged file they are no text."""
+    for kind in schema.types:
+        stored = kind.value_type if pt.is_dictionary(kind) else kind
+        if pt.is_timestamp(stored):
+            stored.tz  # noqa: B018
 
 
 def stored_batches(

@@ -68,8 +68,8 @@ class Padding:
     """Rows that meet nothing, for each cell and batch."""
     flags: DummyCount
     """Flags that are not met, for each batch."""
-    pools: tuple[int, ...]
-    """For each region: dummy flags in every batch that its matched rows may meet."""
+    pool: int
+    """Dummy flags in every batch that its matched rows may meet."""
     copies: int
     """R: flags for each person and period, so that every row of a person has a tag of its own."""
     cells: int
@@ -92,27 +92,25 @@ class Padding:
     @property
     def flags_added(self) -> int:
         """Expected number of dummy flags of the release, without the R - 1 further copies of the real ones."""
-        return self.batches * (sum(self.pools) + self.flags.shift)
+        return self.batches * (self.pool + self.flags.shift)
 
     @property
     def most_rows(self) -> int:
         """Largest possible number of dummy rows."""
-        met = min(sum(self.pools), 2 * self.cells * self.matched.shift)
-        return self.batches * (met + 2 * self.cells * self.unmatched.shift)
+        return self.batches * (self.pool + 2 * self.cells * self.unmatched.shift)
 
     @property
     def most_flags(self) -> int:
         """Largest possible number of dummy flags."""
-        return self.batches * (sum(self.pools) + 2 * self.flags.shift)
+        return self.batches * (self.pool + 2 * self.flags.shift)
 
-    def draw_rows(self, grid: ShardGrid) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Matched and unmatched dummy rows, (batches, cells) each; what a shard has of the first fits its pool."""
+    def draw_rows(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Matched and unmatched dummy rows, (batches, cells) each; what a batch has of the first fits its pool."""
         shape = (self.batches, self.cells)
         matched = self.matched.draw(self.batches * self.cells).reshape(shape)
-        for region, pool in zip(grid.regions, self.pools, strict=True):
-            for own in matched[:, region.start : region.stop]:
-                while own.sum() > pool:
-                    own[:] = self.matched.draw(len(own))
+        for own in matched:
+            while own.sum() > self.pool:
+                own[:] = self.matched.draw(self.cells)
         return matched, self.unmatched.draw(self.batches * self.cells).reshape(shape)
 
     def draw_flags(self) -> NDArray[np.int64]:
@@ -154,13 +152,11 @@ def _padding(study: Study, grid: ShardGrid) -> Padding:
     matched, unmatched, flags = (
         DummyCount.of(l1, view.epsilon * share, delta) for l1, share in zip(sensitivities, shares, strict=True)
     )
-    touched = min(met, len(grid.shards))
-    beta = float(delta) / touched * _MARGIN / 2  # halved: what is drawn again makes the rest likelier by 1/(1 - beta)
-    pools = tuple(
-        min(2 * len(r) * matched.shift, len(r) * matched.shift + met + sum_bound(len(r), matched.scale, beta))
-        for r in grid.regions
-    )
-    padding = Padding(matched, unmatched, flags, pools, bounds.rows, study.cells, len(grid.batches))
+    cells, batches = study.cells, len(grid.batches)
+    # Halved, since what is drawn again makes the rest likelier by 1/(1 - beta).
+    beta = float(delta) / min(met, batches) * _MARGIN / 2
+    pool = min(2 * cells * matched.shift, cells * matched.shift + met + sum_bound(cells, matched.scale, beta))
+    padding = Padding(matched, unmatched, flags, pool, bounds.rows, cells, batches)
     _check_size(padding)
     return padding
 

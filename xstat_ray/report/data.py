@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +17,19 @@ from xstat_ray.errors import InputError
 from xstat_ray.needs.publication import read_json, read_manifest, read_table, stamped
 from xstat_ray.privacy.mechanism import half_width95
 from xstat_ray.release import AREAS, MANIFEST, PLAN, STATISTICS
+from xstat_ray.report import population
 from xstat_ray.report.geography import NOWHERE, Ground, ground
+from xstat_ray.report.population import Part
+from xstat_ray.report.provenance import facts
 
 FIGURES = ("noisy", "estimate", "stderr", "suppressed")
+AREA_FIGURES = ("unbiased", "low95", "high95", "estimate", "stderr", "suppressed")
 SUPPRESSED, ABSENT = -1, -2
 """In place of an estimate: not published because too small, and not part of the publication."""
 MAX_VALUES = 12_000_000
 """Values of one table: more would make a page that an office computer does not open."""
 KEY = "run"
-REMEDY = "Name the output folder of jobs.crosstab or jobs.needs"
+REMEDY = "Name the output folder of jobs.crosstab, jobs.population or jobs.needs"
 
 
 @dataclass(frozen=True)
@@ -66,48 +69,54 @@ class Layer:
     levels: tuple[Level, ...]
     noise_free: bool
     facts: Mapping[str, Any]
-    """What the page tells of where the figures come from; see `_facts`."""
+    """What the page tells of where the figures come from; see `xstat_ray.report.provenance.facts`."""
 
 
-def read_layer(folder: Path) -> Layer:
-    """Read a finished release.
+def read_layers(folder: Path) -> tuple[Layer, ...]:
+    """Read a finished release: one layer, or one for each breakdown of a population.
 
     Raises:
         InputError: the folder holds no finished release, its files contradict each other, or it is too large.
     """
     manifest = read_manifest(folder, key=KEY, remedy=REMEDY)
     plan = read_json(folder / PLAN, key=KEY, remedy=REMEDY)
-    table = _table(folder / STATISTICS)
+    tables = {STATISTICS: _table(folder / STATISTICS, FIGURES)}
+    if (folder / AREAS).is_file():
+        tables[AREAS] = _table(folder / AREAS, AREA_FIGURES)
     off = bool(manifest.get("noise_free"))
-    _check(folder, manifest, plan, table, off)
+    _check(folder, manifest, plan, tables[STATISTICS], off)
+    noise, origin = str(plan.get("noise", "off")), facts(folder, manifest, plan)
+    if population.is_one(tables[STATISTICS]):
+        parts = population.breakdowns(tables, manifest, plan)
+    else:
+        parts = [Part(str(manifest["study"]), plan.get("title", {}), tables, {})]
+    return tuple(
+        _layer(folder, replace(part, facts={**origin, **part.facts}), noise=noise, noise_free=off) for part in parts
+    )
+
+
+def _layer(folder: Path, part: Part, *, noise: str, noise_free: bool) -> Layer:
+    table = part.tables[STATISTICS]
     names = [name for name in table.column_names if name not in FIGURES]
     dimensions = [Dimension(name, tuple(pc.unique(table[name]).cast(pa.string()).to_pylist())) for name in names]
     place = _place(dimensions)
     own, others = dimensions[place], tuple(d for i, d in enumerate(dimensions) if i != place)
-    slots = _product(others)
-    if len(own.labels) * slots > MAX_VALUES:
-        problem = f"the table spans {len(own.labels) * slots:,} values, and a page takes {MAX_VALUES:,}"
+    if (size := len(own.labels) * _product(others)) > MAX_VALUES:
+        problem = f"the table spans {size:,} values, and a page takes {MAX_VALUES:,}"
         raise InputError(problem, file=str(folder / STATISTICS), key=KEY, remedy="Publish fewer dimensions for the map")
-    finest = _cells(table, own, others, str(plan.get("noise", "off")))
-    return Layer(
-        folder=folder,
-        study=str(manifest["study"]),
-        title=plan.get("title", {}),
-        place=own.name,
-        dimensions=others,
-        levels=(finest, *_areas(folder, others)),
-        noise_free=off,
-        facts=_facts(folder, manifest, plan),
-    )
+    levels = [_cells(table, own, others, noise)]
+    if AREAS in part.tables:
+        levels += _areas(part.tables[AREAS], others)
+    return Layer(folder, part.study, part.title, own.name, others, tuple(levels), noise_free, part.facts)
 
 
-def _table(file: Path) -> pa.Table:
-    """All columns of a statistics file."""
+def _table(file: Path, figures: Sequence[str]) -> pa.Table:
+    """All columns of a published table."""
     try:
         names = pq.read_schema(file).names
     except (OSError, pa.ArrowException):
         names = []
-    return read_table(file, [name for name in names if name not in FIGURES], FIGURES, key=KEY, remedy=REMEDY)
+    return read_table(file, [name for name in names if name not in figures], figures, key=KEY, remedy=REMEDY)
 
 
 def _check(folder: Path, manifest: dict[str, Any], plan: dict[str, Any], table: pa.Table, off: bool) -> None:
@@ -134,32 +143,25 @@ def _product(dimensions: Sequence[Dimension]) -> int:
 
 
 def _cells(table: pa.Table, own: Dimension, others: Sequence[Dimension], noise: str) -> Level:
-    half = half_width95(noise, table["stderr"].to_numpy()).astype(np.int64)  # type: ignore[arg-type]
-    noisy = table["noisy"].to_numpy().astype(np.int64)
+    half = half_width95(noise, table["stderr"].to_numpy())  # type: ignore[arg-type]
+    noisy = table["noisy"].to_numpy()
     return _level("cell", (own, *others), table, (noisy - half, noisy + half))
 
 
-def _areas(folder: Path, others: Sequence[Dimension]) -> list[Level]:
-    """The levels above the cells, in the order of the file."""
-    file = folder / AREAS
-    if not file.is_file():
+def _areas(table: pa.Table, others: Sequence[Dimension]) -> list[Level]:
+    """The levels above the cells, in the order of the table; none where it lacks a dimension."""
+    if any(name not in table.column_names for name in ("level", "area", *(dimension.name for dimension in others))):
         return []
-    columns = ["level", "area", *(dimension.name for dimension in others)]
-    names = pq.read_schema(file).names
-    if any(name not in names for name in columns):
-        return []
-    table = read_table(file, columns, ("estimate", "low95", "high95", "suppressed"), key=KEY, remedy=REMEDY)
     levels = []
     for name in pc.unique(table["level"]).to_pylist():
         own = table.filter(pc.field("level") == name)
         areas = Dimension("area", tuple(pc.unique(own["area"]).to_pylist()))
-        ends = (np.floor(own["low95"].to_numpy()), np.ceil(own["high95"].to_numpy()))
-        levels.append(_level(name, (areas, *others), own, (ends[0].astype(np.int64), ends[1].astype(np.int64))))
+        levels.append(_level(name, (areas, *others), own, (own["low95"].to_numpy(), own["high95"].to_numpy())))
     return levels
 
 
 def _level(
-    name: str, dimensions: Sequence[Dimension], table: pa.Table, ends: tuple[NDArray[np.int64], NDArray[np.int64]]
+    name: str, dimensions: Sequence[Dimension], table: pa.Table, ends: tuple[NDArray[Any], NDArray[Any]]
 ) -> Level:
     """Lay rows out as (places, slots), places being the first dimension; they may come in any order or be missing."""
     at = np.zeros(len(table), np.int64)
@@ -172,24 +174,8 @@ def _level(
     estimate = np.full(size, ABSENT, np.int64)
     estimate[at] = np.where(hidden, SUPPRESSED, table["estimate"].fill_null(SUPPRESSED).to_numpy())
     low, high = (np.zeros(size, np.int64) for _ in range(2))
-    low[at] = np.where(hidden, 0, np.minimum(ends[0], estimate[at]))
-    high[at] = np.where(hidden, 0, np.maximum(ends[1], estimate[at]))
+    low[at] = np.where(hidden, 0, np.minimum(np.floor(ends[0]), estimate[at]))
+    high[at] = np.where(hidden, 0, np.maximum(np.ceil(ends[1]), estimate[at]))
     shape = (len(own.labels), slots)
     places = ground(own.labels, name)
     return Level(name, own.labels, places, *(part.reshape(shape) for part in (estimate, low, high)))
-
-
-def _facts(folder: Path, manifest: dict[str, Any], plan: dict[str, Any]) -> dict[str, Any]:
-    """Of the release: id, digest of the manifest, software, budget, threshold, what one person moves at most."""
-    spent = manifest.get("spent", {})
-    return {
-        "release": manifest.get("release"),
-        "manifest_sha256": hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest(),
-        "software": manifest.get("software", {}),
-        "epsilon": spent.get("epsilon"),
-        "delta": spent.get("delta"),
-        "noise": plan.get("noise"),
-        "stderr": plan.get("stderr", {}),
-        "suppress_below": plan.get("suppress_below"),
-        "person_counts": plan.get("l1_sensitivity"),
-    }

@@ -13,7 +13,7 @@ from xstat_ray.crosstab import NOISE_OFF
 from xstat_ray.errors import InputError
 from xstat_ray.files import unwritable, write_whole
 from xstat_ray.report.answers import Answers, is_answers, read_answers
-from xstat_ray.report.data import KEY, Layer, read_layer
+from xstat_ray.report.data import KEY, Layer, read_layers
 from xstat_ray.report.document import document
 from xstat_ray.report.figures import figure_files
 from xstat_ray.report.geofiles import area_files, layer_files
@@ -45,7 +45,7 @@ def read(folders: Sequence[Path]) -> Sources:
     if len(answers) > 1:
         problem = "a report shows one answer of jobs.needs, and this is the second"
         raise InputError(problem, file=str(answers[1]), key=KEY, remedy="Make one report for each")
-    layers = tuple(read_layer(folder) for folder in folders if folder not in answers)
+    layers = tuple(layer for folder in folders if folder not in answers for layer in read_layers(folder))
     seen: dict[str, Path] = {}
     for layer in layers:
         if layer.study in seen:

@@ -145,7 +145,7 @@ class ColumnParty(Party):
             The number of flags of every batch, dummies included.
         """
         numbers = self._numbers(grid, drawn)
-        self._dummies = FlagDummies(grid, *numbers) if numbers else None
+        self._dummies = FlagDummies(*numbers) if numbers else None
         batch = grid.batch_of(self._period)
         order = np.argsort(batch, kind="stable")
         self._person, self._period, self._slot = self._person[order], self._period[order], self._slot[order]

@@ -14,19 +14,19 @@ from numpy.typing import NDArray
 from xstat_ray.crypto.tags import Dummy, dummy_tags
 from xstat_ray.privacy.padding import Padding
 from xstat_ray.secrecy import Secret
-from xstat_ray.shards import Shard, ShardGrid
+from xstat_ray.shards import Shard
 
 
 class Dummies(Secret):
     """One party's dummies of one release."""
 
-    def __init__(self, grid: ShardGrid, padding: Padding, drawn: NDArray[np.int64]) -> None:
+    def __init__(self, padding: Padding, drawn: NDArray[np.int64]) -> None:
         """Take what `draw` gave, in any shape."""
-        self._grid, self._padding, self._drawn = grid, padding, drawn
+        self._padding, self._drawn = padding, drawn
 
     @staticmethod
     @abstractmethod
-    def draw(padding: Padding, grid: ShardGrid) -> NDArray[np.int64]:
+    def draw(padding: Padding) -> NDArray[np.int64]:
         """Fresh numbers of dummies for the whole release."""
 
     @property
@@ -39,19 +39,20 @@ class RowDummies(Dummies):
     """Those of the row party, by blinded cell."""
 
     @staticmethod
-    def draw(padding: Padding, grid: ShardGrid) -> NDArray[np.int64]:
+    def draw(padding: Padding) -> NDArray[np.int64]:
         """(2, batches, cells): rows that meet a flag, and rows that meet none."""
-        return np.stack(padding.draw_rows(grid))
+        return np.stack(padding.draw_rows())
 
     def of_shard(self, key: bytes, shard: Shard) -> tuple[NDArray[np.uint8], NDArray[np.uint32]]:
         """(N, 16) tags under the tag key, and (N,) blinded cells."""
-        drawn = self._drawn.reshape(2, self._padding.batches, self._padding.cells)
+        drawn = self._drawn.reshape(2, self._padding.batches, self._padding.cells)[:, shard.batch]
         region = np.arange(shard.region.start, shard.region.stop, dtype=np.uint32)
         tags, cells = [], []
-        for kind, numbers in zip((Dummy.MATCHED, Dummy.ROW), drawn[:, shard.batch], strict=True):
-            own = numbers[shard.region.start : shard.region.stop]
-            tags.append(dummy_tags(key, kind, shard.number, int(own.sum())))
-            cells.append(np.repeat(region, own))
+        for kind, numbers in zip((Dummy.MATCHED, Dummy.ROW), drawn, strict=True):
+            ends = np.concatenate([[0], np.cumsum(numbers)])
+            own = range(int(ends[shard.region.start]), int(ends[shard.region.stop]))
+            tags.append(dummy_tags(key, kind, shard.batch, own))
+            cells.append(np.repeat(region, numbers[shard.region.start : shard.region.stop]))
         return np.concatenate(tags), np.concatenate(cells)
 
 
@@ -59,18 +60,15 @@ class FlagDummies(Dummies):
     """Those of the column party; they all encrypt zero."""
 
     @staticmethod
-    def draw(padding: Padding, grid: ShardGrid) -> NDArray[np.int64]:
+    def draw(padding: Padding) -> NDArray[np.int64]:
         """(batches,): flags that no row meets; the others' number is fixed."""
         return padding.draw_flags()
 
     def number(self) -> NDArray[np.int64]:
         """(batches,) dummy flags of every batch."""
-        return self._drawn + sum(self._padding.pools)
+        return self._drawn + self._padding.pool
 
     def of_batch(self, key: bytes, batch: int) -> NDArray[np.uint8]:
         """(N, 16) tags under the tag key."""
-        met = [
-            dummy_tags(key, Dummy.MATCHED, shard.number, pool)
-            for shard, pool in zip(self._grid.own(batch), self._padding.pools, strict=True)
-        ]
-        return np.concatenate([*met, dummy_tags(key, Dummy.FLAG, batch, int(self._drawn[batch]))])
+        numbers = {Dummy.MATCHED: self._padding.pool, Dummy.FLAG: int(self._drawn[batch])}
+        return np.concatenate([dummy_tags(key, kind, batch, range(number)) for kind, number in numbers.items()])

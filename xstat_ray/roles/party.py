@@ -231,7 +231,7 @@ class Party(Secret):
         """
         padding = Padding.of_study(self._study, grid)
         if padding is not None and self._drawn is None:
-            drawn = self.padded.draw(padding, grid).astype("<i8")
+            drawn = self.padded.draw(padding).astype("<i8")
             self._drawn = self._channel(self.role).seal(drawn.tobytes(), _numbers_of(grid))
         return self._drawn
 

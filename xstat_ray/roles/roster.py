@@ -80,7 +80,10 @@ class RosterBuilder(Secret):
     def roster(self) -> Roster:
         """Everybody so far who is not excluded; comes last."""
         self._merge()
-        out = np.isin(self._ids, self._excluded)
+        out = np.zeros(len(self._ids), bool)
+        place = np.searchsorted(self._ids, self._excluded).clip(max=max(0, len(self._ids) - 1))
+        if len(self._ids):
+            out[place[self._ids[place] == self._excluded]] = True
         self.counts.excluded = int(self._rows[out].sum())
         return Roster(self._ids[~out], self._rows[~out])
 

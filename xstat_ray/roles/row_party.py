@@ -102,7 +102,7 @@ class RowParty(Party):
             For every batch whether it can hold rows.
         """
         numbers = self._numbers(grid, drawn)
-        self._dummies = RowDummies(grid, *numbers) if numbers else None
+        self._dummies = RowDummies(*numbers) if numbers else None
         self._grid, self._window = grid, range(0)
         self._surveyed.rewind()
         return [self._surveyed.has_rows(batch) for batch in grid.batches]

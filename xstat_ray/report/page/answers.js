@@ -88,7 +88,7 @@ function needSentence(row, place, count) {
 function hours(code, place) {
   const items = rows.hours.filter((row) => row.code === code).map(({ hour, visitors, stderr }) => {
     const shown = known(visitors) ? { value: Math.max(0, visitors), low: Math.max(0, visitors - 1.96 * stderr), high: visitors + 1.96 * stderr } : {};
-    return { ...shown, state: known(visitors) ? "value" : "absent", text: `${hour}:00`, short: hour % 3 ? "" : String(hour) };
+    return { ...shown, state: known(visitors) ? "value" : "absent", text: `${hour}:00`, short: String(hour) };
   });
   return profile(items, { title: t("hours_title", { place }), format: whole, hidden: stateText });
 }

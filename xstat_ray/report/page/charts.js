@@ -21,6 +21,7 @@ export function profile(items, { title, format, hidden }) {
     svg.append(node("line", { x1: left, x2: width, y1: at, y2: at, class: "grid" }));
     svg.append(node("text", { x: left - 5, y: at + 3.5, "text-anchor": "end" }, format(part * most)));
   }
+  const every = Math.ceil(items.length / 12);
   items.forEach((item, i) => {
     const [x, middle] = [left + i * step, left + (i + 0.5) * step];
     if (item.current) svg.append(node("rect", { x, y: top, width: step, height: height - top - bottom, class: "now" }));
@@ -34,7 +35,7 @@ export function profile(items, { title, format, hidden }) {
     }
     const short = node("text", { x: middle, y: height - bottom + 12, "text-anchor": "middle" }, item.short);
     if (item.current) short.setAttribute("class", "strong");
-    svg.append(short);
+    if (i % every === 0) svg.append(short);
   });
   svg.append(...groups(items, left, step, height));
   return figure(title, svg);

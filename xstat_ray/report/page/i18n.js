@@ -1,7 +1,9 @@
 // Words and labels in the language of the reader.
 
-import { airports, content } from "report/data";
+import { airports, content, municipalities } from "report/data";
 import { LABELS, NAMES, WORDS } from "report/words";
+
+const GENDERS = { 1: "male", 2: "female" }; // ISO/IEC 5218
 
 let language = content.language;
 
@@ -40,6 +42,10 @@ export function label(name, text) {
   const route = /^([A-Z]{3})-([A-Z]{3})$/.exec(text);
   if (route && airports.has(route[1])) return `${airport(route[1])} – ${airport(route[2])}`;
   if (airports.has(text)) return name === "zone" ? t("near", { airport: airport(text) }) : airport(text);
+  if (name === "gender" && GENDERS[text]) return label(name, GENDERS[text]);
+  if (name === "age" && /^\d+$/.test(text)) return t("age_from", { age: text });
+  if (name === "residence" && text === "elsewhere") return t("not_local");
+  if (name === "residence" && municipalities.has(text)) return named(municipalities.get(text));
   const offset = /^(departure|arrival|\w+)([+-]\d+)(h|m|d)$/.exec(text);
   if (offset) return moment(offset[1], Number(offset[2]), offset[3]);
   if (/^\d{4}$/.test(text) && (name === "time" || name === "hour")) return `${Number(text.slice(0, 2))}:${text.slice(2)}`;

@@ -8,7 +8,8 @@ export function draw(container) {
   const parts = [Object.assign(document.createElement("h2"), { textContent: t("reading") })];
   const texts = document.createElement("div");
   texts.className = "texts";
-  for (const key of ["noise", "interval", "blank", "who"]) {
+  const crossed = content.layers.some((layer) => !layer.facts.expanded);
+  for (const key of ["noise", "interval", "blank", ...(crossed ? ["who"] : [])]) {
     const block = document.createElement("div");
     block.append(
       Object.assign(document.createElement("h3"), { textContent: t(`read_${key}_head`) }),
@@ -28,7 +29,7 @@ function sources() {
   box.setAttribute("role", "region");
   box.setAttribute("aria-label", t("source_head"));
   const table = document.createElement("table");
-  const names = ["study", "budget", "error", "threshold", "release", "manifest", "software"];
+  const names = ["study", "budget", "error", "threshold", "release", "manifest", "software", "check"];
   const head = table.createTHead().insertRow();
   for (const name of names) {
     head.append(Object.assign(document.createElement("th"), { scope: "col", textContent: t(`source_${name}`) }));
@@ -40,7 +41,7 @@ function sources() {
   }
   box.append(table);
   const wrapper = document.createElement("div");
-  wrapper.append(box, Object.assign(document.createElement("p"), { textContent: `${t("source_check")}: ${t("source_checked")}` }));
+  wrapper.append(box, Object.assign(document.createElement("p"), { textContent: t("source_compare") }));
   return wrapper;
 }
 
@@ -56,5 +57,6 @@ function provenance(layer) {
     facts.release ?? "",
     facts.manifest_sha256,
     `xstat-ray ${facts.software?.version ?? ""} ${(facts.software?.measurement ?? "").slice(0, 12)}`,
+    t(`check_${facts.verification}`),
   ];
 }

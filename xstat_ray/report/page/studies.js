@@ -96,7 +96,8 @@ function sentence(layer, place, cell) {
     for (const key of ["value", "low", "high"]) filled[key] = t("people", { n: whole(cell[key]) });
   if (layer.noise_free && cell.value !== undefined) return t("said_exact", filled);
   const said = t(`said_${cell.state}`, filled);
-  return cell.value === undefined ? said : `${said} ${t("counted", { units: layer.facts.person_counts ?? "?" })}`;
+  if (cell.value === undefined) return said;
+  return `${said} ${layer.facts.expanded ? t("expanded") : t("counted", { units: layer.facts.person_counts })}`;
 }
 
 // One chart for each dimension, those of time first: how the value changes when only this label does.
@@ -125,9 +126,12 @@ function shortened(one, text) {
   return { short: parts[2].replace("-", "−"), group };
 }
 
-// For studies that are not on the map: all places side by side.
+const MOST_BARS = 60;
+
+// For studies that are not on the map: the places side by side, the largest first.
 function overview(level, name, cell, title) {
-  const items = Array.from({ length: Math.min(level.count, 60) }, (_, i) => ({ ...cell(i), text: cut(name(i), 22) }));
+  const places = Array.from({ length: level.count }, (_, i) => i).sort((a, b) => (cell(b).value ?? -1) - (cell(a).value ?? -1) || a - b);
+  const items = places.slice(0, MOST_BARS).map((i) => ({ ...cell(i), text: cut(name(i), 22) }));
   return bars(items, { title: t("bars_title", { title }), format: whole, hidden: stateText, wide: true });
 }
 

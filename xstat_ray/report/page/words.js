@@ -104,6 +104,10 @@ export const WORDS = {
     "数えているのは、両社のデータがそろう利用者だけです（全旅客ではありません）。1人が動かす数は最大 {units}。",
     "Only people whom both companies know are counted, not all passengers. One person moves at most {units} counts.",
   ],
+  expanded: [
+    "携帯電話会社1社の利用者から、住民の人数に合うように拡大して推計した人数です。",
+    "The figure is expanded from the subscribers of one operator to all residents.",
+  ],
   profile_title: ["{place}：時間ごとの推移（縦線は95 % 区間）", "{place}: by time (lines: 95 % intervals)"],
   compare_title: ["{place}：{dimension}ごとの値（横線は95 % 区間）", "{place}: by {dimension} (lines: 95 % intervals)"],
   bars_title: ["{title}（横線は95 % 区間）", "{title} (lines: 95 % intervals)"],
@@ -193,8 +197,8 @@ export const WORDS = {
   ],
   read_who_head: ["だれを数えたか", "Who is counted"],
   read_who: [
-    "携帯電話会社の利用者であり、かつ航空会社の旅客でもある人だけを、暗号化したまま突き合わせて数えています。利用を断った人は入りません。全旅客の人数ではないので、他の統計と直接くらべないでください。",
-    "Only people who are both subscribers of the operator and passengers of the airline are counted, matched while encrypted; those who opted out are left out. These are not all passengers: do not compare them with other statistics directly.",
+    "2社の統計では、両社のデータがそろう人（たとえば携帯電話会社の利用者で、航空会社の旅客でもある人）だけを、暗号化したまま突き合わせて数えています。利用を断った人は入りません。全体の人数ではないので、他の統計と直接くらべないでください。",
+    "In statistics of two companies only people whom both know are counted (such as subscribers of an operator who are passengers of an airline), matched while encrypted; those who opted out are left out. These are not all people: do not compare them with other statistics directly.",
   ],
   source_head: ["出所", "Provenance"],
   source_study: ["調査", "Study"],
@@ -205,9 +209,14 @@ export const WORDS = {
   source_threshold: ["公表の下限", "Published from"],
   source_software: ["ソフトウェア", "Software"],
   source_check: ["検証", "Verification"],
-  source_checked: [
-    "マニフェスト・計画・統計の整合を確認済み。署名は付いていません。原本と SHA-256 を照合してください。",
-    "Manifest, plan and statistics agree. There is no signature: compare the SHA-256 with that of the publisher.",
+  check_signed: [
+    "3者の署名つき記録と一致（公開鍵は発行元に確認）",
+    "agrees with the signed logs of all three domains (ask them for their keys)",
+  ],
+  check_unsigned: ["ファイルどうしは整合。署名なし", "the files agree with each other; not signed"],
+  source_compare: [
+    "マニフェストの SHA-256 を発行元の値と照合すると、同じ公表であることを確かめられます。",
+    "Compare the SHA-256 of the manifest with that of the publisher to see that this is the same release.",
   ],
   budget: ["ε = {epsilon}、δ = {delta}（{noise}）", "ε = {epsilon}, δ = {delta} ({noise})"],
   budget_off: ["ノイズなし（試験用）", "noise off (tests only)"],
@@ -217,6 +226,8 @@ export const WORDS = {
     "Needs, catchments and the comparison are worked out from published statistics alone, assuming that the operator has {share} of the market.",
   ],
 
+  age_from: ["{age} 歳から", "from {age}"],
+  not_local: ["住民以外", "not at home here"],
   near: ["{airport}空港付近", "near {airport} airport"],
   at: ["{event}時", "at {event}"],
   before: ["{event}{amount}{unit}前", "{amount} {unit} before {event}"],
@@ -228,7 +239,6 @@ export const WORDS = {
   unit_d: ["日", "d"],
   mesh: ["メッシュ {code}（{town}）", "square {code} ({town})"],
   sea: ["市町村外", "outside"],
-  total: ["全体", "Total"],
 };
 
 export const NAMES = {
@@ -245,6 +255,7 @@ export const NAMES = {
   zone: ["いた場所", "Where"],
   flight: ["便", "Flight"],
   sex: ["性別", "Sex"],
+  gender: ["性別", "Sex"],
   age: ["年齢", "Age"],
   day_type: ["平日・休日", "Kind of day"],
   daytype: ["平日・休日", "Kind of day"],
@@ -267,6 +278,7 @@ export const LABELS = {
   "near home": ["自宅付近", "near home"],
   "near airport": ["空港付近", "near the airport"],
   elsewhere: ["その他", "elsewhere"],
+  local: ["住民", "at home here"],
   male: ["男性", "male"],
   female: ["女性", "female"],
   weekday: ["平日", "weekday"],

@@ -1,0 +1,65 @@
+"""The event log: what a run went through, stage by stage, as lines of JSON beside the release.
+
+It may be published with the release, so it holds no figure that depends on a party's table: no sizes, no counts, no
+messages, only names of stages and tasks, times, and types of errors. How long a stage took is in the manifest as well.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from xstat_ray.errors import XstatError
+from xstat_ray.runtime.progress import Planned, Progress, Stage
+
+NAME = "events.jsonl"
+
+
+class Recorded(Progress):
+    """Shows everything on another display, and writes the events down; a run that is resumed adds to them."""
+
+    def __init__(self, shown: Progress, folder: Path) -> None:
+        super().__init__()
+        self._shown, self._path = shown, folder / NAME
+
+    def planned(self, plan: Planned) -> None:
+        """Shown only: `plan.json` has it."""
+        self._shown.planned(plan)
+
+    def warn(self, message: str) -> None:
+        """Shown only."""
+        self._shown.warn(message)
+
+    def note(self, message: str) -> None:
+        """Shown only."""
+        self._shown.note(message)
+
+    def retried(self, task: str, times: int) -> None:
+        """Event `retry`."""
+        self._shown.retried(task, times)
+        self._event("retry", task=task, times=times)
+
+    @contextmanager
+    def display(self, name: str, total: int) -> Iterator[Stage]:
+        """Events `start`, and `end` or `failed`; exceptions of the program are told by their type alone."""
+        start = time.perf_counter()
+        self._event("start", stage=name)
+        try:
+            with self._shown.display(name, total) as stage:
+                yield stage
+        except BaseException as error:
+            kind = type(error).__name__ if isinstance(error, XstatError | KeyboardInterrupt) else "Exception"
+            self._event("failed", stage=name, error=kind)
+            raise
+        self._event("end", stage=name, seconds=round(time.perf_counter() - start, 3))
+
+    def _event(self, kind: str, **fields: object) -> None:
+        """Append a line; a log that cannot be written does not end a run."""
+        now = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
+        line = json.dumps({"time": now, "event": kind, **fields}) + "\n"
+        with suppress(OSError), self._path.open("a", encoding="utf-8") as file:
+            file.write(line)
