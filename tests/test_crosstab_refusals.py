@@ -127,7 +127,7 @@ def test_the_budget_refuses_and_nothing_is_decrypted_or_left(case, monkeypatch):
         case.run(capped)
     assert caught.value.exit_code == 3
     assert case.debits() == 1
-    assert {path.name for path in case.out.iterdir()} == {"parties"}
+    assert {path.name for path in case.out.iterdir()} == {"parties", "events.jsonl"}
 
 
 # The output folder

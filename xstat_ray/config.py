@@ -109,8 +109,9 @@ def _target(top: Section) -> Target | None:
 
 def read_source(data: Section, role: str) -> Source:
     """Where a party's data lies."""
-    section = data.child(role, ("path", "exclude"))
-    return Source(section.text("path"), section.texts("exclude"))
+    section = data.child(role, ("path", "exclude", "damaged"))
+    damaged = section.choice("damaged", ("stop", "skip"), "stop")
+    return Source(section.text("path"), section.texts("exclude"), skip_damaged=damaged == "skip")
 
 
 def read_options(top: Section, *, constant_time: bool = False) -> Options:

@@ -230,6 +230,12 @@ def _encrypt_and_count(
     if resume:
         progress.note("An unfinished ID exchange was found; only people who are new are exchanged.")
     public = driver.de_identify({role: work.party(role) for role in executor.parties}, resume)
+    for role in executor.parties:
+        if damaged := executor.get(executor.party(role).call("damaged_files")):
+            progress.warn(
+                f"{damaged} damaged files of the {role} party were left out: the counts lack what was in them. The "
+                f"party's own record names them ({work.own(role)})."
+            )
     inputs = {role: executor.get(executor.party(role).call("input_digest")) for role in executor.parties}
     shown = {} if plan.padding is None else {"shown": work.count_view()}
     encrypted = driver.aggregate(public)

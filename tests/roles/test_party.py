@@ -148,5 +148,5 @@ def test_the_record_holds_counts_of_rows_and_nothing_else(small, tmp_path):
     (path,) = (tmp_path / "parties" / "row").iterdir()
     assert path.stat().st_mode & 0o777 == 0o600
     record = json.loads(path.read_text())
-    assert record.pop("party") == "row" and record.pop("persons") == row.persons
+    assert record.pop("party") == "row" and record.pop("persons") == row.persons and record.pop("set_aside") == []
     assert all(isinstance(value, int) for value in record.values()) and record["rows"] == len(small.rows)

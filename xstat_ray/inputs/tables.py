@@ -56,6 +56,8 @@ class Table:
     roles: Mapping[str, Role]
     families: Mapping[str, str]
     """What the files agree on, by column; see `table_columns`."""
+    set_aside: tuple[InputError, ...] = ()
+    """What is wrong with the files that were left out because they cannot be read."""
 
     def batches(self, batch_rows: int = _BATCH_ROWS) -> Iterator[Batch]:
         """Stream the rows in the order of the files, at most `batch_rows` at a time.
@@ -124,6 +126,7 @@ def open_table(
     numbers: Sequence[str] = (),
     values: Sequence[str] = (),
     may_be_empty: bool = False,
+    skip_damaged: bool = False,
 ) -> Table:
     """Open a table and check the form of all its files.
 
@@ -134,13 +137,16 @@ def open_table(
         numbers: columns of numbers.
         values: columns of domain values.
         may_be_empty: accept a table without rows.
+        skip_damaged: read all of every file once, and leave out those of several that cannot be read.
 
     Raises:
         InputError: nothing there, no rows, a damaged file, a missing column, a type that its role does not accept,
             files that disagree about a type, or one column in two roles.
     """
     roles = _roles(path, {"id": () if id is None else (id,), "time": times, "number": numbers, "value": values})
-    files = list_files(path)
+    files, set_aside = list_files(path), list[InputError]()
+    if skip_damaged:
+        files, set_aside = _sound(files, roles)
     families = dict.fromkeys(roles, UNKNOWN)
     rows = 0
     for file in files:
@@ -153,7 +159,28 @@ def open_table(
         rows += count
     if rows == 0 and not may_be_empty:
         raise InputError("the table has no rows", file=str(path), remedy="Check that the export was complete")
-    return Table(Path(path), files, roles, families)
+    return Table(Path(path), files, roles, families, tuple(set_aside))
+
+
+def _sound(files: Sequence[TableFile], roles: Mapping[str, Role]) -> tuple[tuple[TableFile, ...], list[InputError]]:
+    """The files of which every value can be read, and what is wrong with the others.
+
+    Raises:
+        InputError: none of them can be read.
+    """
+    sound, wrong = list[TableFile](), list[InputError]()
+    for file in files:
+        try:
+            _inspect(file, roles)
+            for _ in Table(file.path, (file,), roles, dict.fromkeys(roles, UNKNOWN)).batches():
+                pass
+        except InputError as error:
+            wrong.append(error)
+        else:
+            sound.append(file)
+    if not sound:
+        raise wrong[0]
+    return tuple(sound), wrong
 
 
 def _roles(path: Path | str, columns: Mapping[Role, Sequence[str]]) -> dict[str, Role]:

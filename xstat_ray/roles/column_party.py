@@ -34,8 +34,10 @@ class ColumnParty(Party):
 
     role, other, divided, padded = "column", "row", False, FlagDummies
 
-    def __init__(self, study: Study, table: Path | str, exclude: Sequence[Path | str] = ()) -> None:
-        super().__init__(study, table, exclude)
+    def __init__(
+        self, study: Study, table: Path | str, exclude: Sequence[Path | str] = (), *, skip_damaged: bool = False
+    ) -> None:
+        super().__init__(study, table, exclude, skip_damaged=skip_damaged)
         self._key: PrivateKey | None = None
         self._person = np.zeros(0, np.int32)
         self._period = np.zeros(0, np.uint32)
@@ -91,7 +93,9 @@ class ColumnParty(Party):
             id=side.id,
             times=list(dict.fromkeys(anchor for anchor, _ in _times(side))),
             values=[d.column for d in side.dimensions],
+            skip_damaged=self._skip_damaged,
         )
+        self._set_aside = table.set_aside
         excluded = frozenset(read_excluded(self._exclude, side.id, study).to_pylist())
         taken = take(study, table, side.id, excluded, self._extract)
         if len(taken.ids) > study.bounds.persons:

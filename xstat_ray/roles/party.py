@@ -18,7 +18,7 @@ from xstat_ray.crypto.group import PERSON_KEY_BYTES
 from xstat_ray.crypto.handshake import Handshake, Hello, SharedSecrets
 from xstat_ray.crypto.kernels.choice import kernel
 from xstat_ray.crypto.tags import tags
-from xstat_ray.errors import ProtocolError
+from xstat_ray.errors import InputError, ProtocolError
 from xstat_ray.files import unwritable, write_whole
 from xstat_ray.inputs.tables import input_digest
 from xstat_ray.measurement import measurement
@@ -51,9 +51,15 @@ class Party(Secret):
     padded: ClassVar[type[Dummies]]
     """The dummies that this party sends, where the study asks for them."""
 
-    def __init__(self, study: Study, table: Path | str, exclude: Sequence[Path | str] = ()) -> None:
-        """Nothing is read yet: `table` and `exclude` (tables of people to leave out) are paths."""
+    def __init__(
+        self, study: Study, table: Path | str, exclude: Sequence[Path | str] = (), *, skip_damaged: bool = False
+    ) -> None:
+        """Nothing is read yet: `table` and `exclude` (tables of people to leave out) are paths.
+
+        With `skip_damaged`, files of the table that cannot be read are left out; never those of `exclude`.
+        """
         self._study, self._table, self._exclude = study, table, exclude
+        self._skip_damaged, self._set_aside = skip_damaged, tuple[InputError, ...]()
         self._seed = os.urandom(32)
         self._scalar = group.random_scalar()
         self._handshake: Handshake | None = Handshake(self.role, study.digest, measurement())
@@ -276,8 +282,13 @@ class Party(Secret):
         """Write the intake counts of all environments into the party's own folder; they are not shared with anyone."""
         opened = [json.loads(self._channel(self.role).open(report, "intake counts")) for report in reports]
         counts = {name: sum(one[name] for one in opened) for name in opened[0]}
-        text = json.dumps({"party": self.role, **counts}, indent=2) + "\n"
+        aside = [{"file": error.file, "problem": str(error)} for error in self._set_aside]
+        text = json.dumps({"party": self.role, **counts, "set_aside": aside}, indent=2) + "\n"
         _write_own(folder, "intake.json", text.encode())
+
+    def damaged_files(self) -> int:
+        """How many files of the table were left out, which the party's record names."""
+        return len(self._set_aside)
 
     def replica_digest(self) -> str:
         """Keyed hash on which all environments of the party must agree after the intake: they read the same table."""

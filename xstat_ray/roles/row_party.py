@@ -61,8 +61,10 @@ class RowParty(Party):
 
     role, other, divided, padded = "row", "column", True, RowDummies
 
-    def __init__(self, study: Study, table: Path | str, exclude: Sequence[Path | str] = ()) -> None:
-        super().__init__(study, table, exclude)
+    def __init__(
+        self, study: Study, table: Path | str, exclude: Sequence[Path | str] = (), *, skip_damaged: bool = False
+    ) -> None:
+        super().__init__(study, table, exclude, skip_damaged=skip_damaged)
         self._rows: RowTable | None = None
         self._share = WHOLE
         self._dummies: RowDummies | None = None
@@ -76,7 +78,8 @@ class RowParty(Party):
             InputError: the table cannot be read or contributes nothing.
         """
         self._share = share
-        self._rows = RowTable(self._study, self._table, self._exclude, share)
+        self._rows = RowTable(self._study, self._table, self._exclude, share, self._skip_damaged)
+        self._set_aside = self._rows.set_aside
         self._take_persons(self._rows.survey(), self._rows.first_person)
         return self.persons
 

@@ -50,8 +50,15 @@ _MOST_ROWS = 1 << 27
 class RowTable(Secret):
     """The rows of one environment's persons; `survey` comes first."""
 
-    def __init__(self, study: Study, path: Path | str, exclude: Sequence[Path | str], share: Share) -> None:
-        """Open the table and check its form.
+    def __init__(
+        self,
+        study: Study,
+        path: Path | str,
+        exclude: Sequence[Path | str],
+        share: Share,
+        skip_damaged: bool = False,
+    ) -> None:
+        """Open the table and check its form; with `skip_damaged`, without the files that cannot be read.
 
         Raises:
             InputError: it cannot be used; names file, column and remedy.
@@ -64,7 +71,9 @@ class RowTable(Secret):
             times=[side.time] if side.time else [],
             numbers=[side.weight] if side.weight else [],
             values=[d.column for d in side.dimensions],
+            skip_damaged=skip_damaged,
         )
+        self.set_aside = self._table.set_aside
         self._excluded = read_excluded(exclude, side.id, study)
         self._encoder = Encoder(side.dimensions)
         self._pieces = self._table.pieces()

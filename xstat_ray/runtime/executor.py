@@ -28,6 +28,8 @@ class Source:
     """A table of people to leave out, or several: who opted out, whose lines are not used."""
     private: Path | None = None
     """The party's own folder: its record of the intake, and its log."""
+    skip_damaged: bool = False
+    """Leave out those of the table's files that cannot be read, where others can."""
 
     @property
     def excludes(self) -> tuple[Path | str, ...]:
@@ -37,7 +39,7 @@ class Source:
 
 def make_party(role: Role, study: Study, source: Source) -> Party:
     """A party, where its environment is."""
-    return ROLES[role](study, source.table, source.excludes)
+    return ROLES[role](study, source.table, source.excludes, skip_damaged=source.skip_damaged)
 
 
 class Instance(ABC):
