@@ -80,6 +80,8 @@ def release(driver: Driver, public: PublicKey, encrypted: Partial, plan: Plan) -
 @contextmanager
 def open_ray(plan: Plan, sources: Mapping[Role, Source], cores: int) -> Iterator[Executor]:
     """Parties and pool on a Ray that is started for them; one environment a party, with a thread for each core."""
+    # Ray lets its workers yield to everything else on a machine; what they are compared with does not.
+    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112
     cluster = Cluster(cpus=cores, store_bytes=STORE_BYTES)
     with session(cluster), RayExecutor(plan.study, sources, {"row": 1, "column": 1}, cluster) as executor:
         yield executor

@@ -27,8 +27,8 @@ class Areas:
     """One label an area: the code of the municipality, or of the 500 m cell; and the levels above."""
     municipality: NDArray[np.object_]
     """(areas,) code of the municipality in which each lies."""
-    land: pa.Array
-    """(L,) 500 m cells of Hokkaido, as text."""
+    land: NDArray[np.int64]
+    """(L,) 500 m cells of Hokkaido, ascending."""
     land_leaf: NDArray[np.int64]
     """(L,) place, in the order of the tree, of the area that each lies in; -1 outside."""
     land_municipality: pa.Array
@@ -41,8 +41,10 @@ class Areas:
 
     def find(self, mesh: pa.Array) -> NDArray[np.int64]:
         """(N,) numbers of 500 m cells, given as text, among `land`; -1 elsewhere and for null."""
-        found: NDArray[np.int64] = pc.index_in(mesh, value_set=self.land).fill_null(-1).to_numpy().astype(np.int64)
-        return found
+        code = pc.if_else(pc.match_substring_regex(mesh, "^[0-9]{9}$"), mesh, None).cast(pa.int64()).fill_null(-1)
+        wanted: NDArray[np.int64] = code.to_numpy(zero_copy_only=False)
+        place = np.minimum(np.searchsorted(self.land, wanted), len(self.land) - 1)
+        return np.where(self.land[place] == wanted, place, -1)
 
 
 def areas_of(declaration: Declaration) -> Areas:
@@ -73,7 +75,7 @@ def _areas(kind: AreaKind, within: tuple[str, ...]) -> Areas:
     return Areas(
         dimension=dimension,
         municipality=np.array(texts["municipality"].to_pylist(), object)[at],
-        land=texts["mesh"],
+        land=land["mesh"].to_numpy().astype(np.int64),
         land_leaf=np.where(inside, leaf[number], -1),
         land_municipality=texts["municipality"],
     )
