@@ -22,7 +22,7 @@ from tests.needs.country import make_country, publish_all
 from tests.pages import PAGES, ROOT, blocks, text_of
 from xstat_ray.benchmarks.suites import benchmark_config
 from xstat_ray.config import crosstab_config, plan_config
-from xstat_ray.federation.config import party_config
+from xstat_ray.federation.config import aggregator_config, party_config, release_config
 from xstat_ray.geo import hokkaido
 from xstat_ray.inputs.study_file import parse
 from xstat_ray.needs.config import needs_config
@@ -36,7 +36,10 @@ RUN = ("bash", "python")
 OUTPUT = "output"
 """Title of what the block before prints."""
 NOT_RUN = {
-    ("README.md", "make demo"): "installs from a package registry; .ci/run and the tutorial's test do the same",
+    (
+        "README.md",
+        "make demo",
+    ): "installs from a package registry, minutes; tests/test_makefile.py and each job's own tests",
     ("README.ja.md", "make demo"): "as README.md",
     ("cluster/README.md", "docker build"): "needs a cloud; tests/cluster checks every file that it names",
     ("cluster/README.md", "ray job submit"): "needs a cluster; tests/cluster/test_job_submit.py submits one",
@@ -67,12 +70,14 @@ SMALLER = {
 """What is added to a reader's command so that it takes seconds. The README's command runs as it is, on Ray."""
 
 CONFIGS = {
+    "aggregate": aggregator_config,
     "benchmark": benchmark_config,
     "crosstab": crosstab_config,
     "deidentify": party_config,
     "needs": needs_config,
     "plan": plan_config,
     "population": population_config,
+    "release": release_config,
     "report": report_config,
     "synthesize": synthesize_config,
 }

@@ -68,7 +68,9 @@ class Reader:
         )
 
     def view(self, name):
-        self.act(lambda: self.page.click(f"#views button[data-view={name}]"))
+        button = f"#views button[data-view={name}]"
+        self.page.click(button)
+        self.page.wait_for_selector(f"{button}[aria-current]")
         self.page.wait_for_timeout(700)
 
     def choose(self, control, index):

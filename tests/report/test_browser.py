@@ -66,6 +66,13 @@ def test_every_view_is_painted(reader, view):
     assert sum(near) >= min(3, len(near) - 1), (view, swatches)
 
 
+def test_the_map_fills_its_place_after_a_view_without_one(reader):
+    for view in ("needs", "boarding", "studies"):
+        reader.view(view)
+    colours = colours_of(reader.page.locator("#map").screenshot())
+    assert colours[223, 232, 239] < 0.72 * sum(colours.values()), "mostly sea"
+
+
 def test_a_slider_step_repaints_the_map_and_says_the_moment(reader):
     reader.view("studies")
     reader.choose("dimension-offset", 8)

@@ -223,6 +223,7 @@ function look(extent) {
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
   const named = extent === "east" ? EAST : HOKKAIDO;
   const bounds = typeof extent === "string" ? named : around(extent);
+  map.resize(); // it may have been hidden, and without a size
   map.fitBounds(bounds, { padding: 10, animate: !still, duration: 500 });
 }
 
