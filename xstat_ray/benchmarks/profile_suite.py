@@ -22,6 +22,8 @@ from xstat_ray.runtime.progress import Progress
 _BUILT_IN = re.compile(r"<(?:method|built-in method) '?([\w.]+)'?(?: of '([\w.]+)' objects)?>")
 _LONGEST = 24
 """Letters of a function's name."""
+_LEAST = 1e-3
+"""Share of the whole below which a call is not named."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ def run(sizes: Sizes, progress: Progress) -> list[Record]:
         stage.advance()
     total = sum(spent.seconds for spent in timed.ledger.of.values())
     records = [Record("profile.rows", tables.rows, "rows"), Record("profile.flags", timed.flags, "flags")]
-    for name, spent in sorted(timed.ledger.of.items(), key=lambda pair: -pair[1].seconds):
+    slowest = sorted(timed.ledger.of.items(), key=lambda pair: -pair[1].seconds)
+    for name, spent in [(name, spent) for name, spent in slowest if spent.seconds >= _LEAST * total]:
         records.append(Record(f"profile.{name}", spent.seconds, SECONDS))
         records.append(Record(f"profile.{name}.share", spent.seconds / total, ""))
     return records + _functions(profile, sizes.functions)
