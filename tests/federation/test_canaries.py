@@ -9,43 +9,31 @@ from __future__ import annotations
 import base64
 import hashlib
 import pickle
-from collections.abc import Iterator
-from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.federation.canaries import (
+    COUNTS,
+    IDS,
+    KINDS,
+    MESH,
+    PLACES,
+    encodings,
+    exact_counts,
+    files,
+    key_parts,
+    leak_study,
+    never,
+    search,
+    secrets_of,
+    write_tables,
+)
 from tests.federation.domains import STEPS, Domains
-from xstat_ray.crypto.channel import unpack_fields
-from xstat_ray.crypto.derive import derive
 from xstat_ray.errors import PendingError
 from xstat_ray.federation.post import Post
 from xstat_ray.messages import NoisyTable
-from xstat_ray.study import Bounds, ColumnSide, Dimension, Privacy, RowSide, Study
-
-TOKEN = "CaNaRy-5F0C9A7BE1D24C38"
-IDS = {name: f"{TOKEN}-{name}-0123456789ABCDEF" for name in ("matched", "also", "row-only", "column-only")}
-PLACES = ("Kushirogahama-canary-place", "Nemurohanto-canary-place")
-MESH = ("654321998877", "654322113344")
-KINDS = ("canary-first-class", "canary-second-class")
-COUNTS = (48_611, 50_021)
-
-
-def leak_study():
-    """Two people make up the counts of one cell, each of them in a column of its own."""
-    places = Dimension("place", "mesh", PLACES, tuple((mesh,) for mesh in MESH))
-    kinds = Dimension("kind", "kind", ("one", "two"), tuple((kind,) for kind in KINDS))
-    return Study(
-        "leaks",
-        RowSide("id", (places,), dataset="leaks/row"),
-        ColumnSide("id", (kinds,), dataset="leaks/column"),
-        id_form="text",
-        bounds=Bounds(rows=60_000, boardings=1, persons=10),
-        privacy=Privacy(noise="laplace", epsilon=Fraction(1)),
-    )
 
 
 @pytest.fixture
@@ -53,92 +41,7 @@ def domains(quick_key, tmp_path):
     """Tables lie outside of the domains' folders: they are the parties' own."""
     tables = tmp_path / "tables"
     tables.mkdir()
-    rows = [IDS["matched"]] * COUNTS[0] + [IDS["also"]] * COUNTS[1] + [IDS["row-only"]]
-    mesh = pa.array([MESH[0]] * (len(rows) - 1) + [MESH[1]])
-    pq.write_table(pa.table({"id": rows, "mesh": mesh}), tables / "row.parquet")
-    flags = {"id": [IDS["matched"], IDS["also"], IDS["column-only"]], "kind": [*KINDS, KINDS[0]]}
-    pq.write_table(pa.table(flags), tables / "column.parquet")
-    return Domains(tmp_path, leak_study(), {role: tables / f"{role}.parquet" for role in ("row", "column")})
-
-
-def encodings(name: str, value: bytes | str | int) -> dict[str, bytes]:
-    """Every form in which a secret could turn up; text and numbers that are not secrets by length are left out."""
-    if isinstance(value, int):
-        size = (value.bit_length() + 7) // 8
-        little = value.to_bytes(size, "little")
-        forms = {"little": little, "big": little[::-1], "decimal": str(value).encode(), "hex": f"{value:x}".encode()}
-        return {f"{name} {form}": needle for form, needle in forms.items()}
-    if isinstance(value, str):
-        texts = {"text": value, "folded": value.casefold()}
-        forms = {
-            f"{form} {code}": text.encode(code)
-            for form, text in texts.items()
-            for code in ("utf-8", "utf-16-le", "utf-16-be")
-        }
-        raw = value.casefold().encode()
-    else:
-        forms, raw = {"bytes": value, "reversed": value[::-1]}, value
-    forms |= {"hex": raw.hex().encode(), "HEX": raw.hex().upper().encode()}
-    # Base64 of a longer text that holds it: three alignments, whose inner parts do not depend on what is around.
-    for shift in range(3):
-        inner = base64.b64encode(bytes(shift) + raw + bytes(3))
-        forms[f"base64 {shift}"] = inner[4 : 4 * ((shift + len(raw)) // 3)]
-        forms[f"base64url {shift}"] = forms[f"base64 {shift}"].translate(bytes.maketrans(b"+/", b"-_"))
-    return {f"{name} {form}": needle for form, needle in forms.items() if len(needle) >= 6}
-
-
-def hashed(name: str, value: str) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
-    for form, text in (("", value), ("folded ", value.casefold())):
-        for algorithm in ("sha256", "sha512", "sha1", "md5", "blake2b"):
-            found |= encodings(f"{algorithm} of {form}{name}", hashlib.new(algorithm, text.encode()).digest())
-    return found
-
-
-def of_party(role: str) -> dict[str, bytes]:
-    """What is in a party's table."""
-    ids = ["matched", "also", "row-only" if role == "row" else "column-only"]
-    found = {}
-    for name in ids:
-        found |= encodings(f"id {name}", IDS[name]) | hashed(f"id {name}", IDS[name])
-    for value in (*PLACES, *MESH) if role == "row" else KINDS:
-        found |= encodings(value, value)
-    return found
-
-
-def secrets_of(domains: Domains, role: str) -> dict[str, bytes]:
-    """What a party keeps to itself, read from its own folder."""
-    own = unpack_fields((domains.state(role) / "secrets").read_bytes())
-    salt, tag_key = own["shared"][:32], own["shared"][32:48]
-    found = encodings(f"{role} seed", own["seed"]) | encodings(f"{role} scalar", own["scalar"])
-    shared = encodings("salt", salt) | encodings("tag key", tag_key)
-    for sender in ("row", "column"):
-        shared |= encodings(f"channel of {sender}", derive(salt + tag_key, f"channel from {sender}"))
-    return found | shared
-
-
-def key_parts(key) -> dict[str, bytes]:
-    parts = {name: int(getattr(key, name)) for name in ("p", "q", "alpha", "beta")}
-    return {name: needle for part, value in parts.items() for name, needle in encodings(part, value).items()}
-
-
-def exact_counts(slot_bits: int) -> dict[str, bytes]:
-    """Un-noised counts, beside each other, as numbers of any kind and packed."""
-    found = {f"counts {kind}": np.array(COUNTS, kind).tobytes() for kind in ("<i8", ">i8", "<f8", ">f8", "<i4", ">i4")}
-    found |= {"counts text": b"%d, %d" % COUNTS, "counts csv": b"%d,%d" % COUNTS}
-    packed = COUNTS[0] | COUNTS[1] << slot_bits
-    return found | {"counts packed": packed.to_bytes(8, "little"), "counts packed big": packed.to_bytes(8, "big")}
-
-
-def files(*folders: Path) -> Iterator[tuple[str, bytes]]:
-    for folder in folders:
-        for path in folder.rglob("*"):
-            if path.is_file():
-                yield f"{folder.name}/{path.relative_to(folder)}", path.read_bytes()
-
-
-def search(wanted: dict[str, bytes], places: Iterator[tuple[str, bytes]]) -> set[tuple[str, str]]:
-    return {(name, place) for place, content in places for name, needle in wanted.items() if needle in content}
+    return Domains(tmp_path, leak_study(), write_tables(tables))
 
 
 class Watch:
@@ -151,39 +54,17 @@ class Watch:
         self.secrets: dict[str, dict[str, bytes]] = {"row": {}, "column": {}}
 
     def look(self) -> None:
-        domains, tables = self.domains, {role: of_party(role) for role in ("row", "column")}
+        domains = self.domains
         for role in ("row", "column"):
             if (domains.state(role) / "secrets").exists():
-                self.secrets[role] = secrets_of(domains, role)
-        key, counts = key_parts(self.key), exact_counts(self.slot_bits)
-        own = {role: tables[role].keys() for role in tables}
-        never = {
-            # Everybody may read the exchange, so the aggregator could, too.
-            "aggregator": tables["row"]
-            | tables["column"]
-            | self.secrets["row"]
-            | self.secrets["column"]
-            | key
-            | counts,
-            "row": {n: v for n, v in tables["column"].items() if n not in own["row"]}
-            | self._private("column")
-            | key
-            | counts,
-            "column": {n: v for n, v in tables["row"].items() if n not in own["column"]}
-            | self._private("row")
-            | counts,
-        }
-        places = {name: [domains.private(name), domains.exchange] for name in never}
+                self.secrets[role] = secrets_of(role, domains.state(role))
+        wanted = never(self.secrets, key_parts(self.key), self.slot_bits)
+        for name, needles in wanted.items():
+            self.found |= {(name, *hit) for hit in search(needles, files(domains.private(name), domains.exchange))}
         # A release shows the labels of the study, which are public; of the rest nothing may be in it.
-        public = {name for label in (*PLACES,) for name in encodings(label, label)}
-        for name, wanted in never.items():
-            self.found |= {(name, *hit) for hit in search(wanted, files(*places[name]))}
-        released = {n: v for n, v in never["aggregator"].items() if n not in public}
+        public = {name for label in PLACES for name in encodings(label, label)}
+        released = {name: needle for name, needle in wanted["aggregator"].items() if name not in public}
         self.found |= {("release", *hit) for hit in search(released, files(domains.out))}
-
-    def _private(self, role: str) -> dict[str, bytes]:
-        """The salt, tag key and channel keys are shared by both parties."""
-        return {name: needle for name, needle in self.secrets[role].items() if name.startswith(role)}
 
 
 def watched(domains, key) -> set[tuple[str, str, str]]:

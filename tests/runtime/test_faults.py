@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import stat
 import traceback
-from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ import ray
 
 from tests import oracle
 from tests.runtime.running import coefficients, encrypted, inside, seeds
+from tests.runtime.unreliable import Unreliable
 from xstat_ray import Options, crosstab
 from xstat_ray.errors import InputError, PartyError, ProtocolError
 from xstat_ray.plan import make_plan
@@ -40,44 +39,6 @@ def draws(monkeypatch):
     draw = Mechanism.draw
     monkeypatch.setattr(Mechanism, "draw", lambda self, count: sizes.append(count) or draw(self, count))
     return sizes
-
-
-@dataclass
-class Failing:
-    """A task that fails the first `times` times it is run, wherever it runs."""
-
-    function: Any
-    folder: Path
-    times: int
-    how: str
-
-    def __call__(self, *args: Any) -> Any:
-        for attempt in range(self.times):
-            try:
-                (self.folder / str(attempt)).touch(exist_ok=False)
-            except FileExistsError:
-                continue
-            if self.how == "killed":
-                os._exit(1)
-            raise OSError(28, "No space left on device")
-        return self.function(*args)
-
-
-class Unreliable(RayExecutor):
-    """Makes chosen tasks fail: `schedule` maps (name, how many of that name came before) to (times, how)."""
-
-    def __init__(self, *args: Any, folder: Path, schedule: dict[tuple[str, int], tuple[int, str]]) -> None:
-        super().__init__(*args)
-        self.folder, self.schedule, self.seen = folder, schedule, Counter()
-
-    def submit(self, function: Any, *args: Any) -> Any:
-        key = (function.__name__, self.seen[function.__name__])
-        self.seen[function.__name__] += 1
-        if key in self.schedule:
-            folder = self.folder / f"{key[0]}{key[1]}"
-            folder.mkdir()
-            function = Failing(function, folder, *self.schedule[key])
-        return super().submit(function, *args)
 
 
 @pytest.mark.parametrize(("mechanism", "how"), [("tree", "killed"), ("flat", "raising")])

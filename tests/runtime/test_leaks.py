@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import pickle
-from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -18,6 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 import ray
 
+from tests.federation.canaries import search
+from tests.runtime.memory import files, object_store, remember, spilled
 from tests.runtime.running import inside
 from xstat_ray import Options, Source, crosstab
 from xstat_ray.crypto.channel import Channel, HandOver
@@ -99,71 +99,10 @@ def needles(secrets: dict[str, bytes | int], slot_bits: int) -> dict[str, bytes]
     return found
 
 
-def search(wanted: dict[str, bytes], places: Iterator[tuple[str, bytes]]) -> set[tuple[str, str]]:
-    """(what, where) for everything that was found."""
-    return {(name, place) for place, content in places for name, needle in wanted.items() if needle in content}
-
-
-def object_store() -> Iterator[tuple[str, bytes]]:
-    """The memory of the object store, freed objects included: a file that Ray has unlinked and its raylet holds."""
-    for fd in Path(f"/proc/{raylet()}/fd").iterdir():
-        if "plasma" in str(fd.readlink()):
-            with fd.open("rb", buffering=0) as file:
-                yield "object store", b"".join(written(file.fileno()))
-
-
-def written(fd: int) -> Iterator[bytes]:
-    """The parts of a sparse file that were ever written to."""
-    at, size = 0, os.fstat(fd).st_size
-    while at < size:
-        try:
-            at = os.lseek(fd, at, os.SEEK_DATA)
-        except OSError:
-            return
-        end = os.lseek(fd, at, os.SEEK_HOLE)
-        while at < end:
-            yield (piece := os.pread(fd, end - at, at))
-            at += len(piece)
-
-
-def raylet() -> int:
-    """The raylet that this process has started."""
-    children = Path(f"/proc/{os.getpid()}/task").glob("*/children")
-    pids = [int(pid) for path in children for pid in path.read_text().split()]
-    (own,) = (pid for pid in pids if Path(f"/proc/{pid}/comm").read_text().strip() == "raylet")
-    return own
-
-
-def files(folder: Path) -> Iterator[tuple[str, bytes]]:
-    for path in folder.rglob("*"):
-        # A running Ray removes files of its own meanwhile.
-        with contextlib.suppress(FileNotFoundError):
-            if path.is_file() and not path.is_symlink():
-                yield str(path.relative_to(folder)), path.read_bytes()
-
-
-def spilled(folder: Path) -> list[str]:
-    return [name for name, _ in files(folder) if "spill" in name]
-
-
 @pytest.fixture
 def held_open(ray_folder, tmp_path, monkeypatch, capfd):
     """A run on Ray, stopped just before its executor is closed. Yields a function that runs it with a check."""
-    refs: list[Any] = []
-
-    def remembered(function: Any) -> Any:
-        def call(*args: Any) -> Any:
-            refs.append(function(*args))
-            return refs[-1]
-
-        return call
-
-    for owner, name in (
-        (ray_executor.RayInstance, "call"),
-        (ray_executor.RayExecutor, "submit"),
-        (ray_executor.RayExecutor, "put"),
-    ):
-        monkeypatch.setattr(owner, name, remembered(getattr(owner, name)))
+    refs = remember(monkeypatch)
 
     def run(check: Any) -> Path:
         checked = []

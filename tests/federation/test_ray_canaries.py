@@ -1,0 +1,136 @@
+"""What may never reach a domain is looked for in all that the domain's own Ray held, in a run of three Ray sessions.
+
+Each job is a process of its own, as in production, and is stopped just before its Ray ends. That the search finds a leak
+in each place is shown by leaking on purpose, in the same sessions, once all was looked at.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pyarrow.parquet as pq
+import pytest
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from tests.federation.canaries import (
+    COUNTS,
+    KINDS,
+    MESH,
+    PLACES,
+    STUDY,
+    encodings,
+    files,
+    key_parts,
+    leak_study,
+    never,
+    search,
+    secrets_of,
+    write_tables,
+)
+from tests.federation.held_open import LEAKS
+from xstat_ray.crypto.channel import unpack_fields
+from xstat_ray.crypto.paillier import PrivateKey
+from xstat_ray.federation import one_machine
+from xstat_ray.federation.identity import DOMAINS
+from xstat_ray.federation.one_machine import Arguments, OneMachine
+from xstat_ray.plan import make_plan
+from xstat_ray.runtime.progress import Progress
+
+ROOT = Path(__file__).parents[2]
+RUN = "run"
+# Padding does not go with so many rows of one person.
+SETTINGS = ("study=leaks", "crypto.key_bits=2048", "shards=2", "privacy.padding='off'")
+RAY = ("cluster.cpus=1", f"cluster.store_bytes={80 << 20}")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Of a finished run: the release and the exchange in `out`, what the domains held in `held`."""
+    folder = tmp_path_factory.mktemp("held")
+    tables = write_tables(folder)
+    (folder / "conf" / "study").mkdir(parents=True)
+    (folder / "conf" / "study" / "leaks.yaml").write_text(STUDY)
+    (folder / "home").mkdir()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    environment |= {"HOME": str(folder / "home"), "PYTHONPATH": str(ROOT)}
+
+    def start(command, **settings):
+        held = [sys.executable, "-m", "tests.federation.held_open", str(folder), *command[2:]]
+        return subprocess.Popen(held, env=environment, **settings)
+
+    overrides = [*SETTINGS, *RAY, f"ledger={folder / 'ledger.sqlite'}"]
+    overrides += [f"data.{role}.path={path}" for role, path in tables.items()]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(one_machine, "subprocess", SimpleNamespace(**vars(subprocess) | {"Popen": start}))
+        OneMachine(folder / "out", Arguments.of(overrides, [str(folder / "conf")]), Progress()).run(keep=True)
+    return folder
+
+
+def own(folder, domain):
+    return folder / "held" / domain / "before" / "private"
+
+
+@pytest.fixture(scope="module")
+def wanted(folder):
+    """By domain what may not be in its folder, and by "ray" what may be in nobody's Ray."""
+    secrets = {role: secrets_of(role, own(folder, role) / RUN) for role in ("row", "column")}
+    key = PrivateKey.from_bytes(unpack_fields((own(folder, "column") / RUN / "secrets").read_bytes())["paillier"])
+    plan = make_plan(leak_study(), key_bits=2048, shards=2)
+    wanted = never(secrets, key_parts(key), plan.packing.slot_bits)
+    # A party's environment is told the study, whose labels are public.
+    labels = {name for label in (*PLACES, *MESH, *KINDS) for name in encodings(label, label)}
+    everywhere = {name: needle for name, needle in wanted["aggregator"].items() if name not in labels}
+    for domain in DOMAINS:
+        signing = load_pem_private_key((own(folder, domain) / "identity.pem").read_bytes(), None).private_bytes_raw()
+        everywhere |= encodings(f"signing key of {domain}", signing)
+    return wanted | {"ray": everywhere}
+
+
+@pytest.mark.ray
+def test_no_ray_ever_holds_what_its_domain_may_not(folder, wanted):
+    for domain in DOMAINS:
+        held = folder / "held" / domain / "before"
+        needles = wanted["ray"] | (wanted["aggregator"] if domain == "aggregator" else {})
+        parts = {name: list(files(held / name)) for name in ("objects", "control", "store", "session")}
+        assert all(parts.values())
+        assert any("spill" in name for name, _ in parts["session"])
+        assert any("/logs/worker" in name and name.endswith(".out") for name, _ in parts["session"])
+        for name, contents in parts.items():
+            assert search(needles, iter(contents)) == set(), (domain, name)
+        now = folder / "out" / "domains"
+        places = files(own(folder, domain), now / domain, now / "exchange")
+        assert search(wanted[domain], places) == set(), domain
+    # The key, flags, and the rows of two shards.
+    assert len(list((folder / "out" / "domains" / "exchange" / RUN).glob("*-aggregator/*.msg"))) == 4
+    noisy = pq.read_table(folder / "out" / "statistics.parquet")["noisy"].to_pylist()
+    assert noisy[:2] != list(COUNTS) and all(abs(n - c) < 10_000_000 for n, c in zip(noisy, COUNTS, strict=False))
+
+
+def place(path: str) -> str:
+    """The kind of place that a copied file lies in."""
+    kinds = {"spill": "ray_spilled_objects", "log": "/logs/worker"}
+    return next((kind for kind, part in kinds.items() if part in path), path.split("/")[1])
+
+
+@pytest.mark.ray
+def test_what_the_aggregator_may_hold_is_found_where_it_lies(folder):
+    """What the search is worth: pieces of the inbox's messages, from ciphertexts and tags."""
+    inbox = folder / "out" / "domains" / "exchange" / RUN
+    for sender, expected in (("column", {"objects", "store", "spill"}), ("row", {"store"})):
+        message = max((path.read_bytes() for path in inbox.glob(f"{sender}-aggregator/*.msg")), key=len)
+        piece = {"piece": message[len(message) // 2 :][:32]}
+        held = folder / "held" / "aggregator" / "before"
+        assert {place(path) for _, path in search(piece, files(held))} == expected, sender
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_every_leak_on_purpose_is_found_and_nothing_else(folder, wanted, domain):
+    found = search(wanted["ray"], files(folder / "held" / domain / "leaked"))
+    text, code = f"id {LEAKS[domain]} text utf-8", f"id {LEAKS[domain]} hex"
+    expected = {(text, "objects"), (text, "store"), (text, "spill"), (code, "control"), (code, "log")}
+    assert {(name, place(path)) for name, path in found} == expected

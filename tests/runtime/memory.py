@@ -1,0 +1,75 @@
+"""What a Ray that this process has started holds, as bytes: objects that live with their owner, the store, files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from xstat_ray.runtime import ray_executor
+
+
+def remember(patch: pytest.MonkeyPatch) -> list[Any]:
+    """From now on the handles of all objects that come to be are kept in a list: the driver owns them all."""
+    refs: list[Any] = []
+
+    def remembered(function: Any) -> Any:
+        def call(*args: Any) -> Any:
+            refs.append(function(*args))
+            return refs[-1]
+
+        return call
+
+    for owner, name in (
+        (ray_executor.RayInstance, "call"),
+        (ray_executor.RayExecutor, "submit"),
+        (ray_executor.RayExecutor, "put"),
+    ):
+        patch.setattr(owner, name, remembered(getattr(owner, name)))
+    return refs
+
+
+def object_store() -> Iterator[tuple[str, bytes]]:
+    """The memory of the object store, freed objects included: a file that Ray has unlinked and its raylet holds."""
+    for fd in Path(f"/proc/{raylet()}/fd").iterdir():
+        if "plasma" in str(fd.readlink()):
+            with fd.open("rb", buffering=0) as file:
+                yield "object store", b"".join(written(file.fileno()))
+
+
+def written(fd: int) -> Iterator[bytes]:
+    """The parts of a sparse file that were ever written to."""
+    at, size = 0, os.fstat(fd).st_size
+    while at < size:
+        try:
+            at = os.lseek(fd, at, os.SEEK_DATA)
+        except OSError:
+            return
+        end = os.lseek(fd, at, os.SEEK_HOLE)
+        while at < end:
+            yield (piece := os.pread(fd, end - at, at))
+            at += len(piece)
+
+
+def raylet() -> int:
+    """The raylet that this process has started."""
+    children = Path(f"/proc/{os.getpid()}/task").glob("*/children")
+    pids = [int(pid) for path in children for pid in path.read_text().split()]
+    (own,) = (pid for pid in pids if Path(f"/proc/{pid}/comm").read_text().strip() == "raylet")
+    return own
+
+
+def files(folder: Path) -> Iterator[tuple[str, bytes]]:
+    for path in folder.rglob("*"):
+        # A running Ray removes files of its own meanwhile.
+        with contextlib.suppress(FileNotFoundError):
+            if path.is_file() and not path.is_symlink():
+                yield str(path.relative_to(folder)), path.read_bytes()
+
+
+def spilled(folder: Path) -> list[str]:
+    return [name for name, _ in files(folder) if "spill" in name]
