@@ -53,6 +53,9 @@ def ray_folder(tmp_path_factory) -> Iterator[Path]:
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(home))
+        # Matplotlib and Chromium keep caches, for which they ask these.
+        for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
+            patch.setenv(name, str(tmp_path_factory.mktemp("caches")))
         for name in [name for name in os.environ if name.startswith("RAY_")]:
             patch.delenv(name)
         with session(Cluster(cpus=2, store_bytes=100 << 20)) as folder:

@@ -33,6 +33,8 @@ def play(display):
     progress.planned(plan())
     with progress.stage("aggregate", 2) as stage:
         stage.advance()
+        progress.worked("rows", 70)
+        progress.worked("flags", 0)
         stage.advance()
     progress.note("by [the] way")
     return progress
@@ -81,6 +83,20 @@ def test_every_display_warns_and_measures(display, capsys, monkeypatch):
         assert json.loads(shown) == {"event": "warning", "message": "exact [counts]"}
     else:
         assert "\x1b[1;31m" in shown
+
+
+def test_a_bar_shows_what_its_own_stage_works_through(capsys, monkeypatch):
+    monkeypatch.setattr(terminal.Task, "elapsed", 2.0)
+    monkeypatch.setenv("COLUMNS", "120")
+    progress = make_progress("auto")
+    with progress.stage("exchange", 1):
+        progress.worked("persons", 3000)
+        progress.worked("persons", 500)
+    assert "1,750 persons/s" in capsys.readouterr().err
+    with progress.stage("decrypt", 1):
+        progress.worked("ciphertexts", 8)
+    shown = capsys.readouterr().err
+    assert "4 ciphertexts/s" in shown and "persons/s" not in shown
 
 
 def test_a_stage_that_fails_is_not_reported_as_ended(capsys):

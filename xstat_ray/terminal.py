@@ -79,12 +79,25 @@ def _memory_share() -> float | None:
         return None
 
 
+class _Pace(ProgressColumn):
+    """What the stage works through in a second, as soon as a call has told."""
+
+    def __init__(self, worked: Counter[str]) -> None:
+        super().__init__()
+        self._worked = worked
+
+    def render(self, task: Task) -> Text:
+        """Mean rates since the stage began."""
+        seconds = task.elapsed or 1.0
+        return Text(", ".join(f"{count / seconds:,.0f} {what}/s" for what, count in self._worked.items()))
+
+
 class Terminal(Quiet):
     """Plan table and live bars on standard error."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._tries = Counter[str]()
+        self._tries, self._worked = Counter[str](), Counter[str]()
 
     def planned(self, plan: Planned) -> None:
         """The plan as a table of what, how much."""
@@ -99,13 +112,20 @@ class Terminal(Quiet):
         self._tries[task] += times
         self._console.print(f"A task of {task} was tried again; {self._tries[task]} times in this run so far.")
 
+    def worked(self, what: str, count: int) -> None:
+        """Shown as a rate beside the bar."""
+        if count:
+            self._worked[what] += count
+
     @contextmanager
     def display(self, name: str, total: int) -> Iterator[Stage]:
-        """A bar with count, elapsed time, time left, and the machine's memory."""
+        """A bar with count, rates, elapsed time, time left, and the machine's memory."""
+        self._worked.clear()
         bars = RichProgress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=16),
             MofNCompleteColumn(),
+            _Pace(self._worked),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),

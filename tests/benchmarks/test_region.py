@@ -129,7 +129,8 @@ def test_profile_names_the_slowest_functions(busy):
     sizes = profile_suite.Sizes(busy.folder, 1, 1, 3, 4, 3, 2048)
     records = profile_suite.run(sizes, Progress())
     shares = [record.value for record in records if record.metric.endswith(".share")]
-    assert sum(shares) == pytest.approx(1) and shares == sorted(shares, reverse=True)
+    assert 0.97 < sum(shares) <= 1 and shares == sorted(shares, reverse=True)
+    assert "profile.row.emit.share" in {record.metric for record in records} and min(shares) >= 1e-3
     assert sum(record.metric.startswith("profile.own.") for record in records) == 3
 
 

@@ -46,7 +46,8 @@ def test_the_job_gets_plain_values_and_the_file_of_the_study(command, tmp_path):
     [(raw, origin)] = got
     assert origin == str(tmp_path / "study" / "small.yaml")
     assert type(raw["data"]) is dict
-    assert (raw["out"], raw["shards"], raw["data"]["row"]) == ("here", 7, {"path": "rows.parquet", "exclude": None})
+    row = {"path": "rows.parquet", "exclude": None, "damaged": "stop"}
+    assert (raw["out"], raw["shards"], raw["data"]["row"]) == ("here", 7, row)
     assert "hydra" not in raw
 
 

@@ -96,8 +96,6 @@ class Instance:
     """An hour, on demand."""
 
 
-PRICED = "2025-11"
-"""Month in which the prices were noted, from the provider's list for us-east-1; they change, and differ by region."""
 INSTANCES = (
     Instance("c7i.xlarge", 2, 0.1785),
     Instance("c7i.4xlarge", 8, 0.714),
@@ -105,4 +103,6 @@ INSTANCES = (
     Instance("c7a.2xlarge", 8, 0.41056),
     Instance("c7a.16xlarge", 64, 3.28448),
 )
-"""c7i: Intel Sapphire Rapids. c7a: AMD Zen 4, where a virtual CPU is a core. Both run the kernel `ifma`."""
+"""c7i: Intel Sapphire Rapids. c7a: AMD Zen 4, where a virtual CPU is a core. Both run the kernel `ifma`.
+
+Prices are those of us-east-1 as noted in 2025-11; they change, and differ by region."""

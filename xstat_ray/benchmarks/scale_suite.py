@@ -27,8 +27,8 @@ from xstat_ray.plan import Plan, make_plan
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.study import Study
 
-TRIAL_ROWS, TRIAL_DAYS, TRIAL_BOARDINGS, HOURS = 13_000_000_000, 217, 3_300_000, 12
-"""Seven months of the region."""
+TRIAL_ROWS, TRIAL_BOARDINGS, HOURS = 13_000_000_000, 3_300_000, 12
+"""Seven months of the region: 217 days."""
 ONE = {"rows": "row", "persons": "person", "flags": "flag", "matches": "match", "nodes": "node"}
 
 

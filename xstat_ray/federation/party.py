@@ -255,16 +255,6 @@ class PartySteps:
                     refs[ahead] = calls[ahead]()
             yield number, self._executor.get(refs.pop(number))
 
-    def _send_all(
-        self, receiver: Role, kind: str, calls: Sequence[Callable[[], Ref]], rows: list[tuple[int, int]]
-    ) -> None:
-        left = self._post.unsent(receiver, kind, len(calls))
-        refs = [calls[number]() for number in left]
-        for number, ref in zip(left, refs, strict=True):
-            first, count = rows[number]
-            sealed = self._executor.get(ref)
-            self._post.send(receiver, kind, sealed, part=number, parts=len(calls), first=first, rows=count)
-
 
 def _fields(payload: bytes, *names: str) -> dict[str, bytes]:
     """Named byte strings of a payload, exactly these.

@@ -94,16 +94,6 @@ class Padding:
         """Expected number of dummy flags of the release, without the R - 1 further copies of the real ones."""
         return self.batches * (self.pool + self.flags.shift)
 
-    @property
-    def most_rows(self) -> int:
-        """Largest possible number of dummy rows."""
-        return self.batches * (self.pool + 2 * self.cells * self.unmatched.shift)
-
-    @property
-    def most_flags(self) -> int:
-        """Largest possible number of dummy flags."""
-        return self.batches * (self.pool + 2 * self.flags.shift)
-
     def draw_rows(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Matched and unmatched dummy rows, (batches, cells) each; what a batch has of the first fits its pool."""
         shape = (self.batches, self.cells)

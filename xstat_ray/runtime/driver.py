@@ -131,7 +131,10 @@ class Driver:
         with self._progress.stage("exchange", sum(len(holder.parts) for holder in holders)) as stage:
             ahead = [(holder, self._evaluate(holder, parts), parts) for holder in holders for parts in holder.rounds]
             for holder, refs, parts in ahead:
-                returned = [self._collect(ref, stage) for ref in refs]
+                returned = []
+                for ref, part in zip(refs, parts, strict=True):
+                    returned.append(self._collect(ref, stage))
+                    self._progress.worked("persons", len(part))
                 first, *copies = holder.instances
                 done = [first.call("finish", returned, parts, holder.folder)]
                 executor.get_all(done + [one.call("finish", returned, parts) for one in copies])
@@ -307,7 +310,10 @@ class Driver:
                 executor.party("column", turn).call("release", ledger, table, packing, part)
                 for turn, part in enumerate(parts)
             ]
-            sealed = [self._collect(ref, stage) for ref in refs]
+            sealed = []
+            for ref, part in zip(refs, parts, strict=True):
+                sealed.append(self._collect(ref, stage))
+                self._progress.worked("ciphertexts", len(part) * packing.blocks)
             coefficients = executor.get(executor.party("row").call("unblind", sealed))
         assert isinstance(coefficients, Coefficients)
         return coefficients

@@ -43,6 +43,10 @@ class Recorded(Progress):
         self._shown.retried(task, times)
         self._event("retry", task=task, times=times)
 
+    def worked(self, what: str, count: int) -> None:
+        """Shown only: it depends on the tables."""
+        self._shown.worked(what, count)
+
     @contextmanager
     def display(self, name: str, total: int) -> Iterator[Stage]:
         """Events `start`, and `end` or `failed`; exceptions of the program are told by their type alone."""

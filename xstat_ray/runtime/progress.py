@@ -47,6 +47,9 @@ class Progress:
     def retried(self, task: str, times: int) -> None:
         """Say that tasks of this name were tried again, or copied because they were late."""
 
+    def worked(self, what: str, count: int) -> None:
+        """Say how much a finished call of the stage under way has worked through: rows, persons, ciphertexts."""
+
     @contextmanager
     def stage(self, name: str, total: int) -> Iterator[Stage]:
         """Run one stage of `total` units of work."""

@@ -108,6 +108,7 @@ class Tasks:
             ray.cancel(other, force=True)
         figures: Any = ray.get(ended)
         self._pace[task.name].add(figures)
+        self._progress.worked("rows", figures.rows)
         if self._metrics is not None:
             self._metrics.ended(task.name, figures)
         if figures.attempt:

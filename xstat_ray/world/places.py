@@ -31,8 +31,6 @@ class Places:
     codes: NDArray[np.object_]
     regions: NDArray[np.object_]
     """Home regions, as the airline knows them: Hokkaido, Kanto, ..."""
-    subprefectures: NDArray[np.object_]
-    """Of municipalities; the others have an empty one."""
     lat: NDArray[np.float64]
     lon: NDArray[np.float64]
     population: NDArray[np.float64]
@@ -111,7 +109,6 @@ def places() -> Places:
     return Places(
         codes=codes,
         regions=np.array(["Hokkaido"] * local + outside["region"].to_pylist(), object),
-        subprefectures=np.array(towns["subprefecture"].to_pylist() + [""] * outside.num_rows, object),
         lat=lat,
         lon=lon,
         population=population,
