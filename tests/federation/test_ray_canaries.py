@@ -2,6 +2,9 @@
 
 Each job is a process of its own, as in production, and is stopped just before its Ray ends. That the search finds a leak
 in each place is shown by leaking on purpose, in the same sessions, once all was looked at.
+
+Slow; in short form the folders and files of an in-process run are searched (test_canaries), and Ray's own memory in the
+local deployment (tests/runtime/test_leaks.py).
 """
 
 from __future__ import annotations
@@ -38,6 +41,8 @@ from xstat_ray.federation import one_machine
 from xstat_ray.federation.identity import DOMAINS
 from xstat_ray.federation.one_machine import Arguments, OneMachine
 from xstat_ray.plan import make_plan
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 from xstat_ray.runtime.progress import Progress
 
 ROOT = Path(__file__).parents[2]
@@ -90,7 +95,6 @@ def wanted(folder):
     return wanted | {"ray": everywhere}
 
 
-@pytest.mark.ray
 def test_no_ray_ever_holds_what_its_domain_may_not(folder, wanted):
     for domain in DOMAINS:
         held = folder / "held" / domain / "before"
@@ -116,7 +120,6 @@ def place(path: str) -> str:
     return next((kind for kind, part in kinds.items() if part in path), path.split("/")[1])
 
 
-@pytest.mark.ray
 def test_what_the_aggregator_may_hold_is_found_where_it_lies(folder):
     """What the search is worth: pieces of the inbox's messages, from ciphertexts and tags."""
     inbox = folder / "out" / "domains" / "exchange" / RUN
@@ -127,7 +130,6 @@ def test_what_the_aggregator_may_hold_is_found_where_it_lies(folder):
         assert {place(path) for _, path in search(piece, files(held))} == expected, sender
 
 
-@pytest.mark.ray
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_every_leak_on_purpose_is_found_and_nothing_else(folder, wanted, domain):
     found = search(wanted["ray"], files(folder / "held" / domain / "leaked"))
