@@ -41,9 +41,9 @@ from xstat_ray.federation import one_machine
 from xstat_ray.federation.identity import DOMAINS
 from xstat_ray.federation.one_machine import Arguments, OneMachine
 from xstat_ray.plan import make_plan
+from xstat_ray.runtime.progress import Progress
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
-from xstat_ray.runtime.progress import Progress
 
 ROOT = Path(__file__).parents[2]
 RUN = "run"
