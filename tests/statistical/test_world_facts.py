@@ -246,7 +246,7 @@ def test_the_share_near_the_airport_is_within_its_interval(found):
 
 
 def test_the_neediest_areas_are_found(found):
-    """Of the five four on average; in the short form, with a tenth of the people, the list says that it is not sure."""
+    """Of the five, four in most draws and never fewer than three; in the short form, with a tenth of the people, the list says that it is not sure."""
     hits = []
     for one in found:
         true = {NAMES[place] for place in np.flatnonzero(rank(one.truth.need) <= 5)}
@@ -254,4 +254,4 @@ def test_the_neediest_areas_are_found(found):
         hits.append(len(true & {row["name_en"] for row in table[:5]}))
         if len(found) == FEW:
             assert max(row["rank_high"] - row["rank_low"] for row in table[:5]) > 5
-    assert len(found) == FEW or (np.mean(hits) >= 4 and min(hits) >= 3), hits
+    assert len(found) == FEW or (np.mean(np.array(hits) >= 4) >= 0.8 and min(hits) >= 3), hits
