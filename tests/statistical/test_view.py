@@ -185,11 +185,14 @@ def test_the_person_changes_what_was_declared(inputs):
     assert padding.matched.l1 == padding.flags.l1 == R * W and padding.unmatched.l1 == R * HOURS
 
 
-@pytest.mark.parametrize("number", [SHORT, pytest.param(FULL, marks=pytest.mark.slow)])
-def test_the_view_loses_no_more_than_declared(inputs, number):
+@pytest.mark.parametrize(
+    ("number", "share"), [(SHORT, 0.25), pytest.param(FULL, 0.6, marks=pytest.mark.slow)], ids=["short", "full"]
+)
+def test_the_view_loses_no_more_than_declared(inputs, number, share):
     proven = audit(inputs, number)
-    # It is not far below either: an audit that sees nothing would prove nothing.
-    assert 0.5 * EPSILON < proven <= EPSILON
+    # It is not far below either: an audit that sees nothing would prove nothing. What is proven lies about 1.1 with
+    # deviations of 0.12 in the short form, which leaves five of them.
+    assert share * EPSILON < proven <= EPSILON
 
 
 def half_the_scale(patch):
@@ -220,7 +223,8 @@ def never_matched(patch):
 @pytest.mark.parametrize(
     ("sabotage", "number"),
     [
-        (half_the_scale, SHORT),
+        # Its loss is 4. It is missed where 45 views look like the other input of which 12 are expected: one time in 10^12.
+        (half_the_scale, 2 * SHORT),
         (no_shift, SHORT // 5),
         (never_matched, SHORT // 5),
         *(pytest.param(wrong, FULL, marks=pytest.mark.slow) for wrong in (half_the_scale, no_shift, never_matched)),
