@@ -1,8 +1,8 @@
 """The noise of whole releases (drawn, packed, encrypted, added, decrypted, unpacked) against its declared distribution.
 
 Each test is an attempt to falsify. The chi-square threshold is the 1 - 10^-6 quantile, so an honest sampler fails once in
-a million runs; with the sample sizes below a scale that is wrong by 20 % has a noncentrality above 100, which passes
-with a probability far below 10^-6. The tests run on such a wrong sampler too, and must reject it.
+a million runs; with the sample sizes below a scale that is wrong by 20 % has a noncentrality above 200, which passes
+with a probability below 10^-6. The tests run on such a wrong sampler too, and must reject it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from xstat_ray.plan import make_plan
 from xstat_ray.privacy.noise import add_noise_once
 from xstat_ray.study import Bounds, ColumnSide, Dimension, Privacy, RowSide, Study
 
-SHORT, FULL = 300, 2000
+SHORT, FULL = 450, 2000
 CELLS, SLOTS = 4, 3
 QUANTILE = 1 - 1e-6
 
@@ -96,7 +96,7 @@ def test_every_coefficient_is_noised_independently(key):
     draws = released_noise(key, study, SHORT).reshape(SHORT, -1).astype(float)
     assert (draws.std(axis=0) > 0.5 * study.mechanism.stderr).all()
     correlation = np.corrcoef(draws.T)[np.triu_indices(CELLS * SLOTS, 1)]
-    # 66 pairs with standard error 1/sqrt(300): five of them is a chance of 4 in 100,000 over all pairs.
+    # 66 pairs with standard error 1/sqrt(450): five of them is a chance of 4 in 100,000 over all pairs.
     assert np.abs(correlation).max() < 5 / SHORT**0.5
     # Noise that repeats from release to release could be averaged away.
     assert len(np.unique(draws, axis=0)) == SHORT
