@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import oracle
 from tests.synthetic import make_study, make_tables
@@ -17,6 +18,12 @@ from xstat_ray.inputs.study_file import load
 from xstat_ray.nycflights import write_tables
 from xstat_ray.runtime.executor import Source
 from xstat_ray.study import Bounds, Privacy
+
+# How long an example takes depends on what else the machine does; a build must not depend on which examples are drawn.
+settings.register_profile(
+    "tests", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize="CI" in os.environ
+)
+settings.load_profile("tests")
 
 STUDY = Path(__file__).parents[1] / "conf" / "study" / "nycflights.yaml"
 
