@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import subprocess
-import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,11 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.budget import main
+from tests.jobs.command import run
 from xstat_ray import BudgetError, InputError, Options, crosstab, make_plan
 from xstat_ray.inputs.study_file import parse
 from xstat_ray.privacy.ledger import Debit, Ledger
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -27,11 +23,11 @@ def budget(tmp_path, monkeypatch, capsys):
     """Runs a command line in a folder of its own and returns what it prints, as lists of words."""
     monkeypatch.chdir(tmp_path)
 
-    def run(line):
+    def call(line):
         main(*shlex.split(line))
         return [re.split(r"\s{2,}", row.strip()) for row in capsys.readouterr().out.splitlines()]
 
-    return run
+    return call
 
 
 def release(name="r1", epsilon="1/3", datasets=("s/row", "s/column")):
@@ -134,14 +130,8 @@ def test_what_is_refused_names_the_key_and_the_remedy(budget, line, message):
     ],
 )
 def test_exit_codes(tmp_path, line, code, out, error):
-    done = subprocess.run(
-        [sys.executable, "-m", "jobs.budget", *shlex.split(line)],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == code
-    assert out in done.stdout
-    assert error in done.stderr
-    assert "Traceback" not in done.stderr
+    done = run("budget", tmp_path, *shlex.split(line))
+    assert done.code == code
+    assert out in done.output
+    assert error in done.error
+    assert "Traceback" not in done.error

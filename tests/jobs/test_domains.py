@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import stat
-import subprocess
-import sys
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.jobs.command import run
 from xstat_ray.federation.one_machine import Arguments
 
-ROOT = Path(__file__).parents[2]
 STUDY = """# @package _global_
 study:
   name: small
@@ -41,15 +37,12 @@ def folder(tmp_path):
     return folder
 
 
-def run(folder, job, *arguments):
-    command = [sys.executable, "-m", f"jobs.{job}", "--config-dir", "conf", "crypto.key_bits=2048", *arguments]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=280)
-    return done.returncode, done.stdout, done.stderr
+def call(folder, job, *arguments):
+    return run(job, folder, "--config-dir", "conf", "crypto.key_bits=2048", *arguments, timeout=280)
 
 
 def federated(folder, *arguments):
-    return run(folder, "crosstab", "deployment=federated", "display=json", "out=out", *arguments)
+    return call(folder, "crosstab", "deployment=federated", "display=json", "out=out", *arguments)
 
 
 @pytest.mark.ray
@@ -88,19 +81,19 @@ def test_a_missing_table_is_found_before_anything_starts(folder):
 
 def test_an_identity_is_made_once_and_its_public_key_printed(folder):
     arguments = ("study=noisy", "step=identity", "domain.run=any", "domain.private=own", "domain.exchange=none")
-    first = run(folder, "deidentify", "party=row", *arguments)
+    first = call(folder, "deidentify", "party=row", *arguments)
     assert first[0] == 0 and len(bytes.fromhex(first[1].strip())) == 32
-    assert run(folder, "deidentify", "party=row", *arguments) == first
-    assert run(folder, "aggregate", *arguments)[1] == first[1]
+    assert call(folder, "deidentify", "party=row", *arguments) == first
+    assert call(folder, "aggregate", *arguments)[1] == first[1]
 
 
 def test_a_step_that_must_wait_says_so(folder):
     keys = [f"domain.peers.{name}='{'ab' * 32}'" for name in ("column", "aggregator")]
     where = ("domain.run=any", "domain.private=own", "domain.exchange=shared", "domain.wait=0")
-    run(folder, "deidentify", "party=row", "study=noisy", "step=identity", *where)
-    code, _, error = run(folder, "deidentify", "party=row", "study=noisy", "runtime=local", *where, *keys)
+    call(folder, "deidentify", "party=row", "study=noisy", "step=identity", *where)
+    code, _, error = call(folder, "deidentify", "party=row", "study=noisy", "runtime=local", *where, *keys)
     assert code == 4 and "message column-row/000000.msg (hello) has not come yet" in error
-    code, _, error = run(folder, "deidentify", "party=row", "study=noisy", *where, keys[0])
+    code, _, error = call(folder, "deidentify", "party=row", "study=noisy", *where, keys[0])
     assert code == 2 and "domain.peers.aggregator" in error
 
 

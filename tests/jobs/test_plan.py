@@ -1,14 +1,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.jobs.command import run
+
 STUDY = """# @package _global_
 study:
   name: small
@@ -37,16 +34,9 @@ def plan(tmp_path):
     (tmp_path / "conf" / "study" / "tables.yaml").write_text(STUDY + DATA)
 
     def call(*arguments):
-        done = subprocess.run(
-            [sys.executable, "-m", "jobs.plan", "--config-dir", "conf", "study=small", *arguments],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        done = run("plan", tmp_path, "--config-dir", "conf", "study=small", *arguments, columns=80)
         assert [path.name for path in tmp_path.iterdir()] == ["conf"]
-        return done.returncode, done.stdout, done.stderr
+        return done
 
     return call
 

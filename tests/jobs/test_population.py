@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
+from functools import partial
 
 import pyarrow.parquet as pq
 import pytest
 
+from tests.jobs.command import run
 from xstat_ray.world.build import build
 from xstat_ray.world.settings import World
 
-ROOT = Path(__file__).parents[2]
+population = partial(run, "population")
+
 OFF = ("privacy.noise=off", "unsafe.allow_no_noise=true")
-
-
-def run(folder, *arguments):
-    done = subprocess.run(
-        [sys.executable, "-m", "jobs.population", *arguments],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "150"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    return done.returncode, done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -41,16 +28,16 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def exact(folder):
-    code, output = run(folder, "runtime=local", "out=exact", "population.days=1", *OFF)
-    assert code == 0, output
-    assert "Plan: population" in output and "NOT differentially private" in output
+    done = population(folder, "runtime=local", "out=exact", "population.days=1", *OFF)
+    assert done.code == 0, done.printed
+    assert "Plan: population" in done.printed and "NOT differentially private" in done.printed
     return folder / "exact"
 
 
 @pytest.mark.ray
 def test_tasks_count_what_one_process_counts(folder, exact):
-    code, output = run(folder, "out=tasks", "population.days=1", "window=3", "shards=5", *OFF)
-    assert code == 0, output
+    done = population(folder, "out=tasks", "population.days=1", "window=3", "shards=5", *OFF)
+    assert done.code == 0, done.printed
     for name in ("statistics.parquet", "areas.parquet", "population_residence.csv"):
         assert (folder / "tasks" / name).read_bytes() == (exact / name).read_bytes()
 
@@ -63,9 +50,9 @@ def test_what_is_without_noise_is_stamped(exact):
 
 def test_the_release_is_published_once_and_debited(folder):
     arguments = ("runtime=local", "out=noisy", "population.days=1", "ledger=own.sqlite", "display=json")
-    code, output = run(folder, *arguments)
-    assert code == 0, output
-    assert json.loads(output.splitlines()[0])["event"] == "plan"
+    done = population(folder, *arguments)
+    assert done.code == 0, done.printed
+    assert json.loads(done.printed.splitlines()[0])["event"] == "plan"
     lines = (folder / "noisy" / "population_residence.csv").read_text().splitlines()
     assert lines[0] == "date,time,area,residence,age,gender,population"
     assert all(re.fullmatch(r"20231022,\d\d00,01\d{3},\d{5},-1,-1,\d{2,}", line) for line in lines[1:])
@@ -75,11 +62,8 @@ def test_the_release_is_published_once_and_debited(folder):
         "areas.parquet", "manifest.json", "parties", "plan.json", "population_age_gender.csv", "population_residence.csv",
         "statistics.parquet",
     ]  # fmt: skip
-    assert run(folder, *arguments)[0] == 2
-    assert "2" in subprocess.run(
-        [sys.executable, "-m", "jobs.budget", "show", "ledger=own.sqlite"],
-        cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
-    ).stdout  # fmt: skip
+    assert population(folder, *arguments).code == 2
+    assert "2" in run("budget", folder, "show", "ledger=own.sqlite").output
 
 
 @pytest.mark.parametrize(
@@ -90,12 +74,12 @@ def test_the_release_is_published_once_and_debited(folder):
     ],
 )
 def test_bad_input(folder, arguments, part):
-    code, output = run(folder, "out=bad", "runtime=local", *arguments)
-    assert code == 2, output
-    assert part in output
+    done = population(folder, "out=bad", "runtime=local", *arguments)
+    assert done.code == 2, done.printed
+    assert part in done.printed
     assert not (folder / "bad").exists()
 
 
 def test_help_explains_the_keys(folder):
-    code, output = run(folder, "--help")
-    assert code == 0 and "weight_cap" in output and "scale=city|" in output
+    done = population(folder, "--help")
+    assert done.code == 0 and "weight_cap" in done.printed and "scale=city|" in done.printed

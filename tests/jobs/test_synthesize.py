@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import subprocess
-import sys
-from pathlib import Path
+from functools import partial
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.jobs.command import run
+
+synthesize = partial(run, "synthesize")
+
 SMALL = ("world.people=1500", "world.block=400", "world.days=2")
-
-
-def run(folder, *arguments):
-    done = subprocess.run(
-        [sys.executable, "-m", "jobs.synthesize", *arguments],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "150"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    return done.returncode, done.stdout + done.stderr
 
 
 def digests(folder):
@@ -34,23 +22,23 @@ def digests(folder):
 @pytest.fixture(scope="module")
 def local(tmp_path_factory):
     folder = tmp_path_factory.mktemp("work")
-    code, output = run(folder, "runtime=local", "out=tables", *SMALL)
-    assert code == 0, output
-    assert "boardings" in output and "presence" in output
+    done = synthesize(folder, "runtime=local", "out=tables", *SMALL)
+    assert done.code == 0, done.printed
+    assert "boardings" in done.printed and "presence" in done.printed
     return folder / "tables"
 
 
 @pytest.mark.ray
 def test_tasks_write_the_same_bytes_as_one_process(local, tmp_path):
-    code, output = run(tmp_path, "runtime=ray", "window=3", "out=tables", *SMALL)
-    assert code == 0, output
+    done = synthesize(tmp_path, "runtime=ray", "window=3", "out=tables", *SMALL)
+    assert done.code == 0, done.printed
     assert digests(tmp_path / "tables") == digests(local)
 
 
 def test_a_finished_world_is_left_as_it_is(local):
     before = {path: path.stat().st_mtime_ns for path in local.rglob("*.parquet")}
-    code, output = run(local.parent, "out=tables", *SMALL)
-    assert code == 0, output
+    done = synthesize(local.parent, "out=tables", *SMALL)
+    assert done.code == 0, done.printed
     assert {path: path.stat().st_mtime_ns for path in local.rglob("*.parquet")} == before
 
 
@@ -62,19 +50,19 @@ def test_a_finished_world_is_left_as_it_is(local):
      (("scale=moon",), "moon")],
 )  # fmt: skip
 def test_what_cannot_be_is_refused(local, arguments, part):
-    code, output = run(local.parent, *SMALL, *arguments)
-    assert code == 2, output
-    assert part in output
+    done = synthesize(local.parent, *SMALL, *arguments)
+    assert done.code == 2, done.printed
+    assert part in done.printed
     assert not (local.parent / "new").exists()
 
 
 def test_a_folder_that_cannot_be_written_to(local):
-    code, output = run(local.parent, "runtime=local", "out=/proc/tables", *SMALL)
-    assert code == 2, output
-    assert "/proc/tables" in output
+    done = synthesize(local.parent, "runtime=local", "out=/proc/tables", *SMALL)
+    assert done.code == 2, done.printed
+    assert "/proc/tables" in done.printed
 
 
 def test_help_explains_the_keys(local):
-    code, output = run(local.parent, "--help")
-    assert code == 0
-    assert "scale=city|cluster|hokkaido|hokkaido-day|laptop" in output
+    done = synthesize(local.parent, "--help")
+    assert done.code == 0
+    assert "scale=city|cluster|hokkaido|hokkaido-day|laptop" in done.printed
