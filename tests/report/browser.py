@@ -36,6 +36,11 @@ def chromium():
             browser.close()
 
 
+FACES = "document.documentElement.dataset.drawn + document.getElementById('facts').textContent"
+SETTLED = "document.documentElement.dataset.painted === document.documentElement.dataset.drawn"
+"""What main.js tells of the changes that are drawn and that the map shows."""
+
+
 class Reader:
     """A page as somebody reads it, with everything that went wrong."""
 
@@ -57,21 +62,21 @@ class Reader:
         self.page.wait_for_selector("html[data-ready]", timeout=60_000)
 
     def act(self, action):
-        """Does something, and waits until the page is drawn anew."""
-        before = self.page.evaluate(
-            "document.documentElement.dataset.drawn + document.getElementById('facts').textContent"
-        )
+        """Does something, and waits until the page is drawn anew and the map shows it."""
+        before = self.page.evaluate(FACES)
         action()
-        self.page.wait_for_function(
-            "before => document.documentElement.dataset.drawn + document.getElementById('facts').textContent !== before",
-            arg=before,
-        )
+        self.page.wait_for_function(f"before => {FACES} !== before && {SETTLED}", arg=before)
 
     def view(self, name):
+        """Goes to a view, if it is not there."""
         button = f"#views button[data-view={name}]"
-        self.page.click(button)
-        self.page.wait_for_selector(f"{button}[aria-current]")
-        self.page.wait_for_timeout(700)
+        if self.page.get_attribute(button, "aria-current") is None:
+            self.act(lambda: self.page.click(button))
+
+    def point(self, right, down):
+        """Moves the pointer to a place of the map, given as parts of its width and height."""
+        box = self.page.locator("#map").bounding_box()
+        self.page.mouse.move(box["x"] + box["width"] * right, box["y"] + box["height"] * down)
 
     def choose(self, control, index):
         """An option of a list, or a position of a slider, by number."""

@@ -40,15 +40,31 @@ async function redraw(changed) {
   const turn = ++drawn;
   if (changed.has("language")) words();
   const only = changed.size === 1 ? [...changed][0] : "";
-  if (only === "place" && theme) return drawPlace();
-  const next = await makeTheme();
-  if (turn !== drawn) return undefined;
-  theme = next;
-  if (!changed.has("sort") && !changed.has("descending") && state.values.sort === null) state.values.descending = theme.descending;
-  drawChoice(changed);
-  drawStage();
-  drawTable();
-  return drawPlace();
+  if (only !== "place" || !theme) {
+    const next = await makeTheme();
+    if (turn !== drawn) return;
+    theme = next;
+    if (!changed.has("sort") && !changed.has("descending") && state.values.sort === null) state.values.descending = theme.descending;
+    drawChoice(changed);
+    drawStage();
+    tellPainted(turn);
+    // The map answers at once; while a slider is moved on, table and charts wait for the moment at which it rests.
+    await frame();
+    if (turn !== drawn) return;
+    drawTable();
+  }
+  drawPlace();
+  if (only === "place") tellPainted(turn);
+  document.documentElement.dataset.drawn = String(turn);
+}
+
+// When the frame that is being made has been handed over.
+const frame = () => new Promise((go) => requestAnimationFrame(() => setTimeout(go)));
+
+// For whoever waits: the number of the last change that the map shows; data-drawn is that of the last that all else shows.
+async function tellPainted(turn) {
+  await map.painted();
+  if (turn === drawn) document.documentElement.dataset.painted = String(turn);
 }
 
 function words() {
@@ -101,7 +117,6 @@ function drawPlace() {
   panel.draw({ facts: at("facts"), details: at("details") }, theme, place);
   table.mark(at("table"), place);
   map.choose(theme.kind === "none" ? -1 : place);
-  document.documentElement.dataset.drawn = String(drawn);
 }
 
 async function begin() {
@@ -118,7 +133,7 @@ async function begin() {
   });
   state.listen((_, changed) => redraw(changed));
   await redraw(new Set(["view"]));
-  await map.settled();
+  await map.painted();
   document.documentElement.dataset.ready = "true";
 }
 

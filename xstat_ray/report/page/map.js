@@ -10,6 +10,8 @@ const EAST = [141.0, 41.9, 145.9, 44.5];
 const CITIES = ["01100", "01206", "01207", "01208", "01211", "01219", "01223", "01692", "01204", "01202"];
 const COLOURS = { sea: "#dfe8ef", land: "#fbfaf6", coast: "#7d8a97", border: "#b4bcc5", chosen: "#111827" };
 
+const FILLS = ["values", "uncertain", "suppressed"];
+
 const squares = new Squares();
 let map = null;
 let theme = null;
@@ -137,6 +139,8 @@ export function paint(next) {
   if (!map) return;
   const previous = theme;
   theme = next;
+  // What is hidden costs nothing; what is transparent is drawn all the same.
+  for (const layer of FILLS) map.setLayoutProperty(layer, "visibility", theme.kind === "mesh" ? "none" : "visible");
   if (theme.kind === "mesh") paintSquares();
   else paintAreas();
   if (previous?.extent !== theme.extent) look(theme.extent);
@@ -158,7 +162,6 @@ function paintSquares() {
   if (shown !== theme.level) {
     shown = theme.level;
     squares.place(corners(shown));
-    for (const code of municipalities.keys()) map.setFeatureState({ source: "areas", id: code }, { state: "absent" });
   }
   const fills = new Uint8Array(4 * squares.count);
   const parsed = new Map();
@@ -254,8 +257,15 @@ export function picture() {
   return copy.toDataURL("image/png");
 }
 
-// When nothing is left to draw.
-export const settled = () => (map && (!map.loaded() || map.isMoving()) ? map.once("idle") : Promise.resolve());
+// Resolved when what was last asked for is on the screen: nothing is left to draw, and the frame was handed over. At once
+// where there is no map to be seen.
+export async function painted() {
+  if (!map || map.getContainer().hidden) return;
+  const idle = map.once("idle");
+  map.triggerRepaint();
+  await idle;
+  await new Promise(requestAnimationFrame);
+}
 
 // Language of the map's own buttons.
 export const language = () => (map ? (words(), map.getCanvas().setAttribute("lang", current())) : undefined);
