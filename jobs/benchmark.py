@@ -1,6 +1,7 @@
 """How fast the parts and the whole are, beside what one would otherwise use.
 
 python -m jobs.benchmark suite=paillier out=out/benchmark/paillier
+python -m jobs.benchmark suite=shards records=out/benchmark/shards/benchmark.json out=out/slides
 """
 
 from __future__ import annotations
@@ -9,17 +10,20 @@ from typing import Any
 
 from jobs._run import run
 from xstat_ray.benchmarks.page import update
-from xstat_ray.benchmarks.report import described, show, write
+from xstat_ray.benchmarks.report import described, read, show, write
 from xstat_ray.benchmarks.suites import benchmark_config
 from xstat_ray.terminal import make_progress
 
 
 def main(raw: dict[str, Any], origin: str) -> None:
-    """Run the suite that the configuration names, then write, draw and show its records."""
+    """Run the suite that the configuration names, or read what it once measured; then draw and show its records."""
     config = benchmark_config(raw, origin)
     progress = make_progress(config.display)
-    records = config.run(progress)
-    path = write(config.suite, records, config.out)
+    if config.records is not None:
+        path, records = config.records, read(config.records, config.suite)
+    else:
+        records = config.run(progress)
+        path = write(config.suite, records, config.out)
     config.draw(records, progress)
     if config.page is not None:
         update(config.page, config.suite, records, described())

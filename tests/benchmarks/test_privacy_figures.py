@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from PIL import Image
 
 from xstat_ray.benchmarks.measure import Record
 from xstat_ray.benchmarks.privacy_figures import AREAS, SHARDS, draw
@@ -27,8 +29,11 @@ def test_both_figures_are_drawn_and_the_same_every_time(tmp_path):
         draw(RECORDS, folder, Progress())
         contents.append({path.name: path.read_bytes() for path in folder.iterdir()})
     assert contents[0] == contents[1]
-    assert contents[0].keys() == {"error_by_area.svg", "error_by_shards.svg"}
+    assert contents[0].keys() == {f"error_by_{what}.{kind}" for what in ("area", "shards") for kind in ("png", "svg")}
     for name, content in contents[0].items():
+        if name.endswith(".png"):
+            assert Image.open(io.BytesIO(content)).size == (1280, 800)
+            continue
         text = content.decode()
         assert ElementTree.fromstring(text).tag.endswith("svg") and len(content) < 60_000
         lines = AREAS if name == "error_by_area.svg" else SHARDS
@@ -58,7 +63,7 @@ def test_without_matplotlib_there_is_a_note(tmp_path, monkeypatch):
 def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path):
     pytest.importorskip("matplotlib")
     with pytest.raises(InputError, match="cannot write the output"):
-        draw(RECORDS, tmp_path / "nowhere", Progress())
+        draw(RECORDS, Path(__file__) / "figures", Progress())
 
 
 @pytest.mark.parametrize("name", ["error_by_area.svg", "error_by_shards.svg"])

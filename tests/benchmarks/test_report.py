@@ -3,12 +3,13 @@ from __future__ import annotations
 import io
 import json
 import platform
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
 from xstat_ray.benchmarks.measure import Record
-from xstat_ray.benchmarks.report import machine, show, write
+from xstat_ray.benchmarks.report import machine, read, show, write
 from xstat_ray.errors import InputError
 
 RECORDS = [
@@ -35,6 +36,17 @@ def test_the_file_holds_everything(tmp_path):
     }
     assert second["baseline"] is None and second["ratio"] is None
     assert third["value"] == 0 and third["spread"] is None
+
+
+def test_what_was_written_is_read(tmp_path):
+    path = write("paillier", RECORDS, tmp_path)
+    assert read(path, "paillier") == [replace(one, spread=one.spread and list(one.spread)) for one in RECORDS]
+    with pytest.raises(InputError, match="these are records of paillier"):
+        read(path, "shards")
+    path.write_text('{"suite": "paillier"}')
+    for file in (path, tmp_path / "nowhere"):
+        with pytest.raises(InputError, match="no records of a benchmark"):
+            read(file, "paillier")
 
 
 def test_an_output_folder_that_is_a_file_is_refused(tmp_path):

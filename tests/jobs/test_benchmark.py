@@ -6,7 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
+from jobs.benchmark import main
+from xstat_ray.benchmarks.measure import Record
+from xstat_ray.benchmarks.report import write
 from xstat_ray.benchmarks.suites import SUITES
 
 ROOT = Path(__file__).parents[2]
@@ -57,9 +62,22 @@ def test_the_short_form_of_every_suite_writes_its_metrics(suite, tmp_path):
         (["out=out"], "suite"),
         (["suite=paillier", "out=out", "paillier.key_bits=[1024]"], "crypto.key_bits"),
         (["suite=tags", "out=out", "tags.cows=1"], "cows"),
+        (["suite=shards", "out=out", "records=earlier.json"], "earlier.json"),
     ],
 )
 def test_what_is_wrong_on_the_command_line_is_named(overrides, named, tmp_path):
     done = benchmark(*overrides, cwd=tmp_path)
     assert done.returncode == 2
     assert named in done.stderr and "Traceback" not in done.stderr
+
+
+def test_records_of_an_earlier_run_are_drawn_and_nothing_is_measured(tmp_path, capsys):
+    cuts = [Record(f"shards.{n}.workers.2.rows_per_s", 1e6 * n, "rows/s") for n in (1, 2, 4)]
+    earlier = write("shards", cuts, tmp_path / "earlier")
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        composed = compose("benchmark", ["suite=shards", f"records={earlier}", f"out={tmp_path / 'slides'}"])
+    main(OmegaConf.to_container(composed, resolve=True), "the command line")
+    assert {path.name for path in (tmp_path / "slides").iterdir()} == {
+        "throughput_by_shards.png", "throughput_by_shards.svg"
+    }  # fmt: skip
+    assert "shards.4.workers.2.rows_per_s" in capsys.readouterr().out

@@ -205,7 +205,7 @@ def test_axe_finds_nothing_serious_in_any_view(reader, language):
         found[view] = serious(reader.page)
     if language != "ja":
         reader.act(lambda: reader.page.click("#language"))
-    assert found == dict.fromkeys(found, [])
+    assert {view: wrong for view, wrong in found.items() if wrong} == {}
 
 
 def test_axe_finds_nothing_serious_on_paper_and_on_a_telephone(browser, report, reader):

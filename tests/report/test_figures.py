@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from xstat_ray.figures import figure_files
 from xstat_ray.report.data import read_layers
-from xstat_ray.report.figures import figure_files
+from xstat_ray.report.figures import drawings
 
 NAMES = ("map_doto_movement", "map_catchment", "profile_doto_movement", "profile_preboarding", "watershed", "needs")
 
@@ -23,7 +24,7 @@ def test_every_figure_is_drawn_both_ways(report, name):
 
 
 def test_figures_of_exact_counts_are_stamped(exact):
-    files = figure_files([read_layers(exact.catchment)[0]], None)
+    files = figure_files(drawings([read_layers(exact.catchment)[0]], None))
     assert set(files) == {"map_catchment.png", "map_catchment.svg"}
     image = np.asarray(Image.open(io.BytesIO(files["map_catchment.png"])).convert("RGB")).astype(int)
     red = (image[..., 0] > 150) & (image[..., 1] < 110) & (image[..., 2] < 110)

@@ -50,6 +50,25 @@ def write(suite: str, records: Sequence[Record], folder: Path) -> Path:
     return path
 
 
+def read(path: Path, suite: str) -> list[Record]:
+    """The records of a benchmark.json that `write` wrote.
+
+    Raises:
+        InputError: there is no such file, or it holds records of another suite.
+    """
+    remedy = f"Name the file that jobs.benchmark suite={suite} wrote"
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        found = content["suite"]
+        records = [Record(**record) for record in content["records"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        problem = "no records of a benchmark can be read"
+        raise InputError(problem, file=str(path), key="records", remedy=remedy) from None
+    if found != suite:
+        raise InputError(f"these are records of {found}", file=str(path), key="records", remedy=remedy)
+    return records
+
+
 def machine() -> dict[str, Any]:
     """What the figures depend on: processor, cores this process may use, and versions; nothing that names the host."""
     packages = {}

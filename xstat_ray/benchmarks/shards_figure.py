@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
-import io
 from collections.abc import Sequence
+from functools import partial
+from itertools import cycle
 from pathlib import Path
-from typing import Any
 
+from xstat_ray.benchmarks.figures import Line, line_chart, write_figures
 from xstat_ray.benchmarks.measure import Record
-from xstat_ray.files import unwritable, write_whole
+from xstat_ray.figures import COLOURS
 from xstat_ray.runtime.progress import Progress
-
-_STYLE = {"svg.hashsalt": "xstat-ray", "font.size": 10, "axes.spines.top": False, "axes.spines.right": False}
-_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7")
-"""Okabe and Ito's, which colour-blind people can tell apart."""
 
 
 def points(records: Sequence[Record]) -> dict[int, dict[int, float]]:
@@ -28,34 +24,14 @@ def points(records: Sequence[Record]) -> dict[int, dict[int, float]]:
 
 
 def draw(records: Sequence[Record], folder: Path, progress: Progress) -> None:
-    """Write throughput_by_shards.svg; only a note where matplotlib is not installed.
+    """Write throughput_by_shards.png and .svg; only a note where matplotlib is not installed.
 
     Raises:
         InputError: the folder cannot be written to.
     """
-    try:
-        matplotlib = importlib.import_module("matplotlib")
-        new_figure = importlib.import_module("matplotlib.figure").Figure
-    except ImportError:
-        progress.note("matplotlib is not installed: no figures are drawn.")
-        return
-    content = io.BytesIO()
-    with matplotlib.rc_context(_STYLE):
-        _figure(new_figure, points(records)).savefig(content, format="svg", metadata={"Date": None, "Creator": None})
-    try:
-        write_whole(folder / "throughput_by_shards.svg", content.getvalue())
-    except OSError as error:
-        raise unwritable(folder, error) from None
-
-
-def _figure(new_figure: Any, lines: dict[int, dict[int, float]]) -> Any:
-    figure = new_figure(figsize=(6.4, 4), layout="constrained")
-    axes = figure.add_subplot()
-    axes.set_xscale("log", base=2)
-    for colour, (workers, line) in zip(_COLOURS * len(lines), lines.items(), strict=False):
-        axes.plot(line.keys(), line.values(), color=colour, marker="o", label=f"{workers} worker{'s' * (workers > 1)}")
-        axes.set_xticks(list(line), [f"{x:,}" for x in line], minor=False)
-    axes.set(ylim=(0, None), xlabel="Shards", ylabel="Million location rows a second")
-    axes.grid(axis="y", color="#DDDDDD")
-    axes.legend(frameon=False)
-    return figure
+    lines = {
+        Line(f"{workers} worker{'s' * (workers > 1)}", colour): line
+        for colour, (workers, line) in zip(cycle(COLOURS), points(records).items(), strict=False)
+    }
+    chart = partial(line_chart, lines=lines, ylim=(0, None), xlabel="Shards", ylabel="Million location rows a second")
+    write_figures({"throughput_by_shards": chart}, folder, progress)

@@ -68,13 +68,15 @@ class BenchmarkConfig:
     display: str
     page: Path | None = None
     """A page of documentation whose table is written anew."""
+    records: Path | None = None
+    """The benchmark.json of an earlier run, to be drawn: nothing is measured."""
 
     def run(self, progress: Progress) -> list[Record]:
         """Measure every figure of the suite."""
         return SUITES[self.suite].run(self.sizes, progress)
 
     def draw(self, records: Sequence[Record], progress: Progress) -> None:
-        """Draw the suite's figures, where it has any, beside benchmark.json.
+        """Draw the suite's figures, where it has any, into `out`.
 
         Raises:
             InputError: the folder cannot be written to.
@@ -98,12 +100,17 @@ def benchmark_config(raw: Mapping[str, Any], origin: str) -> BenchmarkConfig:
     section = chosen.section or suite
     short = {name: raw[name] for name in SHORT if raw.get(name) is not None}
     paths = {name: _path(raw.get(name), name, origin) for name in PATHS}
+    page, records = (_path(raw.get(key), key, origin) for key in ("page", "records"))
+    if page is not None and records is not None:
+        remedy = "Give one of them: a page says on which machine its figures were measured today"
+        raise StudyError("excludes the key page", file=origin, key="records", remedy=remedy)
     return BenchmarkConfig(
         suite=suite,
         sizes=_sizes(chosen.sizes, {**raw[section], **short}, paths, section, origin),
         out=Path(str(raw["out"])),
         display=raw["display"],
-        page=_path(raw.get("page"), "page", origin),
+        page=page,
+        records=records,
     )
 
 

@@ -3,52 +3,40 @@
 from __future__ import annotations
 
 import importlib
-import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xstat_ray.figures import COLOURS, Draw
 from xstat_ray.geo import hokkaido
 from xstat_ray.report.answers import Answers
 from xstat_ray.report.data import Layer, Level
 from xstat_ray.report.geofiles import STAMP
 from xstat_ray.report.geography import Ground, outlines
 
-AIRPORTS = {"KUH": "#0072B2", "MMB": "#E69F00", "SHB": "#009E73", "OBO": "#CC79A7"}
-"""Okabe and Ito's colours, which colour-blind people can tell apart."""
-_STYLE = {"svg.hashsalt": "xstat-ray", "font.size": 10, "axes.spines.top": False, "axes.spines.right": False}
+AIRPORTS = dict(zip(("KUH", "MMB", "SHB", "OBO"), COLOURS, strict=True))
 _SEA, _LAND, _COAST, _HIDDEN = "#DFE8EF", "#FBFAF6", "#7D8A97", "#ECEFF2"
 _ASPECT = 1 / np.cos(np.radians(43.3))
-_KINDS: dict[str, dict[str, Any]] = {"png": {"dpi": 200}, "svg": {"metadata": {"Date": None, "Creator": None}}}
-Draw = Callable[[Any], Any]
 
 
-def figure_files(layers: Sequence[Layer], answers: Answers | None) -> dict[str, bytes]:
-    """Figures by file name, the same bytes for the same sources; each as .png (200 dpi) and .svg.
+def drawings(layers: Sequence[Layer], answers: Answers | None) -> dict[str, Draw]:
+    """What can be drawn of these sources, by name; stamped where any of them holds exact counts."""
+    found = _drawings(layers, answers)
+    if any(layer.noise_free for layer in layers) or (answers is not None and answers.noise_free):
+        return {name: partial(_stamped, draw=draw) for name, draw in found.items()}
+    return found
 
-    Raises:
-        ImportError: matplotlib is not installed.
-    """
-    matplotlib = importlib.import_module("matplotlib")
-    new_figure = importlib.import_module("matplotlib.figure").Figure
-    files = {}
-    with matplotlib.rc_context(_STYLE):
-        for name, draw in _drawings(layers, answers).items():
-            figure = draw(new_figure)
-            if any(layer.noise_free for layer in layers) or (answers is not None and answers.noise_free):
-                figure.text(0.5, 0.5, STAMP, color="#A3160C", alpha=0.75, size=15, rotation=20, ha="center")
-            for kind, extra in _KINDS.items():
-                content = io.BytesIO()
-                figure.savefig(content, format=kind, **extra)
-                files[f"{name}.{kind}"] = content.getvalue()
-    return files
+
+def _stamped(new_figure: Any, draw: Draw) -> Any:
+    figure = draw(new_figure)
+    figure.text(0.5, 0.5, STAMP, color="#A3160C", alpha=0.75, size=15, rotation=20, ha="center")
+    return figure
 
 
 def _drawings(layers: Sequence[Layer], answers: Answers | None) -> dict[str, Draw]:
-    """What can be drawn of these sources."""
     found: dict[str, Draw] = {}
     for layer in layers:
         if layer.levels[0].ground.kind in ("municipality", "mesh"):

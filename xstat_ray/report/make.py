@@ -11,11 +11,12 @@ from rich.panel import Panel
 
 from xstat_ray.crosstab import NOISE_OFF
 from xstat_ray.errors import InputError
+from xstat_ray.figures import figure_files
 from xstat_ray.files import unwritable, write_whole
 from xstat_ray.report.answers import Answers, is_answers, read_answers
 from xstat_ray.report.data import KEY, Layer, read_layers
 from xstat_ray.report.document import document
-from xstat_ray.report.figures import figure_files
+from xstat_ray.report.figures import drawings
 from xstat_ray.report.geofiles import area_files, layer_files
 from xstat_ray.report.page import page
 
@@ -83,7 +84,7 @@ def write(sources: Sources, folder: Path, *, language: str, geofiles: bool, figu
 def _figures(sources: Sources) -> dict[str, bytes]:
     """Only a note where matplotlib is not installed."""
     try:
-        return figure_files(sources.layers, sources.answers)
+        return figure_files(drawings(sources.layers, sources.answers))
     except ImportError:
         Console(stderr=True).print(
             "matplotlib is not installed: no figures are drawn. Install it, or set figures=false."
