@@ -47,7 +47,7 @@ def test_the_plan_as_json_is_complete_and_depends_on_the_study_alone():
     assert json.loads(text) == plan.as_dict()
     assert plan.as_dict() == make_plan(STUDY, shards=4).as_dict()
     assert plan.as_dict()["epsilon"] == "1/3" and plan.as_dict()["study_digest"] == STUDY.digest.hex()
-    nested = ("bounds", "measured", "stderr", "title", "view")
+    nested = ("bounds", "measured", "period", "stderr", "title", "view")
     # Scalars, the public bounds and a line for each level only: nothing in it has the length of a table.
     assert all(isinstance(value, str | int | float) for key, value in plan.as_dict().items() if key not in nested)
     assert plan.as_dict()["bounds"] == {"rows": 1, "boardings": 2, "persons": 100}

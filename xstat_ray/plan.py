@@ -19,7 +19,7 @@ from xstat_ray.privacy.padding import Padding
 from xstat_ray.rates import Rates, rates
 from xstat_ray.row_tree import level_names, tree_of
 from xstat_ray.shards import ShardGrid
-from xstat_ray.study import Study
+from xstat_ray.study import Period, Study
 
 MAX_COEFFICIENTS = 100_000_000
 KEY_BITS = (2048, 3072, 4096)
@@ -147,6 +147,7 @@ class Plan:
             "study_digest": study.digest.hex(),
             "cells": study.cells,
             "slots": study.slots,
+            "period": _period(study.period),
             "window_periods": study.window_periods,
             "regions": len(self.grid.regions),
             "batches": len(self.grid.batches),
@@ -184,6 +185,13 @@ class Plan:
             "estimated_seconds_on_2_cores": round(self.seconds(2), 1),
             "estimated_rows_a_second_on_2_cores": round(2 * self._rates.rows),
         }
+
+
+def _period(period: Period) -> dict[str, str] | None:
+    """The public span of the study as JSON; None where it has none."""
+    if period.start is None or period.end is None:
+        return None
+    return {"grain": period.grain, "start": period.start.isoformat(), "end": period.end.isoformat()}
 
 
 def make_plan(

@@ -129,6 +129,29 @@ def test_the_table_sorts_and_a_row_is_shown_on_the_map(reader):
     assert reader.page.locator("#map").screenshot() != before
 
 
+def test_while_no_place_is_chosen_the_largest_are_shown_and_the_way_to_one(reader):
+    reader.view("opening")
+    reader.view("needs")
+    assert "選ぶと" in reader.page.inner_text("#facts .hint")
+    bars = reader.page.locator("#details .name").all_text_contents()
+    reader.act(lambda: reader.page.click("#table button[data-column=need]"))
+    assert bars == reader.page.locator("#table tbody th").all_inner_texts()[:8]
+    reader.act(lambda: reader.page.locator("#table tbody button").first.click())
+    assert "人時／日" in reader.fact("estimate")
+
+
+def test_an_airport_that_leads_is_painted_even_where_its_share_is_unknown(browser, report):
+    """What the ranking calls the main airport, the map of airports shows, in its colour."""
+    one = Reader(browser, report / PAGE)
+    one.view("watershed")
+    told = dict(one.page.eval_on_selector_all(
+        "#table tbody tr", "rows => rows.map((row) => [row.children[0].innerText, row.children[1].innerText])"
+    ))  # fmt: skip
+    absent = one.page.locator("#table tr.absent th").all_inner_texts()
+    assert len(told) == 50 and {told[name] for name in absent} <= {"不明"}
+    one.context.close()
+
+
 def test_a_click_on_the_map_chooses_and_a_pointer_tells(reader):
     reader.view("needs")
     # The map shows 141.0 to 145.9 east in its middle; Kushiro town hall lies a little right and below the centre.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,13 +14,14 @@ from xstat_ray.release import MANIFEST
 
 
 def facts(folder: Path, manifest: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a release: id, digest of the manifest, software, budget, error, threshold, verification.
+    """Of a release: first and last day, id, digest of the manifest, software, budget, error, threshold, verification.
 
     Raises:
         InputError: the release is of three domains, and its files or signed logs contradict it.
     """
     spent = manifest.get("spent", {})
     return {
+        "period": _period(plan),
         "release": manifest.get("release"),
         "manifest_sha256": hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest(),
         "verification": _verification(folder, manifest),
@@ -31,6 +33,20 @@ def facts(folder: Path, manifest: Mapping[str, Any], plan: Mapping[str, Any]) ->
         "suppress_below": plan.get("suppress_below"),
         "person_counts": plan.get("l1_sensitivity"),
     }
+
+
+def _period(plan: Mapping[str, Any]) -> dict[str, str] | None:
+    """First and last day that the data cover, both included; None where the study names none."""
+    if "first_day" in plan:
+        first = dt.date.fromisoformat(plan["first_day"])
+        last = first + dt.timedelta(days=plan["days"] - 1)
+    elif period := plan.get("period"):
+        first, end = (dt.datetime.fromisoformat(period[name]) for name in ("start", "end"))
+        last = end - dt.timedelta(microseconds=1)
+        first, last = first.date(), last.date()
+    else:
+        return None
+    return {"first": first.isoformat(), "last": last.isoformat()}
 
 
 def _verification(folder: Path, manifest: Mapping[str, Any]) -> str:

@@ -48,18 +48,19 @@ export function needs() {
     if (!known(rank)) return { state: "absent" };
     return { state: low > 0 ? "value" : "uncertain", value, low, high };
   };
-  const scale = counts(10, Math.max(...own.map((row) => row.need ?? 0)), limits(whole));
+  const scale = counts(1, Math.max(...own.map((row) => row.need ?? 0)), limits(whole));
   const number = (key, format) => [(i) => (known(own[i][key]) ? format(own[i][key]) : t("unknown")), (i) => own[i][key]];
   const minutes = (value) => t("min", { n: whole(value) });
   return theme("needs", own, (name) => ({
     cell,
     colour: ({ value }) => (value === undefined ? UNKNOWN : scale.colour(value)),
     legend: { title: t("legend_need"), classes: scale.legend, marks: ["uncertain", "absent"] },
-    facts: (i) => figures(cell(i), whole),
+    facts: (i) => figures(cell(i), (value) => t("visitor_hours", { n: whole(value) }), whole, t("need")),
+    overview: whole,
     sentence: (i) => needSentence(own[i], name(i), own.length),
     details: (i) => [hours(own[i].code, name(i)), ...shareBars(own[i].code, name(i))],
     columns: [
-      column("rank", t("rank"), (i) => (known(own[i].rank) ? `${own[i].rank}（${own[i].rank_low}–${own[i].rank_high}）` : "–"), (i) => own[i].rank),
+      column("rank", t("rank"), (i) => (known(own[i].rank) ? t("ranked", { rank: own[i].rank, low: own[i].rank_low, high: own[i].rank_high }) : "–"), (i) => own[i].rank),
       nameColumn(name),
       column("need", t("need"), ...number("need", whole)),
       column("interval", t("interval"), (i) => (cell(i).value === undefined ? "–" : t("to", { low: whole(cell(i).low), high: whole(cell(i).high) })), (i) => own[i].need_low95),
@@ -108,25 +109,28 @@ export function watershed() {
   const largest = own.map(({ airports: all }) => all.reduce((best, row) => ((row.share ?? -1) > (best.share ?? -1) ? row : best)));
   const cell = (i) => {
     const { share: value, low95: low, high95: high } = largest[i];
-    if (!known(value)) return { state: "absent" };
+    // A lead can be certain where the shares themselves cannot be told.
+    if (!known(value)) return { state: main.get(codes[i]) ? "uncertain" : "absent" };
     return { state: main.get(codes[i]) ? "value" : "uncertain", value, low, high };
   };
+  const foremost = (i) => main.get(codes[i]) ?? largest[i].airport;
   const each = [...colours.keys()];
   const share = (i, code) => own[i].airports.find((row) => row.airport === code)?.share ?? null;
   return theme("watershed", own, (name) => ({
     cell,
-    colour: (_, i) => colours.get(largest[i].airport),
+    colour: (_, i) => colours.get(foremost(i)),
     legend: {
       title: t("legend_airport"),
       classes: each.map((code) => ({ colour: colours.get(code), text: airport(code) })),
       marks: ["uncertain_share", "absent"],
     },
     routes: each.map((code) => [code]),
-    facts: (i) => figures(cell(i), portion),
+    facts: (i) => figures(cell(i), portion, portion, t("share_of", { airport: airport(foremost(i)) })),
     sentence: (i) => {
-      const { value, low, high } = cell(i);
-      if (value === undefined) return t("said_unknown_share", { place: name(i) });
-      const filled = { place: name(i), share: portion(value), low: portion(low), high: portion(high), airport: airport(largest[i].airport) };
+      const { state, value, low, high } = cell(i);
+      if (state === "absent") return t("said_unknown_share", { place: name(i) });
+      const filled = { place: name(i), share: portion(value), low: portion(low), high: portion(high), airport: airport(foremost(i)) };
+      if (value === undefined) return t("said_main_alone", filled);
       return t(main.get(codes[i]) ? "said_main" : "said_no_main", filled);
     },
     details: (i) => shareBars(codes[i], name(i)),
@@ -158,7 +162,7 @@ export function opening({ side }) {
     colour: ({ value }) => (value === undefined ? UNKNOWN : scale.colour(value)),
     legend: { title: t(side === "change" ? "legend_change" : "legend_share"), classes: scale.legend, marks: ["uncertain_share", "absent"] },
     routes: [["OKD", "SHB"]],
-    facts: (i) => figures(cell(i), format),
+    facts: (i) => figures(cell(i), side === "change" ? (value) => t("point_change", { n: points(value) }) : portion, format, t(side === "change" ? "change" : `${side}_opening`)),
     sentence: (i) => {
       const row = own[i];
       if (!known(row.change)) return t("said_unknown_share", { place: name(i) });

@@ -12,14 +12,14 @@ function node(name, attributes = {}, ...children) {
 // Columns over time. Items: {text, value, low, high, state, current}; `format` makes the labels of the axis.
 export function profile(items, { title, format, hidden }) {
   const [width, height, left, bottom, top] = [340, 178, 46, 46, 12];
-  const most = Math.max(1, ...items.map((item) => item.high ?? item.value ?? 0));
+  const marks = ticks(Math.max(1, ...items.map((item) => item.high ?? item.value ?? 0)));
+  const most = marks.at(-1);
   const y = (value) => top + (height - top - bottom) * (1 - Math.min(value, most) / most);
   const step = (width - left - 6) / items.length;
   const svg = node("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": title, class: "chart" });
-    for (const part of [0, 0.5, 1]) {
-    const at = y(part * most);
-    svg.append(node("line", { x1: left, x2: width, y1: at, y2: at, class: "grid" }));
-    svg.append(node("text", { x: left - 5, y: at + 3.5, "text-anchor": "end" }, format(part * most)));
+  for (const mark of marks) {
+    svg.append(node("line", { x1: left, x2: width, y1: y(mark), y2: y(mark), class: "grid" }));
+    svg.append(node("text", { x: left - 5, y: y(mark) + 3.5, "text-anchor": "end" }, format(mark)));
   }
   const every = Math.ceil(items.length / 12);
   items.forEach((item, i) => {
@@ -39,6 +39,13 @@ export function profile(items, { title, format, hidden }) {
   });
   svg.append(...groups(items, left, step, height));
   return figure(title, svg);
+}
+
+// Zero and two to five round numbers above it, the last of them not below `most`.
+function ticks(most) {
+  const power = 10 ** Math.floor(Math.log10(most / 2));
+  const step = [1, 2, 5, 10].map((digit) => digit * power).find((size) => most / size <= 5);
+  return Array.from({ length: Math.ceil(most / step) + 1 }, (_, i) => i * step);
 }
 
 // Under the columns, what several in a row have in common.
@@ -69,16 +76,23 @@ function figure(title, svg) {
   return box;
 }
 
+// As much of a text as fits into so many letters; Japanese ones are twice as wide.
+function cut(text, room) {
+  let width = 0;
+  const end = [...text].findIndex((letter) => (width += letter > "\u2e7f" ? 2 : 1) > room);
+  return end < 0 ? text : `${[...text].slice(0, end - 1).join("")}…`;
+}
+
 // Horizontal bars with error bars. Items: {text, value, low, high, colour, state, note}; `most` is the end of the axis.
 export function bars(items, { title, format, most, hidden, wide = false }) {
-  const [width, line, left, right] = wide ? [720, 30, 190, 130] : [340, 27, 92, 62];
+  const [width, line, left, right] = wide ? [720, 30, 190, 130] : [340, 27, 112, 62];
   const end = most ?? Math.max(1, ...items.map((item) => item.high ?? 0));
   const x = (value) => left + ((width - left - right) * Math.max(0, Math.min(value, end))) / end;
   const height = items.length * line + 6;
   const svg = node("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": title, class: "chart" });
-    items.forEach((item, i) => {
+  items.forEach((item, i) => {
     const y = i * line + 4;
-    svg.append(node("text", { x: left - 8, y: y + line / 2 + 1, "text-anchor": "end", class: "name" }, item.text));
+    svg.append(node("text", { x: left - 8, y: y + line / 2 + 1, "text-anchor": "end", class: "name" }, cut(item.text, (left - 8) / 6.2)));
     if (item.value === undefined || item.value === null) {
       svg.append(node("rect", { x: left, y: y + 3, width: 42, height: line - 12, fill: "url(#hidden)" }));
       svg.append(node("text", { x: left + 50, y: y + line / 2 + 1 }, hidden(item.state)));

@@ -102,11 +102,12 @@ function drawStage() {
 
 function drawTable() {
   const { sort, descending, place } = state.values;
-  const { shown } = table.draw(at("table"), theme, { sort, descending, chosen: place, onSort: (id, down) => state.set({ sort: id, descending: down }), onChoose: (i) => state.set({ place: i }) });
+  const { shown, printed } = table.draw(at("table"), theme, { sort, descending, chosen: place, onSort: (id, down) => state.set({ sort: id, descending: down }), onChoose: (i) => state.set({ place: i }) });
   const total = i18n.whole(theme.count);
   const rows = i18n.t(shown < theme.count ? "rows_part" : "rows_all", { total, shown });
   at("list-title").textContent = theme.listTitle;
   at("list-note").textContent = `${theme.note} ${rows}`.trim();
+  at("list-paper").textContent = `${theme.note} ${printed < theme.count ? i18n.t("rows_paper", { total, shown: printed }) : ""}`.trim();
   at("geojson").hidden = theme.kind === "none";
 }
 

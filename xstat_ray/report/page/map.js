@@ -153,7 +153,7 @@ function paintAreas() {
   for (const [code, row] of municipalities) {
     const place = theme.find(code, row.subprefecture);
     const cell = place < 0 ? { state: "absent" } : theme.cell(place);
-    const colour = cell.value === undefined ? UNKNOWN : theme.colour(cell, place);
+    const colour = cell.state === "value" || cell.state === "uncertain" ? theme.colour(cell, place) : UNKNOWN;
     map.setFeatureState({ source: "areas", id: code }, { state: cell.state, colour });
   }
 }
@@ -250,9 +250,14 @@ export function picture() {
     const { x, y } = map.project(one.getLngLat());
     const port = element.classList.contains("airport");
     if (port && !element.classList.contains("busy")) continue;
-    pen.fillRect(x - 2, y - 2, 4, 4);
-    pen.strokeText(element.textContent, x, y + (port ? -6 : 13));
-    pen.fillText(element.textContent, x, y + (port ? -6 : 13));
+    pen.fillStyle = port ? "#7a1109" : "#17212e";
+    pen.font = `${port ? "bold " : ""}11px sans-serif`;
+    pen.beginPath();
+    if (port) [[0, -6], [6, 0], [0, 6], [-6, 0]].forEach(([dx, dy]) => pen.lineTo(x + dx, y + dy));
+    else pen.arc(x, y, 2.5, 0, 2 * Math.PI);
+    pen.fill();
+    pen.strokeText(element.textContent, x, y + (port ? -9 : 14));
+    pen.fillText(element.textContent, x, y + (port ? -9 : 14));
   }
   return copy.toDataURL("image/png");
 }

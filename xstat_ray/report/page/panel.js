@@ -1,12 +1,15 @@
 // The chosen place: its figures, what they mean in plain words, its charts; and the line that follows the pointer.
 
+import { bars } from "report/charts";
 import { t } from "report/i18n";
+import { stateText } from "report/theme";
 
 export function draw({ facts, details }, theme, place) {
   facts.replaceChildren();
   details.replaceChildren();
   if (place < 0 || place >= theme.count) {
-    facts.append(Object.assign(document.createElement("p"), { className: "hint", textContent: t("no_place") }));
+    facts.append(Object.assign(document.createElement("p"), { className: "hint", textContent: t("no_place_hint") }));
+    details.append(...largest(theme));
     return;
   }
   const title = Object.assign(document.createElement("h2"), { textContent: theme.name(place) });
@@ -20,6 +23,18 @@ export function draw({ facts, details }, theme, place) {
   });
   facts.append(title, list, said);
   details.append(...theme.details(place));
+}
+
+const MOST = 8;
+
+// While no place is chosen: what the map shows at a glance.
+function largest(theme) {
+  if (!theme.overview) return [];
+  const places = Array.from({ length: theme.count }, (_, i) => i).filter((i) => theme.cell(i).value !== undefined);
+  if (!places.length) return [Object.assign(document.createElement("p"), { textContent: t("nothing_published") })];
+  places.sort((a, b) => theme.cell(b).value - theme.cell(a).value || a - b);
+  const items = places.slice(0, MOST).map((i) => ({ ...theme.cell(i), text: theme.name(i) }));
+  return [bars(items, { title: t("largest"), format: theme.overview, hidden: stateText })];
 }
 
 // The list of places, for those who use neither map nor table.

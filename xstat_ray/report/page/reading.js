@@ -29,7 +29,7 @@ function sources() {
   box.setAttribute("role", "region");
   box.setAttribute("aria-label", t("source_head"));
   const table = document.createElement("table");
-  const names = ["study", "budget", "error", "threshold", "release", "manifest", "software", "check"];
+  const names = ["study", "period", "budget", "error", "threshold", "release", "manifest", "software", "check"];
   const head = table.createTHead().insertRow();
   for (const name of names) {
     head.append(Object.assign(document.createElement("th"), { scope: "col", textContent: t(`source_${name}`) }));
@@ -45,12 +45,25 @@ function sources() {
   return wrapper;
 }
 
+const RAISED = { "-": "⁻", ...Object.fromEntries([..."⁰¹²³⁴⁵⁶⁷⁸⁹"].entries()) };
+
+// A ratio such as 1/1000000 as people write it: 10⁻⁶.
+function decimal(text) {
+  const [above, below = 1] = String(text ?? "").split("/").map(Number);
+  const value = above / below;
+  if (!value || value >= 0.001) return String(Number(value.toPrecision(3)));
+  const [digits, power] = value.toExponential(2).split("e");
+  const raised = `10${[...power].map((letter) => RAISED[letter]).join("")}`;
+  return Number(digits) === 1 ? raised : `${Number(digits)} × ${raised}`;
+}
+
 function provenance(layer) {
   const facts = layer.facts;
   const errors = Object.entries(facts.stderr ?? {}).map(([name, value]) => `${dimension(name === "cell" ? layer.place : name)} ±${Number(value).toLocaleString(current(), { maximumFractionDigits: 1 })}`);
-  const budget = layer.noise_free ? t("budget_off") : t("budget", { epsilon: facts.epsilon, delta: facts.delta, noise: facts.noise });
+  const budget = layer.noise_free ? t("budget_off") : t("budget", { epsilon: facts.epsilon, delta: decimal(facts.delta), noise: t(`noise_${facts.noise}`) });
   return [
     titleOf(layer),
+    facts.period ? t("period", facts.period) : "–",
     budget,
     errors.join(current() === "ja" ? "、" : ", "),
     t("threshold", { n: facts.suppress_below }),

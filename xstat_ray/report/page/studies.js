@@ -37,6 +37,7 @@ export function studies(state) {
     legend: { title: t("legend_people"), classes: scale.legend, marks: ["uncertain", "suppressed", "absent"] },
     sentence: (i) => sentence(layer, name(i), cell(i)),
     facts: (i) => [...figures(cell(i), whole), [t("status"), stateText(cell(i).state)]],
+    overview: level.kind === "mesh" ? null : whole,
     details: (i) => details(layer, level, choice, i, name(i)),
     bars: () => overview(level, name, cell, chosen.join("・")),
     columns: columns(level, name, cell),
@@ -111,11 +112,9 @@ function details(layer, level, choice, place, name) {
     });
     if (isTime(one)) return profile(items, { title: t("profile_title", { place: name }), format: whole, hidden: stateText });
     const title = t("compare_title", { place: name, dimension: dimension(one.name) });
-    return bars(items.map((item) => ({ ...item, text: cut(item.text, 12) })), { title, format: whole, hidden: stateText });
+    return bars(items, { title, format: whole, hidden: stateText });
   });
 }
-
-const cut = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 
 // "departure-6h" becomes "-6" in the group "before departure".
 function shortened(one, text) {
@@ -131,7 +130,7 @@ const MOST_BARS = 60;
 // For studies that are not on the map: the places side by side, the largest first.
 function overview(level, name, cell, title) {
   const places = Array.from({ length: level.count }, (_, i) => i).sort((a, b) => (cell(b).value ?? -1) - (cell(a).value ?? -1) || a - b);
-  const items = places.slice(0, MOST_BARS).map((i) => ({ ...cell(i), text: cut(name(i), 22) }));
+  const items = places.slice(0, MOST_BARS).map((i) => ({ ...cell(i), text: name(i) }));
   return bars(items, { title: t("bars_title", { title }), format: whole, hidden: stateText, wide: true });
 }
 

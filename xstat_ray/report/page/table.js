@@ -1,6 +1,7 @@
 // A table that sorts by any column. A row stands for a place: choosing it chooses the place.
 
 const MOST = 200;
+const PAPER = 18; // rows that fit on the second page
 
 // Columns: {id, title, text(i), sort(i), numeric}; `null` to sort by comes last in either direction.
 export function sorted(count, column, descending) {
@@ -21,11 +22,14 @@ export function draw(table, theme, { sort, descending, chosen, onSort, onChoose 
   const head = document.createElement("tr");
   for (const one of theme.columns) head.append(heading(one, one === column, descending, onSort));
   const body = document.createElement("tbody");
-  for (const place of order.slice(0, MOST)) body.append(row(theme, place, place === chosen, onChoose));
+  order.slice(0, MOST).forEach((place, i) => {
+    body.append(row(theme, place, place === chosen, onChoose));
+    if (i >= PAPER) body.lastChild.classList.add("screen");
+  });
   const top = document.createElement("thead");
   top.append(head);
   table.replaceChildren(top, body);
-  return { shown: Math.min(MOST, theme.count), order };
+  return { shown: Math.min(MOST, theme.count), printed: Math.min(PAPER, theme.count) };
 }
 
 function heading(column, active, descending, onSort) {

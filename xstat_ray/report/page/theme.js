@@ -5,6 +5,7 @@
 //   count, find(code, subprefecture) -> place or -1, level (of squares)
 //   name(i), cell(i) -> {state, value, low, high}, colour(cell, i), routes
 //   subtitle, legend {title, classes, marks}, sentence(i), facts(i), details(i) -> elements
+//   overview: how the largest values are written while no place is chosen; without it they are not shown
 //   columns, sortBy, descending, listTitle, note, record(i), file
 
 import { t } from "report/i18n";
@@ -26,8 +27,8 @@ export const limits = (format) => ({
 
 export const stateText = (state) => t(`state_${state}`);
 
-// What stands under the name of a place: the figure and its interval.
-export const figures = (cell, format) => [
-  [t("estimate"), cell.value === undefined ? "–" : format(cell.value)],
+// What stands under the name of a place: the figure, with its unit, and its interval.
+export const figures = (cell, full, format = full, title = t("estimate")) => [
+  [title, cell.value === undefined ? "–" : full(cell.value)],
   [t("interval"), cell.value === undefined ? "–" : t("to", { low: format(cell.low), high: format(cell.high) })],
 ];

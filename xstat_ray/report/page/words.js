@@ -14,6 +14,12 @@ export const WORDS = {
   list: ["一覧表", "Table"],
   place: ["場所", "Place"],
   no_place: ["（地図か表から選んでください）", "(choose on the map or in the table)"],
+  no_place_hint: [
+    "地図か表で場所を選ぶと、数値とその意味、時間ごとの推移などがここに出ます。",
+    "Choose a place on the map or in the table: its figures, what they mean and its charts are shown here.",
+  ],
+  largest: ["値の大きい場所（横線は95 % 区間）", "Largest values (lines: 95 % intervals)"],
+  nothing_published: ["この条件では、公表できる値がありません。", "Nothing is published for this selection."],
   nomap: [
     "このブラウザーでは地図を描けません（WebGL が使えません）。表と数値はそのまま使えます。",
     "This browser cannot draw the map (no WebGL). The table and the figures work all the same.",
@@ -101,8 +107,8 @@ export const WORDS = {
   said_absent: ["{place}：この調査の対象外です。", "{place}: not part of this study."],
   said_exact: ["{place}：{value}（ノイズなしの正確な数。試験用）。", "{place}: {value} (exact, noise off, for tests only)."],
   counted: [
-    "数えているのは、両社のデータがそろう利用者だけです（全旅客ではありません）。1人が動かす数は最大 {units}。",
-    "Only people whom both companies know are counted, not all passengers. One person moves at most {units} counts.",
+    "数えているのは、両社のデータがそろう利用者だけです（全旅客ではありません）。この統計全体で、1人は最大 {units} 回まで数えられます。",
+    "Only people whom both companies know are counted, not all passengers. One person is counted at most {units} times in the whole of this study.",
   ],
   expanded: [
     "携帯電話会社1社の利用者から、住民の人数に合うように拡大して推計した人数です。",
@@ -113,6 +119,9 @@ export const WORDS = {
   bars_title: ["{title}（横線は95 % 区間）", "{title} (lines: 95 % intervals)"],
 
   rank: ["順位", "Rank"],
+  ranked: ["{rank}（{low}–{high}）", "{rank} ({low}–{high})"],
+  visitor_hours: ["{n} 人時／日", "{n} visitor-hours a day"],
+  point_change: ["{n} ポイント", "{n} points"],
   name: ["場所", "Place"],
   subprefecture: ["振興局", "Subprefecture"],
   need: ["不足の指標", "Need"],
@@ -126,7 +135,7 @@ export const WORDS = {
   verdict: ["判定", "Verdict"],
   verdict_changed: ["変化あり", "changed"],
   verdict_same: ["変化は言えない", "no clear change"],
-  share_of: ["{airport}の割合", "{airport}"],
+  share_of: ["{airport}の割合", "Share of {airport}"],
 
   said_need: [
     "{place}：不足の指標は1日 {need} 人時（95 % 区間 {low} ～ {high}）、{count} 市町村中 {rank} 位（{rank_low} ～ {rank_high} 位のあいだ）。住民でない滞在者は平均 {visitors} 人、うち飛行機で来た人は {flyers} 人。着陸から約 {landing} 分、札幌から車で約 {road} 分。",
@@ -152,6 +161,10 @@ export const WORDS = {
     "{place}：訪れた旅客の {share}（95 % 区間 {low} ～ {high}）が{airport}に降りました。",
     "{place}: {share} of the passengers who came here (95 % interval {low} to {high}) had landed at {airport}.",
   ],
+  said_main_alone: [
+    "{place}：{airport}に降りた旅客が最も多いと言えますが、旅客が少なく、割合は分かりません。",
+    "{place}: most passengers had landed at {airport}, but there are too few to tell the shares.",
+  ],
   said_no_main: [
     "{place}：割合が最も大きいのは{airport}（{share}）ですが、次の空港との差は誤差の範囲です。",
     "{place}: {airport} has the largest share ({share}), but its lead over the next airport is within the error.",
@@ -175,6 +188,7 @@ export const WORDS = {
     "{total} 件のうち {shown} 件を表示（全件は CSV に入ります）。見出しで並べ替え、場所を押すと地図で示します。",
     "{shown} of {total} rows (the CSV has all). Headings sort; a place is shown on the map.",
   ],
+  rows_paper: ["{total} 件のうち、この並びの先頭 {shown} 件。", "The first {shown} of {total} rows in this order."],
   csv: ["CSV で保存", "Save CSV"],
   geojson: ["GeoJSON で保存", "Save GeoJSON"],
   totals: ["この条件では {published} 件が公表、{suppressed} 件が非公表です。", "{published} values published, {suppressed} not published in this selection."],
@@ -202,6 +216,8 @@ export const WORDS = {
   ],
   source_head: ["出所", "Provenance"],
   source_study: ["調査", "Study"],
+  source_period: ["調査の期間", "Study period"],
+  period: ["{first} ～ {last}", "{first} to {last}"],
   source_release: ["公表番号", "Release"],
   source_manifest: ["マニフェスト SHA-256", "Manifest SHA-256"],
   source_budget: ["プライバシー予算", "Privacy budget"],
@@ -219,6 +235,8 @@ export const WORDS = {
     "Compare the SHA-256 of the manifest with that of the publisher to see that this is the same release.",
   ],
   budget: ["ε = {epsilon}、δ = {delta}（{noise}）", "ε = {epsilon}, δ = {delta} ({noise})"],
+  noise_gaussian: ["離散ガウス", "discrete Gaussian"],
+  noise_laplace: ["離散ラプラス", "discrete Laplace"],
   budget_off: ["ノイズなし（試験用）", "noise off (tests only)"],
   threshold: ["{n} 人以上", "{n} and more"],
   assumptions: [
