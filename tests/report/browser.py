@@ -75,6 +75,7 @@ class Reader:
 
     def point(self, right, down):
         """Moves the pointer to a place of the map, given as parts of its width and height."""
+        self.page.evaluate("scrollTo(0, 0)")
         box = self.page.locator("#map").bounding_box()
         self.page.mouse.move(box["x"] + box["width"] * right, box["y"] + box["height"] * down)
 
