@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import shutil
 import signal
-import sys
 from collections import Counter
 
 import pytest
 
-from tests.case import KEY_BITS, Case, study
+from tests.case import KEY_BITS, Case, study, use_key
+from tests.killing import SYSTEM, Doom, child, clean_server
 from xstat_ray import InputError, crosstab, make_plan
 from xstat_ray.crypto.keygen import generate
 from xstat_ray.crypto.paillier import PrivateKey
@@ -22,11 +20,6 @@ from xstat_ray.runtime import driver
 from xstat_ray.workspace import Workspace
 
 NOISY = study(noise="laplace", privacy={"mechanism": "tree"})
-SYSTEM = {
-    *("open", "write", "flush", "fsync", "replace", "unlink", "rmdir", "mkdir", "close"),
-    *("execute", "encrypt", "decrypt", "publish"),
-}
-"""Functions of files, of SQLite and of the package: just before a call of one of them the process may die."""
 
 
 @pytest.fixture(scope="module")
@@ -36,56 +29,35 @@ def key():
 
 @pytest.fixture(scope="module")
 def server():
-    """Children are forked from a clean process that has imported everything, not from this one with its threads."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    return context
-
-
-def use_key(key, patch=setattr):
-    """The column party takes this key, as making one takes longer than all the rest."""
-    patch(
-        ColumnParty, "generate_key", lambda self, bits, constant_time: setattr(self, "_key", key) or key.public.encode()
-    )
+    return clean_server(__name__)
 
 
 def run_until(point, key, call, aside, report):
     """Run the study NOISY in this process, which SIGKILL ends at `point`, counted from the noise on; 0 is never."""
     use_key(PrivateKey.from_bytes(key))
-    add_noise_once, keep, passed = driver.add_noise_once, Workspace.keep, []
-
-    def watch(frame, event, argument):
-        ours = event == "call" and "xstat_ray" in frame.f_code.co_filename
-        name = frame.f_code.co_name if ours else argument.__name__ if event == "c_call" else None
-        if name in SYSTEM:
-            passed.append(name)
-            if len(passed) == point:
-                os.kill(os.getpid(), signal.SIGKILL)
+    add_noise_once, keep = driver.add_noise_once, Workspace.keep
+    doom = Doom(point, {"encrypt", "decrypt", "publish"}, SYSTEM | {"close"})
 
     def noise(*arguments):
-        sys.setprofile(watch)
+        doom.watch()
         return add_noise_once(*arguments)
 
     def kept(self, *arguments):
         keep(self, *arguments)
-        sys.setprofile(None)
+        doom.look_away()
         shutil.copytree(self.folder, aside)
-        sys.setprofile(watch)
+        doom.watch()
 
     driver.add_noise_once, Workspace.keep = noise, kept
     crosstab(NOISY, **call)
-    sys.setprofile(None)
-    report.put(passed)
+    doom.look_away()
+    report.put(doom.passed)
 
 
-def child(server, case, key, point):
+def killed(server, case, key, point):
     """Such a run in a process of its own; returns its exit status and, if it lived, the points that it passed."""
     call = {**case.tables, "out": case.out, "options": case.options()}
-    report = server.SimpleQueue()
-    process = server.Process(target=run_until, args=(point, key.export_bytes(), call, case.folder / "aside", report))
-    process.start()
-    process.join()
-    return process.exitcode, [] if report.empty() else report.get()
+    return child(server, run_until, point, key.export_bytes(), call, case.folder / "aside")
 
 
 def new_case(folder, name):
@@ -130,13 +102,13 @@ def state(case):
 @pytest.mark.parametrize("points", [20, pytest.param(None, marks=pytest.mark.slow)], ids=["20 points", "every point"])
 def test_killed_anywhere_between_noise_and_publication(server, key, tmp_path, monkeypatch, points):
     use_key(key, monkeypatch.setattr)
-    status, passed = child(server, new_case(tmp_path, "whole"), key, 0)
+    status, passed = killed(server, new_case(tmp_path, "whole"), key, 0)
     assert status == 0 and passed[0] == "encrypt" and {"decrypt", "publish", "execute"} < set(passed)
     count = points or len(passed)
     states = Counter()
     for point in sorted({1 + i * (len(passed) - 1) // (count - 1) for i in range(count)}):
         case = new_case(tmp_path, f"point {point}")
-        assert child(server, case, key, point) == (-signal.SIGKILL, []), passed[point - 1]
+        assert killed(server, case, key, point) == (-signal.SIGKILL, []), passed[point - 1]
         states[state(case)] += 1
         finish(case, f"{point}: {passed[point - 1]}")
     assert sum(states.values()) == count

@@ -4,8 +4,9 @@ import os
 
 import pytest
 
+from tests.case import Case, study, use_key
+from tests.federation.domains import Domains
 from xstat_ray.crypto.keygen import generate
-from xstat_ray.roles import ColumnParty
 
 
 @pytest.fixture(autouse=True)
@@ -24,11 +25,17 @@ def paillier_key():
 
 @pytest.fixture
 def quick_key(paillier_key, monkeypatch):
-    """The column party takes this key, as making one takes longer than all the rest."""
-
-    def take(self, bits, constant_time):
-        self._key = paillier_key
-        return paillier_key.public.encode()
-
-    monkeypatch.setattr(ColumnParty, "generate_key", take)
+    """The key of all runs of this test."""
+    use_key(paillier_key, monkeypatch.setattr)
     return paillier_key
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory, paillier_key):
+    """The domains after a whole run with noise; what it left is for reading."""
+    folder = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        use_key(paillier_key, patch.setattr)
+        domains = Domains(folder, study(noise="laplace", privacy={"mechanism": "tree"}), Case(folder).tables)
+        domains.run()
+    return domains

@@ -34,6 +34,7 @@ class Domains:
     def __init__(self, folder: Path, study, sources: Mapping[str, Path | Source], **options) -> None:
         self.folder, self.study = folder, study
         self.exchange, self.out = folder / "exchange", folder / "out"
+        self.location = str(self.exchange)
         self.sources = {role: s if isinstance(s, Source) else Source(s) for role, s in sources.items()}
         usual = Options(key_bits=2048, shards=2, ledger=folder / "ledger.sqlite", allow_no_noise=True)
         self.options = replace(usual, **options)
@@ -49,7 +50,7 @@ class Domains:
     def settings(self, domain, wait=0.0) -> DomainSettings:
         peers = {name: identity.public for name, identity in self.identities.items() if name != domain}
         private = self.private(domain)
-        return DomainSettings(RUN, str(self.exchange), private, private / "identity.pem", peers, wait)
+        return DomainSettings(RUN, self.location, private, private / "identity.pem", peers, wait)
 
     def config(self, domain, step, **changes):
         common = (self.study, domain, step, self.settings(domain), self.options, "quiet")
@@ -87,3 +88,7 @@ class Domains:
 
     def messages(self) -> list[Path]:
         return sorted((self.exchange / RUN).glob("*/*.msg"))
+
+    def contents(self) -> dict[Path, bytes]:
+        """All messages, by their places in the exchange."""
+        return {path.relative_to(self.exchange): path.read_bytes() for path in self.messages()}

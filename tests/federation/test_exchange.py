@@ -1,17 +1,37 @@
+"""The exchange on a disk, in Arrow's file system in memory, and behind the S3 protocol over HTTP."""
+
 from __future__ import annotations
 
+import os
+import signal
+
+import pyarrow.parquet as pq
 import pytest
 from pyarrow import fs
 
-from xstat_ray.errors import InputError
+from tests.case import COUNTS, Case, study
+from tests.federation import s3_server
+from tests.federation.domains import RUN, Domains
+from tests.killing import clean_server
+from xstat_ray.errors import InputError, MessageError, PendingError
 from xstat_ray.federation import exchange
 from xstat_ray.federation.exchange import Exchange
 
 
-@pytest.fixture(params=["folder", "uri", "object store"])
+@pytest.fixture
+def s3(monkeypatch):
+    """An object store on this machine: where it is and what it holds."""
+    for name, value in s3_server.ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    with s3_server.serve() as served:
+        yield served
+
+
+@pytest.fixture(params=["folder", "uri", "memory", "s3"])
 def place(request, tmp_path):
-    """An object store is stood in for by Arrow's file system in memory, which the same code serves."""
-    if request.param == "object store":
+    if request.param == "s3":
+        return Exchange.at(request.getfixturevalue("s3")[0], "run")
+    if request.param == "memory":
         return Exchange(fs._MockFileSystem(), "bucket", "run")
     return Exchange.at(str(tmp_path / "x") if request.param == "folder" else (tmp_path / "x").as_uri(), "run")
 
@@ -57,3 +77,93 @@ def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="exchange cannot be used"):
         Exchange.at(str(tmp_path / "file" / "folder"), "run")
+
+
+# An object store
+
+LARGE = bytes(21 << 20)
+"""It goes up in three parts."""
+
+
+def test_a_large_file_goes_up_in_parts(s3):
+    place, store = Exchange.at(s3[0], "run"), s3[1]
+    place.put("name", LARGE)
+    assert place.get("name") == LARGE
+    assert sum("partNumber" in request for request in store.requests) == 3
+
+
+@pytest.mark.parametrize("refused", ["partNumber=2", "POST /bucket/shared/run/name?uploadId"])
+def test_an_upload_that_breaks_off_leaves_what_was_there(s3, refused):
+    place, store = Exchange.at(s3[0], "run"), s3[1]
+    place.put("name", b"old")
+    store.fault = staticmethod(lambda request: 403 if refused in request else None)
+    with pytest.raises(InputError, match="exchange cannot be used"):
+        place.put("name", LARGE)
+    assert place.get("name") == b"old"
+
+
+def put_large(location):
+    Exchange.at(location, "run").put("name", LARGE)
+
+
+def test_of_a_killed_upload_nothing_is_there(s3):
+    """The process dies when the second of three parts has arrived."""
+    location, store = s3
+    process = clean_server(__name__).Process(target=put_large, args=(location,))
+
+    def kill(request):
+        if "partNumber=2" in request:
+            os.kill(process.pid, signal.SIGKILL)
+
+    store.fault = staticmethod(kill)
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert Exchange.at(location, "run").get("name") is None and store.uploads
+
+
+def test_an_unknown_key_is_refused(s3, monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "stranger")
+    with pytest.raises(InputError, match="exchange cannot be used"):
+        Exchange.at(s3[0], "run")
+
+
+class InBucket(Domains):
+    """Domains whose exchange is a bucket."""
+
+    store: type[s3_server.Store]
+
+    def messages(self):
+        return sorted(name for name in self.store.objects if name.endswith(".msg"))
+
+
+@pytest.fixture
+def in_bucket(quick_key, tmp_path, s3):
+    domains = InBucket(tmp_path, study(privacy={"padding": "dp"}), Case(tmp_path).tables)
+    domains.location, domains.store = s3
+    return domains
+
+
+def test_three_domains_share_a_bucket(in_bucket):
+    in_bucket.run()
+    assert pq.read_table(in_bucket.out / "statistics.parquet")["noisy"].to_pylist() == list(COUNTS.values())
+    assert not in_bucket.exchange.exists()
+
+
+def test_a_message_cut_off_in_a_bucket_is_refused_and_then_sent_again(in_bucket):
+    """A store that shows an upload before it ends is as good: what is no whole message is not read as one."""
+    with pytest.raises(PendingError):
+        in_bucket.step("row", "handshake")
+    name = f"bucket/shared/{RUN}/row-column/000000.msg"
+    whole = in_bucket.store.objects[name]
+    for cut in (b"", whole[:100], whole[:-1]):
+        in_bucket.store.objects[name] = cut
+        with pytest.raises(MessageError, match=r"row-column/000000\.msg is refused: it(s payload has| is)"):
+            in_bucket.step("column", "handshake")
+    # The sender was killed before it could note that the message is out.
+    log = in_bucket.state("row") / "log.jsonl"
+    lines = log.read_bytes().splitlines(keepends=True)
+    assert b'"sent"' in lines[-1]
+    log.write_bytes(b"".join(lines[:-1]))
+    in_bucket.run()
+    assert pq.read_table(in_bucket.out / "statistics.parquet")["noisy"].to_pylist() == list(COUNTS.values())

@@ -3,108 +3,60 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
 import shutil
 import signal
-import sys
 from contextlib import suppress
 
 import pyarrow.parquet as pq
 import pytest
 
-from tests.case import COUNTS, Case, study
+from tests.case import COUNTS, Case, study, use_key
 from tests.federation.domains import RUN, STEPS, Domains
+from tests.killing import SYSTEM, Doom, child, clean_server, points
 from xstat_ray.crypto.paillier import PrivateKey
 from xstat_ray.errors import PendingError
 from xstat_ray.privacy.ledger import Ledger
-from xstat_ray.roles import ColumnParty
 
 EXACT = study(privacy={"padding": "dp"})
 NOISY = study(noise="laplace", privacy={"mechanism": "tree"})
-SYSTEM = {
-    "open",
-    "write",
-    "flush",
-    "fsync",
-    "replace",
-    "unlink",
-    "rmdir",
-    "mkdir",
-    "ftruncate",
-    "execute",
-    "put",
-    "add",
-    "send",
-}
-"""Functions of files, of SQLite and of the package: just before a call of one of them the process may die."""
-
-LAST = 0.97
-"""Where the last point lies: a run may pass a few fewer than another."""
 
 
 @pytest.fixture(scope="module")
 def server():
-    """Children are forked from a clean process that has imported everything, not from this one with its threads."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    return context
-
-
-def use_key(key, patch=setattr):
-    patch(
-        ColumnParty, "generate_key", lambda self, bits, constant_time: setattr(self, "_key", key) or key.public.encode()
-    )
+    return clean_server(__name__)
 
 
 def run_until(point, key, arguments, step, report):
     """One step in this process, which SIGKILL ends at `point`; 0 is never."""
     use_key(PrivateKey.from_bytes(key))
-    domains, passed = Domains(*arguments), 0
-
-    def watch(frame, event, argument):
-        nonlocal passed
-        ours = event == "call" and "xstat_ray" in frame.f_code.co_filename
-        name = frame.f_code.co_name if ours else argument.__name__ if event == "c_call" else None
-        if name in SYSTEM:
-            passed += 1
-            if passed == point:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-    sys.setprofile(watch)
+    domains, doom = Domains(*arguments), Doom(point, {"put", "add", "send"}, SYSTEM | {"ftruncate"})
+    doom.watch()
     with suppress(PendingError):
         domains.step(*step)
-    sys.setprofile(None)
-    report.put(passed)
+    doom.look_away()
+    report.put(doom.passed)
 
 
-def child(server, key, arguments, step, point):
-    """Such a run in a process of its own; returns its exit status and the points that it passed if it lived."""
-    report = server.SimpleQueue()
-    process = server.Process(target=run_until, args=(point, key.export_bytes(), arguments, step, report))
-    process.start()
-    process.join()
-    return process.exitcode, 0 if report.empty() else report.get()
-
-
-def contents(domains):
-    return {path.relative_to(domains.exchange): path.read_bytes() for path in domains.messages()}
-
-
-def killed_and_resumed(server, key, folder, tables, step, points, which, study):
+def killed_and_resumed(server, key, folder, tables, step, which, study):
+    """The domains after a run in which `step` was killed and resumed, for each of these of five points."""
     before = Domains(folder / "before", study, tables)
     before.run(until=step)
-    status, passed = child(server, key, (shutil.copytree(before.folder, folder / "whole"), study, tables), step, 0)
-    assert status == 0 and passed >= points
-    for point in sorted({1 + round(i * LAST * (passed - 1) / (points - 1)) for i in range(points)})[which]:
-        arguments = (shutil.copytree(before.folder, folder / f"point {point}"), study, tables)
-        assert child(server, key, arguments, step, point) == (-signal.SIGKILL, 0)
+
+    def killed(name, point):
+        arguments = (shutil.copytree(before.folder, folder / name), study, tables)
+        return arguments, child(server, run_until, point, key.export_bytes(), arguments, step)
+
+    _, (status, passed) = killed("whole", 0)
+    assert status == 0 and len(passed) >= 5
+    for point in points(passed, 5)[which]:
+        arguments, end = killed(f"point {point}", point)
+        assert end == (-signal.SIGKILL, [])
         domains = Domains(*arguments)
-        handed_out = contents(domains)
-        assert handed_out.items() >= contents(before).items()
+        handed_out = domains.contents()
+        assert handed_out.items() >= before.contents().items()
         domains.run()
         # What anybody may have read before stays as it is.
-        assert contents(domains).items() >= handed_out.items(), point
+        assert domains.contents().items() >= handed_out.items(), point
         yield domains
 
 
@@ -114,9 +66,8 @@ def killed_and_resumed(server, key, folder, tables, step, points, which, study):
 @pytest.mark.parametrize("step", STEPS, ids=" ".join)
 def test_killed_in_a_step_and_resumed(server, quick_key, tmp_path, step, which):
     exact = step[1] in ("handshake", "blind", "evaluate", "emit")
-    case = Case(tmp_path)
-    runs = killed_and_resumed(server, quick_key, tmp_path, case.tables, step, 5, which, EXACT if exact else NOISY)
-    for domains in runs:
+    tables = Case(tmp_path).tables
+    for domains in killed_and_resumed(server, quick_key, tmp_path, tables, step, which, EXACT if exact else NOISY):
         statistics = pq.read_table(domains.out / "statistics.parquet")
         assert statistics["noisy"].to_pylist() == list(COUNTS.values()) or not exact
         log = [json.loads(line) for line in (domains.state("aggregator") / "log.jsonl").read_text().splitlines()]
@@ -126,4 +77,4 @@ def test_killed_in_a_step_and_resumed(server, quick_key, tmp_path, step, which):
         for party in ("row", "column"):
             assert not (domains.state(party) / "secrets").exists()
             assert not (domains.state(party) / "handshake").exists()
-        assert len(contents(domains)) == len(domains.messages()) and (domains.exchange / RUN).exists()
+        assert len(domains.contents()) == len(domains.messages()) and (domains.exchange / RUN).exists()

@@ -18,12 +18,13 @@ from hypothesis import strategies as st
 from tests.case import Case, study
 from tests.federation.domains import RUN, Domains
 from xstat_ray.crypto.buffers import from_rows, to_rows
+from xstat_ray.crypto.group import PERSON_DST, hash_to_group
 from xstat_ray.errors import MessageError, PendingError
 from xstat_ray.federation import attestation
 from xstat_ray.federation.envelope import Header, canonical, open_message, seal
 from xstat_ray.federation.identity import Identity, Peers
 from xstat_ray.federation.post import Post
-from xstat_ray.messages import Flags, NoisyTable, Points, Rows, Tree
+from xstat_ray.messages import Coefficients, Flags, NoisyTable, Points, Rows, Tree
 from xstat_ray.privacy.ledger import Ledger
 from xstat_ray.roles import ColumnParty, RowParty
 
@@ -36,12 +37,15 @@ def domains(quick_key, tmp_path):
     return Domains(tmp_path, NOISY, Case(tmp_path).tables)
 
 
+def log_of(domains, domain):
+    return [json.loads(line) for line in (domains.state(domain) / "log.jsonl").read_text().splitlines()]
+
+
 def refused(domains, reason, receiver):
     """The run ends with the refusal; it is in the receiver's log and nothing is published."""
     with pytest.raises(MessageError, match=reason):
         domains.run()
-    log = [json.loads(line) for line in (domains.state(receiver) / "log.jsonl").read_text().splitlines()]
-    assert log[-1]["event"] == "refused"
+    assert log_of(domains, receiver)[-1]["event"] == "refused"
     assert not domains.out.exists()
 
 
@@ -49,19 +53,10 @@ def refused(domains, reason, receiver):
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory, paillier_key):
+def whole(finished):
     """All messages of a run by name, and the pinned keys."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            ColumnParty,
-            "generate_key",
-            lambda self, *_: setattr(self, "_key", paillier_key) or paillier_key.public.encode(),
-        )
-        folder = tmp_path_factory.mktemp("whole")
-        domains = Domains(folder, NOISY, Case(folder).tables)
-        domains.run()
-    messages = {"/".join(path.parts[-2:]): path.read_bytes() for path in domains.messages()}
-    return messages, Peers({name: identity.public for name, identity in domains.identities.items()})
+    messages = {"/".join(path.parts[-2:]): path.read_bytes() for path in finished.messages()}
+    return messages, Peers({name: identity.public for name, identity in finished.identities.items()})
 
 
 OTHER = {str: st.text(max_size=70), int: st.integers(-1, 2**60)}
@@ -274,23 +269,30 @@ def test_a_ciphertext_that_is_not_coprime_to_the_modulus(domains, tamper, quick_
     ],
 )
 def test_points_that_are_none(domains, monkeypatch, party, method, point, reason):
-    """Sealed and signed as they should be."""
+    """Sealed and signed as they should be; the last of four is bad."""
+    kind, name = ("blinded", "row-column/000002.msg") if method == "blind" else ("evaluated", "column-row/000003.msg")
 
     def points(self, *arguments):
         part = arguments[-1]
-        return self._seal(
-            Points(np.frombuffer(point * len(part), np.uint8).reshape(-1, 32)),
-            f"{method}{'ed' if method == 'blind' else 'd'} {part}",
-        )
+        own = hash_to_group([b"%d" % number for number in part], PERSON_DST)
+        own[-1] = np.frombuffer(point, np.uint8)
+        return self._seal(Points(own), f"{kind} {part}")
 
     monkeypatch.setattr(party, method, points)
-    if method == "blind":
-        refused(domains, reason, party.other)
-    else:
-        # Found when the points are used, after all of them have come.
-        with pytest.raises(Exception, match=reason):
-            domains.run()
-        assert not domains.out.exists()
+    refused(domains, f"message {name} is refused: row 3 .*{reason}", party.other)
+    last = log_of(domains, party.other)[-1]["facts"]
+    assert (last["kind"], last["sequence"]) == (kind, int(name[-10:-4])) and last["reason"].startswith("row 3 is ")
+
+
+def test_coefficients_of_another_part(domains, monkeypatch):
+    """Sealed and signed as they should be, for another place in the table."""
+
+    def release(self, ledger, table, packing, part):
+        shifted = Coefficients("00" * 16, part.start + 1, np.zeros((len(part), 2), np.int64))
+        return self._channel("column").seal(shifted.encode(DIGEST), "coefficients")
+
+    monkeypatch.setattr(ColumnParty, "release", release)
+    refused(domains, "not those of its part of the table", "row")
 
 
 def test_expired_evidence(domains, monkeypatch):

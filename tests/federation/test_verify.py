@@ -16,28 +16,10 @@ from xstat_ray.federation.audit import Log
 from xstat_ray.federation.identity import DOMAINS, Identity
 from xstat_ray.federation.verify import verify
 
-NOISY = study(noise="laplace", privacy={"mechanism": "tree"})
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory, paillier_key):
-    """A release, made once; tests work on copies."""
-    from xstat_ray.roles import ColumnParty
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            ColumnParty,
-            "generate_key",
-            lambda self, bits, ct: setattr(self, "_key", paillier_key) or paillier_key.public.encode(),
-        )
-        folder = tmp_path_factory.mktemp("finished")
-        domains = Domains(folder, NOISY, Case(folder).tables)
-        domains.run()
-    return domains
-
 
 @pytest.fixture
 def release(finished, tmp_path):
+    """A copy, to be tampered with."""
     return shutil.copytree(finished.out, tmp_path / "out")
 
 

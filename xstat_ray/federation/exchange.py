@@ -22,7 +22,7 @@ class Exchange:
     """The files of one run."""
 
     def __init__(self, filesystem: fs.FileSystem, root: str, run: str) -> None:
-        self._fs, self._root = filesystem, PurePosixPath(root) / run
+        self._fs, self._root, self._made = filesystem, PurePosixPath(root) / run, set[PurePosixPath]()
 
     @classmethod
     def at(cls, location: str, run: str) -> Exchange:
@@ -50,7 +50,7 @@ class Exchange:
         """
         path = str(self._root / name)
         try:
-            self._fs.create_dir(str(PurePosixPath(path).parent))
+            self._make_folder(PurePosixPath(path).parent)
             if isinstance(self._fs, fs.LocalFileSystem):
                 write_whole(Path(path), content)
             else:
@@ -58,6 +58,12 @@ class Exchange:
                     stream.write(content)
         except (OSError, pa.ArrowException) as error:
             raise _unusable(path, error) from None
+
+    def _make_folder(self, folder: PurePosixPath) -> None:
+        """Once: an object store is asked four times for a folder."""
+        if folder not in self._made:
+            self._fs.create_dir(str(folder))
+            self._made.add(folder)
 
     def get(self, name: str) -> bytes | None:
         """A file's content, None if there is none.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -98,10 +99,22 @@ class PublisherSteps:
         party = RowParty(desk.plan.study, desk.folder)
         party.load(desk.folder)
         with self._progress.stage("unblind", 1) as stage:
-            sealed = list(desk.post.collect("column", "coefficients", lambda message: message.payload))
-            coefficients = party.unblind(sealed)
-            write_whole(path, coefficients.encode(desk.plan.study.digest), mode=0o600)
+            parts = list(desk.post.collect("column", "coefficients", partial(self._read_part, party, set[str]())))
+            write_whole(path, party.put_in_order(parts).encode(desk.plan.study.digest), mode=0o600)
             stage.advance()
+
+    def _read_part(self, party: RowParty, releases: set[str], message: Opened) -> Coefficients:
+        """A message of coefficients: those that its place in the stream is for, of the `releases` seen before."""
+        head, parts, slots = message.header, decrypt_parts(self._desk.plan), self._desk.plan.study.slots
+        own = parts[head.part] if head.parts == len(parts) else range(0)
+        found = party.open_coefficients(message.payload)
+        releases.add(found.release)
+        shape = (len(own), slots)
+        if (head.first, head.rows, found.first, found.values.shape) != (own.start, len(own), own.start, shape):
+            raise ProtocolError("its coefficients are not those of its part of the table")
+        if len(releases) > 1:
+            raise ProtocolError("its coefficients are of another release than those before")
+        return found
 
     def publish(self) -> None:
         """Refine, suppress, write the release with all logs, forget the secrets.

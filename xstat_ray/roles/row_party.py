@@ -185,9 +185,23 @@ class RowParty(Party):
         Raises:
             ProtocolError: altered, of another study, of different releases, or not the whole table.
         """
-        channel = self._channel(self.other)
-        parts = [Coefficients.decode(channel.open(s, "coefficients"), self._study.digest) for s in sealed]
-        parts.sort(key=lambda part: part.first)
+        return self.put_in_order([self.open_coefficients(one) for one in sealed])
+
+    def open_coefficients(self, sealed: bytes) -> Coefficients:
+        """A part of the key holder's noisy coefficients.
+
+        Raises:
+            ProtocolError: altered, or of another study.
+        """
+        return Coefficients.decode(self._channel(self.other).open(sealed, "coefficients"), self._study.digest)
+
+    def put_in_order(self, parts: Sequence[Coefficients]) -> Coefficients:
+        """All parts together in declared order, level by level.
+
+        Raises:
+            ProtocolError: of different releases, or not the whole table.
+        """
+        parts = sorted(parts, key=lambda part: part.first)
         blinded = np.concatenate([part.values for part in parts])
         ends = np.cumsum([0] + [len(part.values) for part in parts])
         design = Design.of_study(self._study)

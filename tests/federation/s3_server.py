@@ -1,0 +1,143 @@
+"""An object store for tests: as much of the S3 protocol, over HTTP on this machine, as Arrow's file system speaks.
+
+Requests must be signed by the one access key that it knows; signatures themselves are not checked. Objects appear when
+an upload ends, as a whole, or not at all; an upload in parts, when it is completed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import BinaryIO, ClassVar
+from urllib.parse import parse_qs, unquote, urlsplit
+
+BUCKET = "bucket"
+ACCESS_KEY = "test-access-key"
+ENVIRONMENT = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": "any", "AWS_EC2_METADATA_DISABLED": "true"}
+"""What a client is told by the operator."""
+
+
+class Store(BaseHTTPRequestHandler):
+    """Answers the requests for one server's objects."""
+
+    protocol_version, disable_nagle_algorithm = "HTTP/1.1", True
+    objects: ClassVar[dict[str, bytes]]
+    uploads: ClassVar[dict[str, dict[int, bytes]]]
+    requests: ClassVar[list[str]]
+    """Their first lines."""
+    fault: ClassVar[Callable[[str], int | None]]
+    """Called with the line of every request; a status that it gives is answered, and nothing is done."""
+
+    def _answer(self) -> None:
+        url = urlsplit(self.path)
+        path, query = unquote(url.path).lstrip("/"), parse_qs(url.query, keep_blank_values=True)
+        body = self._body()
+        self.requests.append(f"{self.command} {self.path}")
+        if (status := self.fault(self.requests[-1])) is not None:
+            return self._say(status, b"<Error><Code>AccessDenied</Code></Error>")
+        if f"Credential={ACCESS_KEY}/" not in self.headers.get("Authorization", ""):
+            return self._say(403, b"<Error><Code>AccessDenied</Code></Error>")
+        return getattr(self, f"_{self.command.lower()}")(path, query, body)
+
+    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _answer
+
+    def _body(self) -> bytes:
+        """What was sent; less than that if it was cut off."""
+        chunked = "chunked" in self.headers.get("Transfer-Encoding", "")
+        raw = _chunks(self.rfile) if chunked else self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        return _chunks(io.BytesIO(raw)) if "aws-chunked" in self.headers.get("Content-Encoding", "") else raw
+
+    def _say(self, status: int, body: bytes = b"", **headers: str) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(body)), **headers}.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def _found(self, path: str) -> None:
+        content = self.objects.get(path)
+        if content is None:
+            return self._say(404, b"<Error><Code>NoSuchKey</Code></Error>")
+        status, bounds = 200, re.match(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        if bounds:
+            status, content = 206, content[int(bounds[1]) : int(bounds[2]) + 1 if bounds[2] else None]
+        length = {"Content_Length": str(len(content))}
+        return self._say(status, content, **length, ETag=_tag(content), Last_Modified="Mon, 01 Jan 2024 00:00:00 GMT")
+
+    def _head(self, path: str, query: dict[str, list[str]], body: bytes) -> None:
+        return self._say(200) if path.rstrip("/") == BUCKET else self._found(path)
+
+    def _get(self, path: str, query: dict[str, list[str]], body: bytes) -> None:
+        if "list-type" not in query:
+            return self._found(path)
+        bucket, prefix = path.rstrip("/"), query.get("prefix", [""])[0]
+        keys = [key for key in sorted(self.objects) if key.startswith(f"{bucket}/{prefix}")][:2]
+        entries = "".join(f"<Contents><Key>{key[len(bucket) + 1 :]}</Key><Size>1</Size></Contents>" for key in keys)
+        text = f"<ListBucketResult><KeyCount>{len(keys)}</KeyCount><IsTruncated>false</IsTruncated>{entries}"
+        return self._say(200, f"{text}</ListBucketResult>".encode())
+
+    def _put(self, path: str, query: dict[str, list[str]], body: bytes) -> None:
+        if "partNumber" in query:
+            self.uploads[query["uploadId"][0]][int(query["partNumber"][0])] = body
+        else:
+            self.objects[path] = body
+        return self._say(200, ETag=_tag(body))
+
+    def _post(self, path: str, query: dict[str, list[str]], body: bytes) -> None:
+        if "uploads" in query:
+            self.uploads[name := str(len(self.uploads))] = {}
+            begun = f"<InitiateMultipartUploadResult><UploadId>{name}</UploadId></InitiateMultipartUploadResult>"
+            return self._say(200, begun.encode())
+        parts = self.uploads.pop(query["uploadId"][0])
+        self.objects[path] = b"".join(parts[number] for number in sorted(parts))
+        return self._say(200, b"<CompleteMultipartUploadResult></CompleteMultipartUploadResult>")
+
+    def _delete(self, path: str, query: dict[str, list[str]], body: bytes) -> None:
+        if "uploadId" in query:
+            self.uploads.pop(query["uploadId"][0], None)
+        else:
+            self.objects.pop(path, None)
+        return self._say(204)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Quiet."""
+
+
+def _chunks(stream: BinaryIO) -> bytes:
+    """Chunks of a size in hexadecimal, a line feed, content and a line feed; behind them lines up to an empty one."""
+    content = b""
+    while size := int(stream.readline().partition(b";")[0] or b"0", 16):
+        content += stream.read(size)
+        stream.readline()
+    while stream.readline().strip():
+        pass
+    return content
+
+
+def _tag(content: bytes) -> str:
+    return f'"{hashlib.sha256(content).hexdigest()}"'
+
+
+@contextmanager
+def serve() -> Iterator[tuple[str, type[Store]]]:
+    """An empty store with a bucket: the URI of a place in it, and what it holds."""
+    holding = {"objects": {}, "uploads": {}, "requests": [], "fault": staticmethod(lambda request: None)}
+    store = type("OneStore", (Store,), holding)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), store)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield (
+            f"s3://{BUCKET}/shared?scheme=http&endpoint_override=127.0.0.1:{server.server_port}&region=us-east-1",
+            store,
+        )
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

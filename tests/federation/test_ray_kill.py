@@ -1,0 +1,199 @@
+"""What runs on a domain's own Ray is killed in the midst of a run of three domains: the counts are exact all the same.
+
+A worker of the aggregator, which costs a retry; the environment of a party and the job itself, after which the same
+command goes on. `test_kill` kills the steps where they run without Ray.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import stat
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.case import COUNTS, Case, study, use_key
+from tests.federation.domains import STEPS, Domains
+from tests.killing import Doom, child, clean_server, points
+from tests.runtime.unreliable import Unreliable
+from xstat_ray.crypto.paillier import PrivateKey
+from xstat_ray.errors import PartyLostError, PendingError
+from xstat_ray.runtime import ray_executor
+from xstat_ray.runtime.cluster import Cluster
+from xstat_ray.runtime.party_environment import PartyEnvironment
+
+pytestmark = pytest.mark.ray
+EXACT = study(privacy={"padding": "dp", "mechanism": "tree"})
+AGGREGATE = ("aggregator", "all")
+PARTY_STEPS = [step for step in STEPS if step[1] in ("handshake", "blind", "evaluate", "emit")]
+IN_THE_MIDST = 12
+"""Of what the aggregator does: some joins are out."""
+slow = pytest.mark.slow
+
+
+@pytest.fixture
+def domains(quick_key, tmp_path):
+    return Domains(tmp_path / "domains", EXACT, Case(tmp_path).tables)
+
+
+def counted(domains):
+    return pq.read_table(domains.out / "statistics.parquet")["noisy"].to_pylist()
+
+
+def on_ray(domains, **changes):
+    return {"options": replace(domains.options, runtime="ray", replicas={"row": 2, "column": 2}, **changes)}
+
+
+def test_workers_of_the_aggregator_are_killed(ray_folder, domains, tmp_path, monkeypatch):
+    """Joins of both shards, one of them twice, and what comes after them."""
+    schedule = {("join", 0): (1, "killed"), ("join", 1): (2, "killed"), ("add", 0): (1, "killed")}
+    failures = tmp_path / "failures"
+    failures.mkdir()
+    domains.run(until=AGGREGATE)
+    with monkeypatch.context() as patch:
+        patch.setattr(ray_executor, "RayExecutor", partial(Unreliable, folder=failures, schedule=schedule))
+        domains.step(*AGGREGATE, **on_ray(domains))
+    killed = {path.name: len(list(path.iterdir())) for path in failures.iterdir()}
+    assert killed == {"join0": 1, "join1": 2, "add0": 1}
+    domains.run()
+    assert counted(domains) == list(COUNTS.values())
+
+
+def mortal(folder, doomed):
+    """Environments that note their calls; the first to have done call `doomed`, by name or number, dies before it replies."""
+
+    class Mortal(PartyEnvironment):
+        calls = 0
+
+        def call(self, method, *args):
+            value = super().call(method, *args)
+            self.calls += 1
+            if doomed in (method, self.calls) and not (folder / "killed").exists():
+                (folder / "killed").touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            with (folder / f"{os.getpid()}.calls").open("a") as file:
+                file.write(f"{method}\n")
+            return value
+
+    return Mortal
+
+
+def step_on_ray(domains, step, folder, monkeypatch, doomed=0):
+    """Do a step whose environments are mortal; returns the calls of the one that had most."""
+    folder.mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(ray_executor, "PartyEnvironment", mortal(folder, doomed))
+        if doomed:
+            with pytest.raises(PartyLostError, match="run the same command again"):
+                domains.step(*step, **on_ray(domains))
+            assert (folder / "killed").exists()
+        else:
+            domains.step(*step, **on_ray(domains))
+    return max((path.read_text().split() for path in folder.glob("*.calls")), key=len, default=[])
+
+
+def the_same_command_goes_on(domains, step, before):
+    """After a kill: nothing that was handed out has changed, and nothing of it changes any more."""
+    handed_out = domains.contents()
+    assert handed_out.items() >= before.items()
+    domains.step(*step, **on_ray(domains))
+    domains.run()
+    assert domains.contents().items() >= handed_out.items()
+    assert counted(domains) == list(COUNTS.values())
+    for party in ("row", "column"):
+        assert not (domains.state(party) / "secrets").exists()
+
+
+def test_an_environment_of_a_party_is_killed(ray_folder, domains, tmp_path, monkeypatch):
+    step = ("column", "emit")
+    domains.run(until=step)
+    before = domains.contents()
+    step_on_ray(domains, step, tmp_path / "calls", monkeypatch, doomed="emit")
+    the_same_command_goes_on(domains, step, before)
+
+
+@slow
+@pytest.mark.parametrize("step", PARTY_STEPS, ids=" ".join)
+def test_an_environment_of_a_party_is_killed_in_every_step(ray_folder, domains, tmp_path, monkeypatch, step):
+    domains.run(until=step)
+    whole = Domains(shutil.copytree(domains.folder, tmp_path / "whole"), EXACT, domains.sources)
+    calls = step_on_ray(whole, step, tmp_path / "whole calls", monkeypatch)
+    assert calls
+    for point in points(calls, 5):
+        copy = Domains(shutil.copytree(domains.folder, tmp_path / f"point {point}"), EXACT, domains.sources)
+        step_on_ray(copy, step, tmp_path / f"calls {point}", monkeypatch, doomed=point)
+        the_same_command_goes_on(copy, step, domains.contents())
+
+
+@pytest.fixture(scope="module")
+def server():
+    return clean_server(__name__)
+
+
+@pytest.fixture
+def short_folder():
+    """Ray's sockets must have short paths."""
+    folder = Path(tempfile.mkdtemp(prefix="k"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+def run_on_ray_until(point, key, arguments, step, temporary, report):
+    """One step with a Ray of its own, in this process, which SIGKILL ends at `point`; 0 is never."""
+    tempfile.tempdir = os.environ["HOME"] = str(temporary)
+    for name in [name for name in os.environ if name.startswith("RAY_")]:
+        del os.environ[name]
+    use_key(PrivateKey.from_bytes(key))
+    domains, doom = Domains(*arguments), Doom(point, {"call", "submit", "put", "send", "add"}, set())
+    doom.watch()
+    with suppress(PendingError):
+        domains.step(*step, **on_ray(domains, cluster=Cluster(cpus=1, store_bytes=80 << 20)))
+    doom.look_away()
+    report.put(doom.passed)
+
+
+def processes_of(folder):
+    """Those that name the folder on their command line."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if os.fsencode(folder) in path.read_bytes():
+                found.append(int(path.parent.name))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("step", "count"),
+    [(AGGREGATE, 0), *(pytest.param(step, 5, marks=slow) for step in [*PARTY_STEPS, AGGREGATE])],
+    ids=["aggregator once", *(" ".join(step) for step in [*PARTY_STEPS, AGGREGATE])],
+)
+def test_a_job_is_killed_with_its_ray(server, quick_key, domains, tmp_path, short_folder, step, count):
+    """No process of it stays, and nobody else may read what stays on the disk."""
+    domains.run(until=step)
+
+    def killed(name, point):
+        arguments = (shutil.copytree(domains.folder, tmp_path / name), EXACT, domains.sources)
+        status = child(server, run_on_ray_until, point, quick_key.export_bytes(), arguments, step, short_folder)
+        return Domains(*arguments), status
+
+    _, (status, passed) = killed("whole", 0) if count else (None, (0, []))
+    assert status == 0
+    for point in points(passed, count) if count else [IN_THE_MIDST]:
+        copy, end = killed(f"point {point}", point)
+        assert end == (-signal.SIGKILL, [])
+        while processes_of(short_folder):
+            time.sleep(0.1)
+        left = [stat.S_IMODE(path.stat().st_mode) for path in short_folder.glob("xr*")]
+        assert left and set(left) == {0o700}
+        handed_out = copy.contents()
+        copy.run()
+        assert copy.contents().items() >= handed_out.items() >= domains.contents().items()
+        assert counted(copy) == list(COUNTS.values())
