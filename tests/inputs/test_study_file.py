@@ -290,6 +290,7 @@ def test_two_dimensions_of_one_name_are_refused():
         ("study: [", "not valid YAML"),
         ("study: {name: a, name: b}", "not valid YAML"),
         ("study: {name: '${nothing}'}", "not valid YAML"),
+        ("study: &a {name: [*a]}", "nested without end"),
         ("", "study is missing"),
         ("- a\n", "not a mapping"),
     ],

@@ -25,6 +25,7 @@ def command(tmp_path, monkeypatch, capfd):
     (tmp_path / "ledger").mkdir()
     (tmp_path / "study" / "small.yaml").write_text(STUDY)
     (tmp_path / "study" / "broken.yaml").write_text("# @package _global_\nstudy: [\n")
+    (tmp_path / "study" / "endless.yaml").write_text("# @package _global_\nstudy: &a {name: [*a]}\n")
     (tmp_path / "study" / "packless.yaml").write_text(STUDY.partition("\n")[2])
     (tmp_path / "study" / "tableless.yaml").write_text(STUDY.partition("data:")[0])
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
@@ -60,6 +61,7 @@ def test_the_job_gets_plain_values_and_the_file_of_the_study(command, tmp_path):
         (["study=small", "out=x", "crypto.keybits=2048"], "Could not override 'crypto.keybits'"),
         (["study=small", "out=["], "no viable alternative"),
         (["study=broken", "out=x"], 'broken.yaml", line 3'),
+        (["study=endless", "out=x"], "nested without end"),
         (["study=packless", "out=x"], "lacks its package line"),
         (["study=tableless", "out=x"], "a value is missing (key data.row.path). Set it on the command line"),
         (["study=small", "out=${nothing}"], "key out"),

@@ -61,6 +61,9 @@ def load(path: Path | str) -> Study:
         raise StudyError("the study file cannot be read", file=str(path), remedy=error.strerror) from None
     except (YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
         raise StudyError("the study file is not valid YAML", file=str(path), remedy=str(error)) from None
+    except RecursionError:
+        remedy = "Look for an anchor (&) whose own content names it (*)"
+        raise StudyError("the study file is nested without end", file=str(path), remedy=remedy) from None
     return parse(cast(Mapping[str, Any], raw), origin=str(path))
 
 
