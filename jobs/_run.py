@@ -49,7 +49,9 @@ def run(config_name: str, job: Callable[[dict[str, Any], str], None]) -> None:
         _report(f"the configuration cannot be read: {error}{_HIDDEN if hidden else ''}")
         code = BAD_INPUT
     except RecursionError:
-        _report("the configuration cannot be read: a file is nested without end. Look for an anchor (&) that names itself")
+        _report(
+            "the configuration cannot be read: a file is nested without end. Look for an anchor (&) that names itself"
+        )
         code = BAD_INPUT
     sys.exit(code)
 

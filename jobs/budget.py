@@ -16,8 +16,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from jobs._words import run
 from xstat_ray.crosstab import DEFAULT_LEDGER
-from xstat_ray.errors import InputError, XstatError
+from xstat_ray.errors import InputError
 from xstat_ray.inputs.section import Section
 from xstat_ray.privacy.accountant import readable
 from xstat_ray.privacy.history import Entry
@@ -104,11 +105,4 @@ def main(verb: str, *arguments: str) -> None:
 
 
 if __name__ == "__main__":
-    if not sys.argv[1:] or {"-h", "--help"} & set(sys.argv[1:]):
-        print(HELP)
-        sys.exit(0 if sys.argv[1:] else InputError.exit_code)
-    try:
-        main(*sys.argv[1:])
-    except XstatError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+    run(HELP, main)

@@ -5,10 +5,10 @@ python -m jobs.verify out/federated
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-from xstat_ray.errors import InputError, ProtocolError, XstatError
+from jobs._words import run
+from xstat_ray.errors import InputError, ProtocolError
 from xstat_ray.federation.identity import DOMAINS, KEY_BYTES, Domain
 from xstat_ray.federation.verify import Report, verify
 
@@ -54,11 +54,4 @@ def _text(report: Report) -> str:
 
 
 if __name__ == "__main__":
-    if not sys.argv[1:] or {"-h", "--help"} & set(sys.argv[1:]):
-        print(HELP)
-        sys.exit(0 if sys.argv[1:] else InputError.exit_code)
-    try:
-        main(*sys.argv[1:])
-    except XstatError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+    run(HELP, main)

@@ -58,6 +58,21 @@ class Options:
     allow_no_noise: bool = False
     """Must be set for a study whose noise is off."""
 
+    def plan(self, study: Study) -> Plan:
+        """The plan of a study that is run so.
+
+        Raises:
+            PlanError: it cannot be run safely, or within the resources.
+        """
+        return make_plan(
+            study,
+            key_bits=self.key_bits,
+            shards=self.shards,
+            slot_bits=self.slot_bits,
+            constant_time=self.constant_time,
+            batch=self.batch,
+        )
+
 
 def crosstab(
     study: Study,
@@ -87,14 +102,7 @@ def crosstab(
         ProtocolError, PartyError: a message was not what it should be, or a party failed.
     """
     options, progress = options or Options(), progress or Progress()
-    plan = make_plan(
-        study,
-        key_bits=options.key_bits,
-        shards=options.shards,
-        slot_bits=options.slot_bits,
-        constant_time=options.constant_time,
-        batch=options.batch,
-    )
+    plan = options.plan(study)
     progress.planned(plan)
     if (reason := shortfall()) is not None:
         progress.note(f"The kernel {plan.kernel} is used, as ifma cannot run: {reason}.")

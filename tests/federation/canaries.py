@@ -134,6 +134,12 @@ def search(wanted: dict[str, bytes], places: Iterator[tuple[str, bytes]]) -> set
     return {(name, place) for place, content in places for name, needle in wanted.items() if needle in content}
 
 
+def without(needles: dict[str, bytes], *labels: str) -> dict[str, bytes]:
+    """All but the forms of labels that are public in the place."""
+    public = {name for label in labels for name in encodings(label, label)}
+    return {name: needle for name, needle in needles.items() if name not in public}
+
+
 def never(
     secrets: Mapping[str, dict[str, bytes]], key: dict[str, bytes], slot_bits: int
 ) -> dict[str, dict[str, bytes]]:

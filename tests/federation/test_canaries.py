@@ -14,22 +14,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from tests.federation.canaries import (
-    COUNTS,
-    IDS,
-    KINDS,
-    MESH,
-    PLACES,
-    encodings,
-    exact_counts,
-    files,
-    key_parts,
-    leak_study,
-    never,
-    search,
-    secrets_of,
-    write_tables,
-)
+from tests.federation import canaries
+from tests.federation.canaries import COUNTS, IDS, KINDS, MESH, PLACES, files, search, without
 from tests.federation.domains import STEPS, Domains
 from xstat_ray.errors import PendingError
 from xstat_ray.federation.post import Post
@@ -41,7 +27,7 @@ def domains(quick_key, tmp_path):
     """Tables lie outside of the domains' folders: they are the parties' own."""
     tables = tmp_path / "tables"
     tables.mkdir()
-    return Domains(tmp_path, leak_study(), write_tables(tables))
+    return Domains(tmp_path, canaries.leak_study(), canaries.write_tables(tables))
 
 
 class Watch:
@@ -57,13 +43,12 @@ class Watch:
         domains = self.domains
         for role in ("row", "column"):
             if (domains.state(role) / "secrets").exists():
-                self.secrets[role] = secrets_of(role, domains.state(role))
-        wanted = never(self.secrets, key_parts(self.key), self.slot_bits)
+                self.secrets[role] = canaries.secrets_of(role, domains.state(role))
+        wanted = canaries.never(self.secrets, canaries.key_parts(self.key), self.slot_bits)
         for name, needles in wanted.items():
             self.found |= {(name, *hit) for hit in search(needles, files(domains.private(name), domains.exchange))}
         # A release shows the labels of the study, which are public; of the rest nothing may be in it.
-        public = {name for label in PLACES for name in encodings(label, label)}
-        released = {name: needle for name, needle in wanted["aggregator"].items() if name not in public}
+        released = without(wanted["aggregator"], *PLACES)
         self.found |= {("release", *hit) for hit in search(released, files(domains.out))}
 
 
@@ -147,7 +132,7 @@ def test_a_secret_in_the_wrong_folder_is_found(domains, quick_key):
 def test_the_noisy_table_would_show_exact_counts_if_there_were_no_noise(domains, quick_key):
     """What the search for packed counts is worth: it finds them where they are."""
     plan = domains.config("aggregator", "all").plan()
-    packed = exact_counts(plan.packing.slot_bits)
+    packed = canaries.exact_counts(plan.packing.slot_bits)
     plain = (COUNTS[0] | COUNTS[1] << plan.packing.slot_bits).to_bytes(512, "little")
     table = NoisyTable("00" * 16, np.frombuffer(plain, np.uint8).reshape(1, 1, 512)).encode(plan.study.digest)
     assert ("counts packed", "table") in search(packed, iter([("table", table)]))

@@ -19,21 +19,8 @@ import pyarrow.parquet as pq
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from tests.federation.canaries import (
-    COUNTS,
-    KINDS,
-    MESH,
-    PLACES,
-    STUDY,
-    encodings,
-    files,
-    key_parts,
-    leak_study,
-    never,
-    search,
-    secrets_of,
-    write_tables,
-)
+from tests.federation import canaries
+from tests.federation.canaries import COUNTS, files, search
 from tests.federation.held_open import LEAKS
 from xstat_ray.crypto.channel import unpack_fields
 from xstat_ray.crypto.paillier import PrivateKey
@@ -56,9 +43,9 @@ RAY = ("cluster.cpus=1", f"cluster.store_bytes={80 << 20}")
 def folder(tmp_path_factory):
     """Of a finished run: the release and the exchange in `out`, what the domains held in `held`."""
     folder = tmp_path_factory.mktemp("held")
-    tables = write_tables(folder)
+    tables = canaries.write_tables(folder)
     (folder / "conf" / "study").mkdir(parents=True)
-    (folder / "conf" / "study" / "leaks.yaml").write_text(STUDY)
+    (folder / "conf" / "study" / "leaks.yaml").write_text(canaries.STUDY)
     (folder / "home").mkdir()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     environment |= {"HOME": str(folder / "home"), "PYTHONPATH": str(ROOT)}
@@ -82,16 +69,15 @@ def own(folder, domain):
 @pytest.fixture(scope="module")
 def wanted(folder):
     """By domain what may not be in its folder, and by "ray" what may be in nobody's Ray."""
-    secrets = {role: secrets_of(role, own(folder, role) / RUN) for role in ("row", "column")}
+    secrets = {role: canaries.secrets_of(role, own(folder, role) / RUN) for role in ("row", "column")}
     key = PrivateKey.from_bytes(unpack_fields((own(folder, "column") / RUN / "secrets").read_bytes())["paillier"])
-    plan = make_plan(leak_study(), key_bits=2048, shards=2)
-    wanted = never(secrets, key_parts(key), plan.packing.slot_bits)
+    plan = make_plan(canaries.leak_study(), key_bits=2048, shards=2)
+    wanted = canaries.never(secrets, canaries.key_parts(key), plan.packing.slot_bits)
     # A party's environment is told the study, whose labels are public.
-    labels = {name for label in (*PLACES, *MESH, *KINDS) for name in encodings(label, label)}
-    everywhere = {name: needle for name, needle in wanted["aggregator"].items() if name not in labels}
+    everywhere = canaries.without(wanted["aggregator"], *canaries.PLACES, *canaries.MESH, *canaries.KINDS)
     for domain in DOMAINS:
         signing = load_pem_private_key((own(folder, domain) / "identity.pem").read_bytes(), None).private_bytes_raw()
-        everywhere |= encodings(f"signing key of {domain}", signing)
+        everywhere |= canaries.encodings(f"signing key of {domain}", signing)
     return wanted | {"ray": everywhere}
 
 

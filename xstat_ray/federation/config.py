@@ -21,7 +21,7 @@ from xstat_ray.federation.desk import DomainSettings
 from xstat_ray.federation.envelope import is_run_name
 from xstat_ray.federation.identity import DOMAINS, KEY_BYTES, Domain, Identity, Peers
 from xstat_ray.inputs.section import Section
-from xstat_ray.plan import Plan, make_plan
+from xstat_ray.plan import Plan
 from xstat_ray.roles.party import Role
 from xstat_ray.runtime.executor import Source
 from xstat_ray.study import Study
@@ -65,15 +65,7 @@ class DomainConfig:
 
     def plan(self) -> Plan:
         """The plan, which comes out alike in all domains."""
-        options = self.options
-        return make_plan(
-            self.study,
-            key_bits=options.key_bits,
-            shards=options.shards,
-            slot_bits=options.slot_bits,
-            constant_time=options.constant_time,
-            batch=options.batch,
-        )
+        return self.options.plan(self.study)
 
 
 @dataclass(frozen=True)

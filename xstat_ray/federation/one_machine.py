@@ -19,7 +19,6 @@ from xstat_ray.config import CrosstabConfig
 from xstat_ray.crosstab import check_noise, check_sources
 from xstat_ray.errors import BudgetError, InputError, PartyError, XstatError
 from xstat_ray.federation.identity import DOMAINS, Domain, Identity, private_folder
-from xstat_ray.plan import make_plan
 from xstat_ray.pool_view import PADDING_OFF
 from xstat_ray.release import STATISTICS, Release, read
 from xstat_ray.runtime.progress import Progress
@@ -165,14 +164,7 @@ def run_domains(config: CrosstabConfig, arguments: Arguments, progress: Progress
         XstatError: as `xstat_ray.crosstab`.
     """
     options = config.options
-    plan = make_plan(
-        config.study,
-        key_bits=options.key_bits,
-        shards=options.shards,
-        slot_bits=options.slot_bits,
-        constant_time=options.constant_time,
-        batch=options.batch,
-    )
+    plan = options.plan(config.study)
     progress.planned(plan)
     check_noise(config.study.privacy, options.allow_no_noise, progress)
     if plan.padding is None:
