@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -153,7 +154,7 @@ def _count_once(
             stage.advance()
         driver = Driver(executor, plan, progress, options.window)
         if unfinished is None:
-            unfinished = _encrypt_and_count(driver, executor, work, plan, progress)
+            unfinished = _encrypt_and_count(driver, executor, work, plan, progress, ledger=options.ledger.absolute())
         else:
             progress.note("An unfinished release was found; it is finished from its stored ciphertexts.")
             for role, replicas in executor.parties.items():
@@ -231,7 +232,7 @@ def open_executor(
 
 
 def _encrypt_and_count(
-    driver: Driver, executor: Executor, work: Workspace, plan: Plan, progress: Progress
+    driver: Driver, executor: Executor, work: Workspace, plan: Plan, progress: Progress, *, ledger: Path
 ) -> Resumable:
     """Stages 1 and 2 and the noise; everything that a rerun needs is on disk before this returns."""
     resume = work.takes_up_exchange()
@@ -245,6 +246,8 @@ def _encrypt_and_count(
                 f"party's own record names them ({work.own(role)})."
             )
     inputs = {role: executor.get(executor.party(role).call("input_digest")) for role in executor.parties}
+    # A run that fails behind this line and is started again shows the tables once more.
+    executor.get(executor.party("column").call("count_view", ledger, secrets.token_hex(16)))
     shown = {} if plan.padding is None else {"shown": work.count_view()}
     encrypted = driver.aggregate(public)
     for role, every in executor.parties.items():

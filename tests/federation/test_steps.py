@@ -60,6 +60,23 @@ def test_dummies_change_no_count_and_are_drawn_once(case, tmp_path):
     assert json.loads((domains.out / "manifest.json").read_text())["view"]["shown"] == 1
 
 
+def test_each_party_counts_once_a_run_what_the_pool_learns(case, tmp_path):
+    padded = study(privacy={"padding": "dp", "cap": 2})
+    for number, spent in enumerate((1, 2), start=1):
+        domains = Domains(tmp_path / f"run {number}", padded, case.tables, ledger=tmp_path / "ledger.sqlite")
+        domains.run(until=("column", "emit"))
+        for party in ("row", "column"):
+            # As if they had been killed at their very ends.
+            domains.step(party, "emit")
+            (domains.state(party) / "facts.json").unlink()
+            domains.step(party, "emit")
+        assert Ledger(domains.options.ledger).spent("small/row@pool") == spent
+    third = Domains(tmp_path / "run 3", padded, case.tables, ledger=tmp_path / "ledger.sqlite")
+    with pytest.raises(BudgetError, match="Nothing was handed to the pool"):
+        third.run()
+    assert not list((third.exchange / RUN).glob("*-aggregator/*"))
+
+
 @pytest.mark.parametrize("mechanism", ["flat", "tree"])
 def test_noise_debit_and_manifest(case, tmp_path, mechanism):
     domains = Domains(tmp_path, study(noise="laplace", privacy={"mechanism": mechanism}), case.tables)

@@ -62,7 +62,7 @@ class Arguments:
             elif key not in ("out", "display", "deployment"):
                 shared.append(override)
         common = [part for folder in folders for part in ("--config-dir", folder)] + shared
-        own = {name: (*runtime, *data[name]) for name in DOMAINS}
+        own = {name: (*runtime, *data[name], *([] if name == "aggregator" else ledger)) for name in DOMAINS}
         return cls(tuple(common), own, {"row": (), "column": tuple(ledger), "aggregator": ()})
 
 

@@ -10,6 +10,7 @@ import hashlib
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 
 from xstat_ray.crypto.channel import pack_fields, unpack_fields
 from xstat_ray.crypto.handshake import Hello
@@ -36,8 +37,17 @@ class PartySteps:
     """One party's part of a run, up to what the aggregator needs."""
 
     def __init__(
-        self, desk: Desk, role: Role, executor: Executor, attestation: Attestation, progress: Progress
+        self,
+        desk: Desk,
+        role: Role,
+        executor: Executor,
+        *,
+        attestation: Attestation,
+        ledger: Path,
+        progress: Progress,
     ) -> None:
+        """`ledger` is the party's own: what the pool learns of its table is counted there."""
+        self._ledger = ledger
         self._desk, self._post, self._role, self._executor = desk, desk.post, role, executor
         self._other = ROLES[role].other
         self._attestation, self._progress = attestation, progress
@@ -52,6 +62,7 @@ class PartySteps:
             PendingError: a message has not come in time.
             MessageError, AttestationError: the other party's messages are not what they should be.
             InputError: the table cannot be used, or has changed since an earlier step.
+            BudgetError: the pool has learnt as much of the party's data set as it may.
         """
         if self._desk.log.finished:
             return
@@ -197,6 +208,8 @@ class PartySteps:
         self._finish()
         get, get_all = self._executor.get, self._executor.get_all
         every, plan = self._executor.parties[self._role], self._desk.plan
+        # The handshake names the view: messages that are out stay as they are, so a run shows one.
+        get(every[0].call("count_view", self._ledger, self._post.session))
         drawn = self._dummies()
         sizes = get_all([one.call("prepare", plan.grid, drawn) for one in every])[0]
         if self._role == "row":

@@ -34,7 +34,8 @@ def deidentify(config: PartyConfig, progress: Progress) -> None:
         source = _absolute(config.source, desk.folder)
         attestation = config.attestation.make(desk.identity, desk.peers)
         with open_executor(config.study, {role: source}, config.options, progress) as executor:
-            steps = PartySteps(desk, role, executor, attestation, progress)
+            ledger = config.options.ledger.absolute()
+            steps = PartySteps(desk, role, executor, attestation=attestation, ledger=ledger, progress=progress)
             for step in STEPS if config.step == "all" else (config.step,):
                 steps.run(step)
 

@@ -25,6 +25,7 @@ from xstat_ray.errors import StudyError
 from xstat_ray.inputs.section import Section, first_duplicate
 from xstat_ray.inputs.study_dimensions import MAX_SIZE, read_dimensions
 from xstat_ray.inputs.study_times import read_period, read_windows
+from xstat_ray.privacy.ledger import POOL
 from xstat_ray.row_tree import level_names
 from xstat_ray.study import (
     OFFSET,
@@ -127,7 +128,7 @@ def _row(section: Section, name: str, period: Period, folder: Path) -> RowSide:
     time = _time(section, period)
     if period.grain != "none" and time is None:
         raise section.error("time is missing", "time", remedy=f"Name the time column, or set {_NO_PERIOD}")
-    dataset = section.text("dataset", f"{name}/row")
+    dataset = _dataset(section, f"{name}/row")
     return RowSide(section.text("id"), dimensions, time, section.optional_text("weight"), dataset)
 
 
@@ -146,9 +147,16 @@ def _column(section: Section, name: str, period: Period, folder: Path) -> Column
     if windows and any(d.name == OFFSET for d in dimensions):
         raise section.error(f"{OFFSET!r} is the name of the windows' dimension", "dimensions")
     offset_dimension = section.flag("offset_dimension", True)
-    return ColumnSide(
-        section.text("id"), dimensions, time, windows, offset_dimension, section.text("dataset", f"{name}/column")
-    )
+    dataset = _dataset(section, f"{name}/column")
+    return ColumnSide(section.text("id"), dimensions, time, windows, offset_dimension, dataset)
+
+
+def _dataset(section: Section, usual: str) -> str:
+    name = section.text("dataset", usual)
+    if name.endswith(POOL):
+        remedy = f"The ledger keeps what the compute pool learns under names that end with {POOL}"
+        raise section.error("this name is the ledger's own", "dataset", remedy=remedy)
+    return name
 
 
 _NO_PERIOD = "study.period.grain: none"
@@ -198,6 +206,10 @@ def read_privacy(top: Section, levels: Sequence[str]) -> Privacy:
     suppress_below = node.whole("suppress_below", usual.suppress_below, least=0)
     padding = cast(PaddingMode, _switch(node, "padding", ("off", "dp"), usual.padding))
     report, view = _report(node, levels), _view(node)
+    if padding == "dp" and cap < view.epsilon:
+        raise node.error(
+            "cap is below the view's epsilon", "cap", remedy="One run would already show the pool too much"
+        )
     return Privacy(noise, mechanism, report, epsilon, delta, suppress_below, cap, padding, view)
 
 

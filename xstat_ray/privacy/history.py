@@ -176,6 +176,11 @@ class Reader:
         )
         return [(Fraction(epsilon), Fraction(rho), times) for epsilon, rho, times in rows]
 
+    def deltas(self, dataset: str) -> list[Fraction]:
+        """What the debits of a data set declare."""
+        rows = self._connection.execute("SELECT delta FROM history WHERE kind = 'debit' AND dataset = ?", (dataset,))
+        return [Fraction(delta) for (delta,) in rows]
+
 
 class Writer(Reader):
     """A transaction that may also append."""

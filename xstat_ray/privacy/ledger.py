@@ -4,6 +4,9 @@ A data set is one party's table, under the name that studies give it. It has a c
 epsilon is reckoned; `accountant` says how debits add up. The first debit takes both from the study, later only
 `set_cap` changes them. A debit holds the write lock from reading the sums to committing the entries, so concurrent
 releases cannot both pass the cap; a debit that was already made for the same release is not made again.
+
+What the compute pool has learnt of a data set is an account of its own, named after it (`POOL`): epsilons and deltas of
+its views are added, each as they are.
 """
 
 from __future__ import annotations
@@ -17,6 +20,9 @@ from pathlib import Path
 from xstat_ray.errors import BudgetError, InputError
 from xstat_ray.privacy.accountant import Spending, readable
 from xstat_ray.privacy.history import Entry, History, Reader
+
+POOL = "@pool"
+"""Ends the name of what the compute pool has learnt of a data set."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,9 @@ class Account:
     """Epsilon at `delta`, rounded up where it is not exact."""
     cap: Fraction
     delta: Fraction
+    """Of the pool's accounts: what the deltas of all views add up to."""
     releases: int
+    """Or views of the pool."""
 
 
 class Ledger:
@@ -90,6 +98,10 @@ class Ledger:
             raise InputError("the cap is negative", key="cap")
         if delta is not None and not 0 <= delta < 1:
             raise InputError("delta is not at least 0 and below 1", key="delta")
+        if delta and dataset.endswith(POOL):
+            raise InputError(
+                "the deltas of what the pool sees add up and have no cap", key="delta", remedy="Leave it out"
+            )
         with self._history.writing() as history:
             if delta is None:
                 _, delta = history.limits().get(dataset, (cap, Fraction(0)))
@@ -114,8 +126,9 @@ class Ledger:
 
     def _explain(self, refusal: Entry) -> str:
         limits = [f"ledger={self._path}", f"dataset={refusal.dataset}", "cap=..."]
+        kept = "Nothing was handed to the pool" if refusal.dataset.endswith(POOL) else "Nothing was decrypted"
         return (
-            f"data set {refusal.dataset}: {refusal.note}. Nothing was decrypted. Ask for less in the study, or agree "
+            f"data set {refusal.dataset}: {refusal.note}. {kept}. Ask for less in the study, or agree "
             f"on other limits: {shlex.join(['python', '-m', 'jobs.budget', 'set-cap', *limits])}"
         )
 
@@ -123,7 +136,8 @@ class Ledger:
 def _check(history: Reader, dataset: str, debit: Debit, study_cap: Fraction) -> list[Entry]:
     """What a debit adds to the history of one data set: nothing, itself (after the first cap), or a refusal."""
     limits = history.limits().get(dataset)
-    cap, delta = limits or (study_cap, debit.delta)
+    # At delta 0 the accountant adds epsilons up, which is what holds where each view has a delta of its own.
+    cap, delta = limits or (study_cap, Fraction(0) if dataset.endswith(POOL) else debit.delta)
     source = (debit.study, debit.name, debit.release)
     entry = Entry(_now(), "debit", dataset, *source, debit.epsilon, debit.delta, debit.rho, cap)
     known = history.debited(dataset, debit.release)
@@ -150,7 +164,10 @@ def _shortfall(debit: Debit, spending: Spending, cap: Fraction, delta: Fraction)
 
 def _account(history: Reader, dataset: str, cap: Fraction, delta: Fraction) -> Account:
     releases = sum(times for _, _, times in history.amounts(dataset))
-    return Account(dataset, _spending(history, dataset).epsilon(delta), cap, delta, releases)
+    spent = _spending(history, dataset).epsilon(delta)
+    if dataset.endswith(POOL):
+        delta = sum(history.deltas(dataset), Fraction(0))
+    return Account(dataset, spent, cap, delta, releases)
 
 
 def _spending(history: Reader, dataset: str) -> Spending:

@@ -24,6 +24,7 @@ from xstat_ray.inputs.tables import input_digest
 from xstat_ray.measurement import measurement
 from xstat_ray.messages import Points
 from xstat_ray.privacy.padding import Padding
+from xstat_ray.privacy.views import count_view
 from xstat_ray.roles import kept_keys
 from xstat_ray.roles.dummies import Dummies
 from xstat_ray.roles.intake import IntakeCounts
@@ -240,6 +241,15 @@ class Party(Secret):
             drawn = self.padded.draw(padding).astype("<i8")
             self._drawn = self._channel(self.role).seal(drawn.tobytes(), _numbers_of(grid))
         return self._drawn
+
+    def count_view(self, ledger: Path, view: str) -> None:
+        """Record in the party's ledger that the pool is about to see its table, where the study has padding.
+
+        Raises:
+            BudgetError: the pool has learnt as much as it may; nothing may be handed out.
+        """
+        if self._study.privacy.padding == "dp":
+            count_view(ledger, self._study, view)
 
     def _numbers(self, grid: ShardGrid, drawn: bytes | None) -> tuple[Padding, NDArray[np.int64]] | None:
         """The study's padding and what the party's first environment drew for it; None where there is none.
