@@ -10,12 +10,13 @@ import time
 from dataclasses import asdict, replace
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from gmpy2 import invert
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.case import Case, study
+from tests.case import COUNTS, Case, study
 from tests.federation.domains import RUN, Domains
 from xstat_ray.crypto.buffers import from_rows, to_rows
 from xstat_ray.crypto.group import PERSON_DST, hash_to_group
@@ -107,11 +108,11 @@ def swap_ciphertexts(payload, public):
     return replace(flags, ciphertexts=flags.ciphertexts[::-1].copy()).encode(DIGEST)
 
 
-def invert_ciphertexts(payload, public):
+def invert_ciphertexts(payload, public, digest=DIGEST):
     """Each flag counts minus one."""
-    flags = Flags.decode(payload, DIGEST)
+    flags = Flags.decode(payload, digest)
     inverse = [invert(number, public.n2) for number in from_rows(flags.ciphertexts.reshape(-1, public.width))]
-    return replace(flags, ciphertexts=to_rows(inverse, public.width).reshape(flags.ciphertexts.shape)).encode(DIGEST)
+    return replace(flags, ciphertexts=to_rows(inverse, public.width).reshape(flags.ciphertexts.shape)).encode(digest)
 
 
 @pytest.mark.parametrize(
@@ -251,6 +252,35 @@ def test_what_a_domain_signs_is_checked_too(domains, tamper, sender, kind, chang
     debited = domains.options.ledger.exists() and Ledger(domains.options.ledger).spent("small/row") > 0
     # The budget is spent only where the key holder had a good table.
     assert debited == (kind == "facts")
+
+
+def test_a_party_that_lies_under_its_own_name_is_believed(quick_key, tamper, tmp_path):
+    """What is not provided: the column party's flags count minus one each, and the counts are negative.
+
+    Noise is other than zero with a probability of 1e-16; without any, there would be no room for negative counts.
+    """
+    hardly_noisy = study(noise="laplace", privacy={"epsilon": 40, "cap": 40})
+    domains = Domains(tmp_path, hardly_noisy, Case(tmp_path).tables)
+    tamper("column", "flags", lambda payload: invert_ciphertexts(payload, quick_key.public, hardly_noisy.digest))
+    domains.run()
+    noisy = pq.read_table(domains.out / "statistics.parquet")["noisy"].to_pylist()
+    assert noisy == [-count for count in COUNTS.values()]
+
+
+def test_an_aggregator_that_lies_about_its_counts_is_believed(quick_key, tamper, tmp_path):
+    exact = study(privacy={"mechanism": "flat"})
+    domains = Domains(tmp_path, exact, Case(tmp_path).tables)
+
+    def doubled(payload):
+        table = NoisyTable.decode(payload, exact.digest)
+        numbers = from_rows(table.ciphertexts.reshape(-1, quick_key.public.width))
+        squares = to_rows([number**2 % quick_key.public.n2 for number in numbers], quick_key.public.width)
+        return replace(table, ciphertexts=squares.reshape(table.ciphertexts.shape)).encode(exact.digest)
+
+    tamper("aggregator", "noisy", doubled)
+    domains.run()
+    noisy = pq.read_table(domains.out / "statistics.parquet")["noisy"].to_pylist()
+    assert noisy == [2 * count for count in COUNTS.values()]
 
 
 def test_a_ciphertext_that_is_not_coprime_to_the_modulus(domains, tamper, quick_key):
