@@ -30,6 +30,8 @@ from xstat_ray.federation import nitro
 from xstat_ray.federation.audit import Log, read_log
 from xstat_ray.federation.envelope import Header, open_message, seal
 from xstat_ray.federation.identity import Identity, Peers
+from xstat_ray.federation.sealed import seal as seal_to
+from xstat_ray.federation.sealed import unseal
 from xstat_ray.inputs.study_file import load
 from xstat_ray.inputs.tables import open_table
 from xstat_ray.messages import Coefficients, Flags, NoisyTable, Partial, Points, Rows, Tree
@@ -121,6 +123,7 @@ def message_parsers(folder: Path) -> list[tuple[Parser, list[bytes]]]:
         (lambda data: open_message(data, header.name, peers), sealed),
         (lambda data: read_log(data, "row", peers), [log.content()]),
         (lambda data: nitro.verify(data, root=bytes(32), now=time.time()), [document]),
+        (lambda data: unseal(identity, "rows", data), [seal_to(identity.public, "rows", b"payload")]),
         (Hello.decode, [Handshake("row", STUDY, STUDY).hello.encode()]),
     ]
     log.close()

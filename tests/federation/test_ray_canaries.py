@@ -25,8 +25,10 @@ from tests.federation.held_open import LEAKS
 from xstat_ray.crypto.channel import unpack_fields
 from xstat_ray.crypto.paillier import PrivateKey
 from xstat_ray.federation import one_machine
-from xstat_ray.federation.identity import DOMAINS
+from xstat_ray.federation.envelope import open_message
+from xstat_ray.federation.identity import DOMAINS, Identity, Peers
 from xstat_ray.federation.one_machine import Arguments, OneMachine
+from xstat_ray.federation.sealed import unseal
 from xstat_ray.plan import make_plan
 from xstat_ray.runtime.progress import Progress
 
@@ -109,9 +111,13 @@ def place(path: str) -> str:
 def test_what_the_aggregator_may_hold_is_found_where_it_lies(folder):
     """What the search is worth: pieces of the inbox's messages, from ciphertexts and tags."""
     inbox = folder / "out" / "domains" / "exchange" / RUN
+    keys = {name: Identity.load(own(folder, name) / "identity.pem") for name in DOMAINS}
+    peers = Peers({name: key.public for name, key in keys.items()})
     for sender, expected in (("column", {"objects", "store", "spill"}), ("row", {"store"})):
-        message = max((path.read_bytes() for path in inbox.glob(f"{sender}-aggregator/*.msg")), key=len)
-        piece = {"piece": message[len(message) // 2 :][:32]}
+        path = max(inbox.glob(f"{sender}-aggregator/*.msg"), key=lambda path: path.stat().st_size)
+        opened = open_message(path.read_bytes(), "/".join(path.parts[-2:]), peers)
+        content = unseal(keys["aggregator"], opened.header.kind, opened.payload)
+        piece = {"piece": content[len(content) // 2 :][:32]}
         held = folder / "held" / "aggregator" / "before"
         assert {place(path) for _, path in search(piece, files(held))} == expected, sender
 

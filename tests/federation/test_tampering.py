@@ -21,10 +21,11 @@ from tests.federation.domains import RUN, Domains
 from xstat_ray.crypto.buffers import from_rows, to_rows
 from xstat_ray.crypto.group import PERSON_DST, hash_to_group
 from xstat_ray.errors import MessageError, PendingError
-from xstat_ray.federation import attestation
+from xstat_ray.federation import attestation, sealed
 from xstat_ray.federation.envelope import Header, canonical, open_message, seal
 from xstat_ray.federation.identity import Identity, Peers
 from xstat_ray.federation.post import Post
+from xstat_ray.federation.sealed import SEALED, unseal
 from xstat_ray.messages import Coefficients, Flags, NoisyTable, Points, Rows, Tree
 from xstat_ray.privacy.ledger import Ledger
 from xstat_ray.roles import ColumnParty, RowParty
@@ -133,9 +134,24 @@ def test_a_payload_exchanged_in_the_exchange(
     domains.run(until=until)
     path, opened = message_of(domains, sender, receiver, kind)
     stranger, content = Identity.create(tmp_path / "stranger.pem"), path.read_bytes()
-    payload = change(opened.payload, quick_key.public)
+    payload = opened.payload
+    if kind in SEALED:
+        # Not even somebody who knows what is in it gets another content accepted.
+        known = unseal(domains.identities[receiver], kind, payload)
+        payload = sealed.seal(domains.identities[receiver].public, kind, change(known, quick_key.public))
+    else:
+        payload = change(payload, quick_key.public)
     path.write_bytes(seal(opened.header, payload, stranger) if signed else content[: -len(opened.payload)] + payload)
     refused(domains, "not signed by" if signed else "payload", receiver)
+
+
+@pytest.mark.parametrize(("sender", "kind"), [("row", "tree"), ("row", "rows"), ("column", "flags")])
+def test_what_the_parties_must_not_read_is_accepted_only_sealed(domains, monkeypatch, sender, kind):
+    seal_to = sealed.seal
+    monkeypatch.setattr(
+        sealed, "seal", lambda to, what, payload: payload if what == kind else seal_to(to, what, payload)
+    )
+    refused(domains, rf"message {sender}-aggregator/.* not sealed to this domain", "aggregator")
 
 
 def test_a_message_of_an_earlier_run_is_refused(domains, tmp_path):

@@ -235,6 +235,7 @@ def window(**fields):
         (TIMED, f"{WINDOW}.unit", "week", "study.column.windows[0].unit", "not supported"),
         (TIMED, f"{WINDOW}.to", ..., "study.column.windows[0].to", "missing"),
         (TIMED, f"{WINDOW}.to", -7, "study.column.windows[0].to", "not ascending"),
+        (TIMED, f"{WINDOW}.to", 10**30, "study.column.windows[0].to", "more than 100,000 offsets"),
         (TIMED, f"{WINDOW}.to", 1.5, "study.column.windows[0].to", "whole numbers"),
         (TIMED, f"{WINDOW}.step", 0, "study.column.windows[0].step", "at least 1"),
         (TIMED, f"{WINDOW}.offsets", [1], "study.column.windows[0].from", "both given"),

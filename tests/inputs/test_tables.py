@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from xstat_ray.errors import InputError
+from xstat_ray.inputs.table_columns import Place, convert
 from xstat_ray.inputs.tables import input_digest, open_table
 
 COLUMNS = {"id": "id", "times": ["t"], "numbers": ["w"], "values": ["v"]}
@@ -220,6 +221,15 @@ def test_large_csv_files_are_cut_into_batches(tmp_path):
         assert len(batch.columns["id"]) <= 100_000
         rows += len(batch.columns["id"])
     assert rows == 1_000_000
+
+
+@pytest.mark.parametrize("role", ["id", "value", "number", "time"])
+@pytest.mark.parametrize("codes", [[0, None, 1], [0, None, -1]])
+def test_a_code_that_stands_for_no_value_is_refused_with_its_row(role, codes):
+    """So Arrow reads some damaged Parquet files."""
+    values = pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), pa.array(["2024-01-01"]), safe=False)
+    with pytest.raises(InputError, match=r"refers to a value that the file lacks \(file f, column c, row 13\)"):
+        convert(values, role, Place("f", "c", 11), parse=False)
 
 
 @pytest.mark.parametrize("name", ["x.parquet", "x.arrow", "x.csv"])

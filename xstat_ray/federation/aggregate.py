@@ -141,7 +141,7 @@ def refuse_secrets(places: Sequence[Path], environment: Mapping[str, str], own: 
     Args:
         places: folders and files to look through.
         environment: variables, whose values are looked at, and the files that they name.
-        own: the aggregator's signing key, which opens nothing.
+        own: the aggregator's signing key, which opens what is sealed to it and nothing of the parties'.
 
     Raises:
         InputError: there is one; says where, not what.

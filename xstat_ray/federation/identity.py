@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Literal, get_args
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -28,7 +30,7 @@ SIGNATURE_BYTES = 64
 
 
 class Identity(Secret):
-    """A domain's signing key. It authenticates messages and opens none."""
+    """A domain's signing key. It authenticates messages, and opens those that are sealed to this domain."""
 
     def __init__(self, private: Ed25519PrivateKey) -> None:
         self._private = private
@@ -76,6 +78,10 @@ class Identity(Secret):
     def public(self) -> bytes:
         """The public key, 32 bytes, which the others pin."""
         return self._private.public_key().public_bytes_raw()
+
+    def agreement_key(self) -> X25519PrivateKey:
+        """The X25519 key that belongs to it; see `sealed`."""
+        return X25519PrivateKey.from_private_bytes(hashlib.sha512(self._private.private_bytes_raw()).digest()[:32])
 
     def sign(self, data: bytes) -> bytes:
         """64 bytes; the same data give the same signature."""

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from xstat_ray.errors import MessageError, PendingError, ProtocolError
+from xstat_ray.federation import sealed
 from xstat_ray.federation.audit import Log
 from xstat_ray.federation.envelope import Header, Opened, message_name, open_message, seal
 from xstat_ray.federation.exchange import Exchange
 from xstat_ray.federation.identity import Domain, Identity, Peers
+from xstat_ray.federation.sealed import SEALED
 
 _POLL_SECONDS = 0.05
 T = TypeVar("T")
@@ -110,6 +112,8 @@ class Post:
         if self.has_sent(receiver, kind, part):
             return
         content = payload if isinstance(payload, bytes) else payload()
+        if kind in SEALED:
+            content = sealed.seal(self._peers.keys[receiver], kind, content)
         sequence = self._count("sent", receiver)
         header = Header(
             *self._bound(kind), self._domain, receiver, sequence, kind, part, parts, first, rows
@@ -138,7 +142,7 @@ class Post:
             self._check(opened, kind, part)
             if known is not None and known["message"] != opened.digest:
                 raise MessageError(name, "it is not the one that was accepted before")
-            yield opened
+            yield self._unsealed(opened) if kind in SEALED else opened
         except ProtocolError as error:
             reason = error.reason if isinstance(error, MessageError) else str(error)
             self.log.add("refused", peer=sender, sequence=sequence, kind=kind, reason=reason)
@@ -160,6 +164,9 @@ class Post:
                 result = read(opened)
             yield result
             part, parts = part + 1, opened.header.parts
+
+    def _unsealed(self, opened: Opened) -> Opened:
+        return opened._replace(payload=sealed.unseal(self._identity, opened.header.kind, opened.payload))
 
     def _check(self, opened: Opened, kind: str, part: int) -> None:
         header, known = opened.header, self.session

@@ -11,6 +11,8 @@ from xstat_ray.inputs.section import Section, first_duplicate, is_whole
 from xstat_ray.study import GRAIN_SECONDS, Grain, Period, Window
 
 UNIT_SECONDS = {"minute": 60, "hour": 3_600, "day": 86_400}
+MAX_OFFSETS = 100_000
+"""Of a window; far more than any table has columns for."""
 WINDOW_FIELDS = ("anchor", "name", "unit", "from", "to", "step", "offsets")
 _EPOCH = dt.datetime(1970, 1, 2, tzinfo=dt.UTC)
 
@@ -104,4 +106,7 @@ def _steps(node: Section) -> tuple[str, list[int]]:
     first, last = (end for end in ends if is_whole(end)) if all(map(is_whole, ends)) else (0, -1)
     if last < first:
         raise node.error("from and to are not ascending whole numbers", "to", remedy="Write from: -6 and to: -1")
-    return "to", list(range(first, last + 1, node.whole("step", 1, least=1)))
+    step = node.whole("step", 1, least=1)
+    if (last - first) // step >= MAX_OFFSETS:
+        raise node.error(f"there are more than {MAX_OFFSETS:,} offsets", "to", remedy="Check from, to and step")
+    return "to", list(range(first, last + 1, step))

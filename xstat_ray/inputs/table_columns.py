@@ -102,6 +102,8 @@ def convert(values: pa.Array, role: Role, place: Place, *, parse: bool) -> pa.Ar
     Raises:
         InputError: a value is not UTF-8 or cannot be read; names the row, never the value.
     """
+    if pt.is_dictionary(values.type):
+        _check_codes(values, place)
     if role in ("id", "value"):
         return _as_dictionary(values, place)
     if pt.is_dictionary(values.type):
@@ -115,6 +117,15 @@ def convert(values: pa.Array, role: Role, place: Place, *, parse: bool) -> pa.Ar
     # Only the digits below a microsecond may be lost.
     options = pc.CastOptions(pa.timestamp("us", _zone(values, place)), allow_time_truncate=True)
     return place.apply(lambda part: pc.cast(part, options=options), values, "not a time that can be read", _ISO)
+
+
+def _check_codes(values: pa.DictionaryArray, place: Place) -> None:
+    """Refuse rows whose code stands for no value: Arrow reads such from damaged Parquet files without a word."""
+    ends, known = pc.min_max(values.indices).as_py(), len(values.dictionary)
+    if ends["max"] is not None and not 0 <= ends["min"] <= ends["max"] < known:
+        codes = values.indices.cast(pa.int64())
+        bad = pc.or_(pc.less(codes, 0), pc.greater_equal(codes, known)).fill_null(False)
+        raise place.error("the column refers to a value that the file lacks", bad.index(True).as_py(), "Write it again")
 
 
 def _as_dictionary(values: pa.Array, place: Place) -> pa.DictionaryArray:

@@ -1,0 +1,65 @@
+"""Messages that only their receiver can read: sealed (HPKE, RFC 9180) to the key that everyone knows the domain by.
+
+What goes to the aggregator must be closed to the parties. They have the tag key, so whoever of them saw the other's
+tags would know who is in both tables. What goes from party to party is sealed under the keys of their handshake.
+
+A point of Ed25519 is one of Curve25519 in another form (RFC 7748, section 4.1): with u = (1 + y) / (1 - y) the pinned
+signing key of a domain is also its X25519 key, and its private half follows from the same seed (RFC 8032, 5.1.5).
+"""
+
+from __future__ import annotations
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
+
+from xstat_ray.errors import ProtocolError
+from xstat_ray.federation.identity import Identity
+
+SEALED = frozenset({"tree", "rows", "flags"})
+"""The kinds of messages that are sealed so."""
+_SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+_FIELD = 2**255 - 19
+
+
+def seal(receiver: bytes, kind: str, message: bytes) -> bytes:
+    """Seal a message to a domain, 48 bytes longer than it is.
+
+    Args:
+        receiver: the domain's pinned Ed25519 key.
+        kind: of the message; one kind is not taken for another.
+        message: its payload.
+
+    Raises:
+        ProtocolError: nothing can be sealed to this key.
+    """
+    try:
+        return bytes(_SUITE.encrypt(message, X25519PublicKey.from_public_bytes(agreement_key(receiver)), _info(kind)))
+    except ValueError:
+        raise ProtocolError("the receiver's pinned key is none that one can seal to") from None
+
+
+def unseal(identity: Identity, kind: str, sealed: bytes) -> bytes:
+    """Open a message that was sealed to this domain.
+
+    Raises:
+        ProtocolError: it was not, or is of another kind.
+    """
+    try:
+        return bytes(_SUITE.decrypt(sealed, identity.agreement_key(), _info(kind)))
+    except (InvalidTag, ValueError):
+        raise ProtocolError("its payload is not sealed to this domain") from None
+
+
+def agreement_key(signing: bytes) -> bytes:
+    """The X25519 key (32 bytes) of a domain from its Ed25519 key (32 bytes).
+
+    Raises:
+        ValueError: the key is the neutral point.
+    """
+    y = int.from_bytes(signing, "little") & (2**255 - 1)
+    return ((1 + y) * pow(1 - y, -1, _FIELD) % _FIELD).to_bytes(32, "little")
+
+
+def _info(kind: str) -> bytes:
+    return f"xstat-ray v1 sealed {kind}".encode()
