@@ -49,7 +49,7 @@ def counted(domains):
 
 
 def on_ray(domains, **changes):
-    return {"options": replace(domains.options, runtime="ray", replicas={"row": 2, "column": 2}, **changes)}
+    return {"options": replace(domains.options, runtime="ray", replicas={"row": 1, "column": 2}, **changes)}
 
 
 def test_workers_of_the_aggregator_are_killed(ray_folder, domains, tmp_path, monkeypatch):
