@@ -1,6 +1,6 @@
 """An object store for tests: as much of the S3 protocol, over HTTP on this machine, as Arrow's file system speaks.
 
-Requests must be signed by the one access key that it knows; signatures themselves are not checked. Objects appear when
+Requests name an access key, which may have rights; signatures themselves are not checked. Objects appear when
 an upload ends, as a whole, or not at all; an upload in parts, when it is completed.
 """
 
@@ -30,6 +30,8 @@ class Store(BaseHTTPRequestHandler):
     uploads: ClassVar[dict[str, dict[int, bytes]]]
     requests: ClassVar[list[str]]
     """Their first lines."""
+    allows: ClassVar[Callable[[str, str, str], bool]]
+    """Whether an access key may use a method on an object, or list those that begin so."""
     fault: ClassVar[Callable[[str], int | None]]
     """Called with the line of every request; a status that it gives is answered, and nothing is done."""
 
@@ -40,7 +42,8 @@ class Store(BaseHTTPRequestHandler):
         self.requests.append(f"{self.command} {self.path}")
         if (status := self.fault(self.requests[-1])) is not None:
             return self._say(status, b"<Error><Code>AccessDenied</Code></Error>")
-        if f"Credential={ACCESS_KEY}/" not in self.headers.get("Authorization", ""):
+        key = re.search(r"Credential=([^/]+)/", self.headers.get("Authorization", ""))
+        if key is None or not self.allows(key[1], self.command, query.get("prefix", [path])[0]):
             return self._say(403, b"<Error><Code>AccessDenied</Code></Error>")
         return getattr(self, f"_{self.command.lower()}")(path, query, body)
 
@@ -128,6 +131,7 @@ def _tag(content: bytes) -> str:
 def serve() -> Iterator[tuple[str, type[Store]]]:
     """An empty store with a bucket: the URI of a place in it, and what it holds."""
     holding = {"objects": {}, "uploads": {}, "requests": [], "fault": staticmethod(lambda request: None)}
+    holding["allows"] = staticmethod(lambda key, method, path: key == ACCESS_KEY)
     store = type("OneStore", (Store,), holding)
     server = ThreadingHTTPServer(("127.0.0.1", 0), store)
     thread = threading.Thread(target=server.serve_forever, daemon=True)

@@ -150,6 +150,45 @@ def test_three_domains_share_a_bucket(in_bucket):
     assert not in_bucket.exchange.exists()
 
 
+WRITES = {
+    "row": ("row-column/", "row-aggregator/", "logs/row.jsonl"),
+    "column": ("column-row/", "column-aggregator/", "logs/column.jsonl"),
+    "aggregator": ("aggregator-row/", "aggregator-column/", "logs/aggregator.jsonl"),
+}
+READS = {
+    "row": (*WRITES["row"], "column-row/", "aggregator-row/", "logs/"),
+    "column": (*WRITES["column"], "row-column/", "aggregator-column/"),
+    "aggregator": (*WRITES["aggregator"], "row-aggregator/", "column-aggregator/"),
+}
+
+
+def allows(domain, method, path):
+    """The rights that the page on domains tells to give; folders are empty objects."""
+    path = path.removeprefix("bucket/")
+    rights = (READS if method in ("GET", "HEAD") else WRITES)[domain]
+    inside = path.removeprefix(f"shared/{RUN}/")
+    return path in ("bucket", "shared/", f"shared/{RUN}/", f"shared/{RUN}/logs/") or inside.startswith(rights)
+
+
+def test_each_domain_needs_no_more_than_its_rights(in_bucket, monkeypatch):
+    step = in_bucket.step
+
+    def as_itself(domain, *arguments, **changes):
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", domain)
+        step(domain, *arguments, **changes)
+
+    in_bucket.step, in_bucket.store.allows = as_itself, staticmethod(allows)
+    in_bucket.run()
+    assert pq.read_table(in_bucket.out / "statistics.parquet")["noisy"].to_pylist() == list(COUNTS.values())
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "aggregator")
+    place = Exchange.at(in_bucket.location, RUN)
+    assert place.get("row-aggregator/000000.msg")
+    for closed in ("row-column/000002.msg", "column-row/000002.msg", "logs/row.jsonl"):
+        assert f"bucket/shared/{RUN}/{closed}" in in_bucket.store.objects
+        with pytest.raises(InputError, match="exchange cannot be used"):
+            place.get(closed)
+
+
 def test_a_message_cut_off_in_a_bucket_is_refused_and_then_sent_again(in_bucket):
     """A store that shows an upload before it ends is as good: what is no whole message is not read as one."""
     with pytest.raises(PendingError):
