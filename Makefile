@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 OUT ?= out
 NATIVE := xstat_ray/crypto/kernels/native
 
-.PHONY: install demo nycflights test test-slow test-kernels test-portable sanitize fuzz check format docs bench clean
+.PHONY: install demo screenshots nycflights test test-slow test-kernels test-portable sanitize fuzz check format docs bench clean
 .DEFAULT_GOAL := demo
 
 PORTABLE := tests/crypto tests/roles tests/test_join.py tests/test_protocol.py tests/test_tree.py tests/test_crosstab.py
@@ -38,6 +38,10 @@ demo: $(STATISTICS)
 		releases.catchment=$(OUT)/catchment releases.population=$(OUT)/population
 	$(BIN)/python -m jobs.report run=$(OUT)/doto_movement run=$(OUT)/catchment run=$(OUT)/population run=$(OUT)/needs \
 		out=$(OUT)/report
+
+# The pictures of the report in docs/figures, from the demo's report; needs Chromium and fonts with Japanese.
+screenshots: demo
+	$(BIN)/python -m tests.report.screenshots $(OUT)/report/report.html docs/figures
 
 # The small example: real tables, one study.
 nycflights: data/nycflights/planes.parquet

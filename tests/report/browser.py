@@ -58,7 +58,7 @@ class Reader:
         )
         self.page.on("pageerror", lambda error: self.trouble.append(str(error)))
         self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(file.as_uri())
+        self.page.goto(file.resolve().as_uri())
         self.page.wait_for_selector("html[data-ready]", timeout=60_000)
 
     def act(self, action):
