@@ -49,6 +49,12 @@ def test_every_page_is_built_and_in_the_navigation(site):
     assert {page for page in pages if f'href="{page}.html"' not in menu} == set()
 
 
+def test_pages_in_japanese_say_so(site):
+    languages = {page.name: re.search(r'<html lang="(\w+)"', page.read_text())[1] for page in site.glob("*.html")}
+    japanese = {name for name, language in languages.items() if language == "ja"}
+    assert japanese == {page.with_suffix(".html").name for page in (ROOT / "docs").glob("*.ja.md")} and japanese
+
+
 def test_no_page_fetches_anything_from_outside(site):
     pages = [page for page in site.rglob("*.html") if page.name != "404.html"]
     fetched = {page: Fetched(page.read_text()).addresses for page in pages}
