@@ -7,7 +7,9 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.context import ForkServerContext
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -67,3 +69,13 @@ def child(server: ForkServerContext, target: Callable[..., None], *arguments: An
 def points(passed: list[str], count: int) -> list[int]:
     """`count` of the points that a run passes, evenly spread from the first to nearly the last: others pass fewer."""
     return sorted({1 + round(i * 0.97 * (len(passed) - 1) / max(1, count - 1)) for i in range(count)})
+
+
+def processes_of(folder: Path) -> list[int]:
+    """Those that name the folder on their command line."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if os.fsencode(folder) in path.read_bytes():
+                found.append(int(path.parent.name))
+    return found

@@ -53,7 +53,8 @@ def folder(tmp_path_factory):
     environment |= {"HOME": str(folder / "home"), "PYTHONPATH": str(ROOT)}
 
     def start(command, **settings):
-        held = [sys.executable, "-m", "tests.federation.held_open", str(folder), *command[2:]]
+        # Behind the interpreter, -m, the module that runs jobs and the number of this process.
+        held = [sys.executable, "-m", "tests.federation.held_open", str(folder), *command[4:]]
         return subprocess.Popen(held, env=environment, **settings)
 
     overrides = [*SETTINGS, *RAY, f"ledger={folder / 'ledger.sqlite'}"]

@@ -21,18 +21,27 @@ class Done(NamedTuple):
         return self.output + self.error
 
 
-def run(job: str, folder: Path, *arguments: str, timeout: float = 120, columns: int = 150) -> Done:
-    """Run `python -m jobs.<job>` in a folder until it ends, on paper of that many columns."""
-    done = subprocess.run(
+def start(job: str, folder: Path, *arguments: str, columns: int = 150) -> subprocess.Popen[str]:
+    """Run `python -m jobs.<job>` in a folder, on paper of that many columns."""
+    return subprocess.Popen(
         [sys.executable, "-m", f"jobs.{job}", *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": str(columns)},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=timeout,
-        check=False,
     )
-    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def run(job: str, folder: Path, *arguments: str, timeout: float = 120, columns: int = 150) -> Done:
+    """The same, until it ends; after `timeout` seconds it is killed."""
+    with start(job, folder, *arguments, columns=columns) as process:
+        try:
+            output, error = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+    return Done(process.returncode, output, error)
 
 
 def assert_refused(done: Done, message: str) -> None:

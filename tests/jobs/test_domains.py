@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import stat
+import time
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.jobs.command import run
+from tests.jobs.command import run, start
+from tests.killing import processes_of
 from xstat_ray.federation.one_machine import Arguments
 
 STUDY = """# @package _global_
@@ -23,6 +25,9 @@ data:
   row: {path: rows.parquet}
   column: {path: columns.parquet}
 """
+USUAL = ("--config-dir", "conf", "crypto.key_bits=2048")
+FIRST = "row-column/000000.msg"
+FEDERATED = ("deployment=federated", "display=json", "out=out")
 
 
 @pytest.fixture
@@ -38,11 +43,11 @@ def folder(tmp_path):
 
 
 def call(folder, job, *arguments):
-    return run(job, folder, "--config-dir", "conf", "crypto.key_bits=2048", *arguments, timeout=280)
+    return run(job, folder, *USUAL, *arguments, timeout=280)
 
 
 def federated(folder, *arguments):
-    return call(folder, "crosstab", "deployment=federated", "display=json", "out=out", *arguments)
+    return call(folder, "crosstab", *FEDERATED, *arguments)
 
 
 @pytest.mark.ray
@@ -57,6 +62,26 @@ def test_exact_counts_from_three_ray_sessions(folder):
     assert {path.name for path in domains.iterdir()} == {"row", "column", "aggregator"}
     assert all(stat.S_IMODE(path.stat().st_mode) & 0o077 == 0 for path in [domains, *domains.rglob("*")])
     assert not list(domains.rglob("secrets"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("message", [FIRST, "column-row/000002.msg", "aggregator-column/000000.msg"])
+def test_the_driver_of_the_three_is_killed(folder, message):
+    """Its jobs go with it, and the same command finishes the run."""
+    arguments = ("study=exact", "unsafe.allow_no_noise=true", "runtime=local")
+    driver = start("crosstab", folder, *USUAL, *FEDERATED, *arguments)
+    while not (folder / "out" / "domains" / "exchange" / "run" / message).exists():
+        assert driver.poll() is None
+        time.sleep(0.01)
+    driver.kill()
+    driver.communicate()
+    while processes_of(folder / "out" / "domains"):
+        time.sleep(0.1)
+    # They did not come to their ends by themselves.
+    assert message != FIRST or not (folder / "out/domains/exchange/run/aggregator-column/000000.msg").exists()
+    code, _, error = federated(folder, *arguments)
+    assert code == 0, error
+    assert pq.read_table(folder / "out" / "statistics.parquet")["noisy"].to_pylist() == [1, 0, 0, 1]
 
 
 def test_padding_off_warns_and_a_folder_holds_one_release(folder):

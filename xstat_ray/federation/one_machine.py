@@ -18,6 +18,7 @@ from typing import IO
 from xstat_ray.config import CrosstabConfig
 from xstat_ray.crosstab import check_noise, check_sources
 from xstat_ray.errors import BudgetError, InputError, PartyError, XstatError
+from xstat_ray.federation import child
 from xstat_ray.federation.identity import DOMAINS, Domain, Identity, private_folder
 from xstat_ray.pool_view import PADDING_OFF
 from xstat_ray.release import STATISTICS, Release, read
@@ -114,8 +115,9 @@ class OneMachine:
             settings = (*settings, _quoted("out", self._out))
         folders = [("exchange", self._folder / _EXCHANGE), ("private", self._folder / name)]
         where = [_quoted(f"domain.{key}", path) for key, path in folders]
-        command = [sys.executable, "-m", f"jobs.{module}", *arguments.common, *special, *settings, *peers, *where]
-        command += [f"domain.run={_RUN}", "display=quiet"]
+        # Should this process be killed, its jobs go with it: they would be in the way of the next one's.
+        command = [sys.executable, "-m", child.__name__, str(os.getpid()), f"jobs.{module}"]
+        command += [*arguments.common, *special, *settings, *peers, *where, f"domain.run={_RUN}", "display=quiet"]
         self._running[name] = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, umask=0o077
         )
