@@ -36,6 +36,8 @@ def finished(tmp_path_factory, paillier_key):
     folder = tmp_path_factory.mktemp("finished")
     with pytest.MonkeyPatch.context() as patch:
         use_key(paillier_key, patch.setattr)
-        domains = Domains(folder, study(noise="laplace", privacy={"mechanism": "tree"}), Case(folder).tables)
+        domains = Domains(
+            folder, study(noise="laplace", privacy={"mechanism": "tree", "padding": "dp"}), Case(folder).tables
+        )
         domains.run()
     return domains

@@ -75,6 +75,9 @@ def test_each_party_counts_once_a_run_what_the_pool_learns(case, tmp_path):
     with pytest.raises(BudgetError, match="Nothing was handed to the pool"):
         third.run()
     assert not list((third.exchange / RUN).glob("*-aggregator/*"))
+    logs = [(third.state(party) / "log.jsonl").read_text() for party in ("row", "column")]
+    assert any('"reason":"the pool has learnt as much as it may"' in log for log in logs)
+    assert not any('"event":"shown"' in log for log in logs)
 
 
 @pytest.mark.parametrize("mechanism", ["flat", "tree"])

@@ -20,7 +20,19 @@ from xstat_ray.federation.envelope import canonical
 from xstat_ray.federation.identity import DOMAINS, Domain, Identity, Peers
 from xstat_ray.files import unwritable
 
-EVENTS = ("opened", "session", "attested", "sent", "received", "refused", "noise", "debited", "published", "finished")
+EVENTS = (
+    "opened",
+    "session",
+    "attested",
+    "sent",
+    "received",
+    "refused",
+    "shown",
+    "noise",
+    "debited",
+    "published",
+    "finished",
+)
 _SIGNED_AS = b"xstat-ray log\0"
 _START = "0" * 64
 _FIELDS = {"number": int, "at": str, "domain": str, "event": str, "facts": dict, "previous": str, "signature": str}

@@ -210,6 +210,9 @@ class PartySteps:
         every, plan = self._executor.parties[self._role], self._desk.plan
         # The handshake names the view: messages that are out stay as they are, so a run shows one.
         get(every[0].call("count_view", self._ledger, self._post.session))
+        view = self._desk.plan.study.privacy.view
+        if self._desk.plan.padding is not None and not any(self._desk.log.of("shown")):
+            self._desk.log.add("shown", epsilon=str(view.epsilon), delta=str(view.delta))
         drawn = self._dummies()
         sizes = get_all([one.call("prepare", plan.grid, drawn) for one in every])[0]
         if self._role == "row":

@@ -152,6 +152,20 @@ def _check_attestation(case: _Case) -> Iterator[str]:
             yield f"the {name} domain did not verify the other party first"
 
 
+def _check_view(case: _Case) -> Iterator[str]:
+    """Each party counted what padded tables show the aggregator, where they are padded, before it sent them."""
+    view = case.manifest.get("view", {})
+    padded = view.get("padding") == "dp"
+    expected = [{"epsilon": view.get("epsilon"), "delta": view.get("delta")}] if padded else []
+    tables: dict[Domain, str] = {"row": "rows", "column": "flags"}
+    for name, kind in tables.items():
+        shown, sent = case.of(name, "shown"), case.of(name, "sent", kind=kind)
+        if [entry.facts for entry in shown] != expected:
+            yield f"the {name} domain's log does not show what the manifest tells of the aggregator's view"
+        elif padded and (not sent or min(entry.number for entry in sent) < shown[0].number):
+            yield f"the {name} domain's {kind} were handed out before it counted what they show"
+
+
 def _check_noise(case: _Case) -> Iterator[str]:
     """The aggregator drew the noise once, before it handed out the table."""
     drawn = case.of("aggregator", "noise")
@@ -201,6 +215,7 @@ _CHECKS: tuple[Callable[[_Case], Iterator[str]], ...] = (
     _check_run,
     _check_messages,
     _check_attestation,
+    _check_view,
     _check_noise,
     _check_debit,
     _check_files,

@@ -9,6 +9,7 @@ from xstat_ray.crosstab import check_noise, open_executor
 from xstat_ray.errors import BudgetError
 from xstat_ray.federation.config import PartyConfig, ReleaseConfig
 from xstat_ray.federation.desk import Desk
+from xstat_ray.federation.identity import Domain
 from xstat_ray.federation.party import STEPS, PartySteps
 from xstat_ray.federation.release import KeyHolderSteps, PublisherSteps
 from xstat_ray.pool_view import PADDING_OFF
@@ -21,6 +22,7 @@ def deidentify(config: PartyConfig, progress: Progress) -> None:
     """One step of a party, or all of them in order, on its own cluster.
 
     Raises:
+        BudgetError: the pool has learnt as much of the party's data set as it may; the log says so.
         XstatError: see `PartySteps.run`.
     """
     role: Role = "row" if config.domain == "row" else "column"
@@ -36,8 +38,14 @@ def deidentify(config: PartyConfig, progress: Progress) -> None:
         with open_executor(config.study, {role: source}, config.options, progress) as executor:
             ledger = config.options.ledger.absolute()
             steps = PartySteps(desk, role, executor, attestation=attestation, ledger=ledger, progress=progress)
-            for step in STEPS if config.step == "all" else (config.step,):
-                steps.run(step)
+            try:
+                for step in STEPS if config.step == "all" else (config.step,):
+                    steps.run(step)
+            except BudgetError:
+                _refuse(
+                    desk, "column" if role == "row" else "row", "evaluated", "the pool has learnt as much as it may"
+                )
+                raise
 
 
 def release(config: ReleaseConfig, progress: Progress) -> None:
@@ -53,8 +61,7 @@ def release(config: ReleaseConfig, progress: Progress) -> None:
             try:
                 KeyHolderSteps(desk, config.options.ledger.absolute(), progress).decrypt()
             except BudgetError:
-                desk.log.add("refused", peer="aggregator", sequence=0, kind="noisy", reason="the budget is spent")
-                desk.post.publish_log()
+                _refuse(desk, "aggregator", "noisy", "the budget is spent")
                 raise
             return
         assert config.out is not None
@@ -63,6 +70,12 @@ def release(config: ReleaseConfig, progress: Progress) -> None:
             publisher.unblind()
         if config.step in ("publish", "all"):
             publisher.publish()
+
+
+def _refuse(desk: Desk, peer: Domain, kind: str, reason: str) -> None:
+    """Tell in the log that a message was not acted upon."""
+    desk.log.add("refused", peer=peer, sequence=0, kind=kind, reason=reason)
+    desk.post.publish_log()
 
 
 def _absolute(source: Source, private: Path) -> Source:
