@@ -55,6 +55,16 @@ def test_pages_in_japanese_say_so(site):
     assert japanese == {page.with_suffix(".html").name for page in (ROOT / "docs").glob("*.ja.md")} and japanese
 
 
+def test_no_line_of_japanese_ends_within_a_sentence(site):
+    """A browser would show a space there."""
+    letter = "[\u3041-\u30ff\u4e00-\u9fff、。]"
+    broken = {
+        page.name: re.findall(f"{letter}{{1,5}}\n *{letter}{{1,5}}", page.read_text())
+        for page in site.glob("*.ja.html")
+    }
+    assert broken and {name: found for name, found in broken.items() if found} == {}
+
+
 def test_no_page_fetches_anything_from_outside(site):
     pages = [page for page in site.rglob("*.html") if page.name != "404.html"]
     fetched = {page: Fetched(page.read_text()).addresses for page in pages}
