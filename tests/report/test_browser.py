@@ -256,6 +256,20 @@ def test_the_keyboard_reaches_everything(reader):
     assert any("maplibregl-canvas" in name for name in reached)
 
 
+def test_what_was_used_keeps_the_focus(reader):
+    reader.view("watershed")
+    for view in ("opening", "studies"):
+        reader.page.focus(f"#views button[data-view={view}]")
+        reader.act(lambda: reader.page.keyboard.press("Enter"))
+        assert reader.page.evaluate("document.activeElement.dataset.view") == view
+    reader.choose("dimension-offset", 0)
+    reader.page.focus("#dimension-offset")
+    reader.act(lambda: reader.page.keyboard.press("ArrowRight"))
+    assert reader.page.evaluate("document.activeElement.id") == "dimension-offset"
+    assert reader.page.get_attribute("#dimension-offset", "aria-valuetext") == reader.page.inner_text(".moment")
+    assert "5時間前" in reader.page.inner_text(".moment")
+
+
 def test_paper_takes_two_pages_of_a4(reader):
     for view in ("studies", "needs", "boarding"):
         reader.view(view)

@@ -1,17 +1,25 @@
 // What the reader chooses with: views, studies, labels, the slider of time.
 
 import { content } from "report/data";
-import { dimension, isTime, label, t } from "report/i18n";
+import { current, dimension, isTime, label, t } from "report/i18n";
 import { choiceOf, titleOf } from "report/studies";
 
 const STEP = 1200; // milliseconds a moment is shown while playing
 
-// Buttons for the views that there is data for.
+// Buttons for the views that there is data for. They are made once for each language, so that the one in use keeps the focus.
 export function views(container, names, state) {
+  if (container.lang !== current()) makeViews(container, names, state);
+  for (const button of container.querySelectorAll("button")) {
+    if (button.dataset.view === state.values.view) button.setAttribute("aria-current", "page");
+    else button.removeAttribute("aria-current");
+  }
+}
+
+function makeViews(container, names, state) {
+  container.lang = current();
   const buttons = names.map((name) => {
     const button = element("button", { type: "button", textContent: t(`view_${name}`) });
     button.dataset.view = name;
-    if (name === state.values.view) button.setAttribute("aria-current", "page");
     button.addEventListener("click", () => state.set({ view: name, place: -1, sort: null, playing: false }));
     return button;
   });
@@ -19,13 +27,31 @@ export function views(container, names, state) {
   container.replaceChildren(...buttons, down);
 }
 
-export function draw(container, state) {
+export function draw(container, state, changed) {
   const { view, side } = state.values;
+  if (view === "studies" && changed.size === 1 && changed.has("choices")) return move(state.values);
   if (view === "studies") container.replaceChildren(...studyControls(state));
   else if (view === "opening") {
     const options = ["change", "before", "after"].map((value) => [value, t(value === "change" ? "change" : `${value}_opening`)]);
     container.replaceChildren(radios("side", t("show"), options, side, (value) => state.set({ side: value })));
   } else container.replaceChildren();
+  return undefined;
+}
+
+// Shows other labels in the controls that are there: a slider stays under the reader's hand.
+function move(values) {
+  const layer = content.layers[values.layer];
+  choiceOf(values, layer).forEach((chosen, axis) => {
+    const { name, labels } = layer.dimensions[axis];
+    const control = document.getElementById(`dimension-${name}`);
+    control.value = chosen;
+    if (control.type === "range") say(control, label(name, labels[chosen]));
+  });
+}
+
+function say(range, text) {
+  range.setAttribute("aria-valuetext", text);
+  range.closest(".control").querySelector(".moment").textContent = text;
 }
 
 function studyControls(state) {
@@ -79,15 +105,15 @@ function radios(name, title, options, chosen, change) {
 function slider(id, title, options, chosen, change, state) {
   const box = element("div", { className: "control" });
   const range = element("input", { type: "range", id, min: 0, max: options.length - 1, step: 1, value: chosen });
-  range.setAttribute("aria-valuetext", options[chosen]);
   range.addEventListener("input", () => change(Number(range.value)));
   const button = element("button", { type: "button", id: `${id}-play`, className: "play" });
   button.textContent = t(state.values.playing ? "pause" : "play");
   button.addEventListener("click", () => (state.values.playing ? stop(state) : play(state, () => document.getElementById(id), change)));
   const line = element("div", { className: "line" });
   line.append(range, button);
-  const value = element("output", { htmlFor: id, textContent: options[chosen], className: "moment" });
+  const value = element("output", { htmlFor: id, className: "moment" });
   box.append(element("label", { htmlFor: id, textContent: title }), value, line);
+  say(range, options[chosen]);
   return box;
 }
 
@@ -108,8 +134,11 @@ function stop(state) {
   state.set({ playing: false });
 }
 
-// Colours and patterns, as the map uses them.
+// Colours and patterns, as the map uses them; drawn again only where they are others.
 export function legend(container, theme) {
+  const drawn = JSON.stringify([current(), theme.legend, theme.routes.some((route) => route.length === 2)]);
+  if (container.dataset.drawn === drawn) return;
+  container.dataset.drawn = drawn;
   const list = element("ul", {});
   for (const { colour, text } of theme.legend.classes) list.append(entry({ background: colour }, "", text));
   for (const mark of theme.legend.marks) list.append(entry({}, mark.replace("_share", ""), t(`mark_${mark}`)));

@@ -84,9 +84,8 @@ function words() {
 
 function drawChoice(changed) {
   controls.views(at("views"), views, state);
-  // A slider that is being moved is not replaced under the reader's hand; only what it says changes.
   const focused = document.activeElement?.id;
-  controls.draw(at("controls"), state);
+  controls.draw(at("controls"), state, changed);
   if (focused && at("controls").contains(at(focused)) && !changed.has("view")) at(focused).focus({ preventScroll: true });
   controls.legend(at("legend"), theme);
   at("subtitle").textContent = theme.subtitle;
