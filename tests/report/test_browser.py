@@ -140,16 +140,14 @@ def test_while_no_place_is_chosen_the_largest_are_shown_and_the_way_to_one(reade
     assert "人時／日" in reader.fact("estimate")
 
 
-def test_an_airport_that_leads_is_painted_even_where_its_share_is_unknown(browser, report):
+def test_an_airport_that_leads_is_painted_even_where_its_share_is_unknown(reader):
     """What the ranking calls the main airport, the map of airports shows, in its colour."""
-    one = Reader(browser, report / PAGE)
-    one.view("watershed")
-    told = dict(one.page.eval_on_selector_all(
+    reader.view("watershed")
+    told = dict(reader.page.eval_on_selector_all(
         "#table tbody tr", "rows => rows.map((row) => [row.children[0].innerText, row.children[1].innerText])"
     ))  # fmt: skip
-    absent = one.page.locator("#table tr.absent th").all_inner_texts()
+    absent = reader.page.locator("#table tr.absent th").all_inner_texts()
     assert len(told) == 50 and {told[name] for name in absent} <= {"不明"}
-    one.context.close()
 
 
 def test_a_click_on_the_map_chooses_and_a_pointer_tells(reader):
@@ -217,7 +215,7 @@ def serious(page):
     return [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")]
 
 
-@pytest.mark.parametrize("language", ["ja", "en"])
+@pytest.mark.parametrize("language", ["ja", pytest.param("en", marks=pytest.mark.slow)])
 def test_axe_finds_nothing_serious_in_any_view(reader, language):
     if reader.page.get_attribute("html", "lang") != language:
         reader.act(lambda: reader.page.click("#language"))
@@ -231,6 +229,7 @@ def test_axe_finds_nothing_serious_in_any_view(reader, language):
     assert {view: wrong for view, wrong in found.items() if wrong} == {}
 
 
+@pytest.mark.slow
 def test_axe_finds_nothing_serious_on_paper_and_on_a_telephone(browser, report, reader):
     reader.view("needs")
     reader.page.emulate_media(media="print")
