@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from xstat_ray.errors import InputError
@@ -29,6 +30,21 @@ def write_whole(path: Path, content: bytes, mode: int = 0o666) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def write_folder(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
+    """Write files, each whole, by their names into a folder that is made if need be; returns their paths.
+
+    Raises:
+        InputError: the disk is full or the folder cannot be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            write_whole(folder / name, content)
+    except OSError as error:
+        raise unwritable(folder, error) from None
+    return [folder / name for name in files]
 
 
 def unwritable(folder: Path, error: OSError) -> InputError:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from xstat_ray.figures import Draw, figure_files
-from xstat_ray.files import unwritable, write_whole
+from xstat_ray.files import write_folder
 from xstat_ray.runtime.progress import Progress
 
 
@@ -30,12 +30,7 @@ def write_figures(drawings: Mapping[str, Draw], folder: Path, progress: Progress
     except ImportError:
         progress.note("matplotlib is not installed: no figures are drawn.")
         return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            write_whole(folder / name, content)
-    except OSError as error:
-        raise unwritable(folder, error) from None
+    write_folder(folder, files)
 
 
 def line_chart(new_figure: Any, lines: Mapping[Line, Mapping[int, float]], **axes_settings: Any) -> Any:

@@ -12,7 +12,7 @@ from rich.panel import Panel
 from xstat_ray.crosstab import NOISE_OFF
 from xstat_ray.errors import InputError
 from xstat_ray.figures import figure_files
-from xstat_ray.files import unwritable, write_whole
+from xstat_ray.files import write_folder
 from xstat_ray.report.answers import Answers, is_answers, read_answers
 from xstat_ray.report.data import KEY, Layer, read_layers
 from xstat_ray.report.document import document
@@ -72,13 +72,7 @@ def write(sources: Sources, folder: Path, *, language: str, geofiles: bool, figu
             files |= area_files("needs", sources.answers.tables["needs"], sources.answers.noise_free)
     if figures:
         files |= _figures(sources)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            write_whole(folder / name, content)
-    except OSError as error:
-        raise unwritable(folder, error) from None
-    return [folder / name for name in files]
+    return write_folder(folder, files)
 
 
 def _figures(sources: Sources) -> dict[str, bytes]:
