@@ -61,11 +61,11 @@ class Reader:
         self.page.goto(file.resolve().as_uri())
         self.page.wait_for_selector("html[data-ready]", timeout=60_000)
 
-    def act(self, action):
-        """Does something, and waits until the page is drawn anew and the map shows it."""
+    def act(self, action, settled=SETTLED):
+        """Does something, and waits until the page is drawn anew and the map shows it (or for another condition)."""
         before = self.page.evaluate(FACES)
         action()
-        self.page.wait_for_function(f"before => {FACES} !== before && {SETTLED}", arg=before)
+        self.page.wait_for_function(f"before => {FACES} !== before && {settled}", arg=before)
 
     def view(self, name):
         """Goes to a view, if it is not there."""
@@ -79,15 +79,15 @@ class Reader:
         box = self.page.locator("#map").bounding_box()
         self.page.mouse.move(box["x"] + box["width"] * right, box["y"] + box["height"] * down)
 
-    def choose(self, control, index):
+    def choose(self, control, index, settled=SETTLED):
         """An option of a list, or a position of a slider, by number."""
         element = self.page.locator(f"#{control}")
         if element.input_value() == str(index):
             return
         if element.get_attribute("type") == "range":
-            self.act(lambda: element.fill(str(index)))
+            self.act(lambda: element.fill(str(index)), settled)
         else:
-            self.act(lambda: element.select_option(str(index)))
+            self.act(lambda: element.select_option(str(index)), settled)
 
     def fact(self, name):
         return self.page.locator(f"dd[data-fact={name}]").inner_text()
