@@ -11,6 +11,7 @@ from jobs._run import run
 from xstat_ray.population.config import population_config
 from xstat_ray.population.run import population
 from xstat_ray.population.write import delivered_name
+from xstat_ray.release import AREAS, STATISTICS
 from xstat_ray.runtime.ordered import Tasks
 from xstat_ray.terminal import make_progress
 
@@ -29,12 +30,11 @@ def main(raw: dict[str, Any], origin: str) -> None:
             progress=progress,
         )
     spent = published.manifest["spent"]
-    progress.note(
-        f"{published.figures:,} figures published, {published.withheld:,} of them withheld from the delivered files; "
-        f"spent epsilon {spent['epsilon']}, delta {spent['delta']}."
-    )
+    progress.note(f"{published.figures:,} figures published; {published.withheld:,} are not in the delivered files.")
+    progress.note(f"Spent: epsilon {spent['epsilon']}, delta {spent['delta']}.")
     files = ", ".join(delivered_name(breakdown.name) for breakdown in config.declaration.breakdowns)
-    progress.note(f"Statistics: {published.folder}; delivered files {files}.")
+    progress.note(f"Folder: {published.folder}")
+    progress.note(f"Delivered files: {files}\nEvery figure: {STATISTICS}; areas above: {AREAS}")
 
 
 if __name__ == "__main__":

@@ -237,6 +237,17 @@ def test_examples_of_dimensions_and_windows_are_valid_studies(tmp_path):
     ]
 
 
+def test_the_shipped_studies_are_those_listed():
+    rows = re.findall(r"^\| `(\w+)` \| ([\d,]*)", text_of("docs/studies.md").partition("## Shipped studies")[2], re.M)
+    files = {path.stem: path for path in (CONF / "study").glob("*.yaml")}
+    assert {name for name, _ in rows} == set(files)
+    for name, size in rows:
+        raw = yaml.safe_load(files[name].read_text())
+        study = parse({"study": raw["study"], "privacy": raw["privacy"]}, origin=str(files[name]))
+        assert study.name == name
+        assert not size or study.row.dimensions[0].size == int(size.replace(",", ""))
+
+
 def test_the_example_of_padding_is_that_of_a_valid_study():
     (block,) = [block for block in blocks("docs/padding.md") if block.language == "yaml"]
     side = {"id": "id", "dimensions": [{"name": "area", "range": [1, 2]}]}

@@ -99,6 +99,27 @@ def test_a_bar_shows_what_its_own_stage_works_through(capsys, monkeypatch):
     assert "4 ciphertexts/s" in shown and "persons/s" not in shown
 
 
+@pytest.mark.parametrize(
+    ("stage", "total", "what", "count"),
+    [
+        ("exchange", 24, "persons", 60_000),
+        ("aggregate", 1234, "rows", 30_000_000),
+        ("decrypt", 64, "ciphertexts", 80_000),
+        ("people", 6_400_000, "", 0),
+    ],
+)
+def test_a_bar_is_one_line_of_80_columns(capsys, monkeypatch, stage, total, what, count):
+    monkeypatch.setattr(terminal.Task, "elapsed", 2.0)
+    monkeypatch.setenv("COLUMNS", "80")
+    progress = make_progress("auto")
+    with progress.stage(stage, total) as bar:
+        progress.worked(what, count)
+        bar.advance(total)
+    (line,) = capsys.readouterr().err.rstrip("\n").split("\n")
+    assert f"{total}/{total}" in line and "left 0:00:00 memory" in line
+    assert f"{count // 2:,} {what}/s" in line or not count
+
+
 def test_a_stage_that_fails_is_not_reported_as_ended(capsys):
     with pytest.raises(ZeroDivisionError), make_progress("json").stage("noise", 1):
         raise ZeroDivisionError
@@ -115,6 +136,7 @@ def test_the_summary_prints_labels_and_paths_as_they_are(capsys, tmp_path):
     assert "[red]" not in shown
     assert "4 counts published, 2 suppressed; spent epsilon 1/3, delta 0." in shown
     assert f"Statistics: {out}/statistics.parquet (and .csv)" in shown
+    assert all(len(line.rstrip()) <= 80 or str(out) in line for line in shown.splitlines())
 
 
 @pytest.mark.parametrize(("count", "text"), [(0, "0 B"), (999, "999 B"), (1024, "1.02 kB"), (5 * 10**9, "5 GB")])

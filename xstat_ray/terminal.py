@@ -42,6 +42,8 @@ _TITLES = {
     "presence": "Aggregate: presence",
     "publish": "Publish",
 }
+_WIDE = 100
+"""Columns of a terminal that has room for everything in a bar; at 80 it still fits in one line."""
 
 
 def make_progress(display: str) -> Progress:
@@ -119,14 +121,15 @@ class Terminal(Quiet):
 
     @contextmanager
     def display(self, name: str, total: int) -> Iterator[Stage]:
-        """A bar with count, rates, elapsed time, time left, and the machine's memory."""
+        """A bar with count, rates, elapsed time if there is room, time left, and the machine's memory."""
         self._worked.clear()
+        wide = self._console.width >= _WIDE
         bars = RichProgress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=16),
+            BarColumn(bar_width=16 if wide else 6),
             MofNCompleteColumn(),
             _Pace(self._worked),
-            TimeElapsedColumn(),
+            *([TimeElapsedColumn()] if wide else []),
             TextColumn("left"),
             TimeRemainingColumn(),
             _Memory(),
@@ -252,13 +255,15 @@ def _answer(answer: Answer) -> str:
 def print_summary(release: Release, console: Console | None = None) -> None:
     """The largest published figures with their 95 % intervals, what was spent, and where the files are."""
     console = console or Console(markup=False, highlight=False)
-    table = Table(title="Largest published counts", title_justify="left")
-    table.add_column("what")
-    table.add_column("estimate", justify="right")
-    table.add_column("95 % interval", justify="right")
+    console.print("Largest published counts\n", style="bold")
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("what", overflow="fold")
+    table.add_column("estimate", justify="right", no_wrap=True)
+    table.add_column("95 % interval", justify="right", no_wrap=True)
     for what, estimate, low, high in summary(release):
         table.add_row(what, f"{estimate:,}", f"{low:,.0f} to {high:,.0f}")
     console.print(table)
+    console.print("\nIntervals are around the unbiased counts; estimates are refined to add up.")
     spent = release.manifest["spent"]
     suppressed = release.statistics["suppressed"].to_numpy().sum()
     console.print(
@@ -267,5 +272,5 @@ def print_summary(release: Release, console: Console | None = None) -> None:
         soft_wrap=True,
     )
     if release.path is not None:
-        where = f"Statistics: {release.path / STATISTICS} (and .csv); {AREAS}, plan.json and manifest.json beside it."
-        console.print(where, soft_wrap=True)
+        console.print(f"Statistics: {release.path / STATISTICS} (and .csv)", soft_wrap=True)
+        console.print(f"Beside it: {AREAS}, plan.json and manifest.json")

@@ -18,6 +18,8 @@ from xstat_ray.runtime.executor import Source
 
 PEOPLE, DAYS, QUARTERS = 60, 3, 96
 FIRST = np.datetime64("2023-10-28T00:00:00", "s")
+LARGE = (pytest.param(f"doto_movement_{name}", marks=pytest.mark.slow) for name in ("mesh", "people"))
+STUDIES = ("doto_movement", *LARGE, "catchment", "preboarding")
 LEGS = ["CTS-KUH", "KUH-CTS", "OKD-SHB", "MMB-CTS", "HND-OBO", "CTS-MMB", "OKD-KUH", "SHB-OKD"]
 
 
@@ -55,6 +57,8 @@ def tables(tmp_path_factory):
         "arrival": departure + np.timedelta64(2700, "s"),
         "season": np.where(departure < np.datetime64("2023-10-29"), "S23", "W23"),
         "halfday": np.where(minutes % 1440 < 720, "morning", "afternoon"),
+        "sex": rng.choice(["female", "male"], PEOPLE),
+        "age_class": rng.choice(["0-14", "15-29", "30-44", "45-59", "60-79", "80+"], PEOPLE),
     }
     pq.write_table(pa.table(boardings).filter(pa.array(leaves)), folder / "airline" / "boardings.parquet")
     pq.write_table(pa.table({"subscriber": ids[:3]}), folder / "operator" / "opt_out.parquet")
@@ -63,7 +67,7 @@ def tables(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("name", ["doto_movement", "catchment", "preboarding"])
+@pytest.mark.parametrize("name", STUDIES)
 def test_the_job_counts_the_same(tables, name, tmp_path):
     study = plan_of(name, "off").study
     counted = count(study, tables)

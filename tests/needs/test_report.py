@@ -5,6 +5,7 @@ import json
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 
 from tests.needs.country import make_country, publish_all
@@ -52,6 +53,23 @@ def test_the_printed_list_has_both_names_and_says_what_is_unknown(found):
     assert "根室市" in text and "Nemuro" in text and "visitor-hours a day" in text
     assert "Unknown, as too little was published: Neverland." in text
     assert "Tables: out/needs/*.parquet" in text
+
+
+def test_the_printed_list_fits_80_columns(found):
+    console = Console(record=True, width=80, markup=False)
+    print_answer(found, "out/needs", console)
+    text = console.export_text()
+    assert "…" not in text and "..." not in text
+    lines = text.splitlines()
+    assert max(cell_len(line.rstrip()) for line in lines) <= 80
+    for row in found.tables["needs"].to_pylist()[:10]:
+        (line,) = [
+            line for line in lines if line.split()[:2] == [str(row["rank"]), f"{row['rank_low']}-{row['rank_high']}"]
+        ]
+        assert row["name_ja"] in line and f"{row['visitors']:,.0f} ± {row['visitors_stderr']:,.0f}" in line
+        assert f"{row['landing_minutes']:.0f} ± {row['landing_minutes_stderr']:.0f}" in line
+    changed = [row["name_ja"] for row in found.tables["opening"].to_pylist() if row["changed"]]
+    assert changed and all(any(line.startswith(name) and "%" in line for line in lines) for name in changed)
 
 
 def test_the_warning_names_the_sources(found, capsys):

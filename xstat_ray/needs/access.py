@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
@@ -12,17 +13,25 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from xstat_ray.geo import hokkaido, roads
+from xstat_ray.needs.catchments import way
 from xstat_ray.needs.publication import Tally
 from xstat_ray.needs.shares import KNOWN_FROM
 
 AIRPORTS = ("KUH", "MMB", "SHB", "OBO")
 """The airports of eastern Hokkaido that the study of catchments counts."""
+STUDIED = ("KUH", "MMB", "SHB")
+"""Those of them to which the study of movement counts passengers."""
 HUB = "01100"
 """Sapporo: where journeys by road are taken to begin."""
 HOURS = 6
 """Full hours after landing that the study of movement counts."""
-_HOUR_GRAIN = 60 / np.sqrt(12)
-"""Standard error of a time that is known to the hour, in minutes."""
+DAYS = 2
+"""One passenger may be counted on the day of landing and on the next."""
+_COUNTED_ERROR = 25.0
+"""Standard error of a counted time beside that of its noise, in minutes: it is known to the hour, and does not tell who
+passes through. Measured on the made-up world: docs/needs.md."""
+_CELL_KM2 = 0.235
+"""Size of a 500 m cell at 43 degrees north."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +46,8 @@ class Travel:
     """Minutes of a journey that count as good service: as above, and three quarters of an hour by car."""
     road_error: float = 0.1
     """Relative standard error of an estimated driving time."""
+    model_passengers: float = 10.0
+    """Passengers that Huff's model counts as much as: see `xstat_ray.needs.catchments`."""
 
 
 @cache
@@ -60,6 +71,14 @@ def hub_minutes() -> NDArray[np.float64]:
     """(areas,) estimated minutes by car from Sapporo to the town hall."""
     hub = hokkaido.municipalities().filter(pc.field("code") == HUB)
     return _drive(hub["lat"].to_numpy(), hub["lon"].to_numpy())[:, 0]
+
+
+@cache
+def inner_minutes() -> NDArray[np.float64]:
+    """(areas,) estimated minutes by car from the edge of an area to the middle, were it a circle."""
+    number = Counter(hokkaido.cells()["municipality"].cast(pa.string()).to_pylist())
+    cells = np.array([number[code] for code in areas()["code"].to_pylist()], float)
+    return roads.drive_minutes(roads.DETOUR * np.sqrt(cells * _CELL_KM2 / np.pi))
 
 
 def _drive(lat: NDArray[np.float64], lon: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -100,18 +119,44 @@ def landing(counts: Tally) -> Minutes:
     return Minutes(60 * (first - 0.5), 120 * np.sqrt(variance))
 
 
-def after_landing(counted: Minutes, travel: Travel) -> Minutes:
-    """Minutes from landing to an area: what was counted and what the map says, weighted by the inverse variance.
+class Landing(NamedTuple):
+    """Minutes from landing to an area, and what they are made of; all by area."""
 
-    The map says: leaving the terminal of the nearest airport, and driving. Where too few were counted it stands alone.
+    counted: Minutes
+    """As `landing`: until passengers are counted in the area. NaN where too few were."""
+    by_map: Minutes
+    """Until they are where they go, by the roads from the airports they use."""
+    both: Minutes
+    """The same, with what was counted."""
+
+
+def after_landing(arrivals: Tally, catchment: Tally, travel: Travel, market_share: float) -> Landing:
+    """Minutes from landing to an area: the map, with the airports that its passengers use, and what was counted.
+
+    The map says: leaving the terminal, and driving from each airport, as many as `catchments.way` finds there. Counted
+    are passengers to the airports of the study of movement, from the edge of the area on. What they need more or less
+    than the map says of the same way is added, weighted by the inverse variances of the two.
 
     Args:
-        counted: (areas,) from `landing`.
+        arrivals: (areas, HOURS) passengers present after landing.
+        catchment: (areas, AIRPORTS) passengers' days.
         travel: assumptions.
+        market_share: share of all passengers who can be counted.
     """
-    by_map = travel.leaving + airport_minutes().min(axis=1)
-    error = travel.road_error * by_map
-    # A count of whole hours knows nothing below an hour.
-    weight = np.nan_to_num(error**2 / (error**2 + counted.stderr**2 + _HOUR_GRAIN**2))
-    value = by_map + weight * np.nan_to_num(counted.value - by_map)
-    return Minutes(value, np.sqrt(1 - weight) * error)
+    counted, studied = landing(arrivals), [AIRPORTS.index(name) for name in STUDIED]
+    by_map = _by_map(catchment, airport_minutes(), travel, market_share)
+    part = Tally(catchment.value[:, studied], catchment.variance[:, studied])
+    expected = _by_map(part, airport_minutes()[:, studied], travel, market_share).value - inner_minutes()
+    # Nobody is at the edge before they have left the terminal.
+    later = np.nan_to_num(counted.value - np.maximum(expected, travel.leaving))
+    own = by_map.stderr**2
+    weight = np.nan_to_num(own / (own + counted.stderr**2 + _COUNTED_ERROR**2))
+    both = Minutes(by_map.value + weight * later, np.sqrt(1 - weight) * by_map.stderr)
+    return Landing(counted, by_map, both)
+
+
+def _by_map(counts: Tally, minutes: NDArray[np.float64], travel: Travel, market_share: float) -> Minutes:
+    """Leaving the terminal and driving; the errors are those of the airports used and of the roads."""
+    drive = way(counts, minutes, model_passengers=travel.model_passengers, sampled=market_share, units=DAYS)
+    value = travel.leaving + drive.value
+    return Minutes(value, np.hypot(drive.stderr, travel.road_error * value))

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from xstat_ray.errors import InputError
-from xstat_ray.needs.access import AIRPORTS, HOURS, Minutes, Travel, after_landing, areas, hub_minutes, landing
+from xstat_ray.needs.access import AIRPORTS, DAYS, HOURS, Landing, Minutes, Travel, after_landing, areas, hub_minutes
 from xstat_ray.needs.index import Inputs, Needs, Sampling, assess
 from xstat_ray.needs.opening import (
     boarding_counts,
@@ -107,28 +107,43 @@ def landing_counts(movement: Publication) -> Tally:
     return tally(movement.table, labels).sum(1)
 
 
-def inputs(visitors: Visitors, counts: Tally, arrivals: Tally, given: Assumptions) -> Inputs:
+def flyers(counts: Tally, days: int, market_share: float) -> Tally:
+    """(areas,) passengers on the day of landing and the next, on a mean day; the error is of the noise and the sample.
+
+    Those counted are taken to be a random part of all: to the variance of the noise, that of who they are is added.
+
+    Args:
+        counts: (areas, timetables, airports) passengers' days.
+        days: of the population.
+        market_share: share of all passengers who can be counted.
+    """
+    total = counts.sum(1, 2)
+    sample = DAYS * (1 - market_share) * np.maximum(total.value, 0)
+    return Tally(total.value, total.variance + sample).scaled(1 / market_share / days)
+
+
+def inputs(visitors: Visitors, counts: Tally, landing: Landing, given: Assumptions) -> Inputs:
     """What the index is made of."""
-    flyers = counts.sum(1, 2).scaled(1 / given.market_share / visitors.days)
     road = hub_minutes()
     error = given.travel.road_error * road
-    return Inputs(visitors.daily, flyers, after_landing(landing(arrivals), given.travel), Minutes(road, error))
+    flown = flyers(counts, visitors.days, given.market_share)
+    return Inputs(visitors.daily, flown, landing.both, Minutes(road, error))
 
 
 def _needs_table(visitors: Visitors, counts: Tally, movement: Publication, given: Assumptions) -> pa.Table:
     """One row per area, the neediest first; nulls are unknown, and areas that cannot be ranked come last."""
-    arrivals = landing_counts(movement)
-    made_of = inputs(visitors, counts, arrivals, given)
+    landing = after_landing(landing_counts(movement), counts.sum(1), given.travel, given.market_share)
+    made_of = inputs(visitors, counts, landing, given)
     needs = assess(made_of, given.travel, given.sampling)
     order = np.argsort(np.where(needs.rank > 0, needs.rank, len(needs.rank) + 1), kind="stable")
     table = areas().select(["code", "name_en", "name_ja", "subprefecture"])
-    for name, values in _columns(made_of, needs, counts, landing(arrivals)).items():
+    for name, values in _columns(made_of, needs, counts, landing).items():
         missing = np.isnan(values) if values.dtype.kind == "f" else values == 0
         table = table.append_column(name, pa.array(values, mask=missing))
     return table.append_column("main_airport", _main_airport(counts)).take(pa.array(order)).combine_chunks()
 
 
-def _columns(made_of: Inputs, needs: Needs, counts: Tally, counted: Minutes) -> dict[str, Any]:
+def _columns(made_of: Inputs, needs: Needs, counts: Tally, landing: Landing) -> dict[str, Any]:
     """Numbers by area."""
     visitors, flyers = made_of.visitors, made_of.flyers
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -140,8 +155,9 @@ def _columns(made_of: Inputs, needs: Needs, counts: Tally, counted: Minutes) -> 
         "visitors": visitors.value, "visitors_stderr": visitors.stderr,
         "flyers": flyers.value, "flyers_stderr": flyers.stderr,
         "air_share": air, "air_share_stderr": np.where(np.isnan(air), np.nan, air_error),
-        "counted_minutes": counted.value, "counted_minutes_stderr": counted.stderr,
-        "landing_minutes": made_of.landing.value, "landing_minutes_stderr": made_of.landing.stderr,
+        "counted_minutes": landing.counted.value, "counted_minutes_stderr": landing.counted.stderr,
+        "map_minutes": landing.by_map.value, "map_minutes_stderr": landing.by_map.stderr,
+        "landing_minutes": landing.both.value, "landing_minutes_stderr": landing.both.stderr,
         "road_minutes": made_of.road.value, "road_minutes_stderr": made_of.road.stderr,
         "overlap": overlap(watershed(counts).value),
     }  # fmt: skip

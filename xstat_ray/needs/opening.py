@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from xstat_ray.needs.access import AIRPORTS, areas
+from xstat_ray.needs.access import AIRPORTS, DAYS, areas
 from xstat_ray.needs.publication import Publication, Tally, tally
 from xstat_ray.needs.shares import Shares, shares
 
@@ -16,8 +16,6 @@ OPENED = "SHB"
 """The airport of the new route."""
 TIMETABLES = ("summer 2023", "winter 2023")
 """Before 2023-10-29, when the route opened, and from then on."""
-DAYS = 2
-"""One passenger may be counted on the day of landing and on the next."""
 STATES = ("near home", "near airport", "elsewhere")
 BEFORE = ("departure-1440m", "departure-60m", "departure-40m", "departure-20m")
 FLIGHTS = ("morning", "afternoon")

@@ -23,7 +23,12 @@ SOURCES = "sources.json"
 SHOWN = 10
 """Areas in the printed list."""
 STAMP = {"WARNING": "NOISE OFF: made of exact counts, not differentially private"}
-_OPENING = "Nakashibetsu airport's share of passengers, before and after the route from Okadama opened"
+_OPENING = "Nakashibetsu airport's share of passengers, before and after its route opened"
+_UNTOLD = "-"
+_LEGEND = """
+95 %: intervals of rank and need; ±: standard error; -: not told from noise
+visitors: non-residents at a mean hour; air: share of them who came by air
+landing: minutes from landing to the area; by: airport that most come through"""
 
 
 def write(answer: Answer, assumptions: Assumptions, folder: Path) -> None:
@@ -67,15 +72,19 @@ def _parquet(table: pa.Table) -> bytes:
 
 
 def print_answer(answer: Answer, folder: Path, console: Console | None = None) -> None:
-    """The neediest areas, and where the new route changed the choice of airport."""
+    """The neediest areas, and where the new route changed the choice of airport; fits 80 columns."""
     console = console or Console(markup=False, highlight=False)
     rows = answer.tables["needs"].to_pylist()
+    console.print("Where transport is missing: visitor-hours a day\n", style="bold")
     console.print(_needs([row for row in rows if row["rank"]][:SHOWN]))
+    console.print(_LEGEND)
     if unknown := [row["name_en"] for row in rows if not row["rank"]]:
         console.print(f"Unknown, as too little was published: {', '.join(unknown)}.")
+    console.print()
     changed = [row for row in answer.tables["opening"].to_pylist() if row["changed"]]
-    console.print(_opening(changed) if changed else f"{_OPENING}: no change can be told from noise.")
-    console.print(f"Tables: {folder}/*.parquet and *.csv")
+    console.print(f"{_OPENING}\n", style="bold")
+    console.print(_opening(changed) if changed else "No change can be told from noise.")
+    console.print(f"\nTables: {folder}/*.parquet and *.csv", soft_wrap=True)
 
 
 def warn(answer: Answer) -> None:
@@ -88,34 +97,44 @@ def warn(answer: Answer) -> None:
 
 
 def _needs(rows: list[dict[str, Any]]) -> Table:
-    table = Table(title="Where transport is missing: visitor-hours a day", box=SIMPLE_HEAD, title_justify="left")
-    for name in ("rank", "95 %", "area", "", "need (95 %)", "visitors", "by air", "from landing", "airport"):
-        table.add_column(name, justify="left" if name in ("", "area", "airport") else "right")
+    table = _table()
+    left = ("area", "by")
+    for name in ("rank", "95 %", "area", "need", "95 %", "visitors", "air", "landing", "by"):
+        table.add_column(name, justify="left" if name in left else "right", no_wrap=name != "area")
     for row in rows:
         table.add_row(
             str(row["rank"]),
             f"{row['rank_low']}-{row['rank_high']}",
-            row["name_ja"],
-            row["name_en"],
-            f"{row['need']:,.0f} ({row['need_low95']:,.0f} to {row['need_high95']:,.0f})",
+            _area(row),
+            f"{row['need']:,.0f}",
+            f"{row['need_low95']:,.0f}-{row['need_high95']:,.0f}",
             f"{row['visitors']:,.0f} ± {row['visitors_stderr']:,.0f}",
             _percent(row["air_share"]),
-            f"{row['landing_minutes']:.0f} ± {row['landing_minutes_stderr']:.0f} min",
-            row["main_airport"] or "unknown",
+            f"{row['landing_minutes']:.0f} ± {row['landing_minutes_stderr']:.0f}",
+            row["main_airport"] or _UNTOLD,
         )
     return table
 
 
 def _opening(rows: list[dict[str, Any]]) -> Table:
-    table = Table(title=_OPENING, box=SIMPLE_HEAD, title_justify="left")
-    for name in ("area", "", "before", "after", "change, 95 % interval"):
-        table.add_column(name, justify="left" if name in ("area", "") else "right")
+    table = _table()
+    for name in ("area", "before", "after", "change", "95 %"):
+        table.add_column(name, justify="left" if name == "area" else "right", no_wrap=name != "area")
     for row in sorted(rows, key=lambda row: -row["change"]):
-        interval = f"{row['change']:+.0%} ({row['low95']:+.0%} to {row['high95']:+.0%})"
-        table.add_row(row["name_ja"], row["name_en"], _percent(row["before"]), _percent(row["after"]), interval)
+        interval = f"{row['low95']:+.0%} to {row['high95']:+.0%}"
+        table.add_row(_area(row), _percent(row["before"]), _percent(row["after"]), f"{row['change']:+.0%}", interval)
     return table
+
+
+def _table() -> Table:
+    """Columns two blanks apart."""
+    return Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+
+
+def _area(row: dict[str, Any]) -> str:
+    return f"{row['name_ja']} {row['name_en']}"
 
 
 def _percent(share: float | None) -> str:
     """A share as people read it: noise can carry it a little below 0 or above 1."""
-    return "unknown" if share is None else f"{min(max(share, 0), 1):.0%}"
+    return _UNTOLD if share is None else f"{min(max(share, 0), 1):.0%}"
