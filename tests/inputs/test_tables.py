@@ -206,9 +206,10 @@ def test_one_column_in_two_roles(tmp_path):
 
 def test_damage_beyond_the_beginning_is_found_while_reading(tmp_path):
     lines = "".join(f"{i},x\n" for i in range(1_500_000))
-    table = open_table(write(tmp_path / "x.csv", f"id,v\n{lines}secret\n"), id="id")
+    path = write(tmp_path / "x.csv", f"id,v\n{lines}secret\n")
+    # Arrow reads ahead, and now and then meets the damage before the first rows are asked for.
     with pytest.raises(InputError, match=r"another number of fields .*row 1500001") as caught:
-        list(table.batches())
+        list(open_table(path, id="id").batches())
     assert "secret" not in str(caught.value)
 
 

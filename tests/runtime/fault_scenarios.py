@@ -272,7 +272,8 @@ def full(folder: Path, disk_too: bool) -> dict[str, Any]:
 
 def full_disk(case: Case, filled: list[Any]) -> None:
     study = wide(case.folder)
-    filled += fill(28)
+    # Large pieces until the disk is full, then small ones for the gaps that those leave.
+    filled += fill(28) + fill(80, 128 << 10)
     case.run("disk", study, Progress())
     case.results["disk"] |= {"left": case.left("disk"), "debits": case.debits("disk")}
     filled.clear()
