@@ -13,8 +13,8 @@ from xstat_ray.inputs.ids import places, to_bytes
 from xstat_ray.roles.intake import IntakeCounts
 from xstat_ray.secrecy import Secret
 
-_PENDING = 1 << 21
-"""Ids that are put aside before they are merged into the roster."""
+_PENDING = 1 << 18
+"""Ids that are put aside before they are merged into a small roster."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -58,11 +58,11 @@ class Tally(NamedTuple):
 
 
 class RosterBuilder(Secret):
-    """Collects the persons of a table batch by batch; memory grows with the persons, not with the rows."""
+    """Collects the persons of a table batch by batch; memory grows with the persons, not with the rows or the days."""
 
     def __init__(self, excluded: pa.Array) -> None:
         """Start without anybody; `excluded` are normalised ids to leave out."""
-        self._excluded = np.unique(to_bytes(excluded))
+        self._excluded = np.sort(to_bytes(excluded), kind="stable")
         self._ids, self._rows = np.zeros(0, "S1"), np.zeros(0, np.int64)
         self._pending: list[Tally] = []
         self._size = 0
@@ -74,15 +74,16 @@ class RosterBuilder(Secret):
         self.counts.invalid_id += tally.invalid
         self._pending.append(tally)
         self._size += len(tally.ids)
-        if self._size > max(_PENDING, len(self._ids)):
+        # Merged often enough that the days of a table hardly add to the memory, and seldom enough to cost little.
+        if self._size > max(_PENDING, len(self._ids) // 2):
             self._merge()
 
     def roster(self) -> Roster:
         """Everybody so far who is not excluded; comes last."""
         self._merge()
         out = np.zeros(len(self._ids), bool)
-        place = np.searchsorted(self._ids, self._excluded).clip(max=max(0, len(self._ids) - 1))
         if len(self._ids):
+            place = np.searchsorted(self._ids, self._excluded).clip(max=len(self._ids) - 1)
             out[place[self._ids[place] == self._excluded]] = True
         self.counts.excluded = int(self._rows[out].sum())
         return Roster(self._ids[~out], self._rows[~out])
@@ -90,6 +91,9 @@ class RosterBuilder(Secret):
     def _merge(self) -> None:
         ids = np.concatenate([self._ids, *(tally.ids for tally in self._pending)])
         rows = np.concatenate([self._rows, *(tally.rows for tally in self._pending)])
-        self._ids, place = np.unique(ids, return_inverse=True)
-        self._rows = np.bincount(place, rows, len(self._ids)).astype(np.int64)
         self._pending, self._size = [], 0
+        # A stable sort of text merges runs that are in order, as files that are sorted by id come.
+        order = np.argsort(ids, kind="stable")
+        ids, rows = ids[order], rows[order]
+        starts = np.flatnonzero(np.append(True, ids[1:] != ids[:-1])[: len(ids)])
+        self._ids, self._rows = ids[starts], np.add.reduceat(rows, starts) if len(starts) else rows

@@ -111,7 +111,7 @@ class RowTable(Secret):
                 builder.add(tally)
         whole = builder.roster()
         part = self._share.part(len(whole.ids))
-        self.contents = sha256(whole.ids.tobytes() + whole.rows.tobytes()).digest()
+        self.contents = _hash(whole)
         self._roster, self.first_person = Roster(whole.ids[part], whole.rows[part]), part.start
         self._own = np.array([self._can_be_own(piece) for piece in self._pieces])
         self._check_usable(builder.counts, whole)
@@ -235,3 +235,10 @@ class RowTable(Secret):
 
 
 NOTHING = Located(np.zeros(0, np.int32), np.zeros(0, np.uint32), np.zeros(0, np.int32))
+
+
+def _hash(whole: Roster) -> bytes:
+    digest = sha256()
+    for column in (whole.ids, whole.rows):
+        digest.update(np.ascontiguousarray(column).view(np.uint8))
+    return digest.digest()
