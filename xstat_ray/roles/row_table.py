@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -111,7 +112,7 @@ class RowTable(Secret):
                 builder.add(tally)
         whole = builder.roster()
         part = self._share.part(len(whole.ids))
-        self.contents = _hash(whole)
+        self.contents = _digest(whole.ids, whole.rows)
         self._roster, self.first_person = Roster(whole.ids[part], whole.rows[part]), part.start
         self._own = np.array([self._can_be_own(piece) for piece in self._pieces])
         self._check_usable(builder.counts, whole)
@@ -234,11 +235,12 @@ class RowTable(Secret):
         check_usable(counts, self._table, self._study.row.id)
 
 
-NOTHING = Located(np.zeros(0, np.int32), np.zeros(0, np.uint32), np.zeros(0, np.int32))
-
-
-def _hash(whole: Roster) -> bytes:
+def _digest(*columns: NDArray[Any]) -> bytes:
+    """SHA-256 of columns one after the other, without a copy of them."""
     digest = sha256()
-    for column in (whole.ids, whole.rows):
-        digest.update(np.ascontiguousarray(column).view(np.uint8))
+    for column in columns:
+        digest.update(np.ascontiguousarray(column).view(np.uint8).data)
     return digest.digest()
+
+
+NOTHING = Located(np.zeros(0, np.int32), np.zeros(0, np.uint32), np.zeros(0, np.int32))
