@@ -109,7 +109,7 @@ rows_of_shard = st.lists(st.tuples(words, words, st.integers(0, 4)), max_size=20
 flags_of_batch = st.dictionaries(st.tuples(words, words), st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=8)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(rows_of_shard, flags_of_batch, st.integers(0, 8))
 def test_a_cell_holds_the_sum_of_the_flags_that_its_rows_met(key, encrypt, rows, flags, cut):
     rows = sorted(rows)
@@ -138,7 +138,7 @@ partials = st.lists(
 )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(partials)
 def test_adding_is_associative_and_commutative_to_the_byte(key, encrypt, contents):
     made = [

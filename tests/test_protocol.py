@@ -123,7 +123,7 @@ tables = st.tuples(
 )
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(tables)
 def test_random_tables_are_counted_like_a_dictionary_does(tmp_path, tables):
     rows, flags = tables

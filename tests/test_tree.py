@@ -133,7 +133,7 @@ def cases(draw):
     return make_study(zones, towns, counties, kinds), rows, kind_of
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cases(), st.sampled_from([1, 4]))
 def test_every_published_figure_is_a_sum_over_the_cells(tmp_path, case, shards):
     study, rows, kind_of = case

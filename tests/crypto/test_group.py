@@ -120,7 +120,7 @@ def test_blinding_by_two_parties_commutes() -> None:
 
 
 @given(st.integers(1, group.ORDER - 1), st.integers(1, group.ORDER - 1))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_multiplication_follows_the_scalars(a: int, b: int) -> None:
     twice = group.multiply(scalar(a), group.multiply(scalar(b), rows(GENERATOR)))
     assert np.array_equal(twice, group.multiply(scalar(a * b % group.ORDER), rows(GENERATOR)))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from xstat_ray.errors import InputError, ProtocolError
@@ -111,7 +111,6 @@ def test_every_field_has_its_type(whole, field):
         read(whole, changed + b"\n")
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 255))
 def test_any_changed_byte_is_found(whole, place, difference):
     content = bytearray(whole[1].read_bytes())

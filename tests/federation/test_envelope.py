@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from xstat_ray.errors import MessageError
@@ -54,7 +54,6 @@ def refused(data, reason, name=NAME):
     assert caught.value.message == name and name in str(caught.value)
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=100))
 def test_opening_gives_back_what_was_sealed(payload):
     opened = open_message(sealed(payload), NAME, PEERS)
@@ -71,7 +70,6 @@ def test_a_header_signed_as_it_should_be_is_accepted():
     assert open_message(forged(raw()), NAME, PEERS).header.part == 1
 
 
-@settings(deadline=None)
 @given(st.integers(0, len(sealed()) - 1), st.integers(1, 255))
 def test_any_changed_byte_is_refused(place, difference):
     data = bytearray(sealed())
@@ -79,19 +77,16 @@ def test_any_changed_byte_is_refused(place, difference):
     refused(bytes(data), ".")
 
 
-@settings(deadline=None)
 @given(st.integers(0, len(sealed()) - 1))
 def test_any_truncation_is_refused(size):
     refused(sealed()[:size], ".")
 
 
-@settings(deadline=None)
 @given(st.binary(min_size=1, max_size=50))
 def test_anything_behind_the_end_is_refused(more):
     refused(sealed() + more, "payload has")
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_noise_is_refused(data):
     refused(data, ".")
@@ -153,7 +148,6 @@ def test_a_header_that_is_too_long_is_refused():
     refused(forged(canonical(raw()) + b" " * MAX_HEADER_BYTES), "too long")
 
 
-@settings(deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(max_size=5),

@@ -128,20 +128,18 @@ def test_another_authority_is_refused():
 
 
 @given(st.integers(0, len(DOCUMENT) - 1), st.integers(1, 255))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_changed_byte_is_refused(place, difference):
     data = bytearray(DOCUMENT)
     data[place] ^= difference
     refused(bytes(data), ".")
 
 
-@settings(deadline=None)
 @given(st.integers(0, len(DOCUMENT) - 1))
 def test_any_truncation_is_refused(size):
     refused(DOCUMENT[:size], ".")
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_noise_is_refused(data):
     refused(data, ".")

@@ -67,7 +67,7 @@ FIELDS = sorted(asdict(Header(*[""] * 4, "row", "column", 0, "", 0, 1, 0, 0)))
 
 @pytest.mark.parametrize("field", FIELDS)
 @given(data=st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_any_other_value_of_any_field_of_any_message_is_refused(whole, field, data):
     messages, peers = whole
     name = data.draw(st.sampled_from(sorted(messages)))
@@ -82,7 +82,7 @@ def test_any_other_value_of_any_field_of_any_message_is_refused(whole, field, da
 
 
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_other_payload_of_any_message_is_refused(whole, data):
     messages, peers = whole
     name = data.draw(st.sampled_from(sorted(messages)))

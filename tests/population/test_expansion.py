@@ -51,7 +51,7 @@ def deal(rng, lines, areas):
     return np.floor(SECONDS * share).astype(np.int64)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     seed=st.integers(0, 2**32),
     residents=st.lists(st.integers(0, 40), min_size=1, max_size=13).filter(any),

@@ -35,7 +35,7 @@ def read(operator, folder, files=1, batch_rows=1 << 20, **changes):
     return reader, Stays(*every)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2), st.integers(0, 4000)), max_size=60))
 def test_shares_of_an_hour_add_up_to_one_at_most(rows):
     group, hour, seconds = (

@@ -51,7 +51,7 @@ def test_bad_rows_are_refused_with_their_place(tmp_path, row, part):
     assert row == ROW or error.value.row == 2
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32), st.integers(1, 400), st.integers(1, 12))
 def test_groups_have_enough_residents_and_hold_neighbours(seed, least, most):
     rng = np.random.default_rng(seed)

@@ -62,7 +62,7 @@ def test_the_smaller_of_the_two_bounds_counts():
 fractions = st.fractions(min_value=0, max_value=4, max_denominator=1000)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(fractions, fractions, fractions)
 def test_a_further_debit_never_lowers_the_total(first, second, rho):
     before = Spending().plus(first, Fraction(0)).plus(second, rho)
@@ -70,7 +70,7 @@ def test_a_further_debit_never_lowers_the_total(first, second, rho):
         assert more.epsilon(DELTA) >= before.epsilon(DELTA)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.fractions())
 def test_rounding_is_upwards_and_by_less_than_one_step(value):
     rounded = round_up(value)

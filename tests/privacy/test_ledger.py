@@ -134,7 +134,7 @@ def test_the_delta_of_a_data_set_is_the_first_and_changes_only_with_the_cap(ledg
         ledger.set_cap("a", Fraction(2), Fraction(0))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     st.fractions(min_value=Fraction(1, 100), max_value=8, max_denominator=100),
     st.integers(3, 12),

@@ -51,7 +51,6 @@ kinds = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(kinds)
 def test_a_count_is_private_and_no_smaller_shift_would_do(kind):
     epsilon, delta = float(kind.epsilon) * (1 + 1e-9), float(kind.delta)
@@ -62,7 +61,7 @@ def test_a_count_is_private_and_no_smaller_shift_would_do(kind):
     assert kind.scale == pytest.approx(kind.l1 / float(kind.epsilon), rel=1e-9)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(kinds, st.data())
 def test_a_person_spread_over_many_counts_loses_no_more_than_in_one(kind, data):
     left, changes = kind.l1, []

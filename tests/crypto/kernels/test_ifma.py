@@ -128,7 +128,7 @@ def test_sums(key: PrivateKey, rows: int) -> None:
 
 
 @given(st.lists(st.integers(1, 150), max_size=30), st.integers(0, 2**32))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_sums_of_any_segments(lengths: list[int], seed: int) -> None:
     modulus = mpz(2**2048 - 9) ** 2
     table, edges = below(int(modulus), seed, 40), np.append(0, np.cumsum(lengths)).astype(np.int64)
@@ -168,7 +168,7 @@ def test_powers_at_the_edges(private_key: PrivateKey, exponent: int | str) -> No
 
 
 @given(st.integers(0, 40), st.integers(0, 2**32))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_any_number_of_rows(rows: int, seed: int) -> None:
     p, q = mpz(2**1024 - 1), mpz(2**1024 - 3)
     messages = below(int(p * q), seed, 5)

@@ -198,7 +198,7 @@ def test_scalars_at_the_edges(native: ModuleType, scalar: int) -> None:
 
 
 @given(st.integers(0, 2**256 - 1))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_scalar(native: ModuleType, scalar: int) -> None:
     points = MULTIPLES[1:9]
     refused, products = multiply(native, scalar, points)
@@ -208,7 +208,7 @@ def test_any_scalar(native: ModuleType, scalar: int) -> None:
 
 
 @given(rows=st.integers(0, 17), seed=st.integers(0, 2**32), scalar=st.integers(1, ORDER - 1))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_every_length(native: ModuleType, rows: int, seed: int, scalar: int) -> None:
     digests = random_bytes(seed, rows, 64)
     points = from_hash(native, digests)
@@ -242,7 +242,7 @@ def test_refused_encodings_of_the_rfc(native: ModuleType, encoding: bytes) -> No
 
 
 @given(st.dictionaries(st.integers(0, 16), st.sampled_from([*INVALID[::5], bytes(32)]), max_size=3), st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_first_refused_row_is_named(native: ModuleType, refused: dict[int, bytes], identities: bool) -> None:
     points = np.resize(MULTIPLES[1:], (17, 32))
     for row, encoding in refused.items():
@@ -324,7 +324,7 @@ limbs = st.lists(
 
 
 @given(st.lists(st.tuples(limbs, limbs), min_size=8, max_size=8))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_field_arithmetic_keeps_its_bounds(
     driver: Callable[[str, bytes], bytes], pairs: list[tuple[list[int], list[int]]]
 ) -> None:
