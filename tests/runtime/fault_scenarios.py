@@ -69,6 +69,10 @@ class Machine:
     def crash(self, name: str) -> None:
         self.raylets.remove_node(self.nodes.pop(name), allow_graceful=False)
 
+    def crash_pool(self) -> None:
+        for name in [name for name in self.nodes if name.startswith("none")]:
+            self.crash(name)
+
     def replace(self, name: str) -> None:
         self.crash(name)
         self.nodes[name] = self.add(name)
@@ -109,6 +113,21 @@ class Scheduled(Progress):
         stage = Counting()
         stage.advance(0)
         yield stage
+
+
+@dataclass
+class Adds(Progress):
+    """Starts a node as soon as the run says that it waits for one."""
+
+    machine: Machine
+    name: str
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def note(self, message: str) -> None:
+        if message.startswith("Waiting"):
+            self.machine.nodes[self.name] = self.machine.add(self.name)
 
 
 def exact_study() -> Study:
@@ -191,6 +210,9 @@ def nodes(folder: Path) -> dict[str, Any]:
     case.results["right"] = right
     case.run("pool", exact_study(), Scheduled("aggregate", 3, lambda: machine.crash("none")))
     case.run("party", exact_study(), Scheduled("aggregate", 3, lambda: machine.replace("row")))
+    # This one is gone before the run starts, and not yet known to be.
+    machine.crash("row")
+    case.run("late", exact_study(), Adds(machine, "row"), restarts=0)
     # Nobody replaces this one: the run ends, and the same command finishes it when there is a node again.
     gone = Scheduled("decrypt", 0, lambda: machine.crash("column"))
     case.run("gone", noisy_study(), gone, wait_seconds=0)
@@ -205,6 +227,11 @@ def nodes(folder: Path) -> dict[str, Any]:
         case.run(name, noisy_study(), Progress())
         case.results[name] |= {"before": before, "debits": case.debits(name), "left": case.left(name)}
     stuck(case, machine)
+    case.run("poolless", exact_study(), Scheduled("aggregate", 3, machine.crash_pool), wait_seconds=0)
+    before = case.results.pop("poolless")
+    machine.nodes["none"] = machine.add("none")
+    case.run("poolless", exact_study(), Progress())
+    case.results["poolless"]["before"] = before
     machine.raylets.shutdown()
     return case.results
 

@@ -55,6 +55,10 @@ def test_a_party_node_is_lost_and_replaced(lost):
     assert lost.party["ended"] == lost.right
 
 
+def test_an_environment_placed_on_a_node_that_is_already_gone_is_placed_anew(lost):
+    assert lost.late["ended"] == lost.right
+
+
 def test_a_party_node_is_lost_for_good_and_the_same_command_goes_on_when_there_is_another(lost):
     before = lost.gone["before"]
     assert before["ended"].startswith("InputError: none of the cluster's 3 nodes has the labels {party: column}")
@@ -72,6 +76,11 @@ def test_the_driver_is_killed_and_the_same_command_goes_on(lost):
 def test_a_worker_that_stands_still_is_overtaken(lost):
     assert lost.stuck["ended"] == lost.right
     assert lost.stuck["tries"] >= 1 and "late by far" in lost.stuck["notes"][0]
+
+
+def test_a_pool_without_nodes_ends_the_run_and_the_same_command_goes_on(lost):
+    assert lost.poolless["before"]["ended"].startswith("ClusterError: the pool of tasks has had no node for")
+    assert lost.poolless["ended"] == lost.right
 
 
 SMALL_DISK = "mount -t tmpfs -o size=160m,mode=0700 tmpfs"

@@ -232,7 +232,7 @@ def test_nodes_that_are_still_starting_are_waited_for(no_ray, monkeypatch):
 
     looks = iter([[], [], [{"Alive": True, "Resources": {"CPU": 1.0}, "Labels": {"party": "row"}}]])
     monkeypatch.setattr(preflight, "alive", lambda: next(looks))
-    monkeypatch.setattr(ray_session, "_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(preflight, "_LOOK_SECONDS", 0.0)
     heard = Heard()
     enter(Cluster(address=NEAR[0], labels={"row": {"party": "row"}}, wait_seconds=60), heard)
     assert len(heard.notes) == 1 and "Waiting up to 60 s" in heard.notes[0]

@@ -51,3 +51,8 @@ def explained(error: BaseException) -> XstatError | None:
         if isinstance(cause, kinds):
             return ClusterError(f"{problem} ({type(cause).__name__}). {remedy}. {_AGAIN}")
     return None
+
+
+def pool_lost(seconds: float) -> ClusterError:
+    """The error where no node has been left for tasks for so long."""
+    return ClusterError(f"the pool of tasks has had no node for {seconds:.0f} s. Start nodes for it. {_AGAIN}")

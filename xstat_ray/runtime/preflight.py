@@ -10,6 +10,7 @@ import os
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -17,9 +18,12 @@ from typing import Any
 
 from xstat_ray.errors import InputError
 from xstat_ray.runtime.cluster import GROUPS, POOL, Cluster, Labels
+from xstat_ray.runtime.progress import Progress
 
 SECONDS = 5.0
 """How long the head may take to answer."""
+_LOOK_SECONDS = 1.0
+"""Between two looks at the nodes of a cluster that is still starting."""
 GCS_PORT = 6379
 _HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 """What opens a connection of HTTP/2, on which gRPC runs: the preface and an empty frame of settings (RFC 9113)."""
@@ -211,6 +215,22 @@ def unfit(cluster: Cluster, nodes: Sequence[Node]) -> InputError | None:
                 remedy="Add a node for the pool, or give the present ones cores (num-cpus)",
             )
     return None
+
+
+def await_nodes(cluster: Cluster, progress: Progress) -> None:
+    """Wait until the cluster has the nodes that the run needs, and no longer than `wait_seconds`.
+
+    Raises:
+        InputError: they are not there; says what is.
+    """
+    until, told = time.monotonic() + cluster.wait_seconds, False
+    while (problem := unfit(cluster, alive())) is not None:
+        if time.monotonic() >= until:
+            raise problem
+        if not told:
+            progress.note(f"Waiting up to {cluster.wait_seconds} s for nodes: {problem.problem}.")
+            told = True
+        time.sleep(_LOOK_SECONDS)
 
 
 def nodes_with(labels: Labels, nodes: Sequence[Node]) -> list[Node]:

@@ -7,22 +7,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import RayActorError, RayError
 
 from xstat_ray.crypto.kernels import choice, threads
 from xstat_ray.roles.party import Role
-from xstat_ray.runtime.cluster import POOL, Cluster, Labels
+from xstat_ray.runtime.cluster import Cluster, Labels
 from xstat_ray.runtime.executor import Executor, Instance, Ref, Source
 from xstat_ray.runtime.failures import explained
-from xstat_ray.runtime.metrics import Metrics
 from xstat_ray.runtime.party_environment import PartyEnvironment
-from xstat_ray.runtime.preflight import alive, cores, nodes_with
+from xstat_ray.runtime.preflight import alive, await_nodes, cores, nodes_with
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.runtime.tasks import TASK_RETRIES, Tasks, selector
 from xstat_ray.study import Study
+
+PLACED = 3
+"""Times that an environment is placed until it runs: Ray takes a node that is gone for alive for some seconds."""
 
 
 class RayInstance(Instance):
@@ -34,7 +37,25 @@ class RayInstance(Instance):
         # No CPU is reserved: the pool's tasks and the parties take turns on the same cores of a laptop. Results that
         # are lost with a node of the pool are emitted again, which gives the same counts.
         actor = ray.remote(PartyEnvironment).options(num_cpus=0, max_task_retries=TASK_RETRIES, **selector(labels))
-        self._actor: Any = actor.remote(role, study, source, environment)
+        self._place = partial(actor.remote, role, study, source, environment)
+        self._actor: Any = self._place()
+
+    def await_running(self, before_another: Callable[[], None]) -> None:
+        """Wait until the actor runs; one that was placed on a node that is gone never ran, and is placed anew.
+
+        Raises:
+            PartyLostError: it did not run at any place.
+        """
+        for left in reversed(range(PLACED)):
+            try:
+                ray.get(self._actor.__ray_ready__.remote())
+                return
+            except RayActorError as error:
+                if not left:
+                    raise explained(error) or error from None
+            self.stop()
+            before_another()
+            self._actor = self._place()
 
     def call(self, method: str, *args: Any) -> Ref:
         """Send the call; the actor takes one at a time, in order."""
@@ -56,7 +77,7 @@ class RayExecutor(Executor):
         cluster: Cluster | None = None,
         progress: Progress | None = None,
     ) -> None:
-        cluster = cluster or Cluster()
+        cluster, progress = cluster or Cluster(), progress or Progress()
         # What is forced here, the kernel say, is forced everywhere.
         forced = {name: os.environ[name] for name in (choice.VARIABLE, threads.VARIABLE) if name in os.environ}
         self._instances = {
@@ -67,9 +88,11 @@ class RayExecutor(Executor):
             for role, source in sources.items()
             for count in [replicas.get(role, 1)]
         }
+        for instances in self._instances.values():
+            for instance in instances:
+                instance.await_running(lambda: await_nodes(cluster, progress))
         self.parties = dict(self._instances)
-        metrics = Metrics() if cluster.metrics else None
-        self._tasks = Tasks(cluster.of(POOL), forced, progress or Progress(), metrics)
+        self._tasks = Tasks(cluster, forced, progress)
 
     def submit(self, function: Callable[..., Any], *args: Any) -> Ref:
         """A stateless task on any node of the pool."""

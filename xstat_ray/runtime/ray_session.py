@@ -8,7 +8,6 @@ import os
 import secrets
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,8 +26,6 @@ _TOKEN = "RAY_AUTH_TOKEN"  # noqa: S105 - names of variables, not tokens
 _TOKEN_PATH = "RAY_AUTH_TOKEN_PATH"  # noqa: S105
 _MODE = "RAY_AUTH_MODE"
 _HERE = ("localhost", "127.0.0.1", "::1", "[::1]")
-_LOOK_SECONDS = 1.0
-"""Between two looks at the nodes of a cluster that is still starting."""
 INSECURE = (
     "cluster.insecure=true: the Ray cluster is on another machine and has no token authentication or no TLS. Whoever "
     "reaches it can read everything that the parties' environments hold. For tests on made-up data only."
@@ -133,7 +130,7 @@ def _joined(cluster: Cluster, progress: Progress) -> Iterator[None]:
 @contextmanager
 def _ready(cluster: Cluster, progress: Progress) -> Iterator[None]:
     """The cluster with the nodes that are needed; writes the timeline at the end, whatever the end is."""
-    _await_nodes(cluster, progress)
+    preflight.await_nodes(cluster, progress)
     try:
         yield
     finally:
@@ -144,22 +141,6 @@ def _ready(cluster: Cluster, progress: Progress) -> Iterator[None]:
                 write_whole(cluster.timeline, json.dumps(events).encode(), mode=0o600)
             except OSError as error:
                 progress.warn(f"The timeline was not written: {error.strerror} ({cluster.timeline})")
-
-
-def _await_nodes(cluster: Cluster, progress: Progress) -> None:
-    """Wait until the cluster has the nodes that the run needs, and no longer than `wait_seconds`.
-
-    Raises:
-        InputError: they are not there; says what is.
-    """
-    until, told = time.monotonic() + cluster.wait_seconds, False
-    while (problem := preflight.unfit(cluster, preflight.alive())) is not None:
-        if time.monotonic() >= until:
-            raise problem
-        if not told:
-            progress.note(f"Waiting up to {cluster.wait_seconds} s for nodes: {problem.problem}.")
-            told = True
-        time.sleep(_LOOK_SECONDS)
 
 
 def _has_token() -> bool:

@@ -15,10 +15,12 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from xstat_ray.runtime.cluster import Labels
+from xstat_ray.runtime.cluster import POOL, Cluster, Labels
 from xstat_ray.runtime.executor import Ref
+from xstat_ray.runtime.failures import pool_lost
 from xstat_ray.runtime.figures import Figures, measure
 from xstat_ray.runtime.metrics import Metrics
+from xstat_ray.runtime.preflight import alive, nodes_with
 from xstat_ray.runtime.progress import Progress
 
 TASK_RETRIES = 3
@@ -64,15 +66,14 @@ class Pace:
 class Tasks:
     """The tasks of one run, on the nodes of the pool."""
 
-    def __init__(
-        self, labels: Labels, environment: Mapping[str, str], progress: Progress, metrics: Metrics | None
-    ) -> None:
+    def __init__(self, cluster: Cluster, environment: Mapping[str, str], progress: Progress) -> None:
         """`environment` is added to the variables of the workers."""
-        self._environment, self._progress, self._metrics = environment, progress, metrics
+        self._cluster, self._environment, self._progress = cluster, environment, progress
+        self._metrics = Metrics() if cluster.metrics else None
         self._remote: Any = ray.remote(_run)
         self._options: dict[str, Any] = {
             **{"num_cpus": 1, "num_returns": 2, "max_retries": TASK_RETRIES, "retry_exceptions": TRANSIENT},
-            **selector(labels),
+            **selector(cluster.of(POOL)),
         }
         self._open: dict[Ref, Task] = {}
         self._pace: dict[str, Pace] = defaultdict(Pace)
@@ -92,13 +93,25 @@ class Tasks:
 
         Raises:
             Exception: what the task raised.
+            ClusterError: the pool has lost all its nodes, and none took their place.
         """
+        seen = time.monotonic()
         while True:
             tries = {ended: ref for ref in refs for ended in self._open[ref].tries}
             done, _ = ray.wait(list(tries), num_returns=1, timeout=LOOK)
             if done:
                 return tries[done[0]], self._close(tries[done[0]], done[0])
             self._copy_late(refs)
+            seen = self._pool_seen(seen)
+
+    def _pool_seen(self, before: float) -> float:
+        """When the pool was last seen to have a node: Ray keeps tasks waiting for one for ever."""
+        now = time.monotonic()
+        if nodes_with(self._cluster.of(POOL), alive()):
+            return now
+        if now - before > self._cluster.wait_seconds + LOOK:
+            raise pool_lost(now - before)
+        return before
 
     def _close(self, ref: Ref, ended: Ref) -> Ref:
         """Forget a task: a handle that is kept keeps the result in the object store."""
