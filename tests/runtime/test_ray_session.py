@@ -228,7 +228,7 @@ def test_auto_is_where_ray_address_points(no_ray, monkeypatch):
 
 
 def test_nodes_that_are_still_starting_are_waited_for(no_ray, monkeypatch):
-    from xstat_ray.runtime import preflight, ray_session
+    from xstat_ray.runtime import preflight
 
     looks = iter([[], [], [{"Alive": True, "Resources": {"CPU": 1.0}, "Labels": {"party": "row"}}]])
     monkeypatch.setattr(preflight, "alive", lambda: next(looks))
