@@ -15,8 +15,9 @@ import pytest
 
 from tests import oracle
 from tests.runtime.running import counts, seeds
-from xstat_ray.benchmarks import profile_suite
+from xstat_ray.benchmarks import profile_suite, scale_suite
 from xstat_ray.benchmarks.in_the_clear import InTheClear
+from xstat_ray.benchmarks.on_ray import Timed
 from xstat_ray.benchmarks.processes import peak_of_all
 from xstat_ray.benchmarks.region import Region, region, studies
 from xstat_ray.benchmarks.timed import run_timed
@@ -141,10 +142,26 @@ def test_the_memory_of_children_is_seen():
         subprocess.run([sys.executable, "-c", "import time; time.sleep(1)"], check=True)
     with peak_of_all() as large:
         subprocess.run([sys.executable, "-c", "import time; x = b'x' * (300 << 20); time.sleep(1)"], check=True)
-    assert large.rss - alone.rss > 200 << 20
+    assert large.memory - alone.memory > 200 << 20
 
 
 def test_regions_are_made_where_none_is_given():
     with region(None, 400, 1) as made:
         assert isinstance(made, Region) and made.rows > 0
     assert not made.folder.exists()
+
+
+def test_several_days_are_held_against_the_first_alone(busy, monkeypatch):
+    def measured(sizes, study, tables):
+        assert sizes.days == len(tables.days) == 1 and study.period.start.date() == tables.days[0] == busy.days[0]
+        return None, timed(4.0, 1000)
+
+    def timed(seconds: float, memory: int) -> Timed:
+        stages = {"start": 5.0, "intake": seconds / 4, "exchange": 9.0, "aggregate": seconds * 3 / 4}
+        return Timed(stages, memory, np.zeros((1, 1), np.int64))
+
+    monkeypatch.setattr(scale_suite, "_measured", measured)
+    sizes = scale_suite.Sizes(busy.folder, 1, 2, 1, 4, 4, (1,), 2048)
+    memory, time = scale_suite._beside_a_day("scale.doto", timed(10.0, 1100), sizes, studies()["doto"], busy)
+    assert (memory.value, memory.baseline, memory.ratio) == (1100, 1000, 1.1)
+    assert (time.value, time.baseline, time.ratio) == (10.0, 8.0, 1.25)

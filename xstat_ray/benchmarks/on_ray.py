@@ -39,8 +39,8 @@ class Timed:
 
     seconds: Mapping[str, float]
     """By stage."""
-    peak_rss: int
-    """Bytes of all processes together, at most; what they share is counted in each."""
+    peak_memory: int
+    """Bytes of all processes together, at most; what several share is counted once."""
     counts: NDArray[np.int64]
     """(cells, slots)"""
 
@@ -67,7 +67,7 @@ def run_on_ray(plan: Plan, sources: Mapping[Role, Source], cores: int, window: i
         driver = Driver(executor, plan, progress, window)
         public = driver.de_identify()
         counts = release(driver, public, driver.aggregate(public), plan)
-    return Timed(progress.seconds, peak.rss, counts)
+    return Timed(progress.seconds, peak.memory, counts)
 
 
 def release(driver: Driver, public: PublicKey, encrypted: Partial, plan: Plan) -> NDArray[np.int64]:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 _SECONDS = 0.2
 
 
@@ -17,8 +16,8 @@ _SECONDS = 0.2
 class Peak:
     """The most that was seen."""
 
-    rss: int = 0
-    """Bytes resident in all processes together; what they share is counted in each."""
+    memory: int = 0
+    """Bytes resident in all processes together; what several share is counted once (proportional set size)."""
 
 
 @contextlib.contextmanager
@@ -28,7 +27,7 @@ def peak_of_all() -> Iterator[Peak]:
 
     def sample() -> None:
         while not ended.wait(_SECONDS):
-            peak.rss = max(peak.rss, sum(_resident(one) for one in _tree(os.getpid())))
+            peak.memory = max(peak.memory, sum(_resident(one) for one in _tree(os.getpid())))
 
     thread = threading.Thread(target=sample, daemon=True)
     thread.start()
@@ -59,6 +58,8 @@ def _parent(folder: Path) -> int:
 
 def _resident(process: int) -> int:
     try:
-        return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * _PAGE
-    except OSError:
+        rollup = Path(f"/proc/{process}/smaps_rollup").read_text()
+        return int(rollup.partition("\nPss:")[2].split()[0]) << 10
+    except (OSError, IndexError):
+        # It has ended meanwhile.
         return 0

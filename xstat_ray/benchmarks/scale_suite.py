@@ -63,6 +63,8 @@ def run(sizes: Sizes, progress: Progress) -> list[Record]:
             with progress.stage(name, 2) as stage:
                 plan, timed = _measured(sizes, study, whole)
                 records += _own_records(name, timed)
+                if sizes.days > 1:
+                    records += _beside_a_day(name, timed, sizes, published, whole)
                 stage.advance()
                 if duckdb is not None:
                     own, persons, flags = _beside_duckdb(name, timed, InTheClear(duckdb, study, whole, sizes.cores))
@@ -81,8 +83,21 @@ def _measured(sizes: Sizes, study: Study, whole: Region) -> tuple[Plan, Timed]:
 def _own_records(name: str, timed: Timed) -> list[Record]:
     """What a run took by itself."""
     records = [Record(f"{name}.{part}", seconds, SECONDS) for part, seconds in timed.seconds.items()]
-    records.append(Record(f"{name}.peak_rss_bytes", timed.peak_rss, "B"))
+    records.append(Record(f"{name}.peak_memory_bytes", timed.peak_memory, "B"))
     return [*records, Record(f"{name}.matches", int(timed.counts.sum()), "matches")]
+
+
+def _beside_a_day(name: str, timed: Timed, sizes: Sizes, published: Study, whole: Region) -> list[Record]:
+    """Memory beside that of the first day alone; time beside so many times that of the day, what is done once apart."""
+    with whole.part(1, 1) as first:
+        _, day = _measured(replace(sizes, days=1), first.during(published), first)
+    by_days = ("intake", "aggregate")
+    took, alone = (sum(one.seconds[stage] for stage in by_days) for one in (timed, day))
+    memory, expected = timed.peak_memory / day.peak_memory, sizes.days * alone
+    return [
+        Record(f"{name}.memory_of_days", timed.peak_memory, "B", None, day.peak_memory, memory),
+        Record(f"{name}.time_of_days", took, SECONDS, None, expected, took / expected),
+    ]
 
 
 def _beside_duckdb(name: str, timed: Timed, clear: InTheClear) -> tuple[list[Record], int, int]:

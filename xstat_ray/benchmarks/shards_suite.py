@@ -53,7 +53,7 @@ class Point:
     """As they came out."""
     asked: int
     seconds: float
-    peak_rss: int
+    peak_memory: int
     noisy_seconds: float
     counts: NDArray[np.int64]
 
@@ -91,7 +91,7 @@ def _measure(tables: Region, plans: dict[int, Plan], workers: int, window: int) 
                 seconds = time.perf_counter() - start
             counts = release(driver, public, encrypted, plan)
             rest = time.perf_counter() - start - seconds
-            points.append(Point(workers, len(plan.grid.shards), asked, seconds, peak.rss, rest, counts))
+            points.append(Point(workers, len(plan.grid.shards), asked, seconds, peak.memory, rest, counts))
     return points
 
 
@@ -112,7 +112,7 @@ def _records(tables: Region, points: list[Point], plans: dict[int, Plan]) -> lis
             Record(f"{name}.aggregate", point.seconds, "s"),
             Record(f"{name}.noise_and_release", point.noisy_seconds, "s"),
             Record(f"{name}.efficiency", alone[point.asked] / point.seconds / times, ""),
-            Record(f"{name}.peak_rss_bytes", point.peak_rss, "B"),
+            Record(f"{name}.peak_memory_bytes", point.peak_memory, "B"),
             Record(f"{name}.store_bytes_at_most", sent, "B"),
             Record(f"{name}.tree_depth", ceil(log(point.shards, FAN_IN)) if point.shards > 1 else 0, ""),
         ]

@@ -17,6 +17,7 @@ from xstat_ray.crypto.derive import keyed_words
 from xstat_ray.crypto.kernels.threads import each_in_threads
 from xstat_ray.crypto.tags import in_order, sort_order, with_copy
 from xstat_ray.errors import ProtocolError
+from xstat_ray.memory import return_freed
 from xstat_ray.messages import Coefficients, Rows
 from xstat_ray.privacy.design import Design
 from xstat_ray.roles.dummies import RowDummies
@@ -152,6 +153,7 @@ class RowParty(Party):
     def _load(self, grid: ShardGrid, batch: int) -> None:
         """Read the window of a batch, bound every person's contribution, blind the cells, and cut it into shards."""
         self._window, self._held = range(0), []
+        return_freed()
         table, window = self._surveyed, self._surveyed.window(grid.batches, batch)
         wanted = range(grid.batches[window.start].start, grid.batches[window.stop - 1].stop)
         parts = table.read(wanted)
@@ -171,6 +173,7 @@ class RowParty(Party):
             return cut if self._dummies is None else cut.numbered(self._dummies.copies)
 
         self._held = each_in_threads(bound_and_cut, range(len(parts)))
+        return_freed()
         table.bounded(wanted, sum(len(cut.rows.cell) for cut in self._held))
         self._window = window
 
