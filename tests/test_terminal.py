@@ -134,7 +134,7 @@ def test_the_summary_prints_labels_and_paths_as_they_are(capsys, tmp_path):
     for part in ("[bold]a[/bold] / x", "2,000", "1,997 to 2,003", "[/] / x", "300"):
         assert part in shown
     assert "[red]" not in shown
-    assert "4 counts published, 2 suppressed; spent epsilon 1/3, delta 0." in shown
+    assert "2 of 4 estimates published, 2 suppressed; spent epsilon 1/3, delta 0." in shown
     assert f"Statistics: {out}/statistics.parquet (and .csv)" in shown
     assert all(len(line.rstrip()) <= 80 or str(out) in line for line in shown.splitlines())
 

@@ -265,9 +265,9 @@ def print_summary(release: Release, console: Console | None = None) -> None:
     console.print(table)
     console.print("\nIntervals are around the unbiased counts; estimates are refined to add up.")
     spent = release.manifest["spent"]
-    suppressed = release.statistics["suppressed"].to_numpy().sum()
+    rows, suppressed = release.statistics.num_rows, release.statistics["suppressed"].to_numpy().sum()
     console.print(
-        f"{release.statistics.num_rows:,} counts published, {suppressed:,} suppressed; "
+        f"{rows - suppressed:,} of {rows:,} estimates published, {suppressed:,} suppressed; "
         f"spent epsilon {spent['epsilon']}, delta {spent['delta']}.",
         soft_wrap=True,
     )

@@ -108,7 +108,7 @@ def test_done_then_refused_for_the_folder_then_for_the_budget(command):
     code, output, error = command.run()
     assert code == 0
     assert "Plan: small" in error
-    assert "4 counts published, 0 suppressed; spent epsilon 1, delta 0." in output
+    assert "4 of 4 estimates published, 0 suppressed; spent epsilon 1, delta 0." in output
     assert "Statistics: out/statistics.parquet" in output
     before = {path.name: path.read_bytes() for path in command.statistics()}
     assert before.keys() == {"statistics.csv", "statistics.parquet"}
