@@ -22,16 +22,18 @@ from xstat_ray.study import Dimension, Study
 
 @dataclass(frozen=True)
 class Bounds:
-    """Counts (cells, slots) between which the true ones lie, and the sum of every slot, which is exact."""
+    """Numbers between which the true counts lie; where no party draws, both are the same."""
 
-    least: NDArray[np.int64]
-    most: NDArray[np.int64]
-    sums: NDArray[np.int64]
+    cells: tuple[NDArray[np.int64], NDArray[np.int64]]
+    """The least and the most in every cell and slot, (cells, slots) each."""
+    slots: tuple[NDArray[np.int64], NDArray[np.int64]]
+    """Of every slot, over all cells."""
+    total: tuple[int, int]
 
     def wrong(self, counts: NDArray[np.int64]) -> int:
-        """How many entries of (cells, slots) counts cannot be, those of slots with a wrong sum included."""
-        outside = (counts < self.least) | (counts > self.most)
-        return int(outside.sum() + (counts.sum(axis=0) != self.sums).sum())
+        """How many entries of (cells, slots) counts cannot be, those of slots with an impossible sum included."""
+        pairs = ((counts, self.cells), (counts.sum(axis=0), self.slots), (counts.sum(), self.total))
+        return sum(int(np.sum((found < least) | (found > most))) for found, (least, most) in pairs)
 
 
 class InTheClear:
@@ -57,28 +59,37 @@ class InTheClear:
         return self._count("WHERE subscriber IN (SELECT DISTINCT id FROM flags)")
 
     def bounds(self) -> Bounds:
-        """What the counts can be."""
-        study, shape = self._study, (self._study.cells, self._study.slots)
-        least, most, sums = (np.zeros(shape, np.int64) for _ in range(3))
-        heaviest = f"""
-            WITH kept AS (
+        """What the counts can be.
+
+        A unit is a person's hour. It is in one of its heaviest cells and under one of its flags, or, if the person has
+        more boardings than the bound, perhaps in none.
+        """
+        study = self._study
+        assert study.bounds.rows == 1, "with one cell an hour a unit is in one of its cells"
+        self._db.execute(f"""
+            CREATE OR REPLACE TEMP TABLE met AS
+            WITH heaviest AS (
                 SELECT id, h, cell, count(*) OVER (PARTITION BY id, h) AS choices FROM (
                     {self._merged("WHERE subscriber IN (SELECT DISTINCT id FROM flags)")}
                 ) QUALIFY weight = max(weight) OVER (PARTITION BY id, h)
+            ), apart AS (
+                SELECT id, h, slot, count(*) OVER (PARTITION BY id, h) AS flags FROM (SELECT DISTINCT * FROM flags)
             )
-        """
-        found = self._db.execute(
-            f"{heaviest} SELECT cell, slot, choices, count(*) FROM kept JOIN flags USING (id, h) GROUP BY ALL"
-        )
-        for cell, slot, choices, number in found.fetchall():
-            least[cell, slot] += number if choices == 1 else 0
-            most[cell, slot] += number
-        every = "(SELECT DISTINCT id, h FROM kept)"
-        met = f"{heaviest} SELECT slot, count(*) FROM {every} JOIN flags USING (id, h) GROUP BY ALL"
-        for slot, number in self._db.execute(met).fetchall():
-            sums[0, slot] = number
-        assert study.bounds.rows == 1, "with one cell an hour a unit is in one of its cells"
-        return Bounds(least, most, sums.sum(axis=0))
+            SELECT id, h, cell, slot, choices = 1 AS one_cell, flags = 1 AND id NOT IN ({self._over}) AS one_flag
+            FROM heaviest JOIN apart USING (id, h)
+        """)
+        cells = np.zeros((2, study.cells, study.slots), np.int64)
+        slots = np.zeros((2, study.slots), np.int64)
+        query = "SELECT cell, slot, count(*) FILTER (one_cell AND one_flag), count(*) FROM met GROUP BY ALL"
+        for cell, slot, least, most in self._db.execute(query).fetchall():
+            cells[:, cell, slot] = least, most
+        units = "SELECT DISTINCT id, h, slot, one_flag FROM met"
+        query = f"SELECT slot, count(*) FILTER (one_flag), count(*) FROM ({units}) GROUP BY ALL"
+        for slot, least, most in self._db.execute(query).fetchall():
+            slots[:, slot] = least, most
+        most = self._number("SELECT count(*) FROM (SELECT DISTINCT id, h FROM met)")
+        least = self._number(f"SELECT count(*) FROM (SELECT DISTINCT id, h FROM met WHERE id NOT IN ({self._over}))")
+        return Bounds((cells[0], cells[1]), (slots[0], slots[1]), (least, most))
 
     @property
     def flags(self) -> int:
@@ -97,12 +108,13 @@ class InTheClear:
     @property
     def drawn(self) -> int:
         """Persons over the bound of boardings, and hours of persons with several flags: there the party draws, too."""
-        over = (
-            f"SELECT count(*) FROM (SELECT id FROM placed GROUP BY id HAVING count(*) > {self._study.bounds.boardings})"
-        )
-        return self._number(over) + self._number(
+        return self._number(f"SELECT count(*) FROM ({self._over})") + self._number(
             "SELECT count(*) FROM (SELECT id, h FROM flags GROUP BY ALL HAVING count(*) > 1)"
         )
+
+    @property
+    def _over(self) -> str:
+        return f"SELECT id FROM placed GROUP BY id HAVING count(*) > {self._study.bounds.boardings}"
 
     def _count(self, where: str) -> list[tuple[int, int, int]]:
         query = f"""
