@@ -1,7 +1,8 @@
-"""What a run of a study would do and cost, and what its budget buys. Touches no data.
+"""What a run of a study would do and cost, and what its budget buys. Touches no data, unless told to look.
 
 python -m jobs.plan study=nycflights
 python -m jobs.plan study=nycflights target_stderr=20 target_level=dest
+python -m jobs.plan study=doto_movement look=true data.row.path=presence
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 from jobs._run import run
 from xstat_ray.config import plan_config
 from xstat_ray.plan_report import make_report
+from xstat_ray.table_look import look
 from xstat_ray.terminal import print_plan
 
 
@@ -26,6 +28,7 @@ def main(raw: dict[str, Any], origin: str) -> None:
         constant_time=config.options.constant_time,
         batch=config.options.batch,
         target=config.target,
+        table=None if config.row is None else look(config.study, config.row),
     )
     if config.display == "json":
         print(json.dumps(report.as_dict(), indent=2, ensure_ascii=False))

@@ -22,7 +22,7 @@ TOP = (
     "cluster", "ledger", "display", "unsafe", "world",
     "deployment",
 )  # fmt: skip
-_TARGET = ("target_stderr", "target_level")
+_PLAN = ("target_stderr", "target_level", "look")
 DISPLAYS = ("auto", "quiet", "json")
 
 
@@ -47,6 +47,8 @@ class PlanConfig:
     study: Study
     options: Options
     target: Target | None
+    row: Source | None
+    """The row party's table, where it is to be looked at."""
     display: str
 
 
@@ -75,16 +77,17 @@ def crosstab_config(raw: Mapping[str, Any], origin: str) -> CrosstabConfig:
 
 
 def plan_config(raw: Mapping[str, Any], origin: str) -> PlanConfig:
-    """Check a composed configuration with the keys of conf/plan.yaml; where the tables lie is not looked at.
+    """Check a composed configuration with the keys of conf/plan.yaml; where tables lie is read only to `look` there.
 
     Raises:
         StudyError: as `crosstab_config`.
     """
-    top = Section(raw, key="", origin=origin, known=(*TOP, *_TARGET))
+    top = Section(raw, key="", origin=origin, known=(*TOP, *_PLAN))
     return PlanConfig(
         study=read_study(raw, origin),
         options=read_options(top),
         target=_target(top),
+        row=read_source(top.child("data", ("row", "column")), "row") if top.flag("look", False) else None,
         display=top.choice("display", DISPLAYS, "auto"),
     )
 

@@ -86,12 +86,16 @@ class Plan:
         errors = self.design.stderrs(tree_of(dimensions))
         return {names[level]: float(np.sqrt(np.mean(error**2))) for level, error in errors.items()}
 
+    def row_seconds(self, cores: int, rows: int, unsorted: int = 0) -> float:
+        """Rough time for so many rows of the row party's table, and for so many in files that are not sorted by id."""
+        return (rows / self._rates.rows + unsorted / self._rates.unsorted_rows) / cores
+
     def seconds(self, cores: int, *, rows: int = 0, row_persons: int = 0) -> float:
         """Rough time at the most persons that the bounds allow, one match for every flag.
 
         Args:
             cores: of a server, with this plan's kernel.
-            rows: rows of the row party's table, which no plan knows.
+            rows: rows of the row party's table, which no plan knows, in files that are sorted by id.
             row_persons: people in it.
         """
         rate, blocks, persons = self._rates, self.packing.blocks, self.study.bounds.persons + row_persons
@@ -100,7 +104,7 @@ class Plan:
             + self.max_flags * blocks / rate.owner_encrypt
             + self.max_flags * self.study.bounds.rows * blocks / rate.multiply
             + self.table_ciphertexts / rate.decrypt
-            + (rows + (self.padding.rows_added if self.padding else 0)) / rate.rows
+            + self.row_seconds(1, rows + (self.padding.rows_added if self.padding else 0))
         )
         serial = self.table_ciphertexts / rate.public_encrypt + self.coefficients / DRAWS_PER_SECOND
         return START_SECONDS + serial + parallel / cores
@@ -135,7 +139,8 @@ class Plan:
             ("Ciphertexts", f"{self.table_ciphertexts:,} in the table ({readable_bytes(self.table_bytes)}), "
              f"up to {self.max_flags * self.packing.blocks:,} in flags ({readable_bytes(self.flag_bytes)})"),
             ("Time", f"about {self.seconds(2):.0f} s on 2 cores with the kernel {self.kernel} at the most people, "
-             f"and one more for every {2 * self._rates.rows / 1e6:.0f} million rows of the row party's table"),
+             f"and one more for every {2 * self._rates.rows / 1e6:.0f} million rows of the row party's table, or "
+             f"{2 * self._rates.unsorted_rows / 1e6:.0f} million where its files are not sorted by id"),
         ]  # fmt: skip
 
     def as_dict(self) -> dict[str, Any]:
@@ -184,6 +189,7 @@ class Plan:
             "constant_time": self.constant_time,
             "estimated_seconds_on_2_cores": round(self.seconds(2), 1),
             "estimated_rows_a_second_on_2_cores": round(2 * self._rates.rows),
+            "estimated_unsorted_rows_a_second_on_2_cores": round(2 * self._rates.unsorted_rows),
         }
 
 

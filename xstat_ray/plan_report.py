@@ -18,6 +18,7 @@ from xstat_ray.plan import Plan, make_plan
 from xstat_ray.privacy.design import Design, Kind
 from xstat_ray.row_tree import level_names, tree_of
 from xstat_ray.study import Study
+from xstat_ray.table_look import TableLook
 
 KINDS: tuple[Kind, Kind] = ("flat", "tree")
 
@@ -62,6 +63,8 @@ class PlanReport:
     answer: Answer | None
     batches: Mapping[Batch, Plan]
     """With padding: the plan with batches of every length that is allowed."""
+    table: TableLook | None = None
+    """The row party's table, where its owner had it looked at."""
 
     @property
     def areas(self) -> dict[str, int]:
@@ -79,6 +82,8 @@ class PlanReport:
         report = {**self.plan.as_dict(), "compared": compared}
         if self.batches:
             report["padding_by_batch"] = {batch: self._padded(plan) for batch, plan in self.batches.items()}
+        if self.table is not None:
+            report["row_table"] = self.table.as_dict(self.plan)
         if self.answer is None:
             return report
         target, reached = self.answer.target, round(self.answer.stderr, 4)
@@ -111,8 +116,11 @@ def make_report(
     constant_time: bool = False,
     batch: Batch = "auto",
     target: Target | None = None,
+    table: TableLook | None = None,
 ) -> PlanReport:
     """Plan a study with both mechanisms and, for a target, with the least epsilon that reaches it.
+
+    `table` is the row party's, looked at, for the report to say what was found.
 
     Raises:
         PlanError: as `make_plan`, for the study as it is or with that epsilon.
@@ -129,7 +137,7 @@ def make_report(
         enough = _with_epsilon(study, least_epsilon(study, target))
         sufficient = planned(enough)
         answer = Answer(target, sufficient, predicted_stderrs(enough, sufficient.design)[target.level])
-    return PlanReport(plan, chosen, designs, answer, _by_batch(partial(anyhow, study)) if plan.padding else {})
+    return PlanReport(plan, chosen, designs, answer, _by_batch(partial(anyhow, study)) if plan.padding else {}, table)
 
 
 def batch_bytes(plan: Plan) -> int:

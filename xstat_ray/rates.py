@@ -1,6 +1,6 @@
 """How fast one core of a server is with each kernel, for the plan's estimate of time only.
 
-The rates are those that `jobs.benchmark` measures with suites kernels and scale.
+The rates are those that `jobs.benchmark` measures with suites kernels, scale and order.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ class Rates:
     """Persons hashed to the group or multiplied by a scalar."""
     rows: float = 4_000_000
     """Location rows surveyed, read, bounded, tagged, sorted and joined, from Parquet files that are sorted by id."""
+    unsorted_rows: float = 2_000_000
+    """The same from Parquet files in another order."""
 
 
 _POINTS = {"portable": 17_000.0, "ifma": 110_000.0}

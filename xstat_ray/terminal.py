@@ -186,7 +186,10 @@ def _plan_table(plan: Planned) -> Table:
 def print_plan(report: PlanReport, console: Console | None = None) -> None:
     """The plan, what flat and tree would give on every level, and the epsilon for a wanted error."""
     console = console or Console(markup=False, highlight=False)
-    console.print(_plan_table(report.plan))
+    table = _plan_table(report.plan)
+    if report.table is not None:
+        table.add_row("Row table", report.table.sentence(report.plan))
+    console.print(table)
     console.print(_comparison(report))
     console.print(
         "stderr: predicted standard error of a count on that level, before refinement. noise: scale of what is "

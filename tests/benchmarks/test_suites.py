@@ -220,7 +220,7 @@ def test_a_configuration_gives_the_sizes_of_its_suite():
     config = benchmark_config(RAW, "here")
     assert config.sizes == tags_suite.Sizes(rounds=2, rows=10, persons=5, slice_rows=4)
     assert set(SUITES) == {
-        "kernels", "paillier", "tags", "join", "crosstab", "privacy", "shards", "scale", "profile", "peers",
+        "kernels", "paillier", "tags", "join", "order", "crosstab", "privacy", "shards", "scale", "profile", "peers",
     }  # fmt: skip
 
 

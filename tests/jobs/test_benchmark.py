@@ -28,6 +28,7 @@ METRICS = {
     | {"paillier.interop.mismatches.2048"},
     "tags": {"tags.rows_per_s", "tags.sort.rows_per_s"},
     "join": {"join.rows_per_s", "join.cold.rows_per_s"},
+    "order": {"order.intake.rows_per_s", "order.emit.rows_per_s", "order.all.rows_per_s"},
     "crosstab": {"crosstab.end_to_end", "crosstab.end_to_end.duckdb"},
     "shards": {"shards.30.workers.1.rows_per_s", "shards.1.workers.1.efficiency", "shards.30.workers.1.tree_depth"},
     "scale": {"scale.all.without_exchange", "scale.model.residual", "scale.trial.c7i.xlarge.dollars"},

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.jobs.command import run
@@ -80,6 +82,18 @@ def test_json_for_programs_and_the_rest_of_a_crosstab_command_is_accepted(plan):
     assert content["target"]["level"] == "cell" and content["target"]["reached"] <= 4
 
 
+def test_the_row_table_is_looked_at_only_on_demand(plan, tmp_path_factory):
+    path = tmp_path_factory.mktemp("row") / "rows.parquet"
+    pq.write_table(pa.table({"id": ["b", "a", "c"], "area": ["1", "2", "3"]}), path)
+    assert "Row table" not in plan(f"data.row.path={path}")[1]
+    code, output, error = plan(f"data.row.path={path}", "look=true")
+    assert (code, error) == (0, "")
+    words = " ".join(output.replace("│", "").split())
+    assert "Row table 1 file, 1 of them not sorted by id (rows.parquet); about 0 s on 2 cores for 3 rows" in words
+    _, output, _ = plan(f"data.row.path={path}", "look=true", "display=json")
+    assert json.loads(output)["row_table"]["order"] == "unsorted"
+
+
 def test_quiet_checks_only(plan):
     assert plan("display=quiet") == (0, "", "")
 
@@ -91,6 +105,8 @@ def test_quiet_checks_only(plan):
         (["target_stderr=1", "target_level=town"], "Use one of cell, 4x4, total"),
         (["crypto.slot_bits=4"], "key crypto.slot_bits"),
         (["target_stdrr=1"], "target_stdrr"),
+        (["look=true"], "path is missing"),
+        (["look=true", "study=tables"], "nowhere/rows.parquet"),
     ],
 )
 def test_bad_input(plan, arguments, message):

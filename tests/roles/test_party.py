@@ -142,11 +142,12 @@ def test_what_was_saved_is_readable_by_the_owner_only_and_restores_the_party(sma
     assert restored._export() == column._export()
 
 
-def test_the_record_holds_counts_of_rows_and_nothing_else(small, tmp_path):
+def test_the_record_holds_counts_of_rows_and_the_order_and_nothing_else(small, tmp_path):
     row, _ = exchanged_pair(small)
     row.record(tmp_path / "parties" / "row", [row.report()])
     (path,) = (tmp_path / "parties" / "row").iterdir()
     assert path.stat().st_mode & 0o777 == 0o600
     record = json.loads(path.read_text())
     assert record.pop("party") == "row" and record.pop("persons") == row.persons and record.pop("set_aside") == []
+    assert record.pop("unsorted") == ["presence.parquet"]
     assert all(isinstance(value, int) for value in record.values()) and record["rows"] == len(small.rows)

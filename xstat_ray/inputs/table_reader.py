@@ -89,6 +89,8 @@ class RowGroup:
     rows: int
     bounds: Mapping[str, tuple[Any, Any]]
     """By column the least and the largest value, where the file tells; they may be wider than the data."""
+    sorted_by: str | None = None
+    """The column by which it is sorted, ascending, as the writer declares; nothing checks that."""
 
 
 def row_groups(file: TableFile, columns: Sequence[str]) -> tuple[RowGroup, ...] | None:
@@ -110,7 +112,9 @@ def _row_group(number: int, footer: Any, columns: Sequence[str]) -> RowGroup:
         statistics = chunk.statistics if chunk.path_in_schema in columns else None
         if statistics is not None and statistics.has_min_max:
             bounds[chunk.path_in_schema] = (statistics.min, statistics.max)
-    return RowGroup(number, footer.num_rows, bounds)
+    first = next(iter(footer.sorting_columns), None)
+    declared = None if first is None or first.descending else footer.column(first.column_index).path_in_schema
+    return RowGroup(number, footer.num_rows, bounds, declared)
 
 
 def _scan(file: TableFile, columns: Sequence[str], rows: int, groups: Sequence[int] | None) -> Iterator[pa.RecordBatch]:

@@ -7,7 +7,7 @@ import os
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -293,8 +293,12 @@ class Party(Secret):
         opened = [json.loads(self._channel(self.role).open(report, "intake counts")) for report in reports]
         counts = {name: sum(one[name] for one in opened) for name in opened[0]}
         aside = [{"file": error.file, "problem": str(error)} for error in self._set_aside]
-        text = json.dumps({"party": self.role, **counts, "set_aside": aside}, indent=2) + "\n"
+        text = json.dumps({"party": self.role, **counts, "set_aside": aside, **self._own_facts()}, indent=2) + "\n"
         _write_own(folder, "intake.json", text.encode())
+
+    def _own_facts(self) -> dict[str, Any]:
+        """What else the party's record says of its table."""
+        return {}
 
     def damaged_files(self) -> int:
         """How many files of the table were left out, which the party's record names."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,6 +83,13 @@ class RowParty(Party):
         self._set_aside = self._rows.set_aside
         self._take_persons(self._rows.survey(), self._rows.first_person)
         return self.persons
+
+    def is_sorted(self) -> bool:
+        """Whether every file of the table is sorted by id."""
+        return not self._surveyed.unsorted
+
+    def _own_facts(self) -> dict[str, Any]:
+        return {"unsorted": self._surveyed.unsorted}
 
     def replica_digest(self) -> str:
         """Keyed hash of who is in the table how often: reading the whole of it once more would take long."""

@@ -22,7 +22,8 @@ from xstat_ray.crypto.kernels.threads import each_in_threads
 from xstat_ray.inputs import periods
 from xstat_ray.inputs.domains import Encoder
 from xstat_ray.inputs.ids import normalise
-from xstat_ray.inputs.tables import Batch, Piece, open_table
+from xstat_ray.inputs.table_order import Ascent
+from xstat_ray.inputs.tables import Batch, Piece, Table, open_table
 from xstat_ray.roles.intake import IntakeCounts, check_usable, read_excluded
 from xstat_ray.roles.roster import Roster, RosterBuilder, Tally
 from xstat_ray.secrecy import Secret
@@ -48,6 +49,23 @@ _MOST_ROWS = 1 << 27
 """Rows that are held at once for the sake of reading them once: about two gigabytes."""
 
 
+def open_row_table(study: Study, path: Path | str, skip_damaged: bool = False) -> Table:
+    """Open the row party's table and check its form; with `skip_damaged`, without the files that cannot be read.
+
+    Raises:
+        InputError: it cannot be used; names file, column and remedy.
+    """
+    side = study.row
+    return open_table(
+        path,
+        id=side.id,
+        times=[side.time] if side.time else [],
+        numbers=[side.weight] if side.weight else [],
+        values=[d.column for d in side.dimensions],
+        skip_damaged=skip_damaged,
+    )
+
+
 class RowTable(Secret):
     """The rows of one environment's persons; `survey` comes first."""
 
@@ -66,20 +84,14 @@ class RowTable(Secret):
         """
         side = study.row
         self._study, self._share = study, share
-        self._table = open_table(
-            path,
-            id=side.id,
-            times=[side.time] if side.time else [],
-            numbers=[side.weight] if side.weight else [],
-            values=[d.column for d in side.dimensions],
-            skip_damaged=skip_damaged,
-        )
+        self._table = open_row_table(study, path, skip_damaged)
         self.set_aside = self._table.set_aside
         self._excluded = read_excluded(exclude, side.id, study)
         self._encoder = Encoder(side.dimensions)
         self._pieces = self._table.pieces()
         covers = [self._cover(piece) for piece in self._pieces]
         self._first, self._end = np.array([c.start for c in covers]), np.array([c.stop for c in covers])
+        self._ascent = Ascent(self._table, side.id)
         self._foreign: set[str] = set()
         """Files in which some id is not written in its normal form: their footers say nothing about the persons."""
         self._counts, self._of_period = IntakeCounts(), dict[range, IntakeCounts]()
@@ -99,6 +111,12 @@ class RowTable(Secret):
         seen = counts.outside_domain + counts.over_bound + counts.kept
         counts.outside_span = counts.rows - counts.invalid_id - counts.excluded - seen
         return counts
+
+    @property
+    def unsorted(self) -> list[str]:
+        """Names of the files that are not sorted by id, which take longer to `read`; known after the survey."""
+        found = self._ascent.unsorted()
+        return [file.name for file in self._table.files if str(file.path) in found]
 
     def survey(self) -> NDArray[np.bytes_]:
         """Read the ids of the whole table; returns the own persons' normalised ids, sorted.
@@ -135,6 +153,7 @@ class RowTable(Secret):
     def _tally(self, pieces: Sequence[Piece], columns: Collection[str]) -> Iterator[Tally]:
         for batch in self._table.read(pieces, columns):
             normal, ids = self._normal(batch), batch.columns[self._study.row.id]
+            self._ascent.add(batch)
             if not normal.equals(ids.dictionary):
                 self._foreign.add(batch.file)
             yield Tally.of(normal, ids.indices)

@@ -1,0 +1,98 @@
+"""What the order of the row party's files is worth: the same rows, by id as they should be, and by time.
+
+In one process on one core, in processor seconds, the two tables in turn. Each file keeps its rows and the size of its
+row groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from xstat_ray.benchmarks.measure import Record, one_core, summarize
+from xstat_ray.benchmarks.region import Region, region, studies
+from xstat_ray.benchmarks.timed import Run, run_timed
+from xstat_ray.errors import XstatError
+from xstat_ray.plan import Plan, make_plan
+from xstat_ray.roles.party import Role
+from xstat_ray.runtime.executor import Source
+from xstat_ray.runtime.progress import Progress
+
+INTAKE, EMIT = ("row.intake",), ("row.prepare", "row.emit")
+PARTS = {"intake": INTAKE, "emit": EMIT, "all": (*INTAKE, *EMIT)}
+"""Calls of the row party that read its table: the survey of who is in it, rows to be joined, and both."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """The tables, where none are given, and how often they are read."""
+
+    tables: Path | None
+    people: int
+    days: int
+    part: int
+    """One of so many presence files is used."""
+    batches_a_day: int
+    rounds: int
+    key_bits: int
+
+
+def run(sizes: Sizes, progress: Progress) -> list[Record]:
+    """Run a study over the sorted and over the unsorted table; the rates are those of the row party's own work.
+
+    Raises:
+        XstatError: the two tables give different counts.
+    """
+    with (
+        region(sizes.tables, sizes.people, sizes.days) as whole,
+        whole.part(sizes.part, sizes.days) as tables,
+        _by_time(tables) as shuffled,
+        progress.stage("order", 2 * sizes.rounds) as stage,
+        one_core(),
+    ):
+        rows = tables.rows
+        study, orders = tables.during(studies()["all"]), {"sorted": tables.sources, "unsorted": shuffled}
+        plan = make_plan(study, key_bits=sizes.key_bits, shards=max(2, sizes.days * sizes.batches_a_day))
+        runs: dict[str, list[Run]] = {order: [] for order in orders}
+        for _ in range(sizes.rounds):
+            for order, sources in orders.items():
+                runs[order].append(_run(plan, sources))
+                stage.advance()
+    # Which of two equally long stays counts is drawn anew in every run; how many count is not.
+    if len({one.matches for every in runs.values() for one in every}) > 1:
+        raise XstatError("the counts depend on the order: nothing is reported")
+    return _records(rows, runs)
+
+
+def _run(plan: Plan, sources: dict[Role, Source]) -> Run:
+    with TemporaryDirectory() as folder:
+        return run_timed(plan, sources, Path(folder) / "ledger.sqlite")
+
+
+def _records(rows: int, runs: dict[str, list[Run]]) -> list[Record]:
+    """Sorted beside unsorted, which is the baseline: rows a second of each part, and of all that the row party does."""
+    records = [Record("order.rows", rows, "rows")]
+    for part, calls in PARTS.items():
+        ours, others = ([rows / run.ledger.seconds(*calls) for run in runs[order]] for order in ("sorted", "unsorted"))
+        records.append(summarize(f"order.{part}.rows_per_s", "rows/s", ours, others))
+    return records
+
+
+@contextmanager
+def _by_time(tables: Region) -> Iterator[dict[Role, Source]]:
+    """The sources with the row party's files sorted by time, and by nothing within a time."""
+    rng = np.random.default_rng(1)
+    with TemporaryDirectory() as name:
+        for path in tables.presence:
+            copy, file = Path(name) / path.parent.name / path.name, pq.ParquetFile(path)
+            copy.parent.mkdir(exist_ok=True)
+            table = file.read()
+            table = table.take(rng.permutation(len(table))).sort_by("time")
+            pq.write_table(table, copy, row_group_size=file.metadata.row_group(0).num_rows)
+        yield tables.sources | {"row": replace(tables.sources["row"], table=Path(name))}
