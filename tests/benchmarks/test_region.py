@@ -16,18 +16,17 @@ import pytest
 
 from tests import oracle
 from tests.runtime.running import counts, seeds
-from xstat_ray.benchmarks import order_suite, profile_suite, scale_suite
+from xstat_ray.benchmarks import profile_suite, scale_suite
 from xstat_ray.benchmarks.in_the_clear import InTheClear
 from xstat_ray.benchmarks.on_ray import Timed
 from xstat_ray.benchmarks.processes import peak_of_all
 from xstat_ray.benchmarks.region import Region, region, studies
 from xstat_ray.benchmarks.timed import run_timed
-from xstat_ray.errors import InputError, XstatError
+from xstat_ray.errors import InputError
 from xstat_ray.inputs.ids import normalise
 from xstat_ray.plan import make_plan
 from xstat_ray.runtime.executor import LocalExecutor
 from xstat_ray.runtime.progress import Progress
-from xstat_ray.table_look import look
 from xstat_ray.world.build import build
 from xstat_ray.world.settings import World
 
@@ -153,41 +152,10 @@ def test_everything_that_is_called_is_booked(busy, tmp_path):
 def test_profile_names_the_slowest_functions(busy):
     sizes = profile_suite.Sizes(busy.folder, 1, 1, 3, 4, 3, 2048)
     records = profile_suite.run(sizes, Progress())
-    assert records[0].metric == "profile.rows" and records[0].value > 0
     shares = [record.value for record in records if record.metric.endswith(".share")]
     assert 0.97 < sum(shares) <= 1 and shares == sorted(shares, reverse=True)
     assert "profile.row.emit.share" in {record.metric for record in records} and min(shares) >= 1e-3
     assert sum(record.metric.startswith("profile.own.") for record in records) == 3
-
-
-ORDER = {"part": 3, "batches_a_day": 4, "rounds": 1, "key_bits": 2048}
-
-
-def test_the_same_rows_are_read_in_both_orders(busy, monkeypatch):
-    right, looks = order_suite.run_timed, []
-
-    def spy(plan, sources, ledger):
-        looks.append(look(plan.study, sources["row"]))
-        return right(plan, sources, ledger)
-
-    monkeypatch.setattr(order_suite, "run_timed", spy)
-    records = order_suite.run(order_suite.Sizes(busy.folder, 1, 1, **ORDER), Progress())
-    assert [one.order for one in looks] == ["sorted", "unsorted"]
-    (rows,) = {one.rows for one in looks}
-    assert records[0].metric == "order.rows" and records[0].value == rows > 0
-    assert [one.metric for one in records[1:]] == [f"order.{part}.rows_per_s" for part in ("intake", "emit", "all")]
-    assert all(one.ratio == one.value / one.baseline > 0 for one in records[1:])
-
-
-def test_an_order_that_changes_the_counts_is_not_reported(busy, monkeypatch):
-    right, added = order_suite.run_timed, iter(range(9))
-    monkeypatch.setattr(
-        order_suite,
-        "run_timed",
-        lambda *arguments: replace(run := right(*arguments), matches=run.matches + next(added)),
-    )
-    with pytest.raises(XstatError, match="depend on the order"):
-        order_suite.run(order_suite.Sizes(busy.folder, 1, 1, **ORDER), Progress())
 
 
 def test_the_memory_of_children_is_seen():
