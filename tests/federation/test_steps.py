@@ -14,6 +14,7 @@ from tests.federation.domains import RUN, STEPS, Domains
 from xstat_ray import InputError, Release
 from xstat_ray.errors import BudgetError, PendingError, PlanError
 from xstat_ray.federation.identity import DOMAINS
+from xstat_ray.federation.party import STEPS as PARTY_STEPS
 from xstat_ray.privacy.ledger import Ledger
 
 NOISY = study(noise="laplace", privacy={"mechanism": "tree"})
@@ -124,8 +125,23 @@ def test_secrets_are_private_meanwhile_and_gone_afterwards(case, tmp_path):
         assert not (domains.state(party) / "handshake").exists()
     domains.run()
     left = {name: {path.name for path in domains.state(name).iterdir()} for name in DOMAINS}
-    assert left["row"] == left["column"] == {"log.jsonl", "input", "intake.json", "facts.json"}
-    assert left["aggregator"] == {"log.jsonl"}
+    assert left["row"] == left["column"] == {"log.jsonl", "events.jsonl", "input", "intake.json", "facts.json"}
+    assert left["aggregator"] == {"log.jsonl", "events.jsonl"}
+
+
+def test_every_domain_writes_its_stages_and_no_other_sees_them(case, tmp_path):
+    domains = Domains(tmp_path, study(), case.tables)
+    domains.run()
+    own = {
+        "row": {*PARTY_STEPS, "unblind", "publish"},
+        "column": {*PARTY_STEPS, "decrypt"},
+        "aggregator": {"aggregate"},
+    }
+    for domain in DOMAINS:
+        events = [json.loads(line) for line in (domains.state(domain) / "events.jsonl").read_text().splitlines()]
+        assert own[domain] <= {event["stage"] for event in events if event["event"] == "end"}
+        assert {key for event in events for key in event} <= {"time", "event", "stage", "seconds", "error"}
+    assert not [path for path in (*domains.out.rglob("*"), *domains.exchange.rglob("*")) if path.name == "events.jsonl"]
 
 
 def test_steps_out_of_turn(case, tmp_path):

@@ -30,7 +30,10 @@ METRICS = {
     "join": {"join.rows_per_s", "join.cold.rows_per_s"},
     "order": {"order.intake.rows_per_s", "order.emit.rows_per_s", "order.all.rows_per_s"},
     "crosstab": {"crosstab.end_to_end", "crosstab.end_to_end.duckdb"},
-    "shards": {"shards.30.workers.1.rows_per_s", "shards.1.workers.1.efficiency", "shards.30.workers.1.tree_depth"},
+    "shards": {
+        *(f"shards.30.workers.1.{figure}" for figure in ("rows_per_s", "tree_depth", "stored_bytes")),
+        "shards.1.workers.1.efficiency",
+    },
     "scale": {"scale.all.without_exchange", "scale.model.residual", "scale.trial.c7i.xlarge.dollars"},
     "profile": {"profile.row.emit", "profile.join.share"},
     "peers": {"peers.ours.2048", "peers.phe_packed.2048", "peers.duckdb"},

@@ -59,9 +59,12 @@ def test_the_release_is_published_once_and_debited(folder):
     assert len(lines) > 10
     assert (folder / "noisy" / "parties" / "operator" / "intake.json").stat().st_mode & 0o777 == 0o600
     assert sorted(path.name for path in (folder / "noisy").iterdir()) == [
-        "areas.parquet", "manifest.json", "parties", "plan.json", "population_age_gender.csv", "population_residence.csv",
-        "statistics.parquet",
+        "areas.parquet", "events.jsonl", "manifest.json", "parties", "plan.json", "population_age_gender.csv",
+        "population_residence.csv", "statistics.parquet",
     ]  # fmt: skip
+    events = [json.loads(line) for line in (folder / "noisy" / "events.jsonl").read_text().splitlines()]
+    assert [e["stage"] for e in events if e["event"] == "end"] == ["lines", "presence", "noise", "publish"]
+    assert {key for event in events for key in event} == {"time", "event", "stage", "seconds"}
     assert population(folder, *arguments).code == 2
     assert "2" in run("budget", folder, "show", "ledger=own.sqlite").output
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xstat_ray.benchmarks.measure import Record
-from xstat_ray.benchmarks.on_ray import in_own_process, on_cores, open_ray, release
+from xstat_ray.benchmarks.on_ray import in_own_process, on_cores, open_ray, release, stored_bytes
 from xstat_ray.benchmarks.processes import peak_of_all
 from xstat_ray.benchmarks.region import Region, region, studies
 from xstat_ray.errors import XstatError
@@ -24,9 +24,6 @@ from xstat_ray.plan import Plan, make_plan
 from xstat_ray.roles import ColumnParty
 from xstat_ray.runtime.driver import Driver
 from xstat_ray.runtime.progress import Progress
-
-ROW_BYTES = 20
-"""A tag and a cell."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +51,8 @@ class Point:
     asked: int
     seconds: float
     peak_memory: int
+    stored: int
+    """Bytes that Ray's object store took meanwhile."""
     noisy_seconds: float
     counts: NDArray[np.int64]
 
@@ -85,13 +84,15 @@ def _measure(tables: Region, plans: dict[int, Plan], workers: int, window: int) 
         public = Driver(executor, first, Progress(), window).de_identify()
         for asked, plan in plans.items():
             driver = Driver(executor, plan, Progress(), window)
+            before = stored_bytes()
             with peak_of_all() as peak:
                 start = time.perf_counter()
                 encrypted = driver.aggregate(public)
                 seconds = time.perf_counter() - start
+            stored = stored_bytes() - before
             counts = release(driver, public, encrypted, plan)
             rest = time.perf_counter() - start - seconds
-            points.append(Point(workers, len(plan.grid.shards), asked, seconds, peak.memory, rest, counts))
+            points.append(Point(workers, len(plan.grid.shards), asked, seconds, peak.memory, stored, rest, counts))
     return points
 
 
@@ -103,8 +104,7 @@ def _records(tables: Region, points: list[Point], plans: dict[int, Plan]) -> lis
     alone = {point.asked: point.seconds for point in points if point.workers == points[0].workers}
     for point in points:
         name = f"shards.{point.asked}.workers.{point.workers}"
-        plan, times = plans[point.asked], point.workers / points[0].workers
-        sent = rows * ROW_BYTES + flags * (16 + plan.packing.blocks * plan.ciphertext_bytes)
+        times = point.workers / points[0].workers
         records += [
             Record(f"{name}.rows_per_s", rows / point.seconds, "rows/s"),
             Record(f"{name}.flags_per_s", flags / point.seconds, "flags/s"),
@@ -113,7 +113,7 @@ def _records(tables: Region, points: list[Point], plans: dict[int, Plan]) -> lis
             Record(f"{name}.noise_and_release", point.noisy_seconds, "s"),
             Record(f"{name}.efficiency", alone[point.asked] / point.seconds / times, ""),
             Record(f"{name}.peak_memory_bytes", point.peak_memory, "B"),
-            Record(f"{name}.store_bytes_at_most", sent, "B"),
+            Record(f"{name}.stored_bytes", point.stored, "B"),
             Record(f"{name}.tree_depth", ceil(log(point.shards, FAN_IN)) if point.shards > 1 else 0, ""),
         ]
     return records

@@ -27,6 +27,7 @@ from xstat_ray.messages import Flags, NoisyTable, Rows, Tree
 from xstat_ray.roles.aggregator import Aggregator
 from xstat_ray.roles.party import SECRETS
 from xstat_ray.runtime.driver import Driver
+from xstat_ray.runtime.events import Recorded
 from xstat_ray.runtime.executor import Executor, Ref
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.shards import Shard
@@ -178,8 +179,7 @@ def aggregate(config: DomainConfig, progress: Progress) -> None:
     own = settings.identity.absolute()
     places = [settings.private, *([] if "://" in settings.exchange else [Path(settings.exchange)])]
     refuse_secrets([place.absolute() for place in places], os.environ, own)
-    with (
-        Desk("aggregator", settings, config.plan()) as desk,
-        open_executor(config.study, {}, config.options, progress) as executor,
-    ):
-        AggregatorSteps(desk, executor, progress).run()
+    with Desk("aggregator", settings, config.plan()) as desk:
+        progress = Recorded(progress, desk.folder)
+        with open_executor(config.study, {}, config.options, progress) as executor:
+            AggregatorSteps(desk, executor, progress).run()

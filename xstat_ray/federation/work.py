@@ -14,6 +14,7 @@ from xstat_ray.federation.party import STEPS, PartySteps
 from xstat_ray.federation.release import KeyHolderSteps, PublisherSteps
 from xstat_ray.pool_view import PADDING_OFF
 from xstat_ray.roles.party import Role
+from xstat_ray.runtime.events import Recorded
 from xstat_ray.runtime.executor import Source
 from xstat_ray.runtime.progress import Progress
 
@@ -33,6 +34,7 @@ def deidentify(config: PartyConfig, progress: Progress) -> None:
     with Desk(role, config.settings, plan) as desk:
         if desk.log.finished:
             return
+        progress = Recorded(progress, desk.folder)
         source = _absolute(config.source, desk.folder)
         attestation = config.attestation.make(desk.identity, desk.peers)
         with open_executor(config.study, {role: source}, config.options, progress) as executor:
@@ -57,6 +59,7 @@ def release(config: ReleaseConfig, progress: Progress) -> None:
     """
     check_noise(config.study.privacy, config.options.allow_no_noise, progress)
     with Desk(config.domain, config.settings, config.plan()) as desk:
+        progress = Recorded(progress, desk.folder)
         if config.domain == "column":
             try:
                 KeyHolderSteps(desk, config.options.ledger.absolute(), progress).decrypt()

@@ -35,6 +35,7 @@ from xstat_ray.population.shards import (
 )
 from xstat_ray.population.write import write_release
 from xstat_ray.privacy.ledger import Debit, Ledger
+from xstat_ray.runtime.events import Recorded
 from xstat_ray.runtime.progress import Progress
 
 InOrder = Callable[[Callable[[Any], None], Iterable[Any]], Iterable[None]]
@@ -115,6 +116,7 @@ def population(
     check_noise(declaration.privacy, options.allow_no_noise, progress)
     presence, lines = open_presence(tables.presence), open_lines(tables.lines)
     with OutputFolder(out, _MARKER, plan.stored_bytes) as folder:
+        progress = Recorded(progress, out)
         work = Work(folder.unfinished, presence, declaration, plan.register, plan.tables, plan.regions)
         if folder.stored:
             progress.note("An unfinished release was found; it is finished from its stored figures.")
