@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from contextlib import suppress
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xstat_ray.bounds import Located, Part, apart, bound_rows, keep_per_group
+from xstat_ray.bounds import Located, Meeting, MetBeforeError, Part, apart, bound_rows, keep_per_group
 from xstat_ray.crypto.derive import keyed_words
 
 rows = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3), st.integers(0, 9)), max_size=60)
@@ -105,3 +106,10 @@ def test_who_has_rows_in_several_parts_is_told(tables):
     people = [{person for person, *_ in table} for table in tables]
     several = apart([located(table).in_order() for table in tables], 5)
     assert several.tolist() == [sum(person in own for own in people) > 1 for person in range(5)]
+    meeting, entered = Meeting(5), 0
+    with suppress(MetBeforeError):
+        for table in tables:
+            meeting.enter(located(table).in_order())
+            entered += 1
+    clean = [n for n in range(len(people) + 1) if sum(map(len, people[:n])) == len(set().union(*people[:n]))]
+    assert entered == max(clean)

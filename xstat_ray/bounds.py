@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -94,11 +95,40 @@ def apart(parts: Sequence[Part], persons: int) -> NDArray[np.bool_]:
     """(persons,) who has rows in more than one of the parts, which are in order."""
     met, again = np.zeros(persons, bool), np.zeros(persons, bool)
     for part in parts:
-        person = part.rows.person
-        own = person[np.append(True, person[1:] != person[:-1])[: len(person)]]
+        own = _persons(part)
         again[own[met[own]]] = True
         met[own] = True
     return again
+
+
+class MetBeforeError(Exception):
+    """Somebody has rows in more than one part."""
+
+
+class Meeting:
+    """Finds out whether parts have a person in common, as they come from several threads."""
+
+    def __init__(self, persons: int) -> None:
+        self._met, self._turn = np.zeros(persons, bool), threading.Lock()
+
+    def enter(self, part: Part) -> None:
+        """Take the persons of a part, which is in order.
+
+        Raises:
+            MetBeforeError: one of them was in a part before.
+        """
+        own = _persons(part)
+        with self._turn:
+            if self._met[own].any():
+                raise MetBeforeError
+            self._met[own] = True
+
+
+def _persons(part: Part) -> NDArray[np.int32]:
+    """Who has rows in a part that is in order, each once."""
+    person = part.rows.person
+    own: NDArray[np.int32] = person[np.append(True, person[1:] != person[:-1])[: len(person)]]
+    return own
 
 
 def bound_rows(part: Part, limit: int, draw: Draw) -> Located:

@@ -51,14 +51,20 @@ def test_a_repeated_emission_gives_the_same_bytes(small, pair):
     assert [row.emit(s).encode(digest) for s in own.shards] == [row.emit(s).encode(digest) for s in own.shards]
 
 
-def test_the_choice_of_rows_does_not_depend_on_the_pieces_they_lie_in(small, tmp_path):
-    """Pieces in which everybody occurs, one piece for each person, or all in one."""
+def test_the_choice_of_rows_does_not_depend_on_the_pieces_they_lie_in(small, tmp_path, monkeypatch):
+    """Pieces in which everybody occurs, sorted files that have everybody in common, a piece for each person, or one."""
     rows = small.rows.sort_by([("person", "ascending")])
-    kept = []
+    kept, ways = [], {}
+    for way in ("_piece_by_piece", "_all_together"):
+        monkeypatch.setattr(RowParty, way, noting(getattr(RowParty, way), way, ways))
     for size in (len(rows), 50, 7):
         pq.write_table(rows, tmp_path / f"{size}.parquet", row_group_size=size)
     pq.write_table(small.rows, tmp_path / "unsorted.parquet", row_group_size=40)
+    (tmp_path / "halves").mkdir()
+    for half in (0, 1):
+        pq.write_table(rows.take(list(range(half, len(rows), 2))), tmp_path / "halves" / f"{half}.parquet")
     for path in sorted(tmp_path.iterdir()):
+        ways["of"] = ways[path.name] = []
         row, _ = agreed_pair(small.study, path, small.column)
         row._seed = bytes(32)
         whole = range(row.intake())
@@ -70,6 +76,19 @@ def test_the_choice_of_rows_does_not_depend_on_the_pieces_they_lie_in(small, tmp
         kept.append([sorted(rows.cells.tolist()) for rows in tagged])
         assert row.counts.kept == sum(len(rows.cells) for rows in tagged)
     assert all(one == kept[0] for one in kept)
+    sorted_files = [ways[f"{size}.parquet"] for size in (len(rows), 50, 7)]
+    assert all(set(taken) == {"_piece_by_piece"} for taken in sorted_files)
+    assert (ways["halves"], ways["unsorted.parquet"]) == (["_piece_by_piece", "_all_together"], ["_all_together"])
+
+
+def noting(method, name, ways):
+    """The method, which writes its name into the list `of` before it works."""
+
+    def noted(*args):
+        ways["of"].append(name)
+        return method(*args)
+
+    return noted
 
 
 def test_cells_are_blinded_and_unblinding_undoes_it(small, pair):

@@ -50,7 +50,7 @@ def surveyed(path, share=WHOLE, exclude=()):
 
 def content(table, ids, wanted):
     """What a range of periods holds: (id, period, cell, weight) of every row."""
-    rows, weight = Part.join(table.read(wanted))
+    rows, weight = Part.join(table.read(wanted, lambda part: part))
     return Counter(
         zip(ids[rows.person].tolist(), rows.period.tolist(), rows.cell.tolist(), weight.tolist(), strict=True)
     )
@@ -105,7 +105,7 @@ def pieces_read(monkeypatch, table, wanted):
         return original(self, pieces, columns, batch_rows)
 
     monkeypatch.setattr(Table, "read", spy)
-    table.read(wanted)
+    table.read(wanted, lambda part: part)
     return len(read)
 
 
@@ -146,7 +146,7 @@ def test_excluded_persons_have_no_rows(tmp_path):
 def test_a_batch_that_is_read_again_counts_once(tmp_path):
     table, _ = surveyed(write(tmp_path, "by_time"))
     for wanted in (PERIODS[:9], PERIODS[9:], PERIODS[:9]):
-        table.read(wanted)
+        table.read(wanted, lambda part: part)
     assert table.counts.kept == plain().total()
     table.rewind()
     assert table.counts.kept == 0

@@ -64,7 +64,7 @@ def run(sizes: Sizes, progress: Progress) -> list[Record]:
 
 
 def _run(sizes: Sizes, tables: Region) -> Run:
-    study = tables.during(studies()["all"])
+    study = tables.during(studies(sizes.days)["all"])
     plan = make_plan(study, key_bits=sizes.key_bits, shards=max(2, sizes.days * sizes.batches_a_day))
     with TemporaryDirectory() as folder:
         return run_timed(plan, tables.sources, Path(folder) / "ledger.sqlite")

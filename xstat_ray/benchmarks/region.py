@@ -28,6 +28,8 @@ from xstat_ray.world.settings import World
 _HOKKAIDO = World(first_day=dt.date(2023, 10, 29), days=1, outside=0.2, air=0.0234, studied=1.0)
 """As conf/scale/hokkaido-day.yaml; people and block are the suite's."""
 _STUDY = Path(__file__).parents[2] / "conf" / "study" / "doto_movement.yaml"
+_PASSENGERS_A_DAY = 20_000
+"""A public bound; there are about 15,000 boardings."""
 _ELSEWHERE = "elsewhere"
 _AIRPORTS = {"CTS": ("CTS",), "OKD": ("OKD",), "Doto": ("KUH", "MMB", "SHB", "OBO"), "HKD": ("HKD",), "AKJ": ("AKJ",)}
 
@@ -114,8 +116,8 @@ def region(tables: Path | None, people: int, days: int) -> Iterator[Region]:
     yield Region(tables.absolute(), tuple(first + dt.timedelta(days=day) for day in range(days)))
 
 
-def studies() -> dict[str, Study]:
-    """The studies that are run, without noise, so that their counts can be checked.
+def studies(days: int = 1) -> dict[str, Study]:
+    """The studies that are run, over so many days and without noise, so that their counts can be checked.
 
     `doto` is the study doto_movement; few boardings are on its routes. `all` counts every boarding, by airport and half
     of the day, in a table of the same 144 columns.
@@ -128,4 +130,5 @@ def studies() -> dict[str, Study]:
     )
     half = Dimension("half", "halfday", ("morning", "afternoon"), (("morning",), ("afternoon",)))
     every = replace(movement, name="all", column=replace(movement.column, dimensions=(airport, half)))
-    return {"doto": movement, "all": every}
+    passengers = max(movement.bounds.persons, days * _PASSENGERS_A_DAY)
+    return {"doto": movement, "all": replace(every, bounds=replace(movement.bounds, persons=passengers))}

@@ -58,7 +58,7 @@ def run(sizes: Sizes, progress: Progress) -> list[Record]:
     with region(sizes.tables, sizes.people, sizes.days) as whole:
         records = [Record("scale.rows", whole.rows, "rows"), Record("scale.stored_bytes", whole.stored_bytes, "B")]
         done: dict[str, tuple[RunSizes, Timed]] = {}
-        for key, published in studies().items():
+        for key, published in studies(sizes.days).items():
             name, study, persons, flags = f"scale.{key}", whole.during(published), 0, 0
             with progress.stage(name, 2) as stage:
                 plan, timed = _measured(sizes, study, whole)

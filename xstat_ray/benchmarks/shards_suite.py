@@ -64,7 +64,7 @@ def run(sizes: Sizes, progress: Progress) -> list[Record]:
         XstatError: two cuts give different counts.
     """
     with region(sizes.tables, sizes.people, sizes.days) as whole, whole.part(sizes.part, sizes.days) as tables:
-        study = tables.during(studies()["all"])
+        study = tables.during(studies(sizes.days)["all"])
         plans = {shards: make_plan(study, key_bits=sizes.key_bits, shards=shards) for shards in sizes.shards}
         points: list[Point] = []
         with progress.stage("shards", len(plans) * len(sizes.workers)) as stage:

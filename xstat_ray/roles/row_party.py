@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xstat_ray.bounds import Located, Part, apart, bound_rows, places
+from xstat_ray.bounds import Located, Meeting, MetBeforeError, Part, apart, bound_rows, places
 from xstat_ray.crypto.derive import keyed_words
 from xstat_ray.crypto.kernels.threads import each_in_threads
 from xstat_ray.crypto.tags import in_order, sort_order, with_copy
@@ -163,26 +163,55 @@ class RowParty(Party):
         return_freed()
         table, window = self._surveyed, self._surveyed.window(grid.batches, batch)
         wanted = range(grid.batches[window.start].start, grid.batches[window.stop - 1].stop)
-        parts = table.read(wanted)
+        cut = partial(self._bound_and_cut, table, grid, window)
+        held = None if table.unsorted else self._piece_by_piece(table, wanted, cut)
+        self._held = self._all_together(table, wanted, cut) if held is None else held
+        return_freed()
+        table.bounded(wanted, sum(len(own.rows.cell) for own in self._held))
+        self._window = window
+
+    def _piece_by_piece(self, table: RowTable, wanted: range, cut: Callable[[Part], _Cut]) -> list[_Cut] | None:
+        """Bound every piece as soon as it is read, so that no more than what is kept stays in memory.
+
+        Of a sorted file only the first and the last person of a piece can have rows in the next; they are bounded at
+        the end. Returns None where anybody else is in two pieces, as soon as that is seen.
+        """
+        meeting = Meeting(self.persons)
+
+        def use(part: Part) -> tuple[_Cut, Part]:
+            person = part.rows.person
+            edge = (person == person[:1]) | (person == person[-1:])
+            inner = part.take(~edge)
+            meeting.enter(inner)
+            return cut(inner), part.take(edge)
+
+        try:
+            done = table.read(wanted, use)
+            edges = Part.join([Part(NOTHING, None), *(edge for _, edge in done)]).in_order()
+            meeting.enter(edges)
+        except MetBeforeError:
+            return None
+        return [*(own for own, _ in done), cut(edges)]
+
+    def _all_together(self, table: RowTable, wanted: range, cut: Callable[[Part], _Cut]) -> list[_Cut]:
+        """Whoever has rows in several pieces is bounded over all of them, the others piece by piece."""
+        parts = table.read(wanted, lambda part: part)
         shared = apart(parts, self.persons)
         if shared.any():
-            # Whoever has rows in several pieces is bounded over all of them, the others piece by piece.
             together = Part.join([part.take(shared[part.rows.person]) for part in parts])
             parts = [*(part.take(~shared[part.rows.person]) for part in parts), together]
-        limit, forward = self._study.bounds.rows, self._blinding().forward
-        draw = partial(self._draw, table.first_person)
 
-        def bound_and_cut(number: int) -> _Cut:
-            located = bound_rows(parts[number], limit, draw)
-            parts[number] = Part(NOTHING, None)
-            located = located._replace(cell=forward[located.cell].astype(np.int32))
-            cut = _Cut.of(located, grid, window)
-            return cut if self._dummies is None else cut.numbered(self._dummies.copies)
+        def cut_and_drop(number: int) -> _Cut:
+            part, parts[number] = parts[number], Part(NOTHING, None)
+            return cut(part)
 
-        self._held = each_in_threads(bound_and_cut, range(len(parts)))
-        return_freed()
-        table.bounded(wanted, sum(len(cut.rows.cell) for cut in self._held))
-        self._window = window
+        return each_in_threads(cut_and_drop, range(len(parts)))
+
+    def _bound_and_cut(self, table: RowTable, grid: ShardGrid, window: range, part: Part) -> _Cut:
+        located = bound_rows(part, self._study.bounds.rows, partial(self._draw, table.first_person))
+        located = located._replace(cell=self._blinding().forward[located.cell].astype(np.int32))
+        own = _Cut.of(located, grid, window)
+        return own if self._dummies is None else own.numbered(self._dummies.copies)
 
     def _draw(self, first: int, rows: Located, number: NDArray[np.int64]) -> NDArray[np.uint64]:
         """Words that choose among the rows of a person, whichever environment the person is in."""

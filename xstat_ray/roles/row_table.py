@@ -7,11 +7,11 @@ tell beforehand what lies where. Other tables are read whole for every window, w
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +28,8 @@ from xstat_ray.roles.intake import IntakeCounts, check_usable, read_excluded
 from xstat_ray.roles.roster import Roster, RosterBuilder, Tally
 from xstat_ray.secrecy import Secret
 from xstat_ray.study import Study
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -184,13 +186,22 @@ class RowTable(Secret):
         able = self._own & (self._first < wanted.stop) & (self._end > wanted.start)
         return [self._pieces[number] for number in np.flatnonzero(able).tolist()]
 
-    def read(self, wanted: range) -> list[Part]:
-        """All usable rows of the own persons with a period in `wanted`: a part for every piece, in order."""
-        read = each_in_threads(lambda piece: self._read(piece, wanted), self._needed(wanted))
+    def read(self, wanted: range, use: Callable[[Part], T]) -> list[T]:
+        """What `use` makes of all usable rows of the own persons with a period in `wanted`.
+
+        It is called for every piece, with the rows in order of person and period, and in several threads; the results
+        are in the order of the pieces.
+        """
+
+        def work(piece: Piece) -> tuple[T, int, int]:
+            part, outside = self._read(piece, wanted)
+            return use(part), outside, len(part.rows.cell)
+
+        done = each_in_threads(work, self._needed(wanted))
         self._of_period[wanted] = IntakeCounts(
-            outside_domain=sum(outside for _, outside in read), kept=sum(len(part.rows.cell) for part, _ in read)
+            outside_domain=sum(outside for _, outside, _ in done), kept=sum(kept for _, _, kept in done)
         )
-        return [part for part, _ in read]
+        return [result for result, _, _ in done]
 
     def _read(self, piece: Piece, wanted: range) -> tuple[Part, int]:
         """The rows of a piece, in order of person and period, and how many more are outside the domain."""
