@@ -75,7 +75,7 @@ def test_the_driver_is_killed_and_the_same_command_goes_on(lost):
 
 def test_a_worker_that_stands_still_is_overtaken(lost):
     assert lost.stuck["ended"] == lost.right
-    assert lost.stuck["tries"] >= 1 and "late by far" in lost.stuck["notes"][0]
+    assert lost.stuck["tries"] >= 1 and any("late by far" in note for note in lost.stuck["notes"])
 
 
 def test_a_pool_without_nodes_ends_the_run_and_the_same_command_goes_on(lost):
