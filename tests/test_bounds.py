@@ -113,3 +113,14 @@ def test_who_has_rows_in_several_parts_is_told(tables):
             entered += 1
     clean = [n for n in range(len(people) + 1) if sum(map(len, people[:n])) == len(set().union(*people[:n]))]
     assert entered == max(clean)
+
+
+@given(stays)
+def test_the_edges_of_a_part_are_its_first_and_its_last_person(table):
+    part = located(table).in_order()
+    first, inner, last = part.edges()
+    assert as_counter(Part.join([first, inner, last]).rows) == as_counter(part.rows)
+    people = sorted({person for person, *_ in table})
+    assert {*first.rows.person.tolist()} == {*people[:1]}
+    assert {*last.rows.person.tolist()} == {*people[1:][-1:]}
+    assert not {*inner.rows.person.tolist()} & {*people[:1], *people[-1:]}

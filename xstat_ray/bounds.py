@@ -75,9 +75,16 @@ class Part(NamedTuple):
     rows: Located
     weight: NDArray[np.float64] | None
 
-    def take(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> Part:
+    def take(self, rows: NDArray[np.intp] | NDArray[np.bool_] | slice) -> Part:
         """Some of the rows."""
         return Part(self.rows.take(rows), None if self.weight is None else self.weight[rows])
+
+    def edges(self) -> tuple[Part, Part, Part]:
+        """The rows of the first person, of those between, and of the last, of a part in order; not copied."""
+        person = self.rows.person
+        first = int(np.searchsorted(person, person[:1], "right").sum())
+        last = max(first, int(np.searchsorted(person, person[-1:], "left").sum()))
+        return self.take(slice(first)), self.take(slice(first, last)), self.take(slice(last, None))
 
     def in_order(self) -> Part:
         """The same rows by person and period, stable; costs little where they come so."""

@@ -179,11 +179,9 @@ class RowParty(Party):
         meeting = Meeting(self.persons)
 
         def use(part: Part) -> tuple[_Cut, Part]:
-            person = part.rows.person
-            edge = (person == person[:1]) | (person == person[-1:])
-            inner = part.take(~edge)
+            first, inner, last = part.edges()
             meeting.enter(inner)
-            return cut(inner), part.take(edge)
+            return cut(inner), Part.join([first, last])
 
         try:
             done = table.read(wanted, use)
