@@ -9,7 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 _SECONDS = 0.2
+_GROWN = 1.01
+"""How much more must be resident before the shares are counted anew: that takes milliseconds for every process."""
 
 
 @dataclass
@@ -26,8 +29,13 @@ def peak_of_all() -> Iterator[Peak]:
     peak, ended = Peak(), threading.Event()
 
     def sample() -> None:
+        most = 0.0
         while not ended.wait(_SECONDS):
-            peak.memory = max(peak.memory, sum(_resident(one) for one in _tree(os.getpid())))
+            tree = _tree(os.getpid())
+            resident = sum(map(_resident, tree))
+            if resident > most * _GROWN:
+                most = resident
+                peak.memory = max(peak.memory, sum(map(_shares, tree)))
 
     thread = threading.Thread(target=sample, daemon=True)
     thread.start()
@@ -57,9 +65,17 @@ def _parent(folder: Path) -> int:
 
 
 def _resident(process: int) -> int:
+    """Bytes, those included that others have too."""
+    try:
+        return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * _PAGE
+    except (OSError, IndexError):
+        return 0
+
+
+def _shares(process: int) -> int:
+    """Bytes, of shared ones its share; 0 for a process that has ended meanwhile."""
     try:
         rollup = Path(f"/proc/{process}/smaps_rollup").read_text()
         return int(rollup.partition("\nPss:")[2].split()[0]) << 10
     except (OSError, IndexError):
-        # It has ended meanwhile.
         return 0
