@@ -27,9 +27,9 @@ def sizes(tmp_path_factory):
 def test_the_same_rows_are_read_in_both_orders(sizes, monkeypatch):
     right, looks = order_suite.run_timed, []
 
-    def spy(plan, sources, ledger):
+    def spy(plan, sources):
         looks.append(look(plan.study, sources["row"]))
-        return right(plan, sources, ledger)
+        return right(plan, sources)
 
     monkeypatch.setattr(order_suite, "run_timed", spy)
     records = order_suite.run(sizes, Progress())

@@ -13,9 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import ParamSpec, TypeVar
 
 import numpy as np
-import ray
 from numpy.typing import NDArray
-from ray._private.internal_api import node_stats
 
 from xstat_ray.benchmarks.processes import peak_of_all
 from xstat_ray.crypto.paillier import PublicKey
@@ -87,20 +85,6 @@ def open_ray(plan: Plan, sources: Mapping[Role, Source], cores: int) -> Iterator
     cluster = Cluster(cpus=cores, store_bytes=STORE_BYTES)
     with session(cluster), RayExecutor(plan.study, sources, {"row": 1, "column": 1}, cluster) as executor:
         yield executor
-
-
-def stored_bytes() -> int:
-    """Bytes of all objects that the object stores of Ray's nodes have taken so far, as each node counts them.
-
-    What is freed or spilled stays counted. Results of less than 100 kB are in none: they pass from process to process.
-    """
-    total = 0
-    for node in ray.nodes():  # type: ignore[no-untyped-call]
-        if node["Alive"]:
-            at = node["NodeManagerAddress"], node["NodeManagerPort"]
-            counted = node_stats(*at, include_memory_info=False).store_stats  # type: ignore[no-untyped-call]
-            total += int(counted.cumulative_created_bytes)
-    return total
 
 
 @contextmanager

@@ -16,10 +16,10 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from xstat_ray.benchmarks.measure import Record, one_core, summarize
-from xstat_ray.benchmarks.region import Region, region, studies
+from xstat_ray.benchmarks.region import Region, RegionSizes, studies
 from xstat_ray.benchmarks.timed import Run, run_timed
 from xstat_ray.errors import XstatError
-from xstat_ray.plan import Plan, make_plan
+from xstat_ray.plan import make_plan
 from xstat_ray.roles.party import Role
 from xstat_ray.runtime.executor import Source
 from xstat_ray.runtime.progress import Progress
@@ -30,14 +30,9 @@ PARTS = {"intake": INTAKE, "emit": EMIT, "all": (*INTAKE, *EMIT)}
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """The tables, where none are given, and how often they are read."""
+class Sizes(RegionSizes):
+    """How often the tables are read."""
 
-    tables: Path | None
-    people: int
-    days: int
-    part: int
-    """One of so many presence files is used."""
     batches_a_day: int
     rounds: int
     key_bits: int
@@ -50,29 +45,23 @@ def run(sizes: Sizes, progress: Progress) -> list[Record]:
         XstatError: the two tables give different counts.
     """
     with (
-        region(sizes.tables, sizes.people, sizes.days) as whole,
-        whole.part(sizes.part, sizes.days) as tables,
+        sizes.opened() as tables,
         _by_time(tables) as shuffled,
         progress.stage("order", 2 * sizes.rounds) as stage,
         one_core(),
     ):
         rows = tables.rows
-        study, orders = tables.during(studies()["all"]), {"sorted": tables.sources, "unsorted": shuffled}
+        study, orders = tables.during(studies(sizes.days)["all"]), {"sorted": tables.sources, "unsorted": shuffled}
         plan = make_plan(study, key_bits=sizes.key_bits, shards=max(2, sizes.days * sizes.batches_a_day))
         runs: dict[str, list[Run]] = {order: [] for order in orders}
         for _ in range(sizes.rounds):
             for order, sources in orders.items():
-                runs[order].append(_run(plan, sources))
+                runs[order].append(run_timed(plan, sources))
                 stage.advance()
     # Which of two equally long stays counts is drawn anew in every run; how many count is not.
     if len({one.matches for every in runs.values() for one in every}) > 1:
         raise XstatError("the counts depend on the order: nothing is reported")
     return _records(rows, runs)
-
-
-def _run(plan: Plan, sources: dict[Role, Source]) -> Run:
-    with TemporaryDirectory() as folder:
-        return run_timed(plan, sources, Path(folder) / "ledger.sqlite")
 
 
 def _records(rows: int, runs: dict[str, list[Run]]) -> list[Record]:

@@ -20,7 +20,10 @@ class Peak:
     """The most that was seen."""
 
     memory: int = 0
-    """Bytes resident in all processes together; what several share is counted once (proportional set size)."""
+    """Bytes resident in all processes together; what several share is counted once (proportional set size).
+
+    Counted whenever more was resident than before by a hundredth.
+    """
 
 
 @contextlib.contextmanager

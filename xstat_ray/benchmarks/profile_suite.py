@@ -11,10 +11,9 @@ import pstats
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from xstat_ray.benchmarks.measure import SECONDS, Record, one_core
-from xstat_ray.benchmarks.region import Region, region, studies
+from xstat_ray.benchmarks.region import Region, RegionSizes, studies
 from xstat_ray.benchmarks.timed import Run, run_timed
 from xstat_ray.plan import make_plan
 from xstat_ray.runtime.progress import Progress
@@ -27,14 +26,9 @@ _LEAST = 1e-3
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """The tables, where none are given, and how much is shown."""
+class Sizes(RegionSizes):
+    """How much is shown."""
 
-    tables: Path | None
-    people: int
-    days: int
-    part: int
-    """One of so many presence files is used."""
     batches_a_day: int
     functions: int
     """So many of the slowest functions are named."""
@@ -45,8 +39,7 @@ def run(sizes: Sizes, progress: Progress) -> list[Record]:
     """Run once with a clock on every call, once under the profiler."""
     profile = cProfile.Profile()
     with (
-        region(sizes.tables, sizes.people, sizes.days) as whole,
-        whole.part(sizes.part, sizes.days) as tables,
+        sizes.opened() as tables,
         progress.stage("profile", 2) as stage,
         one_core(),
     ):
@@ -66,8 +59,7 @@ def run(sizes: Sizes, progress: Progress) -> list[Record]:
 def _run(sizes: Sizes, tables: Region) -> Run:
     study = tables.during(studies(sizes.days)["all"])
     plan = make_plan(study, key_bits=sizes.key_bits, shards=max(2, sizes.days * sizes.batches_a_day))
-    with TemporaryDirectory() as folder:
-        return run_timed(plan, tables.sources, Path(folder) / "ledger.sqlite")
+    return run_timed(plan, tables.sources)
 
 
 def _functions(profile: cProfile.Profile, most: int) -> list[Record]:

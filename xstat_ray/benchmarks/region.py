@@ -92,6 +92,27 @@ class Region:
             yield Region(folder, chosen)
 
 
+@dataclass(frozen=True)
+class RegionSizes:
+    """The tables, or how large they are made where none are given, and how much of them is used."""
+
+    tables: Path | None
+    people: int
+    days: int
+    part: int
+    """One of so many presence files is used."""
+
+    @contextmanager
+    def opened(self) -> Iterator[Region]:
+        """The part that is used.
+
+        Raises:
+            InputError: as `region`.
+        """
+        with region(self.tables, self.people, self.days) as whole, whole.part(self.part, self.days) as part:
+            yield part
+
+
 @contextmanager
 def region(tables: Path | None, people: int, days: int) -> Iterator[Region]:
     """The world in `tables`, or one of so many people and days that is made for the time of the block.

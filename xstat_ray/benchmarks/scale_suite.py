@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from xstat_ray.benchmarks.cost_model import INSTANCES, Model, fit
 from xstat_ray.benchmarks.cost_model import Sizes as RunSizes
@@ -132,9 +131,9 @@ def _model(sizes: Sizes, whole: Region, progress: Progress) -> Model:
     with progress.stage("scale.model", 2 * len(sizes.parts)) as stage, one_core(), _one_thread():
         for of in sizes.parts:
             for study in studies().values():
-                with whole.part(of, 1) as part, TemporaryDirectory() as folder:
+                with whole.part(of, 1) as part:
                     plan = make_plan(part.during(study), key_bits=sizes.key_bits, shards=max(2, sizes.batches_a_day))
-                    made = run_timed(plan, part.sources, Path(folder) / "ledger.sqlite")
+                    made = run_timed(plan, part.sources)
                     runs.append((RunSizes(part.rows, made.ledger.persons, made.flags, made.matches, made.nodes), made))
                 stage.advance()
     return fit(runs)

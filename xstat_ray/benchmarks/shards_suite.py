@@ -9,32 +9,27 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from math import ceil, log
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xstat_ray.benchmarks.measure import Record
-from xstat_ray.benchmarks.on_ray import in_own_process, on_cores, open_ray, release, stored_bytes
+from xstat_ray.benchmarks.on_ray import in_own_process, on_cores, open_ray, release
 from xstat_ray.benchmarks.processes import peak_of_all
-from xstat_ray.benchmarks.region import Region, region, studies
+from xstat_ray.benchmarks.region import Region, RegionSizes, studies
 from xstat_ray.errors import XstatError
 from xstat_ray.join import FAN_IN
 from xstat_ray.plan import Plan, make_plan
 from xstat_ray.roles import ColumnParty
 from xstat_ray.runtime.driver import Driver
+from xstat_ray.runtime.object_store import stored_bytes
 from xstat_ray.runtime.progress import Progress
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """The tables, where none are given, and how they are cut."""
+class Sizes(RegionSizes):
+    """How the tables are cut."""
 
-    tables: Path | None
-    people: int
-    days: int
-    part: int
-    """One of so many presence files is used."""
     shards: tuple[int, ...]
     workers: tuple[int, ...]
     window: int
@@ -63,7 +58,7 @@ def run(sizes: Sizes, progress: Progress) -> list[Record]:
     Raises:
         XstatError: two cuts give different counts.
     """
-    with region(sizes.tables, sizes.people, sizes.days) as whole, whole.part(sizes.part, sizes.days) as tables:
+    with sizes.opened() as tables:
         study = tables.during(studies(sizes.days)["all"])
         plans = {shards: make_plan(study, key_bits=sizes.key_bits, shards=shards) for shards in sizes.shards}
         points: list[Point] = []

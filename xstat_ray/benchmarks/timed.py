@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -93,14 +95,15 @@ class Run:
     """(cells, slots)"""
 
 
-def run_timed(plan: Plan, sources: dict[Role, Source], ledger_file: Any) -> Run:
+def run_timed(plan: Plan, sources: dict[Role, Source]) -> Run:
     """All stages of a plan whose noise is off, in this process."""
     executor = TimedExecutor(plan, sources)
     driver, ledger = Driver(executor, plan, Progress()), executor.ledger
     public = driver.de_identify()
     encrypted = driver.aggregate(public)
     noisy = ledger.timed("noise", driver.add_noise, public, encrypted)
-    coefficients = driver.release(noisy, ledger_file)
+    with TemporaryDirectory() as folder:
+        coefficients = driver.release(noisy, Path(folder) / "ledger.sqlite")
     counts = coefficients.values[: plan.study.cells]
     emitted = ledger.out_bytes("column.emit") // (16 + plan.packing.blocks * plan.ciphertext_bytes)
     return Run(ledger, emitted, int(counts.sum()), plan.design.nodes, counts)

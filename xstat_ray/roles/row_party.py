@@ -163,7 +163,7 @@ class RowParty(Party):
         return_freed()
         table, window = self._surveyed, self._surveyed.window(grid.batches, batch)
         wanted = range(grid.batches[window.start].start, grid.batches[window.stop - 1].stop)
-        cut = partial(self._bound_and_cut, table, grid, window)
+        cut = self._cutter(table, grid, window)
         held = None if table.unsorted else self._piece_by_piece(table, wanted, cut)
         self._held = self._all_together(table, wanted, cut) if held is None else held
         return_freed()
@@ -205,11 +205,17 @@ class RowParty(Party):
 
         return each_in_threads(cut_and_drop, range(len(parts)))
 
-    def _bound_and_cut(self, table: RowTable, grid: ShardGrid, window: range, part: Part) -> _Cut:
-        located = bound_rows(part, self._study.bounds.rows, partial(self._draw, table.first_person))
-        located = located._replace(cell=self._blinding().forward[located.cell].astype(np.int32))
-        own = _Cut.of(located, grid, window)
-        return own if self._dummies is None else own.numbered(self._dummies.copies)
+    def _cutter(self, table: RowTable, grid: ShardGrid, window: range) -> Callable[[Part], _Cut]:
+        """What bounds every person's contribution to a part, blinds the cells, and cuts the rows into shards."""
+        limit, forward = self._study.bounds.rows, self._blinding().forward
+        draw = partial(self._draw, table.first_person)
+
+        def cut(part: Part) -> _Cut:
+            located = bound_rows(part, limit, draw)
+            own = _Cut.of(located._replace(cell=forward[located.cell].astype(np.int32)), grid, window)
+            return own if self._dummies is None else own.numbered(self._dummies.copies)
+
+        return cut
 
     def _draw(self, first: int, rows: Located, number: NDArray[np.int64]) -> NDArray[np.uint64]:
         """Words that choose among the rows of a person, whichever environment the person is in."""

@@ -94,6 +94,8 @@ class RowTable(Secret):
         covers = [self._cover(piece) for piece in self._pieces]
         self._first, self._end = np.array([c.start for c in covers]), np.array([c.stop for c in covers])
         self._ascent = Ascent(self._table, side.id)
+        self.unsorted: list[str] = []
+        """Names of the files that are not sorted by id, which take longer to `read`."""
         self._foreign: set[str] = set()
         """Files in which some id is not written in its normal form: their footers say nothing about the persons."""
         self._counts, self._of_period = IntakeCounts(), dict[range, IntakeCounts]()
@@ -114,12 +116,6 @@ class RowTable(Secret):
         counts.outside_span = counts.rows - counts.invalid_id - counts.excluded - seen
         return counts
 
-    @property
-    def unsorted(self) -> list[str]:
-        """Names of the files that are not sorted by id, which take longer to `read`; known after the survey."""
-        found = self._ascent.unsorted()
-        return [file.name for file in self._table.files if str(file.path) in found]
-
     def survey(self) -> NDArray[np.bytes_]:
         """Read the ids of the whole table; returns the own persons' normalised ids, sorted.
 
@@ -130,6 +126,8 @@ class RowTable(Secret):
         for tallies in self._tallies():
             for tally in tallies:
                 builder.add(tally)
+        out_of_order = self._ascent.unsorted()
+        self.unsorted = [file.name for file in self._table.files if str(file.path) in out_of_order]
         whole = builder.roster()
         part = self._share.part(len(whole.ids))
         self.contents = _digest(whole.ids, whole.rows)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import ray
 
-from xstat_ray.benchmarks.on_ray import stored_bytes
+from xstat_ray.runtime.object_store import stored_bytes
 
 LARGE, SMALL = 1 << 20, 1 << 10
 
