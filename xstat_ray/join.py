@@ -72,10 +72,18 @@ def join(public: PublicKey, rows: Rows, flags: Sequence[Flags]) -> Partial:
     """
     if len({part.batch for part in flags}) > 1 or len({part.ciphertexts.shape[1:] for part in flags}) > 1:
         raise ProtocolError("flags of different batches or shapes")
-    tags = np.concatenate([part.tags for part in flags])
-    ciphertexts = np.concatenate([part.ciphertexts for part in flags])
-    row, flag = match(rows.tags, tags)
-    return _sum_by_cell(public, rows.cells[row], ciphertexts, flag)
+    row, flag = match(rows.tags, np.concatenate([part.tags for part in flags]))
+    met, index = np.unique(flag, return_inverse=True)
+    return _sum_by_cell(public, rows.cells[row], _ciphertexts(flags, met), index)
+
+
+def _ciphertexts(flags: Sequence[Flags], numbers: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """(K, blocks, width) those of some flags, numbered through all parts, ascending: few of a batch are met in a shard."""
+    ends = np.cumsum([len(part.tags) for part in flags])
+    owns = np.split(numbers, np.searchsorted(numbers, ends[:-1]))
+    return np.concatenate(
+        [part.ciphertexts[own - (end - len(part.tags))] for part, own, end in zip(flags, owns, ends, strict=True)]
+    )
 
 
 def add(public: PublicKey, partials: Sequence[Partial]) -> Partial:

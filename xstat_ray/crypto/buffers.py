@@ -34,6 +34,8 @@ def not_above(rows: NDArray[np.uint8], limit: mpz | int) -> NDArray[np.bool_]:
     below = np.zeros(len(rows), np.bool_)
     equal = np.arange(len(rows))
     for place in reversed(range(len(bound))):
+        if not len(equal):
+            return below
         column = rows[equal, place]
         below[equal[column < bound[place]]] = True
         equal = equal[column == bound[place]]
@@ -46,6 +48,8 @@ def not_zero(rows: NDArray[np.uint8]) -> NDArray[np.bool_]:
     result = np.ones(len(rows), np.bool_)
     zero = np.arange(len(rows))
     for place in range(rows.shape[1]):
+        if not len(zero):
+            return result
         zero = zero[rows[zero, place] == 0]
     result[zero] = False
     return result
