@@ -78,7 +78,7 @@ def join(public: PublicKey, rows: Rows, flags: Sequence[Flags]) -> Partial:
 
 
 def _ciphertexts(flags: Sequence[Flags], numbers: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """(K, blocks, width) those of some flags, numbered through all parts, ascending: few of a batch are met in a shard."""
+    """(K, blocks, width) those of some flags, numbered through all parts, ascending: a shard meets few of a batch."""
     ends = np.cumsum([len(part.tags) for part in flags])
     owns = np.split(numbers, np.searchsorted(numbers, ends[:-1]))
     return np.concatenate(

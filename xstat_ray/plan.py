@@ -100,7 +100,7 @@ class Plan:
         """
         rate, blocks, persons = self._rates, self.packing.blocks, self.study.bounds.persons + row_persons
         parallel = (
-            4 * persons / rate.points
+            persons / rate.persons
             + self.max_flags * blocks / rate.owner_encrypt
             + self.max_flags * self.study.bounds.rows * blocks / rate.multiply
             + self.table_ciphertexts / rate.decrypt
@@ -139,7 +139,8 @@ class Plan:
             ("Ciphertexts", f"{self.table_ciphertexts:,} in the table ({readable_bytes(self.table_bytes)}), "
              f"up to {self.max_flags * self.packing.blocks:,} in flags ({readable_bytes(self.flag_bytes)})"),
             ("Time", f"about {self.seconds(2):.0f} s on 2 cores with the kernel {self.kernel} at the most people, "
-             f"and one more for every {2 * self._rates.rows / 1e6:.0f} million rows of the row party's table, or "
+             f"and one more for every {2 * self._rates.persons:,.0f} people of the row party's table and every "
+             f"{2 * self._rates.rows / 1e6:.0f} million rows of it, or "
              f"{2 * self._rates.unsorted_rows / 1e6:.0f} million where its files are not sorted by id"),
         ]  # fmt: skip
 
@@ -188,6 +189,7 @@ class Plan:
             "kernel": self.kernel,
             "constant_time": self.constant_time,
             "estimated_seconds_on_2_cores": round(self.seconds(2), 1),
+            "estimated_persons_a_second_on_2_cores": round(2 * self._rates.persons),
             "estimated_rows_a_second_on_2_cores": round(2 * self._rates.rows),
             "estimated_unsorted_rows_a_second_on_2_cores": round(2 * self._rates.unsorted_rows),
         }

@@ -16,15 +16,15 @@ class Rates:
     public_encrypt: float
     multiply: float
     decrypt: float
-    points: float
-    """Persons hashed to the group or multiplied by a scalar."""
+    persons: float
+    """Persons of either party exchanged: an id is hashed to the group, and both parties multiply what comes of it."""
     rows: float = 4_000_000
     """Location rows surveyed, read, bounded, tagged, sorted and joined, from Parquet files that are sorted by id."""
     unsorted_rows: float = 2_000_000
     """The same from Parquet files in another order."""
 
 
-_POINTS = {"portable": 17_000.0, "ifma": 110_000.0}
+_PERSONS = {"portable": 8_500.0, "ifma": 30_000.0}
 _RATES = {
     "portable": {
         2048: (8_500, 3_200, 150_000, 1_400),
@@ -43,7 +43,7 @@ _CONSTANT_TIME = {"portable": 1 / 10, "ifma": 1 / 3}
 
 def rates(kernel: str, key_bits: int, constant_time: bool) -> Rates:
     """The rates with a kernel, by its name."""
-    usual = Rates(*_RATES[kernel][key_bits], points=_POINTS[kernel])
+    usual = Rates(*_RATES[kernel][key_bits], persons=_PERSONS[kernel])
     if not constant_time:
         return usual
     share = _CONSTANT_TIME[kernel]

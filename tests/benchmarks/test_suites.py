@@ -224,7 +224,7 @@ def test_a_configuration_gives_the_sizes_of_its_suite():
     }  # fmt: skip
 
 
-CUTS = {"people": 9, "days": 1, "part": 1, "shards": [1, 2], "workers": [1], "window": 4, "key_bits": 2048}
+CUTS = {"people": 9, "days": 1, "part": 1, "shards": [1, 2], "workers": [1], "window": 4, "key_bits": 2048, "rounds": 1}
 
 
 def test_shards_workers_and_days_may_stand_at_the_top():

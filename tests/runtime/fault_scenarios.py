@@ -21,10 +21,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import ray
+from ray._private import ray_constants
 from ray.cluster_utils import Cluster as Raylets
 
 from tests.synthetic import make_study, make_tables
 from xstat_ray import Options, crosstab
+from xstat_ray.benchmarks.processes import tree
 from xstat_ray.errors import XstatError
 from xstat_ray.plan import make_plan
 from xstat_ray.privacy.ledger import Ledger
@@ -72,6 +74,13 @@ class Machine:
     def crash_pool(self) -> None:
         for name in [name for name in self.nodes if name.startswith("none")]:
             self.crash(name)
+
+    def stop_party(self, name: str) -> int:
+        """Stop the process of the party on a node, without ending it."""
+        raylet = self.nodes[name].all_processes[ray_constants.PROCESS_TYPE_RAYLET][0].process.pid
+        (own,) = [one for one in tree(raylet) if b"ray::PartyEnv" in Path(f"/proc/{one}/cmdline").read_bytes()]
+        os.kill(own, signal.SIGSTOP)
+        return own
 
     def replace(self, name: str) -> None:
         self.crash(name)
@@ -203,7 +212,7 @@ def count(study: Study, folder: Path, paths: dict[str, Path]) -> list[int]:
 
 
 def nodes(folder: Path) -> dict[str, Any]:
-    """Nodes of the pool and of parties are lost, the driver is killed, a worker stands still."""
+    """Nodes of the pool and of parties are lost, the driver is killed, a worker or a party stands still."""
     right = expected(folder)
     machine = Machine(folder, ("row", "column", "none", "none2"))
     case = Case(folder, machine.address)
@@ -227,6 +236,11 @@ def nodes(folder: Path) -> dict[str, Any]:
         case.run(name, noisy_study(), Progress())
         case.results[name] |= {"before": before, "debits": case.debits(name), "left": case.left(name)}
     stuck(case, machine)
+    for name, stage, point in (("row", "aggregate", 3), ("column", "exchange", 1)):
+        stopped = list[int]()
+        fault = Scheduled(stage, point, lambda name=name, stopped=stopped: stopped.append(machine.stop_party(name)))
+        case.run(f"silent {name}", exact_study(), fault, silence_seconds=5)
+        case.results[f"silent {name}"] |= {"notes": fault.notes, "ended it": has_ended(stopped[0], 20.0)}
     case.run("poolless", exact_study(), Scheduled("aggregate", 3, machine.crash_pool), wait_seconds=0)
     before = case.results.pop("poolless")
     machine.nodes["none"] = machine.add("none")
@@ -273,6 +287,14 @@ def stuck(case: Case, machine: Machine) -> None:
     finally:
         tasks.Tasks.submit, tasks.PATIENCE = submit, 60.0  # type: ignore[method-assign]
         os.kill(int(note.read_text()), signal.SIGKILL)
+
+
+def has_ended(process: int, within: float) -> bool:
+    """Whether a process is gone, or is so in some seconds: Ray asks it to end before it makes it."""
+    until = time.monotonic() + within
+    while (lives := Path(f"/proc/{process}").exists()) and time.monotonic() < until:
+        time.sleep(0.2)
+    return not lives
 
 
 def full(folder: Path, disk_too: bool) -> dict[str, Any]:

@@ -21,7 +21,7 @@ def read(**values) -> Cluster:
 def test_every_key_arrives():
     values = {
         "address": "auto", "cpus": 3, "store_bytes": 7, "spill": "/s", "labels": {"row": {"party": "row"}, "pool": None},
-        "wait_seconds": 4, "restarts": 0, "insecure": True, "metrics": True, "timeline": "/t.json",
+        "wait_seconds": 4, "silence_seconds": 5, "restarts": 0, "insecure": True, "metrics": True, "timeline": "/t.json",
     }  # fmt: skip
     expected = values | {"spill": Path("/s"), "timeline": Path("/t.json"), "labels": {"row": {"party": "row"}}}
     assert read(**values) == Cluster(**expected)
@@ -47,6 +47,7 @@ def test_every_choice_is_valid(choice):
         ({"labels": {"rows": {}}}, "key cluster.labels.rows.*Did you mean 'row'"),
         ({"labels": {"row": "party=row"}}, "key cluster.labels.row.*Write {party: row}"),
         ({"labels": {"pool": {"party": None}}}, "a label is not a text .*key cluster.labels.pool.party"),
+        ({"silence_seconds": 0}, "key cluster.silence_seconds"),
         ({"restarts": -1}, "key cluster.restarts"),
         ({"insecure": "yes"}, "key cluster.insecure"),
         ({"spill": 7}, "key cluster.spill"),

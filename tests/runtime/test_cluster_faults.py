@@ -78,6 +78,13 @@ def test_a_worker_that_stands_still_is_overtaken(lost):
     assert lost.stuck["tries"] >= 1 and any("late by far" in note for note in lost.stuck["notes"])
 
 
+@pytest.mark.parametrize("party", ["row", "column"])
+def test_a_party_that_stands_still_is_replaced(lost, party):
+    silent = getattr(lost, f"silent {party}")
+    assert silent["ended"] == lost.right
+    assert sum("environment of a party was lost" in note for note in silent["notes"]) == 1 and silent["ended it"]
+
+
 def test_a_pool_without_nodes_ends_the_run_and_the_same_command_goes_on(lost):
     assert lost.poolless["before"]["ended"].startswith("ClusterError: the pool of tasks has had no node for")
     assert lost.poolless["ended"] == lost.right

@@ -34,11 +34,11 @@ def peak_of_all() -> Iterator[Peak]:
     def sample() -> None:
         most = 0.0
         while not ended.wait(_SECONDS):
-            tree = _tree(os.getpid())
-            resident = sum(map(_resident, tree))
+            every = tree(os.getpid())
+            resident = sum(map(_resident, every))
             if resident > most * _GROWN:
                 most = resident
-                peak.memory = max(peak.memory, sum(map(_shares, tree)))
+                peak.memory = max(peak.memory, sum(map(_shares, every)))
 
     thread = threading.Thread(target=sample, daemon=True)
     thread.start()
@@ -49,7 +49,7 @@ def peak_of_all() -> Iterator[Peak]:
         thread.join()
 
 
-def _tree(root: int) -> set[int]:
+def tree(root: int) -> set[int]:
     """The process and its descendants."""
     parents = {int(path.name): _parent(path) for path in Path("/proc").iterdir() if path.name.isdigit()}
     found, size = {root}, 0

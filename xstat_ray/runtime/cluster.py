@@ -32,8 +32,10 @@ class Cluster:
     """Labels of the nodes on which the environments of `row` and `column`, and the tasks of the `pool`, may run."""
     wait_seconds: int = 0
     """How long to wait for nodes with these labels, where they are still starting."""
+    silence_seconds: int = 120
+    """How long the environment of a party may take to answer that it is there before it counts as lost."""
     restarts: int = 1
-    """Times that a run starts again, or resumes, after the environment of a party was lost with its node."""
+    """Times that a run starts again, or resumes, after the environment of a party was lost."""
     insecure: bool = False
     """Join a cluster on another machine without token authentication and TLS."""
     metrics: bool = False
@@ -61,6 +63,7 @@ def read_cluster(top: Section) -> Cluster:
         spill=_path(section, "spill"),
         labels=_labels(section),
         wait_seconds=section.whole("wait_seconds", usual.wait_seconds, least=0),
+        silence_seconds=section.whole("silence_seconds", usual.silence_seconds, least=1),
         restarts=section.whole("restarts", usual.restarts, least=0),
         insecure=section.flag("insecure", usual.insecure),
         metrics=section.flag("metrics", usual.metrics),

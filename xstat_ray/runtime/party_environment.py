@@ -24,6 +24,9 @@ class PartyEnvironment:
         self._role, self._private = role, source.private
         self._party = make_party(role, study, source)
 
+    def pulse(self) -> None:
+        """Answer that the process is there."""
+
     def call(self, method: str, *args: Any) -> Any:
         """Call a method of the party.
 

@@ -21,11 +21,14 @@ from xstat_ray.runtime.failures import explained
 from xstat_ray.runtime.party_environment import PartyEnvironment
 from xstat_ray.runtime.preflight import alive, await_nodes, cores, nodes_with
 from xstat_ray.runtime.progress import Progress
+from xstat_ray.runtime.pulse import LOOK, Pulse
 from xstat_ray.runtime.tasks import TASK_RETRIES, Tasks, selector
 from xstat_ray.study import Study
 
 PLACED = 3
 """Times that an environment is placed until it runs: Ray takes a node that is gone for alive for some seconds."""
+_PULSE = "pulse"
+"""The group of an actor's calls that are answered beside the one it works at."""
 
 
 class RayInstance(Instance):
@@ -36,19 +39,28 @@ class RayInstance(Instance):
     ) -> None:
         # No CPU is reserved: the pool's tasks and the parties take turns on the same cores of a laptop. Results that
         # are lost with a node of the pool are emitted again, which gives the same counts.
-        actor = ray.remote(PartyEnvironment).options(num_cpus=0, max_task_retries=TASK_RETRIES, **selector(labels))
+        remote: Any = ray.remote
+        actor = remote(concurrency_groups={_PULSE: 1})(PartyEnvironment).options(
+            num_cpus=0, max_task_retries=TASK_RETRIES, **selector(labels)
+        )
         self._place = partial(actor.remote, role, study, source, environment)
         self._actor: Any = self._place()
 
     def await_running(self, before_another: Callable[[], None]) -> None:
         """Wait until the actor runs; one that was placed on a node that is gone never ran, and is placed anew.
 
+        Args:
+            before_another: waits for a node where it can run; called as long as it does not run.
+
         Raises:
             PartyLostError: it did not run at any place.
         """
         for left in reversed(range(PLACED)):
+            ready = self._actor.__ray_ready__.remote()
+            while not ray.wait([ready], timeout=LOOK)[0]:
+                before_another()
             try:
-                ray.get(self._actor.__ray_ready__.remote())
+                ray.get(ready)
                 return
             except RayActorError as error:
                 if not left:
@@ -60,6 +72,10 @@ class RayInstance(Instance):
     def call(self, method: str, *args: Any) -> Ref:
         """Send the call; the actor takes one at a time, in order."""
         return self._actor.call.remote(method, *args)
+
+    def pulse(self) -> Ref:
+        """Ask whether the actor is there; it answers whatever it works at."""
+        return self._actor.pulse.options(concurrency_group=_PULSE).remote()
 
     def stop(self) -> None:
         """End the actor."""
@@ -92,7 +108,9 @@ class RayExecutor(Executor):
             for instance in instances:
                 instance.await_running(lambda: await_nodes(cluster, progress))
         self.parties = dict(self._instances)
-        self._tasks = Tasks(cluster, forced, progress)
+        every = [instance.pulse for instances in self._instances.values() for instance in instances]
+        self._pulse = Pulse(every, cluster.silence_seconds)
+        self._tasks = Tasks(cluster, forced, progress, self._pulse.look)
 
     def submit(self, function: Callable[..., Any], *args: Any) -> Ref:
         """A stateless task on any node of the pool."""
@@ -105,7 +123,11 @@ class RayExecutor(Executor):
     def get(self, ref: Ref) -> Any:
         """Wait; an error raised for the reader arrives as itself, one of Ray's in our words."""
         try:
-            return ray.get(self._tasks.wait([ref])[1] if ref in self._tasks else ref)
+            if ref in self._tasks:
+                return ray.get(self._tasks.wait([ref])[1])
+            while not ray.wait([ref], timeout=LOOK)[0]:
+                self._pulse.look()
+            return ray.get(ref)
         except RayError as error:
             raise explained(error) or error from None
 

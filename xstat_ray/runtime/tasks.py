@@ -22,6 +22,7 @@ from xstat_ray.runtime.figures import Figures, measure
 from xstat_ray.runtime.metrics import Metrics
 from xstat_ray.runtime.preflight import alive, nodes_with
 from xstat_ray.runtime.progress import Progress
+from xstat_ray.runtime.pulse import LOOK
 
 TASK_RETRIES = 3
 """Times a task is run again after its worker died or for `TRANSIENT`."""
@@ -29,8 +30,6 @@ TRANSIENT = [MemoryError, OSError]
 """Errors of a task that another try, perhaps on another node, may not meet."""
 PATIENCE = 60.0
 """Seconds that a task may take, once its inputs are there, before a copy of it is started on another node."""
-LOOK = 1.0
-"""Seconds between two looks at tasks of which none ends."""
 
 
 @dataclass
@@ -66,9 +65,11 @@ class Pace:
 class Tasks:
     """The tasks of one run, on the nodes of the pool."""
 
-    def __init__(self, cluster: Cluster, environment: Mapping[str, str], progress: Progress) -> None:
-        """`environment` is added to the variables of the workers."""
-        self._cluster, self._environment, self._progress = cluster, environment, progress
+    def __init__(
+        self, cluster: Cluster, environment: Mapping[str, str], progress: Progress, look: Callable[[], None]
+    ) -> None:
+        """`environment` is added to the variables of the workers; `look` is called while none of the tasks ends."""
+        self._cluster, self._environment, self._progress, self._look = cluster, environment, progress, look
         self._metrics = Metrics() if cluster.metrics else None
         self._remote: Any = ray.remote(_run)
         self._options: dict[str, Any] = {
@@ -101,6 +102,7 @@ class Tasks:
             done, _ = ray.wait(list(tries), num_returns=1, timeout=LOOK)
             if done:
                 return tries[done[0]], self._close(tries[done[0]], done[0])
+            self._look()
             self._copy_late(refs)
             seen = self._pool_seen(seen)
 
