@@ -222,6 +222,9 @@ def nodes(folder: Path) -> dict[str, Any]:
     # This one is gone before the run starts, and not yet known to be.
     machine.crash("row")
     case.run("late", exact_study(), Adds(machine, "row"), restarts=0)
+    machine.crash("row")
+    case.run("nowhere", exact_study(), Progress(), wait_seconds=0)
+    machine.nodes["row"] = machine.add("row")
     # Nobody replaces this one: the run ends, and the same command finishes it when there is a node again.
     gone = Scheduled("decrypt", 0, lambda: machine.crash("column"))
     case.run("gone", noisy_study(), gone, wait_seconds=0)

@@ -59,6 +59,10 @@ def test_an_environment_placed_on_a_node_that_is_already_gone_is_placed_anew(los
     assert lost.late["ended"] == lost.right
 
 
+def test_an_environment_that_finds_no_other_node_ends_the_run(lost):
+    assert lost.nowhere["ended"].startswith("InputError: none of the cluster's 3 nodes has the labels {party: row}")
+
+
 def test_a_party_node_is_lost_for_good_and_the_same_command_goes_on_when_there_is_another(lost):
     before = lost.gone["before"]
     assert before["ended"].startswith("InputError: none of the cluster's 3 nodes has the labels {party: column}")
