@@ -95,7 +95,7 @@ class RowTable(Secret):
         self._first, self._end = np.array([c.start for c in covers]), np.array([c.stop for c in covers])
         self._ascent = Ascent(self._table, side.id)
         self.unsorted: list[str] = []
-        """Names of the files that are not sorted by id, which take longer to `read`."""
+        """Names of the files that are not sorted by id, which take longer to `read`; known after the survey."""
         self._foreign: set[str] = set()
         """Files in which some id is not written in its normal form: their footers say nothing about the persons."""
         self._counts, self._of_period = IntakeCounts(), dict[range, IntakeCounts]()
