@@ -8,7 +8,7 @@ NATIVE := xstat_ray/crypto/kernels/native
 .PHONY: install demo screenshots nycflights test test-slow test-kernels test-portable sanitize fuzz check format docs bench clean
 .DEFAULT_GOAL := demo
 
-PORTABLE := tests/crypto tests/roles tests/test_join.py tests/test_protocol.py tests/test_tree.py tests/test_crosstab.py
+PORTABLE := tests/crypto tests/roles tests/roles/test_join.py tests/test_protocol.py tests/publication/test_tree.py tests/test_crosstab.py
 SANITIZERS := -std=c11 -O1 -g -fPIC -shared -DXR_SMALL_CODE -fsanitize=address,undefined -fno-sanitize-recover=all
 
 $(BIN)/.installed: pyproject.toml constraints.txt setup.py $(wildcard $(NATIVE)/*)
@@ -41,7 +41,7 @@ demo: $(STATISTICS)
 
 # The pictures of the report in docs/figures, from the demo's report; needs Chromium and fonts with Japanese.
 screenshots: demo
-	$(BIN)/python -m tests.report.screenshots $(OUT)/report/report.html docs/figures
+	$(BIN)/python -m tests.hokkaido.report.screenshots $(OUT)/report/report.html docs/figures
 
 # The small example: real tables, one study.
 nycflights: data/nycflights/planes.parquet

@@ -1,7 +1,8 @@
 """The optional extension; everything else about the package is in pyproject.toml.
 
-Without a C compiler, or on another processor than x86-64, the package installs without it and says so, and works on
-gmpy2 and libsodium. No machine flags are needed: the functions that use wide instructions are marked one by one.
+Without a C compiler, or on another processor than x86-64, the package installs without it and says
+so, and works on gmpy2 and libsodium. No machine flags are needed: the functions that use wide
+instructions are marked one by one.
 """
 
 from __future__ import annotations
@@ -22,11 +23,14 @@ class BuildIfPossible(build_ext):
         """Build; whether it worked is seen from the files."""
         super().run()
         missing = [
-            extension for extension in self.extensions if not Path(self.get_ext_fullpath(extension.name)).exists()
+            extension
+            for extension in self.extensions
+            if not Path(self.get_ext_fullpath(extension.name)).exists()
         ]
         if missing:
             message = (
-                "The native kernels were not built: xstat-ray works without them, 5 to 10 times slower at encryption."
+                "The native kernels were not built: xstat-ray works without them, "
+                "5 to 10 times slower at encryption."
             )
             print(message, file=sys.stderr)  # noqa: T201 - there is no logger during installation
 

@@ -1,15 +1,17 @@
 """Makes what the nodes of one Ray cluster identify themselves with: an authority, certificates for TLS, and a token.
 
-    python cluster/make_secrets.py secrets/row                                   # authority and token, once a cluster
-    python cluster/make_secrets.py secrets/row --node head --ip 10.0.0.5         # one certificate a node
-    python cluster/make_secrets.py /certs --authority /authority --node me --ip 10.0.0.6      # on the node itself
+    python cluster/make_secrets.py secrets/row                                   # authority and
+    token, once a cluster python cluster/make_secrets.py secrets/row --node head --ip 10.0.0.5
+      # one certificate a node python cluster/make_secrets.py /certs --authority /authority --node
+      me --ip 10.0.0.6      # on the node itself
 
-The folder then holds ca.crt, ca.key, token, and for every node NODE.crt and NODE.key. A node needs ca.crt, its own two
-files and the token. Ray checks that a certificate is for the address at which its node is reached, so where addresses
-are not known beforehand a node makes its own as it starts, from the authority in another folder; ca.key is not copied.
+The folder then holds ca.crt, ca.key, token, and for every node NODE.crt and NODE.key. A node needs
+ca.crt, its own two files and the token. Ray checks that a certificate is for the address at which
+its node is reached, so where addresses are not known beforehand a node makes its own as it starts,
+from the authority in another folder; ca.key is not copied.
 
-Each trust domain has an authority and a token of its own: a node of one is a stranger to the others. What is there is
-kept, except that a node's certificate is made anew.
+Each trust domain has an authority and a token of its own: a node of one is a stranger to the
+others. What is there is kept, except that a node's certificate is made anew.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-AUTHORITY_DAYS, NODE_DAYS = 365, 90
+AUTHORITY_DAYS = 365
+NODE_DAYS = 90
 BACKDATED = dt.timedelta(minutes=10)
 """Clocks of nodes differ."""
 Key = ec.EllipticCurvePrivateKey
@@ -38,16 +41,24 @@ def make_authority(folder: Path) -> None:
     """Write ca.key and ca.crt, unless they are there."""
     if (folder / "ca.key").exists():
         return
-    key, name = ec.generate_private_key(ec.SECP256R1()), _name(f"xstat-ray {secrets.token_hex(4)}")
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = _name(f"xstat-ray {secrets.token_hex(4)}")
     builder = _builder(name, name, key.public_key(), AUTHORITY_DAYS)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     builder = builder.add_extension(_usage(authority=True), critical=True)
-    builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    builder = builder.add_extension(
+        x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
+    )
     _write(folder / "ca.key", _pem(key))
-    _write(folder / "ca.crt", builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    _write(
+        folder / "ca.crt",
+        builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM),
+    )
 
 
-def make_node(folder: Path, issuer: Path, node: str, addresses: Sequence[str], names: Sequence[str]) -> None:
+def make_node(
+    folder: Path, issuer: Path, node: str, addresses: Sequence[str], names: Sequence[str]
+) -> None:
     """Write NODE.key and NODE.crt, for a node that is reached at these IP addresses and host names, and ca.crt.
 
     Raises:
@@ -58,11 +69,17 @@ def make_node(folder: Path, issuer: Path, node: str, addresses: Sequence[str], n
     authority_key = serialization.load_pem_private_key((issuer / "ca.key").read_bytes(), None)
     assert isinstance(authority_key, Key)
     key = ec.generate_private_key(ec.SECP256R1())
-    reached: list[x509.GeneralName] = [x509.DNSName(name) for name in dict.fromkeys((node, "localhost", *names))]
-    reached += [x509.IPAddress(ipaddress.ip_address(ip)) for ip in dict.fromkeys(("127.0.0.1", *addresses))]
+    reached: list[x509.GeneralName] = [
+        x509.DNSName(name) for name in dict.fromkeys((node, "localhost", *names))
+    ]
+    reached += [
+        x509.IPAddress(ipaddress.ip_address(ip)) for ip in dict.fromkeys(("127.0.0.1", *addresses))
+    ]
     builder = _builder(_name(node), authority.subject, key.public_key(), NODE_DAYS)
     builder = builder.add_extension(x509.SubjectAlternativeName(reached), critical=False)
-    builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+    builder = builder.add_extension(
+        x509.BasicConstraints(ca=False, path_length=None), critical=True
+    )
     builder = builder.add_extension(_usage(authority=False), critical=True)
     # A node of Ray is server and client at once.
     both = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
@@ -131,13 +148,26 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Make what is asked for; returns the exit code: 0 done, 2 bad arguments or a folder that cannot be written to."""
-    parser = argparse.ArgumentParser(description="Authority, certificates and token of one Ray cluster.")
-    parser.add_argument("folder", type=Path, help="the cluster's own folder, readable by its owner only")
-    parser.add_argument("--authority", type=Path, help="folder of the authority that issues, if another; read only")
+    """Make what is asked for.
+
+    Returns the exit code: 0 done, 2 bad arguments or a folder that cannot be written to.
+    """
+    parser = argparse.ArgumentParser(
+        description="Authority, certificates and token of one Ray cluster."
+    )
+    parser.add_argument(
+        "folder", type=Path, help="the cluster's own folder, readable by its owner only"
+    )
+    parser.add_argument(
+        "--authority", type=Path, help="folder of the authority that issues, if another; read only"
+    )
     parser.add_argument("--node", help="make a certificate with this name")
-    parser.add_argument("--ip", action="append", default=[], help="IP address of the node; may be repeated")
-    parser.add_argument("--dns", action="append", default=[], help="host name of the node; may be repeated")
+    parser.add_argument(
+        "--ip", action="append", default=[], help="IP address of the node; may be repeated"
+    )
+    parser.add_argument(
+        "--dns", action="append", default=[], help="host name of the node; may be repeated"
+    )
     options = parser.parse_args(arguments)
     try:
         options.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -147,7 +177,13 @@ def main(arguments: Sequence[str]) -> int:
             make_authority(options.folder)
             make_token(options.folder)
         if options.node:
-            make_node(options.folder, options.authority or options.folder, options.node, options.ip, options.dns)
+            make_node(
+                options.folder,
+                options.authority or options.folder,
+                options.node,
+                options.ip,
+                options.dns,
+            )
     except (OSError, ValueError) as error:
         parser.error(str(error))
     return 0

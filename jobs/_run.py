@@ -27,8 +27,8 @@ _HIDDEN = "\nA folder of that name in --config-dir hides the key. Keep only fold
 def run(config_name: str, job: Callable[[dict[str, Any], str], None]) -> None:
     """Compose conf/`config_name`.yaml with the command line, run `job(config, origin)`, and exit.
 
-    `origin` is the file of the chosen study, for messages. Exit codes: 0 done, 2 bad input or refused plan, 3 budget
-    refused, 130 interrupted, 1 anything else.
+    `origin` is the file of the chosen study, for messages. Exit codes: 0 done, 2 bad input or
+    refused plan, 3 budget refused, 130 interrupted, 1 anything else.
     """
     code: int | None = None
 
@@ -40,7 +40,8 @@ def run(config_name: str, job: Callable[[dict[str, Any], str], None]) -> None:
     if {"-h", "--help"} & set(sys.argv[1:]):
         print(_help(config_name))
         sys.exit()
-    # Makes Hydra raise what is wrong with the command line or a file; otherwise it prints a traceback and exits with 1.
+    # Makes Hydra raise what is wrong with the command line or a file; otherwise it prints a
+    # traceback and exits with 1.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         task()
@@ -60,8 +61,19 @@ def _help(config_name: str) -> str:
     """The choices of the groups, and the main configuration file, whose comments explain every key."""
     text = (CONF / f"{config_name}.yaml").read_text(encoding="utf-8").rstrip()
     groups = [folder for folder in sorted(CONF.iterdir()) if f"\n  - {folder.name}: " in text]
-    choices = [f"{group.name}={'|'.join(sorted(file.stem for file in group.glob('*.yaml')))}" for group in groups]
-    return "\n".join([f"python -m jobs.{config_name} [--config-dir FOLDER] [KEY=VALUE ...]", "", *choices, "", text])
+    choices = [
+        f"{group.name}={'|'.join(sorted(file.stem for file in group.glob('*.yaml')))}"
+        for group in groups
+    ]
+    return "\n".join(
+        [
+            f"python -m jobs.{config_name} [--config-dir FOLDER] [KEY=VALUE ...]",
+            "",
+            *choices,
+            "",
+            text,
+        ]
+    )
 
 
 def _call(job: Callable[[dict[str, Any], str], None], config: DictConfig) -> int:
@@ -71,7 +83,9 @@ def _call(job: Callable[[dict[str, Any], str], None], config: DictConfig) -> int
         _report(str(error))
         return error.exit_code
     except KeyboardInterrupt:
-        _console().print("Interrupted. The same command resumes an unfinished release, without spending budget again.")
+        _console().print(
+            "Interrupted. The same command resumes an unfinished release, without spending budget again."
+        )
         return INTERRUPTED
     except Exception:
         _console().print_exception()
@@ -95,7 +109,9 @@ def _plain(config: DictConfig) -> dict[str, Any]:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         key = error.full_key or None
-        raise StudyError("a value is missing", key=key, remedy=f"Set it on the command line: {key}=...") from None
+        raise StudyError(
+            "a value is missing", key=key, remedy=f"Set it on the command line: {key}=..."
+        ) from None
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}
 

@@ -1,4 +1,6 @@
-"""The neutral cluster's job: join and add while encrypted, add the noise once. It has the public key and no secret.
+"""The neutral cluster's job: join and add while encrypted, add the noise once.
+
+It has the public key and no secret.
 
 python -m jobs.aggregate study=nycflights domain.run=first domain.private=own domain.exchange=shared
 """
@@ -8,10 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 from jobs._run import run
+from xstat_ray.cli.terminal import make_progress
 from xstat_ray.federation.aggregate import aggregate
 from xstat_ray.federation.config import aggregator_config
 from xstat_ray.federation.identity import Identity
-from xstat_ray.terminal import make_progress
 
 
 def main(raw: dict[str, Any], origin: str) -> None:

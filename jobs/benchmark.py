@@ -12,15 +12,19 @@ from jobs._run import run
 from xstat_ray.benchmarks.page import update
 from xstat_ray.benchmarks.report import described, read, show, write
 from xstat_ray.benchmarks.suites import benchmark_config
-from xstat_ray.terminal import make_progress
+from xstat_ray.cli.terminal import make_progress
 
 
 def main(raw: dict[str, Any], origin: str) -> None:
-    """Run the suite that the configuration names, or read what it once measured; then draw and show its records."""
+    """Run the suite that the configuration names, or read what it once measured.
+
+    Then draw and show its records.
+    """
     config = benchmark_config(raw, origin)
     progress = make_progress(config.display)
     if config.records is not None:
-        path, records = config.records, read(config.records, config.suite)
+        path = config.records
+        records = read(config.records, config.suite)
     else:
         records = config.run(progress)
         path = write(config.suite, records, config.out)

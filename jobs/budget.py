@@ -53,7 +53,8 @@ def history(ledger: Ledger, settings: Section) -> Table:
     """What happened. Digests are shortened; the manifest of a release has them in full."""
     table = _table("time (UTC)", "what", "data set", "study", "release", "amount", "cap", "why")
     for entry in ledger.history(settings.optional_text("dataset")):
-        when, study = entry.at.removesuffix("+00:00"), f"{entry.name} {entry.study[:8]}"
+        when = entry.at.removesuffix("+00:00")
+        study = f"{entry.name} {entry.study[:8]}"
         amounts = (_amount(entry), str(entry.cap))
         table.add_row(when, entry.kind, entry.dataset, study, entry.release, *amounts, entry.note)
     return table
@@ -67,7 +68,11 @@ def set_cap(ledger: Ledger, settings: Section) -> Table:
     return show(ledger, settings)
 
 
-VERBS: Mapping[str, Callable[[Ledger, Section], Table]] = {"show": show, "history": history, "set-cap": set_cap}
+VERBS: Mapping[str, Callable[[Ledger, Section], Table]] = {
+    "show": show,
+    "history": history,
+    "set-cap": set_cap,
+}
 
 
 def _amount(entry: Entry) -> str:
@@ -93,12 +98,18 @@ def main(verb: str, *arguments: str) -> None:
         BudgetError: the ledger refuses the change.
     """
     if verb not in VERBS:
-        raise InputError(f"unknown verb {verb!r}", remedy=f"Use one of {', '.join(VERBS)}, or --help")
-    pairs = {key: value or None for key, _, value in (argument.partition("=") for argument in arguments)}
+        raise InputError(
+            f"unknown verb {verb!r}", remedy=f"Use one of {', '.join(VERBS)}, or --help"
+        )
+    pairs = {
+        key: value or None for key, _, value in (argument.partition("=") for argument in arguments)
+    }
     settings = Section(pairs, key="", origin="the command line", known=KEYS)
     path = Path(settings.text("ledger", str(DEFAULT_LEDGER)))
     if verb != "set-cap" and not path.exists():
-        raise InputError("there is no ledger", file=str(path), remedy="Set ledger=; the first release creates it")
+        raise InputError(
+            "there is no ledger", file=str(path), remedy="Set ledger=; the first release creates it"
+        )
     # Files and pipes get whole lines.
     console = Console(width=None if sys.stdout.isatty() else 400, markup=False, highlight=False)
     console.print(VERBS[verb](Ledger(path), settings))

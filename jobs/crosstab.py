@@ -10,11 +10,11 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 
 from jobs._run import run
-from xstat_ray.config import CrosstabConfig, crosstab_config
+from xstat_ray.cli.config import CrosstabConfig, crosstab_config
+from xstat_ray.cli.terminal import make_progress, print_summary
 from xstat_ray.crosstab import crosstab
 from xstat_ray.federation.one_machine import Arguments, run_domains
-from xstat_ray.release import Release
-from xstat_ray.terminal import make_progress, print_summary
+from xstat_ray.publication.release import Release
 
 
 def main(raw: dict[str, Any], origin: str) -> None:
@@ -36,9 +36,14 @@ def main(raw: dict[str, Any], origin: str) -> None:
 
 
 def _federated(config: CrosstabConfig) -> Release:
-    """All three domains as processes of this machine; they get this job's own arguments, each what concerns it."""
+    """All three domains as processes of this machine.
+
+    They get this job's own arguments, each what concerns it.
+    """
     hydra = HydraConfig.get()
-    folders = [source.path for source in hydra.runtime.config_sources if source.provider == "command-line"]
+    folders = [
+        source.path for source in hydra.runtime.config_sources if source.provider == "command-line"
+    ]
     arguments = Arguments.of(list(hydra.overrides.task), folders)
     return run_domains(config, arguments, make_progress(config.display))
 

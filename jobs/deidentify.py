@@ -1,6 +1,7 @@
 """A party's own steps, on its own cluster: handshake, blind, evaluate, emit.
 
-python -m jobs.deidentify party=row study=nycflights domain.run=first domain.private=own domain.exchange=shared
+python -m jobs.deidentify party=row study=nycflights domain.run=first domain.private=own
+domain.exchange=shared
 """
 
 from __future__ import annotations
@@ -8,10 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from jobs._run import run
+from xstat_ray.cli.terminal import make_progress
 from xstat_ray.federation.config import party_config
 from xstat_ray.federation.identity import Identity
-from xstat_ray.federation.work import deidentify
-from xstat_ray.terminal import make_progress
+from xstat_ray.federation.jobs import deidentify
 
 
 def main(raw: dict[str, Any], origin: str) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from jobs._run import run
-from xstat_ray.needs.answer import answer
-from xstat_ray.needs.config import needs_config
-from xstat_ray.needs.report import print_answer, warn, write
+from xstat_ray.hokkaido.needs.answer import answer
+from xstat_ray.hokkaido.needs.config import needs_config
+from xstat_ray.hokkaido.needs.report import print_answer, warn, write
 
 
 def main(raw: dict[str, Any], origin: str) -> None:

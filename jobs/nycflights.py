@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from xstat_ray.errors import XstatError
-from xstat_ray.nycflights import write_tables
+from xstat_ray.inputs.nycflights import write_tables
 
 if __name__ == "__main__":
     try:

@@ -1,4 +1,6 @@
-"""What a run of a study would do and cost, and what its budget buys. Touches no data, unless told to look.
+"""What a run of a study would do and cost, and what its budget buys.
+
+Touches no data, unless told to look.
 
 python -m jobs.plan study=nycflights
 python -m jobs.plan study=nycflights target_stderr=20 target_level=dest
@@ -11,10 +13,10 @@ import json
 from typing import Any
 
 from jobs._run import run
-from xstat_ray.config import plan_config
-from xstat_ray.plan_report import make_report
-from xstat_ray.table_look import look
-from xstat_ray.terminal import print_plan
+from xstat_ray.cli.config import plan_config
+from xstat_ray.cli.terminal import print_plan
+from xstat_ray.planning.plan_report import make_report
+from xstat_ray.planning.table_check import look
 
 
 def main(raw: dict[str, Any], origin: str) -> None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 from jobs._run import run
-from xstat_ray.population.config import population_config
-from xstat_ray.population.run import population
-from xstat_ray.population.write import delivered_name
-from xstat_ray.release import AREAS, STATISTICS
+from xstat_ray.cli.terminal import make_progress
+from xstat_ray.hokkaido.population.config import population_config
+from xstat_ray.hokkaido.population.run import population
+from xstat_ray.hokkaido.population.write import delivered_name
+from xstat_ray.publication.release import AREAS, STATISTICS
 from xstat_ray.runtime.ordered import Tasks
-from xstat_ray.terminal import make_progress
 
 
 def main(raw: dict[str, Any], origin: str) -> None:
@@ -30,7 +30,9 @@ def main(raw: dict[str, Any], origin: str) -> None:
             progress=progress,
         )
     spent = published.manifest["spent"]
-    progress.note(f"{published.figures:,} figures published; {published.withheld:,} are not in the delivered files.")
+    progress.note(
+        f"{published.figures:,} figures published; {published.withheld:,} are not in the delivered files."
+    )
     progress.note(f"Spent: epsilon {spent['epsilon']}, delta {spent['delta']}.")
     files = ", ".join(delivered_name(breakdown.name) for breakdown in config.declaration.breakdowns)
     progress.note(f"Folder: {published.folder}")

@@ -1,6 +1,7 @@
 """The last steps: the key holder debits and decrypts, the row party un-blinds and publishes.
 
-python -m jobs.release step=decrypt study=nycflights domain.run=first domain.private=own domain.exchange=shared
+python -m jobs.release step=decrypt study=nycflights domain.run=first domain.private=own
+domain.exchange=shared
 """
 
 from __future__ import annotations
@@ -8,9 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from jobs._run import run
+from xstat_ray.cli.terminal import make_progress
 from xstat_ray.federation.config import release_config
-from xstat_ray.federation.work import release
-from xstat_ray.terminal import make_progress
+from xstat_ray.federation.jobs import release
 
 
 def main(raw: dict[str, Any], origin: str) -> None:

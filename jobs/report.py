@@ -9,15 +9,21 @@ import sys
 from typing import Any
 
 from jobs._run import run
-from xstat_ray.report.config import report_config
-from xstat_ray.report.make import read, warn, write
+from xstat_ray.hokkaido.report.config import report_config
+from xstat_ray.hokkaido.report.make import read, warn, write
 
 
 def main(raw: dict[str, Any], origin: str) -> None:
     """Make the report that the configuration describes."""
     config = report_config(raw, origin)
     sources = read(config.runs)
-    written = write(sources, config.out, language=config.language, geofiles=config.geofiles, figures=config.figures)
+    written = write(
+        sources,
+        config.out,
+        language=config.language,
+        geofiles=config.geofiles,
+        figures=config.figures,
+    )
     warn(sources)
     if config.display == "auto":
         page, *others = written
@@ -27,7 +33,10 @@ def main(raw: dict[str, Any], origin: str) -> None:
 
 
 def _gather(arguments: list[str]) -> list[str]:
-    """`run=a run=b` as the one list that Hydra takes; of a key given twice it would keep the last alone."""
+    """`run=a run=b` as the one list that Hydra takes.
+
+    Of a key given twice it would keep the last alone.
+    """
     runs = [argument.removeprefix("run=") for argument in arguments if argument.startswith("run=")]
     if not runs or runs[0].startswith("["):
         return arguments

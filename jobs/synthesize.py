@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from jobs._run import run
-from xstat_ray.files import unwritable
+from xstat_ray.cli.terminal import make_progress
+from xstat_ray.hokkaido.world.build import build
+from xstat_ray.hokkaido.world.settings import synthesize_config
 from xstat_ray.runtime.ordered import Tasks
-from xstat_ray.terminal import make_progress
-from xstat_ray.world.build import build
-from xstat_ray.world.settings import synthesize_config
+from xstat_ray.util.files import unwritable
 
 
 def main(raw: dict[str, Any], origin: str) -> None:
@@ -23,10 +23,17 @@ def main(raw: dict[str, Any], origin: str) -> None:
     with tasks, progress.stage("people", config.world.people) as stage:
         in_order = map if config.runtime == "local" else tasks
         try:
-            made = build(config.world, config.out.resolve(), in_order, lambda block: stage.advance(block.people))
+            made = build(
+                config.world,
+                config.out.resolve(),
+                in_order,
+                lambda block: stage.advance(block.people),
+            )
         except OSError as error:
             raise unwritable(config.out, error) from error
-    rows = ", ".join(f"{name.split('/')[1].removesuffix('.parquet')} {n:,}" for name, n in made["rows"].items())
+    rows = ", ".join(
+        f"{name.split('/')[1].removesuffix('.parquet')} {n:,}" for name, n in made["rows"].items()
+    )
     progress.note(f"{config.out}: rows of {rows}")
 
 

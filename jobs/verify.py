@@ -43,14 +43,19 @@ def _pin(argument: str) -> tuple[Domain, bytes]:
         key = b""
     if known is None or len(key) != KEY_BYTES:
         raise InputError(
-            f"{argument!r} names no key", remedy="Write row=, column= or aggregator= and 64 hexadecimal digits"
+            f"{argument!r} names no key",
+            remedy="Write row=, column= or aggregator= and 64 hexadecimal digits",
         )
     return known, key
 
 
 def _text(report: Report) -> str:
     parts = [("WRONG", report.wrong), ("Shown", report.shown), ("Not shown", report.not_shown)]
-    return "\n\n".join("\n".join([f"{title}:", *(f"- {line}" for line in lines)]) for title, lines in parts if lines)
+    return "\n\n".join(
+        "\n".join([f"{title}:", *(f"- {line}" for line in lines)])
+        for title, lines in parts
+        if lines
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""A small study with its two tables, for tests of the job as one call; all in one process, without Ray."""
+"""A small study with its two tables, for tests of the job as one call.
+
+All in one process, without Ray.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +30,16 @@ def study(*, noise="off", areas=("a", "b"), row=(), column=(), privacy=(), **fie
         {
             "study": {
                 "name": "small",
-                "row": {"id": "id", "dimensions": [{"name": "area", "values": list(areas)}], **dict(row)},
-                "column": {"id": "id", "dimensions": [{"name": "kind", "values": ["x", "y"]}], **dict(column)},
+                "row": {
+                    "id": "id",
+                    "dimensions": [{"name": "area", "values": list(areas)}],
+                    **dict(row),
+                },
+                "column": {
+                    "id": "id",
+                    "dimensions": [{"name": "kind", "values": ["x", "y"]}],
+                    **dict(column),
+                },
                 "bounds": {"persons": 2000},
                 **fields,
             },
@@ -52,7 +63,9 @@ class Case:
     """Two tables, a ledger and an output folder below one temporary folder."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.out, self.ledger = folder, folder / "out", folder / "ledger.sqlite"
+        self.folder = folder
+        self.out = folder / "out"
+        self.ledger = folder / "ledger.sqlite"
         self.tables = {"row": folder / "rows.parquet", "column": folder / "columns.parquet"}
         self.write("row", ROWS)
         self.write("column", COLUMNS)
@@ -67,7 +80,9 @@ class Case:
         return self.tables[role]
 
     def options(self, **changes) -> Options:
-        return replace(Options(key_bits=KEY_BITS, shards=2, ledger=self.ledger, allow_no_noise=True), **changes)
+        return replace(
+            Options(key_bits=KEY_BITS, shards=2, ledger=self.ledger, allow_no_noise=True), **changes
+        )
 
     def run(self, study, out=None, **options) -> Release:
         tables = {role: options.pop(role, table) for role, table in self.tables.items()}
@@ -82,7 +97,11 @@ class Case:
 
     def contents(self) -> dict[Path, bytes]:
         """All files of the output folder."""
-        return {path.relative_to(self.out): path.read_bytes() for path in self.out.rglob("*") if path.is_file()}
+        return {
+            path.relative_to(self.out): path.read_bytes()
+            for path in self.out.rglob("*")
+            if path.is_file()
+        }
 
     def published(self) -> set[str]:
         return {path.name for path in self.out.glob("*") if path.name.startswith("statistics")}

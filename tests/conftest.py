@@ -14,14 +14,18 @@ from hypothesis import HealthCheck, settings
 
 from tests import oracle
 from tests.synthetic import make_study, make_tables
+from xstat_ray.inputs.nycflights import write_tables
 from xstat_ray.inputs.study_file import load
-from xstat_ray.nycflights import write_tables
+from xstat_ray.model.study import Bounds, Privacy
 from xstat_ray.runtime.executor import Source
-from xstat_ray.study import Bounds, Privacy
 
-# How long an example takes depends on what else the machine does; a build must not depend on which examples are drawn.
+# How long an example takes depends on what else the machine does; a build must not depend on which
+# examples are drawn.
 settings.register_profile(
-    "tests", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize="CI" in os.environ
+    "tests",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize="CI" in os.environ,
 )
 settings.load_profile("tests")
 
@@ -32,8 +36,14 @@ STUDY = Path(__file__).parents[1] / "conf" / "study" / "nycflights.yaml"
 def nycflights(tmp_path_factory) -> SimpleNamespace:
     """The demo with bounds above the data's maxima and without noise: what comes out is the exact count."""
     row, column = write_tables(tmp_path_factory.mktemp("nycflights"))
-    study = replace(load(STUDY), bounds=Bounds(rows=600, boardings=1, persons=4000), privacy=Privacy(noise="off"))
-    return SimpleNamespace(study=study, row=row, column=column, rows=pq.read_table(row), flags=pq.read_table(column))
+    study = replace(
+        load(STUDY),
+        bounds=Bounds(rows=600, boardings=1, persons=4000),
+        privacy=Privacy(noise="off"),
+    )
+    return SimpleNamespace(
+        study=study, row=row, column=column, rows=pq.read_table(row), flags=pq.read_table(column)
+    )
 
 
 @pytest.fixture(scope="session")
@@ -41,11 +51,14 @@ def small(tmp_path_factory) -> SimpleNamespace:
     """The synthetic study, without noise, with its tables on disk."""
     rows, flags = make_tables()
     folder = tmp_path_factory.mktemp("small")
-    row, column = folder / "presence.parquet", folder / "boarding.parquet"
+    row = folder / "presence.parquet"
+    column = folder / "boarding.parquet"
     pq.write_table(rows, row)
     pq.write_table(flags, column)
     sources = {"row": Source(row), "column": Source(column)}
-    return SimpleNamespace(study=make_study(), row=row, column=column, sources=sources, rows=rows, flags=flags)
+    return SimpleNamespace(
+        study=make_study(), row=row, column=column, sources=sources, rows=rows, flags=flags
+    )
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +67,7 @@ def ray_folder(tmp_path_factory) -> Iterator[Path]:
 
     Nothing may be written to the user's home, which is an empty folder meanwhile.
     """
-    from xstat_ray.runtime.cluster import Cluster
+    from xstat_ray.planning.cluster import Cluster
     from xstat_ray.runtime.ray_session import session
 
     home = tmp_path_factory.mktemp("home")

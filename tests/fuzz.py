@@ -1,6 +1,7 @@
 """Mutates good input for every parser and looks for anything but the typed errors.
 
-python -m tests.fuzz messages 60      # messages, study or tables, and for how many seconds; a seed may follow
+python -m tests.fuzz messages 60      # messages, study or tables, and for how many seconds; a seed
+may follow
 
 A failure prints the seed and leaves the input in fuzz-failure.bin.
 """
@@ -34,7 +35,7 @@ from xstat_ray.federation.sealed import seal as seal_to
 from xstat_ray.federation.sealed import unseal
 from xstat_ray.inputs.study_file import load
 from xstat_ray.inputs.tables import open_table
-from xstat_ray.messages import Coefficients, Flags, NoisyTable, Partial, Points, Rows, Tree
+from xstat_ray.model.messages import Coefficients, Flags, NoisyTable, Partial, Points, Rows, Tree
 
 Parser = Callable[[bytes], object]
 STUDY = bytes(32)
@@ -87,7 +88,8 @@ def mutate(draw: random.Random, seeds: list[bytes]) -> bytes:
 
 
 def tables() -> list[object]:
-    tags, cells = np.arange(32, dtype=np.uint8).reshape(2, 16), np.arange(2, dtype=np.uint32)
+    tags = np.arange(32, dtype=np.uint8).reshape(2, 16)
+    cells = np.arange(2, dtype=np.uint32)
     ciphertexts = np.ones((2, 2, 8), np.uint8)
     return [
         Points(np.ones((3, 32), np.uint8)),
@@ -123,7 +125,10 @@ def message_parsers(folder: Path) -> list[tuple[Parser, list[bytes]]]:
         (lambda data: open_message(data, header.name, peers), sealed),
         (lambda data: read_log(data, "row", peers), [log.content()]),
         (lambda data: nitro.verify(data, root=bytes(32), now=time.time()), [document]),
-        (lambda data: unseal(identity, "rows", data), [seal_to(identity.public, "rows", b"payload")]),
+        (
+            lambda data: unseal(identity, "rows", data),
+            [seal_to(identity.public, "rows", b"payload")],
+        ),
         (Hello.decode, [Handshake("row", STUDY, STUDY).hello.encode()]),
     ]
     log.close()
@@ -131,11 +136,15 @@ def message_parsers(folder: Path) -> list[tuple[Parser, list[bytes]]]:
     # What is signed is not trusted either: headers and payloads again, under a good signature.
     def signed(data: bytes) -> object:
         head = sealed[0][:12] + len(data).to_bytes(4, "little") + data
-        return open_message(head + identity.sign(b"xstat-ray envelope\0" + head), header.name, peers)
+        return open_message(
+            head + identity.sign(b"xstat-ray envelope\0" + head), header.name, peers
+        )
 
     parsers.append((signed, [header.encode()]))
     for table in tables():
-        parsers.append((lambda data, kind=type(table): kind.decode(data, STUDY), [table.encode(STUDY)]))
+        parsers.append(
+            (lambda data, kind=type(table): kind.decode(data, STUDY), [table.encode(STUDY)])
+        )
     return parsers
 
 
@@ -176,7 +185,9 @@ def table_parsers(folder: Path) -> list[tuple[Parser, list[bytes]]]:
             "area": pa.array([1, 2, 3]),
         }
     )
-    parquet, arrow, csv = io.BytesIO(), io.BytesIO(), io.BytesIO()
+    parquet = io.BytesIO()
+    arrow = io.BytesIO()
+    csv = io.BytesIO()
     pq.write_table(table, parquet)
     pyarrow.feather.write_feather(table, arrow)
     pyarrow.csv.write_csv(table, csv)
@@ -203,7 +214,9 @@ def fuzz(what: str, seconds: float, seed: int) -> tuple[int, int]:
     Raises:
         Exception: the first that is not one of the package's own; its input is in fuzz-failure.bin.
     """
-    draw, tried, refused = random.Random(seed), 0, 0
+    draw = random.Random(seed)
+    tried = 0
+    refused = 0
     with tempfile.TemporaryDirectory() as folder:
         parsers = PARSERS[what](Path(folder))
         for parse, seeds in parsers:
@@ -213,7 +226,8 @@ def fuzz(what: str, seconds: float, seed: int) -> tuple[int, int]:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             parse, seeds = draw.choice(parsers)
-            data, tried = mutate(draw, seeds), tried + 1
+            data = mutate(draw, seeds)
+            tried = tried + 1
             try:
                 parse(data)
             except XstatError:
@@ -228,4 +242,8 @@ def fuzz(what: str, seconds: float, seed: int) -> tuple[int, int]:
 if __name__ == "__main__":
     name, length, *rest = sys.argv[1:]
     number = int(rest[0]) if rest else random.SystemRandom().randrange(1 << 32)
-    print(f"{name}: seed {number}, {{}} inputs, {{}} refused".format(*fuzz(name, float(length), number)))
+    print(
+        f"{name}: seed {number}, {{}} inputs, {{}} refused".format(
+            *fuzz(name, float(length), number)
+        )
+    )

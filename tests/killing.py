@@ -25,11 +25,15 @@ def clean_server(*modules: str) -> ForkServerContext:
 
 
 class Doom:
-    """Counts calls of the package's functions `own` and of those written in C `system`; before number `point`, if there
+    """Counts calls of the package's functions `own` and of those written in C `system`.
+
+    Before number `point`, if there
     is one, SIGKILL comes."""
 
     def __init__(self, point: int, own: set[str], system: set[str] = SYSTEM) -> None:
-        self._point, self._own, self._system = point, own, system
+        self._point = point
+        self._own = own
+        self._system = system
         self.passed: list[str] = []
 
     def watch(self) -> None:
@@ -42,9 +46,11 @@ class Doom:
 
     def _called(self, frame: FrameType, event: str, argument: Any) -> None:
         if event == "call" and "xstat_ray" in frame.f_code.co_filename:
-            name, names = frame.f_code.co_name, self._own
+            name = frame.f_code.co_name
+            names = self._own
         elif event == "c_call":
-            name, names = argument.__name__, self._system
+            name = argument.__name__
+            names = self._system
         else:
             return
         if name in names:
@@ -53,7 +59,9 @@ class Doom:
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
-def child(server: ForkServerContext, target: Callable[..., None], *arguments: Any) -> tuple[int, list[str]]:
+def child(
+    server: ForkServerContext, target: Callable[..., None], *arguments: Any
+) -> tuple[int, list[str]]:
     """Run `target(*arguments, report)` in a process of its own, which puts the points that it passed into `report`.
 
     Returns:
@@ -68,7 +76,9 @@ def child(server: ForkServerContext, target: Callable[..., None], *arguments: An
 
 def points(passed: list[str], count: int) -> list[int]:
     """`count` of the points that a run passes, evenly spread from the first to nearly the last: others pass fewer."""
-    return sorted({1 + round(i * 0.97 * (len(passed) - 1) / max(1, count - 1)) for i in range(count)})
+    return sorted(
+        {1 + round(i * 0.97 * (len(passed) - 1) / max(1, count - 1)) for i in range(count)}
+    )
 
 
 def processes_of(folder: Path) -> list[int]:

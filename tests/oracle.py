@@ -1,7 +1,7 @@
 """The oracle: a study as one SQL query over both tables in the clear, laid out over the whole domain.
 
-It shares no code with the package. Where a bound draws at random it is given the drawn words as tables, in the order
-in which a party reads its usable rows, and applies them with row_number().
+It shares no code with the package. Where a bound draws at random it is given the drawn words as
+tables, in the order in which a party reads its usable rows, and applies them with row_number().
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from numpy.typing import NDArray
 
-from xstat_ray.study import Dimension, Study
+from xstat_ray.model.study import Dimension, Study
 
 UNBOUNDED = {"row": None, "column": None}
 GRAIN_SECONDS = {"hour": 3600, "15min": 900}
@@ -65,7 +65,9 @@ def count(
         QUALIFY row_number() OVER (PARTITION BY id, period ORDER BY word) <= 1
     """)
     table = np.zeros((study.cells, study.slots), np.int64)
-    counted = "SELECT cell, slot, count(*) FROM kept_rows JOIN kept_flags USING (id, period) GROUP BY ALL"
+    counted = (
+        "SELECT cell, slot, count(*) FROM kept_rows JOIN kept_flags USING (id, period) GROUP BY ALL"
+    )
     for cell, slot, number in db.execute(counted).fetchall():
         table[cell, slot] = number
     return table
@@ -73,19 +75,28 @@ def count(
 
 def uniform_words(seed: bytes, purpose: str, number: int) -> NDArray[np.uint64]:
     """The words a party draws, from their definition: HKDF-SHA256, then the AES-128-CTR key stream."""
-    key = HKDF(algorithm=SHA256(), length=16, salt=None, info=b"xstat-ray v1 " + purpose.encode()).derive(seed)
+    key = HKDF(
+        algorithm=SHA256(), length=16, salt=None, info=b"xstat-ray v1 " + purpose.encode()
+    ).derive(seed)
     stream = Cipher(algorithms.AES(key), modes.CTR(bytes(16))).encryptor().update(bytes(8 * number))
     return np.frombuffer(stream, "<u8")
 
 
-def _words(db: duckdb.DuckDBPyConnection, name: str, seed: bytes | None, purpose: str, of: str) -> None:
+def _words(
+    db: duckdb.DuckDBPyConnection, name: str, seed: bytes | None, purpose: str, of: str
+) -> None:
     ((number,),) = db.execute(f"SELECT count(*) FROM {of}").fetchall()
-    words = uniform_words(seed, purpose, number) if seed is not None else np.zeros(number, np.uint64)
+    words = (
+        uniform_words(seed, purpose, number) if seed is not None else np.zeros(number, np.uint64)
+    )
     db.register(name, pa.table({"place": pa.array(range(number)), "word": words}))
 
 
 def _usable_rows(db: duckdb.DuckDBPyConnection, study: Study) -> None:
-    """Table `candidates`: with weights one for each person, period and cell; without, one for each usable row."""
+    """Table `candidates`: with weights one for each person, period and cell.
+
+    Without, one for each usable row.
+    """
     side = study.row
     db.execute(f"""
         CREATE TABLE usable_rows AS
@@ -100,7 +111,9 @@ def _usable_rows(db: duckdb.DuckDBPyConnection, study: Study) -> None:
     usable = "FROM usable_rows WHERE cell IS NOT NULL AND period IS NOT NULL"
     alike = "person, id, period, cell"
     every = f"SELECT {alike}, weight, row_number() OVER (PARTITION BY person, period, cell) - 1 AS number {usable}"
-    merged = f"SELECT {alike}, coalesce(sum(weight), 0) AS weight, 0 AS number {usable} GROUP BY ALL"
+    merged = (
+        f"SELECT {alike}, coalesce(sum(weight), 0) AS weight, 0 AS number {usable} GROUP BY ALL"
+    )
     db.execute(f"""
         CREATE TABLE candidates AS
         SELECT *, row_number() OVER () - 1 AS place FROM ({merged if side.weight else every})
@@ -109,12 +122,21 @@ def _usable_rows(db: duckdb.DuckDBPyConnection, study: Study) -> None:
 
 def _row_words(db: duckdb.DuckDBPyConnection, seed: bytes | None) -> None:
     """Table `row_words`, from its definition: AES-128 of (person, period, cell, number), the first half of a block."""
-    columns = db.execute("SELECT person, period, cell, number FROM candidates ORDER BY place").fetchnumpy()
-    blocks = np.stack([np.asarray(columns[name], "<u4") for name in ("person", "period", "cell", "number")], axis=1)
-    key = HKDF(algorithm=SHA256(), length=16, salt=None, info=b"xstat-ray v1 bound of rows").derive(seed or bytes(32))
+    columns = db.execute(
+        "SELECT person, period, cell, number FROM candidates ORDER BY place"
+    ).fetchnumpy()
+    blocks = np.stack(
+        [np.asarray(columns[name], "<u4") for name in ("person", "period", "cell", "number")],
+        axis=1,
+    )
+    key = HKDF(algorithm=SHA256(), length=16, salt=None, info=b"xstat-ray v1 bound of rows").derive(
+        seed or bytes(32)
+    )
     stream = Cipher(algorithms.AES(key), modes.ECB()).encryptor().update(blocks.tobytes())
     words = np.frombuffer(stream, "<u8")[::2]
-    db.register("row_words", pa.table({"place": pa.array(range(len(words)), pa.int64()), "word": words}))
+    db.register(
+        "row_words", pa.table({"place": pa.array(range(len(words)), pa.int64()), "word": words})
+    )
 
 
 def _usable_boardings(db: duckdb.DuckDBPyConnection, study: Study) -> None:
@@ -163,6 +185,10 @@ def _position(dimensions: Sequence[Dimension]) -> str:
             for label, members in enumerate(dimension.members)
             if members
         )
-        other = f"WHEN {text} IS NOT NULL THEN {dimension.labels.index(dimension.other)}" if dimension.other else ""
+        other = (
+            f"WHEN {text} IS NOT NULL THEN {dimension.labels.index(dimension.other)}"
+            if dimension.other
+            else ""
+        )
         position = f"({position} * {dimension.size} + CASE {cases} {other} END)"
     return position

@@ -9,15 +9,20 @@ import numpy as np
 import pyarrow as pa
 
 from xstat_ray.inputs.study_file import parse
-from xstat_ray.study import Study
+from xstat_ray.model.study import Study
 
-PERSONS, PRESENCES, BOARDINGS = 60, 3_000, 150
+PERSONS = 60
+PRESENCES = 3_000
+BOARDINGS = 150
 START = dt.datetime(2024, 5, 1, tzinfo=dt.UTC)
 HOURS = 36
 
 
 def make_study(**column: Any) -> Study:
-    """Areas and hours against routes and hours from departure and arrival; `column` overrides the column side."""
+    """Areas and hours against routes and hours from departure and arrival.
+
+    `column` overrides the column side.
+    """
     raw = {
         "name": "synthetic",
         "period": {"grain": "hour", "start": "2024-05-01", "end": "2024-05-02T12:00"},
@@ -33,7 +38,12 @@ def make_study(**column: Any) -> Study:
         "column": {
             "id": "passenger",
             "dimensions": [
-                {"name": "route", "column": "route", "groups": {"domestic": ["CTS", "OKA"]}, "other": "abroad"}
+                {
+                    "name": "route",
+                    "column": "route",
+                    "groups": {"domestic": ["CTS", "OKA"]},
+                    "other": "abroad",
+                }
             ],
             "windows": [
                 {"anchor": "departure", "name": "departure", "unit": "hour", "from": -2, "to": -1},
@@ -67,11 +77,14 @@ def make_tables(seed: int = 7) -> tuple[pa.Table, pa.Table]:
         {
             "person": people(PRESENCES),
             "at": times(draw.integers(-outside, HOURS * 3600 + outside, PRESENCES)),
-            "zone": pa.array(draw.choice(np.array(zones, object), PRESENCES, p=[0.4, 0.3, 0.2, 0.05, 0.05])),
+            "zone": pa.array(
+                draw.choice(np.array(zones, object), PRESENCES, p=[0.4, 0.3, 0.2, 0.05, 0.05])
+            ),
             "area": pa.array(draw.integers(1, 6, PRESENCES)),
             # Few distinct values, so that ties are broken by the random words; some are missing.
             "dwell": pa.array(
-                [None if w == 0 else float(w) for w in draw.integers(0, 5, PRESENCES).tolist()], pa.float64()
+                [None if w == 0 else float(w) for w in draw.integers(0, 5, PRESENCES).tolist()],
+                pa.float64(),
             ),
         }
     )
@@ -81,7 +94,9 @@ def make_tables(seed: int = 7) -> tuple[pa.Table, pa.Table]:
             "passenger": people(BOARDINGS),
             "departure": times(departure),
             "arrival": times(departure + draw.integers(1800, 4 * 3600, BOARDINGS)),
-            "route": pa.array(draw.choice(np.array(["CTS", "OKA", "SFO", None], object), BOARDINGS)),
+            "route": pa.array(
+                draw.choice(np.array(["CTS", "OKA", "SFO", None], object), BOARDINGS)
+            ),
         }
     )
     return rows, flags

@@ -24,9 +24,11 @@ def case(tmp_path):
 
 
 def test_importing_the_package_does_not_import_ray():
-    code = "import sys, xstat_ray, xstat_ray.config, jobs.crosstab; print('ray' in sys.modules)"
+    code = "import sys, xstat_ray, xstat_ray.cli.config, jobs.crosstab; print('ray' in sys.modules)"
     root = Path(__file__).parents[1]
-    run = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
+    )
     assert run.stdout == "False\n"
 
 
@@ -60,7 +62,10 @@ def test_without_an_output_folder_nothing_but_the_ledger_stays(case, monkeypatch
     monkeypatch.chdir(case.folder)
     before = set(case.folder.iterdir())
     release = crosstab(
-        study(noise="laplace"), row=case.tables["row"], column=case.tables["column"], options=case.options()
+        study(noise="laplace"),
+        row=case.tables["row"],
+        column=case.tables["column"],
+        options=case.options(),
     )
     assert release.path is None
     assert set(case.folder.iterdir()) - before == {case.ledger}
@@ -68,13 +73,21 @@ def test_without_an_output_folder_nothing_but_the_ledger_stays(case, monkeypatch
 
 
 def test_the_parties_figures_are_in_their_own_files_only(case):
-    bad, outside, good = 389, 211, 523
+    bad = 389
+    outside = 211
+    good = 523
     total = bad + outside + good
     areas = ["a", "Atlantis"] * (bad // 2) + ["b"] + ["Atlantis"] * outside + ["b"] * good
     # Each row has one fate: half of the unusable ids are also outside.
     case.write("row", {"id": [None] * bad + [str(i) for i in range(total - bad)], "area": areas})
     release = case.run(study())
-    figures = {"rows": total, "invalid_id": bad, "outside_domain": outside, "kept": good, "persons": outside + good}
+    figures = {
+        "rows": total,
+        "invalid_id": bad,
+        "outside_domain": outside,
+        "kept": good,
+        "persons": outside + good,
+    }
     assert figures.items() <= case.intake("row").items()
     for name in ("manifest.json", "plan.json"):
         assert not set(numbers(json.loads((case.out / name).read_text()))) & set(figures.values())
@@ -104,36 +117,56 @@ def test_noise_off_is_stamped_on_everything(case):
 
 
 def test_padding_off_is_loud(case, monkeypatch):
-    warnings, progress = [], Progress()
+    warnings = []
+    progress = Progress()
     monkeypatch.setattr(progress, "warn", warnings.append)
     tables = {"row": case.tables["row"], "column": case.tables["column"]}
     release = crosstab(study(noise="laplace"), **tables, options=case.options(), progress=progress)
     assert warnings == [release.manifest["view"]["warning"]] == [release.plan["view"]["warning"]]
     assert "PADDING IS OFF" in warnings[0] and release.manifest["view"]["padding"] == "off"
-    crosstab(study(noise="laplace", privacy={"padding": "dp"}), **tables, options=case.options(), progress=progress)
+    crosstab(
+        study(noise="laplace", privacy={"padding": "dp"}),
+        **tables,
+        options=case.options(),
+        progress=progress,
+    )
     assert len(warnings) == 1
 
 
-def test_padding_changes_no_count_and_what_the_pool_learns_stands_beside_what_the_public_learns(case):
+def test_padding_changes_no_count_and_what_the_pool_learns_stands_beside_what_the_public_learns(
+    case,
+):
     view = {"epsilon": "1/2", "delta": 1e-7}
     release = case.run(study(privacy={"padding": "dp", "view": view}))
     assert counts(release) == COUNTS
     reported = release.manifest["view"]
-    assert reported.items() >= {"padding": "dp", "epsilon": "1/2", "delta": "1/10000000", "shown": 1}.items()
+    assert (
+        reported.items()
+        >= {"padding": "dp", "epsilon": "1/2", "delta": "1/10000000", "shown": 1}.items()
+    )
     assert reported == release.plan["view"] | {"shown": 1}
     assert sum(Fraction(kind["epsilon"]) for kind in reported["kinds"].values()) == Fraction(1, 2)
     assert reported["rows_added"] > 50 and reported["flags_added"] > 50
 
 
 def test_the_manifest_says_which_kernels_ran_and_how(case):
-    assert case.run(study()).manifest["kernels"] == dict.fromkeys(("driver", "row", "column"), kernel().name)
+    assert case.run(study()).manifest["kernels"] == dict.fromkeys(
+        ("driver", "row", "column"), kernel().name
+    )
 
 
 def test_a_kernel_that_is_missing_is_said_once(case, monkeypatch):
-    notes, progress = [], Progress()
+    notes = []
+    progress = Progress()
     monkeypatch.setattr(progress, "note", notes.append)
     monkeypatch.setattr(sys.modules["xstat_ray.crosstab"], "shortfall", lambda: "it was not built")
-    crosstab(study(), row=case.tables["row"], column=case.tables["column"], options=case.options(), progress=progress)
+    crosstab(
+        study(),
+        row=case.tables["row"],
+        column=case.tables["column"],
+        options=case.options(),
+        progress=progress,
+    )
     assert [note for note in notes if "as ifma cannot run: it was not built." in note] == notes[:1]
 
 
@@ -161,7 +194,8 @@ def test_no_match_at_all(case, noise):
     case.write("row", {"id": ["7", "8"], "area": ["a", "b"]})
     areas = [*"ab", *(f"area {i}" for i in range(40))]
     noisy = case.run(study(noise=noise, areas=areas)).statistics["noisy"].to_pylist()
-    # Untouched cells get noise too. With 84 draws of scale 1 all zeros have a probability of 10^-28.
+    # Untouched cells get noise too. With 84 draws of scale 1 all zeros have a probability of
+    # 10^-28.
     assert (set(noisy) == {0}) == (noise == "off")
 
 

@@ -31,7 +31,8 @@ def case(tmp_path):
 @pytest.fixture
 def hashed(monkeypatch):
     """Everybody who was hashed to the group, by id."""
-    people, right = [], group.hash_to_group
+    people = []
+    right = group.hash_to_group
 
     def spy(messages, dst):
         people.extend(message[32:].decode() for message in messages)
@@ -68,7 +69,8 @@ def test_only_people_of_added_days_are_exchanged(interrupted, hashed):
 def test_an_interruption_within_the_exchange_costs_what_was_under_way(case, monkeypatch, hashed):
     monkeypatch.setattr(driver, "PERSONS_A_CALL", 1)
     monkeypatch.setattr(driver, "PARTS_KEPT", 2)
-    finish, done = driver.ROLES["row"].finish, []
+    finish = driver.ROLES["row"].finish
+    done = []
 
     def third_crashes(self, sealed, parts, folder=None):
         done.append(parts)
@@ -110,5 +112,10 @@ def test_a_person_with_rows_in_both_runs_keeps_its_key(interrupted, hashed):
     rows = pa.table({"id": ["1", "1", "3"], "area": ["a", "a", "b"]})
     pq.write_table(rows, interrupted.tables["row"])
     # R = 1: one of the two equal rows counts.
-    assert counts(interrupted.run(study())) == {("a", "x"): 1, ("a", "y"): 0, ("b", "x"): 1, ("b", "y"): 0}
+    assert counts(interrupted.run(study())) == {
+        ("a", "x"): 1,
+        ("a", "y"): 0,
+        ("b", "x"): 1,
+        ("b", "y"): 0,
+    }
     assert hashed == []

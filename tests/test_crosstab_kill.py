@@ -13,11 +13,11 @@ from tests.killing import SYSTEM, Doom, child, clean_server
 from xstat_ray import InputError, crosstab, make_plan
 from xstat_ray.crypto.keygen import generate
 from xstat_ray.crypto.paillier import PrivateKey
-from xstat_ray.publish import publish
-from xstat_ray.release import Release, write
+from xstat_ray.publication.publish import publish
+from xstat_ray.publication.release import Release, write
+from xstat_ray.publication.workspace import Workspace
 from xstat_ray.roles import ColumnParty, RowParty
 from xstat_ray.runtime import driver
-from xstat_ray.workspace import Workspace
 
 NOISY = study(noise="laplace", privacy={"mechanism": "tree"})
 
@@ -35,7 +35,8 @@ def server():
 def run_until(point, key, call, aside, report):
     """Run the study NOISY in this process, which SIGKILL ends at `point`, counted from the noise on; 0 is never."""
     use_key(PrivateKey.from_bytes(key))
-    add_noise_once, keep = driver.add_noise_once, Workspace.keep
+    add_noise_once = driver.add_noise_once
+    keep = Workspace.keep
     doom = Doom(point, {"encrypt", "decrypt", "publish"}, SYSTEM | {"close"})
 
     def noise(*arguments):
@@ -48,14 +49,18 @@ def run_until(point, key, call, aside, report):
         shutil.copytree(self.folder, aside)
         doom.watch()
 
-    driver.add_noise_once, Workspace.keep = noise, kept
+    driver.add_noise_once = noise
+    Workspace.keep = kept
     crosstab(NOISY, **call)
     doom.look_away()
     report.put(doom.passed)
 
 
 def killed(server, case, key, point):
-    """Such a run in a process of its own; returns its exit status and, if it lived, the points that it passed."""
+    """Such a run in a process of its own.
+
+    Returns its exit status and, if it lived, the points that it passed.
+    """
     call = {**case.tables, "out": case.out, "options": case.options()}
     return child(server, run_until, point, key.export_bytes(), call, case.folder / "aside")
 
@@ -66,20 +71,31 @@ def new_case(folder, name):
 
 
 def expected_files(case):
-    """What must be published, worked out from the ciphertexts that were stored; None if none were."""
+    """What must be published, worked out from the ciphertexts that were stored.
+
+    None if none were.
+    """
     stored = next(
-        (path for path in (case.folder / "aside", case.out) if (path / "unfinished/noisy.parquet").exists()), None
+        (
+            path
+            for path in (case.folder / "aside", case.out)
+            if (path / "unfinished/noisy.parquet").exists()
+        ),
+        None,
     )
     if stored is None:
         return None
     plan = make_plan(NOISY, key_bits=KEY_BITS, shards=2)
     copy = shutil.copytree(stored, case.folder / "copy")
-    row, column = RowParty(NOISY, case.tables["row"]), ColumnParty(NOISY, case.tables["column"])
+    row = RowParty(NOISY, case.tables["row"])
+    column = ColumnParty(NOISY, case.tables["column"])
     with Workspace(copy, plan) as work:
         for party in (row, column):
             party.load(work.party(party.role))
         resumable = work.resumable()
-    sealed = column.release(case.folder / "other.sqlite", resumable.noisy, plan.packing, range(plan.design.nodes))
+    sealed = column.release(
+        case.folder / "other.sqlite", resumable.noisy, plan.packing, range(plan.design.nodes)
+    )
     folder = case.folder / "expected"
     folder.mkdir()
     write(Release(*publish(plan, row.unblind([sealed])), resumable.facts, plan.as_dict()), folder)
@@ -88,7 +104,11 @@ def expected_files(case):
 
 def files(folder):
     """All but the event log, to which every run adds."""
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file() and path.name != "events.jsonl"}
+    return {
+        path.name: path.read_bytes()
+        for path in folder.iterdir()
+        if path.is_file() and path.name != "events.jsonl"
+    }
 
 
 def state(case):
@@ -96,14 +116,20 @@ def state(case):
     if not (case.out / "unfinished" / "noisy.parquet").exists():
         return "nothing stored" if not case.published() else "published"
     paid = case.ledger.exists() and case.debits() == 1
-    return f"{len(case.published())} statistics" if case.published() else "paid" if paid else "stored"
+    return (
+        f"{len(case.published())} statistics" if case.published() else "paid" if paid else "stored"
+    )
 
 
-@pytest.mark.parametrize("points", [20, pytest.param(None, marks=pytest.mark.slow)], ids=["20 points", "every point"])
+@pytest.mark.parametrize(
+    "points", [20, pytest.param(None, marks=pytest.mark.slow)], ids=["20 points", "every point"]
+)
 def test_killed_anywhere_between_noise_and_publication(server, key, tmp_path, monkeypatch, points):
     use_key(key, monkeypatch.setattr)
     status, passed = killed(server, new_case(tmp_path, "whole"), key, 0)
-    assert status == 0 and passed[0] == "encrypt" and {"decrypt", "publish", "execute"} < set(passed)
+    assert (
+        status == 0 and passed[0] == "encrypt" and {"decrypt", "publish", "execute"} < set(passed)
+    )
     count = points or len(passed)
     states = Counter()
     for point in sorted({1 + i * (len(passed) - 1) // (count - 1) for i in range(count)}):
@@ -112,7 +138,9 @@ def test_killed_anywhere_between_noise_and_publication(server, key, tmp_path, mo
         states[state(case)] += 1
         finish(case, f"{point}: {passed[point - 1]}")
     assert sum(states.values()) == count
-    assert states.keys() >= {"nothing stored", "stored", "paid", "1 statistics", "published"}, states
+    assert states.keys() >= {"nothing stored", "stored", "paid", "1 statistics", "published"}, (
+        states
+    )
 
 
 def finish(case, where):
@@ -129,6 +157,13 @@ def finish(case, where):
     assert (expected is None) == (before == "nothing stored"), where
     found = files(case.out)
     assert found.keys() == {
-        *("statistics.parquet", "statistics.csv", "areas.parquet", "areas.csv", "manifest.json", "plan.json")
+        *(
+            "statistics.parquet",
+            "statistics.csv",
+            "areas.parquet",
+            "areas.csv",
+            "manifest.json",
+            "plan.json",
+        )
     }, where
     assert expected in (None, found), where

@@ -37,12 +37,19 @@ def test_bad_rows_are_refused_before_anything_is_spent(case, name):
     assert_refused(case, study(noise="laplace"), path, expected)
 
 
-@pytest.mark.parametrize("name", ["missing column", "ids of type float", "empty table", "no id usable", "all outside"])
+@pytest.mark.parametrize(
+    "name", ["missing column", "ids of type float", "empty table", "no id usable", "all outside"]
+)
 def test_a_bad_column_table_is_refused_just_so(case, name):
     table, expected = BAD_ROWS[name]
-    path = case.write("column", {"kind" if name == "area" else name: values for name, values in table.items()})
+    path = case.write(
+        "column", {"kind" if name == "area" else name: values for name, values in table.items()}
+    )
     assert_refused(
-        case, study(noise="laplace", column={"dimensions": [{"name": "kind", "values": TWO}]}), path, expected
+        case,
+        study(noise="laplace", column={"dimensions": [{"name": "kind", "values": TWO}]}),
+        path,
+        expected,
     )
 
 
@@ -82,7 +89,9 @@ def test_ids_that_are_invalid_or_outside_leave_nothing(case):
 
 def test_more_people_than_the_public_bound(case):
     bounded = study(noise="laplace", bounds={"persons": 3})
-    assert_refused(case, bounded, case.tables["column"], ["study.bounds.persons", "Raise the bound"])
+    assert_refused(
+        case, bounded, case.tables["column"], ["study.bounds.persons", "Raise the bound"]
+    )
 
 
 @pytest.mark.parametrize(("key", "what"), [("path", "table"), ("exclude", "opt-out table")])
@@ -91,7 +100,8 @@ def test_a_missing_file(case, role, key, what):
     missing = case.folder / "nowhere.csv"
     source = Source(missing) if key == "path" else Source(case.tables[role], missing)
     with pytest.raises(
-        InputError, match=f"the {role} party's {what} does not exist .*nowhere.csv.* Set data.{role}.{key}"
+        InputError,
+        match=f"the {role} party's {what} does not exist .*nowhere.csv.* Set data.{role}.{key}",
     ):
         case.run(study(), **{role: source})
     assert case.published() == set()
@@ -143,13 +153,18 @@ def test_a_release_is_never_overwritten(case):
 
 
 def test_an_output_folder_below_a_file(case):
-    with pytest.raises(InputError, match="cannot write the output: Not a directory .*rows.parquet/out"):
+    with pytest.raises(
+        InputError, match="cannot write the output: Not a directory .*rows.parquet/out"
+    ):
         case.run(study(), case.tables["row"] / "out")
 
 
 def test_a_ledger_that_cannot_be_used_costs_nothing(case):
     noisy = study(noise="laplace")
-    with pytest.raises(InputError, match=r"ledger cannot be used: file is not a database .*rows.parquet.* Set ledger="):
+    with pytest.raises(
+        InputError,
+        match=r"ledger cannot be used: file is not a database .*rows.parquet.* Set ledger=",
+    ):
         case.run(noisy, ledger=case.tables["row"])
     assert case.published() == set()
     case.run(noisy)

@@ -13,11 +13,11 @@ from tests.case import KEY_BITS, Case, study
 from xstat_ray import InputError, make_plan
 from xstat_ray.crypto.paillier import PrivateKey
 from xstat_ray.privacy.mechanism import Mechanism
-from xstat_ray.publish import publish
-from xstat_ray.release import Release, write
+from xstat_ray.publication.publish import publish
+from xstat_ray.publication.release import Release, write
+from xstat_ray.publication.workspace import Workspace
 from xstat_ray.roles import ColumnParty, RowParty
 from xstat_ray.runtime.driver import Driver
-from xstat_ray.workspace import Workspace
 
 
 @pytest.fixture
@@ -44,11 +44,15 @@ WIDE = study(
     areas=[*"ab", *(f"area {i}" for i in range(60))],
     column={"dimensions": [{"name": "kind", "values": [*"xy", *(f"kind {i}" for i in range(38))]}]},
 )
-"""Its noisy table has 32 kB and its statistics, as CSV, 110 kB; the ledger's files stay below 40 kB."""
+"""Its noisy table has 32 kB and its statistics, as CSV, 110 kB; the ledger's files stay below 40
+kB."""
 
 
 def test_a_disk_that_is_full_at_the_statistics(case):
-    with largest_file(64_000), pytest.raises(InputError, match="cannot write the output: File too large .* Free space"):
+    with (
+        largest_file(64_000),
+        pytest.raises(InputError, match="cannot write the output: File too large .* Free space"),
+    ):
         case.run(WIDE)
     assert case.published() == set()
     assert not (case.out / "manifest.json").exists()
@@ -61,7 +65,10 @@ def test_a_disk_that_is_full_at_the_statistics(case):
 
 @pytest.mark.parametrize("size", [100, 4_000])
 def test_a_disk_that_is_full_before_the_noise_is_stored(case, size):
-    with largest_file(size), pytest.raises(InputError, match="cannot write the output: File too large"):
+    with (
+        largest_file(size),
+        pytest.raises(InputError, match="cannot write the output: File too large"),
+    ):
         case.run(WIDE)
     assert case.published() == set()
     assert not (case.out / "unfinished").exists()
@@ -83,7 +90,7 @@ POINTS = {
     "noise drawn": (Workspace, "keep"),
     "table stored": (Driver, "release"),
     "budget debited": (PrivateKey, "decrypt"),
-    "decrypted": ("xstat_ray.release._parquet",),
+    "decrypted": ("xstat_ray.publication.release._parquet",),
     "all written": (Workspace, "finish"),
 }
 
@@ -91,8 +98,11 @@ POINTS = {
 @pytest.fixture
 def draws(monkeypatch):
     """The number of draws of noise so far, as the length of a list."""
-    made, draw = [], Mechanism.draw
-    monkeypatch.setattr(Mechanism, "draw", lambda self, count: made.append(count) or draw(self, count))
+    made = []
+    draw = Mechanism.draw
+    monkeypatch.setattr(
+        Mechanism, "draw", lambda self, count: made.append(count) or draw(self, count)
+    )
     return made
 
 
@@ -131,13 +141,16 @@ def test_every_view_of_the_aggregator_is_counted(case, monkeypatch, point, views
 def from_stored_ciphertexts(case):
     """The files that an unfinished release must give, worked out from what it stored, with a ledger of its own."""
     plan = make_plan(NOISY, key_bits=KEY_BITS, shards=2)
-    row, column = RowParty(NOISY, case.tables["row"]), ColumnParty(NOISY, case.tables["column"])
+    row = RowParty(NOISY, case.tables["row"])
+    column = ColumnParty(NOISY, case.tables["column"])
     for party in (row, column):
         party.load(case.out / "unfinished" / party.role)
     with Workspace(shutil.copytree(case.out, case.folder / "copy"), plan) as work:
         resumable = work.resumable()
     assert resumable is not None
-    sealed = column.release(case.folder / "other.sqlite", resumable.noisy, plan.packing, range(NOISY.cells))
+    sealed = column.release(
+        case.folder / "other.sqlite", resumable.noisy, plan.packing, range(NOISY.cells)
+    )
     folder = case.folder / "expected"
     folder.mkdir()
     write(Release(*publish(plan, row.unblind([sealed])), resumable.facts, plan.as_dict()), folder)
@@ -162,12 +175,14 @@ def test_secrets_on_disk_are_for_the_owner_only(unfinished):
 
 
 @pytest.mark.parametrize(
-    ("study", "options"), [(study(noise="laplace", bounds={"persons": 1999}), {}), (NOISY, {"key_bits": 3072})]
+    ("study", "options"),
+    [(study(noise="laplace", bounds={"persons": 1999}), {}), (NOISY, {"key_bits": 3072})],
 )
 def test_another_study_or_key_size_does_not_touch_an_unfinished_release(unfinished, study, options):
     before = unfinished.contents()
     with pytest.raises(
-        InputError, match="unfinished release of another study or key size .*out.* Run that study again"
+        InputError,
+        match="unfinished release of another study or key size .*out.* Run that study again",
     ):
         unfinished.run(study, **options)
     assert unfinished.contents() == before

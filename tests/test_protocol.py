@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from tests import oracle
 from tests.synthetic import make_study
-from xstat_ray.plan import make_plan
+from xstat_ray.model.study import Bounds, ColumnSide, Dimension, Privacy, RowSide, Study, View
+from xstat_ray.planning.plan import make_plan
 from xstat_ray.protocol import play
-from xstat_ray.study import Bounds, ColumnSide, Dimension, Privacy, RowSide, Study, View
 
 SEED = bytes(range(32))
 
@@ -24,11 +24,15 @@ SEED = bytes(range(32))
 @pytest.fixture
 def same_seed(monkeypatch):
     """Both parties draw from SEED."""
-    monkeypatch.setattr("xstat_ray.roles.party.os", SimpleNamespace(urandom=lambda size: SEED[:size]))
+    monkeypatch.setattr(
+        "xstat_ray.roles.party.os", SimpleNamespace(urandom=lambda size: SEED[:size])
+    )
     return {"row": SEED, "column": SEED}
 
 
-def test_equals_the_group_by_over_the_join_on_every_cell_of_the_demo(nycflights, nycflights_expected, tmp_path):
+def test_equals_the_group_by_over_the_join_on_every_cell_of_the_demo(
+    nycflights, nycflights_expected, tmp_path
+):
     study = nycflights.study
     counts = play(
         make_plan(study, key_bits=2048, shards=3),
@@ -45,7 +49,9 @@ def test_equals_the_group_by_over_the_join_on_every_cell_of_the_demo(nycflights,
 def test_bounds_that_bind_keep_the_same_rows_as_row_number(nycflights, weight, same_seed, tmp_path):
     study = replace(
         nycflights.study,
-        row=replace(nycflights.study.row, weight=weight, dimensions=nycflights.study.row.dimensions[:1]),
+        row=replace(
+            nycflights.study.row, weight=weight, dimensions=nycflights.study.row.dimensions[:1]
+        ),
         bounds=Bounds(rows=3, boardings=1, persons=4000),
     )
     counts = play(
@@ -68,15 +74,22 @@ def test_windows_and_both_bounds(small, same_seed, tmp_path, offset_dimension, s
     expected = oracle.count(study, small.rows, small.flags, same_seed)
     assert expected.sum() > 100
     assert (counts.values == expected).all()
-    # The synthetic tables are such that every rule binds: without the random words other rows would be kept.
+    # The synthetic tables are such that every rule binds: without the random words other rows would
+    # be kept.
     assert (expected != oracle.count(study, small.rows, small.flags)).any()
     assert min(shards, 36) <= len(plan.grid.batches) <= 36 and len(plan.grid.shards) >= shards
 
 
 def test_many_slots_spread_over_several_ciphertexts(small, same_seed, tmp_path):
-    # Slots of 62 bits: the eight columns still fit one block, so a wide domain of labels nobody has is added.
+    # Slots of 62 bits: the eight columns still fit one block, so a wide domain of labels nobody has
+    # is added.
     labels = tuple(f"r{i}" for i in range(40))
-    route = Dimension("route", "route", ("CTS", "OKA", *labels), (("CTS",), ("OKA",), *((label,) for label in labels)))
+    route = Dimension(
+        "route",
+        "route",
+        ("CTS", "OKA", *labels),
+        (("CTS",), ("OKA",), *((label,) for label in labels)),
+    )
     study = replace(small.study, column=replace(small.study.column, dimensions=(route,)))
     plan = make_plan(study, key_bits=2048, shards=3, slot_bits=62)
     assert plan.packing.blocks > 1
@@ -95,7 +108,9 @@ def test_padding_changes_no_count_of_the_demo(nycflights, same_seed, tmp_path):
         privacy=Privacy(noise="off", padding="dp", view=VIEW),
     )
     plan = make_plan(study, key_bits=2048, shards=3)
-    counts = play(plan, row_table=nycflights.row, column_table=nycflights.column, ledger=tmp_path / "ledger")
+    counts = play(
+        plan, row_table=nycflights.row, column_table=nycflights.column, ledger=tmp_path / "ledger"
+    )
     expected = oracle.count(study, nycflights.rows, nycflights.flags, same_seed)
     assert plan.padding.matched.shift > 5 and plan.padding.copies == 8 and expected.sum() > 15_000
     assert (counts.values == expected).all()
@@ -103,7 +118,9 @@ def test_padding_changes_no_count_of_the_demo(nycflights, same_seed, tmp_path):
 
 @pytest.mark.parametrize("batch", ["release", "day"])
 @pytest.mark.parametrize("rows", [1, 3])
-def test_padding_changes_no_count_with_windows_and_both_bounds(small, same_seed, tmp_path, batch, rows):
+def test_padding_changes_no_count_with_windows_and_both_bounds(
+    small, same_seed, tmp_path, batch, rows
+):
     study = make_study(offset_dimension=False)
     study = replace(
         study,
@@ -118,7 +135,9 @@ def test_padding_changes_no_count_with_windows_and_both_bounds(small, same_seed,
 
 NAMES = ["a", "b", "c", "d"]
 tables = st.tuples(
-    st.lists(st.tuples(st.sampled_from([*NAMES, None]), st.integers(0, 3)), min_size=1, max_size=25),
+    st.lists(
+        st.tuples(st.sampled_from([*NAMES, None]), st.integers(0, 3)), min_size=1, max_size=25
+    ),
     st.lists(st.tuples(st.sampled_from([*NAMES, "e"]), st.integers(0, 2)), min_size=1, max_size=8),
 )
 
@@ -129,10 +148,14 @@ def test_random_tables_are_counted_like_a_dictionary_does(tmp_path, tables):
     rows, flags = tables
     rows = [*rows, ("a", 0)]
     flags = [*flags, ("e", 0)]
-    pq.write_table(pa.table({"id": [r[0] for r in rows], "x": [r[1] for r in rows]}), tmp_path / "rows.parquet")
+    pq.write_table(
+        pa.table({"id": [r[0] for r in rows], "x": [r[1] for r in rows]}), tmp_path / "rows.parquet"
+    )
     # One boarding an id: the last one wins.
     unique = dict(flags)
-    pq.write_table(pa.table({"id": list(unique), "y": list(unique.values())}), tmp_path / "flags.parquet")
+    pq.write_table(
+        pa.table({"id": list(unique), "y": list(unique.values())}), tmp_path / "flags.parquet"
+    )
     study = Study(
         "tiny",
         RowSide("id", (Dimension("x", "x", ("0", "1", "2"), (("0",), ("1",), ("2",))),)),
@@ -146,7 +169,10 @@ def test_random_tables_are_counted_like_a_dictionary_does(tmp_path, tables):
         column_table=tmp_path / "flags.parquet",
         ledger=tmp_path / "ledger",
     )
-    expected = Counter((x, unique[name]) for name, x in rows if name in unique and x < 3 and unique[name] < 2)
+    expected = Counter(
+        (x, unique[name]) for name, x in rows if name in unique and x < 3 and unique[name] < 2
+    )
     assert {
-        (int(x), int(y)): int(counts.values[x, y]) for x, y in zip(*np.nonzero(counts.values), strict=True)
+        (int(x), int(y)): int(counts.values[x, y])
+        for x, y in zip(*np.nonzero(counts.values), strict=True)
     } == expected

@@ -1,21 +1,31 @@
 """Cross-company statistics under encryption.
 
-Two parties' tables go in, one differentially private table of population statistics comes out, and nothing else:
+Two parties' tables go in, one differentially private table of population statistics comes out, and
+nothing else:
 
 >>> from xstat_ray import crosstab, load_study                          # doctest: +SKIP
->>> release = crosstab(load_study("study.yaml"), row="presence.parquet", column="boarding.parquet")  # doctest: +SKIP
->>> release.statistics.to_string()                                      # doctest: +SKIP
+>>> release = crosstab(load_study("study.yaml"), row="presence.parquet", column="boarding.parquet")
+# doctest: +SKIP >>> release.statistics.to_string()                                      # doctest:
++SKIP
 
 Importing the package does not start, nor import, Ray.
 """
 
 from xstat_ray.crosstab import Options, crosstab
-from xstat_ray.errors import BudgetError, InputError, PartyError, PlanError, ProtocolError, StudyError, XstatError
+from xstat_ray.errors import (
+    BudgetError,
+    InputError,
+    PartyError,
+    PlanError,
+    ProtocolError,
+    StudyError,
+    XstatError,
+)
 from xstat_ray.inputs.study_file import load as load_study
-from xstat_ray.plan import Plan, make_plan
-from xstat_ray.release import Release
+from xstat_ray.model.study import Study
+from xstat_ray.planning.plan import Plan, make_plan
+from xstat_ray.publication.release import Release
 from xstat_ray.runtime.executor import Source
-from xstat_ray.study import Study
 
 __all__ = [
     "BudgetError",

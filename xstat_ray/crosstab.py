@@ -10,26 +10,28 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from xstat_ray import pool_view
-from xstat_ray.batching import Batch
 from xstat_ray.crypto.kernels.choice import shortfall
 from xstat_ray.errors import BudgetError, InputError, PartyLostError, PlanError
-from xstat_ray.measurement import measurement, software_version
-from xstat_ray.messages import Coefficients
-from xstat_ray.plan import Plan, make_plan
-from xstat_ray.publish import publish
-from xstat_ray.release import Release, write
+from xstat_ray.model.messages import Coefficients
+from xstat_ray.model.study import Privacy, Study
+from xstat_ray.planning import pool_view
+from xstat_ray.planning.batching import Batch
+from xstat_ray.planning.cluster import Cluster
+from xstat_ray.planning.plan import Plan, make_plan
+from xstat_ray.publication.publish import publish
+from xstat_ray.publication.release import Release, write
+from xstat_ray.publication.workspace import Resumable, Workspace
 from xstat_ray.roles.party import Role
-from xstat_ray.runtime.cluster import Cluster
 from xstat_ray.runtime.driver import WINDOW, Driver
 from xstat_ray.runtime.events import Recorded
 from xstat_ray.runtime.executor import ROLES, Executor, LocalExecutor, Source
 from xstat_ray.runtime.progress import Progress
-from xstat_ray.study import Privacy, Study
-from xstat_ray.workspace import Resumable, Workspace
+from xstat_ray.util.software_digest import measurement, software_version
 
 DEFAULT_LEDGER = Path(".xstat-ray/ledger.sqlite")
-NOISE_OFF = "NOISE IS OFF: the output holds exact counts and is NOT differentially private. For tests only."
+NOISE_OFF = (
+    "NOISE IS OFF: the output holds exact counts and is NOT differentially private. For tests only."
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ class Options:
     slot_bits: int | None = None
     """Bits of a slot; None computes them from the bounds."""
     constant_time: bool = False
-    """Encrypt and decrypt without memory addresses that depend on secrets, at a third of the speed."""
+    """Encrypt and decrypt without memory addresses that depend on secrets, at a third of the
+    speed."""
     shards: int = 4
     """Units of join work to aim for."""
     batch: Batch = "auto"
@@ -88,7 +91,8 @@ def crosstab(
 
     Args:
         study: what to count; `xstat_ray.load_study` reads one from YAML.
-        row: the row party's table (Parquet, Arrow or CSV; a file or a folder), or a `Source` with people to exclude.
+        row: the row party's table (Parquet, Arrow or CSV; a file or a folder), or a `Source` with
+            people to exclude.
         column: the column party's table.
         out: folder for the files of the release; without it nothing is kept on disk but the ledger.
         options: how to run; the default runs in this process, without Ray.
@@ -98,11 +102,13 @@ def crosstab(
         The release: statistics, manifest and plan.
 
     Raises:
-        InputError: a table or the output folder is not usable (StudyError, PlanError: the study is not).
+        InputError: a table or the output folder is not usable (StudyError, PlanError: the study is
+            not).
         BudgetError: a data set's budget does not allow the release. Nothing was decrypted.
         ProtocolError, PartyError: a message was not what it should be, or a party failed.
     """
-    options, progress = options or Options(), progress or Progress()
+    options = options or Options()
+    progress = progress or Progress()
     plan = options.plan(study)
     progress.planned(plan)
     if (reason := shortfall()) is not None:
@@ -112,10 +118,16 @@ def crosstab(
         progress.warn(pool_view.PADDING_OFF)
     sources: dict[Role, Source] = {"row": _source(row), "column": _source(column)}
     with ExitStack() as stack:
-        folder = Path(out) if out is not None else Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        folder = (
+            Path(out)
+            if out is not None
+            else Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        )
         work = stack.enter_context(Workspace(folder, plan))
         progress = Recorded(progress, folder)
-        sources = {role: replace(source, private=work.own(role)) for role, source in sources.items()}
+        sources = {
+            role: replace(source, private=work.own(role)) for role, source in sources.items()
+        }
         unfinished, coefficients = _count(plan, sources, work, options, progress)
         tables = publish(plan, coefficients)
         release = Release(*tables, unfinished.facts, plan.as_dict(), folder if out else None)
@@ -130,8 +142,9 @@ def _count(
 ) -> tuple[Resumable, Coefficients]:
     """All that needs an executor; it starts again where the environment of a party was lost.
 
-    That environment's secrets went with it, so before the noise is stored nothing can be taken over, and nothing was
-    drawn or spent either; afterwards the release is finished from what is stored.
+    That environment's secrets went with it, so before the noise is stored nothing can be taken
+    over, and nothing was drawn or spent either; afterwards the release is finished from what is
+    stored.
     """
     for left in reversed(range(1 + options.cluster.restarts)):
         try:
@@ -139,7 +152,9 @@ def _count(
         except PartyLostError:
             if not left:
                 raise
-            progress.note("The environment of a party was lost; the run starts again with a new one.")
+            progress.note(
+                "The environment of a party was lost; the run starts again with a new one."
+            )
     raise AssertionError
 
 
@@ -154,9 +169,13 @@ def _count_once(
             stage.advance()
         driver = Driver(executor, plan, progress, options.window)
         if unfinished is None:
-            unfinished = _encrypt_and_count(driver, executor, work, plan, progress, ledger=options.ledger.absolute())
+            unfinished = _encrypt_and_count(
+                driver, executor, work, plan, progress, ledger=options.ledger.absolute()
+            )
         else:
-            progress.note("An unfinished release was found; it is finished from its stored ciphertexts.")
+            progress.note(
+                "An unfinished release was found; it is finished from its stored ciphertexts."
+            )
             for role, replicas in executor.parties.items():
                 executor.get_all([one.call("load", work.party(role)) for one in replicas])
         try:
@@ -199,11 +218,16 @@ def check_sources(sources: Mapping[Role, Source]) -> None:
         InputError: one is not.
     """
     for role, source in sources.items():
-        named = [("path", "table", source.table), *(("exclude", "opt-out table", path) for path in source.excludes)]
+        named = [
+            ("path", "table", source.table),
+            *(("exclude", "opt-out table", path) for path in source.excludes),
+        ]
         for key, what, path in named:
             if not Path(path).exists():
                 raise InputError(
-                    f"the {role} party's {what} does not exist", file=str(path), remedy=f"Set data.{role}.{key}"
+                    f"the {role} party's {what} does not exist",
+                    file=str(path),
+                    remedy=f"Set data.{role}.{key}",
                 )
 
 
@@ -232,9 +256,18 @@ def open_executor(
 
 
 def _encrypt_and_count(
-    driver: Driver, executor: Executor, work: Workspace, plan: Plan, progress: Progress, *, ledger: Path
+    driver: Driver,
+    executor: Executor,
+    work: Workspace,
+    plan: Plan,
+    progress: Progress,
+    *,
+    ledger: Path,
 ) -> Resumable:
-    """Stages 1 and 2 and the noise; everything that a rerun needs is on disk before this returns."""
+    """Stages 1 and 2 and the noise.
+
+    Everything that a rerun needs is on disk before this returns.
+    """
     resume = work.takes_up_exchange()
     if resume:
         progress.note("An unfinished ID exchange was found; only people who are new are exchanged.")
@@ -245,27 +278,40 @@ def _encrypt_and_count(
                 f"{damaged} damaged files of the {role} party were left out: the counts lack what was in them. The "
                 f"party's own record names them ({work.own(role)})."
             )
-    inputs = {role: executor.get(executor.party(role).call("input_digest")) for role in executor.parties}
+    inputs = {
+        role: executor.get(executor.party(role).call("input_digest")) for role in executor.parties
+    }
     # A run that fails behind this line and is started again shows the tables once more.
     executor.get(executor.party("column").call("count_view", ledger, secrets.token_hex(16)))
     shown = {} if plan.padding is None else {"shown": work.count_view()}
     encrypted = driver.aggregate(public)
     for role, every in executor.parties.items():
-        reports = executor.get_all([one.call("report") for one in every[: None if ROLES[role].divided else 1]])
+        reports = executor.get_all(
+            [one.call("report") for one in every[: None if ROLES[role].divided else 1]]
+        )
         executor.get(executor.party(role).call("record", work.own(role), reports))
     noisy = driver.add_noise(public, encrypted)
-    kernels: dict[str, str] = {role: executor.get(executor.party(role).call("kernel")) for role in executor.parties}
-    facts = release_facts(plan, noisy.release, inputs, {"driver": plan.kernel, **kernels}, progress.seconds)
+    kernels: dict[str, str] = {
+        role: executor.get(executor.party(role).call("kernel")) for role in executor.parties
+    }
+    facts = release_facts(
+        plan, noisy.release, inputs, {"driver": plan.kernel, **kernels}, progress.seconds
+    )
     facts["view"] |= shown
     work.keep(noisy, facts)
     return Resumable(noisy, facts)
 
 
 def release_facts(
-    plan: Plan, release: str, inputs: dict[Role, str], kernels: dict[str, str], seconds: dict[str, float]
+    plan: Plan,
+    release: str,
+    inputs: dict[Role, str],
+    kernels: dict[str, str],
+    seconds: dict[str, float],
 ) -> dict[str, Any]:
     """The manifest: how the release came about, in public figures only."""
-    study, mechanism = plan.study, plan.mechanism
+    study = plan.study
+    mechanism = plan.mechanism
     off = mechanism.noise == "off"
     return {
         "release": release,
@@ -283,7 +329,10 @@ def release_facts(
         "mechanism": {
             "name": plan.design.kind,
             "noise": mechanism.noise,
-            "levels": {m.name: {"share": str(m.share), "scale": m.mechanism.scale} for m in plan.design.levels},
+            "levels": {
+                m.name: {"share": str(m.share), "scale": m.mechanism.scale}
+                for m in plan.design.levels
+            },
         },
         "spent": {
             "epsilon": "0" if off else str(mechanism.epsilon),

@@ -1,7 +1,7 @@
 """Every error a caller may see, with the exit code the command line gives it.
 
-Messages may name a file, a column, a row number and a configuration key. They never hold a value read from a party's
-table, because they cross from a party's environment to the driver.
+Messages may name a file, a column, a row number and a configuration key. They never hold a value
+read from a party's table, because they cross from a party's environment to the driver.
 """
 
 from __future__ import annotations
@@ -32,7 +32,12 @@ class InputError(XstatError):
         remedy: str | None = None,
     ) -> None:
         """`row` counts data rows of `file` from 1 (a CSV header is not counted)."""
-        self.problem, self.file, self.key, self.column, self.row, self.remedy = problem, file, key, column, row, remedy
+        self.problem = problem
+        self.file = file
+        self.key = key
+        self.column = column
+        self.row = row
+        self.remedy = remedy
         parts = [("file", file), ("key", key), ("column", column), ("row", row)]
         where = ", ".join(f"{name} {value}" for name, value in parts if value is not None)
         text = problem if not where else f"{problem} ({where})"
@@ -55,7 +60,10 @@ class StudyError(InputError):
 
 
 class PlanError(InputError):
-    """The study is well formed but cannot be run safely or within the resources; refused before anything starts."""
+    """The study is well formed but cannot be run safely or within the resources.
+
+    Refused before anything starts.
+    """
 
 
 class BudgetError(XstatError):
@@ -72,7 +80,8 @@ class MessageError(ProtocolError):
     """A message from another trust domain was refused; `message` names it, `reason` says why."""
 
     def __init__(self, message: str, reason: str) -> None:
-        self.message, self.reason = message, reason
+        self.message = message
+        self.reason = reason
         super().__init__(f"message {message} is refused: {reason}")
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -81,7 +90,10 @@ class MessageError(ProtocolError):
 
 
 class AttestationError(ProtocolError):
-    """What a counterpart shows of its environment is not what was agreed on; no key is released to it."""
+    """What a counterpart shows of its environment is not what was agreed on.
+
+    No key is released to it.
+    """
 
 
 class PendingError(XstatError):
@@ -95,8 +107,14 @@ class PartyError(XstatError):
 
 
 class PartyLostError(PartyError):
-    """The environment of a party is gone, with the secrets in its memory; a new one has to start."""
+    """The environment of a party is gone, with the secrets in its memory.
+
+    A new one has to start.
+    """
 
 
 class ClusterError(XstatError):
-    """The Ray cluster failed: nodes, memory or disk. Nothing is lost that the same command does not make again."""
+    """The Ray cluster failed: nodes, memory or disk.
+
+    Nothing is lost that the same command does not make again.
+    """

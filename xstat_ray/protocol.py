@@ -10,13 +10,15 @@ from pathlib import Path
 import numpy as np
 
 from xstat_ray.crypto.paillier import PublicKey
-from xstat_ray.messages import Coefficients, Flags, NoisyTable, Partial, Rows
-from xstat_ray.plan import Plan
+from xstat_ray.model.messages import Coefficients, Flags, NoisyTable, Partial, Rows
+from xstat_ray.planning.plan import Plan
 from xstat_ray.privacy.noise import add_noise_once
 from xstat_ray.roles import Aggregator, ColumnParty, RowParty
 
 
-def play(plan: Plan, *, row_table: Path | str, column_table: Path | str, ledger: Path) -> Coefficients:
+def play(
+    plan: Plan, *, row_table: Path | str, column_table: Path | str, ledger: Path
+) -> Coefficients:
     """Both parties, the aggregator, the driver and the key holder, one after the other.
 
     Args:
@@ -28,12 +30,17 @@ def play(plan: Plan, *, row_table: Path | str, column_table: Path | str, ledger:
     Returns:
         Noisy counts and sums (nodes, slots) of all measured levels, each in declared order.
     """
-    study, digest, packing = plan.study, plan.study.digest, plan.packing
-    row, column = RowParty(study, row_table), ColumnParty(study, column_table)
+    study = plan.study
+    digest = plan.study.digest
+    packing = plan.packing
+    row = RowParty(study, row_table)
+    column = ColumnParty(study, column_table)
 
     # Handshake
-    row_hello, column_hello = row.hello(), column.hello()
-    row_confirmation, column_confirmation = row.agree(column_hello), column.agree(row_hello)
+    row_hello = row.hello()
+    column_hello = column.hello()
+    row_confirmation = row.agree(column_hello)
+    column_confirmation = column.agree(row_hello)
     row.confirm(column_confirmation)
     column.confirm(row_confirmation)
 
@@ -51,7 +58,8 @@ def play(plan: Plan, *, row_table: Path | str, column_table: Path | str, ledger:
     ]
 
     # Aggregate
-    aggregator, partials = Aggregator(public), []
+    aggregator = Aggregator(public)
+    partials = []
     for shard in plan.grid.shards:
         rows = Rows.decode(row.emit(shard).encode(digest), digest)
         partial = aggregator.join(rows, flags[shard.batch])

@@ -15,7 +15,9 @@ def run(sizes, slower=1.0):
     for part, (calls, _) in PARTS.items():
         seconds = sum(cost * getattr(sizes, size) for size, cost in COSTS[part].items())
         for call in calls:
-            ledger.of[call] = Spent(slower * seconds / len(calls), 1, 20 * sizes.rows if call == "row.emit" else 0)
+            ledger.of[call] = Spent(
+                slower * seconds / len(calls), 1, 20 * sizes.rows if call == "row.emit" else 0
+            )
     return Run(ledger, sizes.flags, sizes.matches, sizes.nodes, None)
 
 
@@ -32,7 +34,9 @@ def test_known_costs_are_found_and_projected():
 
 
 def test_the_residual_says_how_far_the_runs_are_from_the_model():
-    noisy = [(sizes, run(sizes, slower)) for sizes, slower in zip(RUNS, (1.0, 1.2, 0.9), strict=True)]
+    noisy = [
+        (sizes, run(sizes, slower)) for sizes, slower in zip(RUNS, (1.0, 1.2, 0.9), strict=True)
+    ]
     assert 0.05 < fit(noisy).residual < 0.2
 
 

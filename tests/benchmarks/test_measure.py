@@ -50,7 +50,8 @@ class Listener(Progress):
 
 
 def test_contenders_take_turns_and_what_comes_after_them_is_not_timed():
-    clock, log = FakeClock(), []
+    clock = FakeClock()
+    log = []
     runs = [clock.work(log, "A", [1, 2, 3]), clock.work(log, "B", [10, 20, 30])]
 
     def pause():
@@ -73,11 +74,17 @@ def test_without_a_baseline_there_is_no_ratio():
     assert summarize("m", "s", [2.0, 1.0]) == Record("m", 1.5, "s", (1.0, 2.0), None, None)
 
 
-@pytest.mark.parametrize(("unit", "value", "baseline", "ratio"), [("1/s", 50.0, 4.0, 12.5), ("s", 0.02, 0.25, 12.5)])
-def test_work_of_different_size_is_compared_by_the_operation(monkeypatch, unit, value, baseline, ratio):
-    clock, log = FakeClock(), []
+@pytest.mark.parametrize(
+    ("unit", "value", "baseline", "ratio"), [("1/s", 50.0, 4.0, 12.5), ("s", 0.02, 0.25, 12.5)]
+)
+def test_work_of_different_size_is_compared_by_the_operation(
+    monkeypatch, unit, value, baseline, ratio
+):
+    clock = FakeClock()
+    log = []
     monkeypatch.setattr(alternate, "__defaults__", (clock, *alternate.__defaults__[1:]))
-    ours, other = Work(clock.work(log, "A", [2, 2, 2]), 100), Work(clock.work(log, "B", [1, 1, 1]), 4)
+    ours = Work(clock.work(log, "A", [2, 2, 2]), 100)
+    other = Work(clock.work(log, "B", [1, 1, 1]), 4)
     record = measure("m", unit, ours, other, rounds=3, progress=Progress())
     assert (record.value, record.baseline, record.ratio) == pytest.approx((value, baseline, ratio))
 

@@ -9,10 +9,10 @@ import pytest
 
 from xstat_ray.benchmarks import order_suite, profile_suite
 from xstat_ray.errors import XstatError
+from xstat_ray.hokkaido.world.build import build
+from xstat_ray.hokkaido.world.settings import World
+from xstat_ray.planning.table_check import look
 from xstat_ray.runtime.progress import Progress
-from xstat_ray.table_look import look
-from xstat_ray.world.build import build
-from xstat_ray.world.settings import World
 
 WORLD = World(first_day=dt.date(2023, 10, 29), days=1, people=1200, block=400, air=0.6, studied=25)
 
@@ -21,11 +21,14 @@ WORLD = World(first_day=dt.date(2023, 10, 29), days=1, people=1200, block=400, a
 def sizes(tmp_path_factory):
     folder = tmp_path_factory.mktemp("world")
     build(WORLD, folder, map, lambda _: None)
-    return order_suite.Sizes(folder, people=1, days=1, part=2, batches_a_day=4, rounds=1, key_bits=2048)
+    return order_suite.Sizes(
+        folder, people=1, days=1, part=2, batches_a_day=4, rounds=1, key_bits=2048
+    )
 
 
 def test_the_same_rows_are_read_in_both_orders(sizes, monkeypatch):
-    right, looks = order_suite.run_timed, []
+    right = order_suite.run_timed
+    looks = []
 
     def spy(plan, sources):
         looks.append(look(plan.study, sources["row"]))
@@ -36,12 +39,15 @@ def test_the_same_rows_are_read_in_both_orders(sizes, monkeypatch):
     assert [one.order for one in looks] == ["sorted", "unsorted"]
     (rows,) = {one.rows for one in looks}
     assert records[0].metric == "order.rows" and records[0].value == rows > 0
-    assert [one.metric for one in records[1:]] == [f"order.{part}.rows_per_s" for part in ("intake", "emit", "all")]
+    assert [one.metric for one in records[1:]] == [
+        f"order.{part}.rows_per_s" for part in ("intake", "emit", "all")
+    ]
     assert all(one.ratio == one.value / one.baseline > 0 for one in records[1:])
 
 
 def test_an_order_that_changes_the_counts_is_not_reported(sizes, monkeypatch):
-    right, added = order_suite.run_timed, iter(range(9))
+    right = order_suite.run_timed
+    added = iter(range(9))
 
     def wrong(*arguments):
         run = right(*arguments)

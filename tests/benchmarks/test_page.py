@@ -36,10 +36,15 @@ def test_a_table_is_written_between_its_markers_and_nothing_else_changes(tmp_pat
 
 def test_comparisons_stand_beside_each_other():
     text = page.table(
-        [Record("peers.phe.2048", 100.0, "rows/s", None, 2.0, 50.0), Record("peers.ours", 100.0, "rows/s")]
+        [
+            Record("peers.phe.2048", 100.0, "rows/s", None, 2.0, 50.0),
+            Record("peers.ours", 100.0, "rows/s"),
+        ]
     )
     assert text.splitlines()[0] == "| figure | value | beside | ratio |"
-    assert "| `phe.2048` | 100 rows/s | 2 | 50 |" in text and "| `ours` | 100 rows/s |  |  |" in text
+    assert (
+        "| `phe.2048` | 100 rows/s | 2 | 50 |" in text and "| `ours` | 100 rows/s |  |  |" in text
+    )
 
 
 @pytest.mark.parametrize("content", [None, "no markers", "<!-- records: tags -->"])
@@ -55,14 +60,19 @@ def test_throughput_is_drawn_by_shards_and_workers(tmp_path):
     draw(CUTS, tmp_path, Progress())
     first = (tmp_path / "throughput_by_shards.svg").read_bytes()
     draw(CUTS, tmp_path, Progress())
-    assert first.startswith(b"<?xml") and (tmp_path / "throughput_by_shards.svg").read_bytes() == first
+    assert (
+        first.startswith(b"<?xml") and (tmp_path / "throughput_by_shards.svg").read_bytes() == first
+    )
 
 
 def test_without_matplotlib_nothing_is_drawn(tmp_path, monkeypatch):
     import sys
 
-    notes, progress = [], Progress()
+    notes = []
+    progress = Progress()
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setattr(progress, "note", notes.append)
     draw(CUTS, tmp_path, progress)
-    assert notes == ["matplotlib is not installed: no figures are drawn."] and not list(tmp_path.iterdir())
+    assert notes == ["matplotlib is not installed: no figures are drawn."] and not list(
+        tmp_path.iterdir()
+    )

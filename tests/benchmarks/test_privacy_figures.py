@@ -14,8 +14,16 @@ from xstat_ray.errors import InputError
 from xstat_ray.runtime.progress import Progress
 
 RECORDS = [
-    *(Record(f"privacy.rmse.{name}.cells_{4**k}", 1.0 + k, "people") for name in AREAS for k in range(9)),
-    *(Record(f"privacy.shards.{name}.{2**k}", 1.0 + k, "people") for name in SHARDS for k in range(7)),
+    *(
+        Record(f"privacy.rmse.{name}.cells_{4**k}", 1.0 + k, "people")
+        for name in AREAS
+        for k in range(9)
+    ),
+    *(
+        Record(f"privacy.shards.{name}.{2**k}", 1.0 + k, "people")
+        for name in SHARDS
+        for k in range(7)
+    ),
     Record("privacy.refine.seconds", 1.0, "s"),
 ]
 COMMITTED = Path(__file__).parents[2] / "docs" / "figures"
@@ -29,7 +37,9 @@ def test_both_figures_are_drawn_and_the_same_every_time(tmp_path):
         draw(RECORDS, folder, Progress())
         contents.append({path.name: path.read_bytes() for path in folder.iterdir()})
     assert contents[0] == contents[1]
-    assert contents[0].keys() == {f"error_by_{what}.{kind}" for what in ("area", "shards") for kind in ("png", "svg")}
+    assert contents[0].keys() == {
+        f"error_by_{what}.{kind}" for what in ("area", "shards") for kind in ("png", "svg")
+    }
     for name, content in contents[0].items():
         if name.endswith(".png"):
             assert Image.open(io.BytesIO(content)).size == (1280, 800)

@@ -23,12 +23,12 @@ from xstat_ray.benchmarks.processes import peak_of_all
 from xstat_ray.benchmarks.region import Region, region, studies
 from xstat_ray.benchmarks.timed import run_timed
 from xstat_ray.errors import InputError
+from xstat_ray.hokkaido.world.build import build
+from xstat_ray.hokkaido.world.settings import World
 from xstat_ray.inputs.ids import normalise
-from xstat_ray.plan import make_plan
+from xstat_ray.planning.plan import make_plan
 from xstat_ray.runtime.executor import LocalExecutor
 from xstat_ray.runtime.progress import Progress
-from xstat_ray.world.build import build
-from xstat_ray.world.settings import World
 
 WORLD = World(first_day=dt.date(2023, 10, 29), days=2, people=2400, block=800, air=0.6, studied=25)
 
@@ -82,7 +82,8 @@ def test_what_a_party_draws_is_known_within_bounds(busy, tmp_path):
     shutil.copytree(busy.folder, folder)
     path = folder / "airline" / "boardings.parquet"
     once = pq.read_table(path)
-    hour, columns = pa.scalar(dt.timedelta(hours=1)), {name: once[name] for name in once.column_names}
+    hour = pa.scalar(dt.timedelta(hours=1))
+    columns = {name: once[name] for name in once.column_names}
     for name in ("departure", "arrival"):
         columns[name] = pc.add(once[name], hour)
     columns["departure_airport"] = pa.array(["HKD"] * len(once))
@@ -90,10 +91,13 @@ def test_what_a_party_draws_is_known_within_bounds(busy, tmp_path):
     again = Region(folder, busy.days)
     study = again.during(studies()["all"])
     clear = InTheClear(duckdb, study, again, threads=1)
-    bounds, drawn = clear.bounds(), clear.drawn
+    bounds = clear.bounds()
+    drawn = clear.drawn
     assert drawn > 100 and (bounds.slots[0] < bounds.slots[1]).any()
     executor = LocalExecutor(study, again.sources)
-    found = counts(executor, make_plan(study, key_bits=2048, shards=4), tmp_path / "ledger")[: study.cells]
+    found = counts(executor, make_plan(study, key_bits=2048, shards=4), tmp_path / "ledger")[
+        : study.cells
+    ]
     assert bounds.wrong(found) == 0
     assert bounds.wrong(bounds.cells[1]) > 0
 
@@ -106,7 +110,9 @@ def plainly(study, tables):
         found = pq.read_table(path, partitioning=None)
         out = pa.concat_arrays(
             [
-                normalise(pq.read_table(one)[id_column].combine_chunks().cast(pa.string()), "phone", "JP")
+                normalise(
+                    pq.read_table(one)[id_column].combine_chunks().cast(pa.string()), "phone", "JP"
+                )
                 for one in source.excludes
             ]
         )
@@ -118,7 +124,9 @@ def plainly(study, tables):
         return found.filter(pc.and_(pc.invert(pc.is_in(ids, out)), ids.is_valid()))
 
     sources = tables.sources
-    rows = pa.concat_tables([table(path, sources["row"], "subscriber", ["time"]) for path in tables.presence])
+    rows = pa.concat_tables(
+        [table(path, sources["row"], "subscriber", ["time"]) for path in tables.presence]
+    )
     flags = table(sources["column"].table, sources["column"], "passenger", ["departure", "arrival"])
     seen = {str(mesh) for mesh in rows["mesh"].unique().to_pylist()}
     (where,) = study.row.dimensions
@@ -143,7 +151,9 @@ def test_a_folder_without_a_world_or_with_too_few_days_is_refused(busy, tmp_path
 def test_everything_that_is_called_is_booked(busy, tmp_path):
     plan = make_plan(busy.during(studies()["all"]), key_bits=2048, shards=4)
     run = run_timed(plan, busy.sources)
-    assert {"row.intake", "row.emit", "column.emit", "join", "noise", "column.release"} <= set(run.ledger.of)
+    assert {"row.intake", "row.emit", "column.emit", "join", "noise", "column.release"} <= set(
+        run.ledger.of
+    )
     assert run.matches == run.counts.sum() > 0 and run.nodes == plan.design.nodes
     assert run.ledger.out_bytes("column.emit") == run.flags * (16 + 512 * plan.packing.blocks)
     assert run.ledger.persons > 0 and run.ledger.seconds("row.emit", "nothing") > 0
@@ -164,7 +174,9 @@ def test_the_memory_of_children_is_seen():
     with peak_of_all() as alone:
         subprocess.run([sys.executable, "-c", "import time; time.sleep(1)"], check=True)
     with peak_of_all() as large:
-        subprocess.run([sys.executable, "-c", "import time; x = b'x' * (300 << 20); time.sleep(1)"], check=True)
+        subprocess.run(
+            [sys.executable, "-c", "import time; x = b'x' * (300 << 20); time.sleep(1)"], check=True
+        )
     assert large.memory - alone.memory > 200 << 20
 
 
@@ -176,15 +188,25 @@ def test_regions_are_made_where_none_is_given():
 
 def test_several_days_are_held_against_the_first_alone(busy, monkeypatch):
     def measured(sizes, study, tables):
-        assert sizes.days == len(tables.days) == 1 and study.period.start.date() == tables.days[0] == busy.days[0]
+        assert (
+            sizes.days == len(tables.days) == 1
+            and study.period.start.date() == tables.days[0] == busy.days[0]
+        )
         return None, timed(4.0, 1000)
 
     def timed(seconds: float, memory: int) -> Timed:
-        stages = {"start": 5.0, "intake": seconds / 4, "exchange": 9.0, "aggregate": seconds * 3 / 4}
+        stages = {
+            "start": 5.0,
+            "intake": seconds / 4,
+            "exchange": 9.0,
+            "aggregate": seconds * 3 / 4,
+        }
         return Timed(stages, memory, np.zeros((1, 1), np.int64))
 
     monkeypatch.setattr(scale_suite, "_measured", measured)
     sizes = scale_suite.Sizes(busy.folder, 1, 2, 1, 4, 4, (1,), 2048)
-    memory, time = scale_suite._beside_a_day("scale.doto", timed(10.0, 1100), sizes, studies()["doto"], busy)
+    memory, time = scale_suite._beside_a_day(
+        "scale.doto", timed(10.0, 1100), sizes, studies()["doto"], busy
+    )
     assert (memory.value, memory.baseline, memory.ratio) == (1100, 1000, 1.1)
     assert (time.value, time.baseline, time.ratio) == (10.0, 8.0, 1.25)

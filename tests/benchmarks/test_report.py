@@ -40,7 +40,9 @@ def test_the_file_holds_everything(tmp_path):
 
 def test_what_was_written_is_read(tmp_path):
     path = write("paillier", RECORDS, tmp_path)
-    assert read(path, "paillier") == [replace(one, spread=one.spread and list(one.spread)) for one in RECORDS]
+    assert read(path, "paillier") == [
+        replace(one, spread=one.spread and list(one.spread)) for one in RECORDS
+    ]
     with pytest.raises(InputError, match="these are records of paillier"):
         read(path, "shards")
     path.write_text('{"suite": "paillier"}')
@@ -65,7 +67,15 @@ def test_the_table_shows_every_record_in_80_columns(tmp_path):
     out = io.StringIO()
     show("paillier", RECORDS, tmp_path / "benchmark.json", Console(file=out, width=80))
     text = out.getvalue()
-    for part in ("paillier.encrypt.owner.2048", "8.51 k", "8 k", "9 k", "92.5 x", "25.8 M", "rows/s"):
+    for part in (
+        "paillier.encrypt.owner.2048",
+        "8.51 k",
+        "8 k",
+        "9 k",
+        "92.5 x",
+        "25.8 M",
+        "rows/s",
+    ):
         assert part in text
     assert all(len(line) <= 80 for line in text.splitlines()[:-1])
     assert str(tmp_path) in text

@@ -1,4 +1,7 @@
-"""Every suite in small: the metrics are there and make sense. How fast anything is, is never asserted."""
+"""Every suite in small: the metrics are there and make sense.
+
+How fast anything is, is never asserted.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +51,11 @@ def by_metric(records):
 
 
 def ratios(records):
-    return {metric for metric, record in records.items() if record.ratio is not None and record.baseline is not None}
+    return {
+        metric
+        for metric, record in records.items()
+        if record.ratio is not None and record.baseline is not None
+    }
 
 
 def test_paillier_compares_with_phe_and_each_opens_what_the_other_made():
@@ -88,7 +95,8 @@ KERNEL_METRICS = {
 
 
 def test_kernels_are_compared_where_the_native_one_runs(monkeypatch):
-    environment, cores = dict(os.environ), os.sched_getaffinity(0)
+    environment = dict(os.environ)
+    cores = os.sched_getaffinity(0)
     records = by_metric(kernels_suite.run(KERNELS, Progress()))
     assert set(records) - {"kernels.encrypt.beside_heu_ou.2048"} == KERNEL_METRICS
     assert ratios(records) in (set(records), set())
@@ -99,7 +107,8 @@ def test_the_portable_kernel_is_measured_alone_elsewhere(monkeypatch):
     def unavailable():
         raise choice._Unavailable("it is not here", 0)
 
-    notes, progress = [], Progress()
+    notes = []
+    progress = Progress()
     monkeypatch.setitem(sys.modules, "heu", None)
     monkeypatch.setattr(choice, "_ifma", unavailable)
     monkeypatch.setattr(progress, "note", notes.append)
@@ -179,15 +188,25 @@ def test_the_tables_hold_half_of_the_people_twice(tmp_path):
     assert counted.sum() == 50 and (counted == tables.truth).all()
 
 
-PRIVACY = privacy_suite.Sizes(rounds=1, draws=1, shards=(1, 16), counts=20_000, branching=(3, 4), columns=2)
+PRIVACY = privacy_suite.Sizes(
+    rounds=1, draws=1, shards=(1, 16), counts=20_000, branching=(3, 4), columns=2
+)
 
 
 def test_privacy():
     records = by_metric(privacy_suite.run(PRIVACY, Progress()))
     blocks = [4**k for k in range(9)]
     assert set(records) == (
-        {f"privacy.rmse.{name}.cells_{block}" for name in ("flat", "haar", "quadtree", "tree") for block in blocks}
-        | {f"privacy.shards.{name}.{shards}" for name in ("once", "per_shard") for shards in (1, 16)}
+        {
+            f"privacy.rmse.{name}.cells_{block}"
+            for name in ("flat", "haar", "quadtree", "tree")
+            for block in blocks
+        }
+        | {
+            f"privacy.shards.{name}.{shards}"
+            for name in ("once", "per_shard")
+            for shards in (1, 16)
+        }
         | {"privacy.design.seconds", "privacy.refine.seconds"}
     )
     error = {metric: record.value for metric, record in records.items()}
@@ -195,7 +214,12 @@ def test_privacy():
         assert error["privacy.rmse.tree.cells_1"] < error[f"privacy.rmse.{name}.cells_1"] / 2
     assert error["privacy.rmse.flat.cells_1"] < error["privacy.rmse.tree.cells_1"]
     assert error["privacy.rmse.tree.cells_4096"] < error["privacy.rmse.flat.cells_4096"] / 4
-    for metric, deviations in (("once.1", 1), ("once.16", 1), ("per_shard.1", 1), ("per_shard.16", 4)):
+    for metric, deviations in (
+        ("once.1", 1),
+        ("once.16", 1),
+        ("per_shard.1", 1),
+        ("per_shard.16", 4),
+    ):
         assert error[f"privacy.shards.{metric}"] == pytest.approx(1.357 * deviations, rel=0.05)
 
 
@@ -224,16 +248,38 @@ def test_a_configuration_gives_the_sizes_of_its_suite():
     }  # fmt: skip
 
 
-CUTS = {"people": 9, "days": 1, "part": 1, "shards": [1, 2], "workers": [1], "window": 4, "key_bits": 2048, "rounds": 1}
+CUTS = {
+    "people": 9,
+    "days": 1,
+    "part": 1,
+    "shards": [1, 2],
+    "workers": [1],
+    "window": 4,
+    "key_bits": 2048,
+    "rounds": 1,
+}
 
 
 def test_shards_workers_and_days_may_stand_at_the_top():
     config = benchmark_config(
-        {**RAW, "suite": "shards", "cuts": CUTS, "shards": [4, 8], "workers": 2, "days": None, "tables": "world"},
+        {
+            **RAW,
+            "suite": "shards",
+            "cuts": CUTS,
+            "shards": [4, 8],
+            "workers": 2,
+            "days": None,
+            "tables": "world",
+        },
         "here",
     )
     sizes = config.sizes
-    assert (sizes.shards, sizes.workers, sizes.days, sizes.tables) == ((4, 8), (2,), 1, Path("world"))
+    assert (sizes.shards, sizes.workers, sizes.days, sizes.tables) == (
+        (4, 8),
+        (2,),
+        1,
+        Path("world"),
+    )
     with pytest.raises(StudyError) as refused:
         benchmark_config({**RAW, "days": 7}, "here")
     assert refused.value.key == "tags.days"
@@ -243,21 +289,29 @@ PEERS = peers_suite.Sizes(None, rounds=1, rows=30, slow_rows=6, middle_rows=6, k
 
 
 def test_peers_that_are_not_installed_are_left_out_with_a_note(monkeypatch):
-    notes, progress = [], Progress()
+    notes = []
+    progress = Progress()
     monkeypatch.setattr(progress, "note", notes.append)
     records = by_metric(peers_suite.run(PEERS, progress))
     assert set(records) == {"peers.ours.2048", "peers.phe_packed.2048", "peers.duckdb"}
     assert ratios(records) == {"peers.phe_packed.2048", "peers.duckdb"}
-    assert len(notes) == len(peers_child.PEERS) and all("no Python is named" in note for note in notes)
+    assert len(notes) == len(peers_child.PEERS) and all(
+        "no Python is named" in note for note in notes
+    )
 
 
 def test_a_python_without_the_peers_leaves_them_out(monkeypatch):
-    notes, progress = [], Progress()
+    notes = []
+    progress = Progress()
     monkeypatch.setattr(progress, "note", notes.append)
     monkeypatch.setattr(peers_child, "PEERS", {"openmined_psi": peers_child.openmined})
-    records = by_metric(peers_suite.run(replace(PEERS, peers_python=Path(sys.executable)), progress))
+    records = by_metric(
+        peers_suite.run(replace(PEERS, peers_python=Path(sys.executable)), progress)
+    )
     assert "peers.phe_packed.2048" in records
-    assert sum("No module named" in note or "it failed" in note for note in notes) == len(notes) == 3
+    assert (
+        sum("No module named" in note or "it failed" in note for note in notes) == len(notes) == 3
+    )
 
 
 @pytest.mark.parametrize(

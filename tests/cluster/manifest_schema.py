@@ -1,6 +1,7 @@
 """A strict JSON schema of the fields that the manifests use: of Kubernetes, and of KubeRay's `ray.io/v1` (1.5 and later).
 
-Everything else is refused, so that a misspelt key, which a cluster may silently ignore, fails a test.
+Everything else is refused, so that a misspelt key, which a cluster may silently ignore, fails a
+test.
 """
 
 from __future__ import annotations
@@ -44,16 +45,26 @@ def one_of(*values: Any) -> dict[str, Any]:
 
 LABELS = words({"type": "string", "pattern": "^[A-Za-z0-9._-]*$"})
 AMOUNT = {"type": "string", "pattern": r"^[0-9]+(m|Mi|Gi)?$"}
-RESOURCES = record({name: record({"cpu": AMOUNT, "memory": AMOUNT}) for name in ("requests", "limits")})
+RESOURCES = record(
+    {name: record({"cpu": AMOUNT, "memory": AMOUNT}) for name in ("requests", "limits")}
+)
 VARIABLE = record(
     {"name": {"type": "string", "pattern": "^[A-Z_]+$"}},
     value=TEXT,
     valueFrom=record({"fieldRef": record({"fieldPath": one_of("status.podIP")})}),
 )
 MOUNT = record({"name": NAME, "mountPath": {"type": "string", "pattern": "^/"}}, readOnly=FLAG)
-LOCKED = record({"allowPrivilegeEscalation": one_of(False), "capabilities": record({"drop": one_of(["ALL"])})})
+LOCKED = record(
+    {"allowPrivilegeEscalation": one_of(False), "capabilities": record({"drop": one_of(["ALL"])})}
+)
 CONTAINER = record(
-    {"name": NAME, "image": TEXT, "resources": RESOURCES, "securityContext": LOCKED, "volumeMounts": many(MOUNT)},
+    {
+        "name": NAME,
+        "image": TEXT,
+        "resources": RESOURCES,
+        "securityContext": LOCKED,
+        "volumeMounts": many(MOUNT),
+    },
     command=many(TEXT),
     env=many(VARIABLE),
 )
@@ -81,7 +92,9 @@ POD = record(
                 "containers": many(CONTAINER),
                 "volumes": many(VOLUME),
             },
-            tolerations=many(record({"key": TEXT, "operator": one_of("Exists"), "effect": one_of("NoSchedule")})),
+            tolerations=many(
+                record({"key": TEXT, "operator": one_of("Exists"), "effect": one_of("NoSchedule")})
+            ),
             nodeSelector=LABELS,
         ),
     }
@@ -90,11 +103,24 @@ START = record(
     {
         name: {"type": "string", "pattern": "^[0-9]+$"}
         for name in (
-            *("node-manager-port", "object-manager-port", "metrics-export-port", "runtime-env-agent-port"),
-            *("dashboard-agent-grpc-port", "dashboard-agent-listen-port", "min-worker-port", "max-worker-port"),
+            *(
+                "node-manager-port",
+                "object-manager-port",
+                "metrics-export-port",
+                "runtime-env-agent-port",
+            ),
+            *(
+                "dashboard-agent-grpc-port",
+                "dashboard-agent-listen-port",
+                "min-worker-port",
+                "max-worker-port",
+            ),
         )
     },
-    **{"num-cpus": {"type": "string"}, "object-spilling-directory": {"type": "string", "pattern": "^/"}},
+    **{
+        "num-cpus": {"type": "string"},
+        "object-spilling-directory": {"type": "string", "pattern": "^/"},
+    },
 )
 
 
@@ -117,7 +143,9 @@ CLUSTER = resource(
             "rayVersion": TEXT,
             "authOptions": record({"mode": one_of("token"), "secretName": NAME}),
             "enableInTreeAutoscaling": FLAG,
-            "headGroupSpec": record({"serviceType": one_of("ClusterIP"), "rayStartParams": START, "template": POD}),
+            "headGroupSpec": record(
+                {"serviceType": one_of("ClusterIP"), "rayStartParams": START, "template": POD}
+            ),
             "workerGroupSpecs": many(
                 record(
                     {

@@ -17,7 +17,7 @@ import pytest
 
 from cluster.make_secrets import main as make_secrets
 from tests.case import COLUMNS, COUNTS, ROWS, Case, counts
-from xstat_ray.release import Release
+from xstat_ray.publication.release import Release
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.ray
@@ -44,7 +44,9 @@ def free_ports(count: int) -> int:
     raise AssertionError("no free ports")
 
 
-def start(stack: ExitStack, folder: Path, log: str, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
+def start(
+    stack: ExitStack, folder: Path, log: str, *arguments: str, **environment: str
+) -> subprocess.Popen[bytes]:
     """A node, which is ended by its process alone: `ray stop` would end those of others."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     clean |= {
@@ -54,7 +56,10 @@ def start(stack: ExitStack, folder: Path, log: str, *arguments: str, **environme
     }
     with (folder / log).open("wb") as file:
         process = subprocess.Popen(
-            ["bash", str(ROOT / "cluster/start_node.sh"), *arguments], env=clean | environment, stdout=file, stderr=file
+            ["bash", str(ROOT / "cluster/start_node.sh"), *arguments],
+            env=clean | environment,
+            stdout=file,
+            stderr=file,
         )
 
     def end() -> None:
@@ -77,7 +82,9 @@ def wait_for(text: str, log: Path, process: subprocess.Popen[bytes], seconds: fl
 
 
 def address_of_this_machine() -> str:
-    return subprocess.run(["hostname", "-I"], capture_output=True, text=True, check=True).stdout.split()[0]
+    return subprocess.run(
+        ["hostname", "-I"], capture_output=True, text=True, check=True
+    ).stdout.split()[0]
 
 
 @pytest.mark.timeout(240)
@@ -86,10 +93,15 @@ def test_a_submitted_job_on_two_raylets_with_token_and_tls(tmp_path):
     assert case.tables["row"].exists() and len(ROWS["id"]) == len(COLUMNS["id"]) == 4
     (tmp_path / "conf/study").mkdir(parents=True)
     (tmp_path / "conf/study/submitted.yaml").write_text(STUDY.lstrip())
-    ip, first = address_of_this_machine(), free_ports(20)
+    ip = address_of_this_machine()
+    first = free_ports(20)
     with ExitStack() as stack:
         # Ray's sockets have paths of at most 107 bytes.
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="xr", ignore_cleanup_errors=True)))
+        folder = Path(
+            stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="xr", ignore_cleanup_errors=True)
+            )
+        )
         secrets = folder / "xstat-secrets"
         assert make_secrets([str(secrets)]) == 0
         own = {"XSTAT_NODE_IP": ip, "XSTAT_GCS_PORT": str(first), "OMP_NUM_THREADS": "1"}
@@ -107,7 +119,9 @@ def test_a_submitted_job_on_two_raylets_with_token_and_tls(tmp_path):
             **own, XSTAT_FIRST_PORT=str(first + 12), XSTAT_STATE=str(state),
         )  # fmt: skip
         wait_for("Ray runtime started", folder / "worker.log", worker, 90)
-        assert [path for path in (folder / "xstat-state", state) if path.stat().st_mode & 0o077] == []
+        assert [
+            path for path in (folder / "xstat-state", state) if path.stat().st_mode & 0o077
+        ] == []
         submitted = submit(case, folder, first + 1)
     assert submitted.returncode == 0, submitted.stdout + submitted.stderr
     manifest = json.loads((case.out / "manifest.json").read_text())
@@ -119,7 +133,11 @@ def test_a_submitted_job_on_two_raylets_with_token_and_tls(tmp_path):
 def submit(case: Case, folder: Path, dashboard: int) -> subprocess.CompletedProcess[str]:
     tables = [f"data.{role}.path={path}" for role, path in case.tables.items()]
     # The environments of both parties on one node, the pool on the other.
-    labels = ["cluster.labels.row.party=row", "cluster.labels.column.party=row", "cluster.labels.pool.party=none"]
+    labels = [
+        "cluster.labels.row.party=row",
+        "cluster.labels.column.party=row",
+        "cluster.labels.pool.party=none",
+    ]
     job = [
         *(
             "python",
@@ -130,11 +148,19 @@ def submit(case: Case, folder: Path, dashboard: int) -> subprocess.CompletedProc
             "study=submitted",
             "cluster=labelled",
         ),
-        *("crypto.key_bits=2048", "privacy.noise=off", "unsafe.allow_no_noise=true", "cluster.wait_seconds=30"),
+        *(
+            "crypto.key_bits=2048",
+            "privacy.noise=off",
+            "unsafe.allow_no_noise=true",
+            "cluster.wait_seconds=30",
+        ),
         *(f"out={case.out}", f"ledger={case.ledger}", "display=json", *tables, *labels),
     ]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(folder / "xstat-secrets/token")}
+    environment |= {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(folder / "xstat-secrets/token"),
+    }
     ray = Path(sys.executable).with_name("ray")
     command = [str(ray), "job", "submit", "--address", f"http://127.0.0.1:{dashboard}", "--", *job]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=150)

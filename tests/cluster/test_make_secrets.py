@@ -58,7 +58,9 @@ def handshake(server: ssl.SSLContext, client: ssl.SSLContext, host: str) -> str:
 @pytest.mark.parametrize("host", ["127.0.0.3", "127.0.0.1", "localhost", "head"])
 def test_nodes_of_one_cluster_talk(domain, host):
     server = context(domain, "head", ssl.Purpose.CLIENT_AUTH)
-    assert handshake(server, context(domain, "worker", ssl.Purpose.SERVER_AUTH), host) == "to and fro"
+    assert (
+        handshake(server, context(domain, "worker", ssl.Purpose.SERVER_AUTH), host) == "to and fro"
+    )
 
 
 @pytest.mark.parametrize("host", ["127.0.0.4", "worker", "example.org"])
@@ -75,7 +77,9 @@ def test_trust_domains_are_strangers(domain, tmp_path, stranger):
     folders = {"server": domain, "client": domain} | {stranger: foreign}
     server = context(folders["server"], "head", ssl.Purpose.CLIENT_AUTH)
     with pytest.raises((ssl.SSLError, ConnectionError)):
-        handshake(server, context(folders["client"], "worker", ssl.Purpose.SERVER_AUTH), "localhost")
+        handshake(
+            server, context(folders["client"], "worker", ssl.Purpose.SERVER_AUTH), "localhost"
+        )
     assert (foreign / "token").read_text() != (domain / "token").read_text()
 
 
@@ -112,7 +116,10 @@ def test_a_node_that_makes_its_own_does_not_get_the_authority(domain, tmp_path):
     assert main([str(own), "--authority", str(domain), "--node", "pod", "--ip", "10.1.2.3"]) == 0
     assert {path.name for path in own.iterdir()} == {"ca.crt", "pod.crt", "pod.key"}
     server = context(own, "pod", ssl.Purpose.CLIENT_AUTH)
-    assert handshake(server, context(domain, "worker", ssl.Purpose.SERVER_AUTH), "10.1.2.3") == "to and fro"
+    assert (
+        handshake(server, context(domain, "worker", ssl.Purpose.SERVER_AUTH), "10.1.2.3")
+        == "to and fro"
+    )
 
 
 def test_what_is_refused(domain, tmp_path, capsys):

@@ -38,7 +38,11 @@ def documents(path: Path) -> list[dict[str, Any]]:
 
 
 def cluster(domain: str) -> dict[str, Any]:
-    (found,) = (one for one in documents(ROOT / f"cluster/kuberay/{domain}.yaml") if one["kind"] == "RayCluster")
+    (found,) = (
+        one
+        for one in documents(ROOT / f"cluster/kuberay/{domain}.yaml")
+        if one["kind"] == "RayCluster"
+    )
     return found
 
 
@@ -51,7 +55,13 @@ def check(document: Any) -> None:
 
 def keys(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """The way to every key of nested mappings and lists."""
-    for key, value in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+    for key, value in (
+        node.items()
+        if isinstance(node, dict)
+        else enumerate(node)
+        if isinstance(node, list)
+        else ()
+    ):
         if isinstance(node, dict):
             yield (*path, key)
         yield from keys(value, (*path, key))
@@ -81,11 +91,17 @@ def test_launcher_files_keep_the_rules(path):
         "head": "driver", "row": "row", "column": "column", "pool": "none",
     }  # fmt: skip
     assert types["head"]["resources"] == {"CPU": 0}
-    spot = {name for name, kind in types.items() if "spot" in json.dumps(kind["node_config"]).lower()}
+    spot = {
+        name for name, kind in types.items() if "spot" in json.dumps(kind["node_config"]).lower()
+    }
     assert spot == {"pool"}
     for name, kind in types.items():
         fixed = name in ("row", "column")
-        assert (kind["min_workers"], kind["max_workers"]) == (1, 1) if fixed else kind["max_workers"] in (0, 16)
+        assert (
+            (kind["min_workers"], kind["max_workers"]) == (1, 1)
+            if fixed
+            else kind["max_workers"] in (0, 16)
+        )
     assert config["max_workers"] == sum(kind["max_workers"] for kind in types.values())
     assert config["idle_timeout_minutes"] >= 5
     assert config["provider"]["use_internal_ips"] is True
@@ -101,13 +117,19 @@ def test_fixed_ports_lie_outside_those_of_workers():
     script = (ROOT / "cluster/start_node.sh").read_text()
     (first,) = re.findall(r"XSTAT_FIRST_PORT:-(\d+)", script)
     (gcs,) = re.findall(r"XSTAT_GCS_PORT:-(\d+)", script)
-    low, high = (int(re.findall(rf"--{end}-worker-port (\d+)", script)[0]) for end in ("min", "max"))
+    low, high = (
+        int(re.findall(rf"--{end}-worker-port (\d+)", script)[0]) for end in ("min", "max")
+    )
     assert range(low, high + 1) == WORKER_PORTS
     assert not {int(gcs), *range(int(first), int(first) + 6)} & set(WORKER_PORTS)
     for domain in DOMAINS:
         spec = cluster(domain)["spec"]
         for group in (spec["headGroupSpec"], *spec["workerGroupSpecs"]):
-            ports = {name: int(value) for name, value in group["rayStartParams"].items() if name.endswith("-port")}
+            ports = {
+                name: int(value)
+                for name, value in group["rayStartParams"].items()
+                if name.endswith("-port")
+            }
             workers = range(ports.pop("min-worker-port"), ports.pop("max-worker-port") + 1)
             assert workers == WORKER_PORTS and len(set(ports.values())) == len(ports)
             assert not {*ports.values(), 6379, 8265, 10001} & set(workers)
@@ -124,7 +146,10 @@ def test_manifests_fit_the_strict_schema(path):
 
 @named(KUBERAY)
 def test_every_misspelt_key_is_caught(path):
-    """One key after the other gets a letter more; maps of free words, such as labels, have no keys to misspell."""
+    """One key after the other gets a letter more.
+
+    Maps of free words, such as labels, have no keys to misspell.
+    """
     free = {"labels", "matchLabels", "nodeSelector", "podSelector"}
     for document in documents(path):
         tried = 0
@@ -144,7 +169,9 @@ def test_every_misspelt_key_is_caught(path):
 
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_every_domain_has_its_own_namespace_cluster_policy_and_job(domain):
-    found = documents(ROOT / f"cluster/kuberay/{domain}.yaml") + documents(ROOT / f"cluster/kuberay/{domain}-job.yaml")
+    found = documents(ROOT / f"cluster/kuberay/{domain}.yaml") + documents(
+        ROOT / f"cluster/kuberay/{domain}-job.yaml"
+    )
     assert [one["kind"] for one in found] == ["RayCluster", "NetworkPolicy", "RayJob"]
     assert {one["metadata"]["namespace"] for one in found} == {f"xstat-{domain}"}
     assert found[2]["spec"]["clusterSelector"] == {"ray.io/cluster": found[0]["metadata"]["name"]}
@@ -170,7 +197,9 @@ def test_clusters_keep_the_rules(domain):
             assert container["resources"]["requests"] == container["resources"]["limits"]
         volumes = {volume["name"]: volume for volume in pod["volumes"]}
         (ray_container,) = pod["containers"]
-        mounts = {mount["mountPath"]: volumes[mount["name"]] for mount in ray_container["volumeMounts"]}
+        mounts = {
+            mount["mountPath"]: volumes[mount["name"]] for mount in ray_container["volumeMounts"]
+        }
         assert mounts["/dev/shm"]["emptyDir"]["medium"] == "Memory"
         # Ray's object store takes three tenths of the memory.
         shm, memory = (int(text.removesuffix("Gi")) for text in (
@@ -180,21 +209,32 @@ def test_clusters_keep_the_rules(domain):
         assert environment["RAY_USE_TLS"] == "1" and all(
             "/state/tls/" in v for n, v in environment.items() if "TLS_" in n
         )
-        # The authority's key is where certificates are made, and nowhere else; no secret is a variable.
-        assert [m["name"] for m in pod["initContainers"][0]["volumeMounts"]] == ["authority", "state"]
+        # The authority's key is where certificates are made, and nowhere else; no secret is a
+        # variable.
+        assert [m["name"] for m in pod["initContainers"][0]["volumeMounts"]] == [
+            "authority",
+            "state",
+        ]
         assert "/authority" not in mounts and not [n for n in environment if "TOKEN" in n]
 
 
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_nothing_but_the_operator_enters_a_domain(domain):
-    (policy,) = (d for d in documents(ROOT / f"cluster/kuberay/{domain}.yaml") if d["kind"] == "NetworkPolicy")
+    (policy,) = (
+        d
+        for d in documents(ROOT / f"cluster/kuberay/{domain}.yaml")
+        if d["kind"] == "NetworkPolicy"
+    )
     own, operator = policy["spec"]["ingress"]
     assert own == {"from": [{"podSelector": {}}]}
     assert operator["ports"] == [{"protocol": "TCP", "port": 8265}]
     assert operator["from"] == [
         {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kuberay-system"}}}
     ]
-    ports = [{rule["port"] for rule in one["ports"]} if "ports" in one else set() for one in policy["spec"]["egress"]]
+    ports = [
+        {rule["port"] for rule in one["ports"]} if "ports" in one else set()
+        for one in policy["spec"]["egress"]
+    ]
     assert ports == [set(), {53}, {443}]
 
 
@@ -209,9 +249,13 @@ def test_the_commands_of_the_jobs_are_understood(domain):
     )
     with initialize_config_dir(version_base="1.3", config_dir=str(ROOT / "conf")):
         for command in commands:
-            name, overrides = command[2].removeprefix("jobs."), [word for word in command[3:] if word != "&&"]
+            name = command[2].removeprefix("jobs.")
+            overrides = [word for word in command[3:] if word != "&&"]
             composed = compose(name, overrides=overrides)
-            assert composed.domain.private.startswith("/private/") and composed.cluster.address == "auto"
+            assert (
+                composed.domain.private.startswith("/private/")
+                and composed.cluster.address == "auto"
+            )
             assert set(composed.domain.peers) == set(DOMAINS)
 
 
@@ -222,7 +266,9 @@ def test_the_dockerfile_passes_its_linter():
     linter = shutil.which("hadolint", path=str(Path(sys.executable).parent))
     if linter is None:
         pytest.skip("hadolint is not installed: its package has no wheel for this machine")
-    done = subprocess.run([linter, "--no-color", "cluster/Dockerfile"], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [linter, "--no-color", "cluster/Dockerfile"], cwd=ROOT, capture_output=True, text=True
+    )
     assert (done.returncode, done.stdout) == (0, "")
     spoilt = (
         (ROOT / "cluster/Dockerfile")
@@ -236,9 +282,15 @@ def test_the_dockerfile_passes_its_linter():
 
 def test_what_the_dockerfile_copies_exists_and_is_enough():
     text = (ROOT / "cluster/Dockerfile").read_text()
-    sources = [word for line in re.findall(r"^COPY (?!--from)(.*)$", text, re.M) for word in line.split()[:-1]]
+    sources = [
+        word
+        for line in re.findall(r"^COPY (?!--from)(.*)$", text, re.M)
+        for word in line.split()[:-1]
+    ]
     assert len(sources) > 8 and all((ROOT / source).exists() for source in sources)
-    assert {"conf", "jobs", "xstat_ray", "pyproject.toml", "setup.py", "constraints.txt"} <= set(sources)
+    assert {"conf", "jobs", "xstat_ray", "pyproject.toml", "setup.py", "constraints.txt"} <= set(
+        sources
+    )
     images = {line.split()[1] for line in text.splitlines() if line.startswith("FROM")}
     assert all(re.fullmatch(r"python:3\.11\.\d+-slim-\w+", image) for image in images), images
 

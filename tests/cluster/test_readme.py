@@ -12,7 +12,11 @@ README = (ROOT / "cluster/README.md").read_text()
 
 
 def rows_of(text):
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
+    return [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in text.splitlines()
+        if line[:1] == "|"
+    ]
 
 
 def test_the_cost_is_the_sum_of_its_table():
@@ -24,14 +28,18 @@ def test_the_cost_is_the_sum_of_its_table():
 
 def test_the_files_it_lists_are_those_that_are_there():
     listed = {
-        name for row in rows_of(README) for name in re.findall(r"`([\w/.-]+\.(?:yaml|py|sh)|Dockerfile)`", row[0])
+        name
+        for row in rows_of(README)
+        for name in re.findall(r"`([\w/.-]+\.(?:yaml|py|sh)|Dockerfile)`", row[0])
     }
     there = {
         str(p.relative_to(ROOT / "cluster"))
         for p in (ROOT / "cluster").rglob("*")
         if p.is_file() and "cache" not in str(p)
     }
-    assert {Path(name).name for name in listed} == {Path(name).name for name in there} - {"README.md"}
+    assert {Path(name).name for name in listed} == {Path(name).name for name in there} - {
+        "README.md"
+    }
 
 
 def test_the_submitted_command_is_understood():

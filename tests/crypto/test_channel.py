@@ -52,7 +52,12 @@ def test_a_truncated_or_extended_message_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("shared", "sender", "purpose"),
-    [(SHARED, "row", "cells"), (SHARED, "row", ""), (SHARED, "column", "tags"), (SHARED[:-1], "row", "tags")],
+    [
+        (SHARED, "row", "cells"),
+        (SHARED, "row", ""),
+        (SHARED, "column", "tags"),
+        (SHARED[:-1], "row", "tags"),
+    ],
     ids=["purpose", "no purpose", "direction", "secret"],
 )
 def test_a_message_opens_only_where_it_belongs(shared: bytes, sender: str, purpose: str) -> None:
@@ -72,7 +77,8 @@ def test_a_refusal_says_nothing_of_the_message() -> None:
 
 
 def test_secrets_are_handed_over_to_the_offer_alone() -> None:
-    replica, other = HandOver(), HandOver()
+    replica = HandOver()
+    other = HandOver()
     assert len(replica.offer) == 32
     assert replica.offer != other.offer
     sealed = hand_over(replica.offer, SECRETS)
@@ -96,7 +102,9 @@ def test_an_altered_hand_over_is_refused() -> None:
             replica.open(data)
 
 
-@pytest.mark.parametrize("secret", [Channel(SHARED, "row"), HandOver()], ids=["channel", "hand-over"])
+@pytest.mark.parametrize(
+    "secret", [Channel(SHARED, "row"), HandOver()], ids=["channel", "hand-over"]
+)
 def test_keys_refuse_to_travel(secret: Channel | HandOver) -> None:
     for travel in (pickle.dumps, copy.copy, copy.deepcopy):
         with pytest.raises(TypeError, match="refuses to travel"):
@@ -111,5 +119,13 @@ def test_fields_come_back_in_order(fields: dict[str, bytes]) -> None:
 
 def test_fields_have_a_fixed_layout() -> None:
     size = "{}" + "00" * 7
-    expected = size.format("02") + "c3a9" + size.format("03") + "010203" + size.format("01") + "62" + size.format("00")
+    expected = (
+        size.format("02")
+        + "c3a9"
+        + size.format("03")
+        + "010203"
+        + size.format("01")
+        + "62"
+        + size.format("00")
+    )
     assert pack_fields({"é": b"\1\2\3", "b": b""}).hex() == expected

@@ -15,7 +15,9 @@ from xstat_ray.crypto.derive import derive, keyed_words, uniform_words
 
 def hkdf(secret: bytes, info: bytes, length: int) -> bytes:
     """RFC 5869, sections 2.2 and 2.3, with the salt of zeros that stands for none."""
-    key, block, out = hmac.digest(bytes(32), secret, sha256), b"", b""
+    key = hmac.digest(bytes(32), secret, sha256)
+    block = b""
+    out = b""
     for i in range(1, -(-length // 32) + 1):
         block = hmac.digest(key, block + info + bytes([i]), sha256)
         out += block
@@ -24,11 +26,17 @@ def hkdf(secret: bytes, info: bytes, length: int) -> bytes:
 
 @given(st.binary(min_size=1, max_size=80), st.text(max_size=30), st.integers(1, 100))
 def test_keys_are_those_of_rfc_5869(secret: bytes, purpose: str, length: int) -> None:
-    assert derive(secret, purpose, length) == hkdf(secret, b"xstat-ray v1 " + purpose.encode(), length)
+    assert derive(secret, purpose, length) == hkdf(
+        secret, b"xstat-ray v1 " + purpose.encode(), length
+    )
 
 
 def test_keys_are_of_16_bytes_and_differ_by_secret_and_purpose() -> None:
-    keys = {derive(secret, purpose) for secret in (b"s", b"t" * 32) for purpose in ("", "a", "b", "ab", "a ")}
+    keys = {
+        derive(secret, purpose)
+        for secret in (b"s", b"t" * 32)
+        for purpose in ("", "a", "b", "ab", "a ")
+    }
     assert len(keys) == 10
     assert {len(key) for key in keys} == {16}
 
@@ -36,7 +44,9 @@ def test_keys_are_of_16_bytes_and_differ_by_secret_and_purpose() -> None:
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 1000])
 def test_words_are_the_aes_counter_stream(count: int) -> None:
     # One block of the counter after the other: AES of the big-endian number of the block.
-    cipher = Cipher(algorithms.AES(hkdf(b"secret", b"xstat-ray v1 order", 16)), modes.ECB()).encryptor()
+    cipher = Cipher(
+        algorithms.AES(hkdf(b"secret", b"xstat-ray v1 order", 16)), modes.ECB()
+    ).encryptor()
     stream = b"".join(cipher.update(block.to_bytes(16, "big")) for block in range(-(-count // 2)))
     expected = [int.from_bytes(stream[at : at + 8], "little") for at in range(0, 8 * count, 8)]
     words = uniform_words(b"secret", "order", count)
@@ -51,7 +61,10 @@ def test_the_same_secret_and_purpose_give_the_same_words() -> None:
 
 
 def test_other_secrets_and_purposes_give_other_words() -> None:
-    words = [uniform_words(*case, 100) for case in ((b"secret", "order"), (b"secret", "cells"), (b"secres", "order"))]
+    words = [
+        uniform_words(*case, 100)
+        for case in ((b"secret", "order"), (b"secret", "cells"), (b"secres", "order"))
+    ]
     assert len(np.unique(np.concatenate(words))) == 300
 
 
@@ -64,13 +77,17 @@ def test_words_are_uniform() -> None:
 
 
 def test_keyed_words_are_halves_of_aes_blocks_of_the_row() -> None:
-    secret, columns = b"s" * 32, [np.array([1, 2**32 - 1, 1]), np.array([0, 7, 0], np.uint32)]
+    secret = b"s" * 32
+    columns = [np.array([1, 2**32 - 1, 1]), np.array([0, 7, 0], np.uint32)]
     cipher = Cipher(algorithms.AES(derive(secret, "draw")), modes.ECB()).encryptor()
     block = cipher.update((2**32 - 1).to_bytes(4, "little") + (7).to_bytes(4, "little") + bytes(8))
     words = keyed_words(secret, "draw", *columns)
     assert words.dtype == np.uint64 and words[1] == int.from_bytes(block[:8], "little")
     # Equal rows have equal words, and a word does not depend on the rows around it.
-    assert words[0] == words[2] and keyed_words(secret, "draw", *(c[1:] for c in columns))[0] == words[1]
+    assert (
+        words[0] == words[2]
+        and keyed_words(secret, "draw", *(c[1:] for c in columns))[0] == words[1]
+    )
     assert words[0] != keyed_words(secret, "another", *columns)[0]
 
 

@@ -7,14 +7,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from xstat_ray.crypto.fixed_base import MAX_WINDOW, FixedBase, digit_count, split_digits, uniform_below
+from xstat_ray.crypto.fixed_base import (
+    MAX_WINDOW,
+    FixedBase,
+    digit_count,
+    split_digits,
+    uniform_below,
+)
 
 MODULUS = 2**127 - 1
 windows = st.integers(2, MAX_WINDOW)
 
 
 def rows(values: list[int], width: int) -> np.ndarray:
-    return np.array([list(value.to_bytes(width, "little")) for value in values], np.uint8).reshape(-1, width)
+    return np.array([list(value.to_bytes(width, "little")) for value in values], np.uint8).reshape(
+        -1, width
+    )
 
 
 def values(rows: np.ndarray) -> list[int]:
@@ -22,13 +30,19 @@ def values(rows: np.ndarray) -> list[int]:
 
 
 def powers(table: FixedBase, exponents: list[int], factors: list[int], width: int) -> list[int]:
-    return [int(power) for power in table.powers(rows(exponents, width), [mpz(factor) for factor in factors])]
+    return [
+        int(power)
+        for power in table.powers(rows(exponents, width), [mpz(factor) for factor in factors])
+    ]
 
 
 @given(st.lists(st.integers(0, 2**72 - 1), max_size=5), windows, st.integers(0, 12))
 def test_digits_are_those_of_plain_arithmetic(exponents: list[int], window: int, more: int) -> None:
     count = digit_count(72, window) + more
-    expected = [[exponent >> (window * place) & (2**window - 1) for place in range(count)] for exponent in exponents]
+    expected = [
+        [exponent >> (window * place) & (2**window - 1) for place in range(count)]
+        for exponent in exponents
+    ]
     assert split_digits(rows(exponents, 9), window, count) == expected
 
 
@@ -43,7 +57,8 @@ def test_windows_of_all_sizes_give_the_powers_of_pow() -> None:
     exponents = [0, 1, 2, 2**72 - 1, 2**72 - 2, 2**71, 0x123456789ABCDEF, 4095, 4096]
     factors = [1, 0, 5, MODULUS - 1, 7, 1, 2**100, 3, 3]
     expected = [
-        factor * pow(3, exponent, MODULUS) % MODULUS for factor, exponent in zip(factors, exponents, strict=True)
+        factor * pow(3, exponent, MODULUS) % MODULUS
+        for factor, exponent in zip(factors, exponents, strict=True)
     ]
     used = set()
     for planned in (0, 1, 10, 50, 100, 300, 1000, 3000, 10_000, 30_000, 100_000, 10**7):
@@ -62,7 +77,9 @@ def test_windows_of_all_sizes_give_the_powers_of_pow() -> None:
 )
 def test_powers_are_those_of_pow(base: int, exponents: list[int], planned: int) -> None:
     table = FixedBase(mpz(base), mpz(MODULUS), 40, planned)
-    assert powers(table, exponents, [1] * len(exponents), 5) == [pow(base, exponent, MODULUS) for exponent in exponents]
+    assert powers(table, exponents, [1] * len(exponents), 5) == [
+        pow(base, exponent, MODULUS) for exponent in exponents
+    ]
 
 
 def test_every_exponent_needs_its_factor() -> None:
@@ -74,7 +91,10 @@ def test_every_exponent_needs_its_factor() -> None:
 @given(st.integers(1, 2**600), st.integers(0, 20))
 def test_draws_are_below_the_bound(bound: int, count: int) -> None:
     drawn = uniform_below(bound, count)
-    assert (drawn.dtype, drawn.shape) == (np.uint8, (count, max(1, -(-(bound - 1).bit_length() // 8))))
+    assert (drawn.dtype, drawn.shape) == (
+        np.uint8,
+        (count, max(1, -(-(bound - 1).bit_length() // 8))),
+    )
     assert all(value < bound for value in values(drawn))
 
 
@@ -87,10 +107,13 @@ def test_draws_below_a_small_bound_are_uniform(bound: int) -> None:
 
 
 def test_draws_below_a_large_bound_are_uniform() -> None:
-    # 5 * 2^300: the bound is in the middle of the range of its bits, so that leaving out the rejection would show.
+    # 5 * 2^300: the bound is in the middle of the range of its bits, so that leaving out the
+    # rejection would show.
     drawn = values(uniform_below(5 << 300, 20_000))
     assert chisquare(np.bincount([value >> 300 for value in drawn], minlength=5)).pvalue > 1e-9
-    low = np.frombuffer(b"".join((value & 2**296 - 1).to_bytes(37, "little") for value in drawn), np.uint8)
+    low = np.frombuffer(
+        b"".join((value & 2**296 - 1).to_bytes(37, "little") for value in drawn), np.uint8
+    )
     assert chisquare(np.bincount(low, minlength=256)).pvalue > 1e-9
 
 

@@ -52,7 +52,9 @@ def test_multiples_of_the_generator(factor: int) -> None:
 def test_invalid_encodings_are_refused_with_their_row(encoding: str) -> None:
     points = rows(GENERATOR, GENERATOR, encoding, GENERATOR)
     for refuse in (group.validate, lambda p: group.multiply(scalar(1), p)):
-        with pytest.raises(ProtocolError, match=r"^row 2 is not the canonical encoding of a group element$"):
+        with pytest.raises(
+            ProtocolError, match=r"^row 2 is not the canonical encoding of a group element$"
+        ):
             refuse(points)
 
 
@@ -75,7 +77,7 @@ def test_the_identity_is_refused_with_its_row() -> None:
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_the_first_bad_row_is_named(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("xstat_ray.crypto.kernels.threads.thread_count", lambda: threads)
+    monkeypatch.setattr("xstat_ray.util.threads.thread_count", lambda: threads)
     points = np.concatenate([PERSONS] * 4)
     points[[107, 140]] = rows(INVALID[5])[0]
     with pytest.raises(ProtocolError, match="row 107 "):
@@ -95,10 +97,15 @@ def test_one_way_map(case: dict[str, str]) -> None:
 @pytest.mark.parametrize("case", EXPAND["vectors"])
 def test_expand_message_xmd(case: dict[str, str]) -> None:
     expected = bytes.fromhex(case["uniform_bytes"])
-    assert group.expand_message_xmd(case["msg"].encode(), EXPAND["dst"].encode(), len(expected)) == expected
+    assert (
+        group.expand_message_xmd(case["msg"].encode(), EXPAND["dst"].encode(), len(expected))
+        == expected
+    )
 
 
-@pytest.mark.parametrize(("dst", "length"), [(b"", 64), (b"x" * 256, 64), (b"x", 0), (b"x", 255 * 64 + 1)])
+@pytest.mark.parametrize(
+    ("dst", "length"), [(b"", 64), (b"x" * 256, 64), (b"x", 0), (b"x", 255 * 64 + 1)]
+)
 def test_expand_message_xmd_refuses_sizes_outside_the_rfc(dst: bytes, length: int) -> None:
     with pytest.raises(ValueError, match="expand_message_xmd"):
         group.expand_message_xmd(b"message", dst, length)
@@ -109,11 +116,15 @@ def test_hash_to_group_blinded_and_evaluated(case: dict[str, str]) -> None:
     point = group.hash_to_group([bytes.fromhex(case["Input"])], bytes.fromhex(OPRF["dst"]))
     blinded = group.multiply(bytes.fromhex(case["Blind"]), point)
     assert blinded.tobytes().hex() == case["BlindedElement"]
-    assert group.multiply(bytes.fromhex(OPRF["skSm"]), blinded).tobytes().hex() == case["EvaluationElement"]
+    assert (
+        group.multiply(bytes.fromhex(OPRF["skSm"]), blinded).tobytes().hex()
+        == case["EvaluationElement"]
+    )
 
 
 def test_blinding_by_two_parties_commutes() -> None:
-    a, b = group.random_scalar(), group.random_scalar()
+    a = group.random_scalar()
+    b = group.random_scalar()
     there = group.multiply(a, group.multiply(b, PERSONS))
     assert np.array_equal(there, group.multiply(b, group.multiply(a, PERSONS)))
     assert len(np.unique(there, axis=0)) == len(PERSONS)
@@ -127,10 +138,14 @@ def test_multiplication_follows_the_scalars(a: int, b: int) -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5, 64])
-def test_threads_and_layout_do_not_change_the_product(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_and_layout_do_not_change_the_product(
+    threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     a = group.random_scalar()
-    expected = np.concatenate([group.multiply(a, PERSONS[row : row + 1]) for row in range(len(PERSONS))] * 7)
-    monkeypatch.setattr("xstat_ray.crypto.kernels.threads.thread_count", lambda: threads)
+    expected = np.concatenate(
+        [group.multiply(a, PERSONS[row : row + 1]) for row in range(len(PERSONS))] * 7
+    )
+    monkeypatch.setattr("xstat_ray.util.threads.thread_count", lambda: threads)
     points = np.asfortranarray(np.concatenate([PERSONS] * 7))
     points.flags.writeable = False
     assert np.array_equal(group.multiply(a, points), expected)
@@ -147,7 +162,12 @@ def test_no_rows() -> None:
 
 @pytest.mark.parametrize(
     "points",
-    [np.zeros((2, 31), np.uint8), np.zeros(32, np.uint8), np.zeros((2, 32), np.int8), np.zeros((1, 2, 32), np.uint8)],
+    [
+        np.zeros((2, 31), np.uint8),
+        np.zeros(32, np.uint8),
+        np.zeros((2, 32), np.int8),
+        np.zeros((1, 2, 32), np.uint8),
+    ],
 )
 def test_other_shapes_and_types_are_refused(points: np.ndarray) -> None:
     for refuse in (group.validate, group.person_keys, lambda p: group.multiply(scalar(1), p)):
@@ -155,7 +175,9 @@ def test_other_shapes_and_types_are_refused(points: np.ndarray) -> None:
             refuse(points)
 
 
-@pytest.mark.parametrize("bad", [bytes(32), scalar(group.ORDER), b"\xff" * 32, scalar(1)[:31], scalar(1) + b"\0", b""])
+@pytest.mark.parametrize(
+    "bad", [bytes(32), scalar(group.ORDER), b"\xff" * 32, scalar(1)[:31], scalar(1) + b"\0", b""]
+)
 def test_scalars_out_of_range_are_refused(bad: bytes) -> None:
     with pytest.raises(ValueError, match="scalar"):
         group.multiply(bad, rows(GENERATOR))
@@ -183,6 +205,8 @@ assert group.multiply((1).to_bytes(32, "little"), group.hash_to_group([b"x"], b"
 print(tempfile.gettempdir())
 """
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == str(tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -16,7 +16,8 @@ from xstat_ray.crypto.handshake import Handshake, Hello, SharedSecrets
 from xstat_ray.errors import ProtocolError
 
 VECTORS = Path(__file__).parents[1] / "vectors"
-STUDY, SOFTWARE = b"s" * 32, b"m" * 32
+STUDY = b"s" * 32
+SOFTWARE = b"m" * 32
 P = 2**255 - 19
 ORDER_8 = 39382357235489614581723060781553021112529911719440698176882885853963445705823
 LOW_ORDER = [
@@ -28,7 +29,8 @@ LOW_ORDER = [
     P,
     P + 1,
 ]
-"""u-coordinates of points of order dividing 8 on the curve and its twist, and their forms above the prime."""
+"""u-coordinates of points of order dividing 8 on the curve and its twist, and their forms above the
+prime."""
 
 
 def parties() -> tuple[Handshake, Handshake]:
@@ -51,7 +53,9 @@ def test_x25519_is_that_of_rfc_7748() -> None:
 
 def test_hkdf_is_that_of_rfc_5869() -> None:
     case = {
-        k: bytes.fromhex(v) for k, v in json.loads((VECTORS / "rfc5869_hkdf.json").read_text()).items() if k != "source"
+        k: bytes.fromhex(v)
+        for k, v in json.loads((VECTORS / "rfc5869_hkdf.json").read_text()).items()
+        if k != "source"
     }
     hkdf = HKDF(algorithm=SHA256(), length=len(case["okm"]), salt=case["salt"], info=case["info"])
     assert hkdf.derive(case["ikm"]) == case["okm"]
@@ -59,7 +63,8 @@ def test_hkdf_is_that_of_rfc_5869() -> None:
 
 def test_both_sides_agree() -> None:
     row, column = parties()
-    ours, theirs = row.agree(column.hello), column.agree(row.hello)
+    ours = row.agree(column.hello)
+    theirs = column.agree(row.hello)
     assert ours.export_bytes() == theirs.export_bytes()
     assert (len(ours.salt), len(ours.tag_key)) == (32, 16)
     assert (ours.salt, ours.tag_key) == (theirs.salt, theirs.tag_key)
@@ -130,7 +135,8 @@ def test_low_order_keys_are_refused(u: int, high_bit: int) -> None:
 
 
 def test_the_list_of_low_order_keys_is_of_low_order() -> None:
-    # Doubling on a Montgomery curve (RFC 7748, section 5): the denominator is zero, or becomes so within three steps.
+    # Doubling on a Montgomery curve (RFC 7748, section 5): the denominator is zero, or becomes so
+    # within three steps.
     def double(u: int) -> int | None:
         bottom = 4 * u * (u * u + 486662 * u + 1) % P
         return (u * u - 1) ** 2 * pow(bottom, -1, P) % P if bottom else None
@@ -144,7 +150,10 @@ def test_the_list_of_low_order_keys_is_of_low_order() -> None:
 
 def test_hello_has_a_fixed_layout() -> None:
     hello = Hello("column", b"p" * 32, STUDY, SOFTWARE, b"n" * 32)
-    assert hello.encode() == b"xstat-ray hello\x01" + b"\x01" + b"p" * 32 + STUDY + SOFTWARE + b"n" * 32
+    assert (
+        hello.encode()
+        == b"xstat-ray hello\x01" + b"\x01" + b"p" * 32 + STUDY + SOFTWARE + b"n" * 32
+    )
     assert Hello.decode(hello.encode()) == hello
 
 
@@ -157,7 +166,12 @@ def test_other_bytes_are_no_hello(data: bytes) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [lambda b: b[:-1], lambda b: b + b"\0", lambda b: b[:16] + b"\x02" + b[17:], lambda b: b[:15] + b"\x02" + b[16:]],
+    [
+        lambda b: b[:-1],
+        lambda b: b + b"\0",
+        lambda b: b[:16] + b"\x02" + b[17:],
+        lambda b: b[:15] + b"\x02" + b[16:],
+    ],
 )
 def test_wrong_length_role_and_version_are_refused(change) -> None:
     with pytest.raises(ProtocolError, match="not a hello"):
@@ -165,7 +179,8 @@ def test_wrong_length_role_and_version_are_refused(change) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"public": bytes(31)}, {"nonce": b""}, {"study_digest": bytes(33)}, {"role": "aggregator"}]
+    "change",
+    [{"public": bytes(31)}, {"nonce": b""}, {"study_digest": bytes(33)}, {"role": "aggregator"}],
 )
 def test_a_hello_with_wrong_fields_cannot_be_made(change: dict[str, object]) -> None:
     with pytest.raises(ProtocolError, match="hello"):

@@ -12,9 +12,18 @@ from xstat_ray.errors import PlanError
 
 
 def check(key: PrivateKey, key_bits: int, order_bits: int) -> None:
-    p, q, alpha, beta, n, h = key.p, key.q, key.alpha, key.beta, key.public.n, key.public.h
+    p = key.p
+    q = key.q
+    alpha = key.alpha
+    beta = key.beta
+    n = key.public.n
+    h = key.public.h
     assert n == p * q
-    assert (n.bit_length(), key.public.key_bits, key.public.width) == (key_bits, key_bits, key_bits // 4)
+    assert (n.bit_length(), key.public.key_bits, key.public.width) == (
+        key_bits,
+        key_bits,
+        key_bits // 4,
+    )
     assert p.bit_length() == q.bit_length() == key_bits // 2
     assert alpha.bit_length() == beta.bit_length() == order_bits
     assert all(is_prime(prime, 50) for prime in (p, q, alpha, beta))
@@ -56,18 +65,26 @@ def test_every_key_of_many_is_sound() -> None:
 def test_keys_share_nothing(private_key: PrivateKey) -> None:
     other = generate(2048)
     check(other, 2048, 224)
-    parts = [number for key in (private_key, other) for number in (key.p, key.q, key.alpha, key.beta, key.public.h)]
+    parts = [
+        number
+        for key in (private_key, other)
+        for number in (key.p, key.q, key.alpha, key.beta, key.public.h)
+    ]
     assert len(set(parts)) == 10
 
 
-def test_the_other_side_accepts_the_keys(private_key: PrivateKey, private_key_3072: PrivateKey) -> None:
+def test_the_other_side_accepts_the_keys(
+    private_key: PrivateKey, private_key_3072: PrivateKey
+) -> None:
     for public in (private_key.public, private_key_3072.public):
         assert PublicKey.decode(public.encode()) == public
 
 
 @pytest.mark.parametrize("key_bits", [0, 1024, 2000, 2047, 2049, 8192])
 def test_other_sizes_are_refused(key_bits: int) -> None:
-    with pytest.raises(PlanError, match=rf"a key of {key_bits} bits.*crypto\.key_bits.*Use 2048") as caught:
+    with pytest.raises(
+        PlanError, match=rf"a key of {key_bits} bits.*crypto\.key_bits.*Use 2048"
+    ) as caught:
         generate(key_bits)
     assert caught.value.key == "crypto.key_bits"
 
@@ -85,13 +102,16 @@ def test_other_sizes_are_refused(key_bits: int) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_primes_that_do_not_fit_are_thrown_away(why: str, primes: tuple[int, ...], sound: bool) -> None:
+def test_primes_that_do_not_fit_are_thrown_away(
+    why: str, primes: tuple[int, ...], sound: bool
+) -> None:
     assert keygen._sound(*map(mpz, primes)) is sound
 
 
 def test_primes_too_close_to_each_other_are_thrown_away() -> None:
     # Not primes, but all else that is asked of them holds, so only their distance decides.
-    p, q = mpz(22 * (2**296 + 1) + 1), mpz(14 * (2**296 + 1) + 1)
+    p = mpz(22 * (2**296 + 1) + 1)
+    q = mpz(14 * (2**296 + 1) + 1)
     close = next(q for q in range(p + 4, p + 10**5, 4) if q % 7 == 1 and _fits(p, q))
     far = next(q for q in range(q, q + 10**5, 4) if q % 7 == 1 and _fits(p, q))
     assert not keygen._sound(p, mpz(close), mpz(11), mpz(7))
@@ -103,7 +123,8 @@ def _fits(p: int, q: int) -> bool:
 
 
 def test_the_sieve_removes_exactly_the_multiples_of_small_primes() -> None:
-    first, stride = mpz(2**61 + 1), mpz(4 * 1_000_003)
+    first = mpz(2**61 + 1)
+    stride = mpz(4 * 1_000_003)
     kept = keygen._sieve(first, stride)
     small = [i for i in range(3, 2**16, 2) if is_prime(i)]
     for step in range(0, len(kept), 37):

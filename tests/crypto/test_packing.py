@@ -27,7 +27,9 @@ def plans(draw: st.DrawFn) -> tuple[Packing, int, int]:
     tail = draw(st.integers(0, 2**60) | st.integers(0, 100))
     largest = draw(st.integers(0, 2**62 - 1 - 2 * tail) | st.integers(0, 100))
     key_bits = draw(st.sampled_from([2048, 3072, 4096]))
-    layout = plan_packing(slots=draw(st.integers(1, 100)), max_value=largest, noise_tail=tail, key_bits=key_bits)
+    layout = plan_packing(
+        slots=draw(st.integers(1, 100)), max_value=largest, noise_tail=tail, key_bits=key_bits
+    )
     assert layout.per_block * layout.slot_bits <= key_bits - 1
     assert layout.blocks * layout.per_block >= layout.slots > (layout.blocks - 1) * layout.per_block
     return layout, largest, tail
@@ -50,12 +52,16 @@ def test_layouts_and_plaintexts_are_those_of_the_vectors(case: dict[str, object]
         assert layout.pack(table([one["values"]], layout)) == plaintexts
         assert layout.unpack(plaintexts).tolist() == [one["values"]]
     rows = table([one["values"] for one in case["tables"]], layout)
-    assert layout.pack(rows) == [mpz(text, 16) for one in case["tables"] for text in one["plaintexts"]]
+    assert layout.pack(rows) == [
+        mpz(text, 16) for one in case["tables"] for text in one["plaintexts"]
+    ]
 
 
 @pytest.mark.parametrize("case", VECTORS["bad"]["plans"], ids=lambda case: case["why"])
 def test_a_plan_that_does_not_fit_is_refused(case: dict[str, object]) -> None:
-    problem = "could overflow a slot" if case["key"] == "crypto.slot_bits" else "a count needs 63 bits"
+    problem = (
+        "could overflow a slot" if case["key"] == "crypto.slot_bits" else "a count needs 63 bits"
+    )
     with pytest.raises(PlanError, match=rf"{problem}.*Lower study\.bounds") as caught:
         plan_packing(**case["plan"])
     assert caught.value.key == case["key"]
@@ -93,7 +99,12 @@ def test_an_extreme_in_one_slot_does_not_disturb_the_others(
 ) -> None:
     layout, largest, tail = plan
     values = np.zeros((1, layout.slots), np.int64)
-    for slot in {0, layout.per_block - 1, min(layout.per_block, layout.slots - 1), layout.slots - 1}:
+    for slot in {
+        0,
+        layout.per_block - 1,
+        min(layout.per_block, layout.slots - 1),
+        layout.slots - 1,
+    }:
         for extreme in (largest + tail, -tail):
             values[0, slot] = extreme
             assert np.array_equal(layout.unpack(layout.pack(values)), values)
@@ -104,7 +115,9 @@ def test_an_extreme_in_one_slot_does_not_disturb_the_others(
     ("slots", "slot_bits"), [(5, None), (70, 62), (140, 40)], ids=["1 block", "3 blocks", "3 of 47"]
 )
 def test_sums_of_flags_and_noise_give_the_noisy_counts(slots: int, slot_bits: int | None) -> None:
-    layout = plan_packing(slots=slots, max_value=40, noise_tail=25, key_bits=2048, slot_bits=slot_bits)
+    layout = plan_packing(
+        slots=slots, max_value=40, noise_tail=25, key_bits=2048, slot_bits=slot_bits
+    )
     rng = np.random.default_rng(slots)
     flags = rng.integers(0, slots, 40)
     noise = rng.integers(-25, 26, slots)
@@ -126,7 +139,8 @@ def test_sums_at_the_limits_stay_in_their_slots(largest: int, tail: int) -> None
             noise[0, slot] = sign * tail
             count = largest if sign == 1 else 0
             noisy = [
-                largest_of + count * block[slot] for largest_of, block in zip(layout.pack(noise), one_hot, strict=True)
+                largest_of + count * block[slot]
+                for largest_of, block in zip(layout.pack(noise), one_hot, strict=True)
             ]
             noise[0, slot] += count
             assert np.array_equal(layout.unpack(noisy), noise)

@@ -13,13 +13,20 @@ from gmpy2 import mpz, powmod
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xstat_ray.crypto.paillier import OwnerEncryptor, PrivateKey, PublicEncryptor, PublicKey, check_group
+from xstat_ray.crypto.paillier import (
+    OwnerEncryptor,
+    PrivateKey,
+    PublicEncryptor,
+    PublicKey,
+    check_group,
+)
 from xstat_ray.crypto.sums import accumulate, multiply
 from xstat_ray.errors import ProtocolError
 
 PATH = Path(__file__).parents[1] / "vectors"
 VECTORS = json.loads((PATH / "paillier.json").read_text())
-GOOD, BAD = VECTORS["good"], VECTORS["bad"]
+GOOD = VECTORS["good"]
+BAD = VECTORS["bad"]
 
 
 def octets(*texts: str) -> np.ndarray:
@@ -40,12 +47,25 @@ def numbers(cases: list[dict[str, str]], field: str) -> list[int]:
 
 def random_messages(seed: int, count: int, public: PublicKey) -> list[int]:
     data = np.random.default_rng(seed).bytes(count * 256)
-    return [int.from_bytes(data[at : at + 256], "little") % int(public.n) for at in range(0, len(data), 256)]
+    return [
+        int.from_bytes(data[at : at + 256], "little") % int(public.n)
+        for at in range(0, len(data), 256)
+    ]
 
 
 def edges(public: PublicKey) -> list[int]:
     n = int(public.n)
-    return [0, 1, n - 1, 2, n - 2, n // 2, n // 2 + 1, 1 << (public.key_bits - 1), *random_messages(1, 4, public)]
+    return [
+        0,
+        1,
+        n - 1,
+        2,
+        n - 2,
+        n // 2,
+        n // 2 + 1,
+        1 << (public.key_bits - 1),
+        *random_messages(1, 4, public),
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -99,37 +119,46 @@ def test_the_owner_encrypts_as_the_vectors(planned: int, fixed_key: PrivateKey) 
 @pytest.mark.parametrize("planned", [1, 2000])
 def test_anyone_encrypts_as_the_vectors(planned: int, fixed_key: PrivateKey) -> None:
     cases = GOOD["public"]
-    encrypted = PublicEncryptor(fixed_key.public, planned).encrypt(numbers(cases, "m"), rows(numbers(cases, "r"), 64))
+    encrypted = PublicEncryptor(fixed_key.public, planned).encrypt(
+        numbers(cases, "m"), rows(numbers(cases, "r"), 64)
+    )
     assert (encrypted.dtype, encrypted.shape) == (np.uint8, (len(cases), 512))
     assert [row.tobytes().hex() for row in encrypted] == [case["row"] for case in cases]
 
 
 @pytest.mark.parametrize("kind", ["owner", "public", "sums"])
 def test_ciphertexts_of_the_vectors_open(kind: str, fixed_key: PrivateKey) -> None:
-    encrypted, messages = octets(*(case["row"] for case in GOOD[kind])), numbers(GOOD[kind], "m")
+    encrypted = octets(*(case["row"] for case in GOOD[kind]))
+    messages = numbers(GOOD[kind], "m")
     assert fixed_key.decrypt(encrypted) == messages
     assert fixed_key.decrypt_any(encrypted) == messages
 
 
 def test_full_size_randomness_needs_decrypt_any(fixed_key: PrivateKey) -> None:
-    encrypted, messages = octets(*(case["row"] for case in GOOD["stock"])), numbers(GOOD["stock"], "m")
+    encrypted = octets(*(case["row"] for case in GOOD["stock"]))
+    messages = numbers(GOOD["stock"], "m")
     assert fixed_key.decrypt_any(encrypted) == messages
     opened = fixed_key.decrypt(encrypted)
     assert not any(wrong == message for wrong, message in zip(opened, messages, strict=True))
 
 
 @pytest.mark.parametrize("case", BAD["ciphertexts"], ids=lambda case: case["why"])
-def test_corrupt_ciphertexts_are_refused_with_their_row(case: dict[str, str], fixed_key: PrivateKey) -> None:
+def test_corrupt_ciphertexts_are_refused_with_their_row(
+    case: dict[str, str], fixed_key: PrivateKey
+) -> None:
     good = GOOD["owner"][0]["row"]
     for row in range(3):
         encrypted = octets(*[case["row"] if i == row else good for i in range(3)])
         for decrypt in (fixed_key.decrypt, fixed_key.decrypt_any):
-            with pytest.raises(ProtocolError, match=f"^row {row} is not a ciphertext: {case['problem']}"):
+            with pytest.raises(
+                ProtocolError, match=f"^row {row} is not a ciphertext: {case['problem']}"
+            ):
                 decrypt(encrypted)
 
 
 def test_two_halves_of_n_are_both_refused(fixed_key: PrivateKey) -> None:
-    # Their product is a multiple of n, so the check of all rows at once must not see zero as harmless.
+    # Their product is a multiple of n, so the check of all rows at once must not see zero as
+    # harmless.
     with pytest.raises(ProtocolError, match="^row 1 is not a ciphertext: not coprime"):
         check_group(fixed_key.public, [mpz(5), fixed_key.p, fixed_key.q])
     check_group(fixed_key.public, [mpz(5), fixed_key.public.n2 - 1, mpz(1)])
@@ -157,13 +186,18 @@ def test_implausible_public_keys_are_refused(case: dict[str, str]) -> None:
 @pytest.mark.parametrize("fixture", ["private_key", "private_key_3072"])
 def test_the_owner_encrypts_as_pow(fixture: str, request: pytest.FixtureRequest) -> None:
     key: PrivateKey = request.getfixturevalue(fixture)
-    n, n2, h = int(key.public.n), int(key.public.n) ** 2, int(key.public.h)
-    alpha, beta = int(key.alpha), int(key.beta)
+    n = int(key.public.n)
+    n2 = int(key.public.n) ** 2
+    h = int(key.public.h)
+    alpha = int(key.alpha)
+    beta = int(key.beta)
     messages = [0, 1, n - 1, n // 3]
     pairs = [(a, b) for a in (0, 1, alpha - 1, alpha // 3) for b in (0, 1, beta - 1, beta // 5)]
     width = -(-alpha.bit_length() // 8)
     exponents = rows([a for a, _ in pairs], width), rows([b for _, b in pairs], width)
-    encrypted = OwnerEncryptor(key, 16).encrypt([messages[i // 4 ^ i % 4] for i in range(16)], exponents)
+    encrypted = OwnerEncryptor(key, 16).encrypt(
+        [messages[i // 4 ^ i % 4] for i in range(16)], exponents
+    )
     expected = []
     for i, (a, b) in enumerate(pairs):
         r = (a * beta * pow(beta, -1, alpha) + b * alpha * pow(alpha, -1, beta)) % (alpha * beta)
@@ -175,19 +209,33 @@ def test_the_owner_encrypts_as_pow(fixture: str, request: pytest.FixtureRequest)
 @pytest.mark.parametrize("fixture", ["private_key", "private_key_3072"])
 def test_anyone_encrypts_as_pow(fixture: str, request: pytest.FixtureRequest) -> None:
     key: PrivateKey = request.getfixturevalue(fixture)
-    n, n2, h = int(key.public.n), int(key.public.n) ** 2, int(key.public.h)
+    n = int(key.public.n)
+    n2 = int(key.public.n) ** 2
+    h = int(key.public.h)
     bits = 2 * int(key.alpha).bit_length() + 64
-    exponents = [0, 1, int(key.alpha) - 1, (1 << bits) - 1, int(key.alpha * key.beta), 3 << bits - 2]
+    exponents = [
+        0,
+        1,
+        int(key.alpha) - 1,
+        (1 << bits) - 1,
+        int(key.alpha * key.beta),
+        3 << bits - 2,
+    ]
     messages = [0, 1, n - 1, 1, n - 1, n // 7]
     encrypted = PublicEncryptor(key.public, 6).encrypt(messages, rows(exponents, bits // 8))
-    assert values(encrypted) == [(1 + m * n) * pow(h, r, n2) % n2 for m, r in zip(messages, exponents, strict=True)]
+    assert values(encrypted) == [
+        (1 + m * n) * pow(h, r, n2) % n2 for m, r in zip(messages, exponents, strict=True)
+    ]
 
 
 @given(st.data())
 def test_the_owner_encrypts_any_message_as_pow(
     owner: OwnerEncryptor, private_key: PrivateKey, data: st.DataObject
 ) -> None:
-    n, n2, alpha, beta = private_key.public.n, private_key.public.n2, private_key.alpha, private_key.beta
+    n = private_key.public.n
+    n2 = private_key.public.n2
+    alpha = private_key.alpha
+    beta = private_key.beta
     m = data.draw(st.integers(0, int(n) - 1))
     # The same exponent for both primes is the exponent itself, as long as it is below both orders.
     r = data.draw(st.integers(0, int(min(alpha, beta)) - 1))
@@ -213,9 +261,17 @@ def test_a_message_that_does_not_exist_is_refused(row: int, owner: OwnerEncrypto
 
 
 @pytest.mark.parametrize("width", [27, 29, 64])
-def test_randomness_of_another_shape_is_refused(width: int, owner: OwnerEncryptor, anyone: PublicEncryptor) -> None:
-    wrong, right = np.zeros((2, width), np.uint8), np.zeros((2, 28), np.uint8)
-    for by_p, by_q in ((wrong, right), (right, wrong), (right[:1], right), (right.astype(np.int8), right)):
+def test_randomness_of_another_shape_is_refused(
+    width: int, owner: OwnerEncryptor, anyone: PublicEncryptor
+) -> None:
+    wrong = np.zeros((2, width), np.uint8)
+    right = np.zeros((2, 28), np.uint8)
+    for by_p, by_q in (
+        (wrong, right),
+        (right, wrong),
+        (right[:1], right),
+        (right.astype(np.int8), right),
+    ):
         with pytest.raises(ValueError, match="exponents of 224 bits"):
             owner.encrypt([1, 2], (by_p, by_q))
     with pytest.raises(ValueError, match="exponents of 512 bits"):
@@ -223,13 +279,19 @@ def test_randomness_of_another_shape_is_refused(width: int, owner: OwnerEncrypto
 
 
 def test_threads_share_one_encryptor(
-    owner: OwnerEncryptor, anyone: PublicEncryptor, private_key: PrivateKey, monkeypatch: pytest.MonkeyPatch
+    owner: OwnerEncryptor,
+    anyone: PublicEncryptor,
+    private_key: PrivateKey,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    messages, draw = list(range(300)), np.random.default_rng(1)
-    by_p, by_q, exponents = (draw.integers(0, 256, (300, width), np.uint8) for width in (28, 28, 64))
+    messages = list(range(300))
+    draw = np.random.default_rng(1)
+    by_p, by_q, exponents = (
+        draw.integers(0, 256, (300, width), np.uint8) for width in (28, 28, 64)
+    )
     made = []
     for threads in (1, 3):
-        monkeypatch.setattr("xstat_ray.crypto.kernels.threads.thread_count", lambda count=threads: count)
+        monkeypatch.setattr("xstat_ray.util.threads.thread_count", lambda count=threads: count)
         encrypted = owner.encrypt(messages, (by_p, by_q)), anyone.encrypt(messages, exponents)
         assert private_key.decrypt(encrypted[1]) == messages
         made.append(encrypted)
@@ -241,18 +303,28 @@ def test_constant_time_changes_no_ciphertext(private_key: PrivateKey) -> None:
     careful = PrivateKey(**parts, h=private_key.public.h, constant_time=True)
     assert PrivateKey.from_bytes(careful.export_bytes()).constant_time
     assert not PrivateKey.from_bytes(private_key.export_bytes()).constant_time
-    draw, messages = np.random.default_rng(2), edges(private_key.public)
+    draw = np.random.default_rng(2)
+    messages = edges(private_key.public)
     randomness = tuple(draw.integers(0, 256, (len(messages), 28), np.uint8) for _ in range(2))
     encrypted = OwnerEncryptor(careful, 10).encrypt(messages, randomness)
     assert np.array_equal(encrypted, OwnerEncryptor(private_key, 10).encrypt(messages, randomness))
     assert careful.decrypt(encrypted) == careful.decrypt_any(encrypted) == messages
     exponents = draw.integers(0, 256, (len(messages), 64), np.uint8)
-    made = [PublicEncryptor(private_key.public, 10, careful).encrypt(messages, exponents) for careful in (False, True)]
+    made = [
+        PublicEncryptor(private_key.public, 10, careful).encrypt(messages, exponents)
+        for careful in (False, True)
+    ]
     assert np.array_equal(*made)
 
 
-def test_no_messages_make_no_rows(owner: OwnerEncryptor, anyone: PublicEncryptor, private_key: PrivateKey) -> None:
-    for encrypted in (owner.encrypt([]), anyone.encrypt([]), owner.encrypt_indexed([1, 2], np.array([], np.int64))):
+def test_no_messages_make_no_rows(
+    owner: OwnerEncryptor, anyone: PublicEncryptor, private_key: PrivateKey
+) -> None:
+    for encrypted in (
+        owner.encrypt([]),
+        anyone.encrypt([]),
+        owner.encrypt_indexed([1, 2], np.array([], np.int64)),
+    ):
         assert encrypted.shape == (0, 512)
         assert private_key.decrypt(encrypted) == []
 
@@ -260,15 +332,22 @@ def test_no_messages_make_no_rows(owner: OwnerEncryptor, anyone: PublicEncryptor
 def test_randomness_is_fresh_and_in_the_subgroup(
     owner: OwnerEncryptor, anyone: PublicEncryptor, private_key: PrivateKey
 ) -> None:
-    n, n2, order = private_key.public.n, private_key.public.n2, private_key.alpha * private_key.beta
+    n = private_key.public.n
+    n2 = private_key.public.n2
+    order = private_key.alpha * private_key.beta
     made = [values(encryptor.encrypt([7] * 10)) for encryptor in (owner, anyone) for _ in range(2)]
     masks = [value * powmod(1 + 7 * n, -1, n2) % n2 for batch in made for value in batch]
     assert len(set(masks)) == 40
     assert all(powmod(mask, order, n2) == 1 for mask in masks)
-    assert not any(1 in (powmod(mask, private_key.alpha, n2), powmod(mask, private_key.beta, n2)) for mask in masks)
+    assert not any(
+        1 in (powmod(mask, private_key.alpha, n2), powmod(mask, private_key.beta, n2))
+        for mask in masks
+    )
 
 
-def test_the_owner_draws_exponents_modulo_both_orders(monkeypatch: pytest.MonkeyPatch, private_key: PrivateKey) -> None:
+def test_the_owner_draws_exponents_modulo_both_orders(
+    monkeypatch: pytest.MonkeyPatch, private_key: PrivateKey
+) -> None:
     drawn: list[tuple[int, int]] = []
 
     def draw(bound: int, count: int) -> np.ndarray:
@@ -294,8 +373,12 @@ def test_edge_values_open(fixture: str, request: pytest.FixtureRequest) -> None:
 # phe, both ways
 
 
-def check_phe_opens_ours(stock: tuple, encryptor: OwnerEncryptor | PublicEncryptor, messages: list[int]) -> None:
-    assert [stock[1].raw_decrypt(value) for value in values(encryptor.encrypt(messages))] == messages
+def check_phe_opens_ours(
+    stock: tuple, encryptor: OwnerEncryptor | PublicEncryptor, messages: list[int]
+) -> None:
+    assert [
+        stock[1].raw_decrypt(value) for value in values(encryptor.encrypt(messages))
+    ] == messages
 
 
 def check_we_open_phe(stock: tuple, key: PrivateKey, messages: list[int]) -> None:
@@ -303,7 +386,9 @@ def check_we_open_phe(stock: tuple, key: PrivateKey, messages: list[int]) -> Non
     assert key.decrypt_any(encrypted) == messages
 
 
-def test_phe_opens_ours(stock: tuple, owner: OwnerEncryptor, anyone: PublicEncryptor, private_key: PrivateKey) -> None:
+def test_phe_opens_ours(
+    stock: tuple, owner: OwnerEncryptor, anyone: PublicEncryptor, private_key: PrivateKey
+) -> None:
     check_phe_opens_ours(stock, owner, random_messages(2, 200, private_key.public))
     check_phe_opens_ours(stock, owner, edges(private_key.public))
     check_phe_opens_ours(stock, anyone, edges(private_key.public))
@@ -315,7 +400,9 @@ def test_we_open_those_of_phe(stock: tuple, private_key: PrivateKey) -> None:
 
 
 @pytest.mark.slow
-def test_phe_opens_ten_thousand_of_ours(stock: tuple, owner: OwnerEncryptor, private_key: PrivateKey) -> None:
+def test_phe_opens_ten_thousand_of_ours(
+    stock: tuple, owner: OwnerEncryptor, private_key: PrivateKey
+) -> None:
     check_phe_opens_ours(stock, owner, random_messages(4, 10_000, private_key.public))
 
 
@@ -325,16 +412,21 @@ def test_we_open_five_hundred_of_phe(stock: tuple, private_key: PrivateKey) -> N
 
 
 def test_short_exponents_do_not_open_those_of_phe(stock: tuple, private_key: PrivateKey) -> None:
-    encrypted = rows([stock[0].raw_encrypt(message) for message in (0, 1, 12345)], private_key.public.width)
+    encrypted = rows(
+        [stock[0].raw_encrypt(message) for message in (0, 1, 12345)], private_key.public.width
+    )
     opened = private_key.decrypt(encrypted)
     assert not any(wrong == message for wrong, message in zip(opened, (0, 1, 12345), strict=True))
 
 
-def test_sums_of_phe_and_ours_are_the_same(stock: tuple, owner: OwnerEncryptor, private_key: PrivateKey) -> None:
+def test_sums_of_phe_and_ours_are_the_same(
+    stock: tuple, owner: OwnerEncryptor, private_key: PrivateKey
+) -> None:
     public, private = stock
     ours = owner.encrypt([10, 200, 3000, 0])
     total = sum(
-        (phe.EncryptedNumber(public, value) for value in values(ours)[1:]), phe.EncryptedNumber(public, values(ours)[0])
+        (phe.EncryptedNumber(public, value) for value in values(ours)[1:]),
+        phe.EncryptedNumber(public, values(ours)[0]),
     )
     assert private.decrypt(total) == 3210
     added = accumulate(private_key.public, ours, np.arange(4), np.array([0]))
@@ -352,10 +444,14 @@ def test_sums_of_phe_and_ours_are_the_same(stock: tuple, owner: OwnerEncryptor, 
 def test_public_keys_travel(fixture: str, request: pytest.FixtureRequest) -> None:
     public: PublicKey = request.getfixturevalue(fixture).public
     encoded = public.encode()
-    assert encoded == int(public.n).to_bytes(public.key_bits // 8, "little") + int(public.h).to_bytes(
-        public.width, "little"
-    )
-    for other in (PublicKey.decode(encoded), pickle.loads(pickle.dumps(public)), copy.deepcopy(public)):
+    assert encoded == int(public.n).to_bytes(public.key_bits // 8, "little") + int(
+        public.h
+    ).to_bytes(public.width, "little")
+    for other in (
+        PublicKey.decode(encoded),
+        pickle.loads(pickle.dumps(public)),
+        copy.deepcopy(public),
+    ):
         assert other == public
         assert other.n2 == int(public.n) ** 2
         assert hash(other) == hash(public)
@@ -371,7 +467,9 @@ def test_private_keys_travel_only_by_their_named_export(private_key: PrivateKey)
 
 
 @pytest.mark.parametrize("kind", ["key", "encryptor"])
-def test_secrets_refuse_to_travel_and_to_print(kind: str, private_key: PrivateKey, owner: OwnerEncryptor) -> None:
+def test_secrets_refuse_to_travel_and_to_print(
+    kind: str, private_key: PrivateKey, owner: OwnerEncryptor
+) -> None:
     secret = private_key if kind == "key" else owner
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
         with pytest.raises(TypeError, match="refuses to travel"):

@@ -21,7 +21,9 @@ N2 = 0xF000_0000_0000_0001**2
 
 
 def rows(values: list[int], width: int = SMALL.width) -> np.ndarray:
-    return np.array([list(value.to_bytes(width, "little")) for value in values], np.uint8).reshape(-1, width)
+    return np.array([list(value.to_bytes(width, "little")) for value in values], np.uint8).reshape(
+        -1, width
+    )
 
 
 def values(rows: np.ndarray) -> list[int]:
@@ -48,11 +50,15 @@ def test_segments_are_multiplied_as_in_plain_python(table: list[int], data: st.D
 @pytest.mark.parametrize("dtype", [np.int32, np.uint32, np.int64])
 def test_rows_may_repeat_within_and_across_segments(dtype: type) -> None:
     table = [3, N2 - 2, 5]
-    summed = accumulate(SMALL, rows(table), np.array([1, 1, 1, 0, 1, 2, 2], dtype), np.array([0, 3, 4], dtype))
+    summed = accumulate(
+        SMALL, rows(table), np.array([1, 1, 1, 0, 1, 2, 2], dtype), np.array([0, 3, 4], dtype)
+    )
     assert values(summed) == [(-8) % N2, 3, (-50) % N2]
 
 
-@pytest.mark.parametrize("starts", [[], [1], [0, 0], [0, 2, 2], [0, 3], [0, 4], [0, 2, 1], [2, 0], [-1, 1]])
+@pytest.mark.parametrize(
+    "starts", [[], [1], [0, 0], [0, 2, 2], [0, 3], [0, 4], [0, 2, 1], [2, 0], [-1, 1]]
+)
 def test_empty_and_unsorted_segments_are_refused(starts: list[int]) -> None:
     with pytest.raises(ValueError, match="segments must begin at 0 and none may be empty"):
         accumulate(SMALL, rows([1, 2, 3]), np.array([0, 1, 2]), np.array(starts, np.int64))
@@ -81,9 +87,12 @@ def test_a_row_that_does_not_exist_is_refused(row: int) -> None:
 
 
 @pytest.mark.parametrize("fixture", ["private_key", "private_key_3072"])
-def test_rows_out_of_range_are_refused_at_every_key_size(fixture: str, request: pytest.FixtureRequest) -> None:
+def test_rows_out_of_range_are_refused_at_every_key_size(
+    fixture: str, request: pytest.FixtureRequest
+) -> None:
     public = request.getfixturevalue(fixture).public
-    n2, all_ones = int(public.n2), 256**public.width - 1
+    n2 = int(public.n2)
+    all_ones = 256**public.width - 1
     for wrong in (0, n2, n2 + 1, n2 + 256, all_ones):
         table = rows([1, 2, n2 - 1, wrong], public.width)
         with pytest.raises(ProtocolError, match="row 3 is not a ciphertext: out of range"):
@@ -92,7 +101,11 @@ def test_rows_out_of_range_are_refused_at_every_key_size(fixture: str, request: 
 
 
 def test_rows_of_another_key_size_are_refused() -> None:
-    for table in (rows([1, 2], SMALL.width + 8), rows([1, 2]).astype(np.uint16), rows([1, 2]).ravel()):
+    for table in (
+        rows([1, 2], SMALL.width + 8),
+        rows([1, 2]).astype(np.uint16),
+        rows([1, 2]).ravel(),
+    ):
         with pytest.raises(ProtocolError, match="rows of 16 bytes"):
             accumulate(SMALL, table, np.array([0, 1]), np.array([0]))
 
@@ -100,7 +113,9 @@ def test_rows_of_another_key_size_are_refused() -> None:
 def test_any_layout_of_the_rows_is_taken() -> None:
     table = rows([2, 3, 5, 7])
     for layout in (np.asfortranarray(table), np.repeat(table, 2, axis=0)[::2]):
-        assert values(accumulate(SMALL, layout, np.array([0, 9, 1, 9, 3])[::2], np.array([0]))) == [42]
+        assert values(accumulate(SMALL, layout, np.array([0, 9, 1, 9, 3])[::2], np.array([0]))) == [
+            42
+        ]
 
 
 @given(st.lists(st.tuples(st.integers(1, N2 - 1), st.integers(1, N2 - 1)), max_size=8))
@@ -116,7 +131,9 @@ def test_every_row_needs_its_pair(left: int, right: int) -> None:
         multiply(SMALL, rows([1] * left), rows([1] * right))
 
 
-@pytest.mark.parametrize("case", VECTORS["good"]["sums"], ids=lambda case: f"{len(case['of'])} rows")
+@pytest.mark.parametrize(
+    "case", VECTORS["good"]["sums"], ids=lambda case: f"{len(case['of'])} rows"
+)
 def test_sums_are_those_of_the_vectors(case: dict[str, object]) -> None:
     public = PublicKey.decode(bytes.fromhex(VECTORS["public_key"]))
     table = octets(*(good["row"] for good in VECTORS["good"]["owner"]))
@@ -126,6 +143,12 @@ def test_sums_are_those_of_the_vectors(case: dict[str, object]) -> None:
 
 def test_products_encrypt_sums(private_key: PrivateKey) -> None:
     encrypted = OwnerEncryptor(private_key, 5).encrypt([1, 20, 300, private_key.public.n - 1, 4000])
-    summed = accumulate(private_key.public, encrypted, np.array([0, 1, 2, 4, 1, 1, 3]), np.array([0, 4, 6]))
+    summed = accumulate(
+        private_key.public, encrypted, np.array([0, 1, 2, 4, 1, 1, 3]), np.array([0, 4, 6])
+    )
     assert private_key.decrypt(summed) == [4321, 40, private_key.public.n - 1]
-    assert private_key.decrypt(multiply(private_key.public, summed, summed[::-1])) == [4320, 80, 4320]
+    assert private_key.decrypt(multiply(private_key.public, summed, summed[::-1])) == [
+        4320,
+        80,
+        4320,
+    ]

@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 
 from xstat_ray.crypto import tags as module
 from xstat_ray.crypto.group import person_keys
-from xstat_ray.crypto.tags import MAX_COPIES, MAX_PERIODS, Dummy, dummy_tags, is_sorted, sort_order, tags, with_copy
+from xstat_ray.crypto.tags import (
+    MAX_COPIES,
+    MAX_PERIODS,
+    Dummy,
+    dummy_tags,
+    is_sorted,
+    sort_order,
+    tags,
+    with_copy,
+)
 from xstat_ray.errors import ProtocolError
 
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -29,13 +38,21 @@ def numbers(values: list[int], dtype: type) -> np.ndarray:
 
 
 def from_words(first: list[int], last: list[int]) -> np.ndarray:
-    return np.stack([numbers(first, np.uint64), numbers(last, np.uint64)], axis=1).astype("<u8").view(np.uint8)
+    return (
+        np.stack([numbers(first, np.uint64), numbers(last, np.uint64)], axis=1)
+        .astype("<u8")
+        .view(np.uint8)
+    )
 
 
 def reference_order(encoded: np.ndarray, ties: np.ndarray) -> list[int]:
     def key(row: int) -> tuple[int, int, int]:
         data = encoded[row].tobytes()
-        return int.from_bytes(data[:8], "little"), int.from_bytes(data[8:], "little"), int(ties[row])
+        return (
+            int.from_bytes(data[:8], "little"),
+            int.from_bytes(data[8:], "little"),
+            int(ties[row]),
+        )
 
     return sorted(range(len(encoded)), key=key)
 
@@ -56,8 +73,11 @@ def test_aes_is_that_of_fips_197_and_sp_800_38a(case: dict[str, str]) -> None:
 @pytest.mark.parametrize("case", AES)
 def test_a_tag_is_one_aes_block(case: dict[str, str]) -> None:
     block = bytes.fromhex(case["plaintext"])
-    person, period = octets(block[:12].hex()), int.from_bytes(block[12:], "little")
-    made = tags(bytes.fromhex(case["key"]), person, numbers([0], np.int32), numbers([period], np.uint32))
+    person = octets(block[:12].hex())
+    period = int.from_bytes(block[12:], "little")
+    made = tags(
+        bytes.fromhex(case["key"]), person, numbers([0], np.int32), numbers([period], np.uint32)
+    )
     assert made.tobytes().hex() == case["ciphertext"]
 
 
@@ -65,7 +85,12 @@ def test_a_tag_is_one_aes_block(case: dict[str, str]) -> None:
 def test_from_group_element_to_tag(case: dict[str, str]) -> None:
     keys = person_keys(octets(case["point"]))
     assert keys.tobytes().hex() == case["person_key"]
-    made = tags(bytes.fromhex(case["key"]), keys, numbers([0], np.int32), numbers([case["period"]], np.uint32))
+    made = tags(
+        bytes.fromhex(case["key"]),
+        keys,
+        numbers([0], np.int32),
+        numbers([case["period"]], np.uint32),
+    )
     assert made.tobytes().hex() == case["tag"]
 
 
@@ -73,7 +98,12 @@ def test_from_group_element_to_tag(case: dict[str, str]) -> None:
 def test_bad_input_is_refused(case: dict[str, object]) -> None:
     keys = octets(*case["person_keys"]) if case["person_keys"] else np.empty((0, 12), np.uint8)
     with pytest.raises(ValueError, match=r"tags take|belongs to no person"):
-        tags(bytes.fromhex(case["key"]), keys, numbers(case["person"], np.int32), numbers(case["period"], np.uint32))
+        tags(
+            bytes.fromhex(case["key"]),
+            keys,
+            numbers(case["person"], np.int32),
+            numbers(case["period"], np.uint32),
+        )
 
 
 @pytest.mark.parametrize("rows", [0, 1, 6, 7, 8, 30])
@@ -81,11 +111,14 @@ def test_slices_do_not_change_the_tags(rows: int, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(module, "_SLICE_ROWS", 7)
     rng = np.random.default_rng(rows)
     keys = rng.integers(0, 256, (5, 12), dtype=np.uint8)
-    person, period = rng.integers(0, 5, rows, dtype=np.int32), rng.integers(0, 2**32, rows, dtype=np.uint32)
+    person = rng.integers(0, 5, rows, dtype=np.int32)
+    period = rng.integers(0, 2**32, rows, dtype=np.uint32)
     made = tags(b"k" * 16, keys, person, period)
     assert made.shape == (rows, 16)
     for row in range(rows):
-        assert np.array_equal(made[row], tags(b"k" * 16, keys, person[row : row + 1], period[row : row + 1])[0])
+        assert np.array_equal(
+            made[row], tags(b"k" * 16, keys, person[row : row + 1], period[row : row + 1])[0]
+        )
 
 
 def test_tags_are_equal_exactly_for_the_same_person_in_the_same_period() -> None:
@@ -117,7 +150,11 @@ def test_order_is_exact(table: list[tuple[int, int, int]]) -> None:
 def test_order_equals_lexsort(rows: int, spread: int) -> None:
     rng = np.random.default_rng(rows)
     words = rng.integers(0, spread - 1, (rows, 2), dtype=np.uint64, endpoint=True)
-    words[:, 0] += rng.integers(0, 3, rows, dtype=np.uint64) << np.uint64(62) if spread < 2**62 else np.uint64(0)
+    words[:, 0] += (
+        rng.integers(0, 3, rows, dtype=np.uint64) << np.uint64(62)
+        if spread < 2**62
+        else np.uint64(0)
+    )
     words[:, 1] >>= rng.integers(0, 64, rows, dtype=np.uint64)
     ties = rng.integers(0, 4, rows, dtype=np.uint32)
     order = sort_order(words.astype("<u8").view(np.uint8), ties)
@@ -125,7 +162,9 @@ def test_order_equals_lexsort(rows: int, spread: int) -> None:
 
 
 def test_words_are_little_endian() -> None:
-    encoded = octets("01" + "00" * 15, "0001" + "00" * 14, "00" * 8 + "01" + "00" * 7, "00" * 9 + "01" + "00" * 6)
+    encoded = octets(
+        "01" + "00" * 15, "0001" + "00" * 14, "00" * 8 + "01" + "00" * 7, "00" * 9 + "01" + "00" * 6
+    )
     assert sort_order(encoded, np.zeros(4, np.uint32)).tolist() == [2, 3, 0, 1]
 
 
@@ -144,7 +183,9 @@ def test_read_only_and_strided_tags_sort_alike() -> None:
     assert not is_sorted(encoded[::2])
 
 
-@pytest.mark.parametrize("bad", [np.zeros((3, 15), np.uint8), np.zeros(16, np.uint8), np.zeros((3, 16), np.int8)])
+@pytest.mark.parametrize(
+    "bad", [np.zeros((3, 15), np.uint8), np.zeros(16, np.uint8), np.zeros((3, 16), np.int8)]
+)
 def test_other_shapes_and_types_are_refused(bad: np.ndarray) -> None:
     with pytest.raises(ProtocolError, match="array of bytes"):
         sort_order(bad, np.zeros(len(bad), np.uint32))
@@ -156,7 +197,10 @@ def test_a_dummy_is_the_block_of_its_kind_batch_and_number() -> None:
     key = bytes(range(16))
     cipher = Cipher(algorithms.AES(key), modes.ECB()).encryptor()
     for kind in Dummy:
-        expected = [cipher.update(b"".join([n.to_bytes(4, "little") for n in (7, i, 0, kind)])) for i in range(2, 5)]
+        expected = [
+            cipher.update(b"".join([n.to_bytes(4, "little") for n in (7, i, 0, kind)]))
+            for i in range(2, 5)
+        ]
         assert [row.tobytes() for row in dummy_tags(key, kind, 7, range(2, 5))] == expected
 
 
@@ -170,7 +214,9 @@ def test_no_person_s_block_ends_like_a_dummy_s(period: int, copy: int) -> None:
 
 def test_dummies_of_different_kinds_and_batches_never_meet() -> None:
     key = bytes(16)
-    made = np.concatenate([dummy_tags(key, kind, batch, range(50)) for kind in Dummy for batch in (0, 1, 2**32 - 1)])
+    made = np.concatenate(
+        [dummy_tags(key, kind, batch, range(50)) for kind in Dummy for batch in (0, 1, 2**32 - 1)]
+    )
     assert len(np.unique(made, axis=0)) == len(made) == 450
     assert len(dummy_tags(key, Dummy.ROW, 0, range(0))) == 0
     # Numbers do not wrap at 32 bits.

@@ -1,4 +1,7 @@
-"""What may never reach a domain, in every form in which it could turn up; two tables that hold it; the search for it."""
+"""What may never reach a domain, in every form in which it could turn up.
+
+Two tables that hold it; the search for it.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,13 @@ import yaml
 from xstat_ray.crypto.channel import unpack_fields
 from xstat_ray.crypto.derive import derive
 from xstat_ray.inputs.study_file import parse
-from xstat_ray.study import Study
+from xstat_ray.model.study import Study
 
 TOKEN = "CaNaRy-5F0C9A7BE1D24C38"
-IDS = {name: f"{TOKEN}-{name}-0123456789ABCDEF" for name in ("matched", "also", "row-only", "column-only")}
+IDS = {
+    name: f"{TOKEN}-{name}-0123456789ABCDEF"
+    for name in ("matched", "also", "row-only", "column-only")
+}
 PLACES = ("Kushirogahama-canary-place", "Nemurohanto-canary-place")
 MESH = ("654321998877", "654322113344")
 KINDS = ("canary-first-class", "canary-second-class")
@@ -55,11 +61,19 @@ def write_tables(folder: Path) -> dict[str, Path]:
 
 
 def encodings(name: str, value: bytes | str | int) -> dict[str, bytes]:
-    """Every form in which a secret could turn up; text and numbers that are not secrets by length are left out."""
+    """Every form in which a secret could turn up.
+
+    Text and numbers that are not secrets by length are left out.
+    """
     if isinstance(value, int):
         size = (value.bit_length() + 7) // 8
         little = value.to_bytes(size, "little")
-        forms = {"little": little, "big": little[::-1], "decimal": str(value).encode(), "hex": f"{value:x}".encode()}
+        forms = {
+            "little": little,
+            "big": little[::-1],
+            "decimal": str(value).encode(),
+            "hex": f"{value:x}".encode(),
+        }
         return {f"{name} {form}": needle for form, needle in forms.items()}
     if isinstance(value, str):
         texts = {"text": value, "folded": value.casefold()}
@@ -70,13 +84,17 @@ def encodings(name: str, value: bytes | str | int) -> dict[str, bytes]:
         }
         raw = value.casefold().encode()
     else:
-        forms, raw = {"bytes": value, "reversed": value[::-1]}, value
+        forms = {"bytes": value, "reversed": value[::-1]}
+        raw = value
     forms |= {"hex": raw.hex().encode(), "HEX": raw.hex().upper().encode()}
-    # Base64 of a longer text that holds it: three alignments, whose inner parts do not depend on what is around.
+    # Base64 of a longer text that holds it: three alignments, whose inner parts do not depend on
+    # what is around.
     for shift in range(3):
         inner = base64.b64encode(bytes(shift) + raw + bytes(3))
         forms[f"base64 {shift}"] = inner[4 : 4 * ((shift + len(raw)) // 3)]
-        forms[f"base64url {shift}"] = forms[f"base64 {shift}"].translate(bytes.maketrans(b"+/", b"-_"))
+        forms[f"base64url {shift}"] = forms[f"base64 {shift}"].translate(
+            bytes.maketrans(b"+/", b"-_")
+        )
     return {f"{name} {form}": needle for form, needle in forms.items() if len(needle) >= 6}
 
 
@@ -84,7 +102,9 @@ def hashed(name: str, value: str) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     for form, text in (("", value), ("folded ", value.casefold())):
         for algorithm in ("sha256", "sha512", "sha1", "md5", "blake2b"):
-            found |= encodings(f"{algorithm} of {form}{name}", hashlib.new(algorithm, text.encode()).digest())
+            found |= encodings(
+                f"{algorithm} of {form}{name}", hashlib.new(algorithm, text.encode()).digest()
+            )
     return found
 
 
@@ -102,25 +122,38 @@ def of_party(role: str) -> dict[str, bytes]:
 def secrets_of(role: str, state: Path) -> dict[str, bytes]:
     """What a party keeps to itself, read from its own folder of a run."""
     own = unpack_fields((state / "secrets").read_bytes())
-    salt, tag_key = own["shared"][:32], own["shared"][32:48]
+    salt = own["shared"][:32]
+    tag_key = own["shared"][32:48]
     found = encodings(f"{role} seed", own["seed"]) | encodings(f"{role} scalar", own["scalar"])
     shared = encodings("salt", salt) | encodings("tag key", tag_key)
     for sender in ("row", "column"):
-        shared |= encodings(f"channel of {sender}", derive(salt + tag_key, f"channel from {sender}"))
+        shared |= encodings(
+            f"channel of {sender}", derive(salt + tag_key, f"channel from {sender}")
+        )
     return found | shared
 
 
 def key_parts(key) -> dict[str, bytes]:
     parts = {name: int(getattr(key, name)) for name in ("p", "q", "alpha", "beta")}
-    return {name: needle for part, value in parts.items() for name, needle in encodings(part, value).items()}
+    return {
+        name: needle
+        for part, value in parts.items()
+        for name, needle in encodings(part, value).items()
+    }
 
 
 def exact_counts(slot_bits: int) -> dict[str, bytes]:
     """Un-noised counts, beside each other, as numbers of any kind and packed."""
-    found = {f"counts {kind}": np.array(COUNTS, kind).tobytes() for kind in ("<i8", ">i8", "<f8", ">f8", "<i4", ">i4")}
+    found = {
+        f"counts {kind}": np.array(COUNTS, kind).tobytes()
+        for kind in ("<i8", ">i8", "<f8", ">f8", "<i4", ">i4")
+    }
     found |= {"counts text": b"%d, %d" % COUNTS, "counts csv": b"%d,%d" % COUNTS}
     packed = COUNTS[0] | COUNTS[1] << slot_bits
-    return found | {"counts packed": packed.to_bytes(8, "little"), "counts packed big": packed.to_bytes(8, "big")}
+    return found | {
+        "counts packed": packed.to_bytes(8, "little"),
+        "counts packed big": packed.to_bytes(8, "big"),
+    }
 
 
 def files(*folders: Path) -> Iterator[tuple[str, bytes]]:
@@ -131,7 +164,12 @@ def files(*folders: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def search(wanted: dict[str, bytes], places: Iterator[tuple[str, bytes]]) -> set[tuple[str, str]]:
-    return {(name, place) for place, content in places for name, needle in wanted.items() if needle in content}
+    return {
+        (name, place)
+        for place, content in places
+        for name, needle in wanted.items()
+        if needle in content
+    }
 
 
 def without(needles: dict[str, bytes], *labels: str) -> dict[str, bytes]:
@@ -150,15 +188,27 @@ def never(
         key: the parts of the key, from `key_parts`.
         slot_bits: of the plan.
     """
-    tables, counts = {role: of_party(role) for role in ("row", "column")}, exact_counts(slot_bits)
+    tables = {role: of_party(role) for role in ("row", "column")}
+    counts = exact_counts(slot_bits)
 
     def others(role: str, other: str) -> dict[str, bytes]:
         """Both have the salt, the tag key, the channel keys and the ids that match."""
-        private = {name: needle for name, needle in secrets[other].items() if name.startswith(other)}
-        return {name: needle for name, needle in tables[other].items() if name not in tables[role]} | private | counts
+        private = {
+            name: needle for name, needle in secrets[other].items() if name.startswith(other)
+        }
+        return (
+            {name: needle for name, needle in tables[other].items() if name not in tables[role]}
+            | private
+            | counts
+        )
 
     return {
-        "aggregator": tables["row"] | tables["column"] | secrets["row"] | secrets["column"] | key | counts,
+        "aggregator": tables["row"]
+        | tables["column"]
+        | secrets["row"]
+        | secrets["column"]
+        | key
+        | counts,
         "row": others("row", "column") | key,
         "column": others("column", "row"),
     }

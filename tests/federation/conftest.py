@@ -37,7 +37,9 @@ def finished(tmp_path_factory, paillier_key):
     with pytest.MonkeyPatch.context() as patch:
         use_key(paillier_key, patch.setattr)
         domains = Domains(
-            folder, study(noise="laplace", privacy={"mechanism": "tree", "padding": "dp"}), Case(folder).tables
+            folder,
+            study(noise="laplace", privacy={"mechanism": "tree", "padding": "dp"}),
+            Case(folder).tables,
         )
         domains.run()
     return domains

@@ -9,10 +9,15 @@ from pathlib import Path
 from xstat_ray import Options
 from xstat_ray.errors import PendingError
 from xstat_ray.federation.aggregate import aggregate
-from xstat_ray.federation.config import AttestationSettings, DomainConfig, PartyConfig, ReleaseConfig
-from xstat_ray.federation.desk import DomainSettings
+from xstat_ray.federation.config import (
+    AttestationSettings,
+    DomainConfig,
+    PartyConfig,
+    ReleaseConfig,
+)
+from xstat_ray.federation.domain_run import DomainSettings
 from xstat_ray.federation.identity import DOMAINS, Identity
-from xstat_ray.federation.work import deidentify, release
+from xstat_ray.federation.jobs import deidentify, release
 from xstat_ray.runtime.executor import Source
 from xstat_ray.runtime.progress import Progress
 
@@ -31,14 +36,24 @@ SOFTWARE = AttestationSettings("software", "software", 86_400, None, None, (), b
 class Domains:
     """Folders, identities and settings; every step is a fresh start from what is on disk."""
 
-    def __init__(self, folder: Path, study, sources: Mapping[str, Path | Source], **options) -> None:
-        self.folder, self.study = folder, study
-        self.exchange, self.out = folder / "exchange", folder / "out"
+    def __init__(
+        self, folder: Path, study, sources: Mapping[str, Path | Source], **options
+    ) -> None:
+        self.folder = folder
+        self.study = study
+        self.exchange = folder / "exchange"
+        self.out = folder / "out"
         self.location = str(self.exchange)
-        self.sources = {role: s if isinstance(s, Source) else Source(s) for role, s in sources.items()}
-        usual = Options(key_bits=2048, shards=2, ledger=folder / "ledger.sqlite", allow_no_noise=True)
+        self.sources = {
+            role: s if isinstance(s, Source) else Source(s) for role, s in sources.items()
+        }
+        usual = Options(
+            key_bits=2048, shards=2, ledger=folder / "ledger.sqlite", allow_no_noise=True
+        )
         self.options = replace(usual, **options)
-        self.identities = {name: Identity.create(self.private(name) / "identity.pem") for name in DOMAINS}
+        self.identities = {
+            name: Identity.create(self.private(name) / "identity.pem") for name in DOMAINS
+        }
         self.attestation = SOFTWARE
 
     def private(self, domain) -> Path:
@@ -48,7 +63,9 @@ class Domains:
         return self.private(domain) / RUN
 
     def settings(self, domain, wait=0.0) -> DomainSettings:
-        peers = {name: identity.public for name, identity in self.identities.items() if name != domain}
+        peers = {
+            name: identity.public for name, identity in self.identities.items() if name != domain
+        }
         private = self.private(domain)
         return DomainSettings(RUN, self.location, private, private / "identity.pem", peers, wait)
 
@@ -65,12 +82,16 @@ class Domains:
     def step(self, domain, step, **changes) -> None:
         """Do a step; raises PendingError where it must wait."""
         config = self.config(domain, step, **changes)
-        job = {DomainConfig: aggregate, PartyConfig: deidentify, ReleaseConfig: release}[type(config)]
+        job = {DomainConfig: aggregate, PartyConfig: deidentify, ReleaseConfig: release}[
+            type(config)
+        ]
         job(config, Progress())
 
     def run(self, until=None) -> list[tuple[str, str]]:
         """All steps, each domain's in order; without `until` and what follows from it."""
-        left, done, before = list(STEPS), [], None
+        left = list(STEPS)
+        done = []
+        before = None
         while left and before != (len(self.messages()), len(left)):
             before = len(self.messages()), len(left)
             for domain in DOMAINS:

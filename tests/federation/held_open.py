@@ -2,8 +2,8 @@
 
     python -m tests.federation.held_open FOLDER jobs.aggregate ...
 
-The run's output is FOLDER/out. What the domain holds then goes to FOLDER/held/DOMAIN/before; what its Ray holds after
-an id has leaked on purpose, to FOLDER/held/DOMAIN/leaked.
+The run's output is FOLDER/out. What the domain holds then goes to FOLDER/held/DOMAIN/before; what
+its Ray holds after an id has leaked on purpose, to FOLDER/held/DOMAIN/leaked.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from tests.runtime.memory import files, object_store, remember, spilled
 from xstat_ray.runtime import ray_executor
 
 LEAKS = {"aggregator": "matched", "row": "column-only", "column": "row-only"}
-"""Whose id each domain's Ray leaks in the end: as an object, which is spilled, and in hex in a worker's log."""
+"""Whose id each domain's Ray leaks in the end: as an object, which is spilled, and in hex in a
+worker's log."""
 FILLING = 16 << 20
 _PAGE = bytes(4096)
 
@@ -50,8 +51,14 @@ def keep_ray(held: Path, refs: list[Any]) -> None:
     # Here our own token lies, in the folder around the session.
     session = Path(os.environ["RAY_AUTH_TOKEN_PATH"]).parent
     keep(held, ((f"objects/{i}", pickle.dumps(value)) for i, value in enumerate(ray.get(refs))))
-    names = [(space, name) for space in (b"fun", None) for name in internal_kv._internal_kv_list(b"", namespace=space)]
-    values = (name + (internal_kv._internal_kv_get(name, namespace=space) or b"") for space, name in names)
+    names = [
+        (space, name)
+        for space in (b"fun", None)
+        for name in internal_kv._internal_kv_list(b"", namespace=space)
+    ]
+    values = (
+        name + (internal_kv._internal_kv_get(name, namespace=space) or b"") for space, name in names
+    )
     keep(held, ((f"control/{i}", value) for i, value in enumerate(values)))
     keep(held, ((f"store/{i}", content) for i, (_, content) in enumerate(object_store())))
     fill(session)

@@ -1,7 +1,7 @@
 """An object store for tests: as much of the S3 protocol, over HTTP on this machine, as Arrow's file system speaks.
 
-Requests name an access key, which may have rights; signatures themselves are not checked. Objects appear when
-an upload ends, as a whole, or not at all; an upload in parts, when it is completed.
+Requests name an access key, which may have rights; signatures themselves are not checked. Objects
+appear when an upload ends, as a whole, or not at all; an upload in parts, when it is completed.
 """
 
 from __future__ import annotations
@@ -18,14 +18,19 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 BUCKET = "bucket"
 ACCESS_KEY = "test-access-key"
-ENVIRONMENT = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": "any", "AWS_EC2_METADATA_DISABLED": "true"}
+ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+    "AWS_SECRET_ACCESS_KEY": "any",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
 """What a client is told by the operator."""
 
 
 class Store(BaseHTTPRequestHandler):
     """Answers the requests for one server's objects."""
 
-    protocol_version, disable_nagle_algorithm = "HTTP/1.1", True
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     objects: ClassVar[dict[str, bytes]]
     uploads: ClassVar[dict[str, dict[int, bytes]]]
     requests: ClassVar[list[str]]
@@ -33,11 +38,13 @@ class Store(BaseHTTPRequestHandler):
     allows: ClassVar[Callable[[str, str, str], bool]]
     """Whether an access key may use a method on an object, or list those that begin so."""
     fault: ClassVar[Callable[[str], int | None]]
-    """Called with the line of every request; a status that it gives is answered, and nothing is done."""
+    """Called with the line of every request; a status that it gives is answered, and nothing is
+    done."""
 
     def _answer(self) -> None:
         url = urlsplit(self.path)
-        path, query = unquote(url.path).lstrip("/"), parse_qs(url.query, keep_blank_values=True)
+        path = unquote(url.path).lstrip("/")
+        query = parse_qs(url.query, keep_blank_values=True)
         body = self._body()
         self.requests.append(f"{self.command} {self.path}")
         if (status := self.fault(self.requests[-1])) is not None:
@@ -52,8 +59,16 @@ class Store(BaseHTTPRequestHandler):
     def _body(self) -> bytes:
         """What was sent; less than that if it was cut off."""
         chunked = "chunked" in self.headers.get("Transfer-Encoding", "")
-        raw = _chunks(self.rfile) if chunked else self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        return _chunks(io.BytesIO(raw)) if "aws-chunked" in self.headers.get("Content-Encoding", "") else raw
+        raw = (
+            _chunks(self.rfile)
+            if chunked
+            else self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        )
+        return (
+            _chunks(io.BytesIO(raw))
+            if "aws-chunked" in self.headers.get("Content-Encoding", "")
+            else raw
+        )
 
     def _say(self, status: int, body: bytes = b"", **headers: str) -> None:
         self.send_response(status)
@@ -67,11 +82,19 @@ class Store(BaseHTTPRequestHandler):
         content = self.objects.get(path)
         if content is None:
             return self._say(404, b"<Error><Code>NoSuchKey</Code></Error>")
-        status, bounds = 200, re.match(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        status = 200
+        bounds = re.match(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         if bounds:
-            status, content = 206, content[int(bounds[1]) : int(bounds[2]) + 1 if bounds[2] else None]
+            status = 206
+            content = content[int(bounds[1]) : int(bounds[2]) + 1 if bounds[2] else None]
         length = {"Content_Length": str(len(content))}
-        return self._say(status, content, **length, ETag=_tag(content), Last_Modified="Mon, 01 Jan 2024 00:00:00 GMT")
+        return self._say(
+            status,
+            content,
+            **length,
+            ETag=_tag(content),
+            Last_Modified="Mon, 01 Jan 2024 00:00:00 GMT",
+        )
 
     def _head(self, path: str, query: dict[str, list[str]], body: bytes) -> None:
         return self._say(200) if path.rstrip("/") == BUCKET else self._found(path)
@@ -79,9 +102,13 @@ class Store(BaseHTTPRequestHandler):
     def _get(self, path: str, query: dict[str, list[str]], body: bytes) -> None:
         if "list-type" not in query:
             return self._found(path)
-        bucket, prefix = path.rstrip("/"), query.get("prefix", [""])[0]
+        bucket = path.rstrip("/")
+        prefix = query.get("prefix", [""])[0]
         keys = [key for key in sorted(self.objects) if key.startswith(f"{bucket}/{prefix}")][:2]
-        entries = "".join(f"<Contents><Key>{key[len(bucket) + 1 :]}</Key><Size>1</Size></Contents>" for key in keys)
+        entries = "".join(
+            f"<Contents><Key>{key[len(bucket) + 1 :]}</Key><Size>1</Size></Contents>"
+            for key in keys
+        )
         text = f"<ListBucketResult><KeyCount>{len(keys)}</KeyCount><IsTruncated>false</IsTruncated>{entries}"
         return self._say(200, f"{text}</ListBucketResult>".encode())
 
@@ -113,7 +140,10 @@ class Store(BaseHTTPRequestHandler):
 
 
 def _chunks(stream: BinaryIO) -> bytes:
-    """Chunks of a size in hexadecimal, a line feed, content and a line feed; behind them lines up to an empty one."""
+    """Chunks of a size in hexadecimal, a line feed, content and a line feed.
+
+    Behind them lines up to an empty one.
+    """
     content = b""
     while size := int(stream.readline().partition(b";")[0] or b"0", 16):
         content += stream.read(size)
@@ -130,7 +160,12 @@ def _tag(content: bytes) -> str:
 @contextmanager
 def serve() -> Iterator[tuple[str, type[Store]]]:
     """An empty store with a bucket: the URI of a place in it, and what it holds."""
-    holding = {"objects": {}, "uploads": {}, "requests": [], "fault": staticmethod(lambda request: None)}
+    holding = {
+        "objects": {},
+        "uploads": {},
+        "requests": [],
+        "fault": staticmethod(lambda request: None),
+    }
     holding["allows"] = staticmethod(lambda key, method, path: key == ACCESS_KEY)
     store = type("OneStore", (Store,), holding)
     server = ThreadingHTTPServer(("127.0.0.1", 0), store)

@@ -2,7 +2,8 @@
 
 python second_implementer.py FOLDER_OF_THE_RUN PLAN_JSON AGGREGATOR_KEY_HEX P Q
 
-Nothing of xstat_ray is imported. Prints the noisy values as JSON: a list for every node, cells first, in blinded order.
+Nothing of xstat_ray is imported. Prints the noisy values as JSON: a list for every node, cells
+first, in blinded order.
 """
 
 from __future__ import annotations
@@ -24,10 +25,14 @@ def read_message(path: Path, key: Ed25519PublicKey) -> tuple[dict, bytes]:
     assert data[:8] == b"xstatray"
     assert int.from_bytes(data[8:12], "little") == 1
     length = int.from_bytes(data[12:16], "little")
-    head, signature, payload = data[: 16 + length], data[16 + length : 80 + length], data[80 + length :]
+    head = data[: 16 + length]
+    signature = data[16 + length : 80 + length]
+    payload = data[80 + length :]
     key.verify(signature, b"xstat-ray envelope\0" + head)
     header = json.loads(head[16:])
-    assert f"{header['sender']}-{header['receiver']}/{header['sequence']:06d}.msg" == "/".join(path.parts[-2:])
+    assert f"{header['sender']}-{header['receiver']}/{header['sequence']:06d}.msg" == "/".join(
+        path.parts[-2:]
+    )
     assert (len(payload), hashlib.sha256(payload).hexdigest()) == (header["size"], header["sha256"])
     return header, payload
 
@@ -40,13 +45,20 @@ def read_ciphertexts(payload: bytes) -> tuple[list[list[int]], int]:
     blocks, width = header["shapes"]["ciphertexts"]
     rows = table["ciphertexts"].to_pylist()
     assert all(len(row) == blocks * width for row in rows)
-    return [[int.from_bytes(row[i * width : (i + 1) * width], "little") for i in range(blocks)] for row in rows], width
+    return [
+        [int.from_bytes(row[i * width : (i + 1) * width], "little") for i in range(blocks)]
+        for row in rows
+    ], width
 
 
 def unpack(plaintexts: list[int], plan: dict) -> list[int]:
     """The section "Plaintexts"."""
-    bits, per_block = plan["slot_bits"], plan["slots_per_ciphertext"]
-    slots = [plaintexts[s // per_block] >> bits * (s % per_block) & (1 << bits) - 1 for s in range(plan["slots"])]
+    bits = plan["slot_bits"]
+    per_block = plan["slots_per_ciphertext"]
+    slots = [
+        plaintexts[s // per_block] >> bits * (s % per_block) & (1 << bits) - 1
+        for s in range(plan["slots"])
+    ]
     return [slot - plan["slot_offset"] for slot in slots]
 
 

@@ -17,7 +17,7 @@ from xstat_ray.federation import aggregate
 from xstat_ray.federation.aggregate import refuse_secrets
 from xstat_ray.federation.config import aggregator_config
 from xstat_ray.federation.identity import Identity
-from xstat_ray.secrecy import Secret
+from xstat_ray.util.secrecy import Secret
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,16 +30,25 @@ def domains(quick_key, tmp_path):
 
 
 def test_the_code_of_the_job_has_no_class_of_a_secret():
-    """Nothing that can hold a party's secret is within the job's own modules; the identity signs and opens nothing."""
+    """Nothing that can hold a party's secret is within the job's own modules.
+
+    The identity signs and opens nothing.
+    """
     code = (
-        "import importlib, inspect, sys; from xstat_ray.secrecy import Secret\n"
-        "for name in ('jobs.aggregate', 'xstat_ray.federation.aggregate', 'xstat_ray.roles.aggregator', 'xstat_ray.join'):\n"
+        "import importlib, inspect, sys; from xstat_ray.util.secrecy import Secret\n"
+        "for name in ('jobs.aggregate', 'xstat_ray.federation.aggregate', 'xstat_ray.roles.aggregator', 'xstat_ray.roles.join'):\n"
         "    module = importlib.import_module(name)\n"
         "    print(*(n for n, v in vars(module).items() if inspect.isclass(v) and issubclass(v, Secret)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert set(done.stdout.split()) <= {"Identity"}
-    held = [name for name, value in vars(aggregate).items() if inspect.isclass(value) and issubclass(value, Secret)]
+    held = [
+        name
+        for name, value in vars(aggregate).items()
+        if inspect.isclass(value) and issubclass(value, Secret)
+    ]
     assert held == []
 
 
@@ -68,7 +77,9 @@ def mislaid(domains, place):
 @pytest.mark.parametrize("place", ["its private folder", "its run", "the exchange"])
 def test_it_does_not_start_beside_a_secret(domains, place):
     path = mislaid(domains, place)
-    with pytest.raises(InputError, match="a party's secret lies within the aggregator's reach") as caught:
+    with pytest.raises(
+        InputError, match="a party's secret lies within the aggregator's reach"
+    ) as caught:
         domains.step("aggregator", "all")
     assert str(path) in str(caught.value)
     assert not list(domains.exchange.glob("*/aggregator-column/*"))

@@ -27,7 +27,9 @@ def whole(tmp_path_factory):
 
 def read(whole, content=None):
     identity, path = whole
-    return read_log(path.read_bytes() if content is None else content, "row", Peers({"row": identity.public}))
+    return read_log(
+        path.read_bytes() if content is None else content, "row", Peers({"row": identity.public})
+    )
 
 
 def lines(whole):
@@ -64,7 +66,11 @@ def test_a_line_that_a_crash_cut_off_is_taken_away(whole, tmp_path, cut):
     assert [entry.event for entry in log.entries] == ["opened", "sent"] and not log.finished
     log.add("finished")
     log.close()
-    assert [entry.event for entry in read(whole, copy.read_bytes())] == ["opened", "sent", "finished"]
+    assert [entry.event for entry in read(whole, copy.read_bytes())] == [
+        "opened",
+        "sent",
+        "finished",
+    ]
 
 
 @pytest.mark.parametrize(

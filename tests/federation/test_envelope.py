@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xstat_ray.errors import MessageError
-from xstat_ray.federation.envelope import MAGIC, MAX_HEADER_BYTES, Header, canonical, is_run_name, open_message, seal
+from xstat_ray.federation.envelope import (
+    MAGIC,
+    MAX_HEADER_BYTES,
+    Header,
+    canonical,
+    is_run_name,
+    open_message,
+    seal,
+)
 from xstat_ray.federation.identity import DOMAINS, Identity, Peers
 
 KEYS = {name: Identity(Ed25519PrivateKey.generate()) for name in DOMAINS}
@@ -58,7 +66,9 @@ def refused(data, reason, name=NAME):
 def test_opening_gives_back_what_was_sealed(payload):
     opened = open_message(sealed(payload), NAME, PEERS)
     assert opened.payload == payload
-    assert opened.header == replace(HEADER, size=len(payload), sha256=hashlib.sha256(payload).hexdigest())
+    assert opened.header == replace(
+        HEADER, size=len(payload), sha256=hashlib.sha256(payload).hexdigest()
+    )
 
 
 def test_the_same_content_gives_the_same_file_and_digest():
@@ -105,12 +115,15 @@ OTHERS = {
 
 
 def test_there_is_another_value_for_every_field():
-    assert OTHERS.keys() == raw().keys() and all(raw()[key] != value for key, value in OTHERS.items())
+    assert OTHERS.keys() == raw().keys() and all(
+        raw()[key] != value for key, value in OTHERS.items()
+    )
 
 
 @pytest.mark.parametrize("field", OTHERS)
 def test_a_field_that_was_changed_without_the_key_is_refused(field):
-    head, signature = sealed()[: -64 - 7], sealed()[-64 - 7 : -7]
+    head = sealed()[: -64 - 7]
+    signature = sealed()[-64 - 7 : -7]
     text = canonical(raw() | {field: OTHERS[field]})
     changed = head[:12] + len(text).to_bytes(4, "little") + text + signature + b"payload"
     refused(changed, "not signed")
@@ -151,7 +164,9 @@ def test_a_header_that_is_too_long_is_refused():
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+        lambda inner: (
+            st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+        ),
         max_leaves=5,
     ),
     st.sampled_from(sorted(OTHERS)),
@@ -172,19 +187,27 @@ def test_another_domains_signature_is_refused():
 
 
 @pytest.mark.parametrize(
-    "name", ["row-column/000006.msg", "row-column/000008.msg", "row-aggregator/000007.msg", "column-row/000007.msg"]
+    "name",
+    [
+        "row-column/000006.msg",
+        "row-column/000008.msg",
+        "row-aggregator/000007.msg",
+        "column-row/000007.msg",
+    ],
 )
 def test_a_message_in_anothers_place_is_refused(name):
     refused(sealed(), "in another's place", name)
 
 
 def test_swapped_payloads_are_refused():
-    one, other = sealed(b"one"), sealed(b"two", sequence=8)
+    one = sealed(b"one")
+    other = sealed(b"two", sequence=8)
     refused(one[:-3] + other[-3:], "payload was altered")
 
 
 @pytest.mark.parametrize(
-    ("name", "good"), [("2024-05", True), ("A_b.c", True), ("", False), (".", False), ("a b", False), ("a\n", False)]
+    ("name", "good"),
+    [("2024-05", True), ("A_b.c", True), ("", False), (".", False), ("a b", False), ("a\n", False)],
 )
 def test_names_of_runs(name, good):
     assert is_run_name(name) is good

@@ -33,7 +33,9 @@ def place(request, tmp_path):
         return Exchange.at(request.getfixturevalue("s3")[0], "run")
     if request.param == "memory":
         return Exchange(fs._MockFileSystem(), "bucket", "run")
-    return Exchange.at(str(tmp_path / "x") if request.param == "folder" else (tmp_path / "x").as_uri(), "run")
+    return Exchange.at(
+        str(tmp_path / "x") if request.param == "folder" else (tmp_path / "x").as_uri(), "run"
+    )
 
 
 def test_what_is_put_is_got(place):
@@ -53,7 +55,9 @@ def test_runs_do_not_see_each_other(tmp_path):
 def test_a_file_is_whole_or_absent(tmp_path, monkeypatch):
     place = Exchange.at(str(tmp_path), "run")
     place.put("name", b"old")
-    monkeypatch.setattr("os.fsync", lambda file: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    monkeypatch.setattr(
+        "os.fsync", lambda file: (_ for _ in ()).throw(OSError(28, "No space left on device"))
+    )
     with pytest.raises(InputError, match="No space left"):
         place.put("name", b"new")
     assert place.get("name") == b"old"
@@ -86,7 +90,8 @@ LARGE = bytes(21 << 20)
 
 
 def test_a_large_file_goes_up_in_parts(s3):
-    place, store = Exchange.at(s3[0], "run"), s3[1]
+    place = Exchange.at(s3[0], "run")
+    store = s3[1]
     place.put("name", LARGE)
     assert place.get("name") == LARGE
     assert sum("partNumber" in request for request in store.requests) == 3
@@ -94,7 +99,8 @@ def test_a_large_file_goes_up_in_parts(s3):
 
 @pytest.mark.parametrize("refused", ["partNumber=2", "POST /bucket/shared/run/name?uploadId"])
 def test_an_upload_that_breaks_off_leaves_what_was_there(s3, refused):
-    place, store = Exchange.at(s3[0], "run"), s3[1]
+    place = Exchange.at(s3[0], "run")
+    store = s3[1]
     place.put("name", b"old")
     store.fault = staticmethod(lambda request: 403 if refused in request else None)
     with pytest.raises(InputError, match="exchange cannot be used"):
@@ -146,7 +152,9 @@ def in_bucket(quick_key, tmp_path, s3):
 
 def test_three_domains_share_a_bucket(in_bucket):
     in_bucket.run()
-    assert pq.read_table(in_bucket.out / "statistics.parquet")["noisy"].to_pylist() == list(COUNTS.values())
+    assert pq.read_table(in_bucket.out / "statistics.parquet")["noisy"].to_pylist() == list(
+        COUNTS.values()
+    )
     assert not in_bucket.exchange.exists()
 
 
@@ -167,7 +175,12 @@ def allows(domain, method, path):
     path = path.removeprefix("bucket/")
     rights = (READS if method in ("GET", "HEAD") else WRITES)[domain]
     inside = path.removeprefix(f"shared/{RUN}/")
-    return path in ("bucket", "shared/", f"shared/{RUN}/", f"shared/{RUN}/logs/") or inside.startswith(rights)
+    return path in (
+        "bucket",
+        "shared/",
+        f"shared/{RUN}/",
+        f"shared/{RUN}/logs/",
+    ) or inside.startswith(rights)
 
 
 def test_each_domain_needs_no_more_than_its_rights(in_bucket, monkeypatch):
@@ -177,9 +190,12 @@ def test_each_domain_needs_no_more_than_its_rights(in_bucket, monkeypatch):
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", domain)
         step(domain, *arguments, **changes)
 
-    in_bucket.step, in_bucket.store.allows = as_itself, staticmethod(allows)
+    in_bucket.step = as_itself
+    in_bucket.store.allows = staticmethod(allows)
     in_bucket.run()
-    assert pq.read_table(in_bucket.out / "statistics.parquet")["noisy"].to_pylist() == list(COUNTS.values())
+    assert pq.read_table(in_bucket.out / "statistics.parquet")["noisy"].to_pylist() == list(
+        COUNTS.values()
+    )
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "aggregator")
     place = Exchange.at(in_bucket.location, RUN)
     assert place.get("row-aggregator/000000.msg")
@@ -197,7 +213,9 @@ def test_a_message_cut_off_in_a_bucket_is_refused_and_then_sent_again(in_bucket)
     whole = in_bucket.store.objects[name]
     for cut in (b"", whole[:100], whole[:-1]):
         in_bucket.store.objects[name] = cut
-        with pytest.raises(MessageError, match=r"row-column/000000\.msg is refused: it(s payload has| is)"):
+        with pytest.raises(
+            MessageError, match=r"row-column/000000\.msg is refused: it(s payload has| is)"
+        ):
             in_bucket.step("column", "handshake")
     # The sender was killed before it could note that the message is out.
     log = in_bucket.state("row") / "log.jsonl"
@@ -205,4 +223,6 @@ def test_a_message_cut_off_in_a_bucket_is_refused_and_then_sent_again(in_bucket)
     assert b'"sent"' in lines[-1]
     log.write_bytes(b"".join(lines[:-1]))
     in_bucket.run()
-    assert pq.read_table(in_bucket.out / "statistics.parquet")["noisy"].to_pylist() == list(COUNTS.values())
+    assert pq.read_table(in_bucket.out / "statistics.parquet")["noisy"].to_pylist() == list(
+        COUNTS.values()
+    )

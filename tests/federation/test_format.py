@@ -26,19 +26,33 @@ PAGE = (Path(__file__).parents[2] / "docs" / "format.md").read_text()
 @pytest.fixture(scope="module")
 def columns():
     """More columns than fit into one ciphertext of 2048 bits, so that there are several blocks."""
-    return {"dimensions": [{"name": "kind", "values": ["x", "y", *(f"kind {i}" for i in range(298))]}]}
+    return {
+        "dimensions": [{"name": "kind", "values": ["x", "y", *(f"kind {i}" for i in range(298))]}]
+    }
 
 
 def test_a_second_implementer_decrypts_the_published_values(quick_key, columns, tmp_path):
     case = Case(tmp_path)
-    domains = Domains(tmp_path, study(noise="laplace", privacy={"mechanism": "tree"}, column=columns), case.tables)
+    domains = Domains(
+        tmp_path, study(noise="laplace", privacy={"mechanism": "tree"}, column=columns), case.tables
+    )
     domains.run()
     key = domains.identities["aggregator"].public.hex()
-    arguments = [str(domains.exchange / RUN), str(domains.out / "plan.json"), key, str(quick_key.p), str(quick_key.q)]
-    done = subprocess.run([sys.executable, str(SCRIPT), *arguments], capture_output=True, text=True, cwd=tmp_path)
+    arguments = [
+        str(domains.exchange / RUN),
+        str(domains.out / "plan.json"),
+        key,
+        str(quick_key.p),
+        str(quick_key.q),
+    ]
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), *arguments], capture_output=True, text=True, cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     found = np.array(json.loads(done.stdout))
-    published = pq.read_table(domains.out / "statistics.parquet")["noisy"].to_numpy().reshape(2, 300)
+    published = (
+        pq.read_table(domains.out / "statistics.parquet")["noisy"].to_numpy().reshape(2, 300)
+    )
     assert json.loads((domains.out / "plan.json").read_text())["ciphertexts_per_cell"] > 1
     assert found.shape == (3, 300)
     # The key holder's view does not say which cell is which.
@@ -53,10 +67,19 @@ def test_the_script_knows_nothing_of_this_package():
 
 
 def test_the_page_names_every_field_event_and_kind_of_a_run(quick_key, tmp_path):
-    domains = Domains(tmp_path, study(noise="laplace", privacy={"mechanism": "tree"}), Case(tmp_path).tables)
+    domains = Domains(
+        tmp_path, study(noise="laplace", privacy={"mechanism": "tree"}), Case(tmp_path).tables
+    )
     domains.run()
     peers = Peers({name: identity.public for name, identity in domains.identities.items()})
-    headers = [open_message(p.read_bytes(), "/".join(p.parts[-2:]), peers).header for p in domains.messages()]
-    named = [*(field.name for field in fields(Header)), *EVENTS, *{header.kind for header in headers}]
+    headers = [
+        open_message(p.read_bytes(), "/".join(p.parts[-2:]), peers).header
+        for p in domains.messages()
+    ]
+    named = [
+        *(field.name for field in fields(Header)),
+        *EVENTS,
+        *{header.kind for header in headers},
+    ]
     assert len({header.kind for header in headers}) == 11
     assert [name for name in named if f"`{name}`" not in PAGE] == []

@@ -49,7 +49,9 @@ def test_no_file_or_another_key(tmp_path):
     with pytest.raises(InputError, match="cannot be read"):
         Identity.load(tmp_path / "nothing")
     path = tmp_path / "identity.pem"
-    rsa = generate_private_key(65537, 2048).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    rsa = generate_private_key(65537, 2048).private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+    )
     for content in (b"", b"no key", rsa):
         path.write_bytes(content)
         path.chmod(0o600)

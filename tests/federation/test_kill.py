@@ -29,7 +29,8 @@ def server():
 def run_until(point, key, arguments, step, report):
     """One step in this process, which SIGKILL ends at `point`; 0 is never."""
     use_key(PrivateKey.from_bytes(key))
-    domains, doom = Domains(*arguments), Doom(point, {"put", "add", "send"}, SYSTEM | {"ftruncate"})
+    domains = Domains(*arguments)
+    doom = Doom(point, {"put", "add", "send"}, SYSTEM | {"ftruncate"})
     doom.watch()
     with suppress(PendingError):
         domains.step(*step)
@@ -61,20 +62,29 @@ def killed_and_resumed(server, key, folder, tables, step, which, study):
 
 
 @pytest.mark.parametrize(
-    "which", [slice(1, 4, 2), pytest.param(slice(None), marks=pytest.mark.slow)], ids=["2 points", "5 points"]
+    "which",
+    [slice(1, 4, 2), pytest.param(slice(None), marks=pytest.mark.slow)],
+    ids=["2 points", "5 points"],
 )
 @pytest.mark.parametrize("step", STEPS, ids=" ".join)
 def test_killed_in_a_step_and_resumed(server, quick_key, tmp_path, step, which):
     exact = step[1] in ("handshake", "blind", "evaluate", "emit")
     tables = Case(tmp_path).tables
-    for domains in killed_and_resumed(server, quick_key, tmp_path, tables, step, which, EXACT if exact else NOISY):
+    for domains in killed_and_resumed(
+        server, quick_key, tmp_path, tables, step, which, EXACT if exact else NOISY
+    ):
         statistics = pq.read_table(domains.out / "statistics.parquet")
         assert statistics["noisy"].to_pylist() == list(COUNTS.values()) or not exact
-        log = [json.loads(line) for line in (domains.state("aggregator") / "log.jsonl").read_text().splitlines()]
+        log = [
+            json.loads(line)
+            for line in (domains.state("aggregator") / "log.jsonl").read_text().splitlines()
+        ]
         assert [entry["event"] for entry in log].count("noise") == 1
         if not exact:
             assert Ledger(domains.options.ledger).spent("small/row") == 1
         for party in ("row", "column"):
             assert not (domains.state(party) / "secrets").exists()
             assert not (domains.state(party) / "handshake").exists()
-        assert len(domains.contents()) == len(domains.messages()) and (domains.exchange / RUN).exists()
+        assert (
+            len(domains.contents()) == len(domains.messages()) and (domains.exchange / RUN).exists()
+        )

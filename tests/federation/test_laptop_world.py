@@ -1,6 +1,7 @@
 """The laptop's Hokkaido in three domains, with padding, against the local deployment without: cell by cell, noise off.
 
-Slow; in short form `test_steps` and `tests/jobs/test_domains.py` compare small tables and real ones.
+Slow; in short form `test_steps` and `tests/jobs/test_domains.py` compare small tables and real
+ones.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from omegaconf import OmegaConf
 
 from tests.federation.domains import Domains
 from xstat_ray import crosstab, load_study
+from xstat_ray.hokkaido.world.build import build
+from xstat_ray.hokkaido.world.settings import synthesize_config
 from xstat_ray.runtime.executor import Source
-from xstat_ray.world.build import build
-from xstat_ray.world.settings import synthesize_config
 
 pytestmark = pytest.mark.slow
 CONF = Path(__file__).parents[2] / "conf"
@@ -28,32 +29,43 @@ CONF = Path(__file__).parents[2] / "conf"
 @pytest.fixture
 def same_seed(monkeypatch):
     """Both deployments bound the same people's contributions to the same rows."""
-    monkeypatch.setattr("xstat_ray.roles.party.os", SimpleNamespace(urandom=lambda size: bytes(range(size))))
+    monkeypatch.setattr(
+        "xstat_ray.roles.party.os", SimpleNamespace(urandom=lambda size: bytes(range(size)))
+    )
 
 
 def laptop():
     with initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
-        return synthesize_config(OmegaConf.to_container(compose("synthesize", ["scale=laptop"])), "a test").world
+        return synthesize_config(
+            OmegaConf.to_container(compose("synthesize", ["scale=laptop"])), "a test"
+        ).world
 
 
 def study_of(world, padding):
     """The study, in the days of the world."""
     study = load_study(CONF / "study" / "doto_movement.yaml")
-    start = study.period.start.replace(year=world.first_day.year, month=world.first_day.month, day=world.first_day.day)
-    period = dataclasses.replace(study.period, start=start, end=start + dt.timedelta(days=world.days))
+    start = study.period.start.replace(
+        year=world.first_day.year, month=world.first_day.month, day=world.first_day.day
+    )
+    period = dataclasses.replace(
+        study.period, start=start, end=start + dt.timedelta(days=world.days)
+    )
     privacy = dataclasses.replace(study.privacy, noise="off", padding=padding)
     return dataclasses.replace(study, period=period, privacy=privacy)
 
 
 def test_federated_and_padded_is_local_and_plain(quick_key, same_seed, tmp_path):
-    world, tables = laptop(), tmp_path / "tables"
+    world = laptop()
+    tables = tmp_path / "tables"
     build(world, tables, map, lambda _: None)
     sources = {
         "row": Source(
             tables / "operator" / "presence",
             (tables / "operator" / "opt_out.parquet", tables / "operator" / "not_used.parquet"),
         ),
-        "column": Source(tables / "airline" / "boardings.parquet", tables / "airline" / "no_consent.parquet"),
+        "column": Source(
+            tables / "airline" / "boardings.parquet", tables / "airline" / "no_consent.parquet"
+        ),
     }
     domains = Domains(tmp_path / "domains", study_of(world, "dp"), sources, shards=4)
     plain = crosstab(study_of(world, "off"), **sources, options=domains.options)

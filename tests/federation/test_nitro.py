@@ -29,10 +29,23 @@ NOW = time.time()
 PCRS = {index: bytes([index + 1]) * 48 for index in range(16)}
 
 
-def issue(subject, key, issuer=None, signer=None, *, ca=True, path=None, hours=(-1, 3), sign=True, hash_=SHA384):
+def issue(
+    subject,
+    key,
+    issuer=None,
+    signer=None,
+    *,
+    ca=True,
+    path=None,
+    hours=(-1, 3),
+    sign=True,
+    hash_=SHA384,
+):
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)])
     start, end = (dt.datetime.fromtimestamp(NOW, dt.UTC) + dt.timedelta(hours=h) for h in hours)
-    usage = x509.KeyUsage(*((place == 5 and ca and sign) or (place == 0 and not ca) for place in range(9)))
+    usage = x509.KeyUsage(
+        *((place == 5 and ca and sign) or (place == 0 and not ca) for place in range(9))
+    )
     builder = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -51,7 +64,9 @@ def issue(subject, key, issuer=None, signer=None, *, ca=True, path=None, hours=(
 class Authority:
     """Root, two intermediates, a leaf; as AWS has them: root first in the bundle."""
 
-    keys: list[Any] = field(default_factory=lambda: [ec.generate_private_key(ec.SECP384R1()) for _ in range(4)])
+    keys: list[Any] = field(
+        default_factory=lambda: [ec.generate_private_key(ec.SECP384R1()) for _ in range(4)]
+    )
 
     def chain(self, **changes: dict[str, Any]) -> list[x509.Certificate]:
         chain: list[x509.Certificate] = []
@@ -66,7 +81,8 @@ class Authority:
 AUTHORITY = Authority()
 CHAIN = AUTHORITY.chain()
 ROOT = CHAIN[0].fingerprint(SHA256())
-NONCE, BINDING = os.urandom(32), os.urandom(32)
+NONCE = os.urandom(32)
+BINDING = os.urandom(32)
 
 
 def der(chain):
@@ -113,12 +129,20 @@ DOCUMENT = sign(payload())
 @pytest.mark.parametrize("tag", [False, True])
 def test_a_good_document(tag):
     found = check(sign(payload(), tag=tag))
-    assert (found.pcrs, found.nonce, found.user_data, found.public_key) == (PCRS, NONCE, BINDING, None)
+    assert (found.pcrs, found.nonce, found.user_data, found.public_key) == (
+        PCRS,
+        NONCE,
+        BINDING,
+        None,
+    )
     assert found.timestamp_ms == int(NOW * 1000)
 
 
 def test_the_root_of_aws_is_the_one_that_is_trusted_by_default():
-    assert nitro.AWS_ROOT.hex().upper() == "641A0321A3E244EFE456463195D606317ED7CDCC3C1756E09893F3C68F79BB5B"
+    assert (
+        nitro.AWS_ROOT.hex().upper()
+        == "641A0321A3E244EFE456463195D606317ED7CDCC3C1756E09893F3C68F79BB5B"
+    )
     refused(DOCUMENT, "do not begin at the pinned root", root=nitro.AWS_ROOT)
 
 
@@ -163,7 +187,10 @@ def test_something_behind_the_end_is_refused():
         ({"leaf": {"signer": AUTHORITY.keys[1]}}, "was not issued by the one before"),
         ({"second": {"signer": AUTHORITY.keys[2]}}, "was not issued by the one before"),
         (
-            {"second": {"key": ec.generate_private_key(ec.SECP256R1())}, "leaf": {"signer": AUTHORITY.keys[2]}},
+            {
+                "second": {"key": ec.generate_private_key(ec.SECP256R1())},
+                "leaf": {"signer": AUTHORITY.keys[2]},
+            },
             "not on P-384",
         ),
     ],
@@ -196,7 +223,9 @@ def test_signatures():
         refused(cbor2.dumps([protected, unprotected, body, bad]), "96 bytes")
 
 
-@pytest.mark.parametrize("protected", [{1: -7}, {1: -36}, {}, {1: -35, 4: b"x"}, {"1": -35}, [1, -35]])
+@pytest.mark.parametrize(
+    "protected", [{1: -7}, {1: -36}, {}, {1: -35, 4: b"x"}, {"1": -35}, [1, -35]]
+)
 def test_other_algorithms(protected):
     refused(sign(payload(), protected=cbor2.dumps(protected)), "not signed with ES384")
 
@@ -204,7 +233,17 @@ def test_other_algorithms(protected):
 def test_other_structures():
     whole = cbor2.loads(DOCUMENT)
     refused(sign(payload(), unprotected={1: -35}), "not signed with ES384")
-    for bad in (whole[:3], [*whole, b""], {}, b"", "text", 3, None, cbor2.CBORTag(17, whole), cbor2.CBORTag(18, 3)):
+    for bad in (
+        whole[:3],
+        [*whole, b""],
+        {},
+        b"",
+        "text",
+        3,
+        None,
+        cbor2.CBORTag(17, whole),
+        cbor2.CBORTag(18, 3),
+    ):
         refused(cbor2.dumps(bad), "malformed")
     refused(b"\x9f" + b"".join(map(cbor2.dumps, whole)) + b"\xff", "no CBOR")
     refused(b"\x81" * 100, "no CBOR")
@@ -242,7 +281,13 @@ def test_malformed_documents_are_refused_though_they_are_signed(changes, reason)
 
 def test_a_body_that_is_no_map_or_names_a_key_twice():
     refused(sign([1, 2]), "no map")
-    twice = b"\xa2" + cbor2.dumps("nonce") + cbor2.dumps(b"a") + cbor2.dumps("nonce") + cbor2.dumps(b"b")
+    twice = (
+        b"\xa2"
+        + cbor2.dumps("nonce")
+        + cbor2.dumps(b"a")
+        + cbor2.dumps("nonce")
+        + cbor2.dumps(b"b")
+    )
     refused(sign(twice), "no CBOR")
 
 

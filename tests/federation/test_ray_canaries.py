@@ -1,10 +1,11 @@
 """What may never reach a domain is looked for in all that the domain's own Ray held, in a run of three Ray sessions.
 
-Each job is a process of its own, as in production, and is stopped just before its Ray ends. That the search finds a leak
-in each place is shown by leaking on purpose, in the same sessions, once all was looked at.
+Each job is a process of its own, as in production, and is stopped just before its Ray ends. That
+the search finds a leak in each place is shown by leaking on purpose, in the same sessions, once all
+was looked at.
 
-Slow; in short form the folders and files of an in-process run are searched (test_canaries), and Ray's own memory in the
-local deployment (tests/runtime/test_leaks.py).
+Slow; in short form the folders and files of an in-process run are searched (test_canaries), and
+Ray's own memory in the local deployment (tests/runtime/test_leaks.py).
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from xstat_ray.federation.envelope import open_message
 from xstat_ray.federation.identity import DOMAINS, Identity, Peers
 from xstat_ray.federation.one_machine import Arguments, OneMachine
 from xstat_ray.federation.sealed import unseal
-from xstat_ray.plan import make_plan
+from xstat_ray.planning.plan import make_plan
 from xstat_ray.runtime.progress import Progress
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
@@ -60,8 +61,12 @@ def folder(tmp_path_factory):
     overrides = [*SETTINGS, *RAY, f"ledger={folder / 'ledger.sqlite'}"]
     overrides += [f"data.{role}.path={path}" for role, path in tables.items()]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(one_machine, "subprocess", SimpleNamespace(**vars(subprocess) | {"Popen": start}))
-        OneMachine(folder / "out", Arguments.of(overrides, [str(folder / "conf")]), Progress()).run(keep=True)
+        patch.setattr(
+            one_machine, "subprocess", SimpleNamespace(**vars(subprocess) | {"Popen": start})
+        )
+        OneMachine(folder / "out", Arguments.of(overrides, [str(folder / "conf")]), Progress()).run(
+            keep=True
+        )
     return folder
 
 
@@ -72,14 +77,22 @@ def own(folder, domain):
 @pytest.fixture(scope="module")
 def wanted(folder):
     """By domain what may not be in its folder, and by "ray" what may be in nobody's Ray."""
-    secrets = {role: canaries.secrets_of(role, own(folder, role) / RUN) for role in ("row", "column")}
-    key = PrivateKey.from_bytes(unpack_fields((own(folder, "column") / RUN / "secrets").read_bytes())["paillier"])
+    secrets = {
+        role: canaries.secrets_of(role, own(folder, role) / RUN) for role in ("row", "column")
+    }
+    key = PrivateKey.from_bytes(
+        unpack_fields((own(folder, "column") / RUN / "secrets").read_bytes())["paillier"]
+    )
     plan = make_plan(canaries.leak_study(), key_bits=2048, shards=2)
     wanted = canaries.never(secrets, canaries.key_parts(key), plan.packing.slot_bits)
     # A party's environment is told the study, whose labels are public.
-    everywhere = canaries.without(wanted["aggregator"], *canaries.PLACES, *canaries.MESH, *canaries.KINDS)
+    everywhere = canaries.without(
+        wanted["aggregator"], *canaries.PLACES, *canaries.MESH, *canaries.KINDS
+    )
     for domain in DOMAINS:
-        signing = load_pem_private_key((own(folder, domain) / "identity.pem").read_bytes(), None).private_bytes_raw()
+        signing = load_pem_private_key(
+            (own(folder, domain) / "identity.pem").read_bytes(), None
+        ).private_bytes_raw()
         everywhere |= canaries.encodings(f"signing key of {domain}", signing)
     return wanted | {"ray": everywhere}
 
@@ -88,7 +101,9 @@ def test_no_ray_ever_holds_what_its_domain_may_not(folder, wanted):
     for domain in DOMAINS:
         held = folder / "held" / domain / "before"
         needles = wanted["ray"] | (wanted["aggregator"] if domain == "aggregator" else {})
-        parts = {name: list(files(held / name)) for name in ("objects", "control", "store", "session")}
+        parts = {
+            name: list(files(held / name)) for name in ("objects", "control", "store", "session")
+        }
         assert all(parts.values())
         assert any("spill" in name for name, _ in parts["session"])
         assert any("/logs/worker" in name and name.endswith(".out") for name, _ in parts["session"])
@@ -98,9 +113,13 @@ def test_no_ray_ever_holds_what_its_domain_may_not(folder, wanted):
         places = files(own(folder, domain), now / domain, now / "exchange")
         assert search(wanted[domain], places) == set(), domain
     # The key, flags, and the rows of two shards.
-    assert len(list((folder / "out" / "domains" / "exchange" / RUN).glob("*-aggregator/*.msg"))) == 4
+    assert (
+        len(list((folder / "out" / "domains" / "exchange" / RUN).glob("*-aggregator/*.msg"))) == 4
+    )
     noisy = pq.read_table(folder / "out" / "statistics.parquet")["noisy"].to_pylist()
-    assert noisy[:2] != list(COUNTS) and all(abs(n - c) < 10_000_000 for n, c in zip(noisy, COUNTS, strict=False))
+    assert noisy[:2] != list(COUNTS) and all(
+        abs(n - c) < 10_000_000 for n, c in zip(noisy, COUNTS, strict=False)
+    )
 
 
 def place(path: str) -> str:
@@ -126,6 +145,13 @@ def test_what_the_aggregator_may_hold_is_found_where_it_lies(folder):
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_every_leak_on_purpose_is_found_and_nothing_else(folder, wanted, domain):
     found = search(wanted["ray"], files(folder / "held" / domain / "leaked"))
-    text, code = f"id {LEAKS[domain]} text utf-8", f"id {LEAKS[domain]} hex"
-    expected = {(text, "objects"), (text, "store"), (text, "spill"), (code, "control"), (code, "log")}
+    text = f"id {LEAKS[domain]} text utf-8"
+    code = f"id {LEAKS[domain]} hex"
+    expected = {
+        (text, "objects"),
+        (text, "store"),
+        (text, "spill"),
+        (code, "control"),
+        (code, "log"),
+    }
     assert {(name, place(path)) for name, path in found} == expected

@@ -1,7 +1,7 @@
 """What runs on a domain's own Ray is killed in the midst of a run of three domains: the counts are exact all the same.
 
-A worker of the aggregator, which costs a retry; the environment of a party and the job itself, after which the same
-command goes on. `test_kill` kills the steps where they run without Ray.
+A worker of the aggregator, which costs a retry; the environment of a party and the job itself,
+after which the same command goes on. `test_kill` kills the steps where they run without Ray.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from tests.killing import Doom, child, clean_server, points, processes_of
 from tests.runtime.unreliable import Unreliable
 from xstat_ray.crypto.paillier import PrivateKey
 from xstat_ray.errors import PartyLostError, PendingError
+from xstat_ray.planning.cluster import Cluster
 from xstat_ray.runtime import ray_executor
-from xstat_ray.runtime.cluster import Cluster
 from xstat_ray.runtime.party_environment import PartyEnvironment
 
 pytestmark = pytest.mark.ray
@@ -49,7 +49,11 @@ def counted(domains):
 
 
 def on_ray(domains, **changes):
-    return {"options": replace(domains.options, runtime="ray", replicas={"row": 1, "column": 2}, **changes)}
+    return {
+        "options": replace(
+            domains.options, runtime="ray", replicas={"row": 1, "column": 2}, **changes
+        )
+    }
 
 
 def test_workers_of_the_aggregator_are_killed(ray_folder, domains, tmp_path, monkeypatch):
@@ -59,7 +63,9 @@ def test_workers_of_the_aggregator_are_killed(ray_folder, domains, tmp_path, mon
     failures.mkdir()
     domains.run(until=AGGREGATE)
     with monkeypatch.context() as patch:
-        patch.setattr(ray_executor, "RayExecutor", partial(Unreliable, folder=failures, schedule=schedule))
+        patch.setattr(
+            ray_executor, "RayExecutor", partial(Unreliable, folder=failures, schedule=schedule)
+        )
         domains.step(*AGGREGATE, **on_ray(domains))
     killed = {path.name: len(list(path.iterdir())) for path in failures.iterdir()}
     assert killed == {"join0": 1, "join1": 2, "add0": 1}
@@ -68,7 +74,10 @@ def test_workers_of_the_aggregator_are_killed(ray_folder, domains, tmp_path, mon
 
 
 def mortal(folder, doomed):
-    """Environments that note their calls; the first to have done call `doomed`, by name or number, dies before it replies."""
+    """Environments that note their calls.
+
+    The first to have done call `doomed`, by name or number, dies before it replies.
+    """
 
     class Mortal(PartyEnvironment):
         calls = 0
@@ -124,13 +133,17 @@ def test_an_environment_of_a_party_is_killed(ray_folder, domains, tmp_path, monk
 
 @slow
 @pytest.mark.parametrize("step", PARTY_STEPS, ids=" ".join)
-def test_an_environment_of_a_party_is_killed_in_every_step(ray_folder, domains, tmp_path, monkeypatch, step):
+def test_an_environment_of_a_party_is_killed_in_every_step(
+    ray_folder, domains, tmp_path, monkeypatch, step
+):
     domains.run(until=step)
     whole = Domains(shutil.copytree(domains.folder, tmp_path / "whole"), EXACT, domains.sources)
     calls = step_on_ray(whole, step, tmp_path / "whole calls", monkeypatch)
     assert calls
     for point in points(calls, 5):
-        copy = Domains(shutil.copytree(domains.folder, tmp_path / f"point {point}"), EXACT, domains.sources)
+        copy = Domains(
+            shutil.copytree(domains.folder, tmp_path / f"point {point}"), EXACT, domains.sources
+        )
         step_on_ray(copy, step, tmp_path / f"calls {point}", monkeypatch, doomed=point)
         the_same_command_goes_on(copy, step, domains.contents())
 
@@ -149,12 +162,16 @@ def short_folder():
 
 
 def run_on_ray_until(point, key, arguments, step, temporary, report):
-    """One step with a Ray of its own, in this process, which SIGKILL ends at `point`; 0 is never."""
+    """One step with a Ray of its own, in this process, which SIGKILL ends at `point`.
+
+    0 is never.
+    """
     tempfile.tempdir = os.environ["HOME"] = str(temporary)
     for name in [name for name in os.environ if name.startswith("RAY_")]:
         del os.environ[name]
     use_key(PrivateKey.from_bytes(key))
-    domains, doom = Domains(*arguments), Doom(point, {"call", "submit", "put", "send", "add"}, set())
+    domains = Domains(*arguments)
+    doom = Doom(point, {"call", "submit", "put", "send", "add"}, set())
     doom.watch()
     with suppress(PendingError):
         domains.step(*step, **on_ray(domains, cluster=Cluster(cpus=1, store_bytes=80 << 20)))
@@ -167,13 +184,17 @@ def run_on_ray_until(point, key, arguments, step, temporary, report):
     [(AGGREGATE, 0), *(pytest.param(step, 5, marks=slow) for step in [*PARTY_STEPS, AGGREGATE])],
     ids=["aggregator once", *(" ".join(step) for step in [*PARTY_STEPS, AGGREGATE])],
 )
-def test_a_job_is_killed_with_its_ray(server, quick_key, domains, tmp_path, short_folder, step, count):
+def test_a_job_is_killed_with_its_ray(
+    server, quick_key, domains, tmp_path, short_folder, step, count
+):
     """No process of it stays, and nobody else may read what stays on the disk."""
     domains.run(until=step)
 
     def killed(name, point):
         arguments = (shutil.copytree(domains.folder, tmp_path / name), EXACT, domains.sources)
-        status = child(server, run_on_ray_until, point, quick_key.export_bytes(), arguments, step, short_folder)
+        status = child(
+            server, run_on_ray_until, point, quick_key.export_bytes(), arguments, step, short_folder
+        )
         return Domains(*arguments), status
 
     _, (status, passed) = killed("whole", 0) if count else (None, (0, []))

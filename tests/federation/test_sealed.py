@@ -1,4 +1,7 @@
-"""What is sealed to a domain opens for it and for nobody else; above all, no party reads the other's tags."""
+"""What is sealed to a domain opens for it and for nobody else.
+
+Above all, no party reads the other's tags.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from xstat_ray.errors import ProtocolError
 from xstat_ray.federation.envelope import open_message
 from xstat_ray.federation.identity import Identity, Peers
 from xstat_ray.federation.sealed import SEALED, agreement_key, seal, unseal
-from xstat_ray.messages import Flags, Rows
+from xstat_ray.model.messages import Flags, Rows
 
 
 def identity():
@@ -41,7 +44,9 @@ def test_only_its_receiver_opens_it_and_only_as_what_it_is():
             unseal(who, kind, what)
 
 
-@pytest.mark.parametrize("y", [0, 1, 2**255, 2**255 - 20], ids=["order 4", "neutral", "order 4, signed", "order 2"])
+@pytest.mark.parametrize(
+    "y", [0, 1, 2**255, 2**255 - 20], ids=["order 4", "neutral", "order 4, signed", "order 2"]
+)
 def test_a_key_that_nothing_can_be_sealed_to(y):
     """Points of low order, with which everybody would agree on the same secret."""
     with pytest.raises(ProtocolError, match="none that one can seal to"):
@@ -54,7 +59,8 @@ def tags_seen(domains, reader):
     tags = set()
     for path in domains.messages():
         opened = open_message(path.read_bytes(), "/".join(path.parts[-2:]), peers)
-        kind, payload = opened.header.kind, opened.payload
+        kind = opened.header.kind
+        payload = opened.payload
         if kind in SEALED:
             try:
                 payload = unseal(domains.identities[reader], kind, payload)
@@ -73,5 +79,7 @@ def test_no_party_sees_the_others_tags_in_the_exchange(quick_key, tmp_path):
     assert tags_seen(domains, "row") == tags_seen(domains, "column") == set()
     # Four people each, three of them the same.
     assert len(tags_seen(domains, "aggregator")) == 5
-    stored = b"".join(path.read_bytes() for path in (domains.exchange / RUN).rglob("*") if path.is_file())
+    stored = b"".join(
+        path.read_bytes() for path in (domains.exchange / RUN).rglob("*") if path.is_file()
+    )
     assert not any(tag in stored for tag in tags_seen(domains, "aggregator"))

@@ -64,7 +64,9 @@ def test_dummies_change_no_count_and_are_drawn_once(case, tmp_path):
 def test_each_party_counts_once_a_run_what_the_pool_learns(case, tmp_path):
     padded = study(privacy={"padding": "dp", "cap": 2})
     for number, spent in enumerate((1, 2), start=1):
-        domains = Domains(tmp_path / f"run {number}", padded, case.tables, ledger=tmp_path / "ledger.sqlite")
+        domains = Domains(
+            tmp_path / f"run {number}", padded, case.tables, ledger=tmp_path / "ledger.sqlite"
+        )
         domains.run(until=("column", "emit"))
         for party in ("row", "column"):
             # As if they had been killed at their very ends.
@@ -83,11 +85,18 @@ def test_each_party_counts_once_a_run_what_the_pool_learns(case, tmp_path):
 
 @pytest.mark.parametrize("mechanism", ["flat", "tree"])
 def test_noise_debit_and_manifest(case, tmp_path, mechanism):
-    domains = Domains(tmp_path, study(noise="laplace", privacy={"mechanism": mechanism}), case.tables)
+    domains = Domains(
+        tmp_path, study(noise="laplace", privacy={"mechanism": mechanism}), case.tables
+    )
     domains.run()
     manifest = json.loads((domains.out / "manifest.json").read_text())
-    assert manifest["spent"] == {"epsilon": "1", "delta": "0"} and manifest["deployment"] == "federated"
-    assert manifest["domains"] == {name: identity.public.hex() for name, identity in domains.identities.items()}
+    assert (
+        manifest["spent"] == {"epsilon": "1", "delta": "0"}
+        and manifest["deployment"] == "federated"
+    )
+    assert manifest["domains"] == {
+        name: identity.public.hex() for name, identity in domains.identities.items()
+    }
     assert Ledger(domains.options.ledger).spent("small/row") == 1
     (debit,) = [e for e in Ledger(domains.options.ledger).history("small/row") if e.kind == "debit"]
     assert debit.release == manifest["release"]
@@ -101,7 +110,9 @@ def test_every_step_again_changes_nothing(case, tmp_path):
     for step in STEPS:
         domains.step(*step)
     assert {path: path.read_bytes() for path in domains.messages()} == before
-    assert {path.name: path.read_bytes() for path in domains.out.rglob("*") if path.is_file()} == files
+    assert {
+        path.name: path.read_bytes() for path in domains.out.rglob("*") if path.is_file()
+    } == files
     assert Ledger(domains.options.ledger).spent("small/row") == 1
 
 
@@ -125,7 +136,11 @@ def test_secrets_are_private_meanwhile_and_gone_afterwards(case, tmp_path):
         assert not (domains.state(party) / "handshake").exists()
     domains.run()
     left = {name: {path.name for path in domains.state(name).iterdir()} for name in DOMAINS}
-    assert left["row"] == left["column"] == {"log.jsonl", "events.jsonl", "input", "intake.json", "facts.json"}
+    assert (
+        left["row"]
+        == left["column"]
+        == {"log.jsonl", "events.jsonl", "input", "intake.json", "facts.json"}
+    )
     assert left["aggregator"] == {"log.jsonl", "events.jsonl"}
 
 
@@ -138,10 +153,23 @@ def test_every_domain_writes_its_stages_and_no_other_sees_them(case, tmp_path):
         "aggregator": {"aggregate"},
     }
     for domain in DOMAINS:
-        events = [json.loads(line) for line in (domains.state(domain) / "events.jsonl").read_text().splitlines()]
+        events = [
+            json.loads(line)
+            for line in (domains.state(domain) / "events.jsonl").read_text().splitlines()
+        ]
         assert own[domain] <= {event["stage"] for event in events if event["event"] == "end"}
-        assert {key for event in events for key in event} <= {"time", "event", "stage", "seconds", "error"}
-    assert not [path for path in (*domains.out.rglob("*"), *domains.exchange.rglob("*")) if path.name == "events.jsonl"]
+        assert {key for event in events for key in event} <= {
+            "time",
+            "event",
+            "stage",
+            "seconds",
+            "error",
+        }
+    assert not [
+        path
+        for path in (*domains.out.rglob("*"), *domains.exchange.rglob("*"))
+        if path.name == "events.jsonl"
+    ]
 
 
 def test_steps_out_of_turn(case, tmp_path):
@@ -228,10 +256,13 @@ def test_a_name_is_used_once(case, tmp_path, domain):
 
 
 def test_one_process_at_a_time(case, tmp_path):
-    from xstat_ray.federation.desk import Desk
+    from xstat_ray.federation.domain_run import Desk
 
     domains = Domains(tmp_path, study(), case.tables)
     config = domains.config("row", "handshake")
-    with Desk("row", config.settings, config.plan()), pytest.raises(InputError, match="another step is at work"):
+    with (
+        Desk("row", config.settings, config.plan()),
+        pytest.raises(InputError, match="another step is at work"),
+    ):
         domains.step("row", "handshake")
     assert domains.state("row").name == RUN

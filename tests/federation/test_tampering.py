@@ -24,9 +24,9 @@ from xstat_ray.errors import MessageError, PendingError
 from xstat_ray.federation import attestation, sealed
 from xstat_ray.federation.envelope import Header, canonical, open_message, seal
 from xstat_ray.federation.identity import Identity, Peers
-from xstat_ray.federation.post import Post
+from xstat_ray.federation.mailbox import Post
 from xstat_ray.federation.sealed import SEALED, unseal
-from xstat_ray.messages import Coefficients, Flags, NoisyTable, Points, Rows, Tree
+from xstat_ray.model.messages import Coefficients, Flags, NoisyTable, Points, Rows, Tree
 from xstat_ray.privacy.ledger import Ledger
 from xstat_ray.roles import ColumnParty, RowParty
 
@@ -40,7 +40,9 @@ def domains(quick_key, tmp_path):
 
 
 def log_of(domains, domain):
-    return [json.loads(line) for line in (domains.state(domain) / "log.jsonl").read_text().splitlines()]
+    return [
+        json.loads(line) for line in (domains.state(domain) / "log.jsonl").read_text().splitlines()
+    ]
 
 
 def refused(domains, reason, receiver):
@@ -58,7 +60,9 @@ def refused(domains, reason, receiver):
 def whole(finished):
     """All messages of a run by name, and the pinned keys."""
     messages = {"/".join(path.parts[-2:]): path.read_bytes() for path in finished.messages()}
-    return messages, Peers({name: identity.public for name, identity in finished.identities.items()})
+    return messages, Peers(
+        {name: identity.public for name, identity in finished.identities.items()}
+    )
 
 
 OTHER = {str: st.text(max_size=70), int: st.integers(-1, 2**60)}
@@ -74,7 +78,9 @@ def test_any_other_value_of_any_field_of_any_message_is_refused(whole, field, da
     content = messages[name]
     length = int.from_bytes(content[12:16], "little")
     header = json.loads(content[16 : 16 + length])
-    header[field] = data.draw(OTHER[type(header[field])].filter(lambda value: value != header[field]))
+    header[field] = data.draw(
+        OTHER[type(header[field])].filter(lambda value: value != header[field])
+    )
     text = canonical(header)
     changed = content[:12] + len(text).to_bytes(4, "little") + text + content[16 + length :]
     with pytest.raises(MessageError):
@@ -112,8 +118,13 @@ def swap_ciphertexts(payload, public):
 def invert_ciphertexts(payload, public, digest=DIGEST):
     """Each flag counts minus one."""
     flags = Flags.decode(payload, digest)
-    inverse = [invert(number, public.n2) for number in from_rows(flags.ciphertexts.reshape(-1, public.width))]
-    return replace(flags, ciphertexts=to_rows(inverse, public.width).reshape(flags.ciphertexts.shape)).encode(digest)
+    inverse = [
+        invert(number, public.n2)
+        for number in from_rows(flags.ciphertexts.reshape(-1, public.width))
+    ]
+    return replace(
+        flags, ciphertexts=to_rows(inverse, public.width).reshape(flags.ciphertexts.shape)
+    ).encode(digest)
 
 
 @pytest.mark.parametrize(
@@ -122,9 +133,27 @@ def invert_ciphertexts(payload, public, digest=DIGEST):
         ("column", "aggregator", "flags", swap_ciphertexts, ("aggregator", "all")),
         ("column", "aggregator", "flags", invert_ciphertexts, ("aggregator", "all")),
         ("row", "aggregator", "rows", lambda payload, public: payload[:-1], ("aggregator", "all")),
-        ("aggregator", "column", "noisy", lambda payload, public: payload + b"\0", ("column", "decrypt")),
-        ("column", "row", "coefficients", lambda payload, public: bytes(len(payload)), ("row", "unblind")),
-        ("column", "row", "facts", lambda payload, public: payload.replace(b'"1"', b'"2"'), ("row", "publish")),
+        (
+            "aggregator",
+            "column",
+            "noisy",
+            lambda payload, public: payload + b"\0",
+            ("column", "decrypt"),
+        ),
+        (
+            "column",
+            "row",
+            "coefficients",
+            lambda payload, public: bytes(len(payload)),
+            ("row", "unblind"),
+        ),
+        (
+            "column",
+            "row",
+            "facts",
+            lambda payload, public: payload.replace(b'"1"', b'"2"'),
+            ("row", "publish"),
+        ),
     ],
 )
 @pytest.mark.parametrize("signed", [False, True], ids=["unsigned", "signed by a stranger"])
@@ -133,23 +162,34 @@ def test_a_payload_exchanged_in_the_exchange(
 ):
     domains.run(until=until)
     path, opened = message_of(domains, sender, receiver, kind)
-    stranger, content = Identity.create(tmp_path / "stranger.pem"), path.read_bytes()
+    stranger = Identity.create(tmp_path / "stranger.pem")
+    content = path.read_bytes()
     payload = opened.payload
     if kind in SEALED:
         # Not even somebody who knows what is in it gets another content accepted.
         known = unseal(domains.identities[receiver], kind, payload)
-        payload = sealed.seal(domains.identities[receiver].public, kind, change(known, quick_key.public))
+        payload = sealed.seal(
+            domains.identities[receiver].public, kind, change(known, quick_key.public)
+        )
     else:
         payload = change(payload, quick_key.public)
-    path.write_bytes(seal(opened.header, payload, stranger) if signed else content[: -len(opened.payload)] + payload)
+    path.write_bytes(
+        seal(opened.header, payload, stranger)
+        if signed
+        else content[: -len(opened.payload)] + payload
+    )
     refused(domains, "not signed by" if signed else "payload", receiver)
 
 
-@pytest.mark.parametrize(("sender", "kind"), [("row", "tree"), ("row", "rows"), ("column", "flags")])
+@pytest.mark.parametrize(
+    ("sender", "kind"), [("row", "tree"), ("row", "rows"), ("column", "flags")]
+)
 def test_what_the_parties_must_not_read_is_accepted_only_sealed(domains, monkeypatch, sender, kind):
     seal_to = sealed.seal
     monkeypatch.setattr(
-        sealed, "seal", lambda to, what, payload: payload if what == kind else seal_to(to, what, payload)
+        sealed,
+        "seal",
+        lambda to, what, payload: payload if what == kind else seal_to(to, what, payload),
     )
     refused(domains, rf"message {sender}-aggregator/.* not sealed to this domain", "aggregator")
 
@@ -158,7 +198,9 @@ def test_a_message_of_an_earlier_run_is_refused(domains, tmp_path):
     earlier = Domains(tmp_path / "earlier", NOISY, domains.sources)
     earlier.identities = domains.identities
     for name in domains.identities:
-        (earlier.private(name) / "identity.pem").write_bytes((domains.private(name) / "identity.pem").read_bytes())
+        (earlier.private(name) / "identity.pem").write_bytes(
+            (domains.private(name) / "identity.pem").read_bytes()
+        )
     earlier.run()
     domains.run(until=("aggregator", "all"))
     path, _ = message_of(domains, "row", "aggregator", "rows")
@@ -205,7 +247,9 @@ def table(kind, **changes):
 
     def change(payload):
         message = kind.decode(payload, DIGEST)
-        return replace(message, **{name: make(getattr(message, name)) for name, make in changes.items()}).encode(DIGEST)
+        return replace(
+            message, **{name: make(getattr(message, name)) for name, make in changes.items()}
+        ).encode(DIGEST)
 
     return change
 
@@ -262,10 +306,14 @@ LOW_ORDER = [bytes(32), (1).to_bytes(32, "little"), (P25519 - 1).to_bytes(32, "l
         ("aggregator", "facts", facts(release="00" * 16), "not the one that was decrypted", "row"),
     ],
 )  # fmt: skip
-def test_what_a_domain_signs_is_checked_too(domains, tamper, sender, kind, change, reason, receiver):
+def test_what_a_domain_signs_is_checked_too(
+    domains, tamper, sender, kind, change, reason, receiver
+):
     tamper(sender, kind, change)
     refused(domains, reason, receiver)
-    debited = domains.options.ledger.exists() and Ledger(domains.options.ledger).spent("small/row") > 0
+    debited = (
+        domains.options.ledger.exists() and Ledger(domains.options.ledger).spent("small/row") > 0
+    )
     # The budget is spent only where the key holder had a good table.
     assert debited == (kind == "facts")
 
@@ -273,11 +321,16 @@ def test_what_a_domain_signs_is_checked_too(domains, tamper, sender, kind, chang
 def test_a_party_that_lies_under_its_own_name_is_believed(quick_key, tamper, tmp_path):
     """What is not provided: the column party's flags count minus one each, and the counts are negative.
 
-    Noise is other than zero with a probability of 1e-16; without any, there would be no room for negative counts.
+    Noise is other than zero with a probability of 1e-16; without any, there would be no room for
+    negative counts.
     """
     hardly_noisy = study(noise="laplace", privacy={"epsilon": 40, "cap": 40})
     domains = Domains(tmp_path, hardly_noisy, Case(tmp_path).tables)
-    tamper("column", "flags", lambda payload: invert_ciphertexts(payload, quick_key.public, hardly_noisy.digest))
+    tamper(
+        "column",
+        "flags",
+        lambda payload: invert_ciphertexts(payload, quick_key.public, hardly_noisy.digest),
+    )
     domains.run()
     noisy = pq.read_table(domains.out / "statistics.parquet")["noisy"].to_pylist()
     assert noisy == [-count for count in COUNTS.values()]
@@ -290,8 +343,12 @@ def test_an_aggregator_that_lies_about_its_counts_is_believed(quick_key, tamper,
     def doubled(payload):
         table = NoisyTable.decode(payload, exact.digest)
         numbers = from_rows(table.ciphertexts.reshape(-1, quick_key.public.width))
-        squares = to_rows([number**2 % quick_key.public.n2 for number in numbers], quick_key.public.width)
-        return replace(table, ciphertexts=squares.reshape(table.ciphertexts.shape)).encode(exact.digest)
+        squares = to_rows(
+            [number**2 % quick_key.public.n2 for number in numbers], quick_key.public.width
+        )
+        return replace(table, ciphertexts=squares.reshape(table.ciphertexts.shape)).encode(
+            exact.digest
+        )
 
     tamper("aggregator", "noisy", doubled)
     domains.run()
@@ -316,7 +373,11 @@ def test_a_ciphertext_that_is_not_coprime_to_the_modulus(domains, tamper, quick_
 )
 def test_points_that_are_none(domains, monkeypatch, party, method, point, reason):
     """Sealed and signed as they should be; the last of four is bad."""
-    kind, name = ("blinded", "row-column/000002.msg") if method == "blind" else ("evaluated", "column-row/000003.msg")
+    kind, name = (
+        ("blinded", "row-column/000002.msg")
+        if method == "blind"
+        else ("evaluated", "column-row/000003.msg")
+    )
 
     def points(self, *arguments):
         part = arguments[-1]
@@ -327,7 +388,9 @@ def test_points_that_are_none(domains, monkeypatch, party, method, point, reason
     monkeypatch.setattr(party, method, points)
     refused(domains, f"message {name} is refused: row 3 .*{reason}", party.other)
     last = log_of(domains, party.other)[-1]["facts"]
-    assert (last["kind"], last["sequence"]) == (kind, int(name[-10:-4])) and last["reason"].startswith("row 3 is ")
+    assert (last["kind"], last["sequence"]) == (kind, int(name[-10:-4])) and last[
+        "reason"
+    ].startswith("row 3 is ")
 
 
 def test_coefficients_of_another_part(domains, monkeypatch):

@@ -1,4 +1,7 @@
-"""A release is checked from its files and logs; whatever is altered, forged or left out is found."""
+"""A release is checked from its files and logs.
+
+Whatever is altered, forged or left out is found.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,9 @@ def pins(finished):
 def rewritten(finished, release, domain, change, identity=None):
     """The domain's log again, as the domain itself could sign it, with other lines."""
     path = release / "audit" / f"{domain}.jsonl"
-    events = [(raw["event"], raw["facts"]) for raw in map(json.loads, path.read_text().splitlines())]
+    events = [
+        (raw["event"], raw["facts"]) for raw in map(json.loads, path.read_text().splitlines())
+    ]
     path.unlink()
     log = Log(path, domain, identity or finished.identities[domain])
     for event, facts in change(events):
@@ -43,8 +48,12 @@ def test_a_good_release(finished, release):
     assert report.wrong == []
     assert len(report.shown) == 8
     text = " ".join(report.not_shown)
-    assert "statement, not hardware" in text and not any(part in text for part in ("padding", "from the manifest"))
-    assert "keys of row, column, aggregator were taken from the manifest" in " ".join(verify(release, {}).not_shown)
+    assert "statement, not hardware" in text and not any(
+        part in text for part in ("padding", "from the manifest")
+    )
+    assert "keys of row, column, aggregator were taken from the manifest" in " ".join(
+        verify(release, {}).not_shown
+    )
 
 
 def test_rewriting_a_log_as_it_is_does_no_harm(finished, release):
@@ -53,7 +62,9 @@ def test_rewriting_a_log_as_it_is_does_no_harm(finished, release):
     assert verify(release, pins(finished)).wrong == []
 
 
-@pytest.mark.parametrize("name", ["statistics.parquet", "statistics.csv", "areas.parquet", "plan.json"])
+@pytest.mark.parametrize(
+    "name", ["statistics.parquet", "statistics.csv", "areas.parquet", "plan.json"]
+)
 def test_an_altered_file_is_found(finished, release, name):
     content = bytearray((release / name).read_bytes())
     content[len(content) // 2] ^= 1
@@ -94,7 +105,9 @@ def test_a_missing_altered_or_foreign_log_is_found(finished, release, domain, tm
     path.unlink()
     assert verify(release, {}).wrong == [f"the log of the {domain} domain is missing"]
     path.write_bytes(content)
-    rewritten(finished, release, domain, lambda events: events, Identity.create(tmp_path / "other.pem"))
+    rewritten(
+        finished, release, domain, lambda events: events, Identity.create(tmp_path / "other.pem")
+    )
     assert any("not signed by that domain's key" in line for line in verify(release, {}).wrong)
 
 
@@ -125,13 +138,29 @@ def twice(event):
         ("column", changed("debited", epsilon="1/10"), "does not show the debit"),
         ("column", twice("debited"), "does not show the debit"),
         ("column", moved_to_the_end("debited"), "coefficients were handed out before the debit"),
-        ("row", without("shown"), "row domain's log does not show what the manifest tells of the aggregator's view"),
-        ("column", changed("shown", epsilon="1/10"), "column domain's log does not show what the manifest tells"),
-        ("column", moved_to_the_end("shown"), "column domain's flags were handed out before it counted"),
+        (
+            "row",
+            without("shown"),
+            "row domain's log does not show what the manifest tells of the aggregator's view",
+        ),
+        (
+            "column",
+            changed("shown", epsilon="1/10"),
+            "column domain's log does not show what the manifest tells",
+        ),
+        (
+            "column",
+            moved_to_the_end("shown"),
+            "column domain's flags were handed out before it counted",
+        ),
         ("aggregator", twice("noise"), "does not show one draw of noise"),
         ("aggregator", moved_to_the_end("noise"), "not handed out once, after the noise"),
         ("row", without("attested"), "row domain did not verify the other party first"),
-        ("column", moved_to_the_end("attested"), "column domain did not verify the other party first"),
+        (
+            "column",
+            moved_to_the_end("attested"),
+            "column domain did not verify the other party first",
+        ),
         ("row", changed("attested", measurement="4" * 64), "row domain did not verify"),
         ("row", changed("received", message="4" * 64), "is not in both logs"),
         ("aggregator", without("received"), "is not in both logs"),

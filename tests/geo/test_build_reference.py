@@ -12,10 +12,13 @@ build_reference = pytest.importorskip("xstat_ray.geo.build_reference")
 
 
 def test_names_and_airports_come_out_as_committed():
-    towns, ports = hokkaido.municipalities(), hokkaido.airports()
+    towns = hokkaido.municipalities()
+    ports = hokkaido.airports()
     built = [row._asdict() for row in build_reference.municipalities()]
     assert built == towns.drop_columns(["subprefecture_ja"]).to_pylist()
-    assert [row._asdict() for row in build_reference.airports()] == ports.drop_columns(["mesh"]).to_pylist()
+    assert [row._asdict() for row in build_reference.airports()] == ports.drop_columns(
+        ["mesh"]
+    ).to_pylist()
 
 
 @pytest.mark.slow
@@ -24,7 +27,9 @@ def test_a_new_build_equals_the_committed_files(tmp_path):
     if {name: version(name) for name in recorded["packages"]} != recorded["packages"]:
         pytest.skip("other versions of the packages are installed")
     build_reference.build(tmp_path)
-    assert pq.read_table(tmp_path / "cells.parquet").equals(pq.read_table(hokkaido.DATA / "cells.parquet"))
+    assert pq.read_table(tmp_path / "cells.parquet").equals(
+        pq.read_table(hokkaido.DATA / "cells.parquet")
+    )
     for name in build_reference.FILES:
         assert (tmp_path / name).read_bytes() == (hokkaido.DATA / name).read_bytes(), name
 

@@ -39,7 +39,8 @@ def by_code():
 def municipality_of():
     """Code of the municipality of a point, or None at sea."""
     cells = hokkaido.cells()
-    codes, names = cells["mesh"].to_numpy(), cells["municipality"].to_pylist()
+    codes = cells["mesh"].to_numpy()
+    names = cells["municipality"].to_pylist()
 
     def look_up(lat, lon):
         code = int(mesh.encode(lat, lon, "500m"))
@@ -67,7 +68,10 @@ def test_english_names_are_unique(by_code):
     assert by_code["01661"]["name_en"] == "Kushiro (town)"
     assert by_code["01220"]["name_en"] == "Shibetsu"
     assert by_code["01693"]["name_en"] == "Shibetsu (town)"
-    assert {by_code["01361"]["name_en"], by_code["01514"]["name_en"]} == {"Esashi (Hiyama)", "Esashi (Soya)"}
+    assert {by_code["01361"]["name_en"], by_code["01514"]["name_en"]} == {
+        "Esashi (Hiyama)",
+        "Esashi (Soya)",
+    }
 
 
 def test_nemuro_subprefecture(by_code):
@@ -99,7 +103,9 @@ def test_populations_of_known_places(by_code, code, residents):
 
 def test_populations_add_up_to_the_published_total():
     """The census of 1 October 2020 counted 5,224,614 residents of Hokkaido."""
-    assert pc.sum(hokkaido.municipalities()["population"]).as_py() == pytest.approx(5_224_614, rel=0.001)
+    assert pc.sum(hokkaido.municipalities()["population"]).as_py() == pytest.approx(
+        5_224_614, rel=0.001
+    )
 
 
 @pytest.mark.slow
@@ -110,7 +116,9 @@ def test_populations_agree_with_an_independent_gazetteer(by_code):
     for place in geonames.get_cities().values():
         if (place["countrycode"], place["admin1code"]) == ("JP", "12") and place["population"]:
             places.setdefault(place["name"], []).append(place["population"])
-    cities = {row["name_en"]: row["population"] for row in by_code.values() if row["kind"] == "city"}
+    cities = {
+        row["name_en"]: row["population"] for row in by_code.values() if row["kind"] == "city"
+    }
     ratios = {name: cities[name] / max(places[name]) for name in cities.keys() & places.keys()}
     assert len(ratios) >= 30
     assert all(0.55 < ratio < 1.1 for ratio in ratios.values()), ratios
@@ -124,7 +132,9 @@ def test_cells_are_land_of_every_municipality_sorted_and_unique():
     assert codes.dtype == np.int32
     assert (np.diff(codes) > 0).all()
     assert 325_000 < len(codes) < 340_000
-    assert set(cells["municipality"].to_pylist()) == set(hokkaido.municipalities()["code"].to_pylist())
+    assert set(cells["municipality"].to_pylist()) == set(
+        hokkaido.municipalities()["code"].to_pylist()
+    )
     assert cells["municipality"].null_count == cells["subprefecture"].null_count == 0
 
 
@@ -132,16 +142,27 @@ def test_the_cells_cover_the_area_of_hokkaido():
     """83,424 km2 by the Geospatial Information Authority of Japan, less 5,003 km2 of the Northern Territories."""
     lat, _ = mesh.centre(hokkaido.cells()["mesh"].to_numpy(), "500m")
     height = 6371.0088 * math.pi / 180 / 240
-    assert (height**2 * 1.5 * np.cos(np.radians(lat))).sum() == pytest.approx(83_424 - 5_003, rel=0.01)
+    assert (height**2 * 1.5 * np.cos(np.radians(lat))).sum() == pytest.approx(
+        83_424 - 5_003, rel=0.01
+    )
 
 
 @pytest.mark.parametrize(
     ("code", "km2"),
-    [("01100", 1121), ("01206", 1363), ("01208", 1427), ("01691", 1320), ("01692", 685), ("01694", 398)],
+    [
+        ("01100", 1121),
+        ("01206", 1363),
+        ("01208", 1427),
+        ("01691", 1320),
+        ("01692", 685),
+        ("01694", 398),
+    ],
 )
 def test_the_cells_of_a_municipality_cover_its_area(code, km2):
     cells = hokkaido.cells()
-    lat, _ = mesh.centre(cells.filter(pc.equal(cells["municipality"], code))["mesh"].to_numpy(), "500m")
+    lat, _ = mesh.centre(
+        cells.filter(pc.equal(cells["municipality"], code))["mesh"].to_numpy(), "500m"
+    )
     height = 6371.0088 * math.pi / 180 / 240
     assert (height**2 * 1.5 * np.cos(np.radians(lat))).sum() == pytest.approx(km2, rel=0.04)
 
@@ -150,11 +171,18 @@ def test_cells_name_the_squares_around_them():
     cells = hokkaido.cells().slice(0, 500)
     for column, level in hokkaido.PARENTS.items():
         assert cells[column].type == pa.int32()
-        assert cells[column].to_pylist() == mesh.parent(cells["mesh"].to_numpy(), "500m", level).tolist()
+        assert (
+            cells[column].to_pylist()
+            == mesh.parent(cells["mesh"].to_numpy(), "500m", level).tolist()
+        )
 
 
 def test_every_town_hall_is_in_its_municipality(by_code, municipality_of):
-    astray = [row["name_en"] for code, row in by_code.items() if municipality_of(row["lat"], row["lon"]) != code]
+    astray = [
+        row["name_en"]
+        for code, row in by_code.items()
+        if municipality_of(row["lat"], row["lon"]) != code
+    ]
     assert astray == []
 
 
@@ -181,7 +209,9 @@ def test_known_points(municipality_of, place, lat, lon, code):
 def test_airports(by_code, municipality_of):
     airports = {row["iata"]: row for row in hokkaido.airports().to_pylist()}
     names = {
-        i: by_code[row["municipality"]]["name_en"] for i, row in airports.items() if row["municipality"] in by_code
+        i: by_code[row["municipality"]]["name_en"]
+        for i, row in airports.items()
+        if row["municipality"] in by_code
     }
     expected = {
         "CTS": "Chitose",
@@ -191,11 +221,24 @@ def test_airports(by_code, municipality_of):
         "MMB": "Ozora",
         "OBO": "Obihiro",
     }
-    expected |= {"SHB": "Nakashibetsu", "MBE": "Mombetsu", "WKJ": "Wakkanai", "RIS": "Rishirifuji", "OIR": "Okushiri"}
+    expected |= {
+        "SHB": "Nakashibetsu",
+        "MBE": "Mombetsu",
+        "WKJ": "Wakkanai",
+        "RIS": "Rishirifuji",
+        "OIR": "Okushiri",
+    }
     assert expected.items() <= names.items()
     assert set(names) == {*expected, "AKJ"}
     outside = {i: row["municipality"] for i, row in airports.items() if i not in names}
-    codes = {"HND": "13000", "NRT": "12000", "ITM": "27000", "KIX": "27000", "NGO": "23000", "FUK": "40000"}
+    codes = {
+        "HND": "13000",
+        "NRT": "12000",
+        "ITM": "27000",
+        "KIX": "27000",
+        "NGO": "23000",
+        "FUK": "40000",
+    }
     assert outside == codes | {"SDJ": "04000"}
     for row in airports.values():
         assert row["mesh"] == mesh.encode(row["lat"], row["lon"], "500m")
@@ -224,7 +267,9 @@ def test_shapes_are_valid_geojson(load):
         assert feature["type"] == "Feature"
         shape = feature["geometry"]
         assert shape["type"] in ("Polygon", "MultiPolygon")
-        for polygon in [shape["coordinates"]] if shape["type"] == "Polygon" else shape["coordinates"]:
+        for polygon in (
+            [shape["coordinates"]] if shape["type"] == "Polygon" else shape["coordinates"]
+        ):
             for number, ring in enumerate(polygon):
                 lon, lat = np.array(ring).T
                 assert len(ring) >= 4
@@ -234,7 +279,9 @@ def test_shapes_are_valid_geojson(load):
                 assert lat.min() >= 41
                 assert lat.max() <= 46
                 twice_area = (lon[:-1] * lat[1:] - lon[1:] * lat[:-1]).sum()
-                assert (twice_area > 0) == (number == 0), "exterior counter-clockwise, holes clockwise"
+                assert (twice_area > 0) == (number == 0), (
+                    "exterior counter-clockwise, holes clockwise"
+                )
 
 
 def test_borders_have_one_feature_for_each_municipality(by_code):
@@ -244,7 +291,9 @@ def test_borders_have_one_feature_for_each_municipality(by_code):
 
 
 def test_the_coastline_reaches_the_eastern_end_of_the_picture():
-    ends = [max(np.ravel(f["geometry"]["coordinates"][0])[::2]) for f in hokkaido.coast()["features"]]
+    ends = [
+        max(np.ravel(f["geometry"]["coordinates"][0])[::2]) for f in hokkaido.coast()["features"]
+    ]
     assert max(ends) > 148.8, "Etorofu is whole"
 
 

@@ -8,14 +8,27 @@ from xstat_ray.errors import InputError
 from xstat_ray.geo import mesh
 from xstat_ray.geo.mesh import EAST, LEVELS, NORTH, SOUTH, WEST
 
-PARTS = {"80km": 1, "10km": 8, "5km": 16, "2km": 40, "1km": 80, "500m": 160, "250m": 320, "125m": 640}
-SCALES = [pytest.param(2_000, 20_000, id="short"), pytest.param(200_000, 1_000_000, id="full", marks=pytest.mark.slow)]
+PARTS = {
+    "80km": 1,
+    "10km": 8,
+    "5km": 16,
+    "2km": 40,
+    "1km": 80,
+    "500m": 160,
+    "250m": 320,
+    "125m": 640,
+}
+SCALES = [
+    pytest.param(2_000, 20_000, id="short"),
+    pytest.param(200_000, 1_000_000, id="full", marks=pytest.mark.slow),
+]
 
 
 def code_by_the_standard(lat: Fraction, lon: Fraction, level: str) -> int:
     """JIS X 0410 written out with exact fractions: from the first level down, remainders of the part before."""
     p, a = divmod(lat * 60, 40)
-    u, f = floor(lon) - 100, lon - floor(lon)
+    u = floor(lon) - 100
+    f = lon - floor(lon)
     code = f"{p}{u:02d}"
     q, b = divmod(a, 5)
     v, g = divmod(f * 60, Fraction(15, 2))
@@ -30,9 +43,11 @@ def code_by_the_standard(lat: Fraction, lon: Fraction, level: str) -> int:
     r, c = divmod(b * 60, 30)
     w, h = divmod(g * 60, 45)
     code += f"{r}{w}"
-    height, width = Fraction(30), Fraction(45)
+    height = Fraction(30)
+    width = Fraction(45)
     for finer in ("500m", "250m", "125m")[: ("1km", "500m", "250m", "125m").index(level)]:
-        height, width = height / 2, width / 2
+        height = height / 2
+        width = width / 2
         north, c = divmod(c, height)
         east, h = divmod(h, width)
         code += str(1 + 2 * north + east)
@@ -42,7 +57,8 @@ def code_by_the_standard(lat: Fraction, lon: Fraction, level: str) -> int:
 
 def edge_points(count, level, seed):
     """The doubles nearest to grid points, with the grid numbers they are meant to have."""
-    rng, n = np.random.default_rng(seed), PARTS[level]
+    rng = np.random.default_rng(seed)
+    n = PARTS[level]
     rows = rng.integers(-(-3 * SOUTH * n // 2), 3 * NORTH * n // 2, count)
     columns = rng.integers((WEST - 100) * n, (EAST - 100) * n, count)
     return 2 * rows / (3 * n), (columns + 100 * n) / n, rows, columns
@@ -76,7 +92,9 @@ def test_random_points_agree_with_exact_rationals(level, edges, points):
 @pytest.mark.parametrize("level", LEVELS)
 def test_digits_are_those_of_the_standard(level):
     lat, lon = random_points(300, seed=3)
-    expected = [code_by_the_standard(Fraction(a), Fraction(b), level) for a, b in zip(lat, lon, strict=True)]
+    expected = [
+        code_by_the_standard(Fraction(a), Fraction(b), level) for a, b in zip(lat, lon, strict=True)
+    ]
     assert mesh.encode(lat, lon, level).tolist() == expected
 
 
@@ -89,8 +107,11 @@ def test_known_codes():
 @pytest.mark.parametrize("decimals", [2, 3, 4, 5, 6])
 @pytest.mark.parametrize("level", ["1km", "500m", "125m"])
 def test_rounded_decimal_coordinates_fall_where_the_decimal_number_lies(level, decimals):
-    rng, scale, n = np.random.default_rng(4), 10**decimals, PARTS[level]
-    lat, lon = rng.integers(SOUTH * scale, NORTH * scale, 20_000), rng.integers(WEST * scale, EAST * scale, 20_000)
+    rng = np.random.default_rng(4)
+    scale = 10**decimals
+    n = PARTS[level]
+    lat = rng.integers(SOUTH * scale, NORTH * scale, 20_000)
+    lon = rng.integers(WEST * scale, EAST * scale, 20_000)
     y, x = mesh.decode(mesh.encode(lat / scale, lon / scale, level), level)
     assert np.array_equal(y, 3 * n * lat // (2 * scale))
     assert np.array_equal(x, n * lon // scale - 100 * n)
@@ -100,7 +121,10 @@ def test_rounded_decimal_coordinates_fall_where_the_decimal_number_lies(level, d
 def test_points_just_below_an_edge_snap_and_others_do_not(level):
     lat, lon, rows, columns = edge_points(2_000, level, seed=5)
     inside = (lat > SOUTH + 1) & (lon > WEST + 1)
-    lat, lon, rows, columns = lat[inside], lon[inside], rows[inside], columns[inside]
+    lat = lat[inside]
+    lon = lon[inside]
+    rows = rows[inside]
+    columns = columns[inside]
     touching = mesh.encode(np.nextafter(lat, 0), np.nextafter(lon, 0), level)
     assert np.array_equal(touching, mesh.encode_grid(rows, columns, level))
     snap = 2.0**-30 / 640
@@ -141,7 +165,8 @@ def test_polygons_tile_without_gaps(level):
     assert np.array_equal(north_east[:, :-1], north_west[:, 1:])
     assert np.array_equal(north_west[:-1], south_west[1:])
     assert np.array_equal(north_east[:-1], south_east[1:])
-    lon, lat = rings[..., 0], rings[..., 1]
+    lon = rings[..., 0]
+    lat = rings[..., 1]
     twice_area = (lon[..., :-1] * lat[..., 1:] - lon[..., 1:] * lat[..., :-1]).sum(axis=-1)
     assert (twice_area > 0).all(), "counter-clockwise"
 
@@ -202,7 +227,8 @@ def test_a_point_that_would_snap_over_the_northern_or_eastern_end_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("level", "number"), [("80km", 1), ("10km", 2), ("1km", 3), ("500m", 4), ("250m", 5), ("125m", 6)]
+    ("level", "number"),
+    [("80km", 1), ("10km", 2), ("1km", 3), ("500m", 4), ("250m", 5), ("125m", 6)],
 )
 def test_interior_points_agree_with_jismesh(level, number):
     jismesh = pytest.importorskip("jismesh.utils")

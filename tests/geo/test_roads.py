@@ -28,7 +28,10 @@ def test_great_circle_of_known_arcs():
     ],
 )
 def test_known_distances_by_road_within_a_fifth(start, end, km):
-    """Approximate lengths of the usual road (national roads 38, 44, 244, 335, 391; Sapporo to Kushiro by expressway)."""
+    """Approximate lengths of the usual road (national roads 38, 44, 244, 335, 391.
+
+    Sapporo to Kushiro by expressway).
+    """
     assert float(road_km(*PLACES[start], *PLACES[end])) == pytest.approx(km, rel=0.2)
 
 
@@ -40,7 +43,8 @@ def test_known_driving_times_within_a_fifth(km, minutes):
 def test_driving_time_is_continuous_and_rises_with_the_distance():
     km = np.linspace(0, 500, 5001)
     minutes = drive_minutes(km)
-    slowest, fastest = SPEEDS_KMH[0][1], SPEEDS_KMH[-1][1]
+    slowest = SPEEDS_KMH[0][1]
+    fastest = SPEEDS_KMH[-1][1]
     assert minutes[0] == 0
     assert (np.diff(minutes) > 0.1 * 60 / fastest * 0.999).all()
     assert (np.diff(minutes) < 0.1 * 60 / slowest * 1.001).all()

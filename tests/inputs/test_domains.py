@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 
 from xstat_ray.errors import InputError
 from xstat_ray.inputs.domains import Encoder, decode
-from xstat_ray.study import Dimension
+from xstat_ray.model.study import Dimension
 
 HOUR = Dimension("hour", "hour", ("5", "6", "7"), (("5",), ("6",), ("7",)))
-MAKER = Dimension("maker", "made_by", ("Boeing", "Airbus", "Other"), (("BOEING",), ("AIRBUS", "AI"), ()), "Other")
+MAKER = Dimension(
+    "maker", "made_by", ("Boeing", "Airbus", "Other"), (("BOEING",), ("AIRBUS", "AI"), ()), "Other"
+)
 
 
 def test_the_last_dimension_varies_fastest():
@@ -29,8 +31,16 @@ def test_the_last_dimension_varies_fastest():
         (HOUR, pa.array(["5", "05", "", None]), [0, -1, -1, -1]),
         (HOUR, pa.array(["6"], pa.large_string()), [1]),
         (HOUR, pa.array(["6", None, "x", "6"]).dictionary_encode(), [1, -1, -1, 1]),
-        (HOUR, pa.DictionaryArray.from_arrays(pa.array([0, 1]), pa.array([7, None], pa.int64())), [2, -1]),
-        (HOUR, pa.DictionaryArray.from_arrays(pa.array([0, None], pa.uint8()), pa.array(["7"])), [2, -1]),
+        (
+            HOUR,
+            pa.DictionaryArray.from_arrays(pa.array([0, 1]), pa.array([7, None], pa.int64())),
+            [2, -1],
+        ),
+        (
+            HOUR,
+            pa.DictionaryArray.from_arrays(pa.array([0, None], pa.uint8()), pa.array(["7"])),
+            [2, -1],
+        ),
         (HOUR, pa.nulls(2), [-1, -1]),
         (HOUR, pa.array([], pa.string()), []),
         (MAKER, pa.array(["AIRBUS", "AI", "Airbus", "Other", "", None]), [1, 1, 2, 2, 2, -1]),
@@ -62,11 +72,18 @@ sizes = st.lists(st.integers(1, 5), min_size=1, max_size=4)
 @given(sizes=sizes, data=st.data())
 def test_decode_inverts_encode(sizes, data):
     dimensions = [
-        Dimension(f"d{i}", f"c{i}", tuple(f"label {v}" for v in range(n)), tuple((str(v),) for v in range(n)))
+        Dimension(
+            f"d{i}",
+            f"c{i}",
+            tuple(f"label {v}" for v in range(n)),
+            tuple((str(v),) for v in range(n)),
+        )
         for i, n in enumerate(sizes)
     ]
     rows = data.draw(st.lists(st.tuples(*(st.integers(0, n - 1) for n in sizes)), max_size=10))
-    columns = {d.column: pa.array([row[i] for row in rows], pa.int64()) for i, d in enumerate(dimensions)}
+    columns = {
+        d.column: pa.array([row[i] for row in rows], pa.int64()) for i, d in enumerate(dimensions)
+    }
     positions = Encoder(dimensions).encode(columns)
     expected = np.ravel_multi_index(np.array(rows, int).reshape(-1, len(sizes)).T, sizes)
     assert positions.tolist() == expected.tolist()

@@ -19,9 +19,19 @@ def hierarchy(tmp_path, dimension):
 
 
 def test_columns_of_the_domain_file(tmp_path):
-    town, region = hierarchy(tmp_path, {"file": "areas.csv", "field": "mesh", "hierarchy": ["town", "region"]})
-    assert (town.name, town.labels, town.parents) == ("town", ("Kushiro", "Nemuro", "Betsukai"), (0, 1, 0, 2))
-    assert (region.name, region.labels, region.parents) == ("region", ("Kushiro", "Nemuro"), (0, 1, 1))
+    town, region = hierarchy(
+        tmp_path, {"file": "areas.csv", "field": "mesh", "hierarchy": ["town", "region"]}
+    )
+    assert (town.name, town.labels, town.parents) == (
+        "town",
+        ("Kushiro", "Nemuro", "Betsukai"),
+        (0, 1, 0, 2),
+    )
+    assert (region.name, region.labels, region.parents) == (
+        "region",
+        ("Kushiro", "Nemuro"),
+        (0, 1, 1),
+    )
 
 
 def test_named_groups_level_by_level(tmp_path):
@@ -49,13 +59,22 @@ def test_quadrants_of_a_grid_with_a_ragged_edge(tmp_path, ways, blocks):
 BAD = [
     ({"values": ["a"], "hierarchy": ["town"]}, "needs a public table"),
     ({"values": ["a", "b"], "hierarchy": {"l": {"g": ["a"]}}}, "'b' is in no group"),
-    ({"values": ["a", "b"], "hierarchy": {"l": {"g": ["a", "b"], "h": ["a"]}}}, "'a' is in two groups"),
+    (
+        {"values": ["a", "b"], "hierarchy": {"l": {"g": ["a", "b"], "h": ["a"]}}},
+        "'a' is in two groups",
+    ),
     ({"values": ["a"], "hierarchy": {"l": {"g": ["a", "z"]}}}, "'z' is not a label"),
     ({"values": ["a"], "hierarchy": {"l": ["a"]}}, "not a mapping of group"),
     ({"range": [0, 9], "hierarchy": {"quadrants": 16, "width": 3}}, "not rows of 3"),
     ({"range": [0, 8], "hierarchy": {"quadrants": 9, "width": 3}}, "neither 4 nor 16"),
-    ({"file": "areas.csv", "field": "mesh", "hierarchy": ["region", "town"]}, "belongs to two groups"),
-    ({"file": "areas.csv", "field": "mesh", "other": "o", "hierarchy": ["town"]}, "label of other has no group"),
+    (
+        {"file": "areas.csv", "field": "mesh", "hierarchy": ["region", "town"]},
+        "belongs to two groups",
+    ),
+    (
+        {"file": "areas.csv", "field": "mesh", "other": "o", "hierarchy": ["town"]},
+        "label of other has no group",
+    ),
     ({"file": "areas.csv", "field": "mesh", "hierarchy": ["nothing"]}, "no such column"),
 ]
 

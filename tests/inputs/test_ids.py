@@ -65,7 +65,13 @@ def test_national_numbers_need_a_region():
 
 def test_order_and_nulls_are_kept_across_both_paths():
     values = pa.array(["+819012345678", None, "03-1234-5678", "x", "+14155550123"])
-    assert normalise(values, "phone", "JP").to_pylist() == ["+819012345678", None, "+81312345678", None, "+14155550123"]
+    assert normalise(values, "phone", "JP").to_pylist() == [
+        "+819012345678",
+        None,
+        "+81312345678",
+        None,
+        "+14155550123",
+    ]
     mixed = pa.array(["B", None, "Ｃ", "", "É"])
     assert normalise(mixed, "text").to_pylist() == ["b", None, "c", None, "é"]
 
@@ -76,7 +82,12 @@ def test_no_values(form):
 
 
 @pytest.mark.parametrize("form", FORMS)
-@given(values=st.lists(st.none() | st.text() | st.from_regex(r"\A\+?[0-9０-９() -]{3,16}\Z") | st.emails(), max_size=8))
+@given(
+    values=st.lists(
+        st.none() | st.text() | st.from_regex(r"\A\+?[0-9０-９() -]{3,16}\Z") | st.emails(),
+        max_size=8,
+    )
+)
 def test_a_normal_form_is_its_own_normal_form(form, values):
     once = normalise(pa.array(values, pa.string()), form, "JP")
     assert normalise(once, form, "JP").equals(once)
@@ -86,11 +97,16 @@ def test_a_normal_form_is_its_own_normal_form(form, values):
 codes = st.sampled_from(sorted(phonenumbers.COUNTRY_CODE_TO_REGION_CODE))
 
 
-@given(numbers=st.lists(st.builds("+{}{}".format, codes, st.from_regex(r"\A[0-9]{4,12}\Z")), min_size=1, max_size=20))
+@given(
+    numbers=st.lists(
+        st.builds("+{}{}".format, codes, st.from_regex(r"\A[0-9]{4,12}\Z")), min_size=1, max_size=20
+    )
+)
 def test_the_fast_path_agrees_with_the_parser(numbers):
     for number, fast in zip(numbers, to_e164(pa.array(numbers), None).to_pylist(), strict=True):
         slow = e164_by_parser(number)
-        # The parser's form of a number may itself be read as another number; then there is no normal form.
+        # The parser's form of a number may itself be read as another number; then there is no
+        # normal form.
         assert fast == (slow if slow is not None and e164_by_parser(slow) == slow else None)
 
 
@@ -99,7 +115,10 @@ def e164_by_parser(number):
         parsed = phonenumbers.parse(number, None)
     except phonenumbers.NumberParseException:
         return None
-    if phonenumbers.is_possible_number_with_reason(parsed) != phonenumbers.ValidationResult.IS_POSSIBLE:
+    if (
+        phonenumbers.is_possible_number_with_reason(parsed)
+        != phonenumbers.ValidationResult.IS_POSSIBLE
+    ):
         return None
     text = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
     return text if len(text) <= 16 else None
@@ -107,7 +126,11 @@ def e164_by_parser(number):
 
 def test_example_numbers_of_every_region_have_a_normal_form():
     examples = [phonenumbers.example_number(region) for region in phonenumbers.SUPPORTED_REGIONS]
-    numbers = [phonenumbers.format_number(n, phonenumbers.PhoneNumberFormat.E164) for n in examples if n is not None]
+    numbers = [
+        phonenumbers.format_number(n, phonenumbers.PhoneNumberFormat.E164)
+        for n in examples
+        if n is not None
+    ]
     assert to_e164(pa.array(numbers), None).to_pylist() == numbers
 
 

@@ -14,7 +14,7 @@ import yaml
 
 from xstat_ray.errors import StudyError
 from xstat_ray.inputs.study_file import load, parse
-from xstat_ray.study import Bounds, Period, Privacy, View, Window
+from xstat_ray.model.study import Bounds, Period, Privacy, View, Window
 
 NYCFLIGHTS = Path(__file__).parents[2] / "conf" / "study" / "nycflights.yaml"
 
@@ -46,7 +46,10 @@ data: {anything: goes}
 
 
 def changed(base, path, value):
-    """`base` with `value` at a path such as study.row.dimensions.0.values; the value ... removes the key."""
+    """`base` with `value` at a path such as study.row.dimensions.0.values; the value ...
+
+    removes the key.
+    """
     raw = copy.deepcopy(base)
     *parents, last = path.split(".")
     node = raw
@@ -62,12 +65,27 @@ def changed(base, path, value):
 
 def test_a_study_with_defaults():
     study = parse(SIMPLE, origin="flights.yaml")
-    assert (study.name, study.id_form, study.id_region, study.title) == ("flights", "exact", None, {})
+    assert (study.name, study.id_form, study.id_region, study.title) == (
+        "flights",
+        "exact",
+        None,
+        {},
+    )
     assert (study.period, study.bounds, study.privacy) == (Period(), Bounds(), Privacy())
     assert (study.row.dataset, study.column.dataset) == ("flights/row", "flights/column")
-    dest, maker = study.row.dimensions[0], study.column.dimensions[0]
-    assert (dest.column, dest.labels, dest.members, dest.other) == ("dest", ("A", "B"), (("A",), ("B",)), None)
-    assert (maker.column, maker.labels, maker.members) == ("made_by", ("Boeing", "Other"), (("BOEING",), ()))
+    dest = study.row.dimensions[0]
+    maker = study.column.dimensions[0]
+    assert (dest.column, dest.labels, dest.members, dest.other) == (
+        "dest",
+        ("A", "B"),
+        (("A",), ("B",)),
+        None,
+    )
+    assert (maker.column, maker.labels, maker.members) == (
+        "made_by",
+        ("Boeing", "Other"),
+        (("BOEING",), ()),
+    )
     assert (study.cells, study.slots) == (2, 2)
 
 
@@ -84,24 +102,34 @@ def test_a_study_with_everything():
         Window("arrival_time", (3600, 10_800), ("arrival+60m", "arrival+180m")),
     )
     assert study.bounds == Bounds(2, 3, 4000)
-    assert study.privacy == Privacy("gaussian", "flat", (), Fraction(1, 10), Fraction(1, 10**6), 20, Fraction(1, 3))
+    assert study.privacy == Privacy(
+        "gaussian", "flat", (), Fraction(1, 10), Fraction(1, 10**6), 20, Fraction(1, 3)
+    )
 
 
 def test_the_digest_does_not_depend_on_how_the_study_travelled():
     study = parse(TIMED, origin="a.yaml")
-    assert parse(changed(TIMED, "study.period.start", "2023-08-28"), origin="b.yaml").digest == study.digest
+    assert (
+        parse(changed(TIMED, "study.period.start", "2023-08-28"), origin="b.yaml").digest
+        == study.digest
+    )
     assert pickle.loads(pickle.dumps(study)).digest == study.digest
     assert parse(changed(TIMED, "privacy.epsilon", "1/10"), origin="c.yaml").digest == study.digest
     assert parse(changed(TIMED, "privacy.epsilon", 0.2), origin="c.yaml").digest != study.digest
 
 
-@pytest.mark.parametrize("path", sorted(NYCFLIGHTS.parent.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted(NYCFLIGHTS.parent.glob("*.yaml")), ids=lambda path: path.stem
+)
 def test_the_shipped_studies_can_be_loaded_from_python(path):
     assert load(path).name == path.stem
 
 
 def test_a_bare_off_is_a_noise():
-    assert parse(changed(SIMPLE, "privacy.noise", yaml.safe_load("off")), origin="x").privacy.noise == "off"
+    assert (
+        parse(changed(SIMPLE, "privacy.noise", yaml.safe_load("off")), origin="x").privacy.noise
+        == "off"
+    )
 
 
 def test_windows_alone_are_a_column_domain():
@@ -135,7 +163,9 @@ def test_a_domain_file_may_be_relative_to_the_current_folder(tmp_path, monkeypat
     (tmp_path / "areas.csv").write_text("mesh\n1\n")
     monkeypatch.chdir(tmp_path)
     dimension = {"name": "area", "file": "areas.csv", "field": "mesh"}
-    study = parse(changed(SIMPLE, "study.row.dimensions.0", dimension), origin="elsewhere/study.yaml")
+    study = parse(
+        changed(SIMPLE, "study.row.dimensions.0", dimension), origin="elsewhere/study.yaml"
+    )
     assert study.row.dimensions[0].labels == ("1",)
 
 
@@ -152,10 +182,15 @@ def test_domain_files_are_checked(tmp_path, content, message):
     (tmp_path / "areas.csv").write_text(content)
     dimension = {"name": "area", "file": "areas.csv", "field": "mesh"}
     with pytest.raises(StudyError, match=message):
-        parse(changed(SIMPLE, "study.row.dimensions.0", dimension), origin=str(tmp_path / "study.yaml"))
+        parse(
+            changed(SIMPLE, "study.row.dimensions.0", dimension),
+            origin=str(tmp_path / "study.yaml"),
+        )
 
 
-ROW, COLUMN, WINDOW = "study.row.dimensions.0", "study.column.dimensions.0", "study.column.windows.0"
+ROW = "study.row.dimensions.0"
+COLUMN = "study.column.dimensions.0"
+WINDOW = "study.column.windows.0"
 
 
 def window(**fields):
@@ -319,11 +354,15 @@ def test_the_example_study():
 
 def test_padding_belongs_to_the_study():
     plain = parse(SIMPLE, origin="a.yaml")
-    assert plain.privacy.padding == "off" and plain.privacy.view == View(Fraction(1), Fraction(1, 10**9))
+    assert plain.privacy.padding == "off" and plain.privacy.view == View(
+        Fraction(1), Fraction(1, 10**9)
+    )
     # YAML 1.1 reads a bare `off` as false.
     assert parse(changed(SIMPLE, "privacy.padding", False), origin="a.yaml").digest == plain.digest
     padded = parse(changed(SIMPLE, "privacy.padding", "dp"), origin="a.yaml")
-    view = changed(changed(SIMPLE, "privacy.padding", "dp"), "privacy.view", {"epsilon": "1/3", "delta": 1e-7})
+    view = changed(
+        changed(SIMPLE, "privacy.padding", "dp"), "privacy.view", {"epsilon": "1/3", "delta": 1e-7}
+    )
     finer = parse(view, origin="a.yaml")
     assert finer.privacy.view == View(Fraction(1, 3), Fraction(1, 10**7))
     assert len({plain.digest, padded.digest, finer.digest}) == 3

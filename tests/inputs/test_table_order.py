@@ -43,24 +43,33 @@ def short_look(monkeypatch):
 
 
 def test_sorted_and_by_time(tmp_path, short_look):
-    # The first hour by itself is sorted by id: only the bounds of the row groups give the second file away.
+    # The first hour by itself is sorted by id: only the bounds of the row groups give the second
+    # file away.
     assert found(parquet(tmp_path / "a.parquet", BY_ID)) == {"a.parquet": "sorted"}
     assert found(parquet(tmp_path / "b.parquet", BY_TIME)) == {"b.parquet": "unsorted"}
 
 
 def test_row_groups_that_ascend_and_are_not_sorted_within(tmp_path):
     ids = np.array(IDS).reshape(-1, GROUP)[:, ::-1].ravel()
-    assert found(parquet(tmp_path / "a.parquet", pa.table({"id": ids}))) == {"a.parquet": "unsorted"}
+    assert found(parquet(tmp_path / "a.parquet", pa.table({"id": ids}))) == {
+        "a.parquet": "unsorted"
+    }
 
 
 def test_one_id_over_several_row_groups(tmp_path):
-    assert found(parquet(tmp_path / "a.parquet", pa.table({"id": ["7"] * ROWS}))) == {"a.parquet": "sorted"}
+    assert found(parquet(tmp_path / "a.parquet", pa.table({"id": ["7"] * ROWS}))) == {
+        "a.parquet": "sorted"
+    }
 
 
 def test_one_of_several_files_is_not_sorted(tmp_path):
     for name, table in (("a", BY_ID), ("b", BY_TIME), ("c", BY_ID)):
         parquet(tmp_path / f"{name}.parquet", table)
-    assert found(tmp_path) == {"a.parquet": "sorted", "b.parquet": "unsorted", "c.parquet": "sorted"}
+    assert found(tmp_path) == {
+        "a.parquet": "sorted",
+        "b.parquet": "unsorted",
+        "c.parquet": "sorted",
+    }
     table = open_table(tmp_path, id="id")
     orders = file_orders(table, table.pieces(), "id")
     assert order_of(orders) == "unsorted" and [one.rows for one in orders] == [ROWS] * 3
@@ -82,18 +91,34 @@ def test_a_beginning_that_is_sorted_proves_nothing(tmp_path, short_look):
     assert found(tmp_path) == {"a.arrow": "unknown", "b.arrow": "unknown"}
 
 
-def test_a_file_without_statistics_is_as_its_writer_declares_unless_its_ids_deny_it(tmp_path, short_look):
+def test_a_file_without_statistics_is_as_its_writer_declares_unless_its_ids_deny_it(
+    tmp_path, short_look
+):
     declared = {"sorting_columns": [pq.SortingColumn(0)], "write_statistics": False}
     backwards = BY_ID.sort_by([("id", "descending")])
     for name, table, options in (
         ("bare", BY_ID, {"write_statistics": False}),
         ("declared", BY_ID, declared),
-        ("downwards", BY_ID, declared | {"sorting_columns": [pq.SortingColumn(0, descending=True)]}),
-        ("other", BY_ID, declared | {"sorting_columns": [pq.SortingColumn(1), pq.SortingColumn(0)]}),
+        (
+            "downwards",
+            BY_ID,
+            declared | {"sorting_columns": [pq.SortingColumn(0, descending=True)]},
+        ),
+        (
+            "other",
+            BY_ID,
+            declared | {"sorting_columns": [pq.SortingColumn(1), pq.SortingColumn(0)]},
+        ),
         ("wrong", backwards, declared),
     ):
         parquet(tmp_path / f"{name}.parquet", table, **options)
-    orders = {"bare": "unknown", "declared": "sorted", "downwards": "unknown", "other": "unknown", "wrong": "unsorted"}
+    orders = {
+        "bare": "unknown",
+        "declared": "sorted",
+        "downwards": "unknown",
+        "other": "unknown",
+        "wrong": "unsorted",
+    }
     assert found(tmp_path) == {f"{name}.parquet": order for name, order in orders.items()}
 
 
@@ -103,7 +128,9 @@ def test_statistics_overrule_what_is_declared(tmp_path, short_look):
 
 
 def test_numbers_are_ordered_by_value_and_null_stands_nowhere(tmp_path):
-    parquet(tmp_path / "a.parquet", pa.table({"id": [None, 8, None, 9, 10, 11, 100]}), row_group_size=4)
+    parquet(
+        tmp_path / "a.parquet", pa.table({"id": [None, 8, None, 9, 10, 11, 100]}), row_group_size=4
+    )
     parquet(tmp_path / "b.parquet", pa.table({"id": [9, 8]}))
     assert found(tmp_path) == {"a.parquet": "sorted", "b.parquet": "unsorted"}
 
@@ -128,8 +155,15 @@ def test_a_damaged_file_is_named(tmp_path):
     assert caught.value.file == str(path)
 
 
-@given(st.lists(st.sampled_from("abc"), min_size=1, max_size=12), st.integers(1, 12), st.booleans(), st.booleans())
-def test_a_file_that_is_seen_whole_is_sorted_if_its_ids_are(tmp_path_factory, ids, group, statistics, words):
+@given(
+    st.lists(st.sampled_from("abc"), min_size=1, max_size=12),
+    st.integers(1, 12),
+    st.booleans(),
+    st.booleans(),
+)
+def test_a_file_that_is_seen_whole_is_sorted_if_its_ids_are(
+    tmp_path_factory, ids, group, statistics, words
+):
     path = tmp_path_factory.mktemp("order") / "a.parquet"
     column = pa.array(ids).dictionary_encode() if words else pa.array(ids)
     parquet(path, pa.table({"id": column}), row_group_size=group, write_statistics=statistics)
@@ -140,16 +174,23 @@ def test_a_file_that_is_seen_whole_is_sorted_if_its_ids_are(tmp_path_factory, id
     assert found(path) == {"a.parquet": "sorted" if seen == sorted(seen) and ascend else "unsorted"}
 
 
-@given(st.lists(st.sampled_from(["a", "b", "c", None]), min_size=1, max_size=12), st.integers(1, 12), st.randoms())
+@given(
+    st.lists(st.sampled_from(["a", "b", "c", None]), min_size=1, max_size=12),
+    st.integers(1, 12),
+    st.randoms(),
+)
 def test_who_reads_all_ids_knows(tmp_path_factory, ids, rows, draw):
     folder = tmp_path_factory.mktemp("ascent")
     parquet(folder / "a.parquet", pa.table({"id": pa.array(ids, pa.string())}))
     parquet(folder / "b.parquet", pa.table({"id": ["2", "1"]}))
     table = open_table(folder, id="id")
-    batches, ascent = list(table.batches(rows)), Ascent(table, "id")
+    batches = list(table.batches(rows))
+    ascent = Ascent(table, "id")
     draw.shuffle(batches)
     for batch in batches:
         ascent.add(batch)
     known = [one for one in ids if one is not None]
-    wrong = {str(folder / "b.parquet")} | ({str(folder / "a.parquet")} if known != sorted(known) else set())
+    wrong = {str(folder / "b.parquet")} | (
+        {str(folder / "a.parquet")} if known != sorted(known) else set()
+    )
     assert ascent.unsorted() == wrong

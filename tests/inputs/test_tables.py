@@ -16,7 +16,9 @@ from xstat_ray.inputs.tables import input_digest, open_table
 
 COLUMNS = {"id": "id", "times": ["t"], "numbers": ["w"], "values": ["v"]}
 NOON = dt.datetime(2023, 8, 28, 12)
-GOOD = pa.table({"id": ["007", None], "t": [NOON, None], "w": [1.5, None], "v": ["a", "b"], "unused": [1, 2]})
+GOOD = pa.table(
+    {"id": ["007", None], "t": [NOON, None], "w": [1.5, None], "v": ["a", "b"], "unused": [1, 2]}
+)
 GOOD_CSV = "id,t,w,v,unused\n007,2023-08-28T12:00,1.5,a,x\n,,,b,\n"
 
 
@@ -26,7 +28,9 @@ def write(path, content):
     if isinstance(content, bytes):
         path.write_bytes(content)
     elif isinstance(content, str):
-        path.write_bytes(gzip.compress(content.encode()) if path.suffix == ".gz" else content.encode())
+        path.write_bytes(
+            gzip.compress(content.encode()) if path.suffix == ".gz" else content.encode()
+        )
     elif path.suffix == ".parquet":
         pq.write_table(content, path)
     else:
@@ -37,7 +41,10 @@ def write(path, content):
 def read(path, batch_rows=1 << 20, **columns):
     """All rows of a table, by column."""
     batches = list(open_table(path, **(columns or COLUMNS)).batches(batch_rows))
-    return {name: [v for b in batches for v in b.columns[name].to_pylist()] for name in batches[0].columns}
+    return {
+        name: [v for b in batches for v in b.columns[name].to_pylist()]
+        for name in batches[0].columns
+    }
 
 
 def bad_text(*values):
@@ -45,7 +52,9 @@ def bad_text(*values):
     return pa.Array.from_buffers(pa.string(), len(values), pa.array(values, pa.binary()).buffers())
 
 
-@pytest.mark.parametrize("name", ["x.parquet", "x.PARQUET.arrow", "x.feather", "x.ipc", "x.csv", "x.csv.gz"])
+@pytest.mark.parametrize(
+    "name", ["x.parquet", "x.PARQUET.arrow", "x.feather", "x.ipc", "x.csv", "x.csv.gz"]
+)
 def test_every_format_gives_the_same_columns(tmp_path, name):
     path = write(tmp_path / name, GOOD_CSV if ".csv" in name else GOOD)
     table = open_table(path, **COLUMNS)
@@ -55,11 +64,18 @@ def test_every_format_gives_the_same_columns(tmp_path, name):
     assert batch.columns["t"].equals(pa.array([NOON, None], pa.timestamp("us")))
     assert batch.columns["w"].type == pa.float64()
     np.testing.assert_array_equal(batch.columns["w"].to_numpy(), [1.5, np.nan])
-    assert (batch.file, batch.first_row, set(batch.columns)) == (str(path), 1, {"id", "t", "w", "v"})
+    assert (batch.file, batch.first_row, set(batch.columns)) == (
+        str(path),
+        1,
+        {"id", "t", "w", "v"},
+    )
 
 
 def test_csv_text_stays_text(tmp_path):
-    path = write(tmp_path / "x.csv", 'id,v\n0012,05\n1e3,NO\n"9,5",NA\n"a\nb",null\n"",true\n12345678901234567890,\n')
+    path = write(
+        tmp_path / "x.csv",
+        'id,v\n0012,05\n1e3,NO\n"9,5",NA\n"a\nb",null\n"",true\n12345678901234567890,\n',
+    )
     rows = read(path, id="id", values=["v"])
     assert rows["id"] == ["0012", "1e3", "9,5", "a\nb", None, "12345678901234567890"]
     assert rows["v"] == ["05", "NO", "NA", "null", "true", None]
@@ -67,10 +83,15 @@ def test_csv_text_stays_text(tmp_path):
 
 def test_csv_times_and_numbers(tmp_path):
     path = write(
-        tmp_path / "x.csv", "t,w,z\n2023-08-28,1,2023-08-28T05:00:00+09:00\nNA,NA,\n2023-08-28 12:00:00.5,-2e3,NaT\n"
+        tmp_path / "x.csv",
+        "t,w,z\n2023-08-28,1,2023-08-28T05:00:00+09:00\nNA,NA,\n2023-08-28 12:00:00.5,-2e3,NaT\n",
     )
     rows = read(path, times=["t", "z"], numbers=["w"])
-    assert rows["t"] == [dt.datetime(2023, 8, 28), None, dt.datetime(2023, 8, 28, 12, 0, 0, 500_000)]
+    assert rows["t"] == [
+        dt.datetime(2023, 8, 28),
+        None,
+        dt.datetime(2023, 8, 28, 12, 0, 0, 500_000),
+    ]
     assert rows["z"][0].astimezone(dt.UTC) == dt.datetime(2023, 8, 27, 20, tzinfo=dt.UTC)
     assert rows["z"][1:] == [None, None]
     np.testing.assert_array_equal(rows["w"], [1, np.nan, -2000])
@@ -101,13 +122,21 @@ def test_accepted_types(tmp_path, role, array, expected):
 @pytest.mark.parametrize(
     ("role", "array", "message"),
     [
-        ("id", pa.array([1.0]), "type double cannot serve as id .*column c.*text or as whole numbers"),
+        (
+            "id",
+            pa.array([1.0]),
+            "type double cannot serve as id .*column c.*text or as whole numbers",
+        ),
         ("id", pa.array([True]), "type bool cannot serve as id"),
         ("id", pa.array([b"x"]), "type binary cannot serve as id"),
         ("id", pa.array([1.0]).dictionary_encode(), "cannot serve as id"),
         ("values", pa.array([1.0]), "cannot serve as value"),
         ("values", pa.array([dt.date(2023, 1, 1)]), "cannot serve as value"),
-        ("times", pa.array(["2023-08-28"]), "type string cannot serve as time.*timestamps or dates"),
+        (
+            "times",
+            pa.array(["2023-08-28"]),
+            "type string cannot serve as time.*timestamps or dates",
+        ),
         ("times", pa.array([1]), "type int64 cannot serve as time"),
         ("numbers", pa.array(["1"]), "type string cannot serve as number"),
         ("numbers", pa.array([True]), "type bool cannot serve as number"),
@@ -135,7 +164,11 @@ def test_folders_are_read_in_the_order_of_names_and_rows_are_numbered_in_each_fi
 
 @pytest.mark.parametrize("suffix", ["parquet", "csv"])
 def test_partition_folders_give_columns(tmp_path, suffix):
-    for day, area in (("2023-08-28", "0644"), ("2023-08-29", "a%20b"), ("2023-08-30", "__HIVE_DEFAULT_PARTITION__")):
+    for day, area in (
+        ("2023-08-28", "0644"),
+        ("2023-08-29", "a%20b"),
+        ("2023-08-30", "__HIVE_DEFAULT_PARTITION__"),
+    ):
         content = "id\n7\n8\n" if suffix == "csv" else pa.table({"id": ["7", "8"]})
         write(tmp_path / f"day={day}" / f"area={area}" / f"x.{suffix}", content)
     rows = read(tmp_path, id="id", times=["day"], values=["area"])
@@ -214,7 +247,9 @@ def test_damage_beyond_the_beginning_is_found_while_reading(tmp_path):
 
 
 def test_large_csv_files_are_cut_into_batches(tmp_path):
-    path = write(tmp_path / "x.csv", "id,v\n" + "".join(f"{i:07},xxxxxxxx\n" for i in range(1_000_000)))
+    path = write(
+        tmp_path / "x.csv", "id,v\n" + "".join(f"{i:07},xxxxxxxx\n" for i in range(1_000_000))
+    )
     rows = 0
     for batch in open_table(path, id="id").batches(batch_rows=100_000):
         assert batch.first_row == rows + 1
@@ -228,8 +263,12 @@ def test_large_csv_files_are_cut_into_batches(tmp_path):
 @pytest.mark.parametrize("codes", [[0, None, 1], [0, None, -1]])
 def test_a_code_that_stands_for_no_value_is_refused_with_its_row(role, codes):
     """So Arrow reads some damaged Parquet files."""
-    values = pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), pa.array(["2024-01-01"]), safe=False)
-    with pytest.raises(InputError, match=r"refers to a value that the file lacks \(file f, column c, row 13\)"):
+    values = pa.DictionaryArray.from_arrays(
+        pa.array(codes, pa.int32()), pa.array(["2024-01-01"]), safe=False
+    )
+    with pytest.raises(
+        InputError, match=r"refers to a value that the file lacks \(file f, column c, row 13\)"
+    ):
         convert(values, role, Place("f", "c", 11), parse=False)
 
 
@@ -247,7 +286,12 @@ def test_text_that_is_not_utf8_is_refused_with_its_row(tmp_path, name, role):
 @pytest.mark.parametrize(
     ("role", "good", "bad", "message"),
     [
-        ("times", "2023-08-28", "secret", "not a time that can be read .*column c, row 4.*ISO 8601"),
+        (
+            "times",
+            "2023-08-28",
+            "secret",
+            "not a time that can be read .*column c, row 4.*ISO 8601",
+        ),
         ("times", "2023-08-28", "28/08/2023", "not a time that can be read .*row 4"),
         ("times", "2023-08-28T05:00", "2023-08-28T05:00Z", "time zones mixed.*row 4"),
         ("times", "2023-08-28T05:00:00+09:00", "2023-08-28", "time zones mixed.*row 4"),
@@ -263,7 +307,10 @@ def test_values_that_cannot_be_read(tmp_path, role, good, bad, message, batch_ro
 
 
 def test_files_that_disagree_about_zones(tmp_path):
-    write(tmp_path / "p" / "a.parquet", pa.table({"t": pa.array([0], pa.timestamp("us", "Asia/Tokyo"))}))
+    write(
+        tmp_path / "p" / "a.parquet",
+        pa.table({"t": pa.array([0], pa.timestamp("us", "Asia/Tokyo"))}),
+    )
     write(tmp_path / "p" / "b.parquet", pa.table({"t": pa.array([0], pa.timestamp("us", "UTC"))}))
     assert len(read(tmp_path / "p", times=["t"])["t"]) == 2
     write(tmp_path / "p" / "c.parquet", pa.table({"t": pa.array([0], pa.timestamp("us"))}))
@@ -304,32 +351,52 @@ def test_the_digest_covers_names_and_contents_under_the_key(tmp_path):
     write(tmp_path / "edited" / "b.csv", "id\n3\n")
     write(tmp_path / "moved" / "a.csv", "id\n1\nid\n")
     write(tmp_path / "moved" / "b.csv", "2\n")
-    digests = {name: input_digest(tmp_path / name, b"k") for name in ("one", "same", "renamed", "edited", "moved")}
+    digests = {
+        name: input_digest(tmp_path / name, b"k")
+        for name in ("one", "same", "renamed", "edited", "moved")
+    }
     assert digests["one"] == digests.pop("same")
     assert len(set(digests.values())) == 4
     assert input_digest(tmp_path / "one", b"other") != digests["one"]
     assert len(bytes.fromhex(digests["one"])) == 32
-    assert input_digest(tmp_path / "one" / "a.csv", b"k") == input_digest(tmp_path / "same" / "a.csv", b"k")
+    assert input_digest(tmp_path / "one" / "a.csv", b"k") == input_digest(
+        tmp_path / "same" / "a.csv", b"k"
+    )
 
 
 def test_pieces_are_row_groups_with_their_bounds_and_other_files_whole(tmp_path):
-    rows = pa.table({"id": [str(i) for i in range(10, 20)], "t": [NOON] * 10, "w": [1.0] * 10, "v": ["a"] * 10})
+    rows = pa.table(
+        {"id": [str(i) for i in range(10, 20)], "t": [NOON] * 10, "w": [1.0] * 10, "v": ["a"] * 10}
+    )
     pq.write_table(rows, write(tmp_path / "a" / "x.parquet", rows), row_group_size=4)
     table = open_table(tmp_path / "a", **COLUMNS)
     pieces = table.pieces()
-    assert [(p.group.number, p.first_row, p.group.rows) for p in pieces] == [(0, 1, 4), (1, 5, 4), (2, 9, 2)]
-    assert pieces[1].group.bounds["id"] == ("14", "17") and pieces[1].group.bounds["t"] == (NOON, NOON)
+    assert [(p.group.number, p.first_row, p.group.rows) for p in pieces] == [
+        (0, 1, 4),
+        (1, 5, 4),
+        (2, 9, 2),
+    ]
+    assert pieces[1].group.bounds["id"] == ("14", "17") and pieces[1].group.bounds["t"] == (
+        NOON,
+        NOON,
+    )
     text = open_table(write(tmp_path / "b.csv", GOOD_CSV), **COLUMNS)
     assert [(p.group, p.first_row) for p in text.pieces()] == [(None, 1)]
 
 
 def test_some_pieces_and_columns_are_read_with_their_row_numbers(tmp_path):
-    rows = pa.table({"id": [str(i) for i in range(10, 20)], "t": [NOON] * 10, "w": [1.0] * 10, "v": ["a"] * 10})
+    rows = pa.table(
+        {"id": [str(i) for i in range(10, 20)], "t": [NOON] * 10, "w": [1.0] * 10, "v": ["a"] * 10}
+    )
     pq.write_table(rows, tmp_path / "x.parquet", row_group_size=2)
     table = open_table(tmp_path / "x.parquet", **COLUMNS)
     chosen = [table.pieces()[number] for number in (1, 2, 4)]
     batches = list(table.read(chosen, ["id"]))
-    numbered = {b.first_row + place: v for b in batches for place, v in enumerate(b.columns["id"].to_pylist())}
+    numbered = {
+        b.first_row + place: v
+        for b in batches
+        for place, v in enumerate(b.columns["id"].to_pylist())
+    }
     assert numbered == {3: "12", 4: "13", 5: "14", 6: "15", 9: "18", 10: "19"}
     assert all(list(b.columns) == ["id"] for b in batches)
     assert list(table.read([], ["id"])) == []
@@ -337,7 +404,9 @@ def test_some_pieces_and_columns_are_read_with_their_row_numbers(tmp_path):
 
 def test_the_name_of_a_time_zone_that_is_no_text(tmp_path):
     path = tmp_path / "table.arrow"
-    feather.write_feather(pa.table({"id": ["x"], "at": pa.array([1], pa.timestamp("us", "Asia/Tokyo"))}), path)
+    feather.write_feather(
+        pa.table({"id": ["x"], "at": pa.array([1], pa.timestamp("us", "Asia/Tokyo"))}), path
+    )
     content = path.read_bytes()
     assert b"Asia/Tokyo" in content
     path.write_bytes(content.replace(b"Asia/Tokyo", b"As\x9da/Tokyo"))

@@ -17,7 +17,11 @@ from xstat_ray.benchmarks.suites import SUITES
 ROOT = Path(__file__).parents[2]
 METRICS = {
     "kernels": {
-        *(f"kernels.{operation}.{bits}" for operation in ("encrypt.owner", "sum", "decrypt") for bits in (2048, 3072)),
+        *(
+            f"kernels.{operation}.{bits}"
+            for operation in ("encrypt.owner", "sum", "decrypt")
+            for bits in (2048, 3072)
+        ),
         *("kernels.group.multiply", "kernels.group.map"),
     },
     "paillier": {
@@ -31,20 +35,33 @@ METRICS = {
     "order": {"order.intake.rows_per_s", "order.emit.rows_per_s", "order.all.rows_per_s"},
     "crosstab": {"crosstab.end_to_end", "crosstab.end_to_end.duckdb"},
     "shards": {
-        *(f"shards.30.workers.1.{figure}" for figure in ("rows_per_s", "tree_depth", "stored_bytes")),
+        *(
+            f"shards.30.workers.1.{figure}"
+            for figure in ("rows_per_s", "tree_depth", "stored_bytes")
+        ),
         "shards.1.workers.1.efficiency",
     },
-    "scale": {"scale.all.without_exchange", "scale.model.residual", "scale.trial.c7i.xlarge.dollars"},
+    "scale": {
+        "scale.all.without_exchange",
+        "scale.model.residual",
+        "scale.trial.c7i.xlarge.dollars",
+    },
     "profile": {"profile.row.emit", "profile.join.share"},
     "peers": {"peers.ours.2048", "peers.phe_packed.2048", "peers.duckdb"},
-    "privacy": {"privacy.rmse.tree.cells_65536", "privacy.shards.per_shard.4", "privacy.refine.seconds"},
+    "privacy": {
+        "privacy.rmse.tree.cells_65536",
+        "privacy.shards.per_shard.4",
+        "privacy.refine.seconds",
+    },
 }
 
 
 def benchmark(*overrides, cwd):
     command = [sys.executable, "-m", "jobs.benchmark", "size=short", *overrides]
     environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
 
 
 @pytest.mark.parametrize("suite", SUITES)
@@ -79,7 +96,9 @@ def test_records_of_an_earlier_run_are_drawn_and_nothing_is_measured(tmp_path, c
     cuts = [Record(f"shards.{n}.workers.2.rows_per_s", 1e6 * n, "rows/s") for n in (1, 2, 4)]
     earlier = write("shards", cuts, tmp_path / "earlier")
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        composed = compose("benchmark", ["suite=shards", f"records={earlier}", f"out={tmp_path / 'slides'}"])
+        composed = compose(
+            "benchmark", ["suite=shards", f"records={earlier}", f"out={tmp_path / 'slides'}"]
+        )
     main(OmegaConf.to_container(composed, resolve=True), "the command line")
     assert {path.name for path in (tmp_path / "slides").iterdir()} == {
         "throughput_by_shards.png", "throughput_by_shards.svg"

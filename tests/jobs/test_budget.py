@@ -52,7 +52,10 @@ def test_set_cap_is_what_a_refusal_tells_people_to_run(budget):
     assert budget(command.replace("...", "4/3"))[2:] == [["s/row", "1/3", "4/3", "0", "1"]]
     budget("set-cap dataset=s/column cap=1.5 delta=1e-9")
     release("r2", "1")
-    assert budget("show")[2:] == [["s/column", "4/3", "3/2", "1e-09", "2"], ["s/row", "4/3", "4/3", "0", "2"]]
+    assert budget("show")[2:] == [
+        ["s/column", "4/3", "3/2", "1e-09", "2"],
+        ["s/row", "4/3", "4/3", "0", "2"],
+    ]
 
 
 def test_history_tells_what_happened(budget):
@@ -88,7 +91,9 @@ def test_a_gaussian_release_is_shown_with_its_rho(budget, tmp_path):
         origin="s.yaml",
     )
     options = Options(key_bits=2048)
-    facts = crosstab(study, row="rows.parquet", column="columns.parquet", out="out", options=options).manifest
+    facts = crosstab(
+        study, row="rows.parquet", column="columns.parquet", out="out", options=options
+    ).manifest
     rho = make_plan(study).mechanism.rho
     assert facts["spent"] == {"epsilon": "1", "delta": "1/1000000", "rho": str(rho)}
     assert [row[4:6] for row in budget("history dataset=s/row")[3:]] == [

@@ -1,6 +1,7 @@
 """The command as a person runs it: a process with arguments, its exit code, its output, and the files it leaves.
 
-What the library refuses and how it resumes is tested in tests/test_crosstab.py, without the second that a process takes.
+What the library refuses and how it resumes is tested in tests/test_crosstab.py, without the second
+that a process takes.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import pytest
 
 from xstat_ray import load_study, make_plan
 from xstat_ray.privacy.ledger import Ledger
-from xstat_ray.workspace import Workspace
+from xstat_ray.publication.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]
 STUDY = """# @package _global_
@@ -42,7 +43,7 @@ data:
 JOB = ("-m", "jobs.crosstab")
 INTERRUPTED = ("-c", """
 import os, runpy, signal
-from xstat_ray import terminal
+from xstat_ray.cli import terminal
 
 tell = terminal._event
 # A shell that starts this suite in the background has its processes ignore Ctrl-C.
@@ -68,11 +69,19 @@ class Command:
         self.studies.mkdir(parents=True)
         (self.studies / "small.yaml").write_text(STUDY.replace("AREAS", "2"))
         (self.studies / "large.yaml").write_text(STUDY.replace("AREAS", "2000"))
-        (self.studies / "typo.yaml").write_text(STUDY.replace("AREAS", "2") + "privcy: {epsilon: 2}\n")
-        pq.write_table(pa.table({"id": ["1", "2", "3"], "area": [1, 2, 1]}), folder / "rows.parquet")
-        pq.write_table(pa.table({"id": ["1", "2", "9"], "kind": ["x", "y", "x"]}), folder / "columns.parquet")
+        (self.studies / "typo.yaml").write_text(
+            STUDY.replace("AREAS", "2") + "privcy: {epsilon: 2}\n"
+        )
+        pq.write_table(
+            pa.table({"id": ["1", "2", "3"], "area": [1, 2, 1]}), folder / "rows.parquet"
+        )
+        pq.write_table(
+            pa.table({"id": ["1", "2", "9"], "kind": ["x", "y", "x"]}), folder / "columns.parquet"
+        )
 
-    def start(self, *arguments: str, program: Sequence[str] = JOB, **environment: str) -> subprocess.Popen:
+    def start(
+        self, *arguments: str, program: Sequence[str] = JOB, **environment: str
+    ) -> subprocess.Popen:
         fixed = ["runtime=local", "crypto.key_bits=2048", "out=out", *arguments]
         if not any(argument.startswith("study=") for argument in arguments):
             fixed.append("study=small")
@@ -115,7 +124,10 @@ def test_done_then_refused_for_the_folder_then_for_the_budget(command):
 
     code, output, error = command.run()
     assert (code, output) == (2, "")
-    assert "already holds a release, which is never overwritten (file out). Choose another out=" in error
+    assert (
+        "already holds a release, which is never overwritten (file out). Choose another out="
+        in error
+    )
     assert {path.name: path.read_bytes() for path in command.statistics()} == before
 
     code, output, error = command.run("out=second")
@@ -135,7 +147,10 @@ def test_json_lines_begin_with_the_plan(command):
     code, output, error = command.run("display=json")
     assert (code, output) == (0, "")
     events = [json.loads(line) for line in error.splitlines()]
-    assert events[0].items() >= {"event": "plan", "study": "small", "cells": 2, "slots": 2, "key_bits": 2048}.items()
+    assert (
+        events[0].items()
+        >= {"event": "plan", "study": "small", "cells": 2, "slots": 2, "key_bits": 2048}.items()
+    )
     stages = ["start", "intake", "exchange", "aggregate", "noise", "decrypt"]
     assert [event["stage"] for event in events if event["event"] == "end"] == stages
 
@@ -147,13 +162,17 @@ def test_without_noise_only_on_demand_and_with_a_red_warning(command):
     assert "unsafe.allow_no_noise=true" in error
     assert not (command.folder / "out").exists()
 
-    code, _, error = command.run("privacy.noise=off", "unsafe.allow_no_noise=true", "display=quiet", FORCE_COLOR="1")
+    code, _, error = command.run(
+        "privacy.noise=off", "unsafe.allow_no_noise=true", "display=quiet", FORCE_COLOR="1"
+    )
     assert code == 0
     assert "\x1b[1;31m" in error
     assert "NOT differentially" in error
-    assert [pq.read_table(path)["noisy"].to_pylist() for path in command.statistics() if path.suffix == ".parquet"] == [
-        [1, 0, 0, 1]
-    ]
+    assert [
+        pq.read_table(path)["noisy"].to_pylist()
+        for path in command.statistics()
+        if path.suffix == ".parquet"
+    ] == [[1, 0, 0, 1]]
 
 
 @pytest.mark.parametrize(
@@ -161,7 +180,10 @@ def test_without_noise_only_on_demand_and_with_a_red_warning(command):
     [
         (["study=typo"], "typo.yaml, key privcy). Did you mean 'privacy'?"),
         (["data.row.path=nowhere.parquet"], "nowhere.parquet). Set data.row.path"),
-        (["out=rows.parquet/out"], "cannot write the output: Not a directory (file rows.parquet/out)"),
+        (
+            ["out=rows.parquet/out"],
+            "cannot write the output: Not a directory (file rows.parquet/out)",
+        ),
     ],
 )
 def test_bad_input(command, arguments, message):

@@ -38,7 +38,9 @@ def folder(tmp_path):
     for name, noise in (("exact", '"off"'), ("noisy", "laplace")):
         (folder / "conf" / "study" / f"{name}.yaml").write_text(STUDY.replace("NOISE", noise))
     pq.write_table(pa.table({"id": ["1", "2", "3"], "area": [1, 2, 1]}), folder / "rows.parquet")
-    pq.write_table(pa.table({"id": ["1", "2", "9"], "kind": ["x", "y", "x"]}), folder / "columns.parquet")
+    pq.write_table(
+        pa.table({"id": ["1", "2", "9"], "kind": ["x", "y", "x"]}), folder / "columns.parquet"
+    )
     return folder
 
 
@@ -52,7 +54,9 @@ def federated(folder, *arguments):
 
 @pytest.mark.ray
 def test_exact_counts_from_three_ray_sessions(folder):
-    code, _, error = federated(folder, "study=exact", "unsafe.allow_no_noise=true", "replicas.row=2")
+    code, _, error = federated(
+        folder, "study=exact", "unsafe.allow_no_noise=true", "replicas.row=2"
+    )
     assert code == 0, error
     assert pq.read_table(folder / "out" / "statistics.parquet")["noisy"].to_pylist() == [1, 0, 0, 1]
     manifest = json.loads((folder / "out" / "manifest.json").read_text())
@@ -60,12 +64,16 @@ def test_exact_counts_from_three_ray_sessions(folder):
     assert manifest["constant_time"] is True and manifest["view"]["padding"] == "dp"
     domains = folder / "out" / "domains"
     assert {path.name for path in domains.iterdir()} == {"row", "column", "aggregator"}
-    assert all(stat.S_IMODE(path.stat().st_mode) & 0o077 == 0 for path in [domains, *domains.rglob("*")])
+    assert all(
+        stat.S_IMODE(path.stat().st_mode) & 0o077 == 0 for path in [domains, *domains.rglob("*")]
+    )
     assert not list(domains.rglob("secrets"))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("message", [FIRST, "column-row/000002.msg", "aggregator-column/000000.msg"])
+@pytest.mark.parametrize(
+    "message", [FIRST, "column-row/000002.msg", "aggregator-column/000000.msg"]
+)
 def test_the_driver_of_the_three_is_killed(folder, message):
     """Its jobs go with it, and the same command finishes the run."""
     arguments = ("study=exact", "unsafe.allow_no_noise=true", "runtime=local")
@@ -78,7 +86,10 @@ def test_the_driver_of_the_three_is_killed(folder, message):
     while processes_of(folder / "out" / "domains"):
         time.sleep(0.1)
     # They did not come to their ends by themselves.
-    assert message != FIRST or not (folder / "out/domains/exchange/run/aggregator-column/000000.msg").exists()
+    assert (
+        message != FIRST
+        or not (folder / "out/domains/exchange/run/aggregator-column/000000.msg").exists()
+    )
     code, _, error = federated(folder, *arguments)
     assert code == 0, error
     assert pq.read_table(folder / "out" / "statistics.parquet")["noisy"].to_pylist() == [1, 0, 0, 1]
@@ -105,7 +116,13 @@ def test_a_missing_table_is_found_before_anything_starts(folder):
 
 
 def test_an_identity_is_made_once_and_its_public_key_printed(folder):
-    arguments = ("study=noisy", "step=identity", "domain.run=any", "domain.private=own", "domain.exchange=none")
+    arguments = (
+        "study=noisy",
+        "step=identity",
+        "domain.run=any",
+        "domain.private=own",
+        "domain.exchange=none",
+    )
     first = call(folder, "deidentify", "party=row", *arguments)
     assert first[0] == 0 and len(bytes.fromhex(first[1].strip())) == 32
     assert call(folder, "deidentify", "party=row", *arguments) == first
@@ -116,7 +133,9 @@ def test_a_step_that_must_wait_says_so(folder):
     keys = [f"domain.peers.{name}='{'ab' * 32}'" for name in ("column", "aggregator")]
     where = ("domain.run=any", "domain.private=own", "domain.exchange=shared", "domain.wait=0")
     call(folder, "deidentify", "party=row", "study=noisy", "step=identity", *where)
-    code, _, error = call(folder, "deidentify", "party=row", "study=noisy", "runtime=local", *where, *keys)
+    code, _, error = call(
+        folder, "deidentify", "party=row", "study=noisy", "runtime=local", *where, *keys
+    )
     assert code == 4 and "message column-row/000000.msg (hello) has not come yet" in error
     code, _, error = call(folder, "deidentify", "party=row", "study=noisy", *where, keys[0])
     assert code == 2 and "domain.peers.aggregator" in error

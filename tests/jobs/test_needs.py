@@ -7,8 +7,8 @@ from functools import partial
 import pyarrow.parquet as pq
 import pytest
 
+from tests.hokkaido.needs.country import make_country, publish_all
 from tests.jobs.command import assert_refused, run
-from tests.needs.country import make_country, publish_all
 
 needs = partial(run, "needs")
 
@@ -35,7 +35,9 @@ def test_the_ranked_list_is_printed_and_written(releases):
 
 def test_quiet_prints_nothing_but_the_warning(releases):
     assert needs(releases, "out=quiet", "display=quiet", "draws=100") == (0, "", "")
-    code, output, error = needs(releases, "out=off", "display=quiet", "draws=100", "releases.catchment=off/catchment")
+    code, output, error = needs(
+        releases, "out=off", "display=quiet", "draws=100", "releases.catchment=off/catchment"
+    )
     assert (code, output) == (0, "")
     assert "NOT differentially private" in error and "Exact counts came from: catchment." in error
 
@@ -43,7 +45,10 @@ def test_quiet_prints_nothing_but_the_warning(releases):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["releases.movement=nowhere"], "nowhere, key releases.movement). Make one with: python -m jobs.crosstab"),
+        (
+            ["releases.movement=nowhere"],
+            "nowhere, key releases.movement). Make one with: python -m jobs.crosstab",
+        ),
         (["releases.movement=."], "there is no manifest.json"),
         (["releases.population=out/catchment"], "python -m jobs.population"),
         (["travel.tolerated=soon"], "key travel.tolerated"),

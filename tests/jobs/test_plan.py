@@ -30,7 +30,10 @@ DATA = """data:
 
 @pytest.fixture
 def plan(tmp_path):
-    """Call with arguments: exit code, standard output, standard error. There are no tables, and no `data` in `small`."""
+    """Call with arguments: exit code, standard output, standard error.
+
+    There are no tables, and no `data` in `small`.
+    """
     (tmp_path / "conf" / "study").mkdir(parents=True)
     (tmp_path / "conf" / "study" / "small.yaml").write_text(STUDY)
     (tmp_path / "conf" / "study" / "tables.yaml").write_text(STUDY + DATA)
@@ -47,14 +50,26 @@ def test_tables_for_people(plan):
     code, output, error = plan("target_stderr=5", "target_level=total")
     assert (code, error) == (0, "")
     lines = output.splitlines()
-    for part in ("256 cells x 2 columns", "Ciphertexts", "kB", "epsilon 1", "tree (chosen)", "on 2 cores"):
+    for part in (
+        "256 cells x 2 columns",
+        "Ciphertexts",
+        "kB",
+        "epsilon 1",
+        "tree (chosen)",
+        "on 2 cores",
+    ):
         assert part in output
     (total,) = [line.split() for line in lines if line.startswith("total")]
     assert total[:3] == ["total", "1", "21.7"]
-    assert len(total) == 3 + 3  # The flat mechanism adds no noise to totals: error, noise and share are the tree's.
+    assert (
+        len(total) == 3 + 3
+    )  # The flat mechanism adds no noise to totals: error, noise and share are the tree's.
     assert all(len(line) <= 80 for line in lines)
     answer = " ".join(output.partition("For a standard error of at most ")[2].split())
-    assert answer.startswith("5 on level total: privacy.epsilon=1.") and "more than the cap of 1." in answer
+    assert (
+        answer.startswith("5 on level total: privacy.epsilon=1.")
+        and "more than the cap of 1." in answer
+    )
 
     epsilon = answer.partition("privacy.epsilon=")[2].partition(",")[0]
     code, output, _ = plan(f"privacy.epsilon={epsilon}", "privacy.cap=2", "display=json")
@@ -69,11 +84,19 @@ def test_what_padding_adds(plan):
     assert "Padding by length of a batch" in words and "release (chosen)" in words
     assert all(len(line) <= 80 for line in output.splitlines())
     _, output, _ = plan()
-    assert "PADDING OFF: exact row and match totals of blinded cells" in " ".join(output.replace("│", "").split())
+    assert "PADDING OFF: exact row and match totals of blinded cells" in " ".join(
+        output.replace("│", "").split()
+    )
 
 
 def test_json_for_programs_and_the_rest_of_a_crosstab_command_is_accepted(plan):
-    others = ["out=out", "runtime=local", "unsafe.allow_no_noise=true", "data.row.path=no.csv", "cluster.cpus=1"]
+    others = [
+        "out=out",
+        "runtime=local",
+        "unsafe.allow_no_noise=true",
+        "data.row.path=no.csv",
+        "cluster.cpus=1",
+    ]
     code, output, error = plan("display=json", "target_stderr=4", *others, "study=tables")
     assert (code, error) == (0, "")
     content = json.loads(output)
@@ -89,7 +112,10 @@ def test_the_row_table_is_looked_at_only_on_demand(plan, tmp_path_factory):
     code, output, error = plan(f"data.row.path={path}", "look=true")
     assert (code, error) == (0, "")
     words = " ".join(output.replace("│", "").split())
-    assert "Row table 1 file, 1 of them not sorted by id (rows.parquet); about 0 s on 2 cores for 3 rows" in words
+    assert (
+        "Row table 1 file, 1 of them not sorted by id (rows.parquet); about 0 s on 2 cores for 3 rows"
+        in words
+    )
     _, output, _ = plan(f"data.row.path={path}", "look=true", "display=json")
     assert json.loads(output)["row_table"]["order"] == "unsorted"
 

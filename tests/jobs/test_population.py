@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.jobs.command import run
-from xstat_ray.world.build import build
-from xstat_ray.world.settings import World
+from xstat_ray.hokkaido.world.build import build
+from xstat_ray.hokkaido.world.settings import World
 
 population = partial(run, "population")
 
@@ -49,21 +49,38 @@ def test_what_is_without_noise_is_stamped(exact):
 
 
 def test_the_release_is_published_once_and_debited(folder):
-    arguments = ("runtime=local", "out=noisy", "population.days=1", "ledger=own.sqlite", "display=json")
+    arguments = (
+        "runtime=local",
+        "out=noisy",
+        "population.days=1",
+        "ledger=own.sqlite",
+        "display=json",
+    )
     done = population(folder, *arguments)
     assert done.code == 0, done.printed
     assert json.loads(done.printed.splitlines()[0])["event"] == "plan"
     lines = (folder / "noisy" / "population_residence.csv").read_text().splitlines()
     assert lines[0] == "date,time,area,residence,age,gender,population"
-    assert all(re.fullmatch(r"20231022,\d\d00,01\d{3},\d{5},-1,-1,\d{2,}", line) for line in lines[1:])
+    assert all(
+        re.fullmatch(r"20231022,\d\d00,01\d{3},\d{5},-1,-1,\d{2,}", line) for line in lines[1:]
+    )
     assert len(lines) > 10
-    assert (folder / "noisy" / "parties" / "operator" / "intake.json").stat().st_mode & 0o777 == 0o600
+    assert (
+        folder / "noisy" / "parties" / "operator" / "intake.json"
+    ).stat().st_mode & 0o777 == 0o600
     assert sorted(path.name for path in (folder / "noisy").iterdir()) == [
         "areas.parquet", "events.jsonl", "manifest.json", "parties", "plan.json", "population_age_gender.csv",
         "population_residence.csv", "statistics.parquet",
     ]  # fmt: skip
-    events = [json.loads(line) for line in (folder / "noisy" / "events.jsonl").read_text().splitlines()]
-    assert [e["stage"] for e in events if e["event"] == "end"] == ["lines", "presence", "noise", "publish"]
+    events = [
+        json.loads(line) for line in (folder / "noisy" / "events.jsonl").read_text().splitlines()
+    ]
+    assert [e["stage"] for e in events if e["event"] == "end"] == [
+        "lines",
+        "presence",
+        "noise",
+        "publish",
+    ]
     assert {key for event in events for key in event} == {"time", "event", "stage", "seconds"}
     assert population(folder, *arguments).code == 2
     assert "2" in run("budget", folder, "show", "ledger=own.sqlite").output

@@ -7,8 +7,8 @@ from functools import partial
 import pytest
 
 from jobs.report import _gather
+from tests.hokkaido.needs.country import catchment_cells, make_country, movement_cells, release_of
 from tests.jobs.command import assert_refused, run
-from tests.needs.country import catchment_cells, make_country, movement_cells, release_of
 
 report = partial(run, "report")
 
@@ -24,7 +24,9 @@ def releases(tmp_path_factory):
 
 
 def test_several_runs_make_one_report_whose_path_is_printed(releases):
-    code, output, error = report(releases, "run=mo'vement", "out=report", "run=catch, ment", "figures=false")
+    code, output, error = report(
+        releases, "run=mo'vement", "out=report", "run=catch, ment", "figures=false"
+    )
     assert (code, error) == (0, "")
     assert "Report: report/report.html" in output.splitlines()[-1]
     assert {path.name for path in (releases / "report").iterdir()} == {

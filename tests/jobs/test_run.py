@@ -20,12 +20,17 @@ data:
 
 @pytest.fixture
 def command(tmp_path, monkeypatch, capfd):
-    """Call to run a job with arguments; returns its exit code and what it wrote to standard error."""
+    """Call to run a job with arguments.
+
+    Returns its exit code and what it wrote to standard error.
+    """
     (tmp_path / "study").mkdir()
     (tmp_path / "ledger").mkdir()
     (tmp_path / "study" / "small.yaml").write_text(STUDY)
     (tmp_path / "study" / "broken.yaml").write_text("# @package _global_\nstudy: [\n")
-    (tmp_path / "study" / "endless.yaml").write_text("# @package _global_\nstudy: &a {name: [*a]}\n")
+    (tmp_path / "study" / "endless.yaml").write_text(
+        "# @package _global_\nstudy: &a {name: [*a]}\n"
+    )
     (tmp_path / "study" / "packless.yaml").write_text(STUDY.partition("\n")[2])
     (tmp_path / "study" / "tableless.yaml").write_text(STUDY.partition("data:")[0])
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
@@ -43,7 +48,10 @@ def command(tmp_path, monkeypatch, capfd):
 
 def test_the_job_gets_plain_values_and_the_file_of_the_study(command, tmp_path):
     got = []
-    assert command("study=small", "out=here", "shards=7", job=lambda *call: got.append(call)) == (0, "")
+    assert command("study=small", "out=here", "shards=7", job=lambda *call: got.append(call)) == (
+        0,
+        "",
+    )
     [(raw, origin)] = got
     assert origin == str(tmp_path / "study" / "small.yaml")
     assert type(raw["data"]) is dict
@@ -63,9 +71,15 @@ def test_the_job_gets_plain_values_and_the_file_of_the_study(command, tmp_path):
         (["study=broken", "out=x"], 'broken.yaml", line 3'),
         (["study=endless", "out=x"], "nested without end"),
         (["study=packless", "out=x"], "lacks its package line"),
-        (["study=tableless", "out=x"], "a value is missing (key data.row.path). Set it on the command line"),
+        (
+            ["study=tableless", "out=x"],
+            "a value is missing (key data.row.path). Set it on the command line",
+        ),
         (["study=small", "out=${nothing}"], "key out"),
-        (["study=small", "out=x", "ledger=x"], "A folder of that name in --config-dir hides the key"),
+        (
+            ["study=small", "out=x", "ledger=x"],
+            "A folder of that name in --config-dir hides the key",
+        ),
         (["--no-such-option"], "no-such-option"),
     ],
 )
@@ -79,7 +93,11 @@ def test_a_configuration_that_does_not_compose_is_bad_input(command, arguments, 
 @pytest.mark.parametrize(
     ("error", "code", "message"),
     [
-        (InputError("bad [table]", file="rows.csv", row=3), 2, "Error: bad [table] (file rows.csv, row 3)"),
+        (
+            InputError("bad [table]", file="rows.csv", row=3),
+            2,
+            "Error: bad [table] (file rows.csv, row 3)",
+        ),
         (BudgetError("spent"), 3, "Error: spent"),
         (ProtocolError("altered"), 1, "Error: altered"),
         (PartyError("gone"), 1, "Error: gone"),

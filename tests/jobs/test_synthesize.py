@@ -16,7 +16,9 @@ SMALL = ("world.people=1500", "world.block=400", "world.days=2")
 
 def digests(folder):
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).digest() for path in files}
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).digest() for path in files
+    }
 
 
 @pytest.fixture(scope="module")

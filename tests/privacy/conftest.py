@@ -9,8 +9,9 @@ import pytest
 def pld():
     """dp-accounting's privacy loss distributions.
 
-    Imported late: the package brings absl, which binds logging to what standard error is at that moment. While pytest
-    collects tests that is a capture which is closed before the first test runs.
+    Imported late: the package brings absl, which binds logging to what standard error is at that
+    moment. While pytest collects tests that is a capture which is closed before the first test
+    runs.
     """
     from dp_accounting.pld import privacy_loss_distribution
 

@@ -40,7 +40,8 @@ def test_laplace_releases_cost_what_an_independent_accountant_says(pld, scale, r
 
 def test_a_mix_costs_what_an_independent_accountant_says(pld):
     spent = repeated(12, epsilon="1/10").plus(Fraction(0), Fraction(1, 200), 12).epsilon(DELTA)
-    laplace, gaussian = pld.from_discrete_laplace_mechanism(0.1), pld.from_discrete_gaussian_mechanism(10)
+    laplace = pld.from_discrete_laplace_mechanism(0.1)
+    gaussian = pld.from_discrete_gaussian_mechanism(10)
     least = exact(laplace.self_compose(12).compose(gaussian.self_compose(12)), 1)
     assert least <= spent <= 1.15 * least
 
@@ -52,7 +53,8 @@ def test_without_a_delta_pure_debits_add_up_exactly_and_others_have_no_total():
 
 
 def test_the_smaller_of_the_two_bounds_counts():
-    few, many = repeated(3, epsilon="1/10"), repeated(365, epsilon="1/10")
+    few = repeated(3, epsilon="1/10")
+    many = repeated(365, epsilon="1/10")
     assert few.epsilon(DELTA) == Fraction(3, 10)
     assert many.epsilon(DELTA) == zcdp_epsilon(Fraction(365, 200), DELTA) < Fraction(365, 10)
     mixed = few.plus(Fraction(1), Fraction(1, 10**6))
@@ -79,7 +81,8 @@ def test_rounding_is_upwards_and_by_less_than_one_step(value):
 
 
 @pytest.mark.parametrize(
-    ("epsilon", "text"), [("1/3", "1/3"), ("0", "0"), ("10000001/10000000", "1.000001"), ("1/10000000", "0.000001")]
+    ("epsilon", "text"),
+    [("1/3", "1/3"), ("0", "0"), ("10000001/10000000", "1.000001"), ("1/10000000", "0.000001")],
 )
 def test_what_is_shown_is_short_and_not_too_small(epsilon, text):
     assert readable(Fraction(epsilon)) == text

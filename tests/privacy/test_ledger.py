@@ -15,16 +15,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xstat_ray.errors import BudgetError, InputError
+from xstat_ray.model.study import Bounds, ColumnSide, Dimension, Privacy, RowSide, Study
 from xstat_ray.privacy.accountant import zcdp_epsilon
 from xstat_ray.privacy.ledger import Account, Debit, Ledger
 from xstat_ray.privacy.mechanism import Mechanism
-from xstat_ray.study import Bounds, ColumnSide, Dimension, Privacy, RowSide, Study
 
 DELTA = Fraction(1, 10**9)
 
 
 def debit(release="r1", epsilon="1/3", study="5d", datasets=("a", "b"), delta=0, rho="0"):
-    return Debit(tuple(datasets), release, study, "name", Fraction(epsilon), Fraction(delta), Fraction(rho))
+    return Debit(
+        tuple(datasets), release, study, "name", Fraction(epsilon), Fraction(delta), Fraction(rho)
+    )
 
 
 def gaussian(release="g1", rho="1/200", **terms):
@@ -50,9 +52,13 @@ def test_thirds_add_up_exactly_to_the_cap(tmp_path):
     for i in range(3):
         ledger.debit(debit(f"r{i}"), Fraction(1))
     assert ledger.spent("a") == ledger.spent("b") == 1
-    with pytest.raises(BudgetError, match="epsilon 1 of 1 is spent and with this release it would be 4/3"):
+    with pytest.raises(
+        BudgetError, match="epsilon 1 of 1 is spent and with this release it would be 4/3"
+    ):
         ledger.debit(debit("r3", "1/3"), Fraction(1))
-    assert ledger.show() == [Account(name, Fraction(1), Fraction(1), Fraction(0), 3) for name in "ab"]
+    assert ledger.show() == [
+        Account(name, Fraction(1), Fraction(1), Fraction(0), 3) for name in "ab"
+    ]
 
 
 def test_a_repeat_of_a_release_is_free_and_on_other_terms_refused(ledger):
@@ -89,7 +95,9 @@ def test_a_full_disk_leaves_no_half_made_ledger(path):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (5000, before[1]))
     try:
-        with pytest.raises(InputError, match="the budget ledger cannot be used: .*on a disk with free space"):
+        with pytest.raises(
+            InputError, match="the budget ledger cannot be used: .*on a disk with free space"
+        ):
             Ledger(path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -116,14 +124,17 @@ def test_gaussian_debits_add_up_in_rho_at_the_delta_of_the_data_set(ledger):
     ledger.debit(debit("pure"), cap)
     assert ledger.spent("a") == zcdp_epsilon(Fraction(12, 200), DELTA) + Fraction(1, 3)
     with pytest.raises(
-        BudgetError, match=r"epsilon 2\.40\d{4} of 49/20 is spent and with this release it would be 2\.4"
+        BudgetError,
+        match=r"epsilon 2\.40\d{4} of 49/20 is spent and with this release it would be 2\.4",
     ):
         ledger.debit(gaussian("g12"), cap)
 
 
 def test_the_delta_of_a_data_set_is_the_first_and_changes_only_with_the_cap(ledger):
     ledger.debit(debit(datasets=("a",)), Fraction(2))
-    with pytest.raises(BudgetError, match=r"its delta is 0 .* Gaussian.* set-cap ledger=.* dataset=a cap="):
+    with pytest.raises(
+        BudgetError, match=r"its delta is 0 .* Gaussian.* set-cap ledger=.* dataset=a cap="
+    ):
         ledger.debit(gaussian(), Fraction(2))
     ledger.set_cap("a", Fraction(2), DELTA)
     ledger.debit(gaussian(), Fraction(2))
@@ -143,7 +154,13 @@ def test_the_delta_of_a_data_set_is_the_first_and_changes_only_with_the_cap(ledg
 def test_one_gaussian_release_costs_at_most_what_the_study_declares(epsilon, digits, rows):
     dimension = Dimension("d", "d", ("a",), (("a",),))
     privacy = Privacy("gaussian", epsilon=epsilon, delta=Fraction(1, 10**digits), cap=epsilon)
-    study = Study("s", RowSide("i", (dimension,)), ColumnSide("i", (dimension,)), bounds=Bounds(rows), privacy=privacy)
+    study = Study(
+        "s",
+        RowSide("i", (dimension,)),
+        ColumnSide("i", (dimension,)),
+        bounds=Bounds(rows),
+        privacy=privacy,
+    )
     rho = Mechanism.of_study(study).rho
     assert epsilon * Fraction(99, 100) <= zcdp_epsilon(rho, privacy.delta) <= epsilon
 
@@ -154,7 +171,8 @@ def test_one_gaussian_release_costs_at_most_what_the_study_declares(epsilon, dig
 def test_the_first_cap_is_the_studys_and_a_later_study_does_not_change_it(ledger):
     ledger.debit(debit(epsilon="1"), Fraction(1))
     with pytest.raises(
-        BudgetError, match=r"of 1 is spent .* python -m jobs.budget set-cap ledger=\S+ dataset=a cap=\.\.\."
+        BudgetError,
+        match=r"of 1 is spent .* python -m jobs.budget set-cap ledger=\S+ dataset=a cap=\.\.\.",
     ):
         ledger.debit(debit("r2"), Fraction(100))
     assert ledger.show()[0].cap == 1
@@ -185,7 +203,9 @@ def test_a_cap_can_be_set_beforehand(ledger):
         ledger.debit(debit(), Fraction(10))
 
 
-@pytest.mark.parametrize(("cap", "delta", "key"), [(-1, None, "cap"), (1, -1, "delta"), (1, 1, "delta")])
+@pytest.mark.parametrize(
+    ("cap", "delta", "key"), [(-1, None, "cap"), (1, -1, "delta"), (1, 1, "delta")]
+)
 def test_impossible_limits_are_refused(ledger, cap, delta, key):
     with pytest.raises(InputError) as caught:
         ledger.set_cap("a", Fraction(cap), None if delta is None else Fraction(delta))
@@ -202,10 +222,26 @@ def test_the_history_tells_everything_in_order(ledger):
         ledger.debit(gaussian(datasets=("a",)), Fraction(9))
     ledger.set_cap("a", Fraction(2), DELTA)
     first, paid, refused, raised = ledger.history("a")
-    assert [entry.kind for entry in (first, paid, refused, raised)] == ["cap", "debit", "refusal", "cap"]
+    assert [entry.kind for entry in (first, paid, refused, raised)] == [
+        "cap",
+        "debit",
+        "refusal",
+        "cap",
+    ]
     assert (first.release, first.study, first.cap, first.delta) == ("r1", "5d", Fraction(1, 2), 0)
-    assert (paid.release, paid.study, paid.name, paid.epsilon, paid.rho) == ("r1", "5d", "name", Fraction(1, 3), 0)
-    assert (refused.release, refused.rho, refused.delta, refused.cap) == ("g1", Fraction(1, 200), DELTA, Fraction(1, 2))
+    assert (paid.release, paid.study, paid.name, paid.epsilon, paid.rho) == (
+        "r1",
+        "5d",
+        "name",
+        Fraction(1, 3),
+        0,
+    )
+    assert (refused.release, refused.rho, refused.delta, refused.cap) == (
+        "g1",
+        Fraction(1, 200),
+        DELTA,
+        Fraction(1, 2),
+    )
     assert "its delta is 0" in refused.note
     assert (raised.release, raised.study, raised.cap, raised.delta) == ("", "", 2, DELTA)
     assert first.at <= paid.at <= refused.at <= raised.at
@@ -236,7 +272,8 @@ def test_the_file_refuses_to_have_its_history_changed(ledger, path, statement):
 
 
 def _spend(path, worker, times):
-    ledger, done = Ledger(path), []
+    ledger = Ledger(path)
+    done = []
     for i in range(times):
         try:
             ledger.debit(debit(f"{worker}-{i}", "1/10", datasets=("a",)), Fraction(times, 10))
@@ -255,7 +292,9 @@ def test_many_may_open_a_new_ledger_at_once(tmp_path):
         pool.map(_open, [tmp_path / str(i // 8) for i in range(160)], chunksize=1)
 
 
-@pytest.mark.parametrize(("workers", "times"), [(3, 20), pytest.param(8, 200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("workers", "times"), [(3, 20), pytest.param(8, 200, marks=pytest.mark.slow)]
+)
 def test_concurrent_debits_cannot_overspend_and_none_is_lost(path, workers, times):
     """All workers together want `workers` times the cap."""
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
@@ -328,7 +367,9 @@ def _instructions(path, monkeypatch):
     return len(made)
 
 
-def test_a_process_killed_at_any_point_leaves_the_whole_debit_or_nothing(tmp_path, path, monkeypatch):
+def test_a_process_killed_at_any_point_leaves_the_whole_debit_or_nothing(
+    tmp_path, path, monkeypatch
+):
     Ledger(path).debit(debit("r0"), Fraction(1))
     instructions = _instructions(shutil.copy(path, tmp_path / "spare.sqlite"), monkeypatch)
     points = [

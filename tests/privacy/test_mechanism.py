@@ -5,8 +5,17 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from xstat_ray.model.study import (
+    Bounds,
+    ColumnSide,
+    Dimension,
+    Period,
+    Privacy,
+    RowSide,
+    Study,
+    Window,
+)
 from xstat_ray.privacy.mechanism import Mechanism
-from xstat_ray.study import Bounds, ColumnSide, Dimension, Period, Privacy, RowSide, Study, Window
 
 
 def study(noise="laplace", epsilon="1", delta="0", rows=1, boardings=1, windows=(), offset=True):
@@ -27,7 +36,12 @@ def window(size):
 
 @pytest.mark.parametrize(
     ("rows", "boardings", "size", "offset", "l1", "l2"),
-    [(1, 1, 0, True, 1, 1), (8, 1, 0, True, 8, 64), (2, 3, 5, True, 30, 180), (2, 3, 5, False, 30, 900)],
+    [
+        (1, 1, 0, True, 1, 1),
+        (8, 1, 0, True, 8, 64),
+        (2, 3, 5, True, 30, 180),
+        (2, 3, 5, False, 30, 900),
+    ],
 )
 def test_sensitivities_follow_from_the_bounds(rows, boardings, size, offset, l1, l2):
     mechanism = Mechanism.of_study(
@@ -56,7 +70,8 @@ def test_stderr_is_the_spread_of_the_draws(noise, delta):
     mechanism = Mechanism.of_study(study(noise, "1/2", delta))
     draws = mechanism.draw(40_000)
     assert draws.dtype == np.int64
-    # The relative standard error of a sample's spread is at most 1.2 % here; 10 % off would be seen.
+    # The relative standard error of a sample's spread is at most 1.2 % here; 10 % off would be
+    # seen.
     assert draws.std() == pytest.approx(mechanism.stderr, rel=0.05)
     assert abs(draws.mean()) < 5 * mechanism.stderr / 200
 
@@ -71,7 +86,9 @@ def test_tail_bound_is_exceeded_with_less_than_two_to_the_minus_64(noise, delta)
             decay = np.exp(-1 / mechanism.scale)
             mass = (1 - decay) / (1 + decay) * np.exp(-values / mechanism.scale)
         else:
-            mass = np.exp(-(values**2) / 2 / mechanism.scale**2) / np.sqrt(2 * np.pi) / mechanism.scale
+            mass = (
+                np.exp(-(values**2) / 2 / mechanism.scale**2) / np.sqrt(2 * np.pi) / mechanism.scale
+            )
         assert 0 < 2 * mass.sum() * coefficients < 2.0**-64
 
 

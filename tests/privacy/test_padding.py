@@ -12,11 +12,11 @@ from scipy.stats import chi2
 
 from tests.synthetic import make_study
 from xstat_ray.errors import PlanError
-from xstat_ray.inputs.periods import span
+from xstat_ray.model.periods import span
+from xstat_ray.model.shards import ShardGrid
+from xstat_ray.model.study import Bounds, Privacy, View
 from xstat_ray.privacy import padding as module
 from xstat_ray.privacy.padding import DummyCount, Padding, least_shift, sum_bound, truncation_delta
-from xstat_ray.shards import ShardGrid
-from xstat_ray.study import Bounds, Privacy, View
 
 DP = Privacy(noise="off", padding="dp")
 SUMS = 500
@@ -40,7 +40,9 @@ def loss(kind, change, epsilon):
     """Exact delta at `epsilon` of two counts that differ by `change`: the hockey-stick divergence."""
     own = np.pad(mass(kind), (change, 0))
     other = np.pad(mass(kind), (0, change))
-    return max(np.maximum(a - math.exp(epsilon) * b, 0).sum() for a, b in ((own, other), (other, own)))
+    return max(
+        np.maximum(a - math.exp(epsilon) * b, 0).sum() for a, b in ((own, other), (other, own))
+    )
 
 
 kinds = st.builds(
@@ -53,7 +55,8 @@ kinds = st.builds(
 
 @given(kinds)
 def test_a_count_is_private_and_no_smaller_shift_would_do(kind):
-    epsilon, delta = float(kind.epsilon) * (1 + 1e-9), float(kind.delta)
+    epsilon = float(kind.epsilon) * (1 + 1e-9)
+    delta = float(kind.delta)
     assert loss(kind, kind.l1, epsilon) <= delta * (1 + 1e-6)
     assert truncation_delta(kind.l1, kind.scale, kind.shift) <= delta
     if kind.shift > kind.l1:
@@ -64,7 +67,8 @@ def test_a_count_is_private_and_no_smaller_shift_would_do(kind):
 @settings(max_examples=50)
 @given(kinds, st.data())
 def test_a_person_spread_over_many_counts_loses_no_more_than_in_one(kind, data):
-    left, changes = kind.l1, []
+    left = kind.l1
+    changes = []
     while left:
         changes.append(data.draw(st.integers(1, left)))
         left -= changes[-1]
@@ -94,7 +98,9 @@ def test_draws_have_the_declared_distribution():
     assert ((found - wrong) ** 2 / wrong).sum() > threshold
 
 
-@pytest.mark.parametrize(("cells", "scale", "beta"), [(1, 5.0, 0.01), (20, 30.0, 0.01), (179, 27.0, 0.001)])
+@pytest.mark.parametrize(
+    ("cells", "scale", "beta"), [(1, 5.0, 0.01), (20, 30.0, 0.01), (179, 27.0, 0.001)]
+)
 def test_a_sum_stays_below_its_bound(cells, scale, beta):
     bound = sum_bound(cells, scale, beta)
     draws = module.draw_laplace(scale, SUMS * cells).reshape(-1, cells).sum(axis=1)
@@ -104,7 +110,9 @@ def test_a_sum_stays_below_its_bound(cells, scale, beta):
 
 
 def test_the_kinds_add_up_to_what_is_declared():
-    study = padded(View(Fraction(1, 3), Fraction(1, 10**7)), bounds=Bounds(rows=2, boardings=3, persons=50))
+    study = padded(
+        View(Fraction(1, 3), Fraction(1, 10**7)), bounds=Bounds(rows=2, boardings=3, persons=50)
+    )
     own = Padding.of_study(study, grid(study))
     kinds = (own.matched, own.unmatched, own.flags)
     assert sum(kind.epsilon for kind in kinds) == Fraction(1, 3)

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 from tests.privacy.trees import ragged, sums
+from xstat_ray.model.row_tree import RowTree
 from xstat_ray.privacy.least_squares import Measurement, from_below, least_squares
 from xstat_ray.privacy.refine import largest_remainder, project, refine
-from xstat_ray.row_tree import RowTree
 
 
 @st.composite
@@ -22,7 +22,8 @@ def measured_trees(draw):
     levels = {0} | draw(st.sets(st.integers(0, len(tree.sizes) - 1)))
     return tree, {
         level: Measurement(
-            truth[level] + rng.integers(-spread, spread + 1, truth[level].shape), float(rng.uniform(0.5, 50))
+            truth[level] + rng.integers(-spread, spread + 1, truth[level].shape),
+            float(rng.uniform(0.5, 50)),
         )
         for level in levels
     }
@@ -41,7 +42,9 @@ def test_non_negative_integers_that_add_up_at_every_level_to_the_least_squares_t
 def test_counts_that_need_no_mending_are_left_alone(case):
     tree, measured = case
     once = refine(tree, measured)
-    again = refine(tree, {level: Measurement(once[level], m.variance) for level, m in measured.items()})
+    again = refine(
+        tree, {level: Measurement(once[level], m.variance) for level, m in measured.items()}
+    )
     assert all((a == b).all() for a, b in zip(once, again, strict=True))
 
 
@@ -50,7 +53,10 @@ def test_without_negative_values_it_is_least_squares_rounded(seed):
     rng = np.random.default_rng(seed)
     tree = ragged(rng, 2)
     truth = sums(tree, rng.integers(1000, 2000, (tree.cells, 2)))
-    measured = {level: Measurement(v + rng.integers(-20, 21, v.shape), 1.0 + level) for level, v in enumerate(truth)}
+    measured = {
+        level: Measurement(v + rng.integers(-20, 21, v.shape), 1.0 + level)
+        for level, v in enumerate(truth)
+    }
     for refined, exact in zip(refine(tree, measured), least_squares(tree, measured), strict=True):
         # Each level rounds by less than one and hands its parent's rounding on to the children.
         assert (abs(refined - exact.values) < len(tree.sizes)).all()
@@ -59,7 +65,8 @@ def test_without_negative_values_it_is_least_squares_rounded(seed):
 @pytest.mark.parametrize("seed", range(10))
 def test_projection_is_the_nearest_point_in_the_weighted_norm(seed):
     rng = np.random.default_rng(seed)
-    values, variances = rng.uniform(-20, 30, (1, 6)), rng.uniform(1, 5, (1, 6))
+    values = rng.uniform(-20, 30, (1, 6))
+    variances = rng.uniform(1, 5, (1, 6))
     total = int(rng.integers(0, 60))
     best = minimize(
         lambda x: ((x - values[0]) ** 2 / variances[0]).sum(),
@@ -84,16 +91,22 @@ def test_projection_has_less_bias_in_sums_than_clipping():
     truth[:10] = 300
     noisy = truth + rng.integers(-20, 21, truth.shape)
     clipped = np.maximum(noisy, 0).sum() - truth.sum()
-    kept = refine(RowTree.of_dimensions([1000]), {0: Measurement(noisy, 140.0)})[0].sum() - truth.sum()
+    kept = (
+        refine(RowTree.of_dimensions([1000]), {0: Measurement(noisy, 140.0)})[0].sum() - truth.sum()
+    )
     assert abs(kept) < 2000 < clipped
 
 
 @given(st.integers(0, 2**32), st.lists(st.integers(2, 6), min_size=1, max_size=3))
 def test_parts_err_by_no_more_than_they_were_measured_to_and_their_area_errs(seed, sizes):
-    rng, tree = np.random.default_rng(seed), RowTree.of_dimensions(sizes)
+    rng = np.random.default_rng(seed)
+    tree = RowTree.of_dimensions(sizes)
     truth = sums(tree, rng.poisson(rng.gamma(0.2, 20, (tree.cells, 3))))
-    measured = {level: Measurement(t + rng.integers(-9, 10, t.shape), 30.0) for level, t in enumerate(truth)}
-    refined, below = refine(tree, measured), from_below(tree, measured)
+    measured = {
+        level: Measurement(t + rng.integers(-9, 10, t.shape), 30.0) for level, t in enumerate(truth)
+    }
+    refined = refine(tree, measured)
+    below = from_below(tree, measured)
     for level, first in enumerate(tree.first_children):
         siblings = tree.sizes[level] / tree.sizes[level + 1]
         length = [

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tests.privacy.trees import from_parents
+from xstat_ray.model.row_tree import RowTree
 from xstat_ray.privacy.mechanism import Mechanism
 from xstat_ray.privacy.shares import choose, level_scale, objective, predicted_stderr, tree_shares
-from xstat_ray.row_tree import RowTree
 
 LAPLACE = Mechanism("laplace", 1, 1, Fraction(1), Fraction(0), 1.0)
 GAUSSIAN = Mechanism("gaussian", 1, 1, Fraction(1), Fraction(1, 10**6), 5.0)
@@ -37,7 +37,9 @@ def test_flat_is_chosen_for_a_large_table_that_is_read_by_cell_only():
 
 
 def test_flat_is_chosen_without_noise():
-    assert choose(MAP, Mechanism("off", 1, 1, Fraction(1), Fraction(0), 0.0), ALL).mechanism == "flat"
+    assert (
+        choose(MAP, Mechanism("off", 1, 1, Fraction(1), Fraction(0), 0.0), ALL).mechanism == "flat"
+    )
 
 
 @pytest.mark.parametrize("mechanism", [LAPLACE, GAUSSIAN], ids=["laplace", "gaussian"])
@@ -53,7 +55,9 @@ def test_no_random_shares_above_the_floor_are_better():
     best = objective(SMALL_MAP, LAPLACE, tree_shares(SMALL_MAP, LAPLACE, ALL), ALL)
     rng = np.random.default_rng(1)
     for _ in range(500):
-        parts = [Fraction(p).limit_denominator(10**6) for p in 0.1 + 0.5 * rng.dirichlet(np.ones(5))]
+        parts = [
+            Fraction(p).limit_denominator(10**6) for p in 0.1 + 0.5 * rng.dirichlet(np.ones(5))
+        ]
         # 0.999: shares are multiples of 1/256.
         assert objective(SMALL_MAP, LAPLACE, dict(enumerate(parts)), ALL) > 0.999 * best
 
@@ -66,7 +70,9 @@ def test_a_level_that_repeats_the_one_below_is_not_measured():
 def test_levels_together_spend_the_budget_and_never_more():
     shares = [Fraction(1, 3), Fraction(1, 7), Fraction(11, 21)]
     laplace = [Fraction(LAPLACE.scale) / Fraction(level_scale(LAPLACE, s)) for s in shares]
-    gaussian = [Fraction(GAUSSIAN.scale) ** 2 / Fraction(level_scale(GAUSSIAN, s)) ** 2 for s in shares]
+    gaussian = [
+        Fraction(GAUSSIAN.scale) ** 2 / Fraction(level_scale(GAUSSIAN, s)) ** 2 for s in shares
+    ]
     for spent in (laplace, gaussian):
         assert all(part <= share for part, share in zip(spent, shares, strict=True))
         assert 1 - Fraction(1, 10**14) < sum(spent) <= 1

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from xstat_ray.model.row_tree import RowTree
 from xstat_ray.privacy.suppress import suppress
-from xstat_ray.row_tree import RowTree
 
 TREE = RowTree.of_groups(6, [[0, 0, 0, 1, 1, 2]])
 
@@ -17,7 +17,10 @@ def levels(cells):
 
 
 def hidden(cells, threshold, reporting=(0, 1, 2)):
-    return {level: h[:, 0].tolist() for level, h in suppress(TREE, levels(cells), reporting, threshold).items()}
+    return {
+        level: h[:, 0].tolist()
+        for level, h in suppress(TREE, levels(cells), reporting, threshold).items()
+    }
 
 
 def test_small_estimates_and_nothing_else():
@@ -32,7 +35,8 @@ def test_a_lone_missing_part_takes_the_smallest_other_part_with_it():
 
 
 def test_an_only_child_cannot_be_hidden_behind_a_sibling():
-    # The last area has one cell: if that is small, so is the area, and the area's smallest sibling goes with it.
+    # The last area has one cell: if that is small, so is the area, and the area's smallest sibling
+    # goes with it.
     assert hidden([9, 9, 9, 5, 5, 1], 3) == {
         0: [False] * 5 + [True],
         1: [False, True, True],
@@ -41,7 +45,14 @@ def test_an_only_child_cannot_be_hidden_behind_a_sibling():
 
 
 def test_nothing_is_to_be_had_by_subtraction_where_the_total_is_not_published():
-    assert hidden([1, 7, 5, 9, 9, 9], 3, reporting=(0,))[0] == [True, False, False, False, False, False]
+    assert hidden([1, 7, 5, 9, 9, 9], 3, reporting=(0,))[0] == [
+        True,
+        False,
+        False,
+        False,
+        False,
+        False,
+    ]
 
 
 @given(st.lists(st.integers(0, 12), min_size=6, max_size=6), st.integers(0, 6))
@@ -55,4 +66,6 @@ def test_no_published_area_has_exactly_one_missing_part(cells, threshold):
                 assert sum(parts) != 1
     every = levels(cells)
     for level in range(3):
-        assert all(h or e >= threshold for h, e in zip(result[level], every[level][:, 0], strict=True))
+        assert all(
+            h or e >= threshold for h, e in zip(result[level], every[level][:, 0], strict=True)
+        )

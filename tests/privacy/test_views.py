@@ -12,19 +12,26 @@ from xstat_ray.privacy.ledger import Ledger
 from xstat_ray.privacy.views import count_view
 from xstat_ray.roles import Aggregator
 
-PADDED = study(noise="laplace", privacy={"padding": "dp", "cap": 2, "view": {"epsilon": "2/3", "delta": "1/1000000"}})
+PADDED = study(
+    noise="laplace",
+    privacy={"padding": "dp", "cap": 2, "view": {"epsilon": "2/3", "delta": "1/1000000"}},
+)
 POOLS = ["small/column@pool", "small/row@pool"]
 
 
 def accounts(ledger):
-    return {one.dataset: (one.spent, one.delta, one.cap, one.releases) for one in Ledger(ledger).show()}
+    return {
+        one.dataset: (one.spent, one.delta, one.cap, one.releases) for one in Ledger(ledger).show()
+    }
 
 
 def test_epsilons_and_deltas_of_views_add_up(tmp_path):
     ledger = tmp_path / "ledger.sqlite"
     for view in ("a", "b", "a", "c"):
         count_view(ledger, PADDED, view)
-    assert accounts(ledger) == dict.fromkeys(POOLS, (Fraction(2), Fraction(3, 10**6), Fraction(2), 3))
+    assert accounts(ledger) == dict.fromkeys(
+        POOLS, (Fraction(2), Fraction(3, 10**6), Fraction(2), 3)
+    )
 
 
 def test_a_cap_of_their_own(tmp_path):
@@ -32,14 +39,20 @@ def test_a_cap_of_their_own(tmp_path):
     for view in "abc":
         count_view(ledger, PADDED, view)
     with pytest.raises(
-        BudgetError, match=r"small/row@pool: epsilon 2 of 2 is spent .* 8/3\. Nothing was handed to the"
+        BudgetError,
+        match=r"small/row@pool: epsilon 2 of 2 is spent .* 8/3\. Nothing was handed to the",
     ):
         count_view(ledger, PADDED, "d")
     assert accounts(ledger)["small/row@pool"][3] == 3
     for dataset in POOLS:
         Ledger(ledger).set_cap(dataset, Fraction(3))
     count_view(ledger, PADDED, "d")
-    assert accounts(ledger)["small/row@pool"] == (Fraction(8, 3), Fraction(4, 10**6), Fraction(3), 4)
+    assert accounts(ledger)["small/row@pool"] == (
+        Fraction(8, 3),
+        Fraction(4, 10**6),
+        Fraction(3),
+        4,
+    )
     with pytest.raises(InputError, match="have no cap"):
         Ledger(ledger).set_cap("small/row@pool", Fraction(3), Fraction(1, 10))
 
@@ -47,7 +60,9 @@ def test_a_cap_of_their_own(tmp_path):
 def test_many_small_views_are_added_and_not_converted(tmp_path):
     """Zero-concentrated privacy does not hold for what has a delta."""
     ledger = tmp_path / "ledger.sqlite"
-    small = study(privacy={"padding": "dp", "cap": 100, "view": {"epsilon": "1/100", "delta": "1e-9"}})
+    small = study(
+        privacy={"padding": "dp", "cap": 100, "view": {"epsilon": "1/100", "delta": "1e-9"}}
+    )
     for view in range(150):
         count_view(ledger, small, str(view))
     assert accounts(ledger)["small/row@pool"][:2] == (Fraction(3, 2), Fraction(150, 10**9))
@@ -89,7 +104,10 @@ def test_without_padding_nothing_is_counted(tmp_path):
     [
         ({"row": {"dataset": "presence@pool"}}, "study.row.dataset"),
         ({"column": {"dataset": "x@pool"}}, "study.column.dataset"),
-        ({"noise": "laplace", "privacy": {"padding": "dp", "cap": 1, "view": {"epsilon": 2}}}, "privacy.cap"),
+        (
+            {"noise": "laplace", "privacy": {"padding": "dp", "cap": 1, "view": {"epsilon": 2}}},
+            "privacy.cap",
+        ),
     ],
 )
 def test_studies_that_are_refused(fields, key):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from xstat_ray.row_tree import RowTree
+from xstat_ray.model.row_tree import RowTree
 
 
 def ragged(rng: np.random.Generator, depth: int, most: int = 4) -> RowTree:
     """A tree of `depth` levels below the root; every node has between one and `most` children."""
-    parents, nodes = [], 1
+    parents = []
+    nodes = 1
     for _ in range(depth):
         parent = np.repeat(np.arange(nodes), rng.integers(1, most + 1, nodes))
         parents.append(parent)

@@ -5,15 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from xstat_ray.model.study import Study
 from xstat_ray.roles import ColumnParty, RowParty
-from xstat_ray.study import Study
 
 TAG_BYTES = 16
 
 
 def agreed_pair(study: Study, row_table: Path, column_table: Path) -> tuple[RowParty, ColumnParty]:
     """After the handshake."""
-    row, column = RowParty(study, row_table), ColumnParty(study, column_table)
+    row = RowParty(study, row_table)
+    column = ColumnParty(study, column_table)
     hellos = row.hello(), column.hello()
     confirmations = row.agree(hellos[1]), column.agree(hellos[0])
     row.confirm(confirmations[1])

@@ -7,7 +7,7 @@ import numpy as np
 
 from xstat_ray.crypto.keygen import generate
 from xstat_ray.crypto.paillier import PublicEncryptor
-from xstat_ray.messages import Flags, Rows
+from xstat_ray.model.messages import Flags, Rows
 from xstat_ray.roles import Aggregator
 
 
@@ -15,7 +15,11 @@ def test_it_holds_the_public_key_and_nothing_else_and_may_travel():
     aggregator = Aggregator(generate(2048).public)
     assert set(vars(aggregator)) == {"public"}
     assert pickle.loads(pickle.dumps(aggregator)).public == aggregator.public
-    offered = {name for name, _ in inspect.getmembers(aggregator, inspect.ismethod) if not name.startswith("_")}
+    offered = {
+        name
+        for name, _ in inspect.getmembers(aggregator, inspect.ismethod)
+        if not name.startswith("_")
+    }
     assert offered == {"join", "add", "lay_out", "sum_up"}
 
 

@@ -9,8 +9,8 @@ from tests.roles.pair import agreed_pair, exchanged_pair
 from tests.synthetic import make_study
 from xstat_ray.crypto.tags import is_sorted
 from xstat_ray.errors import InputError, ProtocolError
-from xstat_ray.plan import make_plan
-from xstat_ray.study import Bounds
+from xstat_ray.model.study import Bounds
+from xstat_ray.planning.plan import make_plan
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +36,17 @@ def test_the_flags_of_a_batch_are_sorted_one_hot_and_complete(small, plan, colum
         tags = np.concatenate([part.tags for part in parts])
         ciphertexts = np.concatenate([part.ciphertexts for part in parts])
         assert len(tags) == size and is_sorted(tags) and len(np.unique(tags, axis=0)) == size
-        values = plan.packing.unpack(column._private_key.decrypt(ciphertexts.reshape(-1, 512))) + plan.packing.offset
+        values = (
+            plan.packing.unpack(column._private_key.decrypt(ciphertexts.reshape(-1, 512)))
+            + plan.packing.offset
+        )
         assert (values.sum(axis=1) == 1).all() and (values.max(axis=1) == 1).all()
-        own = (column._period >= plan.grid.batches[batch].start) & (column._period < plan.grid.batches[batch].stop)
-        assert (values.sum(axis=0) == np.bincount(column._slot[own], minlength=small.study.slots)).all()
+        own = (column._period >= plan.grid.batches[batch].start) & (
+            column._period < plan.grid.batches[batch].stop
+        )
+        assert (
+            values.sum(axis=0) == np.bincount(column._slot[own], minlength=small.study.slots)
+        ).all()
 
 
 def test_a_repeated_emission_has_the_same_tags_and_contents_and_other_bytes(plan, column):
@@ -47,7 +54,9 @@ def test_a_repeated_emission_has_the_same_tags_and_contents_and_other_bytes(plan
     first, second = (column.emit(2, 0, range(sizes[2]), plan.packing) for _ in range(2))
     assert (first.tags == second.tags).all()
     assert not (first.ciphertexts == second.ciphertexts).all(axis=-1).any()
-    opened = [column._private_key.decrypt(flags.ciphertexts.reshape(-1, 512)) for flags in (first, second)]
+    opened = [
+        column._private_key.decrypt(flags.ciphertexts.reshape(-1, 512)) for flags in (first, second)
+    ]
     assert opened[0] == opened[1]
 
 
@@ -58,7 +67,13 @@ def test_nobody_has_more_boardings_than_the_bound_nor_two_flags_in_a_period(smal
     assert per_person.max() <= small.study.bounds.boardings * small.study.window_periods
     assert column.counts.over_bound > 0
     counts = column.counts
-    put_aside = counts.invalid_id + counts.excluded + counts.outside_domain + counts.outside_span + counts.over_bound
+    put_aside = (
+        counts.invalid_id
+        + counts.excluded
+        + counts.outside_domain
+        + counts.outside_span
+        + counts.over_bound
+    )
     assert counts.rows == len(small.flags) == put_aside + counts.kept
 
 

@@ -11,11 +11,11 @@ from tests.roles.pair import exchanged_pair
 from tests.synthetic import make_study
 from xstat_ray.crypto.tags import is_sorted
 from xstat_ray.errors import ProtocolError
-from xstat_ray.join import match
-from xstat_ray.plan import make_plan
+from xstat_ray.model.study import Bounds
+from xstat_ray.planning.plan import make_plan
 from xstat_ray.roles import RowParty
+from xstat_ray.roles.join import match
 from xstat_ray.roles.row_table import Share
-from xstat_ray.study import Bounds
 
 ROWS = 2
 
@@ -25,7 +25,9 @@ def padded(small):
     """The small study with padding, and with two rows of a person in an hour."""
     study = make_study()
     privacy = replace(study.privacy, padding="dp")
-    small = replace_study(small, replace(study, bounds=Bounds(rows=ROWS, boardings=2, persons=100), privacy=privacy))
+    small = replace_study(
+        small, replace(study, bounds=Bounds(rows=ROWS, boardings=2, persons=100), privacy=privacy)
+    )
     return small, make_plan(small.study, key_bits=2048, shards=4, batch="day")
 
 
@@ -86,17 +88,22 @@ def test_exactly_the_matched_dummies_meet_flags_that_encrypt_zero(padded, pair):
         for shard in (shard for shard in plan.grid.shards if shard.batch == batch):
             rows = row.emit(shard)
             met_row, met_flag = match(rows.tags, flags.tags)
-            assert len(np.unique(met_row)) == len(met_row) and len(np.unique(met_flag)) == len(met_flag)
+            assert len(np.unique(met_row)) == len(met_row) and len(np.unique(met_flag)) == len(
+                met_flag
+            )
             dummies = np.bincount(rows.cells[met_row[zero[met_flag]]], minlength=small.study.cells)
             expected = np.zeros(small.study.cells, np.int64)
-            expected[shard.region.start : shard.region.stop] = drawn[0, batch, shard.region.start : shard.region.stop]
+            expected[shard.region.start : shard.region.stop] = drawn[
+                0, batch, shard.region.start : shard.region.stop
+            ]
             assert (dummies == expected).all()
 
 
 def test_a_repeated_emission_gives_the_same_bytes_and_nothing_is_drawn_twice(padded, pair):
     small, plan = padded
     row, column, sizes = pair
-    digest, grid = small.study.digest, plan.grid
+    digest = small.study.digest
+    grid = plan.grid
     first = [row.emit(shard).encode(digest) for shard in grid.shards]
     assert row.draw(grid) == row.draw(grid) and column.draw(grid) == column.draw(grid)
     row.prepare(grid, row.draw(grid))
@@ -107,10 +114,13 @@ def test_a_repeated_emission_gives_the_same_bytes_and_nothing_is_drawn_twice(pad
 def test_the_size_of_a_message_is_a_function_of_its_number_of_rows(padded, pair):
     small, plan = padded
     row, column, _ = pair
-    digest, shard = small.study.digest, plan.grid.shards[0]
+    digest = small.study.digest
+    shard = plan.grid.shards[0]
     rows = row.emit(shard)
     # The same number of rows with other tags and all in one cell.
-    other = replace(rows, tags=np.sort(rows.tags, axis=0)[::-1].copy(), cells=np.zeros_like(rows.cells))
+    other = replace(
+        rows, tags=np.sort(rows.tags, axis=0)[::-1].copy(), cells=np.zeros_like(rows.cells)
+    )
     assert len(other.encode(digest)) == len(rows.encode(digest))
     flags = column.emit(0, 0, range(10), plan.packing)
     plain = replace(flags, ciphertexts=np.zeros_like(flags.ciphertexts))
@@ -131,8 +141,10 @@ def test_environments_that_divide_the_persons_send_together_what_one_sends(padde
         half.prepare(plan.grid, drawn)
         halves.append(half)
     for shard in plan.grid.shards:
-        sender, other = halves[shard.number % 2], halves[1 - shard.number % 2]
-        rows, expected = sender.emit(shard, other.contribute(shard)), whole.emit(shard)
+        sender = halves[shard.number % 2]
+        other = halves[1 - shard.number % 2]
+        rows = sender.emit(shard, other.contribute(shard))
+        expected = whole.emit(shard)
         assert (rows.tags == expected.tags).all() and (rows.cells == expected.cells).all()
         with pytest.raises(ProtocolError, match="every environment"):
             sender.emit(shard)

@@ -9,12 +9,12 @@ import pytest
 from tests.synthetic import make_study
 from xstat_ray.crypto.keygen import generate
 from xstat_ray.errors import BudgetError, ProtocolError
-from xstat_ray.messages import NoisyTable, Partial
-from xstat_ray.plan import make_plan
+from xstat_ray.model.messages import NoisyTable, Partial
+from xstat_ray.model.study import Privacy
+from xstat_ray.planning.plan import make_plan
 from xstat_ray.privacy.ledger import Ledger
 from xstat_ray.privacy.noise import add_noise_once
 from xstat_ray.roles import Aggregator, KeyHolder
-from xstat_ray.study import Privacy
 
 STUDY = replace(make_study(), privacy=Privacy(epsilon=Fraction(1, 2), cap=Fraction(1)))
 PLAN = make_plan(STUDY, key_bits=2048)
@@ -26,7 +26,9 @@ def key():
 
 
 def noisy_table(key):
-    empty = Partial(cells=np.zeros(0, np.uint32), ciphertexts=np.zeros((0, PLAN.packing.blocks, 512), np.uint8))
+    empty = Partial(
+        cells=np.zeros(0, np.uint32), ciphertexts=np.zeros((0, PLAN.packing.blocks, 512), np.uint8)
+    )
     table = Aggregator(key.public).lay_out(empty, STUDY.cells, PLAN.packing.blocks)
     return add_noise_once(key.public, table, PLAN.packing, PLAN.design)
 
@@ -36,7 +38,11 @@ def test_parts_of_one_release_are_debited_once(key, tmp_path):
     table = noisy_table(key)
     whole = holder.decrypt(table, PLAN.packing, range(STUDY.cells))
     part = holder.decrypt(table, PLAN.packing, range(3, 7))
-    assert part.first == 3 and (part.values == whole.values[3:7]).all() and part.release == table.release
+    assert (
+        part.first == 3
+        and (part.values == whole.values[3:7]).all()
+        and part.release == table.release
+    )
     assert Ledger(tmp_path / "ledger").spent("synthetic/row") == Fraction(1, 2)
     assert Ledger(tmp_path / "ledger").spent("synthetic/column") == Fraction(1, 2)
 

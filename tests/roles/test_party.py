@@ -8,10 +8,10 @@ import pytest
 
 from tests.roles.pair import agreed_pair, exchanged_pair
 from xstat_ray.errors import ProtocolError
-from xstat_ray.inputs.periods import span
-from xstat_ray.messages import Points
+from xstat_ray.model.messages import Points
+from xstat_ray.model.periods import span
+from xstat_ray.model.shards import ShardGrid
 from xstat_ray.roles import RowParty
-from xstat_ray.shards import ShardGrid
 
 
 def test_both_parties_derive_the_same_tag_for_the_same_person_and_period(small):
@@ -33,7 +33,12 @@ def test_both_parties_derive_the_same_tag_for_the_same_person_and_period(small):
 
 def test_two_runs_give_unrelated_tags(small):
     tags = [
-        {bytes(tag) for tag in row._tags(np.arange(row.persons, dtype=np.int32), np.zeros(row.persons, np.uint32))}
+        {
+            bytes(tag)
+            for tag in row._tags(
+                np.arange(row.persons, dtype=np.int32), np.zeros(row.persons, np.uint32)
+            )
+        }
         for row, _ in (exchanged_pair(small), exchanged_pair(small))
     ]
     assert not tags[0] & tags[1]
@@ -42,7 +47,8 @@ def test_two_runs_give_unrelated_tags(small):
 def test_an_altered_or_swapped_exchange_is_refused(small):
     row, column = agreed_pair(small.study, small.row, small.column)
     whole = range(row.intake())
-    first, second = range(0, 5), range(5, whole.stop)
+    first = range(0, 5)
+    second = range(5, whole.stop)
     blinded = row.blind(first)
     with pytest.raises(ProtocolError, match="altered"):
         column.evaluate(blinded[:-1] + bytes([blinded[-1] ^ 1]), first)
@@ -83,7 +89,10 @@ def test_a_confirmation_of_other_keys_is_refused(small):
         (lambda party: party.accept(b""), "not a replica"),
         (lambda party: (party.offer(), party.hello()), "no handshake of its own"),
         (lambda party: (party.offer(), party.agree(b"")), "handshake is over"),
-        (lambda party: party._tags(np.zeros(1, np.int32), np.zeros(1, np.uint32)), "ID exchange has not taken place"),
+        (
+            lambda party: party._tags(np.zeros(1, np.int32), np.zeros(1, np.uint32)),
+            "ID exchange has not taken place",
+        ),
     ],
 )
 def test_steps_out_of_order_are_refused(small, call, problem):
@@ -94,7 +103,8 @@ def test_steps_out_of_order_are_refused(small, call, problem):
 @pytest.mark.parametrize("place", [0, 1])
 def test_a_replica_takes_over_and_makes_the_same_choices(small, place):
     pair = agreed_pair(small.study, small.row, small.column)
-    first, other = pair[place], pair[1 - place]
+    first = pair[place]
+    other = pair[1 - place]
     if place == 1:
         first.generate_key(2048)
     replica = type(first)(small.study, first._table)
@@ -108,7 +118,8 @@ def test_a_replica_takes_over_and_makes_the_same_choices(small, place):
     evaluated = other.evaluate(first.blind(whole), whole)
     for one in (first, replica):
         one.finish([evaluated], [whole])
-    everyone, noon = np.arange(whole.stop, dtype=np.int32), np.full(whole.stop, 12, np.uint32)
+    everyone = np.arange(whole.stop, dtype=np.int32)
+    noon = np.full(whole.stop, 12, np.uint32)
     assert (first._tags(everyone, noon) == replica._tags(everyone, noon)).all()
     assert first.input_digest() == replica.input_digest()
     assert first.replica_digest() == replica.replica_digest()
@@ -116,10 +127,15 @@ def test_a_replica_takes_over_and_makes_the_same_choices(small, place):
     for one in (first, replica):
         one.prepare(grid)
     if place == 1:
-        assert all((getattr(first, name) == getattr(replica, name)).all() for name in ("_person", "_period", "_slot"))
+        assert all(
+            (getattr(first, name) == getattr(replica, name)).all()
+            for name in ("_person", "_period", "_slot")
+        )
     else:
         digest = small.study.digest
-        assert all(first.emit(s).encode(digest) == replica.emit(s).encode(digest) for s in grid.shards)
+        assert all(
+            first.emit(s).encode(digest) == replica.emit(s).encode(digest) for s in grid.shards
+        )
 
 
 def test_secrets_sealed_to_one_replica_are_no_use_to_another(small):
@@ -148,6 +164,12 @@ def test_the_record_holds_counts_of_rows_and_the_order_and_nothing_else(small, t
     (path,) = (tmp_path / "parties" / "row").iterdir()
     assert path.stat().st_mode & 0o777 == 0o600
     record = json.loads(path.read_text())
-    assert record.pop("party") == "row" and record.pop("persons") == row.persons and record.pop("set_aside") == []
+    assert (
+        record.pop("party") == "row"
+        and record.pop("persons") == row.persons
+        and record.pop("set_aside") == []
+    )
     assert record.pop("unsorted") == ["presence.parquet"]
-    assert all(isinstance(value, int) for value in record.values()) and record["rows"] == len(small.rows)
+    assert all(isinstance(value, int) for value in record.values()) and record["rows"] == len(
+        small.rows
+    )

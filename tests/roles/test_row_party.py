@@ -9,10 +9,10 @@ from tests.roles.pair import TAG_BYTES, agreed_pair, exchanged_pair
 from tests.synthetic import make_study
 from xstat_ray.crypto.tags import is_sorted
 from xstat_ray.errors import InputError, ProtocolError
-from xstat_ray.inputs.periods import span
-from xstat_ray.messages import Coefficients
+from xstat_ray.model.messages import Coefficients
+from xstat_ray.model.periods import span
+from xstat_ray.model.shards import ShardGrid
 from xstat_ray.roles import RowParty
-from xstat_ray.shards import ShardGrid
 
 
 @pytest.fixture(scope="module")
@@ -48,13 +48,16 @@ def test_a_repeated_emission_gives_the_same_bytes(small, pair):
     first = [row.emit(shard).encode(digest) for shard in own.shards]
     row.prepare(own)
     assert [row.emit(shard).encode(digest) for shard in own.shards] == first
-    assert [row.emit(s).encode(digest) for s in own.shards] == [row.emit(s).encode(digest) for s in own.shards]
+    assert [row.emit(s).encode(digest) for s in own.shards] == [
+        row.emit(s).encode(digest) for s in own.shards
+    ]
 
 
 def test_the_choice_of_rows_does_not_depend_on_the_pieces_they_lie_in(small, tmp_path, monkeypatch):
     """Pieces in which everybody occurs, sorted files that have everybody in common, a piece for each person, or one."""
     rows = small.rows.sort_by([("person", "ascending")])
-    kept, ways = [], {}
+    kept = []
+    ways = {}
     for way in ("_piece_by_piece", "_all_together"):
         monkeypatch.setattr(RowParty, way, noting(getattr(RowParty, way), way, ways))
     for size in (len(rows), 50, 7):
@@ -62,7 +65,9 @@ def test_the_choice_of_rows_does_not_depend_on_the_pieces_they_lie_in(small, tmp
     pq.write_table(small.rows, tmp_path / "unsorted.parquet", row_group_size=40)
     (tmp_path / "halves").mkdir()
     for half in (0, 1):
-        pq.write_table(rows.take(list(range(half, len(rows), 2))), tmp_path / "halves" / f"{half}.parquet")
+        pq.write_table(
+            rows.take(list(range(half, len(rows), 2))), tmp_path / "halves" / f"{half}.parquet"
+        )
     for path in sorted(tmp_path.iterdir()):
         ways["of"] = ways[path.name] = []
         row, _ = agreed_pair(small.study, path, small.column)
@@ -70,7 +75,12 @@ def test_the_choice_of_rows_does_not_depend_on_the_pieces_they_lie_in(small, tmp
         whole = range(row.intake())
         own = grid(small.study, 3)
         row._known[:] = True
-        row._person_keys = np.arange(12 * len(whole), dtype=np.uint32).view(np.uint8).reshape(-1, 48)[:, :12].copy()
+        row._person_keys = (
+            np.arange(12 * len(whole), dtype=np.uint32)
+            .view(np.uint8)
+            .reshape(-1, 48)[:, :12]
+            .copy()
+        )
         row.prepare(own)
         tagged = [row.emit(shard) for shard in own.shards]
         kept.append([sorted(rows.cells.tolist()) for rows in tagged])
@@ -78,7 +88,10 @@ def test_the_choice_of_rows_does_not_depend_on_the_pieces_they_lie_in(small, tmp
     assert all(one == kept[0] for one in kept)
     sorted_files = [ways[f"{size}.parquet"] for size in (len(rows), 50, 7)]
     assert all(set(taken) == {"_piece_by_piece"} for taken in sorted_files)
-    assert (ways["halves"], ways["unsorted.parquet"]) == (["_piece_by_piece", "_all_together"], ["_all_together"])
+    assert (ways["halves"], ways["unsorted.parquet"]) == (
+        ["_piece_by_piece", "_all_together"],
+        ["_all_together"],
+    )
 
 
 def noting(method, name, ways):
@@ -100,7 +113,9 @@ def test_cells_are_blinded_and_unblinding_undoes_it(small, pair):
     blinded[forward] = truth
     halves = [(0, blinded[:5]), (5, blinded[5:])]
     sealed = [
-        column._channel("column").seal(Coefficients("r", first, values).encode(study.digest), "coefficients")
+        column._channel("column").seal(
+            Coefficients("r", first, values).encode(study.digest), "coefficients"
+        )
         for first, values in halves
     ]
     for order in (sealed, sealed[::-1]):
@@ -115,7 +130,9 @@ def test_coefficients_of_two_releases_are_not_mixed(small, pair):
     study = small.study
     values = np.zeros((study.cells, study.slots), np.int64)
     sealed = [
-        column._channel("column").seal(Coefficients(release, first, part).encode(study.digest), "coefficients")
+        column._channel("column").seal(
+            Coefficients(release, first, part).encode(study.digest), "coefficients"
+        )
         for release, first, part in (("a", 0, values[:5]), ("b", 5, values[5:]))
     ]
     with pytest.raises(ProtocolError, match="not the whole"):
@@ -125,7 +142,9 @@ def test_coefficients_of_two_releases_are_not_mixed(small, pair):
 def test_altered_coefficients_are_refused(small, pair):
     row, column = pair
     values = np.zeros((small.study.cells, small.study.slots), np.int64)
-    sealed = column._channel("column").seal(Coefficients("r", 0, values).encode(small.study.digest), "coefficients")
+    sealed = column._channel("column").seal(
+        Coefficients("r", 0, values).encode(small.study.digest), "coefficients"
+    )
     with pytest.raises(ProtocolError, match="altered"):
         row.unblind([sealed[:-1] + bytes([sealed[-1] ^ 1])])
 
@@ -138,15 +157,31 @@ def test_rows_before_the_shards_are_prepared_are_refused(small):
 
 def test_intake_counts_every_row_once(small, pair):
     counts = pair[0].counts
-    put_aside = counts.invalid_id + counts.excluded + counts.outside_domain + counts.outside_span + counts.over_bound
+    put_aside = (
+        counts.invalid_id
+        + counts.excluded
+        + counts.outside_domain
+        + counts.outside_span
+        + counts.over_bound
+    )
     assert counts.rows == len(small.rows) == put_aside + counts.kept
-    assert min(counts.invalid_id, counts.outside_domain, counts.outside_span, counts.over_bound, counts.kept) > 0
+    assert (
+        min(
+            counts.invalid_id,
+            counts.outside_domain,
+            counts.outside_span,
+            counts.over_bound,
+            counts.kept,
+        )
+        > 0
+    )
 
 
 def test_a_table_of_which_nothing_is_usable_is_refused(small, tmp_path):
     zone = pa.array(["nowhere"] * len(small.rows))
     pq.write_table(
-        small.rows.set_column(small.rows.column_names.index("zone"), "zone", zone), tmp_path / "rows.parquet"
+        small.rows.set_column(small.rows.column_names.index("zone"), "zone", zone),
+        tmp_path / "rows.parquet",
     )
     row, _ = agreed_pair(make_study(), tmp_path / "rows.parquet", small.column)
     assert isinstance(row, RowParty)

@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.synthetic import START, make_study, make_tables
-from xstat_ray.bounds import Part
 from xstat_ray.errors import InputError
-from xstat_ray.inputs.periods import span
 from xstat_ray.inputs.tables import Table
+from xstat_ray.model.periods import span
 from xstat_ray.roles import row_table
+from xstat_ray.roles.bounds import Part
 from xstat_ray.roles.row_table import WHOLE, RowTable, Share
 
 STUDY = replace(make_study(), id_form="text")
@@ -34,7 +34,9 @@ def write(folder, kind):
     if kind == "by_day":
         for day in (0, 1):
             at = SORTED["at"].cast(pa.int64()).to_numpy() - int(START.timestamp()) * 10**6
-            part = SORTED.filter(pa.array(at // (86400 * 10**6) > 0 if day else at // (86400 * 10**6) <= 0))
+            part = SORTED.filter(
+                pa.array(at // (86400 * 10**6) > 0 if day else at // (86400 * 10**6) <= 0)
+            )
             (folder / f"day={day}").mkdir()
             pq.write_table(part, folder / f"day={day}" / "rows.parquet", row_group_size=100)
         return folder
@@ -52,17 +54,29 @@ def content(table, ids, wanted):
     """What a range of periods holds: (id, period, cell, weight) of every row."""
     rows, weight = Part.join(table.read(wanted, lambda part: part))
     return Counter(
-        zip(ids[rows.person].tolist(), rows.period.tolist(), rows.cell.tolist(), weight.tolist(), strict=True)
+        zip(
+            ids[rows.person].tolist(),
+            rows.period.tolist(),
+            rows.cell.tolist(),
+            weight.tolist(),
+            strict=True,
+        )
     )
 
 
 def plain():
     """The same without any of the machinery."""
     found = Counter()
-    zones, first = ["north", "south", "west"], PERIODS.start
+    zones = ["north", "south", "west"]
+    first = PERIODS.start
     for row in ROWS.to_pylist():
         hour = int((row["at"] - START).total_seconds() // 3600)
-        usable = row["person"] and row["zone"] in zones and 1 <= row["area"] <= 4 and 0 <= hour < len(PERIODS)
+        usable = (
+            row["person"]
+            and row["zone"] in zones
+            and 1 <= row["area"] <= 4
+            and 0 <= hour < len(PERIODS)
+        )
         if usable:
             cell = zones.index(row["zone"]) * 4 + row["area"] - 1
             found[row["person"].encode(), first + hour, cell, row["dwell"] or 0.0] += 1
@@ -72,7 +86,9 @@ def plain():
 @pytest.mark.parametrize("kind", SOURCES)
 @pytest.mark.parametrize("parts", [1, 3])
 def test_every_layout_share_and_cut_gives_the_same_rows(tmp_path, kind, parts):
-    path, found, counts = write(tmp_path, kind), Counter(), Counter()
+    path = write(tmp_path, kind)
+    found = Counter()
+    counts = Counter()
     for number in range(parts):
         table, ids = surveyed(path, Share(number, parts))
         for batch in (PERIODS[:5], PERIODS[5:20], PERIODS[20:]):
@@ -89,7 +105,11 @@ def test_shares_divide_the_persons(tmp_path):
     path = write(tmp_path, "by_person")
     whole, ids = surveyed(path)
     parts = [surveyed(path, Share(number, 7)) for number in range(7)]
-    assert np.concatenate([own for _, own in parts]).tolist() == ids.tolist() == sorted(set(ids.tolist()))
+    assert (
+        np.concatenate([own for _, own in parts]).tolist()
+        == ids.tolist()
+        == sorted(set(ids.tolist()))
+    )
     firsts = [table.first_person for table, _ in parts]
     assert firsts == np.cumsum([0] + [len(own) for _, own in parts[:-1]]).tolist()
     # All of them have seen the same table.
@@ -125,9 +145,14 @@ WIDE = str.maketrans("p0123456789", "ｐ０１２３４５６７８９")
 
 
 def test_ids_in_another_form_are_found_though_the_footers_mislead(tmp_path):
-    # Full-width letters sort behind all of ASCII: by the footer none of these ids can lie in the roster's range.
-    wide = ROWS.set_column(0, "person", [[i and i.translate(WIDE) for i in ROWS["person"].to_pylist()]])
-    pq.write_table(wide.sort_by([("person", "ascending")]), tmp_path / "rows.parquet", row_group_size=100)
+    # Full-width letters sort behind all of ASCII: by the footer none of these ids can lie in the
+    # roster's range.
+    wide = ROWS.set_column(
+        0, "person", [[i and i.translate(WIDE) for i in ROWS["person"].to_pylist()]]
+    )
+    pq.write_table(
+        wide.sort_by([("person", "ascending")]), tmp_path / "rows.parquet", row_group_size=100
+    )
     found = Counter()
     for number in range(2):
         found += content(*surveyed(tmp_path / "rows.parquet", Share(number, 2)), PERIODS)
@@ -140,7 +165,9 @@ def test_excluded_persons_have_no_rows(tmp_path):
     table, ids = surveyed(write(tmp_path / "rows", "by_time"), exclude=[tmp_path / "out.parquet"])
     found = content(table, ids, PERIODS)
     assert found == Counter({row: n for row, n in plain().items() if row[0] not in (b"p7", b"p9")})
-    assert table.counts.excluded == sum(person in ("p7", "p9") for person in ROWS["person"].to_pylist())
+    assert table.counts.excluded == sum(
+        person in ("p7", "p9") for person in ROWS["person"].to_pylist()
+    )
 
 
 def test_a_batch_that_is_read_again_counts_once(tmp_path):
@@ -153,7 +180,9 @@ def test_a_batch_that_is_read_again_counts_once(tmp_path):
 
 
 def test_a_table_without_a_usable_row_is_refused(tmp_path):
-    late = ROWS.set_column(1, "at", pa.compute.add(ROWS["at"], pa.scalar(10**6 * 86400 * 30, pa.duration("us"))))
+    late = ROWS.set_column(
+        1, "at", pa.compute.add(ROWS["at"], pa.scalar(10**6 * 86400 * 30, pa.duration("us")))
+    )
     pq.write_table(late, tmp_path / "rows.parquet")
     with pytest.raises(InputError, match="rows.parquet"):
         surveyed(tmp_path / "rows.parquet")
@@ -173,7 +202,9 @@ def test_batches_that_lie_in_the_same_pieces_are_one_window(tmp_path):
     # Midnight of the second day is in both files' footers, as the first ends there.
     windows = {by_day.window(hours, batch) for batch in range(len(hours))}
     assert sorted(hour for window in windows for hour in window) == list(range(len(hours)))
-    assert len(windows) <= 3 and all(by_day.window(hours, batch) == w for w in windows for batch in w)
+    assert len(windows) <= 3 and all(
+        by_day.window(hours, batch) == w for w in windows for batch in w
+    )
     assert all(map(by_day.has_rows, hours))
     assert not by_day.has_rows(range(PERIODS.stop + 100, PERIODS.stop + 101))
 

@@ -1,6 +1,7 @@
 """Faults on a real cluster of several raylets: run as `python -m tests.runtime.fault_scenarios SCENARIO FOLDER`.
 
-Every scenario is scheduled: what breaks does so when a stage has come to a given point. What is printed last is JSON.
+Every scenario is scheduled: what breaks does so when a stage has come to a given point. What is
+printed last is JSON.
 """
 
 from __future__ import annotations
@@ -28,13 +29,13 @@ from tests.synthetic import make_study, make_tables
 from xstat_ray import Options, crosstab
 from xstat_ray.benchmarks.processes import tree
 from xstat_ray.errors import XstatError
-from xstat_ray.plan import make_plan
+from xstat_ray.model.study import Bounds, Dimension, Privacy, Study
+from xstat_ray.planning.cluster import Cluster
+from xstat_ray.planning.plan import make_plan
 from xstat_ray.privacy.ledger import Ledger
 from xstat_ray.protocol import play
 from xstat_ray.runtime import tasks
-from xstat_ray.runtime.cluster import Cluster
 from xstat_ray.runtime.progress import Progress, Stage
-from xstat_ray.study import Bounds, Dimension, Privacy, Study
 
 STORE = 80 << 20
 HEALTH = {
@@ -48,7 +49,10 @@ LABELS = {"row": {"party": "row"}, "column": {"party": "column"}, "pool": {"part
 
 
 class Machine:
-    """A head without cores and nodes with the label `party`, all on this machine; a digit tells nodes with one label apart."""
+    """A head without cores and nodes with the label `party`, all on this machine.
+
+    A digit tells nodes with one label apart.
+    """
 
     def __init__(self, folder: Path, names: tuple[str, ...], **config: Any) -> None:
         self.folder = folder
@@ -56,13 +60,15 @@ class Machine:
         spill = {"object_spilling_directory": str(folder / "spill")}
         (folder / "spill").mkdir(mode=0o700, exist_ok=True)
         self.raylets = Raylets(
-            initialize_head=True, head_node_args=arguments | spill | {"_system_config": HEALTH | config}
+            initialize_head=True,
+            head_node_args=arguments | spill | {"_system_config": HEALTH | config},
         )
         self.nodes = {name: self.add(name.rstrip("2")) for name in names}
 
     @property
     def address(self) -> str:
-        # The nodes' own address is not known to be this machine's, and would be refused without TLS.
+        # The nodes' own address is not known to be this machine's, and would be refused without
+        # TLS.
         return "127.0.0.1:" + self.raylets.address.rsplit(":", 1)[1]
 
     def add(self, party: str) -> Any:
@@ -78,7 +84,11 @@ class Machine:
     def stop_party(self, name: str) -> int:
         """Stop the process of the party on a node, without ending it."""
         raylet = self.nodes[name].all_processes[ray_constants.PROCESS_TYPE_RAYLET][0].process.pid
-        (own,) = [one for one in tree(raylet) if b"ray::PartyEnv" in Path(f"/proc/{one}/cmdline").read_bytes()]
+        (own,) = [
+            one
+            for one in tree(raylet)
+            if b"ray::PartyEnv" in Path(f"/proc/{one}/cmdline").read_bytes()
+        ]
         os.kill(own, signal.SIGSTOP)
         return own
 
@@ -109,7 +119,8 @@ class Scheduled(Progress):
 
     @contextmanager
     def display(self, name: str, total: int) -> Iterator[Stage]:
-        outer, done = self, 0
+        outer = self
+        done = 0
 
         class Counting(Stage):
             def advance(self, units: int = 1) -> None:
@@ -151,7 +162,9 @@ def exact_study() -> Study:
 
 
 def noisy_study() -> Study:
-    return replace(exact_study(), privacy=Privacy(noise="laplace", epsilon=Fraction(1), cap=Fraction(9)))
+    return replace(
+        exact_study(), privacy=Privacy(noise="laplace", epsilon=Fraction(1), cap=Fraction(9))
+    )
 
 
 def tables(folder: Path) -> dict[str, Path]:
@@ -166,7 +179,10 @@ class Case:
     """The runs of one scenario and what they end in."""
 
     def __init__(self, folder: Path, address: str, labels: Any = LABELS) -> None:
-        self.folder, self.address, self.labels, self.results = folder, address, labels, dict[str, Any]()
+        self.folder = folder
+        self.address = address
+        self.labels = labels
+        self.results = dict[str, Any]()
         self.paths = {role: folder / f"{role}.parquet" for role in ("row", "column")}
 
     def run(self, name: str, study: Study, progress: Progress, **cluster: Any) -> Any:
@@ -178,7 +194,9 @@ class Case:
         )  # fmt: skip
         start = time.monotonic()
         try:
-            release = crosstab(study, **self.paths, out=self.folder / name, options=options, progress=progress)
+            release = crosstab(
+                study, **self.paths, out=self.folder / name, options=options, progress=progress
+            )
             ended: Any = [int(value) for value in release.statistics["noisy"].to_pylist()]
         except XstatError as error:
             ended = f"{type(error).__name__}: {error}"
@@ -207,7 +225,9 @@ def expected(folder: Path) -> list[int]:
 def count(study: Study, folder: Path, paths: dict[str, Path]) -> list[int]:
     """The counts by the protocol played in one process."""
     plan = make_plan(study, key_bits=2048, shards=12)
-    played = play(plan, row_table=paths["row"], column_table=paths["column"], ledger=folder / "played.sqlite")
+    played = play(
+        plan, row_table=paths["row"], column_table=paths["column"], ledger=folder / "played.sqlite"
+    )
     return [int(value) for value in played.values[plan.design.sections[0]].ravel()]
 
 
@@ -225,26 +245,51 @@ def nodes(folder: Path) -> dict[str, Any]:
     machine.crash("row")
     case.run("nowhere", exact_study(), Progress(), wait_seconds=0)
     machine.nodes["row"] = machine.add("row")
-    # Nobody replaces this one: the run ends, and the same command finishes it when there is a node again.
+    # Nobody replaces this one: the run ends, and the same command finishes it when there is a node
+    # again.
     gone = Scheduled("decrypt", 0, lambda: machine.crash("column"))
     case.run("gone", noisy_study(), gone, wait_seconds=0)
     case.results["gone"] |= {"left": case.left("gone"), "debits before": case.debits("gone")}
     machine.nodes["column"] = machine.add("column")
     # The driver is killed once the noise is stored, in a process of its own.
-    command = [sys.executable, "-m", "tests.runtime.fault_scenarios", "killed", str(folder), machine.address]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.runtime.fault_scenarios",
+        "killed",
+        str(folder),
+        machine.address,
+    ]
     killed = subprocess.run(command, timeout=120, capture_output=True, text=True)
-    case.results["driver"] = {"status": killed.returncode, "left": case.left("driver"), "said": killed.stderr[-500:]}
+    case.results["driver"] = {
+        "status": killed.returncode,
+        "left": case.left("driver"),
+        "said": killed.stderr[-500:],
+    }
     for name in ("gone", "driver"):
         before = case.results.pop(name)
         case.run(name, noisy_study(), Progress())
-        case.results[name] |= {"before": before, "debits": case.debits(name), "left": case.left(name)}
+        case.results[name] |= {
+            "before": before,
+            "debits": case.debits(name),
+            "left": case.left(name),
+        }
     stuck(case, machine)
     for name, stage, point in (("row", "aggregate", 3), ("column", "exchange", 1)):
         stopped = list[int]()
-        fault = Scheduled(stage, point, lambda name=name, stopped=stopped: stopped.append(machine.stop_party(name)))
+        fault = Scheduled(
+            stage,
+            point,
+            lambda name=name, stopped=stopped: stopped.append(machine.stop_party(name)),
+        )
         case.run(f"silent {name}", exact_study(), fault, silence_seconds=5)
-        case.results[f"silent {name}"] |= {"notes": fault.notes, "ended it": has_ended(stopped[0], 20.0)}
-    case.run("poolless", exact_study(), Scheduled("aggregate", 3, machine.crash_pool), wait_seconds=0)
+        case.results[f"silent {name}"] |= {
+            "notes": fault.notes,
+            "ended it": has_ended(stopped[0], 20.0),
+        }
+    case.run(
+        "poolless", exact_study(), Scheduled("aggregate", 3, machine.crash_pool), wait_seconds=0
+    )
     before = case.results.pop("poolless")
     machine.nodes["none"] = machine.add("none")
     case.run("poolless", exact_study(), Progress())
@@ -277,18 +322,26 @@ class StandsStill:
 
 def stuck(case: Case, machine: Machine) -> None:
     machine.nodes["none"] = machine.add("none")
-    submit, note, seen = tasks.Tasks.submit, case.folder / "stopped", list[str]()
+    submit = tasks.Tasks.submit
+    note = case.folder / "stopped"
+    seen = list[str]()
 
     def submitting(self: tasks.Tasks, function: Any, *args: Any) -> Any:
         seen.append(function.__name__)
-        return submit(self, StandsStill(function, note) if seen.count("join") == 4 else function, *args)
+        return submit(
+            self, StandsStill(function, note) if seen.count("join") == 4 else function, *args
+        )
 
-    tasks.Tasks.submit, tasks.PATIENCE = submitting, 2.0  # type: ignore[method-assign]
+    # type: ignore[method-assign]
+    tasks.Tasks.submit = submitting
+    tasks.PATIENCE = 2.0
     try:
         case.run("stuck", exact_study(), progress := Scheduled("aggregate", 1, lambda: None))
         case.results["stuck"]["notes"] = progress.notes
     finally:
-        tasks.Tasks.submit, tasks.PATIENCE = submit, 60.0  # type: ignore[method-assign]
+        # type: ignore[method-assign]
+        tasks.Tasks.submit = submit
+        tasks.PATIENCE = 60.0
         os.kill(int(note.read_text()), signal.SIGKILL)
 
 
@@ -301,7 +354,10 @@ def has_ended(process: int, within: float) -> bool:
 
 
 def full(folder: Path, disk_too: bool) -> dict[str, Any]:
-    """The object stores of both nodes are full while a run works, so that it spills; then the disk is full as well."""
+    """The object stores of both nodes are full while a run works, so that it spills.
+
+    Then the disk is full as well.
+    """
     right = expected(folder)
     machine = Machine(folder, ("row", "none"))
     labels = {"row": {"party": "row"}, "column": {"party": "row"}, "pool": {"party": "none"}}
@@ -312,7 +368,10 @@ def full(folder: Path, disk_too: bool) -> dict[str, Any]:
         case.results["right"] = right
         case.run("roomy", exact_study(), Progress())
         spilled = [path for path in (folder / "spill").rglob("*") if path.is_file()]
-        case.results |= {"spilled": sum(path.stat().st_size for path in spilled), "left": case.left("roomy")}
+        case.results |= {
+            "spilled": sum(path.stat().st_size for path in spilled),
+            "left": case.left("roomy"),
+        }
         case.results["open"] = [str(path) for path in spilled if path.stat().st_mode & 0o077]
         if disk_too:
             full_disk(case, filled)
@@ -335,7 +394,10 @@ def full_disk(case: Case, filled: list[Any]) -> None:
 
 
 def fill(pieces: int, size: int = 6 << 20) -> list[Any]:
-    """Objects that take up the stores of both nodes; as long as they are held the stores are full."""
+    """Objects that take up the stores of both nodes.
+
+    As long as they are held the stores are full.
+    """
     make = ray.remote(lambda size: os.urandom(size))
     refs = [
         make.options(num_cpus=0, label_selector={"party": party}).remote(size)
@@ -358,9 +420,14 @@ def wide(folder: Path) -> Study:
 
 if __name__ == "__main__":
     os.umask(0o077)
-    scenario, at = sys.argv[1], Path(sys.argv[2])
+    scenario = sys.argv[1]
+    at = Path(sys.argv[2])
     if scenario == "killed":
         killed(at, sys.argv[3])
     else:
-        outcome = {"nodes": nodes, "spill": lambda f: full(f, False), "disk": lambda f: full(f, True)}[scenario](at)
+        outcome = {
+            "nodes": nodes,
+            "spill": lambda f: full(f, False),
+            "disk": lambda f: full(f, True),
+        }[scenario](at)
         print(json.dumps(outcome))

@@ -43,7 +43,8 @@ def object_store() -> Iterator[tuple[str, bytes]]:
 
 def written(fd: int) -> Iterator[bytes]:
     """The parts of a sparse file that were ever written to."""
-    at, size = 0, os.fstat(fd).st_size
+    at = 0
+    size = os.fstat(fd).st_size
     while at < size:
         try:
             at = os.lseek(fd, at, os.SEEK_DATA)

@@ -9,8 +9,8 @@ import numpy as np
 import ray
 from numpy.typing import NDArray
 
-from xstat_ray.messages import NoisyTable
-from xstat_ray.plan import Plan
+from xstat_ray.model.messages import NoisyTable
+from xstat_ray.planning.plan import Plan
 from xstat_ray.runtime.driver import Driver
 from xstat_ray.runtime.executor import Executor, LocalExecutor
 from xstat_ray.runtime.progress import Progress
@@ -38,10 +38,15 @@ def seeds(executor: Executor) -> dict[str, bytes]:
     """What the parties draw from, for the oracle."""
     if isinstance(executor, LocalExecutor):
         return {role: instances[0]._party._seed for role, instances in executor.parties.items()}
-    return {role: inside(executor, role, 0, lambda environment: environment._party._seed) for role in executor.parties}
+    return {
+        role: inside(executor, role, 0, lambda environment: environment._party._seed)
+        for role in executor.parties
+    }
 
 
 def coefficients(plan: Plan, expected: NDArray[np.int64]) -> NDArray[np.int64]:
     """Exact coefficients of exact counts (cells, slots): on every measured level the sums of consecutive cells."""
     slots = expected.shape[1]
-    return np.concatenate([expected.reshape(m.nodes, -1, slots).sum(axis=1) for m in plan.design.levels])
+    return np.concatenate(
+        [expected.reshape(m.nodes, -1, slots).sum(axis=1) for m in plan.design.levels]
+    )

@@ -28,12 +28,18 @@ def play(scenario: str, folder: Path, before: str = "true", *prefix: str) -> Sim
     (folder / "run/spill").mkdir(mode=0o700)
     # Ray's sockets have paths of at most 107 bytes.
     with tempfile.TemporaryDirectory(prefix="xr", ignore_cleanup_errors=True) as short:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith("RAY_")
+        }
         environment |= {"HOME": str(folder / "home"), "RAY_TMPDIR": short, "PYTHONPATH": str(ROOT)}
         environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64, "RAY_DEDUP_LOGS": "1"}
         command = f'{before} && exec "{sys.executable}" -m tests.runtime.fault_scenarios {scenario} "{folder / "run"}"'
         done = subprocess.run(
-            [*prefix, "bash", "-c", command], env=environment, capture_output=True, text=True, timeout=WATCHDOG
+            [*prefix, "bash", "-c", command],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=WATCHDOG,
         )
     assert done.returncode == 0, done.stderr[-5000:]
     results = json.loads(done.stdout.splitlines()[-1])
@@ -60,12 +66,16 @@ def test_an_environment_placed_on_a_node_that_is_already_gone_is_placed_anew(los
 
 
 def test_an_environment_that_finds_no_other_node_ends_the_run(lost):
-    assert lost.nowhere["ended"].startswith("InputError: none of the cluster's 3 nodes has the labels {party: row}")
+    assert lost.nowhere["ended"].startswith(
+        "InputError: none of the cluster's 3 nodes has the labels {party: row}"
+    )
 
 
 def test_a_party_node_is_lost_for_good_and_the_same_command_goes_on_when_there_is_another(lost):
     before = lost.gone["before"]
-    assert before["ended"].startswith("InputError: none of the cluster's 3 nodes has the labels {party: column}")
+    assert before["ended"].startswith(
+        "InputError: none of the cluster's 3 nodes has the labels {party: column}"
+    )
     assert (before["left"], before["debits before"]) == (["unfinished"], 0)
     assert len(lost.gone["ended"]) == len(lost.right)
     assert (lost.gone["left"], lost.gone["debits"]) == (["statistics.parquet"], 1)
@@ -86,11 +96,16 @@ def test_a_worker_that_stands_still_is_overtaken(lost):
 def test_a_party_that_stands_still_is_replaced(lost, party):
     silent = getattr(lost, f"silent {party}")
     assert silent["ended"] == lost.right
-    assert sum("environment of a party was lost" in note for note in silent["notes"]) == 1 and silent["ended it"]
+    assert (
+        sum("environment of a party was lost" in note for note in silent["notes"]) == 1
+        and silent["ended it"]
+    )
 
 
 def test_a_pool_without_nodes_ends_the_run_and_the_same_command_goes_on(lost):
-    assert lost.poolless["before"]["ended"].startswith("ClusterError: the pool of tasks has had no node for")
+    assert lost.poolless["before"]["ended"].startswith(
+        "ClusterError: the pool of tasks has had no node for"
+    )
     assert lost.poolless["ended"] == lost.right
 
 

@@ -12,17 +12,20 @@ from hypothesis import strategies as st
 from tests.synthetic import make_study
 from xstat_ray.crypto.paillier import PublicKey
 from xstat_ray.errors import PartyError
-from xstat_ray.join import FAN_IN
-from xstat_ray.messages import Partial
-from xstat_ray.plan import make_plan
+from xstat_ray.model.messages import Partial
+from xstat_ray.planning.plan import make_plan
 from xstat_ray.roles import Aggregator
+from xstat_ray.roles.join import FAN_IN
 from xstat_ray.runtime.driver import Driver
 from xstat_ray.runtime.executor import Executor, Instance
 from xstat_ray.runtime.progress import Progress, Stage
 
 
 class Recording(Executor):
-    """Runs nothing: a submitted join stands for its shard, an addition for the union. Finishes in a drawn order."""
+    """Runs nothing: a submitted join stands for its shard, an addition for the union.
+
+    Finishes in a drawn order.
+    """
 
     def __init__(self, order: Any) -> None:
         self.parties = {}
@@ -73,7 +76,9 @@ def reduce(executor: Recording, shards: int, window: int) -> Counting:
     driver = Driver(executor, make_plan(make_study(), key_bits=2048), Progress(), window)
     stage = Counting()
     driver.reduce(
-        Aggregator(PublicKey(3, 2)), (lambda shard=shard: executor.join(shard) for shard in range(shards)), stage
+        Aggregator(PublicKey(3, 2)),
+        (lambda shard=shard: executor.join(shard) for shard in range(shards)),
+        stage,
     )
     return stage
 
@@ -84,8 +89,11 @@ def test_every_shard_once_within_the_window_by_additions_of_at_most_eight(shards
     stage = reduce(executor, shards, window)
     assert sorted(executor.result) == list(range(shards)) and stage.units == shards
     assert max(executor.fan_ins, default=0) <= FAN_IN
-    # No more additions than a tree of that fan-in needs, one for each level's incomplete group at the end at most.
-    assert len(executor.fan_ins) <= math.ceil((shards - 1) / (FAN_IN - 1)) + math.ceil(math.log(shards + 1, FAN_IN))
+    # No more additions than a tree of that fan-in needs, one for each level's incomplete group at
+    # the end at most.
+    assert len(executor.fan_ins) <= math.ceil((shards - 1) / (FAN_IN - 1)) + math.ceil(
+        math.log(shards + 1, FAN_IN)
+    )
 
 
 @given(st.integers(1, 200), st.integers(1, 12))

@@ -32,7 +32,10 @@ def test_a_run_writes_its_stages_and_nothing_about_its_tables(tmp_path):
         assert [e["stage"] for e in seen if e["event"] == "end"] == STAGES
         assert {key for event in seen for key in event} <= ALLOWED
     # But for times, runs on different tables leave the same log.
-    few, many = ([{k: v for k, v in e.items() if k not in ("time", "seconds")} for e in seen] for seen in cases)
+    few, many = (
+        [{k: v for k, v in e.items() if k not in ("time", "seconds")} for e in seen]
+        for seen in cases
+    )
     assert few == many
 
 

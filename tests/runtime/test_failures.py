@@ -30,7 +30,11 @@ def carried(cause: Exception) -> RayTaskError:
         (OutOfMemoryError("killed"), ClusterError, "memory is full"),
         (WorkerCrashedError(), ClusterError, "lost more often than tasks are retried"),
         (LocalRayletDiedError(), ClusterError, "were lost"),
-        (ObjectLostError("00" * 28, "owner", "site"), ClusterError, "were lost.*the same command starts over"),
+        (
+            ObjectLostError("00" * 28, "owner", "site"),
+            ClusterError,
+            "were lost.*the same command starts over",
+        ),
         (ActorDiedError(), PartyLostError, "ended unexpectedly; run the same command again"),
     ],
     ids=lambda value: type(value).__name__,

@@ -19,14 +19,14 @@ from tests.runtime.running import coefficients, encrypted, inside, seeds
 from tests.runtime.unreliable import Unreliable
 from xstat_ray import Options, crosstab
 from xstat_ray.errors import InputError, PartyError, ProtocolError
-from xstat_ray.plan import make_plan
+from xstat_ray.model.study import Bounds, ColumnSide, Dimension, Privacy, RowSide, Study
+from xstat_ray.planning.plan import make_plan
 from xstat_ray.privacy.mechanism import Mechanism
 from xstat_ray.runtime.driver import Driver
 from xstat_ray.runtime.executor import LocalExecutor, Source
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.runtime.ray_executor import RayExecutor
 from xstat_ray.runtime.tasks import TASK_RETRIES
-from xstat_ray.study import Bounds, ColumnSide, Dimension, Privacy, RowSide, Study
 
 pytestmark = pytest.mark.ray
 CANARY = "canary-7f3b1c9e5d2a4860"
@@ -37,13 +37,22 @@ def draws(monkeypatch):
     """Sizes of all noise vectors drawn in this process."""
     sizes = []
     draw = Mechanism.draw
-    monkeypatch.setattr(Mechanism, "draw", lambda self, count: sizes.append(count) or draw(self, count))
+    monkeypatch.setattr(
+        Mechanism, "draw", lambda self, count: sizes.append(count) or draw(self, count)
+    )
     return sizes
 
 
 @pytest.mark.parametrize(("mechanism", "how"), [("tree", "killed"), ("flat", "raising")])
-def test_failed_tasks_are_run_again_and_noise_is_drawn_once(ray_folder, small, tmp_path, draws, mechanism, how):
-    schedule = {("join", 0): (1, how), ("join", 6): (2, how), ("add", 0): (1, how), ("sum_up", 0): (1, how)}
+def test_failed_tasks_are_run_again_and_noise_is_drawn_once(
+    ray_folder, small, tmp_path, draws, mechanism, how
+):
+    schedule = {
+        ("join", 0): (1, how),
+        ("join", 6): (2, how),
+        ("add", 0): (1, how),
+        ("sum_up", 0): (1, how),
+    }
     study = replace(small.study, privacy=Privacy(noise="off", mechanism=mechanism))
     plan = make_plan(study, key_bits=2048, shards=12)
     with Unreliable(study, small.sources, {}, folder=tmp_path, schedule=schedule) as executor:
@@ -53,7 +62,9 @@ def test_failed_tasks_are_run_again_and_noise_is_drawn_once(ray_folder, small, t
         assert executor.seen["join"] == 12 and executor.seen["add"] == 2
     assert (values == coefficients(plan, expected)).all()
     failed = {path.name: len(list(path.iterdir())) for path in tmp_path.iterdir() if path.is_dir()}
-    assert failed == {"join0": 1, "join6": 2, "add0": 1} | ({"sum_up0": 1} if mechanism == "tree" else {})
+    assert failed == {"join0": 1, "join6": 2, "add0": 1} | (
+        {"sum_up0": 1} if mechanism == "tree" else {}
+    )
     # One draw for every measured level of the table, however often its tasks were run.
     assert draws == [measured.nodes * study.slots for measured in plan.design.levels]
 
@@ -70,10 +81,20 @@ def test_a_task_that_always_fails_ends_the_run_before_any_noise(ray_folder, smal
 
 def wide_study() -> Study:
     """2400 coefficients, of which one is touched."""
-    area = Dimension("area", "area", tuple(map(str, range(80))), tuple((str(i),) for i in range(80)))
-    kind = Dimension("kind", "kind", tuple(map(str, range(30))), tuple((str(i),) for i in range(30)))
+    area = Dimension(
+        "area", "area", tuple(map(str, range(80))), tuple((str(i),) for i in range(80))
+    )
+    kind = Dimension(
+        "kind", "kind", tuple(map(str, range(30))), tuple((str(i),) for i in range(30))
+    )
     privacy = Privacy(noise="laplace", epsilon=Fraction(2))
-    return Study("wide", RowSide("id", (area,)), ColumnSide("id", (kind,)), bounds=Bounds(persons=100), privacy=privacy)
+    return Study(
+        "wide",
+        RowSide("id", (area,)),
+        ColumnSide("id", (kind,)),
+        bounds=Bounds(persons=100),
+        privacy=privacy,
+    )
 
 
 def test_every_coefficient_is_noised_touched_or_not(tmp_path, draws):
@@ -87,14 +108,17 @@ def test_every_coefficient_is_noised_touched_or_not(tmp_path, draws):
         rows = noisy.ciphertexts.reshape(-1, noisy.ciphertexts.shape[-1])
         one = np.zeros(rows.shape[1], np.uint8)
         one[0] = 1
-        # No cell is the trivial encryption of zero that an untouched cell starts from, and no two are equal.
+        # No cell is the trivial encryption of zero that an untouched cell starts from, and no two
+        # are equal.
         assert not (rows == one).all(axis=1).any()
         assert len(np.unique(rows, axis=0)) == plan.table_ciphertexts
         values = driver.release(noisy, tmp_path / "ledger").values
     assert draws == [plan.coefficients]
     untouched = np.delete(values.ravel(), 7 * 30 + 7)
-    # Discrete Laplace of scale 1/2: P(0) = (1 - e^-2) / (1 + e^-2) = tanh(1). Six standard deviations each way.
-    expected, deviation = np.tanh(1), np.sqrt(np.tanh(1) * (1 - np.tanh(1)) / untouched.size)
+    # Discrete Laplace of scale 1/2: P(0) = (1 - e^-2) / (1 + e^-2) = tanh(1). Six standard
+    # deviations each way.
+    expected = np.tanh(1)
+    deviation = np.sqrt(np.tanh(1) * (1 - np.tanh(1)) / untouched.size)
     assert abs((untouched == 0).mean() - expected) < 6 * deviation
     assert (untouched != 0).reshape(-1).any() and abs(values[7, 7] - 3) < 40
     assert all((np.delete(values, 7, axis=0)[:, kind] != 0).any() for kind in range(30))
@@ -126,10 +150,14 @@ def test_an_unexpected_error_of_a_party_arrives_without_its_text(ray_folder, sma
 
         environment._party.intake = intake
 
-    sources = {role: replace(source, private=tmp_path / role) for role, source in small.sources.items()}
+    sources = {
+        role: replace(source, private=tmp_path / role) for role, source in small.sources.items()
+    }
     with RayExecutor(small.study, sources, {}) as executor:
         inside(executor, "row", 0, spoil, CANARY)
-        with pytest.raises(PartyError, match=r"row party failed in intake \(ValueError\)") as caught:
+        with pytest.raises(
+            PartyError, match=r"row party failed in intake \(ValueError\)"
+        ) as caught:
             encrypted(executor, make_plan(small.study, key_bits=2048))
     assert CANARY not in "".join(traceback_texts(caught.value))
     (log,) = (tmp_path / "row").iterdir()
@@ -142,12 +170,20 @@ def traceback_texts(error: BaseException | None) -> list[str]:
     """Everything that can be printed of an error and of those behind it."""
     texts = []
     while error is not None:
-        texts += [str(error), repr(error), repr(error.args), repr(vars(error)), *traceback.format_exception(error)]
+        texts += [
+            str(error),
+            repr(error),
+            repr(error.args),
+            repr(vars(error)),
+            *traceback.format_exception(error),
+        ]
         error = error.__cause__ or error.__context__
     return texts
 
 
-def test_an_error_of_a_party_reaches_the_driver_through_the_tasks_that_needed_its_result(ray_folder, small):
+def test_an_error_of_a_party_reaches_the_driver_through_the_tasks_that_needed_its_result(
+    ray_folder, small
+):
     def spoil(environment: Any) -> None:
         def emit(shard: Any) -> None:
             raise ProtocolError("deliberate")
@@ -162,7 +198,9 @@ def test_an_error_of_a_party_reaches_the_driver_through_the_tasks_that_needed_it
 
 def test_replicas_whose_tables_differ_are_refused(ray_folder, small, tmp_path):
     # As many rows and people as the true table has, in another order.
-    pq.write_table(small.flags.take(list(reversed(range(len(small.flags))))), tmp_path / "boarding.parquet")
+    pq.write_table(
+        small.flags.take(list(reversed(range(len(small.flags))))), tmp_path / "boarding.parquet"
+    )
 
     def redirect(environment: Any, path: Path) -> None:
         environment._party._table = path
@@ -193,13 +231,20 @@ def test_a_party_whose_environment_dies_ends_the_run(ray_folder, small, tmp_path
 
 def test_people_who_opted_out_leave_no_trace_in_the_counts(small, tmp_path):
     gone = [f"p{i}" for i in range(0, 60, 3)]
-    (tmp_path / "opted_out.csv").write_text("person,passenger\n" + "".join(f"{name},{name}\n" for name in gone))
-    with_list = {role: replace(source, exclude=tmp_path / "opted_out.csv") for role, source in small.sources.items()}
+    (tmp_path / "opted_out.csv").write_text(
+        "person,passenger\n" + "".join(f"{name},{name}\n" for name in gone)
+    )
+    with_list = {
+        role: replace(source, exclude=tmp_path / "opted_out.csv")
+        for role, source in small.sources.items()
+    }
     plan = make_plan(small.study, key_bits=2048, shards=3)
     with LocalExecutor(small.study, with_list) as executor:
         driver, noisy = encrypted(executor, plan)
         values = driver.release(noisy, tmp_path / "ledger").values
-        expected = oracle.count(small.study, small.rows, small.flags, seeds(executor), opted_out=gone)
+        expected = oracle.count(
+            small.study, small.rows, small.flags, seeds(executor), opted_out=gone
+        )
         # The same as if their rows had never been in the tables.
         never = oracle.count(
             small.study,

@@ -26,16 +26,17 @@ from xstat_ray.crypto.handshake import Handshake
 from xstat_ray.crypto.keygen import generate
 from xstat_ray.crypto.paillier import OwnerEncryptor, PrivateKey
 from xstat_ray.errors import ProtocolError
-from xstat_ray.plan import make_plan
+from xstat_ray.model.row_tree import Blinding, RowTree
+from xstat_ray.model.study import Bounds, ColumnSide, Dimension, Privacy, RowSide, Study
+from xstat_ray.planning.plan import make_plan
 from xstat_ray.roles import ColumnParty, KeyHolder, RowParty
 from xstat_ray.roles.intake import People
-from xstat_ray.row_tree import Blinding, RowTree
 from xstat_ray.runtime import ray_executor
-from xstat_ray.study import Bounds, ColumnSide, Dimension, Privacy, RowSide, Study
 
 TOKEN = "CaNaRy-5F0C9A7BE1D24C38"
 IDS = [
-    f"{TOKEN}-{name}-0123456789ABCDEF" for name in ("matched", "also-matched", "row-only", "column-only", "opted-out")
+    f"{TOKEN}-{name}-0123456789ABCDEF"
+    for name in ("matched", "also-matched", "row-only", "column-only", "opted-out")
 ]
 COUNTS = (48_611, 50_021)
 CONTROL = b"on-purpose-96c1e07d3b5f4a28" * 8192
@@ -62,13 +63,21 @@ def write_sources(folder: Path) -> dict[str, Source]:
     flags = {"id": [matched, also, column_only, opted_out], "kind": ["one", "two", "one", "two"]}
     pq.write_table(pa.table(flags), folder / "column.parquet")
     (folder / "opted_out.csv").write_text(f"id\n{opted_out}\n")
-    return {role: Source(folder / f"{role}.parquet", folder / "opted_out.csv") for role in ("row", "column")}
+    return {
+        role: Source(folder / f"{role}.parquet", folder / "opted_out.csv")
+        for role in ("row", "column")
+    }
 
 
 def write_secrets(environment: Any, path: Path) -> None:
     """Runs inside a party's actor: its secrets go to a file of the test, not through Ray."""
     party = environment._party
-    own = {"seed": party._seed, "scalar": party._scalar, "salt": party._agreed.salt, "tag key": party._agreed.tag_key}
+    own = {
+        "seed": party._seed,
+        "scalar": party._scalar,
+        "salt": party._agreed.salt,
+        "tag key": party._agreed.tag_key,
+    }
     own |= {f"person key {i}": key.tobytes() for i, key in enumerate(party._person_keys)}
     if party.role == "column":
         own |= {name: int(getattr(party._key, name)) for name in ("p", "q", "alpha", "beta")}
@@ -81,13 +90,19 @@ def needles(secrets: dict[str, bytes | int], slot_bits: int) -> dict[str, bytes]
     for name in (form for one in IDS[:3] for form in (one, one.casefold())):
         for algorithm in ("sha256", "sha512", "md5"):
             digest = hashlib.new(algorithm, name.encode())
-            found |= {f"{algorithm} {name}": digest.digest(), f"{algorithm} hex {name}": digest.hexdigest().encode()}
+            found |= {
+                f"{algorithm} {name}": digest.digest(),
+                f"{algorithm} hex {name}": digest.hexdigest().encode(),
+            }
     shared = secrets["row salt"] + secrets["row tag key"]
-    channels = {f"channel {role}": derive(shared, f"channel from {role}") for role in ("row", "column")}
+    channels = {
+        f"channel {role}": derive(shared, f"channel from {role}") for role in ("row", "column")
+    }
     for name, value in (secrets | channels).items():
         if isinstance(value, int):
             size = (value.bit_length() + 7) // 8
-            little, text = value.to_bytes(size, "little"), str(value).encode()
+            little = value.to_bytes(size, "little")
+            text = str(value).encode()
             found |= {name: little, f"{name} big-endian": little[::-1], f"{name} decimal": text}
             found[f"{name} hex"] = f"{value:x}".encode()
         else:
@@ -101,7 +116,10 @@ def needles(secrets: dict[str, bytes | int], slot_bits: int) -> dict[str, bytes]
 
 @pytest.fixture
 def held_open(ray_folder, tmp_path, monkeypatch, capfd):
-    """A run on Ray, stopped just before its executor is closed. Yields a function that runs it with a check."""
+    """A run on Ray, stopped just before its executor is closed.
+
+    Yields a function that runs it with a check.
+    """
     refs = remember(monkeypatch)
 
     def run(check: Any) -> Path:
@@ -115,8 +133,16 @@ def held_open(ray_folder, tmp_path, monkeypatch, capfd):
         with monkeypatch.context() as patch:
             patch.setattr(ray_executor, "RayExecutor", Held)
             sources = write_sources(tmp_path)
-            options = Options(runtime="ray", key_bits=2048, shards=2, ledger=tmp_path / "ledger" / "ledger.sqlite")
-            crosstab(leak_study(), row=sources["row"], column=sources["column"], out=tmp_path / "out", options=options)
+            options = Options(
+                runtime="ray", key_bits=2048, shards=2, ledger=tmp_path / "ledger" / "ledger.sqlite"
+            )
+            crosstab(
+                leak_study(),
+                row=sources["row"],
+                column=sources["column"],
+                out=tmp_path / "out",
+                options=options,
+            )
         assert checked
         refs.clear()
         return tmp_path / "out"
@@ -138,7 +164,8 @@ def test_nothing_that_must_stay_inside_is_found_anywhere(ray_folder, tmp_path, h
         slot_bits = make_plan(leak_study(), key_bits=2048).packing.slot_bits
         wanted.update(needles(secrets, slot_bits))
         assert len(secrets) == 2 * 4 + 3 + 3 + 4
-        # Every object that ever existed in Ray, small ones too, which live with their owner; the driver owns them all.
+        # Every object that ever existed in Ray, small ones too, which live with their owner; the
+        # driver owns them all.
         assert len(refs) > 20
         objects = ((f"object {i}", pickle.dumps(value)) for i, value in enumerate(ray.get(refs)))
         assert search(wanted, objects) == set()
@@ -152,7 +179,8 @@ def test_nothing_that_must_stay_inside_is_found_anywhere(ray_folder, tmp_path, h
         on_disk = search(control | wanted, files(ray_folder))
         assert {name for name, _ in on_disk} <= {"control"}
         assert search(control, object_store()) or on_disk
-        # Resumption needs the secrets until the release is published; each party's lie in its own folder.
+        # Resumption needs the secrets until the release is published; each party's lie in its own
+        # folder.
         unfinished = tmp_path / "out" / "unfinished"
         own = {("row/secrets"), ("column/secrets")}
         places = {place for _, place in search(wanted, files(unfinished))}
@@ -162,13 +190,21 @@ def test_nothing_that_must_stay_inside_is_found_anywhere(ray_folder, tmp_path, h
         return True
 
     out = held_open(check)
-    assert {path.name for path in out.iterdir()} >= {"statistics.parquet", "manifest.json", "plan.json", "parties"}
+    assert {path.name for path in out.iterdir()} >= {
+        "statistics.parquet",
+        "manifest.json",
+        "plan.json",
+        "parties",
+    }
     assert not (out / "unfinished").exists()
     assert search(wanted, files(out)) == set()
     assert search(wanted, files(tmp_path / "ledger")) == set()
     assert search(wanted, files(ray_folder)) == set()
     printed = capfd.readouterr()
-    assert search(wanted, iter([("stdout", printed.out.encode()), ("stderr", printed.err.encode())])) == set()
+    assert (
+        search(wanted, iter([("stdout", printed.out.encode()), ("stderr", printed.err.encode())]))
+        == set()
+    )
     assert noisy_counts(out) != list(COUNTS)
 
 
@@ -177,24 +213,39 @@ def noisy_counts(out: Path) -> list[int]:
 
 
 def test_the_search_finds_each_form(tmp_path):
-    exact = {"row salt": b"s" * 32, "row tag key": b"t" * 16, "row p": 0x1234567890ABCDEF1234567890ABCDEF}
+    exact = {
+        "row salt": b"s" * 32,
+        "row tag key": b"t" * 16,
+        "row p": 0x1234567890ABCDEF1234567890ABCDEF,
+    }
     wanted = needles(exact, slot_bits=21)
-    places = iter([(name, os.urandom(100) + needle + os.urandom(100)) for name, needle in wanted.items()])
+    places = iter(
+        [(name, os.urandom(100) + needle + os.urandom(100)) for name, needle in wanted.items()]
+    )
     assert {(name, name) for name in wanted} <= search(wanted, places)
     values = np.array([[COUNTS[0], COUNTS[1]], [0, 1]])
     assert search(wanted, iter([("table", pickle.dumps(values))])) == {("counts <i8", "table")}
 
 
 @pytest.mark.ray
-def test_in_one_cluster_isolation_is_a_simulation_because_any_task_can_read_a_party(ray_folder, tmp_path):
-    """The documented caveat: with `__ray_call__` the private key is out. A real boundary is a cluster per party."""
+def test_in_one_cluster_isolation_is_a_simulation_because_any_task_can_read_a_party(
+    ray_folder, tmp_path
+):
+    """The documented caveat: with `__ray_call__` the private key is out.
+
+    A real boundary is a cluster per party.
+    """
     sources = write_sources(tmp_path)
     with ray_executor.RayExecutor(leak_study(), sources, {}) as executor:
         public = executor.get(executor.party("column").call("generate_key", 2048))
 
         @ray.remote
         def stranger(actor: Any) -> Any:
-            return ray.get(actor.__ray_call__.remote(lambda environment: environment._party._key.export_bytes()))
+            return ray.get(
+                actor.__ray_call__.remote(
+                    lambda environment: environment._party._key.export_bytes()
+                )
+            )
 
         stolen = PrivateKey.from_bytes(ray.get(stranger.remote(executor.party("column")._actor)))
         assert stolen.public.encode() == public
@@ -233,7 +284,9 @@ NAMES = [
 @pytest.mark.parametrize("name", NAMES)
 def test_a_secret_refuses_to_be_pickled_and_prints_redacted(key, name):
     secret = secret_objects(key)[name]
-    assert type(secret).__name__ == name and "redacted" in repr(secret) and "redacted" in f"{secret}"
+    assert (
+        type(secret).__name__ == name and "redacted" in repr(secret) and "redacted" in f"{secret}"
+    )
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
         with pytest.raises(TypeError, match="refuses to travel"):
             pickle.dumps(secret, protocol)
@@ -246,7 +299,8 @@ def test_a_secret_refuses_the_object_store_and_to_be_an_argument(ray_folder, key
     task = ray.remote(lambda value: None)
     for secret in secret_objects(key).values():
         for send in (ray.put, task.remote):
-            # To explain itself Ray reads the object's properties, which may raise an error of their own.
+            # To explain itself Ray reads the object's properties, which may raise an error of their
+            # own.
             with pytest.raises((TypeError, ProtocolError)) as caught:
                 send(secret)
             first: BaseException | None = caught.value

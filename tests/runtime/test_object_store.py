@@ -8,7 +8,8 @@ import ray
 
 from xstat_ray.runtime.object_store import stored_bytes
 
-LARGE, SMALL = 1 << 20, 1 << 10
+LARGE = 1 << 20
+SMALL = 1 << 10
 
 
 @pytest.mark.ray

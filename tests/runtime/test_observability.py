@@ -13,8 +13,8 @@ import ray
 
 from tests.runtime.running import encrypted, inside
 from xstat_ray import Options, crosstab
-from xstat_ray.plan import make_plan
-from xstat_ray.runtime.cluster import Cluster
+from xstat_ray.planning.cluster import Cluster
+from xstat_ray.planning.plan import make_plan
 from xstat_ray.runtime.ray_executor import RayExecutor
 
 pytestmark = pytest.mark.ray
@@ -39,7 +39,10 @@ def test_the_timeline_is_for_its_owner_and_names_functions_alone(ray_folder, sma
 
 
 def scraped() -> dict[str, float]:
-    """The project's own metrics, by name and labels, from this machine's endpoint; no token is shown."""
+    """The project's own metrics, by name and labels, from this machine's endpoint.
+
+    No token is shown.
+    """
     port = ray.nodes()[0]["MetricsExportPort"]
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
         lines = answer.read().decode().splitlines()
@@ -48,11 +51,20 @@ def scraped() -> dict[str, float]:
     for match in found:
         if match:
             stage = re.search(r'stage="(\w+)"', match[2])
-            labels = {name for name in re.findall(r"(\w+)=", match[2]) if not name.startswith("otel_")} - {"stage"}
-            assert stage and labels <= {"Component", "NodeAddress", "SessionName", "Version", "WorkerId", "JobId"}, (
-                match[2]
+            labels = {
+                name for name in re.findall(r"(\w+)=", match[2]) if not name.startswith("otel_")
+            } - {"stage"}
+            assert stage and labels <= {
+                "Component",
+                "NodeAddress",
+                "SessionName",
+                "Version",
+                "WorkerId",
+                "JobId",
+            }, match[2]
+            totals[f"{match[1]} {stage[1]}"] = totals.get(f"{match[1]} {stage[1]}", 0) + float(
+                match[3]
             )
-            totals[f"{match[1]} {stage[1]}"] = totals.get(f"{match[1]} {stage[1]}", 0) + float(match[3])
     return totals
 
 
@@ -60,7 +72,8 @@ def test_metrics_count_sizes_by_stage(ray_folder, small):
     plan = make_plan(small.study, key_bits=2048, shards=12)
     with RayExecutor(small.study, small.sources, {}, Cluster(metrics=True)) as executor:
         encrypted(executor, plan)
-        until, totals = time.monotonic() + 60, {}
+        until = time.monotonic() + 60
+        totals = {}
         while totals.get("xstat_tasks_total join", 0) < 12 and time.monotonic() < until:
             time.sleep(1)
             totals = scraped()
@@ -68,7 +81,8 @@ def test_metrics_count_sizes_by_stage(ray_folder, small):
     assert totals["xstat_partials_total join"] == 12 and totals["xstat_rows_total join"] > 100
     assert totals["xstat_flags_total join"] > 10 and totals["xstat_bytes_total join"] > 12 * 512
     assert {name.split()[0] for name in totals} <= {
-        f"xstat_{name}_total" for name in ("tasks", "retries", "seconds", "rows", "flags", "partials", "bytes")
+        f"xstat_{name}_total"
+        for name in ("tasks", "retries", "seconds", "rows", "flags", "partials", "bytes")
     }
 
 
@@ -93,4 +107,6 @@ def test_no_secret_is_in_the_environment_the_runtime_environment_or_a_name(ray_f
             assert json.loads(runtime) == {}
             assert "RAY_AUTH_TOKEN" not in variables
             everything = json.dumps(variables) + runtime + name
-            assert not [secret for secret in inside(executor, role, 0, secrets_of) if secret in everything]
+            assert not [
+                secret for secret in inside(executor, role, 0, secrets_of) if secret in everything
+            ]

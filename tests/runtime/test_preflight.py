@@ -1,4 +1,7 @@
-"""A cluster that cannot be used is told apart within seconds; every case here runs against a real head or socket."""
+"""A cluster that cannot be used is told apart within seconds.
+
+Every case here runs against a real head or socket.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +19,13 @@ import pytest
 
 from cluster.make_secrets import main as make_secrets
 from xstat_ray.errors import InputError
+from xstat_ray.planning.cluster import Cluster
 from xstat_ray.runtime import preflight
-from xstat_ray.runtime.cluster import Cluster
 
 ROOT = Path(__file__).parents[2]
 WITHIN = 20.0
-"""Seconds within which an answer must come on a busy machine; Ray itself takes 40 for most of these."""
+"""Seconds within which an answer must come on a busy machine; Ray itself takes 40 for most of
+these."""
 
 
 @pytest.fixture(autouse=True)
@@ -85,14 +89,19 @@ def test_nothing_listens(bare):
 
 
 def test_a_host_that_is_not_there(bare):
-    assert "nothing answers at no-such-host.invalid:6379" in refused("no-such-host.invalid:6379").problem
+    assert (
+        "nothing answers at no-such-host.invalid:6379"
+        in refused("no-such-host.invalid:6379").problem
+    )
 
 
 def test_an_address_without_a_port(bare):
     assert "has no port" in refused("10.0.0.7").problem
 
 
-@pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", None], ids=["a web server", "silence"])
+@pytest.mark.parametrize(
+    "answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", None], ids=["a web server", "silence"]
+)
 def test_something_else_listens(listener, monkeypatch, answer):
     monkeypatch.setattr(preflight, "SECONDS", 1.0)
     assert "is not the head of a Ray cluster" in refused(listener(answer)).problem
@@ -106,7 +115,9 @@ def tls(folder: Path, address: str) -> dict[str, str]:
     """Certificates for a node at an address, and the settings that make Ray use them."""
     assert make_secrets([str(folder), "--node", "me", "--ip", address]) == 0
     files = {"SERVER_CERT": "me.crt", "SERVER_KEY": "me.key", "CA_CERT": "ca.crt"}
-    return {"RAY_USE_TLS": "1"} | {f"RAY_TLS_{name}": str(folder / file) for name, file in files.items()}
+    return {"RAY_USE_TLS": "1"} | {
+        f"RAY_TLS_{name}": str(folder / file) for name, file in files.items()
+    }
 
 
 @pytest.mark.parametrize(
@@ -159,7 +170,9 @@ def test_labels_and_cores(labels, key, problem):
         return
     assert found is not None and found.key == key and problem in found.problem
     if "labels" in problem:
-        assert "{party: none}, {party: row}, {}" in (found.remedy or "") and "ray.io" not in str(found)
+        assert "{party: none}, {party: row}, {}" in (found.remedy or "") and "ray.io" not in str(
+            found
+        )
 
 
 def test_no_core_at_all():
@@ -184,9 +197,18 @@ def head():
     with tempfile.TemporaryDirectory(prefix="xr") as short:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
         token = "ab" * 32
-        clean |= {"RAY_TMPDIR": short, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token, "HOME": short}
+        clean |= {
+            "RAY_TMPDIR": short,
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": token,
+            "HOME": short,
+        }
         process = subprocess.Popen(
-            [sys.executable, "-c", HEAD], env=clean, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", HEAD],
+            env=clean,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         line = ""
         while ":" not in line or " " in line.strip():
@@ -213,12 +235,18 @@ CONNECT = "import sys; from xstat_ray.runtime.preflight import reach; reach(sys.
 )  # fmt: skip
 def test_a_real_head(head, tmp_path, own, said):
     """In a process of its own: a token is read once in a process."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")} | own
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("RAY_")
+    } | own
     if "RAY_USE_TLS" in own:
         environment |= tls(tmp_path / "own", "127.0.0.1")
     command = [sys.executable, "-c", CONNECT, f"127.0.0.1:{head[0]}"]
     done = subprocess.run(
-        command, env=environment | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60
+        command,
+        env=environment | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert (done.returncode == 0) == (said is None), done.stderr
     assert said is None or f"InputError: the cluster at 127.0.0.1:{head[0]} {said}" in done.stderr

@@ -10,11 +10,11 @@ from tests.runtime.running import coefficients, counts, seeds
 from tests.synthetic import make_study
 from xstat_ray import Options, crosstab
 from xstat_ray.crypto.kernels import choice
-from xstat_ray.plan import make_plan
+from xstat_ray.model.study import Bounds, Dimension, Privacy, View
+from xstat_ray.planning.plan import make_plan
 from xstat_ray.protocol import play
 from xstat_ray.runtime.executor import LocalExecutor
 from xstat_ray.runtime.ray_executor import RayExecutor
-from xstat_ray.study import Bounds, Dimension, Privacy, View
 
 pytestmark = pytest.mark.ray
 FAST = [(2048, 3), (3072, 16)]
@@ -25,7 +25,9 @@ MATRIX = [(key_bits, shards) for key_bits in (2048, 3072) for shards in (1, 3, 1
     ("key_bits", "shards"),
     [case if case in FAST else pytest.param(*case, marks=pytest.mark.slow) for case in MATRIX],
 )
-def test_equals_the_group_by_on_every_cell_of_the_demo(ray_folder, nycflights, nycflights_expected, key_bits, shards):
+def test_equals_the_group_by_on_every_cell_of_the_demo(
+    ray_folder, nycflights, nycflights_expected, key_bits, shards
+):
     study = nycflights.study
     release = crosstab(
         study,
@@ -59,7 +61,9 @@ def test_ray_and_local_and_the_played_protocol_agree(ray_folder, small, tmp_path
         bounds=Bounds(rows=1000, boardings=50, persons=100),
     )
     plan = make_plan(study, key_bits=2048, shards=12)
-    played = play(plan, row_table=small.row, column_table=small.column, ledger=tmp_path / "ledger").values
+    played = play(
+        plan, row_table=small.row, column_table=small.column, ledger=tmp_path / "ledger"
+    ).values
     assert played.sum() > 100
     with LocalExecutor(study, small.sources) as executor:
         assert (counts(executor, plan, tmp_path / "ledger") == played).all()
@@ -68,7 +72,9 @@ def test_ray_and_local_and_the_played_protocol_agree(ray_folder, small, tmp_path
 
 
 @pytest.mark.parametrize("kernel", ["", "portable"])
-def test_parties_and_tasks_take_the_kernel_that_is_forced_here(ray_folder, small, kernel, monkeypatch):
+def test_parties_and_tasks_take_the_kernel_that_is_forced_here(
+    ray_folder, small, kernel, monkeypatch
+):
     # The cluster was started before, so its processes do not inherit the variable.
     monkeypatch.setenv("XSTAT_KERNEL", kernel)
     forced = choice.kernel().name

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from xstat_ray.errors import InputError
-from xstat_ray.runtime.cluster import Cluster
+from xstat_ray.planning.cluster import Cluster
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.runtime.ray_session import session
 
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 STARTED = """
 import json, os, ray, stat
 from pathlib import Path
-from xstat_ray.runtime.cluster import Cluster
+from xstat_ray.planning.cluster import Cluster
 from xstat_ray.runtime.ray_session import session
 
 before = dict(os.environ)
@@ -54,10 +54,10 @@ from ray.cluster_utils import Cluster as Nodes
 from tests import oracle
 from tests.runtime.running import counts, seeds
 from tests.synthetic import make_study, make_tables
-from xstat_ray.plan import make_plan
+from xstat_ray.planning.plan import make_plan
 from xstat_ray.runtime.executor import Source
 from xstat_ray.runtime.ray_executor import RayExecutor
-from xstat_ray.runtime.cluster import Cluster
+from xstat_ray.planning.cluster import Cluster
 from xstat_ray.runtime.ray_session import session
 import pyarrow.parquet as pq
 
@@ -89,7 +89,12 @@ def run(code: str, folder: Path, *args: str, **environment: str) -> dict:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     clean |= {"HOME": str(home), "PYTHONPATH": str(ROOT)} | environment
     done = subprocess.run(
-        [sys.executable, "-c", code, *args], env=clean, cwd=folder, capture_output=True, text=True, timeout=240
+        [sys.executable, "-c", code, *args],
+        env=clean,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=240,
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
@@ -100,7 +105,9 @@ def test_a_started_session_is_private_and_leaves_nothing_behind(tmp_path):
     # RAY_ADDRESS names a cluster that is not there: a session that is started does not look for it.
     seen = run(STARTED, tmp_path, RAY_ADDRESS="192.0.2.1:6379")
     assert seen["modes"] == {"folder": 0o700, "token": 0o600, "spill": 0o700, "spilled": 0o600}
-    assert seen["inside"]["token"] and seen["inside"]["logs"] > 0 and seen["inside"]["readable"] == 0
+    assert (
+        seen["inside"]["token"] and seen["inside"]["logs"] > 0 and seen["inside"]["readable"] == 0
+    )
     assert seen["remote"]
     assert seen["umask"] == 0o022 and seen["changed"] == []
     assert seen["folder_left"] is False and seen["initialised"] is False
@@ -163,7 +170,12 @@ FAR = [
     "ray://[2001:db8::1]:10001",
 ]
 NEAR = ["localhost:6379", "127.0.0.1:6379", "ray://127.0.0.1:10001", "[::1]:6379"]
-HALVES = [{}, {"RAY_USE_TLS": "1"}, {"RAY_AUTH_TOKEN_PATH": "t"}, {"RAY_USE_TLS": "0", "RAY_AUTH_TOKEN": "t"}]
+HALVES = [
+    {},
+    {"RAY_USE_TLS": "1"},
+    {"RAY_AUTH_TOKEN_PATH": "t"},
+    {"RAY_USE_TLS": "0", "RAY_AUTH_TOKEN": "t"},
+]
 
 
 class Heard(Progress):
@@ -240,9 +252,15 @@ def test_nodes_that_are_still_starting_are_waited_for(no_ray, monkeypatch):
 
 @pytest.mark.parametrize(
     ("content", "mode", "problem"),
-    [(None, 0o600, "cannot be read"), ("", 0o600, "is empty"), ("0" * 64, 0o644, "others may read the token")],
+    [
+        (None, 0o600, "cannot be read"),
+        ("", 0o600, "is empty"),
+        ("0" * 64, 0o644, "others may read the token"),
+    ],
 )
-def test_a_token_that_is_no_secret_is_refused(no_ray, monkeypatch, tmp_path, content, mode, problem):
+def test_a_token_that_is_no_secret_is_refused(
+    no_ray, monkeypatch, tmp_path, content, mode, problem
+):
     path = tmp_path / "token"
     if content is not None:
         path.write_text(content)

@@ -36,9 +36,13 @@ class Failing:
 class Unreliable(RayExecutor):
     """Makes chosen tasks fail: `schedule` maps (name, how many of that name came before) to (times, how)."""
 
-    def __init__(self, *args: Any, folder: Path, schedule: dict[tuple[str, int], tuple[int, str]]) -> None:
+    def __init__(
+        self, *args: Any, folder: Path, schedule: dict[tuple[str, int], tuple[int, str]]
+    ) -> None:
         super().__init__(*args)
-        self.folder, self.schedule, self.seen = folder, schedule, Counter()
+        self.folder = folder
+        self.schedule = schedule
+        self.seen = Counter()
 
     def submit(self, function: Any, *args: Any) -> Any:
         key = (function.__name__, self.seen[function.__name__])

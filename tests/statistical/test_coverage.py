@@ -1,6 +1,7 @@
 """Published intervals against the truth: they cover 95 % of the time, whatever the noise is and wherever it was added.
 
-Each test is an attempt to falsify, and must reject intervals and standard errors that are wrong by 25 %.
+Each test is an attempt to falsify, and must reject intervals and standard errors that are wrong by
+25 %.
 """
 
 from __future__ import annotations
@@ -10,14 +11,15 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from xstat_ray.messages import Coefficients
-from xstat_ray.plan import make_plan
+from xstat_ray.model.messages import Coefficients
+from xstat_ray.model.row_tree import tree_of
+from xstat_ray.model.study import Bounds, ColumnSide, Dimension, Level, Privacy, RowSide, Study
+from xstat_ray.planning.plan import make_plan
 from xstat_ray.privacy.mechanism import half_width95
-from xstat_ray.publish import publish
-from xstat_ray.row_tree import tree_of
-from xstat_ray.study import Bounds, ColumnSide, Dimension, Level, Privacy, RowSide, Study
+from xstat_ray.publication.publish import publish
 
-SLOTS, RELEASES = 400, 12
+SLOTS = 400
+RELEASES = 12
 TOWNS = Level("town", tuple("abcd"), (0, 1, 1, 2, 2, 2, 3, 3, 3, 3, 3, 3))
 """Twelve cells in towns of one, two, three and six."""
 NAMES = ("cell", "town", "total")
@@ -32,7 +34,11 @@ def make_study(noise, mechanism):
     delta = Fraction(noise == "gaussian", 10**6)
     privacy = Privacy(noise=noise, mechanism=mechanism, epsilon=EPSILON, delta=delta)
     return Study(
-        "coverage", RowSide("id", (area,)), ColumnSide("id", (kind,)), bounds=Bounds(2, 1, 50), privacy=privacy
+        "coverage",
+        RowSide("id", (area,)),
+        ColumnSide("id", (kind,)),
+        bounds=Bounds(2, 1, 50),
+        privacy=privacy,
     )
 
 
@@ -44,8 +50,10 @@ def noise(request):
 @pytest.fixture(scope="module", params=["flat", "tree"])
 def figures(request, noise):
     """For each level (errors, stderrs, half widths, covered) of `RELEASES` publications, (figures,) each."""
-    study, rng = make_study(noise, request.param), np.random.default_rng(9)
-    plan, tree = make_plan(study, key_bits=2048), tree_of(study.row.dimensions)
+    study = make_study(noise, request.param)
+    rng = np.random.default_rng(9)
+    plan = make_plan(study, key_bits=2048)
+    tree = tree_of(study.row.dimensions)
     truth = [rng.poisson(3, (12, SLOTS)) * (rng.random((12, 1)) < 0.7)]
     for level, size in enumerate(tree.sizes[1:]):
         above = np.zeros((size, SLOTS), np.int64)
@@ -62,10 +70,17 @@ def figures(request, noise):
         parts["cell"].append((error, stderr, half, abs(error) <= half))
         for name, exact_sums in zip(NAMES[1:], truth[1:], strict=True):
             own = areas.filter(np.array(areas["level"].to_pylist()) == name)
-            value, low, high, stderr = (own[c].to_numpy() for c in ("unbiased", "low95", "high95", "stderr"))
+            value, low, high, stderr = (
+                own[c].to_numpy() for c in ("unbiased", "low95", "high95", "stderr")
+            )
             counts = exact_sums.ravel()
-            parts[name].append((value - counts, stderr, (high - low) / 2, (low <= counts) & (counts <= high)))
-    return {name: [np.concatenate(column) for column in zip(*own, strict=True)] for name, own in parts.items()}
+            parts[name].append(
+                (value - counts, stderr, (high - low) / 2, (low <= counts) & (counts <= high))
+            )
+    return {
+        name: [np.concatenate(column) for column in zip(*own, strict=True)]
+        for name, own in parts.items()
+    }
 
 
 def test_the_noisy_count_of_a_cell_is_within_its_interval_95_times_in_100(figures):
@@ -77,7 +92,9 @@ def test_the_noisy_count_of_a_cell_is_within_its_interval_95_times_in_100(figure
 
 
 @pytest.mark.parametrize("level", NAMES[1:])
-def test_the_count_of_an_area_is_within_its_interval_95_times_in_100_or_a_little_more(figures, level):
+def test_the_count_of_an_area_is_within_its_interval_95_times_in_100_or_a_little_more(
+    figures, level
+):
     error, _, half, covered = figures[level]
     # 4,800 independent columns: the standard error is 0.3 % for the total, and less for towns.
     assert 0.937 < covered.mean() < 0.975
@@ -115,7 +132,8 @@ def test_one_noise_is_covered_at_every_scale_and_no_wider_than_need_be(noise):
 def test_two_laplace_noises_of_any_weights_are_covered():
     half = 100 * np.log(20) / np.sqrt(2)
     assert half_width95("laplace", np.array([100.0])) == np.ceil(half)
-    # Of variances 2 a^2 and 2 b^2 with a^2 + b^2 = 1/2: P(|X| > t) = (a^2 exp(-t/a) - b^2 exp(-t/b)) / (a^2 - b^2).
+    # Of variances 2 a^2 and 2 b^2 with a^2 + b^2 = 1/2: P(|X| > t) = (a^2 exp(-t/a) - b^2
+    # exp(-t/b)) / (a^2 - b^2).
     a2 = np.linspace(0.2501, 0.4999, 500)
     b2 = 0.5 - a2
     t = half / 100

@@ -1,8 +1,9 @@
 """Planted facts of eastern Hokkaido are found again from published numbers only.
 
-The exact counts are those of the made-up country of `tests/needs/country.py`; the mechanism, its noise, the published
-files and all that is made of them are the package's own. Truth is what everybody did, of whom 42 % can be counted:
-finding it takes the way from those counted to all, as a reader of the statistics would have to go.
+The exact counts are those of the made-up country of `tests/hokkaido/needs/country.py`; the
+mechanism, its noise, the published files and all that is made of them are the package's own. Truth
+is what everybody did, of whom 42 % can be counted: finding it takes the way from those counted to
+all, as a reader of the statistics would have to go.
 """
 
 from __future__ import annotations
@@ -14,12 +15,22 @@ import pyarrow as pa
 import pytest
 from scipy.stats import binom
 
-from tests.needs.country import DAYS, NEAR, NEEDY, PORTS, SHARE, Country, make_country, publish_all
-from xstat_ray.needs.access import AIRPORTS, Travel, areas, hub_minutes
-from xstat_ray.needs.answer import Assumptions, answer
-from xstat_ray.needs.index import Sampling, index, rank
+from tests.hokkaido.needs.country import (
+    DAYS,
+    NEAR,
+    NEEDY,
+    PORTS,
+    SHARE,
+    Country,
+    make_country,
+    publish_all,
+)
+from xstat_ray.hokkaido.needs.access import AIRPORTS, Travel, areas, hub_minutes
+from xstat_ray.hokkaido.needs.answer import Assumptions, answer
+from xstat_ray.hokkaido.needs.index import Sampling, index, rank
 
-SEEDS, FEW = 20, 3
+SEEDS = 20
+FEW = 3
 LEVEL = 1e-4
 """Chance that right intervals fail a test of coverage: the noise is drawn afresh in every run."""
 
@@ -30,15 +41,23 @@ class Found(NamedTuple):
 
 
 @pytest.fixture(
-    scope="module", params=[FEW, pytest.param(SEEDS, marks=pytest.mark.slow)], ids=["few seeds", "20 seeds"]
+    scope="module",
+    params=[FEW, pytest.param(SEEDS, marks=pytest.mark.slow)],
+    ids=["few seeds", "20 seeds"],
 )
 def found(request, tmp_path_factory):
-    """What was planted and what was published, by seed; the first seeds of the short form are not those of the long."""
-    first, results = (900 if request.param == FEW else 0), []
+    """What was planted and what was published, by seed.
+
+    The first seeds of the short form are not those of the long.
+    """
+    first = 900 if request.param == FEW else 0
+    results = []
     for seed in range(first, first + request.param):
         country = make_country(seed)
         folders = publish_all(country, tmp_path_factory.mktemp("releases"), seed=seed)
-        results.append(Found(country, answer(folders, Assumptions(sampling=Sampling(draws=400))).tables))
+        results.append(
+            Found(country, answer(folders, Assumptions(sampling=Sampling(draws=400))).tables)
+        )
     return results
 
 
@@ -53,10 +72,20 @@ def watershed(result):
     true = result.truth.watershed_all.sum(axis=1)
     second, first = np.sort(true, axis=1)[:, -2:].T
     published = dict(
-        zip(*(result.tables["needs"][name].to_pylist() for name in ("name_en", "main_airport")), strict=True)
+        zip(
+            *(result.tables["needs"][name].to_pylist() for name in ("name_en", "main_airport")),
+            strict=True,
+        )
     )
-    named = [AIRPORTS.index(published[name]) if published[name] else -1 for name in areas()["name_en"].to_pylist()]
-    return named, true.argmax(axis=1), SHARE * (first - second) > 3 * np.sqrt(2) * stderr.max(axis=1)
+    named = [
+        AIRPORTS.index(published[name]) if published[name] else -1
+        for name in areas()["name_en"].to_pylist()
+    ]
+    return (
+        named,
+        true.argmax(axis=1),
+        SHARE * (first - second) > 3 * np.sqrt(2) * stderr.max(axis=1),
+    )
 
 
 def test_the_watershed_is_found_municipality_by_municipality(found):
@@ -72,7 +101,9 @@ def test_the_watershed_is_found_municipality_by_municipality(found):
 
 
 def test_the_shift_to_nakashibetsu_is_found(found):
-    port, shifted, inside = AIRPORTS.index("SHB"), [], []
+    port = AIRPORTS.index("SHB")
+    shifted = []
+    inside = []
     for result in found:
         all_days = result.truth.watershed_all
         with np.errstate(invalid="ignore"):
@@ -95,7 +126,8 @@ def near_airport(result, width=1.0):
         [
             [row["share"], row["share_stderr"]]
             for row in rows
-            if row["state"] == "near airport" and row["before"] in ("departure-60m", "departure-20m")
+            if row["state"] == "near airport"
+            and row["before"] in ("departure-60m", "departure-20m")
         ]
     )
     share, stderr = near.reshape(len(PORTS), 2, 2, 2).transpose(3, 0, 1, 2)
@@ -108,8 +140,11 @@ def test_the_share_near_the_airport_is_within_its_interval(found):
     inside = np.concatenate([near_airport(result) for result in found])
     assert len(inside) == 20 * len(found)
     assert binom.cdf(inside.sum(), len(inside), 0.95) > LEVEL, inside.mean()
-    # Intervals that are too narrow are found out: by 30 % in the long form, by more in the short one.
-    narrow = np.concatenate([near_airport(result, 0.7 if len(found) == SEEDS else 0.3) for result in found])
+    # Intervals that are too narrow are found out: by 30 % in the long form, by more in the short
+    # one.
+    narrow = np.concatenate(
+        [near_airport(result, 0.7 if len(found) == SEEDS else 0.3) for result in found]
+    )
     assert binom.cdf(narrow.sum(), len(narrow), 0.95) < LEVEL
 
 
@@ -121,7 +156,10 @@ def test_later_and_in_the_afternoon_more_passengers_are_near(found):
         for result in found
     ]  # fmt: skip
     for share in shares:
-        assert all(share[port, "morning", "departure-20m"] > share[port, "morning", "departure-60m"] for port in PORTS)
+        assert all(
+            share[port, "morning", "departure-20m"] > share[port, "morning", "departure-60m"]
+            for port in PORTS
+        )
     for flight, planted in zip(("morning", "afternoon"), NEAR[:, 1], strict=True):
         own = [share[port, flight, "departure-60m"] for share in shares for port in PORTS]
         assert np.mean(own) == pytest.approx(planted, abs=0.04)
@@ -134,7 +172,8 @@ def true_index(truth):
 
 
 def test_the_five_neediest_areas_are_found(found):
-    names, right = areas()["name_en"].to_pylist(), []
+    names = areas()["name_en"].to_pylist()
+    right = []
     for result in found:
         true = {names[i] for i in np.flatnonzero(rank(true_index(result.truth)) <= 5)}
         assert true == set(NEEDY)
@@ -149,7 +188,11 @@ def test_the_five_neediest_areas_are_found(found):
 def test_the_true_rank_is_within_its_interval(found):
     inside = []
     for result in found:
-        true = dict(zip(areas()["name_en"].to_pylist(), rank(true_index(result.truth)), strict=True))
+        true = dict(
+            zip(areas()["name_en"].to_pylist(), rank(true_index(result.truth)), strict=True)
+        )
         rows = {row["name_en"]: row for row in result.tables["needs"].to_pylist()}
-        inside += [rows[name]["rank_low"] <= true[name] <= rows[name]["rank_high"] for name in NEEDY]
+        inside += [
+            rows[name]["rank_low"] <= true[name] <= rows[name]["rank_high"] for name in NEEDY
+        ]
     assert binom.cdf(sum(inside), len(inside), 0.95) > LEVEL, np.mean(inside)

@@ -1,8 +1,9 @@
 """The noise of whole releases (drawn, packed, encrypted, added, decrypted, unpacked) against its declared distribution.
 
-Each test is an attempt to falsify. The chi-square threshold is the 1 - 10^-6 quantile, so an honest sampler fails once in
-a million runs; with the sample sizes below a scale that is wrong by 20 % has a noncentrality above 200, which passes
-with a probability below 10^-6. The tests run on such a wrong sampler too, and must reject it.
+Each test is an attempt to falsify. The chi-square threshold is the 1 - 10^-6 quantile, so an honest
+sampler fails once in a million runs; with the sample sizes below a scale that is wrong by 20 % has
+a noncentrality above 200, which passes with a probability below 10^-6. The tests run on such a
+wrong sampler too, and must reject it.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ import pytest
 from scipy.stats import chi2
 
 from xstat_ray.crypto.keygen import generate
-from xstat_ray.join import lay_out
-from xstat_ray.messages import Partial
-from xstat_ray.plan import make_plan
+from xstat_ray.model.messages import Partial
+from xstat_ray.model.study import Bounds, ColumnSide, Dimension, Privacy, RowSide, Study
+from xstat_ray.planning.plan import make_plan
 from xstat_ray.privacy.noise import add_noise_once
-from xstat_ray.study import Bounds, ColumnSide, Dimension, Privacy, RowSide, Study
+from xstat_ray.roles.join import lay_out
 
-SHORT, FULL = 450, 2000
-CELLS, SLOTS = 4, 3
+SHORT = 450
+FULL = 2000
+CELLS = 4
+SLOTS = 3
 QUANTILE = 1 - 1e-6
 
 
@@ -37,18 +40,27 @@ def plan(noise):
         return Dimension(name, name, labels, tuple((label,) for label in labels))
 
     privacy = Privacy(
-        noise=noise, epsilon=Fraction(1), delta=Fraction(1, 10**6) if noise == "gaussian" else Fraction(0)
+        noise=noise,
+        epsilon=Fraction(1),
+        delta=Fraction(1, 10**6) if noise == "gaussian" else Fraction(0),
     )
-    rows, columns = RowSide("id", (dimension("a", CELLS),)), ColumnSide("id", (dimension("b", SLOTS),))
-    return make_plan(Study("noise", rows, columns, bounds=Bounds(2, 1, 50), privacy=privacy), key_bits=2048)
+    rows = RowSide("id", (dimension("a", CELLS),))
+    columns = ColumnSide("id", (dimension("b", SLOTS),))
+    return make_plan(
+        Study("noise", rows, columns, bounds=Bounds(2, 1, 50), privacy=privacy), key_bits=2048
+    )
 
 
 def released_noise(key, plan, releases):
     """(releases, cells, slots): what is decrypted when nobody was counted is the noise alone."""
-    untouched = Partial(np.zeros(0, np.uint32), np.zeros((0, plan.packing.blocks, key.public.width), np.uint8))
+    untouched = Partial(
+        np.zeros(0, np.uint32), np.zeros((0, plan.packing.blocks, key.public.width), np.uint8)
+    )
     table = lay_out(key.public, untouched, CELLS, plan.packing.blocks)
     noisy = [add_noise_once(key.public, table, plan.packing, plan.design) for _ in range(releases)]
-    plain = key.decrypt(np.concatenate([n.ciphertexts for n in noisy]).reshape(-1, key.public.width))
+    plain = key.decrypt(
+        np.concatenate([n.ciphertexts for n in noisy]).reshape(-1, key.public.width)
+    )
     return plan.packing.unpack(plain).reshape(releases, CELLS, SLOTS)
 
 
@@ -65,7 +77,8 @@ def statistic(draws, mechanism):
     reach = int(60 * mechanism.scale) + 60
     values = np.arange(-reach, reach + 1)
     expected = probabilities(mechanism, values) * draws.size
-    edges, held = [], 0.0
+    edges = []
+    held = 0.0
     for value, count in zip(values, expected, strict=True):
         held += count
         if held >= 20:
@@ -73,7 +86,9 @@ def statistic(draws, mechanism):
             held = 0.0
     bins = np.searchsorted(np.array(edges[:-1]), values, side="left")
     want = np.bincount(bins, weights=expected)
-    got = np.bincount(np.searchsorted(np.array(edges[:-1]), draws.ravel(), side="left"), minlength=len(want))
+    got = np.bincount(
+        np.searchsorted(np.array(edges[:-1]), draws.ravel(), side="left"), minlength=len(want)
+    )
     return float(((got - want) ** 2 / want).sum()), float(chi2.ppf(QUANTILE, len(want) - 1))
 
 
@@ -96,7 +111,8 @@ def test_every_coefficient_is_noised_independently(key):
     draws = released_noise(key, study, SHORT).reshape(SHORT, -1).astype(float)
     assert (draws.std(axis=0) > 0.5 * study.mechanism.stderr).all()
     correlation = np.corrcoef(draws.T)[np.triu_indices(CELLS * SLOTS, 1)]
-    # 66 pairs with standard error 1/sqrt(450): five of them is a chance of 4 in 100,000 over all pairs.
+    # 66 pairs with standard error 1/sqrt(450): five of them is a chance of 4 in 100,000 over all
+    # pairs.
     assert np.abs(correlation).max() < 5 / SHORT**0.5
     # Noise that repeats from release to release could be averaged away.
     assert len(np.unique(draws, axis=0)) == SHORT

@@ -1,12 +1,13 @@
 """An auditor by brute force: what removing one person does to the coefficients, against the declared sensitivity.
 
-Both parties take in and bound their tables as in a release. What they would encrypt is then counted, in the clear, with
-each person of the study in turn removed from both tables.
+Both parties take in and bound their tables as in a release. What they would encrypt is then
+counted, in the clear, with each person of the study in turn removed from both tables.
 
 Bounds choose at random, by words that belong to rows. A removed person's rows take their
-words with them: independent words of the others remain, distributed as before. So the two runs are coupled in that way,
-row by row, and the change is that of one person alone. Under this coupling the loss that holds for every choice of the
-words holds for their mixture, which is what a reader of the release sees (differential privacy is closed under it).
+words with them: independent words of the others remain, distributed as before. So the two runs are
+coupled in that way, row by row, and the change is that of one person alone. Under this coupling the
+loss that holds for every choice of the words holds for their mixture, which is what a reader of the
+release sees (differential privacy is closed under it).
 """
 
 from __future__ import annotations
@@ -20,23 +21,38 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from xstat_ray.bounds import Located, keep_per_group
 from xstat_ray.crypto.derive import keyed_words
-from xstat_ray.inputs.periods import span
-from xstat_ray.plan import make_plan
+from xstat_ray.model.periods import span
+from xstat_ray.model.shards import ShardGrid
+from xstat_ray.model.study import (
+    Bounds,
+    ColumnSide,
+    Dimension,
+    Level,
+    Period,
+    Privacy,
+    RowSide,
+    Study,
+    Window,
+)
+from xstat_ray.planning.plan import make_plan
 from xstat_ray.privacy.design import Design
 from xstat_ray.protocol import play
 from xstat_ray.roles import ColumnParty, RowParty, column_party, row_party
-from xstat_ray.shards import ShardGrid
-from xstat_ray.study import Bounds, ColumnSide, Dimension, Level, Period, Privacy, RowSide, Study, Window
+from xstat_ray.roles.bounds import Located, keep_per_group
 
 START = datetime(2024, 5, 1, tzinfo=UTC)
-HOURS, AREAS, KINDS = 16, 6, 2
+HOURS = 16
+AREAS = 6
+KINDS = 2
 HIERARCHY = (
     Level("town", ("t0", "t1", "t2"), (0, 1, 0, 2, 1, 2)),
     Level("county", ("c0", "c1"), (0, 1, 0)),
 )
-WINDOWS = (Window("departure", (-3600, 0), ("d-1", "d")), Window("arrival", (0, 3600), ("a", "a+1")))
+WINDOWS = (
+    Window("departure", (-3600, 0), ("d-1", "d")),
+    Window("arrival", (0, 3600), ("a", "a+1")),
+)
 
 
 def dimension(name, size, hierarchy=()):
@@ -47,8 +63,15 @@ def dimension(name, size, hierarchy=()):
 def make_study(bounds, offset_dimension, weight, noise="off"):
     return Study(
         "audit",
-        RowSide("id", (dimension("area", AREAS, HIERARCHY),), time="at", weight="dwell" if weight else None),
-        ColumnSide("id", (dimension("kind", KINDS),), windows=WINDOWS, offset_dimension=offset_dimension),
+        RowSide(
+            "id",
+            (dimension("area", AREAS, HIERARCHY),),
+            time="at",
+            weight="dwell" if weight else None,
+        ),
+        ColumnSide(
+            "id", (dimension("kind", KINDS),), windows=WINDOWS, offset_dimension=offset_dimension
+        ),
         period=Period("hour", START, START + timedelta(hours=HOURS)),
         bounds=bounds,
         privacy=Privacy(noise=noise, mechanism="tree", delta=Fraction(noise == "gaussian", 10**6)),
@@ -58,23 +81,29 @@ def make_study(bounds, offset_dimension, weight, noise="off"):
 def make_tables(seed, bounds, kind=0):
     """Random people who board often and at overlapping hours, and one, `most`, who does all that the bounds allow.
 
-    `most` stays in one area, and boards F times the same kind, so that no two windows overlap and all hours are in the
-    study; there is more of each, which the bounds must cut.
+    `most` stays in one area, and boards F times the same kind, so that no two windows overlap and
+    all hours are in the study; there is more of each, which the bounds must cut.
     """
     draw = np.random.default_rng(seed)
     people = [f"p{i}" for i in range(5)]
     rows = [
-        (str(draw.choice(people)), int(draw.integers(-2, HOURS + 2)), int(draw.integers(AREAS + 1))) for _ in range(250)
+        (str(draw.choice(people)), int(draw.integers(-2, HOURS + 2)), int(draw.integers(AREAS + 1)))
+        for _ in range(250)
     ]
     boardings = [
-        (str(draw.choice(people)), (hour := int(draw.integers(HOURS))), hour + int(draw.integers(1, 4)))
+        (
+            str(draw.choice(people)),
+            (hour := int(draw.integers(HOURS))),
+            hour + int(draw.integers(1, 4)),
+        )
         for _ in range(14)
     ]
     boardings.append(("stranger", 5, 7))
     kinds = draw.integers(KINDS, size=len(boardings)).tolist()
     rows += [("most", hour, 3) for hour in range(HOURS) for _ in range(bounds.rows + 1)]
     own = [("most", 1 + 5 * i, 3 + 5 * i) for i in range(3)]
-    boardings, kinds = boardings + own, kinds + [kind] * len(own)
+    boardings = boardings + own
+    kinds = kinds + [kind] * len(own)
     shuffled = draw.permutation(len(rows)).tolist()
     ids, hours, areas = zip(*(rows[i] for i in shuffled), strict=True)
     row_table = {
@@ -101,8 +130,12 @@ class Words:
     """The words of both parties' draws: fresh for the whole tables, and for a neighbour those of the rows it shares."""
 
     def __init__(self, seed, monkeypatch):
-        self._draw, self._seed = np.random.default_rng(seed), bytes([seed]) * 32
-        self._words, self._owners, self._purpose, self.removed = {}, {}, "", None
+        self._draw = np.random.default_rng(seed)
+        self._seed = bytes([seed]) * 32
+        self._words = {}
+        self._owners = {}
+        self._purpose = ""
+        self.removed = None
         monkeypatch.setattr(row_party, "keyed_words", self._row_words)
         monkeypatch.setattr(column_party, "uniform_words", self._draw_words)
         monkeypatch.setattr(column_party, "keep_per_group", self._keep)
@@ -146,7 +179,8 @@ def coefficients(study, row, column):
         )
     }
     assert len(slots) == len(column._slot), "two flags of one person in one period"
-    table, grid = np.zeros((study.cells, study.slots), np.int64), ShardGrid.plan(study.cells, span(study.period), 1)
+    table = np.zeros((study.cells, study.slots), np.int64)
+    grid = ShardGrid.plan(study.cells, span(study.period), 1)
     row.prepare(grid)
     row._load(grid, 0)
     rows = Located.join([cut.rows for cut in row._held])
@@ -179,7 +213,9 @@ def changes(study, tables, seed, folder, monkeypatch):
     numbers = {"row": row._ids.astype(str).tolist(), "column": column._ids.astype(str).tolist()}
     found = {}
     for person in sorted({*numbers["row"], *numbers["column"]}):
-        words.removed = {role: ids.index(person) if person in ids else -1 for role, ids in numbers.items()}
+        words.removed = {
+            role: ids.index(person) if person in ids else -1 for role, ids in numbers.items()
+        }
         left = coefficients(study, *taken_in(study, write(tables, folder, without=person)))
         found[person] = [before - after for before, after in zip(whole, left, strict=True)]
     return found
@@ -191,12 +227,18 @@ SEEDS = range(3)
 
 @pytest.mark.parametrize("bounds", BOUNDS, ids=lambda bounds: f"R{bounds.rows}F{bounds.boardings}")
 @pytest.mark.parametrize("offset_dimension", [True, False])
-def test_no_neighbour_is_further_away_than_declared_and_one_is_as_far(bounds, offset_dimension, tmp_path, monkeypatch):
-    l1, l2_squared = [], []
+def test_no_neighbour_is_further_away_than_declared_and_one_is_as_far(
+    bounds, offset_dimension, tmp_path, monkeypatch
+):
+    l1 = []
+    l2_squared = []
     for seed in SEEDS:
         study = make_study(bounds, offset_dimension, weight=seed == 0)
-        for person, levels in changes(study, make_tables(seed, bounds), seed, tmp_path, monkeypatch).items():
-            # Removing a person takes only that person's units away; the others' choices are as before.
+        for person, levels in changes(
+            study, make_tables(seed, bounds), seed, tmp_path, monkeypatch
+        ).items():
+            # Removing a person takes only that person's units away; the others' choices are as
+            # before.
             assert all((change >= 0).all() for change in levels), person
             l1.append([int(np.abs(change).sum()) for change in levels])
             l2_squared.append([int((change**2).sum()) for change in levels])
@@ -224,10 +266,14 @@ def test_the_loss_over_all_levels_is_the_budget(noise, tmp_path, monkeypatch):
 
 
 def loss(design, levels):
-    """Worst-case epsilon of Laplace noise, L1/lambda, or rho of Gaussian noise, L2^2/(2 sigma^2); levels add up."""
+    """Worst-case epsilon of Laplace noise, L1/lambda, or rho of Gaussian noise, L2^2/(2 sigma^2).
+
+    Levels add up.
+    """
     total = Fraction(0)
     for measured in design.levels:
-        change, scale = levels[measured.level], Fraction(measured.mechanism.scale)
+        change = levels[measured.level]
+        scale = Fraction(measured.mechanism.scale)
         laplace = design.budget.noise == "laplace"
         total += int(change.sum()) / scale if laplace else int((change**2).sum()) / (2 * scale**2)
     return total
@@ -244,14 +290,19 @@ def test_the_auditor_counts_what_the_protocol_counts(tmp_path, monkeypatch):
     """With the same words, and the same order of the rows, the whole protocol gives the auditor's coefficients."""
     study = make_study(BOUNDS[3], True, True)
     paths = write(make_tables(1, study.bounds), tmp_path)
-    audited, parties = [], (RowParty, ColumnParty)
+    audited = []
+    parties = (RowParty, ColumnParty)
     for kind in parties:
         monkeypatch.setattr(kind, "finish", spy(kind.finish, audited))
     result = play(
-        make_plan(study, key_bits=2048), row_table=paths["row"], column_table=paths["column"], ledger=tmp_path / "x"
+        make_plan(study, key_bits=2048),
+        row_table=paths["row"],
+        column_table=paths["column"],
+        ledger=tmp_path / "x",
     )
     (row, row_ids), (column, column_ids) = audited
-    row._ids, column._ids = row_ids, column_ids
+    row._ids = row_ids
+    column._ids = column_ids
     expected = coefficients(study, row, column)
     assert expected[0].sum() > 20
     assert (result.values == np.concatenate(expected)).all()

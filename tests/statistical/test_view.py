@@ -1,8 +1,9 @@
 """An audit of what the aggregator sees, with padding: two inputs that differ by one person with maximal contribution.
 
-The parties run as they do in a release, up to the tags that they send; ciphertexts, which are semantically secure, are left
-out. An adversary who knows both inputs, and all parameters, guesses from the numbers of rows, matches and flags which of
-the two it was. The events were chosen beforehand, so that Clopper-Pearson bounds hold for all of them together.
+The parties run as they do in a release, up to the tags that they send; ciphertexts, which are
+semantically secure, are left out. An adversary who knows both inputs, and all parameters, guesses
+from the numbers of rows, matches and flags which of the two it was. The events were chosen
+beforehand, so that Clopper-Pearson bounds hold for all of them together.
 """
 
 from __future__ import annotations
@@ -22,19 +23,25 @@ from scipy.stats import beta, chi2, kstest
 from tests.case import study as make_study
 from tests.roles.pair import exchanged_pair
 from xstat_ray.crypto.tags import Dummy, dummy_tags, sort_order
-from xstat_ray.join import match
-from xstat_ray.plan import make_plan
+from xstat_ray.planning.plan import make_plan
 from xstat_ray.privacy import padding as module
 from xstat_ray.privacy.mechanism import draw_laplace
 from xstat_ray.privacy.padding import DummyCount, Padding
 from xstat_ray.roles.dummies import FlagDummies, RowDummies
+from xstat_ray.roles.join import match
 
-EPSILON, DELTA = 2, Fraction(1, 1000)
-HOURS, R, W = 6, 2, 3
-SHORT, FULL = 2_000, 20_000
-STOCK, HELD = 1 << 14, {}
+EPSILON = 2
+DELTA = Fraction(1, 1000)
+HOURS = 6
+R = 2
+W = 3
+SHORT = 2_000
+FULL = 20_000
+STOCK = 1 << 14
+HELD = {}
 CONFIDENCE = 1e-4
-"""Chance that a sound padding fails one audit, or that an audit passes for one that it should catch, per event."""
+"""Chance that a sound padding fails one audit, or that an audit passes for one that it should
+catch, per event."""
 
 
 def study():
@@ -91,13 +98,16 @@ class Input:
 
     def messages(self, padded=True):
         """Rows and tags of flags as they are sent, with fresh dummies or with none."""
-        row, column, grid = self.row, self.column, self.plan.grid
+        row = self.row
+        column = self.column
+        grid = self.plan.grid
         padding = Padding.of_study(self.plan.study, grid)
         drawn = RowDummies.draw(padding), FlagDummies.draw(padding)
         if not padded:
             drawn = np.zeros_like(drawn[0]), np.zeros_like(drawn[1])
             padding = replace(padding, pool=0)
-        row._dummies, column._dummies = RowDummies(padding, drawn[0]), FlagDummies(padding, drawn[1])
+        row._dummies = RowDummies(padding, drawn[0])
+        column._dummies = FlagDummies(padding, drawn[1])
         (shard,) = grid.shards
         flags, _ = column._batch(0, slice(None))
         order = sort_order(flags, np.zeros(len(flags), np.uint32))
@@ -123,7 +133,8 @@ def stock(monkeypatch):
     def take(scale, count):
         if len(HELD.get(scale, ())) < count:
             HELD[scale] = draw_laplace(scale, STOCK)
-        taken, HELD[scale] = HELD[scale][:count].copy(), HELD[scale][count:]
+        taken = HELD[scale][:count].copy()
+        HELD[scale] = HELD[scale][count:]
         return taken
 
     monkeypatch.setattr(module, "draw_laplace", take)
@@ -132,7 +143,8 @@ def stock(monkeypatch):
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory):
     """The input with the person, and the one without."""
-    folder, own = tmp_path_factory.mktemp("inputs"), study()
+    folder = tmp_path_factory.mktemp("inputs")
+    own = study()
     plan = make_plan(own, key_bits=2048, batch="release")
     found = []
     for name, persons in (("with", "x y z most"), ("without", "x y z")):
@@ -167,7 +179,8 @@ def audit(inputs, number):
     """The largest epsilon that the views prove, beside delta: with these bounds, no smaller one can be true."""
     one, other = (own.views(number) for own in inputs)
     found = events(inputs)
-    level, proven = CONFIDENCE / (4 * len(found)), -math.inf
+    level = CONFIDENCE / (4 * len(found))
+    proven = -math.inf
     for event in found:
         hits = int(event(one).sum()), int(event(other).sum())
         for here, there in (hits, hits[::-1]):
@@ -186,12 +199,14 @@ def test_the_person_changes_what_was_declared(inputs):
 
 
 @pytest.mark.parametrize(
-    ("number", "share"), [(SHORT, 0.25), pytest.param(FULL, 0.6, marks=pytest.mark.slow)], ids=["short", "full"]
+    ("number", "share"),
+    [(SHORT, 0.25), pytest.param(FULL, 0.6, marks=pytest.mark.slow)],
+    ids=["short", "full"],
 )
 def test_the_view_loses_no_more_than_declared(inputs, number, share):
     proven = audit(inputs, number)
-    # It is not far below either: an audit that sees nothing would prove nothing. What is proven lies about 1.1 with
-    # deviations of 0.12 in the short form, which leaves five of them.
+    # It is not far below either: an audit that sees nothing would prove nothing. What is proven
+    # lies about 1.1 with deviations of 0.12 in the short form, which leaves five of them.
     assert share * EPSILON < proven <= EPSILON
 
 
@@ -201,13 +216,20 @@ def half_the_scale(patch):
     def halved(own, grid):
         padding = honest(own, grid)
         names = ("matched", "unmatched", "flags")
-        return replace(padding, **{n: replace(getattr(padding, n), scale=getattr(padding, n).scale / 2) for n in names})
+        return replace(
+            padding,
+            **{n: replace(getattr(padding, n), scale=getattr(padding, n).scale / 2) for n in names},
+        )
 
     patch.setattr(Padding, "of_study", staticmethod(halved))
 
 
 def no_shift(patch):
-    patch.setattr(DummyCount, "draw", lambda self, count: np.maximum(module.draw_laplace(self.scale, count), 0))
+    patch.setattr(
+        DummyCount,
+        "draw",
+        lambda self, count: np.maximum(module.draw_laplace(self.scale, count), 0),
+    )
 
 
 def never_matched(patch):
@@ -223,11 +245,15 @@ def never_matched(patch):
 @pytest.mark.parametrize(
     ("sabotage", "number"),
     [
-        # Its loss is 4. It is missed where 45 views look like the other input of which 12 are expected: one time in 10^12.
+        # Its loss is 4. It is missed where 45 views look like the other input of which 12 are
+        # expected: one time in 10^12.
         (half_the_scale, 2 * SHORT),
         (no_shift, SHORT // 5),
         (never_matched, SHORT // 5),
-        *(pytest.param(wrong, FULL, marks=pytest.mark.slow) for wrong in (half_the_scale, no_shift, never_matched)),
+        *(
+            pytest.param(wrong, FULL, marks=pytest.mark.slow)
+            for wrong in (half_the_scale, no_shift, never_matched)
+        ),
     ],
 )
 def test_the_audit_catches_padding_that_is_not_what_it_says(inputs, monkeypatch, sabotage, number):
@@ -237,7 +263,9 @@ def test_the_audit_catches_padding_that_is_not_what_it_says(inputs, monkeypatch,
 
 @pytest.mark.parametrize("which", [0, 1])
 def test_beyond_the_numbers_tags_are_uniform_and_dummies_stand_anywhere(inputs, which):
-    own, tags, places = inputs[which], [], []
+    own = inputs[which]
+    tags = []
+    places = []
     (shard,) = own.plan.grid.shards
     secrets = own.row._shared, own.column._shared
     for _ in range(150):

@@ -1,8 +1,9 @@
 """What people of a made-up Hokkaido really did is found again from published numbers only.
 
-The truth is that of `truth/`, worked out from everybody's plans. Counts come from the tables by SQL in the clear
-(`tests/needs/counting.py`), populations from the job without noise; on top, afresh for every seed, comes the noise of the
-studies and of conf/population.yaml as committed, and the published files.
+The truth is that of `truth/`, worked out from everybody's plans. Counts come from the tables by SQL
+in the clear (`tests/hokkaido/needs/counting.py`), populations from the job without noise; on top,
+afresh for every seed, comes the noise of the studies and of conf/population.yaml as committed, and
+the published files.
 """
 
 from __future__ import annotations
@@ -22,32 +23,59 @@ import pytest
 import yaml
 from scipy.stats import binom
 
-from tests.needs.counting import count
-from tests.needs.country import plan_of, release_of
+from tests.hokkaido.needs.counting import count
+from tests.hokkaido.needs.country import plan_of, release_of
+from xstat_ray.hokkaido.needs.access import AIRPORTS, Travel, airport_minutes, areas, hub_minutes
+from xstat_ray.hokkaido.needs.answer import STUDIED, Assumptions, Folders, answer
+from xstat_ray.hokkaido.needs.index import Sampling, index, rank
+from xstat_ray.hokkaido.needs.opening import FLIGHTS, OPENED
+from xstat_ray.hokkaido.needs.publication import Tally
+from xstat_ray.hokkaido.needs.shares import shares
+from xstat_ray.hokkaido.population.config import read_declaration
+from xstat_ray.hokkaido.population.expansion import UNITS
+from xstat_ray.hokkaido.population.plan import make_plan
+from xstat_ray.hokkaido.population.register import read_register
+from xstat_ray.hokkaido.population.run import Options, Tables, population
+from xstat_ray.hokkaido.world.build import build
+from xstat_ray.hokkaido.world.settings import World
 from xstat_ray.inputs.section import Section
-from xstat_ray.needs.access import AIRPORTS, Travel, airport_minutes, areas, hub_minutes
-from xstat_ray.needs.answer import STUDIED, Assumptions, Folders, answer
-from xstat_ray.needs.index import Sampling, index, rank
-from xstat_ray.needs.opening import FLIGHTS, OPENED
-from xstat_ray.needs.publication import Tally
-from xstat_ray.needs.shares import shares
-from xstat_ray.population.config import read_declaration
-from xstat_ray.population.expansion import UNITS
-from xstat_ray.population.plan import make_plan
-from xstat_ray.population.register import read_register
-from xstat_ray.population.run import Options, Tables, population
-from xstat_ray.world.build import build
-from xstat_ray.world.settings import World
 
 CONF = Path(__file__).parents[2] / "conf" / "population.yaml"
-USUAL = World(first_day=dt.date(2023, 10, 25), days=8, people=200_000, block=10_000, air=0.6, ground=0.6, studied=25)
-"""Many people for a few days around the opening of the route: they are on journeys as in any other days."""
-FLYING = World(
-    first_day=dt.date(2023, 10, 25), days=8, people=150_000, block=10_000, share=0.6, air=1, own=1, studied=25
+USUAL = World(
+    first_day=dt.date(2023, 10, 25),
+    days=8,
+    people=200_000,
+    block=10_000,
+    air=0.6,
+    ground=0.6,
+    studied=25,
 )
-"""The same with more passengers who can be counted: shares of an airport that few use, before and after, need them."""
-SHORT = World(seed=3, first_day=dt.date(2023, 10, 27), days=4, people=16_000, block=8_000, air=1, ground=0, studied=200)
-SEEDS, FEW = 20, 2
+"""Many people for a few days around the opening of the route: they are on journeys as in any other
+days."""
+FLYING = World(
+    first_day=dt.date(2023, 10, 25),
+    days=8,
+    people=150_000,
+    block=10_000,
+    share=0.6,
+    air=1,
+    own=1,
+    studied=25,
+)
+"""The same with more passengers who can be counted: shares of an airport that few use, before and
+after, need them."""
+SHORT = World(
+    seed=3,
+    first_day=dt.date(2023, 10, 27),
+    days=4,
+    people=16_000,
+    block=8_000,
+    air=1,
+    ground=0,
+    studied=200,
+)
+SEEDS = 20
+FEW = 2
 LEVEL = 1e-4
 """Chance that right intervals fail a test of coverage: the noise is drawn afresh in every run."""
 NAMES, CODES = (areas()[name].to_pylist() for name in ("name_en", "code"))
@@ -64,7 +92,8 @@ class Facts(NamedTuple):
     """(airports, flights, (60 and 20 minutes), states)."""
     boarding_counted: np.ndarray
     passengers: np.ndarray
-    """(areas,) who landed in eastern Hokkaido on their way there, and their mean minutes until they were there."""
+    """(areas,) who landed in eastern Hokkaido on their way there, and their mean minutes until they
+    were there."""
     landing: np.ndarray
     need: np.ndarray
     share: float
@@ -76,7 +105,11 @@ def facts_of(tables, world):
     watershed = np.zeros((2, len(CODES), 2, len(AIRPORTS)))
     for row in rows:
         if row["municipality"] in CODES and row["airport"] in AIRPORTS:
-            at = CODES.index(row["municipality"]), ("S23", "W23").index(row["season"]), AIRPORTS.index(row["airport"])
+            at = (
+                CODES.index(row["municipality"]),
+                ("S23", "W23").index(row["season"]),
+                AIRPORTS.index(row["airport"]),
+            )
             watershed[(0, *at)] += row["all"]
             watershed[(1, *at)] += row["counted"]
     boarding = np.zeros((2, len(STUDIED), 2, 2, 3))
@@ -89,14 +122,19 @@ def facts_of(tables, world):
             )
             for who, name in enumerate(("all", "counted")):
                 boarding[(who, *at, STATES.index(row["state"]))] += row[name]
-    by_code = {row["municipality"]: row for row in pq.read_table(tables / "truth/areas.parquet").to_pylist()}
+    by_code = {
+        row["municipality"]: row
+        for row in pq.read_table(tables / "truth/areas.parquet").to_pylist()
+    }
     own = [by_code[code] for code in CODES]
     visitors = np.array([row["visitor_minutes"] for row in own]) / (1440 * world.days)
     passengers = np.array([row["passengers"] for row in own])
     landing = np.array([row["landing_minutes"] for row in own]) / np.maximum(passengers, 1)
     flyers = watershed[0].sum(axis=(1, 2)) / world.days
     need = index(visitors, flyers, landing, hub_minutes(), Travel())
-    return Facts(*watershed, *boarding, passengers, landing, need, boarding[1].sum() / boarding[0].sum())
+    return Facts(
+        *watershed, *boarding, passengers, landing, need, boarding[1].sum() / boarding[0].sum()
+    )
 
 
 class Found(NamedTuple):
@@ -108,7 +146,8 @@ class Published:
     """Everything without noise, once; then a release of everything for every seed."""
 
     def __init__(self, world, folder):
-        self.folder, self.tables = folder, folder / "tables"
+        self.folder = folder
+        self.tables = folder / "tables"
         build(world, self.tables, map, lambda _: None)
         self.truth = facts_of(self.tables, world)
         self.cells = {}
@@ -124,26 +163,40 @@ class Published:
         raw["population"] |= {"first_day": world.first_day.isoformat(), "days": world.days}
         known = ("population", "privacy")
         self.plan = make_plan(
-            read_declaration(Section(raw, key="", origin="population.yaml", known=known)), read_register(register)
+            read_declaration(Section(raw, key="", origin="population.yaml", known=known)),
+            read_register(register),
         )
         off = raw | {"privacy": raw["privacy"] | {"noise": "off", "delta": 0}}
         population(
             read_declaration(Section(off, key="", origin="population.yaml", known=known)),
-            Tables(operator / "presence", operator / "subscribers.parquet", register, (operator / "opt_out.parquet",)),
+            Tables(
+                operator / "presence",
+                operator / "subscribers.parquet",
+                register,
+                (operator / "opt_out.parquet",),
+            ),
             out=self.folder / "exact",
             options=Options(ledger=self.folder / "ledger.sqlite", allow_no_noise=True),
         )
         exact = pq.read_table(self.folder / "exact" / "statistics.parquet")
-        self.exact = exact.filter(pc.equal(exact["breakdown"], "residence")).replace_schema_metadata(None)
+        self.exact = exact.filter(
+            pc.equal(exact["breakdown"], "residence")
+        ).replace_schema_metadata(None)
 
     def release(self, seed):
         out = self.folder / f"seed {seed}"
         folders = {}
-        for key, name in (("movement", "doto_movement"), ("catchment", "catchment"), ("preboarding", "preboarding")):
+        for key, name in (
+            ("movement", "doto_movement"),
+            ("catchment", "catchment"),
+            ("preboarding", "preboarding"),
+        ):
             folders[key] = release_of(name, self.cells[name], out / key)
         self._noisy(out / "population")
         given = Assumptions(market_share=self.truth.share, sampling=Sampling(draws=200))
-        found = Found(self.truth, answer(Folders(population=out / "population", **folders), given).tables)
+        found = Found(
+            self.truth, answer(Folders(population=out / "population", **folders), given).tables
+        )
         shutil.rmtree(out)
         return found
 
@@ -151,18 +204,27 @@ class Published:
         out.mkdir()
         (table,) = [t for t in self.plan.tables if t.layout.breakdown.name == "residence"]
         mechanism = table.design.levels[0].mechanism
-        units = np.rint(self.exact["noisy"].to_numpy() * UNITS).astype(np.int64) + mechanism.draw(len(self.exact))
-        noisy = self.exact.set_column(self.exact.schema.get_field_index("noisy"), "noisy", pa.array(units / UNITS))
+        units = np.rint(self.exact["noisy"].to_numpy() * UNITS).astype(np.int64) + mechanism.draw(
+            len(self.exact)
+        )
+        noisy = self.exact.set_column(
+            self.exact.schema.get_field_index("noisy"), "noisy", pa.array(units / UNITS)
+        )
         stderr = pa.array(np.full(len(noisy), mechanism.stderr / UNITS))
         pq.write_table(
-            noisy.set_column(noisy.schema.get_field_index("stderr"), "stderr", stderr), out / "statistics.parquet"
+            noisy.set_column(noisy.schema.get_field_index("stderr"), "stderr", stderr),
+            out / "statistics.parquet",
         )
         facts = json.loads((self.folder / "exact" / "manifest.json").read_text())
         (out / "manifest.json").write_text(json.dumps(facts | {"noise_free": False}))
 
 
 @pytest.fixture(
-    scope="module", params=["few seeds", pytest.param("20 seeds", marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
+    scope="module",
+    params=[
+        "few seeds",
+        pytest.param("20 seeds", marks=[pytest.mark.slow, pytest.mark.timeout(3600)]),
+    ],
 )
 def found(request, tmp_path_factory):
     few = request.param == "few seeds"
@@ -181,7 +243,9 @@ def flown(found, tmp_path_factory):
 
 def mostly(right, seeds):
     """At least 90 % are right; of the few in the short form, no fewer than chance allows."""
-    return np.mean(right) >= 0.9 if seeds == SEEDS else binom.cdf(sum(right), len(right), 0.9) > LEVEL
+    return (
+        np.mean(right) >= 0.9 if seeds == SEEDS else binom.cdf(sum(right), len(right), 0.9) > LEVEL
+    )
 
 
 def columns(table, *names):
@@ -190,7 +254,8 @@ def columns(table, *names):
 
 
 def test_the_watershed_is_found_municipality_by_municipality(found):
-    right, towns = [], defaultdict(set)
+    right = []
+    towns = defaultdict(set)
     for one in found:
         stderr = next(columns(one.tables["watershed"], "stderr")).reshape(-1, len(AIRPORTS))
         true = one.truth.watershed.sum(axis=1)
@@ -201,12 +266,15 @@ def test_the_watershed_is_found_municipality_by_municipality(found):
             airport = AIRPORTS[true[place].argmax()]
             right.append(rows[NAMES[place]] == airport)
             towns[airport].add(NAMES[place])
-    assert len(right) >= (4 if len(found) == SEEDS else 1) * len(found) and len(towns) > (len(found) == SEEDS), towns
+    assert len(right) >= (4 if len(found) == SEEDS else 1) * len(found) and len(towns) > (
+        len(found) == SEEDS
+    ), towns
     assert mostly(right, len(found))
 
 
 def test_the_shift_to_nakashibetsu_is_found(flown):
-    port, shifted = AIRPORTS.index(OPENED), []
+    port = AIRPORTS.index(OPENED)
+    shifted = []
     for one in flown:
         with np.errstate(invalid="ignore"):
             part = one.truth.watershed[..., port] / one.truth.watershed.sum(axis=-1)
@@ -222,8 +290,12 @@ def test_the_shift_to_nakashibetsu_is_found(flown):
 
 
 def test_the_share_near_the_airport_is_within_its_interval(found):
-    """Of those who can be counted, by noise alone; and of everybody, whom all seeds see through the same people."""
-    counted, everybody = [], []
+    """Of those who can be counted, by noise alone.
+
+    And of everybody, whom all seeds see through the same people.
+    """
+    counted = []
+    everybody = []
     for one in found:
         rows = {
             tuple(row[n] for n in ("airport", "flight", "before", "state")): row
@@ -236,7 +308,10 @@ def test_the_share_near_the_airport_is_within_its_interval(found):
             if near["share"] is None:
                 continue
             passengers = Tally(
-                *(np.array([row[n] ** power for row in own]) for n, power in (("passengers", 1), ("stderr", 2)))
+                *(
+                    np.array([row[n] ** power for row in own])
+                    for n, power in (("passengers", 1), ("stderr", 2))
+                )
             )
             noise = shares(passengers)
             for kept, truth, stderr in (
@@ -246,15 +321,21 @@ def test_the_share_near_the_airport_is_within_its_interval(found):
                 kept.append(abs(near["share"] - truth[1] / truth.sum()) <= 1.96 * stderr)
     assert len(counted) >= (12 if len(found) == SEEDS else 4) * len(found)
     assert binom.cdf(sum(counted), len(counted), 0.95) > LEVEL, np.mean(counted)
-    assert binom.cdf(sum(everybody) // len(found), len(everybody) // len(found), 0.95) > LEVEL, np.mean(everybody)
+    assert binom.cdf(sum(everybody) // len(found), len(everybody) // len(found), 0.95) > LEVEL, (
+        np.mean(everybody)
+    )
 
 
 def test_the_time_from_landing_is_that_of_the_airports_people_use(found):
     """Not of the nearest airport, through which it would be a quarter of an hour too short."""
-    errors, within, nearest = [], [], Travel().leaving + airport_minutes().min(axis=1)
+    errors = []
+    within = []
+    nearest = Travel().leaving + airport_minutes().min(axis=1)
     for one in found:
         rows = {row["name_en"]: row for row in one.tables["needs"].to_pylist()}
-        value, stderr = np.array([[rows[n]["landing_minutes"], rows[n]["landing_minutes_stderr"]] for n in NAMES]).T
+        value, stderr = np.array(
+            [[rows[n]["landing_minutes"], rows[n]["landing_minutes_stderr"]] for n in NAMES]
+        ).T
         many = one.truth.passengers >= 100
         error, by_nearest = ((minutes - one.truth.landing)[many] for minutes in (value, nearest))
         errors.append(error)
@@ -262,11 +343,16 @@ def test_the_time_from_landing_is_that_of_the_airports_people_use(found):
         # The short form has too few passengers for more than the interval.
         assert len(found) == FEW or np.square(by_nearest).mean() > 4 * np.square(error).mean()
     assert len(found) == FEW or abs(np.mean(errors)) < 5
-    assert binom.cdf(sum(within) // len(found), len(within) // len(found), 0.95) > LEVEL, np.mean(within)
+    assert binom.cdf(sum(within) // len(found), len(within) // len(found), 0.95) > LEVEL, np.mean(
+        within
+    )
 
 
 def test_the_neediest_areas_are_found(found):
-    """Of the five at least four, in every draw; in the short form, with a tenth of the people, the list is unsure."""
+    """Of the five at least four, in every draw.
+
+    In the short form, with a tenth of the people, the list is unsure.
+    """
     hits = []
     for one in found:
         true = {NAMES[place] for place in np.flatnonzero(rank(one.truth.need) <= 5)}

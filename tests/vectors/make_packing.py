@@ -46,14 +46,18 @@ def packed(values: list[int], form: dict[str, int]) -> list[str]:
     for slot in range(form["blocks"] * form["per_block"]):
         # Slots after the last value fill the last block; they hold nothing, not even the offset.
         content = values[slot] + form["offset"] if slot < form["slots"] else 0
-        blocks[slot // form["per_block"]] += content * 2 ** (form["slot_bits"] * (slot % form["per_block"]))
+        blocks[slot // form["per_block"]] += content * 2 ** (
+            form["slot_bits"] * (slot % form["per_block"])
+        )
     return [f"{block:x}" for block in blocks]
 
 
 def good() -> list[dict[str, object]]:
     cases = []
     for plan in PLANS:
-        form, top, tail = layout(plan), plan["max_value"] + plan["noise_tail"], plan["noise_tail"]
+        form = layout(plan)
+        top = plan["max_value"] + plan["noise_tail"]
+        tail = plan["noise_tail"]
         rows = [
             [0] * plan["slots"],
             [top] * plan["slots"],
@@ -74,13 +78,21 @@ def bad() -> dict[str, object]:
     return {
         "plans": [
             {"why": "63 bits", "plan": plan | {"max_value": 2**62}, "key": "study.bounds"},
-            {"why": "63 bits by the noise", "plan": plan | {"noise_tail": 2**61}, "key": "study.bounds"},
+            {
+                "why": "63 bits by the noise",
+                "plan": plan | {"noise_tail": 2**61},
+                "key": "study.bounds",
+            },
             {
                 "why": "63 bits, whatever is forced",
                 "plan": plan | {"max_value": 2**62, "slot_bits": 62},
                 "key": "study.bounds",
             },
-            {"why": "a bit too few", "plan": plan | {"max_value": 2**20, "slot_bits": 20}, "key": forced},
+            {
+                "why": "a bit too few",
+                "plan": plan | {"max_value": 2**20, "slot_bits": 20},
+                "key": forced,
+            },
             {"why": "a bit too few for the noise", "plan": plan | {"slot_bits": 7}, "key": forced},
             {"why": "none", "plan": plan | {"slot_bits": 0}, "key": forced},
             {"why": "forced above an int64", "plan": plan | {"slot_bits": 63}, "key": forced},

@@ -11,7 +11,9 @@ from math import gcd, prod
 from pathlib import Path
 
 HERE = Path(__file__).parent
-KEY_BITS, ORDER_BITS, PUBLIC_BITS = 2048, 224, 512
+KEY_BITS = 2048
+ORDER_BITS = 224
+PUBLIC_BITS = 512
 WIDTH = KEY_BITS // 4
 SMALL_PRIMES = [i for i in range(3, 2000, 2) if all(i % j for j in range(3, 45, 2) if j < i)]
 PRIME = 2**2048 - 1557
@@ -26,9 +28,11 @@ def is_prime(candidate: int) -> bool:
     """Miller and Rabin, to the first twelve prime bases."""
     if gcd(candidate, prod(SMALL_PRIMES)) != 1 or candidate % 2 == 0:
         return False
-    odd, twos = candidate - 1, 0
+    odd = candidate - 1
+    twos = 0
     while odd % 2 == 0:
-        odd, twos = odd // 2, twos + 1
+        odd = odd // 2
+        twos = twos + 1
     for base in (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37):
         x = pow(base, odd, candidate)
         if x != 1 and candidate - 1 not in (pow(x, 2**i, candidate) for i in range(twos)):
@@ -67,21 +71,47 @@ def public_key(n: int, h: int, key_bits: int = KEY_BITS) -> str:
 def good(key: dict[str, int]) -> dict[str, object]:
     alpha, beta, n, h = (key[name] for name in ("alpha", "beta", "n", "h"))
     n2 = n * n
-    power_of_g = {m: pow(n + 1, m, n2) for m in (0, 1, n - 1, n // 2, 1 << KEY_BITS - 2, number("m", KEY_BITS - 1))}
+    power_of_g = {
+        m: pow(n + 1, m, n2)
+        for m in (0, 1, n - 1, n // 2, 1 << KEY_BITS - 2, number("m", KEY_BITS - 1))
+    }
     messages = list(power_of_g)
-    at_random = [(number(f"r{i}", ORDER_BITS) % alpha, number(f"s{i}", ORDER_BITS) % beta) for i in range(2)]
-    exponents = [(0, 0), (1, 1), (alpha - 1, beta - 1), (0, beta - 1), (alpha - 1, 0), (1, beta - 1), *at_random]
-    owner, ciphertexts = [], []
+    at_random = [
+        (number(f"r{i}", ORDER_BITS) % alpha, number(f"s{i}", ORDER_BITS) % beta) for i in range(2)
+    ]
+    exponents = [
+        (0, 0),
+        (1, 1),
+        (alpha - 1, beta - 1),
+        (0, beta - 1),
+        (alpha - 1, 0),
+        (1, beta - 1),
+        *at_random,
+    ]
+    owner = []
+    ciphertexts = []
     for i in range(24):
-        m, (by_alpha, by_beta) = messages[i % len(messages)], exponents[i % len(exponents)]
+        m = messages[i % len(messages)]
+        (by_alpha, by_beta) = exponents[i % len(exponents)]
         r = by_alpha + alpha * ((by_beta - by_alpha) * pow(alpha, -1, beta) % beta)
         ciphertexts.append(power_of_g[m] * pow(h, r, n2) % n2)
-        owner.append({"m": f"{m:x}", "r_alpha": f"{by_alpha:x}", "r_beta": f"{by_beta:x}", "row": row(ciphertexts[-1])})
+        owner.append(
+            {
+                "m": f"{m:x}",
+                "r_alpha": f"{by_alpha:x}",
+                "r_beta": f"{by_beta:x}",
+                "row": row(ciphertexts[-1]),
+            }
+        )
     public = []
     top = (1 << PUBLIC_BITS) - 1
-    for i, r in enumerate([0, 1, top, alpha * beta, alpha * beta - 1, number("r", PUBLIC_BITS), alpha, beta]):
+    for i, r in enumerate(
+        [0, 1, top, alpha * beta, alpha * beta - 1, number("r", PUBLIC_BITS), alpha, beta]
+    ):
         m = messages[i % len(messages)]
-        public.append({"m": f"{m:x}", "r": f"{r:x}", "row": row(power_of_g[m] * pow(h, r, n2) % n2)})
+        public.append(
+            {"m": f"{m:x}", "r": f"{r:x}", "row": row(power_of_g[m] * pow(h, r, n2) % n2)}
+        )
     stock = [
         {"m": f"{m:x}", "row": row(power_of_g[m] * pow(number(f"full {i}", KEY_BITS), n, n2) % n2)}
         for i, m in enumerate(messages[1:4])
@@ -98,7 +128,10 @@ def good(key: dict[str, int]) -> dict[str, object]:
 
 
 def bad(key: dict[str, int]) -> dict[str, object]:
-    p, q, n, h = key["p"], key["q"], key["n"], key["h"]
+    p = key["p"]
+    q = key["q"]
+    n = key["n"]
+    h = key["h"]
     ciphertexts = {
         "zero": 0,
         "the modulus": n * n,
@@ -134,13 +167,23 @@ def bad(key: dict[str, int]) -> dict[str, object]:
     }
     return {
         "ciphertexts": [
-            {"why": why, "problem": "not coprime" if 0 < value < n * n else "out of range", "row": row(value)}
+            {
+                "why": why,
+                "problem": "not coprime" if 0 < value < n * n else "out of range",
+                "row": row(value),
+            }
             for why, value in ciphertexts.items()
         ],
-        "messages": [{"why": why, "m": f"{m:x}"} for why, m in {"-1": -1, "n": n, "n^2": n * n}.items()],
+        "messages": [
+            {"why": why, "m": f"{m:x}"} for why, m in {"-1": -1, "n": n, "n^2": n * n}.items()
+        ],
         "public_keys": [
             {"why": why, "problem": problem, "key": data}
-            for problem, keys in (("size", sizes), ("not a product of two primes", moduli), ("generator", generators))
+            for problem, keys in (
+                ("size", sizes),
+                ("not a product of two primes", moduli),
+                ("generator", generators),
+            )
             for why, data in keys.items()
         ],
     }

@@ -30,22 +30,72 @@ def vectors() -> dict[str, object]:
     points = json.loads((HERE / "rfc9496_ristretto255.json").read_text())["multiples"][1:]
     good = []
     for i, text in enumerate(points * 2):
-        point, period = bytes.fromhex(text), PERIODS[i % len(PERIODS)]
+        point = bytes.fromhex(text)
+        period = PERIODS[i % len(PERIODS)]
         key = hashlib.sha256(b"tag key %d" % (i // 5)).digest()[:16]
         u = person_key(point)
         good.append(
-            {"point": text, "key": key.hex(), "person_key": u.hex(), "period": period, "tag": tag(key, u, period).hex()}
+            {
+                "point": text,
+                "key": key.hex(),
+                "person_key": u.hex(),
+                "period": period,
+                "tag": tag(key, u, period).hex(),
+            }
         )
-    key, u = good[0]["key"], good[0]["person_key"]
+    key = good[0]["key"]
+    u = good[0]["person_key"]
     bad = [
-        {"why": "key of 15 bytes", "key": key[2:], "person_keys": [u], "person": [0], "period": [0]},
-        {"why": "key of 32 bytes", "key": key * 2, "person_keys": [u], "person": [0], "period": [0]},
-        {"why": "person key of 11 bytes", "key": key, "person_keys": [u[2:]], "person": [0], "period": [0]},
-        {"why": "person key of 16 bytes", "key": key, "person_keys": [u + "00000000"], "person": [0], "period": [0]},
-        {"why": "person after the last", "key": key, "person_keys": [u], "person": [0, 1], "period": [0, 0]},
+        {
+            "why": "key of 15 bytes",
+            "key": key[2:],
+            "person_keys": [u],
+            "person": [0],
+            "period": [0],
+        },
+        {
+            "why": "key of 32 bytes",
+            "key": key * 2,
+            "person_keys": [u],
+            "person": [0],
+            "period": [0],
+        },
+        {
+            "why": "person key of 11 bytes",
+            "key": key,
+            "person_keys": [u[2:]],
+            "person": [0],
+            "period": [0],
+        },
+        {
+            "why": "person key of 16 bytes",
+            "key": key,
+            "person_keys": [u + "00000000"],
+            "person": [0],
+            "period": [0],
+        },
+        {
+            "why": "person after the last",
+            "key": key,
+            "person_keys": [u],
+            "person": [0, 1],
+            "period": [0, 0],
+        },
         {"why": "negative person", "key": key, "person_keys": [u], "person": [-1], "period": [0]},
-        {"why": "a row without a period", "key": key, "person_keys": [u], "person": [0, 0], "period": [0]},
-        {"why": "a row and no persons", "key": key, "person_keys": [], "person": [0], "period": [0]},
+        {
+            "why": "a row without a period",
+            "key": key,
+            "person_keys": [u],
+            "person": [0, 0],
+            "period": [0],
+        },
+        {
+            "why": "a row and no persons",
+            "key": key,
+            "person_keys": [],
+            "person": [0],
+            "period": [0],
+        },
     ]
     return {"source": "made by make_tags.py", "good": good, "bad": bad}
 

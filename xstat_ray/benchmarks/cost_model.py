@@ -1,7 +1,8 @@
 """What a run costs by its sizes: fitted to measured runs, and projected to a trial of months.
 
-Every part of the protocol grows with one or two sizes. The processor seconds of a part are fitted to its sizes by least
-squares, and the whole is their sum; the residual says how far the sum is from what was measured.
+Every part of the protocol grows with one or two sizes. The processor seconds of a part are fitted
+to its sizes by least squares, and the whole is their sum; the residual says how far the sum is from
+what was measured.
 """
 
 from __future__ import annotations
@@ -16,7 +17,11 @@ from xstat_ray.benchmarks.timed import Run
 PARTS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "rows": (("row.intake", "row.prepare", "row.emit"), ("rows",)),
     "exchange": (
-        tuple(f"{role}.{call}" for role in ("row", "column") for call in ("blind", "evaluate", "finish")),
+        tuple(
+            f"{role}.{call}"
+            for role in ("row", "column")
+            for call in ("blind", "evaluate", "finish")
+        ),
         ("persons",),
     ),
     "flags": (("column.intake", "column.prepare", "column.emit"), ("flags",)),
@@ -48,13 +53,16 @@ class Model:
     """By part, then by size."""
     bytes: Mapping[str, Mapping[str, float]]
     residual: float
-    """Root mean square of (fitted - measured) / measured over the runs, all parts but the exchange together."""
+    """Root mean square of (fitted - measured) / measured over the runs, all parts but the exchange
+    together."""
 
     def predict(self, sizes: Sizes, *, exchange: bool = False) -> float:
         """Seconds of one core, with or without the ID exchange."""
         own = asdict(sizes)
         parts = {part: per for part, per in self.seconds.items() if exchange or part != "exchange"}
-        return sum((cost * float(own[size]) for per in parts.values() for size, cost in per.items()), 0.0)
+        return sum(
+            (cost * float(own[size]) for per in parts.values() for size, cost in per.items()), 0.0
+        )
 
     def exchange(self, sizes: Sizes) -> float:
         """Seconds of one core for the ID exchange alone."""
@@ -62,16 +70,27 @@ class Model:
 
 
 def fit(runs: Sequence[tuple[Sizes, Run]]) -> Model:
-    """Fit the model; with fewer runs than sizes of a part the least costs that explain them are taken."""
-    seconds = {part: _fit(runs, part, [r.ledger.seconds(*PARTS[part][0]) for _, r in runs]) for part in PARTS}
-    sent = {part: _fit(runs, part, [float(r.ledger.out_bytes(*PARTS[part][0])) for _, r in runs]) for part in PARTS}
+    """Fit the model.
+
+    With fewer runs than sizes of a part the least costs that explain them are taken.
+    """
+    seconds = {
+        part: _fit(runs, part, [r.ledger.seconds(*PARTS[part][0]) for _, r in runs])
+        for part in PARTS
+    }
+    sent = {
+        part: _fit(runs, part, [float(r.ledger.out_bytes(*PARTS[part][0])) for _, r in runs])
+        for part in PARTS
+    }
     model = Model(seconds, sent, 0.0)
     calls = [call for part, (names, _) in PARTS.items() if part != "exchange" for call in names]
     errors = [model.predict(sizes) / run.ledger.seconds(*calls) - 1 for sizes, run in runs]
     return Model(seconds, sent, float(np.sqrt(np.mean(np.square(errors)))))
 
 
-def _fit(runs: Sequence[tuple[Sizes, Run]], part: str, measured: Sequence[float]) -> dict[str, float]:
+def _fit(
+    runs: Sequence[tuple[Sizes, Run]], part: str, measured: Sequence[float]
+) -> dict[str, float]:
     """Non-negative costs: a size whose cost comes out negative is left out."""
     names = list(PARTS[part][1])
     while True:
@@ -79,7 +98,12 @@ def _fit(runs: Sequence[tuple[Sizes, Run]], part: str, measured: Sequence[float]
         scale = table.max(axis=0).clip(min=1)
         # Relative errors count, so that small runs have a say.
         weight = 1 / np.maximum(measured, 1e-9)
-        cost = np.linalg.lstsq(table / scale * weight[:, None], np.array(measured) * weight, rcond=None)[0] / scale
+        cost = (
+            np.linalg.lstsq(
+                table / scale * weight[:, None], np.array(measured) * weight, rcond=None
+            )[0]
+            / scale
+        )
         if (cost >= 0).all() or len(names) == 1:
             return dict(zip(names, cost.tolist(), strict=True))
         names.pop(int(np.argmin(cost * scale)))
@@ -103,6 +127,7 @@ INSTANCES = (
     Instance("c7a.2xlarge", 8, 0.41056),
     Instance("c7a.16xlarge", 64, 3.28448),
 )
-"""c7i: Intel Sapphire Rapids. c7a: AMD Zen 4, where a virtual CPU is a core. Both run the kernel `ifma`.
+"""c7i: Intel Sapphire Rapids. c7a: AMD Zen 4, where a virtual CPU is a core. Both run the kernel
+`ifma`.
 
 Prices are those of us-east-1 as noted in 2025-11; they change, and differ by region."""

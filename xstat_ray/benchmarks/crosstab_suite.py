@@ -1,9 +1,9 @@
 """The whole job, key generation included, beside the obvious composition of public parts.
 
-The baseline encrypts with `phe` one number for each row of the column party and each category (an unpacked one-hot),
-joins in a dictionary of keyed hashes, adds, and decrypts every count; it blinds nothing and adds no noise. Ours is
-timed as people run it, with noise. Before that it runs once without: those counts, and the others' in every round, must
-be the true ones.
+The baseline encrypts with `phe` one number for each row of the column party and each category (an
+unpacked one-hot), joins in a dictionary of keyed hashes, adds, and decrypts every count; it blinds
+nothing and adds no noise. Ours is timed as people run it, with noise. Before that it runs once
+without: those counts, and the others' in every round, must be the true ones.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from xstat_ray.benchmarks.measure import SECONDS, Record, alternate, optional_module, summarize
 from xstat_ray.crosstab import Options, crosstab
 from xstat_ray.errors import XstatError
+from xstat_ray.model.study import Bounds, ColumnSide, Dimension, Noise, Privacy, RowSide, Study
 from xstat_ray.runtime.progress import Progress
-from xstat_ray.study import Bounds, ColumnSide, Dimension, Noise, Privacy, RowSide, Study
 
 _QUERY = """
     SELECT cell::INT, category::INT, count(*)
@@ -64,7 +64,9 @@ class Tables:
         """
         wrong = int((counts != self.truth).sum())
         if wrong:
-            raise XstatError(f"{wrong} of the {self.truth.size} counts by {who} are wrong: nothing was measured")
+            raise XstatError(
+                f"{wrong} of the {self.truth.size} counts by {who} are wrong: nothing was measured"
+            )
 
 
 def run(sizes: Sizes, progress: Progress) -> list[Record]:
@@ -73,15 +75,20 @@ def run(sizes: Sizes, progress: Progress) -> list[Record]:
     Raises:
         XstatError: one of them gives wrong counts.
     """
-    phe, duckdb = optional_module("phe", progress), optional_module("duckdb", progress)
+    phe = optional_module("phe", progress)
+    duckdb = optional_module("duckdb", progress)
     with tempfile.TemporaryDirectory() as folder:
         tables = make_tables(sizes, Path(folder))
         tables.check("ours without noise", our_counts(sizes, tables, "off"))
         steps = 1 + (0 if phe is None else sizes.rows + 1) + (0 if duckdb is None else 1)
         with progress.stage("crosstab.end_to_end", sizes.rounds * steps) as stage:
-            runs: dict[str, Callable[[], object]] = {"ours": lambda: our_counts(sizes, tables, "laplace")}
+            runs: dict[str, Callable[[], object]] = {
+                "ours": lambda: our_counts(sizes, tables, "laplace")
+            }
             if phe is not None:
-                runs["phe"] = lambda: tables.check("phe", phe_counts(phe, sizes, tables, stage.advance))
+                runs["phe"] = lambda: tables.check(
+                    "phe", phe_counts(phe, sizes, tables, stage.advance)
+                )
             if duckdb is not None:
                 runs["duckdb"] = lambda: tables.check("duckdb", duckdb_counts(duckdb, tables))
             times = alternate(list(runs.values()), sizes.rounds, after=stage.advance)
@@ -101,13 +108,18 @@ def make_tables(sizes: Sizes, folder: Path) -> Tables:
     truth = np.zeros((sizes.cells, sizes.categories), np.int64)
     np.add.at(truth, (cell[:shared], category[:shared]), 1)
     paths = {}
-    for name, values, first_stranger in (("cell", cell, sizes.rows), ("category", category, 2 * sizes.rows)):
+    for name, values, first_stranger in (
+        ("cell", cell, sizes.rows),
+        ("category", category, 2 * sizes.rows),
+    ):
         person = np.arange(sizes.rows)
         person[shared:] += first_stranger
         order = rng.permutation(sizes.rows)
         ids = [f"person-{number}" for number in person[order]]
         paths[name] = folder / f"{name}.parquet"
-        pq.write_table(pa.table({"id": ids, name: [str(value) for value in values[order]]}), paths[name])
+        pq.write_table(
+            pa.table({"id": ids, name: [str(value) for value in values[order]]}), paths[name]
+        )
     return Tables(folder, paths["cell"], paths["category"], truth)
 
 
@@ -122,7 +134,10 @@ def our_counts(sizes: Sizes, tables: Tables, noise: Noise) -> NDArray[np.int64]:
     )
     with tempfile.TemporaryDirectory(dir=tables.folder) as folder:
         options = Options(
-            key_bits=sizes.key_bits, shards=1, ledger=Path(folder) / "ledger.sqlite", allow_no_noise=noise == "off"
+            key_bits=sizes.key_bits,
+            shards=1,
+            ledger=Path(folder) / "ledger.sqlite",
+            allow_no_noise=noise == "off",
         )
         release = crosstab(study, row=tables.row, column=tables.column, options=options)
     counts: NDArray[np.int64] = release.statistics["noisy"].to_numpy().reshape(tables.truth.shape)
@@ -134,7 +149,9 @@ def _dimension(name: str, size: int) -> Dimension:
     return Dimension(name, name, labels, tuple((label,) for label in labels))
 
 
-def phe_counts(phe: ModuleType, sizes: Sizes, tables: Tables, advance: Callable[[], None]) -> NDArray[np.int64]:
+def phe_counts(
+    phe: ModuleType, sizes: Sizes, tables: Tables, advance: Callable[[], None]
+) -> NDArray[np.int64]:
     """The baseline; `advance` is called for every row that was encrypted."""
     public, private = phe.generate_paillier_keypair(n_length=sizes.key_bits)
     secret = os.urandom(32)
@@ -149,7 +166,9 @@ def phe_counts(phe: ModuleType, sizes: Sizes, tables: Tables, advance: Callable[
         one_hot = one_hots.get(_pseudonym(secret, person))
         if one_hot is not None:
             known = sums.get(int(cell))
-            sums[int(cell)] = one_hot if known is None else [a + b for a, b in zip(known, one_hot, strict=True)]
+            sums[int(cell)] = (
+                one_hot if known is None else [a + b for a, b in zip(known, one_hot, strict=True)]
+            )
     counts = np.zeros(tables.truth.shape, np.int64)
     for number, encrypted in sums.items():
         counts[number] = [private.decrypt(value) for value in encrypted]

@@ -1,8 +1,8 @@
 """A study of a region as one SQL query over both tables in the clear, by DuckDB: how fast that is, and the truth.
 
-Where two cells weigh the same in an hour, or a person has more boardings than the bound, a party draws; the query does
-not know which. Such units are counted apart, so that a count is known to lie between two numbers, which nearly always
-are one.
+Where two cells weigh the same in an hour, or a person has more boardings than the bound, a party
+draws; the query does not know which. Such units are counted apart, so that a count is known to lie
+between two numbers, which nearly always are one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from xstat_ray.benchmarks.region import Region
 from xstat_ray.inputs.ids import normalise
-from xstat_ray.study import Dimension, Study
+from xstat_ray.model.study import Dimension, Study
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,8 @@ class InTheClear:
 
     def __init__(self, duckdb: ModuleType, study: Study, region: Region, threads: int) -> None:
         """Prepare what is not timed: domains, and ids in their normal form."""
-        self._study, self._region = study, region
+        self._study = study
+        self._region = region
         self._db = duckdb.connect()
         self._db.execute(f"SET threads = {threads}; SET TimeZone = 'UTC'")
         self._domain("cells", study.row.dimensions[0], integer=True)
@@ -61,8 +62,8 @@ class InTheClear:
     def bounds(self) -> Bounds:
         """What the counts can be.
 
-        A unit is a person's hour. It is in one of its heaviest cells and under one of its flags, or, if the person has
-        more boardings than the bound, perhaps in none.
+        A unit is a person's hour. It is in one of its heaviest cells and under one of its flags,
+        or, if the person has more boardings than the bound, perhaps in none.
         """
         study = self._study
         assert study.bounds.rows == 1, "with one cell an hour a unit is in one of its cells"
@@ -88,7 +89,9 @@ class InTheClear:
         for slot, least, most in self._db.execute(query).fetchall():
             slots[:, slot] = least, most
         most = self._number("SELECT count(*) FROM (SELECT DISTINCT id, h FROM met)")
-        least = self._number(f"SELECT count(*) FROM (SELECT DISTINCT id, h FROM met WHERE id NOT IN ({self._over}))")
+        least = self._number(
+            f"SELECT count(*) FROM (SELECT DISTINCT id, h FROM met WHERE id NOT IN ({self._over}))"
+        )
         return Bounds((cells[0], cells[1]), (slots[0], slots[1]), (least, most))
 
     @property
@@ -101,9 +104,9 @@ class InTheClear:
         """People of both tables who are not left out."""
         files = [str(path) for path in self._region.presence]
         row = f"SELECT DISTINCT {self._study.row.id} AS id FROM read_parquet({files}, hive_partitioning = false)"
-        return self._number(f"SELECT count(*) FROM ({row}) ANTI JOIN not_used USING (id)") + self._number(
-            "SELECT count(DISTINCT id) FROM flags"
-        )
+        return self._number(
+            f"SELECT count(*) FROM ({row}) ANTI JOIN not_used USING (id)"
+        ) + self._number("SELECT count(DISTINCT id) FROM flags")
 
     @property
     def drawn(self) -> int:
@@ -126,8 +129,10 @@ class InTheClear:
 
     def _merged(self, where: str) -> str:
         """What a person's rows in one cell and hour weigh together."""
-        side, files = self._study.row, [str(path) for path in self._region.presence]
-        weight, time = side.weight, side.time
+        side = self._study.row
+        files = [str(path) for path in self._region.presence]
+        weight = side.weight
+        time = side.time
         return f"""
             SELECT {side.id} AS id, time_bucket(INTERVAL 1 HOUR, {time}) AS h, label AS cell, sum({weight}) AS weight
             FROM (SELECT * FROM read_parquet({files}, hive_partitioning = false) {where})
@@ -135,16 +140,22 @@ class InTheClear:
         """
 
     def _domain(self, name: str, dimension: Dimension, integer: bool = False) -> None:
-        pairs = [(value, label) for label, members in enumerate(dimension.members) for value in members]
+        pairs = [
+            (value, label) for label, members in enumerate(dimension.members) for value in members
+        ]
         values, labels = zip(*pairs, strict=True)
-        table = pa.table({"value": pa.array(values, pa.string()), "label": pa.array(labels, pa.int32())})
+        table = pa.table(
+            {"value": pa.array(values, pa.string()), "label": pa.array(labels, pa.int32())}
+        )
         self._db.register("incoming", table)
         value = "value::INT" if integer else "value"
         self._db.execute(f"CREATE TABLE {name} AS SELECT {value} AS value, label FROM incoming")
         self._db.unregister("incoming")
 
     def _normal(self, column: pa.ChunkedArray) -> pa.Array:
-        return normalise(column.combine_chunks().cast(pa.string()), self._study.id_form, self._study.id_region)
+        return normalise(
+            column.combine_chunks().cast(pa.string()), self._study.id_form, self._study.id_region
+        )
 
     def _keep(self, name: str, table: pa.Table) -> None:
         self._db.register("incoming", table)
@@ -157,16 +168,24 @@ class InTheClear:
             ("not_used", sources["row"], self._study.row.id),
             ("no_consent", sources["column"], self._study.column.id),
         ):
-            ids = [self._normal(pq.read_table(path, columns=[column])[column]) for path in source.excludes]
+            ids = [
+                self._normal(pq.read_table(path, columns=[column])[column])
+                for path in source.excludes
+            ]
             self._keep(name, pa.table({"id": pa.concat_arrays(ids)}))
 
     def _flags(self) -> None:
         """Table `flags` (id, h, slot): every boarding in every hour of its window, inside the study."""
         study = self._study
         boardings = pq.read_table(self._region.sources["column"].table)
-        self._keep("boardings", boardings.append_column("id", self._normal(boardings[study.column.id])))
-        steps = [(window.anchor, offset) for window in study.column.windows for offset in window.offsets]
-        position, joins = "0", ""
+        self._keep(
+            "boardings", boardings.append_column("id", self._normal(boardings[study.column.id]))
+        )
+        steps = [
+            (window.anchor, offset) for window in study.column.windows for offset in window.offsets
+        ]
+        position = "0"
+        joins = ""
         for dimension in study.column.dimensions:
             other = -1 if dimension.other is None else dimension.labels.index(dimension.other)
             own = f"domain_{dimension.name}"

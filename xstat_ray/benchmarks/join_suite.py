@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from xstat_ray.benchmarks.measure import Record, Work, measure, peak_records
 from xstat_ray.crypto.tags import TAG_BYTES, sort_order
-from xstat_ray.join import match
-from xstat_ray.messages import Rows
+from xstat_ray.model.messages import Rows
+from xstat_ray.roles.join import match
 from xstat_ray.runtime.progress import Progress
 
 _DIGEST = bytes(32)
@@ -41,7 +41,14 @@ def run(sizes: Sizes, progress: Progress) -> list[Record]:
     peak = peak_records("join.peak_bytes", hot.run, progress)
     return [
         measure("join.rows_per_s", "rows/s", hot, None, rounds=sizes.rounds, progress=progress),
-        measure("join.cold.rows_per_s", "rows/s", Work(cold, sizes.rows), None, rounds=sizes.rounds, progress=progress),
+        measure(
+            "join.cold.rows_per_s",
+            "rows/s",
+            Work(cold, sizes.rows),
+            None,
+            rounds=sizes.rounds,
+            progress=progress,
+        ),
         *peak,
     ]
 

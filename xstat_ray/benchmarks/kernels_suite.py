@@ -1,8 +1,8 @@
 """Kernels: every function of the native kernel beside the portable one, from buffers to buffers, on one core.
 
-Randomness, checks and conversions are included, as the parties meet them. Where the native kernel does not run, the
-portable one is measured alone. Encryption by the owner is also set beside the fastest of the public libraries, the
-Okamoto-Uchiyama scheme of sf-heu, where that is installed.
+Randomness, checks and conversions are included, as the parties meet them. Where the native kernel
+does not run, the portable one is measured alone. Encryption by the owner is also set beside the
+fastest of the public libraries, the Okamoto-Uchiyama scheme of sf-heu, where that is installed.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ def run(sizes: Sizes, progress: Progress) -> list[Record]:
 
 class _Bench:
     def __init__(self, sizes: Sizes, progress: Progress) -> None:
-        self.sizes, self.progress = sizes, progress
+        self.sizes = sizes
+        self.progress = progress
         self.heu = optional_module("heu", progress)
         try:
             with _environment(choice.VARIABLE, NATIVE):
@@ -67,7 +68,9 @@ class _Bench:
             progress.note(f"{error.problem}: figures of the kernel portable alone.")
             self.names = (PORTABLE,)
 
-    def compare(self, metric: str, items: int, make: Callable[[int], Callable[[], object]]) -> Record:
+    def compare(
+        self, metric: str, items: int, make: Callable[[int], Callable[[], object]]
+    ) -> Record:
         """The rates of both kernels; `make` prepares so many operations and returns them."""
         works = []
         for name in self.names:
@@ -84,31 +87,40 @@ class _Bench:
         )
 
     def paillier(self, key: PrivateKey) -> list[Record]:
-        bits, sizes, public = key.public.key_bits, self.sizes, key.public
+        bits = key.public.key_bits
+        sizes = self.sizes
+        public = key.public
         careful = PrivateKey(key.p, key.q, key.alpha, key.beta, public.h, constant_time=True)
         messages = [mpz(secrets.randbelow(int(public.n))) for _ in range(100)]
 
         def owner(count: int, used: PrivateKey = key) -> Callable[[], object]:
-            encryptor, index = OwnerEncryptor(used, sizes.planned), np.arange(count) % len(messages)
+            encryptor = OwnerEncryptor(used, sizes.planned)
+            index = np.arange(count) % len(messages)
             return lambda: encryptor.encrypt_indexed(messages, index)
 
         def anyone(count: int) -> Callable[[], object]:
-            encryptor, drawn = PublicEncryptor(public, sizes.planned), [messages[i % 100] for i in range(count)]
+            encryptor = PublicEncryptor(public, sizes.planned)
+            drawn = [messages[i % 100] for i in range(count)]
             return lambda: encryptor.encrypt(drawn)
 
         def sums(count: int) -> Callable[[], object]:
             rows = uniform_below(int(public.n2), count)
-            order, starts = np.random.default_rng(1).permutation(count), np.arange(0, count, sizes.segment)
+            order = np.random.default_rng(1).permutation(count)
+            starts = np.arange(0, count, sizes.segment)
             return lambda: accumulate(public, rows, order, starts)
 
         def decryption(count: int) -> Callable[[], object]:
-            rows = OwnerEncryptor(key, 1).encrypt_indexed(messages, np.arange(count) % len(messages))
+            rows = OwnerEncryptor(key, 1).encrypt_indexed(
+                messages, np.arange(count) % len(messages)
+            )
             return lambda: key.decrypt(rows)
 
         return [
             *self.beside_heu(bits, owner),
             self.compare(f"encrypt.owner.{bits}", sizes.encryptions, owner),
-            self.compare(f"encrypt.constant_time.{bits}", sizes.encryptions, lambda n: owner(n, careful)),
+            self.compare(
+                f"encrypt.constant_time.{bits}", sizes.encryptions, lambda n: owner(n, careful)
+            ),
             self.compare(f"encrypt.public.{bits}", sizes.encryptions // 2, anyone),
             self.compare(f"sum.{bits}", sizes.products, sums),
             self.compare(f"decrypt.{bits}", sizes.decryptions, decryption),
@@ -120,7 +132,8 @@ class _Bench:
             return []
         kit = self.heu.numpy.setup(self.heu.phe.SchemaType.OU, bits)
         count = max(1, self.sizes.encryptions // 2)
-        flags, encryptor = kit.array(np.arange(count) % 2), kit.encryptor()
+        flags = kit.array(np.arange(count) % 2)
+        encryptor = kit.encryptor()
         return [
             measure(
                 f"kernels.encrypt.beside_heu_ou.{bits}",
@@ -134,7 +147,9 @@ class _Bench:
 
     def group(self) -> list[Record]:
         def multiply(count: int) -> Callable[[], object]:
-            points = choice.kernel().group_hash(np.frombuffer(os.urandom(64 * count), np.uint8).reshape(-1, 64))
+            points = choice.kernel().group_hash(
+                np.frombuffer(os.urandom(64 * count), np.uint8).reshape(-1, 64)
+            )
             scalar = group.random_scalar()
             return lambda: group.multiply(scalar, points)
 

@@ -31,7 +31,8 @@ class Record:
     spread: tuple[float, float] | None = None
     """Least and most of the rounds."""
     baseline: float | None = None
-    """The median for what we are compared with, measured in the same rounds and in the same unit."""
+    """The median for what we are compared with, measured in the same rounds and in the same
+    unit."""
     ratio: float | None = None
     """How many times better than the baseline: above 1 we are the faster."""
 
@@ -72,16 +73,25 @@ def alternate(
     return seconds
 
 
-def summarize(metric: str, unit: str, ours: Sequence[float], baseline: Sequence[float] = ()) -> Record:
-    """The record of the rounds' values, seconds or a rate by `unit`; the ratio is that of the medians."""
-    value, other, ratio = median(ours), None, None
+def summarize(
+    metric: str, unit: str, ours: Sequence[float], baseline: Sequence[float] = ()
+) -> Record:
+    """The record of the rounds' values, seconds or a rate by `unit`.
+
+    The ratio is that of the medians.
+    """
+    value = median(ours)
+    other = None
+    ratio = None
     if baseline:
         other = median(baseline)
         ratio = other / value if unit == SECONDS else value / other
     return Record(metric, value, unit, (min(ours), max(ours)), other, ratio)
 
 
-def measure(metric: str, unit: str, ours: Work, baseline: Work | None, *, rounds: int, progress: Progress) -> Record:
+def measure(
+    metric: str, unit: str, ours: Work, baseline: Work | None, *, rounds: int, progress: Progress
+) -> Record:
     """Time our work and the baseline's in turn: operations a second, or with unit "s" the seconds of one operation."""
     works = [ours] if baseline is None else [ours, baseline]
     with progress.stage(metric, rounds * len(works)) as stage:

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from xstat_ray.benchmarks.processes import peak_of_all
 from xstat_ray.crypto.paillier import PublicKey
-from xstat_ray.messages import Partial
-from xstat_ray.plan import Plan
+from xstat_ray.model.messages import Partial
+from xstat_ray.planning.cluster import Cluster
+from xstat_ray.planning.plan import Plan
 from xstat_ray.roles.party import Role
-from xstat_ray.runtime.cluster import Cluster
 from xstat_ray.runtime.driver import Driver
 from xstat_ray.runtime.executor import Executor, Source
 from xstat_ray.runtime.progress import Progress
@@ -51,7 +51,10 @@ class Timed:
 
 
 def in_own_process(function: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
-    """Call in a new process, which has nothing in memory yet; Ray cannot be started twice with tokens of its own."""
+    """Call in a new process, which has nothing in memory yet.
+
+    Ray cannot be started twice with tokens of its own.
+    """
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(function, *args, **named).result()
 
@@ -73,17 +76,26 @@ def run_on_ray(plan: Plan, sources: Mapping[Role, Source], cores: int, window: i
 def release(driver: Driver, public: PublicKey, encrypted: Partial, plan: Plan) -> NDArray[np.int64]:
     """The counts (cells, slots) of a plan whose noise is off."""
     with TemporaryDirectory() as folder:
-        coefficients = driver.release(driver.add_noise(public, encrypted), Path(folder) / "ledger.sqlite")
+        coefficients = driver.release(
+            driver.add_noise(public, encrypted), Path(folder) / "ledger.sqlite"
+        )
     return coefficients.values[: plan.study.cells]
 
 
 @contextmanager
 def open_ray(plan: Plan, sources: Mapping[Role, Source], cores: int) -> Iterator[Executor]:
-    """Parties and pool on a Ray that is started for them; one environment a party, with a thread for each core."""
-    # Ray lets its workers yield to everything else on a machine; what they are compared with does not.
+    """Parties and pool on a Ray that is started for them.
+
+    One environment a party, with a thread for each core.
+    """
+    # Ray lets its workers yield to everything else on a machine; what they are compared with does
+    # not.
     os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112
     cluster = Cluster(cpus=cores, store_bytes=STORE_BYTES)
-    with session(cluster), RayExecutor(plan.study, sources, {"row": 1, "column": 1}, cluster) as executor:
+    with (
+        session(cluster),
+        RayExecutor(plan.study, sources, {"row": 1, "column": 1}, cluster) as executor,
+    ):
         yield executor
 
 

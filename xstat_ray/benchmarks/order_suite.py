@@ -1,7 +1,7 @@
 """What the order of the row party's files is worth: the same rows, by id as they should be, and by time.
 
-In one process on one core, in processor seconds, the two tables in turn. Each file keeps its rows and the size of its
-row groups.
+In one process on one core, in processor seconds, the two tables in turn. Each file keeps its rows
+and the size of its row groups.
 """
 
 from __future__ import annotations
@@ -19,14 +19,16 @@ from xstat_ray.benchmarks.measure import Record, one_core, summarize
 from xstat_ray.benchmarks.region import Region, RegionSizes, studies
 from xstat_ray.benchmarks.timed import Run, run_timed
 from xstat_ray.errors import XstatError
-from xstat_ray.plan import make_plan
+from xstat_ray.planning.plan import make_plan
 from xstat_ray.roles.party import Role
 from xstat_ray.runtime.executor import Source
 from xstat_ray.runtime.progress import Progress
 
-INTAKE, EMIT = ("row.intake",), ("row.prepare", "row.emit")
+INTAKE = ("row.intake",)
+EMIT = ("row.prepare", "row.emit")
 PARTS = {"intake": INTAKE, "emit": EMIT, "all": (*INTAKE, *EMIT)}
-"""Calls of the row party that read its table: the survey of who is in it, rows to be joined, and both."""
+"""Calls of the row party that read its table: the survey of who is in it, rows to be joined, and
+both."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,9 @@ class Sizes(RegionSizes):
 
 
 def run(sizes: Sizes, progress: Progress) -> list[Record]:
-    """Run a study over the sorted and over the unsorted table; the rates are those of the row party's own work.
+    """Run a study over the sorted and over the unsorted table.
+
+    The rates are those of the row party's own work.
 
     Raises:
         XstatError: the two tables give different counts.
@@ -51,8 +55,11 @@ def run(sizes: Sizes, progress: Progress) -> list[Record]:
         one_core(),
     ):
         rows = tables.rows
-        study, orders = tables.during(studies(sizes.days)["all"]), {"sorted": tables.sources, "unsorted": shuffled}
-        plan = make_plan(study, key_bits=sizes.key_bits, shards=max(2, sizes.days * sizes.batches_a_day))
+        study = tables.during(studies(sizes.days)["all"])
+        orders = {"sorted": tables.sources, "unsorted": shuffled}
+        plan = make_plan(
+            study, key_bits=sizes.key_bits, shards=max(2, sizes.days * sizes.batches_a_day)
+        )
         runs: dict[str, list[Run]] = {order: [] for order in orders}
         for _ in range(sizes.rounds):
             for order, sources in orders.items():
@@ -68,7 +75,10 @@ def _records(rows: int, runs: dict[str, list[Run]]) -> list[Record]:
     """Sorted beside unsorted, which is the baseline: rows a second of each part, and of all that the row party does."""
     records = [Record("order.rows", rows, "rows")]
     for part, calls in PARTS.items():
-        ours, others = ([rows / run.ledger.seconds(*calls) for run in runs[order]] for order in ("sorted", "unsorted"))
+        ours, others = (
+            [rows / run.ledger.seconds(*calls) for run in runs[order]]
+            for order in ("sorted", "unsorted")
+        )
         records.append(summarize(f"order.{part}.rows_per_s", "rows/s", ours, others))
     return records
 
@@ -79,7 +89,8 @@ def _by_time(tables: Region) -> Iterator[dict[Role, Source]]:
     rng = np.random.default_rng(1)
     with TemporaryDirectory() as name:
         for path in tables.presence:
-            copy, file = Path(name) / path.parent.name / path.name, pq.ParquetFile(path)
+            copy = Path(name) / path.parent.name / path.name
+            file = pq.ParquetFile(path)
             copy.parent.mkdir(exist_ok=True)
             table = file.read()
             table = table.take(rng.permutation(len(table))).sort_by("time")

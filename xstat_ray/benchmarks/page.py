@@ -12,7 +12,7 @@ from pathlib import Path
 from xstat_ray.benchmarks.measure import SECONDS, Record
 from xstat_ray.benchmarks.report import figure
 from xstat_ray.errors import InputError
-from xstat_ray.files import unwritable, write_whole
+from xstat_ray.util.files import unwritable, write_whole
 
 _END = "<!-- end of records -->"
 _CUT = re.compile(r"shards\.(\d+)\.workers\.(\d+)\.(\w+)")
@@ -30,7 +30,9 @@ def update(page: Path, suite: str, records: Sequence[Record], machine: str) -> N
         _, ended, after = rest.partition(_END)
         if not (found and ended):
             remedy = f"Write {begin} and {_END} where the table belongs"
-            raise InputError(f"the page has no place for records of {suite}", file=str(page), remedy=remedy)
+            raise InputError(
+                f"the page has no place for records of {suite}", file=str(page), remedy=remedy
+            )
         content = f"{before}{begin}\n{machine}\n\n{table(records)}\n{_END}{after}"
         write_whole(page, content.encode())
     except OSError as error:
@@ -74,7 +76,10 @@ def _cuts(records: Sequence[Record]) -> str:
         for (workers, shards), own in found.items()
     ]
     units = {name: next(own[name].unit for own in found.values() if name in own) for name in names}
-    heads = [f"{name.replace('_', ' ')}, s" if units[name] == SECONDS else name.replace("_", " ") for name in names]
+    heads = [
+        f"{name.replace('_', ' ')}, s" if units[name] == SECONDS else name.replace("_", " ")
+        for name in names
+    ]
     return _markdown(["workers", "shards", *heads], rows)
 
 

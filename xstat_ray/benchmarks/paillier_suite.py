@@ -1,6 +1,7 @@
 """Paillier: keys, encryption, sums and decryption beside `phe` with gmpy2, and that each opens what the other made.
 
-`phe` works on the same modulus and is called at its innermost functions, without the encoding of floats around them.
+`phe` works on the same modulus and is called at its innermost functions, without the encoding of
+floats around them.
 """
 
 from __future__ import annotations
@@ -65,8 +66,13 @@ def run(sizes: Sizes, progress: Progress) -> list[Record]:
 class _Bench:
     """The measurements at one key."""
 
-    def __init__(self, key: PrivateKey, phe: ModuleType | None, sizes: Sizes, progress: Progress) -> None:
-        self.key, self.phe, self.sizes, self.progress = key, phe, sizes, progress
+    def __init__(
+        self, key: PrivateKey, phe: ModuleType | None, sizes: Sizes, progress: Progress
+    ) -> None:
+        self.key = key
+        self.phe = phe
+        self.sizes = sizes
+        self.progress = progress
         self.bits = key.public.key_bits
         if phe is not None:
             self.phe_public = phe.PaillierPublicKey(int(key.public.n))
@@ -76,7 +82,9 @@ class _Bench:
         return None if self.phe is None else Work(run, items)
 
     def measure(self, metric: str, unit: str, ours: Work, baseline: Work | None) -> Record:
-        return measure(metric, unit, ours, baseline, rounds=self.sizes.rounds, progress=self.progress)
+        return measure(
+            metric, unit, ours, baseline, rounds=self.sizes.rounds, progress=self.progress
+        )
 
     def plaintexts(self, count: int) -> list[mpz]:
         return [mpz(secrets.randbelow(int(self.key.public.n))) for _ in range(count)]
@@ -95,9 +103,12 @@ class _Bench:
         work = self.baseline(phe_keys, count)
         return self.measure(f"paillier.keygen.{self.bits}", SECONDS, Work(ours, count), work)
 
-    def encryption(self, role: str, make: Callable[[], OwnerEncryptor | PublicEncryptor]) -> list[Record]:
+    def encryption(
+        self, role: str, make: Callable[[], OwnerEncryptor | PublicEncryptor]
+    ) -> list[Record]:
         """The rate with tables that are made, and what making them costs."""
-        sizes, encryptor = self.sizes, make()
+        sizes = self.sizes
+        encryptor = make()
         messages = self.plaintexts(sizes.encryptions)
         plain = [int(m) for m in messages[: sizes.baseline_encryptions]]
         return [
@@ -111,7 +122,8 @@ class _Bench:
         ]
 
     def decryption(self) -> Record:
-        sizes, key = self.sizes, self.key
+        sizes = self.sizes
+        key = self.key
         rows = OwnerEncryptor(key, sizes.decryptions).encrypt(self.plaintexts(sizes.decryptions))
         plain = [int(value) for value in from_rows(rows[: sizes.baseline_decryptions])]
         return self.measure(
@@ -123,16 +135,23 @@ class _Bench:
 
     def sums(self) -> Record:
         """One sum of many ciphertexts, decoding and encoding of the buffers included."""
-        count, public = self.sizes.products, self.key.public
+        count = self.sizes.products
+        public = self.key.public
         values = [mpz(secrets.randbelow(int(public.n2) - 1) + 1) for _ in range(count + 1)]
-        rows, index, starts = to_rows(values, public.width), np.arange(count + 1), np.zeros(1, np.int64)
+        rows = to_rows(values, public.width)
+        index = np.arange(count + 1)
+        starts = np.zeros(1, np.int64)
 
         def phe_sum() -> None:
             total = numbers[0]
             for number in numbers[1:]:
                 total = total + number
 
-        numbers = [self.phe.EncryptedNumber(self.phe_public, int(value)) for value in values] if self.phe else []
+        numbers = (
+            [self.phe.EncryptedNumber(self.phe_public, int(value)) for value in values]
+            if self.phe
+            else []
+        )
         return self.measure(
             f"paillier.sum.{self.bits}",
             "1/s",
@@ -142,8 +161,10 @@ class _Bench:
 
     def interoperation(self) -> list[Record]:
         """Random plaintexts encrypted by one side and decrypted by the other."""
-        sizes, key = self.sizes, self.key
-        there, back = self.plaintexts(sizes.interop), self.plaintexts(sizes.interop_back)
+        sizes = self.sizes
+        key = self.key
+        there = self.plaintexts(sizes.interop)
+        back = self.plaintexts(sizes.interop_back)
         ciphertexts = OwnerEncryptor(key, len(there)).encrypt(there)
         mismatches = 0
         metric = f"paillier.interop.mismatches.{self.bits}"
@@ -153,7 +174,9 @@ class _Bench:
                 stage.advance()
             for plaintext in back:
                 ciphertext = mpz(self.phe_public.raw_encrypt(int(plaintext)))
-                mismatches += key.decrypt_any(to_rows([ciphertext], key.public.width)) != [plaintext]
+                mismatches += key.decrypt_any(to_rows([ciphertext], key.public.width)) != [
+                    plaintext
+                ]
                 stage.advance()
         return [
             Record(metric, mismatches, "count"),

@@ -1,7 +1,7 @@
 """One peer's share of the suite `peers`, run by another Python: `python peers_child.py NAME ROWS BITS`.
 
-Needs nothing of this package, only the peer's; ends with a line of JSON: {"seconds": ...}, the processor
-seconds of all its processes, or {"missing": ...} where the peer is not installed.
+Needs nothing of this package, only the peer's; ends with a line of JSON: {"seconds": ...}, the
+processor seconds of all its processes, or {"missing": ...} where the peer is not installed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-CATEGORIES, SLOT = 10, 32
+CATEGORIES = 10
+SLOT = 32
 
 
 def heu(scheme: str) -> Callable[[int, int], float]:
@@ -36,7 +37,8 @@ def heu(scheme: str) -> Callable[[int, int], float]:
         first, second = (_blinded(rbcl, part, a, b) for part in (mine, theirs))
         messages = np.array([[1 << (SLOT * category)] for category in mine.values()], dtype=object)
         encrypted = kit.encryptor().encrypt(kit.array(messages, kit.bigint_encoder()))
-        place, groups = {tag: row for row, tag in enumerate(first)}, [list[int]() for _ in range(CATEGORIES)]
+        place = {tag: row for row, tag in enumerate(first)}
+        groups = [list[int]() for _ in range(CATEGORIES)]
         for tag, category in zip(second, theirs.values(), strict=True):
             if tag in place:
                 groups[category].append(place[tag])
@@ -50,13 +52,18 @@ def heu(scheme: str) -> Callable[[int, int], float]:
 def categories(rows: int) -> tuple[dict[str, int], dict[str, int]]:
     """Two tables of which half of the people are in both."""
     people = (range(rows), range(rows // 2, rows // 2 + rows))
-    first, second = ({f"user{one:010d}": one * 7 // 3 % CATEGORIES for one in own} for own in people)
+    first, second = (
+        {f"user{one:010d}": one * 7 // 3 % CATEGORIES for one in own} for own in people
+    )
     return first, second
 
 
 def _blinded(rbcl: Any, people: dict[str, int], first: bytes, second: bytes) -> list[bytes]:
     """Both parties' scalars on the people of one."""
-    points = [rbcl.crypto_core_ristretto255_from_hash(hashlib.sha512(one.encode()).digest()) for one in people]
+    points = [
+        rbcl.crypto_core_ristretto255_from_hash(hashlib.sha512(one.encode()).digest())
+        for one in people
+    ]
     once = [rbcl.crypto_scalarmult_ristretto255(first, point) for point in points]
     return [rbcl.crypto_scalarmult_ristretto255(second, point) for point in once]
 
@@ -67,7 +74,8 @@ def openmined(rows: int, _: int) -> float:
 
     start = time.process_time()
     mine, theirs = (list(people) for people in categories(rows))
-    client, server = psi.client.CreateWithNewKey(True), psi.server.CreateWithNewKey(True)
+    client = psi.client.CreateWithNewKey(True)
+    server = psi.server.CreateWithNewKey(True)
     setup = server.CreateSetupMessage(1e-9, rows, theirs, psi.DataStructure.RAW)
     answer = server.ProcessRequest(client.CreateRequest(mine))
     assert len(client.GetIntersection(setup, answer)) == rows - rows // 2
@@ -82,7 +90,9 @@ def spu_crosstab(rows: int, _: int) -> float:
     from spu.utils import simulation
 
     rng = np.random.default_rng(0)
-    one, other = (np.eye(CATEGORIES, dtype=np.int32)[rng.integers(0, CATEGORIES, rows)] for _ in range(2))
+    one, other = (
+        np.eye(CATEGORIES, dtype=np.int32)[rng.integers(0, CATEGORIES, rows)] for _ in range(2)
+    )
     simulator = simulation.Simulator.simple(2, libspu.ProtocolKind.SEMI2K, libspu.FieldType.FM64)
     start = time.process_time()
     counts = simulation.sim_jax(simulator, lambda x, y: jnp.matmul(x.T, y))(one, other)
@@ -102,7 +112,10 @@ def spu_psi(protocol: str) -> Callable[[int, int], float]:
                 lines = "\n".join(f"{one},{category}" for one, category in people.items())
                 (Path(folder) / f"in{rank}.csv").write_text(f"id,category\n{lines}\n")
             start = multiprocessing.get_context("spawn").Process
-            parties = [start(target=_spu_party, args=(rank, protocol, folder, results)) for rank in range(2)]
+            parties = [
+                start(target=_spu_party, args=(rank, protocol, folder, results))
+                for rank in range(2)
+            ]
             for party in parties:
                 party.start()
             seconds: float = sum(results.get(timeout=300) for _ in parties)
@@ -124,8 +137,12 @@ def _spu_party(rank: int, protocol: str, folder: str, results: Any) -> None:
     ecdh = psi.EcdhParams(curve=psi.EllipticCurveType.CURVE_25519)
     kind = getattr(psi.PsiProtocol, protocol)
     config = psi.PsiExecuteConfig(
-        protocol_conf=psi.PsiProtocolConfig(protocol=kind, receiver_rank=0, broadcast_result=False, ecdh_params=ecdh),
-        input_params=psi.InputParams(path=f"{folder}/in{rank}.csv", selected_keys=["id"], keys_unique=True),
+        protocol_conf=psi.PsiProtocolConfig(
+            protocol=kind, receiver_rank=0, broadcast_result=False, ecdh_params=ecdh
+        ),
+        input_params=psi.InputParams(
+            path=f"{folder}/in{rank}.csv", selected_keys=["id"], keys_unique=True
+        ),
         output_params=psi.OutputParams(path=f"{folder}/out{rank}.csv", disable_alignment=False),
     )
     psi.psi_execute(config, link)
@@ -145,7 +162,9 @@ PEERS: dict[str, Callable[[int, int], float]] = {
 
 def main() -> None:
     """Measure the peer that the command line names."""
-    name, rows, bits = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    name = sys.argv[1]
+    rows = int(sys.argv[2])
+    bits = int(sys.argv[3])
     try:
         result: dict[str, Any] = {"seconds": PEERS[name](rows, bits)}
     except ImportError as error:

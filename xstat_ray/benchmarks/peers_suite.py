@@ -2,14 +2,17 @@
 
 What is compared differs in what it gives, so every record's name says what ran:
 
-- `phe_packed`: pseudonyms by Diffie-Hellman on libsodium, one-hots packed into one ciphertext of python-paillier;
+- `phe_packed`: pseudonyms by Diffie-Hellman on libsodium, one-hots packed into one ciphertext of
+  python-paillier;
 - `heu_zpaillier`, `heu_ou`: the same with schemes of SecretFlow's sf-heu;
-- `openmined_psi`, `spu_psi_*`: private set intersection alone, where a party learns who is in both tables;
+- `openmined_psi`, `spu_psi_*`: private set intersection alone, where a party learns who is in both
+  tables;
 - `spu_crosstab_only`: the count by multi-party computation of rows that are already joined;
 - `duckdb`: the query on the plain tables.
 
-Ours is timed with key generation, both intakes, the exchange, the encrypted join and the release. Peers that want other
-versions of packages than we do run under the Python that `peers_python` names.
+Ours is timed with key generation, both intakes, the exchange, the encrypted join and the release.
+Peers that want other versions of packages than we do run under the Python that `peers_python`
+names.
 """
 
 from __future__ import annotations
@@ -54,7 +57,8 @@ class Sizes:
 
 def run(sizes: Sizes, progress: Progress) -> list[Record]:
     """Rows of one side a second of one core, by peer and key size; the ratio is ours to theirs."""
-    phe, duckdb = optional_module("phe", progress), optional_module("duckdb", progress)
+    phe = optional_module("phe", progress)
+    duckdb = optional_module("duckdb", progress)
     records: list[Record] = []
     with one_core():
         for bits in sizes.key_bits:
@@ -76,10 +80,13 @@ def run(sizes: Sizes, progress: Progress) -> list[Record]:
 
 
 def _record(metric: str, rates: list[float], ours: list[float] | None) -> Record:
-    value, spread = median(rates), (min(rates), max(rates))
+    value = median(rates)
+    spread = (min(rates), max(rates))
     if ours is None:
         return Record(metric, value, "rows/s", spread)
-    return Record(metric, median(ours), "rows/s", (min(ours), max(ours)), value, median(ours) / value)
+    return Record(
+        metric, median(ours), "rows/s", (min(ours), max(ours)), value, median(ours) / value
+    )
 
 
 def _rates(work: Callable[[], float], rounds: int, progress: Progress, metric: str) -> list[float]:
@@ -126,26 +133,34 @@ def _phe(phe: ModuleType, sizes: Sizes, bits: int) -> float:
     scalars = [random_scalar() for _ in range(2)]
     mine, theirs = (_pseudonyms([one for one, _ in people], scalars) for people in tables)
     flags = [public.raw_encrypt(1 << (peers_child.SLOT * category)) for _, category in tables[0]]
-    place, sums = {tag: row for row, tag in enumerate(mine)}, [1] * CATEGORIES
+    place = {tag: row for row, tag in enumerate(mine)}
+    sums = [1] * CATEGORIES
     for tag, (_, category) in zip(theirs, tables[1], strict=True):
         if tag in place:
             sums[category] = sums[category] * flags[place[tag]] % public.nsquare
     counts = sum((private.raw_decrypt(total) for total in sums), 0)
-    assert sum(counts >> (peers_child.SLOT * one) & 0xFFFFFFFF for one in range(CATEGORIES)) == rows - rows // 2
+    assert (
+        sum(counts >> (peers_child.SLOT * one) & 0xFFFFFFFF for one in range(CATEGORIES))
+        == rows - rows // 2
+    )
     return rows / (time.process_time() - start)
 
 
 def _pseudonyms(people: list[str], scalars: list[bytes]) -> list[bytes]:
     """Both scalars on everybody's point, by libsodium."""
     kernel = Portable()
-    digests = np.frombuffer(b"".join(sha512(one.encode()).digest() for one in people), np.uint8).reshape(-1, 64)
+    digests = np.frombuffer(
+        b"".join(sha512(one.encode()).digest() for one in people), np.uint8
+    ).reshape(-1, 64)
     points = kernel.group_hash(digests)
     for scalar in scalars:
         points = kernel.group_multiply(scalar, points)
     return [bytes(point) for point in points]
 
 
-def _child(sizes: Sizes, name: str, bits: int, ours: list[float], progress: Progress) -> list[Record]:
+def _child(
+    sizes: Sizes, name: str, bits: int, ours: list[float], progress: Progress
+) -> list[Record]:
     """A peer under its own Python; nothing, and a note, where it is not installed."""
     metric = f"peers.{name}.{bits}" if name.startswith("heu") else f"peers.{name}"
     if sizes.peers_python is None:
@@ -156,10 +171,14 @@ def _child(sizes: Sizes, name: str, bits: int, ours: list[float], progress: Prog
     rates = []
     with progress.stage(metric, sizes.rounds) as stage:
         for _ in range(sizes.rounds):
-            done = subprocess.run(command, capture_output=True, text=True, timeout=3600, check=False)
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=3600, check=False
+            )
             lines = done.stdout.strip().splitlines()
             answer: dict[str, Any] = (
-                json.loads(lines[-1]) if lines and lines[-1].startswith("{") else {"missing": "it failed"}
+                json.loads(lines[-1])
+                if lines and lines[-1].startswith("{")
+                else {"missing": "it failed"}
             )
             if "missing" in answer:
                 progress.note(f"{metric} is left out: {answer['missing']}.")

@@ -1,7 +1,8 @@
 """What the tree mechanism is compared with, in the clear: other mechanisms on one synthetic map.
 
-The noise here comes from numpy, seeded, so that a comparison can be repeated; a release draws with OpenDP. Counts are
-(cells, columns) in Z-order, so that every run of 4^k aligned cells is a square block of the map.
+The noise here comes from numpy, seeded, so that a comparison can be repeated; a release draws with
+OpenDP. Counts are (cells, columns) in Z-order, so that every run of 4^k aligned cells is a square
+block of the map.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from xstat_ray.model.row_tree import RowTree
 from xstat_ray.privacy.least_squares import Measurement
 from xstat_ray.privacy.refine import refine
-from xstat_ray.row_tree import RowTree
 
 MAP_SIDE_BITS = 8
 
@@ -25,7 +26,9 @@ def town_map() -> NDArray[np.int64]:
     y, x = np.mgrid[0:side, 0:side]
     density = np.zeros((side, side))
     for _ in range(12):
-        (east, north), radius, people = rng.uniform(20, 236, 2), rng.uniform(2.5, 7), rng.lognormal(12, 1.0)
+        (east, north) = rng.uniform(20, 236, 2)
+        radius = rng.uniform(2.5, 7)
+        people = rng.lognormal(12, 1.0)
         spread = np.exp(-((x - east) ** 2 + (y - north) ** 2) / (2 * radius**2))
         density += people * spread / (2 * np.pi * radius**2)
     density *= 3.43e6 / density.sum()
@@ -35,7 +38,9 @@ def town_map() -> NDArray[np.int64]:
     return bits.transpose(z_order).reshape(-1, 1).astype(np.int64)
 
 
-def discrete_laplace(rng: np.random.Generator, scale: float, shape: tuple[int, ...]) -> NDArray[np.int64]:
+def discrete_laplace(
+    rng: np.random.Generator, scale: float, shape: tuple[int, ...]
+) -> NDArray[np.int64]:
     """The difference of two geometric variables."""
     success = 1 - np.exp(-1 / scale)
     noise: NDArray[np.int64] = rng.geometric(success, shape) - rng.geometric(success, shape)
@@ -46,7 +51,8 @@ def measure(
     tree: RowTree, counts: NDArray[np.int64], scales: dict[int, float], rng: np.random.Generator
 ) -> dict[int, Measurement]:
     """The sums of each level with discrete Laplace noise of its scale."""
-    measured, sums = {}, counts
+    measured = {}
+    sums = counts
     for level in range(len(tree.sizes)):
         if level in scales:
             decay = np.exp(-1 / scales[level])
@@ -57,7 +63,9 @@ def measure(
     return measured
 
 
-def quadtree(counts: NDArray[np.int64], epsilon: float, rng: np.random.Generator) -> NDArray[np.int64]:
+def quadtree(
+    counts: NDArray[np.int64], epsilon: float, rng: np.random.Generator
+) -> NDArray[np.int64]:
     """A 4-way tree with an equal share of the budget at every level, refined as ours is."""
     levels = (len(counts).bit_length() - 1) // 2
     tree = RowTree.of_dimensions([4] * levels)
@@ -65,20 +73,28 @@ def quadtree(counts: NDArray[np.int64], epsilon: float, rng: np.random.Generator
     return refine(tree, measure(tree, counts, scales, rng))[0]
 
 
-def haar_top_down(counts: NDArray[np.int64], epsilon: float, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Terada et al. (IPSJ Journal 56(9), 2015): noise on Haar coefficients, then non-negative from the top down.
+def haar_top_down(
+    counts: NDArray[np.int64], epsilon: float, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Terada et al.
 
-    Coefficients are the total and, at every node of a binary tree, the difference of its halves; each of them changes
-    by at most one with one person on each of the log2(cells) + 1 levels.
+    (IPSJ Journal 56(9), 2015): noise on Haar coefficients, then non-negative from the top down.
+
+    Coefficients are the total and, at every node of a binary tree, the difference of its halves;
+    each of them changes by at most one with one person on each of the log2(cells) + 1 levels.
     """
     levels = len(counts).bit_length() - 1
     scale = (levels + 1) / epsilon
-    sums, differences = counts, []
+    sums = counts
+    differences = []
     for _ in range(levels):
-        left, right = sums[0::2], sums[1::2]
+        left = sums[0::2]
+        right = sums[1::2]
         differences.append(left - right + discrete_laplace(rng, scale, left.shape))
         sums = left + right
-    total: NDArray[np.float64] = np.maximum(sums + discrete_laplace(rng, scale, sums.shape), 0).astype(float)
+    total: NDArray[np.float64] = np.maximum(
+        sums + discrete_laplace(rng, scale, sums.shape), 0
+    ).astype(float)
     for difference in reversed(differences):
         left = (total + np.clip(difference, -total, total)) / 2
         total = np.stack([left, total - left], axis=1).reshape(-1, counts.shape[1])
@@ -86,7 +102,9 @@ def haar_top_down(counts: NDArray[np.int64], epsilon: float, rng: np.random.Gene
 
 
 def block_rmse(
-    estimate: NDArray[np.int64] | NDArray[np.float64], counts: NDArray[np.int64], blocks: Sequence[int]
+    estimate: NDArray[np.int64] | NDArray[np.float64],
+    counts: NDArray[np.int64],
+    blocks: Sequence[int],
 ) -> NDArray[np.float64]:
     """(blocks,) root mean square error of the sums over aligned blocks of that many cells, over all columns."""
     error = estimate - counts

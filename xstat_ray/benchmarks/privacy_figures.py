@@ -7,10 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from xstat_ray.benchmarks.figures import Line, line_chart, write_figures
+from xstat_ray.benchmarks.figure_files import Line, line_chart, write_figures
 from xstat_ray.benchmarks.measure import Record
-from xstat_ray.figures import COLOURS
 from xstat_ray.runtime.progress import Progress
+from xstat_ray.util.plotting import COLOURS
 
 _BLUE, _ORANGE, _GREEN, _PINK = COLOURS
 AREAS = {
@@ -27,7 +27,9 @@ _PEOPLE = (0.5, 1, 2, 5, 10, 20, 50, 100, 200)
 
 
 def draw(records: Sequence[Record], folder: Path, progress: Progress) -> None:
-    """Write error_by_area and error_by_shards as .png and .svg; only a note where matplotlib is not installed.
+    """Write error_by_area and error_by_shards as .png and .svg.
+
+    Only a note where matplotlib is not installed.
 
     Raises:
         InputError: the folder cannot be written to.
@@ -40,7 +42,9 @@ def draw(records: Sequence[Record], folder: Path, progress: Progress) -> None:
 def _by_area(new_figure: Any, records: Sequence[Record]) -> Any:
     lines = _points(AREAS, records, "privacy.rmse.{}.cells_")
     label = "Root mean square error of its count (people)"
-    figure = line_chart(new_figure, lines, yscale="log", xlabel="Size of the area (cells)", ylabel=label)
+    figure = line_chart(
+        new_figure, lines, yscale="log", xlabel="Size of the area (cells)", ylabel=label
+    )
     (axes,) = figure.axes
     axes.set_yticks(_PEOPLE, [f"{people:g}" for people in _PEOPLE])
     axes.minorticks_off()
@@ -53,10 +57,16 @@ def _by_shards(new_figure: Any, records: Sequence[Record]) -> Any:
     return line_chart(new_figure, lines, ylim=(0, None), xlabel="Shards", ylabel=label)
 
 
-def _points(lines: Mapping[str, Line], records: Sequence[Record], prefix: str) -> dict[Line, dict[int, float]]:
+def _points(
+    lines: Mapping[str, Line], records: Sequence[Record], prefix: str
+) -> dict[Line, dict[int, float]]:
     """Of each line the records whose metric is the prefix, with the line's name in it, and then a number."""
     found = {}
     for name, line in lines.items():
         start = prefix.format(name)
-        found[line] = {int(r.metric.removeprefix(start)): r.value for r in records if r.metric.startswith(start)}
+        found[line] = {
+            int(r.metric.removeprefix(start)): r.value
+            for r in records
+            if r.metric.startswith(start)
+        }
     return found

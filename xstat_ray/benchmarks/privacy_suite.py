@@ -1,6 +1,7 @@
 """Privacy: error by size of area beside other mechanisms, error by number of shards, and the time of refinement.
 
-The noise comes from numpy, seeded, so that the errors are the same in every run; a release draws with OpenDP.
+The noise comes from numpy, seeded, so that the errors are the same in every run; a release draws
+with OpenDP.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from numpy.typing import NDArray
 
 from xstat_ray.benchmarks import privacy_baselines as baselines
 from xstat_ray.benchmarks.measure import SECONDS, Record, Work, measure
+from xstat_ray.model.row_tree import RowTree
 from xstat_ray.privacy.mechanism import Mechanism
 from xstat_ray.privacy.refine import refine
 from xstat_ray.privacy.shares import FLAT, Shares, choose, level_scale
-from xstat_ray.row_tree import RowTree
 from xstat_ray.runtime.progress import Progress
 
 UNIT = "people"
@@ -42,7 +43,8 @@ class Sizes:
     counts: int
     """Counts that are made of so many shards."""
     branching: tuple[int, ...]
-    """Children of a node, level by level, of the tree that is refined; their product are its cells."""
+    """Children of a node, level by level, of the tree that is refined; their product are its
+    cells."""
     columns: int
 
 
@@ -64,8 +66,8 @@ def run(sizes: Sizes, progress: Progress) -> list[Record]:
 def area_errors(draws: int, advance: Callable[[int], None]) -> dict[str, NDArray[np.float64]]:
     """Root mean square error of what each mechanism publishes on the map, for areas of each size in `BLOCKS`.
 
-    All are refined to non-negative counts that add up. `flat` and `tree` are ours, the tree as the planner sets it
-    where every level is reported.
+    All are refined to non-negative counts that add up. `flat` and `tree` are ours, the tree as the
+    planner sets it where every level is reported.
 
     Args:
         draws: of each mechanism.
@@ -74,11 +76,14 @@ def area_errors(draws: int, advance: Callable[[int], None]) -> dict[str, NDArray
     Returns:
         (len(BLOCKS),) errors by mechanism.
     """
-    rng, counts = np.random.default_rng(5), baselines.town_map()
+    rng = np.random.default_rng(5)
+    counts = baselines.town_map()
     tree = RowTree.of_dimensions([16] * (baselines.MAP_SIDE_BITS // 2))
     shares = choose(tree, MECHANISM, range(len(tree.sizes))).shares
     epsilon = float(MECHANISM.epsilon)
-    mechanisms: dict[str, Callable[[NDArray[np.int64]], NDArray[np.int64] | NDArray[np.float64]]] = {
+    mechanisms: dict[
+        str, Callable[[NDArray[np.int64]], NDArray[np.int64] | NDArray[np.float64]]
+    ] = {
         "flat": lambda table: _published(tree, table, FLAT, rng),
         "haar": lambda table: baselines.haar_top_down(table, epsilon, rng),
         "quadtree": lambda table: baselines.quadtree(table, epsilon, rng),
@@ -88,12 +93,16 @@ def area_errors(draws: int, advance: Callable[[int], None]) -> dict[str, NDArray
     for start in range(0, draws, _SLICE):
         table = np.repeat(counts, min(_SLICE, draws - start), axis=1)
         for name, mechanism in mechanisms.items():
-            squares[name] += table.shape[1] * baselines.block_rmse(mechanism(table), table, BLOCKS) ** 2
+            squares[name] += (
+                table.shape[1] * baselines.block_rmse(mechanism(table), table, BLOCKS) ** 2
+            )
         advance(table.shape[1])
     return {name: np.sqrt(square / draws) for name, square in squares.items()}
 
 
-def _published(tree: RowTree, counts: NDArray[np.int64], shares: Shares, rng: np.random.Generator) -> NDArray[np.int64]:
+def _published(
+    tree: RowTree, counts: NDArray[np.int64], shares: Shares, rng: np.random.Generator
+) -> NDArray[np.int64]:
     return refine(tree, baselines.measure(tree, counts, _scales(shares), rng))[0]
 
 
@@ -104,8 +113,9 @@ def _scales(shares: Shares) -> dict[int, float]:
 def shard_errors(shards: int, counts: int) -> dict[str, float]:
     """Root mean square error of a count whose people are in several shards.
 
-    `once`: the shards' counts are added under encryption and get noise once. `per_shard`: every shard gets noise of its
-    own before it is added, as it must where shards are published or handed over in the clear.
+    `once`: the shards' counts are added under encryption and get noise once. `per_shard`: every
+    shard gets noise of its own before it is added, as it must where shards are published or handed
+    over in the clear.
 
     Args:
         shards: parts of every count.
@@ -131,4 +141,7 @@ def _times(sizes: Sizes, progress: Progress) -> list[Record]:
         "privacy.design.seconds": Work(lambda: choose(tree, MECHANISM, levels)),
         "privacy.refine.seconds": Work(lambda: refine(tree, measured)),
     }
-    return [measure(name, SECONDS, work, None, rounds=sizes.rounds, progress=progress) for name, work in works.items()]
+    return [
+        measure(name, SECONDS, work, None, rounds=sizes.rounds, progress=progress)
+        for name, work in works.items()
+    ]

@@ -12,7 +12,8 @@ from pathlib import Path
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _SECONDS = 0.2
 _GROWN = 1.01
-"""How much more must be resident before the shares are counted anew: that takes milliseconds for every process."""
+"""How much more must be resident before the shares are counted anew: that takes milliseconds for
+every process."""
 
 
 @dataclass
@@ -20,7 +21,8 @@ class Peak:
     """The most that was seen."""
 
     memory: int = 0
-    """Bytes resident in all processes together; what several share is counted once (proportional set size).
+    """Bytes resident in all processes together; what several share is counted once (proportional
+    set size).
 
     Counted whenever more was resident than before by a hundredth.
     """
@@ -29,7 +31,8 @@ class Peak:
 @contextlib.contextmanager
 def peak_of_all() -> Iterator[Peak]:
     """Sample the memory of the process tree from here until the block ends."""
-    peak, ended = Peak(), threading.Event()
+    peak = Peak()
+    ended = threading.Event()
 
     def sample() -> None:
         most = 0.0
@@ -51,8 +54,11 @@ def peak_of_all() -> Iterator[Peak]:
 
 def tree(root: int) -> set[int]:
     """The process and its descendants."""
-    parents = {int(path.name): _parent(path) for path in Path("/proc").iterdir() if path.name.isdigit()}
-    found, size = {root}, 0
+    parents = {
+        int(path.name): _parent(path) for path in Path("/proc").iterdir() if path.name.isdigit()
+    }
+    found = {root}
+    size = 0
     while len(found) > size:
         size = len(found)
         found |= {one for one, parent in parents.items() if parent in found}

@@ -1,7 +1,7 @@
 """Where the time goes: every call of the protocol over a region's tables, and the functions that take longest.
 
-In one process on one core, one call after the other, in processor seconds. The profiler, in a second run, makes small
-functions look slower than they are.
+In one process on one core, one call after the other, in processor seconds. The profiler, in a
+second run, makes small functions look slower than they are.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from xstat_ray.benchmarks.measure import SECONDS, Record, one_core
 from xstat_ray.benchmarks.region import Region, RegionSizes, studies
 from xstat_ray.benchmarks.timed import Run, run_timed
-from xstat_ray.plan import make_plan
+from xstat_ray.planning.plan import make_plan
 from xstat_ray.runtime.progress import Progress
 
 _BUILT_IN = re.compile(r"<(?:method|built-in method) '?([\w.]+)'?(?: of '([\w.]+)' objects)?>")
@@ -43,14 +43,17 @@ def run(sizes: Sizes, progress: Progress) -> list[Record]:
         progress.stage("profile", 2) as stage,
         one_core(),
     ):
-        rows, timed = tables.rows, _run(sizes, tables)
+        rows = tables.rows
+        timed = _run(sizes, tables)
         stage.advance()
         profile.runcall(_run, sizes, tables)
         stage.advance()
     total = sum(spent.seconds for spent in timed.ledger.of.values())
     records = [Record("profile.rows", rows, "rows"), Record("profile.flags", timed.flags, "flags")]
     slowest = sorted(timed.ledger.of.items(), key=lambda pair: -pair[1].seconds)
-    for name, spent in [(name, spent) for name, spent in slowest if spent.seconds >= _LEAST * total]:
+    for name, spent in [
+        (name, spent) for name, spent in slowest if spent.seconds >= _LEAST * total
+    ]:
         records.append(Record(f"profile.{name}", spent.seconds, SECONDS))
         records.append(Record(f"profile.{name}.share", spent.seconds / total, ""))
     return records + _functions(profile, sizes.functions)
@@ -58,7 +61,9 @@ def run(sizes: Sizes, progress: Progress) -> list[Record]:
 
 def _run(sizes: Sizes, tables: Region) -> Run:
     study = tables.during(studies(sizes.days)["all"])
-    plan = make_plan(study, key_bits=sizes.key_bits, shards=max(2, sizes.days * sizes.batches_a_day))
+    plan = make_plan(
+        study, key_bits=sizes.key_bits, shards=max(2, sizes.days * sizes.batches_a_day)
+    )
     return run_timed(plan, tables.sources)
 
 

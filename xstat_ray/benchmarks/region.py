@@ -1,6 +1,7 @@
 """What the suites over a region's tables have in common: a world, studies of it, and the truth by DuckDB.
 
-The tables are those of a made-up Hokkaido (`jobs.synthesize`): a folder that is given, or a small one that is made.
+The tables are those of a made-up Hokkaido (`jobs.synthesize`): a folder that is given, or a small
+one that is made.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ import pyarrow.parquet as pq
 import yaml
 
 from xstat_ray.errors import InputError
+from xstat_ray.hokkaido.world.build import build
+from xstat_ray.hokkaido.world.settings import World
 from xstat_ray.inputs.study_file import parse
+from xstat_ray.model.study import Dimension, Privacy, Study
 from xstat_ray.roles.party import Role
 from xstat_ray.runtime.executor import Source
-from xstat_ray.study import Dimension, Privacy, Study
-from xstat_ray.world.build import build
-from xstat_ray.world.settings import World
 
 _HOKKAIDO = World(first_day=dt.date(2023, 10, 29), days=1, outside=0.2, air=0.0234, studied=1.0)
 """As conf/scale/hokkaido-day.yaml; people and block are the suite's."""
@@ -31,7 +32,13 @@ _STUDY = Path(__file__).parents[2] / "conf" / "study" / "doto_movement.yaml"
 _PASSENGERS_A_DAY = 20_000
 """A public bound; there are about 15,000 boardings."""
 _ELSEWHERE = "elsewhere"
-_AIRPORTS = {"CTS": ("CTS",), "OKD": ("OKD",), "Doto": ("KUH", "MMB", "SHB", "OBO"), "HKD": ("HKD",), "AKJ": ("AKJ",)}
+_AIRPORTS = {
+    "CTS": ("CTS",),
+    "OKD": ("OKD",),
+    "Doto": ("KUH", "MMB", "SHB", "OBO"),
+    "HKD": ("HKD",),
+    "AKJ": ("AKJ",),
+}
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,8 @@ class Region:
     @property
     def sources(self) -> dict[Role, Source]:
         """Where the parties find their tables."""
-        operator, airline = self.folder / "operator", self.folder / "airline"
+        operator = self.folder / "operator"
+        airline = self.folder / "airline"
         lines = (operator / "opt_out.parquet", operator / "not_used.parquet")
         return {
             "row": Source(operator / "presence", lines),
@@ -109,7 +117,10 @@ class RegionSizes:
         Raises:
             InputError: as `region`.
         """
-        with region(self.tables, self.people, self.days) as whole, whole.part(self.part, self.days) as part:
+        with (
+            region(self.tables, self.people, self.days) as whole,
+            whole.part(self.part, self.days) as part,
+        ):
             yield part
 
 
@@ -130,9 +141,16 @@ def region(tables: Path | None, people: int, days: int) -> Iterator[Region]:
         made = json.loads((tables / "world.json").read_text())["world"]
     except (OSError, ValueError, KeyError):
         remedy = "Make one with python -m jobs.synthesize"
-        raise InputError("no finished world in the folder", file=str(tables), key="tables", remedy=remedy) from None
+        raise InputError(
+            "no finished world in the folder", file=str(tables), key="tables", remedy=remedy
+        ) from None
     if made["days"] < days:
-        raise InputError(f"the world has {made['days']} days", file=str(tables), key="days", remedy="Make a longer one")
+        raise InputError(
+            f"the world has {made['days']} days",
+            file=str(tables),
+            key="days",
+            remedy="Make a longer one",
+        )
     first = dt.date.fromisoformat(made["first_day"])
     yield Region(tables.absolute(), tuple(first + dt.timedelta(days=day) for day in range(days)))
 
@@ -140,16 +158,25 @@ def region(tables: Path | None, people: int, days: int) -> Iterator[Region]:
 def studies(days: int = 1) -> dict[str, Study]:
     """The studies that are run, over so many days and without noise, so that their counts can be checked.
 
-    `doto` is the study doto_movement; few boardings are on its routes. `all` counts every boarding, by airport and half
-    of the day, in a table of the same 144 columns.
+    `doto` is the study doto_movement; few boardings are on its routes. `all` counts every boarding,
+    by airport and half of the day, in a table of the same 144 columns.
     """
     raw = yaml.safe_load(_STUDY.read_text("utf-8"))
     published = parse({name: raw[name] for name in ("study", "privacy")}, origin=str(_STUDY))
     movement = replace(published, privacy=Privacy(noise="off"))
     airport = Dimension(
-        "airport", "departure_airport", (*_AIRPORTS, _ELSEWHERE), (*_AIRPORTS.values(), ()), other=_ELSEWHERE
+        "airport",
+        "departure_airport",
+        (*_AIRPORTS, _ELSEWHERE),
+        (*_AIRPORTS.values(), ()),
+        other=_ELSEWHERE,
     )
     half = Dimension("half", "halfday", ("morning", "afternoon"), (("morning",), ("afternoon",)))
-    every = replace(movement, name="all", column=replace(movement.column, dimensions=(airport, half)))
+    every = replace(
+        movement, name="all", column=replace(movement.column, dimensions=(airport, half))
+    )
     passengers = max(movement.bounds.persons, days * _PASSENGERS_A_DAY)
-    return {"doto": movement, "all": replace(every, bounds=replace(movement.bounds, persons=passengers))}
+    return {
+        "doto": movement,
+        "all": replace(every, bounds=replace(movement.bounds, persons=passengers)),
+    }

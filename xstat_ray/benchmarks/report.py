@@ -20,15 +20,17 @@ from rich.table import Table
 from xstat_ray.benchmarks.measure import Record
 from xstat_ray.crypto.kernels.choice import kernel
 from xstat_ray.errors import InputError
-from xstat_ray.files import write_whole
-from xstat_ray.measurement import software_version
+from xstat_ray.util.files import write_whole
+from xstat_ray.util.software_digest import software_version
 
 FILE = "benchmark.json"
 _PACKAGES = ("cryptography", "duckdb", "gmpy2", "numpy", "opendp", "phe", "pyarrow")
 
 
 def write(suite: str, records: Sequence[Record], folder: Path) -> Path:
-    """Write <folder>/benchmark.json: the suite, the software, the machine and the records; returns its path.
+    """Write <folder>/benchmark.json: the suite, the software, the machine and the records.
+
+    Returns its path.
 
     Raises:
         InputError: the folder cannot be written to.
@@ -45,7 +47,9 @@ def write(suite: str, records: Sequence[Record], folder: Path) -> Path:
         write_whole(path, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
     except OSError as error:
         raise InputError(
-            f"cannot write the output: {error.strerror}", file=str(folder), remedy="Choose another out="
+            f"cannot write the output: {error.strerror}",
+            file=str(folder),
+            remedy="Choose another out=",
         ) from None
     return path
 
@@ -65,12 +69,17 @@ def read(path: Path, suite: str) -> list[Record]:
         problem = "no records of a benchmark can be read"
         raise InputError(problem, file=str(path), key="records", remedy=remedy) from None
     if found != suite:
-        raise InputError(f"these are records of {found}", file=str(path), key="records", remedy=remedy)
+        raise InputError(
+            f"these are records of {found}", file=str(path), key="records", remedy=remedy
+        )
     return records
 
 
 def machine() -> dict[str, Any]:
-    """What the figures depend on: processor, cores this process may use, and versions; nothing that names the host."""
+    """What the figures depend on: processor, cores this process may use, and versions.
+
+    Nothing that names the host.
+    """
     packages = {}
     for name in _PACKAGES:
         try:
@@ -104,16 +113,33 @@ def _processor() -> str:
 
 def show(suite: str, records: Sequence[Record], path: Path, console: Console | None = None) -> None:
     """Print the records and where they were written."""
-    table = Table(title=f"Benchmark: {suite}", title_justify="left", box=SIMPLE_HEAD, show_edge=False, padding=0)
+    table = Table(
+        title=f"Benchmark: {suite}",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        padding=0,
+    )
     compared = any(record.ratio is not None for record in records)
     table.add_column("metric", overflow="fold")
-    for heading in ("median", "least", "most", "unit", *(("baseline", "ratio") if compared else ())):
+    for heading in (
+        "median",
+        "least",
+        "most",
+        "unit",
+        *(("baseline", "ratio") if compared else ()),
+    ):
         table.add_column(heading, justify="left" if heading == "unit" else "right")
     for record in records:
         least, most = record.spread or (None, None)
         figures = [figure(value) for value in (record.value, least, most)]
         ratio = "" if record.ratio is None else f"{record.ratio:,.1f} x"
-        table.add_row(record.metric, *figures, record.unit, *((figure(record.baseline), ratio) if compared else ()))
+        table.add_row(
+            record.metric,
+            *figures,
+            record.unit,
+            *((figure(record.baseline), ratio) if compared else ()),
+        )
     console = console or Console()
     console.print(table)
     console.print(f"Written to {path}", soft_wrap=True)

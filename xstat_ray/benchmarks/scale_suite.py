@@ -1,7 +1,9 @@
-"""A region's day, or several: beside DuckDB on the plain tables; then the cost model and the trial it projects.
+"""A region's day, or several: beside DuckDB on the plain tables.
 
-Both studies of `region.studies` are run without noise on a Ray of the given cores and must give the counts that DuckDB
-finds. The model is fitted to smaller runs in one process on one core.
+Then the cost model and the trial it projects.
+
+Both studies of `region.studies` are run without noise on a Ray of the given cores and must give the
+counts that DuckDB finds. The model is fitted to smaller runs in one process on one core.
 """
 
 from __future__ import annotations
@@ -20,13 +22,15 @@ from xstat_ray.benchmarks.measure import SECONDS, Record, one_core, optional_mod
 from xstat_ray.benchmarks.on_ray import Timed, in_own_process, run_on_ray
 from xstat_ray.benchmarks.region import Region, region, studies
 from xstat_ray.benchmarks.timed import run_timed
-from xstat_ray.crypto.kernels import threads
 from xstat_ray.errors import XstatError
-from xstat_ray.plan import Plan, make_plan
+from xstat_ray.model.study import Study
+from xstat_ray.planning.plan import Plan, make_plan
 from xstat_ray.runtime.progress import Progress
-from xstat_ray.study import Study
+from xstat_ray.util import threads
 
-TRIAL_ROWS, TRIAL_BOARDINGS, HOURS = 13_000_000_000, 3_300_000, 12
+TRIAL_ROWS = 13_000_000_000
+TRIAL_BOARDINGS = 3_300_000
+HOURS = 12
 """Seven months of the region: 217 days."""
 ONE = {"rows": "row", "persons": "person", "flags": "flag", "matches": "match", "nodes": "node"}
 
@@ -55,10 +59,16 @@ def run(sizes: Sizes, progress: Progress) -> list[Record]:
     """
     duckdb = optional_module("duckdb", progress)
     with region(sizes.tables, sizes.people, sizes.days) as whole:
-        records = [Record("scale.rows", whole.rows, "rows"), Record("scale.stored_bytes", whole.stored_bytes, "B")]
+        records = [
+            Record("scale.rows", whole.rows, "rows"),
+            Record("scale.stored_bytes", whole.stored_bytes, "B"),
+        ]
         done: dict[str, tuple[RunSizes, Timed]] = {}
         for key, published in studies(sizes.days).items():
-            name, study, persons, flags = f"scale.{key}", whole.during(published), 0, 0
+            name = f"scale.{key}"
+            study = whole.during(published)
+            persons = 0
+            flags = 0
             with progress.stage(name, 2) as stage:
                 plan, timed = _measured(sizes, study, whole)
                 records += _own_records(name, timed)
@@ -66,33 +76,50 @@ def run(sizes: Sizes, progress: Progress) -> list[Record]:
                     records += _beside_a_day(name, timed, sizes, published, whole)
                 stage.advance()
                 if duckdb is not None:
-                    own, persons, flags = _beside_duckdb(name, timed, InTheClear(duckdb, study, whole, sizes.cores))
+                    own, persons, flags = _beside_duckdb(
+                        name, timed, InTheClear(duckdb, study, whole, sizes.cores)
+                    )
                     records += own
                 stage.advance()
-            done[key] = RunSizes(whole.rows, persons, flags, int(timed.counts.sum()), plan.design.nodes), timed
+            done[key] = (
+                RunSizes(whole.rows, persons, flags, int(timed.counts.sum()), plan.design.nodes),
+                timed,
+            )
         model = _model(sizes, whole, progress)
-    return records + _fitted(model) + _held_against(model, done, sizes.cores) + _projected(model, done)
+    return (
+        records + _fitted(model) + _held_against(model, done, sizes.cores) + _projected(model, done)
+    )
 
 
 def _measured(sizes: Sizes, study: Study, whole: Region) -> tuple[Plan, Timed]:
-    plan = make_plan(study, key_bits=sizes.key_bits, shards=max(2, sizes.days * sizes.batches_a_day))
+    plan = make_plan(
+        study, key_bits=sizes.key_bits, shards=max(2, sizes.days * sizes.batches_a_day)
+    )
     return plan, in_own_process(run_on_ray, plan, whole.sources, sizes.cores, sizes.window)
 
 
 def _own_records(name: str, timed: Timed) -> list[Record]:
     """What a run took by itself."""
-    records = [Record(f"{name}.{part}", seconds, SECONDS) for part, seconds in timed.seconds.items()]
+    records = [
+        Record(f"{name}.{part}", seconds, SECONDS) for part, seconds in timed.seconds.items()
+    ]
     records.append(Record(f"{name}.peak_memory_bytes", timed.peak_memory, "B"))
     return [*records, Record(f"{name}.matches", int(timed.counts.sum()), "matches")]
 
 
-def _beside_a_day(name: str, timed: Timed, sizes: Sizes, published: Study, whole: Region) -> list[Record]:
-    """Memory beside that of the first day alone; time beside so many times that of the day, what is done once apart."""
+def _beside_a_day(
+    name: str, timed: Timed, sizes: Sizes, published: Study, whole: Region
+) -> list[Record]:
+    """Memory beside that of the first day alone.
+
+    Time beside so many times that of the day, what is done once apart.
+    """
     with whole.part(1, 1) as first:
         _, day = _measured(replace(sizes, days=1), first.during(published), first)
     by_days = ("intake", "aggregate")
     took, alone = (sum(one.seconds[stage] for stage in by_days) for one in (timed, day))
-    memory, expected = timed.peak_memory / day.peak_memory, sizes.days * alone
+    memory = timed.peak_memory / day.peak_memory
+    expected = sizes.days * alone
     return [
         Record(f"{name}.memory_of_days", timed.peak_memory, "B", None, day.peak_memory, memory),
         Record(f"{name}.time_of_days", took, SECONDS, None, expected, took / expected),
@@ -100,7 +127,9 @@ def _beside_a_day(name: str, timed: Timed, sizes: Sizes, published: Study, whole
 
 
 def _beside_duckdb(name: str, timed: Timed, clear: InTheClear) -> tuple[list[Record], int, int]:
-    """Check the counts, and time DuckDB; also the numbers of persons and flags, which only the plain tables tell.
+    """Check the counts, and time DuckDB.
+
+    Also the numbers of persons and flags, which only the plain tables tell.
 
     Raises:
         XstatError: a count is wrong.
@@ -108,7 +137,9 @@ def _beside_duckdb(name: str, timed: Timed, clear: InTheClear) -> tuple[list[Rec
     wrong = clear.bounds().wrong(timed.counts)
     if wrong:
         raise XstatError(f"{wrong} counts of {name} are wrong: nothing is reported")
-    persons, flags, total = clear.persons, clear.flags, timed.without_exchange
+    persons = clear.persons
+    flags = clear.flags
+    total = timed.without_exchange
     straight, pushed = (_seconds(query) for query in (clear.straight, clear.pushed_down))
     records = [
         Record(f"{name}.without_exchange", total, SECONDS, None, straight, straight / total),
@@ -132,9 +163,20 @@ def _model(sizes: Sizes, whole: Region, progress: Progress) -> Model:
         for of in sizes.parts:
             for study in studies().values():
                 with whole.part(of, 1) as part:
-                    plan = make_plan(part.during(study), key_bits=sizes.key_bits, shards=max(2, sizes.batches_a_day))
+                    plan = make_plan(
+                        part.during(study),
+                        key_bits=sizes.key_bits,
+                        shards=max(2, sizes.batches_a_day),
+                    )
                     made = run_timed(plan, part.sources)
-                    runs.append((RunSizes(part.rows, made.ledger.persons, made.flags, made.matches, made.nodes), made))
+                    runs.append(
+                        (
+                            RunSizes(
+                                part.rows, made.ledger.persons, made.flags, made.matches, made.nodes
+                            ),
+                            made,
+                        )
+                    )
                 stage.advance()
     return fit(runs)
 
@@ -161,18 +203,29 @@ def _fitted(model: Model) -> list[Record]:
     ] + [Record("scale.model.residual", model.residual, "")]
 
 
-def _held_against(model: Model, done: dict[str, tuple[RunSizes, Timed]], cores: int) -> list[Record]:
-    """What the model predicts for the whole region beside what Ray took; the ratio is measured / predicted."""
+def _held_against(
+    model: Model, done: dict[str, tuple[RunSizes, Timed]], cores: int
+) -> list[Record]:
+    """What the model predicts for the whole region beside what Ray took.
+
+    The ratio is measured / predicted.
+    """
     records = []
     for name, (own, timed) in done.items():
         predicted = model.predict(own) / cores
         ratio = timed.without_exchange / predicted
-        records.append(Record(f"scale.model.{name}", predicted, SECONDS, None, timed.without_exchange, ratio))
-        # The plan counts the most people and flags that the bounds allow; here it is told what there are.
+        records.append(
+            Record(f"scale.model.{name}", predicted, SECONDS, None, timed.without_exchange, ratio)
+        )
+        # The plan counts the most people and flags that the bounds allow; here it is told what
+        # there are.
         study = studies()[name]
-        bounds = replace(study.bounds, persons=max(1, own.flags // study.window_periods), boardings=1)
+        bounds = replace(
+            study.bounds, persons=max(1, own.flags // study.window_periods), boardings=1
+        )
         plan = make_plan(replace(study, bounds=bounds))
-        told, took = plan.seconds(cores, rows=own.rows, row_persons=own.persons), sum(timed.seconds.values())
+        told = plan.seconds(cores, rows=own.rows, row_persons=own.persons)
+        took = sum(timed.seconds.values())
         records.append(Record(f"scale.plan.{name}", told, SECONDS, None, took, took / told))
     return records
 
@@ -182,8 +235,11 @@ def _projected(model: Model, done: dict[str, tuple[RunSizes, Timed]]) -> list[Re
     own, _ = done["all"]
     flags = TRIAL_BOARDINGS * HOURS
     persons = TRIAL_BOARDINGS + 2_500_000
-    trial = RunSizes(TRIAL_ROWS, persons, flags, flags * own.matches // max(1, own.flags), own.nodes)
-    core_seconds, exchange = model.predict(trial), model.exchange(trial)
+    trial = RunSizes(
+        TRIAL_ROWS, persons, flags, flags * own.matches // max(1, own.flags), own.nodes
+    )
+    core_seconds = model.predict(trial)
+    exchange = model.exchange(trial)
     records = [
         Record("scale.trial.core_hours", core_seconds / 3600, "h"),
         Record("scale.trial.exchange_core_hours", exchange / 3600, "h"),
@@ -192,5 +248,7 @@ def _projected(model: Model, done: dict[str, tuple[RunSizes, Timed]]) -> list[Re
     for instance in INSTANCES:
         hours = (core_seconds + exchange) / instance.cores / 3600
         records.append(Record(f"scale.trial.{instance.name}.hours", hours, "h"))
-        records.append(Record(f"scale.trial.{instance.name}.dollars", hours * instance.dollars, "USD"))
+        records.append(
+            Record(f"scale.trial.{instance.name}.dollars", hours * instance.dollars, "USD")
+        )
     return records

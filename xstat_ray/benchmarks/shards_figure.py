@@ -7,10 +7,10 @@ from functools import partial
 from itertools import cycle
 from pathlib import Path
 
-from xstat_ray.benchmarks.figures import Line, line_chart, write_figures
+from xstat_ray.benchmarks.figure_files import Line, line_chart, write_figures
 from xstat_ray.benchmarks.measure import Record
-from xstat_ray.figures import COLOURS
 from xstat_ray.runtime.progress import Progress
+from xstat_ray.util.plotting import COLOURS
 
 
 def points(records: Sequence[Record]) -> dict[int, dict[int, float]]:
@@ -33,5 +33,11 @@ def draw(records: Sequence[Record], folder: Path, progress: Progress) -> None:
         Line(f"{workers} worker{'s' * (workers > 1)}", colour): line
         for colour, (workers, line) in zip(cycle(COLOURS), points(records).items(), strict=False)
     }
-    chart = partial(line_chart, lines=lines, ylim=(0, None), xlabel="Shards", ylabel="Million location rows a second")
+    chart = partial(
+        line_chart,
+        lines=lines,
+        ylim=(0, None),
+        xlabel="Shards",
+        ylabel="Million location rows a second",
+    )
     write_figures({"throughput_by_shards": chart}, folder, progress)

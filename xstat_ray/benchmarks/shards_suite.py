@@ -1,7 +1,8 @@
 """Throughput by shard count and worker count: the sharded stages of one study, cut in many ways on one and more cores.
 
-The people are exchanged once for each number of workers; then the same tables are aggregated with every number of
-shards, in turn, a few rounds long. A worker is a core: of the parties' threads and of the pool's tasks together.
+The people are exchanged once for each number of workers; then the same tables are aggregated with
+every number of shards, in turn, a few rounds long. A worker is a core: of the parties' threads and
+of the pool's tasks together.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from xstat_ray.benchmarks.processes import peak_of_all
 from xstat_ray.benchmarks.region import Region, RegionSizes, studies
 from xstat_ray.crypto.paillier import PublicKey
 from xstat_ray.errors import XstatError
-from xstat_ray.join import FAN_IN
-from xstat_ray.plan import Plan, make_plan
+from xstat_ray.planning.plan import Plan, make_plan
 from xstat_ray.roles import ColumnParty
+from xstat_ray.roles.join import FAN_IN
 from xstat_ray.runtime.driver import Driver
 from xstat_ray.runtime.executor import Executor
 from xstat_ray.runtime.object_store import stored_bytes
@@ -64,12 +65,16 @@ def run(sizes: Sizes, progress: Progress) -> list[Record]:
     """
     with sizes.opened() as tables:
         study = tables.during(studies(sizes.days)["all"])
-        plans = {shards: make_plan(study, key_bits=sizes.key_bits, shards=shards) for shards in sizes.shards}
+        plans = {
+            shards: make_plan(study, key_bits=sizes.key_bits, shards=shards)
+            for shards in sizes.shards
+        }
         measured: dict[int, Rounds] = {}
         with progress.stage("shards", len(plans) * len(sizes.workers)) as stage:
             for workers in sizes.workers:
                 measured[workers] = own = in_own_process(_measure, tables, plans, workers, sizes)
-                # Of two equally long stays the operator draws one, by a seed that every process makes anew.
+                # Of two equally long stays the operator draws one, by a seed that every process
+                # makes anew.
                 every = [one.counts for rounds in own.values() for one in rounds]
                 if any((counts != every[0]).any() for counts in every):
                     raise XstatError("the counts depend on the cut: nothing is reported")
@@ -78,7 +83,10 @@ def run(sizes: Sizes, progress: Progress) -> list[Record]:
 
 
 def _measure(tables: Region, plans: dict[int, Plan], workers: int, sizes: Sizes) -> Rounds:
-    """Every cut in every round; one that comes first, and is not kept, starts the pool's processes."""
+    """Every cut in every round.
+
+    One that comes first, and is not kept, starts the pool's processes.
+    """
     first, *_ = plans.values()
     with on_cores(workers), open_ray(first, tables.sources, workers) as executor:
         public = Driver(executor, first, Progress(), sizes.window).de_identify()
@@ -91,7 +99,8 @@ def _measure(tables: Region, plans: dict[int, Plan], workers: int, sizes: Sizes)
 
 
 def _aggregate(executor: Executor, plan: Plan, public: PublicKey, window: int) -> Round:
-    driver, before = Driver(executor, plan, Progress(), window), stored_bytes()
+    driver = Driver(executor, plan, Progress(), window)
+    before = stored_bytes()
     with peak_of_all() as peak:
         start = time.perf_counter()
         encrypted = driver.aggregate(public)
@@ -104,13 +113,15 @@ def _aggregate(executor: Executor, plan: Plan, public: PublicKey, window: int) -
 def _records(tables: Region, measured: dict[int, Rounds], plans: dict[int, Plan]) -> list[Record]:
     fewest = next(iter(measured))
     alone = {asked: median(one.seconds for one in own) for asked, own in measured[fewest].items()}
-    rows, flags = tables.rows, _flags(tables, next(iter(plans.values())))
+    rows = tables.rows
+    flags = _flags(tables, next(iter(plans.values())))
     matches = int(next(iter(measured[fewest].values()))[0].counts.sum())
     records = [Record("shards.rows", rows, "rows"), Record("shards.flags", flags, "flags")]
     records.append(Record("shards.matches", matches, "matches"))
     for workers, rounds in measured.items():
         for asked, own in rounds.items():
-            name, took = f"shards.{asked}.workers.{workers}", [one.seconds for one in own]
+            name = f"shards.{asked}.workers.{workers}"
+            took = [one.seconds for one in own]
             shards = len(plans[asked].grid.shards)
             records += [
                 summarize(f"{name}.rows_per_s", "rows/s", [rows / one for one in took]),

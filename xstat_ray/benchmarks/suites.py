@@ -23,7 +23,7 @@ from xstat_ray.benchmarks import (
     tags_suite,
 )
 from xstat_ray.benchmarks.measure import Record
-from xstat_ray.config import DISPLAYS
+from xstat_ray.cli.config import DISPLAYS
 from xstat_ray.errors import StudyError
 from xstat_ray.runtime.progress import Progress
 
@@ -96,7 +96,12 @@ def benchmark_config(raw: Mapping[str, Any], origin: str) -> BenchmarkConfig:
     """
     for key, choices in (("suite", tuple(SUITES)), ("display", DISPLAYS)):
         if raw[key] not in choices:
-            raise StudyError("not one of the choices", file=origin, key=key, remedy=f"Use one of {', '.join(choices)}")
+            raise StudyError(
+                "not one of the choices",
+                file=origin,
+                key=key,
+                remedy=f"Use one of {', '.join(choices)}",
+            )
     suite = raw["suite"]
     chosen = SUITES[suite]
     section = chosen.section or suite
@@ -117,7 +122,11 @@ def benchmark_config(raw: Mapping[str, Any], origin: str) -> BenchmarkConfig:
 
 
 def _sizes(
-    kind: type[Any], section: Mapping[str, Any], paths: Mapping[str, Path | None], name: str, origin: str
+    kind: type[Any],
+    section: Mapping[str, Any],
+    paths: Mapping[str, Path | None],
+    name: str,
+    origin: str,
 ) -> Any:
     names = {field.name for field in fields(kind)}
     for key in (names - paths.keys()).symmetric_difference(section):
@@ -126,7 +135,9 @@ def _sizes(
         raise StudyError(problem, file=origin, key=f"{name}.{key}", remedy=f"Known here: {known}")
     counts = {key: _counts(value, f"{name}.{key}", origin) for key, value in section.items()}
     lists = {field.name for field in fields(kind) if str(field.type).startswith("tuple")}
-    counts |= {key: (value,) for key, value in counts.items() if key in lists and isinstance(value, int)}
+    counts |= {
+        key: (value,) for key, value in counts.items() if key in lists and isinstance(value, int)
+    }
     return kind(**counts, **{key: path for key, path in paths.items() if key in names})
 
 
@@ -137,7 +148,11 @@ def _path(value: Any, key: str, origin: str) -> Path | None:
 
 
 def _counts(value: Any, key: str, origin: str) -> int | tuple[int, ...]:
-    return tuple(_count(v, key, origin) for v in value) if isinstance(value, list) else _count(value, key, origin)
+    return (
+        tuple(_count(v, key, origin) for v in value)
+        if isinstance(value, list)
+        else _count(value, key, origin)
+    )
 
 
 def _count(value: Any, key: str, origin: str) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from xstat_ray.plan import Plan
+from xstat_ray.planning.plan import Plan
 from xstat_ray.roles.party import Role
 from xstat_ray.runtime.driver import Driver
 from xstat_ray.runtime.executor import Instance, LocalExecutor, LocalInstance, Ref, Source
@@ -57,7 +57,9 @@ class Ledger:
 
 class _TimedInstance(Instance):
     def __init__(self, role: Role, inner: LocalInstance, ledger: Ledger) -> None:
-        self._role, self._inner, self._ledger = role, inner, ledger
+        self._role = role
+        self._inner = inner
+        self._ledger = ledger
 
     def call(self, method: str, *args: Any) -> Ref:
         result = self._ledger.timed(f"{self._role}.{method}", self._inner.call, method, *args)
@@ -74,7 +76,8 @@ class TimedExecutor(LocalExecutor):
         self.ledger = Ledger()
         inner: dict[Role, Sequence[Any]] = dict(self.parties)
         self.parties = {
-            role: [_TimedInstance(role, one, self.ledger) for one in every] for role, every in inner.items()
+            role: [_TimedInstance(role, one, self.ledger) for one in every]
+            for role, every in inner.items()
         }
 
     def submit(self, function: Callable[..., Any], *args: Any) -> Ref:
@@ -98,7 +101,8 @@ class Run:
 def run_timed(plan: Plan, sources: dict[Role, Source]) -> Run:
     """All stages of a plan whose noise is off, in this process."""
     executor = TimedExecutor(plan, sources)
-    driver, ledger = Driver(executor, plan, Progress()), executor.ledger
+    driver = Driver(executor, plan, Progress())
+    ledger = executor.ledger
     public = driver.de_identify()
     encrypted = driver.aggregate(public)
     noisy = ledger.timed("noise", driver.add_noise, public, encrypted)

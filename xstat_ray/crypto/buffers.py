@@ -21,14 +21,16 @@ def to_rows(values: Sequence[mpz], width: int) -> NDArray[np.uint8]:
 
 def from_rows(rows: NDArray[np.uint8]) -> list[mpz]:
     """Decode an (N, width) array of bytes."""
-    data, width = rows.tobytes(), rows.shape[1]
+    data = rows.tobytes()
+    width = rows.shape[1]
     return [mpz.from_bytes(data[at : at + width], "little") for at in range(0, len(data), width)]
 
 
 def not_above(rows: NDArray[np.uint8], limit: mpz | int) -> NDArray[np.bool_]:
     """Which rows encode numbers of at most `limit`, which must fit a row.
 
-    A lower byte is looked at only in rows that equal the limit in all bytes above it: two or three bytes of nearly all.
+    A lower byte is looked at only in rows that equal the limit in all bytes above it: two or three
+    bytes of nearly all.
     """
     bound = np.frombuffer(limit.to_bytes(rows.shape[1], "little"), np.uint8)
     below = np.zeros(len(rows), np.bool_)

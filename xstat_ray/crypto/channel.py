@@ -1,7 +1,7 @@
 """Party to party: messages that pass through the driver sealed, and secrets handed to a replica.
 
-The channel uses AES-128-GCM under keys that only the two parties share; the hand-over uses HPKE (RFC 9180) to a key
-that the receiving replica made for this one purpose.
+The channel uses AES-128-GCM under keys that only the two parties share; the hand-over uses HPKE
+(RFC 9180) to a key that the receiving replica made for this one purpose.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
 from xstat_ray.crypto.derive import derive
 from xstat_ray.errors import ProtocolError
-from xstat_ray.secrecy import Secret
+from xstat_ray.util.secrecy import Secret
 
 _NONCE = 12
 _SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
@@ -43,7 +43,9 @@ class Channel(Secret):
         try:
             return self._aead.decrypt(sealed[:_NONCE], sealed[_NONCE:], purpose.encode())
         except (InvalidTag, ValueError):
-            raise ProtocolError(f"a sealed message ({purpose}) was altered or is not from the counterpart") from None
+            raise ProtocolError(
+                f"a sealed message ({purpose}) was altered or is not from the counterpart"
+            ) from None
 
 
 class HandOver(Secret):
@@ -75,14 +77,18 @@ def hand_over(offer: bytes, secrets: Mapping[str, bytes]) -> bytes:
 
 
 def pack_fields(fields: Mapping[str, bytes]) -> bytes:
-    """Named byte strings as one: name length, name, value length, value; lengths are 8 bytes little-endian."""
+    """Named byte strings as one: name length, name, value length, value.
+
+    Lengths are 8 bytes little-endian.
+    """
     parts = [part for name, value in fields.items() for part in (name.encode(), value)]
     return b"".join(len(part).to_bytes(8, "little") + part for part in parts)
 
 
 def unpack_fields(data: bytes) -> dict[str, bytes]:
     """Reverse `pack_fields`."""
-    parts, at = [], 0
+    parts = []
+    at = 0
     while at < len(data):
         size = int.from_bytes(data[at : at + 8], "little")
         parts.append(data[at + 8 : at + 8 + size])

@@ -1,7 +1,7 @@
 """Powers of one fixed base, by a table: one multiplication for every w bits of the exponent and no squaring.
 
-Brickell, Gordon, McCurley and Wilson, "Fast exponentiation with precomputation" (EUROCRYPT 1992), with a full row of
-2^w powers for every digit.
+Brickell, Gordon, McCurley and Wilson, "Fast exponentiation with precomputation" (EUROCRYPT 1992),
+with a full row of 2^w powers for every digit.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from gmpy2 import mpz
 from numpy.typing import NDArray
 
 from xstat_ray.crypto.buffers import not_above
-from xstat_ray.secrecy import Secret
+from xstat_ray.util.secrecy import Secret
 
 MAX_WINDOW = 12
 """Wider tables outgrow the caches and memory before they pay (50 to 90 MB at 12)."""
@@ -27,7 +27,8 @@ class FixedBase(Secret):
         """Build the table that is cheapest for `planned` powers, table included."""
         self.modulus = modulus
         self.window = min(
-            range(2, MAX_WINDOW + 1), key=lambda w: (2**w + max(1, planned)) * digit_count(exponent_bits, w)
+            range(2, MAX_WINDOW + 1),
+            key=lambda w: (2**w + max(1, planned)) * digit_count(exponent_bits, w),
         )
         self.rows = [_row(base, modulus, self.window)]
         for _ in range(digit_count(exponent_bits, self.window) - 1):
@@ -41,9 +42,12 @@ class FixedBase(Secret):
             exponents: (N, bytes) little-endian, not longer than the table was built for.
             factors: N reduced values.
         """
-        rows, modulus = self.rows, self.modulus
+        rows = self.rows
+        modulus = self.modulus
         result = []
-        for value, digits in zip(factors, split_digits(exponents, self.window, len(rows)), strict=True):
+        for value, digits in zip(
+            factors, split_digits(exponents, self.window, len(rows)), strict=True
+        ):
             for row, digit in zip(rows, digits, strict=True):
                 value = value * row[digit] % modulus  # noqa: PLW2901 - the accumulator starts as the factor
             result.append(value)
@@ -68,15 +72,17 @@ def split_digits(exponents: NDArray[np.uint8], window: int, count: int) -> list[
     missing = count * window - bits.shape[1]
     bits = np.pad(bits, ((0, 0), (0, missing))) if missing > 0 else bits[:, : count * window]
     weights = (1 << np.arange(window)).astype(np.int32)
-    digits: list[list[int]] = (bits.reshape(len(bits), count, window).astype(np.int32) @ weights).tolist()
+    digits: list[list[int]] = (
+        bits.reshape(len(bits), count, window).astype(np.int32) @ weights
+    ).tolist()
     return digits
 
 
 def uniform_below(bound: int, count: int) -> NDArray[np.uint8]:
     """`count` independent uniform integers in [0, bound) from the system's generator, as little-endian rows.
 
-    Rows are as wide as bound - 1, and at least one byte. Rejection sampling, so there is no bias: draws of as many bits
-    as bound - 1 has, until they are not above it.
+    Rows are as wide as bound - 1, and at least one byte. Rejection sampling, so there is no bias:
+    draws of as many bits as bound - 1 has, until they are not above it.
     """
     most = bound - 1
     width = max(1, -(-most.bit_length() // 8))

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from xstat_ray.crypto import sodium
 from xstat_ray.crypto.kernels.choice import kernel
 from xstat_ray.crypto.kernels.interface import RowError
-from xstat_ray.crypto.kernels.threads import in_threads
 from xstat_ray.errors import ProtocolError
+from xstat_ray.util.threads import in_threads
 
 ORDER = 2**252 + 27742317777372353535851937790883648493
 ELEMENT_BYTES = 32
@@ -32,7 +32,9 @@ def expand_message_xmd(message: bytes, dst: bytes, length: int) -> bytes:
     """
     digests = -(-length // 64)
     if not (1 <= len(dst) <= 255 and 1 <= digests <= 255):
-        raise ValueError("expand_message_xmd takes a tag of 1 to 255 bytes and gives 1 to 16320 bytes")
+        raise ValueError(
+            "expand_message_xmd takes a tag of 1 to 255 bytes and gives 1 to 16320 bytes"
+        )
     suffix = dst + bytes([len(dst)])
     seed = sha512(bytes(128) + message + length.to_bytes(2, "big") + b"\0" + suffix).digest()
     digest = bytes(64)
@@ -68,7 +70,8 @@ def multiply(scalar: bytes, points: NDArray[np.uint8]) -> NDArray[np.uint8]:
         points: encoded elements; may be read-only.
 
     Raises:
-        ProtocolError: a row, counted from 0, is not the canonical encoding of an element or is the identity.
+        ProtocolError: a row, counted from 0, is not the canonical encoding of an element or is the
+            identity.
         ValueError: the scalar is out of range.
     """
     if len(scalar) != 32 or not 0 < int.from_bytes(scalar, "little") < ORDER:
@@ -107,7 +110,9 @@ def person_keys(points: NDArray[np.uint8]) -> NDArray[np.uint8]:
     encoded = _elements(points).tobytes()
     keys = bytearray()
     for offset in range(0, len(encoded), ELEMENT_BYTES):
-        keys += sha512(_PERSON_KEY_DOMAIN + encoded[offset : offset + ELEMENT_BYTES]).digest()[:PERSON_KEY_BYTES]
+        keys += sha512(_PERSON_KEY_DOMAIN + encoded[offset : offset + ELEMENT_BYTES]).digest()[
+            :PERSON_KEY_BYTES
+        ]
     return np.frombuffer(keys, dtype=np.uint8).reshape(-1, PERSON_KEY_BYTES)
 
 
@@ -119,5 +124,9 @@ def _elements(points: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _refusal(points: NDArray[np.uint8], row: int) -> ProtocolError:
-    reason = "is not the canonical encoding of a group element" if points[row].any() else "is the identity"
+    reason = (
+        "is not the canonical encoding of a group element"
+        if points[row].any()
+        else "is the identity"
+    )
     return ProtocolError(f"row {row} {reason}")

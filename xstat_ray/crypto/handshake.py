@@ -1,8 +1,8 @@
 """The handshake of the two parties: X25519 (RFC 7748), then HKDF-SHA256 (RFC 5869) over a transcript of both hellos.
 
-It compares what the parties believe they run and gives both the same secrets, which no third party has. It does not
-prove who the peer is: that is the business of the channel the hellos travel on. `SharedSecrets.confirm` proves that the
-peer derived the same keys from the same transcript.
+It compares what the parties believe they run and gives both the same secrets, which no third party
+has. It does not prove who the peer is: that is the business of the channel the hellos travel on.
+`SharedSecrets.confirm` proves that the peer derived the same keys from the same transcript.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from xstat_ray.errors import ProtocolError
-from xstat_ray.secrecy import Secret
+from xstat_ray.util.secrecy import Secret
 
 Role = Literal["row", "column"]
 
@@ -29,7 +29,9 @@ _FIELD_BYTES = 32
 
 @dataclass(frozen=True)
 class Hello:
-    """What one party sends the other; every field but the role is 32 bytes, and all of it is public.
+    """What one party sends the other.
+
+    Every field but the role is 32 bytes, and all of it is public.
 
     Raises:
         ProtocolError: a field has another length, or the role is unknown.
@@ -61,9 +63,15 @@ class Hello:
             ProtocolError: another message, another version or an unknown role.
         """
         head = len(_MAGIC) + 1
-        if len(data) != head + 4 * _FIELD_BYTES or not data.startswith(_MAGIC) or data[head - 1] >= len(_ROLES):
+        if (
+            len(data) != head + 4 * _FIELD_BYTES
+            or not data.startswith(_MAGIC)
+            or data[head - 1] >= len(_ROLES)
+        ):
             raise ProtocolError("not a hello of this version")
-        values = (data[start : start + _FIELD_BYTES] for start in range(head, len(data), _FIELD_BYTES))
+        values = (
+            data[start : start + _FIELD_BYTES] for start in range(head, len(data), _FIELD_BYTES)
+        )
         return cls(_ROLES[data[head - 1]], *values)
 
     def _values(self) -> list[bytes]:
@@ -75,7 +83,9 @@ class SharedSecrets(Secret):
 
     __slots__ = ("_confirmation_key", "_transcript", "salt", "tag_key")
 
-    def __init__(self, salt: bytes, tag_key: bytes, confirmation_key: bytes, transcript: bytes) -> None:
+    def __init__(
+        self, salt: bytes, tag_key: bytes, confirmation_key: bytes, transcript: bytes
+    ) -> None:
         self.salt = salt
         """32 bytes, hashed in front of every id."""
         self.tag_key = tag_key
@@ -100,7 +110,9 @@ class SharedSecrets(Secret):
 
     def confirm(self, role: Role) -> bytes:
         """Proof that `role` holds these secrets, HMAC-SHA256 over its role and the transcript (32 bytes)."""
-        return hmac.digest(self._confirmation_key, role.encode() + b"\0" + self._transcript, "sha256")
+        return hmac.digest(
+            self._confirmation_key, role.encode() + b"\0" + self._transcript, "sha256"
+        )
 
     def check_confirmation(self, peer_role: Role, mac: bytes) -> None:
         """Check what the peer's `confirm` gave.
@@ -120,7 +132,9 @@ class Handshake(Secret):
     def __init__(self, role: Role, study_digest: bytes, measurement: bytes) -> None:
         self._private = X25519PrivateKey.generate()
         public = self._private.public_key().public_bytes_raw()
-        self._hello = Hello(role, public, study_digest, measurement, nonce=secrets.token_bytes(_FIELD_BYTES))
+        self._hello = Hello(
+            role, public, study_digest, measurement, nonce=secrets.token_bytes(_FIELD_BYTES)
+        )
 
     @property
     def hello(self) -> Hello:
@@ -147,8 +161,8 @@ class Handshake(Secret):
         """The secrets shared with the sender of `peer`.
 
         Raises:
-            ProtocolError: the peer plays the same role, runs another study or other software, sent our own key back, or
-                sent a key of low order.
+            ProtocolError: the peer plays the same role, runs another study or other software, sent
+                our own key back, or sent a key of low order.
         """
         own = self._hello
         if peer.role == own.role:

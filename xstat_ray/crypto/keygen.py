@@ -1,9 +1,9 @@
 """Key generation for subgroup Paillier.
 
-Primes p = 2*alpha*k + 1 and q = 2*beta*l + 1 with prime alpha and beta, so that the n-th residues modulo n^2 have a
-subgroup of order alpha*beta in which short exponents are enough: Damgard, Jurik and Nielsen (International Journal of
-Information Security, 2010) with the parameters of Ma, Han and Wang (ACSAC 2021): |alpha*beta| = 448 bits at a security
-of 112 bits, 512 at 128.
+Primes p = 2*alpha*k + 1 and q = 2*beta*l + 1 with prime alpha and beta, so that the n-th residues
+modulo n^2 have a subgroup of order alpha*beta in which short exponents are enough: Damgard, Jurik
+and Nielsen (International Journal of Information Security, 2010) with the parameters of Ma, Han and
+Wang (ACSAC 2021): |alpha*beta| = 448 bits at a security of 112 bits, 512 at 128.
 """
 
 from __future__ import annotations
@@ -37,18 +37,25 @@ def generate(key_bits: int, constant_time: bool = False) -> PrivateKey:
             remedy="Use 2048 (the least that is safe), 3072 or 4096",
         )
     while True:
-        alpha, beta = _subgroup_prime(SUBGROUP_BITS[key_bits]), _subgroup_prime(SUBGROUP_BITS[key_bits])
-        p, q = _modulus_prime(alpha, key_bits // 2), _modulus_prime(beta, key_bits // 2)
+        alpha = _subgroup_prime(SUBGROUP_BITS[key_bits])
+        beta = _subgroup_prime(SUBGROUP_BITS[key_bits])
+        p = _modulus_prime(alpha, key_bits // 2)
+        q = _modulus_prime(beta, key_bits // 2)
         if not _sound(p, q, alpha, beta):
             continue
-        return PrivateKey(p, q, alpha, beta, _generator(p, q, alpha, beta), constant_time=constant_time)
+        return PrivateKey(
+            p, q, alpha, beta, _generator(p, q, alpha, beta), constant_time=constant_time
+        )
 
 
 def _sound(p: mpz, q: mpz, alpha: mpz, beta: mpz) -> bool:
     """The conditions of the paper: subgroup orders that occur once, and nothing shared between p-1 and q-1 but 2."""
-    p_rest, q_rest = (p - 1) // (2 * alpha), (q - 1) // (2 * beta)
+    p_rest = (p - 1) // (2 * alpha)
+    q_rest = (q - 1) // (2 * beta)
     coprime = (
-        gcd(p - 1, q - 1) == 2 and gcd(p_rest, alpha) == gcd(q_rest, beta) == 1 and gcd(p * q, (p - 1) * (q - 1)) == 1
+        gcd(p - 1, q - 1) == 2
+        and gcd(p_rest, alpha) == gcd(q_rest, beta) == 1
+        and gcd(p * q, (p - 1) * (q - 1)) == 1
     )
     far_apart = abs(p - q).bit_length() > p.bit_length() - 100
     return alpha != beta and p % 4 == q % 4 == 3 and coprime and far_apart
@@ -64,7 +71,8 @@ def _subgroup_prime(bits: int) -> mpz:
 def _modulus_prime(order: mpz, bits: int) -> mpz:
     """A prime 2*order*k + 1 of `bits` bits, at least sqrt(2)*2^(bits-1) so that the product of two has all bits.
 
-    k is odd, searched upwards from a random start; candidates with a prime factor below 2^16 are sieved out first.
+    k is odd, searched upwards from a random start; candidates with a prime factor below 2^16 are
+    sieved out first.
     """
     low = isqrt(1 << (2 * bits - 1)) // (2 * order) + 1
     high = (1 << bits) // (2 * order)

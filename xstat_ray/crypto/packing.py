@@ -1,7 +1,7 @@
 """Packing: all columns of a cell in few plaintexts, each count in a slot of its own.
 
-A slot holds value + offset, which is never negative; its bits are computed from public bounds so that neither counts
-nor noise can reach the next slot.
+A slot holds value + offset, which is never negative; its bits are computed from public bounds so
+that neither counts nor noise can reach the next slot.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ class Packing:
         """For every block and slot the plaintext that a flag of this slot has in this block: 2^(b*place) or 0."""
         return [
             [
-                mpz(1) << (self.slot_bits * (slot % self.per_block)) if slot // self.per_block == block else mpz(0)
+                mpz(1) << (self.slot_bits * (slot % self.per_block))
+                if slot // self.per_block == block
+                else mpz(0)
                 for slot in range(self.slots)
             ]
             for block in range(self.blocks)
@@ -51,23 +53,34 @@ class Packing:
         if shifted.size and (shifted.min() < 0 or int(shifted.max()) >> self.slot_bits):
             raise ValueError("a value does not fit its slot")
         padded = np.pad(shifted, ((0, 0), (0, self.blocks * self.per_block - self.slots)))
-        return [gmpy2.pack(block, self.slot_bits) for block in padded.reshape(-1, self.per_block).tolist()]
+        return [
+            gmpy2.pack(block, self.slot_bits)
+            for block in padded.reshape(-1, self.per_block).tolist()
+        ]
 
     def unpack(self, plaintexts: Sequence[mpz]) -> NDArray[np.int64]:
         """Reverse `pack`: (N, slots) values of N*blocks plaintexts.
 
         Raises:
-            ProtocolError: a plaintext is larger than any packed one, or has something beyond the last slot.
+            ProtocolError: a plaintext is larger than any packed one, or has something beyond the
+                last slot.
         """
         width = self.slot_bits * self.per_block
         if any(plaintext.bit_length() > width for plaintext in plaintexts):
-            raise ProtocolError("a decrypted number is larger than any packed one: wrong key, or not a table of ours")
+            raise ProtocolError(
+                "a decrypted number is larger than any packed one: wrong key, or not a table of ours"
+            )
         top = mpz(1) << width
         # A bit above the top keeps gmpy2.unpack from leaving out leading zero slots.
-        slots = [gmpy2.unpack(plaintext | top, self.slot_bits)[: self.per_block] for plaintext in plaintexts]
+        slots = [
+            gmpy2.unpack(plaintext | top, self.slot_bits)[: self.per_block]
+            for plaintext in plaintexts
+        ]
         table = np.array(slots, np.int64).reshape(-1, self.blocks * self.per_block)
         if table[:, self.slots :].any():
-            raise ProtocolError("a decrypted number has values beyond the last slot: wrong key, or not a table of ours")
+            raise ProtocolError(
+                "a decrypted number has values beyond the last slot: wrong key, or not a table of ours"
+            )
         return table[:, : self.slots] - self.offset
 
 
@@ -89,7 +102,11 @@ def plan_packing(
     needed = (max_value + 2 * noise_tail).bit_length()
     remedy = "Lower study.bounds (persons, rows, boardings), or raise privacy.epsilon"
     if needed > _MAX_SLOT_BITS:
-        raise PlanError(f"a count needs {needed} bits, more than {_MAX_SLOT_BITS}", key="study.bounds", remedy=remedy)
+        raise PlanError(
+            f"a count needs {needed} bits, more than {_MAX_SLOT_BITS}",
+            key="study.bounds",
+            remedy=remedy,
+        )
     if slot_bits is not None and not needed <= slot_bits <= _MAX_SLOT_BITS:
         raise PlanError(
             f"counts could overflow a slot of {slot_bits} bits: the bounds and the noise need {needed}",
@@ -98,4 +115,6 @@ def plan_packing(
         )
     bits = slot_bits or max(1, needed)
     blocks = -(-slots // ((key_bits - 1) // bits))
-    return Packing(slots=slots, slot_bits=bits, per_block=-(-slots // blocks), blocks=blocks, offset=noise_tail)
+    return Packing(
+        slots=slots, slot_bits=bits, per_block=-(-slots // blocks), blocks=blocks, offset=noise_tail
+    )

@@ -1,7 +1,8 @@
 """Paillier (EUROCRYPT 1999) with g = n+1 and randomness from a subgroup; see `keygen` for the keys.
 
-Ciphertexts are ordinary Paillier ciphertexts modulo n^2: `phe` decrypts ours, and `PrivateKey.decrypt_any` decrypts
-those of `phe`. They live in (N, width) buffers, little-endian, never in lists of integers.
+Ciphertexts are ordinary Paillier ciphertexts modulo n^2: `phe` decrypts ours, and
+`PrivateKey.decrypt_any` decrypts those of `phe`. They live in (N, width) buffers, little-endian,
+never in lists of integers.
 """
 
 from __future__ import annotations
@@ -19,14 +20,15 @@ from xstat_ray.crypto.channel import pack_fields, unpack_fields
 from xstat_ray.crypto.fixed_base import uniform_below
 from xstat_ray.crypto.kernels.choice import kernel
 from xstat_ray.crypto.kernels.interface import Half, Workload
-from xstat_ray.crypto.kernels.threads import in_threads
 from xstat_ray.errors import ProtocolError
-from xstat_ray.secrecy import Secret
+from xstat_ray.util.secrecy import Secret
+from xstat_ray.util.threads import in_threads
 
 SUBGROUP_BITS = {2048: 224, 3072: 256, 4096: 256}
 """Bits of alpha and of beta by bits of n."""
 PUBLIC_EXCESS_BITS = 64
-"""Exponents drawn without the group order are this much longer, which makes them uniform up to 2^-64."""
+"""Exponents drawn without the group order are this much longer, which makes them uniform up to
+2^-64."""
 _CONSTANT_TIME = "constant_time"
 
 
@@ -55,17 +57,23 @@ class PublicKey:
 
     def encode(self) -> bytes:
         """N in key_bits/8 bytes, then h in key_bits/4, little-endian."""
-        return bytes(self.n.to_bytes(self.key_bits // 8, "little") + self.h.to_bytes(self.width, "little"))
+        return bytes(
+            self.n.to_bytes(self.key_bits // 8, "little") + self.h.to_bytes(self.width, "little")
+        )
 
     @classmethod
     def decode(cls, data: bytes) -> PublicKey:
         """Read a key from the other side.
 
         Raises:
-            ProtocolError: not a plausible key: wrong size, even, prime, a power, or h outside the group.
+            ProtocolError: not a plausible key: wrong size, even, prime, a power, or h outside the
+                group.
         """
         key_bits = 8 * len(data) // 3
-        n, h = (mpz.from_bytes(part, "little") for part in (data[: key_bits // 8], data[key_bits // 8 :]))
+        n, h = (
+            mpz.from_bytes(part, "little")
+            for part in (data[: key_bits // 8], data[key_bits // 8 :])
+        )
         if key_bits not in SUBGROUP_BITS or n.bit_length() != key_bits:
             raise ProtocolError("the public key has a modulus of the wrong size")
         if n % 2 == 0 or is_power(n) or is_prime(n):
@@ -78,19 +86,35 @@ class PublicKey:
 class PrivateKey(Secret):
     """The key holder's key.
 
-    With `constant_time` no memory address depends on what its owner draws or keeps secret, as far as the kernels go.
+    With `constant_time` no memory address depends on what its owner draws or keeps secret, as far
+    as the kernels go.
     """
 
-    def __init__(self, p: mpz, q: mpz, alpha: mpz, beta: mpz, h: mpz, *, constant_time: bool = False) -> None:
-        self.p, self.q, self.alpha, self.beta, self.constant_time = p, q, alpha, beta, constant_time
+    def __init__(
+        self, p: mpz, q: mpz, alpha: mpz, beta: mpz, h: mpz, *, constant_time: bool = False
+    ) -> None:
+        self.p = p
+        self.q = q
+        self.alpha = alpha
+        self.beta = beta
+        self.constant_time = constant_time
         self.public = PublicKey(p * q, h)
-        self.p2, self.q2 = p * p, q * q
+        self.p2 = p * p
+        self.q2 = q * q
         self._p_inverse = invert(p, q)
 
     def export_bytes(self) -> bytes:
         """All parts, for a replica of the column party or its own folder."""
-        parts = {"p": self.p, "q": self.q, "alpha": self.alpha, "beta": self.beta, "h": self.public.h}
-        fields = {name: value.to_bytes(self.public.width, "little") for name, value in parts.items()}
+        parts = {
+            "p": self.p,
+            "q": self.q,
+            "alpha": self.alpha,
+            "beta": self.beta,
+            "h": self.public.h,
+        }
+        fields = {
+            name: value.to_bytes(self.public.width, "little") for name, value in parts.items()
+        }
         return pack_fields(fields | {_CONSTANT_TIME: bytes([self.constant_time])})
 
     @classmethod
@@ -104,7 +128,8 @@ class PrivateKey(Secret):
     def decrypt(self, rows: NDArray[np.uint8]) -> list[mpz]:
         """Open (N, width) ciphertexts whose randomness lies in the subgroup, with the short exponents alpha and beta.
 
-        A ciphertext made elsewhere with full-size randomness gives a wrong value: use `decrypt_any` for those.
+        A ciphertext made elsewhere with full-size randomness gives a wrong value: use `decrypt_any`
+        for those.
 
         Raises:
             ProtocolError: a row is not in the group; names it.
@@ -112,7 +137,9 @@ class PrivateKey(Secret):
         return self._open(rows, self.alpha, self.beta)
 
     def decrypt_any(self, rows: NDArray[np.uint8]) -> list[mpz]:
-        """Open any Paillier ciphertexts of this key, such as those of `phe`; about five times slower.
+        """Open any Paillier ciphertexts of this key, such as those of `phe`.
+
+        About five times slower.
 
         Raises:
             ProtocolError: a row is not in the group; names it.
@@ -122,18 +149,30 @@ class PrivateKey(Secret):
     def _open(self, rows: NDArray[np.uint8], p_exponent: mpz, q_exponent: mpz) -> list[mpz]:
         n = self.public.n
         check_group(self.public, from_rows(rows))
-        p, q, p2, q2, p_inverse = self.p, self.q, self.p2, self.q2, self._p_inverse
+        p = self.p
+        q = self.q
+        p2 = self.p2
+        q2 = self.q2
+        p_inverse = self._p_inverse
         p_scale = invert((powmod(1 + n, p_exponent, p2) - 1) // p, p)
         q_scale = invert((powmod(1 + n, q_exponent, q2) - 1) // q, q)
         result = []
-        for u, v in zip(self._powers(rows, p_exponent, p2), self._powers(rows, q_exponent, q2), strict=True):
-            by_p, by_q = (u - 1) // p * p_scale % p, (v - 1) // q * q_scale % q
+        for u, v in zip(
+            self._powers(rows, p_exponent, p2), self._powers(rows, q_exponent, q2), strict=True
+        ):
+            by_p = (u - 1) // p * p_scale % p
+            by_q = (v - 1) // q * q_scale % q
             result.append(by_p + p * ((by_q - by_p) * p_inverse % q))
         return result
 
     def _powers(self, rows: NDArray[np.uint8], exponent: mpz, modulus: mpz) -> list[mpz]:
-        chosen, constant_time = kernel(), self.constant_time
-        return from_rows(in_threads(lambda own: chosen.powers(rows[own], exponent, modulus, constant_time), len(rows)))
+        chosen = kernel()
+        constant_time = self.constant_time
+        return from_rows(
+            in_threads(
+                lambda own: chosen.powers(rows[own], exponent, modulus, constant_time), len(rows)
+            )
+        )
 
 
 def check_group(public: PublicKey, values: Sequence[mpz]) -> None:
@@ -159,13 +198,21 @@ class OwnerEncryptor(Secret):
         """Build tables for about `planned` encryptions; threads may share them."""
         self._key = key
         halves = ((key.p, key.p2, key.alpha), (key.q, key.q2, key.beta))
-        p, q = (Half(prime, key.public.h % square, order.bit_length()) for prime, square, order in halves)
+        p, q = (
+            Half(prime, key.public.h % square, order.bit_length())
+            for prime, square, order in halves
+        )
         self._tables = kernel().owner(p, q, Workload(planned, key.constant_time))
 
     def encrypt(
-        self, messages: Sequence[mpz | int], randomness: tuple[NDArray[np.uint8], NDArray[np.uint8]] | None = None
+        self,
+        messages: Sequence[mpz | int],
+        randomness: tuple[NDArray[np.uint8], NDArray[np.uint8]] | None = None,
     ) -> NDArray[np.uint8]:
-        """Encrypt N messages in [0, n); returns (N, width). See `encrypt_indexed` for `randomness` and errors."""
+        """Encrypt N messages in [0, n); returns (N, width).
+
+        See `encrypt_indexed` for `randomness` and errors.
+        """
         return self.encrypt_indexed(messages, np.arange(len(messages)), randomness)
 
     def encrypt_indexed(
@@ -179,8 +226,8 @@ class OwnerEncryptor(Secret):
         Args:
             table: messages in [0, n).
             index: (N,) into `table`.
-            randomness: exponents modulo alpha and modulo beta as little-endian rows, for tests; drawn afresh by
-                default.
+            randomness: exponents modulo alpha and modulo beta as little-endian rows, for tests;
+                drawn afresh by default.
 
         Returns:
             (N, width) ciphertexts.
@@ -189,13 +236,17 @@ class OwnerEncryptor(Secret):
             ValueError: a message is out of range, or the randomness has another shape.
             IndexError: the index names a message that does not exist.
         """
-        key, tables = self._key, self._tables
-        messages, index = _messages(key.public, table), row_numbers(index, len(table))
+        key = self._key
+        tables = self._tables
+        messages = _messages(key.public, table)
+        index = row_numbers(index, len(table))
         orders = int(key.alpha), int(key.beta)
         by_p, by_q = randomness or [uniform_below(order, len(index)) for order in orders]
         for exponents, order in zip((by_p, by_q), orders, strict=True):
             _check_exponents(exponents, len(index), order.bit_length())
-        return in_threads(lambda own: tables.encrypt(messages, index[own], by_p[own], by_q[own]), len(index))
+        return in_threads(
+            lambda own: tables.encrypt(messages, index[own], by_p[own], by_q[own]), len(index)
+        )
 
 
 class PublicEncryptor:
@@ -205,9 +256,13 @@ class PublicEncryptor:
         """Build a table for about `planned` encryptions; threads may share it."""
         self._public = public
         self._bits = 2 * SUBGROUP_BITS[public.key_bits] + PUBLIC_EXCESS_BITS
-        self._table = kernel().public(public.n, public.h, self._bits, Workload(planned, constant_time))
+        self._table = kernel().public(
+            public.n, public.h, self._bits, Workload(planned, constant_time)
+        )
 
-    def encrypt(self, messages: Sequence[mpz | int], randomness: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+    def encrypt(
+        self, messages: Sequence[mpz | int], randomness: NDArray[np.uint8] | None = None
+    ) -> NDArray[np.uint8]:
         """Encrypt N messages in [0, n).
 
         Args:
@@ -220,10 +275,15 @@ class PublicEncryptor:
         Raises:
             ValueError: a message is out of range, or the randomness has another shape.
         """
-        rows, index = _messages(self._public, messages), np.arange(len(messages))
-        exponents = uniform_below(1 << self._bits, len(messages)) if randomness is None else randomness
+        rows = _messages(self._public, messages)
+        index = np.arange(len(messages))
+        exponents = (
+            uniform_below(1 << self._bits, len(messages)) if randomness is None else randomness
+        )
         _check_exponents(exponents, len(index), self._bits)
-        return in_threads(lambda own: self._table.encrypt(rows, index[own], exponents[own]), len(index))
+        return in_threads(
+            lambda own: self._table.encrypt(rows, index[own], exponents[own]), len(index)
+        )
 
 
 def _messages(public: PublicKey, messages: Sequence[mpz | int]) -> NDArray[np.uint8]:

@@ -1,7 +1,8 @@
 """libsodium's ristretto255 (RFC 9496) as C functions over memory addresses.
 
-Addresses are integers (`array.ctypes.data`) or bytes objects, so that a loop over the rows of a contiguous numpy buffer
-makes one C call a row and copies nothing. ctypes lets go of the interpreter lock during each call.
+Addresses are integers (`array.ctypes.data`) or bytes objects, so that a loop over the rows of a
+contiguous numpy buffer makes one C call a row and copies nothing. ctypes lets go of the interpreter
+lock during each call.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from rbcl.rbcl import _sodium
 
 def _typed(name: str, arguments: int) -> Callable[..., int]:
     function = getattr(_sodium, name)
-    function.argtypes, function.restype = [ctypes.c_void_p] * arguments, ctypes.c_int
+    function.argtypes = [ctypes.c_void_p] * arguments
+    function.restype = ctypes.c_int
     typed: Callable[..., int] = function
     return typed
 
@@ -24,8 +26,9 @@ def _typed(name: str, arguments: int) -> Callable[..., int]:
 def _remove_temporary_copy(library: ctypes.CDLL) -> None:
     """Delete the file that importing `rbcl` wrote; the loaded library stays mapped.
 
-    `rbcl` carries libsodium as text and writes 2.8 MB to the temporary folder at every import, which every Ray worker
-    would leave behind. A library loaded from anywhere else is not ours to delete.
+    `rbcl` carries libsodium as text and writes 2.8 MB to the temporary folder at every import,
+    which every Ray worker would leave behind. A library loaded from anywhere else is not ours to
+    delete.
     """
     path = Path(library._name)
     if path.parent == Path(tempfile.gettempdir()):
@@ -38,7 +41,9 @@ from_hash = _typed("crypto_core_ristretto255_from_hash", 2)
 """from_hash(point, digest): one-way map of 64 bytes to a group element."""
 
 is_valid_point = _typed("crypto_core_ristretto255_is_valid_point", 1)
-"""is_valid_point(point): 1 for the encoding of an element, the identity included; bit 255 is not looked at."""
+"""is_valid_point(point): 1 for the encoding of an element, the identity included; bit 255 is not
+looked at."""
 
 scalarmult = _typed("crypto_scalarmult_ristretto255", 3)
-"""scalarmult(product, scalar, point): 0, or -1 where `point` is no encoding or the product is the identity."""
+"""scalarmult(product, scalar, point): 0, or -1 where `point` is no encoding or the product is the
+identity."""

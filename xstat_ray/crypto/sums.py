@@ -12,7 +12,10 @@ from xstat_ray.errors import ProtocolError
 
 
 def accumulate(
-    public: PublicKey, rows: NDArray[np.uint8], index: NDArray[np.integer], starts: NDArray[np.integer]
+    public: PublicKey,
+    rows: NDArray[np.uint8],
+    index: NDArray[np.integer],
+    starts: NDArray[np.integer],
 ) -> NDArray[np.uint8]:
     """Multiply segments of rows.
 
@@ -40,7 +43,9 @@ def accumulate(
     return kernel().accumulate(rows, numbers, edges, public.n2)
 
 
-def multiply(public: PublicKey, left: NDArray[np.uint8], right: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def multiply(
+    public: PublicKey, left: NDArray[np.uint8], right: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
     """Multiply (N, width) ciphertexts pairwise, which adds what they encrypt.
 
     Raises:
@@ -53,7 +58,9 @@ def multiply(public: PublicKey, left: NDArray[np.uint8], right: NDArray[np.uint8
     for rows in (left, right):
         _check(public, rows, np.ones(count, np.bool_))
     pairs = np.arange(2 * count).reshape(2, count).T.ravel()
-    return kernel().accumulate(np.concatenate([left, right]), pairs, np.arange(0, 2 * count + 1, 2), public.n2)
+    return kernel().accumulate(
+        np.concatenate([left, right]), pairs, np.arange(0, 2 * count + 1, 2), public.n2
+    )
 
 
 def _check(public: PublicKey, rows: NDArray[np.uint8], used: NDArray[np.bool_]) -> None:

@@ -13,15 +13,18 @@ from xstat_ray.errors import ProtocolError
 
 TAG_BYTES = 16
 MAX_PERIODS = 1 << 24
-"""Where rows of one person in one period get tags of their own, the last 4 bytes of a block are the period (24 bits)
-and the number of the row (8 bits)."""
+"""Where rows of one person in one period get tags of their own, the last 4 bytes of a block are the
+period (24 bits) and the number of the row (8 bits)."""
 MAX_COPIES = 255
 """Row numbers go from 0 to 254; 255 is kept for dummies."""
 _SLICE_ROWS = 1 << 18
 
 
 def tags(
-    key: bytes, person_keys: NDArray[np.uint8], person: NDArray[np.int32], period: NDArray[np.uint32]
+    key: bytes,
+    person_keys: NDArray[np.uint8],
+    person: NDArray[np.int32],
+    period: NDArray[np.uint32],
 ) -> NDArray[np.uint8]:
     """The tag of every row: AES-128 under `key` of (12-byte person key || uint32 period, little-endian).
 
@@ -35,7 +38,8 @@ def tags(
         (N, 16) uint8.
 
     Raises:
-        ValueError: a key or an array of another size, or a person that is not a row of `person_keys`.
+        ValueError: a key or an array of another size, or a person that is not a row of
+            `person_keys`.
     """
     if (
         len(key) != 16
@@ -43,16 +47,21 @@ def tags(
         or person_keys.shape[1] != PERSON_KEY_BYTES
         or len(person) != len(period)
     ):
-        raise ValueError("tags take a 16-byte key, (P, 12) person keys, and a person and a period for each row")
+        raise ValueError(
+            "tags take a 16-byte key, (P, 12) person keys, and a person and a period for each row"
+        )
     rows = len(person)
     if rows and not 0 <= person.min() <= person.max() < len(person_keys):
         raise ValueError("a row belongs to no person")
     templates = np.zeros((len(person_keys), TAG_BYTES), dtype=np.uint8)
     templates[:, :PERSON_KEY_BYTES] = person_keys
-    # ECB over distinct blocks is exactly a batch of calls to the block cipher as a pseudorandom permutation. Equal
-    # blocks are the same person in the same period, and their tags are meant to be equal.
+    # ECB over distinct blocks is exactly a batch of calls to the block cipher as a pseudorandom
+    # permutation. Equal blocks are the same person in the same period, and their tags are meant to
+    # be equal.
     cipher = Cipher(algorithms.AES(key), modes.ECB()).encryptor()  # noqa: S305
-    out = np.empty(rows * TAG_BYTES + TAG_BYTES - 1, dtype=np.uint8)  # update_into asks for this room at the end
+    out = np.empty(
+        rows * TAG_BYTES + TAG_BYTES - 1, dtype=np.uint8
+    )  # update_into asks for this room at the end
     blocks = np.empty(min(rows, _SLICE_ROWS), dtype=f"V{TAG_BYTES}")
     for start in range(0, rows, _SLICE_ROWS):
         stop = min(start + _SLICE_ROWS, rows)
@@ -81,23 +90,26 @@ def with_copy(period: NDArray[np.uint32], copy: NDArray[np.integer]) -> NDArray[
 def dummy_tags(key: bytes, kind: Dummy, batch: int, numbers: range) -> NDArray[np.uint8]:
     """(N, 16) tags of dummies of a batch, by their numbers.
 
-    Their blocks are (uint32 batch || uint64 number || uint32 kind), all different from each other and from every real
-    row's, and so are the tags, as AES is a permutation.
+    Their blocks are (uint32 batch || uint64 number || uint32 kind), all different from each other
+    and from every real row's, and so are the tags, as AES is a permutation.
     """
     count = len(numbers)
     blocks = np.zeros((count, PERSON_KEY_BYTES), np.uint8)
     words = blocks.view("<u4")
     every = np.arange(numbers.start, numbers.stop, dtype=np.uint64)
-    words[:, 0], words[:, 1], words[:, 2] = batch, every & np.uint64(0xFFFFFFFF), every >> np.uint64(32)
+    words[:, 0] = batch
+    words[:, 1] = every & np.uint64(0xFFFFFFFF)
+    words[:, 2] = every >> np.uint64(32)
     return tags(key, blocks, np.arange(count, dtype=np.int32), np.full(count, kind, np.uint32))
 
 
 def sort_order(tags: NDArray[np.uint8], ties: NDArray[np.uint32]) -> NDArray[np.int64]:
     """The stable order of rows by tag, then by `ties` (the blinded cell): (N,) int64 row numbers.
 
-    Tags are ordered as pairs of little-endian uint64: by the first 8 bytes, then by the last 8. numpy sorts values ten
-    times faster than it sorts indexes, so the row number rides in the low bits of the first word, and the rows whose
-    remaining high bits are shared, few unless tags repeat, are put right afterwards.
+    Tags are ordered as pairs of little-endian uint64: by the first 8 bytes, then by the last 8.
+    numpy sorts values ten times faster than it sorts indexes, so the row number rides in the low
+    bits of the first word, and the rows whose remaining high bits are shared, few unless tags
+    repeat, are put right afterwards.
 
     Raises:
         ProtocolError: `tags` is not an (N, 16) array of bytes.
@@ -112,7 +124,8 @@ def sort_order(tags: NDArray[np.uint8], ties: NDArray[np.uint32]) -> NDArray[np.
     shared = np.zeros(len(packed) + 1, dtype=bool)
     np.equal(packed[1:], packed[:-1], out=shared[1:-1])
     run = np.flatnonzero(shared[:-1] | shared[1:])
-    # Rows of different runs differ in the high bits of the first word, so one sort of them all leaves each in its run.
+    # Rows of different runs differ in the high bits of the first word, so one sort of them all
+    # leaves each in its run.
     rows = order[run]
     order[run] = rows[np.lexsort((ties[rows], last[rows], first[rows]))]
     return order

@@ -1,6 +1,7 @@
 """The aggregator's step: join and add while encrypted, add the noise once, hand the noisy table to the key holder.
 
-It has the public key, the pseudonymous rows and the flags. It refuses to start beside anything that holds a secret.
+It has the public key, the pseudonymous rows and the flags. It refuses to start beside anything that
+holds a secret.
 """
 
 from __future__ import annotations
@@ -20,20 +21,23 @@ from xstat_ray.crypto.paillier import PublicKey, check_group
 from xstat_ray.crypto.tags import is_sorted
 from xstat_ray.errors import InputError, ProtocolError
 from xstat_ray.federation.config import DomainConfig
-from xstat_ray.federation.desk import Desk
+from xstat_ray.federation.domain_run import Desk
 from xstat_ray.federation.envelope import Opened, canonical
-from xstat_ray.files import write_whole
-from xstat_ray.messages import Flags, NoisyTable, Rows, Tree
+from xstat_ray.model.messages import Flags, NoisyTable, Rows, Tree
+from xstat_ray.model.shards import Shard
 from xstat_ray.roles.aggregator import Aggregator
 from xstat_ray.roles.party import SECRETS
 from xstat_ray.runtime.driver import Driver
 from xstat_ray.runtime.events import Recorded
 from xstat_ray.runtime.executor import Executor, Ref
 from xstat_ray.runtime.progress import Progress
-from xstat_ray.shards import Shard
+from xstat_ray.util.files import write_whole
 
 NOISY = "noisy.parquet"
-_MARKS = (b"PRIVATE KEY-----", *(len(name).to_bytes(8, "little") + name for name in (b"seed", b"scalar", b"paillier")))
+_MARKS = (
+    b"PRIVATE KEY-----",
+    *(len(name).to_bytes(8, "little") + name for name in (b"seed", b"scalar", b"paillier")),
+)
 """What files with secrets hold: PEM, and the fields that a party saves."""
 _LOOK_BYTES = 64 << 10
 _PATH_BYTES = 256
@@ -43,8 +47,11 @@ class AggregatorSteps:
     """The aggregator's part of a run."""
 
     def __init__(self, desk: Desk, executor: Executor, progress: Progress) -> None:
-        self._desk, self._post, self._plan = desk, desk.post, desk.plan
-        self._executor, self._progress = executor, progress
+        self._desk = desk
+        self._post = desk.post
+        self._plan = desk.plan
+        self._executor = executor
+        self._progress = progress
         self._driver = Driver(executor, desk.plan, progress)
         self._study = desk.plan.study.digest
 
@@ -69,7 +76,11 @@ class AggregatorSteps:
         if not any(self._desk.log.of("noise")):
             self._desk.log.add("noise", release=noisy.release)
         self._post.send("column", "noisy", table, rows=len(noisy.ciphertexts))
-        facts = {"release": noisy.release, "kernel": self._plan.kernel, "seconds": self._progress.seconds}
+        facts = {
+            "release": noisy.release,
+            "kernel": self._plan.kernel,
+            "seconds": self._progress.seconds,
+        }
         self._post.send("row", "facts", canonical(facts))
 
     def _count(self) -> NoisyTable:
@@ -79,7 +90,8 @@ class AggregatorSteps:
             if public.key_bits != self._plan.key_bits:
                 raise ProtocolError("the public key has a modulus of the wrong size")
         starts = self._starts()
-        aggregator, shards = Aggregator(public), len(self._plan.grid.shards)
+        aggregator = Aggregator(public)
+        shards = len(self._plan.grid.shards)
         with self._progress.stage("aggregate", shards) as stage:
             encrypted = self._driver.reduce(aggregator, self._joins(aggregator), stage)
         return self._driver.add_noise(public, encrypted, starts)
@@ -90,7 +102,8 @@ class AggregatorSteps:
             return []
 
         def read(message: Opened) -> NDArray[np.int64]:
-            lower, upper = levels[message.header.part], levels[message.header.part + 1]
+            lower = levels[message.header.part]
+            upper = levels[message.header.part + 1]
             starts = Tree.decode(message.payload, self._study).starts
             ordered = len(starts) == upper.nodes and starts[0] == 0 and (np.diff(starts) > 0).all()
             if message.header.parts != len(levels) - 1 or not ordered or starts[-1] >= lower.nodes:
@@ -103,7 +116,8 @@ class AggregatorSteps:
         """One submission for each message of rows, with the flags of its batch."""
         read = partial(self._read_flags, aggregator.public)
         batches = groupby(self._post.collect("column", "flags", read), lambda flags: flags.batch)
-        current, refs = -1, list[Ref]()
+        current = -1
+        refs = list[Ref]()
         for shard, rows in self._post.collect("row", "rows", self._read_rows):
             if shard.batch != current:
                 current, flags = next(batches, (-1, iter(())))
@@ -115,19 +129,27 @@ class AggregatorSteps:
             raise ProtocolError("there are more flags than batches")
 
     def _read_rows(self, message: Opened) -> tuple[Shard, Rows]:
-        """Rows and the shard that they belong to; every environment of the row party sends a message for each shard."""
-        rows, head, shards = Rows.decode(message.payload, self._study), message.header, self._plan.grid.shards
+        """Rows and the shard that they belong to.
+
+        Every environment of the row party sends a message for each shard.
+        """
+        rows = Rows.decode(message.payload, self._study)
+        head = message.header
+        shards = self._plan.grid.shards
         every = head.parts // len(shards)
         if head.parts != every * len(shards) or rows.shard != shards[head.part // every].number:
             raise ProtocolError("the rows do not come shard by shard")
         shard = shards[rows.shard]
         outside = (rows.cells < shard.region.start) | (rows.cells >= shard.region.stop)
         if len(rows.cells) != head.rows or outside.any() or not is_sorted(rows.tags):
-            raise ProtocolError("rows outside their shard, not sorted, or not as many as its header says")
+            raise ProtocolError(
+                "rows outside their shard, not sorted, or not as many as its header says"
+            )
         return shard, rows
 
     def _read_flags(self, public: PublicKey, message: Opened) -> Flags:
-        flags, shape = Flags.decode(message.payload, self._study), (self._plan.packing.blocks, public.width)
+        flags = Flags.decode(message.payload, self._study)
+        shape = (self._plan.packing.blocks, public.width)
         if flags.ciphertexts.shape[1:] != shape or len(flags.tags) != message.header.rows:
             raise ProtocolError("flags of another shape, or not as many as its header says")
         if not is_sorted(flags.tags):
@@ -142,7 +164,8 @@ def refuse_secrets(places: Sequence[Path], environment: Mapping[str, str], own: 
     Args:
         places: folders and files to look through.
         environment: variables, whose values are looked at, and the files that they name.
-        own: the aggregator's signing key, which opens what is sealed to it and nothing of the parties'.
+        own: the aggregator's signing key, which opens what is sealed to it and nothing of the
+            parties'.
 
     Raises:
         InputError: there is one; says where, not what.
@@ -150,8 +173,14 @@ def refuse_secrets(places: Sequence[Path], environment: Mapping[str, str], own: 
     for name, value in environment.items():
         if _is_secret(value.encode(errors="surrogateescape")):
             raise _refusal(f"the environment variable {name}")
-    files = [path for place in places for path in (place.rglob("*") if place.is_dir() else (place,))]
-    named = [Path(value) for value in environment.values() if value.startswith("/") and len(value) < _PATH_BYTES]
+    files = [
+        path for place in places for path in (place.rglob("*") if place.is_dir() else (place,))
+    ]
+    named = [
+        Path(value)
+        for value in environment.values()
+        if value.startswith("/") and len(value) < _PATH_BYTES
+    ]
     for path in [*files, *named]:
         if path != own and path.is_file() and os.access(path, os.R_OK):
             with path.open("rb") as file:
@@ -165,7 +194,9 @@ def _is_secret(content: bytes) -> bool:
 
 def _refusal(place: str) -> InputError:
     remedy = "Remove it: the aggregator works with the public key alone"
-    return InputError(f"a party's secret lies within the aggregator's reach, in {place}", remedy=remedy)
+    return InputError(
+        f"a party's secret lies within the aggregator's reach, in {place}", remedy=remedy
+    )
 
 
 def aggregate(config: DomainConfig, progress: Progress) -> None:

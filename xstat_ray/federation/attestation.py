@@ -1,8 +1,9 @@
 """Attestation: each party shows the other what it runs, before any key that they share is used.
 
-A provider makes evidence for a claim, a verifier checks it. The claim binds the evidence to the verifier's nonce and to
-the handshake, so that evidence cannot be replayed or moved to another key agreement. `SoftwareProvider` is a signed
-statement: it shows what the peer says it runs, and holds the peer to it. `nitro` rests on hardware.
+A provider makes evidence for a claim, a verifier checks it. The claim binds the evidence to the
+verifier's nonce and to the handshake, so that evidence cannot be replayed or moved to another key
+agreement. `SoftwareProvider` is a signed statement: it shows what the peer says it runs, and holds
+the peer to it. `nitro` rests on hardware.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from xstat_ray.errors import AttestationError, InputError
 from xstat_ray.federation import nitro
 from xstat_ray.federation.envelope import canonical
 from xstat_ray.federation.identity import Domain, Identity, Peers
-from xstat_ray.measurement import installed_files, measurement
+from xstat_ray.util.software_digest import installed_files, measurement
 
 _SIGNED_AS = b"xstat-ray attestation\0"
 _CLOCK_SKEW = 300
@@ -40,10 +41,21 @@ class Claim:
     """What the shower's hello says that it runs."""
 
     @classmethod
-    def of(cls, domain: Domain, session: str, *, study: bytes, run: str, nonce: bytes, measurement: bytes) -> Claim:
+    def of(
+        cls,
+        domain: Domain,
+        session: str,
+        *,
+        study: bytes,
+        run: str,
+        nonce: bytes,
+        measurement: bytes,
+    ) -> Claim:
         """The claim of `domain` in one handshake."""
         text = b"\0".join([domain.encode(), run.encode()])
-        bound = hashlib.sha256(b"xstat-ray binding\0" + bytes.fromhex(session) + study + text).digest()
+        bound = hashlib.sha256(
+            b"xstat-ray binding\0" + bytes.fromhex(session) + study + text
+        ).digest()
         return cls(domain, nonce, bound, measurement)
 
 
@@ -89,7 +101,9 @@ class SoftwareProvider(Provider):
             "measurement": measurement().hex(),
             "files": installed_files().hex(),
         }
-        return canonical(raw | {"signature": self._identity.sign(_SIGNED_AS + canonical(raw)).hex()})
+        return canonical(
+            raw | {"signature": self._identity.sign(_SIGNED_AS + canonical(raw)).hex()}
+        )
 
 
 class SoftwareVerifier(Verifier):
@@ -97,29 +111,40 @@ class SoftwareVerifier(Verifier):
 
     name = "software"
 
-    def __init__(self, peers: Peers, max_age: int, agreed: bytes | None = None, files: bytes | None = None) -> None:
+    def __init__(
+        self, peers: Peers, max_age: int, agreed: bytes | None = None, files: bytes | None = None
+    ) -> None:
         """Pin what the peer must run.
 
         Args:
             peers: the pinned keys.
             max_age: seconds after which evidence has expired.
             agreed: measurement that the peer must have; None stands for our own.
-            files: digest of all its installed files, the compiled kernels included; None accepts any.
+            files: digest of all its installed files, the compiled kernels included; None accepts
+                any.
         """
-        self._peers, self._max_age, self._agreed, self._files = peers, max_age, agreed or measurement(), files
+        self._peers = peers
+        self._max_age = max_age
+        self._agreed = agreed or measurement()
+        self._files = files
 
     def verify(self, evidence: bytes, claim: Claim) -> None:
         """Check it; see `Verifier`."""
         try:
             raw = json.loads(evidence)
-            signature, at = bytes.fromhex(raw.pop("signature")), raw["at"]
+            signature = bytes.fromhex(raw.pop("signature"))
+            at = raw["at"]
             if type(at) is not int or raw["provider"] != "software":
                 raise ValueError
-            found = [bytes.fromhex(raw[name]) for name in ("nonce", "binding", "measurement", "files")]
+            found = [
+                bytes.fromhex(raw[name]) for name in ("nonce", "binding", "measurement", "files")
+            ]
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             raise AttestationError("the software evidence is malformed") from None
         if not self._peers.signed(claim.domain, _SIGNED_AS + canonical(raw), signature):
-            raise AttestationError(f"the evidence is not signed by the {claim.domain} domain's pinned key")
+            raise AttestationError(
+                f"the evidence is not signed by the {claim.domain} domain's pinned key"
+            )
         check_fresh(at, self._max_age)
         nonce, binding, shown, files = found
         if nonce != claim.nonce or binding != claim.binding:
@@ -127,7 +152,9 @@ class SoftwareVerifier(Verifier):
         if shown != self._agreed or shown != claim.measurement:
             raise AttestationError("the counterpart runs other software than was agreed on")
         if self._files is not None and files != self._files:
-            raise AttestationError("the counterpart's installed files are not those that were agreed on")
+            raise AttestationError(
+                "the counterpart's installed files are not those that were agreed on"
+            )
 
 
 class CommandProvider(Provider):
@@ -156,7 +183,9 @@ class NitroVerifier(Verifier):
 
     def __init__(self, root: bytes, pcrs: Mapping[int, bytes], max_age: int) -> None:
         """Pin the root certificate (SHA-256 of its DER form) and the registers that the peer's image must have."""
-        self._root, self._pcrs, self._max_age = root, pcrs, max_age
+        self._root = root
+        self._pcrs = pcrs
+        self._max_age = max_age
 
     def verify(self, evidence: bytes, claim: Claim) -> None:
         """Check it; see `Verifier`. The document carries the claim's binding as its user data."""
@@ -166,7 +195,9 @@ class NitroVerifier(Verifier):
             raise AttestationError("the attestation document was made for another handshake")
         for index, value in self._pcrs.items():
             if document.pcrs.get(index) != value:
-                raise AttestationError(f"the counterpart's PCR{index} is not the one that was agreed on")
+                raise AttestationError(
+                    f"the counterpart's PCR{index} is not the one that was agreed on"
+                )
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,9 @@
-"""A domain's log of a run: what it received, sent, refused and debited. Hash-chained, signed, only appended to.
+"""A domain's log of a run: what it received, sent, refused and debited.
 
-The log is also the domain's memory: a step that is run again asks it what was accepted and what was handed out. It
-holds names and digests of messages, no content.
+Hash-chained, signed, only appended to.
+
+The log is also the domain's memory: a step that is run again asks it what was accepted and what was
+handed out. It holds names and digests of messages, no content.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from typing import Any
 from xstat_ray.errors import InputError, ProtocolError
 from xstat_ray.federation.envelope import canonical
 from xstat_ray.federation.identity import DOMAINS, Domain, Identity, Peers
-from xstat_ray.files import unwritable
+from xstat_ray.util.files import unwritable
 
 EVENTS = (
     "opened",
@@ -35,7 +37,15 @@ EVENTS = (
 )
 _SIGNED_AS = b"xstat-ray log\0"
 _START = "0" * 64
-_FIELDS = {"number": int, "at": str, "domain": str, "event": str, "facts": dict, "previous": str, "signature": str}
+_FIELDS = {
+    "number": int,
+    "at": str,
+    "domain": str,
+    "event": str,
+    "facts": dict,
+    "previous": str,
+    "signature": str,
+}
 
 
 @dataclass(frozen=True)
@@ -56,12 +66,16 @@ class Log:
     """The log of one domain and run, in a file of its own."""
 
     def __init__(self, path: Path, domain: Domain, identity: Identity) -> None:
-        """Open it, or begin it. A last line that a crash cut off is taken away: what it told had not happened yet.
+        """Open it, or begin it.
+
+        A last line that a crash cut off is taken away: what it told had not happened yet.
 
         Raises:
             InputError: the file cannot be used, or is not this domain's log.
         """
-        self._path, self._domain, self._identity = path, domain, identity
+        self._path = path
+        self._domain = domain
+        self._identity = identity
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
             content = path.read_bytes()
@@ -86,8 +100,15 @@ class Log:
             InputError: the disk is full.
         """
         assert event in EVENTS
-        number, at = len(self.entries), dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
-        raw: dict[str, Any] = {"number": number, "at": at, "domain": self._domain, "event": event, "facts": facts}
+        number = len(self.entries)
+        at = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
+        raw: dict[str, Any] = {
+            "number": number,
+            "at": at,
+            "domain": self._domain,
+            "event": event,
+            "facts": facts,
+        }
         raw["previous"] = self._last
         signature = self._identity.sign(_SIGNED_AS + canonical(raw)).hex()
         line = canonical(raw | {"signature": signature})
@@ -123,9 +144,11 @@ def read_log(content: bytes, domain: Domain, peers: Peers) -> list[Entry]:
     """Check and read a log.
 
     Raises:
-        ProtocolError: a line is malformed, altered, left out, moved, or not signed by the domain's pinned key.
+        ProtocolError: a line is malformed, altered, left out, moved, or not signed by the domain's
+            pinned key.
     """
-    entries, last = list[Entry](), _START
+    entries = list[Entry]()
+    last = _START
     if content and not content.endswith(b"\n"):
         raise ProtocolError(f"the log of the {domain} domain is cut off")
     for number, line in enumerate(content.splitlines()):
@@ -138,8 +161,15 @@ def _entry(line: bytes, number: int, domain: Domain, last: str, peers: Peers) ->
     where = f"line {number + 1} of the log of the {domain} domain"
     try:
         raw = json.loads(line)
-        typed = isinstance(raw, dict) and {key: type(value) for key, value in raw.items()} == _FIELDS
-        if not typed or canonical(raw) != line or raw["event"] not in EVENTS or domain not in DOMAINS:
+        typed = (
+            isinstance(raw, dict) and {key: type(value) for key, value in raw.items()} == _FIELDS
+        )
+        if (
+            not typed
+            or canonical(raw) != line
+            or raw["event"] not in EVENTS
+            or domain not in DOMAINS
+        ):
             raise ValueError
         signature = bytes.fromhex(raw.pop("signature"))
     except (ValueError, TypeError, RecursionError):

@@ -1,4 +1,7 @@
-"""From a composed configuration to the arguments of a domain's job; the keys are those of conf/deidentify.yaml & co."""
+"""From a composed configuration to the arguments of a domain's job.
+
+The keys are those of conf/deidentify.yaml & co.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from xstat_ray.config import DISPLAYS, TOP, read_options, read_source, read_study
+from xstat_ray.cli.config import DISPLAYS, TOP, read_options, read_source, read_study
 from xstat_ray.crosstab import Options
 from xstat_ray.federation import nitro
 from xstat_ray.federation.attestation import (
@@ -17,14 +20,14 @@ from xstat_ray.federation.attestation import (
     SoftwareProvider,
     SoftwareVerifier,
 )
-from xstat_ray.federation.desk import DomainSettings
+from xstat_ray.federation.domain_run import DomainSettings
 from xstat_ray.federation.envelope import is_run_name
 from xstat_ray.federation.identity import DOMAINS, KEY_BYTES, Domain, Identity, Peers
 from xstat_ray.inputs.section import Section
-from xstat_ray.plan import Plan
+from xstat_ray.model.study import Study
+from xstat_ray.planning.plan import Plan
 from xstat_ray.roles.party import Role
 from xstat_ray.runtime.executor import Source
-from xstat_ray.study import Study
 
 STEPS = ("identity", "handshake", "blind", "evaluate", "emit", "all")
 RELEASE_STEPS = ("decrypt", "unblind", "publish", "all")
@@ -46,9 +49,13 @@ class AttestationSettings:
 
     def make(self, identity: Identity, peers: Peers) -> Attestation:
         """Provider and verifier."""
-        provider = SoftwareProvider(identity) if self.show == "software" else CommandProvider(self.command)
+        provider = (
+            SoftwareProvider(identity) if self.show == "software" else CommandProvider(self.command)
+        )
         if self.expect == "software":
-            return Attestation(provider, SoftwareVerifier(peers, self.max_age, self.measurement, self.files))
+            return Attestation(
+                provider, SoftwareVerifier(peers, self.max_age, self.measurement, self.files)
+            )
         return Attestation(provider, NitroVerifier(self.root, self.pcrs, self.max_age))
 
 
@@ -89,12 +96,16 @@ def party_config(raw: Mapping[str, Any], origin: str) -> PartyConfig:
     Raises:
         StudyError: an unknown or missing key, or a bad value; names the key.
     """
-    top = Section(raw, key="", origin=origin, known=(*TOP, "party", "step", "domain", "attestation"))
+    top = Section(
+        raw, key="", origin=origin, known=(*TOP, "party", "step", "domain", "attestation")
+    )
     party = cast(Role, top.choice("party", ("row", "column")))
     step = top.choice("step", STEPS)
     data = top.child("data", ("row", "column"))
     source = Source(Path()) if step == "identity" else read_source(data, party)
-    return PartyConfig(**_domain(top, raw, origin, party, step), source=source, attestation=_attestation(top))
+    return PartyConfig(
+        **_domain(top, raw, origin, party, step), source=source, attestation=_attestation(top)
+    )
 
 
 def aggregator_config(raw: Mapping[str, Any], origin: str) -> DomainConfig:
@@ -124,7 +135,9 @@ def release_config(raw: Mapping[str, Any], origin: str) -> ReleaseConfig:
     return ReleaseConfig(**_domain(top, raw, origin, party, step), out=out)
 
 
-def _domain(top: Section, raw: Mapping[str, Any], origin: str, domain: Domain, step: str) -> dict[str, Any]:
+def _domain(
+    top: Section, raw: Mapping[str, Any], origin: str, domain: Domain, step: str
+) -> dict[str, Any]:
     return {
         "study": read_study(raw, origin, padding="dp"),
         "domain": domain,
@@ -161,11 +174,15 @@ def _attestation(top: Section) -> AttestationSettings:
     show, expect = (section.choice(name, PROVIDERS, "software") for name in ("show", "expect"))
     command = section.texts("command")
     if show == "nitro" and not command:
-        raise section.error("command is missing", "command", remedy="Name the program that reads /dev/nsm")
+        raise section.error(
+            "command is missing", "command", remedy="Name the program that reads /dev/nsm"
+        )
     registers = section.get("pcrs") or {}
     pcrs = section.at(registers, "pcrs", [str(number) for number in range(32)])
     if expect == "nitro" and "0" not in pcrs.raw:
-        raise section.error("PCR 0 is not pinned", "pcrs", remedy="Give the digest that the image's build prints")
+        raise section.error(
+            "PCR 0 is not pinned", "pcrs", remedy="Give the digest that the image's build prints"
+        )
     return AttestationSettings(
         show=show,
         expect=expect,

@@ -1,7 +1,8 @@
 """The envelope of every file that crosses between domains: docs/format.md is its specification.
 
-A message is a head, which is signed, and a payload, whose digest the head holds. Reading one checks everything that can
-be checked without the payload's meaning, and names the message and the reason where it refuses.
+A message is a head, which is signed, and a payload, whose digest the head holds. Reading one checks
+everything that can be checked without the payload's meaning, and names the message and the reason
+where it refuses.
 """
 
 from __future__ import annotations
@@ -80,7 +81,9 @@ def message_name(sender: Domain, receiver: Domain, sequence: int) -> str:
 
 def canonical(value: object) -> bytes:
     """The one JSON form in which things are signed."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode()
+    return json.dumps(
+        value, sort_keys=True, ensure_ascii=True, separators=(",", ":"), allow_nan=False
+    ).encode()
 
 
 def is_run_name(run: str) -> bool:
@@ -105,7 +108,8 @@ def open_message(data: bytes, name: str, peers: Peers) -> Opened:
         peers: the pinned keys.
 
     Raises:
-        MessageError: not a message of this version, malformed, cut off, altered, misplaced or not by its sender.
+        MessageError: not a message of this version, malformed, cut off, altered, misplaced or not
+            by its sender.
     """
     if data[: len(MAGIC)] != MAGIC:
         raise MessageError(name, "it is not a message")
@@ -117,13 +121,16 @@ def open_message(data: bytes, name: str, peers: Peers) -> Opened:
     if length > MAX_HEADER_BYTES or len(data) < start:
         raise MessageError(name, "it is cut off or its header is too long")
     header = _header(data[_FIXED : _FIXED + length], name)
-    head, signature = data[: _FIXED + length], data[_FIXED + length : start]
+    head = data[: _FIXED + length]
+    signature = data[_FIXED + length : start]
     if not peers.signed(header.sender, _SIGNED_AS + head, signature):
         raise MessageError(name, f"it is not signed by the {header.sender} domain's pinned key")
     if header.name != name:
         raise MessageError(name, f"it is {header.name}, in another's place")
     if len(data) - start != header.size:
-        raise MessageError(name, f"its payload has {len(data) - start} bytes instead of {header.size}")
+        raise MessageError(
+            name, f"its payload has {len(data) - start} bytes instead of {header.size}"
+        )
     payload = data[start:]
     if hashlib.sha256(payload).hexdigest() != header.sha256:
         raise MessageError(name, "its payload was altered")
@@ -146,8 +153,15 @@ def _well_formed(raw: dict[str, Any]) -> bool:
     typed = all(type(value) is (int if key in numbers else str) for key, value in raw.items())
     if not typed or any(not 0 <= raw[key] < 1 << 53 for key in numbers):
         return False
-    digests = [raw["study"], raw["plan"], raw["sha256"], *([raw["session"]] if raw["session"] else [])]
-    known = raw["sender"] in DOMAINS and raw["receiver"] in DOMAINS and raw["sender"] != raw["receiver"]
+    digests = [
+        raw["study"],
+        raw["plan"],
+        raw["sha256"],
+        *([raw["session"]] if raw["session"] else []),
+    ]
+    known = (
+        raw["sender"] in DOMAINS and raw["receiver"] in DOMAINS and raw["sender"] != raw["receiver"]
+    )
     placed = raw["part"] < raw["parts"] <= MAX_PARTS and raw["sequence"] <= MAX_PARTS
     named = is_run_name(raw["run"]) and _KIND.fullmatch(raw["kind"]) is not None
     return known and placed and named and all(_HEX64.fullmatch(digest) for digest in digests)

@@ -1,7 +1,9 @@
-"""The exchange: a folder or a bucket, the only thing that the domains share. Nothing in it is trusted.
+"""The exchange: a folder or a bucket, the only thing that the domains share.
 
-A file is there as a whole or not at all: on a disk by renaming, in an object store because an upload becomes visible
-when it ends.
+Nothing in it is trusted.
+
+A file is there as a whole or not at all: on a disk by renaming, in an object store because an
+upload becomes visible when it ends.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from xstat_ray.errors import InputError
-from xstat_ray.files import write_whole
+from xstat_ray.util.files import write_whole
 
 MAX_FILE_BYTES = 16 << 30
 """A larger file is not a message, and not worth the memory."""
@@ -22,7 +24,9 @@ class Exchange:
     """The files of one run."""
 
     def __init__(self, filesystem: fs.FileSystem, root: str, run: str) -> None:
-        self._fs, self._root, self._made = filesystem, PurePosixPath(root) / run, set[PurePosixPath]()
+        self._fs = filesystem
+        self._root = PurePosixPath(root) / run
+        self._made = set[PurePosixPath]()
 
     @classmethod
     def at(cls, location: str, run: str) -> Exchange:
@@ -35,7 +39,8 @@ class Exchange:
             if "://" in location:
                 filesystem, root = fs.FileSystem.from_uri(location)
             else:
-                filesystem, root = fs.LocalFileSystem(), str(Path(location).absolute())
+                filesystem = fs.LocalFileSystem()
+                root = str(Path(location).absolute())
             exchange = cls(filesystem, root, run)
             filesystem.create_dir(str(exchange._root))
         except (OSError, pa.ArrowException) as error:
@@ -77,7 +82,9 @@ class Exchange:
             if info.type != fs.FileType.File:
                 return None
             if info.size > MAX_FILE_BYTES:
-                raise InputError("a file is far larger than any message", file=path, remedy="Remove it")
+                raise InputError(
+                    "a file is far larger than any message", file=path, remedy="Remove it"
+                )
             with self._fs.open_input_file(path) as file:
                 return bytes(file.read())
         except FileNotFoundError:
@@ -88,4 +95,6 @@ class Exchange:
 
 def _unusable(location: str, error: Exception) -> InputError:
     remedy = "Set domain.exchange to a folder or bucket that this user may read and write"
-    return InputError(f"the exchange cannot be used: {error}", file=location, key="domain.exchange", remedy=remedy)
+    return InputError(
+        f"the exchange cannot be used: {error}", file=location, key="domain.exchange", remedy=remedy
+    )

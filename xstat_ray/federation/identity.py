@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from xstat_ray.errors import InputError
-from xstat_ray.files import unwritable, write_whole
-from xstat_ray.secrecy import Secret
+from xstat_ray.util.files import unwritable, write_whole
+from xstat_ray.util.secrecy import Secret
 
 Domain = Literal["row", "column", "aggregator"]
 DOMAINS: tuple[Domain, ...] = get_args(Domain)
@@ -30,14 +30,19 @@ SIGNATURE_BYTES = 64
 
 
 class Identity(Secret):
-    """A domain's signing key. It authenticates messages, and opens those that are sealed to this domain."""
+    """A domain's signing key.
+
+    It authenticates messages, and opens those that are sealed to this domain.
+    """
 
     def __init__(self, private: Ed25519PrivateKey) -> None:
         self._private = private
 
     @classmethod
     def create(cls, path: Path) -> Identity:
-        """Make a key and keep it in `path` (PKCS #8, PEM), readable by the owner only; one that is there is read.
+        """Make a key and keep it in `path` (PKCS #8, PEM), readable by the owner only.
+
+        One that is there is read.
 
         Raises:
             InputError: the file cannot be written, or what is there cannot be used.
@@ -67,7 +72,9 @@ class Identity(Secret):
             private = load_pem_private_key(path.read_bytes(), password=None)
         except OSError as error:
             remedy = "Make one with step=identity and send its public key to the others"
-            raise InputError(f"the identity cannot be read: {error.strerror}", file=str(path), remedy=remedy) from None
+            raise InputError(
+                f"the identity cannot be read: {error.strerror}", file=str(path), remedy=remedy
+            ) from None
         except (ValueError, TypeError):
             raise _no_key(path) from None
         if not isinstance(private, Ed25519PrivateKey):
@@ -81,7 +88,9 @@ class Identity(Secret):
 
     def agreement_key(self) -> X25519PrivateKey:
         """The X25519 key that belongs to it; see `sealed`."""
-        return X25519PrivateKey.from_private_bytes(hashlib.sha512(self._private.private_bytes_raw()).digest()[:32])
+        return X25519PrivateKey.from_private_bytes(
+            hashlib.sha512(self._private.private_bytes_raw()).digest()[:32]
+        )
 
     def sign(self, data: bytes) -> bytes:
         """64 bytes; the same data give the same signature."""

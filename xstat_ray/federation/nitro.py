@@ -1,8 +1,8 @@
 """Attestation documents of AWS Nitro Enclaves: COSE_Sign1 (RFC 9052) with ES384, and a chain of P-384 certificates.
 
-Follows the process that AWS documents for verifiers ("Verifying the root of trust"): syntax, then the chain from the
-pinned root through `cabundle` to `certificate`, then the signature. What registers, nonce and user data must be is the
-caller's business.
+Follows the process that AWS documents for verifiers ("Verifying the root of trust"): syntax, then
+the chain from the pinned root through `cabundle` to `certificate`, then the signature. What
+registers, nonce and user data must be is the caller's business.
 """
 
 from __future__ import annotations
@@ -91,8 +91,16 @@ def _document(payload: bytes) -> tuple[Document, x509.Certificate, list[x509.Cer
     raw = _load(payload)
     if not isinstance(raw, dict):
         raise _malformed("no map")
-    module, at, pcrs = raw.get("module_id"), raw.get("timestamp"), raw.get("pcrs")
-    if not isinstance(module, str) or not module or type(at) is not int or at <= 0 or raw.get("digest") != "SHA384":
+    module = raw.get("module_id")
+    at = raw.get("timestamp")
+    pcrs = raw.get("pcrs")
+    if (
+        not isinstance(module, str)
+        or not module
+        or type(at) is not int
+        or at <= 0
+        or raw.get("digest") != "SHA384"
+    ):
         raise _malformed("module_id, timestamp or digest")
     if not isinstance(pcrs, dict) or not 1 <= len(pcrs) <= 32:
         raise _malformed("pcrs")
@@ -141,7 +149,9 @@ def _check_chain(chain: Sequence[x509.Certificate], root: bytes, now: float) -> 
     for certificate in chain:
         if not certificate.not_valid_before_utc <= moment <= certificate.not_valid_after_utc:
             raise AttestationError("a certificate has expired or is not valid yet")
-    for below, (issuer, subject) in zip(reversed(range(len(chain) - 1)), pairwise(chain), strict=True):
+    for below, (issuer, subject) in zip(
+        reversed(range(len(chain) - 1)), pairwise(chain), strict=True
+    ):
         _check_issuer(issuer, below)
         try:
             subject.verify_directly_issued_by(issuer)
@@ -177,7 +187,11 @@ def _load(data: bytes) -> Any:
     stream = BytesIO(data)
     try:
         decoder = cbor2.CBORDecoder(
-            stream, read_size=1, max_depth=_DEPTH, allow_indefinite=False, allow_duplicate_keys=False
+            stream,
+            read_size=1,
+            max_depth=_DEPTH,
+            allow_indefinite=False,
+            allow_duplicate_keys=False,
         )
         value = decoder.decode()
         rest = stream.read(1)

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from xstat_ray.config import CrosstabConfig
+from xstat_ray.cli.config import CrosstabConfig
 from xstat_ray.crosstab import check_noise, check_sources
 from xstat_ray.errors import BudgetError, InputError, PartyError, XstatError
-from xstat_ray.federation import child
+from xstat_ray.federation import job_process
 from xstat_ray.federation.identity import DOMAINS, Domain, Identity, private_folder
-from xstat_ray.pool_view import PADDING_OFF
-from xstat_ray.release import STATISTICS, Release, read
+from xstat_ray.planning.pool_view import PADDING_OFF
+from xstat_ray.publication.release import STATISTICS, Release, read
 from xstat_ray.runtime.progress import Progress
 
 FOLDER = "domains"
@@ -50,7 +50,9 @@ class Arguments:
     @classmethod
     def of(cls, overrides: Sequence[str], folders: Sequence[str]) -> Arguments:
         """From what `jobs.crosstab` was told: what is common to all, and for each party where its own data lies."""
-        shared, runtime, ledger = list[str](), list[str](), list[str]()
+        shared = list[str]()
+        runtime = list[str]()
+        ledger = list[str]()
         data: dict[Domain, list[str]] = {name: [] for name in DOMAINS}
         for override in overrides:
             key = override.partition("=")[0].lstrip("+~")
@@ -63,7 +65,10 @@ class Arguments:
             elif key not in ("out", "display", "deployment"):
                 shared.append(override)
         common = [part for folder in folders for part in ("--config-dir", folder)] + shared
-        own = {name: (*runtime, *data[name], *([] if name == "aggregator" else ledger)) for name in DOMAINS}
+        own = {
+            name: (*runtime, *data[name], *([] if name == "aggregator" else ledger))
+            for name in DOMAINS
+        }
         return cls(tuple(common), own, {"row": (), "column": tuple(ledger), "aggregator": ()})
 
 
@@ -71,7 +76,9 @@ class OneMachine:
     """A run of all domains; a context manager that leaves no process behind."""
 
     def __init__(self, out: Path, arguments: Arguments, progress: Progress) -> None:
-        self._out, self._arguments, self._progress = out.absolute(), arguments, progress
+        self._out = out.absolute()
+        self._arguments = arguments
+        self._progress = progress
         self._folder = self._out / FOLDER
         self._running: dict[Domain, subprocess.Popen[bytes]] = {}
 
@@ -90,10 +97,16 @@ class OneMachine:
             )
         private_folder(self._folder)
         keys = {name: Identity.create(self._identity(name)).public.hex() for name in DOMAINS}
-        with ExitStack() as stack, self._progress.stage("domains", sum(map(len, _CHAINS.values()))) as stage:
+        with (
+            ExitStack() as stack,
+            self._progress.stage("domains", sum(map(len, _CHAINS.values()))) as stage,
+        ):
             stack.callback(self._stop)
             left = {name: list(chain) for name, chain in _CHAINS.items()}
-            logs = {name: stack.enter_context(open(self._log(name), "wb", opener=_for_the_owner)) for name in DOMAINS}
+            logs = {
+                name: stack.enter_context(open(self._log(name), "wb", opener=_for_the_owner))
+                for name in DOMAINS
+            }
             for name in DOMAINS:
                 self._start(name, left[name].pop(0), keys, logs[name])
             while self._running:
@@ -105,7 +118,11 @@ class OneMachine:
             shutil.rmtree(self._folder / _EXCHANGE)
 
     def _start(
-        self, name: Domain, job: tuple[str, tuple[str, ...]], keys: Mapping[Domain, str], log: IO[bytes]
+        self,
+        name: Domain,
+        job: tuple[str, tuple[str, ...]],
+        keys: Mapping[Domain, str],
+        log: IO[bytes],
     ) -> None:
         module, settings = job
         arguments = self._arguments
@@ -115,9 +132,18 @@ class OneMachine:
             settings = (*settings, _quoted("out", self._out))
         folders = [("exchange", self._folder / _EXCHANGE), ("private", self._folder / name)]
         where = [_quoted(f"domain.{key}", path) for key, path in folders]
-        # Should this process be killed, its jobs go with it: they would be in the way of the next one's.
-        command = [sys.executable, "-m", child.__name__, str(os.getpid()), f"jobs.{module}"]
-        command += [*arguments.common, *special, *settings, *peers, *where, f"domain.run={_RUN}", "display=quiet"]
+        # Should this process be killed, its jobs go with it: they would be in the way of the next
+        # one's.
+        command = [sys.executable, "-m", job_process.__name__, str(os.getpid()), f"jobs.{module}"]
+        command += [
+            *arguments.common,
+            *special,
+            *settings,
+            *peers,
+            *where,
+            f"domain.run={_RUN}",
+            "display=quiet",
+        ]
         self._running[name] = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, umask=0o077
         )
@@ -138,9 +164,14 @@ class OneMachine:
     def _failure(self, name: Domain, code: int) -> XstatError:
         """An error like the one that the job has reported, which ends with what it said."""
         said = self._log(name).read_text(errors="replace").strip().splitlines()
-        text = next((line for line in reversed(said) if line.startswith("Error: ")), said[-1] if said else "")
+        text = next(
+            (line for line in reversed(said) if line.startswith("Error: ")),
+            said[-1] if said else "",
+        )
         kind = _ERRORS.get(code, PartyError)
-        return kind(f"the {name} domain failed: {text.removeprefix('Error: ') or 'see ' + str(self._log(name))}")
+        return kind(
+            f"the {name} domain failed: {text.removeprefix('Error: ') or 'see ' + str(self._log(name))}"
+        )
 
     def _stop(self) -> None:
         for process in self._running.values():

@@ -1,7 +1,8 @@
 """The steps of a party on its own cluster: handshake, blind, evaluate, emit.
 
-Each may be killed at any moment and run again. What it handed out stays as it is, and what it draws at random is drawn
-once: the secrets are on disk, in the party's own folder, before anything that depends on them leaves.
+Each may be killed at any moment and run again. What it handed out stays as it is, and what it draws
+at random is drawn once: the secrets are on disk, in the party's own folder, before anything that
+depends on them leaves.
 """
 
 from __future__ import annotations
@@ -17,18 +18,19 @@ from xstat_ray.crypto.handshake import Hello
 from xstat_ray.crypto.paillier import PublicKey
 from xstat_ray.errors import InputError, ProtocolError
 from xstat_ray.federation.attestation import Attestation, Claim
-from xstat_ray.federation.desk import Desk
+from xstat_ray.federation.domain_run import Desk
 from xstat_ray.federation.envelope import Opened, canonical
-from xstat_ray.files import write_whole
-from xstat_ray.messages import Message, Tree
+from xstat_ray.model.messages import Message, Tree
 from xstat_ray.roles.party import SECRETS, Role
 from xstat_ray.runtime.driver import Driver, Holder, emit_rows
 from xstat_ray.runtime.executor import ROLES, Executor, Ref
 from xstat_ray.runtime.progress import Progress
+from xstat_ray.util.files import write_whole
 
 STEPS = ("handshake", "blind", "evaluate", "emit")
 FACTS = "facts.json"
-"""What the manifest will say about the party's part; written when the last message of the step emit is out."""
+"""What the manifest will say about the party's part; written when the last message of the step emit
+is out."""
 _AHEAD = 4
 """Results in the making while one is handed out."""
 
@@ -48,9 +50,13 @@ class PartySteps:
     ) -> None:
         """`ledger` is the party's own: what the pool learns of its table is counted there."""
         self._ledger = ledger
-        self._desk, self._post, self._role, self._executor = desk, desk.post, role, executor
+        self._desk = desk
+        self._post = desk.post
+        self._role = role
+        self._executor = executor
         self._other = ROLES[role].other
-        self._attestation, self._progress = attestation, progress
+        self._attestation = attestation
+        self._progress = progress
         self._driver = Driver(executor, desk.plan, progress)
         self._holders: list[Holder] | None = None
         self._restored = False
@@ -80,22 +86,30 @@ class PartySteps:
     # Handshake
 
     def _handshake(self) -> None:
-        folder, waiting = self._desk.folder, self._desk.folder / "handshake"
+        folder = self._desk.folder
+        waiting = self._desk.folder / "handshake"
         if (folder / SECRETS).exists():
             return
-        first, get = self._executor.party(self._role), self._executor.get
+        first = self._executor.party(self._role)
+        get = self._executor.get
         own = self._hello()
         self._post.send(self._other, "hello", own)
         with self._post.receiving(self._other, "hello") as message:
-            peer, mac = message.payload, get(first.call("agree", message.payload))
+            peer = message.payload
+            mac = get(first.call("agree", message.payload))
             self._post.begin_session(self._session(own, peer))
-        mine, theirs = Hello.decode(own), Hello.decode(peer)
-        claim = partial(Claim.of, session=self._post.session, study=mine.study_digest, run=self._desk.run)
+        mine = Hello.decode(own)
+        theirs = Hello.decode(peer)
+        claim = partial(
+            Claim.of, session=self._post.session, study=mine.study_digest, run=self._desk.run
+        )
         shown = claim(self._role, nonce=theirs.nonce, measurement=mine.measurement)
         self._post.send(
             self._other,
             "attest",
-            lambda: pack_fields({"evidence": self._attestation.provider.evidence(shown), "confirmation": mac}),
+            lambda: pack_fields(
+                {"evidence": self._attestation.provider.evidence(shown), "confirmation": mac}
+            ),
         )
         demanded = claim(self._other, nonce=mine.nonce, measurement=theirs.measurement)
         with self._post.receiving(self._other, "attest") as message:
@@ -103,7 +117,8 @@ class PartySteps:
             self._attestation.verifier.verify(fields["evidence"], demanded)
             get(first.call("confirm", fields["confirmation"]))
         if not any(self._desk.log.of("attested")):
-            provider, runs = self._attestation.verifier.name, theirs.measurement.hex()
+            provider = self._attestation.verifier.name
+            runs = theirs.measurement.hex()
             self._desk.log.add("attested", peer=self._other, provider=provider, measurement=runs)
         # Only now are the shared keys kept, and only kept keys are used.
         get(first.call("save", folder))
@@ -111,8 +126,10 @@ class PartySteps:
 
     def _hello(self) -> bytes:
         """The own hello, as it was if the step was interrupted."""
-        first, get = self._executor.party(self._role), self._executor.get
-        waiting, plan = self._desk.folder / "handshake", self._desk.plan
+        first = self._executor.party(self._role)
+        get = self._executor.get
+        waiting = self._desk.folder / "handshake"
+        plan = self._desk.plan
         if (waiting / SECRETS).exists():
             get(first.call("load", waiting))
         else:
@@ -132,7 +149,9 @@ class PartySteps:
         if self._restored:
             return
         if not (self._desk.folder / SECRETS).exists():
-            raise InputError("the handshake is not over", key="step", remedy="Run step=handshake first")
+            raise InputError(
+                "the handshake is not over", key="step", remedy="Run step=handshake first"
+            )
         first = self._executor.party(self._role)
         self._executor.get(first.call("load", self._desk.folder))
         self._driver.fill_replicas()
@@ -145,7 +164,9 @@ class PartySteps:
         if self._holders is None:
             self._restore()
             self._holders = self._driver.take_in(self._role)
-            digest = str(self._executor.get(self._executor.party(self._role).call("replica_digest")))
+            digest = str(
+                self._executor.get(self._executor.party(self._role).call("replica_digest"))
+            )
             path = self._desk.folder / "input"
             if not path.exists():
                 write_whole(path, digest.encode(), mode=0o600)
@@ -159,7 +180,11 @@ class PartySteps:
 
     def _parts(self) -> list[tuple[Holder, int, range]]:
         """Every part of the own persons with its holder and the holder's turn."""
-        return [(holder, turn, part) for holder in self._taken_in() for turn, part in enumerate(holder.parts)]
+        return [
+            (holder, turn, part)
+            for holder in self._taken_in()
+            for turn, part in enumerate(holder.parts)
+        ]
 
     def _blind(self) -> None:
         parts = self._parts()
@@ -178,8 +203,15 @@ class PartySteps:
             part = range(head.first, head.first + head.rows)
             if not self._post.has_sent(self._other, "evaluated", head.part):
                 # This checks the points, so that only a good message is accepted.
-                call = self._executor.party(self._role, head.part).call("evaluate", message.payload, part)
-                place = {"part": head.part, "parts": head.parts, "first": head.first, "rows": head.rows}
+                call = self._executor.party(self._role, head.part).call(
+                    "evaluate", message.payload, part
+                )
+                place = {
+                    "part": head.part,
+                    "parts": head.parts,
+                    "first": head.first,
+                    "rows": head.rows,
+                }
                 self._post.send(self._other, "evaluated", self._executor.get(call), **place)
 
         for _ in self._post.collect(self._other, "blinded", read):
@@ -195,7 +227,9 @@ class PartySteps:
             if holder is None or (head.first, head.rows) != (part.start, len(part)):
                 raise ProtocolError("it returns another part of the points than was sent")
             # This checks the points, so that only a good message is accepted.
-            self._executor.get_all([one.call("finish", [message.payload], [part]) for one in holder.instances])
+            self._executor.get_all(
+                [one.call("finish", [message.payload], [part]) for one in holder.instances]
+            )
 
         for _ in self._post.collect(self._other, "evaluated", read):
             pass
@@ -206,8 +240,10 @@ class PartySteps:
         if (self._desk.folder / FACTS).exists():
             return
         self._finish()
-        get, get_all = self._executor.get, self._executor.get_all
-        every, plan = self._executor.parties[self._role], self._desk.plan
+        get = self._executor.get
+        get_all = self._executor.get_all
+        every = self._executor.parties[self._role]
+        plan = self._desk.plan
         # The handshake names the view: messages that are out stay as they are, so a run shows one.
         get(every[0].call("count_view", self._ledger, self._post.session))
         view = self._desk.plan.study.privacy.view
@@ -220,15 +256,25 @@ class PartySteps:
         else:
             self._emit_flags(sizes)
         own = every if ROLES[self._role].divided else every[:1]
-        get(every[0].call("record", self._desk.folder, get_all([one.call("report") for one in own])))
-        facts = {"input": get(every[0].call("input_digest")), "kernel": get(every[0].call("kernel"))}
+        get(
+            every[0].call("record", self._desk.folder, get_all([one.call("report") for one in own]))
+        )
+        facts = {
+            "input": get(every[0].call("input_digest")),
+            "kernel": get(every[0].call("kernel")),
+        }
         write_whole(self._desk.folder / FACTS, canonical(facts), mode=0o600)
 
     def _dummies(self) -> bytes | None:
-        """How many dummies there are, sealed; drawn once in a run, and on disk before any of them leaves."""
+        """How many dummies there are, sealed.
+
+        Drawn once in a run, and on disk before any of them leaves.
+        """
         path = self._desk.folder / "dummies"
         if not path.exists():
-            drawn = self._executor.get(self._executor.party(self._role).call("draw", self._desk.plan.grid))
+            drawn = self._executor.get(
+                self._executor.party(self._role).call("draw", self._desk.plan.grid)
+            )
             if drawn is None:
                 return None
             write_whole(path, drawn, mode=0o600)
@@ -236,7 +282,10 @@ class PartySteps:
 
     def _emit_rows(self) -> None:
         """All rows of every shard: with padding in one message, else in one of each environment, empty or not."""
-        trees = [Tree(starts=starts) for starts in self._executor.get(self._executor.party("row").call("tree_starts"))]
+        trees = [
+            Tree(starts=starts)
+            for starts in self._executor.get(self._executor.party("row").call("tree_starts"))
+        ]
         for number, tree in enumerate(trees):
             self._send_message("tree", tree, number, len(trees))
         every = list(range(len(self._executor.parties["row"])))
@@ -252,7 +301,9 @@ class PartySteps:
         public = self._executor.get(self._executor.party("column").call("public_key"))
         PublicKey.decode(public)
         self._post.send("aggregator", "key", public)
-        calls = [make for batch, size in enumerate(sizes) for make in self._driver.flags(batch, size)]
+        calls = [
+            make for batch, size in enumerate(sizes) for make in self._driver.flags(batch, size)
+        ]
         for number, flags in self._missing("flags", calls):
             self._send_message("flags", flags, number, len(calls))
 
@@ -261,7 +312,9 @@ class PartySteps:
         encode = partial(message.encode, self._desk.plan.study.digest)
         self._post.send("aggregator", kind, encode, part=part, parts=parts, rows=items)
 
-    def _missing(self, kind: str, calls: Sequence[Callable[[], Ref]]) -> Iterator[tuple[int, Message]]:
+    def _missing(
+        self, kind: str, calls: Sequence[Callable[[], Ref]]
+    ) -> Iterator[tuple[int, Message]]:
         """The results of those calls whose messages were not handed out yet, a few of them in the making."""
         left = self._post.unsent("aggregator", kind, len(calls))
         refs: dict[int, Ref] = {}

@@ -14,21 +14,30 @@ from xstat_ray.crypto.buffers import from_rows
 from xstat_ray.crypto.paillier import PublicKey, check_group
 from xstat_ray.errors import InputError, PendingError, ProtocolError
 from xstat_ray.federation.audit import read_log
-from xstat_ray.federation.desk import Desk
+from xstat_ray.federation.domain_run import Desk
 from xstat_ray.federation.envelope import Opened, canonical
 from xstat_ray.federation.identity import Domain
 from xstat_ray.federation.party import FACTS
-from xstat_ray.files import unwritable, write_whole
-from xstat_ray.messages import Coefficients, NoisyTable
-from xstat_ray.plan import Plan
+from xstat_ray.model.messages import Coefficients, NoisyTable
+from xstat_ray.model.study import Study
+from xstat_ray.planning.plan import Plan
 from xstat_ray.privacy.mechanism import Mechanism
-from xstat_ray.publish import publish
-from xstat_ray.release import AREAS, AREAS_CSV, MANIFEST, PLAN, STATISTICS, STATISTICS_CSV, Release, write
+from xstat_ray.publication.publish import publish
+from xstat_ray.publication.release import (
+    AREAS,
+    AREAS_CSV,
+    MANIFEST,
+    PLAN,
+    STATISTICS,
+    STATISTICS_CSV,
+    Release,
+    write,
+)
 from xstat_ray.roles import ColumnParty, RowParty
 from xstat_ray.roles.party import SECRETS, Role
 from xstat_ray.runtime.driver import decrypt_parts
 from xstat_ray.runtime.progress import Progress
-from xstat_ray.study import Study
+from xstat_ray.util.files import unwritable, write_whole
 
 AUDIT = "audit"
 """Folder of a release with the logs of the three domains."""
@@ -39,7 +48,9 @@ class KeyHolderSteps:
     """The column party's: decrypt."""
 
     def __init__(self, desk: Desk, ledger: Path, progress: Progress) -> None:
-        self._desk, self._ledger, self._progress = desk, ledger, progress
+        self._desk = desk
+        self._ledger = ledger
+        self._progress = progress
 
     def decrypt(self) -> None:
         """Debit the release, decrypt the noisy table, seal the coefficients for the row party, forget the key.
@@ -56,12 +67,17 @@ class KeyHolderSteps:
         (desk.folder / SECRETS).unlink(missing_ok=True)
 
     def _decrypt(self) -> None:
-        desk, post, plan = self._desk, self._desk.post, self._desk.plan
+        desk = self._desk
+        post = self._desk.post
+        plan = self._desk.plan
         facts = read_facts(desk.folder)
         party = ColumnParty(plan.study, desk.folder)
         party.load(desk.folder)
         parts = decrypt_parts(plan)
-        with self._progress.stage("decrypt", len(parts)) as stage, post.receiving("aggregator", "noisy") as message:
+        with (
+            self._progress.stage("decrypt", len(parts)) as stage,
+            post.receiving("aggregator", "noisy") as message,
+        ):
             noisy = NoisyTable.decode(message.payload, plan.study.digest)
             if len(noisy.ciphertexts) != message.header.rows:
                 raise ProtocolError("it has another number of rows than its header says")
@@ -72,7 +88,12 @@ class KeyHolderSteps:
                 part = parts[number]
                 sealed = party.release(self._ledger, noisy, plan.packing, part)
                 self._note_debit(noisy.release)
-                place = {"part": number, "parts": len(parts), "first": part.start, "rows": len(part)}
+                place = {
+                    "part": number,
+                    "parts": len(parts),
+                    "first": part.start,
+                    "rows": len(part),
+                }
                 post.send("row", "coefficients", sealed, **place)
                 stage.advance()
         debited = next((entry.facts for entry in desk.log.of("debited")), None)
@@ -88,29 +109,43 @@ class PublisherSteps:
     """The row party's: unblind and publish."""
 
     def __init__(self, desk: Desk, out: Path, progress: Progress) -> None:
-        self._desk, self._out, self._progress = desk, out, progress
+        self._desk = desk
+        self._out = out
+        self._progress = progress
 
     def unblind(self) -> None:
         """Put the noisy coefficients into declared order; they stay in the private folder."""
-        desk, path = self._desk, self._desk.folder / _COEFFICIENTS
+        desk = self._desk
+        path = self._desk.folder / _COEFFICIENTS
         if desk.log.finished or path.exists():
             return
         read_facts(desk.folder)
         party = RowParty(desk.plan.study, desk.folder)
         party.load(desk.folder)
         with self._progress.stage("unblind", 1) as stage:
-            parts = list(desk.post.collect("column", "coefficients", partial(self._read_part, party, set[str]())))
+            parts = list(
+                desk.post.collect(
+                    "column", "coefficients", partial(self._read_part, party, set[str]())
+                )
+            )
             write_whole(path, party.put_in_order(parts).encode(desk.plan.study.digest), mode=0o600)
             stage.advance()
 
     def _read_part(self, party: RowParty, releases: set[str], message: Opened) -> Coefficients:
         """A message of coefficients: those that its place in the stream is for, of the `releases` seen before."""
-        head, parts, slots = message.header, decrypt_parts(self._desk.plan), self._desk.plan.study.slots
+        head = message.header
+        parts = decrypt_parts(self._desk.plan)
+        slots = self._desk.plan.study.slots
         own = parts[head.part] if head.parts == len(parts) else range(0)
         found = party.open_coefficients(message.payload)
         releases.add(found.release)
         shape = (len(own), slots)
-        if (head.first, head.rows, found.first, found.values.shape) != (own.start, len(own), own.start, shape):
+        if (head.first, head.rows, found.first, found.values.shape) != (
+            own.start,
+            len(own),
+            own.start,
+            shape,
+        ):
             raise ProtocolError("its coefficients are not those of its part of the table")
         if len(releases) > 1:
             raise ProtocolError("its coefficients are of another release than those before")
@@ -124,10 +159,13 @@ class PublisherSteps:
             MessageError: the key holder does not say that it debited what the study costs.
             PendingError: the key holder or the aggregator is not done.
         """
-        desk, path = self._desk, self._desk.folder / _COEFFICIENTS
+        desk = self._desk
+        path = self._desk.folder / _COEFFICIENTS
         if not desk.log.finished:
             if not path.exists():
-                raise InputError("there are no coefficients yet", key="step", remedy="Run step=unblind first")
+                raise InputError(
+                    "there are no coefficients yet", key="step", remedy="Run step=unblind first"
+                )
             with self._progress.stage("publish", 1) as stage:
                 self._publish(Coefficients.decode(path.read_bytes(), desk.plan.study.digest))
                 stage.advance()
@@ -138,10 +176,18 @@ class PublisherSteps:
             own.unlink(missing_ok=True)
 
     def _publish(self, coefficients: Coefficients) -> None:
-        desk, out = self._desk, self._out
-        manifest, logs = self._manifest(coefficients.release), self._logs()
-        if (out / STATISTICS).exists() and json.loads((out / MANIFEST).read_text())["release"] != manifest["release"]:
-            raise InputError("the output folder holds another release", file=str(out), remedy="Choose another out=")
+        desk = self._desk
+        out = self._out
+        manifest = self._manifest(coefficients.release)
+        logs = self._logs()
+        if (out / STATISTICS).exists() and json.loads((out / MANIFEST).read_text())[
+            "release"
+        ] != manifest["release"]:
+            raise InputError(
+                "the output folder holds another release",
+                file=str(out),
+                remedy="Choose another out=",
+            )
         try:
             (out / AUDIT).mkdir(parents=True, exist_ok=True)
             for domain, content in logs.items():
@@ -150,11 +196,16 @@ class PublisherSteps:
             raise unwritable(out, error) from None
         write(Release(*publish(desk.plan, coefficients), manifest, desk.plan.as_dict(), out), out)
         if not any(desk.log.of("published")):
-            files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in published_files(out)}
+            files = {
+                path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+                for path in published_files(out)
+            }
             desk.log.add("published", release=manifest["release"], files=files)
 
     def _manifest(self, release: str) -> dict[str, Any]:
-        desk, plan, own = self._desk, self._desk.plan, read_facts(self._desk.folder)
+        desk = self._desk
+        plan = self._desk.plan
+        own = read_facts(self._desk.folder)
         debit = debit_of(plan.study, plan.mechanism, release)
 
         def of_column(message: Opened) -> dict[str, Any]:
@@ -172,7 +223,11 @@ class PublisherSteps:
         (column,) = desk.post.collect("column", "facts", of_column)
         (aggregator,) = desk.post.collect("aggregator", "facts", of_aggregator)
         inputs: dict[Role, str] = {"row": own["input"], "column": column["input"]}
-        kernels = {"aggregator": aggregator["kernel"], "row": own["kernel"], "column": column["kernel"]}
+        kernels = {
+            "aggregator": aggregator["kernel"],
+            "row": own["kernel"],
+            "column": column["kernel"],
+        }
         facts = release_facts(plan, release, inputs, kernels, aggregator["seconds"])
         if plan.padding is not None:
             # The dummies are drawn once in a run, whatever is interrupted.
@@ -186,12 +241,15 @@ class PublisherSteps:
 
     def _logs(self) -> dict[Domain, bytes]:
         """The other domains' logs, which must have come to their end."""
-        logs, peers = dict[Domain, bytes](), self._desk.peers
+        logs = dict[Domain, bytes]()
+        peers = self._desk.peers
         for domain in ("column", "aggregator"):
             content = self._desk.post.log_of(domain)
             entries = [] if content is None else read_log(content, domain, peers)
             if content is None or not any(entry.event == "finished" for entry in entries):
-                raise PendingError(f"the {domain} domain has not finished. The same command goes on once it has")
+                raise PendingError(
+                    f"the {domain} domain has not finished. The same command goes on once it has"
+                )
             logs[domain] = content
         return logs
 
@@ -216,7 +274,11 @@ def debit_of(study: Study, mechanism: Mechanism, release: str) -> dict[str, Any]
     """What the key holder must debit for a release, None where nothing is spent because noise is off."""
     if mechanism.noise == "off":
         return None
-    amounts = {"epsilon": str(mechanism.epsilon), "delta": str(mechanism.delta), "rho": str(mechanism.rho)}
+    amounts = {
+        "epsilon": str(mechanism.epsilon),
+        "delta": str(mechanism.delta),
+        "rho": str(mechanism.rho),
+    }
     datasets = [study.row.dataset, study.column.dataset]
     return {"release": release, "study": study.digest.hex(), "datasets": datasets, **amounts}
 
@@ -229,7 +291,11 @@ def read_facts(folder: Path) -> dict[str, Any]:
     """
     path = folder / FACTS
     if not path.exists():
-        raise InputError("the party's rows or flags are not out yet", key="step", remedy="Run jobs.deidentify first")
+        raise InputError(
+            "the party's rows or flags are not out yet",
+            key="step",
+            remedy="Run jobs.deidentify first",
+        )
     return dict(json.loads(path.read_text()))
 
 

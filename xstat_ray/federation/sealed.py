@@ -1,10 +1,12 @@
 """Messages that only their receiver can read: sealed (HPKE, RFC 9180) to the key that everyone knows the domain by.
 
-What goes to the aggregator must be closed to the parties. They have the tag key, so whoever of them saw the other's
-tags would know who is in both tables. What goes from party to party is sealed under the keys of their handshake.
+What goes to the aggregator must be closed to the parties. They have the tag key, so whoever of them
+saw the other's tags would know who is in both tables. What goes from party to party is sealed under
+the keys of their handshake.
 
-A point of Ed25519 is one of Curve25519 in another form (RFC 7748, section 4.1): with u = (1 + y) / (1 - y) the pinned
-signing key of a domain is also its X25519 key, and its private half follows from the same seed (RFC 8032, 5.1.5).
+A point of Ed25519 is one of Curve25519 in another form (RFC 7748, section 4.1): with u = (1 + y) /
+(1 - y) the pinned signing key of a domain is also its X25519 key, and its private half follows from
+the same seed (RFC 8032, 5.1.5).
 """
 
 from __future__ import annotations
@@ -34,7 +36,11 @@ def seal(receiver: bytes, kind: str, message: bytes) -> bytes:
         ProtocolError: nothing can be sealed to this key.
     """
     try:
-        return bytes(_SUITE.encrypt(message, X25519PublicKey.from_public_bytes(agreement_key(receiver)), _info(kind)))
+        return bytes(
+            _SUITE.encrypt(
+                message, X25519PublicKey.from_public_bytes(agreement_key(receiver)), _info(kind)
+            )
+        )
     except ValueError:
         raise ProtocolError("the receiver's pinned key is none that one can seal to") from None
 

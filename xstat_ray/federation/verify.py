@@ -13,9 +13,19 @@ from xstat_ray.errors import InputError, ProtocolError
 from xstat_ray.federation.audit import Entry, read_log
 from xstat_ray.federation.identity import DOMAINS, KEY_BYTES, Domain, Peers
 from xstat_ray.federation.release import AUDIT, published_files
-from xstat_ray.release import MANIFEST
+from xstat_ray.publication.release import MANIFEST
 
-_NEEDED = {"release", "study_digest", "run", "session", "software", "spent", "noise_free", "datasets", "deployment"}
+_NEEDED = {
+    "release",
+    "study_digest",
+    "run",
+    "session",
+    "software",
+    "spent",
+    "noise_free",
+    "datasets",
+    "deployment",
+}
 _NEVER = (
     "that the parties' tables are true or complete: each party vouches for its own",
     "that the aggregator added the noise that it says, or counted what it was sent: its log says so, no proof does",
@@ -48,7 +58,8 @@ class _Case:
         return [
             entry
             for entry in self.logs[domain]
-            if entry.event == event and all(entry.facts.get(key) == value for key, value in facts.items())
+            if entry.event == event
+            and all(entry.facts.get(key) == value for key, value in facts.items())
         ]
 
 
@@ -62,7 +73,8 @@ def verify(out: Path, pins: Mapping[Domain, bytes]) -> Report:
     Raises:
         InputError: the folder holds no federated release.
     """
-    manifest, report = _manifest(out), Report()
+    manifest = _manifest(out)
+    report = Report()
     case = _open(out, manifest, pins, report)
     if case is not None:
         for check in _CHECKS:
@@ -79,7 +91,11 @@ def _manifest(out: Path) -> dict[str, Any]:
         manifest = json.loads((out / MANIFEST).read_text(encoding="utf-8"))
         keys = {name: bytes.fromhex(manifest["domains"][name]) for name in DOMAINS}
         known = manifest.keys() >= _NEEDED and "measurement" in manifest["software"]
-        if known and manifest["deployment"] == "federated" and all(len(key) == KEY_BYTES for key in keys.values()):
+        if (
+            known
+            and manifest["deployment"] == "federated"
+            and all(len(key) == KEY_BYTES for key in keys.values())
+        ):
             return dict(manifest)
     except (OSError, ValueError, KeyError, TypeError):
         pass
@@ -87,11 +103,15 @@ def _manifest(out: Path) -> dict[str, Any]:
     raise InputError("the folder holds no release of three domains", file=str(out), remedy=remedy)
 
 
-def _open(out: Path, manifest: dict[str, Any], pins: Mapping[Domain, bytes], report: Report) -> _Case | None:
+def _open(
+    out: Path, manifest: dict[str, Any], pins: Mapping[Domain, bytes], report: Report
+) -> _Case | None:
     """The logs, if all of them are whole and signed."""
     told = {name: bytes.fromhex(manifest["domains"][name]) for name in DOMAINS}
     report.wrong += [
-        f"the manifest names another key of the {name} domain than you do" for name in pins if pins[name] != told[name]
+        f"the manifest names another key of the {name} domain than you do"
+        for name in pins
+        if pins[name] != told[name]
     ]
     logs: dict[Domain, list[Entry]] = {}
     for name in DOMAINS:
@@ -104,19 +124,26 @@ def _open(out: Path, manifest: dict[str, Any], pins: Mapping[Domain, bytes], rep
             report.wrong.append(str(error))
     if report.wrong:
         return None
-    report.shown.append("The logs of all three domains are whole: no line was altered, left out, added or moved.")
+    report.shown.append(
+        "The logs of all three domains are whole: no line was altered, left out, added or moved."
+    )
     return _Case(out, manifest, logs)
 
 
 def _check_run(case: _Case) -> Iterator[str]:
     """The domains ran one study and plan, in one run and one handshake, and all came to their end."""
-    sessions = {entry.facts.get("session") for name in DOMAINS for entry in case.of(name, "session")}
+    sessions = {
+        entry.facts.get("session") for name in DOMAINS for entry in case.of(name, "session")
+    }
     if sessions != {case.manifest.get("session")}:
         yield "the domains' logs are of different handshakes"
     told = {"study": case.manifest.get("study_digest"), "run": case.manifest.get("run")}
     plans = {entry.facts.get("plan") for name in DOMAINS for entry in case.of(name, "opened")}
     for name in DOMAINS:
-        if len(case.of(name, "opened", **told, keys=case.manifest["domains"])) != 1 or len(plans) != 1:
+        if (
+            len(case.of(name, "opened", **told, keys=case.manifest["domains"])) != 1
+            or len(plans) != 1
+        ):
             yield f"the {name} domain's log is of another study, plan, run or set of keys"
         if len(case.of(name, "finished")) != 1:
             yield f"the {name} domain did not finish"
@@ -127,7 +154,10 @@ def _check_messages(case: _Case) -> Iterator[str]:
     fields = ("sequence", "kind", "part", "parts", "message")
     sent, received = (
         {
-            (*((name, e.facts["peer"]) if event == "sent" else (e.facts["peer"], name)), *(e.facts[f] for f in fields))
+            (
+                *((name, e.facts["peer"]) if event == "sent" else (e.facts["peer"], name)),
+                *(e.facts[f] for f in fields),
+            )
             for name in DOMAINS
             for e in case.of(name, event)
             if {"peer", *fields} <= e.facts.keys()
@@ -141,13 +171,18 @@ def _check_messages(case: _Case) -> Iterator[str]:
 
 
 def _check_attestation(case: _Case) -> Iterator[str]:
-    """Each party verified what the other runs before it used a shared key; both ran the software of the manifest."""
+    """Each party verified what the other runs before it used a shared key.
+
+    Both ran the software of the manifest.
+    """
     measurement = case.manifest["software"]["measurement"]
     for name, peer in (("row", "column"), ("column", "row")):
         log = case.logs["row" if name == "row" else "column"]
         attested = [e.number for e in log if e.event == "attested" and e.facts.get("peer") == peer]
         blinded = [e.number for e in log if e.event == "sent" and e.facts.get("kind") == "blinded"]
-        same = [e for e in log if e.event == "attested" and e.facts.get("measurement") == measurement]
+        same = [
+            e for e in log if e.event == "attested" and e.facts.get("measurement") == measurement
+        ]
         if len(attested) != 1 or len(same) != 1 or any(number < attested[0] for number in blinded):
             yield f"the {name} domain did not verify the other party first"
 
@@ -159,7 +194,8 @@ def _check_view(case: _Case) -> Iterator[str]:
     expected = [{"epsilon": view.get("epsilon"), "delta": view.get("delta")}] if padded else []
     tables: dict[Domain, str] = {"row": "rows", "column": "flags"}
     for name, kind in tables.items():
-        shown, sent = case.of(name, "shown"), case.of(name, "sent", kind=kind)
+        shown = case.of(name, "shown")
+        sent = case.of(name, "sent", kind=kind)
         if [entry.facts for entry in shown] != expected:
             yield f"the {name} domain's log does not show what the manifest tells of the aggregator's view"
         elif padded and (not sent or min(entry.number for entry in sent) < shown[0].number):
@@ -178,7 +214,8 @@ def _check_noise(case: _Case) -> Iterator[str]:
 
 def _check_debit(case: _Case) -> Iterator[str]:
     """The key holder debited what the manifest says, once, before it handed out any coefficient."""
-    spent, debits = case.manifest["spent"], case.of("column", "debited")
+    spent = case.manifest["spent"]
+    debits = case.of("column", "debited")
     if case.manifest["noise_free"]:
         if debits:
             yield "something was debited for a release without noise"
@@ -222,7 +259,9 @@ _CHECKS: tuple[Callable[[_Case], Iterator[str]], ...] = (
 )
 
 
-def _missing(manifest: dict[str, Any], pins: Mapping[Domain, bytes], case: _Case | None) -> Iterator[str]:
+def _missing(
+    manifest: dict[str, Any], pins: Mapping[Domain, bytes], case: _Case | None
+) -> Iterator[str]:
     """What this release in particular does not show."""
     if manifest.get("noise_free"):
         yield "any differential privacy: NOISE WAS OFF and the counts are exact"
@@ -232,7 +271,10 @@ def _missing(manifest: dict[str, Any], pins: Mapping[Domain, bytes], case: _Case
     if unknown:
         yield f"who the domains are: the keys of {', '.join(unknown)} were taken from the manifest"
     providers = {
-        e.facts.get("provider") for log in (case.logs.values() if case else ()) for e in log if e.event == "attested"
+        e.facts.get("provider")
+        for log in (case.logs.values() if case else ())
+        for e in log
+        if e.event == "attested"
     }
     if "software" in providers:
         yield "that each party ran the software that it signed for: the attestation was a statement, not hardware"

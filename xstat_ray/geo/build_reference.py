@@ -1,8 +1,9 @@
 """Make the files of `data/` from public packages: `python -m xstat_ray.geo.build_reference [folder]`.
 
-Needs the extra `geography`. The result depends on the versions of the packages alone; they and the digests of all files
-are written to sources.json. What is entered by hand, because no package has it, stands in facts_2020.csv
-(subprefecture and population of each municipality) and in `AIRPORTS` below. data/SOURCES.md tells the origins.
+Needs the extra `geography`. The result depends on the versions of the packages alone; they and the
+digests of all files are written to sources.json. What is entered by hand, because no package has
+it, stands in facts_2020.csv (subprefecture and population of each municipality) and in `AIRPORTS`
+below. data/SOURCES.md tells the origins.
 """
 
 from __future__ import annotations
@@ -85,12 +86,14 @@ def build(folder: Path) -> None:
     """Write all files and sources.json into `folder`.
 
     Raises:
-        InputError: the packages do not fit the facts: a municipality is missing, has another code or lies elsewhere.
+        InputError: the packages do not fit the facts: a municipality is missing, has another code
+            or lies elsewhere.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if folder != DATA:
         shutil.copyfile(DATA / FACTS, folder / FACTS)
-    towns, ports = municipalities(), airports()
+    towns = municipalities()
+    ports = airports()
     _write_csv(folder / "municipalities.csv", towns)
     _write_csv(folder / "airports.csv", ports)
     islands = build_land.islands()
@@ -112,7 +115,9 @@ def build(folder: Path) -> None:
 
 def municipalities() -> list[Municipality]:
     """Names and codes by the areas in which the town halls lie, with the facts entered by hand."""
-    data = Path(str(importlib.import_module("JpGeocode").__file__)).parent / "data" / "jp_geocode.json"
+    data = (
+        Path(str(importlib.import_module("JpGeocode").__file__)).parent / "data" / "jp_geocode.json"
+    )
     halls = json.loads(data.read_text(encoding="utf-8"))
     with (DATA / FACTS).open(encoding="utf-8", newline="") as lines:
         facts = list(csv.DictReader(lines))
@@ -120,10 +125,13 @@ def municipalities() -> list[Municipality]:
     for row, fact in enumerate(facts, start=1):
         hall = halls.get(f"北海道,{fact['name_ja']}")
         if hall is None or build_land.label_point(hall["lng"], hall["lat"]) != int(fact["code"]):
-            raise InputError("the town hall is not in the municipality of this code", file=FACTS, row=row)
+            raise InputError(
+                "the town hall is not in the municipality of this code", file=FACTS, row=row
+            )
         kind, suffix = _KINDS[fact["name_ja"][-1]]
         name = _english(hall["lng"], hall["lat"]).removesuffix(f" {suffix}")
-        lat, lon = round(hall["lat"], 5), round(hall["lng"], 5)
+        lat = round(hall["lat"], 5)
+        lon = round(hall["lng"], 5)
         place = fact["subprefecture"], lat, lon, int(fact["population"])
         rows.append(Municipality(fact["code"], fact["name_ja"], name, kind, *place))
     return [row._replace(name_en=_unique_name(row, rows)) for row in sorted(rows)]
@@ -134,7 +142,8 @@ def airports() -> list[Airport]:
     known = importlib.import_module("airportsdata").load("IATA")
     rows = []
     for iata, (name, prefecture) in AIRPORTS.items():
-        lat, lon = round(known[iata]["lat"], 5), round(known[iata]["lon"], 5)
+        lat = round(known[iata]["lat"], 5)
+        lon = round(known[iata]["lon"], 5)
         code = prefecture or f"{build_land.label_point(lon, lat):05d}"
         rows.append(Airport(iata, name, known[iata]["name"], lat, lon, code))
     return rows
@@ -147,7 +156,10 @@ def _english(lon: float, lat: float) -> str:
 
 
 def _unique_name(row: Municipality, rows: list[Municipality]) -> str:
-    """Of several with one name the city keeps it; the others add what they are or, if that is the same, where."""
+    """Of several with one name the city keeps it.
+
+    The others add what they are or, if that is the same, where.
+    """
     same = [other for other in rows if other.name_en == row.name_en]
     if len(same) == 1 or row.kind == "city":
         return row.name_en
@@ -162,7 +174,9 @@ def _write_cells(path: Path, grid: build_land.Grid) -> None:
     names = pa.array([f"{label:05d}" for label in grid.labels[i, j][order]]).dictionary_encode()
     table = pa.table({"mesh": pa.array(codes[order].astype(np.int32)), "municipality": names})
     encodings = {"mesh": "DELTA_BINARY_PACKED"}
-    pq.write_table(table, path, compression="zstd", use_dictionary=["municipality"], column_encoding=encodings)
+    pq.write_table(
+        table, path, compression="zstd", use_dictionary=["municipality"], column_encoding=encodings
+    )
 
 
 def _write_csv(path: Path, rows: list[Municipality] | list[Airport]) -> None:
@@ -175,7 +189,9 @@ def _write_csv(path: Path, rows: list[Municipality] | list[Airport]) -> None:
 
 def _write_geojson(path: Path, features: list[dict[str, Any]]) -> None:
     document = {"type": "FeatureCollection", "features": features}
-    path.write_text(json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8")
+    path.write_text(
+        json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

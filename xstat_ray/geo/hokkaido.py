@@ -1,7 +1,8 @@
 """Reference data of Hokkaido: municipalities, land cells of 500 m, airports, coastline and borders.
 
-The files lie in `data/` with their sources and licences (data/SOURCES.md); `python -m xstat_ray.geo.build_reference`
-makes them. The six villages of the Northern Territories, which have no residents in the register, are left out.
+The files lie in `data/` with their sources and licences (data/SOURCES.md); `python -m
+xstat_ray.geo.build_reference` makes them. The six villages of the Northern Territories, which have
+no residents in the register, are left out.
 """
 
 from __future__ import annotations
@@ -43,7 +44,12 @@ SUBPREFECTURES = {
 DOTO = ("Okhotsk", "Kushiro", "Nemuro", "Tokachi")
 """The subprefectures of eastern Hokkaido (道東)."""
 
-PARENTS: dict[str, Level] = {"mesh1km": "1km", "mesh2km": "2km", "mesh10km": "10km", "mesh80km": "80km"}
+PARENTS: dict[str, Level] = {
+    "mesh1km": "1km",
+    "mesh2km": "2km",
+    "mesh10km": "10km",
+    "mesh80km": "80km",
+}
 """Columns of the coarser squares around a cell."""
 
 
@@ -51,21 +57,23 @@ PARENTS: dict[str, Level] = {"mesh1km": "1km", "mesh2km": "2km", "mesh10km": "10
 def municipalities() -> pa.Table:
     """The 179 municipalities in the order of their codes; Sapporo is one.
 
-    Columns: code (5 digits), name_ja, name_en (unique: "Kushiro" is the city, "Kushiro (town)" the town), kind
-    ("city", "town", "village"), subprefecture, subprefecture_ja, lat, lon (town hall), population (int64, census of
-    1 October 2020 to the nearest ten).
+    Columns: code (5 digits), name_ja, name_en (unique: "Kushiro" is the city, "Kushiro (town)" the
+    town), kind ("city", "town", "village"), subprefecture, subprefecture_ja, lat, lon (town hall),
+    population (int64, census of 1 October 2020 to the nearest ten).
     """
     table = _csv("municipalities.csv")
     names = pa.array([SUBPREFECTURES[name] for name in table["subprefecture"].to_pylist()])
-    return table.add_column(table.column_names.index("subprefecture") + 1, "subprefecture_ja", names)
+    return table.add_column(
+        table.column_names.index("subprefecture") + 1, "subprefecture_ja", names
+    )
 
 
 @cache
 def cells() -> pa.Table:
     """The 500 m cells of land, lakes included, sorted by `mesh`.
 
-    Columns: mesh (int32), municipality (dictionary of codes), subprefecture (dictionary), mesh1km, mesh2km, mesh10km,
-    mesh80km (int32): the squares around the cell.
+    Columns: mesh (int32), municipality (dictionary of codes), subprefecture (dictionary), mesh1km,
+    mesh2km, mesh10km, mesh80km (int32): the squares around the cell.
     """
     table = pq.read_table(DATA / "cells.parquet")
     columns = {"mesh": table["mesh"], "municipality": _dictionary(table["municipality"])}
@@ -80,14 +88,17 @@ def cells() -> pa.Table:
 def reference() -> pa.Table:
     """The public table of cells that a study names as `reference: hokkaido`, one row per cell.
 
-    Columns: mesh, mesh1km, mesh2km, mesh10km, mesh80km (int32), municipality (English name, unique), municipality_code,
-    municipality_ja, subprefecture (dictionaries of strings).
+    Columns: mesh, mesh1km, mesh2km, mesh10km, mesh80km (int32), municipality (English name,
+    unique), municipality_code, municipality_ja, subprefecture (dictionaries of strings).
     """
     table = cells()
     columns = {column: table[column] for column in ("mesh", *PARENTS)}
     code = _dictionary(table["municipality"])
     columns |= {"municipality": _of_municipality(code, "name_en"), "municipality_code": code}
-    columns |= {"municipality_ja": _of_municipality(code, "name_ja"), "subprefecture": table["subprefecture"]}
+    columns |= {
+        "municipality_ja": _of_municipality(code, "name_ja"),
+        "subprefecture": table["subprefecture"],
+    }
     return pa.table(columns)
 
 
@@ -95,8 +106,9 @@ def reference() -> pa.Table:
 def airports() -> pa.Table:
     """The airports of Hokkaido with scheduled flights, then those outside that they are linked with.
 
-    Columns: iata, name_ja, name_en, lat, lon (the aerodrome's reference point on the runways, within about 1 km of the
-    terminal), municipality (code; outside Hokkaido the prefecture's code, as "13000"), mesh (int32, 500 m).
+    Columns: iata, name_ja, name_en, lat, lon (the aerodrome's reference point on the runways,
+    within about 1 km of the terminal), municipality (code; outside Hokkaido the prefecture's code,
+    as "13000"), mesh (int32, 500 m).
     """
     table = _csv("airports.csv")
     codes = mesh.encode(table["lat"].to_numpy(), table["lon"].to_numpy(), "500m")
@@ -105,19 +117,27 @@ def airports() -> pa.Table:
 
 @cache
 def coast() -> dict[str, Any]:
-    """Land from 139 to 149 east and 41 to 46 north as GeoJSON (RFC 7946), one feature per island. Do not change it."""
+    """Land from 139 to 149 east and 41 to 46 north as GeoJSON (RFC 7946), one feature per island.
+
+    Do not change it.
+    """
     return _geojson("coast.json")
 
 
 @cache
 def borders() -> dict[str, Any]:
-    """Municipalities as GeoJSON (RFC 7946), properties code, name_ja, name_en, subprefecture. Do not change it."""
+    """Municipalities as GeoJSON (RFC 7946), properties code, name_ja, name_en, subprefecture.
+
+    Do not change it.
+    """
     return _geojson("borders.json")
 
 
 def _csv(name: str) -> pa.Table:
     texts = dict.fromkeys(("code", "municipality"), pa.string())
-    return pa_csv.read_csv(DATA / name, convert_options=pa_csv.ConvertOptions(column_types=texts)).combine_chunks()
+    return pa_csv.read_csv(
+        DATA / name, convert_options=pa_csv.ConvertOptions(column_types=texts)
+    ).combine_chunks()
 
 
 def _geojson(name: str) -> dict[str, Any]:

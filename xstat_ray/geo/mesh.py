@@ -1,12 +1,14 @@
 """Grid square codes of JIS X 0410: point to code, code to square, square to the coarser one around it.
 
-A level divides the first-level square (40 minutes of latitude by 1 degree of longitude, about 80 km) into n x n parts,
-so that a point lies in row floor(1.5 n lat) and column floor(n (lon - 100)). Both are worked out in 64-bit integers on
-the finest level and divided down; they are therefore exact, and the codes of all levels of one point nest.
+A level divides the first-level square (40 minutes of latitude by 1 degree of longitude, about 80
+km) into n x n parts, so that a point lies in row floor(1.5 n lat) and column floor(n (lon - 100)).
+Both are worked out in 64-bit integers on the finest level and divided down; they are therefore
+exact, and the codes of all levels of one point nest.
 
-A row or column line that is not a binary fraction has no double of its own: the nearest double may lie below it. So
-that such a point falls where it is meant, points at most 2**-30 of a 125 m square (0.1 micrometre) south or west of a
-line count as on it. Coordinates are degrees of JGD2011 or WGS 84; the two differ by far less than a square.
+A row or column line that is not a binary fraction has no double of its own: the nearest double may
+lie below it. So that such a point falls where it is meant, points at most 2**-30 of a 125 m square
+(0.1 micrometre) south or west of a line count as on it. Coordinates are degrees of JGD2011 or WGS
+84; the two differ by far less than a square.
 """
 
 from __future__ import annotations
@@ -22,8 +24,12 @@ Level = Literal["80km", "10km", "5km", "2km", "1km", "500m", "250m", "125m"]
 Integers = NDArray[np.int64]
 Degrees = NDArray[np.float64]
 
-SOUTH, NORTH, WEST, EAST = 20, 46, 122, 154
-"""The range in degrees in which the codes are used for Japan; the northern and eastern ends are outside."""
+SOUTH = 20
+NORTH = 46
+WEST = 122
+EAST = 154
+"""The range in degrees in which the codes are used for Japan; the northern and eastern ends are
+outside."""
 
 
 class _Division(NamedTuple):
@@ -55,14 +61,19 @@ def encode(lat: ArrayLike, lon: ArrayLike, level: Level) -> Integers:
     """Codes of the squares that hold the points, int64 in the broadcast shape of `lat` and `lon` (degrees).
 
     Raises:
-        InputError: a coordinate is not a number or outside `SOUTH`..`NORTH`, `WEST`..`EAST`; unknown level.
+        InputError: a coordinate is not a number or outside `SOUTH`..`NORTH`, `WEST`..`EAST`;
+            unknown level.
     """
-    lats, lons = np.broadcast_arrays(np.asarray(lat, dtype=np.float64), np.asarray(lon, dtype=np.float64))
+    lats, lons = np.broadcast_arrays(
+        np.asarray(lat, dtype=np.float64), np.asarray(lon, dtype=np.float64)
+    )
     inside = (lats >= SOUTH) & (lats < NORTH - _REACH) & (lons >= WEST) & (lons < EAST - _REACH)
     if not inside.all():
         row = int(np.flatnonzero(~inside.ravel())[0]) + 1
         missing = not np.isfinite(lats.ravel()[row - 1] + lons.ravel()[row - 1])
-        problem = "a coordinate is not a number" if missing else "a point lies outside the grid of Japan"
+        problem = (
+            "a coordinate is not a number" if missing else "a point lies outside the grid of Japan"
+        )
         remedy = f"Give latitudes from {SOUTH} to {NORTH} and longitudes from {WEST} to {EAST} in degrees"
         raise InputError(problem, row=row, remedy=remedy)
     coarsening = _FINEST // _division(level).parts
@@ -73,8 +84,8 @@ def encode(lat: ArrayLike, lon: ArrayLike, level: Level) -> Integers:
 def _line(degrees: Degrees, origin: int, per_degree: int) -> Integers:
     """Number of the finest grid line at or below `degrees`, counted from 0 degrees.
 
-    From 20 to 46 and from 122 to 154 degrees doubles are multiples of 2**-48 and their distance from `origin` is exact;
-    the product stays under 2**63.
+    From 20 to 46 and from 122 to 154 degrees doubles are multiples of 2**-48 and their distance
+    from `origin` is exact; the product stays under 2**63.
     """
     fixed = np.ldexp(degrees - origin, _BITS).astype(np.int64)
     return ((fixed * per_degree + _SNAP) >> _BITS) + origin * per_degree
@@ -82,12 +93,14 @@ def _line(degrees: Degrees, origin: int, per_degree: int) -> Integers:
 
 def encode_grid(rows: ArrayLike, columns: ArrayLike, level: Level) -> Integers:
     """Codes of squares given by their grid numbers (see `decode`); the numbers are not checked."""
-    y, x = np.asarray(rows, dtype=np.int64), np.asarray(columns, dtype=np.int64)
+    y = np.asarray(rows, dtype=np.int64)
+    x = np.asarray(columns, dtype=np.int64)
     _, coarser, split = _division(level)
     if coarser is None:
         return y * 100 + x
     around = encode_grid(y // split, x // split, coarser)
-    i, j = y % split, x % split
+    i = y % split
+    j = x % split
     if split == 2:
         return around * 10 + 2 * i + j + 1
     if split == 5:
@@ -118,20 +131,30 @@ def _grid(codes: Integers, level: Level) -> tuple[Integers, Integers]:
     if coarser is None:
         return codes // 100, codes % 100
     if split == 2:
-        around, part = codes // 10, codes % 10 - 1
-        i, j = part // 2, part % 2
+        around = codes // 10
+        part = codes % 10 - 1
+        i = part // 2
+        j = part % 2
     elif split == 5:
-        around, i, j = codes // 1000, codes // 100 % 10 // 2, codes // 10 % 10 // 2
+        around = codes // 1000
+        i = codes // 100 % 10 // 2
+        j = codes // 10 % 10 // 2
     else:
-        around, i, j = codes // 100, codes // 10 % 10, codes % 10
+        around = codes // 100
+        i = codes // 10 % 10
+        j = codes % 10
     rows, columns = _grid(around, coarser)
     return rows * split + i, columns * split + j
 
 
 def degrees(rows: ArrayLike, columns: ArrayLike, level: Level) -> tuple[Degrees, Degrees]:
-    """(lat, lon) of grid points, each the double nearest to the exact value; half numbers give centres."""
+    """(lat, lon) of grid points, each the double nearest to the exact value.
+
+    Half numbers give centres.
+    """
     parts = _division(level).parts
-    y, x = np.asarray(rows, dtype=np.float64), np.asarray(columns, dtype=np.float64)
+    y = np.asarray(rows, dtype=np.float64)
+    x = np.asarray(columns, dtype=np.float64)
     return y / (1.5 * parts), (x + 100 * parts) / parts
 
 
@@ -150,7 +173,8 @@ def parent(codes: ArrayLike, level: Level, coarser: Level) -> Integers:
     """Codes of the squares of level `coarser` around the given ones.
 
     Raises:
-        InputError: squares of `level` do not lie wholly in squares of `coarser` (2 km in 5 km, fine in coarse).
+        InputError: squares of `level` do not lie wholly in squares of `coarser` (2 km in 5 km, fine
+            in coarse).
     """
     factor, rest = divmod(_division(level).parts, _division(coarser).parts)
     if rest:
@@ -160,13 +184,17 @@ def parent(codes: ArrayLike, level: Level, coarser: Level) -> Integers:
 
 
 def polygon(codes: ArrayLike, level: Level) -> Degrees:
-    """Closed rings of (lon, lat), counter-clockwise from the south-west as RFC 7946 asks; shape (..., 5, 2).
+    """Closed rings of (lon, lat), counter-clockwise from the south-west as RFC 7946 asks.
+
+    Shape (..., 5, 2).
 
     Neighbours share their corners bit by bit.
     """
     rows, columns = decode(codes, level)
     lat, lon = degrees(
-        rows[..., None] + np.array([0, 0, 1, 1, 0]), columns[..., None] + np.array([0, 1, 1, 0, 0]), level
+        rows[..., None] + np.array([0, 0, 1, 1, 0]),
+        columns[..., None] + np.array([0, 1, 1, 0, 0]),
+        level,
     )
     return np.stack([lon, lat], axis=-1)
 

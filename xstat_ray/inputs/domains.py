@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 
 from xstat_ray.errors import InputError
 from xstat_ray.inputs.ids import places, to_bytes
-from xstat_ray.study import Dimension
+from xstat_ray.model.study import Dimension
 
 
 class Encoder:
-    """Finds the positions of rows in the table spanned by some dimensions; made once, used on many batches."""
+    """Finds the positions of rows in the table spanned by some dimensions.
+
+    Made once, used on many batches.
+    """
 
     def __init__(self, dimensions: Sequence[Dimension]) -> None:
         """Index the raw values; at most 2^31 - 1 positions in all."""
@@ -31,15 +34,17 @@ class Encoder:
             columns: (N,) arrays by column name, of text, whole numbers, or dictionaries of either.
 
         Returns:
-            (N,) int32 positions, -1 where any value is outside its domain; without dimensions every row is at position
-            0. Null is outside every domain, also of one with an `other` label: that nothing is known about a row is not
-            a property to count.
+            (N,) int32 positions, -1 where any value is outside its domain; without dimensions every
+            row is at position
+            0. Null is outside every domain, also of one with an `other` label: that nothing is
+            known about a row is not a property to count.
 
         Raises:
             InputError: a column has another type.
         """
         rows = len(next(iter(columns.values())))
-        position, inside = np.zeros(rows, np.int32), np.ones(rows, bool)
+        position = np.zeros(rows, np.int32)
+        inside = np.ones(rows, bool)
         for domain in self._domains:
             label = domain.labels(columns[domain.column])
             inside &= label >= 0
@@ -47,7 +52,9 @@ class Encoder:
         return np.where(inside, position, np.int32(-1))
 
 
-def decode(labels: Sequence[tuple[str, Sequence[str]]], index: NDArray[np.integer]) -> dict[str, pa.Array]:
+def decode(
+    labels: Sequence[tuple[str, Sequence[str]]], index: NDArray[np.integer]
+) -> dict[str, pa.Array]:
     """Labels at positions of a table: the inverse of `encode`.
 
     Args:
@@ -69,19 +76,25 @@ class _Domain:
     """One dimension, with its raw values in a form that is looked up fast."""
 
     def __init__(self, dimension: Dimension) -> None:
-        self.column, self.size = dimension.column, dimension.size
+        self.column = dimension.column
+        self.size = dimension.size
         owner = [label for label, members in enumerate(dimension.members) for _ in members]
         other = -1 if dimension.other is None else dimension.labels.index(dimension.other)
-        values = to_bytes(pa.array([value for values in dimension.members for value in values], pa.string()))
+        values = to_bytes(
+            pa.array([value for values in dimension.members for value in values], pa.string())
+        )
         order = np.argsort(values)
-        self._values, self._owner = values[order], np.array(owner, np.int32)[order]
+        self._values = values[order]
+        self._owner = np.array(owner, np.int32)[order]
         self._other = np.int32(other)
 
     def labels(self, values: pa.Array) -> NDArray[np.int32]:
         """(N,) index of each value's label, -1 outside."""
         if pt.is_dictionary(values.type):
             codes = values.indices.cast(pa.int32()).fill_null(-1).to_numpy(zero_copy_only=False)
-            coded: NDArray[np.int32] = np.append(self._look_up(values.dictionary), np.int32(-1))[codes]
+            coded: NDArray[np.int32] = np.append(self._look_up(values.dictionary), np.int32(-1))[
+                codes
+            ]
             return coded
         return self._look_up(values)
 
@@ -99,7 +112,11 @@ class _Domain:
 
 def _as_text(values: pa.Array, column: str) -> pa.Array:
     kind = values.type
-    if not (pt.is_string(kind) or pt.is_large_string(kind) or pt.is_integer(kind) or pt.is_null(kind)):
+    if not (
+        pt.is_string(kind) or pt.is_large_string(kind) or pt.is_integer(kind) or pt.is_null(kind)
+    ):
         remedy = "Store the values as text or as whole numbers"
-        raise InputError(f"values of type {kind} cannot be matched with a domain", column=column, remedy=remedy)
+        raise InputError(
+            f"values of type {kind} cannot be matched with a domain", column=column, remedy=remedy
+        )
     return values.cast(pa.string())

@@ -1,7 +1,7 @@
 """The hierarchy of a row dimension in a study file: the coarser areas to which its labels belong.
 
-Three forms: a list of further columns of the domain's public table, from fine to coarse; named groups of labels, level
-by level; or quadrants of a grid whose cells are numbered row by row.
+Three forms: a list of further columns of the domain's public table, from fine to coarse; named
+groups of labels, level by level; or quadrants of a grid whose cells are numbered row by row.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xstat_ray.inputs.section import Section, first_duplicate
-from xstat_ray.study import Level
+from xstat_ray.model.study import Level
 
 GRID = ("quadrants", "width")
 
@@ -38,7 +38,10 @@ def read_hierarchy(section: Section, labels: Sequence[str]) -> tuple[Level, ...]
 
 
 def column_levels(
-    section: Section, labels: Sequence[str], rows: Sequence[int], columns: Mapping[str, Sequence[str]]
+    section: Section,
+    labels: Sequence[str],
+    rows: Sequence[int],
+    columns: Mapping[str, Sequence[str]],
 ) -> tuple[Level, ...]:
     """Levels from the columns of a public table.
 
@@ -52,22 +55,31 @@ def column_levels(
         StudyError: a label, or a group of the level below, is split between two groups.
     """
     if section.get("other") is not None:
-        raise section.error("the label of other has no group", "hierarchy", remedy="Leave out other")
-    levels, below, numbers = [], list(labels), list(rows)
+        raise section.error(
+            "the label of other has no group", "hierarchy", remedy="Leave out other"
+        )
+    levels = []
+    below = list(labels)
+    numbers = list(rows)
     for name, values in columns.items():
         place = {value: number for number, value in enumerate(dict.fromkeys(values))}
         parents = [-1] * len(below)
         for number, value in zip(numbers, values, strict=True):
             if parents[number] not in (-1, place[value]):
                 problem = f"{below[number]!r} belongs to two groups of level {name!r}"
-                raise section.error(problem, "hierarchy", remedy="List the columns from fine to coarse")
+                raise section.error(
+                    problem, "hierarchy", remedy="List the columns from fine to coarse"
+                )
             parents[number] = place[value]
         levels.append(Level(name, tuple(place), tuple(parents)))
-        below, numbers = list(place), [place[value] for value in values]
+        below = list(place)
+        numbers = [place[value] for value in values]
     return tuple(levels)
 
 
-def _groups(section: Section, raw: Mapping[object, object], labels: Sequence[str]) -> tuple[Level, ...]:
+def _groups(
+    section: Section, raw: Mapping[object, object], labels: Sequence[str]
+) -> tuple[Level, ...]:
     levels: list[Level] = []
     below = list(labels)
     for name in map(str, raw):
@@ -91,7 +103,10 @@ def _groups(section: Section, raw: Mapping[object, object], labels: Sequence[str
 
 
 def _grid(grid: Section, size: int) -> tuple[Level, ...]:
-    """Blocks of 2 x 2 or 4 x 4 of the level below, until one block is left; the edge may hold smaller ones."""
+    """Blocks of 2 x 2 or 4 x 4 of the level below, until one block is left.
+
+    The edge may hold smaller ones.
+    """
     ways = grid.whole("quadrants", 16, least=4)
     width = grid.whole("width", 0, least=1) if grid.need("width") else 0
     if ways not in (4, 16):
@@ -101,12 +116,17 @@ def _grid(grid: Section, size: int) -> tuple[Level, ...]:
     factor = 2 if ways == 4 else 4
     levels: list[Level] = []
     cell = np.arange(size)
-    y, x, block = cell // width, cell % width, 1
+    y = cell // width
+    x = cell % width
+    block = 1
     while max(np.ptp(y), np.ptp(x)) >= factor:
         y, x, below, block = y // factor, x // factor, _compact(y, x), block * factor
         numbers = _compact(y, x)
         first = np.unique(below, return_index=True)[1]
-        labels = tuple(f"{block}x{block} at ({int(b) * block}, {int(a) * block})" for a, b in _corners(y, x, numbers))
+        labels = tuple(
+            f"{block}x{block} at ({int(b) * block}, {int(a) * block})"
+            for a, b in _corners(y, x, numbers)
+        )
         levels.append(Level(f"{block}x{block}", labels, tuple(numbers[first].tolist())))
     return tuple(levels)
 
@@ -117,6 +137,8 @@ def _compact(y: NDArray[np.int64], x: NDArray[np.int64]) -> NDArray[np.int64]:
     return numbers
 
 
-def _corners(y: NDArray[np.int64], x: NDArray[np.int64], numbers: NDArray[np.int64]) -> list[tuple[np.int64, np.int64]]:
+def _corners(
+    y: NDArray[np.int64], x: NDArray[np.int64], numbers: NDArray[np.int64]
+) -> list[tuple[np.int64, np.int64]]:
     first = np.unique(numbers, return_index=True)[1]
     return list(zip(y[first], x[first], strict=True))

@@ -7,7 +7,8 @@
 | email | NFKC, stripped, lower case, and of the shape name@host.domain |
 | phone | E.164, such as +819012345678 |
 
-Every form is idempotent: a normal form is its own normal form. Callers pass unique values; a column is short then.
+Every form is idempotent: a normal form is its own normal form. Callers pass unique values; a column
+is short then.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from xstat_ray.inputs.phone_numbers import to_e164
-from xstat_ray.study import IdForm
+from xstat_ray.model.study import IdForm
 
 _EMAIL = r"^[^@\s\pZ]+@[^@\s\pZ.]+(\.[^@\s\pZ.]+)+$"
 
@@ -32,7 +33,8 @@ def normalise(values: pa.Array, form: IdForm, region: str | None = None) -> pa.A
     Args:
         values: (N,) text, valid UTF-8; may hold nulls.
         form: which normal form the parties agreed on.
-        region: for form phone, the country whose national numbers are understood (ISO 3166 letters).
+        region: for form phone, the country whose national numbers are understood (ISO 3166
+            letters).
 
     Returns:
         (N,) text; null where an id is null, empty, or has no such form.

@@ -1,9 +1,10 @@
 """Phone numbers to E.164 by `phonenumbers` (a port of Google's libphonenumber), with a fast path for numbers in E.164.
 
-Parsing costs about 30 microseconds a number. A number that is already written +<calling code><national number> comes
-out of the parser unchanged unless its national number begins with a national prefix, which the parser may strip, and it
-is possible if its length is one of the country's. Both can be told from the metadata of a calling code for a whole
-column at once; only numbers that begin like a national prefix, or are written otherwise, are parsed one by one.
+Parsing costs about 30 microseconds a number. A number that is already written +<calling
+code><national number> comes out of the parser unchanged unless its national number begins with a
+national prefix, which the parser may strip, and it is possible if its length is one of the
+country's. Both can be told from the metadata of a calling code for a whole column at once; only
+numbers that begin like a national prefix, or are written otherwise, are parsed one by one.
 """
 
 from __future__ import annotations
@@ -26,21 +27,27 @@ def to_e164(numbers: pa.Array, region: str | None) -> pa.Array:
 
     Args:
         numbers: (N,) text after NFKC.
-        region: country whose national numbers are understood (ISO 3166 letters); None understands + numbers only.
+        region: country whose national numbers are understood (ISO 3166 letters); None understands +
+            numbers only.
 
     Returns:
-        (N,) text. Null stands for what cannot be a phone number, has an extension, is dialled only locally, or whose
-        E.164 form would be read as yet another number.
+        (N,) text. Null stands for what cannot be a phone number, has an extension, is dialled only
+        locally, or whose E.164 form would be read as yet another number.
     """
     known, impossible = _classify(numbers)
     if known.all():
         return numbers.cast(pa.string())
     rest = np.flatnonzero(~known & ~impossible)
-    parsed = pa.array([_parse(n, region) for n in numbers.take(pa.array(rest)).to_pylist()], pa.string())
+    parsed = pa.array(
+        [_parse(n, region) for n in numbers.take(pa.array(rest)).to_pylist()], pa.string()
+    )
     # Some parsed forms begin with a national prefix again; only a fixed point names one subscriber.
     stable, _ = _classify(parsed)
     unstable = np.flatnonzero(~stable)
-    again = [n is not None and _parse(n, region) == n for n in parsed.take(pa.array(unstable)).to_pylist()]
+    again = [
+        n is not None and _parse(n, region) == n
+        for n in parsed.take(pa.array(unstable)).to_pylist()
+    ]
     stable[unstable] = again
     result = np.full(len(numbers), None, object)
     result[known] = numbers.filter(pa.array(known)).to_numpy(zero_copy_only=False)
@@ -50,13 +57,20 @@ def to_e164(numbers: pa.Array, region: str | None) -> pa.Array:
 
 def _classify(numbers: pa.Array) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """(N,) which numbers are their own E.164 form, and (N,) which are written as E.164 but impossible."""
-    known, impossible = np.zeros(len(numbers), bool), np.zeros(len(numbers), bool)
-    written = pc.match_substring_regex(numbers, _E164).fill_null(False).to_numpy(zero_copy_only=False)
+    known = np.zeros(len(numbers), bool)
+    impossible = np.zeros(len(numbers), bool)
+    written = (
+        pc.match_substring_regex(numbers, _E164).fill_null(False).to_numpy(zero_copy_only=False)
+    )
     rows = np.flatnonzero(written)
     candidates = numbers.take(pa.array(rows))
     leading = pc.utf8_slice_codeunits(candidates, 1, 4).dictionary_encode()
     codes = np.array([_calling_code(digits) for digits in leading.dictionary.to_pylist()], np.int32)
-    code_of = codes[leading.indices.to_numpy(zero_copy_only=False)] if len(rows) else np.zeros(0, np.int32)
+    code_of = (
+        codes[leading.indices.to_numpy(zero_copy_only=False)]
+        if len(rows)
+        else np.zeros(0, np.int32)
+    )
     for code in np.flatnonzero(np.bincount(code_of)).tolist():
         own = rows[code_of == code]
         if code == 0:
@@ -74,8 +88,13 @@ def _classify(numbers: pa.Array) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
 
 
 def _calling_code(digits: str) -> int:
-    """The calling code that `digits` begin with, 0 if there is none. No code is the beginning of another."""
-    return next((int(digits[:n]) for n in (1, 2, 3) if int(digits[:n]) in COUNTRY_CODE_TO_REGION_CODE), 0)
+    """The calling code that `digits` begin with, 0 if there is none.
+
+    No code is the beginning of another.
+    """
+    return next(
+        (int(digits[:n]) for n in (1, 2, 3) if int(digits[:n]) in COUNTRY_CODE_TO_REGION_CODE), 0
+    )
 
 
 @cache

@@ -32,7 +32,8 @@ class PublicTable:
         Raises:
             StudyError: no such reference, a column of `only` is missing, or no row is left.
         """
-        self._section, self._folder = section, folder
+        self._section = section
+        self._folder = folder
         self._rows: NDArray[np.bool_] | None = None
         only = section.get("only")
         if only is None:
@@ -40,7 +41,10 @@ class PublicTable:
         if not isinstance(only, Mapping) or not only:
             raise section.error("only is not a mapping of column to list of values", "only")
         columns = section.at(only, "only", [str(name) for name in only])
-        kept = [np.isin(self.column(name), [str(v) for v in columns.items(name)]) for name in map(str, only)]
+        kept = [
+            np.isin(self.column(name), [str(v) for v in columns.items(name)])
+            for name in map(str, only)
+        ]
         rows = np.logical_and.reduce(kept)
         if not rows.any():
             raise section.error("no row of the public table has these values", "only")
@@ -50,9 +54,14 @@ class PublicTable:
         """The values of one column, in the order of the table.
 
         Raises:
-            StudyError: the table cannot be read, has no such column, or holds an empty value; names the row.
+            StudyError: the table cannot be read, has no such column, or holds an empty value; names
+                the row.
         """
-        values = self._reference(name) if self._section.get("reference") is not None else self._file(name)
+        values = (
+            self._reference(name)
+            if self._section.get("reference") is not None
+            else self._file(name)
+        )
         return values if self._rows is None else np.array(values, object)[self._rows].tolist()
 
     def _reference(self, column: str) -> list[str]:
@@ -60,19 +69,33 @@ class PublicTable:
         table = REFERENCES[name]()
         if column not in table.column_names:
             remedy = f"It has {', '.join(table.column_names)}"
-            raise self._section.error(f"the reference {name!r} has no column {column!r}", remedy=remedy)
+            raise self._section.error(
+                f"the reference {name!r} has no column {column!r}", remedy=remedy
+            )
         texts: list[str] = pc.cast(table[column], pa.string()).to_pylist()
         return texts
 
     def _file(self, column: str) -> list[str]:
-        name, key = self._section.text("file"), self._section.path("file")
-        path = next((p for p in (self._folder / name, Path(name)) if p.exists()), self._folder / name)
+        name = self._section.text("file")
+        key = self._section.path("file")
+        path = next(
+            (p for p in (self._folder / name, Path(name)) if p.exists()), self._folder / name
+        )
         try:
             batches = open_table(path, values=(column,)).batches()
-            values = [value for batch in batches for value in batch.columns[column].cast("string").to_pylist()]
+            values = [
+                value
+                for batch in batches
+                for value in batch.columns[column].cast("string").to_pylist()
+            ]
         except InputError as error:
             raise StudyError(
-                error.problem, file=error.file, key=key, column=error.column, row=error.row, remedy=error.remedy
+                error.problem,
+                file=error.file,
+                key=key,
+                column=error.column,
+                row=error.row,
+                remedy=error.remedy,
             ) from None
         for row, value in enumerate(values, start=1):
             if not value:

@@ -1,6 +1,7 @@
 """One mapping of a configuration, read field by field with messages that name the key and the remedy.
 
-A field that is absent and one that is explicitly `null` mean the same: the default, or an error where there is none.
+A field that is absent and one that is explicitly `null` mean the same: the default, or an error
+where there is none.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ class Section:
         Raises:
             StudyError: not a mapping, or a field has an unknown name.
         """
-        self.key, self.origin = key, origin
+        self.key = key
+        self.origin = origin
         if not isinstance(raw, Mapping):
             raise self.error("is not a mapping", remedy=f"It holds {', '.join(known)}")
         self.raw: Mapping[object, object] = raw
@@ -33,7 +35,9 @@ class Section:
             if name not in known:
                 raise self.error("unknown key", str(name), remedy=_suggestion(str(name), known))
 
-    def error(self, problem: str, name: str | None = None, *, remedy: str | None = None) -> StudyError:
+    def error(
+        self, problem: str, name: str | None = None, *, remedy: str | None = None
+    ) -> StudyError:
         """A StudyError that points at field `name`, or at the section itself."""
         return StudyError(problem, file=self.origin, key=self.path(name), remedy=remedy)
 
@@ -87,7 +91,9 @@ class Section:
         items = self.items(name)
         for i, item in enumerate(items):
             if not isinstance(item, str) or not item.strip():
-                raise self.error(f"{name} holds something that is not a text", f"{name}[{i}]", remedy=QUOTE)
+                raise self.error(
+                    f"{name} holds something that is not a text", f"{name}[{i}]", remedy=QUOTE
+                )
         return tuple(str(item) for item in items)
 
     def choice(self, name: str, options: Sequence[str], default: str | None = None) -> str:
@@ -98,7 +104,11 @@ class Section:
         """
         value = self.text(name, default)
         if value not in options:
-            raise self.error(f"{name} {value!r} is not supported", name, remedy=f"Choose one of {', '.join(options)}")
+            raise self.error(
+                f"{name} {value!r} is not supported",
+                name,
+                remedy=f"Choose one of {', '.join(options)}",
+            )
         return value
 
     def whole(self, name: str, default: int, *, least: int) -> int:
@@ -123,7 +133,9 @@ class Section:
         items = self.items(name)
         for i, item in enumerate(items):
             if not is_whole(item):
-                raise self.error(f"{name} holds something that is not a whole number", f"{name}[{i}]")
+                raise self.error(
+                    f"{name} holds something that is not a whole number", f"{name}[{i}]"
+                )
         return [item for item in items if is_whole(item)]
 
     def flag(self, name: str, default: bool) -> bool:
@@ -148,7 +160,11 @@ class Section:
         value = self.get(name)
         if value is None:
             return default
-        numeric = is_whole(value) or isinstance(value, str) or (isinstance(value, float) and math.isfinite(value))
+        numeric = (
+            is_whole(value)
+            or isinstance(value, str)
+            or (isinstance(value, float) and math.isfinite(value))
+        )
         try:
             if numeric:
                 return Fraction(str(value))

@@ -9,7 +9,7 @@ from pathlib import Path
 from xstat_ray.inputs.hierarchies import column_levels, read_hierarchy
 from xstat_ray.inputs.public_tables import PublicTable
 from xstat_ray.inputs.section import QUOTE, Section, first_duplicate, is_whole
-from xstat_ray.study import Dimension, Level
+from xstat_ray.model.study import Dimension, Level
 
 MAX_SIZE = 10**7
 """Most labels of one dimension, and most cells or slots of a study."""
@@ -32,16 +32,21 @@ def read_dimensions(side: Section, folder: Path) -> tuple[Dimension, ...]:
         folder: where the paths of domain files start.
 
     Raises:
-        StudyError: a domain is malformed, empty, ambiguous or too large, or two dimensions share a name.
+        StudyError: a domain is malformed, empty, ambiguous or too large, or two dimensions share a
+            name.
     """
     dimensions: list[Dimension] = []
     for section in side.children("dimensions", FIELDS):
         dimension = _dimension(section, folder)
         if dimension.name in {*(d.name for d in dimensions), *PUBLISHED}:
-            raise section.error(f"the name {dimension.name!r} is taken", "name", remedy="Give it another name")
+            raise section.error(
+                f"the name {dimension.name!r} is taken", "name", remedy="Give it another name"
+            )
         dimensions.append(dimension)
     if (cells := prod(d.size for d in dimensions)) > MAX_SIZE:
-        raise side.error(f"the dimensions span {cells} combinations, more than {MAX_SIZE}", "dimensions")
+        raise side.error(
+            f"the dimensions span {cells} combinations, more than {MAX_SIZE}", "dimensions"
+        )
     return tuple(dimensions)
 
 
@@ -52,7 +57,9 @@ def _dimension(section: Section, folder: Path) -> Dimension:
         problem = f"{' and '.join(given)} are both given" if given else "the domain is missing"
         raise section.error(problem, remedy=f"Give exactly one of {', '.join(DOMAINS)}")
     domain = given[0]
-    if domain not in TABLES and (stray := next((f for f in TABLE_FIELDS if section.get(f) is not None), None)):
+    if domain not in TABLES and (
+        stray := next((f for f in TABLE_FIELDS if section.get(f) is not None), None)
+    ):
         raise section.error(f"{stray} is given without {' or '.join(TABLES)}", stray)
     table = PublicTable(section, folder) if domain in TABLES else None
     pairs = _READERS[domain](section) if table is None else _table(section, table)
@@ -60,7 +67,9 @@ def _dimension(section: Section, folder: Path) -> Dimension:
     labels = [label for label, _ in pairs] + ([] if other is None else [other])
     members = tuple(values for _, values in pairs) + (() if other is None else ((),))
     if (twice := first_duplicate(labels)) is not None:
-        raise section.error(f"the label {twice!r} occurs twice", "other" if twice == other else domain)
+        raise section.error(
+            f"the label {twice!r} occurs twice", "other" if twice == other else domain
+        )
     if (twice := first_duplicate(value for values in members for value in values)) is not None:
         raise section.error(f"the value {twice!r} occurs twice", domain)
     if len(labels) > MAX_SIZE:
@@ -70,17 +79,23 @@ def _dimension(section: Section, folder: Path) -> Dimension:
 
 
 def _values(section: Section) -> _Members:
-    values = [_value(section, item, f"values[{i}]") for i, item in enumerate(section.items("values"))]
+    values = [
+        _value(section, item, f"values[{i}]") for i, item in enumerate(section.items("values"))
+    ]
     return [(value, (value,)) for value in values]
 
 
 def _range(section: Section) -> _Members:
     ends = section.wholes("range")
     if len(ends) != 2:
-        raise section.error("range is not a pair", "range", remedy="Write [first, last], both inclusive")
+        raise section.error(
+            "range is not a pair", "range", remedy="Write [first, last], both inclusive"
+        )
     first, last = ends
     if last < first:
-        raise section.error("range ends before it begins", "range", remedy="Write [first, last], both inclusive")
+        raise section.error(
+            "range ends before it begins", "range", remedy="Write [first, last], both inclusive"
+        )
     if last - first >= MAX_SIZE:
         raise section.error(f"range has more than {MAX_SIZE} numbers", "range")
     return [(str(i), (str(i),)) for i in range(first, last + 1)]
@@ -93,7 +108,12 @@ def _groups(section: Section) -> _Members:
     labels = [_value(section, label, "groups") for label in raw]
     groups = section.at(dict(zip(labels, raw.values(), strict=True)), "groups", labels)
     return [
-        (label, tuple(_value(groups, item, f"{label}[{i}]") for i, item in enumerate(groups.items(label))))
+        (
+            label,
+            tuple(
+                _value(groups, item, f"{label}[{i}]") for i, item in enumerate(groups.items(label))
+            ),
+        )
         for label in labels
     ]
 
@@ -111,14 +131,19 @@ def _row_labels(section: Section, table: PublicTable) -> list[str]:
     return table.column(section.text("label", section.text("field")))
 
 
-def _hierarchy(section: Section, labels: Sequence[str], table: PublicTable | None) -> tuple[Level, ...]:
+def _hierarchy(
+    section: Section, labels: Sequence[str], table: PublicTable | None
+) -> tuple[Level, ...]:
     raw = section.get("hierarchy")
     if raw is None or isinstance(raw, Mapping):
         return read_hierarchy(section, labels)
     if table is None:
         remedy = "Name the groups of every level, or give quadrants and width"
         raise section.error("a list of columns needs a public table", "hierarchy", remedy=remedy)
-    names = [_value(section, item, f"hierarchy[{i}]") for i, item in enumerate(section.items("hierarchy"))]
+    names = [
+        _value(section, item, f"hierarchy[{i}]")
+        for i, item in enumerate(section.items("hierarchy"))
+    ]
     place = {label: number for number, label in enumerate(labels)}
     rows = [place[label] for label in _row_labels(section, table)]
     return column_levels(section, labels, rows, {name: table.column(name) for name in names})

@@ -1,11 +1,13 @@
 """Study files: YAML that people write becomes a checked `Study`.
 
-The same file is an option of the Hydra config group `study`, so it may begin with a `# @package _global_` line and may
-hold where the tables lie, which is not part of the study and is ignored here. Everything is checked before any table is
-opened; every message names the key and, where one is known, the remedy.
+The same file is an option of the Hydra config group `study`, so it may begin with a `# @package
+_global_` line and may hold where the tables lie, which is not part of the study and is ignored
+here. Everything is checked before any table is opened; every message names the key and, where one
+is known, the remedy.
 
-YAML reads some unquoted words as something else than text: NO and off as false, 012 as an octal number, 12:30 as 750.
-Booleans, nulls and dates in a list of values are refused; quote such values, and numbers with leading zeros.
+YAML reads some unquoted words as something else than text: NO and off as false, 012 as an octal
+number, 12:30 as 750. Booleans, nulls and dates in a list of values are refused; quote such values,
+and numbers with leading zeros.
 """
 
 from __future__ import annotations
@@ -25,9 +27,8 @@ from xstat_ray.errors import StudyError
 from xstat_ray.inputs.section import Section, first_duplicate
 from xstat_ray.inputs.study_dimensions import MAX_SIZE, read_dimensions
 from xstat_ray.inputs.study_times import read_period, read_windows
-from xstat_ray.privacy.ledger import POOL
-from xstat_ray.row_tree import level_names
-from xstat_ray.study import (
+from xstat_ray.model.row_tree import level_names
+from xstat_ray.model.study import (
     OFFSET,
     Bounds,
     ColumnSide,
@@ -41,13 +42,24 @@ from xstat_ray.study import (
     Study,
     View,
 )
+from xstat_ray.privacy.ledger import POOL
 
 ROW_FIELDS = ("id", "time", "weight", "dataset", "dimensions")
 COLUMN_FIELDS = ("id", "time", "dataset", "dimensions", "windows", "offset_dimension")
 STUDY_FIELDS = ("name", "title", "id", "period", "row", "column", "bounds")
 NOT_OF_THE_STUDY = ("data", "tables")
 """Where the tables lie."""
-PRIVACY_FIELDS = ("noise", "mechanism", "report", "epsilon", "delta", "suppress_below", "cap", "padding", "view")
+PRIVACY_FIELDS = (
+    "noise",
+    "mechanism",
+    "report",
+    "epsilon",
+    "delta",
+    "suppress_below",
+    "cap",
+    "padding",
+    "view",
+)
 
 
 def load(path: Path | str) -> Study:
@@ -59,12 +71,18 @@ def load(path: Path | str) -> Study:
     try:
         raw = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
     except OSError as error:
-        raise StudyError("the study file cannot be read", file=str(path), remedy=error.strerror) from None
+        raise StudyError(
+            "the study file cannot be read", file=str(path), remedy=error.strerror
+        ) from None
     except (YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
-        raise StudyError("the study file is not valid YAML", file=str(path), remedy=str(error)) from None
+        raise StudyError(
+            "the study file is not valid YAML", file=str(path), remedy=str(error)
+        ) from None
     except RecursionError:
         remedy = "Look for an anchor (&) whose own content names it (*)"
-        raise StudyError("the study file is nested without end", file=str(path), remedy=remedy) from None
+        raise StudyError(
+            "the study file is nested without end", file=str(path), remedy=remedy
+        ) from None
     return parse(cast(Mapping[str, Any], raw), origin=str(path))
 
 
@@ -72,31 +90,45 @@ def parse(raw: Mapping[str, Any], *, origin: str) -> Study:
     """Check the plain form of a study (mappings, lists and scalars) and build it.
 
     Args:
-        raw: mapping with the keys `study`, optionally `privacy`, and those of `NOT_OF_THE_STUDY`, which are ignored.
-        origin: name of the file that errors point at; its folder is where domain files are looked for first.
+        raw: mapping with the keys `study`, optionally `privacy`, and those of `NOT_OF_THE_STUDY`,
+            which are ignored.
+        origin: name of the file that errors point at; its folder is where domain files are looked
+            for first.
 
     Raises:
-        StudyError: a key is unknown or missing, a value has the wrong type, or values contradict each other.
+        StudyError: a key is unknown or missing, a value has the wrong type, or values contradict
+            each other.
     """
     top = Section(raw, key="", origin=origin, known=("study", "privacy", *NOT_OF_THE_STUDY))
     section = top.child("study", STUDY_FIELDS)
     name = section.text("name")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-        raise section.error("name is not a plain word", "name", remedy="Use letters, digits, '.', '_' and '-'")
+        raise section.error(
+            "name is not a plain word", "name", remedy="Use letters, digits, '.', '_' and '-'"
+        )
     form, region = read_id(section)
     period = read_period(section)
     folder = Path(origin).parent
     row = _row(section.child("row", ROW_FIELDS), name, period, folder)
     column = _column(section.child("column", COLUMN_FIELDS), name, period, folder)
-    if (shared := next((d for d in column.dimensions if d.name in {r.name for r in row.dimensions}), None)) is not None:
-        raise section.error(f"row and column both have a dimension {shared.name!r}", "column.dimensions")
+    if (
+        shared := next(
+            (d for d in column.dimensions if d.name in {r.name for r in row.dimensions}), None
+        )
+    ) is not None:
+        raise section.error(
+            f"row and column both have a dimension {shared.name!r}", "column.dimensions"
+        )
     levels = level_names(row.dimensions)
     if (twice := first_duplicate(levels)) is not None:
         raise section.error(f"two levels of the row tree are called {twice!r}", "row.dimensions")
-    bounds, privacy = _bounds(section), read_privacy(top, levels)
+    bounds = _bounds(section)
+    privacy = read_privacy(top, levels)
     study = Study(name, row, column, form, region, period, bounds, privacy, _title(section))
     if study.slots > MAX_SIZE:
-        raise section.error(f"the columns span {study.slots} combinations, more than {MAX_SIZE}", "column")
+        raise section.error(
+            f"the columns span {study.slots} combinations, more than {MAX_SIZE}", "column"
+        )
     return study
 
 
@@ -117,17 +149,23 @@ def read_id(section: Section) -> tuple[IdForm, str | None]:
     if region is not None and form != "phone":
         raise node.error(f"a region has no meaning for ids of form {form}", "region")
     if region is not None and region not in phonenumbers.SUPPORTED_REGIONS:
-        raise node.error(f"unknown region {region!r}", "region", remedy="Use two ISO 3166 letters, such as JP")
+        raise node.error(
+            f"unknown region {region!r}", "region", remedy="Use two ISO 3166 letters, such as JP"
+        )
     return form, region
 
 
 def _row(section: Section, name: str, period: Period, folder: Path) -> RowSide:
     dimensions = read_dimensions(section, folder)
     if not dimensions:
-        raise section.error("there is no row dimension", "dimensions", remedy="Declare at least one")
+        raise section.error(
+            "there is no row dimension", "dimensions", remedy="Declare at least one"
+        )
     time = _time(section, period)
     if period.grain != "none" and time is None:
-        raise section.error("time is missing", "time", remedy=f"Name the time column, or set {_NO_PERIOD}")
+        raise section.error(
+            "time is missing", "time", remedy=f"Name the time column, or set {_NO_PERIOD}"
+        )
     dataset = _dataset(section, f"{name}/row")
     return RowSide(section.text("id"), dimensions, time, section.optional_text("weight"), dataset)
 
@@ -137,12 +175,18 @@ def _column(section: Section, name: str, period: Period, folder: Path) -> Column
     time = _time(section, period)
     windows = read_windows(section, period)
     if not dimensions and not windows:
-        raise section.error("there is no column dimension", "dimensions", remedy="Declare one, or a window")
+        raise section.error(
+            "there is no column dimension", "dimensions", remedy="Declare one, or a window"
+        )
     if time is not None and windows:
-        raise section.error("time and windows are both given", "time", remedy="A window's anchor takes its place")
+        raise section.error(
+            "time and windows are both given", "time", remedy="A window's anchor takes its place"
+        )
     if period.grain != "none" and time is None and not windows:
         raise section.error(
-            "time is missing", "time", remedy=f"Name the time column, give windows, or set {_NO_PERIOD}"
+            "time is missing",
+            "time",
+            remedy=f"Name the time column, give windows, or set {_NO_PERIOD}",
         )
     if windows and any(d.name == OFFSET for d in dimensions):
         raise section.error(f"{OFFSET!r} is the name of the windows' dimension", "dimensions")
@@ -165,14 +209,17 @@ _NO_PERIOD = "study.period.grain: none"
 def _time(section: Section, period: Period) -> str | None:
     time = section.optional_text("time")
     if time is not None and period.grain == "none":
-        raise section.error("time has no meaning with period grain none", "time", remedy="Remove it, or set a grain")
+        raise section.error(
+            "time has no meaning with period grain none", "time", remedy="Remove it, or set a grain"
+        )
     return time
 
 
 def _bounds(section: Section) -> Bounds:
     if section.get("bounds") is None:
         return Bounds()
-    node, usual = section.child("bounds", ("rows", "boardings", "persons")), Bounds()
+    node = section.child("bounds", ("rows", "boardings", "persons"))
+    usual = Bounds()
     return Bounds(
         node.whole("rows", usual.rows, least=1),
         node.whole("boardings", usual.boardings, least=1),
@@ -188,27 +235,38 @@ def read_privacy(top: Section, levels: Sequence[str]) -> Privacy:
     """
     if top.get("privacy") is None:
         return Privacy()
-    node, usual = top.child("privacy", PRIVACY_FIELDS), Privacy()
+    node = top.child("privacy", PRIVACY_FIELDS)
+    usual = Privacy()
     noise = cast(Noise, _switch(node, "noise", ("laplace", "gaussian", "off"), usual.noise))
     mechanism = cast(Mechanism, node.choice("mechanism", ("flat", "tree", "auto"), usual.mechanism))
-    epsilon, delta = node.fraction("epsilon", usual.epsilon), node.fraction("delta", usual.delta)
+    epsilon = node.fraction("epsilon", usual.epsilon)
+    delta = node.fraction("delta", usual.delta)
     cap = node.fraction("cap", usual.cap)
     if epsilon <= 0:
         raise node.error("epsilon is not positive", "epsilon")
     if not 0 <= delta < 1:
         raise node.error("delta is not at least 0 and below 1", "delta")
     if noise == "gaussian" and delta == 0:
-        raise node.error("gaussian noise needs a positive delta", "delta", remedy="Set one well below 1/persons")
+        raise node.error(
+            "gaussian noise needs a positive delta", "delta", remedy="Set one well below 1/persons"
+        )
     if noise == "laplace" and delta != Fraction(0):
-        raise node.error("laplace noise needs no delta", "delta", remedy="Set it to 0, or choose gaussian noise")
+        raise node.error(
+            "laplace noise needs no delta", "delta", remedy="Set it to 0, or choose gaussian noise"
+        )
     if cap < epsilon:
-        raise node.error("cap is below epsilon", "cap", remedy="One release would already overspend it")
+        raise node.error(
+            "cap is below epsilon", "cap", remedy="One release would already overspend it"
+        )
     suppress_below = node.whole("suppress_below", usual.suppress_below, least=0)
     padding = cast(PaddingMode, _switch(node, "padding", ("off", "dp"), usual.padding))
-    report, view = _report(node, levels), _view(node)
+    report = _report(node, levels)
+    view = _view(node)
     if padding == "dp" and cap < view.epsilon:
         raise node.error(
-            "cap is below the view's epsilon", "cap", remedy="One run would already show the pool too much"
+            "cap is below the view's epsilon",
+            "cap",
+            remedy="One run would already show the pool too much",
         )
     return Privacy(noise, mechanism, report, epsilon, delta, suppress_below, cap, padding, view)
 
@@ -221,12 +279,16 @@ def _switch(node: Section, name: str, options: Sequence[str], default: str) -> s
 def _view(privacy: Section) -> View:
     if privacy.get("view") is None:
         return View()
-    node, usual = privacy.child("view", ("epsilon", "delta")), View()
-    epsilon, delta = node.fraction("epsilon", usual.epsilon), node.fraction("delta", usual.delta)
+    node = privacy.child("view", ("epsilon", "delta"))
+    usual = View()
+    epsilon = node.fraction("epsilon", usual.epsilon)
+    delta = node.fraction("delta", usual.delta)
     if epsilon <= 0:
         raise node.error("epsilon is not positive", "epsilon")
     if not 0 < delta < 1:
-        remedy = "Dummies cannot be fewer than none, which costs a little: set it well below 1/persons"
+        remedy = (
+            "Dummies cannot be fewer than none, which costs a little: set it well below 1/persons"
+        )
         raise node.error("delta is not between 0 and 1", "delta", remedy=remedy)
     return View(epsilon, delta)
 

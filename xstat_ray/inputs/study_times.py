@@ -8,7 +8,7 @@ from typing import cast
 from zoneinfo import ZoneInfo
 
 from xstat_ray.inputs.section import Section, first_duplicate, is_whole
-from xstat_ray.study import GRAIN_SECONDS, Grain, Period, Window
+from xstat_ray.model.study import GRAIN_SECONDS, Grain, Period, Window
 
 UNIT_SECONDS = {"minute": 60, "hour": 3_600, "day": 86_400}
 MAX_OFFSETS = 100_000
@@ -21,8 +21,8 @@ def read_period(study: Section) -> Period:
     """Read `period`; without it rows meet on the id alone (grain none).
 
     Raises:
-        StudyError: an unknown grain or zone, no span, a span that is empty or begins before 2 January 1970, or a span
-            where the grain is none.
+        StudyError: an unknown grain or zone, no span, a span that is empty or begins before 2
+            January 1970, or a span where the grain is none.
     """
     if study.get("period") is None:
         return Period()
@@ -31,49 +31,70 @@ def read_period(study: Section) -> Period:
     if grain == "none":
         for name in ("start", "end", "timezone"):
             if node.get(name) is not None:
-                raise node.error(f"{name} has no meaning with grain none", name, remedy="Remove it, or set a grain")
+                raise node.error(
+                    f"{name} has no meaning with grain none",
+                    name,
+                    remedy="Remove it, or set a grain",
+                )
         return Period()
     timezone = node.text("timezone", "UTC")
     try:
         zone = ZoneInfo(timezone)
     except (KeyError, ValueError, OSError):
-        raise node.error(f"unknown timezone {timezone!r}", "timezone", remedy="Use a name such as Asia/Tokyo") from None
-    start, end = _instant(node, "start", zone), _instant(node, "end", zone)
+        raise node.error(
+            f"unknown timezone {timezone!r}", "timezone", remedy="Use a name such as Asia/Tokyo"
+        ) from None
+    start = _instant(node, "start", zone)
+    end = _instant(node, "end", zone)
     if start < _EPOCH:
-        # Period numbers are unsigned; a day of margin keeps local dates of every zone non-negative too.
+        # Period numbers are unsigned; a day of margin keeps local dates of every zone non-negative
+        # too.
         raise node.error("start is before 1970-01-02", "start")
     if start >= end:
-        raise node.error("end is not after start", "end", remedy="end is the first instant after the study")
+        raise node.error(
+            "end is not after start", "end", remedy="end is the first instant after the study"
+        )
     return Period(grain, start, end, timezone)
 
 
 def _instant(node: Section, name: str, zone: ZoneInfo) -> dt.datetime:
-    """A date or date and time; without an offset of its own it is local to `zone`. Loaders differ: text or date."""
+    """A date or date and time; without an offset of its own it is local to `zone`.
+
+    Loaders differ: text or date.
+    """
     value = node.need(name)
     try:
-        instant = dt.datetime.fromisoformat(value.isoformat() if isinstance(value, dt.date) else cast(str, value))
+        instant = dt.datetime.fromisoformat(
+            value.isoformat() if isinstance(value, dt.date) else cast(str, value)
+        )
     except (TypeError, ValueError):
-        raise node.error(f"{name} is not a date", name, remedy="Write 2023-08-28 or 2023-08-28T05:00") from None
+        raise node.error(
+            f"{name} is not a date", name, remedy="Write 2023-08-28 or 2023-08-28T05:00"
+        ) from None
     return instant.replace(tzinfo=zone) if instant.tzinfo is None else instant.astimezone(zone)
 
 
 def read_windows(column: Section, period: Period) -> tuple[Window, ...]:
     """Read `windows` of the column party; may be absent.
 
-    A window is `{anchor: departure_time, name: departure, unit: hour, from: -6, to: -1}`, both ends inclusive, `step`
-    units apart (default 1), or lists its `offsets: [-6, -3, -1]` instead. The offsets are published under labels such
-    as `departure-6h`.
+    A window is `{anchor: departure_time, name: departure, unit: hour, from: -6, to: -1}`, both ends
+    inclusive, `step` units apart (default 1), or lists its `offsets: [-6, -3, -1]` instead. The
+    offsets are published under labels such as `departure-6h`.
 
     Raises:
-        StudyError: the period is none, offsets are not ascending, are closer together than one period or reach further
-            than the study's span, or two offsets share a label.
+        StudyError: the period is none, offsets are not ascending, are closer together than one
+            period or reach further than the study's span, or two offsets share a label.
     """
     nodes = column.children("windows", WINDOW_FIELDS)
     if nodes and period.grain == "none":
-        raise column.error("windows have no meaning with period grain none", "windows", remedy="Set a grain")
+        raise column.error(
+            "windows have no meaning with period grain none", "windows", remedy="Set a grain"
+        )
     windows = tuple(_window(node, period) for node in nodes)
     if (twice := first_duplicate(label for w in windows for label in w.labels)) is not None:
-        raise column.error(f"two windows have the label {twice!r}", "windows", remedy="Give them different names")
+        raise column.error(
+            f"two windows have the label {twice!r}", "windows", remedy="Give them different names"
+        )
     return windows
 
 
@@ -87,11 +108,15 @@ def _window(node: Section, period: Period) -> Window:
     offsets = tuple(step * UNIT_SECONDS[unit] for step in steps)
     if any(later - earlier < period.seconds for earlier, later in pairwise(offsets)):
         remedy = "Two of them would fall into the same period: spread them, or choose a finer grain"
-        raise node.error(f"offsets are closer together than one period ({period.grain})", key, remedy=remedy)
+        raise node.error(
+            f"offsets are closer together than one period ({period.grain})", key, remedy=remedy
+        )
     assert period.start is not None
     assert period.end is not None
     if max(abs(offset) for offset in offsets) > (period.end - period.start).total_seconds():
-        raise node.error("offsets reach further than the study's span", key, remedy="Check unit and study.period")
+        raise node.error(
+            "offsets reach further than the study's span", key, remedy="Check unit and study.period"
+        )
     return Window(anchor, offsets, tuple(f"{name}{step:+d}{unit[0]}" for step in steps))
 
 
@@ -105,8 +130,12 @@ def _steps(node: Section) -> tuple[str, list[int]]:
     ends = [node.need(name) for name in ("from", "to")]
     first, last = (end for end in ends if is_whole(end)) if all(map(is_whole, ends)) else (0, -1)
     if last < first:
-        raise node.error("from and to are not ascending whole numbers", "to", remedy="Write from: -6 and to: -1")
+        raise node.error(
+            "from and to are not ascending whole numbers", "to", remedy="Write from: -6 and to: -1"
+        )
     step = node.whole("step", 1, least=1)
     if (last - first) // step >= MAX_OFFSETS:
-        raise node.error(f"there are more than {MAX_OFFSETS:,} offsets", "to", remedy="Check from, to and step")
+        raise node.error(
+            f"there are more than {MAX_OFFSETS:,} offsets", "to", remedy="Check from, to and step"
+        )
     return "to", list(range(first, last + 1, step))

@@ -4,11 +4,11 @@
 |---|---|---|
 | id | text, whole numbers | dictionary of text |
 | value | text, whole numbers, truth values | dictionary of text, `true` and `false` |
-| time | timestamps with or without a zone, dates; ISO 8601 text in CSV | timestamp[us], with a zone or without |
-| number | numbers | float64, null as NaN |
+| time | timestamps with or without a zone, dates; ISO 8601 text in CSV | timestamp[us], with a zone
+or without | | number | numbers | float64, null as NaN |
 
-The *family* of a column is what must agree between the files of a table: `text`, `whole`, `zoned`, `naive`, `number`;
-or `unknown` where a column holds only nulls or is not yet parsed.
+The *family* of a column is what must agree between the files of a table: `text`, `whole`, `zoned`,
+`naive`, `number`; or `unknown` where a column holds only nulls or is not yet parsed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ REMEDIES = {
     "number": "Store it as a number",
 }
 _NULL_WORDS = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "NaT")
-"""What exporting tools write for a missing time or number. A text column takes all but the empty text as written."""
+"""What exporting tools write for a missing time or number. A text column takes all but the empty
+text as written."""
 _ISO = "Write ISO 8601 times, such as 2023-08-28T05:00:00 or 2023-08-28T05:00:00+09:00"
 _ZONED = r"[T ][0-9:.,]+ *(Z|[+-][0-9]{2}(:?[0-9]{2})?)$"
 
@@ -49,7 +50,9 @@ def family(role: Role, kind: pa.DataType) -> str | None:
             return "naive" if kind.tz is None else "zoned"
         return "naive" if pt.is_date(kind) else None
     if role == "number":
-        return "number" if pt.is_integer(kind) or pt.is_floating(kind) or pt.is_decimal(kind) else None
+        return (
+            "number" if pt.is_integer(kind) or pt.is_floating(kind) or pt.is_decimal(kind) else None
+        )
     truth = role == "value" and pt.is_boolean(kind)
     if truth or pt.is_string(kind) or pt.is_large_string(kind) or pt.is_string_view(kind):
         return "text"
@@ -75,9 +78,13 @@ class Place:
 
     def error(self, problem: str, index: int, remedy: str) -> InputError:
         """An error about the value at `index` of the array."""
-        return InputError(problem, file=self.file, column=self.column, row=self.first_row + index, remedy=remedy)
+        return InputError(
+            problem, file=self.file, column=self.column, row=self.first_row + index, remedy=remedy
+        )
 
-    def apply(self, kernel: Callable[[pa.Array], pa.Array], values: pa.Array, problem: str, remedy: str) -> pa.Array:
+    def apply(
+        self, kernel: Callable[[pa.Array], pa.Array], values: pa.Array, problem: str, remedy: str
+    ) -> pa.Array:
         """`kernel(values)`, where a refused value becomes an error that names its row and not, as Arrow's, the value.
 
         Raises:
@@ -112,20 +119,29 @@ def convert(values: pa.Array, role: Role, place: Place, *, parse: bool) -> pa.Ar
         values = _checked_text(values, place)
         values = _without_null_words(values)
     if role == "number":
-        numbers = place.apply(_as_number, values, "not a number", "Write numbers such as 12 or 0.5, or leave it empty")
+        numbers = place.apply(
+            _as_number, values, "not a number", "Write numbers such as 12 or 0.5, or leave it empty"
+        )
         return numbers.fill_null(float("nan"))
     # Only the digits below a microsecond may be lost.
     options = pc.CastOptions(pa.timestamp("us", _zone(values, place)), allow_time_truncate=True)
-    return place.apply(lambda part: pc.cast(part, options=options), values, "not a time that can be read", _ISO)
+    return place.apply(
+        lambda part: pc.cast(part, options=options), values, "not a time that can be read", _ISO
+    )
 
 
 def _check_codes(values: pa.DictionaryArray, place: Place) -> None:
     """Refuse rows whose code stands for no value: Arrow reads such from damaged Parquet files without a word."""
-    ends, known = pc.min_max(values.indices).as_py(), len(values.dictionary)
+    ends = pc.min_max(values.indices).as_py()
+    known = len(values.dictionary)
     if ends["max"] is not None and not 0 <= ends["min"] <= ends["max"] < known:
         codes = values.indices.cast(pa.int64())
         bad = pc.or_(pc.less(codes, 0), pc.greater_equal(codes, known)).fill_null(False)
-        raise place.error("the column refers to a value that the file lacks", bad.index(True).as_py(), "Write it again")
+        raise place.error(
+            "the column refers to a value that the file lacks",
+            bad.index(True).as_py(),
+            "Write it again",
+        )
 
 
 def _as_dictionary(values: pa.Array, place: Place) -> pa.DictionaryArray:
@@ -160,7 +176,9 @@ def _zone(times: pa.Array, place: Place) -> str | None:
     zoned = _is_zoned(times)
     kinds = zoned.drop_null().unique().to_pylist()
     if len(kinds) > 1:
-        raise zones_mixed(place.file, place.column, place.first_row + pc.index(zoned, kinds[1]).as_py())
+        raise zones_mixed(
+            place.file, place.column, place.first_row + pc.index(zoned, kinds[1]).as_py()
+        )
     return "UTC" if kinds == [True] else None
 
 
@@ -168,7 +186,11 @@ def zones_mixed(file: str, column: str, row: int | None) -> InputError:
     """The error for a column in which some times say their zone and others do not."""
     remedy = "Give every time of the column a zone, or none (then they are local to the study's timezone)"
     return InputError(
-        "time zones mixed: some times have a zone, others none", file=file, column=column, row=row, remedy=remedy
+        "time zones mixed: some times have a zone, others none",
+        file=file,
+        column=column,
+        row=row,
+        remedy=remedy,
     )
 
 
@@ -192,8 +214,12 @@ def _as_number(values: pa.Array) -> pa.Array:
 
 
 def _first_failure(check: Callable[[pa.Array], pa.Array], values: pa.Array) -> int:
-    """Index of the first value on which `check` raises; it raises on `values` as a whole. Bisects."""
-    low, high = 0, len(values)
+    """Index of the first value on which `check` raises; it raises on `values` as a whole.
+
+    Bisects.
+    """
+    low = 0
+    high = len(values)
     while high - low > 1:
         middle = (low + high) // 2
         try:

@@ -48,12 +48,20 @@ def list_files(path: Path | str) -> tuple[TableFile, ...]:
     if root.is_file():
         return (_table_file(root, root.name),)
     if not root.is_dir():
-        raise InputError("no such file or folder", file=str(path), remedy="Check the path of the table")
+        raise InputError(
+            "no such file or folder", file=str(path), remedy="Check the path of the table"
+        )
     inside = [(p, p.relative_to(root)) for p in root.rglob("*") if p.is_file()]
-    visible = [(p, name.as_posix()) for p, name in inside if not any(part[0] in "._" for part in name.parts)]
+    visible = [
+        (p, name.as_posix())
+        for p, name in inside
+        if not any(part[0] in "._" for part in name.parts)
+    ]
     files = tuple(_table_file(p, name) for p, name in sorted(visible, key=lambda pair: pair[1]))
     if not files:
-        raise InputError("the folder holds no files", file=str(path), remedy=f"Put {_KNOWN} files there")
+        raise InputError(
+            "the folder holds no files", file=str(path), remedy=f"Put {_KNOWN} files there"
+        )
     for file in files:
         if file.format != files[0].format:
             raise InputError(
@@ -67,7 +75,8 @@ def list_files(path: Path | str) -> tuple[TableFile, ...]:
 def input_digest(path: Path | str, key: bytes) -> str:
     """HMAC-SHA256 (RFC 2104) over the names and contents of a table's files, in hexadecimal.
 
-    Keyed, so that it tells nothing about the table to those without the key. Files are read in pieces.
+    Keyed, so that it tells nothing about the table to those without the key. Files are read in
+    pieces.
 
     Raises:
         InputError: as of `list_files`, or a file cannot be read.
@@ -83,7 +92,9 @@ def input_digest(path: Path | str, key: bytes) -> str:
                 while piece := stream.read(_READ_BYTES):
                     digest.update(piece)
         except OSError as error:
-            raise InputError("the file cannot be read", file=str(file.path), remedy=error.strerror) from None
+            raise InputError(
+                "the file cannot be read", file=str(file.path), remedy=error.strerror
+            ) from None
     return digest.hexdigest()
 
 
@@ -91,8 +102,14 @@ _KNOWN = "Parquet (.parquet), Arrow (.arrow, .feather) or CSV (.csv, .csv.gz)"
 
 
 def _table_file(path: Path, name: str) -> TableFile:
-    kind = next((kind for suffix, kind in FORMATS.items() if path.name.lower().endswith(suffix)), None)
+    kind = next(
+        (kind for suffix, kind in FORMATS.items() if path.name.lower().endswith(suffix)), None
+    )
     if kind is None:
-        raise InputError("not a table file", file=str(path), remedy=f"Use {_KNOWN}, or begin its name with '_'")
+        raise InputError(
+            "not a table file", file=str(path), remedy=f"Use {_KNOWN}, or begin its name with '_'"
+        )
     pairs = (part.split("=", 1) for part in name.split("/")[:-1] if "=" in part)
-    return TableFile(path, name, kind, {k: None if v == _NULL_PARTITION else unquote(v) for k, v in pairs})
+    return TableFile(
+        path, name, kind, {k: None if v == _NULL_PARTITION else unquote(v) for k, v in pairs}
+    )

@@ -1,9 +1,9 @@
 """Whether the files of a table are sorted by id: found beforehand without reading all of them, or while they are read.
 
-Beforehand (`file_orders`), a file that is not sorted is recognised by its first million ids, or by row groups whose ids
-overlap. One that is, is believed to be so where both agree: of one row group the ids are read, of a file without
-statistics as many. What a footer declares (`sorting_columns`) counts only where it has no statistics. Who reads all ids
-anyway (`Ascent`) knows.
+Beforehand (`file_orders`), a file that is not sorted is recognised by its first million ids, or by
+row groups whose ids overlap. One that is, is believed to be so where both agree: of one row group
+the ids are read, of a file without statistics as many. What a footer declares (`sorting_columns`)
+counts only where it has no statistics. Who reads all ids anyway (`Ascent`) knows.
 
 Ascending is meant: text by its bytes, numbers by value.
 """
@@ -19,9 +19,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from xstat_ray.crypto.kernels.threads import each_in_threads
 from xstat_ray.inputs.table_files import TableFile
 from xstat_ray.inputs.tables import Batch, Piece, Table
+from xstat_ray.util.threads import each_in_threads
 
 Order = Literal["sorted", "unsorted", "unknown"]
 MOST_IDS = 1 << 20
@@ -54,7 +54,9 @@ def file_orders(table: Table, pieces: Sequence[Piece], id: str) -> list[FileOrde
         InputError: a file is damaged.
     """
     files = [list(own) for _, own in groupby(pieces, lambda piece: piece.file.path)]
-    return each_in_threads(lambda own: FileOrder(own[0].file, _order(table, own, id), _rows(own)), files)
+    return each_in_threads(
+        lambda own: FileOrder(own[0].file, _order(table, own, id), _rows(own)), files
+    )
 
 
 def order_of(files: Sequence[FileOrder]) -> Order:
@@ -83,8 +85,12 @@ def _order(table: Table, pieces: Sequence[Piece], id: str) -> Order:
 
 
 def _look(table: Table, pieces: Sequence[Piece], id: str) -> tuple[bool, bool]:
-    """Whether the first ids of a file ascend, and whether these are all of the pieces; null is passed over."""
-    ascent, seen = Ascent(table, id), 0
+    """Whether the first ids of a file ascend, and whether these are all of the pieces.
+
+    Null is passed over.
+    """
+    ascent = Ascent(table, id)
+    seen = 0
     for batch in table.read(pieces, [id], _AT_ONCE):
         if seen >= MOST_IDS:
             return True, False
@@ -96,20 +102,26 @@ def _look(table: Table, pieces: Sequence[Piece], id: str) -> tuple[bool, bool]:
 
 
 class Ascent:
-    """Whether files that are read as a whole are sorted; takes their batches in any order, from several threads."""
+    """Whether files that are read as a whole are sorted.
+
+    Takes their batches in any order, from several threads.
+    """
 
     def __init__(self, table: Table, id: str) -> None:
         """Start without a batch."""
-        self._id, self._whole = id, table.families[id] == "whole"
+        self._id = id
+        self._whole = table.families[id] == "whole"
         self._ends: dict[tuple[str, int], pa.Array] = {}
-        """By file and first row: the first and the last ids of parts of a batch, each of which ascends."""
+        """By file and first row: the first and the last ids of parts of a batch, each of which
+        ascends."""
         self._unsorted: set[str] = set()
 
     def add(self, batch: Batch) -> None:
         """Take a batch; one of a file that is known not to be sorted costs nothing."""
         if batch.file in self._unsorted:
             return
-        ids, ends = batch.columns[self._id], [pa.array([], pa.string())]
+        ids = batch.columns[self._id]
+        ends = [pa.array([], pa.string())]
         for at in range(0, len(ids), _AT_ONCE):
             part = _runs(ids[at : at + _AT_ONCE], self._whole)
             if not _ascends(part):

@@ -26,7 +26,9 @@ _PARQUET_BUFFER_BYTES = 1 << 20
 
 
 def stored_schema(file: TableFile, columns: Sequence[str]) -> Mapping[str, pa.DataType]:
-    """Types of the stored columns among `columns`; all text in CSV. Columns from folder names are left out.
+    """Types of the stored columns among `columns`; all text in CSV.
+
+    Columns from folder names are left out.
 
     Raises:
         InputError: the file is damaged, or a column is missing or occurs twice.
@@ -44,7 +46,12 @@ def stored_schema(file: TableFile, columns: Sequence[str]) -> Mapping[str, pa.Da
             remedy = f"Did you mean {close[0]!r}? {listed}" if close else listed
             raise InputError("no such column", file=str(file.path), column=name, remedy=remedy)
         if names.count(name) > 1:
-            raise InputError("the column occurs twice", file=str(file.path), column=name, remedy="Rename one of them")
+            raise InputError(
+                "the column occurs twice",
+                file=str(file.path),
+                column=name,
+                remedy="Rename one of them",
+            )
     return {name: schema.field(name).type for name in wanted}
 
 
@@ -88,7 +95,8 @@ class RowGroup:
     number: int
     rows: int
     bounds: Mapping[str, tuple[Any, Any]]
-    """By column the least and the largest value, where the file tells; they may be wider than the data."""
+    """By column the least and the largest value, where the file tells; they may be wider than the
+    data."""
     sorted_by: str | None = None
     """The column by which it is sorted, ascending, as the writer declares; nothing checks that."""
 
@@ -103,7 +111,10 @@ def row_groups(file: TableFile, columns: Sequence[str]) -> tuple[RowGroup, ...] 
         return None
     with _refusing_damage(file):
         footer = pq.ParquetFile(file.path).metadata
-        return tuple(_row_group(number, footer.row_group(number), columns) for number in range(footer.num_row_groups))
+        return tuple(
+            _row_group(number, footer.row_group(number), columns)
+            for number in range(footer.num_row_groups)
+        )
 
 
 def _row_group(number: int, footer: Any, columns: Sequence[str]) -> RowGroup:
@@ -113,16 +124,24 @@ def _row_group(number: int, footer: Any, columns: Sequence[str]) -> RowGroup:
         if statistics is not None and statistics.has_min_max:
             bounds[chunk.path_in_schema] = (statistics.min, statistics.max)
     first = next(iter(footer.sorting_columns), None)
-    declared = None if first is None or first.descending else footer.column(first.column_index).path_in_schema
+    declared = (
+        None
+        if first is None or first.descending
+        else footer.column(first.column_index).path_in_schema
+    )
     return RowGroup(number, footer.num_rows, bounds, declared)
 
 
-def _scan(file: TableFile, columns: Sequence[str], rows: int, groups: Sequence[int] | None) -> Iterator[pa.RecordBatch]:
+def _scan(
+    file: TableFile, columns: Sequence[str], rows: int, groups: Sequence[int] | None
+) -> Iterator[pa.RecordBatch]:
     if file.format == "parquet":
         schema = pq.read_schema(file.path)
         text = [name for name in columns if pt.is_string(schema.field(name).type)]
         # A fragment would hold a whole row group, whatever its size; this holds one batch.
-        parquet = pq.ParquetFile(file.path, read_dictionary=text, pre_buffer=False, buffer_size=_PARQUET_BUFFER_BYTES)
+        parquet = pq.ParquetFile(
+            file.path, read_dictionary=text, pre_buffer=False, buffer_size=_PARQUET_BUFFER_BYTES
+        )
         yield from parquet.iter_batches(rows, row_groups=groups, columns=list(columns))
         return
     yield from _fragment(file, columns).to_batches(
@@ -155,11 +174,16 @@ def _refusing_damage(file: TableFile) -> Iterator[None]:
         yield
         return
     except UnicodeDecodeError:
-        problem, row = "the header is not UTF-8", None
+        problem = "the header is not UTF-8"
+        row = None
     except (pa.ArrowException, OSError) as error:
         # Arrow quotes the line it stumbled over, so its message stays here.
         problem, row = _explain(file, error)
-    remedy = "Convert the file to UTF-8" if "UTF-8" in problem else "Write the file again, or check that it is complete"
+    remedy = (
+        "Convert the file to UTF-8"
+        if "UTF-8" in problem
+        else "Write the file again, or check that it is complete"
+    )
     raise InputError(problem, file=str(file.path), row=row, remedy=remedy) from None
 
 
@@ -176,13 +200,18 @@ def _explain(file: TableFile, error: Exception) -> tuple[str, int | None]:
 
 
 def _first_ragged_row(path: Path) -> int | None:
-    """The first data row, from 1, whose number of fields differs from the header's; None if there is none."""
+    """The first data row, from 1, whose number of fields differs from the header's.
+
+    None if there is none.
+    """
     opener = gzip.open if path.suffix.lower() == ".gz" else open
     try:
         with opener(path, "rt", encoding="utf-8", errors="replace", newline="") as stream:
             rows = (row for row in csv.reader(stream) if row)
             width = len(next(rows, []))
-            return next((number for number, row in enumerate(rows, start=1) if len(row) != width), None)
+            return next(
+                (number for number, row in enumerate(rows, start=1) if len(row) != width), None
+            )
     except (OSError, EOFError, csv.Error):
         return None
 

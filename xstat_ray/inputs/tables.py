@@ -1,7 +1,8 @@
 """Tables of a party: Parquet, Arrow or CSV, one file or a folder of them, read in batches of bounded memory.
 
-Opening a table checks every file's form before any data is used. Only the columns that are asked for are read, one file
-at a time. Text in CSV stays text: `007` keeps its zeros, `NO` and `NA` are values, only the empty text is null.
+Opening a table checks every file's form before any data is used. Only the columns that are asked
+for are read, one file at a time. Text in CSV stays text: `007` keeps its zeros, `NO` and `NA` are
+values, only the empty text is null.
 """
 
 from __future__ import annotations
@@ -14,10 +15,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from xstat_ray.errors import InputError
-from xstat_ray.inputs.table_columns import REMEDIES, UNKNOWN, Place, Role, convert, family, text_family, zones_mixed
+from xstat_ray.inputs.table_columns import (
+    REMEDIES,
+    UNKNOWN,
+    Place,
+    Role,
+    convert,
+    family,
+    text_family,
+    zones_mixed,
+)
 from xstat_ray.inputs.table_files import TableFile, input_digest, list_files
 from xstat_ray.inputs.table_reader import RowGroup, row_groups, stored_batches, stored_schema
-from xstat_ray.secrecy import Secret
+from xstat_ray.util.secrecy import Secret
 
 __all__ = ["Batch", "Piece", "Table", "input_digest", "open_table"]
 
@@ -31,7 +41,8 @@ class Batch(Secret):
     """Consecutive rows of one file."""
 
     columns: Mapping[str, pa.Array]
-    """(N,) arrays by name: text for ids and values, timestamp[us] for times, float64 for numbers (NaN where null)."""
+    """(N,) arrays by name: text for ids and values, timestamp[us] for times, float64 for numbers
+    (NaN where null)."""
     file: str
     first_row: int
     """Row number, in its file, of the first row; counted from 1, a CSV header not included."""
@@ -63,19 +74,23 @@ class Table:
         """Stream the rows in the order of the files, at most `batch_rows` at a time.
 
         Raises:
-            InputError: a file is damaged, a value cannot be read, or times with and without a zone are mixed.
+            InputError: a file is damaged, a value cannot be read, or times with and without a zone
+                are mixed.
         """
         yield from self.read([Piece(file, None, 1) for file in self.files], self.roles, batch_rows)
 
     def pieces(self) -> list[Piece]:
-        """What can be read by itself: the row groups of Parquet files, other files as a whole; in order.
+        """What can be read by itself: the row groups of Parquet files, other files as a whole.
+
+        In order.
 
         Raises:
             InputError: a file is damaged.
         """
         pieces: list[Piece] = []
         for file in self.files:
-            groups, first_row = row_groups(file, tuple(self.roles)), 1
+            groups = row_groups(file, tuple(self.roles))
+            first_row = 1
             for group in groups or ():
                 pieces.append(Piece(file, group, first_row))
                 first_row += group.rows
@@ -83,17 +98,25 @@ class Table:
                 pieces.append(Piece(file, None, 1))
         return pieces
 
-    def read(self, pieces: Sequence[Piece], columns: Collection[str], batch_rows: int = _BATCH_ROWS) -> Iterator[Batch]:
+    def read(
+        self, pieces: Sequence[Piece], columns: Collection[str], batch_rows: int = _BATCH_ROWS
+    ) -> Iterator[Batch]:
         """Stream some pieces, which come in order, and of them some columns.
 
         Raises:
             InputError: as `batches`.
         """
-        families, roles = dict(self.families), {name: self.roles[name] for name in columns}
+        families = dict(self.families)
+        roles = {name: self.roles[name] for name in columns}
         for run in _runs(pieces):
-            file, first_row = run[0].file, run[0].first_row
+            file = run[0].file
+            first_row = run[0].first_row
             stored_columns = [name for name in roles if name not in file.partitions]
-            groups = None if run[0].group is None else [piece.group.number for piece in run if piece.group]
+            groups = (
+                None
+                if run[0].group is None
+                else [piece.group.number for piece in run if piece.group]
+            )
             for stored in stored_batches(file, stored_columns, batch_rows, groups):
                 batch = _convert(file, stored, roles, first_row)
                 _check_zones(batch, roles, families)
@@ -131,20 +154,25 @@ def open_table(
     """Open a table and check the form of all its files.
 
     Args:
-        path: a file (.parquet, .arrow, .feather, .csv, .csv.gz) or a folder; folders named `column=value` give columns.
+        path: a file (.parquet, .arrow, .feather, .csv, .csv.gz) or a folder; folders named
+            `column=value` give columns.
         id: column of ids.
         times: columns of times.
         numbers: columns of numbers.
         values: columns of domain values.
         may_be_empty: accept a table without rows.
-        skip_damaged: read all of every file once, and leave out those of several that cannot be read.
+        skip_damaged: read all of every file once, and leave out those of several that cannot be
+            read.
 
     Raises:
-        InputError: nothing there, no rows, a damaged file, a missing column, a type that its role does not accept,
-            files that disagree about a type, or one column in two roles.
+        InputError: nothing there, no rows, a damaged file, a missing column, a type that its role
+            does not accept, files that disagree about a type, or one column in two roles.
     """
-    roles = _roles(path, {"id": () if id is None else (id,), "time": times, "number": numbers, "value": values})
-    files, set_aside = list_files(path), list[InputError]()
+    roles = _roles(
+        path, {"id": () if id is None else (id,), "time": times, "number": numbers, "value": values}
+    )
+    files = list_files(path)
+    set_aside = list[InputError]()
     if skip_damaged:
         files, set_aside = _sound(files, roles)
     families = dict.fromkeys(roles, UNKNOWN)
@@ -158,17 +186,22 @@ def open_table(
                 raise _disagreement(file, name, kind, families[name])
         rows += count
     if rows == 0 and not may_be_empty:
-        raise InputError("the table has no rows", file=str(path), remedy="Check that the export was complete")
+        raise InputError(
+            "the table has no rows", file=str(path), remedy="Check that the export was complete"
+        )
     return Table(Path(path), files, roles, families, tuple(set_aside))
 
 
-def _sound(files: Sequence[TableFile], roles: Mapping[str, Role]) -> tuple[tuple[TableFile, ...], list[InputError]]:
+def _sound(
+    files: Sequence[TableFile], roles: Mapping[str, Role]
+) -> tuple[tuple[TableFile, ...], list[InputError]]:
     """The files of which every value can be read, and what is wrong with the others.
 
     Raises:
         InputError: none of them can be read.
     """
-    sound, wrong = list[TableFile](), list[InputError]()
+    sound = list[TableFile]()
+    wrong = list[InputError]()
     for file in files:
         try:
             _inspect(file, roles)
@@ -189,7 +222,9 @@ def _roles(path: Path | str, columns: Mapping[Role, Sequence[str]]) -> dict[str,
         for name in names:
             if roles.setdefault(name, role) != role:
                 problem = f"the column is used both as {roles[name]} and as {role}"
-                raise InputError(problem, file=str(path), column=name, remedy="Store a second column for it")
+                raise InputError(
+                    problem, file=str(path), column=name, remedy="Store a second column for it"
+                )
     return roles
 
 
@@ -201,13 +236,19 @@ def _inspect(file: TableFile, roles: Mapping[str, Role]) -> tuple[dict[str, str]
         accepted = "text" if file.format == "csv" else family(roles[name], kind)
         if accepted is None:
             problem = f"a column of type {kind} cannot serve as {roles[name]}"
-            raise InputError(problem, file=str(file.path), column=name, remedy=REMEDIES[roles[name]])
+            raise InputError(
+                problem, file=str(file.path), column=name, remedy=REMEDIES[roles[name]]
+            )
         families[name] = accepted
     head = next(stored_batches(file, tuple(schema), _HEAD_ROWS), None)
     sample = {}
     if file.format == "csv" and head is not None:
         sample = {name: head.column(name) for name in schema}
-    sample |= {name: pa.array([file.partitions[name]], pa.string()) for name in roles if name in file.partitions}
+    sample |= {
+        name: pa.array([file.partitions[name]], pa.string())
+        for name in roles
+        if name in file.partitions
+    }
     for name, texts in sample.items():
         families[name] = text_family(roles[name], texts)
     return families, 0 if head is None else head.num_rows
@@ -217,10 +258,14 @@ def _disagreement(file: TableFile, name: str, kind: str, before: str) -> InputEr
     if {kind, before} == {"zoned", "naive"}:
         return zones_mixed(str(file.path), name, None)
     problem = f"the column holds {kind} here and {before} in another file of the table"
-    return InputError(problem, file=str(file.path), column=name, remedy="Write all files with the same types")
+    return InputError(
+        problem, file=str(file.path), column=name, remedy="Write all files with the same types"
+    )
 
 
-def _convert(file: TableFile, stored: pa.RecordBatch, roles: Mapping[str, Role], first_row: int) -> Batch:
+def _convert(
+    file: TableFile, stored: pa.RecordBatch, roles: Mapping[str, Role], first_row: int
+) -> Batch:
     columns = {}
     for name, role in roles.items():
         if name in file.partitions:
@@ -233,7 +278,10 @@ def _convert(file: TableFile, stored: pa.RecordBatch, roles: Mapping[str, Role],
 
 
 def _check_zones(batch: Batch, roles: Mapping[str, Role], families: dict[str, str]) -> None:
-    """Refuse a batch whose times have a zone where earlier ones had none, or the reverse; updates `families`."""
+    """Refuse a batch whose times have a zone where earlier ones had none, or the reverse.
+
+    Updates `families`.
+    """
     for name in (name for name, role in roles.items() if role == "time"):
         times = batch.columns[name]
         if times.null_count == len(times):

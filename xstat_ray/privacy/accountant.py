@@ -1,14 +1,17 @@
 """The accountant: how debits of one data set add up to epsilon, never rounded down.
 
-A debit is pure (epsilon, from discrete Laplace noise) or zCDP (rho, from discrete Gaussian noise). Both kinds are
-summed as exact rationals. At the data set's delta the total is the smaller of two bounds that both hold:
+A debit is pure (epsilon, from discrete Laplace noise) or zCDP (rho, from discrete Gaussian noise).
+Both kinds are summed as exact rationals. At the data set's delta the total is the smaller of two
+bounds that both hold:
 
-- by kind: the sum of the pure epsilons, plus the summed rho converted to epsilon (basic composition);
-- all as zCDP: the summed rho plus half the sum of the squared epsilons, converted (a pure debit of epsilon is zCDP with
-  rho = epsilon^2/2: Bun and Steinke 2016, Proposition 1.4; rho adds up: Lemma 2.3 there).
+- by kind: the sum of the pure epsilons, plus the summed rho converted to epsilon (basic
+  composition);
+- all as zCDP: the summed rho plus half the sum of the squared epsilons, converted (a pure debit of
+  epsilon is zCDP with rho = epsilon^2/2: Bun and Steinke 2016, Proposition 1.4; rho adds up: Lemma
+  2.3 there).
 
-The conversion is OpenDP's, after Canonne, Kamath and Steinke 2020, Proposition 12. With delta = 0 only pure debits have
-a finite total, which is their exact sum.
+The conversion is OpenDP's, after Canonne, Kamath and Steinke 2020, Proposition 12. With delta = 0
+only pure debits have a finite total, which is their exact sum.
 """
 
 from __future__ import annotations
@@ -49,7 +52,8 @@ class Spending:
         """
         by_kind = self.pure + zcdp_epsilon(self.rho, delta)
         as_zcdp = self.rho + self.squares / 2
-        # Epsilon is about rho or more, so a larger rho need not be converted: by_kind is the smaller one, or a bound.
+        # Epsilon is about rho or more, so a larger rho need not be converted: by_kind is the
+        # smaller one, or a bound.
         if not delta or as_zcdp >= by_kind:
             return by_kind
         return min(by_kind, zcdp_epsilon(as_zcdp, delta))
@@ -73,7 +77,9 @@ def zcdp_epsilon(rho: Fraction, delta: Fraction) -> Fraction:
 @cache
 def _unit_gaussian() -> Any:
     domain = dp.vector_domain(dp.atom_domain(T="i64"))
-    return dp.c.make_zCDP_to_approxDP(dp.m.make_gaussian(domain, dp.l2_distance(T=float), scale=1.0))
+    return dp.c.make_zCDP_to_approxDP(
+        dp.m.make_gaussian(domain, dp.l2_distance(T=float), scale=1.0)
+    )
 
 
 def round_up(value: Fraction) -> float:

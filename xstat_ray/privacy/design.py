@@ -12,12 +12,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from xstat_ray.model.row_tree import RowTree, level_names, tree_of
+from xstat_ray.model.study import Dimension, Privacy, Study
+from xstat_ray.model.study import Mechanism as Asked
 from xstat_ray.privacy.least_squares import final_variances
 from xstat_ray.privacy.mechanism import Mechanism, laplace_scale
 from xstat_ray.privacy.shares import FLAT, Choice, Shares, choose, level_scale, tree_shares
-from xstat_ray.row_tree import RowTree, level_names, tree_of
-from xstat_ray.study import Dimension, Privacy, Study
-from xstat_ray.study import Mechanism as Asked
 
 Kind = Literal["flat", "tree"]
 
@@ -59,7 +59,8 @@ class Design:
     @classmethod
     def over(cls, dimensions: Sequence[Dimension], privacy: Privacy, budget: Mechanism) -> Design:
         """The same for a table with these row dimensions and this budget."""
-        tree, names = tree_of(dimensions), level_names(dimensions)
+        tree = tree_of(dimensions)
+        names = level_names(dimensions)
         reported = privacy.report or names
         reporting = tuple(level for level, name in enumerate(names) if name in reported)
         choice = _choice(privacy.mechanism, tree, budget, reporting)
@@ -91,7 +92,9 @@ class Design:
 
     def draw(self, slots: int) -> NDArray[np.int64]:
         """(nodes, slots) fresh noise for every coefficient."""
-        return np.concatenate([m.mechanism.draw(m.nodes * slots).reshape(m.nodes, slots) for m in self.levels])
+        return np.concatenate(
+            [m.mechanism.draw(m.nodes * slots).reshape(m.nodes, slots) for m in self.levels]
+        )
 
     def stderrs(self, tree: RowTree) -> dict[int, NDArray[np.float64]]:
         """Per reporting level the exact standard error of every node after least squares, before refinement."""

@@ -1,8 +1,9 @@
 """The history of privacy budgets: an SQLite file to which entries are appended and in which nothing else changes.
 
-Amounts are exact rationals, as text. Triggers refuse updates, deletions and replacements, and an index a second debit
-of one release; they guard against mistakes, not against someone who may write the file. A transaction is durable when
-it ends (write-ahead log, full synchronisation), and after a crash it has happened as a whole or not at all.
+Amounts are exact rationals, as text. Triggers refuse updates, deletions and replacements, and an
+index a second debit of one release; they guard against mistakes, not against someone who may write
+the file. A transaction is durable when it ends (write-ahead log, full synchronisation), and after a
+crash it has happened as a whole or not at all.
 """
 
 from __future__ import annotations
@@ -62,7 +63,8 @@ class Entry:
     kind: Literal["cap", "debit", "refusal"]
     dataset: str
     study: str = ""
-    """Digest of the study, hexadecimal. Of a cap: the study that set it, empty where a person did."""
+    """Digest of the study, hexadecimal. Of a cap: the study that set it, empty where a person
+    did."""
     name: str = ""
     """Name of the study."""
     release: str = ""
@@ -77,7 +79,10 @@ class Entry:
 
 
 class History:
-    """The entries kept in one file; opening it creates the file and its folder, readable by the owner only."""
+    """The entries kept in one file.
+
+    Opening it creates the file and its folder, readable by the owner only.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open the file.
@@ -112,7 +117,9 @@ class History:
     @contextmanager
     def _connection(self, lock: str) -> Iterator[sqlite3.Connection]:
         try:
-            with closing(sqlite3.connect(self._path, timeout=60, isolation_level=None)) as connection:
+            with closing(
+                sqlite3.connect(self._path, timeout=60, isolation_level=None)
+            ) as connection:
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute(f"BEGIN {lock}")
                 # An exception skips the commit, and closing rolls back.
@@ -123,7 +130,9 @@ class History:
 
     def _unusable(self, why: str | None) -> InputError:
         remedy = "Set ledger= to a file that this user may write, on a disk with free space"
-        return InputError(f"the budget ledger cannot be used: {why}", file=str(self._path), remedy=remedy)
+        return InputError(
+            f"the budget ledger cannot be used: {why}", file=str(self._path), remedy=remedy
+        )
 
 
 def _create(path: Path) -> None:
@@ -157,10 +166,14 @@ class Reader:
     def limits(self) -> dict[str, tuple[Fraction, Fraction]]:
         """Cap and delta of every data set that has them."""
         # A later cap takes the place of an earlier one in the dictionary.
-        rows = self._connection.execute("SELECT dataset, cap, delta FROM history WHERE kind = 'cap' ORDER BY number")
+        rows = self._connection.execute(
+            "SELECT dataset, cap, delta FROM history WHERE kind = 'cap' ORDER BY number"
+        )
         return {dataset: (Fraction(cap), Fraction(delta)) for dataset, cap, delta in rows}
 
-    def debited(self, dataset: str, release: str) -> tuple[str, Fraction, Fraction, Fraction] | None:
+    def debited(
+        self, dataset: str, release: str
+    ) -> tuple[str, Fraction, Fraction, Fraction] | None:
         """Study digest, epsilon, delta and rho of the debit of a release, None if there is none."""
         row = self._connection.execute(
             "SELECT study, epsilon, delta, rho FROM history WHERE kind = 'debit' AND dataset = ? AND release = ?",
@@ -178,7 +191,9 @@ class Reader:
 
     def deltas(self, dataset: str) -> list[Fraction]:
         """What the debits of a data set declare."""
-        rows = self._connection.execute("SELECT delta FROM history WHERE kind = 'debit' AND dataset = ?", (dataset,))
+        rows = self._connection.execute(
+            "SELECT delta FROM history WHERE kind = 'debit' AND dataset = ?", (dataset,)
+        )
         return [Fraction(delta) for (delta,) in rows]
 
 

@@ -1,8 +1,9 @@
 """Weighted least squares on a row tree whose levels were measured with independent noise.
 
-The best linear unbiased estimate, by one pass up and one pass down the tree: Hay, Rastogi, Miklau and Suciu, "Boosting
-the accuracy of differentially private histograms through consistency" (VLDB 2010), section 4, generalised to levels of
-unequal variance, levels that were not measured, and ragged trees.
+The best linear unbiased estimate, by one pass up and one pass down the tree: Hay, Rastogi, Miklau
+and Suciu, "Boosting the accuracy of differentially private histograms through consistency" (VLDB
+2010), section 4, generalised to levels of unequal variance, levels that were not measured, and
+ragged trees.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xstat_ray.row_tree import RowTree
+from xstat_ray.model.row_tree import RowTree
 
 
 class Measurement(NamedTuple):
@@ -47,7 +48,9 @@ def least_squares(tree: RowTree, measured: Mapping[int, Measurement]) -> list[Es
     up = from_below(tree, measured)
     values = [up[-1].values]
     for level in reversed(range(len(tree.parents))):
-        parent, first, own = tree.parents[level], tree.first_children[level], up[level]
+        parent = tree.parents[level]
+        first = tree.first_children[level]
+        own = up[level]
         missing = values[-1] - np.add.reduceat(own.values, first)
         share = own.variances / np.add.reduceat(own.variances, first)[parent]
         values.append(own.values + share[:, None] * missing[parent])
@@ -58,8 +61,8 @@ def least_squares(tree: RowTree, measured: Mapping[int, Measurement]) -> list[Es
 def from_below(tree: RowTree, measured: Mapping[int, Measurement]) -> list[Estimate]:
     """The up pass: every node estimated from what was measured at it and below it.
 
-    The node's own noisy value and the sum of its children's estimates are independent, and are weighted by the inverse
-    of their variances.
+    The node's own noisy value and the sum of its children's estimates are independent, and are
+    weighted by the inverse of their variances.
 
     Args and return value: as of `least_squares`, but children do not add up yet.
     """
@@ -77,9 +80,9 @@ def from_below(tree: RowTree, measured: Mapping[int, Measurement]) -> list[Estim
 def final_variances(tree: RowTree, measured: Mapping[int, float]) -> list[NDArray[np.float64]]:
     """Exact variance of the least-squares estimate of every node; needs no data.
 
-    With z, V of the up pass, s and S their sums over siblings, k = V/S and p the parent, x = (z - k*s) + k*x_p.
-    Cov(z - k*s, s) = V - k*S = 0, and x_p depends on these children through s alone, so the two terms are uncorrelated:
-    Var x = (V - V^2/S) + (V/S)^2 Var x_p.
+    With z, V of the up pass, s and S their sums over siblings, k = V/S and p the parent, x = (z -
+    k*s) + k*x_p. Cov(z - k*s, s) = V - k*S = 0, and x_p depends on these children through s alone,
+    so the two terms are uncorrelated: Var x = (V - V^2/S) + (V/S)^2 Var x_p.
 
     Args:
         tree: the hierarchy.
@@ -91,13 +94,16 @@ def final_variances(tree: RowTree, measured: Mapping[int, float]) -> list[NDArra
     up = _variances_from_below(tree, measured)
     final = [up[-1]]
     for level in reversed(range(len(tree.parents))):
-        parent, own = tree.parents[level], up[level]
+        parent = tree.parents[level]
+        own = up[level]
         share = own / np.add.reduceat(own, tree.first_children[level])[parent]
         final.append(own * (1 - share) + share**2 * final[-1][parent])
     return final[::-1]
 
 
-def _variances_from_below(tree: RowTree, measured: Mapping[int, float]) -> list[NDArray[np.float64]]:
+def _variances_from_below(
+    tree: RowTree, measured: Mapping[int, float]
+) -> list[NDArray[np.float64]]:
     variances = [np.full(tree.cells, float(measured[0]))]
     for level, first in enumerate(tree.first_children, start=1):
         combined = np.add.reduceat(variances[-1], first)

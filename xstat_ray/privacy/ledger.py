@@ -1,12 +1,13 @@
 """The ledger: what has been spent of each data set's privacy budget, durable and impossible to overspend.
 
-A data set is one party's table, under the name that studies give it. It has a cap on epsilon, and a delta at which its
-epsilon is reckoned; `accountant` says how debits add up. The first debit takes both from the study, later only
-`set_cap` changes them. A debit holds the write lock from reading the sums to committing the entries, so concurrent
-releases cannot both pass the cap; a debit that was already made for the same release is not made again.
+A data set is one party's table, under the name that studies give it. It has a cap on epsilon, and a
+delta at which its epsilon is reckoned; `accountant` says how debits add up. The first debit takes
+both from the study, later only `set_cap` changes them. A debit holds the write lock from reading
+the sums to committing the entries, so concurrent releases cannot both pass the cap; a debit that
+was already made for the same release is not made again.
 
-What the compute pool has learnt of a data set is an account of its own, named after it (`POOL`): epsilons and deltas of
-its views are added, each as they are.
+What the compute pool has learnt of a data set is an account of its own, named after it (`POOL`):
+epsilons and deltas of its views are added, each as they are.
 """
 
 from __future__ import annotations
@@ -57,7 +58,10 @@ class Account:
 
 
 class Ledger:
-    """The budgets kept in one file; opening it creates the file and its folder, readable by the owner only."""
+    """The budgets kept in one file.
+
+    Opening it creates the file and its folder, readable by the owner only.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open the ledger.
@@ -65,20 +69,25 @@ class Ledger:
         Raises:
             InputError: the file cannot be written to, or is no ledger; so do the methods.
         """
-        self._path, self._history = path, History(path)
+        self._path = path
+        self._history = History(path)
 
     def debit(self, debit: Debit, cap: Fraction) -> None:
         """Record a debit of all its data sets, or of none, before anything is decrypted.
 
-        A data set without a cap gets `cap` and the debit's delta. A repeat of the same release changes nothing. A
-        refusal is recorded too.
+        A data set without a cap gets `cap` and the debit's delta. A repeat of the same release
+        changes nothing. A refusal is recorded too.
 
         Raises:
-            BudgetError: a data set would pass its cap, or has delta 0 and the debit is not pure, or the release id was
-                used for another study or amount.
+            BudgetError: a data set would pass its cap, or has delta 0 and the debit is not pure, or
+                the release id was used for another study or amount.
         """
         with self._history.writing() as history:
-            entries = [e for dataset in dict.fromkeys(debit.datasets) for e in _check(history, dataset, debit, cap)]
+            entries = [
+                e
+                for dataset in dict.fromkeys(debit.datasets)
+                for e in _check(history, dataset, debit, cap)
+            ]
             refusals = [entry for entry in entries if entry.kind == "refusal"]
             for entry in refusals or entries:
                 history.append(entry)
@@ -86,7 +95,9 @@ class Ledger:
             raise BudgetError(self._explain(refusals[0]))
 
     def set_cap(self, dataset: str, cap: Fraction, delta: Fraction | None = None) -> None:
-        """Change the cap of a data set, and its delta if one is given; a new data set gets both beforehand.
+        """Change the cap of a data set, and its delta if one is given.
+
+        A new data set gets both beforehand.
 
         A cap below what is spent closes the data set.
 
@@ -100,18 +111,24 @@ class Ledger:
             raise InputError("delta is not at least 0 and below 1", key="delta")
         if delta and dataset.endswith(POOL):
             raise InputError(
-                "the deltas of what the pool sees add up and have no cap", key="delta", remedy="Leave it out"
+                "the deltas of what the pool sees add up and have no cap",
+                key="delta",
+                remedy="Leave it out",
             )
         with self._history.writing() as history:
             if delta is None:
                 _, delta = history.limits().get(dataset, (cap, Fraction(0)))
             if not delta and _spending(history, dataset).rho:
-                raise BudgetError(f"data set {dataset}: Gaussian releases were made of it, so its delta cannot be 0")
+                raise BudgetError(
+                    f"data set {dataset}: Gaussian releases were made of it, so its delta cannot be 0"
+                )
             history.append(Entry(_now(), "cap", dataset, delta=delta, cap=cap))
 
     def spent(self, dataset: str) -> Fraction:
         """Epsilon spent on a data set so far, at its delta; 0 for an unknown one."""
-        return next((account.spent for account in self.show() if account.dataset == dataset), Fraction(0))
+        return next(
+            (account.spent for account in self.show() if account.dataset == dataset), Fraction(0)
+        )
 
     def show(self) -> list[Account]:
         """Where every data set stands that has a cap, by name."""
@@ -126,7 +143,11 @@ class Ledger:
 
     def _explain(self, refusal: Entry) -> str:
         limits = [f"ledger={self._path}", f"dataset={refusal.dataset}", "cap=..."]
-        kept = "Nothing was handed to the pool" if refusal.dataset.endswith(POOL) else "Nothing was decrypted"
+        kept = (
+            "Nothing was handed to the pool"
+            if refusal.dataset.endswith(POOL)
+            else "Nothing was decrypted"
+        )
         return (
             f"data set {refusal.dataset}: {refusal.note}. {kept}. Ask for less in the study, or agree "
             f"on other limits: {shlex.join(['python', '-m', 'jobs.budget', 'set-cap', *limits])}"
@@ -136,7 +157,8 @@ class Ledger:
 def _check(history: Reader, dataset: str, debit: Debit, study_cap: Fraction) -> list[Entry]:
     """What a debit adds to the history of one data set: nothing, itself (after the first cap), or a refusal."""
     limits = history.limits().get(dataset)
-    # At delta 0 the accountant adds epsilons up, which is what holds where each view has a delta of its own.
+    # At delta 0 the accountant adds epsilons up, which is what holds where each view has a delta of
+    # its own.
     cap, delta = limits or (study_cap, Fraction(0) if dataset.endswith(POOL) else debit.delta)
     source = (debit.study, debit.name, debit.release)
     entry = Entry(_now(), "debit", dataset, *source, debit.epsilon, debit.delta, debit.rho, cap)
@@ -144,11 +166,21 @@ def _check(history: Reader, dataset: str, debit: Debit, study_cap: Fraction) -> 
     if known == (debit.study, debit.epsilon, debit.delta, debit.rho):
         return []
     if known:
-        return [replace(entry, kind="refusal", note=f"release {debit.release} was debited before on other terms")]
+        return [
+            replace(
+                entry,
+                kind="refusal",
+                note=f"release {debit.release} was debited before on other terms",
+            )
+        ]
     shortfall = _shortfall(debit, _spending(history, dataset), cap, delta)
     if shortfall:
         return [replace(entry, kind="refusal", note=shortfall)]
-    return [entry] if limits else [Entry(entry.at, "cap", dataset, *source, delta=delta, cap=cap), entry]
+    return (
+        [entry]
+        if limits
+        else [Entry(entry.at, "cap", dataset, *source, delta=delta, cap=cap), entry]
+    )
 
 
 def _shortfall(debit: Debit, spending: Spending, cap: Fraction, delta: Fraction) -> str:

@@ -1,8 +1,9 @@
 """The noise of one level of counts or sums, as data.
 
-Privacy unit: one person over the whole release, add or remove. Each party bounds what a person contributes, so the
-person moves at most L1 = R*F*W units (`Study.person_units`) and, with m units at most in any one column,
-L2^2 <= m*R*F*W (`Study.slot_units`): the change c of a column satisfies c^2 <= m*c, and the c add up to at most L1.
+Privacy unit: one person over the whole release, add or remove. Each party bounds what a person
+contributes, so the person moves at most L1 = R*F*W units (`Study.person_units`) and, with m units
+at most in any one column, L2^2 <= m*R*F*W (`Study.slot_units`): the change c of a column satisfies
+c^2 <= m*c, and the c add up to at most L1.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ import opendp.prelude as dp
 from numpy.typing import NDArray
 
 from xstat_ray.errors import PlanError
+from xstat_ray.model.study import Noise, Privacy, Study
 from xstat_ray.privacy.accountant import round_up, zcdp_epsilon
-from xstat_ray.study import Noise, Privacy, Study
 
 dp.enable_features("contrib")
 
@@ -42,7 +43,8 @@ class Mechanism:
     epsilon: Fraction
     delta: Fraction
     scale: float
-    """lambda of the discrete Laplace, sigma of the discrete Gaussian (Canonne, Kamath and Steinke 2020); 0 is off."""
+    """lambda of the discrete Laplace, sigma of the discrete Gaussian (Canonne, Kamath and Steinke
+    2020); 0 is off."""
 
     @classmethod
     def of_study(cls, study: Study) -> Mechanism:
@@ -51,7 +53,9 @@ class Mechanism:
         Raises:
             PlanError: no finite scale gives the declared budget.
         """
-        return cls.calibrated(study.privacy, study.person_units, study.slot_units * study.person_units)
+        return cls.calibrated(
+            study.privacy, study.person_units, study.slot_units * study.person_units
+        )
 
     @classmethod
     def calibrated(cls, privacy: Privacy, l1: int, l2_squared: int) -> Mechanism:
@@ -83,7 +87,8 @@ class Mechanism:
             decay = math.exp(-1 / self.scale)
             return math.sqrt(2 * decay) / -math.expm1(-1 / self.scale)
         if self.scale > 10:
-            # By Poisson summation the variance differs from scale^2 by a factor of 1 - O(scale^2 exp(-2 pi^2 scale^2)).
+            # By Poisson summation the variance differs from scale^2 by a factor of 1 - O(scale^2
+            # exp(-2 pi^2 scale^2)).
             return self.scale
         reach = math.ceil(12 * self.scale) + 1
         squares = np.arange(-reach, reach + 1, dtype=float) ** 2
@@ -93,9 +98,9 @@ class Mechanism:
     def tail(self, coefficients: int) -> int:
         """Smallest T known to satisfy P(any of `coefficients` draws exceeds T in size) < 2^-64.
 
-        Union bound over P(|X| > T) = 2 exp(-(T+1)/lambda) / (1 + exp(-1/lambda)) for the discrete Laplace and
-        P(|X| > T) <= 2 exp(-T^2 / (2 sigma^2)) for the discrete Gaussian, which is subgaussian (same source,
-        Proposition 17 there is tighter than needed here).
+        Union bound over P(|X| > T) = 2 exp(-(T+1)/lambda) / (1 + exp(-1/lambda)) for the discrete
+        Laplace and P(|X| > T) <= 2 exp(-T^2 / (2 sigma^2)) for the discrete Gaussian, which is
+        subgaussian (same source, Proposition 17 there is tighter than needed here).
         """
         if self.noise == "off":
             return 0
@@ -119,7 +124,9 @@ def draw_laplace(scale: float, count: int) -> NDArray[np.int64]:
 def _draw(noise: Noise, scale: float, count: int) -> NDArray[np.int64]:
     measurement = _measurement(noise, scale)
     slices = [min(_DRAW_SLICE, count - done) for done in range(0, count, _DRAW_SLICE)]
-    return np.concatenate([np.zeros(0, np.int64), *(np.asarray(measurement([0] * n), np.int64) for n in slices)])
+    return np.concatenate(
+        [np.zeros(0, np.int64), *(np.asarray(measurement([0] * n), np.int64) for n in slices)]
+    )
 
 
 @lru_cache(maxsize=16)
@@ -133,10 +140,11 @@ def _measurement(noise: Noise, scale: float) -> Any:
 def half_width95(noise: Noise, stderr: NDArray[np.float64]) -> NDArray[np.float64]:
     """Half width of 95 % intervals around values with independent noises in them, alone or added up with weights.
 
-    For Gaussian noise 1.96 standard errors, for Laplace noise ln(20)/sqrt(2) = 2.12: its tails are heavier, and 1.96
-    would cover 93.8 %. That is the quantile of a single Laplace noise; what several add up to is nearer to a normal
-    distribution, and is covered by 95.0 to 96.6 %. Rounded up, as counts are whole numbers and so is their noise: the
-    interval never covers less than 95 %, and more where a standard error of a few units makes those steps coarse.
+    For Gaussian noise 1.96 standard errors, for Laplace noise ln(20)/sqrt(2) = 2.12: its tails are
+    heavier, and 1.96 would cover 93.8 %. That is the quantile of a single Laplace noise; what
+    several add up to is nearer to a normal distribution, and is covered by 95.0 to 96.6 %. Rounded
+    up, as counts are whole numbers and so is their noise: the interval never covers less than 95 %,
+    and more where a standard error of a few units makes those steps coarse.
 
     Args:
         noise: the distribution of all of them.
@@ -160,11 +168,17 @@ def _gaussian_scale(l2_squared: int, epsilon: Fraction, delta: Fraction) -> floa
     def spent(scale: float) -> Fraction:
         return zcdp_epsilon(l2_squared / (2 * Fraction(scale) ** 2), delta)
 
-    low, high = 0.0, math.sqrt(l2_squared)
+    low = 0.0
+    high = math.sqrt(l2_squared)
     while spent(high) > epsilon:
-        low, high = high, 2 * high
+        low = high
+        high = 2 * high
         if high > 1e15:
-            raise PlanError("no noise scale gives this epsilon and delta", key="privacy.epsilon", remedy="Raise it")
+            raise PlanError(
+                "no noise scale gives this epsilon and delta",
+                key="privacy.epsilon",
+                remedy="Raise it",
+            )
     while high - low > 1e-6 * high:
         middle = (low + high) / 2
         low, high = (middle, high) if spent(middle) > epsilon else (low, middle)

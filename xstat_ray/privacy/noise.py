@@ -10,18 +10,22 @@ from numpy.typing import NDArray
 from xstat_ray.crypto.packing import Packing
 from xstat_ray.crypto.paillier import PublicEncryptor, PublicKey
 from xstat_ray.crypto.sums import multiply
-from xstat_ray.messages import NoisyTable
+from xstat_ray.model.messages import NoisyTable
 from xstat_ray.privacy.design import Design
 
 
 def add_noise_once(
-    public: PublicKey, table: NDArray[np.uint8], packing: Packing, design: Design, constant_time: bool = False
+    public: PublicKey,
+    table: NDArray[np.uint8],
+    packing: Packing,
+    design: Design,
+    constant_time: bool = False,
 ) -> NoisyTable:
     """Noise for every coefficient of the domain, touched or not, added while encrypted.
 
-    The fresh encryptions also re-randomise every ciphertext. Run by the driver. A second call would draw a second,
-    independent noise, and two releases of one count can be averaged: the caller must store the result before anything
-    is handed out, and replay the stored one after a failure.
+    The fresh encryptions also re-randomise every ciphertext. Run by the driver. A second call would
+    draw a second, independent noise, and two releases of one count can be averaged: the caller must
+    store the result before anything is handed out, and replay the stored one after a failure.
 
     Args:
         public: the key holder's public key.

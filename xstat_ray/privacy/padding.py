@@ -1,7 +1,9 @@
-"""Padding: dummies that make the aggregator's whole view differentially private. Pure: parameters in, parameters out.
+"""Padding: dummies that make the aggregator's whole view differentially private.
 
-docs/padding.md defines the dummies and proves the bounds. Everything here follows from the study and the cut into
-shards, so both parties come to the same figures by themselves.
+Pure: parameters in, parameters out.
+
+docs/padding.md defines the dummies and proves the bounds. Everything here follows from the study
+and the cut into shards, so both parties come to the same figures by themselves.
 """
 
 from __future__ import annotations
@@ -17,13 +19,14 @@ from numpy.typing import NDArray
 
 from xstat_ray.crypto.tags import MAX_COPIES, MAX_PERIODS
 from xstat_ray.errors import PlanError
-from xstat_ray.inputs.periods import span
+from xstat_ray.model.periods import span
+from xstat_ray.model.shards import ShardGrid
+from xstat_ray.model.study import Study
 from xstat_ray.privacy.mechanism import draw_laplace, laplace_scale
-from xstat_ray.shards import ShardGrid
-from xstat_ray.study import Study
 
 FLAG_ROWS = 200
-"""What a flag costs, in rows. Public and fixed, as both parties must come to the same split of the budget."""
+"""What a flag costs, in rows. Public and fixed, as both parties must come to the same split of the
+budget."""
 MAX_DUMMIES = 20_000_000_000
 """Rows, with a flag counted as `FLAG_ROWS` of them, beyond which padding serves no purpose."""
 _STEPS = 64
@@ -95,7 +98,10 @@ class Padding:
         return self.batches * (self.pool + self.flags.shift)
 
     def draw_rows(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Matched and unmatched dummy rows, (batches, cells) each; what a batch has of the first fits its pool."""
+        """Matched and unmatched dummy rows, (batches, cells) each.
+
+        What a batch has of the first fits its pool.
+        """
         shape = (self.batches, self.cells)
         matched = self.matched.draw(self.batches * self.cells).reshape(shape)
         for own in matched:
@@ -112,14 +118,16 @@ def least_shift(l1: int, scale: float, delta: float) -> int:
     """The least shift s at which truncation to 0 ... 2s costs at most `delta`."""
     a = math.exp(-1 / scale)
     # delta(L1) = a^(s+1) g / (1 + a - 2 a^(s+1)) with g = a^-L1 - 1, solved for s.
-    g, allowed = math.expm1(l1 / scale), delta * _MARGIN
+    g = math.expm1(l1 / scale)
+    allowed = delta * _MARGIN
     shift = max(l1, math.ceil(-scale * math.log(allowed * (1 + a) / (g + 2 * allowed))) - 1)
     return shift if truncation_delta(l1, scale, shift) <= delta else shift + 1
 
 
 def truncation_delta(change: int, scale: float, shift: int) -> float:
     """Probability of the outputs that only one of two counts can give which differ by `change` <= shift."""
-    a, last = math.exp(-1 / scale), math.exp(-(shift + 1) / scale)
+    a = math.exp(-1 / scale)
+    last = math.exp(-(shift + 1) / scale)
     return last * math.expm1(change / scale) / (1 + a - 2 * last)
 
 
@@ -134,18 +142,25 @@ def sum_bound(cells: int, scale: float, beta: float) -> int:
 @lru_cache(maxsize=64)
 def _padding(study: Study, grid: ShardGrid) -> Padding:
     _check(study)
-    view, bounds, periods = study.privacy.view, study.bounds, len(span(study.period))
+    view = study.privacy.view
+    bounds = study.bounds
+    periods = len(span(study.period))
     met = bounds.rows * min(bounds.boardings * study.window_periods, periods)
     sensitivities = (met, bounds.rows * periods, met)
     delta = view.delta / 4
     shares = _cheapest(sensitivities, view.epsilon, float(delta), study.cells, len(grid.batches))
     matched, unmatched, flags = (
-        DummyCount.of(l1, view.epsilon * share, delta) for l1, share in zip(sensitivities, shares, strict=True)
+        DummyCount.of(l1, view.epsilon * share, delta)
+        for l1, share in zip(sensitivities, shares, strict=True)
     )
-    cells, batches = study.cells, len(grid.batches)
+    cells = study.cells
+    batches = len(grid.batches)
     # Halved, since what is drawn again makes the rest likelier by 1/(1 - beta).
     beta = float(delta) / min(met, batches) * _MARGIN / 2
-    pool = min(2 * cells * matched.shift, cells * matched.shift + met + sum_bound(cells, matched.scale, beta))
+    pool = min(
+        2 * cells * matched.shift,
+        cells * matched.shift + met + sum_bound(cells, matched.scale, beta),
+    )
     padding = Padding(matched, unmatched, flags, pool, bounds.rows, cells, batches)
     _check_size(padding)
     return padding
@@ -179,7 +194,8 @@ def _approximate_shift(l1: int, epsilon: float, delta: float) -> float:
 
 
 def _check(study: Study) -> None:
-    rows, periods = study.bounds.rows, span(study.period)
+    rows = study.bounds.rows
+    periods = span(study.period)
     if rows > MAX_COPIES:
         raise PlanError(
             f"padding tells apart at most {MAX_COPIES} rows of one person in one period",
@@ -187,7 +203,11 @@ def _check(study: Study) -> None:
             remedy=f"Lower it from {rows}, or set privacy.padding=off",
         )
     if periods.stop > MAX_PERIODS:
-        raise PlanError("padding needs a study before the year 2448", key="study.period.end", remedy="End it earlier")
+        raise PlanError(
+            "padding needs a study before the year 2448",
+            key="study.period.end",
+            remedy="End it earlier",
+        )
 
 
 def _check_size(padding: Padding) -> None:

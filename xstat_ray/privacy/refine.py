@@ -10,27 +10,31 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from xstat_ray.model.row_tree import RowTree
 from xstat_ray.privacy.least_squares import Measurement, from_below
-from xstat_ray.row_tree import RowTree
 
 _SLICE = 16
-"""Columns refined at once: bounds the memory beside input and output to some 20 float64 tables of this width."""
+"""Columns refined at once: bounds the memory beside input and output to some 20 float64 tables of
+this width."""
 
 
 def refine(tree: RowTree, measured: Mapping[int, Measurement]) -> tuple[NDArray[np.int64], ...]:
     """Estimate every node from what is below it by least squares, then project from the root down.
 
-    The children of a node become the nearest integers that are non-negative and add up to it. So a total is never
-    changed by mending what it is made of: clipping at zero instead would add a bias that grows with the number of
-    empty cells. Under a node of zero everything is zero, and a column whose total is estimated below zero is all zeros.
+    The children of a node become the nearest integers that are non-negative and add up to it. So a
+    total is never changed by mending what it is made of: clipping at zero instead would add a bias
+    that grows with the number of empty cells. Under a node of zero everything is zero, and a column
+    whose total is estimated below zero is all zeros.
 
     Args:
-        tree: the hierarchy; level 0 are the cells. The flat mechanism measures level 0 only. Levels that were not
-            measured still help on sparse tables: areas that are empty as a whole are seen to be.
+        tree: the hierarchy; level 0 are the cells. The flat mechanism measures level 0 only. Levels
+            that were not measured still help on sparse tables: areas that are empty as a whole are
+            seen to be.
         measured: the noisy sums, by level; level 0 is always there.
 
     Returns:
-        (nodes, columns) in the order of the tree for each level, from the cells up; children add up to their parent.
+        (nodes, columns) in the order of the tree for each level, from the cells up; children add up
+        to their parent.
     """
     columns = measured[0].values.shape[1]
     levels = tuple(np.empty((size, columns), np.int64) for size in tree.sizes)
@@ -42,14 +46,22 @@ def refine(tree: RowTree, measured: Mapping[int, Measurement]) -> tuple[NDArray[
         levels[-1][:, own] = totals
         for level, estimate in reversed(list(enumerate(below))):
             first = tree.first_children[level]
-            totals = levels[level][:, own] = _divide(totals, first, estimate.values, estimate.variances)
+            totals = levels[level][:, own] = _divide(
+                totals, first, estimate.values, estimate.variances
+            )
     return levels
 
 
 def _divide(
-    totals: NDArray[np.int64], first: NDArray[np.intp], values: NDArray[np.float64], variances: NDArray[np.float64]
+    totals: NDArray[np.int64],
+    first: NDArray[np.intp],
+    values: NDArray[np.float64],
+    variances: NDArray[np.float64],
 ) -> NDArray[np.int64]:
-    """Divide (parents, columns) `totals` among the children; parents with equally many children are done together."""
+    """Divide (parents, columns) `totals` among the children.
+
+    Parents with equally many children are done together.
+    """
     divided = np.zeros(values.shape, np.int64)
     counts = np.diff(first, append=len(values))
     for count in np.unique(counts):
@@ -66,8 +78,8 @@ def project(
 ) -> NDArray[np.float64]:
     """The non-negative points that add up to `totals` and are nearest to `values`, weighted by 1/variance.
 
-    They are max(value - variance * theta, 0); theta is found by sorting value / variance: Held, Wolfe and Crowder
-    (1974), as given by Duchi et al. (ICML 2008, figure 1), here with weights.
+    They are max(value - variance * theta, 0); theta is found by sorting value / variance: Held,
+    Wolfe and Crowder (1974), as given by Duchi et al. (ICML 2008, figure 1), here with weights.
 
     Args:
         values: (problems, N).
@@ -90,5 +102,7 @@ def largest_remainder(shares: NDArray[np.float64], totals: NDArray[np.int64]) ->
     missing = totals - whole.sum(1)
     order = np.argsort(np.round(whole - shares, 6), axis=1, kind="stable")
     extra = np.empty_like(whole)
-    np.put_along_axis(extra, order, (np.arange(shares.shape[1]) < missing[:, None]).astype(np.int64), 1)
+    np.put_along_axis(
+        extra, order, (np.arange(shares.shape[1]) < missing[:, None]).astype(np.int64), 1
+    )
     return whole + extra

@@ -1,8 +1,8 @@
 """How to spend the budget: the error that shares of it lead to, the best shares, and whether a tree is worth having.
 
-A person moves the counts of any one level of the row tree by at most L1 and L2 (`mechanism`), so levels compose: one
-with share s of the budget gets Laplace noise of scale L1 / (s * epsilon), or Gaussian noise of variance
-L2^2 / (2 * s * rho).
+A person moves the counts of any one level of the row tree by at most L1 and L2 (`mechanism`), so
+levels compose: one with share s of the budget gets Laplace noise of scale L1 / (s * epsilon), or
+Gaussian noise of variance L2^2 / (2 * s * rho).
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Literal
 
 import numpy as np
 
+from xstat_ray.model.row_tree import RowTree
 from xstat_ray.privacy.least_squares import final_variances
 from xstat_ray.privacy.mechanism import Mechanism
-from xstat_ray.row_tree import RowTree
 
 Shares = Mapping[int, Fraction]
 """Share of the budget by measured level; they add up to 1, and level 0 has one."""
@@ -27,8 +27,8 @@ FLAT: Shares = {0: Fraction(1)}
 UNITS = 256
 """Shares are multiples of 1/256: finer ones change no error by as much as a percent."""
 WORTH = 0.9
-"""A tree is chosen where it takes the objective to this fraction of flat's or lower: it costs more ciphertexts and
-makes single cells noisier, which a smaller gain would not repay."""
+"""A tree is chosen where it takes the objective to this fraction of flat's or lower: it costs more
+ciphertexts and makes single cells noisier, which a smaller gain would not repay."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,10 @@ class Choice:
 def choose(tree: RowTree, mechanism: Mechanism, reporting: Collection[int]) -> Choice:
     """Flat or tree, by predicted standard errors over the reporting levels.
 
-    The prediction is that of unbiased estimates. Refinement makes sparse tables better than predicted, the cells most:
-    on the map of `benchmarks.privacy_baselines`, four fifths of it empty, cells get 0.41 and areas of 16 cells 0.52 of
-    the predicted error, areas of 4,096 cells all of it. How sparse a table is may not be looked at beforehand.
+    The prediction is that of unbiased estimates. Refinement makes sparse tables better than
+    predicted, the cells most: on the map of `benchmarks.privacy_baselines`, four fifths of it
+    empty, cells get 0.41 and areas of 16 cells 0.52 of the predicted error, areas of 4,096 cells
+    all of it. How sparse a table is may not be looked at beforehand.
 
     Args:
         tree: the hierarchy.
@@ -55,12 +56,16 @@ def choose(tree: RowTree, mechanism: Mechanism, reporting: Collection[int]) -> C
     if mechanism.noise == "off":
         return Choice("flat", FLAT, "flat: there is no noise")
     shares = tree_shares(tree, mechanism, reporting)
-    gain = objective(tree, mechanism, shares, reporting) / objective(tree, mechanism, FLAT, reporting)
+    gain = objective(tree, mechanism, shares, reporting) / objective(
+        tree, mechanism, FLAT, reporting
+    )
     better: Literal["flat", "tree"] = "tree" if gain <= WORTH else "flat"
     figures = []
     for level in sorted(reporting):
         flat, own = (predicted_stderr(tree, mechanism, s, level) for s in (FLAT, shares))
-        figures.append(f"{flat:.3g} or {own:.3g} per area of {tree.cells / tree.sizes[level]:.3g} cells")
+        figures.append(
+            f"{flat:.3g} or {own:.3g} per area of {tree.cells / tree.sizes[level]:.3g} cells"
+        )
     reason = f"{better}: predicted standard error, flat or tree: {', '.join(figures)}; overall tree/flat {gain:.2f}"
     return Choice(better, shares if better == "tree" else FLAT, reason)
 
@@ -68,46 +73,62 @@ def choose(tree: RowTree, mechanism: Mechanism, reporting: Collection[int]) -> C
 def tree_shares(tree: RowTree, mechanism: Mechanism, reporting: Collection[int]) -> Shares:
     """Shares of cells and reporting levels that minimise `objective`, each at least half of an equal share.
 
-    The floor keeps every error within twice that of equal shares. Found by moving ever smaller parts of the budget
-    from one level to another for as long as that helps.
+    The floor keeps every error within twice that of equal shares. Found by moving ever smaller
+    parts of the budget from one level to another for as long as that helps.
     """
     # A level with as many nodes as one below has the same nodes: it is not measured a second time.
-    levels = sorted({tree.sizes[level]: level for level in sorted({0, *reporting}, reverse=True)}.values())
-    units = {level: UNITS * (i + 1) // len(levels) - UNITS * i // len(levels) for i, level in enumerate(levels)}
+    levels = sorted(
+        {tree.sizes[level]: level for level in sorted({0, *reporting}, reverse=True)}.values()
+    )
+    units = {
+        level: UNITS * (i + 1) // len(levels) - UNITS * i // len(levels)
+        for i, level in enumerate(levels)
+    }
     best = objective(tree, mechanism, _shares(units), reporting)
     step = UNITS // 8
     while step:
         for moved in _moves(units, step):
             value = objective(tree, mechanism, _shares(moved), reporting)
             if value < best:
-                best, units = value, moved
+                best = value
+                units = moved
                 break
         else:
             step //= 2
     return _shares(units)
 
 
-def objective(tree: RowTree, mechanism: Mechanism, shares: Shares, reporting: Collection[int]) -> float:
+def objective(
+    tree: RowTree, mechanism: Mechanism, shares: Shares, reporting: Collection[int]
+) -> float:
     """Sum over the reporting levels of predicted standard error / (mean cells of an area)^(1/4).
 
-    So twice the error is tolerated on an area sixteen times as large: it holds a larger count. Without the root of the
-    size all levels would get about equal shares, and cells pay for totals; with the square root, the rate at which the
-    error of sums of noisy cells grows, nearly all of the budget would go to the cells. Measured on the map of
-    `benchmarks.privacy_baselines` at epsilon 1, after refinement: 1.48 at a cell and 13 at the total, where equal
-    shares give 2.62 and 7.
+    So twice the error is tolerated on an area sixteen times as large: it holds a larger count.
+    Without the root of the size all levels would get about equal shares, and cells pay for totals;
+    with the square root, the rate at which the error of sums of noisy cells grows, nearly all of
+    the budget would go to the cells. Measured on the map of `benchmarks.privacy_baselines` at
+    epsilon 1, after refinement: 1.48 at a cell and 13 at the total, where equal shares give 2.62
+    and 7.
     """
     variances = final_variances(tree, _variances(mechanism, shares))
     sizes = {level: tree.cells / tree.sizes[level] for level in reporting}
-    return math.fsum(math.sqrt(np.mean(variances[level])) / size**0.25 for level, size in sizes.items())
+    return math.fsum(
+        math.sqrt(np.mean(variances[level])) / size**0.25 for level, size in sizes.items()
+    )
 
 
 def predicted_stderr(tree: RowTree, mechanism: Mechanism, shares: Shares, level: int) -> float:
-    """Standard error after least squares, before refinement: exact; root mean square over the nodes of `level`."""
+    """Standard error after least squares, before refinement: exact.
+
+    Root mean square over the nodes of `level`.
+    """
     return math.sqrt(np.mean(final_variances(tree, _variances(mechanism, shares))[level]))
 
 
 def level_scale(mechanism: Mechanism, share: Fraction) -> float:
-    """Scale of the noise of a level with a share of the budget that gives `mechanism` its scale; rounded up.
+    """Scale of the noise of a level with a share of the budget that gives `mechanism` its scale.
+
+    Rounded up.
 
     Laplace: scale / share, as epsilon adds up. Gaussian: scale / sqrt(share), as rho adds up.
     """
@@ -121,7 +142,8 @@ def level_scale(mechanism: Mechanism, share: Fraction) -> float:
 
 def _variances(mechanism: Mechanism, shares: Shares) -> dict[int, float]:
     return {
-        level: replace(mechanism, scale=level_scale(mechanism, share)).stderr ** 2 for level, share in shares.items()
+        level: replace(mechanism, scale=level_scale(mechanism, share)).stderr ** 2
+        for level, share in shares.items()
     }
 
 

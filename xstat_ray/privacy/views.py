@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from xstat_ray.model.study import Study
 from xstat_ray.privacy.ledger import POOL, Debit, Ledger
-from xstat_ray.study import Study
 
 
 def count_view(ledger: Path, study: Study, view: str) -> None:
     """Record that the pool is about to see the padded tables of a study once more.
 
-    A view has epsilon_v and delta_v of the study. Those of several views add up, whatever they show (Dwork and Roth
-    2014, Theorem 3.16), and the sum of the epsilons has a cap of its own for each data set, at first the study's.
+    A view has epsilon_v and delta_v of the study. Those of several views add up, whatever they show
+    (Dwork and Roth 2014, Theorem 3.16), and the sum of the epsilons has a cap of its own for each
+    data set, at first the study's.
 
     Args:
         ledger: the ledger of the party that hands out its table.

@@ -1,4 +1,7 @@
-"""The four roles. Each class holds only what its role may hold and offers only what its role may do."""
+"""The four roles.
+
+Each class holds only what its role may hold and offers only what its role may do.
+"""
 
 from xstat_ray.roles.aggregator import Aggregator
 from xstat_ray.roles.column_party import ColumnParty

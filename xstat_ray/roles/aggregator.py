@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xstat_ray.crypto.paillier import PublicKey
-from xstat_ray.join import add, join, lay_out, sum_up
-from xstat_ray.messages import Flags, Partial, Rows
+from xstat_ray.model.messages import Flags, Partial, Rows
+from xstat_ray.roles.join import add, join, lay_out, sum_up
 
 
 class Aggregator:

@@ -9,33 +9,41 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from xstat_ray.bounds import keep_per_group
 from xstat_ray.crypto.derive import uniform_words
 from xstat_ray.crypto.keygen import generate
 from xstat_ray.crypto.packing import Packing
 from xstat_ray.crypto.paillier import OwnerEncryptor, PrivateKey
 from xstat_ray.crypto.tags import in_order, sort_order, with_copy
 from xstat_ray.errors import InputError, ProtocolError
-from xstat_ray.inputs import periods
 from xstat_ray.inputs.domains import Encoder
 from xstat_ray.inputs.ids import to_bytes
 from xstat_ray.inputs.tables import Batch, open_table
-from xstat_ray.messages import Flags, NoisyTable
+from xstat_ray.model import periods
+from xstat_ray.model.messages import Flags, NoisyTable
+from xstat_ray.model.shards import ShardGrid
+from xstat_ray.model.study import ColumnSide, Study
+from xstat_ray.roles.bounds import keep_per_group
 from xstat_ray.roles.dummies import FlagDummies
 from xstat_ray.roles.intake import Extract, IntakeCounts, read_excluded, take
 from xstat_ray.roles.key_holder import KeyHolder
 from xstat_ray.roles.party import Party
-from xstat_ray.shards import ShardGrid
-from xstat_ray.study import ColumnSide, Study
 
 
 class ColumnParty(Party):
     """Airline: knows who boarded what."""
 
-    role, other, divided, padded = "column", "row", False, FlagDummies
+    role = "column"
+    other = "row"
+    divided = False
+    padded = FlagDummies
 
     def __init__(
-        self, study: Study, table: Path | str, exclude: Sequence[Path | str] = (), *, skip_damaged: bool = False
+        self,
+        study: Study,
+        table: Path | str,
+        exclude: Sequence[Path | str] = (),
+        *,
+        skip_damaged: bool = False,
     ) -> None:
         super().__init__(study, table, exclude, skip_damaged=skip_damaged)
         self._key: PrivateKey | None = None
@@ -58,7 +66,10 @@ class ColumnParty(Party):
     # Key
 
     def generate_key(self, key_bits: int, constant_time: bool = False) -> bytes:
-        """Make the release's Paillier key, to be used in constant time or not; returns the encoded public key."""
+        """Make the release's Paillier key, to be used in constant time or not.
+
+        Returns the encoded public key.
+        """
         self._key = generate(key_bits, constant_time)
         return self._key.public.encode()
 
@@ -82,12 +93,16 @@ class ColumnParty(Party):
     # De-identification
 
     def intake(self) -> int:
-        """Read the table, keep F boardings of each person and expand them; returns the number of persons.
+        """Read the table, keep F boardings of each person and expand them.
+
+        Returns the number of persons.
 
         Raises:
-            InputError: the table cannot be read, contributes nothing, or has more persons than the study's bound.
+            InputError: the table cannot be read, contributes nothing, or has more persons than the
+                study's bound.
         """
-        study, side = self._study, self._study.column
+        study = self._study
+        side = self._study.column
         table = open_table(
             self._table,
             id=side.id,
@@ -117,12 +132,17 @@ class ColumnParty(Party):
 
     def _extract(self, batch: Batch) -> Extract:
         """Slot without offset (N,), periods (N, W), and which of them lie inside the study's span (N, W)."""
-        side, period = self._study.column, self._study.period
+        side = self._study.column
+        period = self._study.period
         base = self._encoder.encode(batch.columns)
         times = _times(side)
-        periods_of, inside = np.zeros((len(base), 1), np.uint32), np.ones((len(base), 1), bool)
+        periods_of = np.zeros((len(base), 1), np.uint32)
+        inside = np.ones((len(base), 1), bool)
         if times:
-            pairs = [periods.to_periods(batch.columns[anchor], period, offset) for anchor, offset in times]
+            pairs = [
+                periods.to_periods(batch.columns[anchor], period, offset)
+                for anchor, offset in times
+            ]
             periods_of, inside = (np.stack(parts, axis=1) for parts in zip(*pairs, strict=True))
         in_span: NDArray[np.bool_] = np.any(inside, axis=1)
         return Extract(base >= 0, in_span, (base, periods_of, inside))
@@ -136,11 +156,20 @@ class ColumnParty(Party):
     ) -> None:
         """From boardings (N,) with their periods (N, W) to flags, one for a person in a period, drawn at random."""
         boarding, offset = np.nonzero(inside)
-        width = inside.shape[1] if self._study.column.windows and self._study.column.offset_dimension else 1
+        width = (
+            inside.shape[1]
+            if self._study.column.windows and self._study.column.offset_dimension
+            else 1
+        )
         slot = base[boarding].astype(np.int64) * width + (offset if width > 1 else 0)
-        who, when = person[boarding], period[boarding, offset]
-        keep = keep_per_group((who, when), 1, uniform_words(self._seed, "one flag a period", len(who)))
-        self._person, self._period, self._slot = who[keep], when[keep], slot[keep]
+        who = person[boarding]
+        when = period[boarding, offset]
+        keep = keep_per_group(
+            (who, when), 1, uniform_words(self._seed, "one flag a period", len(who))
+        )
+        self._person = who[keep]
+        self._period = when[keep]
+        self._slot = slot[keep]
 
     def prepare(self, grid: ShardGrid, drawn: bytes | None = None) -> list[int]:
         """Put the flags into the order of the batches of `grid`, and take what the first environment's `draw` gave.
@@ -152,12 +181,15 @@ class ColumnParty(Party):
         self._dummies = FlagDummies(*numbers) if numbers else None
         batch = grid.batch_of(self._period)
         order = np.argsort(batch, kind="stable")
-        self._person, self._period, self._slot = self._person[order], self._period[order], self._slot[order]
+        self._person = self._person[order]
+        self._period = self._period[order]
+        self._slot = self._slot[order]
         self._starts = np.searchsorted(batch[order], np.arange(len(grid.batches) + 1))
         sizes = np.diff(self._starts)
         if self._dummies is not None:
             sizes = sizes * self._dummies.copies + self._dummies.number()
-        self._sizes, self._kept = sizes.tolist(), None
+        self._sizes = sizes.tolist()
+        self._kept = None
         return self._sizes
 
     def emit(self, batch: int, part: int, rows: range, packing: Packing) -> Flags:
@@ -172,7 +204,9 @@ class ColumnParty(Party):
         blocks = [self._encryptor.encrypt_indexed([*table, 0], slot[own]) for table in tables]
         return Flags(batch=batch, part=part, tags=tag[own], ciphertexts=np.stack(blocks, axis=1))
 
-    def _in_order(self, batch: int, starts: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    def _in_order(
+        self, batch: int, starts: NDArray[np.int64]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """Tags and slots of a batch in the order of its tags, kept until another batch is asked for."""
         if self._kept is None or self._kept[0] != batch:
             tag, slot = self._batch(batch, slice(int(starts[batch]), int(starts[batch + 1])))
@@ -182,7 +216,9 @@ class ColumnParty(Party):
 
     def _batch(self, batch: int, own: slice) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """(M, 16) tags and (M,) slots of a batch with its dummies, which stand in no slot: one behind the last."""
-        person, period, slot = self._person[own], self._period[own], self._slot[own]
+        person = self._person[own]
+        period = self._period[own]
+        slot = self._slot[own]
         if self._dummies is None:
             return self._tags(person, period), slot
         copies = self._dummies.copies
@@ -195,17 +231,26 @@ class ColumnParty(Party):
     # Release
 
     def release(self, ledger: Path, table: NoisyTable, packing: Packing, part: range) -> bytes:
-        """Act as the key holder on the cells `part` of the noisy table; the result is sealed for the row party.
+        """Act as the key holder on the cells `part` of the noisy table.
+
+        The result is sealed for the row party.
 
         Raises:
             BudgetError: the release is not allowed; nothing was decrypted.
         """
-        coefficients = KeyHolder(self._study, self._private_key, ledger).decrypt(table, packing, part)
-        return self._channel(self.role).seal(coefficients.encode(self._study.digest), "coefficients")
+        coefficients = KeyHolder(self._study, self._private_key, ledger).decrypt(
+            table, packing, part
+        )
+        return self._channel(self.role).seal(
+            coefficients.encode(self._study.digest), "coefficients"
+        )
 
 
 def _times(side: ColumnSide) -> list[tuple[str, int]]:
-    """The W columns and offsets in seconds from which the periods of a boarding follow; none without periods."""
+    """The W columns and offsets in seconds from which the periods of a boarding follow.
+
+    None without periods.
+    """
     if side.windows:
         return [(window.anchor, offset) for window in side.windows for offset in window.offsets]
     return [(side.time, 0)] if side.time else []

@@ -1,7 +1,7 @@
 """The dummies that each party sends among its rows or flags, so that the aggregator's view is private.
 
-How many there are is drawn once in a release; which tags they have follows from the tag key, so both parties know
-those of the rows that meet a flag. See docs/padding.md.
+How many there are is drawn once in a release; which tags they have follows from the tag key, so
+both parties know those of the rows that meet a flag. See docs/padding.md.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xstat_ray.crypto.tags import Dummy, dummy_tags
+from xstat_ray.model.shards import Shard
 from xstat_ray.privacy.padding import Padding
-from xstat_ray.secrecy import Secret
-from xstat_ray.shards import Shard
+from xstat_ray.util.secrecy import Secret
 
 
 class Dummies(Secret):
@@ -22,7 +22,8 @@ class Dummies(Secret):
 
     def __init__(self, padding: Padding, drawn: NDArray[np.int64]) -> None:
         """Take what `draw` gave, in any shape."""
-        self._padding, self._drawn = padding, drawn
+        self._padding = padding
+        self._drawn = drawn
 
     @staticmethod
     @abstractmethod
@@ -47,7 +48,8 @@ class RowDummies(Dummies):
         """(N, 16) tags under the tag key, and (N,) blinded cells."""
         drawn = self._drawn.reshape(2, self._padding.batches, self._padding.cells)[:, shard.batch]
         region = np.arange(shard.region.start, shard.region.stop, dtype=np.uint32)
-        tags, cells = [], []
+        tags = []
+        cells = []
         for kind, numbers in zip((Dummy.MATCHED, Dummy.ROW), drawn, strict=True):
             ends = np.concatenate([[0], np.cumsum(numbers)])
             own = range(int(ends[shard.region.start]), int(ends[shard.region.stop]))
@@ -71,4 +73,6 @@ class FlagDummies(Dummies):
     def of_batch(self, key: bytes, batch: int) -> NDArray[np.uint8]:
         """(N, 16) tags under the tag key."""
         numbers = {Dummy.MATCHED: self._padding.pool, Dummy.FLAG: int(self._drawn[batch])}
-        return np.concatenate([dummy_tags(key, kind, batch, range(number)) for kind, number in numbers.items()])
+        return np.concatenate(
+            [dummy_tags(key, kind, batch, range(number)) for kind, number in numbers.items()]
+        )

@@ -1,7 +1,7 @@
 """Intake: a party's table becomes numbers. Runs inside the party, before anything is encrypted.
 
-Bad rows are put aside and counted, never fatal one by one: ids that have no normal form, people who are excluded, rows
-outside the study. A table of which nothing is usable is refused.
+Bad rows are put aside and counted, never fatal one by one: ids that have no normal form, people who
+are excluded, rows outside the study. A table of which nothing is usable is refused.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from xstat_ray.errors import InputError
 from xstat_ray.inputs.ids import normalise
 from xstat_ray.inputs.tables import Batch, Table, open_table
-from xstat_ray.secrecy import Secret
-from xstat_ray.study import Study
+from xstat_ray.model.study import Study
+from xstat_ray.util.secrecy import Secret
 
 
 @dataclass
@@ -73,13 +73,16 @@ class Taken(Secret):
     counts: IntakeCounts
 
 
-def take(study: Study, table: Table, id_column: str, excluded: frozenset[str], extract: Extractor) -> Taken:
+def take(
+    study: Study, table: Table, id_column: str, excluded: frozenset[str], extract: Extractor
+) -> Taken:
     """Stream a table and keep its usable rows.
 
     Raises:
         InputError: every id is unusable, or every row lies outside the study.
     """
-    people, counts = People(study, excluded), IntakeCounts()
+    people = People(study, excluded)
+    counts = IntakeCounts()
     persons: list[NDArray[np.int32]] = []
     kept: list[tuple[NDArray[Any], ...]] = []
     for batch in table.batches():
@@ -101,7 +104,8 @@ class People(Secret):
     """Numbers the persons of a table in the order in which they first appear with a usable row."""
 
     def __init__(self, study: Study, excluded: frozenset[str]) -> None:
-        self._study, self._excluded = study, excluded
+        self._study = study
+        self._excluded = excluded
         self._numbers: dict[str, int] = {}
 
     def __len__(self) -> int:
@@ -123,10 +127,13 @@ class People(Secret):
             counts: `invalid_id` and `excluded` are raised by the rows put aside here.
 
         Returns:
-            (N,) person numbers, -1 for people without a usable row, and (N,) whether the id is valid and not excluded.
+            (N,) person numbers, -1 for people without a usable row, and (N,) whether the id is
+            valid and not excluded.
         """
         normal = normalise(ids.dictionary, self._study.id_form, self._study.id_region).to_pylist()
-        state = np.array([0 if n is None else 1 if n in self._excluded else 2 for n in normal] + [0], np.int8)
+        state = np.array(
+            [0 if n is None else 1 if n in self._excluded else 2 for n in normal] + [0], np.int8
+        )
         codes = ids.indices.fill_null(len(normal)).to_numpy(zero_copy_only=False)
         row_state = state[codes]
         counts.invalid_id += int((row_state == 0).sum())

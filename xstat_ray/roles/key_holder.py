@@ -7,32 +7,38 @@ from pathlib import Path
 from xstat_ray.crypto.packing import Packing
 from xstat_ray.crypto.paillier import PrivateKey
 from xstat_ray.errors import ProtocolError
-from xstat_ray.messages import Coefficients, NoisyTable
+from xstat_ray.model.messages import Coefficients, NoisyTable
+from xstat_ray.model.study import Study
 from xstat_ray.privacy.design import Design
 from xstat_ray.privacy.ledger import Debit, Ledger
 from xstat_ray.privacy.mechanism import Mechanism
-from xstat_ray.secrecy import Secret
-from xstat_ray.study import Study
+from xstat_ray.util.secrecy import Secret
 
 
 class KeyHolder(Secret):
     """Checks, debits, decrypts, in this order."""
 
     def __init__(self, study: Study, key: PrivateKey, ledger: Path) -> None:
-        self._study, self._key, self._ledger = study, key, ledger
+        self._study = study
+        self._key = key
+        self._ledger = ledger
 
     def decrypt(self, table: NoisyTable, packing: Packing, part: range) -> Coefficients:
         """Debit the release (once, however many parts are asked for), then decrypt the rows `part` of the table.
 
         Raises:
             BudgetError: a data set's budget does not allow the release; nothing was decrypted.
-            ProtocolError: the table does not have the study's size, or holds something that is not a ciphertext.
+            ProtocolError: the table does not have the study's size, or holds something that is not
+                a ciphertext.
         """
-        public, design = self._key.public, Design.of_study(self._study)
+        public = self._key.public
+        design = Design.of_study(self._study)
         if table.ciphertexts.shape != (design.nodes, packing.blocks, public.width):
             raise ProtocolError("the noisy table does not have the size of the study's table")
         self._debit(table.release, design.budget)
-        plain = self._key.decrypt(table.ciphertexts[part.start : part.stop].reshape(-1, public.width))
+        plain = self._key.decrypt(
+            table.ciphertexts[part.start : part.stop].reshape(-1, public.width)
+        )
         return Coefficients(release=table.release, first=part.start, values=packing.unpack(plain))
 
     def _debit(self, release: str, mechanism: Mechanism) -> None:

@@ -19,18 +19,18 @@ from xstat_ray.crypto.handshake import Handshake, Hello, SharedSecrets
 from xstat_ray.crypto.kernels.choice import kernel
 from xstat_ray.crypto.tags import tags
 from xstat_ray.errors import InputError, ProtocolError
-from xstat_ray.files import unwritable, write_whole
 from xstat_ray.inputs.tables import input_digest
-from xstat_ray.measurement import measurement
-from xstat_ray.messages import Points
+from xstat_ray.model.messages import Points
+from xstat_ray.model.shards import ShardGrid
+from xstat_ray.model.study import Study
 from xstat_ray.privacy.padding import Padding
 from xstat_ray.privacy.views import count_view
 from xstat_ray.roles import kept_keys
 from xstat_ray.roles.dummies import Dummies
 from xstat_ray.roles.intake import IntakeCounts
-from xstat_ray.secrecy import Secret
-from xstat_ray.shards import ShardGrid
-from xstat_ray.study import Study
+from xstat_ray.util.files import unwritable, write_whole
+from xstat_ray.util.secrecy import Secret
+from xstat_ray.util.software_digest import measurement
 
 Role = Literal["row", "column"]
 SECRETS = "secrets"
@@ -41,26 +41,36 @@ class Party(Secret):
     """One party inside its isolated environment.
 
     Use in this order:
-    `hello`, `agree`, `confirm`; `intake`; `blind`, (the other's `evaluate`), `finish`; then the subclass's `emit`.
-    A replica starts with `offer`, `accept` in place of the handshake.
+    `hello`, `agree`, `confirm`; `intake`; `blind`, (the other's `evaluate`), `finish`; then the
+    subclass's `emit`. A replica starts with `offer`, `accept` in place of the handshake.
     """
 
     role: ClassVar[Role]
     other: ClassVar[Role]
     divided: ClassVar[bool]
-    """Whether several environments divide the persons among them; otherwise each is a copy that holds all."""
+    """Whether several environments divide the persons among them; otherwise each is a copy that
+    holds all."""
     padded: ClassVar[type[Dummies]]
     """The dummies that this party sends, where the study asks for them."""
 
     def __init__(
-        self, study: Study, table: Path | str, exclude: Sequence[Path | str] = (), *, skip_damaged: bool = False
+        self,
+        study: Study,
+        table: Path | str,
+        exclude: Sequence[Path | str] = (),
+        *,
+        skip_damaged: bool = False,
     ) -> None:
         """Nothing is read yet: `table` and `exclude` (tables of people to leave out) are paths.
 
-        With `skip_damaged`, files of the table that cannot be read are left out; never those of `exclude`.
+        With `skip_damaged`, files of the table that cannot be read are left out; never those of
+        `exclude`.
         """
-        self._study, self._table, self._exclude = study, table, exclude
-        self._skip_damaged, self._set_aside = skip_damaged, tuple[InputError, ...]()
+        self._study = study
+        self._table = table
+        self._exclude = exclude
+        self._skip_damaged = skip_damaged
+        self._set_aside = tuple[InputError, ...]()
         self._seed = os.urandom(32)
         self._scalar = group.random_scalar()
         self._handshake: Handshake | None = Handshake(self.role, study.digest, measurement())
@@ -111,7 +121,8 @@ class Party(Secret):
 
     def offer(self) -> bytes:
         """Make this object a replica: returns the key to which the first instance seals its secrets."""
-        self._handshake, self._replica = None, channel.HandOver()
+        self._handshake = None
+        self._replica = channel.HandOver()
         return self._replica.offer
 
     def hand_over(self, offer: bytes) -> bytes:
@@ -132,7 +143,8 @@ class Party(Secret):
         return own | {"shared": self._agreed.export_bytes()}
 
     def _restore(self, secrets: Mapping[str, bytes]) -> None:
-        self._seed, self._scalar = secrets["seed"], secrets["scalar"]
+        self._seed = secrets["seed"]
+        self._scalar = secrets["scalar"]
         waiting = secrets.get("handshake")
         self._handshake = None if waiting is None else Handshake.from_bytes(waiting)
         self._shared = None if waiting is not None else SharedSecrets.from_bytes(secrets["shared"])
@@ -157,14 +169,21 @@ class Party(Secret):
 
         Args:
             ids: (P,) normalised ids.
-            first: number of the first one among all of the party, where several environments divide them.
+            first: number of the first one among all of the party, where several environments divide
+                them.
         """
         numbers = np.arange(first, first + len(ids), dtype=np.uint32)
-        self._ids, self._order = ids, np.argsort(keyed_words(self._seed, "order of persons", numbers), kind="stable")
-        self._known, self._person_keys = np.zeros(len(ids), bool), np.zeros((len(ids), PERSON_KEY_BYTES), np.uint8)
+        self._ids = ids
+        self._order = np.argsort(
+            keyed_words(self._seed, "order of persons", numbers), kind="stable"
+        )
+        self._known = np.zeros(len(ids), bool)
+        self._person_keys = np.zeros((len(ids), PERSON_KEY_BYTES), np.uint8)
 
     def recall(self, folder: Path) -> int:
-        """Take up the keys that `finish` kept in the party's own folder; returns how many persons are to be exchanged.
+        """Take up the keys that `finish` kept in the party's own folder.
+
+        Returns how many persons are to be exchanged.
 
         Raises:
             ProtocolError: what was kept is not of this release, or was altered.
@@ -176,7 +195,8 @@ class Party(Secret):
 
     def blind(self, part: range) -> bytes:
         """Persons `part` (of those to be exchanged), hashed to the group and blinded, sealed for the other party."""
-        salt, ids = self._agreed.salt, self._ids[self._order[part.start : part.stop]].tolist()
+        salt = self._agreed.salt
+        ids = self._ids[self._order[part.start : part.stop]].tolist()
         own = group.hash_to_group([salt + one for one in ids], group.PERSON_DST)
         return self._seal(Points(group.multiply(self._scalar, own)), f"blinded {part}")
 
@@ -189,13 +209,16 @@ class Party(Secret):
         points = self._open(sealed, f"blinded {part}").points
         return self._seal(Points(group.multiply(self._scalar, points)), f"evaluated {part}")
 
-    def finish(self, sealed: Sequence[bytes], parts: Sequence[range], folder: Path | None = None) -> None:
+    def finish(
+        self, sealed: Sequence[bytes], parts: Sequence[range], folder: Path | None = None
+    ) -> None:
         """Take back own points, multiplied by both scalars: they become the keys of the persons.
 
         Args:
             sealed: what the other party returned.
             parts: of the persons, as they were blinded; the others may follow later.
-            folder: the party's own, where the keys are kept, sealed, for a run that takes up this release.
+            folder: the party's own, where the keys are kept, sealed, for a run that takes up this
+                release.
 
         Raises:
             ProtocolError: altered message, invalid points, or another number than was sent.
@@ -204,10 +227,13 @@ class Party(Secret):
         for message, part in zip(sealed, parts, strict=True):
             points = self._open(message, f"evaluated {part}").points
             if len(points) != len(part):
-                raise ProtocolError("the other party returned another number of points than it was sent")
+                raise ProtocolError(
+                    "the other party returned another number of points than it was sent"
+                )
             group.validate(points)
             own = self._order[part.start : part.stop]
-            self._keys[own], self._known[own] = group.person_keys(points), True
+            self._keys[own] = group.person_keys(points)
+            self._known[own] = True
         if folder is not None and parts:
             own = np.concatenate([self._order[part.start : part.stop] for part in parts])
             kept_keys.write(folder, self._own_channel, self._ids[own], self._keys[own])
@@ -216,7 +242,8 @@ class Party(Secret):
     def _forget_ids(self) -> None:
         """Once all persons have their keys, nobody needs to know who they are."""
         if self._known.all():
-            self._ids, self._order = np.zeros(self.persons, "S1"), np.zeros(0, np.int64)
+            self._ids = np.zeros(self.persons, "S1")
+            self._order = np.zeros(0, np.int64)
 
     @property
     def _keys(self) -> NDArray[np.uint8]:
@@ -232,9 +259,12 @@ class Party(Secret):
     # Padding
 
     def draw(self, grid: ShardGrid) -> bytes | None:
-        """How many dummies there are, sealed for all environments of this party; None where the study has no padding.
+        """How many dummies there are, sealed for all environments of this party.
 
-        Drawn once in a release, by one environment: two draws for one count could be averaged. A repeat gives the same.
+        None where the study has no padding.
+
+        Drawn once in a release, by one environment: two draws for one count could be averaged. A
+        repeat gives the same.
         """
         padding = Padding.of_study(self._study, grid)
         if padding is not None and self._drawn is None:
@@ -251,8 +281,12 @@ class Party(Secret):
         if self._study.privacy.padding == "dp":
             count_view(ledger, self._study, view)
 
-    def _numbers(self, grid: ShardGrid, drawn: bytes | None) -> tuple[Padding, NDArray[np.int64]] | None:
-        """The study's padding and what the party's first environment drew for it; None where there is none.
+    def _numbers(
+        self, grid: ShardGrid, drawn: bytes | None
+    ) -> tuple[Padding, NDArray[np.int64]] | None:
+        """The study's padding and what the party's first environment drew for it.
+
+        None where there is none.
 
         Raises:
             ProtocolError: it is missing, altered, or was drawn for another cut into shards.
@@ -262,7 +296,9 @@ class Party(Secret):
             return None
         if drawn is None:
             raise ProtocolError("the study's padding was not drawn")
-        return padding, np.frombuffer(self._channel(self.role).open(drawn, _numbers_of(grid)), "<i8")
+        return padding, np.frombuffer(
+            self._channel(self.role).open(drawn, _numbers_of(grid)), "<i8"
+        )
 
     def _seal(self, message: Points, purpose: str) -> bytes:
         return self._channel(self.role).seal(message.encode(self._study.digest), purpose)
@@ -286,14 +322,26 @@ class Party(Secret):
 
     def report(self) -> bytes:
         """The intake counts of this environment, sealed for the one that writes the party's record."""
-        return self._channel(self.role).seal(json.dumps(self.counts.as_dict()).encode(), "intake counts")
+        return self._channel(self.role).seal(
+            json.dumps(self.counts.as_dict()).encode(), "intake counts"
+        )
 
     def record(self, folder: Path, reports: Sequence[bytes]) -> None:
-        """Write the intake counts of all environments into the party's own folder; they are not shared with anyone."""
-        opened = [json.loads(self._channel(self.role).open(report, "intake counts")) for report in reports]
+        """Write the intake counts of all environments into the party's own folder.
+
+        They are not shared with anyone.
+        """
+        opened = [
+            json.loads(self._channel(self.role).open(report, "intake counts")) for report in reports
+        ]
         counts = {name: sum(one[name] for one in opened) for name in opened[0]}
         aside = [{"file": error.file, "problem": str(error)} for error in self._set_aside]
-        text = json.dumps({"party": self.role, **counts, "set_aside": aside, **self._own_facts()}, indent=2) + "\n"
+        text = (
+            json.dumps(
+                {"party": self.role, **counts, "set_aside": aside, **self._own_facts()}, indent=2
+            )
+            + "\n"
+        )
         _write_own(folder, "intake.json", text.encode())
 
     def _own_facts(self) -> dict[str, Any]:

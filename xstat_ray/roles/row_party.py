@@ -12,21 +12,21 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xstat_ray.bounds import Located, Meeting, MetBeforeError, Part, apart, bound_rows, places
 from xstat_ray.crypto.derive import keyed_words
-from xstat_ray.crypto.kernels.threads import each_in_threads
 from xstat_ray.crypto.tags import in_order, sort_order, with_copy
 from xstat_ray.errors import ProtocolError
-from xstat_ray.memory import return_freed
-from xstat_ray.messages import Coefficients, Rows
+from xstat_ray.model.messages import Coefficients, Rows
+from xstat_ray.model.row_tree import Blinding, tree_of
+from xstat_ray.model.shards import Shard, ShardGrid
+from xstat_ray.model.study import Study
 from xstat_ray.privacy.design import Design
+from xstat_ray.roles.bounds import Located, Meeting, MetBeforeError, Part, apart, bound_rows, places
 from xstat_ray.roles.dummies import RowDummies
 from xstat_ray.roles.intake import IntakeCounts
 from xstat_ray.roles.party import Party
 from xstat_ray.roles.row_table import NOTHING, WHOLE, RowTable, Share
-from xstat_ray.row_tree import Blinding, tree_of
-from xstat_ray.shards import Shard, ShardGrid
-from xstat_ray.study import Study
+from xstat_ray.util.memory import return_freed
+from xstat_ray.util.threads import each_in_threads
 
 
 class _Cut(NamedTuple):
@@ -50,7 +50,9 @@ class _Cut(NamedTuple):
         """With several rows of a person in a period told apart, so that each gets a tag of its own."""
         if copies == 1:
             return self
-        return self._replace(rows=self.rows._replace(period=with_copy(self.rows.period, places(self.rows))))
+        return self._replace(
+            rows=self.rows._replace(period=with_copy(self.rows.period, places(self.rows)))
+        )
 
     def shard(self, number: int) -> Located:
         """The rows of one shard."""
@@ -60,17 +62,26 @@ class _Cut(NamedTuple):
 class RowParty(Party):
     """Telecom: knows in which cell a person was in which period."""
 
-    role, other, divided, padded = "row", "column", True, RowDummies
+    role = "row"
+    other = "column"
+    divided = True
+    padded = RowDummies
 
     def __init__(
-        self, study: Study, table: Path | str, exclude: Sequence[Path | str] = (), *, skip_damaged: bool = False
+        self,
+        study: Study,
+        table: Path | str,
+        exclude: Sequence[Path | str] = (),
+        *,
+        skip_damaged: bool = False,
     ) -> None:
         super().__init__(study, table, exclude, skip_damaged=skip_damaged)
         self._rows: RowTable | None = None
         self._share = WHOLE
         self._dummies: RowDummies | None = None
         self._grid: ShardGrid | None = None
-        self._window, self._held = range(0), list[_Cut]()
+        self._window = range(0)
+        self._held = list[_Cut]()
 
     def intake(self, share: Share = WHOLE) -> int:
         """Survey the table; returns the number of persons in this environment's share.
@@ -114,38 +125,54 @@ class RowParty(Party):
         """
         numbers = self._numbers(grid, drawn)
         self._dummies = RowDummies(*numbers) if numbers else None
-        self._grid, self._window = grid, range(0)
+        self._grid = grid
+        self._window = range(0)
         self._surveyed.rewind()
         return [self._surveyed.has_rows(batch) for batch in grid.batches]
 
     def emit(self, shard: Shard, *contributed: bytes) -> Rows:
-        """The rows of one shard as (tag, blinded cell), sorted by tag. Pure: a repeat gives the same bytes.
+        """The rows of one shard as (tag, blinded cell), sorted by tag.
 
-        The rows of all batches that lie in the same pieces of the table are read when the first of their shards comes
-        up, and kept until another batch does, so shards are best asked for in order.
+        Pure: a repeat gives the same bytes.
 
-        With padding one environment emits a whole shard: its own rows, those that every other environment has
-        `contributed`, and the dummies. Without, each emits its own.
+        The rows of all batches that lie in the same pieces of the table are read when the first of
+        their shards comes up, and kept until another batch does, so shards are best asked for in
+        order.
+
+        With padding one environment emits a whole shard: its own rows, those that every other
+        environment has `contributed`, and the dummies. Without, each emits its own.
 
         Raises:
             InputError: a value of the table cannot be read.
-            ProtocolError: with padding, another number of contributions than there are other environments.
+            ProtocolError: with padding, another number of contributions than there are other
+                environments.
         """
-        channel, digest = self._channel(self.role), self._study.digest
-        parts = [self._own(shard), *(Rows.decode(channel.open(s, _own_of(shard)), digest) for s in contributed)]
-        tags, cells = [part.tags for part in parts], [part.cells for part in parts]
+        channel = self._channel(self.role)
+        digest = self._study.digest
+        parts = [
+            self._own(shard),
+            *(Rows.decode(channel.open(s, _own_of(shard)), digest) for s in contributed),
+        ]
+        tags = [part.tags for part in parts]
+        cells = [part.cells for part in parts]
         if self._dummies is not None:
             if len(parts) != self._share.of:
-                raise ProtocolError("a padded shard needs the rows of every environment of the row party")
+                raise ProtocolError(
+                    "a padded shard needs the rows of every environment of the row party"
+                )
             dummies = self._dummies.of_shard(self._agreed.tag_key, shard)
-            tags, cells = [*tags, dummies[0]], [*cells, dummies[1]]
-        tag, cell = np.concatenate(tags), np.concatenate(cells)
+            tags = [*tags, dummies[0]]
+            cells = [*cells, dummies[1]]
+        tag = np.concatenate(tags)
+        cell = np.concatenate(cells)
         order = sort_order(tag, cell)
         return Rows(shard=shard.number, tags=in_order(tag, order), cells=cell[order])
 
     def contribute(self, shard: Shard) -> bytes:
         """The rows of one shard that this environment has, sealed for the one that emits it."""
-        return self._channel(self.role).seal(self._own(shard).encode(self._study.digest), _own_of(shard))
+        return self._channel(self.role).seal(
+            self._own(shard).encode(self._study.digest), _own_of(shard)
+        )
 
     def _own(self, shard: Shard) -> Rows:
         """This environment's rows of a shard, in no particular order."""
@@ -155,13 +182,19 @@ class RowParty(Party):
             self._load(self._grid, shard.batch)
         number = shard.number - self._window.start * len(self._grid.regions)
         own = Located.join([NOTHING, *(cut.shard(number) for cut in self._held)])
-        return Rows(shard=shard.number, tags=self._tags(own.person, own.period), cells=own.cell.astype(np.uint32))
+        return Rows(
+            shard=shard.number,
+            tags=self._tags(own.person, own.period),
+            cells=own.cell.astype(np.uint32),
+        )
 
     def _load(self, grid: ShardGrid, batch: int) -> None:
         """Read the window of a batch, bound every person's contribution, blind the cells, and cut it into shards."""
-        self._window, self._held = range(0), []
+        self._window = range(0)
+        self._held = []
         return_freed()
-        table, window = self._surveyed, self._surveyed.window(grid.batches, batch)
+        table = self._surveyed
+        window = self._surveyed.window(grid.batches, batch)
         wanted = range(grid.batches[window.start].start, grid.batches[window.stop - 1].stop)
         cut = self._cutter(table, grid, window)
         held = None if table.unsorted else self._piece_by_piece(table, wanted, cut)
@@ -170,11 +203,14 @@ class RowParty(Party):
         table.bounded(wanted, sum(len(own.rows.cell) for own in self._held))
         self._window = window
 
-    def _piece_by_piece(self, table: RowTable, wanted: range, cut: Callable[[Part], _Cut]) -> list[_Cut] | None:
+    def _piece_by_piece(
+        self, table: RowTable, wanted: range, cut: Callable[[Part], _Cut]
+    ) -> list[_Cut] | None:
         """Bound every piece as soon as it is read, so that no more than what is kept stays in memory.
 
-        Of a sorted file only the first and the last person of a piece can have rows in the next; they are bounded at
-        the end. Returns None where anybody else is in two pieces, as soon as that is seen.
+        Of a sorted file only the first and the last person of a piece can have rows in the next;
+        they are bounded at the end. Returns None where anybody else is in two pieces, as soon as
+        that is seen.
         """
         meeting = Meeting(self.persons)
 
@@ -191,7 +227,9 @@ class RowParty(Party):
             return None
         return [*(own for own, _ in done), cut(edges)]
 
-    def _all_together(self, table: RowTable, wanted: range, cut: Callable[[Part], _Cut]) -> list[_Cut]:
+    def _all_together(
+        self, table: RowTable, wanted: range, cut: Callable[[Part], _Cut]
+    ) -> list[_Cut]:
         """Whoever has rows in several pieces is bounded over all of them, the others piece by piece."""
         parts = table.read(wanted, lambda part: part)
         shared = apart(parts, self.persons)
@@ -200,19 +238,23 @@ class RowParty(Party):
             parts = [*(part.take(~shared[part.rows.person]) for part in parts), together]
 
         def cut_and_drop(number: int) -> _Cut:
-            part, parts[number] = parts[number], Part(NOTHING, None)
+            part = parts[number]
+            parts[number] = Part(NOTHING, None)
             return cut(part)
 
         return each_in_threads(cut_and_drop, range(len(parts)))
 
     def _cutter(self, table: RowTable, grid: ShardGrid, window: range) -> Callable[[Part], _Cut]:
         """What bounds every person's contribution to a part, blinds the cells, and cuts the rows into shards."""
-        limit, forward = self._study.bounds.rows, self._blinding().forward
+        limit = self._study.bounds.rows
+        forward = self._blinding().forward
         draw = partial(self._draw, table.first_person)
 
         def cut(part: Part) -> _Cut:
             located = bound_rows(part, limit, draw)
-            own = _Cut.of(located._replace(cell=forward[located.cell].astype(np.int32)), grid, window)
+            own = _Cut.of(
+                located._replace(cell=forward[located.cell].astype(np.int32)), grid, window
+            )
             return own if self._dummies is None else own.numbered(self._dummies.copies)
 
         return cut
@@ -236,7 +278,9 @@ class RowParty(Party):
         Raises:
             ProtocolError: altered, or of another study.
         """
-        return Coefficients.decode(self._channel(self.other).open(sealed, "coefficients"), self._study.digest)
+        return Coefficients.decode(
+            self._channel(self.other).open(sealed, "coefficients"), self._study.digest
+        )
 
     def put_in_order(self, parts: Sequence[Coefficients]) -> Coefficients:
         """All parts together in declared order, level by level.
@@ -249,15 +293,21 @@ class RowParty(Party):
         ends = np.cumsum([0] + [len(part.values) for part in parts])
         design = Design.of_study(self._study)
         complete = blinded.shape == (design.nodes, self._study.slots)
-        if not complete or [part.first for part in parts] != ends[:-1].tolist() or len({p.release for p in parts}) > 1:
+        if (
+            not complete
+            or [part.first for part in parts] != ends[:-1].tolist()
+            or len({p.release for p in parts}) > 1
+        ):
             raise ProtocolError("the coefficients are not the whole of one release's table")
-        blinding, pairs = self._blinding(), zip(design.levels, design.sections, strict=True)
+        blinding = self._blinding()
+        pairs = zip(design.levels, design.sections, strict=True)
         levels = [blinding.restore(measured.level, blinded[own]) for measured, own in pairs]
         return Coefficients(release=parts[0].release, first=0, values=np.concatenate(levels))
 
     def tree_starts(self) -> list[NDArray[np.int64]]:
         """For every measured level above the cells, where its nodes begin on the measured level below, blinded."""
-        measured, blinding = [m.level for m in Design.of_study(self._study).levels], self._blinding()
+        measured = [m.level for m in Design.of_study(self._study).levels]
+        blinding = self._blinding()
         return [blinding.starts(lower, upper) for lower, upper in pairwise(measured)]
 
     def _blinding(self) -> Blinding:

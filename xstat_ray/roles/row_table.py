@@ -1,8 +1,9 @@
 """The row party's table, which may be larger than memory: surveyed once, then read one window of periods at a time.
 
-Several environments of the row party divide the persons among them: each takes a range of the sorted ids. Where a file
-is sorted by id, and partitioned by time, an environment reads its own part of it only, as the footers of Parquet files
-tell beforehand what lies where. Other tables are read whole for every window, which is correct and slower.
+Several environments of the row party divide the persons among them: each takes a range of the
+sorted ids. Where a file is sorted by id, and partitioned by time, an environment reads its own part
+of it only, as the footers of Parquet files tell beforehand what lies where. Other tables are read
+whole for every window, which is correct and slower.
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from xstat_ray.bounds import Located, Part
-from xstat_ray.crypto.kernels.threads import each_in_threads
-from xstat_ray.inputs import periods
 from xstat_ray.inputs.domains import Encoder
 from xstat_ray.inputs.ids import normalise
 from xstat_ray.inputs.table_order import Ascent
 from xstat_ray.inputs.tables import Batch, Piece, Table, open_table
+from xstat_ray.model import periods
+from xstat_ray.model.study import Study
+from xstat_ray.roles.bounds import Located, Part
 from xstat_ray.roles.intake import IntakeCounts, check_usable, read_excluded
-from xstat_ray.roles.roster import Roster, RosterBuilder, Tally
-from xstat_ray.secrecy import Secret
-from xstat_ray.study import Study
+from xstat_ray.roles.person_index import Roster, RosterBuilder, Tally
+from xstat_ray.util.secrecy import Secret
+from xstat_ray.util.threads import each_in_threads
 
 T = TypeVar("T")
 
@@ -52,7 +53,9 @@ _MOST_ROWS = 1 << 27
 
 
 def open_row_table(study: Study, path: Path | str, skip_damaged: bool = False) -> Table:
-    """Open the row party's table and check its form; with `skip_damaged`, without the files that cannot be read.
+    """Open the row party's table and check its form.
+
+    With `skip_damaged`, without the files that cannot be read.
 
     Raises:
         InputError: it cannot be used; names file, column and remedy.
@@ -79,26 +82,33 @@ class RowTable(Secret):
         share: Share,
         skip_damaged: bool = False,
     ) -> None:
-        """Open the table and check its form; with `skip_damaged`, without the files that cannot be read.
+        """Open the table and check its form.
+
+        With `skip_damaged`, without the files that cannot be read.
 
         Raises:
             InputError: it cannot be used; names file, column and remedy.
         """
         side = study.row
-        self._study, self._share = study, share
+        self._study = study
+        self._share = share
         self._table = open_row_table(study, path, skip_damaged)
         self.set_aside = self._table.set_aside
         self._excluded = read_excluded(exclude, side.id, study)
         self._encoder = Encoder(side.dimensions)
         self._pieces = self._table.pieces()
         covers = [self._cover(piece) for piece in self._pieces]
-        self._first, self._end = np.array([c.start for c in covers]), np.array([c.stop for c in covers])
+        self._first = np.array([c.start for c in covers])
+        self._end = np.array([c.stop for c in covers])
         self._ascent = Ascent(self._table, side.id)
         self.unsorted: list[str] = []
-        """Names of the files that are not sorted by id, which take longer to `read`; known after the survey."""
+        """Names of the files that are not sorted by id, which take longer to `read`; known after
+        the survey."""
         self._foreign: set[str] = set()
-        """Files in which some id is not written in its normal form: their footers say nothing about the persons."""
-        self._counts, self._of_period = IntakeCounts(), dict[range, IntakeCounts]()
+        """Files in which some id is not written in its normal form: their footers say nothing about
+        the persons."""
+        self._counts = IntakeCounts()
+        self._of_period = dict[range, IntakeCounts]()
         self.first_person = 0
         """Place of the first own person among the sorted ids of the whole table."""
         self.contents = b""
@@ -131,28 +141,37 @@ class RowTable(Secret):
         whole = builder.roster()
         part = self._share.part(len(whole.ids))
         self.contents = _digest(whole.ids, whole.rows)
-        self._roster, self.first_person = Roster(whole.ids[part], whole.rows[part]), part.start
+        self._roster = Roster(whole.ids[part], whole.rows[part])
+        self.first_person = part.start
         self._own = np.array([self._can_be_own(piece) for piece in self._pieces])
         self._check_usable(builder.counts, whole)
-        self._counts.rows, self._counts.persons = int(self._roster.rows.sum()), len(self._roster.ids)
+        self._counts.rows = int(self._roster.rows.sum())
+        self._counts.persons = len(self._roster.ids)
         if self._share.number == 0:
             # Rows of nobody are told once.
-            self._counts.invalid_id, self._counts.excluded = builder.counts.invalid_id, builder.counts.excluded
+            self._counts.invalid_id = builder.counts.invalid_id
+            self._counts.excluded = builder.counts.excluded
             self._counts.rows += builder.counts.invalid_id + builder.counts.excluded
         return self._roster.ids
 
     def _tallies(self) -> Iterable[Iterable[Tally]]:
         """Who is in the pieces of the table, as many pieces at a time as there are threads."""
         if any(piece.group is None for piece in self._pieces):
-            # Text has no types: all of it is read once, so that a bad value is found before anything is encrypted.
+            # Text has no types: all of it is read once, so that a bad value is found before
+            # anything is encrypted.
             return (self._tally(self._pieces, self._table.roles),)
         ids = [self._study.row.id]
         runs = [self._pieces[i : i + _PIECES] for i in range(0, len(self._pieces), _PIECES)]
-        return (tally for run in runs for tally in each_in_threads(lambda piece: list(self._tally([piece], ids)), run))
+        return (
+            tally
+            for run in runs
+            for tally in each_in_threads(lambda piece: list(self._tally([piece], ids)), run)
+        )
 
     def _tally(self, pieces: Sequence[Piece], columns: Collection[str]) -> Iterator[Tally]:
         for batch in self._table.read(pieces, columns):
-            normal, ids = self._normal(batch), batch.columns[self._study.row.id]
+            normal = self._normal(batch)
+            ids = batch.columns[self._study.row.id]
             self._ascent.add(batch)
             if not normal.equals(ids.dictionary):
                 self._foreign.add(batch.file)
@@ -167,7 +186,9 @@ class RowTable(Secret):
 
         Memory is bounded by a window; of pieces with very many rows only one batch is held.
         """
-        own, first, last = self._needed(batches[batch]), batch, batch + 1
+        own = self._needed(batches[batch])
+        first = batch
+        last = batch + 1
         if sum(piece.group.rows if piece.group else _MOST_ROWS for piece in own) < _MOST_ROWS:
             while first > 0 and self._needed(batches[first - 1]) == own:
                 first -= 1
@@ -187,8 +208,8 @@ class RowTable(Secret):
     def read(self, wanted: range, use: Callable[[Part], T]) -> list[T]:
         """What `use` makes of all usable rows of the own persons with a period in `wanted`.
 
-        It is called for every piece, with the rows in order of person and period, and in several threads; the results
-        are in the order of the pieces.
+        It is called for every piece, with the rows in order of person and period, and in several
+        threads; the results are in the order of the pieces.
         """
 
         def work(piece: Piece) -> tuple[T, int, int]:
@@ -197,13 +218,15 @@ class RowTable(Secret):
 
         done = each_in_threads(work, self._needed(wanted))
         self._of_period[wanted] = IntakeCounts(
-            outside_domain=sum(outside for _, outside, _ in done), kept=sum(kept for _, _, kept in done)
+            outside_domain=sum(outside for _, outside, _ in done),
+            kept=sum(kept for _, _, kept in done),
         )
         return [result for result, _, _ in done]
 
     def _read(self, piece: Piece, wanted: range) -> tuple[Part, int]:
         """The rows of a piece, in order of person and period, and how many more are outside the domain."""
-        side, outside = self._study.row, 0
+        side = self._study.row
+        outside = 0
         parts = [Part(NOTHING, np.zeros(0) if side.weight else None)]
         for batch in self._table.read([piece], self._table.roles):
             person = self._person(self._roster, batch)
@@ -212,24 +235,33 @@ class RowTable(Secret):
             own = (person >= 0) & inside & (wanted.start <= period) & (period < wanted.stop)
             keep = own & (cell >= 0)
             outside += int((own & (cell < 0)).sum())
-            weight = np.nan_to_num(batch.columns[side.weight].to_numpy(zero_copy_only=False)) if side.weight else None
+            weight = (
+                np.nan_to_num(batch.columns[side.weight].to_numpy(zero_copy_only=False))
+                if side.weight
+                else None
+            )
             parts.append(Part(Located(person, period, cell), weight).take(keep))
         return Part.join(parts).in_order(), outside
 
     def bounded(self, wanted: range, kept: int) -> None:
         """Record how many of the rows in `wanted` remained after the contribution bound."""
         counts = self._of_period[wanted]
-        counts.over_bound, counts.kept = counts.kept - kept, kept
+        counts.over_bound = counts.kept - kept
+        counts.kept = kept
 
     def _person(self, roster: Roster, batch: Batch) -> NDArray[np.int32]:
         """(N,) number of every row's person in a roster, -1 for nobody."""
-        codes = batch.columns[self._study.row.id].indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        codes = (
+            batch.columns[self._study.row.id].indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        )
         number: NDArray[np.int32] = roster.find(self._normal(batch))[codes]
         return number
 
     def _normal(self, batch: Batch) -> pa.Array:
         """The normal forms of the batch's dictionary of ids; null where there is none."""
-        return normalise(batch.columns[self._study.row.id].dictionary, self._study.id_form, self._study.id_region)
+        return normalise(
+            batch.columns[self._study.row.id].dictionary, self._study.id_form, self._study.id_region
+        )
 
     def _periods(self, batch: Batch) -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:
         if self._study.row.time is None:
@@ -239,7 +271,8 @@ class RowTable(Secret):
 
     def _cover(self, piece: Piece) -> range:
         """The periods of the study in which a piece can have rows."""
-        side, bounds = self._study.row, {} if piece.group is None else piece.group.bounds
+        side = self._study.row
+        bounds = {} if piece.group is None else piece.group.bounds
         if side.time is None or side.time not in bounds or self._study.period.grain == "none":
             return periods.span(self._study.period)
         return periods.cover(*bounds[side.time], self._study.period)
@@ -252,10 +285,14 @@ class RowTable(Secret):
         return self._roster.overlaps(*bounds[self._study.row.id])
 
     def _check_usable(self, counts: IntakeCounts, whole: Roster) -> None:
-        """Look for one row inside the study; a table without any is refused before anything is encrypted."""
+        """Look for one row inside the study.
+
+        A table without any is refused before anything is encrypted.
+        """
         for batch in self._table.read(self._pieces, self._table.roles) if len(whole.ids) else ():
             welcome = self._person(whole, batch) >= 0
-            inside, placed = self._periods(batch)[1], self._encoder.encode(batch.columns) >= 0
+            inside = self._periods(batch)[1]
+            placed = self._encoder.encode(batch.columns) >= 0
             if (welcome & inside & placed).any():
                 return
             counts.outside_span += int((welcome & ~inside).sum())

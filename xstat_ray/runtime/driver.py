@@ -1,4 +1,6 @@
-"""The driver: takes a plan through the stages on any executor. It submits everything and owns every reference.
+"""The driver: takes a plan through the stages on any executor.
+
+It submits everything and owns every reference.
 
 It holds no secret of a party; what passes from party to party through it is sealed.
 """
@@ -15,24 +17,26 @@ from numpy.typing import NDArray
 
 from xstat_ray.crypto.paillier import PublicKey
 from xstat_ray.errors import PartyError
-from xstat_ray.join import FAN_IN
-from xstat_ray.messages import Coefficients, NoisyTable, Partial
-from xstat_ray.plan import Plan
+from xstat_ray.model.messages import Coefficients, NoisyTable, Partial
+from xstat_ray.model.shards import Shard
+from xstat_ray.planning.plan import Plan
+from xstat_ray.planning.table_check import order_sentence
 from xstat_ray.privacy.noise import add_noise_once
 from xstat_ray.roles import Aggregator
+from xstat_ray.roles.join import FAN_IN
 from xstat_ray.roles.party import Role
 from xstat_ray.roles.row_table import Share
 from xstat_ray.runtime.executor import ROLES, Executor, Instance, Ref
 from xstat_ray.runtime.progress import Progress, Stage
-from xstat_ray.shards import Shard
-from xstat_ray.table_look import order_sentence
 
 PERSONS_A_CALL = 10_000
-"""Points blinded by one call: about a second with the portable kernel, a fifth with the native one."""
+"""Points blinded by one call: about a second with the portable kernel, a fifth with the native
+one."""
 PARTS_KEPT = 25
 """Parts of the exchange after which it is kept: what an interruption costs at most."""
 PRODUCTS_A_CALL = 50_000
-"""Ciphertexts multiplied by one task on the way up the row tree: about a second with the portable kernel."""
+"""Ciphertexts multiplied by one task on the way up the row tree: about a second with the portable
+kernel."""
 CIPHERTEXTS_A_CALL = 5_000
 """Ciphertexts made or opened by one call: one to a few seconds with the portable kernel."""
 WINDOW = 8
@@ -61,16 +65,26 @@ class Holder(NamedTuple):
 class Driver:
     """One run of one plan."""
 
-    def __init__(self, executor: Executor, plan: Plan, progress: Progress, window: int = WINDOW) -> None:
-        self._executor, self._plan, self._progress, self._window = executor, plan, progress, window
+    def __init__(
+        self, executor: Executor, plan: Plan, progress: Progress, window: int = WINDOW
+    ) -> None:
+        self._executor = executor
+        self._plan = plan
+        self._progress = progress
+        self._window = window
 
     # Stage 1: de-identify
 
-    def de_identify(self, folders: Mapping[Role, Path] | None = None, resume: bool = False) -> PublicKey:
-        """Handshake, intake and ID exchange; afterwards both parties can emit. Returns the public key.
+    def de_identify(
+        self, folders: Mapping[Role, Path] | None = None, resume: bool = False
+    ) -> PublicKey:
+        """Handshake, intake and ID exchange; afterwards both parties can emit.
+
+        Returns the public key.
 
         Args:
-            folders: of each party its own, where secrets and keys of persons are kept, so that a later run resumes.
+            folders: of each party its own, where secrets and keys of persons are kept, so that a
+                later run resumes.
             resume: take up what an earlier run left there; only people who are new are exchanged.
         """
         executor = self._executor
@@ -83,26 +97,40 @@ class Driver:
                 holders += self._holders(role, executor.get_all(refs), (folders or {}).get(role))
                 stage.advance()
             if not resume:
-                executor.get_all([executor.party(role).call("save", own) for role, own in (folders or {}).items()])
+                executor.get_all(
+                    [
+                        executor.party(role).call("save", own)
+                        for role, own in (folders or {}).items()
+                    ]
+                )
         if self._plan.padding is None:
-            # With padding the driver, as the aggregator, is told nothing of a table that noise does not cover.
+            # With padding the driver, as the aggregator, is told nothing of a table that noise does
+            # not cover.
             self._say_order()
         self._exchange(holders)
         return PublicKey.decode(public)
 
     def _agree(self) -> bytes:
-        executor, plan = self._executor, self._plan
-        row, column = executor.party("row"), executor.party("column")
+        executor = self._executor
+        plan = self._plan
+        row = executor.party("row")
+        column = executor.party("column")
         key = column.call("generate_key", plan.key_bits, plan.constant_time)
-        hello = {role: executor.get(executor.party(role).call("hello")) for role in executor.parties}
+        hello = {
+            role: executor.get(executor.party(role).call("hello")) for role in executor.parties
+        }
         confirmations = (row.call("agree", hello["column"]), column.call("agree", hello["row"]))
-        executor.get_all([row.call("confirm", confirmations[1]), column.call("confirm", confirmations[0])])
+        executor.get_all(
+            [row.call("confirm", confirmations[1]), column.call("confirm", confirmations[0])]
+        )
         public: bytes = executor.get(key)
         return public
 
     def _take_up(self, folders: Mapping[Role, Path]) -> bytes:
         executor = self._executor
-        executor.get_all([executor.party(role).call("load", folder) for role, folder in folders.items()])
+        executor.get_all(
+            [executor.party(role).call("load", folder) for role, folder in folders.items()]
+        )
         public: bytes = executor.get(executor.party("column").call("public_key"))
         return public
 
@@ -116,7 +144,9 @@ class Driver:
     def _say_order(self) -> None:
         """Say whether the row party's files are sorted by id, which decides how fast they are read."""
         self._progress.note(
-            order_sentence(self._plan, self._executor.get(self._executor.party("row").call("is_sorted")))
+            order_sentence(
+                self._plan, self._executor.get(self._executor.party("row").call("is_sorted"))
+            )
         )
 
     def _intake(self, role: Role) -> list[Ref]:
@@ -141,8 +171,14 @@ class Driver:
 
     def _exchange(self, holders: list[Holder]) -> None:
         executor = self._executor
-        with self._progress.stage("exchange", sum(len(holder.parts) for holder in holders)) as stage:
-            ahead = [(holder, self._evaluate(holder, parts), parts) for holder in holders for parts in holder.rounds]
+        with self._progress.stage(
+            "exchange", sum(len(holder.parts) for holder in holders)
+        ) as stage:
+            ahead = [
+                (holder, self._evaluate(holder, parts), parts)
+                for holder in holders
+                for parts in holder.rounds
+            ]
             for holder, refs, parts in ahead:
                 returned = []
                 for ref, part in zip(refs, parts, strict=True):
@@ -155,7 +191,9 @@ class Driver:
     def _evaluate(self, holder: Holder, parts: list[range]) -> list[Ref]:
         other = ROLES[holder.role].other
         return [
-            self._executor.party(other, turn).call("evaluate", holder.turn(turn).call("blind", part), part)
+            self._executor.party(other, turn).call(
+                "evaluate", holder.turn(turn).call("blind", part), part
+            )
             for turn, part in enumerate(parts)
         ]
 
@@ -171,7 +209,9 @@ class Driver:
         """The result on which all replicas must agree."""
         first, *others = self._executor.get_all(refs)
         if any(other != first for other in others):
-            raise PartyError(f"replicas of the {role} party disagree: their copies of the table differ")
+            raise PartyError(
+                f"replicas of the {role} party disagree: their copies of the table differ"
+            )
         return first
 
     def _collect(self, ref: Ref, stage: Stage) -> Any:
@@ -183,7 +223,8 @@ class Driver:
 
     def aggregate(self, public: PublicKey) -> Partial:
         """Join every shard and overlay the partials, while encrypted."""
-        executor, grid = self._executor, self._plan.grid
+        executor = self._executor
+        grid = self._plan.grid
         prepared = self._prepare()
         held: list[list[bool]] = executor.get_all(prepared["row"])
         flags: list[int] = executor.get(prepared["column"][0])
@@ -195,40 +236,55 @@ class Driver:
 
     def _prepare(self) -> dict[Role, list[Ref]]:
         """All environments take the shards, and what the first of each party drew."""
-        parties, grid = self._executor.parties, self._plan.grid
+        parties = self._executor.parties
+        grid = self._plan.grid
         drawn = {role: every[0].call("draw", grid) for role, every in parties.items()}
-        return {role: [one.call("prepare", grid, drawn[role]) for one in every] for role, every in parties.items()}
+        return {
+            role: [one.call("prepare", grid, drawn[role]) for one in every]
+            for role, every in parties.items()
+        }
 
     def _asked(self, held: list[list[bool]]) -> list[list[int]]:
         """For every batch the environments of the row party that are asked for rows.
 
-        Those without rows in a batch, as the outlines of their files tell, are not asked. With padding all are: the
-        aggregator shall not see whether there are any.
+        Those without rows in a batch, as the outlines of their files tell, are not asked. With
+        padding all are: the aggregator shall not see whether there are any.
         """
         batches = range(len(self._plan.grid.batches))
         if self._plan.padding:
             return [list(range(len(held)))] * len(batches)
-        asked = [[number for number, own in enumerate(held) if own[batch]] or [0] for batch in batches]
+        asked = [
+            [number for number, own in enumerate(held) if own[batch]] or [0] for batch in batches
+        ]
         if any(map(any, held)):
-            asked = [numbers if any(own[batch] for own in held) else [] for batch, numbers in enumerate(asked)]
+            asked = [
+                numbers if any(own[batch] for own in held) else []
+                for batch, numbers in enumerate(asked)
+            ]
         return asked
 
-    def _joins(self, aggregator: Aggregator, sizes: list[int], asked: list[list[int]]) -> Iterator[Callable[[], Ref]]:
+    def _joins(
+        self, aggregator: Aggregator, sizes: list[int], asked: list[list[int]]
+    ) -> Iterator[Callable[[], Ref]]:
         """One submission per shard and environment of the row party; with padding one per shard.
 
         The flags of a batch are made when its first shard comes up, and then dropped.
         """
-        executor, current, flags = self._executor, -1, list[Ref]()
+        executor = self._executor
+        current = -1
+        flags = list[Ref]()
         for shard in self._plan.grid.shards:
             if asked[shard.batch] and shard.batch != current:
-                current, flags = shard.batch, [make() for make in self.flags(shard.batch, sizes[shard.batch])]
+                current = shard.batch
+                flags = [make() for make in self.flags(shard.batch, sizes[shard.batch])]
             for senders in self.senders(shard, asked[shard.batch]):
                 yield partial(self._join, executor, aggregator, senders, shard, flags)
 
     def senders(self, shard: Shard, asked: list[int]) -> list[Sequence[Instance]]:
         """Who emits the rows of a shard, and behind each those whose rows go with its own.
 
-        Padding covers whole shards: what every environment sent by itself would need dummies of its own.
+        Padding covers whole shards: what every environment sent by itself would need dummies of its
+        own.
         """
         every = [self._executor.parties["row"][number] for number in asked]
         if not self._plan.padding:
@@ -238,7 +294,11 @@ class Driver:
 
     @staticmethod
     def _join(
-        executor: Executor, aggregator: Aggregator, senders: Sequence[Instance], shard: Shard, flags: list[Ref]
+        executor: Executor,
+        aggregator: Aggregator,
+        senders: Sequence[Instance],
+        shard: Shard,
+        flags: list[Ref],
     ) -> Ref:
         return executor.submit(aggregator.join, emit_rows(senders, shard), *flags)
 
@@ -247,13 +307,18 @@ class Driver:
         packing = self._plan.packing
         parts = enumerate(_cut(size, max(1, CIPHERTEXTS_A_CALL // packing.blocks)))
         return [
-            partial(self._executor.party("column", number).call, "emit", batch, number, rows, packing)
+            partial(
+                self._executor.party("column", number).call, "emit", batch, number, rows, packing
+            )
             for number, rows in parts
         ]
 
-    def reduce(self, aggregator: Aggregator, joins: Iterable[Callable[[], Ref]], stage: Stage) -> Partial:
+    def reduce(
+        self, aggregator: Aggregator, joins: Iterable[Callable[[], Ref]], stage: Stage
+    ) -> Partial:
         """The reduce tree: as soon as eight results of one level are there they are added into one of the next."""
-        executor, pending = self._executor, iter(joins)
+        executor = self._executor
+        pending = iter(joins)
         levels: list[list[Ref]] = [[]]
         in_flight: dict[Ref, int] = {}
         while True:
@@ -285,11 +350,18 @@ class Driver:
 
         `starts` is what the row party says of the tree; without it the row party is asked.
         """
-        plan, executor = self._plan, self._executor
+        plan = self._plan
+        executor = self._executor
         with self._progress.stage("noise", 1) as stage:
-            starts = executor.get(executor.party("row").call("tree_starts")) if starts is None else starts
+            starts = (
+                executor.get(executor.party("row").call("tree_starts"))
+                if starts is None
+                else starts
+            )
             levels = self._sum_up(Aggregator(public), partial, starts)
-            noisy = add_noise_once(public, np.concatenate(levels), plan.packing, plan.design, plan.constant_time)
+            noisy = add_noise_once(
+                public, np.concatenate(levels), plan.packing, plan.design, plan.constant_time
+            )
             stage.advance()
         return noisy
 
@@ -297,15 +369,25 @@ class Driver:
         self, aggregator: Aggregator, partial: Partial, every: Sequence[NDArray[np.int64]]
     ) -> list[NDArray[np.uint8]]:
         """The whole row domain, and above it the sums of every measured level, by tasks over ranges of nodes."""
-        executor, plan = self._executor, self._plan
+        executor = self._executor
+        plan = self._plan
         levels = [aggregator.lay_out(partial, plan.study.cells, plan.packing.blocks)]
         for starts in every:
-            table, edges = levels[-1], np.append(starts, len(levels[-1]))
-            parts = _cut(len(starts), max(1, PRODUCTS_A_CALL * len(starts) // (len(table) * plan.packing.blocks)))
+            table = levels[-1]
+            edges = np.append(starts, len(levels[-1]))
+            parts = _cut(
+                len(starts),
+                max(1, PRODUCTS_A_CALL * len(starts) // (len(table) * plan.packing.blocks)),
+            )
             refs = []
             for own in parts:
-                low, high = edges[own.start], edges[own.stop]
-                refs.append(executor.submit(aggregator.sum_up, table[low:high], starts[own.start : own.stop] - low))
+                low = edges[own.start]
+                high = edges[own.stop]
+                refs.append(
+                    executor.submit(
+                        aggregator.sum_up, table[low:high], starts[own.start : own.stop] - low
+                    )
+                )
             levels.append(np.concatenate(executor.get_all(refs)))
         return levels
 
@@ -315,7 +397,8 @@ class Driver:
         Raises:
             BudgetError: the release is not allowed; nothing was decrypted.
         """
-        executor, packing = self._executor, self._plan.packing
+        executor = self._executor
+        packing = self._plan.packing
         parts = decrypt_parts(self._plan)
         with self._progress.stage("decrypt", len(parts)) as stage:
             table = executor.put(noisy)
@@ -344,7 +427,10 @@ def decrypt_parts(plan: Plan) -> list[range]:
 
 
 def _cut(size: int, most: int) -> Iterator[range]:
-    """Consecutive ranges of nearly equal size, none longer than `most`; one empty range for size 0."""
+    """Consecutive ranges of nearly equal size, none longer than `most`.
+
+    One empty range for size 0.
+    """
     parts = max(1, -(-size // most))
     for i in range(parts):
         yield range(size * i // parts, size * (i + 1) // parts)

@@ -1,7 +1,8 @@
 """The event log: what a run went through, stage by stage, as lines of JSON beside the release.
 
-It may be published with the release, so it holds no figure that depends on a party's table: no sizes, no counts, no
-messages, only names of stages and tasks, times, and types of errors. How long a stage took is in the manifest as well.
+It may be published with the release, so it holds no figure that depends on a party's table: no
+sizes, no counts, no messages, only names of stages and tasks, times, and types of errors. How long
+a stage took is in the manifest as well.
 """
 
 from __future__ import annotations
@@ -20,11 +21,15 @@ NAME = "events.jsonl"
 
 
 class Recorded(Progress):
-    """Shows everything on another display, and writes the events down; a run that is resumed adds to them."""
+    """Shows everything on another display, and writes the events down.
+
+    A run that is resumed adds to them.
+    """
 
     def __init__(self, shown: Progress, folder: Path) -> None:
         super().__init__()
-        self._shown, self._path = shown, folder / NAME
+        self._shown = shown
+        self._path = folder / NAME
 
     def planned(self, plan: Planned) -> None:
         """Shown only: `plan.json` has it."""
@@ -49,14 +54,21 @@ class Recorded(Progress):
 
     @contextmanager
     def display(self, name: str, total: int) -> Iterator[Stage]:
-        """Events `start`, and `end` or `failed`; exceptions of the program are told by their type alone."""
+        """Events `start`, and `end` or `failed`.
+
+        Exceptions of the program are told by their type alone.
+        """
         start = time.perf_counter()
         self._event("start", stage=name)
         try:
             with self._shown.display(name, total) as stage:
                 yield stage
         except BaseException as error:
-            kind = type(error).__name__ if isinstance(error, XstatError | KeyboardInterrupt) else "Exception"
+            kind = (
+                type(error).__name__
+                if isinstance(error, XstatError | KeyboardInterrupt)
+                else "Exception"
+            )
             self._event("failed", stage=name, error=kind)
             raise
         self._event("end", stage=name, seconds=round(time.perf_counter() - start, 3))

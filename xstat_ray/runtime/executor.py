@@ -1,4 +1,7 @@
-"""The executor: where party calls and stateless tasks run. `LocalExecutor` runs them here and now."""
+"""The executor: where party calls and stateless tasks run.
+
+`LocalExecutor` runs them here and now.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from xstat_ray.model.study import Study
 from xstat_ray.roles import ColumnParty, RowParty
 from xstat_ray.roles.party import Party, Role
-from xstat_ray.study import Study
 
 Ref = Any
-"""A handle, hashable, on a result that may still be in the making; passed as an argument it stands for the value."""
+"""A handle, hashable, on a result that may still be in the making; passed as an argument it stands
+for the value."""
 
 ROLES: dict[Role, type[Party]] = {"row": RowParty, "column": ColumnParty}
 
@@ -75,7 +79,9 @@ class Executor(ABC):
 
     @abstractmethod
     def wait(self, refs: Sequence[Ref]) -> tuple[Ref, Ref]:
-        """Wait until one of these tasks has ended; returns its handle and that of its result, which may be another.
+        """Wait until one of these tasks has ended.
+
+        Returns its handle and that of its result, which may be another.
 
         Raises:
             Exception: what the task raised.
@@ -88,7 +94,12 @@ class Executor(ABC):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         self.close()
 
     def close(self) -> None:  # noqa: B027 - most executors hold nothing
@@ -102,7 +113,9 @@ class LocalRef:
         self.value: Any = None
         self.error: Exception | None = None
         try:
-            self.value = function(*(arg.get() if isinstance(arg, LocalRef) else arg for arg in args))
+            self.value = function(
+                *(arg.get() if isinstance(arg, LocalRef) else arg for arg in args)
+            )
         except Exception as error:
             self.error = error
 
@@ -128,7 +141,10 @@ class LocalExecutor(Executor):
     """Everything in this process, one call after the other; no isolation at all."""
 
     def __init__(self, study: Study, sources: dict[Role, Source]) -> None:
-        self.parties = {role: [LocalInstance(make_party(role, study, source))] for role, source in sources.items()}
+        self.parties = {
+            role: [LocalInstance(make_party(role, study, source))]
+            for role, source in sources.items()
+        }
 
     def submit(self, function: Callable[..., Any], *args: Any) -> Ref:
         """Run at once."""

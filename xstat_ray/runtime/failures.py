@@ -46,7 +46,9 @@ def explained(error: BaseException) -> XstatError | None:
     if isinstance(cause, XstatError):
         return cause
     if isinstance(cause, RayActorError):
-        return PartyLostError("a party's environment ended unexpectedly; run the same command again")
+        return PartyLostError(
+            "a party's environment ended unexpectedly; run the same command again"
+        )
     for kinds, problem, remedy in _PROBLEMS:
         if isinstance(cause, kinds):
             return ClusterError(f"{problem} ({type(cause).__name__}). {remedy}. {_AGAIN}")
@@ -55,4 +57,6 @@ def explained(error: BaseException) -> XstatError | None:
 
 def pool_lost(seconds: float) -> ClusterError:
     """The error where no node has been left for tasks for so long."""
-    return ClusterError(f"the pool of tasks has had no node for {seconds:.0f} s. Start nodes for it. {_AGAIN}")
+    return ClusterError(
+        f"the pool of tasks has had no node for {seconds:.0f} s. Start nodes for it. {_AGAIN}"
+    )

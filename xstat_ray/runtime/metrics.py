@@ -1,6 +1,7 @@
 """Counters for Prometheus, through Ray's own endpoints, which need the extra `cluster`.
 
-The endpoints answer whoever reaches them, so only totals by stage are counted: no shard, cell, person or match.
+The endpoints answer whoever reaches them, so only totals by stage are counted: no shard, cell,
+person or match.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from dataclasses import fields
 
 from ray.util.metrics import Counter
 
-from xstat_ray.runtime.figures import Figures
+from xstat_ray.runtime.task_stats import Figures
 
 _SUMMED = {
     "seconds": "Seconds that tasks have run",
@@ -27,7 +28,9 @@ class Metrics:
         assert _SUMMED.keys() <= {field.name for field in fields(Figures)}
         self._summed = {name: _counter(name, text) for name, text in _SUMMED.items()}
         self._tasks = _counter("tasks", "Tasks that have ended well")
-        self._retries = _counter("retries", "Tries of tasks after the first, copies of late tasks included")
+        self._retries = _counter(
+            "retries", "Tries of tasks after the first, copies of late tasks included"
+        )
 
     def ended(self, stage: str, figures: Figures) -> None:
         """Count a task."""

@@ -10,7 +10,8 @@ from xstat_ray.runtime.preflight import alive
 def stored_bytes() -> int:
     """Bytes of all objects that the object stores of Ray's nodes have taken so far, as each node counts them.
 
-    What is freed or spilled stays counted. Results of less than 100 kB are in none: they pass from process to process.
+    What is freed or spilled stays counted. Results of less than 100 kB are in none: they pass from
+    process to process.
     """
     total = 0
     for node in alive():

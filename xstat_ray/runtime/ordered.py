@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 import ray
 from ray.exceptions import RayTaskError
 
-from xstat_ray.runtime.cluster import Cluster
+from xstat_ray.planning.cluster import Cluster
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.runtime.ray_session import session
 
@@ -20,9 +20,14 @@ R = TypeVar("R")
 
 
 class Tasks:
-    """`map` by tasks; a context manager. Ray starts with the first item, so not at all where nothing is to be done."""
+    """`map` by tasks; a context manager.
 
-    def __init__(self, window: int, cluster: Cluster | None = None, progress: Progress | None = None) -> None:
+    Ray starts with the first item, so not at all where nothing is to be done.
+    """
+
+    def __init__(
+        self, window: int, cluster: Cluster | None = None, progress: Progress | None = None
+    ) -> None:
         """Remember how.
 
         Args:
@@ -30,7 +35,10 @@ class Tasks:
             cluster: where; None starts Ray on this machine.
             progress: what is shown while nodes are waited for.
         """
-        self._window, self._cluster, self._progress, self._stack = window, cluster, progress, ExitStack()
+        self._window = window
+        self._cluster = cluster
+        self._progress = progress
+        self._stack = ExitStack()
 
     def __call__(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
         """As `ordered`."""
@@ -41,7 +49,12 @@ class Tasks:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         self._stack.close()
 
 
@@ -57,7 +70,8 @@ def ordered(function: Callable[[T], R], items: Iterable[T], window: int) -> Iter
         Exception: what a task raised.
     """
     task: Any = ray.remote(_call)
-    shared, waiting = ray.put(function), deque[Any]()
+    shared = ray.put(function)
+    waiting = deque[Any]()
     for item in items:
         waiting.append(task.remote(shared, item))
         if len(waiting) >= window:

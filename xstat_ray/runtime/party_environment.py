@@ -9,19 +9,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from xstat_ray.errors import PartyError, XstatError
-from xstat_ray.files import write_whole
+from xstat_ray.model.study import Study
 from xstat_ray.roles.party import Role
 from xstat_ray.runtime.executor import Source, make_party
-from xstat_ray.study import Study
+from xstat_ray.util.files import write_whole
 
 
 class PartyEnvironment:
     """One party in a process of its own."""
 
-    def __init__(self, role: Role, study: Study, source: Source, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, role: Role, study: Study, source: Source, environment: Mapping[str, str]
+    ) -> None:
         """`environment` is added to the variables of the actor's process."""
         os.environ.update(environment)
-        self._role, self._private = role, source.private
+        self._role = role
+        self._private = source.private
         self._party = make_party(role, study, source)
 
     def pulse(self) -> None:
@@ -32,15 +35,19 @@ class PartyEnvironment:
 
         Raises:
             XstatError: errors made for the reader pass as they are.
-            PartyError: any other error, with a reference to the party's own log in place of its text.
+            PartyError: any other error, with a reference to the party's own log in place of its
+                text.
         """
         try:
             return getattr(self._party, method)(*args)
         except XstatError:
             raise
         except Exception as error:
-            kind, place = type(error).__name__, self._log(traceback.format_exc())
-        raise PartyError(f"the {self._role} party failed in {method} ({kind}); its own log, {place}")
+            kind = type(error).__name__
+            place = self._log(traceback.format_exc())
+        raise PartyError(
+            f"the {self._role} party failed in {method} ({kind}); its own log, {place}"
+        )
 
     def _log(self, text: str) -> str:
         """Keep the details where only the party reads them; returns where."""

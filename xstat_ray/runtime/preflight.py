@@ -1,7 +1,7 @@
 """What is checked before a cluster is used, so that a run fails within seconds and says why, where Ray would wait.
 
-Ray itself tells a wrong port, a wrong token and missing TLS apart only in its logs, after up to forty seconds, and it
-keeps a task whose label no node has waiting forever.
+Ray itself tells a wrong port, a wrong token and missing TLS apart only in its logs, after up to
+forty seconds, and it keeps a task whose label no node has waiting forever.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from xstat_ray.errors import InputError
-from xstat_ray.runtime.cluster import GROUPS, POOL, Cluster, Labels
+from xstat_ray.planning.cluster import GROUPS, POOL, Cluster, Labels
 from xstat_ray.runtime.progress import Progress
 
 SECONDS = 5.0
@@ -26,7 +26,8 @@ _LOOK_SECONDS = 1.0
 """Between two looks at the nodes of a cluster that is still starting."""
 GCS_PORT = 6379
 _HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
-"""What opens a connection of HTTP/2, on which gRPC runs: the preface and an empty frame of settings (RFC 9113)."""
+"""What opens a connection of HTTP/2, on which gRPC runs: the preface and an empty frame of settings
+(RFC 9113)."""
 _SETTINGS = 4
 _TLS_FILES = ("RAY_TLS_SERVER_CERT", "RAY_TLS_SERVER_KEY", "RAY_TLS_CA_CERT")
 _OTHER_NAME = (62, 64)
@@ -50,7 +51,8 @@ def reach(address: str) -> None:
     """Check that a Ray head answers at `address` and takes this process's token and certificates.
 
     Raises:
-        InputError: nothing answers, something else does, or one side has TLS or a token that the other has not.
+        InputError: nothing answers, something else does, or one side has TLS or a token that the
+            other has not.
     """
     host, port = split(address)
     where = f"{host}:{port}"
@@ -96,7 +98,9 @@ def _greet_secured(connection: socket.socket, host: str, where: str) -> bytes:
         context.set_alpn_protocols(["h2"])
     except (OSError, ssl.SSLError) as error:
         remedy = f"Set {', '.join(_TLS_FILES)} to readable PEM files: {error.strerror or type(error).__name__}"
-        raise InputError("RAY_USE_TLS=1 is set, and its certificates cannot be read", key=_KEY, remedy=remedy) from None
+        raise InputError(
+            "RAY_USE_TLS=1 is set, and its certificates cannot be read", key=_KEY, remedy=remedy
+        ) from None
     try:
         with context.wrap_socket(connection, server_hostname=host) as wrapped:
             return _greet(wrapped)
@@ -110,9 +114,11 @@ def _greet_secured(connection: socket.socket, host: str, where: str) -> bytes:
         raise InputError(problem, key=_KEY, remedy=remedy) from None
     except ssl.SSLError as error:
         if "CERTIFICATE" in (error.reason or "") or "UNKNOWN_CA" in (error.reason or ""):
-            problem, remedy = "refuses this process's certificate", "Use one that the cluster's own authority issued"
+            problem = "refuses this process's certificate"
+            remedy = "Use one that the cluster's own authority issued"
         else:
-            problem, remedy = "does not speak TLS, and RAY_USE_TLS=1 is set here", "Set RAY_USE_TLS=1 on its nodes too"
+            problem = "does not speak TLS, and RAY_USE_TLS=1 is set here"
+            remedy = "Set RAY_USE_TLS=1 on its nodes too"
         raise InputError(f"the cluster at {where} {problem}", key=_KEY, remedy=remedy) from None
 
 
@@ -149,7 +155,13 @@ def _check_token(where: str) -> None:
     asking.join(2 * SECONDS)
     if refused == [True]:
         path = os.environ.get("RAY_AUTH_TOKEN_PATH")
-        given = f"the token in {path}" if path else "the token in RAY_AUTH_TOKEN" if _has_token() else "no token"
+        given = (
+            f"the token in {path}"
+            if path
+            else "the token in RAY_AUTH_TOKEN"
+            if _has_token()
+            else "no token"
+        )
         raise InputError(
             f"the cluster at {where} refuses this process, which has {given}",
             key=_KEY,
@@ -173,13 +185,22 @@ def check_token_file() -> None:
     name = os.environ.get("RAY_AUTH_TOKEN_PATH")
     if name is None or "RAY_AUTH_TOKEN" in os.environ:
         return
-    key, path = "RAY_AUTH_TOKEN_PATH", Path(name)
+    key = "RAY_AUTH_TOKEN_PATH"
+    path = Path(name)
     try:
-        mode, text = path.stat().st_mode, path.read_text().strip()
+        mode = path.stat().st_mode
+        text = path.read_text().strip()
     except OSError as error:
-        raise InputError("the token cannot be read", file=name, key=key, remedy=error.strerror) from None
+        raise InputError(
+            "the token cannot be read", file=name, key=key, remedy=error.strerror
+        ) from None
     if not text:
-        raise InputError("the token's file is empty", file=name, key=key, remedy="Write the cluster's token into it")
+        raise InputError(
+            "the token's file is empty",
+            file=name,
+            key=key,
+            remedy="Write the cluster's token into it",
+        )
     if mode & 0o077:
         remedy = f"chmod 600 {name}: whoever has the token controls the cluster"
         raise InputError("others may read the token", file=name, key=key, remedy=remedy)
@@ -200,7 +221,8 @@ def alive() -> list[Node]:
 def unfit(cluster: Cluster, nodes: Sequence[Node]) -> InputError | None:
     """What keeps a run from starting on these nodes: a label that none has, or no core."""
     for group in GROUPS:
-        wanted, fitting = cluster.of(group), nodes_with(cluster.of(group), nodes)
+        wanted = cluster.of(group)
+        fitting = nodes_with(cluster.of(group), nodes)
         if not fitting:
             return InputError(
                 f"none of the cluster's {len(nodes)} nodes has the labels {_text(wanted)}",
@@ -223,7 +245,8 @@ def await_nodes(cluster: Cluster, progress: Progress) -> None:
     Raises:
         InputError: they are not there; says what is.
     """
-    until, told = time.monotonic() + cluster.wait_seconds, False
+    until = time.monotonic() + cluster.wait_seconds
+    told = False
     while (problem := unfit(cluster, alive())) is not None:
         if time.monotonic() >= until:
             raise problem
@@ -245,7 +268,10 @@ def cores(nodes: Sequence[Node]) -> float:
 
 def _present(nodes: Sequence[Node]) -> str:
     """The nodes' labels without those that Ray gives itself."""
-    own = [{k: v for k, v in node.get("Labels", {}).items() if not k.startswith("ray.io/")} for node in nodes]
+    own = [
+        {k: v for k, v in node.get("Labels", {}).items() if not k.startswith("ray.io/")}
+        for node in nodes
+    ]
     return ", ".join(sorted({_text(labels) for labels in own}))
 
 
@@ -268,6 +294,7 @@ def find(address: str) -> str:
 
             found = canonicalize_bootstrap_address("auto")
     if not found:
-        problem, remedy = "no Ray cluster runs on this machine", "Start one, or set cluster.address or RAY_ADDRESS"
+        problem = "no Ray cluster runs on this machine"
+        remedy = "Start one, or set cluster.address or RAY_ADDRESS"
         raise InputError(problem, key=_KEY, remedy=remedy)
     return found

@@ -1,4 +1,7 @@
-"""What a run reports while it works: stages with a known amount of work. Silent unless a display is plugged in."""
+"""What a run reports while it works: stages with a known amount of work.
+
+Silent unless a display is plugged in.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """The executor on Ray: actors stand for the isolated environments of the parties, stateless tasks do the rest.
 
-In one Ray cluster this isolation is a simulation, since whoever may submit a task can read an actor's memory.
+In one Ray cluster this isolation is a simulation, since whoever may submit a task can read an
+actor's memory.
 """
 
 from __future__ import annotations
@@ -13,32 +14,43 @@ from typing import Any
 import ray
 from ray.exceptions import RayActorError, RayError
 
-from xstat_ray.crypto.kernels import choice, threads
+from xstat_ray.crypto.kernels import choice
+from xstat_ray.model.study import Study
+from xstat_ray.planning.cluster import Cluster, Labels
 from xstat_ray.roles.party import Role
-from xstat_ray.runtime.cluster import Cluster, Labels
 from xstat_ray.runtime.executor import Executor, Instance, Ref, Source
 from xstat_ray.runtime.failures import explained
+from xstat_ray.runtime.heartbeat import LOOK, Pulse
 from xstat_ray.runtime.party_environment import PartyEnvironment
 from xstat_ray.runtime.preflight import alive, await_nodes, cores, nodes_with
 from xstat_ray.runtime.progress import Progress
-from xstat_ray.runtime.pulse import LOOK, Pulse
 from xstat_ray.runtime.tasks import TASK_RETRIES, Tasks, selector
-from xstat_ray.study import Study
+from xstat_ray.util import threads
 
 PLACED = 3
-"""Times that an environment is placed until it runs: Ray takes a node that is gone for alive for some seconds."""
+"""Times that an environment is placed until it runs: Ray takes a node that is gone for alive for
+some seconds."""
 _PULSE = "pulse"
 """The group of an actor's calls that are answered beside the one it works at."""
 
 
 class RayInstance(Instance):
-    """A party's actor. Its secrets are in its memory alone, so it does not restart: what a restart needs is on disk."""
+    """A party's actor.
+
+    Its secrets are in its memory alone, so it does not restart: what a restart needs is on disk.
+    """
 
     def __init__(
-        self, role: Role, study: Study, source: Source, environment: Mapping[str, str], labels: Labels
+        self,
+        role: Role,
+        study: Study,
+        source: Source,
+        environment: Mapping[str, str],
+        labels: Labels,
     ) -> None:
-        # No CPU is reserved: the pool's tasks and the parties take turns on the same cores of a laptop. Results that
-        # are lost with a node of the pool are emitted again, which gives the same counts.
+        # No CPU is reserved: the pool's tasks and the parties take turns on the same cores of a
+        # laptop. Results that are lost with a node of the pool are emitted again, which gives the
+        # same counts.
         remote: Any = ray.remote
         actor = remote(concurrency_groups={_PULSE: 1})(PartyEnvironment).options(
             num_cpus=0, max_task_retries=TASK_RETRIES, **selector(labels)
@@ -47,7 +59,9 @@ class RayInstance(Instance):
         self._actor: Any = self._place()
 
     def await_running(self, before_another: Callable[[], None]) -> None:
-        """Wait until the actor runs; one that was placed on a node that is gone never ran, and is placed anew.
+        """Wait until the actor runs.
+
+        One that was placed on a node that is gone never ran, and is placed anew.
 
         Args:
             before_another: waits for a node where it can run; called as long as it does not run.
@@ -93,12 +107,23 @@ class RayExecutor(Executor):
         cluster: Cluster | None = None,
         progress: Progress | None = None,
     ) -> None:
-        cluster, progress = cluster or Cluster(), progress or Progress()
+        cluster = cluster or Cluster()
+        progress = progress or Progress()
         # What is forced here, the kernel say, is forced everywhere.
-        forced = {name: os.environ[name] for name in (choice.VARIABLE, threads.VARIABLE) if name in os.environ}
+        forced = {
+            name: os.environ[name]
+            for name in (choice.VARIABLE, threads.VARIABLE)
+            if name in os.environ
+        }
         self._instances = {
             role: [
-                RayInstance(role, study, source, _threads(count, cluster.of(role)) | forced, cluster.of(role))
+                RayInstance(
+                    role,
+                    study,
+                    source,
+                    _threads(count, cluster.of(role)) | forced,
+                    cluster.of(role),
+                )
                 for _ in range(count)
             ]
             for role, source in sources.items()
@@ -146,5 +171,8 @@ class RayExecutor(Executor):
 
 
 def _threads(replicas: int, labels: Labels) -> dict[str, str]:
-    """Replicas of a party share the cores of its nodes; no thread reserves one, as no actor does."""
+    """Replicas of a party share the cores of its nodes.
+
+    No thread reserves one, as no actor does.
+    """
     return {threads.VARIABLE: str(max(1, int(cores(nodes_with(labels, alive()))) // replicas))}

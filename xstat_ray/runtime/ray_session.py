@@ -17,10 +17,10 @@ import ray
 from ray.exceptions import RayError
 
 from xstat_ray.errors import InputError
-from xstat_ray.files import write_whole
+from xstat_ray.planning.cluster import Cluster
 from xstat_ray.runtime import preflight
-from xstat_ray.runtime.cluster import Cluster
 from xstat_ray.runtime.progress import Progress
+from xstat_ray.util.files import write_whole
 
 _TOKEN = "RAY_AUTH_TOKEN"  # noqa: S105 - names of variables, not tokens
 _TOKEN_PATH = "RAY_AUTH_TOKEN_PATH"  # noqa: S105
@@ -36,18 +36,20 @@ INSECURE = (
 def session(cluster: Cluster | None = None, progress: Progress | None = None) -> Iterator[Path]:
     """Join the Ray cluster at `cluster.address`, or start one on this machine for the time of the block.
 
-    A started session keeps sockets, logs and spilled objects in folders that only this user may read and that are
-    removed at the end, and uses a token of its own: Ray would otherwise write one into the user's home, readable by
-    everyone. A Ray that this process has already initialised is used as it is and left running.
+    A started session keeps sockets, logs and spilled objects in folders that only this user may
+    read and that are removed at the end, and uses a token of its own: Ray would otherwise write one
+    into the user's home, readable by everyone. A Ray that this process has already initialised is
+    used as it is and left running.
 
     Yields:
         The session's private folder (empty when an existing cluster is used).
 
     Raises:
-        InputError: a cluster on another machine without token authentication and TLS, one that does not answer or
-            refuses the token, or one without the nodes that are asked for.
+        InputError: a cluster on another machine without token authentication and TLS, one that does
+            not answer or refuses the token, or one without the nodes that are asked for.
     """
-    cluster, progress = cluster or Cluster(), progress or Progress()
+    cluster = cluster or Cluster()
+    progress = progress or Progress()
     if ray.is_initialized():
         with _ready(cluster, progress):
             yield Path()
@@ -64,11 +66,13 @@ def _started(cluster: Cluster, progress: Progress) -> Iterator[Path]:
     """A cluster of this machine alone, in private folders."""
     umask = os.umask(0o077)
     # Ray's sockets have paths of at most 107 bytes, so the folder's name is short.
-    folder, spill = Path(tempfile.mkdtemp(prefix="xr")), _spill_folder(cluster)
+    folder = Path(tempfile.mkdtemp(prefix="xr"))
+    spill = _spill_folder(cluster)
     try:
         with _own_token(folder):
             ray.init(
-                # Without it Ray would join a cluster that it finds running, or that RAY_ADDRESS names.
+                # Without it Ray would join a cluster that it finds running, or that RAY_ADDRESS
+                # names.
                 address="local",
                 num_cpus=cluster.cpus,
                 include_dashboard=False,
@@ -99,7 +103,9 @@ def _spill_folder(cluster: Cluster) -> dict[str, Any]:
     except OSError as error:
         problem = f"objects cannot be spilled there: {error.strerror}"
         remedy = "Name a folder that exists and has room"
-        raise InputError(problem, file=str(cluster.spill), key="cluster.spill", remedy=remedy) from None
+        raise InputError(
+            problem, file=str(cluster.spill), key="cluster.spill", remedy=remedy
+        ) from None
 
 
 @contextmanager
@@ -129,7 +135,10 @@ def _joined(cluster: Cluster, progress: Progress) -> Iterator[None]:
 
 @contextmanager
 def _ready(cluster: Cluster, progress: Progress) -> Iterator[None]:
-    """The cluster with the nodes that are needed; writes the timeline at the end, whatever the end is."""
+    """The cluster with the nodes that are needed.
+
+    Writes the timeline at the end, whatever the end is.
+    """
     preflight.await_nodes(cluster, progress)
     try:
         yield
@@ -140,7 +149,9 @@ def _ready(cluster: Cluster, progress: Progress) -> Iterator[None]:
             try:
                 write_whole(cluster.timeline, json.dumps(events).encode(), mode=0o600)
             except OSError as error:
-                progress.warn(f"The timeline was not written: {error.strerror} ({cluster.timeline})")
+                progress.warn(
+                    f"The timeline was not written: {error.strerror} ({cluster.timeline})"
+                )
 
 
 def _has_token() -> bool:
@@ -176,7 +187,8 @@ def _own_token(folder: Path) -> Iterator[None]:
 def _environment_kept() -> Iterator[None]:
     """Afterwards the environment is as it was.
 
-    Ray leaves settings behind: an authentication mode that the next session would inherit, its own debugger.
+    Ray leaves settings behind: an authentication mode that the next session would inherit, its own
+    debugger.
     """
     before = dict(os.environ)
     try:

@@ -15,21 +15,22 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from xstat_ray.runtime.cluster import POOL, Cluster, Labels
+from xstat_ray.planning.cluster import POOL, Cluster, Labels
 from xstat_ray.runtime.executor import Ref
 from xstat_ray.runtime.failures import pool_lost
-from xstat_ray.runtime.figures import Figures, measure
+from xstat_ray.runtime.heartbeat import LOOK
 from xstat_ray.runtime.metrics import Metrics
 from xstat_ray.runtime.preflight import alive, nodes_with
 from xstat_ray.runtime.progress import Progress
-from xstat_ray.runtime.pulse import LOOK
+from xstat_ray.runtime.task_stats import Figures, measure
 
 TASK_RETRIES = 3
 """Times a task is run again after its worker died or for `TRANSIENT`."""
 TRANSIENT = [MemoryError, OSError]
 """Errors of a task that another try, perhaps on another node, may not meet."""
 PATIENCE = 60.0
-"""Seconds that a task may take, once its inputs are there, before a copy of it is started on another node."""
+"""Seconds that a task may take, once its inputs are there, before a copy of it is started on
+another node."""
 
 
 @dataclass
@@ -59,21 +60,38 @@ class Pace:
 
     def quickest(self) -> str | None:
         """The node whose tasks took least on average."""
-        return min(self.nodes, key=lambda node: sum(self.nodes[node]) / len(self.nodes[node]), default=None)
+        return min(
+            self.nodes, key=lambda node: sum(self.nodes[node]) / len(self.nodes[node]), default=None
+        )
 
 
 class Tasks:
     """The tasks of one run, on the nodes of the pool."""
 
     def __init__(
-        self, cluster: Cluster, environment: Mapping[str, str], progress: Progress, look: Callable[[], None]
+        self,
+        cluster: Cluster,
+        environment: Mapping[str, str],
+        progress: Progress,
+        look: Callable[[], None],
     ) -> None:
-        """`environment` is added to the variables of the workers; `look` is called while none of the tasks ends."""
-        self._cluster, self._environment, self._progress, self._look = cluster, environment, progress, look
+        """`environment` is added to the variables of the workers.
+
+        `look` is called while none of the tasks ends.
+        """
+        self._cluster = cluster
+        self._environment = environment
+        self._progress = progress
+        self._look = look
         self._metrics = Metrics() if cluster.metrics else None
         self._remote: Any = ray.remote(_run)
         self._options: dict[str, Any] = {
-            **{"num_cpus": 1, "num_returns": 2, "max_retries": TASK_RETRIES, "retry_exceptions": TRANSIENT},
+            **{
+                "num_cpus": 1,
+                "num_returns": 2,
+                "max_retries": TASK_RETRIES,
+                "retry_exceptions": TRANSIENT,
+            },
             **selector(cluster.of(POOL)),
         }
         self._open: dict[Ref, Task] = {}
@@ -82,7 +100,9 @@ class Tasks:
     def submit(self, function: Callable[..., Any], *args: Any) -> Ref:
         """Start a task; returns the handle of its result."""
         name = getattr(function, "__name__", type(function).__name__)
-        result, ended = self._remote.options(**self._options, name=name).remote(self._environment, function, *args)
+        result, ended = self._remote.options(**self._options, name=name).remote(
+            self._environment, function, *args
+        )
         self._open[result] = Task(name, function, args, {ended: result})
         return result
 
@@ -145,15 +165,23 @@ class Tasks:
             pace = self._pace[task.name]
             if task.ready is None:
                 task.ready = now if _there(task.args) else None
-            elif len(task.tries) == 1 and now - task.ready > max(PATIENCE, (1 + len(refs)) * pace.longest):
-                result, ended = self._elsewhere(task.name, pace).remote(self._environment, task.function, *task.args)
+            elif len(task.tries) == 1 and now - task.ready > max(
+                PATIENCE, (1 + len(refs)) * pace.longest
+            ):
+                result, ended = self._elsewhere(task.name, pace).remote(
+                    self._environment, task.function, *task.args
+                )
                 task.tries[ended] = result
-                self._progress.note(f"A task of {task.name} is late by far; a copy of it was started on another node.")
+                self._progress.note(
+                    f"A task of {task.name} is late by far; a copy of it was started on another node."
+                )
                 self._retried(task.name, 1)
 
     def _elsewhere(self, name: str, pace: Pace) -> Any:
         quickest = pace.quickest()
-        strategy: Any = "SPREAD" if quickest is None else NodeAffinitySchedulingStrategy(quickest, soft=True)
+        strategy: Any = (
+            "SPREAD" if quickest is None else NodeAffinitySchedulingStrategy(quickest, soft=True)
+        )
         return self._remote.options(**self._options, name=name, scheduling_strategy=strategy)
 
 
@@ -165,15 +193,21 @@ def selector(labels: Labels) -> dict[str, Any]:
 def _there(args: Sequence[Any]) -> bool:
     """Whether all results that a task reads have been made."""
     needed = list({arg for arg in args if isinstance(arg, ray.ObjectRef)})
-    return not needed or len(ray.wait(needed, num_returns=len(needed), timeout=0, fetch_local=False)[0]) == len(needed)
+    return not needed or len(
+        ray.wait(needed, num_returns=len(needed), timeout=0, fetch_local=False)[0]
+    ) == len(needed)
 
 
-def _run(environment: Mapping[str, str], function: Callable[..., Any], *args: Any) -> tuple[Any, Figures]:
+def _run(
+    environment: Mapping[str, str], function: Callable[..., Any], *args: Any
+) -> tuple[Any, Figures]:
     os.environ.update(environment)
     start = time.perf_counter()
     result = function(*args)
     seconds = time.perf_counter() - start
-    return result, measure(ray.get_runtime_context().get_node_id(), _attempt(), seconds, (*args, result))
+    return result, measure(
+        ray.get_runtime_context().get_node_id(), _attempt(), seconds, (*args, result)
+    )
 
 
 def _attempt() -> int:

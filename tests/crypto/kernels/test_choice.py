@@ -40,9 +40,13 @@ def test_a_kernel_can_be_forced(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", ["IFMA", "avx2", " "])
-def test_a_kernel_that_does_not_exist_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kernel_that_does_not_exist_is_refused(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(choice.VARIABLE, name)
-    with pytest.raises(InputError, match=r"no such kernel \(key XSTAT_KERNEL\). Use one of portable, ifma") as caught:
+    with pytest.raises(
+        InputError, match=r"no such kernel \(key XSTAT_KERNEL\). Use one of portable, ifma"
+    ) as caught:
         choice.kernel()
     assert caught.value.key == "XSTAT_KERNEL"
 
@@ -74,7 +78,11 @@ CASES = [
 
 @pytest.mark.parametrize(("hinder", "reason", "level"), CASES)
 def test_the_portable_kernel_steps_in_and_that_is_said_once(
-    hinder, reason: str, level: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    hinder,
+    reason: str,
+    level: int,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     hinder(monkeypatch)
     with caplog.at_level(logging.INFO):
@@ -92,7 +100,9 @@ def test_a_forced_kernel_that_cannot_run_is_an_error(
 ) -> None:
     hinder(monkeypatch)
     monkeypatch.setenv(choice.VARIABLE, "ifma")
-    with pytest.raises(InputError, match=f"the kernel ifma cannot run: .*{reason}.*Unset it, or use portable"):
+    with pytest.raises(
+        InputError, match=f"the kernel ifma cannot run: .*{reason}.*Unset it, or use portable"
+    ):
         choice.kernel()
 
 

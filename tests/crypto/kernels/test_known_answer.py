@@ -53,5 +53,9 @@ def test_one_wrong_bit_of_encryption_is_seen(function: str) -> None:
 
 
 def test_every_function_of_the_interface_is_tried() -> None:
-    abstract = {name for name, value in inspect.getmembers(Kernel) if getattr(value, "__isabstractmethod__", False)}
+    abstract = {
+        name
+        for name, value in inspect.getmembers(Kernel)
+        if getattr(value, "__isabstractmethod__", False)
+    }
     assert abstract == {*FUNCTIONS, "owner", "public"}

@@ -1,7 +1,7 @@
 """The ristretto255 kernels against libsodium, RFC 9496 and arithmetic on Python's integers.
 
-`native` is the extension as built; it needs AVX-512 IFMA. The programs of `driver` are the same C source under sanitizers
-and for valgrind; "plain" runs on any processor with a C compiler.
+`native` is the extension as built; it needs AVX-512 IFMA. The programs of `driver` are the same C
+source under sanitizers and for valgrind; "plain" runs on any processor with a C compiler.
 """
 
 from __future__ import annotations
@@ -33,8 +33,12 @@ SQRT_M1 = pow(2, (P - 1) // 4, P)
 HERE = Path(__file__).parent
 SOURCE = Path(__file__).parents[3] / "xstat_ray/crypto/kernels/native"
 RISTRETTO = json.loads((HERE.parents[1] / "vectors" / "rfc9496_ristretto255.json").read_text())
-INVALID = [bytes.fromhex(encoding) for encodings in RISTRETTO["invalid"].values() for encoding in encodings]
-MULTIPLES = np.array([list(bytes.fromhex(encoding)) for encoding in RISTRETTO["multiples"]], np.uint8)
+INVALID = [
+    bytes.fromhex(encoding) for encodings in RISTRETTO["invalid"].values() for encoding in encodings
+]
+MULTIPLES = np.array(
+    [list(bytes.fromhex(encoding)) for encoding in RISTRETTO["multiples"]], np.uint8
+)
 
 SCALARS = [
     *range(1, 20),
@@ -69,7 +73,9 @@ def native() -> ModuleType:
 
 
 @pytest.fixture(scope="module", params=["plain", "wide"])
-def driver(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, bytes], bytes]:
+def driver(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str, bytes], bytes]:
     """(mode, input) -> output of ristretto_driver.c under AddressSanitizer and UndefinedBehaviorSanitizer."""
     if request.param == "wide":
         request.getfixturevalue("native")
@@ -83,7 +89,9 @@ def build(program: Path, options: list[str]) -> Path:
     if compiler is None:
         pytest.skip("no C compiler")
     sources = [str(HERE / "native" / "ristretto_driver.c"), str(SOURCE / "ristretto255.c")]
-    done = subprocess.run([compiler, *FLAGS, *options, "-o", str(program), *sources], capture_output=True, text=True)
+    done = subprocess.run(
+        [compiler, *FLAGS, *options, "-o", str(program), *sources], capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     return program
 
@@ -134,7 +142,8 @@ def decodes(encoding: bytes) -> bool:
     s = int.from_bytes(encoding, "little")
     if s >= P or s & 1:
         return False
-    u1, u2 = (1 - s * s) % P, (1 + s * s) % P
+    u1 = (1 - s * s) % P
+    u2 = (1 + s * s) % P
     v = (-D * u1 * u1 - u2 * u2) % P
     # SQRT_RATIO_M1 reports no square for 1 / 0.
     if v * u2 % P == 0 or not is_square(v * u2 * u2):
@@ -153,17 +162,23 @@ def exceptional_digests() -> np.ndarray:
         if is_square(t2 := r * pow(SQRT_M1, -1, P)):
             halves.append(square_root(t2))
     halves += [half | 1 << 255 for half in halves]
-    return rows_of([(a << 256 | b).to_bytes(64, "little") for a in halves for b in halves]).reshape(-1, 64)
+    return rows_of([(a << 256 | b).to_bytes(64, "little") for a in halves for b in halves]).reshape(
+        -1, 64
+    )
 
 
 @pytest.mark.parametrize("factor", range(1, 16))
 def test_multiples_of_the_generator(native: ModuleType, factor: int) -> None:
-    assert np.array_equal(multiply(native, factor, MULTIPLES[1:2])[1], MULTIPLES[factor : factor + 1])
+    assert np.array_equal(
+        multiply(native, factor, MULTIPLES[1:2])[1], MULTIPLES[factor : factor + 1]
+    )
 
 
 def test_one_way_map_of_the_rfc(native: ModuleType) -> None:
     digests = np.array([list(bytes.fromhex(case["input"])) for case in RISTRETTO["map"]], np.uint8)
-    assert [row.tobytes().hex() for row in from_hash(native, digests)] == [case["output"] for case in RISTRETTO["map"]]
+    assert [row.tobytes().hex() for row in from_hash(native, digests)] == [
+        case["output"] for case in RISTRETTO["map"]
+    ]
 
 
 def check_against_libsodium(native: ModuleType, seed: int, rows: int, scalars: list[int]) -> None:
@@ -241,9 +256,14 @@ def test_refused_encodings_of_the_rfc(native: ModuleType, encoding: bytes) -> No
         assert multiply(native, 5, points)[0] == portable(5, points)[0] == 1 + row
 
 
-@given(st.dictionaries(st.integers(0, 16), st.sampled_from([*INVALID[::5], bytes(32)]), max_size=3), st.booleans())
+@given(
+    st.dictionaries(st.integers(0, 16), st.sampled_from([*INVALID[::5], bytes(32)]), max_size=3),
+    st.booleans(),
+)
 @settings(max_examples=60)
-def test_the_first_refused_row_is_named(native: ModuleType, refused: dict[int, bytes], identities: bool) -> None:
+def test_the_first_refused_row_is_named(
+    native: ModuleType, refused: dict[int, bytes], identities: bool
+) -> None:
     points = np.resize(MULTIPLES[1:], (17, 32))
     for row, encoding in refused.items():
         points[row] = list(encoding)
@@ -258,7 +278,10 @@ def test_products_that_are_the_identity_are_refused(native: ModuleType, scalar: 
 
 
 def check_decoding(native: ModuleType, encodings: np.ndarray) -> int:
-    """Each encoding is refused as RFC 9496 says, the identity too, and otherwise comes back; how many were accepted."""
+    """Each encoding is refused as RFC 9496 says, the identity too, and otherwise comes back.
+
+    How many were accepted.
+    """
     accepted = 0
     for row in range(len(encodings)):
         encoding = encodings[row : row + 1]
@@ -276,13 +299,18 @@ def check_decoding(native: ModuleType, encodings: np.ndarray) -> int:
 
 def damaged(native: ModuleType, seed: int, rows: int) -> np.ndarray:
     """Encodings of elements with one bit turned."""
-    points, draw = from_hash(native, random_bytes(seed, rows, 64)), np.random.default_rng(seed)
-    points[np.arange(rows), draw.integers(0, 32, rows)] ^= (1 << draw.integers(0, 8, rows)).astype(np.uint8)
+    points = from_hash(native, random_bytes(seed, rows, 64))
+    draw = np.random.default_rng(seed)
+    points[np.arange(rows), draw.integers(0, 32, rows)] ^= (1 << draw.integers(0, 8, rows)).astype(
+        np.uint8
+    )
     return points
 
 
 def test_decoding_at_the_bounds_of_the_field(native: ModuleType) -> None:
-    bounds = [b + k for b in (0, P, 2**255, P + 2**255) for k in range(-40, 40) if 0 <= b + k < 2**256]
+    bounds = [
+        b + k for b in (0, P, 2**255, P + 2**255) for k in range(-40, 40) if 0 <= b + k < 2**256
+    ]
     check_decoding(native, rows_of([bound.to_bytes(32, "little") for bound in bounds]))
 
 
@@ -304,7 +332,11 @@ def test_bit_255_is_refused_although_libsodium_ignores_it(native: ModuleType) ->
     points = MULTIPLES[1:] | np.array([0] * 31 + [0x80], np.uint8)
     for row in range(len(points)):
         assert sodium.is_valid_point(points[row].ctypes.data) == 1
-        assert multiply(native, 1, points[row : row + 1])[0] == portable(1, points[row : row + 1])[0] == 1
+        assert (
+            multiply(native, 1, points[row : row + 1])[0]
+            == portable(1, points[row : row + 1])[0]
+            == 1
+        )
 
 
 def field_input(pairs: list[tuple[list[int], list[int]]]) -> bytes:
@@ -316,7 +348,8 @@ def field_input(pairs: list[tuple[list[int], list[int]]]) -> bytes:
 LARGEST_LIMB = 2**51 + 2**12 - 1
 limbs = st.lists(
     st.one_of(
-        st.sampled_from([0, 1, 18, 19, 2**51 - 19, 2**51 - 1, 2**51, LARGEST_LIMB]), st.integers(0, LARGEST_LIMB)
+        st.sampled_from([0, 1, 18, 19, 2**51 - 19, 2**51 - 1, 2**51, LARGEST_LIMB]),
+        st.integers(0, LARGEST_LIMB),
     ),
     min_size=5,
     max_size=5,
@@ -334,15 +367,24 @@ def test_field_arithmetic_keeps_its_bounds(
     assert results.max() <= LARGEST_LIMB
     for lane, (a, b) in enumerate(pairs):
         x, y = (sum(limb << 51 * k for k, limb in enumerate(number)) for number in (a, b))
-        values = [sum(int(limb) << 51 * k for k, limb in enumerate(number)) for number in results[:, :, lane]]
-        assert [value % P for value in values[:4]] == [x * y % P, x * x % P, (x + y) % P, (x - y) % P]
+        values = [
+            sum(int(limb) << 51 * k for k, limb in enumerate(number))
+            for number in results[:, :, lane]
+        ]
+        assert [value % P for value in values[:4]] == [
+            x * y % P,
+            x * x % P,
+            (x + y) % P,
+            (x - y) % P,
+        ]
         assert values[4] == x % P
         assert results[4, :, lane].max() < 2**51
 
 
 @pytest.mark.parametrize("rows", [0, 1, 7, 8, 9, 17])
 def test_under_sanitizers(driver: Callable[[str, bytes], bytes], rows: int) -> None:
-    digests, scalar = random_bytes(rows, rows, 64), random.Random(rows).randrange(1, ORDER)
+    digests = random_bytes(rows, rows, 64)
+    scalar = random.Random(rows).randrange(1, ORDER)
     points = Portable().group_hash(digests)
     assert driver("map", digests.tobytes()) == points.tobytes()
     products = driver("multiply", scalar.to_bytes(32, "little") + points.tobytes())
@@ -353,7 +395,9 @@ def test_refusals_under_sanitizers(driver: Callable[[str, bytes], bytes]) -> Non
     for row, encoding in enumerate([*INVALID, bytes(32)]):
         points = np.resize(MULTIPLES[1:], (len(INVALID) + 1, 32))
         points[row:] = list(encoding)
-        assert driver("multiply", (3).to_bytes(32, "little") + points.tobytes())[:4] == struct.pack("<i", 1 + row)
+        assert driver("multiply", (3).to_bytes(32, "little") + points.tobytes())[:4] == struct.pack(
+            "<i", 1 + row
+        )
 
 
 def test_edges_under_sanitizers(driver: Callable[[str, bytes], bytes]) -> None:
@@ -371,8 +415,11 @@ def test_valgrind_sees_no_fault_and_no_dependence_on_the_scalar(tmp_path: Path) 
     program = build(tmp_path / "ristretto", PLAIN)
     suppressed = f"--suppressions={HERE / 'native' / 'ristretto.supp'}"
     command = ["valgrind", "--quiet", "--error-exitcode=9", suppressed, str(program)]
-    digests, scalar = random_bytes(1, 17, 64), os.urandom(32)
+    digests = random_bytes(1, 17, 64)
+    scalar = os.urandom(32)
     points = run([*command, "map"], digests.tobytes())
     assert points == Portable().group_hash(digests).tobytes()
     products = run([*command, "multiply"], scalar + points)
-    assert products[4:] == portable(int.from_bytes(scalar, "little"), rows_of([points]))[1].tobytes()
+    assert (
+        products[4:] == portable(int.from_bytes(scalar, "little"), rows_of([points]))[1].tobytes()
+    )

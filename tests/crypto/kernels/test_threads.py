@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xstat_ray.crypto.kernels import threads
+from xstat_ray.util import threads
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +19,15 @@ def clean(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("own", "omp", "expected"),
-    [(None, None, 8), ("3", None, 3), (None, "2", 2), ("3", "2", 3), ("99", None, 8), ("0", None, 8), ("x", "5", 5)],
+    [
+        (None, None, 8),
+        ("3", None, 3),
+        (None, "2", 2),
+        ("3", "2", 3),
+        ("99", None, 8),
+        ("0", None, 8),
+        ("x", "5", 5),
+    ],
 )
 def test_the_number_of_threads(
     own: str | None, omp: str | None, expected: int, monkeypatch: pytest.MonkeyPatch
@@ -32,7 +40,8 @@ def test_the_number_of_threads(
 
 @given(st.integers(0, 3000), st.integers(1, 9))
 def test_every_row_is_worked_on_once_and_in_order(rows: int, count: int) -> None:
-    numbers, seen = np.arange(rows, dtype=np.uint16).view(np.uint8).reshape(rows, 2), []
+    numbers = np.arange(rows, dtype=np.uint16).view(np.uint8).reshape(rows, 2)
+    seen = []
 
     def work(own: slice) -> np.ndarray:
         seen.append(own)

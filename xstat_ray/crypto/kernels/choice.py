@@ -40,7 +40,11 @@ class _Choice(NamedTuple):
 @cache
 def _choose(forced: str) -> _Choice:
     if forced not in ("", *NAMES):
-        raise InputError("there is no such kernel", key=VARIABLE, remedy=f"Use one of {', '.join(NAMES)}, or unset it")
+        raise InputError(
+            "there is no such kernel",
+            key=VARIABLE,
+            remedy=f"Use one of {', '.join(NAMES)}, or unset it",
+        )
     if forced == Portable.name:
         return _Choice(Portable())
     try:
@@ -48,9 +52,15 @@ def _choose(forced: str) -> _Choice:
     except _Unavailable as error:
         if forced:
             raise InputError(
-                f"the kernel {forced} cannot run: {error}", key=VARIABLE, remedy="Unset it, or use portable"
+                f"the kernel {forced} cannot run: {error}",
+                key=VARIABLE,
+                remedy="Unset it, or use portable",
             ) from None
-        _LOG.log(error.level, "The kernel ifma cannot run: %s; encryption takes 5 to 10 times as long.", error)
+        _LOG.log(
+            error.level,
+            "The kernel ifma cannot run: %s; encryption takes 5 to 10 times as long.",
+            error,
+        )
         return _Choice(Portable(), str(error))
 
 
@@ -66,7 +76,9 @@ def _ifma() -> Kernel:
     try:
         from xstat_ray.crypto.kernels.ifma import Ifma, available
     except ImportError:
-        raise _Unavailable("it was not built when the package was installed", logging.WARNING) from None
+        raise _Unavailable(
+            "it was not built when the package was installed", logging.WARNING
+        ) from None
     if not available():
         raise _Unavailable("this processor or operating system lacks AVX-512 IFMA", logging.INFO)
     native = Ifma()

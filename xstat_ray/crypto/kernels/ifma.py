@@ -1,7 +1,7 @@
 """The implementation for processors with AVX-512 IFMA: C kernels that work on eight numbers at once (native/*.c).
 
-This module prepares what the C functions are given: constants as rows of 52-bit limbs, tables, order and lengths of
-segments. `docs/kernels.md` says how the arithmetic works.
+This module prepares what the C functions are given: constants as rows of 52-bit limbs, tables,
+order and lengths of segments. `docs/kernels.md` says how the arithmetic works.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ LIMB_BITS = 52
 LIMBS = {2048: 40, 3072: 60, 4096: 80, 6144: 120, 8192: 160}
 """Limbs of a number by bits of the modulus: p^2 and n^2 of every key size."""
 MAX_SEGMENT = 64
-"""Longer segments are multiplied in pieces, which fills the lanes also when there are few segments."""
+"""Longer segments are multiplied in pieces, which fills the lanes also when there are few
+segments."""
 _WINDOWS = range(4, 13)
 _SCANNED_WINDOWS = range(3, 8)
 _CACHE_LINE = 64
@@ -69,26 +70,36 @@ class Ifma(Kernel):
         width = rows.shape[1] // 2
         if 8 * width not in LIMBS or modulus.bit_length() > 8 * width:
             return self._portable.powers(rows, exponent, modulus, constant_time)
-        limbs, out = LIMBS[8 * width], np.empty((len(rows), width), np.uint8)
+        limbs = LIMBS[8 * width]
+        out = np.empty((len(rows), width), np.uint8)
         digits = exponent.to_bytes(-(-exponent.bit_length() // 8), "little")
         _native.power(limbs, out, np.ascontiguousarray(rows), digits, _constants(modulus, limbs))
         return out
 
     def accumulate(
-        self, rows: NDArray[np.uint8], index: NDArray[np.int64], edges: NDArray[np.int64], modulus: mpz
+        self,
+        rows: NDArray[np.uint8],
+        index: NDArray[np.int64],
+        edges: NDArray[np.int64],
+        modulus: mpz,
     ) -> NDArray[np.uint8]:
         """Eight segments in step, longer ones in pieces whose products are multiplied in turn."""
         width = rows.shape[1]
         if 8 * width not in LIMBS or modulus.bit_length() > 8 * width:
             return self._portable.accumulate(rows, index, edges, modulus)
-        rows, index = np.ascontiguousarray(rows), np.ascontiguousarray(index)
+        rows = np.ascontiguousarray(rows)
+        index = np.ascontiguousarray(index)
         while True:
             pieces, edges = _cut(edges, min(MAX_SEGMENT, max(8, len(index) // 32)))
-            order, out = np.argsort(np.diff(pieces), kind="stable"), np.empty((len(pieces) - 1, width), np.uint8)
-            _native.accumulate(LIMBS[8 * width], out, rows, index, pieces, order, *_sum_constants(modulus, width))
+            order = np.argsort(np.diff(pieces), kind="stable")
+            out = np.empty((len(pieces) - 1, width), np.uint8)
+            _native.accumulate(
+                LIMBS[8 * width], out, rows, index, pieces, order, *_sum_constants(modulus, width)
+            )
             if len(pieces) == len(edges):
                 return out
-            rows, index = out, np.arange(len(out))
+            rows = out
+            index = np.arange(len(out))
 
     def group_hash(self, digests: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Eight maps in step."""
@@ -108,23 +119,31 @@ class Ifma(Kernel):
 class _Base:
     """The table of one base modulo one modulus, as the C functions take it."""
 
-    def __init__(self, base: mpz, modulus: mpz, n: mpz, limbs: int, *, bits: int, window: int) -> None:
+    def __init__(
+        self, base: mpz, modulus: mpz, n: mpz, limbs: int, *, bits: int, window: int
+    ) -> None:
         self.constants = _constants(modulus, limbs, n)
         shape = (digit_count(bits, window), 1 << window, _row(limbs))
         self.table = _aligned(shape)
         montgomery = _limbs([(base << LIMB_BITS * limbs) % modulus], limbs)
         _native.make_table(limbs, window, self.table, montgomery, self.constants)
 
-    def with_exponents(self, exponents: NDArray[np.uint8]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    def with_exponents(
+        self, exponents: NDArray[np.uint8]
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         """The arguments of one base."""
         return self.constants, self.table, np.ascontiguousarray(exponents)
 
 
 class _Owner(OwnerEncryption):
     def __init__(self, p: Half, q: Half, workload: Workload) -> None:
-        n, p2, q2 = p.prime * q.prime, p.prime**2, q.prime**2
-        bits, self._limbs = max(p.exponent_bits, q.exponent_bits), LIMBS[2 * p.prime.bit_length()]
-        self._constant_time, self._window = workload.constant_time, best_window(self._limbs, 2, bits, workload)
+        n = p.prime * q.prime
+        p2 = p.prime**2
+        q2 = q.prime**2
+        bits = max(p.exponent_bits, q.exponent_bits)
+        self._limbs = LIMBS[2 * p.prime.bit_length()]
+        self._constant_time = workload.constant_time
+        self._window = best_window(self._limbs, 2, bits, workload)
         self._p, self._q = (
             _Base(half.h, modulus, n, self._limbs, bits=bits, window=self._window)
             for half, modulus in ((p, p2), (q, q2))
@@ -132,13 +151,22 @@ class _Owner(OwnerEncryption):
         self._p2_inverse = _limbs([(invert(p2, q2) << LIMB_BITS * self._limbs) % q2], self._limbs)
 
     def encrypt(
-        self, messages: NDArray[np.uint8], index: NDArray[np.int64], by_p: NDArray[np.uint8], by_q: NDArray[np.uint8]
+        self,
+        messages: NDArray[np.uint8],
+        index: NDArray[np.int64],
+        by_p: NDArray[np.uint8],
+        by_q: NDArray[np.uint8],
     ) -> NDArray[np.uint8]:
         """Tables are shared by threads; the interpreter is free meanwhile."""
         out = np.empty((len(index), 2 * messages.shape[1]), np.uint8)
-        how, what = (self._limbs, self._window, self._constant_time), (out, messages, index)
+        how = (self._limbs, self._window, self._constant_time)
+        what = (out, messages, index)
         _native.encrypt_owner(
-            *how, *what, *self._p.with_exponents(by_p), *self._q.with_exponents(by_q), self._p2_inverse
+            *how,
+            *what,
+            *self._p.with_exponents(by_p),
+            *self._q.with_exponents(by_q),
+            self._p2_inverse,
         )
         return out
 
@@ -146,7 +174,8 @@ class _Owner(OwnerEncryption):
 class _Public(PublicEncryption):
     def __init__(self, n: mpz, h: mpz, exponent_bits: int, workload: Workload) -> None:
         self._limbs = LIMBS[2 * n.bit_length()]
-        self._constant_time, self._window = workload.constant_time, best_window(self._limbs, 1, exponent_bits, workload)
+        self._constant_time = workload.constant_time
+        self._window = best_window(self._limbs, 1, exponent_bits, workload)
         self._base = _Base(h, n * n, n, self._limbs, bits=exponent_bits, window=self._window)
 
     def encrypt(
@@ -154,7 +183,8 @@ class _Public(PublicEncryption):
     ) -> NDArray[np.uint8]:
         """As `_Owner.encrypt`."""
         out = np.empty((len(index), 2 * messages.shape[1]), np.uint8)
-        how, what = (self._limbs, self._window, self._constant_time), (out, messages, index)
+        how = (self._limbs, self._window, self._constant_time)
+        what = (out, messages, index)
         _native.encrypt_public(*how, *what, *self._base.with_exponents(exponents))
         return out
 
@@ -162,12 +192,13 @@ class _Public(PublicEncryption):
 def best_window(limbs: int, tables: int, exponent_bits: int, workload: Workload) -> int:
     """Bits of a digit that cost least for the planned encryptions, making the tables included.
 
-    The unit is a multiplication of eight. A row of the table is read for one eighth of that, or in constant time all of
-    them for every digit. Tables stay within the processor's last cache.
+    The unit is a multiplication of eight. A row of the table is read for one eighth of that, or in
+    constant time all of them for every digit. Tables stay within the processor's last cache.
     """
 
     def cost(window: int) -> float:
-        digits, rows = digit_count(exponent_bits, window), 1 << window
+        digits = digit_count(exponent_bits, window)
+        rows = 1 << window
         making = -(-digits // 8) * rows
         scan = rows * 0.4 / limbs if workload.constant_time else 0
         return making + -(-workload.planned // 8) * digits * (1 + scan)
@@ -183,7 +214,10 @@ def best_window(limbs: int, tables: int, exponent_bits: int, workload: Workload)
 def _last_cache() -> int:
     """Bytes of the processor's last cache; 32 MiB where the system does not tell."""
     sizes = [path.read_text().strip() for path in _CACHES.glob("index*/size")]
-    return max((int(size[:-1]) << 10 for size in sizes if size[:-1].isdigit() and size[-1] == "K"), default=32 << 20)
+    return max(
+        (int(size[:-1]) << 10 for size in sizes if size[:-1].isdigit() and size[-1] == "K"),
+        default=32 << 20,
+    )
 
 
 def _cut(edges: NDArray[np.int64], most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -198,7 +232,8 @@ def _cut(edges: NDArray[np.int64], most: int) -> tuple[NDArray[np.int64], NDArra
 @lru_cache(maxsize=4)
 def _sum_constants(modulus: mpz, width: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
     """Constants of n^2, which is public and may be kept, and the powers of R up to the longest segment."""
-    limbs, powers = LIMBS[8 * width], [mpz(1)]
+    limbs = LIMBS[8 * width]
+    powers = [mpz(1)]
     for _ in range(MAX_SEGMENT):
         powers.append((powers[-1] << LIMB_BITS * limbs) % modulus)
     return _constants(modulus, limbs), _limbs(powers, limbs)

@@ -1,9 +1,10 @@
 """The heavy arithmetic of the protocol as one interface, over contiguous buffers.
 
-Big numbers are rows of bytes, least significant first. Implementations compute the same function to the bit; they
-differ in speed alone, so that parties with different processors take part in one release. Callers have checked what
-crosses a trust boundary (`paillier`, `sums` and `group` do): rows are below the modulus, messages below n, indexes
-inside their arrays, segments not empty, encodings (N, 32).
+Big numbers are rows of bytes, least significant first. Implementations compute the same function to
+the bit; they differ in speed alone, so that parties with different processors take part in one
+release. Callers have checked what crosses a trust boundary (`paillier`, `sums` and `group` do):
+rows are below the modulus, messages below n, indexes inside their arrays, segments not empty,
+encodings (N, 32).
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ import numpy as np
 from gmpy2 import mpz
 from numpy.typing import NDArray
 
-from xstat_ray.secrecy import Secret
+from xstat_ray.util.secrecy import Secret
 
 
 class RowError(Exception):
-    """A row is not the canonical encoding of a group element, or is the identity; `row` counts from 0."""
+    """A row is not the canonical encoding of a group element, or is the identity.
+
+    `row` counts from 0.
+    """
 
     def __init__(self, row: int) -> None:
         super().__init__(row)
@@ -52,18 +56,24 @@ class OwnerEncryption(Secret, ABC):
 
     @abstractmethod
     def encrypt(
-        self, messages: NDArray[np.uint8], index: NDArray[np.int64], by_p: NDArray[np.uint8], by_q: NDArray[np.uint8]
+        self,
+        messages: NDArray[np.uint8],
+        index: NDArray[np.int64],
+        by_p: NDArray[np.uint8],
+        by_q: NDArray[np.uint8],
     ) -> NDArray[np.uint8]:
         """Ciphertexts of messages[index[i]].
 
         Args:
             messages: (K, bytes of n) below n.
             index: (N,) rows of `messages`.
-            by_p: (N, bytes) exponents of the randomness modulo p^2, as long as the table was made for.
+            by_p: (N, bytes) exponents of the randomness modulo p^2, as long as the table was made
+                for.
             by_q: the same modulo q^2.
 
         Returns:
-            (N, twice the bytes of n): (1 + m n) times the residue that is h_p^by_p modulo p^2 and h_q^by_q modulo q^2.
+            (N, twice the bytes of n): (1 + m n) times the residue that is h_p^by_p modulo p^2 and
+            h_q^by_q modulo q^2.
         """
 
 
@@ -74,7 +84,10 @@ class PublicEncryption(ABC):
     def encrypt(
         self, messages: NDArray[np.uint8], index: NDArray[np.int64], exponents: NDArray[np.uint8]
     ) -> NDArray[np.uint8]:
-        """Ciphertexts (1 + messages[index[i]] n) h^exponents[i] modulo n^2; shapes as in `OwnerEncryption.encrypt`."""
+        """Ciphertexts (1 + messages[index[i]] n) h^exponents[i] modulo n^2.
+
+        Shapes as in `OwnerEncryption.encrypt`.
+        """
 
 
 class Kernel(ABC):
@@ -109,7 +122,11 @@ class Kernel(ABC):
 
     @abstractmethod
     def accumulate(
-        self, rows: NDArray[np.uint8], index: NDArray[np.int64], edges: NDArray[np.int64], modulus: mpz
+        self,
+        rows: NDArray[np.uint8],
+        index: NDArray[np.int64],
+        edges: NDArray[np.int64],
+        modulus: mpz,
     ) -> NDArray[np.uint8]:
         """Products of segments: of rows[index[i]] for edges[s] <= i < edges[s + 1], modulo `modulus`.
 
@@ -132,5 +149,6 @@ class Kernel(ABC):
         """`scalar`, nonzero and below the order, times each of the (N, 32) encodings.
 
         Raises:
-            RowError: the first row that is no canonical encoding or is the identity. Bit 255 set is not canonical.
+            RowError: the first row that is no canonical encoding or is the identity. Bit 255 set is
+                not canonical.
         """

@@ -29,15 +29,19 @@ def answer(kernel: Kernel) -> str:
 
 def _paillier(kernel: Kernel, key_bits: int) -> list[NDArray[np.uint8]]:
     """Numbers in place of a key: a kernel needs no more of one than that p and q are odd and without common factor."""
-    p, q = _odd("p", key_bits // 2), _odd("q", key_bits // 2)
+    p = _odd("p", key_bits // 2)
+    q = _odd("q", key_bits // 2)
     while gcd(p, q) != 1:
         q -= 2
-    n, bits = p * q, 32
+    n = p * q
+    bits = 32
     index = np.arange(_ROWS) % 3
     messages = _bytes("messages", 3, key_bits // 8)
     messages[:, -1] = 0
-    by_p, by_q = _bytes("by p", _ROWS, bits // 8), _bytes("by q", _ROWS, bits // 8)
-    by_p[0], by_q[1] = 0, 0xFF
+    by_p = _bytes("by p", _ROWS, bits // 8)
+    by_q = _bytes("by q", _ROWS, bits // 8)
+    by_p[0] = 0
+    by_q[1] = 0xFF
     results = []
     for workload in (Workload(planned=1), Workload(planned=1, constant_time=True)):
         half_p, half_q = (Half(prime, prime + 3, bits) for prime in (p, q))
@@ -52,8 +56,14 @@ def _paillier(kernel: Kernel, key_bits: int) -> list[NDArray[np.uint8]]:
 
 def _odd(name: str, bits: int) -> mpz:
     """A fixed odd number of so many bits, with the two highest set as in the primes of a key."""
-    return mpz.from_bytes(shake_256(name.encode()).digest(bits // 8), "little") | 3 << (bits - 2) | 1
+    return (
+        mpz.from_bytes(shake_256(name.encode()).digest(bits // 8), "little") | 3 << (bits - 2) | 1
+    )
 
 
 def _bytes(name: str, rows: int, width: int) -> NDArray[np.uint8]:
-    return np.frombuffer(shake_256(name.encode()).digest(rows * width), np.uint8).reshape(rows, width).copy()
+    return (
+        np.frombuffer(shake_256(name.encode()).digest(rows * width), np.uint8)
+        .reshape(rows, width)
+        .copy()
+    )

@@ -20,7 +20,7 @@ from xstat_ray.crypto.kernels.interface import (
     RowError,
     Workload,
 )
-from xstat_ray.secrecy import Secret
+from xstat_ray.util.secrecy import Secret
 
 _ELEMENT_BYTES = 32
 
@@ -43,14 +43,23 @@ class Portable(Kernel):
     ) -> NDArray[np.uint8]:
         """GMP's own exponentiation, of which it has two."""
         power = powmod_sec if constant_time else powmod
-        return to_rows([power(value % modulus, exponent, modulus) for value in from_rows(rows)], rows.shape[1] // 2)
+        return to_rows(
+            [power(value % modulus, exponent, modulus) for value in from_rows(rows)],
+            rows.shape[1] // 2,
+        )
 
     def accumulate(
-        self, rows: NDArray[np.uint8], index: NDArray[np.int64], edges: NDArray[np.int64], modulus: mpz
+        self,
+        rows: NDArray[np.uint8],
+        index: NDArray[np.int64],
+        edges: NDArray[np.int64],
+        modulus: mpz,
     ) -> NDArray[np.uint8]:
         """A row that occurs in several places is decoded once."""
         used, place = np.unique(index, return_inverse=True)
-        values, order, result = from_rows(rows[used]), place.tolist(), []
+        values = from_rows(rows[used])
+        order = place.tolist()
+        result = []
         for start, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
             product = values[order[start]]
             for i in order[start + 1 : end]:
@@ -61,7 +70,8 @@ class Portable(Kernel):
     def group_hash(self, digests: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """One call of libsodium a row."""
         points = np.empty((len(digests), _ELEMENT_BYTES), np.uint8)
-        source, target = digests.ctypes.data, points.ctypes.data
+        source = digests.ctypes.data
+        target = points.ctypes.data
         for row in range(len(digests)):
             sodium.from_hash(target + row * _ELEMENT_BYTES, source + row * 2 * _ELEMENT_BYTES)
         return points
@@ -69,11 +79,13 @@ class Portable(Kernel):
     def group_multiply(self, scalar: bytes, points: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """One call of libsodium a row.
 
-        libsodium 1.0.18 does not look at bit 255 of an encoding, which RFC 9496 (section 4.3.1) refuses: it would give
-        every element a second name, and a peer two ways to send the same person.
+        libsodium 1.0.18 does not look at bit 255 of an encoding, which RFC 9496 (section 4.3.1)
+        refuses: it would give every element a second name, and a peer two ways to send the same
+        person.
         """
         products = np.empty(points.shape, np.uint8)
-        source, target = points.ctypes.data, products.ctypes.data
+        source = points.ctypes.data
+        target = products.ctypes.data
         above = points[:, -1] >= 0x80
         for row, offset in enumerate(range(0, points.size, _ELEMENT_BYTES)):
             if above[row] or sodium.scalarmult(target + offset, scalar, source + offset):
@@ -84,21 +96,33 @@ class Portable(Kernel):
 class _Owner(OwnerEncryption):
     def __init__(self, p: Half, q: Half, workload: Workload) -> None:
         self._n = p.prime * q.prime
-        self._p2, self._q2 = p.prime**2, q.prime**2
+        self._p2 = p.prime**2
+        self._q2 = q.prime**2
         self._by_p = _base(p.h, self._p2, p.exponent_bits, workload)
         self._by_q = _base(q.h, self._q2, q.exponent_bits, workload)
         self._p2_inverse = invert(self._p2, self._q2)
 
     def encrypt(
-        self, messages: NDArray[np.uint8], index: NDArray[np.int64], by_p: NDArray[np.uint8], by_q: NDArray[np.uint8]
+        self,
+        messages: NDArray[np.uint8],
+        index: NDArray[np.int64],
+        by_p: NDArray[np.uint8],
+        by_q: NDArray[np.uint8],
     ) -> NDArray[np.uint8]:
         """The work on a message is done once however often it occurs."""
-        p2, q2, inverse, places = self._p2, self._q2, self._p2_inverse, index.tolist()
+        p2 = self._p2
+        q2 = self._q2
+        inverse = self._p2_inverse
+        places = index.tolist()
         encoded = [1 + m * self._n for m in from_rows(messages)]
-        p_table, q_table = [m % p2 for m in encoded], [m % q2 for m in encoded]
+        p_table = [m % p2 for m in encoded]
+        q_table = [m % q2 for m in encoded]
         u = self._by_p.powers(by_p, [p_table[i] for i in places])
         v = self._by_q.powers(by_q, [q_table[i] for i in places])
-        return to_rows([u + p2 * ((v - u) * inverse % q2) for u, v in zip(u, v, strict=True)], 2 * messages.shape[1])
+        return to_rows(
+            [u + p2 * ((v - u) * inverse % q2) for u, v in zip(u, v, strict=True)],
+            2 * messages.shape[1],
+        )
 
 
 class _Public(PublicEncryption):
@@ -119,11 +143,15 @@ class _Ladder(Secret):
     """Powers without a table, by GMP's exponentiation that is made to leak nothing through time and addresses."""
 
     def __init__(self, base: mpz, modulus: mpz) -> None:
-        self._base, self._modulus = base, modulus
+        self._base = base
+        self._modulus = modulus
 
     def powers(self, exponents: NDArray[np.uint8], factors: Sequence[mpz]) -> list[mpz]:
         """As `FixedBase.powers`."""
-        return [f * self._power(e) % self._modulus for f, e in zip(factors, from_rows(exponents), strict=True)]
+        return [
+            f * self._power(e) % self._modulus
+            for f, e in zip(factors, from_rows(exponents), strict=True)
+        ]
 
     def _power(self, exponent: mpz) -> mpz:
         # GMP takes no exponent 0 here, which comes up by chance once in 2^224 times.

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from xstat_ray.cli.config import crosstab_config, plan_config
+from xstat_ray.crosstab import Options
+from xstat_ray.errors import StudyError
+from xstat_ray.planning.cluster import Cluster
+from xstat_ray.planning.plan_report import Target
+from xstat_ray.runtime.executor import Source
+
+
+def raw(**changes):
+    """A composed configuration, with dotted keys replaced; a value of `...` removes the key."""
+    side = {"id": "id", "dimensions": [{"name": "area", "values": ["a", "b"]}]}
+    config = {
+        "study": {
+            "name": "small",
+            "row": side,
+            "column": side | {"dimensions": [{"name": "kind", "values": ["x"]}]},
+        },
+        "privacy": {"noise": "laplace", "epsilon": 1},
+        "data": {
+            "row": {"path": "rows.csv", "exclude": None},
+            "column": {"path": "columns.csv", "exclude": "out.csv"},
+        },
+        "out": "out/here",
+        "runtime": "ray",
+        "shards": 5,
+        "replicas": {"row": 1, "column": 3},
+        "window": 9,
+        "crypto": {"key_bits": 2048, "slot_bits": None},
+        "cluster": {"address": None, "cpus": None, "store_bytes": 1000},
+        "ledger": "ledger.sqlite",
+        "display": "quiet",
+        "unsafe": {"allow_no_noise": False},
+    }
+    for key, value in changes.items():
+        *path, last = key.split(".")
+        section = config
+        for name in path:
+            section = section[name]
+        if value is ...:
+            del section[last]
+        else:
+            section[last] = value
+    return config
+
+
+def test_everything_arrives_where_it_belongs():
+    config = crosstab_config(raw(), "small.yaml")
+    assert config.study.name == "small"
+    assert (config.row, config.column) == (Source("rows.csv"), Source("columns.csv", ("out.csv",)))
+    assert (config.out, config.display) == (Path("out/here"), "quiet")
+    assert config.options == Options(
+        key_bits=2048,
+        slot_bits=None,
+        shards=5,
+        runtime="ray",
+        replicas={"row": 1, "column": 3},
+        window=9,
+        cluster=Cluster(store_bytes=1000),
+        ledger=Path("ledger.sqlite"),
+        allow_no_noise=False,
+    )
+
+
+def test_optional_values():
+    changes = {
+        "batch": "week",
+        "crypto.slot_bits": 30,
+        "crypto.constant_time": True,
+        "cluster.address": "auto",
+        "cluster.cpus": 2,
+        "unsafe.allow_no_noise": True,
+    }
+    options = crosstab_config(raw(**changes, runtime="local"), "small.yaml").options
+    assert (options.slot_bits, options.cluster.address, options.cluster.cpus) == (30, "auto", 2)
+    assert (options.allow_no_noise, options.runtime) == (True, "local")
+    assert options.constant_time and options.batch == "week"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("privcy", {}, r"unknown key \(file small.yaml, key privcy\). Did you mean 'privacy'\?"),
+        ("zzz", 1, "unknown key .*key zzz.*Known keys are study, privacy"),
+        ("data.rows", {}, r"unknown key .*key data.rows.*Did you mean 'row'\?"),
+        ("data.row.pth", "x", r"key data.row.pth.*Did you mean 'path'\?"),
+        ("crypto.keybits", 1, r"key crypto.keybits.*Did you mean 'key_bits'\?"),
+        ("cluster.adress", "x", r"key cluster.adress.*Did you mean 'address'\?"),
+        ("replicas.rows", 1, r"key replicas.rows.*Did you mean 'row'\?"),
+        ("unsafe.allow", True, r"key unsafe.allow\).*Known keys are allow_no_noise"),
+        ("study.rwo", {}, "key study.rwo"),
+        ("out", "", "out is not a text .*key out"),
+        ("out", 2024, "out is not a text .*key out"),
+        ("data.row.path", None, "path is missing .*key data.row.path"),
+        ("data.column.path", ..., "key data.column.path"),
+        ("data.column", ..., "column is missing .*key data.column"),
+        ("crypto", 2048, "is not a mapping .*key crypto"),
+        ("crypto.key_bits", "2048", "whole number of at least 1 .*key crypto.key_bits"),
+        ("crypto.slot_bits", 0, "key crypto.slot_bits"),
+        ("shards", True, "key shards"),
+        ("window", 0, "key window"),
+        ("replicas.column", 1.5, "key replicas.column"),
+        ("cluster.cpus", 0, "key cluster.cpus"),
+        ("display", "loud", "key display.*Choose one of auto, quiet, json"),
+        ("runtime", "spark", "key runtime.*Choose one of ray, local"),
+        ("ledger", 7, "key ledger"),
+    ],
+)
+def test_what_is_refused_is_named(key, value, message):
+    with pytest.raises(StudyError, match=message) as caught:
+        crosstab_config(raw(**{key: value}), "small.yaml")
+    assert caught.value.exit_code == 2
+
+
+def test_nothing_but_true_switches_the_noise_guard_off():
+    with pytest.raises(StudyError, match="neither true nor false .*key unsafe.allow_no_noise"):
+        crosstab_config(raw(**{"unsafe.allow_no_noise": "yes"}), "small.yaml")
+
+
+def test_a_plan_needs_no_tables_and_no_output():
+    config = plan_config(raw(data=..., out=None), "small.yaml")
+    assert (config.study.name, config.options.key_bits, config.options.shards) == ("small", 2048, 5)
+    assert (config.target, config.display) == (None, "quiet")
+
+
+def test_a_target_is_for_cells_unless_a_level_is_named():
+    assert plan_config(raw(target_stderr=2.5), "small.yaml").target == Target(2.5, "cell")
+    assert plan_config(raw(target_stderr=3, target_level="total"), "small.yaml").target == Target(
+        3.0, "total"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"target_stderr": 0}, "target_stderr is not more than zero .*key target_stderr"),
+        ({"target_stderr": -1}, "target_stderr is not more than zero .*key target_stderr"),
+        ({"target_stderr": "low"}, "target_stderr is not a number .*key target_stderr"),
+        ({"target_level": 4}, "target_level is not a text .*key target_level"),
+        ({"target": 4}, "key target.*Did you mean 'target_"),
+        ({"crypto.keybits": 1}, "key crypto.keybits"),
+        ({"display": "loud"}, "key display"),
+    ],
+)
+def test_what_is_refused_of_a_plan_is_named(changes, message):
+    with pytest.raises(StudyError, match=message):
+        plan_config(raw(**changes), "small.yaml")

@@ -1,0 +1,114 @@
+"""The Hokkaido studies counted in the clear, by one SQL query over the operator's and the airline's tables.
+
+For repeats over many seeds, where the protocol would take too long. It shares no code with the
+package; where a party draws at random (cells of equal weight, boardings over the bound) a hash of
+the row decides. `test_counting.py` compares it with the job itself.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+SECONDS = {"date": 86_400, "hour": 3_600, "15min": 900}
+
+
+def count(study, tables: Path) -> np.ndarray:
+    """Exact counts (cells, slots) of a study with one row dimension.
+
+    Times without a zone are local on both sides, so that periods are numbered from local times.
+
+    Args:
+        study: one of conf/study.
+        tables: folder that holds `operator` and `airline`.
+    """
+    db = duckdb.connect()
+    start, end = (edge.replace(tzinfo=None) for edge in (study.period.start, study.period.end))
+    db.execute(f"CREATE MACRO inside(t) AS t >= TIMESTAMP '{start}' AND t < TIMESTAMP '{end}'")
+    db.execute(f"CREATE MACRO period(t) AS floor(epoch(t) / {SECONDS[study.period.grain]})::BIGINT")
+    db.execute(
+        "CREATE MACRO phone(id) AS CASE WHEN id LIKE '0%' THEN '+81' || replace(id, '-', '')[2:] ELSE id END"
+    )
+    _domain(db, "cell", study.row.dimensions[0])
+    _rows(db, study, tables / "operator")
+    for number, dimension in enumerate(study.column.dimensions):
+        _domain(db, f"label{number}", dimension)
+    _flags(db, study, tables / "airline")
+    counted = np.zeros((study.cells, study.slots), np.int64)
+    query = (
+        "SELECT cell, slot, count(*) AS number FROM rows JOIN flags USING (id, period) GROUP BY ALL"
+    )
+    found = db.execute(query).fetchnumpy()
+    counted[found["cell"], found["slot"]] = found["number"]
+    return counted
+
+
+def _domain(db, name, dimension):
+    """Table `name` (value, place): every raw value of a dimension.
+
+    Macro `name_other` for what is not listed.
+    """
+    pairs = [(value, place) for place, values in enumerate(dimension.members) for value in values]
+    values, places = zip(*pairs, strict=True)
+    db.register(f"{name}_arrow", pa.table({"value": values, "place": places}))
+    db.execute(f"CREATE TABLE {name} AS SELECT * FROM {name}_arrow")
+    other = "NULL" if dimension.other is None else dimension.labels.index(dimension.other)
+    db.execute(f"CREATE MACRO {name}_other() AS {other}")
+
+
+def _rows(db, study, operator):
+    side = study.row
+    (dimension,) = study.row.dimensions
+    db.execute(f"""
+        CREATE TABLE rows AS
+        WITH stays AS (
+            SELECT {side.id} AS id, period({side.time}) AS period, coalesce(place, cell_other()) AS cell,
+            sum({side.weight}) AS weight
+            FROM read_parquet('{operator}/presence/**/*.parquet', hive_partitioning = false) AS presence
+            LEFT JOIN cell ON value = {dimension.column}::VARCHAR
+            WHERE inside({side.time}) AND coalesce(place, cell_other()) IS NOT NULL
+            AND {side.id} NOT IN (SELECT subscriber FROM read_parquet('{operator}/opt_out.parquet'))
+            AND {side.id} NOT IN (SELECT subscriber FROM read_parquet('{operator}/not_used.parquet'))
+            GROUP BY 1, 2, 3
+        )
+        SELECT id, period, cell FROM stays
+        QUALIFY row_number() OVER (PARTITION BY id, period ORDER BY weight DESC, hash(id, period, cell))
+        <= {study.bounds.rows}
+    """)
+
+
+def _flags(db, study, airline):
+    side = study.column
+    steps = [(window.anchor, offset) for window in side.windows for offset in window.offsets]
+    width = len(steps) if side.offset_dimension else 1
+    slot = "0"
+    joins = ""
+    for number, dimension in enumerate(side.dimensions):
+        slot = f"({slot} * {dimension.size} + coalesce(d{number}.place, label{number}_other()))"
+        joins += f" LEFT JOIN label{number} AS d{number} ON d{number}.value = b.{dimension.column}"
+    every = " UNION ALL ".join(
+        f"SELECT number, id, {anchor} + INTERVAL '{offset} seconds' AS instant, "
+        f"slot * {width} + {step if side.offset_dimension else 0} AS slot FROM placed"
+        for step, (anchor, offset) in enumerate(steps)
+    )
+    db.execute(f"""
+        CREATE TABLE flags AS
+        WITH b AS (
+            SELECT *, row_number() OVER () AS number, phone({side.id}) AS id
+            FROM read_parquet('{airline}/boardings.parquet')
+        ),
+        placed AS (
+            SELECT b.*, {slot} AS slot FROM b {joins} WHERE {slot} IS NOT NULL
+            AND id NOT IN (SELECT phone(passenger) FROM read_parquet('{airline}/no_consent.parquet'))
+        ),
+        expanded AS (SELECT * FROM ({every}) WHERE inside(instant)),
+        kept AS (
+            SELECT DISTINCT number, id FROM expanded QUALIFY
+            dense_rank() OVER (PARTITION BY id ORDER BY hash(number), number) <= {study.bounds.boardings}
+        )
+        SELECT id, period(instant) AS period, slot FROM expanded SEMI JOIN kept USING (number)
+        QUALIFY row_number() OVER (PARTITION BY id, period(instant) ORDER BY hash(number, instant)) = 1
+    """)

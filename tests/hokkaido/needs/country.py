@@ -1,0 +1,203 @@
+"""A made-up eastern Hokkaido with planted facts: everybody's journeys, who of them can be counted, and their releases.
+
+Everybody's journeys are the truth. Those that the operator sees are a random part of them; their
+exact counts are what a cross-tab counts, and what is published of them is made by the package's own
+mechanism and files.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from xstat_ray.crosstab import release_facts
+from xstat_ray.hokkaido.needs.access import AIRPORTS, airport_minutes, areas
+from xstat_ray.hokkaido.needs.answer import Folders
+from xstat_ray.inputs.study_file import parse
+from xstat_ray.model.messages import Coefficients
+from xstat_ray.planning.plan import make_plan
+from xstat_ray.publication.publish import publish
+from xstat_ray.publication.release import Release, write
+
+CONF = Path(__file__).parents[3] / "conf" / "study"
+SHARE = 0.42
+DAYS = 60
+PORTS = ("CTS", "OKD", "KUH", "MMB", "SHB")
+ROUTES = 6
+AT_ONCE = {
+    "Kushiro": 3000,
+    "Obihiro": 2500,
+    "Kitami": 1600,
+    "Abashiri": 1400,
+    "Nakashibetsu": 500,
+    "Bihoro": 300,
+}
+AT_ONCE |= {"Teshikaga": 1200, "Engaru": 400}
+NEEDY = {"Mombetsu": 1300, "Nemuro": 1900, "Shari": 3000, "Akkeshi": 1000, "Rausu": 800}
+"""Visitors present on a mean day: many in places that are served well, and in five that are not.
+Teshikaga is nearly as needy as the fifth."""
+NEAR = np.array([[0.10, 0.55, 0.75, 0.93], [0.05, 0.70, 0.85, 0.96]])
+"""Share of passengers near the airport, by (morning, afternoon) and a day, 60, 40 and 20 minutes
+before departure."""
+
+
+@cache
+def plan_of(name, noise="gaussian"):
+    raw = yaml.safe_load((CONF / f"{name}.yaml").read_text())
+    study = {"study": raw["study"], "privacy": raw["privacy"] | {"noise": noise}}
+    return make_plan(parse(study, origin=f"{name}.yaml"), key_bits=2048)
+
+
+@dataclass(frozen=True)
+class Country:
+    """Exact figures: of everybody (`*_all`) and of those who can be counted (`*_seen`)."""
+
+    visitors: np.ndarray
+    """(areas,) on a mean day."""
+    watershed_all: np.ndarray
+    """(areas, timetables, airports) passenger-days."""
+    watershed_seen: np.ndarray
+    arrivals_all: np.ndarray
+    """(areas, hours) passengers present 1 to 6 hours after landing."""
+    arrivals_seen: np.ndarray
+    boarding_all: np.ndarray
+    """(airports, flights, times, states)."""
+    boarding_seen: np.ndarray
+    landing: np.ndarray
+    """(areas,) mean minutes from landing to the area, of everybody."""
+
+
+def make_country(seed, passengers=50_000):
+    rng = np.random.default_rng(seed)
+    names = areas()["name_en"].to_pylist()
+    mean = np.array([(AT_ONCE | NEEDY).get(name, 60) for name in names], float)
+    area = rng.choice(len(names), passengers, p=mean / mean.sum())
+    season = rng.integers(0, 2, passengers)
+    # The route makes Nakashibetsu half an hour nearer.
+    minutes = airport_minutes()[:, None, :] + np.array([[0, 0, 60, 0], [0, 0, 0, 0]])
+    chance = np.exp(-minutes / 15)
+    ends = np.cumsum(chance / chance.sum(-1, keepdims=True), -1)
+    airport = np.minimum(
+        (rng.random(passengers)[:, None] > ends[area, season]).sum(1), len(AIRPORTS) - 1
+    )
+    seen = rng.random(passengers) < SHARE
+    way = 15 + airport_minutes()[area, airport] * rng.normal(1, 0.1, passengers)
+    first = np.clip(np.ceil(way / 60 + 0.5), 1, 6).astype(int)
+    watershed = np.zeros((2, len(names), 2, 4), int)
+    arrivals = np.zeros((2, len(names), 6), int)
+    for who, chosen in enumerate((np.ones(passengers, bool), seen)):
+        np.add.at(watershed[who], (area[chosen], season[chosen], airport[chosen]), 2)
+        for hour in range(6):
+            here = chosen & (first <= hour + 1)
+            np.add.at(arrivals[who, :, hour], area[here], 1)
+    near = np.broadcast_to(NEAR, (len(PORTS), 2, 4))
+    boarding = rng.multinomial(2_000, np.stack([0.6 * (1 - near), near, 0.4 * (1 - near)], -1))
+    landing = np.bincount(area, way, len(names)) / np.maximum(
+        np.bincount(area, minlength=len(names)), 1
+    )
+    return Country(mean, *watershed, *arrivals, boarding, rng.binomial(boarding, SHARE), landing)
+
+
+def exact_sums(plan, cells):
+    """(nodes, slots) of all measured levels, each in declared order."""
+    (dimension,) = plan.study.row.dimensions
+    levels = {0: cells}
+    for number, level in enumerate(dimension.hierarchy, start=1):
+        levels[number] = np.zeros((len(level.labels), cells.shape[1]), np.int64)
+        np.add.at(levels[number], list(level.parents), levels[number - 1])
+    levels[len(dimension.hierarchy) + 1] = cells.sum(axis=0, keepdims=True)
+    return np.concatenate([levels[measured.level] for measured in plan.design.levels])
+
+
+def release_of(name, cells, folder, noise="gaussian"):
+    """Publish exact counts with fresh noise of the study, and write the files of the release."""
+    plan = plan_of(name, noise)
+    sums = exact_sums(plan, cells)
+    noisy = Coefficients(release="00" * 16, first=0, values=sums + plan.design.draw(cells.shape[1]))
+    facts = release_facts(plan, "ab" * 16, {"row": "", "column": ""}, {"driver": "portable"}, {})
+    folder.mkdir(parents=True, exist_ok=True)
+    write(Release(*publish(plan, noisy), facts, plan.as_dict()), folder)
+    return folder
+
+
+def catchment_cells(country):
+    plan = plan_of("catchment")
+    cells = np.zeros((plan.study.cells, 4, 2), np.int64)
+    cells[_rows(plan)] = country.watershed_seen.transpose(0, 2, 1)
+    return cells.reshape(plan.study.cells, -1)
+
+
+def movement_cells(country):
+    plan = plan_of("doto_movement")
+    cells = np.zeros((plan.study.cells, ROUTES, 2, 12), np.int64)
+    # All on the first route.
+    cells[_rows(plan), 0, 0, 6:] = country.arrivals_seen
+    return cells.reshape(plan.study.cells, -1)
+
+
+def preboarding_cells(country):
+    cells = np.zeros((7, len(PORTS), 2, 4), np.int64)
+    home, near, elsewhere = np.moveaxis(country.boarding_seen, -1, 0)
+    cells[0] = home
+    cells[-1] = elsewhere
+    for port in range(len(PORTS)):
+        cells[port + 1, port] = near[port]
+    return cells.reshape(7, -1)
+
+
+def _rows(plan):
+    labels = plan.study.row.dimensions[0].labels
+    return [labels.index(name) for name in areas()["name_en"].to_pylist()]
+
+
+def population_of(country, folder, error=20.0, missing=(), noise_free=False, seed=0):
+    """A published population: visitors as people from Tokyo, residents under the code of their own municipality."""
+    rng = np.random.default_rng(seed)
+    codes = np.array(areas()["code"].to_pylist())
+    here = np.array([code not in missing for code in codes])
+    codes = codes[here]
+    people = country.visitors[here]
+    shape = (DAYS, 24, 2, len(codes))
+    day, hour, home, place = (axis.ravel() for axis in np.indices(shape))
+    exact = np.where(home, 20, 1) * people[place]
+    table = pa.table({
+        "breakdown": ["residence"] * exact.size,
+        "date": np.array([f"2023{9 + day // 30:02d}{1 + day % 30:02d}" for day in range(DAYS)])[day],
+        "time": np.array([f"{hour:02d}00" for hour in range(24)])[hour],
+        "area": codes[place],
+        "residence": np.where(home, codes[place], "13000"),
+        "noisy": np.rint(exact + (0 if noise_free else error) * rng.standard_normal(exact.size)).astype(np.int64),
+        "stderr": np.full(exact.size, 0.0 if noise_free else error),
+    })  # fmt: skip
+    folder.mkdir(parents=True, exist_ok=True)
+    if noise_free:
+        table = table.replace_schema_metadata(
+            {"WARNING": "NOISE OFF: exact counts, not differentially private"}
+        )
+    pq.write_table(table, folder / "statistics.parquet")
+    breakdowns = {"breakdowns": {"residence": ["residence"]}, "residence": "local"}
+    (folder / "manifest.json").write_text(
+        json.dumps({"release": "cd", "noise_free": noise_free} | breakdowns)
+    )
+    return folder
+
+
+def publish_all(country, folder, noise="gaussian", seed=0):
+    """Folders of all four releases."""
+    return Folders(
+        movement=release_of("doto_movement", movement_cells(country), folder / "movement", noise),
+        catchment=release_of("catchment", catchment_cells(country), folder / "catchment", noise),
+        population=population_of(
+            country, folder / "population", noise_free=noise == "off", seed=seed
+        ),
+        preboarding=release_of(
+            "preboarding", preboarding_cells(country), folder / "preboarding", noise
+        ),
+    )

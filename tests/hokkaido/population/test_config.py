@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import datetime as dt
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+import yaml
+
+from xstat_ray.errors import StudyError
+from xstat_ray.hokkaido.population.config import population_config
+from xstat_ray.hokkaido.population.declaration import Breakdown
+
+CONF = Path(__file__).parents[3] / "conf" / "population.yaml"
+
+
+def config(**changes):
+    raw = yaml.safe_load(CONF.read_text())
+    raw = {key: value for key, value in raw.items() if key not in ("defaults", "hydra")}
+    raw["population"] |= {"first_day": "2023-11-01", "days": 3} | changes.pop("population", {})
+    raw["privacy"] |= changes.pop("privacy", {})
+    raw["cluster"] = {"address": None, "cpus": None}
+    return population_config(raw | changes, "population.yaml")
+
+
+def test_the_shipped_file_says_what_the_declaration_does():
+    made = config()
+    said = made.declaration
+    assert (said.first_day, said.days, said.area, said.residence) == (
+        dt.date(2023, 11, 1),
+        3,
+        "municipality",
+        "local",
+    )
+    assert said.breakdowns == (
+        Breakdown("residence", ("residence",), Fraction(3, 4)),
+        Breakdown("age_gender", ("age", "gender"), Fraction(1, 4)),
+    )
+    assert (said.privacy.noise, said.privacy.epsilon, said.withheld_below, said.hours) == (
+        "gaussian",
+        2,
+        10,
+        72,
+    )
+    assert made.tables.excluded[0].name == "opt_out.parquet" and made.out.is_absolute()
+
+
+def test_fewer_lines_than_asked_for_never_make_a_delivered_figure():
+    assert (
+        config(population={"least_lines": 10, "weight_cap": "7/2"}).declaration.withheld_below == 35
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"population": {"first_day": "1 November"}}, "population.first_day"),
+        ({"population": {"days": None}}, "population.days"),
+        ({"population": {"days": 10**6}}, "population.days"),
+        ({"population": {"timezone": "Asia/Nowhere"}}, "population.timezone"),
+        ({"population": {"area": "prefecture"}}, "population.area"),
+        ({"population": {"within": ["Tokyo"]}}, "population.within"),
+        ({"population": {"residence": "planet"}}, "population.residence"),
+        ({"population": {"breakdowns": {}}}, "population.breakdowns"),
+        ({"population": {"breakdowns": {"a": {"by": ["shoe"]}}}}, "population.breakdowns.a.by"),
+        (
+            {"population": {"breakdowns": {"a": {"by": [], "share": 0}}}},
+            "population.breakdowns.a.share",
+        ),
+        ({"population": {"breakdowns": {"../a": {"by": []}}}}, "population.breakdowns.../a"),
+        ({"population": {"weight_cap": 0.5}}, "population.weight_cap"),
+        ({"population": {"class_residents": 0}}, "population.class_residents"),
+        ({"population": {"colour": "red"}}, "population.colour"),
+        ({"privacy": {"epsilon": -1}}, "privacy.epsilon"),
+        ({"privacy": {"report": ["mesh1km"]}}, "privacy.report[0]"),
+        ({"shards": 0}, "shards"),
+    ],
+)
+def test_bad_values_are_refused_with_their_key(changes, key):
+    with pytest.raises(StudyError) as error:
+        config(**changes)
+    assert error.value.key == key
+    assert error.value.file == "population.yaml"
+
+
+def test_the_digest_is_of_all_that_is_declared():
+    one = config().declaration
+    others = [
+        config(population=change).declaration
+        for change in ({"days": 4}, {"weight_cap": 4}, {"area": "mesh"})
+    ]
+    others.append(config(privacy={"epsilon": 1}).declaration)
+    assert len({said.digest(b"register") for said in [one, *others]} | {one.digest(b"other")}) == 6

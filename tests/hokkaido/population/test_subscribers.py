@@ -1,0 +1,105 @@
+"""De-identification: who is left out, and that neither ids nor the key travel."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from tests.hokkaido.population.operator import Operator, declare
+from xstat_ray.errors import InputError
+from xstat_ray.hokkaido.population.presence import Seen, Stays
+from xstat_ray.hokkaido.population.register import read_register
+from xstat_ray.hokkaido.population.subscribers import (
+    Intake,
+    Lines,
+    LineTables,
+    Pseudonyms,
+    open_lines,
+)
+from xstat_ray.hokkaido.population.sums import Sparse
+
+
+def intake(operator, folder):
+    tables = operator.write(folder)
+    Pseudonyms.draw_key(folder / "key")
+    made = Intake(declare(), read_register(tables.register), Pseudonyms(folder / "key", declare()))
+    return made, made.take(LineTables(open_lines(tables.lines), tables.excluded))
+
+
+def operator_with(*lines):
+    operator = Operator()
+    operator.residents("01206", "female", "40-44", 10)
+    operator.line()
+    for changes in lines:
+        operator.line(**changes)
+    return operator
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"age": 14}, "outside_ages"),
+        ({"age": 80}, "outside_ages"),
+        ({"birth_year": None}, "outside_ages"),
+        ({"corporate": True}, "corporate"),
+        ({"corporate": None}, "corporate"),
+        ({"sex": None}, "without_class"),
+        ({"sex": "other"}, "without_class"),
+        ({"home": "99999"}, "without_class"),
+        ({"subscriber": "12"}, "invalid_id"),
+        ({"age": 15}, "used"),
+        ({"age": 79}, "used"),
+    ],
+)
+def test_each_line_is_left_out_for_its_reason(tmp_path, changes, reason):
+    made, lines = intake(operator_with(changes), tmp_path)
+    counts = made.counts.as_dict()
+    assert counts == dict.fromkeys(counts, 0) | {"lines": 2, "used": 1} | {
+        reason: 1 + (reason == "used")
+    }
+    assert len(lines.codes) == counts["used"]
+
+
+def test_opt_outs_are_known_in_any_spelling(tmp_path):
+    operator = operator_with({})
+    operator.excluded = ["090-0000-0001"]
+    made, lines = intake(operator, tmp_path)
+    assert made.counts.opted_out == 1 and len(lines.codes) == 1
+
+
+def test_a_table_without_a_usable_line_is_refused(tmp_path):
+    operator = operator_with()
+    operator.lines[0]["corporate"] = True
+    with pytest.raises(InputError, match="no line can be used"):
+        intake(operator, tmp_path)
+
+
+def test_codes_are_of_one_release_only(tmp_path):
+    ids = pa.array(["+819000000000", "090-0000-0000", "bad", None])
+    codes = []
+    for number in range(2):
+        Pseudonyms.draw_key(tmp_path / str(number))
+        assert (tmp_path / str(number)).stat().st_mode & 0o777 == 0o600
+        made, valid = Pseudonyms(tmp_path / str(number), declare()).codes(ids)
+        assert valid.tolist() == [True, True, False, False]
+        assert made[0] == made[1] and len(made[0]) > 12 and made[2] == made[3] == b""
+        codes.append(made[0])
+    assert codes[0] != codes[1]
+
+
+def test_what_is_private_refuses_to_travel(tmp_path):
+    Pseudonyms.draw_key(tmp_path / "key")
+    none = np.zeros(0, np.int64)
+    private = [
+        Pseudonyms(tmp_path / "key", declare()),
+        Lines(np.zeros(0, "S16"), none),
+        Seen(1),
+        Sparse(none, none),
+    ]
+    for one in [*private, Stays(none, none, none, none, none)]:
+        with pytest.raises(TypeError, match="refuses to travel"):
+            pickle.dumps(one)
+        assert "redacted" in repr(one)

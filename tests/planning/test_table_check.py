@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+import pytest
+
+from tests.case import Case, study
+from xstat_ray import Source, crosstab
+from xstat_ray.errors import InputError
+from xstat_ray.planning.plan import make_plan
+from xstat_ray.planning.plan_report import make_report
+from xstat_ray.planning.table_check import look, order_sentence
+from xstat_ray.runtime.progress import Progress
+
+SORTED = pa.table({"id": ["1", "2", "3", "4"], "area": ["a", "b", "a", "b"]})
+UNSORTED = SORTED.take([2, 0, 1, 3])
+PADDED = {"padding": "dp", "delta": 1e-9}
+
+
+class Heard(Progress):
+    def __init__(self) -> None:
+        super().__init__()
+        self.notes: list[str] = []
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Call with tables by name of the file: the folder that holds them."""
+
+    def write(**tables):
+        made = tmp_path / "many"
+        made.mkdir()
+        for name, table in tables.items():
+            pq.write_table(table, made / f"{name}.parquet")
+        return made
+
+    return write
+
+
+def test_what_is_found_and_the_time_it_takes(folder):
+    own = study()
+    plan = make_plan(own)
+    found = look(own, Source(folder(a=SORTED, b=UNSORTED, c=SORTED)))
+    assert (found.order, found.rows) == ("unsorted", 12)
+    assert found.seconds(plan, 2) == pytest.approx(plan.row_seconds(2, 8, 4))
+    assert (
+        found.sentence(plan)
+        == "3 files, 1 of them not sorted by id (b.parquet); about 0 s on 2 cores for 12 rows"
+    )
+    assert found.as_dict(plan) == {
+        "files": 3,
+        "rows": 12,
+        "order": "unsorted",
+        "unsorted": ["b.parquet"],
+        "unknown": [],
+        "estimated_seconds_on_2_cores": 0.0,
+    }
+    assert make_report(own, table=found).as_dict()["row_table"] == found.as_dict(make_plan(own))
+
+
+def test_files_in_another_order_take_longer():
+    plan = make_plan(study())
+    assert (
+        plan.row_seconds(1, 0, 10**6) > plan.row_seconds(1, 10**6) == 2 * plan.row_seconds(2, 10**6)
+    )
+    assert plan.seconds(1, rows=10**9) - plan.seconds(1) == pytest.approx(
+        plan.row_seconds(1, 10**9)
+    )
+
+
+def test_few_files_are_named_and_one_is_one(folder):
+    own = study()
+    many = folder(**dict.fromkeys("abcde", UNSORTED))
+    plan = make_plan(own)
+    assert "5 of them not sorted by id (a.parquet, b.parquet, c.parquet, ...);" in look(
+        own, Source(many)
+    ).sentence(plan)
+    pa_csv.write_csv(SORTED, many.parent / "a.csv")
+    text = look(own, Source(many.parent / "a.csv"))
+    assert text.sentence(plan) == "1 file, sorted by id" and text.as_dict(plan)["rows"] is None
+
+
+def test_a_table_that_cannot_be_used_is_refused_as_by_the_intake(folder):
+    with pytest.raises(InputError, match="no such column") as caught:
+        look(study(), Source(folder(a=SORTED.rename_columns(["person", "area"]))))
+    assert caught.value.column == "id"
+
+
+@pytest.mark.parametrize("tables", [{"a": SORTED}, {"a": SORTED, "b": UNSORTED}])
+def test_a_run_says_what_the_intake_found_and_the_party_alone_where(tmp_path, folder, tables):
+    case = Case(tmp_path)
+    heard = Heard()
+    own = study()
+    case.tables["row"] = folder(**tables)
+    crosstab(own, **case.tables, out=case.out, options=case.options(), progress=heard)
+    assert heard.notes == [order_sentence(make_plan(own), "b" not in tables)]
+    assert case.intake("row")["unsorted"] == ["b.parquet"][: len(tables) - 1]
+    assert "unsorted" not in case.intake("column")
+    published = b"".join(path.read_bytes() for path in case.out.glob("*.json*"))
+    assert b"sorted by id" not in published and b"b.parquet" not in published
+
+
+def test_with_padding_the_driver_is_not_told(tmp_path, folder):
+    case = Case(tmp_path)
+    heard = Heard()
+    case.tables["row"] = folder(a=SORTED, b=UNSORTED)
+    crosstab(
+        study(privacy=PADDED), **case.tables, out=case.out, options=case.options(), progress=heard
+    )
+    assert heard.notes == [] and case.intake("row")["unsorted"] == ["b.parquet"]
+
+
+def test_no_sentence_of_a_run_has_a_figure_of_the_table():
+    plan = make_plan(study())
+    assert {order_sentence(plan, is_sorted) for is_sorted in (True, False)} == {
+        "The row party's files are sorted by id.",
+        "The row party has files that are not sorted by id; its own record names them. Reading those takes about 2 "
+        "times as long.",
+    }

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+import pytest
+
+from xstat_ray.errors import InputError
+from xstat_ray.inputs.study_file import parse
+from xstat_ray.model.messages import Coefficients
+from xstat_ray.planning.plan import make_plan
+from xstat_ray.publication import release as module
+from xstat_ray.publication.publish import publish
+from xstat_ray.publication.release import Release, summary, write
+
+NOISY = [[-3, 10], [9, 2], [4, 30]]
+
+
+def plan(noise="laplace", suppress_below=5):
+    row = {"id": "id", "dimensions": [{"name": "area", "values": ["a", "b", "東京, 区"]}]}
+    column = {"id": "id", "dimensions": [{"name": "kind", "values": ["x", "y"]}]}
+    privacy = {"noise": noise, "epsilon": "1/2", "suppress_below": suppress_below}
+    study = {"name": "small", "row": row, "column": column, "bounds": {"persons": 100}}
+    return make_plan(
+        parse({"study": study, "privacy": privacy}, origin="small.yaml"), key_bits=2048
+    )
+
+
+def tables(plan, noisy=NOISY):
+    return publish(plan, Coefficients(release="00" * 16, first=0, values=np.array(noisy)))
+
+
+@pytest.fixture
+def release():
+    return Release(*tables(plan()), {"release": "00" * 16}, plan().as_dict())
+
+
+def test_the_same_coefficients_give_the_same_bytes(release, tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        write(Release(*tables(plan()), release.manifest, release.plan), tmp_path / name)
+    files = [
+        {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
+        for name in ("one", "two")
+    ]
+    assert files[0] == files[1]
+    assert files[0].keys() == {
+        *("statistics.parquet", "statistics.csv", "areas.parquet", "areas.csv"),
+        *("manifest.json", "plan.json"),
+    }
+
+
+def test_the_files_hold_the_release(release, tmp_path):
+    write(release, tmp_path)
+    assert pq.read_table(tmp_path / "statistics.parquet").equals(release.statistics)
+    assert pq.read_table(tmp_path / "areas.parquet").equals(release.areas)
+    from_csv = pa_csv.read_csv(
+        tmp_path / "statistics.csv", convert_options=pa_csv.ConvertOptions(strings_can_be_null=True)
+    )
+    assert from_csv.to_pydict() == release.statistics.to_pydict()
+    assert json.loads((tmp_path / "plan.json").read_text()) == release.plan
+    assert json.loads((tmp_path / "manifest.json").read_text()) == release.manifest
+
+
+@pytest.mark.parametrize(
+    "failing", ["plan.json", "manifest.json", "areas.csv", "statistics.csv", "statistics.parquet"]
+)
+def test_a_full_disk_leaves_no_statistics(release, tmp_path, monkeypatch, failing):
+    write_whole = module.write_whole
+
+    def full(path, content):
+        if path.name == failing:
+            raise OSError(28, "No space left on device")
+        write_whole(path, content)
+
+    monkeypatch.setattr(module, "write_whole", full)
+    with pytest.raises(
+        InputError,
+        match="cannot write the output: No space left on device .*the same command resumes",
+    ):
+        write(release, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} <= {"plan.json"}
+
+
+def test_the_summary_is_of_the_largest_estimates_with_the_interval_around_the_noisy_count(release):
+    # Laplace noise of standard error 2.8: ln(20)/sqrt(2) of them are 5.93, rounded up.
+    half = 6
+    (first, estimate, low, high), *others = summary(release, count=3)
+    assert first == "東京, 区 / y"
+    noisy = release.statistics["noisy"].to_pylist()[5]
+    assert (low, high) == (noisy - half, noisy + half)
+    estimates = [estimate, *(other[1] for other in others)]
+    assert (
+        estimates
+        == sorted((e for e in release.statistics["estimate"].to_pylist() if e), reverse=True)[:3]
+    )
+    assert all(0 <= low <= high for _, _, low, high in others)
+
+
+def test_nothing_is_summarised_where_everything_is_suppressed():
+    assert summary(Release(*tables(plan(suppress_below=1000)), {}, {})) == []

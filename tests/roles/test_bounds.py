@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from contextlib import suppress
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xstat_ray.crypto.derive import keyed_words
+from xstat_ray.roles.bounds import (
+    Located,
+    Meeting,
+    MetBeforeError,
+    Part,
+    apart,
+    bound_rows,
+    keep_per_group,
+)
+
+rows = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3), st.integers(0, 9)), max_size=60)
+
+
+@given(rows, st.integers(1, 4), st.integers(0, 2**32))
+def test_keeps_the_largest_weights_and_never_more_than_the_limit(table, limit, seed):
+    person, period, weight = (
+        (np.array(c, np.int64) for c in zip(*table, strict=True))
+        if table
+        else [np.zeros(0, int)] * 3
+    )
+    priority = np.random.default_rng(seed).integers(0, 2**63, len(person), dtype=np.uint64)
+    keep = keep_per_group((person, period), limit, priority, weight.astype(float))
+    kept = defaultdict(list)
+    all_ = defaultdict(list)
+    for i, group in enumerate(zip(person, period, strict=True)):
+        all_[group].append(weight[i])
+        if keep[i]:
+            kept[group].append(weight[i])
+    for group, weights in all_.items():
+        assert sorted(kept[group]) == sorted(sorted(weights)[-limit:])
+
+
+def test_without_weights_every_row_of_a_group_is_equally_likely():
+    person = np.repeat(np.arange(4000), 5)
+    priority = np.random.default_rng(1).integers(0, 2**63, len(person), dtype=np.uint64)
+    keep = keep_per_group((person,), 2, priority)
+    hits = Counter(np.flatnonzero(keep) % 5)
+    # 4000 groups keep 2 of 5: 1600 expected a place, standard deviation 31; a rule that prefers a
+    # place is far off.
+    assert all(abs(hits[place] - 1600) < 5 * 31 for place in range(5))
+
+
+def test_missing_weight_loses_against_any_weight():
+    weight = np.array([np.nan, -5.0])
+    assert keep_per_group((np.zeros(2, int),), 1, np.array([0, 1], np.uint64), weight).tolist() == [
+        False,
+        True,
+    ]
+
+
+def words(seed):
+    """Uniform words by row, as a party draws them."""
+    return lambda rows, number: keyed_words(
+        bytes([seed]) * 32, "test", rows.person, rows.period, rows.cell, number
+    )
+
+
+def located(table):
+    columns = zip(*table, strict=True) if table else ([], [], [], [])
+    person, period, cell, weight = (np.array(column, np.int64) for column in columns)
+    return Part(
+        Located(person.astype(np.int32), period.astype(np.uint32), cell.astype(np.int32)),
+        weight.astype(float),
+    )
+
+
+def as_counter(rows):
+    return Counter(zip(*(column.tolist() for column in rows), strict=True))
+
+
+stays = st.lists(
+    st.tuples(st.integers(0, 4), st.integers(0, 2), st.integers(0, 4), st.integers(1, 9)),
+    max_size=40,
+)
+
+
+@given(stays, st.integers(1, 3), st.integers(0, 255))
+def test_weights_of_one_cell_are_added_up_and_the_heaviest_cells_kept_once(table, limit, seed):
+    total = defaultdict(Counter)
+    for person, period, cell, weight in table:
+        total[person, period][cell] += weight
+    kept = as_counter(bound_rows(located(table), limit, words(seed)))
+    assert not kept or set(kept.values()) == {1}
+    for group, cells in total.items():
+        chosen = [cells[cell] for *own, cell in kept if tuple(own) == group]
+        assert sorted(chosen) == sorted(cells.values())[-limit:]
+
+
+@given(stays, st.integers(1, 3), st.integers(0, 255))
+def test_without_weights_rows_are_kept_as_they_are_and_never_more_than_the_limit(
+    table, limit, seed
+):
+    rows = located(table).rows
+    kept = as_counter(bound_rows(Part(rows, None), limit, words(seed)))
+    assert kept <= as_counter(rows)
+    groups = Counter((person, period) for person, period, *_ in table)
+    assert Counter((p, t) for p, t, _ in kept.elements()) == {
+        g: min(n, limit) for g, n in groups.items()
+    }
+
+
+@given(stays, st.permutations(range(40)), st.booleans(), st.integers(1, 3))
+def test_the_choice_depends_neither_on_the_order_of_the_rows_nor_on_how_they_are_cut(
+    table, order, weighted, limit
+):
+    shuffled = [table[place] for place in order if place < len(table)]
+
+    def bound(part):
+        rows, weight = located(part)
+        return as_counter(bound_rows(Part(rows, weight if weighted else None), limit, words(7)))
+
+    by_person = [bound([row for row in table if row[0] == person]) for person in range(5)]
+    assert bound(table) == bound(shuffled) == sum(by_person, Counter())
+
+
+def test_equal_weights_are_kept_in_random_order():
+    table = [(person, 0, cell, 1) for person in range(4000) for cell in range(5)]
+    kept = bound_rows(located(table), 2, words(3))
+    hits = np.bincount(kept.cell, minlength=5)
+    assert abs(hits - 1600).max() < 5 * 31
+
+
+@given(st.lists(stays, max_size=4))
+def test_who_has_rows_in_several_parts_is_told(tables):
+    people = [{person for person, *_ in table} for table in tables]
+    several = apart([located(table).in_order() for table in tables], 5)
+    assert several.tolist() == [sum(person in own for own in people) > 1 for person in range(5)]
+    meeting = Meeting(5)
+    entered = 0
+    with suppress(MetBeforeError):
+        for table in tables:
+            meeting.enter(located(table).in_order())
+            entered += 1
+    clean = [
+        n
+        for n in range(len(people) + 1)
+        if sum(map(len, people[:n])) == len(set().union(*people[:n]))
+    ]
+    assert entered == max(clean)
+
+
+@given(stays)
+def test_the_edges_of_a_part_are_its_first_and_its_last_person(table):
+    part = located(table).in_order()
+    first, inner, last = part.edges()
+    assert as_counter(Part.join([first, inner, last]).rows) == as_counter(part.rows)
+    people = sorted({person for person, *_ in table})
+    assert {*first.rows.person.tolist()} == {*people[:1]}
+    assert {*last.rows.person.tolist()} == {*people[1:][-1:]}
+    assert not {*inner.rows.person.tolist()} & {*people[:1], *people[-1:]}

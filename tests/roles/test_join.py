@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+from collections import defaultdict
+from functools import reduce
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from xstat_ray.crypto.keygen import generate
+from xstat_ray.crypto.paillier import PublicEncryptor
+from xstat_ray.crypto.tags import sort_order
+from xstat_ray.errors import ProtocolError
+from xstat_ray.model.messages import Flags, Partial, Rows
+from xstat_ray.roles.join import add, join, lay_out, match
+
+# Words from a small set: tags that repeat, and tags that share their first word and differ in the
+# second.
+words = st.sampled_from([0, 1, 2, 2**63, 2**64 - 1])
+tag_lists = st.lists(st.tuples(words, words), max_size=30)
+
+
+def tag_array(tags):
+    return np.array(tags, "<u8").reshape(-1, 2).view(np.uint8)
+
+
+def sort(tags):
+    """The order of pairs of words, which is the order that tags travel in."""
+    array = tag_array(sorted(tags))
+    assert (sort_order(array, np.zeros(len(array), np.uint32)) == np.arange(len(array))).all()
+    return array
+
+
+@given(tag_lists, tag_lists)
+def test_matches_are_those_of_a_dictionary(row_tags, flag_tags):
+    row_tags = sorted(row_tags)
+    flag_tags = sorted(set(flag_tags))
+    places = defaultdict(list)
+    for row, tag in enumerate(row_tags):
+        places[tag].append(row)
+    expected = [(row, flag) for flag, tag in enumerate(flag_tags) for row in places[tag]]
+    row, flag = match(sort(row_tags), sort(flag_tags))
+    assert list(zip(row.tolist(), flag.tolist(), strict=True)) == expected
+
+
+@given(st.integers(0, 2**32), st.integers(0, 400), st.integers(0, 400))
+def test_matches_of_random_tags(seed, rows, flags):
+    draw = np.random.default_rng(seed)
+    pool = draw.bytes(16 * 300)
+    pick = [pool[16 * i : 16 * i + 16] for i in range(300)]
+
+    def ordered(tags):
+        array = np.frombuffer(b"".join(tags), np.uint8).reshape(-1, 16)
+        return array[sort_order(array, np.zeros(len(array), np.uint32))]
+
+    row_tags = ordered([pick[i] for i in draw.integers(0, 300, rows)])
+    flag_tags = ordered([pick[i] for i in set(draw.integers(0, 300, flags).tolist())])
+    row, flag = match(row_tags, flag_tags)
+    assert (row_tags[row] == flag_tags[flag]).all()
+    present = {bytes(tag) for tag in flag_tags}
+    assert len(row) == sum(bytes(tag) in present for tag in row_tags)
+    assert len(set(row.tolist())) == len(row)
+
+
+UNSORTED = [(2, 0), (1, 0)]
+UNSORTED_SECOND_WORD = [(1, 5), (1, 4)]
+
+
+@pytest.mark.parametrize("wrong", [UNSORTED, UNSORTED_SECOND_WORD])
+def test_unsorted_tags_are_refused_on_either_side(wrong):
+    fine = tag_array([(1, 4), (1, 5)])
+    for sides in ((tag_array(wrong), fine), (fine, tag_array(wrong))):
+        with pytest.raises(ProtocolError, match="not sorted"):
+            match(*sides)
+
+
+def test_repeated_flags_are_refused_and_repeated_rows_are_not():
+    twice = tag_array([(1, 4), (1, 4)])
+    row, flag = match(twice, twice[:1])
+    assert row.tolist() == [0, 1] and flag.tolist() == [0, 0]
+    with pytest.raises(ProtocolError, match="two flags carry the same tag"):
+        match(twice[:1], twice)
+
+
+@pytest.fixture(scope="module")
+def key():
+    return generate(2048)
+
+
+@pytest.fixture(scope="module")
+def encrypt(key):
+    encryptor = PublicEncryptor(key.public, 500)
+
+    def flags(values):
+        """(N, 2, width) ciphertexts of the (N, 2) values."""
+        rows = encryptor.encrypt([int(v) for pair in values for v in pair])
+        return rows.reshape(-1, 2, key.public.width)
+
+    return flags
+
+
+def opened(key, partial):
+    """What a partial says: {cell: (first block, second block)}."""
+    width = key.public.width
+    values = key.decrypt(partial.ciphertexts.reshape(-1, width))
+    return {
+        int(cell): (int(values[2 * i]), int(values[2 * i + 1]))
+        for i, cell in enumerate(partial.cells)
+    }
+
+
+rows_of_shard = st.lists(st.tuples(words, words, st.integers(0, 4)), max_size=20)
+flags_of_batch = st.dictionaries(
+    st.tuples(words, words), st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=8
+)
+
+
+@settings(max_examples=25)
+@given(rows_of_shard, flags_of_batch, st.integers(0, 8))
+def test_a_cell_holds_the_sum_of_the_flags_that_its_rows_met(key, encrypt, rows, flags, cut):
+    rows = sorted(rows)
+    flags = dict(sorted(flags.items()))
+    tags = sort(flags)
+    ciphertexts = encrypt(list(flags.values()))
+    parts = [
+        Flags(batch=0, part=number, tags=tags[own], ciphertexts=ciphertexts[own])
+        for number, own in enumerate((slice(None, cut), slice(cut, None)))
+    ]
+    shard = Rows(
+        shard=0,
+        tags=tag_array([row[:2] for row in rows]),
+        cells=np.array([row[2] for row in rows], np.uint32),
+    )
+    expected = defaultdict(lambda: (0, 0))
+    for first, second, cell in rows:
+        if (first, second) in flags:
+            expected[cell] = tuple(
+                a + b for a, b in zip(expected[cell], flags[first, second], strict=True)
+            )
+    partial = join(key.public, shard, parts)
+    assert (np.diff(partial.cells.astype(int)) > 0).all()
+    assert opened(key, partial) == expected
+
+
+partials = st.lists(
+    st.dictionaries(st.integers(0, 5), st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=5),
+    min_size=1,
+    max_size=9,
+)
+
+
+@settings(max_examples=15)
+@given(partials)
+def test_adding_is_associative_and_commutative_to_the_byte(key, encrypt, contents):
+    made = [
+        Partial(
+            cells=np.array(sorted(content), np.uint32),
+            ciphertexts=encrypt([content[c] for c in sorted(content)]),
+        )
+        for content in contents
+    ]
+    at_once = add(key.public, made)
+    fold = reduce(lambda left, right: add(key.public, [left, right]), made)
+    backwards = add(key.public, made[::-1])
+    tree = add(key.public, [add(key.public, made[i : i + 2]) for i in range(0, len(made), 2)])
+    for other in (fold, backwards, tree):
+        assert (other.cells == at_once.cells).all() and (
+            other.ciphertexts == at_once.ciphertexts
+        ).all()
+    expected = defaultdict(lambda: (0, 0))
+    for content in contents:
+        for cell, (first, second) in content.items():
+            expected[cell] = (expected[cell][0] + first, expected[cell][1] + second)
+    assert opened(key, at_once) == expected
+
+
+def test_flags_of_different_batches_or_shapes_are_refused(key):
+    def part(batch, blocks):
+        return Flags(
+            batch=batch,
+            part=0,
+            tags=tag_array([(batch, 0)]),
+            ciphertexts=np.zeros((1, blocks, 4), np.uint8),
+        )
+
+    rows = Rows(shard=0, tags=tag_array([]), cells=np.zeros(0, np.uint32))
+    for parts in ([part(0, 1), part(1, 1)], [part(0, 1), part(0, 2)]):
+        with pytest.raises(ProtocolError, match="different batches or shapes"):
+            join(key.public, rows, parts)
+
+
+def test_a_flag_that_is_not_a_ciphertext_is_refused_when_it_is_multiplied(key):
+    flags = Flags(
+        batch=0,
+        part=0,
+        tags=tag_array([(1, 1), (2, 2)]),
+        ciphertexts=np.zeros((2, 1, 512), np.uint8),
+    )
+    rows = Rows(shard=0, tags=tag_array([(1, 1), (2, 2)]), cells=np.zeros(2, np.uint32))
+    with pytest.raises(ProtocolError, match="not a ciphertext"):
+        join(key.public, rows, [flags])
+
+
+def test_the_layout_fills_untouched_cells_with_an_encryption_of_zero(key, encrypt):
+    partial = Partial(cells=np.array([1, 3], np.uint32), ciphertexts=encrypt([(4, 5), (6, 7)]))
+    table = lay_out(key.public, partial, 5, 2)
+    values = key.decrypt(table.reshape(-1, key.public.width))
+    assert [int(v) for v in values] == [0, 0, 4, 5, 0, 0, 6, 7, 0, 0]
+
+
+def test_nothing_matched_anywhere_is_laid_out_as_zeros(key):
+    partial = Partial(cells=np.zeros(0, np.uint32), ciphertexts=np.zeros((0, 2, 512), np.uint8))
+    table = lay_out(key.public, partial, 3, 2)
+    assert table.shape == (3, 2, 512) and not any(key.decrypt(table.reshape(-1, 512)))
+
+
+@pytest.mark.parametrize(
+    ("cell", "shape", "problem"),
+    [
+        (5, (1, 2, 512), "outside the domain"),
+        (4, (1, 1, 512), "number of blocks"),
+        (4, (1, 2, 768), "key size"),
+    ],
+)
+def test_a_partial_of_another_table_is_refused(key, cell, shape, problem):
+    partial = Partial(cells=np.array([cell], np.uint32), ciphertexts=np.ones(shape, np.uint8))
+    with pytest.raises(ProtocolError, match=problem):
+        lay_out(key.public, partial, 5, 2)

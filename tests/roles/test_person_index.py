@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from xstat_ray.roles import person_index
+from xstat_ray.roles.person_index import RosterBuilder, Tally
+
+
+def built(batches, excluded=()):
+    """A roster of (dictionary of normal ids, indices) batches."""
+    builder = RosterBuilder(pa.array(sorted(excluded), pa.string()))
+    for dictionary, indices in batches:
+        builder.add(Tally.of(pa.array(dictionary, pa.string()), pa.array(indices, pa.int32())))
+    return builder.roster(), builder.counts
+
+
+BATCHES = [(["b", "a", None], [0, 0, 1, 2]), (["c", "b", "unused"], [0, 1, None]), (["aaa"], [0])]
+
+
+@pytest.mark.parametrize("pending", [1, 1 << 21])
+def test_persons_are_sorted_and_their_rows_counted(monkeypatch, pending):
+    monkeypatch.setattr(person_index, "_PENDING", pending)
+    persons, counts = built(BATCHES)
+    assert persons.ids.tolist() == [b"a", b"aaa", b"b", b"c"]
+    assert persons.rows.tolist() == [1, 1, 3, 1]
+    assert (counts.rows, counts.invalid_id, counts.excluded) == (8, 2, 0)
+
+
+def test_excluded_persons_are_not_in_the_roster():
+    persons, counts = built(BATCHES, {"b", "unused", "nobody"})
+    assert persons.ids.tolist() == [b"a", b"aaa", b"c"]
+    assert counts.excluded == 3
+
+
+def test_find_gives_numbers_and_minus_one_for_strangers_and_nothing():
+    persons, _ = built(BATCHES)
+    # An id longer than all of the roster, a prefix, and one behind the last must not be taken for a
+    # neighbour.
+    wanted = ["c", None, "aa", "aaaa", "a", "zz", "b"]
+    assert persons.find(pa.array(wanted)).tolist() == [3, -1, -1, -1, 0, -1, 2, -1]
+    assert persons.find(pa.array([], pa.string())).tolist() == [-1]
+
+
+def test_an_empty_roster_knows_nobody():
+    persons, _ = built([])
+    assert persons.find(pa.array(["a", None])).tolist() == [-1, -1, -1]
+    assert not persons.overlaps("a", "z")
+
+
+@pytest.mark.parametrize(
+    ("least", "largest", "expected"),
+    [
+        ("a", "a", True),
+        ("", "Z", False),
+        ("0", "a", True),
+        ("c", "z", True),
+        ("ca", "z", False),
+        (1, 2, True),
+    ],
+)
+def test_overlap_with_the_bounds_of_a_row_group(least, largest, expected):
+    persons, _ = built(BATCHES)
+    assert persons.overlaps(least, largest) is expected
+
+
+def test_ids_beyond_ascii_are_compared_by_their_bytes():
+    names = ["é", "z", "日本", "aé"]
+    persons, _ = built([(names, [0, 1, 2, 3])])
+    assert (
+        persons.find(pa.array(names))[:-1].tolist()
+        == np.argsort(np.argsort([n.encode() for n in names])).tolist()
+    )

@@ -1,0 +1,300 @@
+"""What a person at a terminal sees: the plan, a live bar with the time left, warnings, and the five largest figures."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.panel import Panel
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Progress as RichProgress
+from rich.table import Table
+from rich.text import Text
+
+from xstat_ray.planning.plan import readable_bytes
+from xstat_ray.planning.plan_report import KINDS, Answer, PlanReport, batch_bytes
+from xstat_ray.publication.release import AREAS, STATISTICS, Release, summary
+from xstat_ray.runtime.progress import Planned, Progress, Stage
+
+_TITLES = {
+    "start": "Start environments",
+    "intake": "De-identify: keys, tables",
+    "exchange": "De-identify: blinded ids",
+    "aggregate": "Aggregate, encrypted",
+    "noise": "Noise, once",
+    "decrypt": "Release: decrypt",
+    "people": "People",
+    "lines": "De-identify: lines",
+    "presence": "Aggregate: presence",
+    "publish": "Publish",
+}
+_WIDE = 100
+"""Columns of a terminal that has room for everything in a bar; at 80 it still fits in one line."""
+
+
+def make_progress(display: str) -> Progress:
+    """`auto`, `quiet` or `json`, as in conf/crosstab.yaml."""
+    return {"auto": Terminal, "quiet": Quiet, "json": JsonLines}[display]()
+
+
+class Quiet(Progress):
+    """Warnings only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._console = Console(stderr=True, markup=False, highlight=False)
+
+    def warn(self, message: str) -> None:
+        """Red, always."""
+        self._console.print(Panel(message, title="WARNING", style="bold red"))
+
+
+class _Memory(ProgressColumn):
+    """Memory in use on this machine, by all programs: a run that is about to fail for want of it is seen coming."""
+
+    def render(self, task: Task) -> Text:
+        """As a share; empty where the system does not tell."""
+        share = _memory_share()
+        return Text(
+            "" if share is None else f"memory {share:.0%}",
+            style="bold red" if (share or 0) > 0.9 else "dim",
+        )
+
+
+def _memory_share() -> float | None:
+    try:
+        lines = [line.split() for line in Path("/proc/meminfo").read_text().splitlines()]
+        kilobytes = {name: int(value) for name, value, *_ in lines}
+        return 1 - kilobytes["MemAvailable:"] / kilobytes["MemTotal:"]
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+class _Pace(ProgressColumn):
+    """What the stage works through in a second, as soon as a call has told."""
+
+    def __init__(self, worked: Counter[str]) -> None:
+        super().__init__()
+        self._worked = worked
+
+    def render(self, task: Task) -> Text:
+        """Mean rates since the stage began."""
+        seconds = task.elapsed or 1.0
+        return Text(
+            ", ".join(f"{count / seconds:,.0f} {what}/s" for what, count in self._worked.items())
+        )
+
+
+class Terminal(Quiet):
+    """Plan table and live bars on standard error."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._tries = Counter[str]()
+        self._worked = Counter[str]()
+
+    def planned(self, plan: Planned) -> None:
+        """The plan as a table of what, how much."""
+        self._console.print(_plan_table(plan))
+
+    def note(self, message: str) -> None:
+        """One line."""
+        self._console.print(message)
+
+    def retried(self, task: str, times: int) -> None:
+        """One line, with the total so far."""
+        self._tries[task] += times
+        self._console.print(
+            f"A task of {task} was tried again; {self._tries[task]} times in this run so far."
+        )
+
+    def worked(self, what: str, count: int) -> None:
+        """Shown as a rate beside the bar."""
+        if count:
+            self._worked[what] += count
+
+    @contextmanager
+    def display(self, name: str, total: int) -> Iterator[Stage]:
+        """A bar with count, rates, elapsed time if there is room, time left, and the machine's memory."""
+        self._worked.clear()
+        wide = self._console.width >= _WIDE
+        bars = RichProgress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=16 if wide else 6),
+            MofNCompleteColumn(),
+            _Pace(self._worked),
+            *([TimeElapsedColumn()] if wide else []),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            _Memory(),
+            console=self._console,
+        )
+        with bars:
+            task = bars.add_task(_TITLES.get(name, name), total=total)
+
+            class Bar(Stage):
+                def advance(self, units: int = 1) -> None:
+                    bars.advance(task, units)
+
+            yield Bar()
+
+
+class JsonLines(Progress):
+    """One JSON object a line on standard error, for logs."""
+
+    def planned(self, plan: Planned) -> None:
+        """Event `plan`."""
+        _event("plan", **plan.as_dict())
+
+    def warn(self, message: str) -> None:
+        """Event `warning`."""
+        _event("warning", message=message)
+
+    def note(self, message: str) -> None:
+        """Event `note`."""
+        _event("note", message=message)
+
+    def retried(self, task: str, times: int) -> None:
+        """Event `retry`."""
+        _event("retry", task=task, times=times)
+
+    @contextmanager
+    def display(self, name: str, total: int) -> Iterator[Stage]:
+        """Events `start` and `end`."""
+        _event("start", stage=name, units=total)
+        yield Stage()
+        _event("end", stage=name)
+
+
+def _event(kind: str, **fields: object) -> None:
+    sys.stderr.write(json.dumps({"event": kind, **fields}, ensure_ascii=False) + "\n")
+
+
+def _plan_table(plan: Planned) -> Table:
+    table = Table(title=f"Plan: {plan.name}", show_header=False, title_justify="left")
+    for name, value in plan.rows():
+        table.add_row(name, value)
+    return table
+
+
+def print_plan(report: PlanReport, console: Console | None = None) -> None:
+    """The plan, what flat and tree would give on every level, and the epsilon for a wanted error."""
+    console = console or Console(markup=False, highlight=False)
+    table = _plan_table(report.plan)
+    if report.table is not None:
+        table.add_row("Row table", report.table.sentence(report.plan))
+    console.print(table)
+    console.print(_comparison(report))
+    console.print(
+        "stderr: predicted standard error of a count on that level, before refinement. noise: scale of what is "
+        "added to the level's own sums, for its share of the budget."
+    )
+    if report.batches:
+        console.print(_padding_by_batch(report))
+    if report.answer is not None:
+        console.print(_answer(report.answer))
+
+
+def _comparison(report: PlanReport) -> Table:
+    """One line for each level, three columns for each mechanism.
+
+    A level that is not measured has no noise of its own.
+
+    Its error is that of the sum of what is measured below and above it.
+    """
+    table = Table(
+        title="Flat and tree", title_justify="left", box=SIMPLE_HEAD, show_edge=False, padding=0
+    )
+    table.add_column("level", overflow="fold")
+    table.add_column("areas", justify="right")
+    errors = {kind: report.stderrs(kind) for kind in KINDS}
+    measured = {kind: {m.name: m for m in report.designs[kind].levels} for kind in KINDS}
+    for kind in KINDS:
+        mark = f"{kind} (chosen)" if kind == report.chosen else kind
+        for heading in (f"{mark}\nstderr", "\nnoise", "\nshare"):
+            table.add_column(heading, justify="right")
+    areas = report.areas
+    for name in errors["flat"]:
+        row = [name, f"{areas[name]:,}"]
+        for kind in KINDS:
+            own = measured[kind].get(name)
+            noise = (
+                ["", ""]
+                if own is None
+                else [f"{own.mechanism.scale:.3g}", f"{float(own.share):.1%}"]
+            )
+            row += [f"{errors[kind][name]:.3g}", *noise]
+        table.add_row(*row)
+    return table
+
+
+def _padding_by_batch(report: PlanReport) -> Table:
+    """What padding adds, and the flags that are held together, with batches of every length."""
+    table = Table(
+        title="Padding by length of a batch", title_justify="left", box=SIMPLE_HEAD, show_edge=False
+    )
+    table.add_column("batch")
+    for heading in ("batches", "rows added", "flags added", "flags of a batch"):
+        table.add_column(heading, justify="right")
+    for batch, plan in report.batches.items():
+        padding = plan.padding
+        number = len(plan.grid.batches)
+        assert padding is not None
+        mark = f"{batch} (chosen)" if number == len(report.plan.grid.batches) else batch
+        table.add_row(
+            mark,
+            f"{number:,}",
+            f"{padding.rows_added:,}",
+            f"{padding.flags_added:,}",
+            readable_bytes(batch_bytes(plan)),
+        )
+    return table
+
+
+def _answer(answer: Answer) -> str:
+    target = answer.target
+    privacy = answer.plan.study.privacy
+    over = f" That is more than the cap of {privacy.cap}." if privacy.epsilon > privacy.cap else ""
+    return (
+        f"For a standard error of at most {target.stderr:g} on level {target.level}: privacy.epsilon={answer.epsilon}, "
+        f"which predicts {answer.stderr:.4g} with {answer.plan.design.kind}.{over}"
+    )
+
+
+def print_summary(release: Release, console: Console | None = None) -> None:
+    """The largest published figures with their 95 % intervals, what was spent, and where the files are."""
+    console = console or Console(markup=False, highlight=False)
+    console.print("Largest published counts\n", style="bold")
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("what", overflow="fold")
+    table.add_column("estimate", justify="right", no_wrap=True)
+    table.add_column("95 % interval", justify="right", no_wrap=True)
+    for what, estimate, low, high in summary(release):
+        table.add_row(what, f"{estimate:,}", f"{low:,.0f} to {high:,.0f}")
+    console.print(table)
+    console.print("\nIntervals are around the unbiased counts; estimates are refined to add up.")
+    spent = release.manifest["spent"]
+    rows = release.statistics.num_rows
+    suppressed = release.statistics["suppressed"].to_numpy().sum()
+    console.print(
+        f"{rows - suppressed:,} of {rows:,} estimates published, {suppressed:,} suppressed; "
+        f"spent epsilon {spent['epsilon']}, delta {spent['delta']}.",
+        soft_wrap=True,
+    )
+    if release.path is not None:
+        console.print(f"Statistics: {release.path / STATISTICS} (and .csv)", soft_wrap=True)
+        console.print(f"Beside it: {AREAS}, plan.json and manifest.json")

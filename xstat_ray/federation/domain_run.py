@@ -1,0 +1,140 @@
+"""A domain's desk: everything it needs for one run. One process at a time may sit at it."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from xstat_ray.errors import InputError
+from xstat_ray.federation.audit import Log
+from xstat_ray.federation.envelope import canonical, message_name
+from xstat_ray.federation.exchange import Exchange
+from xstat_ray.federation.identity import DOMAINS, Domain, Identity, Peers, private_folder
+from xstat_ray.federation.mailbox import Binding, Post
+from xstat_ray.planning.plan import Plan
+from xstat_ray.util.software_digest import measurement, software_version
+
+
+@dataclass(frozen=True)
+class DomainSettings:
+    """Where a domain works and whom it trusts."""
+
+    run: str
+    """Name of the run, which all three agree on; a name is used once."""
+    exchange: str
+    """Folder or URI of the place that the domains share."""
+    private: Path
+    """The domain's own folder."""
+    identity: Path
+    """File of the signing key."""
+    peers: Mapping[Domain, bytes]
+    """Public keys of the others."""
+    wait: float
+    """Seconds to wait for a message."""
+
+
+class Desk:
+    """A context manager that locks the private folder of a run and opens its log and its post."""
+
+    def __init__(self, domain: Domain, settings: DomainSettings, plan: Plan) -> None:
+        """Open everything.
+
+        Raises:
+            InputError: a folder or the identity cannot be used, another process is at work here, or
+                the folder holds the run of another study or plan.
+        """
+        # Whatever a step writes, the libraries it uses included, is for this user alone.
+        os.umask(0o077)
+        self.domain = domain
+        self.plan = plan
+        self.run = settings.run
+        self.folder = private_folder(private_folder(settings.private) / settings.run)
+        self.identity = Identity.load(settings.identity)
+        self.peers = Peers(settings.peers)
+        with ExitStack() as undo:
+            self._lock = os.open(self.folder, os.O_RDONLY)
+            undo.callback(os.close, self._lock)
+            self._take_lock()
+            exchange = Exchange.at(settings.exchange, settings.run)
+            self.log = Log(self.folder / "log.jsonl", domain, self.identity)
+            undo.callback(self.log.close)
+            binding = Binding(plan.study.digest.hex(), plan_digest(plan), settings.run)
+            self._begin(binding, exchange)
+            self.post = Post(
+                domain,
+                exchange=exchange,
+                identity=self.identity,
+                peers=self.peers,
+                binding=binding,
+                log=self.log,
+                patience=settings.wait,
+            )
+            undo.pop_all()
+
+    def _take_lock(self) -> None:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            remedy = "Wait for it"
+            raise InputError(
+                "another step is at work in the run", file=str(self.folder), remedy=remedy
+            ) from None
+
+    def _begin(self, binding: Binding, exchange: Exchange) -> None:
+        opened = next(self.log.of("opened"), None)
+        if opened is None:
+            self._check_unused(exchange)
+            software = {"version": software_version(), "measurement": measurement().hex()}
+            keys = {
+                name: key.hex()
+                for name, key in {**self.peers.keys, self.domain: self.identity.public}.items()
+            }
+            self.log.add("opened", **asdict(binding), software=software, keys=keys)
+        elif any(opened.facts[name] != value for name, value in asdict(binding).items()):
+            raise InputError(
+                "the private folder holds a run of this name with another study or plan",
+                file=str(self.folder),
+                key="domain.run",
+                remedy="Finish that one with its own settings, or agree on another name for this one",
+            )
+
+    def _check_unused(self, exchange: Exchange) -> None:
+        """A log that begins must find nothing of its own: messages of an earlier run would be taken for this one's."""
+        others = [name for name in DOMAINS if name != self.domain]
+        if any(exchange.get(message_name(self.domain, other, 0)) is not None for other in others):
+            raise InputError(
+                "the exchange holds messages of this domain, which its log does not know",
+                key="domain.run",
+                remedy="Agree on another name for this run, or put the private folder of the earlier one back",
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.log.close()
+        os.close(self._lock)
+
+
+def plan_digest(plan: Plan) -> str:
+    """SHA-256 over what the domains must set alike beside the study."""
+    alike = {
+        "key_bits": plan.key_bits,
+        "packing": asdict(plan.packing),
+        "levels": [measured.nodes for measured in plan.design.levels],
+        "regions": [[region.start, region.stop] for region in plan.grid.regions],
+        "batches": [[batch.start, batch.stop] for batch in plan.grid.batches],
+    }
+    return hashlib.sha256(canonical(alike)).hexdigest()

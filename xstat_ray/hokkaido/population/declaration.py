@@ -1,0 +1,79 @@
+"""What a population release publishes, as plain frozen data; all of it is public."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from fractions import Fraction
+from math import ceil
+from typing import Literal, get_args
+
+from xstat_ray.model.study import IdForm, Privacy
+
+AreaKind = Literal["municipality", "mesh"]
+Residence = Literal["local", "municipality", "prefecture"]
+Attribute = Literal["residence", "age", "gender"]
+
+AREA_KINDS, RESIDENCES, ATTRIBUTES = (get_args(kind) for kind in (AreaKind, Residence, Attribute))
+HOURS = 24
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Breakdown:
+    """One table of the release: people by area, date, hour and some attributes."""
+
+    name: str
+    by: tuple[Attribute, ...]
+    """In the order of `ATTRIBUTES`."""
+    share: Fraction
+    """Of the budget; those of all breakdowns add up to 1."""
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """A release of populations."""
+
+    first_day: dt.date
+    days: int
+    breakdowns: tuple[Breakdown, ...]
+    area: AreaKind = "municipality"
+    within: tuple[str, ...] = ()
+    """Subprefectures whose areas are published; empty means all of Hokkaido."""
+    residence: Residence = "local"
+    """What the attribute says: at home in the municipality or not; or the home's municipality or
+    prefecture."""
+    timezone: str = "Asia/Tokyo"
+    class_residents: int = 100
+    """Classes of the expansion are merged until the register has this many residents in them."""
+    weight_cap: Fraction = Fraction(3)
+    """Most people that one line stands for."""
+    least_lines: int = 3
+    """Least number of lines that a delivered figure stands for."""
+    privacy: Privacy = field(default_factory=Privacy)
+    dataset: str = "operator"
+    """Name under which the operator's budget is kept."""
+    id_form: IdForm = "phone"
+    id_region: str | None = "JP"
+
+    @property
+    def dates(self) -> list[dt.date]:
+        """All days of the release."""
+        return [self.first_day + dt.timedelta(days=day) for day in range(self.days)]
+
+    @property
+    def hours(self) -> int:
+        """How many hours the release covers."""
+        return HOURS * self.days
+
+    @property
+    def withheld_below(self) -> int:
+        """Figures below this are not delivered: so many people, and never fewer than `least_lines` lines stand for."""
+        return max(self.privacy.suppress_below, ceil(self.least_lines * self.weight_cap))
+
+    def digest(self, register: bytes) -> bytes:
+        """SHA-256 of the declaration and of the register (its SHA-256): what the release is a release of."""
+        form = {"format": FORMAT, "population": asdict(self), "register": register.hex()}
+        return hashlib.sha256(json.dumps(form, sort_keys=True, default=str).encode()).digest()

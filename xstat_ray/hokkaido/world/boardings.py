@@ -1,0 +1,115 @@
+"""The airline's table of boardings, and the members who did not consent."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from xstat_ray.hokkaido.world.days import DAY
+from xstat_ray.hokkaido.world.labels import LABEL, SEXES, labelled
+from xstat_ray.hokkaido.world.numbers import national
+from xstat_ray.hokkaido.world.paths import Paths
+from xstat_ray.hokkaido.world.people import People
+from xstat_ray.hokkaido.world.places import places
+from xstat_ray.hokkaido.world.settings import World
+from xstat_ray.hokkaido.world.streams import stream
+from xstat_ray.hokkaido.world.timetable import SEASONS, WINTER, timetable
+
+SCHEMA = pa.schema([
+    ("passenger", pa.string()),
+    ("flight", LABEL),
+    ("leg", LABEL),
+    ("departure_airport", LABEL),
+    ("arrival_airport", LABEL),
+    ("departure", pa.timestamp("s")),
+    ("arrival", pa.timestamp("s")),
+    ("season", LABEL),
+    ("halfday", LABEL),
+    ("sex", LABEL),
+    ("age_class", LABEL),
+    ("home_region", LABEL),
+    ("member", pa.bool_()),
+    ("consent", pa.bool_()),
+])  # fmt: skip
+"""Times are local, Asia/Tokyo."""
+CONSENT_SCHEMA = pa.schema([("passenger", pa.string())])
+HALFDAYS = ("morning", "afternoon")
+AGE_CLASSES = ("0-14", "15-29", "30-44", "45-59", "60-79", "80+")
+_AGE_EDGES = (15, 30, 45, 60, 80)
+_NATIONAL = 0.3
+"""Share of the passengers whose number is written as people in Japan write it."""
+
+
+def halfday(departure: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Number in `HALFDAYS` of minutes of departure."""
+    return (departure % DAY >= DAY // 2).astype(np.int64)
+
+
+def booked(world: World, paths: Paths) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Journeys and legs (0 there, 1 back) that the airline's table holds: its own, departing within the dates."""
+    days = paths.flights[:, :, 0] // DAY
+    inside = (days >= world.first_day.toordinal()) & (days <= world.last_day.toordinal())
+    row, leg = np.nonzero(paths.journeys.own[:, None] & inside)
+    return row, leg
+
+
+def boardings(world: World, people: People, paths: Paths) -> pa.Table:
+    """One row for every passenger of every flight, with `SCHEMA`."""
+    row, leg = booked(world, paths)
+    who = paths.journeys.person[row]
+    table = timetable()
+    where = places()
+    flight = paths.journeys.flight[row, leg]
+    times = paths.flights[row, leg]
+    legs = [
+        f"{where.airports[a]}-{where.airports[b]}"
+        for a, b in zip(table.origin, table.target, strict=True)
+    ]
+    route = table.route[flight]
+    regions = sorted(set(where.regions))
+    labels: dict[str, tuple[NDArray[Any], Sequence[str]]] = {
+        "flight": (flight, list(table.number)),
+        "leg": (route, legs),
+        "departure_airport": (table.origin[route], where.airports),
+        "arrival_airport": (table.target[route], where.airports),
+        "season": (times[:, 0] // DAY >= WINTER, SEASONS),
+        "halfday": (halfday(times[:, 0]), HALFDAYS),
+        "sex": (people.male[who], SEXES),
+        "age_class": (np.searchsorted(_AGE_EDGES, people.age[who], side="right"), AGE_CLASSES),
+        "home_region": (
+            np.searchsorted(regions, where.regions.astype(str))[people.home[who]],
+            regions,
+        ),
+    }
+    columns = {name: labelled(*of) for name, of in labels.items()} | {
+        "passenger": _spelled(world, people).take(pa.array(who)),
+        "departure": _timestamps(times[:, 0]),
+        "arrival": _timestamps(times[:, 1]),
+        "member": pa.array(people.member[who]),
+        "consent": pa.array(~people.refuses[who]),
+    }
+    return pa.table([columns[name] for name in SCHEMA.names], schema=SCHEMA)
+
+
+def no_consent(people: People) -> pa.Table:
+    """Members who did not consent, whether they fly or not, with `CONSENT_SCHEMA`."""
+    return pa.table([people.phones(people.refuses)], schema=CONSENT_SCHEMA)
+
+
+def _spelled(world: World, people: People) -> pa.Array:
+    """Phone numbers as the airline has them."""
+    phones = people.phones()
+    local = stream(world.seed, "spelling", people.block).random(len(people)) < _NATIONAL
+    return pc.if_else(pa.array(local), national(phones), phones)
+
+
+def _timestamps(minutes: NDArray[np.int64]) -> pa.Array:
+    """Minutes since midnight before ordinal day 0."""
+    epoch = dt.date(1970, 1, 1).toordinal()
+    return pa.array((60 * (minutes - epoch * DAY)).astype("datetime64[s]"))

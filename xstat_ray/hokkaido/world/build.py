@@ -1,0 +1,179 @@
+"""Writes a world into a folder, block by block: the same bytes however many blocks are made at a time."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from xstat_ray.errors import InputError
+from xstat_ray.hokkaido.world import accounts
+from xstat_ray.hokkaido.world.boardings import CONSENT_SCHEMA, SCHEMA, boardings, no_consent
+from xstat_ray.hokkaido.world.journeys import journeys
+from xstat_ray.hokkaido.world.paths import make_paths
+from xstat_ray.hokkaido.world.people import people_of
+from xstat_ray.hokkaido.world.presence import presence
+from xstat_ray.hokkaido.world.settings import World
+from xstat_ray.hokkaido.world.truth import Truth, areas_table, states_table, truth, watershed_table
+from xstat_ray.util.files import write_whole
+
+FORMAT = 1
+DESCRIPTION = "world.json"
+_UNFINISHED = "world.unfinished.json"
+TABLES = {
+    "operator/subscribers.parquet": accounts.SUBSCRIBERS,
+    "operator/opt_out.parquet": accounts.OPT_OUT,
+    "operator/not_used.parquet": accounts.NOT_USED,
+    "airline/boardings.parquet": SCHEMA,
+    "airline/no_consent.parquet": CONSENT_SCHEMA,
+}
+"""Tables with rows of every block, in order of the blocks."""
+
+InOrder = Callable[[Callable[[int], "Made"], Iterable[int]], Iterable["Made"]]
+"""Applies a function to many numbers and gives the results in order: `map`, or tasks."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a block contributes to the tables of all, once its presence files are written."""
+
+    people: int
+    presence_rows: int
+    tables: dict[str, pa.Table]
+    """By the names in `TABLES`."""
+    residents: NDArray[np.int64]
+    truth: Truth
+
+
+def build(
+    world: World, out: Path, in_order: InOrder, done: Callable[[Made], None]
+) -> dict[str, Any]:
+    """Write all tables of a world; does nothing if they are already there.
+
+    Args:
+        world: the settings.
+        out: folder; a new one, or one with an unfinished world of the same settings, which is
+            written again.
+        in_order: runs the blocks.
+        done: called after every block.
+
+    Returns:
+        The content of world.json: settings, and rows of every table.
+
+    Raises:
+        InputError: the folder holds something else.
+        OSError: the disk is full, or the folder cannot be written to.
+    """
+    made = _claim(world, out)
+    if made is not None:
+        return made
+    rows: dict[str, int] = dict.fromkeys(["operator/presence", *TABLES], 0)
+    residents: NDArray[np.int64] | None = None
+    total: Truth | None = None
+    with ExitStack() as stack:
+        writers = {
+            name: stack.enter_context(_whole_parquet(out / name, of)) for name, of in TABLES.items()
+        }
+        for block in in_order(partial(make_block, world, out), range(world.blocks)):
+            rows["operator/presence"] += block.presence_rows
+            for name, table in block.tables.items():
+                writers[name].write_table(table)
+                rows[name] += table.num_rows
+            residents = block.residents if residents is None else residents + block.residents
+            total = block.truth if total is None else total + block.truth
+            done(block)
+    assert residents is not None and total is not None, "a world has a block"
+    summed = {
+        "public/register.parquet": accounts.register(residents),
+        "truth/watershed.parquet": watershed_table(total),
+        "truth/states.parquet": states_table(total),
+        "truth/areas.parquet": areas_table(total),
+    }
+    for name, table in summed.items():
+        with _whole_parquet(out / name, table.schema) as writer:
+            writer.write_table(table)
+        rows[name] = table.num_rows
+    made = {"format": FORMAT, "world": world.as_dict(), "rows": rows}
+    write_whole(out / DESCRIPTION, _json(made))
+    (out / _UNFINISHED).unlink()
+    return made
+
+
+def make_block(world: World, out: Path, block: int) -> Made:
+    """Write the presence files of a block, one a day, and work out what it contributes to the tables of all."""
+    people = people_of(world, block)
+    first = world.first_day.toordinal()
+    last = world.last_day.toordinal()
+    paths = make_paths(world, people, journeys(world, people, first, last))
+    rows = 0
+    for date in world.dates:
+        table = presence(world, people, paths, date.toordinal())
+        with _whole_parquet(presence_file(out, date, block), table.schema) as writer:
+            writer.write_table(table)
+        rows += table.num_rows
+    tables = {
+        "operator/subscribers.parquet": accounts.subscribers(world, people),
+        "operator/opt_out.parquet": accounts.opt_out(people),
+        "operator/not_used.parquet": accounts.not_used(people),
+        "airline/boardings.parquet": boardings(world, people, paths),
+        "airline/no_consent.parquet": no_consent(people),
+    }
+    return Made(len(people), rows, tables, accounts.residents(people), truth(world, people, paths))
+
+
+def presence_file(out: Path, date: dt.date, block: int) -> Path:
+    """Where the presence of a block on a date lies."""
+    return out / "operator" / "presence" / f"date={date.isoformat()}" / f"part-{block:04d}.parquet"
+
+
+def _claim(world: World, out: Path) -> dict[str, Any] | None:
+    """Mark a folder as this world's; returns its description if it is finished."""
+    wanted = {"format": FORMAT, "world": world.as_dict()}
+    for name in (DESCRIPTION, _UNFINISHED):
+        path = out / name
+        if not path.is_file():
+            continue
+        try:
+            found = json.loads(path.read_bytes())
+        except ValueError:
+            found = None
+        if not isinstance(found, dict) or {key: found.get(key) for key in wanted} != wanted:
+            raise InputError(
+                "a world of other settings is here", file=str(path), key="out", remedy=_ELSEWHERE
+            )
+        return found if name == DESCRIPTION else None
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError("something else is here", file=str(out), key="out", remedy=_ELSEWHERE)
+    out.mkdir(parents=True, exist_ok=True)
+    write_whole(out / _UNFINISHED, _json(wanted))
+    return None
+
+
+_ELSEWHERE = "Name a new folder with out=..., or remove this one"
+
+
+@contextmanager
+def _whole_parquet(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+    """A Parquet file that is whole or absent."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial_path = path.with_name(f".{path.name}.partial")
+    try:
+        with pq.ParquetWriter(partial_path, schema, compression="zstd") as writer:
+            yield writer
+        partial_path.replace(path)
+    finally:
+        partial_path.unlink(missing_ok=True)
+
+
+def _json(content: dict[str, Any]) -> bytes:
+    return (json.dumps(content, indent=2) + "\n").encode()

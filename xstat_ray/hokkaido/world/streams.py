@@ -1,0 +1,44 @@
+"""Random streams that belong to a purpose and a block of people, so that nothing depends on who draws first."""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def stream(seed: int, purpose: str, *numbers: int) -> np.random.Generator:
+    """The generator of one purpose of one block (and day): the same wherever and whenever it is asked for."""
+    # Their count is part of the key, since a seed sequence takes trailing zeros for nothing.
+    key = [
+        seed,
+        zlib.crc32(purpose.encode()),
+        len(numbers),
+        *(number % (1 << 32) for number in numbers),
+    ]
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))
+
+
+def mix(values: NDArray[np.uint64], key: int) -> NDArray[np.uint64]:
+    """SplitMix64's finaliser under a key: 64 well mixed bits of every value. Not for secrets."""
+    z = values + np.uint64((key * 0x9E3779B97F4A7C15) % (1 << 64))
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+def choose(weights: NDArray[np.float64], u: NDArray[np.float64]) -> NDArray[np.int64]:
+    """A column for every row, each with a probability in proportion to its weight.
+
+    -1 where a row has no weight.
+
+    Args:
+        weights: (N, C), not negative.
+        u: (N,) uniform in [0, 1).
+    """
+    ends = np.cumsum(weights, axis=1)
+    # The first column whose end lies above the mark has a weight, whatever rounding does.
+    mark = np.minimum(u * ends[:, -1], np.nextafter(ends[:, -1], 0))
+    column = (ends <= mark[:, None]).sum(axis=1)
+    return np.where(ends[:, -1] > 0, column, -1)

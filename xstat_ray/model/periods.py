@@ -1,0 +1,125 @@
+"""Periods: times to the numbers of the periods in which rows meet.
+
+Periods of 15 minutes and hours are counted in UTC from 1970-01-01T00:00Z, so two parties in
+different zones agree. Dates are counted on the wall clock of the study's zone from 1970-01-01, and
+an offset is added on that same clock: a day later is the next date, also where a day has 23 or 25
+hours.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.types as pt
+from numpy.typing import NDArray
+
+from xstat_ray.model.study import Period
+
+_SECOND = 1_000_000
+"""Microseconds; all arithmetic on times is done in them."""
+_HOUR = 3_600 * _SECOND
+_LONGEST_LOOK = 24 * 366
+"""Hours over which it is worth looking whether clocks were moved."""
+_FAR = 1 << 62
+
+
+def to_periods(
+    times: pa.Array, period: Period, offset_seconds: int = 0
+) -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:
+    """Numbers of the periods that contain `times` + `offset_seconds`.
+
+    A time without a zone is local to the study's zone. Where clocks are set back it means the first
+    of the two instants; a time that the clocks skip means the first instant after the gap. A date
+    means its midnight.
+
+    Args:
+        times: (N,) timestamps with or without a zone, or dates; may hold nulls. Not looked at for
+            grain none.
+        period: the study's grain, span and zone.
+        offset_seconds: distance from each time.
+
+    Returns:
+        (N,) uint32 period numbers, 0 where the time is not inside, and (N,) whether time + offset
+        lies within the span [start, end) of the study; null does not. For grain none everything is
+        inside period 0.
+    """
+    if period.grain == "none":
+        return np.zeros(len(times), np.uint32), np.ones(len(times), bool)
+    clock = _clock(times, period)
+    at = clock.fill_null(0).to_numpy(zero_copy_only=False) + offset_seconds * _SECOND
+    start, end = _edges(period)
+    inside = (start <= at) & (at < end)
+    if clock.null_count:
+        inside &= clock.is_valid().to_numpy(zero_copy_only=False)
+    # Division of unsigned numbers is three times as fast; those outside come out as anything and
+    # are cleared.
+    number = (at.view(np.uint64) // np.uint64(period.seconds * _SECOND)).astype(np.uint32)
+    number *= inside
+    return number, inside
+
+
+def span(period: Period) -> range:
+    """All period numbers of the study, those that it covers only in part included."""
+    if period.grain == "none":
+        return range(1)
+    start, end = _edges(period)
+    length = period.seconds * _SECOND
+    return range(start // length, (end - 1) // length + 1)
+
+
+def cover(first: dt.date, last: dt.date, period: Period) -> range:
+    """The periods of the study, of any grain but none, that rows with times (or dates) `first` to `last` can lie in."""
+    low, high = _clock(pa.array([first, last]), period).to_pylist()
+    start, end = _edges(period)
+    length = period.seconds * _SECOND
+    if high < start or low >= end:
+        return range(0)
+    return range(max(low, start) // length, min(high, end - 1) // length + 1)
+
+
+def _clock(times: pa.Array, period: Period) -> pa.Array:
+    """(N,) int64 microseconds on the clock that counts the periods: UTC, or the zone's wall clock for dates."""
+    zone = None if pt.is_date(times.type) else times.type.tz
+    # Nanoseconds may be cut off; every other loss is an error.
+    target = pc.CastOptions(pa.timestamp("us", zone), allow_time_truncate=True)
+    stamps = pc.cast(times, options=target)
+    if period.grain == "date" and zone is not None:
+        stamps = pc.local_timestamp(stamps.cast(pa.timestamp("us", period.timezone)))
+    if period.grain != "date" and zone is None:
+        return _in_utc(stamps, period.timezone)
+    return stamps.cast(pa.int64())
+
+
+def _in_utc(stamps: pa.Array, zone: str) -> pa.Array:
+    """(N,) int64 microseconds in UTC of wall-clock times."""
+    clock = stamps.cast(pa.int64())
+    low, high = (edge or 0 for edge in pc.min_max(clock).as_py().values())
+    if abs(low) < _FAR and high - low <= _LONGEST_LOOK * _HOUR:
+        # Clocks that show one distance from UTC in every hour were not moved in between, and one
+        # subtraction will do.
+        hours = np.arange(low - _HOUR, high + 2 * _HOUR, _HOUR)
+        moved = hours - _assume(pa.array(hours).cast(stamps.type), zone).to_numpy()
+        if (moved == moved[0]).all():
+            return pc.subtract(clock, int(moved[0]))
+    return _assume(stamps, zone)
+
+
+def _assume(stamps: pa.Array, zone: str) -> pa.Array:
+    return pc.assume_timezone(stamps, zone, ambiguous="earliest", nonexistent="latest").cast(
+        pa.int64()
+    )
+
+
+def _edges(period: Period) -> tuple[int, int]:
+    """First instant of the study and first instant after it, in microseconds on the clock of `_clock`."""
+    assert period.start is not None
+    assert period.end is not None
+    epoch = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+    edges = [period.start.astimezone(dt.UTC), period.end.astimezone(dt.UTC)]
+    if period.grain == "date":
+        edges = [edge.replace(tzinfo=dt.UTC) for edge in (period.start, period.end)]
+    start, end = ((edge - epoch) // dt.timedelta(microseconds=1) for edge in edges)
+    return start, end

@@ -1,0 +1,186 @@
+"""The row tree, and the blinding that hides which cell is which.
+
+The cells of the row domain are the leaves of a tree: row dimensions under each other, each with its
+own hierarchy. Before rows leave the row party their cell numbers go through a keyed relabelling: at
+every inner node the children are put into a secret order. Neighbours stay neighbours, so sums up
+the tree remain sums of consecutive numbers; names are hidden, sizes are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xstat_ray.crypto.derive import uniform_words
+from xstat_ray.model.study import Dimension
+from xstat_ray.util.secrecy import Secret
+
+
+@dataclass(frozen=True)
+class RowTree:
+    """A hierarchy over the cells, all leaves at the same depth.
+
+    The tree puts the nodes of every level into an order of its own, in which those of one parent
+    are consecutive.
+    """
+
+    parents: tuple[NDArray[np.int64], ...]
+    """From the leaves up: parents[l][i] is the number, on level l+1, of the parent of node i of
+    level l. The last array is all zeros: its parent is the root."""
+    nodes: tuple[NDArray[np.int64], ...]
+    """From the leaves up: nodes[l][i] is the declared number (of a cell, a municipality) of node i
+    of level l."""
+
+    @classmethod
+    def of_dimensions(cls, sizes: Sequence[int]) -> RowTree:
+        """The tree of a product domain: one level per dimension, the last dimension at the leaves."""
+        return cls.product([cls.of_groups(size, ()) for size in sizes])
+
+    @classmethod
+    def of_groups(cls, size: int, groups: Sequence[Sequence[int]]) -> RowTree:
+        """The tree of one dimension.
+
+        Args:
+            size: number of labels.
+            groups: from fine to coarse, the group that each node of the level below belongs to, in
+                any order.
+        """
+        ancestors = [np.arange(size)]
+        for group in groups:
+            ancestors.append(np.asarray(group, np.int64)[ancestors[-1]])
+        order = np.lexsort(ancestors)
+        sorted_ancestors = [own[order] for own in ancestors] + [np.zeros(size, np.int64)]
+        firsts = [np.flatnonzero(np.diff(own, prepend=-1)) for own in sorted_ancestors]
+        numbers = [np.searchsorted(first, np.arange(size), side="right") - 1 for first in firsts]
+        return cls(
+            parents=tuple(numbers[level + 1][first] for level, first in enumerate(firsts[:-1])),
+            nodes=tuple(own[first] for own, first in zip(sorted_ancestors, firsts, strict=True)),
+        )
+
+    @classmethod
+    def product(cls, trees: Sequence[RowTree]) -> RowTree:
+        """The tree of several dimensions, the last one at the leaves: a copy of it under every leaf of those before."""
+        whole = trees[0]
+        for tree in trees[1:]:
+            prefix = np.arange(whole.cells)[:, None]
+            parents = [
+                (prefix * above + parent).ravel()
+                for parent, above in zip(tree.parents, tree.sizes[1:], strict=True)
+            ]
+            declared = whole.nodes[0][:, None]
+            nodes = [
+                (declared * size + own).ravel()
+                for own, size in zip(tree.nodes[:-1], tree.sizes, strict=False)
+            ]
+            whole = cls((*parents, *whole.parents), (*nodes, *whole.nodes))
+        return whole
+
+    @property
+    def cells(self) -> int:
+        """Number of leaves."""
+        return len(self.parents[0])
+
+    def ancestors(self, lower: int, upper: int) -> NDArray[np.int64]:
+        """(nodes of `lower`,) the node of level `upper` that each lies under."""
+        ancestor = np.arange(self.sizes[lower])
+        for parent in self.parents[lower:upper]:
+            ancestor = parent[ancestor]
+        return ancestor
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """Number of nodes of every level, from the cells up to the root."""
+        return (*(len(parent) for parent in self.parents), 1)
+
+    @cached_property
+    def first_children(self) -> tuple[NDArray[np.intp], ...]:
+        """From the leaves up: first_children[l][i] is the first node of level l under node i of level l+1.
+
+        Raises:
+            ValueError: a node without children, or children that are not in the order of their
+                parents.
+        """
+        for parent, above in zip(self.parents, self.sizes[1:], strict=True):
+            if (
+                not np.array_equal(np.unique(parent), np.arange(above))
+                or (np.diff(parent) < 0).any()
+            ):
+                raise ValueError("every node needs children, in the order of their parents")
+        return tuple(np.flatnonzero(np.diff(parent, prepend=-1)) for parent in self.parents)
+
+
+def tree_of(dimensions: Sequence[Dimension]) -> RowTree:
+    """The row tree of a study: its row dimensions under each other, each with its hierarchy."""
+    return RowTree.product(
+        [RowTree.of_groups(d.size, [level.parents for level in d.hierarchy]) for d in dimensions]
+    )
+
+
+def level_names(dimensions: Sequence[Dimension]) -> tuple[str, ...]:
+    """What the levels of that tree are called, from `cell` up to `total`.
+
+    A level of a hierarchy has its own name. Above a whole dimension stand the cells of the
+    dimensions before it, named after these.
+    """
+    names = ["cell"]
+    for place in reversed(range(len(dimensions))):
+        names += [level.name for level in dimensions[place].hierarchy]
+        names.append(" x ".join(d.name for d in dimensions[:place]) or "total")
+    return tuple(names)
+
+
+def level_labels(dimensions: Sequence[Dimension], level: int) -> list[str]:
+    """The label of every node of a level, in declared order."""
+    for place in reversed(range(len(dimensions))):
+        own = dimensions[place]
+        chain = [own.labels, *(h.labels for h in own.hierarchy)]
+        if level < len(chain):
+            before = [d.labels for d in dimensions[:place]]
+            return [" / ".join(labels) for labels in product(*before, chain[level])]
+        level -= len(chain)
+    return ["total"]
+
+
+class Blinding(Secret):
+    """The row party's secret relabelling of the cells of one release."""
+
+    def __init__(self, tree: RowTree, secret: bytes) -> None:
+        """Derive the order of the children of every node from `secret` (32 bytes, the row party's, per release)."""
+        self._tree = tree
+        positions = [np.zeros(1, np.int64)]
+        for level in reversed(range(len(tree.parents))):
+            parent = tree.parents[level]
+            priority = uniform_words(secret, f"row tree level {level}", len(parent))
+            order = np.lexsort((priority, positions[0][parent]))
+            own = np.empty(len(parent), np.int64)
+            own[order] = np.arange(len(parent))
+            positions.insert(0, own)
+        self._positions = positions
+
+    @cached_property
+    def forward(self) -> NDArray[np.uint32]:
+        """(cells,) blinded number of every cell."""
+        forward = np.empty(self._tree.cells, np.uint32)
+        forward[self._tree.nodes[0]] = self._positions[0]
+        return forward
+
+    def restore(self, level: int, values: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Put (nodes, ...) values of a level from blinded into declared order."""
+        restored = np.empty_like(values)
+        restored[self._tree.nodes[level]] = values[self._positions[level]]
+        return restored
+
+    def starts(self, lower: int, upper: int) -> NDArray[np.int64]:
+        """(nodes of `upper`,) where the descendants of each node begin on level `lower`, both in blinded order.
+
+        This is all that the aggregator is told of the tree: sizes without names.
+        """
+        ancestor = self._tree.ancestors(lower, upper)
+        counts = np.bincount(self._positions[upper][ancestor], minlength=self._tree.sizes[upper])
+        starts: NDArray[np.int64] = np.cumsum(counts) - counts
+        return starts

@@ -1,0 +1,250 @@
+"""The study: the declared cross-tab, as plain frozen data.
+
+A study says what is counted (domains, period, windows), how much one person may contribute (bounds)
+and how the result is protected (privacy). All of it is public and agreed by both parties; its
+digest is bound into every message. `study_file` reads and checks the YAML form.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from fractions import Fraction
+from functools import cached_property
+from math import prod
+from typing import Literal
+
+Grain = Literal["none", "date", "hour", "15min"]
+IdForm = Literal["exact", "text", "phone", "email"]
+Noise = Literal["laplace", "gaussian", "off"]
+Mechanism = Literal["flat", "tree", "auto"]
+PaddingMode = Literal["off", "dp"]
+
+GRAIN_SECONDS: Mapping[Grain, int] = {"none": 0, "date": 86_400, "hour": 3_600, "15min": 900}
+FORMAT_VERSION = 1
+OFFSET = "offset"
+
+
+@dataclass(frozen=True)
+class Level:
+    """A coarser grouping of a dimension: municipalities over areas, subprefectures over municipalities."""
+
+    name: str
+    labels: tuple[str, ...]
+    parents: tuple[int, ...]
+    """For every label of the level below, the label of this level it belongs to."""
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """One dimension of the table: a public, ordered list of labels and the raw values that map to each."""
+
+    name: str
+    column: str
+    labels: tuple[str, ...]
+    members: tuple[tuple[str, ...], ...]
+    """For each label the raw values (as text) that belong to it; all disjoint."""
+    other: str | None = None
+    """Label that takes every value not listed, or None: then such rows are outside the domain and
+    dropped."""
+    hierarchy: tuple[Level, ...] = ()
+    """Coarser levels, from fine to coarse; for row dimensions only."""
+
+    @property
+    def size(self) -> int:
+        """Number of labels."""
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Period:
+    """The time grain of the join and the public span of the study."""
+
+    grain: Grain = "none"
+    start: dt.datetime | None = None
+    """First instant of the study, in `timezone`; None only for grain none."""
+    end: dt.datetime | None = None
+    """First instant after the study."""
+    timezone: str = "UTC"
+    """IANA name: how times without a zone are read, and where a date begins."""
+
+    @property
+    def seconds(self) -> int:
+        """Length of one period in seconds, 0 for grain none."""
+        return GRAIN_SECONDS[self.grain]
+
+    @property
+    def of_a_day(self) -> int:
+        """Periods of a day, 1 for grain none."""
+        return GRAIN_SECONDS["date"] // self.seconds if self.seconds else 1
+
+
+@dataclass(frozen=True)
+class Window:
+    """Periods at fixed distances from an anchor time of the column party (departure, arrival)."""
+
+    anchor: str
+    """Name of the column that holds the anchor time."""
+    offsets: tuple[int, ...]
+    """Seconds from the anchor, ascending; the period that contains anchor + offset is joined on."""
+    labels: tuple[str, ...]
+    """What each offset is called in the published table."""
+
+
+@dataclass(frozen=True)
+class RowSide:
+    """The row party's table: which column is what."""
+
+    id: str
+    dimensions: tuple[Dimension, ...]
+    time: str | None = None
+    weight: str | None = None
+    """Numeric column: of the rows of one person in one period, those with the largest weight are
+    kept (dwell time). Without it the kept rows are drawn at random."""
+    dataset: str = "row"
+    """Name under which the row party's budget is kept."""
+
+
+@dataclass(frozen=True)
+class ColumnSide:
+    """The column party's table: which column is what."""
+
+    id: str
+    dimensions: tuple[Dimension, ...]
+    time: str | None = None
+    windows: tuple[Window, ...] = ()
+    offset_dimension: bool = True
+    """Whether the offset is a dimension of the table, or all offsets of a window count in the same
+    column."""
+    dataset: str = "column"
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What one person may contribute; each party enforces its own, before anything leaves."""
+
+    rows: int = 1
+    """R: rows of one person in one period (row party)."""
+    boardings: int = 1
+    """F: rows of the column party's table of one person in the whole release."""
+    persons: int = 1_000_000
+    """Public upper bound on the number of distinct persons of the column party; sizes the slots."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What the aggregator may learn about one person from all that it observes, with padding.
+
+    Exact rationals.
+    """
+
+    epsilon: Fraction = Fraction(1)
+    delta: Fraction = Fraction(1, 10**9)
+
+
+@dataclass(frozen=True)
+class Privacy:
+    """How the release is protected. Budgets are exact rationals."""
+
+    noise: Noise = "laplace"
+    mechanism: Mechanism = "flat"
+    """`flat`: noise on every cell. `tree`: on cells and on sums of reporting levels. `auto`:
+    whichever errs less."""
+    report: tuple[str, ...] = ()
+    """Levels of the row tree that are published beside the cells, by name; empty means all."""
+    epsilon: Fraction = Fraction(1)
+    delta: Fraction = Fraction(0)
+    suppress_below: int = 0
+    """Estimates below this are not published; 0 suppresses nothing."""
+    cap: Fraction = Fraction(10)
+    """Most epsilon that may ever be spent on one data set."""
+    padding: PaddingMode = "off"
+    """`dp`: both parties send dummies, so that the aggregator's view is differentially private."""
+    view: View = field(default_factory=View)
+
+
+@dataclass(frozen=True)
+class Study:
+    """A cross-tab that two parties have agreed to publish."""
+
+    name: str
+    row: RowSide
+    column: ColumnSide
+    id_form: IdForm = "exact"
+    id_region: str | None = None
+    """Country whose national numbers are understood, for id form phone (ISO 3166 letters, such as
+    JP)."""
+    period: Period = field(default_factory=Period)
+    bounds: Bounds = field(default_factory=Bounds)
+    privacy: Privacy = field(default_factory=Privacy)
+    title: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    @property
+    def cells(self) -> int:
+        """Size of the row domain."""
+        return prod(d.size for d in self.row.dimensions)
+
+    @cached_property
+    def column_labels(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """Column dimensions as (name, labels), slowest first.
+
+        The offset, where it is one, comes last.
+        """
+        dims = [(d.name, d.labels) for d in self.column.dimensions]
+        if self.column.windows and self.column.offset_dimension:
+            dims.append((OFFSET, tuple(label for w in self.column.windows for label in w.labels)))
+        return tuple(dims)
+
+    @property
+    def slots(self) -> int:
+        """Size of the column domain."""
+        return prod(len(labels) for _, labels in self.column_labels)
+
+    @property
+    def window_periods(self) -> int:
+        """W: periods in the window of one boarding, 1 without windows."""
+        return sum(len(w.offsets) for w in self.column.windows) or 1
+
+    @property
+    def slot_units(self) -> int:
+        """m: the most units of one person in one column.
+
+        Each boarding has one flag per period of the window, and a flag meets at most R rows. Where
+        the offset is a column dimension the W flags of a boarding fall into W different columns, so
+        m = R*F; otherwise m = R*F*W.
+        """
+        spread = self.column.offset_dimension and bool(self.column.windows)
+        return self.bounds.rows * self.bounds.boardings * (1 if spread else self.window_periods)
+
+    @property
+    def person_units(self) -> int:
+        """R*F*W: the most units that adding or removing one person moves (L1 sensitivity of the counts)."""
+        return self.bounds.rows * self.bounds.boardings * self.window_periods
+
+    @property
+    def max_count(self) -> int:
+        """Public upper bound of a count, and of any sum of counts over cells, in one slot."""
+        return self.bounds.persons * self.slot_units
+
+    @cached_property
+    def digest(self) -> bytes:
+        """SHA-256 over the canonical JSON form: two parties with equal digests run the same study."""
+        form = {"format": FORMAT_VERSION, "study": self}
+        text = json.dumps(
+            form, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_canonical
+        )
+        return hashlib.sha256(text.encode()).digest()
+
+
+def _canonical(value: object) -> object:
+    if is_dataclass(value):
+        # Not asdict, which copies every text of a domain one by one.
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    if isinstance(value, Fraction):
+        return f"{value.numerator}/{value.denominator}"
+    if isinstance(value, dt.datetime):
+        return value.isoformat()
+    raise TypeError(f"not part of a study: {type(value).__name__}")

@@ -1,0 +1,1 @@
+"""What a run will do and cost, worked out before it starts from public figures alone."""

@@ -1,0 +1,53 @@
+"""What the compute pool may learn about one person, as the plan and the manifest tell it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xstat_ray.model.study import Study
+from xstat_ray.privacy.padding import Padding
+
+PADDING_OFF = (
+    "PADDING IS OFF: the compute pool sees exactly how many rows each blinded cell has in each batch, and how many of "
+    "them matched. Set privacy.padding=dp to hide that."
+)
+
+
+def as_dict(study: Study, padding: Padding | None) -> dict[str, Any]:
+    """The budget of the view, how it is split, and what it costs, as JSON can hold it."""
+    if padding is None:
+        return {"padding": "off", "warning": PADDING_OFF}
+    kinds = {
+        "matched_rows": padding.matched,
+        "unmatched_rows": padding.unmatched,
+        "flags": padding.flags,
+    }
+    return {
+        "padding": "dp",
+        "epsilon": str(study.privacy.view.epsilon),
+        "delta": str(study.privacy.view.delta),
+        "rows_added": padding.rows_added,
+        "flags_added": padding.flags_added,
+        "flags_a_row": padding.copies,
+        "kinds": {
+            name: {
+                "l1": kind.l1,
+                "epsilon": str(kind.epsilon),
+                "scale": kind.scale,
+                "expected": kind.shift,
+            }
+            for name, kind in kinds.items()
+        },
+    }
+
+
+def sentence(study: Study, padding: Padding | None) -> str:
+    """The same for people."""
+    if padding is None:
+        return "PADDING OFF: exact row and match totals of blinded cells"
+    view = study.privacy.view
+    copies = f", and {padding.copies} flags in place of one" if padding.copies > 1 else ""
+    return (
+        f"epsilon {view.epsilon}, delta {float(view.delta):g}, by dummies in {padding.batches} batches: about "
+        f"{padding.rows_added:,} rows and {padding.flags_added:,} flags{copies}"
+    )

@@ -1,0 +1,1 @@
+"""From noisy coefficients to published files, and the folder that holds them."""

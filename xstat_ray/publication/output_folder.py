@@ -1,0 +1,117 @@
+"""The output folder of a job: it holds one release, and belongs to one run at a time.
+
+While a release is unfinished a private folder in it holds what a rerun needs. A marker file says
+that the noise was drawn and stored: without it what an interrupted run left is removed, with it a
+rerun finishes that release.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from xstat_ray.errors import InputError
+from xstat_ray.publication.release import STATISTICS
+from xstat_ray.util.files import unwritable
+
+UNFINISHED = "unfinished"
+
+
+class OutputFolder:
+    """Exclusive use of an output folder; a context manager."""
+
+    def __init__(self, folder: Path, marker: str, needed: int) -> None:
+        """Take the folder, before anything expensive starts.
+
+        Args:
+            folder: the folder; it is made if it does not exist.
+            marker: name of the file in the private folder without which nothing can be resumed.
+            needed: bytes that the release takes.
+
+        Raises:
+            InputError: it holds a release, cannot be written to, or another run is using it.
+        """
+        self.folder = folder
+        self._needed = needed
+        self.unfinished = folder / UNFINISHED
+        """What an unfinished release needs; readable by this user only."""
+        self._marker = self.unfinished / marker
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                self._lock = os.open(folder, os.O_RDONLY)
+        except OSError as error:
+            raise unwritable(folder, error) from None
+        with ExitStack() as undo:
+            undo.callback(os.close, self._lock)
+            self._take()
+            undo.pop_all()
+
+    @property
+    def stored(self) -> bool:
+        """Whether the noise was drawn and stored, and the release is not yet published."""
+        return self._marker.exists()
+
+    @property
+    def kept(self) -> bool:
+        """Whether the private folder holds anything that a rerun can take up."""
+        return self.stored
+
+    def _take(self) -> None:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._drop_leftovers()
+            self._check_room()
+            self.unfinished.mkdir(mode=0o700, exist_ok=True)
+        except BlockingIOError:
+            remedy = "Wait for it"
+            raise InputError(
+                "another run is using the output folder", file=str(self.folder), remedy=remedy
+            ) from None
+        except OSError as error:
+            raise unwritable(self.folder, error) from None
+
+    def _drop_leftovers(self) -> None:
+        """Remove the secrets of a run that left nothing to be taken up, or ended after it was published."""
+        if not self.kept:
+            shutil.rmtree(self.unfinished, ignore_errors=True)
+
+    def _check_room(self) -> None:
+        if (self.folder / STATISTICS).exists() and not self.stored:
+            raise InputError(
+                "the output folder already holds a release, which is never overwritten",
+                file=str(self.folder),
+                remedy="Choose another out=, and mind that a new release spends budget again",
+            )
+        free = shutil.disk_usage(self.folder).free
+        if free < self._needed:
+            raise InputError(
+                f"the disk has {free:,} bytes free and the release needs {self._needed:,}",
+                file=str(self.folder),
+                remedy="Free space or choose another out=",
+            )
+
+    def finish(self) -> None:
+        """Remove the secrets and what was stored: the release is published, or refused by the ledger."""
+        # The marker goes first: without it nobody tries to resume from what an interruption here
+        # may leave.
+        self._marker.unlink()
+        shutil.rmtree(self.unfinished)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self._drop_leftovers()
+        os.close(self._lock)

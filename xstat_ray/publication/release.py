@@ -1,0 +1,124 @@
+"""The release: what one publication consists of, and its files."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from xstat_ray.errors import InputError
+from xstat_ray.privacy.mechanism import half_width95
+from xstat_ray.util.files import unwritable, write_whole
+
+STATISTICS = "statistics.parquet"
+STATISTICS_CSV = "statistics.csv"
+AREAS = "areas.parquet"
+AREAS_CSV = "areas.csv"
+PLAN = "plan.json"
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Release:
+    """One publication: the statistics, what they were made of, and what they cost."""
+
+    statistics: pa.Table
+    """One row per (cell, slot): the row dimensions, the column dimensions, `noisy` int64
+    (unbiased), `estimate` int64 (refined, null where suppressed), `stderr` float64 of `noisy`,
+    `suppressed` bool."""
+    areas: pa.Table
+    """One row per (reporting area, slot): `level` and `area`, the column dimensions, `unbiased`
+    float64 (least squares over all that was measured), `low95` and `high95` around it, `estimate`
+    int64 (refined, null where suppressed; the published cells add up to it), `stderr` float64 of
+    `unbiased`, `suppressed` bool."""
+    manifest: dict[str, Any]
+    plan: dict[str, Any]
+    path: Path | None = None
+    """Folder the files were written to, if any."""
+
+
+def write(release: Release, folder: Path) -> None:
+    """Write all files of a release, the statistics last and each file at once or not at all.
+
+    Raises:
+        InputError: the disk is full or the folder cannot be written to; no statistics file remains.
+    """
+    tables = _tables(release)
+    try:
+        write_whole(folder / PLAN, _json(release.plan))
+        write_whole(folder / MANIFEST, _json(release.manifest))
+        for name, content in tables.items():
+            write_whole(folder / name, content)
+    except OSError as error:
+        for name in (*tables, MANIFEST):
+            (folder / name).unlink(missing_ok=True)
+        raise unwritable(folder, error) from None
+
+
+def read(folder: Path) -> Release:
+    """The release that a folder holds.
+
+    Raises:
+        InputError: it holds none.
+    """
+    try:
+        statistics, areas = (pq.read_table(folder / name) for name in (STATISTICS, AREAS))
+        manifest, plan = (
+            json.loads((folder / name).read_text(encoding="utf-8")) for name in (MANIFEST, PLAN)
+        )
+    except (OSError, ValueError, pa.ArrowException):
+        raise InputError("no release can be read from the folder", file=str(folder)) from None
+    return Release(statistics, areas, dict(manifest), dict(plan), folder)
+
+
+def _tables(release: Release) -> dict[str, bytes]:
+    """The files of the two tables; the one whose presence marks a release comes last."""
+    tables = {AREAS: release.areas, AREAS_CSV: release.areas, STATISTICS_CSV: release.statistics}
+    tables[STATISTICS] = release.statistics
+    return {
+        name: _csv(table) if name.endswith(".csv") else _parquet(table)
+        for name, table in tables.items()
+    }
+
+
+def _json(value: dict[str, Any]) -> bytes:
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _csv(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    if table.schema.metadata:
+        sink.write(b"".join(b"# %s: %s\n" % item for item in table.schema.metadata.items()))
+    pa_csv.write_csv(table, sink)
+    return bytes(sink.getvalue())
+
+
+def _parquet(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    return bytes(sink.getvalue())
+
+
+def summary(release: Release, count: int = 5) -> list[tuple[str, int, float, float]]:
+    """The largest published counts: (what, estimate, low, high), with the 95 % interval around the noisy count."""
+    table = release.statistics
+    estimate: NDArray[np.int64] = table["estimate"].fill_null(-1).to_numpy()
+    stderr: NDArray[np.float64] = table["stderr"].to_numpy()
+    names = [
+        n for n in table.column_names if n not in ("noisy", "estimate", "stderr", "suppressed")
+    ]
+    best = [int(i) for i in np.argsort(-estimate, kind="stable")[:count] if estimate[i] > 0]
+    result = []
+    for i in best:
+        noisy = table["noisy"][i].as_py()
+        half = float(half_width95(release.plan["noise"], stderr[i]))
+        what = " / ".join(str(table[n][i]) for n in names)
+        result.append((what, int(estimate[i]), max(0.0, noisy - half), max(0.0, noisy + half)))
+    return result

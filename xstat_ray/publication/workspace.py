@@ -1,0 +1,148 @@
+"""The output folder of a cross-tab, and while it is unfinished what a rerun needs to finish it.
+
+A release must never be drawn twice. The noisy ciphertexts are therefore stored, together with the
+parties' secrets in folders of their own, before anything is decrypted; a rerun with the same study
+finds them and replays them.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from xstat_ray.errors import InputError
+from xstat_ray.model.messages import NoisyTable
+from xstat_ray.planning.plan import Plan
+from xstat_ray.publication.output_folder import OutputFolder
+from xstat_ray.publication.release import STATISTICS
+from xstat_ray.roles.party import SECRETS, Role
+from xstat_ray.util.files import unwritable, write_whole
+
+
+@dataclass(frozen=True)
+class Resumable:
+    """A release whose noise has been drawn but which was not published."""
+
+    noisy: NoisyTable
+    facts: dict[str, Any]
+    """What the manifest says about the stages that ran before."""
+
+
+class Workspace(OutputFolder):
+    """Exclusive use of an output folder for a cross-tab; a context manager."""
+
+    def __init__(self, folder: Path, plan: Plan) -> None:
+        """Take the folder, before anything expensive starts.
+
+        Raises:
+            InputError: it holds a release, cannot be written to, or another run is using it.
+        """
+        self._plan = plan
+        super().__init__(folder, "noisy.parquet", 3 * plan.table_bytes + 64 * plan.coefficients)
+
+    def own(self, role: str) -> Path:
+        """A party's own folder: what it keeps of this release for itself."""
+        return self.folder / "parties" / role
+
+    def count_view(self) -> int:
+        """Record durably that the aggregator is about to see this folder's padded tables.
+
+        Returns how often it has.
+
+        A run that fails later and is started again shows them once more, with fresh dummies.
+        """
+        place = self.own("pool")
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            count = 1 + (int((place / "views").read_text()) if (place / "views").exists() else 0)
+            write_whole(place / "views", str(count).encode())
+        except OSError as error:
+            raise unwritable(self.folder, error) from None
+        return count
+
+    def party(self, role: str) -> Path:
+        """The private folder of a party while the release is unfinished."""
+        return self.unfinished / role
+
+    @property
+    def kept(self) -> bool:
+        """A noisy table, or an ID exchange that was begun and whose release is not published."""
+        begun = self._exchange.exists() and all(path.exists() for path in self._secrets)
+        return self.stored or (begun and not (self.folder / STATISTICS).exists())
+
+    @property
+    def _exchange(self) -> Path:
+        return self.unfinished / "exchange.json"
+
+    @property
+    def _secrets(self) -> list[Path]:
+        return [self.party(role) / SECRETS for role in get_args(Role)]
+
+    def takes_up_exchange(self) -> bool:
+        """Whether an earlier run of this plan left its secrets and what it exchanged.
+
+        If not, a new one begins here.
+
+        Raises:
+            InputError: the folder cannot be written to.
+        """
+        plan = self._plan
+        own = {
+            "study": plan.study.digest.hex(),
+            "key_bits": plan.key_bits,
+            "constant_time": plan.constant_time,
+        }
+        if self.kept and json.loads(self._exchange.read_text()) == own:
+            return True
+        try:
+            shutil.rmtree(self.unfinished, ignore_errors=True)
+            self.unfinished.mkdir(mode=0o700)
+            write_whole(self._exchange, json.dumps(own).encode())
+        except OSError as error:
+            raise unwritable(self.folder, error) from None
+        return False
+
+    def keep(self, noisy: NoisyTable, facts: dict[str, Any]) -> None:
+        """Store the noisy table durably; from here on a rerun replays it.
+
+        Raises:
+            InputError: the disk is full. Nothing was published or spent.
+        """
+        study = self._plan.study
+        try:
+            head = {
+                "key_bits": self._plan.key_bits,
+                "slot_bits": self._plan.packing.slot_bits,
+                "facts": facts,
+            }
+            write_whole(self.unfinished / "facts.json", json.dumps(head).encode())
+            write_whole(self._marker, noisy.encode(study.digest))
+        except OSError as error:
+            shutil.rmtree(self.unfinished, ignore_errors=True)
+            raise unwritable(self.folder, error) from None
+
+    def resumable(self) -> Resumable | None:
+        """The unfinished release in this folder, if there is one of the same study.
+
+        Raises:
+            InputError: the folder holds the unfinished release of another study or key size.
+        """
+        if not self.stored:
+            return None
+        head = json.loads((self.unfinished / "facts.json").read_text())
+        same = (
+            head["key_bits"] == self._plan.key_bits
+            and head["slot_bits"] == self._plan.packing.slot_bits
+        )
+        if not same or head["facts"]["study_digest"] != self._plan.study.digest.hex():
+            raise InputError(
+                "the output folder holds the unfinished release of another study or key size",
+                file=str(self.folder),
+                remedy="Run that study again to finish it, or choose another out=",
+            )
+        return Resumable(
+            NoisyTable.decode(self._marker.read_bytes(), self._plan.study.digest), head["facts"]
+        )

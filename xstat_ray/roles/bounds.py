@@ -1,0 +1,220 @@
+"""Contribution bounds: how much of one person is kept, decided inside the party before anything leaves."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def keep_per_group(
+    groups: Sequence[NDArray[np.integer]],
+    limit: int,
+    priority: NDArray[np.uint64],
+    weight: NDArray[np.float64] | None = None,
+) -> NDArray[np.bool_]:
+    """Choose at most `limit` rows of every group.
+
+    Args:
+        groups: arrays of shape (N,) that together name the group of a row, such as person and
+            period.
+        limit: rows kept of a group, at least 1.
+        priority: (N,) independent uniform words; without weights a uniformly random `limit` rows
+            are kept.
+        weight: (N,) where given, rows with larger weight are kept first, equal weights in random
+            order. NaN is smaller than everything.
+
+    Returns:
+        (N,) True for the rows that are kept.
+    """
+    size = len(priority)
+    keep = np.zeros(size, bool)
+    if size == 0:
+        return keep
+    keys: list[NDArray[np.generic]] = [priority]
+    if weight is not None:
+        keys.append(-np.nan_to_num(weight, nan=-np.inf))
+    keys.extend(groups)
+    order = np.lexsort(keys)
+    starts = np.zeros(size, bool)
+    starts[0] = True
+    for group in groups:
+        ordered = group[order]
+        starts[1:] |= ordered[1:] != ordered[:-1]
+    first = np.maximum.accumulate(np.where(starts, np.arange(size), 0))
+    keep[order] = np.arange(size) - first < limit
+    return keep
+
+
+class Located(NamedTuple):
+    """Rows in the clear: who was where, when, N of each."""
+
+    person: NDArray[np.int32]
+    period: NDArray[np.uint32]
+    cell: NDArray[np.int32]
+
+    def take(self, rows: NDArray[np.intp] | NDArray[np.bool_] | slice) -> Located:
+        """Some of the rows."""
+        return Located(self.person[rows], self.period[rows], self.cell[rows])
+
+    @classmethod
+    def join(cls, parts: Sequence[Located]) -> Located:
+        """All rows of the parts, in their order."""
+        person, period, cell = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+        return cls(person, period, cell)
+
+
+Draw = Callable[[Located, NDArray[np.int64]], NDArray[np.uint64]]
+"""Uniform words for rows that are told apart by their number among equal ones."""
+
+
+class Part(NamedTuple):
+    """Some rows of a table, with their weights where the study has any."""
+
+    rows: Located
+    weight: NDArray[np.float64] | None
+
+    def take(self, rows: NDArray[np.intp] | NDArray[np.bool_] | slice) -> Part:
+        """Some of the rows."""
+        return Part(self.rows.take(rows), None if self.weight is None else self.weight[rows])
+
+    def edges(self) -> tuple[Part, Part, Part]:
+        """The rows of the first person, of those between, and of the last, of a part in order.
+
+        Not copied.
+        """
+        person = self.rows.person
+        first = int(np.searchsorted(person, person[:1], "right").sum())
+        last = max(first, int(np.searchsorted(person, person[-1:], "left").sum()))
+        return self.take(slice(first)), self.take(slice(first, last)), self.take(slice(last, None))
+
+    def in_order(self) -> Part:
+        """The same rows by person and period, stable; costs little where they come so."""
+        key = _key(self.rows)
+        return self if (key[1:] >= key[:-1]).all() else self.take(np.argsort(key, kind="stable"))
+
+    @classmethod
+    def join(cls, parts: Sequence[Part]) -> Part:
+        """All rows of the parts, in their order."""
+        weights = [part.weight for part in parts if part.weight is not None]
+        return cls(
+            Located.join([part.rows for part in parts]),
+            np.concatenate(weights) if weights else None,
+        )
+
+
+def apart(parts: Sequence[Part], persons: int) -> NDArray[np.bool_]:
+    """(persons,) who has rows in more than one of the parts, which are in order."""
+    met = np.zeros(persons, bool)
+    again = np.zeros(persons, bool)
+    for part in parts:
+        own = _persons(part)
+        again[own[met[own]]] = True
+        met[own] = True
+    return again
+
+
+class MetBeforeError(Exception):
+    """Somebody has rows in more than one part."""
+
+
+class Meeting:
+    """Finds out whether parts have a person in common, as they come from several threads."""
+
+    def __init__(self, persons: int) -> None:
+        self._met = np.zeros(persons, bool)
+        self._turn = threading.Lock()
+
+    def enter(self, part: Part) -> None:
+        """Take the persons of a part, which is in order.
+
+        Raises:
+            MetBeforeError: one of them was in a part before.
+        """
+        own = _persons(part)
+        with self._turn:
+            if self._met[own].any():
+                raise MetBeforeError
+            self._met[own] = True
+
+
+def _persons(part: Part) -> NDArray[np.int32]:
+    """Who has rows in a part that is in order, each once."""
+    person = part.rows.person
+    own: NDArray[np.int32] = person[np.append(True, person[1:] != person[:-1])[: len(person)]]
+    return own
+
+
+def bound_rows(part: Part, limit: int, draw: Draw) -> Located:
+    """Keep at most `limit` rows of every person in every period.
+
+    With weights, the weights of a person's rows in one cell and period are added up first, and the
+    cells with the largest sums are kept, each once. Without, rows are drawn at random, and a cell
+    may be kept several times.
+
+    Args:
+        part: rows in any order, and with them all rows of their persons in these periods.
+        limit: R, at least 1.
+        draw: the random choices; equal weights are kept in random order.
+
+    Returns:
+        What is kept, in no particular order.
+    """
+    part = part.in_order()
+    group, size = _runs(_key(part.rows))
+    crowded = (size > (limit if part.weight is None else 1))[group]
+    if not crowded.any():
+        return part.rows
+    rest = part.take(crowded)
+    return Located.join(
+        [part.rows.take(~crowded), _chosen(rest.rows, group[crowded], rest.weight, limit, draw)]
+    )
+
+
+def _key(rows: Located) -> NDArray[np.uint64]:
+    """One word for the person and period of every row."""
+    return rows.person.astype(np.uint64) << np.uint64(32) | rows.period
+
+
+def places(rows: Located) -> NDArray[np.int64]:
+    """(N,) number of every row among those of its person and period, from 0."""
+    key = rows.person.astype(np.uint64) << np.uint64(32) | rows.period
+    order = np.argsort(key, kind="stable")
+    run, size = _runs(key[order])
+    place = np.empty(len(key), np.int64)
+    place[order] = np.arange(len(key)) - (np.cumsum(size) - size)[run]
+    return place
+
+
+def _chosen(
+    rows: Located,
+    group: NDArray[np.intp],
+    weight: NDArray[np.float64] | None,
+    limit: int,
+    draw: Draw,
+) -> Located:
+    """Rows of groups that are over the limit, or whose weights must be added up."""
+    order = np.lexsort((rows.cell, group))
+    rows = rows.take(order)
+    group = group[order]
+    same, size = _runs(group.astype(np.uint64) << np.uint64(32) | rows.cell.astype(np.uint64))
+    first = np.cumsum(size) - size
+    if weight is None:
+        keep = keep_per_group((group,), limit, draw(rows, np.arange(len(group)) - first[same]))
+        return rows.take(keep)
+    rows = rows.take(first)
+    group = group[first]
+    total = np.add.reduceat(weight[order], first)
+    return rows.take(
+        keep_per_group((group,), limit, draw(rows, np.zeros(len(group), np.int64)), total)
+    )
+
+
+def _runs(keys: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """(N,) number of the run of equal keys that each belongs to, and the length of every run."""
+    starts = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])[: len(keys)])
+    size = np.diff(starts, append=len(keys))
+    return np.repeat(np.arange(len(starts)), size), size

@@ -1,0 +1,115 @@
+"""The roster: the distinct persons of a table, sorted by their normalised ids."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from xstat_ray.inputs.ids import places, to_bytes
+from xstat_ray.roles.intake import IntakeCounts
+from xstat_ray.util.secrecy import Secret
+
+_PENDING = 1 << 18
+"""Ids that are put aside before they are merged into a small roster."""
+
+
+@dataclass(frozen=True, repr=False)
+class Roster(Secret):
+    """Persons by number."""
+
+    ids: NDArray[np.bytes_]
+    """(P,) normalised ids, sorted."""
+    rows: NDArray[np.int64]
+    """(P,) rows of each person."""
+
+    def find(self, ids: pa.Array) -> NDArray[np.int32]:
+        """Numbers of normalised ids, and one -1 behind them: (N + 1,).
+
+        -1 stands for null and for who is not here.
+        """
+        return places(ids, self.ids)
+
+    def overlaps(self, least: object, largest: object) -> bool:
+        """Whether any person's id can lie between these.
+
+        Numbers, which are not ordered as their digits, always can.
+        """
+        if not isinstance(least, str) or not isinstance(largest, str):
+            return True
+        return (
+            len(self.ids) > 0 and least.encode() <= self.ids[-1] and self.ids[0] <= largest.encode()
+        )
+
+
+class Tally(NamedTuple):
+    """Who is in one batch of a table, how often."""
+
+    ids: NDArray[np.bytes_]
+    """Normalised; an id may come twice."""
+    rows: NDArray[np.int64]
+    """Rows of each."""
+    invalid: int
+    """Rows whose id has no normal form."""
+
+    @classmethod
+    def of(cls, normal: pa.Array, indices: pa.Array) -> Tally:
+        """Count a batch: the normal form of every text of its dictionary, null where there is none, and its rows."""
+        codes = indices.fill_null(len(normal)).to_numpy(zero_copy_only=False)
+        rows = np.bincount(codes, minlength=len(normal) + 1)
+        known = normal.is_valid().to_numpy(zero_copy_only=False) & (rows[:-1] > 0)
+        ids = to_bytes(normal.filter(pa.array(known)))
+        return cls(ids, rows[:-1][known], len(codes) - int(rows[:-1][known].sum()))
+
+
+class RosterBuilder(Secret):
+    """Collects the persons of a table batch by batch.
+
+    Memory grows with the persons, not with the rows or the days.
+    """
+
+    def __init__(self, excluded: pa.Array) -> None:
+        """Start without anybody; `excluded` are normalised ids to leave out."""
+        self._excluded = np.sort(to_bytes(excluded), kind="stable")
+        self._ids = np.zeros(0, "S1")
+        self._rows = np.zeros(0, np.int64)
+        self._pending: list[Tally] = []
+        self._size = 0
+        self.counts = IntakeCounts()
+
+    def add(self, tally: Tally) -> None:
+        """Take a batch."""
+        self.counts.rows += int(tally.rows.sum()) + tally.invalid
+        self.counts.invalid_id += tally.invalid
+        self._pending.append(tally)
+        self._size += len(tally.ids)
+        # Merged often enough that the days of a table hardly add to the memory, and seldom enough
+        # to cost little.
+        if self._size > max(_PENDING, len(self._ids) // 2):
+            self._merge()
+
+    def roster(self) -> Roster:
+        """Everybody so far who is not excluded; comes last."""
+        self._merge()
+        out = np.zeros(len(self._ids), bool)
+        if len(self._ids):
+            place = np.searchsorted(self._ids, self._excluded).clip(max=len(self._ids) - 1)
+            out[place[self._ids[place] == self._excluded]] = True
+        self.counts.excluded = int(self._rows[out].sum())
+        return Roster(self._ids[~out], self._rows[~out])
+
+    def _merge(self) -> None:
+        ids = np.concatenate([self._ids, *(tally.ids for tally in self._pending)])
+        rows = np.concatenate([self._rows, *(tally.rows for tally in self._pending)])
+        self._pending = []
+        self._size = 0
+        # A stable sort of text merges runs that are in order, as files that are sorted by id come.
+        order = np.argsort(ids, kind="stable")
+        ids = ids[order]
+        rows = rows[order]
+        starts = np.flatnonzero(np.append(True, ids[1:] != ids[:-1])[: len(ids)])
+        self._ids = ids[starts]
+        self._rows = np.add.reduceat(rows, starts) if len(starts) else rows
