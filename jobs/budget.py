@@ -17,9 +17,9 @@ from rich.console import Console
 from rich.table import Table
 
 from jobs._words import run
-from xstat_ray.crosstab import DEFAULT_LEDGER
 from xstat_ray.errors import InputError
 from xstat_ray.inputs.section import Section
+from xstat_ray.planning.options import DEFAULT_LEDGER
 from xstat_ray.privacy.accountant import readable
 from xstat_ray.privacy.history import Entry
 from xstat_ray.privacy.ledger import Ledger

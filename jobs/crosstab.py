@@ -44,8 +44,14 @@ def _federated(config: CrosstabConfig) -> Release:
     folders = [
         source.path for source in hydra.runtime.config_sources if source.provider == "command-line"
     ]
-    arguments = Arguments.of(list(hydra.overrides.task), folders)
-    return run_domains(config, arguments, make_progress(config.display))
+    return run_domains(
+        config.study,
+        {"row": config.row, "column": config.column},
+        out=config.out,
+        options=config.options,
+        arguments=Arguments.of(list(hydra.overrides.task), folders),
+        progress=make_progress(config.display),
+    )
 
 
 if __name__ == "__main__":

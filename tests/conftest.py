@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, settings
 from tests import oracle
 from tests.synthetic import make_study, make_tables
 from xstat_ray.inputs.nycflights import write_tables
+from xstat_ray.inputs.source import Source
 from xstat_ray.inputs.study_file import load
 from xstat_ray.model.study import Bounds, Privacy
-from xstat_ray.runtime.executor import Source
 
 # How long an example takes depends on what else the machine does; a build must not depend on which
 # examples are drawn.

@@ -11,7 +11,7 @@ nothing else:
 Importing the package does not start, nor import, Ray.
 """
 
-from xstat_ray.crosstab import Options, crosstab
+from xstat_ray.crosstab import crosstab
 from xstat_ray.errors import (
     BudgetError,
     InputError,
@@ -21,11 +21,12 @@ from xstat_ray.errors import (
     StudyError,
     XstatError,
 )
+from xstat_ray.inputs.source import Source
 from xstat_ray.inputs.study_file import load as load_study
 from xstat_ray.model.study import Study
+from xstat_ray.planning.options import Options
 from xstat_ray.planning.plan import Plan, make_plan
 from xstat_ray.publication.release import Release
-from xstat_ray.runtime.executor import Source
 
 __all__ = [
     "BudgetError",

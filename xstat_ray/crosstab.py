@@ -4,78 +4,27 @@ from __future__ import annotations
 
 import secrets
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
 
 from xstat_ray.crypto.kernels.choice import shortfall
-from xstat_ray.errors import BudgetError, InputError, PartyLostError, PlanError
+from xstat_ray.errors import BudgetError, PartyLostError
+from xstat_ray.inputs.source import Source
 from xstat_ray.model.messages import Coefficients
-from xstat_ray.model.study import Privacy, Study
+from xstat_ray.model.study import Role, Study
 from xstat_ray.planning import pool_view
-from xstat_ray.planning.batching import Batch
-from xstat_ray.planning.cluster import Cluster
-from xstat_ray.planning.plan import Plan, make_plan
+from xstat_ray.planning.options import Options, check_noise
+from xstat_ray.planning.plan import Plan
+from xstat_ray.publication.manifest import make_manifest
 from xstat_ray.publication.publish import publish
 from xstat_ray.publication.release import Release, write
 from xstat_ray.publication.workspace import Resumable, Workspace
-from xstat_ray.roles.party import Role
-from xstat_ray.runtime.driver import WINDOW, Driver
+from xstat_ray.runtime.driver import Driver
 from xstat_ray.runtime.events import Recorded
-from xstat_ray.runtime.executor import ROLES, Executor, LocalExecutor, Source
+from xstat_ray.runtime.executor import ROLES, Executor
+from xstat_ray.runtime.open import open_executor
 from xstat_ray.runtime.progress import Progress
-from xstat_ray.util.software_digest import measurement, software_version
-
-DEFAULT_LEDGER = Path(".xstat-ray/ledger.sqlite")
-NOISE_OFF = (
-    "NOISE IS OFF: the output holds exact counts and is NOT differentially private. For tests only."
-)
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to run, as opposed to what to compute: none of this changes the counts."""
-
-    key_bits: int = 3072
-    """Size of the Paillier modulus: 2048, 3072 or 4096."""
-    slot_bits: int | None = None
-    """Bits of a slot; None computes them from the bounds."""
-    constant_time: bool = False
-    """Encrypt and decrypt without memory addresses that depend on secrets, at a third of the
-    speed."""
-    shards: int = 4
-    """Units of join work to aim for."""
-    batch: Batch = "auto"
-    """Length of a batch of periods."""
-    runtime: Literal["ray", "local"] = "local"
-    """`ray` runs parties as actors and joins as tasks; `local` runs everything in this process."""
-    replicas: dict[Role, int] = field(default_factory=lambda: {"row": 1, "column": 2})
-    """Instances of each party (ray only)."""
-    window: int = WINDOW
-    """Shards in flight."""
-    cluster: Cluster = field(default_factory=Cluster)
-    """The Ray cluster (ray only)."""
-    ledger: Path = DEFAULT_LEDGER
-    """The budget file."""
-    allow_no_noise: bool = False
-    """Must be set for a study whose noise is off."""
-
-    def plan(self, study: Study) -> Plan:
-        """The plan of a study that is run so.
-
-        Raises:
-            PlanError: it cannot be run safely, or within the resources.
-        """
-        return make_plan(
-            study,
-            key_bits=self.key_bits,
-            shards=self.shards,
-            slot_bits=self.slot_bits,
-            constant_time=self.constant_time,
-            batch=self.batch,
-        )
 
 
 def crosstab(
@@ -113,10 +62,11 @@ def crosstab(
     progress.planned(plan)
     if (reason := shortfall()) is not None:
         progress.note(f"The kernel {plan.kernel} is used, as ifma cannot run: {reason}.")
-    check_noise(study.privacy, options.allow_no_noise, progress)
+    for warning in check_noise(study.privacy, allowed=options.allow_no_noise):
+        progress.warn(warning)
     if plan.padding is None:
         progress.warn(pool_view.PADDING_OFF)
-    sources: dict[Role, Source] = {"row": _source(row), "column": _source(column)}
+    sources: dict[Role, Source] = {"row": Source.of(row), "column": Source.of(column)}
     with ExitStack() as stack:
         folder = (
             Path(out)
@@ -185,76 +135,6 @@ def _count_once(
             raise
 
 
-def check_noise(privacy: Privacy, allowed: bool, progress: Progress) -> None:
-    """Warn of a release without noise, which must have been allowed.
-
-    Raises:
-        PlanError: it was not.
-    """
-    if privacy.noise != "off":
-        return
-    if not allowed:
-        raise PlanError(
-            "privacy.noise=off publishes exact counts",
-            key="privacy.noise",
-            remedy="It is for tests only, and needs unsafe.allow_no_noise=true beside it",
-        )
-    progress.warn(NOISE_OFF)
-
-
-def _source(value: Path | str | Source) -> Source:
-    source = value if isinstance(value, Source) else Source(value)
-    return replace(
-        source,
-        table=Path(source.table).absolute(),
-        exclude=tuple(Path(path).absolute() for path in source.excludes),
-    )
-
-
-def check_sources(sources: Mapping[Role, Source]) -> None:
-    """Whether the tables are there.
-
-    Raises:
-        InputError: one is not.
-    """
-    for role, source in sources.items():
-        named = [
-            ("path", "table", source.table),
-            *(("exclude", "opt-out table", path) for path in source.excludes),
-        ]
-        for key, what, path in named:
-            if not Path(path).exists():
-                raise InputError(
-                    f"the {role} party's {what} does not exist",
-                    file=str(path),
-                    remedy=f"Set data.{role}.{key}",
-                )
-
-
-@contextmanager
-def open_executor(
-    study: Study, sources: dict[Role, Source], options: Options, progress: Progress
-) -> Iterator[Executor]:
-    """Environments for these parties and a pool for tasks; the tables must be there.
-
-    Raises:
-        InputError: a table is not.
-    """
-    check_sources(sources)
-    if options.runtime == "local":
-        with LocalExecutor(study, sources) as executor:
-            yield executor
-        return
-    from xstat_ray.runtime.ray_executor import RayExecutor
-    from xstat_ray.runtime.ray_session import session
-
-    with (
-        session(options.cluster, progress),
-        RayExecutor(study, sources, options.replicas, options.cluster, progress) as executor,
-    ):
-        yield executor
-
-
 def _encrypt_and_count(
     driver: Driver,
     executor: Executor,
@@ -294,57 +174,9 @@ def _encrypt_and_count(
     kernels: dict[str, str] = {
         role: executor.get(executor.party(role).call("kernel")) for role in executor.parties
     }
-    facts = release_facts(
+    facts = make_manifest(
         plan, noisy.release, inputs, {"driver": plan.kernel, **kernels}, progress.seconds
     )
     facts["view"] |= shown
     work.keep(noisy, facts)
     return Resumable(noisy, facts)
-
-
-def release_facts(
-    plan: Plan,
-    release: str,
-    inputs: dict[Role, str],
-    kernels: dict[str, str],
-    seconds: dict[str, float],
-) -> dict[str, Any]:
-    """The manifest: how the release came about, in public figures only."""
-    study = plan.study
-    mechanism = plan.mechanism
-    off = mechanism.noise == "off"
-    return {
-        "release": release,
-        "study": study.name,
-        "study_digest": study.digest.hex(),
-        "software": {"version": software_version(), "measurement": measurement().hex()},
-        "inputs_hmac_sha256": inputs,
-        "datasets": {"row": study.row.dataset, "column": study.column.dataset},
-        "bounds": {
-            "rows": study.bounds.rows,
-            "boardings": study.bounds.boardings,
-            "window_periods": study.window_periods,
-            "persons": study.bounds.persons,
-        },
-        "mechanism": {
-            "name": plan.design.kind,
-            "noise": mechanism.noise,
-            "levels": {
-                m.name: {"share": str(m.share), "scale": m.mechanism.scale}
-                for m in plan.design.levels
-            },
-        },
-        "spent": {
-            "epsilon": "0" if off else str(mechanism.epsilon),
-            "delta": "0" if off else str(mechanism.delta),
-            **({"rho": str(mechanism.rho)} if mechanism.rho else {}),
-        },
-        "view": pool_view.as_dict(study, plan.padding),
-        "noise_free": off,
-        **({"warning": NOISE_OFF} if off else {}),
-        "key_bits": plan.key_bits,
-        "kernels": kernels,
-        "constant_time": plan.constant_time,
-        "shards": len(plan.grid.shards),
-        "seconds": dict(seconds),
-    }

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from xstat_ray.cli.config import crosstab_config, plan_config
-from xstat_ray.crosstab import Options
 from xstat_ray.errors import StudyError
+from xstat_ray.inputs.source import Source
 from xstat_ray.planning.cluster import Cluster
+from xstat_ray.planning.options import Options
 from xstat_ray.planning.plan_report import Target
-from xstat_ray.runtime.executor import Source
 
 
 def raw(**changes):

@@ -18,7 +18,7 @@ from xstat_ray.federation.config import (
 from xstat_ray.federation.domain_run import DomainSettings
 from xstat_ray.federation.identity import DOMAINS, Identity
 from xstat_ray.federation.jobs import deidentify, release
-from xstat_ray.runtime.executor import Source
+from xstat_ray.inputs.source import Source
 from xstat_ray.runtime.progress import Progress
 
 STEPS = [

@@ -20,7 +20,7 @@ from tests.federation.domains import Domains
 from xstat_ray import crosstab, load_study
 from xstat_ray.hokkaido.world.build import build
 from xstat_ray.hokkaido.world.settings import synthesize_config
-from xstat_ray.runtime.executor import Source
+from xstat_ray.inputs.source import Source
 
 pytestmark = pytest.mark.slow
 CONF = Path(__file__).parents[2] / "conf"

@@ -6,8 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xstat_ray.model.row_tree import Blinding, RowTree, level_labels, level_names, tree_of
+from xstat_ray.model.row_tree import RowTree, level_labels, level_names, tree_of
 from xstat_ray.model.study import Dimension, Level
+from xstat_ray.roles.blinding import Blinding
 
 sizes = st.lists(st.integers(1, 6), min_size=1, max_size=4)
 

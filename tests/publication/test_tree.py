@@ -19,13 +19,14 @@ from hypothesis import strategies as st
 from tests.runtime.running import encrypted
 from xstat_ray import Options, crosstab
 from xstat_ray.crypto.keygen import generate
+from xstat_ray.inputs.source import Source
 from xstat_ray.model.study import Bounds, ColumnSide, Dimension, Level, Privacy, RowSide, Study
 from xstat_ray.planning.plan import make_plan
 from xstat_ray.protocol import play
 from xstat_ray.publication.publish import publish
 from xstat_ray.roles import Aggregator
 from xstat_ray.runtime import driver
-from xstat_ray.runtime.executor import LocalExecutor, Source
+from xstat_ray.runtime.executor import LocalExecutor
 
 SEVERAL_BLOCKS = 62
 """Bits of a slot with which 40 columns need two ciphertexts of a 2048-bit key."""

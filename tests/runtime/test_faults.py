@@ -19,11 +19,12 @@ from tests.runtime.running import coefficients, encrypted, inside, seeds
 from tests.runtime.unreliable import Unreliable
 from xstat_ray import Options, crosstab
 from xstat_ray.errors import InputError, PartyError, ProtocolError
+from xstat_ray.inputs.source import Source
 from xstat_ray.model.study import Bounds, ColumnSide, Dimension, Privacy, RowSide, Study
 from xstat_ray.planning.plan import make_plan
 from xstat_ray.privacy.mechanism import Mechanism
 from xstat_ray.runtime.driver import Driver
-from xstat_ray.runtime.executor import LocalExecutor, Source
+from xstat_ray.runtime.executor import LocalExecutor
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.runtime.ray_executor import RayExecutor
 from xstat_ray.runtime.tasks import TASK_RETRIES

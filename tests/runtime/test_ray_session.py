@@ -55,7 +55,7 @@ from tests import oracle
 from tests.runtime.running import counts, seeds
 from tests.synthetic import make_study, make_tables
 from xstat_ray.planning.plan import make_plan
-from xstat_ray.runtime.executor import Source
+from xstat_ray.inputs.source import Source
 from xstat_ray.runtime.ray_executor import RayExecutor
 from xstat_ray.planning.cluster import Cluster
 from xstat_ray.runtime.ray_session import session

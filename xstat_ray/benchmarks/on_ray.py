@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 
 from xstat_ray.benchmarks.processes import peak_of_all
 from xstat_ray.crypto.paillier import PublicKey
+from xstat_ray.inputs.source import Source
 from xstat_ray.model.messages import Partial
+from xstat_ray.model.study import Role
 from xstat_ray.planning.cluster import Cluster
 from xstat_ray.planning.plan import Plan
-from xstat_ray.roles.party import Role
 from xstat_ray.runtime.driver import Driver
-from xstat_ray.runtime.executor import Executor, Source
+from xstat_ray.runtime.executor import Executor
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.runtime.ray_executor import RayExecutor
 from xstat_ray.runtime.ray_session import session

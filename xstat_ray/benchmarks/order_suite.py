@@ -19,9 +19,9 @@ from xstat_ray.benchmarks.measure import Record, one_core, summarize
 from xstat_ray.benchmarks.region import Region, RegionSizes, studies
 from xstat_ray.benchmarks.timed import Run, run_timed
 from xstat_ray.errors import XstatError
+from xstat_ray.inputs.source import Source
+from xstat_ray.model.study import Role
 from xstat_ray.planning.plan import make_plan
-from xstat_ray.roles.party import Role
-from xstat_ray.runtime.executor import Source
 from xstat_ray.runtime.progress import Progress
 
 INTAKE = ("row.intake",)

@@ -21,10 +21,9 @@ import yaml
 from xstat_ray.errors import InputError
 from xstat_ray.hokkaido.world.build import build
 from xstat_ray.hokkaido.world.settings import World
+from xstat_ray.inputs.source import Source
 from xstat_ray.inputs.study_file import parse
-from xstat_ray.model.study import Dimension, Privacy, Study
-from xstat_ray.roles.party import Role
-from xstat_ray.runtime.executor import Source
+from xstat_ray.model.study import Dimension, Privacy, Role, Study
 
 _HOKKAIDO = World(first_day=dt.date(2023, 10, 29), days=1, outside=0.2, air=0.0234, studied=1.0)
 """As conf/scale/hokkaido-day.yaml; people and block are the suite's."""

@@ -23,8 +23,8 @@ from xstat_ray.benchmarks import (
     tags_suite,
 )
 from xstat_ray.benchmarks.measure import Record
-from xstat_ray.cli.config import DISPLAYS
 from xstat_ray.errors import StudyError
+from xstat_ray.planning.settings import DISPLAYS
 from xstat_ray.runtime.progress import Progress
 
 

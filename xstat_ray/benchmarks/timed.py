@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from xstat_ray.inputs.source import Source
+from xstat_ray.model.study import Role
 from xstat_ray.planning.plan import Plan
-from xstat_ray.roles.party import Role
 from xstat_ray.runtime.driver import Driver
-from xstat_ray.runtime.executor import Instance, LocalExecutor, LocalInstance, Ref, Source
+from xstat_ray.runtime.executor import Instance, LocalExecutor, LocalInstance, Ref
 from xstat_ray.runtime.progress import Progress
 
 

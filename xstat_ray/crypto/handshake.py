@@ -11,16 +11,14 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass, fields
-from typing import Literal
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from xstat_ray.errors import ProtocolError
+from xstat_ray.model.study import Role
 from xstat_ray.util.secrecy import Secret
-
-Role = Literal["row", "column"]
 
 _MAGIC = b"xstat-ray hello\x01"
 _ROLES: tuple[Role, Role] = ("row", "column")

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from xstat_ray.crosstab import open_executor
 from xstat_ray.crypto.buffers import from_rows
 from xstat_ray.crypto.paillier import PublicKey, check_group
 from xstat_ray.crypto.tags import is_sorted
@@ -30,6 +29,7 @@ from xstat_ray.roles.party import SECRETS
 from xstat_ray.runtime.driver import Driver
 from xstat_ray.runtime.events import Recorded
 from xstat_ray.runtime.executor import Executor, Ref
+from xstat_ray.runtime.open import open_executor
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.util.files import write_whole
 

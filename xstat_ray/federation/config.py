@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from xstat_ray.cli.config import DISPLAYS, TOP, read_options, read_source, read_study
-from xstat_ray.crosstab import Options
 from xstat_ray.federation import nitro
 from xstat_ray.federation.attestation import (
     Attestation,
@@ -24,10 +22,11 @@ from xstat_ray.federation.domain_run import DomainSettings
 from xstat_ray.federation.envelope import is_run_name
 from xstat_ray.federation.identity import DOMAINS, KEY_BYTES, Domain, Identity, Peers
 from xstat_ray.inputs.section import Section
-from xstat_ray.model.study import Study
+from xstat_ray.inputs.source import Source
+from xstat_ray.model.study import Role, Study
+from xstat_ray.planning.options import Options
 from xstat_ray.planning.plan import Plan
-from xstat_ray.roles.party import Role
-from xstat_ray.runtime.executor import Source
+from xstat_ray.planning.settings import DISPLAYS, TOP, read_options, read_source, read_study
 
 STEPS = ("identity", "handshake", "blind", "evaluate", "emit", "all")
 RELEASE_STEPS = ("decrypt", "unblind", "publish", "all")

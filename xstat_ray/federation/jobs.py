@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
-from xstat_ray.crosstab import check_noise, open_executor
 from xstat_ray.errors import BudgetError
 from xstat_ray.federation.config import PartyConfig, ReleaseConfig
 from xstat_ray.federation.domain_run import Desk
 from xstat_ray.federation.identity import Domain
 from xstat_ray.federation.party import STEPS, PartySteps
 from xstat_ray.federation.release import KeyHolderSteps, PublisherSteps
+from xstat_ray.model.study import Role
+from xstat_ray.planning.options import check_noise
 from xstat_ray.planning.pool_view import PADDING_OFF
-from xstat_ray.roles.party import Role
 from xstat_ray.runtime.events import Recorded
-from xstat_ray.runtime.executor import Source
+from xstat_ray.runtime.open import open_executor
 from xstat_ray.runtime.progress import Progress
 
 
@@ -27,7 +26,8 @@ def deidentify(config: PartyConfig, progress: Progress) -> None:
         XstatError: see `PartySteps.run`.
     """
     role: Role = "row" if config.domain == "row" else "column"
-    check_noise(config.study.privacy, config.options.allow_no_noise, progress)
+    for warning in check_noise(config.study.privacy, allowed=config.options.allow_no_noise):
+        progress.warn(warning)
     plan = config.plan()
     if plan.padding is None:
         progress.warn(PADDING_OFF)
@@ -35,7 +35,7 @@ def deidentify(config: PartyConfig, progress: Progress) -> None:
         if desk.log.finished:
             return
         progress = Recorded(progress, desk.folder)
-        source = _absolute(config.source, desk.folder)
+        source = replace(config.source, private=desk.folder).absolute
         attestation = config.attestation.make(desk.identity, desk.peers)
         with open_executor(config.study, {role: source}, config.options, progress) as executor:
             ledger = config.options.ledger.absolute()
@@ -62,7 +62,8 @@ def release(config: ReleaseConfig, progress: Progress) -> None:
         BudgetError: the release is not allowed; nothing was decrypted, and the log says so.
         XstatError: see the steps.
     """
-    check_noise(config.study.privacy, config.options.allow_no_noise, progress)
+    for warning in check_noise(config.study.privacy, allowed=config.options.allow_no_noise):
+        progress.warn(warning)
     with Desk(config.domain, config.settings, config.plan()) as desk:
         progress = Recorded(progress, desk.folder)
         if config.domain == "column":
@@ -84,10 +85,3 @@ def _refuse(desk: Desk, peer: Domain, kind: str, reason: str) -> None:
     """Tell in the log that a message was not acted upon."""
     desk.log.add("refused", peer=peer, sequence=0, kind=kind, reason=reason)
     desk.post.publish_log()
-
-
-def _absolute(source: Source, private: Path) -> Source:
-    excludes = tuple(Path(path).absolute() for path in source.excludes)
-    return replace(
-        source, table=Path(source.table).absolute(), exclude=excludes, private=private.absolute()
-    )

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from xstat_ray.cli.config import CrosstabConfig
-from xstat_ray.crosstab import check_noise, check_sources
 from xstat_ray.errors import BudgetError, InputError, PartyError, XstatError
 from xstat_ray.federation import job_process
 from xstat_ray.federation.identity import DOMAINS, Domain, Identity, private_folder
+from xstat_ray.inputs.source import Source, check_sources
+from xstat_ray.model.study import Role, Study
+from xstat_ray.planning.options import Options, check_noise
 from xstat_ray.planning.pool_view import PADDING_OFF
 from xstat_ray.publication.release import STATISTICS, Release, read
 from xstat_ray.runtime.progress import Progress
@@ -190,21 +191,37 @@ class OneMachine:
         return self._folder / name / "job.log"
 
 
-def run_domains(config: CrosstabConfig, arguments: Arguments, progress: Progress) -> Release:
-    """A cross-tab by three domains on this machine.
+def run_domains(
+    study: Study,
+    sources: Mapping[Role, Source],
+    *,
+    out: Path,
+    options: Options,
+    arguments: Arguments,
+    progress: Progress,
+) -> Release:
+    """Run a cross-tab by three domains on this machine.
+
+    Args:
+        study: what to count.
+        sources: where each party's table lies.
+        out: folder of the release.
+        options: how to run.
+        arguments: what the domains' jobs are told on their command lines.
+        progress: what to show.
 
     Raises:
         XstatError: as `xstat_ray.crosstab`.
     """
-    options = config.options
-    plan = options.plan(config.study)
+    plan = options.plan(study)
     progress.planned(plan)
-    check_noise(config.study.privacy, options.allow_no_noise, progress)
+    for warning in check_noise(study.privacy, allowed=options.allow_no_noise):
+        progress.warn(warning)
     if plan.padding is None:
         progress.warn(PADDING_OFF)
-    check_sources({"row": config.row, "column": config.column})
-    OneMachine(config.out, arguments, progress).run()
-    return read(config.out)
+    check_sources(sources)
+    OneMachine(out, arguments, progress).run()
+    return read(out)
 
 
 def _for_the_owner(path: str, flags: int) -> int:

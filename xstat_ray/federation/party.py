@@ -21,7 +21,8 @@ from xstat_ray.federation.attestation import Attestation, Claim
 from xstat_ray.federation.domain_run import Desk
 from xstat_ray.federation.envelope import Opened, canonical
 from xstat_ray.model.messages import Message, Tree
-from xstat_ray.roles.party import SECRETS, Role
+from xstat_ray.model.study import Role
+from xstat_ray.roles.party import SECRETS
 from xstat_ray.runtime.driver import Driver, Holder, emit_rows
 from xstat_ray.runtime.executor import ROLES, Executor, Ref
 from xstat_ray.runtime.progress import Progress

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from xstat_ray.crosstab import release_facts
 from xstat_ray.crypto.buffers import from_rows
 from xstat_ray.crypto.paillier import PublicKey, check_group
 from xstat_ray.errors import InputError, PendingError, ProtocolError
@@ -19,9 +18,10 @@ from xstat_ray.federation.envelope import Opened, canonical
 from xstat_ray.federation.identity import Domain
 from xstat_ray.federation.party import FACTS
 from xstat_ray.model.messages import Coefficients, NoisyTable
-from xstat_ray.model.study import Study
+from xstat_ray.model.study import Role, Study
 from xstat_ray.planning.plan import Plan
 from xstat_ray.privacy.mechanism import Mechanism
+from xstat_ray.publication.manifest import make_manifest
 from xstat_ray.publication.publish import publish
 from xstat_ray.publication.release import (
     AREAS,
@@ -34,7 +34,7 @@ from xstat_ray.publication.release import (
     write,
 )
 from xstat_ray.roles import ColumnParty, RowParty
-from xstat_ray.roles.party import SECRETS, Role
+from xstat_ray.roles.party import SECRETS
 from xstat_ray.runtime.driver import decrypt_parts
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.util.files import unwritable, write_whole
@@ -228,7 +228,7 @@ class PublisherSteps:
             "row": own["kernel"],
             "column": column["kernel"],
         }
-        facts = release_facts(plan, release, inputs, kernels, aggregator["seconds"])
+        facts = make_manifest(plan, release, inputs, kernels, aggregator["seconds"])
         if plan.padding is not None:
             # The dummies are drawn once in a run, whatever is interrupted.
             facts["view"]["shown"] = 1

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from xstat_ray.errors import InputError, StudyError
-from xstat_ray.geo import hokkaido
 from xstat_ray.inputs.section import Section
 from xstat_ray.inputs.tables import open_table
 
-REFERENCES: Mapping[str, Callable[[], pa.Table]] = {"hokkaido": hokkaido.reference}
-"""By name what `reference` of a dimension can be."""
+REFERENCES = "xstat_ray.references"
+"""Entry points under which packages register their reference tables, each a function that returns one."""
 
 
 class PublicTable:
@@ -65,8 +65,9 @@ class PublicTable:
         return values if self._rows is None else np.array(values, object)[self._rows].tolist()
 
     def _reference(self, column: str) -> list[str]:
-        name = self._section.choice("reference", tuple(REFERENCES))
-        table = REFERENCES[name]()
+        registered = entry_points(group=REFERENCES)
+        name = self._section.choice("reference", tuple(sorted(registered.names)))
+        table: pa.Table = registered[name].load()()
         if column not in table.column_names:
             remedy = f"It has {', '.join(table.column_names)}"
             raise self._section.error(

@@ -1,9 +1,6 @@
-"""The row tree, and the blinding that hides which cell is which.
+"""The row tree: the cells of the row domain are its leaves.
 
-The cells of the row domain are the leaves of a tree: row dimensions under each other, each with its
-own hierarchy. Before rows leave the row party their cell numbers go through a keyed relabelling: at
-every inner node the children are put into a secret order. Neighbours stay neighbours, so sums up
-the tree remain sums of consecutive numbers; names are hidden, sizes are not.
+Row dimensions stand under each other, each with its own hierarchy.
 """
 
 from __future__ import annotations
@@ -16,9 +13,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from xstat_ray.crypto.derive import uniform_words
 from xstat_ray.model.study import Dimension
-from xstat_ray.util.secrecy import Secret
 
 
 @dataclass(frozen=True)
@@ -144,43 +139,3 @@ def level_labels(dimensions: Sequence[Dimension], level: int) -> list[str]:
             return [" / ".join(labels) for labels in product(*before, chain[level])]
         level -= len(chain)
     return ["total"]
-
-
-class Blinding(Secret):
-    """The row party's secret relabelling of the cells of one release."""
-
-    def __init__(self, tree: RowTree, secret: bytes) -> None:
-        """Derive the order of the children of every node from `secret` (32 bytes, the row party's, per release)."""
-        self._tree = tree
-        positions = [np.zeros(1, np.int64)]
-        for level in reversed(range(len(tree.parents))):
-            parent = tree.parents[level]
-            priority = uniform_words(secret, f"row tree level {level}", len(parent))
-            order = np.lexsort((priority, positions[0][parent]))
-            own = np.empty(len(parent), np.int64)
-            own[order] = np.arange(len(parent))
-            positions.insert(0, own)
-        self._positions = positions
-
-    @cached_property
-    def forward(self) -> NDArray[np.uint32]:
-        """(cells,) blinded number of every cell."""
-        forward = np.empty(self._tree.cells, np.uint32)
-        forward[self._tree.nodes[0]] = self._positions[0]
-        return forward
-
-    def restore(self, level: int, values: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Put (nodes, ...) values of a level from blinded into declared order."""
-        restored = np.empty_like(values)
-        restored[self._tree.nodes[level]] = values[self._positions[level]]
-        return restored
-
-    def starts(self, lower: int, upper: int) -> NDArray[np.int64]:
-        """(nodes of `upper`,) where the descendants of each node begin on level `lower`, both in blinded order.
-
-        This is all that the aggregator is told of the tree: sizes without names.
-        """
-        ancestor = self._tree.ancestors(lower, upper)
-        counts = np.bincount(self._positions[upper][ancestor], minlength=self._tree.sizes[upper])
-        starts: NDArray[np.int64] = np.cumsum(counts) - counts
-        return starts

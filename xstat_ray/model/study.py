@@ -17,6 +17,8 @@ from functools import cached_property
 from math import prod
 from typing import Literal
 
+Role = Literal["row", "column"]
+"""A party, by what it supplies: the rows or the columns of the table."""
 Grain = Literal["none", "date", "hour", "15min"]
 IdForm = Literal["exact", "text", "phone", "email"]
 Noise = Literal["laplace", "gaussian", "off"]

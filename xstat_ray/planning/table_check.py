@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from xstat_ray.inputs.source import Source
 from xstat_ray.inputs.table_order import FileOrder, Order, file_orders, order_of
 from xstat_ray.model.study import Study
 from xstat_ray.planning.plan import Plan
 from xstat_ray.roles.row_table import open_row_table
-from xstat_ray.runtime.executor import Source
 
 _NAMED = 3
 """Files that a sentence names."""

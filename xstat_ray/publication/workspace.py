@@ -15,10 +15,11 @@ from typing import Any, get_args
 
 from xstat_ray.errors import InputError
 from xstat_ray.model.messages import NoisyTable
+from xstat_ray.model.study import Role
 from xstat_ray.planning.plan import Plan
 from xstat_ray.publication.output_folder import OutputFolder
 from xstat_ray.publication.release import STATISTICS
-from xstat_ray.roles.party import SECRETS, Role
+from xstat_ray.roles.party import SECRETS
 from xstat_ray.util.files import unwritable, write_whole
 
 

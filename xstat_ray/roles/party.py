@@ -7,7 +7,7 @@ import os
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from xstat_ray.errors import InputError, ProtocolError
 from xstat_ray.inputs.tables import input_digest
 from xstat_ray.model.messages import Points
 from xstat_ray.model.shards import ShardGrid
-from xstat_ray.model.study import Study
+from xstat_ray.model.study import Role, Study
 from xstat_ray.privacy.padding import Padding
 from xstat_ray.privacy.views import count_view
 from xstat_ray.roles import kept_keys
@@ -32,7 +32,6 @@ from xstat_ray.util.files import unwritable, write_whole
 from xstat_ray.util.secrecy import Secret
 from xstat_ray.util.software_digest import measurement
 
-Role = Literal["row", "column"]
 SECRETS = "secrets"
 """File of a party's own folder."""
 

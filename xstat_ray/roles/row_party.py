@@ -16,10 +16,11 @@ from xstat_ray.crypto.derive import keyed_words
 from xstat_ray.crypto.tags import in_order, sort_order, with_copy
 from xstat_ray.errors import ProtocolError
 from xstat_ray.model.messages import Coefficients, Rows
-from xstat_ray.model.row_tree import Blinding, tree_of
+from xstat_ray.model.row_tree import tree_of
 from xstat_ray.model.shards import Shard, ShardGrid
 from xstat_ray.model.study import Study
 from xstat_ray.privacy.design import Design
+from xstat_ray.roles.blinding import Blinding
 from xstat_ray.roles.bounds import Located, Meeting, MetBeforeError, Part, apart, bound_rows, places
 from xstat_ray.roles.dummies import RowDummies
 from xstat_ray.roles.intake import IntakeCounts

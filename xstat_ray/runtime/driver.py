@@ -19,12 +19,13 @@ from xstat_ray.crypto.paillier import PublicKey
 from xstat_ray.errors import PartyError
 from xstat_ray.model.messages import Coefficients, NoisyTable, Partial
 from xstat_ray.model.shards import Shard
+from xstat_ray.model.study import Role
+from xstat_ray.planning.options import WINDOW
 from xstat_ray.planning.plan import Plan
 from xstat_ray.planning.table_check import order_sentence
 from xstat_ray.privacy.noise import add_noise_once
 from xstat_ray.roles import Aggregator
 from xstat_ray.roles.join import FAN_IN
-from xstat_ray.roles.party import Role
 from xstat_ray.roles.row_table import Share
 from xstat_ray.runtime.executor import ROLES, Executor, Instance, Ref
 from xstat_ray.runtime.progress import Progress, Stage
@@ -39,8 +40,6 @@ PRODUCTS_A_CALL = 50_000
 kernel."""
 CIPHERTEXTS_A_CALL = 5_000
 """Ciphertexts made or opened by one call: one to a few seconds with the portable kernel."""
-WINDOW = 8
-"""Shards in flight: bounds the memory of the object store."""
 
 
 class Holder(NamedTuple):

@@ -7,38 +7,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from xstat_ray.model.study import Study
+from xstat_ray.inputs.source import Source
+from xstat_ray.model.study import Role, Study
 from xstat_ray.roles import ColumnParty, RowParty
-from xstat_ray.roles.party import Party, Role
+from xstat_ray.roles.party import Party
 
 Ref = Any
 """A handle, hashable, on a result that may still be in the making; passed as an argument it stands
 for the value."""
 
 ROLES: dict[Role, type[Party]] = {"row": RowParty, "column": ColumnParty}
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where one party's data lies; only paths, the party itself reads them."""
-
-    table: Path | str
-    exclude: Path | str | Sequence[Path | str] = ()
-    """A table of people to leave out, or several: who opted out, whose lines are not used."""
-    private: Path | None = None
-    """The party's own folder: its record of the intake, and its log."""
-    skip_damaged: bool = False
-    """Leave out those of the table's files that cannot be read, where others can."""
-
-    @property
-    def excludes(self) -> tuple[Path | str, ...]:
-        """The tables of people to leave out."""
-        return (self.exclude,) if isinstance(self.exclude, Path | str) else tuple(self.exclude)
 
 
 def make_party(role: Role, study: Study, source: Source) -> Party:

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from xstat_ray.errors import PartyError, XstatError
-from xstat_ray.model.study import Study
-from xstat_ray.roles.party import Role
-from xstat_ray.runtime.executor import Source, make_party
+from xstat_ray.inputs.source import Source
+from xstat_ray.model.study import Role, Study
+from xstat_ray.runtime.executor import make_party
 from xstat_ray.util.files import write_whole
 
 

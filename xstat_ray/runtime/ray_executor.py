@@ -15,10 +15,10 @@ import ray
 from ray.exceptions import RayActorError, RayError
 
 from xstat_ray.crypto.kernels import choice
-from xstat_ray.model.study import Study
+from xstat_ray.inputs.source import Source
+from xstat_ray.model.study import Role, Study
 from xstat_ray.planning.cluster import Cluster, Labels
-from xstat_ray.roles.party import Role
-from xstat_ray.runtime.executor import Executor, Instance, Ref, Source
+from xstat_ray.runtime.executor import Executor, Instance, Ref
 from xstat_ray.runtime.failures import explained
 from xstat_ray.runtime.heartbeat import LOOK, Pulse
 from xstat_ray.runtime.party_environment import PartyEnvironment

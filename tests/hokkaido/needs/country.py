@@ -17,12 +17,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from xstat_ray.crosstab import release_facts
 from xstat_ray.hokkaido.needs.access import AIRPORTS, airport_minutes, areas
 from xstat_ray.hokkaido.needs.answer import Folders
 from xstat_ray.inputs.study_file import parse
 from xstat_ray.model.messages import Coefficients
 from xstat_ray.planning.plan import make_plan
+from xstat_ray.publication.manifest import make_manifest
 from xstat_ray.publication.publish import publish
 from xstat_ray.publication.release import Release, write
 
@@ -121,7 +121,7 @@ def release_of(name, cells, folder, noise="gaussian"):
     plan = plan_of(name, noise)
     sums = exact_sums(plan, cells)
     noisy = Coefficients(release="00" * 16, first=0, values=sums + plan.design.draw(cells.shape[1]))
-    facts = release_facts(plan, "ab" * 16, {"row": "", "column": ""}, {"driver": "portable"}, {})
+    facts = make_manifest(plan, "ab" * 16, {"row": "", "column": ""}, {"driver": "portable"}, {})
     folder.mkdir(parents=True, exist_ok=True)
     write(Release(*publish(plan, noisy), facts, plan.as_dict()), folder)
     return folder

@@ -14,7 +14,7 @@ from tests.hokkaido.needs.counting import count
 from tests.hokkaido.needs.country import plan_of
 from xstat_ray import Options, crosstab
 from xstat_ray.geo import hokkaido
-from xstat_ray.runtime.executor import Source
+from xstat_ray.inputs.source import Source
 
 PEOPLE = 60
 DAYS = 3

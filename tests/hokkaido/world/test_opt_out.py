@@ -16,8 +16,8 @@ from tests.hokkaido.needs.country import plan_of
 from xstat_ray import Options, crosstab
 from xstat_ray.hokkaido.world.build import build
 from xstat_ray.inputs.phone_numbers import to_e164
+from xstat_ray.inputs.source import Source
 from xstat_ray.model.study import Bounds
-from xstat_ray.runtime.executor import Source
 
 LISTS = ("operator/opt_out.parquet", "operator/not_used.parquet", "airline/no_consent.parquet")
 

@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
-from xstat_ray.crosstab import NOISE_OFF
 from xstat_ray.hokkaido.needs.answer import Answer, Assumptions
+from xstat_ray.planning.options import NOISE_OFF
 from xstat_ray.util.files import unwritable, write_whole
 
 SOURCES = "sources.json"

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from xstat_ray.crosstab import DEFAULT_LEDGER, NOISE_OFF, check_noise
 from xstat_ray.errors import BudgetError, InputError
 from xstat_ray.hokkaido.population.declaration import Declaration
 from xstat_ray.hokkaido.population.plan import PopulationPlan, make_plan
@@ -31,6 +30,7 @@ from xstat_ray.hokkaido.population.shards import (
 )
 from xstat_ray.hokkaido.population.subscribers import Intake, LineTables, Pseudonyms, open_lines
 from xstat_ray.hokkaido.population.write import write_release
+from xstat_ray.planning.options import DEFAULT_LEDGER, NOISE_OFF, check_noise
 from xstat_ray.privacy.ledger import Debit, Ledger
 from xstat_ray.publication.output_folder import OutputFolder
 from xstat_ray.runtime.events import Recorded
@@ -122,7 +122,8 @@ def population(
     tables.check()
     plan = make_plan(declaration, read_register(tables.register), options.shards)
     progress.planned(plan)
-    check_noise(declaration.privacy, options.allow_no_noise, progress)
+    for warning in check_noise(declaration.privacy, allowed=options.allow_no_noise):
+        progress.warn(warning)
     presence = open_presence(tables.presence)
     lines = open_lines(tables.lines)
     with OutputFolder(out, _MARKER, plan.stored_bytes) as folder:

@@ -9,7 +9,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.panel import Panel
 
-from xstat_ray.crosstab import NOISE_OFF
 from xstat_ray.errors import InputError
 from xstat_ray.hokkaido.report.answers import Answers, is_answers, read_answers
 from xstat_ray.hokkaido.report.data import KEY, Layer, read_layers
@@ -17,6 +16,7 @@ from xstat_ray.hokkaido.report.document import document
 from xstat_ray.hokkaido.report.figures import drawings
 from xstat_ray.hokkaido.report.geofiles import area_files, layer_files
 from xstat_ray.hokkaido.report.page import page
+from xstat_ray.planning.options import NOISE_OFF
 from xstat_ray.util.files import write_folder
 from xstat_ray.util.plotting import figure_files
 

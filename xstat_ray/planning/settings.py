@@ -1,0 +1,68 @@
+"""What several jobs read alike from a composed configuration: the study, the tables, and how to run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from xstat_ray.inputs.section import Section
+from xstat_ray.inputs.source import Source
+from xstat_ray.inputs.study_file import parse
+from xstat_ray.model.study import PaddingMode, Study
+from xstat_ray.planning.batching import BATCHES, Batch
+from xstat_ray.planning.cluster import read_cluster
+from xstat_ray.planning.options import Options
+
+TOP = (
+    "study", "privacy", "tables", "data", "out", "runtime", "shards", "batch", "replicas", "window", "crypto",
+    "cluster", "ledger", "display", "unsafe", "world",
+    "deployment",
+)  # fmt: skip
+"""Keys of a job's configuration that all jobs on a study share."""
+DISPLAYS = ("auto", "quiet", "json")
+
+
+def read_study(raw: Mapping[str, Any], origin: str, *, padding: PaddingMode = "off") -> Study:
+    """The study that a configuration describes.
+
+    `padding` is what holds where the configuration leaves it open.
+    """
+    blocks = {key: raw[key] for key in ("study", "privacy") if key in raw}
+    privacy = blocks.get("privacy")
+    if isinstance(privacy, Mapping) and privacy.get("padding") is None:
+        blocks["privacy"] = {**privacy, "padding": padding}
+    return parse(blocks, origin=origin)
+
+
+def read_source(data: Section, role: str) -> Source:
+    """Where a party's data lies."""
+    section = data.child(role, ("path", "exclude", "damaged"))
+    damaged = section.choice("damaged", ("stop", "skip"), "stop")
+    return Source(section.text("path"), section.texts("exclude"), skip_damaged=damaged == "skip")
+
+
+def read_options(top: Section, *, constant_time: bool = False) -> Options:
+    """How to run; `constant_time` is what holds where the configuration leaves it open."""
+    usual = Options()
+    crypto = top.child("crypto", ("key_bits", "slot_bits", "constant_time"))
+    replicas = top.child("replicas", ("row", "column"))
+    return Options(
+        key_bits=crypto.whole("key_bits", usual.key_bits, least=1),
+        slot_bits=_optional_whole(crypto, "slot_bits"),
+        constant_time=crypto.flag("constant_time", constant_time),
+        shards=top.whole("shards", usual.shards, least=1),
+        batch=cast(Batch, top.choice("batch", BATCHES, usual.batch)),
+        runtime="ray" if top.choice("runtime", ("ray", "local"), "ray") == "ray" else "local",
+        replicas={
+            role: replicas.whole(role, count, least=1) for role, count in usual.replicas.items()
+        },
+        window=top.whole("window", usual.window, least=1),
+        cluster=read_cluster(top),
+        ledger=Path(top.text("ledger", str(usual.ledger))),
+        allow_no_noise=top.child("unsafe", ("allow_no_noise",)).flag("allow_no_noise", False),
+    )
+
+
+def _optional_whole(section: Section, name: str) -> int | None:
+    return None if section.get(name) is None else section.whole(name, 0, least=1)

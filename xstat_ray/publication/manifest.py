@@ -1,0 +1,59 @@
+"""The manifest of a release: how it came about, in public figures only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xstat_ray.model.study import Role
+from xstat_ray.planning import pool_view
+from xstat_ray.planning.options import NOISE_OFF
+from xstat_ray.planning.plan import Plan
+from xstat_ray.util.software_digest import measurement, software_version
+
+
+def make_manifest(
+    plan: Plan,
+    release: str,
+    inputs: dict[Role, str],
+    kernels: dict[str, str],
+    seconds: dict[str, float],
+) -> dict[str, Any]:
+    """The manifest: how the release came about, in public figures only."""
+    study = plan.study
+    mechanism = plan.mechanism
+    off = mechanism.noise == "off"
+    return {
+        "release": release,
+        "study": study.name,
+        "study_digest": study.digest.hex(),
+        "software": {"version": software_version(), "measurement": measurement().hex()},
+        "inputs_hmac_sha256": inputs,
+        "datasets": {"row": study.row.dataset, "column": study.column.dataset},
+        "bounds": {
+            "rows": study.bounds.rows,
+            "boardings": study.bounds.boardings,
+            "window_periods": study.window_periods,
+            "persons": study.bounds.persons,
+        },
+        "mechanism": {
+            "name": plan.design.kind,
+            "noise": mechanism.noise,
+            "levels": {
+                m.name: {"share": str(m.share), "scale": m.mechanism.scale}
+                for m in plan.design.levels
+            },
+        },
+        "spent": {
+            "epsilon": "0" if off else str(mechanism.epsilon),
+            "delta": "0" if off else str(mechanism.delta),
+            **({"rho": str(mechanism.rho)} if mechanism.rho else {}),
+        },
+        "view": pool_view.as_dict(study, plan.padding),
+        "noise_free": off,
+        **({"warning": NOISE_OFF} if off else {}),
+        "key_bits": plan.key_bits,
+        "kernels": kernels,
+        "constant_time": plan.constant_time,
+        "shards": len(plan.grid.shards),
+        "seconds": dict(seconds),
+    }

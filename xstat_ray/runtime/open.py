@@ -1,0 +1,36 @@
+"""Opens the executor that a run's options ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from xstat_ray.inputs.source import Source, check_sources
+from xstat_ray.model.study import Role, Study
+from xstat_ray.planning.options import Options
+from xstat_ray.runtime.executor import Executor, LocalExecutor
+from xstat_ray.runtime.progress import Progress
+
+
+@contextmanager
+def open_executor(
+    study: Study, sources: dict[Role, Source], options: Options, progress: Progress
+) -> Iterator[Executor]:
+    """Environments for these parties and a pool for tasks; the tables must be there.
+
+    Raises:
+        InputError: a table is not.
+    """
+    check_sources(sources)
+    if options.runtime == "local":
+        with LocalExecutor(study, sources) as executor:
+            yield executor
+        return
+    from xstat_ray.runtime.ray_executor import RayExecutor
+    from xstat_ray.runtime.ray_session import session
+
+    with (
+        session(options.cluster, progress),
+        RayExecutor(study, sources, options.replicas, options.cluster, progress) as executor,
+    ):
+        yield executor
