@@ -16,7 +16,7 @@ from jobs._run import run
 from xstat_ray.cli.config import plan_config
 from xstat_ray.cli.terminal import print_plan
 from xstat_ray.planning.plan_report import make_report
-from xstat_ray.planning.table_check import look
+from xstat_ray.planning.table_check import inspect_order
 
 
 def main(raw: dict[str, Any], origin: str) -> None:
@@ -30,7 +30,7 @@ def main(raw: dict[str, Any], origin: str) -> None:
         constant_time=config.options.constant_time,
         batch=config.options.batch,
         target=config.target,
-        table=None if config.row is None else look(config.study, config.row),
+        table=None if config.row is None else inspect_order(config.study, config.row),
     )
     if config.display == "json":
         print(json.dumps(report.as_dict(), indent=2, ensure_ascii=False))

@@ -13,14 +13,14 @@ from xstat_ray.hokkaido.population.config import population_config
 from xstat_ray.hokkaido.population.run import population
 from xstat_ray.hokkaido.population.write import delivered_name
 from xstat_ray.publication.release import AREAS, STATISTICS
-from xstat_ray.runtime.ordered import Tasks
+from xstat_ray.runtime.ordered import OrderedMap
 
 
 def main(raw: dict[str, Any], origin: str) -> None:
     """Publish what the configuration declares."""
     config = population_config(raw, origin)
     progress = make_progress(config.display)
-    with Tasks(config.window, config.cluster, progress) as tasks:
+    with OrderedMap(config.window, config.cluster, progress) as tasks:
         published = population(
             config.declaration,
             config.tables,

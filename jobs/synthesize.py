@@ -11,7 +11,7 @@ from jobs._run import run
 from xstat_ray.cli.terminal import make_progress
 from xstat_ray.hokkaido.world.build import build
 from xstat_ray.hokkaido.world.settings import synthesize_config
-from xstat_ray.runtime.ordered import Tasks
+from xstat_ray.runtime.ordered import OrderedMap
 from xstat_ray.util.files import unwritable
 
 
@@ -19,7 +19,7 @@ def main(raw: dict[str, Any], origin: str) -> None:
     """Write the world that the configuration describes."""
     config = synthesize_config(raw, origin)
     progress = make_progress(config.display)
-    tasks = Tasks(config.window, config.cluster, progress)
+    tasks = OrderedMap(config.window, config.cluster, progress)
     with tasks, progress.stage("people", config.world.people) as stage:
         in_order = map if config.runtime == "local" else tasks
         try:

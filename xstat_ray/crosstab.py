@@ -148,7 +148,7 @@ def _encrypt_and_count(
 
     Everything that a rerun needs is on disk before this returns.
     """
-    resume = work.takes_up_exchange()
+    resume = work.has_unfinished_exchange()
     if resume:
         progress.note("An unfinished ID exchange was found; only people who are new are exchanged.")
     public = driver.de_identify({role: work.party(role) for role in executor.parties}, resume)

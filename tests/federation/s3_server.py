@@ -119,7 +119,7 @@ class Store(BaseHTTPRequestHandler):
             self.objects[path] = body
         return self._say(200, ETag=_tag(body))
 
-    def _post(self, path: str, query: dict[str, list[str]], body: bytes) -> None:
+    def _mailbox(self, path: str, query: dict[str, list[str]], body: bytes) -> None:
         if "uploads" in query:
             self.uploads[name := str(len(self.uploads))] = {}
             begun = f"<InitiateMultipartUploadResult><UploadId>{name}</UploadId></InitiateMultipartUploadResult>"

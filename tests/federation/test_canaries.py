@@ -18,7 +18,7 @@ from tests.federation import canaries
 from tests.federation.canaries import COUNTS, IDS, KINDS, MESH, PLACES, files, search, without
 from tests.federation.domains import STEPS, Domains
 from xstat_ray.errors import PendingError
-from xstat_ray.federation.mailbox import Post
+from xstat_ray.federation.mailbox import Mailbox
 from xstat_ray.model.messages import NoisyTable
 
 
@@ -142,7 +142,7 @@ def test_every_leak_on_purpose_is_found_and_nothing_else(domains, quick_key, mon
 
     The run goes on as if nothing were.
     """
-    send = Post.send
+    send = Mailbox.send
 
     def sending(self, receiver, what, payload, **place):
         for leak, (sender, kind, make, _) in LEAKS.items():
@@ -150,7 +150,7 @@ def test_every_leak_on_purpose_is_found_and_nothing_else(domains, quick_key, mon
                 self._exchange.put(f"extra/{leak}", b"before" + make(quick_key) + b"behind")
         return send(self, receiver, what, payload, **place)
 
-    monkeypatch.setattr(Post, "send", sending)
+    monkeypatch.setattr(Mailbox, "send", sending)
     domains.run(until=("row", "publish"))
     watch = Watch(domains, quick_key)
     watch.look()

@@ -14,7 +14,7 @@ from xstat_ray.federation.audit import Log
 from xstat_ray.federation.envelope import Header, open_message, seal
 from xstat_ray.federation.exchange import Exchange
 from xstat_ray.federation.identity import DOMAINS, Identity, Peers
-from xstat_ray.federation.mailbox import Binding, Post
+from xstat_ray.federation.mailbox import Binding, Mailbox
 
 BINDING = Binding("1" * 64, "2" * 64, "run")
 SESSION = "3" * 64
@@ -31,14 +31,14 @@ class Pair:
         self.identities = {name: Identity.create(folder / f"{name}.pem") for name in DOMAINS}
         self.peers = Peers({name: identity.public for name, identity in self.identities.items()})
         self.exchange = Exchange.at(str(folder / "exchange"), "run")
-        self.posts = {}
+        self.mailboxes = {}
         for name in ("row", "column"):
-            self.post(name).begin_session(SESSION)
+            self.mailbox(name).begin_session(SESSION)
 
-    def post(self, name, **changes) -> Post:
-        if name in self.posts:
-            self.posts[name].log.close()
-        self.posts[name] = Post(
+    def mailbox(self, name, **changes) -> Mailbox:
+        if name in self.mailboxes:
+            self.mailboxes[name].log.close()
+        self.mailboxes[name] = Mailbox(
             name,
             exchange=self.exchange,
             identity=self.identities[name],
@@ -47,7 +47,7 @@ class Pair:
             log=Log(self.folder / f"{name}.jsonl", name, self.identities[name]),
             patience=0,
         )
-        return self.posts[name]
+        return self.mailboxes[name]
 
     def plant(self, sequence, payload=b"planted", identity=None, **changes):
         """A message of the row party's to the column party, as an attacker or a wrong sender would make it."""
@@ -58,15 +58,15 @@ class Pair:
         self.exchange.put(f"row-column/{sequence:06d}.msg", data)
 
     def take(self, kind="blinded", part=0, **changes):
-        with self.post("column", **changes).receiving("row", kind, part) as opened:
+        with self.mailbox("column", **changes).receiving("row", kind, part) as opened:
             return opened.payload
 
     def refused(self, reason, **changes):
         with pytest.raises(MessageError, match=reason) as caught:
             self.take(**changes)
-        entry = list(self.posts["column"].log.of("refused"))[-1]
+        entry = list(self.mailboxes["column"].log.of("refused"))[-1]
         assert entry.facts["peer"] == "row" and entry.facts["reason"] == caught.value.reason
-        assert not any(self.posts["column"].log.of("received"))
+        assert not any(self.mailboxes["column"].log.of("received"))
 
 
 @pytest.fixture
@@ -74,18 +74,18 @@ def pair(tmp_path):
     return Pair(tmp_path)
 
 
-def send(post, payloads, kind="blinded"):
+def send(mailbox, payloads, kind="blinded"):
     for part, payload in enumerate(payloads):
-        post.send("column", kind, payload, part=part, parts=len(payloads))
+        mailbox.send("column", kind, payload, part=part, parts=len(payloads))
 
 
 def test_messages_come_in_order_and_are_the_same_again(pair):
-    send(pair.posts["row"], [b"a", b"b", b"c"])
+    send(pair.mailboxes["row"], [b"a", b"b", b"c"])
     for _ in range(2):
         assert list(
-            pair.post("column").collect("row", "blinded", lambda opened: opened.payload)
+            pair.mailbox("column").collect("row", "blinded", lambda opened: opened.payload)
         ) == [b"a", b"b", b"c"]
-    assert [e.facts["sequence"] for e in pair.posts["column"].log.of("received")] == [0, 1, 2]
+    assert [e.facts["sequence"] for e in pair.mailboxes["column"].log.of("received")] == [0, 1, 2]
 
 
 def test_a_missing_message_is_waited_for(pair):
@@ -123,7 +123,7 @@ def test_a_foreign_signature_is_refused(pair, tmp_path):
 
 
 def test_a_replayed_duplicated_or_reordered_message_is_refused(pair):
-    send(pair.posts["row"], [b"a", b"b"])
+    send(pair.mailboxes["row"], [b"a", b"b"])
     first, second = (pair.exchange.get(f"row-column/00000{n}.msg") for n in range(2))
     pair.exchange.put("row-column/000000.msg", second)
     pair.refused("in another's place")
@@ -135,7 +135,7 @@ def test_a_replayed_duplicated_or_reordered_message_is_refused(pair):
 
 
 def test_a_truncated_message_is_refused(pair):
-    send(pair.posts["row"], [b"payload"])
+    send(pair.mailboxes["row"], [b"payload"])
     pair.exchange.put("row-column/000000.msg", pair.exchange.get("row-column/000000.msg")[:-1])
     pair.refused("payload has 6 bytes instead of 7")
 
@@ -144,7 +144,7 @@ def test_parts_must_agree_on_their_number(pair):
     pair.plant(0, part=0, parts=3)
     pair.plant(1, part=1, parts=2)
     with pytest.raises(MessageError, match="there are 2 of its kind, not 3"):
-        list(pair.post("column").collect("row", "blinded", lambda opened: opened.payload))
+        list(pair.mailbox("column").collect("row", "blinded", lambda opened: opened.payload))
 
 
 def test_what_was_accepted_cannot_be_exchanged_afterwards(pair):
@@ -158,21 +158,21 @@ def test_what_was_accepted_cannot_be_exchanged_afterwards(pair):
 
 def test_a_message_that_its_reader_refuses_is_not_accepted(pair):
     pair.plant(0)
-    post = pair.post("column")
+    mailbox = pair.mailbox("column")
     expected = pytest.raises(
         MessageError, match=r"row-column/000000.msg is refused: row 3 is the identity"
     )
-    with expected, post.receiving("row", "blinded"):
+    with expected, mailbox.receiving("row", "blinded"):
         raise ProtocolError("row 3 is the identity")
-    assert not any(post.log.of("received")) and any(post.log.of("refused"))
+    assert not any(mailbox.log.of("received")) and any(mailbox.log.of("refused"))
 
 
 def test_any_other_failure_of_its_reader_leaves_it_for_the_next_time(pair):
     pair.plant(0)
-    post = pair.post("column")
-    with pytest.raises(ZeroDivisionError), post.receiving("row", "blinded"):
+    mailbox = pair.mailbox("column")
+    with pytest.raises(ZeroDivisionError), mailbox.receiving("row", "blinded"):
         1 / 0
-    assert not any(post.log.of("received")) and not any(post.log.of("refused"))
+    assert not any(mailbox.log.of("received")) and not any(mailbox.log.of("refused"))
     assert pair.take() == b"planted"
 
 
@@ -180,22 +180,23 @@ def test_any_other_failure_of_its_reader_leaves_it_for_the_next_time(pair):
 
 
 def test_a_message_is_sent_once(pair):
-    post = pair.posts["row"]
-    post.send("column", "blinded", b"first")
-    post.send("column", "blinded", b"second")
-    pair.post("row").send("column", "blinded", lambda: pytest.fail("it must not be made again"))
+    mailbox = pair.mailboxes["row"]
+    mailbox.send("column", "blinded", b"first")
+    mailbox.send("column", "blinded", b"second")
+    pair.mailbox("row").send("column", "blinded", lambda: pytest.fail("it must not be made again"))
     assert pair.take() == b"first"
 
 
 def test_what_went_out_before_the_log_could_say_so_stays(pair):
     """As if the process had been killed between the two."""
     pair.plant(0, b"gone out")
-    post = pair.post("row")
-    assert post.has_sent("column", "blinded")
-    post.send("column", "blinded", b"drawn anew")
+    mailbox = pair.mailbox("row")
+    assert mailbox.has_sent("column", "blinded")
+    mailbox.send("column", "blinded", b"drawn anew")
     assert pair.take() == b"gone out"
     sent, received = (
-        next(pair.posts[n].log.of(e)).facts for n, e in (("row", "sent"), ("column", "received"))
+        next(pair.mailboxes[n].log.of(e)).facts
+        for n, e in (("row", "sent"), ("column", "received"))
     )
     assert sent["message"] == received["message"]
 
@@ -205,36 +206,36 @@ def test_what_went_out_before_the_log_could_say_so_stays(pair):
 )
 def test_what_is_not_this_message_is_not_taken_for_it(pair, changes):
     pair.plant(0, **changes)
-    post = pair.post("row")
-    assert not post.has_sent("column", "blinded")
-    post.send("column", "blinded", b"mine")
+    mailbox = pair.mailbox("row")
+    assert not mailbox.has_sent("column", "blinded")
+    mailbox.send("column", "blinded", b"mine")
     assert pair.take() == b"mine"
 
 
 def test_a_strangers_file_in_the_way_is_replaced(pair, tmp_path):
     pair.plant(0, identity=Identity.create(tmp_path / "stranger.pem"))
-    pair.post("row").send("column", "blinded", b"mine")
+    pair.mailbox("row").send("column", "blinded", b"mine")
     assert pair.take() == b"mine"
 
 
 def test_unsent_parts(pair):
-    post = pair.posts["row"]
-    assert post.unsent("column", "blinded", 3) == range(3)
+    mailbox = pair.mailboxes["row"]
+    assert mailbox.unsent("column", "blinded", 3) == range(3)
     for part in range(2):
-        post.send("column", "blinded", b"", part=part, parts=3)
+        mailbox.send("column", "blinded", b"", part=part, parts=3)
     pair.plant(2, b"", part=2, parts=3)
-    assert pair.post("row").unsent("column", "blinded", 3) == range(3, 3)
+    assert pair.mailbox("row").unsent("column", "blinded", 3) == range(3, 3)
 
 
 def test_a_session_begins_once(pair):
-    pair.posts["row"].begin_session(SESSION)
+    pair.mailboxes["row"].begin_session(SESSION)
     with pytest.raises(ProtocolError, match="hellos are not those"):
-        pair.posts["row"].begin_session("4" * 64)
-    assert pair.post("row").session == SESSION
+        pair.mailboxes["row"].begin_session("4" * 64)
+    assert pair.mailbox("row").session == SESSION
 
 
 def test_a_hello_belongs_to_no_session(pair):
-    pair.posts["row"].send("column", "hello", b"")
+    pair.mailboxes["row"].send("column", "hello", b"")
     data = pair.exchange.get("row-column/000000.msg")
     assert open_message(data, "row-column/000000.msg", pair.peers).header.session == ""
     assert pair.take("hello") == b""
@@ -246,6 +247,6 @@ def test_a_hello_with_a_session_is_refused(pair):
 
 
 def test_logs_are_read_where_they_are_published(pair):
-    assert pair.posts["row"].log_of("column") is None
-    pair.posts["column"].publish_log()
-    assert pair.posts["row"].log_of("column") == pair.posts["column"].log.content()
+    assert pair.mailboxes["row"].log_of("column") is None
+    pair.mailboxes["column"].publish_log()
+    assert pair.mailboxes["row"].log_of("column") == pair.mailboxes["column"].log.content()

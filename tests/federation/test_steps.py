@@ -256,12 +256,12 @@ def test_a_name_is_used_once(case, tmp_path, domain):
 
 
 def test_one_process_at_a_time(case, tmp_path):
-    from xstat_ray.federation.domain_run import Desk
+    from xstat_ray.federation.domain_run import DomainRun
 
     domains = Domains(tmp_path, study(), case.tables)
     config = domains.config("row", "handshake")
     with (
-        Desk("row", config.settings, config.plan()),
+        DomainRun("row", config.settings, config.plan()),
         pytest.raises(InputError, match="another step is at work"),
     ):
         domains.step("row", "handshake")

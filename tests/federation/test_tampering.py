@@ -24,7 +24,7 @@ from xstat_ray.errors import MessageError, PendingError
 from xstat_ray.federation import attestation, sealed
 from xstat_ray.federation.envelope import Header, canonical, open_message, seal
 from xstat_ray.federation.identity import Identity, Peers
-from xstat_ray.federation.mailbox import Post
+from xstat_ray.federation.mailbox import Mailbox
 from xstat_ray.federation.sealed import SEALED, unseal
 from xstat_ray.model.messages import Coefficients, Flags, NoisyTable, Points, Rows, Tree
 from xstat_ray.privacy.ledger import Ledger
@@ -223,7 +223,7 @@ def tamper(monkeypatch):
     """Make a domain send something else than its software made, under its own signature."""
 
     def patch(sender, kind, change):
-        send = Post.send
+        send = Mailbox.send
 
         def sending(self, receiver, what, payload, **place):
             if (self._domain, what) == (sender, kind):
@@ -232,7 +232,7 @@ def tamper(monkeypatch):
                 place |= other
             return send(self, receiver, what, payload, **place)
 
-        monkeypatch.setattr(Post, "send", sending)
+        monkeypatch.setattr(Mailbox, "send", sending)
 
     return patch
 

@@ -10,7 +10,7 @@ from xstat_ray import Source, crosstab
 from xstat_ray.errors import InputError
 from xstat_ray.planning.plan import make_plan
 from xstat_ray.planning.plan_report import make_report
-from xstat_ray.planning.table_check import look, order_sentence
+from xstat_ray.planning.table_check import inspect_order, order_sentence
 from xstat_ray.runtime.progress import Progress
 
 SORTED = pa.table({"id": ["1", "2", "3", "4"], "area": ["a", "b", "a", "b"]})
@@ -44,7 +44,7 @@ def folder(tmp_path):
 def test_what_is_found_and_the_time_it_takes(folder):
     own = study()
     plan = make_plan(own)
-    found = look(own, Source(folder(a=SORTED, b=UNSORTED, c=SORTED)))
+    found = inspect_order(own, Source(folder(a=SORTED, b=UNSORTED, c=SORTED)))
     assert (found.order, found.rows) == ("unsorted", 12)
     assert found.seconds(plan, 2) == pytest.approx(plan.row_seconds(2, 8, 4))
     assert (
@@ -76,17 +76,17 @@ def test_few_files_are_named_and_one_is_one(folder):
     own = study()
     many = folder(**dict.fromkeys("abcde", UNSORTED))
     plan = make_plan(own)
-    assert "5 of them not sorted by id (a.parquet, b.parquet, c.parquet, ...);" in look(
+    assert "5 of them not sorted by id (a.parquet, b.parquet, c.parquet, ...);" in inspect_order(
         own, Source(many)
     ).sentence(plan)
     pa_csv.write_csv(SORTED, many.parent / "a.csv")
-    text = look(own, Source(many.parent / "a.csv"))
+    text = inspect_order(own, Source(many.parent / "a.csv"))
     assert text.sentence(plan) == "1 file, sorted by id" and text.as_dict(plan)["rows"] is None
 
 
 def test_a_table_that_cannot_be_used_is_refused_as_by_the_intake(folder):
     with pytest.raises(InputError, match="no such column") as caught:
-        look(study(), Source(folder(a=SORTED.rename_columns(["person", "area"]))))
+        inspect_order(study(), Source(folder(a=SORTED.rename_columns(["person", "area"]))))
     assert caught.value.column == "id"
 
 

@@ -9,11 +9,10 @@ from hypothesis import strategies as st
 
 from xstat_ray.crypto.derive import keyed_words
 from xstat_ray.roles.bounds import (
+    DisjointCheck,
     Located,
-    Meeting,
-    MetBeforeError,
+    NotDisjointError,
     Part,
-    apart,
     bound_rows,
     keep_per_group,
 )
@@ -133,13 +132,13 @@ def test_equal_weights_are_kept_in_random_order():
 @given(st.lists(stays, max_size=4))
 def test_who_has_rows_in_several_parts_is_told(tables):
     people = [{person for person, *_ in table} for table in tables]
-    several = apart([located(table).in_order() for table in tables], 5)
+    several = in_several_parts([located(table).in_order() for table in tables], 5)
     assert several.tolist() == [sum(person in own for own in people) > 1 for person in range(5)]
-    meeting = Meeting(5)
+    disjoint = DisjointCheck(5)
     entered = 0
-    with suppress(MetBeforeError):
+    with suppress(NotDisjointError):
         for table in tables:
-            meeting.enter(located(table).in_order())
+            disjoint.add(located(table).in_order())
             entered += 1
     clean = [
         n

@@ -5,15 +5,15 @@ import pyarrow as pa
 import pytest
 
 from xstat_ray.roles import person_index
-from xstat_ray.roles.person_index import RosterBuilder, Tally
+from xstat_ray.roles.person_index import IdCounts, PersonIndexBuilder
 
 
 def built(batches, excluded=()):
-    """A roster of (dictionary of normal ids, indices) batches."""
-    builder = RosterBuilder(pa.array(sorted(excluded), pa.string()))
+    """A person_index of (dictionary of normal ids, indices) batches."""
+    builder = PersonIndexBuilder(pa.array(sorted(excluded), pa.string()))
     for dictionary, indices in batches:
-        builder.add(Tally.of(pa.array(dictionary, pa.string()), pa.array(indices, pa.int32())))
-    return builder.roster(), builder.counts
+        builder.add(IdCounts.of(pa.array(dictionary, pa.string()), pa.array(indices, pa.int32())))
+    return builder.person_index(), builder.counts
 
 
 BATCHES = [(["b", "a", None], [0, 0, 1, 2]), (["c", "b", "unused"], [0, 1, None]), (["aaa"], [0])]
@@ -28,7 +28,7 @@ def test_persons_are_sorted_and_their_rows_counted(monkeypatch, pending):
     assert (counts.rows, counts.invalid_id, counts.excluded) == (8, 2, 0)
 
 
-def test_excluded_persons_are_not_in_the_roster():
+def test_excluded_persons_are_not_in_the_person_index():
     persons, counts = built(BATCHES, {"b", "unused", "nobody"})
     assert persons.ids.tolist() == [b"a", b"aaa", b"c"]
     assert counts.excluded == 3
@@ -36,7 +36,7 @@ def test_excluded_persons_are_not_in_the_roster():
 
 def test_find_gives_numbers_and_minus_one_for_strangers_and_nothing():
     persons, _ = built(BATCHES)
-    # An id longer than all of the roster, a prefix, and one behind the last must not be taken for a
+    # An id longer than all of the person_index, a prefix, and one behind the last must not be taken for a
     # neighbour.
     wanted = ["c", None, "aa", "aaaa", "a", "zz", "b"]
     assert persons.find(pa.array(wanted)).tolist() == [3, -1, -1, -1, 0, -1, 2, -1]

@@ -146,7 +146,7 @@ WIDE = str.maketrans("p0123456789", "ｐ０１２３４５６７８９")
 
 def test_ids_in_another_form_are_found_though_the_footers_mislead(tmp_path):
     # Full-width letters sort behind all of ASCII: by the footer none of these ids can lie in the
-    # roster's range.
+    # person_index's range.
     wide = ROWS.set_column(
         0, "person", [[i and i.translate(WIDE) for i in ROWS["person"].to_pylist()]]
     )

@@ -6,7 +6,7 @@ import pytest
 import ray
 
 from xstat_ray.errors import PartyLostError
-from xstat_ray.runtime.heartbeat import Pulse
+from xstat_ray.runtime.heartbeat import Heartbeat
 
 pytestmark = pytest.mark.ray
 
@@ -27,33 +27,33 @@ def silent(ray_folder):
 
 def test_one_that_answers_is_asked_anew_at_every_look(ray_folder):
     asked = []
-    pulse = Pulse([lambda: asked.append(ray.put(1)) or asked[-1]], 2)
+    heartbeat = Heartbeat([lambda: asked.append(ray.put(1)) or asked[-1]], 2)
     for _ in range(9):
-        pulse.look()
+        heartbeat.look()
     assert len(set(asked)) == 9
 
 
 def test_one_that_does_not_answer_is_lost_after_so_many_looks(ray_folder, silent):
-    pulse = Pulse([lambda: ray.put(1), silent], 3)
+    heartbeat = Heartbeat([lambda: ray.put(1), silent], 3)
     for _ in range(3):
-        pulse.look()
+        heartbeat.look()
     with pytest.raises(
         PartyLostError, match="has not answered for 3 s; run the same command again"
     ):
-        pulse.look()
+        heartbeat.look()
 
 
 def test_one_that_has_ended_has_answered(ray_folder):
     @ray.remote(num_cpus=0)
     class Environment:
-        def pulse(self):
+        def heartbeat(self):
             return None
 
     environment = Environment.remote()
-    ray.get(environment.pulse.remote())
+    ray.get(environment.heartbeat.remote())
     ray.kill(environment)
-    answer = environment.pulse.remote()
+    answer = environment.heartbeat.remote()
     ray.wait([answer], timeout=20)
-    pulse = Pulse([lambda: answer], 1)
+    heartbeat = Heartbeat([lambda: answer], 1)
     for _ in range(3):
-        pulse.look()
+        heartbeat.look()

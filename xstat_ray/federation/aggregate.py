@@ -20,7 +20,7 @@ from xstat_ray.crypto.paillier import PublicKey, check_group
 from xstat_ray.crypto.tags import is_sorted
 from xstat_ray.errors import InputError, ProtocolError
 from xstat_ray.federation.config import DomainConfig
-from xstat_ray.federation.domain_run import Desk
+from xstat_ray.federation.domain_run import DomainRun
 from xstat_ray.federation.envelope import Opened, canonical
 from xstat_ray.model.messages import Flags, NoisyTable, Rows, Tree
 from xstat_ray.model.shards import Shard
@@ -46,14 +46,14 @@ _PATH_BYTES = 256
 class AggregatorSteps:
     """The aggregator's part of a run."""
 
-    def __init__(self, desk: Desk, executor: Executor, progress: Progress) -> None:
-        self._desk = desk
-        self._post = desk.post
-        self._plan = desk.plan
+    def __init__(self, domain_run: DomainRun, executor: Executor, progress: Progress) -> None:
+        self._domain_run = domain_run
+        self._mailbox = domain_run.mailbox
+        self._plan = domain_run.plan
         self._executor = executor
         self._progress = progress
-        self._driver = Driver(executor, desk.plan, progress)
-        self._study = desk.plan.study.digest
+        self._driver = Driver(executor, domain_run.plan, progress)
+        self._study = domain_run.plan.study.digest
 
     def run(self) -> None:
         """Do the step, or what is left of it: the noise is on disk before the table leaves, and is drawn once.
@@ -62,30 +62,30 @@ class AggregatorSteps:
             PendingError: a message has not come in time.
             MessageError: a party's message is not what it should be.
         """
-        path = self._desk.folder / NOISY
-        if not self._desk.log.finished:
+        path = self._domain_run.folder / NOISY
+        if not self._domain_run.log.finished:
             if not path.exists():
                 write_whole(path, self._count().encode(self._study), mode=0o600)
             self._hand_out(path.read_bytes())
-            self._desk.log.add("finished")
-        self._post.publish_log()
+            self._domain_run.log.add("finished")
+        self._mailbox.publish_log()
         path.unlink(missing_ok=True)
 
     def _hand_out(self, table: bytes) -> None:
         noisy = NoisyTable.decode(table, self._study)
-        if not any(self._desk.log.of("noise")):
-            self._desk.log.add("noise", release=noisy.release)
-        self._post.send("column", "noisy", table, rows=len(noisy.ciphertexts))
+        if not any(self._domain_run.log.of("noise")):
+            self._domain_run.log.add("noise", release=noisy.release)
+        self._mailbox.send("column", "noisy", table, rows=len(noisy.ciphertexts))
         facts = {
             "release": noisy.release,
             "kernel": self._plan.kernel,
             "seconds": self._progress.seconds,
         }
-        self._post.send("row", "facts", canonical(facts))
+        self._mailbox.send("row", "facts", canonical(facts))
 
     def _count(self) -> NoisyTable:
-        with self._post.receiving("column", "key") as message:
-            self._post.begin_session(message.header.session)
+        with self._mailbox.receiving("column", "key") as message:
+            self._mailbox.begin_session(message.header.session)
             public = PublicKey.decode(message.payload)
             if public.key_bits != self._plan.key_bits:
                 raise ProtocolError("the public key has a modulus of the wrong size")
@@ -110,15 +110,15 @@ class AggregatorSteps:
                 raise ProtocolError("the sizes of the row tree are not those of the study")
             return starts
 
-        return list(self._post.collect("row", "tree", read))
+        return list(self._mailbox.collect("row", "tree", read))
 
     def _joins(self, aggregator: Aggregator) -> Iterator[Callable[[], Ref]]:
         """One submission for each message of rows, with the flags of its batch."""
         read = partial(self._read_flags, aggregator.public)
-        batches = groupby(self._post.collect("column", "flags", read), lambda flags: flags.batch)
+        batches = groupby(self._mailbox.collect("column", "flags", read), lambda flags: flags.batch)
         current = -1
         refs = list[Ref]()
-        for shard, rows in self._post.collect("row", "rows", self._read_rows):
+        for shard, rows in self._mailbox.collect("row", "rows", self._read_rows):
             if shard.batch != current:
                 current, flags = next(batches, (-1, iter(())))
                 if current != shard.batch:
@@ -210,7 +210,7 @@ def aggregate(config: DomainConfig, progress: Progress) -> None:
     own = settings.identity.absolute()
     places = [settings.private, *([] if "://" in settings.exchange else [Path(settings.exchange)])]
     refuse_secrets([place.absolute() for place in places], os.environ, own)
-    with Desk("aggregator", settings, config.plan()) as desk:
-        progress = Recorded(progress, desk.folder)
+    with DomainRun("aggregator", settings, config.plan()) as domain_run:
+        progress = Recorded(progress, domain_run.folder)
         with open_executor(config.study, {}, config.options, progress) as executor:
-            AggregatorSteps(desk, executor, progress).run()
+            AggregatorSteps(domain_run, executor, progress).run()

@@ -1,4 +1,4 @@
-"""A domain's desk: everything it needs for one run. One process at a time may sit at it."""
+"""A domain's domain_run: everything it needs for one run. One process at a time may sit at it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from xstat_ray.federation.audit import Log
 from xstat_ray.federation.envelope import canonical, message_name
 from xstat_ray.federation.exchange import Exchange
 from xstat_ray.federation.identity import DOMAINS, Domain, Identity, Peers, private_folder
-from xstat_ray.federation.mailbox import Binding, Post
+from xstat_ray.federation.mailbox import Binding, Mailbox
 from xstat_ray.planning.plan import Plan
 from xstat_ray.util.software_digest import measurement, software_version
 
@@ -40,8 +40,8 @@ class DomainSettings:
     """Seconds to wait for a message."""
 
 
-class Desk:
-    """A context manager that locks the private folder of a run and opens its log and its post."""
+class DomainRun:
+    """A context manager that locks the private folder of a run and opens its log and its mailbox."""
 
     def __init__(self, domain: Domain, settings: DomainSettings, plan: Plan) -> None:
         """Open everything.
@@ -67,7 +67,7 @@ class Desk:
             undo.callback(self.log.close)
             binding = Binding(plan.study.digest.hex(), plan_digest(plan), settings.run)
             self._begin(binding, exchange)
-            self.post = Post(
+            self.mailbox = Mailbox(
                 domain,
                 exchange=exchange,
                 identity=self.identity,

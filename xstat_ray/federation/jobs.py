@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from xstat_ray.errors import BudgetError
 from xstat_ray.federation.config import PartyConfig, ReleaseConfig
-from xstat_ray.federation.domain_run import Desk
+from xstat_ray.federation.domain_run import DomainRun
 from xstat_ray.federation.identity import Domain
 from xstat_ray.federation.party import STEPS, PartySteps
 from xstat_ray.federation.release import KeyHolderSteps, PublisherSteps
@@ -31,23 +31,28 @@ def deidentify(config: PartyConfig, progress: Progress) -> None:
     plan = config.plan()
     if plan.padding is None:
         progress.warn(PADDING_OFF)
-    with Desk(role, config.settings, plan) as desk:
-        if desk.log.finished:
+    with DomainRun(role, config.settings, plan) as domain_run:
+        if domain_run.log.finished:
             return
-        progress = Recorded(progress, desk.folder)
-        source = replace(config.source, private=desk.folder).absolute
-        attestation = config.attestation.make(desk.identity, desk.peers)
+        progress = Recorded(progress, domain_run.folder)
+        source = replace(config.source, private=domain_run.folder).absolute
+        attestation = config.attestation.make(domain_run.identity, domain_run.peers)
         with open_executor(config.study, {role: source}, config.options, progress) as executor:
             ledger = config.options.ledger.absolute()
             steps = PartySteps(
-                desk, role, executor, attestation=attestation, ledger=ledger, progress=progress
+                domain_run,
+                role,
+                executor,
+                attestation=attestation,
+                ledger=ledger,
+                progress=progress,
             )
             try:
                 for step in STEPS if config.step == "all" else (config.step,):
                     steps.run(step)
             except BudgetError:
                 _refuse(
-                    desk,
+                    domain_run,
                     "column" if role == "row" else "row",
                     "evaluated",
                     "the pool has learnt as much as it may",
@@ -64,24 +69,24 @@ def release(config: ReleaseConfig, progress: Progress) -> None:
     """
     for warning in check_noise(config.study.privacy, allowed=config.options.allow_no_noise):
         progress.warn(warning)
-    with Desk(config.domain, config.settings, config.plan()) as desk:
-        progress = Recorded(progress, desk.folder)
+    with DomainRun(config.domain, config.settings, config.plan()) as domain_run:
+        progress = Recorded(progress, domain_run.folder)
         if config.domain == "column":
             try:
-                KeyHolderSteps(desk, config.options.ledger.absolute(), progress).decrypt()
+                KeyHolderSteps(domain_run, config.options.ledger.absolute(), progress).decrypt()
             except BudgetError:
-                _refuse(desk, "aggregator", "noisy", "the budget is spent")
+                _refuse(domain_run, "aggregator", "noisy", "the budget is spent")
                 raise
             return
         assert config.out is not None
-        publisher = PublisherSteps(desk, config.out, progress)
+        publisher = PublisherSteps(domain_run, config.out, progress)
         if config.step in ("unblind", "all"):
             publisher.unblind()
         if config.step in ("publish", "all"):
             publisher.publish()
 
 
-def _refuse(desk: Desk, peer: Domain, kind: str, reason: str) -> None:
+def _refuse(domain_run: DomainRun, peer: Domain, kind: str, reason: str) -> None:
     """Tell in the log that a message was not acted upon."""
-    desk.log.add("refused", peer=peer, sequence=0, kind=kind, reason=reason)
-    desk.post.publish_log()
+    domain_run.log.add("refused", peer=peer, sequence=0, kind=kind, reason=reason)
+    domain_run.mailbox.publish_log()

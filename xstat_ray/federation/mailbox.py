@@ -1,4 +1,4 @@
-"""One domain's post: sends to the others and receives from them, through the exchange and by its log.
+"""One domain's mailbox: sends to the others and receives from them, through the exchange and by its log.
 
 A message is sent once: what an interrupted step handed out is recognised by its own signature and
 stays as it is. A message is accepted once, in order, from its pinned sender, and is the same
@@ -35,7 +35,7 @@ class Binding:
     run: str
 
 
-class Post:
+class Mailbox:
     """The messages of one domain in one run."""
 
     def __init__(

@@ -18,7 +18,7 @@ from xstat_ray.crypto.handshake import Hello
 from xstat_ray.crypto.paillier import PublicKey
 from xstat_ray.errors import InputError, ProtocolError
 from xstat_ray.federation.attestation import Attestation, Claim
-from xstat_ray.federation.domain_run import Desk
+from xstat_ray.federation.domain_run import DomainRun
 from xstat_ray.federation.envelope import Opened, canonical
 from xstat_ray.model.messages import Message, Tree
 from xstat_ray.model.study import Role
@@ -41,7 +41,7 @@ class PartySteps:
 
     def __init__(
         self,
-        desk: Desk,
+        domain_run: DomainRun,
         role: Role,
         executor: Executor,
         *,
@@ -51,14 +51,14 @@ class PartySteps:
     ) -> None:
         """`ledger` is the party's own: what the pool learns of its table is counted there."""
         self._ledger = ledger
-        self._desk = desk
-        self._post = desk.post
+        self._domain_run = domain_run
+        self._mailbox = domain_run.mailbox
         self._role = role
         self._executor = executor
         self._other = ROLES[role].other
         self._attestation = attestation
         self._progress = progress
-        self._driver = Driver(executor, desk.plan, progress)
+        self._driver = Driver(executor, domain_run.plan, progress)
         self._holders: list[Holder] | None = None
         self._restored = False
 
@@ -71,7 +71,7 @@ class PartySteps:
             InputError: the table cannot be used, or has changed since an earlier step.
             BudgetError: the pool has learnt as much of the party's data set as it may.
         """
-        if self._desk.log.finished:
+        if self._domain_run.log.finished:
             return
         with self._progress.stage(step, 1) as stage:
             steps: dict[str, Callable[[], None]] = {
@@ -81,31 +81,34 @@ class PartySteps:
                 "emit": self._emit,
             }
             steps[step]()
-            self._post.publish_log()
+            self._mailbox.publish_log()
             stage.advance()
 
     # Handshake
 
     def _handshake(self) -> None:
-        folder = self._desk.folder
-        waiting = self._desk.folder / "handshake"
+        folder = self._domain_run.folder
+        waiting = self._domain_run.folder / "handshake"
         if (folder / SECRETS).exists():
             return
         first = self._executor.party(self._role)
         get = self._executor.get
         own = self._hello()
-        self._post.send(self._other, "hello", own)
-        with self._post.receiving(self._other, "hello") as message:
+        self._mailbox.send(self._other, "hello", own)
+        with self._mailbox.receiving(self._other, "hello") as message:
             peer = message.payload
             mac = get(first.call("agree", message.payload))
-            self._post.begin_session(self._session(own, peer))
+            self._mailbox.begin_session(self._session(own, peer))
         mine = Hello.decode(own)
         theirs = Hello.decode(peer)
         claim = partial(
-            Claim.of, session=self._post.session, study=mine.study_digest, run=self._desk.run
+            Claim.of,
+            session=self._mailbox.session,
+            study=mine.study_digest,
+            run=self._domain_run.run,
         )
         shown = claim(self._role, nonce=theirs.nonce, measurement=mine.measurement)
-        self._post.send(
+        self._mailbox.send(
             self._other,
             "attest",
             lambda: pack_fields(
@@ -113,14 +116,16 @@ class PartySteps:
             ),
         )
         demanded = claim(self._other, nonce=mine.nonce, measurement=theirs.measurement)
-        with self._post.receiving(self._other, "attest") as message:
+        with self._mailbox.receiving(self._other, "attest") as message:
             fields = _fields(message.payload, "evidence", "confirmation")
             self._attestation.verifier.verify(fields["evidence"], demanded)
             get(first.call("confirm", fields["confirmation"]))
-        if not any(self._desk.log.of("attested")):
+        if not any(self._domain_run.log.of("attested")):
             provider = self._attestation.verifier.name
             runs = theirs.measurement.hex()
-            self._desk.log.add("attested", peer=self._other, provider=provider, measurement=runs)
+            self._domain_run.log.add(
+                "attested", peer=self._other, provider=provider, measurement=runs
+            )
         # Only now are the shared keys kept, and only kept keys are used.
         get(first.call("save", folder))
         shutil.rmtree(waiting)
@@ -129,8 +134,8 @@ class PartySteps:
         """The own hello, as it was if the step was interrupted."""
         first = self._executor.party(self._role)
         get = self._executor.get
-        waiting = self._desk.folder / "handshake"
-        plan = self._desk.plan
+        waiting = self._domain_run.folder / "handshake"
+        plan = self._domain_run.plan
         if (waiting / SECRETS).exists():
             get(first.call("load", waiting))
         else:
@@ -149,12 +154,12 @@ class PartySteps:
         """The secrets into all environments of the party, from its own folder."""
         if self._restored:
             return
-        if not (self._desk.folder / SECRETS).exists():
+        if not (self._domain_run.folder / SECRETS).exists():
             raise InputError(
                 "the handshake is not over", key="step", remedy="Run step=handshake first"
             )
         first = self._executor.party(self._role)
-        self._executor.get(first.call("load", self._desk.folder))
+        self._executor.get(first.call("load", self._domain_run.folder))
         self._driver.fill_replicas()
         self._restored = True
 
@@ -168,7 +173,7 @@ class PartySteps:
             digest = str(
                 self._executor.get(self._executor.party(self._role).call("replica_digest"))
             )
-            path = self._desk.folder / "input"
+            path = self._domain_run.folder / "input"
             if not path.exists():
                 write_whole(path, digest.encode(), mode=0o600)
             elif path.read_text() != digest:
@@ -189,12 +194,12 @@ class PartySteps:
 
     def _blind(self) -> None:
         parts = self._parts()
-        left = self._post.unsent(self._other, "blinded", len(parts))
+        left = self._mailbox.unsent(self._other, "blinded", len(parts))
         refs = [holder.turn(turn).call("blind", part) for holder, turn, part in parts[left.start :]]
         for number, ref in zip(left, refs, strict=True):
             part = parts[number][2]
             place = {"part": number, "parts": len(parts), "first": part.start, "rows": len(part)}
-            self._post.send(self._other, "blinded", self._executor.get(ref), **place)
+            self._mailbox.send(self._other, "blinded", self._executor.get(ref), **place)
 
     def _evaluate(self) -> None:
         self._restore()
@@ -202,7 +207,7 @@ class PartySteps:
         def read(message: Opened) -> None:
             head = message.header
             part = range(head.first, head.first + head.rows)
-            if not self._post.has_sent(self._other, "evaluated", head.part):
+            if not self._mailbox.has_sent(self._other, "evaluated", head.part):
                 # This checks the points, so that only a good message is accepted.
                 call = self._executor.party(self._role, head.part).call(
                     "evaluate", message.payload, part
@@ -213,9 +218,9 @@ class PartySteps:
                     "first": head.first,
                     "rows": head.rows,
                 }
-                self._post.send(self._other, "evaluated", self._executor.get(call), **place)
+                self._mailbox.send(self._other, "evaluated", self._executor.get(call), **place)
 
-        for _ in self._post.collect(self._other, "blinded", read):
+        for _ in self._mailbox.collect(self._other, "blinded", read):
             pass
 
     def _finish(self) -> None:
@@ -232,24 +237,24 @@ class PartySteps:
                 [one.call("finish", [message.payload], [part]) for one in holder.instances]
             )
 
-        for _ in self._post.collect(self._other, "evaluated", read):
+        for _ in self._mailbox.collect(self._other, "evaluated", read):
             pass
 
     # What the aggregator gets
 
     def _emit(self) -> None:
-        if (self._desk.folder / FACTS).exists():
+        if (self._domain_run.folder / FACTS).exists():
             return
         self._finish()
         get = self._executor.get
         get_all = self._executor.get_all
         every = self._executor.parties[self._role]
-        plan = self._desk.plan
+        plan = self._domain_run.plan
         # The handshake names the view: messages that are out stay as they are, so a run shows one.
-        get(every[0].call("count_view", self._ledger, self._post.session))
-        view = self._desk.plan.study.privacy.view
-        if self._desk.plan.padding is not None and not any(self._desk.log.of("shown")):
-            self._desk.log.add("shown", epsilon=str(view.epsilon), delta=str(view.delta))
+        get(every[0].call("count_view", self._ledger, self._mailbox.session))
+        view = self._domain_run.plan.study.privacy.view
+        if self._domain_run.plan.padding is not None and not any(self._domain_run.log.of("shown")):
+            self._domain_run.log.add("shown", epsilon=str(view.epsilon), delta=str(view.delta))
         drawn = self._dummies()
         sizes = get_all([one.call("prepare", plan.grid, drawn) for one in every])[0]
         if self._role == "row":
@@ -258,23 +263,25 @@ class PartySteps:
             self._emit_flags(sizes)
         own = every if ROLES[self._role].divided else every[:1]
         get(
-            every[0].call("record", self._desk.folder, get_all([one.call("report") for one in own]))
+            every[0].call(
+                "record", self._domain_run.folder, get_all([one.call("report") for one in own])
+            )
         )
         facts = {
             "input": get(every[0].call("input_digest")),
             "kernel": get(every[0].call("kernel")),
         }
-        write_whole(self._desk.folder / FACTS, canonical(facts), mode=0o600)
+        write_whole(self._domain_run.folder / FACTS, canonical(facts), mode=0o600)
 
     def _dummies(self) -> bytes | None:
         """How many dummies there are, sealed.
 
         Drawn once in a run, and on disk before any of them leaves.
         """
-        path = self._desk.folder / "dummies"
+        path = self._domain_run.folder / "dummies"
         if not path.exists():
             drawn = self._executor.get(
-                self._executor.party(self._role).call("draw", self._desk.plan.grid)
+                self._executor.party(self._role).call("draw", self._domain_run.plan.grid)
             )
             if drawn is None:
                 return None
@@ -292,7 +299,7 @@ class PartySteps:
         every = list(range(len(self._executor.parties["row"])))
         calls = [
             partial(emit_rows, senders, shard)
-            for shard in self._desk.plan.grid.shards
+            for shard in self._domain_run.plan.grid.shards
             for senders in self._driver.senders(shard, every)
         ]
         for number, rows in self._missing("rows", calls):
@@ -301,7 +308,7 @@ class PartySteps:
     def _emit_flags(self, sizes: list[int]) -> None:
         public = self._executor.get(self._executor.party("column").call("public_key"))
         PublicKey.decode(public)
-        self._post.send("aggregator", "key", public)
+        self._mailbox.send("aggregator", "key", public)
         calls = [
             make for batch, size in enumerate(sizes) for make in self._driver.flags(batch, size)
         ]
@@ -310,14 +317,14 @@ class PartySteps:
 
     def _send_message(self, kind: str, message: Message, part: int, parts: int) -> None:
         items = len(getattr(message, next(iter(message.ITEMS))))
-        encode = partial(message.encode, self._desk.plan.study.digest)
-        self._post.send("aggregator", kind, encode, part=part, parts=parts, rows=items)
+        encode = partial(message.encode, self._domain_run.plan.study.digest)
+        self._mailbox.send("aggregator", kind, encode, part=part, parts=parts, rows=items)
 
     def _missing(
         self, kind: str, calls: Sequence[Callable[[], Ref]]
     ) -> Iterator[tuple[int, Message]]:
         """The results of those calls whose messages were not handed out yet, a few of them in the making."""
-        left = self._post.unsent("aggregator", kind, len(calls))
+        left = self._mailbox.unsent("aggregator", kind, len(calls))
         refs: dict[int, Ref] = {}
         for place, number in enumerate(left):
             for ahead in left[place : place + _AHEAD]:

@@ -13,7 +13,7 @@ from xstat_ray.crypto.buffers import from_rows
 from xstat_ray.crypto.paillier import PublicKey, check_group
 from xstat_ray.errors import InputError, PendingError, ProtocolError
 from xstat_ray.federation.audit import read_log
-from xstat_ray.federation.domain_run import Desk
+from xstat_ray.federation.domain_run import DomainRun
 from xstat_ray.federation.envelope import Opened, canonical
 from xstat_ray.federation.identity import Domain
 from xstat_ray.federation.party import FACTS
@@ -47,8 +47,8 @@ _COEFFICIENTS = "coefficients.parquet"
 class KeyHolderSteps:
     """The column party's: decrypt."""
 
-    def __init__(self, desk: Desk, ledger: Path, progress: Progress) -> None:
-        self._desk = desk
+    def __init__(self, domain_run: DomainRun, ledger: Path, progress: Progress) -> None:
+        self._domain_run = domain_run
         self._ledger = ledger
         self._progress = progress
 
@@ -59,24 +59,24 @@ class KeyHolderSteps:
             BudgetError: the release is not allowed; nothing was decrypted.
             MessageError, PendingError: as everywhere.
         """
-        desk = self._desk
-        if not desk.log.finished:
+        domain_run = self._domain_run
+        if not domain_run.log.finished:
             self._decrypt()
-            desk.log.add("finished")
-        desk.post.publish_log()
-        (desk.folder / SECRETS).unlink(missing_ok=True)
+            domain_run.log.add("finished")
+        domain_run.mailbox.publish_log()
+        (domain_run.folder / SECRETS).unlink(missing_ok=True)
 
     def _decrypt(self) -> None:
-        desk = self._desk
-        post = self._desk.post
-        plan = self._desk.plan
-        facts = read_facts(desk.folder)
-        party = ColumnParty(plan.study, desk.folder)
-        party.load(desk.folder)
+        domain_run = self._domain_run
+        mailbox = self._domain_run.mailbox
+        plan = self._domain_run.plan
+        facts = read_facts(domain_run.folder)
+        party = ColumnParty(plan.study, domain_run.folder)
+        party.load(domain_run.folder)
         parts = decrypt_parts(plan)
         with (
             self._progress.stage("decrypt", len(parts)) as stage,
-            post.receiving("aggregator", "noisy") as message,
+            mailbox.receiving("aggregator", "noisy") as message,
         ):
             noisy = NoisyTable.decode(message.payload, plan.study.digest)
             if len(noisy.ciphertexts) != message.header.rows:
@@ -84,7 +84,7 @@ class KeyHolderSteps:
             # Before the debit: nothing is paid for what cannot be decrypted.
             public = PublicKey.decode(party.public_key())
             check_table(public, noisy, plan)
-            for number in post.unsent("row", "coefficients", len(parts)):
+            for number in mailbox.unsent("row", "coefficients", len(parts)):
                 part = parts[number]
                 sealed = party.release(self._ledger, noisy, plan.packing, part)
                 self._note_debit(noisy.release)
@@ -94,48 +94,50 @@ class KeyHolderSteps:
                     "first": part.start,
                     "rows": len(part),
                 }
-                post.send("row", "coefficients", sealed, **place)
+                mailbox.send("row", "coefficients", sealed, **place)
                 stage.advance()
-        debited = next((entry.facts for entry in desk.log.of("debited")), None)
-        post.send("row", "facts", canonical({**facts, "debited": debited}))
+        debited = next((entry.facts for entry in domain_run.log.of("debited")), None)
+        mailbox.send("row", "facts", canonical({**facts, "debited": debited}))
 
     def _note_debit(self, release: str) -> None:
-        debit = debit_of(self._desk.plan.study, self._desk.plan.mechanism, release)
-        if debit is not None and not any(self._desk.log.of("debited")):
-            self._desk.log.add("debited", **debit)
+        debit = debit_of(self._domain_run.plan.study, self._domain_run.plan.mechanism, release)
+        if debit is not None and not any(self._domain_run.log.of("debited")):
+            self._domain_run.log.add("debited", **debit)
 
 
 class PublisherSteps:
     """The row party's: unblind and publish."""
 
-    def __init__(self, desk: Desk, out: Path, progress: Progress) -> None:
-        self._desk = desk
+    def __init__(self, domain_run: DomainRun, out: Path, progress: Progress) -> None:
+        self._domain_run = domain_run
         self._out = out
         self._progress = progress
 
     def unblind(self) -> None:
         """Put the noisy coefficients into declared order; they stay in the private folder."""
-        desk = self._desk
-        path = self._desk.folder / _COEFFICIENTS
-        if desk.log.finished or path.exists():
+        domain_run = self._domain_run
+        path = self._domain_run.folder / _COEFFICIENTS
+        if domain_run.log.finished or path.exists():
             return
-        read_facts(desk.folder)
-        party = RowParty(desk.plan.study, desk.folder)
-        party.load(desk.folder)
+        read_facts(domain_run.folder)
+        party = RowParty(domain_run.plan.study, domain_run.folder)
+        party.load(domain_run.folder)
         with self._progress.stage("unblind", 1) as stage:
             parts = list(
-                desk.post.collect(
+                domain_run.mailbox.collect(
                     "column", "coefficients", partial(self._read_part, party, set[str]())
                 )
             )
-            write_whole(path, party.put_in_order(parts).encode(desk.plan.study.digest), mode=0o600)
+            write_whole(
+                path, party.put_in_order(parts).encode(domain_run.plan.study.digest), mode=0o600
+            )
             stage.advance()
 
     def _read_part(self, party: RowParty, releases: set[str], message: Opened) -> Coefficients:
         """A message of coefficients: those that its place in the stream is for, of the `releases` seen before."""
         head = message.header
-        parts = decrypt_parts(self._desk.plan)
-        slots = self._desk.plan.study.slots
+        parts = decrypt_parts(self._domain_run.plan)
+        slots = self._domain_run.plan.study.slots
         own = parts[head.part] if head.parts == len(parts) else range(0)
         found = party.open_coefficients(message.payload)
         releases.add(found.release)
@@ -159,24 +161,24 @@ class PublisherSteps:
             MessageError: the key holder does not say that it debited what the study costs.
             PendingError: the key holder or the aggregator is not done.
         """
-        desk = self._desk
-        path = self._desk.folder / _COEFFICIENTS
-        if not desk.log.finished:
+        domain_run = self._domain_run
+        path = self._domain_run.folder / _COEFFICIENTS
+        if not domain_run.log.finished:
             if not path.exists():
                 raise InputError(
                     "there are no coefficients yet", key="step", remedy="Run step=unblind first"
                 )
             with self._progress.stage("publish", 1) as stage:
-                self._publish(Coefficients.decode(path.read_bytes(), desk.plan.study.digest))
+                self._publish(Coefficients.decode(path.read_bytes(), domain_run.plan.study.digest))
                 stage.advance()
-            desk.log.add("finished")
-        write_whole(self._out / AUDIT / "row.jsonl", desk.log.content())
-        desk.post.publish_log()
-        for own in (path, desk.folder / SECRETS):
+            domain_run.log.add("finished")
+        write_whole(self._out / AUDIT / "row.jsonl", domain_run.log.content())
+        domain_run.mailbox.publish_log()
+        for own in (path, domain_run.folder / SECRETS):
             own.unlink(missing_ok=True)
 
     def _publish(self, coefficients: Coefficients) -> None:
-        desk = self._desk
+        domain_run = self._domain_run
         out = self._out
         manifest = self._manifest(coefficients.release)
         logs = self._logs()
@@ -194,18 +196,23 @@ class PublisherSteps:
                 write_whole(out / AUDIT / f"{domain}.jsonl", content)
         except OSError as error:
             raise unwritable(out, error) from None
-        write(Release(*publish(desk.plan, coefficients), manifest, desk.plan.as_dict(), out), out)
-        if not any(desk.log.of("published")):
+        write(
+            Release(
+                *publish(domain_run.plan, coefficients), manifest, domain_run.plan.as_dict(), out
+            ),
+            out,
+        )
+        if not any(domain_run.log.of("published")):
             files = {
                 path.name: hashlib.sha256(path.read_bytes()).hexdigest()
                 for path in published_files(out)
             }
-            desk.log.add("published", release=manifest["release"], files=files)
+            domain_run.log.add("published", release=manifest["release"], files=files)
 
     def _manifest(self, release: str) -> dict[str, Any]:
-        desk = self._desk
-        plan = self._desk.plan
-        own = read_facts(self._desk.folder)
+        domain_run = self._domain_run
+        plan = self._domain_run.plan
+        own = read_facts(self._domain_run.folder)
         debit = debit_of(plan.study, plan.mechanism, release)
 
         def of_column(message: Opened) -> dict[str, Any]:
@@ -220,8 +227,8 @@ class PublisherSteps:
                 raise ProtocolError("the aggregator's release is not the one that was decrypted")
             return facts
 
-        (column,) = desk.post.collect("column", "facts", of_column)
-        (aggregator,) = desk.post.collect("aggregator", "facts", of_aggregator)
+        (column,) = domain_run.mailbox.collect("column", "facts", of_column)
+        (aggregator,) = domain_run.mailbox.collect("aggregator", "facts", of_aggregator)
         inputs: dict[Role, str] = {"row": own["input"], "column": column["input"]}
         kernels = {
             "aggregator": aggregator["kernel"],
@@ -234,17 +241,17 @@ class PublisherSteps:
             facts["view"]["shown"] = 1
         return facts | {
             "deployment": "federated",
-            "run": desk.run,
-            "session": desk.post.session,
-            "domains": next(desk.log.of("opened")).facts["keys"],
+            "run": domain_run.run,
+            "session": domain_run.mailbox.session,
+            "domains": next(domain_run.log.of("opened")).facts["keys"],
         }
 
     def _logs(self) -> dict[Domain, bytes]:
         """The other domains' logs, which must have come to their end."""
         logs = dict[Domain, bytes]()
-        peers = self._desk.peers
+        peers = self._domain_run.peers
         for domain in ("column", "aggregator"):
-            content = self._desk.post.log_of(domain)
+            content = self._domain_run.mailbox.log_of(domain)
             entries = [] if content is None else read_log(content, domain, peers)
             if content is None or not any(entry.event == "finished" for entry in entries):
                 raise PendingError(

@@ -77,7 +77,7 @@ class TableLook:
         return [one.file.name for one in self.files if one.order == order]
 
 
-def look(study: Study, source: Source) -> TableLook:
+def inspect_order(study: Study, source: Source) -> TableLook:
     """Look at the row party's table: at the form and the footer of every file, and at the first ids of each.
 
     Raises:

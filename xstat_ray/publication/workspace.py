@@ -82,7 +82,7 @@ class Workspace(OutputFolder):
     def _secrets(self) -> list[Path]:
         return [self.party(role) / SECRETS for role in get_args(Role)]
 
-    def takes_up_exchange(self) -> bool:
+    def has_unfinished_exchange(self) -> bool:
         """Whether an earlier run of this plan left its secrets and what it exchanged.
 
         If not, a new one begins here.

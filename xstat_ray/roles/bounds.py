@@ -106,7 +106,7 @@ class Part(NamedTuple):
         )
 
 
-def apart(parts: Sequence[Part], persons: int) -> NDArray[np.bool_]:
+def in_several_parts(parts: Sequence[Part], persons: int) -> NDArray[np.bool_]:
     """(persons,) who has rows in more than one of the parts, which are in order."""
     met = np.zeros(persons, bool)
     again = np.zeros(persons, bool)
@@ -117,27 +117,27 @@ def apart(parts: Sequence[Part], persons: int) -> NDArray[np.bool_]:
     return again
 
 
-class MetBeforeError(Exception):
+class NotDisjointError(Exception):
     """Somebody has rows in more than one part."""
 
 
-class Meeting:
+class DisjointCheck:
     """Finds out whether parts have a person in common, as they come from several threads."""
 
     def __init__(self, persons: int) -> None:
         self._met = np.zeros(persons, bool)
         self._turn = threading.Lock()
 
-    def enter(self, part: Part) -> None:
+    def add(self, part: Part) -> None:
         """Take the persons of a part, which is in order.
 
         Raises:
-            MetBeforeError: one of them was in a part before.
+            NotDisjointError: one of them was in a part before.
         """
         own = _persons(part)
         with self._turn:
             if self._met[own].any():
-                raise MetBeforeError
+                raise NotDisjointError
             self._met[own] = True
 
 

@@ -1,4 +1,4 @@
-"""The roster: the distinct persons of a table, sorted by their normalised ids."""
+"""The person_index: the distinct persons of a table, sorted by their normalised ids."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from xstat_ray.roles.intake import IntakeCounts
 from xstat_ray.util.secrecy import Secret
 
 _PENDING = 1 << 18
-"""Ids that are put aside before they are merged into a small roster."""
+"""Ids that are put aside before they are merged into a small person_index."""
 
 
 @dataclass(frozen=True, repr=False)
-class Roster(Secret):
+class PersonIndex(Secret):
     """Persons by number."""
 
     ids: NDArray[np.bytes_]
@@ -45,7 +45,7 @@ class Roster(Secret):
         )
 
 
-class Tally(NamedTuple):
+class IdCounts(NamedTuple):
     """Who is in one batch of a table, how often."""
 
     ids: NDArray[np.bytes_]
@@ -56,7 +56,7 @@ class Tally(NamedTuple):
     """Rows whose id has no normal form."""
 
     @classmethod
-    def of(cls, normal: pa.Array, indices: pa.Array) -> Tally:
+    def of(cls, normal: pa.Array, indices: pa.Array) -> IdCounts:
         """Count a batch: the normal form of every text of its dictionary, null where there is none, and its rows."""
         codes = indices.fill_null(len(normal)).to_numpy(zero_copy_only=False)
         rows = np.bincount(codes, minlength=len(normal) + 1)
@@ -65,7 +65,7 @@ class Tally(NamedTuple):
         return cls(ids, rows[:-1][known], len(codes) - int(rows[:-1][known].sum()))
 
 
-class RosterBuilder(Secret):
+class PersonIndexBuilder(Secret):
     """Collects the persons of a table batch by batch.
 
     Memory grows with the persons, not with the rows or the days.
@@ -76,11 +76,11 @@ class RosterBuilder(Secret):
         self._excluded = np.sort(to_bytes(excluded), kind="stable")
         self._ids = np.zeros(0, "S1")
         self._rows = np.zeros(0, np.int64)
-        self._pending: list[Tally] = []
+        self._pending: list[IdCounts] = []
         self._size = 0
         self.counts = IntakeCounts()
 
-    def add(self, tally: Tally) -> None:
+    def add(self, tally: IdCounts) -> None:
         """Take a batch."""
         self.counts.rows += int(tally.rows.sum()) + tally.invalid
         self.counts.invalid_id += tally.invalid
@@ -91,7 +91,7 @@ class RosterBuilder(Secret):
         if self._size > max(_PENDING, len(self._ids) // 2):
             self._merge()
 
-    def roster(self) -> Roster:
+    def person_index(self) -> PersonIndex:
         """Everybody so far who is not excluded; comes last."""
         self._merge()
         out = np.zeros(len(self._ids), bool)
@@ -99,7 +99,7 @@ class RosterBuilder(Secret):
             place = np.searchsorted(self._ids, self._excluded).clip(max=len(self._ids) - 1)
             out[place[self._ids[place] == self._excluded]] = True
         self.counts.excluded = int(self._rows[out].sum())
-        return Roster(self._ids[~out], self._rows[~out])
+        return PersonIndex(self._ids[~out], self._rows[~out])
 
     def _merge(self) -> None:
         ids = np.concatenate([self._ids, *(tally.ids for tally in self._pending)])

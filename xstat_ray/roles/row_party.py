@@ -21,7 +21,15 @@ from xstat_ray.model.shards import Shard, ShardGrid
 from xstat_ray.model.study import Study
 from xstat_ray.privacy.design import Design
 from xstat_ray.roles.blinding import Blinding
-from xstat_ray.roles.bounds import Located, Meeting, MetBeforeError, Part, apart, bound_rows, places
+from xstat_ray.roles.bounds import (
+    DisjointCheck,
+    Located,
+    NotDisjointError,
+    Part,
+    bound_rows,
+    in_several_parts,
+    places,
+)
 from xstat_ray.roles.dummies import RowDummies
 from xstat_ray.roles.intake import IntakeCounts
 from xstat_ray.roles.party import Party
@@ -213,18 +221,18 @@ class RowParty(Party):
         they are bounded at the end. Returns None where anybody else is in two pieces, as soon as
         that is seen.
         """
-        meeting = Meeting(self.persons)
+        disjoint = DisjointCheck(self.persons)
 
         def use(part: Part) -> tuple[_Cut, Part]:
             first, inner, last = part.edges()
-            meeting.enter(inner)
+            disjoint.add(inner)
             return cut(inner), Part.join([first, last])
 
         try:
             done = table.read(wanted, use)
             edges = Part.join([Part(NOTHING, None), *(edge for _, edge in done)]).in_order()
-            meeting.enter(edges)
-        except MetBeforeError:
+            disjoint.add(edges)
+        except NotDisjointError:
             return None
         return [*(own for own, _ in done), cut(edges)]
 
@@ -233,7 +241,7 @@ class RowParty(Party):
     ) -> list[_Cut]:
         """Whoever has rows in several pieces is bounded over all of them, the others piece by piece."""
         parts = table.read(wanted, lambda part: part)
-        shared = apart(parts, self.persons)
+        shared = in_several_parts(parts, self.persons)
         if shared.any():
             together = Part.join([part.take(shared[part.rows.person]) for part in parts])
             parts = [*(part.take(~shared[part.rows.person]) for part in parts), together]

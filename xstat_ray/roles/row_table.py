@@ -26,7 +26,7 @@ from xstat_ray.model import periods
 from xstat_ray.model.study import Study
 from xstat_ray.roles.bounds import Located, Part
 from xstat_ray.roles.intake import IntakeCounts, check_usable, read_excluded
-from xstat_ray.roles.person_index import Roster, RosterBuilder, Tally
+from xstat_ray.roles.person_index import IdCounts, PersonIndex, PersonIndexBuilder
 from xstat_ray.util.secrecy import Secret
 from xstat_ray.util.threads import each_in_threads
 
@@ -132,29 +132,29 @@ class RowTable(Secret):
         Raises:
             InputError: a value cannot be read, or nothing of the table is usable.
         """
-        builder = RosterBuilder(self._excluded)
+        builder = PersonIndexBuilder(self._excluded)
         for tallies in self._tallies():
             for tally in tallies:
                 builder.add(tally)
         out_of_order = self._ascent.unsorted()
         self.unsorted = [file.name for file in self._table.files if str(file.path) in out_of_order]
-        whole = builder.roster()
+        whole = builder.person_index()
         part = self._share.part(len(whole.ids))
         self.contents = _digest(whole.ids, whole.rows)
-        self._roster = Roster(whole.ids[part], whole.rows[part])
+        self._person_index = PersonIndex(whole.ids[part], whole.rows[part])
         self.first_person = part.start
         self._own = np.array([self._can_be_own(piece) for piece in self._pieces])
         self._check_usable(builder.counts, whole)
-        self._counts.rows = int(self._roster.rows.sum())
-        self._counts.persons = len(self._roster.ids)
+        self._counts.rows = int(self._person_index.rows.sum())
+        self._counts.persons = len(self._person_index.ids)
         if self._share.number == 0:
             # Rows of nobody are told once.
             self._counts.invalid_id = builder.counts.invalid_id
             self._counts.excluded = builder.counts.excluded
             self._counts.rows += builder.counts.invalid_id + builder.counts.excluded
-        return self._roster.ids
+        return self._person_index.ids
 
-    def _tallies(self) -> Iterable[Iterable[Tally]]:
+    def _tallies(self) -> Iterable[Iterable[IdCounts]]:
         """Who is in the pieces of the table, as many pieces at a time as there are threads."""
         if any(piece.group is None for piece in self._pieces):
             # Text has no types: all of it is read once, so that a bad value is found before
@@ -168,14 +168,14 @@ class RowTable(Secret):
             for tally in each_in_threads(lambda piece: list(self._tally([piece], ids)), run)
         )
 
-    def _tally(self, pieces: Sequence[Piece], columns: Collection[str]) -> Iterator[Tally]:
+    def _tally(self, pieces: Sequence[Piece], columns: Collection[str]) -> Iterator[IdCounts]:
         for batch in self._table.read(pieces, columns):
             normal = self._normal(batch)
             ids = batch.columns[self._study.row.id]
             self._ascent.add(batch)
             if not normal.equals(ids.dictionary):
                 self._foreign.add(batch.file)
-            yield Tally.of(normal, ids.indices)
+            yield IdCounts.of(normal, ids.indices)
 
     def rewind(self) -> None:
         """Forget which batches have been read, before they are cut in another way."""
@@ -229,7 +229,7 @@ class RowTable(Secret):
         outside = 0
         parts = [Part(NOTHING, np.zeros(0) if side.weight else None)]
         for batch in self._table.read([piece], self._table.roles):
-            person = self._person(self._roster, batch)
+            person = self._person(self._person_index, batch)
             cell = self._encoder.encode(batch.columns)
             period, inside = self._periods(batch)
             own = (person >= 0) & inside & (wanted.start <= period) & (period < wanted.stop)
@@ -249,12 +249,12 @@ class RowTable(Secret):
         counts.over_bound = counts.kept - kept
         counts.kept = kept
 
-    def _person(self, roster: Roster, batch: Batch) -> NDArray[np.int32]:
-        """(N,) number of every row's person in a roster, -1 for nobody."""
+    def _person(self, person_index: PersonIndex, batch: Batch) -> NDArray[np.int32]:
+        """(N,) number of every row's person in a person_index, -1 for nobody."""
         codes = (
             batch.columns[self._study.row.id].indices.fill_null(-1).to_numpy(zero_copy_only=False)
         )
-        number: NDArray[np.int32] = roster.find(self._normal(batch))[codes]
+        number: NDArray[np.int32] = person_index.find(self._normal(batch))[codes]
         return number
 
     def _normal(self, batch: Batch) -> pa.Array:
@@ -282,9 +282,9 @@ class RowTable(Secret):
         bounds = {} if piece.group is None else piece.group.bounds
         if self._study.row.id not in bounds or str(piece.file.path) in self._foreign:
             return True
-        return self._roster.overlaps(*bounds[self._study.row.id])
+        return self._person_index.overlaps(*bounds[self._study.row.id])
 
-    def _check_usable(self, counts: IntakeCounts, whole: Roster) -> None:
+    def _check_usable(self, counts: IntakeCounts, whole: PersonIndex) -> None:
         """Look for one row inside the study.
 
         A table without any is refused before anything is encrypted.

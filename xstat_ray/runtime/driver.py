@@ -88,7 +88,7 @@ class Driver:
         """
         executor = self._executor
         with self._progress.stage("intake", 2) as stage:
-            public = self._take_up(folders or {}) if resume else self._agree()
+            public = self._resume(folders or {}) if resume else self._agree()
             self.fill_replicas()
             intakes = {role: self._intake(role) for role in executor.parties}
             holders = []
@@ -125,7 +125,7 @@ class Driver:
         public: bytes = executor.get(key)
         return public
 
-    def _take_up(self, folders: Mapping[Role, Path]) -> bytes:
+    def _resume(self, folders: Mapping[Role, Path]) -> bytes:
         executor = self._executor
         executor.get_all(
             [executor.party(role).call("load", folder) for role, folder in folders.items()]
@@ -227,7 +227,7 @@ class Driver:
         prepared = self._prepare()
         held: list[list[bool]] = executor.get_all(prepared["row"])
         flags: list[int] = executor.get(prepared["column"][0])
-        asked = self._asked(held)
+        asked = self._senders_by_batch(held)
         senders = [1 if self._plan.padding else len(numbers) for numbers in asked]
         with self._progress.stage("aggregate", len(grid.regions) * sum(senders)) as stage:
             aggregator = Aggregator(public)
@@ -243,7 +243,7 @@ class Driver:
             for role, every in parties.items()
         }
 
-    def _asked(self, held: list[list[bool]]) -> list[list[int]]:
+    def _senders_by_batch(self, held: list[list[bool]]) -> list[list[int]]:
         """For every batch the environments of the row party that are asked for rows.
 
         Those without rows in a batch, as the outlines of their files tell, are not asked. With

@@ -13,7 +13,7 @@ LOOK = 1.0
 """Seconds between two looks at what a run waits for."""
 
 
-class Pulse:
+class Heartbeat:
     """Asks the environments of one run whether they are there, as long as the run waits.
 
     Args:

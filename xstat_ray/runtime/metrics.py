@@ -10,7 +10,7 @@ from dataclasses import fields
 
 from ray.util.metrics import Counter
 
-from xstat_ray.runtime.task_stats import Figures
+from xstat_ray.runtime.task_stats import TaskStats
 
 _SUMMED = {
     "seconds": "Seconds that tasks have run",
@@ -25,19 +25,19 @@ class Metrics:
     """The counters of a run, all labelled with the stage alone."""
 
     def __init__(self) -> None:
-        assert _SUMMED.keys() <= {field.name for field in fields(Figures)}
+        assert _SUMMED.keys() <= {field.name for field in fields(TaskStats)}
         self._summed = {name: _counter(name, text) for name, text in _SUMMED.items()}
         self._tasks = _counter("tasks", "Tasks that have ended well")
         self._retries = _counter(
             "retries", "Tries of tasks after the first, copies of late tasks included"
         )
 
-    def ended(self, stage: str, figures: Figures) -> None:
+    def ended(self, stage: str, stats: TaskStats) -> None:
         """Count a task."""
         tags = {"stage": stage}
         self._tasks.inc(1, tags)
         for name, counter in self._summed.items():
-            if value := getattr(figures, name):
+            if value := getattr(stats, name):
                 counter.inc(value, tags)
 
     def retried(self, stage: str, times: int) -> None:

@@ -19,7 +19,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-class Tasks:
+class OrderedMap:
     """`map` by tasks; a context manager.
 
     Ray starts with the first item, so not at all where nothing is to be done.

@@ -27,7 +27,7 @@ class PartyEnvironment:
         self._private = source.private
         self._party = make_party(role, study, source)
 
-    def pulse(self) -> None:
+    def heartbeat(self) -> None:
         """Answer that the process is there."""
 
     def call(self, method: str, *args: Any) -> Any:

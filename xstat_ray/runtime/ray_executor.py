@@ -20,7 +20,7 @@ from xstat_ray.model.study import Role, Study
 from xstat_ray.planning.cluster import Cluster, Labels
 from xstat_ray.runtime.executor import Executor, Instance, Ref
 from xstat_ray.runtime.failures import explained
-from xstat_ray.runtime.heartbeat import LOOK, Pulse
+from xstat_ray.runtime.heartbeat import LOOK, Heartbeat
 from xstat_ray.runtime.party_environment import PartyEnvironment
 from xstat_ray.runtime.preflight import alive, await_nodes, cores, nodes_with
 from xstat_ray.runtime.progress import Progress
@@ -30,7 +30,7 @@ from xstat_ray.util import threads
 PLACED = 3
 """Times that an environment is placed until it runs: Ray takes a node that is gone for alive for
 some seconds."""
-_PULSE = "pulse"
+_HEARTBEAT = "heartbeat"
 """The group of an actor's calls that are answered beside the one it works at."""
 
 
@@ -52,7 +52,7 @@ class RayInstance(Instance):
         # laptop. Results that are lost with a node of the pool are emitted again, which gives the
         # same counts.
         remote: Any = ray.remote
-        actor = remote(concurrency_groups={_PULSE: 1})(PartyEnvironment).options(
+        actor = remote(concurrency_groups={_HEARTBEAT: 1})(PartyEnvironment).options(
             num_cpus=0, max_task_retries=TASK_RETRIES, **selector(labels)
         )
         self._place = partial(actor.remote, role, study, source, environment)
@@ -87,9 +87,9 @@ class RayInstance(Instance):
         """Send the call; the actor takes one at a time, in order."""
         return self._actor.call.remote(method, *args)
 
-    def pulse(self) -> Ref:
+    def heartbeat(self) -> Ref:
         """Ask whether the actor is there; it answers whatever it works at."""
-        return self._actor.pulse.options(concurrency_group=_PULSE).remote()
+        return self._actor.heartbeat.options(concurrency_group=_HEARTBEAT).remote()
 
     def stop(self) -> None:
         """End the actor."""
@@ -133,9 +133,11 @@ class RayExecutor(Executor):
             for instance in instances:
                 instance.await_running(lambda: await_nodes(cluster, progress))
         self.parties = dict(self._instances)
-        every = [instance.pulse for instances in self._instances.values() for instance in instances]
-        self._pulse = Pulse(every, cluster.silence_seconds)
-        self._tasks = Tasks(cluster, forced, progress, self._pulse.look)
+        every = [
+            instance.heartbeat for instances in self._instances.values() for instance in instances
+        ]
+        self._heartbeat = Heartbeat(every, cluster.silence_seconds)
+        self._tasks = Tasks(cluster, forced, progress, self._heartbeat.look)
 
     def submit(self, function: Callable[..., Any], *args: Any) -> Ref:
         """A stateless task on any node of the pool."""
@@ -151,7 +153,7 @@ class RayExecutor(Executor):
             if ref in self._tasks:
                 return ray.get(self._tasks.wait([ref])[1])
             while not ray.wait([ref], timeout=LOOK)[0]:
-                self._pulse.look()
+                self._heartbeat.look()
             return ray.get(ref)
         except RayError as error:
             raise explained(error) or error from None

@@ -13,7 +13,7 @@ from xstat_ray.model.messages import Flags, Partial, Rows
 
 
 @dataclass(frozen=True)
-class Figures:
+class TaskStats:
     """One task that has ended well."""
 
     node: str
@@ -31,8 +31,8 @@ class Figures:
     """Bytes of tags, cells and ciphertexts that went in or came out."""
 
 
-def measure(node: str, attempt: int, seconds: float, messages: Iterable[Any]) -> Figures:
-    """Figures of a task whose arguments and result are `messages`.
+def measure(node: str, attempt: int, seconds: float, messages: Iterable[Any]) -> TaskStats:
+    """TaskStats of a task whose arguments and result are `messages`.
 
     What is none of our messages is left out.
     """
@@ -48,4 +48,4 @@ def measure(node: str, attempt: int, seconds: float, messages: Iterable[Any]) ->
             case Partial():
                 partials = partials + 1
                 size = size + message.cells.nbytes + message.ciphertexts.nbytes
-    return Figures(node, attempt, seconds, rows, flags, partials, size)
+    return TaskStats(node, attempt, seconds, rows, flags, partials, size)

@@ -22,7 +22,7 @@ from xstat_ray.runtime.heartbeat import LOOK
 from xstat_ray.runtime.metrics import Metrics
 from xstat_ray.runtime.preflight import alive, nodes_with
 from xstat_ray.runtime.progress import Progress
-from xstat_ray.runtime.task_stats import Figures, measure
+from xstat_ray.runtime.task_stats import TaskStats, measure
 
 TASK_RETRIES = 3
 """Times a task is run again after its worker died or for `TRANSIENT`."""
@@ -53,10 +53,10 @@ class Pace:
     longest: float = 0.0
     nodes: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
-    def add(self, figures: Figures) -> None:
+    def add(self, stats: TaskStats) -> None:
         """Take a task that has ended into account."""
-        self.longest = max(self.longest, figures.seconds)
-        self.nodes[figures.node].append(figures.seconds)
+        self.longest = max(self.longest, stats.seconds)
+        self.nodes[stats.node].append(stats.seconds)
 
     def quickest(self) -> str | None:
         """The node whose tasks took least on average."""
@@ -141,13 +141,13 @@ class Tasks:
         result = task.tries.pop(ended)
         for other in task.tries:
             ray.cancel(other, force=True)
-        figures: Any = ray.get(ended)
-        self._pace[task.name].add(figures)
-        self._progress.worked("rows", figures.rows)
+        stats: Any = ray.get(ended)
+        self._pace[task.name].add(stats)
+        self._progress.worked("rows", stats.rows)
         if self._metrics is not None:
-            self._metrics.ended(task.name, figures)
-        if figures.attempt:
-            self._retried(task.name, figures.attempt)
+            self._metrics.ended(task.name, stats)
+        if stats.attempt:
+            self._retried(task.name, stats.attempt)
         return result
 
     def _retried(self, name: str, times: int) -> None:
@@ -200,7 +200,7 @@ def _there(args: Sequence[Any]) -> bool:
 
 def _run(
     environment: Mapping[str, str], function: Callable[..., Any], *args: Any
-) -> tuple[Any, Figures]:
+) -> tuple[Any, TaskStats]:
     os.environ.update(environment)
     start = time.perf_counter()
     result = function(*args)

@@ -50,7 +50,7 @@ class PopulationConfig:
     runtime: str
     """`ray` or `local`."""
     window: int
-    """Tasks in flight on Ray."""
+    """OrderedMap in flight on Ray."""
     cluster: Cluster
     display: str
 
