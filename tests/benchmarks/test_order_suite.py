@@ -11,7 +11,7 @@ from xstat_ray.benchmarks import order_suite, profile_suite
 from xstat_ray.errors import XstatError
 from xstat_ray.hokkaido.world.build import build
 from xstat_ray.hokkaido.world.settings import World
-from xstat_ray.planning.table_check import look
+from xstat_ray.planning.table_check import inspect_order
 from xstat_ray.runtime.progress import Progress
 
 WORLD = World(first_day=dt.date(2023, 10, 29), days=1, people=1200, block=400, air=0.6, studied=25)
@@ -31,7 +31,7 @@ def test_the_same_rows_are_read_in_both_orders(sizes, monkeypatch):
     looks = []
 
     def spy(plan, sources):
-        looks.append(look(plan.study, sources["row"]))
+        looks.append(inspect_order(plan.study, sources["row"]))
         return right(plan, sources)
 
     monkeypatch.setattr(order_suite, "run_timed", spy)

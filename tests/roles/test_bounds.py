@@ -14,6 +14,7 @@ from xstat_ray.roles.bounds import (
     NotDisjointError,
     Part,
     bound_rows,
+    in_several_parts,
     keep_per_group,
 )
 
