@@ -20,7 +20,7 @@ from xstat_ray.errors import AttestationError, InputError
 from xstat_ray.federation import nitro
 from xstat_ray.federation.envelope import canonical
 from xstat_ray.federation.identity import Domain, Identity, Peers
-from xstat_ray.util.software_digest import installed_files, measurement
+from xstat_ray.util.software_digest import installed_files, software_digest
 
 _SIGNED_AS = b"xstat-ray attestation\0"
 _CLOCK_SKEW = 300
@@ -98,7 +98,7 @@ class SoftwareProvider(Provider):
             "at": int(time.time()),
             "nonce": claim.nonce.hex(),
             "binding": claim.binding.hex(),
-            "measurement": measurement().hex(),
+            "measurement": software_digest().hex(),
             "files": installed_files().hex(),
         }
         return canonical(
@@ -125,7 +125,7 @@ class SoftwareVerifier(Verifier):
         """
         self._peers = peers
         self._max_age = max_age
-        self._agreed = agreed or measurement()
+        self._agreed = agreed or software_digest()
         self._files = files
 
     def verify(self, evidence: bytes, claim: Claim) -> None:

@@ -19,7 +19,7 @@ from xstat_ray.federation.exchange import Exchange
 from xstat_ray.federation.identity import DOMAINS, Domain, Identity, Peers, private_folder
 from xstat_ray.federation.mailbox import Binding, Mailbox
 from xstat_ray.planning.plan import Plan
-from xstat_ray.util.software_digest import measurement, software_version
+from xstat_ray.util.software_digest import software_digest, software_version
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class DomainRun:
         opened = next(self.log.of("opened"), None)
         if opened is None:
             self._check_unused(exchange)
-            software = {"version": software_version(), "measurement": measurement().hex()}
+            software = {"version": software_version(), "measurement": software_digest().hex()}
             keys = {
                 name: key.hex()
                 for name, key in {**self.peers.keys, self.domain: self.identity.public}.items()

@@ -8,7 +8,7 @@ from xstat_ray.model.study import Role
 from xstat_ray.planning import pool_view
 from xstat_ray.planning.options import NOISE_OFF
 from xstat_ray.planning.plan import Plan
-from xstat_ray.util.software_digest import measurement, software_version
+from xstat_ray.util.software_digest import software_digest, software_version
 
 
 def make_manifest(
@@ -26,7 +26,7 @@ def make_manifest(
         "release": release,
         "study": study.name,
         "study_digest": study.digest.hex(),
-        "software": {"version": software_version(), "measurement": measurement().hex()},
+        "software": {"version": software_version(), "measurement": software_digest().hex()},
         "inputs_hmac_sha256": inputs,
         "datasets": {"row": study.row.dataset, "column": study.column.dataset},
         "bounds": {

@@ -30,7 +30,7 @@ from xstat_ray.roles.dummies import Dummies
 from xstat_ray.roles.intake import IntakeCounts
 from xstat_ray.util.files import unwritable, write_whole
 from xstat_ray.util.secrecy import Secret
-from xstat_ray.util.software_digest import measurement
+from xstat_ray.util.software_digest import software_digest
 
 SECRETS = "secrets"
 """File of a party's own folder."""
@@ -72,7 +72,7 @@ class Party(Secret):
         self._set_aside = tuple[InputError, ...]()
         self._seed = os.urandom(32)
         self._scalar = group.random_scalar()
-        self._handshake: Handshake | None = Handshake(self.role, study.digest, measurement())
+        self._handshake: Handshake | None = Handshake(self.role, study.digest, software_digest())
         self._replica: channel.HandOver | None = None
         self._shared: SharedSecrets | None = None
         self._ids: NDArray[np.bytes_] = np.zeros(0, "S1")

@@ -1,4 +1,4 @@
-"""The measurement: a digest of the installed package's files, by which each side sees what the other runs."""
+"""Digests of the installed package's files, by which each side sees what software the other runs."""
 
 from __future__ import annotations
 
@@ -8,36 +8,43 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-_ROOT = Path(__file__).parent
+_PACKAGE = Path(__file__).parents[1]
+"""The folder of `xstat_ray`."""
 
 
 @cache
-def measurement() -> bytes:
-    """SHA-256 over the relative names and contents of all Python files of the package."""
-    return _digest(_ROOT.rglob("*.py"))
+def software_digest() -> bytes:
+    """SHA-256 over the relative names and contents of all Python files of the package.
+
+    The handshake compares it, and evidence attests to it, as the *measurement* of the software.
+    """
+    return _digest(_PACKAGE.rglob("*.py"))
 
 
 @cache
 def installed_files() -> bytes:
-    """SHA-256 over all installed files of the package: data and the compiled kernels, which differ by compiler, too."""
-    return _digest(
-        [path for path in _ROOT.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
-    )
+    """SHA-256 over all installed files of the package, also its data and compiled kernels.
+
+    Two honest installations may differ in it: the kernels depend on the compiler.
+    """
+    files = [path for path in _PACKAGE.rglob("*") if path.is_file()]
+    return _digest([path for path in files if "__pycache__" not in path.parts])
 
 
 def _digest(paths: Iterable[Path]) -> bytes:
     digest = hashlib.sha256()
     for path in sorted(paths):
-        name = path.relative_to(_ROOT).as_posix().encode()
+        name = path.relative_to(_PACKAGE).as_posix().encode()
         content = path.read_bytes()
-        digest.update(
-            len(name).to_bytes(8, "little") + name + len(content).to_bytes(8, "little") + content
-        )
+        digest.update(len(name).to_bytes(8, "little"))
+        digest.update(name)
+        digest.update(len(content).to_bytes(8, "little"))
+        digest.update(content)
     return digest.digest()
 
 
 def software_version() -> str:
-    """The version of the installed distribution."""
+    """Version of the installed distribution."""
     try:
         return version("xstat-ray")
     except PackageNotFoundError:

@@ -36,7 +36,7 @@ from xstat_ray.publication.output_folder import OutputFolder
 from xstat_ray.runtime.events import Recorded
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.util.files import unwritable, write_whole
-from xstat_ray.util.software_digest import measurement, software_version
+from xstat_ray.util.software_digest import software_digest, software_version
 
 InOrder = Callable[[Callable[[Any], None], Iterable[Any]], Iterable[None]]
 """Applies a function to many items: `map`, or tasks."""
@@ -229,7 +229,7 @@ def _facts(plan: PopulationPlan, seconds: Mapping[str, float]) -> dict[str, Any]
         "release": os.urandom(16).hex(),
         "study": plan.name,
         "study_digest": plan.digest,
-        "software": {"version": software_version(), "measurement": measurement().hex()},
+        "software": {"version": software_version(), "measurement": software_digest().hex()},
         "datasets": {"operator": said.dataset},
         "area": said.area,
         "residence": said.residence,
