@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import Literal
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from xstat_ray.inputs.table_files import TableFile
 from xstat_ray.inputs.tables import Batch, Piece, Table
+from xstat_ray.util.arrays import run_starts
 from xstat_ray.util.threads import each_in_threads
 
 Order = Literal["sorted", "unsorted", "unknown"]
@@ -145,6 +145,6 @@ def _ascends(ids: pa.Array) -> bool:
 def _runs(ids: pa.DictionaryArray, whole: bool) -> pa.Array:
     """The first id of every run of equal ones, as text that is ordered as the ids are."""
     codes = ids.indices.drop_null().to_numpy(zero_copy_only=False)
-    first = codes[np.append(True, codes[1:] != codes[:-1])[: len(codes)]]
+    first = codes[run_starts(codes)]
     texts = ids.dictionary.take(pa.array(first)).drop_null()
     return pc.utf8_lpad(texts, _DIGITS, "0") if whole else texts

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from xstat_ray.util.arrays import run_starts
+
 
 def keep_per_group(
     groups: Sequence[NDArray[np.integer]],
@@ -144,8 +146,7 @@ class DisjointCheck:
 def _persons(part: Part) -> NDArray[np.int32]:
     """Who has rows in a part that is in order, each once."""
     person = part.rows.person
-    own: NDArray[np.int32] = person[np.append(True, person[1:] != person[:-1])[: len(person)]]
-    return own
+    return person[run_starts(person)]
 
 
 def bound_rows(part: Part, limit: int, draw: Draw) -> Located:
@@ -215,6 +216,6 @@ def _chosen(
 
 def _runs(keys: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """(N,) number of the run of equal keys that each belongs to, and the length of every run."""
-    starts = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])[: len(keys)])
+    starts = run_starts(keys)
     size = np.diff(starts, append=len(keys))
     return np.repeat(np.arange(len(starts)), size), size

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from xstat_ray.inputs.ids import places, to_bytes
 from xstat_ray.roles.intake import IntakeCounts
+from xstat_ray.util.arrays import run_starts
 from xstat_ray.util.secrecy import Secret
 
 _PENDING = 1 << 18
@@ -110,6 +111,6 @@ class PersonIndexBuilder(Secret):
         order = np.argsort(ids, kind="stable")
         ids = ids[order]
         rows = rows[order]
-        starts = np.flatnonzero(np.append(True, ids[1:] != ids[:-1])[: len(ids)])
+        starts = run_starts(ids)
         self._ids = ids[starts]
         self._rows = np.add.reduceat(rows, starts) if len(starts) else rows

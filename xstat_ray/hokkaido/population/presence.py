@@ -23,6 +23,7 @@ from xstat_ray.hokkaido.population.declaration import HOURS, Declaration
 from xstat_ray.hokkaido.population.expansion import SECONDS
 from xstat_ray.hokkaido.population.subscribers import Lines, Pseudonyms
 from xstat_ray.inputs.tables import Batch, Piece, Table, open_table
+from xstat_ray.util.arrays import run_starts
 from xstat_ray.util.secrecy import Secret
 
 _DAY = HOURS * SECONDS
@@ -163,7 +164,7 @@ class PresenceReader(Secret):
     def _whole_days(self, stays: Stays, file: str) -> Stays:
         """The stays in areas of the release, bounded."""
         run = stays.run
-        first = np.flatnonzero(np.append(True, run[1:] != run[:-1])[: len(run)])
+        first = run_starts(run)
         if len(np.unique(run[first])) < len(first) or not self.seen.add(
             stays.line[first], stays.day[first]
         ):

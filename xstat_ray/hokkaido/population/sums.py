@@ -17,6 +17,7 @@ from xstat_ray.hokkaido.population.declaration import HOURS, Attribute, Breakdow
 from xstat_ray.hokkaido.population.presence import Stays
 from xstat_ray.hokkaido.population.register import AGES, SEXES, Register
 from xstat_ray.hokkaido.population.subscribers import Lines
+from xstat_ray.util.arrays import run_starts
 from xstat_ray.util.secrecy import Secret
 
 LOCAL = ("local", "elsewhere")
@@ -96,7 +97,7 @@ class Sparse(Secret):
         order = np.argsort(keys, kind="stable")
         keys = keys[order]
         values = values[order]
-        first = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])[: len(keys)])
+        first = run_starts(keys)
         return cls(keys[first], np.add.reduceat(values, first) if len(first) else values)
 
     @classmethod
