@@ -1,7 +1,9 @@
-/* In place of wide.h (cc -include plain_wide.h): the same source compiled for any processor, one lane after the other.
+/* In place of wide.h (cc -include plain_wide.h): the same source compiled for any processor, one
+   lane after the other.
 
-   For what cannot see AVX-512: valgrind, and machines without it. With CHECKED defined it also aborts where the carry
-   discipline is broken: a multiply-add of operands above 52 bits, a sum that wraps, a difference below zero. */
+   For what cannot see AVX-512: valgrind, and machines without it. With CHECKED defined it also
+   aborts where the carry discipline is broken: a multiply-add of operands above 52 bits, a sum that
+   wraps, a difference below zero. */
 
 #ifndef XR_WIDE_H
 #define XR_WIDE_H
@@ -22,35 +24,35 @@ typedef struct {
 typedef uint8_t __mmask8;
 
 #ifdef CHECKED
-#define MUST(condition)  \
-    do {                 \
+#define MUST(condition) \
+    do { \
         if (!(condition)) \
-            abort();     \
+            abort(); \
     } while (0)
 #else
 #define MUST(condition) (void)0
 #endif
 
-#define LANEWISE(name, check, expression)                    \
-    static inline wide name(wide a, wide b)                  \
-    {                                                        \
-        for (int k = 0; k < LANES; k++) {                    \
-            const u64 x = a.lane[k], y = b.lane[k];          \
-            MUST(check);                                     \
-            a.lane[k] = (expression);                        \
-        }                                                    \
-        return a;                                            \
+#define LANEWISE(name, check, expression) \
+    static inline wide name(wide a, wide b) \
+    { \
+        for (int k = 0; k < LANES; k++) { \
+            const u64 x = a.lane[k], y = b.lane[k]; \
+            MUST(check); \
+            a.lane[k] = (expression); \
+        } \
+        return a; \
     }
 
-#define MASK(name, expression)                               \
-    static inline __mmask8 name(wide a, wide b)              \
-    {                                                        \
-        unsigned mask = 0;                                   \
-        for (int k = 0; k < LANES; k++) {                    \
-            const u64 x = a.lane[k], y = b.lane[k];          \
-            mask |= (unsigned)(expression) << k;             \
-        }                                                    \
-        return (__mmask8)mask;                               \
+#define MASK(name, expression) \
+    static inline __mmask8 name(wide a, wide b) \
+    { \
+        unsigned mask = 0; \
+        for (int k = 0; k < LANES; k++) { \
+            const u64 x = a.lane[k], y = b.lane[k]; \
+            mask |= (unsigned)(expression) << k; \
+        } \
+        return (__mmask8)mask; \
     }
 
 /* 1 where z is not zero, without a branch. */
@@ -58,11 +60,11 @@ static inline u64 nonzero(u64 z) { return (z | (0 - z)) >> 63; }
 
 LANEWISE(_mm512_add_epi64, x + y >= x, x + y)
 LANEWISE(_mm512_sub_epi64, x >= y, x - y)
-LANEWISE(_mm512_and_si512, 1, x & y)
+LANEWISE(_mm512_and_si512, 1, (x & y))
 LANEWISE(_mm512_or_si512, 1, x | y)
 MASK(_mm512_cmpeq_epi64_mask, 1 ^ nonzero(x ^ y))
 MASK(_mm512_cmpneq_epi64_mask, nonzero(x ^ y))
-MASK(_mm512_test_epi64_mask, nonzero(x & y))
+MASK(_mm512_test_epi64_mask, nonzero((x & y)))
 MASK(_mm512_testn_epi64_mask, 1 ^ nonzero(x & y))
 
 static inline wide everywhere(u64 x)
@@ -77,7 +79,8 @@ static inline wide multiply_add(wide c, wide a, wide b, int shift)
 {
     for (int k = 0; k < LANES; k++) {
         MUST(a.lane[k] <= LIMB_MASK && b.lane[k] <= LIMB_MASK);
-        unsigned __int128 product = (unsigned __int128)(a.lane[k] & LIMB_MASK) * (b.lane[k] & LIMB_MASK);
+        unsigned __int128 product =
+            (unsigned __int128)(a.lane[k] & LIMB_MASK) * (b.lane[k] & LIMB_MASK);
         c.lane[k] += (u64)(product >> shift) & LIMB_MASK;
     }
     return c;

@@ -1,10 +1,13 @@
-/* The ristretto255 kernels as a program, for sanitizers and valgrind: arguments on standard input, results on standard
-   output. Arrays have their exact size on the heap, so that one byte read or written beyond is seen.
+/* The ristretto255 kernels as a program, for sanitizers and valgrind: arguments on standard input,
+   results on standard output. Arrays have their exact size on the heap, so that one byte read or
+   written beyond is seen.
 
-   multiply: 32 bytes of scalar and the points, to the returned number (4 bytes) and the products. Under valgrind the
-             scalar counts as not initialised, which makes every branch and every address that depends on it an error.
+   multiply: 32 bytes of scalar and the points, to the returned number (4 bytes) and the products.
+             Under valgrind the scalar counts as not initialised, which makes every branch and every
+             address that depends on it an error.
    map:      digests of 64 bytes to encodings.
-   field:    eight pairs (a, b) of five limbs, to the limbs of a b, a^2, a + b, a - b and a made canonical. */
+   field:    eight pairs (a, b) of five limbs, to the limbs of a b, a^2, a + b, a - b and a made
+             canonical. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,7 +44,9 @@ static void write_out(void *from, size_t size)
 static void run_multiply(const uint8_t *input, size_t size)
 {
     size_t n = (size - 32) / 32;
-    uint8_t *scalar = exactly(input, 32), *points = exactly(input + 32, 32 * n), *out = exactly(input + 32, 32 * n);
+    uint8_t *scalar = exactly(input, 32);
+    uint8_t *points = exactly(input + 32, 32 * n);
+    uint8_t *out = exactly(input + 32, 32 * n);
     VALGRIND_MAKE_MEM_UNDEFINED(scalar, 32);
     int refused = xr_ristretto_multiply(out, points, n, scalar);
     write_out(&refused, sizeof refused);
@@ -64,10 +69,8 @@ WIDE static void run_field(const uint8_t *input, size_t size)
     if (size != sizeof pair)
         exit(2);
     memcpy(pair, input, size);
-    field results[] = {
-        multiply(pair[0], pair[1]), square(pair[0]), add(pair[0], pair[1]), subtract(pair[0], pair[1]),
-        canonical(pair[0]),
-    };
+    field results[] = {multiply(pair[0], pair[1]), square(pair[0]), add(pair[0], pair[1]),
+                       subtract(pair[0], pair[1]), canonical(pair[0])};
     write_out(results, sizeof results);
 }
 

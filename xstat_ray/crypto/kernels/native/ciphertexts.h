@@ -1,25 +1,32 @@
-/* Encryption, sums and decryption, eight ciphertexts at a time. A template, included once for every LIMBS.
-   What the functions take and give is said in paillier.h.
+/* Encryption, sums and decryption, eight ciphertexts at a time. A template, included once for every
+   LIMBS. What the functions take and give is said in paillier.h.
 
-   Tails. Work is done in groups of eight rows. In the last group the lanes beyond the end repeat its last row, and what
-   they compute is stored to a row that nobody reads: no buffer is read or written outside its rows.
+   Tails. Work is done in groups of eight rows. In the last group the lanes beyond the end repeat
+   its last row, and what they compute is stored to a row that nobody reads: no buffer is read or
+   written outside its rows.
 
-   Montgomery factors. `multiply` divides by R. Encryption multiplies table rows, which carry a factor R, and at last
-   the plain 1 + m n, which takes it away; m n itself comes from m and the constant n R. A product of k plain
-   ciphertexts lacks R^(k-1), which one more multiplication, by R^k from a table, puts right. Decryption enters
-   Montgomery form by the constants R^2 and R^3 and leaves it by a multiplication with 1.
+   Montgomery factors. `multiply` divides by R. Encryption multiplies table rows, which carry a
+   factor R, and at last the plain 1 + m n, which takes it away; m n itself comes from m and the
+   constant n R. A product of k plain ciphertexts lacks R^(k-1), which one more multiplication, by
+   R^k from a table, puts right. Decryption enters Montgomery form by the constants R^2 and R^3 and
+   leaves it by a multiplication with 1.
 
-   Reduced results. Every result is reduced to the one number below the modulus, so that it equals that of any other
-   implementation to the bit. */
+   Reduced results. Every result is reduced to the one number below the modulus, so that it equals
+   that of any other implementation to the bit. */
 
 #include "powers.h"
 
-/* Which rows the eight lanes of the group at `first` read, of n: the last one again beyond the end. */
-static inline size_t SIZED(lane)(size_t first, int k, size_t n) { return first + k < n ? first + k : n - 1; }
+/* Which rows the eight lanes of the group at `first` read, of n: the last one again beyond the
+   end. */
+static inline size_t SIZED(lane)(size_t first, int k, size_t n)
+{
+    return first + k < n ? first + k : n - 1;
+}
 
 /* out = (1 + message n) base^exponent modulo the base's modulus, loose. */
-WIDE static void SIZED(encrypt_eight)(wide *out, const wide *message, const struct xr_fixed_base *base,
-                                      const struct modulus *m, const uint8_t *exponents, size_t first, size_t n)
+WIDE static void SIZED(encrypt_eight)(wide *out, const wide *message,
+                                      const struct xr_fixed_base *base, const struct modulus *m,
+                                      const uint8_t *exponents, size_t first, size_t n)
 {
     const uint8_t *own[LANES];
     wide randomizer[LIMBS];
@@ -33,8 +40,9 @@ WIDE static void SIZED(encrypt_eight)(wide *out, const wide *message, const stru
     SIZED(multiply)(out, randomizer, out, m);
 }
 
-WIDE static void SIZED(encrypt_public)(uint8_t *out, const uint8_t *messages, const int64_t *index, size_t n,
-                                       const struct xr_fixed_base *base, const uint8_t *exponents)
+WIDE static void SIZED(encrypt_public)(uint8_t *out, const uint8_t *messages, const int64_t *index,
+                                       size_t n, const struct xr_fixed_base *base,
+                                       const uint8_t *exponents)
 {
     const struct modulus m = modulus_at(base->modulus, ROW);
     uint8_t unused[8 * WORDS], *to[LANES];
@@ -52,9 +60,10 @@ WIDE static void SIZED(encrypt_public)(uint8_t *out, const uint8_t *messages, co
     }
 }
 
-WIDE static void SIZED(encrypt_owner)(uint8_t *out, const uint8_t *messages, const int64_t *index, size_t n,
-                                      const struct xr_fixed_base *p, const uint8_t *p_exponents,
-                                      const struct xr_fixed_base *q, const uint8_t *q_exponents, const u64 *p2_inverse)
+WIDE static void SIZED(encrypt_owner)(uint8_t *out, const uint8_t *messages, const int64_t *index,
+                                      size_t n, const struct xr_fixed_base *p,
+                                      const uint8_t *p_exponents, const struct xr_fixed_base *q,
+                                      const uint8_t *q_exponents, const u64 *p2_inverse)
 {
     const struct modulus p2 = modulus_at(p->modulus, ROW), q2 = modulus_at(q->modulus, ROW);
     uint8_t unused[16 * WORDS], *to[LANES];
@@ -70,8 +79,8 @@ WIDE static void SIZED(encrypt_owner)(uint8_t *out, const uint8_t *messages, con
         SIZED(encrypt_eight)(by_p, message, p, &p2, p_exponents, first, n);
         SIZED(reduce_once)(by_p, &p2);
         SIZED(encrypt_eight)(by_q, message, q, &q2, q_exponents, first, n);
-        /* Chinese remainders: by_p + p^2 ((by_q - by_p) / p^2 mod q^2). As p and q have equally many bits, p^2 is below
-           4 q^2, and the difference plus 4 q^2 positive and below 6 q^2. */
+        /* Chinese remainders: by_p + p^2 ((by_q - by_p) / p^2 mod q^2). As p and q have equally
+           many bits, p^2 is below 4 q^2, and the difference plus 4 q^2 positive and below 6 q^2. */
         SIZED(subtract)(by_q, by_q, by_p, &q2);
         SIZED(multiply)(by_q, by_q, inverse, &q2);
         SIZED(reduce_once)(by_q, &q2);
@@ -80,8 +89,9 @@ WIDE static void SIZED(encrypt_owner)(uint8_t *out, const uint8_t *messages, con
     }
 }
 
-WIDE static void SIZED(accumulate)(uint8_t *out, const uint8_t *rows, const int64_t *index, const int64_t *edges,
-                                   const int64_t *order, size_t count, const u64 *modulus, const u64 *r_powers)
+WIDE static void SIZED(accumulate)(uint8_t *out, const uint8_t *rows, const int64_t *index,
+                                   const int64_t *edges, const int64_t *order, size_t count,
+                                   const u64 *modulus, const u64 *r_powers)
 {
     const struct modulus m = modulus_at(modulus, ROW);
     uint8_t unused[8 * WORDS], *to[LANES];
@@ -137,7 +147,8 @@ WIDE static void SIZED(power)(uint8_t *out, const uint8_t *rows, size_t n, const
             from[k] = rows + SIZED(lane)(first, k, n) * (16 * WORDS);
             to[k] = first + k < n ? out + (first + k) * (8 * WORDS) : unused;
         }
-        /* The row is low + R high; low R^2 / R + high R^3 / R = (low + R high) R is its Montgomery form, below 4m. */
+        /* The row is low + R high; low R^2 / R + high R^3 / R = (low + R high) R is its Montgomery
+           form, below 4m. */
         SIZED(load_words)(whole, 2 * LIMBS, from, 2 * WORDS);
         SIZED(spread)(x, m.square);
         SIZED(multiply)(base, whole, x, &m);

@@ -1,4 +1,5 @@
-/* The steps that a multiplication is made of, the same for every size (montgomery.h), and what a modulus consists of. */
+/* The steps that a multiplication is made of, the same for every size (montgomery.h), and what a
+   modulus consists of. */
 
 #ifndef XR_COLUMNS_H
 #define XR_COLUMNS_H
@@ -8,16 +9,17 @@
 /* An odd modulus m and Montgomery's constants for it, each a row of limbs in memory. */
 struct modulus {
     const u64 *limbs;
-    const u64 *one;    /* R mod m */
+    const u64 *one; /* R mod m */
     const u64 *square; /* R^2 mod m */
-    const u64 *cube;   /* R^3 mod m */
-    u64 inverse;       /* -1/m mod 2^52 */
+    const u64 *cube; /* R^3 mod m */
+    u64 inverse; /* -1/m mod 2^52 */
 };
 
 /* The rows m, R, R^2 and R^3, one after the other, as a modulus. */
 static inline struct modulus modulus_at(const u64 *rows, int row)
 {
-    /* Newton's iteration doubles the correct bits of 1/m; an odd number is its own inverse to three bits. */
+    /* Newton's iteration doubles the correct bits of 1/m; an odd number is its own inverse to three
+       bits. */
     u64 inverse = rows[0];
     for (int bits = 3; bits < LIMB_BITS; bits *= 2)
         inverse *= 2 - rows[0] * inverse;
@@ -47,10 +49,10 @@ WIDE static inline __attribute__((always_inline)) void slide(wide s[5], wide nex
     s[4] = next;
 }
 
-/* Find q0..q3 such that adding q * m makes u[0..3] vanish; add its part from the lowest four limbs of m, and hand the
-   carry of the four columns on to u[4]. */
-WIDE static inline __attribute__((always_inline)) void clear_columns(wide u[9], wide q[4], const wide low[4],
-                                                                     u64 inverse)
+/* Find q0..q3 such that adding q * m makes u[0..3] vanish; add its part from the lowest four limbs
+   of m, and hand the carry of the four columns on to u[4]. */
+WIDE static inline __attribute__((always_inline)) void clear_columns(wide u[9], wide q[4],
+                                                                     const wide low[4], u64 inverse)
 {
     for (int k = 0; k < 4; k++) {
         q[k] = madd_low(everywhere(0), u[k], everywhere(inverse));

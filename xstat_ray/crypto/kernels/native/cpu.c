@@ -1,6 +1,6 @@
-/* The question comes from a file of its own, compiled for the baseline processor, so that no wide instruction can be
-   reached before the answer. __builtin_cpu_supports looks at CPUID and also, by XGETBV, whether the operating system
-   saves the 512-bit registers when it switches tasks. */
+/* The question comes from a file of its own, compiled for the baseline processor, so that no wide
+   instruction can be reached before the answer. __builtin_cpu_supports looks at CPUID and also, by
+   XGETBV, whether the operating system saves the 512-bit registers when it switches tasks. */
 
 #include "cpu.h"
 

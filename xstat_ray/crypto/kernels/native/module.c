@@ -1,17 +1,18 @@
 /* xstat_ray.crypto.kernels._native: the kernels as Python functions over buffers.
 
-   This layer makes sure that no call, whatever its arguments, touches memory that is not its own. Every argument is a
-   Py_buffer, so that the memory can be neither freed nor resized during a call; it must be contiguous, aligned where it
-   is read as 64-bit numbers, and have exactly the bytes that the kernel will touch; indexes and segments must lie inside
-   their arrays. Otherwise ValueError is raised before anything is computed. Nothing calls a WIDE function unless the
-   processor has it (RuntimeError). Whether numbers are reduced, which the kernels take for granted and which decides
-   whether results are right, is checked one layer up, in ifma.py.
+   This layer makes sure that no call, whatever its arguments, touches memory that is not its own.
+   Every argument is a Py_buffer, so that the memory can be neither freed nor resized during a call;
+   it must be contiguous, aligned where it is read as 64-bit numbers, and have exactly the bytes
+   that the kernel will touch; indexes and segments must lie inside their arrays. Otherwise
+   ValueError is raised before anything is computed. Nothing calls a WIDE function unless the
+   processor has it (RuntimeError). Whether numbers are reduced, which the kernels take for granted
+   and which decides whether results are right, is checked one layer up, in ifma.py.
 
-   Arguments are never grouped in tuples: PyArg_ParseTuple notes the buffers it has taken in an array that has room for
-   the arguments of the outermost level only, and writes past its end when tuples hold more (CPython 3.11).
+   Arguments are never grouped in tuples: PyArg_ParseTuple notes the buffers it has taken in an
+   array with room for the outermost level only, and writes past its end otherwise (CPython 3.11).
 
-   The interpreter lock is released while a kernel runs, so threads share tables and use all cores. Only the stable
-   interface of Python 3.11 is used: one build serves every later version. */
+   The interpreter lock is released while a kernel runs, so threads share tables and use all cores.
+   Only the stable interface of Python 3.11 is used: one build serves every later version. */
 
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030B0000
@@ -43,14 +44,16 @@ static int has_size(const Py_buffer *buffer, const char *name, size_t size)
 /* The same, for a buffer that is read as 64-bit numbers. */
 static int has_numbers(const Py_buffer *buffer, const char *name, size_t count)
 {
-    return has_size(buffer, name, 8 * count) && require((uintptr_t)buffer->buf % 8 == 0, "an array is not aligned");
+    return has_size(buffer, name, 8 * count) &&
+           require((uintptr_t)buffer->buf % 8 == 0, "an array is not aligned");
 }
 
 /* Whether the processor has the instructions; otherwise RuntimeError. */
 static int runs_here(void)
 {
     if (!xr_ifma_available())
-        PyErr_SetString(PyExc_RuntimeError, "this processor or operating system lacks AVX-512 IFMA");
+        PyErr_SetString(PyExc_RuntimeError,
+                        "this processor or operating system lacks AVX-512 IFMA");
     return xr_ifma_available();
 }
 
@@ -68,14 +71,19 @@ static int all_below(const Py_buffer *array, const char *name, size_t bound)
     const int64_t *value = array->buf;
     for (size_t i = 0; i < (size_t)array->len / 8; i++)
         if (value[i] < 0 || (size_t)value[i] >= bound) {
-            PyErr_Format(PyExc_ValueError, "%s: %lld at %zu is out of range", name, (long long)value[i], i);
+            PyErr_Format(PyExc_ValueError, "%s: %lld at %zu is out of range", name,
+                         (long long)value[i], i);
             return 0;
         }
     return 1;
 }
 
-/* How many rows of `size` bytes a buffer has; that it has no part of one more is checked with its size. */
-static size_t rows_of(const Py_buffer *buffer, size_t size) { return size ? (size_t)buffer->len / size : 0; }
+/* How many rows of `size` bytes a buffer has; that it has no part of one more is checked with its
+   size. */
+static size_t rows_of(const Py_buffer *buffer, size_t size)
+{
+    return size ? (size_t)buffer->len / size : 0;
+}
 
 static void release(Py_buffer *buffers[], int count)
 {
@@ -84,7 +92,8 @@ static void release(Py_buffer *buffers[], int count)
 }
 
 #define RELEASE(...) \
-    release((Py_buffer *[]){__VA_ARGS__}, (int)(sizeof((Py_buffer *[]){__VA_ARGS__}) / sizeof(Py_buffer *)))
+    release((Py_buffer *[]){__VA_ARGS__}, \
+            (int)(sizeof((Py_buffer *[]){__VA_ARGS__}) / sizeof(Py_buffer *)))
 
 static PyObject *available(PyObject *module, PyObject *none)
 {
@@ -102,9 +111,11 @@ static PyObject *make_table(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "iIw*y*y*", &limbs, &window, &table, &base, &modulus))
         return NULL;
     PyObject *result = NULL;
-    if (has_kernels(limbs) && require(window >= 1 && window <= MAX_WINDOW, "the window is out of range")) {
+    if (has_kernels(limbs) &&
+        require(window >= 1 && window <= MAX_WINDOW, "the window is out of range")) {
         size_t place = xr_row(limbs) << window, places = rows_of(&table, 8 * place);
-        if (has_numbers(&table, "table", places * place) && has_numbers(&base, "base", xr_row(limbs)) &&
+        if (has_numbers(&table, "table", places * place) &&
+            has_numbers(&base, "base", xr_row(limbs)) &&
             has_numbers(&modulus, "modulus", XR_MODULUS_ROWS * xr_row(limbs))) {
             Py_BEGIN_ALLOW_THREADS
             xr_make_table(limbs, table.buf, base.buf, modulus.buf, (unsigned)places, window);
@@ -122,20 +133,26 @@ struct base_arguments {
 };
 
 /* Whether they fit each other and n encryptions; fills `base`. */
-static int take_base(struct xr_fixed_base *base, const struct base_arguments *from, int limbs, unsigned window,
-                     int constant_time, size_t n)
+static int take_base(struct xr_fixed_base *base, const struct base_arguments *from, int limbs,
+                     unsigned window, int constant_time, size_t n)
 {
     if (!require(window >= 1 && window <= MAX_WINDOW, "the window is out of range"))
         return 0;
     size_t place = xr_row(limbs) << window, places = rows_of(&from->table, 8 * place);
     size_t bytes = rows_of(&from->exponents, n);
     *base = (struct xr_fixed_base){
-        .modulus = from->modulus.buf, .table = from->table.buf, .places = (unsigned)places, .window = window,
-        .exponent_bytes = bytes, .constant_time = constant_time,
+        .modulus = from->modulus.buf,
+        .table = from->table.buf,
+        .places = (unsigned)places,
+        .window = window,
+        .exponent_bytes = bytes,
+        .constant_time = constant_time,
     };
     return has_numbers(&from->modulus, "modulus", XR_MODULUS_ROWS * xr_row(limbs)) &&
-           has_numbers(&from->table, "table", places * place) && has_size(&from->exponents, "exponents", n * bytes) &&
-           require(places > 0 && 8 * bytes <= places * window, "exponents are longer than the table was made for");
+           has_numbers(&from->table, "table", places * place) &&
+           has_size(&from->exponents, "exponents", n * bytes) &&
+           require(places > 0 && 8 * bytes <= places * window,
+                   "exponents are longer than the table was made for");
 }
 
 /* encrypt_public(limbs, window, constant_time, out, messages, index, modulus, table, exponents) */
@@ -146,8 +163,8 @@ static PyObject *encrypt_public(PyObject *module, PyObject *args)
     unsigned window;
     Py_buffer out, messages, index;
     struct base_arguments a;
-    if (!PyArg_ParseTuple(args, "iIpw*y*y*y*y*y*", &limbs, &window, &constant_time, &out, &messages, &index,
-                          &a.modulus, &a.table, &a.exponents))
+    if (!PyArg_ParseTuple(args, "iIpw*y*y*y*y*y*", &limbs, &window, &constant_time, &out, &messages,
+                          &index, &a.modulus, &a.table, &a.exponents))
         return NULL;
     PyObject *result = NULL;
     size_t n = (size_t)index.len / 8, width = 8 * xr_words(limbs);
@@ -165,8 +182,8 @@ static PyObject *encrypt_public(PyObject *module, PyObject *args)
     return result;
 }
 
-/* encrypt_owner(limbs, window, constant_time, out, messages, index, modulus, table, exponents of p, the same of q,
-   p2_inverse) */
+/* encrypt_owner(limbs, window, constant_time, out, messages, index, modulus, table, exponents of p,
+   the same of q, p2_inverse) */
 static PyObject *encrypt_owner(PyObject *module, PyObject *args)
 {
     (void)module;
@@ -174,26 +191,28 @@ static PyObject *encrypt_owner(PyObject *module, PyObject *args)
     unsigned window;
     Py_buffer out, messages, index, p2_inverse;
     struct base_arguments a, b;
-    if (!PyArg_ParseTuple(args, "iIpw*y*y*y*y*y*y*y*y*y*", &limbs, &window, &constant_time, &out, &messages,
-                          &index, &a.modulus, &a.table, &a.exponents, &b.modulus, &b.table, &b.exponents,
-                          &p2_inverse))
+    if (!PyArg_ParseTuple(args, "iIpw*y*y*y*y*y*y*y*y*y*", &limbs, &window, &constant_time, &out,
+                          &messages, &index, &a.modulus, &a.table, &a.exponents, &b.modulus,
+                          &b.table, &b.exponents, &p2_inverse))
         return NULL;
     PyObject *result = NULL;
     size_t n = (size_t)index.len / 8, width = 8 * xr_words(limbs);
     struct xr_fixed_base p, q;
-    if (has_kernels(limbs) && has_size(&out, "out", n * 2 * width) && has_numbers(&index, "index", n) &&
+    if (has_kernels(limbs) && has_size(&out, "out", n * 2 * width) &&
+        has_numbers(&index, "index", n) &&
         has_size(&messages, "messages", rows_of(&messages, width) * width) &&
         all_below(&index, "index", rows_of(&messages, width)) &&
         has_numbers(&p2_inverse, "p2_inverse", xr_row(limbs)) &&
-        take_base(&p, &a, limbs, window, constant_time, n) && take_base(&q, &b, limbs, window, constant_time, n)) {
+        take_base(&p, &a, limbs, window, constant_time, n) &&
+        take_base(&q, &b, limbs, window, constant_time, n)) {
         Py_BEGIN_ALLOW_THREADS
-        xr_encrypt_owner(limbs, out.buf, messages.buf, index.buf, n, &p, a.exponents.buf, &q, b.exponents.buf,
-                         p2_inverse.buf);
+        xr_encrypt_owner(limbs, out.buf, messages.buf, index.buf, n, &p, a.exponents.buf, &q,
+                         b.exponents.buf, p2_inverse.buf);
         Py_END_ALLOW_THREADS
         result = Py_NewRef(Py_None);
     }
-    RELEASE(&out, &messages, &index, &a.modulus, &a.table, &a.exponents, &b.modulus, &b.table, &b.exponents,
-            &p2_inverse);
+    RELEASE(&out, &messages, &index, &a.modulus, &a.table, &a.exponents, &b.modulus, &b.table,
+            &b.exponents, &p2_inverse);
     return result;
 }
 
@@ -202,7 +221,8 @@ static int are_edges(const Py_buffer *edges, size_t total, size_t most)
 {
     const int64_t *edge = edges->buf;
     size_t count = (size_t)edges->len / 8;
-    int fine = count > 0 && edge[0] == 0 && edge[count - 1] >= 0 && (size_t)edge[count - 1] == total;
+    int fine =
+        count > 0 && edge[0] == 0 && edge[count - 1] >= 0 && (size_t)edge[count - 1] == total;
     for (size_t i = 1; i < count && fine; i++)
         fine = edge[i] > edge[i - 1] && (size_t)(edge[i] - edge[i - 1]) <= most;
     return require(fine, "a segment is empty, too long, or not inside the index");
@@ -214,20 +234,24 @@ static PyObject *accumulate(PyObject *module, PyObject *args)
     (void)module;
     int limbs;
     Py_buffer out, rows, index, edges, order, modulus, r_powers;
-    if (!PyArg_ParseTuple(args, "iw*y*y*y*y*y*y*", &limbs, &out, &rows, &index, &edges, &order, &modulus, &r_powers))
+    if (!PyArg_ParseTuple(args, "iw*y*y*y*y*y*y*", &limbs, &out, &rows, &index, &edges, &order,
+                          &modulus, &r_powers))
         return NULL;
     PyObject *result = NULL;
     size_t count = (size_t)order.len / 8, width = 8 * xr_words(limbs), row = xr_row(limbs);
     size_t powers = rows_of(&r_powers, 8 * row);
     if (has_kernels(limbs) && has_size(&out, "out", count * width) &&
         has_size(&rows, "rows", rows_of(&rows, width) * width) &&
-        has_numbers(&index, "index", (size_t)index.len / 8) && has_numbers(&edges, "edges", count + 1) &&
-        has_numbers(&order, "order", count) && has_numbers(&modulus, "modulus", XR_MODULUS_ROWS * row) &&
-        has_numbers(&r_powers, "r_powers", powers * row) && require(powers > 0, "there are no powers of R") &&
+        has_numbers(&index, "index", (size_t)index.len / 8) &&
+        has_numbers(&edges, "edges", count + 1) && has_numbers(&order, "order", count) &&
+        has_numbers(&modulus, "modulus", XR_MODULUS_ROWS * row) &&
+        has_numbers(&r_powers, "r_powers", powers * row) &&
+        require(powers > 0, "there are no powers of R") &&
         all_below(&index, "index", rows_of(&rows, width)) && all_below(&order, "order", count) &&
         are_edges(&edges, (size_t)index.len / 8, powers - 1)) {
         Py_BEGIN_ALLOW_THREADS
-        xr_accumulate(limbs, out.buf, rows.buf, index.buf, edges.buf, order.buf, count, modulus.buf, r_powers.buf);
+        xr_accumulate(limbs, out.buf, rows.buf, index.buf, edges.buf, order.buf, count, modulus.buf,
+                      r_powers.buf);
         Py_END_ALLOW_THREADS
         result = Py_NewRef(Py_None);
     }
@@ -245,7 +269,8 @@ static PyObject *power(PyObject *module, PyObject *args)
         return NULL;
     PyObject *result = NULL;
     size_t width = 8 * xr_words(limbs), n = rows_of(&out, width);
-    if (has_kernels(limbs) && has_size(&out, "out", n * width) && has_size(&rows, "rows", n * 2 * width) &&
+    if (has_kernels(limbs) && has_size(&out, "out", n * width) &&
+        has_size(&rows, "rows", n * 2 * width) &&
         has_numbers(&modulus, "modulus", XR_MODULUS_ROWS * xr_row(limbs)) &&
         require(exponent.len > 0, "the exponent is empty")) {
         Py_BEGIN_ALLOW_THREADS
@@ -298,22 +323,28 @@ static PyObject *ristretto_from_hash(PyObject *module, PyObject *args)
 }
 
 static PyMethodDef methods[] = {
-    {"available", available, METH_NOARGS, "Whether the processor and the operating system run the kernels."},
+    {"available", available, METH_NOARGS,
+     "Whether the processor and the operating system run the kernels."},
     {"make_table", make_table, METH_VARARGS, "(limbs, window, table, base, modulus)"},
     {"encrypt_public", encrypt_public, METH_VARARGS,
      "(limbs, window, constant_time, out, messages, index, modulus, table, exponents)"},
     {"encrypt_owner", encrypt_owner, METH_VARARGS,
-     "(limbs, window, constant_time, out, messages, index, modulus, table, exponents, same of q, p2_inverse)"},
-    {"accumulate", accumulate, METH_VARARGS, "(limbs, out, rows, index, edges, order, modulus, r_powers)"},
+     "(limbs, window, constant_time, out, messages, index, modulus, table, exponents, "
+     "the same of q, p2_inverse)"},
+    {"accumulate", accumulate, METH_VARARGS,
+     "(limbs, out, rows, index, edges, order, modulus, r_powers)"},
     {"power", power, METH_VARARGS, "(limbs, out, rows, exponent, modulus)"},
-    {"ristretto_multiply", ristretto_multiply, METH_VARARGS, "(out, points, scalar) -> 0 or 1 + first refused row"},
+    {"ristretto_multiply", ristretto_multiply, METH_VARARGS,
+     "(out, points, scalar) -> 0 or 1 + first refused row"},
     {"ristretto_from_hash", ristretto_from_hash, METH_VARARGS, "(out, digests)"},
     {NULL, NULL, 0, NULL},
 };
 
 static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "_native", "AVX-512 IFMA kernels; use xstat_ray.crypto.kernels.", 0, methods,
-    NULL, NULL, NULL, NULL,
+    PyModuleDef_HEAD_INIT,
+    .m_name = "_native",
+    .m_doc = "AVX-512 IFMA kernels; use xstat_ray.crypto.kernels.",
+    .m_methods = methods,
 };
 
 PyMODINIT_FUNC PyInit__native(void) { return PyModuleDef_Init(&definition); }

@@ -1,21 +1,25 @@
-/* Multiplication modulo a fixed odd number, eight at a time. A template, included once for every LIMBS.
+/* Multiplication modulo a fixed odd number, eight at a time. A template, included once for every
+   LIMBS.
 
-   Representation. A number is LIMBS limbs of 52 bits, lowest first, in an array of registers; lane k of register j is
-   limb j of the k-th of eight numbers (wide.h). R = 2^(52 LIMBS). Moduli m have at most 64 WORDS bits, which leaves
-   R >= 2^32 m at the least of the sizes (LIMBS 40: 2080 bits for 2048). "Reduced" means below m; "loose" means below
-   2m; limbs handed from one function to the next are always normal, that is below 2^52, because the multiply-add
-   instructions look at no more.
+   Representation. A number is LIMBS limbs of 52 bits, lowest first, in an array of registers; lane
+   k of register j is limb j of the k-th of eight numbers (wide.h). R = 2^(52 LIMBS). Moduli m have
+   at most 64 WORDS bits, which leaves R >= 2^32 m at the least of the sizes (LIMBS 40: 2080 bits
+   for 2048). "Reduced" means below m; "loose" means below 2m; limbs handed from one function to the
+   next are always normal, that is below 2^52, because the multiply-add instructions look at no
+   more.
 
-   Multiplication. Montgomery's product a b / R mod m, operand scanning, four limbs of b to a pass: a pass adds
-   a * (b0..b3) and then q * m with q chosen so that the lowest four columns vanish, and drops those columns. The four
-   columns in work stay in registers while a pass sweeps over a and m; every step is 16 multiply-adds for three loads.
-   With a b < 2^32 m^2 (two factors below 2^16 m) the result is below a b / R + m < 2m: loose inputs, and sums of a few
-   of them, may be multiplied again without a reduction.
+   Multiplication. Montgomery's product a b / R mod m, operand scanning, four limbs of b to a pass:
+   a pass adds a * (b0..b3) and then q * m with q chosen so that the lowest four columns vanish, and
+   drops those columns. The four columns in work stay in registers while a pass sweeps over a and m;
+   every step is 16 multiply-adds for three loads. With a b < 2^32 m^2 (two factors below 2^16 m)
+   the result is below a b / R + m < 2m: loose inputs, and sums of a few of them, may be multiplied
+   again without a reduction.
 
-   Carries. Columns are unsigned 64-bit sums of halves of products, each half below 2^52. A column meets at most LIMBS
-   limbs of b and as many of q, with a low and a high half from each: 4 LIMBS 2^52 <= 640 * 2^52 < 2^62 at the largest
-   size, so no column overflows; of a square, whose cross products are doubled, no more arrive. A pass hands on only the
-   carry out of the columns that it drops; `carry` makes all limbs normal once, at the end.
+   Carries. Columns are unsigned 64-bit sums of halves of products, each half below 2^52. A column
+   meets at most LIMBS limbs of b and as many of q, with a low and a high half from each: 4 LIMBS
+   2^52 <= 640 * 2^52 < 2^62 at the largest size, so no column overflows; of a square, whose cross
+   products are doubled, no more arrive. A pass hands on only the carry out of the columns that it
+   drops; `carry` makes all limbs normal once, at the end.
 
    No branch and no address depends on a value. */
 
@@ -23,11 +27,13 @@
 #define JOIN(a, b) JOIN_(a, b)
 #define SIZED(name) JOIN(name, LIMBS)
 
-/* 64-bit words of a modulus, and of a row of limbs in memory, which is padded to whole registers. */
+/* 64-bit words of a modulus, and of a row of limbs in memory, which is padded to whole
+   registers. */
 #define WORDS (LIMBS * 4 / 5)
 #define ROW ((LIMBS + LANES - 1) / LANES * LANES)
 
-/* Columns t to normal limbs, unsigned; what is carried out of the last one is dropped (it is zero). */
+/* Columns t to normal limbs, unsigned; what is carried out of the last one is dropped (it is
+   zero). */
 WIDE static inline void SIZED(carry)(wide *out, const wide *t, int count)
 {
     const wide mask = everywhere(LIMB_MASK);
@@ -69,7 +75,8 @@ WIDE static __attribute__((noinline)) void SIZED(multiply)(wide *out, const wide
     SIZED(carry)(out, t, LIMBS);
 }
 
-/* out = t / R mod m, loose, for columns t[0 .. 2 LIMBS) whose sum is below R m; t[2 LIMBS .. 2 LIMBS + 5) are zero. */
+/* out = t / R mod m, loose, for columns t[0 .. 2 LIMBS) whose sum is below R m; t[2 LIMBS .. 2
+   LIMBS + 5) are zero. */
 WIDE static inline void SIZED(reduce)(wide *out, wide *t, const struct modulus *m)
 {
     wide q[4], low[4];
@@ -93,7 +100,8 @@ WIDE static inline void SIZED(reduce)(wide *out, wide *t, const struct modulus *
 }
 
 /* out = a^2 / R mod m, loose: every product of two different limbs is made once and doubled. */
-WIDE static __attribute__((noinline)) void SIZED(square)(wide *out, const wide *a, const struct modulus *m)
+WIDE static __attribute__((noinline)) void SIZED(square)(wide *out, const wide *a,
+                                                         const struct modulus *m)
 {
     wide t[2 * LIMBS + 5];
     for (int j = 0; j < 2 * LIMBS + 5; j++)
@@ -127,15 +135,15 @@ WIDE static __attribute__((noinline)) void SIZED(square)(wide *out, const wide *
 }
 
 /* out[0 .. 2 LIMBS) = a * factor + addend, exactly; `factor` is the same for all lanes. */
-WIDE static __attribute__((noinline)) void SIZED(multiply_add)(wide *out, const wide *a, const u64 *factor,
-                                                               const wide *addend)
+WIDE static __attribute__((noinline)) void
+SIZED(multiply_add)(wide *out, const wide *a, const u64 *factor, const wide *addend)
 {
     wide t[2 * LIMBS + 5];
     for (int j = 0; j < 2 * LIMBS + 5; j++)
         t[j] = j < LIMBS ? addend[j] : everywhere(0);
     for (int i = 0; i < LIMBS; i += 4) {
-        const wide f4[4] = {everywhere(factor[i]), everywhere(factor[i + 1]), everywhere(factor[i + 2]),
-                            everywhere(factor[i + 3])};
+        const wide f4[4] = {everywhere(factor[i]), everywhere(factor[i + 1]),
+                            everywhere(factor[i + 2]), everywhere(factor[i + 3])};
         wide s[5] = {t[i], t[i + 1], t[i + 2], t[i + 3], t[i + 4]};
         for (int j = 0; j < LIMBS; j++) {
             add_row(s, a[j], f4);
@@ -163,7 +171,8 @@ WIDE static inline void SIZED(reduce_once)(wide *x, const struct modulus *m)
 }
 
 /* out = a - b + 4m with normal limbs, for a loose and b below 4m: between 0 and 6m. */
-WIDE static inline void SIZED(subtract)(wide *out, const wide *a, const wide *b, const struct modulus *m)
+WIDE static inline void SIZED(subtract)(wide *out, const wide *a, const wide *b,
+                                        const struct modulus *m)
 {
     wide borrow = everywhere(0);
     for (int j = 0; j < LIMBS; j++) {
@@ -207,8 +216,10 @@ WIDE static inline void SIZED(store_limbs)(u64 *const rows[LANES], const wide *i
     }
 }
 
-/* Eight little-endian rows of `words` 64-bit words (a multiple of 8, at most 2 WORDS) to `limbs` limbs. */
-WIDE static inline void SIZED(load_words)(wide *out, int limbs, const uint8_t *const rows[LANES], int words)
+/* Eight little-endian rows of `words` 64-bit words (a multiple of 8, at most 2 WORDS) to `limbs`
+   limbs. */
+WIDE static inline void SIZED(load_words)(wide *out, int limbs, const uint8_t *const rows[LANES],
+                                          int words)
 {
     wide w[2 * WORDS];
     for (int j = 0; j < words; j += LANES) {
@@ -219,7 +230,8 @@ WIDE static inline void SIZED(load_words)(wide *out, int limbs, const uint8_t *c
     for (int i = 0; i < limbs; i++) {
         /* A shift by 64 gives zero, which is what a limb that begins with a word needs. */
         int word = i * LIMB_BITS / 64, shift = i * LIMB_BITS % 64;
-        wide low = word < words ? w[word] : everywhere(0), high = word + 1 < words ? w[word + 1] : everywhere(0);
+        wide low = word < words ? w[word] : everywhere(0),
+             high = word + 1 < words ? w[word + 1] : everywhere(0);
         low = _mm512_srl_epi64(low, _mm_cvtsi32_si128(shift));
         high = _mm512_sll_epi64(high, _mm_cvtsi32_si128(64 - shift));
         out[i] = _mm512_and_si512(_mm512_or_si512(low, high), everywhere(LIMB_MASK));
@@ -227,7 +239,8 @@ WIDE static inline void SIZED(load_words)(wide *out, int limbs, const uint8_t *c
 }
 
 /* `limbs` limbs to eight little-endian rows of `words` 64-bit words; the number must fit. */
-WIDE static inline void SIZED(store_words)(uint8_t *const rows[LANES], int words, const wide *in, int limbs)
+WIDE static inline void SIZED(store_words)(uint8_t *const rows[LANES], int words, const wide *in,
+                                           int limbs)
 {
     for (int j = 0; j < words; j += LANES) {
         wide block[LANES];
@@ -236,7 +249,8 @@ WIDE static inline void SIZED(store_words)(uint8_t *const rows[LANES], int words
             wide x = _mm512_srl_epi64(in[limb], _mm_cvtsi32_si128(shift));
             for (int next = 1; next < 3 && limb + next < limbs; next++)
                 x = _mm512_or_si512(
-                    x, _mm512_sll_epi64(in[limb + next], _mm_cvtsi32_si128(next * LIMB_BITS - shift)));
+                    x,
+                    _mm512_sll_epi64(in[limb + next], _mm_cvtsi32_si128(next * LIMB_BITS - shift)));
             block[k] = x;
         }
         wide_transpose(block);

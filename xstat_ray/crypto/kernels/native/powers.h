@@ -1,23 +1,26 @@
 /* Powers modulo a fixed number, eight at a time. A template, included once for every LIMBS.
 
-   Fixed base. The exponent is cut into digits of `window` bits, lowest first; the table holds base^(d 2^(window i)) for
-   every place i and digit d, in Montgomery form (times R), so that a power is one table row for each digit, multiplied
-   together. Eight exponents walk through the table in step. In the ordinary way each lane reads its own row, and the
-   rows of the next digit are fetched ahead; a table larger than the caches then costs little, but the addresses tell
-   whoever can watch the shared cache which digits were used. In constant time every row of a place is read for every
-   digit and the wanted one is kept by a mask.
+   Fixed base. The exponent is cut into digits of `window` bits, lowest first; the table holds
+   base^(d 2^(window i)) for every place i and digit d, in Montgomery form (times R), so that a
+   power is one table row for each digit, multiplied together. Eight exponents walk through the
+   table in step. In the ordinary way each lane reads its own row, and the rows of the next digit
+   are fetched ahead; a table larger than the caches then costs little, but the addresses tell
+   whoever can watch the shared cache which digits were used. In constant time every row of a place
+   is read for every digit and the wanted one is kept by a mask.
 
-   Fixed exponent. Decryption raises different bases to one secret exponent: windows of four bits, highest first. All
-   sixteen powers of the bases are read at every step and one kept by a mask, which costs a hundredth, so there is only
-   the constant-time way.
+   Fixed exponent. Decryption raises different bases to one secret exponent: windows of four bits,
+   highest first. All sixteen powers of the bases are read at every step and one kept by a mask,
+   which costs a hundredth, so there is only the constant-time way.
 
-   Bounds. Rows of tables and all intermediate powers are loose (below 2m), with normal limbs: `multiply` and `square`
-   take and give just that. */
+   Bounds. Rows of tables and all intermediate powers are loose (below 2m), with normal limbs:
+   `multiply` and `square` take and give just that. */
 
 #include "montgomery.h"
 
-/* The digit of `window` bits (at most 16) that begins at bit `place * window`; bits beyond the exponent are zero. */
-static inline unsigned SIZED(digit)(const uint8_t *exponent, size_t bytes, unsigned place, unsigned window)
+/* The digit of `window` bits (at most 16) that begins at bit `place * window`; bits beyond the
+   exponent are zero. */
+static inline unsigned SIZED(digit)(const uint8_t *exponent, size_t bytes, unsigned place,
+                                    unsigned window)
 {
     size_t bit = (size_t)place * window, byte = bit / 8;
     unsigned x = 0;
@@ -26,7 +29,8 @@ static inline unsigned SIZED(digit)(const uint8_t *exponent, size_t bytes, unsig
     return x >> bit % 8 & ((1u << window) - 1);
 }
 
-/* table[places << window][ROW]: the rows of one place after the other. `base` is a row in Montgomery form. */
+/* table[places << window][ROW]: the rows of one place after the other. `base` is a row in
+   Montgomery form. */
 WIDE static void SIZED(make_table)(u64 *table, const u64 *base, unsigned places, unsigned window,
                                    const struct modulus *m)
 {
@@ -35,7 +39,8 @@ WIDE static void SIZED(make_table)(u64 *table, const u64 *base, unsigned places,
     wide power[LIMBS], step[LIMBS], next[LIMBS];
     SIZED(spread)(next, base);
     for (unsigned first = 0; first < places; first += LANES) {
-        /* The bases of eight places, each the 2^window-th power of the one before; then their rows side by side. */
+        /* The bases of eight places, each the 2^window-th power of the one before; then their rows
+           side by side. */
         for (unsigned k = 0; k < LANES; k++) {
             for (unsigned j = 0; j < LANES; j++)
                 out[j] = j == k ? bases[k] : unused;
@@ -43,7 +48,8 @@ WIDE static void SIZED(make_table)(u64 *table, const u64 *base, unsigned places,
             for (unsigned bit = 0; bit < window; bit++)
                 SIZED(square)(next, next, m);
         }
-        const u64 *from[LANES] = {bases[0], bases[1], bases[2], bases[3], bases[4], bases[5], bases[6], bases[7]};
+        const u64 *from[LANES] = {bases[0], bases[1], bases[2], bases[3],
+                                  bases[4], bases[5], bases[6], bases[7]};
         SIZED(load_limbs)(step, from);
         SIZED(spread)(power, m->one);
         for (size_t d = 0; d < rows; d++) {
@@ -56,7 +62,8 @@ WIDE static void SIZED(make_table)(u64 *table, const u64 *base, unsigned places,
 }
 
 /* Row `digit[k]` of a place for lane k, found by reading all of them. */
-WIDE static inline void SIZED(scan_rows)(wide *out, const u64 *rows, unsigned window, const u64 digit[LANES])
+WIDE static inline void SIZED(scan_rows)(wide *out, const u64 *rows, unsigned window,
+                                         const u64 digit[LANES])
 {
     const wide wanted = _mm512_loadu_si512(digit);
     /* Twenty limbs, a divisor of every LIMBS, are as many as stay in registers. */
@@ -67,7 +74,8 @@ WIDE static inline void SIZED(scan_rows)(wide *out, const u64 *rows, unsigned wi
         for (size_t d = 0; d < (size_t)1 << window; d++) {
             __mmask8 here = _mm512_cmpeq_epi64_mask(wanted, everywhere(d));
             for (int j = 0; j < 20; j++)
-                kept[j] = _mm512_mask_mov_epi64(kept[j], here, everywhere(rows[d * ROW + from + j]));
+                kept[j] =
+                    _mm512_mask_mov_epi64(kept[j], here, everywhere(rows[d * ROW + from + j]));
         }
         for (int j = 0; j < 20; j++)
             out[from + j] = kept[j];
@@ -75,7 +83,8 @@ WIDE static inline void SIZED(scan_rows)(wide *out, const u64 *rows, unsigned wi
 }
 
 /* out = base^exponent for eight exponents, in Montgomery form, loose. */
-WIDE static void SIZED(fixed_base_power)(wide *out, const struct xr_fixed_base *base, const struct modulus *m,
+WIDE static void SIZED(fixed_base_power)(wide *out, const struct xr_fixed_base *base,
+                                         const struct modulus *m,
                                          const uint8_t *const exponents[LANES])
 {
     const size_t place_limbs = (size_t)ROW << base->window;
@@ -103,8 +112,8 @@ WIDE static void SIZED(fixed_base_power)(wide *out, const struct xr_fixed_base *
 }
 
 /* out = x^exponent for eight x in Montgomery form and one exponent of at least one byte; loose. */
-WIDE static void SIZED(fixed_exponent_power)(wide *out, const wide *x, const uint8_t *exponent, size_t bytes,
-                                             const struct modulus *m)
+WIDE static void SIZED(fixed_exponent_power)(wide *out, const wide *x, const uint8_t *exponent,
+                                             size_t bytes, const struct modulus *m)
 {
     wide powers[16][LIMBS], factor[LIMBS];
     SIZED(spread)(powers[0], m->one);

@@ -1,18 +1,23 @@
-/* ristretto255 (RFC 9496) for eight elements at once: what happens between encodings of 32 bytes and points.
+/* ristretto255 (RFC 9496) for eight elements at once: what happens between encodings of 32 bytes
+   and points.
 
-   The field is in ristretto255_field.h (radix 2^51, lanes, carries, bounds), the curve in ristretto255_curve.h. The
-   functions below follow the RFC line by line and use its names; section numbers refer to it. Where it branches, both
-   outcomes are computed and one is chosen by a mask of lanes.
+   The field is in ristretto255_field.h (radix 2^51, lanes, carries, bounds), the curve in
+   ristretto255_curve.h. The functions below follow the RFC line by line and use its names; section
+   numbers refer to it. Where it branches, both outcomes are computed and one is chosen by a mask of
+   lanes.
 
-   Bit 255. Decoding (4.3.1) interprets all 32 bytes and refuses what is not below p, so an encoding with its highest
-   bit set is refused. libsodium 1.0.18 clears that bit and accepts; the portable path asks for it first. */
+   Bit 255. Decoding (4.3.1) interprets all 32 bytes and refuses what is not below p, so an encoding
+   with its highest bit set is refused. libsodium 1.0.18 clears that bit and accepts; the portable
+   path asks for it first. */
 
 #include "ristretto255.h"
 
 #include "ristretto255_curve.h"
 
-static const u64 D[] = {0x34dca135978a3, 0x1a8283b156ebd, 0x5e7a26001c029, 0x739c663a03cbb, 0x52036cee2b6ff};
-static const u64 SQRT_M1[] = {0x61b274a0ea0b0, 0x0d5a5fc8f189d, 0x7ef5e9cbd0c60, 0x78595a6804c9e, 0x2b8324804fc1d};
+static const u64 D[] = {0x34dca135978a3, 0x1a8283b156ebd, 0x5e7a26001c029, 0x739c663a03cbb,
+                        0x52036cee2b6ff};
+static const u64 SQRT_M1[] = {0x61b274a0ea0b0, 0x0d5a5fc8f189d, 0x7ef5e9cbd0c60, 0x78595a6804c9e,
+                              0x2b8324804fc1d};
 static const u64 SQRT_AD_MINUS_ONE[] = {
     0x7f6a0497b2e1b, 0x1836f0a97afd2, 0x7d747f6be7638, 0x456079e7e6498, 0x376931bf2b834,
 };
@@ -26,7 +31,8 @@ static const u64 D_MINUS_ONE_SQ[] = {
     0x55aaa44ed4d20, 0x59603c3332635, 0x26d3baf4a7928, 0x120a66e6997a9, 0x5968b37af66c2,
 };
 
-/* SQRT_RATIO_M1 (4.2): the lanes in which u / v is a square; *r is its root there, that of SQRT_M1 u / v elsewhere. */
+/* SQRT_RATIO_M1 (4.2): the lanes in which u / v is a square; *r is its root there, that of SQRT_M1
+   u / v elsewhere. */
 WIDE static __mmask8 sqrt_ratio(field *r, field u, field v)
 {
     const field i = constant(SQRT_M1);
@@ -68,7 +74,8 @@ WIDE static void to_words(wide word[4], field a)
 WIDE static __mmask8 decode(point *out, const wide word[4])
 {
     const field one = small(1), s = from_words(word), reduced = canonical(s);
-    __mmask8 refused = _mm512_movepi64_mask(word[3]) | _mm512_test_epi64_mask(word[0], everywhere(1));
+    __mmask8 refused =
+        _mm512_movepi64_mask(word[3]) | _mm512_test_epi64_mask(word[0], everywhere(1));
     for (int k = 0; k < FIELD_LIMBS; k++)
         refused |= _mm512_cmpneq_epi64_mask(s.limb[k], reduced.limb[k]);
     field ss = square(s), u1 = subtract(one, ss), u2 = add(one, ss), u2_sqr = square(u2);
@@ -88,7 +95,8 @@ WIDE static void encode(wide word[4], const point *p)
     const field i = constant(SQRT_M1);
     field u1 = multiply(add(p->z, p->y), subtract(p->z, p->y)), u2 = multiply(p->x, p->y), invsqrt;
     sqrt_ratio(&invsqrt, small(1), multiply(u1, square(u2)));
-    field den1 = multiply(invsqrt, u1), den2 = multiply(invsqrt, u2), z_inv = multiply(multiply(den1, den2), p->t);
+    field den1 = multiply(invsqrt, u1), den2 = multiply(invsqrt, u2),
+          z_inv = multiply(multiply(den1, den2), p->t);
     __mmask8 rotate = is_negative(multiply(p->t, z_inv));
     field x = choose(rotate, multiply(p->y, i), p->x), y = choose(rotate, multiply(p->x, i), p->y);
     field den_inv = choose(rotate, multiply(den1, constant(INVSQRT_A_MINUS_D)), den2);
@@ -100,13 +108,15 @@ WIDE static void encode(wide word[4], const point *p)
 WIDE static point map(const wide word[4])
 {
     const field one = small(1), minus_one = negate(one), d = constant(D), t = from_words(word);
-    field r = multiply(constant(SQRT_M1), square(t)), u = multiply(add(r, one), constant(ONE_MINUS_D_SQ));
+    field r = multiply(constant(SQRT_M1), square(t)),
+          u = multiply(add(r, one), constant(ONE_MINUS_D_SQ));
     field v = multiply(subtract(minus_one, multiply(r, d)), add(r, d)), s;
     __mmask8 was_square = sqrt_ratio(&s, u, v);
     field s_prime = negate(absolute(multiply(s, t)));
     s = choose(was_square, s, s_prime);
     field c = choose(was_square, minus_one, r);
-    field n = subtract(multiply(multiply(c, subtract(r, one)), constant(D_MINUS_ONE_SQ)), v), ss = square(s);
+    field n = subtract(multiply(multiply(c, subtract(r, one)), constant(D_MINUS_ONE_SQ)), v),
+          ss = square(s);
     sum w = {
         .e = multiply(add(s, s), v),
         .f = add(one, ss),
@@ -117,12 +127,14 @@ WIDE static point map(const wide word[4])
     return with_t(w);
 }
 
-/* Up to eight rows of `words` words (4 or 8) to lanes; lanes without a row become zero, which encodes the identity. */
+/* Up to eight rows of `words` words (4 or 8) to lanes; lanes without a row become zero, which
+   encodes the identity. */
 WIDE static void load_rows(wide word[LANES], const uint8_t *rows, size_t count, int words)
 {
     const __mmask8 whole = (__mmask8)((1u << words) - 1);
     for (size_t k = 0; k < LANES; k++)
-        word[k] = k < count ? _mm512_maskz_loadu_epi64(whole, rows + 8 * (size_t)words * k) : everywhere(0);
+        word[k] = k < count ? _mm512_maskz_loadu_epi64(whole, rows + 8 * (size_t)words * k)
+                            : everywhere(0);
     wide_transpose(word);
 }
 
@@ -135,8 +147,8 @@ WIDE static void store_rows(uint8_t *rows, size_t count, const wide word[4])
         _mm512_mask_storeu_epi64(rows + 32 * k, 0x0f, row[k]);
 }
 
-/* The first of `count` rows that is zero, or `count`. This is the one place that branches on something that came from
-   the scalar: on products, which are sent to others anyway. */
+/* The first of `count` rows that is zero, or `count`. This is the one place that branches on
+   something that came from the scalar: on products, which are sent to others anyway. */
 static size_t first_identity(const uint8_t *rows, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -149,7 +161,8 @@ static size_t first_identity(const uint8_t *rows, size_t count)
     return count;
 }
 
-WIDE int xr_ristretto_multiply(uint8_t *out, const uint8_t *points, size_t n, const uint8_t scalar[32])
+WIDE int xr_ristretto_multiply(uint8_t *out, const uint8_t *points, size_t n,
+                               const uint8_t scalar[32])
 {
     int64_t digit[DIGITS];
     signed_digits(digit, scalar);

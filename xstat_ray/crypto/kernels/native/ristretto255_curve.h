@@ -1,15 +1,17 @@
 /* Points of the curve -x^2 + y^2 = 1 + d x^2 y^2 modulo p, eight at once, and their multiples.
 
-   Coordinates. A point is (X : Y : Z) with x = X / Z, y = Y / Z; additions want T = X Y / Z as well (Hisil, Wong, Carter
-   and Dawson, "Twisted Edwards curves revisited", 2008). Both additions and doublings end with four numbers E, F, G, H
-   from which X = E F, Y = G H, Z = F G, T = E H: the struct `sum`. Turning it into a point costs a fourth product for
-   T, which is left out wherever a doubling follows. The formulas are complete on this curve: they hold for all points,
-   equal, opposite or neutral ones too, so nothing branches.
+   Coordinates. A point is (X : Y : Z) with x = X / Z, y = Y / Z; additions want T = X Y / Z as well
+   (Hisil, Wong, Carter and Dawson, "Twisted Edwards curves revisited", 2008). Both additions and
+   doublings end with four numbers E, F, G, H from which X = E F, Y = G H, Z = F G, T = E H: the
+   struct `sum`. Turning it into a point costs a fourth product for T, which is left out wherever a
+   doubling follows. The formulas are complete on this curve: they hold for all points, equal,
+   opposite or neutral ones too, so nothing branches.
 
-   Multiples. All eight points have the same scalar, which is secret. It is written in 64 signed digits from -8 to 8 of
-   weight 16^i; a window is four doublings and the addition of digit * point. The nine multiples are a table in memory
-   (11 kB, in the first-level cache) of which every entry is read for every digit, and the wanted one kept by a mask that
-   comes from comparing registers: neither an address nor a branch depends on the scalar. */
+   Multiples. All eight points have the same scalar, which is secret. It is written in 64 signed
+   digits from -8 to 8 of weight 16^i; a window is four doublings and the addition of digit * point.
+   The nine multiples are a table in memory (11 kB, in the first-level cache) of which every entry
+   is read for every digit, and the wanted one kept by a mask that comes from comparing registers:
+   neither an address nor a branch depends on the scalar. */
 
 #ifndef XR_RISTRETTO255_CURVE_H
 #define XR_RISTRETTO255_CURVE_H
@@ -19,7 +21,8 @@
 #define DIGITS 64
 #define LARGEST_DIGIT 8
 
-static const u64 TWICE_D[] = {0x69b9426b2f159, 0x35050762add7a, 0x3cf44c0038052, 0x6738cc7407977, 0x2406d9dc56dff};
+static const u64 TWICE_D[] = {0x69b9426b2f159, 0x35050762add7a, 0x3cf44c0038052, 0x6738cc7407977,
+                              0x2406d9dc56dff};
 
 typedef struct {
     field x, y, z, t;
@@ -47,7 +50,8 @@ WIDE INLINE point without_t(sum s)
     return out;
 }
 
-/* p + p; T of p is not read. E, F and G of the paper with the opposite sign, as is H: products stay the same. */
+/* p + p; T of p is not read. E, F and G of the paper with the opposite sign, as is H: products stay
+   the same. */
 WIDE INLINE sum doubled(const point *p)
 {
     field xx = square(p->x), yy = square(p->y), zz = square(p->z), xy = square(add(p->x, p->y));
@@ -71,7 +75,8 @@ WIDE INLINE sum added(const point *p, const addend *q)
 
 WIDE INLINE addend as_addend(const point *p)
 {
-    addend out = {add(p->y, p->x), subtract(p->y, p->x), multiply(p->t, constant(TWICE_D)), add(p->z, p->z)};
+    addend out = {add(p->y, p->x), subtract(p->y, p->x), multiply(p->t, constant(TWICE_D)),
+                  add(p->z, p->z)};
     return out;
 }
 
@@ -101,8 +106,10 @@ WIDE static inline addend take_multiple(const addend table[LARGEST_DIGIT + 1], i
     }
     __mmask8 negative = _mm512_movepi64_mask(wanted);
     addend signed_out = {
-        choose(negative, out.minus, out.plus), choose(negative, out.plus, out.minus),
-        choose(negative, negate(out.t), out.t), out.z,
+        choose(negative, out.minus, out.plus),
+        choose(negative, out.plus, out.minus),
+        choose(negative, negate(out.t), out.t),
+        out.z,
     };
     return signed_out;
 }

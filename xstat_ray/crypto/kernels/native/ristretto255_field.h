@@ -1,29 +1,33 @@
 /* Arithmetic modulo p = 2^255 - 19 on eight numbers at once.
 
-   Representation. A number is five limbs in radix 2^51, lowest first; lane k of each of the five registers belongs to
-   the k-th of eight numbers (wide.h). A number has many representations: limbs may exceed 51 bits, and its value may
-   be anything congruent modulo p. One rule holds for every `field` that a function takes or returns:
+   Representation. A number is five limbs in radix 2^51, lowest first; lane k of each of the five
+   registers belongs to the k-th of eight numbers (wide.h). A number has many representations: limbs
+   may exceed 51 bits, and its value may be anything congruent modulo p. One rule holds for every
+   `field` that a function takes or returns:
 
-       every limb is below 2^51 + 2^12                                                                             (*)
+       every limb is below 2^51 + 2^12                                                         (*)
 
-   so that a limb is never above the 52 bits that the multiply-add instructions look at, and one more bit is the room
-   in which a sum of two can be formed. Five limbs of 52 bits would hold 255 bits as well, but would leave no room.
+   so that a limb is never above the 52 bits that the multiply-add instructions look at, and one
+   more bit is the room in which a sum of two can be formed. Five limbs of 52 bits would hold 255
+   bits as well, but would leave no room.
 
-   Carries. `carry` takes columns r0..r4 of any 64-bit size to a `field`: each hands what is above its 51 bits to the
-   next, all five at the same time, and r4 hands its own, times 19, to the first, because 2^255 = 19 modulo p. One such
-   step does not make limbs canonical, but it gives (*) where r0..r3 < 2^63 and r4 < 2^58: what arrives is below 2^12,
-   and for the first limb below 19 * 2^7 < 2^12.
+   Carries. `carry` takes columns r0..r4 of any 64-bit size to a `field`: each hands what is above
+   its 51 bits to the next, all five at the same time, and r4 hands its own, times 19, to the first,
+   because 2^255 = 19 modulo p. One such step does not make limbs canonical, but it gives (*) where
+   r0..r3 < 2^63 and r4 < 2^58: what arrives is below 2^12, and for the first limb below 19 * 2^7 <
+   2^12.
 
-   Sums. a + b, with limbs below 2^52 + 2^13, is carried at once. a - b is formed as a + 2p - b: the limbs of 2p,
-   written 2^52 - 38, 2^52 - 2, ..., 2^52 - 2, are above every limb of b by (*), so no lane goes below zero, and none
-   exceeds 2^51 + 2^12 + 2^52. Columns with up to two such terms more, as in `doubled` (ristretto255_curve.h), stay
-   below 2^55.
+   Sums. a + b, with limbs below 2^52 + 2^13, is carried at once. a - b is formed as a + 2p - b: the
+   limbs of 2p, written 2^52 - 38, 2^52 - 2, ..., 2^52 - 2, are above every limb of b by (*), so no
+   lane goes below zero, and none exceeds 2^51 + 2^12 + 2^52. Columns with up to two such terms
+   more, as in `doubled` (ristretto255_curve.h), stay below 2^55.
 
-   Products. The product of limbs i and j has weight 2^(51 (i + j)). The instructions give it in halves, low + 2^52 high;
-   the high half therefore belongs to column i + j + 1 with a factor 2. Let h = 2^52 bound either half. For k = 0..4,
-   column k collects k + 1 low and k high halves: at most (3k + 1) h. Column k + 5, of weight 2^255 2^(51 k), collects
-   4 - k low and 5 - k high halves, at most (14 - 3k) h, and is added to column k times 19. Altogether column k is at
-   most (3k + 1 + 19 (14 - 3k)) h = (267 - 54 k) h: below 2^61 for k = 0, and 51 h < 2^58 for k = 4, as `carry` wants.
+   Products. The product of limbs i and j has weight 2^(51 (i + j)). The instructions give it in
+   halves, low + 2^52 high; the high half therefore belongs to column i + j + 1 with a factor 2. Let
+   h = 2^52 bound either half. For k = 0..4, column k collects k + 1 low and k high halves: at most
+   (3k + 1) h. Column k + 5, of weight 2^255 2^(51 k), collects 4 - k low and 5 - k high halves, at
+   most (14 - 3k) h, and is added to column k times 19. Altogether column k is at most (3k + 1 + 19
+   (14 - 3k)) h = (267 - 54 k) h: below 2^61 for k = 0, and 51 h < 2^58 for k = 4, as `carry` wants.
 
    No branch and no address depends on a value. */
 
@@ -36,8 +40,9 @@
 #define RADIX_MASK ((UINT64_C(1) << RADIX) - 1)
 #define FIELD_LIMBS 5
 
-/* Columns fit the registers only where every index is known: small functions are inlined and loops vanish. A build for
-   sanitizers defines XR_SMALL_CODE, which computes the same and compiles in seconds. */
+/* Columns fit the registers only where every index is known: small functions are inlined and loops
+   vanish. A build for sanitizers defines XR_SMALL_CODE, which computes the same and compiles in
+   seconds. */
 #ifdef XR_SMALL_CODE
 #define INLINE static inline
 #define UNROLL
@@ -57,10 +62,7 @@ typedef struct {
 WIDE INLINE wide plus(wide a, wide b) { return _mm512_add_epi64(a, b); }
 WIDE INLINE wide minus(wide a, wide b) { return _mm512_sub_epi64(a, b); }
 WIDE INLINE wide twice(wide a) { return plus(a, a); }
-WIDE INLINE wide times19(wide a)
-{
-    return plus(plus(a, twice(a)), _mm512_slli_epi64(a, 4));
-}
+WIDE INLINE wide times19(wide a) { return plus(plus(a, twice(a)), _mm512_slli_epi64(a, 4)); }
 
 /* Columns to limbs that keep the rule (*). */
 WIDE INLINE field carry(field r)
@@ -145,8 +147,9 @@ WIDE INLINE field multiply(field a, field b)
     return fold(low);
 }
 
-/* a^2: each product of two different limbs is made once and counted twice, so column k is the low halves of squares,
-   plus 2 (low halves of the others + high halves of squares + 2 high halves of the others). Same bounds as above. */
+/* a^2: each product of two different limbs is made once and counted twice, so column k is the low
+   halves of squares, plus 2 (low halves of the others + high halves of squares + 2 high halves of
+   the others). Same bounds as above. */
 WIDE INLINE field square(field a)
 {
     wide once[2 * FIELD_LIMBS], cross[2 * FIELD_LIMBS];
@@ -171,7 +174,8 @@ WIDE INLINE field square(field a)
     return fold(once);
 }
 
-/* a^(2^count), not inlined: it is where most of a square root's time goes, and is called eleven times for one. */
+/* a^(2^count), not inlined: it is where most of a square root's time goes, and is called eleven
+   times for one. */
 WIDE static __attribute__((noinline)) void square_times(field *out, const field *a, int count)
 {
     field x = *a;
@@ -181,7 +185,8 @@ WIDE static __attribute__((noinline)) void square_times(field *out, const field 
 }
 
 /* a^(2^count) * b */
-WIDE static __attribute__((noinline)) void shift_multiply(field *out, const field *a, int count, const field *b)
+WIDE static __attribute__((noinline)) void shift_multiply(field *out, const field *a, int count,
+                                                          const field *b)
 {
     field x;
     square_times(&x, a, count);
@@ -206,9 +211,10 @@ WIDE static inline field power_for_root(field a)
     return x250;
 }
 
-/* The canonical limbs, those of the value in [0, p). By (*) the value is below 2^255 + 2^217 < 2p, hence q, the carry
-   out of the top of value + 19, is 1 where the value is at least p and 0 elsewhere, and value - q p = value + 19 q - q
-   2^255, where masking the top limb takes off q 2^255. */
+/* The canonical limbs, those of the value in [0, p). By (*) the value is below 2^255 + 2^217 < 2p,
+   hence q, the carry out of the top of value + 19, is 1 where the value is at least p and 0
+   elsewhere, and value - q p = value + 19 q - q 2^255, where masking the top limb takes off q
+   2^255. */
 WIDE static field canonical(field a)
 {
     const wide mask = everywhere(RADIX_MASK);
@@ -224,7 +230,8 @@ WIDE static field canonical(field a)
     return a;
 }
 
-/* The lanes in which a = 0, a = b, and a is negative (its canonical value is odd: RFC 9496, section 4.1). */
+/* The lanes in which a = 0, a = b, and a is negative (its canonical value is odd: RFC 9496,
+   section 4.1). */
 WIDE static __mmask8 is_zero(field a)
 {
     field c = canonical(a);
@@ -235,7 +242,10 @@ WIDE static __mmask8 is_zero(field a)
 }
 
 WIDE static inline __mmask8 is_equal(field a, field b) { return is_zero(subtract(a, b)); }
-WIDE static inline __mmask8 is_negative(field a) { return _mm512_test_epi64_mask(canonical(a).limb[0], everywhere(1)); }
+WIDE static inline __mmask8 is_negative(field a)
+{
+    return _mm512_test_epi64_mask(canonical(a).limb[0], everywhere(1));
+}
 
 /* a in the lanes of `lanes`, b in the others. */
 WIDE INLINE field choose(__mmask8 lanes, field a, field b)

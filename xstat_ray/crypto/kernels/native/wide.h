@@ -1,13 +1,15 @@
-/* What the kernels share: eight 64-bit lanes to a register, and the two instructions everything is built from.
+/* What the kernels share: eight 64-bit lanes to a register, and the two instructions everything is
+   built from.
 
-   vpmadd52luq and vpmadd52huq (AVX-512 IFMA) multiply the low 52 bits of two lanes and add the low, respectively the
-   high, 52 bits of the 104-bit product to a third. Numbers are therefore cut into limbs of at most 52 bits, one limb to
-   a lane, and lane k of every register belongs to number k of a group of eight: eight independent computations run in
-   step, and no instruction ever crosses lanes except in `wide_transpose`, at the edges.
+   vpmadd52luq and vpmadd52huq (AVX-512 IFMA) multiply the low 52 bits of two lanes and add the low,
+   respectively the high, 52 bits of the 104-bit product to a third. Numbers are therefore cut into
+   limbs of at most 52 bits, one limb to a lane, and lane k of every register belongs to number k of
+   a group of eight: eight independent computations run in step, and no instruction ever crosses
+   lanes except in `wide_transpose`, at the edges.
 
-   Every function that uses such an instruction is marked WIDE. The file then compiles without machine flags, with gcc
-   and clang, and nothing outside the marked functions needs more than the baseline processor: whoever calls them must
-   have asked `xr_ifma_available` (cpu.h) first. */
+   Every function that uses such an instruction is marked WIDE. The file then compiles without
+   machine flags, with gcc and clang, and nothing outside the marked functions needs more than the
+   baseline processor: whoever calls them must have asked `xr_ifma_available` (cpu.h) first. */
 
 #ifndef XR_WIDE_H
 #define XR_WIDE_H
