@@ -197,7 +197,7 @@ def table_parsers(folder: Path) -> list[tuple[Parser, list[bytes]]]:
             path = folder / f"table.{suffix}"
             path.write_bytes(data)
             opened = open_table(path, id="id", times=["at"], numbers=["weight"], values=["area"])
-            return [batch.first_row for batch in opened.batches()]
+            return [chunk.first_row for chunk in opened.chunks()]
 
         return parse
 

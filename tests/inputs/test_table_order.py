@@ -184,11 +184,11 @@ def test_who_reads_all_ids_knows(tmp_path_factory, ids, rows, draw):
     parquet(folder / "a.parquet", pa.table({"id": pa.array(ids, pa.string())}))
     parquet(folder / "b.parquet", pa.table({"id": ["2", "1"]}))
     table = open_table(folder, id="id")
-    batches = list(table.batches(rows))
+    chunks = list(table.chunks(rows))
     ascent = Ascent(table, "id")
-    draw.shuffle(batches)
-    for batch in batches:
-        ascent.add(batch)
+    draw.shuffle(chunks)
+    for chunk in chunks:
+        ascent.add(chunk)
     known = [one for one in ids if one is not None]
     wrong = {str(folder / "b.parquet")} | (
         {str(folder / "a.parquet")} if known != sorted(known) else set()

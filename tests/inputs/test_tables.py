@@ -38,12 +38,12 @@ def write(path, content):
     return path
 
 
-def read(path, batch_rows=1 << 20, **columns):
+def read(path, chunk_rows=1 << 20, **columns):
     """All rows of a table, by column."""
-    batches = list(open_table(path, **(columns or COLUMNS)).batches(batch_rows))
+    chunks = list(open_table(path, **(columns or COLUMNS)).chunks(chunk_rows))
     return {
-        name: [v for b in batches for v in b.columns[name].to_pylist()]
-        for name in batches[0].columns
+        name: [v for chunk in chunks for v in chunk.columns[name].to_pylist()]
+        for name in chunks[0].columns
     }
 
 
@@ -58,13 +58,13 @@ def bad_text(*values):
 def test_every_format_gives_the_same_columns(tmp_path, name):
     path = write(tmp_path / name, GOOD_CSV if ".csv" in name else GOOD)
     table = open_table(path, **COLUMNS)
-    (batch,) = table.batches()
-    assert batch.columns["id"].to_pylist() == ["007", None]
-    assert batch.columns["v"].to_pylist() == ["a", "b"]
-    assert batch.columns["t"].equals(pa.array([NOON, None], pa.timestamp("us")))
-    assert batch.columns["w"].type == pa.float64()
-    np.testing.assert_array_equal(batch.columns["w"].to_numpy(), [1.5, np.nan])
-    assert (batch.file, batch.first_row, set(batch.columns)) == (
+    (chunk,) = table.chunks()
+    assert chunk.columns["id"].to_pylist() == ["007", None]
+    assert chunk.columns["v"].to_pylist() == ["a", "b"]
+    assert chunk.columns["t"].equals(pa.array([NOON, None], pa.timestamp("us")))
+    assert chunk.columns["w"].type == pa.float64()
+    np.testing.assert_array_equal(chunk.columns["w"].to_numpy(), [1.5, np.nan])
+    assert (chunk.file, chunk.first_row, set(chunk.columns)) == (
         str(path),
         1,
         {"id", "t", "w", "v"},
@@ -98,7 +98,7 @@ def test_csv_times_and_numbers(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("role", "array", "expected"),
+    ("use", "array", "expected"),
     [
         ("id", pa.array([7, None], pa.int64()), ["7", None]),
         ("id", pa.array([2**64 - 1], pa.uint64()), ["18446744073709551615"]),
@@ -114,13 +114,13 @@ def test_csv_times_and_numbers(tmp_path):
         ("numbers", pa.array([1.5], pa.float32()), [1.5]),
     ],
 )
-def test_accepted_types(tmp_path, role, array, expected):
+def test_accepted_types(tmp_path, use, array, expected):
     path = write(tmp_path / "x.parquet", pa.table({"c": array, "n": pa.nulls(len(array))}))
-    assert read(path, **{role: "c" if role == "id" else ["c"]})["c"] == expected
+    assert read(path, **{use: "c" if use == "id" else ["c"]})["c"] == expected
 
 
 @pytest.mark.parametrize(
-    ("role", "array", "message"),
+    ("use", "array", "message"),
     [
         (
             "id",
@@ -142,10 +142,10 @@ def test_accepted_types(tmp_path, role, array, expected):
         ("numbers", pa.array([True]), "type bool cannot serve as number"),
     ],
 )
-def test_refused_types(tmp_path, role, array, message):
+def test_refused_types(tmp_path, use, array, message):
     path = write(tmp_path / "x.parquet", pa.table({"c": array}))
     with pytest.raises(InputError, match=message) as caught:
-        open_table(path, **{role: "c" if role == "id" else ["c"]})
+        open_table(path, **{use: "c" if use == "id" else ["c"]})
     assert caught.value.file == str(path)
 
 
@@ -154,12 +154,12 @@ def test_folders_are_read_in_the_order_of_names_and_rows_are_numbered_in_each_fi
         write(tmp_path / name, pa.table({"id": [str(first + i) for i in range(5)]}))
     write(tmp_path / "_SUCCESS", b"")
     write(tmp_path / ".hidden" / "x.txt", b"")
-    batches = list(open_table(tmp_path, id="id").batches(batch_rows=2))
-    assert [(b.file[-9:], b.first_row, len(b.columns["id"])) for b in batches] == [
+    chunks = list(open_table(tmp_path, id="id").chunks(chunk_rows=2))
+    assert [(chunk.file[-9:], chunk.first_row, len(chunk.columns["id"])) for chunk in chunks] == [
         ("z.parquet", 1, 2), ("z.parquet", 3, 2), ("z.parquet", 5, 1),
         ("b.parquet", 1, 2), ("b.parquet", 3, 2), ("b.parquet", 5, 1),
     ]  # fmt: skip
-    assert batches[3].columns["id"].to_pylist() == ["100", "101"]
+    assert chunks[3].columns["id"].to_pylist() == ["100", "101"]
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "csv"])
@@ -191,7 +191,7 @@ def test_an_empty_file_among_others_is_no_error_but_an_empty_table_is(tmp_path, 
     write(tmp_path / f"a.{suffix}", empty)
     with pytest.raises(InputError, match="has no rows"):
         open_table(tmp_path, id="id")
-    assert list(open_table(tmp_path, id="id", may_be_empty=True).batches()) == []
+    assert list(open_table(tmp_path, id="id", may_be_empty=True).chunks()) == []
     write(tmp_path / f"b.{suffix}", "id\n1\n" if suffix == "csv" else pa.table({"id": ["1"]}))
     assert read(tmp_path, id="id") == {"id": ["1"]}
 
@@ -242,7 +242,7 @@ def test_damage_beyond_the_beginning_is_found_while_reading(tmp_path):
     path = write(tmp_path / "x.csv", f"id,v\n{lines}secret\n")
     # Arrow reads ahead, and now and then meets the damage before the first rows are asked for.
     with pytest.raises(InputError, match=r"another number of fields .*row 1500001") as caught:
-        list(open_table(path, id="id").batches())
+        list(open_table(path, id="id").chunks())
     assert "secret" not in str(caught.value)
 
 
@@ -251,17 +251,17 @@ def test_large_csv_files_are_cut_into_batches(tmp_path):
         tmp_path / "x.csv", "id,v\n" + "".join(f"{i:07},xxxxxxxx\n" for i in range(1_000_000))
     )
     rows = 0
-    for batch in open_table(path, id="id").batches(batch_rows=100_000):
-        assert batch.first_row == rows + 1
-        assert batch.columns["id"][0].as_py() == f"{rows:07}"
-        assert len(batch.columns["id"]) <= 100_000
-        rows += len(batch.columns["id"])
+    for chunk in open_table(path, id="id").chunks(chunk_rows=100_000):
+        assert chunk.first_row == rows + 1
+        assert chunk.columns["id"][0].as_py() == f"{rows:07}"
+        assert len(chunk.columns["id"]) <= 100_000
+        rows += len(chunk.columns["id"])
     assert rows == 1_000_000
 
 
-@pytest.mark.parametrize("role", ["id", "value", "number", "time"])
+@pytest.mark.parametrize("use", ["id", "value", "number", "time"])
 @pytest.mark.parametrize("codes", [[0, None, 1], [0, None, -1]])
-def test_a_code_that_stands_for_no_value_is_refused_with_its_row(role, codes):
+def test_a_code_that_stands_for_no_value_is_refused_with_its_row(use, codes):
     """So Arrow reads some damaged Parquet files."""
     values = pa.DictionaryArray.from_arrays(
         pa.array(codes, pa.int32()), pa.array(["2024-01-01"]), safe=False
@@ -269,22 +269,22 @@ def test_a_code_that_stands_for_no_value_is_refused_with_its_row(role, codes):
     with pytest.raises(
         InputError, match=r"refers to a value that the file lacks \(file f, column c, row 13\)"
     ):
-        convert(values, role, Place("f", "c", 11), parse=False)
+        convert(values, use, Place("f", "c", 11), parse=False)
 
 
 @pytest.mark.parametrize("name", ["x.parquet", "x.arrow", "x.csv"])
-@pytest.mark.parametrize("role", ["id", "values"])
-def test_text_that_is_not_utf8_is_refused_with_its_row(tmp_path, name, role):
+@pytest.mark.parametrize("use", ["id", "values"])
+def test_text_that_is_not_utf8_is_refused_with_its_row(tmp_path, name, use):
     values = [b"a"] * 30 + [b"secret\xff"] + [b"b", b"\xfe"]
     content = b"c\n" + b"\n".join(values) if name == "x.csv" else pa.table({"c": bad_text(*values)})
-    table = open_table(write(tmp_path / name, content), **{role: "c" if role == "id" else ["c"]})
+    table = open_table(write(tmp_path / name, content), **{use: "c" if use == "id" else ["c"]})
     with pytest.raises(InputError, match=r"not UTF-8 .*column c, row 31\)") as caught:
-        list(table.batches(batch_rows=20))
+        list(table.chunks(chunk_rows=20))
     assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("role", "good", "bad", "message"),
+    ("use", "good", "bad", "message"),
     [
         (
             "times",
@@ -298,11 +298,11 @@ def test_text_that_is_not_utf8_is_refused_with_its_row(tmp_path, name, role):
         ("numbers", "1.5", "secret", "not a number .*column c, row 4"),
     ],
 )
-@pytest.mark.parametrize("batch_rows", [2, 100])
-def test_values_that_cannot_be_read(tmp_path, role, good, bad, message, batch_rows):
+@pytest.mark.parametrize("chunk_rows", [2, 100])
+def test_values_that_cannot_be_read(tmp_path, use, good, bad, message, chunk_rows):
     path = write(tmp_path / "x.csv", f"c,d\n{good},1\n,1\n{good},1\n{bad},1\n{good},1\n")
     with pytest.raises(InputError, match=message) as caught:
-        list(open_table(path, **{role: ["c"]}).batches(batch_rows))
+        list(open_table(path, **{use: ["c"]}).chunks(chunk_rows))
     assert bad not in str(caught.value)
 
 
@@ -330,15 +330,15 @@ def test_missing_times_say_nothing_about_zones(tmp_path):
 def test_times_beyond_what_can_be_represented_are_refused(tmp_path):
     path = write(tmp_path / "x.arrow", pa.table({"t": pa.array([0, 2**62], pa.timestamp("s"))}))
     with pytest.raises(InputError, match=r"not a time .*row 2"):
-        list(open_table(path, times=["t"]).batches())
+        list(open_table(path, times=["t"]).chunks())
 
 
 def test_batches_refuse_to_travel_and_tables_do(tmp_path):
     table = open_table(write(tmp_path / "x.parquet", GOOD), **COLUMNS)
-    (batch,) = pickle.loads(pickle.dumps(table)).batches()
-    assert "007" not in repr(batch)
+    (chunk,) = pickle.loads(pickle.dumps(table)).chunks()
+    assert "007" not in repr(chunk)
     with pytest.raises(TypeError, match="refuses to travel"):
-        pickle.dumps(batch)
+        pickle.dumps(chunk)
 
 
 def test_the_digest_covers_names_and_contents_under_the_key(tmp_path):
@@ -391,14 +391,14 @@ def test_some_pieces_and_columns_are_read_with_their_row_numbers(tmp_path):
     pq.write_table(rows, tmp_path / "x.parquet", row_group_size=2)
     table = open_table(tmp_path / "x.parquet", **COLUMNS)
     chosen = [table.pieces()[number] for number in (1, 2, 4)]
-    batches = list(table.read(chosen, ["id"]))
+    chunks = list(table.read(chosen, ["id"]))
     numbered = {
-        b.first_row + place: v
-        for b in batches
-        for place, v in enumerate(b.columns["id"].to_pylist())
+        chunk.first_row + place: v
+        for chunk in chunks
+        for place, v in enumerate(chunk.columns["id"].to_pylist())
     }
     assert numbered == {3: "12", 4: "13", 5: "14", 6: "15", 9: "18", 10: "19"}
-    assert all(list(b.columns) == ["id"] for b in batches)
+    assert all(list(chunk.columns) == ["id"] for chunk in chunks)
     assert list(table.read([], ["id"])) == []
 
 

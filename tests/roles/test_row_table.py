@@ -120,9 +120,9 @@ def pieces_read(monkeypatch, table, wanted):
     read = []
     original = Table.read
 
-    def spy(self, pieces, columns, batch_rows=1 << 20):
+    def spy(self, pieces, columns, chunk_rows=1 << 20):
         read.extend(pieces)
-        return original(self, pieces, columns, batch_rows)
+        return original(self, pieces, columns, chunk_rows)
 
     monkeypatch.setattr(Table, "read", spy)
     table.read(wanted, lambda part: part)

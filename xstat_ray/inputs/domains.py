@@ -18,7 +18,7 @@ from xstat_ray.model.study import Dimension
 class Encoder:
     """Finds the positions of rows in the table spanned by some dimensions.
 
-    Made once, used on many batches.
+    Made once, used on many chunks.
     """
 
     def __init__(self, dimensions: Sequence[Dimension]) -> None:

@@ -83,11 +83,11 @@ class PublicTable:
             (p for p in (self._folder / name, Path(name)) if p.exists()), self._folder / name
         )
         try:
-            batches = open_table(path, values=(column,)).batches()
+            chunks = open_table(path, values=(column,)).chunks()
             values = [
                 value
-                for batch in batches
-                for value in batch.columns[column].cast("string").to_pylist()
+                for chunk in chunks
+                for value in chunk.columns[column].cast("string").to_pylist()
             ]
         except InputError as error:
             raise StudyError(

@@ -1,6 +1,6 @@
-"""The columns of a table: which types a role accepts, and their conversion to one type a role.
+"""The columns of a table: which types a use accepts, and their conversion to one type a use.
 
-| role | accepted types | becomes |
+| use | accepted types | becomes |
 |---|---|---|
 | id | text, whole numbers | dictionary of text |
 | value | text, whole numbers, truth values | dictionary of text, `true` and `false` |
@@ -23,7 +23,7 @@ import pyarrow.types as pt
 
 from xstat_ray.errors import InputError
 
-Role = Literal["id", "time", "number", "value"]
+ColumnUse = Literal["id", "time", "number", "value"]
 
 UNKNOWN = "unknown"
 REMEDIES = {
@@ -39,32 +39,32 @@ _ISO = "Write ISO 8601 times, such as 2023-08-28T05:00:00 or 2023-08-28T05:00:00
 _ZONED = r"[T ][0-9:.,]+ *(Z|[+-][0-9]{2}(:?[0-9]{2})?)$"
 
 
-def family(role: Role, kind: pa.DataType) -> str | None:
-    """The family of a stored type in a role, None where the role does not accept it."""
+def family(use: ColumnUse, kind: pa.DataType) -> str | None:
+    """The family of a stored type in a use, None where the use does not accept it."""
     if pt.is_dictionary(kind):
         kind = kind.value_type
     if pt.is_null(kind):
         return UNKNOWN
-    if role == "time":
+    if use == "time":
         if pt.is_timestamp(kind):
             return "naive" if kind.tz is None else "zoned"
         return "naive" if pt.is_date(kind) else None
-    if role == "number":
+    if use == "number":
         return (
             "number" if pt.is_integer(kind) or pt.is_floating(kind) or pt.is_decimal(kind) else None
         )
-    truth = role == "value" and pt.is_boolean(kind)
+    truth = use == "value" and pt.is_boolean(kind)
     if truth or pt.is_string(kind) or pt.is_large_string(kind) or pt.is_string_view(kind):
         return "text"
     return "whole" if pt.is_integer(kind) else None
 
 
-def text_family(role: Role, texts: pa.Array) -> str:
+def text_family(use: ColumnUse, texts: pa.Array) -> str:
     """The family of a column that is stored as text to be read, by its first values."""
-    if role == "time":
+    if use == "time":
         zoned = _is_zoned(_without_null_words(texts)).drop_null()
         return UNKNOWN if len(zoned) == 0 else "zoned" if zoned[0].as_py() else "naive"
-    return "number" if role == "number" else "text"
+    return "number" if use == "number" else "text"
 
 
 @dataclass(frozen=True)
@@ -97,12 +97,12 @@ class Place:
         raise self.error(problem, index, remedy)
 
 
-def convert(values: pa.Array, role: Role, place: Place, *, parse: bool) -> pa.Array:
-    """Bring a stored column to the one type of its role.
+def convert(values: pa.Array, use: ColumnUse, place: Place, *, parse: bool) -> pa.Array:
+    """Bring a stored column to the one type of its use.
 
     Args:
         values: (N,) as stored; of a type that `family` accepts, or text if `parse`.
-        role: what the column is used as.
+        use: what the column is used as.
         place: where the values come from.
         parse: the column is text to be read (CSV, folder names).
 
@@ -111,14 +111,14 @@ def convert(values: pa.Array, role: Role, place: Place, *, parse: bool) -> pa.Ar
     """
     if pt.is_dictionary(values.type):
         _check_codes(values, place)
-    if role in ("id", "value"):
+    if use in ("id", "value"):
         return _as_dictionary(values, place)
     if pt.is_dictionary(values.type):
         values = values.dictionary_decode()
     if parse:
         values = _checked_text(values, place)
         values = _without_null_words(values)
-    if role == "number":
+    if use == "number":
         numbers = place.apply(
             _as_number, values, "not a number", "Write numbers such as 12 or 0.5, or leave it empty"
         )

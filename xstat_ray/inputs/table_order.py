@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from xstat_ray.inputs.table_files import TableFile
-from xstat_ray.inputs.tables import Batch, Piece, Table
+from xstat_ray.inputs.tables import Chunk, Piece, Table
 from xstat_ray.util.arrays import run_starts
 from xstat_ray.util.threads import each_in_threads
 
@@ -91,44 +91,44 @@ def _look(table: Table, pieces: Sequence[Piece], id: str) -> tuple[bool, bool]:
     """
     ascent = Ascent(table, id)
     seen = 0
-    for batch in table.read(pieces, [id], _AT_ONCE):
+    for chunk in table.read(pieces, [id], _AT_ONCE):
         if seen >= MOST_IDS:
             return True, False
-        ascent.add(batch)
+        ascent.add(chunk)
         if ascent.unsorted():
             return False, False
-        seen += len(batch.columns[id])
+        seen += len(chunk.columns[id])
     return True, True
 
 
 class Ascent:
     """Whether files that are read as a whole are sorted.
 
-    Takes their batches in any order, from several threads.
+    Takes their chunks in any order, from several threads.
     """
 
     def __init__(self, table: Table, id: str) -> None:
-        """Start without a batch."""
+        """Start without a chunk."""
         self._id = id
         self._whole = table.families[id] == "whole"
         self._ends: dict[tuple[str, int], pa.Array] = {}
-        """By file and first row: the first and the last ids of parts of a batch, each of which
+        """By file and first row: the first and the last ids of parts of a chunk, each of which
         ascends."""
         self._unsorted: set[str] = set()
 
-    def add(self, batch: Batch) -> None:
-        """Take a batch; one of a file that is known not to be sorted costs nothing."""
-        if batch.file in self._unsorted:
+    def add(self, chunk: Chunk) -> None:
+        """Take a chunk; one of a file that is known not to be sorted costs nothing."""
+        if chunk.file in self._unsorted:
             return
-        ids = batch.columns[self._id]
+        ids = chunk.columns[self._id]
         ends = [pa.array([], pa.string())]
         for at in range(0, len(ids), _AT_ONCE):
             part = _runs(ids[at : at + _AT_ONCE], self._whole)
             if not _ascends(part):
-                self._unsorted.add(batch.file)
+                self._unsorted.add(chunk.file)
                 return
             ends += [part[:1], part[-1:]]
-        self._ends[batch.file, batch.first_row] = pa.concat_arrays(ends)
+        self._ends[chunk.file, chunk.first_row] = pa.concat_arrays(ends)
 
     def unsorted(self) -> set[str]:
         """Paths of the files that are not."""

@@ -63,7 +63,7 @@ def _read_zones(schema: pa.Schema) -> None:
             stored.tz  # noqa: B018
 
 
-def stored_batches(
+def record_batches(
     file: TableFile, columns: Sequence[str], rows: int, groups: Sequence[int] | None = None
 ) -> Iterator[pa.RecordBatch]:
     """Stream a file's `columns`, which exist, at most `rows` rows at a time and never none.

@@ -1,4 +1,4 @@
-"""Tables of a party: Parquet, Arrow or CSV, one file or a folder of them, read in batches of bounded memory.
+"""Tables of a party: Parquet, Arrow or CSV, one file or a folder of them, read in chunks of bounded memory.
 
 Opening a table checks every file's form before any data is used. Only the columns that are asked
 for are read, one file at a time. Text in CSV stays text: `007` keeps its zeros, `NO` and `NA` are
@@ -18,26 +18,26 @@ from xstat_ray.errors import InputError
 from xstat_ray.inputs.table_columns import (
     REMEDIES,
     UNKNOWN,
+    ColumnUse,
     Place,
-    Role,
     convert,
     family,
     text_family,
     zones_mixed,
 )
 from xstat_ray.inputs.table_files import TableFile, input_digest, list_files
-from xstat_ray.inputs.table_reader import RowGroup, row_groups, stored_batches, stored_schema
+from xstat_ray.inputs.table_reader import RowGroup, record_batches, row_groups, stored_schema
 from xstat_ray.util.secrecy import Secret
 
-__all__ = ["Batch", "Piece", "Table", "input_digest", "open_table"]
+__all__ = ["Chunk", "Piece", "Table", "input_digest", "open_table"]
 
-_BATCH_ROWS = 1 << 20
+_CHUNK_ROWS = 1 << 20
 _HEAD_ROWS = 1_000
 """Rows looked at when a table is opened."""
 
 
 @dataclass(frozen=True, repr=False)
-class Batch(Secret):
+class Chunk(Secret):
     """Consecutive rows of one file."""
 
     columns: Mapping[str, pa.Array]
@@ -64,20 +64,20 @@ class Table:
 
     path: Path
     files: tuple[TableFile, ...]
-    roles: Mapping[str, Role]
+    uses: Mapping[str, ColumnUse]
     families: Mapping[str, str]
     """What the files agree on, by column; see `table_columns`."""
     set_aside: tuple[InputError, ...] = ()
     """What is wrong with the files that were left out because they cannot be read."""
 
-    def batches(self, batch_rows: int = _BATCH_ROWS) -> Iterator[Batch]:
-        """Stream the rows in the order of the files, at most `batch_rows` at a time.
+    def chunks(self, chunk_rows: int = _CHUNK_ROWS) -> Iterator[Chunk]:
+        """Stream the rows in the order of the files, at most `chunk_rows` at a time.
 
         Raises:
             InputError: a file is damaged, a value cannot be read, or times with and without a zone
                 are mixed.
         """
-        yield from self.read([Piece(file, None, 1) for file in self.files], self.roles, batch_rows)
+        yield from self.read([Piece(file, None, 1) for file in self.files], self.uses, chunk_rows)
 
     def pieces(self) -> list[Piece]:
         """What can be read by itself: the row groups of Parquet files, other files as a whole.
@@ -89,7 +89,7 @@ class Table:
         """
         pieces: list[Piece] = []
         for file in self.files:
-            groups = row_groups(file, tuple(self.roles))
+            groups = row_groups(file, tuple(self.uses))
             first_row = 1
             for group in groups or ():
                 pieces.append(Piece(file, group, first_row))
@@ -99,28 +99,28 @@ class Table:
         return pieces
 
     def read(
-        self, pieces: Sequence[Piece], columns: Collection[str], batch_rows: int = _BATCH_ROWS
-    ) -> Iterator[Batch]:
+        self, pieces: Sequence[Piece], columns: Collection[str], chunk_rows: int = _CHUNK_ROWS
+    ) -> Iterator[Chunk]:
         """Stream some pieces, which come in order, and of them some columns.
 
         Raises:
-            InputError: as `batches`.
+            InputError: as `chunks`.
         """
         families = dict(self.families)
-        roles = {name: self.roles[name] for name in columns}
+        uses = {name: self.uses[name] for name in columns}
         for run in _runs(pieces):
             file = run[0].file
             first_row = run[0].first_row
-            stored_columns = [name for name in roles if name not in file.partitions]
+            stored_columns = [name for name in uses if name not in file.partitions]
             groups = (
                 None
                 if run[0].group is None
                 else [piece.group.number for piece in run if piece.group]
             )
-            for stored in stored_batches(file, stored_columns, batch_rows, groups):
-                batch = _convert(file, stored, roles, first_row)
-                _check_zones(batch, roles, families)
-                yield batch
+            for stored in record_batches(file, stored_columns, chunk_rows, groups):
+                chunk = _convert(file, stored, uses, first_row)
+                _check_zones(chunk, uses, families)
+                yield chunk
                 first_row += stored.num_rows
 
 
@@ -165,20 +165,20 @@ def open_table(
             read.
 
     Raises:
-        InputError: nothing there, no rows, a damaged file, a missing column, a type that its role
-            does not accept, files that disagree about a type, or one column in two roles.
+        InputError: nothing there, no rows, a damaged file, a missing column, a type that its use
+            does not accept, files that disagree about a type, or one column in two uses.
     """
-    roles = _roles(
+    uses = _uses(
         path, {"id": () if id is None else (id,), "time": times, "number": numbers, "value": values}
     )
     files = list_files(path)
     set_aside = list[InputError]()
     if skip_damaged:
-        files, set_aside = _sound(files, roles)
-    families = dict.fromkeys(roles, UNKNOWN)
+        files, set_aside = _sound(files, uses)
+    families = dict.fromkeys(uses, UNKNOWN)
     rows = 0
     for file in files:
-        own, count = _inspect(file, roles)
+        own, count = _inspect(file, uses)
         for name, kind in own.items():
             if families[name] == UNKNOWN:
                 families[name] = kind
@@ -189,11 +189,11 @@ def open_table(
         raise InputError(
             "the table has no rows", file=str(path), remedy="Check that the export was complete"
         )
-    return Table(Path(path), files, roles, families, tuple(set_aside))
+    return Table(Path(path), files, uses, families, tuple(set_aside))
 
 
 def _sound(
-    files: Sequence[TableFile], roles: Mapping[str, Role]
+    files: Sequence[TableFile], uses: Mapping[str, ColumnUse]
 ) -> tuple[tuple[TableFile, ...], list[InputError]]:
     """The files of which every value can be read, and what is wrong with the others.
 
@@ -204,8 +204,8 @@ def _sound(
     wrong = list[InputError]()
     for file in files:
         try:
-            _inspect(file, roles)
-            for _ in Table(file.path, (file,), roles, dict.fromkeys(roles, UNKNOWN)).batches():
+            _inspect(file, uses)
+            for _ in Table(file.path, (file,), uses, dict.fromkeys(uses, UNKNOWN)).chunks():
                 pass
         except InputError as error:
             wrong.append(error)
@@ -216,41 +216,39 @@ def _sound(
     return tuple(sound), wrong
 
 
-def _roles(path: Path | str, columns: Mapping[Role, Sequence[str]]) -> dict[str, Role]:
-    roles: dict[str, Role] = {}
-    for role, names in columns.items():
+def _uses(path: Path | str, columns: Mapping[ColumnUse, Sequence[str]]) -> dict[str, ColumnUse]:
+    uses: dict[str, ColumnUse] = {}
+    for use, names in columns.items():
         for name in names:
-            if roles.setdefault(name, role) != role:
-                problem = f"the column is used both as {roles[name]} and as {role}"
+            if uses.setdefault(name, use) != use:
+                problem = f"the column is used both as {uses[name]} and as {use}"
                 raise InputError(
                     problem, file=str(path), column=name, remedy="Store a second column for it"
                 )
-    return roles
+    return uses
 
 
-def _inspect(file: TableFile, roles: Mapping[str, Role]) -> tuple[dict[str, str], int]:
+def _inspect(file: TableFile, uses: Mapping[str, ColumnUse]) -> tuple[dict[str, str], int]:
     """Families of one file's columns, and how many rows it has to show (0 only if it has none)."""
-    schema = stored_schema(file, tuple(roles))
+    schema = stored_schema(file, tuple(uses))
     families = {}
     for name, kind in schema.items():
-        accepted = "text" if file.format == "csv" else family(roles[name], kind)
+        accepted = "text" if file.format == "csv" else family(uses[name], kind)
         if accepted is None:
-            problem = f"a column of type {kind} cannot serve as {roles[name]}"
-            raise InputError(
-                problem, file=str(file.path), column=name, remedy=REMEDIES[roles[name]]
-            )
+            problem = f"a column of type {kind} cannot serve as {uses[name]}"
+            raise InputError(problem, file=str(file.path), column=name, remedy=REMEDIES[uses[name]])
         families[name] = accepted
-    head = next(stored_batches(file, tuple(schema), _HEAD_ROWS), None)
+    head = next(record_batches(file, tuple(schema), _HEAD_ROWS), None)
     sample = {}
     if file.format == "csv" and head is not None:
         sample = {name: head.column(name) for name in schema}
     sample |= {
         name: pa.array([file.partitions[name]], pa.string())
-        for name in roles
+        for name in uses
         if name in file.partitions
     }
     for name, texts in sample.items():
-        families[name] = text_family(roles[name], texts)
+        families[name] = text_family(uses[name], texts)
     return families, 0 if head is None else head.num_rows
 
 
@@ -264,31 +262,31 @@ def _disagreement(file: TableFile, name: str, kind: str, before: str) -> InputEr
 
 
 def _convert(
-    file: TableFile, stored: pa.RecordBatch, roles: Mapping[str, Role], first_row: int
-) -> Batch:
+    file: TableFile, stored: pa.RecordBatch, uses: Mapping[str, ColumnUse], first_row: int
+) -> Chunk:
     columns = {}
-    for name, role in roles.items():
+    for name, use in uses.items():
         if name in file.partitions:
             values = pa.repeat(pa.scalar(file.partitions[name], pa.string()), stored.num_rows)
         else:
             values = stored.column(name)
         parse = file.format == "csv" or name in file.partitions
-        columns[name] = convert(values, role, Place(str(file.path), name, first_row), parse=parse)
-    return Batch(columns, str(file.path), first_row)
+        columns[name] = convert(values, use, Place(str(file.path), name, first_row), parse=parse)
+    return Chunk(columns, str(file.path), first_row)
 
 
-def _check_zones(batch: Batch, roles: Mapping[str, Role], families: dict[str, str]) -> None:
-    """Refuse a batch whose times have a zone where earlier ones had none, or the reverse.
+def _check_zones(chunk: Chunk, uses: Mapping[str, ColumnUse], families: dict[str, str]) -> None:
+    """Refuse a chunk whose times have a zone where earlier ones had none, or the reverse.
 
     Updates `families`.
     """
-    for name in (name for name, role in roles.items() if role == "time"):
-        times = batch.columns[name]
+    for name in (name for name, use in uses.items() if use == "time"):
+        times = chunk.columns[name]
         if times.null_count == len(times):
             continue
         own = family("time", times.type)
         if families[name] == UNKNOWN and own is not None:
             families[name] = own
         if own != families[name]:
-            row = batch.first_row + pc.index(times.is_valid(), True).as_py()
-            raise zones_mixed(batch.file, name, row)
+            row = chunk.first_row + pc.index(times.is_valid(), True).as_py()
+            raise zones_mixed(chunk.file, name, row)

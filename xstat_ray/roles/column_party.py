@@ -17,7 +17,7 @@ from xstat_ray.crypto.tags import in_order, sort_order, with_copy
 from xstat_ray.errors import InputError, ProtocolError
 from xstat_ray.inputs.domains import Encoder
 from xstat_ray.inputs.ids import to_bytes
-from xstat_ray.inputs.tables import Batch, open_table
+from xstat_ray.inputs.tables import Chunk, open_table
 from xstat_ray.model import periods
 from xstat_ray.model.messages import Flags, NoisyTable
 from xstat_ray.model.shards import ShardGrid
@@ -130,17 +130,17 @@ class ColumnParty(Party):
         self._flag(taken.person[keep], base[keep], period[keep], inside[keep])
         return self.persons
 
-    def _extract(self, batch: Batch) -> Extract:
+    def _extract(self, chunk: Chunk) -> Extract:
         """Slot without offset (N,), periods (N, W), and which of them lie inside the study's span (N, W)."""
         side = self._study.column
         period = self._study.period
-        base = self._encoder.encode(batch.columns)
+        base = self._encoder.encode(chunk.columns)
         times = _times(side)
         periods_of = np.zeros((len(base), 1), np.uint32)
         inside = np.ones((len(base), 1), bool)
         if times:
             pairs = [
-                periods.to_periods(batch.columns[anchor], period, offset)
+                periods.to_periods(chunk.columns[anchor], period, offset)
                 for anchor, offset in times
             ]
             periods_of, inside = (np.stack(parts, axis=1) for parts in zip(*pairs, strict=True))

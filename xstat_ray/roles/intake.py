@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from xstat_ray.errors import InputError
 from xstat_ray.inputs.ids import normalise
-from xstat_ray.inputs.tables import Batch, Table, open_table
+from xstat_ray.inputs.tables import Chunk, Table, open_table
 from xstat_ray.model.study import Study
 from xstat_ray.util.secrecy import Secret
 
@@ -49,7 +49,7 @@ class IntakeCounts:
 
 
 class Extract(NamedTuple):
-    """What a party takes from the N rows of one batch."""
+    """What a party takes from the N rows of one chunk."""
 
     in_domain: NDArray[np.bool_]
     in_span: NDArray[np.bool_]
@@ -57,7 +57,7 @@ class Extract(NamedTuple):
     """Arrays with N rows, which are kept where both are True."""
 
 
-Extractor = Callable[[Batch], Extract]
+Extractor = Callable[[Chunk], Extract]
 
 
 @dataclass(frozen=True, repr=False)
@@ -85,9 +85,9 @@ def take(
     counts = IntakeCounts()
     persons: list[NDArray[np.int32]] = []
     kept: list[tuple[NDArray[Any], ...]] = []
-    for batch in table.batches():
-        in_domain, in_span, columns = extract(batch)
-        person, welcome = people.number(batch.columns[id_column], in_domain & in_span, counts)
+    for chunk in table.chunks():
+        in_domain, in_span, columns = extract(chunk)
+        person, welcome = people.number(chunk.columns[id_column], in_domain & in_span, counts)
         keep = welcome & in_domain & in_span
         counts.rows += len(keep)
         counts.outside_domain += int((welcome & ~in_domain).sum())
@@ -119,7 +119,7 @@ class People(Secret):
     def number(
         self, ids: pa.Array, usable: NDArray[np.bool_], counts: IntakeCounts
     ) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-        """Number the persons of one batch.
+        """Number the persons of one chunk.
 
         Args:
             ids: (N,) raw ids, a dictionary of text.
@@ -149,8 +149,8 @@ def read_excluded(paths: Sequence[Path | str], id_column: str, study: Study) -> 
     """Normalised ids of the people to leave out, some perhaps twice, from tables with the party's id column."""
     excluded = [pa.array([], pa.string())]
     for path in paths:
-        for batch in open_table(path, id=id_column, may_be_empty=True).batches():
-            normal = normalise(batch.columns[id_column].dictionary, study.id_form, study.id_region)
+        for chunk in open_table(path, id=id_column, may_be_empty=True).chunks():
+            normal = normalise(chunk.columns[id_column].dictionary, study.id_form, study.id_region)
             excluded.append(normal.drop_null())
     return pa.concat_arrays(excluded)
 

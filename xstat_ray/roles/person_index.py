@@ -47,7 +47,7 @@ class PersonIndex(Secret):
 
 
 class IdCounts(NamedTuple):
-    """Who is in one batch of a table, how often."""
+    """Who is in one chunk of a table, how often."""
 
     ids: NDArray[np.bytes_]
     """Normalised; an id may come twice."""
@@ -58,7 +58,7 @@ class IdCounts(NamedTuple):
 
     @classmethod
     def of(cls, normal: pa.Array, indices: pa.Array) -> IdCounts:
-        """Count a batch: the normal form of every text of its dictionary, null where there is none, and its rows."""
+        """Count a chunk: the normal form of every text of its dictionary, null where there is none, and its rows."""
         codes = indices.fill_null(len(normal)).to_numpy(zero_copy_only=False)
         rows = np.bincount(codes, minlength=len(normal) + 1)
         known = normal.is_valid().to_numpy(zero_copy_only=False) & (rows[:-1] > 0)
@@ -67,7 +67,7 @@ class IdCounts(NamedTuple):
 
 
 class PersonIndexBuilder(Secret):
-    """Collects the persons of a table batch by batch.
+    """Collects the persons of a table chunk by chunk.
 
     Memory grows with the persons, not with the rows or the days.
     """
@@ -82,7 +82,7 @@ class PersonIndexBuilder(Secret):
         self.counts = IntakeCounts()
 
     def add(self, tally: IdCounts) -> None:
-        """Take a batch."""
+        """Take a chunk."""
         self.counts.rows += int(tally.rows.sum()) + tally.invalid
         self.counts.invalid_id += tally.invalid
         self._pending.append(tally)

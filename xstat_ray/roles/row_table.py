@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from xstat_ray.inputs.domains import Encoder
 from xstat_ray.inputs.ids import normalise
 from xstat_ray.inputs.table_order import Ascent
-from xstat_ray.inputs.tables import Batch, Piece, Table, open_table
+from xstat_ray.inputs.tables import Chunk, Piece, Table, open_table
 from xstat_ray.model import periods
 from xstat_ray.model.study import Study
 from xstat_ray.roles.bounds import Located, Part
@@ -159,7 +159,7 @@ class RowTable(Secret):
         if any(piece.group is None for piece in self._pieces):
             # Text has no types: all of it is read once, so that a bad value is found before
             # anything is encrypted.
-            return (self._tally(self._pieces, self._table.roles),)
+            return (self._tally(self._pieces, self._table.uses),)
         ids = [self._study.row.id]
         runs = [self._pieces[i : i + _PIECES] for i in range(0, len(self._pieces), _PIECES)]
         return (
@@ -169,12 +169,12 @@ class RowTable(Secret):
         )
 
     def _tally(self, pieces: Sequence[Piece], columns: Collection[str]) -> Iterator[IdCounts]:
-        for batch in self._table.read(pieces, columns):
-            normal = self._normal(batch)
-            ids = batch.columns[self._study.row.id]
-            self._ascent.add(batch)
+        for chunk in self._table.read(pieces, columns):
+            normal = self._normal(chunk)
+            ids = chunk.columns[self._study.row.id]
+            self._ascent.add(chunk)
             if not normal.equals(ids.dictionary):
-                self._foreign.add(batch.file)
+                self._foreign.add(chunk.file)
             yield IdCounts.of(normal, ids.indices)
 
     def rewind(self) -> None:
@@ -228,15 +228,15 @@ class RowTable(Secret):
         side = self._study.row
         outside = 0
         parts = [Part(NOTHING, np.zeros(0) if side.weight else None)]
-        for batch in self._table.read([piece], self._table.roles):
-            person = self._person(self._person_index, batch)
-            cell = self._encoder.encode(batch.columns)
-            period, inside = self._periods(batch)
+        for chunk in self._table.read([piece], self._table.uses):
+            person = self._person(self._person_index, chunk)
+            cell = self._encoder.encode(chunk.columns)
+            period, inside = self._periods(chunk)
             own = (person >= 0) & inside & (wanted.start <= period) & (period < wanted.stop)
             keep = own & (cell >= 0)
             outside += int((own & (cell < 0)).sum())
             weight = (
-                np.nan_to_num(batch.columns[side.weight].to_numpy(zero_copy_only=False))
+                np.nan_to_num(chunk.columns[side.weight].to_numpy(zero_copy_only=False))
                 if side.weight
                 else None
             )
@@ -249,25 +249,25 @@ class RowTable(Secret):
         counts.over_bound = counts.kept - kept
         counts.kept = kept
 
-    def _person(self, person_index: PersonIndex, batch: Batch) -> NDArray[np.int32]:
+    def _person(self, person_index: PersonIndex, chunk: Chunk) -> NDArray[np.int32]:
         """(N,) number of every row's person in a person_index, -1 for nobody."""
         codes = (
-            batch.columns[self._study.row.id].indices.fill_null(-1).to_numpy(zero_copy_only=False)
+            chunk.columns[self._study.row.id].indices.fill_null(-1).to_numpy(zero_copy_only=False)
         )
-        number: NDArray[np.int32] = person_index.find(self._normal(batch))[codes]
+        number: NDArray[np.int32] = person_index.find(self._normal(chunk))[codes]
         return number
 
-    def _normal(self, batch: Batch) -> pa.Array:
-        """The normal forms of the batch's dictionary of ids; null where there is none."""
+    def _normal(self, chunk: Chunk) -> pa.Array:
+        """The normal forms of the chunk's dictionary of ids; null where there is none."""
         return normalise(
-            batch.columns[self._study.row.id].dictionary, self._study.id_form, self._study.id_region
+            chunk.columns[self._study.row.id].dictionary, self._study.id_form, self._study.id_region
         )
 
-    def _periods(self, batch: Batch) -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:
+    def _periods(self, chunk: Chunk) -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:
         if self._study.row.time is None:
-            rows = len(batch.columns[self._study.row.id])
+            rows = len(chunk.columns[self._study.row.id])
             return np.zeros(rows, np.uint32), np.ones(rows, bool)
-        return periods.to_periods(batch.columns[self._study.row.time], self._study.period)
+        return periods.to_periods(chunk.columns[self._study.row.time], self._study.period)
 
     def _cover(self, piece: Piece) -> range:
         """The periods of the study in which a piece can have rows."""
@@ -289,10 +289,10 @@ class RowTable(Secret):
 
         A table without any is refused before anything is encrypted.
         """
-        for batch in self._table.read(self._pieces, self._table.roles) if len(whole.ids) else ():
-            welcome = self._person(whole, batch) >= 0
-            inside = self._periods(batch)[1]
-            placed = self._encoder.encode(batch.columns) >= 0
+        for chunk in self._table.read(self._pieces, self._table.uses) if len(whole.ids) else ():
+            welcome = self._person(whole, chunk) >= 0
+            inside = self._periods(chunk)[1]
+            placed = self._encoder.encode(chunk.columns) >= 0
             if (welcome & inside & placed).any():
                 return
             counts.outside_span += int((welcome & ~inside).sum())

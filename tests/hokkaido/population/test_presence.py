@@ -15,7 +15,7 @@ from xstat_ray.hokkaido.population.subscribers import Intake, LineTables, Pseudo
 KUSHIRO, NEMURO = (int(cells_of(home)[0]) for home in ("01206", "01223"))
 
 
-def read(operator, folder, files=1, batch_rows=1 << 20, **changes):
+def read(operator, folder, files=1, chunk_rows=1 << 20, **changes):
     """Reader and stays of the presence table."""
     if not operator.register:
         operator.residents("01206", "female", "40-44", 10)
@@ -27,7 +27,7 @@ def read(operator, folder, files=1, batch_rows=1 << 20, **changes):
     lines = intake.take(LineTables(open_lines(tables.lines), tables.excluded))
     reader = PresenceReader(declaration, areas_of(declaration), lines, pseudonyms)
     table = open_presence(tables.presence)
-    parts = [part for number in range(files) for part in reader.stays(table, number, batch_rows)]
+    parts = [part for number in range(files) for part in reader.stays(table, number, chunk_rows)]
     every = [
         np.concatenate([getattr(part, name) for part in parts])
         for name in ("line", "day", "hour", "seconds", "place")
@@ -76,7 +76,7 @@ def test_days_of_a_line_may_span_batches(tmp_path):
             operator.stay(one, NEMURO, hour, 3000, minute=10)
     whole = read(operator, tmp_path / "whole")[1]
     for rows in (3, 8):
-        again = read(operator, tmp_path / str(rows), batch_rows=rows)[1]
+        again = read(operator, tmp_path / str(rows), chunk_rows=rows)[1]
         order = [np.lexsort((s.place, s.hour, s.line)) for s in (whole, again)]
         # The keys differ, and with them the numbers of the lines: compare how many there are of
         # each length.
@@ -125,5 +125,5 @@ def test_unsorted_rows_are_refused(tmp_path):
     mixed = Unsorted(operator.lines, operator.presence, operator.register, operator.excluded)
     for rows in (1, 2, 100):
         with pytest.raises(InputError, match="not together") as error:
-            read(mixed, tmp_path / str(rows), batch_rows=rows)
+            read(mixed, tmp_path / str(rows), chunk_rows=rows)
         assert error.value.file.endswith("part-0.parquet") and one not in str(error.value)

@@ -22,7 +22,7 @@ from xstat_ray.hokkaido.population.areas import Areas
 from xstat_ray.hokkaido.population.declaration import HOURS, Declaration
 from xstat_ray.hokkaido.population.expansion import SECONDS
 from xstat_ray.hokkaido.population.subscribers import Lines, Pseudonyms
-from xstat_ray.inputs.tables import Batch, Piece, Table, open_table
+from xstat_ray.inputs.tables import Chunk, Piece, Table, open_table
 from xstat_ray.util.arrays import run_starts
 from xstat_ray.util.secrecy import Secret
 
@@ -133,23 +133,23 @@ class PresenceReader(Secret):
         self.counts = RowCounts()
         self.seen = Seen(len(lines.codes))
 
-    def stays(self, table: Table, number: int, batch_rows: int = 1 << 20) -> Iterator[Stays]:
+    def stays(self, table: Table, number: int, chunk_rows: int = 1 << 20) -> Iterator[Stays]:
         """Stream the stays of one file, days of lines whole, shares of an hour bounded.
 
         Args:
             table: from `open_presence`.
             number: which of its files.
-            batch_rows: rows that are read at once.
+            chunk_rows: rows that are read at once.
 
         Raises:
             InputError: the file is damaged, or the rows of a line's day are not together.
         """
         file = table.files[number]
         held = None
-        for batch in table.read([Piece(file, None, 1)], table.roles, batch_rows):
-            stays = self._located(batch)
+        for chunk in table.read([Piece(file, None, 1)], table.uses, chunk_rows):
+            stays = self._located(chunk)
             stays = stays if held is None else held.followed_by(stays)
-            # The last line's day may go on in the next batch.
+            # The last line's day may go on in the next chunk.
             run = stays.run
             last = (
                 len(run) - int(np.argmax(run[::-1] != run[-1]))
@@ -179,12 +179,12 @@ class PresenceReader(Secret):
         self.counts.kept += int(inside.sum())
         return bounded.take(inside)
 
-    def _located(self, batch: Batch) -> Stays:
-        ids = batch.columns["subscriber"]
-        mesh = batch.columns["mesh"]
+    def _located(self, chunk: Chunk) -> Stays:
+        ids = chunk.columns["subscriber"]
+        mesh = chunk.columns["mesh"]
         codes, valid = self._pseudonyms.codes(ids.dictionary)
         line = _of_dictionary(ids, np.where(valid, self._lines.find(codes), -1))
-        at, known = _clock(batch.columns["time"], self._declaration.timezone)
+        at, known = _clock(chunk.columns["time"], self._declaration.timezone)
         day = at // _DAY - (self._declaration.first_day.toordinal() - _EPOCH)
         second = at % _DAY
         used = line >= 0
@@ -192,7 +192,7 @@ class PresenceReader(Secret):
         self.counts.rows += len(line)
         self.counts.not_used += int((~used).sum())
         self.counts.outside_days += int((used & ~inside).sum())
-        dwell = batch.columns["dwell"].to_numpy(zero_copy_only=False)
+        dwell = chunk.columns["dwell"].to_numpy(zero_copy_only=False)
         whole = np.clip(np.rint(np.nan_to_num(dwell, nan=0.0)), 0, SECONDS).astype(np.int64)
         # A stay is counted in the hour in which it begins, and ends with that hour.
         seconds = np.minimum(whole, SECONDS - second % SECONDS)

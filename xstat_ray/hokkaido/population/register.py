@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from xstat_ray.errors import InputError
 from xstat_ray.geo import hokkaido
-from xstat_ray.inputs.tables import Batch, open_table
+from xstat_ray.inputs.tables import Chunk, open_table
 
 SEXES = ("female", "male")
 USED_AGES = (15, 79)
@@ -96,11 +96,11 @@ def read_register(path: Path | str) -> Register:
     """
     homes: list[str] = []
     rows: list[tuple[NDArray[np.int64], ...]] = []
-    for batch in open_table(path, values=COLUMNS[:3], numbers=COLUMNS[3:]).batches():
-        code = batch.columns["home"].cast(pa.string())
+    for chunk in open_table(path, values=COLUMNS[:3], numbers=COLUMNS[3:]).chunks():
+        code = chunk.columns["home"].cast(pa.string())
         if code.null_count:
             raise _error(
-                batch,
+                chunk,
                 "home",
                 code.is_null(),
                 "a row without a home",
@@ -110,7 +110,7 @@ def read_register(path: Path | str) -> Register:
         homes += [home for home in known if home not in homes]
         number = pc.index_in(code, value_set=pa.array(homes, pa.string())).to_numpy()
         rows.append(
-            (number, _place(batch, "sex", SEXES), _place(batch, "age", AGES), _whole(batch))
+            (number, _place(chunk, "sex", SEXES), _place(chunk, "age", AGES), _whole(chunk))
         )
     home, sex, age, residents = (
         np.concatenate(parts).astype(np.int64) for parts in zip(*rows, strict=True)
@@ -149,11 +149,11 @@ def _region(home: str) -> str:
     return "prefectures" if place < 0 else str(towns["subprefecture"][place])
 
 
-def _place(batch: Batch, column: str, names: tuple[str, ...]) -> NDArray[np.int64]:
-    found = pc.index_in(batch.columns[column].cast(pa.string()), value_set=pa.array(names))
+def _place(chunk: Chunk, column: str, names: tuple[str, ...]) -> NDArray[np.int64]:
+    found = pc.index_in(chunk.columns[column].cast(pa.string()), value_set=pa.array(names))
     if found.null_count:
         raise _error(
-            batch,
+            chunk,
             column,
             found.is_null(),
             f"an unknown {column}",
@@ -163,16 +163,16 @@ def _place(batch: Batch, column: str, names: tuple[str, ...]) -> NDArray[np.int6
     return numbers
 
 
-def _whole(batch: Batch) -> NDArray[np.int64]:
-    values = batch.columns["residents"].to_numpy(zero_copy_only=False)
+def _whole(chunk: Chunk) -> NDArray[np.int64]:
+    values = chunk.columns["residents"].to_numpy(zero_copy_only=False)
     bad = ~(np.isfinite(values) & (values >= 0) & (values == np.floor(values)))
     if bad.any():
         remedy = "Write the number of residents, 0 or more"
-        raise _error(batch, "residents", pa.array(bad), "not a whole number of people", remedy)
+        raise _error(chunk, "residents", pa.array(bad), "not a whole number of people", remedy)
     whole: NDArray[np.int64] = values.astype(np.int64)
     return whole
 
 
-def _error(batch: Batch, column: str, bad: pa.Array, problem: str, remedy: str) -> InputError:
-    row = batch.first_row + pc.index(bad, True).as_py()
-    return InputError(problem, file=batch.file, column=column, row=row, remedy=remedy)
+def _error(chunk: Chunk, column: str, bad: pa.Array, problem: str, remedy: str) -> InputError:
+    row = chunk.first_row + pc.index(bad, True).as_py()
+    return InputError(problem, file=chunk.file, column=column, row=row, remedy=remedy)

@@ -24,7 +24,7 @@ from xstat_ray.errors import InputError
 from xstat_ray.hokkaido.population.declaration import Declaration
 from xstat_ray.hokkaido.population.register import AGE_WIDTH, SEXES, USED_AGES, Register
 from xstat_ray.inputs.ids import normalise
-from xstat_ray.inputs.tables import Batch, Table, open_table
+from xstat_ray.inputs.tables import Chunk, Table, open_table
 from xstat_ray.util.files import write_whole
 from xstat_ray.util.secrecy import Secret
 
@@ -159,8 +159,8 @@ class Intake(Secret):
         out = self._excluded(tables.excluded)
         codes = [np.zeros(0, f"S{_CODE_BYTES}")]
         classes = [np.zeros(0, np.int32)]
-        for batch in table.batches():
-            code, own, keep = self._usable(batch, out)
+        for chunk in table.chunks():
+            code, own, keep = self._usable(chunk, out)
             codes.append(code[keep])
             classes.append(own[keep])
         code = np.concatenate(codes)
@@ -183,28 +183,28 @@ class Intake(Secret):
     def _excluded(self, paths: Sequence[Path]) -> NDArray[np.bytes_]:
         codes = [np.zeros(0, f"S{_CODE_BYTES}")]
         for path in paths:
-            for batch in open_table(path, id="subscriber", may_be_empty=True).batches():
-                own, valid = self._pseudonyms.codes(batch.columns["subscriber"].dictionary)
+            for chunk in open_table(path, id="subscriber", may_be_empty=True).chunks():
+                own, valid = self._pseudonyms.codes(chunk.columns["subscriber"].dictionary)
                 codes.append(own[valid])
         return np.unique(np.concatenate(codes))
 
     def _usable(
-        self, batch: Batch, excluded: NDArray[np.bytes_]
+        self, chunk: Chunk, excluded: NDArray[np.bytes_]
     ) -> tuple[NDArray[np.bytes_], NDArray[np.int32], NDArray[np.bool_]]:
-        """Code and class of every row of a batch, and whether it is used."""
-        code, valid = self._pseudonyms.codes(batch.columns["subscriber"].cast(pa.string()))
-        age = self._declaration.first_day.year - batch.columns["birth_year"].to_numpy(
+        """Code and class of every row of a chunk, and whether it is used."""
+        code, valid = self._pseudonyms.codes(chunk.columns["subscriber"].cast(pa.string()))
+        age = self._declaration.first_day.year - chunk.columns["birth_year"].to_numpy(
             zero_copy_only=False
         )
         aged = (age >= USED_AGES[0]) & (age <= USED_AGES[1])
-        home = _place(batch, "home", self._register.homes)
-        sex = _place(batch, "sex", SEXES)
+        home = _place(chunk, "home", self._register.homes)
+        sex = _place(chunk, "sex", SEXES)
         step = (np.where(aged, age, USED_AGES[0]).astype(np.int64) - USED_AGES[0]) // AGE_WIDTH
         own = self._register.classes(np.maximum(home, 0), np.maximum(sex, 0), step)
         reasons = {
             "invalid_id": ~valid,
             "opted_out": np.isin(code, excluded),
-            "corporate": _place(batch, "corporate", _PERSONAL) < 0,
+            "corporate": _place(chunk, "corporate", _PERSONAL) < 0,
             "outside_ages": ~aged,
             "without_class": (home < 0) | (sex < 0),
         }
@@ -218,9 +218,9 @@ class Intake(Secret):
         return code, own, keep
 
 
-def _place(batch: Batch, column: str, names: Sequence[str]) -> NDArray[np.int64]:
+def _place(chunk: Chunk, column: str, names: Sequence[str]) -> NDArray[np.int64]:
     found = pc.index_in(
-        batch.columns[column].cast(pa.string()), value_set=pa.array(names, pa.string())
+        chunk.columns[column].cast(pa.string()), value_set=pa.array(names, pa.string())
     )
     places: NDArray[np.int64] = found.fill_null(-1).to_numpy().astype(np.int64)
     return places
