@@ -31,12 +31,12 @@ def main(raw: dict[str, Any], origin: str) -> None:
         )
     spent = published.manifest["spent"]
     progress.note(
-        f"{published.figures:,} figures published; {published.withheld:,} are not in the delivered files."
+        f"{published.rows:,} values published; {published.withheld:,} are not in the delivered files."
     )
     progress.note(f"Spent: epsilon {spent['epsilon']}, delta {spent['delta']}.")
     files = ", ".join(delivered_name(breakdown.name) for breakdown in config.declaration.breakdowns)
     progress.note(f"Folder: {published.folder}")
-    progress.note(f"Delivered files: {files}\nEvery figure: {STATISTICS}; areas above: {AREAS}")
+    progress.note(f"Delivered files: {files}\nAll values: {STATISTICS}; areas above: {AREAS}")
 
 
 if __name__ == "__main__":

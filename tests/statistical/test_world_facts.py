@@ -35,7 +35,7 @@ from xstat_ray.hokkaido.population.config import read_declaration
 from xstat_ray.hokkaido.population.expansion import UNITS
 from xstat_ray.hokkaido.population.plan import make_plan
 from xstat_ray.hokkaido.population.register import read_register
-from xstat_ray.hokkaido.population.run import Options, Tables, population
+from xstat_ray.hokkaido.population.run import PopulationOptions, OperatorTables, population
 from xstat_ray.hokkaido.world.build import build
 from xstat_ray.hokkaido.world.settings import World
 from xstat_ray.inputs.section import Section
@@ -169,14 +169,14 @@ class Published:
         off = raw | {"privacy": raw["privacy"] | {"noise": "off", "delta": 0}}
         population(
             read_declaration(Section(off, key="", origin="population.yaml", known=known)),
-            Tables(
+            OperatorTables(
                 operator / "presence",
                 operator / "subscribers.parquet",
                 register,
                 (operator / "opt_out.parquet",),
             ),
             out=self.folder / "exact",
-            options=Options(ledger=self.folder / "ledger.sqlite", allow_no_noise=True),
+            options=PopulationOptions(ledger=self.folder / "ledger.sqlite", allow_no_noise=True),
         )
         exact = pq.read_table(self.folder / "exact" / "statistics.parquet")
         self.exact = exact.filter(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,8 +53,8 @@ def write(release: Release, folder: Path) -> None:
     """
     tables = _tables(release)
     try:
-        write_whole(folder / PLAN, _json(release.plan))
-        write_whole(folder / MANIFEST, _json(release.manifest))
+        write_whole(folder / PLAN, json_bytes(release.plan))
+        write_whole(folder / MANIFEST, json_bytes(release.manifest))
         for name, content in tables.items():
             write_whole(folder / name, content)
     except OSError as error:
@@ -83,16 +84,18 @@ def _tables(release: Release) -> dict[str, bytes]:
     tables = {AREAS: release.areas, AREAS_CSV: release.areas, STATISTICS_CSV: release.statistics}
     tables[STATISTICS] = release.statistics
     return {
-        name: _csv(table) if name.endswith(".csv") else _parquet(table)
+        name: csv_bytes(table) if name.endswith(".csv") else parquet_bytes(table)
         for name, table in tables.items()
     }
 
 
-def _json(value: dict[str, Any]) -> bytes:
+def json_bytes(value: Mapping[str, Any]) -> bytes:
+    """Encode a published JSON file: UTF-8, indented by two."""
     return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
 
 
-def _csv(table: pa.Table) -> bytes:
+def csv_bytes(table: pa.Table) -> bytes:
+    """Encode a published table as CSV, with its metadata in comments above the header."""
     sink = pa.BufferOutputStream()
     if table.schema.metadata:
         sink.write(b"".join(b"# %s: %s\n" % item for item in table.schema.metadata.items()))
@@ -100,7 +103,8 @@ def _csv(table: pa.Table) -> bytes:
     return bytes(sink.getvalue())
 
 
-def _parquet(table: pa.Table) -> bytes:
+def parquet_bytes(table: pa.Table) -> bytes:
+    """Encode a published table as Parquet."""
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
     return bytes(sink.getvalue())

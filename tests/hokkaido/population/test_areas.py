@@ -1,3 +1,5 @@
+"""Areas of a release, their levels, and the cells that lie in them."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -17,8 +19,8 @@ def test_every_municipality_is_an_area_below_its_subprefecture():
     assert areas.dimension.labels == tuple(towns["code"].to_pylist())
     assert areas.tree.sizes == (179, 14, 1)
     parents = level_labels([areas.dimension], 1)
-    own = [parents[i] for i in areas.dimension.hierarchy[0].parents]
-    assert own == towns["subprefecture"].to_pylist()
+    subprefectures = [parents[i] for i in areas.dimension.hierarchy[0].parents]
+    assert subprefectures == towns["subprefecture"].to_pylist()
 
 
 @pytest.mark.parametrize("kind", ["municipality", "mesh"])

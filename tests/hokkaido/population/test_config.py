@@ -1,20 +1,24 @@
+"""The configuration of `jobs.population`: the shipped file, and values that are refused."""
+
 from __future__ import annotations
 
 import datetime as dt
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from xstat_ray.errors import StudyError
-from xstat_ray.hokkaido.population.config import population_config
+from xstat_ray.hokkaido.population.config import PopulationConfig, population_config
 from xstat_ray.hokkaido.population.declaration import Breakdown
 
 CONF = Path(__file__).parents[3] / "conf" / "population.yaml"
 
 
-def config(**changes):
+def config(**changes: Any) -> PopulationConfig:
+    """Read the shipped configuration with some changes."""
     raw = yaml.safe_load(CONF.read_text())
     raw = {key: value for key, value in raw.items() if key not in ("defaults", "hydra")}
     raw["population"] |= {"first_day": "2023-11-01", "days": 3} | changes.pop("population", {})
@@ -25,27 +29,23 @@ def config(**changes):
 
 def test_the_shipped_file_says_what_the_declaration_does():
     made = config()
-    said = made.declaration
-    assert (said.first_day, said.days, said.area, said.residence) == (
+    declared = made.declaration
+    assert (declared.first_day, declared.days, declared.area, declared.residence) == (
         dt.date(2023, 11, 1),
         3,
         "municipality",
         "local",
     )
-    assert said.breakdowns == (
+    assert declared.breakdowns == (
         Breakdown("residence", ("residence",), Fraction(3, 4)),
         Breakdown("age_gender", ("age", "gender"), Fraction(1, 4)),
     )
-    assert (said.privacy.noise, said.privacy.epsilon, said.withheld_below, said.hours) == (
-        "gaussian",
-        2,
-        10,
-        72,
-    )
+    assert (declared.privacy.noise, declared.privacy.epsilon) == ("gaussian", 2)
+    assert (declared.withheld_below, declared.hours) == (10, 72)
     assert made.tables.excluded[0].name == "opt_out.parquet" and made.out.is_absolute()
 
 
-def test_fewer_lines_than_asked_for_never_make_a_delivered_figure():
+def test_fewer_lines_than_asked_for_never_make_a_delivered_number():
     assert (
         config(population={"least_lines": 10, "weight_cap": "7/2"}).declaration.withheld_below == 35
     )
@@ -84,10 +84,11 @@ def test_bad_values_are_refused_with_their_key(changes, key):
 
 
 def test_the_digest_is_of_all_that_is_declared():
-    one = config().declaration
+    shipped = config().declaration
     others = [
         config(population=change).declaration
         for change in ({"days": 4}, {"weight_cap": 4}, {"area": "mesh"})
     ]
     others.append(config(privacy={"epsilon": 1}).declaration)
-    assert len({said.digest(b"register") for said in [one, *others]} | {one.digest(b"other")}) == 6
+    digests = {declared.digest(b"register") for declared in [shipped, *others]}
+    assert len(digests | {shipped.digest(b"other")}) == 6

@@ -1,4 +1,4 @@
-"""Weights, and how far one person can move the sums: by search for the worst case, and never beyond the bound."""
+"""Weights, and how far one person can move the sums, by search for the worst case."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from xstat_ray.hokkaido.population.expansion import PARTS, SECONDS, UNITS, Expansion
 from xstat_ray.hokkaido.population.register import Register
 
 
-def expansion(residents, cap=3, least=1):
-    """One home with these residents by age, as many women as men."""
+def expansion(residents: list[int], cap: Fraction | int = 3, least: int = 1) -> Expansion:
+    """Expand one home with these residents by age, with as many women as men."""
     table = np.zeros((1, 2, 13), np.int64)
     table[0, :, : len(residents)] = residents
     return Expansion.of_register(Register(("01100",), table), least, Fraction(cap))
@@ -33,20 +34,20 @@ def test_weights_end_at_one_and_at_the_cap():
     assert [made.weights(np.zeros(n, int))[0] / PARTS for n in (1, 25, 50, 200)] == [4, 4, 2, 1]
 
 
-def sums(made, classes, shares):
-    """(areas,) of lines with these classes and (lines, areas) seconds."""
+def sums(made: Expansion, classes: NDArray[np.int64], shares: NDArray[np.int64]) -> NDArray:
+    """(areas,) weighted sums of subscribers with these classes and (subscribers, areas) seconds."""
     return (made.weights(classes)[classes][:, None] * shares).sum(axis=0)
 
 
-def deal(rng, lines, areas):
-    """(lines, areas) seconds of an hour: at most 3,600 a line; often all of them in one place."""
+def deal(rng: np.random.Generator, subscribers: int, areas: int) -> NDArray[np.int64]:
+    """(subscribers, areas) seconds of an hour, at most 3,600 a subscriber; often in one place."""
     share = (
-        rng.dirichlet(np.full(areas, rng.choice([0.01, 1, 20])), lines)
+        rng.dirichlet(np.full(areas, rng.choice([0.01, 1, 20])), subscribers)
         if rng.random() < 0.8
-        else np.zeros((lines, areas))
+        else np.zeros((subscribers, areas))
     )
     if rng.random() < 0.4:
-        share = np.zeros((lines, areas))
+        share = np.zeros((subscribers, areas))
         share[:, 0] = 1
     return np.floor(SECONDS * share).astype(np.int64)
 
@@ -56,15 +57,15 @@ def deal(rng, lines, areas):
     seed=st.integers(0, 2**32),
     residents=st.lists(st.integers(0, 40), min_size=1, max_size=13).filter(any),
     cap=st.fractions(1, 20, max_denominator=8),
-    lines=st.integers(0, 60),
+    subscribers=st.integers(0, 60),
 )
-def test_one_person_never_moves_more_than_the_bound(seed, residents, cap, lines):
+def test_one_person_never_moves_more_than_the_bound(seed, residents, cap, subscribers):
     rng = np.random.default_rng(seed)
     made = expansion(residents, cap)
-    classes = rng.integers(0, len(residents) if rng.random() < 0.5 else 1, lines + 1)
-    seconds = deal(rng, lines + 1, int(rng.integers(1, 30)))
+    classes = rng.integers(0, len(residents) if rng.random() < 0.5 else 1, subscribers + 1)
+    seconds = deal(rng, subscribers + 1, int(rng.integers(1, 30)))
     if rng.random() < 0.5:
-        # The worst: where everybody else is, the new line is not.
+        # The worst case: where everybody else is, the new subscriber is not.
         seconds[-1] = np.roll(SECONDS * (np.arange(seconds.shape[1]) == 0), 1)
     with_one = sums(made, classes, seconds)
     without = sums(made, classes[:-1], seconds[:-1])
@@ -76,7 +77,7 @@ def test_one_person_never_moves_more_than_the_bound(seed, residents, cap, lines)
 
 @pytest.mark.parametrize("cap", [2, 3, 10])
 def test_the_bound_is_nearly_reached(cap):
-    """Where the cap just stops to bind: the new line counts in full, everybody else's move as much."""
+    """The cap just stops to bind: the new subscriber counts in full, the others move as much."""
     made = expansion([1000 * cap], cap)
     seconds = np.zeros((1001, 2), np.int64)
     seconds[:-1, 0] = seconds[-1, 1] = SECONDS

@@ -1,4 +1,9 @@
+"""The register: its order, its digest, rows that are refused, and groups of classes."""
+
 from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +19,8 @@ from xstat_ray.hokkaido.population.register import AGES, Register, read_register
 ROW = {"home": "01100", "sex": "female", "age": "15-19", "residents": 5}
 
 
-def read(folder, *rows):
+def read(folder: Path, *rows: dict[str, Any]) -> Register:
+    """Write a register and read it."""
     pq.write_table(pa.Table.from_pylist(list(rows)), folder / "register.parquet")
     return read_register(folder / "register.parquet")
 
@@ -38,9 +44,9 @@ def test_homes_are_sorted_and_classes_without_a_row_are_empty(tmp_path):
 
 
 def test_the_digest_is_of_the_content(tmp_path):
-    one = read(tmp_path, ROW)
+    digest = read(tmp_path, ROW).digest
     other = read(tmp_path, ROW | {"residents": 6})
-    assert one.digest == read(tmp_path, ROW).digest != other.digest
+    assert digest == read(tmp_path, ROW).digest != other.digest
 
 
 @pytest.mark.parametrize(
@@ -75,7 +81,7 @@ def test_groups_have_enough_residents_and_hold_neighbours(seed, least, most):
     assert np.array_equal(np.unique(group), np.arange(len(size)))
     assert (size >= least).all() or len(size) == 1
     by_home = group.reshape(register.residents.shape)
-    # Ages of one home and sex are in one group if they are between two of that group.
+    # The ages between two of a group, of one home and sex, are in that group.
     for row in by_home.reshape(-1, len(AGES)):
         assert (np.diff(np.flatnonzero(np.diff(row, prepend=-1))) > 0).all()
         assert len(np.unique(row)) == 1 + (np.diff(row) != 0).sum()

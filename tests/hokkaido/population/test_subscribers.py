@@ -1,8 +1,10 @@
-"""De-identification: who is left out, and that neither ids nor the key travel."""
+"""De-identification: who is left out; neither ids nor the key travel."""
 
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,31 +12,33 @@ import pytest
 
 from tests.hokkaido.population.operator import Operator, declare
 from xstat_ray.errors import InputError
-from xstat_ray.hokkaido.population.presence import Seen, Stays
+from xstat_ray.hokkaido.population.presence import HourStays, SubscriberDays
 from xstat_ray.hokkaido.population.register import read_register
 from xstat_ray.hokkaido.population.subscribers import (
     Intake,
-    Lines,
-    LineTables,
     Pseudonyms,
-    open_lines,
+    Subscribers,
+    SubscriberTables,
+    open_subscribers,
 )
 from xstat_ray.hokkaido.population.sums import Sparse
 
 
-def intake(operator, folder):
+def intake(operator: Operator, folder: Path) -> tuple[Intake, Subscribers]:
+    """Take in the operator's subscribers."""
     tables = operator.write(folder)
     Pseudonyms.draw_key(folder / "key")
     made = Intake(declare(), read_register(tables.register), Pseudonyms(folder / "key", declare()))
-    return made, made.take(LineTables(open_lines(tables.lines), tables.excluded))
+    return made, made.take(SubscriberTables(open_subscribers(tables.subscribers), tables.excluded))
 
 
-def operator_with(*lines):
+def operator_with(*subscribers: dict[str, Any]) -> Operator:
+    """Make an operator of one usable subscriber and some more."""
     operator = Operator()
     operator.residents("01206", "female", "40-44", 10)
-    operator.line()
-    for changes in lines:
-        operator.line(**changes)
+    operator.add_subscriber()
+    for changes in subscribers:
+        operator.add_subscriber(**changes)
     return operator
 
 
@@ -55,25 +59,25 @@ def operator_with(*lines):
     ],
 )
 def test_each_line_is_left_out_for_its_reason(tmp_path, changes, reason):
-    made, lines = intake(operator_with(changes), tmp_path)
+    made, subscribers = intake(operator_with(changes), tmp_path)
     counts = made.counts.as_dict()
     assert counts == dict.fromkeys(counts, 0) | {"lines": 2, "used": 1} | {
         reason: 1 + (reason == "used")
     }
-    assert len(lines.codes) == counts["used"]
+    assert len(subscribers.codes) == counts["used"]
 
 
 def test_opt_outs_are_known_in_any_spelling(tmp_path):
     operator = operator_with({})
     operator.excluded = ["090-0000-0001"]
-    made, lines = intake(operator, tmp_path)
-    assert made.counts.opted_out == 1 and len(lines.codes) == 1
+    made, subscribers = intake(operator, tmp_path)
+    assert made.counts.opted_out == 1 and len(subscribers.codes) == 1
 
 
 def test_a_table_without_a_usable_line_is_refused(tmp_path):
     operator = operator_with()
-    operator.lines[0]["corporate"] = True
-    with pytest.raises(InputError, match="no line can be used"):
+    operator.subscribers[0]["corporate"] = True
+    with pytest.raises(InputError, match="no subscriber can be used"):
         intake(operator, tmp_path)
 
 
@@ -95,11 +99,11 @@ def test_what_is_private_refuses_to_travel(tmp_path):
     none = np.zeros(0, np.int64)
     private = [
         Pseudonyms(tmp_path / "key", declare()),
-        Lines(np.zeros(0, "S16"), none),
-        Seen(1),
+        Subscribers(np.zeros(0, "S16"), none),
+        SubscriberDays(1),
         Sparse(none, none),
     ]
-    for one in [*private, Stays(none, none, none, none, none)]:
+    for secret in [*private, HourStays(none, none, none, none, none)]:
         with pytest.raises(TypeError, match="refuses to travel"):
-            pickle.dumps(one)
-        assert "redacted" in repr(one)
+            pickle.dumps(secret)
+        assert "redacted" in repr(secret)

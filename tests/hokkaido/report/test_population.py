@@ -10,7 +10,7 @@ import pytest
 
 from tests.hokkaido.population.operator import crowd, declare
 from xstat_ray.hokkaido.population.declaration import Breakdown
-from xstat_ray.hokkaido.population.run import Options, population
+from xstat_ray.hokkaido.population.run import PopulationOptions, population
 from xstat_ray.hokkaido.report.data import SUPPRESSED, read_layers
 from xstat_ray.model.study import Privacy
 
@@ -33,7 +33,10 @@ def publish(folder, **changes):
         **{"breakdowns": HALVES, "residence": "local", "privacy": noisy} | changes
     )
     population(
-        declaration, tables, out=folder / "out", options=Options(ledger=folder / "ledger.sqlite")
+        declaration,
+        tables,
+        out=folder / "out",
+        options=PopulationOptions(ledger=folder / "ledger.sqlite"),
     )
     return folder / "out"
 

@@ -1,1 +1,1 @@
-"""Mobile Spatial Statistics: how many people are where, hour by hour, from one operator's tables."""
+"""Mobile Spatial Statistics: how many people are where by the hour, from one operator's tables."""

@@ -1,4 +1,4 @@
-"""Areas: the municipalities or 500 m cells of Hokkaido as a public domain, and where a 500 m cell belongs."""
+"""The municipalities or 500 m cells of Hokkaido as a public domain, and where a cell belongs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Areas:
     """The areas of a release, in declared order."""
 
     dimension: Dimension
-    """One label an area: the code of the municipality, or of the 500 m cell; and the levels
+    """A label for each area, the code of the municipality or of the 500 m cell; and the levels
     above."""
     municipality: NDArray[np.object_]
     """(areas,) code of the municipality in which each lies."""
@@ -37,11 +37,18 @@ class Areas:
 
     @cached_property
     def tree(self) -> RowTree:
-        """The hierarchy."""
+        """The tree of areas up to the total."""
         return tree_of([self.dimension])
 
     def find(self, mesh: pa.Array) -> NDArray[np.int64]:
-        """(N,) numbers of 500 m cells, given as text, among `land`; -1 elsewhere and for null."""
+        """Find 500 m cells among `land`.
+
+        Args:
+            mesh: (N,) codes as text.
+
+        Returns:
+            (N,) places in `land`; -1 for codes elsewhere, other texts and null.
+        """
         code = (
             pc.if_else(pc.match_substring_regex(mesh, "^[0-9]{9}$"), mesh, None)
             .cast(pa.int64())
@@ -53,7 +60,7 @@ class Areas:
 
 
 def areas_of(declaration: Declaration) -> Areas:
-    """The areas of a declaration."""
+    """Make the areas that a declaration publishes."""
     return _areas(declaration.area, declaration.within)
 
 
@@ -94,13 +101,13 @@ def _areas(kind: AreaKind, within: tuple[str, ...]) -> Areas:
 
 
 def _levels(columns: dict[str, NDArray[np.object_]]) -> tuple[Level, ...]:
-    """Levels from what each label belongs to, from fine to coarse."""
+    """Make the levels, from fine to coarse, from the group of each label at every level."""
     levels = []
     below = np.arange(len(next(iter(columns.values()))))
     for name, groups in columns.items():
         # One label of every node of the level below says where the node belongs.
-        own = groups[np.unique(below, return_index=True)[1]]
-        names, parents = np.unique(own, return_inverse=True)
+        group_of_node = groups[np.unique(below, return_index=True)[1]]
+        names, parents = np.unique(group_of_node, return_inverse=True)
         levels.append(Level(name, tuple(names.tolist()), tuple(parents.tolist())))
         below = parents[below]
     return tuple(levels)

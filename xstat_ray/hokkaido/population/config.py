@@ -22,35 +22,35 @@ from xstat_ray.hokkaido.population.declaration import (
     Declaration,
     Residence,
 )
-from xstat_ray.hokkaido.population.run import Options, Tables
+from xstat_ray.hokkaido.population.run import OperatorTables, PopulationOptions
 from xstat_ray.inputs.section import Section
 from xstat_ray.inputs.study_file import read_id, read_privacy
 from xstat_ray.planning.cluster import Cluster, read_cluster
+from xstat_ray.planning.settings import DISPLAYS
 
 _TOP = (
-    "population", "privacy", "tables", "data", "out", "runtime", "shards", "replicas", "window", "cluster", "ledger",
-    "display", "unsafe", "world",
+    "population", "privacy", "tables", "data", "out", "runtime", "shards", "replicas", "window",
+    "cluster", "ledger", "display", "unsafe", "world",
 )  # fmt: skip
 _POPULATION = (
-    "first_day", "days", "timezone", "area", "within", "residence", "breakdowns", "class_residents", "weight_cap",
-    "least_lines", "dataset", "id",
+    "first_day", "days", "timezone", "area", "within", "residence", "breakdowns", "class_residents",
+    "weight_cap", "least_lines", "dataset", "id",
 )  # fmt: skip
-DISPLAYS = ("auto", "quiet", "json")
 _MOST_DAYS = 1 << 15
 
 
 @dataclass(frozen=True)
 class PopulationConfig:
-    """What `jobs.population` needs."""
+    """The checked configuration of `jobs.population`."""
 
     declaration: Declaration
-    tables: Tables
+    tables: OperatorTables
     out: Path
-    options: Options
+    options: PopulationOptions
     runtime: str
-    """`ray` or `local`."""
+    """Where tasks run: `ray` or `local`."""
     window: int
-    """OrderedMap in flight on Ray."""
+    """Tasks in flight on Ray."""
     cluster: Cluster
     display: str
 
@@ -63,14 +63,14 @@ def population_config(raw: Mapping[str, Any], origin: str) -> PopulationConfig:
             the key.
     """
     top = Section(raw, key="", origin=origin, known=_TOP)
-    usual = Options()
+    defaults = PopulationOptions()
     return PopulationConfig(
         declaration=read_declaration(top),
         tables=_tables(top.child("data", ("presence", "subscribers", "register", "exclude"))),
         out=Path(top.text("out")).absolute(),
-        options=Options(
-            shards=top.whole("shards", usual.shards, least=1),
-            ledger=Path(top.text("ledger", str(usual.ledger))),
+        options=PopulationOptions(
+            shards=top.whole("shards", defaults.shards, least=1),
+            ledger=Path(top.text("ledger", str(defaults.ledger))),
             allow_no_noise=top.child("unsafe", ("allow_no_noise",)).flag("allow_no_noise", False),
         ),
         runtime=top.choice("runtime", ("ray", "local"), "ray"),
@@ -84,7 +84,7 @@ def read_declaration(top: Section) -> Declaration:
     """Check the blocks `population` and `privacy`.
 
     Raises:
-        StudyError: as `population_config`.
+        StudyError: an unknown or missing key, or a value of the wrong type or out of range.
     """
     section = top.child("population", _POPULATION)
     area = section.choice("area", AREA_KINDS, "municipality")
@@ -113,10 +113,10 @@ def read_declaration(top: Section) -> Declaration:
     )
 
 
-def _tables(data: Section) -> Tables:
-    return Tables(
+def _tables(data: Section) -> OperatorTables:
+    return OperatorTables(
         presence=Path(data.text("presence")).absolute(),
-        lines=Path(data.text("subscribers")).absolute(),
+        subscribers=Path(data.text("subscribers")).absolute(),
         register=Path(data.text("register")).absolute(),
         excluded=tuple(Path(path).absolute() for path in data.texts("exclude")),
     )
@@ -163,17 +163,14 @@ def _breakdowns(section: Section) -> tuple[Breakdown, ...]:
     for name in map(str, raw):
         if not name.isidentifier():
             raise named.error("the name of a breakdown is not of letters, digits and _", name)
-        own = named.child(name, ("by", "share"))
-        shares[name] = own.fraction("share", Fraction(1))
+        entry = named.child(name, ("by", "share"))
+        shares[name] = entry.fraction("share", Fraction(1))
         if shares[name] <= 0:
-            raise own.error("share is not more than zero", "share")
-        by = own.texts("by")
-        if stray := [one for one in by if one not in ATTRIBUTES]:
-            raise own.error(
-                f"{stray[0]!r} is no attribute",
-                "by",
-                remedy=f"Choose among {', '.join(ATTRIBUTES)}",
-            )
-        attributes[name] = tuple(cast(Attribute, one) for one in ATTRIBUTES if one in by)
+            raise entry.error("share is not more than zero", "share")
+        by = entry.texts("by")
+        if stray := [attribute for attribute in by if attribute not in ATTRIBUTES]:
+            remedy = f"Choose among {', '.join(ATTRIBUTES)}"
+            raise entry.error(f"{stray[0]!r} is no attribute", "by", remedy=remedy)
+        attributes[name] = tuple(cast(Attribute, a) for a in ATTRIBUTES if a in by)
     whole = sum(shares.values())
     return tuple(Breakdown(name, attributes[name], share / whole) for name, share in shares.items())

@@ -27,14 +27,14 @@ class Breakdown:
 
     name: str
     by: tuple[Attribute, ...]
-    """In the order of `ATTRIBUTES`."""
+    """Attributes, in the order of `ATTRIBUTES`."""
     share: Fraction
-    """Of the budget; those of all breakdowns add up to 1."""
+    """Share of the budget; the shares of all breakdowns add up to 1."""
 
 
 @dataclass(frozen=True)
 class Declaration:
-    """A release of populations."""
+    """What a release of populations publishes, and how people are protected."""
 
     first_day: dt.date
     days: int
@@ -43,15 +43,15 @@ class Declaration:
     within: tuple[str, ...] = ()
     """Subprefectures whose areas are published; empty means all of Hokkaido."""
     residence: Residence = "local"
-    """What the attribute says: at home in the municipality or not; or the home's municipality or
-    prefecture."""
+    """What the attribute `residence` tells: whether people are at home in the municipality, or the
+    municipality or prefecture of their home."""
     timezone: str = "Asia/Tokyo"
     class_residents: int = 100
     """Classes of the expansion are merged until the register has this many residents in them."""
     weight_cap: Fraction = Fraction(3)
-    """Most people that one line stands for."""
+    """Most people that one subscriber stands for."""
     least_lines: int = 3
-    """Least number of lines that a delivered figure stands for."""
+    """Least number of subscribers (lines) that a delivered number stands for."""
     privacy: Privacy = field(default_factory=Privacy)
     dataset: str = "operator"
     """Name under which the operator's budget is kept."""
@@ -70,10 +70,14 @@ class Declaration:
 
     @property
     def withheld_below(self) -> int:
-        """Figures below this are not delivered: so many people, and never fewer than `least_lines` lines stand for."""
+        """Least number of people that is delivered, and that `least_lines` subscribers reach."""
         return max(self.privacy.suppress_below, ceil(self.least_lines * self.weight_cap))
 
     def digest(self, register: bytes) -> bytes:
-        """SHA-256 of the declaration and of the register (its SHA-256): what the release is a release of."""
+        """SHA-256 of the declaration and of the register, which name what is released.
+
+        Args:
+            register: SHA-256 of the register.
+        """
         form = {"format": FORMAT, "population": asdict(self), "register": register.hex()}
         return hashlib.sha256(json.dumps(form, sort_keys=True, default=str).encode()).digest()

@@ -1,4 +1,4 @@
-"""The plan of a population release: domains, sensitivity, noise and cost, from public figures alone."""
+"""The plan of a population release: domains, sensitivity, noise and cost, from what is public."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _MOST = 1 << 62
 
 
 @dataclass(frozen=True)
-class Table:
-    """One breakdown: its columns and its noise."""
+class BreakdownPlan:
+    """The columns of a breakdown, and its noise."""
 
     layout: Layout
     design: Design
@@ -35,109 +35,134 @@ class Table:
 
 @dataclass(frozen=True)
 class PopulationPlan:
-    """What a run will do. Everything here is public."""
+    """What a population release will do. Everything here is public."""
 
     declaration: Declaration
     register: Register
     areas: Areas
     expansion: Expansion
     budget: Mechanism
-    """Of the release as a whole, in units (`expansion.UNITS` make one person)."""
-    tables: tuple[Table, ...]
+    """Noise of the release as a whole, in units (`expansion.UNITS` make one person)."""
+    breakdowns: tuple[BreakdownPlan, ...]
     regions: tuple[range, ...]
     """Leaves of the tree of areas, in its order, cut below the root: a region holds whole
     subtrees."""
 
     @property
     def name(self) -> str:
-        """What the manifest calls the study."""
+        """Name of the study in the manifest."""
         return "population"
 
     @cached_property
     def digest(self) -> str:
-        """What the release is a release of, hexadecimal."""
+        """Digest of declaration and register, hexadecimal."""
         return self.declaration.digest(self.register.digest).hex()
 
     @property
     def coefficients(self) -> int:
-        """Noisy values of the release."""
-        return sum(t.design.nodes * t.layout.columns for t in self.tables) * self.declaration.days
+        """Number of noisy values in the release."""
+        a_day = sum(b.design.nodes * b.layout.columns for b in self.breakdowns)
+        return a_day * self.declaration.days
 
     @property
     def published(self) -> int:
-        """Rows of the statistics."""
-        areas = self.areas.tree.cells
-        return sum(areas * t.layout.columns for t in self.tables) * self.declaration.days
+        """Number of rows in the statistics."""
+        columns = sum(breakdown.layout.columns for breakdown in self.breakdowns)
+        return self.areas.tree.cells * columns * self.declaration.days
 
     @property
     def stored_bytes(self) -> int:
-        """Most bytes of what is kept until the release is published, and of the release."""
+        """Most bytes of the release, and of what is kept until it is published."""
         return 8 * self.coefficients + 64 * self.published
 
-    def stderrs(self, table: Table) -> dict[str, float]:
-        """By level, the root mean square standard error of a figure of one hour, in people, before refinement."""
+    def stderrs(self, breakdown: BreakdownPlan) -> dict[str, float]:
+        """Root mean square standard error of an hour's value before refinement.
+
+        Returns:
+            By the name of the level, people.
+        """
         names = level_names([self.areas.dimension])
-        errors = table.design.stderrs(self.areas.tree)
+        errors = breakdown.design.stderrs(self.areas.tree)
         return {
             names[level]: float(np.sqrt(np.mean(error**2))) / UNITS
             for level, error in errors.items()
         }
 
     def rows(self) -> list[tuple[str, str]]:
-        """For people: what, how much."""
-        said = self.declaration
+        """Describe the plan to people.
+
+        Returns:
+            Pairs of a title and a text.
+        """
+        declared = self.declaration
         budget = self.budget
-        privacy = f"epsilon {budget.epsilon}" + (
-            f", delta {float(budget.delta):g}" if budget.delta else ""
-        )
-        first = said.dates[0]
-        last = said.dates[-1]
+        delta = f", delta {float(budget.delta):g}" if budget.delta else ""
+        dates = declared.dates
         above = ", ".join(level_names([self.areas.dimension])[1:])
         residents = self.expansion.residents
-        own = said.weight_cap
-        others = float(budget.l1) / UNITS / said.hours - float(said.weight_cap)
+        others = float(budget.l1) / UNITS / declared.hours - float(declared.weight_cap)
+        seconds = self.coefficients / DRAWS_PER_SECOND
+        disk = readable_bytes(self.stored_bytes)
         return [
-            ("Areas", f"{self.areas.tree.cells:,} ({said.area}); above them {above}"),
-            ("Hours", f"{said.hours:,}, from {first} to {last}"),
-            *((f"By {', '.join(t.layout.breakdown.by) or 'nothing'}", self._table(t)) for t in self.tables),
-            ("One person", f"stands for {own} people at most in every hour, and moves the weights of others by "
-             f"{others:.4g} at most"),
-            ("Expansion", f"{residents.sum():,} residents in {len(residents):,} groups of at least "
-             f"{said.class_residents}, the largest of {residents.max():,}"),
-            ("Privacy", f"{budget.noise} noise, {privacy}, budget cap {said.privacy.cap}"),
-            ("Withheld", f"figures below {said.withheld_below} people"),
-            ("Shards", f"{len(self.regions)} regions x {said.days} days"),
-            ("Size", f"{self.coefficients:,} noisy figures, up to {readable_bytes(self.stored_bytes)} on disk"),
-            ("Noise", f"about {self.coefficients / DRAWS_PER_SECOND:.0f} s on one core, without reading the tables"),
-        ]  # fmt: skip
+            ("Areas", f"{self.areas.tree.cells:,} ({declared.area}); above them {above}"),
+            ("Hours", f"{declared.hours:,}, from {dates[0]} to {dates[-1]}"),
+            *(
+                (f"By {', '.join(b.layout.breakdown.by) or 'nothing'}", self._describe(b))
+                for b in self.breakdowns
+            ),
+            (
+                "One person",
+                f"stands for {declared.weight_cap} people at most in every hour, and moves the "
+                f"weights of others by {others:.4g} at most",
+            ),
+            (
+                "Expansion",
+                f"{residents.sum():,} residents in {len(residents):,} groups of at least "
+                f"{declared.class_residents}, the largest of {residents.max():,}",
+            ),
+            (
+                "Privacy",
+                f"{budget.noise} noise, epsilon {budget.epsilon}{delta}, "
+                f"budget cap {declared.privacy.cap}",
+            ),
+            ("Withheld", f"numbers below {declared.withheld_below} people"),
+            ("Shards", f"{len(self.regions)} regions x {declared.days} days"),
+            ("Size", f"{self.coefficients:,} noisy values, up to {disk} on disk"),
+            ("Noise", f"about {seconds:.0f} s on one core, without reading the tables"),
+        ]
 
-    def _table(self, table: Table) -> str:
-        errors = ", ".join(f"{error:.3g} a {name}" for name, error in self.stderrs(table).items())
-        share = float(table.layout.breakdown.share)
-        return f"{table.layout.columns:,} columns a day, {share:.0%} of the budget, standard error in one hour {errors}"
+    def _describe(self, breakdown: BreakdownPlan) -> str:
+        errors = ", ".join(
+            f"{error:.3g} a {name}" for name, error in self.stderrs(breakdown).items()
+        )
+        share = float(breakdown.layout.breakdown.share)
+        return (
+            f"{breakdown.layout.columns:,} columns a day, {share:.0%} of the budget, "
+            f"standard error in one hour {errors}"
+        )
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON can hold it."""
-        said = self.declaration
+        """Describe the plan in values that JSON can hold."""
+        declared = self.declaration
         budget = self.budget
         return {
             "study": self.name,
             "study_digest": self.digest,
             "areas": self.areas.tree.cells,
-            "area": said.area,
-            "within": list(said.within),
-            "first_day": said.first_day.isoformat(),
-            "days": said.days,
-            "residence": said.residence,
+            "area": declared.area,
+            "within": list(declared.within),
+            "first_day": declared.first_day.isoformat(),
+            "days": declared.days,
+            "residence": declared.residence,
             "rows": self.published,
             "coefficients": self.coefficients,
             "regions": len(self.regions),
-            "bounds": {"hours": said.hours, "weight_cap": str(said.weight_cap), "hour": 1},
+            "bounds": {"hours": declared.hours, "weight_cap": str(declared.weight_cap), "hour": 1},
             "expansion": {
                 "residents": int(self.expansion.residents.sum()),
                 "groups": len(self.expansion.residents),
                 "largest": int(self.expansion.residents.max()),
-                "least": said.class_residents,
+                "least": declared.class_residents,
             },
             "noise": budget.noise,
             "epsilon": str(budget.epsilon),
@@ -145,22 +170,22 @@ class PopulationPlan:
             "units_of_a_person": UNITS,
             "l1_sensitivity": budget.l1,
             "l2_sensitivity_squared": budget.l2_squared,
-            "breakdowns": {t.layout.breakdown.name: self._facts(t) for t in self.tables},
-            "withheld_below": said.withheld_below,
+            "breakdowns": {b.layout.breakdown.name: self._facts(b) for b in self.breakdowns},
+            "withheld_below": declared.withheld_below,
         }
 
-    def _facts(self, table: Table) -> dict[str, Any]:
-        breakdown = table.layout.breakdown
+    def _facts(self, breakdown: BreakdownPlan) -> dict[str, Any]:
+        declared = breakdown.layout.breakdown
         return {
-            "by": list(breakdown.by),
-            "share": str(breakdown.share),
-            "mechanism": table.design.kind,
-            "why": table.design.reason,
+            "by": list(declared.by),
+            "share": str(declared.share),
+            "mechanism": breakdown.design.kind,
+            "why": breakdown.design.reason,
             "levels": {
                 m.name: {"share": str(m.share), "scale": m.mechanism.scale}
-                for m in table.design.levels
+                for m in breakdown.design.levels
             },
-            "stderr": {name: round(error, 4) for name, error in self.stderrs(table).items()},
+            "stderr": {name: round(error, 4) for name, error in self.stderrs(breakdown).items()},
         }
 
 
@@ -169,19 +194,18 @@ def make_plan(declaration: Declaration, register: Register, shards: int = 1) -> 
 
     Args:
         declaration: what is published.
-        register: residents.
-        shards: regions to aim for.
+        register: the residents.
+        shards: number of regions to aim for.
 
     Raises:
-        PlanError: a table that is too large, sums that could overflow, or a budget that no noise
-            gives.
+        PlanError: the tables are too large, sums could overflow, or no noise meets the budget.
     """
     areas = areas_of(declaration)
     expansion = Expansion.of_register(register, declaration.class_residents, declaration.weight_cap)
     l1, l2_squared = (declaration.hours * moved for moved in expansion.moved)
     budget = Mechanism.calibrated(declaration.privacy, l1, l2_squared)
-    tables = tuple(
-        Table(
+    breakdowns = tuple(
+        BreakdownPlan(
             Layout(breakdown, declaration.residence, register.homes),
             Design.over(
                 [areas.dimension], declaration.privacy, _part(budget, declaration, breakdown.share)
@@ -190,14 +214,14 @@ def make_plan(declaration: Declaration, register: Register, shards: int = 1) -> 
         for breakdown in declaration.breakdowns
     )
     plan = PopulationPlan(
-        declaration, register, areas, expansion, budget, tables, _regions(areas, shards)
+        declaration, register, areas, expansion, budget, breakdowns, _regions(areas, shards)
     )
     _check(plan)
     return plan
 
 
 def _part(budget: Mechanism, declaration: Declaration, share: Fraction) -> Mechanism:
-    """The noise of a breakdown that may spend a share of the budget."""
+    """Make the noise of a breakdown that may spend a share of the budget."""
     part = scaled(budget, share)
     return replace(part, epsilon=budget.epsilon * share) if budget.noise == "laplace" else part
 
@@ -206,18 +230,18 @@ def _check(plan: PopulationPlan) -> None:
     remedy = "Publish fewer days, breakdowns or areas (area=municipality, within=[Kushiro, Nemuro])"
     if plan.coefficients > MAX_COEFFICIENTS:
         problem = (
-            f"the release has {plan.coefficients:,} noisy figures, more than {MAX_COEFFICIENTS:,}"
+            f"the release has {plan.coefficients:,} noisy values, more than {MAX_COEFFICIENTS:,}"
         )
         raise PlanError(problem, key="population", remedy=remedy)
-    # Lines weigh more than the residents together only where there are more of them.
+    # Subscribers weigh more than the residents together only where there are more of them.
     people = 2 * int(plan.expansion.residents.sum())
-    tail = max(t.design.tail(t.layout.columns * plan.declaration.days) for t in plan.tables)
+    tail = max(b.design.tail(b.layout.columns * plan.declaration.days) for b in plan.breakdowns)
     if people * UNITS + tail >= _MOST:
         raise PlanError("sums could overflow 64 bits", key="population", remedy=remedy)
 
 
 def _regions(areas: Areas, shards: int) -> tuple[range, ...]:
-    """About `shards` ranges of leaves with nearly equally many areas, each of whole subtrees below the root."""
+    """Cut the leaves into about `shards` ranges of nearly equal size, whole subtrees each."""
     tree = areas.tree
     starts = np.flatnonzero(np.diff(tree.ancestors(0, len(tree.parents) - 1), prepend=-1))
     wanted = tree.cells * np.arange(shards) // shards

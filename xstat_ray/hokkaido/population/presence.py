@@ -1,8 +1,8 @@
-"""The presence table, file by file: rows of lines become stays in areas, at most one hour of each line in an hour.
+"""The presence table, file by file: its rows become stays in areas, bounded by the hour.
 
-In a file the rows of one line on one day lie together, as they do where it is sorted by subscriber
-and time; a line's rows of one day lie in one file. Both are checked, because the bound on a person
-rests on them.
+In a file the rows of a subscriber on a day lie together, as in a table sorted by subscriber and
+time; and all rows of a subscriber on a day lie in one file. Both are checked, because the bound on
+a person rests on them: a subscriber counts for at most one hour in every hour.
 """
 
 from __future__ import annotations
@@ -21,77 +21,83 @@ from xstat_ray.errors import InputError
 from xstat_ray.hokkaido.population.areas import Areas
 from xstat_ray.hokkaido.population.declaration import HOURS, Declaration
 from xstat_ray.hokkaido.population.expansion import SECONDS
-from xstat_ray.hokkaido.population.subscribers import Lines, Pseudonyms
+from xstat_ray.hokkaido.population.subscribers import Pseudonyms, Subscribers
 from xstat_ray.inputs.tables import Chunk, Piece, Table, open_table
 from xstat_ray.util.arrays import run_starts
 from xstat_ray.util.secrecy import Secret
 
 _DAY = HOURS * SECONDS
 _EPOCH = dt.date(1970, 1, 1).toordinal()
-REMEDY = "Sort the presence table by subscriber and time, and keep the rows of a subscriber's day in one file"
+REMEDY = (
+    "Sort the presence table by subscriber and time, "
+    "and keep the rows of a subscriber's day in one file"
+)
 
 
 @dataclass(frozen=True, repr=False)
-class Stays(Secret):
-    """N stays of lines on days of the release; none crosses an hour."""
+class HourStays(Secret):
+    """N stays of subscribers on days of the release; none crosses an hour."""
 
-    line: NDArray[np.int64]
+    subscriber: NDArray[np.int64]
     day: NDArray[np.int64]
     hour: NDArray[np.int64]
     seconds: NDArray[np.int64]
     place: NDArray[np.int64]
     """Number of the 500 m cell among `Areas.land`, -1 elsewhere."""
 
-    def take(self, rows: NDArray[np.bool_] | slice) -> Stays:
-        """Some of them."""
-        return Stays(*(getattr(self, one.name)[rows] for one in fields(self)))
+    def take(self, rows: NDArray[np.bool_] | slice) -> HourStays:
+        """Select some of the stays."""
+        return HourStays(*(getattr(self, column.name)[rows] for column in fields(self)))
 
-    def followed_by(self, other: Stays) -> Stays:
-        """These, then others."""
-        return Stays(
-            *(np.append(getattr(self, one.name), getattr(other, one.name)) for one in fields(self))
-        )
+    def followed_by(self, other: HourStays) -> HourStays:
+        """Concatenate these stays and others."""
+        names = [column.name for column in fields(self)]
+        return HourStays(*(np.append(getattr(self, n), getattr(other, n)) for n in names))
 
     @property
     def run(self) -> NDArray[np.int64]:
-        """(N,) equal for stays of one line on one day."""
-        return self.line << 16 | self.day
+        """(N,) numbers that are equal for stays of one subscriber on one day."""
+        return self.subscriber << 16 | self.day
 
 
 @dataclass
 class RowCounts:
-    """What became of the rows; stays in the operator's own file.
+    """What became of the rows, each counted once, for the first reason.
 
-    Each is counted once, for the first reason.
+    Only the operator's private file holds these counts.
     """
 
     rows: int = 0
     not_used: int = 0
-    """Of lines that are not used."""
+    """Rows of subscribers that are not used."""
     outside_days: int = 0
     outside_areas: int = 0
     kept: int = 0
 
     def as_dict(self) -> dict[str, int]:
-        """Field names and values."""
+        """Counts by the name of their field."""
         return asdict(self)
 
 
 @dataclass(repr=False)
-class Seen(Secret):
-    """Which lines had rows on which days."""
+class SubscriberDays(Secret):
+    """Which subscribers had rows on which days."""
 
-    lines: int
+    subscribers: int
     days: dict[int, NDArray[np.bool_]] = field(default_factory=dict)
 
-    def add(self, line: NDArray[np.int64], day: NDArray[np.int64]) -> bool:
-        """Take distinct (line, day) pairs; whether all of them are new."""
+    def add(self, subscriber: NDArray[np.int64], day: NDArray[np.int64]) -> bool:
+        """Mark distinct pairs of subscriber and day.
+
+        Returns:
+            Whether all of them are new.
+        """
         fresh = True
         for number in np.unique(day).tolist():
-            own = line[day == number]
-            marks = self.days.setdefault(number, np.zeros(self.lines, bool))
-            fresh &= not marks[own].any()
-            marks[own] = True
+            on_day = subscriber[day == number]
+            marks = self.days.setdefault(number, np.zeros(self.subscribers, bool))
+            fresh &= not marks[on_day].any()
+            marks[on_day] = True
         return fresh
 
 
@@ -99,7 +105,7 @@ def open_presence(path: Path | str) -> Table:
     """Open the presence table and check its form.
 
     Raises:
-        InputError: as `open_table`.
+        InputError: a reason that `open_table` names.
     """
     return open_table(path, id="subscriber", times=("time",), numbers=("dwell",), values=("mesh",))
 
@@ -108,65 +114,65 @@ def check_usable(counts: RowCounts, table: Table) -> None:
     """Refuse a table that contributes nothing, unless that is because nobody in it is used.
 
     Raises:
-        InputError: every row of a line that is used lies outside the days or the areas.
+        InputError: every row of a subscriber that is used lies outside the days or the areas.
     """
     used = counts.rows - counts.not_used
     if used and not counts.kept:
         raise InputError(
-            f"none of the {used} rows of used lines lies inside the release ({counts.outside_days} outside the days, "
-            f"{counts.outside_areas} outside the areas)",
+            f"none of the {used} rows of used subscribers lies inside the release "
+            f"({counts.outside_days} outside the days, {counts.outside_areas} outside the areas)",
             file=str(table.path),
             remedy="Compare first_day, days, timezone and within with the table",
         )
 
 
 class PresenceReader(Secret):
-    """Reads presence for one release; holds who is used."""
+    """Reads the presence table for one release; holds who is used."""
 
     def __init__(
-        self, declaration: Declaration, areas: Areas, lines: Lines, pseudonyms: Pseudonyms
+        self,
+        declaration: Declaration,
+        areas: Areas,
+        subscribers: Subscribers,
+        pseudonyms: Pseudonyms,
     ) -> None:
         self._declaration = declaration
         self._areas = areas
-        self._lines = lines
+        self._subscribers = subscribers
         self._pseudonyms = pseudonyms
         self.counts = RowCounts()
-        self.seen = Seen(len(lines.codes))
+        self.seen = SubscriberDays(len(subscribers.codes))
 
-    def stays(self, table: Table, number: int, chunk_rows: int = 1 << 20) -> Iterator[Stays]:
-        """Stream the stays of one file, days of lines whole, shares of an hour bounded.
+    def stays(self, table: Table, number: int, chunk_rows: int = 1 << 20) -> Iterator[HourStays]:
+        """Stream the stays of one file, in whole days of subscribers, shares of an hour bounded.
 
         Args:
-            table: from `open_presence`.
-            number: which of its files.
+            table: what `open_presence` returned.
+            number: place of the file in `table.files`.
             chunk_rows: rows that are read at once.
 
         Raises:
-            InputError: the file is damaged, or the rows of a line's day are not together.
+            InputError: the file is damaged, or the rows of a subscriber's day are not together.
         """
         file = table.files[number]
         held = None
         for chunk in table.read([Piece(file, None, 1)], table.uses, chunk_rows):
             stays = self._located(chunk)
             stays = stays if held is None else held.followed_by(stays)
-            # The last line's day may go on in the next chunk.
-            run = stays.run
-            last = (
-                len(run) - int(np.argmax(run[::-1] != run[-1]))
-                if len(run) and (run != run[-1]).any()
-                else 0
-            )
+            # The last subscriber's day may go on in the next chunk.
+            starts = run_starts(stays.run)
+            last = int(starts[-1]) if len(starts) else 0
             held = stays.take(slice(last, None))
             yield self._whole_days(stays.take(slice(0, last)), str(file.path))
         if held is not None:
             yield self._whole_days(held, str(file.path))
 
-    def _whole_days(self, stays: Stays, file: str) -> Stays:
-        """The stays in areas of the release, bounded."""
+    def _whole_days(self, stays: HourStays, file: str) -> HourStays:
+        """Bound whole days of stays, and keep those in areas of the release."""
         run = stays.run
         first = run_starts(run)
         if len(np.unique(run[first])) < len(first) or not self.seen.add(
-            stays.line[first], stays.day[first]
+            stays.subscriber[first], stays.day[first]
         ):
             raise InputError(
                 "the rows of a subscriber's day are not together", file=file, remedy=REMEDY
@@ -179,17 +185,17 @@ class PresenceReader(Secret):
         self.counts.kept += int(inside.sum())
         return bounded.take(inside)
 
-    def _located(self, chunk: Chunk) -> Stays:
+    def _located(self, chunk: Chunk) -> HourStays:
         ids = chunk.columns["subscriber"]
         mesh = chunk.columns["mesh"]
         codes, valid = self._pseudonyms.codes(ids.dictionary)
-        line = _of_dictionary(ids, np.where(valid, self._lines.find(codes), -1))
+        subscriber = _of_dictionary(ids, np.where(valid, self._subscribers.find(codes), -1))
         at, known = _clock(chunk.columns["time"], self._declaration.timezone)
         day = at // _DAY - (self._declaration.first_day.toordinal() - _EPOCH)
         second = at % _DAY
-        used = line >= 0
+        used = subscriber >= 0
         inside = known & (day >= 0) & (day < self._declaration.days)
-        self.counts.rows += len(line)
+        self.counts.rows += len(subscriber)
         self.counts.not_used += int((~used).sum())
         self.counts.outside_days += int((used & ~inside).sum())
         dwell = chunk.columns["dwell"].to_numpy(zero_copy_only=False)
@@ -197,15 +203,15 @@ class PresenceReader(Secret):
         # A stay is counted in the hour in which it begins, and ends with that hour.
         seconds = np.minimum(whole, SECONDS - second % SECONDS)
         place = _of_dictionary(mesh, self._areas.find(mesh.dictionary))
-        return Stays(line, day, second // SECONDS, seconds, place).take(used & inside)
+        return HourStays(subscriber, day, second // SECONDS, seconds, place).take(used & inside)
 
 
-def bound_hours(stays: Stays, group: NDArray[np.int64]) -> Stays:
-    """Let the seconds of each line in each hour add up to one hour at most, each stay shortened in proportion.
+def bound_hours(stays: HourStays, group: NDArray[np.int64]) -> HourStays:
+    """Shorten stays in proportion, so that a subscriber's seconds in an hour are 3,600 at most.
 
     Args:
         stays: N stays.
-        group: (N,) number, from 0 and rising, of the line and day of each.
+        group: (N,) number, from 0 and rising, of the subscriber and day of each.
     """
     hour = group * HOURS + stays.hour
     total = np.zeros(HOURS * (len(group) and int(group[-1]) + 1), np.int64)
@@ -214,14 +220,14 @@ def bound_hours(stays: Stays, group: NDArray[np.int64]) -> Stays:
     seconds = np.where(
         over > SECONDS, stays.seconds * SECONDS // np.maximum(over, 1), stays.seconds
     )
-    return Stays(stays.line, stays.day, stays.hour, seconds, stays.place)
+    return HourStays(stays.subscriber, stays.day, stays.hour, seconds, stays.place)
 
 
 def _of_dictionary(values: pa.DictionaryArray, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(N,) what each value of a dictionary stands for; -1 for null."""
+    """(N,) number that each value of a dictionary stands for; -1 for null."""
     codes = values.indices.fill_null(len(numbers)).to_numpy(zero_copy_only=False)
-    own: NDArray[np.int64] = np.append(numbers, -1)[codes]
-    return own
+    number_of_row: NDArray[np.int64] = np.append(numbers, -1)[codes]
+    return number_of_row
 
 
 def _clock(times: pa.Array, timezone: str) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

@@ -1,7 +1,4 @@
-"""From noisy sums to the published tables of a day: people, refined and consistent.
-
-Small figures withheld.
-"""
+"""From noisy sums to the published tables of a day: refined, consistent, small numbers withheld."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ from numpy.typing import NDArray
 
 from xstat_ray.hokkaido.population.declaration import ATTRIBUTES, HOURS
 from xstat_ray.hokkaido.population.expansion import UNITS
-from xstat_ray.hokkaido.population.plan import PopulationPlan, Table
+from xstat_ray.hokkaido.population.plan import BreakdownPlan, PopulationPlan
 from xstat_ray.hokkaido.population.sums import ELSEWHERE, LOCAL
 from xstat_ray.inputs.domains import decode
 from xstat_ray.model.row_tree import level_labels, level_names
@@ -26,7 +23,7 @@ from xstat_ray.privacy.refine import refine
 from xstat_ray.privacy.suppress import suppress
 
 NOT_BROKEN_DOWN = "-1"
-"""What the delivered files write for an attribute by which a figure is not broken down."""
+"""What the delivered files write for an attribute by which a number is not broken down."""
 _TIMES = tuple(f"{hour:02d}00" for hour in range(HOURS))
 _TEXTS = [(name, pa.string()) for name in ("breakdown", "date", "time", "area", *ATTRIBUTES)]
 STATISTICS_SCHEMA = pa.schema([
@@ -50,8 +47,8 @@ AREAS_SCHEMA = pa.schema([
 DELIVERED_SCHEMA = pa.schema([*_TEXTS[1:], ("population", pa.int64())])
 
 
-class Day(NamedTuple):
-    """The tables of one breakdown on one day."""
+class DayTables(NamedTuple):
+    """The published tables of one breakdown on one day."""
 
     statistics: pa.Table
     areas: pa.Table
@@ -59,18 +56,18 @@ class Day(NamedTuple):
 
 
 def publish(
-    plan: PopulationPlan, table: Table, day: int, noisy: Mapping[int, NDArray[np.int64]]
-) -> Day:
-    """Make the tables; the same sums give the same tables.
+    plan: PopulationPlan, breakdown: BreakdownPlan, day: int, noisy: Mapping[int, NDArray[np.int64]]
+) -> DayTables:
+    """Make the tables of a breakdown on a day; equal sums give equal tables.
 
     Args:
         plan: the release.
-        table: the breakdown.
-        day: number of the day.
+        breakdown: the breakdown.
+        day: number of the day, from 0.
         noisy: by measured level, (nodes, columns) sums in units, in the order of the tree.
     """
     tree = plan.areas.tree
-    design = table.design
+    design = breakdown.design
     measured = {
         m.level: Measurement(noisy[m.level] / UNITS, (m.mechanism.stderr / UNITS) ** 2 or 1.0)
         for m in design.levels
@@ -78,12 +75,12 @@ def publish(
     levels = tuple(sorted({0, *design.reporting}))
     estimates = refine(tree, measured)
     hidden = suppress(tree, estimates, levels, plan.declaration.withheld_below)
-    sheet = _Sheet(plan, table, plan.declaration.dates[day].strftime("%Y%m%d"))
-    figures = {
+    sheet = _Sheet(plan, breakdown, plan.declaration.dates[day].strftime("%Y%m%d"))
+    values = {
         "noisy": measured[0].values,
         "stderr": np.full(tree.cells, design.levels[0].mechanism.stderr / UNITS),
     }
-    statistics = sheet.table(0, figures, estimates[0], hidden[0]).select(STATISTICS_SCHEMA.names)
+    statistics = sheet.table(0, values, estimates[0], hidden[0]).select(STATISTICS_SCHEMA.names)
     above = [AREAS_SCHEMA.empty_table()]
     errors = design.stderrs(tree)
     unbiased = least_squares(tree, measured)
@@ -91,52 +88,54 @@ def publish(
         value = unbiased[level].values
         error = errors[level] / UNITS
         half = half_width95(design.budget.noise, error)[:, None]
-        figures = {
+        values = {
             "unbiased": value,
             "low95": value - half,
             "high95": value + half,
             "stderr": error,
         }
         above.append(
-            sheet.table(level, figures, estimates[level], hidden[level]).select(AREAS_SCHEMA.names)
+            sheet.table(level, values, estimates[level], hidden[level]).select(AREAS_SCHEMA.names)
         )
-    return Day(statistics.cast(STATISTICS_SCHEMA), pa.concat_tables(above), _delivered(statistics))
+    return DayTables(
+        statistics.cast(STATISTICS_SCHEMA), pa.concat_tables(above), _delivered(statistics)
+    )
 
 
 def _delivered(statistics: pa.Table) -> pa.Table:
-    """What is not withheld, in the layout that users of Mobile Spatial Statistics know."""
+    """Lay out what is not withheld as users of Mobile Spatial Statistics know it."""
     kept = statistics.filter(pc.invert(statistics["suppressed"]))
     columns = [kept[name] for name in DELIVERED_SCHEMA.names[:-1]]
     return pa.table([*columns, kept["estimate"]], schema=DELIVERED_SCHEMA)
 
 
 class _Sheet(NamedTuple):
-    """Lays out the figures of a breakdown on a day: hour by hour, areas in declared order."""
+    """Lays out the values of a breakdown on a day: hour by hour, areas in declared order."""
 
     plan: PopulationPlan
-    breakdown: Table
+    breakdown: BreakdownPlan
     date: str
 
     def table(
         self,
         level: int,
-        figures: Mapping[str, NDArray[Any]],
+        values: Mapping[str, NDArray[Any]],
         estimate: NDArray[np.int64],
         hidden: NDArray[np.bool_],
     ) -> pa.Table:
-        """One row for each node of a level and column.
+        """Make a table with a row for each node of a level and column.
 
         Args:
-            level: of the tree of areas.
-            figures: by name, (nodes, columns) or, the same in every column, (nodes,); in the order
-                of the tree.
-            estimate: (nodes, columns); null where hidden.
-            hidden: (nodes, columns).
+            level: level of the tree of areas.
+            values: by name, (nodes, columns), or (nodes,) where they are equal in every column; in
+                the order of the tree.
+            estimate: (nodes, columns) refined people, written as null where hidden.
+            hidden: (nodes, columns) whether the estimate is withheld.
         """
         suppressed = self._flat(level, hidden)
         columns = self._labels(level)
-        for name, values in figures.items():
-            wide = values if values.ndim > 1 else np.broadcast_to(values[:, None], hidden.shape)
+        for name, value in values.items():
+            wide = value if value.ndim > 1 else np.broadcast_to(value[:, None], hidden.shape)
             columns[name] = pa.array(self._flat(level, wide))
         columns["estimate"] = pa.array(self._flat(level, estimate), mask=suppressed)
         return pa.table(columns | {"suppressed": pa.array(suppressed)})
@@ -147,7 +146,7 @@ class _Sheet(NamedTuple):
         return declared.reshape(len(declared), HOURS, -1).transpose(1, 0, 2).ravel()
 
     def _labels(self, level: int) -> dict[str, pa.Array]:
-        """The columns that say what a figure is of."""
+        """Make the columns that tell what a value counts."""
         dimensions = [self.plan.areas.dimension]
         attributes = self.breakdown.layout.labels
         areas = level_labels(dimensions, level)
@@ -161,8 +160,10 @@ class _Sheet(NamedTuple):
             columns.setdefault(name, pa.repeat(NOT_BROKEN_DOWN, size))
         if level == 0 and dict(attributes).get("residence") == LOCAL:
             place = np.arange(size) // (size // HOURS // len(areas)) % len(areas)
-            own = pa.array(self.plan.areas.municipality.tolist(), pa.string()).take(pa.array(place))
+            municipalities = pa.array(self.plan.areas.municipality.tolist(), pa.string())
             columns["residence"] = pc.if_else(
-                pc.equal(columns["residence"], LOCAL[0]), own, ELSEWHERE
+                pc.equal(columns["residence"], LOCAL[0]),
+                municipalities.take(pa.array(place)),
+                ELSEWHERE,
             )
         return columns

@@ -1,4 +1,4 @@
-"""The resident register, which is public, and the classes by which lines are expanded to it."""
+"""The resident register, which is public, and the classes by which subscribers are expanded."""
 
 from __future__ import annotations
 
@@ -44,21 +44,32 @@ class Register:
     def classes(
         self, homes: NDArray[np.int64], sexes: NDArray[np.int64], ages: NDArray[np.int64]
     ) -> NDArray[np.int32]:
-        """(N,) numbers of classes, counted through `residents`."""
+        """Number the classes of N people.
+
+        Args:
+            homes: (N,) places in `homes`.
+            sexes: (N,) places in `SEXES`.
+            ages: (N,) places in `AGES`.
+
+        Returns:
+            (N,) positions in the flattened `residents`.
+        """
         return ((homes * len(SEXES) + sexes) * len(AGES) + ages).astype(np.int32)
 
     def parts(self, classes: NDArray[np.integer]) -> tuple[NDArray[np.int64], ...]:
-        """The inverse: homes, sexes and ages of classes."""
+        """Split numbers made by `classes` into homes, sexes and ages, each (N,)."""
         home, sex, age = np.unravel_index(classes, self.residents.shape)
         return home, sex, age
 
     def merged(self, least: int) -> NDArray[np.int64]:
-        """(homes * sexes * ages,) number of the group in which each class is expanded.
+        """Merge classes into groups of at least `least` residents.
 
-        Every group has at least `least` residents: neighbouring ages of one home and sex come
-        together; where that is not enough, the sexes; then homes of one subprefecture, or
-        prefectures; what is left joins the group made last. This follows from the register alone,
-        so that no person changes it.
+        Neighbouring ages of one home and sex come together; where that is not enough, the sexes;
+        then homes of one subprefecture, or prefectures; what is left joins the group made last.
+        This follows from the register alone, so that no subscriber changes it.
+
+        Returns:
+            (homes * sexes * ages,) number of the group in which each class is expanded.
         """
         group = np.full(self.residents.shape, -1, np.int64)
         last = -1
@@ -127,9 +138,10 @@ def read_register(path: Path | str) -> Register:
 
 
 def _cut(residents: NDArray[np.int64], least: int) -> NDArray[np.int64]:
-    """(ages,) number of the group of each age, from 0: neighbours with `least` residents.
+    """Cut ages into groups of neighbours with `least` residents; a rest joins the last group.
 
-    A rest joins the last.
+    Returns:
+        (ages,) number of the group of each age, from 0.
     """
     group = np.empty(len(residents), np.int64)
     number = 0

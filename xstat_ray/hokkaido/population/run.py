@@ -1,4 +1,4 @@
-"""A release of populations as one call: the operator's tables in, published statistics out."""
+"""Publish populations with one call: the operator's tables in, statistics out."""
 
 from __future__ import annotations
 
@@ -20,15 +20,20 @@ from xstat_ray.hokkaido.population.presence import check_usable, open_presence
 from xstat_ray.hokkaido.population.register import read_register
 from xstat_ray.hokkaido.population.shards import (
     KEY,
-    LINES,
     PARTIALS,
+    SUBSCRIBERS,
     WEIGHTS,
-    Work,
+    TaskContext,
     add_noise,
     check_files,
     count_file,
 )
-from xstat_ray.hokkaido.population.subscribers import Intake, LineTables, Pseudonyms, open_lines
+from xstat_ray.hokkaido.population.subscribers import (
+    Intake,
+    Pseudonyms,
+    SubscriberTables,
+    open_subscribers,
+)
 from xstat_ray.hokkaido.population.write import write_release
 from xstat_ray.planning.options import DEFAULT_LEDGER, NOISE_OFF, check_noise
 from xstat_ray.privacy.ledger import Debit, Ledger
@@ -39,16 +44,16 @@ from xstat_ray.util.files import unwritable, write_whole
 from xstat_ray.util.software_digest import software_digest, software_version
 
 InOrder = Callable[[Callable[[Any], None], Iterable[Any]], Iterable[None]]
-"""Applies a function to many items: `map`, or tasks."""
+"""Applies a function to many items and keeps their order: `map`, or tasks."""
 _MARKER = "facts.json"
 
 
 @dataclass(frozen=True)
-class Tables:
-    """Where the operator's tables lie."""
+class OperatorTables:
+    """Paths of the operator's tables."""
 
     presence: Path
-    lines: Path
+    subscribers: Path
     register: Path
     excluded: tuple[Path, ...] = ()
     """Tables of subscribers who opted out."""
@@ -57,11 +62,11 @@ class Tables:
         """Refuse paths at which there is nothing.
 
         Raises:
-            InputError: names the key.
+            InputError: nothing is there; the remedy names the key to set.
         """
         named = {
             "presence": [self.presence],
-            "subscribers": [self.lines],
+            "subscribers": [self.subscribers],
             "register": [self.register],
         }
         for key, paths in (named | {"exclude": list(self.excluded)}).items():
@@ -75,49 +80,52 @@ class Tables:
 
 
 @dataclass(frozen=True)
-class Options:
-    """How to run, as opposed to what to compute."""
+class PopulationOptions:
+    """How to run a release of populations; none of this changes the sums."""
 
     shards: int = 4
-    """Regions to aim for."""
+    """Number of regions to aim for."""
     ledger: Path = DEFAULT_LEDGER
     allow_no_noise: bool = False
 
 
 @dataclass(frozen=True)
-class Published:
-    """What a release came to."""
+class PublishedPopulation:
+    """A published release of populations."""
 
     folder: Path
     manifest: Mapping[str, Any]
-    figures: int
+    rows: int
+    """Rows of the statistics."""
     withheld: int
+    """Rows that the delivered files leave out."""
 
 
 def population(
     declaration: Declaration,
-    tables: Tables,
+    tables: OperatorTables,
     *,
     out: Path,
-    options: Options | None = None,
+    options: PopulationOptions | None = None,
     in_order: InOrder = map,
     progress: Progress | None = None,
-) -> Published:
+) -> PublishedPopulation:
     """Publish the populations of areas, hour by hour.
 
     Args:
         declaration: what is published.
-        tables: the operator's.
+        tables: the operator's tables.
         out: folder of the release.
         options: how to run.
-        in_order: runs the tasks; the default runs them here.
+        in_order: runs the tasks; the default runs them in this process.
         progress: what to show.
 
     Raises:
-        InputError: a table or the folder is not usable (PlanError: the declaration is not).
+        PlanError: the declaration cannot be published safely, or within the resources.
+        InputError: a table or the folder cannot be used.
         BudgetError: the budget does not allow the release. Nothing was published.
     """
-    options = options or Options()
+    options = options or PopulationOptions()
     progress = progress or Progress()
     tables.check()
     plan = make_plan(declaration, read_register(tables.register), options.shards)
@@ -125,22 +133,26 @@ def population(
     for warning in check_noise(declaration.privacy, allowed=options.allow_no_noise):
         progress.warn(warning)
     presence = open_presence(tables.presence)
-    lines = open_lines(tables.lines)
+    subscribers = open_subscribers(tables.subscribers)
     with OutputFolder(out, _MARKER, plan.stored_bytes) as folder:
         progress = Recorded(progress, out)
-        work = Work(
-            folder.unfinished, presence, declaration, plan.register, plan.tables, plan.regions
+        context = TaskContext(
+            folder.unfinished, presence, declaration, plan.register, plan.breakdowns, plan.regions
         )
         if folder.stored:
-            progress.note(
-                "An unfinished release was found; it is finished from its stored figures."
-            )
-            facts = _stored(plan, work)
+            progress.note("An unfinished release was found; it is finished from its stored sums.")
+            facts = _stored(plan, context)
         else:
             try:
-                private = _count(plan, work, LineTables(lines, tables.excluded), in_order, progress)
+                private = _count(
+                    plan,
+                    context,
+                    SubscriberTables(subscribers, tables.excluded),
+                    in_order,
+                    progress,
+                )
                 facts = _facts(plan, progress.seconds)
-                _keep(work, out, facts, private)
+                _keep(context, out, facts, private)
             except OSError as error:
                 raise unwritable(out, error) from None
         try:
@@ -149,80 +161,88 @@ def population(
             folder.finish()
             raise
         with progress.stage("publish", declaration.days) as stage:
-            figures, withheld = write_release(plan, work, facts, out, stage.advance)
+            withheld = write_release(plan, context, facts, out, stage.advance)
         folder.finish()
-    return Published(out, facts, figures, withheld)
+    return PublishedPopulation(out, facts, plan.published, withheld)
 
 
 def _count(
-    plan: PopulationPlan, work: Work, tables: LineTables, in_order: InOrder, progress: Progress
+    plan: PopulationPlan,
+    context: TaskContext,
+    tables: SubscriberTables,
+    in_order: InOrder,
+    progress: Progress,
 ) -> dict[str, Any]:
-    """All stages up to the stored noisy sums.
+    """Run all stages up to the stored noisy sums.
 
-    Returns what became of lines and rows, for the operator alone.
+    Returns:
+        What became of subscribers and rows, for the operator alone.
     """
     with progress.stage("lines", 1) as stage:
-        Pseudonyms.draw_key(work.folder / KEY)
+        Pseudonyms.draw_key(context.folder / KEY)
         intake = Intake(
-            plan.declaration, plan.register, Pseudonyms(work.folder / KEY, plan.declaration)
+            plan.declaration, plan.register, Pseudonyms(context.folder / KEY, plan.declaration)
         )
-        lines = intake.take(tables)
-        lines.save(work.folder / LINES)
-        np.save(work.folder / WEIGHTS, plan.expansion.weights(lines.classes))
+        subscribers = intake.take(tables)
+        subscribers.save(context.folder / SUBSCRIBERS)
+        np.save(context.folder / WEIGHTS, plan.expansion.weights(subscribers.classes))
         stage.advance()
-    files = range(len(work.presence.files))
+    files = range(len(context.presence.files))
     with progress.stage("presence", len(files)) as stage:
-        for _ in in_order(partial(count_file, work), files):
+        for _ in in_order(partial(count_file, context), files):
             stage.advance()
-    rows = check_files(work)
-    check_usable(rows, work.presence)
-    with progress.stage("noise", len(work.shards)) as stage:
-        for _ in in_order(partial(add_noise, work), work.shards):
+    rows = check_files(context)
+    check_usable(rows, context.presence)
+    with progress.stage("noise", len(context.region_days)) as stage:
+        for _ in in_order(partial(add_noise, context), context.region_days):
             stage.advance()
     return {"lines": intake.counts.as_dict(), "rows": rows.as_dict()}
 
 
-def _keep(work: Work, out: Path, facts: dict[str, Any], private: dict[str, Any]) -> None:
-    """Remove exact sums, codes and key, then mark the noise as stored: from here on a rerun replays it."""
-    own = out / "parties" / "operator"
-    own.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_whole(own / "intake.json", (json.dumps(private, indent=2) + "\n").encode(), mode=0o600)
-    for folder in (PARTIALS, LINES):
-        shutil.rmtree(work.folder / folder)
+def _keep(context: TaskContext, out: Path, facts: dict[str, Any], private: dict[str, Any]) -> None:
+    """Remove exact sums, codes and key, then mark the noise as stored.
+
+    A rerun replays it from here on.
+    """
+    operator = out / "parties" / "operator"
+    operator.mkdir(mode=0o700, parents=True, exist_ok=True)
+    counts = (json.dumps(private, indent=2) + "\n").encode()
+    write_whole(operator / "intake.json", counts, mode=0o600)
+    for folder in (PARTIALS, SUBSCRIBERS):
+        shutil.rmtree(context.folder / folder)
     for file in (KEY, WEIGHTS):
-        (work.folder / file).unlink()
-    write_whole(work.folder / _MARKER, json.dumps(facts).encode(), mode=0o600)
+        (context.folder / file).unlink()
+    write_whole(context.folder / _MARKER, json.dumps(facts).encode(), mode=0o600)
 
 
-def _stored(plan: PopulationPlan, work: Work) -> dict[str, Any]:
-    """The facts of the unfinished release in the folder.
+def _stored(plan: PopulationPlan, context: TaskContext) -> dict[str, Any]:
+    """Read the facts of the unfinished release in the folder.
 
     Raises:
-        InputError: it is a release of something else.
+        InputError: the folder holds a release of something else.
     """
-    facts: dict[str, Any] = json.loads((work.folder / _MARKER).read_bytes())
+    facts: dict[str, Any] = json.loads((context.folder / _MARKER).read_bytes())
     if facts["study_digest"] != plan.digest or facts["regions"] != len(plan.regions):
         problem = "the output folder holds the unfinished release of another population"
         remedy = "Run that one again to finish it, or choose another out="
-        raise InputError(problem, file=str(work.folder.parent), remedy=remedy)
+        raise InputError(problem, file=str(context.folder.parent), remedy=remedy)
     return facts
 
 
 def _debit(plan: PopulationPlan, release: str, ledger: Path) -> None:
-    """One debit for the whole release; a repeat changes nothing."""
-    said = plan.declaration
+    """Debit the whole release once; a repeat changes nothing."""
+    declared = plan.declaration
     budget = plan.budget
     if budget.noise == "off":
         return
     terms = (budget.epsilon, budget.delta, budget.rho)
-    Ledger(ledger).debit(
-        Debit((said.dataset,), release, plan.digest, plan.name, *terms), said.privacy.cap
-    )
+    debit = Debit((declared.dataset,), release, plan.digest, plan.name, *terms)
+    Ledger(ledger).debit(debit, declared.privacy.cap)
 
 
 def _facts(plan: PopulationPlan, seconds: Mapping[str, float]) -> dict[str, Any]:
-    """The manifest: how the release came about, in public figures only."""
-    said = plan.declaration
+    """Make the manifest: how the release came about, in public values only."""
+    declared = plan.declaration
     budget = plan.budget
     off = budget.noise == "off"
     return {
@@ -230,16 +250,16 @@ def _facts(plan: PopulationPlan, seconds: Mapping[str, float]) -> dict[str, Any]
         "study": plan.name,
         "study_digest": plan.digest,
         "software": {"version": software_version(), "measurement": software_digest().hex()},
-        "datasets": {"operator": said.dataset},
-        "area": said.area,
-        "residence": said.residence,
+        "datasets": {"operator": declared.dataset},
+        "area": declared.area,
+        "residence": declared.residence,
         "breakdowns": {
-            table.layout.breakdown.name: list(table.layout.breakdown.by) for table in plan.tables
+            made.layout.breakdown.name: list(made.layout.breakdown.by) for made in plan.breakdowns
         },
-        "first_day": said.first_day.isoformat(),
-        "days": said.days,
-        "bounds": {"hours": said.hours, "weight_cap": str(said.weight_cap), "hour": 1},
-        "withheld_below": said.withheld_below,
+        "first_day": declared.first_day.isoformat(),
+        "days": declared.days,
+        "bounds": {"hours": declared.hours, "weight_cap": str(declared.weight_cap), "hour": 1},
+        "withheld_below": declared.withheld_below,
         "mechanism": {"noise": budget.noise, "breakdowns": plan.as_dict()["breakdowns"]},
         "spent": {
             "epsilon": "0" if off else str(budget.epsilon),

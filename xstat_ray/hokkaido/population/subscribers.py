@@ -1,6 +1,6 @@
-"""De-identification: lines become irreversible codes and classes.
+"""De-identification: subscribers become irreversible codes and classes.
 
-Whoever may not be used is left out first.
+Those who may not be used are left out first.
 
 A code is a keyed hash of the id. The key is drawn for one release, lies in that release's private
 folder, travels as a path only, and is removed with it: then nobody can make the codes again.
@@ -30,29 +30,29 @@ from xstat_ray.util.secrecy import Secret
 
 COLUMNS = ("subscriber", "sex", "birth_year", "home", "corporate")
 _PERSONAL = ("false", "0")
-"""How a line that is not corporate is marked in the column `corporate`; any other mark, or none,
-means corporate."""
+"""Marks in the column `corporate` of persons; any other mark, or none, means a company."""
 _CODE_BYTES = 16
 
 
 @dataclass
-class LineCounts:
-    """What became of the lines; stays in the operator's own file.
+class SubscriberCounts:
+    """What became of the subscribers, each counted once, for the first reason.
 
-    Each is counted once, for the first reason.
+    Only the operator's private file holds these counts, under the names of the fields.
     """
 
     lines: int = 0
+    """All subscribers: the rows of their tables."""
     invalid_id: int = 0
     opted_out: int = 0
     corporate: int = 0
     outside_ages: int = 0
     without_class: int = 0
-    """Sex unknown, or a home that is not in the register."""
+    """Subscribers whose sex is unknown, or whose home is not in the register."""
     used: int = 0
 
     def as_dict(self) -> dict[str, int]:
-        """Field names and values."""
+        """Counts by the name of their field."""
         return asdict(self)
 
 
@@ -70,14 +70,17 @@ class Pseudonyms(Secret):
         write_whole(file, os.urandom(32), mode=0o600)
 
     def codes(self, ids: pa.Array) -> tuple[NDArray[np.bytes_], NDArray[np.bool_]]:
-        """(N,) codes of ids (text), and (N,) whether each has a normal form.
+        """Make codes.
 
-        The others have an empty code.
+        Args:
+            ids: (N,) text.
+
+        Returns:
+            (N,) codes, empty for an id without a normal form, and (N,) whether it has one.
         """
         normal = normalise(ids, self._declaration.id_form, self._declaration.id_region)
-        return np.array([self._code(one) for one in normal.to_pylist()], f"S{_CODE_BYTES}"), _valid(
-            normal
-        )
+        codes = [self._code(text) for text in normal.to_pylist()]
+        return np.array(codes, f"S{_CODE_BYTES}"), _valid(normal)
 
     def _code(self, normal: str | None) -> bytes:
         if normal is None:
@@ -86,29 +89,29 @@ class Pseudonyms(Secret):
 
 
 @dataclass(frozen=True, repr=False)
-class Lines(Secret):
-    """The usable lines, de-identified, sorted by code."""
+class Subscribers(Secret):
+    """The usable subscribers, de-identified, sorted by code."""
 
     codes: NDArray[np.bytes_]
-    """(P,)"""
+    """(P,) codes, ascending."""
     classes: NDArray[np.int32]
-    """(P,) number of each line's class, as `Register.classes`."""
+    """(P,) number of each subscriber's class, made by `Register.classes`."""
 
     def save(self, folder: Path) -> None:
-        """Write them into a private folder."""
+        """Write the subscribers into a private folder."""
         folder.mkdir(mode=0o700)
         for name, values in (("codes", self.codes), ("classes", self.classes)):
             np.save(folder / f"{name}.npy", values)
 
     @classmethod
-    def load(cls, folder: Path) -> Lines:
-        """Read them back; memory is shared between the processes of a machine."""
+    def load(cls, folder: Path) -> Subscribers:
+        """Map the files of a folder into memory that the processes of a machine share."""
         return cls(
             *(np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("codes", "classes"))
         )
 
     def find(self, codes: NDArray[np.bytes_]) -> NDArray[np.int64]:
-        """(N,) numbers of lines, -1 for those that are not used."""
+        """(N,) places of codes among the subscribers; -1 for those that are not used."""
         if not len(self.codes):
             return np.full(len(codes), -1)
         place = np.searchsorted(self.codes, codes)
@@ -116,28 +119,28 @@ class Lines(Secret):
         return np.where(self.codes[place] == codes, place, -1)
 
 
-def open_lines(path: Path | str) -> Table:
-    """Open the table of lines and check its form.
+def open_subscribers(path: Path | str) -> Table:
+    """Open the table of subscribers and check its form.
 
     Raises:
-        InputError: as `open_table`.
+        InputError: a reason that `open_table` names.
     """
     return open_table(
         path, id="subscriber", numbers=("birth_year",), values=("sex", "home", "corporate")
     )
 
 
-class LineTables(NamedTuple):
-    """The operator's tables of lines."""
+class SubscriberTables(NamedTuple):
+    """The operator's table of subscribers, and those of opt-outs."""
 
-    lines: Table
-    """From `open_lines`."""
+    subscribers: Table
+    """What `open_subscribers` returned."""
     excluded: tuple[Path, ...]
     """Tables of subscribers who opted out."""
 
 
 class Intake(Secret):
-    """Takes the table of lines of one release."""
+    """Takes in the table of subscribers for one release."""
 
     def __init__(
         self, declaration: Declaration, register: Register, pseudonyms: Pseudonyms
@@ -145,53 +148,42 @@ class Intake(Secret):
         self._declaration = declaration
         self._register = register
         self._pseudonyms = pseudonyms
-        self.counts = LineCounts()
+        self.counts = SubscriberCounts()
 
-    def take(self, tables: LineTables) -> Lines:
-        """Leave out who may not be used, then keep code and class of everybody else.
+    def take(self, tables: SubscriberTables) -> Subscribers:
+        """Leave out those who may not be used, and keep code and class of everybody else.
 
         Ages are those reached in the year of the first day.
 
         Raises:
-            InputError: a line is listed twice, or none is usable.
+            InputError: a subscriber is listed twice, or none is usable.
         """
-        table = tables.lines
-        out = self._excluded(tables.excluded)
+        table = tables.subscribers
+        excluded = self._excluded(tables.excluded)
         codes = [np.zeros(0, f"S{_CODE_BYTES}")]
         classes = [np.zeros(0, np.int32)]
         for chunk in table.chunks():
-            code, own, keep = self._usable(chunk, out)
-            codes.append(code[keep])
-            classes.append(own[keep])
+            chunk_codes, chunk_classes, keep = self._usable(chunk, excluded)
+            codes.append(chunk_codes[keep])
+            classes.append(chunk_classes[keep])
         code = np.concatenate(codes)
-        own = np.concatenate(classes)
         order = np.argsort(code)
-        code = code[order]
-        own = own[order]
-        if (code[1:] == code[:-1]).any():
-            remedy = "Keep one row for each line"
-            raise InputError(
-                "a line is listed twice", file=str(table.path), column="subscriber", remedy=remedy
-            )
-        if not len(code):
-            remedy = (
-                "Compare the columns sex, birth_year, home and corporate with docs/population.md"
-            )
-            raise InputError("no line can be used", file=str(table.path), remedy=remedy)
-        return Lines(code, own)
+        usable = Subscribers(code[order], np.concatenate(classes)[order])
+        _check(usable, table)
+        return usable
 
     def _excluded(self, paths: Sequence[Path]) -> NDArray[np.bytes_]:
         codes = [np.zeros(0, f"S{_CODE_BYTES}")]
         for path in paths:
             for chunk in open_table(path, id="subscriber", may_be_empty=True).chunks():
-                own, valid = self._pseudonyms.codes(chunk.columns["subscriber"].dictionary)
-                codes.append(own[valid])
+                code, valid = self._pseudonyms.codes(chunk.columns["subscriber"].dictionary)
+                codes.append(code[valid])
         return np.unique(np.concatenate(codes))
 
     def _usable(
         self, chunk: Chunk, excluded: NDArray[np.bytes_]
     ) -> tuple[NDArray[np.bytes_], NDArray[np.int32], NDArray[np.bool_]]:
-        """Code and class of every row of a chunk, and whether it is used."""
+        """Find code and class of each row of a chunk, and whether it is used."""
         code, valid = self._pseudonyms.codes(chunk.columns["subscriber"].cast(pa.string()))
         age = self._declaration.first_day.year - chunk.columns["birth_year"].to_numpy(
             zero_copy_only=False
@@ -200,7 +192,7 @@ class Intake(Secret):
         home = _place(chunk, "home", self._register.homes)
         sex = _place(chunk, "sex", SEXES)
         step = (np.where(aged, age, USED_AGES[0]).astype(np.int64) - USED_AGES[0]) // AGE_WIDTH
-        own = self._register.classes(np.maximum(home, 0), np.maximum(sex, 0), step)
+        classes = self._register.classes(np.maximum(home, 0), np.maximum(sex, 0), step)
         reasons = {
             "invalid_id": ~valid,
             "opted_out": np.isin(code, excluded),
@@ -215,7 +207,22 @@ class Intake(Secret):
             keep &= ~left_out
         counts.lines += len(code)
         counts.used += int(keep.sum())
-        return code, own, keep
+        return code, classes, keep
+
+
+def _check(subscribers: Subscribers, table: Table) -> None:
+    """Refuse a table that lists a subscriber twice, or none that can be used."""
+    codes = subscribers.codes
+    if (codes[1:] == codes[:-1]).any():
+        raise InputError(
+            "a subscriber is listed twice",
+            file=str(table.path),
+            column="subscriber",
+            remedy="Keep one row for each subscriber",
+        )
+    if not len(codes):
+        remedy = "Compare the columns sex, birth_year, home and corporate with docs/population.md"
+        raise InputError("no subscriber can be used", file=str(table.path), remedy=remedy)
 
 
 def _place(chunk: Chunk, column: str, names: Sequence[str]) -> NDArray[np.int64]:

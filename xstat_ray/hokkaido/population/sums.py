@@ -14,24 +14,24 @@ from numpy.typing import NDArray
 
 from xstat_ray.hokkaido.population.areas import Areas
 from xstat_ray.hokkaido.population.declaration import HOURS, Attribute, Breakdown, Residence
-from xstat_ray.hokkaido.population.presence import Stays
+from xstat_ray.hokkaido.population.presence import HourStays
 from xstat_ray.hokkaido.population.register import AGES, SEXES, Register
-from xstat_ray.hokkaido.population.subscribers import Lines
+from xstat_ray.hokkaido.population.subscribers import Subscribers
 from xstat_ray.util.arrays import run_starts
 from xstat_ray.util.secrecy import Secret
 
 LOCAL = ("local", "elsewhere")
 ELSEWHERE = "00000"
-"""Residence of people who are not at home in the municipality, where nothing finer is published."""
+"""Published residence of people away from home, where nothing finer is published."""
 DELIVERED_AGES = ("15", "20", "30", "40", "50", "60", "70")
 """Ten-year classes by their youngest age; the first is 15 to 19."""
 DELIVERED_GENDERS = ("2", "1")
-"""Of `SEXES`: 1 is male, 2 female."""
+"""Published codes in the order of `SEXES`: 2 is female, 1 male."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The columns of a breakdown on a day: 24 hours, and within each its attributes, the last varying fastest."""
+    """Columns of a breakdown on a day: hours, and in each the attributes, the last fastest."""
 
     breakdown: Breakdown
     residence: Residence
@@ -39,10 +39,7 @@ class Layout:
 
     @cached_property
     def labels(self) -> tuple[tuple[Attribute, tuple[str, ...]], ...]:
-        """Attributes with the labels that are published.
-
-        Where residence is `local`, those of `LOCAL`.
-        """
+        """Attributes with their published labels; those of `LOCAL` where residence is `local`."""
         named: dict[Attribute, tuple[str, ...]] = {
             "residence": {
                 "local": LOCAL,
@@ -69,7 +66,17 @@ class Layout:
         home: NDArray[np.int64],
         attributes: dict[Attribute, NDArray[np.int64]],
     ) -> NDArray[np.int64]:
-        """(N,) columns of stays, given the hour, the number of the home and the other attributes' numbers."""
+        """Find the columns of N stays.
+
+        Args:
+            hour: (N,) hour of the day.
+            home: (N,) place in `homes`.
+            attributes: by name, (N,) place among the labels; residence may be left out unless it
+                is `local`.
+
+        Returns:
+            (N,) numbers of columns.
+        """
         if "residence" in self.breakdown.by and self.residence != "local":
             attributes = attributes | {"residence": self._residence[home]}
         column = hour
@@ -86,7 +93,7 @@ class Layout:
 
 @dataclass(frozen=True, repr=False)
 class Sparse(Secret):
-    """Sums of some cells: sorted distinct keys, leaf x columns + column, and their sums in units."""
+    """Sums of some cells, in units, by sorted distinct keys: leaf * columns + column."""
 
     keys: NDArray[np.int64]
     sums: NDArray[np.int64]
@@ -102,7 +109,7 @@ class Sparse(Secret):
 
     @classmethod
     def join(cls, parts: Sequence[Sparse]) -> Sparse:
-        """Overlay several."""
+        """Overlay several sums of cells: equal keys are added up."""
         empty = np.zeros(0, np.int64)
         keys = np.concatenate([empty, *(part.keys for part in parts)])
         return cls.of(keys, np.concatenate([empty, *(part.sums for part in parts)]))
@@ -110,45 +117,49 @@ class Sparse(Secret):
 
 @dataclass(frozen=True, repr=False)
 class Summation(Secret):
-    """Adds up the stays of one release."""
+    """Adds up the weighted stays of one release."""
 
     layouts: Sequence[Layout]
     areas: Areas
     register: Register
-    lines: Lines
+    subscribers: Subscribers
     weights: NDArray[np.int64]
     """(classes,) in parts of a person."""
 
-    def add_up(self, stream: Iterable[Stays]) -> dict[int, list[Sparse]]:
-        """Sums by day, for every layout, of all stays in areas of the release."""
+    def add_up(self, stream: Iterable[HourStays]) -> dict[int, list[Sparse]]:
+        """Add up the stays of a stream.
+
+        Args:
+            stream: stays in areas of the release.
+
+        Returns:
+            By day, the sums for every layout.
+        """
         days: dict[int, list[list[Sparse]]] = {}
         for stays in stream:
-            classes = self.lines.classes[stays.line]
+            classes = self.subscribers.classes[stays.subscriber]
             home, sex, age = self.register.parts(classes)
             units = self.weights[classes] * stays.seconds
             attributes: dict[Attribute, NDArray[np.int64]] = {
                 "residence": (self._municipality[stays.place] != home).astype(np.int64),
-                # 15 to 19 is a class of its own, then two of five years make one.
+                # The class of 15 to 19 stands alone, then two of five years make one of ten.
                 "age": (age + 1) // 2,
                 "gender": sex,
             }
             leaf = self.areas.land_leaf[stays.place]
             for day in np.unique(stays.day).tolist():
-                own = stays.day == day
+                on_day = stays.day == day
+                on_day_attributes = {name: values[on_day] for name, values in attributes.items()}
                 parts = days.setdefault(day, [[] for _ in self.layouts])
                 for layout, part in zip(self.layouts, parts, strict=True):
-                    column = layout.column(
-                        stays.hour[own], home[own], {name: v[own] for name, v in attributes.items()}
-                    )
-                    part.append(Sparse.of(leaf[own] * layout.columns + column, units[own]))
+                    column = layout.column(stays.hour[on_day], home[on_day], on_day_attributes)
+                    keys = leaf[on_day] * layout.columns + column
+                    part.append(Sparse.of(keys, units[on_day]))
         return {day: [Sparse.join(part) for part in parts] for day, parts in days.items()}
 
     @cached_property
     def _municipality(self) -> NDArray[np.int64]:
-        """(L,) number among the register's homes of the municipality of each 500 m cell.
-
-        -1 where nobody lives.
-        """
+        """(L,) place of each 500 m cell's municipality among the homes; -1 where nobody lives."""
         found = pc.index_in(
             self.areas.land_municipality, value_set=pa.array(self.register.homes, pa.string())
         )
