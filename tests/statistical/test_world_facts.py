@@ -35,7 +35,7 @@ from xstat_ray.hokkaido.population.config import read_declaration
 from xstat_ray.hokkaido.population.expansion import UNITS
 from xstat_ray.hokkaido.population.plan import make_plan
 from xstat_ray.hokkaido.population.register import read_register
-from xstat_ray.hokkaido.population.run import PopulationOptions, OperatorTables, population
+from xstat_ray.hokkaido.population.run import OperatorTables, PopulationOptions, population
 from xstat_ray.hokkaido.world.build import build
 from xstat_ray.hokkaido.world.settings import World
 from xstat_ray.inputs.section import Section

@@ -1,4 +1,4 @@
-"""The presence table: stays in hours, batches, order of the rows, and what is counted."""
+"""The presence table: stays in hours, chunks, order of the rows, and what is counted."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_stays_end_with_their_hour_and_are_cut_in_proportion(tmp_path):
     assert stays.seconds.tolist() == [600, 2400, 1200, 0]
 
 
-def test_days_of_a_line_may_span_batches(tmp_path):
+def test_days_of_a_subscriber_may_span_chunks(tmp_path):
     operator = Operator()
     for number in range(7):
         phone = operator.add_subscriber()
