@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from hypothesis import HealthCheck, settings
 
 from tests import oracle
 from tests.synthetic import make_study, make_tables
+from xstat_ray.crypto.kernels import choice
 from xstat_ray.inputs.nycflights import write_tables
 from xstat_ray.inputs.source import Source
 from xstat_ray.inputs.study_file import load
@@ -59,6 +61,17 @@ def small(tmp_path_factory) -> SimpleNamespace:
     return SimpleNamespace(
         study=make_study(), row=row, column=column, sources=sources, rows=rows, flags=flags
     )
+
+
+@pytest.fixture
+def without_ifma(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This process as on a machine where the extension was not built and XSTAT_KERNEL is not set."""
+    monkeypatch.delenv(choice.VARIABLE, raising=False)
+    for module in ("_native", "ifma"):
+        monkeypatch.setitem(sys.modules, f"xstat_ray.crypto.kernels.{module}", None)
+    choice.choose.cache_clear()
+    yield
+    choice.choose.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -112,11 +112,11 @@ def test_the_portable_kernel_is_measured_alone_elsewhere(monkeypatch):
     monkeypatch.setitem(sys.modules, "heu", None)
     monkeypatch.setattr(choice, "_ifma", unavailable)
     monkeypatch.setattr(progress, "note", notes.append)
-    choice._choose.cache_clear()
+    choice.choose.cache_clear()
     try:
         records = by_metric(kernels_suite.run(KERNELS, progress))
     finally:
-        choice._choose.cache_clear()
+        choice.choose.cache_clear()
     assert set(records) == KERNEL_METRICS
     assert not ratios(records)
     assert notes == [

@@ -7,6 +7,7 @@ import pytest
 
 from tests.case import Case, study
 from xstat_ray import Source, crosstab
+from xstat_ray.crypto.kernels import choice
 from xstat_ray.errors import InputError
 from xstat_ray.planning.plan import make_plan
 from xstat_ray.planning.plan_report import make_report
@@ -25,6 +26,23 @@ class Heard(Progress):
 
     def note(self, message: str) -> None:
         self.notes.append(message)
+
+
+def notes_of_the_kernel() -> list[str]:
+    """What a run says before all else on a machine whose processor or installation lacks the native kernel."""
+    reason = choice.shortfall()
+    note = f"The kernel {choice.kernel().name} is used, as ifma cannot run: {reason}."
+    return [note] if reason is not None else []
+
+
+@pytest.fixture(params=["chosen", "portable", "without ifma"])
+def kernel(request, monkeypatch) -> str:
+    """The kernel that is chosen here, the portable one by request, and that of a machine without the extension."""
+    if request.param == "portable":
+        monkeypatch.setenv(choice.VARIABLE, "portable")
+    if request.param == "without ifma":
+        request.getfixturevalue("without_ifma")
+    return request.param
 
 
 @pytest.fixture
@@ -91,13 +109,18 @@ def test_a_table_that_cannot_be_used_is_refused_as_by_the_intake(folder):
 
 
 @pytest.mark.parametrize("tables", [{"a": SORTED}, {"a": SORTED, "b": UNSORTED}])
-def test_a_run_says_what_the_intake_found_and_the_party_alone_where(tmp_path, folder, tables):
+def test_a_run_says_what_the_intake_found_and_the_party_alone_where(
+    tmp_path, folder, tables, kernel
+):
     case = Case(tmp_path)
     heard = Heard()
     own = study()
     case.tables["row"] = folder(**tables)
     crosstab(own, **case.tables, out=case.out, options=case.options(), progress=heard)
-    assert heard.notes == [order_sentence(make_plan(own), "b" not in tables)]
+    *of_the_kernel, of_the_table = heard.notes
+    assert of_the_table == order_sentence(make_plan(own), "b" not in tables)
+    assert of_the_kernel == notes_of_the_kernel()
+    assert kernel == "chosen" or len(of_the_kernel) == (kernel == "without ifma")
     assert case.intake("row")["unsorted"] == ["b.parquet"][: len(tables) - 1]
     assert "unsorted" not in case.intake("column")
     published = b"".join(path.read_bytes() for path in case.out.glob("*.json*"))
@@ -111,7 +134,7 @@ def test_with_padding_the_driver_is_not_told(tmp_path, folder):
     crosstab(
         study(privacy=PADDED), **case.tables, out=case.out, options=case.options(), progress=heard
     )
-    assert heard.notes == [] and case.intake("row")["unsorted"] == ["b.parquet"]
+    assert heard.notes == notes_of_the_kernel() and case.intake("row")["unsorted"] == ["b.parquet"]
 
 
 def test_no_sentence_of_a_run_has_a_figure_of_the_table():

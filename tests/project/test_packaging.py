@@ -101,7 +101,7 @@ def test_the_source_distribution_is_enough_to_build_and_to_test(
     from xstat_ray.crypto.kernels import choice
 
     assert (
-        kernel_of(wheel, tmp_path / "installed").splitlines()[-1] == choice._choose("").kernel.name
+        kernel_of(wheel, tmp_path / "installed").splitlines()[-1] == choice.choose("").kernel.name
     )
 
 

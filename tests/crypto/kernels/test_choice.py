@@ -15,9 +15,9 @@ from xstat_ray.errors import InputError
 @pytest.fixture(autouse=True)
 def undecided(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv(choice.VARIABLE, raising=False)
-    choice._choose.cache_clear()
+    choice.choose.cache_clear()
     yield
-    choice._choose.cache_clear()
+    choice.choose.cache_clear()
 
 
 def runs_here() -> bool:

@@ -24,21 +24,30 @@ def kernel() -> Kernel:
     Raises:
         InputError: XSTAT_KERNEL names no kernel, or one that does not run here.
     """
-    return _choose(os.environ.get(VARIABLE, "")).kernel
+    return choose(os.environ.get(VARIABLE, "")).kernel
 
 
 def shortfall() -> str | None:
     """Why the native kernel is not used, unless it is or XSTAT_KERNEL names another."""
-    return _choose(os.environ.get(VARIABLE, "")).shortfall
+    return choose(os.environ.get(VARIABLE, "")).shortfall
 
 
-class _Choice(NamedTuple):
+class Choice(NamedTuple):
+    """A kernel, and why it is not the native one where nobody asked for another."""
+
     kernel: Kernel
     shortfall: str | None = None
 
 
 @cache
-def _choose(forced: str) -> _Choice:
+def choose(forced: str) -> Choice:
+    """What this process uses while XSTAT_KERNEL is `forced`, empty where it is not set.
+
+    Decided once; `choose.cache_clear()` makes it decide anew.
+
+    Raises:
+        InputError: `forced` names no kernel, or one that does not run here.
+    """
     if forced not in ("", *NAMES):
         raise InputError(
             "there is no such kernel",
@@ -46,9 +55,9 @@ def _choose(forced: str) -> _Choice:
             remedy=f"Use one of {', '.join(NAMES)}, or unset it",
         )
     if forced == Portable.name:
-        return _Choice(Portable())
+        return Choice(Portable())
     try:
-        return _Choice(_ifma())
+        return Choice(_ifma())
     except _Unavailable as error:
         if forced:
             raise InputError(
@@ -61,7 +70,7 @@ def _choose(forced: str) -> _Choice:
             "The kernel ifma cannot run: %s; encryption takes 5 to 10 times as long.",
             error,
         )
-        return _Choice(Portable(), str(error))
+        return Choice(Portable(), str(error))
 
 
 class _Unavailable(Exception):  # noqa: N818 - never leaves this module
