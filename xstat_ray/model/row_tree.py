@@ -25,11 +25,11 @@ class RowTree:
     """
 
     parents: tuple[NDArray[np.int64], ...]
-    """From the leaves up: parents[l][i] is the number, on level l+1, of the parent of node i of
+    """From the leaves up: `parents[l][i]` is the number, on level l+1, of the parent of node i of
     level l. The last array is all zeros: its parent is the root."""
     nodes: tuple[NDArray[np.int64], ...]
-    """From the leaves up: nodes[l][i] is the declared number (of a cell, a municipality) of node i
-    of level l."""
+    """From the leaves up: `nodes[l][i]` is the declared number (of a cell, a municipality) of node
+    i of level l."""
 
     @classmethod
     def of_dimensions(cls, sizes: Sequence[int]) -> RowTree:
@@ -94,7 +94,9 @@ class RowTree:
 
     @cached_property
     def first_children(self) -> tuple[NDArray[np.intp], ...]:
-        """From the leaves up: first_children[l][i] is the first node of level l under node i of level l+1.
+        """From the leaves up: where the children of a node begin.
+
+        `first_children[l][i]` is the first node of level l under node i of level l+1.
 
         Raises:
             ValueError: a node without children, or children that are not in the order of their
