@@ -1,14 +1,40 @@
 """Cross-company statistics under encryption.
 
-Two parties' tables go in, one differentially private table of population statistics comes out, and
-nothing else:
+Two parties hold tables about the same people: a mobile operator knows who was where, an airline
+knows who flew. Both tables go in; one differentially private table of population statistics comes
+out, and neither party shows the other a row.
 
->>> from xstat_ray import crosstab, load_study                          # doctest: +SKIP
->>> release = crosstab(load_study("study.yaml"), row="presence.parquet", column="boarding.parquet")
-# doctest: +SKIP >>> release.statistics.to_string()                                      # doctest:
-+SKIP
+Three steps lead to a release:
 
-Importing the package does not start, nor import, Ray.
+1. Write a *study*, a YAML file on which both parties agree: what the id is, which values the rows
+   and the columns of the published table have, how much one person may contribute, and the privacy
+   budget. The studies in `conf/study` are examples.
+2. Load it and look at the plan: how large the encrypted table gets, which error to expect, what it
+   costs. A plan that cannot be run safely is refused here, before any data is read.
+3. Run it. The budget is debited once, noise is drawn once, and a run that was interrupted is
+   finished by the same call.
+
+```python
+from xstat_ray import Options, crosstab, load_study
+
+study = load_study("study.yaml")
+print(Options().plan(study).as_dict())
+release = crosstab(study, row="presence.parquet", column="boarding.parquet", out="out")
+print(release.statistics.to_string())
+```
+
+A release has `statistics` (one row per cell and column), `areas` (sums such as municipalities, with
+intervals), `manifest` (what it was made of and what it cost) and `plan`. What can go wrong with
+tables, studies, budgets and parties raises a subclass of `XstatError`, which says where, why and
+what to do.
+
+`crosstab` runs everything in one process; `Options(runtime="ray")` spreads it over a Ray cluster.
+Both *simulate* the isolation of the parties. Between companies each party runs in a domain of its
+own and only signed files cross: see `xstat_ray.federation` and docs/domains.md.
+
+To learn how it works, read `xstat_ray.protocol.play`: the whole protocol in one function.
+
+Importing the package neither starts nor imports Ray.
 """
 
 from xstat_ray.crosstab import crosstab

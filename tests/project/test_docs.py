@@ -366,6 +366,8 @@ def test_every_block_is_run_or_accounted_for(page):
     )
 
 
+ROOTS = (ROOT, ROOT / "xstat_ray", ROOT / "xstat_ray" / "crypto" / "kernels")
+"""Where the names of source files on the pages start."""
 FENCED = re.compile(r"^```.*?^```$", re.M | re.S)
 
 
@@ -403,7 +405,9 @@ def test_commands_that_are_not_run_are_accepted(job, arguments):
 )  # fmt: skip
 def test_the_page_for_readers_names_what_the_report_shows(page, before):
     """What it has in bold in the table of views, and where something is to be pressed or chosen, is a text of the report."""
-    shown = (ROOT / "xstat_ray" / "report" / "page" / "words.js").read_text(encoding="utf-8")
+    shown = (ROOT / "xstat_ray" / "hokkaido" / "report" / "page" / "words.js").read_text(
+        encoding="utf-8"
+    )
     text = text_of(page)
     named = re.findall(r"^\| \*\*([^*]+)\*\* \|", text, re.M) + re.findall(before, text, re.M)
     assert len(named) == 9
@@ -429,10 +433,11 @@ def test_links_and_named_files_exist(page):
     text = FENCED.sub("", text_of(page))
     targets = [t for t in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text) if "://" not in t]
     assert all(((ROOT / page).parent / target).exists() for target in targets), targets
-    named = re.findall(r"`((?:tests|xstat_ray|jobs|conf|docs)/[\w/.]+\.\w+)`", text)
-    assert all((ROOT / name).exists() for name in named), [
-        n for n in named if not (ROOT / n).exists()
-    ]
+    named = re.findall(r"`((?:tests|xstat_ray|jobs|conf|docs|cluster|\.\w+)/[\w/.-]*)`", text)
+    assert [name for name in named if not (ROOT / name).exists()] == []
+    sources = re.findall(r"`([\w/]+\.(?:py|js|c|h))`", text)
+    roots = (*ROOTS, (ROOT / page).parent)
+    assert [name for name in sources if not any((root / name).exists() for root in roots)] == []
 
 
 def test_every_security_claim_names_the_test_that_shows_it():
