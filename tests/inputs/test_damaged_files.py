@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,11 +12,14 @@ import pytest
 
 from tests.case import COLUMNS, ROWS, Case, counts, study
 from xstat_ray import InputError, Source, crosstab
+from xstat_ray.model.study import Role
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.runtime.ray_executor import RayExecutor
 
 
 class Heard(Progress):
+    """Keeps the warnings that a run gives."""
+
     def __init__(self) -> None:
         super().__init__()
         self.warnings: list[str] = []
@@ -23,8 +28,8 @@ class Heard(Progress):
         self.warnings.append(message)
 
 
-def in_the_middle(path):
-    """A page of a column that only later stages read: the footer and the ids are whole."""
+def in_the_middle(path: Path) -> None:
+    """Damage a page of a column that only later stages read; the footer and the ids stay whole."""
     column = pq.ParquetFile(path).metadata.row_group(0).column(1)
     content = bytearray(path.read_bytes())
     start = column.dictionary_page_offset or column.data_page_offset
@@ -32,7 +37,7 @@ def in_the_middle(path):
     path.write_bytes(content)
 
 
-DAMAGES = {
+DAMAGES: dict[str, Callable[[Path], object]] = {
     "cut short": lambda path: path.write_bytes(path.read_bytes()[:-20]),
     "empty": lambda path: path.write_bytes(b""),
     "in the middle": in_the_middle,
@@ -41,12 +46,12 @@ DAMAGES = {
 
 
 @pytest.fixture(params=["row", "column"])
-def role(request):
+def role(request: pytest.FixtureRequest) -> Role:
     return request.param
 
 
 @pytest.fixture
-def case(tmp_path, role):
+def case(tmp_path: Path, role: Role) -> Case:
     """The party's table is a folder of three files; the second holds nobody else's rows."""
     case = Case(tmp_path)
     columns = {"row": ROWS, "column": COLUMNS}[role]
@@ -105,11 +110,13 @@ def test_a_list_of_people_who_opted_out_is_never_skipped(case, role):
 @pytest.mark.ray
 def test_environments_that_divide_a_table_agree_on_what_is_left_out(ray_folder, case, role):
     DAMAGES["in the middle"](case.tables[role] / "b.parquet")
-    sources = {one: Source(table, skip_damaged=one == role) for one, table in case.tables.items()}
+    sources = {
+        party: Source(table, skip_damaged=party == role) for party, table in case.tables.items()
+    }
     with RayExecutor(study(), sources, {"row": 2, "column": 2}) as executor:
         from tests.runtime.running import encrypted
         from xstat_ray import make_plan
 
         encrypted(executor, make_plan(study(), key_bits=2048, shards=2))
-        parties = executor.parties[role]
-        assert executor.get_all([one.call("damaged_files") for one in parties]) == [1, 1]
+        replicas = executor.parties[role]
+        assert executor.get_all([party.call("damaged_files") for party in replicas]) == [1, 1]

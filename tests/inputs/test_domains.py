@@ -1,3 +1,5 @@
+"""Raw values of any type find their position in the public table, and positions their labels."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,14 +1,26 @@
+"""The three forms of a hierarchy in a study file, and the ones that are refused."""
+
 from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from xstat_ray.errors import StudyError
 from xstat_ray.inputs.study_file import parse
+from xstat_ray.model.study import Level
 
-FILE = "mesh,town,region\n11,Kushiro,Kushiro\n12,Nemuro,Nemuro\n13,Kushiro,Kushiro\n14,Betsukai,Nemuro\n"
+FILE = """mesh,town,region
+11,Kushiro,Kushiro
+12,Nemuro,Nemuro
+13,Kushiro,Kushiro
+14,Betsukai,Nemuro
+"""
 
 
-def hierarchy(tmp_path, dimension):
+def hierarchy(tmp_path: Path, dimension: dict[str, Any]) -> tuple[Level, ...]:
+    """The levels of a study's one row dimension."""
     (tmp_path / "areas.csv").write_text(FILE)
     study = {
         "name": "s",

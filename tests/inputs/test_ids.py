@@ -1,3 +1,5 @@
+"""Normal forms of ids: spellings of one person agree, and a normal form is its own normal form."""
+
 from __future__ import annotations
 
 import time
@@ -10,12 +12,14 @@ from hypothesis import strategies as st
 
 from xstat_ray.inputs.ids import normalise
 from xstat_ray.inputs.phone_numbers import to_e164
+from xstat_ray.model.study import IdForm
 
 FORMS = ["exact", "text", "email", "phone"]
 
 
-def normal(value, form, region="JP"):
-    return normalise(pa.array([value], pa.string()), form, region)[0].as_py()
+def normal(value: str | None, form: IdForm, region: str | None = "JP") -> str | None:
+    result: str | None = normalise(pa.array([value], pa.string()), form, region)[0].as_py()
+    return result
 
 
 @pytest.mark.parametrize(
@@ -51,9 +55,16 @@ def test_normal_form(form, value, expected):
 
 @pytest.mark.parametrize(
     "spelling",
-    ["090-1234-5678", "+81 90 1234 5678", "０９０１２３４５６７８", "+81(0)90-1234-5678", "＋８１９０１２３４５６７８",
-     "+8109012345678", "+819012345678"],
-)  # fmt: skip
+    [
+        "090-1234-5678",
+        "+81 90 1234 5678",
+        "０９０１２３４５６７８",
+        "+81(0)90-1234-5678",
+        "＋８１９０１２３４５６７８",
+        "+8109012345678",
+        "+819012345678",
+    ],
+)
 def test_spellings_of_one_phone_number_agree(spelling):
     assert normal(spelling, "phone") == "+819012345678"
 
@@ -110,7 +121,8 @@ def test_the_fast_path_agrees_with_the_parser(numbers):
         assert fast == (slow if slow is not None and e164_by_parser(slow) == slow else None)
 
 
-def e164_by_parser(number):
+def e164_by_parser(number: str) -> str | None:
+    """The E.164 form that the parser gives, None where it gives none."""
     try:
         parsed = phonenumbers.parse(number, None)
     except phonenumbers.NumberParseException:

@@ -1,8 +1,10 @@
-"""What is found of the order of files, whatever they are written in and whatever their footers tell."""
+"""The order of files is found, whatever their format and whatever their footers tell."""
 
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 
 from xstat_ray.errors import InputError
 from xstat_ray.inputs import table_order
-from xstat_ray.inputs.table_order import Ascent, file_orders, order_of
+from xstat_ray.inputs.table_order import Ascent, Order, file_orders, order_of
 from xstat_ray.inputs.tables import open_table
 
 ROWS = 1000
@@ -25,24 +27,25 @@ BY_TIME = BY_ID.sort_by([("hour", "ascending"), ("id", "ascending")])
 GROUP = 100
 
 
-def found(path):
+def found(path: Path) -> dict[str, Order]:
+    """The order of each file of a table, by its name."""
     table = open_table(path, id="id")
-    return {one.file.name: one.order for one in file_orders(table, table.pieces(), "id")}
+    return {found.file.name: found.order for found in file_orders(table, table.pieces(), "id")}
 
 
-def parquet(path, table, **options):
+def parquet(path: Path, table: pa.Table, **options: Any) -> Path:
     pq.write_table(table, path, **{"row_group_size": GROUP, **options})
     return path
 
 
 @pytest.fixture
-def short_look(monkeypatch):
-    """Of a file longer than this only the beginning is seen."""
+def first_ids_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read no more ids of a file than one row group has."""
     monkeypatch.setattr(table_order, "MOST_IDS", GROUP)
     monkeypatch.setattr(table_order, "_AT_ONCE", GROUP // 2)
 
 
-def test_sorted_and_by_time(tmp_path, short_look):
+def test_sorted_and_by_time(tmp_path, first_ids_only):
     # The first hour by itself is sorted by id: only the bounds of the row groups give the second
     # file away.
     assert found(parquet(tmp_path / "a.parquet", BY_ID)) == {"a.parquet": "sorted"}
@@ -72,7 +75,7 @@ def test_one_of_several_files_is_not_sorted(tmp_path):
     }
     table = open_table(tmp_path, id="id")
     orders = file_orders(table, table.pieces(), "id")
-    assert order_of(orders) == "unsorted" and [one.rows for one in orders] == [ROWS] * 3
+    assert order_of(orders) == "unsorted" and [found.rows for found in orders] == [ROWS] * 3
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.arrow"])
@@ -82,17 +85,17 @@ def test_text_and_arrow(tmp_path, name, rows, order):
     write(rows, str(tmp_path / name))
     assert found(tmp_path) == {name: order}
     table = open_table(tmp_path, id="id")
-    assert [one.rows for one in file_orders(table, table.pieces(), "id")] == [None]
+    assert [found.rows for found in file_orders(table, table.pieces(), "id")] == [None]
 
 
-def test_a_beginning_that_is_sorted_proves_nothing(tmp_path, short_look):
+def test_a_beginning_that_is_sorted_proves_nothing(tmp_path, first_ids_only):
     feather.write_feather(BY_ID, str(tmp_path / "a.arrow"))
     feather.write_feather(BY_TIME, str(tmp_path / "b.arrow"))
     assert found(tmp_path) == {"a.arrow": "unknown", "b.arrow": "unknown"}
 
 
 def test_a_file_without_statistics_is_as_its_writer_declares_unless_its_ids_deny_it(
-    tmp_path, short_look
+    tmp_path, first_ids_only
 ):
     declared = {"sorting_columns": [pq.SortingColumn(0)], "write_statistics": False}
     backwards = BY_ID.sort_by([("id", "descending")])
@@ -122,7 +125,7 @@ def test_a_file_without_statistics_is_as_its_writer_declares_unless_its_ids_deny
     assert found(tmp_path) == {f"{name}.parquet": order for name, order in orders.items()}
 
 
-def test_statistics_overrule_what_is_declared(tmp_path, short_look):
+def test_statistics_overrule_what_is_declared(tmp_path, first_ids_only):
     path = parquet(tmp_path / "a.parquet", BY_TIME, sorting_columns=[pq.SortingColumn(0)])
     assert found(path) == {"a.parquet": "unsorted"}
 
@@ -170,7 +173,7 @@ def test_a_file_that_is_seen_whole_is_sorted_if_its_ids_are(
     # With statistics ids are read of the first row group alone, and the bounds tell of the others.
     seen = ids[:group] if statistics else ids
     later = [ids[at : at + group] for at in range(0, len(ids), group)] if statistics else []
-    ascend = all(max(one) <= min(other) for one, other in pairwise(later))
+    ascend = all(max(group) <= min(next_group) for group, next_group in pairwise(later))
     assert found(path) == {"a.parquet": "sorted" if seen == sorted(seen) and ascend else "unsorted"}
 
 
@@ -189,7 +192,7 @@ def test_who_reads_all_ids_knows(tmp_path_factory, ids, rows, draw):
     draw.shuffle(chunks)
     for chunk in chunks:
         ascent.add(chunk)
-    known = [one for one in ids if one is not None]
+    known = [id for id in ids if id is not None]
     wrong = {str(folder / "b.parquet")} | (
         {str(folder / "a.parquet")} if known != sorted(known) else set()
     )

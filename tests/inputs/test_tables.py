@@ -1,8 +1,12 @@
+"""Tables in every format give the same columns; refusals name the row and never a value."""
+
 from __future__ import annotations
 
 import datetime as dt
 import gzip
 import pickle
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +26,7 @@ GOOD = pa.table(
 GOOD_CSV = "id,t,w,v,unused\n007,2023-08-28T12:00,1.5,a,x\n,,,b,\n"
 
 
-def write(path, content):
+def write(path: Path, content: pa.Table | str | bytes) -> Path:
     """Write a table or text to a file whose name tells the format."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(content, bytes):
@@ -38,7 +42,7 @@ def write(path, content):
     return path
 
 
-def read(path, chunk_rows=1 << 20, **columns):
+def read(path: Path, chunk_rows: int = 1 << 20, **columns: Any) -> dict[str, list[Any]]:
     """All rows of a table, by column."""
     chunks = list(open_table(path, **(columns or COLUMNS)).chunks(chunk_rows))
     return {
@@ -47,7 +51,7 @@ def read(path, chunk_rows=1 << 20, **columns):
     }
 
 
-def bad_text(*values):
+def bad_text(*values: bytes) -> pa.Array:
     """A string array whose bytes need not be UTF-8, as a faulty writer leaves it in Parquet."""
     return pa.Array.from_buffers(pa.string(), len(values), pa.array(values, pa.binary()).buffers())
 
@@ -199,22 +203,34 @@ def test_an_empty_file_among_others_is_no_error_but_an_empty_table_is(tmp_path, 
 BAD_FILES = [
     ({}, "holds no files"),
     ({"x.txt": b"hello"}, "not a table file .*x.txt.*begin its name with '_'"),
-    ({"a.csv": "id\n1\n", "b.parquet": pa.table({"id": ["1"]})}, "different formats, csv and parquet .*b.parquet"),
+    (
+        {"a.csv": "id\n1\n", "b.parquet": pa.table({"id": ["1"]})},
+        "different formats, csv and parquet .*b.parquet",
+    ),
     ({"a.parquet": b""}, "the file is empty .*a.parquet"),
     ({"a.csv": b""}, "the file is empty .*a.csv"),
     ({"a.parquet": b"PAR1 secret"}, "damaged or is not Parquet .*a.parquet"),
     ({"a.arrow": b"ARROW1 secret"}, "damaged or is not an Arrow file .*a.arrow"),
     ({"a.csv.gz": b"secret"}, "damaged or is not CSV .*a.csv.gz"),
     ({"a.csv.gz": gzip.compress(b"id\nsecret\n")[:-8]}, "damaged or is not CSV .*a.csv.gz"),
-    ({"a.csv": "id,v\n1,a\n2,b\nsecret\n"}, "another number of fields than the header .*a.csv, row 3"),
+    (
+        {"a.csv": "id,v\n1,a\n2,b\nsecret\n"},
+        "another number of fields than the header .*a.csv, row 3",
+    ),
     ({"a.csv": b"id,\xff\n1,2\n"}, "the header is not UTF-8 .*a.csv"),
     ({"a.csv": "id,id\n1,2\n"}, "same name .*a.csv"),
     ({"a.csv": "ID ,v\n1,2\n"}, "no such column .*column id.*The columns are ID , v"),
     ({"a.csv": "ids,v\n1,2\n"}, "no such column .*column id.*Did you mean 'ids'"),
     ({"a.parquet": pa.table([["1"], ["2"]], ["id", "id"])}, "occurs twice .*a.parquet, column id"),
-    ({"a.parquet": pa.table({"id": ["1"]}), "b.parquet": pa.table({"v": ["1"]})}, "no such column .*b.parquet"),
-    ({"a.parquet": pa.table({"id": ["1"]}), "b.parquet": pa.table({"id": [1]})}, "whole here and text .*b.parquet"),
-]  # fmt: skip
+    (
+        {"a.parquet": pa.table({"id": ["1"]}), "b.parquet": pa.table({"v": ["1"]})},
+        "no such column .*b.parquet",
+    ),
+    (
+        {"a.parquet": pa.table({"id": ["1"]}), "b.parquet": pa.table({"id": [1]})},
+        "whole here and text .*b.parquet",
+    ),
+]
 
 
 @pytest.mark.parametrize(("files", "message"), BAD_FILES)
@@ -262,7 +278,7 @@ def test_large_csv_files_are_cut_into_batches(tmp_path):
 @pytest.mark.parametrize("use", ["id", "value", "number", "time"])
 @pytest.mark.parametrize("codes", [[0, None, 1], [0, None, -1]])
 def test_a_code_that_stands_for_no_value_is_refused_with_its_row(use, codes):
-    """So Arrow reads some damaged Parquet files."""
+    """Arrow reads such codes from some damaged Parquet files."""
     values = pa.DictionaryArray.from_arrays(
         pa.array(codes, pa.int32()), pa.array(["2024-01-01"]), safe=False
     )

@@ -1,1 +1,1 @@
-"""What people bring, read and checked: study files, ids, times, domains and tables."""
+"""Readers and checks of what people bring: study files, ids, times, domains and tables."""

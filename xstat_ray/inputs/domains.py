@@ -1,4 +1,4 @@
-"""Domains: rows' raw values to positions in the public table, and positions back to labels."""
+"""Maps raw values of rows to positions in the public table, and positions back to labels."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from xstat_ray.model.study import Dimension
 
 
 class Encoder:
-    """Finds the positions of rows in the table spanned by some dimensions.
+    """Finds the positions of rows in the table that some dimensions span.
 
-    Made once, used on many chunks.
+    Building it indexes the domains, so one encoder serves all chunks of a table.
     """
 
     def __init__(self, dimensions: Sequence[Dimension]) -> None:
-        """Index the raw values; at most 2^31 - 1 positions in all."""
+        """Index the raw values of the dimensions, which span at most 2^31 - 1 positions."""
         self._domains = [_Domain(dimension) for dimension in dimensions]
 
     def encode(self, columns: Mapping[str, pa.Array]) -> NDArray[np.int32]:
-        """Position of every row; the last dimension varies fastest.
+        """Find the position of each row; the last dimension varies fastest.
 
         Raw values are compared as text; whole numbers by their decimal digits.
 
@@ -34,10 +34,9 @@ class Encoder:
             columns: (N,) arrays by column name, of text, whole numbers, or dictionaries of either.
 
         Returns:
-            (N,) int32 positions, -1 where any value is outside its domain; without dimensions every
-            row is at position
-            0. Null is outside every domain, also of one with an `other` label: that nothing is
-            known about a row is not a property to count.
+            (N,) int32 positions, -1 where a value is outside its domain. Without dimensions all
+            rows are at position 0. Null is outside every domain, even one with an `other` label:
+            that nothing is known about a row is not a property to count.
 
         Raises:
             InputError: a column has another type.
@@ -55,59 +54,59 @@ class Encoder:
 def decode(
     labels: Sequence[tuple[str, Sequence[str]]], index: NDArray[np.integer]
 ) -> dict[str, pa.Array]:
-    """Labels at positions of a table: the inverse of `encode`.
+    """Find the labels at positions of a table: the inverse of `encode`.
 
     Args:
-        labels: (name, labels) of each dimension, the last varies fastest.
+        labels: (name, labels) of each dimension; the last varies fastest.
         index: (N,) positions, each within the table.
 
     Returns:
-        For each name an (N,) array of text.
+        (N,) array of text by name of the dimension.
     """
     columns: dict[str, pa.Array] = {}
     rest = np.asarray(index)
     for name, values in reversed(labels):
-        rest, own = np.divmod(rest, len(values))
-        columns[name] = pa.array(values, pa.string()).take(pa.array(own))
+        rest, label = np.divmod(rest, len(values))
+        columns[name] = pa.array(values, pa.string()).take(pa.array(label))
     return {name: columns[name] for name, _ in labels}
 
 
 class _Domain:
-    """One dimension, with its raw values in a form that is looked up fast."""
+    """One dimension, its raw values sorted for fast look-up."""
 
     def __init__(self, dimension: Dimension) -> None:
         self.column = dimension.column
         self.size = dimension.size
-        owner = [label for label, members in enumerate(dimension.members) for _ in members]
+        label = [number for number, members in enumerate(dimension.members) for _ in members]
         other = -1 if dimension.other is None else dimension.labels.index(dimension.other)
         values = to_bytes(
             pa.array([value for values in dimension.members for value in values], pa.string())
         )
         order = np.argsort(values)
         self._values = values[order]
-        self._owner = np.array(owner, np.int32)[order]
+        self._label = np.array(label, np.int32)[order]
         self._other = np.int32(other)
 
     def labels(self, values: pa.Array) -> NDArray[np.int32]:
-        """(N,) index of each value's label, -1 outside."""
-        if pt.is_dictionary(values.type):
-            codes = values.indices.cast(pa.int32()).fill_null(-1).to_numpy(zero_copy_only=False)
-            coded: NDArray[np.int32] = np.append(self._look_up(values.dictionary), np.int32(-1))[
-                codes
-            ]
-            return coded
-        return self._look_up(values)
+        """(N,) index of each value's label, -1 outside the domain."""
+        if not pt.is_dictionary(values.type):
+            return self._look_up(values)
+        codes = values.indices.cast(pa.int32()).fill_null(-1).to_numpy(zero_copy_only=False)
+        # The last entry is that of null, whose code is -1.
+        label_by_code = np.append(self._look_up(values.dictionary), np.int32(-1))
+        labels: NDArray[np.int32] = label_by_code[codes]
+        return labels
 
     def _look_up(self, values: pa.Array) -> NDArray[np.int32]:
-        """(N,) index of each value's label; no value is looked up twice."""
+        """(N,) index of each value's label; equal values are looked up once."""
         coded = _as_text(values, self.column).dictionary_encode()
         # A zero byte at the end of a text would be lost among the bytes; no domain has one.
         texts = pc.if_else(pc.match_substring(coded.dictionary, "\0"), "", coded.dictionary)
-        place = places(texts, self._values)
-        label = np.append(self._owner, self._other)[place]
-        label[-1] = -1
-        own: NDArray[np.int32] = label[coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
-        return own
+        label_by_code = np.append(self._label, self._other)[places(texts, self._values)]
+        label_by_code[-1] = -1
+        codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        labels: NDArray[np.int32] = label_by_code[codes]
+        return labels
 
 
 def _as_text(values: pa.Array, column: str) -> pa.Array:

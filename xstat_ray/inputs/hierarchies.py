@@ -1,7 +1,8 @@
 """The hierarchy of a row dimension in a study file: the coarser areas to which its labels belong.
 
-Three forms: a list of further columns of the domain's public table, from fine to coarse; named
-groups of labels, level by level; or quadrants of a grid whose cells are numbered row by row.
+A study file gives it in one of three forms: a list of further columns of the domain's public
+table, from fine to coarse; named groups of labels, level by level; or quadrants of a grid whose
+cells are numbered row by row.
 """
 
 from __future__ import annotations
@@ -18,11 +19,14 @@ GRID = ("quadrants", "width")
 
 
 def read_hierarchy(section: Section, labels: Sequence[str]) -> tuple[Level, ...]:
-    """Read `hierarchy` of a dimension, where it is groups or a grid; may be absent.
+    """Read the `hierarchy` of a dimension where it is groups or a grid.
 
     Args:
         section: the dimension.
         labels: its labels.
+
+    Returns:
+        The levels, from fine to coarse; none where `hierarchy` is absent.
 
     Raises:
         StudyError: a label without a group or in two, or a grid that does not fit the labels.
@@ -43,13 +47,13 @@ def column_levels(
     rows: Sequence[int],
     columns: Mapping[str, Sequence[str]],
 ) -> tuple[Level, ...]:
-    """Levels from the columns of a public table.
+    """Build levels from the columns of a public table.
 
     Args:
         section: the dimension.
         labels: its labels.
-        rows: for every row of the table the number of its label.
-        columns: for every level, from fine to coarse, the group of each row.
+        rows: (N,) for each row of the table the number of its label.
+        columns: by name of the level, from fine to coarse, the (N,) groups of the rows.
 
     Raises:
         StudyError: a label, or a group of the level below, is split between two groups.
@@ -96,16 +100,16 @@ def _groups(
             raise named.error(f"{stray!r} is not a label of the level below", name)
         if (left := next((label for label in below if label not in flat), None)) is not None:
             raise named.error(f"{left!r} is in no group", name)
-        owner = {item: number for number, group in enumerate(members) for item in group}
-        levels.append(Level(name, tuple(map(str, groups)), tuple(owner[label] for label in below)))
+        parent = {item: number for number, group in enumerate(members) for item in group}
+        levels.append(Level(name, tuple(map(str, groups)), tuple(parent[label] for label in below)))
         below = [str(group) for group in groups]
     return tuple(levels)
 
 
 def _grid(grid: Section, size: int) -> tuple[Level, ...]:
-    """Blocks of 2 x 2 or 4 x 4 of the level below, until one block is left.
+    """Group the cells in blocks of 2 x 2 or 4 x 4 of the level below, until one block is left.
 
-    The edge may hold smaller ones.
+    Blocks at the edge of the grid may be smaller.
     """
     ways = grid.whole("quadrants", 16, least=4)
     width = grid.whole("width", 0, least=1) if grid.need("width") else 0
@@ -120,7 +124,10 @@ def _grid(grid: Section, size: int) -> tuple[Level, ...]:
     x = cell % width
     block = 1
     while max(np.ptp(y), np.ptp(x)) >= factor:
-        y, x, below, block = y // factor, x // factor, _compact(y, x), block * factor
+        below = _compact(y, x)
+        y = y // factor
+        x = x // factor
+        block = block * factor
         numbers = _compact(y, x)
         first = np.unique(below, return_index=True)[1]
         labels = tuple(
@@ -132,7 +139,7 @@ def _grid(grid: Section, size: int) -> tuple[Level, ...]:
 
 
 def _compact(y: NDArray[np.int64], x: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Number the distinct (y, x) from 0 in their order."""
+    """(N,) numbers of the distinct pairs (y, x), from 0 in their order."""
     numbers: NDArray[np.int64] = np.unique(y * (int(x.max()) + 1) + x, return_inverse=True)[1]
     return numbers
 

@@ -1,4 +1,4 @@
-"""Normal forms of ids: how two parties come to write one person in one way.
+"""Normal forms of ids, by which two parties write one person in one way.
 
 | form | normal form |
 |---|---|
@@ -7,8 +7,8 @@
 | email | NFKC, stripped, lower case, and of the shape name@host.domain |
 | phone | E.164, such as +819012345678 |
 
-Every form is idempotent: a normal form is its own normal form. Callers pass unique values; a column
-is short then.
+Every form is idempotent: a normal form is its own normal form. Callers pass the distinct ids of a
+column, which are far fewer than its rows.
 """
 
 from __future__ import annotations
@@ -52,18 +52,22 @@ def normalise(values: pa.Array, form: IdForm, region: str | None = None) -> pa.A
 
 
 def to_bytes(ids: pa.Array) -> NDArray[np.bytes_]:
-    """(N,) ids, none of them null, as bytes of one width: a form that is sorted and searched fast."""
+    """(N,) ids, none of them null, as bytes of one width, which sort and search fast."""
     width = pc.max(pc.binary_length(ids)).as_py() or 1
     padded = pc.ascii_rpad(ids, width, "\0")
     return np.frombuffer(padded.buffers()[2] or b"", f"S{width}", len(ids), padded.offset * width)
 
 
 def places(ids: pa.Array, among: NDArray[np.bytes_]) -> NDArray[np.int32]:
-    """Where texts are among others: (N + 1,) places, -1 for null and for who is not there, and one -1 behind them.
+    """Find texts among others.
 
     Args:
-        ids: (N,) text.
-        among: sorted and distinct, as by `to_bytes`.
+        ids: (N,) text; may hold nulls.
+        among: (M,) sorted and distinct texts, in the form of `to_bytes`.
+
+    Returns:
+        (N + 1,) index of each id in `among`, -1 for null and for ids that are not there. The last
+        entry is -1 too, so that the code -1 of a null in a dictionary finds it.
     """
     found = np.full(len(ids) + 1, -1, np.int32)
     present = ids.is_valid().to_numpy(zero_copy_only=False)
@@ -76,7 +80,7 @@ def places(ids: pa.Array, among: NDArray[np.bytes_]) -> NDArray[np.int32]:
 
 
 def _fold(values: pa.Array, case: Callable[[str], str]) -> pa.Array:
-    """NFKC, strip and `case`, each until nothing changes: changing case can undo NFKC and the other way round."""
+    """Apply NFKC, strip and `case` until nothing changes, as each can undo another."""
     # Printable ASCII is its own NFKC, and there lower case is all that case folding does.
     plain = pc.match_substring_regex(values, "^[ -~]*$")
     trimmed = pc.ascii_trim(values.cast(pa.string()), " ")

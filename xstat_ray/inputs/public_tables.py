@@ -1,8 +1,9 @@
-"""Public tables that a domain is taken from: a file beside the study, or a reference that comes with the package."""
+"""Public tables that domains are taken from: a file beside the study, or a registered reference."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -16,21 +17,26 @@ from xstat_ray.inputs.section import Section
 from xstat_ray.inputs.tables import open_table
 
 REFERENCES = "xstat_ray.references"
-"""Entry points under which packages register their reference tables, each a function that returns one."""
+"""Group of entry points under which packages register reference tables.
+
+The name of an entry point is what a study writes as `reference`; its object is a function without
+arguments that returns a `pyarrow.Table`.
+"""
 
 
 class PublicTable:
-    """The rows of a public table that a dimension uses, column by column as text."""
+    """The rows of a public table that a dimension uses, read column by column as text."""
 
     def __init__(self, section: Section, folder: Path) -> None:
-        """Open the table that `file` or `reference` of a dimension names, with the rows that `only` leaves.
+        """Open the table that a dimension names as `file` or `reference`, and apply its `only`.
 
         Args:
             section: the dimension.
-            folder: where the path of a file starts.
+            folder: folder that a relative path of `file` starts from; the current folder comes
+                second.
 
         Raises:
-            StudyError: no such reference, a column of `only` is missing, or no row is left.
+            StudyError: `only` is malformed, names a column that is missing, or leaves no row.
         """
         self._section = section
         self._folder = folder
@@ -51,11 +57,11 @@ class PublicTable:
         self._rows = rows
 
     def column(self, name: str) -> list[str]:
-        """The values of one column, in the order of the table.
+        """Read the values of one column, in the order of the table.
 
         Raises:
-            StudyError: the table cannot be read, has no such column, or holds an empty value; names
-                the row.
+            StudyError: there is no such reference, or two packages register it; the table cannot be
+                read, has no such column, or holds an empty value (the error names the row).
         """
         values = (
             self._reference(name)
@@ -65,16 +71,36 @@ class PublicTable:
         return values if self._rows is None else np.array(values, object)[self._rows].tolist()
 
     def _reference(self, column: str) -> list[str]:
-        registered = entry_points(group=REFERENCES)
-        name = self._section.choice("reference", tuple(sorted(registered.names)))
-        table: pa.Table = registered[name].load()()
+        table = self._reference_table
         if column not in table.column_names:
+            name = self._section.text("reference")
             remedy = f"It has {', '.join(table.column_names)}"
             raise self._section.error(
                 f"the reference {name!r} has no column {column!r}", remedy=remedy
             )
         texts: list[str] = pc.cast(table[column], pa.string()).to_pylist()
         return texts
+
+    @cached_property
+    def _reference_table(self) -> pa.Table:
+        name = self._section.text("reference")
+        registered = entry_points(group=REFERENCES)
+        found = tuple(registered.select(name=name))
+        if not found:
+            known = ", ".join(sorted(registered.names)) or "none"
+            raise self._section.error(
+                f"no package registers a reference {name!r}",
+                "reference",
+                remedy=f"Registered are: {known}",
+            )
+        if len(found) > 1:
+            packages = " and ".join(sorted(entry.dist.name for entry in found if entry.dist))
+            raise self._section.error(
+                f"the reference {name!r} is registered by {packages}",
+                "reference",
+                remedy="Uninstall all but one of them",
+            )
+        return found[0].load()()
 
     def _file(self, column: str) -> list[str]:
         name = self._section.text("file")

@@ -1,7 +1,7 @@
-"""One mapping of a configuration, read field by field with messages that name the key and the remedy.
+"""One mapping of a configuration, read field by field.
 
-A field that is absent and one that is explicitly `null` mean the same: the default, or an error
-where there is none.
+Error messages name the key and the remedy. A field that is absent and one that is explicitly `null`
+mean the same: the default, or an error where there is none.
 """
 
 from __future__ import annotations
@@ -14,14 +14,23 @@ from typing import TypeGuard
 
 from xstat_ray.errors import StudyError
 
-QUOTE = "Put it in quotes: YAML reads bare words such as NO, off and null, and dates, as something else than text"
+QUOTE = (
+    "Put it in quotes: YAML reads bare words such as NO, off and null, and dates, "
+    "as something else than text"
+)
 
 
 class Section:
-    """A mapping at `key` of the configuration `origin` (a file name), whose fields are among `known`."""
+    """A mapping inside a configuration, whose fields have known names."""
 
     def __init__(self, raw: object, *, key: str, origin: str, known: Sequence[str]) -> None:
         """Check the shape and the names of the fields.
+
+        Args:
+            raw: what the configuration holds at `key`.
+            key: dotted key of the section; empty for the whole file.
+            origin: name of the file, for error messages.
+            known: names that fields may have.
 
         Raises:
             StudyError: not a mapping, or a field has an unknown name.
@@ -38,7 +47,7 @@ class Section:
     def error(
         self, problem: str, name: str | None = None, *, remedy: str | None = None
     ) -> StudyError:
-        """A StudyError that points at field `name`, or at the section itself."""
+        """Make a StudyError that points at field `name`, or at the section itself."""
         return StudyError(problem, file=self.origin, key=self.path(name), remedy=remedy)
 
     def path(self, name: str | None) -> str | None:
@@ -46,11 +55,11 @@ class Section:
         return ".".join(part for part in (self.key, name) if part) or None
 
     def get(self, name: str) -> object:
-        """The raw value of an optional field, None where it is absent."""
+        """Raw value of an optional field, None where it is absent."""
         return self.raw.get(name)
 
     def need(self, name: str) -> object:
-        """The raw value of a required field.
+        """Raw value of a required field.
 
         Raises:
             StudyError: absent or null.
@@ -61,7 +70,7 @@ class Section:
         return value
 
     def text(self, name: str, default: str | None = None) -> str:
-        """A non-empty text.
+        """Read a non-empty text.
 
         Raises:
             StudyError: absent without a default, not text, or empty.
@@ -74,11 +83,11 @@ class Section:
         return value
 
     def optional_text(self, name: str) -> str | None:
-        """A non-empty text, or None where the field is absent."""
+        """Read a non-empty text; None where the field is absent."""
         return None if self.get(name) is None else self.text(name)
 
     def texts(self, name: str) -> tuple[str, ...]:
-        """A list of texts, or one text alone; absent and empty give an empty list.
+        """Read a list of texts, or one text alone; absent and empty give an empty list.
 
         Raises:
             StudyError: not text, or empty.
@@ -97,7 +106,7 @@ class Section:
         return tuple(str(item) for item in items)
 
     def choice(self, name: str, options: Sequence[str], default: str | None = None) -> str:
-        """One of `options`.
+        """Read one of `options`.
 
         Raises:
             StudyError: anything else.
@@ -112,7 +121,7 @@ class Section:
         return value
 
     def whole(self, name: str, default: int, *, least: int) -> int:
-        """A whole number that is at least `least`.
+        """Read a whole number that is at least `least`.
 
         Raises:
             StudyError: not a whole number, or too small.
@@ -125,7 +134,7 @@ class Section:
         return value
 
     def wholes(self, name: str) -> list[int]:
-        """A non-empty list of whole numbers.
+        """Read a non-empty list of whole numbers.
 
         Raises:
             StudyError: anything else.
@@ -139,7 +148,7 @@ class Section:
         return [item for item in items if is_whole(item)]
 
     def flag(self, name: str, default: bool) -> bool:
-        """A true or false.
+        """Read a true or false.
 
         Raises:
             StudyError: anything else.
@@ -152,7 +161,7 @@ class Section:
         return value
 
     def fraction(self, name: str, default: Fraction) -> Fraction:
-        """An exact rational: a whole number, a decimal (0.1 is 1/10), or a text such as "1/3".
+        """Read an exact rational: a whole number, a decimal (0.1 is 1/10), or a text such as "1/3".
 
         Raises:
             StudyError: not a finite number.
@@ -173,7 +182,7 @@ class Section:
         raise self.error(f"{name} is not a number", name, remedy='Write 1, 0.5 or "1/3"') from None
 
     def items(self, name: str) -> Sequence[object]:
-        """A non-empty list.
+        """Read a non-empty list.
 
         Raises:
             StudyError: absent, not a list, or empty.
@@ -186,7 +195,7 @@ class Section:
         return value
 
     def child(self, name: str, known: Sequence[str]) -> Section:
-        """A mapping inside this one.
+        """Read a mapping inside this one.
 
         Raises:
             StudyError: absent, or not a mapping with `known` fields.
@@ -194,7 +203,7 @@ class Section:
         return self.at(self.need(name), name, known)
 
     def children(self, name: str, known: Sequence[str]) -> list[Section]:
-        """A list of mappings; absent and empty give an empty list.
+        """Read a list of mappings; absent and empty give an empty list.
 
         Raises:
             StudyError: not a list of mappings with `known` fields.
@@ -204,17 +213,17 @@ class Section:
         return [self.at(item, f"{name}[{i}]", known) for i, item in enumerate(self.items(name))]
 
     def at(self, raw: object, name: str, known: Sequence[str]) -> Section:
-        """A section for `raw`, which stands at `name` below this one."""
+        """Make a section of `raw`, which stands at `name` below this one."""
         return Section(raw, key=self.path(name) or "", origin=self.origin, known=known)
 
 
 def is_whole(value: object) -> TypeGuard[int]:
-    """Whether a value is an integer; YAML booleans, which Python counts as integers, are not."""
+    """Whether a value is an integer; booleans, which Python counts as integers, are not."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def first_duplicate(items: Iterable[str]) -> str | None:
-    """The first item that has occurred before, or None."""
+    """First item that has occurred before, None if there is none."""
     seen: set[str] = set()
     for item in items:
         if item in seen:

@@ -1,4 +1,4 @@
-"""Where a party's data lies: only paths; the party itself reads them."""
+"""Where a party's data lies. A source holds paths alone; the party reads what is there."""
 
 from __future__ import annotations
 
@@ -12,29 +12,31 @@ from xstat_ray.model.study import Role
 
 @dataclass(frozen=True)
 class Source:
-    """One party's table, the people to leave out of it, and the party's own folder."""
+    """One party's table, the people to leave out of it, and the party's private folder."""
 
     table: Path | str
+    """Parquet, Arrow or CSV: a file, or a folder of files of one format."""
     exclude: Path | str | Sequence[Path | str] = ()
-    """A table of people to leave out, or several: who opted out, whose lines are not used."""
+    """Tables of the ids of people to leave out, such as people who opted out and telephone lines
+    that nobody uses."""
     private: Path | None = None
-    """The party's own folder: its record of the intake, and its log."""
+    """Folder for the party's record of the intake and for its log; None keeps neither."""
     skip_damaged: bool = False
-    """Leave out those of the table's files that cannot be read, where others can."""
+    """Leave out files of the table that cannot be read, as long as some can."""
 
     @property
     def excludes(self) -> tuple[Path | str, ...]:
-        """The tables of people to leave out."""
+        """The tables of people to leave out, one after the other."""
         return (self.exclude,) if isinstance(self.exclude, Path | str) else tuple(self.exclude)
 
     @classmethod
     def of(cls, value: Path | str | Source) -> Source:
-        """From a path, or a source as it is; with absolute paths."""
+        """Make a source with absolute paths from the path of a table, or from another source."""
         return (value if isinstance(value, Source) else cls(value)).absolute
 
     @property
     def absolute(self) -> Source:
-        """The same files, wherever a process that reads them works."""
+        """This source with absolute paths, which mean the same in every process."""
         return replace(
             self,
             table=Path(self.table).absolute(),
@@ -44,10 +46,10 @@ class Source:
 
 
 def check_sources(sources: Mapping[Role, Source]) -> None:
-    """Whether the tables are there.
+    """Check that the tables of all parties are there.
 
     Raises:
-        InputError: one is not.
+        InputError: one is not; names the party and the key of the configuration.
     """
     for role, source in sources.items():
         named = [

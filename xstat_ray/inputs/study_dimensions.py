@@ -1,4 +1,8 @@
-"""The dimensions of a study file: a list of values, a range of numbers, named groups, or a public table of values."""
+"""The dimensions of a study file, whose domains take one of five forms.
+
+A domain is a list of `values`, a `range` of numbers, named `groups`, or the column of a public
+table: a `file` beside the study or a registered `reference`.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +29,14 @@ _Members = Sequence[tuple[str, tuple[str, ...]]]
 
 
 def read_dimensions(side: Section, folder: Path) -> tuple[Dimension, ...]:
-    """Read `dimensions` of one side of a study; may be absent.
+    """Read the `dimensions` of one side of a study.
 
     Args:
         side: the section `study.row` or `study.column`.
         folder: where the paths of domain files start.
+
+    Returns:
+        The dimensions in declared order; none where `dimensions` is absent.
 
     Raises:
         StudyError: a domain is malformed, empty, ambiguous or too large, or two dimensions share a
@@ -119,12 +126,12 @@ def _groups(section: Section) -> _Members:
 
 
 def _table(section: Section, table: PublicTable) -> _Members:
-    """Every value of `field` under its own name, or under the value of `label` in the same row."""
+    """Read the values of `field`, each labelled by itself or by `label` of its row."""
     values = table.column(section.text("field"))
     members: dict[str, list[str]] = {}
     for value, label in zip(values, _row_labels(section, table), strict=True):
         members.setdefault(label, []).append(value)
-    return [(label, tuple(own)) for label, own in members.items()]
+    return [(label, tuple(values)) for label, values in members.items()]
 
 
 def _row_labels(section: Section, table: PublicTable) -> list[str]:
@@ -150,7 +157,7 @@ def _hierarchy(
 
 
 def _value(section: Section, item: object, name: str) -> str:
-    """The text of a domain value. A float has more than one text (1.0, 1), so it is refused."""
+    """Text of a domain value; floats are refused, as one has several texts (1.0, 1)."""
     if is_whole(item):
         return str(item)
     if isinstance(item, str) and item:

@@ -1,8 +1,8 @@
 """Study files: YAML that people write becomes a checked `Study`.
 
-The same file is an option of the Hydra config group `study`, so it may begin with a `# @package
-_global_` line and may hold where the tables lie, which is not part of the study and is ignored
-here. Everything is checked before any table is opened; every message names the key and, where one
+A study file is also an option of the Hydra config group `study`. It may therefore begin with a
+`# @package _global_` line and say where the tables lie, which is no part of the study and is
+ignored here. Everything is checked before any table is opened; messages name the key and, where one
 is known, the remedy.
 
 YAML reads some unquoted words as something else than text: NO and off as false, 012 as an octal
@@ -48,7 +48,7 @@ ROW_FIELDS = ("id", "time", "weight", "dataset", "dimensions")
 COLUMN_FIELDS = ("id", "time", "dataset", "dimensions", "windows", "offset_dimension")
 STUDY_FIELDS = ("name", "title", "id", "period", "row", "column", "bounds")
 NOT_OF_THE_STUDY = ("data", "tables")
-"""Where the tables lie."""
+"""Top-level keys that say where the tables lie."""
 PRIVACY_FIELDS = (
     "noise",
     "mechanism",
@@ -87,13 +87,13 @@ def load(path: Path | str) -> Study:
 
 
 def parse(raw: Mapping[str, Any], *, origin: str) -> Study:
-    """Check the plain form of a study (mappings, lists and scalars) and build it.
+    """Build a study from its plain form: mappings, lists and scalars.
 
     Args:
         raw: mapping with the keys `study`, optionally `privacy`, and those of `NOT_OF_THE_STUDY`,
             which are ignored.
-        origin: name of the file that errors point at; its folder is where domain files are looked
-            for first.
+        origin: name of the file that errors point at; domain files are looked for first in its
+            folder.
 
     Raises:
         StudyError: a key is unknown or missing, a value has the wrong type, or values contradict
@@ -111,14 +111,9 @@ def parse(raw: Mapping[str, Any], *, origin: str) -> Study:
     folder = Path(origin).parent
     row = _row(section.child("row", ROW_FIELDS), name, period, folder)
     column = _column(section.child("column", COLUMN_FIELDS), name, period, folder)
-    if (
-        shared := next(
-            (d for d in column.dimensions if d.name in {r.name for r in row.dimensions}), None
-        )
-    ) is not None:
-        raise section.error(
-            f"row and column both have a dimension {shared.name!r}", "column.dimensions"
-        )
+    names = [dimension.name for side in (row, column) for dimension in side.dimensions]
+    if (twice := first_duplicate(names)) is not None:
+        raise section.error(f"row and column both have a dimension {twice!r}", "column.dimensions")
     levels = level_names(row.dimensions)
     if (twice := first_duplicate(levels)) is not None:
         raise section.error(f"two levels of the row tree are called {twice!r}", "row.dimensions")
@@ -141,7 +136,14 @@ def _title(section: Section) -> dict[str, str]:
 
 
 def read_id(section: Section) -> tuple[IdForm, str | None]:
-    """The normal form of ids: a bare name, or a mapping where a region goes with it."""
+    """Read `id`: the name of a normal form, or a mapping of `form` and `region`.
+
+    Returns:
+        The form, and the region whose national phone numbers are understood.
+
+    Raises:
+        StudyError: an unknown form or region, or a region for ids that are not phone numbers.
+    """
     raw = section.get("id")
     node = section.at(raw if isinstance(raw, Mapping) else {"form": raw}, "id", ("form", "region"))
     form = cast(IdForm, node.choice("form", ("exact", "text", "phone", "email"), "exact"))
@@ -195,8 +197,8 @@ def _column(section: Section, name: str, period: Period, folder: Path) -> Column
     return ColumnSide(section.text("id"), dimensions, time, windows, offset_dimension, dataset)
 
 
-def _dataset(section: Section, usual: str) -> str:
-    name = section.text("dataset", usual)
+def _dataset(section: Section, default: str) -> str:
+    name = section.text("dataset", default)
     if name.endswith(POOL):
         remedy = f"The ledger keeps what the compute pool learns under names that end with {POOL}"
         raise section.error("this name is the ledger's own", "dataset", remedy=remedy)
@@ -219,29 +221,51 @@ def _bounds(section: Section) -> Bounds:
     if section.get("bounds") is None:
         return Bounds()
     node = section.child("bounds", ("rows", "boardings", "persons"))
-    usual = Bounds()
+    defaults = Bounds()
     return Bounds(
-        node.whole("rows", usual.rows, least=1),
-        node.whole("boardings", usual.boardings, least=1),
-        node.whole("persons", usual.persons, least=1),
+        node.whole("rows", defaults.rows, least=1),
+        node.whole("boardings", defaults.boardings, least=1),
+        node.whole("persons", defaults.persons, least=1),
     )
 
 
 def read_privacy(top: Section, levels: Sequence[str]) -> Privacy:
-    """Read the block `privacy`; may be absent.
+    """Read the block `privacy`; the defaults where it is absent.
+
+    Args:
+        top: the whole configuration.
+        levels: names of the levels of the row tree, which `report` chooses from.
 
     Raises:
-        StudyError: a value that protects nobody, or one of `report` that is not among `levels`.
+        StudyError: a value that protects nobody, or an item of `report` that is not a level.
     """
     if top.get("privacy") is None:
         return Privacy()
     node = top.child("privacy", PRIVACY_FIELDS)
-    usual = Privacy()
-    noise = cast(Noise, _switch(node, "noise", ("laplace", "gaussian", "off"), usual.noise))
-    mechanism = cast(Mechanism, node.choice("mechanism", ("flat", "tree", "auto"), usual.mechanism))
-    epsilon = node.fraction("epsilon", usual.epsilon)
-    delta = node.fraction("delta", usual.delta)
-    cap = node.fraction("cap", usual.cap)
+    defaults = Privacy()
+    noise = _switch(node, "noise", ("laplace", "gaussian", "off"), defaults.noise)
+    mechanism = node.choice("mechanism", ("flat", "tree", "auto"), defaults.mechanism)
+    padding = _switch(node, "padding", ("off", "dp"), defaults.padding)
+    privacy = Privacy(
+        noise=cast(Noise, noise),
+        mechanism=cast(Mechanism, mechanism),
+        report=_report(node, levels),
+        epsilon=node.fraction("epsilon", defaults.epsilon),
+        delta=node.fraction("delta", defaults.delta),
+        suppress_below=node.whole("suppress_below", defaults.suppress_below, least=0),
+        cap=node.fraction("cap", defaults.cap),
+        padding=cast(PaddingMode, padding),
+        view=_view(node),
+    )
+    _check_budget(node, privacy)
+    return privacy
+
+
+def _check_budget(node: Section, privacy: Privacy) -> None:
+    """Refuse epsilons, deltas and caps that contradict the noise or each other."""
+    noise = privacy.noise
+    epsilon = privacy.epsilon
+    delta = privacy.delta
     if epsilon <= 0:
         raise node.error("epsilon is not positive", "epsilon")
     if not 0 <= delta < 1:
@@ -254,25 +278,20 @@ def read_privacy(top: Section, levels: Sequence[str]) -> Privacy:
         raise node.error(
             "laplace noise needs no delta", "delta", remedy="Set it to 0, or choose gaussian noise"
         )
-    if cap < epsilon:
+    if privacy.cap < epsilon:
         raise node.error(
             "cap is below epsilon", "cap", remedy="One release would already overspend it"
         )
-    suppress_below = node.whole("suppress_below", usual.suppress_below, least=0)
-    padding = cast(PaddingMode, _switch(node, "padding", ("off", "dp"), usual.padding))
-    report = _report(node, levels)
-    view = _view(node)
-    if padding == "dp" and cap < view.epsilon:
+    if privacy.padding == "dp" and privacy.cap < privacy.view.epsilon:
         raise node.error(
             "cap is below the view's epsilon",
             "cap",
             remedy="One run would already show the pool too much",
         )
-    return Privacy(noise, mechanism, report, epsilon, delta, suppress_below, cap, padding, view)
 
 
 def _switch(node: Section, name: str, options: Sequence[str], default: str) -> str:
-    """A choice, one option of which is `off`: YAML 1.1 reads that as false where it is not quoted."""
+    """Read a choice with the option `off`, which YAML 1.1 reads as false where it is not quoted."""
     return "off" if node.get(name) is False else node.choice(name, options, default)
 
 
@@ -280,9 +299,9 @@ def _view(privacy: Section) -> View:
     if privacy.get("view") is None:
         return View()
     node = privacy.child("view", ("epsilon", "delta"))
-    usual = View()
-    epsilon = node.fraction("epsilon", usual.epsilon)
-    delta = node.fraction("delta", usual.delta)
+    defaults = View()
+    epsilon = node.fraction("epsilon", defaults.epsilon)
+    delta = node.fraction("delta", defaults.delta)
     if epsilon <= 0:
         raise node.error("epsilon is not positive", "epsilon")
     if not 0 < delta < 1:

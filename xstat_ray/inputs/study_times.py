@@ -1,4 +1,4 @@
-"""The times of a study file: the period in which two rows meet, and the windows around an anchor."""
+"""The times of a study file: the period in which rows match, and windows around an anchor."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from xstat_ray.model.study import GRAIN_SECONDS, Grain, Period, Window
 
 UNIT_SECONDS = {"minute": 60, "hour": 3_600, "day": 86_400}
 MAX_OFFSETS = 100_000
-"""Of a window; far more than any table has columns for."""
+"""Most offsets of one window, far more than any table has columns for."""
 WINDOW_FIELDS = ("anchor", "name", "unit", "from", "to", "step", "offsets")
 _EPOCH = dt.datetime(1970, 1, 2, tzinfo=dt.UTC)
 
 
 def read_period(study: Section) -> Period:
-    """Read `period`; without it rows meet on the id alone (grain none).
+    """Read `period`; without it rows match on the id alone (grain none).
 
     Raises:
         StudyError: an unknown grain or zone, no span, a span that is empty or begins before 2
@@ -58,11 +58,9 @@ def read_period(study: Section) -> Period:
 
 
 def _instant(node: Section, name: str, zone: ZoneInfo) -> dt.datetime:
-    """A date or date and time; without an offset of its own it is local to `zone`.
-
-    Loaders differ: text or date.
-    """
+    """Read a date, or a date and time; one without an offset from UTC is local to `zone`."""
     value = node.need(name)
+    # Loaders of YAML differ: some give a date, others its text.
     try:
         instant = dt.datetime.fromisoformat(
             value.isoformat() if isinstance(value, dt.date) else cast(str, value)
@@ -75,11 +73,11 @@ def _instant(node: Section, name: str, zone: ZoneInfo) -> dt.datetime:
 
 
 def read_windows(column: Section, period: Period) -> tuple[Window, ...]:
-    """Read `windows` of the column party; may be absent.
+    """Read the `windows` of the column party; none where the field is absent.
 
     A window is `{anchor: departure_time, name: departure, unit: hour, from: -6, to: -1}`, both ends
-    inclusive, `step` units apart (default 1), or lists its `offsets: [-6, -3, -1]` instead. The
-    offsets are published under labels such as `departure-6h`.
+    inclusive, its offsets `step` units apart (default 1); or it lists `offsets: [-6, -3, -1]` in
+    place of both ends. The offsets are published under labels such as `departure-6h`.
 
     Raises:
         StudyError: the period is none, offsets are not ascending, are closer together than one
@@ -121,7 +119,7 @@ def _window(node: Section, period: Period) -> Window:
 
 
 def _steps(node: Section) -> tuple[str, list[int]]:
-    """The offsets of a window in its unit, and the key that holds them."""
+    """Read the offsets of a window, in its unit; returns the key that holds them, and them."""
     if node.get("offsets") is not None:
         for name in ("from", "to", "step"):
             if node.get(name) is not None:

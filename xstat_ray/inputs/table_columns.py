@@ -1,11 +1,11 @@
-"""The columns of a table: which types a use accepts, and their conversion to one type a use.
+"""The columns of a table: what each is used as, which types that accepts, and what they become.
 
 | use | accepted types | becomes |
 |---|---|---|
 | id | text, whole numbers | dictionary of text |
 | value | text, whole numbers, truth values | dictionary of text, `true` and `false` |
-| time | timestamps with or without a zone, dates; ISO 8601 text in CSV | timestamp[us], with a zone
-or without | | number | numbers | float64, null as NaN |
+| time | timestamps and dates; ISO 8601 text in CSV | timestamp[us], with its zone if it has one |
+| number | numbers | float64, null as NaN |
 
 The *family* of a column is what must agree between the files of a table: `text`, `whole`, `zoned`,
 `naive`, `number`; or `unknown` where a column holds only nulls or is not yet parsed.
@@ -24,6 +24,7 @@ import pyarrow.types as pt
 from xstat_ray.errors import InputError
 
 ColumnUse = Literal["id", "time", "number", "value"]
+"""What a column is used as: the person, a time, a weight, or a value of a domain."""
 
 UNKNOWN = "unknown"
 REMEDIES = {
@@ -33,14 +34,14 @@ REMEDIES = {
     "number": "Store it as a number",
 }
 _NULL_WORDS = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "NaT")
-"""What exporting tools write for a missing time or number. A text column takes all but the empty
-text as written."""
+"""What exporting tools write for a missing time or number. In a column of text only the empty text
+is null."""
 _ISO = "Write ISO 8601 times, such as 2023-08-28T05:00:00 or 2023-08-28T05:00:00+09:00"
 _ZONED = r"[T ][0-9:.,]+ *(Z|[+-][0-9]{2}(:?[0-9]{2})?)$"
 
 
 def family(use: ColumnUse, kind: pa.DataType) -> str | None:
-    """The family of a stored type in a use, None where the use does not accept it."""
+    """Family of a stored type, None where the use does not accept it."""
     if pt.is_dictionary(kind):
         kind = kind.value_type
     if pt.is_null(kind):
@@ -60,7 +61,7 @@ def family(use: ColumnUse, kind: pa.DataType) -> str | None:
 
 
 def text_family(use: ColumnUse, texts: pa.Array) -> str:
-    """The family of a column that is stored as text to be read, by its first values."""
+    """Family of a column that is stored as text to be parsed, judged by its first values."""
     if use == "time":
         zoned = _is_zoned(_without_null_words(texts)).drop_null()
         return UNKNOWN if len(zoned) == 0 else "zoned" if zoned[0].as_py() else "naive"
@@ -69,7 +70,7 @@ def text_family(use: ColumnUse, texts: pa.Array) -> str:
 
 @dataclass(frozen=True)
 class Place:
-    """Where an array comes from, for messages."""
+    """Where an array comes from, for error messages."""
 
     file: str
     column: str
@@ -77,7 +78,7 @@ class Place:
     """Row in the file, from 1, of the array's first value."""
 
     def error(self, problem: str, index: int, remedy: str) -> InputError:
-        """An error about the value at `index` of the array."""
+        """Make an error about the value at `index` of the array."""
         return InputError(
             problem, file=self.file, column=self.column, row=self.first_row + index, remedy=remedy
         )
@@ -85,10 +86,12 @@ class Place:
     def apply(
         self, kernel: Callable[[pa.Array], pa.Array], values: pa.Array, problem: str, remedy: str
     ) -> pa.Array:
-        """`kernel(values)`, where a refused value becomes an error that names its row and not, as Arrow's, the value.
+        """Call `kernel(values)`, and where it refuses a value tell the row but not the value.
+
+        Arrow's errors quote the value, so they must not leave the party.
 
         Raises:
-            InputError: the kernel refused.
+            InputError: the kernel refused a value.
         """
         try:
             return kernel(values)
@@ -98,13 +101,16 @@ class Place:
 
 
 def convert(values: pa.Array, use: ColumnUse, place: Place, *, parse: bool) -> pa.Array:
-    """Bring a stored column to the one type of its use.
+    """Convert a stored column to the one type of its use.
 
     Args:
         values: (N,) as stored; of a type that `family` accepts, or text if `parse`.
         use: what the column is used as.
         place: where the values come from.
-        parse: the column is text to be read (CSV, folder names).
+        parse: whether the column is text to be parsed (CSV, folder names).
+
+    Returns:
+        (N,) values of the type in the table above.
 
     Raises:
         InputError: a value is not UTF-8 or cannot be read; names the row, never the value.
@@ -131,7 +137,7 @@ def convert(values: pa.Array, use: ColumnUse, place: Place, *, parse: bool) -> p
 
 
 def _check_codes(values: pa.DictionaryArray, place: Place) -> None:
-    """Refuse rows whose code stands for no value: Arrow reads such from damaged Parquet files without a word."""
+    """Refuse codes that stand for no value, which Arrow reads from some damaged Parquet files."""
     ends = pc.min_max(values.indices).as_py()
     known = len(values.dictionary)
     if ends["max"] is not None and not 0 <= ends["min"] <= ends["max"] < known:
@@ -145,7 +151,7 @@ def _check_codes(values: pa.DictionaryArray, place: Place) -> None:
 
 
 def _as_dictionary(values: pa.Array, place: Place) -> pa.DictionaryArray:
-    """(N,) values as a dictionary of text: what is done with a value afterwards is done once however often it occurs.
+    """(N,) values as a dictionary of text, so that later work is done once for equal values.
 
     The dictionary may hold a text twice, or texts that no row has.
     """
@@ -167,7 +173,7 @@ def _checked_text(values: pa.Array, place: Place) -> pa.Array:
 
 
 def _zone(times: pa.Array, place: Place) -> str | None:
-    """Time zone of times as stored, or as text; None for local times."""
+    """Time zone of stored or written times, None for local times."""
     if pt.is_timestamp(times.type):
         zone: str | None = times.type.tz
         return zone
@@ -183,14 +189,14 @@ def _zone(times: pa.Array, place: Place) -> str | None:
 
 
 def zones_mixed(file: str, column: str, row: int | None) -> InputError:
-    """The error for a column in which some times say their zone and others do not."""
-    remedy = "Give every time of the column a zone, or none (then they are local to the study's timezone)"
+    """Make the error for a column in which some times have a zone and others do not."""
     return InputError(
         "time zones mixed: some times have a zone, others none",
         file=file,
         column=column,
         row=row,
-        remedy=remedy,
+        remedy="Give every time of the column a zone, or none (then they are local to the study's "
+        "timezone)",
     )
 
 
@@ -199,7 +205,7 @@ def _without_null_words(texts: pa.Array) -> pa.Array:
 
 
 def _is_zoned(texts: pa.Array) -> pa.Array:
-    """(N,) whether each ISO 8601 text says its distance from UTC; null stays null."""
+    """(N,) whether each ISO 8601 text has an offset from UTC; null stays null."""
     return pc.match_substring_regex(texts, _ZONED)
 
 
@@ -214,10 +220,7 @@ def _as_number(values: pa.Array) -> pa.Array:
 
 
 def _first_failure(check: Callable[[pa.Array], pa.Array], values: pa.Array) -> int:
-    """Index of the first value on which `check` raises; it raises on `values` as a whole.
-
-    Bisects.
-    """
+    """Find by bisection the first value on which `check` raises, as it does on `values`."""
     low = 0
     high = len(values)
     while high - low > 1:

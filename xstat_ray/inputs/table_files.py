@@ -1,4 +1,4 @@
-"""The files of a table: which there are, what their names say, and their keyed digest."""
+"""The files of a table: which there are, what their names tell, and their keyed digest."""
 
 from __future__ import annotations
 
@@ -33,11 +33,12 @@ class TableFile:
     """Path relative to the table's folder, with '/'."""
     format: str
     partitions: Mapping[str, str | None]
-    """Columns whose value the folder names give (`date=2024-01-01/`), as text; None is null."""
+    """Values that the names of folders give (`date=2024-01-01/`), as text by column; None is
+    null."""
 
 
 def list_files(path: Path | str) -> tuple[TableFile, ...]:
-    """The files of a table: `path` itself, or all below it in the order of their names.
+    """List the files of a table: `path` itself, or all below it in the order of their names.
 
     Files and folders whose name begins with '.' or '_' (`_SUCCESS`, `_metadata`) are left out.
 
@@ -75,11 +76,11 @@ def list_files(path: Path | str) -> tuple[TableFile, ...]:
 def input_digest(path: Path | str, key: bytes) -> str:
     """HMAC-SHA256 (RFC 2104) over the names and contents of a table's files, in hexadecimal.
 
-    Keyed, so that it tells nothing about the table to those without the key. Files are read in
-    pieces.
+    Without the key the digest tells nothing about the table. Memory is bounded, whatever the size
+    of the files.
 
     Raises:
-        InputError: as of `list_files`, or a file cannot be read.
+        InputError: `list_files` refuses the table, or a file cannot be read.
     """
     digest = hmac.new(key, digestmod=hashlib.sha256)
     for file in list_files(path):

@@ -1,11 +1,12 @@
-"""Whether the files of a table are sorted by id: found beforehand without reading all of them, or while they are read.
+"""Finds whether the files of a table are sorted by id, in ascending order.
 
-Beforehand (`file_orders`), a file that is not sorted is recognised by its first million ids, or by
-row groups whose ids overlap. One that is, is believed to be so where both agree: of one row group
-the ids are read, of a file without statistics as many. What a footer declares (`sorting_columns`)
-counts only where it has no statistics. Who reads all ids anyway (`Ascent`) knows.
+`file_orders` tells it beforehand, without reading all of the files. A file is unsorted if its first
+million ids are, or if the ids of its row groups overlap by the statistics in its footer. It is
+taken for sorted if its row groups ascend and so do the ids of the first, if it was read whole, or
+if it has no statistics and its footer declares the order (`sorting_columns`). `Ascent` tells it for
+certain while all ids are read.
 
-Ascending is meant: text by its bytes, numbers by value.
+Text is ordered by its bytes, numbers by value.
 """
 
 from __future__ import annotations
@@ -25,43 +26,45 @@ from xstat_ray.util.threads import each_in_threads
 
 Order = Literal["sorted", "unsorted", "unknown"]
 MOST_IDS = 1 << 20
-"""Ids of a file that are looked at."""
+"""Most ids of a file that `file_orders` reads."""
 _AT_ONCE = 1 << 16
+"""Rows that are read or compared at a time."""
 _DIGITS = 20
-"""Of the largest whole number that a column can hold."""
+"""Digits of the largest whole number that a column can hold."""
 
 
 @dataclass(frozen=True)
 class FileOrder:
-    """What was found of one file."""
+    """The order of one file, as far as it was read."""
 
     file: TableFile
     order: Order
-    """`unknown`: only a beginning was seen, and it is sorted."""
+    """`unknown` if only a beginning was read, and that is sorted."""
     rows: int | None
-    """None where the file would have to be read to tell."""
+    """Number of rows, None where the footer does not tell."""
 
 
 def file_orders(table: Table, pieces: Sequence[Piece], id: str) -> list[FileOrder]:
-    """Look at every file of a table, in threads.
+    """Find the order of every file of a table, several at a time in threads.
 
     Args:
-        table: which one.
-        pieces: all of it, as `Table.pieces` gives them.
+        table: the table.
+        pieces: all its pieces, as `Table.pieces` gives them.
         id: column of ids.
 
     Raises:
         InputError: a file is damaged.
     """
-    files = [list(own) for _, own in groupby(pieces, lambda piece: piece.file.path)]
+    by_file = [list(group) for _, group in groupby(pieces, lambda piece: piece.file.path)]
     return each_in_threads(
-        lambda own: FileOrder(own[0].file, _order(table, own, id), _rows(own)), files
+        lambda of_file: FileOrder(of_file[0].file, _order(table, of_file, id), _rows(of_file)),
+        by_file,
     )
 
 
 def order_of(files: Sequence[FileOrder]) -> Order:
-    """The table's order: that of its worst file."""
-    found = {one.order for one in files}
+    """Order of a table: that of its worst file."""
+    found = {file.order for file in files}
     return "unsorted" if "unsorted" in found else "unknown" if "unknown" in found else "sorted"
 
 
@@ -71,24 +74,21 @@ def _rows(pieces: Sequence[Piece]) -> int | None:
 
 
 def _order(table: Table, pieces: Sequence[Piece], id: str) -> Order:
-    """The order of the file that these are the pieces of."""
+    """Find the order of one file, given its pieces."""
     groups = [piece.group for piece in pieces if piece.group is not None]
     bounds = [group.bounds[id] for group in groups if id in group.bounds]
     known = len(groups) > 0 and len(bounds) == len(groups)
     if known and any(largest > least for (_, largest), (least, _) in pairwise(bounds)):
         return "unsorted"
-    in_order, whole = _look(table, pieces[:1] if known else pieces, id)
+    in_order, whole = _first_ids(table, pieces[:1] if known else pieces, id)
     if not in_order:
         return "unsorted"
     declared = len(groups) > 0 and all(group.sorted_by == id for group in groups)
     return "sorted" if known or whole or declared else "unknown"
 
 
-def _look(table: Table, pieces: Sequence[Piece], id: str) -> tuple[bool, bool]:
-    """Whether the first ids of a file ascend, and whether these are all of the pieces.
-
-    Null is passed over.
-    """
+def _first_ids(table: Table, pieces: Sequence[Piece], id: str) -> tuple[bool, bool]:
+    """Tell whether the first `MOST_IDS` ids ascend, nulls aside, and whether these are all."""
     ascent = Ascent(table, id)
     seen = 0
     for chunk in table.read(pieces, [id], _AT_ONCE):
@@ -102,22 +102,22 @@ def _look(table: Table, pieces: Sequence[Piece], id: str) -> tuple[bool, bool]:
 
 
 class Ascent:
-    """Whether files that are read as a whole are sorted.
+    """Finds whether files are sorted while all their ids are read.
 
-    Takes their chunks in any order, from several threads.
+    Chunks may come in any order and from several threads.
     """
 
     def __init__(self, table: Table, id: str) -> None:
-        """Start without a chunk."""
+        """Start with no chunk of `table`, whose column of ids is `id`."""
         self._id = id
         self._whole = table.families[id] == "whole"
         self._ends: dict[tuple[str, int], pa.Array] = {}
-        """By file and first row: the first and the last ids of parts of a chunk, each of which
-        ascends."""
+        """By file and first row of a chunk: first and last id of each of its parts, which
+        ascend."""
         self._unsorted: set[str] = set()
 
     def add(self, chunk: Chunk) -> None:
-        """Take a chunk; one of a file that is known not to be sorted costs nothing."""
+        """Take a chunk; it costs nothing if its file is known to be unsorted."""
         if chunk.file in self._unsorted:
             return
         ids = chunk.columns[self._id]
@@ -131,9 +131,9 @@ class Ascent:
         self._ends[chunk.file, chunk.first_row] = pa.concat_arrays(ends)
 
     def unsorted(self) -> set[str]:
-        """Paths of the files that are not."""
-        for file, own in groupby(sorted(self._ends), lambda key: key[0]):
-            if not _ascends(pa.concat_arrays([self._ends[key] for key in own])):
+        """Paths of the files that are not sorted, by the chunks taken so far."""
+        for file, chunks in groupby(sorted(self._ends), lambda key: key[0]):
+            if not _ascends(pa.concat_arrays([self._ends[chunk] for chunk in chunks])):
                 self._unsorted.add(file)
         return self._unsorted
 
@@ -143,7 +143,7 @@ def _ascends(ids: pa.Array) -> bool:
 
 
 def _runs(ids: pa.DictionaryArray, whole: bool) -> pa.Array:
-    """The first id of every run of equal ones, as text that is ordered as the ids are."""
+    """First id of every run of equal ids, as text that sorts in the order of the ids."""
     codes = ids.indices.drop_null().to_numpy(zero_copy_only=False)
     first = codes[run_starts(codes)]
     texts = ids.dictionary.take(pa.array(first)).drop_null()

@@ -1,4 +1,4 @@
-"""Stored columns of one file, through Arrow, with errors that name the file and never quote it."""
+"""Reads stored columns of one file through Arrow; its errors name the file and never quote it."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _PARQUET_BUFFER_BYTES = 1 << 20
 
 
 def stored_schema(file: TableFile, columns: Sequence[str]) -> Mapping[str, pa.DataType]:
-    """Types of the stored columns among `columns`; all text in CSV.
+    """Types of those of `columns` that the file stores; in CSV all are text.
 
-    Columns from folder names are left out.
+    Columns that the names of folders give are left out.
 
     Raises:
         InputError: the file is damaged, or a column is missing or occurs twice.
@@ -56,7 +56,7 @@ def stored_schema(file: TableFile, columns: Sequence[str]) -> Mapping[str, pa.Da
 
 
 def _read_zones(schema: pa.Schema) -> None:
-    """Arrow decodes names of time zones when they are asked for: in a damaged file they are no text."""
+    """Decode the names of time zones, which Arrow does on access; damaged ones are no text."""
     for kind in schema.types:
         stored = kind.value_type if pt.is_dictionary(kind) else kind
         if pt.is_timestamp(stored):
@@ -66,12 +66,12 @@ def _read_zones(schema: pa.Schema) -> None:
 def record_batches(
     file: TableFile, columns: Sequence[str], rows: int, groups: Sequence[int] | None = None
 ) -> Iterator[pa.RecordBatch]:
-    """Stream a file's `columns`, which exist, at most `rows` rows at a time and never none.
+    """Stream columns of a file in Arrow's record batches, none of them empty.
 
     Args:
-        file: which one.
-        columns: columns to read.
-        rows: most rows of a batch.
+        file: the file.
+        columns: columns to read, which the file stores.
+        rows: most rows of a record batch.
         groups: row groups to read, as `row_groups` numbers them; None reads the whole file.
 
     Raises:
@@ -79,7 +79,7 @@ def record_batches(
     """
     batches = _scan(file, columns, rows, groups)
     while True:
-        # Only reading is guarded: what a consumer raises between two batches is its own.
+        # Only reading is guarded: errors that the caller raises between two batches pass unchanged.
         with _refusing_damage(file):
             batch = next(batches, None)
         if batch is None:
@@ -90,19 +90,18 @@ def record_batches(
 
 @dataclass(frozen=True)
 class RowGroup:
-    """A piece of a file that can be read by itself, and what is known of it beforehand."""
+    """A part of a Parquet file that can be read by itself, as the file's footer describes it."""
 
     number: int
     rows: int
     bounds: Mapping[str, tuple[Any, Any]]
-    """By column the least and the largest value, where the file tells; they may be wider than the
-    data."""
+    """Least and largest value by column, where the footer tells; the data may span less."""
     sorted_by: str | None = None
-    """The column by which it is sorted, ascending, as the writer declares; nothing checks that."""
+    """Column by which the rows ascend, as the writer declares; nothing checks that."""
 
 
 def row_groups(file: TableFile, columns: Sequence[str]) -> tuple[RowGroup, ...] | None:
-    """The row groups of a Parquet file, from its footer; None for other formats.
+    """Read the row groups of a Parquet file from its footer; None for other formats.
 
     Raises:
         InputError: the file is damaged.
@@ -200,10 +199,7 @@ def _explain(file: TableFile, error: Exception) -> tuple[str, int | None]:
 
 
 def _first_ragged_row(path: Path) -> int | None:
-    """The first data row, from 1, whose number of fields differs from the header's.
-
-    None if there is none.
-    """
+    """Find the first data row, from 1, with another number of fields than the header."""
     opener = gzip.open if path.suffix.lower() == ".gz" else open
     try:
         with opener(path, "rt", encoding="utf-8", errors="replace", newline="") as stream:

@@ -1,8 +1,8 @@
-"""Tables of a party: Parquet, Arrow or CSV, one file or a folder of them, read in chunks of bounded memory.
+"""Tables of a party: Parquet, Arrow or CSV, in one file or a folder of files.
 
-Opening a table checks every file's form before any data is used. Only the columns that are asked
-for are read, one file at a time. Text in CSV stays text: `007` keeps its zeros, `NO` and `NA` are
-values, only the empty text is null.
+Opening a table checks the form of every file before any data is used. Reading yields chunks of
+bounded memory, from one file at a time, and only the columns that are asked for. Text in CSV stays
+text: `007` keeps its zeros, `NO` and `NA` are values, and only the empty text is null.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = ["Chunk", "Piece", "Table", "input_digest", "open_table"]
 
 _CHUNK_ROWS = 1 << 20
 _HEAD_ROWS = 1_000
-"""Rows looked at when a table is opened."""
+"""Rows of each file that are read when a table is opened."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -41,34 +41,36 @@ class Chunk(Secret):
     """Consecutive rows of one file."""
 
     columns: Mapping[str, pa.Array]
-    """(N,) arrays by name: text for ids and values, timestamp[us] for times, float64 for numbers
-    (NaN where null)."""
+    """(N,) arrays by name: dictionaries of text for ids and values, timestamp[us] for times,
+    float64 for numbers (NaN where null)."""
     file: str
     first_row: int
-    """Row number, in its file, of the first row; counted from 1, a CSV header not included."""
+    """Number of the first row in its file, from 1; the header of a CSV file is not counted."""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of a table that can be read by itself: a row group, or a whole file where there are none."""
+    """A part of a table that can be read by itself: a row group, or a file that has none."""
 
     file: TableFile
     group: RowGroup | None
+    """None for a whole file."""
     first_row: int
-    """Row number in the file, from 1, of its first row."""
+    """Number of the first row in its file, from 1."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table whose form has been checked; made by `open_table`."""
+    """A table whose form has been checked by `open_table`."""
 
     path: Path
     files: tuple[TableFile, ...]
     uses: Mapping[str, ColumnUse]
+    """What each column is used as, by its name."""
     families: Mapping[str, str]
-    """What the files agree on, by column; see `table_columns`."""
+    """Family of each column, on which all files agree; see `table_columns`."""
     set_aside: tuple[InputError, ...] = ()
-    """What is wrong with the files that were left out because they cannot be read."""
+    """Errors of the files that were left out because they cannot be read."""
 
     def chunks(self, chunk_rows: int = _CHUNK_ROWS) -> Iterator[Chunk]:
         """Stream the rows in the order of the files, at most `chunk_rows` at a time.
@@ -80,9 +82,9 @@ class Table:
         yield from self.read([Piece(file, None, 1) for file in self.files], self.uses, chunk_rows)
 
     def pieces(self) -> list[Piece]:
-        """What can be read by itself: the row groups of Parquet files, other files as a whole.
+        """List the parts that can be read by themselves, in order.
 
-        In order.
+        Parquet files are split into their row groups, other files are not split.
 
         Raises:
             InputError: a file is damaged.
@@ -101,10 +103,16 @@ class Table:
     def read(
         self, pieces: Sequence[Piece], columns: Collection[str], chunk_rows: int = _CHUNK_ROWS
     ) -> Iterator[Chunk]:
-        """Stream some pieces, which come in order, and of them some columns.
+        """Stream the rows of some pieces, at most `chunk_rows` at a time.
+
+        Args:
+            pieces: pieces of this table, in the order of `pieces`.
+            columns: names of the columns to read.
+            chunk_rows: most rows of a chunk.
 
         Raises:
-            InputError: as `chunks`.
+            InputError: a file is damaged, a value cannot be read, or times with and without a zone
+                are mixed.
         """
         families = dict(self.families)
         uses = {name: self.uses[name] for name in columns}
@@ -125,7 +133,7 @@ class Table:
 
 
 def _runs(pieces: Sequence[Piece]) -> list[list[Piece]]:
-    """Neighbouring row groups of one file together: they are read in one go, and their rows are numbered through."""
+    """Join neighbouring row groups of a file, which are read in one go and numbered through."""
     runs: list[list[Piece]] = []
     for piece in pieces:
         if runs and _follows(runs[-1][-1], piece):
@@ -135,10 +143,10 @@ def _runs(pieces: Sequence[Piece]) -> list[list[Piece]]:
     return runs
 
 
-def _follows(one: Piece, other: Piece) -> bool:
-    if one.file is not other.file or one.group is None or other.group is None:
+def _follows(piece: Piece, later: Piece) -> bool:
+    if piece.file is not later.file or piece.group is None or later.group is None:
         return False
-    return one.group.number + 1 == other.group.number
+    return piece.group.number + 1 == later.group.number
 
 
 def open_table(
@@ -160,13 +168,14 @@ def open_table(
         times: columns of times.
         numbers: columns of numbers.
         values: columns of domain values.
-        may_be_empty: accept a table without rows.
-        skip_damaged: read all of every file once, and leave out those of several that cannot be
-            read.
+        may_be_empty: whether a table without rows is accepted.
+        skip_damaged: whether files that cannot be read are left out, as long as some can; finding
+            them reads all files once.
 
     Raises:
-        InputError: nothing there, no rows, a damaged file, a missing column, a type that its use
-            does not accept, files that disagree about a type, or one column in two uses.
+        InputError: nothing is there, the table has no rows, a file is damaged, a column is missing,
+            has a type that its use does not accept or another type than in another file, or is
+            used in two ways.
     """
     uses = _uses(
         path, {"id": () if id is None else (id,), "time": times, "number": numbers, "value": values}
@@ -178,8 +187,8 @@ def open_table(
     families = dict.fromkeys(uses, UNKNOWN)
     rows = 0
     for file in files:
-        own, count = _inspect(file, uses)
-        for name, kind in own.items():
+        found, count = _inspect(file, uses)
+        for name, kind in found.items():
             if families[name] == UNKNOWN:
                 families[name] = kind
             elif kind not in (UNKNOWN, families[name]):
@@ -195,10 +204,10 @@ def open_table(
 def _sound(
     files: Sequence[TableFile], uses: Mapping[str, ColumnUse]
 ) -> tuple[tuple[TableFile, ...], list[InputError]]:
-    """The files of which every value can be read, and what is wrong with the others.
+    """Split the files into those that can be read to the end, and the errors of the others.
 
     Raises:
-        InputError: none of them can be read.
+        InputError: no file can be read; the error of the first.
     """
     sound = list[TableFile]()
     wrong = list[InputError]()
@@ -229,7 +238,7 @@ def _uses(path: Path | str, columns: Mapping[ColumnUse, Sequence[str]]) -> dict[
 
 
 def _inspect(file: TableFile, uses: Mapping[str, ColumnUse]) -> tuple[dict[str, str], int]:
-    """Families of one file's columns, and how many rows it has to show (0 only if it has none)."""
+    """Find the families of a file's columns, and how many rows its head has (0 if it is empty)."""
     schema = stored_schema(file, tuple(uses))
     families = {}
     for name, kind in schema.items():
@@ -278,15 +287,15 @@ def _convert(
 def _check_zones(chunk: Chunk, uses: Mapping[str, ColumnUse], families: dict[str, str]) -> None:
     """Refuse a chunk whose times have a zone where earlier ones had none, or the reverse.
 
-    Updates `families`.
+    A family that was unknown is set by the first times that are not null.
     """
     for name in (name for name, use in uses.items() if use == "time"):
         times = chunk.columns[name]
         if times.null_count == len(times):
             continue
-        own = family("time", times.type)
-        if families[name] == UNKNOWN and own is not None:
-            families[name] = own
-        if own != families[name]:
+        found = family("time", times.type)
+        if families[name] == UNKNOWN and found is not None:
+            families[name] = found
+        if found != families[name]:
             row = chunk.first_row + pc.index(times.is_valid(), True).as_py()
             raise zones_mixed(chunk.file, name, row)
