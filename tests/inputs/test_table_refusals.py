@@ -1,0 +1,192 @@
+"""Damaged and unsuitable tables are refused by file, column and row, never by a value."""
+
+from __future__ import annotations
+
+import datetime as dt
+import gzip
+
+import pyarrow as pa
+import pyarrow.feather as feather
+import pytest
+
+from tests.inputs.tables import GOOD, read, write
+from xstat_ray.errors import InputError
+from xstat_ray.inputs.table_columns import Place, convert
+from xstat_ray.inputs.tables import open_table
+
+
+def bad_text(*values: bytes) -> pa.Array:
+    """A string array whose bytes need not be UTF-8, as a faulty writer leaves it in Parquet."""
+    return pa.Array.from_buffers(pa.string(), len(values), pa.array(values, pa.binary()).buffers())
+
+
+@pytest.mark.parametrize(
+    ("use", "array", "message"),
+    [
+        (
+            "id",
+            pa.array([1.0]),
+            "type double cannot serve as id .*column c.*text or as whole numbers",
+        ),
+        ("id", pa.array([True]), "type bool cannot serve as id"),
+        ("id", pa.array([b"x"]), "type binary cannot serve as id"),
+        ("id", pa.array([1.0]).dictionary_encode(), "cannot serve as id"),
+        ("values", pa.array([1.0]), "cannot serve as value"),
+        ("values", pa.array([dt.date(2023, 1, 1)]), "cannot serve as value"),
+        (
+            "times",
+            pa.array(["2023-08-28"]),
+            "type string cannot serve as time.*timestamps or dates",
+        ),
+        ("times", pa.array([1]), "type int64 cannot serve as time"),
+        ("numbers", pa.array(["1"]), "type string cannot serve as number"),
+        ("numbers", pa.array([True]), "type bool cannot serve as number"),
+    ],
+)
+def test_refused_types(tmp_path, use, array, message):
+    path = write(tmp_path / "x.parquet", pa.table({"c": array}))
+    with pytest.raises(InputError, match=message) as caught:
+        open_table(path, **{use: "c" if use == "id" else ["c"]})
+    assert caught.value.file == str(path)
+
+
+BAD_FILES = [
+    ({}, "holds no files"),
+    ({"x.txt": b"hello"}, "not a table file .*x.txt.*begin its name with '_'"),
+    (
+        {"a.csv": "id\n1\n", "b.parquet": pa.table({"id": ["1"]})},
+        "different formats, csv and parquet .*b.parquet",
+    ),
+    ({"a.parquet": b""}, "the file is empty .*a.parquet"),
+    ({"a.csv": b""}, "the file is empty .*a.csv"),
+    ({"a.parquet": b"PAR1 secret"}, "damaged or is not Parquet .*a.parquet"),
+    ({"a.arrow": b"ARROW1 secret"}, "damaged or is not an Arrow file .*a.arrow"),
+    ({"a.csv.gz": b"secret"}, "damaged or is not CSV .*a.csv.gz"),
+    ({"a.csv.gz": gzip.compress(b"id\nsecret\n")[:-8]}, "damaged or is not CSV .*a.csv.gz"),
+    (
+        {"a.csv": "id,v\n1,a\n2,b\nsecret\n"},
+        "another number of fields than the header .*a.csv, row 3",
+    ),
+    ({"a.csv": b"id,\xff\n1,2\n"}, "the header is not UTF-8 .*a.csv"),
+    ({"a.csv": "id,id\n1,2\n"}, "same name .*a.csv"),
+    ({"a.csv": "ID ,v\n1,2\n"}, "no such column .*column id.*The columns are ID , v"),
+    ({"a.csv": "ids,v\n1,2\n"}, "no such column .*column id.*Did you mean 'ids'"),
+    ({"a.parquet": pa.table([["1"], ["2"]], ["id", "id"])}, "occurs twice .*a.parquet, column id"),
+    (
+        {"a.parquet": pa.table({"id": ["1"]}), "b.parquet": pa.table({"v": ["1"]})},
+        "no such column .*b.parquet",
+    ),
+    (
+        {"a.parquet": pa.table({"id": ["1"]}), "b.parquet": pa.table({"id": [1]})},
+        "whole here and text .*b.parquet",
+    ),
+]
+
+
+@pytest.mark.parametrize(("files", "message"), BAD_FILES)
+def test_what_is_wrong_with_a_file_is_said_when_it_is_opened(tmp_path, files, message):
+    for name, content in files.items():
+        write(tmp_path / name, content)
+    with pytest.raises(InputError, match=message) as caught:
+        open_table(tmp_path, id="id")
+    assert "secret" not in str(caught.value)
+
+
+def test_a_missing_path(tmp_path):
+    with pytest.raises(InputError, match=r"no such file or folder .*nothing.parquet"):
+        open_table(tmp_path / "nothing.parquet", id="id")
+
+
+def test_one_column_with_two_uses(tmp_path):
+    path = write(tmp_path / "x.parquet", GOOD)
+    with pytest.raises(InputError, match=r"used both as number and as value .*column v"):
+        open_table(path, numbers=["v"], values=["v"])
+
+
+def test_damage_beyond_the_beginning_is_found_while_reading(tmp_path):
+    lines = "".join(f"{i},x\n" for i in range(1_500_000))
+    path = write(tmp_path / "x.csv", f"id,v\n{lines}secret\n")
+    # Arrow reads ahead, and now and then meets the damage before the first rows are asked for.
+    with pytest.raises(InputError, match=r"another number of fields .*row 1500001") as caught:
+        list(open_table(path, id="id").chunks())
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("use", ["id", "value", "number", "time"])
+@pytest.mark.parametrize("codes", [[0, None, 1], [0, None, -1]])
+def test_a_code_that_stands_for_no_value_is_refused_with_its_row(use, codes):
+    """Arrow reads such codes from some damaged Parquet files."""
+    values = pa.DictionaryArray.from_arrays(
+        pa.array(codes, pa.int32()), pa.array(["2024-01-01"]), safe=False
+    )
+    with pytest.raises(
+        InputError, match=r"refers to a value that the file lacks \(file f, column c, row 13\)"
+    ):
+        convert(values, use, Place("f", "c", 11), parse=False)
+
+
+@pytest.mark.parametrize("name", ["x.parquet", "x.arrow", "x.csv"])
+@pytest.mark.parametrize("use", ["id", "values"])
+def test_text_that_is_not_utf8_is_refused_with_its_row(tmp_path, name, use):
+    values = [b"a"] * 30 + [b"secret\xff"] + [b"b", b"\xfe"]
+    content = b"c\n" + b"\n".join(values) if name == "x.csv" else pa.table({"c": bad_text(*values)})
+    table = open_table(write(tmp_path / name, content), **{use: "c" if use == "id" else ["c"]})
+    with pytest.raises(InputError, match=r"not UTF-8 .*column c, row 31\)") as caught:
+        list(table.chunks(chunk_rows=20))
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("use", "good", "bad", "message"),
+    [
+        (
+            "times",
+            "2023-08-28",
+            "secret",
+            "not a time that can be read .*column c, row 4.*ISO 8601",
+        ),
+        ("times", "2023-08-28", "28/08/2023", "not a time that can be read .*row 4"),
+        ("times", "2023-08-28T05:00", "2023-08-28T05:00Z", "time zones mixed.*row 4"),
+        ("times", "2023-08-28T05:00:00+09:00", "2023-08-28", "time zones mixed.*row 4"),
+        ("numbers", "1.5", "secret", "not a number .*column c, row 4"),
+    ],
+)
+@pytest.mark.parametrize("chunk_rows", [2, 100])
+def test_values_that_cannot_be_read(tmp_path, use, good, bad, message, chunk_rows):
+    path = write(tmp_path / "x.csv", f"c,d\n{good},1\n,1\n{good},1\n{bad},1\n{good},1\n")
+    with pytest.raises(InputError, match=message) as caught:
+        list(open_table(path, **{use: ["c"]}).chunks(chunk_rows))
+    assert bad not in str(caught.value)
+
+
+def test_files_that_disagree_about_zones(tmp_path):
+    write(
+        tmp_path / "p" / "a.parquet",
+        pa.table({"t": pa.array([0], pa.timestamp("us", "Asia/Tokyo"))}),
+    )
+    write(tmp_path / "p" / "b.parquet", pa.table({"t": pa.array([0], pa.timestamp("us", "UTC"))}))
+    assert len(read(tmp_path / "p", times=["t"])["t"]) == 2
+    write(tmp_path / "p" / "c.parquet", pa.table({"t": pa.array([0], pa.timestamp("us"))}))
+    write(tmp_path / "c" / "a.csv", "t\n2023-08-28T05:00Z\n")
+    write(tmp_path / "c" / "b.csv", "t\n\n\nNA\n2023-08-28T05:00\n")
+    for folder in ("p", "c"):
+        with pytest.raises(InputError, match="time zones mixed"):
+            open_table(tmp_path / folder, times=["t"])
+
+
+def test_times_beyond_what_can_be_represented_are_refused(tmp_path):
+    path = write(tmp_path / "x.arrow", pa.table({"t": pa.array([0, 2**62], pa.timestamp("s"))}))
+    with pytest.raises(InputError, match=r"not a time .*row 2"):
+        list(open_table(path, times=["t"]).chunks())
+
+
+def test_the_name_of_a_time_zone_that_is_no_text(tmp_path):
+    path = tmp_path / "table.arrow"
+    feather.write_feather(
+        pa.table({"id": ["x"], "at": pa.array([1], pa.timestamp("us", "Asia/Tokyo"))}), path
+    )
+    content = path.read_bytes()
+    assert b"Asia/Tokyo" in content
+    path.write_bytes(content.replace(b"Asia/Tokyo", b"As\x9da/Tokyo"))
+    with pytest.raises(InputError, match="not UTF-8"):
+        open_table(path, id="id", times=["at"])
