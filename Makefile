@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= out
 NATIVE := xstat_ray/crypto/kernels/native
+C_FILES := $(wildcard $(NATIVE)/*.[ch] tests/crypto/kernels/native/*.[ch])
 
 .PHONY: install demo screenshots nycflights test test-slow test-kernels test-portable sanitize fuzz check format docs bench clean
 .DEFAULT_GOAL := demo
@@ -84,11 +85,15 @@ check: $(BIN)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	if [ -x $(BIN)/biome ]; then $(BIN)/biome check --error-on-warnings; else echo "JavaScript not checked: no biome here"; fi
+	$(BIN)/clang-format --dry-run --Werror $(C_FILES)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 format: $(BIN)/.installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	if [ -x $(BIN)/biome ]; then $(BIN)/biome check --write; fi
+	$(BIN)/clang-format -i $(C_FILES)
 
 # The documentation as a site: open build/site/index.html
 docs: $(BIN)/.installed

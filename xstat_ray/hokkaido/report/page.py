@@ -12,7 +12,8 @@ from typing import Any
 PAGE = Path(__file__).parent / "page"
 MODULES = (
     "i18n", "words", "data", "state", "scale", "mesh", "map", "charts", "table", "download", "controls",
-    "theme", "studies", "answers", "panel", "reading", "print", "main",
+    "theme", "studies", "answer", "needs", "watershed", "opening", "boarding", "answers", "panel", "reading",
+    "picture", "print", "main",
 )  # fmt: skip
 """The page's own ES modules, each a file; they import each other as `report/<name>`."""
 POLICY = (

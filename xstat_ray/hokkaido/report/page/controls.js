@@ -20,7 +20,9 @@ function makeViews(container, names, state) {
   const buttons = names.map((name) => {
     const button = element("button", { type: "button", textContent: t(`view_${name}`) });
     button.dataset.view = name;
-    button.addEventListener("click", () => state.set({ view: name, place: -1, sort: null, playing: false }));
+    button.addEventListener("click", () =>
+      state.set({ view: name, place: -1, sort: null, playing: false }),
+    );
     return button;
   });
   const down = element("a", { href: "#reading", textContent: t("view_reading") });
@@ -32,8 +34,13 @@ export function draw(container, state, changed) {
   if (view === "studies" && changed.size === 1 && changed.has("choices")) return move(state.values);
   if (view === "studies") container.replaceChildren(...studyControls(state));
   else if (view === "opening") {
-    const options = ["change", "before", "after"].map((value) => [value, t(value === "change" ? "change" : `${value}_opening`)]);
-    container.replaceChildren(radios("side", t("show"), options, side, (value) => state.set({ side: value })));
+    const options = ["change", "before", "after"].map((value) => [
+      value,
+      t(value === "change" ? "change" : `${value}_opening`),
+    ]);
+    container.replaceChildren(
+      radios("side", t("show"), options, side, (value) => state.set({ side: value })),
+    );
   } else container.replaceChildren();
   return undefined;
 }
@@ -61,17 +68,33 @@ function studyControls(state) {
   const parts = [];
   if (content.layers.length > 1) {
     const options = content.layers.map((one) => titleOf(one));
-    parts.push(select("study", t("study"), options, number, (i) => state.set({ layer: i, level: 0, place: -1, sort: null, playing: false })));
+    parts.push(
+      select("study", t("study"), options, number, (i) =>
+        state.set({ layer: i, level: 0, place: -1, sort: null, playing: false }),
+      ),
+    );
   }
   if (layer.levels.length > 1) {
-    const options = layer.levels.map((one) => dimension(one.name === "cell" ? layer.place : one.name));
-    parts.push(select("level", t("level"), options, level, (i) => state.set({ level: i, place: -1 })));
+    const options = layer.levels.map((one) =>
+      dimension(one.name === "cell" ? layer.place : one.name),
+    );
+    parts.push(
+      select("level", t("level"), options, level, (i) => state.set({ level: i, place: -1 })),
+    );
   }
   layer.dimensions.forEach((one, axis) => {
     const texts = one.labels.map((text) => label(one.name, text));
-    const change = (i) => state.set({ choices: { ...state.values.choices, [layer.study]: choiceOf(state.values, layer).with(axis, i) } });
+    const change = (i) =>
+      state.set({
+        choices: {
+          ...state.values.choices,
+          [layer.study]: choiceOf(state.values, layer).with(axis, i),
+        },
+      });
     const draw = isTime(one) ? slider : select;
-    parts.push(draw(`dimension-${one.name}`, dimension(one.name), texts, choice[axis], change, state));
+    parts.push(
+      draw(`dimension-${one.name}`, dimension(one.name), texts, choice[axis], change, state),
+    );
   });
   return parts;
 }
@@ -83,7 +106,8 @@ function element(name, properties) {
 function select(id, title, options, chosen, change) {
   const box = element("p", { className: "control" });
   const list = element("select", { id });
-  options.forEach((text, i) => list.append(element("option", { value: i, textContent: text, selected: i === chosen })));
+  for (const [i, text] of options.entries())
+    list.append(element("option", { value: i, textContent: text, selected: i === chosen }));
   list.addEventListener("change", () => change(Number(list.value)));
   box.append(element("label", { htmlFor: id, textContent: title }), list);
   return box;
@@ -104,11 +128,20 @@ function radios(name, title, options, chosen, change) {
 
 function slider(id, title, options, chosen, change, state) {
   const box = element("div", { className: "control" });
-  const range = element("input", { type: "range", id, min: 0, max: options.length - 1, step: 1, value: chosen });
+  const range = element("input", {
+    type: "range",
+    id,
+    min: 0,
+    max: options.length - 1,
+    step: 1,
+    value: chosen,
+  });
   range.addEventListener("input", () => change(Number(range.value)));
   const button = element("button", { type: "button", id: `${id}-play`, className: "play" });
   button.textContent = t(state.values.playing ? "pause" : "play");
-  button.addEventListener("click", () => (state.values.playing ? stop(state) : play(state, () => document.getElementById(id), change)));
+  button.addEventListener("click", () =>
+    state.values.playing ? stop(state) : play(state, () => document.getElementById(id), change),
+  );
   const line = element("div", { className: "line" });
   line.append(range, button);
   const value = element("output", { htmlFor: id, className: "moment" });
@@ -136,14 +169,29 @@ function stop(state) {
 
 // Colours and patterns, as the map uses them; drawn again only where they are others.
 export function legend(container, theme) {
-  const drawn = JSON.stringify([current(), theme.legend, theme.routes.some((route) => route.length === 2)]);
+  const drawn = JSON.stringify([
+    current(),
+    theme.legend,
+    theme.routes.some((route) => route.length === 2),
+  ]);
   if (container.dataset.drawn === drawn) return;
   container.dataset.drawn = drawn;
   const list = element("ul", {});
-  for (const { colour, text } of theme.legend.classes) list.append(entry({ background: colour }, "", text));
-  for (const mark of theme.legend.marks) list.append(entry({}, mark.replace("_share", ""), t(`mark_${mark}`)));
-  if (theme.routes.some((route) => route.length === 2)) list.append(entry({}, "flight", t("flight_line")));
-  container.replaceChildren(element("h2", { textContent: `${t("legend")}：${theme.legend.title}`.replace("：", document.documentElement.lang === "ja" ? "：" : ": ") }), list);
+  for (const { colour, text } of theme.legend.classes)
+    list.append(entry({ background: colour }, "", text));
+  for (const mark of theme.legend.marks)
+    list.append(entry({}, mark.replace("_share", ""), t(`mark_${mark}`)));
+  if (theme.routes.some((route) => route.length === 2))
+    list.append(entry({}, "flight", t("flight_line")));
+  container.replaceChildren(
+    element("h2", {
+      textContent: `${t("legend")}：${theme.legend.title}`.replace(
+        "：",
+        document.documentElement.lang === "ja" ? "：" : ": ",
+      ),
+    }),
+    list,
+  );
 }
 
 function entry(style, mark, text) {

@@ -33,7 +33,7 @@ async function unpackLevel(level) {
   const names = ["estimate", "below", "width"];
   if (level.kind === "mesh") names.push("rows", "columns", "codes", "tails", "municipality");
   const arrays = await Promise.all(names.map((name) => unpack(level[name])));
-  names.forEach((name, i) => (level[name] = arrays[i]));
+  for (const [i, name] of names.entries()) level[name] = arrays[i];
   level.count = level.kind === "mesh" ? level.rows.length : level.places.length;
 }
 
@@ -44,7 +44,10 @@ export function slotsOf(layer) {
 
 // Position of a choice of labels, one number a dimension, among the slots.
 export function slotOf(layer, choice) {
-  return layer.dimensions.reduce((slot, dimension, i) => slot * dimension.labels.length + choice[i], 0);
+  return layer.dimensions.reduce(
+    (slot, dimension, i) => slot * dimension.labels.length + choice[i],
+    0,
+  );
 }
 
 // The choice that leads to a slot.
@@ -58,19 +61,26 @@ export function choiceAt(layer, slot) {
 }
 
 // What was published of one place and slot. Intervals are cut at zero: there are no fewer than no people.
-export function valueOf(layer, level, place, slot) {
+export function valueAt(layer, level, place, slot) {
   const at = place * slotsOf(layer) + slot;
   const value = level.estimate[at];
   if (value < 0) return { state: value === SUPPRESSED ? "suppressed" : "absent" };
   const low = value - level.below[at];
   const high = low + level.width[at];
-  return { state: low > 0 || high === low ? "value" : "uncertain", value, low: Math.max(0, low), high: Math.max(0, high) };
+  return {
+    state: low > 0 || high === low ? "value" : "uncertain",
+    value,
+    low: Math.max(0, low),
+    high: Math.max(0, high),
+  };
 }
 
 // The rows of a small table given column by column.
 export function rowsOf(table) {
   const names = Object.keys(table);
-  return table[names[0]].map((_, i) => Object.fromEntries(names.map((name) => [name, table[name][i]])));
+  return table[names[0]].map((_, i) =>
+    Object.fromEntries(names.map((name) => [name, table[name][i]])),
+  );
 }
 
 export const municipalities = new Map(rowsOf(content.municipalities).map((row) => [row.code, row]));

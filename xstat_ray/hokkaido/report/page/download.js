@@ -1,8 +1,8 @@
 // Files made in the page from what it shows: CSV that spreadsheets open, and GeoJSON.
 
 import { content } from "report/data";
-import { corner } from "report/mesh";
 import { t } from "report/i18n";
+import { corner } from "report/mesh";
 
 const quote = (value) => (/[",\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
 
@@ -11,8 +11,12 @@ export function csv(theme) {
   const records = Array.from({ length: theme.count }, (_, i) => theme.record(i));
   const names = Object.keys(records[0] ?? {});
   const lines = [names, ...records.map((record) => names.map((name) => record[name] ?? ""))];
-  const stamp = content.noise_free ? "# WARNING: NOISE OFF: exact counts, not differentially private\r\n" : "";
-  const text = lines.map((line) => line.map((value) => quote(String(value))).join(",")).join("\r\n");
+  const stamp = content.noise_free
+    ? "# WARNING: NOISE OFF: exact counts, not differentially private\r\n"
+    : "";
+  const text = lines
+    .map((line) => line.map((value) => quote(String(value))).join(","))
+    .join("\r\n");
   save(`\ufeff${stamp}${text}\r\n`, "text/csv", `${theme.file}.csv`);
 }
 
@@ -31,11 +35,26 @@ export function geojson(theme) {
 function geometryOf(theme, place) {
   if (theme.kind === "mesh") {
     const [west, south, east, north] = corner(theme.level, place);
-    return { type: "Polygon", coordinates: [[[west, south], [east, south], [east, north], [west, north], [west, south]]] };
+    return {
+      type: "Polygon",
+      coordinates: [
+        [
+          [west, south],
+          [east, south],
+          [east, north],
+          [west, north],
+          [west, south],
+        ],
+      ],
+    };
   }
-  const own = content.borders.features.filter(({ properties: at }) => theme.find(at.code, at.subprefecture) === place);
+  const own = content.borders.features.filter(
+    ({ properties: at }) => theme.find(at.code, at.subprefecture) === place,
+  );
   if (own.length === 1) return own[0].geometry;
-  const parts = own.flatMap(({ geometry: g }) => (g.type === "Polygon" ? [g.coordinates] : g.coordinates));
+  const parts = own.flatMap(({ geometry: g }) =>
+    g.type === "Polygon" ? [g.coordinates] : g.coordinates,
+  );
   return parts.length ? { type: "MultiPolygon", coordinates: parts } : null;
 }
 

@@ -8,7 +8,9 @@ const GENDERS = { 1: "male", 2: "female" }; // ISO/IEC 5218
 let language = content.language;
 
 export const current = () => language;
-export const use = (wanted) => (language = wanted);
+export const use = (wanted) => {
+  language = wanted;
+};
 
 // A text by its key, with {names} filled in.
 export function t(key, values = {}) {
@@ -18,7 +20,8 @@ export function t(key, values = {}) {
 
 export const whole = (value) => Math.round(value).toLocaleString(language);
 export const percent = (share) => `${Math.round(100 * share)} %`;
-export const points = (change) => `${change > 0 ? "+" : change < 0 ? "−" : "±"}${Math.abs(Math.round(100 * change))}`;
+export const points = (change) =>
+  `${change > 0 ? "+" : change < 0 ? "−" : "±"}${Math.abs(Math.round(100 * change))}`;
 // A share as people read it: noise can carry it a little below 0 or above 1.
 export const portion = (share) => percent(Math.min(Math.max(share, 0), 1));
 
@@ -33,7 +36,9 @@ export function dimension(name) {
 export function airport(code) {
   const row = airports.get(code);
   if (!row) return code;
-  return language === "ja" ? row.name_ja.replace(/空港$/, "") : row.name_en.replace(/ Airport$/, "");
+  return language === "ja"
+    ? row.name_ja.replace(/空港$/, "")
+    : row.name_en.replace(/ Airport$/, "");
 }
 
 // A label of a dimension in plain words; unknown ones stay as they are.
@@ -41,15 +46,18 @@ export function label(name, text) {
   if (LABELS[text]) return LABELS[text][language === "ja" ? 0 : 1];
   const route = /^([A-Z]{3})-([A-Z]{3})$/.exec(text);
   if (route && airports.has(route[1])) return `${airport(route[1])} – ${airport(route[2])}`;
-  if (airports.has(text)) return name === "zone" ? t("near", { airport: airport(text) }) : airport(text);
+  if (airports.has(text))
+    return name === "zone" ? t("near", { airport: airport(text) }) : airport(text);
   if (name === "gender" && GENDERS[text]) return label(name, GENDERS[text]);
   if (name === "age" && /^\d+$/.test(text)) return t("age_from", { age: text });
   if (name === "residence" && text === "elsewhere") return t("not_local");
   if (name === "residence" && municipalities.has(text)) return named(municipalities.get(text));
   const offset = /^(departure|arrival|\w+)([+-]\d+)(h|m|d)$/.exec(text);
   if (offset) return moment(offset[1], Number(offset[2]), offset[3]);
-  if (/^\d{4}$/.test(text) && (name === "time" || name === "hour")) return `${Number(text.slice(0, 2))}:${text.slice(2)}`;
-  if (/^\d{8}$/.test(text) && name === "date") return `${text.slice(0, 4)}-${text.slice(4, 6)}-${text.slice(6)}`;
+  if (/^\d{4}$/.test(text) && (name === "time" || name === "hour"))
+    return `${Number(text.slice(0, 2))}:${text.slice(2)}`;
+  if (/^\d{8}$/.test(text) && name === "date")
+    return `${text.slice(0, 4)}-${text.slice(4, 6)}-${text.slice(6)}`;
   return text;
 }
 
@@ -62,5 +70,8 @@ function moment(anchor, amount, unit) {
 
 // Whether the labels of a dimension are moments in order, for which a slider is offered.
 export function isTime({ name, labels }) {
-  return labels.length > 2 && (name === "time" || name === "hour" || labels.every((text) => /^\w+[+-]\d+[hmd]$/.test(text)));
+  return (
+    labels.length > 2 &&
+    (name === "time" || name === "hour" || labels.every((text) => /^\w+[+-]\d+[hmd]$/.test(text)))
+  );
 }

@@ -44,7 +44,8 @@ async function redraw(changed) {
     const next = await makeTheme();
     if (turn !== drawn) return;
     theme = next;
-    if (!changed.has("sort") && !changed.has("descending") && state.values.sort === null) state.values.descending = theme.descending;
+    if (!changed.has("sort") && !changed.has("descending") && state.values.sort === null)
+      state.values.descending = theme.descending;
     drawChoice(changed);
     drawStage();
     tellPainted(turn);
@@ -71,8 +72,10 @@ function words() {
   i18n.use(state.values.language);
   document.documentElement.lang = state.values.language;
   document.title = i18n.t("title");
-  for (const element of document.querySelectorAll("[data-words]")) element.textContent = i18n.t(element.dataset.words);
-  for (const element of document.querySelectorAll("[data-label]")) element.setAttribute("aria-label", i18n.t(element.dataset.label));
+  for (const element of document.querySelectorAll("[data-words]"))
+    element.textContent = i18n.t(element.dataset.words);
+  for (const element of document.querySelectorAll("[data-label]"))
+    element.setAttribute("aria-label", i18n.t(element.dataset.label));
   at("language").textContent = i18n.t("other_language");
   at("language").lang = state.values.language === "ja" ? "en" : "ja";
   for (const name of ["csv", "geojson"]) at(name).textContent = i18n.t(name);
@@ -86,7 +89,8 @@ function drawChoice(changed) {
   controls.views(at("views"), views, state);
   const focused = document.activeElement?.id;
   controls.draw(at("controls"), state, changed);
-  if (focused && at("controls").contains(at(focused)) && !changed.has("view")) at(focused).focus({ preventScroll: true });
+  if (focused && at("controls").contains(at(focused)) && !changed.has("view"))
+    at(focused).focus({ preventScroll: true });
   controls.legend(at("legend"), theme);
   at("subtitle").textContent = theme.subtitle;
 }
@@ -101,12 +105,19 @@ function drawStage() {
 
 function drawTable() {
   const { sort, descending, place } = state.values;
-  const { shown, printed } = table.draw(at("table"), theme, { sort, descending, chosen: place, onSort: (id, down) => state.set({ sort: id, descending: down }), onChoose: (i) => state.set({ place: i }) });
+  const { shown, printed } = table.draw(at("table"), theme, {
+    sort,
+    descending,
+    chosen: place,
+    onSort: (id, down) => state.set({ sort: id, descending: down }),
+    onChoose: (i) => state.set({ place: i }),
+  });
   const total = i18n.whole(theme.count);
   const rows = i18n.t(shown < theme.count ? "rows_part" : "rows_all", { total, shown });
   at("list-title").textContent = theme.listTitle;
   at("list-note").textContent = `${theme.note} ${rows}`.trim();
-  at("list-paper").textContent = `${theme.note} ${printed < theme.count ? i18n.t("rows_paper", { total, shown: printed }) : ""}`.trim();
+  at("list-paper").textContent =
+    `${theme.note} ${printed < theme.count ? i18n.t("rows_paper", { total, shown: printed }) : ""}`.trim();
   at("geojson").hidden = theme.kind === "none";
 }
 
@@ -121,7 +132,9 @@ function drawPlace() {
 
 async function begin() {
   words();
-  at("language").addEventListener("click", () => state.set({ language: state.values.language === "ja" ? "en" : "ja" }));
+  at("language").addEventListener("click", () =>
+    state.set({ language: state.values.language === "ja" ? "en" : "ja" }),
+  );
   at("print").addEventListener("click", () => window.print());
   at("csv").addEventListener("click", () => download.csv(theme));
   at("geojson").addEventListener("click", () => download.geojson(theme));

@@ -2,13 +2,31 @@
 
 import { airports, content, municipalities } from "report/data";
 import { airport, current, named, t } from "report/i18n";
+import { corner, corners, MARKS, Squares, squareAt } from "report/mesh";
+import { pictureOf } from "report/picture";
 import { UNKNOWN } from "report/scale";
-import { corner, corners, MARKS, squareAt, Squares } from "report/mesh";
 
 const HOKKAIDO = [139.4, 41.3, 146.0, 45.6];
 const EAST = [141.0, 41.9, 145.9, 44.5];
-const CITIES = ["01100", "01206", "01207", "01208", "01211", "01219", "01223", "01692", "01204", "01202"];
-const COLOURS = { sea: "#dfe8ef", land: "#fbfaf6", coast: "#7d8a97", border: "#b4bcc5", chosen: "#111827" };
+const CITIES = [
+  "01100",
+  "01206",
+  "01207",
+  "01208",
+  "01211",
+  "01219",
+  "01223",
+  "01692",
+  "01204",
+  "01202",
+];
+const COLOURS = {
+  sea: "#dfe8ef",
+  land: "#fbfaf6",
+  coast: "#7d8a97",
+  border: "#b4bcc5",
+  chosen: "#111827",
+};
 
 const FILLS = ["values", "uncertain", "suppressed"];
 
@@ -43,7 +61,8 @@ export async function start(container, handlers) {
   map.touchZoomRotate.disableRotation();
   map.addControl(new maplibregl.NavigationControl({ showCompass: false }), "top-right");
   await map.once("load");
-  for (const [name, draw] of Object.entries({ hatch: hatch(false), stripes: hatch(true) })) map.addImage(name, draw, { pixelRatio: 2 });
+  for (const [name, draw] of Object.entries({ hatch: hatch(false), stripes: hatch(true) }))
+    map.addImage(name, draw, { pixelRatio: 2 });
   addAreas();
   map.on("click", (event) => listeners.pick(placeAt(event)));
   map.on("mousemove", (event) => listeners.hover(placeAt(event), event.point));
@@ -76,15 +95,34 @@ function addAreas() {
   const of = (source, id, type, paint) => map.addLayer({ id, type, source, paint });
   of("areas", "values", "fill", {
     "fill-color": state("colour", COLOURS.land),
-    "fill-opacity": ["case", ["in", state("state", "absent"), ["literal", ["value", "uncertain"]]], 0.94, 0],
+    "fill-opacity": [
+      "case",
+      ["in", state("state", "absent"), ["literal", ["value", "uncertain"]]],
+      0.94,
+      0,
+    ],
   });
-  of("areas", "uncertain", "fill", { "fill-pattern": "stripes", "fill-opacity": when("uncertain") });
-  of("areas", "suppressed", "fill", { "fill-pattern": "hatch", "fill-opacity": when("suppressed") });
+  of("areas", "uncertain", "fill", {
+    "fill-pattern": "stripes",
+    "fill-opacity": when("uncertain"),
+  });
+  of("areas", "suppressed", "fill", {
+    "fill-pattern": "hatch",
+    "fill-opacity": when("suppressed"),
+  });
   map.addLayer(squares);
   of("areas", "borders", "line", { "line-color": COLOURS.border, "line-width": 0.7 });
   of("coast", "shore", "line", { "line-color": COLOURS.coast, "line-width": 0.9 });
-  of("flights", "flight-halo", "line", { "line-color": "#ffffff", "line-width": 5, "line-opacity": 0.8 });
-  of("flights", "flight", "line", { "line-color": "#b3261e", "line-width": 2.2, "line-dasharray": [3, 1.5] });
+  of("flights", "flight-halo", "line", {
+    "line-color": "#ffffff",
+    "line-width": 5,
+    "line-opacity": 0.8,
+  });
+  of("flights", "flight", "line", {
+    "line-color": "#b3261e",
+    "line-width": 2.2,
+    "line-dasharray": [3, 1.5],
+  });
   of("chosen", "chosen-halo", "line", { "line-color": "#ffffff", "line-width": 5 });
   of("chosen", "chosen", "line", { "line-color": COLOURS.chosen, "line-width": 2.5 });
 }
@@ -96,7 +134,13 @@ function hatch(white) {
   for (let y = 0; y < size; y++)
     for (let x = 0; x < size; x++) {
       const line = white ? (x + y) % size < 6 : (x - y + size) % size < 3;
-      const pixel = white ? (line ? [255, 255, 255, 255] : [0, 0, 0, 0]) : line ? [190, 197, 206, 255] : [236, 239, 242, 255];
+      const pixel = white
+        ? line
+          ? [255, 255, 255, 255]
+          : [0, 0, 0, 0]
+        : line
+          ? [190, 197, 206, 255]
+          : [236, 239, 242, 255];
       data.set(pixel, 4 * (y * size + x));
     }
   return { width: size, height: size, data };
@@ -106,9 +150,11 @@ function hatch(white) {
 let markers = [];
 export function words() {
   if (!map) return;
-  markers.forEach((marker) => marker.remove());
+  for (const one of markers) one.remove();
   const towns = CITIES.map((code) => municipalities.get(code)).filter(Boolean);
-  const ports = [...airports.values()].filter(({ lat, lon }) => lat > HOKKAIDO[1] && lon > HOKKAIDO[0]);
+  const ports = [...airports.values()].filter(
+    ({ lat, lon }) => lat > HOKKAIDO[1] && lon > HOKKAIDO[0],
+  );
   markers = [
     ...towns.map((town) => marker(town, "town", named(town).replace(/[市町村]$/, ""), "top")),
     ...ports.map((row) => marker(row, "airport", airport(row.iata), "bottom", row.iata)),
@@ -140,7 +186,8 @@ export function paint(next) {
   const previous = theme;
   theme = next;
   // What is hidden costs nothing; what is transparent is drawn all the same.
-  for (const layer of FILLS) map.setLayoutProperty(layer, "visibility", theme.kind === "mesh" ? "none" : "visible");
+  for (const layer of FILLS)
+    map.setLayoutProperty(layer, "visibility", theme.kind === "mesh" ? "none" : "visible");
   if (theme.kind === "mesh") paintSquares();
   else paintAreas();
   if (previous?.extent !== theme.extent) look(theme.extent);
@@ -149,11 +196,16 @@ export function paint(next) {
 }
 
 function paintAreas() {
-  if (squares.count) squares.place(new Float64Array(0)), (shown = null), map.triggerRepaint();
+  if (squares.count) {
+    squares.place(new Float64Array(0));
+    shown = null;
+    map.triggerRepaint();
+  }
   for (const [code, row] of municipalities) {
     const place = theme.find(code, row.subprefecture);
     const cell = place < 0 ? { state: "absent" } : theme.cell(place);
-    const colour = cell.state === "value" || cell.state === "uncertain" ? theme.colour(cell, place) : UNKNOWN;
+    const colour =
+      cell.state === "value" || cell.state === "uncertain" ? theme.colour(cell, place) : UNKNOWN;
     map.setFeatureState({ source: "areas", id: code }, { state: cell.state, colour });
   }
 }
@@ -171,15 +223,26 @@ function paintSquares() {
     fills[4 * i + 3] = MARKS[cell.state];
     if (cell.state === "suppressed") continue;
     const colour = theme.colour(cell, i);
-    if (!parsed.has(colour)) parsed.set(colour, [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16)));
+    if (!parsed.has(colour))
+      parsed.set(
+        colour,
+        [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16)),
+      );
     fills.set(parsed.get(colour), 4 * i);
   }
   squares.paint(fills);
 }
 
 function flights(routes) {
-  const lines = routes.filter((route) => route.length === 2).map((pair) => pair.map((code) => airports.get(code))).filter((pair) => pair.every(Boolean));
-  fill("flights", lines.map(([from, to]) => arc(from, to)), String(routes));
+  const lines = routes
+    .filter((route) => route.length === 2)
+    .map((pair) => pair.map((code) => airports.get(code)))
+    .filter((pair) => pair.every(Boolean));
+  fill(
+    "flights",
+    lines.map(([from, to]) => arc(from, to)),
+    String(routes),
+  );
 }
 
 // Gives a source its features, unless it has them already: `key` tells them apart.
@@ -202,16 +265,30 @@ function arc(from, to) {
 // Outlines the chosen place.
 export function choose(place) {
   if (!map || !theme) return;
-  fill("chosen", place < 0 ? [] : outline(place), place < 0 ? "" : `${theme.id} ${theme.ground} ${place}`);
+  fill(
+    "chosen",
+    place < 0 ? [] : outline(place),
+    place < 0 ? "" : `${theme.id} ${theme.ground} ${place}`,
+  );
 }
 
 function outline(place) {
   if (theme.kind === "mesh") {
     const [west, south, east, north] = corner(theme.level, place);
-    const ring = [[west, south], [east, south], [east, north], [west, north], [west, south]];
-    return [{ type: "Feature", properties: {}, geometry: { type: "Polygon", coordinates: [ring] } }];
+    const ring = [
+      [west, south],
+      [east, south],
+      [east, north],
+      [west, north],
+      [west, south],
+    ];
+    return [
+      { type: "Feature", properties: {}, geometry: { type: "Polygon", coordinates: [ring] } },
+    ];
   }
-  return content.borders.features.filter(({ properties: own }) => theme.find(own.code, own.subprefecture) === place);
+  return content.borders.features.filter(
+    ({ properties: own }) => theme.find(own.code, own.subprefecture) === place,
+  );
 }
 
 function placeAt({ point, lngLat }) {
@@ -232,35 +309,14 @@ function look(extent) {
 
 function around(level) {
   const result = [Infinity, Infinity, -Infinity, -Infinity];
-  corners(level).forEach((value, i) => (result[i % 4] = (i % 4 < 2 ? Math.min : Math.max)(result[i % 4], value)));
+  const edges = corners(level);
+  for (let i = 0; i < edges.length; i++)
+    result[i % 4] = (i % 4 < 2 ? Math.min : Math.max)(result[i % 4], edges[i]);
   return result;
 }
 
 // The map as a picture, with its names, for paper.
-export function picture() {
-  const canvas = map.getCanvas();
-  const copy = Object.assign(document.createElement("canvas"), { width: canvas.width, height: canvas.height });
-  const pen = copy.getContext("2d");
-  pen.drawImage(canvas, 0, 0);
-  const ratio = canvas.width / canvas.clientWidth;
-  pen.scale(ratio, ratio);
-  Object.assign(pen, { font: "11px sans-serif", textAlign: "center", lineWidth: 3, strokeStyle: "#fff", fillStyle: "#17212e" });
-  for (const one of markers) {
-    const element = one.getElement();
-    const { x, y } = map.project(one.getLngLat());
-    const port = element.classList.contains("airport");
-    if (port && !element.classList.contains("busy")) continue;
-    pen.fillStyle = port ? "#7a1109" : "#17212e";
-    pen.font = `${port ? "bold " : ""}11px sans-serif`;
-    pen.beginPath();
-    if (port) [[0, -6], [6, 0], [0, 6], [-6, 0]].forEach(([dx, dy]) => pen.lineTo(x + dx, y + dy));
-    else pen.arc(x, y, 2.5, 0, 2 * Math.PI);
-    pen.fill();
-    pen.strokeText(element.textContent, x, y + (port ? -9 : 14));
-    pen.fillText(element.textContent, x, y + (port ? -9 : 14));
-  }
-  return copy.toDataURL("image/png");
-}
+export const picture = () => pictureOf(map, markers);
 
 // Resolved when what was last asked for is on the screen: nothing is left to draw, and the frame was handed over. At once
 // where there is no map to be seen.
@@ -273,4 +329,8 @@ export async function painted() {
 }
 
 // Language of the map's own buttons.
-export const language = () => (map ? (words(), map.getCanvas().setAttribute("lang", current())) : undefined);
+export function language() {
+  if (!map) return;
+  words();
+  map.getCanvas().setAttribute("lang", current());
+}

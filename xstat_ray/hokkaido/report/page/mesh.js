@@ -40,7 +40,10 @@ export class Squares {
   onAdd(map, gl) {
     this.map = map;
     const program = gl.createProgram();
-    for (const [type, source] of [[gl.VERTEX_SHADER, VERTEX], [gl.FRAGMENT_SHADER, FRAGMENT]]) {
+    for (const [type, source] of [
+      [gl.VERTEX_SHADER, VERTEX],
+      [gl.FRAGMENT_SHADER, FRAGMENT],
+    ]) {
       const shader = gl.createShader(type);
       gl.shaderSource(shader, source);
       gl.compileShader(shader);
@@ -77,7 +80,10 @@ export class Squares {
       const from = maplibregl.MercatorCoordinate.fromLngLat({ lng: west, lat: south });
       const to = maplibregl.MercatorCoordinate.fromLngLat({ lng: east, lat: north });
       this.points.set([from.x, from.y, to.x, from.y, from.x, to.y, to.x, to.y], 8 * i);
-      this.corners.set([0, 1, 2, 1, 2, 3].map((corner) => 4 * i + corner), 6 * i);
+      this.corners.set(
+        [0, 1, 2, 1, 2, 3].map((corner) => 4 * i + corner),
+        6 * i,
+      );
     }
     this.fills = new Uint32Array(4 * this.count);
     this.moved = this.stale = true;

@@ -8,5 +8,7 @@ export function prepare(image, area) {
     image.src = picture();
     image.hidden = false;
   });
-  addEventListener("afterprint", () => (image.hidden = true));
+  addEventListener("afterprint", () => {
+    image.hidden = true;
+  });
 }

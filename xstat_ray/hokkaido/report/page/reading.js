@@ -18,9 +18,18 @@ export function draw(container) {
     texts.append(block);
   }
   parts.push(texts);
-  if (content.layers.length) parts.push(Object.assign(document.createElement("h3"), { textContent: t("source_head") }), sources());
+  if (content.layers.length)
+    parts.push(
+      Object.assign(document.createElement("h3"), { textContent: t("source_head") }),
+      sources(),
+    );
   const share = content.answers?.facts?.assumptions?.market_share;
-  if (share) parts.push(Object.assign(document.createElement("p"), { textContent: t("assumptions", { share: percent(share) }) }));
+  if (share)
+    parts.push(
+      Object.assign(document.createElement("p"), {
+        textContent: t("assumptions", { share: percent(share) }),
+      }),
+    );
   container.replaceChildren(...parts);
 }
 
@@ -29,10 +38,25 @@ function sources() {
   box.setAttribute("role", "region");
   box.setAttribute("aria-label", t("source_head"));
   const table = document.createElement("table");
-  const names = ["study", "period", "budget", "error", "threshold", "release", "manifest", "software", "check"];
+  const names = [
+    "study",
+    "period",
+    "budget",
+    "error",
+    "threshold",
+    "release",
+    "manifest",
+    "software",
+    "check",
+  ];
   const head = table.createTHead().insertRow();
   for (const name of names) {
-    head.append(Object.assign(document.createElement("th"), { scope: "col", textContent: t(`source_${name}`) }));
+    head.append(
+      Object.assign(document.createElement("th"), {
+        scope: "col",
+        textContent: t(`source_${name}`),
+      }),
+    );
   }
   const body = table.createTBody();
   for (const layer of content.layers) {
@@ -41,7 +65,10 @@ function sources() {
   }
   box.append(table);
   const wrapper = document.createElement("div");
-  wrapper.append(box, Object.assign(document.createElement("p"), { textContent: t("source_compare") }));
+  wrapper.append(
+    box,
+    Object.assign(document.createElement("p"), { textContent: t("source_compare") }),
+  );
   return wrapper;
 }
 
@@ -49,7 +76,9 @@ const RAISED = { "-": "⁻", ...Object.fromEntries([..."⁰¹²³⁴⁵⁶⁷⁸
 
 // A ratio such as 1/1000000 as people write it: 10⁻⁶.
 function decimal(text) {
-  const [above, below = 1] = String(text ?? "").split("/").map(Number);
+  const [above, below = 1] = String(text ?? "")
+    .split("/")
+    .map(Number);
   const value = above / below;
   if (!value || value >= 0.001) return String(Number(value.toPrecision(3)));
   const [digits, power] = value.toExponential(2).split("e");
@@ -59,8 +88,17 @@ function decimal(text) {
 
 function provenance(layer) {
   const facts = layer.facts;
-  const errors = Object.entries(facts.stderr ?? {}).map(([name, value]) => `${dimension(name === "cell" ? layer.place : name)} ±${Number(value).toLocaleString(current(), { maximumFractionDigits: 1 })}`);
-  const budget = layer.noise_free ? t("budget_off") : t("budget", { epsilon: facts.epsilon, delta: decimal(facts.delta), noise: t(`noise_${facts.noise}`) });
+  const errors = Object.entries(facts.stderr ?? {}).map(
+    ([name, value]) =>
+      `${dimension(name === "cell" ? layer.place : name)} ±${Number(value).toLocaleString(current(), { maximumFractionDigits: 1 })}`,
+  );
+  const budget = layer.noise_free
+    ? t("budget_off")
+    : t("budget", {
+        epsilon: facts.epsilon,
+        delta: decimal(facts.delta),
+        noise: t(`noise_${facts.noise}`),
+      });
   return [
     titleOf(layer),
     facts.period ? t("period", facts.period) : "–",

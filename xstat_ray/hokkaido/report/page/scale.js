@@ -12,9 +12,14 @@ const STEPS = [1, 2, 5];
 export function counts(least, most, text) {
   const limits = [];
   for (let power = 1; power <= Math.max(most, 1) * 10; power *= 10)
-    for (const step of STEPS) if (step * power > Math.max(least, 1) && step * power <= most) limits.push(step * power);
+    for (const step of STEPS)
+      if (step * power > Math.max(least, 1) && step * power <= most) limits.push(step * power);
   const keep = Math.ceil(limits.length / (SEQUENTIAL.length - 1)) || 1;
-  return classes(limits.filter((_, i) => (limits.length - 1 - i) % keep === 0), SEQUENTIAL, text);
+  return classes(
+    limits.filter((_, i) => (limits.length - 1 - i) % keep === 0),
+    SEQUENTIAL,
+    text,
+  );
 }
 
 export const shares = (text) => classes([0.1, 0.25, 0.5, 0.75, 0.9], SEQUENTIAL, text);
@@ -22,12 +27,20 @@ export const changes = (text) => classes([-0.4, -0.2, -0.05, 0.05, 0.2, 0.4], DI
 
 // A scale: the colour of a value, and the legend. Limits belong to the class above them.
 function classes(limits, colours, text) {
-  const spread = (i) => colours[limits.length ? Math.round((i * (colours.length - 1)) / limits.length) : colours.length >> 1];
+  const spread = (i) =>
+    colours[
+      limits.length ? Math.round((i * (colours.length - 1)) / limits.length) : colours.length >> 1
+    ];
   return {
     colour: (value) => spread(limits.filter((limit) => value >= limit).length),
     legend: [...limits, null].map((limit, i) => ({
       colour: spread(i),
-      text: i === 0 ? text.below(limit) : limit === null ? text.above(limits[i - 1]) : text.between(limits[i - 1], limit),
+      text:
+        i === 0
+          ? text.below(limit)
+          : limit === null
+            ? text.above(limits[i - 1])
+            : text.between(limits[i - 1], limit),
     })),
   };
 }

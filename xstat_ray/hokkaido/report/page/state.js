@@ -22,7 +22,7 @@ export function makeState(initial) {
         waiting = new Set();
         queueMicrotask(tell);
       }
-      changed.forEach((key) => waiting.add(key));
+      for (const key of changed) waiting.add(key);
     },
   };
 }

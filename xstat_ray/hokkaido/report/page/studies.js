@@ -1,7 +1,7 @@
 // The view of one release: any study, its levels and dimensions.
 
 import { bars, profile } from "report/charts";
-import { choiceAt, content, municipalities, slotOf, slotsOf, valueOf } from "report/data";
+import { choiceAt, content, municipalities, slotOf, slotsOf, valueAt } from "report/data";
 import { current, dimension, isTime, label, named, t, whole } from "report/i18n";
 import { codeOf } from "report/mesh";
 import { counts, UNKNOWN } from "report/scale";
@@ -15,7 +15,7 @@ export function studies(state) {
   const slot = slotOf(layer, choice);
   const cells = new Map();
   const cell = (i) => {
-    if (!cells.has(i)) cells.set(i, valueOf(layer, level, i, slot));
+    if (!cells.has(i)) cells.set(i, valueAt(layer, level, i, slot));
     return cells.get(i);
   };
   const scale = scaleOf(layer, level);
@@ -34,19 +34,25 @@ export function studies(state) {
     colour: ({ value }) => (value === undefined ? UNKNOWN : scale.colour(value)),
     routes: routesOf(layer, choice),
     subtitle: [titleOf(layer), chosen.join("・")].filter(Boolean).join(" ― "),
-    legend: { title: t("legend_people"), classes: scale.legend, marks: ["uncertain", "suppressed", "absent"] },
+    legend: {
+      title: t("legend_people"),
+      classes: scale.legend,
+      marks: ["uncertain", "suppressed", "absent"],
+    },
     sentence: (i) => sentence(layer, name(i), cell(i)),
     facts: (i) => [...figures(cell(i), whole), [t("status"), stateText(cell(i).state)]],
     overview: level.kind === "mesh" ? null : whole,
     details: (i) => details(layer, level, choice, i, name(i)),
     bars: () => overview(level, name, cell, chosen.join("・")),
-    columns: columns(level, name, cell),
+    columns: columns(name, cell),
     sortBy: 1,
     descending: true,
     listTitle: t("list_studies"),
     note: tally(level, cell),
     record: (i) => record(layer, level, choice, i, cell(i)),
-    file: [layer.study, ...layer.dimensions.map((one, i) => one.labels[choice[i]])].join("_").replace(/[^\w+-]+/g, "-"),
+    file: [layer.study, ...layer.dimensions.map((one, i) => one.labels[choice[i]])]
+      .join("_")
+      .replace(/[^\w+-]+/g, "-"),
   };
 }
 
@@ -60,7 +66,8 @@ function busiest(layer) {
   const level = layer.levels[layer.levels.length - 1];
   const slots = slotsOf(layer);
   const sums = new Float64Array(slots);
-  level.estimate.forEach((value, at) => (sums[at % slots] += Math.max(value, 0)));
+  for (let at = 0; at < level.estimate.length; at++)
+    sums[at % slots] += Math.max(level.estimate[at], 0);
   layer.busiest = choiceAt(layer, sums.indexOf(Math.max(...sums)));
   return layer.busiest;
 }
@@ -71,7 +78,8 @@ export function titleOf(layer) {
 
 // One scale for all labels of a level, so that colours can be compared from hour to hour.
 function scaleOf(layer, level) {
-  if (level.most === undefined) level.most = level.estimate.reduce((most, value) => Math.max(most, value), 0);
+  if (level.most === undefined)
+    level.most = level.estimate.reduce((most, value) => Math.max(most, value), 0);
   return counts(layer.facts.suppress_below ?? 1, level.most, limits(whole));
 }
 
@@ -88,11 +96,20 @@ function placeName(layer, level, i) {
 function routesOf(layer, choice) {
   const texts = layer.dimensions.map((one, i) => one.labels[choice[i]]);
   const route = texts.map((text) => /^([A-Z]{3})-([A-Z]{3})$/.exec(text)).filter(Boolean);
-  return [...route.map(([, from, to]) => [from, to]), ...texts.filter((text) => /^[A-Z]{3}$/.test(text)).map((text) => [text])];
+  return [
+    ...route.map(([, from, to]) => [from, to]),
+    ...texts.filter((text) => /^[A-Z]{3}$/.test(text)).map((text) => [text]),
+  ];
 }
 
 function sentence(layer, place, cell) {
-  const filled = { place, value: "", low: "", high: "", threshold: layer.facts.suppress_below ?? "" };
+  const filled = {
+    place,
+    value: "",
+    low: "",
+    high: "",
+    threshold: layer.facts.suppress_below ?? "",
+  };
   if (cell.value !== undefined)
     for (const key of ["value", "low", "high"]) filled[key] = t("people", { n: whole(cell[key]) });
   if (layer.noise_free && cell.value !== undefined) return t("said_exact", filled);
@@ -103,14 +120,26 @@ function sentence(layer, place, cell) {
 
 // One chart for each dimension, those of time first: how the value changes when only this label does.
 function details(layer, level, choice, place, name) {
-  const axes = layer.dimensions.map((_, axis) => axis).sort((a, b) => isTime(layer.dimensions[b]) - isTime(layer.dimensions[a]));
+  const axes = layer.dimensions
+    .map((_, axis) => axis)
+    .sort((a, b) => isTime(layer.dimensions[b]) - isTime(layer.dimensions[a]));
   return axes.map((axis) => {
     const one = layer.dimensions[axis];
     const items = one.labels.map((text, i) => {
-      const cell = valueOf(layer, level, place, slotOf(layer, choice.with(axis, i)));
-      return { ...cell, text: label(one.name, text), ...shortened(one, text), current: i === choice[axis] };
+      const cell = valueAt(layer, level, place, slotOf(layer, choice.with(axis, i)));
+      return {
+        ...cell,
+        text: label(one.name, text),
+        ...shortened(one, text),
+        current: i === choice[axis],
+      };
     });
-    if (isTime(one)) return profile(items, { title: t("profile_title", { place: name }), format: whole, hidden: stateText });
+    if (isTime(one))
+      return profile(items, {
+        title: t("profile_title", { place: name }),
+        format: whole,
+        hidden: stateText,
+      });
     const title = t("compare_title", { place: name, dimension: dimension(one.name) });
     return bars(items, { title, format: whole, hidden: stateText });
   });
@@ -129,36 +158,58 @@ const MOST_BARS = 60;
 
 // For studies that are not on the map: the places side by side, the largest first.
 function overview(level, name, cell, title) {
-  const places = Array.from({ length: level.count }, (_, i) => i).sort((a, b) => (cell(b).value ?? -1) - (cell(a).value ?? -1) || a - b);
+  const places = Array.from({ length: level.count }, (_, i) => i).sort(
+    (a, b) => (cell(b).value ?? -1) - (cell(a).value ?? -1) || a - b,
+  );
   const items = places.slice(0, MOST_BARS).map((i) => ({ ...cell(i), text: name(i) }));
-  return bars(items, { title: t("bars_title", { title }), format: whole, hidden: stateText, wide: true });
+  return bars(items, {
+    title: t("bars_title", { title }),
+    format: whole,
+    hidden: stateText,
+    wide: true,
+  });
 }
 
-function columns(level, name, cell) {
+function columns(name, cell) {
   const number = (key) => ({
     numeric: true,
     text: (i) => (cell(i).value === undefined ? "–" : whole(cell(i)[key])),
-    sort: (i) => cell(i).value === undefined ? null : cell(i)[key],
+    sort: (i) => (cell(i).value === undefined ? null : cell(i)[key]),
   });
-  const range = ({ value, low, high }) => (value === undefined ? "–" : t("to", { low: whole(low), high: whole(high) }));
+  const range = ({ value, low, high }) =>
+    value === undefined ? "–" : t("to", { low: whole(low), high: whole(high) });
   return [
     { id: "name", title: t("name"), text: name, sort: name },
     { id: "estimate", title: t("estimate"), ...number("value") },
     { id: "interval", title: t("interval"), ...number("low"), text: (i) => range(cell(i)) },
-    { id: "status", title: t("status"), text: (i) => stateText(cell(i).state), sort: (i) => cell(i).state },
+    {
+      id: "status",
+      title: t("status"),
+      text: (i) => stateText(cell(i).state),
+      sort: (i) => cell(i).state,
+    },
   ];
 }
 
 function tally(level, cell) {
   const states = { value: 0, uncertain: 0, suppressed: 0, absent: 0 };
   for (let i = 0; i < level.count; i++) states[cell(i).state]++;
-  return t("totals", { published: whole(states.value + states.uncertain), suppressed: whole(states.suppressed) });
+  return t("totals", {
+    published: whole(states.value + states.uncertain),
+    suppressed: whole(states.suppressed),
+  });
 }
 
 function record(layer, level, choice, i, { state, value, low, high }) {
   const own = level.kind === "mesh" ? { code: codeOf(level, i) } : { code: level.places[i] };
   if (level.name_ja) Object.assign(own, { name_ja: level.name_ja[i], name_en: level.name_en[i] });
-  layer.dimensions.forEach((one, at) => (own[one.name] = one.labels[choice[at]]));
+  for (const [at, one] of layer.dimensions.entries()) own[one.name] = one.labels[choice[at]];
   const shown = value !== undefined;
-  return { ...own, estimate: shown ? value : null, low95: shown ? low : null, high95: shown ? high : null, suppressed: state === "suppressed" };
+  return {
+    ...own,
+    estimate: shown ? value : null,
+    low95: shown ? low : null,
+    high95: shown ? high : null,
+    suppressed: state === "suppressed",
+  };
 }

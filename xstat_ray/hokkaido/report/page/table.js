@@ -9,9 +9,15 @@ export function sorted(count, column, descending) {
   const order = Array.from({ length: count }, (_, i) => i);
   const turn = descending ? -1 : 1;
   return order.sort((a, b) => {
-    if (keys[a] === null || keys[b] === null) return (keys[a] === null) - (keys[b] === null) || a - b;
+    if (keys[a] === null || keys[b] === null)
+      return (keys[a] === null) - (keys[b] === null) || a - b;
     const text = typeof keys[a] === "string";
-    return turn * (text ? keys[a].localeCompare(keys[b], document.documentElement.lang) : keys[a] - keys[b]) || a - b;
+    return (
+      turn *
+        (text
+          ? keys[a].localeCompare(keys[b], document.documentElement.lang)
+          : keys[a] - keys[b]) || a - b
+    );
   });
 }
 
@@ -41,7 +47,9 @@ function heading(column, active, descending, onSort) {
   button.type = "button";
   button.textContent = column.title;
   button.dataset.column = column.id;
-  button.addEventListener("click", () => onSort(column.id, active ? !descending : Boolean(column.numeric)));
+  button.addEventListener("click", () =>
+    onSort(column.id, active ? !descending : Boolean(column.numeric)),
+  );
   cell.append(button);
   return cell;
 }

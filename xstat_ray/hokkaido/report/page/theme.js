@@ -30,5 +30,8 @@ export const stateText = (state) => t(`state_${state}`);
 // What stands under the name of a place: the figure, with its unit, and its interval.
 export const figures = (cell, full, format = full, title = t("estimate")) => [
   [title, cell.value === undefined ? "–" : full(cell.value)],
-  [t("interval"), cell.value === undefined ? "–" : t("to", { low: format(cell.low), high: format(cell.high) })],
+  [
+    t("interval"),
+    cell.value === undefined ? "–" : t("to", { low: format(cell.low), high: format(cell.high) }),
+  ],
 ];

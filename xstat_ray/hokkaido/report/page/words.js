@@ -8,7 +8,10 @@ export const WORDS = {
   views: ["見るもの", "Views"],
   choose: ["条件", "Selection"],
   map: ["地図", "Map"],
-  map_help: ["地図。同じ内容を表と「場所」の一覧からも読めます。", "Map. The table and the list of places hold the same figures."],
+  map_help: [
+    "地図。同じ内容を表と「場所」の一覧からも読めます。",
+    "Map. The table and the list of places hold the same figures.",
+  ],
   chart: ["グラフ", "Chart"],
   panel: ["選んだ場所の数値", "Figures of the chosen place"],
   list: ["一覧表", "Table"],
@@ -19,7 +22,10 @@ export const WORDS = {
     "Choose a place: its figures, what they mean and its charts are shown here.",
   ],
   largest: ["値の大きい場所（横線は95 % 区間）", "Largest values (lines: 95 % intervals)"],
-  nothing_published: ["この条件では、公表できる値がありません。", "Nothing is published for this selection."],
+  nothing_published: [
+    "この条件では、公表できる値がありません。",
+    "Nothing is published for this selection.",
+  ],
   nomap: [
     "このブラウザーでは地図を描けません（WebGL が使えません）。表と数値はそのまま使えます。",
     "This browser cannot draw the map (no WebGL). The table and the figures work all the same.",
@@ -72,7 +78,10 @@ export const WORDS = {
   legend_airport: ["最も多く使われた空港", "Airport used most"],
   legend_need: ["不足の指標（人時／日）", "Index of need (visitor-hours a day)"],
   mark_uncertain: ["不確か（95 % 区間がゼロを含む）", "uncertain (95 % interval reaches zero)"],
-  mark_uncertain_share: ["不確か（幅が広い、または差が言えない）", "uncertain (wide interval, or no clear difference)"],
+  mark_uncertain_share: [
+    "不確か（幅が広い、または差が言えない）",
+    "uncertain (wide interval, or no clear difference)",
+  ],
   mark_suppressed: ["非公表（少人数。ゼロではない）", "not published (few people; not zero)"],
   mark_absent: ["対象外・データなし", "no data"],
   flight_line: ["選んだ路線", "chosen route"],
@@ -105,7 +114,10 @@ export const WORDS = {
     "{place}: not published, because few people match (an estimate below {threshold}, or one that could be worked out from others). This does not mean zero.",
   ],
   said_absent: ["{place}：この調査の対象外です。", "{place}: not part of this study."],
-  said_exact: ["{place}：{value}（ノイズなしの正確な数。試験用）。", "{place}: {value} (exact, noise off, for tests only)."],
+  said_exact: [
+    "{place}：{value}（ノイズなしの正確な数。試験用）。",
+    "{place}: {value} (exact, noise off, for tests only).",
+  ],
   counted: [
     "数えているのは、両社のデータがそろう利用者だけです（全旅客ではありません）。この統計全体で、1人は最大 {units} 回まで数えられます。",
     "Only people whom both companies know are counted, not all passengers. One person is counted at most {units} times in the whole of this study.",
@@ -114,8 +126,14 @@ export const WORDS = {
     "携帯電話会社1社の利用者から、住民の人数に合うように拡大して推計した人数です。",
     "The figure is expanded from the subscribers of one operator to all residents.",
   ],
-  profile_title: ["{place}：時間ごとの推移（縦線は95 % 区間）", "{place}: by time (lines: 95 % intervals)"],
-  compare_title: ["{place}：{dimension}ごとの値（横線は95 % 区間）", "{place}: by {dimension} (lines: 95 % intervals)"],
+  profile_title: [
+    "{place}：時間ごとの推移（縦線は95 % 区間）",
+    "{place}: by time (lines: 95 % intervals)",
+  ],
+  compare_title: [
+    "{place}：{dimension}ごとの値（横線は95 % 区間）",
+    "{place}: by {dimension} (lines: 95 % intervals)",
+  ],
   bars_title: ["{title}（横線は95 % 区間）", "{title} (lines: 95 % intervals)"],
 
   rank: ["順位", "Rank"],
@@ -183,15 +201,24 @@ export const WORDS = {
   list_watershed: ["市町村ごとの空港", "Airports by municipality"],
   list_needs: ["不足の順位", "Ranking of needs"],
   list_boarding: ["空港・便ごとの割合", "Shares by airport and flight"],
-  rows_all: ["{total} 件。見出しを押すと並べ替え、場所を押すと選びます。", "{total} rows. Headings sort; press a place to choose it."],
+  rows_all: [
+    "{total} 件。見出しを押すと並べ替え、場所を押すと選びます。",
+    "{total} rows. Headings sort; press a place to choose it.",
+  ],
   rows_part: [
     "{total} 件のうち {shown} 件を表示（全件は CSV に入ります）。見出しを押すと並べ替え、場所を押すと選びます。",
     "{shown} of {total} rows (the CSV has all). Headings sort; press a place to choose it.",
   ],
-  rows_paper: ["{total} 件のうち、この並びの先頭 {shown} 件。", "The first {shown} of {total} rows in this order."],
+  rows_paper: [
+    "{total} 件のうち、この並びの先頭 {shown} 件。",
+    "The first {shown} of {total} rows in this order.",
+  ],
   csv: ["CSV で保存", "Save CSV"],
   geojson: ["GeoJSON で保存", "Save GeoJSON"],
-  totals: ["この条件では {published} 件が公表、{suppressed} 件が非公表です。", "{published} values published, {suppressed} not published in this selection."],
+  totals: [
+    "この条件では {published} 件が公表、{suppressed} 件が非公表です。",
+    "{published} values published, {suppressed} not published in this selection.",
+  ],
 
   reading: ["読み方と出所", "How to read this, and where it comes from"],
   read_noise_head: ["数字にはノイズが入っています", "The figures carry noise"],
