@@ -119,7 +119,7 @@ def test_the_kinds_add_up_to_what_is_declared():
     assert sum(kind.delta for kind in kinds) == Fraction(3, 4 * 10**7)
     assert [kind.l1 for kind in kinds] == [2 * 3 * 4, 2 * 36, 2 * 3 * 4] and own.copies == 2
     assert own.rows_added == 2 * 12 * (own.matched.shift + own.unmatched.shift)
-    assert own.flags_added == 2 * (own.pool + own.flags.shift)
+    assert own.flags_added == 2 * (own.reserve + own.flags.shift)
 
 
 def test_a_window_longer_than_the_study_matches_no_more_than_its_periods():
@@ -131,10 +131,10 @@ def test_matched_rows_fit_the_pool_of_their_batch():
     study = padded()
     own = Padding.of_study(study, grid(study))
     # A pool that the mean does not fit half of the time.
-    tight = replace(own, pool=own.cells * own.matched.shift)
+    tight = replace(own, reserve=own.cells * own.matched.shift)
     matched, unmatched = tight.draw_rows()
     assert matched.shape == unmatched.shape == (2, 12)
-    assert (matched.sum(axis=1) <= tight.pool).all()
+    assert (matched.sum(axis=1) <= tight.reserve).all()
     assert own.draw_flags().shape == (2,)
 
 
@@ -143,7 +143,7 @@ def test_a_pool_is_smaller_than_the_most_that_many_cells_can_draw():
     area = replace(study.row.dimensions[1], labels=tuple(map(str, range(500))), members=((),) * 500)
     wide = replace(study, row=replace(study.row, dimensions=(area,)))
     own = Padding.of_study(wide, grid(wide, 1, 36))
-    assert 500 * own.matched.shift < own.pool < 1.2 * 500 * own.matched.shift
+    assert 500 * own.matched.shift < own.reserve < 1.2 * 500 * own.matched.shift
 
 
 def test_off_means_none():

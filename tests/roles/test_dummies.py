@@ -79,7 +79,7 @@ def test_exactly_the_matched_dummies_meet_flags_that_encrypt_zero(padded, pair):
     drawn = row._dummies._drawn.reshape(2, len(plan.grid.batches), -1)
     for batch, size in enumerate(sizes):
         own = column._starts[batch + 1] - column._starts[batch]
-        assert size == own * ROWS + plan.padding.pool + column._dummies._drawn[batch]
+        assert size == own * ROWS + plan.padding.reserve + column._dummies._drawn[batch]
         flags = column.emit(batch, 0, range(size), plan.packing)
         assert len(flags.tags) == size and len(np.unique(flags.tags, axis=0)) == size
         plain = column._private_key.decrypt(flags.ciphertexts.reshape(-1, 512))

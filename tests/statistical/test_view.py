@@ -105,7 +105,7 @@ class Input:
         drawn = RowDummies.draw(padding), FlagDummies.draw(padding)
         if not padded:
             drawn = np.zeros_like(drawn[0]), np.zeros_like(drawn[1])
-            padding = replace(padding, pool=0)
+            padding = replace(padding, reserve=0)
         row._dummies = RowDummies(padding, drawn[0])
         column._dummies = FlagDummies(padding, drawn[1])
         (shard,) = grid.shards
@@ -161,7 +161,7 @@ def events(inputs):
     """What the adversary looks for: functions of views to truth, with the truth of both inputs and all shifts at hand."""
     padding = Padding.of_study(inputs[0].plan.study, inputs[0].plan.grid)
     shift = np.array([padding.matched.shift, padding.unmatched.shift, padding.flags.shift])
-    base = np.array([0, 0, padding.pool])
+    base = np.array([0, 0, padding.reserve])
     more, less = (np.array(own.counts()) + base for own in inputs)
     return [
         lambda v: (v >= more + shift).all(axis=1),

@@ -71,7 +71,7 @@ class Padding:
     """Rows that meet nothing, for each cell and batch."""
     flags: DummyCount
     """Flags that are not met, for each batch."""
-    pool: int
+    reserve: int
     """Dummy flags in every batch that its matched rows may meet."""
     copies: int
     """R: flags for each person and period, so that every row of a person has a tag of its own."""
@@ -95,17 +95,17 @@ class Padding:
     @property
     def flags_added(self) -> int:
         """Expected number of dummy flags of the release, without the R - 1 further copies of the real ones."""
-        return self.batches * (self.pool + self.flags.shift)
+        return self.batches * (self.reserve + self.flags.shift)
 
     def draw_rows(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Matched and unmatched dummy rows, (batches, cells) each.
 
-        What a batch has of the first fits its pool.
+        What a batch has of the first fits its reserve.
         """
         shape = (self.batches, self.cells)
         matched = self.matched.draw(self.batches * self.cells).reshape(shape)
         for own in matched:
-            while own.sum() > self.pool:
+            while own.sum() > self.reserve:
                 own[:] = self.matched.draw(self.cells)
         return matched, self.unmatched.draw(self.batches * self.cells).reshape(shape)
 
@@ -157,11 +157,11 @@ def _padding(study: Study, grid: ShardGrid) -> Padding:
     batches = len(grid.batches)
     # Halved, since what is drawn again makes the rest likelier by 1/(1 - beta).
     beta = float(delta) / min(met, batches) * _MARGIN / 2
-    pool = min(
+    reserve = min(
         2 * cells * matched.shift,
         cells * matched.shift + met + sum_bound(cells, matched.scale, beta),
     )
-    padding = Padding(matched, unmatched, flags, pool, bounds.rows, cells, batches)
+    padding = Padding(matched, unmatched, flags, reserve, bounds.rows, cells, batches)
     _check_size(padding)
     return padding
 

@@ -68,11 +68,11 @@ class FlagDummies(Dummies):
 
     def number(self) -> NDArray[np.int64]:
         """(batches,) dummy flags of every batch."""
-        return self._drawn + self._padding.pool
+        return self._drawn + self._padding.reserve
 
     def of_batch(self, key: bytes, batch: int) -> NDArray[np.uint8]:
         """(N, 16) tags under the tag key."""
-        numbers = {Dummy.MATCHED: self._padding.pool, Dummy.FLAG: int(self._drawn[batch])}
+        numbers = {Dummy.MATCHED: self._padding.reserve, Dummy.FLAG: int(self._drawn[batch])}
         return np.concatenate(
             [dummy_tags(key, kind, batch, range(number)) for kind, number in numbers.items()]
         )
