@@ -29,7 +29,7 @@ from xstat_ray.hokkaido.needs.access import AIRPORTS, Travel, airport_minutes, a
 from xstat_ray.hokkaido.needs.answer import STUDIED, Assumptions, Folders, answer
 from xstat_ray.hokkaido.needs.index import Sampling, index, rank
 from xstat_ray.hokkaido.needs.opening import FLIGHTS, OPENED
-from xstat_ray.hokkaido.needs.publication import Tally
+from xstat_ray.hokkaido.needs.publication import NoisyCounts
 from xstat_ray.hokkaido.needs.shares import shares
 from xstat_ray.hokkaido.population.config import read_declaration
 from xstat_ray.hokkaido.population.expansion import UNITS
@@ -307,7 +307,7 @@ def test_the_share_near_the_airport_is_within_its_interval(found):
             near = own[1]
             if near["share"] is None:
                 continue
-            passengers = Tally(
+            passengers = NoisyCounts(
                 *(
                     np.array([row[n] ** power for row in own])
                     for n, power in (("passengers", 1), ("stderr", 2))

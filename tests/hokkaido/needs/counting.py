@@ -1,8 +1,8 @@
-"""The Hokkaido studies counted in the clear, by one SQL query over the operator's and the airline's tables.
+"""Studies counted in the clear, by one SQL query over the operator's and the airline's tables.
 
-For repeats over many seeds, where the protocol would take too long. It shares no code with the
-package; where a party draws at random (cells of equal weight, boardings over the bound) a hash of
-the row decides. `test_counting.py` compares it with the job itself.
+It serves repeats over many seeds, where the protocol would take too long, and shares no code with
+the package. Where a party draws at random (cells of equal weight, boardings over the bound) a hash
+of the row decides. `test_counting.py` compares it with the job.
 """
 
 from __future__ import annotations
@@ -13,24 +13,30 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from xstat_ray.model.study import Dimension, Study
+
 SECONDS = {"date": 86_400, "hour": 3_600, "15min": 900}
 
 
-def count(study, tables: Path) -> np.ndarray:
-    """Exact counts (cells, slots) of a study with one row dimension.
+def count(study: Study, tables: Path) -> np.ndarray:
+    """Count a study that has one row dimension.
 
     Times without a zone are local on both sides, so that periods are numbered from local times.
 
     Args:
-        study: one of conf/study.
+        study: a study of conf/study.
         tables: folder that holds `operator` and `airline`.
+
+    Returns:
+        (cells, slots) exact counts.
     """
     db = duckdb.connect()
     start, end = (edge.replace(tzinfo=None) for edge in (study.period.start, study.period.end))
     db.execute(f"CREATE MACRO inside(t) AS t >= TIMESTAMP '{start}' AND t < TIMESTAMP '{end}'")
     db.execute(f"CREATE MACRO period(t) AS floor(epoch(t) / {SECONDS[study.period.grain]})::BIGINT")
     db.execute(
-        "CREATE MACRO phone(id) AS CASE WHEN id LIKE '0%' THEN '+81' || replace(id, '-', '')[2:] ELSE id END"
+        "CREATE MACRO phone(id) AS "
+        "CASE WHEN id LIKE '0%' THEN '+81' || replace(id, '-', '')[2:] ELSE id END"
     )
     _domain(db, "cell", study.row.dimensions[0])
     _rows(db, study, tables / "operator")
@@ -46,11 +52,8 @@ def count(study, tables: Path) -> np.ndarray:
     return counted
 
 
-def _domain(db, name, dimension):
-    """Table `name` (value, place): every raw value of a dimension.
-
-    Macro `name_other` for what is not listed.
-    """
+def _domain(db: duckdb.DuckDBPyConnection, name: str, dimension: Dimension) -> None:
+    """Create table `name` (value, place) of raw values, and macro `name_other` for all others."""
     pairs = [(value, place) for place, values in enumerate(dimension.members) for value in values]
     values, places = zip(*pairs, strict=True)
     db.register(f"{name}_arrow", pa.table({"value": values, "place": places}))
@@ -59,28 +62,31 @@ def _domain(db, name, dimension):
     db.execute(f"CREATE MACRO {name}_other() AS {other}")
 
 
-def _rows(db, study, operator):
+def _rows(db: duckdb.DuckDBPyConnection, study: Study, operator: Path) -> None:
     side = study.row
     (dimension,) = study.row.dimensions
     db.execute(f"""
         CREATE TABLE rows AS
         WITH stays AS (
-            SELECT {side.id} AS id, period({side.time}) AS period, coalesce(place, cell_other()) AS cell,
-            sum({side.weight}) AS weight
-            FROM read_parquet('{operator}/presence/**/*.parquet', hive_partitioning = false) AS presence
+            SELECT {side.id} AS id, period({side.time}) AS period,
+                coalesce(place, cell_other()) AS cell, sum({side.weight}) AS weight
+            FROM read_parquet('{operator}/presence/**/*.parquet', hive_partitioning = false)
+                AS presence
             LEFT JOIN cell ON value = {dimension.column}::VARCHAR
             WHERE inside({side.time}) AND coalesce(place, cell_other()) IS NOT NULL
-            AND {side.id} NOT IN (SELECT subscriber FROM read_parquet('{operator}/opt_out.parquet'))
-            AND {side.id} NOT IN (SELECT subscriber FROM read_parquet('{operator}/not_used.parquet'))
+            AND {side.id} NOT IN (
+                SELECT subscriber FROM read_parquet('{operator}/opt_out.parquet')
+                UNION ALL SELECT subscriber FROM read_parquet('{operator}/not_used.parquet')
+            )
             GROUP BY 1, 2, 3
         )
-        SELECT id, period, cell FROM stays
-        QUALIFY row_number() OVER (PARTITION BY id, period ORDER BY weight DESC, hash(id, period, cell))
-        <= {study.bounds.rows}
+        SELECT id, period, cell FROM stays QUALIFY row_number() OVER (
+            PARTITION BY id, period ORDER BY weight DESC, hash(id, period, cell)
+        ) <= {study.bounds.rows}
     """)
 
 
-def _flags(db, study, airline):
+def _flags(db: duckdb.DuckDBPyConnection, study: Study, airline: Path) -> None:
     side = study.column
     steps = [(window.anchor, offset) for window in side.windows for offset in window.offsets]
     width = len(steps) if side.offset_dimension else 1
@@ -89,7 +95,7 @@ def _flags(db, study, airline):
     for number, dimension in enumerate(side.dimensions):
         slot = f"({slot} * {dimension.size} + coalesce(d{number}.place, label{number}_other()))"
         joins += f" LEFT JOIN label{number} AS d{number} ON d{number}.value = b.{dimension.column}"
-    every = " UNION ALL ".join(
+    all_steps = " UNION ALL ".join(
         f"SELECT number, id, {anchor} + INTERVAL '{offset} seconds' AS instant, "
         f"slot * {width} + {step if side.offset_dimension else 0} AS slot FROM placed"
         for step, (anchor, offset) in enumerate(steps)
@@ -102,13 +108,18 @@ def _flags(db, study, airline):
         ),
         placed AS (
             SELECT b.*, {slot} AS slot FROM b {joins} WHERE {slot} IS NOT NULL
-            AND id NOT IN (SELECT phone(passenger) FROM read_parquet('{airline}/no_consent.parquet'))
+            AND id NOT IN (
+                SELECT phone(passenger) FROM read_parquet('{airline}/no_consent.parquet')
+            )
         ),
-        expanded AS (SELECT * FROM ({every}) WHERE inside(instant)),
+        expanded AS (SELECT * FROM ({all_steps}) WHERE inside(instant)),
         kept AS (
             SELECT DISTINCT number, id FROM expanded QUALIFY
-            dense_rank() OVER (PARTITION BY id ORDER BY hash(number), number) <= {study.bounds.boardings}
+            dense_rank() OVER (PARTITION BY id ORDER BY hash(number), number)
+                <= {study.bounds.boardings}
         )
         SELECT id, period(instant) AS period, slot FROM expanded SEMI JOIN kept USING (number)
-        QUALIFY row_number() OVER (PARTITION BY id, period(instant) ORDER BY hash(number, instant)) = 1
+        QUALIFY row_number() OVER (
+            PARTITION BY id, period(instant) ORDER BY hash(number, instant)
+        ) = 1
     """)

@@ -1,8 +1,7 @@
-"""A made-up eastern Hokkaido with planted facts: everybody's journeys, who of them can be counted, and their releases.
+"""A made-up eastern Hokkaido with planted facts: journeys, who can be counted, and releases.
 
-Everybody's journeys are the truth. Those that the operator sees are a random part of them; their
-exact counts are what a cross-tab counts, and what is published of them is made by the package's own
-mechanism and files.
+Everybody's journeys are the truth. The operator sees a random part of them; a cross-tab counts
+exactly those, and the package makes the releases of these counts with its mechanisms and files.
 """
 
 from __future__ import annotations
@@ -16,12 +15,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
+from numpy.typing import NDArray
 
 from xstat_ray.hokkaido.needs.access import AIRPORTS, airport_minutes, areas
 from xstat_ray.hokkaido.needs.answer import Folders
 from xstat_ray.inputs.study_file import parse
 from xstat_ray.model.messages import Coefficients
-from xstat_ray.planning.plan import make_plan
+from xstat_ray.planning.plan import Plan, make_plan
 from xstat_ray.publication.manifest import make_manifest
 from xstat_ray.publication.publish import publish
 from xstat_ray.publication.release import Release, write
@@ -41,15 +41,17 @@ AT_ONCE = {
 }
 AT_ONCE |= {"Teshikaga": 1200, "Engaru": 400}
 NEEDY = {"Mombetsu": 1300, "Nemuro": 1900, "Shari": 3000, "Akkeshi": 1000, "Rausu": 800}
-"""Visitors present on a mean day: many in places that are served well, and in five that are not.
-Teshikaga is nearly as needy as the fifth."""
+"""Visitors present on a mean day where transport serves badly, as it serves the places above well.
+Teshikaga is nearly as needy as the fifth of these."""
 NEAR = np.array([[0.10, 0.55, 0.75, 0.93], [0.05, 0.70, 0.85, 0.96]])
 """Share of passengers near the airport, by (morning, afternoon) and a day, 60, 40 and 20 minutes
 before departure."""
+Cells = NDArray[np.int64]
 
 
 @cache
-def plan_of(name, noise="gaussian"):
+def plan_of(name: str, noise: str = "gaussian") -> Plan:
+    """Plan a study of conf/study."""
     raw = yaml.safe_load((CONF / f"{name}.yaml").read_text())
     study = {"study": raw["study"], "privacy": raw["privacy"] | {"noise": noise}}
     return make_plan(parse(study, origin=f"{name}.yaml"), key_bits=2048)
@@ -57,10 +59,10 @@ def plan_of(name, noise="gaussian"):
 
 @dataclass(frozen=True)
 class Country:
-    """Exact figures: of everybody (`*_all`) and of those who can be counted (`*_seen`)."""
+    """Exact counts: of everybody (`*_all`) and of those who can be counted (`*_seen`)."""
 
     visitors: np.ndarray
-    """(areas,) on a mean day."""
+    """(areas,) visitors on a mean day."""
     watershed_all: np.ndarray
     """(areas, timetables, airports) passenger-days."""
     watershed_seen: np.ndarray
@@ -74,7 +76,8 @@ class Country:
     """(areas,) mean minutes from landing to the area, of everybody."""
 
 
-def make_country(seed, passengers=50_000):
+def make_country(seed: int, passengers: int = 50_000) -> Country:
+    """Draw the journeys of passengers."""
     rng = np.random.default_rng(seed)
     names = areas()["name_en"].to_pylist()
     mean = np.array([(AT_ONCE | NEEDY).get(name, 60) for name in names], float)
@@ -105,8 +108,8 @@ def make_country(seed, passengers=50_000):
     return Country(mean, *watershed, *arrivals, boarding, rng.binomial(boarding, SHARE), landing)
 
 
-def exact_sums(plan, cells):
-    """(nodes, slots) of all measured levels, each in declared order."""
+def exact_sums(plan: Plan, cells: Cells) -> Cells:
+    """(nodes, slots) sums of all measured levels, each in declared order."""
     (dimension,) = plan.study.row.dimensions
     levels = {0: cells}
     for number, level in enumerate(dimension.hierarchy, start=1):
@@ -116,7 +119,7 @@ def exact_sums(plan, cells):
     return np.concatenate([levels[measured.level] for measured in plan.design.levels])
 
 
-def release_of(name, cells, folder, noise="gaussian"):
+def release_of(name: str, cells: Cells, folder: Path, noise: str = "gaussian") -> Path:
     """Publish exact counts with fresh noise of the study, and write the files of the release."""
     plan = plan_of(name, noise)
     sums = exact_sums(plan, cells)
@@ -127,22 +130,24 @@ def release_of(name, cells, folder, noise="gaussian"):
     return folder
 
 
-def catchment_cells(country):
+def catchment_cells(country: Country) -> Cells:
+    """(cells, slots) counts of the study of catchments."""
     plan = plan_of("catchment")
     cells = np.zeros((plan.study.cells, 4, 2), np.int64)
     cells[_rows(plan)] = country.watershed_seen.transpose(0, 2, 1)
     return cells.reshape(plan.study.cells, -1)
 
 
-def movement_cells(country):
+def movement_cells(country: Country) -> Cells:
+    """(cells, slots) counts of the study of movement, all on the first route."""
     plan = plan_of("doto_movement")
     cells = np.zeros((plan.study.cells, ROUTES, 2, 12), np.int64)
-    # All on the first route.
     cells[_rows(plan), 0, 0, 6:] = country.arrivals_seen
     return cells.reshape(plan.study.cells, -1)
 
 
-def preboarding_cells(country):
+def preboarding_cells(country: Country) -> Cells:
+    """(cells, slots) counts of the study of boarding."""
     cells = np.zeros((7, len(PORTS), 2, 4), np.int64)
     home, near, elsewhere = np.moveaxis(country.boarding_seen, -1, 0)
     cells[0] = home
@@ -152,13 +157,20 @@ def preboarding_cells(country):
     return cells.reshape(7, -1)
 
 
-def _rows(plan):
+def _rows(plan: Plan) -> list[int]:
     labels = plan.study.row.dimensions[0].labels
     return [labels.index(name) for name in areas()["name_en"].to_pylist()]
 
 
-def population_of(country, folder, error=20.0, missing=(), noise_free=False, seed=0):
-    """A published population: visitors as people from Tokyo, residents under the code of their own municipality."""
+def population_of(
+    country: Country,
+    folder: Path,
+    error: float = 20.0,
+    missing: tuple[str, ...] = (),
+    noise_free: bool = False,
+    seed: int = 0,
+) -> Path:
+    """Publish a population: visitors are from Tokyo, residents from where they are."""
     rng = np.random.default_rng(seed)
     codes = np.array(areas()["code"].to_pylist())
     here = np.array([code not in missing for code in codes])
@@ -167,15 +179,20 @@ def population_of(country, folder, error=20.0, missing=(), noise_free=False, see
     shape = (DAYS, 24, 2, len(codes))
     day, hour, home, place = (axis.ravel() for axis in np.indices(shape))
     exact = np.where(home, 20, 1) * people[place]
-    table = pa.table({
-        "breakdown": ["residence"] * exact.size,
-        "date": np.array([f"2023{9 + day // 30:02d}{1 + day % 30:02d}" for day in range(DAYS)])[day],
-        "time": np.array([f"{hour:02d}00" for hour in range(24)])[hour],
-        "area": codes[place],
-        "residence": np.where(home, codes[place], "13000"),
-        "noisy": np.rint(exact + (0 if noise_free else error) * rng.standard_normal(exact.size)).astype(np.int64),
-        "stderr": np.full(exact.size, 0.0 if noise_free else error),
-    })  # fmt: skip
+    stderr = 0.0 if noise_free else error
+    noisy = np.rint(exact + stderr * rng.standard_normal(exact.size)).astype(np.int64)
+    dates = np.array([f"2023{9 + number // 30:02d}{1 + number % 30:02d}" for number in range(DAYS)])
+    table = pa.table(
+        {
+            "breakdown": ["residence"] * exact.size,
+            "date": dates[day],
+            "time": np.array([f"{hour:02d}00" for hour in range(24)])[hour],
+            "area": codes[place],
+            "residence": np.where(home, codes[place], "13000"),
+            "noisy": noisy,
+            "stderr": np.full(exact.size, stderr),
+        }
+    )
     folder.mkdir(parents=True, exist_ok=True)
     if noise_free:
         table = table.replace_schema_metadata(
@@ -189,8 +206,8 @@ def population_of(country, folder, error=20.0, missing=(), noise_free=False, see
     return folder
 
 
-def publish_all(country, folder, noise="gaussian", seed=0):
-    """Folders of all four releases."""
+def publish_all(country: Country, folder: Path, noise: str = "gaussian", seed: int = 0) -> Folders:
+    """Publish all four releases, and name their folders."""
     return Folders(
         movement=release_of("doto_movement", movement_cells(country), folder / "movement", noise),
         catchment=release_of("catchment", catchment_cells(country), folder / "catchment", noise),

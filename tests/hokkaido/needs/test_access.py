@@ -1,5 +1,8 @@
+"""Times to the areas, by the map and by what was counted."""
+
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -7,6 +10,7 @@ import pytest
 
 from xstat_ray.hokkaido.needs.access import (
     AIRPORTS,
+    Minutes,
     Travel,
     after_landing,
     airport_minutes,
@@ -15,15 +19,17 @@ from xstat_ray.hokkaido.needs.access import (
     inner_minutes,
     landing,
 )
-from xstat_ray.hokkaido.needs.publication import Tally
+from xstat_ray.hokkaido.needs.publication import NoisyCounts
 
 
-def counted(values, stderr=0.0):
+def counted(values: Sequence | np.ndarray, stderr: float = 0.0) -> Minutes:
+    """Estimate landing times from counts with this error."""
     values = np.array(values, float)
-    return landing(Tally(values, np.full(values.shape, stderr**2)))
+    return landing(NoisyCounts(values, np.full(values.shape, stderr**2)))
 
 
-def place(name):
+def place(name: str) -> int:
+    """Find an area by its name."""
     return areas()["name_en"].to_pylist().index(name)
 
 
@@ -55,21 +61,21 @@ def test_the_error_of_the_time_is_that_of_the_counts():
     assert found.value.std() == pytest.approx(found.stderr.mean(), rel=0.05)
 
 
-def through(airport, passengers=5000.0):
-    """Catchment in which everybody comes through one airport."""
+def through(airport: str, passengers: float = 5000.0) -> NoisyCounts:
+    """Make a catchment in which everybody comes through one airport."""
     counts = np.zeros((50, 4))
     counts[:, AIRPORTS.index(airport)] = passengers
-    return Tally(counts, np.zeros((50, 4)))
+    return NoisyCounts(counts, np.zeros((50, 4)))
 
 
-def present(absent, passengers=1000.0, stderr=0.0):
-    """Arrivals of passengers who are in all areas after so many hours."""
+def present(absent: int, passengers: float = 1000.0, stderr: float = 0.0) -> NoisyCounts:
+    """Make the counts of passengers who are in all areas after `absent` hours."""
     counts = passengers * (np.arange(1, 7) > absent) * np.ones((50, 1))
-    return Tally(counts, np.full(counts.shape, stderr**2))
+    return NoisyCounts(counts, np.full(counts.shape, stderr**2))
 
 
 def test_an_area_has_the_land_that_is_in_the_map():
-    # 1,320 square kilometres: a circle of 20.5 km, 26.6 km of road.
+    # Betsukai has 1,320 square kilometres: a circle of 20.5 km, 26.6 km of road.
     assert inner_minutes()[place("Betsukai")] == pytest.approx(60 * (10 / 35 + 16.6 / 60), abs=1)
     assert 15 < inner_minutes().min() < 25
 
@@ -97,20 +103,21 @@ def test_counts_move_the_time_more_the_surer_they_are():
     far = sure.by_map.value - inner_minutes() < 60
     assert (moved[1][far] > 0).all()
     assert (sure.both.stderr < sure.by_map.stderr).all()
-    # Whoever distrusts the map goes by the counts: four hours and a half to the edge, and the way
+    # Without trust in the map the counts decide: four hours and a half to the edge, and the way
     # inside.
     trusting = after_landing(
         present(4), catchment, replace(Travel(), road_error=10.0), 1.0
     ).both.value
-    usual = sure.by_map.value - inner_minutes() > 15
-    assert trusting[usual] == pytest.approx((270 + inner_minutes())[usual], rel=0.02)
+    beyond_terminal = sure.by_map.value - inner_minutes() > 15
+    expected = (270 + inner_minutes())[beyond_terminal]
+    assert trusting[beyond_terminal] == pytest.approx(expected, rel=0.02)
 
 
 def test_counted_times_are_of_the_airports_of_the_study_of_movement():
-    """Half of the passengers come through Obihiro, and are not counted after landing: the others took a while."""
+    """Half of the passengers come through Obihiro, and are not counted after landing."""
     counts = np.zeros((50, 4))
     counts[:, AIRPORTS.index("OBO")] = counts[:, AIRPORTS.index("KUH")] = 5000
-    found = after_landing(present(1), Tally(counts, np.zeros((50, 4))), Travel(), 1.0)
+    found = after_landing(present(1), NoisyCounts(counts, np.zeros((50, 4))), Travel(), 1.0)
     obihiro = place("Obihiro")
     by_kushiro = airport_minutes()[place("Obihiro"), AIRPORTS.index("KUH")]
     assert found.by_map.value[obihiro] < by_kushiro

@@ -1,14 +1,19 @@
+"""The answer from published releases: its tables, what is unknown, and what is refused."""
+
 from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from tests.hokkaido.needs.country import (
     DAYS,
     SHARE,
+    Country,
     catchment_cells,
     make_country,
     population_of,
@@ -17,32 +22,33 @@ from tests.hokkaido.needs.country import (
 )
 from xstat_ray.errors import InputError
 from xstat_ray.hokkaido.needs.access import AIRPORTS, areas
-from xstat_ray.hokkaido.needs.answer import Assumptions, answer
+from xstat_ray.hokkaido.needs.answer import Assumptions, Folders, answer
 from xstat_ray.hokkaido.needs.index import Sampling
 
 QUICK = Assumptions(sampling=Sampling(draws=200))
 
 
 @pytest.fixture(scope="module")
-def country():
+def country() -> Country:
     return make_country(5, passengers=20_000)
 
 
 @pytest.fixture(scope="module")
-def folders(country, tmp_path_factory):
+def folders(country: Country, tmp_path_factory: pytest.TempPathFactory) -> Folders:
     return publish_all(country, tmp_path_factory.mktemp("releases"))
 
 
 @pytest.fixture(scope="module")
-def exact(country, tmp_path_factory):
+def exact(country: Country, tmp_path_factory: pytest.TempPathFactory) -> Folders:
     return publish_all(country, tmp_path_factory.mktemp("exact"), "off")
 
 
-def by_name(table):
+def by_name(table: pa.Table) -> dict[str, dict[str, Any]]:
+    """Index the rows of a table by area."""
     return {row["name_en"]: row for row in table.to_pylist()}
 
 
-def test_without_noise_every_figure_is_that_of_the_counts(country, exact):
+def test_without_noise_all_values_are_those_of_the_counts(country, exact):
     found = answer(exact, QUICK)
     assert found.noise_free
     needs = by_name(found.tables["needs"])
@@ -53,7 +59,7 @@ def test_without_noise_every_figure_is_that_of_the_counts(country, exact):
     assert row["flyers"] == pytest.approx(country.watershed_seen[place].sum() / SHARE / DAYS)
     assert row["air_share"] == pytest.approx(row["flyers"] / row["visitors"])
     assert (row["visitors_stderr"], row["counted_minutes_stderr"]) == (0, 0)
-    # Who was counted is chance even where the counts are exact: two days of each of these.
+    # The sample is chance even where the counts are exact; each person counts for two days.
     people = country.watershed_seen[place].sum() / 2
     assert row["flyers_stderr"] == pytest.approx(2 * np.sqrt((1 - SHARE) * people) / SHARE / DAYS)
     counted = country.watershed_seen[place].sum(axis=0)

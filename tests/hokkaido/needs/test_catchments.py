@@ -1,29 +1,33 @@
+"""Huff's model, and the way from the airport by counts and model."""
+
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike, NDArray
 
 from xstat_ray.hokkaido.needs.access import airport_minutes
 from xstat_ray.hokkaido.needs.catchments import huff, way
-from xstat_ray.hokkaido.needs.publication import Tally
+from xstat_ray.hokkaido.needs.publication import NoisyCounts
 
 ATTRACTION = np.array([3.0, 2.0, 1.0, 0.5])
 WHOLE = {"model_passengers": 10, "sampled": 1.0}
 
 
-def planted(scale=30.0):
+def planted(scale: float = 30.0) -> NDArray[np.float64]:
     """(areas, airports) shares by the model, around the airports of eastern Hokkaido."""
     weights = ATTRACTION * np.exp(-airport_minutes() / scale)
     return weights / weights.sum(axis=1, keepdims=True)
 
 
-def tally(counts, error=0.0):
-    return Tally(np.asarray(counts, float), np.full(np.shape(counts), float(error) ** 2))
+def counts_of(counts: ArrayLike, error: float = 0.0) -> NoisyCounts:
+    """Make counts with this standard error."""
+    return NoisyCounts(np.asarray(counts, float), np.full(np.shape(counts), float(error) ** 2))
 
 
 def test_the_model_is_found_again_from_exact_counts():
     counts = planted() * np.geomspace(30, 30_000, 50)[:, None]
-    found = huff(tally(counts), airport_minutes())
+    found = huff(counts_of(counts), airport_minutes())
     assert found.shares == pytest.approx(planted(), abs=0.02)
     assert found.way == pytest.approx((planted() * airport_minutes()).sum(axis=1), abs=2)
 
@@ -32,7 +36,7 @@ def test_the_model_is_found_again_from_noisy_counts_of_all_areas_together():
     rng = np.random.default_rng(11)
     counts = planted() * np.geomspace(30, 3_000, 50)[:, None]
     noisy = counts + 20 * rng.standard_normal(counts.shape)
-    error = abs(huff(tally(noisy, 20), airport_minutes()).shares - planted())
+    error = abs(huff(counts_of(noisy, 20), airport_minutes()).shares - planted())
     assert error.mean() < 0.03
     # Most areas alone say much less.
     alone = noisy / noisy.sum(axis=1, keepdims=True)
@@ -41,16 +45,16 @@ def test_the_model_is_found_again_from_noisy_counts_of_all_areas_together():
 
 def test_an_airport_that_nobody_uses_has_no_passengers():
     shares = planted() * [1, 1, 0, 1]
-    found = huff(tally(1000 * shares / shares.sum(axis=1, keepdims=True)), airport_minutes())
+    found = huff(counts_of(1000 * shares / shares.sum(axis=1, keepdims=True)), airport_minutes())
     assert found.shares[:, 2].max() < 0.03
 
 
 def test_where_nothing_is_known_nearer_airports_are_likelier_and_the_error_says_so():
-    unknown = way(tally(np.full((50, 4), 3.0), 1000), airport_minutes(), **WHOLE)
+    unknown = way(counts_of(np.full((50, 4), 3.0), 1000), airport_minutes(), **WHOLE)
     equal = np.exp(-airport_minutes() / 30)
     equal /= equal.sum(axis=1, keepdims=True)
     assert unknown.value == pytest.approx((equal * airport_minutes()).sum(axis=1), abs=1)
-    known = way(tally(1000 * equal, 10), airport_minutes(), **WHOLE)
+    known = way(counts_of(1000 * equal, 10), airport_minutes(), **WHOLE)
     assert (unknown.stderr > 1.5 * known.stderr).all()
 
 
@@ -58,7 +62,7 @@ def test_what_was_not_published_says_nothing():
     counts = 1000 * planted()
     counts[7] = np.nan
     variance = np.where(np.isnan(counts), np.nan, 100.0)
-    found = way(Tally(counts, variance), airport_minutes(), **WHOLE)
+    found = way(NoisyCounts(counts, variance), airport_minutes(), **WHOLE)
     assert np.isfinite(found.value).all() and np.isfinite(found.stderr).all()
     assert found.value[7] == pytest.approx((planted() * airport_minutes())[7].sum(), abs=3)
 
@@ -67,15 +71,15 @@ def test_the_error_of_the_model_is_that_of_the_counts_it_is_fitted_to():
     rng = np.random.default_rng(5)
     people = planted() * np.geomspace(10, 1_000, 50)[:, None]
     misses = []
-    said = []
+    variances = []
     for _ in range(60):
         passengers = rng.poisson(people * (1 + 0.05 * rng.standard_normal(people.shape)))
         found = huff(
-            tally(passengers + 15 * rng.standard_normal(people.shape), 15), airport_minutes()
+            counts_of(passengers + 15 * rng.standard_normal(people.shape), 15), airport_minutes()
         )
         misses.append(found.way - (planted() * airport_minutes()).sum(axis=1))
-        said.append(found.variance)
-    ratio = np.sqrt(np.mean(np.square(misses), axis=0) / np.mean(said, axis=0))
+        variances.append(found.variance)
+    ratio = np.sqrt(np.mean(np.square(misses), axis=0) / np.mean(variances, axis=0))
     assert (ratio > 0.4).all() and (ratio < 1.2).all()
 
 
@@ -87,19 +91,22 @@ def test_what_was_counted_overrules_the_model_the_more_the_surer_it_is():
     counts[place] = 0
     counts[place, order[2]] = 2000
     minutes = [
-        way(tally(counts, error), airport_minutes(), **WHOLE).value[place] for error in (0, 60, 190)
+        way(counts_of(counts, error), airport_minutes(), **WHOLE).value[place]
+        for error in (0, 60, 190)
     ]
     assert minutes[0] == pytest.approx(airport_minutes()[place, order[2]])
     assert all(np.diff(minutes) < -10)
-    # Too few of it alone: as the areas around.
+    # Where too few were counted, the areas around decide.
     counts[place] /= 10
-    model = huff(tally(counts, 60), airport_minutes()).way[place]
-    assert way(tally(counts, 60), airport_minutes(), **WHOLE).value[place] == pytest.approx(model)
+    model = huff(counts_of(counts, 60), airport_minutes()).way[place]
+    assert way(counts_of(counts, 60), airport_minutes(), **WHOLE).value[place] == pytest.approx(
+        model
+    )
 
 
 @pytest.mark.parametrize("error", [0.0, 12.0])
 def test_the_error_is_that_of_towns_that_differ_from_the_model_as_it_is_said_to(error):
-    """Every town's shares are drawn around the model as wide as `model_passengers` has it."""
+    """The shares of each town are drawn around the model, as wide as `model_passengers` means."""
     rng = np.random.default_rng(7)
     worth = 10
     sampled = 0.3
@@ -109,7 +116,9 @@ def test_the_error_is_that_of_towns_that_differ_from_the_model_as_it_is_said_to(
         shares = np.stack([rng.dirichlet(worth * row + 1e-9) for row in planted()])
         everybody = np.stack([rng.multinomial(people, row) for row in shares])
         noisy = rng.binomial(everybody, sampled) + error * rng.standard_normal(everybody.shape)
-        found = way(tally(noisy, error), airport_minutes(), model_passengers=worth, sampled=sampled)
+        found = way(
+            counts_of(noisy, error), airport_minutes(), model_passengers=worth, sampled=sampled
+        )
         true = (everybody * airport_minutes()).sum(axis=1) / people
         misses += list((found.value - true) / found.stderr)
     assert np.std(misses) == pytest.approx(1, abs=0.15)
@@ -120,7 +129,7 @@ def test_a_mean_is_never_beyond_the_farthest_airport():
     rng = np.random.default_rng(2)
     counts = np.zeros((50, 4))
     noisy = counts + 60 + 20 * rng.standard_normal(counts.shape)
-    found = way(tally(noisy, 20), airport_minutes(), **WHOLE).value
+    found = way(counts_of(noisy, 20), airport_minutes(), **WHOLE).value
     assert (found >= airport_minutes().min(axis=1)).all() and (
         found <= airport_minutes().max(axis=1)
     ).all()

@@ -1,7 +1,10 @@
+"""The configuration of `jobs.needs`: the committed file, and mistakes."""
+
 from __future__ import annotations
 
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -14,7 +17,7 @@ FILE = Path(__file__).parents[3] / "conf" / "needs.yaml"
 
 
 @pytest.fixture
-def raw():
+def raw() -> dict[str, Any]:
     content = yaml.safe_load(FILE.read_text())
     return {key: value for key, value in content.items() if key not in ("defaults", "hydra")}
 

@@ -1,8 +1,9 @@
-"""Counting in the clear equals the job, on tables in which nothing is left to chance."""
+"""Counting in the clear equals the job on tables in which nothing is left to chance."""
 
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -28,8 +29,8 @@ LEGS = ["CTS-KUH", "KUH-CTS", "OKD-SHB", "MMB-CTS", "HND-OBO", "CTS-MMB", "OKD-K
 
 
 @pytest.fixture(scope="module")
-def tables(tmp_path_factory):
-    """Quarter-hours of people with dwell times that are all different, and one boarding for each of most people."""
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write quarter-hours of people, all of different length, and a boarding for most of them."""
     folder = tmp_path_factory.mktemp("tables")
     rng = np.random.default_rng(11)
     for name in ("operator/presence", "airline"):
@@ -46,14 +47,10 @@ def tables(tmp_path_factory):
             "zone": rng.choice(["home", "CTS", "KUH", "elsewhere", "HND"], PEOPLE * QUARTERS),
             "dwell": dwell.ravel().astype(np.int32),
         }
-        own = (
-            folder
-            / "operator"
-            / "presence"
-            / f"date={FIRST.astype(dt.datetime).date() + dt.timedelta(days=day)}"
-        )
-        own.mkdir()
-        pq.write_table(pa.table(presence), own / "part-0000.parquet")
+        date = FIRST.astype(dt.datetime).date() + dt.timedelta(days=day)
+        partition = folder / "operator" / "presence" / f"date={date}"
+        partition.mkdir()
+        pq.write_table(pa.table(presence), partition / "part-0000.parquet")
     leaves = np.arange(PEOPLE) % 10 != 9
     legs = rng.choice(LEGS, PEOPLE)
     minutes = rng.integers(1440, 2 * 1440, PEOPLE)

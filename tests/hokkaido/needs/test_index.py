@@ -1,23 +1,34 @@
+"""The index of need, its intervals, and its ranks."""
+
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike
 
 from xstat_ray.hokkaido.needs.access import Minutes, Travel
 from xstat_ray.hokkaido.needs.index import Inputs, Sampling, assess, index, rank
-from xstat_ray.hokkaido.needs.publication import Tally
+from xstat_ray.hokkaido.needs.publication import NoisyCounts
 
 TRAVEL = Travel(before_landing=100, tolerated=160)
 
 
-def inputs(visitors, stderr, flyers=0.0, landing=120.0, road=300.0, minutes_error=0.0):
+def inputs(
+    visitors: ArrayLike,
+    stderr: float,
+    flyers: float = 0.0,
+    landing: float = 120.0,
+    road: float = 300.0,
+    minutes_error: float = 0.0,
+) -> Inputs:
+    """Make inputs that differ in visitors alone."""
     visitors = np.array(visitors, float)
-    every = np.ones(visitors.shape)
+    ones = np.ones(visitors.shape)
     return Inputs(
-        Tally(visitors, every * stderr**2),
-        Tally(every * flyers, every * 0),
-        Minutes(every * landing, every * minutes_error),
-        Minutes(every * road, every * 0),
+        NoisyCounts(visitors, ones * stderr**2),
+        NoisyCounts(ones * flyers, ones * 0),
+        Minutes(ones * landing, ones * minutes_error),
+        Minutes(ones * road, ones * 0),
     )
 
 
@@ -25,10 +36,10 @@ def inputs(visitors, stderr, flyers=0.0, landing=120.0, road=300.0, minutes_erro
     ("visitors", "flyers", "landing", "road", "need"),
     [
         (1000, 200, 120, 300, 800),  # 100 + 120 minutes by air: an hour too long.
-        (1000, 200, 120, 190, 400),  # By road: half an hour.
-        (1000, 200, 60, 300, 0),  # Well served by air,
-        (1000, 200, 120, 160, 0),  # by road,
-        (200, 300, 120, 300, 0),  # or all visitors fly.
+        (1000, 200, 120, 190, 400),  # By road the journey is half an hour too long.
+        (1000, 200, 60, 300, 0),  # The area is served well by air.
+        (1000, 200, 120, 160, 0),  # The area is served well by road.
+        (200, 300, 120, 300, 0),  # All visitors fly.
     ],
 )
 def test_the_formula(visitors, flyers, landing, road, need):

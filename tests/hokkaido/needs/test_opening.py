@@ -1,17 +1,20 @@
+"""The tables of the opened route and of boarding."""
+
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
 from xstat_ray.hokkaido.needs.access import AIRPORTS, areas
-from xstat_ray.hokkaido.needs.opening import _states, opening_table, watershed_table
-from xstat_ray.hokkaido.needs.publication import Tally
+from xstat_ray.hokkaido.needs.opening import opening_table, sum_by_state, watershed_table
+from xstat_ray.hokkaido.needs.publication import NoisyCounts
 
 
-def counts(summer, winter, stderr=10.0):
+def counts(summer: list[float], winter: list[float], stderr: float = 10.0) -> NoisyCounts:
+    """Count passengers by airport in the first area; all other areas are unknown."""
     values = np.full((len(areas()), 2, len(AIRPORTS)), np.nan)
     values[0] = summer, winter
-    return Tally(values, np.where(np.isnan(values), np.nan, stderr**2))
+    return NoisyCounts(values, np.where(np.isnan(values), np.nan, stderr**2))
 
 
 def test_a_change_is_told_from_noise():
@@ -48,4 +51,4 @@ def test_watershed_has_a_row_for_every_area_and_airport():
 def test_near_another_airport_is_elsewhere():
     zones = np.zeros((2, 1, 1, 4))
     zones[:, 0, 0] = [[5, 70, 2, 20], [6, 3, 80, 30]]
-    assert _states(zones)[:, 0, 0].tolist() == [[5, 70, 22], [6, 80, 33]]
+    assert sum_by_state(zones)[:, 0, 0].tolist() == [[5, 70, 22], [6, 80, 33]]

@@ -1,6 +1,10 @@
+"""Releases as input: what is read, and every folder that is refused."""
+
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -9,18 +13,19 @@ import pytest
 
 from tests.case import COUNTS, Case, study
 from xstat_ray.errors import InputError
-from xstat_ray.hokkaido.needs.publication import read_publication, tally
+from xstat_ray.hokkaido.needs.publication import Publication, read_counts, read_publication
 
 ASKED = {"key": "releases.catchment", "remedy": "Make one with: python -m jobs.crosstab"}
 
 
-def read(folder, dimensions=("area", "kind")):
+def read(folder: Path, dimensions: tuple[str, ...] = ("area", "kind")) -> Publication:
+    """Read a release of the small study."""
     return read_publication(folder, dimensions, **ASKED)
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """The folders of two releases that the job itself made, with and without noise."""
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run the job with noise and without, and name the folder of both releases."""
     case = Case(tmp_path_factory.mktemp("case"))
     for noise in ("laplace", "off"):
         case.run(study(noise=noise), out=case.folder / noise)
@@ -28,8 +33,8 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture
-def folder(made, tmp_path):
-    """A copy of the release with noise, to spoil."""
+def folder(made: Path, tmp_path: Path) -> Path:
+    """Copy the release with noise, to spoil it."""
     for name in ("manifest.json", "plan.json", "statistics.parquet"):
         (tmp_path / name).write_bytes((made / "laplace" / name).read_bytes())
     return tmp_path
@@ -46,15 +51,17 @@ def test_a_finished_release_is_read(made):
 def test_a_release_without_noise_says_so(made):
     release = read(made / "off")
     assert release.noise_free
-    counts = tally(release.table, {"area": ("a", "b"), "kind": ("x", "y")})
+    counts = read_counts(release.table, {"area": ("a", "b"), "kind": ("x", "y")})
     assert counts.value.tolist() == [
         [COUNTS["a", "x"], COUNTS["a", "y"]],
         [COUNTS["b", "x"], COUNTS["b", "y"]],
     ]
 
 
-def edit(name, **changes):
-    def spoil(folder):
+def edit(name: str, **changes: object) -> Callable[[Path], None]:
+    """Change a JSON file; None removes a key."""
+
+    def spoil(folder: Path) -> None:
         content = json.loads((folder / name).read_text())
         (folder / name).write_text(
             json.dumps({k: v for k, v in (content | changes).items() if v is not None})
@@ -63,34 +70,39 @@ def edit(name, **changes):
     return spoil
 
 
-def remove(name):
+def remove(name: str) -> Callable[[Path], None]:
+    """Remove a file."""
     return lambda folder: (folder / name).unlink()
 
 
-def unfinished(folder):
+def unfinished(folder: Path) -> None:
+    """Make the release an unfinished one."""
     (folder / "unfinished").mkdir()
 
 
-def private(folder):
-    """What a party holds: rows of people."""
+def private(folder: Path) -> None:
+    """Replace the release by what a party holds: rows of people."""
     for name in ("manifest.json", "plan.json", "statistics.parquet"):
         (folder / name).unlink()
     pq.write_table(pa.table({"subscriber": ["+81"], "area": ["a"]}), folder / "presence.parquet")
 
 
-def rows_of_people(folder):
+def rows_of_people(folder: Path) -> None:
+    """Put rows of people in the place of the statistics."""
     pq.write_table(
         pa.table({"subscriber": ["+81"], "area": ["a"], "kind": ["x"]}),
         folder / "statistics.parquet",
     )
 
 
-def fewer_rows(folder):
+def fewer_rows(folder: Path) -> None:
+    """Leave out a row of the statistics."""
     file = folder / "statistics.parquet"
     pq.write_table(pq.read_table(file).slice(1), file)
 
 
-def text(folder):
+def text(folder: Path) -> None:
+    """Put text in the place of the statistics."""
     (folder / "statistics.parquet").write_text("no table")
 
 
@@ -138,17 +150,17 @@ def test_a_missing_folder_and_another_study(folder):
         read(folder, ("area", "airport"))
 
 
-def test_tally_sums_what_is_not_named_and_knows_what_is_missing():
+def test_counts_are_summed_over_what_is_not_named_and_missing_ones_are_unknown():
     table = pa.table({
         "area": ["a", "a", "b", "a"], "kind": ["x", "y", "x", "z"],
         "noisy": [5, -2, 7, 100], "stderr": [3.0, 4.0, 1.0, 9.0],
         "suppressed": [False, True, False, False],
     })  # fmt: skip
-    both = tally(table, {"kind": ("x", "y"), "area": ("b", "a", "c")})
+    both = read_counts(table, {"kind": ("x", "y"), "area": ("b", "a", "c")})
     np.testing.assert_equal(both.value, [[7, 5, np.nan], [np.nan, -2, np.nan]])
     np.testing.assert_equal(both.variance, [[1, 9, np.nan], [np.nan, 16, np.nan]])
     # Suppressed counts are part of a sum: their noisy values are unbiased.
-    whole = tally(table, {"area": ("a", "b")})
+    whole = read_counts(table, {"area": ("a", "b")})
     assert (whole.value.tolist(), whole.stderr.tolist()) == ([103, 7], [np.sqrt(9 + 16 + 81), 1])
     np.testing.assert_equal(both.sum(0).value, [np.nan, 3, np.nan])
     assert both.scaled(2).stderr[0, 1] == 6

@@ -1,6 +1,9 @@
+"""The files of an answer, and what is printed of it."""
+
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,7 +13,7 @@ from rich.console import Console
 
 from tests.hokkaido.needs.country import make_country, publish_all
 from xstat_ray.errors import InputError
-from xstat_ray.hokkaido.needs.answer import Assumptions, answer
+from xstat_ray.hokkaido.needs.answer import Assumptions, NeedsAnswer, answer
 from xstat_ray.hokkaido.needs.index import Sampling
 from xstat_ray.hokkaido.needs.report import print_answer, warn, write
 
@@ -19,11 +22,9 @@ TABLES = ("needs", "hours", "watershed", "opening", "boarding")
 
 
 @pytest.fixture(scope="module", params=["gaussian", "off"])
-def found(request, tmp_path_factory):
-    return answer(
-        publish_all(make_country(6, 20_000), tmp_path_factory.mktemp("releases"), request.param),
-        QUICK,
-    )
+def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> NeedsAnswer:
+    folder: Path = tmp_path_factory.mktemp("releases")
+    return answer(publish_all(make_country(6, 20_000), folder, request.param), QUICK)
 
 
 def test_files_are_whole_repeat_and_carry_the_stamp(found, tmp_path):

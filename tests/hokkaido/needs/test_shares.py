@@ -1,18 +1,23 @@
+"""Shares of noisy counts, and how often their intervals hold the truth."""
+
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike
 
-from xstat_ray.hokkaido.needs.publication import Tally
-from xstat_ray.hokkaido.needs.shares import overlap, shares
+from xstat_ray.hokkaido.needs.publication import NoisyCounts
+from xstat_ray.hokkaido.needs.shares import Shares, overlap, shares
 
 
-def counts(values, stderr):
+def counts(values: ArrayLike, stderr: float) -> NoisyCounts:
+    """Make counts with this standard error."""
     values = np.array(values, float)
-    return Tally(values, np.full(values.shape, float(stderr) ** 2))
+    return NoisyCounts(values, np.full(values.shape, float(stderr) ** 2))
 
 
-def covered(truth, estimate, width=1.0):
+def covered(truth: np.ndarray, estimate: Shares, width: float = 1.0) -> float:
+    """Share of intervals, made narrower by a factor, that hold the truth."""
     half = width * (estimate.high95 - estimate.low95) / 2
     middle = (estimate.high95 + estimate.low95) / 2
     return (abs(truth - middle) <= half).mean()

@@ -1,6 +1,10 @@
+"""Visitors from a published population."""
+
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,22 +14,25 @@ import pytest
 from tests.hokkaido.needs.country import DAYS, make_country, population_of
 from xstat_ray.errors import InputError
 from xstat_ray.hokkaido.needs.access import areas
-from xstat_ray.hokkaido.needs.visitors import read_visitors
+from xstat_ray.hokkaido.needs.visitors import Visitors, read_visitors
 
 NEMURO = "01223"
 KUSHIRO = "01206"
 NEMURO_MESH = 654510741
-"""Land of Nemuro."""
+"""A 500 m cell in Nemuro."""
 
 
-def read(folder):
+def read(folder: Path) -> Visitors:
+    """Read the visitors of a release."""
     return read_visitors(folder, key="releases.population", remedy="Make one")
 
 
-def population(folder, rows, breakdown="residence", **manifest):
-    """A published population.
+def population(
+    folder: Path, rows: list[tuple], breakdown: str = "residence", **manifest: Any
+) -> Visitors:
+    """Publish a population and read it.
 
-    The same figures stand in a second breakdown, which must not be read.
+    A second breakdown holds the same values, and must not be read.
     """
     names = ("date", "time", "area", "residence", "noisy", "stderr")
     table = pa.table(dict(zip(names, zip(*rows, strict=True), strict=True)))
@@ -40,7 +47,8 @@ def population(folder, rows, breakdown="residence", **manifest):
     return read(folder)
 
 
-def place(code):
+def place(code: str) -> int:
+    """Find an area by its code."""
     return areas()["code"].to_pylist().index(code)
 
 

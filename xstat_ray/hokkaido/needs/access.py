@@ -1,4 +1,4 @@
-"""How long it takes to get to a municipality of eastern Hokkaido: by air, as published counts show it, and by road."""
+"""Times to the municipalities of eastern Hokkaido: by air, from published counts, and by road."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from numpy.typing import NDArray
 
 from xstat_ray.geo import hokkaido, roads
 from xstat_ray.hokkaido.needs.catchments import way
-from xstat_ray.hokkaido.needs.publication import Tally
+from xstat_ray.hokkaido.needs.publication import NoisyCounts
 from xstat_ray.hokkaido.needs.shares import KNOWN_FROM
 
 AIRPORTS = ("KUH", "MMB", "SHB", "OBO")
 """The airports of eastern Hokkaido that the study of catchments counts."""
 STUDIED = ("KUH", "MMB", "SHB")
-"""Those of them to which the study of movement counts passengers."""
+"""Airports to which the study of movement counts passengers."""
 HUB = "01100"
-"""Sapporo: where journeys by road are taken to begin."""
+"""Code of Sapporo, where journeys by road are taken to begin."""
 HOURS = 6
-"""Full hours after landing that the study of movement counts."""
+"""Number of full hours after landing that the study of movement counts."""
 DAYS = 2
-"""One passenger may be counted on the day of landing and on the next."""
+"""Days on which a passenger may be counted: the day of landing and the next."""
 _COUNTED_ERROR = 25.0
-"""Standard error of a counted time beside that of its noise, in minutes: it is known to the hour,
-and does not tell who passes through. Measured on the made-up world: docs/needs.md."""
+"""Standard error of a counted time in minutes, without its noise: it is known to the hour, and
+does not tell who passes through. Found on the synthetic world: docs/needs.md."""
 _CELL_KM2 = 0.235
 """Size of a 500 m cell at 43 degrees north."""
 
 
 @dataclass(frozen=True)
 class Travel:
-    """Assumptions about journeys; all public, all settings."""
+    """Assumptions about journeys; all are public, and all are settings."""
 
     before_landing: float = 105.0
     """Minutes by air before landing: 60 at the airport and 45 in the air, as between Sapporo and
@@ -44,17 +44,21 @@ class Travel:
     leaving: float = 15.0
     """Minutes from landing to the road."""
     tolerated: float = 165.0
-    """Minutes of a journey that count as good service: as above, and three quarters of an hour by
-    car."""
+    """Minutes of a journey that count as good service: those before landing and leaving, and three
+    quarters of an hour by car."""
     road_error: float = 0.1
     """Relative standard error of an estimated driving time."""
     model_passengers: float = 10.0
-    """Passengers that Huff's model counts as much as: see `xstat_ray.hokkaido.needs.catchments`."""
+    """Weight of Huff's model, in passengers: see `xstat_ray.hokkaido.needs.catchments`."""
 
 
 @cache
 def areas() -> pa.Table:
-    """The municipalities of eastern Hokkaido: code, name_en, name_ja, subprefecture and lat, lon of the town hall."""
+    """List the municipalities of eastern Hokkaido.
+
+    Returns:
+        Columns code, name_en, name_ja, subprefecture, and lat, lon of the town hall.
+    """
     table = hokkaido.municipalities()
     inside = pc.is_in(table["subprefecture"], value_set=pa.array(hokkaido.DOTO))
     return (
@@ -81,7 +85,7 @@ def hub_minutes() -> NDArray[np.float64]:
 
 @cache
 def inner_minutes() -> NDArray[np.float64]:
-    """(areas,) estimated minutes by car from the edge of an area to the middle, were it a circle."""
+    """(areas,) minutes by car from the edge of an area to its middle, as if it were a circle."""
     number = Counter(hokkaido.cells()["municipality"].cast(pa.string()).to_pylist())
     cells = np.array([number[code] for code in areas()["code"].to_pylist()], float)
     return roads.drive_minutes(roads.DETOUR * np.sqrt(cells * _CELL_KM2 / np.pi))
@@ -94,27 +98,27 @@ def _drive(lat: NDArray[np.float64], lon: NDArray[np.float64]) -> NDArray[np.flo
 
 
 class Minutes(NamedTuple):
-    """A time in minutes and its standard error; NaN is unknown."""
+    """Times in minutes and their standard errors; NaN is unknown."""
 
     value: NDArray[np.float64]
     stderr: NDArray[np.float64]
 
 
-def landing(counts: Tally) -> Minutes:
-    """Mean time from landing until passengers are in an area, from presence in the full hours after landing.
+def landing(counts: NoisyCounts) -> Minutes:
+    """Estimate the mean time from landing until passengers are in an area.
 
-    Who arrives in hour h and stays is counted in h, h+1, ..., 6, on average in hour (h + 6) / 2. So
-    h = 2m - 6, where m is the mean hour of all presence; passengers who arrive early count more, as
-    they are seen for longer. Who is counted in hour h, having spent most of it there, arrived half
-    an hour before its end on average. The error is that of m by the delta method. That passengers
-    stay until the sixth hour is an assumption: where many only pass through, the time comes out too
-    short.
+    Whoever arrives in hour h and stays is counted in h, h+1, ..., 6, on average in hour
+    (h + 6) / 2. So h = 2m - 6, where m is the mean hour of all presence; passengers who arrive
+    early count more, because they are seen for longer. Whoever is counted in hour h, having spent
+    most of it there, arrived half an hour before its end on average. The error is that of m by the
+    delta method. That passengers stay until the sixth hour is an assumption: where many only pass
+    through, the time comes out too short.
 
     Args:
         counts: (..., 6) passengers present 1 to 6 hours after landing.
 
     Returns:
-        (...,) from 30 to 330 minutes.
+        (...,) times between 30 and 330 minutes.
     """
     hour = np.arange(1, HOURS + 1)
     total = counts.sum(-1)
@@ -128,54 +132,52 @@ def landing(counts: Tally) -> Minutes:
 
 
 class Landing(NamedTuple):
-    """Minutes from landing to an area, and what they are made of; all by area."""
+    """Minutes from landing to an area, and what they are made of; all (areas,)."""
 
     counted: Minutes
-    """As `landing`: until passengers are counted in the area. NaN where too few were."""
+    """Minutes until passengers are counted in the area, from `landing`; NaN where too few were."""
     by_map: Minutes
-    """Until they are where they go, by the roads from the airports they use."""
+    """Minutes until passengers arrive, by the roads from the airports that they use."""
     both: Minutes
-    """The same, with what was counted."""
+    """Minutes until passengers arrive, by the roads and by what was counted."""
 
 
 def after_landing(
-    arrivals: Tally, catchment: Tally, travel: Travel, market_share: float
+    arrivals: NoisyCounts, catchment: NoisyCounts, travel: Travel, market_share: float
 ) -> Landing:
-    """Minutes from landing to an area: the map, with the airports that its passengers use, and what was counted.
+    """Estimate the minutes from landing to an area from the map and from what was counted.
 
-    The map says: leaving the terminal, and driving from each airport, as many as `catchments.way`
-    finds there. Counted are passengers to the airports of the study of movement, from the edge of
-    the area on. What they need more or less than the map says of the same way is added, weighted by
-    the inverse variances of the two.
+    By the map passengers leave the terminal and drive, from each airport as many as
+    `catchments.way` finds there. Counted are passengers to the airports of the study of movement,
+    once they have crossed the edge of the area. The time that they need more or less than the map
+    has for that way is added, weighted by the inverse variances of the two.
 
     Args:
         arrivals: (areas, HOURS) passengers present after landing.
         catchment: (areas, AIRPORTS) passengers' days.
-        travel: assumptions.
+        travel: assumptions about journeys.
         market_share: share of all passengers who can be counted.
     """
     counted = landing(arrivals)
     studied = [AIRPORTS.index(name) for name in STUDIED]
     by_map = _by_map(catchment, airport_minutes(), travel, market_share)
-    part = Tally(catchment.value[:, studied], catchment.variance[:, studied])
+    part = NoisyCounts(catchment.value[:, studied], catchment.variance[:, studied])
     expected = (
         _by_map(part, airport_minutes()[:, studied], travel, market_share).value - inner_minutes()
     )
     # Nobody is at the edge before they have left the terminal.
     later = np.nan_to_num(counted.value - np.maximum(expected, travel.leaving))
-    own = by_map.stderr**2
-    weight = np.nan_to_num(own / (own + counted.stderr**2 + _COUNTED_ERROR**2))
+    map_variance = by_map.stderr**2
+    counted_variance = counted.stderr**2 + _COUNTED_ERROR**2
+    weight = np.nan_to_num(map_variance / (map_variance + counted_variance))
     both = Minutes(by_map.value + weight * later, np.sqrt(1 - weight) * by_map.stderr)
     return Landing(counted, by_map, both)
 
 
 def _by_map(
-    counts: Tally, minutes: NDArray[np.float64], travel: Travel, market_share: float
+    counts: NoisyCounts, minutes: NDArray[np.float64], travel: Travel, market_share: float
 ) -> Minutes:
-    """Leaving the terminal and driving.
-
-    The errors are those of the airports used and of the roads.
-    """
+    """Add up leaving the terminal and driving, with the errors of airports used and of roads."""
     drive = way(
         counts, minutes, model_passengers=travel.model_passengers, sampled=market_share, units=DAYS
     )

@@ -1,4 +1,4 @@
-"""The answer as one call: published releases in, ranked areas out."""
+"""Find where transport is missing with one call: published releases in, ranked areas out."""
 
 from __future__ import annotations
 
@@ -31,7 +31,12 @@ from xstat_ray.hokkaido.needs.opening import (
     watershed,
     watershed_table,
 )
-from xstat_ray.hokkaido.needs.publication import Publication, Tally, read_publication, tally
+from xstat_ray.hokkaido.needs.publication import (
+    NoisyCounts,
+    Publication,
+    read_counts,
+    read_publication,
+)
 from xstat_ray.hokkaido.needs.shares import overlap
 from xstat_ray.hokkaido.needs.visitors import Visitors, read_visitors
 from xstat_ray.publication.release import MANIFEST
@@ -46,7 +51,7 @@ STUDIED = ("CTS", "OKD", "KUH", "MMB", "SHB")
 
 @dataclass(frozen=True)
 class Folders:
-    """Output folders of finished releases."""
+    """Output folders of the finished releases that are joined."""
 
     movement: Path
     catchment: Path
@@ -56,34 +61,35 @@ class Folders:
 
 @dataclass(frozen=True)
 class Assumptions:
-    """What the published statistics do not say; all public."""
+    """What the published statistics do not tell; all of it is public."""
 
     market_share: float = 0.42
-    """The operator's share of the lines: a person who can be counted stands for 1/market_share."""
+    """The operator's share of all people: who can be counted stands for 1/market_share people."""
     travel: Travel = field(default_factory=Travel)
     sampling: Sampling = field(default_factory=Sampling)
 
 
 @dataclass(frozen=True)
-class Answer:
-    """Tables by name: `needs`, `hours`, `watershed`, `opening`, and `boarding` if that study was given."""
+class NeedsAnswer:
+    """The ranked areas and the tables beside them."""
 
     tables: dict[str, pa.Table]
+    """By name: `needs`, `hours`, `watershed`, `opening`, and `boarding` if that study was given."""
     sources: dict[str, dict[str, Any]]
-    """By key of the folder: study, release, whether the noise was off."""
+    """By key of the folder: study, release, and whether the noise was off."""
 
     @property
     def noise_free(self) -> bool:
-        """Whether any source holds exact counts: then so does the answer."""
+        """Whether any source holds exact counts, and the answer with it."""
         return any(source["noise_free"] for source in self.sources.values())
 
 
-def answer(folders: Folders, assumptions: Assumptions | None = None) -> Answer:
+def answer(folders: Folders, assumptions: Assumptions | None = None) -> NeedsAnswer:
     """Join published releases into the ranked list of areas whose visitors transport serves badly.
 
     Args:
-        folders: the releases; they must be of the same people and days.
-        assumptions: the default is that of conf/needs.yaml.
+        folders: the releases, which must be of equal people and days.
+        assumptions: what the releases do not tell; the default is that of conf/needs.yaml.
 
     Raises:
         InputError: a folder holds no finished release of its study; names folder, key and remedy.
@@ -114,40 +120,45 @@ def answer(folders: Folders, assumptions: Assumptions | None = None) -> Answer:
         _check_same_people(movement, preboarding)
         tables["boarding"] = boarding_table(boarding_counts(preboarding, STUDIED), STUDIED, share)
         sources["preboarding"] = _source(preboarding)
-    return Answer(tables, sources)
+    return NeedsAnswer(tables, sources)
 
 
-def landing_counts(movement: Publication) -> Tally:
-    """(areas, hours) passengers to the east by hours after landing, over all routes."""
+def landing_counts(movement: Publication) -> NoisyCounts:
+    """Sum passengers to the east over all routes.
+
+    Returns:
+        (areas, HOURS) passengers by hours after landing.
+    """
     hours = [f"arrival+{hour}h" for hour in range(1, HOURS + 1)]
     labels = {
         "municipality": areas()["name_en"].to_pylist(),
         "direction": (TO_DOTO,),
         "offset": hours,
     }
-    return tally(movement.table, labels).sum(1)
+    return read_counts(movement.table, labels).sum(1)
 
 
-def flyers(counts: Tally, days: int, market_share: float) -> Tally:
-    """(areas,) passengers on the day of landing and the next, on a mean day.
+def flyers(counts: NoisyCounts, days: int, market_share: float) -> NoisyCounts:
+    """Estimate how many passengers are in each area on a mean day.
 
-    The error is of the noise and the sample.
-
-    Those counted are taken to be a random part of all: to the variance of the noise, that of who
-    they are is added.
+    A passenger is there on the day of landing and the next. Those who can be counted are taken to
+    be a random part of all, so the variance of the sample is added to that of the noise.
 
     Args:
         counts: (areas, timetables, airports) passengers' days.
-        days: of the population.
+        days: dates of the published population.
         market_share: share of all passengers who can be counted.
+
+    Returns:
+        (areas,) passengers.
     """
     total = counts.sum(1, 2)
     sample = DAYS * (1 - market_share) * np.maximum(total.value, 0)
-    return Tally(total.value, total.variance + sample).scaled(1 / market_share / days)
+    return NoisyCounts(total.value, total.variance + sample).scaled(1 / market_share / days)
 
 
-def inputs(visitors: Visitors, counts: Tally, landing: Landing, given: Assumptions) -> Inputs:
-    """What the index is made of."""
+def inputs(visitors: Visitors, counts: NoisyCounts, landing: Landing, given: Assumptions) -> Inputs:
+    """Make the inputs of the index."""
     road = hub_minutes()
     error = given.travel.road_error * road
     flown = flyers(counts, visitors.days, given.market_share)
@@ -155,9 +166,9 @@ def inputs(visitors: Visitors, counts: Tally, landing: Landing, given: Assumptio
 
 
 def _needs_table(
-    visitors: Visitors, counts: Tally, movement: Publication, given: Assumptions
+    visitors: Visitors, counts: NoisyCounts, movement: Publication, given: Assumptions
 ) -> pa.Table:
-    """One row per area, the neediest first.
+    """Make a table with a row for each area, the neediest first.
 
     Nulls are unknown, and areas that cannot be ranked come last.
     """
@@ -178,15 +189,18 @@ def _needs_table(
     )
 
 
-def _columns(made_of: Inputs, needs: Needs, counts: Tally, landing: Landing) -> dict[str, Any]:
-    """Numbers by area."""
+def _columns(
+    made_of: Inputs, needs: Needs, counts: NoisyCounts, landing: Landing
+) -> dict[str, Any]:
+    """Make the columns of numbers, by area."""
     visitors = made_of.visitors
     flyers = made_of.flyers
     with np.errstate(invalid="ignore", divide="ignore"):
         air = np.where(visitors.value >= 3 * visitors.stderr, flyers.value / visitors.value, np.nan)
         air_error = np.sqrt(flyers.variance + air**2 * visitors.variance) / visitors.value
     return {
-        "rank": needs.rank, "rank_low": needs.rank_low, "rank_high": needs.rank_high, "in_top": needs.in_top,
+        "rank": needs.rank, "rank_low": needs.rank_low, "rank_high": needs.rank_high,
+        "in_top": needs.in_top,
         "need": needs.need, "need_low95": needs.low95, "need_high95": needs.high95,
         "visitors": visitors.value, "visitors_stderr": visitors.stderr,
         "flyers": flyers.value, "flyers_stderr": flyers.stderr,
@@ -199,13 +213,13 @@ def _columns(made_of: Inputs, needs: Needs, counts: Tally, landing: Landing) -> 
     }  # fmt: skip
 
 
-def _main_airport(counts: Tally) -> pa.Array:
+def _main_airport(counts: NoisyCounts) -> pa.Array:
     chosen = main_airport(counts)
     return pa.array(AIRPORTS).take(pa.array(chosen, mask=chosen < 0))
 
 
 def _hours_table(visitors: Visitors) -> pa.Table:
-    """One row per area and hour of the day: visitors present on a mean day."""
+    """Make a table of visitors present on a mean day, by area and hour of the day."""
     places, hours = np.indices(visitors.hourly.value.shape).reshape(2, -1)
     values = visitors.hourly.value.ravel()
     errors = visitors.hourly.stderr.ravel()
@@ -225,11 +239,11 @@ def _release(folder: Path, key: str, study: str, dimensions: tuple[str, ...]) ->
     )
 
 
-def _check_same_people(one: Publication, other: Publication) -> None:
-    if one.datasets != other.datasets:
+def _check_same_people(first: Publication, other: Publication) -> None:
+    if first.datasets != other.datasets:
         raise InputError(
-            f"the release is of the data sets {', '.join(other.datasets.values())}, and that of {one.study} of "
-            f"{', '.join(one.datasets.values())}",
+            f"the release is of the data sets {', '.join(other.datasets.values())}, "
+            f"and that of {first.study} of {', '.join(first.datasets.values())}",
             file=str(other.folder / MANIFEST),
             remedy="Join releases of the same people and days",
         )

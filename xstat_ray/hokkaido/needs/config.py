@@ -12,14 +12,16 @@ from xstat_ray.hokkaido.needs.access import Travel
 from xstat_ray.hokkaido.needs.answer import Assumptions, Folders
 from xstat_ray.hokkaido.needs.index import Sampling
 from xstat_ray.inputs.section import Section
+from xstat_ray.planning.settings import DISPLAYS
 
 _TOP = ("releases", "market_share", "travel", "draws", "seed", "top", "out", "display")
-DISPLAYS = ("auto", "quiet")
+_DISPLAYS = DISPLAYS[:2]
+"""Displays of a job that shows no progress, so that there are no events to write as JSON."""
 
 
 @dataclass(frozen=True)
 class NeedsConfig:
-    """What `jobs.needs` needs."""
+    """The checked configuration of `jobs.needs`."""
 
     folders: Folders
     assumptions: Assumptions
@@ -35,20 +37,20 @@ def needs_config(raw: Mapping[str, Any], origin: str) -> NeedsConfig:
             the key.
     """
     top = Section(raw, key="", origin=origin, known=_TOP)
-    usual = Assumptions()
-    share = top.fraction("market_share", Fraction(str(usual.market_share)))
+    defaults = Assumptions()
+    share = top.fraction("market_share", Fraction(str(defaults.market_share)))
     if not 0 < share <= 1:
         raise top.error("market_share is not more than 0 and at most 1", "market_share")
     sampling = Sampling(
-        draws=top.whole("draws", usual.sampling.draws, least=100),
-        seed=top.whole("seed", usual.sampling.seed, least=0),
-        top=top.whole("top", usual.sampling.top, least=1),
+        draws=top.whole("draws", defaults.sampling.draws, least=100),
+        seed=top.whole("seed", defaults.sampling.seed, least=0),
+        top=top.whole("top", defaults.sampling.top, least=1),
     )
     return NeedsConfig(
         folders=_folders(top.child("releases", [field.name for field in fields(Folders)])),
         assumptions=Assumptions(float(share), _travel(top), sampling),
         out=Path(top.text("out")),
-        display=top.choice("display", DISPLAYS, "auto"),
+        display=top.choice("display", _DISPLAYS, "auto"),
     )
 
 
@@ -65,9 +67,10 @@ def _folders(section: Section) -> Folders:
 def _travel(top: Section) -> Travel:
     names = [field.name for field in fields(Travel)]
     section = top.child("travel", names)
-    usual = Travel()
+    defaults = Travel()
     values = {
-        name: float(section.fraction(name, Fraction(str(getattr(usual, name))))) for name in names
+        name: float(section.fraction(name, Fraction(str(getattr(defaults, name)))))
+        for name in names
     }
     for name, value in values.items():
         if value < 0:

@@ -1,10 +1,10 @@
-"""The index of need: visitors who do not fly, times the hours that even their best way takes too long.
+"""The index of need: visitors who do not fly, times the hours that their best way takes too long.
 
     need = max(0, visitors - flyers) * max(0, min(air, road) - tolerated) / 60
 
-in visitor-hours a day. `visitors` are non-residents present in an area on a mean day, `flyers`
-those of them who landed on that day or the day before; `air` is the journey by air with the way
-from the airport, `road` that by car from Sapporo. An area needs nothing if it has no visitors, if
+in visitor-hours a day. `visitors` are non-residents present in an area on a mean day, `flyers` are
+visitors who landed on that day or the day before; `air` is the journey by air with the way from the
+airport, `road` the journey by car from Sapporo. An area needs nothing if it has no visitors, if
 they all fly, or if there is a good way by air or by road.
 """
 
@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xstat_ray.hokkaido.needs.access import Minutes, Travel
-from xstat_ray.hokkaido.needs.publication import Tally
+from xstat_ray.hokkaido.needs.publication import NoisyCounts
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How uncertainty is worked out."""
+    """Settings of the Monte Carlo that finds the uncertainty."""
 
     draws: int = 4000
     seed: int = 20231029
@@ -32,16 +32,16 @@ class Sampling:
 
 
 class Inputs(NamedTuple):
-    """What the index is made of, by area."""
+    """Inputs of the index, by area."""
 
-    visitors: Tally
+    visitors: NoisyCounts
     """(areas,) non-residents present on a mean day."""
-    flyers: Tally
-    """(areas,) of the same, those who came by air."""
+    flyers: NoisyCounts
+    """(areas,) visitors who came by air."""
     landing: Minutes
-    """(areas,) from landing to the area."""
+    """(areas,) minutes from landing to the area."""
     road: Minutes
-    """(areas,) by car from Sapporo."""
+    """(areas,) minutes by car from Sapporo."""
 
 
 class Needs(NamedTuple):
@@ -51,12 +51,13 @@ class Needs(NamedTuple):
     low95: NDArray[np.float64]
     high95: NDArray[np.float64]
     rank: NDArray[np.int64]
-    """From 1, the neediest; areas of equal need in their own order."""
+    """Rank from 1, the neediest; areas of equal need keep the order of `areas`."""
     rank_low: NDArray[np.int64]
-    """Ends of the 95 % interval of ranks."""
+    """Lower end of the 95 % interval of ranks."""
     rank_high: NDArray[np.int64]
+    """Upper end of the 95 % interval of ranks."""
     in_top: NDArray[np.float64]
-    """How often, of all draws, the area is among the neediest."""
+    """Share of all draws in which the area is among the neediest."""
 
 
 def index(
@@ -66,27 +67,40 @@ def index(
     road: NDArray[np.float64],
     travel: Travel,
 ) -> NDArray[np.float64]:
-    """The formula above, in visitor-hours a day; arrays of one shape, times in minutes."""
+    """Apply the formula of this module to arrays of one shape.
+
+    Args:
+        visitors: people.
+        flyers: people.
+        landing: minutes.
+        road: minutes.
+        travel: assumptions about journeys.
+
+    Returns:
+        Visitor-hours a day.
+    """
     late = np.maximum(np.minimum(travel.before_landing + landing, road) - travel.tolerated, 0) / 60
     return np.maximum(visitors - flyers, 0) * late
 
 
 def assess(inputs: Inputs, travel: Travel, sampling: Sampling) -> Needs:
-    """The index with its uncertainty, by Monte Carlo.
+    """Compute the index and its uncertainty, by Monte Carlo.
 
-    Every input is drawn from a normal distribution around its published value with its published
-    standard error, and the index and the ranks are worked out anew for every draw. The intervals
-    hold the middle 95 % of the draws; the same seed gives the same intervals.
+    Each input is drawn from a normal distribution around its published value with its published
+    standard error, and the index and the ranks are computed anew for each draw. The intervals hold
+    the middle 95 % of the draws; they repeat with the seed.
     """
     known = ~np.isnan(inputs.visitors.value + inputs.flyers.value)
     rng = np.random.default_rng(sampling.seed)
     shape = (sampling.draws, int(known.sum()))
 
-    def draw(part: Tally | Minutes) -> NDArray[np.float64]:
+    def draw(part: NoisyCounts | Minutes) -> NDArray[np.float64]:
         return part.value[known] + part.stderr[known] * rng.standard_normal(shape)
 
-    def combine(figures: Callable[[Tally | Minutes], NDArray[np.float64]]) -> NDArray[np.float64]:
-        visitors, flyers, landing, road = (figures(part) for part in inputs)
+    def combine(
+        values: Callable[[NoisyCounts | Minutes], NDArray[np.float64]],
+    ) -> NDArray[np.float64]:
+        visitors, flyers, landing, road = (values(part) for part in inputs)
         return index(visitors, flyers, landing, road, travel)
 
     need = combine(lambda part: part.value[known])
@@ -106,14 +120,21 @@ def assess(inputs: Inputs, travel: Travel, sampling: Sampling) -> Needs:
 
 
 def rank(need: NDArray[np.float64]) -> NDArray[np.int64]:
-    """(N,) places from 1, the largest first."""
+    """Number areas from 1, the largest need first.
+
+    Args:
+        need: (N,) visitor-hours.
+
+    Returns:
+        (N,) ranks.
+    """
     places = np.empty(len(need), np.int64)
     places[np.argsort(-need, kind="stable")] = np.arange(1, len(need) + 1)
     return places
 
 
 def _spread(values: NDArray[Any], known: NDArray[np.bool_], missing: float) -> NDArray[Any]:
-    """Values of the known areas at their places among all."""
-    every = np.full(known.shape, missing, values.dtype)
-    every[known] = values
-    return every
+    """Put values of the known areas at their places among all areas."""
+    spread = np.full(known.shape, missing, values.dtype)
+    spread[known] = values
+    return spread

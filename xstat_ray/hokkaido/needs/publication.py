@@ -1,4 +1,4 @@
-"""Published releases as input: an output folder is read only if it holds a finished release, and nothing else is."""
+"""Published releases as input; nothing is read but folders that hold a finished release."""
 
 from __future__ import annotations
 
@@ -19,46 +19,47 @@ from xstat_ray.publication.output_folder import UNFINISHED
 from xstat_ray.publication.release import MANIFEST, PLAN, STATISTICS
 
 MEASURES = ("noisy", "stderr")
+CONTRADICTION = "manifest and statistics contradict each other about the noise"
 _FACTS = ("release", "study", "study_digest", "datasets", "noise_free")
 
 
 @dataclass(frozen=True)
 class Publication:
-    """A release as a reader of the statistics has it."""
+    """A published release, with what its readers have."""
 
     folder: Path
     study: str
     release: str
     """Id of the release, hexadecimal."""
     datasets: Mapping[str, str]
-    """By role, the name of the party's data set."""
+    """Name of the party's data set, by role."""
     noise_free: bool
-    """Whether the noise was off: the figures are exact and not differentially private."""
+    """Whether the noise was off: the counts are exact and not differentially private."""
     table: pa.Table
-    """The dimensions asked for, and the figures, of
-    `xstat_ray.publication.release.Release.statistics`."""
+    """Columns of `xstat_ray.publication.release.Release.statistics`: the dimensions asked for, and
+    `MEASURES`."""
 
 
-class Tally(NamedTuple):
-    """Noisy counts with what is known of their error; both of one shape.
+class NoisyCounts(NamedTuple):
+    """Noisy counts and the variance of their error, in arrays of one shape.
 
-    NaN: not published, hence unknown.
+    NaN is unknown, because it was not published.
     """
 
     value: NDArray[np.float64]
-    """Unbiased: it may be negative."""
+    """Unbiased counts, which may be negative."""
     variance: NDArray[np.float64]
 
-    def sum(self, *axes: int) -> Tally:
-        """Over some axes; unknown where any part is unknown.
+    def sum(self, *axes: int) -> NoisyCounts:
+        """Sum over some axes; a sum is unknown where any part is.
 
         The noises of different counts are independent.
         """
-        return Tally(self.value.sum(axis=axes), self.variance.sum(axis=axes))
+        return NoisyCounts(self.value.sum(axis=axes), self.variance.sum(axis=axes))
 
-    def scaled(self, factor: float) -> Tally:
-        """Times a constant."""
-        return Tally(self.value * factor, self.variance * factor**2)
+    def scaled(self, factor: float) -> NoisyCounts:
+        """Multiply by a constant."""
+        return NoisyCounts(self.value * factor, self.variance * factor**2)
 
     @property
     def stderr(self) -> NDArray[np.float64]:
@@ -74,13 +75,13 @@ def read_publication(
 
     Args:
         folder: output folder of the job that made the release.
-        dimensions: columns that the table needs beside its figures; it may have more.
+        dimensions: columns that the table needs beside `MEASURES`; it may have more.
         key: configuration key that names the folder, for messages.
         remedy: how to make such a release, for messages.
 
     Raises:
-        InputError: the folder holds no finished release, its files contradict each other, or it is
-            one of another study.
+        InputError: the folder holds no finished release, its files contradict each other, or they
+            belong to another study.
     """
     manifest = read_manifest(folder, key=key, remedy=remedy)
     if missing := [name for name in _FACTS if name not in manifest]:
@@ -88,38 +89,35 @@ def read_publication(
         raise InputError(problem, file=str(folder / MANIFEST), key=key, remedy=remedy)
     plan = read_json(folder / PLAN, key=key, remedy=remedy)
     if plan.get("study_digest") != manifest["study_digest"]:
-        problem = "plan and manifest belong to different studies"
-        raise InputError(
-            problem, file=str(folder / PLAN), key=key, remedy="Use the folder as the job left it"
-        )
+        raise spoiled(folder / PLAN, key, "plan and manifest belong to different studies")
     table = read_table(folder / STATISTICS, dimensions, MEASURES, key=key, remedy=remedy)
     if len(table) != plan["cells"] * plan["slots"]:
         problem = f"{len(table):,} rows, and the plan says {plan['cells'] * plan['slots']:,}"
-        raise InputError(
-            problem,
-            file=str(folder / STATISTICS),
-            key=key,
-            remedy="Use the folder as the job left it",
-        )
+        raise spoiled(folder / STATISTICS, key, problem)
     noise_free = bool(manifest["noise_free"])
     if noise_free != stamped(table):
-        problem = "manifest and statistics contradict each other about the noise"
-        raise InputError(
-            problem,
-            file=str(folder / MANIFEST),
-            key=key,
-            remedy="Use the folder as the job left it",
-        )
+        raise spoiled(folder / MANIFEST, key, CONTRADICTION)
     return Publication(
         folder, manifest["study"], manifest["release"], manifest["datasets"], noise_free, table
     )
 
 
+def spoiled(file: Path, key: str, problem: str) -> InputError:
+    """Make the error of a release that was changed after the job left it.
+
+    Args:
+        file: the file that shows it.
+        key: configuration key that names the folder.
+        problem: what is wrong.
+    """
+    return InputError(problem, file=str(file), key=key, remedy="Use the folder as the job left it")
+
+
 def read_manifest(folder: Path, *, key: str, remedy: str) -> dict[str, Any]:
-    """The manifest of a folder that holds a finished release.
+    """Read the manifest of a folder that holds a finished release.
 
     Raises:
-        InputError: there is no such folder, or no release in it, or one that is not finished.
+        InputError: the folder does not exist, or it holds no release, or an unfinished release.
     """
     if not folder.is_dir():
         raise InputError(
@@ -145,7 +143,7 @@ def read_manifest(folder: Path, *, key: str, remedy: str) -> dict[str, Any]:
 
 
 def read_json(file: Path, *, key: str, remedy: str) -> dict[str, Any]:
-    """A JSON object.
+    """Read a JSON object.
 
     Raises:
         InputError: the file cannot be read or holds something else.
@@ -164,7 +162,7 @@ def read_json(file: Path, *, key: str, remedy: str) -> dict[str, Any]:
 def read_table(
     file: Path, dimensions: Sequence[str], measures: Sequence[str], *, key: str, remedy: str
 ) -> pa.Table:
-    """These columns of a published table.
+    """Read some columns of a published table.
 
     Raises:
         InputError: the file is not Parquet, or lacks a column.
@@ -187,16 +185,16 @@ def stamped(table: pa.Table) -> bool:
     return b"NOISE OFF" in (table.schema.metadata or {}).get(b"WARNING", b"")
 
 
-def tally(table: pa.Table, labels: Mapping[str, Sequence[str]]) -> Tally:
-    """Published counts laid out as an array; dimensions that are not named are summed over.
+def read_counts(table: pa.Table, labels: Mapping[str, Sequence[str]]) -> NoisyCounts:
+    """Lay out published counts as an array, summed over dimensions that are not named.
 
     The unbiased `noisy` counts are used, those of suppressed cells included: suppression hides
     small estimates from readers, and to leave them out of a sum, or to count them as zero, would
-    bias it. Their standard errors add up.
+    bias it. Their variances add up.
 
     Args:
-        table: with columns `noisy` and `stderr`.
-        labels: for each dimension wanted the labels wanted, in the order of the axes.
+        table: a table with columns `noisy` and `stderr`.
+        labels: labels to read by dimension, in the order of the axes.
 
     Returns:
         Arrays of the lengths of `labels`; NaN where the table has no such row.
@@ -220,6 +218,6 @@ def tally(table: pa.Table, labels: Mapping[str, Sequence[str]]) -> Tally:
         sums = np.bincount(places, weights[inside], minlength=size)
         return np.where(published, sums, np.nan).reshape(shape)
 
-    return Tally(
+    return NoisyCounts(
         total(table["noisy"].to_numpy().astype(float)), total(table["stderr"].to_numpy() ** 2)
     )

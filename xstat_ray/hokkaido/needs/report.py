@@ -1,28 +1,26 @@
-"""The answer's files, and what a person at a terminal sees."""
+"""The files of an answer, and what a person at a terminal sees of it."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
-from xstat_ray.hokkaido.needs.answer import Answer, Assumptions
+from xstat_ray.hokkaido.needs.answer import Assumptions, NeedsAnswer
 from xstat_ray.planning.options import NOISE_OFF
+from xstat_ray.publication.release import csv_bytes, json_bytes, parquet_bytes
 from xstat_ray.util.files import unwritable, write_whole
 
 SOURCES = "sources.json"
 SHOWN = 10
-"""Areas in the printed list."""
-STAMP = {"WARNING": "NOISE OFF: made of exact counts, not differentially private"}
+"""Number of areas in the printed list."""
+DERIVED_STAMP = {"WARNING": "NOISE OFF: made of exact counts, not differentially private"}
+"""Metadata of tables that were made from releases without noise."""
 _OPENING = "Nakashibetsu airport's share of passengers, before and after its route opened"
 _UNTOLD = "-"
 _LEGEND = """
@@ -31,11 +29,11 @@ visitors: non-residents at a mean hour; air: share of them who came by air
 landing: minutes from landing to the area; by: airport that most come through"""
 
 
-def write(answer: Answer, assumptions: Assumptions, folder: Path) -> None:
-    """Write each table as Parquet and CSV, and `sources.json`: releases, assumptions, and whether noise was off.
+def write(answer: NeedsAnswer, assumptions: Assumptions, folder: Path) -> None:
+    """Write the tables as Parquet and CSV, and `sources.json` with releases and assumptions.
 
-    The same releases and assumptions give the same files, byte for byte; files of an earlier answer
-    are replaced.
+    Equal releases and assumptions give equal files, byte for byte. Files of an earlier answer are
+    replaced.
 
     Raises:
         InputError: the disk is full or the folder cannot be written to.
@@ -49,35 +47,19 @@ def write(answer: Answer, assumptions: Assumptions, folder: Path) -> None:
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(
-            folder / SOURCES, (json.dumps(facts, indent=2, ensure_ascii=False) + "\n").encode()
-        )
+        write_whole(folder / SOURCES, json_bytes(facts))
         for name, table in reversed(answer.tables.items()):
-            stamped = table.replace_schema_metadata(STAMP if off else None)
-            write_whole(folder / f"{name}.csv", _csv(stamped))
-            write_whole(folder / f"{name}.parquet", _parquet(stamped))
+            stamped = table.replace_schema_metadata(DERIVED_STAMP if off else None)
+            write_whole(folder / f"{name}.csv", csv_bytes(stamped))
+            write_whole(folder / f"{name}.parquet", parquet_bytes(stamped))
     except OSError as error:
         raise unwritable(folder, error) from None
 
 
-def _csv(table: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    for item in (table.schema.metadata or {}).items():
-        sink.write(b"# %s: %s\n" % item)
-    pa_csv.write_csv(table, sink)
-    return bytes(sink.getvalue())
+def print_answer(answer: NeedsAnswer, folder: Path, console: Console | None = None) -> None:
+    """Print the neediest areas, and where the new route changed the choice of airport.
 
-
-def _parquet(table: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
-    return bytes(sink.getvalue())
-
-
-def print_answer(answer: Answer, folder: Path, console: Console | None = None) -> None:
-    """The neediest areas, and where the new route changed the choice of airport.
-
-    Fits 80 columns.
+    The lists fit 80 columns.
     """
     console = console or Console(markup=False, highlight=False)
     rows = answer.tables["needs"].to_pylist()
@@ -93,8 +75,8 @@ def print_answer(answer: Answer, folder: Path, console: Console | None = None) -
     console.print(f"\nTables: {folder}/*.parquet and *.csv", soft_wrap=True)
 
 
-def warn(answer: Answer) -> None:
-    """A red warning on standard error if any source was published without noise."""
+def warn(answer: NeedsAnswer) -> None:
+    """Print a red warning on standard error if any source was published without noise."""
     if not answer.noise_free:
         return
     without = ", ".join(key for key, source in answer.sources.items() if source["noise_free"])
@@ -143,7 +125,7 @@ def _opening(rows: list[dict[str, Any]]) -> Table:
 
 
 def _table() -> Table:
-    """Columns two blanks apart."""
+    """Make a table whose columns are two blanks apart."""
     return Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
 
 
@@ -152,5 +134,5 @@ def _area(row: dict[str, Any]) -> str:
 
 
 def _percent(share: float | None) -> str:
-    """A share as people read it: noise can carry it a little below 0 or above 1."""
+    """Write a share in percent, cut to 0 and 1, beyond which noise can carry it."""
     return _UNTOLD if share is None else f"{min(max(share, 0), 1):.0%}"

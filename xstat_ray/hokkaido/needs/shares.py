@@ -7,11 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xstat_ray.hokkaido.needs.publication import Tally
+from xstat_ray.hokkaido.needs.publication import NoisyCounts
 
 KNOWN_FROM = 5.0
-"""A total below this many of its standard errors cannot be told from nothing: shares of it are
-unknown."""
+"""Least total, in its standard errors, that is told from nothing; shares of less are unknown."""
 _NORMAL95 = 1.959964
 
 
@@ -20,7 +19,7 @@ class Shares(NamedTuple):
 
     value: NDArray[np.float64]
     stderr: NDArray[np.float64]
-    """Of the noise alone, or with the chance of who was observed: see `shares`."""
+    """Standard error from the noise alone, or with that of the sample: see `shares`."""
 
     @property
     def low95(self) -> NDArray[np.float64]:
@@ -33,22 +32,21 @@ class Shares(NamedTuple):
         return np.minimum(self.value + _NORMAL95 * self.stderr, 1.0)
 
 
-def shares(counts: Tally, *, sampled: float | None = None, units: int = 1) -> Shares:
-    """The share of every count in the total along the last axis.
+def shares(counts: NoisyCounts, *, sampled: float | None = None, units: int = 1) -> Shares:
+    """Divide counts by their total along the last axis.
 
-    The delta method on p = x/N with independent noises: Var p = ((1 - 2p) Var x + p^2 Var N) / N^2.
-    It describes the people who were counted. With `sampled` it describes all passengers, of whom
-    those counted are a random part: units (1 - sampled) p (1 - p) / N is added.
+    The delta method on p = x/N with independent noises gives Var p = ((1 - 2p) Var x + p^2 Var N)
+    / N^2. It describes the people who were counted. With `sampled` it describes all passengers, of
+    whom those counted are a random part: units (1 - sampled) p (1 - p) / N is added.
 
     Args:
-        counts: (..., K) counts of which each person is in one; the last axis is the whole.
-        sampled: the share of all passengers who can be counted: the operator's share of the market.
-            None: describe only those who were counted.
-        units: how often one person is counted, at most: the people are that many times fewer than
-            the counts.
+        counts: (..., K) counts; each person is in one of the K, and all K are the whole.
+        sampled: share of all passengers who can be counted, which is the operator's share of the
+            market; None describes only those who were counted.
+        units: most counts that a person adds; people are that many times fewer than counts.
 
     Returns:
-        (..., K); a value may lie outside [0, 1] by noise, its interval is cut to it.
+        (..., K) shares. Noise may carry a value out of [0, 1]; its interval is cut to that.
     """
     total = counts.sum(-1)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -65,13 +63,13 @@ def shares(counts: Tally, *, sampled: float | None = None, units: int = 1) -> Sh
 
 
 def overlap(part: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How evenly an area is shared by airports: the second largest share over the largest, 0 (one alone) to 1.
+    """Compute how evenly airports share an area: the second largest share over the largest.
 
     Args:
-        part: (..., K) shares, K at least 2; negative ones count as none.
+        part: (..., K) shares, K at least 2; a negative share counts as none.
 
     Returns:
-        (...,); NaN where the shares are unknown.
+        (...,) between 0, where an airport stands alone, and 1; NaN where shares are unknown.
     """
     first, second = np.moveaxis(np.sort(np.maximum(part, 0), axis=-1)[..., -1:-3:-1], -1, 0)
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -14,48 +14,56 @@ from numpy.typing import NDArray
 from xstat_ray.errors import InputError
 from xstat_ray.geo import hokkaido
 from xstat_ray.hokkaido.needs.access import areas
-from xstat_ray.hokkaido.needs.publication import Tally, read_manifest, read_table, stamped
+from xstat_ray.hokkaido.needs.publication import (
+    CONTRADICTION,
+    NoisyCounts,
+    read_manifest,
+    read_table,
+    spoiled,
+    stamped,
+)
 from xstat_ray.publication.release import MANIFEST, STATISTICS
 
 DIMENSIONS = ("breakdown", "date", "time", "area", "residence")
 _TELLING = ("local", "municipality")
-"""What residence must say for visitors to be told from residents."""
+"""Kinds of residence that tell visitors from residents."""
 MEASURES = ("noisy", "stderr")
 HOURS = 24
 
 
 @dataclass(frozen=True)
 class Visitors:
-    """Non-residents present, on a mean day."""
+    """Non-residents who are present on a mean day."""
 
     release: str
     noise_free: bool
-    hourly: Tally
+    hourly: NoisyCounts
     """(areas, 24) people present in each hour of the day; NaN where nothing was published."""
     days: int
-    """Dates that were published."""
+    """Number of dates that were published."""
 
     @property
-    def daily(self) -> Tally:
-        """(areas,) people present at a mean hour: a visitor who stays around the clock counts as one."""
+    def daily(self) -> NoisyCounts:
+        """(areas,) people present at a mean hour; who stays around the clock counts as one."""
         return self.hourly.sum(1).scaled(1 / HOURS)
 
 
 def read_visitors(folder: Path, *, key: str, remedy: str) -> Visitors:
-    """Read a published population and keep who is not at home in the municipality they are in.
+    """Read a published population and keep those who are not at home in their municipality.
+
+    Columns of the statistics are `breakdown` (the first by residence that the manifest names is
+    read), `date` and `time` (text, YYYYMMDD and HHMM), `area` (500 m mesh or code of a
+    municipality), `residence` (code of the home municipality, or of the prefecture of people from
+    elsewhere, or 00000), `noisy` (unbiased) and `stderr`; further attributes are summed over.
 
     Args:
-        folder: output folder of `jobs.population`. Columns of its statistics: `breakdown` (the
-            first one by residence that the manifest names is read), `date` and `time` (text,
-            YYYYMMDD and HHMM), `area` (500 m mesh or code of a municipality), `residence` (code of
-            the home municipality, or of the prefecture of people from elsewhere, or 00000), `noisy`
-            (unbiased) and `stderr`; further attributes are summed over.
+        folder: output folder of `jobs.population`.
         key: configuration key that names the folder, for messages.
         remedy: how to make such a release, for messages.
 
     Raises:
-        InputError: the folder holds no finished release of a population, or one that does not tell
-            visitors from residents.
+        InputError: the folder holds no finished release of a population, or its release does not
+            tell visitors from residents.
     """
     manifest = read_manifest(folder, key=key, remedy=remedy)
     table = read_table(folder / STATISTICS, DIMENSIONS, MEASURES, key=key, remedy=remedy)
@@ -72,18 +80,12 @@ def read_visitors(folder: Path, *, key: str, remedy: str) -> Visitors:
 def _noise_free(manifest: dict[str, Any], table: pa.Table, folder: Path, key: str) -> bool:
     off = manifest.get("noise_free")
     if not isinstance(off, bool) or off != stamped(table):
-        problem = "manifest and statistics contradict each other about the noise"
-        raise InputError(
-            problem,
-            file=str(folder / MANIFEST),
-            key=key,
-            remedy="Use the folder as the job left it",
-        )
+        raise spoiled(folder / MANIFEST, key, CONTRADICTION)
     return off
 
 
 def _by_residence(manifest: dict[str, Any], folder: Path, key: str) -> str:
-    """Name of the breakdown to read."""
+    """Find the name of the breakdown to read."""
     breakdowns = manifest.get("breakdowns")
     named = breakdowns if isinstance(breakdowns, dict) else {}
     found = next((str(name) for name, by in named.items() if "residence" in by), None)
@@ -94,8 +96,8 @@ def _by_residence(manifest: dict[str, Any], folder: Path, key: str) -> str:
     return found
 
 
-def _hourly(table: pa.Table, days: int) -> Tally:
-    """Means over the dates by area and hour."""
+def _hourly(table: pa.Table, days: int) -> NoisyCounts:
+    """Take means over the dates, by area and hour."""
     codes = areas()["code"].combine_chunks()
     here = _municipality(table["area"])
     visiting = pc.and_(
@@ -116,13 +118,13 @@ def _hourly(table: pa.Table, days: int) -> Tally:
         sums = np.bincount(at, weights, minlength=size) / days**power
         return np.where(published, sums, np.nan).reshape(len(codes), HOURS)
 
-    return Tally(
+    return NoisyCounts(
         mean(table["noisy"].to_numpy().astype(float), 1), mean(table["stderr"].to_numpy() ** 2, 2)
     )
 
 
 def _municipality(area: pa.ChunkedArray) -> pa.Array:
-    """Code of the municipality of every area, which is a mesh or already such a code."""
+    """Find the code of each area's municipality; the area is a mesh, or such a code already."""
     texts = area.cast(pa.string()).combine_chunks()
     land = hokkaido.cells()
     places = pc.index_in(texts, value_set=land["mesh"].cast(pa.string()).combine_chunks())
