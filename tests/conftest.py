@@ -31,7 +31,31 @@ settings.register_profile(
 )
 settings.load_profile("tests")
 
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tell which tests must share a process when several run them.
+
+    All that use Ray, which is started once and gets going first; otherwise those of one file, for the
+    sake of its fixtures.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("ray") is None)
+    for item in items:
+        group = "ray" if item.get_closest_marker("ray") else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 STUDY = Path(__file__).parents[1] / "conf" / "study" / "nycflights.yaml"
+
+
+@pytest.fixture
+def umask_kept() -> Iterator[None]:
+    """For tests that do a domain's steps here: a step sets the umask of its process, which is the tests'."""
+    before = os.umask(0o022)
+    os.umask(before)
+    yield
+    os.umask(before)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from tests.case import Case, study, use_key
@@ -10,12 +8,8 @@ from xstat_ray.crypto.keygen import generate
 
 
 @pytest.fixture(autouse=True)
-def umask():
-    """A step sets the umask of its process, which here is the tests'."""
-    before = os.umask(0o022)
-    os.umask(before)
-    yield
-    os.umask(before)
+def umask(umask_kept):
+    """Every test here does steps."""
 
 
 @pytest.fixture(scope="session")

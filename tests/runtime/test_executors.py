@@ -1,0 +1,172 @@
+"""One suite for all that can run the protocol: one process, Ray, three domains that share files.
+
+Each gives on every cell what one SQL query over both tables in the clear gives.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests import oracle
+from tests.runtime.executors import Deployment, InOneProcess, OnRay, ThreeDomains
+from tests.synthetic import make_study
+from xstat_ray import Options
+from xstat_ray.crypto.kernels import choice
+from xstat_ray.inputs.source import Source
+from xstat_ray.model.study import Bounds, Dimension, Privacy, Study, View
+from xstat_ray.planning.batching import Batch
+from xstat_ray.protocol import play
+from xstat_ray.runtime.ray_executor import RayExecutor
+
+THOROUGH = pytest.mark.thorough
+LOCAL = pytest.param(InOneProcess, id="one process")
+RAY = pytest.param(OnRay, id="Ray", marks=pytest.mark.ray)
+DOMAINS = pytest.param(ThreeDomains, id="three domains")
+VIEW = View(Fraction(10), Fraction(1, 1000))
+"""Dummies in every cell, and few enough for a test."""
+
+
+@pytest.fixture(params=[LOCAL, RAY, DOMAINS])
+def deployment(request: pytest.FixtureRequest, tmp_path: Path) -> Deployment:
+    """Each way to run the protocol."""
+    if request.param is OnRay:
+        request.getfixturevalue("ray_folder")
+    elif request.param is ThreeDomains:
+        request.getfixturevalue("umask_kept")
+    return request.param(tmp_path / "deployment")
+
+
+@pytest.mark.parametrize(
+    ("key_bits", "shards"),
+    [
+        (2048, 3),
+        *(pytest.param(*case, marks=THOROUGH) for case in ((2048, 1), (2048, 16), (3072, 16))),
+        *(pytest.param(3072, shards, marks=pytest.mark.slow) for shards in (1, 3)),
+    ],
+)
+def test_equals_the_group_by_on_every_cell_of_the_demo(
+    deployment: Deployment,
+    nycflights: SimpleNamespace,
+    nycflights_expected: NDArray[np.int64],
+    key_bits: int,
+    shards: int,
+) -> None:
+    study = nycflights.study
+    sources = {"row": Source(nycflights.row), "column": Source(nycflights.column)}
+    options = deployment.options(key_bits=key_bits, shards=shards)
+    release = deployment.publish(study, sources, options)
+    table = release.statistics
+    noisy = table["noisy"].to_numpy().reshape(study.cells, study.slots)
+    assert (noisy == nycflights_expected).all()
+    labels = [(d.name, d.labels) for d in study.row.dimensions] + list(study.column_labels)
+    names, domains = zip(*labels, strict=True)
+    assert list(zip(*(table[name].to_pylist() for name in names), strict=True)) == list(
+        itertools.product(*domains)
+    )
+    assert release.plan["shards"] == shards
+
+
+def check(
+    deployment: Deployment, study: Study, small: SimpleNamespace, **options: object
+) -> Options:
+    """Every coefficient is what the oracle says, which draws from the parties' seeds."""
+    chosen = deployment.options(**options)
+    counted = deployment.counted(study, small.sources, chosen)
+    expected = oracle.count(study, small.rows, small.flags, counted.seeds)
+    assert expected.sum() > 100
+    assert (counted.values == deployment.shown(study, chosen, expected)).all()
+    return chosen
+
+
+@pytest.mark.parametrize(
+    ("offset_dimension", "shards", "mechanism"),
+    [
+        (False, 36, "tree"),
+        pytest.param(True, 36, "tree", marks=THOROUGH),
+        *(
+            pytest.param(offset_dimension, shards, "flat", marks=THOROUGH)
+            for offset_dimension in (True, False)
+            for shards in (1, 80)
+        ),
+    ],
+)
+def test_windows_and_bounds(
+    deployment: Deployment,
+    small: SimpleNamespace,
+    offset_dimension: bool,
+    shards: int,
+    mechanism: str,
+) -> None:
+    study = replace(
+        make_study(offset_dimension=offset_dimension),
+        privacy=Privacy(noise="off", mechanism=mechanism),
+    )
+    options = check(deployment, study, small, shards=shards)
+    assert len(options.plan(study).design.levels) == (1 if mechanism == "flat" else 3)
+
+
+@pytest.mark.parametrize("batch", ["auto", pytest.param("day", marks=THOROUGH)])
+def test_padding_changes_no_count(
+    deployment: Deployment, small: SimpleNamespace, batch: Batch
+) -> None:
+    privacy = Privacy(noise="off", mechanism="tree", padding="dp", view=VIEW)
+    check(deployment, replace(small.study, privacy=privacy), small, shards=7, batch=batch)
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("padding", ["off", "dp"])
+def test_windows_and_bounds_with_replicas(
+    ray_folder: Path, small: SimpleNamespace, tmp_path: Path, padding: str
+) -> None:
+    privacy = Privacy(noise="off", mechanism="tree", padding=padding, view=VIEW)
+    study = replace(make_study(offset_dimension=False), privacy=privacy)
+    check(OnRay(tmp_path), study, small, shards=40, replicas={"row": 2, "column": 2})
+
+
+def test_all_agree_with_the_played_protocol(
+    deployment: Deployment, small: SimpleNamespace, tmp_path: Path
+) -> None:
+    # One column, and bounds that never bind: nothing is drawn.
+    everywhere = Dimension("route", "route", ("any",), ((),), other="any")
+    study = make_study(offset_dimension=False)
+    study = replace(
+        study,
+        column=replace(study.column, dimensions=(everywhere,)),
+        bounds=Bounds(rows=1000, boardings=50, persons=100),
+    )
+    options = deployment.options(shards=12)
+    played = play(
+        options.plan(study),
+        row_table=small.row,
+        column_table=small.column,
+        ledger=tmp_path / "ledger",
+    ).values
+    assert played.sum() > 100
+    assert (deployment.counted(study, small.sources, options).values == played).all()
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("kernel", ["", "portable"])
+def test_parties_and_tasks_take_the_kernel_that_is_forced_here(
+    ray_folder: Path, small: SimpleNamespace, kernel: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The cluster was started before, so its processes do not inherit the variable.
+    monkeypatch.setenv("XSTAT_KERNEL", kernel)
+    forced = choice.kernel().name
+    with RayExecutor(make_study(), small.sources, {"column": 2}) as executor:
+        for role in ("row", "column"):
+            assert executor.get(executor.party(role).call("kernel")) == forced
+        assert executor.get(executor.submit(kernel_of_a_task)) == forced
+
+
+def kernel_of_a_task() -> str:
+    """Name of the kernel where this runs."""
+    return choice.kernel().name
