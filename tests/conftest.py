@@ -32,7 +32,6 @@ settings.register_profile(
 settings.load_profile("tests")
 
 
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tell which tests must share a process when several run them.
