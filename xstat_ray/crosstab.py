@@ -117,7 +117,7 @@ def _count_once(
         with progress.stage("start", 1) as stage:
             executor = stack.enter_context(open_executor(plan.study, sources, options, progress))
             stage.advance()
-        driver = Driver(executor, plan, progress, options.window)
+        driver = Driver(executor, plan, progress, options.in_flight)
         if unfinished is None:
             unfinished = _encrypt_and_count(
                 driver, executor, work, plan, progress, ledger=options.ledger.absolute()

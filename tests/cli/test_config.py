@@ -60,7 +60,7 @@ def test_everything_arrives_where_it_belongs():
         shards=5,
         runtime="ray",
         replicas={"row": 1, "column": 3},
-        window=9,
+        in_flight=9,
         cluster=Cluster(store_bytes=1000),
         ledger=Path("ledger.sqlite"),
         allow_no_noise=False,

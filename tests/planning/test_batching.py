@@ -1,3 +1,5 @@
+"""Periods are cut into batches of a declared length, or of one that memory allows."""
+
 from __future__ import annotations
 
 import datetime as dt
@@ -8,16 +10,18 @@ import pytest
 from tests.synthetic import make_study
 from xstat_ray.inputs.study_file import parse
 from xstat_ray.model.periods import span
+from xstat_ray.model.study import Study
 from xstat_ray.planning.batching import BATCH_BYTES, cut, periods_of
 
 HOURS = make_study()  # 36 of them
 
 
-def padded(study):
+def padded(study: Study) -> Study:
     return replace(study, privacy=replace(study.privacy, padding="dp"))
 
 
-def dates(days):
+def dates(days: int) -> Study:
+    """A study of so many days, with dates as periods."""
     start = dt.date(2024, 1, 1)
     end = start + dt.timedelta(days=days)
     raw = {
@@ -39,7 +43,7 @@ def test_batches_are_the_fewest_that_are_no_longer(length, number):
 
 
 @pytest.mark.parametrize(("length", "number"), [("month", 3), ("week", 9), ("day", 61)])
-def test_dates_too(length, number):
+def test_dates_are_cut_like_hours(length, number):
     study = dates(61)
     assert len(span(study.period)) == 61 and len(cut(study, 4, length, 0).batches) == number
 

@@ -1,3 +1,5 @@
+"""The configuration group `cluster`: what it may say, and that each of its files is valid."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -14,15 +16,24 @@ from xstat_ray.planning.cluster import Cluster, read_cluster
 CONF = Path(__file__).parents[2] / "conf"
 
 
-def read(**values) -> Cluster:
+def read(**values: object) -> Cluster:
     return read_cluster(Section({"cluster": values}, key="", origin="o.yaml", known=("cluster",)))
 
 
 def test_every_key_arrives():
     values = {
-        "address": "auto", "cpus": 3, "store_bytes": 7, "spill": "/s", "labels": {"row": {"party": "row"}, "pool": None},
-        "wait_seconds": 4, "silence_seconds": 5, "restarts": 0, "insecure": True, "metrics": True, "timeline": "/t.json",
-    }  # fmt: skip
+        "address": "auto",
+        "cpus": 3,
+        "store_bytes": 7,
+        "spill": "/s",
+        "labels": {"row": {"party": "row"}, "pool": None},
+        "wait_seconds": 4,
+        "silence_seconds": 5,
+        "restarts": 0,
+        "insecure": True,
+        "metrics": True,
+        "timeline": "/t.json",
+    }
     expected = values | {
         "spill": Path("/s"),
         "timeline": Path("/t.json"),

@@ -1,3 +1,5 @@
+"""The plan's figures follow from the study, and what cannot be run safely is refused."""
+
 from __future__ import annotations
 
 import json

@@ -1,23 +1,27 @@
+"""What a budget buys: both mechanisms compared, and the least epsilon for a wanted error."""
+
 from __future__ import annotations
 
 import json
 import math
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import pytest
 
 from xstat_ray.errors import PlanError, StudyError
 from xstat_ray.inputs.study_file import parse
+from xstat_ray.model.study import Study
 from xstat_ray.planning import plan_report
 from xstat_ray.planning.plan import make_plan
 from xstat_ray.planning.plan_report import Target, least_epsilon, make_report, predicted_stderrs
 from xstat_ray.privacy.design import Design
 
 
-def study(rows=256, width=16, hierarchy=True, **privacy):
+def study(rows: int = 256, width: int = 16, hierarchy: bool = True, **privacy: object) -> Study:
     """A square of mesh cells, reported by cell, by blocks of 4 x 4 and as a whole."""
-    mesh = {"name": "mesh", "range": [1, rows]}
+    mesh: dict[str, Any] = {"name": "mesh", "range": [1, rows]}
     if hierarchy:
         mesh["hierarchy"] = {"quadrants": 16, "width": width}
     side = {"id": "id", "dimensions": [mesh]}
@@ -26,19 +30,19 @@ def study(rows=256, width=16, hierarchy=True, **privacy):
     return parse({"study": raw, "privacy": privacy}, origin="s.yaml")
 
 
-def with_epsilon(own, epsilon):
-    return replace(own, privacy=replace(own.privacy, epsilon=Fraction(epsilon)))
+def with_epsilon(square: Study, epsilon: Fraction | str) -> Study:
+    return replace(square, privacy=replace(square.privacy, epsilon=Fraction(epsilon)))
 
 
-def reached(own, level):
-    return predicted_stderrs(own, Design.of_study(own))[level]
+def reached(square: Study, level: str) -> float:
+    return predicted_stderrs(square, Design.of_study(square))[level]
 
 
 @pytest.mark.parametrize("mechanism", ["flat", "tree", "auto"])
 def test_flat_and_tree_stand_side_by_side_and_the_chosen_one_is_the_plan(mechanism):
-    own = study(mechanism=mechanism)
-    report = make_report(own, key_bits=2048, shards=3)
-    assert report.plan == make_plan(own, key_bits=2048, shards=3)
+    square = study(mechanism=mechanism)
+    report = make_report(square, key_bits=2048, shards=3)
+    assert report.plan == make_plan(square, key_bits=2048, shards=3)
     assert report.chosen == {"flat": "flat", "tree": "tree", "auto": "tree"}[mechanism]
     assert report.designs[report.chosen] == report.plan.design
     for kind in ("flat", "tree"):
@@ -75,34 +79,34 @@ GAUSSIAN = {"noise": "gaussian", "delta": 1e-9}
     ],
 )
 def test_the_epsilon_for_an_error_is_the_least_of_three_digits(noise, mechanism, level, wanted):
-    own = study(rows=64, width=8, mechanism=mechanism, **noise)
+    square = study(rows=64, width=8, mechanism=mechanism, **noise)
     target = Target(wanted, level)
-    epsilon = least_epsilon(own, target)
-    assert reached(with_epsilon(own, epsilon), level) <= wanted
+    epsilon = least_epsilon(square, target)
+    assert reached(with_epsilon(square, epsilon), level) <= wanted
     digit = Fraction(10) ** (len(str(int(epsilon))) - 3 if epsilon >= 1 else -3)
     while epsilon < 100 * digit:
         digit /= 10
     assert (epsilon / digit).denominator == 1
-    assert reached(with_epsilon(own, epsilon - digit), level) > wanted
+    assert reached(with_epsilon(square, epsilon - digit), level) > wanted
 
 
 def test_the_answer_is_planned_and_says_what_it_reaches():
-    own = study(mechanism="auto")
-    report = make_report(own, key_bits=2048, shards=3, target=Target(5, "total"))
+    square = study(mechanism="auto")
+    report = make_report(square, key_bits=2048, shards=3, target=Target(5, "total"))
     answer = report.answer
-    assert answer.plan == make_plan(with_epsilon(own, answer.epsilon), key_bits=2048, shards=3)
+    assert answer.plan == make_plan(with_epsilon(square, answer.epsilon), key_bits=2048, shards=3)
     assert answer.stderr == answer.plan.expected_stderr["total"] <= 5
-    assert report.plan.study == own
+    assert report.plan.study == square
     assert study(epsilon=float(answer.epsilon)).privacy.epsilon == answer.plan.mechanism.epsilon
 
 
 @pytest.mark.parametrize("wanted", [1e-3, 1.0, 1.36, 13.0, 1e3, 1e4])
 def test_for_plain_laplace_noise_the_answer_is_known(wanted):
     # Variance 2p / (1-p)^2 with p = exp(-epsilon), solved for epsilon.
-    own = study(hierarchy=False)
+    square = study(hierarchy=False)
     root = 1 + 1 / wanted**2
     exact = -math.log(root - (root**2 - 1) ** 0.5)
-    assert exact <= float(least_epsilon(own, Target(wanted, "cell"))) <= 1.0101 * exact
+    assert exact <= float(least_epsilon(square, Target(wanted, "cell"))) <= 1.0101 * exact
 
 
 def test_an_error_that_any_epsilon_gives_is_answered_with_the_least_there_is():
@@ -133,8 +137,11 @@ def test_as_json():
     compared = content.pop("compared")
     assert content == report.plan.as_dict()
     assert target == {
-        "level": "total", "stderr": 5, "epsilon": report.answer.epsilon, "reached": round(report.answer.stderr, 4)
-    }  # fmt: skip
+        "level": "total",
+        "stderr": 5,
+        "epsilon": report.answer.epsilon,
+        "reached": round(report.answer.stderr, 4),
+    }
     assert {kind: entry["chosen"] for kind, entry in compared.items()} == {
         "flat": False,
         "tree": True,
@@ -155,8 +162,8 @@ def test_padding_is_compared_by_length_of_a_batch():
         "row": {"id": "id", "time": "t", "dimensions": [{"name": "area", "range": [1, 9]}]},
         "column": {"id": "id", "time": "t", "dimensions": [{"name": "kind", "values": ["x", "y"]}]},
     }
-    own = parse({"study": raw, "privacy": {"padding": "dp"}}, origin="s.yaml")
-    report = make_report(own, key_bits=2048)
+    two_months = parse({"study": raw, "privacy": {"padding": "dp"}}, origin="s.yaml")
+    report = make_report(two_months, key_bits=2048)
     by_batch = report.as_dict()["padding_by_batch"]
     assert {batch: line["batches"] for batch, line in by_batch.items()} == {
         "release": 1,

@@ -1,4 +1,9 @@
+"""What the owner of the row party's table is told of its order, and how little the driver is."""
+
 from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
@@ -20,6 +25,8 @@ PADDED = {"padding": "dp", "delta": 1e-9}
 
 
 class Heard(Progress):
+    """Keeps the notes that a run gives."""
+
     def __init__(self) -> None:
         super().__init__()
         self.notes: list[str] = []
@@ -29,15 +36,15 @@ class Heard(Progress):
 
 
 def notes_of_the_kernel() -> list[str]:
-    """What a run says before all else on a machine whose processor or installation lacks the native kernel."""
+    """The notes that a run begins with on a machine that cannot run the native kernel."""
     reason = choice.shortfall()
     note = f"The kernel {choice.kernel().name} is used, as ifma cannot run: {reason}."
     return [note] if reason is not None else []
 
 
 @pytest.fixture(params=["chosen", "portable", "without ifma"])
-def kernel(request, monkeypatch) -> str:
-    """The kernel that is chosen here, the portable one by request, and that of a machine without the extension."""
+def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run with the kernel that is chosen here, the portable one, and without the extension."""
     if request.param == "portable":
         monkeypatch.setenv(choice.VARIABLE, "portable")
     if request.param == "without ifma":
@@ -46,10 +53,10 @@ def kernel(request, monkeypatch) -> str:
 
 
 @pytest.fixture
-def folder(tmp_path):
-    """Call with tables by name of the file: the folder that holds them."""
+def folder(tmp_path: Path) -> Callable[..., Path]:
+    """Call with tables by name of the file to write them; returns their folder."""
 
-    def write(**tables):
+    def write(**tables: pa.Table) -> Path:
         made = tmp_path / "many"
         made.mkdir()
         for name, table in tables.items():
@@ -60,9 +67,9 @@ def folder(tmp_path):
 
 
 def test_what_is_found_and_the_time_it_takes(folder):
-    own = study()
-    plan = make_plan(own)
-    found = inspect_order(own, Source(folder(a=SORTED, b=UNSORTED, c=SORTED)))
+    small = study()
+    plan = make_plan(small)
+    found = inspect_order(small, Source(folder(a=SORTED, b=UNSORTED, c=SORTED)))
     assert (found.order, found.rows) == ("unsorted", 12)
     assert found.seconds(plan, 2) == pytest.approx(plan.row_seconds(2, 8, 4))
     assert (
@@ -77,7 +84,7 @@ def test_what_is_found_and_the_time_it_takes(folder):
         "unknown": [],
         "estimated_seconds_on_2_cores": 0.0,
     }
-    assert make_report(own, table=found).as_dict()["row_table"] == found.as_dict(make_plan(own))
+    assert make_report(small, table=found).as_dict()["row_table"] == found.as_dict(make_plan(small))
 
 
 def test_files_in_another_order_take_longer():
@@ -91,14 +98,14 @@ def test_files_in_another_order_take_longer():
 
 
 def test_few_files_are_named_and_one_is_one(folder):
-    own = study()
+    small = study()
     many = folder(**dict.fromkeys("abcde", UNSORTED))
-    plan = make_plan(own)
+    plan = make_plan(small)
     assert "5 of them not sorted by id (a.parquet, b.parquet, c.parquet, ...);" in inspect_order(
-        own, Source(many)
+        small, Source(many)
     ).sentence(plan)
     pa_csv.write_csv(SORTED, many.parent / "a.csv")
-    text = inspect_order(own, Source(many.parent / "a.csv"))
+    text = inspect_order(small, Source(many.parent / "a.csv"))
     assert text.sentence(plan) == "1 file, sorted by id" and text.as_dict(plan)["rows"] is None
 
 
@@ -114,11 +121,11 @@ def test_a_run_says_what_the_intake_found_and_the_party_alone_where(
 ):
     case = Case(tmp_path)
     heard = Heard()
-    own = study()
+    small = study()
     case.tables["row"] = folder(**tables)
-    crosstab(own, **case.tables, out=case.out, options=case.options(), progress=heard)
+    crosstab(small, **case.tables, out=case.out, options=case.options(), progress=heard)
     *of_the_kernel, of_the_table = heard.notes
-    assert of_the_table == order_sentence(make_plan(own), "b" not in tables)
+    assert of_the_table == order_sentence(make_plan(small), "b" not in tables)
     assert of_the_kernel == notes_of_the_kernel()
     assert kernel == "chosen" or len(of_the_kernel) == (kernel == "without ifma")
     assert case.intake("row")["unsorted"] == ["b.parquet"][: len(tables) - 1]
@@ -141,6 +148,6 @@ def test_no_sentence_of_a_run_has_a_figure_of_the_table():
     plan = make_plan(study())
     assert {order_sentence(plan, is_sorted) for is_sorted in (True, False)} == {
         "The row party's files are sorted by id.",
-        "The row party has files that are not sorted by id; its own record names them. Reading those takes about 2 "
-        "times as long.",
+        "The row party has files that are not sorted by id; its record names them. "
+        "Reading those takes about 2 times as long.",
     }

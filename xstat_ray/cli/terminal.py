@@ -26,7 +26,7 @@ from rich.table import Table
 from rich.text import Text
 
 from xstat_ray.planning.plan import readable_bytes
-from xstat_ray.planning.plan_report import KINDS, Answer, PlanReport, batch_bytes
+from xstat_ray.planning.plan_report import KINDS, BudgetAnswer, PlanReport, batch_bytes
 from xstat_ray.publication.release import AREAS, STATISTICS, Release, summary
 from xstat_ray.runtime.progress import Planned, Progress, Stage
 
@@ -265,7 +265,7 @@ def _padding_by_batch(report: PlanReport) -> Table:
     return table
 
 
-def _answer(answer: Answer) -> str:
+def _answer(answer: BudgetAnswer) -> str:
     target = answer.target
     privacy = answer.plan.study.privacy
     over = f" That is more than the cap of {privacy.cap}." if privacy.epsilon > privacy.cap else ""

@@ -1,1 +1,1 @@
-"""What a run will do and cost, worked out before it starts from public figures alone."""
+"""Works out before a run what it will do and cost, from public figures alone."""

@@ -1,7 +1,4 @@
-"""Which Ray cluster a job uses and where on it.
-
-Plain values, read from the configuration group `cluster`.
-"""
+"""Which Ray cluster a job uses, and on which of its nodes: the configuration group `cluster`."""
 
 from __future__ import annotations
 
@@ -13,8 +10,9 @@ from xstat_ray.errors import StudyError
 from xstat_ray.inputs.section import Section
 
 POOL = "pool"
-"""The stateless tasks, beside the parties by the names of their roles."""
+"""Name of the group of stateless tasks: the compute pool."""
 GROUPS = ("row", "column", POOL)
+"""Groups of processes that can be bound to nodes: the environments of each party, and the pool."""
 
 Labels = Mapping[str, str]
 
@@ -24,22 +22,21 @@ class Cluster:
     """Where a job runs."""
 
     address: str | None = None
-    """Ray cluster to join; None starts one on this machine."""
+    """Address of a Ray cluster to join; None starts a cluster on this machine."""
     cpus: int | None = None
     """Cores of a cluster that is started; None takes all."""
     store_bytes: int = 512 << 20
-    """Object store of a cluster that is started, in bytes."""
+    """Bytes of the object store of a cluster that is started."""
     spill: Path | None = None
-    """Where a cluster that is started puts what its object store cannot hold; None: its own
-    temporary folder."""
+    """Folder for what the object store of a cluster that is started cannot hold; None takes the
+    cluster's temporary folder."""
     labels: Mapping[str, Labels] = field(default_factory=dict)
     """Labels of the nodes on which the environments of `row` and `column`, and the tasks of the
     `pool`, may run."""
     wait_seconds: int = 0
-    """How long to wait for nodes with these labels, where they are still starting."""
+    """Seconds to wait for nodes with these labels, which may still be starting."""
     silence_seconds: int = 120
-    """How long the environment of a party may take to answer that it is there before it counts as
-    lost."""
+    """Seconds after which the environment of a party that does not answer counts as lost."""
     restarts: int = 1
     """Times that a run starts again, or resumes, after the environment of a party was lost."""
     insecure: bool = False
@@ -50,7 +47,7 @@ class Cluster:
     """File for the timeline of tasks; None writes none."""
 
     def of(self, group: str) -> Labels:
-        """The labels that nodes for a group must have; none where any node will do."""
+        """Labels that the nodes of a group must have; empty where any node will do."""
         return self.labels.get(group, {})
 
 
@@ -60,19 +57,19 @@ def read_cluster(top: Section) -> Cluster:
     Raises:
         StudyError: an unknown key, or a value of the wrong type; names the key.
     """
-    usual = Cluster()
+    defaults = Cluster()
     section = top.child("cluster", tuple(Cluster.__dataclass_fields__))
     return Cluster(
         address=section.optional_text("address"),
         cpus=None if section.get("cpus") is None else section.whole("cpus", 1, least=1),
-        store_bytes=section.whole("store_bytes", usual.store_bytes, least=1),
+        store_bytes=section.whole("store_bytes", defaults.store_bytes, least=1),
         spill=_path(section, "spill"),
         labels=_labels(section),
-        wait_seconds=section.whole("wait_seconds", usual.wait_seconds, least=0),
-        silence_seconds=section.whole("silence_seconds", usual.silence_seconds, least=1),
-        restarts=section.whole("restarts", usual.restarts, least=0),
-        insecure=section.flag("insecure", usual.insecure),
-        metrics=section.flag("metrics", usual.metrics),
+        wait_seconds=section.whole("wait_seconds", defaults.wait_seconds, least=0),
+        silence_seconds=section.whole("silence_seconds", defaults.silence_seconds, least=1),
+        restarts=section.whole("restarts", defaults.restarts, least=0),
+        insecure=section.flag("insecure", defaults.insecure),
+        metrics=section.flag("metrics", defaults.metrics),
         timeline=_path(section, "timeline"),
     )
 

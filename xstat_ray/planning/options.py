@@ -1,4 +1,4 @@
-"""How to run a study, as opposed to what it computes, and the settings that weaken its protection."""
+"""How to run a study, as opposed to what it computes, and which of that weakens its protection."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ DEFAULT_LEDGER = Path(".xstat-ray/ledger.sqlite")
 NOISE_OFF = (
     "NOISE IS OFF: the output holds exact counts and is NOT differentially private. For tests only."
 )
-WINDOW = 8
-"""Shards in flight: bounds the memory of the object store."""
+IN_FLIGHT = 8
+"""Shards in flight by default."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to run; none of this changes the counts."""
+    """How to run a study; none of this changes the counts."""
 
     key_bits: int = 3072
-    """Size of the Paillier modulus: 2048, 3072 or 4096."""
+    """Bits of the Paillier modulus: 2048, 3072 or 4096."""
     slot_bits: int | None = None
     """Bits of a slot; None computes them from the bounds."""
     constant_time: bool = False
@@ -38,21 +38,22 @@ class Options:
     runtime: Literal["ray", "local"] = "local"
     """`ray` runs parties as actors and joins as tasks; `local` runs everything in this process."""
     replicas: dict[Role, int] = field(default_factory=lambda: {"row": 1, "column": 2})
-    """Instances of each party (ray only)."""
-    window: int = WINDOW
-    """Shards in flight."""
+    """Environments of each party (ray only)."""
+    in_flight: int = IN_FLIGHT
+    """Most shards that are joined at the same time, which bounds the object store; the key
+    `window`."""
     cluster: Cluster = field(default_factory=Cluster)
     """The Ray cluster (ray only)."""
     ledger: Path = DEFAULT_LEDGER
-    """The budget file."""
+    """File with the budgets of all data sets."""
     allow_no_noise: bool = False
-    """Must be set for a study whose noise is off."""
+    """Allow a study whose noise is off."""
 
     def plan(self, study: Study) -> Plan:
-        """The plan of a study that is run so.
+        """Plan a study with these options.
 
         Raises:
-            PlanError: it cannot be run safely, or within the resources.
+            PlanError: the study cannot be run safely, or not within the resources.
         """
         return make_plan(
             study,
@@ -65,13 +66,17 @@ class Options:
 
 
 def check_noise(privacy: Privacy, *, allowed: bool) -> list[str]:
-    """Refuse a release without noise unless it was allowed.
+    """Refuse a release without noise unless that is allowed.
+
+    Args:
+        privacy: how the study protects the release.
+        allowed: whether a release without noise is allowed.
 
     Returns:
         The warnings to show: none for a release with noise.
 
     Raises:
-        PlanError: the study's noise is off, and nobody allowed that.
+        PlanError: the study's noise is off and that is not allowed.
     """
     if privacy.noise != "off":
         return []

@@ -1,4 +1,4 @@
-"""The plan: what a run will do and cost, computed from the study and public figures before anything starts."""
+"""The plan: what a run will do and cost, computed from public figures before anything starts."""
 
 from __future__ import annotations
 
@@ -22,9 +22,13 @@ from xstat_ray.privacy.mechanism import Mechanism
 from xstat_ray.privacy.padding import Padding
 
 MAX_COEFFICIENTS = 100_000_000
+"""Most counts of a table."""
 KEY_BITS = (2048, 3072, 4096)
+"""Sizes of the Paillier modulus that are supported."""
 DRAWS_PER_SECOND = 40_000
+"""Draws of noise a second, on one core."""
 START_SECONDS = 10.0
+"""Time that a run takes before it reads a table."""
 
 
 @dataclass(frozen=True)
@@ -37,25 +41,25 @@ class Plan:
     design: Design
     grid: ShardGrid
     padding: Padding | None
-    """The dummies, None where the study has none."""
+    """The dummies; None where the study has none."""
     kernel: str
-    """The kernel of the process that plans, for the estimate of time."""
+    """Name of the kernel in the process that plans, for the estimate of time."""
     constant_time: bool
-    """No memory address depends on what encryption and decryption keep secret."""
+    """Whether no memory address depends on what encryption and decryption keep secret."""
 
     @property
     def mechanism(self) -> Mechanism:
-        """The noise of a release that spends everything on the cells."""
+        """Mechanism of a release that spends the whole budget on the cells."""
         return self.design.budget
 
     @property
     def ciphertext_bytes(self) -> int:
-        """Size of one ciphertext."""
+        """Bytes of one ciphertext."""
         return self.key_bits // 4
 
     @property
     def max_flags(self) -> int:
-        """Most flags that the column party can emit under the bounds, and the dummies that are added on average."""
+        """Most flags under the bounds, with the dummies that are added on average."""
         return _max_flags(self.study) + (self.padding.flags_added if self.padding else 0)
 
     @property
@@ -75,29 +79,34 @@ class Plan:
 
     @property
     def coefficients(self) -> int:
-        """Noisy values that will be decrypted."""
+        """Number of noisy values that will be decrypted."""
         return self.design.nodes * self.study.slots
 
     @cached_property
     def expected_stderr(self) -> dict[str, float]:
-        """By name of the reporting level, the root mean square standard error before refinement."""
+        """Root mean square standard error before refinement, by name of the reporting level."""
         dimensions = self.study.row.dimensions
         names = level_names(dimensions)
         errors = self.design.stderrs(tree_of(dimensions))
         return {names[level]: float(np.sqrt(np.mean(error**2))) for level, error in errors.items()}
 
     def row_seconds(self, cores: int, rows: int, unsorted: int = 0) -> float:
-        """Rough time for so many rows of the row party's table, and for so many in files that are not sorted by id."""
+        """Estimate the time in which the row party reads, tags and joins its rows.
+
+        Args:
+            cores: cores of a server.
+            rows: rows in files that are sorted by id.
+            unsorted: rows in files that are not.
+        """
         return (rows / self._rates.rows + unsorted / self._rates.unsorted_rows) / cores
 
     def seconds(self, cores: int, *, rows: int = 0, row_persons: int = 0) -> float:
-        """Rough time at the most persons that the bounds allow, one match for every flag.
+        """Estimate the time of a run at the most persons that the bounds allow, all flags matched.
 
         Args:
-            cores: of a server, with this plan's kernel.
-            rows: rows of the row party's table, which no plan knows, in files that are sorted by
-                id.
-            row_persons: people in it.
+            cores: cores of a server with this plan's kernel.
+            rows: rows of the row party's table, in files that are sorted by id; no plan knows them.
+            row_persons: persons in the row party's table.
         """
         rate = self._rates
         blocks = self.packing.blocks
@@ -122,44 +131,68 @@ class Plan:
         return self.study.name
 
     def rows(self) -> list[tuple[str, str]]:
-        """For people: what, how much."""
+        """Describe the plan for people, in pairs of what and how much."""
         study = self.study
         mechanism = self.mechanism
-        grid = self.grid
-        persons = self.study.bounds.persons
-        errors = ", ".join(f"{error:.3g} a {name}" for name, error in self.expected_stderr.items())
-        budget = f"epsilon {mechanism.epsilon}" + (
-            f", delta {float(mechanism.delta):g}" if mechanism.delta else ""
-        )
         counts = study.cells * study.slots
-        sums = (
-            f", and {self.coefficients - counts:,} sums of them"
-            if self.coefficients > counts
-            else ""
-        )
+        sums = self.coefficients - counts
+        sums_too = f", and {sums:,} sums of them" if sums > 0 else ""
+        delta = f", delta {float(mechanism.delta):g}" if mechanism.delta else ""
+        errors = ", ".join(f"{error:.3g} a {name}" for name, error in self.expected_stderr.items())
         return [
-            ("Table", f"{study.cells:,} cells x {study.slots:,} columns = {counts:,} counts{sums}"),
-            ("Join", f"period {study.period.grain}, {study.window_periods} in the window, {len(grid.shards)} shards"),
-            ("One person", f"moves at most {study.person_units} counts by one, of at most {persons:,} people"),
-            ("Privacy", f"{mechanism.noise} noise, {budget}, budget cap {study.privacy.cap}"),
+            (
+                "Table",
+                f"{study.cells:,} cells x {study.slots:,} columns = {counts:,} counts{sums_too}",
+            ),
+            (
+                "Join",
+                f"period {study.period.grain}, {study.window_periods} in the window, "
+                f"{len(self.grid.shards)} shards",
+            ),
+            (
+                "One person",
+                f"moves at most {study.person_units} counts by one, "
+                f"of at most {study.bounds.persons:,} people",
+            ),
+            (
+                "Privacy",
+                f"{mechanism.noise} noise, epsilon {mechanism.epsilon}{delta}, "
+                f"budget cap {study.privacy.cap}",
+            ),
             ("Pool's view", pool_view.sentence(study, self.padding)),
             ("Expected error", f"standard error {errors}"),
             ("Mechanism", self.design.reason),
             ("Suppressed", f"estimates below {study.privacy.suppress_below}"),
-            ("Encryption", f"Paillier {self.key_bits} bits, {self.packing.slot_bits} bits a count, "
-             f"{self.packing.per_block} counts a ciphertext, {self.packing.blocks} a cell"),
-            ("Ciphertexts", f"{self.table_ciphertexts:,} in the table ({readable_bytes(self.table_bytes)}), "
-             f"up to {self.max_flags * self.packing.blocks:,} in flags ({readable_bytes(self.flag_bytes)})"),
-            ("Time", f"about {self.seconds(2):.0f} s on 2 cores with the kernel {self.kernel} at the most people, "
-             f"and one more for every {2 * self._rates.persons:,.0f} people of the row party's table and every "
-             f"{2 * self._rates.rows / 1e6:.0f} million rows of it, or "
-             f"{2 * self._rates.unsorted_rows / 1e6:.0f} million where its files are not sorted by id"),
-        ]  # fmt: skip
+            *self._cost_rows(),
+        ]
+
+    def _cost_rows(self) -> list[tuple[str, str]]:
+        packing = self.packing
+        rate = self._rates
+        return [
+            (
+                "Encryption",
+                f"Paillier {self.key_bits} bits, {packing.slot_bits} bits a count, "
+                f"{packing.per_block} counts a ciphertext, {packing.blocks} a cell",
+            ),
+            (
+                "Ciphertexts",
+                f"{self.table_ciphertexts:,} in the table ({readable_bytes(self.table_bytes)}), up "
+                f"to {self.max_flags * packing.blocks:,} in flags "
+                f"({readable_bytes(self.flag_bytes)})",
+            ),
+            (
+                "Time",
+                f"about {self.seconds(2):.0f} s on 2 cores with the kernel {self.kernel} at the "
+                f"most people, and one more for every {2 * rate.persons:,.0f} people of the row "
+                f"party's table and every {2 * rate.rows / 1e6:.0f} million rows of it, or "
+                f"{2 * rate.unsorted_rows / 1e6:.0f} million where its files are not sorted by id",
+            ),
+        ]
 
     def as_dict(self) -> dict[str, Any]:
-        """The plan as JSON: names with units, no private figure."""
+        """Give the plan as JSON: names with units, no private figure."""
         study = self.study
-        mechanism = self.mechanism
         return {
             "study": study.name,
             "title": dict(study.title),
@@ -171,6 +204,20 @@ class Plan:
             "regions": len(self.grid.regions),
             "batches": len(self.grid.batches),
             "shards": len(self.grid.shards),
+            **self._encryption_as_dict(),
+            "bounds": {
+                "rows": study.bounds.rows,
+                "boardings": study.bounds.boardings,
+                "persons": study.bounds.persons,
+            },
+            **self._noise_as_dict(),
+            "suppress_below": study.privacy.suppress_below,
+            "view": pool_view.as_dict(study, self.padding),
+            **self._time_as_dict(),
+        }
+
+    def _encryption_as_dict(self) -> dict[str, Any]:
+        return {
             "key_bits": self.key_bits,
             "slot_bits": self.packing.slot_bits,
             "slot_offset": self.packing.offset,
@@ -180,11 +227,11 @@ class Plan:
             "table_bytes": self.table_bytes,
             "max_flags": self.max_flags,
             "max_flag_bytes": self.flag_bytes,
-            "bounds": {
-                "rows": study.bounds.rows,
-                "boardings": study.bounds.boardings,
-                "persons": study.bounds.persons,
-            },
+        }
+
+    def _noise_as_dict(self) -> dict[str, Any]:
+        mechanism = self.mechanism
+        return {
             "mechanism": self.design.kind,
             "why": self.design.reason,
             "noise": mechanism.noise,
@@ -194,27 +241,30 @@ class Plan:
             "l2_sensitivity_squared": mechanism.l2_squared,
             "measured": [
                 {
-                    "level": m.name,
-                    "nodes": m.nodes,
-                    "share": str(m.share),
-                    "noise_scale": m.mechanism.scale,
+                    "level": measured.name,
+                    "nodes": measured.nodes,
+                    "share": str(measured.share),
+                    "noise_scale": measured.mechanism.scale,
                 }
-                for m in self.design.levels
+                for measured in self.design.levels
             ],
             "stderr": {name: round(error, 4) for name, error in self.expected_stderr.items()},
-            "suppress_below": study.privacy.suppress_below,
-            "view": pool_view.as_dict(study, self.padding),
+        }
+
+    def _time_as_dict(self) -> dict[str, Any]:
+        rate = self._rates
+        return {
             "kernel": self.kernel,
             "constant_time": self.constant_time,
             "estimated_seconds_on_2_cores": round(self.seconds(2), 1),
-            "estimated_persons_a_second_on_2_cores": round(2 * self._rates.persons),
-            "estimated_rows_a_second_on_2_cores": round(2 * self._rates.rows),
-            "estimated_unsorted_rows_a_second_on_2_cores": round(2 * self._rates.unsorted_rows),
+            "estimated_persons_a_second_on_2_cores": round(2 * rate.persons),
+            "estimated_rows_a_second_on_2_cores": round(2 * rate.rows),
+            "estimated_unsorted_rows_a_second_on_2_cores": round(2 * rate.unsorted_rows),
         }
 
 
 def _period(period: Period) -> dict[str, str] | None:
-    """The public span of the study as JSON; None where it has none."""
+    """Span of the study as JSON, None where it has none."""
     if period.start is None or period.end is None:
         return None
     return {"grain": period.grain, "start": period.start.isoformat(), "end": period.end.isoformat()}
@@ -229,25 +279,28 @@ def make_plan(
     constant_time: bool = False,
     batch: Batch = "auto",
 ) -> Plan:
-    """Work out the plan, or refuse.
+    """Work out the plan of a study, or refuse it.
 
     Args:
         study: the cross-tab.
-        key_bits: size of the Paillier modulus.
+        key_bits: bits of the Paillier modulus.
         shards: units of join work to aim for.
-        slot_bits: forces the bits of a slot; normally computed from the bounds and the noise.
-        constant_time: encrypt and decrypt without memory addresses that depend on secrets.
+        slot_bits: bits of a slot; None computes them from the bounds and the noise.
+        constant_time: whether to encrypt and decrypt without memory addresses that depend on
+            secrets.
         batch: length of a batch of periods.
 
     Raises:
-        PlanError: key too small, table too large, counts that could overflow a slot, or padding
-            that cannot be had.
+        PlanError: the key is too small, the table too large, counts could overflow a slot, or the
+            padding cannot be had.
     """
     if key_bits not in KEY_BITS:
+        wrong = "too small" if key_bits < KEY_BITS[0] else "not supported"
         raise PlanError(
-            f"a key of {key_bits} bits is {'too small' if key_bits < KEY_BITS[0] else 'not supported'}",
+            f"a key of {key_bits} bits is {wrong}",
             key="crypto.key_bits",
-            remedy=f"Use one of {', '.join(map(str, KEY_BITS))}; 2048 is the least that is safe, 3072 the default",
+            remedy=f"Use one of {', '.join(map(str, KEY_BITS))}; 2048 is the least that is safe, "
+            "3072 the default",
         )
     if shards < 1:
         raise PlanError(
@@ -273,13 +326,13 @@ def make_plan(
 
 
 def _max_flags(study: Study) -> int:
-    """Flags at the bounds; with padding every row of a person in a period has a flag of its own."""
+    """Most flags under the bounds; with padding each row of a person in a period has a flag."""
     flags = study.bounds.persons * study.bounds.boardings * study.window_periods
     return flags * study.bounds.rows if study.privacy.padding == "dp" else flags
 
 
 def readable_bytes(count: int) -> str:
-    """Such as 1.23 MB."""
+    """Write a number of bytes for people, such as 1.23 MB."""
     size = float(count)
     unit = "B"
     for larger in ("kB", "MB", "GB", "TB"):

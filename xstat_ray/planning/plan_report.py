@@ -1,4 +1,8 @@
-"""What a budget buys, before any data is touched: flat and tree side by side, and the epsilon that an error needs."""
+"""What a budget buys, before any data is touched.
+
+A report puts the plan beside both mechanisms, flat and tree, and finds the epsilon for a wanted
+error.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ from xstat_ray.model.row_tree import level_names, tree_of
 from xstat_ray.model.study import Study
 from xstat_ray.planning.batching import BATCHES, Batch
 from xstat_ray.planning.plan import Plan, make_plan
-from xstat_ray.planning.table_check import TableLook
+from xstat_ray.planning.table_check import TableCheck
 from xstat_ray.privacy.design import Design, Kind
 
 KINDS: tuple[Kind, Kind] = ("flat", "tree")
@@ -25,33 +29,33 @@ KINDS: tuple[Kind, Kind] = ("flat", "tree")
 _LEAST_EXPONENT = -4
 _DECADES = 6
 _MANTISSAS = 900
-"""Candidates for epsilon: the decimals of three significant digits from 0.0001 to 99.9; more
-protects nobody."""
+"""Decimals of three significant digits in a decade. The candidates for epsilon go from 0.0001 to
+99.9; more protects nobody."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """A predicted standard error that is wanted."""
+    """A standard error that is wanted."""
 
     stderr: float
-    """In counts, more than zero."""
+    """Standard error in counts, more than zero."""
     level: str = "cell"
-    """Name of the level of the row tree."""
+    """Name of a level of the row tree."""
 
 
 @dataclass(frozen=True)
-class Answer:
+class BudgetAnswer:
     """The budget that a target needs."""
 
     target: Target
     plan: Plan
-    """The study planned with it."""
+    """Plan of the study with this budget."""
     stderr: float
-    """What that plan predicts for the level of the target, at most what was wanted."""
+    """Standard error that the plan predicts at the target's level, at most the target's."""
 
     @property
     def epsilon(self) -> str:
-        """The least epsilon, exact: a decimal of at most three significant digits."""
+        """Least epsilon that is enough, an exact decimal of at most three significant digits."""
         return f"{float(self.plan.study.privacy.epsilon):.10g}"
 
 
@@ -61,26 +65,28 @@ class PlanReport:
 
     plan: Plan
     chosen: Kind
+    """The mechanism of the plan."""
     designs: Mapping[Kind, Design]
-    """Of both mechanisms; the chosen one is the plan's."""
-    answer: Answer | None
+    """Designs of both mechanisms, the plan's among them."""
+    answer: BudgetAnswer | None
+    """The budget that the target needs; None without a target."""
     batches: Mapping[Batch, Plan]
-    """With padding: the plan with batches of every length that is allowed."""
-    table: TableLook | None = None
-    """The row party's table, where its owner had it looked at."""
+    """Plans by length of a batch, where the study has padding; else empty."""
+    table: TableCheck | None = None
+    """What was found of the row party's table, if its owner had it checked."""
 
     @property
     def areas(self) -> dict[str, int]:
-        """Number of areas of every level of the row tree, by its name."""
+        """Number of areas by name of the level of the row tree."""
         dimensions = self.plan.study.row.dimensions
         return dict(zip(level_names(dimensions), tree_of(dimensions).sizes, strict=True))
 
     def stderrs(self, kind: Kind) -> dict[str, float]:
-        """Predicted standard error by level, from the cells up; see `predicted_stderrs`."""
+        """Standard error by name of the level, as `predicted_stderrs` gives it."""
         return predicted_stderrs(self.plan.study, self.designs[kind])
 
     def as_dict(self) -> dict[str, Any]:
-        """The plan as JSON, with `compared`, and `target` if there is one."""
+        """Give the plan as JSON, with `compared`, and `target` if there is one."""
         compared = {kind: {"chosen": kind == self.chosen, **self._compared(kind)} for kind in KINDS}
         report = {**self.plan.as_dict(), "compared": compared}
         if self.batches:
@@ -128,24 +134,32 @@ def make_report(
     constant_time: bool = False,
     batch: Batch = "auto",
     target: Target | None = None,
-    table: TableLook | None = None,
+    table: TableCheck | None = None,
 ) -> PlanReport:
     """Plan a study with both mechanisms and, for a target, with the least epsilon that reaches it.
 
-    `table` is the row party's, looked at, for the report to say what was found.
+    Args:
+        study: the cross-tab.
+        key_bits: see `make_plan`, like all arguments down to `batch`.
+        shards: units of join work to aim for.
+        slot_bits: bits of a slot; None computes them.
+        constant_time: whether encryption is in constant time.
+        batch: length of a batch of periods.
+        target: the standard error that is wanted, if any.
+        table: what was found of the row party's table, for the report to tell.
 
     Raises:
-        PlanError: as `make_plan`, for the study as it is or with that epsilon.
-        StudyError: a target that the study cannot have.
+        PlanError: `make_plan` refuses the study, as it is or with the epsilon of the target.
+        StudyError: the study cannot have this target.
     """
-    anyhow = partial(
+    planned_in_batches = partial(
         make_plan,
         key_bits=key_bits,
         shards=shards,
         slot_bits=slot_bits,
         constant_time=constant_time,
     )
-    planned = partial(anyhow, batch=batch)
+    planned = partial(planned_in_batches, batch=batch)
     plan = planned(study)
     asked = study.privacy.mechanism
     chosen = plan.design.kind if asked == "auto" else asked
@@ -154,26 +168,19 @@ def make_report(
     if target is not None:
         enough = _with_epsilon(study, least_epsilon(study, target))
         sufficient = planned(enough)
-        answer = Answer(
-            target, sufficient, predicted_stderrs(enough, sufficient.design)[target.level]
-        )
-    return PlanReport(
-        plan,
-        chosen,
-        designs,
-        answer,
-        _by_batch(partial(anyhow, study)) if plan.padding else {},
-        table,
-    )
+        stderr = predicted_stderrs(enough, sufficient.design)[target.level]
+        answer = BudgetAnswer(target, sufficient, stderr)
+    by_batch = _by_batch(partial(planned_in_batches, study)) if plan.padding else {}
+    return PlanReport(plan, chosen, designs, answer, by_batch, table)
 
 
 def batch_bytes(plan: Plan) -> int:
-    """Bytes of the flags of one batch, at the most that the bounds allow and spread evenly."""
+    """Most bytes of the flags of one batch, if they are spread evenly over the batches."""
     return plan.flag_bytes // len(plan.grid.batches)
 
 
 def _by_batch(planned: Callable[..., Plan]) -> dict[Batch, Plan]:
-    """Plans with batches of every length, without those that are refused or cut alike."""
+    """Plan with batches of every length; leaves out lengths that are refused or cut alike."""
     plans: dict[Batch, Plan] = {}
     for batch in BATCHES[1:]:
         with suppress(PlanError):
@@ -184,9 +191,13 @@ def _by_batch(planned: Callable[..., Plan]) -> dict[Batch, Plan]:
 
 
 def predicted_stderrs(study: Study, design: Design) -> dict[str, float]:
-    """By name of the level, for cells and reporting levels: the standard error of a count before refinement.
+    """Predict the standard error of a count before refinement.
 
-    Of the best linear unbiased estimate, exact; root mean square over the areas of a level.
+    The figure is exact for the best linear unbiased estimate, and the root mean square over the
+    areas of a level.
+
+    Returns:
+        Standard error by name of the level, for the cells and all reporting levels.
     """
     names = level_names(study.row.dimensions)
     with_cells = replace(design, reporting=tuple(sorted({0, *design.reporting})))
@@ -195,14 +206,15 @@ def predicted_stderrs(study: Study, design: Design) -> dict[str, float]:
 
 
 def least_epsilon(study: Study, target: Target) -> Fraction:
-    """The least decimal of three significant digits with which the study's own choice of mechanism reaches a target.
+    """Find the least decimal of three significant digits that as epsilon reaches a target.
 
-    Found by bisection: the answer reaches the target and the next smaller decimal does not. Error
-    falls as epsilon grows, but for a study with mechanism auto that changes its choice on the way.
+    The mechanism is the one that the study declares. Bisection gives a decimal that reaches the
+    target while the next smaller one does not. Error falls as epsilon grows, except where a study
+    with the mechanism auto changes its choice on the way.
 
     Raises:
         PlanError: no epsilon below 100 is enough.
-        StudyError: the study has no noise, or no such level.
+        StudyError: the study has no noise, or does not publish the target's level.
     """
     _check(study, target)
 
@@ -226,14 +238,8 @@ def _check(study: Study, target: Target) -> None:
         raise StudyError(
             "without noise every error is zero", key="target_stderr", remedy="Set privacy.noise"
         )
-    levels = [
-        "cell",
-        *(
-            name
-            for name in study.privacy.report or level_names(study.row.dimensions)
-            if name != "cell"
-        ),
-    ]
+    published = study.privacy.report or level_names(study.row.dimensions)
+    levels = ["cell", *(name for name in published if name != "cell")]
     if target.level not in levels:
         remedy = f"Use one of {', '.join(levels)}"
         raise StudyError(

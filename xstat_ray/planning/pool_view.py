@@ -1,4 +1,4 @@
-"""What the compute pool may learn about one person, as the plan and the manifest tell it."""
+"""Tells, for the plan and the manifest, what the compute pool may learn about one person."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from xstat_ray.model.study import Study
 from xstat_ray.privacy.padding import Padding
 
 PADDING_OFF = (
-    "PADDING IS OFF: the compute pool sees exactly how many rows each blinded cell has in each batch, and how many of "
-    "them matched. Set privacy.padding=dp to hide that."
+    "PADDING IS OFF: the compute pool sees exactly how many rows each blinded cell has in each "
+    "batch, and how many of them matched. Set privacy.padding=dp to hide that."
 )
 
 
 def as_dict(study: Study, padding: Padding | None) -> dict[str, Any]:
-    """The budget of the view, how it is split, and what it costs, as JSON can hold it."""
+    """Tell the budget of the view, its split and the dummies that it costs, as JSON holds it."""
     if padding is None:
         return {"padding": "off", "warning": PADDING_OFF}
     kinds = {
@@ -42,12 +42,12 @@ def as_dict(study: Study, padding: Padding | None) -> dict[str, Any]:
 
 
 def sentence(study: Study, padding: Padding | None) -> str:
-    """The same for people."""
+    """Tell the budget of the view and the dummies that it costs in a sentence for people."""
     if padding is None:
         return "PADDING OFF: exact row and match totals of blinded cells"
     view = study.privacy.view
     copies = f", and {padding.copies} flags in place of one" if padding.copies > 1 else ""
     return (
-        f"epsilon {view.epsilon}, delta {float(view.delta):g}, by dummies in {padding.batches} batches: about "
-        f"{padding.rows_added:,} rows and {padding.flags_added:,} flags{copies}"
+        f"epsilon {view.epsilon}, delta {float(view.delta):g}, by dummies in {padding.batches} "
+        f"batches: about {padding.rows_added:,} rows and {padding.flags_added:,} flags{copies}"
     )

@@ -1,6 +1,6 @@
-"""How fast one core of a server is with each kernel, for the plan's estimate of time only.
+"""How fast one core of a server is with each kernel; only the plan's estimate of time uses it.
 
-The rates are those that `jobs.benchmark` measures with suites kernels, scale and order.
+The suites `kernels`, `scale` and `order` of the job `benchmark` measure these rates.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ class Rates:
     multiply: float
     decrypt: float
     persons: float
-    """Persons of either party exchanged: an id is hashed to the group, and both parties multiply
-    what comes of it."""
+    """Persons of either party: an id is hashed to the group, and both parties multiply the
+    point."""
     rows: float = 4_000_000
-    """Location rows surveyed, read, bounded, tagged, sorted and joined, from Parquet files that are
-    sorted by id."""
+    """Rows of the row party surveyed, read, bounded, tagged, sorted and joined, from Parquet files
+    that are sorted by id."""
     unsorted_rows: float = 2_000_000
-    """The same from Parquet files in another order."""
+    """Rows of the row party from Parquet files in another order, as far as to the join."""
 
 
 _PERSONS = {"portable": 8_500.0, "ifma": 30_000.0}
@@ -40,17 +40,17 @@ _RATES = {
     },
 }
 _CONSTANT_TIME = {"portable": 1 / 10, "ifma": 1 / 3}
-"""What is left of the rates of encryption."""
+"""Share of the rates of encryption that constant time leaves."""
 
 
 def rates(kernel: str, key_bits: int, constant_time: bool) -> Rates:
-    """The rates with a kernel, by its name."""
-    usual = Rates(*_RATES[kernel][key_bits], persons=_PERSONS[kernel])
+    """Look up the rates of a kernel, by its name, at a key size."""
+    fast = Rates(*_RATES[kernel][key_bits], persons=_PERSONS[kernel])
     if not constant_time:
-        return usual
+        return fast
     share = _CONSTANT_TIME[kernel]
     return replace(
-        usual,
-        owner_encrypt=usual.owner_encrypt * share,
-        public_encrypt=usual.public_encrypt * share,
+        fast,
+        owner_encrypt=fast.owner_encrypt * share,
+        public_encrypt=fast.public_encrypt * share,
     )

@@ -1,4 +1,4 @@
-"""What several jobs read alike from a composed configuration: the study, the tables, and how to run."""
+"""Reads what all jobs on a study have in their configurations: study, tables and options."""
 
 from __future__ import annotations
 
@@ -15,18 +15,24 @@ from xstat_ray.planning.cluster import read_cluster
 from xstat_ray.planning.options import Options
 
 TOP = (
-    "study", "privacy", "tables", "data", "out", "runtime", "shards", "batch", "replicas", "window", "crypto",
-    "cluster", "ledger", "display", "unsafe", "world",
-    "deployment",
+    "study", "privacy", "tables", "data", "out", "runtime", "shards", "batch", "replicas",
+    "window", "crypto", "cluster", "ledger", "display", "unsafe", "world", "deployment",
 )  # fmt: skip
-"""Keys of a job's configuration that all jobs on a study share."""
+"""Top-level keys that all jobs on a study have."""
 DISPLAYS = ("auto", "quiet", "json")
+"""What a job may show at the terminal."""
 
 
 def read_study(raw: Mapping[str, Any], origin: str, *, padding: PaddingMode = "off") -> Study:
-    """The study that a configuration describes.
+    """Read the study that a configuration describes.
 
-    `padding` is what holds where the configuration leaves it open.
+    Args:
+        raw: the composed configuration.
+        origin: name of the study's file, for error messages.
+        padding: the padding of a study whose configuration leaves it open.
+
+    Raises:
+        StudyError: the configuration describes no study; names the key.
     """
     blocks = {key: raw[key] for key in ("study", "privacy") if key in raw}
     privacy = blocks.get("privacy")
@@ -36,30 +42,47 @@ def read_study(raw: Mapping[str, Any], origin: str, *, padding: PaddingMode = "o
 
 
 def read_source(data: Section, role: str) -> Source:
-    """Where a party's data lies."""
+    """Read where the data of a party lies.
+
+    Args:
+        data: the section `data`.
+        role: the party, `row` or `column`.
+
+    Raises:
+        StudyError: an unknown or missing key, or a value of the wrong type; names the key.
+    """
     section = data.child(role, ("path", "exclude", "damaged"))
     damaged = section.choice("damaged", ("stop", "skip"), "stop")
     return Source(section.text("path"), section.texts("exclude"), skip_damaged=damaged == "skip")
 
 
 def read_options(top: Section, *, constant_time: bool = False) -> Options:
-    """How to run; `constant_time` is what holds where the configuration leaves it open."""
-    usual = Options()
+    """Read how to run a study.
+
+    Args:
+        top: the whole configuration.
+        constant_time: whether encryption is in constant time where the configuration leaves it
+            open.
+
+    Raises:
+        StudyError: an unknown or missing key, or a value of the wrong type; names the key.
+    """
+    defaults = Options()
     crypto = top.child("crypto", ("key_bits", "slot_bits", "constant_time"))
     replicas = top.child("replicas", ("row", "column"))
     return Options(
-        key_bits=crypto.whole("key_bits", usual.key_bits, least=1),
+        key_bits=crypto.whole("key_bits", defaults.key_bits, least=1),
         slot_bits=_optional_whole(crypto, "slot_bits"),
         constant_time=crypto.flag("constant_time", constant_time),
-        shards=top.whole("shards", usual.shards, least=1),
-        batch=cast(Batch, top.choice("batch", BATCHES, usual.batch)),
+        shards=top.whole("shards", defaults.shards, least=1),
+        batch=cast(Batch, top.choice("batch", BATCHES, defaults.batch)),
         runtime="ray" if top.choice("runtime", ("ray", "local"), "ray") == "ray" else "local",
         replicas={
-            role: replicas.whole(role, count, least=1) for role, count in usual.replicas.items()
+            role: replicas.whole(role, count, least=1) for role, count in defaults.replicas.items()
         },
-        window=top.whole("window", usual.window, least=1),
+        in_flight=top.whole("window", defaults.in_flight, least=1),
         cluster=read_cluster(top),
-        ledger=Path(top.text("ledger", str(usual.ledger))),
+        ledger=Path(top.text("ledger", str(defaults.ledger))),
         allow_no_noise=top.child("unsafe", ("allow_no_noise",)).flag("allow_no_noise", False),
     )
 

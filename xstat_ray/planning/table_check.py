@@ -1,7 +1,8 @@
-"""What the plan says of the row party's table: whether its files are sorted by id, and how long reading them takes.
+"""Checks the row party's table for a plan: whether its files are sorted by id, and what they take.
 
-A plan is public and looks at no table, but who holds one may have it looked at. The intake of a run
-finds the order of all files; the driver is told in one word, never how many rows there are.
+A plan is public and looks at no table, but the owner of one may have it checked. During a run the
+intake finds the order of all files; it tells the driver in one word, and never how many rows there
+are.
 """
 
 from __future__ import annotations
@@ -16,43 +17,44 @@ from xstat_ray.planning.plan import Plan
 from xstat_ray.roles.row_table import open_row_table
 
 _NAMED = 3
-"""Files that a sentence names."""
+"""Most files that a sentence names."""
 
 
 @dataclass(frozen=True)
-class TableLook:
-    """The row party's table, looked at."""
+class TableCheck:
+    """What was found of the row party's table."""
 
     files: tuple[FileOrder, ...]
 
     @property
     def order(self) -> Order:
-        """That of the worst file."""
+        """Order of the table: that of its worst file."""
         return order_of(self.files)
 
     @property
     def rows(self) -> int | None:
-        """Of all files; None where a file does not tell."""
-        rows = [one.rows for one in self.files if one.rows is not None]
+        """Number of rows; None where a file does not tell."""
+        rows = [found.rows for found in self.files if found.rows is not None]
         return sum(rows) if len(rows) == len(self.files) else None
 
     def seconds(self, plan: Plan, cores: int) -> float | None:
-        """Rough time for reading, tagging and joining all rows.
+        """Estimate the time for reading, tagging and joining all rows.
 
-        None for files that are not Parquet.
+        Returns:
+            Seconds on so many cores, None where the number of rows is not known.
         """
         if self.rows is None:
             return None
-        unsorted = sum(one.rows or 0 for one in self.files if one.order == "unsorted")
+        unsorted = sum(found.rows or 0 for found in self.files if found.order == "unsorted")
         return plan.row_seconds(cores, self.rows - unsorted, unsorted)
 
     def sentence(self, plan: Plan) -> str:
-        """For the owner of the table."""
+        """Tell the owner of the table what was found."""
         unsorted = self._names("unsorted")
         names = ", ".join(unsorted[:_NAMED]) + (", ..." if len(unsorted) > _NAMED else "")
         order = {
             "sorted": "sorted by id",
-            "unknown": "sorted by id as far as was looked",
+            "unknown": "sorted by id as far as it was read",
             "unsorted": f"{len(unsorted):,} of them not sorted by id ({names})",
         }[self.order]
         seconds = self.seconds(plan, 2)
@@ -62,7 +64,7 @@ class TableLook:
         return f"{len(self.files):,} {'file' if len(self.files) == 1 else 'files'}, {order}{time}"
 
     def as_dict(self, plan: Plan) -> dict[str, Any]:
-        """As JSON, names of files included."""
+        """Give what was found as JSON, with the names of files."""
         seconds = self.seconds(plan, 2)
         return {
             "files": len(self.files),
@@ -74,25 +76,25 @@ class TableLook:
         }
 
     def _names(self, order: Order) -> list[str]:
-        return [one.file.name for one in self.files if one.order == order]
+        return [found.file.name for found in self.files if found.order == order]
 
 
-def inspect_order(study: Study, source: Source) -> TableLook:
-    """Look at the row party's table: at the form and the footer of every file, and at the first ids of each.
+def inspect_order(study: Study, source: Source) -> TableCheck:
+    """Find the order of the row party's table by the footers and the first ids of its files.
 
     Raises:
-        InputError: it cannot be used as the row party's table.
+        InputError: the table cannot be used as the row party's.
     """
     table = open_row_table(study, source.table, source.skip_damaged)
-    return TableLook(tuple(file_orders(table, table.pieces(), study.row.id)))
+    return TableCheck(tuple(file_orders(table, table.pieces(), study.row.id)))
 
 
 def order_sentence(plan: Plan, is_sorted: bool) -> str:
-    """What the intake found, for the driver and whoever reads its terminal: no figure of the table."""
+    """Tell the driver what the intake found, without any figure of the table."""
     if is_sorted:
         return "The row party's files are sorted by id."
     slower = plan.row_seconds(1, 0, 1) / plan.row_seconds(1, 1)
     return (
-        "The row party has files that are not sorted by id; its own record names them. Reading those takes about "
-        f"{slower:.1g} times as long."
+        "The row party has files that are not sorted by id; its record names them. Reading those "
+        f"takes about {slower:.1g} times as long."
     )

@@ -20,7 +20,7 @@ from xstat_ray.errors import PartyError
 from xstat_ray.model.messages import Coefficients, NoisyTable, Partial
 from xstat_ray.model.shards import Shard
 from xstat_ray.model.study import Role
-from xstat_ray.planning.options import WINDOW
+from xstat_ray.planning.options import IN_FLIGHT
 from xstat_ray.planning.plan import Plan
 from xstat_ray.planning.table_check import order_sentence
 from xstat_ray.privacy.noise import add_noise_once
@@ -65,7 +65,7 @@ class Driver:
     """One run of one plan."""
 
     def __init__(
-        self, executor: Executor, plan: Plan, progress: Progress, window: int = WINDOW
+        self, executor: Executor, plan: Plan, progress: Progress, window: int = IN_FLIGHT
     ) -> None:
         self._executor = executor
         self._plan = plan

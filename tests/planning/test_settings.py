@@ -1,0 +1,114 @@
+"""What all jobs on a study read alike: each key of a configuration arrives in its place."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from xstat_ray.errors import StudyError
+from xstat_ray.inputs.section import Section
+from xstat_ray.inputs.source import Source
+from xstat_ray.planning.cluster import Cluster
+from xstat_ray.planning.options import Options
+from xstat_ray.planning.settings import TOP, read_options, read_source, read_study
+
+STUDY = {
+    "name": "small",
+    "row": {"id": "id", "dimensions": [{"name": "area", "values": ["a", "b"]}]},
+    "column": {"id": "id", "dimensions": [{"name": "kind", "values": ["x"]}]},
+}
+BARE: dict[str, Any] = {"crypto": {}, "replicas": {}, "cluster": {}, "unsafe": {}}
+FULL: dict[str, Any] = {
+    "crypto": {"key_bits": 2048, "slot_bits": 40, "constant_time": True},
+    "shards": 7,
+    "batch": "week",
+    "runtime": "local",
+    "replicas": {"row": 3, "column": 4},
+    "window": 9,
+    "cluster": {"cpus": 5},
+    "ledger": "budget.sqlite",
+    "unsafe": {"allow_no_noise": True},
+}
+
+
+def top(raw: dict[str, Any]) -> Section:
+    return Section(raw, key="", origin="small.yaml", known=TOP)
+
+
+def test_each_option_has_a_key() -> None:
+    options = read_options(top(FULL))
+    assert options == Options(
+        key_bits=2048,
+        slot_bits=40,
+        constant_time=True,
+        shards=7,
+        batch="week",
+        runtime="local",
+        replicas={"row": 3, "column": 4},
+        in_flight=9,
+        cluster=Cluster(cpus=5),
+        ledger=Path("budget.sqlite"),
+        allow_no_noise=True,
+    )
+    defaults = Options()
+    for field in fields(Options):
+        if field.name != "runtime":  # jobs run on Ray unless they are told not to
+            assert getattr(options, field.name) != getattr(defaults, field.name), field.name
+
+
+def test_what_is_left_open_has_the_defaults_of_options_but_jobs_run_on_ray() -> None:
+    assert read_options(top(BARE)) == Options(runtime="ray")
+
+
+@pytest.mark.parametrize("default", [False, True])
+def test_constant_time_is_left_to_the_deployment_unless_it_is_set(default: bool) -> None:
+    assert read_options(top(BARE), constant_time=default).constant_time is default
+    for declared in (False, True):
+        raw = BARE | {"crypto": {"constant_time": declared}}
+        assert read_options(top(raw), constant_time=default).constant_time is declared
+
+
+@pytest.mark.parametrize(
+    ("data", "source"),
+    [
+        ({"path": "t.csv"}, Source("t.csv")),
+        ({"path": "t.csv", "exclude": "a.csv"}, Source("t.csv", ("a.csv",))),
+        (
+            {"path": "t.csv", "exclude": ["a.csv", "b.csv"], "damaged": "skip"},
+            Source("t.csv", ("a.csv", "b.csv"), skip_damaged=True),
+        ),
+        ({"path": "t.csv", "damaged": "stop"}, Source("t.csv")),
+    ],
+)
+def test_where_a_party_s_data_lies(data: dict[str, Any], source: Source) -> None:
+    section = Section({"row": data}, key="data", origin="small.yaml", known=("row", "column"))
+    assert read_source(section, "row") == source
+
+
+def test_damaged_files_are_stopped_at_or_skipped_and_nothing_else() -> None:
+    section = Section(
+        {"row": {"path": "t.csv", "damaged": "ignore"}}, key="data", origin="x", known=("row",)
+    )
+    with pytest.raises(StudyError, match="Choose one of stop, skip") as caught:
+        read_source(section, "row")
+    assert caught.value.key == "data.row.damaged"
+
+
+@pytest.mark.parametrize(
+    ("privacy", "padding"),
+    [
+        ({}, "dp"),
+        ({"padding": None}, "dp"),
+        ({"padding": "off"}, "off"),
+        ({"padding": False}, "off"),
+    ],
+)
+def test_a_study_that_leaves_padding_open_has_that_of_the_deployment(
+    privacy: dict[str, Any], padding: str
+) -> None:
+    raw = {"study": STUDY, "privacy": privacy, "out": "not of the study"}
+    assert read_study(raw, "small.yaml", padding="dp").privacy.padding == padding
+    assert read_study(raw, "small.yaml").privacy.padding == "off"
