@@ -127,10 +127,10 @@ def test_a_window_longer_than_the_study_matches_no_more_than_its_periods():
     assert Padding.of_study(study, grid(study)).matched.l1 == 36
 
 
-def test_matched_rows_fit_the_pool_of_their_batch():
+def test_matched_rows_fit_the_reserve_of_their_batch():
     study = padded()
     own = Padding.of_study(study, grid(study))
-    # A pool that the mean does not fit half of the time.
+    # A reserve that the mean does not fit half of the time.
     tight = replace(own, reserve=own.cells * own.matched.shift)
     matched, unmatched = tight.draw_rows()
     assert matched.shape == unmatched.shape == (2, 12)
@@ -138,7 +138,7 @@ def test_matched_rows_fit_the_pool_of_their_batch():
     assert own.draw_flags().shape == (2,)
 
 
-def test_a_pool_is_smaller_than_the_most_that_many_cells_can_draw():
+def test_a_reserve_is_smaller_than_the_most_that_many_cells_can_draw():
     study = padded()
     area = replace(study.row.dimensions[1], labels=tuple(map(str, range(500))), members=((),) * 500)
     wide = replace(study, row=replace(study.row, dimensions=(area,)))
