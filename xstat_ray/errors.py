@@ -1,7 +1,7 @@
-"""Every error a caller may see, with the exit code the command line gives it.
+"""The errors that a caller may see, with the exit code that the command line gives each.
 
-Messages may name a file, a column, a row number and a configuration key. They never hold a value
-read from a party's table, because they cross from a party's environment to the driver.
+Messages may name a file, a column, a row number and a key of the configuration. They never hold a
+value from a party's table, because they cross from the party's environment to the driver.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class XstatError(Exception):
 
 
 class InputError(XstatError):
-    """A table or a configuration is not usable; says where, and what to do about it."""
+    """A table or a configuration is not usable; the message tells where and what to do about it."""
 
     exit_code = 2
 
@@ -31,7 +31,16 @@ class InputError(XstatError):
         row: int | None = None,
         remedy: str | None = None,
     ) -> None:
-        """`row` counts data rows of `file` from 1 (a CSV header is not counted)."""
+        """Compose the message from its parts.
+
+        Args:
+            problem: what is wrong.
+            file: path of the file.
+            key: dotted key of the configuration.
+            column: name of the column.
+            row: number of the row in `file`, from 1; the header of a CSV file is not counted.
+            remedy: what to do about it.
+        """
         self.problem = problem
         self.file = file
         self.key = key
@@ -60,9 +69,9 @@ class StudyError(InputError):
 
 
 class PlanError(InputError):
-    """The study is well formed but cannot be run safely or within the resources.
+    """The study is well formed but cannot be run safely, or not within the resources.
 
-    Refused before anything starts.
+    The plan refuses it before anything starts.
     """
 
 
@@ -73,48 +82,40 @@ class BudgetError(XstatError):
 
 
 class ProtocolError(XstatError):
-    """A message or a group element from the other side is not what the protocol allows."""
+    """A message or a group element from another role is not what the protocol allows."""
 
 
 class MessageError(ProtocolError):
-    """A message from another trust domain was refused; `message` names it, `reason` says why."""
+    """A message from another trust domain was refused."""
 
     def __init__(self, message: str, reason: str) -> None:
+        """Compose the message: `message` names the one refused, `reason` tells why."""
         self.message = message
         self.reason = reason
         super().__init__(f"message {message} is refused: {reason}")
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Rebuild from the fields."""
+        """Rebuild from the fields: an error crosses from a party's process to the driver."""
         return type(self), (self.message, self.reason)
 
 
 class AttestationError(ProtocolError):
-    """What a counterpart shows of its environment is not what was agreed on.
-
-    No key is released to it.
-    """
+    """The environment of a counterpart is not the agreed one, so no key is released to it."""
 
 
 class PendingError(XstatError):
-    """A message that a step needs has not arrived in time; the same command goes on once it has."""
+    """A message that a step needs has not arrived in time; rerun the command once it has."""
 
     exit_code = 4
 
 
 class PartyError(XstatError):
-    """An unexpected failure inside a party's environment, redacted: its own log holds the rest."""
+    """An unexpected failure inside a party's environment, redacted; the party's log tells more."""
 
 
 class PartyLostError(PartyError):
-    """The environment of a party is gone, with the secrets in its memory.
-
-    A new one has to start.
-    """
+    """The environment of a party is gone, with the secrets in its memory; a new one must start."""
 
 
 class ClusterError(XstatError):
-    """The Ray cluster failed: nodes, memory or disk.
-
-    Nothing is lost that the same command does not make again.
-    """
+    """The Ray cluster failed: nodes, memory or disk; rerunning the command makes up for it."""

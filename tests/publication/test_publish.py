@@ -1,39 +1,16 @@
+"""Noisy coefficients become published tables: labelled, refined, suppressed."""
+
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from xstat_ray.inputs.study_file import parse
-from xstat_ray.model.messages import Coefficients
-from xstat_ray.planning.plan import make_plan
-from xstat_ray.publication.publish import publish
-
-NOISY = [[-3, 10], [9, 2], [4, 30]]
-COAST = {"coast": {"east": ["a", "東京, 区"], "west": ["b"]}}
+from tests.publication.small import NOISY, plan, tables
+from xstat_ray.planning.plan import Plan
 
 
-def plan(noise="laplace", suppress_below=5, **privacy):
-    area = {"name": "area", "values": ["a", "b", "東京, 区"]} | (
-        {"hierarchy": COAST} if privacy else {}
-    )
-    column = {"id": "id", "dimensions": [{"name": "kind", "values": ["x", "y"]}]}
-    privacy = {"noise": noise, "epsilon": "1/2", "suppress_below": suppress_below, **privacy}
-    study = {
-        "name": "small",
-        "row": {"id": "id", "dimensions": [area]},
-        "column": column,
-        "bounds": {"persons": 100},
-    }
-    return make_plan(
-        parse({"study": study, "privacy": privacy}, origin="small.yaml"), key_bits=2048
-    )
-
-
-def tables(plan, noisy=NOISY):
-    return publish(plan, Coefficients(release="00" * 16, first=0, values=np.array(noisy)))
-
-
-def cells(plan, noisy=NOISY):
+def cells(plan: Plan, noisy: list[list[int]] = NOISY) -> pa.Table:
     return tables(plan, noisy).cells
 
 
@@ -58,17 +35,17 @@ def test_labels_counts_and_types():
 
 
 def test_estimates_are_not_negative_keep_the_total_and_are_null_where_suppressed():
-    every = np.reshape(cells(plan(suppress_below=0))["estimate"].to_pylist(), (3, 2))
-    assert every.min() >= 0
-    assert every.sum(axis=0).tolist() == [10, 42]
+    complete = np.reshape(cells(plan(suppress_below=0))["estimate"].to_pylist(), (3, 2))
+    assert complete.min() >= 0
+    assert complete.sum(axis=0).tolist() == [10, 42]
     result = cells(plan(suppress_below=5))
     # In the second column one count is small; the total is published, so the smallest other count
     # goes with it.
     small = [True, True, False, True, True, False]
-    assert (every < 5).ravel().tolist() == [True, False, False, True, True, False]
+    assert (complete < 5).ravel().tolist() == [True, False, False, True, True, False]
     assert result["suppressed"].to_pylist() == small
     assert result["estimate"].to_pylist() == [
-        None if s else e for s, e in zip(small, every.ravel(), strict=True)
+        None if s else e for s, e in zip(small, complete.ravel(), strict=True)
     ]
 
 
@@ -79,12 +56,12 @@ def test_without_noise_the_estimate_is_the_count():
     assert b"not differentially private" in result.schema.metadata[b"WARNING"]
 
 
-# Declared order: the cells a, b, 東京; then the measured levels above: coast (east, west) and total.
+# In declared order: the cells a, b, 東京; then the levels above, coast (east, west) and total.
 TREE = [[10, 0], [20, 0], [30, 0], [44, 1], [18, 1], [70, 2]]
 
 
 def test_a_tree_publishes_its_levels_and_the_cells_add_up_to_them():
-    design = plan(mechanism="tree", suppress_below=0)
+    design = plan(coast=True, mechanism="tree", suppress_below=0)
     assert [(m.name, m.nodes) for m in design.design.levels] == [
         ("cell", 3),
         ("coast", 2),
@@ -121,6 +98,6 @@ def test_a_tree_publishes_its_levels_and_the_cells_add_up_to_them():
 
 def test_without_noise_every_level_is_the_exact_sum():
     exact = [[1, 0], [2, 0], [4, 0], [5, 0], [2, 0], [7, 0]]
-    result = tables(plan("off", 0, mechanism="tree"), exact)
+    result = tables(plan("off", 0, coast=True, mechanism="tree"), exact)
     assert result.areas["estimate"].to_pylist() == [5, 0, 2, 0, 7, 0]
     assert result.areas["unbiased"].to_pylist() == pytest.approx([5, 0, 2, 0, 7, 0])

@@ -1,39 +1,21 @@
+"""The files of a release hold it whole, are the same again, or are not there."""
+
 from __future__ import annotations
 
 import json
 
-import numpy as np
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 
+from tests.publication.small import plan, tables
 from xstat_ray.errors import InputError
-from xstat_ray.inputs.study_file import parse
-from xstat_ray.model.messages import Coefficients
-from xstat_ray.planning.plan import make_plan
 from xstat_ray.publication import release as module
-from xstat_ray.publication.publish import publish
-from xstat_ray.publication.release import Release, summary, write
-
-NOISY = [[-3, 10], [9, 2], [4, 30]]
-
-
-def plan(noise="laplace", suppress_below=5):
-    row = {"id": "id", "dimensions": [{"name": "area", "values": ["a", "b", "東京, 区"]}]}
-    column = {"id": "id", "dimensions": [{"name": "kind", "values": ["x", "y"]}]}
-    privacy = {"noise": noise, "epsilon": "1/2", "suppress_below": suppress_below}
-    study = {"name": "small", "row": row, "column": column, "bounds": {"persons": 100}}
-    return make_plan(
-        parse({"study": study, "privacy": privacy}, origin="small.yaml"), key_bits=2048
-    )
-
-
-def tables(plan, noisy=NOISY):
-    return publish(plan, Coefficients(release="00" * 16, first=0, values=np.array(noisy)))
+from xstat_ray.publication.release import Release, read, summary, write
 
 
 @pytest.fixture
-def release():
+def release() -> Release:
     return Release(*tables(plan()), {"release": "00" * 16}, plan().as_dict())
 
 
@@ -62,6 +44,18 @@ def test_the_files_hold_the_release(release, tmp_path):
     assert from_csv.to_pydict() == release.statistics.to_pydict()
     assert json.loads((tmp_path / "plan.json").read_text()) == release.plan
     assert json.loads((tmp_path / "manifest.json").read_text()) == release.manifest
+    assert read(tmp_path) == Release(*tables(plan()), release.manifest, release.plan, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "missing", ["plan.json", "manifest.json", "areas.parquet", "statistics.parquet"]
+)
+def test_a_folder_that_lacks_a_file_holds_no_release(release, tmp_path, missing):
+    write(release, tmp_path)
+    (tmp_path / missing).unlink()
+    with pytest.raises(InputError, match="no release can be read from the folder") as caught:
+        read(tmp_path)
+    assert caught.value.file == str(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The tree mechanism from tables to publication: what is summed while encrypted is the sum in the clear, at every level.
+"""The tree mechanism from tables to publication: at every level, encrypted sums are the sums.
 
 The expected counts come from a dictionary over labels, and know nothing of trees, packing or
 encryption.
@@ -47,9 +47,9 @@ def dimension(name, size, hierarchy=()):
 
 
 def make_study(zones, towns, counties, kinds, **privacy):
-    """Zones times areas.
+    """Zones times areas: towns[i] is the town of area i, counties[j] the county of town j.
 
-    Towns[i] is the town of area i, counties[j] the county of town j; every number occurs.
+    Every number occurs.
     """
     hierarchy = (
         Level("town", tuple(f"town{i}" for i in range(len(counties))), tuple(towns)),
@@ -98,7 +98,7 @@ def expected(study, rows, kind_of):
 
 
 def published(tables, column):
-    """The same of a publication, zeros left out, with the number of figures of every level."""
+    """Level to {(area, kind): count} of a publication without zeros, and figures by level."""
     levels = defaultdict(Counter)
     sizes = Counter()
     for row in tables.cells.to_pylist():
@@ -272,15 +272,15 @@ def test_with_noise_the_cells_roll_up_to_the_areas_and_what_is_suppressed_does_n
             epsilon=study.privacy.epsilon * 40,
             suppress_below=threshold,
         )
-        own = replace(study, privacy=replace(privacy, cap=privacy.epsilon))
+        noisy = replace(study, privacy=replace(privacy, cap=privacy.epsilon))
         release = crosstab(
-            own, **paths, options=Options(key_bits=2048, ledger=tmp_path / f"ledger {threshold}")
+            noisy, **paths, options=Options(key_bits=2048, ledger=tmp_path / f"ledger {threshold}")
         )
-        levels = estimates(own, release)
+        levels = estimates(noisy, release)
         assert [len(figures) for figures in levels] == [21 * 40, 12 * 40, 6 * 40, 3 * 40, 40]
         hidden = sum(value is None for figures in levels for value in figures.values())
         assert (hidden > 0) == (threshold > 0)
-        complete, lone = compare(levels, parents(own))
+        complete, lone = compare(levels, parents(noisy))
         assert complete > (20 if threshold else 21 * 40 / 2)
         assert lone == 0
 
@@ -308,7 +308,10 @@ def parents(study):
 
 
 def compare(levels, ups):
-    """Published areas whose parts are all published (they must add up), and those that lack a single one of several."""
+    """Count published areas whose parts are all published, and those that lack one of several.
+
+    The parts of the former must add up.
+    """
     complete = lone = 0
     for lower, upper, up in zip(levels, levels[1:], ups, strict=False):
         parts = defaultdict(list)

@@ -1,3 +1,5 @@
+"""An output folder holds one release, for one run at a time, and what a rerun needs meanwhile."""
+
 from __future__ import annotations
 
 import shutil
@@ -11,11 +13,11 @@ import pytest
 from xstat_ray.errors import InputError
 from xstat_ray.inputs.study_file import parse
 from xstat_ray.model.messages import NoisyTable
-from xstat_ray.planning.plan import make_plan
+from xstat_ray.planning.plan import Plan, make_plan
 from xstat_ray.publication.workspace import Workspace
 
 
-def plan(persons=100, key_bits=2048):
+def plan(persons: int = 100, key_bits: int = 2048) -> Plan:
     side = {"id": "id", "dimensions": [{"name": "area", "values": ["a", "b"]}]}
     column = {"id": "id", "dimensions": [{"name": "kind", "values": ["x"]}]}
     study = {"name": "small", "row": side, "column": column, "bounds": {"persons": persons}}
@@ -29,11 +31,11 @@ FACTS = {"study_digest": plan().study.digest.hex(), "release": "00" * 16}
 
 
 @pytest.fixture
-def out(tmp_path):
+def out(tmp_path: Path) -> Path:
     return tmp_path / "new" / "out"
 
 
-def leave_unfinished(out):
+def leave_unfinished(out: Path) -> None:
     with Workspace(out, plan()) as work:
         work.party("row").mkdir(mode=0o700)
         (work.party("row") / "secrets").write_bytes(b"secret")
@@ -79,7 +81,7 @@ def test_secrets_without_a_stored_table_are_removed(out):
 def test_a_finished_release_is_refused_and_what_its_clearing_left_goes(out):
     leave_unfinished(out)
     (out / "statistics.parquet").write_bytes(b"published")
-    # As after a kill within `finish`: without the table, the secrets have no use.
+    # A kill within `finish` leaves this: without the table, the secrets have no use.
     (out / "unfinished" / "noisy.parquet").unlink()
     with pytest.raises(InputError, match="already holds a release, which is never overwritten"):
         Workspace(out, plan())

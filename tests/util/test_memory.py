@@ -1,3 +1,5 @@
+"""Freed memory goes back to the system, which it would not do by itself."""
+
 from __future__ import annotations
 
 import ctypes

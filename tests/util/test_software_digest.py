@@ -15,7 +15,7 @@ PACKAGE = Path(xstat_ray.__file__).parent
 
 
 def digest(files: Iterable[Path]) -> bytes:
-    """SHA-256 over length and name, length and content of the files, in the order of their paths."""
+    """SHA-256 over length, name, length and content of each file, in the order of their paths."""
     content = b""
     for file in sorted(files):
         for part in (str(file.relative_to(PACKAGE)).encode(), file.read_bytes()):

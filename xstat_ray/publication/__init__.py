@@ -1,1 +1,1 @@
-"""From noisy coefficients to published files, and the folder that holds them."""
+"""Turns noisy coefficients into published files, and keeps the folder that holds them."""

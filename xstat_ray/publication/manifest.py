@@ -1,4 +1,4 @@
-"""The manifest of a release: how it came about, in public figures only."""
+"""The manifest of a release: how it came about, in public figures alone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,15 @@ def make_manifest(
     kernels: dict[str, str],
     seconds: dict[str, float],
 ) -> dict[str, Any]:
-    """The manifest: how the release came about, in public figures only."""
+    """Make the manifest of a release, in the form of manifest.json.
+
+    Args:
+        plan: the plan of the release.
+        release: the release's number, in hex.
+        inputs: keyed digest of each party's table, in hex.
+        kernels: name of the kernel in each process that did arithmetic, by role.
+        seconds: duration of each stage, by its name.
+    """
     study = plan.study
     mechanism = plan.mechanism
     off = mechanism.noise == "off"
@@ -39,8 +47,8 @@ def make_manifest(
             "name": plan.design.kind,
             "noise": mechanism.noise,
             "levels": {
-                m.name: {"share": str(m.share), "scale": m.mechanism.scale}
-                for m in plan.design.levels
+                measured.name: {"share": str(measured.share), "scale": measured.mechanism.scale}
+                for measured in plan.design.levels
             },
         },
         "spent": {

@@ -1,8 +1,8 @@
-"""The output folder of a job: it holds one release, and belongs to one run at a time.
+"""The output folder of a job, which holds one release and belongs to one run at a time.
 
-While a release is unfinished a private folder in it holds what a rerun needs. A marker file says
-that the noise was drawn and stored: without it what an interrupted run left is removed, with it a
-rerun finishes that release.
+While a release is unfinished, a private folder inside holds what a rerun needs. A marker file there
+tells that the noise was drawn and stored. With it a rerun finishes the release; without it, what an
+interrupted run left is removed.
 """
 
 from __future__ import annotations
@@ -30,17 +30,18 @@ class OutputFolder:
         """Take the folder, before anything expensive starts.
 
         Args:
-            folder: the folder; it is made if it does not exist.
-            marker: name of the file in the private folder without which nothing can be resumed.
+            folder: the output folder; it is made if it does not exist.
+            marker: name of the file in the private folder that tells that the noise was stored.
             needed: bytes that the release takes.
 
         Raises:
-            InputError: it holds a release, cannot be written to, or another run is using it.
+            InputError: the folder holds a release, has too little room, cannot be written to, or
+                another run is using it.
         """
         self.folder = folder
         self._needed = needed
         self.unfinished = folder / UNFINISHED
-        """What an unfinished release needs; readable by this user only."""
+        """Private folder of an unfinished release; only this user can read it."""
         self._marker = self.unfinished / marker
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -60,7 +61,7 @@ class OutputFolder:
 
     @property
     def kept(self) -> bool:
-        """Whether the private folder holds anything that a rerun can take up."""
+        """Whether the private folder holds anything that a rerun can resume from."""
         return self.stored
 
     def _take(self) -> None:
@@ -70,15 +71,16 @@ class OutputFolder:
             self._check_room()
             self.unfinished.mkdir(mode=0o700, exist_ok=True)
         except BlockingIOError:
-            remedy = "Wait for it"
             raise InputError(
-                "another run is using the output folder", file=str(self.folder), remedy=remedy
+                "another run is using the output folder",
+                file=str(self.folder),
+                remedy="Wait for it",
             ) from None
         except OSError as error:
             raise unwritable(self.folder, error) from None
 
     def _drop_leftovers(self) -> None:
-        """Remove the secrets of a run that left nothing to be taken up, or ended after it was published."""
+        """Remove the private folder, unless a rerun can resume from it."""
         if not self.kept:
             shutil.rmtree(self.unfinished, ignore_errors=True)
 
@@ -98,9 +100,8 @@ class OutputFolder:
             )
 
     def finish(self) -> None:
-        """Remove the secrets and what was stored: the release is published, or refused by the ledger."""
-        # The marker goes first: without it nobody tries to resume from what an interruption here
-        # may leave.
+        """Remove the private folder, once the release is published or refused by the ledger."""
+        # The marker goes first: without it no run resumes from what an interruption here leaves.
         self._marker.unlink()
         shutil.rmtree(self.unfinished)
 

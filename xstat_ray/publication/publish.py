@@ -1,6 +1,6 @@
-"""From noisy coefficients to the published tables: refine, suppress, label.
+"""Makes the published tables from noisy coefficients: refine, suppress, label.
 
-Deterministic and free of budget.
+Publishing is deterministic and spends no budget.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from xstat_ray.privacy.refine import refine
 from xstat_ray.privacy.suppress import suppress
 
 STAMP = {"WARNING": "NOISE OFF: exact counts, not differentially private"}
-"""What every table carries that was made without noise."""
+"""Metadata of tables that were made without noise."""
 
 
 class Published(NamedTuple):
@@ -34,21 +34,23 @@ class Published(NamedTuple):
 
 
 def publish(plan: Plan, coefficients: Coefficients) -> Published:
-    """Make the tables; the same coefficients give the same tables, byte for byte.
+    """Make the tables of a release; equal coefficients give equal tables, byte for byte.
 
     Args:
         plan: the study and its design.
-        coefficients: (nodes, slots) noisy values of all measured levels, each in declared order.
+        coefficients: (nodes, slots) int64 noisy values of all measured levels, each level in
+            declared order.
     """
     study = plan.study
     design = plan.design
     tree = tree_of(study.row.dimensions)
     exact = design.budget.noise == "off"
     measured = {
-        m.level: Measurement(
-            coefficients.values[own][tree.nodes[m.level]], m.mechanism.stderr**2 or 1.0
+        level.level: Measurement(
+            coefficients.values[section][tree.nodes[level.level]],
+            level.mechanism.stderr**2 or 1.0,
         )
-        for m, own in zip(design.levels, design.sections, strict=True)
+        for level, section in zip(design.levels, design.sections, strict=True)
     }
     estimates = (
         _sums(tree, coefficients.values[design.sections[0]][tree.nodes[0]])
@@ -63,7 +65,7 @@ def publish(plan: Plan, coefficients: Coefficients) -> Published:
 
 
 def _sums(tree: RowTree, cells: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
-    """Exact counts need no mending: every level is the sum of the one below."""
+    """Sum exact counts level by level, as they need no refinement."""
     levels = [cells]
     for first in tree.first_children:
         levels.append(np.add.reduceat(levels[-1], first, axis=0))
@@ -71,6 +73,7 @@ def _sums(tree: RowTree, cells: NDArray[np.int64]) -> tuple[NDArray[np.int64], .
 
 
 def _declared(tree: RowTree, level: int, values: NDArray[Any]) -> NDArray[Any]:
+    """Bring the values of a level from the order of the tree to the declared order."""
     restored = np.empty_like(values)
     restored[tree.nodes[level]] = values
     return restored.ravel()
@@ -102,7 +105,11 @@ def _areas(
     estimates: tuple[NDArray[np.int64], ...],
     hidden: dict[int, NDArray[np.bool_]],
 ) -> pa.Table:
-    """The reporting levels above the cells, with the unbiased least-squares value and its exact standard error."""
+    """Make the table of the reporting levels above the cells.
+
+    Its unbiased values are those of least squares over all measured levels, with their exact
+    standard errors.
+    """
     study = plan.study
     design = plan.design
     unbiased = [e.values for e in least_squares(tree, measured)]

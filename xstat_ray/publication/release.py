@@ -1,4 +1,4 @@
-"""The release: what one publication consists of, and its files."""
+"""A release: what one publication consists of, and its files."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from xstat_ray.errors import InputError
+from xstat_ray.inputs.study_dimensions import PUBLISHED
 from xstat_ray.privacy.mechanism import half_width95
 from xstat_ray.util.files import unwritable, write_whole
 
@@ -28,7 +29,7 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True)
 class Release:
-    """One publication: the statistics, what they were made of, and what they cost."""
+    """One publication of a study: its statistics, how they came about, and what they cost."""
 
     statistics: pa.Table
     """One row per (cell, slot): the row dimensions, the column dimensions, `noisy` int64
@@ -40,16 +41,19 @@ class Release:
     int64 (refined, null where suppressed; the published cells add up to it), `stderr` float64 of
     `unbiased`, `suppressed` bool."""
     manifest: dict[str, Any]
+    """How the release came about; the content of manifest.json."""
     plan: dict[str, Any]
+    """The plan that was run; the content of plan.json."""
     path: Path | None = None
-    """Folder the files were written to, if any."""
+    """Folder that holds the files, if any."""
 
 
 def write(release: Release, folder: Path) -> None:
-    """Write all files of a release, the statistics last and each file at once or not at all.
+    """Write the files of a release, each whole or not at all, the statistics last.
 
     Raises:
-        InputError: the disk is full or the folder cannot be written to; no statistics file remains.
+        InputError: the disk is full or the folder cannot be written to; no file of statistics
+            remains.
     """
     tables = _tables(release)
     try:
@@ -64,23 +68,23 @@ def write(release: Release, folder: Path) -> None:
 
 
 def read(folder: Path) -> Release:
-    """The release that a folder holds.
+    """Read the release that a folder holds.
 
     Raises:
-        InputError: it holds none.
+        InputError: no release can be read there.
     """
     try:
-        statistics, areas = (pq.read_table(folder / name) for name in (STATISTICS, AREAS))
-        manifest, plan = (
-            json.loads((folder / name).read_text(encoding="utf-8")) for name in (MANIFEST, PLAN)
-        )
+        statistics = pq.read_table(folder / STATISTICS)
+        areas = pq.read_table(folder / AREAS)
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        plan = json.loads((folder / PLAN).read_text(encoding="utf-8"))
     except (OSError, ValueError, pa.ArrowException):
         raise InputError("no release can be read from the folder", file=str(folder)) from None
     return Release(statistics, areas, dict(manifest), dict(plan), folder)
 
 
 def _tables(release: Release) -> dict[str, bytes]:
-    """The files of the two tables; the one whose presence marks a release comes last."""
+    """Encode both tables; the file whose presence marks a release comes last."""
     tables = {AREAS: release.areas, AREAS_CSV: release.areas, STATISTICS_CSV: release.statistics}
     tables[STATISTICS] = release.statistics
     return {
@@ -111,18 +115,21 @@ def parquet_bytes(table: pa.Table) -> bytes:
 
 
 def summary(release: Release, count: int = 5) -> list[tuple[str, int, float, float]]:
-    """The largest published counts: (what, estimate, low, high), with the 95 % interval around the noisy count."""
+    """List the largest published counts.
+
+    Returns:
+        (labels, estimate, low, high) of up to `count` cells, largest first; the 95 % interval is
+        around the noisy count.
+    """
     table = release.statistics
     estimate: NDArray[np.int64] = table["estimate"].fill_null(-1).to_numpy()
     stderr: NDArray[np.float64] = table["stderr"].to_numpy()
-    names = [
-        n for n in table.column_names if n not in ("noisy", "estimate", "stderr", "suppressed")
-    ]
+    names = [name for name in table.column_names if name not in PUBLISHED]
     best = [int(i) for i in np.argsort(-estimate, kind="stable")[:count] if estimate[i] > 0]
     result = []
     for i in best:
         noisy = table["noisy"][i].as_py()
         half = float(half_width95(release.plan["noise"], stderr[i]))
-        what = " / ".join(str(table[n][i]) for n in names)
-        result.append((what, int(estimate[i]), max(0.0, noisy - half), max(0.0, noisy + half)))
+        labels = " / ".join(str(table[name][i]) for name in names)
+        result.append((labels, int(estimate[i]), max(0.0, noisy - half), max(0.0, noisy + half)))
     return result

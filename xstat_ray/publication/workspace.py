@@ -1,8 +1,8 @@
-"""The output folder of a cross-tab, and while it is unfinished what a rerun needs to finish it.
+"""The output folder of a cross-tab and, while it is unfinished, what a rerun needs to finish it.
 
-A release must never be drawn twice. The noisy ciphertexts are therefore stored, together with the
-parties' secrets in folders of their own, before anything is decrypted; a rerun with the same study
-finds them and replays them.
+The noise of a release must never be drawn twice. The noisy ciphertexts are therefore stored before
+anything is decrypted, beside the secrets of each party in a folder for that party alone. A rerun of
+the study finds and replays them.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from xstat_ray.util.files import unwritable, write_whole
 
 @dataclass(frozen=True)
 class Resumable:
-    """A release whose noise has been drawn but which was not published."""
+    """A release whose noise was drawn and that was not published."""
 
     noisy: NoisyTable
     facts: dict[str, Any]
-    """What the manifest says about the stages that ran before."""
+    """The manifest, made when the noise was stored."""
 
 
 class Workspace(OutputFolder):
@@ -38,8 +38,13 @@ class Workspace(OutputFolder):
     def __init__(self, folder: Path, plan: Plan) -> None:
         """Take the folder, before anything expensive starts.
 
+        Args:
+            folder: the output folder; it is made if it does not exist.
+            plan: the plan of the release.
+
         Raises:
-            InputError: it holds a release, cannot be written to, or another run is using it.
+            InputError: the folder holds a release, has too little room, cannot be written to, or
+                another run is using it.
         """
         self._plan = plan
         super().__init__(folder, "noisy.parquet", 3 * plan.table_bytes + 64 * plan.coefficients)
@@ -49,11 +54,15 @@ class Workspace(OutputFolder):
         return self.folder / "parties" / role
 
     def count_view(self) -> int:
-        """Record durably that the aggregator is about to see this folder's padded tables.
-
-        Returns how often it has.
+        """Record durably that the aggregator is about to see the padded tables of this release.
 
         A run that fails later and is started again shows them once more, with fresh dummies.
+
+        Returns:
+            How often the aggregator has seen them, this time included.
+
+        Raises:
+            InputError: the folder cannot be written to.
         """
         place = self.own("pool")
         try:
@@ -65,12 +74,12 @@ class Workspace(OutputFolder):
         return count
 
     def party(self, role: str) -> Path:
-        """The private folder of a party while the release is unfinished."""
+        """Folder for the secrets of a party while the release is unfinished."""
         return self.unfinished / role
 
     @property
     def kept(self) -> bool:
-        """A noisy table, or an ID exchange that was begun and whose release is not published."""
+        """Whether there is a noisy table, or an ID exchange whose release is not published."""
         begun = self._exchange.exists() and all(path.exists() for path in self._secrets)
         return self.stored or (begun and not (self.folder / STATISTICS).exists())
 
@@ -83,34 +92,34 @@ class Workspace(OutputFolder):
         return [self.party(role) / SECRETS for role in get_args(Role)]
 
     def has_unfinished_exchange(self) -> bool:
-        """Whether an earlier run of this plan left its secrets and what it exchanged.
+        """Whether an earlier run of this plan left its secrets and an ID exchange.
 
-        If not, a new one begins here.
+        If none did, the folder is prepared for a new exchange.
 
         Raises:
             InputError: the folder cannot be written to.
         """
         plan = self._plan
-        own = {
+        exchange = {
             "study": plan.study.digest.hex(),
             "key_bits": plan.key_bits,
             "constant_time": plan.constant_time,
         }
-        if self.kept and json.loads(self._exchange.read_text()) == own:
+        if self.kept and json.loads(self._exchange.read_text()) == exchange:
             return True
         try:
             shutil.rmtree(self.unfinished, ignore_errors=True)
             self.unfinished.mkdir(mode=0o700)
-            write_whole(self._exchange, json.dumps(own).encode())
+            write_whole(self._exchange, json.dumps(exchange).encode())
         except OSError as error:
             raise unwritable(self.folder, error) from None
         return False
 
     def keep(self, noisy: NoisyTable, facts: dict[str, Any]) -> None:
-        """Store the noisy table durably; from here on a rerun replays it.
+        """Store the noisy table and the manifest durably; from here on a rerun replays them.
 
         Raises:
-            InputError: the disk is full. Nothing was published or spent.
+            InputError: the disk is full; nothing was published or spent.
         """
         study = self._plan.study
         try:
@@ -126,7 +135,7 @@ class Workspace(OutputFolder):
             raise unwritable(self.folder, error) from None
 
     def resumable(self) -> Resumable | None:
-        """The unfinished release in this folder, if there is one of the same study.
+        """Read the unfinished release of this study, None if there is none.
 
         Raises:
             InputError: the folder holds the unfinished release of another study or key size.

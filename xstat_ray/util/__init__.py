@@ -1,1 +1,1 @@
-"""Small parts without knowledge of the protocol: files, memory, threads, secrets that refuse to travel."""
+"""Small parts that know nothing of the protocol: files, memory, threads, secrets."""

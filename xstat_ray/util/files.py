@@ -1,4 +1,4 @@
-"""Files that are whole or absent."""
+"""Writes files that are whole or absent."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ from xstat_ray.errors import InputError
 
 
 def write_whole(path: Path, content: bytes, mode: int = 0o666) -> None:
-    """Write a file durably under its name, at once or not at all.
+    """Write a file durably, whole or not at all.
+
+    Args:
+        path: where to write; its folder exists.
+        content: all of the file.
+        mode: permissions of a new file.
 
     Raises:
         OSError: the disk is full, or the folder cannot be written to; `path` is as it was before.
@@ -33,9 +38,14 @@ def write_whole(path: Path, content: bytes, mode: int = 0o666) -> None:
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
-    """Write files, each whole, by their names into a folder that is made if need be.
+    """Write files into a folder, each whole or not at all.
 
-    Returns their paths.
+    Args:
+        folder: where to write; it is made if it does not exist.
+        files: contents by name.
+
+    Returns:
+        The paths of the files.
 
     Raises:
         InputError: the disk is full or the folder cannot be written to.
@@ -50,9 +60,10 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
 
 
 def unwritable(folder: Path, error: OSError) -> InputError:
-    """What to tell the user when an output folder refuses to take a file."""
+    """Make the error for an output folder that does not take a file."""
     return InputError(
         f"cannot write the output: {error.strerror}",
         file=str(folder),
-        remedy="Free space or choose another out=; the same command resumes the release without spending budget again",
+        remedy="Free space or choose another out=; the same command resumes the release without "
+        "spending budget again",
     )

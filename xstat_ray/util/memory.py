@@ -1,8 +1,7 @@
-"""Memory that is free inside the process goes back to the system.
+"""Returns memory that is free inside the process to the system.
 
-glibc keeps what large arrays leave behind in one heap for every thread. Read window by window in
-threads, a table then takes more memory with every day, although no day is held for longer than its
-turn.
+glibc keeps what large arrays leave behind, in a heap for each thread. A table that threads read day
+by day then takes more memory with every day, although each day is held only while it is used.
 """
 
 from __future__ import annotations
@@ -12,13 +11,13 @@ import ctypes
 import pyarrow as pa
 
 _trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-"""Of glibc alone; other libraries return memory by themselves or not at all."""
+"""glibc's function; other C libraries return memory by themselves or not at all."""
 
 
 def return_freed() -> None:
-    """Return what has been freed, by numpy and Arrow alike.
+    """Return what numpy and Arrow have freed.
 
-    Takes milliseconds, and the next use of it page faults.
+    This takes milliseconds, and the next use of the memory has page faults.
     """
     pa.default_memory_pool().release_unused()
     if _trim is not None:

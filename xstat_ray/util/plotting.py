@@ -1,7 +1,4 @@
-"""What all figures have in common: colours, settings, and files for slides and pages.
-
-Needs matplotlib.
-"""
+"""Colours, settings and files that all figures share; needs matplotlib."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7")
-"""Okabe and Ito's, which colour-blind people can tell apart."""
+"""Colours of Okabe and Ito, which colour-blind people can tell apart."""
 _STYLE = {
     "svg.hashsalt": "xstat-ray",
     "font.size": 10,
@@ -23,11 +20,17 @@ _KINDS: dict[str, dict[str, Any]] = {
     "svg": {"metadata": {"Date": None, "Creator": None}},
 }
 Draw = Callable[[Any], Any]
-"""From matplotlib's class of figures to a figure."""
+"""Function from matplotlib's class of figures to a figure."""
 
 
 def figure_files(drawings: Mapping[str, Draw]) -> dict[str, bytes]:
-    """Every drawing as <name>.png (200 dpi) and <name>.svg, by file name: the same bytes for the same figure.
+    """Render drawings as <name>.png (200 dpi) and <name>.svg.
+
+    Args:
+        drawings: functions that draw a figure, by its name.
+
+    Returns:
+        Contents by name of the file; equal figures give equal bytes.
 
     Raises:
         ImportError: matplotlib is not installed.

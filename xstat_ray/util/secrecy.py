@@ -12,7 +12,7 @@ from typing import NoReturn
 
 
 class Secret:
-    """Base class of everything that holds a key, a scalar, a salt or plain party data."""
+    """Base class of all that holds a key, a scalar, a salt or plain data of a party."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""Digests of the installed package's files, by which each side sees what software the other runs."""
+"""Digests of the installed package's files, by which a party sees what software another runs."""
 
 from __future__ import annotations
 

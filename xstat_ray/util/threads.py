@@ -1,6 +1,6 @@
-"""Heavy work over rows in as many threads as the process may use.
+"""Runs heavy work over rows in as many threads as the process may use.
 
-The kernels in C let go of the interpreter lock, so threads share tables of some 50 to 90 MB that
+The kernels in C release the interpreter lock, so threads share tables of some 50 to 90 MB that
 processes would copy.
 """
 
@@ -18,14 +18,19 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 VARIABLE = "XSTAT_THREADS"
+"""Environment variable that sets the number of threads."""
 _OTHER = "OMP_NUM_THREADS"
-"""Ray sets it to the number of cores that a task has reserved."""
+"""Environment variable that Ray sets to the number of cores that a task has reserved."""
 _LEAST_ROWS = 64
-"""A thread with less to do costs more than it gives."""
+"""Rows below which a thread costs more than it gives."""
 
 
 def thread_count() -> int:
-    """Threads of this process: as many as XSTAT_THREADS or else OMP_NUM_THREADS say, and no more than it has cores."""
+    """Number of threads that this process may use.
+
+    XSTAT_THREADS sets it, or else OMP_NUM_THREADS, or else the number of cores; there are never
+    more threads than cores.
+    """
     cores = len(os.sched_getaffinity(0))
     for asked in (os.environ.get(name, "") for name in (VARIABLE, _OTHER)):
         if asked.isdecimal() and int(asked) > 0:
@@ -34,10 +39,17 @@ def thread_count() -> int:
 
 
 def in_threads(work: Callable[[slice], NDArray[np.uint8]], rows: int) -> NDArray[np.uint8]:
-    """The results of `work` for consecutive slices of `rows` rows, one below the other.
+    """Work on consecutive slices of `rows` rows, and stack the results.
+
+    Args:
+        work: function from a slice to an array with a row for each row of the slice.
+        rows: number of rows.
+
+    Returns:
+        (rows, ...) uint8 results in the order of the rows.
 
     Raises:
-        Exception: what the first slice raised that raised anything.
+        Exception: the exception of the first slice that raised one.
     """
     count = min(thread_count(), rows // _LEAST_ROWS)
     if count <= 1:
@@ -47,10 +59,10 @@ def in_threads(work: Callable[[slice], NDArray[np.uint8]], rows: int) -> NDArray
 
 
 def each_in_threads(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
-    """The results of `work` for every item, in their order.
+    """Work on each item; returns the results in the order of the items.
 
     Raises:
-        Exception: what the first item raised that raised anything.
+        Exception: the exception of the first item that raised one.
     """
     count = min(thread_count(), len(items))
     if count <= 1:
