@@ -90,7 +90,7 @@ POINTS = {
     "noise drawn": (Workspace, "keep"),
     "table stored": (Driver, "release"),
     "budget debited": (PrivateKey, "decrypt"),
-    "decrypted": ("xstat_ray.publication.release._parquet",),
+    "decrypted": ("xstat_ray.publication.release.parquet_bytes",),
     "all written": (Workspace, "finish"),
 }
 
