@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-from tests.pages import ROOT
+from tests.pages import ROOT, text_of
 
 FLOORS = (
     "errors", "util", "geo", "model", "crypto", "privacy", "inputs", "roles", "planning", "publication", "runtime",
@@ -60,3 +61,8 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 
 def test_the_top_of_the_package_is_small() -> None:
     assert len(list((ROOT / "xstat_ray").glob("*.py"))) <= 5
+
+
+def test_the_map_of_the_code_shows_the_floors_in_their_order() -> None:
+    rooms = re.findall(r"^\| `xstat_ray/(\w+)(?:/|\.py)` \|", text_of("CONTRIBUTING.md"), re.M)
+    assert tuple(rooms) == FLOORS

@@ -11,9 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+import xstat_ray
 from jobs import _run
 from tests.case import Case
-from tests.pages import ROOT, text_of
+from tests.pages import PAGES, ROOT, text_of
 from xstat_ray import errors
 from xstat_ray.hokkaido.world.settings import World
 from xstat_ray.inputs.study_file import COLUMN_FIELDS, PRIVACY_FIELDS, ROW_FIELDS, STUDY_FIELDS
@@ -150,6 +151,21 @@ def test_the_jobs_are_listed():
     assert listed == {
         path.stem for path in (ROOT / "jobs").glob("*.py") if not path.stem.startswith("_")
     }
+
+
+def test_the_pages_of_the_api_have_every_public_name():
+    shown = {
+        name
+        for page in PAGES
+        if page.startswith("docs/api/")
+        for name in re.findall(r"^::: (\S+)", text_of(page), re.M)
+    }
+    public = {name: getattr(xstat_ray, name) for name in xstat_ray.__all__}
+    assert {
+        name
+        for name, thing in public.items()
+        if not {thing.__module__, f"{thing.__module__}.{thing.__name__}"} & shown
+    } == set()
 
 
 def test_the_exit_codes_are_listed():
