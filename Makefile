@@ -6,10 +6,10 @@ OUT ?= out
 NATIVE := xstat_ray/crypto/kernels/native
 C_FILES := $(wildcard $(NATIVE)/*.[ch] tests/crypto/kernels/native/*.[ch])
 
-.PHONY: install demo screenshots nycflights test test-slow test-kernels test-portable sanitize fuzz check format docs bench clean
+.PHONY: install demo screenshots nycflights test test-all test-rest test-slow test-portable sanitize fuzz check format docs bench clean
 .DEFAULT_GOAL := demo
 
-PORTABLE := tests/crypto tests/roles tests/roles/test_join.py tests/test_protocol.py tests/publication/test_tree.py tests/test_crosstab.py
+ON_KERNELS := tests/crypto tests/roles tests/test_protocol.py tests/publication/test_tree.py tests/test_crosstab.py tests/runtime/test_executors.py
 SANITIZERS := -std=c11 -O1 -g -fPIC -shared -DXR_SMALL_CODE -fsanitize=address,undefined -fno-sanitize-recover=all
 
 $(BIN)/.installed: pyproject.toml constraints.txt setup.py $(wildcard $(NATIVE)/*)
@@ -48,20 +48,26 @@ screenshots: demo
 nycflights: data/nycflights/planes.parquet
 	$(BIN)/python -m jobs.crosstab study=nycflights out=$(OUT)/nycflights
 
+# Two processes: many tests wait for a cluster rather than compute. OPTIONS="..." are further options of pytest.
+PYTEST = $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder $(OPTIONS)
+
+# Every module, both deployments, Ray and a browser, in six minutes at most.
 test: $(BIN)/.installed
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow and not thorough"
+
+test-all: $(BIN)/.installed
+	$(PYTEST) -m "not slow"
+
+# What test-all has and test has not.
+test-rest: $(BIN)/.installed
+	$(PYTEST) -m "thorough and not slow"
 
 test-slow: $(BIN)/.installed
-	$(BIN)/python -m pytest -m slow --timeout 3600
+	$(PYTEST) -m slow --timeout 3600
 
-# Everything with either kernel; `ifma` must run here.
-test-kernels: $(BIN)/.installed
-	XSTAT_KERNEL=ifma $(BIN)/python -m pytest -m "not slow"
-	XSTAT_KERNEL=portable $(BIN)/python -m pytest -m "not slow"
-
-# What rests on the kernels, once more with the portable one.
+# What rests on the kernels, with the portable one.
 test-portable: $(BIN)/.installed
-	XSTAT_KERNEL=portable $(BIN)/python -m pytest -q -m "not slow and not ray" $(PORTABLE)
+	XSTAT_KERNEL=portable $(PYTEST) -m "not slow and not ray" $(ON_KERNELS)
 
 # A minute of mutated input for each parser; nothing but the typed errors may come out.
 FUZZ_SECONDS ?= 60

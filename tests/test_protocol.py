@@ -1,3 +1,5 @@
+"""The protocol played in one function, beside one SQL query over both tables in the clear."""
+
 from __future__ import annotations
 
 from collections import Counter

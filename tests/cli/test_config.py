@@ -1,3 +1,5 @@
+"""Configuration of the crosstab and plan jobs: where each value arrives, and how what is refused is named."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""What a person at a terminal sees of a run, at the width of theirs."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""The cluster's README says what its files say: costs, ports, commands."""
+
 from __future__ import annotations
 
 import re

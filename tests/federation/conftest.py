@@ -1,3 +1,5 @@
+"""A key that is made once, and a finished run of three domains to read from."""
+
 from __future__ import annotations
 
 import pytest

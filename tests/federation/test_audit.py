@@ -1,3 +1,5 @@
+"""The signed log of a domain: it goes on after a crash, and no change of it stays unseen."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""The signed envelope of every message: whatever is changed, cut, swapped or malformed is refused."""
+
 from __future__ import annotations
 
 import hashlib

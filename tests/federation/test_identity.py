@@ -1,3 +1,5 @@
+"""A domain's signing key and the private folder that it lies in."""
+
 from __future__ import annotations
 
 import os

@@ -1,3 +1,5 @@
+"""The benchmark job: every suite in its short form, run as a command."""
+
 from __future__ import annotations
 
 import json

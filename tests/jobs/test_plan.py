@@ -1,3 +1,5 @@
+"""The plan job: what it prints for people and for programs."""
+
 from __future__ import annotations
 
 import json

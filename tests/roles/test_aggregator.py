@@ -1,3 +1,5 @@
+"""The aggregator, which holds nothing secret."""
+
 from __future__ import annotations
 
 import inspect

@@ -1,3 +1,5 @@
+"""Bounds on what one person contributes: which rows are kept."""
+
 from __future__ import annotations
 
 from collections import Counter, defaultdict

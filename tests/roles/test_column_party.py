@@ -1,3 +1,5 @@
+"""The column party: its flags, its bounds, the order of its steps."""
+
 from __future__ import annotations
 
 from dataclasses import replace

@@ -1,3 +1,5 @@
+"""The join on equal tags and the addition of ciphertexts, beside a dictionary's."""
+
 from __future__ import annotations
 
 from collections import defaultdict

@@ -1,3 +1,5 @@
+"""The key holder: nothing is decrypted without budget, nor paid for twice."""
+
 from __future__ import annotations
 
 from dataclasses import replace

@@ -1,3 +1,5 @@
+"""What both parties do: handshake, exchange of ids, tags, replicas, secrets on disk."""
+
 from __future__ import annotations
 
 import json

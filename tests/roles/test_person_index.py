@@ -1,3 +1,5 @@
+"""The sorted index of the persons in a table."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""The row party: its shards, its choice of rows, its blinding of cells."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""The driver's window and its tree of additions, on an executor that only records."""
+
 from __future__ import annotations
 
 import math

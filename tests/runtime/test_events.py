@@ -1,3 +1,5 @@
+"""The event log of a run, which says nothing about its tables."""
+
 from __future__ import annotations
 
 import json

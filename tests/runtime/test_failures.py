@@ -1,3 +1,5 @@
+"""Ray's errors in the project's words."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Tasks whose results are taken in order."""
+
 from __future__ import annotations
 
 import time
