@@ -6,17 +6,23 @@ All in one process, without Ray.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xstat_ray import Options, Release, crosstab
+from xstat_ray.crypto.paillier import PrivateKey
 from xstat_ray.inputs.study_file import parse
+from xstat_ray.model.study import Role, Study
 from xstat_ray.privacy.ledger import Ledger
 from xstat_ray.roles import ColumnParty
+
+Section = Mapping[str, object] | Iterable[tuple[str, object]]
 
 KEY_BITS = 2048
 ROWS = {"id": ["1", "2", "3", "4"], "area": ["a", "b", "a", "b"]}
@@ -25,7 +31,16 @@ COUNTS = {("a", "x"): 2, ("a", "y"): 0, ("b", "x"): 0, ("b", "y"): 1}
 HOURS = {"grain": "hour", "start": "2024-01-01", "end": "2024-01-03", "timezone": "Asia/Tokyo"}
 
 
-def study(*, noise="off", areas=("a", "b"), row=(), column=(), privacy=(), **fields):
+def study(
+    *,
+    noise: str = "off",
+    areas: Iterable[str] = ("a", "b"),
+    row: Section = (),
+    column: Section = (),
+    privacy: Section = (),
+    **fields: object,
+) -> Study:
+    """The study of these tables; further keys by section, `fields` those of the study itself."""
     return parse(
         {
             "study": {
@@ -49,10 +64,10 @@ def study(*, noise="off", areas=("a", "b"), row=(), column=(), privacy=(), **fie
     )
 
 
-def use_key(key, patch=setattr) -> None:
+def use_key(key: PrivateKey, patch: Callable[[type, str, object], None] = setattr) -> None:
     """The column party takes this key from now on, as making one takes longer than all the rest of a small run."""
 
-    def take(self, bits, constant_time=False):
+    def take(self: ColumnParty, bits: int, constant_time: bool = False) -> bytes:
         self._key = key
         return key.public.encode()
 
@@ -70,7 +85,7 @@ class Case:
         self.write("row", ROWS)
         self.write("column", COLUMNS)
 
-    def write(self, role, columns) -> Path:
+    def write(self, role: Role, columns: dict[str, list[Any]] | str | bytes) -> Path:
         """Replace a party's table: by columns, as Parquet; by text or bytes, as CSV."""
         if isinstance(columns, dict):
             pq.write_table(pa.table(columns), self.tables[role])
@@ -79,16 +94,19 @@ class Case:
             self.tables[role].write_bytes(columns.encode() if isinstance(columns, str) else columns)
         return self.tables[role]
 
-    def options(self, **changes) -> Options:
+    def options(self, **changes: object) -> Options:
+        """Small keys, the case's ledger, no need of noise."""
         return replace(
             Options(key_bits=KEY_BITS, shards=2, ledger=self.ledger, allow_no_noise=True), **changes
         )
 
-    def run(self, study, out=None, **options) -> Release:
+    def run(self, study: Study, out: Path | None = None, **options: Any) -> Release:
+        """A release of the study; `options` may name other tables, by role."""
         tables = {role: options.pop(role, table) for role, table in self.tables.items()}
         return crosstab(study, **tables, out=out or self.out, options=self.options(**options))
 
-    def intake(self, role) -> dict:
+    def intake(self, role: Role) -> dict[str, int]:
+        """What a party keeps of its table in the release's folder."""
         return json.loads((self.out / "parties" / role / "intake.json").read_text())
 
     def debits(self) -> Fraction:
@@ -104,9 +122,11 @@ class Case:
         }
 
     def published(self) -> set[str]:
+        """Names of the files of statistics."""
         return {path.name for path in self.out.glob("*") if path.name.startswith("statistics")}
 
 
-def counts(release) -> dict[tuple[str, str], int]:
+def counts(release: Release) -> dict[tuple[str, str], int]:
+    """What is published, by area and kind."""
     area, kind, noisy = (release.statistics[name].to_pylist() for name in ("area", "kind", "noisy"))
     return dict(zip(zip(area, kind, strict=True), noisy, strict=True))

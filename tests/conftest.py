@@ -9,9 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, settings
+from numpy.typing import NDArray
 
 from tests import oracle
 from tests.synthetic import make_study, make_tables
@@ -58,7 +60,7 @@ def umask_kept() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def nycflights(tmp_path_factory) -> SimpleNamespace:
+def nycflights(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     """The demo with bounds above the data's maxima and without noise: what comes out is the exact count."""
     row, column = write_tables(tmp_path_factory.mktemp("nycflights"))
     study = replace(
@@ -72,7 +74,7 @@ def nycflights(tmp_path_factory) -> SimpleNamespace:
 
 
 @pytest.fixture(scope="session")
-def small(tmp_path_factory) -> SimpleNamespace:
+def small(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     """The synthetic study, without noise, with its tables on disk."""
     rows, flags = make_tables()
     folder = tmp_path_factory.mktemp("small")
@@ -98,7 +100,7 @@ def without_ifma(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def ray_folder(tmp_path_factory) -> Iterator[Path]:
+def ray_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """One Ray on this machine for all tests that are marked `ray`; its private folder.
 
     Nothing may be written to the user's home, which is an empty folder meanwhile.
@@ -120,6 +122,6 @@ def ray_folder(tmp_path_factory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def nycflights_expected(nycflights):
+def nycflights_expected(nycflights: SimpleNamespace) -> NDArray[np.int64]:
     """The exact counts of the demo."""
     return oracle.count(nycflights.study, nycflights.rows, nycflights.flags)

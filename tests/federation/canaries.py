@@ -17,6 +17,7 @@ import yaml
 
 from xstat_ray.crypto.channel import unpack_fields
 from xstat_ray.crypto.derive import derive
+from xstat_ray.crypto.paillier import PrivateKey
 from xstat_ray.inputs.study_file import parse
 from xstat_ray.model.study import Study
 
@@ -133,7 +134,7 @@ def secrets_of(role: str, state: Path) -> dict[str, bytes]:
     return found | shared
 
 
-def key_parts(key) -> dict[str, bytes]:
+def key_parts(key: PrivateKey) -> dict[str, bytes]:
     parts = {name: int(getattr(key, name)) for name in ("p", "q", "alpha", "beta")}
     return {
         name: needle

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from xstat_ray import Options
 from xstat_ray.errors import PendingError
@@ -16,9 +17,10 @@ from xstat_ray.federation.config import (
     ReleaseConfig,
 )
 from xstat_ray.federation.domain_run import DomainSettings
-from xstat_ray.federation.identity import DOMAINS, Identity
+from xstat_ray.federation.identity import DOMAINS, Domain, Identity
 from xstat_ray.federation.jobs import deidentify, release
 from xstat_ray.inputs.source import Source
+from xstat_ray.model.study import Study
 from xstat_ray.runtime.progress import Progress
 
 STEPS = [
@@ -37,7 +39,7 @@ class Domains:
     """Folders, identities and settings; every step is a fresh start from what is on disk."""
 
     def __init__(
-        self, folder: Path, study, sources: Mapping[str, Path | Source], **options
+        self, folder: Path, study: Study, sources: Mapping[str, Path | Source], **options: Any
     ) -> None:
         self.folder = folder
         self.study = study
@@ -47,29 +49,33 @@ class Domains:
         self.sources = {
             role: s if isinstance(s, Source) else Source(s) for role, s in sources.items()
         }
-        usual = Options(
+        defaults = Options(
             key_bits=2048, shards=2, ledger=folder / "ledger.sqlite", allow_no_noise=True
         )
-        self.options = replace(usual, **options)
+        self.options = replace(defaults, **options)
         self.identities = {
             name: Identity.create(self.private(name) / "identity.pem") for name in DOMAINS
         }
         self.attestation = SOFTWARE
 
-    def private(self, domain) -> Path:
+    def private(self, domain: Domain) -> Path:
+        """A domain's private folder, for all runs."""
         return self.folder / domain
 
-    def state(self, domain) -> Path:
+    def state(self, domain: Domain) -> Path:
+        """A domain's private folder of this run."""
         return self.private(domain) / RUN
 
-    def settings(self, domain, wait=0.0) -> DomainSettings:
+    def settings(self, domain: Domain, wait: float = 0.0) -> DomainSettings:
+        """Who and where a domain is; it waits no longer than `wait` seconds for others."""
         peers = {
             name: identity.public for name, identity in self.identities.items() if name != domain
         }
         private = self.private(domain)
         return DomainSettings(RUN, self.location, private, private / "identity.pem", peers, wait)
 
-    def config(self, domain, step, **changes):
+    def config(self, domain: Domain, step: str, **changes: Any) -> DomainConfig:
+        """The configuration of the job that does a step."""
         common = (self.study, domain, step, self.settings(domain), self.options, "quiet")
         if domain == "aggregator":
             config = DomainConfig(*common)
@@ -79,7 +85,7 @@ class Domains:
             config = PartyConfig(*common, self.sources[domain], self.attestation)
         return replace(config, **changes)
 
-    def step(self, domain, step, **changes) -> None:
+    def step(self, domain: Domain, step: str, **changes: Any) -> None:
         """Do a step; raises PendingError where it must wait."""
         config = self.config(domain, step, **changes)
         job = {DomainConfig: aggregate, PartyConfig: deidentify, ReleaseConfig: release}[
@@ -87,7 +93,7 @@ class Domains:
         ]
         job(config, Progress())
 
-    def run(self, until=None) -> list[tuple[str, str]]:
+    def run(self, until: tuple[str, str] | None = None) -> list[tuple[str, str]]:
         """All steps, each domain's in order; without `until` and what follows from it."""
         left = list(STEPS)
         done = []
@@ -108,6 +114,7 @@ class Domains:
         return done
 
     def messages(self) -> list[Path]:
+        """Files of all messages of this run."""
         return sorted((self.exchange / RUN).glob("*/*.msg"))
 
     def contents(self) -> dict[Path, bytes]:
