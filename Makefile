@@ -6,7 +6,7 @@ OUT ?= out
 NATIVE := xstat_ray/crypto/kernels/native
 C_FILES := $(wildcard $(NATIVE)/*.[ch] tests/crypto/kernels/native/*.[ch])
 
-.PHONY: install demo screenshots nycflights test test-all test-rest test-slow test-portable sanitize fuzz check format docs bench clean
+.PHONY: install demo screenshots nycflights test test-all test-rest test-slow test-kernels sanitize fuzz check format docs bench clean
 .DEFAULT_GOAL := demo
 
 ON_KERNELS := tests/crypto tests/roles tests/test_protocol.py tests/publication/test_tree.py tests/test_crosstab.py tests/runtime/test_executors.py
@@ -66,7 +66,7 @@ test-slow: $(BIN)/.installed
 	$(PYTEST) -m slow --timeout 3600
 
 # What rests on the kernels, with the portable one.
-test-portable: $(BIN)/.installed
+test-kernels: $(BIN)/.installed
 	XSTAT_KERNEL=portable $(PYTEST) -m "not slow and not ray" $(ON_KERNELS)
 
 # A minute of mutated input for each parser; nothing but the typed errors may come out.
