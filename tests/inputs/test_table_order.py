@@ -30,7 +30,9 @@ GROUP = 100
 def found(path: Path) -> dict[str, Order]:
     """The order of each file of a table, by its name."""
     table = open_table(path, id="id")
-    return {found.file.name: found.order for found in file_orders(table, table.pieces(), "id")}
+    return {
+        of_file.file.name: of_file.order for of_file in file_orders(table, table.pieces(), "id")
+    }
 
 
 def parquet(path: Path, table: pa.Table, **options: Any) -> Path:
@@ -42,7 +44,7 @@ def parquet(path: Path, table: pa.Table, **options: Any) -> Path:
 def first_ids_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read no more ids of a file than one row group has."""
     monkeypatch.setattr(table_order, "MOST_IDS", GROUP)
-    monkeypatch.setattr(table_order, "_AT_ONCE", GROUP // 2)
+    monkeypatch.setattr(table_order, "AT_ONCE", GROUP // 2)
 
 
 def test_sorted_and_by_time(tmp_path, first_ids_only):
@@ -75,7 +77,7 @@ def test_one_of_several_files_is_not_sorted(tmp_path):
     }
     table = open_table(tmp_path, id="id")
     orders = file_orders(table, table.pieces(), "id")
-    assert order_of(orders) == "unsorted" and [found.rows for found in orders] == [ROWS] * 3
+    assert order_of(orders) == "unsorted" and [of_file.rows for of_file in orders] == [ROWS] * 3
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.arrow"])
@@ -85,7 +87,7 @@ def test_text_and_arrow(tmp_path, name, rows, order):
     write(rows, str(tmp_path / name))
     assert found(tmp_path) == {name: order}
     table = open_table(tmp_path, id="id")
-    assert [found.rows for found in file_orders(table, table.pieces(), "id")] == [None]
+    assert [of_file.rows for of_file in file_orders(table, table.pieces(), "id")] == [None]
 
 
 def test_a_beginning_that_is_sorted_proves_nothing(tmp_path, first_ids_only):

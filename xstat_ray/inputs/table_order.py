@@ -27,7 +27,7 @@ from xstat_ray.util.threads import each_in_threads
 Order = Literal["sorted", "unsorted", "unknown"]
 MOST_IDS = 1 << 20
 """Most ids of a file that `file_orders` reads."""
-_AT_ONCE = 1 << 16
+AT_ONCE = 1 << 16
 """Rows that are read or compared at a time."""
 _DIGITS = 20
 """Digits of the largest whole number that a column can hold."""
@@ -91,7 +91,7 @@ def _first_ids(table: Table, pieces: Sequence[Piece], id: str) -> tuple[bool, bo
     """Tell whether the first `MOST_IDS` ids ascend, nulls aside, and whether these are all."""
     ascent = Ascent(table, id)
     seen = 0
-    for chunk in table.read(pieces, [id], _AT_ONCE):
+    for chunk in table.read(pieces, [id], AT_ONCE):
         if seen >= MOST_IDS:
             return True, False
         ascent.add(chunk)
@@ -122,8 +122,8 @@ class Ascent:
             return
         ids = chunk.columns[self._id]
         ends = [pa.array([], pa.string())]
-        for at in range(0, len(ids), _AT_ONCE):
-            part = _runs(ids[at : at + _AT_ONCE], self._whole)
+        for at in range(0, len(ids), AT_ONCE):
+            part = _runs(ids[at : at + AT_ONCE], self._whole)
             if not _ascends(part):
                 self._unsorted.add(chunk.file)
                 return
