@@ -46,7 +46,7 @@ def rewritten(finished, release, domain, change, identity=None):
 def test_a_good_release(finished, release):
     report = verify(release, pins(finished))
     assert report.wrong == []
-    assert len(report.shown) == 8
+    assert len(report.shown) == 8 and all(line.endswith(".") for line in report.shown)
     text = " ".join(report.not_shown)
     assert "statement, not hardware" in text and not any(
         part in text for part in ("padding", "from the manifest")

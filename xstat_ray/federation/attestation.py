@@ -1,9 +1,9 @@
 """Attestation: each party shows the other what it runs, before any key that they share is used.
 
-A provider makes evidence for a claim, a verifier checks it. The claim binds the evidence to the
-verifier's nonce and to the handshake, so that evidence cannot be replayed or moved to another key
-agreement. `SoftwareProvider` is a signed statement: it shows what the peer says it runs, and holds
-the peer to it. `nitro` rests on hardware.
+A provider makes evidence for a claim, and a verifier checks it. The claim binds the evidence to the
+verifier's nonce and to the handshake, so that evidence can neither be replayed nor moved to another
+key agreement. The evidence of `SoftwareProvider` is a signed statement: it shows what the peer
+declares to run, and holds the peer to it. `nitro` rests on hardware.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from xstat_ray.util.software_digest import installed_files, software_digest
 
 _SIGNED_AS = b"xstat-ray attestation\0"
 _CLOCK_SKEW = 300
-"""Seconds by which the peer's clock may be ahead."""
+"""Most seconds by which the peer's clock may be ahead."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What evidence must speak about."""
+    """What evidence must vouch for."""
 
     domain: Domain
-    """Who shows it."""
+    """The domain that shows the evidence."""
     nonce: bytes
-    """Of the one who checks it, from its hello."""
+    """Nonce in the hello of the domain that checks the evidence."""
     binding: bytes
     """SHA-256 over the handshake, the study, the run and the domain."""
     measurement: bytes
-    """What the shower's hello says that it runs."""
+    """Software digest in the hello of the domain that shows the evidence."""
 
     @classmethod
     def of(
@@ -51,7 +51,7 @@ class Claim:
         nonce: bytes,
         measurement: bytes,
     ) -> Claim:
-        """The claim of `domain` in one handshake."""
+        """Make the claim of `domain` in one handshake."""
         text = b"\0".join([domain.encode(), run.encode()])
         bound = hashlib.sha256(
             b"xstat-ray binding\0" + bytes.fromhex(session) + study + text
@@ -64,10 +64,10 @@ class Provider(ABC):
 
     @abstractmethod
     def evidence(self, claim: Claim) -> bytes:
-        """Evidence for a claim.
+        """Make evidence for a claim.
 
         Raises:
-            InputError: the environment gives none.
+            InputError: the environment gives no evidence.
         """
 
 
@@ -81,7 +81,7 @@ class Verifier(ABC):
         """Return only if the evidence holds.
 
         Raises:
-            AttestationError: it does not; says why.
+            AttestationError: the evidence does not hold; tells why.
         """
 
 
@@ -92,7 +92,7 @@ class SoftwareProvider(Provider):
         self._identity = identity
 
     def evidence(self, claim: Claim) -> bytes:
-        """Canonical JSON with a signature."""
+        """Make evidence in canonical JSON, with a signature."""
         raw: dict[str, object] = {
             "provider": "software",
             "at": int(time.time()),
@@ -107,7 +107,7 @@ class SoftwareProvider(Provider):
 
 
 class SoftwareVerifier(Verifier):
-    """Checks such a statement against the pinned key and the measurement that was agreed on."""
+    """Checks a signed statement against the pinned key and the agreed software digest."""
 
     name = "software"
 
@@ -119,9 +119,9 @@ class SoftwareVerifier(Verifier):
         Args:
             peers: the pinned keys.
             max_age: seconds after which evidence has expired.
-            agreed: measurement that the peer must have; None stands for our own.
-            files: digest of all its installed files, the compiled kernels included; None accepts
-                any.
+            agreed: software digest that the peer must have; None takes that of this process.
+            files: digest that all installed files of the peer must have, the compiled kernels
+                included; None accepts any.
         """
         self._peers = peers
         self._max_age = max_age
@@ -129,7 +129,7 @@ class SoftwareVerifier(Verifier):
         self._files = files
 
     def verify(self, evidence: bytes, claim: Claim) -> None:
-        """Check it; see `Verifier`."""
+        """Check the statement; see `Verifier`."""
         try:
             raw = json.loads(evidence)
             signature = bytes.fromhex(raw.pop("signature"))
@@ -158,13 +158,13 @@ class SoftwareVerifier(Verifier):
 
 
 class CommandProvider(Provider):
-    """Asks a command of the operator's for a document, in an enclave one that reads /dev/nsm."""
+    """Asks a command for an attestation document; in an enclave it reads /dev/nsm."""
 
     def __init__(self, command: Sequence[str]) -> None:
         self._command = command
 
     def evidence(self, claim: Claim) -> bytes:
-        """What the command prints, called with the nonce and the user data in hexadecimal behind its own arguments."""
+        """Call the command with the nonce and the user data in hexadecimal; returns its output."""
         call = [*self._command, claim.nonce.hex(), claim.binding.hex()]
         try:
             return subprocess.run(call, check=True, capture_output=True, timeout=60).stdout
@@ -172,7 +172,8 @@ class CommandProvider(Provider):
             raise InputError(
                 f"the attestation command gave no document ({type(error).__name__})",
                 key="attestation.command",
-                remedy="It must print an attestation document, given a nonce and user data in hexadecimal",
+                remedy="It must print an attestation document, given a nonce and user data in "
+                "hexadecimal",
             ) from None
 
 
@@ -182,13 +183,19 @@ class NitroVerifier(Verifier):
     name = "nitro"
 
     def __init__(self, root: bytes, pcrs: Mapping[int, bytes], max_age: int) -> None:
-        """Pin the root certificate (SHA-256 of its DER form) and the registers that the peer's image must have."""
+        """Pin what the peer must run.
+
+        Args:
+            root: SHA-256 of the DER form of the root certificate.
+            pcrs: registers that the peer's image must have, by number.
+            max_age: seconds after which a document has expired.
+        """
         self._root = root
         self._pcrs = pcrs
         self._max_age = max_age
 
     def verify(self, evidence: bytes, claim: Claim) -> None:
-        """Check it; see `Verifier`. The document carries the claim's binding as its user data."""
+        """Check the document, whose user data is the claim's binding; see `Verifier`."""
         document = nitro.verify(evidence, root=self._root, now=time.time())
         check_fresh(document.timestamp_ms // 1000, self._max_age)
         if document.nonce != claim.nonce or document.user_data != claim.binding:
@@ -202,17 +209,21 @@ class NitroVerifier(Verifier):
 
 @dataclass(frozen=True)
 class Attestation:
-    """What a party shows and what it demands."""
+    """The evidence that a party shows, and that it demands."""
 
     provider: Provider
     verifier: Verifier
 
 
 def check_fresh(at: int, max_age: int) -> None:
-    """Refuse what was made too long ago, or in the future.
+    """Check that evidence was made neither too long ago nor in the future.
+
+    Args:
+        at: when it was made, in seconds since 1970.
+        max_age: seconds after which it has expired.
 
     Raises:
-        AttestationError: so it is.
+        AttestationError: it has expired, or was made in the future.
     """
     age = time.time() - at
     if age > max_age:

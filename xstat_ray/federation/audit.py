@@ -1,9 +1,8 @@
 """A domain's log of a run: what it received, sent, refused and debited.
 
-Hash-chained, signed, only appended to.
-
-The log is also the domain's memory: a step that is run again asks it what was accepted and what was
-handed out. It holds names and digests of messages, no content.
+Lines are signed, chained by their hashes, and only appended. The log is also the domain's memory: a
+step that is run again asks it what was accepted and what was handed out. It holds names and digests
+of messages, no content.
 """
 
 from __future__ import annotations
@@ -63,12 +62,12 @@ class Entry:
 
 
 class Log:
-    """The log of one domain and run, in a file of its own."""
+    """The log of one domain and run, in one file."""
 
     def __init__(self, path: Path, domain: Domain, identity: Identity) -> None:
-        """Open it, or begin it.
+        """Open a log, or begin one.
 
-        A last line that a crash cut off is taken away: what it told had not happened yet.
+        A last line that a crash cut off is removed: what it tells had not happened yet.
 
         Raises:
             InputError: the file cannot be used, or is not this domain's log.
@@ -123,7 +122,7 @@ class Log:
         return entry
 
     def of(self, event: str) -> Iterator[Entry]:
-        """The lines of one event, oldest first."""
+        """Entries of one event, oldest first."""
         return (entry for entry in self.entries if entry.event == event)
 
     @property
@@ -132,7 +131,7 @@ class Log:
         return any(self.of("finished"))
 
     def content(self) -> bytes:
-        """The file as it stands."""
+        """Content of the file as it stands."""
         return self._path.read_bytes()
 
     def close(self) -> None:
@@ -142,6 +141,11 @@ class Log:
 
 def read_log(content: bytes, domain: Domain, peers: Peers) -> list[Entry]:
     """Check and read a log.
+
+    Args:
+        content: the file.
+        domain: the domain whose log it must be.
+        peers: the pinned keys.
 
     Raises:
         ProtocolError: a line is malformed, altered, left out, moved, or not signed by the domain's

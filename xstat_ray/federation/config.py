@@ -1,6 +1,6 @@
-"""From a composed configuration to the arguments of a domain's job.
+"""Checks the composed configurations of the domains' jobs.
 
-The keys are those of conf/deidentify.yaml & co.
+The keys are those of conf/deidentify.yaml, conf/aggregate.yaml and conf/release.yaml.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PROVIDERS = ("software", "nitro")
 
 @dataclass(frozen=True)
 class AttestationSettings:
-    """What a party shows of its environment and what it demands of the other's."""
+    """The evidence that a party shows of its environment, and that it demands of the other's."""
 
     show: str
     expect: str
@@ -47,7 +47,7 @@ class AttestationSettings:
     pcrs: Mapping[int, bytes]
 
     def make(self, identity: Identity, peers: Peers) -> Attestation:
-        """Provider and verifier."""
+        """Make the provider and the verifier of a party."""
         provider = (
             SoftwareProvider(identity) if self.show == "software" else CommandProvider(self.command)
         )
@@ -60,7 +60,7 @@ class AttestationSettings:
 
 @dataclass(frozen=True)
 class DomainConfig:
-    """What every domain's job needs."""
+    """What the job of any domain needs."""
 
     study: Study
     domain: Domain
@@ -70,7 +70,7 @@ class DomainConfig:
     display: str
 
     def plan(self) -> Plan:
-        """The plan, which comes out alike in all domains."""
+        """Make the plan, which comes out alike in all domains."""
         return self.options.plan(self.study)
 
 
@@ -111,7 +111,7 @@ def aggregator_config(raw: Mapping[str, Any], origin: str) -> DomainConfig:
     """Check the configuration of `jobs.aggregate`: no key of it names a secret.
 
     Raises:
-        StudyError: as `party_config`.
+        StudyError: an unknown or missing key, or a bad value; names the key.
     """
     top = Section(raw, key="", origin=origin, known=(*TOP, "step", "domain"))
     step = top.choice("step", ("identity", "all"))
@@ -122,7 +122,7 @@ def release_config(raw: Mapping[str, Any], origin: str) -> ReleaseConfig:
     """Check the configuration of `jobs.release`.
 
     Raises:
-        StudyError: as `party_config`.
+        StudyError: an unknown or missing key, or a bad value; names the key.
     """
     top = Section(raw, key="", origin=origin, known=(*TOP, "party", "step", "domain"))
     step = top.choice("step", RELEASE_STEPS)
@@ -151,8 +151,12 @@ def _settings(top: Section, domain: Domain, step: str) -> DomainSettings:
     section = top.child("domain", ("run", "exchange", "private", "identity", "peers", "wait"))
     run = section.text("run")
     if not is_run_name(run):
-        remedy = "Use up to 64 letters, digits, dots, dashes and underscores, beginning with a letter or digit"
-        raise section.error("run is not a name", "run", remedy=remedy)
+        raise section.error(
+            "run is not a name",
+            "run",
+            remedy="Use up to 64 letters, digits, dots, dashes and underscores, beginning with a "
+            "letter or digit",
+        )
     private = Path(section.text("private"))
     identity = section.optional_text("identity")
     peers = section.child("peers", DOMAINS)

@@ -1,4 +1,4 @@
-"""A domain's domain_run: everything it needs for one run. One process at a time may sit at it."""
+"""A domain's part in one run: its folder, log, identity and mailbox, for one process at a time."""
 
 from __future__ import annotations
 
@@ -24,33 +24,38 @@ from xstat_ray.util.software_digest import software_digest, software_version
 
 @dataclass(frozen=True)
 class DomainSettings:
-    """Where a domain works and whom it trusts."""
+    """Where a domain works and which keys it trusts."""
 
     run: str
-    """Name of the run, which all three agree on; a name is used once."""
+    """Name of the run, on which all three domains agree; each name is used once."""
     exchange: str
-    """Folder or URI of the place that the domains share."""
+    """Folder or URI that the domains share."""
     private: Path
-    """The domain's own folder."""
+    """Folder of this domain alone."""
     identity: Path
-    """File of the signing key."""
+    """File of this domain's signing key."""
     peers: Mapping[Domain, bytes]
-    """Public keys of the others."""
+    """Public keys of the other domains."""
     wait: float
     """Seconds to wait for a message."""
 
 
 class DomainRun:
-    """A context manager that locks the private folder of a run and opens its log and its mailbox."""
+    """Exclusive use of a run's private folder, with its log and mailbox; a context manager."""
 
     def __init__(self, domain: Domain, settings: DomainSettings, plan: Plan) -> None:
-        """Open everything.
+        """Lock the folder, and open the log and the mailbox.
+
+        Args:
+            domain: the domain whose part this is.
+            settings: where it works and which keys it trusts.
+            plan: the plan of the release.
 
         Raises:
-            InputError: a folder or the identity cannot be used, another process is at work here, or
-                the folder holds the run of another study or plan.
+            InputError: a folder or the identity cannot be used, another process uses the folder, or
+                it holds the run of another study or plan.
         """
-        # Whatever a step writes, the libraries it uses included, is for this user alone.
+        # What a step or a library that it uses writes is readable by this user alone.
         os.umask(0o077)
         self.domain = domain
         self.plan = plan
@@ -82,9 +87,10 @@ class DomainRun:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            remedy = "Wait for it"
             raise InputError(
-                "another step is at work in the run", file=str(self.folder), remedy=remedy
+                "another step is at work in the run",
+                file=str(self.folder),
+                remedy="Wait for it",
             ) from None
 
     def _begin(self, binding: Binding, exchange: Exchange) -> None:
@@ -102,17 +108,21 @@ class DomainRun:
                 "the private folder holds a run of this name with another study or plan",
                 file=str(self.folder),
                 key="domain.run",
-                remedy="Finish that one with its own settings, or agree on another name for this one",
+                remedy="Finish that run with its settings, or agree on another name for this one",
             )
 
     def _check_unused(self, exchange: Exchange) -> None:
-        """A log that begins must find nothing of its own: messages of an earlier run would be taken for this one's."""
+        """Refuse to begin a log where the exchange holds messages of this domain.
+
+        They are of an earlier run of this name, and would be taken for messages of this one.
+        """
         others = [name for name in DOMAINS if name != self.domain]
         if any(exchange.get(message_name(self.domain, other, 0)) is not None for other in others):
             raise InputError(
                 "the exchange holds messages of this domain, which its log does not know",
                 key="domain.run",
-                remedy="Agree on another name for this run, or put the private folder of the earlier one back",
+                remedy="Agree on another name for this run, or put the private folder of the "
+                "earlier one back",
             )
 
     def __enter__(self) -> Self:
@@ -129,7 +139,7 @@ class DomainRun:
 
 
 def plan_digest(plan: Plan) -> str:
-    """SHA-256 over what the domains must set alike beside the study."""
+    """SHA-256, in hex, over what the domains must set alike beside the study."""
     alike = {
         "key_bits": plan.key_bits,
         "packing": asdict(plan.packing),

@@ -1,8 +1,8 @@
-"""The envelope of every file that crosses between domains: docs/format.md is its specification.
+"""The envelope of the files that cross between domains, as docs/format.md specifies it.
 
-A message is a head, which is signed, and a payload, whose digest the head holds. Reading one checks
-everything that can be checked without the payload's meaning, and names the message and the reason
-where it refuses.
+A message is a head, which is signed, and a payload, whose digest the head holds. Opening a message
+checks all that can be checked without knowing what the payload means; a refusal names the message
+and the reason.
 """
 
 from __future__ import annotations
@@ -29,39 +29,42 @@ _RUN = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 @dataclass(frozen=True)
 class Header:
-    """Everything that is said about a payload; all of it is signed."""
+    """What a message tells about its payload; all of it is signed."""
 
     study: str
-    """Digest of the study, hexadecimal, as `plan` and `session`."""
+    """Digest of the study, in hex."""
     plan: str
-    """Digest of what the domains must set alike beside the study: key size, slots, shards."""
+    """Digest, in hex, of what the domains must set alike beside the study: key size, slots,
+    shards."""
     run: str
-    """Name of the run, agreed beforehand."""
+    """Name of the run, agreed on beforehand."""
     session: str
-    """Digest of the handshake; empty in a hello, which comes before it."""
+    """Digest of the handshake, in hex; empty in a hello, which comes before it."""
     sender: Domain
     receiver: Domain
     sequence: int
     """Place in the stream from this sender to this receiver, from 0."""
     kind: str
     part: int
+    """Number of this message among those of its kind in the stream, from 0."""
     parts: int
-    """Messages of this kind in the stream; this is number `part`, from 0."""
+    """Messages of this kind in the stream."""
     first: int
     """Number of the first row among the sender's, where a kind comes in consecutive parts."""
     rows: int
     """Rows of the payload."""
     size: int = 0
-    """Bytes of the payload; `seal` fills in this and the next."""
+    """Bytes of the payload, set by `seal`."""
     sha256: str = ""
+    """SHA-256 of the payload in hex, set by `seal`."""
 
     @property
     def name(self) -> str:
-        """What the message is called in files, logs and errors."""
+        """Name of the message in files, logs and errors."""
         return message_name(self.sender, self.receiver, self.sequence)
 
     def encode(self) -> bytes:
-        """Canonical JSON: sorted names, no blanks, ASCII."""
+        """Encode the header in canonical JSON."""
         return canonical(asdict(self))
 
 
@@ -71,7 +74,7 @@ class Opened(NamedTuple):
     header: Header
     payload: bytes
     digest: str
-    """SHA-256 of the head with its signature: what logs call the message by."""
+    """SHA-256, in hex, of the head with its signature, by which logs name the message."""
 
 
 def message_name(sender: Domain, receiver: Domain, sequence: int) -> str:
@@ -80,7 +83,7 @@ def message_name(sender: Domain, receiver: Domain, sequence: int) -> str:
 
 
 def canonical(value: object) -> bytes:
-    """The one JSON form in which things are signed."""
+    """Encode a value in the one JSON form that is signed: sorted names, no blanks, ASCII."""
     return json.dumps(
         value, sort_keys=True, ensure_ascii=True, separators=(",", ":"), allow_nan=False
     ).encode()
@@ -92,7 +95,7 @@ def is_run_name(run: str) -> bool:
 
 
 def seal(header: Header, payload: bytes, identity: Identity) -> bytes:
-    """The file of a message."""
+    """Make the file of a message, signed by `identity`."""
     header = replace(header, size=len(payload), sha256=hashlib.sha256(payload).hexdigest())
     text = header.encode()
     head = MAGIC + VERSION.to_bytes(4, "little") + len(text).to_bytes(4, "little") + text
@@ -108,8 +111,8 @@ def open_message(data: bytes, name: str, peers: Peers) -> Opened:
         peers: the pinned keys.
 
     Raises:
-        MessageError: not a message of this version, malformed, cut off, altered, misplaced or not
-            by its sender.
+        MessageError: the file is no message of this version, or is malformed, cut off, altered,
+            misplaced or not signed by its sender.
     """
     if data[: len(MAGIC)] != MAGIC:
         raise MessageError(name, "it is not a message")

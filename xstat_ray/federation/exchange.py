@@ -1,6 +1,4 @@
-"""The exchange: a folder or a bucket, the only thing that the domains share.
-
-Nothing in it is trusted.
+"""The exchange: a folder or a bucket, which is all that the domains share and which none trusts.
 
 A file is there as a whole or not at all: on a disk by renaming, in an object store because an
 upload becomes visible when it ends.
@@ -17,11 +15,11 @@ from xstat_ray.errors import InputError
 from xstat_ray.util.files import write_whole
 
 MAX_FILE_BYTES = 16 << 30
-"""A larger file is not a message, and not worth the memory."""
+"""Bytes of the largest file that is read; no message is larger."""
 
 
 class Exchange:
-    """The files of one run."""
+    """The files of one run in the exchange."""
 
     def __init__(self, filesystem: fs.FileSystem, root: str, run: str) -> None:
         self._fs = filesystem
@@ -30,10 +28,14 @@ class Exchange:
 
     @classmethod
     def at(cls, location: str, run: str) -> Exchange:
-        """Open a folder, or a bucket by its URI (`s3://...`, `gs://...`, `file://...`).
+        """Open the exchange for a run.
+
+        Args:
+            location: a folder, or a URI (`s3://...`, `gs://...`, `file://...`).
+            run: name of the run.
 
         Raises:
-            InputError: not a place that can be used.
+            InputError: the place cannot be used.
         """
         try:
             if "://" in location:
@@ -48,10 +50,10 @@ class Exchange:
         return exchange
 
     def put(self, name: str, content: bytes) -> None:
-        """Store a file under `name`, as a whole or not at all; one of that name is replaced.
+        """Store a file under `name`, whole or not at all; a file of that name is replaced.
 
         Raises:
-            InputError: it cannot be written.
+            InputError: the file cannot be written.
         """
         path = str(self._root / name)
         try:
@@ -65,16 +67,16 @@ class Exchange:
             raise _unusable(path, error) from None
 
     def _make_folder(self, folder: PurePosixPath) -> None:
-        """Once: an object store is asked four times for a folder."""
+        """Make a folder once, as that takes four requests to an object store."""
         if folder not in self._made:
             self._fs.create_dir(str(folder))
             self._made.add(folder)
 
     def get(self, name: str) -> bytes | None:
-        """A file's content, None if there is none.
+        """Read a file; None if there is none.
 
         Raises:
-            InputError: it cannot be read, or is far larger than any message.
+            InputError: the file cannot be read, or is far larger than any message.
         """
         path = str(self._root / name)
         try:

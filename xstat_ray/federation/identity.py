@@ -1,4 +1,4 @@
-"""Who speaks: an Ed25519 key (RFC 8032) for each trust domain, and the keys of the others, which everyone pins."""
+"""Identities of the trust domains: an Ed25519 key (RFC 8032) each, which the others pin."""
 
 from __future__ import annotations
 
@@ -30,22 +30,20 @@ SIGNATURE_BYTES = 64
 
 
 class Identity(Secret):
-    """A domain's signing key.
-
-    It authenticates messages, and opens those that are sealed to this domain.
-    """
+    """A domain's private key: it signs messages, and opens those that are sealed to the domain."""
 
     def __init__(self, private: Ed25519PrivateKey) -> None:
         self._private = private
 
     @classmethod
     def create(cls, path: Path) -> Identity:
-        """Make a key and keep it in `path` (PKCS #8, PEM), readable by the owner only.
+        """Make a key and keep it in a file that only its owner can read, or read the one there.
 
-        One that is there is read.
+        Args:
+            path: the file (PKCS #8, PEM).
 
         Raises:
-            InputError: the file cannot be written, or what is there cannot be used.
+            InputError: the file cannot be written, or what is there is no identity.
         """
         if path.exists():
             return cls.load(path)
@@ -60,10 +58,10 @@ class Identity(Secret):
 
     @classmethod
     def load(cls, path: Path) -> Identity:
-        """Read a key.
+        """Read a key from its file.
 
         Raises:
-            InputError: no such file, no Ed25519 key, or a file that others may read.
+            InputError: the file is missing, holds no Ed25519 key, or others may read it.
         """
         try:
             if path.stat().st_mode & 0o077:
@@ -83,25 +81,26 @@ class Identity(Secret):
 
     @property
     def public(self) -> bytes:
-        """The public key, 32 bytes, which the others pin."""
+        """Public key, 32 bytes, which the others pin."""
         return self._private.public_key().public_bytes_raw()
 
     def agreement_key(self) -> X25519PrivateKey:
-        """The X25519 key that belongs to it; see `sealed`."""
+        """Derive the X25519 key by which messages to this domain are opened; see `sealed`."""
         return X25519PrivateKey.from_private_bytes(
             hashlib.sha512(self._private.private_bytes_raw()).digest()[:32]
         )
 
     def sign(self, data: bytes) -> bytes:
-        """64 bytes; the same data give the same signature."""
+        """Sign data; returns 64 bytes, the same for the same data."""
         return self._private.sign(data)
 
 
 @dataclass(frozen=True)
 class Peers:
-    """The pinned public keys, by domain."""
+    """Pinned public keys."""
 
     keys: Mapping[Domain, bytes]
+    """Ed25519 public keys of 32 bytes, by domain."""
 
     def signed(self, sender: Domain, data: bytes, signature: bytes) -> bool:
         """Whether `sender` has signed `data`."""
@@ -113,10 +112,10 @@ class Peers:
 
 
 def private_folder(path: Path) -> Path:
-    """Make a folder that only its owner may enter, or check that it is one.
+    """Make a folder that only its owner may enter, or check one that is there.
 
     Raises:
-        InputError: it cannot be made, or others may enter it.
+        InputError: the folder cannot be made, or others may enter it.
     """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)

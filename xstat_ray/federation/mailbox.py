@@ -1,8 +1,8 @@
-"""One domain's mailbox: sends to the others and receives from them, through the exchange and by its log.
+"""A domain's mailbox: it sends to the others and receives from them through the exchange.
 
-A message is sent once: what an interrupted step handed out is recognised by its own signature and
-stays as it is. A message is accepted once, in order, from its pinned sender, and is the same
-whenever it is read again.
+A message is sent once: what an interrupted step handed out is recognised by its signature and stays
+as it is. A message is accepted once, in order, from its pinned sender, and must be unchanged when
+it is read again. The mailbox finds in its log what was sent and accepted.
 """
 
 from __future__ import annotations
@@ -28,11 +28,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Binding:
-    """What every message of a run is bound to."""
+    """What the messages of a run are bound to."""
 
     study: str
+    """Digest of the study, in hex."""
     plan: str
+    """Digest of the plan, in hex."""
     run: str
+    """Name of the run."""
 
 
 class Mailbox:
@@ -49,7 +52,17 @@ class Mailbox:
         log: Log,
         patience: float,
     ) -> None:
-        """`patience` is how many seconds a missing message is waited for."""
+        """Open the mailbox, with what its log knows of messages sent and accepted.
+
+        Args:
+            domain: the domain whose mailbox this is.
+            exchange: where the messages lie.
+            identity: key that signs what this domain sends.
+            peers: pinned keys of the other domains.
+            binding: what all messages must be bound to.
+            log: this domain's log of the run.
+            patience: seconds to wait for a message that is missing.
+        """
         self._domain = domain
         self._exchange = exchange
         self._identity = identity
@@ -66,10 +79,10 @@ class Mailbox:
                 self._remember(event, entry.facts)
 
     def begin_session(self, session: str) -> None:
-        """From here on every message must be of this handshake.
+        """Bind all further messages to a handshake.
 
         Raises:
-            ProtocolError: another one has begun.
+            ProtocolError: another handshake has begun.
         """
         if not self.session:
             self.log.add("session", session=session)
@@ -80,7 +93,7 @@ class Mailbox:
     # Sending
 
     def has_sent(self, receiver: Domain, kind: str, part: int = 0) -> bool:
-        """Whether this message has been handed out, be it by a step that ended before it could say so."""
+        """Whether a message was handed out, perhaps by a step that ended before it logged that."""
         if self._known("sent", receiver, kind, part) is not None:
             return True
         name = message_name(self._domain, receiver, self._count("sent", receiver))
@@ -91,24 +104,14 @@ class Mailbox:
             header, _, digest = open_message(found, name, self._peers)
         except MessageError:
             return False
-        expected = (*self._bound(kind), kind, part)
-        if (
-            header.study,
-            header.plan,
-            header.run,
-            header.session,
-            header.kind,
-            header.part,
-        ) != expected:
+        bound = (header.study, header.plan, header.run, header.session)
+        if (*bound, header.kind, header.part) != (*self._bound(kind), kind, part):
             return False
         self._note("sent", receiver, header, digest)
         return True
 
     def unsent(self, receiver: Domain, kind: str, parts: int) -> range:
-        """The parts of a kind that are still to be handed out.
-
-        They go in order, so these are the last ones.
-        """
+        """Parts of a kind that are still to be handed out; as they go in order, the last ones."""
         first = next(
             (part for part in range(parts) if not self.has_sent(receiver, kind, part)), parts
         )
@@ -127,7 +130,17 @@ class Mailbox:
     ) -> None:
         """Hand out a message, unless that has been done.
 
-        A payload may be given as a function that makes it.
+        Args:
+            receiver: the domain that the message is for.
+            kind: kind of the message.
+            payload: content, or a function that makes it if the message must be sent.
+            part: number of this message among those of its kind, from 0.
+            parts: messages of this kind.
+            first: number of the payload's first row among the sender's.
+            rows: rows of the payload.
+
+        Raises:
+            InputError: the exchange cannot be written to.
         """
         if self.has_sent(receiver, kind, part):
             return
@@ -147,13 +160,14 @@ class Mailbox:
 
     @contextmanager
     def receiving(self, sender: Domain, kind: str, part: int = 0) -> Iterator[Opened]:
-        """Take the next message of a stream, which must be this one.
+        """Open the next message of a stream, which must be this one.
 
-        It is accepted if the block ends without error.
+        The message is accepted if the block under this context manager ends without error.
 
         Raises:
-            MessageError: it is refused: by the envelope, or by the block with a ProtocolError.
-            PendingError: it has not come in time.
+            MessageError: the message is refused, by its envelope or by a ProtocolError in the
+                block.
+            PendingError: the message has not come in time.
         """
         known = self._known("received", sender, kind, part)
         sequence = self._count("received", sender) if known is None else int(known["sequence"])
@@ -173,12 +187,11 @@ class Mailbox:
             self._note("received", sender, opened.header, opened.digest)
 
     def collect(self, sender: Domain, kind: str, read: Callable[[Opened], T]) -> Iterator[T]:
-        """`read` applied to all messages of a kind, in order.
-
-        Each is accepted if `read` raises nothing.
+        """Apply `read` to all messages of a kind, in order; each is accepted if `read` returns.
 
         Raises:
-            MessageError, PendingError: as `receiving`.
+            MessageError: a message is refused, by its envelope or by a ProtocolError of `read`.
+            PendingError: a message has not come in time.
         """
         part = 0
         parts = 1
@@ -226,7 +239,8 @@ class Mailbox:
         while (data := self._exchange.get(name)) is None:
             if time.monotonic() >= deadline:
                 raise PendingError(
-                    f"message {name} ({kind}) has not come yet. The same command goes on once it has"
+                    f"message {name} ({kind}) has not come yet. "
+                    "The same command goes on once it has"
                 )
             time.sleep(_POLL_SECONDS)
         return data
@@ -238,12 +252,13 @@ class Mailbox:
         self._exchange.put(log_name(self._domain), self.log.content())
 
     def log_of(self, domain: Domain) -> bytes | None:
-        """Another domain's log as that domain last published it, unchecked."""
+        """Read another domain's log as that domain last published it, unchecked."""
         return self._exchange.get(log_name(domain))
 
     def _bound(self, kind: str) -> tuple[str, str, str, str]:
-        own = self._binding
-        return own.study, own.plan, own.run, "" if kind == "hello" else self.session
+        binding = self._binding
+        session = "" if kind == "hello" else self.session
+        return binding.study, binding.plan, binding.run, session
 
     def _known(self, event: str, peer: Domain, kind: str, part: int) -> dict[str, Any] | None:
         return self._index.get((event, peer, kind, part))
@@ -266,5 +281,5 @@ class Mailbox:
 
 
 def log_name(domain: Domain) -> str:
-    """Where a domain's log lies in the exchange."""
+    """Path of a domain's log below the folder of its run."""
     return f"logs/{domain}.jsonl"

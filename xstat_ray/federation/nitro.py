@@ -1,8 +1,9 @@
-"""Attestation documents of AWS Nitro Enclaves: COSE_Sign1 (RFC 9052) with ES384, and a chain of P-384 certificates.
+"""Attestation documents of AWS Nitro Enclaves.
 
-Follows the process that AWS documents for verifiers ("Verifying the root of trust"): syntax, then
-the chain from the pinned root through `cabundle` to `certificate`, then the signature. What
-registers, nonce and user data must be is the caller's business.
+A document is a COSE_Sign1 structure (RFC 9052) with ES384 and a chain of P-384 certificates. The
+checks follow what AWS documents for verifiers ("Verifying the root of trust"): the syntax, then the
+chain from the pinned root through `cabundle` to `certificate`, then the signature. The caller
+checks registers, nonce and user data.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _LIMITS = {"public_key": 1024, "user_data": 512, "nonce": 512}
 
 @dataclass(frozen=True)
 class Document:
-    """What a valid document says."""
+    """The content of a valid document."""
 
     module_id: str
     timestamp_ms: int
@@ -58,7 +59,7 @@ def verify(data: bytes, *, root: bytes, now: float) -> Document:
         now: seconds since 1970, at which all certificates must be valid.
 
     Raises:
-        AttestationError: it does not hold; says why.
+        AttestationError: the document does not hold; tells why.
     """
     protected, payload, signature = _sign1(data)
     document, certificate, bundle = _document(payload)
@@ -69,7 +70,7 @@ def verify(data: bytes, *, root: bytes, now: float) -> Document:
 
 
 def _sign1(data: bytes) -> tuple[bytes, bytes, bytes]:
-    """Protected header, payload and signature of a COSE_Sign1 structure with ES384."""
+    """Split a COSE_Sign1 structure with ES384 into protected header, payload and signature."""
     if len(data) > MAX_BYTES:
         raise AttestationError("the attestation document is too long")
     outer = _load(data)
@@ -142,7 +143,7 @@ def _certificate(der: object) -> x509.Certificate:
 
 
 def _check_chain(chain: Sequence[x509.Certificate], root: bytes, now: float) -> None:
-    """From the pinned root, each certificate issued by the one before it, all valid now."""
+    """Check that the chain begins at the pinned root, is issued link by link, and is valid now."""
     if chain[0].fingerprint(SHA256()) != root:
         raise AttestationError("the certificates do not begin at the pinned root")
     moment = dt.datetime.fromtimestamp(now, dt.UTC)
@@ -160,7 +161,7 @@ def _check_chain(chain: Sequence[x509.Certificate], root: bytes, now: float) -> 
 
 
 def _check_issuer(issuer: x509.Certificate, below: int) -> None:
-    """Whether a certificate may issue, with `below` further issuers under it."""
+    """Check that a certificate may issue, with `below` further issuers under it."""
     try:
         basic = issuer.extensions.get_extension_for_class(x509.BasicConstraints).value
         usage = issuer.extensions.get_extension_for_class(x509.KeyUsage).value
@@ -183,7 +184,7 @@ def _check_signature(certificate: x509.Certificate, signature: bytes, signed: by
 
 
 def _load(data: bytes) -> Any:
-    """One CBOR item and nothing behind it."""
+    """Decode one CBOR item with nothing behind it."""
     stream = BytesIO(data)
     try:
         decoder = cbor2.CBORDecoder(

@@ -1,12 +1,12 @@
-"""Messages that only their receiver can read: sealed (HPKE, RFC 9180) to the key that everyone knows the domain by.
+"""Messages that only their receiver can read, sealed (HPKE, RFC 9180) to the domain's pinned key.
 
-What goes to the aggregator must be closed to the parties. They have the tag key, so whoever of them
-saw the other's tags would know who is in both tables. What goes from party to party is sealed under
-the keys of their handshake.
+Messages to the aggregator must be closed to the parties: both have the tag key, so a party that saw
+the other's tags would know who is in both tables. Messages from party to party are sealed under the
+keys of their handshake.
 
-A point of Ed25519 is one of Curve25519 in another form (RFC 7748, section 4.1): with u = (1 + y) /
-(1 - y) the pinned signing key of a domain is also its X25519 key, and its private half follows from
-the same seed (RFC 8032, 5.1.5).
+A point of Ed25519 is one of Curve25519 in another form (RFC 7748, section 4.1): with
+u = (1 + y) / (1 - y) the pinned signing key of a domain is also its X25519 key, and its private
+half follows from the same seed (RFC 8032, 5.1.5).
 """
 
 from __future__ import annotations
@@ -19,18 +19,21 @@ from xstat_ray.errors import ProtocolError
 from xstat_ray.federation.identity import Identity
 
 SEALED = frozenset({"tree", "rows", "flags"})
-"""The kinds of messages that are sealed so."""
+"""Kinds of messages that are sealed."""
 _SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 _FIELD = 2**255 - 19
 
 
 def seal(receiver: bytes, kind: str, message: bytes) -> bytes:
-    """Seal a message to a domain, 48 bytes longer than it is.
+    """Seal a message to a domain.
 
     Args:
         receiver: the domain's pinned Ed25519 key.
-        kind: of the message; one kind is not taken for another.
+        kind: kind of the message; a message of another kind does not open.
         message: its payload.
+
+    Returns:
+        The sealed payload, 48 bytes longer than the payload.
 
     Raises:
         ProtocolError: nothing can be sealed to this key.
@@ -49,7 +52,7 @@ def unseal(identity: Identity, kind: str, sealed: bytes) -> bytes:
     """Open a message that was sealed to this domain.
 
     Raises:
-        ProtocolError: it was not, or is of another kind.
+        ProtocolError: the message was not sealed to this domain, or is of another kind.
     """
     try:
         return bytes(_SUITE.decrypt(sealed, identity.agreement_key(), _info(kind)))
@@ -58,7 +61,7 @@ def unseal(identity: Identity, kind: str, sealed: bytes) -> bytes:
 
 
 def agreement_key(signing: bytes) -> bytes:
-    """The X25519 key (32 bytes) of a domain from its Ed25519 key (32 bytes).
+    """Derive the X25519 key (32 bytes) of a domain from its Ed25519 key (32 bytes).
 
     Raises:
         ValueError: the key is the neutral point.

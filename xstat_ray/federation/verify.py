@@ -1,4 +1,7 @@
-"""Checks a finished release from its files and logs, without any secret, and says what that shows and what not."""
+"""Checks a finished release from its files and logs, without any secret.
+
+The report tells what that shows, what it cannot show, and what contradicts the release.
+"""
 
 from __future__ import annotations
 
@@ -26,21 +29,25 @@ _NEEDED = {
     "datasets",
     "deployment",
 }
+"""Keys that the manifest of a federated release has."""
 _NEVER = (
     "that the parties' tables are true or complete: each party vouches for its own",
-    "that the aggregator added the noise that it says, or counted what it was sent: its log says so, no proof does",
-    "that the aggregator did not keep what it saw, or collude with a party: it knows the noise that it drew",
+    "that the aggregator added the noise that it says, or counted what it was sent: "
+    "its log says so, no proof does",
+    "that the aggregator did not keep what it saw, or collude with a party: "
+    "it knows the noise that it drew",
 )
+"""What no release can show."""
 
 
 @dataclass
 class Report:
-    """What was found."""
+    """What the checks of a release found, in sentences for people."""
 
     shown: list[str] = field(default_factory=list)
-    """What the files and logs show, in words."""
+    """What the files and logs show."""
     not_shown: list[str] = field(default_factory=list)
-    """What they cannot show."""
+    """What the files and logs cannot show."""
     wrong: list[str] = field(default_factory=list)
     """What contradicts the release; empty if all is well."""
 
@@ -54,7 +61,7 @@ class _Case:
     logs: dict[Domain, list[Entry]]
 
     def of(self, domain: Domain, event: str, **facts: Any) -> list[Entry]:
-        """The lines of an event whose facts are these."""
+        """Entries of an event in a domain's log that have these facts."""
         return [
             entry
             for entry in self.logs[domain]
@@ -68,7 +75,7 @@ def verify(out: Path, pins: Mapping[Domain, bytes]) -> Report:
 
     Args:
         out: the folder.
-        pins: public keys that the caller knows; where one is missing that of the manifest is taken.
+        pins: public keys that the caller knows; the manifest gives those that are missing.
 
     Raises:
         InputError: the folder holds no federated release.
@@ -77,11 +84,11 @@ def verify(out: Path, pins: Mapping[Domain, bytes]) -> Report:
     report = Report()
     case = _open(out, manifest, pins, report)
     if case is not None:
-        for check in _CHECKS:
+        for statement, check in _CHECKS:
             problems = list(check(case))
             report.wrong += problems
             if not problems:
-                report.shown.append(str(check.__doc__).strip())
+                report.shown.append(statement)
     report.not_shown += [*_missing(manifest, pins, case), *_NEVER]
     return report
 
@@ -106,7 +113,7 @@ def _manifest(out: Path) -> dict[str, Any]:
 def _open(
     out: Path, manifest: dict[str, Any], pins: Mapping[Domain, bytes], report: Report
 ) -> _Case | None:
-    """The logs, if all of them are whole and signed."""
+    """Read the logs; None unless all of them are whole and signed."""
     told = {name: bytes.fromhex(manifest["domains"][name]) for name in DOMAINS}
     report.wrong += [
         f"the manifest names another key of the {name} domain than you do"
@@ -131,7 +138,6 @@ def _open(
 
 
 def _check_run(case: _Case) -> Iterator[str]:
-    """The domains ran one study and plan, in one run and one handshake, and all came to their end."""
     sessions = {
         entry.facts.get("session") for name in DOMAINS for entry in case.of(name, "session")
     }
@@ -150,7 +156,6 @@ def _check_run(case: _Case) -> Iterator[str]:
 
 
 def _check_messages(case: _Case) -> Iterator[str]:
-    """Every message that a domain sent was accepted by the one it was for, unaltered, and nothing else was accepted."""
     fields = ("sequence", "kind", "part", "parts", "message")
     sent, received = (
         {
@@ -171,10 +176,6 @@ def _check_messages(case: _Case) -> Iterator[str]:
 
 
 def _check_attestation(case: _Case) -> Iterator[str]:
-    """Each party verified what the other runs before it used a shared key.
-
-    Both ran the software of the manifest.
-    """
     measurement = case.manifest["software"]["measurement"]
     for name, peer in (("row", "column"), ("column", "row")):
         log = case.logs["row" if name == "row" else "column"]
@@ -188,7 +189,6 @@ def _check_attestation(case: _Case) -> Iterator[str]:
 
 
 def _check_view(case: _Case) -> Iterator[str]:
-    """Each party counted what padded tables show the aggregator, where they are padded, before it sent them."""
     view = case.manifest.get("view", {})
     padded = view.get("padding") == "dp"
     expected = [{"epsilon": view.get("epsilon"), "delta": view.get("delta")}] if padded else []
@@ -197,13 +197,15 @@ def _check_view(case: _Case) -> Iterator[str]:
         shown = case.of(name, "shown")
         sent = case.of(name, "sent", kind=kind)
         if [entry.facts for entry in shown] != expected:
-            yield f"the {name} domain's log does not show what the manifest tells of the aggregator's view"
+            yield (
+                f"the {name} domain's log does not show what the manifest tells of the "
+                "aggregator's view"
+            )
         elif padded and (not sent or min(entry.number for entry in sent) < shown[0].number):
             yield f"the {name} domain's {kind} were handed out before it counted what they show"
 
 
 def _check_noise(case: _Case) -> Iterator[str]:
-    """The aggregator drew the noise once, before it handed out the table."""
     drawn = case.of("aggregator", "noise")
     handed = case.of("aggregator", "sent", kind="noisy")
     if [entry.facts.get("release") for entry in drawn] != [case.manifest["release"]]:
@@ -213,7 +215,6 @@ def _check_noise(case: _Case) -> Iterator[str]:
 
 
 def _check_debit(case: _Case) -> Iterator[str]:
-    """The key holder debited what the manifest says, once, before it handed out any coefficient."""
     spent = case.manifest["spent"]
     debits = case.of("column", "debited")
     if case.manifest["noise_free"]:
@@ -236,7 +237,6 @@ def _check_debit(case: _Case) -> Iterator[str]:
 
 
 def _check_files(case: _Case) -> Iterator[str]:
-    """The files of the release are those that the row party published."""
     published = case.of("row", "published", release=case.manifest["release"])
     if len(published) != 1:
         yield "the row party's log does not show that it published this release once"
@@ -248,21 +248,48 @@ def _check_files(case: _Case) -> Iterator[str]:
             yield f"{path.name} is not the file that was published"
 
 
-_CHECKS: tuple[Callable[[_Case], Iterator[str]], ...] = (
-    _check_run,
-    _check_messages,
-    _check_attestation,
-    _check_view,
-    _check_noise,
-    _check_debit,
-    _check_files,
+_CHECKS: tuple[tuple[str, Callable[[_Case], Iterator[str]]], ...] = (
+    (
+        "The domains ran one study and plan, in one run and one handshake, and all came to their "
+        "end.",
+        _check_run,
+    ),
+    (
+        "Every message that a domain sent was accepted by the one it was for, unaltered, and "
+        "nothing else was accepted.",
+        _check_messages,
+    ),
+    (
+        "Each party verified what the other runs before it used a shared key; "
+        "both ran the software of the manifest.",
+        _check_attestation,
+    ),
+    (
+        "Each party counted what padded tables show the aggregator, where they are padded, before "
+        "it sent them.",
+        _check_view,
+    ),
+    (
+        "The aggregator drew the noise once, before it handed out the table.",
+        _check_noise,
+    ),
+    (
+        "The key holder debited what the manifest says, once, before it handed out any "
+        "coefficient.",
+        _check_debit,
+    ),
+    (
+        "The files of the release are those that the row party published.",
+        _check_files,
+    ),
 )
+"""What holds if a check finds nothing wrong, and the check: it yields what contradicts that."""
 
 
 def _missing(
     manifest: dict[str, Any], pins: Mapping[Domain, bytes], case: _Case | None
 ) -> Iterator[str]:
-    """What this release in particular does not show."""
+    """Tell what this release in particular does not show."""
     if manifest.get("noise_free"):
         yield "any differential privacy: NOISE WAS OFF and the counts are exact"
     if manifest.get("view", {}).get("padding") != "dp":
@@ -277,7 +304,10 @@ def _missing(
         if e.event == "attested"
     }
     if "software" in providers:
-        yield "that each party ran the software that it signed for: the attestation was a statement, not hardware"
+        yield (
+            "that each party ran the software that it signed for: the attestation was a "
+            "statement, not hardware"
+        )
     refused = sum(len(case.of(name, "refused")) for name in DOMAINS) if case else 0
     if refused:
         yield f"why {refused} messages were refused on the way; the logs name them"
