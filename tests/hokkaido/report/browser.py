@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
 SCREENSHOTS = Path(__file__).parents[3] / "build" / "screenshots"
-"""Kept for people to look at; git ignores the folder."""
+"""Folder of pictures for people to look at; git ignores it."""
+VIEWS = ("studies", "opening", "watershed", "needs", "boarding")
 ARGUMENTS = [
-    "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND", "--use-gl=angle", "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist",
-]  # fmt: skip
+    "--no-sandbox",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--ignore-gpu-blocklist",
+]
 
 
-def program():
-    """Path of the browser; the test is skipped where there is none, with what to install."""
+def program() -> str:
+    """Find the browser, or skip the test and tell what to install."""
     found = (
         shutil.which("chromium")
         or shutil.which("chromium-browser")
@@ -30,8 +44,8 @@ def program():
 
 
 @contextmanager
-def chromium():
-    """A running browser."""
+def chromium() -> Iterator[Browser]:
+    """Run a browser."""
     path = program()
     api = pytest.importorskip("playwright.sync_api", reason="Playwright is in the extra dev")
     with api.sync_playwright() as playwright:
@@ -44,20 +58,31 @@ def chromium():
 
 FACES = "document.documentElement.dataset.drawn + document.getElementById('facts').textContent"
 SETTLED = "document.documentElement.dataset.painted === document.documentElement.dataset.drawn"
-"""What main.js tells of the changes that are drawn and that the map shows."""
+"""Whether the map shows all changes that are drawn, which main.js tells."""
 
 
 class Reader:
-    """A page as somebody reads it, with everything that went wrong."""
+    """A page in the hands of a reader, and everything that went wrong."""
 
-    def __init__(self, browser, file, width=1366, height=768, **options):
+    def __init__(
+        self, browser: Browser, file: Path, width: int = 1366, height: int = 768, **options: Any
+    ) -> None:
+        """Open a page without a network.
+
+        Args:
+            browser: a running browser.
+            file: the page.
+            width: width of the viewport in pixels.
+            height: height of the viewport in pixels.
+            options: further options of the context.
+        """
         self.context = browser.new_context(
             viewport={"width": width, "height": height}, accept_downloads=True, **options
         )
         self.context.set_offline(True)
         self.page = self.context.new_page()
-        self.trouble = []
-        self.requests = []
+        self.trouble: list[str] = []
+        self.requests: list[str] = []
         self.page.on(
             "console",
             lambda message: (
@@ -69,26 +94,26 @@ class Reader:
         self.page.goto(file.resolve().as_uri())
         self.page.wait_for_selector("html[data-ready]", timeout=60_000)
 
-    def act(self, action, settled=SETTLED):
-        """Does something, and waits until the page is drawn anew and the map shows it (or for another condition)."""
+    def act(self, action: Callable[[], Any], settled: str = SETTLED) -> None:
+        """Act, and wait until the page is drawn anew and `settled` holds."""
         before = self.page.evaluate(FACES)
         action()
         self.page.wait_for_function(f"before => {FACES} !== before && {settled}", arg=before)
 
-    def view(self, name):
-        """Goes to a view, if it is not there."""
+    def view(self, name: str) -> None:
+        """Go to a view, if another one is shown."""
         button = f"#views button[data-view={name}]"
         if self.page.get_attribute(button, "aria-current") is None:
             self.act(lambda: self.page.click(button))
 
-    def point(self, right, down):
-        """Moves the pointer to a place of the map, given as parts of its width and height."""
+    def point(self, right: float, down: float) -> None:
+        """Move the pointer to a place of the map, given in parts of its width and height."""
         self.page.evaluate("scrollTo(0, 0)")
         box = self.page.locator("#map").bounding_box()
         self.page.mouse.move(box["x"] + box["width"] * right, box["y"] + box["height"] * down)
 
-    def choose(self, control, index, settled=SETTLED):
-        """An option of a list, or a position of a slider, by number."""
+    def choose(self, control: str, index: int, settled: str = SETTLED) -> None:
+        """Choose an option of a list, or a position of a slider, by number."""
         element = self.page.locator(f"#{control}")
         if element.input_value() == str(index):
             return
@@ -97,9 +122,11 @@ class Reader:
         else:
             self.act(lambda: element.select_option(str(index)), settled)
 
-    def fact(self, name):
+    def fact(self, name: str) -> str:
+        """Read a fact of the chosen place."""
         return self.page.locator(f"dd[data-fact={name}]").inner_text()
 
-    def picture(self, name, **options):
+    def picture(self, name: str, **options: Any) -> bytes:
+        """Keep a picture of the screen for people to look at."""
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         return self.page.screenshot(path=SCREENSHOTS / f"{name}.png", **options)

@@ -1,8 +1,9 @@
-"""A release as large as a page should bear: 20,000 squares by 144 columns, nearly all of them published."""
+"""A release as large as a page should bear: 20,000 squares by 144 columns, nearly all published."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -24,10 +25,28 @@ COLUMNS = (
         tuple(f"departure{h}h" for h in range(-6, 0)) + tuple(f"arrival+{h}h" for h in range(1, 7)),
     ),
 )
+PLANNED = {
+    "study": "squares",
+    "study_digest": "00",
+    "cells": SQUARES,
+    "slots": 144,
+    "noise": "gaussian",
+    "suppress_below": 10,
+    "l1_sensitivity": 24,
+    "stderr": {"cell": NOISE},
+    "title": {"ja": "メッシュの試験", "en": "Squares"},
+}
+FACTS = {
+    "release": "ef",
+    "study": "squares",
+    "study_digest": "00",
+    "noise_free": False,
+    "datasets": {},
+}
 
 
-def squares():
-    """Codes of 500 m in the east."""
+def squares() -> list[str]:
+    """List codes of 500 m squares in the east."""
     land = hokkaido.cells()
     east = land.filter(
         pc.is_in(land["subprefecture"].cast(pa.string()), pa.array(["Kushiro", "Nemuro"]))
@@ -35,8 +54,8 @@ def squares():
     return [str(code) for code in east["mesh"].to_pylist()[:SQUARES]]
 
 
-def publish_squares(folder, seed=0):
-    """The files of such a release, but for the CSV."""
+def publish_squares(folder: Path, seed: int = 0) -> Path:
+    """Write the files of a large release, but for the CSV."""
     rng = np.random.default_rng(seed)
     labels = [("mesh", tuple(squares())), *COLUMNS]
     size = int(np.prod([len(values) for _, values in labels]))
@@ -51,33 +70,21 @@ def publish_squares(folder, seed=0):
     }
     statistics = pa.table(columns | {"suppressed": pa.array(hidden)})
     half = float(half_width95("gaussian", np.array(NOISE)))
-    areas = pa.table({
-        "level": ["total"] * 144, "area": ["total"] * 144, **decode(COLUMNS, np.arange(144)),
-        "unbiased": exact.reshape(SQUARES, -1).sum(axis=0).astype(float), "low95": np.full(144, 1.0),
-        "high95": np.full(144, 2 * half), "estimate": exact.reshape(SQUARES, -1).sum(axis=0),
-        "stderr": np.full(144, NOISE), "suppressed": np.zeros(144, bool),
-    })  # fmt: skip
-    plan = {
-        "study": "squares",
-        "study_digest": "00",
-        "cells": SQUARES,
-        "slots": 144,
-        "noise": "gaussian",
-        "suppress_below": 10,
-    }
-    plan |= {
-        "l1_sensitivity": 24,
-        "stderr": {"cell": NOISE},
-        "title": {"ja": "メッシュの試験", "en": "Squares"},
-    }
-    facts = {
-        "release": "ef",
-        "study": "squares",
-        "study_digest": "00",
-        "noise_free": False,
-        "datasets": {},
-    }
-    for name, content in {PLAN: plan, MANIFEST: facts}.items():
+    totals = exact.reshape(SQUARES, -1).sum(axis=0)
+    areas = pa.table(
+        {
+            "level": ["total"] * 144,
+            "area": ["total"] * 144,
+            **decode(COLUMNS, np.arange(144)),
+            "unbiased": totals.astype(float),
+            "low95": np.full(144, 1.0),
+            "high95": np.full(144, 2 * half),
+            "estimate": totals,
+            "stderr": np.full(144, NOISE),
+            "suppressed": np.zeros(144, bool),
+        }
+    )
+    for name, content in {PLAN: PLANNED, MANIFEST: FACTS}.items():
         (folder / name).write_text(json.dumps(content))
     pq.write_table(statistics, folder / STATISTICS)
     pq.write_table(areas, folder / AREAS)

@@ -1,7 +1,7 @@
-"""The pictures of the report that the pages show, made again from the report of the demo: `make screenshots`.
+"""Pictures of the report for the documentation, made from the demo by `make screenshots`.
 
-The noise of a release is its own, so that figures differ from one demo to the next, and nothing
-else does.
+Each release draws its noise anew, so that numbers differ from one demo to the next; nothing else
+does.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SHOWN = {
     "route": "Okadama – Kushiro",
     "direction": "to eastern Hokkaido",
 }
-"""What is chosen, by the beginning of its name on the English page."""
+"""Options that are chosen, by the beginning of their names on the English page."""
 MOMENT = "2 h after landing"
 PLACE = "Kushiro"
 
@@ -50,14 +50,14 @@ def main(report: Path, folder: Path) -> None:
 
 
 def option(reader: Reader, control: str, name: str) -> int:
-    """Position of the option whose text begins so."""
+    """Find the position of the option whose text begins with a name."""
     box = "#study" if control == "study" else f"#dimension-{control}"
     texts = reader.page.locator(f"{box} option").all_text_contents()
     return next(i for i, text in enumerate(texts) if text.startswith(name))
 
 
 def keep(reader: Reader, file: Path) -> None:
-    """What is on the screen, with nothing pointed at, in 256 colours."""
+    """Write the screen to a file in 256 colours, with nothing pointed at."""
     reader.page.mouse.move(0, 0)
     reader.page.evaluate("document.activeElement.blur()")
     picture = Image.open(io.BytesIO(reader.page.screenshot())).convert("RGB")

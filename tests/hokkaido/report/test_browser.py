@@ -1,50 +1,25 @@
-"""The report as a person uses it: opened from a file, without a network, in a real browser."""
+"""The report in a real browser, opened from a file, without a network."""
 
 from __future__ import annotations
 
 import csv
 import io
-import subprocess
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from tests.hokkaido.report.browser import SCREENSHOTS, Reader, chromium, program
+from tests.hokkaido.report.browser import VIEWS, Reader, program
 from xstat_ray.hokkaido.report.make import PAGE, read, write
 
-VIEWS = ("studies", "opening", "watershed", "needs", "boarding")
+if TYPE_CHECKING:
+    pass
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
-def reader(browser, report):
-    """One page for all tests of the module: each brings it to the view it needs."""
-    one = Reader(browser, report / PAGE)
-    yield one
-    one.context.close()
-
-
-@pytest.fixture(autouse=True)
-def nothing_goes_wrong(request):
-    yield
-    if "reader" in request.fixturenames:
-        one = request.getfixturevalue("reader")
-        trouble = list(one.trouble)
-        one.trouble[:] = []
-        assert trouble == []
-        outside = [url for url in one.requests if not url.startswith(("data:", "blob:"))]
-        assert len(outside) == 1 and outside[0].startswith("file:")
-
-
-def colours_of(picture):
-    """How many pixels of every colour."""
+def colours_of(picture: bytes) -> dict[tuple[int, int, int], int]:
+    """Count the pixels of each colour."""
     image = Image.open(io.BytesIO(picture)).convert("RGB")
     return {colour: count for count, colour in image.getcolors(1 << 24)}
 
@@ -58,7 +33,7 @@ def test_every_view_is_painted(reader, view):
     assert max(colours.values()) < 0.95 * sum(colours.values())
     swatches = reader.page.eval_on_selector_all(
         "#legend .swatch:not(.uncertain):not(.suppressed):not(.absent):not(.flight)",
-        "all => all.map(one => getComputedStyle(one).backgroundColor.match(/\\d+/g).map(Number))",
+        "all => all.map(e => getComputedStyle(e).backgroundColor.match(/\\d+/g).map(Number))",
     )
     # Fills are a little transparent, so that a colour is not met exactly.
     seen = np.array([colour for colour, count in colours.items() if count > 20])
@@ -93,7 +68,7 @@ def test_play_moves_on_and_stops(reader):
     )
     reader.act(lambda: reader.page.click("#dimension-offset-play"))
     stopped = reader.page.input_value("#dimension-offset")
-    # Longer than a moment is shown while it plays.
+    # The wait is longer than a moment is shown while it plays.
     reader.page.evaluate("new Promise((go) => setTimeout(go, 1500))")
     assert reader.page.input_value("#dimension-offset") == stopped
 
@@ -144,11 +119,13 @@ def test_while_no_place_is_chosen_the_largest_are_shown_and_the_way_to_one(reade
 
 
 def test_an_airport_that_leads_is_painted_even_where_its_share_is_unknown(reader):
-    """What the ranking calls the main airport, the map of airports shows, in its colour."""
+    """The map of airports shows the main airport of the ranking, in its colour."""
     reader.view("watershed")
-    told = dict(reader.page.eval_on_selector_all(
-        "#table tbody tr", "rows => rows.map((row) => [row.children[0].innerText, row.children[1].innerText])"
-    ))  # fmt: skip
+    pairs = reader.page.eval_on_selector_all(
+        "#table tbody tr",
+        "rows => rows.map(({ children }) => [children[0].innerText, children[1].innerText])",
+    )
+    told = dict(pairs)
     absent = reader.page.locator("#table tr.absent th").all_inner_texts()
     assert len(told) == 50 and {told[name] for name in absent} <= {"不明"}
 
@@ -184,7 +161,7 @@ def test_downloads_hold_what_is_shown(reader):
 
 
 def test_fifty_random_values_equal_the_statistics(reader, country):
-    """Ten selections of labels, and of each three places that are published and two that are not."""
+    """Ten selections of labels are tried, each with three published places and two others."""
     reader.view("studies")
     table = pq.read_table(country.movement / "statistics.parquet")
     names = ("route", "direction", "offset")
@@ -204,11 +181,12 @@ def test_fifty_random_values_equal_the_statistics(reader, country):
         for hidden, count in ((False, 3), (True, 2)):
             places = [i for i, row in enumerate(rows[:, slot]) if row["suppressed"] == hidden]
             for place in rng.choice(places, count, replace=False):
-                reader.choose("place", place, settled="true")  # the map is not looked at
+                reader.choose("place", place, settled="true")  # The map is not looked at.
                 check(reader, rows[place, slot])
 
 
-def check(reader, row):
+def check(reader: Reader, row: dict[str, Any]) -> None:
+    """Compare the facts that the page shows with a row of the statistics."""
     if row["suppressed"]:
         assert (
             reader.fact("estimate") == reader.fact("interval") == "–"
@@ -223,161 +201,53 @@ def check(reader, row):
     assert reader.fact("status") == ("公表" if low > 0 else "公表（不確か）")
 
 
-def serious(page):
-    """What axe-core holds against a page, but for minor points."""
-    from axe_playwright_python.sync_playwright import Axe
-
-    found = Axe().run(page).response["violations"]
-    return [
-        (one["id"], one["nodes"][0]["html"])
-        for one in found
-        if one["impact"] in ("serious", "critical")
-    ]
-
-
-@pytest.mark.parametrize("language", ["ja", pytest.param("en", marks=pytest.mark.slow)])
-def test_axe_finds_nothing_serious_in_any_view(reader, language):
-    if reader.page.get_attribute("html", "lang") != language:
-        reader.act(lambda: reader.page.click("#language"))
-    found = {}
-    for view in VIEWS:
-        reader.view(view)
-        reader.act(lambda: reader.page.locator("#table tbody button").first.click())
-        found[view] = serious(reader.page)
-    if language != "ja":
-        reader.act(lambda: reader.page.click("#language"))
-    assert {view: wrong for view, wrong in found.items() if wrong} == {}
-
-
-@pytest.mark.slow
-def test_axe_finds_nothing_serious_on_paper_and_on_a_telephone(browser, report, reader):
-    reader.view("needs")
-    reader.page.emulate_media(media="print")
-    paper = serious(reader.page)
-    reader.page.emulate_media(media="null")
-    one = telephone(browser, report)
-    assert (paper, serious(one.page)) == ([], [])
-    one.context.close()
-
-
-def test_the_keyboard_reaches_everything(reader):
-    reader.view("opening")
-    reader.page.evaluate("document.querySelector('.skip').focus()")
-    reached = set()
-    for _ in range(40):
-        reader.page.keyboard.press("Tab")
-        reached.add(
-            reader.page.evaluate(
-                "document.activeElement.id || document.activeElement.dataset.view || document.activeElement.name || document.activeElement.dataset.column || document.activeElement.className"
-            )
-        )
-    assert {
-        "language",
-        "print",
-        "studies",
-        "needs",
-        "side",
-        "place",
-        "csv",
-        "geojson",
-        "change",
-    } <= reached
-    assert any("maplibregl-canvas" in name for name in reached)
-
-
-def test_what_was_used_keeps_the_focus(reader):
-    reader.view("watershed")
-    for view in ("opening", "studies"):
-        reader.page.focus(f"#views button[data-view={view}]")
-        reader.act(lambda: reader.page.keyboard.press("Enter"))
-        assert reader.page.evaluate("document.activeElement.dataset.view") == view
-    reader.choose("dimension-offset", 0)
-    reader.page.focus("#dimension-offset")
-    reader.act(lambda: reader.page.keyboard.press("ArrowRight"))
-    assert reader.page.evaluate("document.activeElement.id") == "dimension-offset"
-    assert reader.page.get_attribute(
-        "#dimension-offset", "aria-valuetext"
-    ) == reader.page.inner_text(".moment")
-    assert "5時間前" in reader.page.inner_text(".moment")
-
-
-def test_paper_takes_two_pages_of_a4(reader):
-    for view in ("studies", "needs", "boarding"):
-        reader.view(view)
-        reader.act(lambda: reader.page.locator("#table tbody button").first.click())
-        file = SCREENSHOTS / f"print-{view}.pdf"
-        reader.page.pdf(path=file, format="A4", print_background=True, prefer_css_page_size=True)
-        assert file.read_bytes().count(b"/Type /Page\n") == 2, view
-        if view == "boarding":
-            continue
-        try:
-            subprocess.run(["pdftoppm", "-r", "70", "-png", file, file.with_suffix("")], check=True)
-        except FileNotFoundError:
-            continue
-        first = Image.open(next(SCREENSHOTS.glob(f"print-{view}-*1.png"))).convert("RGB")
-        assert len(first.getcolors(1 << 24)) > 500, "the map is on paper"
-
-
-def telephone(browser, report):
-    return Reader(
-        browser, report / PAGE, 390, 844, device_scale_factor=2, is_mobile=True, has_touch=True
-    )
-
-
-def test_a_telephone_shows_it_without_scrolling_sideways(browser, report):
-    one = telephone(browser, report)
-    one.picture("phone", full_page=True)
-    assert one.page.evaluate("document.documentElement.scrollWidth") <= 390
-    assert one.trouble == []
-    one.context.close()
-
-
 def test_exact_counts_are_stamped_for_all_to_see(browser, exact, tmp_path):
     write(read([exact.movement]), tmp_path, language="ja", geofiles=False, figures=False)
-    one = Reader(browser, tmp_path / PAGE)
-    one.picture("noise-off")
-    assert one.page.locator("#stamp").is_visible() and "ノイズなし" in one.page.inner_text("#stamp")
-    assert one.page.locator("#stamp").bounding_box()["height"] > 40
-    one.act(lambda: one.page.locator("#table tbody button").first.click())
-    assert "正確な数" in one.page.inner_text("#facts .said")
-    one.context.close()
+    stamped = Reader(browser, tmp_path / PAGE)
+    stamped.picture("noise-off")
+    stamp = stamped.page.locator("#stamp")
+    assert stamp.is_visible() and "ノイズなし" in stamp.inner_text()
+    assert stamp.bounding_box()["height"] > 40
+    stamped.act(lambda: stamped.page.locator("#table tbody button").first.click())
+    assert "正確な数" in stamped.page.inner_text("#facts .said")
+    stamped.context.close()
 
 
-def test_without_webgl_the_figures_are_still_there(browser, report):
+def test_without_webgl_the_numbers_are_still_there(browser, report):
     plain = browser.browser_type.launch(
         executable_path=program(), args=["--no-sandbox", "--disable-gpu", "--disable-3d-apis"]
     )
-    one = Reader(plain, report / PAGE)
-    assert one.page.locator("#nomap").is_visible()
-    one.act(lambda: one.page.locator("#table tbody button").first.click())
-    assert int(one.fact("estimate").replace(",", "")) > 0
-    one.view("needs")
-    assert one.page.locator("#table tbody tr").count() == 50
+    mapless = Reader(plain, report / PAGE)
+    assert mapless.page.locator("#nomap").is_visible()
+    mapless.act(lambda: mapless.page.locator("#table tbody button").first.click())
+    assert int(mapless.fact("estimate").replace(",", "")) > 0
+    mapless.view("needs")
+    assert mapless.page.locator("#table tbody tr").count() == 50
     plain.close()
 
 
 WATCH = """() => {
   window.answers = [];
-  const keep = (list) => answers.push(...list.getEntries().filter((one) => one.name === "keydown").map((one) => one.duration));
+  const keys = (list) => list.getEntries().filter(({ name }) => name === "keydown");
+  const keep = (list) => answers.push(...keys(list).map(({ duration }) => duration));
   new PerformanceObserver(keep).observe({ type: "event", durationThreshold: 16 });
 }"""
-"""The browser's own measure: milliseconds from the event to the next frame that was shown, the
-map's among it."""
+"""Observes what the browser measures: milliseconds from the event to the next frame shown."""
 
 
 def test_twenty_thousand_squares_answer_key_by_key(browser, squares_page):
-    one = Reader(browser, squares_page)
-    one.act(lambda: one.page.locator("#table tbody button").first.click())
-    one.choose("dimension-offset", 0)
-    one.page.evaluate(WATCH)
-    one.page.focus("#dimension-offset")
-    pictures = [one.page.locator("#map").screenshot()]
+    large = Reader(browser, squares_page)
+    large.act(lambda: large.page.locator("#table tbody button").first.click())
+    large.choose("dimension-offset", 0)
+    large.page.evaluate(WATCH)
+    large.page.focus("#dimension-offset")
+    pictures = [large.page.locator("#map").screenshot()]
     for step in range(1, 12):
-        one.act(lambda: one.page.keyboard.press("ArrowRight"))
-        assert one.page.input_value("#dimension-offset") == str(step)
-    pictures.append(one.page.locator("#map").screenshot())
-    one.picture("squares")
-    print("ms from the key to the frame", one.page.evaluate("answers"))
+        large.act(lambda: large.page.keyboard.press("ArrowRight"))
+        assert large.page.input_value("#dimension-offset") == str(step)
+    pictures.append(large.page.locator("#map").screenshot())
+    large.picture("squares")
+    print("ms from the key to the frame", large.page.evaluate("answers"))
     assert pictures[0] != pictures[1] and len(colours_of(pictures[1])) > 10
-    assert one.trouble == []
-    one.context.close()
+    assert large.trouble == []
+    large.context.close()

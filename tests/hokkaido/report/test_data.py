@@ -1,9 +1,12 @@
-"""What is read of a release is what was published, and nothing else."""
+"""Reading a release gives what was published, and nothing else."""
 
 from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -63,17 +66,20 @@ def test_rows_in_any_order_and_missing_rows(country, tmp_path):
     whole = read_layers(country.movement)[0].levels[0]
     part = read_layers(folder)[0].levels[0]
     back = [whole.places.index(name) for name in part.places]
-    same = part.estimate == whole.estimate[back]
-    assert (part.estimate == ABSENT).sum() == (~same).sum() == len(table) - len(kept)
+    equal = part.estimate == whole.estimate[back]
+    assert (part.estimate == ABSENT).sum() == (~equal).sum() == len(table) - len(kept)
 
 
-def edit(folder, name, **changes):
+def edit(folder: Path, name: str, **changes: Any) -> None:
+    """Change keys of a JSON file."""
     path = folder / name
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
-def damage(name):
-    def change(folder):
+def damage(name: str) -> Callable[[Path], None]:
+    """Remove a file."""
+
+    def change(folder: Path) -> None:
         (folder / name).unlink()
 
     return change

@@ -49,7 +49,7 @@ def test_geojson_is_valid_and_lies_as_rfc_7946_says(report, name):
 
 
 @pytest.mark.parametrize("study", ["movement", "catchment"])
-def test_figures_equal_the_statistics(country, report, study):
+def test_values_equal_the_statistics(country, report, study):
     published = pq.read_table(getattr(country, study) / "statistics.parquet")
     name = json.loads((getattr(country, study) / "manifest.json").read_text())["study"]
     table = pq.read_table(report / f"{name}.geo.parquet")
@@ -60,7 +60,7 @@ def test_figures_equal_the_statistics(country, report, study):
     hidden = np.array(table["suppressed"])
     assert table.filter(hidden)["low95"].null_count == hidden.sum()
     features = json.loads((report / f"{name}.geojson").read_text())["features"]
-    wide = [value for one in features for key, value in one["properties"].items() if "/" in key]
+    wide = [value for f in features for key, value in f["properties"].items() if "/" in key]
     assert wide == published["estimate"].to_pylist()
 
 
@@ -71,7 +71,7 @@ def test_squares_are_exact(squares):
     assert table.num_rows == 20_000 * 144 and table["code"][144].as_py() == small.places[1]
     shapes = shapely.from_wkb([wkb(shape) for shape in outlines(small.ground)[:500]])
     sides = [shape.bounds for shape in shapes]
-    # 500 m squares: 15 seconds of latitude by 22.5 of longitude.
+    # Squares of 500 m span 15 seconds of latitude by 22.5 of longitude.
     assert np.allclose([north - south for _, south, _, north in sides], 15 / 3600, atol=1e-12)
     assert np.allclose([east - west for west, _, east, _ in sides], 22.5 / 3600, atol=1e-12)
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import base64
 import zlib
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from xstat_ray.hokkaido.report.packing import columns, pack
 
 
-def unpack(packed):
-    """What page/data.js does."""
+def unpack(packed: dict[str, Any]) -> NDArray[np.int64]:
+    """Unpack numbers in the way of page/data.js."""
     if "constant" in packed:
         return np.full(packed["length"], packed["constant"])
     planes = np.frombuffer(zlib.decompress(base64.b64decode(packed["zlib"])), np.uint8)

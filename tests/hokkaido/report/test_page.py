@@ -1,10 +1,11 @@
-"""The file: whole, small, the same for the same releases, and blind to what was suppressed."""
+"""The page: one file, small, equal for equal releases, and blind to what was suppressed."""
 
 from __future__ import annotations
 
 import json
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +15,8 @@ from xstat_ray.hokkaido.report import page as page_module
 from xstat_ray.hokkaido.report.make import PAGE, read, write
 
 
-def make(folder, *runs):
+def make(folder: Path, *runs: Path) -> bytes:
+    """Write the report of some runs, and read the page."""
     write(read(runs), folder, language="ja", geofiles=False, figures=False)
     return (folder / PAGE).read_bytes()
 
@@ -25,7 +27,7 @@ def test_nothing_is_asked_of_a_network(report):
         r"""(?:src|href)\s*=\s*["'](?!#|data:|blob:)[^"']+|url\(\s*["']?(?!["']?data:)[^)]{1,40}""",
         text,
     )
-    assert [one for one in outside if "maplibre.org" not in one and "http" in one] == []
+    assert [link for link in outside if "maplibre.org" not in link and "http" in link] == []
     policy = re.search(r'Content-Security-Policy" content="([^"]+)"', text)[1]
     assert "default-src &#x27;none&#x27;" in policy and "http" not in policy
 
@@ -40,8 +42,8 @@ def test_the_same_releases_give_the_same_bytes(country, tmp_path):
     assert make(tmp_path / "one", *runs) == make(tmp_path / "two", *runs)
 
 
-def with_other_noise_where_suppressed(folder, copy):
-    """The same publication to a reader of estimates: only the noisy values of suppressed counts differ."""
+def with_other_noise_where_suppressed(folder: Path, copy: Path) -> Path:
+    """Copy a release and change nothing but the noisy values of suppressed counts."""
     shutil.copytree(folder, copy)
     for name, columns in {
         "statistics": ["noisy"],
@@ -61,10 +63,10 @@ def with_other_noise_where_suppressed(folder, copy):
 
 def test_no_byte_depends_on_a_suppressed_value(country, tmp_path):
     for study in ("movement", "catchment", "preboarding"):
-        own = getattr(country, study)
-        other = with_other_noise_where_suppressed(own, tmp_path / study)
+        original = getattr(country, study)
+        other = with_other_noise_where_suppressed(original, tmp_path / study)
         files = []
-        for number, folder in enumerate((own, other)):
+        for number, folder in enumerate((original, other)):
             out = tmp_path / f"{study}{number}"
             write(read([folder]), out, language="ja", geofiles=True, figures=study == "catchment")
             files.append({path.name: path.read_bytes() for path in out.iterdir()})

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -20,7 +22,8 @@ HALVES = (
 )
 
 
-def publish(folder, **changes):
+def publish(folder: Path, **changes: Any) -> Path:
+    """Publish a crowd of two hours in two breakdowns."""
     noisy = Privacy(
         noise="gaussian",
         epsilon=Fraction(50),
@@ -42,7 +45,7 @@ def publish(folder, **changes):
 
 
 @pytest.fixture(scope="module")
-def published(tmp_path_factory):
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return publish(tmp_path_factory.mktemp("population"))
 
 

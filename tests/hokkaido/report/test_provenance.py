@@ -1,11 +1,9 @@
-"""Where figures come from.
-
-A release of three domains is shown only if its signed logs bear it out.
-"""
+"""Provenance: a release of three domains is shown only if its signed logs bear it out."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +15,8 @@ from xstat_ray.hokkaido.report.provenance import facts
 
 
 @pytest.fixture(scope="module")
-def federated(tmp_path_factory):
+def federated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Publish a release of three domains."""
     folder = tmp_path_factory.mktemp("federated")
     domains = Domains(
         folder, study(noise="laplace", privacy={"mechanism": "tree"}), Case(folder).tables
@@ -46,16 +45,25 @@ def test_a_release_on_one_machine_has_no_signed_logs(country):
     assert read_layers(country.movement)[0].facts["verification"] == "unsigned"
 
 
+FIRST = "2023-08-28T00:00:00+09:00"
+
+
 @pytest.mark.parametrize(
     ("plan", "days"),
     [
-        ({"period": {"start": "2023-08-28T00:00:00+09:00", "end": "2024-04-01T00:00:00+09:00"}}, ("2023-08-28", "2024-03-31")),
-        ({"period": {"start": "2023-08-28T00:00:00+09:00", "end": "2023-08-28T12:00:00+09:00"}}, ("2023-08-28",) * 2),
+        (
+            {"period": {"start": FIRST, "end": "2024-04-01T00:00:00+09:00"}},
+            ("2023-08-28", "2024-03-31"),
+        ),
+        (
+            {"period": {"start": FIRST, "end": "2023-08-28T12:00:00+09:00"}},
+            ("2023-08-28", "2023-08-28"),
+        ),
         ({"first_day": "2023-10-22", "days": 14}, ("2023-10-22", "2023-11-04")),
         ({"period": None}, None),
         ({}, None),
     ],
-)  # fmt: skip
+)
 def test_the_days_that_a_study_covers(country, plan, days):
     found = facts(country.movement, {}, plan)["period"]
     assert found == (days and {"first": days[0], "last": days[1]})

@@ -1,6 +1,8 @@
-"""The pictures of the pages are those of the report as it is today: size, languages, what is chosen."""
+"""The committed pictures show today's report: size, languages, what is chosen."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,10 +14,11 @@ from xstat_ray.hokkaido.report.make import PAGE
 
 NAMES = ("report.png", "report.ja.png")
 FIXED = (slice(0, 100), slice(0, 1280))
-"""The head of the page: the title, what is chosen, the views; no figure is in it."""
+"""The head of the page: the title, what is chosen, the views; no number is in it."""
 
 
-def pixels(file):
+def pixels(file: Path) -> np.ndarray:
+    """Read a picture as (rows, columns, 3) colours."""
     return np.asarray(Image.open(file).convert("RGB")).astype(int)
 
 

@@ -1,1 +1,1 @@
-"""Published statistics for people: a map in one file, files for other tools, and figures."""
+"""Reports of published statistics: a map in one file, files for other tools, and figures."""

@@ -1,4 +1,4 @@
-"""The tables of jobs.needs as a report has them."""
+"""The tables of jobs.needs that a report shows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xstat_ray.errors import InputError
-from xstat_ray.hokkaido.needs.publication import read_json, stamped
+from xstat_ray.hokkaido.needs.publication import read_json, spoiled, stamped
 from xstat_ray.hokkaido.needs.report import SOURCES
 from xstat_ray.hokkaido.report.data import KEY
 
@@ -21,15 +21,15 @@ TABLES = {
     "watershed": ("code", "airport", "share", "low95", "high95"),
     "opening": ("code", "before", "after", "change", "low95", "high95", "changed"),
 }
-"""What a report needs of every table."""
+"""Columns that a report needs, by table."""
 BOARDING = ("airport", "flight", "before", "state", "share", "low95", "high95")
-"""Of the table that is there only if the study of boarding was given."""
+"""Columns of the table that exists only if the study of boarding was given."""
 REMEDY = "Make one with: python -m jobs.needs out=..."
 
 
 @dataclass(frozen=True)
 class Answers:
-    """Where transport is missing: the tables by name, and what they were made of."""
+    """Where transport is missing: tables by name, and what they were made of."""
 
     folder: Path
     tables: Mapping[str, pa.Table]
@@ -39,7 +39,7 @@ class Answers:
 
 
 def is_answers(folder: Path) -> bool:
-    """Whether a folder is one of jobs.needs."""
+    """Whether a folder is an output of jobs.needs."""
     return (folder / SOURCES).is_file()
 
 
@@ -56,11 +56,8 @@ def read_answers(folder: Path) -> Answers:
     off = bool(facts.get("noise_free"))
     for name, table in tables.items():
         if stamped(table) != off:
-            problem = "the files contradict each other about the noise"
-            file = str(folder / f"{name}.parquet")
-            raise InputError(
-                problem, file=file, key=KEY, remedy="Use the folder as the job left it"
-            )
+            file = folder / f"{name}.parquet"
+            raise spoiled(file, KEY, "the files contradict each other about the noise")
     return Answers(folder, tables, {key: facts.get(key) for key in ("sources", "assumptions")}, off)
 
 

@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from xstat_ray.inputs.section import Section, first_duplicate
+from xstat_ray.planning.settings import DISPLAYS
 
 _TOP = ("run", "out", "language", "geofiles", "figures", "display")
-DISPLAYS = ("auto", "quiet")
+_DISPLAYS = DISPLAYS[:2]
+"""Displays of a job that shows no progress, so that there are no events to write as JSON."""
 LANGUAGES = ("ja", "en")
 
 
 @dataclass(frozen=True)
 class ReportConfig:
-    """What `jobs.report` needs."""
+    """The checked configuration of `jobs.report`."""
 
     runs: tuple[Path, ...]
     out: Path
@@ -48,5 +50,5 @@ def report_config(raw: Mapping[str, Any], origin: str) -> ReportConfig:
         language=top.choice("language", LANGUAGES, "ja"),
         geofiles=top.flag("geofiles", True),
         figures=top.flag("figures", True),
-        display=top.choice("display", DISPLAYS, "auto"),
+        display=top.choice("display", _DISPLAYS, "auto"),
     )

@@ -1,7 +1,4 @@
-"""What a page knows: releases, answers and geography as one JSON document.
-
-Nothing of a suppressed value is in it.
-"""
+"""The JSON document of a page: releases, answers and geography, and nothing that was suppressed."""
 
 from __future__ import annotations
 
@@ -12,15 +9,15 @@ import numpy as np
 
 from xstat_ray.geo import hokkaido, mesh
 from xstat_ray.hokkaido.report.answers import Answers
-from xstat_ray.hokkaido.report.data import Layer, Level
+from xstat_ray.hokkaido.report.data import Layer, LayerLevel
 from xstat_ray.hokkaido.report.geography import municipality_of, names
 from xstat_ray.hokkaido.report.packing import columns, pack
 from xstat_ray.util.software_digest import software_version
 
 _NEEDS = (
-    "code", "rank", "rank_low", "rank_high", "in_top", "need", "need_low95", "need_high95", "visitors",
-    "visitors_stderr", "flyers", "air_share", "landing_minutes", "landing_minutes_stderr", "road_minutes",
-    "main_airport", "overlap",
+    "code", "rank", "rank_low", "rank_high", "in_top", "need", "need_low95", "need_high95",
+    "visitors", "visitors_stderr", "flyers", "air_share", "landing_minutes",
+    "landing_minutes_stderr", "road_minutes", "main_airport", "overlap",
 )  # fmt: skip
 _SHOWN = {
     "needs": _NEEDS,
@@ -43,12 +40,12 @@ _SHOWN = {
 
 
 def document(layers: Sequence[Layer], answers: Answers | None, language: str) -> dict[str, Any]:
-    """The same releases give the same document.
+    """Make the document of a page; equal releases give equal documents.
 
     Args:
-        layers: releases, in the order in which they are offered.
+        layers: releases, in the order in which the page offers them.
         answers: the tables of jobs.needs, if any.
-        language: "ja" or "en", shown first.
+        language: "ja" or "en", which is shown first.
     """
     return {
         "language": language,
@@ -79,16 +76,17 @@ def _layer(layer: Layer) -> dict[str, Any]:
     }
 
 
-def _level(level: Level) -> dict[str, Any]:
-    """`below` and `above`: how far the interval reaches from the estimate.
+def _level(level: LayerLevel) -> dict[str, Any]:
+    """Describe a level: its places, estimates and intervals.
 
-    0 where nothing is published.
+    `below` is how far the interval reaches under the estimate, `width` its length; both are 0 where
+    nothing is published.
     """
     shown = level.estimate >= 0
     below, width = (
         np.where(shown, part, 0) for part in (level.estimate - level.low, level.high - level.low)
     )
-    # The width is the same everywhere in most releases; keeping it so where nothing is published
+    # The width is equal everywhere in most releases; writing it where nothing is published, too,
     # costs no byte.
     widths = np.unique(width[shown])
     return {
@@ -100,15 +98,12 @@ def _level(level: Level) -> dict[str, Any]:
     }
 
 
-def _places(level: Level) -> dict[str, Any]:
-    """Who the places are.
-
-    Of squares their grid numbers are given, from which the page draws them exactly.
-    """
+def _places(level: LayerLevel) -> dict[str, Any]:
+    """Describe the places; from the grid numbers of squares the page draws them exactly."""
     ground = level.ground
     if ground.kind != "mesh":
-        own = list(ground.codes) or list(level.places)
-        return {"kind": ground.kind, "places": own, **names(ground)}
+        places = list(ground.codes) or list(level.places)
+        return {"kind": ground.kind, "places": places, **names(ground)}
     assert ground.level is not None
     codes = np.array(ground.codes, np.int64)
     rows, cols = mesh.decode(codes, ground.level)

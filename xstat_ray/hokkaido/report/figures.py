@@ -1,6 +1,6 @@
-"""Figures for slides, as PNG and SVG: maps, the hour profile, airports by municipality.
+"""Figures for slides, in PNG and SVG: maps, profiles over time, airports by municipality.
 
-Needs matplotlib.
+They need matplotlib.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from xstat_ray.geo import hokkaido
 from xstat_ray.hokkaido.report.answers import Answers
-from xstat_ray.hokkaido.report.data import Layer, Level
-from xstat_ray.hokkaido.report.geofiles import STAMP
+from xstat_ray.hokkaido.report.data import Layer, LayerLevel
+from xstat_ray.hokkaido.report.geofiles import WARNING
 from xstat_ray.hokkaido.report.geography import Ground, outlines
 from xstat_ray.util.plotting import COLOURS, Draw
 
@@ -29,7 +29,7 @@ _ASPECT = 1 / np.cos(np.radians(43.3))
 
 
 def drawings(layers: Sequence[Layer], answers: Answers | None) -> dict[str, Draw]:
-    """What can be drawn of these sources, by name; stamped where any of them holds exact counts."""
+    """List what can be drawn, by name; drawings are stamped if any source holds exact counts."""
     found = _drawings(layers, answers)
     if any(layer.noise_free for layer in layers) or (answers is not None and answers.noise_free):
         return {name: partial(_stamped, draw=draw) for name, draw in found.items()}
@@ -38,7 +38,7 @@ def drawings(layers: Sequence[Layer], answers: Answers | None) -> dict[str, Draw
 
 def _stamped(new_figure: Any, draw: Draw) -> Any:
     figure = draw(new_figure)
-    figure.text(0.5, 0.5, STAMP, color="#A3160C", alpha=0.75, size=15, rotation=20, ha="center")
+    figure.text(0.5, 0.5, WARNING, color="#A3160C", alpha=0.75, size=15, rotation=20, ha="center")
     return figure
 
 
@@ -56,7 +56,7 @@ def _drawings(layers: Sequence[Layer], answers: Answers | None) -> dict[str, Dra
 
 
 def _time(layer: Layer) -> int | None:
-    """Which dimension is time: one of moments before or after something, or of hours."""
+    """Find the dimension of time: of moments before or after something, or of hours."""
     for axis, dimension in enumerate(layer.dimensions):
         moments = all("+" in label or "-" in label for label in dimension.labels)
         if len(dimension.labels) > 2 and (dimension.name in ("offset", "time", "hour") and moments):
@@ -64,8 +64,8 @@ def _time(layer: Layer) -> int | None:
     return None
 
 
-def _busiest(level: Level) -> int:
-    """The slot in which most people were published."""
+def _busiest(level: LayerLevel) -> int:
+    """Find the slot in which most people were published."""
     return int(np.maximum(level.estimate, 0).sum(axis=0).argmax())
 
 
@@ -79,9 +79,9 @@ def _slot_name(layer: Layer, slot: int) -> str:
 
 
 def _map(new_figure: Any, layer: Layer) -> Any:
-    """Estimates of the busiest slot.
+    """Draw the estimates of the busiest slot on a map.
 
-    Hatched where nothing is published, pale where the interval reaches zero.
+    Places are hatched where nothing is published, and pale where the interval reaches zero.
     """
     level = layer.levels[0]
     slot = _busiest(layer.levels[-1])
@@ -108,7 +108,7 @@ def _map(new_figure: Any, layer: Layer) -> Any:
 
 
 def _profile(new_figure: Any, layer: Layer) -> Any:
-    """The coarsest level over time with 95 % intervals, all else as in the busiest slot."""
+    """Draw the coarsest level over time with 95 % intervals, around the busiest slot."""
     level = layer.levels[-1]
     axis = _time(layer)
     assert axis is not None
@@ -141,10 +141,7 @@ def _profile(new_figure: Any, layer: Layer) -> Any:
 
 
 def _watershed(new_figure: Any, answers: Answers) -> Any:
-    """The airport that most passengers of a municipality came through.
-
-    Blank where that cannot be told.
-    """
+    """Draw the airport that most passengers of a municipality came through, where it is told."""
     needs = answers.tables["needs"]
     main = needs["main_airport"].to_pylist()
     figure, axes = _blank(new_figure)
@@ -162,7 +159,7 @@ def _watershed(new_figure: Any, answers: Answers) -> Any:
 
 
 def _needs(new_figure: Any, answers: Answers) -> Any:
-    """The fifteen neediest municipalities with 95 % intervals."""
+    """Draw the fifteen neediest municipalities with 95 % intervals."""
     rows = [row for row in answers.tables["needs"].to_pylist() if row["rank"]][:15]
     figure = new_figure(figsize=(7, 4.4), layout="constrained")
     axes = figure.add_subplot()
@@ -193,15 +190,10 @@ def _blank(new_figure: Any) -> tuple[Any, Any]:
 
 
 def _coast(axes: Any) -> None:
-    """Land under all that is drawn, and its outline on top."""
-    _polygons(
-        axes, [f["geometry"] for f in hokkaido.coast()["features"]], facecolor=_LAND, zorder=0
-    )
-    _polygons(
-        axes,
-        [f["geometry"] for f in hokkaido.coast()["features"]],
-        facecolor="none", edgecolor=_COAST, linewidth=0.6, zorder=3,
-    )  # fmt: skip
+    """Draw land under everything else, and its outline on top."""
+    land = [feature["geometry"] for feature in hokkaido.coast()["features"]]
+    _polygons(axes, land, facecolor=_LAND, zorder=0)
+    _polygons(axes, land, facecolor="none", edgecolor=_COAST, linewidth=0.6, zorder=3)
 
 
 def _fill(

@@ -1,4 +1,4 @@
-"""GeoParquet and GeoJSON of published figures, for geographic information systems, in degrees of OGC:CRS84."""
+"""GeoParquet and GeoJSON of published statistics, in degrees of OGC:CRS84."""
 
 from __future__ import annotations
 
@@ -10,20 +10,23 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
-from xstat_ray.hokkaido.report.data import ABSENT, SUPPRESSED, Layer, Level
+from xstat_ray.hokkaido.report.data import ABSENT, SUPPRESSED, Layer, LayerLevel
 from xstat_ray.hokkaido.report.geography import Ground, names, outlines
+from xstat_ray.publication.publish import STAMP
+from xstat_ray.publication.release import parquet_bytes
 
 DATA = Path(__file__).parent / "data"
-STAMP = "NOISE OFF: exact counts, not differentially private"
+WARNING = STAMP["WARNING"]
+"""What every file carries that was made without noise."""
 SIDES = ["xmin", "ymin", "xmax", "ymax"]
 _POLYGON = 3
 _MULTIPOLYGON = 6
 
 
 def wkb(geometry: Mapping[str, Any]) -> bytes:
-    """A GeoJSON Polygon or MultiPolygon as ISO WKB, little-endian."""
+    """Encode a GeoJSON Polygon or MultiPolygon as ISO WKB, little-endian."""
     if geometry["type"] == "MultiPolygon":
         parts = [_polygon(rings) for rings in geometry["coordinates"]]
         return struct.pack("<BII", 1, _MULTIPOLYGON, len(parts)) + b"".join(parts)
@@ -39,23 +42,33 @@ def _polygon(rings: Sequence[Any]) -> bytes:
 def geoparquet(
     table: pa.Table, geometries: Sequence[Mapping[str, Any]], rows: pa.Array, noise_free: bool
 ) -> bytes:
-    """A GeoParquet 1.1 file: `table` with the columns `geometry` and `bbox`, the box around each.
+    """Encode a table as GeoParquet 1.1, with columns `geometry` and `bbox`, the box around it.
 
     Args:
         table: the attributes.
         geometries: distinct GeoJSON polygons.
-        rows: for every row of `table` the number of its geometry.
-        noise_free: stamps the file.
+        rows: number of the geometry of each row of `table`.
+        noise_free: whether the file is stamped as made without noise.
     """
     shapes = pa.array([wkb(geometry) for geometry in geometries], pa.binary())
     points = [
         np.concatenate([np.asarray(ring) for ring in _rings(geometry)]) for geometry in geometries
     ]
-    boxes = np.array([[*own.min(axis=0), *own.max(axis=0)] for own in points])
+    boxes = np.array([[*corners.min(axis=0), *corners.max(axis=0)] for corners in points])
     covering = pa.StructArray.from_arrays([pa.array(side) for side in boxes.T], names=SIDES)
     table = table.append_column("geometry", shapes.take(rows)).append_column(
         "bbox", covering.take(rows)
     )
+    metadata = {"geo": json.dumps(_geo_metadata(geometries, boxes))}
+    if noise_free:
+        metadata |= STAMP
+    return parquet_bytes(table.replace_schema_metadata(metadata))
+
+
+def _geo_metadata(
+    geometries: Sequence[Mapping[str, Any]], boxes: NDArray[np.float64]
+) -> dict[str, Any]:
+    """Describe the column of geometries in the metadata of GeoParquet."""
     column = {
         "encoding": "WKB",
         "geometry_types": sorted({geometry["type"] for geometry in geometries}),
@@ -65,16 +78,7 @@ def geoparquet(
         "bbox": [*boxes[:, :2].min(axis=0).tolist(), *boxes[:, 2:].max(axis=0).tolist()],
         "covering": {"bbox": {side: ["bbox", side] for side in SIDES}},
     }
-    metadata = {
-        "geo": json.dumps(
-            {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}
-        )
-    }
-    if noise_free:
-        metadata["WARNING"] = STAMP
-    sink = pa.BufferOutputStream()
-    pq.write_table(table.replace_schema_metadata(metadata), sink, compression="zstd")
-    return bytes(sink.getvalue())
+    return {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}
 
 
 def geojson(
@@ -82,15 +86,15 @@ def geojson(
     properties: Iterable[Mapping[str, Any]],
     noise_free: bool,
 ) -> bytes:
-    """A GeoJSON FeatureCollection (RFC 7946, whose only coordinate system is CRS84).
+    """Encode a GeoJSON FeatureCollection (RFC 7946, whose only coordinate system is CRS84).
 
-    One feature per geometry.
+    Each geometry becomes a feature.
     """
     features = [
-        {"type": "Feature", "properties": dict(own), "geometry": geometry}
-        for geometry, own in zip(geometries, properties, strict=True)
+        {"type": "Feature", "properties": dict(attributes), "geometry": geometry}
+        for geometry, attributes in zip(geometries, properties, strict=True)
     ]
-    stamp = {"warning": STAMP} if noise_free else {}
+    stamp = {"warning": WARNING} if noise_free else {}
     text = json.dumps(
         {"type": "FeatureCollection", **stamp, "features": features},
         ensure_ascii=False,
@@ -100,12 +104,10 @@ def geojson(
 
 
 def layer_files(layer: Layer) -> dict[str, bytes]:
-    """<study>.geo.parquet, one row per place and slot, and <study>.geojson, one feature per place.
+    """Make <study>.geo.parquet with a row for each place and slot, and <study>.geojson by place.
 
-    None without a map.
-
-    Both hold `estimate` (null where nothing is published); the former also the interval and whether
-    it was suppressed.
+    Both hold `estimate`, null where nothing is published; GeoParquet also has the interval and
+    whether the estimate was suppressed. There are no files where the places are not on a map.
     """
     level = layer.levels[0]
     if level.ground.kind not in ("municipality", "mesh"):
@@ -120,8 +122,11 @@ def layer_files(layer: Layer) -> dict[str, bytes]:
     }
 
 
-def long_table(layer: Layer, level: Level) -> pa.Table:
-    """One row per place and slot: the place, the dimensions, `estimate`, `low95`, `high95`, `suppressed`."""
+def long_table(layer: Layer, level: LayerLevel) -> pa.Table:
+    """Make a table with a row for each place and slot.
+
+    Its columns are those of the place, the dimensions, `estimate`, `low95`, `high95`, `suppressed`.
+    """
     places, slots = level.estimate.shape
     columns = {name: _repeated(values, slots) for name, values in _identity(level).items()}
     each = slots
@@ -149,13 +154,16 @@ def _repeated(values: Sequence[str], times: int) -> pa.Array:
     return pa.array(values).take(pa.array(np.repeat(np.arange(len(values)), times)))
 
 
-def _identity(level: Level) -> dict[str, list[str]]:
-    """Columns that say which place it is."""
+def _identity(level: LayerLevel) -> dict[str, list[str]]:
+    """Make the columns that identify a place."""
     return {"code": list(level.ground.codes), **names(level.ground)}
 
 
-def _wide(layer: Layer, level: Level) -> Iterable[dict[str, Any]]:
-    """For every place: who it is, and the estimate of every slot under the labels of the slot, joined by slashes."""
+def _wide(layer: Layer, level: LayerLevel) -> Iterable[dict[str, Any]]:
+    """Yield the attributes of each place: its names, and its estimates under labels of the slots.
+
+    Labels of a slot are joined by slashes.
+    """
     headings = [""]
     for dimension in layer.dimensions:
         headings = [
@@ -165,12 +173,12 @@ def _wide(layer: Layer, level: Level) -> Iterable[dict[str, Any]]:
         ]
     identity = _identity(level)
     for number, values in enumerate(level.estimate.tolist()):
-        own = {name: column[number] for name, column in identity.items()}
-        yield own | {h: v if v >= 0 else None for h, v in zip(headings, values, strict=True)}
+        place = {name: column[number] for name, column in identity.items()}
+        yield place | {h: v if v >= 0 else None for h, v in zip(headings, values, strict=True)}
 
 
 def area_files(name: str, table: pa.Table, noise_free: bool) -> dict[str, bytes]:
-    """<name>.geo.parquet and <name>.geojson of a table with one row per municipality, whose column is `code`."""
+    """Make <name>.geo.parquet and <name>.geojson of a table whose `code` is a municipality."""
     shapes = outlines(Ground("municipality", tuple(table["code"].to_pylist())))
     return {
         f"{name}.geo.parquet": geoparquet(
@@ -181,7 +189,7 @@ def area_files(name: str, table: pa.Table, noise_free: bool) -> dict[str, bytes]
 
 
 def _rings(geometry: Mapping[str, Any]) -> list[Any]:
-    """The outer rings."""
+    """List the outer rings of a geometry."""
     polygons = (
         geometry["coordinates"] if geometry["type"] == "MultiPolygon" else [geometry["coordinates"]]
     )

@@ -1,4 +1,4 @@
-"""What the labels of a published table stand for on the ground."""
+"""Places that the labels of a published table stand for."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ _DIGITS: dict[int, Level] = {
 
 @dataclass(frozen=True)
 class Ground:
-    """What the labels of one row dimension, or of one level above it, are."""
+    """Places of the labels of a row dimension, or of a level above it."""
 
     kind: Kind
     """`all` is one area that covers everything, `none` is not a place on a map."""
     codes: tuple[str, ...] = ()
-    """By label: code of the municipality or square, English name of the subprefecture."""
+    """Code of the municipality or square, or English name of the subprefecture, by label."""
     level: Level | None = None
-    """Of squares."""
+    """Level of the grid, where the places are squares."""
 
 
 NOWHERE = Ground("none")
 
 
 def ground(labels: Sequence[str], level: str = "") -> Ground:
-    """Recognise municipalities (by English or Japanese name, or by code), subprefectures and grid squares.
+    """Recognise municipalities, subprefectures and grid squares.
 
     Args:
-        labels: at least one.
-        level: name of the level of the row tree, if it has one: names of subprefectures are also
-            names of towns.
+        labels: at least one label; municipalities by English or Japanese name, or by code.
+        level: name of the level of the row tree, if any; it tells subprefectures from the towns
+            after which they are named.
     """
     if list(labels) == ["total"]:
         return Ground("all", ("total",))
@@ -78,12 +78,12 @@ def _squares(labels: Sequence[str]) -> Ground:
 def _level(label: str) -> Level | None:
     if not label.isascii() or not label.isdigit():
         return None
-    # Codes of 2 km and of 500 m both have nine digits; the former end in 5, the latter in 1 to 4.
+    # Codes of 2 km and of 500 m have nine digits; those of 2 km end in 5, the others in 1 to 4.
     return "2km" if len(label) == 9 and label[-1] == "5" else _DIGITS.get(len(label))
 
 
 def outlines(place: Ground) -> list[dict[str, Any]]:
-    """GeoJSON geometries (RFC 7946) of municipalities or squares, in their order.
+    """Make GeoJSON geometries (RFC 7946) of municipalities or squares, in their order.
 
     Neighbouring squares share their corners bit by bit.
     """
@@ -101,9 +101,9 @@ def _borders() -> dict[str, dict[str, Any]]:
 
 
 def names(place: Ground) -> dict[str, list[str]]:
-    """`name_en` and `name_ja` of municipalities and subprefectures by place.
+    """Find `name_en` and `name_ja` of municipalities and subprefectures, in their order.
 
-    Nothing for other kinds.
+    Other kinds of places have no names, and the result is empty.
     """
     if place.kind == "subprefecture":
         return {
@@ -118,7 +118,15 @@ def names(place: Ground) -> dict[str, list[str]]:
 
 
 def municipality_of(codes: NDArray[np.int64], level: Level) -> NDArray[np.int64]:
-    """(N,) for every square the row in `hokkaido.municipalities()` of its centre, -1 where that is no land."""
+    """Find the municipalities of squares by their centres.
+
+    Args:
+        codes: (N,) codes of squares.
+        level: level of the grid.
+
+    Returns:
+        (N,) rows of `hokkaido.municipalities()`; -1 where the centre is not on land.
+    """
     land = hokkaido.cells()
     centres = mesh.encode(*mesh.centre(codes, level), "500m")
     places = pc.index_in(

@@ -1,4 +1,4 @@
-"""The report as one call: folders of finished jobs in, one page and its files out."""
+"""Make a report with one call: folders of finished jobs in, one page and its files out."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ PAGE = "report.html"
 
 @dataclass(frozen=True)
 class Sources:
-    """What a report is made of."""
+    """Releases and answers that a report is made of."""
 
     layers: tuple[Layer, ...]
     answers: Answers | None
 
     @property
     def noise_free(self) -> bool:
-        """Whether any source holds exact counts: then so does the report."""
+        """Whether any source holds exact counts, and the report with it."""
         return any(layer.noise_free for layer in self.layers) or (
             self.answers is not None and self.answers.noise_free
         )
@@ -42,7 +42,7 @@ def read(folders: Sequence[Path]) -> Sources:
     """Read the output folders of jobs.crosstab and jobs.needs.
 
     Raises:
-        InputError: a folder holds neither, or is not finished; or two hold the same study.
+        InputError: a folder holds neither, or is not finished; or two folders hold one study.
     """
     answers = [folder for folder in folders if is_answers(folder)]
     if len(answers) > 1:
@@ -67,9 +67,10 @@ def write(
 ) -> list[Path]:
     """Write the page and, where wanted, the files for other tools and the figures.
 
-    Returns the paths.
+    Equal sources give equal files, byte for byte.
 
-    The same sources give the same files, byte for byte.
+    Returns:
+        Paths of the files, the page first.
 
     Raises:
         InputError: the disk is full or the folder cannot be written to.
@@ -88,7 +89,7 @@ def write(
 
 
 def _figures(sources: Sources) -> dict[str, bytes]:
-    """Only a note where matplotlib is not installed."""
+    """Draw the figures; without matplotlib print a note instead."""
     try:
         return figure_files(drawings(sources.layers, sources.answers))
     except ImportError:
@@ -99,7 +100,7 @@ def _figures(sources: Sources) -> dict[str, bytes]:
 
 
 def warn(sources: Sources) -> None:
-    """A red warning on standard error if any source was published without noise."""
+    """Print a red warning on standard error if any source was published without noise."""
     if sources.noise_free:
         Console(stderr=True, markup=False, highlight=False).print(
             Panel(NOISE_OFF, title="WARNING", style="bold red")

@@ -1,4 +1,4 @@
-"""Numbers in a page: whole numbers as compressed arrays, others rounded, so that 20,000 places fit into one file."""
+"""Numbers in a page: compressed or rounded, so that 20,000 places fit into one file."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 _DIGITS = 5
-"""Significant digits of numbers that are not whole: more than anybody reads, and than the noise
-allows."""
+"""Significant digits of numbers that are not whole; the noise allows fewer."""
 
 
 def pack(values: NDArray[np.int64]) -> dict[str, Any]:
-    """An array as JSON: one number if all are equal, else bytes of the smallest type that holds them.
+    """Write an array for JSON: one number if all are equal, else bytes of the smallest type.
 
-    The bytes are little-endian: first those of lowest value of all numbers, then the next, which
-    compresses well. They are compressed as a zlib stream and written in base64. The same values
-    give the same text.
+    The lowest bytes of all numbers come first, then the next higher ones, because that compresses
+    well. They are compressed as a zlib stream and written in base64. Equal values give equal text.
+
+    Args:
+        values: whole numbers that 32 bits hold.
     """
     flat = np.ascontiguousarray(values).ravel()
     least, most = (int(flat.min()), int(flat.max())) if flat.size else (0, 0)
@@ -35,7 +36,7 @@ def pack(values: NDArray[np.int64]) -> dict[str, Any]:
 
 
 def columns(table: pa.Table, names: tuple[str, ...]) -> dict[str, list[Any]]:
-    """A small table as JSON, column by column; null is unknown."""
+    """Write a small table for JSON, column by column; null is unknown."""
     return {
         name: [_short(value) for value in table[name].to_pylist()]
         for name in names

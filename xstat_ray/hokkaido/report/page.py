@@ -1,4 +1,4 @@
-"""The page: one HTML file that holds the map library, the page's own modules and the data, and needs nothing else."""
+"""The page: one HTML file that holds the map library, the modules and the data."""
 
 from __future__ import annotations
 
@@ -11,23 +11,27 @@ from typing import Any
 
 PAGE = Path(__file__).parent / "page"
 MODULES = (
-    "i18n", "words", "data", "state", "scale", "mesh", "map", "charts", "table", "download", "controls",
-    "theme", "studies", "answer", "needs", "watershed", "opening", "boarding", "answers", "panel", "reading",
-    "picture", "print", "main",
+    "i18n", "words", "data", "state", "scale", "mesh", "map", "charts", "table", "download",
+    "controls", "theme", "studies", "answer", "needs", "watershed", "opening", "boarding",
+    "answers", "panel", "reading", "picture", "print", "main",
 )  # fmt: skip
-"""The page's own ES modules, each a file; they import each other as `report/<name>`."""
+"""ES modules of the page, each a file; they import each other as `report/<name>`."""
 POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline' data: blob:; worker-src blob:; style-src 'unsafe-inline'; "
-    "img-src data: blob:; connect-src data: blob:; base-uri 'none'; form-action 'none'"
+    "default-src 'none'; script-src 'unsafe-inline' data: blob:; worker-src blob:; "
+    "style-src 'unsafe-inline'; img-src data: blob:; connect-src data: blob:; base-uri 'none'; "
+    "form-action 'none'"
 )
-"""Content security policy: the browser itself refuses every request to a network."""
+"""Content security policy, by which the browser refuses every request to a network."""
 
 
 def page(document: dict[str, Any]) -> bytes:
-    """The file, from page/index.html; the same document gives the same bytes.
+    """Fill in page/index.html; equal documents give equal bytes.
 
     Args:
-        document: see `xstat_ray.hokkaido.report.document.document`.
+        document: what `xstat_ray.hokkaido.report.document.document` makes.
+
+    Returns:
+        The HTML file.
     """
     parts = {
         "language": document["language"],
@@ -51,18 +55,18 @@ def _text(name: str) -> str:
 
 
 def _address(name: str) -> str:
-    """A module as an address that holds it: pages opened as files may not import neighbouring files."""
+    """Write a module into an address; pages opened as files may not import neighbouring files."""
     source = f"{_text(f'{name}.js')}\n//# sourceURL=report/{name}.js\n"
     return f"data:text/javascript;charset=utf-8;base64,{base64.b64encode(source.encode()).decode()}"
 
 
 def _json(value: dict[str, Any]) -> str:
-    """JSON that may stand in a script element."""
+    """Encode JSON that may stand in a script element."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).replace(
         "<", "\\u003c"
     )
 
 
 def _script(text: str) -> str:
-    """A script whose strings do not end its element."""
+    """Escape a script, so that none of its strings ends its element."""
     return text.replace("</", "<\\/")

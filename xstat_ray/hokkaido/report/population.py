@@ -1,4 +1,4 @@
-"""Published Mobile Spatial Statistics: every breakdown of a population is a table of its own."""
+"""Published Mobile Spatial Statistics, split into a table for each breakdown."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from xstat_ray.hokkaido.population.publish import NOT_BROKEN_DOWN
+from xstat_ray.hokkaido.population.sums import ELSEWHERE
 from xstat_ray.publication.release import STATISTICS
 
 BREAKDOWN = "breakdown"
-NOT_SPLIT = "-1"
-"""An attribute by which a breakdown does not split."""
-ELSEWHERE = "00000"
-"""A home that is not the municipality where somebody is."""
 SPLIT = ("residence", "age", "gender")
 TITLES = {
     "residence": ("住まい", "home"),
@@ -25,49 +23,49 @@ TITLES = {
 
 
 @dataclass(frozen=True)
-class Part:
-    """What becomes one layer of a page."""
+class PopulationTable:
+    """A breakdown of a population, which becomes a layer of a page."""
 
     study: str
     title: Mapping[str, str]
     tables: Mapping[str, pa.Table]
     """Statistics and areas by file name."""
     facts: Mapping[str, Any]
-    """Of this part alone."""
+    """Facts of this breakdown, beside those of the release."""
 
 
-def is_one(statistics: pa.Table) -> bool:
-    """Whether a table is of a population."""
+def is_population(statistics: pa.Table) -> bool:
+    """Whether a table of statistics is of a population."""
     return {BREAKDOWN, "area", *SPLIT} <= set(statistics.column_names)
 
 
 def breakdowns(
     tables: Mapping[str, pa.Table], manifest: Mapping[str, Any], plan: Mapping[str, Any]
-) -> list[Part]:
-    """One part for each breakdown, in the order of the table."""
+) -> list[PopulationTable]:
+    """Split a population into its breakdowns, in the order of the table."""
     parts = []
     for name in pc.unique(tables[STATISTICS][BREAKDOWN]).to_pylist():
-        own = {file: _part(table, name) for file, table in tables.items()}
-        split = [column for column in SPLIT if column in own[STATISTICS].column_names]
+        of_breakdown = {file: _part(table, name) for file, table in tables.items()}
+        split = [column for column in SPLIT if column in of_breakdown[STATISTICS].column_names]
         japanese = "・".join(TITLES[c][0] for c in split)
         english = " and ".join(TITLES[c][1] for c in split)
         title = {"ja": f"いる人の数（{japanese}別）", "en": f"People present, by {english}"}
-        # The published figures stand for all residents, not for lines alone.
+        # The published numbers stand for all residents, not for subscribers alone.
         facts = {
             "suppress_below": manifest.get("withheld_below"),
             "person_counts": None,
             "expanded": True,
         }
         facts["stderr"] = plan.get("breakdowns", {}).get(name, {}).get("stderr", {})
-        parts.append(Part(f"population_{name}", title, own, facts))
+        parts.append(PopulationTable(f"population_{name}", title, of_breakdown, facts))
     return parts
 
 
 def _part(table: pa.Table, name: str) -> pa.Table:
-    """The rows of a breakdown, sorted by what splits them, without the attributes that do not."""
+    """Take the rows of a breakdown, sorted, without the attributes that do not split them."""
     rows = table.filter(pc.field(BREAKDOWN) == name).drop_columns([BREAKDOWN])
     for column in SPLIT:
-        if pc.all(pc.equal(rows[column].cast(pa.string()), NOT_SPLIT)).as_py():
+        if pc.all(pc.equal(rows[column].cast(pa.string()), NOT_BROKEN_DOWN)).as_py():
             rows = rows.drop_columns([column])
     if "residence" in rows.column_names:
         place = rows.column_names.index("residence")
@@ -85,7 +83,7 @@ def _part(table: pa.Table, name: str) -> pa.Table:
 
 
 def _home(residence: pa.ChunkedArray, area: pa.ChunkedArray) -> pa.ChunkedArray:
-    """`local` and `elsewhere` where the release tells no more, as the levels above do."""
+    """Write `local` and `elsewhere`, like the levels above, where the release tells no more."""
     told = pc.all(
         pc.or_(
             pc.equal(residence, area),

@@ -1,4 +1,4 @@
-"""Where published figures come from: what a page tells of a release, and whether its signed logs bear it out."""
+"""Where published numbers come from: facts of a release, and whether signed logs bear it out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from xstat_ray.publication.release import MANIFEST
 
 
 def facts(folder: Path, manifest: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a release: first and last day, id, digest of the manifest, software, budget, error, threshold, verification.
+    """Collect the facts of a release that a page tells.
+
+    They are its first and last day, its id, the digest of the manifest, the software, the budget,
+    the error, the threshold, and whether signed logs were verified.
 
     Raises:
         InputError: the release is of three domains, and its files or signed logs contradict it.
@@ -36,7 +39,7 @@ def facts(folder: Path, manifest: Mapping[str, Any], plan: Mapping[str, Any]) ->
 
 
 def _period(plan: Mapping[str, Any]) -> dict[str, str] | None:
-    """First and last day that the data cover, both included; None where the study names none."""
+    """Find the first and the last day that the data cover; None where the study names none."""
     if "first_day" in plan:
         first = dt.date.fromisoformat(plan["first_day"])
         last = first + dt.timedelta(days=plan["days"] - 1)
@@ -51,7 +54,11 @@ def _period(plan: Mapping[str, Any]) -> dict[str, str] | None:
 
 
 def _verification(folder: Path, manifest: Mapping[str, Any]) -> str:
-    """`signed`: the logs of all three domains agree with the files. `unsigned`: there are none."""
+    """Tell whether the logs of all three domains agree with the files, or whether there are none.
+
+    Returns:
+        `signed` or `unsigned`.
+    """
     if manifest.get("deployment") != "federated":
         return "unsigned"
     if wrong := verify(folder, {}).wrong:
