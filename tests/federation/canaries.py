@@ -38,14 +38,17 @@ study:
   id: text
   row:
     id: id
-    dimensions: [{{name: place, column: mesh, groups: {{{PLACES[0]}: ["{MESH[0]}"], {PLACES[1]}: ["{MESH[1]}"]}}}}]
+    dimensions:
+      - name: place
+        column: mesh
+        groups: {{{PLACES[0]}: ["{MESH[0]}"], {PLACES[1]}: ["{MESH[1]}"]}}
   column:
     id: id
     dimensions: [{{name: kind, groups: {{one: [{KINDS[0]}], two: [{KINDS[1]}]}}}}]
   bounds: {{rows: 60000, boardings: 1, persons: 10}}
 privacy: {{noise: laplace, epsilon: 1}}
 """
-"""Two people make up the counts of one cell, each of them in a column of its own."""
+"""Two people make up the counts of one cell, each in another column."""
 
 
 def leak_study() -> Study:
@@ -182,12 +185,15 @@ def without(needles: dict[str, bytes], *labels: str) -> dict[str, bytes]:
 def never(
     secrets: Mapping[str, dict[str, bytes]], key: dict[str, bytes], slot_bits: int
 ) -> dict[str, dict[str, bytes]]:
-    """For each domain what may be neither in its folder nor in the exchange, which everybody may read.
+    """List what may be neither in a domain's folder nor in the exchange, which all may read.
 
     Args:
-        secrets: of both parties, from `secrets_of`.
-        key: the parts of the key, from `key_parts`.
-        slot_bits: of the plan.
+        secrets: secrets of both parties, from `secrets_of`.
+        key: parts of the key, from `key_parts`.
+        slot_bits: bits of a slot in the plan.
+
+    Returns:
+        Canaries by name, by domain.
     """
     tables = {role: of_party(role) for role in ("row", "column")}
     counts = exact_counts(slot_bits)

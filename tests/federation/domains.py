@@ -1,4 +1,4 @@
-"""Three domains below one temporary folder, whose jobs are called one after the other in this process."""
+"""Three domains below one temporary folder; their jobs are called in turn in this process."""
 
 from __future__ import annotations
 

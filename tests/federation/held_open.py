@@ -1,4 +1,4 @@
-"""A job of a domain in a process of its own, stopped just before its Ray ends, so that what it holds can be looked at:
+"""Runs a job of a domain and stops it just before its Ray ends, to look at what it holds:
 
     python -m tests.federation.held_open FOLDER jobs.aggregate ...
 
@@ -47,7 +47,7 @@ def fill(session: Path) -> None:
 
 
 def keep_ray(held: Path, refs: list[Any]) -> None:
-    """Every object that is known, the store's memory with what was freed in it, and the session's folder."""
+    """Keep the known objects, the store's memory with what was freed in it, and the session."""
     # Here our own token lies, in the folder around the session.
     session = Path(os.environ["RAY_AUTH_TOKEN_PATH"]).parent
     keep(held, ((f"objects/{i}", pickle.dumps(value)) for i, value in enumerate(ray.get(refs))))

@@ -1,7 +1,7 @@
-"""An object store for tests: as much of the S3 protocol, over HTTP on this machine, as Arrow's file system speaks.
+"""An object store for tests, with the part of the S3 protocol that Arrow's file system speaks.
 
-Requests name an access key, which may have rights; signatures themselves are not checked. Objects
-appear when an upload ends, as a whole, or not at all; an upload in parts, when it is completed.
+Requests name an access key, which may have rights; signatures are not checked. An object appears
+whole when its upload ends, or when an upload in parts is completed; until then it is not there.
 """
 
 from __future__ import annotations
@@ -109,7 +109,8 @@ class Store(BaseHTTPRequestHandler):
             f"<Contents><Key>{key[len(bucket) + 1 :]}</Key><Size>1</Size></Contents>"
             for key in keys
         )
-        text = f"<ListBucketResult><KeyCount>{len(keys)}</KeyCount><IsTruncated>false</IsTruncated>{entries}"
+        head = f"<KeyCount>{len(keys)}</KeyCount><IsTruncated>false</IsTruncated>"
+        text = f"<ListBucketResult>{head}{entries}"
         return self._say(200, f"{text}</ListBucketResult>".encode())
 
     def _put(self, path: str, query: dict[str, list[str]], body: bytes) -> None:
@@ -122,7 +123,8 @@ class Store(BaseHTTPRequestHandler):
     def _mailbox(self, path: str, query: dict[str, list[str]], body: bytes) -> None:
         if "uploads" in query:
             self.uploads[name := str(len(self.uploads))] = {}
-            begun = f"<InitiateMultipartUploadResult><UploadId>{name}</UploadId></InitiateMultipartUploadResult>"
+            kind = "InitiateMultipartUploadResult"
+            begun = f"<{kind}><UploadId>{name}</UploadId></{kind}>"
             return self._say(200, begun.encode())
         parts = self.uploads.pop(query["uploadId"][0])
         self.objects[path] = b"".join(parts[number] for number in sorted(parts))

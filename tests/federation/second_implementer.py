@@ -1,9 +1,9 @@
-"""Reads the aggregator's output of a run as someone would who has docs/format.md, and decrypts it with `phe`.
+"""Reads the aggregator's output of a run by docs/format.md alone, and decrypts it with `phe`.
 
 python second_implementer.py FOLDER_OF_THE_RUN PLAN_JSON AGGREGATOR_KEY_HEX P Q
 
-Nothing of xstat_ray is imported. Prints the noisy values as JSON: a list for every node, cells
-first, in blinded order.
+Nothing of xstat_ray is imported. The program prints the noisy values as JSON: a list for each node,
+cells first, in blinded order.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What may never reach a domain is looked for in everything that the domain, or the exchange, ever held.
+"""What may never reach a domain is looked for in all that the domain, or the exchange, ever held.
 
-A run is stopped after every step; its folders are searched for canaries in many encodings, each
-time. That the search finds a leak is shown by leaking on purpose.
+A run is stopped after each step, and its folders are searched for canaries in many encodings. A
+leak on purpose shows that the search finds leaks.
 """
 
 from __future__ import annotations

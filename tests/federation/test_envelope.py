@@ -1,4 +1,4 @@
-"""The signed envelope of every message: whatever is changed, cut, swapped or malformed is refused."""
+"""The signed envelope of messages: whatever is changed, cut, swapped or malformed is refused."""
 
 from __future__ import annotations
 
@@ -111,9 +111,21 @@ def test_an_unknown_version_is_refused(version):
 
 
 OTHERS = {
-    "study": "4" * 64, "plan": "4" * 64, "run": "second", "session": "", "sender": "aggregator", "receiver": "aggregator",
-    "sequence": 8, "kind": "evaluated", "part": 0, "parts": 4, "first": 0, "rows": 6, "size": 8, "sha256": "5" * 64,
-}  # fmt: skip
+    "study": "4" * 64,
+    "plan": "4" * 64,
+    "run": "second",
+    "session": "",
+    "sender": "aggregator",
+    "receiver": "aggregator",
+    "sequence": 8,
+    "kind": "evaluated",
+    "part": 0,
+    "parts": 4,
+    "first": 0,
+    "rows": 6,
+    "size": 8,
+    "sha256": "5" * 64,
+}
 
 
 def test_there_is_another_value_for_every_field():
@@ -132,17 +144,29 @@ def test_a_field_that_was_changed_without_the_key_is_refused(field):
 
 
 BAD = [
-    *({field: value} for field in ("study", "plan", "sha256") for value in ("", "1" * 63, "A" * 64, "g" * 64, 1, None)),
+    *(
+        {field: value}
+        for field in ("study", "plan", "sha256")
+        for value in ("", "1" * 63, "A" * 64, "g" * 64, 1, None)
+    ),
     *({"session": value} for value in ("1", "A" * 64, None)),
-    *({field: value} for field in ("sender", "receiver") for value in ("", "someone", None, ["row"])),
+    *(
+        {field: value}
+        for field in ("sender", "receiver")
+        for value in ("", "someone", None, ["row"])
+    ),
     {"sender": "column"},
     *({"run": value} for value in ("", "..", "a/b", "-a", "a" * 65, "é", None)),
-    *({field: value} for field in ("sequence", "part", "parts", "first", "rows", "size") for value in (-1, 1.0, "1", True, None, 2**53)),
+    *(
+        {field: value}
+        for field in ("sequence", "part", "parts", "first", "rows", "size")
+        for value in (-1, 1.0, "1", True, None, 2**53)
+    ),
     {"part": 3},
     {"parts": 0, "part": 0},
     {"parts": 2**24 + 1},
     *({"kind": value} for value in ("", "Rows", "a" * 21, "a\n", 3)),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("changes", BAD, ids=str)

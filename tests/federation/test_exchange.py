@@ -1,4 +1,4 @@
-"""The exchange on a disk, in Arrow's file system in memory, and behind the S3 protocol over HTTP."""
+"""The exchange on a disk, in Arrow's file system in memory, and behind S3's protocol over HTTP."""
 
 from __future__ import annotations
 
@@ -206,7 +206,7 @@ def test_each_domain_needs_no_more_than_its_rights(in_bucket, monkeypatch):
 
 
 def test_a_message_cut_off_in_a_bucket_is_refused_and_then_sent_again(in_bucket):
-    """A store that shows an upload before it ends is as good: what is no whole message is not read as one."""
+    """A store may show an upload before it ends: what is no whole message is not read as one."""
     with pytest.raises(PendingError):
         in_bucket.step("row", "handshake")
     name = f"bucket/shared/{RUN}/row-column/000000.msg"

@@ -1,4 +1,4 @@
-"""`kill -9` in every step: run again, it ends with the same messages, one noise, one debit, and nothing is lost."""
+"""After `kill -9` in any step a rerun ends with the same messages, one noise and one debit."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def run_until(point, key, arguments, step, report):
 
 
 def killed_and_resumed(server, key, folder, tables, step, which, study):
-    """The domains after a run in which `step` was killed and resumed, for each of these of five points."""
+    """Domains after a run in which `step` was killed at one of five points, and resumed."""
     before = Domains(folder / "before", study, tables)
     before.run(until=step)
 

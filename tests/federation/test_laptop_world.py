@@ -1,7 +1,7 @@
-"""The laptop's Hokkaido in three domains, with padding, against the local deployment without: cell by cell, noise off.
+"""The laptop's Hokkaido gives the same cells in three padded domains as in the local deployment.
 
-Slow; in short form `test_steps` and `tests/jobs/test_domains.py` compare small tables and real
-ones.
+Noise is off. The test is slow; `test_steps` and `tests/jobs/test_domains.py` compare small tables
+and real ones.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ class Pair:
         return self.mailboxes[name]
 
     def plant(self, sequence, payload=b"planted", identity=None, **changes):
-        """A message of the row party's to the column party, as an attacker or a wrong sender would make it."""
+        """Make a message from the row party to the column party, as an attacker might."""
         header = Header(
             "1" * 64, "2" * 64, "run", SESSION, "row", "column", sequence, "blinded", 0, 1, 0, 0
         )

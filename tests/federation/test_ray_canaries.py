@@ -1,4 +1,4 @@
-"""What may never reach a domain is looked for in all that the domain's own Ray held, in a run of three Ray sessions.
+"""What may never reach a domain is looked for in all that its Ray held, in three Ray sessions.
 
 Each job is a process of its own, as in production, and is stopped just before its Ray ends. That
 the search finds a leak in each place is shown by leaking on purpose, in the same sessions, once all

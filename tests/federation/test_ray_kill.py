@@ -1,7 +1,7 @@
-"""What runs on a domain's own Ray is killed in the midst of a run of three domains: the counts are exact all the same.
+"""Processes on a domain's Ray are killed in the midst of a run, and the counts are exact.
 
-A worker of the aggregator, which costs a retry; the environment of a party and the job itself,
-after which the same command goes on. `test_kill` kills the steps where they run without Ray.
+A worker of the aggregator costs a retry. After the environment of a party or the job itself, the
+same command goes on. `test_kill` kills the steps where they run without Ray.
 """
 
 from __future__ import annotations

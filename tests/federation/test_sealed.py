@@ -54,7 +54,7 @@ def test_a_key_that_nothing_can_be_sealed_to(y):
 
 
 def tags_seen(domains, reader):
-    """All tags that a domain can read in the exchange, with its own identity and its own secrets."""
+    """List the tags that a domain can read in the exchange with its identity and secrets."""
     peers = Peers({name: one.public for name, one in domains.identities.items()})
     tags = set()
     for path in domains.messages():
@@ -73,7 +73,7 @@ def tags_seen(domains, reader):
 
 
 def test_no_party_sees_the_others_tags_in_the_exchange(quick_key, tmp_path):
-    """Each has the tag key and knows the tags of its own people: in the other's it would find who is in both tables."""
+    """A party has the tag key: among the other's tags it would find who is in both tables."""
     domains = Domains(tmp_path, study(), Case(tmp_path).tables)
     domains.run(until=("row", "publish"))
     assert tags_seen(domains, "row") == tags_seen(domains, "column") == set()

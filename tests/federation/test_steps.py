@@ -1,4 +1,4 @@
-"""The three domains step by step: equal to the local run, resumable at every step, and secrets are gone at the end."""
+"""Three domains, step by step: equal to the local run, resumable, without secrets at the end."""
 
 from __future__ import annotations
 

@@ -171,7 +171,7 @@ def twice(event):
     ],
 )
 def test_a_log_that_its_own_domain_forged_is_found(finished, release, domain, change, reason):
-    """The domain signs whatever it likes, and still the logs must agree with each other and with the release."""
+    """A domain may sign what it likes; the logs must still agree with one another."""
     rewritten(finished, release, domain, change)
     assert any(reason in line for line in verify(release, pins(finished)).wrong)
 
