@@ -11,21 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.case import COLUMNS, ROWS, Case, counts, study
+from tests.heard import Heard
 from xstat_ray import InputError, Source, crosstab
 from xstat_ray.model.study import Role
-from xstat_ray.runtime.progress import Progress
 from xstat_ray.runtime.ray_executor import RayExecutor
-
-
-class Heard(Progress):
-    """Keeps the warnings that a run gives."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.warnings: list[str] = []
-
-    def warn(self, message: str) -> None:
-        self.warnings.append(message)
 
 
 def in_the_middle(path: Path) -> None:

@@ -11,28 +11,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.case import Case, study
+from tests.heard import Heard
 from xstat_ray import Source, crosstab
 from xstat_ray.crypto.kernels import choice
 from xstat_ray.errors import InputError
 from xstat_ray.planning.plan import make_plan
 from xstat_ray.planning.plan_report import make_report
 from xstat_ray.planning.table_check import inspect_order, order_sentence
-from xstat_ray.runtime.progress import Progress
 
 SORTED = pa.table({"id": ["1", "2", "3", "4"], "area": ["a", "b", "a", "b"]})
 UNSORTED = SORTED.take([2, 0, 1, 3])
 PADDED = {"padding": "dp", "delta": 1e-9}
-
-
-class Heard(Progress):
-    """Keeps the notes that a run gives."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.notes: list[str] = []
-
-    def note(self, message: str) -> None:
-        self.notes.append(message)
 
 
 def notes_of_the_kernel() -> list[str]:

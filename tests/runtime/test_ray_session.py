@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.heard import Heard
 from xstat_ray.errors import InputError
 from xstat_ray.planning.cluster import Cluster
-from xstat_ray.runtime.progress import Progress
 from xstat_ray.runtime.ray_session import session
 
 ROOT = Path(__file__).parents[2]
@@ -176,21 +176,6 @@ HALVES = [
     {"RAY_AUTH_TOKEN_PATH": "t"},
     {"RAY_USE_TLS": "0", "RAY_AUTH_TOKEN": "t"},
 ]
-
-
-class Heard(Progress):
-    """Keeps what it is told."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.warnings: list[str] = []
-        self.notes: list[str] = []
-
-    def warn(self, message: str) -> None:
-        self.warnings.append(message)
-
-    def note(self, message: str) -> None:
-        self.notes.append(message)
 
 
 @pytest.mark.parametrize("address", FAR)
