@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.sizes import thorough
 from xstat_ray.benchmarks import order_suite, profile_suite
 from xstat_ray.errors import XstatError
 from xstat_ray.hokkaido.world.build import build
@@ -45,6 +46,7 @@ def test_the_same_rows_are_read_in_both_orders(sizes, monkeypatch):
     assert all(one.ratio == one.value / one.baseline > 0 for one in records[1:])
 
 
+@thorough
 def test_an_order_that_changes_the_counts_is_not_reported(sizes, monkeypatch):
     right = order_suite.run_timed
     added = iter(range(9))
@@ -58,6 +60,7 @@ def test_an_order_that_changes_the_counts_is_not_reported(sizes, monkeypatch):
         order_suite.run(sizes, Progress())
 
 
+@thorough
 def test_the_profile_counts_the_rows_of_its_part(sizes):
     records = profile_suite.run(profile_suite.Sizes(sizes.tables, 1, 1, 2, 4, 1, 2048), Progress())
     assert records[0].metric == "profile.rows" and records[0].value > 0

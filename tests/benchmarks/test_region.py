@@ -16,6 +16,7 @@ import pytest
 
 from tests import oracle
 from tests.runtime.running import counts, seeds
+from tests.sizes import first, thorough
 from xstat_ray.benchmarks import profile_suite, scale_suite
 from xstat_ray.benchmarks.in_the_clear import InTheClear
 from xstat_ray.benchmarks.on_ray import Timed
@@ -42,7 +43,7 @@ def busy(tmp_path_factory):
         yield tables
 
 
-@pytest.mark.parametrize("name", ["doto", "all"])
+@pytest.mark.parametrize("name", first(1, ["doto", "all"]))
 def test_every_count_is_the_oracle_s(busy, name, tmp_path):
     study = busy.during(studies()[name])
     plan = make_plan(study, key_bits=2048, shards=16)
@@ -76,6 +77,7 @@ def test_a_wrong_count_is_seen(busy):
     assert bounds.wrong(right) >= 2
 
 
+@thorough
 def test_what_a_party_draws_is_known_within_bounds(busy, tmp_path):
     """Everybody boards again an hour after, on another route: most hours have two flags, of which one is drawn."""
     folder = tmp_path / "tables"
@@ -148,6 +150,7 @@ def test_a_folder_without_a_world_or_with_too_few_days_is_refused(busy, tmp_path
             pass
 
 
+@thorough
 def test_everything_that_is_called_is_booked(busy, tmp_path):
     plan = make_plan(busy.during(studies()["all"]), key_bits=2048, shards=4)
     run = run_timed(plan, busy.sources)
@@ -159,6 +162,7 @@ def test_everything_that_is_called_is_booked(busy, tmp_path):
     assert run.ledger.persons > 0 and run.ledger.seconds("row.emit", "nothing") > 0
 
 
+@thorough
 def test_profile_names_the_slowest_functions(busy):
     sizes = profile_suite.Sizes(busy.folder, 1, 1, 3, 4, 3, 2048)
     records = profile_suite.run(sizes, Progress())

@@ -17,6 +17,7 @@ import pytest
 
 from cluster.make_secrets import main as make_secrets
 from tests.case import COLUMNS, COUNTS, ROWS, Case, counts
+from tests.sizes import thorough
 from xstat_ray.publication.release import Release
 
 ROOT = Path(__file__).parents[2]
@@ -87,6 +88,7 @@ def address_of_this_machine() -> str:
     ).stdout.split()[0]
 
 
+@thorough
 @pytest.mark.timeout(240)
 def test_a_submitted_job_on_two_raylets_with_token_and_tls(tmp_path):
     case = Case(tmp_path)

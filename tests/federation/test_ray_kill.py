@@ -24,6 +24,7 @@ from tests.case import COUNTS, Case, study, use_key
 from tests.federation.domains import STEPS, Domains
 from tests.killing import Doom, child, clean_server, points, processes_of
 from tests.runtime.unreliable import Unreliable
+from tests.sizes import thorough
 from xstat_ray.crypto.paillier import PrivateKey
 from xstat_ray.errors import PartyLostError, PendingError
 from xstat_ray.planning.cluster import Cluster
@@ -56,6 +57,7 @@ def on_ray(domains, **changes):
     }
 
 
+@thorough
 def test_workers_of_the_aggregator_are_killed(ray_folder, domains, tmp_path, monkeypatch):
     """Joins of both shards, one of them twice, and what comes after them."""
     schedule = {("join", 0): (1, "killed"), ("join", 1): (2, "killed"), ("add", 0): (1, "killed")}
@@ -179,6 +181,7 @@ def run_on_ray_until(point, key, arguments, step, temporary, report):
     report.put(doom.passed)
 
 
+@thorough
 @pytest.mark.parametrize(
     ("step", "count"),
     [(AGGREGATE, 0), *(pytest.param(step, 5, marks=slow) for step in [*PARTY_STEPS, AGGREGATE])],

@@ -12,6 +12,7 @@ import pytest
 
 from tests.jobs.command import run, start
 from tests.killing import processes_of
+from tests.sizes import thorough
 from xstat_ray.federation.one_machine import Arguments
 
 STUDY = """# @package _global_
@@ -95,6 +96,7 @@ def test_the_driver_of_the_three_is_killed(folder, message):
     assert pq.read_table(folder / "out" / "statistics.parquet")["noisy"].to_pylist() == [1, 0, 0, 1]
 
 
+@thorough
 def test_padding_off_warns_and_a_folder_holds_one_release(folder):
     code, _, error = federated(folder, "study=noisy", "runtime=local", "privacy.padding='off'")
     assert code == 0 and "PADDING IS OFF" in error, error

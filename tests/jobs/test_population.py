@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.jobs.command import run
+from tests.sizes import first
 from xstat_ray.hokkaido.world.build import build
 from xstat_ray.hokkaido.world.settings import World
 
@@ -88,10 +89,13 @@ def test_the_release_is_published_once_and_debited(folder):
 
 @pytest.mark.parametrize(
     ("arguments", "part"),
-    [
-        (["tables=nowhere"], "Set data.presence"),
-        (["scale=cluster"], "population.first_day"),
-    ],
+    first(
+        1,
+        [
+            (["tables=nowhere"], "Set data.presence"),
+            (["scale=cluster"], "population.first_day"),
+        ],
+    ),
 )
 def test_bad_input(folder, arguments, part):
     done = population(folder, "out=bad", "runtime=local", *arguments)

@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 
 from tests.jobs.command import run
+from tests.sizes import first, thorough
 
 synthesize = partial(run, "synthesize")
 
@@ -30,6 +31,7 @@ def local(tmp_path_factory):
     return folder / "tables"
 
 
+@thorough
 @pytest.mark.ray
 def test_tasks_write_the_same_bytes_as_one_process(local, tmp_path):
     done = synthesize(tmp_path, "runtime=ray", "window=3", "out=tables", *SMALL)
@@ -46,10 +48,10 @@ def test_a_finished_world_is_left_as_it_is(local):
 
 @pytest.mark.parametrize(
     ("arguments", "part"),
-    [(("out=tables", "world.people=1501"), "a world of other settings is here"),
+    first(1, [(("out=tables", "world.people=1501"), "a world of other settings is here"),
      (("out=new", "world.people=0"), "world.people"),
      (("out=new", "world.planets=9"), "planets"),
-     (("scale=moon",), "moon")],
+     (("scale=moon",), "moon")]),
 )  # fmt: skip
 def test_what_cannot_be_is_refused(local, arguments, part):
     done = synthesize(local.parent, *SMALL, *arguments)

@@ -20,6 +20,7 @@ from omegaconf import OmegaConf
 from jobs._run import CONF
 from tests.hokkaido.needs.country import make_country, publish_all
 from tests.pages import PAGES, ROOT, blocks, text_of
+from tests.sizes import thorough
 from xstat_ray.benchmarks.suites import benchmark_config
 from xstat_ray.cli.config import crosstab_config, plan_config
 from xstat_ray.federation.config import aggregator_config, party_config, release_config
@@ -193,10 +194,14 @@ def runnable(page):
     return any(block.language in RUN and reason(page, block) is None for block in blocks(page))
 
 
+LONG = {f"docs/{name}.md" for name in ("tutorial", "own_study", "population", "command_line")}
+"""Pages whose blocks take several seconds."""
+
+
 @pytest.mark.parametrize(
     "page",
     [
-        page
+        pytest.param(page, marks=[thorough] if page in LONG else [])
         for page in PAGES
         if runnable(page) and page not in FOLLOWED and not page.endswith(".ja.md")
     ],
@@ -212,6 +217,7 @@ def test_readme_runs_on_own_tables(tmp_path):
         assert pq.read_table(tmp_path / "out" / out / "statistics.parquet").num_rows == 3 * 2
 
 
+@thorough
 def test_plans_and_budget_of_the_budget_page(tmp_path, shims):
     spent = Debit(
         ("nycflights/row", "nycflights/column"),
@@ -251,6 +257,7 @@ def test_the_command_of_the_needs_page_writes_the_files_it_lists(tmp_path, shims
     assert {path.stem for path in (tmp_path / "out" / "needs").glob("*.parquet")} == set(listed)
 
 
+@thorough
 def test_the_command_of_the_report_page_writes_the_files_it_lists(tmp_path, shims, releases):
     (tmp_path / "out").mkdir()
     for made in releases.iterdir():

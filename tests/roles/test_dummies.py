@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.roles.pair import exchanged_pair
+from tests.sizes import thorough
 from tests.synthetic import make_study
 from xstat_ray.crypto.tags import is_sorted
 from xstat_ray.errors import ProtocolError
@@ -73,6 +74,7 @@ def test_the_rows_of_a_shard_are_the_real_ones_and_the_drawn_dummies_in_order_of
     assert set((held >> 24).tolist()) == set(range(ROWS))
 
 
+@thorough
 def test_exactly_the_matched_dummies_meet_flags_that_encrypt_zero(padded, pair):
     small, plan = padded
     row, column, sizes = pair

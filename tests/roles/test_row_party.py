@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.roles.pair import TAG_BYTES, agreed_pair, exchanged_pair
+from tests.sizes import thorough
 from tests.synthetic import make_study
 from xstat_ray.crypto.tags import is_sorted
 from xstat_ray.errors import InputError, ProtocolError
@@ -55,6 +56,7 @@ def test_a_repeated_emission_gives_the_same_bytes(small, pair):
     ]
 
 
+@thorough
 def test_the_choice_of_rows_does_not_depend_on_the_pieces_they_lie_in(small, tmp_path, monkeypatch):
     """Pieces in which everybody occurs, sorted files that have everybody in common, a piece for each person, or one."""
     rows = small.rows.sort_by([("person", "ascending")])

@@ -13,8 +13,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.sizes import thorough
+
 ROOT = Path(__file__).parents[2]
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.ray, thorough, pytest.mark.timeout(400)]
 WATCHDOG = 300.0
 """Seconds within which a whole scenario ends, clusters started and ended included."""
 EACH = 90.0

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from tests import oracle
 from tests.runtime.executors import Deployment, InOneProcess, OnRay, ThreeDomains
+from tests.sizes import first, thorough
 from tests.synthetic import make_study
 from xstat_ray import Options
 from xstat_ray.crypto.kernels import choice
@@ -26,7 +27,6 @@ from xstat_ray.planning.batching import Batch
 from xstat_ray.protocol import play
 from xstat_ray.runtime.ray_executor import RayExecutor
 
-THOROUGH = pytest.mark.thorough
 LOCAL = pytest.param(InOneProcess, id="one process")
 RAY = pytest.param(OnRay, id="Ray", marks=pytest.mark.ray)
 DOMAINS = pytest.param(ThreeDomains, id="three domains")
@@ -48,7 +48,7 @@ def deployment(request: pytest.FixtureRequest, tmp_path: Path) -> Deployment:
     ("key_bits", "shards"),
     [
         (2048, 3),
-        *(pytest.param(*case, marks=THOROUGH) for case in ((2048, 1), (2048, 16), (3072, 16))),
+        *(pytest.param(*case, marks=thorough) for case in ((2048, 1), (2048, 16), (3072, 16))),
         *(pytest.param(3072, shards, marks=pytest.mark.slow) for shards in (1, 3)),
     ],
 )
@@ -90,9 +90,9 @@ def check(
     ("offset_dimension", "shards", "mechanism"),
     [
         (False, 36, "tree"),
-        pytest.param(True, 36, "tree", marks=THOROUGH),
+        pytest.param(True, 36, "tree", marks=thorough),
         *(
-            pytest.param(offset_dimension, shards, "flat", marks=THOROUGH)
+            pytest.param(offset_dimension, shards, "flat", marks=thorough)
             for offset_dimension in (True, False)
             for shards in (1, 80)
         ),
@@ -113,7 +113,7 @@ def test_windows_and_bounds(
     assert len(options.plan(study).design.levels) == (1 if mechanism == "flat" else 3)
 
 
-@pytest.mark.parametrize("batch", ["auto", pytest.param("day", marks=THOROUGH)])
+@pytest.mark.parametrize("batch", first(1, ["auto", "day"]))
 def test_padding_changes_no_count(
     deployment: Deployment, small: SimpleNamespace, batch: Batch
 ) -> None:
@@ -122,7 +122,7 @@ def test_padding_changes_no_count(
 
 
 @pytest.mark.ray
-@pytest.mark.parametrize("padding", ["off", "dp"])
+@pytest.mark.parametrize("padding", first(1, ["dp", "off"]))
 def test_windows_and_bounds_with_replicas(
     ray_folder: Path, small: SimpleNamespace, tmp_path: Path, padding: str
 ) -> None:

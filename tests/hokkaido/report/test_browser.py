@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.hokkaido.report.browser import VIEWS, Reader, program
+from tests.sizes import first, thorough
 from xstat_ray.hokkaido.report.make import PAGE, read, write
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def colours_of(picture: bytes) -> dict[tuple[int, int, int], int]:
     return {colour: count for count, colour in image.getcolors(1 << 24)}
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", first(2, VIEWS))
 def test_every_view_is_painted(reader, view):
     reader.view(view)
     reader.picture(f"desktop-{view}")
@@ -160,6 +161,7 @@ def test_downloads_hold_what_is_shown(reader):
     }
 
 
+@thorough
 def test_fifty_random_values_equal_the_statistics(reader, country):
     """Ten selections of labels are tried, each with three published places and two others."""
     reader.view("studies")
@@ -235,6 +237,7 @@ WATCH = """() => {
 """Observes what the browser measures: milliseconds from the event to the next frame shown."""
 
 
+@thorough
 def test_twenty_thousand_squares_answer_key_by_key(browser, squares_page):
     large = Reader(browser, squares_page)
     large.act(lambda: large.page.locator("#table tbody button").first.click())

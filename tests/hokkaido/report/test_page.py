@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tests.sizes import thorough
 from xstat_ray.hokkaido.report import page as page_module
 from xstat_ray.hokkaido.report.make import PAGE, read, write
 
@@ -74,6 +75,7 @@ def test_no_byte_depends_on_a_suppressed_value(country, tmp_path):
         assert [name for name in files[0] if files[0][name] != files[1][name]] == []
 
 
+@thorough
 def test_twenty_thousand_squares_of_144_columns_fit(squares_page):
     assert squares_page.stat().st_size < 15e6
 

@@ -13,6 +13,7 @@ import pytest
 
 from tests.case import KEY_BITS
 from tests.hokkaido.needs.country import plan_of
+from tests.sizes import thorough
 from xstat_ray import Options, crosstab
 from xstat_ray.hokkaido.world.build import build
 from xstat_ray.inputs.phone_numbers import to_e164
@@ -99,6 +100,7 @@ def test_people_on_a_list_count_as_if_they_had_never_been(tables, never, tmp_pat
     assert never.sum() > 500
 
 
+@thorough
 @pytest.mark.parametrize("forgotten", ["operator", "airline"])
 def test_without_the_lists_they_would_be_seen(tables, never, tmp_path, forgotten):
     lists = tuple(name for name in LISTS if not name.startswith(forgotten))
