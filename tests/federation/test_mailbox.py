@@ -188,7 +188,7 @@ def test_a_message_is_sent_once(pair):
 
 
 def test_what_went_out_before_the_log_could_say_so_stays(pair):
-    """As if the process had been killed between the two."""
+    """The process is killed between the two."""
     pair.plant(0, b"gone out")
     mailbox = pair.mailbox("row")
     assert mailbox.has_sent("column", "blinded")

@@ -44,7 +44,7 @@ RAY = ("cluster.cpus=1", f"cluster.store_bytes={80 << 20}")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Of a finished run: the release and the exchange in `out`, what the domains held in `held`."""
+    """Folder of a finished run: release and exchange in `out`, what domains held in `held`."""
     folder = tmp_path_factory.mktemp("held")
     tables = canaries.write_tables(folder)
     (folder / "conf" / "study").mkdir(parents=True)

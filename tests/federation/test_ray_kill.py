@@ -36,7 +36,7 @@ EXACT = study(privacy={"padding": "dp", "mechanism": "tree"})
 AGGREGATE = ("aggregator", "all")
 PARTY_STEPS = [step for step in STEPS if step[1] in ("handshake", "blind", "evaluate", "emit")]
 IN_THE_MIDST = 12
-"""Of what the aggregator does: some joins are out."""
+"""Point of the aggregator's work at which some joins are in flight."""
 slow = pytest.mark.slow
 
 

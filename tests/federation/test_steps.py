@@ -247,7 +247,7 @@ def test_an_output_folder_with_another_release(case, tmp_path):
 
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_a_name_is_used_once(case, tmp_path, domain):
-    """As after the loss of a private folder."""
+    """The private folder is lost."""
     domains = Domains(tmp_path, study(), case.tables)
     domains.run()
     shutil.rmtree(domains.state(domain))

@@ -286,7 +286,7 @@ def test_with_noise_the_cells_roll_up_to_the_areas_and_what_is_suppressed_does_n
 
 
 def estimates(study, release):
-    """For each level {(area, kind): estimate}, from the cells up; an area is a tuple of labels."""
+    """{(area, kind): estimate} of each level, from the cells up; an area is a tuple of labels."""
     levels = {level: {} for level in LEVELS}
     for row in release.statistics.to_pylist():
         levels["cell"][(row["zone"], row["area"]), row["kind"]] = row["estimate"]
@@ -296,7 +296,7 @@ def estimates(study, release):
 
 
 def parents(study):
-    """For each level but the last, the area above an area."""
+    """Functions from an area to the one above, for each level but the last."""
     town, county = study.row.dimensions[1].hierarchy
     above = {f"area{i}": town.labels[parent] for i, parent in enumerate(town.parents)}
     above |= {

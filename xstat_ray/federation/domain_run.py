@@ -24,7 +24,7 @@ from xstat_ray.util.software_digest import software_digest, software_version
 
 @dataclass(frozen=True)
 class DomainSettings:
-    """Where a domain works and which keys it trusts."""
+    """The places where a domain works, and the keys that it trusts."""
 
     run: str
     """Name of the run, on which all three domains agree; each name is used once."""

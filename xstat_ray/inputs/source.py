@@ -1,4 +1,4 @@
-"""Where a party's data lies. A source holds paths alone; the party reads what is there."""
+"""Sources of a party's data. They hold paths alone; the party reads what is there."""
 
 from __future__ import annotations
 

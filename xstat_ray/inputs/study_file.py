@@ -201,7 +201,7 @@ def _dataset(section: Section, default: str) -> str:
     name = section.text("dataset", default)
     if name.endswith(POOL):
         remedy = f"The ledger keeps what the compute pool learns under names that end with {POOL}"
-        raise section.error("this name is the ledger's own", "dataset", remedy=remedy)
+        raise section.error("this name is reserved for the ledger", "dataset", remedy=remedy)
     return name
 
 

@@ -70,7 +70,7 @@ def text_family(use: ColumnUse, texts: pa.Array) -> str:
 
 @dataclass(frozen=True)
 class Place:
-    """Where an array comes from, for error messages."""
+    """The place that an array comes from, for error messages."""
 
     file: str
     column: str

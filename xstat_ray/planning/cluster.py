@@ -19,7 +19,7 @@ Labels = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Cluster:
-    """Where a job runs."""
+    """The Ray cluster that a job uses, or the one that it starts."""
 
     address: str | None = None
     """Address of a Ray cluster to join; None starts a cluster on this machine."""
