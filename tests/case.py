@@ -67,11 +67,11 @@ def study(
 def use_key(key: PrivateKey, patch: Callable[[type, str, object], None] = setattr) -> None:
     """The column party takes this key from now on, as making one takes longer than all the rest of a small run."""
 
-    def take(self: ColumnParty, bits: int, constant_time: bool = False) -> bytes:
+    def generate_key(self: ColumnParty, bits: int, constant_time: bool = False) -> bytes:
         self._key = key
         return key.public.encode()
 
-    patch(ColumnParty, "generate_key", take)
+    patch(ColumnParty, "generate_key", generate_key)
 
 
 class Case:

@@ -11,8 +11,9 @@ import pytest
 from tests.case import COLUMNS, COUNTS, ROWS, Case, counts, study
 from xstat_ray.crypto import group
 from xstat_ray.errors import ProtocolError
-from xstat_ray.runtime import driver
+from xstat_ray.runtime import exchange
 from xstat_ray.runtime.driver import Driver
+from xstat_ray.runtime.executor import ROLES
 
 
 class Crash(Exception):
@@ -67,20 +68,20 @@ def test_only_people_of_added_days_are_exchanged(interrupted, hashed):
 
 
 def test_an_interruption_within_the_exchange_costs_what_was_under_way(case, monkeypatch, hashed):
-    monkeypatch.setattr(driver, "PERSONS_A_CALL", 1)
-    monkeypatch.setattr(driver, "PARTS_KEPT", 2)
-    finish = driver.ROLES["row"].finish
+    monkeypatch.setattr(exchange, "PERSONS_A_CALL", 1)
+    monkeypatch.setattr(exchange, "PARTS_KEPT", 2)
+    finalize = ROLES["row"].finalize
     done = []
 
     def third_crashes(self, sealed, parts, folder=None):
         done.append(parts)
         if len(done) == 3:
             crash()
-        finish(self, sealed, parts, folder)
+        finalize(self, sealed, parts, folder)
 
     with monkeypatch.context() as patch, pytest.raises(Crash):
-        for role in driver.ROLES.values():
-            patch.setattr(role, "finish", third_crashes)
+        for role in ROLES.values():
+            patch.setattr(role, "finalize", third_crashes)
         case.run(study())
     kept = list((case.out / "unfinished").glob("*/persons-*.sealed"))
     assert len(kept) == 2

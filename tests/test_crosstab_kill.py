@@ -13,6 +13,7 @@ from tests.killing import SYSTEM, Doom, child, clean_server
 from xstat_ray import InputError, crosstab, make_plan
 from xstat_ray.crypto.keygen import generate
 from xstat_ray.crypto.paillier import PrivateKey
+from xstat_ray.inputs.source import Source
 from xstat_ray.publication.publish import publish
 from xstat_ray.publication.release import Release, write
 from xstat_ray.publication.workspace import Workspace
@@ -88,14 +89,12 @@ def expected_files(case):
     plan = make_plan(NOISY, key_bits=KEY_BITS, shards=2)
     copy = shutil.copytree(stored, case.folder / "copy")
     row = RowParty(NOISY, case.tables["row"])
-    column = ColumnParty(NOISY, case.tables["column"])
+    column = ColumnParty(NOISY, Source(case.tables["column"], ledger=case.folder / "other.sqlite"))
     with Workspace(copy, plan) as work:
         for party in (row, column):
             party.load(work.party(party.role))
         resumable = work.resumable()
-    sealed = column.release(
-        case.folder / "other.sqlite", resumable.noisy, plan.packing, range(plan.design.nodes)
-    )
+    sealed = column.release(resumable.noisy, plan.packing, range(plan.design.nodes))
     folder = case.folder / "expected"
     folder.mkdir()
     write(Release(*publish(plan, row.unblind([sealed])), resumable.facts, plan.as_dict()), folder)

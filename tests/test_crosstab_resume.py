@@ -12,6 +12,7 @@ import pytest
 from tests.case import KEY_BITS, Case, study
 from xstat_ray import InputError, make_plan
 from xstat_ray.crypto.paillier import PrivateKey
+from xstat_ray.inputs.source import Source
 from xstat_ray.privacy.mechanism import Mechanism
 from xstat_ray.publication.publish import publish
 from xstat_ray.publication.release import Release, write
@@ -142,15 +143,13 @@ def from_stored_ciphertexts(case):
     """The files that an unfinished release must give, worked out from what it stored, with a ledger of its own."""
     plan = make_plan(NOISY, key_bits=KEY_BITS, shards=2)
     row = RowParty(NOISY, case.tables["row"])
-    column = ColumnParty(NOISY, case.tables["column"])
+    column = ColumnParty(NOISY, Source(case.tables["column"], ledger=case.folder / "other.sqlite"))
     for party in (row, column):
         party.load(case.out / "unfinished" / party.role)
     with Workspace(shutil.copytree(case.out, case.folder / "copy"), plan) as work:
         resumable = work.resumable()
     assert resumable is not None
-    sealed = column.release(
-        case.folder / "other.sqlite", resumable.noisy, plan.packing, range(NOISY.cells)
-    )
+    sealed = column.release(resumable.noisy, plan.packing, range(NOISY.cells))
     folder = case.folder / "expected"
     folder.mkdir()
     write(Release(*publish(plan, row.unblind([sealed])), resumable.facts, plan.as_dict()), folder)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from fractions import Fraction
-from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -23,13 +22,7 @@ from xstat_ray.protocol import play
 SEED = bytes(range(32))
 
 
-@pytest.fixture
-def same_seed(monkeypatch):
-    """Both parties draw from SEED."""
-    monkeypatch.setattr(
-        "xstat_ray.roles.party.os", SimpleNamespace(urandom=lambda size: SEED[:size])
-    )
-    return {"row": SEED, "column": SEED}
+SEEDS = {"row": SEED, "column": SEED}
 
 
 def test_equals_the_group_by_over_the_join_on_every_cell_of_the_demo(
@@ -48,7 +41,7 @@ def test_equals_the_group_by_over_the_join_on_every_cell_of_the_demo(
 
 
 @pytest.mark.parametrize("weight", [None, "distance", "air_time"])
-def test_bounds_that_bind_keep_the_same_rows_as_row_number(nycflights, weight, same_seed, tmp_path):
+def test_bounds_that_bind_keep_the_same_rows_as_row_number(nycflights, weight, tmp_path):
     study = replace(
         nycflights.study,
         row=replace(
@@ -61,19 +54,26 @@ def test_bounds_that_bind_keep_the_same_rows_as_row_number(nycflights, weight, s
         row_table=nycflights.row,
         column_table=nycflights.column,
         ledger=tmp_path / "ledger",
+        seeds=SEEDS,
     )
-    expected = oracle.count(study, nycflights.rows, nycflights.flags, same_seed)
+    expected = oracle.count(study, nycflights.rows, nycflights.flags, SEEDS)
     assert 8_000 < expected.sum() <= 3 * 3322
     assert (counts.values == expected).all()
 
 
 @pytest.mark.parametrize("offset_dimension", [True, False])
 @pytest.mark.parametrize("shards", [1, 5, 80])
-def test_windows_and_both_bounds(small, same_seed, tmp_path, offset_dimension, shards):
+def test_windows_and_both_bounds(small, tmp_path, offset_dimension, shards):
     study = make_study(offset_dimension=offset_dimension)
     plan = make_plan(study, key_bits=2048, shards=shards)
-    counts = play(plan, row_table=small.row, column_table=small.column, ledger=tmp_path / "ledger")
-    expected = oracle.count(study, small.rows, small.flags, same_seed)
+    counts = play(
+        plan,
+        row_table=small.row,
+        column_table=small.column,
+        ledger=tmp_path / "ledger",
+        seeds=SEEDS,
+    )
+    expected = oracle.count(study, small.rows, small.flags, SEEDS)
     assert expected.sum() > 100
     assert (counts.values == expected).all()
     # The synthetic tables are such that every rule binds: without the random words other rows would
@@ -82,7 +82,7 @@ def test_windows_and_both_bounds(small, same_seed, tmp_path, offset_dimension, s
     assert min(shards, 36) <= len(plan.grid.batches) <= 36 and len(plan.grid.shards) >= shards
 
 
-def test_many_slots_spread_over_several_ciphertexts(small, same_seed, tmp_path):
+def test_many_slots_spread_over_several_ciphertexts(small, tmp_path):
     # Slots of 62 bits: the eight columns still fit one block, so a wide domain of labels nobody has
     # is added.
     labels = tuple(f"r{i}" for i in range(40))
@@ -95,15 +95,21 @@ def test_many_slots_spread_over_several_ciphertexts(small, same_seed, tmp_path):
     study = replace(small.study, column=replace(small.study.column, dimensions=(route,)))
     plan = make_plan(study, key_bits=2048, shards=3, slot_bits=62)
     assert plan.packing.blocks > 1
-    counts = play(plan, row_table=small.row, column_table=small.column, ledger=tmp_path / "ledger")
-    assert (counts.values == oracle.count(study, small.rows, small.flags, same_seed)).all()
+    counts = play(
+        plan,
+        row_table=small.row,
+        column_table=small.column,
+        ledger=tmp_path / "ledger",
+        seeds=SEEDS,
+    )
+    assert (counts.values == oracle.count(study, small.rows, small.flags, SEEDS)).all()
 
 
 VIEW = View(Fraction(10), Fraction(1, 1000))
 """Dummies in every cell, and few enough for a test."""
 
 
-def test_padding_changes_no_count_of_the_demo(nycflights, same_seed, tmp_path):
+def test_padding_changes_no_count_of_the_demo(nycflights, tmp_path):
     study = replace(
         nycflights.study,
         bounds=Bounds(rows=8, boardings=1, persons=4000),
@@ -111,18 +117,20 @@ def test_padding_changes_no_count_of_the_demo(nycflights, same_seed, tmp_path):
     )
     plan = make_plan(study, key_bits=2048, shards=3)
     counts = play(
-        plan, row_table=nycflights.row, column_table=nycflights.column, ledger=tmp_path / "ledger"
+        plan,
+        row_table=nycflights.row,
+        column_table=nycflights.column,
+        ledger=tmp_path / "ledger",
+        seeds=SEEDS,
     )
-    expected = oracle.count(study, nycflights.rows, nycflights.flags, same_seed)
+    expected = oracle.count(study, nycflights.rows, nycflights.flags, SEEDS)
     assert plan.padding.matched.shift > 5 and plan.padding.copies == 8 and expected.sum() > 15_000
     assert (counts.values == expected).all()
 
 
 @pytest.mark.parametrize("batch", ["release", "day"])
 @pytest.mark.parametrize("rows", [1, 3])
-def test_padding_changes_no_count_with_windows_and_both_bounds(
-    small, same_seed, tmp_path, batch, rows
-):
+def test_padding_changes_no_count_with_windows_and_both_bounds(small, tmp_path, batch, rows):
     study = make_study(offset_dimension=False)
     study = replace(
         study,
@@ -130,8 +138,14 @@ def test_padding_changes_no_count_with_windows_and_both_bounds(
         privacy=Privacy(noise="off", padding="dp", view=VIEW),
     )
     plan = make_plan(study, key_bits=2048, shards=6, batch=batch)
-    counts = play(plan, row_table=small.row, column_table=small.column, ledger=tmp_path / "ledger")
-    expected = oracle.count(study, small.rows, small.flags, same_seed)
+    counts = play(
+        plan,
+        row_table=small.row,
+        column_table=small.column,
+        ledger=tmp_path / "ledger",
+        seeds=SEEDS,
+    )
+    expected = oracle.count(study, small.rows, small.flags, SEEDS)
     assert expected.sum() > 100 and (counts.values == expected).all()
 
 

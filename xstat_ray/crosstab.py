@@ -20,6 +20,8 @@ from xstat_ray.publication.manifest import make_manifest
 from xstat_ray.publication.publish import publish
 from xstat_ray.publication.release import Release, write
 from xstat_ray.publication.workspace import Resumable, Workspace
+from xstat_ray.roles import ColumnParty
+from xstat_ray.roles.party import Party
 from xstat_ray.runtime.driver import Driver
 from xstat_ray.runtime.events import Recorded
 from xstat_ray.runtime.executor import ROLES, Executor
@@ -76,7 +78,12 @@ def crosstab(
         work = stack.enter_context(Workspace(folder, plan))
         progress = Recorded(progress, folder)
         sources = {
-            role: replace(source, private=work.own(role)) for role, source in sources.items()
+            role: replace(
+                source,
+                private=work.own(role),
+                ledger=source.ledger or options.ledger.absolute(),
+            )
+            for role, source in sources.items()
         }
         unfinished, coefficients = _count(plan, sources, work, options, progress)
         tables = publish(plan, coefficients)
@@ -119,17 +126,17 @@ def _count_once(
             stage.advance()
         driver = Driver(executor, plan, progress, options.in_flight)
         if unfinished is None:
-            unfinished = _encrypt_and_count(
-                driver, executor, work, plan, progress, ledger=options.ledger.absolute()
-            )
+            unfinished = _encrypt_and_count(driver, executor, work, plan, progress)
         else:
             progress.note(
                 "An unfinished release was found; it is finished from its stored ciphertexts."
             )
             for role, replicas in executor.parties.items():
-                executor.get_all([one.call("load", work.party(role)) for one in replicas])
+                executor.get_all(
+                    [replica.call(Party.load, work.party(role)) for replica in replicas]
+                )
         try:
-            return unfinished, driver.release(unfinished.noisy, options.ledger.absolute())
+            return unfinished, driver.release(unfinished.noisy)
         except BudgetError:
             work.finish()
             raise
@@ -141,8 +148,6 @@ def _encrypt_and_count(
     work: Workspace,
     plan: Plan,
     progress: Progress,
-    *,
-    ledger: Path,
 ) -> Resumable:
     """Stages 1 and 2 and the noise.
 
@@ -153,26 +158,26 @@ def _encrypt_and_count(
         progress.note("An unfinished ID exchange was found; only people who are new are exchanged.")
     public = driver.de_identify({role: work.party(role) for role in executor.parties}, resume)
     for role in executor.parties:
-        if damaged := executor.get(executor.party(role).call("damaged_files")):
+        if damaged := executor.get(executor.first(role).call(Party.damaged_files)):
             progress.warn(
                 f"{damaged} damaged files of the {role} party were left out: the counts lack what was in them. The "
                 f"party's own record names them ({work.own(role)})."
             )
     inputs = {
-        role: executor.get(executor.party(role).call("input_digest")) for role in executor.parties
+        role: executor.get(executor.first(role).call(Party.input_digest))
+        for role in executor.parties
     }
     # A run that fails behind this line and is started again shows the tables once more.
-    executor.get(executor.party("column").call("count_view", ledger, secrets.token_hex(16)))
+    executor.get(executor.column[0].call(ColumnParty.count_view, secrets.token_hex(16)))
     shown = {} if plan.padding is None else {"shown": work.count_view()}
     encrypted = driver.aggregate(public)
-    for role, every in executor.parties.items():
-        reports = executor.get_all(
-            [one.call("report") for one in every[: None if ROLES[role].divided else 1]]
-        )
-        executor.get(executor.party(role).call("record", work.own(role), reports))
+    for role, instances in executor.parties.items():
+        counted = instances if ROLES[role].divided else instances[:1]
+        reports = executor.get_all([instance.call(Party.report) for instance in counted])
+        executor.get(instances[0].call(Party.record, work.own(role), reports))
     noisy = driver.add_noise(public, encrypted)
     kernels: dict[str, str] = {
-        role: executor.get(executor.party(role).call("kernel")) for role in executor.parties
+        role: executor.get(executor.first(role).call(Party.kernel)) for role in executor.parties
     }
     facts = make_manifest(
         plan, noisy.release, inputs, {"driver": plan.kernel, **kernels}, progress.seconds

@@ -5,38 +5,48 @@ Read this to learn what happens; every distributed run must give the same counts
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from xstat_ray.crypto.paillier import PublicKey
-from xstat_ray.model.messages import Coefficients, Flags, NoisyTable, Partial, Rows
+from xstat_ray.inputs.source import Source
+from xstat_ray.model.messages import Coefficients, Flags, NoisyTable, Partial, Rows, Tree
+from xstat_ray.model.study import Role
 from xstat_ray.planning.plan import Plan
 from xstat_ray.privacy.noise import add_noise_once
 from xstat_ray.roles import Aggregator, ColumnParty, RowParty
 
 
 def play(
-    plan: Plan, *, row_table: Path | str, column_table: Path | str, ledger: Path
+    plan: Plan,
+    *,
+    row_table: Path | str,
+    column_table: Path | str,
+    ledger: Path,
+    seeds: Mapping[Role, bytes] | None = None,
 ) -> Coefficients:
-    """Both parties, the aggregator, the driver and the key holder, one after the other.
+    """Play both parties, the aggregator, the driver and the key holder, one after the other.
 
     Args:
         plan: the study with its key size, packing and shards.
         row_table: the row party's table.
         column_table: the column party's table.
         ledger: the key holder's budget file.
+        seeds: each party's 32 secret bytes from which it draws; fresh ones if none are given.
 
     Returns:
         Noisy counts and sums (nodes, slots) of all measured levels, each in declared order.
     """
     study = plan.study
-    digest = plan.study.digest
+    digest = study.digest
     packing = plan.packing
-    row = RowParty(study, row_table)
-    column = ColumnParty(study, column_table)
+    seeds = seeds or {}
+    row = RowParty(study, row_table, seed=seeds.get("row"))
+    column = ColumnParty(study, Source(column_table, ledger=ledger), seed=seeds.get("column"))
 
-    # Handshake
+    # Handshake. Row party <-> column party: hellos, then proofs that both have derived the same keys.
     row_hello = row.hello()
     column_hello = column.hello()
     row_confirmation = row.agree(column_hello)
@@ -44,33 +54,44 @@ def play(
     row.confirm(column_confirmation)
     column.confirm(row_confirmation)
 
-    # De-identify: persons
+    # Key. Column party -> everybody: the public key. The private key stays where it is made.
     public = PublicKey.decode(column.generate_key(plan.key_bits, plan.constant_time))
-    for party, other in ((row, column), (column, row)):
-        whole = range(party.intake())
-        party.finish([other.evaluate(party.blind(whole), whole)], [whole])
 
-    # De-identify: rows and flags
-    row.prepare(plan.grid, row.draw(plan.grid))
+    # ID exchange. Each party -> the other: blinded points, and back: the points evaluated.
+    for party, other in ((row, column), (column, row)):
+        everybody = range(party.intake())
+        party.finalize([other.evaluate(party.blind(everybody), everybody)], [everybody])
+
+    # Padding. Each party, for itself: how many dummies it sends, where the study asks for any.
+    row.prepare(plan.grid, row.draw_dummies(plan.grid))
+    flags_of_batch = column.prepare(plan.grid, column.draw_dummies(plan.grid))
+
+    # De-identify. Column party -> aggregator: every batch's flags, (tag, encrypted slot).
     flags = [
         Flags.decode(column.emit(batch, 0, range(size), packing).encode(digest), digest)
-        for batch, size in enumerate(column.prepare(plan.grid, column.draw(plan.grid)))
+        for batch, size in enumerate(flags_of_batch)
     ]
 
-    # Aggregate
+    # De-identify and join. Row party -> aggregator: every shard's rows, (tag, blinded cell).
     aggregator = Aggregator(public)
     partials = []
     for shard in plan.grid.shards:
         rows = Rows.decode(row.emit(shard).encode(digest), digest)
         partial = aggregator.join(rows, flags[shard.batch])
         partials.append(Partial.decode(partial.encode(digest), digest))
-    levels = [aggregator.lay_out(aggregator.add(*partials), study.cells, packing.blocks)]
-    for starts in row.tree_starts():
-        levels.append(aggregator.sum_up(levels[-1], starts))
 
-    # Noise, once
-    noisy = add_noise_once(public, np.concatenate(levels), packing, plan.design, plan.constant_time)
+    # Overlay. Row party -> aggregator: the sizes of the row tree's nodes. Sums, still encrypted.
+    levels = [aggregator.lay_out(aggregator.add(*partials), study.cells, packing.blocks)]
+    for sizes in row.tree_starts():
+        tree = Tree.decode(Tree(starts=sizes).encode(digest), digest)
+        levels.append(aggregator.sum_up(levels[-1], tree.starts))
+
+    # Noise. Driver, once, on the encrypted whole -> key holder: the noisy table.
+    table = np.concatenate(levels)
+    noisy = add_noise_once(public, table, packing, plan.design, plan.constant_time)
     noisy = NoisyTable.decode(noisy.encode(digest), digest)
 
-    # Release
-    return row.unblind([column.release(ledger, noisy, packing, range(plan.design.nodes))])
+    # Release. Key holder: debits its ledger, decrypts -> row party, sealed: noisy coefficients.
+    key_holder = column.key_holder()
+    opened = key_holder.decrypt(noisy, packing, range(plan.design.nodes))
+    return row.unblind([column.seal_coefficients(opened)])

@@ -48,7 +48,7 @@ def test_every_count_is_the_oracle_s(busy, name, tmp_path):
     study = busy.during(studies()[name])
     plan = make_plan(study, key_bits=2048, shards=16)
     executor = LocalExecutor(study, busy.sources)
-    found = counts(executor, plan, tmp_path / "ledger")[: study.cells]
+    found = counts(executor, plan)[: study.cells]
     expected = oracle.count(*plainly(study, busy), seeds(executor))
     assert expected.sum() > 100 and (found == expected).all()
     clear = InTheClear(duckdb, study, busy, threads=1)
@@ -97,9 +97,7 @@ def test_what_a_party_draws_is_known_within_bounds(busy, tmp_path):
     drawn = clear.drawn
     assert drawn > 100 and (bounds.slots[0] < bounds.slots[1]).any()
     executor = LocalExecutor(study, again.sources)
-    found = counts(executor, make_plan(study, key_bits=2048, shards=4), tmp_path / "ledger")[
-        : study.cells
-    ]
+    found = counts(executor, make_plan(study, key_bits=2048, shards=4))[: study.cells]
     assert bounds.wrong(found) == 0
     assert bounds.wrong(bounds.cells[1]) > 0
 

@@ -120,7 +120,7 @@ class Store(BaseHTTPRequestHandler):
             self.objects[path] = body
         return self._say(200, ETag=_tag(body))
 
-    def _mailbox(self, path: str, query: dict[str, list[str]], body: bytes) -> None:
+    def _post(self, path: str, query: dict[str, list[str]], body: bytes) -> None:
         if "uploads" in query:
             self.uploads[name := str(len(self.uploads))] = {}
             kind = "InitiateMultipartUploadResult"

@@ -26,7 +26,7 @@ from xstat_ray.federation.envelope import Header, canonical, open_message, seal
 from xstat_ray.federation.identity import Identity, Peers
 from xstat_ray.federation.mailbox import Mailbox
 from xstat_ray.federation.sealed import SEALED, unseal
-from xstat_ray.model.messages import Coefficients, Flags, NoisyTable, Points, Rows, Tree
+from xstat_ray.model.messages import Coefficients, Flags, NoisyTable, Rows, Tree
 from xstat_ray.privacy.ledger import Ledger
 from xstat_ray.roles import ColumnParty, RowParty
 
@@ -383,7 +383,7 @@ def test_points_that_are_none(domains, monkeypatch, party, method, point, reason
         part = arguments[-1]
         own = hash_to_group([b"%d" % number for number in part], PERSON_DST)
         own[-1] = np.frombuffer(point, np.uint8)
-        return self._seal(Points(own), f"{kind} {part}")
+        return self._seal(own, f"{kind} {part}")
 
     monkeypatch.setattr(party, method, points)
     refused(domains, f"message {name} is refused: row 3 .*{reason}", party.other)
@@ -396,7 +396,7 @@ def test_points_that_are_none(domains, monkeypatch, party, method, point, reason
 def test_coefficients_of_another_part(domains, monkeypatch):
     """Sealed and signed as they should be, for another place in the table."""
 
-    def release(self, ledger, table, packing, part):
+    def release(self, table, packing, part):
         shifted = Coefficients("00" * 16, part.start + 1, np.zeros((len(part), 2), np.int64))
         return self._channel("column").seal(shifted.encode(DIGEST), "coefficients")
 

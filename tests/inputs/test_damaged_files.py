@@ -14,6 +14,8 @@ from tests.case import COLUMNS, ROWS, Case, counts, study
 from tests.heard import Heard
 from xstat_ray import InputError, Source, crosstab
 from xstat_ray.model.study import Role
+from xstat_ray.roles.party import Party
+from xstat_ray.runtime.progress import Progress
 from xstat_ray.runtime.ray_executor import RayExecutor
 
 
@@ -107,5 +109,5 @@ def test_environments_that_divide_a_table_agree_on_what_is_left_out(ray_folder, 
         from xstat_ray import make_plan
 
         encrypted(executor, make_plan(study(), key_bits=2048, shards=2))
-        replicas = executor.parties[role]
-        assert executor.get_all([party.call("damaged_files") for party in replicas]) == [1, 1]
+        parties = executor.parties[role]
+        assert executor.get_all([one.call(Party.damaged_files) for one in parties]) == [1, 1]

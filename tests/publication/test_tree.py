@@ -25,7 +25,7 @@ from xstat_ray.planning.plan import make_plan
 from xstat_ray.protocol import play
 from xstat_ray.publication.publish import publish
 from xstat_ray.roles import Aggregator
-from xstat_ray.runtime import driver
+from xstat_ray.runtime import reduction
 from xstat_ray.runtime.executor import LocalExecutor
 
 SEVERAL_BLOCKS = 62
@@ -186,9 +186,9 @@ def random_case(tmp_path):
     return study, rows, kind_of, write_tables(study, rows, kind_of, tmp_path)
 
 
-def execute(executor, plan, ledger):
+def execute(executor, plan):
     run, noisy = encrypted(executor, plan)
-    return run.release(noisy, ledger)
+    return run.release(noisy)
 
 
 def plan_of(study):
@@ -200,7 +200,7 @@ def plan_of(study):
 @pytest.mark.parametrize("products", [1, 20, 50_000])
 def test_however_the_sums_are_cut_into_tasks(random_case, tmp_path, monkeypatch, products):
     study, rows, kind_of, paths = random_case
-    monkeypatch.setattr(driver, "PRODUCTS_A_CALL", products)
+    monkeypatch.setattr(reduction, "PRODUCTS_A_CALL", products)
     submitted = Counter()
     submit = LocalExecutor.submit
 
@@ -211,7 +211,7 @@ def test_however_the_sums_are_cut_into_tasks(random_case, tmp_path, monkeypatch,
     monkeypatch.setattr(LocalExecutor, "submit", count)
     plan = plan_of(study)
     with LocalExecutor(study, {role: Source(path) for role, path in paths.items()}) as executor:
-        check(plan, execute(executor, plan, tmp_path / "ledger"), rows, kind_of)
+        check(plan, execute(executor, plan), rows, kind_of)
     # 21 cells, 12 towns, 6 counties, 3 zones: a task for every node, for some, or for a whole
     # level.
     assert submitted["sum_up"] == {1: 12 + 6 + 3 + 1, 20: 3 + 2 + 1 + 1, 50_000: 4}[products]
@@ -222,13 +222,13 @@ def test_on_ray(ray_folder, random_case, tmp_path, monkeypatch):
     from xstat_ray.runtime.ray_executor import RayExecutor
 
     study, rows, kind_of, paths = random_case
-    monkeypatch.setattr(driver, "PRODUCTS_A_CALL", 20)
+    monkeypatch.setattr(reduction, "PRODUCTS_A_CALL", 20)
     plan = plan_of(study)
     sources = {role: Source(path) for role, path in paths.items()}
     with RayExecutor(study, sources, {"column": 2}) as executor:
-        on_ray = execute(executor, plan, tmp_path / "ledger")
+        on_ray = execute(executor, plan)
     with LocalExecutor(study, sources) as executor:
-        assert (execute(executor, plan, tmp_path / "ledger").values == on_ray.values).all()
+        assert (execute(executor, plan).values == on_ray.values).all()
     check(plan, on_ray, rows, kind_of)
 
 

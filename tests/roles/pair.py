@@ -27,5 +27,5 @@ def exchanged_pair(small: Any) -> tuple[RowParty, ColumnParty]:
     row, column = agreed_pair(small.study, small.row, small.column)
     for party, other in ((row, column), (column, row)):
         whole = range(party.intake())
-        party.finish([other.evaluate(party.blind(whole), whole)], [whole])
+        party.finalize([other.evaluate(party.blind(whole), whole)], [whole])
     return row, column

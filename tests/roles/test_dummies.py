@@ -37,8 +37,8 @@ def pair(padded):
     small, plan = padded
     row, column = exchanged_pair(small)
     column.generate_key(2048)
-    row.prepare(plan.grid, row.draw(plan.grid))
-    return row, column, column.prepare(plan.grid, column.draw(plan.grid))
+    row.prepare(plan.grid, row.draw_dummies(plan.grid))
+    return row, column, column.prepare(plan.grid, column.draw_dummies(plan.grid))
 
 
 def replace_study(small, study):
@@ -107,10 +107,12 @@ def test_a_repeated_emission_gives_the_same_bytes_and_nothing_is_drawn_twice(pad
     digest = small.study.digest
     grid = plan.grid
     first = [row.emit(shard).encode(digest) for shard in grid.shards]
-    assert row.draw(grid) == row.draw(grid) and column.draw(grid) == column.draw(grid)
-    row.prepare(grid, row.draw(grid))
+    assert row.draw_dummies(grid) == row.draw_dummies(grid) and column.draw_dummies(
+        grid
+    ) == column.draw_dummies(grid)
+    row.prepare(grid, row.draw_dummies(grid))
     assert [row.emit(shard).encode(digest) for shard in grid.shards] == first
-    assert column.prepare(grid, column.draw(grid)) == sizes
+    assert column.prepare(grid, column.draw_dummies(grid)) == sizes
 
 
 def test_the_size_of_a_message_is_a_function_of_its_number_of_rows(padded, pair):
@@ -132,14 +134,14 @@ def test_the_size_of_a_message_is_a_function_of_its_number_of_rows(padded, pair)
 def test_environments_that_divide_the_persons_send_together_what_one_sends(padded):
     small, plan = padded
     whole, column = exchanged_pair(small)
-    drawn = whole.draw(plan.grid)
+    drawn = whole.draw_dummies(plan.grid)
     whole.prepare(plan.grid, drawn)
     halves = []
     for number in range(2):
         half = RowParty(small.study, small.row)
         half.accept(whole.hand_over(half.offer()))
         own = range(half.intake(Share(number, 2)))
-        half.finish([column.evaluate(half.blind(own), own)], [own])
+        half.finalize([column.evaluate(half.blind(own), own)], [own])
         half.prepare(plan.grid, drawn)
         halves.append(half)
     for shard in plan.grid.shards:
@@ -162,4 +164,4 @@ def test_a_padded_study_is_not_sent_unpadded_nor_with_draws_for_another_cut(padd
         with pytest.raises(ProtocolError, match="was not drawn"):
             party.prepare(plan.grid)
         with pytest.raises(ProtocolError, match="altered"):
-            party.prepare(plan.grid, party.draw(other))
+            party.prepare(plan.grid, party.draw_dummies(other))

@@ -10,7 +10,6 @@ import pytest
 
 from tests.roles.pair import agreed_pair, exchanged_pair
 from xstat_ray.errors import ProtocolError
-from xstat_ray.model.messages import Points
 from xstat_ray.model.periods import span
 from xstat_ray.model.shards import ShardGrid
 from xstat_ray.roles import RowParty
@@ -30,7 +29,7 @@ def test_both_parties_derive_the_same_tag_for_the_same_person_and_period(small):
     both = ids(small.rows, "person") & ids(small.flags, "passenger")
     # A person without a usable row takes no part.
     assert 0.6 * len(both) < len(common) <= len(both)
-    assert not any(row._ids) and not any(column._ids)
+    assert not any(row._exchange.ids) and not any(column._exchange.ids)
 
 
 def test_two_runs_give_unrelated_tags(small):
@@ -59,10 +58,10 @@ def test_an_altered_or_swapped_exchange_is_refused(small):
     with pytest.raises(ProtocolError, match="altered"):
         # A message handed back to its sender: each direction has its own key.
         row.evaluate(blinded, first)
-    short = column._seal(Points(np.zeros((4, 32), np.uint8)), f"evaluated {first}")
+    short = column._seal(np.zeros((4, 32), np.uint8), f"evaluated {first}")
     with pytest.raises(ProtocolError, match="another number of points"):
-        row.finish([short], [first])
-    row.finish([column.evaluate(blinded, first)], [first])
+        row.finalize([short], [first])
+    row.finalize([column.evaluate(blinded, first)], [first])
     with pytest.raises(ProtocolError, match="exchange has not taken place"):
         row._tags(np.zeros(1, np.int32), np.zeros(1, np.uint32))
 
@@ -109,7 +108,7 @@ def test_a_replica_takes_over_and_makes_the_same_choices(small, place):
     other = pair[1 - place]
     if place == 1:
         first.generate_key(2048)
-    replica = type(first)(small.study, first._table)
+    replica = type(first)(small.study, first._source)
     sealed = first.hand_over(replica.offer())
     replica.accept(sealed)
     with pytest.raises(ProtocolError, match="not a replica"):
@@ -119,7 +118,7 @@ def test_a_replica_takes_over_and_makes_the_same_choices(small, place):
     # What one replica blinded, another may finish.
     evaluated = other.evaluate(first.blind(whole), whole)
     for one in (first, replica):
-        one.finish([evaluated], [whole])
+        one.finalize([evaluated], [whole])
     everyone = np.arange(whole.stop, dtype=np.int32)
     noon = np.full(whole.stop, 12, np.uint32)
     assert (first._tags(everyone, noon) == replica._tags(everyone, noon)).all()

@@ -78,13 +78,8 @@ def test_the_choice_of_rows_does_not_depend_on_the_pieces_they_lie_in(small, tmp
         row._seed = bytes(32)
         whole = range(row.intake())
         own = grid(small.study, 3)
-        row._known[:] = True
-        row._person_keys = (
-            np.arange(12 * len(whole), dtype=np.uint32)
-            .view(np.uint8)
-            .reshape(-1, 48)[:, :12]
-            .copy()
-        )
+        keys = np.arange(12 * len(whole), dtype=np.uint32).view(np.uint8).reshape(-1, 48)[:, :12]
+        row._exchange.recall(np.ones(len(whole), bool), keys.copy())
         row.prepare(own)
         tagged = [row.emit(shard) for shard in own.shards]
         kept.append([sorted(rows.cells.tolist()) for rows in tagged])

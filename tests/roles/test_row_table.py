@@ -13,6 +13,7 @@ import pytest
 
 from tests.synthetic import START, make_study, make_tables
 from xstat_ray.errors import InputError
+from xstat_ray.inputs.source import Source
 from xstat_ray.inputs.tables import Table
 from xstat_ray.model.periods import span
 from xstat_ray.roles import row_table
@@ -46,7 +47,7 @@ def write(folder, kind):
 
 
 def surveyed(path, share=WHOLE, exclude=()):
-    table = RowTable(STUDY, path, exclude, share)
+    table = RowTable(STUDY, Source(path, exclude), share)
     return table, table.survey()
 
 

@@ -85,7 +85,7 @@ class InOneProcess(Deployment):
 
     def counted(self, study: Study, sources: Sources, options: Options) -> Counted:
         with self.executor(study, sources, options) as executor:
-            values = counts(executor, options.plan(study), options.ledger)
+            values = counts(executor, options.plan(study))
             return Counted(values, seeds(executor))
 
 

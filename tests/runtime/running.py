@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,10 +22,10 @@ def encrypted(executor: Executor, plan: Plan) -> tuple[Driver, NoisyTable]:
     return driver, driver.add_noise(public, driver.aggregate(public))
 
 
-def counts(executor: Executor, plan: Plan, ledger: Path) -> NDArray[np.int64]:
+def counts(executor: Executor, plan: Plan) -> NDArray[np.int64]:
     """The whole protocol on an executor."""
     driver, noisy = encrypted(executor, plan)
-    return driver.release(noisy, ledger).values
+    return driver.release(noisy).values
 
 
 def inside(executor: Executor, role: Any, replica: int, function: Any, *args: Any) -> Any:
@@ -37,7 +36,7 @@ def inside(executor: Executor, role: Any, replica: int, function: Any, *args: An
 def seeds(executor: Executor) -> dict[str, bytes]:
     """What the parties draw from, for the oracle."""
     if isinstance(executor, LocalExecutor):
-        return {role: instances[0]._party._seed for role, instances in executor.parties.items()}
+        return {role: instances[0].party._seed for role, instances in executor.parties.items()}
     return {
         role: inside(executor, role, 0, lambda environment: environment._party._seed)
         for role in executor.parties

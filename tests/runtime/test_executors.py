@@ -25,6 +25,7 @@ from xstat_ray.inputs.source import Source
 from xstat_ray.model.study import Bounds, Dimension, Privacy, Study, View
 from xstat_ray.planning.batching import Batch
 from xstat_ray.protocol import play
+from xstat_ray.roles.party import Party
 from xstat_ray.runtime.ray_executor import RayExecutor
 
 LOCAL = pytest.param(InOneProcess, id="one process")
@@ -163,7 +164,7 @@ def test_parties_and_tasks_take_the_kernel_that_is_forced_here(
     forced = choice.kernel().name
     with RayExecutor(make_study(), small.sources, {"column": 2}) as executor:
         for role in ("row", "column"):
-            assert executor.get(executor.party(role).call("kernel")) == forced
+            assert executor.get(executor.first(role).call(Party.kernel)) == forced
         assert executor.get(executor.submit(kernel_of_a_task)) == forced
 
 

@@ -59,7 +59,7 @@ def test_failed_tasks_are_run_again_and_noise_is_drawn_once(
     plan = make_plan(study, key_bits=2048, shards=12)
     with Unreliable(study, small.sources, {}, folder=tmp_path, schedule=schedule) as executor:
         driver, noisy = encrypted(executor, plan)
-        values = driver.release(noisy, tmp_path / "ledger").values
+        values = driver.release(noisy).values
         expected = oracle.count(study, small.rows, small.flags, seeds(executor))
         assert executor.seen["join"] == 12 and executor.seen["add"] == 2
     assert (values == coefficients(plan, expected)).all()
@@ -114,7 +114,7 @@ def test_every_coefficient_is_noised_touched_or_not(tmp_path, draws):
         # are equal.
         assert not (rows == one).all(axis=1).any()
         assert len(np.unique(rows, axis=0)) == plan.table_ciphertexts
-        values = driver.release(noisy, tmp_path / "ledger").values
+        values = driver.release(noisy).values
     assert draws == [plan.coefficients]
     untouched = np.delete(values.ravel(), 7 * 30 + 7)
     # Discrete Laplace of scale 1/2: P(0) = (1 - e^-2) / (1 + e^-2) = tanh(1). Six standard
@@ -205,7 +205,7 @@ def test_replicas_whose_tables_differ_are_refused(ray_folder, small, tmp_path):
     )
 
     def redirect(environment: Any, path: Path) -> None:
-        environment._party._table = path
+        environment._party._source = Source(path)
 
     with RayExecutor(small.study, small.sources, {"column": 2}) as executor:
         inside(executor, "column", 1, redirect, tmp_path / "boarding.parquet")
@@ -228,7 +228,7 @@ def test_a_party_whose_environment_dies_ends_the_run(ray_folder, small, tmp_path
             die("row") if stage == "aggregate" else None
             noisy = driver.add_noise(public, driver.aggregate(public))
             die("column")
-            driver.release(noisy, tmp_path / "ledger")
+            driver.release(noisy)
 
 
 def test_people_who_opted_out_leave_no_trace_in_the_counts(small, tmp_path):
@@ -243,7 +243,7 @@ def test_people_who_opted_out_leave_no_trace_in_the_counts(small, tmp_path):
     plan = make_plan(small.study, key_bits=2048, shards=3)
     with LocalExecutor(small.study, with_list) as executor:
         driver, noisy = encrypted(executor, plan)
-        values = driver.release(noisy, tmp_path / "ledger").values
+        values = driver.release(noisy).values
         expected = oracle.count(
             small.study, small.rows, small.flags, seeds(executor), opted_out=gone
         )

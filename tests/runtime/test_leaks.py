@@ -75,11 +75,11 @@ def write_secrets(environment: Any, path: Path) -> None:
     party = environment._party
     own = {
         "seed": party._seed,
-        "scalar": party._scalar,
+        "scalar": party._exchange.scalar,
         "salt": party._agreed.salt,
         "tag key": party._agreed.tag_key,
     }
-    own |= {f"person key {i}": key.tobytes() for i, key in enumerate(party._person_keys)}
+    own |= {f"person key {i}": key.tobytes() for i, key in enumerate(party._exchange.person_keys)}
     if party.role == "column":
         own |= {name: int(getattr(party._key, name)) for name in ("p", "q", "alpha", "beta")}
     path.write_bytes(pickle.dumps(own))
@@ -238,7 +238,7 @@ def test_in_one_cluster_isolation_is_a_simulation_because_any_task_can_read_a_pa
     """
     sources = write_sources(tmp_path)
     with ray_executor.RayExecutor(leak_study(), sources, {}) as executor:
-        public = executor.get(executor.party("column").call("generate_key", 2048))
+        public = executor.get(executor.column[0].call(ColumnParty.generate_key, 2048))
 
         @ray.remote
         def stranger(actor: Any) -> Any:
@@ -248,7 +248,7 @@ def test_in_one_cluster_isolation_is_a_simulation_because_any_task_can_read_a_pa
                 )
             )
 
-        stolen = PrivateKey.from_bytes(ray.get(stranger.remote(executor.party("column")._actor)))
+        stolen = PrivateKey.from_bytes(ray.get(stranger.remote(executor.column[0]._actor)))
         assert stolen.public.encode() == public
 
 

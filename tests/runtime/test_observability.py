@@ -95,7 +95,7 @@ def surroundings(environment) -> tuple[dict[str, str], str, str]:
 
 def secrets_of(environment) -> list[str]:
     party = environment._party
-    values = [party._seed, party._scalar, party._agreed.salt, party._agreed.tag_key]
+    values = [party._seed, party._exchange.scalar, party._agreed.salt, party._agreed.tag_key]
     return [form for value in values for form in (value.hex(), repr(value))]
 
 

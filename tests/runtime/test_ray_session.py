@@ -74,7 +74,7 @@ try:
         nodes = len([node for node in ray.nodes() if node["Alive"]])
         study = make_study()
         with RayExecutor(study, sources, {"column": 2}) as executor:
-            table = counts(executor, make_plan(study, key_bits=2048, shards=24), folder / "ledger")
+            table = counts(executor, make_plan(study, key_bits=2048, shards=24))
             same = bool((table == oracle.count(study, *make_tables(), seeds(executor))).all())
     print(json.dumps({"nodes": nodes, "same": same, "total": int(table.sum()), "left": ray.is_initialized()}))
 finally:

@@ -173,7 +173,7 @@ def coefficients(study, row, column):
     """(cells, slots) and then the sums of every level, from what the parties are about to tag and encrypt."""
     declared = np.argsort(row._blinding().forward)
     slots = {
-        (column._ids[person], period): slot
+        (column._exchange.ids[person], period): slot
         for person, period, slot in zip(
             column._person.tolist(), column._period.tolist(), column._slot.tolist(), strict=True
         )
@@ -185,7 +185,7 @@ def coefficients(study, row, column):
     row._load(grid, 0)
     rows = Located.join([cut.rows for cut in row._held])
     for person, period, cell in zip(*(column.tolist() for column in rows), strict=True):
-        slot = slots.get((row._ids[person], period))
+        slot = slots.get((row._exchange.ids[person], period))
         if slot is not None:
             table[declared[cell], slot] += 1
     levels = [table]
@@ -210,7 +210,10 @@ def changes(study, tables, seed, folder, monkeypatch):
     words = Words(seed, monkeypatch)
     row, column = taken_in(study, write(tables, folder))
     whole = coefficients(study, row, column)
-    numbers = {"row": row._ids.astype(str).tolist(), "column": column._ids.astype(str).tolist()}
+    numbers = {
+        "row": row._exchange.ids.astype(str).tolist(),
+        "column": column._exchange.ids.astype(str).tolist(),
+    }
     found = {}
     for person in sorted({*numbers["row"], *numbers["column"]}):
         words.removed = {
@@ -293,7 +296,7 @@ def test_the_auditor_counts_what_the_protocol_counts(tmp_path, monkeypatch):
     audited = []
     parties = (RowParty, ColumnParty)
     for kind in parties:
-        monkeypatch.setattr(kind, "finish", spy(kind.finish, audited))
+        monkeypatch.setattr(kind, "finalize", spy(kind.finalize, audited))
     result = play(
         make_plan(study, key_bits=2048),
         row_table=paths["row"],
@@ -301,17 +304,17 @@ def test_the_auditor_counts_what_the_protocol_counts(tmp_path, monkeypatch):
         ledger=tmp_path / "x",
     )
     (row, row_ids), (column, column_ids) = audited
-    row._ids = row_ids
-    column._ids = column_ids
+    row._exchange._ids = row_ids
+    column._exchange._ids = column_ids
     expected = coefficients(study, row, column)
     assert expected[0].sum() > 20
     assert (result.values == np.concatenate(expected)).all()
 
 
-def spy(finish, seen):
+def spy(finalize, seen):
     def record(self, sealed, parts):
         # The ids are forgotten by the party itself after this.
-        seen.append((self, self._ids.copy()))
-        finish(self, sealed, parts)
+        seen.append((self, self._exchange.ids.copy()))
+        finalize(self, sealed, parts)
 
     return record

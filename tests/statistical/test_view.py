@@ -151,8 +151,8 @@ def inputs(tmp_path_factory):
         row_table, column_table = tables(folder / name, persons.split())
         small = type("Small", (), {"study": own, "row": row_table, "column": column_table})
         row, column = exchanged_pair(small)
-        row.prepare(plan.grid, row.draw(plan.grid))
-        column.prepare(plan.grid, column.draw(plan.grid))
+        row.prepare(plan.grid, row.draw_dummies(plan.grid))
+        column.prepare(plan.grid, column.draw_dummies(plan.grid))
         found.append(Input(row, column, plan))
     return found
 

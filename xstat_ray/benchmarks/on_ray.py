@@ -8,8 +8,6 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import ParamSpec, TypeVar
 
 import numpy as np
@@ -76,10 +74,7 @@ def run_on_ray(plan: Plan, sources: Mapping[Role, Source], cores: int, window: i
 
 def release(driver: Driver, public: PublicKey, encrypted: Partial, plan: Plan) -> NDArray[np.int64]:
     """The counts (cells, slots) of a plan whose noise is off."""
-    with TemporaryDirectory() as folder:
-        coefficients = driver.release(
-            driver.add_noise(public, encrypted), Path(folder) / "ledger.sqlite"
-        )
+    coefficients = driver.release(driver.add_noise(public, encrypted))
     return coefficients.values[: plan.study.cells]
 
 

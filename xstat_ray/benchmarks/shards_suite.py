@@ -139,7 +139,6 @@ def _records(tables: Region, measured: dict[int, Rounds], plans: dict[int, Plan]
 
 def _flags(tables: Region, plan: Plan) -> int:
     """Flags of the column party in this study, from its own intake."""
-    source = tables.sources["column"]
-    party = ColumnParty(plan.study, source.table, source.excludes)
+    party = ColumnParty(plan.study, tables.sources["column"])
     party.intake()
     return sum(party.prepare(plan.grid))

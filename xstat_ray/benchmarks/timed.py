@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, is_dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Concatenate, cast
 
 import numpy as np
 
@@ -15,7 +13,7 @@ from xstat_ray.inputs.source import Source
 from xstat_ray.model.study import Role
 from xstat_ray.planning.plan import Plan
 from xstat_ray.runtime.driver import Driver
-from xstat_ray.runtime.executor import Instance, LocalExecutor, LocalInstance, Ref
+from xstat_ray.runtime.executor import Instance, LocalExecutor, P_co, R, Ref, name_of
 from xstat_ray.runtime.progress import Progress
 
 
@@ -56,34 +54,33 @@ class Ledger:
         return sum(self.of[name].out_bytes for name in names if name in self.of)
 
 
-class _TimedInstance(Instance):
-    def __init__(self, role: Role, inner: LocalInstance, ledger: Ledger) -> None:
+class _TimedInstance(Instance[P_co]):
+    def __init__(self, role: Role, inner: Instance[P_co], ledger: Ledger) -> None:
         self._role = role
         self._inner = inner
         self._ledger = ledger
 
-    def call(self, method: str, *args: Any) -> Ref:
-        result = self._ledger.timed(f"{self._role}.{method}", self._inner.call, method, *args)
-        if method == "intake":
+    def call(self, method: Callable[Concatenate[P_co, ...], R], *args: object) -> Ref[R]:
+        name = name_of(method)
+        result = self._ledger.timed(f"{self._role}.{name}", self._inner.call, method, *args)
+        if name == "intake":
             self._ledger.persons += result.get()
-        return result
+        return cast(Ref[R], result)
 
 
 class TimedExecutor(LocalExecutor):
-    """As `LocalExecutor`, and books what it does."""
+    """A `LocalExecutor` that books what it does."""
 
     def __init__(self, plan: Plan, sources: dict[Role, Source]) -> None:
         super().__init__(plan.study, sources)
         self.ledger = Ledger()
-        inner: dict[Role, Sequence[Any]] = dict(self.parties)
-        self.parties = {
-            role: [_TimedInstance(role, one, self.ledger) for one in every]
-            for role, every in inner.items()
-        }
+        self.row = [_TimedInstance("row", instance, self.ledger) for instance in self.row]
+        self.column = [_TimedInstance("column", instance, self.ledger) for instance in self.column]
 
-    def submit(self, function: Callable[..., Any], *args: Any) -> Ref:
+    def submit(self, function: Callable[..., R], *args: object) -> Ref[R]:
         """Run at once."""
-        return self.ledger.timed(function.__name__, super().submit, function, *args)
+        name = function.__name__
+        return cast(Ref[R], self.ledger.timed(name, super().submit, function, *args))
 
 
 @dataclass(frozen=True)
@@ -107,8 +104,7 @@ def run_timed(plan: Plan, sources: dict[Role, Source]) -> Run:
     public = driver.de_identify()
     encrypted = driver.aggregate(public)
     noisy = ledger.timed("noise", driver.add_noise, public, encrypted)
-    with TemporaryDirectory() as folder:
-        coefficients = driver.release(noisy, Path(folder) / "ledger.sqlite")
+    coefficients = driver.release(noisy)
     counts = coefficients.values[: plan.study.cells]
     emitted = ledger.out_bytes("column.emit") // (16 + plan.packing.blocks * plan.ciphertext_bytes)
     return Run(ledger, emitted, int(counts.sum()), plan.design.nodes, counts)

@@ -22,15 +22,17 @@ from xstat_ray.errors import InputError, ProtocolError
 from xstat_ray.federation.config import DomainConfig
 from xstat_ray.federation.domain_run import DomainRun
 from xstat_ray.federation.envelope import Opened, canonical
-from xstat_ray.model.messages import Flags, NoisyTable, Rows, Tree
+from xstat_ray.model.messages import Flags, NoisyTable, Partial, Rows, Tree
 from xstat_ray.model.shards import Shard
+from xstat_ray.planning.options import IN_FLIGHT
 from xstat_ray.roles.aggregator import Aggregator
-from xstat_ray.roles.party import SECRETS
+from xstat_ray.roles.session import SECRETS
 from xstat_ray.runtime.driver import Driver
 from xstat_ray.runtime.events import Recorded
 from xstat_ray.runtime.executor import Executor, Ref
 from xstat_ray.runtime.open import open_executor
 from xstat_ray.runtime.progress import Progress
+from xstat_ray.runtime.reduction import reduce_partials
 from xstat_ray.util.files import write_whole
 
 NOISY = "noisy.parquet"
@@ -93,7 +95,13 @@ class AggregatorSteps:
         aggregator = Aggregator(public)
         shards = len(self._plan.grid.shards)
         with self._progress.stage("aggregate", shards) as stage:
-            encrypted = self._driver.reduce(aggregator, self._joins(aggregator), stage)
+            encrypted = reduce_partials(
+                self._executor,
+                aggregator,
+                self._joins(aggregator),
+                in_flight=IN_FLIGHT,
+                stage=stage,
+            )
         return self._driver.add_noise(public, encrypted, starts)
 
     def _starts(self) -> list[NDArray[np.int64]]:
@@ -112,12 +120,12 @@ class AggregatorSteps:
 
         return list(self._mailbox.collect("row", "tree", read))
 
-    def _joins(self, aggregator: Aggregator) -> Iterator[Callable[[], Ref]]:
+    def _joins(self, aggregator: Aggregator) -> Iterator[Callable[[], Ref[Partial]]]:
         """One submission for each message of rows, with the flags of its batch."""
         read = partial(self._read_flags, aggregator.public)
         batches = groupby(self._mailbox.collect("column", "flags", read), lambda flags: flags.batch)
         current = -1
-        refs = list[Ref]()
+        refs = list[Ref[Flags]]()
         for shard, rows in self._mailbox.collect("row", "rows", self._read_rows):
             if shard.batch != current:
                 current, flags = next(batches, (-1, iter(())))

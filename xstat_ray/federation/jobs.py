@@ -35,16 +35,16 @@ def deidentify(config: PartyConfig, progress: Progress) -> None:
         if domain_run.log.finished:
             return
         progress = Recorded(progress, domain_run.folder)
-        source = replace(config.source, private=domain_run.folder).absolute
+        source = replace(
+            config.source, private=domain_run.folder, ledger=config.options.ledger
+        ).absolute
         attestation = config.attestation.make(domain_run.identity, domain_run.peers)
         with open_executor(config.study, {role: source}, config.options, progress) as executor:
-            ledger = config.options.ledger.absolute()
             steps = PartySteps(
                 domain_run,
                 role,
                 executor,
                 attestation=attestation,
-                ledger=ledger,
                 progress=progress,
             )
             try:

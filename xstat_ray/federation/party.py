@@ -11,7 +11,7 @@ import hashlib
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from pathlib import Path
+from typing import TypeVar
 
 from xstat_ray.crypto.channel import pack_fields, unpack_fields
 from xstat_ray.crypto.handshake import Hello
@@ -22,11 +22,17 @@ from xstat_ray.federation.domain_run import DomainRun
 from xstat_ray.federation.envelope import Opened, canonical
 from xstat_ray.model.messages import Message, Tree
 from xstat_ray.model.study import Role
-from xstat_ray.roles.party import SECRETS
-from xstat_ray.runtime.driver import Driver, Holder, emit_rows
-from xstat_ray.runtime.executor import ROLES, Executor, Ref
+from xstat_ray.roles import ColumnParty, RowParty
+from xstat_ray.roles.party import Party
+from xstat_ray.roles.session import SECRETS
+from xstat_ray.runtime.driver import Driver
+from xstat_ray.runtime.emission import emit_rows, flag_calls, senders_of
+from xstat_ray.runtime.exchange import Holder
+from xstat_ray.runtime.executor import ROLES, Executor, Ref, in_turn
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.util.files import write_whole
+
+MessageT = TypeVar("MessageT", bound=Message)
 
 STEPS = ("handshake", "blind", "evaluate", "emit")
 FACTS = "facts.json"
@@ -46,11 +52,8 @@ class PartySteps:
         executor: Executor,
         *,
         attestation: Attestation,
-        ledger: Path,
         progress: Progress,
     ) -> None:
-        """`ledger` is the party's own: what the pool learns of its table is counted there."""
-        self._ledger = ledger
         self._domain_run = domain_run
         self._mailbox = domain_run.mailbox
         self._role = role
@@ -91,13 +94,13 @@ class PartySteps:
         waiting = self._domain_run.folder / "handshake"
         if (folder / SECRETS).exists():
             return
-        first = self._executor.party(self._role)
+        first = self._executor.first(self._role)
         get = self._executor.get
         own = self._hello()
         self._mailbox.send(self._other, "hello", own)
         with self._mailbox.receiving(self._other, "hello") as message:
             peer = message.payload
-            mac = get(first.call("agree", message.payload))
+            mac = get(first.call(Party.agree, message.payload))
             self._mailbox.begin_session(self._session(own, peer))
         mine = Hello.decode(own)
         theirs = Hello.decode(peer)
@@ -119,7 +122,7 @@ class PartySteps:
         with self._mailbox.receiving(self._other, "attest") as message:
             fields = _fields(message.payload, "evidence", "confirmation")
             self._attestation.verifier.verify(fields["evidence"], demanded)
-            get(first.call("confirm", fields["confirmation"]))
+            get(first.call(Party.confirm, fields["confirmation"]))
         if not any(self._domain_run.log.of("attested")):
             provider = self._attestation.verifier.name
             runs = theirs.measurement.hex()
@@ -127,24 +130,23 @@ class PartySteps:
                 "attested", peer=self._other, provider=provider, measurement=runs
             )
         # Only now are the shared keys kept, and only kept keys are used.
-        get(first.call("save", folder))
+        get(first.call(Party.save, folder))
         shutil.rmtree(waiting)
 
     def _hello(self) -> bytes:
         """The own hello, as it was if the step was interrupted."""
-        first = self._executor.party(self._role)
+        first = self._executor.first(self._role)
         get = self._executor.get
         waiting = self._domain_run.folder / "handshake"
         plan = self._domain_run.plan
         if (waiting / SECRETS).exists():
-            get(first.call("load", waiting))
+            get(first.call(Party.load, waiting))
         else:
             if self._role == "column":
-                get(first.call("generate_key", plan.key_bits, plan.constant_time))
-            get(first.call("save", waiting))
-        hello = get(first.call("hello"))
-        assert isinstance(hello, bytes)
-        return hello
+                column = self._executor.column[0]
+                get(column.call(ColumnParty.generate_key, plan.key_bits, plan.constant_time))
+            get(first.call(Party.save, waiting))
+        return get(first.call(Party.hello))
 
     def _session(self, own: bytes, peer: bytes) -> str:
         row, column = (own, peer) if self._role == "row" else (peer, own)
@@ -158,8 +160,8 @@ class PartySteps:
             raise InputError(
                 "the handshake is not over", key="step", remedy="Run step=handshake first"
             )
-        first = self._executor.party(self._role)
-        self._executor.get(first.call("load", self._domain_run.folder))
+        first = self._executor.first(self._role)
+        self._executor.get(first.call(Party.load, self._domain_run.folder))
         self._driver.fill_replicas()
         self._restored = True
 
@@ -171,7 +173,7 @@ class PartySteps:
             self._restore()
             self._holders = self._driver.take_in(self._role)
             digest = str(
-                self._executor.get(self._executor.party(self._role).call("replica_digest"))
+                self._executor.get(self._executor.first(self._role).call(Party.replica_digest))
             )
             path = self._domain_run.folder / "input"
             if not path.exists():
@@ -195,7 +197,9 @@ class PartySteps:
     def _blind(self) -> None:
         parts = self._parts()
         left = self._mailbox.unsent(self._other, "blinded", len(parts))
-        refs = [holder.turn(turn).call("blind", part) for holder, turn, part in parts[left.start :]]
+        refs = [
+            holder.turn(turn).call(Party.blind, part) for holder, turn, part in parts[left.start :]
+        ]
         for number, ref in zip(left, refs, strict=True):
             part = parts[number][2]
             place = {"part": number, "parts": len(parts), "first": part.start, "rows": len(part)}
@@ -209,9 +213,8 @@ class PartySteps:
             part = range(head.first, head.first + head.rows)
             if not self._mailbox.has_sent(self._other, "evaluated", head.part):
                 # This checks the points, so that only a good message is accepted.
-                call = self._executor.party(self._role, head.part).call(
-                    "evaluate", message.payload, part
-                )
+                instances = self._executor.parties[self._role]
+                call = in_turn(instances, head.part).call(Party.evaluate, message.payload, part)
                 place = {
                     "part": head.part,
                     "parts": head.parts,
@@ -223,8 +226,8 @@ class PartySteps:
         for _ in self._mailbox.collect(self._other, "blinded", read):
             pass
 
-    def _finish(self) -> None:
-        """Take back the own points; the persons have their keys afterwards."""
+    def _finalize(self) -> None:
+        """Take back this party's points; its persons have their keys afterwards."""
         parts = self._parts()
 
         def read(message: Opened) -> None:
@@ -234,7 +237,10 @@ class PartySteps:
                 raise ProtocolError("it returns another part of the points than was sent")
             # This checks the points, so that only a good message is accepted.
             self._executor.get_all(
-                [one.call("finish", [message.payload], [part]) for one in holder.instances]
+                [
+                    instance.call(Party.finalize, [message.payload], [part])
+                    for instance in holder.instances
+                ]
             )
 
         for _ in self._mailbox.collect(self._other, "evaluated", read):
@@ -243,35 +249,30 @@ class PartySteps:
     # What the aggregator gets
 
     def _emit(self) -> None:
-        if (self._domain_run.folder / FACTS).exists():
+        run = self._domain_run
+        if (run.folder / FACTS).exists():
             return
-        self._finish()
-        get = self._executor.get
-        get_all = self._executor.get_all
-        every = self._executor.parties[self._role]
-        plan = self._domain_run.plan
+        self._finalize()
+        executor = self._executor
+        instances = executor.parties[self._role]
+        first = instances[0]
         # The handshake names the view: messages that are out stay as they are, so a run shows one.
-        get(every[0].call("count_view", self._ledger, self._mailbox.session))
-        view = self._domain_run.plan.study.privacy.view
-        if self._domain_run.plan.padding is not None and not any(self._domain_run.log.of("shown")):
-            self._domain_run.log.add("shown", epsilon=str(view.epsilon), delta=str(view.delta))
-        drawn = self._dummies()
-        sizes = get_all([one.call("prepare", plan.grid, drawn) for one in every])[0]
+        executor.get(first.call(Party.count_view, self._mailbox.session))
+        view = run.plan.study.privacy.view
+        if run.plan.padding is not None and not any(run.log.of("shown")):
+            run.log.add("shown", epsilon=str(view.epsilon), delta=str(view.delta))
         if self._role == "row":
-            self._emit_rows()
+            self._emit_rows(self._dummies())
         else:
-            self._emit_flags(sizes)
-        own = every if ROLES[self._role].divided else every[:1]
-        get(
-            every[0].call(
-                "record", self._domain_run.folder, get_all([one.call("report") for one in own])
-            )
-        )
+            self._emit_flags(self._dummies())
+        counted = instances if ROLES[self._role].divided else instances[:1]
+        reports = executor.get_all([instance.call(Party.report) for instance in counted])
+        executor.get(first.call(Party.record, run.folder, reports))
         facts = {
-            "input": get(every[0].call("input_digest")),
-            "kernel": get(every[0].call("kernel")),
+            "input": executor.get(first.call(Party.input_digest)),
+            "kernel": executor.get(first.call(Party.kernel)),
         }
-        write_whole(self._domain_run.folder / FACTS, canonical(facts), mode=0o600)
+        write_whole(run.folder / FACTS, canonical(facts), mode=0o600)
 
     def _dummies(self) -> bytes | None:
         """How many dummies there are, sealed.
@@ -281,36 +282,47 @@ class PartySteps:
         path = self._domain_run.folder / "dummies"
         if not path.exists():
             drawn = self._executor.get(
-                self._executor.party(self._role).call("draw", self._domain_run.plan.grid)
+                self._executor.first(self._role).call(
+                    Party.draw_dummies, self._domain_run.plan.grid
+                )
             )
             if drawn is None:
                 return None
             write_whole(path, drawn, mode=0o600)
         return path.read_bytes()
 
-    def _emit_rows(self) -> None:
-        """All rows of every shard: with padding in one message, else in one of each environment, empty or not."""
-        trees = [
-            Tree(starts=starts)
-            for starts in self._executor.get(self._executor.party("row").call("tree_starts"))
-        ]
-        for number, tree in enumerate(trees):
-            self._send_message("tree", tree, number, len(trees))
-        every = list(range(len(self._executor.parties["row"])))
+    def _emit_rows(self, drawn: bytes | None) -> None:
+        """Send all rows of every shard.
+
+        With padding they go in one message, else in one of each environment, empty or not.
+        """
+        executor = self._executor
+        plan = self._domain_run.plan
+        executor.get_all([one.call(RowParty.prepare, plan.grid, drawn) for one in executor.row])
+        starts_of_levels = executor.get(executor.row[0].call(RowParty.tree_starts))
+        for number, starts in enumerate(starts_of_levels):
+            self._send_message("tree", Tree(starts=starts), number, len(starts_of_levels))
         calls = [
             partial(emit_rows, senders, shard)
-            for shard in self._domain_run.plan.grid.shards
-            for senders in self._driver.senders(shard, every)
+            for shard in plan.grid.shards
+            for senders in senders_of(plan, executor.row, shard)
         ]
         for number, rows in self._missing("rows", calls):
             self._send_message("rows", rows, number, len(calls))
 
-    def _emit_flags(self, sizes: list[int]) -> None:
-        public = self._executor.get(self._executor.party("column").call("public_key"))
+    def _emit_flags(self, drawn: bytes | None) -> None:
+        """Send the public key and the flags of every batch."""
+        executor = self._executor
+        plan = self._domain_run.plan
+        prepared = [one.call(ColumnParty.prepare, plan.grid, drawn) for one in executor.column]
+        sizes = executor.get_all(prepared)[0]
+        public = executor.get(executor.column[0].call(ColumnParty.public_key))
         PublicKey.decode(public)
         self._mailbox.send("aggregator", "key", public)
         calls = [
-            make for batch, size in enumerate(sizes) for make in self._driver.flags(batch, size)
+            call
+            for batch, size in enumerate(sizes)
+            for call in flag_calls(executor, plan, batch, size)
         ]
         for number, flags in self._missing("flags", calls):
             self._send_message("flags", flags, number, len(calls))
@@ -321,11 +333,11 @@ class PartySteps:
         self._mailbox.send("aggregator", kind, encode, part=part, parts=parts, rows=items)
 
     def _missing(
-        self, kind: str, calls: Sequence[Callable[[], Ref]]
-    ) -> Iterator[tuple[int, Message]]:
+        self, kind: str, calls: Sequence[Callable[[], Ref[MessageT]]]
+    ) -> Iterator[tuple[int, MessageT]]:
         """The results of those calls whose messages were not handed out yet, a few of them in the making."""
         left = self._mailbox.unsent("aggregator", kind, len(calls))
-        refs: dict[int, Ref] = {}
+        refs: dict[int, Ref[MessageT]] = {}
         for place, number in enumerate(left):
             for ahead in left[place : place + _AHEAD]:
                 if ahead not in refs:

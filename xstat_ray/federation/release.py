@@ -17,6 +17,7 @@ from xstat_ray.federation.domain_run import DomainRun
 from xstat_ray.federation.envelope import Opened, canonical
 from xstat_ray.federation.identity import Domain
 from xstat_ray.federation.party import FACTS
+from xstat_ray.inputs.source import Source
 from xstat_ray.model.messages import Coefficients, NoisyTable
 from xstat_ray.model.study import Role, Study
 from xstat_ray.planning.plan import Plan
@@ -34,8 +35,8 @@ from xstat_ray.publication.release import (
     write,
 )
 from xstat_ray.roles import ColumnParty, RowParty
-from xstat_ray.roles.party import SECRETS
-from xstat_ray.runtime.driver import decrypt_parts
+from xstat_ray.roles.session import SECRETS
+from xstat_ray.runtime.emission import decrypt_parts
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.util.files import unwritable, write_whole
 
@@ -71,7 +72,7 @@ class KeyHolderSteps:
         mailbox = self._domain_run.mailbox
         plan = self._domain_run.plan
         facts = read_facts(domain_run.folder)
-        party = ColumnParty(plan.study, domain_run.folder)
+        party = ColumnParty(plan.study, Source(domain_run.folder, ledger=self._ledger))
         party.load(domain_run.folder)
         parts = decrypt_parts(plan)
         with (
@@ -86,7 +87,7 @@ class KeyHolderSteps:
             check_table(public, noisy, plan)
             for number in mailbox.unsent("row", "coefficients", len(parts)):
                 part = parts[number]
-                sealed = party.release(self._ledger, noisy, plan.packing, part)
+                sealed = party.release(noisy, plan.packing, part)
                 self._note_debit(noisy.release)
                 place = {
                     "part": number,

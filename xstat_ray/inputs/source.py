@@ -21,6 +21,8 @@ class Source:
     that nobody uses."""
     private: Path | None = None
     """Folder for the party's record of the intake and for its log; None keeps neither."""
+    ledger: Path | None = None
+    """The party's own budget file; None where nothing is debited."""
     skip_damaged: bool = False
     """Leave out files of the table that cannot be read, as long as some can."""
 
@@ -42,6 +44,7 @@ class Source:
             table=Path(self.table).absolute(),
             exclude=tuple(Path(path).absolute() for path in self.excludes),
             private=None if self.private is None else self.private.absolute(),
+            ledger=None if self.ledger is None else self.ledger.absolute(),
         )
 
 

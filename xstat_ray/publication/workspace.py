@@ -19,7 +19,7 @@ from xstat_ray.model.study import Role
 from xstat_ray.planning.plan import Plan
 from xstat_ray.publication.output_folder import OutputFolder
 from xstat_ray.publication.release import STATISTICS
-from xstat_ray.roles.party import SECRETS
+from xstat_ray.roles.session import SECRETS
 from xstat_ray.util.files import unwritable, write_whole
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +17,10 @@ from xstat_ray.crypto.tags import in_order, sort_order, with_copy
 from xstat_ray.errors import InputError, ProtocolError
 from xstat_ray.inputs.domains import Encoder
 from xstat_ray.inputs.ids import to_bytes
+from xstat_ray.inputs.source import Source
 from xstat_ray.inputs.tables import Chunk, open_table
 from xstat_ray.model import periods
-from xstat_ray.model.messages import Flags, NoisyTable
+from xstat_ray.model.messages import Coefficients, Flags, NoisyTable
 from xstat_ray.model.shards import ShardGrid
 from xstat_ray.model.study import ColumnSide, Study
 from xstat_ray.roles.bounds import keep_per_group
@@ -38,14 +39,9 @@ class ColumnParty(Party):
     padded = FlagDummies
 
     def __init__(
-        self,
-        study: Study,
-        table: Path | str,
-        exclude: Sequence[Path | str] = (),
-        *,
-        skip_damaged: bool = False,
+        self, study: Study, source: Source | Path | str, *, seed: bytes | None = None
     ) -> None:
-        super().__init__(study, table, exclude, skip_damaged=skip_damaged)
+        super().__init__(study, source, seed=seed)
         self._key: PrivateKey | None = None
         self._person = np.zeros(0, np.int32)
         self._period = np.zeros(0, np.uint32)
@@ -104,19 +100,19 @@ class ColumnParty(Party):
         study = self._study
         side = self._study.column
         table = open_table(
-            self._table,
+            self._source.table,
             id=side.id,
             times=list(dict.fromkeys(anchor for anchor, _ in _times(side))),
             values=[d.column for d in side.dimensions],
-            skip_damaged=self._skip_damaged,
+            skip_damaged=self._source.skip_damaged,
         )
         self._set_aside = table.set_aside
-        excluded = frozenset(read_excluded(self._exclude, side.id, study).to_pylist())
+        excluded = frozenset(read_excluded(self._source.excludes, side.id, study).to_pylist())
         taken = take(study, table, side.id, excluded, self._extract)
         if len(taken.ids) > study.bounds.persons:
             raise InputError(
                 "the table has more persons than the study's public bound",
-                file=str(self._table),
+                file=str(self._source.table),
                 key="study.bounds.persons",
                 remedy="Raise the bound (both parties must agree) or take fewer people",
             )
@@ -126,7 +122,7 @@ class ColumnParty(Party):
         self._counts = taken.counts
         self._counts.bound(keep)
         self._counts.persons = len(taken.ids)
-        self._take_persons(to_bytes(pa.array(taken.ids, pa.string())))
+        self._exchange.take(to_bytes(pa.array(taken.ids, pa.string())), self._seed)
         self._flag(taken.person[keep], base[keep], period[keep], inside[keep])
         return self.persons
 
@@ -172,12 +168,16 @@ class ColumnParty(Party):
         self._slot = slot[keep]
 
     def prepare(self, grid: ShardGrid, drawn: bytes | None = None) -> list[int]:
-        """Put the flags into the order of the batches of `grid`, and take what the first environment's `draw` gave.
+        """Put the flags into the order of the batches of `grid`.
+
+        Args:
+            grid: the cut into shards.
+            drawn: what `draw_dummies` of the party's first environment gave.
 
         Returns:
             The number of flags of every batch, dummies included.
         """
-        numbers = self._numbers(grid, drawn)
+        numbers = self._dummies_drawn(grid, drawn)
         self._dummies = FlagDummies(*numbers) if numbers else None
         batch = grid.batch_of(self._period)
         order = np.argsort(batch, kind="stable")
@@ -230,20 +230,22 @@ class ColumnParty(Party):
 
     # Release
 
-    def release(self, ledger: Path, table: NoisyTable, packing: Packing, part: range) -> bytes:
-        """Act as the key holder on the cells `part` of the noisy table.
+    def key_holder(self) -> KeyHolder:
+        """The key holder, who has this party's key and its ledger."""
+        return KeyHolder(self._study, self._private_key, self._source.ledger)
 
-        The result is sealed for the row party.
+    def seal_coefficients(self, coefficients: Coefficients) -> bytes:
+        """Seal noisy coefficients for the row party, who alone can put them into declared order."""
+        encoded = coefficients.encode(self._study.digest)
+        return self._channel(self.role).seal(encoded, "coefficients")
+
+    def release(self, table: NoisyTable, packing: Packing, part: range) -> bytes:
+        """Act as the key holder on the nodes `part` of the noisy table, and seal what comes of it.
 
         Raises:
             BudgetError: the release is not allowed; nothing was decrypted.
         """
-        coefficients = KeyHolder(self._study, self._private_key, ledger).decrypt(
-            table, packing, part
-        )
-        return self._channel(self.role).seal(
-            coefficients.encode(self._study.digest), "coefficients"
-        )
+        return self.seal_coefficients(self.key_holder().decrypt(table, packing, part))
 
 
 def _times(side: ColumnSide) -> list[tuple[str, int]]:

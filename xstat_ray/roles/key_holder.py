@@ -18,7 +18,8 @@ from xstat_ray.util.secrecy import Secret
 class KeyHolder(Secret):
     """Checks, debits, decrypts, in this order."""
 
-    def __init__(self, study: Study, key: PrivateKey, ledger: Path) -> None:
+    def __init__(self, study: Study, key: PrivateKey, ledger: Path | None) -> None:
+        """Take the key; `ledger` may be missing only where nothing is debited: noise is off."""
         self._study = study
         self._key = key
         self._ledger = ledger
@@ -48,4 +49,6 @@ class KeyHolder(Secret):
         datasets = (study.row.dataset, study.column.dataset)
         terms = (mechanism.epsilon, mechanism.delta, mechanism.rho)
         debit = Debit(datasets, release, study.digest.hex(), study.name, *terms)
+        if self._ledger is None:
+            raise ProtocolError("the key holder has no ledger to debit")
         Ledger(self._ledger).debit(debit, study.privacy.cap)

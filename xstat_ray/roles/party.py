@@ -1,4 +1,8 @@
-"""What the two parties have in common: handshake, ID exchange, and handing secrets to a replica."""
+"""What the row party and the column party have in common, inside their isolated environments.
+
+A `Party` is a `Session` with the other party that reads its own table, exchanges its persons, sends
+dummies where the study pads, and keeps a record of what became of its rows.
+"""
 
 from __future__ import annotations
 
@@ -12,73 +16,56 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from xstat_ray.crypto import channel, group
-from xstat_ray.crypto.derive import keyed_words
-from xstat_ray.crypto.group import PERSON_KEY_BYTES
-from xstat_ray.crypto.handshake import Handshake, Hello, SharedSecrets
+from xstat_ray.crypto import group
 from xstat_ray.crypto.kernels.choice import kernel
 from xstat_ray.crypto.tags import tags
 from xstat_ray.errors import InputError, ProtocolError
+from xstat_ray.inputs.source import Source
 from xstat_ray.inputs.tables import input_digest
 from xstat_ray.model.messages import Points
 from xstat_ray.model.shards import ShardGrid
-from xstat_ray.model.study import Role, Study
+from xstat_ray.model.study import Study
 from xstat_ray.privacy.padding import Padding
 from xstat_ray.privacy.views import count_view
 from xstat_ray.roles import kept_keys
 from xstat_ray.roles.dummies import Dummies
+from xstat_ray.roles.id_exchange import IdExchange
 from xstat_ray.roles.intake import IntakeCounts
-from xstat_ray.util.files import unwritable, write_whole
-from xstat_ray.util.secrecy import Secret
-from xstat_ray.util.software_digest import software_digest
+from xstat_ray.roles.private_file import write_private
+from xstat_ray.roles.session import Session
 
-SECRETS = "secrets"
-"""File of a party's own folder."""
+INTAKE_RECORD = "intake.json"
+"""File in the party's own folder that says what became of the rows of its table."""
+_SEED_BYTES = 32
 
 
-class Party(Secret):
-    """One party inside its isolated environment.
+class Party(Session):
+    """One party inside its isolated environment; every method is run by the party itself.
 
-    Use in this order:
-    `hello`, `agree`, `confirm`; `intake`; `blind`, (the other's `evaluate`), `finish`; then the
-    subclass's `emit`. A replica starts with `offer`, `accept` in place of the handshake.
+    Use in this order: the handshake of `Session`; `intake`; `blind`, (the other party's
+    `evaluate`), `finalize`; then `emit` of the subclass.
     """
 
-    role: ClassVar[Role]
-    other: ClassVar[Role]
     divided: ClassVar[bool]
-    """Whether several environments divide the persons among them; otherwise each is a copy that
-    holds all."""
+    """Whether several environments divide the persons among them; otherwise each holds all."""
     padded: ClassVar[type[Dummies]]
     """The dummies that this party sends, where the study asks for them."""
 
     def __init__(
-        self,
-        study: Study,
-        table: Path | str,
-        exclude: Sequence[Path | str] = (),
-        *,
-        skip_damaged: bool = False,
+        self, study: Study, source: Source | Path | str, *, seed: bytes | None = None
     ) -> None:
-        """Nothing is read yet: `table` and `exclude` (tables of people to leave out) are paths.
+        """Take the study and remember where the table lies; nothing is read yet.
 
-        With `skip_damaged`, files of the table that cannot be read are left out; never those of
-        `exclude`.
+        Args:
+            study: what both parties have agreed to count.
+            source: the party's table and its lists of people to leave out.
+            seed: 32 secret bytes from which the party derives what it draws at random; fresh ones
+                if none are given.
         """
-        self._study = study
-        self._table = table
-        self._exclude = exclude
-        self._skip_damaged = skip_damaged
+        super().__init__(study, os.urandom(_SEED_BYTES) if seed is None else seed)
+        self._source = Source.of(source)
         self._set_aside = tuple[InputError, ...]()
-        self._seed = os.urandom(32)
-        self._scalar = group.random_scalar()
-        self._handshake: Handshake | None = Handshake(self.role, study.digest, software_digest())
-        self._replica: channel.HandOver | None = None
-        self._shared: SharedSecrets | None = None
-        self._ids: NDArray[np.bytes_] = np.zeros(0, "S1")
-        self._order: NDArray[np.int64] = np.zeros(0, np.int64)
-        self._known: NDArray[np.bool_] = np.zeros(0, bool)
-        self._person_keys: NDArray[np.uint8] | None = None
+        self._exchange = IdExchange(group.random_scalar())
         self._drawn: bytes | None = None
 
     @property
@@ -86,136 +73,53 @@ class Party(Secret):
     def counts(self) -> IntakeCounts:
         """What became of the rows of the table, as far as they have been read."""
 
-    # Handshake
-
-    def hello(self) -> bytes:
-        """The encoded opening message of the handshake."""
-        if self._handshake is None:
-            raise ProtocolError("a replica has no handshake of its own")
-        return self._handshake.hello.encode()
-
-    def agree(self, peer: bytes) -> bytes:
-        """Take the other party's hello; returns the confirmation to send back."""
-        if self._handshake is None:
-            raise ProtocolError("the handshake is over")
-        self._shared = self._handshake.agree(Hello.decode(peer))
-        self._handshake = None
-        return self._shared.confirm(self.role)
-
-    def confirm(self, confirmation: bytes) -> None:
-        """Check that the other party holds the same keys.
-
-        Raises:
-            ProtocolError: it does not.
-        """
-        self._agreed.check_confirmation(self.other, confirmation)
-
-    @property
-    def _agreed(self) -> SharedSecrets:
-        if self._shared is None:
-            raise ProtocolError("the handshake has not taken place")
-        return self._shared
-
-    # Replicas
-
-    def offer(self) -> bytes:
-        """Make this object a replica: returns the key to which the first instance seals its secrets."""
-        self._handshake = None
-        self._replica = channel.HandOver()
-        return self._replica.offer
-
-    def hand_over(self, offer: bytes) -> bytes:
-        """Seal this party's secrets to a replica of the same party."""
-        return channel.hand_over(offer, self._export())
-
-    def accept(self, sealed: bytes) -> None:
-        """Take the secrets that were sealed to this replica."""
-        if self._replica is None:
-            raise ProtocolError("this party is not a replica")
-        self._restore(self._replica.open(sealed))
-        self._replica = None
-
     def _export(self) -> dict[str, bytes]:
-        own = {"seed": self._seed, "scalar": self._scalar}
-        if self._handshake is not None:
-            return own | {"handshake": self._handshake.export_bytes()}
-        return own | {"shared": self._agreed.export_bytes()}
+        return super()._export() | {"scalar": self._exchange.scalar}
 
     def _restore(self, secrets: Mapping[str, bytes]) -> None:
-        self._seed = secrets["seed"]
-        self._scalar = secrets["scalar"]
-        waiting = secrets.get("handshake")
-        self._handshake = None if waiting is None else Handshake.from_bytes(waiting)
-        self._shared = None if waiting is not None else SharedSecrets.from_bytes(secrets["shared"])
-
-    def save(self, folder: Path) -> None:
-        """Write the secrets that a resumed run needs into the party's own folder, readable by the owner only."""
-        _write_own(folder, SECRETS, channel.pack_fields(self._export()))
-
-    def load(self, folder: Path) -> None:
-        """Read back what `save` wrote: the handshake that was under way, or its result, enough to finish a release."""
-        self._restore(channel.unpack_fields((folder / SECRETS).read_bytes()))
+        super()._restore(secrets)
+        self._exchange.scalar = secrets["scalar"]
 
     # ID exchange
 
     @property
     def persons(self) -> int:
         """Number of distinct persons of this environment; the other party learns it."""
-        return len(self._ids)
-
-    def _take_persons(self, ids: NDArray[np.bytes_], first: int = 0) -> None:
-        """Take the persons, by number, and draw the secret order in which they are exchanged.
-
-        Args:
-            ids: (P,) normalised ids.
-            first: number of the first one among all of the party, where several environments divide
-                them.
-        """
-        numbers = np.arange(first, first + len(ids), dtype=np.uint32)
-        self._ids = ids
-        self._order = np.argsort(
-            keyed_words(self._seed, "order of persons", numbers), kind="stable"
-        )
-        self._known = np.zeros(len(ids), bool)
-        self._person_keys = np.zeros((len(ids), PERSON_KEY_BYTES), np.uint8)
+        return self._exchange.persons
 
     def recall(self, folder: Path) -> int:
-        """Take up the keys that `finish` kept in the party's own folder.
+        """Take up the keys that `finalize` kept in the party's own folder.
 
-        Returns how many persons are to be exchanged.
+        Returns:
+            The number of persons that are still to be exchanged.
 
         Raises:
             ProtocolError: what was kept is not of this release, or was altered.
         """
-        self._known, self._person_keys = kept_keys.read(folder, self._own_channel, self._ids)
-        self._order = self._order[~self._known[self._order]]
-        self._forget_ids()
-        return len(self._order)
+        self._exchange.recall(*kept_keys.read(folder, self._memory, self._exchange.ids))
+        return self._exchange.left
 
     def blind(self, part: range) -> bytes:
-        """Persons `part` (of those to be exchanged), hashed to the group and blinded, sealed for the other party."""
-        salt = self._agreed.salt
-        ids = self._ids[self._order[part.start : part.stop]].tolist()
-        own = group.hash_to_group([salt + one for one in ids], group.PERSON_DST)
-        return self._seal(Points(group.multiply(self._scalar, own)), f"blinded {part}")
+        """Blind the persons `part` of those to be exchanged: points, sealed for the other party."""
+        return self._seal(self._exchange.blind(part, self._agreed.salt), f"blinded {part}")
 
     def evaluate(self, sealed: bytes, part: range) -> bytes:
-        """Multiply the other party's blinded points by the own scalar, in the order in which they came.
+        """Multiply the other party's blinded points by this party's scalar, in their order.
 
         Raises:
             ProtocolError: altered message, or a point that is invalid or the identity.
         """
-        points = self._open(sealed, f"blinded {part}").points
-        return self._seal(Points(group.multiply(self._scalar, points)), f"evaluated {part}")
+        points = self._open(sealed, f"blinded {part}")
+        return self._seal(self._exchange.evaluate(points), f"evaluated {part}")
 
-    def finish(
+    def finalize(
         self, sealed: Sequence[bytes], parts: Sequence[range], folder: Path | None = None
     ) -> None:
-        """Take back own points, multiplied by both scalars: they become the keys of the persons.
+        """Take back this party's points, multiplied by both scalars: they become person keys.
 
         Args:
             sealed: what the other party returned.
-            parts: of the persons, as they were blinded; the others may follow later.
+            parts: parts of the persons, as they were blinded; the others may follow later.
             folder: the party's own, where the keys are kept, sealed, for a run that takes up this
                 release.
 
@@ -223,47 +127,38 @@ class Party(Secret):
             ProtocolError: altered message, invalid points, or another number than was sent.
             InputError: the folder cannot be written to.
         """
-        for message, part in zip(sealed, parts, strict=True):
-            points = self._open(message, f"evaluated {part}").points
-            if len(points) != len(part):
-                raise ProtocolError(
-                    "the other party returned another number of points than it was sent"
-                )
-            group.validate(points)
-            own = self._order[part.start : part.stop]
-            self._keys[own] = group.person_keys(points)
-            self._known[own] = True
-        if folder is not None and parts:
-            own = np.concatenate([self._order[part.start : part.stop] for part in parts])
-            kept_keys.write(folder, self._own_channel, self._ids[own], self._keys[own])
-        self._forget_ids()
+        finalized = [
+            self._exchange.finalize(self._open(message, f"evaluated {part}"), part)
+            for message, part in zip(sealed, parts, strict=True)
+        ]
+        if folder is not None and finalized:
+            ids = np.concatenate([ids for ids, _ in finalized])
+            keys = np.concatenate([keys for _, keys in finalized])
+            kept_keys.write(folder, self._memory, ids, keys)
+        self._exchange.forget_ids()
 
-    def _forget_ids(self) -> None:
-        """Once all persons have their keys, nobody needs to know who they are."""
-        if self._known.all():
-            self._ids = np.zeros(self.persons, "S1")
-            self._order = np.zeros(0, np.int64)
+    def _seal(self, points: NDArray[np.uint8], purpose: str) -> bytes:
+        return self._channel(self.role).seal(Points(points).encode(self._study.digest), purpose)
 
-    @property
-    def _keys(self) -> NDArray[np.uint8]:
-        if self._person_keys is None:
-            raise ProtocolError("the intake has not taken place")
-        return self._person_keys
+    def _open(self, sealed: bytes, purpose: str) -> NDArray[np.uint8]:
+        opened = self._channel(self.other).open(sealed, purpose)
+        return Points.decode(opened, self._study.digest).points
 
     def _tags(self, person: NDArray[np.int32], period: NDArray[np.uint32]) -> NDArray[np.uint8]:
-        if self._person_keys is None or not self._known.all():
-            raise ProtocolError("the ID exchange has not taken place")
-        return tags(self._agreed.tag_key, self._person_keys, person, period)
+        """(N, 16) tags of persons, by number, in periods."""
+        keys = self._exchange.person_keys
+        return tags(self._agreed.tag_key, keys, person, period)
 
     # Padding
 
-    def draw(self, grid: ShardGrid) -> bytes | None:
-        """How many dummies there are, sealed for all environments of this party.
+    def draw_dummies(self, grid: ShardGrid) -> bytes | None:
+        """Draw how many dummies there are, sealed for all environments of this party.
 
-        None where the study has no padding.
+        They are drawn once in a release, by one environment: two draws for one count could be
+        averaged. A repeat gives the same.
 
-        Drawn once in a release, by one environment: two draws for one count could be averaged. A
-        repeat gives the same.
+        Returns:
+            The sealed numbers; None where the study has no padding.
         """
         padding = Padding.of_study(self._study, grid)
         if padding is not None and self._drawn is None:
@@ -271,21 +166,24 @@ class Party(Secret):
             self._drawn = self._channel(self.role).seal(drawn.tobytes(), _numbers_of(grid))
         return self._drawn
 
-    def count_view(self, ledger: Path, view: str) -> None:
-        """Record in the party's ledger that the pool is about to see its table, where the study has padding.
+    def count_view(self, view: str) -> None:
+        """Record in the party's ledger that the pool is about to see its padded table.
+
+        Nothing is recorded where the study has no padding.
 
         Raises:
             BudgetError: the pool has learnt as much as it may; nothing may be handed out.
         """
-        if self._study.privacy.padding == "dp":
-            count_view(ledger, self._study, view)
+        if self._study.privacy.padding != "dp":
+            return
+        if self._source.ledger is None:
+            raise ProtocolError(f"the {self.role} party has no ledger to count the view in")
+        count_view(self._source.ledger, self._study, view)
 
-    def _numbers(
+    def _dummies_drawn(
         self, grid: ShardGrid, drawn: bytes | None
     ) -> tuple[Padding, NDArray[np.int64]] | None:
-        """The study's padding and what the party's first environment drew for it.
-
-        None where there is none.
+        """Open what `draw_dummies` gave, with the padding that it is for; None without padding.
 
         Raises:
             ProtocolError: it is missing, altered, or was drawn for another cut into shards.
@@ -295,23 +193,8 @@ class Party(Secret):
             return None
         if drawn is None:
             raise ProtocolError("the study's padding was not drawn")
-        return padding, np.frombuffer(
-            self._channel(self.role).open(drawn, _numbers_of(grid)), "<i8"
-        )
-
-    def _seal(self, message: Points, purpose: str) -> bytes:
-        return self._channel(self.role).seal(message.encode(self._study.digest), purpose)
-
-    def _open(self, sealed: bytes, purpose: str) -> Points:
-        return Points.decode(self._channel(self.other).open(sealed, purpose), self._study.digest)
-
-    @property
-    def _own_channel(self) -> channel.Channel:
-        """For what a party tells itself across runs of one release."""
-        return channel.Channel(self._seed, self.role)
-
-    def _channel(self, sender: Role) -> channel.Channel:
-        return channel.Channel(self._agreed.salt + self._agreed.tag_key, sender)
+        numbers = self._channel(self.role).open(drawn, _numbers_of(grid))
+        return padding, np.frombuffer(numbers, "<i8")
 
     # The party's own record
 
@@ -320,58 +203,38 @@ class Party(Secret):
         return kernel().name
 
     def report(self) -> bytes:
-        """The intake counts of this environment, sealed for the one that writes the party's record."""
-        return self._channel(self.role).seal(
-            json.dumps(self.counts.as_dict()).encode(), "intake counts"
-        )
+        """Seal the intake counts of this environment for the one that writes the record."""
+        counts = json.dumps(self.counts.as_dict()).encode()
+        return self._channel(self.role).seal(counts, "intake counts")
 
     def record(self, folder: Path, reports: Sequence[bytes]) -> None:
         """Write the intake counts of all environments into the party's own folder.
 
         They are not shared with anyone.
         """
-        opened = [
-            json.loads(self._channel(self.role).open(report, "intake counts")) for report in reports
-        ]
-        counts = {name: sum(one[name] for one in opened) for name in opened[0]}
+        channel = self._channel(self.role)
+        opened = [json.loads(channel.open(report, "intake counts")) for report in reports]
+        counts = {name: sum(report[name] for report in opened) for name in opened[0]}
         aside = [{"file": error.file, "problem": str(error)} for error in self._set_aside]
-        text = (
-            json.dumps(
-                {"party": self.role, **counts, "set_aside": aside, **self._own_facts()}, indent=2
-            )
-            + "\n"
-        )
-        _write_own(folder, "intake.json", text.encode())
+        record = {"party": self.role, **counts, "set_aside": aside, **self._table_facts()}
+        write_private(folder, INTAKE_RECORD, (json.dumps(record, indent=2) + "\n").encode())
 
-    def _own_facts(self) -> dict[str, Any]:
+    def _table_facts(self) -> dict[str, Any]:
         """What else the party's record says of its table."""
         return {}
 
     def damaged_files(self) -> int:
-        """How many files of the table were left out, which the party's record names."""
+        """Number of files of the table that were left out; the party's record names them."""
         return len(self._set_aside)
 
     def replica_digest(self) -> str:
-        """Keyed hash on which all environments of the party must agree after the intake: they read the same table."""
+        """Keyed hash on which all environments of the party agree if they read the same table."""
         return self.input_digest()
 
     def input_digest(self) -> str:
-        """Keyed hash of the party's input: equal inputs of one release are recognised by the party, by no one else."""
-        return input_digest(self._table, self._seed)
+        """Keyed hash of the party's input, by which the party alone recognises an equal one."""
+        return input_digest(self._source.table, self._seed)
 
 
 def _numbers_of(grid: ShardGrid) -> str:
     return f"numbers of dummies for {len(grid.regions)} regions and {len(grid.batches)} batches"
-
-
-def _write_own(folder: Path, name: str, content: bytes) -> None:
-    """Write a file that only the party's own user may read.
-
-    Raises:
-        InputError: the disk is full, or the folder cannot be written to.
-    """
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_whole(folder / name, content, mode=0o600)
-    except OSError as error:
-        raise unwritable(folder, error) from None

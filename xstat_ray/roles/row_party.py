@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from xstat_ray.crypto.derive import keyed_words
 from xstat_ray.crypto.tags import in_order, sort_order, with_copy
 from xstat_ray.errors import ProtocolError
+from xstat_ray.inputs.source import Source
 from xstat_ray.model.messages import Coefficients, Rows
 from xstat_ray.model.row_tree import tree_of
 from xstat_ray.model.shards import Shard, ShardGrid
@@ -77,14 +78,9 @@ class RowParty(Party):
     padded = RowDummies
 
     def __init__(
-        self,
-        study: Study,
-        table: Path | str,
-        exclude: Sequence[Path | str] = (),
-        *,
-        skip_damaged: bool = False,
+        self, study: Study, source: Source | Path | str, *, seed: bytes | None = None
     ) -> None:
-        super().__init__(study, table, exclude, skip_damaged=skip_damaged)
+        super().__init__(study, source, seed=seed)
         self._rows: RowTable | None = None
         self._share = WHOLE
         self._dummies: RowDummies | None = None
@@ -99,16 +95,16 @@ class RowParty(Party):
             InputError: the table cannot be read or contributes nothing.
         """
         self._share = share
-        self._rows = RowTable(self._study, self._table, self._exclude, share, self._skip_damaged)
+        self._rows = RowTable(self._study, self._source, share)
         self._set_aside = self._rows.set_aside
-        self._take_persons(self._rows.survey(), self._rows.first_person)
+        self._exchange.take(self._rows.survey(), self._seed, self._rows.first_person)
         return self.persons
 
     def is_sorted(self) -> bool:
         """Whether every file of the table is sorted by id."""
         return not self._surveyed.unsorted
 
-    def _own_facts(self) -> dict[str, Any]:
+    def _table_facts(self) -> dict[str, Any]:
         return {"unsorted": self._surveyed.unsorted}
 
     def replica_digest(self) -> str:
@@ -127,12 +123,12 @@ class RowParty(Party):
         return self._rows
 
     def prepare(self, grid: ShardGrid, drawn: bytes | None = None) -> list[bool]:
-        """Take the cut into shards, and what the first environment's `draw` gave, before the first `emit`.
+        """Take the cut into shards, and what the first environment's `draw_dummies` gave, before the first `emit`.
 
         Returns:
             For every batch whether it can hold rows.
         """
-        numbers = self._numbers(grid, drawn)
+        numbers = self._dummies_drawn(grid, drawn)
         self._dummies = RowDummies(*numbers) if numbers else None
         self._grid = grid
         self._window = range(0)

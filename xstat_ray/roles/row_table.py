@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from xstat_ray.inputs.domains import Encoder
 from xstat_ray.inputs.ids import normalise
+from xstat_ray.inputs.source import Source
 from xstat_ray.inputs.table_order import Ascent
 from xstat_ray.inputs.tables import Chunk, Piece, Table, open_table
 from xstat_ray.model import periods
@@ -74,27 +75,23 @@ def open_row_table(study: Study, path: Path | str, skip_damaged: bool = False) -
 class RowTable(Secret):
     """The rows of one environment's persons; `survey` comes first."""
 
-    def __init__(
-        self,
-        study: Study,
-        path: Path | str,
-        exclude: Sequence[Path | str],
-        share: Share,
-        skip_damaged: bool = False,
-    ) -> None:
+    def __init__(self, study: Study, source: Source, share: Share) -> None:
         """Open the table and check its form.
 
-        With `skip_damaged`, without the files that cannot be read.
+        Args:
+            study: what is counted; says which columns are read.
+            source: the table and the lists of people to leave out.
+            share: the part of the persons that this environment takes.
 
         Raises:
-            InputError: it cannot be used; names file, column and remedy.
+            InputError: the table cannot be used; names file, column and remedy.
         """
         side = study.row
         self._study = study
         self._share = share
-        self._table = open_row_table(study, path, skip_damaged)
+        self._table = open_row_table(study, source.table, source.skip_damaged)
         self.set_aside = self._table.set_aside
-        self._excluded = read_excluded(exclude, side.id, study)
+        self._excluded = read_excluded(source.excludes, side.id, study)
         self._encoder = Encoder(side.dimensions)
         self._pieces = self._table.pieces()
         covers = [self._cover(piece) for piece in self._pieces]

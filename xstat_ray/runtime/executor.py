@@ -1,74 +1,93 @@
-"""The executor: where party calls and stateless tasks run.
+"""The executor: where calls of the parties and stateless tasks run.
 
-`LocalExecutor` runs them here and now.
+`LocalExecutor` runs them here and now; `ray_executor.RayExecutor` as actors and tasks on Ray. Calls
+are typed: `instance.call(RowParty.emit, shard)` gives a `Ref[Rows]`.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Concatenate, Generic, Self, TypeVar, cast
 
 from xstat_ray.inputs.source import Source
 from xstat_ray.model.study import Role, Study
 from xstat_ray.roles import ColumnParty, RowParty
 from xstat_ray.roles.party import Party
 
-Ref = Any
-"""A handle, hashable, on a result that may still be in the making; passed as an argument it stands
-for the value."""
+P_co = TypeVar("P_co", bound=Party, covariant=True)
+R_co = TypeVar("R_co", covariant=True)
+R = TypeVar("R")
 
-ROLES: dict[Role, type[Party]] = {"row": RowParty, "column": ColumnParty}
-
-
-def make_party(role: Role, study: Study, source: Source) -> Party:
-    """A party, where its environment is."""
-    return ROLES[role](study, source.table, source.excludes, skip_damaged=source.skip_damaged)
+ROLES: Mapping[Role, type[Party]] = {"row": RowParty, "column": ColumnParty}
 
 
-class Instance(ABC):
+class Ref(Generic[R_co]):
+    """A handle, hashable, on a result that may still be in the making.
+
+    As an argument of a call it stands for the value. Every executor has handles of its own kind;
+    only the executor that made one can `get` its value.
+    """
+
+
+class Instance(ABC, Generic[P_co]):
     """One instance of a party inside its environment."""
 
     @abstractmethod
-    def call(self, method: str, *args: Any) -> Ref:
-        """Call a method of the party; does not wait."""
+    def call(self, method: Callable[Concatenate[P_co, ...], R], *args: object) -> Ref[R]:
+        """Call a method of the party, such as `RowParty.emit`; does not wait.
+
+        Args:
+            method: a method of the party's class, or of a class above it.
+            args: its arguments, values or handles on values.
+        """
 
 
 class Executor(ABC):
     """Runs party methods and stateless functions; a context manager that frees what it holds."""
 
-    parties: dict[Role, Sequence[Instance]]
-    """The replicas of each party; the first one makes the secrets."""
+    row: Sequence[Instance[RowParty]] = ()
+    """Environments of the row party; the first one makes the secrets. Empty in another domain."""
+    column: Sequence[Instance[ColumnParty]] = ()
+    """Environments of the column party; the first one makes the secrets. Empty in another domain."""
 
-    def party(self, role: Role, turn: int = 0) -> Instance:
-        """A replica of a party; different turns go to different replicas."""
-        replicas = self.parties[role]
-        return replicas[turn % len(replicas)]
+    @property
+    def parties(self) -> Mapping[Role, Sequence[Instance[Party]]]:
+        """The environments of every party that runs here."""
+        instances: Mapping[Role, Sequence[Instance[Party]]] = {
+            "row": self.row,
+            "column": self.column,
+        }
+        return {role: replicas for role, replicas in instances.items() if replicas}
+
+    def first(self, role: Role) -> Instance[Party]:
+        """The environment of a party that makes its secrets."""
+        return self.parties[role][0]
 
     @abstractmethod
-    def submit(self, function: Callable[..., Any], *args: Any) -> Ref:
+    def submit(self, function: Callable[..., R], *args: object) -> Ref[R]:
         """Run a pure function as a stateless task, which may be retried."""
 
     @abstractmethod
-    def put(self, value: Any) -> Ref:
+    def put(self, value: R) -> Ref[R]:
         """Store a value that several tasks will read."""
 
     @abstractmethod
-    def get(self, ref: Ref) -> Any:
+    def get(self, ref: Ref[R]) -> R:
         """Wait for a result; raises what the call raised."""
 
     @abstractmethod
-    def wait(self, refs: Sequence[Ref]) -> tuple[Ref, Ref]:
-        """Wait until one of these tasks has ended.
+    def wait(self, refs: Sequence[Ref[R]]) -> tuple[Ref[R], Ref[R]]:
+        """Wait until a task has ended, and return its handle and that of its result.
 
-        Returns its handle and that of its result, which may be another.
+        The two differ where a copy of the task ended first.
 
         Raises:
             Exception: what the task raised.
         """
 
-    def get_all(self, refs: Sequence[Ref]) -> list[Any]:
+    def get_all(self, refs: Sequence[Ref[R]]) -> list[R]:
         """Wait for several results."""
         return [self.get(ref) for ref in refs]
 
@@ -87,12 +106,22 @@ class Executor(ABC):
         """Free what is held."""
 
 
-class LocalRef:
+def in_turn(instances: Sequence[Instance[P_co]], number: int) -> Instance[P_co]:
+    """One of a party's environments; consecutive numbers go to different ones."""
+    return instances[number % len(instances)]
+
+
+def name_of(method: Callable[..., object]) -> str:
+    """The name by which an instance finds a method, so that subclasses may override it."""
+    return str(method.__name__)
+
+
+class LocalRef(Ref[R_co]):
     """A finished result, or the error in its place."""
 
-    def __init__(self, function: Callable[..., Any], args: Sequence[Any]) -> None:
-        self.value: Any = None
+    def __init__(self, function: Callable[..., R_co], args: Sequence[object]) -> None:
         self.error: Exception | None = None
+        self.value: Any = None
         try:
             self.value = function(
                 *(arg.get() if isinstance(arg, LocalRef) else arg for arg in args)
@@ -100,46 +129,47 @@ class LocalRef:
         except Exception as error:
             self.error = error
 
-    def get(self) -> Any:
+    def get(self) -> R_co:
         """The value; raises the error of the call."""
         if self.error is not None:
             raise self.error
-        return self.value
+        return cast(R_co, self.value)
 
 
-class LocalInstance(Instance):
+class LocalInstance(Instance[P_co]):
     """A party in this process."""
 
-    def __init__(self, party: Party) -> None:
-        self._party = party
+    def __init__(self, party: P_co) -> None:
+        self.party = party
 
-    def call(self, method: str, *args: Any) -> Ref:
+    def call(self, method: Callable[Concatenate[P_co, ...], R], *args: object) -> Ref[R]:
         """Call at once."""
-        return LocalRef(getattr(self._party, method), args)
+        return LocalRef[R](getattr(self.party, name_of(method)), args)
 
 
 class LocalExecutor(Executor):
     """Everything in this process, one call after the other; no isolation at all."""
 
-    def __init__(self, study: Study, sources: dict[Role, Source]) -> None:
-        self.parties = {
-            role: [LocalInstance(make_party(role, study, source))]
-            for role, source in sources.items()
-        }
+    def __init__(self, study: Study, sources: Mapping[Role, Source]) -> None:
+        if "row" in sources:
+            self.row = [LocalInstance(RowParty(study, sources["row"]))]
+        if "column" in sources:
+            self.column = [LocalInstance(ColumnParty(study, sources["column"]))]
 
-    def submit(self, function: Callable[..., Any], *args: Any) -> Ref:
+    def submit(self, function: Callable[..., R], *args: object) -> Ref[R]:
         """Run at once."""
         return LocalRef(function, args)
 
-    def put(self, value: Any) -> Ref:
+    def put(self, value: R) -> Ref[R]:
         """Keep the value."""
         return LocalRef(lambda: value, ())
 
-    def get(self, ref: Ref) -> Any:
-        """The value, or the error of the call."""
-        return ref.get()
+    def get(self, ref: Ref[R]) -> R:
+        """Return the value, or raise the error of the call."""
+        assert isinstance(ref, LocalRef)
+        return cast(R, ref.get())
 
-    def wait(self, refs: Sequence[Ref]) -> tuple[Ref, Ref]:
-        """The first: all have ended."""
+    def wait(self, refs: Sequence[Ref[R]]) -> tuple[Ref[R], Ref[R]]:
+        """Return the first: all have ended."""
         self.get(refs[0])
         return refs[0], refs[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import ray
 
@@ -22,10 +23,10 @@ class Heartbeat:
         seconds: how long an answer may take.
     """
 
-    def __init__(self, asks: Sequence[Callable[[], Ref]], seconds: int) -> None:
+    def __init__(self, asks: Sequence[Callable[[], Ref[Any]]], seconds: int) -> None:
         self._asks = asks
         self._seconds = seconds
-        self._open: dict[int, tuple[Ref, int]] = {}
+        self._open: dict[int, tuple[Ref[Any], int]] = {}
         """The question that an environment has not answered, and how many looks ago it was sent."""
 
     def look(self) -> None:

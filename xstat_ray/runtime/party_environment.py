@@ -11,7 +11,7 @@ from typing import Any
 from xstat_ray.errors import PartyError, XstatError
 from xstat_ray.inputs.source import Source
 from xstat_ray.model.study import Role, Study
-from xstat_ray.runtime.executor import make_party
+from xstat_ray.runtime.executor import ROLES
 from xstat_ray.util.files import write_whole
 
 
@@ -25,7 +25,7 @@ class PartyEnvironment:
         os.environ.update(environment)
         self._role = role
         self._private = source.private
-        self._party = make_party(role, study, source)
+        self._party = ROLES[role](study, source)
 
     def heartbeat(self) -> None:
         """Answer that the process is there."""

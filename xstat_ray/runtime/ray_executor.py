@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Concatenate, cast
 
 import ray
 from ray.exceptions import RayActorError, RayError
@@ -18,7 +18,8 @@ from xstat_ray.crypto.kernels import choice
 from xstat_ray.inputs.source import Source
 from xstat_ray.model.study import Role, Study
 from xstat_ray.planning.cluster import Cluster, Labels
-from xstat_ray.runtime.executor import Executor, Instance, Ref
+from xstat_ray.roles import ColumnParty, RowParty
+from xstat_ray.runtime.executor import Executor, Instance, P_co, R, Ref, name_of
 from xstat_ray.runtime.failures import explained
 from xstat_ray.runtime.heartbeat import LOOK, Heartbeat
 from xstat_ray.runtime.party_environment import PartyEnvironment
@@ -34,7 +35,7 @@ _HEARTBEAT = "heartbeat"
 """The group of an actor's calls that are answered beside the one it works at."""
 
 
-class RayInstance(Instance):
+class RayInstance(Instance[P_co]):
     """A party's actor.
 
     Its secrets are in its memory alone, so it does not restart: what a restart needs is on disk.
@@ -83,13 +84,14 @@ class RayInstance(Instance):
             before_another()
             self._actor = self._place()
 
-    def call(self, method: str, *args: Any) -> Ref:
+    def call(self, method: Callable[Concatenate[P_co, ...], R], *args: object) -> Ref[R]:
         """Send the call; the actor takes one at a time, in order."""
-        return self._actor.call.remote(method, *args)
+        return cast(Ref[R], self._actor.call.remote(name_of(method), *args))
 
-    def heartbeat(self) -> Ref:
+    def heartbeat(self) -> Ref[None]:
         """Ask whether the actor is there; it answers whatever it works at."""
-        return self._actor.heartbeat.options(concurrency_group=_HEARTBEAT).remote()
+        heartbeat = self._actor.heartbeat.options(concurrency_group=_HEARTBEAT)
+        return cast(Ref[None], heartbeat.remote())
 
     def stop(self) -> None:
         """End the actor."""
@@ -115,51 +117,50 @@ class RayExecutor(Executor):
             for name in (choice.VARIABLE, threads.VARIABLE)
             if name in os.environ
         }
-        self._instances = {
-            role: [
-                RayInstance(
-                    role,
-                    study,
-                    source,
-                    _threads(count, cluster.of(role)) | forced,
-                    cluster.of(role),
-                )
-                for _ in range(count)
+
+        def environments(role: Role) -> list[RayInstance[Any]]:
+            count = replicas.get(role, 1) if role in sources else 0
+            labels = cluster.of(role)
+            variables = _threads(count, labels) | forced if count else {}
+            return [
+                RayInstance(role, study, sources[role], variables, labels) for _ in range(count)
             ]
-            for role, source in sources.items()
-            for count in [replicas.get(role, 1)]
-        }
-        for instances in self._instances.values():
-            for instance in instances:
-                instance.await_running(lambda: await_nodes(cluster, progress))
-        self.parties = dict(self._instances)
-        every = [
-            instance.heartbeat for instances in self._instances.values() for instance in instances
-        ]
-        self._heartbeat = Heartbeat(every, cluster.silence_seconds)
+
+        row: list[RayInstance[RowParty]] = environments("row")
+        column: list[RayInstance[ColumnParty]] = environments("column")
+        self.row = row
+        self.column = column
+        self._instances = [*row, *column]
+        for instance in self._instances:
+            instance.await_running(lambda: await_nodes(cluster, progress))
+        heartbeats = [instance.heartbeat for instance in self._instances]
+        self._heartbeat = Heartbeat(heartbeats, cluster.silence_seconds)
         self._tasks = Tasks(cluster, forced, progress, self._heartbeat.look)
 
-    def submit(self, function: Callable[..., Any], *args: Any) -> Ref:
-        """A stateless task on any node of the pool."""
+    def submit(self, function: Callable[..., R], *args: object) -> Ref[R]:
+        """Start a stateless task on any node of the pool."""
         return self._tasks.submit(function, *args)
 
-    def put(self, value: Any) -> Ref:
-        """One copy in the object store."""
-        return ray.put(value)
+    def put(self, value: R) -> Ref[R]:
+        """Keep one copy in the object store."""
+        return cast(Ref[R], ray.put(value))
 
-    def get(self, ref: Ref) -> Any:
+    def get(self, ref: Ref[R]) -> R:
         """Wait; an error raised for the reader arrives as itself, one of Ray's in our words."""
+        # Ray's handles are ours; only the type checker sees two kinds.
+        handle = cast(Any, ref)
         try:
             if ref in self._tasks:
-                return ray.get(self._tasks.wait([ref])[1])
-            while not ray.wait([ref], timeout=LOOK)[0]:
-                self._heartbeat.look()
-            return ray.get(ref)
+                handle = self._tasks.wait([ref])[1]
+            else:
+                while not ray.wait([handle], timeout=LOOK)[0]:
+                    self._heartbeat.look()
+            return cast(R, ray.get(handle))
         except RayError as error:
             raise explained(error) or error from None
 
-    def wait(self, refs: Sequence[Ref]) -> tuple[Ref, Ref]:
-        """The first task that has ended, without fetching its result."""
+    def wait(self, refs: Sequence[Ref[R]]) -> tuple[Ref[R], Ref[R]]:
+        """Wait for the first task that has ended, without fetching its result."""
         try:
             return self._tasks.wait(refs)
         except RayError as error:
@@ -167,9 +168,8 @@ class RayExecutor(Executor):
 
     def close(self) -> None:
         """End the actors."""
-        for instances in self._instances.values():
-            for instance in instances:
-                instance.stop()
+        for instance in self._instances:
+            instance.stop()
 
 
 def _threads(replicas: int, labels: Labels) -> dict[str, str]:

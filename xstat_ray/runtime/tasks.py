@@ -10,13 +10,13 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from xstat_ray.planning.cluster import POOL, Cluster, Labels
-from xstat_ray.runtime.executor import Ref
+from xstat_ray.runtime.executor import R, Ref
 from xstat_ray.runtime.failures import pool_lost
 from xstat_ray.runtime.heartbeat import LOOK
 from xstat_ray.runtime.metrics import Metrics
@@ -40,7 +40,7 @@ class Task:
     name: str
     function: Callable[..., Any]
     args: Sequence[Any]
-    tries: dict[Ref, Ref]
+    tries: dict[Ref[Any], Ref[Any]]
     """The small second result of every try, which says that it has ended, and the result."""
     ready: float | None = None
     """When its inputs were first seen to be there."""
@@ -94,22 +94,22 @@ class Tasks:
             },
             **selector(cluster.of(POOL)),
         }
-        self._open: dict[Ref, Task] = {}
+        self._open: dict[Ref[Any], Task] = {}
         self._pace: dict[str, Pace] = defaultdict(Pace)
 
-    def submit(self, function: Callable[..., Any], *args: Any) -> Ref:
+    def submit(self, function: Callable[..., R], *args: object) -> Ref[R]:
         """Start a task; returns the handle of its result."""
         name = getattr(function, "__name__", type(function).__name__)
         result, ended = self._remote.options(**self._options, name=name).remote(
             self._environment, function, *args
         )
         self._open[result] = Task(name, function, args, {ended: result})
-        return result
+        return cast(Ref[R], result)
 
-    def __contains__(self, ref: Ref) -> bool:
+    def __contains__(self, ref: Ref[Any]) -> bool:
         return ref in self._open
 
-    def wait(self, refs: Sequence[Ref]) -> tuple[Ref, Ref]:
+    def wait(self, refs: Sequence[Ref[R]]) -> tuple[Ref[R], Ref[R]]:
         """The first of these tasks that has ended, and the handle of its result, which may be a copy's.
 
         Raises:
@@ -119,9 +119,11 @@ class Tasks:
         seen = time.monotonic()
         while True:
             tries = {ended: ref for ref in refs for ended in self._open[ref].tries}
-            done, _ = ray.wait(list(tries), num_returns=1, timeout=LOOK)
+            waited_for: list[Any] = list(tries)
+            done, _ = ray.wait(waited_for, num_returns=1, timeout=LOOK)
             if done:
-                return tries[done[0]], self._close(tries[done[0]], done[0])
+                ended = cast(Ref[Any], done[0])
+                return tries[ended], self._close(tries[ended], ended)
             self._look()
             self._copy_late(refs)
             seen = self._pool_seen(seen)
@@ -135,13 +137,13 @@ class Tasks:
             raise pool_lost(now - before)
         return before
 
-    def _close(self, ref: Ref, ended: Ref) -> Ref:
+    def _close(self, ref: Ref[Any], ended: Ref[Any]) -> Ref[Any]:
         """Forget a task: a handle that is kept keeps the result in the object store."""
         task = self._open.pop(ref)
         result = task.tries.pop(ended)
         for other in task.tries:
             ray.cancel(other, force=True)
-        stats: Any = ray.get(ended)
+        stats: Any = ray.get(cast(Any, ended))
         self._pace[task.name].add(stats)
         self._progress.worked("rows", stats.rows)
         if self._metrics is not None:
@@ -155,7 +157,7 @@ class Tasks:
         if self._metrics is not None:
             self._metrics.retried(name, times)
 
-    def _copy_late(self, refs: Sequence[Ref]) -> None:
+    def _copy_late(self, refs: Sequence[Ref[Any]]) -> None:
         """Start a copy of every task that has taken much longer than the others, on the node that was quickest.
 
         As many tasks as are waited for may stand before it in the queue.

@@ -1,0 +1,123 @@
+"""One party's session with the other: the handshake, what came of it, and replicas that share it.
+
+Everything in here is secret but the messages that the handshake returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from xstat_ray.crypto import channel
+from xstat_ray.crypto.handshake import Handshake, Hello, SharedSecrets
+from xstat_ray.errors import ProtocolError
+from xstat_ray.model.study import Role, Study
+from xstat_ray.roles.private_file import write_private
+from xstat_ray.util.secrecy import Secret
+from xstat_ray.util.software_digest import software_digest
+
+SECRETS = "secrets"
+"""File in the party's own folder that holds what a resumed run needs."""
+
+
+class Session(Secret):
+    """The handshake and the secrets that rest on it.
+
+    Use in this order: `hello`, `agree`, `confirm`. A replica takes `offer` and `accept` in place of
+    them, and has the secrets of the instance whose `hand_over` it accepts.
+    """
+
+    role: ClassVar[Role]
+    other: ClassVar[Role]
+
+    def __init__(self, study: Study, seed: bytes) -> None:
+        """Begin a handshake.
+
+        Args:
+            study: what both parties have agreed to count; its digest is compared.
+            seed: 32 bytes of this party alone, from which it derives what it draws at random.
+        """
+        self._study = study
+        self._seed = seed
+        self._handshake: Handshake | None = Handshake(self.role, study.digest, software_digest())
+        self._replica: channel.HandOver | None = None
+        self._shared: SharedSecrets | None = None
+
+    # Handshake
+
+    def hello(self) -> bytes:
+        """Encode the opening message of the handshake, for the other party."""
+        if self._handshake is None:
+            raise ProtocolError("a replica has no handshake of its own")
+        return self._handshake.hello.encode()
+
+    def agree(self, peer: bytes) -> bytes:
+        """Take the other party's hello; returns the confirmation to send back."""
+        if self._handshake is None:
+            raise ProtocolError("the handshake is over")
+        self._shared = self._handshake.agree(Hello.decode(peer))
+        self._handshake = None
+        return self._shared.confirm(self.role)
+
+    def confirm(self, confirmation: bytes) -> None:
+        """Check that the other party holds the same keys.
+
+        Raises:
+            ProtocolError: it does not.
+        """
+        self._agreed.check_confirmation(self.other, confirmation)
+
+    @property
+    def _agreed(self) -> SharedSecrets:
+        if self._shared is None:
+            raise ProtocolError("the handshake has not taken place")
+        return self._shared
+
+    def _channel(self, sender: Role) -> channel.Channel:
+        """The channel between the parties, or among one party's environments if it is the sender."""
+        return channel.Channel(self._agreed.salt + self._agreed.tag_key, sender)
+
+    @property
+    def _memory(self) -> channel.Channel:
+        """Seals what the party keeps for itself across the runs of one release."""
+        return channel.Channel(self._seed, self.role)
+
+    # Replicas, and runs that are resumed
+
+    def offer(self) -> bytes:
+        """Make this object a replica; returns the key to which the first instance seals its secrets."""
+        self._handshake = None
+        self._replica = channel.HandOver()
+        return self._replica.offer
+
+    def hand_over(self, offer: bytes) -> bytes:
+        """Seal this party's secrets to a replica of the same party."""
+        return channel.hand_over(offer, self._export())
+
+    def accept(self, sealed: bytes) -> None:
+        """Take the secrets that were sealed to this replica."""
+        if self._replica is None:
+            raise ProtocolError("this party is not a replica")
+        self._restore(self._replica.open(sealed))
+        self._replica = None
+
+    def save(self, folder: Path) -> None:
+        """Write the secrets that a resumed run needs into the party's own folder (mode 0600)."""
+        write_private(folder, SECRETS, channel.pack_fields(self._export()))
+
+    def load(self, folder: Path) -> None:
+        """Read back what `save` wrote: the handshake that was under way, or what came of it."""
+        self._restore(channel.unpack_fields((folder / SECRETS).read_bytes()))
+
+    def _export(self) -> dict[str, bytes]:
+        secrets = {"seed": self._seed}
+        if self._handshake is not None:
+            return secrets | {"handshake": self._handshake.export_bytes()}
+        return secrets | {"shared": self._agreed.export_bytes()}
+
+    def _restore(self, secrets: Mapping[str, bytes]) -> None:
+        self._seed = secrets["seed"]
+        waiting = secrets.get("handshake")
+        self._handshake = None if waiting is None else Handshake.from_bytes(waiting)
+        self._shared = None if waiting is not None else SharedSecrets.from_bytes(secrets["shared"])
