@@ -15,7 +15,6 @@ from tests.heard import Heard
 from xstat_ray import InputError, Source, crosstab
 from xstat_ray.model.study import Role
 from xstat_ray.roles.party import Party
-from xstat_ray.runtime.progress import Progress
 from xstat_ray.runtime.ray_executor import RayExecutor
 
 
