@@ -1,0 +1,81 @@
+"""Work in threads gives the results of one thread, in order, in as many threads as are allowed."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from xstat_ray.util.threads import VARIABLE, each_in_threads, in_threads, thread_count
+
+
+@pytest.fixture
+def cores(monkeypatch: pytest.MonkeyPatch) -> int:
+    """A process with six cores, whose environment sets no number of threads."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)))
+    for name in (VARIABLE, "OMP_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    return 6
+
+
+@pytest.mark.parametrize(
+    ("xstat", "omp", "count"),
+    [
+        (None, None, 6),
+        ("2", None, 2),
+        (None, "3", 3),
+        ("2", "3", 2),
+        ("99", None, 6),
+        ("0", "3", 3),
+        ("-1", None, 6),
+        ("many", "", 6),
+    ],
+)
+def test_the_number_of_threads(
+    monkeypatch: pytest.MonkeyPatch, cores: int, xstat: str | None, omp: str | None, count: int
+) -> None:
+    for name, value in ((VARIABLE, xstat), ("OMP_NUM_THREADS", omp)):
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    assert thread_count() == count
+
+
+@pytest.mark.parametrize("rows", [0, 1, 63, 127, 128, 1000, 1001])
+def test_slices_cover_all_rows_once_and_in_order(cores: int, rows: int) -> None:
+    slices = list[slice]()
+
+    def work(part: slice) -> NDArray[np.uint8]:
+        slices.append(part)
+        return np.arange(part.start, part.stop, dtype=np.int64).view(np.uint8).reshape(-1, 8)
+
+    result = in_threads(work, rows)
+    assert result.view(np.int64).ravel().tolist() == list(range(rows))
+    assert len(slices) == max(1, min(cores, rows // 64))
+
+
+def test_items_are_worked_on_at_the_same_time_and_come_back_in_order(cores: int) -> None:
+    together = threading.Barrier(cores, timeout=30)
+
+    def work(item: int) -> int:
+        together.wait()
+        return item * item
+
+    assert each_in_threads(work, range(2 * cores)) == [i * i for i in range(2 * cores)]
+
+
+@pytest.mark.parametrize("threads", ["1", "6"])
+def test_the_first_exception_by_order_is_raised(
+    monkeypatch: pytest.MonkeyPatch, cores: int, threads: str
+) -> None:
+    monkeypatch.setenv(VARIABLE, threads)
+
+    def work(item: int) -> float:
+        if item:
+            raise ValueError(f"item {item}")
+        return 0.0
+
+    with pytest.raises(ValueError, match="item 1"):
+        each_in_threads(work, [0, 1, 2, 3])
