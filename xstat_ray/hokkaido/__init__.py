@@ -1,1 +1,1 @@
-"""An application: a made-up Hokkaido, its population statistics, where transport is missing, and the map of it."""
+"""An application: a synthetic Hokkaido, its population, its needs of transport, and the map."""

@@ -1,8 +1,9 @@
-"""A small world over the opening of the route, made once."""
+"""A small world over the opening of the route, which is made once for all tests."""
 
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -25,6 +26,8 @@ SMALL = World(
 
 
 class Block(NamedTuple):
+    """A block of the small world."""
+
     world: World
     people: People
     journeys: Journeys
@@ -32,20 +35,21 @@ class Block(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def world():
+def world() -> World:
     return SMALL
 
 
 @pytest.fixture(scope="session")
-def block(world):
+def block(world: World) -> Block:
+    """Make the first block."""
     people = people_of(world, 0)
     trips = journeys(world, people, world.first_day.toordinal(), world.last_day.toordinal())
     return Block(world, people, trips, make_paths(world, people, trips))
 
 
 @pytest.fixture(scope="session")
-def built(world, tmp_path_factory):
-    """Folder of the tables."""
+def built(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write the tables of the small world into a folder."""
     out = tmp_path_factory.mktemp("world") / "tables"
     build(world, out, map, lambda _: None)
     return out

@@ -1,3 +1,5 @@
+"""The operator's table of subscribers, its lists, and the register."""
+
 from __future__ import annotations
 
 from collections import Counter
@@ -11,13 +13,13 @@ from xstat_ray.hokkaido.world.places import places
 
 
 def test_subscribers_and_lists_are_those_of_the_people(world, built):
-    every = [people_of(world, block) for block in range(world.blocks)]
-    phones = [phone for people in every for phone in people.phones(people.subscriber).to_pylist()]
+    blocks = [people_of(world, block) for block in range(world.blocks)]
+    phones = [phone for people in blocks for phone in people.phones(people.subscriber).to_pylist()]
     rows = pq.read_table(built / "operator" / "subscribers.parquet").to_pylist()
     assert [row["subscriber"] for row in rows] == phones
     listed = pq.read_table(built / "operator" / "opt_out.parquet")["subscriber"].to_pylist()
     assert listed == [
-        phone for people in every for phone in people.phones(people.opt_out).to_pylist()
+        phone for people in blocks for phone in people.phones(people.opt_out).to_pylist()
     ]
     assert set(listed) <= set(phones)
     reasons = {
@@ -26,13 +28,9 @@ def test_subscribers_and_lists_are_those_of_the_people(world, built):
     }
     for row in rows:
         age = world.first_day.year - row["birth_year"]
-        reason = (
-            "corporate line"
-            if row["corporate"]
-            else "age outside 15-79"
-            if not 15 <= age <= 79
-            else None
-        )
+        reason = None if 15 <= age <= 79 else "age outside 15-79"
+        if row["corporate"]:
+            reason = "corporate line"
         assert reasons.get(row["subscriber"]) == reason
         assert row["home"] in set(places().codes)
 

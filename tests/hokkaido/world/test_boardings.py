@@ -1,8 +1,12 @@
+"""The table of boardings, and members who did not consent."""
+
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
+from tests.hokkaido.world.conftest import Block
 from xstat_ray.hokkaido.world.boardings import SCHEMA, boardings, no_consent
 from xstat_ray.hokkaido.world.days import DAY
 from xstat_ray.hokkaido.world.places import places
@@ -11,7 +15,8 @@ from xstat_ray.inputs.phone_numbers import to_e164
 
 
 @pytest.fixture(scope="module")
-def rows(block):
+def rows(block: Block) -> pa.Table:
+    """Make the boardings of the block."""
     return boardings(block.world, block.people, block.paths)
 
 
@@ -47,12 +52,12 @@ def test_rows_are_on_the_days_of_the_tables(block, rows):
 
 def test_passengers_are_those_who_fly_with_the_airline(block, rows):
     trips = block.paths.journeys
-    own = set(block.people.phones(np.unique(trips.person[trips.own])).to_pylist())
+    booked = set(block.people.phones(np.unique(trips.person[trips.with_airline])).to_pylist())
     found = set(to_e164(rows["passenger"].combine_chunks(), "JP").to_pylist())
-    assert found <= own
-    assert len(found) > 0.8 * len(own)
+    assert found <= booked
+    assert len(found) > 0.8 * len(booked)
     road = set(block.people.phones(np.unique(trips.person[~trips.by_air])).to_pylist())
-    assert not found & (road - own)
+    assert not found & (road - booked)
     spelled = [text.startswith("0") for text in rows["passenger"].to_pylist()]
     assert 0.2 < np.mean(spelled) < 0.4
 
@@ -87,7 +92,7 @@ def test_who_did_not_consent_is_listed_whether_they_fly_or_not(block):
 
 def test_a_way_there_before_the_first_day_leaves_only_the_way_back(block, rows):
     trips = block.paths.journeys
-    before = trips.own & (trips.start < block.world.first_day.toordinal())
+    before = trips.with_airline & (trips.start < block.world.first_day.toordinal())
     assert before.any()
     departures = block.paths.flights[before, :, 0] // DAY
     assert (departures[:, 0] < block.world.first_day.toordinal()).all()

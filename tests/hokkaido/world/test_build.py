@@ -1,29 +1,47 @@
+"""Writing a world: equal bytes in any order, and folders that are left alone."""
+
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from xstat_ray.errors import InputError
-from xstat_ray.hokkaido.world.build import DESCRIPTION, TABLES, build, make_block, presence_file
+from xstat_ray.hokkaido.world.build import (
+    DESCRIPTION,
+    TABLES,
+    BlockTables,
+    build,
+    make_block,
+    presence_file,
+)
 
 
-def digests(folder):
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted(folder.rglob("*")) if path.is_file()}  # fmt: skip
+def digests(folder: Path) -> dict[str, str]:
+    """Hash all files of a folder."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+    }
 
 
-def backwards(function, blocks):
-    """Makes the last block first."""
+MakeBlock = Callable[[int], BlockTables]
+
+
+def backwards(function: MakeBlock, blocks: Iterable[int]) -> Iterator[BlockTables]:
+    """Make the last block first."""
     made = {block: function(block) for block in sorted(blocks, reverse=True)}
     return (made[block] for block in sorted(made))
 
 
-def ignore(_):
-    pass
+def ignore(_: BlockTables) -> None:
+    """Take no notice of progress."""
 
 
 def test_the_order_in_which_blocks_are_made_does_not_matter(world, built, tmp_path):
@@ -78,7 +96,7 @@ def test_a_finished_world_is_not_made_again(world, built):
 
 
 def test_an_interrupted_world_is_made_anew_with_the_same_bytes(world, built, tmp_path):
-    def interrupted(function, blocks):
+    def interrupted(function: MakeBlock, blocks: Iterable[int]) -> Iterator[BlockTables]:
         for block in list(blocks)[:2]:
             yield function(block)
         raise KeyboardInterrupt

@@ -1,3 +1,5 @@
+"""Ordinary days: when people go, how long they stay, how long the way takes."""
+
 from __future__ import annotations
 
 import datetime as dt

@@ -1,3 +1,5 @@
+"""Demand: by air beyond a drive, by road within Hokkaido, and what the new route draws."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -13,14 +15,15 @@ from xstat_ray.hokkaido.world.places import places
 from xstat_ray.hokkaido.world.timetable import timetable
 
 
-def place(code):
+def place(code: str) -> int:
+    """Find a place by its code."""
     return list(places().codes).index(code)
 
 
 SAPPORO, KUSHIRO, NEMURO, OTARU, TOKYO = map(place, ("01100", "01206", "01223", "01203", "13000"))
 
 
-def test_nobody_flies_where_one_can_drive(block):
+def test_nobody_flies_where_people_can_drive(block):
     weights = air_weights(10, 0, 1.0)
     assert weights[SAPPORO, OTARU] == 0
     assert weights[SAPPORO, KUSHIRO] > 0
@@ -34,7 +37,7 @@ def test_journeys_by_road_stay_in_hokkaido(weights):
     assert not outside.any()
 
 
-def test_one_stays_overnight_only_far_from_home():
+def test_people_stay_overnight_only_far_from_home():
     weights = road_weights(8)
     assert weights[SAPPORO, OTARU] == 0 < weights[SAPPORO, KUSHIRO]
     assert (outing_weights(8).sum(axis=1)[: places().local] > 0).all()

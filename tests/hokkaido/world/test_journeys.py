@@ -1,3 +1,5 @@
+"""Journeys: at most one at a time, flights there and back, and who travels how."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -5,15 +7,16 @@ import dataclasses
 import numpy as np
 import pytest
 
-from xstat_ray.hokkaido.world.journeys import journeys
-from xstat_ray.hokkaido.world.people import people_of
+from xstat_ray.hokkaido.world.journeys import Journeys, journeys
+from xstat_ray.hokkaido.world.people import People, people_of
 from xstat_ray.hokkaido.world.places import places
 from xstat_ray.hokkaido.world.settings import World
 from xstat_ray.hokkaido.world.timetable import timetable
 
 
 @pytest.fixture(scope="module")
-def month():
+def month() -> tuple[People, Journeys]:
+    """Make a month of journeys of 4,000 people."""
     world = World(people=4_000, block=4_000, days=30)
     people = people_of(world, 0)
     return people, journeys(world, people, world.first_day.toordinal(), world.last_day.toordinal())
@@ -22,10 +25,10 @@ def month():
 def test_nobody_is_on_two_journeys_at_a_time(month):
     _, trips = month
     order = np.lexsort((trips.start, trips.person))
-    same = np.diff(trips.person[order]) == 0
-    assert same.any()
+    of_one_person = np.diff(trips.person[order]) == 0
+    assert of_one_person.any()
     # A path covers the day before and the day after, too.
-    assert (trips.start[order][1:] - 1 > trips.end[order][:-1] + 1)[same].all()
+    assert (trips.start[order][1:] - 1 > trips.end[order][:-1] + 1)[of_one_person].all()
 
 
 def test_days_that_two_spans_share_have_the_same_journeys(month):
@@ -57,9 +60,9 @@ def test_who_travels_how(month):
     assert len(road) > 100
     assert (people.home[road.person] < places().local).all()
     assert (road.aim < places().local).all()
-    assert not road.own.any()
+    assert not road.with_airline.any()
     assert people.age[air.person].min() >= 10
-    assert air.own.mean() == pytest.approx(World().own, abs=0.05)
+    assert air.with_airline.mean() == pytest.approx(World().own, abs=0.05)
     assert (trips.aim != people.home[trips.person]).all()
 
 
@@ -68,6 +71,7 @@ def test_morning_flights_are_caught_in_haste(month):
     air = trips.where(trips.by_air)
     for airport in ("CTS", "HND"):
         table = timetable()
-        own = table.origin[table.route[air.flight]] == places().airports.index(airport)
+        from_airport = table.origin[table.route[air.flight]] == places().airports.index(airport)
         morning = table.departure[air.flight] < 720
-        assert np.median(air.lead[own & morning]) < np.median(air.lead[own & ~morning])
+        early = air.lead[from_airport & morning]
+        assert np.median(early) < np.median(air.lead[from_airport & ~morning])

@@ -1,4 +1,4 @@
-"""Out means out: tables with people who may not be used give the counts of tables in which they never were."""
+"""Out means out: people on a list count as if they had never been in the tables."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from tests.hokkaido.needs.country import plan_of
 from tests.sizes import thorough
 from xstat_ray import Options, crosstab
 from xstat_ray.hokkaido.world.build import build
+from xstat_ray.hokkaido.world.settings import World
 from xstat_ray.inputs.phone_numbers import to_e164
 from xstat_ray.inputs.source import Source
 from xstat_ray.model.study import Bounds
@@ -24,10 +25,10 @@ LISTS = ("operator/opt_out.parquet", "operator/not_used.parquet", "airline/no_co
 
 
 @pytest.fixture(scope="module")
-def tables(world, tmp_path_factory):
-    """A world in which many opted out.
+def tables(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a world in which many opted out.
 
-    One boarding a passenger, so that no draw decides between two.
+    Each passenger boards once, so that no draw decides between two boardings.
     """
     out = tmp_path_factory.mktemp("world") / "tables"
     build(
@@ -44,8 +45,8 @@ def tables(world, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def without(tables, tmp_path_factory):
-    """The same tables without those who are on a list."""
+def without(tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Copy the tables without those who are on a list."""
     out = tmp_path_factory.mktemp("without")
     for file in tables.rglob("*.parquet"):
         table = pq.read_table(file, partitioning=None)
@@ -61,18 +62,19 @@ def without(tables, tmp_path_factory):
     return out
 
 
-def phones(table, column):
+def phones(table: pa.Table, column: str) -> pa.Array:
+    """Read phone numbers in their normal form."""
     return to_e164(table[column].combine_chunks(), "JP")
 
 
-def listed(tables, side):
-    """Everybody whom a party must leave out."""
+def listed(tables: Path, side: str) -> pa.Array:
+    """List everybody whom a party must leave out."""
     lists = [pq.read_table(tables / name) for name in LISTS if name.startswith(side)]
     return pa.concat_arrays([phones(table, table.column_names[0]) for table in lists])
 
 
-def counts(tables: Path, folder: Path, lists=LISTS):
-    """Exact counts of the job; with bounds that never bind, no draw decides anything."""
+def counts(tables: Path, folder: Path, lists: tuple[str, ...] = LISTS) -> np.ndarray:
+    """Run the job for exact counts, with bounds that never bind, so that no draw decides."""
     study = plan_of("doto_movement", noise="off").study
     study = dataclasses.replace(study, bounds=Bounds(rows=12, boardings=4, persons=40_000))
     release = crosstab(
@@ -91,7 +93,8 @@ def counts(tables: Path, folder: Path, lists=LISTS):
 
 
 @pytest.fixture(scope="module")
-def never(without, tmp_path_factory):
+def never(without: Path, tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
+    """Count the tables in which nobody is on a list."""
     return counts(without, tmp_path_factory.mktemp("never"))
 
 

@@ -1,8 +1,12 @@
+"""Paths: where travellers are at any minute of a journey."""
+
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from tests.hokkaido.world.conftest import Block
 from xstat_ray.geo import hokkaido, mesh
 from xstat_ray.hokkaido.world.days import DAY
 from xstat_ray.hokkaido.world.paths import between
@@ -10,8 +14,8 @@ from xstat_ray.hokkaido.world.places import places
 from xstat_ray.hokkaido.world.timetable import timetable
 
 
-def gates(block, leg, end):
-    """500 m cell of the airport at one end of the flights of a leg."""
+def gates(block: Block, leg: int, end: str) -> NDArray[np.int64]:
+    """Find the 500 m cells of the airports at an end of the flights of a leg."""
     table = timetable()
     airports = hokkaido.airports()
     cells = mesh.encode(airports["lat"].to_numpy(), airports["lon"].to_numpy(), "500m")
@@ -19,7 +23,8 @@ def gates(block, leg, end):
 
 
 @pytest.fixture(scope="module")
-def flown(block):
+def flown(block: Block) -> NDArray[np.int64]:
+    """Find the journeys by air."""
     return np.flatnonzero(block.paths.journeys.by_air)
 
 
@@ -48,7 +53,7 @@ def test_passengers_are_at_the_airports_before_and_after_the_flight_and_off_in_b
         assert not block.paths.at(flown, aboard).any()
 
 
-def test_one_sleeps_where_one_stays(block):
+def test_people_sleep_where_they_stay(block):
     trips = block.paths.journeys
     rows = np.arange(len(block.paths))
     assert (block.paths.at(rows, trips.end * DAY + 3 * 60) == trips.base).mean() > 0.98
@@ -58,7 +63,7 @@ def test_one_sleeps_where_one_stays(block):
     ).mean() > 0.98
 
 
-def test_points_of_a_path_are_where_one_is_at_their_times(block):
+def test_people_are_at_the_points_of_their_path_at_their_times(block):
     rng = np.random.default_rng(3)
     row = rng.integers(0, len(block.paths), 500)
     point = rng.integers(1, block.paths.times.shape[1] - 1, 500)
@@ -70,7 +75,7 @@ def test_points_of_a_path_are_where_one_is_at_their_times(block):
     assert (block.paths.at(row, minute) == block.paths.cells[row, point])[chosen].all()
 
 
-def test_one_moves_on_a_straight_line_over_land():
+def test_people_move_on_a_straight_line_over_land():
     where = places()
     kushiro, kitami = (
         where.cell(np.array([list(where.codes).index(c)]), np.zeros(1)) for c in ("01206", "01208")
@@ -81,8 +86,7 @@ def test_one_moves_on_a_straight_line_over_land():
     assert cells[-1] == kitami
     lat, _ = mesh.centre(cells, "500m")
     assert (np.diff(lat) > 0).all()
-    # From Wakkanai to Kushiro as the crow flies one would cross water near the coast at most: cells
-    # are always on land.
+    # The straight line from Wakkanai to Kushiro crosses water near the coast; cells are on land.
     wakkanai = where.cell(np.array([list(where.codes).index("01214")]), np.zeros(1))
     assert (
         where.municipality(between(wakkanai.repeat(50), kushiro.repeat(50), np.linspace(0, 1, 50)))
@@ -92,6 +96,6 @@ def test_one_moves_on_a_straight_line_over_land():
 
 def test_a_day_has_at_most_one_path_of_anybody(block):
     for date in block.world.dates:
-        own = block.paths.on(date.toordinal())
-        person = block.paths.journeys.person[own]
+        travelling = block.paths.on(date.toordinal())
+        person = block.paths.journeys.person[travelling]
         assert len(np.unique(person)) == len(person)

@@ -1,3 +1,5 @@
+"""The people of a block: shares, homes, and who may be used."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -5,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from xstat_ray.hokkaido.world.people import people_of
+from xstat_ray.hokkaido.world.people import People, people_of
 from xstat_ray.hokkaido.world.places import places
 from xstat_ray.hokkaido.world.settings import World
 
@@ -13,15 +15,15 @@ MANY = World(people=60_000, block=40_000, outside=0.25)
 
 
 @pytest.fixture(scope="module")
-def people():
+def people() -> People:
     return people_of(MANY, 0)
 
 
 def test_blocks_are_sorted_and_apart(people):
     rest = people_of(MANY, 1)
     assert (len(people), len(rest)) == (40_000, 20_000)
-    assert (np.diff(people.lines) > 0).all()
-    assert not np.isin(people.lines, rest.lines).any()
+    assert (np.diff(people.numbers) > 0).all()
+    assert not np.isin(people.numbers, rest.numbers).any()
 
 
 def test_a_block_does_not_depend_on_how_many_follow(people):

@@ -1,18 +1,21 @@
+"""Places: ways to airports, roads, cells, zones, and attraction."""
+
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
 from xstat_ray.geo import hokkaido, mesh
-from xstat_ray.hokkaido.world.places import places
+from xstat_ray.hokkaido.world.places import Places, places
 
 
 @pytest.fixture(scope="module")
-def where():
+def where() -> Places:
     return places()
 
 
-def named(where, *codes):
+def named(where: Places, *codes: str) -> np.ndarray:
+    """Find places by their codes."""
     return np.array([list(where.codes).index(code) for code in codes])
 
 
@@ -64,7 +67,7 @@ def test_zones_are_home_airport_and_elsewhere(where):
     )
     far = where.cell(named(where, "01206").repeat(len(gates)), np.zeros(len(gates)))
     assert list(names[where.zones(gates, far)]) == where.airports
-    # Who lives at the airport is there, not at home.
+    # People who live at the airport are there, not at home.
     assert list(names[where.zones(gates, gates)]) == where.airports
     assert set(names[where.zones(far, far)]) == {"home"}
     neighbour = far // 10 * 10 + np.where(far % 10 == 1, 2, 1).astype(np.int32)

@@ -1,22 +1,30 @@
+"""The presence table: rows within hours, phones that are off, ordinary days and journeys."""
+
 from __future__ import annotations
+
+import datetime as dt
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 import pytest
 
+from tests.hokkaido.world.conftest import Block
 from xstat_ray.hokkaido.world.days import DAY
 from xstat_ray.hokkaido.world.presence import SCHEMA, ordinary_stays, presence, travel_stays
 
 
 @pytest.fixture(scope="module")
-def days(block):
+def days(block: Block) -> dict[dt.date, pa.Table]:
+    """Make the presence of the block on all days."""
     return {
         date: presence(block.world, block.people, block.paths, date.toordinal())
         for date in block.world.dates
     }
 
 
-def query(rows, sql):
+def query(rows: pa.Table, sql: str) -> list[tuple]:
+    """Query a table by the name of rows."""
     return duckdb.connect().register("rows", rows).sql(sql).fetchall()
 
 
@@ -70,8 +78,8 @@ def test_travellers_have_rows_of_quarters_of_an_hour_around_their_flights(block)
         (trips.start[row], True),
         (trips.end[row] + 1, True),
     ):
-        for one, date in zip(row, day, strict=True):
-            stays = travel_stays(block.paths, np.array([one]), int(date))
+        for journey, date in zip(row, day, strict=True):
+            stays = travel_stays(block.paths, np.array([journey]), int(date))
             assert (set(stays.minutes) == {15}) == exact
 
 
@@ -79,8 +87,8 @@ def test_quiet_days_of_a_journey_have_a_row_an_hour(block):
     trips = block.paths.journeys
     long = np.flatnonzero(trips.by_air & (trips.end - trips.start >= 4))[:20]
     assert len(long)
-    for one in long:
-        stays = travel_stays(block.paths, np.array([one]), int(trips.start[one] + 2))
+    for journey in long:
+        stays = travel_stays(block.paths, np.array([journey]), int(trips.start[journey] + 2))
         assert stays.minutes.sum() == DAY
         assert len(stays.minute) < 60
         assert (stays.minute // 60 == (stays.minute + stays.minutes - 1) // 60).all()

@@ -1,3 +1,5 @@
+"""Random streams, mixing, and choices by weight."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -22,8 +24,8 @@ def test_a_stream_belongs_to_its_purpose_and_numbers():
 
 
 def test_splitmix64_known_answer():
-    # The first outputs of SplitMix64 seeded with 0, as printed by Steele, Lea and Flood's reference
-    # code.
+    # The reference code of Steele, Lea and Flood prints these first outputs of SplitMix64 for the
+    # seed 0.
     golden = 0x9E3779B97F4A7C15
     states = np.array([golden, 2 * golden % 2**64, 3 * golden % 2**64], np.uint64)
     assert [hex(x) for x in mix(states, 0)] == [

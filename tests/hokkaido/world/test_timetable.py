@@ -1,3 +1,5 @@
+"""The timetable: routes, seasons, and the choice of flights."""
+
 from __future__ import annotations
 
 import datetime as dt
@@ -6,16 +8,17 @@ import numpy as np
 import pytest
 
 from xstat_ray.hokkaido.world.places import places
-from xstat_ray.hokkaido.world.timetable import DOTO, SAPPORO, WINTER, timetable
+from xstat_ray.hokkaido.world.timetable import DOTO, SAPPORO, WINTER, Timetable, timetable
 
 
 @pytest.fixture(scope="module")
-def table():
+def table() -> Timetable:
     return timetable()
 
 
 @pytest.fixture(scope="module")
-def legs(table):
+def legs(table: Timetable) -> list[str]:
+    """Name the routes by their airports."""
     names = places().airports
     return [f"{names[a]}-{names[b]}" for a, b in zip(table.origin, table.target, strict=True)]
 
@@ -57,14 +60,14 @@ def test_studied_routes_join_sapporo_and_the_east(table, legs):
 
 def test_flights_are_of_the_route_and_the_weekday_in_proportion_to_seats(table, legs):
     route = legs.index("CTS-KUH")
-    own = np.flatnonzero(table.route == route)
+    on_route = np.flatnonzero(table.route == route)
     day = dt.date(2024, 1, 10)
     chosen = table.flight(
         np.full(9_000, route),
         np.full(9_000, day.toordinal()),
         np.random.default_rng(2).random(9_000),
     )
-    assert set(chosen) <= set(own[table.flies[day.weekday(), own]])
-    share = np.bincount(chosen, minlength=len(table.number))[own] / 9_000
-    flying = table.seats[own] * table.flies[day.weekday(), own]
+    assert set(chosen) <= set(on_route[table.flies[day.weekday(), on_route]])
+    share = np.bincount(chosen, minlength=len(table.number))[on_route] / 9_000
+    flying = table.seats[on_route] * table.flies[day.weekday(), on_route]
     np.testing.assert_allclose(share, flying / flying.sum(), atol=0.02)

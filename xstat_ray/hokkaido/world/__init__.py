@@ -1,1 +1,1 @@
-"""A synthetic Hokkaido: people, their days and journeys, and the tables that an operator and an airline would have."""
+"""A synthetic Hokkaido: people, their journeys, and the tables of an operator and an airline."""

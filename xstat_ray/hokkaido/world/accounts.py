@@ -1,4 +1,4 @@
-"""What the operator knows of its lines, and the resident register, which is public."""
+"""The operator's table of subscribers, and the resident register, which is public."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ NOT_USED = pa.schema([("subscriber", pa.string()), ("reason", pa.string())])
 REGISTER = pa.schema(
     [("home", pa.string()), ("sex", pa.string()), ("age", pa.string()), ("residents", pa.int32())]
 )
-"""`age` is a five-year class, "15-19" to "75-79"; only homes, sexes and classes with residents have
-a row."""
+"""`age` is a five-year class, "15-19" to "75-79"; homes, sexes and classes without residents have
+no row."""
 AGE_WIDTH = 5
 
 
 def subscribers(world: World, people: People) -> pa.Table:
-    """The operator's lines, with `SUBSCRIBERS`.
+    """Make the table of the operator's subscribers, with the schema `SUBSCRIBERS`.
 
     Age is the year of the first day less the year of birth.
     """
@@ -46,21 +46,22 @@ def subscribers(world: World, people: People) -> pa.Table:
 
 
 def opt_out(people: People) -> pa.Table:
-    """Who asked the operator not to use their data, with `OPT_OUT`."""
+    """List those who asked the operator not to use their data, with the schema `OPT_OUT`."""
     return pa.table([people.phones(people.opt_out)], schema=OPT_OUT)
 
 
 def not_used(people: People) -> pa.Table:
-    """Lines that the operator's guideline leaves out, with `NOT_USED`."""
+    """List subscribers whom the operator's guideline leaves out, with the schema `NOT_USED`."""
     who = people.subscriber & people.unused
     reason = np.where(people.corporate[who], "corporate line", "age outside 15-79")
     return pa.table([people.phones(who), pa.array(reason.tolist(), pa.string())], schema=NOT_USED)
 
 
 def residents(people: People) -> NDArray[np.int64]:
-    """(places, sexes, classes) residents of the ages that are used, subscribers or not.
+    """Count residents of the ages that are used, subscribers or not.
 
-    Female first.
+    Returns:
+        (places, sexes, classes) people, in the order of `SEXES`.
     """
     shape = (len(places().codes), 2, (USED_AGES[1] + 1 - USED_AGES[0]) // AGE_WIDTH)
     count = np.zeros(shape, np.int64)
@@ -71,7 +72,7 @@ def residents(people: People) -> NDArray[np.int64]:
 
 
 def register(count: NDArray[np.int64]) -> pa.Table:
-    """The register of all residents, with `REGISTER`.
+    """Make the register of all residents, with the schema `REGISTER`.
 
     Args:
         count: sum of `residents` over all blocks.

@@ -43,24 +43,28 @@ HALFDAYS = ("morning", "afternoon")
 AGE_CLASSES = ("0-14", "15-29", "30-44", "45-59", "60-79", "80+")
 _AGE_EDGES = (15, 30, 45, 60, 80)
 _NATIONAL = 0.3
-"""Share of the passengers whose number is written as people in Japan write it."""
+"""Share of the passengers whose number has the national spelling."""
 
 
 def halfday(departure: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Number in `HALFDAYS` of minutes of departure."""
+    """(N,) places in `HALFDAYS` of minutes of departure."""
     return (departure % DAY >= DAY // 2).astype(np.int64)
 
 
 def booked(world: World, paths: Paths) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Journeys and legs (0 there, 1 back) that the airline's table holds: its own, departing within the dates."""
+    """Find the flights that the airline's table holds: booked with it, departing within the dates.
+
+    Returns:
+        (N,) journeys, and (N,) legs, 0 there and 1 back.
+    """
     days = paths.flights[:, :, 0] // DAY
     inside = (days >= world.first_day.toordinal()) & (days <= world.last_day.toordinal())
-    row, leg = np.nonzero(paths.journeys.own[:, None] & inside)
+    row, leg = np.nonzero(paths.journeys.with_airline[:, None] & inside)
     return row, leg
 
 
 def boardings(world: World, people: People, paths: Paths) -> pa.Table:
-    """One row for every passenger of every flight, with `SCHEMA`."""
+    """Make the table of boardings, with a row for each passenger of each flight, with `SCHEMA`."""
     row, leg = booked(world, paths)
     who = paths.journeys.person[row]
     table = timetable()
@@ -98,18 +102,18 @@ def boardings(world: World, people: People, paths: Paths) -> pa.Table:
 
 
 def no_consent(people: People) -> pa.Table:
-    """Members who did not consent, whether they fly or not, with `CONSENT_SCHEMA`."""
+    """List members who did not consent, whether they fly or not, with `CONSENT_SCHEMA`."""
     return pa.table([people.phones(people.refuses)], schema=CONSENT_SCHEMA)
 
 
 def _spelled(world: World, people: People) -> pa.Array:
-    """Phone numbers as the airline has them."""
+    """Spell phone numbers the way the airline has them: some nationally."""
     phones = people.phones()
     local = stream(world.seed, "spelling", people.block).random(len(people)) < _NATIONAL
     return pc.if_else(pa.array(local), national(phones), phones)
 
 
 def _timestamps(minutes: NDArray[np.int64]) -> pa.Array:
-    """Minutes since midnight before ordinal day 0."""
+    """Make timestamps of minutes since midnight before ordinal day 0."""
     epoch = dt.date(1970, 1, 1).toordinal()
     return pa.array((60 * (minutes - epoch * DAY)).astype("datetime64[s]"))

@@ -1,4 +1,4 @@
-"""Writes a world into a folder, block by block: the same bytes however many blocks are made at a time."""
+"""Write a world into a folder, block by block; the order of blocks does not change its bytes."""
 
 from __future__ import annotations
 
@@ -37,38 +37,37 @@ TABLES = {
     "airline/boardings.parquet": SCHEMA,
     "airline/no_consent.parquet": CONSENT_SCHEMA,
 }
-"""Tables with rows of every block, in order of the blocks."""
+"""Schemas of the tables with rows of all blocks, in the order of the blocks."""
 
-InOrder = Callable[[Callable[[int], "Made"], Iterable[int]], Iterable["Made"]]
+InOrder = Callable[[Callable[[int], "BlockTables"], Iterable[int]], Iterable["BlockTables"]]
 """Applies a function to many numbers and gives the results in order: `map`, or tasks."""
 
 
 @dataclass(frozen=True)
-class Made:
-    """What a block contributes to the tables of all, once its presence files are written."""
+class BlockTables:
+    """What a block contributes to the tables of all blocks, once its presence files are written."""
 
     people: int
     presence_rows: int
     tables: dict[str, pa.Table]
-    """By the names in `TABLES`."""
+    """Rows of the block, by the names in `TABLES`."""
     residents: NDArray[np.int64]
     truth: Truth
 
 
 def build(
-    world: World, out: Path, in_order: InOrder, done: Callable[[Made], None]
+    world: World, out: Path, in_order: InOrder, done: Callable[[BlockTables], None]
 ) -> dict[str, Any]:
-    """Write all tables of a world; does nothing if they are already there.
+    """Write all tables of a world, unless they are already there.
 
     Args:
         world: the settings.
-        out: folder; a new one, or one with an unfinished world of the same settings, which is
-            written again.
+        out: a new folder, or that of an unfinished world of these settings, which is written again.
         in_order: runs the blocks.
         done: called after every block.
 
     Returns:
-        The content of world.json: settings, and rows of every table.
+        The content of world.json: settings, and the number of rows of each table.
 
     Raises:
         InputError: the folder holds something else.
@@ -109,8 +108,8 @@ def build(
     return made
 
 
-def make_block(world: World, out: Path, block: int) -> Made:
-    """Write the presence files of a block, one a day, and work out what it contributes to the tables of all."""
+def make_block(world: World, out: Path, block: int) -> BlockTables:
+    """Write the presence files of a block, one a day, and make its rows of the other tables."""
     people = people_of(world, block)
     first = world.first_day.toordinal()
     last = world.last_day.toordinal()
@@ -128,16 +127,25 @@ def make_block(world: World, out: Path, block: int) -> Made:
         "airline/boardings.parquet": boardings(world, people, paths),
         "airline/no_consent.parquet": no_consent(people),
     }
-    return Made(len(people), rows, tables, accounts.residents(people), truth(world, people, paths))
+    return BlockTables(
+        len(people), rows, tables, accounts.residents(people), truth(world, people, paths)
+    )
 
 
 def presence_file(out: Path, date: dt.date, block: int) -> Path:
-    """Where the presence of a block on a date lies."""
+    """Name the file of the presence of a block on a date."""
     return out / "operator" / "presence" / f"date={date.isoformat()}" / f"part-{block:04d}.parquet"
 
 
 def _claim(world: World, out: Path) -> dict[str, Any] | None:
-    """Mark a folder as this world's; returns its description if it is finished."""
+    """Mark a folder as that of a world.
+
+    Returns:
+        The description of the world if it is finished.
+
+    Raises:
+        InputError: the folder holds something else.
+    """
     wanted = {"format": FORMAT, "world": world.as_dict()}
     for name in (DESCRIPTION, _UNFINISHED):
         path = out / name
@@ -164,7 +172,7 @@ _ELSEWHERE = "Name a new folder with out=..., or remove this one"
 
 @contextmanager
 def _whole_parquet(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
-    """A Parquet file that is whole or absent."""
+    """Write a Parquet file that is whole or absent at the end."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial_path = path.with_name(f".{path.name}.partial")
     try:

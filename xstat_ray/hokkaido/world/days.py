@@ -13,6 +13,7 @@ from xstat_ray.hokkaido.world.streams import stream
 
 DAY = 1440
 _WORK = (8 * 60, 60, 540, 60)
+"""Mean and standard deviation of the minute of arrival, and of the minutes of the stay."""
 _SHOP = (12 * 60, 150, 90, 45)
 """Mean and standard deviation of the minute of arrival, and of the minutes of the stay."""
 _GO_OUT = 0.7
@@ -21,15 +22,23 @@ _LEAST_WAY = 5.0
 
 
 def way_minutes(people: People) -> NDArray[np.int64]:
-    """(N,) from home to where each person goes on ordinary days."""
+    """(N,) minutes from home to where each person goes on ordinary days."""
     here, there = (mesh.centre(cells, "500m") for cells in (people.cell, people.away))
     return np.maximum(_LEAST_WAY, drive_minutes(road_km(*here, *there))).astype(np.int64)
 
 
 def ordinary_day(world: World, people: People, day: int) -> NDArray[np.int64]:
-    """(N, 4) minutes of a day (an ordinal) at which people leave home, arrive, leave again and are back.
+    """Draw when people leave home, arrive, leave again and are back on a day.
 
-    Times rise and lie within the day; who does not go out leaves and is back at noon.
+    Times rise and lie within the day; those who do not go out leave and are back at noon.
+
+    Args:
+        world: the settings.
+        people: the block.
+        day: an ordinal.
+
+    Returns:
+        (N, 4) minutes of the day.
     """
     draw = stream(world.seed, "day", people.block, day)
     size = len(people)

@@ -1,4 +1,4 @@
-"""Where people want to go: a gravity model over places, by air along the routes of the timetable, and by road."""
+"""Demand for journeys: a gravity model over places, by routes of the timetable and by road."""
 
 from __future__ import annotations
 
@@ -15,25 +15,28 @@ _ACCESS_SCALE = 25.0
 _ROAD_SCALE = 150.0
 """Minutes by road that make a place less likely as the aim of a journey by a factor e."""
 _NOT_BY_AIR = 150.0
-"""Nobody flies to where one can drive in so many minutes."""
+"""Minutes by road below which nobody flies."""
 _NOT_A_JOURNEY = 60.0
-"""Nobody stays overnight where one can drive in so many minutes."""
+"""Minutes by road below which nobody stays overnight."""
 _OUTING_SCALE = 40.0
+"""Minutes by road that make an aim of an outing less likely by a factor e."""
 _OUTING = 90.0
-"""Outings from a place to stay: minutes by road that make an aim less likely by a factor e, and the
-longest."""
+"""Most minutes by road to the aim of an outing."""
 
 
 def airport_weights(
     home: NDArray[np.int64], aim: NDArray[np.int64], winter: int, studied: float
 ) -> NDArray[np.float64]:
-    """(N, R) how likely each route is for journeys between places: by seats, and by minutes on the way at both ends.
+    """Weigh the routes for journeys between places, by seats and by minutes on the way to them.
 
     Args:
         home: (N,) places where journeys start.
-        aim: (N,) places they lead to.
+        aim: (N,) places that they lead to.
         winter: 0 for the summer timetable, 1 for the winter timetable.
         studied: factor for the routes of the studies.
+
+    Returns:
+        (N, R) weights, to which probabilities are proportional.
     """
     where = places()
     table = timetable()
@@ -44,7 +47,16 @@ def airport_weights(
 
 @lru_cache(maxsize=8)
 def air_weights(month: int, winter: int, studied: float) -> NDArray[np.float64]:
-    """(P, P) how likely a journey by air from each place leads to each other, in a month (1 to 12)."""
+    """Weigh the aims of journeys by air from each place.
+
+    Args:
+        month: 1 to 12.
+        winter: 0 for the summer timetable, 1 for the winter timetable.
+        studied: factor for the routes of the studies.
+
+    Returns:
+        (P, P) weights by home and aim.
+    """
     where = places()
     table = timetable()
     seats = table.capacity()[winter] * np.where(table.studied, studied, 1.0)
@@ -57,7 +69,7 @@ def air_weights(month: int, winter: int, studied: float) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=12)
 def road_weights(month: int) -> NDArray[np.float64]:
-    """(P, P) the same for journeys by road, which stay in Hokkaido."""
+    """(P, P) weights of aims of journeys by road, which stay in Hokkaido, in a month (1 to 12)."""
     where = places()
     weights = where.ground[month - 1] * np.exp(-where.drive / _ROAD_SCALE)
     return np.where(where.drive < _NOT_A_JOURNEY, 0.0, weights)
@@ -65,9 +77,9 @@ def road_weights(month: int) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=12)
 def outing_weights(month: int) -> NDArray[np.float64]:
-    """(P, P) the same for outings of a day from where one stays.
+    """(P, P) weights of aims of outings in a month (1 to 12), by the place where people stay.
 
-    The place itself is an aim, too.
+    Each place is an aim of outings from it, too.
     """
     where = places()
     weights = where.ground[month - 1] * np.exp(-where.drive / _OUTING_SCALE)

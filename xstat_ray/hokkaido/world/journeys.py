@@ -1,4 +1,4 @@
-"""Journeys of some days: who goes where, when, by which flights, and with how much time at the airport."""
+"""Journeys: who goes where, when, by which flights, and with how much time at the airport."""
 
 from __future__ import annotations
 
@@ -22,10 +22,9 @@ from xstat_ray.hokkaido.world.streams import choose, stream
 from xstat_ray.hokkaido.world.timetable import WINTER, timetable
 
 SLOT_DAYS = 14
-"""Everybody makes at most one journey in a fortnight; whose fortnight begins when differs from
-person to person."""
+"""Days in which a person makes at most one journey; people differ in when these days begin."""
 OUTINGS = 2
-"""At most so many, on the first full days of a stay."""
+"""Most outings of a stay, on its first full days."""
 _EPOCH = dt.date(2023, 1, 2).toordinal()
 _FIRST_START = 1
 _STARTS = 8
@@ -35,7 +34,7 @@ _LEADS = {"CTS": 85, "OKD": 55, "KUH": 60, "MMB": 60, "SHB": 50}
 _LEAD = 75
 _LEAD_SPREAD = 0.3
 _MORNING_HASTE = 0.85
-"""Passengers of morning flights come to the airport with less time to spare."""
+"""Factor of the time at the airport before morning flights, for which people have less to spare."""
 
 
 @dataclass(frozen=True)
@@ -43,47 +42,54 @@ class Journeys:
     """J journeys; times are minutes, counted from midnight before ordinal day 0."""
 
     person: NDArray[np.int64]
-    """Row of `People`."""
+    """(J,) rows of `People`."""
     aim: NDArray[np.int64]
-    """Place."""
+    """(J,) places that the journeys lead to."""
     base: NDArray[np.int32]
-    """500 m cell in which one stays."""
+    """(J,) 500 m cells in which people stay overnight."""
     start: NDArray[np.int64]
-    """Day (ordinal) of the way there."""
+    """(J,) days (ordinals) of the way there."""
     end: NDArray[np.int64]
-    """Day of the way back."""
+    """(J,) days (ordinals) of the way back."""
     flight: NDArray[np.int64]
     """(J, 2) flights there and back; -1 for journeys by road."""
     lead: NDArray[np.int64]
     """(J, 2) minutes at the airport before departure."""
     leave: NDArray[np.int64]
-    """(J, 2) minute of the day at which one leaves; for journeys by road."""
+    """(J, 2) minutes of the day at which people leave, there and back; for journeys by road."""
     outing: NDArray[np.int32]
     """(J, OUTINGS) 500 m cells."""
-    own: NDArray[np.bool_]
-    """Whether the flights are booked with the airline."""
+    with_airline: NDArray[np.bool_]
+    """(J,) whether the flights are booked with the airline."""
 
     def __len__(self) -> int:
         return len(self.person)
 
     @property
     def by_air(self) -> NDArray[np.bool_]:
-        """(J,) the others are by road."""
+        """(J,) whether a journey is by air, and not by road."""
         return self.flight[:, 0] >= 0
 
     def where(self, rows: NDArray[np.bool_]) -> Journeys:
-        """Some of them."""
+        """Select some of the journeys."""
         return Journeys(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
 
 def journeys(world: World, people: People, first: int, last: int) -> Journeys:
-    """All journeys of a block that touch the days `first` to `last` (ordinals), with the days before and after."""
+    """Make all journeys of a block that touch some days, with the day before and the day after.
+
+    Args:
+        world: the settings.
+        people: the block.
+        first: first day (an ordinal).
+        last: last day (an ordinal).
+    """
     slots = range((first - 1 - _EPOCH) // SLOT_DAYS - 1, (last + 1 - _EPOCH) // SLOT_DAYS + 1)
     parts = [_of_slot(world, people, slot) for slot in slots]
-    every = Journeys(
+    made = Journeys(
         **{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Journeys)}
     )
-    return every.where((every.start - 1 <= last) & (every.end + 1 >= first))
+    return made.where((made.start - 1 <= last) & (made.end + 1 >= first))
 
 
 def _of_slot(world: World, people: People, slot: int) -> Journeys:
@@ -91,7 +97,9 @@ def _of_slot(world: World, people: People, slot: int) -> Journeys:
     size = len(people)
     where = places()
     phase = stream(world.seed, "phase", people.block).integers(0, SLOT_DAYS, size)
-    kind, u_aim, u_route, u_out, u_back, u_base, u_own, start_u, nights_u = draw.random((9, size))
+    kind, u_aim, u_route, u_out, u_back, u_base, u_airline, start_u, nights_u = draw.random(
+        (9, size)
+    )
     lead = draw.standard_normal((size, 2))
     leave = draw.random((size, 2))
     outing = draw.random((size, 2 * OUTINGS))
@@ -119,7 +127,7 @@ def _of_slot(world: World, people: People, slot: int) -> Journeys:
         lead=_leads(flight, lead),
         leave=(8 * 60 + leave * 6 * 60).astype(np.int64),
         outing=_outings(aim, start, outing),
-        own=air & (u_own < world.own),
+        with_airline=air & (u_airline < world.own),
     ).where(keep)
 
 
@@ -130,7 +138,7 @@ def _aims(
     air: NDArray[np.bool_],
     u: NDArray[np.float64],
 ) -> NDArray[np.int64]:
-    """(N,) aims of journeys by air and by road; -1 where there is none."""
+    """(N,) places that journeys by air and by road lead to; -1 where there is none."""
     aim = np.full(len(home), -1)
     months = _months(start)
     winter = start >= WINTER
@@ -160,10 +168,7 @@ def _flights(
 
 
 def _leads(flight: NDArray[np.int64], normal: NDArray[np.float64]) -> NDArray[np.int64]:
-    """(N, 2) log-normal minutes at the airport.
-
-    Nobody comes later than a quarter of an hour before departure.
-    """
+    """(N, 2) log-normal minutes at the airport before departure, a quarter of an hour at least."""
     table = timetable()
     airports = places().airports
     typical = np.array([_LEADS.get(name, _LEAD) for name in airports], float)[
@@ -189,7 +194,7 @@ def _outings(
 
 
 def _months(days: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(N,) 1 to 12, of ordinals."""
+    """(N,) months, 1 to 12, of ordinals."""
     unique, place = np.unique(days, return_inverse=True)
     months: NDArray[np.int64] = np.array(
         [dt.date.fromordinal(int(day)).month for day in unique], np.int64

@@ -1,4 +1,4 @@
-"""Columns of labels, which files hold as numbers and a dictionary."""
+"""Columns of labels, which files hold in numbers and a dictionary."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ SEXES = ("female", "male")
 
 
 def labelled(numbers: NDArray[Any], names: Sequence[str]) -> pa.DictionaryArray:
-    """A column of the type `LABEL`.
+    """Make a column of the type `LABEL`.
 
     Args:
-        numbers: (N,) which name.
-        names: all, so that every block has the same dictionary.
+        numbers: (N,) places of the labels in `names`.
+        names: all labels, so that blocks have equal dictionaries.
     """
     return pa.DictionaryArray.from_arrays(
         pa.array(numbers.astype(np.int16)), pa.array(list(names), pa.string())

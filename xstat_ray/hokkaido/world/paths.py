@@ -1,4 +1,4 @@
-"""Where a traveller is at any minute: points on the way, between which one moves in a straight line."""
+"""Paths of travellers: points on the way, between which people move in a straight line."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ Point = tuple[NDArray[np.int64], NDArray[np.int32]]
 
 @dataclass(frozen=True)
 class Paths:
-    """J journeys, each from midnight before the day before it to midnight after the day after it, with K points."""
+    """Paths of J journeys with K points, from midnight before the day before to two days later.
+
+    A path covers the day before its journey, and ends at midnight after the day after it.
+    """
 
     journeys: Journeys
     times: NDArray[np.int64]
@@ -36,27 +39,33 @@ class Paths:
     cells: NDArray[np.int32]
     """(J, K) 500 m cells."""
     flights: NDArray[np.int64]
-    """(J, 2, 2) minutes of departure and arrival, there and back; of leaving and arriving for
-    journeys by road."""
+    """(J, 2, 2) minutes of departure and arrival, there and back; by road, of leaving and
+    arriving."""
 
     def __len__(self) -> int:
         return len(self.journeys)
 
     def at(self, row: NDArray[np.int64], minute: NDArray[np.int64]) -> NDArray[np.int32]:
-        """(N,) 500 m cell of journeys at minutes; 0 while the phone is off, aboard.
+        """Find where travellers are.
 
         Args:
             row: (N,) journeys.
-            minute: (N,) times within their path.
+            minute: (N,) times within their paths.
+
+        Returns:
+            (N,) 500 m cells; 0 aboard, while the phone is off.
         """
         after = np.clip(
             (self.times[row] <= minute[:, None]).sum(axis=1), 1, self.times.shape[1] - 1
         )
-        (t0, t1), (c0, c1) = ((x[row, after - 1], x[row, after]) for x in (self.times, self.cells))
-        cells: NDArray[np.int32] = c0.copy()
-        moving = np.flatnonzero(c0 != c1)
-        share = (minute - t0)[moving] / np.maximum(t1 - t0, 1)[moving]
-        cells[moving] = between(c0[moving], c1[moving], np.clip(share, 0, 1))
+        earlier = self.times[row, after - 1]
+        later = self.times[row, after]
+        left = self.cells[row, after - 1]
+        reached = self.cells[row, after]
+        cells: NDArray[np.int32] = left.copy()
+        moving = np.flatnonzero(left != reached)
+        share = (minute - earlier)[moving] / np.maximum(later - earlier, 1)[moving]
+        cells[moving] = between(left[moving], reached[moving], np.clip(share, 0, 1))
         aboard = (self.flights[row, :, 0] <= minute[:, None]) & (
             minute[:, None] < self.flights[row, :, 1]
         )
@@ -64,13 +73,13 @@ class Paths:
         return cells
 
     def on(self, day: int) -> NDArray[np.int64]:
-        """Journeys whose path covers a day (an ordinal); of any person at most one."""
+        """Find the journeys whose path covers a day (an ordinal): at most one of each person."""
         covers = (self.journeys.start - 1 <= day) & (day <= self.journeys.end + 1)
         return np.flatnonzero(covers)
 
 
 def make_paths(world: World, people: People, journeys: Journeys) -> Paths:
-    """Points of all journeys that are possible; who would have to hurry too much stays at home."""
+    """Make the paths of journeys; those in which travellers would have to hurry are left out."""
     home = people.cell[journeys.person]
     away = people.away[journeys.person]
     base = journeys.base
@@ -95,7 +104,7 @@ def make_paths(world: World, people: People, journeys: Journeys) -> Paths:
 
 
 def _flight_times(journeys: Journeys, home: NDArray[np.int32]) -> NDArray[np.int64]:
-    """(J, 2, 2) departure and arrival; by road one leaves when one pleases."""
+    """(J, 2, 2) departure and arrival; by road people leave when they please."""
     table = timetable()
     days = np.stack([journeys.start, journeys.end], axis=1) * DAY
     flown = np.stack([table.departure[journeys.flight], table.arrival[journeys.flight]], axis=2)
@@ -115,16 +124,16 @@ def _way(
     cells: tuple[NDArray[np.int32], NDArray[np.int32]],
     ends: tuple[NDArray[np.int64], NDArray[np.int64]],
 ) -> list[Point]:
-    """One leaves, is at the airport, departs, arrives, leaves that airport, and is there.
+    """Make the points of a way: people leave, are at an airport, depart, arrive, and go on.
 
-    By road nobody is at an airport: these points are those of the ends.
+    By road nobody is at an airport: points at airports are at the ends of the way instead.
 
     Args:
-        journeys: all.
+        journeys: the journeys of a block.
         leg: 0 there, 1 back.
         times: (J, 2) departure and arrival.
-        cells: where one leaves, and where one goes.
-        ends: the places of these.
+        cells: cells from where people leave, and where they go.
+        ends: places of these cells.
     """
     where = places()
     table = timetable()
@@ -141,8 +150,8 @@ def _way(
     ]
     lead = np.where(air, journeys.lead[:, leg], 0)
     leaving = np.where(air, LEAVING, 0)
-    (departure, arrival) = times.T
-    (to, away) = (way.astype(np.int64) for way in ways)
+    departure, arrival = times.T
+    to, away = (way.astype(np.int64) for way in ways)
     return [
         (departure - lead - to, cells[0]),
         (departure - lead, gates[0]),
@@ -160,7 +169,7 @@ def _ordinary(
     days: NDArray[np.int64],
     cells: tuple[NDArray[np.int32], NDArray[np.int32]],
 ) -> list[Point]:
-    """An ordinary day at home, one for each journey."""
+    """Make the points of an ordinary day at home for each journey."""
     times = np.empty((len(days), 4), np.int64)
     for day in np.unique(days):
         rows = np.flatnonzero(days == day)
@@ -170,9 +179,9 @@ def _ordinary(
 
 
 def _outing(journeys: Journeys, turn: int, earliest: NDArray[np.int64]) -> list[Point]:
-    """An outing on a full day of the stay.
+    """Make the points of an outing on a full day of the stay.
 
-    No time at all if there is no such day or it is too far.
+    It takes no time if there is no such day, or if its aim is too far.
     """
     base = journeys.base
     aim = journeys.outing[:, turn]
@@ -192,7 +201,16 @@ def _road_minutes(a: NDArray[np.int32], b: NDArray[np.int32]) -> NDArray[np.int6
 def between(
     a: NDArray[np.int32], b: NDArray[np.int32], share: NDArray[np.float64]
 ) -> NDArray[np.int32]:
-    """(N,) cells on straight lines; off the land, the nearer end of the line."""
+    """Find cells on straight lines.
+
+    Args:
+        a: (N,) cells where the lines begin.
+        b: (N,) cells where they end.
+        share: (N,) part of the line that is behind, from 0 to 1.
+
+    Returns:
+        (N,) cells; where a line is off the land, its nearer end.
+    """
     (lat0, lon0), (lat1, lon1) = (mesh.centre(cells, "500m") for cells in (a, b))
     cells = mesh.encode(lat0 + share * (lat1 - lat0), lon0 + share * (lon1 - lon0), "500m").astype(
         np.int32

@@ -1,4 +1,4 @@
-"""Where people of a world live and go: the municipalities of Hokkaido, then the other prefectures."""
+"""Places where people live and go: the municipalities of Hokkaido, then the other prefectures."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from xstat_ray.geo import hokkaido, mesh
 from xstat_ray.geo.roads import drive_minutes, road_km
 
 GATEWAY_MINUTES = 60.0
-"""From a home outside Hokkaido to the airport that its prefecture uses."""
+"""Minutes from a home outside Hokkaido to the airport that its prefecture uses."""
 _PEOPLE_PER_CELL = 1_500
-"""Of a settled 500 m cell; towns are as dense as that at their centre."""
+"""People of a settled 500 m cell at the centre of a town."""
 _TOURISTS_PER_MILLION = 3.0
 """Weight of a prefecture as a destination for each million of its inhabitants, on the scale of
 attractions.csv."""
@@ -27,18 +27,19 @@ _ZONE_KM = 1.2
 
 @dataclass(frozen=True)
 class Places:
-    """P places: those of Hokkaido come first, in code order."""
+    """P places, those of Hokkaido first, in the order of their codes."""
 
     codes: NDArray[np.object_]
+    """(P,) codes of municipalities and prefectures."""
     regions: NDArray[np.object_]
-    """Home regions, as the airline knows them: Hokkaido, Kanto, ..."""
+    """(P,) home regions of the airline: Hokkaido, Kanto, ..."""
     lat: NDArray[np.float64]
     lon: NDArray[np.float64]
     population: NDArray[np.float64]
     air: NDArray[np.float64]
-    """(12, P) how much a place attracts people who come by air, by month."""
+    """(12, P) attraction for people who come by air, by month."""
     ground: NDArray[np.float64]
-    """(12, P) the same by road; zero outside Hokkaido."""
+    """(12, P) attraction for people who come by road, by month; zero outside Hokkaido."""
     local: int
     """Number of places in Hokkaido."""
     airports: list[str]
@@ -51,17 +52,22 @@ class Places:
     cells: NDArray[np.int32]
     """500 m cells, place by place, from the town hall outwards."""
     starts: NDArray[np.int64]
-    """(P + 1,) where the cells of a place start."""
+    """(P + 1,) positions at which the cells of a place start."""
 
     def cell(
         self, place: NDArray[np.int64], u: NDArray[np.float64], spread: float = 1.0
     ) -> NDArray[np.int32]:
-        """A settled cell of each place: ranks from the centre are geometric, with a mean that grows with population.
+        """Choose a settled cell of each place.
+
+        Ranks from the centre are geometric, with a mean that grows with the population.
 
         Args:
-            place: (N,).
-            u: (N,) uniform in [0, 1).
-            spread: how far people are spread, compared with where they live.
+            place: (N,) places.
+            u: (N,) uniform numbers in [0, 1).
+            spread: spread of people, in that of their homes.
+
+        Returns:
+            (N,) 500 m cells.
         """
         mean = spread * (2 + self.population[place] / _PEOPLE_PER_CELL)
         rank = (-np.log1p(-u) * mean).astype(np.int64)
@@ -69,9 +75,16 @@ class Places:
         return self.cells[self.starts[place] + rank % size]
 
     def zones(self, cells: NDArray[np.int32], homes: NDArray[np.int32]) -> NDArray[np.int8]:
-        """Zone of cells, given the home cells of who is there: number of an airport, A near home, A + 1 elsewhere.
+        """Find the zones of people.
 
-        Near home is the home's square of 1 km; an airport's zone comes first.
+        The square of 1 km around the home is near home; the zone of an airport comes first.
+
+        Args:
+            cells: (N,) cells where people are.
+            homes: (N,) cells of their homes.
+
+        Returns:
+            (N,) places in `zone_names`: an airport, near home, or elsewhere.
         """
         near = np.where(
             cells // 10 == homes // 10, len(self.airports), len(self.airports) + 1
@@ -82,20 +95,20 @@ class Places:
         return np.where(zone_cells[place] == cells, zone_airport[place], near)
 
     def municipality(self, cells: NDArray[np.int32]) -> NDArray[np.int64]:
-        """Place in Hokkaido of cells of any shape; -1 elsewhere."""
+        """Find the places of cells, in an array of any shape; -1 outside Hokkaido."""
         known, place = _municipalities()
         at = np.minimum(np.searchsorted(known, cells), len(known) - 1)
         return np.where(known[at] == cells, place[at], -1)
 
     @property
     def zone_names(self) -> list[str]:
-        """By number."""
+        """Names of zones: the airports, `home` and `elsewhere`."""
         return [*self.airports, "home", "elsewhere"]
 
 
 @cache
 def places() -> Places:
-    """The places, made once a process."""
+    """Make the places, once in a process."""
     towns = hokkaido.municipalities()
     outside = read_csv("prefectures.csv")
     local = towns.num_rows
@@ -139,7 +152,7 @@ def places() -> Places:
 
 
 def read_csv(name: str) -> pa.Table:
-    """A file of data/; codes, times and dates stay text."""
+    """Read a file of data/; codes, times and dates stay text."""
     texts = ("code", "departure", "arrival", "first_day", "weekdays")
     options = pa_csv.ConvertOptions(column_types=dict.fromkeys(texts, pa.string()))
     with as_file(files(__package__) / "data" / name) as path:
@@ -149,9 +162,9 @@ def read_csv(name: str) -> pa.Table:
 def _attraction(
     codes: NDArray[np.object_], population: NDArray[np.float64], local: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(12, P) by air and by ground.
+    """Make the attractions by air and by ground, each (12, P).
 
-    A place that is not in the table attracts a little, by its population.
+    A place that is not in the table attracts a little, in proportion to its population.
     """
     table = read_csv("attractions.csv")
     seasons = read_csv("seasons.csv").to_pylist()
@@ -186,7 +199,7 @@ def _cells_by_place(
 
 @cache
 def _municipalities() -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Land cells of Hokkaido, sorted, and the place of each."""
+    """List the land cells of Hokkaido, ascending, and the place of each."""
     land = hokkaido.cells()
     codes = hokkaido.municipalities()["code"].to_pylist()
     code = land["municipality"].combine_chunks()
@@ -199,7 +212,7 @@ def _municipalities() -> tuple[NDArray[np.int32], NDArray[np.int64]]:
 
 @cache
 def _airport_zones() -> tuple[NDArray[np.int32], NDArray[np.int8]]:
-    """Cells of the airports' zones, sorted, and whose they are."""
+    """List the cells of the zones of airports, ascending, and the airport of each."""
     table = hokkaido.airports()
     step = np.arange(-4, 5) * np.array([[1 / 240], [1 / 160]])
     around = np.stack(np.meshgrid(*step, indexing="ij")).reshape(2, -1)

@@ -1,4 +1,4 @@
-"""The operator's presence table of one day of a block: which 500 m cell a phone was in, from when, for how long."""
+"""The operator's presence table of a day: in which 500 m cell a phone was, when, for how long."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _OFF_HOURS = 3
 _OFF_CHANCE = 0.5
 
 
-class Stays(NamedTuple):
+class DayStays(NamedTuple):
     """N stays of a day, in any order; none crosses an hour."""
 
     person: NDArray[np.int64]
@@ -39,13 +39,13 @@ class Stays(NamedTuple):
     minutes: NDArray[np.int64]
     cell: NDArray[np.int32]
 
-    def where(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Stays:
-        """Some of them."""
-        return Stays(self.person[rows], self.minute[rows], self.minutes[rows], self.cell[rows])
+    def where(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> DayStays:
+        """Select some of the stays."""
+        return DayStays(self.person[rows], self.minute[rows], self.minutes[rows], self.cell[rows])
 
-    def and_also(self, other: Stays) -> Stays:
-        """These and others."""
-        return Stays(
+    def and_also(self, other: DayStays) -> DayStays:
+        """Join these stays and others."""
+        return DayStays(
             np.append(self.person, other.person),
             np.append(self.minute, other.minute),
             np.append(self.minutes, other.minutes),
@@ -54,19 +54,25 @@ class Stays(NamedTuple):
 
 
 def presence(world: World, people: People, paths: Paths, day: int) -> pa.Table:
-    """Rows of all subscribers on a day (an ordinal), with `SCHEMA`.
+    """Make the rows of all subscribers on a day, with `SCHEMA`.
 
-    Who is on a journey has rows of a quarter of an hour on days with a flight and the days beside
-    them; everybody else one for every hour, or several where they moved. Phones are off aboard, and
-    some for some hours.
+    Travellers have rows of a quarter of an hour on days with a flight and the days beside them;
+    everybody else has a row for each hour, or several where they moved. Phones are off aboard, and
+    some phones are off for some hours.
+
+    Args:
+        world: the settings.
+        people: the block.
+        paths: the paths of its people.
+        day: an ordinal.
     """
-    own = paths.on(day)
+    travelling = paths.on(day)
     away = np.zeros(len(people), bool)
-    away[paths.journeys.person[own]] = True
+    away[paths.journeys.person[travelling]] = True
     home = np.flatnonzero(people.subscriber & ~away)
-    own = own[people.subscriber[paths.journeys.person[own]]]
+    travelling = travelling[people.subscriber[paths.journeys.person[travelling]]]
     ordinary = ordinary_stays(people, home, ordinary_day(world, people, day)[home])
-    stays = ordinary.and_also(travel_stays(paths, own, day))
+    stays = ordinary.and_also(travel_stays(paths, travelling, day))
     stays = stays.where(_on(world, people, stays, day))
     stays = stays.where(np.argsort(stays.person * DAY + stays.minute, kind="stable"))
     where = places()
@@ -82,12 +88,14 @@ def presence(world: World, people: People, paths: Paths, day: int) -> pa.Table:
     return pa.table(columns, schema=SCHEMA)
 
 
-def ordinary_stays(people: People, who: NDArray[np.int64], times: NDArray[np.int64]) -> Stays:
-    """Stays of people on a day without a journey: at home, on the way, where they go, on the way, at home.
+def ordinary_stays(people: People, who: NDArray[np.int64], times: NDArray[np.int64]) -> DayStays:
+    """Make the stays of people on a day without a journey.
+
+    They are at home, on the way, where they go, on the way, and at home.
 
     Args:
         people: the block.
-        who: (N,) rows of it.
+        who: (N,) rows of the block.
         times: (N, 4) minutes at which they leave, arrive, leave again and are back.
     """
     cuts = np.sort(np.concatenate([np.broadcast_to(_HOURS, (len(who), 24)), times], axis=1), axis=1)
@@ -100,36 +108,36 @@ def ordinary_stays(people: People, who: NDArray[np.int64], times: NDArray[np.int
     away = people.away[who]
     middle = between(home, away, np.full(len(who), 0.5))
     cells = np.stack([home, middle, away, middle, home], axis=1)
-    return Stays(who[row], minute, minutes, cells[row, step])
+    return DayStays(who[row], minute, minutes, cells[row, step])
 
 
-def travel_stays(paths: Paths, own: NDArray[np.int64], day: int) -> Stays:
-    """Stays of people on journeys, from where they are in the middle of every quarter of an hour.
+def travel_stays(paths: Paths, rows: NDArray[np.int64], day: int) -> DayStays:
+    """Make the stays of travellers, from where they are in the middle of each quarter of an hour.
 
-    On days without a flight, that day or the day before or after, quarters of an hour in one cell
+    Unless there is a flight on the day, or on a day beside it, quarters of an hour in one cell
     become one stay.
 
     Args:
-        paths: of the block.
-        own: (N,) rows of it that cover the day.
+        paths: the paths of the block.
+        rows: (N,) paths that cover the day.
         day: an ordinal.
     """
     quarters = np.arange(0, DAY, QUARTER)
-    row = np.repeat(own, len(quarters))
-    minute = np.tile(quarters, len(own))
+    row = np.repeat(rows, len(quarters))
+    minute = np.tile(quarters, len(rows))
     cell = paths.at(row, day * DAY + minute + QUARTER // 2)
     trips = paths.journeys
     near = (abs(trips.start - day) <= 1) | (abs(trips.end - day) <= 1)
     exact = (near & trips.by_air)[row]
     first = exact | (minute % 60 == 0) | (cell != np.roll(cell, 1))
     starts = np.flatnonzero(first)
-    stays = Stays(trips.person[row], minute, minute, cell).where(starts)
+    stays = DayStays(trips.person[row], minute, minute, cell).where(starts)
     stays = stays._replace(minutes=QUARTER * np.diff(starts, append=len(first)))
     return stays.where(stays.cell > 0)
 
 
-def _on(world: World, people: People, stays: Stays, day: int) -> NDArray[np.bool_]:
-    """Stays during which the phone is on."""
+def _on(world: World, people: People, stays: DayStays, day: int) -> NDArray[np.bool_]:
+    """Tell during which stays the phone is on."""
     draw = stream(world.seed, "off", people.block, day)
     off = people.unsteady & (draw.random(len(people)) < _OFF_CHANCE)
     hour = draw.integers(0, 24 - _OFF_HOURS + 1, len(people))[stays.person]

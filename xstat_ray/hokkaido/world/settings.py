@@ -1,7 +1,4 @@
-"""What a world is made of: its days, its people, and how much they travel.
-
-Read from a composed configuration.
-"""
+"""Settings of a world, read from a configuration: its days, its people, how much they travel."""
 
 from __future__ import annotations
 
@@ -15,9 +12,9 @@ from typing import Any
 from xstat_ray.hokkaido.world.numbers import CAPACITY
 from xstat_ray.inputs.section import Section
 from xstat_ray.planning.cluster import Cluster, read_cluster
+from xstat_ray.planning.settings import DISPLAYS
 
 _TOP = ("world", "out", "runtime", "shards", "replicas", "window", "cluster", "display")
-DISPLAYS = ("auto", "quiet", "json")
 
 
 @dataclass(frozen=True)
@@ -28,15 +25,16 @@ class World:
     first_day: dt.date = dt.date(2023, 10, 22)
     days: int = 14
     people: int = 36_000
-    """Everybody, subscribers or not, inside and outside Hokkaido."""
+    """Number of people, subscribers or not, inside and outside Hokkaido."""
     block: int = 4_500
-    """People of a block: the unit of work, and of a presence file. A last block may have fewer."""
+    """Number of people in a block, the unit of work and of a presence file; the last block may have
+    fewer."""
     outside: float = 0.12
     """Share of the people who live outside Hokkaido."""
     share: float = 0.42
     """Share of the residents of 10 years and older who are subscribers of the operator."""
     corporate: float = 0.06
-    """Share of the lines that belong to companies."""
+    """Share of the subscribers that are companies."""
     opt_out: float = 0.01
     """Share of the subscribers whose data may not be used."""
     member: float = 0.45
@@ -54,8 +52,8 @@ class World:
     """Share of the journeys by air that are booked with this airline; the others are in no table of
     boardings."""
     studied: float = 25.0
-    """How often the routes between Sapporo and eastern Hokkaido are chosen, for each time their
-    seats suggest."""
+    """Factor by which the routes between Sapporo and eastern Hokkaido are chosen more often than
+    their seats suggest."""
 
     @property
     def last_day(self) -> dt.date:
@@ -64,7 +62,7 @@ class World:
 
     @property
     def blocks(self) -> int:
-        """How many blocks of people there are."""
+        """Number of blocks of people."""
         return -(-self.people // self.block)
 
     @property
@@ -73,18 +71,18 @@ class World:
         return [self.first_day + dt.timedelta(days=day) for day in range(self.days)]
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON can hold it."""
+        """Values of the settings that JSON can hold, by name."""
         return asdict(self) | {"first_day": self.first_day.isoformat()}
 
 
 @dataclass(frozen=True)
 class SynthesizeConfig:
-    """What `jobs.synthesize` needs."""
+    """The checked configuration of `jobs.synthesize`."""
 
     world: World
     out: Path
     runtime: str
-    """`ray` or `local`."""
+    """Where blocks are made: `ray` or `local`."""
     window: int
     """Blocks in flight on Ray."""
     cluster: Cluster
@@ -112,12 +110,12 @@ def read_world(section: Section) -> World:
     """Check the block `world` of a scale.
 
     Raises:
-        StudyError: as `synthesize_config`.
+        StudyError: an unknown key, or a value of the wrong type or out of range; names the key.
     """
-    usual = World()
+    defaults = World()
     values: dict[str, Any] = {}
     for field in fields(World):
-        default = getattr(usual, field.name)
+        default = getattr(defaults, field.name)
         if isinstance(default, dt.date):
             values[field.name] = _date(section, field.name, default)
         elif isinstance(default, int):
@@ -141,7 +139,7 @@ def _date(section: Section, name: str, default: dt.date) -> dt.date:
 
 
 def _number(section: Section, name: str, default: float) -> float:
-    """A factor may exceed one; everything else is a share."""
+    """Read a share, from 0 to 1, or the factor `studied`, which may exceed 1."""
     value = float(section.fraction(name, Fraction(str(default))))
     most = 1000.0 if name == "studied" else 1.0
     if not 0 <= value <= most:

@@ -1,4 +1,4 @@
-"""Random streams that belong to a purpose and a block of people, so that nothing depends on who draws first."""
+"""Random streams of a purpose and a block of people, so that nothing depends on who draws first."""
 
 from __future__ import annotations
 
@@ -9,8 +9,14 @@ from numpy.typing import NDArray
 
 
 def stream(seed: int, purpose: str, *numbers: int) -> np.random.Generator:
-    """The generator of one purpose of one block (and day): the same wherever and whenever it is asked for."""
-    # Their count is part of the key, since a seed sequence takes trailing zeros for nothing.
+    """Make the generator of a purpose; equal arguments give equal streams.
+
+    Args:
+        seed: seed of the world.
+        purpose: what the numbers are drawn for.
+        numbers: block, and day if the purpose has one.
+    """
+    # The count of the numbers is part of the key, since a seed sequence ignores trailing zeros.
     key = [
         seed,
         zlib.crc32(purpose.encode()),
@@ -21,7 +27,7 @@ def stream(seed: int, purpose: str, *numbers: int) -> np.random.Generator:
 
 
 def mix(values: NDArray[np.uint64], key: int) -> NDArray[np.uint64]:
-    """SplitMix64's finaliser under a key: 64 well mixed bits of every value. Not for secrets."""
+    """Mix 64 bits of each value under a key, by SplitMix64's finaliser. Not for secrets."""
     z = values + np.uint64((key * 0x9E3779B97F4A7C15) % (1 << 64))
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -29,13 +35,14 @@ def mix(values: NDArray[np.uint64], key: int) -> NDArray[np.uint64]:
 
 
 def choose(weights: NDArray[np.float64], u: NDArray[np.float64]) -> NDArray[np.int64]:
-    """A column for every row, each with a probability in proportion to its weight.
-
-    -1 where a row has no weight.
+    """Choose a column in each row, with probabilities in proportion to the weights.
 
     Args:
-        weights: (N, C), not negative.
-        u: (N,) uniform in [0, 1).
+        weights: (N, C) weights, not negative.
+        u: (N,) uniform numbers in [0, 1).
+
+    Returns:
+        (N,) columns; -1 where a row has no weight.
     """
     ends = np.cumsum(weights, axis=1)
     # The first column whose end lies above the mark has a weight, whatever rounding does.

@@ -1,7 +1,4 @@
-"""The timetable: which flights fly when.
-
-The summer season, and the winter season with the route that opens in it.
-"""
+"""The timetable of flights in summer, and in winter with the route that opens then."""
 
 from __future__ import annotations
 
@@ -30,21 +27,22 @@ class Timetable:
 
     number: NDArray[np.object_]
     route: NDArray[np.int64]
-    """(F,)"""
+    """(F,) routes of the flights."""
     departure: NDArray[np.int64]
     """(F,) minutes from midnight."""
     arrival: NDArray[np.int64]
     seats: NDArray[np.float64]
     winter_only: NDArray[np.bool_]
     flies: NDArray[np.bool_]
-    """(7, F) by weekday, Monday first."""
+    """(7, F) whether a flight flies, by weekday, Monday first."""
     origin: NDArray[np.int64]
-    """(R,) number of the airport, as in `places`."""
+    """(R,) airports of departure, by their places in `Places.airports`."""
     target: NDArray[np.int64]
+    """(R,) airports of arrival."""
     studied: NDArray[np.bool_]
-    """(R,) between the Sapporo area and eastern Hokkaido."""
+    """(R,) whether a route joins the Sapporo area and eastern Hokkaido."""
     back: NDArray[np.int64]
-    """(R,) the route in the other direction."""
+    """(R,) routes in the other direction."""
 
     def capacity(self) -> NDArray[np.float64]:
         """(2, R) seats a day in summer and winter."""
@@ -57,16 +55,26 @@ class Timetable:
     def flight(
         self, route: NDArray[np.int64], day: NDArray[np.int64], u: NDArray[np.float64]
     ) -> NDArray[np.int64]:
-        """A flight of each route on each day (an ordinal), by seats; -1 where none flies."""
-        own = self.route == route[:, None]
-        open_ = ~self.winter_only | (day >= WINTER)[:, None]
+        """Choose a flight of each route on each day, by seats.
+
+        Args:
+            route: (N,) routes.
+            day: (N,) ordinals.
+            u: (N,) uniform numbers in [0, 1).
+
+        Returns:
+            (N,) flights; -1 where none flies.
+        """
+        on_route = self.route == route[:, None]
+        in_season = ~self.winter_only | (day >= WINTER)[:, None]
         # The first day of the calendar, ordinal 1, was a Monday.
-        return choose(np.where(own & open_ & self.flies[(day - 1) % 7], self.seats, 0.0), u)
+        flies = on_route & in_season & self.flies[(day - 1) % 7]
+        return choose(np.where(flies, self.seats, 0.0), u)
 
 
 @cache
 def timetable() -> Timetable:
-    """The timetable, read once a process."""
+    """Read the timetable, once in a process."""
     table = read_csv("timetable.csv")
     airports = places().airports
     legs = list(

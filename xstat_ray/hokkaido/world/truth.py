@@ -1,4 +1,4 @@
-"""What people really did, worked out from their plans, not from the tables: facts for statistics to find again."""
+"""What people really did, by their plans and not by the tables: facts for statistics to find."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ from xstat_ray.hokkaido.world.settings import World
 from xstat_ray.hokkaido.world.timetable import EAST, SEASONS, WINTER, timetable
 
 WATERSHED = ("airport", "season", "municipality", "all", "counted")
-"""Visitor-days: passengers by the municipality in which they spent most of the day they landed, or
-of the next."""
+"""Columns of visitor-days: passengers by the municipality in which they spent most of the day of
+landing, or of the next."""
 STATES = ("airport", "halfday", "before", "state", "all", "counted")
-"""Passengers by where they were for most of the quarter of an hour that holds the moment a day, 60,
-40 or 20 minutes before departure."""
+"""Columns of passengers by where they were for most of the quarter of an hour that holds the moment
+a day, 60, 40 or 20 minutes before departure."""
 BEFORE = (DAY, 60, 40, 20)
 STATE_NAMES = ("near home", "near airport", "elsewhere")
 AREAS = ("municipality", "visitor_minutes", "passengers", "landing_minutes")
-"""Minutes that people of the ages used spent, on journeys, in a municipality that is not theirs;
-passengers who landed in eastern Hokkaido on their way to it, and the sum of their minutes from
-landing."""
+"""Columns by municipality: minutes that people of the ages used spent there on journeys, if they
+live elsewhere; passengers who landed in eastern Hokkaido on their way to it; and the sum of their
+minutes from landing."""
 _STEP = 5
-"""Minutes between the moments at which one looks where somebody is."""
+"""Minutes between the moments at which the places of people are looked up."""
 
 
 @dataclass(frozen=True)
 class Truth:
-    """Counts of a block, or of all.
+    """Counts of a block, or of all blocks.
 
-    `[..., 0]` of everybody, `[..., 1]` of those who can be counted.
+    `[..., 0]` counts everybody, `[..., 1]` those who can be counted.
     """
 
     watershed: NDArray[np.int64]
-    """(airports, seasons, municipalities, 2)"""
+    """(airports, seasons, municipalities, 2) visitor-days."""
     states: NDArray[np.int64]
-    """(airports, halves of the day, times before departure, states, 2)"""
+    """(airports, halves of the day, times before departure, states, 2) passengers."""
     areas: NDArray[np.int64]
-    """(municipalities, 3) the numbers of `AREAS`, of everybody."""
+    """(municipalities, 3) the numbers of `AREAS`, over everybody."""
 
     def __add__(self, other: Truth) -> Truth:
         return Truth(
@@ -62,15 +62,21 @@ class Trips(NamedTuple):
     """N flights of passengers of the airline."""
 
     row: NDArray[np.int64]
-    """Journeys."""
+    """(N,) journeys."""
     leg: NDArray[np.int64]
-    """0 there, 1 back."""
+    """(N,) 0 there, 1 back."""
     countable: NDArray[np.bool_]
-    """By subscribers whose data may be used, who did not refuse as members."""
+    """(N,) whether the data of the passenger may be used by operator and airline."""
 
 
 def truth(world: World, people: People, paths: Paths) -> Truth:
-    """What passengers of the airline did on the days of the tables, and where visitors were."""
+    """Count what passengers of the airline did on the days of the tables, and where visitors were.
+
+    Args:
+        world: the settings.
+        people: the block.
+        paths: the paths of its people.
+    """
     row, leg = booked(world, paths)
     trips = Trips(row, leg, (people.usable & ~people.refuses)[paths.journeys.person[row]])
     return Truth(
@@ -125,17 +131,17 @@ def _states(people: People, paths: Paths, trips: Trips) -> NDArray[np.int64]:
 
 
 def _visitor_minutes(world: World, people: People, paths: Paths) -> NDArray[np.int64]:
-    """(municipalities,) minutes of people on journeys in municipalities that are not theirs."""
+    """(municipalities,) minutes of travellers in municipalities where they do not live."""
     where = places()
     person = paths.journeys.person
     used = (people.age >= USED_AGES[0]) & (people.age <= USED_AGES[1])
     count = np.zeros(where.local, np.int64)
     moments = np.arange(QUARTER // 2, DAY, QUARTER)
     for date in world.dates:
-        own = paths.on(date.toordinal())
-        own = own[used[person[own]]]
-        minutes = date.toordinal() * DAY + np.tile(moments, len(own))
-        row = np.repeat(own, len(moments))
+        travelling = paths.on(date.toordinal())
+        travelling = travelling[used[person[travelling]]]
+        minutes = date.toordinal() * DAY + np.tile(moments, len(travelling))
+        row = np.repeat(travelling, len(moments))
         place = where.municipality(paths.at(row, minutes))
         visiting = (place >= 0) & (place != people.home[person[row]])
         count += QUARTER * np.bincount(place[visiting], minlength=where.local)
@@ -143,7 +149,7 @@ def _visitor_minutes(world: World, people: People, paths: Paths) -> NDArray[np.i
 
 
 def _landings(people: People, paths: Paths, trips: Trips) -> NDArray[np.int64]:
-    """(municipalities, 2) passengers who land in eastern Hokkaido by where they go, and their minutes until there."""
+    """(municipalities, 2) passengers who land in the east on their way there, and their minutes."""
     where = places()
     table = timetable()
     target = table.target[table.route[paths.journeys.flight[trips.row, trips.leg]]]
@@ -158,7 +164,7 @@ def _landings(people: People, paths: Paths, trips: Trips) -> NDArray[np.int64]:
 
 
 def watershed_table(total: Truth) -> pa.Table:
-    """Rows with the columns `WATERSHED`; only those that somebody visited."""
+    """Make a table with the columns `WATERSHED`; municipalities without visitors have no row."""
     where = places()
     return _table(
         total.watershed, WATERSHED, [where.airports, SEASONS, list(where.codes[: where.local])]
@@ -166,13 +172,13 @@ def watershed_table(total: Truth) -> pa.Table:
 
 
 def states_table(total: Truth) -> pa.Table:
-    """Rows with the columns `STATES`; only of airports with passengers."""
+    """Make a table with the columns `STATES`; airports without passengers have no row."""
     before = [f"{minutes} min" for minutes in BEFORE]
     return _table(total.states, STATES, [places().airports, HALFDAYS, before, STATE_NAMES])
 
 
 def areas_table(total: Truth) -> pa.Table:
-    """A row for every municipality, with the columns `AREAS`."""
+    """Make a table with a row for each municipality, with the columns `AREAS`."""
     where = places()
     codes = pa.array(list(where.codes[: where.local]), pa.string())
     return pa.table([codes, *map(pa.array, total.areas.T)], names=list(AREAS))
@@ -191,20 +197,14 @@ def _table(
 
 
 def _most(states: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(N,) the state seen most often in every row of looks.
-
-    Where all differ, that of the middle look.
-    """
+    """(N,) states seen most often in each row; where all differ, that of the middle moment."""
     count = (states[:, :, None] == np.arange(len(STATE_NAMES))).sum(axis=1)
     middle = states[:, states.shape[1] // 2]
     return np.where(count.max(axis=1) > 1, count.argmax(axis=1), middle)
 
 
 def _longest(place: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """(N,) the place that occurs most often in every row, the first of several.
-
-    -1, which is no place, is left out.
-    """
+    """(N,) places that occur most often in each row, the first of several; -1 if none occurs."""
     count = np.zeros((len(place), size), np.int16)
     row, column = np.nonzero(place >= 0)
     np.add.at(count, (row, place[row, column]), 1)
