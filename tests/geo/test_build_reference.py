@@ -1,3 +1,7 @@
+"""The reference data is what the public packages give."""
+
+from __future__ import annotations
+
 import json
 from importlib.metadata import version
 
@@ -39,9 +43,9 @@ def test_borders_are_valid_and_do_not_overlap():
     import shapely
     from shapely.geometry import shape
 
-    shapes = [shape(feature["geometry"]) for feature in hokkaido.borders()["features"]]
-    assert all(one.is_valid for one in shapes)
-    together = shapely.union_all(shapes)
-    assert sum(one.area for one in shapes) == pytest.approx(together.area, rel=1e-4)
+    towns = [shape(feature["geometry"]) for feature in hokkaido.borders()["features"]]
+    assert all(town.is_valid for town in towns)
+    together = shapely.union_all(towns)
+    assert sum(town.area for town in towns) == pytest.approx(together.area, rel=1e-4)
     holes = [hole for part in shapely.get_parts(together) for hole in part.interiors]
     assert sum(shapely.Polygon(hole).area for hole in holes) < 1e-4 * together.area

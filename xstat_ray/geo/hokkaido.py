@@ -39,7 +39,7 @@ SUBPREFECTURES = {
     "Kushiro": "釧路総合振興局",
     "Nemuro": "根室振興局",
 }
-"""The 14 subprefectures, English name to Japanese name, in the official order."""
+"""Japanese names of the 14 subprefectures by English name, in the official order."""
 
 DOTO = ("Okhotsk", "Kushiro", "Nemuro", "Tokachi")
 """The subprefectures of eastern Hokkaido (道東)."""
@@ -50,12 +50,12 @@ PARENTS: dict[str, Level] = {
     "mesh10km": "10km",
     "mesh80km": "80km",
 }
-"""Columns of the coarser squares around a cell."""
+"""Levels of the coarser squares around a cell, by the name of their column."""
 
 
 @cache
 def municipalities() -> pa.Table:
-    """The 179 municipalities in the order of their codes; Sapporo is one.
+    """Read the 179 municipalities, in the order of their codes; Sapporo is a single one.
 
     Columns: code (5 digits), name_ja, name_en (unique: "Kushiro" is the city, "Kushiro (town)" the
     town), kind ("city", "town", "village"), subprefecture, subprefecture_ja, lat, lon (town hall),
@@ -70,7 +70,7 @@ def municipalities() -> pa.Table:
 
 @cache
 def cells() -> pa.Table:
-    """The 500 m cells of land, lakes included, sorted by `mesh`.
+    """Read the 500 m cells of land, lakes included, sorted by `mesh`.
 
     Columns: mesh (int32), municipality (dictionary of codes), subprefecture (dictionary), mesh1km,
     mesh2km, mesh10km, mesh80km (int32): the squares around the cell.
@@ -86,7 +86,7 @@ def cells() -> pa.Table:
 
 @cache
 def reference() -> pa.Table:
-    """The public table of cells that a study names as `reference: hokkaido`, one row per cell.
+    """Make the public table of cells that a study names in `reference: hokkaido`.
 
     Columns: mesh, mesh1km, mesh2km, mesh10km, mesh80km (int32), municipality (English name,
     unique), municipality_code, municipality_ja, subprefecture (dictionaries of strings).
@@ -104,7 +104,7 @@ def reference() -> pa.Table:
 
 @cache
 def airports() -> pa.Table:
-    """The airports of Hokkaido with scheduled flights, then those outside that they are linked with.
+    """Read the airports of Hokkaido with scheduled flights, and the airports they fly to.
 
     Columns: iata, name_ja, name_en, lat, lon (the aerodrome's reference point on the runways,
     within about 1 km of the terminal), municipality (code; outside Hokkaido the prefecture's code,
@@ -117,18 +117,18 @@ def airports() -> pa.Table:
 
 @cache
 def coast() -> dict[str, Any]:
-    """Land from 139 to 149 east and 41 to 46 north as GeoJSON (RFC 7946), one feature per island.
+    """Read land from 139 to 149 east and 41 to 46 north as GeoJSON (RFC 7946), island by island.
 
-    Do not change it.
+    All callers share the result, and must not change it.
     """
     return _geojson("coast.json")
 
 
 @cache
 def borders() -> dict[str, Any]:
-    """Municipalities as GeoJSON (RFC 7946), properties code, name_ja, name_en, subprefecture.
+    """Read municipalities as GeoJSON (RFC 7946): code, name_ja, name_en, subprefecture.
 
-    Do not change it.
+    All callers share the result, and must not change it.
     """
     return _geojson("borders.json")
 
@@ -146,7 +146,7 @@ def _geojson(name: str) -> dict[str, Any]:
 
 
 def _of_municipality(codes: pa.DictionaryArray, column: str) -> pa.DictionaryArray:
-    """A column of `municipalities` for every element of `codes`."""
+    """Look up a column of `municipalities` for each element of `codes`."""
     table = municipalities()
     rows = pc.index_in(codes.dictionary, table["code"].combine_chunks())
     distinct = table[column].combine_chunks().take(rows).dictionary_encode()

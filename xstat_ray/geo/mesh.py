@@ -1,14 +1,14 @@
-"""Grid square codes of JIS X 0410: point to code, code to square, square to the coarser one around it.
+"""Grid square codes of JIS X 0410: from point to code, to square, and to the coarser squares.
 
 A level divides the first-level square (40 minutes of latitude by 1 degree of longitude, about 80
 km) into n x n parts, so that a point lies in row floor(1.5 n lat) and column floor(n (lon - 100)).
 Both are worked out in 64-bit integers on the finest level and divided down; they are therefore
 exact, and the codes of all levels of one point nest.
 
-A row or column line that is not a binary fraction has no double of its own: the nearest double may
-lie below it. So that such a point falls where it is meant, points at most 2**-30 of a 125 m square
-(0.1 micrometre) south or west of a line count as on it. Coordinates are degrees of JGD2011 or WGS
-84; the two differ by far less than a square.
+No double equals a row or column line that is not a binary fraction, and the nearest double may lie
+below it. So that such a point falls where it is meant, points at most 2**-30 of a 125 m square (0.1
+micrometre) south or west of a line count as on it. Coordinates are degrees of JGD2011 or WGS 84;
+the two differ by far less than a square.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ SOUTH = 20
 NORTH = 46
 WEST = 122
 EAST = 154
-"""The range in degrees in which the codes are used for Japan; the northern and eastern ends are
-outside."""
+"""Ends, in degrees, of the range in which the codes are used for Japan; the northern and eastern
+ends are outside."""
 
 
 class _Division(NamedTuple):
@@ -58,11 +58,19 @@ _REACH = 2.0**-30 / _FINEST
 
 
 def encode(lat: ArrayLike, lon: ArrayLike, level: Level) -> Integers:
-    """Codes of the squares that hold the points, int64 in the broadcast shape of `lat` and `lon` (degrees).
+    """Find the squares that hold points.
+
+    Args:
+        lat: degrees.
+        lon: degrees; broadcast with `lat`.
+        level: level of the squares.
+
+    Returns:
+        Codes, in the broadcast shape.
 
     Raises:
-        InputError: a coordinate is not a number or outside `SOUTH`..`NORTH`, `WEST`..`EAST`;
-            unknown level.
+        InputError: a coordinate is not a number or outside `SOUTH`..`NORTH`, `WEST`..`EAST`; or the
+            level is unknown.
     """
     lats, lons = np.broadcast_arrays(
         np.asarray(lat, dtype=np.float64), np.asarray(lon, dtype=np.float64)
@@ -74,7 +82,10 @@ def encode(lat: ArrayLike, lon: ArrayLike, level: Level) -> Integers:
         problem = (
             "a coordinate is not a number" if missing else "a point lies outside the grid of Japan"
         )
-        remedy = f"Give latitudes from {SOUTH} to {NORTH} and longitudes from {WEST} to {EAST} in degrees"
+        remedy = (
+            f"Give latitudes from {SOUTH} to {NORTH} and longitudes from {WEST} to {EAST} "
+            "in degrees"
+        )
         raise InputError(problem, row=row, remedy=remedy)
     coarsening = _FINEST // _division(level).parts
     rows = _line(lats, SOUTH, 3 * _FINEST // 2) // coarsening
@@ -82,7 +93,7 @@ def encode(lat: ArrayLike, lon: ArrayLike, level: Level) -> Integers:
 
 
 def _line(degrees: Degrees, origin: int, per_degree: int) -> Integers:
-    """Number of the finest grid line at or below `degrees`, counted from 0 degrees.
+    """Number the finest grid line at or below `degrees`, counted from 0 degrees.
 
     From 20 to 46 and from 122 to 154 degrees doubles are multiples of 2**-48 and their distance
     from `origin` is exact; the product stays under 2**63.
@@ -92,7 +103,7 @@ def _line(degrees: Degrees, origin: int, per_degree: int) -> Integers:
 
 
 def encode_grid(rows: ArrayLike, columns: ArrayLike, level: Level) -> Integers:
-    """Codes of squares given by their grid numbers (see `decode`); the numbers are not checked."""
+    """Make codes of squares from their grid numbers (see `decode`), which are not checked."""
     y = np.asarray(rows, dtype=np.int64)
     x = np.asarray(columns, dtype=np.int64)
     _, coarser, split = _division(level)
@@ -109,10 +120,16 @@ def encode_grid(rows: ArrayLike, columns: ArrayLike, level: Level) -> Integers:
 
 
 def decode(codes: ArrayLike, level: Level) -> tuple[Integers, Integers]:
-    """Grid numbers (row, column) of the squares: south-west corners lie at row / (1.5 n), 100 + column / n degrees.
+    """Find the grid numbers of squares.
+
+    The south-west corner of a square lies at row / (1.5 n), 100 + column / n degrees.
+
+    Returns:
+        Rows and columns, in the shape of `codes`.
 
     Raises:
-        InputError: a code is not one of this level or not in the range of Japan; unknown level.
+        InputError: a code is not of this level or not in the range of Japan; or the level is
+            unknown.
     """
     values = np.asarray(codes, dtype=np.int64)
     rows, columns = _grid(values, level)
@@ -148,7 +165,7 @@ def _grid(codes: Integers, level: Level) -> tuple[Integers, Integers]:
 
 
 def degrees(rows: ArrayLike, columns: ArrayLike, level: Level) -> tuple[Degrees, Degrees]:
-    """(lat, lon) of grid points, each the double nearest to the exact value.
+    """Locate grid points: (lat, lon), each the double nearest to the exact value.
 
     Half numbers give centres.
     """
@@ -159,22 +176,22 @@ def degrees(rows: ArrayLike, columns: ArrayLike, level: Level) -> tuple[Degrees,
 
 
 def corner(codes: ArrayLike, level: Level) -> tuple[Degrees, Degrees]:
-    """(lat, lon) of the south-west corners."""
+    """Locate south-west corners of squares: (lat, lon)."""
     return degrees(*decode(codes, level), level)
 
 
 def centre(codes: ArrayLike, level: Level) -> tuple[Degrees, Degrees]:
-    """(lat, lon) of the centres."""
+    """Locate centres of squares: (lat, lon)."""
     rows, columns = decode(codes, level)
     return degrees(rows + 0.5, columns + 0.5, level)
 
 
 def parent(codes: ArrayLike, level: Level, coarser: Level) -> Integers:
-    """Codes of the squares of level `coarser` around the given ones.
+    """Find the squares of level `coarser` around squares of `level`.
 
     Raises:
-        InputError: squares of `level` do not lie wholly in squares of `coarser` (2 km in 5 km, fine
-            in coarse).
+        InputError: squares of `level` do not lie wholly in squares of `coarser`, such as 2 km in 5
+            km.
     """
     factor, rest = divmod(_division(level).parts, _division(coarser).parts)
     if rest:
@@ -184,11 +201,12 @@ def parent(codes: ArrayLike, level: Level, coarser: Level) -> Integers:
 
 
 def polygon(codes: ArrayLike, level: Level) -> Degrees:
-    """Closed rings of (lon, lat), counter-clockwise from the south-west as RFC 7946 asks.
-
-    Shape (..., 5, 2).
+    """Make closed rings of squares, counter-clockwise from the south-west as RFC 7946 asks.
 
     Neighbours share their corners bit by bit.
+
+    Returns:
+        (..., 5, 2) longitudes and latitudes.
     """
     rows, columns = decode(codes, level)
     lat, lon = degrees(

@@ -15,16 +15,16 @@ EARTH_RADIUS_KM = 6371.0088
 """Mean radius of the GRS 80 ellipsoid (2a + b) / 3."""
 
 DETOUR = 1.3
-"""Length of a road over the great circle between its ends."""
+"""Length of a road, in great circles between its ends."""
 
 SPEEDS_KMH = ((10.0, 35.0), (100.0, 60.0), (np.inf, 80.0))
-"""(up to this many kilometres of the journey, mean speed on that part)."""
+"""Pairs of the kilometre at which a part of the journey ends, and the mean speed on it in km/h."""
 
 
 def great_circle_km(
     lat1: ArrayLike, lon1: ArrayLike, lat2: ArrayLike, lon2: ArrayLike
 ) -> NDArray[np.float64]:
-    """Distance on the sphere of `EARTH_RADIUS_KM` in kilometres; degrees, broadcast together."""
+    """Distance in kilometres on a sphere of `EARTH_RADIUS_KM`, from degrees, broadcast together."""
     phi1, lambda1, phi2, lambda2 = (
         np.radians(np.asarray(v, dtype=np.float64)) for v in (lat1, lon1, lat2, lon2)
     )
@@ -38,12 +38,12 @@ def great_circle_km(
 def road_km(
     lat1: ArrayLike, lon1: ArrayLike, lat2: ArrayLike, lon2: ArrayLike
 ) -> NDArray[np.float64]:
-    """Estimated distance by road in kilometres; degrees, broadcast together."""
+    """Estimated distance by road in kilometres, from degrees, broadcast together."""
     return DETOUR * great_circle_km(lat1, lon1, lat2, lon2)
 
 
 def drive_minutes(km: ArrayLike) -> NDArray[np.float64]:
-    """Estimated driving time of a journey of `km` kilometres by road, in minutes, without stops."""
+    """Estimated minutes of a drive of `km` kilometres by road, without stops."""
     length = np.asarray(km, dtype=np.float64)
     minutes = np.zeros_like(length)
     start = 0.0
