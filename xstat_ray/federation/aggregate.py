@@ -1,7 +1,7 @@
-"""The aggregator's step: join and add while encrypted, add the noise once, hand the noisy table to the key holder.
+"""The aggregator's step: join and add while encrypted, add the noise, hand on the noisy table.
 
-It has the public key, the pseudonymous rows and the flags. It refuses to start beside anything that
-holds a secret.
+The aggregator has the public key, the pseudonymous rows and the flags. It refuses to start beside
+anything that holds a secret of a party.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _MARKS = (
     b"PRIVATE KEY-----",
     *(len(name).to_bytes(8, "little") + name for name in (b"seed", b"scalar", b"paillier")),
 )
-"""What files with secrets hold: PEM, and the fields that a party saves."""
+"""Bytes in files with secrets: the end of a PEM header, and names of fields that a party saves."""
 _LOOK_BYTES = 64 << 10
 _PATH_BYTES = 256
 
@@ -48,35 +48,37 @@ _PATH_BYTES = 256
 class AggregatorSteps:
     """The aggregator's part of a run."""
 
-    def __init__(self, domain_run: DomainRun, executor: Executor, progress: Progress) -> None:
-        self._domain_run = domain_run
-        self._mailbox = domain_run.mailbox
-        self._plan = domain_run.plan
+    def __init__(self, run: DomainRun, executor: Executor, progress: Progress) -> None:
+        self._run = run
+        self._mailbox = run.mailbox
+        self._plan = run.plan
         self._executor = executor
         self._progress = progress
-        self._driver = Driver(executor, domain_run.plan, progress)
-        self._study = domain_run.plan.study.digest
+        self._driver = Driver(executor, run.plan, progress)
+        self._study = run.plan.study.digest
 
     def run(self) -> None:
-        """Do the step, or what is left of it: the noise is on disk before the table leaves, and is drawn once.
+        """Do the step, or what is left of it.
+
+        The noise is drawn once, and is on disk before the table leaves.
 
         Raises:
             PendingError: a message has not come in time.
             MessageError: a party's message is not what it should be.
         """
-        path = self._domain_run.folder / NOISY
-        if not self._domain_run.log.finished:
+        path = self._run.folder / NOISY
+        if not self._run.log.finished:
             if not path.exists():
                 write_whole(path, self._count().encode(self._study), mode=0o600)
             self._hand_out(path.read_bytes())
-            self._domain_run.log.add("finished")
+            self._run.log.add("finished")
         self._mailbox.publish_log()
         path.unlink(missing_ok=True)
 
     def _hand_out(self, table: bytes) -> None:
         noisy = NoisyTable.decode(table, self._study)
-        if not any(self._domain_run.log.of("noise")):
-            self._domain_run.log.add("noise", release=noisy.release)
+        if not any(self._run.log.of("noise")):
+            self._run.log.add("noise", release=noisy.release)
         self._mailbox.send("column", "noisy", table, rows=len(noisy.ciphertexts))
         facts = {
             "release": noisy.release,
@@ -105,6 +107,7 @@ class AggregatorSteps:
         return self._driver.add_noise(public, encrypted, starts)
 
     def _starts(self) -> list[NDArray[np.int64]]:
+        """Receive the row tree: for each level above the cells, where its nodes begin below."""
         levels = self._plan.design.levels
         if len(levels) == 1:
             return []
@@ -121,7 +124,7 @@ class AggregatorSteps:
         return list(self._mailbox.collect("row", "tree", read))
 
     def _joins(self, aggregator: Aggregator) -> Iterator[Callable[[], Ref[Partial]]]:
-        """One submission for each message of rows, with the flags of its batch."""
+        """Yield the submission of a join for each message of rows, with the flags of its batch."""
         read = partial(self._read_flags, aggregator.public)
         batches = groupby(self._mailbox.collect("column", "flags", read), lambda flags: flags.batch)
         current = -1
@@ -137,15 +140,16 @@ class AggregatorSteps:
             raise ProtocolError("there are more flags than batches")
 
     def _read_rows(self, message: Opened) -> tuple[Shard, Rows]:
-        """Rows and the shard that they belong to.
+        """Read rows and their shard; each environment of the row party sends one message a shard.
 
-        Every environment of the row party sends a message for each shard.
+        Raises:
+            ProtocolError: the rows are not in their place, or not those of their shard.
         """
         rows = Rows.decode(message.payload, self._study)
         head = message.header
         shards = self._plan.grid.shards
-        every = head.parts // len(shards)
-        if head.parts != every * len(shards) or rows.shard != shards[head.part // every].number:
+        senders = head.parts // len(shards)
+        if head.parts != senders * len(shards) or rows.shard != shards[head.part // senders].number:
             raise ProtocolError("the rows do not come shard by shard")
         shard = shards[rows.shard]
         outside = (rows.cells < shard.region.start) | (rows.cells >= shard.region.stop)
@@ -166,17 +170,17 @@ class AggregatorSteps:
         return flags
 
 
-def refuse_secrets(places: Sequence[Path], environment: Mapping[str, str], own: Path) -> None:
-    """Refuse to work where a secret of a party lies: it would not be a neutral place any more.
+def refuse_secrets(places: Sequence[Path], environment: Mapping[str, str], identity: Path) -> None:
+    """Refuse to work where a secret of a party lies, as that place is not neutral.
 
     Args:
         places: folders and files to look through.
-        environment: variables, whose values are looked at, and the files that they name.
-        own: the aggregator's signing key, which opens what is sealed to it and nothing of the
-            parties'.
+        environment: environment variables; their values, and the files that they name, are looked
+            through too.
+        identity: file of the aggregator's signing key, which may be there.
 
     Raises:
-        InputError: there is one; says where, not what.
+        InputError: a secret lies there; tells where, not what.
     """
     for name, value in environment.items():
         if _is_secret(value.encode(errors="surrogateescape")):
@@ -190,7 +194,7 @@ def refuse_secrets(places: Sequence[Path], environment: Mapping[str, str], own: 
         if value.startswith("/") and len(value) < _PATH_BYTES
     ]
     for path in [*files, *named]:
-        if path != own and path.is_file() and os.access(path, os.R_OK):
+        if path != identity and path.is_file() and os.access(path, os.R_OK):
             with path.open("rb") as file:
                 if path.name == SECRETS or _is_secret(file.read(_LOOK_BYTES)):
                     raise _refusal(f"the file {path}")
@@ -208,17 +212,16 @@ def _refusal(place: str) -> InputError:
 
 
 def aggregate(config: DomainConfig, progress: Progress) -> None:
-    """The aggregator's job: all of its part of a run.
+    """Do the aggregator's job: all of its part of a run.
 
     Raises:
         InputError: a party's secret lies within reach.
         XstatError: see `AggregatorSteps.run`.
     """
     settings = config.settings
-    own = settings.identity.absolute()
     places = [settings.private, *([] if "://" in settings.exchange else [Path(settings.exchange)])]
-    refuse_secrets([place.absolute() for place in places], os.environ, own)
-    with DomainRun("aggregator", settings, config.plan()) as domain_run:
-        progress = Recorded(progress, domain_run.folder)
+    refuse_secrets([place.absolute() for place in places], os.environ, settings.identity.absolute())
+    with DomainRun("aggregator", settings, config.plan()) as run:
+        progress = Recorded(progress, run.folder)
         with open_executor(config.study, {}, config.options, progress) as executor:
-            AggregatorSteps(domain_run, executor, progress).run()
+            AggregatorSteps(run, executor, progress).run()

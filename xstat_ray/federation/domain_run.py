@@ -59,7 +59,7 @@ class DomainRun:
         os.umask(0o077)
         self.domain = domain
         self.plan = plan
-        self.run = settings.run
+        self.name = settings.run
         self.folder = private_folder(private_folder(settings.private) / settings.run)
         self.identity = Identity.load(settings.identity)
         self.peers = Peers(settings.peers)

@@ -1,4 +1,4 @@
-"""The jobs of the parties as calls: from a checked configuration to the steps."""
+"""The jobs of the parties as calls, from a checked configuration to the steps."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from xstat_ray.runtime.progress import Progress
 
 
 def deidentify(config: PartyConfig, progress: Progress) -> None:
-    """One step of a party, or all of them in order, on its own cluster.
+    """Do one step of a party, or all of them in order, on the party's cluster.
 
     Raises:
-        BudgetError: the pool has learnt as much of the party's data set as it may; the log says so.
+        BudgetError: the pool has learnt as much of the party's data set as it may; the log tells
+            that.
         XstatError: see `PartySteps.run`.
     """
     role: Role = "row" if config.domain == "row" else "column"
@@ -31,17 +32,15 @@ def deidentify(config: PartyConfig, progress: Progress) -> None:
     plan = config.plan()
     if plan.padding is None:
         progress.warn(PADDING_OFF)
-    with DomainRun(role, config.settings, plan) as domain_run:
-        if domain_run.log.finished:
+    with DomainRun(role, config.settings, plan) as run:
+        if run.log.finished:
             return
-        progress = Recorded(progress, domain_run.folder)
-        source = replace(
-            config.source, private=domain_run.folder, ledger=config.options.ledger
-        ).absolute
-        attestation = config.attestation.make(domain_run.identity, domain_run.peers)
+        progress = Recorded(progress, run.folder)
+        source = replace(config.source, private=run.folder, ledger=config.options.ledger).absolute
+        attestation = config.attestation.make(run.identity, run.peers)
         with open_executor(config.study, {role: source}, config.options, progress) as executor:
             steps = PartySteps(
-                domain_run,
+                run,
                 role,
                 executor,
                 attestation=attestation,
@@ -52,7 +51,7 @@ def deidentify(config: PartyConfig, progress: Progress) -> None:
                     steps.run(step)
             except BudgetError:
                 _refuse(
-                    domain_run,
+                    run,
                     "column" if role == "row" else "row",
                     "evaluated",
                     "the pool has learnt as much as it may",
@@ -61,32 +60,32 @@ def deidentify(config: PartyConfig, progress: Progress) -> None:
 
 
 def release(config: ReleaseConfig, progress: Progress) -> None:
-    """One of the last steps, or all of a party's.
+    """Do one of a party's last steps, or all of them.
 
     Raises:
-        BudgetError: the release is not allowed; nothing was decrypted, and the log says so.
-        XstatError: see the steps.
+        BudgetError: the release is not allowed; nothing was decrypted, and the log tells that.
+        XstatError: see `KeyHolderSteps` and `PublisherSteps`.
     """
     for warning in check_noise(config.study.privacy, allowed=config.options.allow_no_noise):
         progress.warn(warning)
-    with DomainRun(config.domain, config.settings, config.plan()) as domain_run:
-        progress = Recorded(progress, domain_run.folder)
+    with DomainRun(config.domain, config.settings, config.plan()) as run:
+        progress = Recorded(progress, run.folder)
         if config.domain == "column":
             try:
-                KeyHolderSteps(domain_run, config.options.ledger.absolute(), progress).decrypt()
+                KeyHolderSteps(run, config.options.ledger.absolute(), progress).decrypt()
             except BudgetError:
-                _refuse(domain_run, "aggregator", "noisy", "the budget is spent")
+                _refuse(run, "aggregator", "noisy", "the budget is spent")
                 raise
             return
         assert config.out is not None
-        publisher = PublisherSteps(domain_run, config.out, progress)
+        publisher = PublisherSteps(run, config.out, progress)
         if config.step in ("unblind", "all"):
             publisher.unblind()
         if config.step in ("publish", "all"):
             publisher.publish()
 
 
-def _refuse(domain_run: DomainRun, peer: Domain, kind: str, reason: str) -> None:
-    """Tell in the log that a message was not acted upon."""
-    domain_run.log.add("refused", peer=peer, sequence=0, kind=kind, reason=reason)
-    domain_run.mailbox.publish_log()
+def _refuse(run: DomainRun, peer: Domain, kind: str, reason: str) -> None:
+    """Tell in the log that a message was refused, and publish the log."""
+    run.log.add("refused", peer=peer, sequence=0, kind=kind, reason=reason)
+    run.mailbox.publish_log()

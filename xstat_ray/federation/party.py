@@ -1,8 +1,8 @@
-"""The steps of a party on its own cluster: handshake, blind, evaluate, emit.
+"""The steps of a party on the party's cluster: handshake, blind, evaluate, emit.
 
-Each may be killed at any moment and run again. What it handed out stays as it is, and what it draws
-at random is drawn once: the secrets are on disk, in the party's own folder, before anything that
-depends on them leaves.
+A step may be killed at any moment and run again. What it handed out stays as it is, and what it
+draws at random is drawn once: secrets are on disk, in the party's private folder, before anything
+that depends on them leaves.
 """
 
 from __future__ import annotations
@@ -36,10 +36,9 @@ MessageT = TypeVar("MessageT", bound=Message)
 
 STEPS = ("handshake", "blind", "evaluate", "emit")
 FACTS = "facts.json"
-"""What the manifest will say about the party's part; written when the last message of the step emit
-is out."""
+"""File with what the manifest will tell of the party; written once the step emit is over."""
 _AHEAD = 4
-"""Results in the making while one is handed out."""
+"""Most messages that are computed while one is handed out."""
 
 
 class PartySteps:
@@ -47,21 +46,21 @@ class PartySteps:
 
     def __init__(
         self,
-        domain_run: DomainRun,
+        run: DomainRun,
         role: Role,
         executor: Executor,
         *,
         attestation: Attestation,
         progress: Progress,
     ) -> None:
-        self._domain_run = domain_run
-        self._mailbox = domain_run.mailbox
+        self._run = run
+        self._mailbox = run.mailbox
         self._role = role
         self._executor = executor
         self._other = ROLES[role].other
         self._attestation = attestation
         self._progress = progress
-        self._driver = Driver(executor, domain_run.plan, progress)
+        self._driver = Driver(executor, run.plan, progress)
         self._holders: list[Holder] | None = None
         self._restored = False
 
@@ -70,11 +69,12 @@ class PartySteps:
 
         Raises:
             PendingError: a message has not come in time.
-            MessageError, AttestationError: the other party's messages are not what they should be.
+            MessageError: a message of the other party is not what it should be.
+            AttestationError: the other party's environment is not the agreed one.
             InputError: the table cannot be used, or has changed since an earlier step.
             BudgetError: the pool has learnt as much of the party's data set as it may.
         """
-        if self._domain_run.log.finished:
+        if self._run.log.finished:
             return
         with self._progress.stage(step, 1) as stage:
             steps: dict[str, Callable[[], None]] = {
@@ -90,25 +90,24 @@ class PartySteps:
     # Handshake
 
     def _handshake(self) -> None:
-        folder = self._domain_run.folder
-        waiting = self._domain_run.folder / "handshake"
+        folder = self._run.folder
+        waiting = self._run.folder / "handshake"
         if (folder / SECRETS).exists():
             return
         first = self._executor.first(self._role)
         get = self._executor.get
-        own = self._hello()
-        self._mailbox.send(self._other, "hello", own)
+        hello = self._hello()
+        self._mailbox.send(self._other, "hello", hello)
         with self._mailbox.receiving(self._other, "hello") as message:
-            peer = message.payload
             mac = get(first.call(Party.agree, message.payload))
-            self._mailbox.begin_session(self._session(own, peer))
-        mine = Hello.decode(own)
-        theirs = Hello.decode(peer)
+            self._mailbox.begin_session(self._session(hello, message.payload))
+        mine = Hello.decode(hello)
+        theirs = Hello.decode(message.payload)
         claim = partial(
             Claim.of,
             session=self._mailbox.session,
             study=mine.study_digest,
-            run=self._domain_run.run,
+            run=self._run.name,
         )
         shown = claim(self._role, nonce=theirs.nonce, measurement=mine.measurement)
         self._mailbox.send(
@@ -123,22 +122,20 @@ class PartySteps:
             fields = _fields(message.payload, "evidence", "confirmation")
             self._attestation.verifier.verify(fields["evidence"], demanded)
             get(first.call(Party.confirm, fields["confirmation"]))
-        if not any(self._domain_run.log.of("attested")):
+        if not any(self._run.log.of("attested")):
             provider = self._attestation.verifier.name
             runs = theirs.measurement.hex()
-            self._domain_run.log.add(
-                "attested", peer=self._other, provider=provider, measurement=runs
-            )
+            self._run.log.add("attested", peer=self._other, provider=provider, measurement=runs)
         # Only now are the shared keys kept, and only kept keys are used.
         get(first.call(Party.save, folder))
         shutil.rmtree(waiting)
 
     def _hello(self) -> bytes:
-        """The own hello, as it was if the step was interrupted."""
+        """Make this party's hello, or make it again as it was before the step was interrupted."""
         first = self._executor.first(self._role)
         get = self._executor.get
-        waiting = self._domain_run.folder / "handshake"
-        plan = self._domain_run.plan
+        waiting = self._run.folder / "handshake"
+        plan = self._run.plan
         if (waiting / SECRETS).exists():
             get(first.call(Party.load, waiting))
         else:
@@ -148,34 +145,35 @@ class PartySteps:
             get(first.call(Party.save, waiting))
         return get(first.call(Party.hello))
 
-    def _session(self, own: bytes, peer: bytes) -> str:
-        row, column = (own, peer) if self._role == "row" else (peer, own)
+    def _session(self, hello: bytes, others: bytes) -> str:
+        """Digest of the handshake, in hex, from the hellos of both parties."""
+        row, column = (hello, others) if self._role == "row" else (others, hello)
         return hashlib.sha256(b"xstat-ray session\0" + row + column).hexdigest()
 
     def _restore(self) -> None:
-        """The secrets into all environments of the party, from its own folder."""
+        """Load the secrets into all environments of the party, from its private folder."""
         if self._restored:
             return
-        if not (self._domain_run.folder / SECRETS).exists():
+        if not (self._run.folder / SECRETS).exists():
             raise InputError(
                 "the handshake is not over", key="step", remedy="Run step=handshake first"
             )
         first = self._executor.first(self._role)
-        self._executor.get(first.call(Party.load, self._domain_run.folder))
+        self._executor.get(first.call(Party.load, self._run.folder))
         self._driver.fill_replicas()
         self._restored = True
 
     # ID exchange
 
     def _taken_in(self) -> list[Holder]:
-        """The environments after the intake, which must find the table that it found before."""
+        """Take in the table, which must be unchanged since an earlier step; returns the holders."""
         if self._holders is None:
             self._restore()
             self._holders = self._driver.take_in(self._role)
             digest = str(
                 self._executor.get(self._executor.first(self._role).call(Party.replica_digest))
             )
-            path = self._domain_run.folder / "input"
+            path = self._run.folder / "input"
             if not path.exists():
                 write_whole(path, digest.encode(), mode=0o600)
             elif path.read_text() != digest:
@@ -187,7 +185,7 @@ class PartySteps:
         return self._holders
 
     def _parts(self) -> list[tuple[Holder, int, range]]:
-        """Every part of the own persons with its holder and the holder's turn."""
+        """List the parts of this party's persons, each with its holder and the holder's turn."""
         return [
             (holder, turn, part)
             for holder in self._taken_in()
@@ -227,7 +225,7 @@ class PartySteps:
             pass
 
     def _finalize(self) -> None:
-        """Take back this party's points; its persons have their keys afterwards."""
+        """Take back this party's points, from which its persons get their keys."""
         parts = self._parts()
 
         def read(message: Opened) -> None:
@@ -249,7 +247,7 @@ class PartySteps:
     # What the aggregator gets
 
     def _emit(self) -> None:
-        run = self._domain_run
+        run = self._run
         if (run.folder / FACTS).exists():
             return
         self._finalize()
@@ -275,16 +273,14 @@ class PartySteps:
         write_whole(run.folder / FACTS, canonical(facts), mode=0o600)
 
     def _dummies(self) -> bytes | None:
-        """How many dummies there are, sealed.
+        """Draw the sealed numbers of dummies, once in a run; None without padding.
 
-        Drawn once in a run, and on disk before any of them leaves.
+        They are on disk before any dummy leaves.
         """
-        path = self._domain_run.folder / "dummies"
+        path = self._run.folder / "dummies"
         if not path.exists():
             drawn = self._executor.get(
-                self._executor.first(self._role).call(
-                    Party.draw_dummies, self._domain_run.plan.grid
-                )
+                self._executor.first(self._role).call(Party.draw_dummies, self._run.plan.grid)
             )
             if drawn is None:
                 return None
@@ -292,13 +288,14 @@ class PartySteps:
         return path.read_bytes()
 
     def _emit_rows(self, drawn: bytes | None) -> None:
-        """Send all rows of every shard.
+        """Send the rows of all shards.
 
-        With padding they go in one message, else in one of each environment, empty or not.
+        With padding a shard's rows go in one message, else in one from each environment, empty or
+        not.
         """
         executor = self._executor
-        plan = self._domain_run.plan
-        executor.get_all([one.call(RowParty.prepare, plan.grid, drawn) for one in executor.row])
+        plan = self._run.plan
+        executor.get_all([row.call(RowParty.prepare, plan.grid, drawn) for row in executor.row])
         starts_of_levels = executor.get(executor.row[0].call(RowParty.tree_starts))
         for number, starts in enumerate(starts_of_levels):
             self._send_message("tree", Tree(starts=starts), number, len(starts_of_levels))
@@ -311,10 +308,12 @@ class PartySteps:
             self._send_message("rows", rows, number, len(calls))
 
     def _emit_flags(self, drawn: bytes | None) -> None:
-        """Send the public key and the flags of every batch."""
+        """Send the public key and the flags of all batches."""
         executor = self._executor
-        plan = self._domain_run.plan
-        prepared = [one.call(ColumnParty.prepare, plan.grid, drawn) for one in executor.column]
+        plan = self._run.plan
+        prepared = [
+            column.call(ColumnParty.prepare, plan.grid, drawn) for column in executor.column
+        ]
         sizes = executor.get_all(prepared)[0]
         public = executor.get(executor.column[0].call(ColumnParty.public_key))
         PublicKey.decode(public)
@@ -329,13 +328,13 @@ class PartySteps:
 
     def _send_message(self, kind: str, message: Message, part: int, parts: int) -> None:
         items = len(getattr(message, next(iter(message.ITEMS))))
-        encode = partial(message.encode, self._domain_run.plan.study.digest)
+        encode = partial(message.encode, self._run.plan.study.digest)
         self._mailbox.send("aggregator", kind, encode, part=part, parts=parts, rows=items)
 
     def _missing(
         self, kind: str, calls: Sequence[Callable[[], Ref[MessageT]]]
     ) -> Iterator[tuple[int, MessageT]]:
-        """The results of those calls whose messages were not handed out yet, a few of them in the making."""
+        """Yield the results of the calls whose messages are not out yet, computing a few ahead."""
         left = self._mailbox.unsent("aggregator", kind, len(calls))
         refs: dict[int, Ref[MessageT]] = {}
         for place, number in enumerate(left):
@@ -346,10 +345,10 @@ class PartySteps:
 
 
 def _fields(payload: bytes, *names: str) -> dict[str, bytes]:
-    """Named byte strings of a payload, exactly these.
+    """Unpack the byte strings of a payload, which has exactly these names.
 
     Raises:
-        ProtocolError: malformed.
+        ProtocolError: the payload is malformed.
     """
     try:
         fields = unpack_fields(payload)

@@ -1,4 +1,4 @@
-"""The last steps: the key holder debits and decrypts, the row party un-blinds and publishes."""
+"""The last steps: the key holder debits and decrypts, the row party unblinds and publishes."""
 
 from __future__ import annotations
 
@@ -46,34 +46,37 @@ _COEFFICIENTS = "coefficients.parquet"
 
 
 class KeyHolderSteps:
-    """The column party's: decrypt."""
+    """The last step of the column party: decrypt."""
 
-    def __init__(self, domain_run: DomainRun, ledger: Path, progress: Progress) -> None:
-        self._domain_run = domain_run
+    def __init__(self, run: DomainRun, ledger: Path, progress: Progress) -> None:
+        self._run = run
         self._ledger = ledger
         self._progress = progress
 
     def decrypt(self) -> None:
-        """Debit the release, decrypt the noisy table, seal the coefficients for the row party, forget the key.
+        """Debit the release, decrypt the noisy table, and remove the secrets.
+
+        The coefficients are sealed for the row party.
 
         Raises:
             BudgetError: the release is not allowed; nothing was decrypted.
-            MessageError, PendingError: as everywhere.
+            MessageError: the aggregator's message is not what it should be.
+            PendingError: the aggregator's message has not come in time.
         """
-        domain_run = self._domain_run
-        if not domain_run.log.finished:
+        run = self._run
+        if not run.log.finished:
             self._decrypt()
-            domain_run.log.add("finished")
-        domain_run.mailbox.publish_log()
-        (domain_run.folder / SECRETS).unlink(missing_ok=True)
+            run.log.add("finished")
+        run.mailbox.publish_log()
+        (run.folder / SECRETS).unlink(missing_ok=True)
 
     def _decrypt(self) -> None:
-        domain_run = self._domain_run
-        mailbox = self._domain_run.mailbox
-        plan = self._domain_run.plan
-        facts = read_facts(domain_run.folder)
-        party = ColumnParty(plan.study, Source(domain_run.folder, ledger=self._ledger))
-        party.load(domain_run.folder)
+        run = self._run
+        mailbox = run.mailbox
+        plan = run.plan
+        facts = read_facts(run.folder)
+        party = ColumnParty(plan.study, Source(run.folder, ledger=self._ledger))
+        party.load(run.folder)
         parts = decrypt_parts(plan)
         with (
             self._progress.stage("decrypt", len(parts)) as stage,
@@ -97,123 +100,127 @@ class KeyHolderSteps:
                 }
                 mailbox.send("row", "coefficients", sealed, **place)
                 stage.advance()
-        debited = next((entry.facts for entry in domain_run.log.of("debited")), None)
+        debited = next((entry.facts for entry in run.log.of("debited")), None)
         mailbox.send("row", "facts", canonical({**facts, "debited": debited}))
 
     def _note_debit(self, release: str) -> None:
-        debit = debit_of(self._domain_run.plan.study, self._domain_run.plan.mechanism, release)
-        if debit is not None and not any(self._domain_run.log.of("debited")):
-            self._domain_run.log.add("debited", **debit)
+        debit = debit_of(self._run.plan.study, self._run.plan.mechanism, release)
+        if debit is not None and not any(self._run.log.of("debited")):
+            self._run.log.add("debited", **debit)
 
 
 class PublisherSteps:
-    """The row party's: unblind and publish."""
+    """The last steps of the row party: unblind and publish."""
 
-    def __init__(self, domain_run: DomainRun, out: Path, progress: Progress) -> None:
-        self._domain_run = domain_run
+    def __init__(self, run: DomainRun, out: Path, progress: Progress) -> None:
+        self._run = run
         self._out = out
         self._progress = progress
 
     def unblind(self) -> None:
-        """Put the noisy coefficients into declared order; they stay in the private folder."""
-        domain_run = self._domain_run
-        path = self._domain_run.folder / _COEFFICIENTS
-        if domain_run.log.finished or path.exists():
+        """Put the noisy coefficients into declared order, in the private folder.
+
+        Raises:
+            MessageError: a message of the key holder is not what it should be.
+            PendingError: a message has not come in time.
+        """
+        run = self._run
+        path = run.folder / _COEFFICIENTS
+        if run.log.finished or path.exists():
             return
-        read_facts(domain_run.folder)
-        party = RowParty(domain_run.plan.study, domain_run.folder)
-        party.load(domain_run.folder)
+        read_facts(run.folder)
+        party = RowParty(run.plan.study, run.folder)
+        party.load(run.folder)
         with self._progress.stage("unblind", 1) as stage:
             parts = list(
-                domain_run.mailbox.collect(
+                run.mailbox.collect(
                     "column", "coefficients", partial(self._read_part, party, set[str]())
                 )
             )
-            write_whole(
-                path, party.put_in_order(parts).encode(domain_run.plan.study.digest), mode=0o600
-            )
+            write_whole(path, party.put_in_order(parts).encode(run.plan.study.digest), mode=0o600)
             stage.advance()
 
     def _read_part(self, party: RowParty, releases: set[str], message: Opened) -> Coefficients:
-        """A message of coefficients: those that its place in the stream is for, of the `releases` seen before."""
+        """Read a message of coefficients, which must be those of its place in the stream.
+
+        `releases` has the number of the release after the first message.
+
+        Raises:
+            ProtocolError: they are of another part of the table, or of another release.
+        """
         head = message.header
-        parts = decrypt_parts(self._domain_run.plan)
-        slots = self._domain_run.plan.study.slots
-        own = parts[head.part] if head.parts == len(parts) else range(0)
+        parts = decrypt_parts(self._run.plan)
+        slots = self._run.plan.study.slots
+        part = parts[head.part] if head.parts == len(parts) else range(0)
         found = party.open_coefficients(message.payload)
         releases.add(found.release)
-        shape = (len(own), slots)
-        if (head.first, head.rows, found.first, found.values.shape) != (
-            own.start,
-            len(own),
-            own.start,
-            shape,
-        ):
+        in_place = (head.first, head.rows, found.first) == (part.start, len(part), part.start)
+        if not in_place or found.values.shape != (len(part), slots):
             raise ProtocolError("its coefficients are not those of its part of the table")
         if len(releases) > 1:
             raise ProtocolError("its coefficients are of another release than those before")
         return found
 
     def publish(self) -> None:
-        """Refine, suppress, write the release with all logs, forget the secrets.
+        """Refine, suppress, write the release with the logs of all domains, remove the secrets.
 
         Raises:
-            InputError: the output folder holds another release, or cannot be written.
-            MessageError: the key holder does not say that it debited what the study costs.
+            InputError: the output folder holds another release, or cannot be written to.
+            MessageError: the key holder does not tell that it debited what the study costs.
             PendingError: the key holder or the aggregator is not done.
         """
-        domain_run = self._domain_run
-        path = self._domain_run.folder / _COEFFICIENTS
-        if not domain_run.log.finished:
+        run = self._run
+        path = run.folder / _COEFFICIENTS
+        if not run.log.finished:
             if not path.exists():
                 raise InputError(
                     "there are no coefficients yet", key="step", remedy="Run step=unblind first"
                 )
             with self._progress.stage("publish", 1) as stage:
-                self._publish(Coefficients.decode(path.read_bytes(), domain_run.plan.study.digest))
+                self._publish(Coefficients.decode(path.read_bytes(), run.plan.study.digest))
                 stage.advance()
-            domain_run.log.add("finished")
-        write_whole(self._out / AUDIT / "row.jsonl", domain_run.log.content())
-        domain_run.mailbox.publish_log()
-        for own in (path, domain_run.folder / SECRETS):
-            own.unlink(missing_ok=True)
+            run.log.add("finished")
+        write_whole(self._out / AUDIT / "row.jsonl", run.log.content())
+        run.mailbox.publish_log()
+        for secret in (path, run.folder / SECRETS):
+            secret.unlink(missing_ok=True)
 
     def _publish(self, coefficients: Coefficients) -> None:
-        domain_run = self._domain_run
+        run = self._run
         out = self._out
         manifest = self._manifest(coefficients.release)
         logs = self._logs()
-        if (out / STATISTICS).exists() and json.loads((out / MANIFEST).read_text())[
-            "release"
-        ] != manifest["release"]:
-            raise InputError(
-                "the output folder holds another release",
-                file=str(out),
-                remedy="Choose another out=",
-            )
+        self._check_folder(manifest["release"])
         try:
             (out / AUDIT).mkdir(parents=True, exist_ok=True)
             for domain, content in logs.items():
                 write_whole(out / AUDIT / f"{domain}.jsonl", content)
         except OSError as error:
             raise unwritable(out, error) from None
-        write(
-            Release(
-                *publish(domain_run.plan, coefficients), manifest, domain_run.plan.as_dict(), out
-            ),
-            out,
-        )
-        if not any(domain_run.log.of("published")):
+        tables = publish(run.plan, coefficients)
+        write(Release(*tables, manifest, run.plan.as_dict(), out), out)
+        if not any(run.log.of("published")):
             files = {
                 path.name: hashlib.sha256(path.read_bytes()).hexdigest()
                 for path in published_files(out)
             }
-            domain_run.log.add("published", release=manifest["release"], files=files)
+            run.log.add("published", release=manifest["release"], files=files)
+
+    def _check_folder(self, release: str) -> None:
+        """Refuse an output folder that holds another release than the one to publish."""
+        if not (self._out / STATISTICS).exists():
+            return
+        if json.loads((self._out / MANIFEST).read_text())["release"] != release:
+            raise InputError(
+                "the output folder holds another release",
+                file=str(self._out),
+                remedy="Choose another out=",
+            )
 
     def _manifest(self, release: str) -> dict[str, Any]:
-        domain_run = self._domain_run
-        plan = self._domain_run.plan
-        own = read_facts(self._domain_run.folder)
+        run = self._run
+        plan = run.plan
+        row = read_facts(run.folder)
         debit = debit_of(plan.study, plan.mechanism, release)
 
         def of_column(message: Opened) -> dict[str, Any]:
@@ -228,12 +235,12 @@ class PublisherSteps:
                 raise ProtocolError("the aggregator's release is not the one that was decrypted")
             return facts
 
-        (column,) = domain_run.mailbox.collect("column", "facts", of_column)
-        (aggregator,) = domain_run.mailbox.collect("aggregator", "facts", of_aggregator)
-        inputs: dict[Role, str] = {"row": own["input"], "column": column["input"]}
+        (column,) = run.mailbox.collect("column", "facts", of_column)
+        (aggregator,) = run.mailbox.collect("aggregator", "facts", of_aggregator)
+        inputs: dict[Role, str] = {"row": row["input"], "column": column["input"]}
         kernels = {
             "aggregator": aggregator["kernel"],
-            "row": own["kernel"],
+            "row": row["kernel"],
             "column": column["kernel"],
         }
         facts = make_manifest(plan, release, inputs, kernels, aggregator["seconds"])
@@ -242,17 +249,17 @@ class PublisherSteps:
             facts["view"]["shown"] = 1
         return facts | {
             "deployment": "federated",
-            "run": domain_run.run,
-            "session": domain_run.mailbox.session,
-            "domains": next(domain_run.log.of("opened")).facts["keys"],
+            "run": run.name,
+            "session": run.mailbox.session,
+            "domains": next(run.log.of("opened")).facts["keys"],
         }
 
     def _logs(self) -> dict[Domain, bytes]:
-        """The other domains' logs, which must have come to their end."""
+        """Read the other domains' logs, which must have come to their end."""
         logs = dict[Domain, bytes]()
-        peers = self._domain_run.peers
+        peers = self._run.peers
         for domain in ("column", "aggregator"):
-            content = self._domain_run.mailbox.log_of(domain)
+            content = self._run.mailbox.log_of(domain)
             entries = [] if content is None else read_log(content, domain, peers)
             if content is None or not any(entry.event == "finished" for entry in entries):
                 raise PendingError(
@@ -263,10 +270,10 @@ class PublisherSteps:
 
 
 def check_table(public: PublicKey, noisy: NoisyTable, plan: Plan) -> None:
-    """Whether a noisy table is one of ciphertexts under this key, of the plan's size.
+    """Check that a noisy table has the plan's size and holds ciphertexts under this key.
 
     Raises:
-        ProtocolError: it is not.
+        ProtocolError: it does not.
     """
     if noisy.ciphertexts.shape != (plan.design.nodes, plan.packing.blocks, public.width):
         raise ProtocolError("the noisy table does not have the size of the study's table")
@@ -274,12 +281,12 @@ def check_table(public: PublicKey, noisy: NoisyTable, plan: Plan) -> None:
 
 
 def published_files(out: Path) -> Sequence[Path]:
-    """The files of a release that its log vouches for."""
+    """List the files of a release that the row party's log vouches for."""
     return [out / name for name in (STATISTICS, STATISTICS_CSV, AREAS, AREAS_CSV, PLAN, MANIFEST)]
 
 
 def debit_of(study: Study, mechanism: Mechanism, release: str) -> dict[str, Any] | None:
-    """What the key holder must debit for a release, None where nothing is spent because noise is off."""
+    """Work out what the key holder must debit for a release; None where noise is off."""
     if mechanism.noise == "off":
         return None
     amounts = {
@@ -292,10 +299,10 @@ def debit_of(study: Study, mechanism: Mechanism, release: str) -> dict[str, Any]
 
 
 def read_facts(folder: Path) -> dict[str, Any]:
-    """What the step emit has left.
+    """Read what the step emit tells of a party for the manifest.
 
     Raises:
-        InputError: it has not come to its end.
+        InputError: the step emit is not over.
     """
     path = folder / FACTS
     if not path.exists():
