@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests import oracle
+from tests.sizes import thorough
 from tests.synthetic import make_study
 from xstat_ray.model.study import Bounds, ColumnSide, Dimension, Privacy, RowSide, Study, View
 from xstat_ray.planning.plan import make_plan
@@ -109,6 +110,7 @@ VIEW = View(Fraction(10), Fraction(1, 1000))
 """Dummies in every cell, and few enough for a test."""
 
 
+@thorough
 def test_padding_changes_no_count_of_the_demo(nycflights, tmp_path):
     study = replace(
         nycflights.study,

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from cluster.make_secrets import main as make_secrets
+from tests.sizes import thorough
 from xstat_ray.errors import InputError
 from xstat_ray.planning.cluster import Cluster
 from xstat_ray.runtime import preflight
@@ -222,6 +223,7 @@ def head():
 CONNECT = "import sys; from xstat_ray.runtime.preflight import reach; reach(sys.argv[1])"
 
 
+@thorough
 @pytest.mark.ray
 @pytest.mark.parametrize(
     ("own", "said"),

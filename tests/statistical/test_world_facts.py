@@ -25,6 +25,7 @@ from scipy.stats import binom
 
 from tests.hokkaido.needs.counting import count
 from tests.hokkaido.needs.country import plan_of, release_of
+from tests.sizes import thorough
 from xstat_ray.hokkaido.needs.access import AIRPORTS, Travel, airport_minutes, areas, hub_minutes
 from xstat_ray.hokkaido.needs.answer import STUDIED, Assumptions, Folders, answer
 from xstat_ray.hokkaido.needs.index import Sampling, index, rank
@@ -222,7 +223,7 @@ class Published:
 @pytest.fixture(
     scope="module",
     params=[
-        "few seeds",
+        pytest.param("few seeds", marks=thorough),
         pytest.param("20 seeds", marks=[pytest.mark.slow, pytest.mark.timeout(3600)]),
     ],
 )
