@@ -26,7 +26,8 @@ from xstat_ray.crypto.sums import accumulate
 from xstat_ray.errors import InputError
 from xstat_ray.runtime.progress import Progress
 
-PORTABLE, NATIVE = choice.NAMES
+PORTABLE = "portable"
+NATIVE = "ifma"
 
 
 @dataclass(frozen=True)

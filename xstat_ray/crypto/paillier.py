@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from gmpy2 import gcd, invert, is_power, is_prime, mpz, powmod
+from gmpy2 import gcd, is_power, is_prime, mpz
 from numpy.typing import NDArray
 
 from xstat_ray.crypto.buffers import from_rows, row_numbers, to_rows
 from xstat_ray.crypto.channel import pack_fields, unpack_fields
 from xstat_ray.crypto.fixed_base import uniform_below
 from xstat_ray.crypto.kernels.choice import kernel
-from xstat_ray.crypto.kernels.interface import Half, Workload
+from xstat_ray.crypto.kernels.interface import Half, Opening, Workload
 from xstat_ray.errors import ProtocolError
 from xstat_ray.util.secrecy import Secret
 from xstat_ray.util.threads import in_threads
@@ -101,7 +101,6 @@ class PrivateKey(Secret):
         self.public = PublicKey(p * q, h)
         self.p2 = p * p
         self.q2 = q * q
-        self._p_inverse = invert(p, q)
 
     def export_bytes(self) -> bytes:
         """All parts, for a replica of the column party or its own folder."""
@@ -147,31 +146,12 @@ class PrivateKey(Secret):
         return self._open(rows, self.p - 1, self.q - 1)
 
     def _open(self, rows: NDArray[np.uint8], p_exponent: mpz, q_exponent: mpz) -> list[mpz]:
-        n = self.public.n
         check_group(self.public, from_rows(rows))
-        p = self.p
-        q = self.q
-        p2 = self.p2
-        q2 = self.q2
-        p_inverse = self._p_inverse
-        p_scale = invert((powmod(1 + n, p_exponent, p2) - 1) // p, p)
-        q_scale = invert((powmod(1 + n, q_exponent, q2) - 1) // q, q)
-        result = []
-        for u, v in zip(
-            self._powers(rows, p_exponent, p2), self._powers(rows, q_exponent, q2), strict=True
-        ):
-            by_p = (u - 1) // p * p_scale % p
-            by_q = (v - 1) // q * q_scale % q
-            result.append(by_p + p * ((by_q - by_p) * p_inverse % q))
-        return result
-
-    def _powers(self, rows: NDArray[np.uint8], exponent: mpz, modulus: mpz) -> list[mpz]:
+        p = Opening(self.p, p_exponent)
+        q = Opening(self.q, q_exponent)
         chosen = kernel()
-        constant_time = self.constant_time
         return from_rows(
-            in_threads(
-                lambda own: chosen.powers(rows[own], exponent, modulus, constant_time), len(rows)
-            )
+            in_threads(lambda part: chosen.decrypt(rows[part], p, q, self.constant_time), len(rows))
         )
 
 

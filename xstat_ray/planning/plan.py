@@ -293,6 +293,7 @@ def make_plan(
     Raises:
         PlanError: the key is too small, the table too large, counts could overflow a slot, or the
             padding cannot be had.
+        InputError: constant time is asked of a kernel that has none.
     """
     if key_bits not in KEY_BITS:
         wrong = "too small" if key_bits < KEY_BITS[0] else "not supported"
@@ -302,6 +303,8 @@ def make_plan(
             remedy=f"Use one of {', '.join(map(str, KEY_BITS))}; 2048 is the least that is safe, "
             "3072 the default",
         )
+    chosen = kernel()
+    chosen.check(constant_time)
     if shards < 1:
         raise PlanError(
             "there must be at least one shard", key="shards", remedy="Set shards to 1 or more"
@@ -322,7 +325,7 @@ def make_plan(
     )
     grid = cut(study, shards, batch, _max_flags(study) * packing.blocks * key_bits // 4)
     padding = Padding.of_study(study, grid)
-    return Plan(study, key_bits, packing, design, grid, padding, kernel().name, constant_time)
+    return Plan(study, key_bits, packing, design, grid, padding, chosen.name, constant_time)
 
 
 def _max_flags(study: Study) -> int:

@@ -26,8 +26,13 @@ class Rates:
     """Rows of the row party from Parquet files in another order, as far as to the join."""
 
 
-_PERSONS = {"portable": 8_500.0, "ifma": 30_000.0}
+_PERSONS = {"phe": 8_500.0, "portable": 8_500.0, "ifma": 30_000.0}
 _RATES = {
+    "phe": {
+        2048: (1_300, 300, 75_000, 350),
+        3072: (750, 150, 55_000, 130),
+        4096: (400, 100, 35_000, 55),
+    },
     "portable": {
         2048: (8_500, 3_200, 150_000, 1_400),
         3072: (4_500, 1_600, 80_000, 600),
@@ -40,7 +45,7 @@ _RATES = {
     },
 }
 _CONSTANT_TIME = {"portable": 1 / 10, "ifma": 1 / 3}
-"""Share of the rates of encryption that constant time leaves."""
+"""Share of the rates of encryption that constant time leaves; `phe` has no constant time."""
 
 
 def rates(kernel: str, key_bits: int, constant_time: bool) -> Rates:

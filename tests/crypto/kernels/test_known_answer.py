@@ -16,6 +16,10 @@ def test_the_answer_is_that_of_the_portable_kernel() -> None:
     assert answer(Portable()) == ANSWER
 
 
+def test_every_kernel_gives_that_answer(kernel: Kernel) -> None:
+    assert answer(kernel) == ANSWER
+
+
 def one_bit_off(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
     def wrong(*arguments: Any, **options: Any) -> np.ndarray:
         result = function(*arguments, **options).copy()

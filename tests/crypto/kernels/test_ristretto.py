@@ -1,6 +1,6 @@
 """The ristretto255 kernels against libsodium, RFC 9496 and arithmetic on Python's integers.
 
-`native` is the extension as built; it needs AVX-512 IFMA. The programs of `driver` are the same C
+`native` is the extension as built or, where the processor lacks AVX-512 IFMA, emulated. The programs of `driver` are the same C
 source under sanitizers and for valgrind; "plain" runs on any processor with a C compiler.
 """
 
@@ -21,6 +21,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.crypto.kernels import extension
 from xstat_ray.crypto import sodium
 from xstat_ray.crypto.group import ORDER
 from xstat_ray.crypto.kernels.interface import RowError
@@ -64,21 +65,13 @@ SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 PLAIN = ["-include", str(HERE / "native" / "plain_wide.h")]
 
 
-@pytest.fixture(scope="module")
-def native() -> ModuleType:
-    module: ModuleType = pytest.importorskip("xstat_ray.crypto.kernels._native")
-    if not module.available():
-        pytest.skip("this processor has no AVX-512 IFMA")
-    return module
-
-
 @pytest.fixture(scope="module", params=["plain", "wide"])
 def driver(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str, bytes], bytes]:
     """(mode, input) -> output of ristretto_driver.c under AddressSanitizer and UndefinedBehaviorSanitizer."""
-    if request.param == "wide":
-        request.getfixturevalue("native")
+    if request.param == "wide" and extension.installed() is None:
+        pytest.skip("this processor has no AVX-512 IFMA")
     options = [*SANITIZERS, *(["-DCHECKED", *PLAIN] if request.param == "plain" else [])]
     program = build(tmp_path_factory.mktemp(request.param) / "ristretto", options)
     return lambda mode, data: run([str(program), mode], data)

@@ -13,7 +13,7 @@ from xstat_ray.crypto.kernels.portable import Portable
 from xstat_ray.errors import InputError
 
 VARIABLE = "XSTAT_KERNEL"
-NAMES = ("portable", "ifma")
+NAMES = ("portable", "ifma", "phe")
 
 _LOG = logging.getLogger(__name__)
 
@@ -54,8 +54,12 @@ def choose(forced: str) -> Choice:
             key=VARIABLE,
             remedy=f"Use one of {', '.join(NAMES)}, or unset it",
         )
-    if forced == Portable.name:
+    if forced == "portable":
         return Choice(Portable())
+    if forced == "phe":
+        from xstat_ray.crypto.kernels.phe import Phe
+
+        return Choice(Phe())
     try:
         return Choice(_ifma())
     except _Unavailable as error:
@@ -83,14 +87,16 @@ class _Unavailable(Exception):  # noqa: N818 - never leaves this module
 
 def _ifma() -> Kernel:
     try:
-        from xstat_ray.crypto.kernels.ifma import Ifma, available
+        import xstat_ray.crypto.kernels._native as native
     except ImportError:
         raise _Unavailable(
             "it was not built when the package was installed", logging.WARNING
         ) from None
-    if not available():
+    if not native.available():
         raise _Unavailable("this processor or operating system lacks AVX-512 IFMA", logging.INFO)
-    native = Ifma()
-    if answer(native) != ANSWER:
+    from xstat_ray.crypto.kernels.ifma import Ifma
+
+    ifma = Ifma(native)
+    if answer(ifma) != ANSWER:
         raise _Unavailable("it computes wrong numbers on this machine", logging.ERROR)
-    return native
+    return ifma

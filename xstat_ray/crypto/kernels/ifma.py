@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,7 +16,6 @@ from gmpy2 import invert, mpz, unpack
 from numpy.typing import NDArray
 
 from xstat_ray.crypto.fixed_base import digit_count
-from xstat_ray.crypto.kernels import _native
 from xstat_ray.crypto.kernels.interface import (
     Half,
     Kernel,
@@ -38,30 +38,27 @@ _CACHE_LINE = 64
 _CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 
 
-def available() -> bool:
-    """Whether the processor and the operating system run the kernels."""
-    return _native.available()
-
-
 class Ifma(Kernel):
     """Eight numbers at once; key sizes that the C kernels do not have are left to `Portable`."""
 
     name: ClassVar[str] = "ifma"
 
-    def __init__(self) -> None:
+    def __init__(self, native: ModuleType) -> None:
+        """Work with the C functions of `native`, which is `_native` or a build of its sources."""
+        self._native = native
         self._portable = Portable()
 
     def owner(self, p: Half, q: Half, workload: Workload) -> OwnerEncryption:
         """Tables of powers modulo p^2 and q^2."""
         if p.prime.bit_length() != q.prime.bit_length() or 2 * p.prime.bit_length() not in LIMBS:
             return self._portable.owner(p, q, workload)
-        return _Owner(p, q, workload)
+        return _Owner(self._native, p, q, workload)
 
     def public(self, n: mpz, h: mpz, exponent_bits: int, workload: Workload) -> PublicEncryption:
         """A table of powers modulo n^2."""
         if 2 * n.bit_length() not in LIMBS:
             return self._portable.public(n, h, exponent_bits, workload)
-        return _Public(n, h, exponent_bits, workload)
+        return _Public(self._native, n, h, exponent_bits, workload)
 
     def powers(
         self, rows: NDArray[np.uint8], exponent: mpz, modulus: mpz, constant_time: bool = False
@@ -73,7 +70,9 @@ class Ifma(Kernel):
         limbs = LIMBS[8 * width]
         out = np.empty((len(rows), width), np.uint8)
         digits = exponent.to_bytes(-(-exponent.bit_length() // 8), "little")
-        _native.power(limbs, out, np.ascontiguousarray(rows), digits, _constants(modulus, limbs))
+        self._native.power(
+            limbs, out, np.ascontiguousarray(rows), digits, _constants(modulus, limbs)
+        )
         return out
 
     def accumulate(
@@ -93,7 +92,7 @@ class Ifma(Kernel):
             pieces, edges = _cut(edges, min(MAX_SEGMENT, max(8, len(index) // 32)))
             order = np.argsort(np.diff(pieces), kind="stable")
             out = np.empty((len(pieces) - 1, width), np.uint8)
-            _native.accumulate(
+            self._native.accumulate(
                 LIMBS[8 * width], out, rows, index, pieces, order, *_sum_constants(modulus, width)
             )
             if len(pieces) == len(edges):
@@ -104,13 +103,13 @@ class Ifma(Kernel):
     def group_hash(self, digests: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Eight maps in step."""
         points = np.empty((len(digests), 32), np.uint8)
-        _native.ristretto_from_hash(points, np.ascontiguousarray(digests))
+        self._native.ristretto_from_hash(points, np.ascontiguousarray(digests))
         return points
 
     def group_multiply(self, scalar: bytes, points: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Eight products in step; nothing depends on the scalar but the result."""
         products = np.empty(points.shape, np.uint8)
-        refused = _native.ristretto_multiply(products, np.ascontiguousarray(points), scalar)
+        refused = self._native.ristretto_multiply(products, np.ascontiguousarray(points), scalar)
         if refused:
             raise RowError(refused - 1)
         return products
@@ -120,13 +119,21 @@ class _Base:
     """The table of one base modulo one modulus, as the C functions take it."""
 
     def __init__(
-        self, base: mpz, modulus: mpz, n: mpz, limbs: int, *, bits: int, window: int
+        self,
+        native: ModuleType,
+        base: mpz,
+        modulus: mpz,
+        n: mpz,
+        limbs: int,
+        *,
+        bits: int,
+        window: int,
     ) -> None:
         self.constants = _constants(modulus, limbs, n)
         shape = (digit_count(bits, window), 1 << window, _row(limbs))
         self.table = _aligned(shape)
         montgomery = _limbs([(base << LIMB_BITS * limbs) % modulus], limbs)
-        _native.make_table(limbs, window, self.table, montgomery, self.constants)
+        native.make_table(limbs, window, self.table, montgomery, self.constants)
 
     def with_exponents(
         self, exponents: NDArray[np.uint8]
@@ -136,7 +143,8 @@ class _Base:
 
 
 class _Owner(OwnerEncryption):
-    def __init__(self, p: Half, q: Half, workload: Workload) -> None:
+    def __init__(self, native: ModuleType, p: Half, q: Half, workload: Workload) -> None:
+        self._native = native
         n = p.prime * q.prime
         p2 = p.prime**2
         q2 = q.prime**2
@@ -145,7 +153,7 @@ class _Owner(OwnerEncryption):
         self._constant_time = workload.constant_time
         self._window = best_window(self._limbs, 2, bits, workload)
         self._p, self._q = (
-            _Base(half.h, modulus, n, self._limbs, bits=bits, window=self._window)
+            _Base(native, half.h, modulus, n, self._limbs, bits=bits, window=self._window)
             for half, modulus in ((p, p2), (q, q2))
         )
         self._p2_inverse = _limbs([(invert(p2, q2) << LIMB_BITS * self._limbs) % q2], self._limbs)
@@ -161,7 +169,7 @@ class _Owner(OwnerEncryption):
         out = np.empty((len(index), 2 * messages.shape[1]), np.uint8)
         how = (self._limbs, self._window, self._constant_time)
         what = (out, messages, index)
-        _native.encrypt_owner(
+        self._native.encrypt_owner(
             *how,
             *what,
             *self._p.with_exponents(by_p),
@@ -172,11 +180,16 @@ class _Owner(OwnerEncryption):
 
 
 class _Public(PublicEncryption):
-    def __init__(self, n: mpz, h: mpz, exponent_bits: int, workload: Workload) -> None:
+    def __init__(
+        self, native: ModuleType, n: mpz, h: mpz, exponent_bits: int, workload: Workload
+    ) -> None:
+        self._native = native
         self._limbs = LIMBS[2 * n.bit_length()]
         self._constant_time = workload.constant_time
         self._window = best_window(self._limbs, 1, exponent_bits, workload)
-        self._base = _Base(h, n * n, n, self._limbs, bits=exponent_bits, window=self._window)
+        self._base = _Base(
+            native, h, n * n, n, self._limbs, bits=exponent_bits, window=self._window
+        )
 
     def encrypt(
         self, messages: NDArray[np.uint8], index: NDArray[np.int64], exponents: NDArray[np.uint8]
@@ -185,7 +198,7 @@ class _Public(PublicEncryption):
         out = np.empty((len(index), 2 * messages.shape[1]), np.uint8)
         how = (self._limbs, self._window, self._constant_time)
         what = (out, messages, index)
-        _native.encrypt_public(*how, *what, *self._base.with_exponents(exponents))
+        self._native.encrypt_public(*how, *what, *self._base.with_exponents(exponents))
         return out
 
 

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from gmpy2 import mpz
+from gmpy2 import invert, mpz, powmod
 from numpy.typing import NDArray
 
+from xstat_ray.crypto.buffers import from_rows, to_rows
+from xstat_ray.errors import InputError
 from xstat_ray.util.secrecy import Secret
 
 
@@ -49,6 +51,15 @@ class Half(Secret):
     h: mpz
     """The generator of randomness modulo prime^2."""
     exponent_bits: int
+
+
+@dataclass(frozen=True, repr=False)
+class Opening(Secret):
+    """One of the two halves of decryption: the work modulo the square of one prime."""
+
+    prime: mpz
+    exponent: mpz
+    """A multiple of the order of a ciphertext's randomness modulo prime^2, but not of the prime."""
 
 
 class OwnerEncryption(Secret, ABC):
@@ -95,6 +106,21 @@ class Kernel(ABC):
 
     name: ClassVar[str]
     """As XSTAT_KERNEL, manifests and benchmarks call it."""
+    constant_time: ClassVar[bool] = True
+    """Whether it can work without memory addresses that depend on secrets."""
+
+    def check(self, constant_time: bool) -> None:
+        """Check that it works as it is asked to.
+
+        Raises:
+            InputError: constant time is asked for, and this kernel has none.
+        """
+        if constant_time and not self.constant_time:
+            raise InputError(
+                f"the kernel {self.name} does not work in constant time",
+                key="crypto.constant_time",
+                remedy="Set it to false, or let XSTAT_KERNEL name another kernel",
+            )
 
     @abstractmethod
     def owner(self, p: Half, q: Half, workload: Workload) -> OwnerEncryption:
@@ -119,6 +145,27 @@ class Kernel(ABC):
         Returns:
             (N, width / 2).
         """
+
+    def decrypt(
+        self, rows: NDArray[np.uint8], p: Opening, q: Opening, constant_time: bool = False
+    ) -> NDArray[np.uint8]:
+        """Messages of ciphertexts of the key with the primes of `p` and `q`, by `powers`.
+
+        Args:
+            rows: (N, width) numbers below n^2 and coprime to n.
+            p: one half.
+            q: the other.
+            constant_time: no memory address depends on the exponents.
+
+        Returns:
+            (N, width / 2).
+        """
+        u, v = (_logarithms(self, rows, half, p.prime * q.prime, constant_time) for half in (p, q))
+        inverse = invert(p.prime, q.prime)
+        return to_rows(
+            [a + p.prime * ((b - a) * inverse % q.prime) for a, b in zip(u, v, strict=True)],
+            rows.shape[1] // 2,
+        )
 
     @abstractmethod
     def accumulate(
@@ -152,3 +199,14 @@ class Kernel(ABC):
             RowError: the first row that is no canonical encoding or is the identity. Bit 255 set is
                 not canonical.
         """
+
+
+def _logarithms(
+    kernel: Kernel, rows: NDArray[np.uint8], half: Opening, n: mpz, constant_time: bool
+) -> list[mpz]:
+    """Messages modulo the prime: (c^exponent - 1) / prime, over what 1 + n gives for the message 1."""
+    prime = half.prime
+    square = prime * prime
+    scale = invert((powmod(1 + n, half.exponent, square) - 1) // prime, prime)
+    powers = from_rows(kernel.powers(rows, half.exponent, square, constant_time))
+    return [(power - 1) // prime * scale % prime for power in powers]

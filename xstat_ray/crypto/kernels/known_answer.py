@@ -43,14 +43,15 @@ def _paillier(kernel: Kernel, key_bits: int) -> list[NDArray[np.uint8]]:
     by_p[0] = 0
     by_q[1] = 0xFF
     results = []
-    for workload in (Workload(planned=1), Workload(planned=1, constant_time=True)):
+    careful = kernel.constant_time
+    for workload in (Workload(planned=1), Workload(planned=1, constant_time=careful)):
         half_p, half_q = (Half(prime, prime + 3, bits) for prime in (p, q))
         results.append(kernel.owner(half_p, half_q, workload).encrypt(messages, index, by_p, by_q))
         results.append(kernel.public(n, n // 3, bits, workload).encrypt(messages, index, by_p))
     ciphertexts = np.concatenate(results)
     segments = np.array([0, 1, 3, 6, 10, 36])
     results.append(kernel.accumulate(ciphertexts, np.arange(36)[::-1].copy(), segments, n * n))
-    results.append(kernel.powers(ciphertexts[:_ROWS], p, q * q, constant_time=True))
+    results.append(kernel.powers(ciphertexts[:_ROWS], p, q * q, careful))
     return results
 
 

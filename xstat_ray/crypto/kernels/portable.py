@@ -1,4 +1,4 @@
-"""The reference implementation, on any processor: gmpy2 for big numbers, libsodium for the group."""
+"""The implementation for any processor: gmpy2 for big numbers, libsodium for the group."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ WIDE static inline __attribute__((always_inline)) void clear_columns(wide u[9], 
                                                                      const wide low[4], u64 inverse)
 {
     for (int k = 0; k < 4; k++) {
-        q[k] = madd_low(everywhere(0), u[k], everywhere(inverse));
+        q[k] = madd_low(everywhere(0), DROP_HIGH(u[k]), everywhere(inverse));
         add_row(u + k, q[k], low);
         u[k + 1] = _mm512_add_epi64(u[k + 1], _mm512_srli_epi64(u[k], LIMB_BITS));
     }

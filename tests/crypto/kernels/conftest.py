@@ -1,0 +1,35 @@
+"""The kernels under test: C on the real instructions where the processor has them, else emulated."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tests.crypto.kernels import extension
+from xstat_ray.crypto.kernels.ifma import Ifma
+from xstat_ray.crypto.kernels.interface import Kernel
+from xstat_ray.crypto.kernels.phe import Phe
+
+
+@pytest.fixture(scope="session")
+def native(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
+    """The C functions; emulated ones take some hundred times as long."""
+    if path := os.environ.get(extension.CHOSEN):
+        return extension.load(Path(path))
+    return extension.installed() or extension.load(
+        extension.build(tmp_path_factory.mktemp("emulated"))
+    )
+
+
+@pytest.fixture(scope="session")
+def ifma(native: ModuleType) -> Ifma:
+    return Ifma(native)
+
+
+@pytest.fixture(scope="session", params=["ifma", "phe"])
+def kernel(request: pytest.FixtureRequest) -> Kernel:
+    """Every kernel that must give the bytes of the portable one."""
+    return request.getfixturevalue("ifma") if request.param == "ifma" else Phe()

@@ -1,0 +1,162 @@
+"""The kernel for those who trust no arithmetic of ours: Paillier by the package `phe` (python-paillier).
+
+Encryption, sums and decryption call nothing but its documented functions, one number at a time and
+without tables, so that what this file computes can be read in a minute and compared with the other
+kernels, which give the same bytes. It takes four to ten times as long as `portable`. The
+group ristretto255 is libsodium's, as in `portable`.
+
+Keys stay those of `keygen`: exponents are short because h generates a small subgroup, whose order
+the primes of the key must have been made for, and primes from `phe` have none. They are ordinary
+Paillier keys to `phe` all the same. It decrypts by p - 1 and q - 1, which opens every ciphertext of
+a key, whatever its randomness.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from gmpy2 import mpz
+from numpy.typing import NDArray
+from phe import EncryptedNumber, PaillierPrivateKey, PaillierPublicKey
+from phe.util import invert, mulmod, powmod
+
+from xstat_ray.crypto.buffers import to_rows
+from xstat_ray.crypto.kernels.interface import (
+    Half,
+    Kernel,
+    Opening,
+    OwnerEncryption,
+    PublicEncryption,
+    Workload,
+)
+from xstat_ray.crypto.kernels.portable import Portable
+
+
+class Phe(Kernel):
+    """Stock python-paillier, the reference; it refuses to promise constant time."""
+
+    name: ClassVar[str] = "phe"
+    constant_time: ClassVar[bool] = False
+
+    def __init__(self) -> None:
+        self._group = Portable()
+
+    def owner(self, p: Half, q: Half, workload: Workload) -> OwnerEncryption:
+        """Make no table: randomness is computed modulo p^2 and q^2."""
+        self.check(workload.constant_time)
+        return _Owner(p, q)
+
+    def public(self, n: mpz, h: mpz, exponent_bits: int, workload: Workload) -> PublicEncryption:
+        """Make no table: randomness is computed modulo n^2."""
+        self.check(workload.constant_time)
+        return _Public(n, h)
+
+    def powers(
+        self, rows: NDArray[np.uint8], exponent: mpz, modulus: mpz, constant_time: bool = False
+    ) -> NDArray[np.uint8]:
+        """One `phe.util.powmod` a row."""
+        self.check(constant_time)
+        powers = [
+            powmod(value % int(modulus), int(exponent), int(modulus)) for value in _ints(rows)
+        ]
+        return to_rows(powers, rows.shape[1] // 2)
+
+    def decrypt(
+        self, rows: NDArray[np.uint8], p: Opening, q: Opening, constant_time: bool = False
+    ) -> NDArray[np.uint8]:
+        """One `PaillierPrivateKey.raw_decrypt` a row; the exponents of `p` and `q` are not needed."""
+        self.check(constant_time)
+        public = PaillierPublicKey(int(p.prime * q.prime))
+        key = PaillierPrivateKey(public, int(p.prime), int(q.prime))
+        return to_rows([key.raw_decrypt(value) for value in _ints(rows)], rows.shape[1] // 2)
+
+    def accumulate(
+        self,
+        rows: NDArray[np.uint8],
+        index: NDArray[np.int64],
+        edges: NDArray[np.int64],
+        modulus: mpz,
+    ) -> NDArray[np.uint8]:
+        """One `phe.util.mulmod` a row, with which `EncryptedNumber` adds."""
+        values = _ints(rows)
+        order = index.tolist()
+        products = []
+        for start, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+            product = values[order[start]]
+            for place in order[start + 1 : end]:
+                product = mulmod(product, values[place], int(modulus))
+            products.append(product)
+        return to_rows(products, rows.shape[1])
+
+    def group_hash(self, digests: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The map of libsodium, as `Portable` calls it."""
+        return self._group.group_hash(digests)
+
+    def group_multiply(self, scalar: bytes, points: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The multiplication of libsodium, as `Portable` calls it."""
+        return self._group.group_multiply(scalar, points)
+
+
+class _Owner(OwnerEncryption):
+    def __init__(self, p: Half, q: Half) -> None:
+        self._public = PaillierPublicKey(int(p.prime * q.prime))
+        self._p2 = int(p.prime) ** 2
+        self._q2 = int(q.prime) ** 2
+        self._p_h = int(p.h)
+        self._q_h = int(q.h)
+        self._p2_inverse = invert(self._p2, self._q2)
+
+    def encrypt(
+        self,
+        messages: NDArray[np.uint8],
+        index: NDArray[np.int64],
+        by_p: NDArray[np.uint8],
+        by_q: NDArray[np.uint8],
+    ) -> NDArray[np.uint8]:
+        """One power modulo p^2 and one modulo q^2 a row, combined by Chinese remainders."""
+        zeros = []
+        for p_exponent, q_exponent in zip(_ints(by_p), _ints(by_q), strict=True):
+            u = powmod(self._p_h, p_exponent, self._p2)
+            v = powmod(self._q_h, q_exponent, self._q2)
+            zeros.append(u + self._p2 * mulmod(v - u, self._p2_inverse, self._q2))
+        return _encrypt(self._public, messages, index, zeros)
+
+
+class _Public(PublicEncryption):
+    def __init__(self, n: mpz, h: mpz) -> None:
+        self._public = PaillierPublicKey(int(n))
+        self._h = int(h)
+
+    def encrypt(
+        self, messages: NDArray[np.uint8], index: NDArray[np.int64], exponents: NDArray[np.uint8]
+    ) -> NDArray[np.uint8]:
+        """One power modulo n^2 a row."""
+        zeros = [powmod(self._h, e, self._public.nsquare) for e in _ints(exponents)]
+        return _encrypt(self._public, messages, index, zeros)
+
+
+def _encrypt(
+    public: PaillierPublicKey,
+    messages: NDArray[np.uint8],
+    index: NDArray[np.int64],
+    zeros: list[int],
+) -> NDArray[np.uint8]:
+    """Ciphertexts of messages[index[i]] with the randomness of zeros[i].
+
+    The randomness of the protocol is a power of h, an encryption of zero. It is added to a message
+    that `phe` has encrypted with the randomness 1, that is with none.
+    """
+    plain = _ints(messages)
+    bare = [EncryptedNumber(public, public.raw_encrypt(message, r_value=1)) for message in plain]
+    numbers = [
+        bare[place] + EncryptedNumber(public, zero)
+        for place, zero in zip(index.tolist(), zeros, strict=True)
+    ]
+    ciphertexts = [number.ciphertext(be_secure=False) for number in numbers]
+    return to_rows(ciphertexts, 2 * messages.shape[1])
+
+
+def _ints(rows: NDArray[np.uint8]) -> list[int]:
+    """(N, bytes) little-endian rows as the integers of Python, which `phe` takes."""
+    return [int.from_bytes(row.tobytes(), "little") for row in rows]
