@@ -1,0 +1,111 @@
+"""The C kernels on emulated instructions, on every machine that has gcc.
+
+The tests of the kernels run once more in a process of their own, as the emulation ends its process
+where a lane breaks a bound. The long form has the sanitizers watch every access to memory too.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.crypto.kernels import extension
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
+SHORT = [
+    "test_known_answer.py::test_every_kernel_gives_that_answer[ifma]",
+    "test_ristretto.py::test_one_way_map_of_the_rfc",
+    "test_ristretto.py::test_multiples_of_the_generator[15]",
+    "test_ristretto.py::test_nothing_is_written_beyond_the_rows[17]",
+    "test_extension.py::test_the_valid_calls_are_valid",
+]
+LONG = ["test_known_answer.py", "test_same_bytes.py", "test_ristretto.py", "test_extension.py"]
+OTHERS = "not phe and not sanitizers and not field_arithmetic"
+"""Tests that have nothing to do with the build, or make their own."""
+WRONG = "test_every_kernel_gives_that_answer"
+FAULTS = {
+    "limbs that are not cut to 52 bits": (
+        "montgomery.h",
+        "out[j] = _mm512_and_si512(x, mask);",
+        "out[j] = x;",
+        "a factor exceeds 52 bits",
+    ),
+    "a column that takes in another as a whole": (
+        "columns.h",
+        "_mm512_srli_epi64(u[k], LIMB_BITS)",
+        "u[k]",
+        "a column overflows",
+    ),
+    "a wrong constant of the curve": (
+        "ristretto255_curve.h",
+        "0x69b9426b2f159",
+        "0x69b9426b2f158",
+        WRONG,
+    ),
+    "a lane that works on another's row": (
+        "ciphertexts.h",
+        "messages + index[SIZED(lane)(first, k, n)] * (4 * WORDS)",
+        "messages + index[SIZED(lane)(first, 0, n)] * (4 * WORDS)",
+        WRONG,
+    ),
+}
+"""What is changed in which file, and what the tests then say."""
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return extension.build(tmp_path_factory.mktemp("plain"))
+
+
+def run(built: Path, tests: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run tests of this folder on an emulated build."""
+    command = [sys.executable, "-m", "pytest", "-qxs", "--no-header", "-p", "no:cacheprovider"]
+    command += ["-m", "not slow", "-k", OTHERS, *(str(HERE / test) for test in tests)]
+    chosen = {extension.CHOSEN: str(built), "PYTHONPATH": str(ROOT), **environment}
+    return subprocess.run(
+        command, cwd=ROOT, env=os.environ | chosen, capture_output=True, text=True
+    )
+
+
+def test_the_kernels_are_right_and_keep_their_bounds(plain: Path) -> None:
+    done = run(plain, SHORT)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "skipped" not in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_every_test_of_the_kernels_under_sanitizers(tmp_path: Path) -> None:
+    built = extension.build(tmp_path, extension.SANITIZED)
+    libraries = [
+        subprocess.check_output(["gcc", f"-print-file-name={name}.so"], text=True).strip()
+        for name in ("libasan", "libubsan")
+    ]
+    done = run(
+        built,
+        LONG,
+        LD_PRELOAD=" ".join(libraries),
+        ASAN_OPTIONS="detect_leaks=0",
+        PYTHONMALLOC="malloc_debug",
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_seen(fault: str, tmp_path: Path) -> None:
+    name, right, wrong, sign = FAULTS[fault]
+    source = tmp_path / "native"
+    shutil.copytree(extension.SOURCE, source)
+    text = (source / name).read_text()
+    assert text.count(right) == 1
+    (source / name).write_text(text.replace(right, wrong))
+    done = run(extension.build(tmp_path, source=source), SHORT)
+    assert done.returncode != 0
+    assert sign in done.stdout + done.stderr
