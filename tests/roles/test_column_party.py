@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.roles.pair import agreed_pair, exchanged_pair
+from tests.roles.pair import agreed_pair, exchanged_pair, private_key
 from tests.synthetic import make_study
 from xstat_ray.crypto.tags import is_sorted
 from xstat_ray.errors import InputError, ProtocolError
@@ -39,7 +39,7 @@ def test_the_flags_of_a_batch_are_sorted_one_hot_and_complete(small, plan, colum
         ciphertexts = np.concatenate([part.ciphertexts for part in parts])
         assert len(tags) == size and is_sorted(tags) and len(np.unique(tags, axis=0)) == size
         values = (
-            plan.packing.unpack(column._private_key.decrypt(ciphertexts.reshape(-1, 512)))
+            plan.packing.unpack(private_key(column).decrypt(ciphertexts.reshape(-1, 512)))
             + plan.packing.offset
         )
         assert (values.sum(axis=1) == 1).all() and (values.max(axis=1) == 1).all()
@@ -57,7 +57,7 @@ def test_a_repeated_emission_has_the_same_tags_and_contents_and_other_bytes(plan
     assert (first.tags == second.tags).all()
     assert not (first.ciphertexts == second.ciphertexts).all(axis=-1).any()
     opened = [
-        column._private_key.decrypt(flags.ciphertexts.reshape(-1, 512)) for flags in (first, second)
+        private_key(column).decrypt(flags.ciphertexts.reshape(-1, 512)) for flags in (first, second)
     ]
     assert opened[0] == opened[1]
 

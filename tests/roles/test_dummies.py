@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.roles.pair import exchanged_pair
+from tests.roles.pair import exchanged_pair, private_key
 from tests.sizes import thorough
 from tests.synthetic import make_study
 from xstat_ray.crypto.tags import is_sorted
@@ -15,10 +15,12 @@ from xstat_ray.errors import ProtocolError
 from xstat_ray.model.study import Bounds
 from xstat_ray.planning.plan import make_plan
 from xstat_ray.roles import RowParty
+from xstat_ray.roles.dummies import FlagDummies, RowDummies
 from xstat_ray.roles.join import match
 from xstat_ray.roles.row_table import Share
 
 ROWS = 2
+SEEDS = {"row": bytes(range(32)), "column": bytes(range(32, 64))}
 
 
 @pytest.fixture(scope="module")
@@ -33,40 +35,67 @@ def padded(small):
 
 
 @pytest.fixture(scope="module")
-def pair(padded):
+def drawn():
+    """Numbers of dummies that the parties of `pair` drew, by kind of dummies; filled by `pair`."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def pair(padded, drawn):
     small, plan = padded
-    row, column = exchanged_pair(small)
+    row, column = exchanged_pair(small, SEEDS)
     column.generate_key(2048)
-    row.prepare(plan.grid, row.draw_dummies(plan.grid))
-    return row, column, column.prepare(plan.grid, column.draw_dummies(plan.grid))
+
+    def noted(kind, draw):
+        def note(padding):
+            drawn[kind] = draw(padding)
+            return drawn[kind]
+
+        return staticmethod(note)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for kind in (RowDummies, FlagDummies):
+            patch.setattr(kind, "draw", noted(kind, kind.draw))
+        row.prepare(plan.grid, row.draw_dummies(plan.grid))
+        return row, column, column.prepare(plan.grid, column.draw_dummies(plan.grid))
+
+
+@pytest.fixture(scope="module")
+def bare(padded):
+    """Parties that make the choices of `pair` and pad nothing; the numbers of flags by batch."""
+    small, plan = padded
+    privacy = replace(small.study.privacy, padding="off")
+    row, column = exchanged_pair(replace_study(small, replace(small.study, privacy=privacy)), SEEDS)
+    row.prepare(plan.grid)
+    return row, column.prepare(plan.grid)
 
 
 def replace_study(small, study):
     return type(small)(**{**vars(small), "study": study})
 
 
-def real(row, grid):
-    """Real rows by (batch, cell), as they would be sent without dummies."""
-    kept = row._dummies
-    counts = np.zeros((len(grid.batches), row._study.cells), np.int64)
-    for shard in grid.shards:
-        np.add.at(counts[shard.batch], row._own(shard).cells, 1)
-    assert row._dummies is kept
+def real(row, plan):
+    """Real rows by (batch, cell), as a party sends them without dummies."""
+    counts = np.zeros((len(plan.grid.batches), plan.study.cells), np.int64)
+    for shard in plan.grid.shards:
+        np.add.at(counts[shard.batch], row.emit(shard).cells, 1)
     return counts
 
 
-def test_the_rows_of_a_shard_are_the_real_ones_and_the_drawn_dummies_in_order_of_tag(padded, pair):
+def test_the_rows_of_a_shard_are_the_real_ones_and_the_drawn_dummies_in_order_of_tag(
+    padded, pair, bare, drawn
+):
     _, plan = padded
     row, _, _ = pair
-    drawn = row._dummies._drawn.reshape(2, len(plan.grid.batches), -1)
-    emitted = np.zeros_like(drawn[0])
+    dummies = drawn[RowDummies].reshape(2, len(plan.grid.batches), -1)
+    emitted = np.zeros_like(dummies[0])
     tags = []
     for shard in plan.grid.shards:
         rows = row.emit(shard)
         assert is_sorted(rows.tags) and set(rows.cells.tolist()) <= set(shard.region)
         np.add.at(emitted[shard.batch], rows.cells, 1)
         tags.append(rows.tags)
-    assert (emitted == real(row, plan.grid) + drawn.sum(axis=0)).all()
+    assert (emitted == real(bare[0], plan) + dummies.sum(axis=0)).all()
     # With several rows of a person in an hour, too, no tag occurs twice.
     every = np.concatenate(tags)
     assert len(np.unique(every, axis=0)) == len(every)
@@ -75,18 +104,18 @@ def test_the_rows_of_a_shard_are_the_real_ones_and_the_drawn_dummies_in_order_of
 
 
 @thorough
-def test_exactly_the_matched_dummies_meet_flags_that_encrypt_zero(padded, pair):
+def test_exactly_the_matched_dummies_meet_flags_that_encrypt_zero(padded, pair, bare, drawn):
     small, plan = padded
     row, column, sizes = pair
-    drawn = row._dummies._drawn.reshape(2, len(plan.grid.batches), -1)
-    for batch, size in enumerate(sizes):
-        own = column._starts[batch + 1] - column._starts[batch]
-        assert size == own * ROWS + plan.padding.reserve + column._dummies._drawn[batch]
+    key = private_key(column)
+    matched, _ = drawn[RowDummies].reshape(2, len(plan.grid.batches), -1)
+    for batch, (size, real_flags) in enumerate(zip(sizes, bare[1], strict=True)):
+        assert size == real_flags * ROWS + plan.padding.reserve + drawn[FlagDummies][batch]
         flags = column.emit(batch, 0, range(size), plan.packing)
         assert len(flags.tags) == size and len(np.unique(flags.tags, axis=0)) == size
-        plain = column._private_key.decrypt(flags.ciphertexts.reshape(-1, 512))
+        plain = key.decrypt(flags.ciphertexts.reshape(-1, 512))
         zero = np.array([value == 0 for value in plain])
-        assert zero.sum() == size - own * ROWS
+        assert zero.sum() == size - real_flags * ROWS
         for shard in (shard for shard in plan.grid.shards if shard.batch == batch):
             rows = row.emit(shard)
             met_row, met_flag = match(rows.tags, flags.tags)
@@ -95,8 +124,8 @@ def test_exactly_the_matched_dummies_meet_flags_that_encrypt_zero(padded, pair):
             )
             dummies = np.bincount(rows.cells[met_row[zero[met_flag]]], minlength=small.study.cells)
             expected = np.zeros(small.study.cells, np.int64)
-            expected[shard.region.start : shard.region.stop] = drawn[
-                0, batch, shard.region.start : shard.region.stop
+            expected[shard.region.start : shard.region.stop] = matched[
+                batch, shard.region.start : shard.region.stop
             ]
             assert (dummies == expected).all()
 

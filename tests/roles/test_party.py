@@ -8,19 +8,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.roles.pair import agreed_pair, exchanged_pair
+from tests.roles.pair import agreed_pair, exchanged_pair, secrets_of, tags_of
 from xstat_ray.errors import ProtocolError
 from xstat_ray.model.periods import span
 from xstat_ray.model.shards import ShardGrid
-from xstat_ray.roles import RowParty
+from xstat_ray.roles import ColumnParty, RowParty
 
 
 def test_both_parties_derive_the_same_tag_for_the_same_person_and_period(small):
     row, column = exchanged_pair(small)
-    tags = [
-        party._tags(np.arange(party.persons, dtype=np.int32), np.full(party.persons, 7, np.uint32))
-        for party in (row, column)
-    ]
+    tags = [tags_of(party, period=7) for party in (row, column)]
     common = {bytes(tag) for tag in tags[0]} & {bytes(tag) for tag in tags[1]}
 
     def ids(table, name):
@@ -34,12 +31,7 @@ def test_both_parties_derive_the_same_tag_for_the_same_person_and_period(small):
 
 def test_two_runs_give_unrelated_tags(small):
     tags = [
-        {
-            bytes(tag)
-            for tag in row._tags(
-                np.arange(row.persons, dtype=np.int32), np.zeros(row.persons, np.uint32)
-            )
-        }
+        {bytes(tag) for tag in tags_of(row, period=0)}
         for row, _ in (exchanged_pair(small), exchanged_pair(small))
     ]
     assert not tags[0] & tags[1]
@@ -63,7 +55,7 @@ def test_an_altered_or_swapped_exchange_is_refused(small):
         row.finalize([short], [first])
     row.finalize([column.evaluate(blinded, first)], [first])
     with pytest.raises(ProtocolError, match="exchange has not taken place"):
-        row._tags(np.zeros(1, np.int32), np.zeros(1, np.uint32))
+        tags_of(row, period=0)
 
 
 def test_parties_of_different_studies_do_not_agree(small):
@@ -77,9 +69,10 @@ def test_parties_of_different_studies_do_not_agree(small):
 
 def test_a_confirmation_of_other_keys_is_refused(small):
     _, column = agreed_pair(small.study, small.row, small.column)
-    other, _ = agreed_pair(small.study, small.row, small.column)
+    stranger = RowParty(small.study, small.row)
+    confirmation = stranger.agree(ColumnParty(small.study, small.column).hello())
     with pytest.raises(ProtocolError, match="did not confirm"):
-        column.confirm(other._agreed.confirm("row"))
+        column.confirm(confirmation)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +84,7 @@ def test_a_confirmation_of_other_keys_is_refused(small):
         (lambda party: (party.offer(), party.hello()), "no handshake of its own"),
         (lambda party: (party.offer(), party.agree(b"")), "handshake is over"),
         (
-            lambda party: party._tags(np.zeros(1, np.int32), np.zeros(1, np.uint32)),
+            lambda party: tags_of(party, period=0),
             "ID exchange has not taken place",
         ),
     ],
@@ -108,7 +101,7 @@ def test_a_replica_takes_over_and_makes_the_same_choices(small, place):
     other = pair[1 - place]
     if place == 1:
         first.generate_key(2048)
-    replica = type(first)(small.study, first._source)
+    replica = type(first)(small.study, (small.row, small.column)[place])
     sealed = first.hand_over(replica.offer())
     replica.accept(sealed)
     with pytest.raises(ProtocolError, match="not a replica"):
@@ -119,9 +112,7 @@ def test_a_replica_takes_over_and_makes_the_same_choices(small, place):
     evaluated = other.evaluate(first.blind(whole), whole)
     for one in (first, replica):
         one.finalize([evaluated], [whole])
-    everyone = np.arange(whole.stop, dtype=np.int32)
-    noon = np.full(whole.stop, 12, np.uint32)
-    assert (first._tags(everyone, noon) == replica._tags(everyone, noon)).all()
+    assert (tags_of(first, period=12) == tags_of(replica, period=12)).all()
     assert first.input_digest() == replica.input_digest()
     assert first.replica_digest() == replica.replica_digest()
     grid = ShardGrid.plan(small.study.cells, span(small.study.period), 3)
@@ -156,7 +147,7 @@ def test_what_was_saved_is_readable_by_the_owner_only_and_restores_the_party(sma
     assert (tmp_path / "own" / "secrets").stat().st_mode & 0o777 == 0o600
     restored = type(column)(small.study, small.column)
     restored.load(tmp_path / "own")
-    assert restored._export() == column._export()
+    assert secrets_of(restored) == secrets_of(column)
 
 
 def test_the_record_holds_counts_of_rows_and_the_order_and_nothing_else(small, tmp_path):

@@ -7,15 +7,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.roles.pair import TAG_BYTES, agreed_pair, exchanged_pair
+from tests.roles.pair import TAG_BYTES, agreed_pair, exchanged_pair, secrets_of
 from tests.sizes import thorough
 from tests.synthetic import make_study
 from xstat_ray.crypto.tags import is_sorted
 from xstat_ray.errors import InputError, ProtocolError
 from xstat_ray.model.messages import Coefficients
 from xstat_ray.model.periods import span
+from xstat_ray.model.row_tree import tree_of
 from xstat_ray.model.shards import ShardGrid
-from xstat_ray.roles import RowParty
+from xstat_ray.roles import ColumnParty, RowParty
+from xstat_ray.roles.blinding import Blinding
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +76,8 @@ def test_the_choice_of_rows_does_not_depend_on_the_pieces_they_lie_in(small, tmp
         )
     for path in sorted(tmp_path.iterdir()):
         ways["of"] = ways[path.name] = []
-        row, _ = agreed_pair(small.study, path, small.column)
-        row._seed = bytes(32)
+        row = RowParty(small.study, path, seed=bytes(32))
+        row.agree(ColumnParty(small.study, small.column).hello())
         whole = range(row.intake())
         own = grid(small.study, 3)
         keys = np.arange(12 * len(whole), dtype=np.uint32).view(np.uint8).reshape(-1, 48)[:, :12]
@@ -107,15 +109,12 @@ def test_cells_are_blinded_and_unblinding_undoes_it(small, pair):
     row, column = pair
     study = small.study
     truth = np.arange(study.cells * study.slots).reshape(study.cells, study.slots)
-    forward = row._blinding().forward
+    forward = Blinding(tree_of(study.row.dimensions), secrets_of(row)["seed"]).forward
     blinded = np.empty_like(truth)
     blinded[forward] = truth
     halves = [(0, blinded[:5]), (5, blinded[5:])]
     sealed = [
-        column._channel("column").seal(
-            Coefficients("r", first, values).encode(study.digest), "coefficients"
-        )
-        for first, values in halves
+        column.seal_coefficients(Coefficients("r", first, values)) for first, values in halves
     ]
     for order in (sealed, sealed[::-1]):
         assert (row.unblind(order).values == truth).all()
@@ -129,9 +128,7 @@ def test_coefficients_of_two_releases_are_not_mixed(small, pair):
     study = small.study
     values = np.zeros((study.cells, study.slots), np.int64)
     sealed = [
-        column._channel("column").seal(
-            Coefficients(release, first, part).encode(study.digest), "coefficients"
-        )
+        column.seal_coefficients(Coefficients(release, first, part))
         for release, first, part in (("a", 0, values[:5]), ("b", 5, values[5:]))
     ]
     with pytest.raises(ProtocolError, match="not the whole"):
@@ -141,9 +138,7 @@ def test_coefficients_of_two_releases_are_not_mixed(small, pair):
 def test_altered_coefficients_are_refused(small, pair):
     row, column = pair
     values = np.zeros((small.study.cells, small.study.slots), np.int64)
-    sealed = column._channel("column").seal(
-        Coefficients("r", 0, values).encode(small.study.digest), "coefficients"
-    )
+    sealed = column.seal_coefficients(Coefficients("r", 0, values))
     with pytest.raises(ProtocolError, match="altered"):
         row.unblind([sealed[:-1] + bytes([sealed[-1] ^ 1])])
 
