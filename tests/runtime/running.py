@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import ray
 from numpy.typing import NDArray
 
+from xstat_ray.crypto.channel import unpack_fields
+from xstat_ray.crypto.handshake import SharedSecrets
 from xstat_ray.model.messages import NoisyTable
+from xstat_ray.model.study import Role
 from xstat_ray.planning.plan import Plan
+from xstat_ray.roles.party import Party
+from xstat_ray.roles.session import SECRETS
 from xstat_ray.runtime.driver import Driver
-from xstat_ray.runtime.executor import Executor, LocalExecutor
+from xstat_ray.runtime.executor import Executor
+from xstat_ray.runtime.party_environment import PartyEnvironment
 from xstat_ray.runtime.progress import Progress
 
 
@@ -28,19 +36,33 @@ def counts(executor: Executor, plan: Plan) -> NDArray[np.int64]:
     return driver.release(noisy).values
 
 
-def inside(executor: Executor, role: Any, replica: int, function: Any, *args: Any) -> Any:
+def actor_of(executor: Executor, role: Role, replica: int = 0) -> Any:
+    """The Ray actor of a party's environment, as anyone in a Ray cluster may find it."""
+    return executor.parties[role][replica]._actor
+
+
+def party_in(environment: PartyEnvironment) -> Party:
+    """The party of an environment, for code that runs beside it."""
+    return environment._party
+
+
+def inside(executor: Executor, role: Role, replica: int, function: Any, *args: Any) -> Any:
     """Run `function(environment, *args)` in the memory of a party's actor, as anyone in a Ray cluster may."""
-    return ray.get(executor.parties[role][replica]._actor.__ray_call__.remote(function, *args))
+    return ray.get(actor_of(executor, role, replica).__ray_call__.remote(function, *args))
+
+
+def secrets_of(executor: Executor, role: Role) -> dict[str, bytes]:
+    """What a party on this machine saves for a run that resumes this one, by name."""
+    with TemporaryDirectory() as folder:
+        executor.get(executor.first(role).call(Party.save, Path(folder)))
+        secrets = unpack_fields((Path(folder) / SECRETS).read_bytes())
+    shared = SharedSecrets.from_bytes(secrets.pop("shared"))
+    return secrets | {"salt": shared.salt, "tag key": shared.tag_key}
 
 
 def seeds(executor: Executor) -> dict[str, bytes]:
     """What the parties draw from, for the oracle."""
-    if isinstance(executor, LocalExecutor):
-        return {role: instances[0].party._seed for role, instances in executor.parties.items()}
-    return {
-        role: inside(executor, role, 0, lambda environment: environment._party._seed)
-        for role in executor.parties
-    }
+    return {role: secrets_of(executor, role)["seed"] for role in executor.parties}
 
 
 def coefficients(plan: Plan, expected: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -15,7 +15,7 @@ import pytest
 import ray
 
 from tests import oracle
-from tests.runtime.running import coefficients, encrypted, inside, seeds
+from tests.runtime.running import actor_of, coefficients, encrypted, inside, party_in, seeds
 from tests.runtime.unreliable import Unreliable
 from tests.sizes import first
 from xstat_ray import Options, crosstab
@@ -104,7 +104,8 @@ def test_every_coefficient_is_noised_touched_or_not(tmp_path, draws):
         (tmp_path / f"{name}.csv").write_text(f"id,{column}\na,7\nb,7\nc,7\n")
     study = wide_study()
     plan = make_plan(study, key_bits=2048, shards=3)
-    sources = {role: Source(tmp_path / f"{role}.csv") for role in ("row", "column")}
+    ledger = tmp_path / "ledger"
+    sources = {role: Source(tmp_path / f"{role}.csv", ledger=ledger) for role in ("row", "column")}
     with LocalExecutor(study, sources) as executor:
         driver, noisy = encrypted(executor, plan)
         rows = noisy.ciphertexts.reshape(-1, noisy.ciphertexts.shape[-1])
@@ -150,7 +151,7 @@ def test_an_unexpected_error_of_a_party_arrives_without_its_text(ray_folder, sma
         def intake(*_: Any) -> None:
             raise ValueError(text)
 
-        environment._party.intake = intake
+        party_in(environment).intake = intake
 
     sources = {
         role: replace(source, private=tmp_path / role) for role, source in small.sources.items()
@@ -190,7 +191,7 @@ def test_an_error_of_a_party_reaches_the_driver_through_the_tasks_that_needed_it
         def emit(shard: Any) -> None:
             raise ProtocolError("deliberate")
 
-        environment._party.emit = emit
+        party_in(environment).emit = emit
 
     with RayExecutor(small.study, small.sources, {}) as executor:
         inside(executor, "row", 0, spoil)
@@ -205,7 +206,7 @@ def test_replicas_whose_tables_differ_are_refused(ray_folder, small, tmp_path):
     )
 
     def redirect(environment: Any, path: Path) -> None:
-        environment._party._source = Source(path)
+        party_in(environment)._source = Source(path)
 
     with RayExecutor(small.study, small.sources, {"column": 2}) as executor:
         inside(executor, "column", 1, redirect, tmp_path / "boarding.parquet")
@@ -220,7 +221,7 @@ def test_a_party_whose_environment_dies_ends_the_run(ray_folder, small, tmp_path
         driver = Driver(executor, plan, Progress())
 
         def die(role: Any) -> None:
-            ray.kill(executor.parties[role][0]._actor)
+            ray.kill(actor_of(executor, role))
 
         with pytest.raises(PartyError, match="ended unexpectedly"):
             die("row") if stage == "intake" else None

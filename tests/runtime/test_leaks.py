@@ -18,7 +18,7 @@ import ray
 
 from tests.federation.canaries import search
 from tests.runtime.memory import files, object_store, remember, spilled
-from tests.runtime.running import inside
+from tests.runtime.running import actor_of, inside, party_in, secrets_of
 from xstat_ray import Options, Source, crosstab
 from xstat_ray.crypto.channel import Channel, HandOver
 from xstat_ray.crypto.derive import derive
@@ -70,19 +70,22 @@ def write_sources(folder: Path) -> dict[str, Source]:
     }
 
 
-def write_secrets(environment: Any, path: Path) -> None:
-    """Runs inside a party's actor: its secrets go to a file of the test, not through Ray."""
-    party = environment._party
-    own = {
-        "seed": party._seed,
-        "scalar": party._exchange.scalar,
-        "salt": party._agreed.salt,
-        "tag key": party._agreed.tag_key,
-    }
-    own |= {f"person key {i}": key.tobytes() for i, key in enumerate(party._exchange.person_keys)}
-    if party.role == "column":
-        own |= {name: int(getattr(party._key, name)) for name in ("p", "q", "alpha", "beta")}
-    path.write_bytes(pickle.dumps(own))
+def write_person_keys(environment: Any, path: Path) -> None:
+    """Runs inside a party's actor: its person keys go to a file of the test, not through Ray."""
+    keys = party_in(environment)._exchange.person_keys
+    path.write_bytes(pickle.dumps([key.tobytes() for key in keys]))
+
+
+def all_secrets(executor: Any, role: Any, folder: Path) -> dict[str, bytes | int]:
+    """What nobody but a party may hold; read from files that the party writes, not through Ray."""
+    secrets: dict[str, bytes | int] = dict(secrets_of(executor, role))
+    inside(executor, role, 0, write_person_keys, folder / "person keys")
+    person_keys = pickle.loads((folder / "person keys").read_bytes())
+    secrets |= {f"person key {i}": key for i, key in enumerate(person_keys)}
+    if role == "column":
+        key = PrivateKey.from_bytes(secrets.pop("paillier"))
+        secrets |= {name: int(getattr(key, name)) for name in ("p", "q", "alpha", "beta")}
+    return secrets
 
 
 def needles(secrets: dict[str, bytes | int], slot_bits: int) -> dict[str, bytes]:
@@ -159,9 +162,8 @@ def test_nothing_that_must_stay_inside_is_found_anywhere(ray_folder, tmp_path, h
     def check(executor: Any, refs: list[Any]) -> bool:
         secrets = {}
         for role in ("row", "column"):
-            inside(executor, role, 0, write_secrets, tmp_path / "secrets")
-            own = pickle.loads((tmp_path / "secrets").read_bytes())
-            secrets |= {f"{role} {name}": value for name, value in own.items()}
+            found = all_secrets(executor, role, tmp_path)
+            secrets |= {f"{role} {name}": value for name, value in found.items()}
         slot_bits = make_plan(leak_study(), key_bits=2048).packing.slot_bits
         wanted.update(needles(secrets, slot_bits))
         assert len(secrets) == 2 * 4 + 3 + 3 + 4
@@ -244,11 +246,11 @@ def test_in_one_cluster_isolation_is_a_simulation_because_any_task_can_read_a_pa
         def stranger(actor: Any) -> Any:
             return ray.get(
                 actor.__ray_call__.remote(
-                    lambda environment: environment._party._key.export_bytes()
+                    lambda environment: party_in(environment)._key.export_bytes()
                 )
             )
 
-        stolen = PrivateKey.from_bytes(ray.get(stranger.remote(executor.column[0]._actor)))
+        stolen = PrivateKey.from_bytes(ray.get(stranger.remote(actor_of(executor, "column"))))
         assert stolen.public.encode() == public
 
 

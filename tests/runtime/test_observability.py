@@ -11,7 +11,7 @@ import urllib.request
 import pytest
 import ray
 
-from tests.runtime.running import encrypted, inside
+from tests.runtime.running import encrypted, inside, secrets_of
 from xstat_ray import Options, crosstab
 from xstat_ray.planning.cluster import Cluster
 from xstat_ray.planning.plan import make_plan
@@ -93,10 +93,9 @@ def surroundings(environment) -> tuple[dict[str, str], str, str]:
     return dict(os.environ), context.get_runtime_env_string(), context.get_task_name() or ""
 
 
-def secrets_of(environment) -> list[str]:
-    party = environment._party
-    values = [party._seed, party._exchange.scalar, party._agreed.salt, party._agreed.tag_key]
-    return [form for value in values for form in (value.hex(), repr(value))]
+def forms(secrets: dict[str, bytes]) -> list[str]:
+    """Texts in which a secret could stand."""
+    return [form for value in secrets.values() for form in (value.hex(), repr(value))]
 
 
 def test_no_secret_is_in_the_environment_the_runtime_environment_or_a_name(ray_folder, small):
@@ -107,6 +106,6 @@ def test_no_secret_is_in_the_environment_the_runtime_environment_or_a_name(ray_f
             assert json.loads(runtime) == {}
             assert "RAY_AUTH_TOKEN" not in variables
             everything = json.dumps(variables) + runtime + name
-            assert not [
-                secret for secret in inside(executor, role, 0, secrets_of) if secret in everything
-            ]
+            secrets = secrets_of(executor, role)
+            assert secrets.keys() >= {"seed", "scalar", "salt", "tag key"}
+            assert not [form for form in forms(secrets) if form in everything]
