@@ -20,24 +20,24 @@ $(BIN)/.installed: pyproject.toml constraints.txt setup.py $(wildcard $(NATIVE)/
 install: $(BIN)/.installed
 
 data/nycflights/planes.parquet: $(BIN)/.installed
-	$(BIN)/python -m jobs.nycflights data/nycflights
+	$(BIN)/xstat-ray nycflights out=data/nycflights
 
 data/hokkaido/world.json: | $(BIN)/.installed
-	$(BIN)/python -m jobs.synthesize scale=laptop out=$(@D)
+	$(BIN)/xstat-ray synthesize scale=laptop out=$(@D)
 
 # A folder holds one release and is made once: OUT=... names others, and spends the budget of the same tables again.
 STATISTICS := $(foreach name,doto_movement catchment population,$(OUT)/$(name)/statistics.parquet)
 $(OUT)/doto_movement/statistics.parquet $(OUT)/catchment/statistics.parquet: | data/hokkaido/world.json
-	$(BIN)/python -m jobs.crosstab study=$(notdir $(@D)) out=$(@D)
+	$(BIN)/xstat-ray crosstab study=$(notdir $(@D)) out=$(@D)
 
 $(OUT)/population/statistics.parquet: | data/hokkaido/world.json
-	$(BIN)/python -m jobs.population out=$(@D)
+	$(BIN)/xstat-ray population out=$(@D)
 
 # A made-up Hokkaido; three releases of its tables; which areas have visitors whom transport serves badly; the map.
 demo: $(STATISTICS)
-	$(BIN)/python -m jobs.needs out=$(OUT)/needs releases.movement=$(OUT)/doto_movement \
+	$(BIN)/xstat-ray needs out=$(OUT)/needs releases.movement=$(OUT)/doto_movement \
 		releases.catchment=$(OUT)/catchment releases.population=$(OUT)/population
-	$(BIN)/python -m jobs.report run=$(OUT)/doto_movement run=$(OUT)/catchment run=$(OUT)/population run=$(OUT)/needs \
+	$(BIN)/xstat-ray report run=$(OUT)/doto_movement run=$(OUT)/catchment run=$(OUT)/population run=$(OUT)/needs \
 		out=$(OUT)/report
 
 # The pictures of the report in docs/figures, from the demo's report; needs Chromium and fonts with Japanese.
@@ -46,7 +46,7 @@ screenshots: demo
 
 # The small example: real tables, one study.
 nycflights: data/nycflights/planes.parquet
-	$(BIN)/python -m jobs.crosstab study=nycflights out=$(OUT)/nycflights
+	$(BIN)/xstat-ray crosstab study=nycflights out=$(OUT)/nycflights
 
 # Two processes: many tests wait for a cluster rather than compute. OPTIONS="..." are further options of pytest.
 PYTEST = $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder $(OPTIONS)
@@ -107,7 +107,7 @@ docs: $(BIN)/.installed
 
 bench: $(BIN)/.installed
 	for suite in kernels paillier tags join crosstab privacy shards scale profile peers; do \
-		$(BIN)/python -m jobs.benchmark suite=$$suite out=out/benchmark/$$suite || exit 1; \
+		$(BIN)/xstat-ray benchmark suite=$$suite out=out/benchmark/$$suite || exit 1; \
 	done
 
 clean:

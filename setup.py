@@ -1,4 +1,7 @@
-"""The optional extension; everything else about the package is in pyproject.toml.
+"""The packages and the optional extension; everything else is in pyproject.toml.
+
+The folders `jobs` and `conf` of the repository are installed inside the package, as
+`xstat_ray.jobs` and `xstat_ray.conf`.
 
 Without a C compiler, or on another processor than x86-64, the package installs without it and says
 so, and works on gmpy2 and libsodium. No machine flags are needed: the functions that use wide
@@ -10,10 +13,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from setuptools import Extension, setup
+from setuptools import Extension, find_packages, setup
 from setuptools.command.build_ext import build_ext
 
 NATIVE = Path("xstat_ray/crypto/kernels/native")
+INSIDE = {"xstat_ray.jobs": "jobs", "xstat_ray.conf": "conf"}
 
 
 class BuildIfPossible(build_ext):
@@ -36,6 +40,8 @@ class BuildIfPossible(build_ext):
 
 
 setup(
+    packages=[*find_packages(include=["xstat_ray*"]), *INSIDE],
+    package_dir=INSIDE,
     cmdclass={"build_ext": BuildIfPossible},
     ext_modules=[
         Extension(

@@ -2,14 +2,14 @@
 
 It has the public key and no secret.
 
-python -m jobs.aggregate study=nycflights domain.run=first domain.private=own domain.exchange=shared
+xstat-ray aggregate study=nycflights domain.run=first domain.private=own domain.exchange=shared
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from jobs._run import run
+from xstat_ray.cli.hydra_job import run
 from xstat_ray.cli.terminal import make_progress
 from xstat_ray.federation.aggregate import aggregate
 from xstat_ray.federation.config import aggregator_config

@@ -1,17 +1,17 @@
 """How fast the parts and the whole are, beside what one would otherwise use.
 
-python -m jobs.benchmark suite=paillier out=out/benchmark/paillier
-python -m jobs.benchmark suite=shards records=out/benchmark/shards/benchmark.json out=out/slides
+xstat-ray benchmark suite=paillier out=out/benchmark/paillier
+xstat-ray benchmark suite=shards records=out/benchmark/shards/benchmark.json out=out/slides
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from jobs._run import run
 from xstat_ray.benchmarks.page import update
 from xstat_ray.benchmarks.report import described, read, show, write
 from xstat_ray.benchmarks.suites import benchmark_config
+from xstat_ray.cli.hydra_job import run
 from xstat_ray.cli.terminal import make_progress
 
 

@@ -1,8 +1,8 @@
-"""What has been spent of each data set's privacy budget, how, and how much may be spent.
+"""Show what has been spent of each data set's privacy budget, and limit what may be spent.
 
-python -m jobs.budget show
-python -m jobs.budget history dataset=nycflights/row
-python -m jobs.budget set-cap dataset=nycflights/row cap=20
+xstat-ray budget show
+xstat-ray budget history dataset=nycflights/row
+xstat-ray budget set-cap dataset=nycflights/row cap=20
 """
 
 from __future__ import annotations
@@ -11,32 +11,20 @@ import sys
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from jobs._words import run
+from xstat_ray.cli.hydra_job import run
 from xstat_ray.errors import InputError
 from xstat_ray.inputs.section import Section
-from xstat_ray.planning.options import DEFAULT_LEDGER
 from xstat_ray.privacy.accountant import readable
 from xstat_ray.privacy.history import Entry
 from xstat_ray.privacy.ledger import Ledger
 
-HELP = f"""python -m jobs.budget show|history|set-cap [KEY=VALUE ...]
-
-show      Every data set, or dataset= one: epsilon spent, its cap, and the delta that epsilon is reckoned at.
-history   Every debit, refusal and cap, oldest first, of all data sets or of dataset=.
-set-cap   Set the cap of a data set, for good reason: it is what limits all that may ever be learnt from it.
-
-ledger=FILE    the budget file; {DEFAULT_LEDGER} unless given, as in jobs.crosstab
-dataset=NAME   the data set, such as nycflights/row
-cap=EPSILON    most epsilon that may ever be spent on it, exact: 10, 0.5 or 1/3
-delta=DELTA    with set-cap, if the delta is to change too; 0 allows Laplace noise only
-
-Exit codes: 0 done, 2 bad input, 3 refused by the ledger."""
-KEYS = ("ledger", "dataset", "cap", "delta")
+KEYS = ("verb", "ledger", "dataset", "cap", "delta")
 
 
 def show(ledger: Ledger, settings: Section) -> Table:
@@ -90,30 +78,36 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def main(verb: str, *arguments: str) -> None:
+def main(raw: dict[str, Any], origin: str) -> None:
     """Do what one command line asks for.
 
     Raises:
         InputError: an unknown verb or key, a bad value, or no such ledger.
         BudgetError: the ledger refuses the change.
     """
+    settings = Section(raw, key="", origin=origin, known=KEYS)
+    remedy = f"Use one of {', '.join(VERBS)}, or --help"
+    verb = settings.optional_text("verb")
+    if verb is None:
+        raise InputError("no verb is given", remedy=remedy)
     if verb not in VERBS:
-        raise InputError(
-            f"unknown verb {verb!r}", remedy=f"Use one of {', '.join(VERBS)}, or --help"
-        )
-    pairs = {
-        key: value or None for key, _, value in (argument.partition("=") for argument in arguments)
-    }
-    settings = Section(pairs, key="", origin="the command line", known=KEYS)
-    path = Path(settings.text("ledger", str(DEFAULT_LEDGER)))
+        raise InputError(f"unknown verb {verb!r}", remedy=remedy)
+    path = Path(settings.text("ledger"))
     if verb != "set-cap" and not path.exists():
-        raise InputError(
-            "there is no ledger", file=str(path), remedy="Set ledger=; the first release creates it"
-        )
+        remedy = "Set ledger=; the first release creates it"
+        raise InputError("there is no ledger", file=str(path), remedy=remedy)
     # Files and pipes get whole lines.
-    console = Console(width=None if sys.stdout.isatty() else 400, markup=False, highlight=False)
+    width = None if sys.stdout.isatty() else 400
+    console = Console(width=width, markup=False, highlight=False)
     console.print(VERBS[verb](Ledger(path), settings))
 
 
+def words(arguments: list[str]) -> list[str]:
+    """Settings, from a verb and settings: `show` is `verb=show`."""
+    if arguments and "=" not in arguments[0] and not arguments[0].startswith("-"):
+        return [f"verb={arguments[0]}", *arguments[1:]]
+    return arguments
+
+
 if __name__ == "__main__":
-    run(HELP, main)
+    run("budget", main, words)

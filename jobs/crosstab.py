@@ -1,6 +1,6 @@
 """The main job: two tables in, one private cross-tab out.
 
-python -m jobs.crosstab study=nycflights out=out/nycflights
+xstat-ray crosstab study=nycflights out=out/nycflights
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 
-from jobs._run import run
 from xstat_ray.cli.config import CrosstabConfig, crosstab_config
+from xstat_ray.cli.hydra_job import run
 from xstat_ray.cli.terminal import make_progress, print_summary
 from xstat_ray.crosstab import crosstab
 from xstat_ray.federation.one_machine import Arguments, run_domains

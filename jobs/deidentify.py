@@ -1,6 +1,6 @@
 """A party's own steps, on its own cluster: handshake, blind, evaluate, emit.
 
-python -m jobs.deidentify party=row study=nycflights domain.run=first domain.private=own
+xstat-ray deidentify party=row study=nycflights domain.run=first domain.private=own
 domain.exchange=shared
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobs._run import run
+from xstat_ray.cli.hydra_job import run
 from xstat_ray.cli.terminal import make_progress
 from xstat_ray.federation.config import party_config
 from xstat_ray.federation.identity import Identity

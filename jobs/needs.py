@@ -1,14 +1,14 @@
 """Which areas of eastern Hokkaido have visitors whom air and ground transport serve badly, from published statistics.
 
-python -m jobs.needs out=out/needs
-python -m jobs.needs releases.catchment=out/catchment2 releases.preboarding=out/preboarding
+xstat-ray needs out=out/needs
+xstat-ray needs releases.catchment=out/catchment2 releases.preboarding=out/preboarding
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from jobs._run import run
+from xstat_ray.cli.hydra_job import run
 from xstat_ray.hokkaido.needs.answer import answer
 from xstat_ray.hokkaido.needs.config import needs_config
 from xstat_ray.hokkaido.needs.report import print_answer, warn, write

@@ -1,19 +1,24 @@
-"""Write the demo's two tables.
+"""Write the two tables of the study `nycflights`.
 
-python -m jobs.nycflights data/nycflights
+xstat-ray nycflights out=data/nycflights
 """
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
+from typing import Any
 
-from xstat_ray.errors import XstatError
+from xstat_ray.cli.hydra_job import run
 from xstat_ray.inputs.nycflights import write_tables
+from xstat_ray.inputs.section import Section
+
+
+def main(raw: dict[str, Any], origin: str) -> None:
+    """Write the tables into the folder that the configuration names."""
+    settings = Section(raw, key="", origin=origin, known=("out",))
+    for table in write_tables(Path(settings.text("out"))):
+        print(table)
+
 
 if __name__ == "__main__":
-    try:
-        for table in write_tables(Path(sys.argv[1] if len(sys.argv) > 1 else "data/nycflights")):
-            print(table)
-    except XstatError as error:
-        sys.exit(f"Error: {error}")
+    run("nycflights", main)

@@ -2,9 +2,9 @@
 
 Touches no data, unless told to look.
 
-python -m jobs.plan study=nycflights
-python -m jobs.plan study=nycflights target_stderr=20 target_level=dest
-python -m jobs.plan study=doto_movement look=true data.row.path=presence
+xstat-ray plan study=nycflights
+xstat-ray plan study=nycflights target_stderr=20 target_level=dest
+xstat-ray plan study=doto_movement look=true data.row.path=presence
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from jobs._run import run
 from xstat_ray.cli.config import plan_config
+from xstat_ray.cli.hydra_job import run
 from xstat_ray.cli.terminal import print_plan
 from xstat_ray.planning.plan_report import make_report
 from xstat_ray.planning.table_check import inspect_order

@@ -1,13 +1,13 @@
 """Mobile Spatial Statistics of an operator alone: people by area and hour, from its own tables.
 
-python -m jobs.population tables=data/hokkaido out=out/population
+xstat-ray population tables=data/hokkaido out=out/population
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from jobs._run import run
+from xstat_ray.cli.hydra_job import run
 from xstat_ray.cli.terminal import make_progress
 from xstat_ray.hokkaido.population.config import population_config
 from xstat_ray.hokkaido.population.run import population

@@ -1,6 +1,6 @@
 """The last steps: the key holder debits and decrypts, the row party un-blinds and publishes.
 
-python -m jobs.release step=decrypt study=nycflights domain.run=first domain.private=own
+xstat-ray release step=decrypt study=nycflights domain.run=first domain.private=own
 domain.exchange=shared
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobs._run import run
+from xstat_ray.cli.hydra_job import run
 from xstat_ray.cli.terminal import make_progress
 from xstat_ray.federation.config import release_config
 from xstat_ray.federation.jobs import release

@@ -1,14 +1,13 @@
 """A report that a town hall opens: a map in one HTML file, files for other tools, figures.
 
-python -m jobs.report run=out/doto_movement run=out/catchment run=out/needs out=out/report
+xstat-ray report run=out/doto_movement run=out/catchment run=out/needs out=out/report
 """
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
-from jobs._run import run
+from xstat_ray.cli.hydra_job import run
 from xstat_ray.hokkaido.report.config import report_config
 from xstat_ray.hokkaido.report.make import read, warn, write
 
@@ -32,7 +31,7 @@ def main(raw: dict[str, Any], origin: str) -> None:
         print(f"Report: {page}  (open it in a browser; it needs no network)")
 
 
-def _gather(arguments: list[str]) -> list[str]:
+def gather(arguments: list[str]) -> list[str]:
     """`run=a run=b` as the one list that Hydra takes.
 
     Of a key given twice it would keep the last alone.
@@ -41,9 +40,9 @@ def _gather(arguments: list[str]) -> list[str]:
     if not runs or runs[0].startswith("["):
         return arguments
     quoted = ["'" + path.replace("'", "\\'") + "'" for path in runs]
-    return [*(one for one in arguments if not one.startswith("run=")), f"run=[{','.join(quoted)}]"]
+    others = [argument for argument in arguments if not argument.startswith("run=")]
+    return [*others, f"run=[{','.join(quoted)}]"]
 
 
 if __name__ == "__main__":
-    sys.argv[1:] = _gather(sys.argv[1:])
-    run("report", main)
+    run("report", main, gather)

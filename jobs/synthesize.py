@@ -1,13 +1,13 @@
 """A made-up Hokkaido: the operator's and the airline's tables of a world with known facts.
 
-python -m jobs.synthesize scale=laptop out=data/hokkaido
+xstat-ray synthesize scale=laptop out=data/hokkaido
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from jobs._run import run
+from xstat_ray.cli.hydra_job import run
 from xstat_ray.cli.terminal import make_progress
 from xstat_ray.hokkaido.world.build import build
 from xstat_ray.hokkaido.world.settings import synthesize_config

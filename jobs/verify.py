@@ -1,52 +1,46 @@
-"""Checks a finished release of three domains from its manifest and logs, without any secret.
+"""Check a finished release of three domains from its manifest and logs, without any secret.
 
-python -m jobs.verify out/federated
+xstat-ray verify release=out/federated
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from jobs._words import run
-from xstat_ray.errors import InputError, ProtocolError
+from xstat_ray.cli.hydra_job import run
+from xstat_ray.errors import ProtocolError
 from xstat_ray.federation.identity import DOMAINS, KEY_BYTES, Domain
 from xstat_ray.federation.verify import Report, verify
-
-HELP = """python -m jobs.verify FOLDER [row=KEY] [column=KEY] [aggregator=KEY]
-
-Checks the release in FOLDER: its files, its manifest and the signed logs of the three domains in its folder audit/.
-Says in words what they show and what they do not. Keys are the domains' public keys, 64 hexadecimal digits, as you know
-them; one that is not given is taken from the manifest.
-
-Exit codes: 0 everything agrees, 1 something does not, 2 bad input."""
+from xstat_ray.inputs.section import Section
 
 
-def main(folder: str, *arguments: str) -> None:
+def main(raw: dict[str, Any], origin: str) -> None:
     """Verify, and print the findings.
 
     Raises:
         InputError: no such release, or a key that is none.
         ProtocolError: something contradicts the release.
     """
-    report = verify(Path(folder), dict(_pin(argument) for argument in arguments))
+    settings = Section(raw, key="", origin=origin, known=("release", *DOMAINS))
+    folder = settings.text("release")
+    given = [domain for domain in DOMAINS if settings.get(domain) is not None]
+    report = verify(Path(folder), {domain: _key(settings, domain) for domain in given})
     print(_text(report))
     if report.wrong:
         raise ProtocolError(f"the release in {folder} is not what it says")
 
 
-def _pin(argument: str) -> tuple[Domain, bytes]:
-    name, _, text = argument.partition("=")
-    known = next((domain for domain in DOMAINS if domain == name), None)
+def _key(settings: Section, domain: Domain) -> bytes:
+    """The public key of a domain."""
     try:
-        key = bytes.fromhex(text)
+        key = bytes.fromhex(settings.text(domain))
     except ValueError:
         key = b""
-    if known is None or len(key) != KEY_BYTES:
-        raise InputError(
-            f"{argument!r} names no key",
-            remedy="Write row=, column= or aggregator= and 64 hexadecimal digits",
-        )
-    return known, key
+    if len(key) != KEY_BYTES:
+        remedy = "Write 64 hexadecimal digits"
+        raise settings.error(f"{domain} is not a public key", domain, remedy=remedy)
+    return key
 
 
 def _text(report: Report) -> str:
@@ -59,4 +53,4 @@ def _text(report: Report) -> str:
 
 
 if __name__ == "__main__":
-    run(HELP, main)
+    run("verify", main)

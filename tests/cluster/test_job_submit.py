@@ -144,7 +144,8 @@ def submit(case: Case, folder: Path, dashboard: int) -> subprocess.CompletedProc
         *(
             "python",
             "-m",
-            "jobs.crosstab",
+            "xstat_ray.cli",
+            "crosstab",
             "--config-dir",
             str(case.folder / "conf"),
             "study=submitted",

@@ -242,16 +242,15 @@ def test_nothing_but_the_operator_enters_a_domain(domain):
 def test_the_commands_of_the_jobs_are_understood(domain):
     (job,) = documents(ROOT / f"cluster/kuberay/{domain}-job.yaml")
     words = shlex.split(job["spec"]["entrypoint"])
-    starts = [i for i, word in enumerate(words) if word == "python"]
+    starts = [i for i, word in enumerate(words) if word == "xstat-ray"]
     commands = [words[start:end] for start, end in pairwise([*starts, len(words)])]
-    assert [command[2] for command in commands] == (
-        ["jobs.aggregate"] if domain == "aggregator" else ["jobs.deidentify", "jobs.release"]
+    assert [command[1] for command in commands] == (
+        ["aggregate"] if domain == "aggregator" else ["deidentify", "release"]
     )
     with initialize_config_dir(version_base="1.3", config_dir=str(ROOT / "conf")):
         for command in commands:
-            name = command[2].removeprefix("jobs.")
-            overrides = [word for word in command[3:] if word != "&&"]
-            composed = compose(name, overrides=overrides)
+            overrides = [word for word in command[2:] if word != "&&"]
+            composed = compose(command[1], overrides=overrides)
             assert (
                 composed.domain.private.startswith("/private/")
                 and composed.cluster.address == "auto"

@@ -45,10 +45,10 @@ def test_the_files_it_lists_are_those_that_are_there():
 
 
 def test_the_submitted_command_is_understood():
-    (command,) = re.findall(r"ray job submit .*?(python -m jobs\.crosstab.*?)\n```", README, re.S)
+    (command,) = re.findall(r"ray job submit .*?(xstat-ray crosstab.*?)\n```", README, re.S)
     words = shlex.split(command.replace("\\\n", " "))
     with initialize_config_dir(version_base="1.3", config_dir=str(ROOT / "conf")):
-        composed = compose("crosstab", overrides=words[3:])
+        composed = compose("crosstab", overrides=words[2:])
     assert composed.cluster.labels.pool.party == "none" and composed.cluster.wait_seconds == 600
 
 

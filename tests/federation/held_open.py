@@ -1,6 +1,6 @@
 """Runs a job of a domain and stops it just before its Ray ends, to look at what it holds:
 
-    python -m tests.federation.held_open FOLDER jobs.aggregate ...
+    python -m tests.federation.held_open FOLDER aggregate ...
 
 The run's output is FOLDER/out. What the domain holds then goes to FOLDER/held/DOMAIN/before; what
 its Ray holds after an id has leaked on purpose, to FOLDER/held/DOMAIN/leaked.
@@ -25,6 +25,7 @@ from ray.experimental import internal_kv
 from tests.federation.canaries import IDS
 from tests.runtime.memory import files, object_store, remember, spilled
 from xstat_ray.runtime import ray_executor
+from xstat_ray.util.package_files import JOBS
 
 LEAKS = {"aggregator": "matched", "row": "column-only", "column": "row-only"}
 """Whose id each domain's Ray leaks in the end: as an object, which is spilled, and in hex in a
@@ -71,7 +72,7 @@ def leak(name: str) -> Any:
     return ray.put(IDS[name].encode() * 100_000)
 
 
-def main(folder: Path, module: str) -> None:
+def main(folder: Path, job: str) -> None:
     """Run the job."""
     refs = remember(pytest.MonkeyPatch())
 
@@ -87,10 +88,10 @@ def main(folder: Path, module: str) -> None:
             super().close()
 
     ray_executor.RayExecutor = Held  # type: ignore[misc]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    runpy.run_path(str(JOBS / f"{job}.py"), run_name="__main__")
 
 
 if __name__ == "__main__":
-    at, job = sys.argv[1:3]
+    at, name = sys.argv[1:3]
     del sys.argv[1:3]
-    main(Path(at), job)
+    main(Path(at), name)

@@ -54,9 +54,9 @@ def folder(tmp_path_factory):
     environment |= {"HOME": str(folder / "home"), "PYTHONPATH": str(ROOT)}
 
     def start(command, **settings):
-        # Behind the interpreter, -m, the module that runs jobs and the number of this process.
-        held = [sys.executable, "-m", "tests.federation.held_open", str(folder), *command[4:]]
-        return subprocess.Popen(held, env=environment, **settings)
+        # Behind the interpreter, -P, -m, the module that runs jobs and the number of this process.
+        held = [sys.executable, "-m", "tests.federation.held_open", str(folder), *command[5:]]
+        return subprocess.Popen(held, **settings | {"env": environment})
 
     overrides = [*SETTINGS, *RAY, f"ledger={folder / 'ledger.sqlite'}"]
     overrides += [f"data.{role}.path={path}" for role, path in tables.items()]

@@ -180,7 +180,7 @@ def test_steps_out_of_turn(case, tmp_path):
     for step in (("aggregator", "all"), ("row", "handshake")):
         with pytest.raises(PendingError, match="has not come yet"):
             domains.step(*step)
-    with pytest.raises(InputError, match=r"Run jobs.deidentify first"):
+    with pytest.raises(InputError, match=r"Run xstat-ray deidentify first"):
         domains.step("column", "decrypt")
     with pytest.raises(InputError, match="no coefficients yet"):
         domains.step("row", "publish")

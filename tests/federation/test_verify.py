@@ -199,14 +199,19 @@ def test_a_local_release_has_nothing_to_check(tmp_path):
 
 
 def test_the_job(finished, release, capsys):
-    keys = [f"{name}={key.hex()}" for name, key in pins(finished).items()]
-    job.main(str(release), *keys)
+    settings = {name: key.hex() for name, key in pins(finished).items()}
+    settings["release"] = str(release)
+    job.main(settings, "the command line")
     printed = capsys.readouterr().out
     assert "Shown:" in printed and "Not shown:" in printed and "WRONG" not in printed
     (release / "statistics.csv").write_text("")
     with pytest.raises(ProtocolError, match="not what it says"):
-        job.main(str(release), *keys)
+        job.main(settings, "the command line")
     assert "WRONG:\n- statistics.csv is not the file that was published" in capsys.readouterr().out
-    for bad in ("row=12", "someone=" + "ab" * 32, "row"):
-        with pytest.raises(InputError, match="names no key"):
-            job.main(str(release), bad)
+    for name, key, problem in (
+        ("row", "12", "row is not a public key .*Write 64 hexadecimal digits"),
+        ("column", "xy" * 32, "column is not a public key"),
+        ("someone", "ab" * 32, "unknown key"),
+    ):
+        with pytest.raises(InputError, match=problem):
+            job.main({"release": str(release), name: key}, "the command line")

@@ -22,9 +22,9 @@ class Done(NamedTuple):
 
 
 def start(job: str, folder: Path, *arguments: str, columns: int = 150) -> subprocess.Popen[str]:
-    """Run `python -m jobs.<job>` in a folder, on paper of that many columns."""
+    """Run `xstat-ray <job>` in a folder, on paper of that many columns."""
     return subprocess.Popen(
-        [sys.executable, "-m", f"jobs.{job}", *arguments],
+        [sys.executable, "-m", "xstat_ray.cli", job, *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": str(columns)},
         stdout=subprocess.PIPE,

@@ -60,7 +60,7 @@ METRICS = {
 
 
 def benchmark(*overrides, cwd):
-    command = [sys.executable, "-m", "jobs.benchmark", "size=short", *overrides]
+    command = [sys.executable, "-m", "xstat_ray.cli", "benchmark", "size=short", *overrides]
     environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
     return subprocess.run(
         command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120, check=False

@@ -1,4 +1,4 @@
-"""The command as a person runs it, in this process; the last test in one of its own."""
+"""The job as a person runs it, in this process; the last test in one of its own."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
-from jobs.budget import main
+from jobs.budget import main, words
 from tests.jobs.command import run
 from xstat_ray import BudgetError, InputError, Options, crosstab, make_plan
 from xstat_ray.inputs.study_file import parse
+from xstat_ray.planning.options import DEFAULT_LEDGER
 from xstat_ray.privacy.ledger import Debit, Ledger
 
 
@@ -24,7 +26,9 @@ def budget(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
 
     def call(line):
-        main(*shlex.split(line))
+        pairs = dict(word.split("=") for word in words(shlex.split(line)))
+        settings = {key: yaml.safe_load(value) for key, value in pairs.items()}
+        main({"ledger": str(DEFAULT_LEDGER)} | settings, "the command line")
         return [re.split(r"\s{2,}", row.strip()) for row in capsys.readouterr().out.splitlines()]
 
     return call
@@ -48,7 +52,7 @@ def test_set_cap_is_what_a_refusal_tells_people_to_run(budget):
     release()
     with pytest.raises(BudgetError) as refused:
         release("r2", "1")
-    command = str(refused.value).partition("python -m jobs.budget ")[2]
+    command = str(refused.value).partition("xstat-ray budget ")[2]
     assert budget(command.replace("...", "4/3"))[2:] == [["s/row", "1/3", "4/3", "0", "1"]]
     budget("set-cap dataset=s/column cap=1.5 delta=1e-9")
     release("r2", "1")
@@ -127,9 +131,10 @@ def test_what_is_refused_names_the_key_and_the_remedy(budget, line, message):
 @pytest.mark.parametrize(
     ("line", "code", "out", "error"),
     [
-        ("--help", 0, "set-cap   Set the cap", ""),
+        ("--help", 0, "set-cap       set the cap", ""),
         ("show --help", 0, "ledger=FILE", ""),
-        ("", 2, "python -m jobs.budget show", ""),
+        ("", 2, "", "Error: no verb is given. Use one of show, history, set-cap"),
+        ("show datset=a", 2, "", "Error: unknown key (file the command line, key datset)"),
         ("show", 2, "", "Error: there is no ledger"),
         ("set-cap dataset=a cap=1/3", 0, "1/3", ""),
     ],

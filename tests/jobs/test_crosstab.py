@@ -41,7 +41,7 @@ data:
 """
 
 
-JOB = ("-m", "jobs.crosstab")
+JOB = ("-m", "xstat_ray.cli", "crosstab")
 INTERRUPTED = ("-c", """
 import os, runpy, signal
 from xstat_ray.cli import terminal

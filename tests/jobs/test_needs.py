@@ -50,10 +50,10 @@ def test_quiet_prints_nothing_but_the_warning(releases):
         [
             (
                 ["releases.movement=nowhere"],
-                "nowhere, key releases.movement). Make one with: python -m jobs.crosstab",
+                "nowhere, key releases.movement). Make one with: xstat-ray crosstab",
             ),
             (["releases.movement=."], "there is no manifest.json"),
-            (["releases.population=out/catchment"], "python -m jobs.population"),
+            (["releases.population=out/catchment"], "xstat-ray population"),
             (["travel.tolerated=soon"], "key travel.tolerated"),
             (["tolerated=1"], "tolerated"),
         ],

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from jobs.report import _gather
+from jobs.report import gather
 from tests.hokkaido.needs.country import catchment_cells, make_country, movement_cells, release_of
 from tests.jobs.command import assert_refused, run
 from tests.sizes import first
@@ -48,7 +48,7 @@ def test_quiet_prints_nothing_but_the_warning(releases):
         1,
         [
             ([], "a value is missing (key run)"),
-            (["run=nowhere"], "nowhere, key run). Name the output folder of jobs.crosstab"),
+            (["run=nowhere"], "nowhere, key run). Name the output folder of xstat-ray crosstab"),
             (["run=off", "run=off"], "off is given twice (file the command line, key run)"),
             (["run=off", "run=catch, ment"], "holds the same study, catchment"),
             (["run=off", "language=fr"], "language 'fr' is not supported"),
@@ -63,6 +63,6 @@ def test_bad_input(releases, arguments, message):
 
 
 def test_runs_are_gathered_into_one_list():
-    assert _gather(["run=[a,b]", "out=c"]) == ["run=[a,b]", "out=c"]
-    assert _gather(["out=b"]) == ["out=b"]
-    assert _gather(["run=a, b", "out=b", "run=c'd"]) == ["out=b", "run=['a, b','c\\'d']"]
+    assert gather(["run=[a,b]", "out=c"]) == ["run=[a,b]", "out=c"]
+    assert gather(["out=b"]) == ["out=b"]
+    assert gather(["run=a, b", "out=b", "run=c'd"]) == ["out=b", "run=['a, b','c\\'d']"]

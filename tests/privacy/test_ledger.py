@@ -172,7 +172,7 @@ def test_the_first_cap_is_the_studys_and_a_later_study_does_not_change_it(ledger
     ledger.debit(debit(epsilon="1"), Fraction(1))
     with pytest.raises(
         BudgetError,
-        match=r"of 1 is spent .* python -m jobs.budget set-cap ledger=\S+ dataset=a cap=\.\.\.",
+        match=r"of 1 is spent .* xstat-ray budget set-cap ledger=\S+ dataset=a cap=\.\.\.",
     ):
         ledger.debit(debit("r2"), Fraction(100))
     assert ledger.show()[0].cap == 1

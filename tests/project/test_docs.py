@@ -17,7 +17,6 @@ import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from jobs._run import CONF
 from tests.hokkaido.needs.country import make_country, publish_all
 from tests.pages import PAGES, ROOT, blocks, text_of
 from tests.sizes import thorough
@@ -32,6 +31,7 @@ from xstat_ray.hokkaido.world.settings import synthesize_config
 from xstat_ray.inputs.study_file import parse
 from xstat_ray.model.study import Privacy
 from xstat_ray.privacy.ledger import Debit, Ledger
+from xstat_ray.util.package_files import CONF
 
 RUN = ("bash", "python")
 OUTPUT = "output"
@@ -57,19 +57,19 @@ NOT_RUN = {
     ("docs/tutorial.md", "make install"): "installs from a package registry; .ci/run does the same",
     (
         "docs/domains.md",
-        "python -m jobs.crosstab",
+        "xstat-ray crosstab",
     ): "minutes, for the dummies; tests/jobs/test_domains.py runs one",
     (
         "docs/domains.md",
-        "python -m jobs.verify",
+        "xstat-ray verify",
     ): "needs the release above; tests/federation/test_verify.py makes one",
     (
         "docs/domains.md",
-        "python -m jobs.deidentify step",
+        "xstat-ray deidentify step",
     ): "writes a key; tests/jobs/test_domains.py does the same",
     (
         "docs/domains.md",
-        "python -m jobs.deidentify party",
+        "xstat-ray deidentify party",
     ): "needs the other domains; tests/federation runs all steps",
     (
         "docs/geography.md",
@@ -81,7 +81,7 @@ NOT_RUN = {
     ): "installs from a package registry; tests/project/test_notebook.py runs the notebook",
     (
         "docs/performance.md",
-        "python -m jobs.benchmark",
+        "xstat-ray benchmark",
     ): "minutes; tests/jobs/test_benchmark.py runs it in small",
     ("docs/privacy.md", "pip install"): "minutes; tests/benchmarks runs every suite in small",
 }
@@ -95,9 +95,9 @@ FRAGMENTS = {
 """Pages with YAML that is part of a file, and the test that completes it."""
 
 SMALLER = {
-    "jobs.crosstab": "runtime=local crypto.key_bits=2048",
-    "jobs.population": "runtime=local population.days=2",
-    "jobs.synthesize": "runtime=local world.people=900 world.block=300 world.days=2",
+    "crosstab": "runtime=local crypto.key_bits=2048",
+    "population": "runtime=local population.days=2",
+    "synthesize": "runtime=local world.people=900 world.block=300 world.days=2",
 }
 """What is added to a reader's command so that it takes seconds. The README's command runs as it is,
 on Ray."""
@@ -126,19 +126,25 @@ def reason(page, block):
 
 
 def environment(shims):
-    """What a reader has who activated the virtual environment: `python`, and the repository's packages."""
+    """What a reader has who activated the virtual environment: `xstat-ray`, and the repository's packages."""
     path = f"{shims}:{Path(sys.executable).parent}:{os.environ['PATH']}"
     return os.environ | {"PATH": path, "PYTHONPATH": str(ROOT), "COLUMNS": "120"}
 
 
 @pytest.fixture(scope="module")
 def shims(tmp_path_factory):
-    """A `python` that makes the jobs smaller."""
-    python = tmp_path_factory.mktemp("bin") / "python"
-    cases = "\n".join(f'"-m {job}") set -- "$@" {more} ;;' for job, more in SMALLER.items())
-    python.write_text(f'#!/bin/bash\ncase "$1 $2" in\n{cases}\nesac\nexec {sys.executable} "$@"\n')
-    python.chmod(python.stat().st_mode | stat.S_IXUSR)
-    return python.parent
+    """A folder with an `xstat-ray` that makes the jobs smaller."""
+    return install_command(tmp_path_factory.mktemp("bin"), SMALLER)
+
+
+def install_command(folder, smaller):
+    """Put the repository's `xstat-ray` into a folder; it adds arguments to the commands of some jobs."""
+    cases = "\n".join(f'{job}) set -- "$@" {more} ;;' for job, more in smaller.items())
+    run = f'exec {sys.executable} -P -m xstat_ray.cli "$@"'
+    command = folder / "xstat-ray"
+    command.write_text(f'#!/bin/bash\ncase "$1" in\n{cases}\nesac\n{run}\n')
+    command.chmod(command.stat().st_mode | stat.S_IXUSR)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -212,7 +218,8 @@ def test_the_blocks_of_a_page_run_in_order(page, tmp_path, shims):
 
 @pytest.mark.ray
 def test_readme_runs_on_own_tables(tmp_path):
-    list(follow("README.md", tmp_path, Path(sys.executable).parent))
+    (tmp_path / "bin").mkdir()
+    list(follow("README.md", tmp_path, install_command(tmp_path / "bin", {})))
     for out in ("shops", "shops2"):
         assert pq.read_table(tmp_path / "out" / out / "statistics.parquet").num_rows == 3 * 2
 
@@ -366,11 +373,11 @@ def test_every_block_is_run_or_accounted_for(page):
             not untitled or block.language != "yaml" or page in FRAGMENTS or reason(page, block)
         ), block.first
         assert block.language != "text" or not re.search(
-            r"^(\$ )?(python|make|pip|ray|kubectl) ", block.text, re.M
+            r"^(\$ )?(xstat-ray|python|make|pip|ray|kubectl) ", block.text, re.M
         )
-    assert not re.search(r"^ {4,}(python -m|make|pip|ray) ", re.sub(FENCED, "", text), re.M), (
-        "a command without a fence"
-    )
+    assert not re.search(
+        r"^ {4,}(xstat-ray|python -m|make|pip|ray) ", re.sub(FENCED, "", text), re.M
+    ), "a command without a fence"
 
 
 ROOTS = (ROOT, ROOT / "xstat_ray", ROOT / "xstat_ray" / "crypto" / "kernels")
@@ -393,9 +400,9 @@ def mentioned():
         for block in blocks(page):
             if block.language == "bash" and reason(page, block) is not None:
                 for words in block.commands:
-                    job = words[2].removeprefix("jobs.") if words[:2] == ["python", "-m"] else ""
-                    if (CONF / f"{job}.yaml").exists():
-                        yield pytest.param(job, words[3:], id=shlex.join(words))
+                    job = words[1] if words[0] == "xstat-ray" else ""
+                    if job in CONFIGS:
+                        yield pytest.param(job, words[2:], id=shlex.join(words))
 
 
 @pytest.mark.parametrize(("job", "arguments"), list(mentioned()))
@@ -422,7 +429,8 @@ def test_the_page_for_readers_names_what_the_report_shows(page, before):
 
 
 def test_every_job_with_a_configuration_is_known_here():
-    assert set(CONFIGS) == {path.stem for path in CONF.glob("*.yaml")}
+    checked_by_the_job = {"budget", "nycflights", "verify"}
+    assert set(CONFIGS) | checked_by_the_job == {path.stem for path in CONF.glob("*.yaml")}
 
 
 def test_targets_of_make_exist():

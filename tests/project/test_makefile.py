@@ -27,7 +27,7 @@ def jobs(folder, *arguments):
     done = subprocess.run(
         ["make", "-n", "demo", *arguments], cwd=folder, capture_output=True, text=True, check=True
     )
-    return tuple(re.findall(r"-m jobs\.(\w+)", done.stdout))
+    return tuple(re.findall(r"bin/xstat-ray (\w+)", done.stdout))
 
 
 def test_the_first_demo_makes_everything_in_order(folder):

@@ -12,10 +12,10 @@ import pytest
 import yaml
 
 import xstat_ray
-from jobs import _run
 from tests.case import Case
 from tests.pages import PAGES, ROOT, text_of
 from xstat_ray import errors
+from xstat_ray.cli import program
 from xstat_ray.hokkaido.world.settings import World
 from xstat_ray.inputs.study_file import COLUMN_FIELDS, PRIVACY_FIELDS, ROW_FIELDS, STUDY_FIELDS
 from xstat_ray.model.study import Bounds, Privacy
@@ -144,9 +144,9 @@ def test_the_keys_of_a_study_are_listed():
 
 def test_the_jobs_are_listed():
     listed = {
-        names(row[0])[0].rpartition(".")[2]
+        names(row[0])[0].removeprefix("xstat-ray ")
         for row in rows(text_of("docs/command_line.md"))
-        if "jobs." in row[0]
+        if "xstat-ray" in row[0]
     }
     assert listed == {
         path.stem for path in (ROOT / "jobs").glob("*.py") if not path.stem.startswith("_")
@@ -174,7 +174,7 @@ def test_the_exit_codes_are_listed():
         for _, c in inspect.getmembers(errors, inspect.isclass)
         if issubclass(c, errors.XstatError)
     ]
-    actual = {0, _run.INTERRUPTED, _run.BAD_INPUT, *(c.exit_code for c in classes)}
+    actual = {0, program.INTERRUPTED, program.BAD_INPUT, *(c.exit_code for c in classes)}
     listed = {int(row[0]) for row in rows(section("docs/command_line.md", "## Exit codes"))}
     assert listed == actual
 

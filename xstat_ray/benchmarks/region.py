@@ -24,10 +24,11 @@ from xstat_ray.hokkaido.world.settings import World
 from xstat_ray.inputs.source import Source
 from xstat_ray.inputs.study_file import parse
 from xstat_ray.model.study import Dimension, Privacy, Role, Study
+from xstat_ray.util.package_files import CONF
 
 _HOKKAIDO = World(first_day=dt.date(2023, 10, 29), days=1, outside=0.2, air=0.0234, studied=1.0)
 """As conf/scale/hokkaido-day.yaml; people and block are the suite's."""
-_STUDY = Path(__file__).parents[2] / "conf" / "study" / "doto_movement.yaml"
+_STUDY = CONF / "study" / "doto_movement.yaml"
 _PASSENGERS_A_DAY = 20_000
 """A public bound; there are about 15,000 boardings."""
 _ELSEWHERE = "elsewhere"
@@ -139,7 +140,7 @@ def region(tables: Path | None, people: int, days: int) -> Iterator[Region]:
     try:
         made = json.loads((tables / "world.json").read_text())["world"]
     except (OSError, ValueError, KeyError):
-        remedy = "Make one with python -m jobs.synthesize"
+        remedy = "Make one with xstat-ray synthesize"
         raise InputError(
             "no finished world in the folder", file=str(tables), key="tables", remedy=remedy
         ) from None

@@ -60,7 +60,7 @@ def read(path: Path, suite: str) -> list[Record]:
     Raises:
         InputError: there is no such file, or it holds records of another suite.
     """
-    remedy = f"Name the file that jobs.benchmark suite={suite} wrote"
+    remedy = f"Name the file that xstat-ray benchmark suite={suite} wrote"
     try:
         content = json.loads(path.read_text("utf-8"))
         found = content["suite"]

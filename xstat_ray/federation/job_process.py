@@ -1,6 +1,6 @@
-"""Runs a job as one of several on this machine: it ends when the process that started it ends, whatever ended that.
+"""A job as one of several processes on this machine: it ends when the process that started it ends.
 
-python -m xstat_ray.federation.job_process PARENT MODULE [argument ...]
+python -m xstat_ray.federation.job_process PARENT JOB [argument ...]
 """
 
 from __future__ import annotations
@@ -11,15 +11,30 @@ import runpy
 import signal
 import sys
 
+from xstat_ray.util.package_files import JOBS
+
 _PR_SET_PDEATHSIG = 1
-"""Of prctl(2)."""
+"""Option of prctl(2): the signal that a process gets when its parent dies."""
 
 
-def main(parent: int, module: str) -> None:
-    """Run `module` as a program, with SIGTERM when `parent` dies."""
+def command(job: str) -> list[str]:
+    """The command line that runs a job as a child of this process; its arguments follow."""
+    return [sys.executable, "-P", "-m", __name__, str(os.getpid()), job]
+
+
+def environment() -> dict[str, str]:
+    """The environment of such a child: it finds the modules that this process finds, and no other.
+
+    Python would otherwise look in the current directory first.
+    """
+    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+
+def main(parent: int, job: str) -> None:
+    """Run the script of `job` as a program, with SIGTERM when `parent` dies."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() == parent:
-        runpy.run_module(module, run_name="__main__", alter_sys=True)
+        runpy.run_path(str(JOBS / f"{job}.py"), run_name="__main__")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -125,17 +124,17 @@ class OneMachine:
         keys: Mapping[Domain, str],
         log: IO[bytes],
     ) -> None:
-        module, settings = job
+        job_name, settings = job
         arguments = self._arguments
-        special = arguments.release[name] if module == "release" else arguments.own[name]
+        special = arguments.release[name] if job_name == "release" else arguments.own[name]
         peers = [f"domain.peers.{other}='{key}'" for other, key in keys.items() if other != name]
-        if (module, name) == ("release", "row"):
+        if (job_name, name) == ("release", "row"):
             settings = (*settings, _quoted("out", self._out))
         folders = [("exchange", self._folder / _EXCHANGE), ("private", self._folder / name)]
         where = [_quoted(f"domain.{key}", path) for key, path in folders]
         # Should this process be killed, its jobs go with it: they would be in the way of the next
         # one's.
-        command = [sys.executable, "-m", job_process.__name__, str(os.getpid()), f"jobs.{module}"]
+        command = job_process.command(job_name)
         command += [
             *arguments.common,
             *special,
@@ -146,7 +145,12 @@ class OneMachine:
             "display=quiet",
         ]
         self._running[name] = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, umask=0o077
+            command,
+            env=job_process.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            umask=0o077,
         )
 
     def _next(self) -> Domain:

@@ -309,7 +309,7 @@ def read_facts(folder: Path) -> dict[str, Any]:
         raise InputError(
             "the party's rows or flags are not out yet",
             key="step",
-            remedy="Run jobs.deidentify first",
+            remedy="Run xstat-ray deidentify first",
         )
     return dict(json.loads(path.read_text()))
 

@@ -106,7 +106,7 @@ def _manifest(out: Path) -> dict[str, Any]:
             return dict(manifest)
     except (OSError, ValueError, KeyError, TypeError):
         pass
-    remedy = "Only a release of jobs.release or of deployment=federated has signed logs"
+    remedy = "Only a release of three domains (deployment=federated) has signed logs"
     raise InputError("the folder holds no release of three domains", file=str(out), remedy=remedy)
 
 

@@ -42,7 +42,7 @@ class Section:
         self.raw: Mapping[object, object] = raw
         for name in raw:
             if name not in known:
-                raise self.error("unknown key", str(name), remedy=_suggestion(str(name), known))
+                raise self.error("unknown key", str(name), remedy=suggestion(str(name), known))
 
     def error(
         self, problem: str, name: str | None = None, *, remedy: str | None = None
@@ -232,6 +232,7 @@ def first_duplicate(items: Iterable[str]) -> str | None:
     return None
 
 
-def _suggestion(name: str, known: Sequence[str]) -> str:
+def suggestion(name: str, known: Sequence[str]) -> str:
+    """What to do about an unknown name: the known one that resembles it, or all of them."""
     close = get_close_matches(name, known, n=1)
     return f"Did you mean {close[0]!r}?" if close else f"Known keys are {', '.join(known)}"

@@ -150,7 +150,7 @@ class Ledger:
         )
         return (
             f"data set {refusal.dataset}: {refusal.note}. {kept}. Ask for less in the study, or agree "
-            f"on other limits: {shlex.join(['python', '-m', 'jobs.budget', 'set-cap', *limits])}"
+            f"on other limits: {shlex.join(['xstat-ray', 'budget', 'set-cap', *limits])}"
         )
 
 

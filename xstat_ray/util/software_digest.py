@@ -1,45 +1,57 @@
-"""Digests of the installed package's files, by which a party sees what software another runs."""
+"""Digests of the installed package's files, by which each side sees what software the other runs.
+
+They are alike for an installed wheel and for a checkout of the same source, whose folders `jobs`
+and `conf` lie beside the package and not inside it.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-_PACKAGE = Path(__file__).parents[1]
-"""The folder of `xstat_ray`."""
+from xstat_ray.util.package_files import CONF, JOBS, PACKAGE
+
+_FOLDERS = {"": PACKAGE, "jobs/": JOBS, "conf/": CONF}
+"""What belongs to an installed package, by the beginning of the names of its files there."""
 
 
 @cache
 def software_digest() -> bytes:
-    """SHA-256 over the relative names and contents of all Python files of the package.
+    """SHA-256 over the relative names and contents of all Python files, those of the jobs included.
 
     The handshake compares it, and evidence attests to it, as the *measurement* of the software.
+    Studies and settings are not in it: what both parties must agree on is in the study's digest,
+    and the rest is each party's choice, in its files as on its command line.
     """
-    return _digest(_PACKAGE.rglob("*.py"))
+    return _digest({name: path for name, path in _files() if path.suffix == ".py"})
 
 
 @cache
 def installed_files() -> bytes:
-    """SHA-256 over all installed files of the package, also its data and compiled kernels.
+    """SHA-256 over all installed files, also data, shipped studies and settings, and compiled kernels.
 
     Two honest installations may differ in it: the kernels depend on the compiler.
     """
-    files = [path for path in _PACKAGE.rglob("*") if path.is_file()]
-    return _digest([path for path in files if "__pycache__" not in path.parts])
+    return _digest(dict(_files()))
 
 
-def _digest(paths: Iterable[Path]) -> bytes:
+def _files() -> Iterator[tuple[str, Path]]:
+    """Each file, with its name relative to an installed package."""
+    for beginning, folder in _FOLDERS.items():
+        for path in folder.rglob("*"):
+            if path.is_file() and "__pycache__" not in path.parts:
+                yield beginning + path.relative_to(folder).as_posix(), path
+
+
+def _digest(files: dict[str, Path]) -> bytes:
     digest = hashlib.sha256()
-    for path in sorted(paths):
-        name = path.relative_to(_PACKAGE).as_posix().encode()
-        content = path.read_bytes()
-        digest.update(len(name).to_bytes(8, "little"))
-        digest.update(name)
-        digest.update(len(content).to_bytes(8, "little"))
-        digest.update(content)
+    for name in sorted(files):
+        for part in (name.encode(), files[name].read_bytes()):
+            digest.update(len(part).to_bytes(8, "little"))
+            digest.update(part)
     return digest.digest()
 
 

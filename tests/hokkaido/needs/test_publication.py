@@ -15,7 +15,7 @@ from tests.case import COUNTS, Case, study
 from xstat_ray.errors import InputError
 from xstat_ray.hokkaido.needs.publication import Publication, read_counts, read_publication
 
-ASKED = {"key": "releases.catchment", "remedy": "Make one with: python -m jobs.crosstab"}
+ASKED = {"key": "releases.catchment", "remedy": "Make one with: xstat-ray crosstab"}
 
 
 def read(folder: Path, dimensions: tuple[str, ...] = ("area", "kind")) -> Publication:

@@ -36,7 +36,7 @@ def test_a_file_that_was_changed_afterwards_is_refused(federated):
     try:
         with pytest.raises(InputError, match="not what it says") as error:
             read_layers(federated)
-        assert f"python -m jobs.verify {federated}" in str(error.value)
+        assert f"xstat-ray verify release={federated}" in str(error.value)
     finally:
         path.write_bytes(before)
 

@@ -250,7 +250,7 @@ def _check_same_people(first: Publication, other: Publication) -> None:
 
 
 def _remedy(job: str, study: str) -> str:
-    return f"Make one with: python -m jobs.{job} {study}out=..."
+    return f"Make one with: xstat-ray {job} {study}out=..."
 
 
 def _source(release: Publication) -> dict[str, Any]:

@@ -24,7 +24,7 @@ TABLES = {
 """Columns that a report needs, by table."""
 BOARDING = ("airport", "flight", "before", "state", "share", "low95", "high95")
 """Columns of the table that exists only if the study of boarding was given."""
-REMEDY = "Make one with: python -m jobs.needs out=..."
+REMEDY = "Make one with: xstat-ray needs out=..."
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ ABSENT = -2
 MAX_VALUES = 12_000_000
 """Most values of a table; more would make a page that an office computer does not open."""
 KEY = "run"
-REMEDY = "Name the output folder of jobs.crosstab, jobs.population or jobs.needs"
+REMEDY = "Name the output folder of xstat-ray crosstab, population or needs"
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def read(folders: Sequence[Path]) -> Sources:
     """
     answers = [folder for folder in folders if is_answers(folder)]
     if len(answers) > 1:
-        problem = "a report shows one answer of jobs.needs, and this is the second"
+        problem = "a report shows one answer of xstat-ray needs, and this is the second"
         raise InputError(problem, file=str(answers[1]), key=KEY, remedy="Make one report for each")
     layers = tuple(
         layer for folder in folders if folder not in answers for layer in read_layers(folder)

@@ -62,7 +62,7 @@ def _verification(folder: Path, manifest: Mapping[str, Any]) -> str:
     if manifest.get("deployment") != "federated":
         return "unsigned"
     if wrong := verify(folder, {}).wrong:
-        remedy = f"See what is wrong: python -m jobs.verify {folder}"
+        remedy = f"See what is wrong: xstat-ray verify release={folder}"
         raise InputError(
             f"the release is not what it says: {wrong[0]}", file=str(folder), remedy=remedy
         )

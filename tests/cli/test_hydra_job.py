@@ -7,7 +7,7 @@ import sys
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
-from jobs._run import run
+from xstat_ray.cli.hydra_job import run
 from xstat_ray.errors import BudgetError, InputError, PartyError, ProtocolError
 
 STUDY = """# @package _global_
@@ -19,7 +19,7 @@ data:
 
 
 @pytest.fixture
-def command(tmp_path, monkeypatch, capfd):
+def command(tmp_path, monkeypatch, capsys):
     """Call to run a job with arguments.
 
     Returns its exit code and what it wrote to standard error.
@@ -40,7 +40,7 @@ def command(tmp_path, monkeypatch, capfd):
         monkeypatch.setattr(sys, "argv", ["crosstab", "--config-dir", str(tmp_path), *arguments])
         with pytest.raises(SystemExit) as stop:
             run("crosstab", job)
-        return stop.value.code, capfd.readouterr().err
+        return stop.value.code, capsys.readouterr().err
 
     yield call
     GlobalHydra.instance().clear()
@@ -66,7 +66,16 @@ def test_the_job_gets_plain_values_and_the_file_of_the_study(command, tmp_path):
         (["study=none", "out=x"], "Could not find 'study/none'"),
         (["out=x"], "You must specify 'study'"),
         (["study=small"], "a value is missing (key out). Set it on the command line: out=..."),
-        (["study=small", "out=x", "crypto.keybits=2048"], "Could not override 'crypto.keybits'"),
+        (
+            ["study=small", "out=x", "crypto.keybits=2048"],
+            "unknown key (file the command line, key crypto.keybits). Did you mean 'key_bits'?",
+        ),
+        (
+            ["study=small", "out=x", "crypto.q=1"],
+            "key crypto.q). Known keys are key_bits, slot_bits, constant_time",
+        ),
+        (["study=small", "out=x", "qqqqqq=1"], "Known keys are privacy, shards,"),
+        (["study=small", "here"], "'here' is not KEY=VALUE. See xstat-ray crosstab --help"),
         (["study=small", "out=["], "no viable alternative"),
         (["study=broken", "out=x"], 'broken.yaml", line 3'),
         (["study=endless", "out=x"], "nested without end"),
@@ -80,7 +89,7 @@ def test_the_job_gets_plain_values_and_the_file_of_the_study(command, tmp_path):
             ["study=small", "out=x", "ledger=x"],
             "A folder of that name in --config-dir hides the key",
         ),
-        (["--no-such-option"], "no-such-option"),
+        (["--no-such-option"], "there is no option --no-such-option. See xstat-ray crosstab"),
     ],
 )
 def test_a_configuration_that_does_not_compose_is_bad_input(command, arguments, message):
@@ -115,18 +124,38 @@ def test_how_a_job_ends_is_its_exit_code(command, error, code, message):
     assert ("Traceback" in written) == isinstance(error, ZeroDivisionError)
 
 
-@pytest.mark.parametrize("flag", ["-h", "--help"])
-def test_help_needs_no_study_and_explains_every_key(command, monkeypatch, capfd, flag):
-    monkeypatch.setattr(sys, "argv", ["crosstab", flag])
+def test_the_composed_settings_are_printed_without_running(command, capsys, monkeypatch, tmp_path):
+    arguments = ["crosstab", "study=small", "out=x", "--cfg", "job", "--config-dir", str(tmp_path)]
+    GlobalHydra.instance().clear()
+    monkeypatch.setattr(sys, "argv", arguments)
     with pytest.raises(SystemExit) as stop:
         run("crosstab", lambda *_: pytest.fail("the job ran"))
-    text = capfd.readouterr().out
     assert not stop.value.code
+    assert "key_bits: 3072" in capsys.readouterr().out
+
+
+def printed(monkeypatch, capsys, *arguments):
+    """What the job prints that is told nothing but options of ours."""
+    monkeypatch.setattr(sys, "argv", ["crosstab", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        run("crosstab", lambda *_: pytest.fail("the job ran"))
+    assert not stop.value.code
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_help_needs_no_study_and_names_the_choices(monkeypatch, capsys, flag):
+    text = printed(monkeypatch, capsys, flag)
+    for part in ("study=catchment|", "nycflights", "privacy=gaussian|standard", "--keys"):
+        assert part in text
+
+
+def test_all_keys_are_printed_with_their_explanations(monkeypatch, capsys):
+    text = printed(monkeypatch, capsys, "--keys")
     for part in (
-        "study=catchment|",
-        "nycflights",
-        "privacy=gaussian|standard",
         "key_bits: 3072",
         "allow_no_noise: false",
+        "# Bits of a slot",
+        "suppress_below: 0",
     ):
         assert part in text

@@ -1,0 +1,145 @@
+"""What all jobs share: a composed configuration, help, readable errors, exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+from yaml import YAMLError
+
+from xstat_ray.cli import help as pages
+from xstat_ray.cli.program import BAD_INPUT, exit_code, exit_with, report
+from xstat_ray.errors import InputError, StudyError
+from xstat_ray.inputs.section import suggestion
+from xstat_ray.util.package_files import CONF
+
+_COMMAND_LINE = "the command line"
+_UNREADABLE = "the configuration cannot be read:"
+_HIDDEN = (
+    "\nA folder of that name in --config-dir hides the key. "
+    "Keep only folders of choices there, such as study/."
+)
+_ENDLESS = "a file is nested without end. Look for an anchor (&) that names itself"
+_OPTIONS = (
+    *("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp"),
+    *("--cfg", "-c", "--info", "-i", "--package", "-p", "--resolve", "--hydra-help"),
+    *("--run", "-r", "--multirun", "-m", "--shell-completion", "-sc"),
+)
+"""What Hydra understands, beside settings."""
+
+Job = Callable[[dict[str, Any], str], None]
+"""Gets a composed configuration as plain dictionaries, and the file of the chosen study."""
+
+
+def run(name: str, job: Job, words: Callable[[list[str]], list[str]] = list) -> NoReturn:
+    """Compose conf/`name`.yaml with the command line, run `job(config, origin)`, and exit.
+
+    Exit codes: 0 done, 2 bad input or refused plan, 3 budget refused, 130 interrupted, 1 anything
+    else.
+
+    Args:
+        name: name of the job and of its configuration.
+        job: what to run. `origin` is the file of the chosen study, for messages.
+        words: turns what a person writes into settings.
+    """
+    exit_with(lambda: _run(name, job, words))
+
+
+def _run(name: str, job: Job, words: Callable[[list[str]], list[str]]) -> int:
+    arguments = sys.argv[1:]
+    if {"-h", "--help"} & set(arguments):
+        print(pages.page(name))
+        return 0
+    if "--keys" in arguments:
+        print(pages.keys(name))
+        return 0
+    sys.argv[1:] = words(arguments)
+    _check(sys.argv[1:], f"See {pages.PROGRAM} {name} --help")
+    return _compose(name, job)
+
+
+def _check(arguments: list[str], remedy: str) -> None:
+    """Refuse what is neither a setting nor an option, in plainer words than Hydra's.
+
+    Raises:
+        InputError: an argument of another form.
+    """
+    before = ""
+    for argument in arguments:
+        if argument.startswith("-"):
+            if argument.partition("=")[0] not in _OPTIONS:
+                raise InputError(f"there is no option {argument}", remedy=remedy)
+        elif "=" not in argument and before not in _OPTIONS and argument[:1] != "~":
+            raise InputError(f"{argument!r} is not KEY=VALUE", remedy=remedy)
+        before = argument
+
+
+def _compose(name: str, job: Job) -> int:
+    code = 0
+
+    @hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)
+    def task(config: DictConfig) -> None:
+        nonlocal code
+        code = exit_code(lambda: _call(job, config))
+
+    # Makes Hydra raise what is wrong with the command line or a file; otherwise it prints a
+    # traceback and exits with 1.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        task()
+    except (HydraException, OmegaConfBaseException, YAMLError) as error:
+        report(_explained(error))
+        return BAD_INPUT
+    except RecursionError:
+        report(f"{_UNREADABLE} {_ENDLESS}")
+        return BAD_INPUT
+    return code
+
+
+def _call(job: Job, config: DictConfig) -> int:
+    job(_plain(config), _origin())
+    return 0
+
+
+def _explained(error: Exception) -> str:
+    """What is wrong with a configuration: an unknown key with the known ones, else in Hydra's words."""
+    cause = error.__cause__
+    if isinstance(cause, ConfigAttributeError | ConfigKeyError) and cause.parent_node is not None:
+        known = [str(key) for key in cause.parent_node if key != "hydra"]
+        remedy = suggestion(str(cause.key), known)
+        return str(StudyError("unknown key", file=_COMMAND_LINE, key=cause.full_key, remedy=remedy))
+    hidden = "No match in the defaults list" in str(error)
+    return f"{_UNREADABLE} {error}{_HIDDEN if hidden else ''}"
+
+
+def _plain(config: DictConfig) -> dict[str, Any]:
+    if OmegaConf.select(config, "study.study") is not None:
+        remedy = "Make '# @package _global_' its first line"
+        raise StudyError("the study file lacks its package line", file=_origin(), remedy=remedy)
+    try:
+        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        key = error.full_key or None
+        remedy = f"Set it on the command line: {key}=..."
+        raise StudyError("a value is missing", key=key, remedy=remedy) from None
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
+
+
+def _origin() -> str:
+    """The file that the `study` choice came from."""
+    hydra_config = HydraConfig.get()
+    choice = hydra_config.runtime.choices.get("study")
+    for source in hydra_config.runtime.config_sources:
+        path = Path(source.path) / "study" / f"{choice}.yaml"
+        if path.exists():
+            return str(path)
+    return _COMMAND_LINE
