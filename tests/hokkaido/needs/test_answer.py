@@ -129,7 +129,7 @@ def test_boarding_only_where_its_study_is_given(folders):
 def test_releases_in_the_wrong_place_are_refused(folders):
     with pytest.raises(InputError, match=r"releases\.movement, column .*study=doto_movement"):
         answer(replace(folders, movement=folders.catchment))
-    with pytest.raises(InputError, match=r"releases\.population, column .*jobs\.population"):
+    with pytest.raises(InputError, match=r"releases\.population, column .*xstat-ray population"):
         answer(replace(folders, population=folders.catchment))
 
 
