@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from xstat_ray.crypto.fixed_base import (
-    MAX_WINDOW,
+    MAX_DIGIT_BITS,
     FixedBase,
     digit_count,
     split_digits,
@@ -16,7 +16,7 @@ from xstat_ray.crypto.fixed_base import (
 )
 
 MODULUS = 2**127 - 1
-windows = st.integers(2, MAX_WINDOW)
+widths = st.integers(2, MAX_DIGIT_BITS)
 
 
 def rows(values: list[int], width: int) -> np.ndarray:
@@ -36,24 +36,27 @@ def powers(table: FixedBase, exponents: list[int], factors: list[int], width: in
     ]
 
 
-@given(st.lists(st.integers(0, 2**72 - 1), max_size=5), windows, st.integers(0, 12))
-def test_digits_are_those_of_plain_arithmetic(exponents: list[int], window: int, more: int) -> None:
-    count = digit_count(72, window) + more
+@given(st.lists(st.integers(0, 2**72 - 1), max_size=5), widths, st.integers(0, 12))
+def test_digits_are_those_of_plain_arithmetic(
+    exponents: list[int], digit_bits: int, more: int
+) -> None:
+    count = digit_count(72, digit_bits) + more
     expected = [
-        [exponent >> (window * place) & (2**window - 1) for place in range(count)]
+        [exponent >> (digit_bits * place) & (2**digit_bits - 1) for place in range(count)]
         for exponent in exponents
     ]
-    assert split_digits(rows(exponents, 9), window, count) == expected
+    assert split_digits(rows(exponents, 9), digit_bits, count) == expected
 
 
 @pytest.mark.parametrize(
-    ("bits", "window", "count"), [(224, 8, 28), (224, 12, 19), (1, 12, 1), (12, 12, 1), (13, 12, 2)]
+    ("bits", "digit_bits", "count"),
+    [(224, 8, 28), (224, 12, 19), (1, 12, 1), (12, 12, 1), (13, 12, 2)],
 )
-def test_digit_count(bits: int, window: int, count: int) -> None:
-    assert digit_count(bits, window) == count
+def test_digit_count(bits: int, digit_bits: int, count: int) -> None:
+    assert digit_count(bits, digit_bits) == count
 
 
-def test_windows_of_all_sizes_give_the_powers_of_pow() -> None:
+def test_digits_of_all_widths_give_the_powers_of_pow() -> None:
     exponents = [0, 1, 2, 2**72 - 1, 2**72 - 2, 2**71, 0x123456789ABCDEF, 4095, 4096]
     factors = [1, 0, 5, MODULUS - 1, 7, 1, 2**100, 3, 3]
     expected = [
@@ -63,10 +66,10 @@ def test_windows_of_all_sizes_give_the_powers_of_pow() -> None:
     used = set()
     for planned in (0, 1, 10, 50, 100, 300, 1000, 3000, 10_000, 30_000, 100_000, 10**7):
         table = FixedBase(mpz(3), mpz(MODULUS), 72, planned)
-        used.add(table.window)
+        used.add(table.digit_bits)
         assert powers(table, exponents, factors, 9) == expected
     assert min(used) == 2
-    assert max(used) == MAX_WINDOW
+    assert max(used) == MAX_DIGIT_BITS
     assert len(used) >= 7
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from xstat_ray.crypto.buffers import not_above
 from xstat_ray.util.secrecy import Secret
 
-MAX_WINDOW = 12
+MAX_DIGIT_BITS = 12
 """Wider tables outgrow the caches and memory before they pay (50 to 90 MB at 12)."""
 
 
@@ -26,14 +26,14 @@ class FixedBase(Secret):
     def __init__(self, base: mpz, modulus: mpz, exponent_bits: int, planned: int) -> None:
         """Build the table that is cheapest for `planned` powers, table included."""
         self.modulus = modulus
-        self.window = min(
-            range(2, MAX_WINDOW + 1),
+        self.digit_bits = min(
+            range(2, MAX_DIGIT_BITS + 1),
             key=lambda w: (2**w + max(1, planned)) * digit_count(exponent_bits, w),
         )
-        self.rows = [_row(base, modulus, self.window)]
-        for _ in range(digit_count(exponent_bits, self.window) - 1):
+        self.rows = [_row(base, modulus, self.digit_bits)]
+        for _ in range(digit_count(exponent_bits, self.digit_bits) - 1):
             last = self.rows[-1]
-            self.rows.append(_row(last[-1] * last[1] % modulus, modulus, self.window))
+            self.rows.append(_row(last[-1] * last[1] % modulus, modulus, self.digit_bits))
 
     def powers(self, exponents: NDArray[np.uint8], factors: Sequence[mpz]) -> list[mpz]:
         """factors[i] * base^exponents[i] modulo the modulus.
@@ -46,7 +46,7 @@ class FixedBase(Secret):
         modulus = self.modulus
         result = []
         for value, digits in zip(
-            factors, split_digits(exponents, self.window, len(rows)), strict=True
+            factors, split_digits(exponents, self.digit_bits, len(rows)), strict=True
         ):
             for row, digit in zip(rows, digits, strict=True):
                 value = value * row[digit] % modulus  # noqa: PLW2901 - the accumulator starts as the factor
@@ -54,26 +54,26 @@ class FixedBase(Secret):
         return result
 
 
-def _row(base: mpz, modulus: mpz, window: int) -> list[mpz]:
+def _row(base: mpz, modulus: mpz, digit_bits: int) -> list[mpz]:
     row = [mpz(1)]
-    for _ in range(2**window - 1):
+    for _ in range(2**digit_bits - 1):
         row.append(row[-1] * base % modulus)
     return row
 
 
-def digit_count(exponent_bits: int, window: int) -> int:
-    """Digits of `window` bits in an exponent."""
-    return -(-exponent_bits // window)
+def digit_count(exponent_bits: int, digit_bits: int) -> int:
+    """Digits of `digit_bits` bits in an exponent."""
+    return -(-exponent_bits // digit_bits)
 
 
-def split_digits(exponents: NDArray[np.uint8], window: int, count: int) -> list[list[int]]:
-    """Cut (N, bytes) little-endian exponents into N lists of `count` digits of `window` bits, lowest first."""
+def split_digits(exponents: NDArray[np.uint8], digit_bits: int, count: int) -> list[list[int]]:
+    """Cut (N, bytes) little-endian exponents into N lists of `count` digits of `digit_bits` bits, lowest first."""
     bits = np.unpackbits(exponents, axis=1, bitorder="little")
-    missing = count * window - bits.shape[1]
-    bits = np.pad(bits, ((0, 0), (0, missing))) if missing > 0 else bits[:, : count * window]
-    weights = (1 << np.arange(window)).astype(np.int32)
+    missing = count * digit_bits - bits.shape[1]
+    bits = np.pad(bits, ((0, 0), (0, missing))) if missing > 0 else bits[:, : count * digit_bits]
+    weights = (1 << np.arange(digit_bits)).astype(np.int32)
     digits: list[list[int]] = (
-        bits.reshape(len(bits), count, window).astype(np.int32) @ weights
+        bits.reshape(len(bits), count, digit_bits).astype(np.int32) @ weights
     ).tolist()
     return digits
 

@@ -126,12 +126,12 @@ def test_other_sizes_are_refused(call: Call, limbs: int) -> None:
             call(name, 0, limbs)
 
 
-@pytest.mark.parametrize("window", [0, 5, 6, 17, 63, 2**31])
-def test_windows_that_do_not_fit_the_table_are_refused(call: Call, window: int) -> None:
+@pytest.mark.parametrize("digit_bits", [0, 5, 6, 17, 63, 2**31])
+def test_digits_that_do_not_fit_the_table_are_refused(call: Call, digit_bits: int) -> None:
     for name in ("make_table", "encrypt_public", "encrypt_owner"):
-        if name != "make_table" or window not in (5, 6):
+        if name != "make_table" or digit_bits not in (5, 6):
             with pytest.raises(ValueError):
-                call(name, 1, window)
+                call(name, 1, digit_bits)
 
 
 @pytest.mark.parametrize("wrong", [[0, 1, 3], [-1, 0, 0], [2**62, 0, 0], [0, 0, -(2**63)]])

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from tests.crypto.kernels import extension
 from xstat_ray.crypto.buffers import to_rows
-from xstat_ray.crypto.kernels.ifma import Ifma, best_window
+from xstat_ray.crypto.kernels.ifma import Ifma, best_digit_bits
 from xstat_ray.crypto.kernels.interface import Half, Kernel, Opening, Workload
 from xstat_ray.crypto.kernels.portable import Portable
 from xstat_ray.crypto.paillier import SUBGROUP_BITS, PrivateKey
@@ -130,11 +130,11 @@ def test_encryption_by_anyone(both: Both, key: PrivateKey, rows: int) -> None:
 
 
 @pytest.mark.parametrize("constant_time", [False, True])
-@pytest.mark.parametrize("window", range(2, 13))
-def test_every_window(
-    ifma_too: Both, private_key: PrivateKey, window: int, constant_time: bool, monkeypatch: Any
+@pytest.mark.parametrize("digit_bits", range(2, 13))
+def test_every_width_of_digits(
+    ifma_too: Both, private_key: PrivateKey, digit_bits: int, constant_time: bool, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("xstat_ray.crypto.kernels.ifma.best_window", lambda *_: window)
+    monkeypatch.setattr("xstat_ray.crypto.kernels.ifma.best_digit_bits", lambda *_: digit_bits)
     messages = below(int(private_key.public.n), 8, 17)
     index = np.arange(17)
     by_p = exponents(9, 17, 224)
@@ -322,9 +322,11 @@ def test_layout_and_write_protection_do_not_matter(both: Both, private_key: Priv
 def test_wider_tables_for_more_encryptions(
     planned: int, constant_time: bool, monkeypatch: Any
 ) -> None:
-    best = [best_window(limbs, 2, 224, Workload(planned, constant_time)) for limbs in (40, 60, 80)]
-    assert all(3 <= window <= (7 if constant_time else 12) for window in best)
-    more = best_window(40, 2, 224, Workload(10 * planned + 1, constant_time))
+    best = [
+        best_digit_bits(limbs, 2, 224, Workload(planned, constant_time)) for limbs in (40, 60, 80)
+    ]
+    assert all(3 <= digit_bits <= (7 if constant_time else 12) for digit_bits in best)
+    more = best_digit_bits(40, 2, 224, Workload(10 * planned + 1, constant_time))
     assert more >= best[0]
     monkeypatch.setattr("xstat_ray.crypto.kernels.ifma._last_cache", lambda: 1 << 20)
-    assert best_window(40, 2, 224, Workload(planned, constant_time)) <= 6
+    assert best_digit_bits(40, 2, 224, Workload(planned, constant_time)) <= 6

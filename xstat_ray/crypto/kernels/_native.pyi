@@ -7,10 +7,12 @@ from numpy.typing import NDArray
 _Array: TypeAlias = NDArray[Any]
 
 def available() -> bool: ...
-def make_table(limbs: int, window: int, table: _Array, base: _Array, modulus: _Array) -> None: ...
+def make_table(
+    limbs: int, digit_bits: int, table: _Array, base: _Array, modulus: _Array
+) -> None: ...
 def encrypt_public(
     limbs: int,
-    window: int,
+    digit_bits: int,
     constant_time: bool,
     out: _Array,
     messages: _Array,
@@ -21,7 +23,7 @@ def encrypt_public(
 ) -> None: ...
 def encrypt_owner(
     limbs: int,
-    window: int,
+    digit_bits: int,
     constant_time: bool,
     out: _Array,
     messages: _Array,

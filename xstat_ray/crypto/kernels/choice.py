@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from functools import cache
+from importlib import import_module
 from typing import NamedTuple
 
 from xstat_ray.crypto.kernels.interface import Kernel
@@ -87,7 +88,7 @@ class _Unavailable(Exception):  # noqa: N818 - never leaves this module
 
 def _ifma() -> Kernel:
     try:
-        import xstat_ray.crypto.kernels._native as native
+        native = import_module("xstat_ray.crypto.kernels._native")
     except ImportError:
         raise _Unavailable(
             "it was not built when the package was installed", logging.WARNING

@@ -32,8 +32,8 @@ LIMBS = {2048: 40, 3072: 60, 4096: 80, 6144: 120, 8192: 160}
 MAX_SEGMENT = 64
 """Longer segments are multiplied in pieces, which fills the lanes also when there are few
 segments."""
-_WINDOWS = range(4, 13)
-_SCANNED_WINDOWS = range(3, 8)
+_DIGIT_BITS = range(4, 13)
+_SCANNED_DIGIT_BITS = range(3, 8)
 _CACHE_LINE = 64
 _CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 
@@ -127,13 +127,13 @@ class _Base:
         limbs: int,
         *,
         bits: int,
-        window: int,
+        digit_bits: int,
     ) -> None:
         self.constants = _constants(modulus, limbs, n)
-        shape = (digit_count(bits, window), 1 << window, _row(limbs))
+        shape = (digit_count(bits, digit_bits), 1 << digit_bits, _row(limbs))
         self.table = _aligned(shape)
         montgomery = _limbs([(base << LIMB_BITS * limbs) % modulus], limbs)
-        native.make_table(limbs, window, self.table, montgomery, self.constants)
+        native.make_table(limbs, digit_bits, self.table, montgomery, self.constants)
 
     def with_exponents(
         self, exponents: NDArray[np.uint8]
@@ -151,9 +151,9 @@ class _Owner(OwnerEncryption):
         bits = max(p.exponent_bits, q.exponent_bits)
         self._limbs = LIMBS[2 * p.prime.bit_length()]
         self._constant_time = workload.constant_time
-        self._window = best_window(self._limbs, 2, bits, workload)
+        self._digit_bits = best_digit_bits(self._limbs, 2, bits, workload)
         self._p, self._q = (
-            _Base(native, half.h, modulus, n, self._limbs, bits=bits, window=self._window)
+            _Base(native, half.h, modulus, n, self._limbs, bits=bits, digit_bits=self._digit_bits)
             for half, modulus in ((p, p2), (q, q2))
         )
         self._p2_inverse = _limbs([(invert(p2, q2) << LIMB_BITS * self._limbs) % q2], self._limbs)
@@ -167,7 +167,7 @@ class _Owner(OwnerEncryption):
     ) -> NDArray[np.uint8]:
         """Tables are shared by threads; the interpreter is free meanwhile."""
         out = np.empty((len(index), 2 * messages.shape[1]), np.uint8)
-        how = (self._limbs, self._window, self._constant_time)
+        how = (self._limbs, self._digit_bits, self._constant_time)
         what = (out, messages, index)
         self._native.encrypt_owner(
             *how,
@@ -186,9 +186,9 @@ class _Public(PublicEncryption):
         self._native = native
         self._limbs = LIMBS[2 * n.bit_length()]
         self._constant_time = workload.constant_time
-        self._window = best_window(self._limbs, 1, exponent_bits, workload)
+        self._digit_bits = best_digit_bits(self._limbs, 1, exponent_bits, workload)
         self._base = _Base(
-            native, h, n * n, n, self._limbs, bits=exponent_bits, window=self._window
+            native, h, n * n, n, self._limbs, bits=exponent_bits, digit_bits=self._digit_bits
         )
 
     def encrypt(
@@ -196,31 +196,31 @@ class _Public(PublicEncryption):
     ) -> NDArray[np.uint8]:
         """As `_Owner.encrypt`."""
         out = np.empty((len(index), 2 * messages.shape[1]), np.uint8)
-        how = (self._limbs, self._window, self._constant_time)
+        how = (self._limbs, self._digit_bits, self._constant_time)
         what = (out, messages, index)
         self._native.encrypt_public(*how, *what, *self._base.with_exponents(exponents))
         return out
 
 
-def best_window(limbs: int, tables: int, exponent_bits: int, workload: Workload) -> int:
+def best_digit_bits(limbs: int, tables: int, exponent_bits: int, workload: Workload) -> int:
     """Bits of a digit that cost least for the planned encryptions, making the tables included.
 
     The unit is a multiplication of eight. A row of the table is read for one eighth of that, or in
     constant time all of them for every digit. Tables stay within the processor's last cache.
     """
 
-    def cost(window: int) -> float:
-        digits = digit_count(exponent_bits, window)
-        rows = 1 << window
+    def cost(digit_bits: int) -> float:
+        digits = digit_count(exponent_bits, digit_bits)
+        rows = 1 << digit_bits
         making = -(-digits // 8) * rows
         scan = rows * 0.4 / limbs if workload.constant_time else 0
         return making + -(-workload.planned // 8) * digits * (1 + scan)
 
-    def size(window: int) -> int:
-        return tables * digit_count(exponent_bits, window) * 8 * _row(limbs) << window
+    def size(digit_bits: int) -> int:
+        return tables * digit_count(exponent_bits, digit_bits) * 8 * _row(limbs) << digit_bits
 
-    windows = _SCANNED_WINDOWS if workload.constant_time else _WINDOWS
-    return min((w for w in windows if w == windows[0] or size(w) <= _last_cache()), key=cost)
+    widths = _SCANNED_DIGIT_BITS if workload.constant_time else _DIGIT_BITS
+    return min((w for w in widths if w == widths[0] or size(w) <= _last_cache()), key=cost)
 
 
 @lru_cache

@@ -6,7 +6,7 @@
 
 int xr_ifma_available(void)
 {
-#if defined(__x86_64__) && defined(__GNUC__)
+#if XR_KERNELS
     __builtin_cpu_init();
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512ifma");

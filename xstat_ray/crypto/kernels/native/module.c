@@ -5,8 +5,9 @@
    it must be contiguous, aligned where it is read as 64-bit numbers, and have exactly the bytes
    that the kernel will touch; indexes and segments must lie inside their arrays. Otherwise
    ValueError is raised before anything is computed. Nothing calls a WIDE function unless the
-   processor has it (RuntimeError). Whether numbers are reduced, which the kernels take for granted
-   and which decides whether results are right, is checked one layer up, in ifma.py.
+   processor has it (RuntimeError), and where the compiler has none the module has `available`
+   alone. Whether numbers are reduced, which the kernels take for granted and which decides whether
+   results are right, is checked one layer up, in ifma.py.
 
    Arguments are never grouped in tuples: PyArg_ParseTuple notes the buffers it has taken in an
    array with room for the outermost level only, and writes past its end otherwise (CPython 3.11).
@@ -14,86 +15,8 @@
    The interpreter lock is released while a kernel runs, so threads share tables and use all cores.
    Only the stable interface of Python 3.11 is used: one build serves every later version. */
 
-#define PY_SSIZE_T_CLEAN
-#define Py_LIMITED_API 0x030B0000
-#include <Python.h>
-
-#include "cpu.h"
-#include "paillier.h"
+#include "arguments.h"
 #include "ristretto255.h"
-
-#define MAX_WINDOW 16
-
-/* Whether `condition` holds; otherwise ValueError. */
-static int require(int condition, const char *message)
-{
-    if (!condition)
-        PyErr_SetString(PyExc_ValueError, message);
-    return condition;
-}
-
-/* Whether a buffer has exactly `size` bytes; otherwise ValueError. */
-static int has_size(const Py_buffer *buffer, const char *name, size_t size)
-{
-    if ((size_t)buffer->len == size)
-        return 1;
-    PyErr_Format(PyExc_ValueError, "%s has %zd bytes in place of %zu", name, buffer->len, size);
-    return 0;
-}
-
-/* The same, for a buffer that is read as 64-bit numbers. */
-static int has_numbers(const Py_buffer *buffer, const char *name, size_t count)
-{
-    return has_size(buffer, name, 8 * count) &&
-           require((uintptr_t)buffer->buf % 8 == 0, "an array is not aligned");
-}
-
-/* Whether the processor has the instructions; otherwise RuntimeError. */
-static int runs_here(void)
-{
-    if (!xr_ifma_available())
-        PyErr_SetString(PyExc_RuntimeError,
-                        "this processor or operating system lacks AVX-512 IFMA");
-    return xr_ifma_available();
-}
-
-/* The same, and whether there are kernels of this size; otherwise ValueError. */
-static int has_kernels(int limbs)
-{
-#define CASE(size) limbs == size ||
-    return runs_here() && require(XR_SIZES(CASE) 0, "there are no kernels of this size");
-#undef CASE
-}
-
-/* Whether all numbers of an array are in [0, bound); otherwise ValueError. */
-static int all_below(const Py_buffer *array, const char *name, size_t bound)
-{
-    const int64_t *value = array->buf;
-    for (size_t i = 0; i < (size_t)array->len / 8; i++)
-        if (value[i] < 0 || (size_t)value[i] >= bound) {
-            PyErr_Format(PyExc_ValueError, "%s: %lld at %zu is out of range", name,
-                         (long long)value[i], i);
-            return 0;
-        }
-    return 1;
-}
-
-/* How many rows of `size` bytes a buffer has; that it has no part of one more is checked with its
-   size. */
-static size_t rows_of(const Py_buffer *buffer, size_t size)
-{
-    return size ? (size_t)buffer->len / size : 0;
-}
-
-static void release(Py_buffer *buffers[], int count)
-{
-    for (int i = 0; i < count; i++)
-        PyBuffer_Release(buffers[i]);
-}
-
-#define RELEASE(...) \
-    release((Py_buffer *[]){__VA_ARGS__}, \
-            (int)(sizeof((Py_buffer *[]){__VA_ARGS__}) / sizeof(Py_buffer *)))
 
 static PyObject *available(PyObject *module, PyObject *none)
 {
@@ -101,24 +24,26 @@ static PyObject *available(PyObject *module, PyObject *none)
     return PyBool_FromLong(xr_ifma_available());
 }
 
-/* make_table(limbs, window, table, base, modulus) */
+#if XR_KERNELS
+
+/* make_table(limbs, digit_bits, table, base, modulus) */
 static PyObject *make_table(PyObject *module, PyObject *args)
 {
     (void)module;
     int limbs;
-    unsigned window;
+    unsigned digit_bits;
     Py_buffer table, base, modulus;
-    if (!PyArg_ParseTuple(args, "iIw*y*y*", &limbs, &window, &table, &base, &modulus))
+    if (!PyArg_ParseTuple(args, "iIw*y*y*", &limbs, &digit_bits, &table, &base, &modulus))
         return NULL;
     PyObject *result = NULL;
-    if (has_kernels(limbs) &&
-        require(window >= 1 && window <= MAX_WINDOW, "the window is out of range")) {
-        size_t place = xr_row(limbs) << window, places = rows_of(&table, 8 * place);
+    if (has_kernels(limbs) && require(digit_bits >= 1 && digit_bits <= MAX_DIGIT_BITS,
+                                      "the width of a digit is out of range")) {
+        size_t place = xr_row(limbs) << digit_bits, places = rows_of(&table, 8 * place);
         if (has_numbers(&table, "table", places * place) &&
             has_numbers(&base, "base", xr_row(limbs)) &&
             has_numbers(&modulus, "modulus", XR_MODULUS_ROWS * xr_row(limbs))) {
             Py_BEGIN_ALLOW_THREADS
-            xr_make_table(limbs, table.buf, base.buf, modulus.buf, (unsigned)places, window);
+            xr_make_table(limbs, table.buf, base.buf, modulus.buf, (unsigned)places, digit_bits);
             Py_END_ALLOW_THREADS
             result = Py_NewRef(Py_None);
         }
@@ -134,37 +59,38 @@ struct base_arguments {
 
 /* Whether they fit each other and n encryptions; fills `base`. */
 static int take_base(struct xr_fixed_base *base, const struct base_arguments *from, int limbs,
-                     unsigned window, int constant_time, size_t n)
+                     unsigned digit_bits, int constant_time, size_t n)
 {
-    if (!require(window >= 1 && window <= MAX_WINDOW, "the window is out of range"))
+    if (!require(digit_bits >= 1 && digit_bits <= MAX_DIGIT_BITS,
+                 "the width of a digit is out of range"))
         return 0;
-    size_t place = xr_row(limbs) << window, places = rows_of(&from->table, 8 * place);
+    size_t place = xr_row(limbs) << digit_bits, places = rows_of(&from->table, 8 * place);
     size_t bytes = rows_of(&from->exponents, n);
     *base = (struct xr_fixed_base){
         .modulus = from->modulus.buf,
         .table = from->table.buf,
         .places = (unsigned)places,
-        .window = window,
+        .digit_bits = digit_bits,
         .exponent_bytes = bytes,
         .constant_time = constant_time,
     };
     return has_numbers(&from->modulus, "modulus", XR_MODULUS_ROWS * xr_row(limbs)) &&
            has_numbers(&from->table, "table", places * place) &&
            has_size(&from->exponents, "exponents", n * bytes) &&
-           require(places > 0 && 8 * bytes <= places * window,
+           require(places > 0 && 8 * bytes <= places * digit_bits,
                    "exponents are longer than the table was made for");
 }
 
-/* encrypt_public(limbs, window, constant_time, out, messages, index, modulus, table, exponents) */
+/* encrypt_public(limbs, digit_bits, constant_time, out, messages, index, modulus, table, exponents) */
 static PyObject *encrypt_public(PyObject *module, PyObject *args)
 {
     (void)module;
     int limbs, constant_time;
-    unsigned window;
+    unsigned digit_bits;
     Py_buffer out, messages, index;
     struct base_arguments a;
-    if (!PyArg_ParseTuple(args, "iIpw*y*y*y*y*y*", &limbs, &window, &constant_time, &out, &messages,
-                          &index, &a.modulus, &a.table, &a.exponents))
+    if (!PyArg_ParseTuple(args, "iIpw*y*y*y*y*y*", &limbs, &digit_bits, &constant_time, &out,
+                          &messages, &index, &a.modulus, &a.table, &a.exponents))
         return NULL;
     PyObject *result = NULL;
     size_t n = (size_t)index.len / 8, width = 8 * xr_words(limbs);
@@ -172,7 +98,7 @@ static PyObject *encrypt_public(PyObject *module, PyObject *args)
     if (has_kernels(limbs) && has_size(&out, "out", n * width) && has_numbers(&index, "index", n) &&
         has_size(&messages, "messages", rows_of(&messages, width / 2) * (width / 2)) &&
         all_below(&index, "index", rows_of(&messages, width / 2)) &&
-        take_base(&base, &a, limbs, window, constant_time, n)) {
+        take_base(&base, &a, limbs, digit_bits, constant_time, n)) {
         Py_BEGIN_ALLOW_THREADS
         xr_encrypt_public(limbs, out.buf, messages.buf, index.buf, n, &base, a.exponents.buf);
         Py_END_ALLOW_THREADS
@@ -182,17 +108,17 @@ static PyObject *encrypt_public(PyObject *module, PyObject *args)
     return result;
 }
 
-/* encrypt_owner(limbs, window, constant_time, out, messages, index, modulus, table, exponents of p,
+/* encrypt_owner(limbs, digit_bits, constant_time, out, messages, index, modulus, table, exponents of p,
    the same of q, p2_inverse) */
 static PyObject *encrypt_owner(PyObject *module, PyObject *args)
 {
     (void)module;
     int limbs, constant_time;
-    unsigned window;
+    unsigned digit_bits;
     Py_buffer out, messages, index, p2_inverse;
     struct base_arguments a, b;
-    if (!PyArg_ParseTuple(args, "iIpw*y*y*y*y*y*y*y*y*y*", &limbs, &window, &constant_time, &out,
-                          &messages, &index, &a.modulus, &a.table, &a.exponents, &b.modulus,
+    if (!PyArg_ParseTuple(args, "iIpw*y*y*y*y*y*y*y*y*y*", &limbs, &digit_bits, &constant_time,
+                          &out, &messages, &index, &a.modulus, &a.table, &a.exponents, &b.modulus,
                           &b.table, &b.exponents, &p2_inverse))
         return NULL;
     PyObject *result = NULL;
@@ -203,8 +129,8 @@ static PyObject *encrypt_owner(PyObject *module, PyObject *args)
         has_size(&messages, "messages", rows_of(&messages, width) * width) &&
         all_below(&index, "index", rows_of(&messages, width)) &&
         has_numbers(&p2_inverse, "p2_inverse", xr_row(limbs)) &&
-        take_base(&p, &a, limbs, window, constant_time, n) &&
-        take_base(&q, &b, limbs, window, constant_time, n)) {
+        take_base(&p, &a, limbs, digit_bits, constant_time, n) &&
+        take_base(&q, &b, limbs, digit_bits, constant_time, n)) {
         Py_BEGIN_ALLOW_THREADS
         xr_encrypt_owner(limbs, out.buf, messages.buf, index.buf, n, &p, a.exponents.buf, &q,
                          b.exponents.buf, p2_inverse.buf);
@@ -214,18 +140,6 @@ static PyObject *encrypt_owner(PyObject *module, PyObject *args)
     RELEASE(&out, &messages, &index, &a.modulus, &a.table, &a.exponents, &b.modulus, &b.table,
             &b.exponents, &p2_inverse);
     return result;
-}
-
-/* Whether edges rise from 0 to `total` in steps of 1 to `most`; otherwise ValueError. */
-static int are_edges(const Py_buffer *edges, size_t total, size_t most)
-{
-    const int64_t *edge = edges->buf;
-    size_t count = (size_t)edges->len / 8;
-    int fine =
-        count > 0 && edge[0] == 0 && edge[count - 1] >= 0 && (size_t)edge[count - 1] == total;
-    for (size_t i = 1; i < count && fine; i++)
-        fine = edge[i] > edge[i - 1] && (size_t)(edge[i] - edge[i - 1]) <= most;
-    return require(fine, "a segment is empty, too long, or not inside the index");
 }
 
 /* accumulate(limbs, out, rows, index, edges, order, modulus, r_powers) */
@@ -322,14 +236,17 @@ static PyObject *ristretto_from_hash(PyObject *module, PyObject *args)
     return result;
 }
 
+#endif
+
 static PyMethodDef methods[] = {
     {"available", available, METH_NOARGS,
      "Whether the processor and the operating system run the kernels."},
-    {"make_table", make_table, METH_VARARGS, "(limbs, window, table, base, modulus)"},
+#if XR_KERNELS
+    {"make_table", make_table, METH_VARARGS, "(limbs, digit_bits, table, base, modulus)"},
     {"encrypt_public", encrypt_public, METH_VARARGS,
-     "(limbs, window, constant_time, out, messages, index, modulus, table, exponents)"},
+     "(limbs, digit_bits, constant_time, out, messages, index, modulus, table, exponents)"},
     {"encrypt_owner", encrypt_owner, METH_VARARGS,
-     "(limbs, window, constant_time, out, messages, index, modulus, table, exponents, "
+     "(limbs, digit_bits, constant_time, out, messages, index, modulus, table, exponents, "
      "the same of q, p2_inverse)"},
     {"accumulate", accumulate, METH_VARARGS,
      "(limbs, out, rows, index, edges, order, modulus, r_powers)"},
@@ -337,6 +254,7 @@ static PyMethodDef methods[] = {
     {"ristretto_multiply", ristretto_multiply, METH_VARARGS,
      "(out, points, scalar) -> 0 or 1 + first refused row"},
     {"ristretto_from_hash", ristretto_from_hash, METH_VARARGS, "(out, digests)"},
+#endif
     {NULL, NULL, 0, NULL},
 };
 

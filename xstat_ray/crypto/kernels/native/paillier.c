@@ -1,6 +1,10 @@
 /* Every size of the templates, and the choice of one. ciphertexts.h includes the templates it rests
    on. */
 
+#include "cpu.h"
+
+#if XR_KERNELS
+
 #include "paillier.h"
 #include "columns.h"
 
@@ -27,11 +31,11 @@
     return -1
 
 int xr_make_table(int limbs, uint64_t *table, const uint64_t *base, const uint64_t *modulus,
-                  unsigned places, unsigned window)
+                  unsigned places, unsigned digit_bits)
 {
     struct modulus m = modulus_at(modulus, (int)xr_row(limbs));
 #define CASE(size) \
-    case size: make_table_##size(table, base, places, window, &m); return 0;
+    case size: make_table_##size(table, base, places, digit_bits, &m); return 0;
     CHOOSE(limbs);
 #undef CASE
 }
@@ -78,3 +82,5 @@ int xr_power(int limbs, uint8_t *out, const uint8_t *rows, size_t n, const uint8
     CHOOSE(limbs);
 #undef CASE
 }
+
+#endif

@@ -28,16 +28,16 @@ static inline size_t xr_words(int limbs) { return (size_t)limbs * 4 / 5; }
 /* Powers of one base modulo one modulus, by a table. */
 struct xr_fixed_base {
     const uint64_t *modulus; /* XR_MODULUS_ROWS rows */
-    const uint64_t *table; /* places << window rows, from xr_make_table */
-    unsigned places, window;
+    const uint64_t *table; /* places << digit_bits rows, from xr_make_table */
+    unsigned places, digit_bits;
     size_t exponent_bytes;
     int constant_time; /* read the whole table rather than the rows that the exponent names */
 };
 
-/* Fill a table for exponents of places * window bits; `base` is a row in Montgomery form (base R
+/* Fill a table for exponents of places * digit_bits bits; `base` is a row in Montgomery form (base R
    mod m). */
 int xr_make_table(int limbs, uint64_t *table, const uint64_t *base, const uint64_t *modulus,
-                  unsigned places, unsigned window);
+                  unsigned places, unsigned digit_bits);
 
 /* out[i] = (1 + messages[index[i]] n) base^exponents[i] modulo the modulus, n of them. Messages
    have half as many words as the modulus, which is n^2. */

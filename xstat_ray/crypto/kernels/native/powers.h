@@ -1,14 +1,14 @@
 /* Powers modulo a fixed number, eight at a time. A template, included once for every LIMBS.
 
-   Fixed base. The exponent is cut into digits of `window` bits, lowest first; the table holds
-   base^(d 2^(window i)) for every place i and digit d, in Montgomery form (times R), so that a
+   Fixed base. The exponent is cut into digits of `digit_bits` bits, lowest first; the table holds
+   base^(d 2^(digit_bits i)) for every place i and digit d, in Montgomery form (times R), so that a
    power is one table row for each digit, multiplied together. Eight exponents walk through the
    table in step. In the ordinary way each lane reads its own row, and the rows of the next digit
    are fetched ahead; a table larger than the caches then costs little, but the addresses tell
    whoever can watch the shared cache which digits were used. In constant time every row of a place
    is read for every digit and the wanted one is kept by a mask.
 
-   Fixed exponent. Decryption raises different bases to one secret exponent: windows of four bits,
+   Fixed exponent. Decryption raises different bases to one secret exponent: digits of four bits,
    highest first. All sixteen powers of the bases are read at every step and one kept by a mask,
    which costs a hundredth, so there is only the constant-time way.
 
@@ -17,35 +17,35 @@
 
 #include "montgomery.h"
 
-/* The digit of `window` bits (at most 16) that begins at bit `place * window`; bits beyond the
+/* The digit of `digit_bits` bits (at most 16) that begins at bit `place * digit_bits`; bits beyond the
    exponent are zero. */
 static inline unsigned SIZED(digit)(const uint8_t *exponent, size_t bytes, unsigned place,
-                                    unsigned window)
+                                    unsigned digit_bits)
 {
-    size_t bit = (size_t)place * window, byte = bit / 8;
+    size_t bit = (size_t)place * digit_bits, byte = bit / 8;
     unsigned x = 0;
     for (size_t k = 0; k < 3 && byte + k < bytes; k++)
         x |= (unsigned)exponent[byte + k] << (8 * k);
-    return x >> bit % 8 & ((1u << window) - 1);
+    return x >> bit % 8 & ((1u << digit_bits) - 1);
 }
 
-/* table[places << window][ROW]: the rows of one place after the other. `base` is a row in
+/* table[places << digit_bits][ROW]: the rows of one place after the other. `base` is a row in
    Montgomery form. */
-WIDE static void SIZED(make_table)(u64 *table, const u64 *base, unsigned places, unsigned window,
-                                   const struct modulus *m)
+WIDE static void SIZED(make_table)(u64 *table, const u64 *base, unsigned places,
+                                   unsigned digit_bits, const struct modulus *m)
 {
-    const size_t rows = (size_t)1 << window;
+    const size_t rows = (size_t)1 << digit_bits;
     u64 bases[LANES][ROW], unused[ROW], *out[LANES];
     wide power[LIMBS], step[LIMBS], next[LIMBS];
     SIZED(spread)(next, base);
     for (unsigned first = 0; first < places; first += LANES) {
-        /* The bases of eight places, each the 2^window-th power of the one before; then their rows
+        /* The bases of eight places, each the 2^digit_bits-th power of the one before; then their rows
            side by side. */
         for (unsigned k = 0; k < LANES; k++) {
             for (unsigned j = 0; j < LANES; j++)
                 out[j] = j == k ? bases[k] : unused;
             SIZED(store_limbs)(out, next);
-            for (unsigned bit = 0; bit < window; bit++)
+            for (unsigned bit = 0; bit < digit_bits; bit++)
                 SIZED(square)(next, next, m);
         }
         const u64 *from[LANES] = {bases[0], bases[1], bases[2], bases[3],
@@ -62,7 +62,7 @@ WIDE static void SIZED(make_table)(u64 *table, const u64 *base, unsigned places,
 }
 
 /* Row `digit[k]` of a place for lane k, found by reading all of them. */
-WIDE static inline void SIZED(scan_rows)(wide *out, const u64 *rows, unsigned window,
+WIDE static inline void SIZED(scan_rows)(wide *out, const u64 *rows, unsigned digit_bits,
                                          const u64 digit[LANES])
 {
     const wide wanted = _mm512_loadu_si512(digit);
@@ -71,7 +71,7 @@ WIDE static inline void SIZED(scan_rows)(wide *out, const u64 *rows, unsigned wi
         wide kept[20];
         for (int j = 0; j < 20; j++)
             kept[j] = everywhere(0);
-        for (size_t d = 0; d < (size_t)1 << window; d++) {
+        for (size_t d = 0; d < (size_t)1 << digit_bits; d++) {
             __mmask8 here = _mm512_cmpeq_epi64_mask(wanted, everywhere(d));
             for (int j = 0; j < 20; j++)
                 kept[j] =
@@ -87,22 +87,23 @@ WIDE static void SIZED(fixed_base_power)(wide *out, const struct xr_fixed_base *
                                          const struct modulus *m,
                                          const uint8_t *const exponents[LANES])
 {
-    const size_t place_limbs = (size_t)ROW << base->window;
+    const size_t place_limbs = (size_t)ROW << base->digit_bits;
     wide factor[LIMBS];
     for (unsigned i = 0; i < base->places; i++) {
         const u64 *place = base->table + i * place_limbs, *rows[LANES];
         u64 digits[LANES];
         for (int k = 0; k < LANES; k++) {
-            digits[k] = SIZED(digit)(exponents[k], base->exponent_bytes, i, base->window);
+            digits[k] = SIZED(digit)(exponents[k], base->exponent_bytes, i, base->digit_bits);
             rows[k] = place + digits[k] * ROW;
         }
         wide *into = i ? factor : out;
         if (base->constant_time)
-            SIZED(scan_rows)(into, place, base->window, digits);
+            SIZED(scan_rows)(into, place, base->digit_bits, digits);
         else
             SIZED(load_limbs)(into, rows);
         for (int k = 0; k < LANES && i + 1 < base->places && !base->constant_time; k++) {
-            unsigned next = SIZED(digit)(exponents[k], base->exponent_bytes, i + 1, base->window);
+            unsigned next =
+                SIZED(digit)(exponents[k], base->exponent_bytes, i + 1, base->digit_bits);
             for (int j = 0; j < ROW; j += 64 / (int)sizeof(u64))
                 __builtin_prefetch(place + place_limbs + (size_t)next * ROW + j);
         }

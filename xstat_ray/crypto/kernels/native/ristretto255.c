@@ -10,6 +10,10 @@
    with its highest bit set is refused. libsodium 1.0.18 clears that bit and accepts; the portable
    path asks for it first. */
 
+#include "cpu.h"
+
+#if XR_KERNELS
+
 #include "ristretto255.h"
 
 #include "ristretto255_curve.h"
@@ -196,3 +200,5 @@ WIDE void xr_ristretto_from_hash(uint8_t *out, const uint8_t *digests64, size_t 
         store_rows(out + 32 * i, count, word);
     }
 }
+
+#endif

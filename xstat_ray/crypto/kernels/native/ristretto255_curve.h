@@ -8,7 +8,7 @@
    opposite or neutral ones too, so nothing branches.
 
    Multiples. All eight points have the same scalar, which is secret. It is written in 64 signed
-   digits from -8 to 8 of weight 16^i; a window is four doublings and the addition of digit * point.
+   digits from -8 to 8 of weight 16^i; a step is four doublings and the addition of digit * point.
    The nine multiples are a table in memory (11 kB, in the first-level cache) of which every entry
    is read for every digit, and the wanted one kept by a mask that comes from comparing registers:
    neither an address nor a branch depends on the scalar. */
