@@ -1,10 +1,12 @@
+"""Tables of records in a page, and the figure of the shards suite."""
+
 from __future__ import annotations
 
 import pytest
 
 from xstat_ray.benchmarks import page
-from xstat_ray.benchmarks.measure import Record
 from xstat_ray.benchmarks.shards_figure import draw, points
+from xstat_ray.benchmarks.timing import Record
 from xstat_ray.errors import InputError
 from xstat_ray.runtime.progress import Progress
 
@@ -14,7 +16,10 @@ CUTS = [
     for shards in (1, 64)
     for name, value, unit in (("rows_per_s", 1e6, "rows/s"), ("aggregate", 2.0, "s"))
 ]
-PAGE = "# Page\n\n<!-- records: shards -->\nold\n<!-- end of records -->\n\n<!-- records: peers -->\n<!-- end of records -->\n"
+PAGE = (
+    "# Page\n\n<!-- records: shards -->\nold\n<!-- end of records -->\n\n"
+    "<!-- records: peers -->\n<!-- end of records -->\n"
+)
 
 
 def test_a_table_is_written_between_its_markers_and_nothing_else_changes(tmp_path):
@@ -41,7 +46,7 @@ def test_comparisons_stand_beside_each_other():
             Record("peers.ours", 100.0, "rows/s"),
         ]
     )
-    assert text.splitlines()[0] == "| figure | value | beside | ratio |"
+    assert text.splitlines()[0] == "| metric | value | beside | ratio |"
     assert (
         "| `phe.2048` | 100 rows/s | 2 | 50 |" in text and "| `ours` | 100 rows/s |  |  |" in text
     )

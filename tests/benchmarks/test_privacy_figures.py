@@ -1,3 +1,5 @@
+"""Figures of the privacy suite: equal records give equal files."""
+
 from __future__ import annotations
 
 import io
@@ -8,8 +10,8 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image
 
-from xstat_ray.benchmarks.measure import Record
 from xstat_ray.benchmarks.privacy_figures import AREAS, SHARDS, draw
+from xstat_ray.benchmarks.timing import Record
 from xstat_ray.errors import InputError
 from xstat_ray.runtime.progress import Progress
 

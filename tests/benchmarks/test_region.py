@@ -1,11 +1,13 @@
-"""The suites over a region: their tables, DuckDB's counts, and that ours are the true ones in every cell."""
+"""The suites over a region: their tables, and our counts, which are the true ones in all cells."""
 
 from __future__ import annotations
 
 import datetime as dt
 import shutil
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -27,6 +29,8 @@ from xstat_ray.errors import InputError
 from xstat_ray.hokkaido.world.build import build
 from xstat_ray.hokkaido.world.settings import World
 from xstat_ray.inputs.ids import normalise
+from xstat_ray.inputs.source import Source
+from xstat_ray.model.study import Study
 from xstat_ray.planning.plan import make_plan
 from xstat_ray.runtime.executor import LocalExecutor
 from xstat_ray.runtime.progress import Progress
@@ -35,8 +39,8 @@ WORLD = World(first_day=dt.date(2023, 10, 29), days=2, people=2400, block=800, a
 
 
 @pytest.fixture(scope="module")
-def busy(tmp_path_factory):
-    """Two days on which many fly."""
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
+    """Make two days on which many fly."""
     folder = tmp_path_factory.mktemp("busy")
     build(WORLD, folder, map, lambda _: None)
     with region(folder, 1, 2) as tables:
@@ -79,7 +83,7 @@ def test_a_wrong_count_is_seen(busy):
 
 @thorough
 def test_what_a_party_draws_is_known_within_bounds(busy, tmp_path):
-    """Everybody boards again an hour after, on another route: most hours have two flags, of which one is drawn."""
+    """All board again an hour later, on another route, so that most hours draw between two flags."""
     folder = tmp_path / "tables"
     shutil.copytree(busy.folder, folder)
     path = folder / "airline" / "boardings.parquet"
@@ -102,18 +106,23 @@ def test_what_a_party_draws_is_known_within_bounds(busy, tmp_path):
     assert bounds.wrong(bounds.cells[1]) > 0
 
 
-def plainly(study, tables):
-    """The study and its tables as the oracle takes them: normal ids, times in UTC, without those who are left out."""
+def plainly(study: Study, tables: Region) -> tuple[Study, pa.Table, pa.Table]:
+    """Prepare a study and its tables for the oracle.
+
+    Ids are normal, times are in UTC, and those who are left out are gone.
+    """
     tokyo = pa.scalar(dt.timedelta(hours=9))
 
-    def table(path, source, id_column, times):
+    def table(path: Path, source: Source, id_column: str, times: list[str]) -> pa.Table:
         found = pq.read_table(path, partitioning=None)
         out = pa.concat_arrays(
             [
                 normalise(
-                    pq.read_table(one)[id_column].combine_chunks().cast(pa.string()), "phone", "JP"
+                    pq.read_table(listed)[id_column].combine_chunks().cast(pa.string()),
+                    "phone",
+                    "JP",
                 )
-                for one in source.excludes
+                for listed in source.excludes
             ]
         )
         ids = normalise(found[id_column].combine_chunks().cast(pa.string()), "phone", "JP")
@@ -130,7 +139,7 @@ def plainly(study, tables):
     flags = table(sources["column"].table, sources["column"], "passenger", ["departure", "arrival"])
     seen = {str(mesh) for mesh in rows["mesh"].unique().to_pylist()}
     (where,) = study.row.dimensions
-    members = tuple(tuple(one for one in own if one in seen) for own in where.members)
+    members = tuple(tuple(mesh for mesh in meshes if mesh in seen) for meshes in where.members)
     row = replace(study.row, dimensions=(replace(where, members=members),))
     return replace(study, row=row, id_form="exact", id_region=None), rows, flags
 
@@ -153,11 +162,11 @@ def test_everything_that_is_called_is_booked(busy, tmp_path):
     plan = make_plan(busy.during(studies()["all"]), key_bits=2048, shards=4)
     run = run_timed(plan, busy.sources)
     assert {"row.intake", "row.emit", "column.emit", "join", "noise", "column.release"} <= set(
-        run.ledger.of
+        run.costs.by_name
     )
     assert run.matches == run.counts.sum() > 0 and run.nodes == plan.design.nodes
-    assert run.ledger.out_bytes("column.emit") == run.flags * (16 + 512 * plan.packing.blocks)
-    assert run.ledger.persons > 0 and run.ledger.seconds("row.emit", "nothing") > 0
+    assert run.costs.out_bytes("column.emit") == run.flags * (16 + 512 * plan.packing.blocks)
+    assert run.costs.persons > 0 and run.costs.seconds("row.emit", "nothing") > 0
 
 
 @thorough
@@ -189,7 +198,7 @@ def test_regions_are_made_where_none_is_given():
 
 
 def test_several_days_are_held_against_the_first_alone(busy, monkeypatch):
-    def measured(sizes, study, tables):
+    def run_measured(sizes: scale_suite.Sizes, study: Study, tables: Region) -> tuple[None, Timed]:
         assert (
             sizes.days == len(tables.days) == 1
             and study.period.start.date() == tables.days[0] == busy.days[0]
@@ -205,9 +214,9 @@ def test_several_days_are_held_against_the_first_alone(busy, monkeypatch):
         }
         return Timed(stages, memory, np.zeros((1, 1), np.int64))
 
-    monkeypatch.setattr(scale_suite, "_measured", measured)
+    monkeypatch.setattr(scale_suite, "run_measured", run_measured)
     sizes = scale_suite.Sizes(busy.folder, 1, 2, 1, 4, 4, (1,), 2048)
-    memory, time = scale_suite._beside_a_day(
+    memory, time = scale_suite.beside_a_day(
         "scale.doto", timed(10.0, 1100), sizes, studies()["doto"], busy
     )
     assert (memory.value, memory.baseline, memory.ratio) == (1100, 1000, 1.1)

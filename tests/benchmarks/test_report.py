@@ -1,3 +1,5 @@
+"""The report of a benchmark: its file, the machine, and the table on the terminal."""
+
 from __future__ import annotations
 
 import io
@@ -8,8 +10,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from xstat_ray.benchmarks.measure import Record
 from xstat_ray.benchmarks.report import machine, read, show, write
+from xstat_ray.benchmarks.timing import Record
 from xstat_ray.errors import InputError
 
 RECORDS = [
@@ -41,7 +43,7 @@ def test_the_file_holds_everything(tmp_path):
 def test_what_was_written_is_read(tmp_path):
     path = write("paillier", RECORDS, tmp_path)
     assert read(path, "paillier") == [
-        replace(one, spread=one.spread and list(one.spread)) for one in RECORDS
+        replace(record, spread=record.spread and list(record.spread)) for record in RECORDS
     ]
     with pytest.raises(InputError, match="these are records of paillier"):
         read(path, "shards")

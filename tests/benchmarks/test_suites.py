@@ -1,7 +1,4 @@
-"""Every suite in small: the metrics are there and make sense.
-
-How fast anything is, is never asserted.
-"""
+"""All suites in small: their metrics are there and make sense, and no speed is asserted."""
 
 from __future__ import annotations
 
@@ -23,6 +20,7 @@ from xstat_ray.benchmarks import (
     tags_suite,
 )
 from xstat_ray.benchmarks.suites import SUITES, benchmark_config
+from xstat_ray.benchmarks.timing import Record
 from xstat_ray.crypto.kernels import choice
 from xstat_ray.errors import StudyError, XstatError
 from xstat_ray.runtime.progress import Progress
@@ -43,14 +41,16 @@ WITHOUT_BASELINE = {"paillier.tables.owner.2048", "paillier.tables.public.2048"}
 INTEROP = {"paillier.interop.mismatches.2048", "paillier.interop.checked.2048"}
 
 
-def by_metric(records):
+def by_metric(records: list[Record]) -> dict[str, Record]:
+    """Index records, and check that their medians lie within the spread."""
     assert len({record.metric for record in records}) == len(records)
     for record in records:
         assert record.spread is None or record.spread[0] <= record.value <= record.spread[1]
     return {record.metric: record for record in records}
 
 
-def ratios(records):
+def ratios(records: dict[str, Record]) -> set[str]:
+    """Find the metrics that are compared with a baseline."""
     return {
         metric
         for metric, record in records.items()
@@ -77,7 +77,7 @@ def test_a_ciphertext_that_the_other_side_opens_wrongly_is_counted(monkeypatch):
     assert records["paillier.interop.mismatches.2048"].value == 3
 
 
-def test_paillier_without_phe_has_our_figures_only(monkeypatch):
+def test_paillier_without_phe_has_our_records_only(monkeypatch):
     monkeypatch.setitem(sys.modules, "phe", None)
     records = by_metric(paillier_suite.run(PAILLIER, Progress()))
     assert set(records) == WITH_BASELINE | WITHOUT_BASELINE
@@ -85,13 +85,26 @@ def test_paillier_without_phe_has_our_figures_only(monkeypatch):
 
 
 KERNELS = kernels_suite.Sizes(
-    rounds=1, key_bits=(2048,), planned=1, encryptions=8, products=20, segment=5, decryptions=4, points=9, portable_part=2,
-)  # fmt: skip
+    rounds=1,
+    key_bits=(2048,),
+    planned=1,
+    encryptions=8,
+    products=20,
+    segment=5,
+    decryptions=4,
+    points=9,
+    portable_part=2,
+)
 KERNEL_METRICS = {
-    "kernels.encrypt.owner.2048", "kernels.encrypt.constant_time.2048", "kernels.encrypt.public.2048",
-    "kernels.sum.2048", "kernels.decrypt.2048", "kernels.group.multiply", "kernels.group.map",
+    "kernels.encrypt.owner.2048",
+    "kernels.encrypt.constant_time.2048",
+    "kernels.encrypt.public.2048",
+    "kernels.sum.2048",
+    "kernels.decrypt.2048",
+    "kernels.group.multiply",
+    "kernels.group.map",
     "kernels.group.hash_to_group",
-}  # fmt: skip
+}
 
 
 def test_kernels_are_compared_where_the_native_one_runs(monkeypatch):
@@ -103,7 +116,7 @@ def test_kernels_are_compared_where_the_native_one_runs(monkeypatch):
     assert (os.environ, os.sched_getaffinity(0)) == (environment, cores)
 
 
-def test_the_portable_kernel_is_measured_alone_elsewhere(monkeypatch):
+def test_the_portable_kernel_is_timed_alone_elsewhere(monkeypatch):
     def unavailable():
         raise choice._Unavailable("it is not here", 0)
 
@@ -120,8 +133,8 @@ def test_the_portable_kernel_is_measured_alone_elsewhere(monkeypatch):
     assert set(records) == KERNEL_METRICS
     assert not ratios(records)
     assert notes == [
-        "heu is not installed: figures beside it are left out.",
-        "the kernel ifma cannot run: it is not here: figures of the kernel portable alone.",
+        "heu is not installed: comparisons with it are left out.",
+        "the kernel ifma cannot run: it is not here: the kernel portable is timed alone.",
     ]
 
 
@@ -162,7 +175,7 @@ def test_crosstab():
     assert ratios(records) == {"crosstab.end_to_end"}
 
 
-def test_crosstab_without_other_packages_has_our_figure_only(monkeypatch):
+def test_crosstab_without_other_packages_has_our_record_only(monkeypatch):
     for name in ("phe", "duckdb"):
         monkeypatch.setitem(sys.modules, name, None)
     records = by_metric(crosstab_suite.run(CROSSTAB, Progress()))
@@ -180,7 +193,7 @@ def test_crosstab_does_not_compare_with_something_that_is_wrong(monkeypatch, wro
 def test_the_tables_hold_half_of_the_people_twice(tmp_path):
     sizes = crosstab_suite.Sizes(1, 101, 4, 3, 2048)
     tables = crosstab_suite.make_tables(sizes, tmp_path)
-    row, column = (dict(crosstab_suite._read(path)) for path in (tables.row, tables.column))
+    row, column = (dict(crosstab_suite.read_pairs(path)) for path in (tables.row, tables.column))
     assert len(row) == len(column) == 101
     counted = tables.truth * 0
     for person in row.keys() & column.keys():
@@ -243,9 +256,8 @@ RAW = {
 def test_a_configuration_gives_the_sizes_of_its_suite():
     config = benchmark_config(RAW, "here")
     assert config.sizes == tags_suite.Sizes(rounds=2, rows=10, persons=5, slice_rows=4)
-    assert set(SUITES) == {
-        "kernels", "paillier", "tags", "join", "order", "crosstab", "privacy", "shards", "scale", "profile", "peers",
-    }  # fmt: skip
+    suites = "kernels paillier tags join order crosstab privacy shards scale profile peers"
+    assert set(SUITES) == set(suites.split())
 
 
 CUTS = {

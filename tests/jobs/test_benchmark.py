@@ -13,9 +13,9 @@ from omegaconf import OmegaConf
 
 from jobs.benchmark import main
 from tests.sizes import first
-from xstat_ray.benchmarks.measure import Record
 from xstat_ray.benchmarks.report import write
 from xstat_ray.benchmarks.suites import SUITES
+from xstat_ray.benchmarks.timing import Record
 
 ROOT = Path(__file__).parents[2]
 METRICS = {

@@ -1,1 +1,1 @@
-"""Throughput of the parts and of the whole, each measured in turn with what one would otherwise use."""
+"""Throughput of the parts and of the whole, each timed in turn with its alternatives."""

@@ -1,8 +1,8 @@
-"""What a run costs by its sizes: fitted to measured runs, and projected to a trial of months.
+"""A model of costs by sizes, fitted to timed runs and projected to a trial of months.
 
-Every part of the protocol grows with one or two sizes. The processor seconds of a part are fitted
-to its sizes by least squares, and the whole is their sum; the residual says how far the sum is from
-what was measured.
+Each part of the protocol grows with one or two sizes. The processor seconds of a part are fitted to
+its sizes by least squares, and the whole is their sum; the residual tells how far the sum is from
+the times of the runs.
 """
 
 from __future__ import annotations
@@ -28,70 +28,73 @@ PARTS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "join": (("join", "add"), ("rows", "matches")),
     "release": (("noise", "column.release", "row.unblind"), ("nodes",)),
 }
-"""By part: the calls it consists of, and the sizes it grows with."""
+"""Calls of each part, and the sizes that it grows with."""
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """What a run had to do."""
+class RunSizes:
+    """Sizes of a run."""
 
     rows: int
-    """Location rows of the row party's table."""
+    """Number of location rows in the row party's table."""
     persons: int
-    """Of both parties."""
+    """Number of people of both parties."""
     flags: int
     matches: int
     nodes: int
-    """Entries of the encrypted table, each with all its columns."""
+    """Number of entries of the encrypted table, each with all its columns."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """Seconds of one core, and bytes that pass between processes, of one row, person, flag, match and node."""
+    """Costs of one row, person, flag, match and node."""
 
     seconds: Mapping[str, Mapping[str, float]]
-    """By part, then by size."""
+    """Seconds of one core by part, then by size."""
     bytes: Mapping[str, Mapping[str, float]]
+    """Bytes that pass between processes by part, then by size."""
     residual: float
-    """Root mean square of (fitted - measured) / measured over the runs, all parts but the exchange
+    """Root mean square of (fitted - timed) / timed over the runs, all parts but the exchange
     together."""
 
-    def predict(self, sizes: Sizes, *, exchange: bool = False) -> float:
-        """Seconds of one core, with or without the ID exchange."""
-        own = asdict(sizes)
+    def predict(self, sizes: RunSizes, *, exchange: bool = False) -> float:
+        """Predict the seconds of a run on one core, with or without the ID exchange."""
+        numbers = asdict(sizes)
         parts = {part: per for part, per in self.seconds.items() if exchange or part != "exchange"}
-        return sum(
-            (cost * float(own[size]) for per in parts.values() for size, cost in per.items()), 0.0
+        costs = (
+            cost * float(numbers[size]) for per in parts.values() for size, cost in per.items()
         )
+        return sum(costs, 0.0)
 
-    def exchange(self, sizes: Sizes) -> float:
-        """Seconds of one core for the ID exchange alone."""
+    def exchange(self, sizes: RunSizes) -> float:
+        """Predict the seconds of the ID exchange on one core."""
         return self.predict(sizes, exchange=True) - self.predict(sizes)
 
 
-def fit(runs: Sequence[tuple[Sizes, Run]]) -> Model:
-    """Fit the model.
+def fit(runs: Sequence[tuple[RunSizes, Run]]) -> Model:
+    """Fit the model; with fewer runs than sizes of a part it takes the least costs that fit.
 
-    With fewer runs than sizes of a part the least costs that explain them are taken.
+    Args:
+        runs: sizes of runs, and the runs.
     """
     seconds = {
-        part: _fit(runs, part, [r.ledger.seconds(*PARTS[part][0]) for _, r in runs])
+        part: _fit(runs, part, [r.costs.seconds(*PARTS[part][0]) for _, r in runs])
         for part in PARTS
     }
     sent = {
-        part: _fit(runs, part, [float(r.ledger.out_bytes(*PARTS[part][0])) for _, r in runs])
+        part: _fit(runs, part, [float(r.costs.out_bytes(*PARTS[part][0])) for _, r in runs])
         for part in PARTS
     }
     model = Model(seconds, sent, 0.0)
     calls = [call for part, (names, _) in PARTS.items() if part != "exchange" for call in names]
-    errors = [model.predict(sizes) / run.ledger.seconds(*calls) - 1 for sizes, run in runs]
+    errors = [model.predict(sizes) / run.costs.seconds(*calls) - 1 for sizes, run in runs]
     return Model(seconds, sent, float(np.sqrt(np.mean(np.square(errors)))))
 
 
 def _fit(
-    runs: Sequence[tuple[Sizes, Run]], part: str, measured: Sequence[float]
+    runs: Sequence[tuple[RunSizes, Run]], part: str, measured: Sequence[float]
 ) -> dict[str, float]:
-    """Non-negative costs: a size whose cost comes out negative is left out."""
+    """Fit non-negative costs of a part; a size whose cost comes out negative is left out."""
     names = list(PARTS[part][1])
     while True:
         table = np.array([[float(asdict(sizes)[name]) for name in names] for sizes, _ in runs])
@@ -110,24 +113,23 @@ def _fit(
 
 
 @dataclass(frozen=True)
-class Instance:
+class RentedMachine:
     """A machine for rent."""
 
     name: str
     cores: int
-    """Physical cores: half of what the provider counts."""
+    """Number of physical cores."""
     dollars: float
-    """An hour, on demand."""
+    """Price of an hour on demand."""
 
 
-INSTANCES = (
-    Instance("c7i.xlarge", 2, 0.1785),
-    Instance("c7i.4xlarge", 8, 0.714),
-    Instance("c7i.16xlarge", 32, 2.856),
-    Instance("c7a.2xlarge", 8, 0.41056),
-    Instance("c7a.16xlarge", 64, 3.28448),
+MACHINES = (
+    RentedMachine("c7i.xlarge", 2, 0.1785),
+    RentedMachine("c7i.4xlarge", 8, 0.714),
+    RentedMachine("c7i.16xlarge", 32, 2.856),
+    RentedMachine("c7a.2xlarge", 8, 0.41056),
+    RentedMachine("c7a.16xlarge", 64, 3.28448),
 )
-"""c7i: Intel Sapphire Rapids. c7a: AMD Zen 4, where a virtual CPU is a core. Both run the kernel
-`ifma`.
-
-Prices are those of us-east-1 as noted in 2025-11; they change, and differ by region."""
+"""Machines that run the kernel `ifma`: c7i has Intel Sapphire Rapids, with two virtual CPUs a core,
+c7a AMD Zen 4, with one. Prices are those of us-east-1, noted in 2025-11; they change, and differ by
+region."""

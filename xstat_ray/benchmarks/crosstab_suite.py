@@ -1,9 +1,9 @@
 """The whole job, key generation included, beside the obvious composition of public parts.
 
 The baseline encrypts with `phe` one number for each row of the column party and each category (an
-unpacked one-hot), joins in a dictionary of keyed hashes, adds, and decrypts every count; it blinds
-nothing and adds no noise. Ours is timed as people run it, with noise. Before that it runs once
-without: those counts, and the others' in every round, must be the true ones.
+unpacked one-hot), joins in a dictionary of keyed hashes, adds, and decrypts all counts; it blinds
+nothing and adds no noise. Our job is timed with noise, like people run it. Before that it runs once
+without noise: its counts, and those of the others in all rounds, must be the true ones.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from xstat_ray.benchmarks.measure import SECONDS, Record, alternate, optional_module, summarize
+from xstat_ray.benchmarks.timing import SECONDS, Record, alternate, optional_module, summarize
 from xstat_ray.crosstab import crosstab
 from xstat_ray.errors import XstatError
 from xstat_ray.model.study import Bounds, ColumnSide, Dimension, Noise, Privacy, RowSide, Study
@@ -38,7 +38,7 @@ _QUERY = """
 
 @dataclass(frozen=True)
 class Sizes:
-    """The tables and the key; both sides run on the same."""
+    """Sizes of the tables and of the key, for all that are compared."""
 
     rounds: int
     rows: int
@@ -49,13 +49,14 @@ class Sizes:
 
 
 @dataclass(frozen=True)
-class Tables:
-    """Both parties' tables as Parquet files in one folder, and the counts (cells, categories) that are right."""
+class PlainTables:
+    """Parquet files of both parties in a folder, and their true counts."""
 
     folder: Path
     row: Path
     column: Path
     truth: NDArray[np.int64]
+    """(cells, categories) counts."""
 
     def check(self, who: str, counts: NDArray[np.int64]) -> None:
         """Refuse to compare the speed of something that is wrong.
@@ -71,7 +72,7 @@ class Tables:
 
 
 def run(sizes: Sizes, progress: Progress) -> list[Record]:
-    """Time ours, the baseline and DuckDB on the plain tables, in turn.
+    """Time our job, the baseline and DuckDB on the plain tables, in turn.
 
     Raises:
         XstatError: one of them gives wrong counts.
@@ -100,8 +101,11 @@ def run(sizes: Sizes, progress: Progress) -> list[Record]:
     return records
 
 
-def make_tables(sizes: Sizes, folder: Path) -> Tables:
-    """Write row.parquet (id, cell) and column.parquet (id, category), in random order, and count in the clear."""
+def make_tables(sizes: Sizes, folder: Path) -> PlainTables:
+    """Write cell.parquet (id, cell) and category.parquet (id, category), and count in the clear.
+
+    Rows are in random order.
+    """
     rng = np.random.default_rng(1)
     shared = sizes.rows // 2
     cell = rng.integers(0, sizes.cells, sizes.rows)
@@ -121,11 +125,11 @@ def make_tables(sizes: Sizes, folder: Path) -> Tables:
         pq.write_table(
             pa.table({"id": ids, name: [str(value) for value in values[order]]}), paths[name]
         )
-    return Tables(folder, paths["cell"], paths["category"], truth)
+    return PlainTables(folder, paths["cell"], paths["category"], truth)
 
 
-def our_counts(sizes: Sizes, tables: Tables, noise: Noise) -> NDArray[np.int64]:
-    """The release's counts before refinement; every call spends from a ledger of its own."""
+def our_counts(sizes: Sizes, tables: PlainTables, noise: Noise) -> NDArray[np.int64]:
+    """Run our job and read its counts before refinement; each call spends from a new ledger."""
     study = Study(
         name="benchmark",
         row=RowSide(id="id", dimensions=(_dimension("cell", sizes.cells),)),
@@ -151,19 +155,19 @@ def _dimension(name: str, size: int) -> Dimension:
 
 
 def phe_counts(
-    phe: ModuleType, sizes: Sizes, tables: Tables, advance: Callable[[], None]
+    phe: ModuleType, sizes: Sizes, tables: PlainTables, advance: Callable[[], None]
 ) -> NDArray[np.int64]:
-    """The baseline; `advance` is called for every row that was encrypted."""
+    """Run the baseline; `advance` is called after each row that it encrypts."""
     public, private = phe.generate_paillier_keypair(n_length=sizes.key_bits)
     secret = os.urandom(32)
     one_hots: dict[bytes, list[Any]] = {}
-    for person, category in _read(tables.column):
+    for person, category in read_pairs(tables.column):
         one_hots[_pseudonym(secret, person)] = [
             public.encrypt(int(int(category) == slot)) for slot in range(sizes.categories)
         ]
         advance()
     sums: dict[int, list[Any]] = {}
-    for person, cell in _read(tables.row):
+    for person, cell in read_pairs(tables.row):
         one_hot = one_hots.get(_pseudonym(secret, person))
         if one_hot is not None:
             known = sums.get(int(cell))
@@ -180,13 +184,14 @@ def _pseudonym(secret: bytes, person: str) -> bytes:
     return hmac.digest(secret, person.encode(), "sha256")
 
 
-def _read(path: Path) -> list[tuple[str, str]]:
+def read_pairs(path: Path) -> list[tuple[str, str]]:
+    """Read the pairs of person and value of a table."""
     person, value = (column.to_pylist() for column in pq.read_table(path).columns)
     return list(zip(person, value, strict=True))
 
 
-def duckdb_counts(duckdb: ModuleType, tables: Tables) -> NDArray[np.int64]:
-    """The same query on the plain tables, which nobody may hold together."""
+def duckdb_counts(duckdb: ModuleType, tables: PlainTables) -> NDArray[np.int64]:
+    """Count the plain tables, which nobody may hold together, by a query."""
     with duckdb.connect() as connection:
         found = connection.execute(_QUERY, [str(tables.row), str(tables.column)]).fetchnumpy()
     cell, category, number = found.values()

@@ -1,4 +1,4 @@
-"""The frame of the suites' figures: lines over sizes that double, and the files that they become."""
+"""Figures of the suites: charts of lines over sizes that double, and their files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from xstat_ray.util.plotting import Draw, figure_files
 
 
 class Line(NamedTuple):
-    """How one series is drawn."""
+    """Label, colour and marker of a series."""
 
     label: str
     colour: str
@@ -20,9 +20,7 @@ class Line(NamedTuple):
 
 
 def write_figures(drawings: Mapping[str, Draw], folder: Path, progress: Progress) -> None:
-    """Write <name>.png and <name>.svg of every drawing.
-
-    Only a note where matplotlib is not installed.
+    """Write <name>.png and <name>.svg of all drawings; without matplotlib there is a note instead.
 
     Raises:
         InputError: the folder cannot be written to.
@@ -38,9 +36,12 @@ def write_figures(drawings: Mapping[str, Draw], folder: Path, progress: Progress
 def line_chart(
     new_figure: Any, lines: Mapping[Line, Mapping[int, float]], **axes_settings: Any
 ) -> Any:
-    """One line for each series of values by size, the sizes on a logarithmic axis.
+    """Draw a line for each series of values by size, with the sizes on a logarithmic axis.
 
-    Settings are those of `Axes.set`.
+    Args:
+        new_figure: matplotlib's class of figures.
+        lines: values by size, by line.
+        axes_settings: arguments of `Axes.set`.
     """
     figure = new_figure(figsize=(6.4, 4), layout="constrained")
     axes = figure.add_subplot()

@@ -1,8 +1,8 @@
-"""A study of a region as one SQL query over both tables in the clear, by DuckDB: how fast that is, and the truth.
+"""A study of a region by one SQL query over both tables in the clear: its speed, and the truth.
 
-Where two cells weigh the same in an hour, or a person has more boardings than the bound, a party
-draws; the query does not know which. Such units are counted apart, so that a count is known to lie
-between two numbers, which nearly always are one.
+Where two cells have equal weights in an hour, or a person has more boardings than the bound, a
+party draws, and the query does not know the outcome. Such units are counted apart, so that a count
+is known to lie between two numbers, which are nearly always equal.
 """
 
 from __future__ import annotations
@@ -21,26 +21,34 @@ from xstat_ray.model.study import Dimension, Study
 
 
 @dataclass(frozen=True)
-class Bounds:
-    """Numbers between which the true counts lie; where no party draws, both are the same."""
+class CountBounds:
+    """Numbers between which the true counts lie; where no party draws, they are equal."""
 
     cells: tuple[NDArray[np.int64], NDArray[np.int64]]
-    """The least and the most in every cell and slot, (cells, slots) each."""
+    """Least and most counts, (cells, slots) each."""
     slots: tuple[NDArray[np.int64], NDArray[np.int64]]
-    """Of every slot, over all cells."""
+    """Least and most sums over all cells, (slots,) each."""
     total: tuple[int, int]
+    """Least and most sum of all counts."""
 
     def wrong(self, counts: NDArray[np.int64]) -> int:
-        """How many entries of (cells, slots) counts cannot be, those of slots with an impossible sum included."""
+        """Number of counts (cells, slots), and of their sums, that are impossible."""
         pairs = ((counts, self.cells), (counts.sum(axis=0), self.slots), (counts.sum(), self.total))
         return sum(int(np.sum((found < least) | (found > most))) for found, (least, most) in pairs)
 
 
 class InTheClear:
-    """Both parties' tables in one database, which nobody may have."""
+    """Tables of both parties in a single database, which nobody may have."""
 
     def __init__(self, duckdb: ModuleType, study: Study, region: Region, threads: int) -> None:
-        """Prepare what is not timed: domains, and ids in their normal form."""
+        """Prepare domains, and ids in their normal form; this is not timed.
+
+        Args:
+            duckdb: the module.
+            study: the study.
+            region: the tables.
+            threads: threads of the database.
+        """
         self._study = study
         self._region = region
         self._db = duckdb.connect()
@@ -52,18 +60,22 @@ class InTheClear:
         self._flags()
 
     def straight(self) -> list[tuple[int, int, int]]:
-        """(cell, slot, count) by the query as one writes it: bound every person's hours, then join."""
+        """Count by the plain query, which bounds the hours of all people and then joins.
+
+        Returns:
+            (cell, slot, count) where there is a count.
+        """
         return self._count("")
 
     def pushed_down(self) -> list[tuple[int, int, int]]:
-        """The same where the query's author has the passengers looked up first."""
+        """Count by a query that looks up the passengers first."""
         return self._count("WHERE subscriber IN (SELECT DISTINCT id FROM flags)")
 
-    def bounds(self) -> Bounds:
-        """What the counts can be.
+    def bounds(self) -> CountBounds:
+        """Find between which numbers the counts lie.
 
         A unit is a person's hour. It is in one of its heaviest cells and under one of its flags,
-        or, if the person has more boardings than the bound, perhaps in none.
+        or, if the person has more boardings than the bound, perhaps nowhere.
         """
         study = self._study
         assert study.bounds.rows == 1, "with one cell an hour a unit is in one of its cells"
@@ -74,14 +86,17 @@ class InTheClear:
                     {self._merged("WHERE subscriber IN (SELECT DISTINCT id FROM flags)")}
                 ) QUALIFY weight = max(weight) OVER (PARTITION BY id, h)
             ), apart AS (
-                SELECT id, h, slot, count(*) OVER (PARTITION BY id, h) AS flags FROM (SELECT DISTINCT * FROM flags)
+                SELECT id, h, slot, count(*) OVER (PARTITION BY id, h) AS flags
+                FROM (SELECT DISTINCT * FROM flags)
             )
-            SELECT id, h, cell, slot, choices = 1 AS one_cell, flags = 1 AND id NOT IN ({self._over}) AS one_flag
+            SELECT id, h, cell, slot, choices = 1 AS one_cell,
+                flags = 1 AND id NOT IN ({self._over}) AS one_flag
             FROM heaviest JOIN apart USING (id, h)
         """)
         cells = np.zeros((2, study.cells, study.slots), np.int64)
         slots = np.zeros((2, study.slots), np.int64)
-        query = "SELECT cell, slot, count(*) FILTER (one_cell AND one_flag), count(*) FROM met GROUP BY ALL"
+        certain = "count(*) FILTER (one_cell AND one_flag)"
+        query = f"SELECT cell, slot, {certain}, count(*) FROM met GROUP BY ALL"
         for cell, slot, least, most in self._db.execute(query).fetchall():
             cells[:, cell, slot] = least, most
         units = "SELECT DISTINCT id, h, slot, one_flag FROM met"
@@ -92,25 +107,29 @@ class InTheClear:
         least = self._number(
             f"SELECT count(*) FROM (SELECT DISTINCT id, h FROM met WHERE id NOT IN ({self._over}))"
         )
-        return Bounds((cells[0], cells[1]), (slots[0], slots[1]), (least, most))
+        return CountBounds((cells[0], cells[1]), (slots[0], slots[1]), (least, most))
 
     @property
     def flags(self) -> int:
-        """Flags of the column party, inside the study."""
+        """Number of flags of the column party inside the study."""
         return self._number("SELECT count(*) FROM flags")
 
     @property
     def persons(self) -> int:
-        """People of both tables who are not left out."""
+        """Number of people of both tables who are not left out."""
         files = [str(path) for path in self._region.presence]
-        row = f"SELECT DISTINCT {self._study.row.id} AS id FROM read_parquet({files}, hive_partitioning = false)"
+        table = f"read_parquet({files}, hive_partitioning = false)"
+        row = f"SELECT DISTINCT {self._study.row.id} AS id FROM {table}"
         return self._number(
             f"SELECT count(*) FROM ({row}) ANTI JOIN not_used USING (id)"
         ) + self._number("SELECT count(DISTINCT id) FROM flags")
 
     @property
     def drawn(self) -> int:
-        """Persons over the bound of boardings, and hours of persons with several flags: there the party draws, too."""
+        """Number of people over the bound of boardings, and of hours with several flags.
+
+        In both cases the party draws.
+        """
         return self._number(f"SELECT count(*) FROM ({self._over})") + self._number(
             "SELECT count(*) FROM (SELECT id, h FROM flags GROUP BY ALL HAVING count(*) > 1)"
         )
@@ -121,22 +140,27 @@ class InTheClear:
 
     def _count(self, where: str) -> list[tuple[int, int, int]]:
         query = f"""
-            WITH kept AS (SELECT id, h, arg_max(cell, weight) AS cell FROM ({self._merged(where)}) GROUP BY ALL)
+            WITH kept AS (
+                SELECT id, h, arg_max(cell, weight) AS cell FROM ({self._merged(where)})
+                GROUP BY ALL
+            )
             SELECT cell, slot, count(*) FROM kept JOIN flags USING (id, h) GROUP BY ALL
         """
         found: list[tuple[int, int, int]] = self._db.execute(query).fetchall()
         return found
 
     def _merged(self, where: str) -> str:
-        """What a person's rows in one cell and hour weigh together."""
+        """Write the query that adds up the weights of a person's rows in a cell and an hour."""
         side = self._study.row
         files = [str(path) for path in self._region.presence]
         weight = side.weight
         time = side.time
         return f"""
-            SELECT {side.id} AS id, time_bucket(INTERVAL 1 HOUR, {time}) AS h, label AS cell, sum({weight}) AS weight
+            SELECT {side.id} AS id, time_bucket(INTERVAL 1 HOUR, {time}) AS h, label AS cell,
+                sum({weight}) AS weight
             FROM (SELECT * FROM read_parquet({files}, hive_partitioning = false) {where})
-            JOIN cells ON {side.dimensions[0].column} = value ANTI JOIN not_used ON {side.id} = not_used.id GROUP BY ALL
+            JOIN cells ON {side.dimensions[0].column} = value
+            ANTI JOIN not_used ON {side.id} = not_used.id GROUP BY ALL
         """
 
     def _domain(self, name: str, dimension: Dimension, integer: bool = False) -> None:
@@ -175,7 +199,7 @@ class InTheClear:
             self._keep(name, pa.table({"id": pa.concat_arrays(ids)}))
 
     def _flags(self) -> None:
-        """Table `flags` (id, h, slot): every boarding in every hour of its window, inside the study."""
+        """Create table `flags` (id, h, slot) of boardings in the hours of their windows."""
         study = self._study
         boardings = pq.read_table(self._region.sources["column"].table)
         self._keep(
@@ -188,11 +212,13 @@ class InTheClear:
         joins = ""
         for dimension in study.column.dimensions:
             other = -1 if dimension.other is None else dimension.labels.index(dimension.other)
-            own = f"domain_{dimension.name}"
-            position = f"({position} * {dimension.size} + coalesce({own}.label, {other}))"
-            joins += f" {'LEFT' if dimension.other else ''} JOIN {own} ON boardings.{dimension.column} = {own}.value"
-        every = " UNION ALL ".join(
-            f"SELECT id, {anchor} + to_seconds({offset}) AS instant, place * {len(steps)} + {step} AS slot FROM placed"
+            domain = f"domain_{dimension.name}"
+            position = f"({position} * {dimension.size} + coalesce({domain}.label, {other}))"
+            kind = "LEFT JOIN" if dimension.other else "JOIN"
+            joins += f" {kind} {domain} ON boardings.{dimension.column} = {domain}.value"
+        all_steps = " UNION ALL ".join(
+            f"SELECT id, {anchor} + to_seconds({offset}) AS instant, "
+            f"place * {len(steps)} + {step} AS slot FROM placed"
             for step, (anchor, offset) in enumerate(steps)
         )
         assert study.period.start is not None
@@ -203,7 +229,8 @@ class InTheClear:
             ANTI JOIN no_consent USING (id) WHERE id IS NOT NULL
         """)
         self._db.execute(f"""
-            CREATE TABLE flags AS SELECT id, time_bucket(INTERVAL 1 HOUR, instant) AS h, slot FROM ({every})
+            CREATE TABLE flags AS
+            SELECT id, time_bucket(INTERVAL 1 HOUR, instant) AS h, slot FROM ({all_steps})
             WHERE instant >= TIMESTAMP '{start}' AND instant < TIMESTAMP '{end}'
         """)
 

@@ -1,4 +1,4 @@
-"""Tag join: how fast, on one core, flags are found among a shard's rows, the check of both orders included."""
+"""Tag join: how fast flags are found among the rows of a shard, with the check of both orders."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from xstat_ray.benchmarks.measure import Record, Work, measure, peak_records
+from xstat_ray.benchmarks.timing import Record, Work, peak_records, timing_record
 from xstat_ray.crypto.tags import TAG_BYTES, sort_order
 from xstat_ray.model.messages import Rows
 from xstat_ray.roles.join import match
@@ -18,16 +18,16 @@ _DIGEST = bytes(32)
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is joined in a round."""
+    """Rows and flags that are joined in a round."""
 
     rounds: int
     rows: int
     flags: int
-    """Half of them occur among the rows."""
+    """Number of flags; half of them occur among the rows."""
 
 
 def run(sizes: Sizes, progress: Progress) -> list[Record]:
-    """Measure the match of tags in memory, the same from an encoded message, and the memory of the match."""
+    """Time the match of tags in memory and from an encoded message, and find its memory."""
     rng = np.random.default_rng(1)
     row_tags = _sorted(_random_tags(rng, sizes.rows))
     known = row_tags[rng.choice(sizes.rows, sizes.flags // 2, replace=False)]
@@ -40,8 +40,10 @@ def run(sizes: Sizes, progress: Progress) -> list[Record]:
     hot = Work(lambda: match(row_tags, flag_tags), sizes.rows)
     peak = peak_records("join.peak_bytes", hot.run, progress)
     return [
-        measure("join.rows_per_s", "rows/s", hot, None, rounds=sizes.rounds, progress=progress),
-        measure(
+        timing_record(
+            "join.rows_per_s", "rows/s", hot, None, rounds=sizes.rounds, progress=progress
+        ),
+        timing_record(
             "join.cold.rows_per_s",
             "rows/s",
             Work(cold, sizes.rows),

@@ -1,8 +1,9 @@
-"""Kernels: every function of the native kernel beside the portable one, from buffers to buffers, on one core.
+"""Kernels: each function of the native kernel beside the portable one, on one core.
 
-Randomness, checks and conversions are included, as the parties meet them. Where the native kernel
-does not run, the portable one is measured alone. Encryption by the owner is also set beside the
-fastest of the public libraries, the Okamoto-Uchiyama scheme of sf-heu, where that is installed.
+Functions go from buffers to buffers, with the randomness, checks and conversions that parties meet.
+Where the native kernel does not run, the portable one is timed alone. Encryption by the owner is
+also compared with the fastest of the public libraries, the Okamoto-Uchiyama scheme of sf-heu, where
+that is installed.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from gmpy2 import mpz
 
-from xstat_ray.benchmarks.measure import Record, Work, measure, one_core, optional_module
+from xstat_ray.benchmarks.timing import Record, Work, one_core, optional_module, timing_record
 from xstat_ray.crypto import group
 from xstat_ray.crypto.fixed_base import uniform_below
 from xstat_ray.crypto.kernels import choice
@@ -32,7 +33,7 @@ NATIVE = "ifma"
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is done in a round, by the native kernel; the portable one does a part of it."""
+    """Operations of a round by the native kernel; the portable one does a part of them."""
 
     rounds: int
     key_bits: tuple[int, ...]
@@ -45,18 +46,18 @@ class Sizes:
     decryptions: int
     points: int
     portable_part: int
-    """The portable kernel does one of so many."""
+    """Factor by which the portable kernel does fewer operations."""
 
 
 def run(sizes: Sizes, progress: Progress) -> list[Record]:
-    """Measure all functions at every key size, then those of the group."""
+    """Time all functions at all key sizes, then those of the group."""
     with one_core():
-        bench = _Bench(sizes, progress)
+        bench = _KernelBench(sizes, progress)
         records = [record for bits in sizes.key_bits for record in bench.paillier(generate(bits))]
         return records + bench.group()
 
 
-class _Bench:
+class _KernelBench:
     def __init__(self, sizes: Sizes, progress: Progress) -> None:
         self.sizes = sizes
         self.progress = progress
@@ -66,19 +67,19 @@ class _Bench:
                 choice.kernel()
                 self.names: tuple[str, ...] = (NATIVE, PORTABLE)
         except InputError as error:
-            progress.note(f"{error.problem}: figures of the kernel portable alone.")
+            progress.note(f"{error.problem}: the kernel portable is timed alone.")
             self.names = (PORTABLE,)
 
     def compare(
         self, metric: str, items: int, make: Callable[[int], Callable[[], object]]
     ) -> Record:
-        """The rates of both kernels; `make` prepares so many operations and returns them."""
+        """Time both kernels; `make` prepares a number of operations and returns them."""
         works = []
         for name in self.names:
             count = items if name == NATIVE else max(1, items // self.sizes.portable_part)
             with _environment(choice.VARIABLE, name):
                 works.append(Work(_under(name, make(count)), count))
-        return measure(
+        return timing_record(
             f"kernels.{metric}",
             "1/s",
             works[0],
@@ -128,7 +129,7 @@ class _Bench:
         ]
 
     def beside_heu(self, bits: int, owner: Callable[[int], Callable[[], object]]) -> list[Record]:
-        """Encryption by the owner of a key of the same size, with the kernel that is chosen by itself."""
+        """Compare encryption by the owner at one key size, with the kernel chosen by default."""
         if self.heu is None:
             return []
         kit = self.heu.numpy.setup(self.heu.phe.SchemaType.OU, bits)
@@ -136,7 +137,7 @@ class _Bench:
         flags = kit.array(np.arange(count) % 2)
         encryptor = kit.encryptor()
         return [
-            measure(
+            timing_record(
                 f"kernels.encrypt.beside_heu_ou.{bits}",
                 "1/s",
                 Work(owner(count), count),

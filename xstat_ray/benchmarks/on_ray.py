@@ -1,4 +1,4 @@
-"""A run of a plan on a Ray of its own, on so many cores of this machine, with times and memory."""
+"""A run of a plan on a new Ray, on some cores of this machine, with times and memory."""
 
 from __future__ import annotations
 
@@ -34,32 +34,32 @@ STORE_BYTES = 1 << 30
 
 @dataclass(frozen=True)
 class Timed:
-    """One run."""
+    """Times, memory and counts of a run."""
 
     seconds: Mapping[str, float]
-    """By stage."""
+    """Seconds by stage."""
     peak_memory: int
-    """Bytes of all processes together, at most; what several share is counted once."""
+    """Most bytes of all processes together; what several share is counted once."""
     counts: NDArray[np.int64]
-    """(cells, slots)"""
+    """(cells, slots) counts."""
 
     @property
     def without_exchange(self) -> float:
-        """Seconds of everything but the ID exchange, the start of Ray included."""
+        """Seconds without the ID exchange, but with the start of Ray."""
         return sum(self.seconds.values()) - self.seconds["exchange"]
 
 
 def in_own_process(function: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
-    """Call in a new process, which has nothing in memory yet.
+    """Call a function in a new process, which has nothing in memory yet.
 
-    Ray cannot be started twice with tokens of its own.
+    Ray, with a new token, cannot be started twice in a process.
     """
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(function, *args, **named).result()
 
 
 def run_on_ray(plan: Plan, sources: Mapping[Role, Source], cores: int, window: int) -> Timed:
-    """All stages of a plan whose noise is off."""
+    """Run all stages of a plan whose noise is off."""
     progress = Progress()
     with ExitStack() as stack:
         peak = stack.enter_context(peak_of_all())
@@ -73,19 +73,18 @@ def run_on_ray(plan: Plan, sources: Mapping[Role, Source], cores: int, window: i
 
 
 def release(driver: Driver, public: PublicKey, encrypted: Partial, plan: Plan) -> NDArray[np.int64]:
-    """The counts (cells, slots) of a plan whose noise is off."""
+    """Release the counts (cells, slots) of a plan whose noise is off."""
     coefficients = driver.release(driver.add_noise(public, encrypted))
     return coefficients.values[: plan.study.cells]
 
 
 @contextmanager
 def open_ray(plan: Plan, sources: Mapping[Role, Source], cores: int) -> Iterator[Executor]:
-    """Parties and pool on a Ray that is started for them.
+    """Start a Ray for the parties and the pool.
 
-    One environment a party, with a thread for each core.
+    Each party has an environment, with a thread for each core.
     """
-    # Ray lets its workers yield to everything else on a machine; what they are compared with does
-    # not.
+    # Ray lets its workers yield to everything else on a machine, and the baselines do not yield.
     os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112
     cluster = Cluster(cpus=cores, store_bytes=STORE_BYTES)
     with (
@@ -97,7 +96,7 @@ def open_ray(plan: Plan, sources: Mapping[Role, Source], cores: int) -> Iterator
 
 @contextmanager
 def on_cores(count: int) -> Iterator[None]:
-    """Keep this process, and what it starts meanwhile, on so many of its cores."""
+    """Keep this process, and what it starts meanwhile, on `count` of its cores."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, sorted(before)[-count:])
     try:

@@ -1,7 +1,7 @@
-"""What the order of the row party's files is worth: the same rows, by id as they should be, and by time.
+"""The order of the row party's files: equal rows, sorted by id as they should be, and by time.
 
-In one process on one core, in processor seconds, the two tables in turn. Each file keeps its rows
-and the size of its row groups.
+The two tables are read in turn, in one process on one core; times are processor seconds. Each file
+keeps its rows and the size of its row groups.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pyarrow.parquet as pq
 
-from xstat_ray.benchmarks.measure import Record, one_core, summarize
 from xstat_ray.benchmarks.region import Region, RegionSizes, studies
 from xstat_ray.benchmarks.timed import Run, run_timed
+from xstat_ray.benchmarks.timing import Record, one_core, summarize
 from xstat_ray.errors import XstatError
 from xstat_ray.inputs.source import Source
 from xstat_ray.model.study import Role
@@ -27,13 +27,12 @@ from xstat_ray.runtime.progress import Progress
 INTAKE = ("row.intake",)
 EMIT = ("row.prepare", "row.emit")
 PARTS = {"intake": INTAKE, "emit": EMIT, "all": (*INTAKE, *EMIT)}
-"""Calls of the row party that read its table: the survey of who is in it, rows to be joined, and
-both."""
+"""Calls of the row party that read its table: for the people in it, for rows to join, and both."""
 
 
 @dataclass(frozen=True)
 class Sizes(RegionSizes):
-    """How often the tables are read."""
+    """Sizes of the tables, and how often they are read."""
 
     batches_a_day: int
     rounds: int
@@ -41,9 +40,7 @@ class Sizes(RegionSizes):
 
 
 def run(sizes: Sizes, progress: Progress) -> list[Record]:
-    """Run a study over the sorted and over the unsorted table.
-
-    The rates are those of the row party's own work.
+    """Run a study over the sorted and over the unsorted table; the rates are of the row party.
 
     Raises:
         XstatError: the two tables give different counts.
@@ -65,18 +62,18 @@ def run(sizes: Sizes, progress: Progress) -> list[Record]:
             for order, sources in orders.items():
                 runs[order].append(run_timed(plan, sources))
                 stage.advance()
-    # Which of two equally long stays counts is drawn anew in every run; how many count is not.
-    if len({one.matches for every in runs.values() for one in every}) > 1:
+    # Each run draws anew which of two equally long stays counts; how many count does not change.
+    if len({done.matches for rounds in runs.values() for done in rounds}) > 1:
         raise XstatError("the counts depend on the order: nothing is reported")
     return _records(rows, runs)
 
 
 def _records(rows: int, runs: dict[str, list[Run]]) -> list[Record]:
-    """Sorted beside unsorted, which is the baseline: rows a second of each part, and of all that the row party does."""
+    """Compare rows a second of the sorted table with the unsorted one, part by part."""
     records = [Record("order.rows", rows, "rows")]
     for part, calls in PARTS.items():
         ours, others = (
-            [rows / run.ledger.seconds(*calls) for run in runs[order]]
+            [rows / run.costs.seconds(*calls) for run in runs[order]]
             for order in ("sorted", "unsorted")
         )
         records.append(summarize(f"order.{part}.rows_per_s", "rows/s", ours, others))
@@ -85,7 +82,7 @@ def _records(rows: int, runs: dict[str, list[Run]]) -> list[Record]:
 
 @contextmanager
 def _by_time(tables: Region) -> Iterator[dict[Role, Source]]:
-    """The sources with the row party's files sorted by time, and by nothing within a time."""
+    """Copy the row party's files sorted by time, and by nothing within a time."""
     rng = np.random.default_rng(1)
     with TemporaryDirectory() as name:
         for path in tables.presence:

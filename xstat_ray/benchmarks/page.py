@@ -1,6 +1,6 @@
-"""The tables of a page of documentation, written from records between two markers: never by hand.
+"""Tables of records in a page of documentation, which are written between markers, never by hand.
 
-The markers are `<!-- records: NAME -->` and `<!-- end of records -->`; NAME is the suite's.
+The markers are `<!-- records: NAME -->` and `<!-- end of records -->`, with the name of the suite.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from xstat_ray.benchmarks.measure import SECONDS, Record
-from xstat_ray.benchmarks.report import figure
+from xstat_ray.benchmarks.report import rounded
+from xstat_ray.benchmarks.timing import SECONDS, Record
 from xstat_ray.errors import InputError
 from xstat_ray.util.files import unwritable, write_whole
 
@@ -19,7 +19,13 @@ _CUT = re.compile(r"shards\.(\d+)\.workers\.(\d+)\.(\w+)")
 
 
 def update(page: Path, suite: str, records: Sequence[Record], machine: str) -> None:
-    """Replace what stands between the suite's markers.
+    """Replace what stands between the markers of a suite.
+
+    Args:
+        page: the page.
+        suite: name of the suite.
+        records: its records.
+        machine: line about the machine that goes above the table.
 
     Raises:
         InputError: the page cannot be read or written, or has no such markers.
@@ -40,7 +46,7 @@ def update(page: Path, suite: str, records: Sequence[Record], machine: str) -> N
 
 
 def table(records: Sequence[Record]) -> str:
-    """The records in Markdown: those of cuts into shards side by side, the others one a line."""
+    """Write records in Markdown: cuts into shards side by side, the others line by line."""
     cuts = [record for record in records if _CUT.fullmatch(record.metric)]
     others = [record for record in records if not _CUT.fullmatch(record.metric)]
     return "\n\n".join(part for part in (_lines(others), _cuts(cuts)) if part)
@@ -50,19 +56,19 @@ def _lines(records: Sequence[Record]) -> str:
     if not records:
         return ""
     compared = any(record.ratio is not None for record in records)
-    head = ["figure", "value", *(["beside", "ratio"] if compared else [])]
+    head = ["metric", "value", *(["beside", "ratio"] if compared else [])]
     rows = []
     for record in records:
         unit = f" {record.unit}" if record.unit else ""
-        row = [f"`{record.metric.partition('.')[2]}`", f"{figure(record.value)}{unit}"]
+        row = [f"`{record.metric.partition('.')[2]}`", f"{rounded(record.value)}{unit}"]
         if compared:
-            row += [figure(record.baseline), "" if record.ratio is None else f"{record.ratio:.3g}"]
+            row += [rounded(record.baseline), "" if record.ratio is None else f"{record.ratio:.3g}"]
         rows.append(row)
     return _markdown(head, rows)
 
 
 def _cuts(records: Sequence[Record]) -> str:
-    """A row for every number of workers and shards, a column for every figure."""
+    """Write a row for each number of workers and shards, and a column for each metric."""
     found: dict[tuple[int, int], dict[str, Record]] = {}
     for record in records:
         match = _CUT.fullmatch(record.metric)
@@ -70,12 +76,15 @@ def _cuts(records: Sequence[Record]) -> str:
         found.setdefault((int(match[2]), int(match[1])), {})[match[3]] = record
     if not found:
         return ""
-    names = list(dict.fromkeys(name for own in found.values() for name in own))
+    names = list(dict.fromkeys(name for by_name in found.values() for name in by_name))
     rows = [
-        [str(workers), str(shards), *(figure(own[name].value) for name in names)]
-        for (workers, shards), own in found.items()
+        [str(workers), str(shards), *(rounded(by_name[name].value) for name in names)]
+        for (workers, shards), by_name in found.items()
     ]
-    units = {name: next(own[name].unit for own in found.values() if name in own) for name in names}
+    units = {
+        name: next(by_name[name].unit for by_name in found.values() if name in by_name)
+        for name in names
+    }
     heads = [
         f"{name.replace('_', ' ')}, s" if units[name] == SECONDS else name.replace("_", " ")
         for name in names

@@ -1,6 +1,6 @@
-"""Paillier: keys, encryption, sums and decryption beside `phe` with gmpy2, and that each opens what the other made.
+"""Paillier beside `phe` with gmpy2: keys, encryption, sums, decryption, and interoperation.
 
-`phe` works on the same modulus and is called at its innermost functions, without the encoding of
+Both work on one modulus, and `phe` is called at its innermost functions, without the encoding of
 floats around them.
 """
 
@@ -15,7 +15,14 @@ from types import ModuleType
 import numpy as np
 from gmpy2 import mpz
 
-from xstat_ray.benchmarks.measure import SECONDS, Record, Work, measure, one_core, optional_module
+from xstat_ray.benchmarks.timing import (
+    SECONDS,
+    Record,
+    Work,
+    one_core,
+    optional_module,
+    timing_record,
+)
 from xstat_ray.crypto.buffers import from_rows, to_rows
 from xstat_ray.crypto.keygen import generate
 from xstat_ray.crypto.paillier import OwnerEncryptor, PrivateKey, PublicEncryptor
@@ -25,7 +32,7 @@ from xstat_ray.runtime.progress import Progress
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is done in a round, by us and by the baseline."""
+    """Operations of a round, by us and by the baseline."""
 
     rounds: int
     key_bits: tuple[int, ...]
@@ -38,19 +45,19 @@ class Sizes:
     keys: int
     products: int
     interop: int
-    """Ciphertexts of ours that the baseline decrypts, at the first key size."""
+    """Our ciphertexts that the baseline decrypts, at the first key size."""
     interop_back: int
     """Ciphertexts of the baseline that we decrypt."""
 
 
 def run(sizes: Sizes, progress: Progress) -> list[Record]:
-    """Measure every operation at every key size on one core; interoperation at the first."""
+    """Time all operations at all key sizes on one core, and check interoperation at the first."""
     with one_core():
         phe = optional_module("phe", progress)
         records = []
         for key_bits in sizes.key_bits:
             key = generate(key_bits)
-            bench = _Bench(key, phe, sizes, progress)
+            bench = _PaillierBench(key, phe, sizes, progress)
             records += [
                 bench.keygen(),
                 *bench.encryption("owner", partial(OwnerEncryptor, key, sizes.planned)),
@@ -63,8 +70,8 @@ def run(sizes: Sizes, progress: Progress) -> list[Record]:
         return records
 
 
-class _Bench:
-    """The measurements at one key."""
+class _PaillierBench:
+    """The timings with a key."""
 
     def __init__(
         self, key: PrivateKey, phe: ModuleType | None, sizes: Sizes, progress: Progress
@@ -81,8 +88,8 @@ class _Bench:
     def baseline(self, run: Callable[[], object], items: int) -> Work | None:
         return None if self.phe is None else Work(run, items)
 
-    def measure(self, metric: str, unit: str, ours: Work, baseline: Work | None) -> Record:
-        return measure(
+    def timing(self, metric: str, unit: str, ours: Work, baseline: Work | None) -> Record:
+        return timing_record(
             metric, unit, ours, baseline, rounds=self.sizes.rounds, progress=self.progress
         )
 
@@ -101,24 +108,24 @@ class _Bench:
                 self.phe.generate_paillier_keypair(n_length=self.bits)  # type: ignore[union-attr]
 
         work = self.baseline(phe_keys, count)
-        return self.measure(f"paillier.keygen.{self.bits}", SECONDS, Work(ours, count), work)
+        return self.timing(f"paillier.keygen.{self.bits}", SECONDS, Work(ours, count), work)
 
     def encryption(
         self, role: str, make: Callable[[], OwnerEncryptor | PublicEncryptor]
     ) -> list[Record]:
-        """The rate with tables that are made, and what making them costs."""
+        """Time encryption with ready tables, and the making of the tables."""
         sizes = self.sizes
         encryptor = make()
         messages = self.plaintexts(sizes.encryptions)
         plain = [int(m) for m in messages[: sizes.baseline_encryptions]]
         return [
-            self.measure(
+            self.timing(
                 f"paillier.encrypt.{role}.{self.bits}",
                 "1/s",
                 Work(lambda: encryptor.encrypt(messages), len(messages)),
                 self.baseline(lambda: [self.phe_public.raw_encrypt(m) for m in plain], len(plain)),
             ),
-            self.measure(f"paillier.tables.{role}.{self.bits}", SECONDS, Work(make), None),
+            self.timing(f"paillier.tables.{role}.{self.bits}", SECONDS, Work(make), None),
         ]
 
     def decryption(self) -> Record:
@@ -126,7 +133,7 @@ class _Bench:
         key = self.key
         rows = OwnerEncryptor(key, sizes.decryptions).encrypt(self.plaintexts(sizes.decryptions))
         plain = [int(value) for value in from_rows(rows[: sizes.baseline_decryptions])]
-        return self.measure(
+        return self.timing(
             f"paillier.decrypt.{self.bits}",
             "1/s",
             Work(lambda: key.decrypt(rows), len(rows)),
@@ -134,7 +141,7 @@ class _Bench:
         )
 
     def sums(self) -> Record:
-        """One sum of many ciphertexts, decoding and encoding of the buffers included."""
+        """Time a sum of many ciphertexts, with decoding and encoding of the buffers."""
         count = self.sizes.products
         public = self.key.public
         values = [mpz(secrets.randbelow(int(public.n2) - 1) + 1) for _ in range(count + 1)]
@@ -152,7 +159,7 @@ class _Bench:
             if self.phe
             else []
         )
-        return self.measure(
+        return self.timing(
             f"paillier.sum.{self.bits}",
             "1/s",
             Work(lambda: accumulate(public, rows, index, starts), count),
@@ -160,7 +167,7 @@ class _Bench:
         )
 
     def interoperation(self) -> list[Record]:
-        """Random plaintexts encrypted by one side and decrypted by the other."""
+        """Count random plaintexts that the other side does not decrypt to what they were."""
         sizes = self.sizes
         key = self.key
         there = self.plaintexts(sizes.interop)

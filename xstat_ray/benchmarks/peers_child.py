@@ -1,7 +1,10 @@
-"""One peer's share of the suite `peers`, run by another Python: `python peers_child.py NAME ROWS BITS`.
+"""The part of a peer in the suite `peers`, run by another Python.
 
-Needs nothing of this package, only the peer's; ends with a line of JSON: {"seconds": ...}, the
-processor seconds of all its processes, or {"missing": ...} where the peer is not installed.
+    python peers_child.py NAME ROWS BITS
+
+It needs the packages of the peer and nothing of this one. It ends with a line of JSON:
+{"seconds": ...}, the processor seconds of all its processes, or {"missing": ...} where the peer is
+not installed.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ SLOT = 32
 
 
 def heu(scheme: str) -> Callable[[int, int], float]:
-    """Pseudonyms by Diffie-Hellman on libsodium's ristretto255, one-hots packed by a scheme of sf-heu, their sums."""
+    """Compose pseudonyms by Diffie-Hellman on libsodium with one-hots by a scheme of sf-heu."""
 
     def composition(rows: int, bits: int) -> float:
         import numpy as np
@@ -50,26 +53,27 @@ def heu(scheme: str) -> Callable[[int, int], float]:
 
 
 def categories(rows: int) -> tuple[dict[str, int], dict[str, int]]:
-    """Two tables of which half of the people are in both."""
+    """Make two tables of people and their categories; half of the people are in both."""
     people = (range(rows), range(rows // 2, rows // 2 + rows))
     first, second = (
-        {f"user{one:010d}": one * 7 // 3 % CATEGORIES for one in own} for own in people
+        {f"user{number:010d}": number * 7 // 3 % CATEGORIES for number in numbers}
+        for numbers in people
     )
     return first, second
 
 
 def _blinded(rbcl: Any, people: dict[str, int], first: bytes, second: bytes) -> list[bytes]:
-    """Both parties' scalars on the people of one."""
+    """Multiply the points of one party's people by the scalars of both."""
     points = [
-        rbcl.crypto_core_ristretto255_from_hash(hashlib.sha512(one.encode()).digest())
-        for one in people
+        rbcl.crypto_core_ristretto255_from_hash(hashlib.sha512(person.encode()).digest())
+        for person in people
     ]
     once = [rbcl.crypto_scalarmult_ristretto255(first, point) for point in points]
     return [rbcl.crypto_scalarmult_ristretto255(second, point) for point in once]
 
 
 def openmined(rows: int, _: int) -> float:
-    """Private set intersection by OpenMined: who is in both sets, nothing is counted."""
+    """Intersect two sets by OpenMined's PSI, which tells who is in both, and counts nothing."""
     import private_set_intersection.python as psi
 
     start = time.process_time()
@@ -83,25 +87,25 @@ def openmined(rows: int, _: int) -> float:
 
 
 def spu_crosstab(rows: int, _: int) -> float:
-    """The cross-tab of rows that are already joined, between two parties of SPU (SEMI2K)."""
+    """Count rows that are already joined, between two parties of SPU (SEMI2K)."""
     import jax.numpy as jnp
     import numpy as np
     from spu import libspu
     from spu.utils import simulation
 
     rng = np.random.default_rng(0)
-    one, other = (
+    first, second = (
         np.eye(CATEGORIES, dtype=np.int32)[rng.integers(0, CATEGORIES, rows)] for _ in range(2)
     )
     simulator = simulation.Simulator.simple(2, libspu.ProtocolKind.SEMI2K, libspu.FieldType.FM64)
     start = time.process_time()
-    counts = simulation.sim_jax(simulator, lambda x, y: jnp.matmul(x.T, y))(one, other)
-    assert (np.asarray(counts) == one.T @ other).all()
+    counts = simulation.sim_jax(simulator, lambda x, y: jnp.matmul(x.T, y))(first, second)
+    assert (np.asarray(counts) == first.T @ second).all()
     return time.process_time() - start
 
 
 def spu_psi(protocol: str) -> Callable[[int, int], float]:
-    """Private set intersection by SPU between two processes; the receiver learns who is in both."""
+    """Intersect two sets by SPU's PSI between two processes; the receiver learns who is in both."""
 
     def measured(rows: int, _: int) -> float:
         import spu.psi  # noqa: F401
@@ -109,7 +113,7 @@ def spu_psi(protocol: str) -> Callable[[int, int], float]:
         with tempfile.TemporaryDirectory() as folder:
             results = multiprocessing.get_context("spawn").Queue()
             for rank, people in enumerate(categories(rows)):
-                lines = "\n".join(f"{one},{category}" for one, category in people.items())
+                lines = "\n".join(f"{person},{category}" for person, category in people.items())
                 (Path(folder) / f"in{rank}.csv").write_text(f"id,category\n{lines}\n")
             start = multiprocessing.get_context("spawn").Process
             parties = [
@@ -161,7 +165,7 @@ PEERS: dict[str, Callable[[int, int], float]] = {
 
 
 def main() -> None:
-    """Measure the peer that the command line names."""
+    """Time the peer that the command line names."""
     name = sys.argv[1]
     rows = int(sys.argv[2])
     bits = int(sys.argv[3])

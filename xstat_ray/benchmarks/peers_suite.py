@@ -1,18 +1,19 @@
-"""The whole job beside its peers: a 10 x 10 cross-tab of two tables with one row for each person, on one core.
+"""The whole job beside its peers: a 10 x 10 cross-tab of two tables, on one core.
 
-What is compared differs in what it gives, so every record's name says what ran:
+Tables have one row for each person. Peers differ in what they give, so the name of a record tells
+what ran:
 
 - `phe_packed`: pseudonyms by Diffie-Hellman on libsodium, one-hots packed into one ciphertext of
   python-paillier;
-- `heu_zpaillier`, `heu_ou`: the same with schemes of SecretFlow's sf-heu;
+- `heu_zpaillier`, `heu_ou`: such pseudonyms and one-hots, with schemes of SecretFlow's sf-heu;
 - `openmined_psi`, `spu_psi_*`: private set intersection alone, where a party learns who is in both
   tables;
 - `spu_crosstab_only`: the count by multi-party computation of rows that are already joined;
 - `duckdb`: the query on the plain tables.
 
-Ours is timed with key generation, both intakes, the exchange, the encrypted join and the release.
-Peers that want other versions of packages than we do run under the Python that `peers_python`
-names.
+Our job is timed with key generation, both intakes, the exchange, the encrypted join and the
+release. Peers that want other versions of packages than we do run under the Python that
+`peers_python` names.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from typing import Any
 import numpy as np
 
 from xstat_ray.benchmarks import crosstab_suite, peers_child
-from xstat_ray.benchmarks.measure import Record, one_core, optional_module
+from xstat_ray.benchmarks.timing import Record, one_core, optional_module
 from xstat_ray.crypto.group import random_scalar
 from xstat_ray.crypto.kernels.portable import Portable
 from xstat_ray.runtime.progress import Progress
@@ -43,20 +44,20 @@ CATEGORIES = peers_child.CATEGORIES
 
 @dataclass(frozen=True)
 class Sizes:
-    """How many rows each side has; slow peers get fewer, and what counts is rows a second."""
+    """Rows of each side; slow peers get fewer, since rows a second are compared."""
 
     peers_python: Path | None
     rounds: int
     rows: int
     slow_rows: int
-    """For python-paillier."""
+    """Rows for python-paillier."""
     middle_rows: int
-    """For ZPaillier."""
+    """Rows for ZPaillier."""
     key_bits: tuple[int, ...]
 
 
 def run(sizes: Sizes, progress: Progress) -> list[Record]:
-    """Rows of one side a second of one core, by peer and key size; the ratio is ours to theirs."""
+    """Find rows of one side a second, by peer and key size; the ratio is ours to theirs."""
     phe = optional_module("phe", progress)
     duckdb = optional_module("duckdb", progress)
     records: list[Record] = []
@@ -125,13 +126,13 @@ def _duckdb(duckdb: ModuleType, sizes: Sizes) -> float:
 
 
 def _phe(phe: ModuleType, sizes: Sizes, bits: int) -> float:
-    """The composition of public parts, key generation left out."""
+    """Time the composition of public parts, without key generation."""
     rows = sizes.slow_rows
     public, private = phe.generate_paillier_keypair(n_length=bits)
     start = time.process_time()
     tables = [list(people.items()) for people in peers_child.categories(rows)]
     scalars = [random_scalar() for _ in range(2)]
-    mine, theirs = (_pseudonyms([one for one, _ in people], scalars) for people in tables)
+    mine, theirs = (_pseudonyms([person for person, _ in people], scalars) for people in tables)
     flags = [public.raw_encrypt(1 << (peers_child.SLOT * category)) for _, category in tables[0]]
     place = {tag: row for row, tag in enumerate(mine)}
     sums = [1] * CATEGORIES
@@ -139,18 +140,16 @@ def _phe(phe: ModuleType, sizes: Sizes, bits: int) -> float:
         if tag in place:
             sums[category] = sums[category] * flags[place[tag]] % public.nsquare
     counts = sum((private.raw_decrypt(total) for total in sums), 0)
-    assert (
-        sum(counts >> (peers_child.SLOT * one) & 0xFFFFFFFF for one in range(CATEGORIES))
-        == rows - rows // 2
-    )
+    slots = [counts >> (peers_child.SLOT * slot) & 0xFFFFFFFF for slot in range(CATEGORIES)]
+    assert sum(slots) == rows - rows // 2
     return rows / (time.process_time() - start)
 
 
 def _pseudonyms(people: list[str], scalars: list[bytes]) -> list[bytes]:
-    """Both scalars on everybody's point, by libsodium."""
+    """Multiply the points of people by both scalars, by libsodium."""
     kernel = Portable()
     digests = np.frombuffer(
-        b"".join(sha512(one.encode()).digest() for one in people), np.uint8
+        b"".join(sha512(person.encode()).digest() for person in people), np.uint8
     ).reshape(-1, 64)
     points = kernel.group_hash(digests)
     for scalar in scalars:
@@ -161,7 +160,7 @@ def _pseudonyms(people: list[str], scalars: list[bytes]) -> list[bytes]:
 def _child(
     sizes: Sizes, name: str, bits: int, ours: list[float], progress: Progress
 ) -> list[Record]:
-    """A peer under its own Python; nothing, and a note, where it is not installed."""
+    """Time a peer under another Python; nothing, and a note, where it is not installed."""
     metric = f"peers.{name}.{bits}" if name.startswith("heu") else f"peers.{name}"
     if sizes.peers_python is None:
         progress.note(f"{metric} is left out: no Python is named by peers_python.")

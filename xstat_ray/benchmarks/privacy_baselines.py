@@ -1,8 +1,8 @@
-"""What the tree mechanism is compared with, in the clear: other mechanisms on one synthetic map.
+"""Other mechanisms on a synthetic map, in the clear, which the tree mechanism is compared with.
 
 The noise here comes from numpy, seeded, so that a comparison can be repeated; a release draws with
-OpenDP. Counts are (cells, columns) in Z-order, so that every run of 4^k aligned cells is a square
-block of the map.
+OpenDP. Counts are (cells, columns) in Z-order, so that a run of 4^k aligned cells is a square block
+of the map.
 """
 
 from __future__ import annotations
@@ -20,13 +20,17 @@ MAP_SIDE_BITS = 8
 
 
 def town_map() -> NDArray[np.int64]:
-    """(65536, 1) people: 256 x 256 cells, twelve towns, 3.43 million people, four fifths of the cells empty."""
+    """Draw a map of 256 x 256 cells with twelve towns, in which four fifths of the cells are empty.
+
+    Returns:
+        (65536, 1) people, 3.43 million in all.
+    """
     rng = np.random.default_rng(7)
     side = 1 << MAP_SIDE_BITS
     y, x = np.mgrid[0:side, 0:side]
     density = np.zeros((side, side))
     for _ in range(12):
-        (east, north) = rng.uniform(20, 236, 2)
+        east, north = rng.uniform(20, 236, 2)
         radius = rng.uniform(2.5, 7)
         people = rng.lognormal(12, 1.0)
         spread = np.exp(-((x - east) ** 2 + (y - north) ** 2) / (2 * radius**2))
@@ -41,16 +45,26 @@ def town_map() -> NDArray[np.int64]:
 def discrete_laplace(
     rng: np.random.Generator, scale: float, shape: tuple[int, ...]
 ) -> NDArray[np.int64]:
-    """The difference of two geometric variables."""
+    """Draw discrete Laplace noise: the difference of two geometric variables."""
     success = 1 - np.exp(-1 / scale)
     noise: NDArray[np.int64] = rng.geometric(success, shape) - rng.geometric(success, shape)
     return noise
 
 
-def measure(
+def noisy_sums(
     tree: RowTree, counts: NDArray[np.int64], scales: dict[int, float], rng: np.random.Generator
 ) -> dict[int, Measurement]:
-    """The sums of each level with discrete Laplace noise of its scale."""
+    """Add discrete Laplace noise to the sums of levels.
+
+    Args:
+        tree: the tree.
+        counts: (cells, columns) counts.
+        scales: scale of the noise, by level; other levels are left out.
+        rng: source of the noise.
+
+    Returns:
+        Noisy sums and their variance, by level.
+    """
     measured = {}
     sums = counts
     for level in range(len(tree.sizes)):
@@ -66,22 +80,21 @@ def measure(
 def quadtree(
     counts: NDArray[np.int64], epsilon: float, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """A 4-way tree with an equal share of the budget at every level, refined as ours is."""
+    """Publish counts by a 4-way tree with equal shares of the budget, refined like our own."""
     levels = (len(counts).bit_length() - 1) // 2
     tree = RowTree.of_dimensions([4] * levels)
     scales = dict.fromkeys(range(levels + 1), (levels + 1) / epsilon)
-    return refine(tree, measure(tree, counts, scales, rng))[0]
+    return refine(tree, noisy_sums(tree, counts, scales, rng))[0]
 
 
 def haar_top_down(
     counts: NDArray[np.int64], epsilon: float, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Terada et al.
+    """Publish counts by noise on Haar coefficients, made non-negative from the top down.
 
-    (IPSJ Journal 56(9), 2015): noise on Haar coefficients, then non-negative from the top down.
-
-    Coefficients are the total and, at every node of a binary tree, the difference of its halves;
-    each of them changes by at most one with one person on each of the log2(cells) + 1 levels.
+    The method is that of Terada and others, IPSJ Journal 56(9), 2015. Coefficients are the total
+    and, at each node of a binary tree, the difference of its halves; one person changes one of them
+    by at most one on each of the log2(cells) + 1 levels.
     """
     levels = len(counts).bit_length() - 1
     scale = (levels + 1) / epsilon
@@ -106,7 +119,16 @@ def block_rmse(
     counts: NDArray[np.int64],
     blocks: Sequence[int],
 ) -> NDArray[np.float64]:
-    """(blocks,) root mean square error of the sums over aligned blocks of that many cells, over all columns."""
+    """Root mean square errors of sums over aligned blocks of cells, over all columns.
+
+    Args:
+        estimate: (cells, columns) estimates.
+        counts: (cells, columns) true counts.
+        blocks: cells of a block.
+
+    Returns:
+        (blocks,) errors.
+    """
     error = estimate - counts
     sums = [error.reshape(-1, block, error.shape[1]).sum(axis=1) for block in blocks]
     return np.array([np.sqrt(np.mean(np.square(s, dtype=float))) for s in sums])

@@ -1,4 +1,4 @@
-"""The figures of the privacy suite, drawn from its records: the same files for the same records."""
+"""Figures of the privacy suite, drawn from its records; equal records give equal files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from xstat_ray.benchmarks.figure_files import Line, line_chart, write_figures
-from xstat_ray.benchmarks.measure import Record
+from xstat_ray.benchmarks.timing import Record
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.util.plotting import COLOURS
 
@@ -27,9 +27,7 @@ _PEOPLE = (0.5, 1, 2, 5, 10, 20, 50, 100, 200)
 
 
 def draw(records: Sequence[Record], folder: Path, progress: Progress) -> None:
-    """Write error_by_area and error_by_shards as .png and .svg.
-
-    Only a note where matplotlib is not installed.
+    """Write error_by_area and error_by_shards in PNG and SVG; without matplotlib there is a note.
 
     Raises:
         InputError: the folder cannot be written to.
@@ -60,7 +58,13 @@ def _by_shards(new_figure: Any, records: Sequence[Record]) -> Any:
 def _points(
     lines: Mapping[str, Line], records: Sequence[Record], prefix: str
 ) -> dict[Line, dict[int, float]]:
-    """Of each line the records whose metric is the prefix, with the line's name in it, and then a number."""
+    """Find the values of each line by the number at the end of their metric.
+
+    Args:
+        lines: lines by name.
+        records: the records of the suite.
+        prefix: the metric before the number, with {} for the name of the line.
+    """
     found = {}
     for name, line in lines.items():
         start = prefix.format(name)

@@ -1,4 +1,4 @@
-"""Privacy: error by size of area beside other mechanisms, error by number of shards, and the time of refinement.
+"""Privacy: error by size of area and by number of shards, and the time of refinement.
 
 The noise comes from numpy, seeded, so that the errors are the same in every run; a release draws
 with OpenDP.
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xstat_ray.benchmarks import privacy_baselines as baselines
-from xstat_ray.benchmarks.measure import SECONDS, Record, Work, measure
+from xstat_ray.benchmarks.timing import SECONDS, Record, Work, timing_record
 from xstat_ray.model.row_tree import RowTree
 from xstat_ray.privacy.mechanism import Mechanism
 from xstat_ray.privacy.refine import refine
@@ -24,32 +24,33 @@ from xstat_ray.runtime.progress import Progress
 
 UNIT = "people"
 BLOCKS = tuple(4**k for k in range(baselines.MAP_SIDE_BITS + 1))
-"""Cells of the areas whose error is measured."""
+"""Sizes, in cells, of the areas whose error is found."""
 MECHANISM = Mechanism("laplace", 1, 1, Fraction(1), Fraction(0), 1.0)
-"""Epsilon 1, and a person in one cell."""
+"""Mechanism of epsilon 1, for people who are in one cell each."""
 _SLICE = 10
-"""Draws made at once."""
+"""Number of draws that are made at once."""
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is drawn, and what is refined."""
+    """Numbers of draws, and the tree that is refined."""
 
     rounds: int
-    """Of the timings."""
+    """Rounds of the timings."""
     draws: int
-    """Of every mechanism on the map."""
+    """Draws of each mechanism on the map."""
     shards: tuple[int, ...]
+    """Numbers of shards that counts are made of."""
     counts: int
-    """Counts that are made of so many shards."""
+    """Number of counts that are made of shards."""
     branching: tuple[int, ...]
-    """Children of a node, level by level, of the tree that is refined; their product are its
-    cells."""
+    """Children of a node, level by level, of the tree that is refined; it has as many cells as
+    their product."""
     columns: int
 
 
 def run(sizes: Sizes, progress: Progress) -> list[Record]:
-    """Measure all three."""
+    """Find the errors by area and by shards, and time the refinement."""
     with progress.stage("privacy.rmse", sizes.draws) as stage:
         areas = area_errors(sizes.draws, stage.advance)
     records = [
@@ -64,17 +65,17 @@ def run(sizes: Sizes, progress: Progress) -> list[Record]:
 
 
 def area_errors(draws: int, advance: Callable[[int], None]) -> dict[str, NDArray[np.float64]]:
-    """Root mean square error of what each mechanism publishes on the map, for areas of each size in `BLOCKS`.
+    """Find the root mean square errors of each mechanism on the map, by size of the area.
 
-    All are refined to non-negative counts that add up. `flat` and `tree` are ours, the tree as the
-    planner sets it where every level is reported.
+    All are refined to non-negative counts that add up. `flat` and `tree` are ours; the planner sets
+    the shares of the tree for a report of all levels.
 
     Args:
-        draws: of each mechanism.
+        draws: draws of each mechanism.
         advance: called with the number of draws that were made.
 
     Returns:
-        (len(BLOCKS),) errors by mechanism.
+        (len(BLOCKS),) errors, by mechanism.
     """
     rng = np.random.default_rng(5)
     counts = baselines.town_map()
@@ -103,7 +104,7 @@ def area_errors(draws: int, advance: Callable[[int], None]) -> dict[str, NDArray
 def _published(
     tree: RowTree, counts: NDArray[np.int64], shares: Shares, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    return refine(tree, baselines.measure(tree, counts, _scales(shares), rng))[0]
+    return refine(tree, baselines.noisy_sums(tree, counts, _scales(shares), rng))[0]
 
 
 def _scales(shares: Shares) -> dict[int, float]:
@@ -111,15 +112,18 @@ def _scales(shares: Shares) -> dict[int, float]:
 
 
 def shard_errors(shards: int, counts: int) -> dict[str, float]:
-    """Root mean square error of a count whose people are in several shards.
+    """Find the root mean square errors of a count whose people are in several shards.
 
-    `once`: the shards' counts are added under encryption and get noise once. `per_shard`: every
-    shard gets noise of its own before it is added, as it must where shards are published or handed
-    over in the clear.
+    With `once` the counts of shards are added under encryption, and the sum gets noise. With
+    `per_shard` each shard gets noise before it is added, which is needed where shards are published
+    or handed over in the clear.
 
     Args:
-        shards: parts of every count.
-        counts: how many counts there are.
+        shards: number of parts of each count.
+        counts: number of counts.
+
+    Returns:
+        Errors by `once` and `per_shard`.
     """
     rng = np.random.default_rng(6)
     parts = rng.poisson(50, (shards, counts))
@@ -130,18 +134,20 @@ def shard_errors(shards: int, counts: int) -> dict[str, float]:
 
 
 def _times(sizes: Sizes, progress: Progress) -> list[Record]:
-    """Choosing mechanism, levels and shares, and refining a table of which four fifths are empty."""
+    """Time the choice of mechanism, levels and shares, and the refinement of a sparse table."""
     rng = np.random.default_rng(7)
     tree = RowTree.of_dimensions(sizes.branching)
     levels = range(len(tree.sizes))
     shape = (tree.cells, sizes.columns)
     counts = rng.poisson(10, shape) * (rng.random(shape) < 0.2)
-    measured = baselines.measure(tree, counts, _scales(choose(tree, MECHANISM, levels).shares), rng)
+    measured = baselines.noisy_sums(
+        tree, counts, _scales(choose(tree, MECHANISM, levels).shares), rng
+    )
     works = {
         "privacy.design.seconds": Work(lambda: choose(tree, MECHANISM, levels)),
         "privacy.refine.seconds": Work(lambda: refine(tree, measured)),
     }
     return [
-        measure(name, SECONDS, work, None, rounds=sizes.rounds, progress=progress)
+        timing_record(name, SECONDS, work, None, rounds=sizes.rounds, progress=progress)
         for name, work in works.items()
     ]

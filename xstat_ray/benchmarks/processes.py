@@ -1,4 +1,4 @@
-"""The memory of this process and all that it started, sampled while something runs."""
+"""Memory of this process and all that it started, sampled while something runs."""
 
 from __future__ import annotations
 
@@ -12,20 +12,17 @@ from pathlib import Path
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _SECONDS = 0.2
 _GROWN = 1.01
-"""How much more must be resident before the shares are counted anew: that takes milliseconds for
-every process."""
+"""Factor by which resident memory must grow before the shares are counted anew, which takes
+milliseconds for each process."""
 
 
 @dataclass
 class Peak:
-    """The most that was seen."""
+    """The most memory that was seen."""
 
     memory: int = 0
     """Bytes resident in all processes together; what several share is counted once (proportional
-    set size).
-
-    Counted whenever more was resident than before by a hundredth.
-    """
+    set size). It is counted whenever resident memory has grown by a hundredth."""
 
 
 @contextlib.contextmanager
@@ -37,11 +34,11 @@ def peak_of_all() -> Iterator[Peak]:
     def sample() -> None:
         most = 0.0
         while not ended.wait(_SECONDS):
-            every = tree(os.getpid())
-            resident = sum(map(_resident, every))
+            processes = tree(os.getpid())
+            resident = sum(map(_resident, processes))
             if resident > most * _GROWN:
                 most = resident
-                peak.memory = max(peak.memory, sum(map(_shares, every)))
+                peak.memory = max(peak.memory, sum(map(_shares, processes)))
 
     thread = threading.Thread(target=sample, daemon=True)
     thread.start()
@@ -53,7 +50,7 @@ def peak_of_all() -> Iterator[Peak]:
 
 
 def tree(root: int) -> set[int]:
-    """The process and its descendants."""
+    """Find a process and its descendants, by their ids."""
     parents = {
         int(path.name): _parent(path) for path in Path("/proc").iterdir() if path.name.isdigit()
     }
@@ -61,7 +58,7 @@ def tree(root: int) -> set[int]:
     size = 0
     while len(found) > size:
         size = len(found)
-        found |= {one for one, parent in parents.items() if parent in found}
+        found |= {child for child, parent in parents.items() if parent in found}
     return found
 
 
@@ -74,7 +71,7 @@ def _parent(folder: Path) -> int:
 
 
 def _resident(process: int) -> int:
-    """Bytes, those included that others have too."""
+    """Resident bytes of a process, those included that it shares with others."""
     try:
         return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * _PAGE
     except (OSError, IndexError):
@@ -82,7 +79,7 @@ def _resident(process: int) -> int:
 
 
 def _shares(process: int) -> int:
-    """Bytes, of shared ones its share; 0 for a process that has ended meanwhile."""
+    """Resident bytes of a process, with its part of shared ones; 0 for one that has ended."""
     try:
         rollup = Path(f"/proc/{process}/smaps_rollup").read_text()
         return int(rollup.partition("\nPss:")[2].split()[0]) << 10

@@ -1,6 +1,6 @@
-"""Where the time goes: every call of the protocol over a region's tables, and the functions that take longest.
+"""Where the time goes: all calls of the protocol over a region, and the slowest functions.
 
-In one process on one core, one call after the other, in processor seconds. The profiler, in a
+Calls follow each other in one process on one core; times are processor seconds. The profiler, in a
 second run, makes small functions look slower than they are.
 """
 
@@ -12,31 +12,31 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from xstat_ray.benchmarks.measure import SECONDS, Record, one_core
 from xstat_ray.benchmarks.region import Region, RegionSizes, studies
 from xstat_ray.benchmarks.timed import Run, run_timed
+from xstat_ray.benchmarks.timing import SECONDS, Record, one_core
 from xstat_ray.planning.plan import make_plan
 from xstat_ray.runtime.progress import Progress
 
 _BUILT_IN = re.compile(r"<(?:method|built-in method) '?([\w.]+)'?(?: of '([\w.]+)' objects)?>")
 _LONGEST = 24
-"""Letters of a function's name."""
+"""Most letters of a function's name."""
 _LEAST = 1e-3
 """Share of the whole below which a call is not named."""
 
 
 @dataclass(frozen=True)
 class Sizes(RegionSizes):
-    """How much is shown."""
+    """Sizes of the tables, and how much is shown."""
 
     batches_a_day: int
     functions: int
-    """So many of the slowest functions are named."""
+    """Number of slowest functions that are named."""
     key_bits: int
 
 
 def run(sizes: Sizes, progress: Progress) -> list[Record]:
-    """Run once with a clock on every call, once under the profiler."""
+    """Run once with a clock on all calls, and once under the profiler."""
     profile = cProfile.Profile()
     with (
         sizes.opened() as tables,
@@ -48,9 +48,9 @@ def run(sizes: Sizes, progress: Progress) -> list[Record]:
         stage.advance()
         profile.runcall(_run, sizes, tables)
         stage.advance()
-    total = sum(spent.seconds for spent in timed.ledger.of.values())
+    total = sum(spent.seconds for spent in timed.costs.by_name.values())
     records = [Record("profile.rows", rows, "rows"), Record("profile.flags", timed.flags, "flags")]
-    slowest = sorted(timed.ledger.of.items(), key=lambda pair: -pair[1].seconds)
+    slowest = sorted(timed.costs.by_name.items(), key=lambda pair: -pair[1].seconds)
     for name, spent in [
         (name, spent) for name, spent in slowest if spent.seconds >= _LEAST * total
     ]:
@@ -68,10 +68,11 @@ def _run(sizes: Sizes, tables: Region) -> Run:
 
 
 def _functions(profile: cProfile.Profile, most: int) -> list[Record]:
-    """The functions with most seconds of their own, by file and name, all lines of a name together."""
-    own: dict[str, float] = {}
+    """Find the functions that take most seconds without what they call, by file and name."""
+    by_function: dict[str, float] = {}
     for (file, _, function), (_, _, seconds, _, _) in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]
         name = f"{Path(file).stem}.{function}" if file != "~" else _BUILT_IN.sub(r"\2.\1", function)
-        own[name[:_LONGEST]] = own.get(name[:_LONGEST], 0.0) + seconds
-    slowest = sorted(own.items(), key=lambda pair: -pair[1])[:most]
+        short = name[:_LONGEST]
+        by_function[short] = by_function.get(short, 0.0) + seconds
+    slowest = sorted(by_function.items(), key=lambda pair: -pair[1])[:most]
     return [Record(f"profile.own.{name}", seconds, SECONDS) for name, seconds in slowest]

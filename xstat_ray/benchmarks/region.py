@@ -1,6 +1,6 @@
-"""What the suites over a region's tables have in common: a world, studies of it, and the truth by DuckDB.
+"""Tables and studies of a region, for the suites over them.
 
-The tables are those of a made-up Hokkaido (`jobs.synthesize`): a folder that is given, or a small
+The tables are those of a synthetic Hokkaido (`jobs.synthesize`): a folder that is given, or a small
 one that is made.
 """
 
@@ -43,30 +43,30 @@ _AIRPORTS = {
 
 @dataclass(frozen=True)
 class Region:
-    """The two parties' tables of some days."""
+    """Tables of both parties over some days."""
 
     folder: Path
     days: tuple[dt.date, ...]
 
     @property
     def sources(self) -> dict[Role, Source]:
-        """Where the parties find their tables."""
+        """Sources of the parties."""
         operator = self.folder / "operator"
         airline = self.folder / "airline"
-        lines = (operator / "opt_out.parquet", operator / "not_used.parquet")
+        excluded = (operator / "opt_out.parquet", operator / "not_used.parquet")
         return {
-            "row": Source(operator / "presence", lines),
+            "row": Source(operator / "presence", excluded),
             "column": Source(airline / "boardings.parquet", (airline / "no_consent.parquet",)),
         }
 
     @property
     def presence(self) -> list[Path]:
-        """The files of the operator's table."""
+        """Files of the operator's table."""
         return sorted((self.folder / "operator" / "presence").glob("date=*/*.parquet"))
 
     @property
     def rows(self) -> int:
-        """Rows of the operator's table."""
+        """Number of rows of the operator's table."""
         return sum(pq.ParquetFile(path).metadata.num_rows for path in self.presence)
 
     @property
@@ -75,7 +75,7 @@ class Region:
         return sum(path.stat().st_size for path in self.presence)
 
     def during(self, study: Study) -> Study:
-        """The study, over the days of the tables only."""
+        """Restrict a study to the days of the tables."""
         zone = ZoneInfo(study.period.timezone)
         edges = (self.days[0], self.days[-1] + dt.timedelta(days=1))
         start, end = (dt.datetime.combine(day, dt.time(), zone) for day in edges)
@@ -83,7 +83,7 @@ class Region:
 
     @contextmanager
     def part(self, of: int, days: int | None = None) -> Iterator[Region]:
-        """The same with one of `of` presence files of the first `days` days, as links in a folder of its own."""
+        """Link every `of`-th presence file of the first `days` days in a new folder."""
         chosen = self.days[:days]
         with TemporaryDirectory() as name:
             folder = Path(name)
@@ -92,30 +92,30 @@ class Region:
             for path in (self.folder / "operator").glob("*.parquet"):
                 (folder / "operator" / path.name).symlink_to(path)
             for day in chosen:
-                own = folder / "operator" / "presence" / f"date={day}"
-                own.mkdir(parents=True)
-                files = sorted((self.folder / "operator" / "presence" / own.name).glob("*.parquet"))
+                partition = Path("operator") / "presence" / f"date={day}"
+                (folder / partition).mkdir(parents=True)
+                files = sorted((self.folder / partition).glob("*.parquet"))
                 for path in files[::of]:
-                    (own / path.name).symlink_to(path)
+                    (folder / partition / path.name).symlink_to(path)
             yield Region(folder, chosen)
 
 
 @dataclass(frozen=True)
 class RegionSizes:
-    """The tables, or how large they are made where none are given, and how much of them is used."""
+    """The tables, or their sizes where none are given, and how much of them is used."""
 
     tables: Path | None
     people: int
     days: int
     part: int
-    """One of so many presence files is used."""
+    """Distance of presence files that are used: 1 uses all, 2 every second one."""
 
     @contextmanager
     def opened(self) -> Iterator[Region]:
-        """The part that is used.
+        """Open the part that is used.
 
         Raises:
-            InputError: as `region`.
+            InputError: there is no finished world in `tables`, or it has fewer days.
         """
         with (
             region(self.tables, self.people, self.days) as whole,
@@ -126,7 +126,12 @@ class RegionSizes:
 
 @contextmanager
 def region(tables: Path | None, people: int, days: int) -> Iterator[Region]:
-    """The world in `tables`, or one of so many people and days that is made for the time of the block.
+    """Open the world in `tables`, or make one for the time of the block.
+
+    Args:
+        tables: folder of a world, or None.
+        people: people of a world that is made.
+        days: days that are used.
 
     Raises:
         InputError: there is no finished world in `tables`, or it has fewer days.
@@ -156,10 +161,13 @@ def region(tables: Path | None, people: int, days: int) -> Iterator[Region]:
 
 
 def studies(days: int = 1) -> dict[str, Study]:
-    """The studies that are run, over so many days and without noise, so that their counts can be checked.
+    """Make the studies that are run, without noise, so that their counts can be checked.
 
-    `doto` is the study doto_movement; few boardings are on its routes. `all` counts every boarding,
-    by airport and half of the day, in a table of the same 144 columns.
+    `doto` is the study doto_movement; few boardings are on its routes. `all` counts all boardings,
+    by airport and half of the day, in a table of 144 columns, too.
+
+    Args:
+        days: days of the tables, from which the bound of passengers follows.
     """
     raw = yaml.safe_load(_STUDY.read_text("utf-8"))
     published = parse({name: raw[name] for name in ("study", "privacy")}, origin=str(_STUDY))
@@ -172,11 +180,11 @@ def studies(days: int = 1) -> dict[str, Study]:
         other=_ELSEWHERE,
     )
     half = Dimension("half", "halfday", ("morning", "afternoon"), (("morning",), ("afternoon",)))
-    every = replace(
+    all_boardings = replace(
         movement, name="all", column=replace(movement.column, dimensions=(airport, half))
     )
     passengers = max(movement.bounds.persons, days * _PASSENGERS_A_DAY)
     return {
         "doto": movement,
-        "all": replace(every, bounds=replace(movement.bounds, persons=passengers)),
+        "all": replace(all_boardings, bounds=replace(movement.bounds, persons=passengers)),
     }

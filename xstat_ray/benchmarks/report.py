@@ -1,4 +1,4 @@
-"""What a benchmark leaves behind: benchmark.json, and a table on the terminal."""
+"""Reports of a benchmark: benchmark.json, and a table on the terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from xstat_ray.benchmarks.measure import Record
+from xstat_ray.benchmarks.timing import Record
 from xstat_ray.crypto.kernels.choice import kernel
 from xstat_ray.errors import InputError
 from xstat_ray.util.files import write_whole
@@ -30,7 +30,8 @@ _PACKAGES = ("cryptography", "duckdb", "gmpy2", "numpy", "opendp", "phe", "pyarr
 def write(suite: str, records: Sequence[Record], folder: Path) -> Path:
     """Write <folder>/benchmark.json: the suite, the software, the machine and the records.
 
-    Returns its path.
+    Returns:
+        The path of the file.
 
     Raises:
         InputError: the folder cannot be written to.
@@ -55,7 +56,7 @@ def write(suite: str, records: Sequence[Record], folder: Path) -> Path:
 
 
 def read(path: Path, suite: str) -> list[Record]:
-    """The records of a benchmark.json that `write` wrote.
+    """Read the records of a benchmark.json that `write` wrote.
 
     Raises:
         InputError: there is no such file, or it holds records of another suite.
@@ -76,9 +77,9 @@ def read(path: Path, suite: str) -> list[Record]:
 
 
 def machine() -> dict[str, Any]:
-    """What the figures depend on: processor, cores this process may use, and versions.
+    """Describe what the records depend on: processor, usable cores, and versions.
 
-    Nothing that names the host.
+    Nothing in it names the host.
     """
     packages = {}
     for name in _PACKAGES:
@@ -98,9 +99,10 @@ def machine() -> dict[str, Any]:
 
 
 def described() -> str:
-    """One line about the machine and the day, for a page."""
-    own = machine()
-    return f"{own['processor']}, {own['cores']} cores, kernel `{own['kernel']}`, {dt.date.today().isoformat()}."
+    """Describe the machine and the day in a line, for a page."""
+    facts = machine()
+    today = dt.date.today().isoformat()
+    return f"{facts['processor']}, {facts['cores']} cores, kernel `{facts['kernel']}`, {today}."
 
 
 def _processor() -> str:
@@ -132,21 +134,21 @@ def show(suite: str, records: Sequence[Record], path: Path, console: Console | N
         table.add_column(heading, justify="left" if heading == "unit" else "right")
     for record in records:
         least, most = record.spread or (None, None)
-        figures = [figure(value) for value in (record.value, least, most)]
+        values = [rounded(value) for value in (record.value, least, most)]
         ratio = "" if record.ratio is None else f"{record.ratio:,.1f} x"
         table.add_row(
             record.metric,
-            *figures,
+            *values,
             record.unit,
-            *((figure(record.baseline), ratio) if compared else ()),
+            *((rounded(record.baseline), ratio) if compared else ()),
         )
     console = console or Console()
     console.print(table)
     console.print(f"Written to {path}", soft_wrap=True)
 
 
-def figure(value: float | None) -> str:
-    """Three digits, with a letter for thousands, millions or billions; nothing for None."""
+def rounded(value: float | None) -> str:
+    """Write three digits, with a letter for thousands, millions or billions; nothing for None."""
     if value is None:
         return ""
     for size, suffix in ((1e9, " G"), (1e6, " M"), (1e3, " k")):

@@ -1,6 +1,4 @@
-"""A region's day, or several: beside DuckDB on the plain tables.
-
-Then the cost model and the trial it projects.
+"""A region's days beside DuckDB on the plain tables, and a cost model that projects a trial.
 
 Both studies of `region.studies` are run without noise on a Ray of the given cores and must give the
 counts that DuckDB finds. The model is fitted to smaller runs in one process on one core.
@@ -15,13 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from xstat_ray.benchmarks.cost_model import INSTANCES, Model, fit
-from xstat_ray.benchmarks.cost_model import Sizes as RunSizes
+from xstat_ray.benchmarks.cost_model import MACHINES, Model, RunSizes, fit
 from xstat_ray.benchmarks.in_the_clear import InTheClear
-from xstat_ray.benchmarks.measure import SECONDS, Record, one_core, optional_module
 from xstat_ray.benchmarks.on_ray import Timed, in_own_process, run_on_ray
 from xstat_ray.benchmarks.region import Region, region, studies
 from xstat_ray.benchmarks.timed import run_timed
+from xstat_ray.benchmarks.timing import SECONDS, Record, one_core, optional_module
 from xstat_ray.errors import XstatError
 from xstat_ray.model.study import Study
 from xstat_ray.planning.plan import Plan, make_plan
@@ -30,14 +27,20 @@ from xstat_ray.util import threads
 
 TRIAL_ROWS = 13_000_000_000
 TRIAL_BOARDINGS = 3_300_000
+"""Boardings of seven months of the region: 217 days."""
 HOURS = 12
-"""Seven months of the region: 217 days."""
-ONE = {"rows": "row", "persons": "person", "flags": "flag", "matches": "match", "nodes": "node"}
+SINGULAR = {
+    "rows": "row",
+    "persons": "person",
+    "flags": "flag",
+    "matches": "match",
+    "nodes": "node",
+}
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """The tables, where none are given, and how they are run."""
+    """Sizes of the tables, where none are given, and of the runs over them."""
 
     tables: Path | None
     people: int
@@ -47,7 +50,7 @@ class Sizes:
     window: int
     """Shards in flight."""
     parts: tuple[int, ...]
-    """The model is fitted to runs over one of so many files of the first day."""
+    """Runs that the model is fitted to: each reads one in so many files of the first day."""
     key_bits: int
 
 
@@ -70,16 +73,16 @@ def run(sizes: Sizes, progress: Progress) -> list[Record]:
             persons = 0
             flags = 0
             with progress.stage(name, 2) as stage:
-                plan, timed = _measured(sizes, study, whole)
-                records += _own_records(name, timed)
+                plan, timed = run_measured(sizes, study, whole)
+                records += _run_records(name, timed)
                 if sizes.days > 1:
-                    records += _beside_a_day(name, timed, sizes, published, whole)
+                    records += beside_a_day(name, timed, sizes, published, whole)
                 stage.advance()
                 if duckdb is not None:
-                    own, persons, flags = _beside_duckdb(
+                    beside, persons, flags = _beside_duckdb(
                         name, timed, InTheClear(duckdb, study, whole, sizes.cores)
                     )
-                    records += own
+                    records += beside
                 stage.advance()
             done[key] = (
                 RunSizes(whole.rows, persons, flags, int(timed.counts.sum()), plan.design.nodes),
@@ -91,15 +94,16 @@ def run(sizes: Sizes, progress: Progress) -> list[Record]:
     )
 
 
-def _measured(sizes: Sizes, study: Study, whole: Region) -> tuple[Plan, Timed]:
+def run_measured(sizes: Sizes, study: Study, whole: Region) -> tuple[Plan, Timed]:
+    """Plan a study and run it on Ray in a new process."""
     plan = make_plan(
         study, key_bits=sizes.key_bits, shards=max(2, sizes.days * sizes.batches_a_day)
     )
     return plan, in_own_process(run_on_ray, plan, whole.sources, sizes.cores, sizes.window)
 
 
-def _own_records(name: str, timed: Timed) -> list[Record]:
-    """What a run took by itself."""
+def _run_records(name: str, timed: Timed) -> list[Record]:
+    """Make the records of a run: seconds by stage, memory, matches."""
     records = [
         Record(f"{name}.{part}", seconds, SECONDS) for part, seconds in timed.seconds.items()
     ]
@@ -107,17 +111,25 @@ def _own_records(name: str, timed: Timed) -> list[Record]:
     return [*records, Record(f"{name}.matches", int(timed.counts.sum()), "matches")]
 
 
-def _beside_a_day(
+def beside_a_day(
     name: str, timed: Timed, sizes: Sizes, published: Study, whole: Region
 ) -> list[Record]:
-    """Memory beside that of the first day alone.
+    """Compare a run over all days with one over the first day.
 
-    Time beside so many times that of the day, what is done once apart.
+    Memory is compared with that of the day, and the time of stages that grow with the days with
+    that of the day times their number.
+
+    Args:
+        name: prefix of the records.
+        timed: the run over all days.
+        sizes: the sizes of that run.
+        published: the study.
+        whole: the tables of all days.
     """
     with whole.part(1, 1) as first:
-        _, day = _measured(replace(sizes, days=1), first.during(published), first)
+        _, day = run_measured(replace(sizes, days=1), first.during(published), first)
     by_days = ("intake", "aggregate")
-    took, alone = (sum(one.seconds[stage] for stage in by_days) for one in (timed, day))
+    took, alone = (sum(run.seconds[stage] for stage in by_days) for run in (timed, day))
     memory = timed.peak_memory / day.peak_memory
     expected = sizes.days * alone
     return [
@@ -129,7 +141,8 @@ def _beside_a_day(
 def _beside_duckdb(name: str, timed: Timed, clear: InTheClear) -> tuple[list[Record], int, int]:
     """Check the counts, and time DuckDB.
 
-    Also the numbers of persons and flags, which only the plain tables tell.
+    Returns:
+        Records, and the numbers of persons and flags, which only the plain tables tell.
 
     Raises:
         XstatError: a count is wrong.
@@ -157,7 +170,7 @@ def _seconds(query: Callable[[], object]) -> float:
 
 
 def _model(sizes: Sizes, whole: Region, progress: Progress) -> Model:
-    """Fit to runs in one process on one core, one after the other."""
+    """Fit the model to runs in one process on one core, which follow each other."""
     runs = []
     with progress.stage("scale.model", 2 * len(sizes.parts)) as stage, one_core(), _one_thread():
         for of in sizes.parts:
@@ -172,7 +185,7 @@ def _model(sizes: Sizes, whole: Region, progress: Progress) -> Model:
                     runs.append(
                         (
                             RunSizes(
-                                part.rows, made.ledger.persons, made.flags, made.matches, made.nodes
+                                part.rows, made.costs.persons, made.flags, made.matches, made.nodes
                             ),
                             made,
                         )
@@ -196,7 +209,7 @@ def _one_thread() -> Iterator[None]:
 def _fitted(model: Model) -> list[Record]:
     units = ((model.seconds, "us", 1e6), (model.bytes, "B", 1.0))
     return [
-        Record(f"scale.model.{part}.{unit}_per_{ONE[size]}", cost * factor, unit)
+        Record(f"scale.model.{part}.{unit}_per_{SINGULAR[size]}", cost * factor, unit)
         for costs, unit, factor in units
         for part, per in costs.items()
         for size, cost in per.items()
@@ -206,38 +219,36 @@ def _fitted(model: Model) -> list[Record]:
 def _held_against(
     model: Model, done: dict[str, tuple[RunSizes, Timed]], cores: int
 ) -> list[Record]:
-    """What the model predicts for the whole region beside what Ray took.
+    """Compare the seconds that the model predicts for the whole region with those of Ray.
 
-    The ratio is measured / predicted.
+    The ratio is that of the seconds taken to the seconds predicted.
     """
     records = []
-    for name, (own, timed) in done.items():
-        predicted = model.predict(own) / cores
+    for name, (run_sizes, timed) in done.items():
+        predicted = model.predict(run_sizes) / cores
         ratio = timed.without_exchange / predicted
         records.append(
             Record(f"scale.model.{name}", predicted, SECONDS, None, timed.without_exchange, ratio)
         )
-        # The plan counts the most people and flags that the bounds allow; here it is told what
-        # there are.
+        # The plan counts the most people and flags that the bounds allow; these bounds allow no
+        # more than there are.
         study = studies()[name]
-        bounds = replace(
-            study.bounds, persons=max(1, own.flags // study.window_periods), boardings=1
-        )
+        passengers = max(1, run_sizes.flags // study.window_periods)
+        bounds = replace(study.bounds, persons=passengers, boardings=1)
         plan = make_plan(replace(study, bounds=bounds))
-        told = plan.seconds(cores, rows=own.rows, row_persons=own.persons)
+        told = plan.seconds(cores, rows=run_sizes.rows, row_persons=run_sizes.persons)
         took = sum(timed.seconds.values())
         records.append(Record(f"scale.plan.{name}", told, SECONDS, None, took, took / told))
     return records
 
 
 def _projected(model: Model, done: dict[str, tuple[RunSizes, Timed]]) -> list[Record]:
-    """The trial with every boarding counted, its people exchanged once."""
-    own, _ = done["all"]
+    """Project the trial, with all boardings counted and its people exchanged once."""
+    region_sizes, _ = done["all"]
     flags = TRIAL_BOARDINGS * HOURS
     persons = TRIAL_BOARDINGS + 2_500_000
-    trial = RunSizes(
-        TRIAL_ROWS, persons, flags, flags * own.matches // max(1, own.flags), own.nodes
-    )
+    matches = flags * region_sizes.matches // max(1, region_sizes.flags)
+    trial = RunSizes(TRIAL_ROWS, persons, flags, matches, region_sizes.nodes)
     core_seconds = model.predict(trial)
     exchange = model.exchange(trial)
     records = [
@@ -245,10 +256,10 @@ def _projected(model: Model, done: dict[str, tuple[RunSizes, Timed]]) -> list[Re
         Record("scale.trial.exchange_core_hours", exchange / 3600, "h"),
         Record("scale.trial.hours_on_2_cores", core_seconds / 2 / 3600, "h"),
     ]
-    for instance in INSTANCES:
-        hours = (core_seconds + exchange) / instance.cores / 3600
-        records.append(Record(f"scale.trial.{instance.name}.hours", hours, "h"))
+    for machine in MACHINES:
+        hours = (core_seconds + exchange) / machine.cores / 3600
+        records.append(Record(f"scale.trial.{machine.name}.hours", hours, "h"))
         records.append(
-            Record(f"scale.trial.{instance.name}.dollars", hours * instance.dollars, "USD")
+            Record(f"scale.trial.{machine.name}.dollars", hours * machine.dollars, "USD")
         )
     return records

@@ -1,4 +1,4 @@
-"""The figure of the shards suite: location rows a second by number of shards, a line for each number of workers."""
+"""The figure of the shards suite: location rows a second by number of shards and workers."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from itertools import cycle
 from pathlib import Path
 
 from xstat_ray.benchmarks.figure_files import Line, line_chart, write_figures
-from xstat_ray.benchmarks.measure import Record
+from xstat_ray.benchmarks.timing import Record
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.util.plotting import COLOURS
 
 
 def points(records: Sequence[Record]) -> dict[int, dict[int, float]]:
-    """By number of workers, then of shards: millions of location rows a second."""
+    """Find millions of location rows a second, by number of workers, then of shards."""
     found: dict[int, dict[int, float]] = {}
     for record in records:
         match record.metric.split("."):
@@ -24,7 +24,7 @@ def points(records: Sequence[Record]) -> dict[int, dict[int, float]]:
 
 
 def draw(records: Sequence[Record], folder: Path, progress: Progress) -> None:
-    """Write throughput_by_shards.png and .svg; only a note where matplotlib is not installed.
+    """Write throughput_by_shards.png and .svg; without matplotlib there is a note instead.
 
     Raises:
         InputError: the folder cannot be written to.

@@ -1,8 +1,8 @@
-"""Throughput by shard count and worker count: the sharded stages of one study, cut in many ways on one and more cores.
+"""Throughput by number of shards and workers: the sharded stages of a study, cut in many ways.
 
-The people are exchanged once for each number of workers; then the same tables are aggregated with
-every number of shards, in turn, a few rounds long. A worker is a core: of the parties' threads and
-of the pool's tasks together.
+The people are exchanged once for each number of workers; then the tables are aggregated with each
+number of shards, in turn, a few rounds long. A worker is a core, which the threads of the parties
+and the tasks of the pool share.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from xstat_ray.benchmarks.measure import SECONDS, Record, summarize
 from xstat_ray.benchmarks.on_ray import in_own_process, on_cores, open_ray, release
 from xstat_ray.benchmarks.processes import peak_of_all
 from xstat_ray.benchmarks.region import Region, RegionSizes, studies
+from xstat_ray.benchmarks.timing import SECONDS, Record, summarize
 from xstat_ray.crypto.paillier import PublicKey
 from xstat_ray.errors import XstatError
 from xstat_ray.planning.plan import Plan, make_plan
@@ -32,7 +32,7 @@ from xstat_ray.runtime.progress import Progress
 
 @dataclass(frozen=True)
 class Sizes(RegionSizes):
-    """How the tables are cut."""
+    """Sizes of the tables, and how they are cut."""
 
     shards: tuple[int, ...]
     workers: tuple[int, ...]
@@ -43,10 +43,12 @@ class Sizes(RegionSizes):
 
 @dataclass(frozen=True)
 class Round:
-    """One aggregation."""
+    """An aggregation, with its noise and its release."""
 
     seconds: float
+    """Seconds of the aggregation."""
     peak_memory: int
+    """Most bytes of all processes."""
     stored: int
     """Bytes that Ray's object store took meanwhile."""
     noisy_seconds: float
@@ -54,11 +56,11 @@ class Round:
 
 
 Rounds = dict[int, list[Round]]
-"""By the number of shards that was asked for."""
+"""Rounds by the number of shards that was asked for."""
 
 
 def run(sizes: Sizes, progress: Progress) -> list[Record]:
-    """Aggregate with every cut on every number of workers.
+    """Aggregate with each cut on each number of workers.
 
     Raises:
         XstatError: two cuts give different counts.
@@ -72,20 +74,21 @@ def run(sizes: Sizes, progress: Progress) -> list[Record]:
         measured: dict[int, Rounds] = {}
         with progress.stage("shards", len(plans) * len(sizes.workers)) as stage:
             for workers in sizes.workers:
-                measured[workers] = own = in_own_process(_measure, tables, plans, workers, sizes)
-                # Of two equally long stays the operator draws one, by a seed that every process
-                # makes anew.
-                every = [one.counts for rounds in own.values() for one in rounds]
-                if any((counts != every[0]).any() for counts in every):
+                by_cut = in_own_process(_measure, tables, plans, workers, sizes)
+                measured[workers] = by_cut
+                # The operator draws between two equally long stays, by a seed that each process
+                # makes anew, so counts of different processes may differ.
+                counted = [done.counts for rounds in by_cut.values() for done in rounds]
+                if any((counts != counted[0]).any() for counts in counted):
                     raise XstatError("the counts depend on the cut: nothing is reported")
                 stage.advance(len(plans))
         return _records(tables, measured, plans)
 
 
 def _measure(tables: Region, plans: dict[int, Plan], workers: int, sizes: Sizes) -> Rounds:
-    """Every cut in every round.
+    """Aggregate with each cut in each round.
 
-    One that comes first, and is not kept, starts the pool's processes.
+    An aggregation that comes first, and is not kept, starts the processes of the pool.
     """
     first, *_ = plans.values()
     with on_cores(workers), open_ray(first, tables.sources, workers) as executor:
@@ -112,33 +115,36 @@ def _aggregate(executor: Executor, plan: Plan, public: PublicKey, window: int) -
 
 def _records(tables: Region, measured: dict[int, Rounds], plans: dict[int, Plan]) -> list[Record]:
     fewest = next(iter(measured))
-    alone = {asked: median(one.seconds for one in own) for asked, own in measured[fewest].items()}
+    alone = {
+        asked: median(done.seconds for done in rounds) for asked, rounds in measured[fewest].items()
+    }
     rows = tables.rows
     flags = _flags(tables, next(iter(plans.values())))
     matches = int(next(iter(measured[fewest].values()))[0].counts.sum())
     records = [Record("shards.rows", rows, "rows"), Record("shards.flags", flags, "flags")]
     records.append(Record("shards.matches", matches, "matches"))
-    for workers, rounds in measured.items():
-        for asked, own in rounds.items():
+    for workers, by_cut in measured.items():
+        for asked, rounds in by_cut.items():
             name = f"shards.{asked}.workers.{workers}"
-            took = [one.seconds for one in own]
+            took = [done.seconds for done in rounds]
+            noisy = [done.noisy_seconds for done in rounds]
             shards = len(plans[asked].grid.shards)
             records += [
-                summarize(f"{name}.rows_per_s", "rows/s", [rows / one for one in took]),
-                summarize(f"{name}.flags_per_s", "flags/s", [flags / one for one in took]),
-                summarize(f"{name}.matches_per_s", "matches/s", [matches / one for one in took]),
+                summarize(f"{name}.rows_per_s", "rows/s", [rows / s for s in took]),
+                summarize(f"{name}.flags_per_s", "flags/s", [flags / s for s in took]),
+                summarize(f"{name}.matches_per_s", "matches/s", [matches / s for s in took]),
                 summarize(f"{name}.aggregate", SECONDS, took),
-                summarize(f"{name}.noise_and_release", SECONDS, [one.noisy_seconds for one in own]),
+                summarize(f"{name}.noise_and_release", SECONDS, noisy),
                 Record(f"{name}.efficiency", alone[asked] / median(took) / (workers / fewest), ""),
-                Record(f"{name}.peak_memory_bytes", max(one.peak_memory for one in own), "B"),
-                summarize(f"{name}.stored_bytes", "B", [one.stored for one in own]),
+                Record(f"{name}.peak_memory_bytes", max(done.peak_memory for done in rounds), "B"),
+                summarize(f"{name}.stored_bytes", "B", [done.stored for done in rounds]),
                 Record(f"{name}.tree_depth", ceil(log(shards, FAN_IN)) if shards > 1 else 0, ""),
             ]
     return records
 
 
 def _flags(tables: Region, plan: Plan) -> int:
-    """Flags of the column party in this study, from its own intake."""
+    """Count the flags of the column party in a study, by an intake of its table."""
     party = ColumnParty(plan.study, tables.sources["column"])
     party.intake()
     return sum(party.prepare(plan.grid))

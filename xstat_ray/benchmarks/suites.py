@@ -22,7 +22,7 @@ from xstat_ray.benchmarks import (
     shards_suite,
     tags_suite,
 )
-from xstat_ray.benchmarks.measure import Record
+from xstat_ray.benchmarks.timing import Record
 from xstat_ray.errors import StudyError
 from xstat_ray.planning.settings import DISPLAYS
 from xstat_ray.runtime.progress import Progress
@@ -30,14 +30,14 @@ from xstat_ray.runtime.progress import Progress
 
 @dataclass(frozen=True)
 class Suite:
-    """A suite and the sizes it takes: counts, or lists of counts."""
+    """A suite, and the class of its sizes, which are counts or lists of counts."""
 
     sizes: type[Any]
     run: Callable[[Any, Progress], list[Record]]
     draw: Callable[[Sequence[Record], Path, Progress], None] | None = None
     """Draws figures of the records into a folder."""
     section: str | None = None
-    """Where the configuration keeps the sizes, if not under the name of the suite."""
+    """Section of the configuration that holds the sizes, if not that of the suite's name."""
 
 
 SHORT = ("shards", "workers", "days")
@@ -61,7 +61,7 @@ SUITES = {
 
 @dataclass(frozen=True)
 class BenchmarkConfig:
-    """What `jobs.benchmark` needs."""
+    """The checked configuration of `jobs.benchmark`."""
 
     suite: str
     sizes: Any
@@ -69,12 +69,12 @@ class BenchmarkConfig:
     out: Path
     display: str
     page: Path | None = None
-    """A page of documentation whose table is written anew."""
+    """Page of documentation whose table is written anew."""
     records: Path | None = None
-    """The benchmark.json of an earlier run, to be drawn: nothing is measured."""
+    """The benchmark.json of an earlier run, which is drawn without another run."""
 
     def run(self, progress: Progress) -> list[Record]:
-        """Measure every figure of the suite."""
+        """Run the suite."""
         return SUITES[self.suite].run(self.sizes, progress)
 
     def draw(self, records: Sequence[Record], progress: Progress) -> None:
@@ -109,7 +109,7 @@ def benchmark_config(raw: Mapping[str, Any], origin: str) -> BenchmarkConfig:
     paths = {name: _path(raw.get(name), name, origin) for name in PATHS}
     page, records = (_path(raw.get(key), key, origin) for key in ("page", "records"))
     if page is not None and records is not None:
-        remedy = "Give one of them: a page says on which machine its figures were measured today"
+        remedy = "Give one of them: a page names the machine on which its numbers were found today"
         raise StudyError("excludes the key page", file=origin, key="records", remedy=remedy)
     return BenchmarkConfig(
         suite=suite,

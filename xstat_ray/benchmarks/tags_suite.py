@@ -1,4 +1,4 @@
-"""Tags: how fast, on one core, a party turns (person, period) into tags and puts a shard into tag order."""
+"""Tags: how fast a party turns (person, period) into tags, and puts a shard into their order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from xstat_ray.benchmarks.measure import Record, Work, measure, peak_records
+from xstat_ray.benchmarks.timing import Record, Work, peak_records, timing_record
 from xstat_ray.crypto.group import PERSON_KEY_BYTES
 from xstat_ray.crypto.tags import sort_order, tags
 from xstat_ray.runtime.progress import Progress
@@ -18,17 +18,17 @@ from xstat_ray.runtime.progress import Progress
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is measured in a round."""
+    """Rows that are tagged in a round."""
 
     rounds: int
     rows: int
     persons: int
     slice_rows: int
-    """Rows tagged at once: memory beside the input is bounded by it."""
+    """Rows that are tagged at once, which bound the memory beside the input."""
 
 
 def run(sizes: Sizes, progress: Progress) -> list[Record]:
-    """Measure tagging, tagging with sorting, and the memory of both."""
+    """Time tagging, and tagging with sorting, and find the memory of both."""
     rng = np.random.default_rng(1)
     key = os.urandom(16)
     person_keys = rng.integers(0, 256, (sizes.persons, PERSON_KEY_BYTES), np.uint8)
@@ -36,13 +36,13 @@ def run(sizes: Sizes, progress: Progress) -> list[Record]:
     period = rng.integers(0, 24 * 365, sizes.rows, np.uint32)
     cell = rng.integers(0, 100_000, sizes.rows, np.uint32)
 
-    def tag(own: slice) -> NDArray[np.uint8]:
-        return tags(key, person_keys, person[own], period[own])
+    def tag(rows: slice) -> NDArray[np.uint8]:
+        return tags(key, person_keys, person[rows], period[rows])
 
-    def tag_and_sort(own: slice) -> None:
-        tagged = tag(own)
-        order = sort_order(tagged, cell[own])
-        tagged[order], cell[own][order]
+    def tag_and_sort(rows: slice) -> None:
+        tagged = tag(rows)
+        order = sort_order(tagged, cell[rows])
+        tagged[order], cell[rows][order]
 
     def by_slices(work: Callable[[slice], object]) -> None:
         for start in range(0, sizes.rows, sizes.slice_rows):
@@ -52,5 +52,7 @@ def run(sizes: Sizes, progress: Progress) -> list[Record]:
     rates = []
     for metric, work in (("tags.rows_per_s", tag), ("tags.sort.rows_per_s", tag_and_sort)):
         whole = Work(partial(by_slices, work), sizes.rows)
-        rates.append(measure(metric, "rows/s", whole, None, rounds=sizes.rounds, progress=progress))
+        rates.append(
+            timing_record(metric, "rows/s", whole, None, rounds=sizes.rounds, progress=progress)
+        )
     return [*rates, *peak]

@@ -1,4 +1,4 @@
-"""The protocol in this process, with the processor seconds, calls and bytes of everything that is called."""
+"""The protocol in this process, with processor seconds, calls and bytes of all that it calls."""
 
 from __future__ import annotations
 
@@ -18,53 +18,56 @@ from xstat_ray.runtime.progress import Progress
 
 
 @dataclass
-class Spent:
-    """What the calls of one name cost."""
+class CallCost:
+    """Costs of all calls of a name."""
 
     seconds: float = 0.0
     calls: int = 0
     out_bytes: int = 0
-    """Bytes of the results: what would pass through the object store."""
+    """Bytes of the results, which would pass through the object store."""
 
 
 @dataclass
-class Ledger:
-    """Costs by name: `row.emit` is a call of the row party, `join` a task, `noise` the driver's own work."""
+class Costs:
+    """Costs of a run by the name of what is called.
 
-    of: dict[str, Spent] = field(default_factory=dict)
+    `row.emit` is a call of the row party, `join` a task, `noise` work of the driver.
+    """
+
+    by_name: dict[str, CallCost] = field(default_factory=dict)
     persons: int = 0
-    """Of both parties together."""
+    """People of both parties together."""
 
     def timed(self, name: str, function: Callable[..., Any], *args: Any) -> Any:
-        """Call the function and book it."""
+        """Call a function and book its costs under a name."""
         start = time.process_time()
         result = function(*args)
-        own = self.of.setdefault(name, Spent())
-        own.seconds += time.process_time() - start
-        own.calls += 1
-        own.out_bytes += size_of(result)
+        cost = self.by_name.setdefault(name, CallCost())
+        cost.seconds += time.process_time() - start
+        cost.calls += 1
+        cost.out_bytes += size_of(result)
         return result
 
     def seconds(self, *names: str) -> float:
-        """Of several names together; those that were never called cost nothing."""
-        return sum(self.of[name].seconds for name in names if name in self.of)
+        """Processor seconds of several names; those that were never called cost nothing."""
+        return sum(self.by_name[name].seconds for name in names if name in self.by_name)
 
     def out_bytes(self, *names: str) -> int:
-        """As `seconds`."""
-        return sum(self.of[name].out_bytes for name in names if name in self.of)
+        """Bytes of the results of several names."""
+        return sum(self.by_name[name].out_bytes for name in names if name in self.by_name)
 
 
 class _TimedInstance(Instance[P_co]):
-    def __init__(self, role: Role, inner: Instance[P_co], ledger: Ledger) -> None:
+    def __init__(self, role: Role, inner: Instance[P_co], costs: Costs) -> None:
         self._role = role
         self._inner = inner
-        self._ledger = ledger
+        self._costs = costs
 
     def call(self, method: Callable[Concatenate[P_co, ...], R], *args: object) -> Ref[R]:
         name = name_of(method)
-        result = self._ledger.timed(f"{self._role}.{name}", self._inner.call, method, *args)
+        result = self._costs.timed(f"{self._role}.{name}", self._inner.call, method, *args)
         if name == "intake":
-            self._ledger.persons += result.get()
+            self._costs.persons += result.get()
         return cast(Ref[R], result)
 
 
@@ -73,45 +76,45 @@ class TimedExecutor(LocalExecutor):
 
     def __init__(self, plan: Plan, sources: dict[Role, Source]) -> None:
         super().__init__(plan.study, sources)
-        self.ledger = Ledger()
-        self.row = [_TimedInstance("row", instance, self.ledger) for instance in self.row]
-        self.column = [_TimedInstance("column", instance, self.ledger) for instance in self.column]
+        self.costs = Costs()
+        self.row = [_TimedInstance("row", instance, self.costs) for instance in self.row]
+        self.column = [_TimedInstance("column", instance, self.costs) for instance in self.column]
 
     def submit(self, function: Callable[..., R], *args: object) -> Ref[R]:
-        """Run at once."""
+        """Run at once, and book it under the name of the function."""
         name = function.__name__
-        return cast(Ref[R], self.ledger.timed(name, super().submit, function, *args))
+        return cast(Ref[R], self.costs.timed(name, super().submit, function, *args))
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one run did and what it cost."""
+    """What a run did, and its costs."""
 
-    ledger: Ledger
+    costs: Costs
     flags: int
     matches: int
     nodes: int
-    """Cells of the encrypted table, those of upper levels included."""
+    """Number of cells of the encrypted table, those of upper levels included."""
     counts: Any
-    """(cells, slots)"""
+    """(cells, slots) counts."""
 
 
 def run_timed(plan: Plan, sources: dict[Role, Source]) -> Run:
-    """All stages of a plan whose noise is off, in this process."""
+    """Run all stages of a plan whose noise is off, in this process."""
     executor = TimedExecutor(plan, sources)
     driver = Driver(executor, plan, Progress())
-    ledger = executor.ledger
+    costs = executor.costs
     public = driver.de_identify()
     encrypted = driver.aggregate(public)
-    noisy = ledger.timed("noise", driver.add_noise, public, encrypted)
+    noisy = costs.timed("noise", driver.add_noise, public, encrypted)
     coefficients = driver.release(noisy)
     counts = coefficients.values[: plan.study.cells]
-    emitted = ledger.out_bytes("column.emit") // (16 + plan.packing.blocks * plan.ciphertext_bytes)
-    return Run(ledger, emitted, int(counts.sum()), plan.design.nodes, counts)
+    emitted = costs.out_bytes("column.emit") // (16 + plan.packing.blocks * plan.ciphertext_bytes)
+    return Run(costs, emitted, int(counts.sum()), plan.design.nodes, counts)
 
 
 def size_of(value: Any) -> int:
-    """Bytes of a result: arrays and encoded messages, also within references, sequences and messages."""
+    """Bytes of arrays and encoded messages in a result, also within its parts."""
     value = getattr(value, "value", value)
     if isinstance(value, bytes):
         return len(value)

@@ -1,41 +1,44 @@
+"""Timing: contenders in turn, medians, memory, and packages that are not installed."""
+
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
-from xstat_ray.benchmarks.measure import (
+from xstat_ray.benchmarks.timing import (
     Record,
     Work,
     alternate,
-    measure,
     one_core,
     optional_module,
     peak_growth,
     peak_records,
     summarize,
+    timing_record,
 )
 from xstat_ray.runtime.progress import Progress
 
 
 class FakeClock:
-    """Stands still but for the work that is pretended."""
+    """A clock that moves by pretended work alone."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.now = 0.0
 
-    def __call__(self):
+    def __call__(self) -> float:
         return self.now
 
-    def work(self, log, name, seconds):
-        """A run that takes the next of `seconds`."""
-        seconds = iter(seconds)
+    def work(self, log: list[str], name: str, seconds: Iterable[float]) -> Callable[[], None]:
+        """Make a run that takes the next of `seconds`."""
+        remaining = iter(seconds)
 
-        def run():
+        def run() -> None:
             log.append(name)
-            self.now += next(seconds)
+            self.now += next(remaining)
 
         return run
 
@@ -54,7 +57,7 @@ def test_contenders_take_turns_and_what_comes_after_them_is_not_timed():
     log = []
     runs = [clock.work(log, "A", [1, 2, 3]), clock.work(log, "B", [10, 20, 30])]
 
-    def pause():
+    def pause() -> None:
         clock.now += 1000
 
     assert alternate(runs, 3, clock, pause) == [[1, 2, 3], [10, 20, 30]]
@@ -85,14 +88,14 @@ def test_work_of_different_size_is_compared_by_the_operation(
     monkeypatch.setattr(alternate, "__defaults__", (clock, *alternate.__defaults__[1:]))
     ours = Work(clock.work(log, "A", [2, 2, 2]), 100)
     other = Work(clock.work(log, "B", [1, 1, 1]), 4)
-    record = measure("m", unit, ours, other, rounds=3, progress=Progress())
+    record = timing_record("m", unit, ours, other, rounds=3, progress=Progress())
     assert (record.value, record.baseline, record.ratio) == pytest.approx((value, baseline, ratio))
 
 
 def test_peak_growth_is_what_was_held_at_once_not_what_was_allocated_in_all():
     size = 64 << 20
 
-    def run():
+    def run() -> None:
         for _ in range(3):
             np.ones(size, np.uint8)
 
@@ -104,10 +107,10 @@ def test_peak_growth_is_what_was_held_at_once_not_what_was_allocated_in_all():
 
 
 def test_memory_is_left_out_where_the_kernel_does_not_measure_it(monkeypatch):
-    def refuse(run):
+    def refuse(run: Callable[[], object]) -> int:
         raise OSError("no")
 
-    monkeypatch.setattr("xstat_ray.benchmarks.measure.peak_growth", refuse)
+    monkeypatch.setattr("xstat_ray.benchmarks.timing.peak_growth", refuse)
     listener = Listener()
     assert peak_records("m.peak_bytes", lambda: None, listener) == []
     assert len(listener.notes) == 1 and "m.peak_bytes" in listener.notes[0]

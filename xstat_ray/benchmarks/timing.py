@@ -1,4 +1,4 @@
-"""Measurement: contenders take turns, and a record holds the median of the rounds."""
+"""Timing: contenders take turns, and a record holds the median of the rounds."""
 
 from __future__ import annotations
 
@@ -16,34 +16,33 @@ from types import ModuleType
 from xstat_ray.runtime.progress import Progress
 
 SECONDS = "s"
-"""The unit in which less is better."""
+"""Unit in which less is better; in all others more is."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """One figure of a benchmark."""
+    """A value that a benchmark found, and what it is compared with."""
 
     metric: str
-    """Dotted name; stays the same from version to version."""
+    """Dotted name, which does not change from version to version."""
     value: float
     """Median of the rounds."""
     unit: str
     spread: tuple[float, float] | None = None
     """Least and most of the rounds."""
     baseline: float | None = None
-    """The median for what we are compared with, measured in the same rounds and in the same
-    unit."""
+    """Median of the baseline, from these rounds and in this unit."""
     ratio: float | None = None
-    """How many times better than the baseline: above 1 we are the faster."""
+    """Factor by which we are better than the baseline."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """What is timed in one round."""
+    """Work that is timed once in a round."""
 
     run: Callable[[], object]
     items: int = 1
-    """Operations that one `run` performs."""
+    """Number of operations in a `run`."""
 
 
 def alternate(
@@ -52,23 +51,23 @@ def alternate(
     clock: Callable[[], float] = time.perf_counter,
     after: Callable[[], None] = lambda: None,
 ) -> list[list[float]]:
-    """Time every run once a round, in turn (A B A B ...), so that a change in the machine's load meets all of them.
+    """Time runs in turn (A B A B ...), so that a change in the machine's load meets all of them.
 
     Args:
         runs: what to time.
-        rounds: how often.
-        clock: seconds.
-        after: called after every run, untimed.
+        rounds: how often each run is timed.
+        clock: tells the time in seconds.
+        after: called after each run, untimed.
 
     Returns:
-        For each run the seconds of its rounds.
+        Seconds of the rounds, by run.
     """
     seconds: list[list[float]] = [[] for _ in runs]
     for _ in range(rounds):
-        for run, own in zip(runs, seconds, strict=True):
+        for run, seconds_of_run in zip(runs, seconds, strict=True):
             start = clock()
             run()
-            own.append(clock() - start)
+            seconds_of_run.append(clock() - start)
             after()
     return seconds
 
@@ -76,9 +75,13 @@ def alternate(
 def summarize(
     metric: str, unit: str, ours: Sequence[float], baseline: Sequence[float] = ()
 ) -> Record:
-    """The record of the rounds' values, seconds or a rate by `unit`.
+    """Make a record of the values of the rounds; the ratio is that of the medians.
 
-    The ratio is that of the medians.
+    Args:
+        metric: name of the record.
+        unit: `SECONDS`, or the unit of a rate.
+        ours: our values.
+        baseline: values of the baseline, if any.
     """
     value = median(ours)
     other = None
@@ -89,24 +92,28 @@ def summarize(
     return Record(metric, value, unit, (min(ours), max(ours)), other, ratio)
 
 
-def measure(
+def timing_record(
     metric: str, unit: str, ours: Work, baseline: Work | None, *, rounds: int, progress: Progress
 ) -> Record:
-    """Time our work and the baseline's in turn: operations a second, or with unit "s" the seconds of one operation."""
+    """Time our work and that of the baseline in turn.
+
+    Returns:
+        A record of operations a second, or with unit `SECONDS` of the seconds of an operation.
+    """
     works = [ours] if baseline is None else [ours, baseline]
     with progress.stage(metric, rounds * len(works)) as stage:
         seconds = alternate([work.run for work in works], rounds, after=stage.advance)
     values = [
-        [time / work.items if unit == SECONDS else work.items / time for time in own]
-        for work, own in zip(works, seconds, strict=True)
+        [time / work.items if unit == SECONDS else work.items / time for time in times]
+        for work, times in zip(works, seconds, strict=True)
     ]
     return summarize(metric, unit, *values)
 
 
 def peak_growth(run: Callable[[], object]) -> int:
-    """Bytes by which the process's resident memory grew at most while `run` ran, from Linux's high-water mark.
+    """Find the most bytes by which resident memory grows during a run, by Linux's high-water mark.
 
-    Measure a workload on its first run: later ones reuse memory that the process kept.
+    The first run of a workload tells; later ones reuse memory that the process kept.
 
     Raises:
         OSError: the kernel does not let a process reset its mark.
@@ -125,7 +132,7 @@ def _high_water_mark() -> int:
 
 
 def peak_records(metric: str, run: Callable[[], object], progress: Progress) -> list[Record]:
-    """`peak_growth` as a record; none where the kernel does not measure it."""
+    """Make a record of `peak_growth`; none where the kernel does not measure it."""
     try:
         return [Record(metric, peak_growth(run), "B")]
     except OSError as error:
@@ -135,7 +142,7 @@ def peak_records(metric: str, run: Callable[[], object], progress: Progress) -> 
 
 @contextmanager
 def one_core() -> Iterator[None]:
-    """Keep this process, and the threads that anything in it starts, on one core."""
+    """Keep this process and the threads that start in it on a single core."""
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {max(cores)})
     try:
@@ -145,9 +152,9 @@ def one_core() -> Iterator[None]:
 
 
 def optional_module(name: str, progress: Progress) -> ModuleType | None:
-    """A package that is only compared with; None, and a note, where it is not installed."""
+    """Import a package that is only compared with; None, and a note, where it is not installed."""
     try:
         return importlib.import_module(name)
     except ImportError:
-        progress.note(f"{name} is not installed: figures beside it are left out.")
+        progress.note(f"{name} is not installed: comparisons with it are left out.")
         return None
