@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.heard import Heard
 from xstat_ray.benchmarks import page
 from xstat_ray.benchmarks.shards_figure import draw, points
 from xstat_ray.benchmarks.timing import Record
@@ -73,11 +74,9 @@ def test_throughput_is_drawn_by_shards_and_workers(tmp_path):
 def test_without_matplotlib_nothing_is_drawn(tmp_path, monkeypatch):
     import sys
 
-    notes = []
-    progress = Progress()
+    progress = Heard()
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.setattr(progress, "note", notes.append)
     draw(CUTS, tmp_path, progress)
-    assert notes == ["matplotlib is not installed: no figures are drawn."] and not list(
+    assert progress.notes == ["matplotlib is not installed: no figures are drawn."] and not list(
         tmp_path.iterdir()
     )

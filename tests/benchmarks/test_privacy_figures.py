@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image
 
+from tests.heard import Heard
 from xstat_ray.benchmarks.privacy_figures import AREAS, SHARDS, draw
 from xstat_ray.benchmarks.timing import Record
 from xstat_ray.errors import InputError
@@ -61,14 +62,10 @@ def test_what_is_drawn_depends_on_the_records(tmp_path):
 
 
 def test_without_matplotlib_there_is_a_note(tmp_path, monkeypatch):
-    class Listener(Progress):
-        def note(self, message):
-            notes.append(message)
-
-    notes = []
+    progress = Heard()
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    draw(RECORDS, tmp_path, Listener())
-    assert notes == ["matplotlib is not installed: no figures are drawn."]
+    draw(RECORDS, tmp_path, progress)
+    assert progress.notes == ["matplotlib is not installed: no figures are drawn."]
     assert not list(tmp_path.iterdir())
 
 

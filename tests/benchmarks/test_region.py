@@ -83,7 +83,7 @@ def test_a_wrong_count_is_seen(busy):
 
 @thorough
 def test_what_a_party_draws_is_known_within_bounds(busy, tmp_path):
-    """All board again an hour later, on another route, so that most hours draw between two flags."""
+    """All board again an hour later, on another route: most hours draw between two flags."""
     folder = tmp_path / "tables"
     shutil.copytree(busy.folder, folder)
     path = folder / "airline" / "boardings.parquet"

@@ -6,9 +6,11 @@ import os
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
+from tests.heard import Heard
 from xstat_ray.benchmarks import (
     crosstab_suite,
     join_suite,
@@ -22,6 +24,7 @@ from xstat_ray.benchmarks import (
 from xstat_ray.benchmarks.suites import SUITES, benchmark_config
 from xstat_ray.benchmarks.timing import Record
 from xstat_ray.crypto.kernels import choice
+from xstat_ray.crypto.paillier import OwnerEncryptor
 from xstat_ray.errors import StudyError, XstatError
 from xstat_ray.runtime.progress import Progress
 
@@ -69,8 +72,8 @@ def test_paillier_compares_with_phe_and_each_opens_what_the_other_made():
 def test_a_ciphertext_that_the_other_side_opens_wrongly_is_counted(monkeypatch):
     right = paillier_suite.OwnerEncryptor.encrypt
 
-    def wrong(self, messages, randomness=None):
-        return right(self, [(m + 1) % self._key.public.n for m in messages], randomness)
+    def wrong(self: OwnerEncryptor, messages: list[int], randomness: Any = None) -> Any:
+        return right(self, [message + 1 for message in messages], randomness)
 
     monkeypatch.setattr(paillier_suite.OwnerEncryptor, "encrypt", wrong)
     records = by_metric(paillier_suite.run(PAILLIER, Progress()))
@@ -117,14 +120,12 @@ def test_kernels_are_compared_where_the_native_one_runs(monkeypatch):
 
 
 def test_the_portable_kernel_is_timed_alone_elsewhere(monkeypatch):
-    def unavailable():
+    def unavailable() -> NoReturn:
         raise choice._Unavailable("it is not here", 0)
 
-    notes = []
-    progress = Progress()
+    progress = Heard()
     monkeypatch.setitem(sys.modules, "heu", None)
     monkeypatch.setattr(choice, "_ifma", unavailable)
-    monkeypatch.setattr(progress, "note", notes.append)
     choice.choose.cache_clear()
     try:
         records = by_metric(kernels_suite.run(KERNELS, progress))
@@ -132,7 +133,7 @@ def test_the_portable_kernel_is_timed_alone_elsewhere(monkeypatch):
         choice.choose.cache_clear()
     assert set(records) == KERNEL_METRICS
     assert not ratios(records)
-    assert notes == [
+    assert progress.notes == [
         "heu is not installed: comparisons with it are left out.",
         "the kernel ifma cannot run: it is not here: the kernel portable is timed alone.",
     ]
@@ -147,7 +148,7 @@ def test_tags_are_made_slice_by_slice_and_every_row_once(monkeypatch):
     sizes = []
     right = tags_suite.tags
 
-    def spy(key, person_keys, person, period):
+    def spy(key: bytes, person_keys: Any, person: Any, period: Any) -> Any:
         sizes.append(len(person))
         return right(key, person_keys, person, period)
 
@@ -301,9 +302,8 @@ PEERS = peers_suite.Sizes(None, rounds=1, rows=30, slow_rows=6, middle_rows=6, k
 
 
 def test_peers_that_are_not_installed_are_left_out_with_a_note(monkeypatch):
-    notes = []
-    progress = Progress()
-    monkeypatch.setattr(progress, "note", notes.append)
+    progress = Heard()
+    notes = progress.notes
     records = by_metric(peers_suite.run(PEERS, progress))
     assert set(records) == {"peers.ours.2048", "peers.phe_packed.2048", "peers.duckdb"}
     assert ratios(records) == {"peers.phe_packed.2048", "peers.duckdb"}
@@ -313,9 +313,8 @@ def test_peers_that_are_not_installed_are_left_out_with_a_note(monkeypatch):
 
 
 def test_a_python_without_the_peers_leaves_them_out(monkeypatch):
-    notes = []
-    progress = Progress()
-    monkeypatch.setattr(progress, "note", notes.append)
+    progress = Heard()
+    notes = progress.notes
     monkeypatch.setattr(peers_child, "PEERS", {"openmined_psi": peers_child.openmined})
     records = by_metric(
         peers_suite.run(replace(PEERS, peers_python=Path(sys.executable)), progress)

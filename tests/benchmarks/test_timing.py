@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from tests.heard import Heard
 from xstat_ray.benchmarks.timing import (
     Record,
     Work,
@@ -41,15 +42,6 @@ class FakeClock:
             self.now += next(remaining)
 
         return run
-
-
-class Listener(Progress):
-    def __init__(self):
-        super().__init__()
-        self.notes = []
-
-    def note(self, message):
-        self.notes.append(message)
 
 
 def test_contenders_take_turns_and_what_comes_after_them_is_not_timed():
@@ -111,13 +103,13 @@ def test_memory_is_left_out_where_the_kernel_does_not_measure_it(monkeypatch):
         raise OSError("no")
 
     monkeypatch.setattr("xstat_ray.benchmarks.timing.peak_growth", refuse)
-    listener = Listener()
+    listener = Heard()
     assert peak_records("m.peak_bytes", lambda: None, listener) == []
     assert len(listener.notes) == 1 and "m.peak_bytes" in listener.notes[0]
 
 
 def test_a_package_that_is_not_installed_is_left_out_with_a_note():
-    listener = Listener()
+    listener = Heard()
     assert optional_module("no_such_package", listener) is None
     assert len(listener.notes) == 1 and "no_such_package" in listener.notes[0]
     assert optional_module("json", listener).loads("1") == 1

@@ -203,7 +203,7 @@ class Published:
 
     def _noisy(self, out):
         out.mkdir()
-        (table,) = [t for t in self.plan.tables if t.layout.breakdown.name == "residence"]
+        (table,) = [t for t in self.plan.breakdowns if t.layout.breakdown.name == "residence"]
         mechanism = table.design.levels[0].mechanism
         units = np.rint(self.exact["noisy"].to_numpy() * UNITS).astype(np.int64) + mechanism.draw(
             len(self.exact)
