@@ -156,6 +156,6 @@ def test_bytes_are_short(count, text):
 
 
 def test_memory_is_that_of_the_machine(monkeypatch, tmp_path):
-    assert 0 < terminal._memory_share() < 1
+    assert 0 < terminal.memory_share() < 1
     monkeypatch.setattr(terminal, "Path", lambda name: tmp_path / "none")
-    assert terminal._memory_share() is None
+    assert terminal.memory_share() is None

@@ -66,3 +66,38 @@ def test_the_top_of_the_package_is_small() -> None:
 def test_the_map_of_the_code_shows_the_floors_in_their_order() -> None:
     rooms = re.findall(r"^\| `xstat_ray/(\w+)(?:/|\.py)` \|", text_of("CONTRIBUTING.md"), re.M)
     assert tuple(rooms) == FLOORS
+
+
+LINES = 350
+"""Of a file, at most."""
+BODY = 50
+"""Lines of code of a function, at most; nine in ten have no more than `MOST`."""
+MOST = 20
+
+
+def sources() -> list[Path]:
+    """Files of the package and of its jobs."""
+    return sorted(path for name in ("xstat_ray", "jobs") for path in (ROOT / name).rglob("*.py"))
+
+
+def bodies(path: Path) -> Iterator[tuple[int, str]]:
+    """Lines of code of every function: without its docstring, comments and empty lines; and where it begins."""
+    text = path.read_text(encoding="utf-8")
+    lines = [line.strip() for line in text.splitlines()]
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            body = node.body[ast.get_docstring(node) is not None :]
+            span = lines[body[0].lineno - 1 : body[-1].end_lineno] if body else []
+            code = [line for line in span if line and not line.startswith("#")]
+            yield len(code), f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
+
+
+def test_no_file_is_long() -> None:
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in sources()}
+    assert {path: lines for path, lines in lengths.items() if lines > LINES} == {}
+
+
+def test_functions_are_short() -> None:
+    found = sorted(body for path in sources() for body in bodies(path))
+    assert [body for body in found if body[0] > BODY] == []
+    assert found[int(0.9 * len(found))][0] <= MOST

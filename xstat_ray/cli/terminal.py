@@ -68,14 +68,15 @@ class _Memory(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         """As a share; empty where the system does not tell."""
-        share = _memory_share()
+        share = memory_share()
         return Text(
             "" if share is None else f"memory {share:.0%}",
             style="bold red" if (share or 0) > 0.9 else "dim",
         )
 
 
-def _memory_share() -> float | None:
+def memory_share() -> float | None:
+    """Share of this machine's memory that is in use; None where the system does not tell."""
     try:
         lines = [line.split() for line in Path("/proc/meminfo").read_text().splitlines()]
         kilobytes = {name: int(value) for name, value, *_ in lines}

@@ -13,7 +13,8 @@ import re
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, NamedTuple
 
-from xstat_ray.errors import MessageError
+from xstat_ray.crypto.channel import unpack_fields
+from xstat_ray.errors import MessageError, ProtocolError
 from xstat_ray.federation.identity import DOMAINS, SIGNATURE_BYTES, Domain, Identity, Peers
 
 MAGIC = b"xstatray"
@@ -149,6 +150,21 @@ def _header(text: bytes, name: str) -> Header:
     if not well_formed:
         raise MessageError(name, "its header is malformed")
     return header
+
+
+def fields_of(payload: bytes, *names: str) -> dict[str, bytes]:
+    """Unpack the byte strings of a payload, which has exactly these names.
+
+    Raises:
+        ProtocolError: the payload is malformed.
+    """
+    try:
+        unpacked = unpack_fields(payload)
+    except (ValueError, OverflowError):
+        raise ProtocolError("its payload is malformed") from None
+    if tuple(unpacked) != names:
+        raise ProtocolError("its payload is malformed")
+    return unpacked
 
 
 def _well_formed(raw: dict[str, Any]) -> bool:

@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TypeVar
 
-from xstat_ray.crypto.channel import pack_fields, unpack_fields
+from xstat_ray.crypto.channel import pack_fields
 from xstat_ray.crypto.handshake import Hello
 from xstat_ray.crypto.paillier import PublicKey
 from xstat_ray.errors import InputError, ProtocolError
 from xstat_ray.federation.attestation import Attestation, Claim
 from xstat_ray.federation.domain_run import DomainRun
-from xstat_ray.federation.envelope import Opened, canonical
+from xstat_ray.federation.envelope import Opened, canonical, fields_of
 from xstat_ray.model.messages import Message, Tree
 from xstat_ray.model.study import Role
 from xstat_ray.roles import ColumnParty, RowParty
@@ -119,7 +119,7 @@ class PartySteps:
         )
         demanded = claim(self._other, nonce=mine.nonce, measurement=theirs.measurement)
         with self._mailbox.receiving(self._other, "attest") as message:
-            fields = _fields(message.payload, "evidence", "confirmation")
+            fields = fields_of(message.payload, "evidence", "confirmation")
             self._attestation.verifier.verify(fields["evidence"], demanded)
             get(first.call(Party.confirm, fields["confirmation"]))
         if not any(self._run.log.of("attested")):
@@ -342,18 +342,3 @@ class PartySteps:
                 if ahead not in refs:
                     refs[ahead] = calls[ahead]()
             yield number, self._executor.get(refs.pop(number))
-
-
-def _fields(payload: bytes, *names: str) -> dict[str, bytes]:
-    """Unpack the byte strings of a payload, which has exactly these names.
-
-    Raises:
-        ProtocolError: the payload is malformed.
-    """
-    try:
-        fields = unpack_fields(payload)
-    except (ValueError, OverflowError):
-        raise ProtocolError("its payload is malformed") from None
-    if tuple(fields) != names:
-        raise ProtocolError("its payload is malformed")
-    return fields

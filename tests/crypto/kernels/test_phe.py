@@ -58,7 +58,8 @@ def test_the_whole_protocol_gives_the_counts_of_the_join(
     case.write("column", {"id": ids[10:], "kind": kinds[10:]})
     plan = make_plan(study(), key_bits=2048, shards=2)
     assert plan.kernel == "phe"
-    row_table, column_table = case.tables["row"], case.tables["column"]
+    row_table = case.tables["row"]
+    column_table = case.tables["column"]
     table = play(plan, row_table=row_table, column_table=column_table, ledger=case.ledger).values
     joined = Counter(zip(areas[10:], kinds[10:], strict=True))
     assert table.tolist() == [[joined[area, kind] for kind in "xy"] for area in "ab"]
