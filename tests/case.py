@@ -1,7 +1,4 @@
-"""A small study with its two tables, for tests of the job as one call.
-
-All in one process, without Ray.
-"""
+"""A small study with its two tables, for tests of the job as one call in one process."""
 
 from __future__ import annotations
 
@@ -40,7 +37,16 @@ def study(
     privacy: Section = (),
     **fields: object,
 ) -> Study:
-    """The study of these tables; further keys by section, `fields` those of the study itself."""
+    """Make the study of these tables.
+
+    Args:
+        noise: its mechanism.
+        areas: the row domain.
+        row: further keys of the section `row`, as those below of theirs.
+        column: keys of `column`.
+        privacy: keys of `privacy`.
+        fields: keys of the study itself.
+    """
     return parse(
         {
             "study": {
@@ -65,7 +71,7 @@ def study(
 
 
 def use_key(key: PrivateKey, patch: Callable[[type, str, object], None] = setattr) -> None:
-    """The column party takes this key from now on, as making one takes longer than all the rest of a small run."""
+    """Have column parties use this key: to make one takes longer than the rest of a small run."""
 
     def generate_key(self: ColumnParty, bits: int, constant_time: bool = False) -> bytes:
         self._key = key
@@ -95,26 +101,26 @@ class Case:
         return self.tables[role]
 
     def options(self, **changes: object) -> Options:
-        """Small keys, the case's ledger, no need of noise."""
+        """Options with small keys and the case's ledger, which do not insist on noise."""
         return replace(
             Options(key_bits=KEY_BITS, shards=2, ledger=self.ledger, allow_no_noise=True), **changes
         )
 
     def run(self, study: Study, out: Path | None = None, **options: Any) -> Release:
-        """A release of the study; `options` may name other tables, by role."""
+        """Release the study; `options` may name other tables, by role."""
         tables = {role: options.pop(role, table) for role, table in self.tables.items()}
         return crosstab(study, **tables, out=out or self.out, options=self.options(**options))
 
     def intake(self, role: Role) -> dict[str, int]:
-        """What a party keeps of its table in the release's folder."""
+        """Read a party's record of its table from the release's folder."""
         return json.loads((self.out / "parties" / role / "intake.json").read_text())
 
     def debits(self) -> Fraction:
-        """Every release costs an epsilon of one."""
+        """Number of debited releases, as each costs an epsilon of one."""
         return Ledger(self.ledger).spent("small/row")
 
     def contents(self) -> dict[Path, bytes]:
-        """All files of the output folder."""
+        """Read all files of the output folder."""
         return {
             path.relative_to(self.out): path.read_bytes()
             for path in self.out.rglob("*")
@@ -122,11 +128,11 @@ class Case:
         }
 
     def published(self) -> set[str]:
-        """Names of the files of statistics."""
+        """List the names of the files of statistics."""
         return {path.name for path in self.out.glob("*") if path.name.startswith("statistics")}
 
 
 def counts(release: Release) -> dict[tuple[str, str], int]:
-    """What is published, by area and kind."""
+    """Read what is published, by area and kind."""
     area, kind, noisy = (release.statistics[name].to_pylist() for name in ("area", "kind", "noisy"))
     return dict(zip(zip(area, kind, strict=True), noisy, strict=True))

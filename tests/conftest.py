@@ -1,4 +1,7 @@
-"""What several test files share: the demo's tables, a small synthetic study, and one Ray for the whole session."""
+"""What several test files share.
+
+The demo's tables, a small synthetic study, and a Ray that is started once in a session.
+"""
 
 from __future__ import annotations
 
@@ -36,10 +39,10 @@ settings.load_profile("tests")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tell which tests must share a process when several run them.
+    """Tell which tests must share a process when several processes run them.
 
-    All that use Ray, which is started once and gets going first; otherwise those of one file, for the
-    sake of its fixtures.
+    Tests that use Ray share a process, as Ray is started once, and come first. Other tests share a
+    process with those of their file, for the sake of its fixtures.
     """
     items.sort(key=lambda item: item.get_closest_marker("ray") is None)
     for item in items:
@@ -52,7 +55,7 @@ STUDY = Path(__file__).parents[1] / "conf" / "study" / "nycflights.yaml"
 
 @pytest.fixture
 def umask_kept() -> Iterator[None]:
-    """For tests that do a domain's steps here: a step sets the umask of its process, which is the tests'."""
+    """Restore the umask after a test that runs steps of a domain, which set it, in this process."""
     before = os.umask(0o022)
     os.umask(before)
     yield
@@ -61,7 +64,7 @@ def umask_kept() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def nycflights(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
-    """The demo with bounds above the data's maxima and without noise: what comes out is the exact count."""
+    """The demo without noise and with bounds that never bind, so that the counts are exact."""
     row, column = write_tables(tmp_path_factory.mktemp("nycflights"))
     study = replace(
         load(STUDY),
@@ -90,7 +93,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
 
 @pytest.fixture
 def without_ifma(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """This process as on a machine where the extension was not built and XSTAT_KERNEL is not set."""
+    """Make this a process without the extension and with XSTAT_KERNEL not set."""
     monkeypatch.delenv(choice.VARIABLE, raising=False)
     monkeypatch.setitem(sys.modules, "xstat_ray.crypto.kernels._native", None)
     choice.choose.cache_clear()
@@ -100,9 +103,9 @@ def without_ifma(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def ray_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """One Ray on this machine for all tests that are marked `ray`; its private folder.
+    """Start Ray on this machine for all tests that are marked `ray`; gives its private folder.
 
-    Nothing may be written to the user's home, which is an empty folder meanwhile.
+    The user's home is an empty folder meanwhile, and must be empty at the end.
     """
     from xstat_ray.planning.cluster import Cluster
     from xstat_ray.runtime.ray_session import session
@@ -110,7 +113,7 @@ def ray_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(home))
-        # Matplotlib and Chromium keep caches, for which they ask these.
+        # Matplotlib and Chromium keep caches where these variables tell.
         for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
             patch.setenv(name, str(tmp_path_factory.mktemp("caches")))
         for name in [name for name in os.environ if name.startswith("RAY_")]:

@@ -155,10 +155,18 @@ SMALL = b"""study:
   name: small
   id: {form: phone, region: JP}
   period: {grain: hour, start: 2024-01-01, end: 2024-01-03, timezone: Asia/Tokyo}
-  row: {id: a, time: t, dimensions: [{name: area, values: [x, "1"], other: z}, {name: n, range: [1, 4]}]}
-  column: {id: b, windows: [{anchor: t, name: w, unit: hour, from: -2, to: 2}], dimensions: [{name: k, groups: {g: [1]}}]}
+  row:
+    id: a
+    time: t
+    dimensions: [{name: area, values: [x, "1"], other: z}, {name: n, range: [1, 4]}]
+  column:
+    id: b
+    windows: [{anchor: t, name: w, unit: hour, from: -2, to: 2}]
+    dimensions: [{name: k, groups: {g: [1]}}]
   bounds: {rows: 1, boardings: 2, persons: 100}
-privacy: {noise: gaussian, mechanism: tree, epsilon: 1/3, delta: 1e-6, cap: 10, padding: dp, view: {epsilon: 1}}
+privacy:
+  {noise: gaussian, mechanism: tree, epsilon: 1/3, delta: 1e-6, cap: 10, padding: dp,
+   view: {epsilon: 1}}
 """
 
 
@@ -168,7 +176,7 @@ def study_parsers(folder: Path) -> list[tuple[Parser, list[bytes]]]:
         path.write_bytes(data)
         return load(path)
 
-    # Those that are shipped take long: they read reference tables. So they come up seldom.
+    # The studies that are shipped take long, as they read reference tables; so they come up seldom.
     shipped = [path.read_bytes() for path in sorted((ROOT / "conf" / "study").glob("*.yaml"))]
     return [*[(parse, [SMALL])] * 50, (parse, shipped)]
 

@@ -18,36 +18,44 @@ SYSTEM = {"open", "write", "flush", "fsync", "replace", "unlink", "rmdir", "mkdi
 
 
 def clean_server(*modules: str) -> ForkServerContext:
-    """Children are forked from a clean process that has imported these, not from this one with its threads."""
+    """Make a server that forks children from a clean process, without this one's threads.
+
+    Args:
+        modules: names of modules that the clean process imports.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(modules))
     return context
 
 
 class Doom:
-    """Counts calls of the package's functions `own` and of those written in C `system`.
+    """Counts calls, and kills this process at a given one."""
 
-    Before number `point`, if there
-    is one, SIGKILL comes."""
+    def __init__(self, point: int, functions: set[str], system: set[str] = SYSTEM) -> None:
+        """Choose the point.
 
-    def __init__(self, point: int, own: set[str], system: set[str] = SYSTEM) -> None:
+        Args:
+            point: the call before which SIGKILL comes, from 1; never with 0.
+            functions: names of the package's functions that count.
+            system: names of functions written in C that count.
+        """
         self._point = point
-        self._own = own
+        self._functions = functions
         self._system = system
         self.passed: list[str] = []
 
     def watch(self) -> None:
-        """From here on calls count."""
+        """Count calls from here on."""
         sys.setprofile(self._called)
 
     def look_away(self) -> None:
-        """From here on they do not."""
+        """Count no calls from here on."""
         sys.setprofile(None)
 
     def _called(self, frame: FrameType, event: str, argument: Any) -> None:
         if event == "call" and "xstat_ray" in frame.f_code.co_filename:
             name = frame.f_code.co_name
-            names = self._own
+            names = self._functions
         elif event == "c_call":
             name = argument.__name__
             names = self._system
@@ -62,10 +70,12 @@ class Doom:
 def child(
     server: ForkServerContext, target: Callable[..., None], *arguments: Any
 ) -> tuple[int, list[str]]:
-    """Run `target(*arguments, report)` in a process of its own, which puts the points that it passed into `report`.
+    """Run `target(*arguments, report)` in a process of its own.
+
+    The target puts the points that it passed into `report`, a queue.
 
     Returns:
-        Its exit status, and these points; none if it did not live to tell them.
+        The exit status, and these points; none if the process did not live to tell them.
     """
     report = server.SimpleQueue()
     process = server.Process(target=target, args=(*arguments, report))
@@ -75,14 +85,17 @@ def child(
 
 
 def points(passed: list[str], count: int) -> list[int]:
-    """`count` of the points that a run passes, evenly spread from the first to nearly the last: others pass fewer."""
+    """Choose `count` of the points that a run passes, evenly spread.
+
+    The last are left out, as other runs pass fewer points.
+    """
     return sorted(
         {1 + round(i * 0.97 * (len(passed) - 1) / max(1, count - 1)) for i in range(count)}
     )
 
 
 def processes_of(folder: Path) -> list[int]:
-    """Those that name the folder on their command line."""
+    """List the processes that name the folder on their command line."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):

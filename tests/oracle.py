@@ -1,7 +1,7 @@
-"""The oracle: a study as one SQL query over both tables in the clear, laid out over the whole domain.
+"""The oracle: a study as one SQL query over both tables in the clear.
 
-It shares no code with the package. Where a bound draws at random it is given the drawn words as
-tables, in the order in which a party reads its usable rows, and applies them with row_number().
+It shares no code with the package. Where a bound draws at random, the oracle takes the drawn words
+as tables, in the order in which a party reads its usable rows, and applies them with row_number().
 """
 
 from __future__ import annotations
@@ -30,40 +30,18 @@ def count(
     seeds: Mapping[str, bytes | None] = UNBOUNDED,
     opted_out: Sequence[str] = (),
 ) -> NDArray[np.int64]:
-    """Exact counts (cells, slots).
+    """Count exactly: (cells, slots).
 
     Args:
-        study: of grain none, hour or 15min; ids of form exact; times are UTC.
+        study: has the grain none, hour or 15min; ids of form exact; times are UTC.
         rows: the row party's table.
         flags: the column party's table.
-        seeds: of each party, to reproduce its random choices; None where its bounds never bind.
+        seeds: each party's, to reproduce its random choices; None where its bounds never bind.
         opted_out: ids to leave out on both sides.
     """
-    db = duckdb.connect()
-    db.execute("SET TimeZone = 'UTC'")
-    db.register("opted_out", pa.table({"id": pa.array(opted_out, pa.string())}))
-    db.register("rows", rows.append_column("reading", pa.array(range(len(rows)))))
-    db.register("boardings", flags.append_column("reading", pa.array(range(len(flags)))))
-    _usable_rows(db, study)
-    _row_words(db, seeds["row"])
-    db.execute(f"""
-        CREATE TABLE kept_rows AS SELECT id, period, cell FROM candidates JOIN row_words USING (place)
-        QUALIFY row_number() OVER (PARTITION BY id, period ORDER BY weight DESC, word) <= {study.bounds.rows}
-    """)
-    _usable_boardings(db, study)
-    _words(db, "boarding_words", seeds["column"], "bound of boardings", "usable_boardings")
-    db.execute(f"""
-        CREATE TABLE expanded AS
-        SELECT *, row_number() OVER (ORDER BY reading, step) - 1 AS place FROM hours SEMI JOIN (
-            SELECT reading FROM usable_boardings JOIN boarding_words USING (place)
-            QUALIFY row_number() OVER (PARTITION BY id ORDER BY word) <= {study.bounds.boardings}
-        ) USING (reading)
-    """)
-    _words(db, "flag_words", seeds["column"], "one flag a period", "expanded")
-    db.execute("""
-        CREATE TABLE kept_flags AS SELECT id, period, slot FROM expanded JOIN flag_words USING (place)
-        QUALIFY row_number() OVER (PARTITION BY id, period ORDER BY word) <= 1
-    """)
+    db = _database(opted_out)
+    _keep_rows(db, study, rows, seeds["row"])
+    _keep_flags(db, study, flags, seeds["column"])
     table = np.zeros((study.cells, study.slots), np.int64)
     counted = (
         "SELECT cell, slot, count(*) FROM kept_rows JOIN kept_flags USING (id, period) GROUP BY ALL"
@@ -73,8 +51,67 @@ def count(
     return table
 
 
+def kept_rows(study: Study, rows: pa.Table, seed: bytes | None) -> list[tuple[str, int, int]]:
+    """List (id, period, cell) of the rows that the row party keeps."""
+    db = _database(())
+    _keep_rows(db, study, rows, seed)
+    return db.execute("SELECT id, period, cell FROM kept_rows").fetchall()
+
+
+def kept_flags(study: Study, flags: pa.Table, seed: bytes | None) -> list[tuple[str, int, int]]:
+    """List (id, period, slot) of the flags that the column party keeps."""
+    db = _database(())
+    _keep_flags(db, study, flags, seed)
+    return db.execute("SELECT id, period, slot FROM kept_flags").fetchall()
+
+
+def _database(opted_out: Sequence[str]) -> duckdb.DuckDBPyConnection:
+    """Open a database with the table `opted_out`."""
+    db = duckdb.connect()
+    db.execute("SET TimeZone = 'UTC'")
+    db.register("opted_out", pa.table({"id": pa.array(opted_out, pa.string())}))
+    return db
+
+
+def _keep_rows(
+    db: duckdb.DuckDBPyConnection, study: Study, rows: pa.Table, seed: bytes | None
+) -> None:
+    """Make the table `kept_rows`: (id, period, cell), at most R of a person in a period."""
+    db.register("rows", rows.append_column("reading", pa.array(range(len(rows)))))
+    _usable_rows(db, study)
+    _row_words(db, seed)
+    db.execute(f"""
+        CREATE TABLE kept_rows AS
+        SELECT id, period, cell FROM candidates JOIN row_words USING (place)
+        QUALIFY row_number() OVER (PARTITION BY id, period ORDER BY weight DESC, word)
+            <= {study.bounds.rows}
+    """)
+
+
+def _keep_flags(
+    db: duckdb.DuckDBPyConnection, study: Study, flags: pa.Table, seed: bytes | None
+) -> None:
+    """Make the table `kept_flags`: (id, period, slot), one of a person in a period."""
+    db.register("boardings", flags.append_column("reading", pa.array(range(len(flags)))))
+    _usable_boardings(db, study)
+    _words(db, "boarding_words", seed, "bound of boardings", "usable_boardings")
+    db.execute(f"""
+        CREATE TABLE expanded AS
+        SELECT *, row_number() OVER (ORDER BY reading, step) - 1 AS place FROM hours SEMI JOIN (
+            SELECT reading FROM usable_boardings JOIN boarding_words USING (place)
+            QUALIFY row_number() OVER (PARTITION BY id ORDER BY word) <= {study.bounds.boardings}
+        ) USING (reading)
+    """)
+    _words(db, "flag_words", seed, "one flag a period", "expanded")
+    db.execute("""
+        CREATE TABLE kept_flags AS
+        SELECT id, period, slot FROM expanded JOIN flag_words USING (place)
+        QUALIFY row_number() OVER (PARTITION BY id, period ORDER BY word) <= 1
+    """)
+
+
 def uniform_words(seed: bytes, purpose: str, number: int) -> NDArray[np.uint64]:
-    """The words a party draws, from their definition: HKDF-SHA256, then the AES-128-CTR key stream."""
+    """Draw words as a party does: by definition HKDF-SHA256, then the AES-128-CTR key stream."""
     key = HKDF(
         algorithm=SHA256(), length=16, salt=None, info=b"xstat-ray v1 " + purpose.encode()
     ).derive(seed)
@@ -93,9 +130,9 @@ def _words(
 
 
 def _usable_rows(db: duckdb.DuckDBPyConnection, study: Study) -> None:
-    """Table `candidates`: with weights one for each person, period and cell.
+    """Make the table `candidates`: (person, id, period, cell, weight, number, place).
 
-    Without, one for each usable row.
+    With weights there is one for each person, period and cell; without, one for each usable row.
     """
     side = study.row
     db.execute(f"""
@@ -105,23 +142,27 @@ def _usable_rows(db: duckdb.DuckDBPyConnection, study: Study) -> None:
                    {_position(side.dimensions)} AS cell, {_column(side.weight)} AS weight
             FROM rows
         )
-        SELECT *, dense_rank() OVER (ORDER BY encode(id)) - 1 AS person FROM placed ANTI JOIN opted_out USING (id)
-        WHERE id <> ''
+        SELECT *, dense_rank() OVER (ORDER BY encode(id)) - 1 AS person
+        FROM placed ANTI JOIN opted_out USING (id) WHERE id <> ''
     """)
     usable = "FROM usable_rows WHERE cell IS NOT NULL AND period IS NOT NULL"
     alike = "person, id, period, cell"
-    every = f"SELECT {alike}, weight, row_number() OVER (PARTITION BY person, period, cell) - 1 AS number {usable}"
+    number = "row_number() OVER (PARTITION BY person, period, cell) - 1 AS number"
+    single = f"SELECT {alike}, weight, {number} {usable}"
     merged = (
         f"SELECT {alike}, coalesce(sum(weight), 0) AS weight, 0 AS number {usable} GROUP BY ALL"
     )
     db.execute(f"""
         CREATE TABLE candidates AS
-        SELECT *, row_number() OVER () - 1 AS place FROM ({merged if side.weight else every})
+        SELECT *, row_number() OVER () - 1 AS place FROM ({merged if side.weight else single})
     """)
 
 
 def _row_words(db: duckdb.DuckDBPyConnection, seed: bytes | None) -> None:
-    """Table `row_words`, from its definition: AES-128 of (person, period, cell, number), the first half of a block."""
+    """Make the table `row_words`: (place, word).
+
+    A word is, by definition, the first half of AES-128 of (person, period, cell, number).
+    """
     columns = db.execute(
         "SELECT person, period, cell, number FROM candidates ORDER BY place"
     ).fetchnumpy()
@@ -140,43 +181,50 @@ def _row_words(db: duckdb.DuckDBPyConnection, seed: bytes | None) -> None:
 
 
 def _usable_boardings(db: duckdb.DuckDBPyConnection, study: Study) -> None:
-    """Tables `hours` (a row for each boarding and offset inside the study) and `usable_boardings`."""
+    """Make the tables `hours` and `usable_boardings`.
+
+    The first has a row for each boarding and offset inside the study, the second for each boarding.
+    """
     side = study.column
     steps = [(w.anchor, offset) for w in side.windows for offset in w.offsets] or [(side.time, 0)]
     width = len(steps) if side.windows and side.offset_dimension else 1
-    every = " UNION ALL ".join(
-        f"SELECT reading, {step} AS step, {_column(side.id)} AS id, {_period(study, anchor, offset)} AS period, "
-        f"{_position(side.dimensions)} * {width} + {step if width > 1 else 0} AS slot FROM boardings"
+    hours = " UNION ALL ".join(
+        f"SELECT reading, {step} AS step, {_column(side.id)} AS id, "
+        f"{_period(study, anchor, offset)} AS period, "
+        f"{_position(side.dimensions)} * {width} + {step if width > 1 else 0} AS slot "
+        "FROM boardings"
         for step, (anchor, offset) in enumerate(steps)
     )
     db.execute(f"""
-        CREATE TABLE hours AS SELECT * FROM ({every}) ANTI JOIN opted_out USING (id)
+        CREATE TABLE hours AS SELECT * FROM ({hours}) ANTI JOIN opted_out USING (id)
         WHERE id <> '' AND slot IS NOT NULL AND period IS NOT NULL
     """)
     db.execute("""
         CREATE TABLE usable_boardings AS
-        SELECT *, row_number() OVER (ORDER BY reading) - 1 AS place FROM (SELECT DISTINCT reading, id FROM hours)
+        SELECT *, row_number() OVER (ORDER BY reading) - 1 AS place
+        FROM (SELECT DISTINCT reading, id FROM hours)
     """)
 
 
 def _period(study: Study, time: str | None, offset: int = 0) -> str:
-    """SQL: the period number of time + offset, NULL outside the study."""
+    """Write the SQL of the number of the period of time + offset; NULL outside the study."""
     period = study.period
     if period.grain == "none":
         return "0"
     assert period.start is not None and period.end is not None
     start, end = (edge.astimezone(dt.UTC).timestamp() for edge in (period.start, period.end))
     at = f"(epoch({_column(time)}) + {offset})"
-    return f"CASE WHEN {at} >= {start} AND {at} < {end} THEN floor({at} / {GRAIN_SECONDS[period.grain]}) END"
+    number = f"floor({at} / {GRAIN_SECONDS[period.grain]})"
+    return f"CASE WHEN {at} >= {start} AND {at} < {end} THEN {number} END"
 
 
 def _column(name: str | None) -> str:
-    """SQL: a column, 0 where there is none."""
+    """Write the SQL of a column; 0 where there is none."""
     return "0" if name is None else f'"{name}"'
 
 
 def _position(dimensions: Sequence[Dimension]) -> str:
-    """SQL: the position in the domain, NULL outside."""
+    """Write the SQL of the position in the domain; NULL outside of it."""
     position = "0"
     for dimension in dimensions:
         text = f"{_column(dimension.column)}::VARCHAR"

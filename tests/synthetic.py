@@ -1,4 +1,7 @@
-"""A small made-up study in which every rule binds: hours, overlapping windows, both bounds, ties, rows outside."""
+"""A small made-up study in which every rule binds.
+
+It has hours, overlapping windows, both bounds, ties, and rows outside.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +22,9 @@ HOURS = 36
 
 
 def make_study(**column: Any) -> Study:
-    """Areas and hours against routes and hours from departure and arrival.
+    """Make a study: areas and hours, by routes and hours from departure and arrival.
 
-    `column` overrides the column side.
+    `column` overrides fields of the column side.
     """
     raw = {
         "name": "synthetic",
@@ -57,7 +60,7 @@ def make_study(**column: Any) -> Study:
 
 
 def make_tables(seed: int = 7) -> tuple[pa.Table, pa.Table]:
-    """(PRESENCES, ...) rows of the row party and (BOARDINGS, ...) of the column party."""
+    """Make the tables: PRESENCES rows of the row party, BOARDINGS rows of the column party."""
     draw = np.random.default_rng(seed)
 
     def times(seconds: np.ndarray) -> pa.Array:

@@ -1,4 +1,7 @@
-"""The ID exchange is done once for a release: what an interruption left is taken up, and only new people are exchanged."""
+"""The ID exchange is done once for a release.
+
+A run that was interrupted is taken up again, and only new people are exchanged.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ def case(tmp_path):
 
 @pytest.fixture
 def hashed(monkeypatch):
-    """Everybody who was hashed to the group, by id."""
+    """Ids of all persons who were hashed to the group."""
     people = []
     right = group.hash_to_group
 
@@ -45,7 +48,7 @@ def hashed(monkeypatch):
 
 @pytest.fixture
 def interrupted(case, monkeypatch, hashed):
-    """A run that ended after the exchange; the people of both tables are counted from here on."""
+    """A run that ended after the exchange; `hashed` then begins anew."""
     with monkeypatch.context() as patch, pytest.raises(Crash):
         patch.setattr(Driver, "aggregate", crash)
         case.run(study())

@@ -1,4 +1,7 @@
-"""`kill -9` between noise and publication: the same command finishes the same release, drawn once and paid for once."""
+"""`kill -9` between noise and publication.
+
+The same command then finishes the same release, drawn once and paid for once.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,15 @@ def server():
 
 
 def run_until(point, key, call, aside, report):
-    """Run the study NOISY in this process, which SIGKILL ends at `point`, counted from the noise on; 0 is never."""
+    """Run the study NOISY in this process, which SIGKILL ends at a point.
+
+    Args:
+        point: the call before which it ends, counted from the noise on; 0 for never.
+        key: the column party's key.
+        call: arguments of `crosstab`.
+        aside: folder for a copy of the output folder, made once the noise is stored.
+        report: queue for the points that were passed.
+    """
     use_key(PrivateKey.from_bytes(key))
     add_noise_once = driver.add_noise_once
     keep = Workspace.keep
@@ -58,9 +69,10 @@ def run_until(point, key, call, aside, report):
 
 
 def killed(server, case, key, point):
-    """Such a run in a process of its own.
+    """Run until `point` in a process of its own.
 
-    Returns its exit status and, if it lived, the points that it passed.
+    Returns:
+        Its exit status and, if it lived, the points that it passed.
     """
     call = {**case.tables, "out": case.out, "options": case.options()}
     return child(server, run_until, point, key.export_bytes(), call, case.folder / "aside")
@@ -72,10 +84,7 @@ def new_case(folder, name):
 
 
 def expected_files(case):
-    """What must be published, worked out from the ciphertexts that were stored.
-
-    None if none were.
-    """
+    """Work out what must be published from the stored ciphertexts; None if none are stored."""
     stored = next(
         (
             path
@@ -102,7 +111,7 @@ def expected_files(case):
 
 
 def files(folder):
-    """All but the event log, to which every run adds."""
+    """Read all files but the event log, to which every run adds."""
     return {
         path.name: path.read_bytes()
         for path in folder.iterdir()
@@ -111,7 +120,7 @@ def files(folder):
 
 
 def state(case):
-    """How far a run got before it was killed."""
+    """Tell how far a run got before it was killed."""
     if not (case.out / "unfinished" / "noisy.parquet").exists():
         return "nothing stored" if not case.published() else "published"
     paid = case.ledger.exists() and case.debits() == 1
@@ -143,7 +152,7 @@ def test_killed_anywhere_between_noise_and_publication(server, key, tmp_path, mo
 
 
 def finish(case, where):
-    """The command once more, and what must then be there."""
+    """Run the command once more, and check what is then there."""
     expected = expected_files(case)
     before = state(case)
     if before == "published":

@@ -1,4 +1,4 @@
-"""What the job refuses: it says where and what to do, spends nothing and publishes nothing."""
+"""What the job refuses: it tells where and what to do, spends nothing and publishes nothing."""
 
 from __future__ import annotations
 
@@ -19,15 +19,33 @@ def case(tmp_path):
 
 TWO = ["a", "b"]
 BAD_ROWS = {
-    "missing column": ({"ids": ["1", "2"], "area": TWO}, ["no such column", "column id", "Did you mean 'ids'?"]),
-    "ids of type float": ({"id": [1.0, 2.0], "area": TWO}, ["type double", "column id", "Store ids as text"]),
-    "empty table": ({"id": pa.array([], "string"), "area": pa.array([], "string")}, ["no rows", "export was complete"]),
-    "no id usable": ({"id": [None, ""], "area": TWO}, ["none of the 2 ids", "column id", "Check study.id"]),
-    "all outside": ({"id": ["1", "2"], "area": ["secret", "c"]}, ["2 outside the domains", "Compare the domains"]),
-    "id not UTF-8": (b"id,area\n1,a\n\xff2,b\n", ["text is not UTF-8", "column id", "row 2", "Convert the file"]),
+    "missing column": (
+        {"ids": ["1", "2"], "area": TWO},
+        ["no such column", "column id", "Did you mean 'ids'?"],
+    ),
+    "ids of type float": (
+        {"id": [1.0, 2.0], "area": TWO},
+        ["type double", "column id", "Store ids as text"],
+    ),
+    "empty table": (
+        {"id": pa.array([], "string"), "area": pa.array([], "string")},
+        ["no rows", "export was complete"],
+    ),
+    "no id usable": (
+        {"id": [None, ""], "area": TWO},
+        ["none of the 2 ids", "column id", "Check study.id"],
+    ),
+    "all outside": (
+        {"id": ["1", "2"], "area": ["secret", "c"]},
+        ["2 outside the domains", "Compare the domains"],
+    ),
+    "id not UTF-8": (
+        b"id,area\n1,a\n\xff2,b\n",
+        ["text is not UTF-8", "column id", "row 2", "Convert the file"],
+    ),
     "ragged": ("id,area\n1,a\n2,b,secret\n", ["another number of fields", "row 2"]),
     "a header only": ("id,area\n", ["no rows", "export was complete"]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", BAD_ROWS)

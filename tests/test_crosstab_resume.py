@@ -45,7 +45,7 @@ WIDE = study(
     areas=[*"ab", *(f"area {i}" for i in range(60))],
     column={"dimensions": [{"name": "kind", "values": [*"xy", *(f"kind {i}" for i in range(38))]}]},
 )
-"""Its noisy table has 32 kB and its statistics, as CSV, 110 kB; the ledger's files stay below 40
+"""A study with a noisy table of 32 kB and statistics of 110 kB as CSV; its ledger stays below 40
 kB."""
 
 
@@ -98,7 +98,7 @@ POINTS = {
 
 @pytest.fixture
 def draws(monkeypatch):
-    """The number of draws of noise so far, as the length of a list."""
+    """Sizes of all draws of noise so far."""
     made = []
     draw = Mechanism.draw
     monkeypatch.setattr(
@@ -140,7 +140,7 @@ def test_every_view_of_the_aggregator_is_counted(case, monkeypatch, point, views
 
 
 def from_stored_ciphertexts(case):
-    """The files that an unfinished release must give, worked out from what it stored, with a ledger of its own."""
+    """Work out the files of an unfinished release from what it stored, with another ledger."""
     plan = make_plan(NOISY, key_bits=KEY_BITS, shards=2)
     row = RowParty(NOISY, case.tables["row"])
     column = ColumnParty(NOISY, Source(case.tables["column"], ledger=case.folder / "other.sqlite"))

@@ -44,19 +44,19 @@ def crosstab(
         study: what to count; `xstat_ray.load_study` reads one from YAML.
         row: the row party's table (Parquet, Arrow or CSV; a file or a folder), or a `Source` with
             people to exclude.
-        column: the column party's table.
+        column: the column party's table, likewise.
         out: folder for the files of the release; without it nothing is kept on disk but the ledger.
         options: how to run; the default runs in this process, without Ray.
-        progress: what to show; nothing by default.
+        progress: shows what the run reports; by default nothing is shown.
 
     Returns:
-        The release: statistics, manifest and plan.
+        The release: its statistics, manifest and plan.
 
     Raises:
-        InputError: a table or the output folder is not usable (StudyError, PlanError: the study is
-            not).
+        InputError: a table or the output folder is not usable.
+        StudyError, PlanError: the study is not usable, or cannot be run safely.
         BudgetError: a data set's budget does not allow the release. Nothing was decrypted.
-        ProtocolError, PartyError: a message was not what it should be, or a party failed.
+        ProtocolError, PartyError: a message is not what the protocol allows, or a party failed.
     """
     options = options or Options()
     progress = progress or Progress()
@@ -80,7 +80,7 @@ def crosstab(
         sources = {
             role: replace(
                 source,
-                private=work.own(role),
+                private=work.private_folder(role),
                 ledger=source.ledger or options.ledger.absolute(),
             )
             for role, source in sources.items()
@@ -97,11 +97,10 @@ def crosstab(
 def _count(
     plan: Plan, sources: dict[Role, Source], work: Workspace, options: Options, progress: Progress
 ) -> tuple[Resumable, Coefficients]:
-    """All that needs an executor; it starts again where the environment of a party was lost.
+    """Count, and start again where the environment of a party was lost.
 
-    That environment's secrets went with it, so before the noise is stored nothing can be taken
-    over, and nothing was drawn or spent either; afterwards the release is finished from what is
-    stored.
+    Its secrets are lost with it. Before the noise is stored nothing can be taken over, but nothing
+    was drawn or spent either; afterwards the release is finished from what is stored.
     """
     for left in reversed(range(1 + options.cluster.restarts)):
         try:
@@ -118,7 +117,7 @@ def _count(
 def _count_once(
     plan: Plan, sources: dict[Role, Source], work: Workspace, options: Options, progress: Progress
 ) -> tuple[Resumable, Coefficients]:
-    """Up to the noisy counts, from an unfinished release if the folder holds one."""
+    """Come to the noisy counts, from an unfinished release if the folder holds one."""
     unfinished = work.resumable()
     with ExitStack() as stack:
         with progress.stage("start", 1) as stage:
@@ -149,7 +148,7 @@ def _encrypt_and_count(
     plan: Plan,
     progress: Progress,
 ) -> Resumable:
-    """Stages 1 and 2 and the noise.
+    """De-identify, aggregate and add the noise.
 
     Everything that a rerun needs is on disk before this returns.
     """
@@ -160,21 +159,21 @@ def _encrypt_and_count(
     for role in executor.parties:
         if damaged := executor.get(executor.first(role).call(Party.damaged_files)):
             progress.warn(
-                f"{damaged} damaged files of the {role} party were left out: the counts lack what was in them. The "
-                f"party's own record names them ({work.own(role)})."
+                f"{damaged} damaged files of the {role} party were left out: the counts lack what "
+                f"was in them. The party's own record names them ({work.private_folder(role)})."
             )
     inputs = {
         role: executor.get(executor.first(role).call(Party.input_digest))
         for role in executor.parties
     }
-    # A run that fails behind this line and is started again shows the tables once more.
+    # A run that fails after this point shows the tables to the pool again when it is restarted.
     executor.get(executor.column[0].call(ColumnParty.count_view, secrets.token_hex(16)))
     shown = {} if plan.padding is None else {"shown": work.count_view()}
     encrypted = driver.aggregate(public)
     for role, instances in executor.parties.items():
         counted = instances if ROLES[role].divided else instances[:1]
         reports = executor.get_all([instance.call(Party.report) for instance in counted])
-        executor.get(instances[0].call(Party.record, work.own(role), reports))
+        executor.get(instances[0].call(Party.record, work.private_folder(role), reports))
     noisy = driver.add_noise(public, encrypted)
     kernels: dict[str, str] = {
         role: executor.get(executor.first(role).call(Party.kernel)) for role in executor.parties

@@ -46,7 +46,7 @@ def play(
     row = RowParty(study, row_table, seed=seeds.get("row"))
     column = ColumnParty(study, Source(column_table, ledger=ledger), seed=seeds.get("column"))
 
-    # Handshake. Row party <-> column party: hellos, then proofs that both have derived the same keys.
+    # Handshake. Row party <-> column party: hellos, then proofs that both derived the same keys.
     row_hello = row.hello()
     column_hello = column.hello()
     row_confirmation = row.agree(column_hello)

@@ -1,4 +1,4 @@
-"""Two parties that have gone part of the way, for the tests of the roles, and what they keep secret."""
+"""Two parties that have gone part of the way, for the tests of the roles, and their secrets."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from xstat_ray.crypto.channel import unpack_fields
 from xstat_ray.crypto.paillier import PrivateKey
+from xstat_ray.model.shards import ShardGrid
 from xstat_ray.model.study import Role, Study
 from xstat_ray.roles import ColumnParty, RowParty
 from xstat_ray.roles.party import Party
@@ -19,13 +20,13 @@ from xstat_ray.roles.session import SECRETS
 
 TAG_BYTES = 16
 FRESH: Mapping[Role, bytes | None] = {"row": None, "column": None}
-"""Seeds that each party draws for itself."""
+"""Stands for seeds that each party draws for itself."""
 
 
 def agreed_pair(
     study: Study, row_table: Path, column_table: Path, seeds: Mapping[Role, bytes | None] = FRESH
 ) -> tuple[RowParty, ColumnParty]:
-    """Two parties after the handshake."""
+    """Make two parties after the handshake."""
     row = RowParty(study, row_table, seed=seeds["row"])
     column = ColumnParty(study, column_table, seed=seeds["column"])
     hellos = row.hello(), column.hello()
@@ -38,27 +39,27 @@ def agreed_pair(
 def exchanged_pair(
     small: Any, seeds: Mapping[Role, bytes | None] = FRESH
 ) -> tuple[RowParty, ColumnParty]:
-    """Two parties after the ID exchange of the small study."""
+    """Make two parties after the ID exchange of the small study."""
     row, column = agreed_pair(small.study, small.row, small.column, seeds)
     for party, other in ((row, column), (column, row)):
-        whole = range(party.intake())
-        party.finalize([other.evaluate(party.blind(whole), whole)], [whole])
+        everybody = range(party.intake())
+        party.finalize([other.evaluate(party.blind(everybody), everybody)], [everybody])
     return row, column
 
 
 def secrets_of(party: Party) -> dict[str, bytes]:
-    """What a party saves for a run that resumes this one; a column party must have its key."""
+    """Read what a party saves for a resumed run; a column party must have its key."""
     with TemporaryDirectory() as folder:
         party.save(Path(folder))
         return unpack_fields((Path(folder) / SECRETS).read_bytes())
 
 
 def private_key(column: ColumnParty) -> PrivateKey:
-    """The column party's Paillier key."""
+    """Return the column party's Paillier key."""
     return PrivateKey.from_bytes(secrets_of(column)["paillier"])
 
 
-def tags_of(party: Party, period: int) -> NDArray[np.uint8]:
-    """(P, 16) tags of all persons of a party, by number, in a period."""
-    persons = np.arange(party.persons, dtype=np.int32)
-    return party._tags(persons, np.full(len(persons), period, np.uint32))
+def row_tags(row: RowParty, grid: ShardGrid) -> NDArray[np.uint8]:
+    """(N, 16) tags of all rows that the row party emits."""
+    row.prepare(grid)
+    return np.concatenate([row.emit(shard).tags for shard in grid.shards])

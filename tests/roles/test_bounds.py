@@ -61,7 +61,7 @@ def test_missing_weight_loses_against_any_weight():
 
 
 def words(seed):
-    """Uniform words by row, as a party draws them."""
+    """Make what draws uniform words for rows, as a party does."""
     return lambda rows, number: keyed_words(
         bytes([seed]) * 32, "test", rows.person, rows.period, rows.cell, number
     )
@@ -94,7 +94,7 @@ def test_weights_of_one_cell_are_added_up_and_the_heaviest_cells_kept_once(table
     kept = as_counter(bound_rows(located(table), limit, words(seed)))
     assert not kept or set(kept.values()) == {1}
     for group, cells in total.items():
-        chosen = [cells[cell] for *own, cell in kept if tuple(own) == group]
+        chosen = [cells[cell] for person, period, cell in kept if (person, period) == group]
         assert sorted(chosen) == sorted(cells.values())[-limit:]
 
 
@@ -136,7 +136,7 @@ def test_equal_weights_are_kept_in_random_order():
 def test_who_has_rows_in_several_parts_is_told(tables):
     people = [{person for person, *_ in table} for table in tables]
     several = in_several_parts([located(table).in_order() for table in tables], 5)
-    assert several.tolist() == [sum(person in own for own in people) > 1 for person in range(5)]
+    assert several.tolist() == [sum(person in part for part in people) > 1 for person in range(5)]
     disjoint = DisjointCheck(5)
     entered = 0
     with suppress(NotDisjointError):

@@ -28,7 +28,7 @@ def tag_array(tags):
 
 
 def sort(tags):
-    """The order of pairs of words, which is the order that tags travel in."""
+    """Sort pairs of words, which is the order of tags in messages."""
     array = tag_array(sorted(tags))
     assert (sort_order(array, np.zeros(len(array), np.uint32)) == np.arange(len(array))).all()
     return array
@@ -103,7 +103,7 @@ def encrypt(key):
 
 
 def opened(key, partial):
-    """What a partial says: {cell: (first block, second block)}."""
+    """Decrypt a partial: {cell: (first block, second block)}."""
     width = key.public.width
     values = key.decrypt(partial.ciphertexts.reshape(-1, width))
     return {
@@ -126,8 +126,8 @@ def test_a_cell_holds_the_sum_of_the_flags_that_its_rows_met(key, encrypt, rows,
     tags = sort(flags)
     ciphertexts = encrypt(list(flags.values()))
     parts = [
-        Flags(batch=0, part=number, tags=tags[own], ciphertexts=ciphertexts[own])
-        for number, own in enumerate((slice(None, cut), slice(cut, None)))
+        Flags(batch=0, part=number, tags=tags[section], ciphertexts=ciphertexts[section])
+        for number, section in enumerate((slice(None, cut), slice(cut, None)))
     ]
     shard = Rows(
         shard=0,

@@ -1,7 +1,7 @@
 """What an honest but curious party can do today although it should not be able to.
 
-Each test plays the adversary, and passes while the attack works. docs/decisions/03_id_exchange.md tells
-of it. Whoever mends the exchange turns the assertions round.
+Each test plays the adversary, and passes while the attack works; see
+docs/decisions/03_id_exchange.md. Whoever mends the exchange turns the assertions round.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from xstat_ray.crypto import group
 def test_a_party_that_keeps_what_it_computes_has_the_other_partys_person_keys(
     small: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The exchange calls `multiply` in the order row blinds, column evaluates, column blinds, row evaluates."""
+    """`multiply` runs when row blinds, column evaluates, column blinds, and row evaluates."""
     products = []
     keys = []
     multiply = group.multiply

@@ -1,40 +1,47 @@
-"""What both parties do: handshake, exchange of ids, tags, replicas, secrets on disk."""
+"""What both parties do: handshake, ID exchange, tags, replicas, secrets on disk."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
-from tests.roles.pair import agreed_pair, exchanged_pair, secrets_of, tags_of
+from tests import oracle
+from tests.roles.pair import agreed_pair, exchanged_pair, private_key, row_tags, secrets_of
 from xstat_ray.errors import ProtocolError
 from xstat_ray.model.periods import span
 from xstat_ray.model.shards import ShardGrid
+from xstat_ray.planning.plan import make_plan
 from xstat_ray.roles import ColumnParty, RowParty
+
+SEED = bytes(range(32))
+SEEDS = {"row": SEED, "column": SEED}
 
 
 def test_both_parties_derive_the_same_tag_for_the_same_person_and_period(small):
-    row, column = exchanged_pair(small)
-    tags = [tags_of(party, period=7) for party in (row, column)]
-    common = {bytes(tag) for tag in tags[0]} & {bytes(tag) for tag in tags[1]}
-
-    def ids(table, name):
-        return {name for name in table[name].to_pylist() if name is not None}
-
-    both = ids(small.rows, "person") & ids(small.flags, "passenger")
-    # A person without a usable row takes no part.
-    assert 0.6 * len(both) < len(common) <= len(both)
-    assert not any(row._exchange.ids) and not any(column._exchange.ids)
+    row, column = exchanged_pair(small, SEEDS)
+    column.generate_key(2048)
+    plan = make_plan(small.study, key_bits=2048, shards=1)
+    of_rows = {bytes(tag) for tag in row_tags(row, plan.grid)}
+    (size,) = column.prepare(plan.grid)
+    flags = column.emit(0, 0, range(size), plan.packing)
+    of_flags = {bytes(tag) for tag in flags.tags}
+    rows = {kept[:2] for kept in oracle.kept_rows(small.study, small.rows, SEED)}
+    kept_flags = {kept[:2] for kept in oracle.kept_flags(small.study, small.flags, SEED)}
+    assert (len(of_rows), len(of_flags)) == (len(rows), len(kept_flags))
+    assert len(of_rows & of_flags) == len(rows & kept_flags) > 50
 
 
 def test_two_runs_give_unrelated_tags(small):
-    tags = [
-        {bytes(tag) for tag in tags_of(row, period=0)}
-        for row, _ in (exchanged_pair(small), exchanged_pair(small))
-    ]
-    assert not tags[0] & tags[1]
+    grid = grid_of(small.study)
+    first, second = (exchanged_pair(small, SEEDS)[0] for _ in range(2))
+    tags = [{bytes(tag) for tag in row_tags(row, grid)} for row in (first, second)]
+    assert len(tags[0]) == len(tags[1]) > 0 and not tags[0] & tags[1]
+
+
+def grid_of(study):
+    return ShardGrid.plan(study.cells, span(study.period), 3)
 
 
 def test_an_altered_or_swapped_exchange_is_refused(small):
@@ -50,12 +57,9 @@ def test_an_altered_or_swapped_exchange_is_refused(small):
     with pytest.raises(ProtocolError, match="altered"):
         # A message handed back to its sender: each direction has its own key.
         row.evaluate(blinded, first)
-    short = column._seal(np.zeros((4, 32), np.uint8), f"evaluated {first}")
-    with pytest.raises(ProtocolError, match="another number of points"):
-        row.finalize([short], [first])
     row.finalize([column.evaluate(blinded, first)], [first])
     with pytest.raises(ProtocolError, match="exchange has not taken place"):
-        tags_of(row, period=0)
+        row_tags(row, grid_of(small.study))
 
 
 def test_parties_of_different_studies_do_not_agree(small):
@@ -83,10 +87,7 @@ def test_a_confirmation_of_other_keys_is_refused(small):
         (lambda party: party.accept(b""), "not a replica"),
         (lambda party: (party.offer(), party.hello()), "no handshake of its own"),
         (lambda party: (party.offer(), party.agree(b"")), "handshake is over"),
-        (
-            lambda party: tags_of(party, period=0),
-            "ID exchange has not taken place",
-        ),
+        (lambda party: party.is_sorted(), "intake has not taken place"),
     ],
 )
 def test_steps_out_of_order_are_refused(small, call, problem):
@@ -106,28 +107,29 @@ def test_a_replica_takes_over_and_makes_the_same_choices(small, place):
     replica.accept(sealed)
     with pytest.raises(ProtocolError, match="not a replica"):
         replica.accept(sealed)
-    whole = range(first.intake())
-    assert replica.intake() == whole.stop
+    everybody = range(first.intake())
+    assert replica.intake() == everybody.stop
     # What one replica blinded, another may finish.
-    evaluated = other.evaluate(first.blind(whole), whole)
-    for one in (first, replica):
-        one.finalize([evaluated], [whole])
-    assert (tags_of(first, period=12) == tags_of(replica, period=12)).all()
+    evaluated = other.evaluate(first.blind(everybody), everybody)
+    for party in (first, replica):
+        party.finalize([evaluated], [everybody])
     assert first.input_digest() == replica.input_digest()
     assert first.replica_digest() == replica.replica_digest()
-    grid = ShardGrid.plan(small.study.cells, span(small.study.period), 3)
-    for one in (first, replica):
-        one.prepare(grid)
-    if place == 1:
-        assert all(
-            (getattr(first, name) == getattr(replica, name)).all()
-            for name in ("_person", "_period", "_slot")
-        )
-    else:
+    plan = make_plan(small.study, key_bits=2048, shards=3)
+    prepared = [party.prepare(plan.grid) for party in (first, replica)]
+    assert prepared[0] == prepared[1]
+    if place == 0:
         digest = small.study.digest
-        assert all(
-            first.emit(s).encode(digest) == replica.emit(s).encode(digest) for s in grid.shards
-        )
+        shards = plan.grid.shards
+        emitted = [[p.emit(shard).encode(digest) for shard in shards] for p in (first, replica)]
+        assert emitted[0] == emitted[1]
+    else:
+        key = private_key(first)
+        for batch, size in enumerate(prepared[0]):
+            flags = [p.emit(batch, 0, range(size), plan.packing) for p in (first, replica)]
+            assert (flags[0].tags == flags[1].tags).all()
+            opened = [key.decrypt(part.ciphertexts.reshape(-1, 512)) for part in flags]
+            assert opened[0] == opened[1]
 
 
 def test_secrets_sealed_to_one_replica_are_no_use_to_another(small):
@@ -156,12 +158,8 @@ def test_the_record_holds_counts_of_rows_and_the_order_and_nothing_else(small, t
     (path,) = (tmp_path / "parties" / "row").iterdir()
     assert path.stat().st_mode & 0o777 == 0o600
     record = json.loads(path.read_text())
-    assert (
-        record.pop("party") == "row"
-        and record.pop("persons") == row.persons
-        and record.pop("set_aside") == []
-    )
+    assert (record.pop("party"), record.pop("persons")) == ("row", row.persons)
+    assert record.pop("set_aside") == []
     assert record.pop("unsorted") == ["presence.parquet"]
-    assert all(isinstance(value, int) for value in record.values()) and record["rows"] == len(
-        small.rows
-    )
+    assert all(isinstance(value, int) for value in record.values())
+    assert record["rows"] == len(small.rows)

@@ -10,42 +10,42 @@ from xstat_ray.roles import person_index
 from xstat_ray.roles.person_index import IdCounts, PersonIndexBuilder
 
 
-def built(batches, excluded=()):
-    """A person_index of (dictionary of normal ids, indices) batches."""
+def built(chunks, excluded=()):
+    """Build the index of chunks: (dictionary of normal ids, indices of the rows)."""
     builder = PersonIndexBuilder(pa.array(sorted(excluded), pa.string()))
-    for dictionary, indices in batches:
+    for dictionary, indices in chunks:
         builder.add(IdCounts.of(pa.array(dictionary, pa.string()), pa.array(indices, pa.int32())))
     return builder.person_index(), builder.counts
 
 
-BATCHES = [(["b", "a", None], [0, 0, 1, 2]), (["c", "b", "unused"], [0, 1, None]), (["aaa"], [0])]
+CHUNKS = [(["b", "a", None], [0, 0, 1, 2]), (["c", "b", "unused"], [0, 1, None]), (["aaa"], [0])]
 
 
 @pytest.mark.parametrize("pending", [1, 1 << 21])
 def test_persons_are_sorted_and_their_rows_counted(monkeypatch, pending):
     monkeypatch.setattr(person_index, "_PENDING", pending)
-    persons, counts = built(BATCHES)
+    persons, counts = built(CHUNKS)
     assert persons.ids.tolist() == [b"a", b"aaa", b"b", b"c"]
     assert persons.rows.tolist() == [1, 1, 3, 1]
     assert (counts.rows, counts.invalid_id, counts.excluded) == (8, 2, 0)
 
 
 def test_excluded_persons_are_not_in_the_person_index():
-    persons, counts = built(BATCHES, {"b", "unused", "nobody"})
+    persons, counts = built(CHUNKS, {"b", "unused", "nobody"})
     assert persons.ids.tolist() == [b"a", b"aaa", b"c"]
     assert counts.excluded == 3
 
 
 def test_find_gives_numbers_and_minus_one_for_strangers_and_nothing():
-    persons, _ = built(BATCHES)
-    # An id longer than all of the person_index, a prefix, and one behind the last must not be taken for a
-    # neighbour.
+    persons, _ = built(CHUNKS)
+    # An id longer than all in the index, a prefix of one, and one behind the last must not be taken
+    # for a neighbour.
     wanted = ["c", None, "aa", "aaaa", "a", "zz", "b"]
     assert persons.find(pa.array(wanted)).tolist() == [3, -1, -1, -1, 0, -1, 2, -1]
     assert persons.find(pa.array([], pa.string())).tolist() == [-1]
 
 
-def test_an_empty_roster_knows_nobody():
+def test_an_empty_index_knows_nobody():
     persons, _ = built([])
     assert persons.find(pa.array(["a", None])).tolist() == [-1, -1, -1]
     assert not persons.overlaps("a", "z")
@@ -63,7 +63,7 @@ def test_an_empty_roster_knows_nobody():
     ],
 )
 def test_overlap_with_the_bounds_of_a_row_group(least, largest, expected):
-    persons, _ = built(BATCHES)
+    persons, _ = built(CHUNKS)
     assert persons.overlaps(least, largest) is expected
 
 

@@ -16,8 +16,10 @@ from xstat_ray.model.messages import Coefficients
 from xstat_ray.model.periods import span
 from xstat_ray.model.row_tree import tree_of
 from xstat_ray.model.shards import ShardGrid
-from xstat_ray.roles import ColumnParty, RowParty
+from xstat_ray.roles import RowParty
 from xstat_ray.roles.blinding import Blinding
+
+SEEDS = {"row": bytes(32), "column": bytes(32)}
 
 
 @pytest.fixture(scope="module")
@@ -25,17 +27,17 @@ def pair(small):
     return exchanged_pair(small)
 
 
-def grid(study, shards):
+def make_grid(study, shards):
     return ShardGrid.plan(study.cells, span(study.period), shards)
 
 
 @pytest.mark.parametrize("shards", [1, 7, 80])
 def test_the_shards_together_hold_every_row_once_and_each_in_its_region(small, pair, shards):
     row, _ = pair
-    own = grid(small.study, shards)
-    row.prepare(own)
-    emitted = [row.emit(shard) for shard in own.shards]
-    for shard, rows in zip(own.shards, emitted, strict=True):
+    grid = make_grid(small.study, shards)
+    row.prepare(grid)
+    emitted = [row.emit(shard) for shard in grid.shards]
+    for shard, rows in zip(grid.shards, emitted, strict=True):
         assert rows.shard == shard.number and rows.tags.shape == (len(rows.cells), TAG_BYTES)
         assert is_sorted(rows.tags)
         assert set(rows.cells.tolist()) <= set(shard.region)
@@ -47,20 +49,31 @@ def test_the_shards_together_hold_every_row_once_and_each_in_its_region(small, p
 
 def test_a_repeated_emission_gives_the_same_bytes(small, pair):
     row, _ = pair
-    own = grid(small.study, 5)
+    grid = make_grid(small.study, 5)
     digest = small.study.digest
-    row.prepare(own)
-    first = [row.emit(shard).encode(digest) for shard in own.shards]
-    row.prepare(own)
-    assert [row.emit(shard).encode(digest) for shard in own.shards] == first
-    assert [row.emit(s).encode(digest) for s in own.shards] == [
-        row.emit(s).encode(digest) for s in own.shards
-    ]
+    row.prepare(grid)
+    first = [row.emit(shard).encode(digest) for shard in grid.shards]
+    row.prepare(grid)
+    assert [row.emit(shard).encode(digest) for shard in grid.shards] == first
+    assert [row.emit(shard).encode(digest) for shard in grid.shards] == first
+
+
+def test_a_batch_that_is_read_again_counts_once_and_prepare_starts_anew(small, pair):
+    row, _ = pair
+    grid = make_grid(small.study, 80)
+    row.prepare(grid)
+    assert row.counts.kept == row.counts.over_bound == 0
+    emitted = sum(len(row.emit(shard).cells) for shard in grid.shards)
+    counts = row.counts
+    assert counts.kept == emitted > 0 and counts.over_bound > 0 and counts.outside_domain > 0
+    for shard in grid.shards[::-7]:
+        row.emit(shard)
+    assert row.counts == counts
 
 
 @thorough
 def test_the_choice_of_rows_does_not_depend_on_the_pieces_they_lie_in(small, tmp_path, monkeypatch):
-    """Pieces in which everybody occurs, sorted files that have everybody in common, a piece for each person, or one."""
+    """Pieces hold everybody, one person or all rows; or two sorted files have persons in common."""
     rows = small.rows.sort_by([("person", "ascending")])
     kept = []
     ways = {}
@@ -76,17 +89,15 @@ def test_the_choice_of_rows_does_not_depend_on_the_pieces_they_lie_in(small, tmp
         )
     for path in sorted(tmp_path.iterdir()):
         ways["of"] = ways[path.name] = []
-        row = RowParty(small.study, path, seed=bytes(32))
-        row.agree(ColumnParty(small.study, small.column).hello())
-        whole = range(row.intake())
-        own = grid(small.study, 3)
-        keys = np.arange(12 * len(whole), dtype=np.uint32).view(np.uint8).reshape(-1, 48)[:, :12]
-        row._exchange.recall(np.ones(len(whole), bool), keys.copy())
-        row.prepare(own)
-        tagged = [row.emit(shard) for shard in own.shards]
+        row, column = agreed_pair(small.study, path, small.column, SEEDS)
+        everybody = range(row.intake())
+        row.finalize([column.evaluate(row.blind(everybody), everybody)], [everybody])
+        grid = make_grid(small.study, 3)
+        row.prepare(grid)
+        tagged = [row.emit(shard) for shard in grid.shards]
         kept.append([sorted(rows.cells.tolist()) for rows in tagged])
         assert row.counts.kept == sum(len(rows.cells) for rows in tagged)
-    assert all(one == kept[0] for one in kept)
+    assert all(cells == kept[0] for cells in kept)
     sorted_files = [ways[f"{size}.parquet"] for size in (len(rows), 50, 7)]
     assert all(set(taken) == {"_piece_by_piece"} for taken in sorted_files)
     assert (ways["halves"], ways["unsorted.parquet"]) == (
@@ -96,7 +107,7 @@ def test_the_choice_of_rows_does_not_depend_on_the_pieces_they_lie_in(small, tmp
 
 
 def noting(method, name, ways):
-    """The method, which writes its name into the list `of` before it works."""
+    """Wrap a method, so that it appends its name to the list `of` of `ways` before it runs."""
 
     def noted(*args):
         ways["of"].append(name)
@@ -113,9 +124,7 @@ def test_cells_are_blinded_and_unblinding_undoes_it(small, pair):
     blinded = np.empty_like(truth)
     blinded[forward] = truth
     halves = [(0, blinded[:5]), (5, blinded[5:])]
-    sealed = [
-        column.seal_coefficients(Coefficients("r", first, values)) for first, values in halves
-    ]
+    sealed = [column.seal_coefficients(Coefficients("r", *half)) for half in halves]
     for order in (sealed, sealed[::-1]):
         assert (row.unblind(order).values == truth).all()
     for incomplete in (sealed[:1], sealed[1:], [*sealed, sealed[0]]):
@@ -146,15 +155,15 @@ def test_altered_coefficients_are_refused(small, pair):
 def test_rows_before_the_shards_are_prepared_are_refused(small):
     row, _ = exchanged_pair(small)
     with pytest.raises(ProtocolError, match="before the shards"):
-        row.emit(grid(small.study, 1).shards[0])
+        row.emit(make_grid(small.study, 1).shards[0])
 
 
 def test_intake_counts_every_row_once(small, pair):
     row, _ = pair
-    whole = grid(small.study, 1)
-    row.prepare(whole)
-    # How many rows the bounds leave out is known when the rows were emitted.
-    row.emit(whole.shards[0])
+    grid = make_grid(small.study, 3)
+    row.prepare(grid)
+    for shard in grid.shards:
+        row.emit(shard)
     counts = row.counts
     put_aside = (
         counts.invalid_id

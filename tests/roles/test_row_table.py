@@ -1,4 +1,4 @@
-"""The row table against a plain reading of the same rows, whatever the files look like."""
+"""The row table beside a plain reading of the same rows, in every layout that files come in."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def surveyed(path, share=WHOLE, exclude=()):
 
 def content(table, ids, wanted):
     """What a range of periods holds: (id, period, cell, weight) of every row."""
-    rows, weight = Part.join(table.read(wanted, lambda part: part))
+    rows, weight = Part.join(table.read(wanted, lambda part: part).results)
     return Counter(
         zip(
             ids[rows.person].tolist(),
@@ -66,7 +66,7 @@ def content(table, ids, wanted):
 
 
 def plain():
-    """The same without any of the machinery."""
+    """What the whole table holds, read row by row without the row table."""
     found = Counter()
     zones = ["north", "south", "west"]
     first = PERIODS.start
@@ -84,6 +84,17 @@ def plain():
     return found
 
 
+def outside_domain():
+    """Number of rows of known persons within the study's hours that lie in no cell."""
+    return sum(
+        1
+        for row in ROWS.to_pylist()
+        if row["person"]
+        and 0 <= (row["at"] - START).total_seconds() < 3600 * len(PERIODS)
+        and not (row["zone"] in ("north", "south", "west") and 1 <= row["area"] <= 4)
+    )
+
+
 @pytest.mark.parametrize("kind", SOURCES)
 @pytest.mark.parametrize("parts", [1, 3])
 def test_every_layout_share_and_cut_gives_the_same_rows(tmp_path, kind, parts):
@@ -92,14 +103,17 @@ def test_every_layout_share_and_cut_gives_the_same_rows(tmp_path, kind, parts):
     counts = Counter()
     for number in range(parts):
         table, ids = surveyed(path, Share(number, parts))
+        counts += Counter(table.counts.as_dict())
         for batch in (PERIODS[:5], PERIODS[5:20], PERIODS[20:]):
             found += content(table, ids, batch)
-        counts += Counter(table.counts.as_dict())
+            reading = table.read(batch, lambda part: len(part.rows.cell))
+            counts["usable"] += reading.usable
+            counts["outside_domain"] += reading.outside_domain
+            assert sum(reading.results) == reading.usable
     assert found == plain()
-    assert counts["rows"] == len(ROWS) and counts["kept"] == plain().total()
+    assert counts["rows"] == len(ROWS) and counts["usable"] == plain().total()
     assert counts["invalid_id"] == ROWS["person"].null_count
-    lost = ("invalid_id", "excluded", "outside_span", "outside_domain", "over_bound", "kept")
-    assert sum(counts[name] for name in lost) == len(ROWS)
+    assert counts["outside_domain"] == outside_domain()
 
 
 def test_shares_divide_the_persons(tmp_path):
@@ -107,13 +121,13 @@ def test_shares_divide_the_persons(tmp_path):
     whole, ids = surveyed(path)
     parts = [surveyed(path, Share(number, 7)) for number in range(7)]
     assert (
-        np.concatenate([own for _, own in parts]).tolist()
+        np.concatenate([ids_of_part for _, ids_of_part in parts]).tolist()
         == ids.tolist()
         == sorted(set(ids.tolist()))
     )
     firsts = [table.first_person for table, _ in parts]
-    assert firsts == np.cumsum([0] + [len(own) for _, own in parts[:-1]]).tolist()
-    # All of them have seen the same table.
+    assert firsts == np.cumsum([0] + [len(ids_of_part) for _, ids_of_part in parts[:-1]]).tolist()
+    # Every part has seen the same table.
     assert {table.contents for table, _ in parts} == {whole.contents}
 
 
@@ -146,8 +160,8 @@ WIDE = str.maketrans("p0123456789", "ｐ０１２３４５６７８９")
 
 
 def test_ids_in_another_form_are_found_though_the_footers_mislead(tmp_path):
-    # Full-width letters sort behind all of ASCII: by the footer none of these ids can lie in the
-    # person_index's range.
+    # Full-width letters sort behind all of ASCII: by the footers none of these ids can lie in the
+    # range of the index.
     wide = ROWS.set_column(
         0, "person", [[i and i.translate(WIDE) for i in ROWS["person"].to_pylist()]]
     )
@@ -171,15 +185,6 @@ def test_excluded_persons_have_no_rows(tmp_path):
     )
 
 
-def test_a_batch_that_is_read_again_counts_once(tmp_path):
-    table, _ = surveyed(write(tmp_path, "by_time"))
-    for wanted in (PERIODS[:9], PERIODS[9:], PERIODS[:9]):
-        table.read(wanted, lambda part: part)
-    assert table.counts.kept == plain().total()
-    table.rewind()
-    assert table.counts.kept == 0
-
-
 def test_a_table_without_a_usable_row_is_refused(tmp_path):
     late = ROWS.set_column(
         1, "at", pa.compute.add(ROWS["at"], pa.scalar(10**6 * 86400 * 30, pa.duration("us")))
@@ -197,25 +202,24 @@ def test_bad_text_behind_the_first_rows_is_refused_before_anything_is_read_for_u
         surveyed(path)
 
 
-def test_batches_that_lie_in_the_same_pieces_are_one_window(tmp_path):
+def test_batches_that_lie_in_the_same_pieces_are_read_together(tmp_path):
     by_day, _ = surveyed(write(tmp_path, "by_day"))
     hours = [PERIODS[hour : hour + 1] for hour in range(len(PERIODS))]
     # Midnight of the second day is in both files' footers, as the first ends there.
-    windows = {by_day.window(hours, batch) for batch in range(len(hours))}
-    assert sorted(hour for window in windows for hour in window) == list(range(len(hours)))
-    assert len(windows) <= 3 and all(
-        by_day.window(hours, batch) == w for w in windows for batch in w
-    )
+    groups = {by_day.read_together(hours, batch) for batch in range(len(hours))}
+    assert sorted(hour for group in groups for hour in group) == list(range(len(hours)))
+    assert len(groups) <= 3
+    assert all(by_day.read_together(hours, batch) == group for group in groups for batch in group)
     assert all(map(by_day.has_rows, hours))
     assert not by_day.has_rows(range(PERIODS.stop + 100, PERIODS.stop + 101))
 
 
-def test_of_pieces_with_very_many_rows_one_batch_is_held_at_a_time(tmp_path, monkeypatch):
+def test_a_batch_in_pieces_with_very_many_rows_is_read_alone(tmp_path, monkeypatch):
     text, _ = surveyed(write(tmp_path, "text"))
     halves = [PERIODS[:18], PERIODS[18:]]
-    assert text.window(halves, 1) == range(1, 2)
+    assert text.read_together(halves, 1) == range(1, 2)
     (tmp_path / "by_person").mkdir()
     by_person, _ = surveyed(write(tmp_path / "by_person", "by_person"))
-    assert by_person.window(halves, 1) == range(2)
+    assert by_person.read_together(halves, 1) == range(2)
     monkeypatch.setattr(row_table, "_MOST_ROWS", len(ROWS))
-    assert by_person.window(halves, 1) == range(1, 2)
+    assert by_person.read_together(halves, 1) == range(1, 2)

@@ -13,10 +13,10 @@ pytestmark = pytest.mark.ray
 
 
 def test_results_are_in_order_though_tasks_end_out_of_order(ray_folder, tmp_path):
-    assert list(ordered(partial(later_first, tmp_path), range(4), window=2)) == [0, 10, 20, 30]
+    assert list(ordered(partial(later_first, tmp_path), range(4), in_flight=2)) == [0, 10, 20, 30]
 
 
-def test_no_more_tasks_than_the_window_are_begun(ray_folder):
+def test_no_more_tasks_are_begun_than_may_be_in_flight(ray_folder):
     taken = []
 
     def items():
@@ -24,7 +24,7 @@ def test_no_more_tasks_than_the_window_are_begun(ray_folder):
             taken.append(item)
             yield item
 
-    results = ordered(abs, items(), window=3)
+    results = ordered(abs, items(), in_flight=3)
     assert next(results) == 0
     assert taken == [0, 1, 2]
     assert list(results) == list(range(1, 9))
@@ -32,13 +32,13 @@ def test_no_more_tasks_than_the_window_are_begun(ray_folder):
 
 def test_an_exception_of_a_task_arrives(ray_folder):
     with pytest.raises(ZeroDivisionError) as error:
-        list(ordered(inverse, [1, 0, 2], window=2))
+        list(ordered(inverse, [1, 0, 2], in_flight=2))
     # As it was raised, without Ray's account of where.
     assert (type(error.value), str(error.value)) == (ZeroDivisionError, "division by zero")
 
 
 def test_nothing_to_do(ray_folder):
-    assert list(ordered(abs, [], window=2)) == []
+    assert list(ordered(abs, [], in_flight=2)) == []
 
 
 def later_first(folder, item):

@@ -274,7 +274,7 @@ def test_beyond_the_numbers_tags_are_uniform_and_dummies_stand_anywhere(inputs, 
             shared.tag_key = key
         rows, flags = own.messages()
         assert all(len(np.unique(side, axis=0)) == len(side) for side in (rows.tags, flags))
-        real = {tag.tobytes() for tag in own.row._own(shard).tags}
+        real = {tag.tobytes() for tag in own.row._rows_of(shard).tags}
         here = np.flatnonzero([tag.tobytes() in real for tag in rows.tags])
         assert len(here) == len(real)
         places.append((here + 0.5) / len(rows.tags))

@@ -49,8 +49,8 @@ class Workspace(OutputFolder):
         self._plan = plan
         super().__init__(folder, "noisy.parquet", 3 * plan.table_bytes + 64 * plan.coefficients)
 
-    def own(self, role: str) -> Path:
-        """A party's own folder: what it keeps of this release for itself."""
+    def private_folder(self, role: str) -> Path:
+        """Folder where a party keeps what it records of this release for itself."""
         return self.folder / "parties" / role
 
     def count_view(self) -> int:
@@ -64,7 +64,7 @@ class Workspace(OutputFolder):
         Raises:
             InputError: the folder cannot be written to.
         """
-        place = self.own("pool")
+        place = self.private_folder("pool")
         try:
             place.mkdir(parents=True, exist_ok=True)
             count = 1 + (int((place / "views").read_text()) if (place / "views").exists() else 0)

@@ -1,6 +1,6 @@
-"""The four roles.
+"""The four roles, each a class that holds only what its role may hold.
 
-Each class holds only what its role may hold and offers only what its role may do.
+A role's methods are all that it may do.
 """
 
 from xstat_ray.roles.aggregator import Aggregator

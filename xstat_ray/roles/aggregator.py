@@ -11,17 +11,18 @@ from xstat_ray.roles.join import add, join, lay_out, sum_up
 
 
 class Aggregator:
-    """Stateless; every call is pure, so a task that is retried changes nothing."""
+    """Computes on ciphertexts; every call is pure, so a task that is retried changes nothing."""
 
     def __init__(self, public: PublicKey) -> None:
+        """Take the key holder's public key."""
         self.public = public
 
     def join(self, rows: Rows, *flags: Flags) -> Partial:
-        """Count one shard while encrypted."""
+        """Count one shard, while it is encrypted; see `join.join`."""
         return join(self.public, rows, flags)
 
     def add(self, *partials: Partial) -> Partial:
-        """Overlay partial results while encrypted."""
+        """Overlay partial results, while they are encrypted; see `join.add`."""
         return add(self.public, partials)
 
     def sum_up(self, table: NDArray[np.uint8], starts: NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -29,5 +30,5 @@ class Aggregator:
         return sum_up(self.public, table, starts)
 
     def lay_out(self, partial: Partial, cells: int, blocks: int) -> NDArray[np.uint8]:
-        """The complete row domain, with an encryption of zero where nobody was counted."""
+        """Lay out the whole row domain, with zero where nobody was counted; see `join.lay_out`."""
         return lay_out(self.public, partial, cells, blocks)

@@ -1,7 +1,8 @@
-"""The blinding of the row tree: a secret order of the children of every node, which hides names but not sizes.
+"""The blinding of the row tree: a secret order of the children of every node.
 
-Before rows leave the row party their cell numbers go through this keyed relabelling. Neighbours stay
-neighbours, so that sums up the tree remain sums of consecutive numbers.
+Before rows leave the row party, their cells are renumbered by this order. It hides the names of
+nodes but not their sizes. Neighbours stay neighbours, so that sums up the tree remain sums of
+consecutive numbers.
 """
 
 from __future__ import annotations
@@ -17,38 +18,50 @@ from xstat_ray.util.secrecy import Secret
 
 
 class Blinding(Secret):
-    """The row party's secret relabelling of the cells of one release."""
+    """The row party's secret numbering of the cells of one release."""
 
     def __init__(self, tree: RowTree, secret: bytes) -> None:
-        """Derive the order of the children of every node from `secret` (32 bytes, the row party's, per release)."""
+        """Derive the order of the children of every node.
+
+        Args:
+            tree: the row tree, whose leaves are the cells.
+            secret: 32 bytes that the row party alone knows, fresh for every release.
+        """
         self._tree = tree
         positions = [np.zeros(1, np.int64)]
         for level in reversed(range(len(tree.parents))):
             parent = tree.parents[level]
             priority = uniform_words(secret, f"row tree level {level}", len(parent))
             order = np.lexsort((priority, positions[0][parent]))
-            own = np.empty(len(parent), np.int64)
-            own[order] = np.arange(len(parent))
-            positions.insert(0, own)
+            position = np.empty(len(parent), np.int64)
+            position[order] = np.arange(len(parent))
+            positions.insert(0, position)
         self._positions = positions
 
     @cached_property
     def forward(self) -> NDArray[np.uint32]:
-        """(cells,) blinded number of every cell."""
+        """(cells,) blinded numbers of the cells."""
         forward = np.empty(self._tree.cells, np.uint32)
         forward[self._tree.nodes[0]] = self._positions[0]
         return forward
 
     def restore(self, level: int, values: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Put (nodes, ...) values of a level from blinded into declared order."""
+        """Put the (nodes, ...) values of a level from blinded into declared order."""
         restored = np.empty_like(values)
         restored[self._tree.nodes[level]] = values[self._positions[level]]
         return restored
 
     def starts(self, lower: int, upper: int) -> NDArray[np.int64]:
-        """(nodes of `upper`,) where the descendants of each node begin on level `lower`, both in blinded order.
+        """Tell where the descendants of each node begin on a lower level.
 
         This is all that the aggregator is told of the tree: sizes without names.
+
+        Args:
+            lower: the level of the descendants.
+            upper: the level of the nodes.
+
+        Returns:
+            (nodes of `upper`,) numbers on level `lower`, both in blinded order.
         """
         ancestor = self._tree.ancestors(lower, upper)
         counts = np.bincount(self._positions[upper][ancestor], minlength=self._tree.sizes[upper])

@@ -1,4 +1,7 @@
-"""Contribution bounds: how much of one person is kept, decided inside the party before anything leaves."""
+"""Contribution bounds: how much of one person is kept.
+
+The party decides it inside its environment, before anything leaves.
+"""
 
 from __future__ import annotations
 
@@ -52,41 +55,41 @@ def keep_per_group(
 
 
 class Located(NamedTuple):
-    """Rows in the clear: who was where, when, N of each."""
+    """N rows in the clear: who was where, and when."""
 
     person: NDArray[np.int32]
     period: NDArray[np.uint32]
     cell: NDArray[np.int32]
 
     def take(self, rows: NDArray[np.intp] | NDArray[np.bool_] | slice) -> Located:
-        """Some of the rows."""
+        """Select rows."""
         return Located(self.person[rows], self.period[rows], self.cell[rows])
 
     @classmethod
     def join(cls, parts: Sequence[Located]) -> Located:
-        """All rows of the parts, in their order."""
+        """Join the rows of the parts, in their order."""
         person, period, cell = (np.concatenate(columns) for columns in zip(*parts, strict=True))
         return cls(person, period, cell)
 
 
 Draw = Callable[[Located, NDArray[np.int64]], NDArray[np.uint64]]
-"""Uniform words for rows that are told apart by their number among equal ones."""
+"""Draws (N,) uniform words for N rows, equal ones told apart by (N,) numbers."""
 
 
 class Part(NamedTuple):
-    """Some rows of a table, with their weights where the study has any."""
+    """Some rows of a table, with their weights where the study has weights."""
 
     rows: Located
     weight: NDArray[np.float64] | None
 
     def take(self, rows: NDArray[np.intp] | NDArray[np.bool_] | slice) -> Part:
-        """Some of the rows."""
+        """Select rows."""
         return Part(self.rows.take(rows), None if self.weight is None else self.weight[rows])
 
     def edges(self) -> tuple[Part, Part, Part]:
-        """The rows of the first person, of those between, and of the last, of a part in order.
+        """Cut a part that is in order into its first person's rows, those between, and its last's.
 
-        Not copied.
+        The rows are not copied.
         """
         person = self.rows.person
         first = int(np.searchsorted(person, person[:1], "right").sum())
@@ -94,13 +97,13 @@ class Part(NamedTuple):
         return self.take(slice(first)), self.take(slice(first, last)), self.take(slice(last, None))
 
     def in_order(self) -> Part:
-        """The same rows by person and period, stable; costs little where they come so."""
+        """Sort the rows by person and period, stably; costs little where they are sorted."""
         key = _key(self.rows)
         return self if (key[1:] >= key[:-1]).all() else self.take(np.argsort(key, kind="stable"))
 
     @classmethod
     def join(cls, parts: Sequence[Part]) -> Part:
-        """All rows of the parts, in their order."""
+        """Join the rows of the parts, in their order."""
         weights = [part.weight for part in parts if part.weight is not None]
         return cls(
             Located.join([part.rows for part in parts]),
@@ -109,24 +112,33 @@ class Part(NamedTuple):
 
 
 def in_several_parts(parts: Sequence[Part], persons: int) -> NDArray[np.bool_]:
-    """(persons,) who has rows in more than one of the parts, which are in order."""
+    """Tell which persons have rows in more than one part.
+
+    Args:
+        parts: parts in order.
+        persons: number of persons.
+
+    Returns:
+        (persons,) True for those who have.
+    """
     met = np.zeros(persons, bool)
     again = np.zeros(persons, bool)
     for part in parts:
-        own = _persons(part)
-        again[own[met[own]]] = True
-        met[own] = True
+        present = _persons(part)
+        again[present[met[present]]] = True
+        met[present] = True
     return again
 
 
 class NotDisjointError(Exception):
-    """Somebody has rows in more than one part."""
+    """Raised when somebody has rows in more than one part."""
 
 
 class DisjointCheck:
-    """Finds out whether parts have a person in common, as they come from several threads."""
+    """Finds out whether parts, which several threads may add, have a person in common."""
 
     def __init__(self, persons: int) -> None:
+        """Start without parts, for so many persons."""
         self._met = np.zeros(persons, bool)
         self._turn = threading.Lock()
 
@@ -134,17 +146,17 @@ class DisjointCheck:
         """Take the persons of a part, which is in order.
 
         Raises:
-            NotDisjointError: one of them was in a part before.
+            NotDisjointError: a person was in a part before.
         """
-        own = _persons(part)
+        present = _persons(part)
         with self._turn:
-            if self._met[own].any():
+            if self._met[present].any():
                 raise NotDisjointError
-            self._met[own] = True
+            self._met[present] = True
 
 
 def _persons(part: Part) -> NDArray[np.int32]:
-    """Who has rows in a part that is in order, each once."""
+    """List each person who has rows in a part that is in order."""
     person = part.rows.person
     return person[run_starts(person)]
 
@@ -153,8 +165,8 @@ def bound_rows(part: Part, limit: int, draw: Draw) -> Located:
     """Keep at most `limit` rows of every person in every period.
 
     With weights, the weights of a person's rows in one cell and period are added up first, and the
-    cells with the largest sums are kept, each once. Without, rows are drawn at random, and a cell
-    may be kept several times.
+    cells with the largest sums are kept, each once. Without weights, rows are drawn at random, and
+    a cell may be kept several times.
 
     Args:
         part: rows in any order, and with them all rows of their persons in these periods.
@@ -162,7 +174,7 @@ def bound_rows(part: Part, limit: int, draw: Draw) -> Located:
         draw: the random choices; equal weights are kept in random order.
 
     Returns:
-        What is kept, in no particular order.
+        The rows that are kept, in no particular order.
     """
     part = part.in_order()
     group, size = _runs(_key(part.rows))
@@ -176,12 +188,12 @@ def bound_rows(part: Part, limit: int, draw: Draw) -> Located:
 
 
 def _key(rows: Located) -> NDArray[np.uint64]:
-    """One word for the person and period of every row."""
+    """(N,) words that stand for the person and period of the rows."""
     return rows.person.astype(np.uint64) << np.uint64(32) | rows.period
 
 
 def places(rows: Located) -> NDArray[np.int64]:
-    """(N,) number of every row among those of its person and period, from 0."""
+    """Number the rows of every person and period: (N,) numbers from 0."""
     key = rows.person.astype(np.uint64) << np.uint64(32) | rows.period
     order = np.argsort(key, kind="stable")
     run, size = _runs(key[order])
@@ -197,7 +209,7 @@ def _chosen(
     limit: int,
     draw: Draw,
 ) -> Located:
-    """Rows of groups that are over the limit, or whose weights must be added up."""
+    """Choose among the rows of groups over the limit, after their weights are added up."""
     order = np.lexsort((rows.cell, group))
     rows = rows.take(order)
     group = group[order]
@@ -215,7 +227,7 @@ def _chosen(
 
 
 def _runs(keys: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """(N,) number of the run of equal keys that each belongs to, and the length of every run."""
+    """Number the runs of equal keys: (N,) each key's run, and the length of every run."""
     starts = run_starts(keys)
     size = np.diff(starts, append=len(keys))
     return np.repeat(np.arange(len(starts)), size), size

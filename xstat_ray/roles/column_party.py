@@ -31,7 +31,7 @@ from xstat_ray.roles.party import Party
 
 
 class ColumnParty(Party):
-    """Airline: knows who boarded what."""
+    """Knows who boarded what and when: an airline, say. Makes the key and decrypts."""
 
     role = "column"
     other = "row"
@@ -56,21 +56,26 @@ class ColumnParty(Party):
 
     @property
     def counts(self) -> IntakeCounts:
-        """What became of the boardings."""
+        """What became of the boardings in the table."""
         return self._counts
 
     # Key
 
     def generate_key(self, key_bits: int, constant_time: bool = False) -> bytes:
-        """Make the release's Paillier key, to be used in constant time or not.
+        """Make the release's Paillier key.
 
-        Returns the encoded public key.
+        Args:
+            key_bits: bits of the modulus.
+            constant_time: whether the time of a decryption may not depend on the key.
+
+        Returns:
+            The encoded public key.
         """
         self._key = generate(key_bits, constant_time)
         return self._key.public.encode()
 
     def public_key(self) -> bytes:
-        """The encoded public key."""
+        """Return the encoded public key."""
         return self._private_key.public.encode()
 
     @property
@@ -89,9 +94,10 @@ class ColumnParty(Party):
     # De-identification
 
     def intake(self) -> int:
-        """Read the table, keep F boardings of each person and expand them.
+        """Read the table, keep F boardings of each person, and turn them into flags.
 
-        Returns the number of persons.
+        Returns:
+            The number of persons.
 
         Raises:
             InputError: the table cannot be read, contributes nothing, or has more persons than the
@@ -127,7 +133,11 @@ class ColumnParty(Party):
         return self.persons
 
     def _extract(self, chunk: Chunk) -> Extract:
-        """Slot without offset (N,), periods (N, W), and which of them lie inside the study's span (N, W)."""
+        """Read the N boardings of a chunk.
+
+        The columns are: (N,) slot without the offset; (N, W) periods; (N, W) whether each of them
+        lies in the study.
+        """
         side = self._study.column
         period = self._study.period
         base = self._encoder.encode(chunk.columns)
@@ -150,7 +160,14 @@ class ColumnParty(Party):
         period: NDArray[np.uint32],
         inside: NDArray[np.bool_],
     ) -> None:
-        """From boardings (N,) with their periods (N, W) to flags, one for a person in a period, drawn at random."""
+        """Turn boardings into flags; of several for a person in a period one is drawn at random.
+
+        Args:
+            person: (N,) numbers.
+            base: (N,) slots without the offset.
+            period: (N, W) periods in which each boarding counts.
+            inside: (N, W) whether they lie in the study.
+        """
         boarding, offset = np.nonzero(inside)
         width = (
             inside.shape[1]
@@ -168,7 +185,7 @@ class ColumnParty(Party):
         self._slot = slot[keep]
 
     def prepare(self, grid: ShardGrid, drawn: bytes | None = None) -> list[int]:
-        """Put the flags into the order of the batches of `grid`.
+        """Put the flags into the order of the batches.
 
         Args:
             grid: the cut into shards.
@@ -193,32 +210,52 @@ class ColumnParty(Party):
         return self._sizes
 
     def emit(self, batch: int, part: int, rows: range, packing: Packing) -> Flags:
-        """Flags `rows` of a batch, in the batch's tag order, each an encrypted one-hot over all blocks."""
+        """Return a part of the flags of a batch, each an encrypted one-hot over all blocks.
+
+        A repeat gives the same tags and slots, encrypted anew.
+
+        Args:
+            batch: number of the batch.
+            part: number of the part.
+            rows: places of its flags, in the order of the batch's tags.
+            packing: how slots are packed into ciphertexts.
+
+        Raises:
+            ProtocolError: `prepare` or `generate_key` has not been called.
+        """
         if self._starts is None:
             raise ProtocolError("flags were asked for before the batches were prepared")
         tag, slot = self._in_order(batch, self._starts)
-        own = slice(rows.start, rows.stop)
+        section = slice(rows.start, rows.stop)
         if self._encryptor is None:
             self._encryptor = OwnerEncryptor(self._private_key, sum(self._sizes) * packing.blocks)
         tables = packing.one_hot_table()
-        blocks = [self._encryptor.encrypt_indexed([*table, 0], slot[own]) for table in tables]
-        return Flags(batch=batch, part=part, tags=tag[own], ciphertexts=np.stack(blocks, axis=1))
+        blocks = [self._encryptor.encrypt_indexed([*table, 0], slot[section]) for table in tables]
+        return Flags(
+            batch=batch, part=part, tags=tag[section], ciphertexts=np.stack(blocks, axis=1)
+        )
 
     def _in_order(
         self, batch: int, starts: NDArray[np.int64]
     ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """Tags and slots of a batch in the order of its tags, kept until another batch is asked for."""
+        """Return tags and slots of a batch in the order of its tags; the last batch is kept."""
         if self._kept is None or self._kept[0] != batch:
-            tag, slot = self._batch(batch, slice(int(starts[batch]), int(starts[batch + 1])))
+            flags = slice(int(starts[batch]), int(starts[batch + 1]))
+            tag, slot = self._with_dummies(batch, flags)
             order = sort_order(tag, np.zeros(len(tag), np.uint32))
             self._kept = batch, in_order(tag, order), slot[order]
         return self._kept[1:]
 
-    def _batch(self, batch: int, own: slice) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """(M, 16) tags and (M,) slots of a batch with its dummies, which stand in no slot: one behind the last."""
-        person = self._person[own]
-        period = self._period[own]
-        slot = self._slot[own]
+    def _with_dummies(
+        self, batch: int, flags: slice
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Return (M, 16) tags and (M,) slots of a batch, its dummies included.
+
+        Dummies have the number behind the last slot, which encrypts zero.
+        """
+        person = self._person[flags]
+        period = self._period[flags]
+        slot = self._slot[flags]
         if self._dummies is None:
             return self._tags(person, period), slot
         copies = self._dummies.copies
@@ -231,16 +268,21 @@ class ColumnParty(Party):
     # Release
 
     def key_holder(self) -> KeyHolder:
-        """The key holder, who has this party's key and its ledger."""
+        """Return the key holder, which has this party's key and its ledger."""
         return KeyHolder(self._study, self._private_key, self._source.ledger)
 
     def seal_coefficients(self, coefficients: Coefficients) -> bytes:
-        """Seal noisy coefficients for the row party, who alone can put them into declared order."""
+        """Seal noisy coefficients for the row party, which alone can put them in declared order."""
         encoded = coefficients.encode(self._study.digest)
         return self._channel(self.role).seal(encoded, "coefficients")
 
     def release(self, table: NoisyTable, packing: Packing, part: range) -> bytes:
-        """Act as the key holder on the nodes `part` of the noisy table, and seal what comes of it.
+        """Act as the key holder on a part of the noisy table, and seal what comes of it.
+
+        Args:
+            table: the whole noisy table.
+            packing: how slots are packed into ciphertexts.
+            part: nodes that are decrypted.
 
         Raises:
             BudgetError: the release is not allowed; nothing was decrypted.
@@ -249,10 +291,7 @@ class ColumnParty(Party):
 
 
 def _times(side: ColumnSide) -> list[tuple[str, int]]:
-    """The W columns and offsets in seconds from which the periods of a boarding follow.
-
-    None without periods.
-    """
+    """List the W columns with offsets in seconds from which the periods of a boarding follow."""
     if side.windows:
         return [(window.anchor, offset) for window in side.windows for offset in window.offsets]
     return [(side.time, 0)] if side.time else []

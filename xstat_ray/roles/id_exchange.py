@@ -19,8 +19,8 @@ from xstat_ray.util.secrecy import Secret
 class IdExchange(Secret):
     """Persons of one environment, by number, on their way to person keys.
 
-    Use in this order: `take`, perhaps `recall`; then `blind` and `finalize` for every part of the
-    persons that are left. `evaluate` serves the other party, at any time.
+    Call `take` first, then `recall` where an earlier run kept keys, then `blind` and `finalize` for
+    every part of the persons that are left. `evaluate` serves the other party, at any time.
     """
 
     def __init__(self, scalar: bytes) -> None:
@@ -56,8 +56,8 @@ class IdExchange(Secret):
         Args:
             ids: (P,) normalised ids.
             seed: 32 bytes from which the order follows.
-            first: number of the first person among all of the party, where several environments
-                divide them.
+            first: place of the first person among all persons of the party, where several
+                environments divide them.
         """
         numbers = np.arange(first, first + len(ids), dtype=np.uint32)
         self._ids = ids
@@ -66,14 +66,27 @@ class IdExchange(Secret):
         self._keys = np.zeros((len(ids), PERSON_KEY_BYTES), np.uint8)
 
     def recall(self, known: NDArray[np.bool_], keys: NDArray[np.uint8]) -> None:
-        """Take up keys that an interrupted run kept: (P,) which are known, and (P, 12) those."""
+        """Take up keys that an interrupted run kept.
+
+        Args:
+            known: (P,) whether a person's key is known.
+            keys: (P, 12) keys; those that are not known are not used.
+        """
         self._known = known
         self._keys = keys
         self._order = self._order[~known[self._order]]
         self.forget_ids()
 
     def blind(self, part: range, salt: bytes) -> NDArray[np.uint8]:
-        """Hash the persons `part` of those left to the group, and blind them: (N, 32) points."""
+        """Hash persons to the group and multiply them by this party's scalar.
+
+        Args:
+            part: places among the persons that are left.
+            salt: bytes that both parties share, hashed with each id.
+
+        Returns:
+            (N, 32) points.
+        """
         ids = self._ids[self._order[part.start : part.stop]].tolist()
         points = group.hash_to_group([salt + person for person in ids], group.PERSON_DST)
         return group.multiply(self.scalar, points)
@@ -89,7 +102,11 @@ class IdExchange(Secret):
     def finalize(
         self, points: NDArray[np.uint8], part: range
     ) -> tuple[NDArray[np.bytes_], NDArray[np.uint8]]:
-        """Take back the points of `part`, multiplied by both scalars; they become person keys.
+        """Take back points, multiplied by both scalars, and hash them to person keys.
+
+        Args:
+            points: (N, 32) points in the order in which `blind` gave them.
+            part: the part that was blinded.
 
         Returns:
             The ids (N,) of these persons and their keys (N, 12), to be kept for a resumed run.

@@ -1,12 +1,12 @@
 """Intake: a party's table becomes numbers. Runs inside the party, before anything is encrypted.
 
-Bad rows are put aside and counted, never fatal one by one: ids that have no normal form, people who
-are excluded, rows outside the study. A table of which nothing is usable is refused.
+Rows that cannot be used are put aside and counted: ids without a normal form, people who are
+excluded, rows outside the study. A table without any usable row is refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -39,8 +39,19 @@ class IntakeCounts:
     persons: int = 0
 
     def as_dict(self) -> dict[str, int]:
-        """Field names and values."""
+        """Return the names of the fields and their values."""
         return asdict(self)
+
+    def with_parts(self, parts: Iterable[IntakeCounts]) -> IntakeCounts:
+        """Add the counts of parts of the table that were read; what is left is outside the span."""
+        counts = IntakeCounts(**self.as_dict())
+        for part in parts:
+            counts.outside_domain += part.outside_domain
+            counts.over_bound += part.over_bound
+            counts.kept += part.kept
+        seen = counts.outside_domain + counts.over_bound + counts.kept
+        counts.outside_span = counts.rows - counts.invalid_id - counts.excluded - seen
+        return counts
 
     def bound(self, keep: NDArray[np.bool_]) -> None:
         """Record which of the kept rows remain after the contribution bound."""
@@ -52,7 +63,9 @@ class Extract(NamedTuple):
     """What a party takes from the N rows of one chunk."""
 
     in_domain: NDArray[np.bool_]
+    """(N,) whether all values lie in the domains."""
     in_span: NDArray[np.bool_]
+    """(N,) whether the times lie in the study's periods."""
     columns: tuple[NDArray[Any], ...]
     """Arrays with N rows, which are kept where both are True."""
 
@@ -77,6 +90,13 @@ def take(
     study: Study, table: Table, id_column: str, excluded: frozenset[str], extract: Extractor
 ) -> Taken:
     """Stream a table and keep its usable rows.
+
+    Args:
+        study: what is counted.
+        table: the party's table.
+        id_column: the column with the ids.
+        excluded: normalised ids of people to leave out.
+        extract: reads what is needed from a chunk.
 
     Raises:
         InputError: every id is unusable, or every row lies outside the study.
@@ -113,7 +133,7 @@ class People(Secret):
 
     @property
     def ids(self) -> list[str]:
-        """Normalised ids by person number."""
+        """The normalised ids, by person number."""
         return list(self._numbers)
 
     def number(
@@ -146,7 +166,16 @@ class People(Secret):
 
 
 def read_excluded(paths: Sequence[Path | str], id_column: str, study: Study) -> pa.Array:
-    """Normalised ids of the people to leave out, some perhaps twice, from tables with the party's id column."""
+    """Read the normalised ids of the people to leave out; an id may occur twice.
+
+    Args:
+        paths: tables with the party's id column.
+        id_column: name of that column.
+        study: tells the form of the ids.
+
+    Raises:
+        InputError: a table cannot be read.
+    """
     excluded = [pa.array([], pa.string())]
     for path in paths:
         for chunk in open_table(path, id=id_column, may_be_empty=True).chunks():
@@ -171,7 +200,8 @@ def check_usable(counts: IntakeCounts, table: Table, id_column: str) -> None:
         )
     if counts.kept == 0 and counts.outside_domain + counts.outside_span > 0:
         raise InputError(
-            f"none of the {counts.rows} rows lies inside the study ({counts.outside_domain} outside the domains, "
+            f"none of the {counts.rows} rows lies inside the study "
+            f"({counts.outside_domain} outside the domains, "
             f"{counts.outside_span} outside the period)",
             file=file,
             remedy="Compare the domains and the period of the study with the table",

@@ -1,7 +1,7 @@
 """The join and the sum, on ciphertexts: all that the aggregator does.
 
-No key, no randomness and no identity is needed: equal tags are found, and the ciphertexts of the
-flags that a cell's rows met are multiplied modulo n^2, which adds what they encrypt.
+Equal tags are found, and the ciphertexts of the flags that a cell's rows met are multiplied modulo
+n^2, which adds what they encrypt. This needs no private key, no randomness and nobody's identity.
 """
 
 from __future__ import annotations
@@ -85,19 +85,24 @@ def join(public: PublicKey, rows: Rows, flags: Sequence[Flags]) -> Partial:
 
 
 def _ciphertexts(flags: Sequence[Flags], numbers: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """(K, blocks, width) those of some flags, numbered through all parts, ascending: a shard meets few of a batch."""
+    """Pick the (K, blocks, width) ciphertexts of some flags; a shard meets few of its batch.
+
+    Args:
+        flags: the parts of a batch.
+        numbers: (K,) flags, numbered through all parts, ascending.
+    """
     ends = np.cumsum([len(part.tags) for part in flags])
-    owns = np.split(numbers, np.searchsorted(numbers, ends[:-1]))
+    sections = np.split(numbers, np.searchsorted(numbers, ends[:-1]))
     return np.concatenate(
         [
-            part.ciphertexts[own - (end - len(part.tags))]
-            for part, own, end in zip(flags, owns, ends, strict=True)
+            part.ciphertexts[section - (end - len(part.tags))]
+            for part, section, end in zip(flags, sections, ends, strict=True)
         ]
     )
 
 
 def add(public: PublicKey, partials: Sequence[Partial]) -> Partial:
-    """Overlay partials: cells are united, ciphertexts of the same cell multiplied."""
+    """Overlay partials: unite their cells, and multiply ciphertexts of the same cell."""
     cells = np.concatenate([partial.cells for partial in partials])
     ciphertexts = np.concatenate([partial.ciphertexts for partial in partials])
     return _sum_by_cell(public, cells, ciphertexts, np.arange(len(cells)))
@@ -109,9 +114,9 @@ def _sum_by_cell(
     ciphertexts: NDArray[np.uint8],
     index: NDArray[np.int64],
 ) -> Partial:
-    """Multiply ciphertexts[index[i]] into cell cells[i].
+    """Multiply ciphertexts[index[i]] into cell cells[i], for every i.
 
-    A cell with a single one keeps its bytes untouched.
+    The bytes of a cell with a single ciphertext stay as they are.
     """
     order = np.lexsort((index, cells))
     index = index[order]
@@ -129,7 +134,18 @@ def _sum_by_cell(
 
 
 def lay_out(public: PublicKey, partial: Partial, cells: int, blocks: int) -> NDArray[np.uint8]:
-    """The full row domain, (cells, blocks, width): a cell nobody touched is the number 1, an encryption of zero.
+    """Lay out the whole row domain.
+
+    A cell in which nobody was counted becomes the number 1, an encryption of zero.
+
+    Args:
+        public: the key holder's public key.
+        partial: the cells that were counted.
+        cells: size of the row domain.
+        blocks: ciphertexts of a cell.
+
+    Returns:
+        (cells, blocks, width).
 
     Raises:
         ProtocolError: a cell outside the domain, or another number of blocks.
@@ -148,9 +164,9 @@ def lay_out(public: PublicKey, partial: Partial, cells: int, blocks: int) -> NDA
 def sum_up(
     public: PublicKey, table: NDArray[np.uint8], starts: NDArray[np.int64]
 ) -> NDArray[np.uint8]:
-    """One step up the row tree: every node is the product of its consecutive descendants.
+    """Take one step up the row tree: multiply the consecutive descendants of every node.
 
-    All columns are summed at once, since they share the ciphertexts.
+    This sums all columns at once, since they share the ciphertexts.
 
     Args:
         public: gives the modulus.
@@ -160,9 +176,9 @@ def sum_up(
     Returns:
         (upper nodes, blocks, width).
     """
-    every = np.arange(len(table))
+    nodes = np.arange(len(table))
     columns = [
-        accumulate(public, np.ascontiguousarray(table[:, block]), every, starts)
+        accumulate(public, np.ascontiguousarray(table[:, block]), nodes, starts)
         for block in range(table.shape[1])
     ]
     return np.stack(columns, axis=1)

@@ -1,8 +1,8 @@
-"""Keys of persons that are kept for the release, sealed, so that no person is exchanged twice.
+"""Person keys on disk, sealed, so that no person is exchanged twice for one release.
 
-A run that was interrupted takes them up again, and so does one over a table to which days were
-added: only people who are new are exchanged. They lie in the party's own folder while its release
-is unfinished.
+A run that was interrupted reads them again, and so does a run over a table to which days were
+added: only new people are exchanged. The files lie in the party's private folder as long as its
+release is unfinished.
 """
 
 from __future__ import annotations
@@ -22,7 +22,13 @@ _FILES = "persons-*.sealed"
 
 
 def write(folder: Path, channel: Channel, ids: NDArray[np.bytes_], keys: NDArray[np.uint8]) -> None:
-    """Add a file with the keys (P, 12) of some persons (P,).
+    """Add a file with the keys of some persons.
+
+    Args:
+        folder: the party's private folder; it is made if it does not exist.
+        channel: seals the file.
+        ids: (P,) normalised ids.
+        keys: (P, 12) keys.
 
     Raises:
         InputError: the disk is full, or the folder cannot be written to.
@@ -43,7 +49,15 @@ def write(folder: Path, channel: Channel, ids: NDArray[np.bytes_], keys: NDArray
 def read(
     folder: Path, channel: Channel, ids: NDArray[np.bytes_]
 ) -> tuple[NDArray[np.bool_], NDArray[np.uint8]]:
-    """Of the persons (P,), which are known, and the keys (P, 12) of those; zeros for the others.
+    """Look up persons in all files of a folder.
+
+    Args:
+        folder: the party's private folder.
+        channel: opens the files.
+        ids: (P,) normalised ids.
+
+    Returns:
+        (P,) whether a person's key is known, and (P, 12) keys, zeros where it is not.
 
     Raises:
         ProtocolError: a file was altered, or is another party's or another release's.
@@ -55,9 +69,8 @@ def read(
         kept = np.frombuffer(fields["ids"], f"S{int(fields['width'])}")
         order = np.argsort(kept)
         place = order[np.searchsorted(kept[order], ids).clip(max=len(kept) - 1)]
-        own = kept[place] == ids
-        keys[own] = np.frombuffer(fields["keys"], np.uint8).reshape(-1, PERSON_KEY_BYTES)[
-            place[own]
-        ]
-        known |= own
+        found = kept[place] == ids
+        kept_keys = np.frombuffer(fields["keys"], np.uint8).reshape(-1, PERSON_KEY_BYTES)
+        keys[found] = kept_keys[place[found]]
+        known |= found
     return known, keys

@@ -1,4 +1,7 @@
-"""The key holder: the only one who decrypts, and only the noisy table of a release that the ledger has paid for."""
+"""The key holder: the only role that decrypts.
+
+It decrypts nothing but the noisy table of a release that its ledger has debited.
+"""
 
 from __future__ import annotations
 
@@ -16,16 +19,29 @@ from xstat_ray.util.secrecy import Secret
 
 
 class KeyHolder(Secret):
-    """Checks, debits, decrypts, in this order."""
+    """Checks a table, debits the release, and decrypts, in this order."""
 
     def __init__(self, study: Study, key: PrivateKey, ledger: Path | None) -> None:
-        """Take the key; `ledger` may be missing only where nothing is debited: noise is off."""
+        """Take the private key and the ledger.
+
+        Args:
+            study: what is counted; tells what the release costs.
+            key: the release's key.
+            ledger: file of the budgets; may be missing where noise is off, as nothing is debited.
+        """
         self._study = study
         self._key = key
         self._ledger = ledger
 
     def decrypt(self, table: NoisyTable, packing: Packing, part: range) -> Coefficients:
-        """Debit the release (once, however many parts are asked for), then decrypt the rows `part` of the table.
+        """Debit the release, then decrypt a part of its table.
+
+        A release is debited once, however many parts are asked for.
+
+        Args:
+            table: the whole noisy table.
+            packing: how slots are packed into ciphertexts.
+            part: nodes that are decrypted.
 
         Raises:
             BudgetError: a data set's budget does not allow the release; nothing was decrypted.

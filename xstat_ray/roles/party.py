@@ -1,7 +1,7 @@
-"""What the row party and the column party have in common, inside their isolated environments.
+"""What the row party and the column party have in common.
 
-A `Party` is a `Session` with the other party that reads its own table, exchanges its persons, sends
-dummies where the study pads, and keeps a record of what became of its rows.
+A `Party` is a `Session` with the other party that also reads its table, exchanges its persons for
+person keys, sends dummies where the study pads, and records what became of its rows.
 """
 
 from __future__ import annotations
@@ -35,21 +35,21 @@ from xstat_ray.roles.private_file import write_private
 from xstat_ray.roles.session import Session
 
 INTAKE_RECORD = "intake.json"
-"""File in the party's own folder that says what became of the rows of its table."""
+"""File in the party's private folder that tells what became of the rows of its table."""
 _SEED_BYTES = 32
 
 
 class Party(Session):
-    """One party inside its isolated environment; every method is run by the party itself.
+    """One party inside its isolated environment, where the party itself runs every method.
 
-    Use in this order: the handshake of `Session`; `intake`; `blind`, (the other party's
-    `evaluate`), `finalize`; then `emit` of the subclass.
+    Call the handshake of `Session` first; then `intake`; then `blind`, the other party's `evaluate`
+    and `finalize`; then `prepare` and `emit` of the subclass.
     """
 
     divided: ClassVar[bool]
     """Whether several environments divide the persons among them; otherwise each holds all."""
     padded: ClassVar[type[Dummies]]
-    """The dummies that this party sends, where the study asks for them."""
+    """The kind of dummies that this party sends where the study asks for padding."""
 
     def __init__(
         self, study: Study, source: Source | Path | str, *, seed: bytes | None = None
@@ -88,26 +88,26 @@ class Party(Session):
         return self._exchange.persons
 
     def recall(self, folder: Path) -> int:
-        """Take up the keys that `finalize` kept in the party's own folder.
+        """Take up the keys that `finalize` kept in the party's private folder.
 
         Returns:
             The number of persons that are still to be exchanged.
 
         Raises:
-            ProtocolError: what was kept is not of this release, or was altered.
+            ProtocolError: a file is of another release, or was altered.
         """
         self._exchange.recall(*kept_keys.read(folder, self._memory, self._exchange.ids))
         return self._exchange.left
 
     def blind(self, part: range) -> bytes:
-        """Blind the persons `part` of those to be exchanged: points, sealed for the other party."""
+        """Blind a part of the persons that are left: points, sealed for the other party."""
         return self._seal(self._exchange.blind(part, self._agreed.salt), f"blinded {part}")
 
     def evaluate(self, sealed: bytes, part: range) -> bytes:
         """Multiply the other party's blinded points by this party's scalar, in their order.
 
         Raises:
-            ProtocolError: altered message, or a point that is invalid or the identity.
+            ProtocolError: the message was altered, or a point is invalid or the identity.
         """
         points = self._open(sealed, f"blinded {part}")
         return self._seal(self._exchange.evaluate(points), f"evaluated {part}")
@@ -120,11 +120,12 @@ class Party(Session):
         Args:
             sealed: what the other party returned.
             parts: parts of the persons, as they were blinded; the others may follow later.
-            folder: the party's own, where the keys are kept, sealed, for a run that takes up this
-                release.
+            folder: the party's private folder, where the keys are kept, sealed, for a run that
+                resumes this release.
 
         Raises:
-            ProtocolError: altered message, invalid points, or another number than was sent.
+            ProtocolError: a message was altered, points are invalid, or their number is another
+                than was sent.
             InputError: the folder cannot be written to.
         """
         finalized = [
@@ -154,8 +155,8 @@ class Party(Session):
     def draw_dummies(self, grid: ShardGrid) -> bytes | None:
         """Draw how many dummies there are, sealed for all environments of this party.
 
-        They are drawn once in a release, by one environment: two draws for one count could be
-        averaged. A repeat gives the same.
+        They are drawn once in a release, by one environment, as two draws for the same count could
+        be averaged. A repeat returns the numbers that were drawn.
 
         Returns:
             The sealed numbers; None where the study has no padding.
@@ -172,7 +173,7 @@ class Party(Session):
         Nothing is recorded where the study has no padding.
 
         Raises:
-            BudgetError: the pool has learnt as much as it may; nothing may be handed out.
+            BudgetError: the pool has learnt as much as it may; nothing is to be handed out.
         """
         if self._study.privacy.padding != "dp":
             return
@@ -183,7 +184,7 @@ class Party(Session):
     def _dummies_drawn(
         self, grid: ShardGrid, drawn: bytes | None
     ) -> tuple[Padding, NDArray[np.int64]] | None:
-        """Open what `draw_dummies` gave, with the padding that it is for; None without padding.
+        """Open what `draw_dummies` gave; returns the padding with it, or None without padding.
 
         Raises:
             ProtocolError: it is missing, altered, or was drawn for another cut into shards.
@@ -199,18 +200,22 @@ class Party(Session):
     # The party's own record
 
     def kernel(self) -> str:
-        """Name of the kernel that computes in this environment."""
+        """Return the name of the kernel that computes in this environment."""
         return kernel().name
 
     def report(self) -> bytes:
-        """Seal the intake counts of this environment for the one that writes the record."""
+        """Seal the intake counts of this environment for the environment that writes the record."""
         counts = json.dumps(self.counts.as_dict()).encode()
         return self._channel(self.role).seal(counts, "intake counts")
 
     def record(self, folder: Path, reports: Sequence[bytes]) -> None:
-        """Write the intake counts of all environments into the party's own folder.
+        """Write the intake counts of all environments into the party's private folder.
 
-        They are not shared with anyone.
+        They are shared with nobody.
+
+        Args:
+            folder: the party's private folder.
+            reports: what `report` of every environment gave.
         """
         channel = self._channel(self.role)
         opened = [json.loads(channel.open(report, "intake counts")) for report in reports]
@@ -220,19 +225,19 @@ class Party(Session):
         write_private(folder, INTAKE_RECORD, (json.dumps(record, indent=2) + "\n").encode())
 
     def _table_facts(self) -> dict[str, Any]:
-        """What else the party's record says of its table."""
+        """Return what else the party's record tells of its table."""
         return {}
 
     def damaged_files(self) -> int:
-        """Number of files of the table that were left out; the party's record names them."""
+        """Count the files of the table that were left out; the party's record names them."""
         return len(self._set_aside)
 
     def replica_digest(self) -> str:
-        """Keyed hash on which all environments of the party agree if they read the same table."""
+        """Keyed hash that is equal in all environments of the party that read the same table."""
         return self.input_digest()
 
     def input_digest(self) -> str:
-        """Keyed hash of the party's input, by which the party alone recognises an equal one."""
+        """Keyed hash of the party's table, by which the party alone recognises an equal one."""
         return input_digest(self._source.table, self._seed)
 
 

@@ -1,4 +1,4 @@
-"""The person_index: the distinct persons of a table, sorted by their normalised ids."""
+"""The distinct persons of a table, sorted by their normalised ids."""
 
 from __future__ import annotations
 
@@ -15,29 +15,31 @@ from xstat_ray.util.arrays import run_starts
 from xstat_ray.util.secrecy import Secret
 
 _PENDING = 1 << 18
-"""Ids that are put aside before they are merged into a small person_index."""
+"""Ids that are put aside before they are merged into a small index."""
 
 
 @dataclass(frozen=True, repr=False)
 class PersonIndex(Secret):
-    """Persons by number."""
+    """The persons of a table, by number."""
 
     ids: NDArray[np.bytes_]
     """(P,) normalised ids, sorted."""
     rows: NDArray[np.int64]
-    """(P,) rows of each person."""
+    """(P,) numbers of their rows."""
 
     def find(self, ids: pa.Array) -> NDArray[np.int32]:
-        """Numbers of normalised ids, and one -1 behind them: (N + 1,).
+        """Look up N normalised ids.
 
-        -1 stands for null and for who is not here.
+        Returns:
+            (N + 1,) numbers; -1 for null and for persons who are not in the index, and -1 once
+            more behind the last.
         """
         return places(ids, self.ids)
 
     def overlaps(self, least: object, largest: object) -> bool:
-        """Whether any person's id can lie between these.
+        """Tell whether any person's id can lie between these bounds.
 
-        Numbers, which are not ordered as their digits, always can.
+        Where the bounds are numbers it always can: digits are not ordered as numbers are.
         """
         if not isinstance(least, str) or not isinstance(largest, str):
             return True
@@ -47,18 +49,23 @@ class PersonIndex(Secret):
 
 
 class IdCounts(NamedTuple):
-    """Who is in one chunk of a table, how often."""
+    """The persons in one chunk of a table, and how often each occurs."""
 
     ids: NDArray[np.bytes_]
-    """Normalised; an id may come twice."""
+    """Normalised ids; an id may occur twice."""
     rows: NDArray[np.int64]
-    """Rows of each."""
+    """Rows of each id."""
     invalid: int
     """Rows whose id has no normal form."""
 
     @classmethod
     def of(cls, normal: pa.Array, indices: pa.Array) -> IdCounts:
-        """Count a chunk: the normal form of every text of its dictionary, null where there is none, and its rows."""
+        """Count the rows of a chunk.
+
+        Args:
+            normal: normal form of each text in the chunk's dictionary; null where there is none.
+            indices: each row's place in the dictionary, or null.
+        """
         codes = indices.fill_null(len(normal)).to_numpy(zero_copy_only=False)
         rows = np.bincount(codes, minlength=len(normal) + 1)
         known = normal.is_valid().to_numpy(zero_copy_only=False) & (rows[:-1] > 0)
@@ -87,13 +94,13 @@ class PersonIndexBuilder(Secret):
         self.counts.invalid_id += tally.invalid
         self._pending.append(tally)
         self._size += len(tally.ids)
-        # Merged often enough that the days of a table hardly add to the memory, and seldom enough
-        # to cost little.
+        # Merge often enough that the days of a table hardly add to the memory, and seldom enough
+        # that it costs little.
         if self._size > max(_PENDING, len(self._ids) // 2):
             self._merge()
 
     def person_index(self) -> PersonIndex:
-        """Everybody so far who is not excluded; comes last."""
+        """Return everybody who was added and is not excluded; nobody is added afterwards."""
         self._merge()
         out = np.zeros(len(self._ids), bool)
         if len(self._ids):
@@ -107,7 +114,7 @@ class PersonIndexBuilder(Secret):
         rows = np.concatenate([self._rows, *(tally.rows for tally in self._pending)])
         self._pending = []
         self._size = 0
-        # A stable sort of text merges runs that are in order, as files that are sorted by id come.
+        # A stable sort merges runs that are in order, and files sorted by id give such runs.
         order = np.argsort(ids, kind="stable")
         ids = ids[order]
         rows = rows[order]

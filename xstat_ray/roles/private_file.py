@@ -1,4 +1,4 @@
-"""Files in a party's own folder, which nobody but the party's own user may read."""
+"""Files in a party's private folder, which only the user who runs the party may read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from xstat_ray.util.files import unwritable, write_whole
 
 
 def write_private(folder: Path, name: str, content: bytes) -> None:
-    """Write a file that only its owner may read, and make the folder if it is not there.
+    """Write a file that only its owner may read; the folder is made if it does not exist.
 
     Raises:
         InputError: the disk is full, or the folder cannot be written to.

@@ -1,9 +1,10 @@
-"""The row party's table, which may be larger than memory: surveyed once, then read one window of periods at a time.
+"""The row party's table, which may be larger than memory.
 
-Several environments of the row party divide the persons among them: each takes a range of the
-sorted ids. Where a file is sorted by id, and partitioned by time, an environment reads its own part
-of it only, as the footers of Parquet files tell beforehand what lies where. Other tables are read
-whole for every window, which is correct and slower.
+It is surveyed once, and then read for some periods at a time. Several environments of the row party
+divide the persons among them: each takes a range of the sorted ids. Where a file is sorted by id
+and partitioned by time, an environment reads only the part of it that it needs, as the footers of
+Parquet files tell beforehand what lies where. Other tables are read whole each time, which is
+correct and slower.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -36,19 +37,20 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Share:
-    """Which part of the persons an environment of a party takes."""
+    """The part of the persons that an environment of a party takes."""
 
     number: int = 0
     of: int = 1
+    """Number of environments."""
 
     def part(self, size: int) -> slice:
-        """The places of a sorted list of `size` persons that belong to it."""
+        """Return the places of this share in a sorted list of `size` persons."""
         return slice(size * self.number // self.of, size * (self.number + 1) // self.of)
 
 
 WHOLE = Share()
 _PIECES = 64
-"""Pieces of which the persons are counted before they are merged."""
+"""Pieces whose persons are counted before the counts are merged."""
 _MOST_ROWS = 1 << 27
 """Rows that are held at once for the sake of reading them once: about two gigabytes."""
 
@@ -56,10 +58,13 @@ _MOST_ROWS = 1 << 27
 def open_row_table(study: Study, path: Path | str, skip_damaged: bool = False) -> Table:
     """Open the row party's table and check its form.
 
-    With `skip_damaged`, without the files that cannot be read.
+    Args:
+        study: tells which columns are read.
+        path: a file or a folder.
+        skip_damaged: whether files that cannot be read are left out.
 
     Raises:
-        InputError: it cannot be used; names file, column and remedy.
+        InputError: the table cannot be used; names file, column and remedy.
     """
     side = study.row
     return open_table(
@@ -72,6 +77,17 @@ def open_row_table(study: Study, path: Path | str, skip_damaged: bool = False) -
     )
 
 
+class Reading(NamedTuple, Generic[T]):
+    """What came of reading the rows of some periods."""
+
+    results: list[T]
+    """One result for each piece of the table, in the order of the pieces."""
+    outside_domain: int
+    """Rows of this environment's persons with a value outside the domains."""
+    usable: int
+    """Rows that were handed out."""
+
+
 class RowTable(Secret):
     """The rows of one environment's persons; `survey` comes first."""
 
@@ -79,7 +95,7 @@ class RowTable(Secret):
         """Open the table and check its form.
 
         Args:
-            study: what is counted; says which columns are read.
+            study: what is counted; tells which columns are read.
             source: the table and the lists of people to leave out.
             share: the part of the persons that this environment takes.
 
@@ -104,27 +120,18 @@ class RowTable(Secret):
         self._foreign: set[str] = set()
         """Files in which some id is not written in its normal form: their footers say nothing about
         the persons."""
-        self._counts = IntakeCounts()
-        self._of_period = dict[range, IntakeCounts]()
+        self.counts = IntakeCounts()
+        """Rows and persons of this environment, as far as the survey tells."""
         self.first_person = 0
-        """Place of the first own person among the sorted ids of the whole table."""
+        """Place of this environment's first person among the sorted ids of the whole table."""
         self.contents = b""
         """Hash of who is in the table how often."""
 
-    @property
-    def counts(self) -> IntakeCounts:
-        """What became of the rows of the own persons, as far as they have been read."""
-        counts = IntakeCounts(**self._counts.as_dict())
-        for own in self._of_period.values():
-            counts.outside_domain += own.outside_domain
-            counts.over_bound += own.over_bound
-            counts.kept += own.kept
-        seen = counts.outside_domain + counts.over_bound + counts.kept
-        counts.outside_span = counts.rows - counts.invalid_id - counts.excluded - seen
-        return counts
-
     def survey(self) -> NDArray[np.bytes_]:
-        """Read the ids of the whole table; returns the own persons' normalised ids, sorted.
+        """Read the ids of the whole table.
+
+        Returns:
+            (P,) normalised ids of this environment's persons, sorted.
 
         Raises:
             InputError: a value cannot be read, or nothing of the table is usable.
@@ -140,19 +147,19 @@ class RowTable(Secret):
         self.contents = _digest(whole.ids, whole.rows)
         self._person_index = PersonIndex(whole.ids[part], whole.rows[part])
         self.first_person = part.start
-        self._own = np.array([self._can_be_own(piece) for piece in self._pieces])
+        self._has_persons = np.array([self._can_have_persons(piece) for piece in self._pieces])
         self._check_usable(builder.counts, whole)
-        self._counts.rows = int(self._person_index.rows.sum())
-        self._counts.persons = len(self._person_index.ids)
+        self.counts.rows = int(self._person_index.rows.sum())
+        self.counts.persons = len(self._person_index.ids)
         if self._share.number == 0:
-            # Rows of nobody are told once.
-            self._counts.invalid_id = builder.counts.invalid_id
-            self._counts.excluded = builder.counts.excluded
-            self._counts.rows += builder.counts.invalid_id + builder.counts.excluded
+            # Rows of nobody are counted in one environment only.
+            self.counts.invalid_id = builder.counts.invalid_id
+            self.counts.excluded = builder.counts.excluded
+            self.counts.rows += builder.counts.invalid_id + builder.counts.excluded
         return self._person_index.ids
 
     def _tallies(self) -> Iterable[Iterable[IdCounts]]:
-        """Who is in the pieces of the table, as many pieces at a time as there are threads."""
+        """Count the persons in all pieces of the table, by several threads."""
         if any(piece.group is None for piece in self._pieces):
             # Text has no types: all of it is read once, so that a bad value is found before
             # anything is encrypted.
@@ -174,39 +181,47 @@ class RowTable(Secret):
                 self._foreign.add(chunk.file)
             yield IdCounts.of(normal, ids.indices)
 
-    def rewind(self) -> None:
-        """Forget which batches have been read, before they are cut in another way."""
-        self._of_period.clear()
+    def read_together(self, batches: Sequence[range], batch: int) -> range:
+        """Tell which batches are best read with this one: its neighbours in the same pieces.
 
-    def window(self, batches: Sequence[range], batch: int) -> range:
-        """The numbers of the batches that are best read with this one: neighbours that lie in the same pieces.
+        Where these pieces have so many rows that they fill the memory, the batch is read alone.
 
-        Memory is bounded by a window; of pieces with very many rows only one batch is held.
+        Args:
+            batches: the periods of every batch.
+            batch: number of the batch that is wanted.
+
+        Returns:
+            Numbers of batches, this one among them.
         """
-        own = self._needed(batches[batch])
+        pieces = self._needed(batches[batch])
         first = batch
         last = batch + 1
-        if sum(piece.group.rows if piece.group else _MOST_ROWS for piece in own) < _MOST_ROWS:
-            while first > 0 and self._needed(batches[first - 1]) == own:
+        if sum(piece.group.rows if piece.group else _MOST_ROWS for piece in pieces) < _MOST_ROWS:
+            while first > 0 and self._needed(batches[first - 1]) == pieces:
                 first -= 1
-            while last < len(batches) and self._needed(batches[last]) == own:
+            while last < len(batches) and self._needed(batches[last]) == pieces:
                 last += 1
         return range(first, last)
 
     def has_rows(self, wanted: range) -> bool:
-        """Whether rows in these periods are possible, as far as the footers of the files tell."""
+        """Tell whether rows in these periods are possible, going by the footers of the files."""
         return len(self._needed(wanted)) > 0
 
     def _needed(self, wanted: range) -> list[Piece]:
-        """The pieces that can hold rows of the own persons in these periods."""
-        able = self._own & (self._first < wanted.stop) & (self._end > wanted.start)
+        """Return the pieces that can hold rows of this environment's persons in these periods."""
+        able = self._has_persons & (self._first < wanted.stop) & (self._end > wanted.start)
         return [self._pieces[number] for number in np.flatnonzero(able).tolist()]
 
-    def read(self, wanted: range, use: Callable[[Part], T]) -> list[T]:
-        """What `use` makes of all usable rows of the own persons with a period in `wanted`.
+    def read(self, wanted: range, use: Callable[[Part], T]) -> Reading[T]:
+        """Read all usable rows of this environment's persons with a period in `wanted`.
 
-        It is called for every piece, with the rows in order of person and period, and in several
-        threads; the results are in the order of the pieces.
+        Args:
+            wanted: range of period numbers.
+            use: called for every piece, in several threads, with rows in order of person and
+                period.
+
+        Raises:
+            InputError: a value cannot be read.
         """
 
         def work(piece: Piece) -> tuple[T, int, int]:
@@ -214,14 +229,18 @@ class RowTable(Secret):
             return use(part), outside, len(part.rows.cell)
 
         done = each_in_threads(work, self._needed(wanted))
-        self._of_period[wanted] = IntakeCounts(
+        return Reading(
+            results=[result for result, _, _ in done],
             outside_domain=sum(outside for _, outside, _ in done),
-            kept=sum(kept for _, _, kept in done),
+            usable=sum(usable for _, _, usable in done),
         )
-        return [result for result, _, _ in done]
 
     def _read(self, piece: Piece, wanted: range) -> tuple[Part, int]:
-        """The rows of a piece, in order of person and period, and how many more are outside the domain."""
+        """Read the usable rows of a piece, in order of person and period.
+
+        Returns:
+            The rows, and how many more have a value outside the domains.
+        """
         side = self._study.row
         outside = 0
         parts = [Part(NOTHING, np.zeros(0) if side.weight else None)]
@@ -229,9 +248,9 @@ class RowTable(Secret):
             person = self._person(self._person_index, chunk)
             cell = self._encoder.encode(chunk.columns)
             period, inside = self._periods(chunk)
-            own = (person >= 0) & inside & (wanted.start <= period) & (period < wanted.stop)
-            keep = own & (cell >= 0)
-            outside += int((own & (cell < 0)).sum())
+            ours = (person >= 0) & inside & (wanted.start <= period) & (period < wanted.stop)
+            keep = ours & (cell >= 0)
+            outside += int((ours & (cell < 0)).sum())
             weight = (
                 np.nan_to_num(chunk.columns[side.weight].to_numpy(zero_copy_only=False))
                 if side.weight
@@ -240,14 +259,8 @@ class RowTable(Secret):
             parts.append(Part(Located(person, period, cell), weight).take(keep))
         return Part.join(parts).in_order(), outside
 
-    def bounded(self, wanted: range, kept: int) -> None:
-        """Record how many of the rows in `wanted` remained after the contribution bound."""
-        counts = self._of_period[wanted]
-        counts.over_bound = counts.kept - kept
-        counts.kept = kept
-
     def _person(self, person_index: PersonIndex, chunk: Chunk) -> NDArray[np.int32]:
-        """(N,) number of every row's person in a person_index, -1 for nobody."""
+        """(N,) numbers of the rows' persons in an index, -1 for nobody."""
         codes = (
             chunk.columns[self._study.row.id].indices.fill_null(-1).to_numpy(zero_copy_only=False)
         )
@@ -255,7 +268,7 @@ class RowTable(Secret):
         return number
 
     def _normal(self, chunk: Chunk) -> pa.Array:
-        """The normal forms of the chunk's dictionary of ids; null where there is none."""
+        """Return the normal forms of the chunk's dictionary of ids; null where there is none."""
         return normalise(
             chunk.columns[self._study.row.id].dictionary, self._study.id_form, self._study.id_region
         )
@@ -267,25 +280,22 @@ class RowTable(Secret):
         return periods.to_periods(chunk.columns[self._study.row.time], self._study.period)
 
     def _cover(self, piece: Piece) -> range:
-        """The periods of the study in which a piece can have rows."""
+        """Return the periods of the study in which a piece can have rows."""
         side = self._study.row
         bounds = {} if piece.group is None else piece.group.bounds
         if side.time is None or side.time not in bounds or self._study.period.grain == "none":
             return periods.span(self._study.period)
         return periods.cover(*bounds[side.time], self._study.period)
 
-    def _can_be_own(self, piece: Piece) -> bool:
-        """Whether a piece can hold rows of the own persons."""
+    def _can_have_persons(self, piece: Piece) -> bool:
+        """Tell whether a piece can hold rows of this environment's persons."""
         bounds = {} if piece.group is None else piece.group.bounds
         if self._study.row.id not in bounds or str(piece.file.path) in self._foreign:
             return True
         return self._person_index.overlaps(*bounds[self._study.row.id])
 
     def _check_usable(self, counts: IntakeCounts, whole: PersonIndex) -> None:
-        """Look for one row inside the study.
-
-        A table without any is refused before anything is encrypted.
-        """
+        """Refuse a table without a row inside the study, before anything is encrypted."""
         for chunk in self._table.read(self._pieces, self._table.uses) if len(whole.ids) else ():
             welcome = self._person(whole, chunk) >= 0
             inside = self._periods(chunk)[1]
@@ -298,7 +308,7 @@ class RowTable(Secret):
 
 
 def _digest(*columns: NDArray[Any]) -> bytes:
-    """SHA-256 of columns one after the other, without a copy of them."""
+    """Hash columns one after the other with SHA-256, without a copy of them."""
     digest = sha256()
     for column in columns:
         digest.update(np.ascontiguousarray(column).view(np.uint8).data)

@@ -1,6 +1,6 @@
-"""One party's session with the other: the handshake, what came of it, and replicas that share it.
+"""One party's session with the other: the handshake, its secrets, and replicas that share them.
 
-Everything in here is secret but the messages that the handshake returns.
+All of it is secret but the messages that methods return for the other party.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ from xstat_ray.util.secrecy import Secret
 from xstat_ray.util.software_digest import software_digest
 
 SECRETS = "secrets"
-"""File in the party's own folder that holds what a resumed run needs."""
+"""File in the party's private folder that holds the secrets which a resumed run needs."""
 
 
 class Session(Secret):
-    """The handshake and the secrets that rest on it.
+    """The handshake between the parties, and the secrets that come of it.
 
-    Use in this order: `hello`, `agree`, `confirm`. A replica takes `offer` and `accept` in place of
-    them, and has the secrets of the instance whose `hand_over` it accepts.
+    Call `hello`, `agree` and `confirm`, in this order. A replica, another environment of the same
+    party, calls `offer` and `accept` instead, and so has the secrets of the instance whose
+    `hand_over` it accepts.
     """
 
     role: ClassVar[Role]
@@ -53,7 +54,7 @@ class Session(Secret):
         return self._handshake.hello.encode()
 
     def agree(self, peer: bytes) -> bytes:
-        """Take the other party's hello; returns the confirmation to send back."""
+        """Take the other party's hello, and return the confirmation to send back."""
         if self._handshake is None:
             raise ProtocolError("the handshake is over")
         self._shared = self._handshake.agree(Hello.decode(peer))
@@ -75,18 +76,18 @@ class Session(Secret):
         return self._shared
 
     def _channel(self, sender: Role) -> channel.Channel:
-        """The channel between the parties, or among one party's environments if it is the sender."""
+        """Return the channel on which a party sends, to the other or to its own environments."""
         return channel.Channel(self._agreed.salt + self._agreed.tag_key, sender)
 
     @property
     def _memory(self) -> channel.Channel:
-        """Seals what the party keeps for itself across the runs of one release."""
+        """The channel that seals what the party keeps for itself across the runs of a release."""
         return channel.Channel(self._seed, self.role)
 
     # Replicas, and runs that are resumed
 
     def offer(self) -> bytes:
-        """Make this object a replica; returns the key to which the first instance seals its secrets."""
+        """Make this object a replica, and return the key to which its secrets are to be sealed."""
         self._handshake = None
         self._replica = channel.HandOver()
         return self._replica.offer
@@ -103,11 +104,11 @@ class Session(Secret):
         self._replica = None
 
     def save(self, folder: Path) -> None:
-        """Write the secrets that a resumed run needs into the party's own folder (mode 0600)."""
+        """Write the secrets that a resumed run needs into the private folder (mode 0600)."""
         write_private(folder, SECRETS, channel.pack_fields(self._export()))
 
     def load(self, folder: Path) -> None:
-        """Read back what `save` wrote: the handshake that was under way, or what came of it."""
+        """Read back what `save` wrote: a handshake under way, or the secrets that came of it."""
         self._restore(channel.unpack_fields((folder / SECRETS).read_bytes()))
 
     def _export(self) -> dict[str, bytes]:

@@ -1,1 +1,1 @@
-"""Running the protocol: an executor (this process, or Ray) and a driver that submits everything to it."""
+"""Running the protocol: a driver, and the executor to which it submits everything."""

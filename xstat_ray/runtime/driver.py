@@ -1,7 +1,7 @@
-"""The driver: takes a plan through the stages on any executor.
+"""The driver: takes a plan through its stages on any executor.
 
-It submits everything and owns every reference. It holds no secret of a party; what passes from party
-to party through it is sealed.
+It submits everything and owns every reference. It holds no secret of a party: what the parties send
+to each other through it is sealed.
 """
 
 from __future__ import annotations
@@ -34,13 +34,16 @@ from xstat_ray.runtime.emission import (
     senders_of,
 )
 from xstat_ray.runtime.exchange import Holder, exchange_ids
-from xstat_ray.runtime.executor import Executor, Ref, in_turn
+from xstat_ray.runtime.executor import ROLES, Executor, Ref, in_turn
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.runtime.reduction import reduce_partials, sum_up_levels
 
 
 class Driver:
-    """One run of one plan."""
+    """One run of one plan.
+
+    Call `de_identify`, `aggregate`, `add_noise` and `release`, in this order.
+    """
 
     def __init__(
         self, executor: Executor, plan: Plan, progress: Progress, in_flight: int = IN_FLIGHT
@@ -48,9 +51,9 @@ class Driver:
         """Take a plan.
 
         Args:
-            executor: where everything runs.
-            plan: what is done.
-            progress: what is shown of it.
+            executor: runs the parties' methods and the tasks.
+            plan: the study with its key size, packing and shards.
+            progress: what is shown.
             in_flight: most joins that run at a time.
         """
         self._executor = executor
@@ -63,12 +66,13 @@ class Driver:
     def de_identify(
         self, folders: Mapping[Role, Path] | None = None, resume: bool = False
     ) -> PublicKey:
-        """Handshake, intake and ID exchange; afterwards both parties can emit.
+        """Lead the parties through handshake, intake and ID exchange; then both can emit.
 
         Args:
-            folders: each party's own folder, where secrets and person keys are kept, so that a
+            folders: each party's private folder, where secrets and person keys are kept, so that a
                 later run resumes; by default nothing is kept.
-            resume: take up what an earlier run left there; only people who are new are exchanged.
+            resume: whether to take up what an earlier run left there; only people who are new are
+                exchanged.
 
         Returns:
             The public key.
@@ -88,9 +92,9 @@ class Driver:
                     [executor.first(role).call(Party.save, path) for role, path in folders.items()]
                 )
         if self._plan.padding is None:
-            # With padding the driver, as the aggregator, is told nothing of a table that noise does
-            # not cover.
-            self._say_order()
+            # With padding, the driver learns nothing of a table without noise, as it plays the
+            # aggregator's part.
+            self._note_order()
         exchange_ids(executor, holders, self._progress)
         return PublicKey.decode(public)
 
@@ -120,19 +124,19 @@ class Driver:
         return executor.get(executor.column[0].call(ColumnParty.public_key))
 
     def take_in(self, role: Role) -> list[Holder]:
-        """The intake of one party alone."""
+        """Run the intake of one party alone, as in the party's own domain."""
         holders = self._holders(role, self._executor.get_all(self._intake(role)), None)
         if role == "row":
-            self._say_order()
+            self._note_order()
         return holders
 
-    def _say_order(self) -> None:
-        """Say whether the row party's files are sorted by id, which decides how fast they are read."""
+    def _note_order(self) -> None:
+        """Note whether the row party's files are sorted by id: sorted ones are read faster."""
         is_sorted = self._executor.get(self._executor.row[0].call(RowParty.is_sorted))
         self._progress.note(order_sentence(self._plan, is_sorted))
 
     def _intake(self, role: Role) -> list[Ref[int]]:
-        """Start the intake in all environments of a party; each results in its number of persons."""
+        """Start the intake in all environments of a party; returns each one's number of persons."""
         executor = self._executor
         if role == "column":
             return [instance.call(ColumnParty.intake) for instance in executor.column]
@@ -142,16 +146,24 @@ class Driver:
         ]
 
     def _holders(self, role: Role, persons: Sequence[int], folder: Path | None) -> list[Holder]:
-        """The environments of a party after the intake, those together that hold the same persons."""
+        """Group the environments of a party by the persons that they hold.
+
+        Args:
+            role: the party.
+            persons: number of persons in each of its environments.
+            folder: the party's private folder, from which known person keys are recalled.
+        """
         executor = self._executor
         instances = executor.parties[role]
         if len(instances) > 1:
             # They make the same random choices person by person, so they must read the same table.
-            digests = executor.get_all([one.call(Party.replica_digest) for one in instances])
-            check_replicas(role, digests)
+            digests = [instance.call(Party.replica_digest) for instance in instances]
+            check_replicas(role, executor.get_all(digests))
         if folder is not None:
-            persons = executor.get_all([one.call(Party.recall, folder) for one in instances])
-        if role == "column":
+            persons = executor.get_all(
+                [instance.call(Party.recall, folder) for instance in instances]
+            )
+        if not ROLES[role].divided:
             return [Holder.of(role, instances, persons[0], folder)]
         return [
             Holder.of(role, [instance], left, folder)
@@ -159,7 +171,7 @@ class Driver:
         ]
 
     def fill_replicas(self) -> None:
-        """Hand the secrets of every party's first environment to its others."""
+        """Hand the secrets of each party's first environment to the party's other ones."""
         executor = self._executor
         for first, *replicas in executor.parties.values():
             for replica in replicas:
@@ -169,45 +181,52 @@ class Driver:
     # Stage 2: aggregate
 
     def aggregate(self, public: PublicKey) -> Partial:
-        """Join every shard and overlay the partials, while encrypted."""
+        """Join every shard and overlay the partials, while they are encrypted."""
         grid = self._plan.grid
-        held, flags = self._prepare()
-        asked = senders_by_batch(self._plan, held)
-        senders = [1 if self._plan.padding else len(numbers) for numbers in asked]
-        with self._progress.stage("aggregate", len(grid.regions) * sum(senders)) as stage:
+        has_rows, flags = self._prepare()
+        senders = senders_by_batch(self._plan, has_rows)
+        messages = [1 if self._plan.padding else len(numbers) for numbers in senders]
+        with self._progress.stage("aggregate", len(grid.regions) * sum(messages)) as stage:
             aggregator = Aggregator(public)
-            joins = self._joins(aggregator, flags, asked)
+            joins = self._joins(aggregator, flags, senders)
             return reduce_partials(
                 self._executor, aggregator, joins, in_flight=self._in_flight, stage=stage
             )
 
     def _prepare(self) -> tuple[list[list[bool]], list[int]]:
-        """Hand all environments the shards, and what the first of each party drew.
+        """Hand the shards, and the dummies that each party drew, to all environments.
 
         Returns:
             For every environment of the row party and every batch, whether it can hold rows; and
-            the number of flags of every batch.
+            the number of flags in every batch.
         """
         executor = self._executor
         grid = self._plan.grid
         row_dummies = executor.row[0].call(RowParty.draw_dummies, grid)
         column_dummies = executor.column[0].call(ColumnParty.draw_dummies, grid)
-        rows = [one.call(RowParty.prepare, grid, row_dummies) for one in executor.row]
-        flags = [one.call(ColumnParty.prepare, grid, column_dummies) for one in executor.column]
+        rows = [instance.call(RowParty.prepare, grid, row_dummies) for instance in executor.row]
+        flags = [
+            instance.call(ColumnParty.prepare, grid, column_dummies) for instance in executor.column
+        ]
         return executor.get_all(rows), executor.get(flags[0])
 
     def _joins(
-        self, aggregator: Aggregator, sizes: Sequence[int], asked: Sequence[Sequence[int]]
+        self, aggregator: Aggregator, sizes: Sequence[int], senders: Sequence[Sequence[int]]
     ) -> Iterator[Callable[[], Ref[Partial]]]:
-        """One submission per shard and environment of the row party; with padding one per shard.
+        """Yield what submits each join: one for every message of rows.
 
-        The flags of a batch are made when its first shard comes up, and then dropped.
+        The flags of a batch are made when its first shard comes up, and dropped after its last.
+
+        Args:
+            aggregator: joins.
+            sizes: number of flags in every batch.
+            senders: what `senders_by_batch` gave.
         """
         executor = self._executor
         current = -1
         flags = list[Ref[Flags]]()
         for shard in self._plan.grid.shards:
-            numbers = asked[shard.batch]
+            numbers = senders[shard.batch]
             if not numbers:
                 continue
             if shard.batch != current:
@@ -215,8 +234,8 @@ class Driver:
                 calls = flag_calls(executor, self._plan, current, sizes[current])
                 flags = [call() for call in calls]
             instances = [executor.row[number] for number in numbers]
-            for senders in senders_of(self._plan, instances, shard):
-                yield partial(_join, executor, aggregator, senders, shard, flags)
+            for message in senders_of(self._plan, instances, shard):
+                yield partial(_join, executor, aggregator, message, shard, flags)
 
     # Stage 3: release
 
@@ -226,12 +245,14 @@ class Driver:
         encrypted: Partial,
         starts: Sequence[NDArray[np.int64]] | None = None,
     ) -> NoisyTable:
-        """Lay out the whole domain and add the noise; the caller stores the result before going on.
+        """Lay out the whole row domain and add the noise.
+
+        The caller stores the result before anything else, as noise must not be drawn twice.
 
         Args:
             public: the public key.
             encrypted: the encrypted counts.
-            starts: what the row party says of the tree; without it the row party is asked.
+            starts: what the row party's `tree_starts` gave; by default the row party is asked.
         """
         plan = self._plan
         executor = self._executor
@@ -244,7 +265,7 @@ class Driver:
         return noisy
 
     def release(self, noisy: NoisyTable) -> Coefficients:
-        """Debit, decrypt and un-blind.
+        """Debit the release, decrypt its table and un-blind it.
 
         Raises:
             BudgetError: the release is not allowed; nothing was decrypted.

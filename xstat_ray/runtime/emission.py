@@ -1,4 +1,4 @@
-"""Who emits which rows and flags: the calls by which tables leave the environments of the parties."""
+"""Who emits which rows and flags: the calls by which tables leave the parties' environments."""
 
 from __future__ import annotations
 
@@ -14,39 +14,45 @@ from xstat_ray.runtime.executor import Executor, Instance, Ref, in_turn
 from xstat_ray.util.ranges import cut
 
 CIPHERTEXTS_A_CALL = 5_000
-"""Ciphertexts made or opened by one call: one to a few seconds with the portable kernel."""
+"""Ciphertexts encrypted by one call; this takes a few seconds with the portable kernel."""
 
 Senders = Sequence[Instance[RowParty]]
-"""Who emits the rows of a shard, and behind it those whose rows go with its own."""
+"""The environment that emits one message of rows, and after it those that contribute to it."""
 
 
-def senders_by_batch(plan: Plan, held: Sequence[Sequence[bool]]) -> list[list[int]]:
-    """For every batch, the numbers of the row party's environments that are asked for rows.
+def senders_by_batch(plan: Plan, has_rows: Sequence[Sequence[bool]]) -> list[list[int]]:
+    """Choose which environments of the row party are asked for rows of each batch.
 
-    Environments without rows in a batch, as the outlines of their files tell, are not asked. With
-    padding all are: the aggregator shall not see whether there are any.
+    An environment that cannot hold rows of a batch is not asked. With padding all are, as the
+    aggregator must not see which of them hold rows. Where none holds rows of any batch the first is
+    asked for all, so that there is a result.
 
     Args:
         plan: the plan with its batches.
-        held: for every environment and batch, whether it can hold rows.
+        has_rows: for every environment and batch, whether it can hold rows.
+
+    Returns:
+        For every batch the numbers of environments.
     """
     batches = range(len(plan.grid.batches))
     if plan.padding:
-        return [list(range(len(held)))] * len(batches)
-    nowhere = not any(map(any, held))
-    asked = []
-    for batch in batches:
-        able = [number for number, has_rows in enumerate(held) if has_rows[batch]]
-        # A table without rows anywhere is asked for all the same, so that there is a result.
-        asked.append([0] if nowhere else able)
-    return asked
+        return [list(range(len(has_rows)))] * len(batches)
+    if not any(map(any, has_rows)):
+        return [[0]] * len(batches)
+    return [[number for number, able in enumerate(has_rows) if able[batch]] for batch in batches]
 
 
 def senders_of(plan: Plan, instances: Senders, shard: Shard) -> list[Senders]:
-    """Who emits the rows of a shard, one entry for each message.
+    """List who emits the rows of a shard: one entry for each message.
 
-    Padding covers whole shards: what every environment sent by itself would need dummies of its
-    own. So with padding one environment emits the rows of all.
+    Without padding every environment emits the rows of its persons. With padding one environment
+    emits the rows of all, as the dummies are drawn for the whole shard; the environments take turns
+    from shard to shard.
+
+    Args:
+        plan: the plan.
+        instances: the environments that are asked for rows of the shard's batch.
+        shard: the shard.
     """
     if not plan.padding:
         return [[instance] for instance in instances]
@@ -55,7 +61,7 @@ def senders_of(plan: Plan, instances: Senders, shard: Shard) -> list[Senders]:
 
 
 def emit_rows(senders: Senders, shard: Shard) -> Ref[Rows]:
-    """The rows of a shard from the first of its senders, with those that the others have."""
+    """Ask the first of the senders for the rows of a shard, and the others to contribute theirs."""
     sender, *others = senders
     contributed = [other.call(RowParty.contribute, shard) for other in others]
     return sender.call(RowParty.emit, shard, *contributed)
@@ -64,7 +70,14 @@ def emit_rows(senders: Senders, shard: Shard) -> Ref[Rows]:
 def flag_calls(
     executor: Executor, plan: Plan, batch: int, flags: int
 ) -> list[Callable[[], Ref[Flags]]]:
-    """One call for each part of the flags of a batch."""
+    """List the calls that emit the flags of a batch, in parts.
+
+    Args:
+        executor: its environments of the column party take turns.
+        plan: the plan with its packing.
+        batch: number of the batch.
+        flags: number of flags in the batch.
+    """
     parts = cut(flags, max(1, CIPHERTEXTS_A_CALL // plan.packing.blocks))
     return [
         partial(_emit_flags, in_turn(executor.column, part), batch, part, rows, plan.packing)
@@ -79,5 +92,5 @@ def _emit_flags(
 
 
 def decrypt_parts(plan: Plan) -> list[range]:
-    """The nodes of the noisy table, cut into what one call decrypts."""
+    """Cut the nodes of the noisy table into what one call decrypts."""
     return list(cut(plan.design.nodes, max(1, CIPHERTEXTS_A_CALL // 8 // plan.packing.blocks)))

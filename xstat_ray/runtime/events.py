@@ -1,8 +1,8 @@
-"""The event log: what a run went through, stage by stage, as lines of JSON beside the release.
+"""The event log: what a run went through, as lines of JSON beside the release.
 
-It may be published with the release, so it holds no figure that depends on a party's table: no
-sizes, no counts, no messages, only names of stages and tasks, times, and types of errors. How long
-a stage took is in the manifest as well.
+It may be published with the release, so it tells no size or count that depends on a party's table
+and no message; only names of stages and tasks, times, and types of errors. The manifest too tells
+how long each stage took.
 """
 
 from __future__ import annotations
@@ -21,42 +21,40 @@ NAME = "events.jsonl"
 
 
 class Recorded(Progress):
-    """Shows everything on another display, and writes the events down.
-
-    A run that is resumed adds to them.
-    """
+    """Passes everything on to another display, and writes the events to a file."""
 
     def __init__(self, shown: Progress, folder: Path) -> None:
+        """Write to the log in `folder`; a run that is resumed adds to it."""
         super().__init__()
         self._shown = shown
         self._path = folder / NAME
 
     def planned(self, plan: Planned) -> None:
-        """Shown only: `plan.json` has it."""
+        """Show the plan; it is not logged, as `plan.json` holds it."""
         self._shown.planned(plan)
 
     def warn(self, message: str) -> None:
-        """Shown only."""
+        """Show a warning; it is not logged."""
         self._shown.warn(message)
 
     def note(self, message: str) -> None:
-        """Shown only."""
+        """Show a note; it is not logged."""
         self._shown.note(message)
 
     def retried(self, task: str, times: int) -> None:
-        """Event `retry`."""
+        """Show and log that tasks were tried again: event `retry`."""
         self._shown.retried(task, times)
         self._event("retry", task=task, times=times)
 
     def worked(self, what: str, count: int) -> None:
-        """Shown only: it depends on the tables."""
+        """Show how much was worked through; it is not logged, as it depends on the tables."""
         self._shown.worked(what, count)
 
     @contextmanager
     def display(self, name: str, total: int) -> Iterator[Stage]:
-        """Events `start`, and `end` or `failed`.
+        """Show and log a stage: events `start`, and `end` or `failed`.
 
-        Exceptions of the program are told by their type alone.
+        An error is logged by its type; types that are not this package's as `Exception`.
         """
         start = time.perf_counter()
         self._event("start", stage=name)

@@ -1,4 +1,7 @@
-"""The ID exchange between the environments of both parties, in parts that are kept as they come."""
+"""The ID exchange between the environments of both parties, in parts.
+
+What is finished is kept on disk, so that a later run need not exchange it again.
+"""
 
 from __future__ import annotations
 
@@ -13,40 +16,47 @@ from xstat_ray.runtime.progress import Progress
 from xstat_ray.util.ranges import cut
 
 PERSONS_A_CALL = 10_000
-"""Points blinded by one call: about a second with the portable kernel, a fifth with the native."""
+"""Persons blinded by one call: about a second with the portable kernel, a fifth with the native."""
 PARTS_KEPT = 25
-"""Parts of the exchange after which it is kept: what an interruption costs at most."""
+"""Parts after which their keys are written to disk: what an interruption costs at most."""
 
 
 class Holder(NamedTuple):
-    """Environments of a party that hold the same persons, and the parts in which they exchange."""
+    """Environments of a party that hold the same persons, and how these are exchanged."""
 
     role: Role
     instances: Sequence[Instance[Party]]
     parts: list[range]
+    """Ranges of persons, each exchanged by one call."""
     folder: Path | None
-    """The party's own folder, where the keys of its persons are kept."""
+    """The party's private folder, where person keys are kept; None if they are not."""
 
     @classmethod
     def of(
         cls, role: Role, instances: Sequence[Instance[Party]], persons: int, folder: Path | None
     ) -> Holder:
-        """Cut so many persons into parts."""
+        """Cut the persons of these environments, who are so many, into parts."""
         parts = list(cut(persons, PERSONS_A_CALL)) if persons else []
         return cls(role, instances, parts, folder)
 
     @property
     def rounds(self) -> list[list[range]]:
-        """Parts after which what is known is kept."""
+        """The parts in groups; after each group its keys are written to disk."""
         return [self.parts[i : i + PARTS_KEPT] for i in range(0, len(self.parts), PARTS_KEPT)]
 
     def turn(self, number: int) -> Instance[Party]:
-        """One of the environments; different turns go to different ones."""
+        """Return one of the environments; consecutive numbers go to different ones."""
         return in_turn(self.instances, number)
 
 
 def exchange_ids(executor: Executor, holders: Sequence[Holder], progress: Progress) -> None:
-    """Give all persons of both parties their keys: each party blinds, the other evaluates."""
+    """Give all persons of both parties their keys: each party blinds, the other evaluates.
+
+    Args:
+        executor: its parties take part.
+        holders: the environments of both parties, by the persons that they hold.
+        progress: what is shown.
+    """
     total = sum(len(holder.parts) for holder in holders)
     with progress.stage("exchange", total) as stage:
         rounds = [
@@ -67,6 +77,7 @@ def exchange_ids(executor: Executor, holders: Sequence[Holder], progress: Progre
 
 
 def _evaluated(executor: Executor, holder: Holder, parts: Sequence[range]) -> list[Ref[bytes]]:
+    """Submit the blinding of these parts, and their evaluation by the other party."""
     others = executor.parties[ROLES[holder.role].other]
     return [
         in_turn(others, turn).call(Party.evaluate, holder.turn(turn).call(Party.blind, part), part)

@@ -1,7 +1,7 @@
-"""The executor: where calls of the parties and stateless tasks run.
+"""The executor: where the parties' methods and stateless tasks run.
 
-`LocalExecutor` runs them here and now; `ray_executor.RayExecutor` as actors and tasks on Ray. Calls
-are typed: `instance.call(RowParty.emit, shard)` gives a `Ref[Rows]`.
+`LocalExecutor` runs them in this process, at once; `ray_executor.RayExecutor` as actors and tasks
+on Ray. Calls are typed: `instance.call(RowParty.emit, shard)` gives a `Ref[Rows]`.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ R_co = TypeVar("R_co", covariant=True)
 R = TypeVar("R")
 
 ROLES: Mapping[Role, type[Party]] = {"row": RowParty, "column": ColumnParty}
+"""The class of each party."""
 
 
 class Ref(Generic[R_co]):
-    """A handle, hashable, on a result that may still be in the making.
+    """A hashable handle on a result that may still be in the making.
 
-    As an argument of a call it stands for the value. Every executor has handles of its own kind;
-    only the executor that made one can `get` its value.
+    As an argument of a call it stands for its value. Only the executor that made it can `get` that.
     """
 
 
@@ -36,11 +36,11 @@ class Instance(ABC, Generic[P_co]):
 
     @abstractmethod
     def call(self, method: Callable[Concatenate[P_co, ...], R], *args: object) -> Ref[R]:
-        """Call a method of the party, such as `RowParty.emit`; does not wait.
+        """Call a method of the party, such as `RowParty.emit`, without waiting for its result.
 
         Args:
             method: a method of the party's class, or of a class above it.
-            args: its arguments, values or handles on values.
+            args: its arguments: values, or handles on values.
         """
 
 
@@ -48,9 +48,9 @@ class Executor(ABC):
     """Runs party methods and stateless functions; a context manager that frees what it holds."""
 
     row: Sequence[Instance[RowParty]] = ()
-    """Environments of the row party; the first one makes the secrets. Empty in another domain."""
+    """Environments of the row party; the first makes the secrets. None in another domain."""
     column: Sequence[Instance[ColumnParty]] = ()
-    """Environments of the column party; the first one makes the secrets. Empty in another domain."""
+    """Environments of the column party, likewise."""
 
     @property
     def parties(self) -> Mapping[Role, Sequence[Instance[Party]]]:
@@ -67,7 +67,7 @@ class Executor(ABC):
 
     @abstractmethod
     def submit(self, function: Callable[..., R], *args: object) -> Ref[R]:
-        """Run a pure function as a stateless task, which may be retried."""
+        """Run a pure function as a stateless task, which may run more than once."""
 
     @abstractmethod
     def put(self, value: R) -> Ref[R]:
@@ -75,20 +75,26 @@ class Executor(ABC):
 
     @abstractmethod
     def get(self, ref: Ref[R]) -> R:
-        """Wait for a result; raises what the call raised."""
+        """Wait for a result.
+
+        Raises:
+            Exception: what the call raised.
+        """
 
     @abstractmethod
     def wait(self, refs: Sequence[Ref[R]]) -> tuple[Ref[R], Ref[R]]:
-        """Wait until a task has ended, and return its handle and that of its result.
+        """Wait until any of these tasks has ended.
 
-        The two differ where a copy of the task ended first.
+        Returns:
+            The handle of the task, and that of its result: another one, where a copy of the task
+            ended first.
 
         Raises:
             Exception: what the task raised.
         """
 
     def get_all(self, refs: Sequence[Ref[R]]) -> list[R]:
-        """Wait for several results."""
+        """Wait for several results; see `get`."""
         return [self.get(ref) for ref in refs]
 
     def __enter__(self) -> Self:
@@ -103,23 +109,24 @@ class Executor(ABC):
         self.close()
 
     def close(self) -> None:  # noqa: B027 - most executors hold nothing
-        """Free what is held."""
+        """Free what is held; nothing can be called afterwards."""
 
 
 def in_turn(instances: Sequence[Instance[P_co]], number: int) -> Instance[P_co]:
-    """One of a party's environments; consecutive numbers go to different ones."""
+    """Return one of a party's environments; consecutive numbers go to different ones."""
     return instances[number % len(instances)]
 
 
 def name_of(method: Callable[..., object]) -> str:
-    """The name by which an instance finds a method, so that subclasses may override it."""
+    """Return the name of a method; called by name, a method that a subclass overrides is found."""
     return str(method.__name__)
 
 
 class LocalRef(Ref[R_co]):
-    """A finished result, or the error in its place."""
+    """A finished result, or the error that was raised instead."""
 
     def __init__(self, function: Callable[..., R_co], args: Sequence[object]) -> None:
+        """Call a function, and keep its result or its error."""
         self.error: Exception | None = None
         self.value: Any = None
         try:
@@ -130,7 +137,7 @@ class LocalRef(Ref[R_co]):
             self.error = error
 
     def get(self) -> R_co:
-        """The value; raises the error of the call."""
+        """Return the value, or raise the error of the call."""
         if self.error is not None:
             raise self.error
         return cast(R_co, self.value)
@@ -143,21 +150,22 @@ class LocalInstance(Instance[P_co]):
         self.party = party
 
     def call(self, method: Callable[Concatenate[P_co, ...], R], *args: object) -> Ref[R]:
-        """Call at once."""
+        """Call the method at once."""
         return LocalRef[R](getattr(self.party, name_of(method)), args)
 
 
 class LocalExecutor(Executor):
-    """Everything in this process, one call after the other; no isolation at all."""
+    """Runs everything in this process, one call after the other, without any isolation."""
 
     def __init__(self, study: Study, sources: Mapping[Role, Source]) -> None:
+        """Make the parties whose tables are given."""
         if "row" in sources:
             self.row = [LocalInstance(RowParty(study, sources["row"]))]
         if "column" in sources:
             self.column = [LocalInstance(ColumnParty(study, sources["column"]))]
 
     def submit(self, function: Callable[..., R], *args: object) -> Ref[R]:
-        """Run at once."""
+        """Run the function at once."""
         return LocalRef(function, args)
 
     def put(self, value: R) -> Ref[R]:
@@ -170,6 +178,6 @@ class LocalExecutor(Executor):
         return cast(R, ref.get())
 
     def wait(self, refs: Sequence[Ref[R]]) -> tuple[Ref[R], Ref[R]]:
-        """Return the first: all have ended."""
+        """Return the first task, as all have ended."""
         self.get(refs[0])
         return refs[0], refs[0]

@@ -1,4 +1,4 @@
-"""What Ray raises, in the project's own words: which part failed, what is left, what to do."""
+"""Errors of Ray turned into errors that tell which part failed, what is left, and what to do."""
 
 from __future__ import annotations
 
@@ -16,12 +16,16 @@ from ray.exceptions import (
 
 from xstat_ray.errors import ClusterError, PartyLostError, XstatError
 
-_AGAIN = "Nothing was released; the same command starts over, or finishes a release whose noise was drawn"
+_AGAIN = (
+    "Nothing was released; the same command starts over, "
+    "or finishes a release whose noise was drawn"
+)
 _PROBLEMS: list[tuple[tuple[type[BaseException], ...], str, str]] = [
     (
         (OutOfDiskError,),
         "a node's disk is too full to spill objects",
-        "Free space, name another cluster.spill, or give the object store more memory (cluster.store_bytes)",
+        "Free space, name another cluster.spill, or give the object store more memory "
+        "(cluster.store_bytes)",
     ),
     (
         (ObjectStoreFullError, OutOfMemoryError),
@@ -34,11 +38,11 @@ _PROBLEMS: list[tuple[tuple[type[BaseException], ...], str, str]] = [
         "Look at the cluster's nodes",
     ),
 ]
-"""Errors of Ray, what they mean for a run, and the remedy."""
+"""Errors of Ray, what each means for a run, and its remedy."""
 
 
 def explained(error: BaseException) -> XstatError | None:
-    """The typed error for one of Ray's, or None for an error that Ray only carries."""
+    """Return this package's error for one of Ray's; None for an error that Ray only carries."""
     cause = error
     # A task that was to read the result of a failed call fails with that call's error as its cause.
     while isinstance(cause, RayTaskError):
@@ -56,7 +60,7 @@ def explained(error: BaseException) -> XstatError | None:
 
 
 def pool_lost(seconds: float) -> ClusterError:
-    """The error where no node has been left for tasks for so long."""
+    """Return the error for a pool that has had no node for so many seconds."""
     return ClusterError(
         f"the pool of tasks has had no node for {seconds:.0f} s. Start nodes for it. {_AGAIN}"
     )

@@ -1,4 +1,7 @@
-"""Environments that stand still: Ray notices a process that has ended, not one that has stopped to answer."""
+"""Environments that stand still.
+
+Ray notices a process that has ended, but not one that lives and does not answer.
+"""
 
 from __future__ import annotations
 
@@ -15,38 +18,39 @@ LOOK = 1.0
 
 
 class Heartbeat:
-    """Asks the environments of one run whether they are there, as long as the run waits.
-
-    Args:
-        asks: for every environment what sends it a question that it answers at once, whatever it
-            works at.
-        seconds: how long an answer may take.
-    """
+    """Asks the environments of a run, while the run waits, whether they are still there."""
 
     def __init__(self, asks: Sequence[Callable[[], Ref[Any]]], seconds: int) -> None:
+        """Take the environments.
+
+        Args:
+            asks: for each environment, what sends it a question that it answers at once, whatever
+                it works at.
+            seconds: how long an answer may take.
+        """
         self._asks = asks
         self._seconds = seconds
         self._open: dict[int, tuple[Ref[Any], int]] = {}
-        """The question that an environment has not answered, and how many looks ago it was sent."""
+        """By environment, the question that is not answered, and how many looks ago it was sent."""
 
     def look(self) -> None:
-        """Look for answers, and ask anew who has answered.
+        """Look for answers, and ask the environments that have answered again.
 
-        To be called every `LOOK` seconds of waiting.
-
-        Looks are counted, not time: after a machine has slept, its processes have not been silent.
+        A run that waits calls this every `LOOK` seconds. It counts looks instead of time: a machine
+        that has slept has not been silent.
 
         Raises:
             PartyLostError: an environment has been silent for too long.
         """
         for number, ask in enumerate(self._asks):
             answer, looks = self._open.pop(number) if number in self._open else (ask(), 0)
-            # That an environment has ended is an answer as well: the call that is waited for tells
-            # it.
+            # An environment that has ended counts as one that answers: the call that the run waits
+            # for reports it.
             if ray.wait([answer], timeout=0)[0]:
                 continue
             if looks * LOOK >= self._seconds:
                 raise PartyLostError(
-                    f"a party's environment has not answered for {self._seconds} s; run the same command again"
+                    f"a party's environment has not answered for {self._seconds} s; "
+                    "run the same command again"
                 )
             self._open[number] = answer, looks + 1

@@ -1,7 +1,7 @@
-"""Counters for Prometheus, through Ray's own endpoints, which need the extra `cluster`.
+"""Counters for Prometheus, through Ray's endpoints, which need the extra `cluster`.
 
-The endpoints answer whoever reaches them, so only totals by stage are counted: no shard, cell,
-person or match.
+The endpoints answer whoever reaches them, so only totals of a stage are counted, and nothing of a
+shard, a cell, a person or a match.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SUMMED = {
 
 
 class Metrics:
-    """The counters of a run, all labelled with the stage alone."""
+    """The counters of a run; their only label is the stage."""
 
     def __init__(self) -> None:
         assert _SUMMED.keys() <= {field.name for field in fields(TaskStats)}

@@ -1,4 +1,4 @@
-"""What Ray counts of its object stores."""
+"""What Ray counts in its object stores."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from xstat_ray.runtime.preflight import alive
 
 
 def stored_bytes() -> int:
-    """Bytes of all objects that the object stores of Ray's nodes have taken so far, as each node counts them.
+    """Add up the bytes of all objects that the object stores of all nodes have taken so far.
 
-    What is freed or spilled stays counted. Results of less than 100 kB are in none: they pass from
-    process to process.
+    Objects that were freed or spilled stay counted. Results of less than 100 kB are not counted:
+    they pass from process to process, not through a store.
     """
     total = 0
     for node in alive():

@@ -16,10 +16,16 @@ from xstat_ray.runtime.progress import Progress
 def open_executor(
     study: Study, sources: dict[Role, Source], options: Options, progress: Progress
 ) -> Iterator[Executor]:
-    """Environments for these parties and a pool for tasks; the tables must be there.
+    """Open environments for these parties and a pool for tasks.
+
+    Args:
+        study: what is counted.
+        sources: the table of each party that runs here.
+        options: how to run.
+        progress: what is shown.
 
     Raises:
-        InputError: a table is not.
+        InputError: a table does not exist, or the cluster cannot be used.
     """
     check_sources(sources)
     if options.runtime == "local":

@@ -1,4 +1,4 @@
-"""Many like tasks whose results are wanted in order, with a bounded number in the making."""
+"""Many like tasks, whose results are wanted in order and of which only so many run at a time."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ R = TypeVar("R")
 
 
 class OrderedMap:
-    """`map` by tasks; a context manager.
+    """A `map` that runs as tasks on Ray; a context manager.
 
-    Ray starts with the first item, so not at all where nothing is to be done.
+    Ray starts with the first item, and so not at all where there is none.
     """
 
     def __init__(
-        self, window: int, cluster: Cluster | None = None, progress: Progress | None = None
+        self, in_flight: int, cluster: Cluster | None = None, progress: Progress | None = None
     ) -> None:
-        """Remember how.
+        """Choose how tasks run; nothing starts yet.
 
         Args:
-            window: most tasks that run, or whose results wait for their turn.
-            cluster: where; None starts Ray on this machine.
+            in_flight: most tasks that run, or whose results wait for their turn.
+            cluster: the Ray cluster; by default Ray is started on this machine.
             progress: what is shown while nodes are waited for.
         """
-        self._window = window
+        self._in_flight = in_flight
         self._cluster = cluster
         self._progress = progress
         self._stack = ExitStack()
 
     def __call__(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-        """As `ordered`."""
+        """Yield the function's results in the order of the items; see `ordered`."""
         if not ray.is_initialized():
             self._stack.enter_context(session(self._cluster, self._progress))
-        yield from ordered(function, items, self._window)
+        yield from ordered(function, items, self._in_flight)
 
     def __enter__(self) -> Self:
         return self
@@ -58,13 +58,13 @@ class OrderedMap:
         self._stack.close()
 
 
-def ordered(function: Callable[[T], R], items: Iterable[T], window: int) -> Iterator[R]:
-    """Results of a pure function for every item, in the order of the items, as tasks on the Ray session that is open.
+def ordered(function: Callable[[T], R], items: Iterable[T], in_flight: int) -> Iterator[R]:
+    """Yield a function's results in the order of the items, by tasks on the open Ray session.
 
     Args:
-        function: stateless; a task that a crash interrupts runs again.
-        items: one task each.
-        window: most tasks that run, or whose results wait for their turn.
+        function: a pure function; a task that a crash interrupts runs again.
+        items: arguments, each of one task.
+        in_flight: most tasks that run, or whose results wait for their turn.
 
     Raises:
         Exception: what a task raised.
@@ -74,7 +74,7 @@ def ordered(function: Callable[[T], R], items: Iterable[T], window: int) -> Iter
     waiting = deque[Any]()
     for item in items:
         waiting.append(task.remote(shared, item))
-        if len(waiting) >= window:
+        if len(waiting) >= in_flight:
             yield _get(waiting.popleft())
     while waiting:
         yield _get(waiting.popleft())
@@ -84,7 +84,7 @@ def _get(ref: Any) -> Any:
     try:
         return ray.get(ref)
     except RayTaskError as error:
-        # What the task raised, as it would have reached the caller from this process.
+        # The caller gets the error as if the function had run in this process.
         raise error.cause from None
 
 

@@ -1,4 +1,4 @@
-"""The body of a party's actor: calls the party, and lets no unexpected error out with its details."""
+"""The body of a party's actor, which calls the party and keeps details of its errors inside."""
 
 from __future__ import annotations
 
@@ -21,22 +21,28 @@ class PartyEnvironment:
     def __init__(
         self, role: Role, study: Study, source: Source, environment: Mapping[str, str]
     ) -> None:
-        """`environment` is added to the variables of the actor's process."""
+        """Make the party.
+
+        Args:
+            role: which party it is.
+            study: what is counted.
+            source: the party's table, and its private folder for logs.
+            environment: variables that are added to those of the actor's process.
+        """
         os.environ.update(environment)
         self._role = role
         self._private = source.private
         self._party = ROLES[role](study, source)
 
     def heartbeat(self) -> None:
-        """Answer that the process is there."""
+        """Answer, which shows that the process is there."""
 
     def call(self, method: str, *args: Any) -> Any:
         """Call a method of the party.
 
         Raises:
-            XstatError: errors made for the reader pass as they are.
-            PartyError: any other error, with a reference to the party's own log in place of its
-                text.
+            XstatError: errors of this package pass as they are, as their text is for the reader.
+            PartyError: any other error; in place of its text it names the party's log.
         """
         try:
             return getattr(self._party, method)(*args)
@@ -50,7 +56,7 @@ class PartyEnvironment:
         )
 
     def _log(self, text: str) -> str:
-        """Keep the details where only the party reads them; returns where."""
+        """Write the details where only the party reads them; returns where that is."""
         if self._private is None:
             return "for which no folder was given, is lost"
         reference = secrets.token_hex(4)

@@ -1,7 +1,7 @@
-"""What is checked before a cluster is used, so that a run fails within seconds and says why, where Ray would wait.
+"""Checks before a cluster is used, so that a run fails within seconds and tells why.
 
-Ray itself tells a wrong port, a wrong token and missing TLS apart only in its logs, after up to
-forty seconds, and it keeps a task whose label no node has waiting forever.
+Ray tells a wrong port, a wrong token and missing TLS apart only in its logs, after up to forty
+seconds, and a task whose label no node has waits for ever.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from xstat_ray.planning.cluster import GROUPS, POOL, Cluster, Labels
 from xstat_ray.runtime.progress import Progress
 
 SECONDS = 5.0
-"""How long the head may take to answer."""
+"""Seconds that the head may take to answer."""
 _LOOK_SECONDS = 1.0
-"""Between two looks at the nodes of a cluster that is still starting."""
+"""Seconds between two looks at the nodes of a cluster that is still starting."""
 GCS_PORT = 6379
+"""Ray's default port of a head."""
 _HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 """What opens a connection of HTTP/2, on which gRPC runs: the preface and an empty frame of settings
 (RFC 9113)."""
@@ -36,10 +37,10 @@ _KEY = "cluster.address"
 
 
 def split(address: str) -> tuple[str, int]:
-    """Host and port of a Ray address, `ray://` or not.
+    """Split a Ray address, with or without `ray://`, into host and port.
 
     Raises:
-        InputError: there is no port in it.
+        InputError: the address has no port.
     """
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if not colon or not port.isdigit():
@@ -51,8 +52,8 @@ def reach(address: str) -> None:
     """Check that a Ray head answers at `address` and takes this process's token and certificates.
 
     Raises:
-        InputError: nothing answers, something else does, or one side has TLS or a token that the
-            other has not.
+        InputError: nothing answers, something other than a head answers, or one side has TLS or a
+            token that the other has not.
     """
     host, port = split(address)
     where = f"{host}:{port}"
@@ -97,7 +98,8 @@ def _greet_secured(connection: socket.socket, host: str, where: str) -> bytes:
         context.load_cert_chain(os.environ.get(_TLS_FILES[0], ""), os.environ.get(_TLS_FILES[1]))
         context.set_alpn_protocols(["h2"])
     except (OSError, ssl.SSLError) as error:
-        remedy = f"Set {', '.join(_TLS_FILES)} to readable PEM files: {error.strerror or type(error).__name__}"
+        reason = error.strerror or type(error).__name__
+        remedy = f"Set {', '.join(_TLS_FILES)} to readable PEM files: {reason}"
         raise InputError(
             "RAY_USE_TLS=1 is set, and its certificates cannot be read", key=_KEY, remedy=remedy
         ) from None
@@ -107,9 +109,15 @@ def _greet_secured(connection: socket.socket, host: str, where: str) -> bytes:
     except ssl.SSLCertVerificationError as error:
         if error.verify_code in _OTHER_NAME:
             problem = f"the certificate of the cluster at {where} is for other addresses"
-            remedy = "Issue the head's certificate for every address under which it is reached (make_secrets.py --ip)"
+            remedy = (
+                "Issue the head's certificate for every address under which it is reached "
+                "(make_secrets.py --ip)"
+            )
         else:
-            problem = f"the certificate of the cluster at {where} was not issued by the authority in {_TLS_FILES[2]}"
+            problem = (
+                f"the certificate of the cluster at {where} was not issued by the authority in "
+                f"{_TLS_FILES[2]}"
+            )
             remedy = "Use the ca.crt of this cluster's nodes"
         raise InputError(problem, key=_KEY, remedy=remedy) from None
     except ssl.SSLError as error:
@@ -131,11 +139,11 @@ def _unanswered(where: str, error: OSError) -> InputError:
 
 
 def _check_token(where: str) -> None:
-    """Ask the head with Ray's own client, in a thread that is left behind should it hang."""
+    """Ask the head with Ray's client, in a thread that is left behind if it hangs."""
     try:
         from ray._raylet import Config, GcsClient  # type: ignore[attr-defined]
         from ray.exceptions import AuthenticationError
-    except ImportError:  # A Ray that keeps them elsewhere; joining fails later, and says less.
+    except ImportError:  # Another version of Ray: joining will fail later, and tell less.
         return
     refused: list[bool] = []
 
@@ -165,7 +173,8 @@ def _check_token(where: str) -> None:
         raise InputError(
             f"the cluster at {where} refuses this process, which has {given}",
             key=_KEY,
-            remedy="Set RAY_AUTH_TOKEN_PATH to a file with the token that the cluster's nodes were started with",
+            remedy="Set RAY_AUTH_TOKEN_PATH to a file with the token that the cluster's nodes were "
+            "started with",
         )
     if not refused:
         problem = f"what answers at {where} is not the head of a Ray cluster, or does not get ready"
@@ -177,10 +186,10 @@ def _has_token() -> bool:
 
 
 def check_token_file() -> None:
-    """Refuse a token that nobody can read, or that others than its owner can.
+    """Refuse a token file that cannot be read, or that others than its owner can read.
 
     Raises:
-        InputError: names the file.
+        InputError: the file is missing, empty, or open to others.
     """
     name = os.environ.get("RAY_AUTH_TOKEN_PATH")
     if name is None or "RAY_AUTH_TOKEN" in os.environ:
@@ -207,11 +216,11 @@ def check_token_file() -> None:
 
 
 Node = Mapping[str, Any]
-"""A node as `ray.nodes()` has it."""
+"""A node as `ray.nodes()` describes it."""
 
 
 def alive() -> list[Node]:
-    """The nodes of the cluster that has been joined."""
+    """List the nodes of the joined cluster that are alive."""
     import ray
 
     nodes: list[Node] = ray.nodes()  # type: ignore[no-untyped-call]
@@ -219,7 +228,7 @@ def alive() -> list[Node]:
 
 
 def unfit(cluster: Cluster, nodes: Sequence[Node]) -> InputError | None:
-    """What keeps a run from starting on these nodes: a label that none has, or no core."""
+    """Tell what keeps a run from starting on these nodes: a label that none has, or no core."""
     for group in GROUPS:
         wanted = cluster.of(group)
         fitting = nodes_with(cluster.of(group), nodes)
@@ -227,7 +236,8 @@ def unfit(cluster: Cluster, nodes: Sequence[Node]) -> InputError | None:
             return InputError(
                 f"none of the cluster's {len(nodes)} nodes has the labels {_text(wanted)}",
                 key=f"cluster.labels.{group}",
-                remedy=f"Label a node so, or choose another cluster=; the nodes have {_present(nodes)}",
+                remedy=f"Label a node so, or choose another cluster=; the nodes have "
+                f"{_present(nodes)}",
             )
         if group == POOL and cores(fitting) < 1:
             of = f"nodes with the labels {_text(wanted)}" if wanted else "nodes of the cluster"
@@ -240,10 +250,10 @@ def unfit(cluster: Cluster, nodes: Sequence[Node]) -> InputError | None:
 
 
 def await_nodes(cluster: Cluster, progress: Progress) -> None:
-    """Wait until the cluster has the nodes that the run needs, and no longer than `wait_seconds`.
+    """Wait until the cluster has the nodes that the run needs, for at most `wait_seconds`.
 
     Raises:
-        InputError: they are not there; says what is.
+        InputError: they are still not there; tells which nodes are.
     """
     until = time.monotonic() + cluster.wait_seconds
     told = False
@@ -257,22 +267,22 @@ def await_nodes(cluster: Cluster, progress: Progress) -> None:
 
 
 def nodes_with(labels: Labels, nodes: Sequence[Node]) -> list[Node]:
-    """Those nodes that have all of these labels."""
+    """Select the nodes that have all of these labels."""
     return [node for node in nodes if labels.items() <= node.get("Labels", {}).items()]
 
 
 def cores(nodes: Sequence[Node]) -> float:
-    """Cores that nodes offer to tasks, together."""
+    """Add up the cores that nodes offer to tasks."""
     return float(sum(node["Resources"].get("CPU", 0) for node in nodes))
 
 
 def _present(nodes: Sequence[Node]) -> str:
-    """The nodes' labels without those that Ray gives itself."""
-    own = [
+    """Write out the nodes' labels, without those that Ray itself sets."""
+    labels = [
         {k: v for k, v in node.get("Labels", {}).items() if not k.startswith("ray.io/")}
         for node in nodes
     ]
-    return ", ".join(sorted({_text(labels) for labels in own}))
+    return ", ".join(sorted({_text(labels_of_node) for labels_of_node in labels}))
 
 
 def _text(labels: Labels) -> str:
@@ -280,10 +290,10 @@ def _text(labels: Labels) -> str:
 
 
 def find(address: str) -> str:
-    """Where `auto` points: RAY_ADDRESS, or the cluster that runs on this machine.
+    """Resolve the address `auto`: RAY_ADDRESS, or the cluster that runs on this machine.
 
     Raises:
-        InputError: there is none.
+        InputError: no cluster runs here, and RAY_ADDRESS is not set.
     """
     if address != "auto":
         return address

@@ -1,6 +1,6 @@
 """What a run reports while it works: stages with a known amount of work.
 
-Silent unless a display is plugged in.
+The classes here show nothing; displays override them.
 """
 
 from __future__ import annotations
@@ -16,27 +16,28 @@ class Planned(Protocol):
 
     @property
     def name(self) -> str:
-        """What is planned."""
+        """Name of what is planned."""
 
     def rows(self) -> list[tuple[str, str]]:
-        """For people: what, how much."""
+        """Return what a reader is shown: names and values."""
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON can hold it."""
+        """Return the plan as JSON can hold it."""
 
 
 class Stage:
-    """A stage under way; `advance` after every unit of work."""
+    """A stage under way."""
 
     def advance(self, units: int = 1) -> None:
-        """Report finished units."""
+        """Report finished units of work."""
 
 
 class Progress:
-    """Base: measures the stages and shows nothing."""
+    """Times the stages and shows nothing; displays are subclasses."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
+        """Seconds that each stage took."""
 
     def planned(self, plan: Planned) -> None:
         """Show the plan, before anything starts."""
@@ -45,17 +46,22 @@ class Progress:
         """Show a warning that must not be overlooked."""
 
     def note(self, message: str) -> None:
-        """Say something in passing."""
+        """Show something that is good to know."""
 
     def retried(self, task: str, times: int) -> None:
-        """Say that tasks of this name were tried again, or copied because they were late."""
+        """Show that tasks of this name were tried again, or copied because they were late."""
 
     def worked(self, what: str, count: int) -> None:
-        """Say how much a finished call of the stage under way has worked through: rows, persons, ciphertexts."""
+        """Show how much a call of the stage under way has worked through.
+
+        Args:
+            what: rows, persons or ciphertexts.
+            count: how many.
+        """
 
     @contextmanager
     def stage(self, name: str, total: int) -> Iterator[Stage]:
-        """Run one stage of `total` units of work."""
+        """Run and time a stage of `total` units of work."""
         start = time.perf_counter()
         with self.display(name, total) as stage:
             yield stage
@@ -63,5 +69,5 @@ class Progress:
 
     @contextmanager
     def display(self, name: str, total: int) -> Iterator[Stage]:
-        """How a stage is shown; subclasses override this."""
+        """Show a stage; subclasses override this."""
         yield Stage()

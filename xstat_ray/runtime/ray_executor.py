@@ -1,7 +1,7 @@
-"""The executor on Ray: actors stand for the isolated environments of the parties, stateless tasks do the rest.
+"""The executor on Ray: an actor for each environment of a party, and stateless tasks for the rest.
 
-In one Ray cluster this isolation is a simulation, since whoever may submit a task can read an
-actor's memory.
+In one Ray cluster the isolation of these environments is a simulation, since whoever may submit a
+task can read an actor's memory.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from xstat_ray.runtime.tasks import TASK_RETRIES, Tasks, selector
 from xstat_ray.util import threads
 
 PLACED = 3
-"""Times that an environment is placed until it runs: Ray takes a node that is gone for alive for
-some seconds."""
+"""Times that an environment is placed until it runs: for some seconds Ray takes a node that is
+gone for alive."""
 _HEARTBEAT = "heartbeat"
-"""The group of an actor's calls that are answered beside the one it works at."""
+"""Name of the group of an actor's calls that are answered while it works at another call."""
 
 
 class RayInstance(Instance[P_co]):
     """A party's actor.
 
-    Its secrets are in its memory alone, so it does not restart: what a restart needs is on disk.
+    Ray does not restart it, as its secrets are lost with its memory; a new run resumes from disk.
     """
 
     def __init__(
@@ -49,9 +49,9 @@ class RayInstance(Instance[P_co]):
         environment: Mapping[str, str],
         labels: Labels,
     ) -> None:
-        # No CPU is reserved: the pool's tasks and the parties take turns on the same cores of a
-        # laptop. Results that are lost with a node of the pool are emitted again, which gives the
-        # same counts.
+        """Place the actor on a node with these labels; see `PartyEnvironment` for the rest."""
+        # No CPU is reserved: on a laptop the parties and the pool's tasks share the cores. Calls
+        # are retried where a result is lost with a node: emitted again, it gives the same counts.
         remote: Any = ray.remote
         actor = remote(concurrency_groups={_HEARTBEAT: 1})(PartyEnvironment).options(
             num_cpus=0, max_task_retries=TASK_RETRIES, **selector(labels)
@@ -60,15 +60,13 @@ class RayInstance(Instance[P_co]):
         self._actor: Any = self._place()
 
     def await_running(self, before_another: Callable[[], None]) -> None:
-        """Wait until the actor runs.
-
-        One that was placed on a node that is gone never ran, and is placed anew.
+        """Wait until the actor runs; if it was placed on a node that is gone, place it anew.
 
         Args:
             before_another: waits for a node where it can run; called as long as it does not run.
 
         Raises:
-            PartyLostError: it did not run at any place.
+            PartyLostError: it ran nowhere.
         """
         for left in reversed(range(PLACED)):
             ready = self._actor.__ray_ready__.remote()
@@ -89,7 +87,7 @@ class RayInstance(Instance[P_co]):
         return cast(Ref[R], self._actor.call.remote(name_of(method), *args))
 
     def heartbeat(self) -> Ref[None]:
-        """Ask whether the actor is there; it answers whatever it works at."""
+        """Ask whether the actor is there; it answers even while it works."""
         heartbeat = self._actor.heartbeat.options(concurrency_group=_HEARTBEAT)
         return cast(Ref[None], heartbeat.remote())
 
@@ -99,7 +97,7 @@ class RayInstance(Instance[P_co]):
 
 
 class RayExecutor(Executor):
-    """Actors and tasks on a Ray that is already initialised."""
+    """Runs actors and tasks on a Ray that is already initialised."""
 
     def __init__(
         self,
@@ -109,9 +107,21 @@ class RayExecutor(Executor):
         cluster: Cluster | None = None,
         progress: Progress | None = None,
     ) -> None:
+        """Start the environments, and wait until they run.
+
+        Args:
+            study: what is counted.
+            sources: the table of each party that runs here.
+            replicas: environments of each party; one by default.
+            cluster: labels of nodes and limits of time.
+            progress: what is shown.
+
+        Raises:
+            InputError: the cluster has no node for an environment or for tasks.
+        """
         cluster = cluster or Cluster()
         progress = progress or Progress()
-        # What is forced here, the kernel say, is forced everywhere.
+        # A kernel or a number of threads that is forced in this process is forced in all.
         forced = {
             name: os.environ[name]
             for name in (choice.VARIABLE, threads.VARIABLE)
@@ -146,8 +156,12 @@ class RayExecutor(Executor):
         return cast(Ref[R], ray.put(value))
 
     def get(self, ref: Ref[R]) -> R:
-        """Wait; an error raised for the reader arrives as itself, one of Ray's in our words."""
-        # Ray's handles are ours; only the type checker sees two kinds.
+        """Wait for a result.
+
+        Raises:
+            XstatError: what the call raised, or what an error of Ray means for the run.
+        """
+        # Ray's handles serve as ours; only the type checker sees two kinds.
         handle = cast(Any, ref)
         try:
             if ref in self._tasks:
@@ -160,7 +174,7 @@ class RayExecutor(Executor):
             raise explained(error) or error from None
 
     def wait(self, refs: Sequence[Ref[R]]) -> tuple[Ref[R], Ref[R]]:
-        """Wait for the first task that has ended, without fetching its result."""
+        """Wait until any of these tasks has ended, without fetching its result."""
         try:
             return self._tasks.wait(refs)
         except RayError as error:
@@ -173,8 +187,5 @@ class RayExecutor(Executor):
 
 
 def _threads(replicas: int, labels: Labels) -> dict[str, str]:
-    """Replicas of a party share the cores of its nodes.
-
-    No thread reserves one, as no actor does.
-    """
+    """Limit the threads of each replica, so that all together use the cores of their nodes."""
     return {threads.VARIABLE: str(max(1, int(cores(nodes_with(labels, alive()))) // replicas))}

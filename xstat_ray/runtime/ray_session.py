@@ -1,4 +1,7 @@
-"""A Ray session that leaves nothing behind: private folders, its own token, no dashboard, no forwarded logs."""
+"""A Ray session that leaves nothing behind.
+
+It has private folders, a token of its own, no dashboard and no forwarded logs.
+"""
 
 from __future__ import annotations
 
@@ -27,26 +30,27 @@ _TOKEN_PATH = "RAY_AUTH_TOKEN_PATH"  # noqa: S105
 _MODE = "RAY_AUTH_MODE"
 _HERE = ("localhost", "127.0.0.1", "::1", "[::1]")
 INSECURE = (
-    "cluster.insecure=true: the Ray cluster is on another machine and has no token authentication or no TLS. Whoever "
-    "reaches it can read everything that the parties' environments hold. For tests on made-up data only."
+    "cluster.insecure=true: the Ray cluster is on another machine and has no token authentication "
+    "or no TLS. Whoever reaches it can read everything that the parties' environments hold. "
+    "For tests on made-up data only."
 )
 
 
 @contextmanager
 def session(cluster: Cluster | None = None, progress: Progress | None = None) -> Iterator[Path]:
-    """Join the Ray cluster at `cluster.address`, or start one on this machine for the time of the block.
+    """Join the Ray cluster at `cluster.address`, or start one on this machine for a while.
 
-    A started session keeps sockets, logs and spilled objects in folders that only this user may
-    read and that are removed at the end, and uses a token of its own: Ray would otherwise write one
-    into the user's home, readable by everyone. A Ray that this process has already initialised is
-    used as it is and left running.
+    A cluster that is started here keeps sockets, logs and spilled objects in folders that only this
+    user may read and that are removed at the end of the block. Its token is in there too: Ray would
+    otherwise write one into the user's home, where everyone may read it. A Ray that this process
+    has already initialised is used as it is, and left running.
 
     Yields:
-        The session's private folder (empty when an existing cluster is used).
+        The private folder; an empty path where an existing cluster is used.
 
     Raises:
-        InputError: a cluster on another machine without token authentication and TLS, one that does
-            not answer or refuses the token, or one without the nodes that are asked for.
+        InputError: the cluster is on another machine and lacks token authentication or TLS; it does
+            not answer or refuses the token; or it lacks the nodes that are needed.
     """
     cluster = cluster or Cluster()
     progress = progress or Progress()
@@ -63,7 +67,7 @@ def session(cluster: Cluster | None = None, progress: Progress | None = None) ->
 
 @contextmanager
 def _started(cluster: Cluster, progress: Progress) -> Iterator[Path]:
-    """A cluster of this machine alone, in private folders."""
+    """Start a cluster on this machine alone, in private folders."""
     umask = os.umask(0o077)
     # Ray's sockets have paths of at most 107 bytes, so the folder's name is short.
     folder = Path(tempfile.mkdtemp(prefix="xr"))
@@ -71,15 +75,15 @@ def _started(cluster: Cluster, progress: Progress) -> Iterator[Path]:
     try:
         with _own_token(folder):
             ray.init(
-                # Without it Ray would join a cluster that it finds running, or that RAY_ADDRESS
-                # names.
+                # Without an address Ray would join a cluster that it finds running, or that
+                # RAY_ADDRESS names.
                 address="local",
                 num_cpus=cluster.cpus,
                 include_dashboard=False,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
                 object_store_memory=cluster.store_bytes,
-                # Ray opens its own folder to everyone (mode 0777); the one around it stays closed.
+                # Ray opens this folder to everyone (mode 0777); the one around it stays closed.
                 _temp_dir=str(folder / "r"),
                 **spill,
             )
@@ -95,7 +99,7 @@ def _started(cluster: Cluster, progress: Progress) -> Iterator[Path]:
 
 
 def _spill_folder(cluster: Cluster) -> dict[str, Any]:
-    """A private folder for spilled objects, where the user has named a place for them."""
+    """Make a private folder for spilled objects, where the user has named a place for them."""
     if cluster.spill is None:
         return {}
     try:
@@ -110,7 +114,7 @@ def _spill_folder(cluster: Cluster) -> dict[str, Any]:
 
 @contextmanager
 def _joined(cluster: Cluster, progress: Progress) -> Iterator[None]:
-    """The cluster at an address, once everything that may be wrong with it has been looked at."""
+    """Join the cluster at an address, after checks that tell what may be wrong with it."""
     assert cluster.address is not None
     address = preflight.find(cluster.address)
     _check_secured(address, cluster.insecure, progress)
@@ -135,16 +139,13 @@ def _joined(cluster: Cluster, progress: Progress) -> Iterator[None]:
 
 @contextmanager
 def _ready(cluster: Cluster, progress: Progress) -> Iterator[None]:
-    """The cluster with the nodes that are needed.
-
-    Writes the timeline at the end, whatever the end is.
-    """
+    """Wait for the nodes that are needed; at the end, whatever it is, write the timeline."""
     preflight.await_nodes(cluster, progress)
     try:
         yield
     finally:
         if cluster.timeline is not None:
-            # Its durations depend on the sizes of shards, so it is for its owner.
+            # The durations depend on the sizes of shards, so nobody but the owner may read them.
             events: Any = ray.timeline()
             try:
                 write_whole(cluster.timeline, json.dumps(events).encode(), mode=0o600)
@@ -159,6 +160,7 @@ def _has_token() -> bool:
 
 
 def _check_secured(address: str, insecure: bool, progress: Progress) -> None:
+    """Refuse a cluster on another machine without token and TLS, or warn of it if it is allowed."""
     host = address.removeprefix("ray://").rsplit(":", 1)[0]
     if host in _HERE or (_has_token() and os.environ.get("RAY_USE_TLS") == "1"):
         return
@@ -168,7 +170,8 @@ def _check_secured(address: str, insecure: bool, progress: Progress) -> None:
     raise InputError(
         "the Ray cluster is on another machine, without token authentication and TLS",
         key="cluster.address",
-        remedy=f"Set {_TOKEN_PATH} and RAY_USE_TLS=1 on all nodes: whoever reaches an open cluster controls it",
+        remedy=f"Set {_TOKEN_PATH} and RAY_USE_TLS=1 on all nodes: whoever reaches an open cluster "
+        "controls it",
     )
 
 
@@ -185,9 +188,9 @@ def _own_token(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _environment_kept() -> Iterator[None]:
-    """Afterwards the environment is as it was.
+    """Restore the variables of the environment at the end of the block.
 
-    Ray leaves settings behind: an authentication mode that the next session would inherit, its own
+    Ray leaves settings behind: an authentication mode that the next session would inherit, and a
     debugger.
     """
     before = dict(os.environ)

@@ -1,4 +1,4 @@
-"""Adding encrypted results: the reduce tree over partials, and the sums up the row tree."""
+"""Adding what is encrypted: the reduce tree over partials, and the sums up the row tree."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from xstat_ray.runtime.progress import Stage
 from xstat_ray.util.ranges import cut
 
 PRODUCTS_A_CALL = 50_000
-"""Ciphertexts multiplied by one task on the way up the row tree: about a second with the portable
-kernel."""
+"""Ciphertexts multiplied by one task: about a second with the portable kernel."""
 
 
 def reduce_partials(
@@ -30,14 +29,14 @@ def reduce_partials(
 ) -> Partial:
     """Add the results of all joins in a reduce tree.
 
-    As soon as eight results of one level are there they are added into one of the next.
+    As soon as `FAN_IN` results of one level are there, a task adds them into one of the next level.
 
     Args:
-        executor: where the joins and additions run.
+        executor: runs the joins and the additions.
         aggregator: adds.
         joins: what submits each join; called when its turn comes.
         in_flight: most tasks that run at a time.
-        stage: advances by one for every join that has ended.
+        stage: advances by one for each join that has ended.
     """
     pending = iter(joins)
     levels: list[list[Ref[Partial]]] = [[]]
@@ -69,10 +68,10 @@ def sum_up_levels(
     encrypted: Partial,
     starts_of_levels: Sequence[NDArray[np.int64]],
 ) -> NDArray[np.uint8]:
-    """Lay out the whole row domain, and sum it up the row tree, by tasks over ranges of nodes.
+    """Lay out the whole row domain and sum it up the row tree, by tasks over ranges of nodes.
 
     Args:
-        executor: where the tasks run.
+        executor: runs the tasks.
         plan: the plan with the row domain and its measured levels.
         aggregator: lays out and adds.
         encrypted: the encrypted counts of the cells that have any.

@@ -1,6 +1,6 @@
-"""What is measured of a task: sizes and times, which is what the pool that runs it sees anyway, and nothing else.
+"""Sizes and times of tasks, which the pool that runs them sees in any case.
 
-No figure depends on what a ciphertext encrypts or on which tags match.
+None of them depends on what a ciphertext encrypts or on which tags match.
 """
 
 from __future__ import annotations
@@ -14,27 +14,32 @@ from xstat_ray.model.messages import Flags, Partial, Rows
 
 @dataclass(frozen=True)
 class TaskStats:
-    """One task that has ended well."""
+    """Sizes and time of a task that has ended well."""
 
     node: str
     """Ray's id of the node that ran it."""
     attempt: int
-    """How many tries came before this one."""
+    """Number of tries before this one."""
     seconds: float
+    """How long it ran."""
     rows: int = 0
-    """Rows of the row party that went in."""
+    """Rows of the row party among its arguments."""
     flags: int = 0
-    """Flags of the column party that went in."""
+    """Flags of the column party among its arguments."""
     partials: int = 0
-    """Partials that went in or came out."""
+    """Partials among its arguments and its result."""
     bytes: int = 0
-    """Bytes of tags, cells and ciphertexts that went in or came out."""
+    """Bytes of tags, cells and ciphertexts in its arguments and its result."""
 
 
 def measure(node: str, attempt: int, seconds: float, messages: Iterable[Any]) -> TaskStats:
-    """TaskStats of a task whose arguments and result are `messages`.
+    """Measure a task.
 
-    What is none of our messages is left out.
+    Args:
+        node: Ray's id of the node that ran it.
+        attempt: number of tries before this one.
+        seconds: how long it ran.
+        messages: its arguments and its result; other than messages of the protocol are ignored.
     """
     rows = flags = partials = size = 0
     for message in messages:

@@ -1,6 +1,6 @@
-"""Stateless tasks on Ray: retried where a worker or its node dies, copied where one is late.
+"""Stateless tasks on Ray, retried where a worker or its node dies, and copied where they are late.
 
-A task is pure, so that it does not matter which of its tries ends first.
+A task is pure, so it does not matter which of its tries ends first.
 """
 
 from __future__ import annotations
@@ -25,41 +25,42 @@ from xstat_ray.runtime.progress import Progress
 from xstat_ray.runtime.task_stats import TaskStats, measure
 
 TASK_RETRIES = 3
-"""Times a task is run again after its worker died or for `TRANSIENT`."""
+"""Times that a task is run again after its worker died, or after an error of `TRANSIENT`."""
 TRANSIENT = [MemoryError, OSError]
-"""Errors of a task that another try, perhaps on another node, may not meet."""
+"""Errors that another try, perhaps on another node, may not meet."""
 PATIENCE = 60.0
-"""Seconds that a task may take, once its inputs are there, before a copy of it is started on
-another node."""
+"""Seconds that a task may take, once its arguments are there, before another node gets a copy."""
 
 
 @dataclass
 class Task:
-    """A task that has not ended."""
+    """A task that is still open."""
 
     name: str
     function: Callable[..., Any]
     args: Sequence[Any]
     tries: dict[Ref[Any], Ref[Any]]
-    """The small second result of every try, which says that it has ended, and the result."""
+    """By the small second result of each try, which tells that it has ended: the try's result."""
     ready: float | None = None
-    """When its inputs were first seen to be there."""
+    """Time at which its arguments were first seen to be there."""
 
 
 @dataclass
 class Pace:
-    """How fast tasks have ended so far."""
+    """How long tasks of one name have taken so far."""
 
     longest: float = 0.0
+    """Seconds of the slowest."""
     nodes: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    """Seconds of each, by node."""
 
     def add(self, stats: TaskStats) -> None:
-        """Take a task that has ended into account."""
+        """Take account of a task that has ended."""
         self.longest = max(self.longest, stats.seconds)
         self.nodes[stats.node].append(stats.seconds)
 
     def quickest(self) -> str | None:
-        """The node whose tasks took least on average."""
+        """Return the node whose tasks took least time on average."""
         return min(
             self.nodes, key=lambda node: sum(self.nodes[node]) / len(self.nodes[node]), default=None
         )
@@ -75,9 +76,13 @@ class Tasks:
         progress: Progress,
         look: Callable[[], None],
     ) -> None:
-        """`environment` is added to the variables of the workers.
+        """Choose where and how tasks run.
 
-        `look` is called while none of the tasks ends.
+        Args:
+            cluster: labels of the pool's nodes and limits of time.
+            environment: variables that are added to those of the workers.
+            progress: what is shown.
+            look: called every `LOOK` seconds while no task ends.
         """
         self._cluster = cluster
         self._environment = environment
@@ -98,7 +103,7 @@ class Tasks:
         self._pace: dict[str, Pace] = defaultdict(Pace)
 
     def submit(self, function: Callable[..., R], *args: object) -> Ref[R]:
-        """Start a task; returns the handle of its result."""
+        """Start a task, and return the handle of its result."""
         name = getattr(function, "__name__", type(function).__name__)
         result, ended = self._remote.options(**self._options, name=name).remote(
             self._environment, function, *args
@@ -110,7 +115,10 @@ class Tasks:
         return ref in self._open
 
     def wait(self, refs: Sequence[Ref[R]]) -> tuple[Ref[R], Ref[R]]:
-        """The first of these tasks that has ended, and the handle of its result, which may be a copy's.
+        """Wait until any of these tasks has ended.
+
+        Returns:
+            The handle of the task, and that of its result, which may be a copy's.
 
         Raises:
             Exception: what the task raised.
@@ -129,7 +137,14 @@ class Tasks:
             seen = self._pool_seen(seen)
 
     def _pool_seen(self, before: float) -> float:
-        """When the pool was last seen to have a node: Ray keeps tasks waiting for one for ever."""
+        """Return the time at which the pool was last seen to have a node.
+
+        Args:
+            before: what the last call returned.
+
+        Raises:
+            ClusterError: it had none for too long; Ray would let tasks wait for ever.
+        """
         now = time.monotonic()
         if nodes_with(self._cluster.of(POOL), alive()):
             return now
@@ -138,7 +153,10 @@ class Tasks:
         return before
 
     def _close(self, ref: Ref[Any], ended: Ref[Any]) -> Ref[Any]:
-        """Forget a task: a handle that is kept keeps the result in the object store."""
+        """Take account of a task that has ended, and forget it.
+
+        A handle that is kept would keep its result in the object store.
+        """
         task = self._open.pop(ref)
         result = task.tries.pop(ended)
         for other in task.tries:
@@ -158,9 +176,9 @@ class Tasks:
             self._metrics.retried(name, times)
 
     def _copy_late(self, refs: Sequence[Ref[Any]]) -> None:
-        """Start a copy of every task that has taken much longer than the others, on the node that was quickest.
+        """Start a copy of each task that takes much longer than others, on the quickest node.
 
-        As many tasks as are waited for may stand before it in the queue.
+        In the queue a task may stand behind as many tasks as the run waits for.
         """
         now = time.monotonic()
         for task in (self._open[ref] for ref in refs):
@@ -175,7 +193,8 @@ class Tasks:
                 )
                 task.tries[ended] = result
                 self._progress.note(
-                    f"A task of {task.name} is late by far; a copy of it was started on another node."
+                    f"A task of {task.name} is late by far; "
+                    "a copy of it was started on another node."
                 )
                 self._retried(task.name, 1)
 
@@ -188,12 +207,12 @@ class Tasks:
 
 
 def selector(labels: Labels) -> dict[str, Any]:
-    """The option by which Ray places a task or an actor on nodes with these labels."""
+    """Return the option by which Ray places a task or an actor on nodes with these labels."""
     return {"label_selector": dict(labels)} if labels else {}
 
 
 def _there(args: Sequence[Any]) -> bool:
-    """Whether all results that a task reads have been made."""
+    """Tell whether all results that a task reads have been made."""
     needed = list({arg for arg in args if isinstance(arg, ray.ObjectRef)})
     return not needed or len(
         ray.wait(needed, num_returns=len(needed), timeout=0, fetch_local=False)[0]
@@ -213,6 +232,6 @@ def _run(
 
 
 def _attempt() -> int:
-    """How many tries of the running task came before this one; Ray has no public call for it."""
+    """Count the tries of the running task before this one; Ray has no public call for it."""
     core: Any = ray._private.worker.global_worker.core_worker  # type: ignore[attr-defined]
     return int(core.get_current_task_attempt_number())

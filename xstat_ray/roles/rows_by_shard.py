@@ -1,0 +1,51 @@
+"""Rows of the row party in the order in which they leave: shard by shard."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xstat_ray.crypto.tags import with_copy
+from xstat_ray.model.shards import ShardGrid
+from xstat_ray.roles.bounds import Located, places
+
+
+class RowsByShard(NamedTuple):
+    """Rows, with blinded cells, in the order of their shards."""
+
+    rows: Located
+    starts: NDArray[np.int64]
+    """Where the rows of each shard begin, and behind them the end of the last."""
+
+    @classmethod
+    def of(cls, rows: Located, grid: ShardGrid, batches: range) -> RowsByShard:
+        """Sort rows by shard.
+
+        Args:
+            rows: rows with blinded cells, all of them in these batches.
+            grid: the cut into shards.
+            batches: numbers of neighbouring batches; shards are counted from the first one's.
+        """
+        regions = len(grid.regions)
+        number = grid.shard_of(rows.cell.astype(np.uint32), rows.period) - batches.start * regions
+        shards = regions * len(batches)
+        # numpy sorts numbers of 16 bits by counting.
+        order = np.argsort(number.astype(np.uint16) if shards <= 1 << 16 else number, kind="stable")
+        return cls(rows.take(order), np.searchsorted(number[order], np.arange(shards + 1)))
+
+    def numbered(self, copies: int) -> RowsByShard:
+        """Tell the rows of a person in a period apart, so that each gets a tag of its own.
+
+        Args:
+            copies: most rows of a person in a period; with one there is nothing to tell apart.
+        """
+        if copies == 1:
+            return self
+        period = with_copy(self.rows.period, places(self.rows))
+        return self._replace(rows=self.rows._replace(period=period))
+
+    def shard(self, number: int) -> Located:
+        """Return the rows of one shard, counted from the first."""
+        return self.rows.take(slice(int(self.starts[number]), int(self.starts[number + 1])))
