@@ -12,8 +12,9 @@ import pytest
 def pld() -> ModuleType:
     """dp-accounting's privacy loss distributions.
 
-    The package brings absl, whose log handler keeps what standard error is at that moment and closes
-    it when Hydra sets up logging, in whichever test that is. It gets the process's, which absl leaves
+    The package brings absl, whose log handler keeps what standard error is at that moment and
+    closes it when Hydra sets up logging, in whichever test that is. It gets the process's, which
+    absl leaves
     open, and not pytest's capture, without which every later test fails.
     """
     with pytest.MonkeyPatch.context() as patch:

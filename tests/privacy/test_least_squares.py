@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from tests.privacy.trees import from_parents, ragged, sums
-from xstat_ray.privacy.least_squares import Measurement, final_variances, least_squares
+from xstat_ray.privacy.least_squares import NoisyLevel, final_variances, least_squares
 from xstat_ray.privacy.mechanism import Mechanism
 from xstat_ray.privacy.shares import level_scale, predicted_stderr
 
 
 def dense(tree, measured):
-    """Generalised least squares by the textbook: estimates and their covariance, with every node as a row."""
+    """Generalised least squares by the textbook: estimates and covariance, every node a row."""
     incidence = np.concatenate(sums(tree, np.eye(tree.cells)))
     depth = np.repeat(np.arange(len(tree.sizes)), tree.sizes)
     design = np.concatenate([incidence[depth == level] for level in measured])
@@ -36,7 +36,7 @@ def test_equals_dense_generalised_least_squares(seed):
     tree = ragged(rng, depth=int(rng.integers(1, 5)))
     levels = [0, *(level for level in range(1, len(tree.sizes)) if rng.random() < 0.6)]
     measured = {
-        level: Measurement(
+        level: NoisyLevel(
             rng.integers(-50, 500, (tree.sizes[level], 3)), float(rng.uniform(0.1, 100))
         )
         for level in levels
@@ -54,15 +54,12 @@ def test_consistent_sums_are_kept_and_children_always_add_up(seed):
     tree = ragged(rng, depth=3)
     truth = sums(tree, rng.integers(0, 1000, (tree.cells, 2)))
     exact = least_squares(
-        tree, {level: Measurement(v, 1.0 + level) for level, v in enumerate(truth)}
+        tree, {level: NoisyLevel(v, 1.0 + level) for level, v in enumerate(truth)}
     )
     assert all(np.allclose(e.values, v) for e, v in zip(exact, truth, strict=True))
     noisy = least_squares(
         tree,
-        {
-            level: Measurement(v + rng.integers(-9, 9, v.shape), 1.0)
-            for level, v in enumerate(truth)
-        },
+        {level: NoisyLevel(v + rng.integers(-9, 9, v.shape), 1.0) for level, v in enumerate(truth)},
     )
     for level, above in enumerate(sums(tree, noisy[0].values)):
         assert np.allclose(noisy[level].values, above)
@@ -98,7 +95,7 @@ def test_drawn_noise_has_the_predicted_standard_error_and_no_bias(noise, shares)
     for level, share in shares.items():
         own = replace(mechanism, scale=level_scale(mechanism, share))
         noise_drawn = own.draw(tree.sizes[level] * draws).reshape(-1, draws)
-        measured[level] = Measurement(truth[level] + noise_drawn, own.stderr**2)
+        measured[level] = NoisyLevel(truth[level] + noise_drawn, own.stderr**2)
     for level, estimate in enumerate(least_squares(tree, measured)):
         error = estimate.values - truth[level]
         predicted = predicted_stderr(tree, mechanism, shares, level)

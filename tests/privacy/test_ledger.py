@@ -21,6 +21,7 @@ from xstat_ray.privacy.ledger import Account, Debit, Ledger
 from xstat_ray.privacy.mechanism import Mechanism
 
 DELTA = Fraction(1, 10**9)
+COPY = "at, kind, dataset, study, name, release, '0', '0', '0', cap, note FROM history"
 
 
 def debit(release="r1", epsilon="1/3", study="5d", datasets=("a", "b"), delta=0, rho="0"):
@@ -254,8 +255,8 @@ def test_the_history_tells_everything_in_order(ledger):
         "UPDATE history SET epsilon = '0'",
         "DELETE FROM history",
         "DELETE FROM history WHERE kind = 'debit'",
-        "REPLACE INTO history SELECT number, at, kind, dataset, study, name, release, '0', '0', '0', cap, note FROM history",
-        "REPLACE INTO history SELECT number + 9, at, kind, dataset, study, name, release, '0', '0', '0', cap, note FROM history",
+        f"REPLACE INTO history SELECT number, {COPY}",
+        f"REPLACE INTO history SELECT number + 9, {COPY}",
     ],
 )
 def test_the_file_refuses_to_have_its_history_changed(ledger, path, statement):
@@ -323,7 +324,7 @@ def _killed(work):
 
 
 def _watch(*, instruction=lambda: None, close=lambda: None):
-    """Have functions called before every instruction of SQLite's virtual machine, and before a connection closes."""
+    """Have functions called before each instruction of SQLite, and before a connection closes."""
 
     class Connection(sqlite3.Connection):
         def __init__(self, *arguments, **options):
@@ -348,12 +349,12 @@ def _die_at_instruction(number):
 
 
 def _die_at_close(number):
-    """The connection that opened the file is closed first, then that of the debit, which is committed then."""
+    """The connection that opened the file is closed first, then that of the committed debit."""
     _watch(close=_die_after(number))
 
 
 def _die_at_byte(size):
-    """The kernel ends the process when one of the ledger's files would grow past `size`, in the midst of the commit."""
+    """The system ends the process where a file of the ledger would exceed `size`: amid a commit."""
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 

@@ -37,7 +37,7 @@ def mass(kind):
 
 
 def loss(kind, change, epsilon):
-    """Exact delta at `epsilon` of two counts that differ by `change`: the hockey-stick divergence."""
+    """Exact delta at `epsilon` of counts that differ by `change`: the hockey-stick divergence."""
     own = np.pad(mass(kind), (change, 0))
     other = np.pad(mass(kind), (0, change))
     return max(

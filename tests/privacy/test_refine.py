@@ -8,7 +8,7 @@ from scipy.optimize import minimize
 
 from tests.privacy.trees import ragged, sums
 from xstat_ray.model.row_tree import RowTree
-from xstat_ray.privacy.least_squares import Measurement, from_below, least_squares
+from xstat_ray.privacy.least_squares import NoisyLevel, from_below, least_squares
 from xstat_ray.privacy.refine import largest_remainder, project, refine
 
 
@@ -21,7 +21,7 @@ def measured_trees(draw):
     spread = draw(st.integers(0, 50))
     levels = {0} | draw(st.sets(st.integers(0, len(tree.sizes) - 1)))
     return tree, {
-        level: Measurement(
+        level: NoisyLevel(
             truth[level] + rng.integers(-spread, spread + 1, truth[level].shape),
             float(rng.uniform(0.5, 50)),
         )
@@ -43,7 +43,7 @@ def test_counts_that_need_no_mending_are_left_alone(case):
     tree, measured = case
     once = refine(tree, measured)
     again = refine(
-        tree, {level: Measurement(once[level], m.variance) for level, m in measured.items()}
+        tree, {level: NoisyLevel(once[level], m.variance) for level, m in measured.items()}
     )
     assert all((a == b).all() for a, b in zip(once, again, strict=True))
 
@@ -54,7 +54,7 @@ def test_without_negative_values_it_is_least_squares_rounded(seed):
     tree = ragged(rng, 2)
     truth = sums(tree, rng.integers(1000, 2000, (tree.cells, 2)))
     measured = {
-        level: Measurement(v + rng.integers(-20, 21, v.shape), 1.0 + level)
+        level: NoisyLevel(v + rng.integers(-20, 21, v.shape), 1.0 + level)
         for level, v in enumerate(truth)
     }
     for refined, exact in zip(refine(tree, measured), least_squares(tree, measured), strict=True):
@@ -81,7 +81,7 @@ def test_projection_is_the_nearest_point_in_the_weighted_norm(seed):
 
 def test_the_flat_mechanism_projects_all_cells_onto_the_noisy_total():
     noisy = np.array([[-3, 5], [0, -9], [7, 1], [2, 1]])
-    refined = refine(RowTree.of_dimensions([4]), {0: Measurement(noisy, 2.0)})[0]
+    refined = refine(RowTree.of_dimensions([4]), {0: NoisyLevel(noisy, 2.0)})[0]
     assert refined.T.tolist() == [[0, 0, 6, 0], [0, 0, 0, 0]]
 
 
@@ -92,7 +92,7 @@ def test_projection_has_less_bias_in_sums_than_clipping():
     noisy = truth + rng.integers(-20, 21, truth.shape)
     clipped = np.maximum(noisy, 0).sum() - truth.sum()
     kept = (
-        refine(RowTree.of_dimensions([1000]), {0: Measurement(noisy, 140.0)})[0].sum() - truth.sum()
+        refine(RowTree.of_dimensions([1000]), {0: NoisyLevel(noisy, 140.0)})[0].sum() - truth.sum()
     )
     assert abs(kept) < 2000 < clipped
 
@@ -103,7 +103,7 @@ def test_parts_err_by_no_more_than_they_were_measured_to_and_their_area_errs(see
     tree = RowTree.of_dimensions(sizes)
     truth = sums(tree, rng.poisson(rng.gamma(0.2, 20, (tree.cells, 3))))
     measured = {
-        level: Measurement(t + rng.integers(-9, 10, t.shape), 30.0) for level, t in enumerate(truth)
+        level: NoisyLevel(t + rng.integers(-9, 10, t.shape), 30.0) for level, t in enumerate(truth)
     }
     refined = refine(tree, measured)
     below = from_below(tree, measured)

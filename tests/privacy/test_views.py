@@ -1,4 +1,4 @@
-"""What the pool learns is counted view by view, apart from what the public learns, and has a cap."""
+"""What the pool learns is counted by views, apart from what the public learns, and has a cap."""
 
 from __future__ import annotations
 

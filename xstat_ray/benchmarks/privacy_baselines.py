@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xstat_ray.model.row_tree import RowTree
-from xstat_ray.privacy.least_squares import Measurement
+from xstat_ray.privacy.least_squares import NoisyLevel
 from xstat_ray.privacy.refine import refine
 
 MAP_SIDE_BITS = 8
@@ -53,7 +53,7 @@ def discrete_laplace(
 
 def noisy_sums(
     tree: RowTree, counts: NDArray[np.int64], scales: dict[int, float], rng: np.random.Generator
-) -> dict[int, Measurement]:
+) -> dict[int, NoisyLevel]:
     """Add discrete Laplace noise to the sums of levels.
 
     Args:
@@ -71,7 +71,7 @@ def noisy_sums(
         if level in scales:
             decay = np.exp(-1 / scales[level])
             noise = discrete_laplace(rng, scales[level], sums.shape)
-            measured[level] = Measurement(sums + noise, 2 * decay / (1 - decay) ** 2)
+            measured[level] = NoisyLevel(sums + noise, 2 * decay / (1 - decay) ** 2)
         if level < len(tree.parents):
             sums = np.add.reduceat(sums, tree.first_children[level])
     return measured

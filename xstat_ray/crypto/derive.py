@@ -28,7 +28,9 @@ def uniform_words(secret: bytes, purpose: str, count: int) -> NDArray[np.uint64]
 
 
 def keyed_words(secret: bytes, purpose: str, *columns: NDArray[np.integer]) -> NDArray[np.uint64]:
-    """A pseudorandom uint64 for every row of 1 to 4 columns of 32-bit numbers: half of an AES-128 block each.
+    """A pseudorandom uint64 for every row of 1 to 4 columns of 32-bit numbers.
+
+    Each is one half of an AES-128 block.
 
     A word depends on its row alone, so a choice made by it does not depend on how a table is cut or
     in which order it is read. Equal rows have equal words.

@@ -1,7 +1,8 @@
-"""Powers of one fixed base, by a table: one multiplication for every w bits of the exponent and no squaring.
+"""Powers of one fixed base by a table: one multiplication a digit of the exponent, and no squaring.
 
 Brickell, Gordon, McCurley and Wilson, "Fast exponentiation with precomputation" (EUROCRYPT 1992),
-with a full row of 2^w powers for every digit.
+with a full row of powers for every digit. The literature calls the bits of a digit a window; here
+they are `digit_bits`, as a window is what a study lays around a departure.
 """
 
 from __future__ import annotations
@@ -67,7 +68,11 @@ def digit_count(exponent_bits: int, digit_bits: int) -> int:
 
 
 def split_digits(exponents: NDArray[np.uint8], digit_bits: int, count: int) -> list[list[int]]:
-    """Cut (N, bytes) little-endian exponents into N lists of `count` digits of `digit_bits` bits, lowest first."""
+    """Cut (N, bytes) little-endian exponents into digits.
+
+    Returns:
+        N lists of `count` digits of `digit_bits` bits, lowest first.
+    """
     bits = np.unpackbits(exponents, axis=1, bitorder="little")
     missing = count * digit_bits - bits.shape[1]
     bits = np.pad(bits, ((0, 0), (0, missing))) if missing > 0 else bits[:, : count * digit_bits]
@@ -79,10 +84,10 @@ def split_digits(exponents: NDArray[np.uint8], digit_bits: int, count: int) -> l
 
 
 def uniform_below(bound: int, count: int) -> NDArray[np.uint8]:
-    """`count` independent uniform integers in [0, bound) from the system's generator, as little-endian rows.
+    """`count` independent uniform integers in [0, bound) from the system's generator.
 
-    Rows are as wide as bound - 1, and at least one byte. Rejection sampling, so there is no bias:
-    draws of as many bits as bound - 1 has, until they are not above it.
+    They are little-endian rows as wide as bound - 1, and at least one byte. Rejection sampling, so
+    there is no bias: draws of as many bits as bound - 1 has, until they are not above it.
     """
     most = bound - 1
     width = max(1, -(-most.bit_length() // 8))

@@ -1,4 +1,4 @@
-"""The group ristretto255 (RFC 9496) over arrays of encoded elements, and hashing into it (RFC 9380, appendix B)."""
+"""The group ristretto255 (RFC 9496) over arrays of encodings, and hashing to it (RFC 9380, B)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PERSON_KEY_DOMAIN = b"xstat-ray v1 person key"
 
 
 def expand_message_xmd(message: bytes, dst: bytes, length: int) -> bytes:
-    """`length` uniform bytes from a message: expand_message_xmd with SHA-512 (RFC 9380, section 5.3.1).
+    """Expand a message to `length` bytes: expand_message_xmd (RFC 9380, 5.3.1) with SHA-512.
 
     Raises:
         ValueError: a tag not of 1 to 255 bytes, or a length not of 1 to 255 digests.
@@ -54,7 +54,7 @@ def hash_to_group(messages: Sequence[bytes], dst: bytes) -> NDArray[np.uint8]:
     """
     uniform = b"".join([expand_message_xmd(message, dst, 64) for message in messages])
     digests = np.frombuffer(uniform, np.uint8).reshape(-1, 64)
-    return in_threads(lambda own: kernel().group_hash(digests[own]), len(digests))
+    return in_threads(lambda part: kernel().group_hash(digests[part]), len(digests))
 
 
 def random_scalar() -> bytes:
@@ -78,11 +78,11 @@ def multiply(scalar: bytes, points: NDArray[np.uint8]) -> NDArray[np.uint8]:
         raise ValueError("a scalar is 32 bytes, nonzero and below the order of the group")
     points = _elements(points)
 
-    def multiply_rows(own: slice) -> NDArray[np.uint8]:
+    def multiply_rows(part: slice) -> NDArray[np.uint8]:
         try:
-            return kernel().group_multiply(scalar, points[own])
+            return kernel().group_multiply(scalar, points[part])
         except RowError as error:
-            raise _refusal(points, own.start + error.row) from None
+            raise _refusal(points, part.start + error.row) from None
 
     return in_threads(multiply_rows, len(points))
 
@@ -102,7 +102,10 @@ def validate(points: NDArray[np.uint8]) -> None:
 
 
 def person_keys(points: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """u, the key of each person: the first 12 bytes of SHA-512(domain || encoding), (N, 32) to (N, 12) uint8.
+    """The key u of each person: the first 12 bytes of SHA-512(domain || encoding).
+
+    Returns:
+        (N, 12) uint8 for (N, 32) encodings.
 
     Raises:
         ProtocolError: `points` is not an (N, 32) array of bytes.

@@ -1,4 +1,6 @@
-"""The handshake of the two parties: X25519 (RFC 7748), then HKDF-SHA256 (RFC 5869) over a transcript of both hellos.
+"""The handshake of the two parties.
+
+X25519 (RFC 7748), then HKDF-SHA256 (RFC 5869) over a transcript of both hellos.
 
 It compares what the parties believe they run and gives both the same secrets, which no third party
 has. It does not prove who the peer is: that is the business of the channel the hellos travel on.
@@ -50,7 +52,7 @@ class Hello:
             raise ProtocolError(f"a field of a hello is not {_FIELD_BYTES} bytes")
 
     def encode(self) -> bytes:
-        """145 bytes: 15 of name, 1 of version, 1 of role (0 row, 1 column), then the other fields in order."""
+        """Encode in 145 bytes: name (15), version, role (0 row, 1 column), the other fields."""
         return b"".join([_MAGIC, bytes([_ROLES.index(self.role)]), *self._values()])
 
     @classmethod
@@ -107,7 +109,7 @@ class SharedSecrets(Secret):
         return cls(data[:32], data[32:48], data[48:80], data[80:])
 
     def confirm(self, role: Role) -> bytes:
-        """Proof that `role` holds these secrets, HMAC-SHA256 over its role and the transcript (32 bytes)."""
+        """Prove that `role` holds these secrets: HMAC-SHA256 of role and transcript, 32 bytes."""
         return hmac.digest(
             self._confirmation_key, role.encode() + b"\0" + self._transcript, "sha256"
         )
@@ -140,7 +142,7 @@ class Handshake(Secret):
         return self._hello
 
     def export_bytes(self) -> bytes:
-        """The private key and the hello (177 bytes), for the party's own folder while it waits for the peer."""
+        """The private key and the hello (177 bytes), for the party's folder while it waits."""
         return self._private.private_bytes_raw() + self._hello.encode()
 
     @classmethod
@@ -162,20 +164,20 @@ class Handshake(Secret):
             ProtocolError: the peer plays the same role, runs another study or other software, sent
                 our own key back, or sent a key of low order.
         """
-        own = self._hello
-        if peer.role == own.role:
-            raise ProtocolError(f"both parties play the {own.role} party")
-        if peer.study_digest != own.study_digest:
+        ours = self._hello
+        if peer.role == ours.role:
+            raise ProtocolError(f"both parties play the {ours.role} party")
+        if peer.study_digest != ours.study_digest:
             raise ProtocolError("the parties run different studies")
-        if peer.measurement != own.measurement:
+        if peer.measurement != ours.measurement:
             raise ProtocolError("the parties run different software")
-        if peer.public == own.public:
+        if peer.public == ours.public:
             raise ProtocolError("the peer sent our own public key back")
         try:
             shared = self._private.exchange(X25519PublicKey.from_public_bytes(peer.public))
         except ValueError:  # the shared secret is all zero (RFC 7748, section 6.1)
             raise ProtocolError("the peer's public key has low order") from None
-        return _derive(shared, *((own, peer) if own.role == "row" else (peer, own)))
+        return _derive(shared, *((ours, peer) if ours.role == "row" else (peer, ours)))
 
 
 def _derive(shared: bytes, row: Hello, column: Hello) -> SharedSecrets:

@@ -49,7 +49,7 @@ def generate(key_bits: int, constant_time: bool = False) -> PrivateKey:
 
 
 def _sound(p: mpz, q: mpz, alpha: mpz, beta: mpz) -> bool:
-    """The conditions of the paper: subgroup orders that occur once, and nothing shared between p-1 and q-1 but 2."""
+    """Whether the paper's conditions hold: each order occurs once, p-1 and q-1 share 2 alone."""
     p_rest = (p - 1) // (2 * alpha)
     q_rest = (q - 1) // (2 * beta)
     coprime = (
@@ -69,10 +69,10 @@ def _subgroup_prime(bits: int) -> mpz:
 
 
 def _modulus_prime(order: mpz, bits: int) -> mpz:
-    """A prime 2*order*k + 1 of `bits` bits, at least sqrt(2)*2^(bits-1) so that the product of two has all bits.
+    """A prime 2*order*k + 1 of `bits` bits, at least sqrt(2)*2^(bits-1).
 
-    k is odd, searched upwards from a random start; candidates with a prime factor below 2^16 are
-    sieved out first.
+    A product of two then has all bits. k is odd, searched upwards from a random start; candidates
+    with a prime factor below 2^16 are sieved out first.
     """
     low = isqrt(1 << (2 * bits - 1)) // (2 * order) + 1
     high = (1 << bits) // (2 * order)

@@ -32,7 +32,7 @@ class Packing:
     """Added to every slot together with the noise, so that negative values can be told."""
 
     def one_hot_table(self) -> list[list[mpz]]:
-        """For every block and slot the plaintext that a flag of this slot has in this block: 2^(b*place) or 0."""
+        """The plaintext in each block of a flag of each slot: 2^(b*place) or 0."""
         return [
             [
                 mpz(1) << (self.slot_bits * (slot % self.per_block))
@@ -68,7 +68,8 @@ class Packing:
         width = self.slot_bits * self.per_block
         if any(plaintext.bit_length() > width for plaintext in plaintexts):
             raise ProtocolError(
-                "a decrypted number is larger than any packed one: wrong key, or not a table of ours"
+                "a decrypted number is larger than any packed one: "
+                "wrong key, or not a table of ours"
             )
         top = mpz(1) << width
         # A bit above the top keeps gmpy2.unpack from leaving out leading zero slots.
@@ -79,7 +80,8 @@ class Packing:
         table = np.array(slots, np.int64).reshape(-1, self.blocks * self.per_block)
         if table[:, self.slots :].any():
             raise ProtocolError(
-                "a decrypted number has values beyond the last slot: wrong key, or not a table of ours"
+                "a decrypted number has values beyond the last slot: "
+                "wrong key, or not a table of ours"
             )
         return table[:, : self.slots] - self.offset
 
@@ -109,7 +111,8 @@ def plan_packing(
         )
     if slot_bits is not None and not needed <= slot_bits <= _MAX_SLOT_BITS:
         raise PlanError(
-            f"counts could overflow a slot of {slot_bits} bits: the bounds and the noise need {needed}",
+            f"counts could overflow a slot of {slot_bits} bits: "
+            f"the bounds and the noise need {needed}",
             key="crypto.slot_bits",
             remedy=f"{remedy}, or leave crypto.slot_bits to the planner",
         )

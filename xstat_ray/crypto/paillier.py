@@ -38,7 +38,7 @@ class PublicKey:
 
     n: mpz
     h: mpz
-    """Of order alpha*beta modulo n^2, an n-th residue."""
+    """An n-th residue of order alpha*beta modulo n^2."""
 
     @property
     def key_bits(self) -> int:
@@ -125,7 +125,7 @@ class PrivateKey(Secret):
         return cls(**parts, constant_time=constant_time)
 
     def decrypt(self, rows: NDArray[np.uint8]) -> list[mpz]:
-        """Open (N, width) ciphertexts whose randomness lies in the subgroup, with the short exponents alpha and beta.
+        """Open (N, width) ciphertexts whose randomness lies in the subgroup, by short exponents.
 
         A ciphertext made elsewhere with full-size randomness gives a wrong value: use `decrypt_any`
         for those.
@@ -172,7 +172,7 @@ def check_group(public: PublicKey, values: Sequence[mpz]) -> None:
 
 
 class OwnerEncryptor(Secret):
-    """Encryption by the key's owner: short exponents and half-size moduli, by the Chinese remainder theorem."""
+    """Encryption by the key's owner: short exponents, half-size moduli, Chinese remainders."""
 
     def __init__(self, key: PrivateKey, planned: int) -> None:
         """Build tables for about `planned` encryptions; threads may share them."""
@@ -225,7 +225,7 @@ class OwnerEncryptor(Secret):
         for exponents, order in zip((by_p, by_q), orders, strict=True):
             _check_exponents(exponents, len(index), order.bit_length())
         return in_threads(
-            lambda own: tables.encrypt(messages, index[own], by_p[own], by_q[own]), len(index)
+            lambda part: tables.encrypt(messages, index[part], by_p[part], by_q[part]), len(index)
         )
 
 
@@ -262,7 +262,7 @@ class PublicEncryptor:
         )
         _check_exponents(exponents, len(index), self._bits)
         return in_threads(
-            lambda own: self._table.encrypt(rows, index[own], exponents[own]), len(index)
+            lambda part: self._table.encrypt(rows, index[part], exponents[part]), len(index)
         )
 
 

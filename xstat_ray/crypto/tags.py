@@ -26,7 +26,7 @@ def tags(
     person: NDArray[np.int32],
     period: NDArray[np.uint32],
 ) -> NDArray[np.uint8]:
-    """The tag of every row: AES-128 under `key` of (12-byte person key || uint32 period, little-endian).
+    """Tag every row: AES-128 under `key` of (12-byte person key || little-endian uint32 period).
 
     Args:
         key: K, 16 bytes.
@@ -74,7 +74,7 @@ def tags(
 
 
 class Dummy(IntEnum):
-    """Kinds of dummies, by the last 4 bytes of their blocks: no period and number of a real row look like these."""
+    """Kinds of dummies, by the last 4 bytes of their blocks, which no real row has."""
 
     MATCHED = (1 << 32) - 1
     """Row and flag that meet."""
@@ -83,7 +83,7 @@ class Dummy(IntEnum):
 
 
 def with_copy(period: NDArray[np.uint32], copy: NDArray[np.integer]) -> NDArray[np.uint32]:
-    """(N,) the last 4 bytes of the blocks of rows that are told apart by a number 0 <= `copy` < `MAX_COPIES`."""
+    """(N,) the last 4 bytes of the blocks of rows told apart by 0 <= `copy` < `MAX_COPIES`."""
     return period | copy.astype(np.uint32) << np.uint32(24)
 
 
@@ -96,10 +96,10 @@ def dummy_tags(key: bytes, kind: Dummy, batch: int, numbers: range) -> NDArray[n
     count = len(numbers)
     blocks = np.zeros((count, PERSON_KEY_BYTES), np.uint8)
     words = blocks.view("<u4")
-    every = np.arange(numbers.start, numbers.stop, dtype=np.uint64)
+    dummy = np.arange(numbers.start, numbers.stop, dtype=np.uint64)
     words[:, 0] = batch
-    words[:, 1] = every & np.uint64(0xFFFFFFFF)
-    words[:, 2] = every >> np.uint64(32)
+    words[:, 1] = dummy & np.uint64(0xFFFFFFFF)
+    words[:, 2] = dummy >> np.uint64(32)
     return tags(key, blocks, np.arange(count, dtype=np.int32), np.full(count, kind, np.uint32))
 
 

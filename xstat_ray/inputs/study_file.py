@@ -33,7 +33,7 @@ from xstat_ray.model.study import (
     Bounds,
     ColumnSide,
     IdForm,
-    Mechanism,
+    MechanismChoice,
     Noise,
     PaddingMode,
     Period,
@@ -248,7 +248,7 @@ def read_privacy(top: Section, levels: Sequence[str]) -> Privacy:
     padding = _switch(node, "padding", ("off", "dp"), defaults.padding)
     privacy = Privacy(
         noise=cast(Noise, noise),
-        mechanism=cast(Mechanism, mechanism),
+        mechanism=cast(MechanismChoice, mechanism),
         report=_report(node, levels),
         epsilon=node.fraction("epsilon", defaults.epsilon),
         delta=node.fraction("delta", defaults.delta),

@@ -1,1 +1,4 @@
-"""What the parties agree on (studies, periods, shards, the row tree) and what crosses between them (messages)."""
+"""What the parties agree on and what crosses between them.
+
+Studies, periods, shards and the row tree are agreed; messages cross.
+"""

@@ -132,7 +132,7 @@ class Tree(Message):
 
 @dataclass(frozen=True)
 class Rows(Message):
-    """The row party's rows of one shard, de-identified, in the order of `crypto.tags.sort_order`."""
+    """The row party's de-identified rows of one shard, in the order of `crypto.tags.sort_order`."""
 
     shard: int
     tags: NDArray[np.uint8]
@@ -177,7 +177,7 @@ class Partial(Message):
 
 @dataclass(frozen=True)
 class NoisyTable(Message):
-    """All measured levels after the noise was added, in blinded order: the only thing that is ever decrypted."""
+    """All measured levels with their noise, in blinded order: the only thing that is decrypted."""
 
     release: str
     """Release id, 32 hexadecimal digits."""

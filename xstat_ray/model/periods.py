@@ -71,7 +71,10 @@ def span(period: Period) -> range:
 
 
 def cover(first: dt.date, last: dt.date, period: Period) -> range:
-    """The periods of the study, of any grain but none, that rows with times (or dates) `first` to `last` can lie in."""
+    """The periods of the study that rows with times (or dates) `first` to `last` can lie in.
+
+    The study has a grain other than none.
+    """
     low, high = _clock(pa.array([first, last]), period).to_pylist()
     start, end = _edges(period)
     length = period.seconds * _SECOND
@@ -81,7 +84,7 @@ def cover(first: dt.date, last: dt.date, period: Period) -> range:
 
 
 def _clock(times: pa.Array, period: Period) -> pa.Array:
-    """(N,) int64 microseconds on the clock that counts the periods: UTC, or the zone's wall clock for dates."""
+    """(N,) int64 microseconds on the clock of the periods: UTC, or the wall clock for dates."""
     zone = None if pt.is_date(times.type) else times.type.tz
     # Nanoseconds may be cut off; every other loss is an error.
     target = pc.CastOptions(pa.timestamp("us", zone), allow_time_truncate=True)
@@ -114,7 +117,7 @@ def _assume(stamps: pa.Array, zone: str) -> pa.Array:
 
 
 def _edges(period: Period) -> tuple[int, int]:
-    """First instant of the study and first instant after it, in microseconds on the clock of `_clock`."""
+    """The first instant of the study and the first after it, in microseconds as of `_clock`."""
     assert period.start is not None
     assert period.end is not None
     epoch = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)

@@ -20,8 +20,8 @@ from xstat_ray.model.study import Dimension
 class RowTree:
     """A hierarchy over the cells, all leaves at the same depth.
 
-    The tree puts the nodes of every level into an order of its own, in which those of one parent
-    are consecutive.
+    The tree puts the nodes of every level into an order in which those of one parent are
+    consecutive.
     """
 
     parents: tuple[NDArray[np.int64], ...]
@@ -33,7 +33,7 @@ class RowTree:
 
     @classmethod
     def of_dimensions(cls, sizes: Sequence[int]) -> RowTree:
-        """The tree of a product domain: one level per dimension, the last dimension at the leaves."""
+        """The tree of a product domain: one level per dimension, the last one at the leaves."""
         return cls.product([cls.of_groups(size, ()) for size in sizes])
 
     @classmethod
@@ -49,17 +49,17 @@ class RowTree:
         for group in groups:
             ancestors.append(np.asarray(group, np.int64)[ancestors[-1]])
         order = np.lexsort(ancestors)
-        sorted_ancestors = [own[order] for own in ancestors] + [np.zeros(size, np.int64)]
-        firsts = [np.flatnonzero(np.diff(own, prepend=-1)) for own in sorted_ancestors]
+        by_level = [level[order] for level in ancestors] + [np.zeros(size, np.int64)]
+        firsts = [np.flatnonzero(np.diff(level, prepend=-1)) for level in by_level]
         numbers = [np.searchsorted(first, np.arange(size), side="right") - 1 for first in firsts]
         return cls(
             parents=tuple(numbers[level + 1][first] for level, first in enumerate(firsts[:-1])),
-            nodes=tuple(own[first] for own, first in zip(sorted_ancestors, firsts, strict=True)),
+            nodes=tuple(level[first] for level, first in zip(by_level, firsts, strict=True)),
         )
 
     @classmethod
     def product(cls, trees: Sequence[RowTree]) -> RowTree:
-        """The tree of several dimensions, the last one at the leaves: a copy of it under every leaf of those before."""
+        """The tree of several dimensions: a copy of each under every leaf of those before it."""
         whole = trees[0]
         for tree in trees[1:]:
             prefix = np.arange(whole.cells)[:, None]
@@ -69,8 +69,8 @@ class RowTree:
             ]
             declared = whole.nodes[0][:, None]
             nodes = [
-                (declared * size + own).ravel()
-                for own, size in zip(tree.nodes[:-1], tree.sizes, strict=False)
+                (declared * size + below).ravel()
+                for below, size in zip(tree.nodes[:-1], tree.sizes, strict=False)
             ]
             whole = cls((*parents, *whole.parents), (*nodes, *whole.nodes))
         return whole
@@ -134,8 +134,8 @@ def level_names(dimensions: Sequence[Dimension]) -> tuple[str, ...]:
 def level_labels(dimensions: Sequence[Dimension], level: int) -> list[str]:
     """The label of every node of a level, in declared order."""
     for place in reversed(range(len(dimensions))):
-        own = dimensions[place]
-        chain = [own.labels, *(h.labels for h in own.hierarchy)]
+        dimension = dimensions[place]
+        chain = [dimension.labels, *(level.labels for level in dimension.hierarchy)]
         if level < len(chain):
             before = [d.labels for d in dimensions[:place]]
             return [" / ".join(labels) for labels in product(*before, chain[level])]

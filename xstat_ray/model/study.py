@@ -22,7 +22,8 @@ Role = Literal["row", "column"]
 Grain = Literal["none", "date", "hour", "15min"]
 IdForm = Literal["exact", "text", "phone", "email"]
 Noise = Literal["laplace", "gaussian", "off"]
-Mechanism = Literal["flat", "tree", "auto"]
+MechanismChoice = Literal["flat", "tree", "auto"]
+"""What a study asks to be measured; `auto` leaves the choice to the planner."""
 PaddingMode = Literal["off", "dp"]
 
 GRAIN_SECONDS: Mapping[Grain, int] = {"none": 0, "date": 86_400, "hour": 3_600, "15min": 900}
@@ -32,23 +33,23 @@ OFFSET = "offset"
 
 @dataclass(frozen=True)
 class Level:
-    """A coarser grouping of a dimension: municipalities over areas, subprefectures over municipalities."""
+    """A coarser grouping of a dimension, such as municipalities over areas."""
 
     name: str
     labels: tuple[str, ...]
     parents: tuple[int, ...]
-    """For every label of the level below, the label of this level it belongs to."""
+    """The label of this level that each label of the level below belongs to."""
 
 
 @dataclass(frozen=True)
 class Dimension:
-    """One dimension of the table: a public, ordered list of labels and the raw values that map to each."""
+    """One dimension of the table: public, ordered labels, and the raw values that map to each."""
 
     name: str
     column: str
     labels: tuple[str, ...]
     members: tuple[tuple[str, ...], ...]
-    """For each label the raw values (as text) that belong to it; all disjoint."""
+    """The raw values (as text) that belong to each label; all disjoint."""
     other: str | None = None
     """Label that takes every value not listed, or None: then such rows are outside the domain and
     dropped."""
@@ -152,7 +153,7 @@ class Privacy:
     """How the release is protected. Budgets are exact rationals."""
 
     noise: Noise = "laplace"
-    mechanism: Mechanism = "flat"
+    mechanism: MechanismChoice = "flat"
     """`flat`: noise on every cell. `tree`: on cells and on sums of reporting levels. `auto`:
     whichever errs less."""
     report: tuple[str, ...] = ()
@@ -223,7 +224,7 @@ class Study:
 
     @property
     def person_units(self) -> int:
-        """R*F*W: the most units that adding or removing one person moves (L1 sensitivity of the counts)."""
+        """R*F*W, the L1 sensitivity of the counts: the most units that one person moves."""
         return self.bounds.rows * self.bounds.boardings * self.window_periods
 
     @property
@@ -233,7 +234,7 @@ class Study:
 
     @cached_property
     def digest(self) -> bytes:
-        """SHA-256 over the canonical JSON form: two parties with equal digests run the same study."""
+        """SHA-256 over the canonical JSON form: parties with equal digests run the same study."""
         form = {"format": FORMAT_VERSION, "study": self}
         text = json.dumps(
             form, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_canonical

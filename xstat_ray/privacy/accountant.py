@@ -39,7 +39,7 @@ class Spending:
     """Sum of the rho of zCDP debits."""
 
     def plus(self, epsilon: Fraction, rho: Fraction, times: int = 1) -> Spending:
-        """With `times` more debits: pure ones of `epsilon` where `rho` is 0, zCDP ones of `rho` otherwise."""
+        """Add `times` debits: pure ones of `epsilon` where `rho` is 0, else zCDP ones of `rho`."""
         if rho:
             return Spending(self.pure, self.squares, self.rho + times * rho)
         return Spending(self.pure + times * epsilon, self.squares + times * epsilon**2, self.rho)
@@ -89,7 +89,7 @@ def round_up(value: Fraction) -> float:
 
 
 def readable(epsilon: Fraction) -> str:
-    """As it is if that is short, such as 1/3; otherwise rounded up to six decimals."""
+    """Write it as a fraction if that is short, such as 1/3; else rounded up to six decimals."""
     if epsilon.denominator <= 10**6:
         return str(epsilon)
     return f"{math.ceil(epsilon * 10**6) / 10**6:.6f}"

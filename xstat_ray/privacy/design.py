@@ -1,4 +1,4 @@
-"""The design of a release: which levels of the row tree are measured, and with which share of the budget."""
+"""The design of a release: which levels of the row tree are measured, with what budget."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xstat_ray.model.row_tree import RowTree, level_names, tree_of
-from xstat_ray.model.study import Dimension, Privacy, Study
-from xstat_ray.model.study import Mechanism as Asked
+from xstat_ray.model.study import Dimension, MechanismChoice, Privacy, Study
 from xstat_ray.privacy.least_squares import final_variances
 from xstat_ray.privacy.mechanism import Mechanism, laplace_scale
 from xstat_ray.privacy.shares import FLAT, Choice, Shares, choose, level_scale, tree_shares
@@ -24,15 +23,15 @@ Kind = Literal["flat", "tree"]
 
 @dataclass(frozen=True)
 class MeasuredLevel:
-    """A level whose sums get noise of their own."""
+    """A level to whose sums noise is added."""
 
     level: int
     name: str
     nodes: int
     share: Fraction
-    """Of the budget."""
+    """Share of the budget."""
     mechanism: Mechanism
-    """With the scale of this level."""
+    """Noise at the scale of this level."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Design:
 
     @classmethod
     def of_study(cls, study: Study) -> Design:
-        """The design that the study asks for, or the better one if it leaves the choice (mechanism auto).
+        """The design that the study asks for; the better one where its mechanism is auto.
 
         Raises:
             PlanError: no finite noise gives the declared budget.
@@ -58,7 +57,7 @@ class Design:
 
     @classmethod
     def over(cls, dimensions: Sequence[Dimension], privacy: Privacy, budget: Mechanism) -> Design:
-        """The same for a table with these row dimensions and this budget."""
+        """The design of a table with these row dimensions under this budget."""
         tree = tree_of(dimensions)
         names = level_names(dimensions)
         reported = privacy.report or names
@@ -97,7 +96,7 @@ class Design:
         )
 
     def stderrs(self, tree: RowTree) -> dict[int, NDArray[np.float64]]:
-        """Per reporting level the exact standard error of every node after least squares, before refinement."""
+        """Exact standard errors after least squares, unrefined: (nodes,) by reporting level."""
         if self.budget.noise == "off":
             return {level: np.zeros(tree.sizes[level]) for level in self.reporting}
         variances = final_variances(tree, {m.level: m.mechanism.stderr**2 for m in self.levels})
@@ -106,11 +105,15 @@ class Design:
 
 @lru_cache(maxsize=4)
 def _design(study: Study) -> Design:
-    """Cached: each part of a table that is decrypted asks for it, and choosing the shares of a big tree takes time."""
+    # A study decides its design, so each role works it out for itself and trusts nobody's. The
+    # shares of a big tree take a second to choose, and the key holder asks once for each part of a
+    # table that it decrypts; keeping the last few changes nothing but that time.
     return Design.over(study.row.dimensions, study.privacy, Mechanism.of_study(study))
 
 
-def _choice(asked: Asked, tree: RowTree, budget: Mechanism, reporting: tuple[int, ...]) -> Choice:
+def _choice(
+    asked: MechanismChoice, tree: RowTree, budget: Mechanism, reporting: tuple[int, ...]
+) -> Choice:
     if asked == "flat":
         return Choice("flat", FLAT, "flat: as the study says")
     if asked == "auto":
@@ -125,7 +128,7 @@ def _tree_shares(tree: RowTree, budget: Mechanism, reporting: tuple[int, ...]) -
 
 
 def scaled(budget: Mechanism, share: Fraction) -> Mechanism:
-    """The noise that costs a share of what `budget` costs: a share of its epsilon (Laplace) or its rho (Gaussian)."""
+    """The noise that costs a share of the budget: of its epsilon (Laplace) or rho (Gaussian)."""
     if budget.noise == "off" or share == 1:
         return budget
     scale = level_scale(budget, share)

@@ -1,4 +1,4 @@
-"""The history of privacy budgets: an SQLite file to which entries are appended and in which nothing else changes.
+"""The history of privacy budgets: an SQLite file to which entries are appended, and nothing else.
 
 Amounts are exact rationals, as text. Triggers refuse updates, deletions and replacements, and an
 index a second debit of one release; they guard against mistakes, not against someone who may write
@@ -39,8 +39,10 @@ _SCHEMA = (
     ) STRICT
     """,
     "CREATE UNIQUE INDEX debited_once ON history (dataset, release) WHERE kind = 'debit'",
-    "CREATE TRIGGER no_update BEFORE UPDATE ON history BEGIN SELECT RAISE(ABORT, 'history is append-only'); END",
-    "CREATE TRIGGER no_delete BEFORE DELETE ON history BEGIN SELECT RAISE(ABORT, 'history is append-only'); END",
+    "CREATE TRIGGER no_update BEFORE UPDATE ON history "
+    "BEGIN SELECT RAISE(ABORT, 'history is append-only'); END",
+    "CREATE TRIGGER no_delete BEFORE DELETE ON history "
+    "BEGIN SELECT RAISE(ABORT, 'history is append-only'); END",
     # INSERT OR REPLACE deletes without firing the trigger above.
     """
     CREATE TRIGGER no_replace BEFORE INSERT ON history
@@ -110,7 +112,10 @@ class History:
 
     @contextmanager
     def writing(self) -> Iterator[Writer]:
-        """Exclusive until the end: then everything appended is durable, or nothing is, if an exception was raised."""
+        """Hold the file alone; at the end all that was appended is durable, or nothing is.
+
+        Nothing is where an exception was raised.
+        """
         with self._connection("IMMEDIATE") as connection:
             yield Writer(connection)
 
@@ -157,8 +162,8 @@ class Reader:
     def entries(self, dataset: str | None = None) -> list[Entry]:
         """All entries, oldest first, of one data set or of all."""
         rows = self._connection.execute(
-            "SELECT at, kind, dataset, study, name, release, epsilon, delta, rho, cap, note FROM history "
-            "WHERE ?1 IS NULL OR dataset = ?1 ORDER BY number",
+            "SELECT at, kind, dataset, study, name, release, epsilon, delta, rho, cap, note "
+            "FROM history WHERE ?1 IS NULL OR dataset = ?1 ORDER BY number",
             (dataset,),
         )
         return [_entry(row) for row in rows]
@@ -176,7 +181,8 @@ class Reader:
     ) -> tuple[str, Fraction, Fraction, Fraction] | None:
         """Study digest, epsilon, delta and rho of the debit of a release, None if there is none."""
         row = self._connection.execute(
-            "SELECT study, epsilon, delta, rho FROM history WHERE kind = 'debit' AND dataset = ? AND release = ?",
+            "SELECT study, epsilon, delta, rho FROM history "
+            "WHERE kind = 'debit' AND dataset = ? AND release = ?",
             (dataset, release),
         ).fetchone()
         return row and (row[0], *map(Fraction, row[1:]))
@@ -184,7 +190,8 @@ class Reader:
     def amounts(self, dataset: str) -> list[tuple[Fraction, Fraction, int]]:
         """The debits of a data set: epsilon, rho, and how many there are of these."""
         rows = self._connection.execute(
-            "SELECT epsilon, rho, count(*) FROM history WHERE kind = 'debit' AND dataset = ? GROUP BY epsilon, rho",
+            "SELECT epsilon, rho, count(*) FROM history "
+            "WHERE kind = 'debit' AND dataset = ? GROUP BY epsilon, rho",
             (dataset,),
         )
         return [(Fraction(epsilon), Fraction(rho), times) for epsilon, rho, times in rows]
@@ -203,7 +210,8 @@ class Writer(Reader):
     def append(self, entry: Entry) -> None:
         """Add an entry."""
         self._connection.execute(
-            "INSERT INTO history (at, kind, dataset, study, name, release, epsilon, delta, rho, cap, note) "
+            "INSERT INTO history "
+            "(at, kind, dataset, study, name, release, epsilon, delta, rho, cap, note) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [str(value) for value in astuple(entry)],
         )

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from xstat_ray.model.row_tree import RowTree
 
 
-class Measurement(NamedTuple):
+class NoisyLevel(NamedTuple):
     """The noisy sums of one level."""
 
     values: NDArray[np.int64] | NDArray[np.float64]
     """(nodes, columns), the nodes in the order of the tree."""
     variance: float
-    """Of the noise of one value, in squared units; more than zero."""
+    """Variance of one value's noise, in squared units (> 0)."""
 
 
 class Estimate(NamedTuple):
@@ -32,10 +32,10 @@ class Estimate(NamedTuple):
     values: NDArray[np.float64]
     """(nodes, columns)."""
     variances: NDArray[np.float64]
-    """(nodes,): the same for every column."""
+    """(nodes,), equal in all columns."""
 
 
-def least_squares(tree: RowTree, measured: Mapping[int, Measurement]) -> list[Estimate]:
+def least_squares(tree: RowTree, measured: Mapping[int, NoisyLevel]) -> list[Estimate]:
     """The best linear unbiased estimate of every node, and its exact variance.
 
     Args:
@@ -50,15 +50,15 @@ def least_squares(tree: RowTree, measured: Mapping[int, Measurement]) -> list[Es
     for level in reversed(range(len(tree.parents))):
         parent = tree.parents[level]
         first = tree.first_children[level]
-        own = up[level]
-        missing = values[-1] - np.add.reduceat(own.values, first)
-        share = own.variances / np.add.reduceat(own.variances, first)[parent]
-        values.append(own.values + share[:, None] * missing[parent])
+        below = up[level]
+        missing = values[-1] - np.add.reduceat(below.values, first)
+        share = below.variances / np.add.reduceat(below.variances, first)[parent]
+        values.append(below.values + share[:, None] * missing[parent])
     variances = final_variances(tree, {level: m.variance for level, m in measured.items()})
     return [Estimate(*pair) for pair in zip(reversed(values), variances, strict=True)]
 
 
-def from_below(tree: RowTree, measured: Mapping[int, Measurement]) -> list[Estimate]:
+def from_below(tree: RowTree, measured: Mapping[int, NoisyLevel]) -> list[Estimate]:
     """The up pass: every node estimated from what was measured at it and below it.
 
     The node's own noisy value and the sum of its children's estimates are independent, and are
@@ -95,9 +95,9 @@ def final_variances(tree: RowTree, measured: Mapping[int, float]) -> list[NDArra
     final = [up[-1]]
     for level in reversed(range(len(tree.parents))):
         parent = tree.parents[level]
-        own = up[level]
-        share = own / np.add.reduceat(own, tree.first_children[level])[parent]
-        final.append(own * (1 - share) + share**2 * final[-1][parent])
+        below = up[level]
+        share = below / np.add.reduceat(below, tree.first_children[level])[parent]
+        final.append(below * (1 - share) + share**2 * final[-1][parent])
     return final[::-1]
 
 

@@ -1,4 +1,4 @@
-"""The ledger: what has been spent of each data set's privacy budget, durable and impossible to overspend.
+"""The ledger: what is spent of each data set's privacy budget, durable and never overspent.
 
 A data set is one party's table, under the name that studies give it. It has a cap on epsilon, and a
 delta at which its epsilon is reckoned; `accountant` says how debits add up. The first debit takes
@@ -6,8 +6,8 @@ both from the study, later only `set_cap` changes them. A debit holds the write 
 the sums to committing the entries, so concurrent releases cannot both pass the cap; a debit that
 was already made for the same release is not made again.
 
-What the compute pool has learnt of a data set is an account of its own, named after it (`POOL`):
-epsilons and deltas of its views are added, each as they are.
+What the compute pool has learnt of a data set is a separate account, named after it (`POOL`): the
+epsilons and deltas of the views add up, each as it is.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Debit:
     """Name of the study."""
     epsilon: Fraction
     delta: Fraction
-    """As the study declares them; a zCDP debit counts through `rho` alone."""
+    """Epsilon and delta as the study declares them; a zCDP debit counts through `rho` alone."""
     rho: Fraction = Fraction(0)
     """zCDP of Gaussian noise; 0 where the release is pure."""
 
@@ -52,9 +52,9 @@ class Account:
     """Epsilon at `delta`, rounded up where it is not exact."""
     cap: Fraction
     delta: Fraction
-    """Of the pool's accounts: what the deltas of all views add up to."""
+    """Where the data set is held at; in an account of the pool, the sum of the views' deltas."""
     releases: int
-    """Or views of the pool."""
+    """How many releases it paid for; in an account of the pool, how many views."""
 
 
 class Ledger:
@@ -120,7 +120,8 @@ class Ledger:
                 _, delta = history.limits().get(dataset, (cap, Fraction(0)))
             if not delta and _spending(history, dataset).rho:
                 raise BudgetError(
-                    f"data set {dataset}: Gaussian releases were made of it, so its delta cannot be 0"
+                    f"data set {dataset}: Gaussian releases were made of it, "
+                    "so its delta cannot be 0"
                 )
             history.append(Entry(_now(), "cap", dataset, delta=delta, cap=cap))
 
@@ -149,13 +150,16 @@ class Ledger:
             else "Nothing was decrypted"
         )
         return (
-            f"data set {refusal.dataset}: {refusal.note}. {kept}. Ask for less in the study, or agree "
-            f"on other limits: {shlex.join(['xstat-ray', 'budget', 'set-cap', *limits])}"
+            f"data set {refusal.dataset}: {refusal.note}. {kept}. Ask for less in the study, or "
+            f"agree on other limits: {shlex.join(['xstat-ray', 'budget', 'set-cap', *limits])}"
         )
 
 
 def _check(history: Reader, dataset: str, debit: Debit, study_cap: Fraction) -> list[Entry]:
-    """What a debit adds to the history of one data set: nothing, itself (after the first cap), or a refusal."""
+    """What a debit adds to the history of one data set.
+
+    Nothing if it was made before, else itself (after the first cap), or a refusal.
+    """
     limits = history.limits().get(dataset)
     # At delta 0 the accountant adds epsilons up, which is what holds where each view has a delta of
     # its own.

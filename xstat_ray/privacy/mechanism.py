@@ -33,7 +33,7 @@ _STDERRS95 = {"laplace": math.log(20) / math.sqrt(2), "gaussian": 1.959964, "off
 
 @dataclass(frozen=True)
 class Mechanism:
-    """Discrete Laplace (pure epsilon) or discrete Gaussian (zCDP) noise of one scale on every coefficient."""
+    """Discrete Laplace (pure epsilon) or Gaussian (zCDP) noise of one scale on all coefficients."""
 
     noise: Noise
     l1: int
@@ -59,10 +59,10 @@ class Mechanism:
 
     @classmethod
     def calibrated(cls, privacy: Privacy, l1: int, l2_squared: int) -> Mechanism:
-        """The same for counts of which one person moves at most so much.
+        """The smallest noise for counts that one person moves by `l1` and sqrt(`l2_squared`).
 
         Raises:
-            PlanError: as `of_study`.
+            PlanError: no finite scale gives the declared budget.
         """
         scale = 0.0
         if privacy.noise == "laplace":
@@ -73,14 +73,17 @@ class Mechanism:
 
     @property
     def rho(self) -> Fraction:
-        """Gaussian noise is rho-zCDP with L2^2 / (2 sigma^2) (Canonne, Kamath, Steinke 2020, Theorem 4); others: 0."""
+        """L2^2 / (2 sigma^2), at which Gaussian noise is rho-zCDP; 0 for other noise.
+
+        Canonne, Kamath and Steinke 2020, Theorem 4.
+        """
         if self.noise != "gaussian":
             return Fraction(0)
         return self.l2_squared / (2 * Fraction(self.scale) ** 2)
 
     @cached_property
     def stderr(self) -> float:
-        """Standard deviation of the noise of one coefficient, exact for the discrete distribution."""
+        """Standard deviation of a coefficient's noise, exact for the discrete distribution."""
         if self.noise == "off":
             return 0.0
         if self.noise == "laplace":
@@ -110,7 +113,7 @@ class Mechanism:
         return math.ceil(self.scale * math.sqrt(2 * nats))
 
     def draw(self, count: int) -> NDArray[np.int64]:
-        """(count,) fresh independent noise from OpenDP's exact sampler and the system's generator."""
+        """(count,) fresh independent noise, by OpenDP's exact sampler."""
         if self.noise == "off":
             return np.zeros(count, np.int64)
         return _draw(self.noise, self.scale, count)
@@ -122,15 +125,15 @@ def draw_laplace(scale: float, count: int) -> NDArray[np.int64]:
 
 
 def _draw(noise: Noise, scale: float, count: int) -> NDArray[np.int64]:
-    measurement = _measurement(noise, scale)
+    sampler = _sampler(noise, scale)
     slices = [min(_DRAW_SLICE, count - done) for done in range(0, count, _DRAW_SLICE)]
     return np.concatenate(
-        [np.zeros(0, np.int64), *(np.asarray(measurement([0] * n), np.int64) for n in slices)]
+        [np.zeros(0, np.int64), *(np.asarray(sampler([0] * n), np.int64) for n in slices)]
     )
 
 
 @lru_cache(maxsize=16)
-def _measurement(noise: Noise, scale: float) -> Any:
+def _sampler(noise: Noise, scale: float) -> Any:
     domain = dp.vector_domain(dp.atom_domain(T="i64"))
     if noise == "laplace":
         return dp.m.make_laplace(domain, dp.l1_distance(T="i64"), scale=scale)
@@ -138,7 +141,7 @@ def _measurement(noise: Noise, scale: float) -> Any:
 
 
 def half_width95(noise: Noise, stderr: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Half width of 95 % intervals around values with independent noises in them, alone or added up with weights.
+    """Half width of 95 % intervals around values that have noise, or a weighted sum of it, in them.
 
     For Gaussian noise 1.96 standard errors, for Laplace noise ln(20)/sqrt(2) = 2.12: its tails are
     heavier, and 1.96 would cover 93.8 %. That is the quantile of a single Laplace noise; what
@@ -155,15 +158,15 @@ def half_width95(noise: Noise, stderr: NDArray[np.float64]) -> NDArray[np.float6
 
 
 def laplace_scale(l1: int, epsilon: Fraction) -> float:
-    """The least scale that gives `epsilon` at L1 sensitivity `l1`, as OpenDP's privacy map certifies."""
+    """The least scale that OpenDP's privacy map certifies for `epsilon` at L1 sensitivity `l1`."""
     scale = round_up(Fraction(l1) / epsilon)
-    while _measurement("laplace", scale).map(l1) > epsilon:
+    while _sampler("laplace", scale).map(l1) > epsilon:
         scale = math.nextafter(scale, math.inf)
     return scale
 
 
 def _gaussian_scale(l2_squared: int, epsilon: Fraction, delta: Fraction) -> float:
-    """Bisect for the least sigma whose zCDP, converted at `delta` as the ledger does, stays within `epsilon`."""
+    """Bisect for the least sigma whose zCDP, converted as by the ledger, stays within `epsilon`."""
 
     def spent(scale: float) -> Fraction:
         return zcdp_epsilon(l2_squared / (2 * Fraction(scale) ** 2), delta)

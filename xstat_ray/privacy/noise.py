@@ -1,4 +1,4 @@
-"""The noise: drawn once, packed, encrypted under the public key and added to the encrypted whole."""
+"""The noise: drawn once, packed, encrypted by the public key and added to the encrypted whole."""
 
 from __future__ import annotations
 

@@ -37,7 +37,10 @@ _MARGIN = 1 - 1e-9
 
 @dataclass(frozen=True)
 class DummyCount:
-    """How many dummies of one kind are sent with a count: shifted, truncated discrete Laplace, on 0 to 2*shift."""
+    """How many dummies of one kind are sent with a count.
+
+    Shifted, truncated discrete Laplace on 0 to 2*shift.
+    """
 
     l1: int
     """What one person changes in all counts of the kind together."""
@@ -49,7 +52,7 @@ class DummyCount:
 
     @classmethod
     def of(cls, l1: int, epsilon: Fraction, delta: Fraction) -> DummyCount:
-        """The least that make counts of L1 sensitivity `l1` (epsilon, delta)-differentially private."""
+        """The least that make counts of L1 sensitivity `l1` (epsilon, delta)-private."""
         scale = laplace_scale(l1, epsilon)
         return cls(l1, epsilon, delta, scale, least_shift(l1, scale, float(delta)))
 
@@ -94,7 +97,7 @@ class Padding:
 
     @property
     def flags_added(self) -> int:
-        """Expected number of dummy flags of the release, without the R - 1 further copies of the real ones."""
+        """Expected number of dummy flags of the release, besides R - 1 copies of the real ones."""
         return self.batches * (self.reserve + self.flags.shift)
 
     def draw_rows(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -104,9 +107,9 @@ class Padding:
         """
         shape = (self.batches, self.cells)
         matched = self.matched.draw(self.batches * self.cells).reshape(shape)
-        for own in matched:
-            while own.sum() > self.reserve:
-                own[:] = self.matched.draw(self.cells)
+        for of_batch in matched:
+            while of_batch.sum() > self.reserve:
+                of_batch[:] = self.matched.draw(self.cells)
         return matched, self.unmatched.draw(self.batches * self.cells).reshape(shape)
 
     def draw_flags(self) -> NDArray[np.int64]:
@@ -125,14 +128,14 @@ def least_shift(l1: int, scale: float, delta: float) -> int:
 
 
 def truncation_delta(change: int, scale: float, shift: int) -> float:
-    """Probability of the outputs that only one of two counts can give which differ by `change` <= shift."""
+    """Probability of outputs that one count gives and one `change` <= shift away cannot."""
     a = math.exp(-1 / scale)
     last = math.exp(-(shift + 1) / scale)
     return last * math.expm1(change / scale) / (1 + a - 2 * last)
 
 
 def sum_bound(cells: int, scale: float, beta: float) -> int:
-    """What the sum of `cells` draws, truncated or not, exceeds with probability at most `beta` (Chernoff)."""
+    """What a sum of `cells` draws exceeds with probability at most `beta` (Chernoff)."""
     t = np.linspace(0, 1 / scale, 1002)[1:-1]
     a = math.exp(-1 / scale)
     log_moment = 2 * np.log1p(-a) - np.log1p(-a * np.exp(t)) - np.log1p(-a * np.exp(-t))
@@ -214,8 +217,8 @@ def _check_size(padding: Padding) -> None:
     size = padding.rows_added + FLAG_ROWS * padding.flags_added
     if size > MAX_DUMMIES:
         raise PlanError(
-            f"the view's epsilon and delta need {padding.rows_added:,} dummy rows and {padding.flags_added:,} dummy "
-            "flags, which no run can carry",
+            f"the view's epsilon and delta need {padding.rows_added:,} dummy rows "
+            f"and {padding.flags_added:,} dummy flags, which no run can carry",
             key="privacy.view",
             remedy="Raise its epsilon, or take longer batches, coarser cells, or a shorter study",
         )

@@ -1,4 +1,4 @@
-"""From noisy sums on a row tree to publishable counts: non-negative integers that add up at every level.
+"""From noisy sums on a row tree to counts: non-negative integers that add up at every level.
 
 Post-processing: it sees noisy values only and costs no budget.
 """
@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xstat_ray.model.row_tree import RowTree
-from xstat_ray.privacy.least_squares import Measurement, from_below
+from xstat_ray.privacy.least_squares import NoisyLevel, from_below
 
 _SLICE = 16
 """Columns refined at once: bounds the memory beside input and output to some 20 float64 tables of
 this width."""
 
 
-def refine(tree: RowTree, measured: Mapping[int, Measurement]) -> tuple[NDArray[np.int64], ...]:
+def refine(tree: RowTree, measured: Mapping[int, NoisyLevel]) -> tuple[NDArray[np.int64], ...]:
     """Estimate every node from what is below it by least squares, then project from the root down.
 
     The children of a node become the nearest integers that are non-negative and add up to it. So a
@@ -39,14 +39,14 @@ def refine(tree: RowTree, measured: Mapping[int, Measurement]) -> tuple[NDArray[
     columns = measured[0].values.shape[1]
     levels = tuple(np.empty((size, columns), np.int64) for size in tree.sizes)
     for start in range(0, columns, _SLICE):
-        own = slice(start, start + _SLICE)
-        narrow = {level: Measurement(m.values[:, own], m.variance) for level, m in measured.items()}
+        some = slice(start, start + _SLICE)
+        narrow = {level: NoisyLevel(m.values[:, some], m.variance) for level, m in measured.items()}
         *below, root = from_below(tree, narrow)
         totals: NDArray[np.int64] = np.maximum(np.rint(root.values), 0).astype(np.int64)
-        levels[-1][:, own] = totals
+        levels[-1][:, some] = totals
         for level, estimate in reversed(list(enumerate(below))):
             first = tree.first_children[level]
-            totals = levels[level][:, own] = _divide(
+            totals = levels[level][:, some] = _divide(
                 totals, first, estimate.values, estimate.variances
             )
     return levels
@@ -76,7 +76,7 @@ def _divide(
 def project(
     values: NDArray[np.float64], variances: NDArray[np.float64], totals: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """The non-negative points that add up to `totals` and are nearest to `values`, weighted by 1/variance.
+    """The non-negative points that add up to `totals` nearest to `values`, weighted by 1/variance.
 
     They are max(value - variance * theta, 0); theta is found by sorting value / variance: Held,
     Wolfe and Crowder (1974), as given by Duchi et al. (ICML 2008, figure 1), here with weights.
@@ -94,7 +94,7 @@ def project(
 
 
 def largest_remainder(shares: NDArray[np.float64], totals: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Round non-negative (problems, N) `shares` that add up to (problems,) `totals` to integers that do.
+    """Round non-negative (problems, N) `shares` to integers that add up to (problems,) `totals`.
 
     Hamilton's method; of remainders that are equal to six decimals the first is rounded up.
     """

@@ -1,4 +1,4 @@
-"""How to spend the budget: the error that shares of it lead to, the best shares, and whether a tree is worth having.
+"""How to spend the budget: the error that shares of it lead to, the best ones, and flat or tree.
 
 A person moves the counts of any one level of the row tree by at most L1 and L2 (`mechanism`), so
 levels compose: one with share s of the budget gets Laplace noise of scale L1 / (s * epsilon), or
@@ -62,19 +62,23 @@ def choose(tree: RowTree, mechanism: Mechanism, reporting: Collection[int]) -> C
     better: Literal["flat", "tree"] = "tree" if gain <= WORTH else "flat"
     figures = []
     for level in sorted(reporting):
-        flat, own = (predicted_stderr(tree, mechanism, s, level) for s in (FLAT, shares))
+        flat, divided = (predicted_stderr(tree, mechanism, s, level) for s in (FLAT, shares))
         figures.append(
-            f"{flat:.3g} or {own:.3g} per area of {tree.cells / tree.sizes[level]:.3g} cells"
+            f"{flat:.3g} or {divided:.3g} per area of {tree.cells / tree.sizes[level]:.3g} cells"
         )
-    reason = f"{better}: predicted standard error, flat or tree: {', '.join(figures)}; overall tree/flat {gain:.2f}"
+    reason = (
+        f"{better}: predicted standard error, flat or tree: {', '.join(figures)}; "
+        f"overall tree/flat {gain:.2f}"
+    )
     return Choice(better, shares if better == "tree" else FLAT, reason)
 
 
 def tree_shares(tree: RowTree, mechanism: Mechanism, reporting: Collection[int]) -> Shares:
-    """Shares of cells and reporting levels that minimise `objective`, each at least half of an equal share.
+    """Shares of cells and reporting levels that minimise `objective`.
 
-    The floor keeps every error within twice that of equal shares. Found by moving ever smaller
-    parts of the budget from one level to another for as long as that helps.
+    Each is at least half of an equal share, which keeps every error within twice that of equal
+    shares. Found by moving ever smaller parts of the budget from one level to another for as long
+    as that helps.
     """
     # A level with as many nodes as one below has the same nodes: it is not measured a second time.
     levels = sorted(

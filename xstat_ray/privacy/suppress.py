@@ -1,4 +1,4 @@
-"""Which estimates are not published: small ones, and those that could be had from a total by subtraction.
+"""Which estimates are not published: small ones, and those that a total would give away.
 
 Both rules see estimates only, which are made of noisy values: there is no second look at exact
 counts. The privacy of people rests on the noise; suppression keeps readers from taking noise for

@@ -15,7 +15,7 @@ from xstat_ray.inputs.domains import decode
 from xstat_ray.model.messages import Coefficients
 from xstat_ray.model.row_tree import RowTree, level_labels, level_names, tree_of
 from xstat_ray.planning.plan import Plan
-from xstat_ray.privacy.least_squares import Measurement, least_squares
+from xstat_ray.privacy.least_squares import NoisyLevel, least_squares
 from xstat_ray.privacy.mechanism import half_width95
 from xstat_ray.privacy.refine import refine
 from xstat_ray.privacy.suppress import suppress
@@ -46,7 +46,7 @@ def publish(plan: Plan, coefficients: Coefficients) -> Published:
     tree = tree_of(study.row.dimensions)
     exact = design.budget.noise == "off"
     measured = {
-        level.level: Measurement(
+        level.level: NoisyLevel(
             coefficients.values[section][tree.nodes[level.level]],
             level.mechanism.stderr**2 or 1.0,
         )
@@ -101,7 +101,7 @@ def _cells(
 def _areas(
     plan: Plan,
     tree: RowTree,
-    measured: dict[int, Measurement],
+    measured: dict[int, NoisyLevel],
     estimates: tuple[NDArray[np.int64], ...],
     hidden: dict[int, NDArray[np.bool_]],
 ) -> pa.Table:

@@ -1,4 +1,4 @@
-"""The kernels under test: C on the real instructions where the processor has them, else emulated."""
+"""The kernels under test: C on the processor's instructions, or emulated where it lacks them."""
 
 from __future__ import annotations
 

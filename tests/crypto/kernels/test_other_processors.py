@@ -1,4 +1,4 @@
-"""The extension for processors that are not x86-64: it compiles, has no kernels and says that it cannot run."""
+"""The extension for processors that are not x86-64: it compiles and says that it cannot run."""
 
 from __future__ import annotations
 

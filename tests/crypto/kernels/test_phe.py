@@ -22,7 +22,7 @@ from xstat_ray.protocol import play
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """How often `phe` is called, with XSTAT_KERNEL=phe and the arithmetic of other kernels out of reach."""
+    """How often `phe` is called: XSTAT_KERNEL names it, and other kernels are out of reach."""
     counted: Counter[str] = Counter()
 
     def count(owner: Any, name: str) -> None:

@@ -1,7 +1,8 @@
 """The ristretto255 kernels against libsodium, RFC 9496 and arithmetic on Python's integers.
 
-`native` is the extension as built or, where the processor lacks AVX-512 IFMA, emulated. The programs of `driver` are the same C
-source under sanitizers and for valgrind; "plain" runs on any processor with a C compiler.
+`native` is the extension as built or, where the processor lacks AVX-512 IFMA, emulated. The
+programs of `driver` are the same C source under sanitizers and for valgrind; "plain" runs on any
+processor with a C compiler.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ PLAIN = ["-include", str(HERE / "native" / "plain_wide.h")]
 def driver(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str, bytes], bytes]:
-    """(mode, input) -> output of ristretto_driver.c under AddressSanitizer and UndefinedBehaviorSanitizer."""
+    """Call with mode and input: the output of ristretto_driver.c under two sanitizers."""
     if request.param == "wide" and extension.installed() is None:
         pytest.skip("this processor has no AVX-512 IFMA")
     options = [*SANITIZERS, *(["-DCHECKED", *PLAIN] if request.param == "plain" else [])]
@@ -149,7 +150,7 @@ def decodes(encoding: bytes) -> bool:
 
 
 def exceptional_digests() -> np.ndarray:
-    """Digests whose halves are bounds of the field, with and without bit 255, or meet a zero inside the map."""
+    """Digests whose halves are bounds of the field, with bit 255 or not, or zeros of the map."""
     halves = [0, 1, 2, P - 2, P - 1, P, P + 1, P + 18, 2**255 - 1, SQRT_M1, P - SQRT_M1]
     for r in (-1, 1, -D, -pow(D, -1, P)):
         if is_square(t2 := r * pow(SQRT_M1, -1, P)):

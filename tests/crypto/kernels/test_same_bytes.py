@@ -1,8 +1,8 @@
 """Every kernel against the portable one, to the bit and for fixed randomness.
 
 The C kernels run on the processor's own instructions or, where it lacks them, emulated (conftest);
-then inputs are fewer. Opening what was encrypted would prove little: ciphertexts made with a wrong table of powers still
-open.
+then inputs are fewer. Opening what was encrypted would prove little: ciphertexts made with a wrong
+table of powers still open.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def below(bound: int, seed: int, rows: int) -> np.ndarray:
 
 
 def exponents(seed: int, rows: int, bits: int) -> np.ndarray:
-    """Random ones, but for some at the start: none, one, all bits, every second bit, the highest alone."""
+    """Some edges (none, one, all bits, every second bit, the highest alone), then random ones."""
     drawn = random_rows(seed, rows, bits // 8)
     edges = [0, 1, 2**bits - 1, int("5" * (bits // 4), 16), 1 << (bits - 1), 2**52, 2**8 - 1]
     known = to_rows([mpz(edge) for edge in edges], bits // 8)

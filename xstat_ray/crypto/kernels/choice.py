@@ -1,4 +1,4 @@
-"""Which kernel this process uses: decided once, by what the processor has, and tried before it is trusted."""
+"""Which kernel this process uses: decided once, by what the processor has, and tried beforehand."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def kernel() -> Kernel:
-    """The kernel of this process: `ifma` where it runs and passes its self-test, or what XSTAT_KERNEL names.
+    """The kernel that XSTAT_KERNEL names, else `ifma` where it runs and passes its self-test.
 
     Raises:
         InputError: XSTAT_KERNEL names no kernel, or one that does not run here.

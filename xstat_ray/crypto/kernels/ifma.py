@@ -1,4 +1,4 @@
-"""The implementation for processors with AVX-512 IFMA: C kernels that work on eight numbers at once (native/*.c).
+"""The kernel for processors with AVX-512 IFMA: C that works on eight numbers at once (native/*.c).
 
 This module prepares what the C functions are given: constants as rows of 52-bit limbs, tables,
 order and lengths of segments. `docs/kernels.md` says how the arithmetic works.
@@ -194,7 +194,7 @@ class _Public(PublicEncryption):
     def encrypt(
         self, messages: NDArray[np.uint8], index: NDArray[np.int64], exponents: NDArray[np.uint8]
     ) -> NDArray[np.uint8]:
-        """As `_Owner.encrypt`."""
+        """Tables are shared by threads; the interpreter is free meanwhile."""
         out = np.empty((len(index), 2 * messages.shape[1]), np.uint8)
         how = (self._limbs, self._digit_bits, self._constant_time)
         what = (out, messages, index)
@@ -234,7 +234,11 @@ def _last_cache() -> int:
 
 
 def _cut(edges: NDArray[np.int64], most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Cut segments into pieces of at most `most`: the edges of the pieces, and of the segments, counted in pieces."""
+    """Cut segments into pieces of at most `most`.
+
+    Returns:
+        The edges of the pieces, and those of the segments counted in pieces.
+    """
     counts = -(-np.diff(edges) // most)
     whole = np.append(0, np.cumsum(counts))
     first = np.repeat(edges[:-1], counts)
@@ -244,7 +248,7 @@ def _cut(edges: NDArray[np.int64], most: int) -> tuple[NDArray[np.int64], NDArra
 
 @lru_cache(maxsize=4)
 def _sum_constants(modulus: mpz, width: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    """Constants of n^2, which is public and may be kept, and the powers of R up to the longest segment."""
+    """Constants of n^2, which is public and may be kept, and powers of R up to MAX_SEGMENT."""
     limbs = LIMBS[8 * width]
     powers = [mpz(1)]
     for _ in range(MAX_SEGMENT):

@@ -105,7 +105,7 @@ class Kernel(ABC):
     """One implementation."""
 
     name: ClassVar[str]
-    """As XSTAT_KERNEL, manifests and benchmarks call it."""
+    """What XSTAT_KERNEL, manifests and benchmarks call it."""
     constant_time: ClassVar[bool] = True
     """Whether it can work without memory addresses that depend on secrets."""
 
@@ -175,7 +175,7 @@ class Kernel(ABC):
         edges: NDArray[np.int64],
         modulus: mpz,
     ) -> NDArray[np.uint8]:
-        """Products of segments: of rows[index[i]] for edges[s] <= i < edges[s + 1], modulo `modulus`.
+        """Multiply segments modulo `modulus`: rows[index[i]] for edges[s] <= i < edges[s + 1].
 
         Args:
             rows: (M, width) below the modulus, as many bytes as it has.
@@ -189,7 +189,7 @@ class Kernel(ABC):
 
     @abstractmethod
     def group_hash(self, digests: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The one-way map of ristretto255 (RFC 9496, section 4.3.4): (N, 64) uniform bytes to (N, 32) encodings."""
+        """Map (N, 64) uniform bytes to (N, 32) encodings, one way (RFC 9496, section 4.3.4)."""
 
     @abstractmethod
     def group_multiply(self, scalar: bytes, points: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -204,7 +204,7 @@ class Kernel(ABC):
 def _logarithms(
     kernel: Kernel, rows: NDArray[np.uint8], half: Opening, n: mpz, constant_time: bool
 ) -> list[mpz]:
-    """Messages modulo the prime: (c^exponent - 1) / prime, over what 1 + n gives for the message 1."""
+    """Messages modulo the prime: (c^exponent - 1) / prime, over what the message 1 gives."""
     prime = half.prime
     square = prime * prime
     scale = invert((powmod(1 + n, half.exponent, square) - 1) // prime, prime)

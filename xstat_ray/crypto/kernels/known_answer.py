@@ -1,4 +1,4 @@
-"""The self-test of a kernel: every function at every size on fixed input, and the digest of what must come out."""
+"""The self-test of a kernel: all functions at all sizes on fixed input, by a digest of results."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def answer(kernel: Kernel) -> str:
 
 
 def _paillier(kernel: Kernel, key_bits: int) -> list[NDArray[np.uint8]]:
-    """Numbers in place of a key: a kernel needs no more of one than that p and q are odd and without common factor."""
+    """Numbers in place of a key: a kernel needs p and q odd and without common factor, no more."""
     p = _odd("p", key_bits // 2)
     q = _odd("q", key_bits // 2)
     while gcd(p, q) != 1:

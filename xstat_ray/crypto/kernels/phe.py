@@ -1,9 +1,9 @@
-"""The kernel for those who trust no arithmetic of ours: Paillier by the package `phe` (python-paillier).
+"""The reference kernel, for those who trust no arithmetic of ours: Paillier by python-paillier.
 
-Encryption, sums and decryption call nothing but its documented functions, one number at a time and
-without tables, so that what this file computes can be read in a minute and compared with the other
-kernels, which give the same bytes. It takes four to ten times as long as `portable`. The
-group ristretto255 is libsodium's, as in `portable`.
+Encryption, sums and decryption call nothing but documented functions of that package (`phe`), one
+number at a time and without tables, so that what this file computes can be read in a minute and
+compared with the other kernels, which give the same bytes. It takes about two to eight times as
+long as `portable`. The group ristretto255 is libsodium's, as in `portable`.
 
 Keys stay those of `keygen`: exponents are short because h generates a small subgroup, whose order
 the primes of the key must have been made for, and primes from `phe` have none. They are ordinary
@@ -65,7 +65,7 @@ class Phe(Kernel):
     def decrypt(
         self, rows: NDArray[np.uint8], p: Opening, q: Opening, constant_time: bool = False
     ) -> NDArray[np.uint8]:
-        """One `PaillierPrivateKey.raw_decrypt` a row; the exponents of `p` and `q` are not needed."""
+        """One `PaillierPrivateKey.raw_decrypt` a row, by its exponents in place of those given."""
         self.check(constant_time)
         public = PaillierPublicKey(int(p.prime * q.prime))
         key = PaillierPrivateKey(public, int(p.prime), int(q.prime))

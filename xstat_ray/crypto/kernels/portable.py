@@ -41,7 +41,7 @@ class Portable(Kernel):
     def powers(
         self, rows: NDArray[np.uint8], exponent: mpz, modulus: mpz, constant_time: bool = False
     ) -> NDArray[np.uint8]:
-        """GMP's own exponentiation, of which it has two."""
+        """One exponentiation of GMP a row, of which it has two kinds."""
         power = powmod_sec if constant_time else powmod
         return to_rows(
             [power(value % modulus, exponent, modulus) for value in from_rows(rows)],
@@ -140,14 +140,14 @@ class _Public(PublicEncryption):
 
 
 class _Ladder(Secret):
-    """Powers without a table, by GMP's exponentiation that is made to leak nothing through time and addresses."""
+    """Powers without a table, by that exponentiation of GMP which leaks nothing by addresses."""
 
     def __init__(self, base: mpz, modulus: mpz) -> None:
         self._base = base
         self._modulus = modulus
 
     def powers(self, exponents: NDArray[np.uint8], factors: Sequence[mpz]) -> list[mpz]:
-        """As `FixedBase.powers`."""
+        """factors[i] * base^exponents[i] modulo the modulus, shaped as in `FixedBase.powers`."""
         return [
             f * self._power(e) % self._modulus
             for f, e in zip(factors, from_rows(exponents), strict=True)

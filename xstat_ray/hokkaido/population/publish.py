@@ -17,7 +17,7 @@ from xstat_ray.hokkaido.population.plan import BreakdownPlan, PopulationPlan
 from xstat_ray.hokkaido.population.sums import ELSEWHERE, LOCAL
 from xstat_ray.inputs.domains import decode
 from xstat_ray.model.row_tree import level_labels, level_names
-from xstat_ray.privacy.least_squares import Measurement, least_squares
+from xstat_ray.privacy.least_squares import NoisyLevel, least_squares
 from xstat_ray.privacy.mechanism import half_width95
 from xstat_ray.privacy.refine import refine
 from xstat_ray.privacy.suppress import suppress
@@ -69,7 +69,7 @@ def publish(
     tree = plan.areas.tree
     design = breakdown.design
     measured = {
-        m.level: Measurement(noisy[m.level] / UNITS, (m.mechanism.stderr / UNITS) ** 2 or 1.0)
+        m.level: NoisyLevel(noisy[m.level] / UNITS, (m.mechanism.stderr / UNITS) ** 2 or 1.0)
         for m in design.levels
     }
     levels = tuple(sorted({0, *design.reporting}))
