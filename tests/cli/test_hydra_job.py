@@ -72,9 +72,9 @@ def test_the_job_gets_plain_values_and_the_file_of_the_study(command, tmp_path):
         ),
         (
             ["study=small", "out=x", "crypto.q=1"],
-            "key crypto.q). Known keys are key_bits, slot_bits, constant_time",
+            "key crypto.q). Known keys are constant_time, key_bits, slot_bits",
         ),
-        (["study=small", "out=x", "qqqqqq=1"], "Known keys are privacy, shards,"),
+        (["study=small", "out=x", "qqqqqq=1"], "Known keys are batch, cluster, crypto,"),
         (["study=small", "here"], "'here' is not KEY=VALUE. See xstat-ray crosstab --help"),
         (["study=small", "out=["], "no viable alternative"),
         (["study=broken", "out=x"], 'broken.yaml", line 3'),
@@ -159,3 +159,10 @@ def test_all_keys_are_printed_with_their_explanations(monkeypatch, capsys):
         "suppress_below: 0",
     ):
         assert part in text
+
+
+def test_jobs_write_no_log_and_no_folder_of_hydra(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    assert command("study=small", "out=x") == (0, "")
+    assert sorted(tmp_path.rglob("*")) == before

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 from tests.case import Case, study
+from tests.configuration import settings_of
 from tests.federation.domains import RUN, Domains
 from xstat_ray.errors import InputError, StudyError
 from xstat_ray.federation import aggregate
@@ -57,7 +57,8 @@ for name in ("jobs.aggregate", *(f"xstat_ray.{room}" for room in rooms)):
 
 
 def test_no_setting_names_a_secret():
-    keys = yaml.safe_load((ROOT / "conf" / "aggregate.yaml").read_text())
+    keys = settings_of("aggregate")
+    assert {"domain", "crypto", "step"} <= keys.keys()
     assert not {"ledger", "data", "attestation", "party", "out"} & keys.keys()
     raw = {"study": {}, "domain": {}, "step": "all"}
     for key in ("key", "private_key", "secrets", "attestation", "party"):

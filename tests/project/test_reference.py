@@ -13,15 +13,13 @@ import yaml
 
 import xstat_ray
 from tests.case import Case
+from tests.configuration import CONF, MAINS, groups_of, settings_of
 from tests.pages import PAGES, ROOT, text_of
 from xstat_ray import errors
 from xstat_ray.cli import program
 from xstat_ray.hokkaido.world.settings import World
 from xstat_ray.inputs.study_file import COLUMN_FIELDS, PRIVACY_FIELDS, ROW_FIELDS, STUDY_FIELDS
 from xstat_ray.model.study import Bounds, Privacy
-
-CONF = ROOT / "conf"
-MAINS = sorted(path.stem for path in CONF.glob("*.yaml"))
 
 
 def section(page, heading):
@@ -56,17 +54,8 @@ def flat(node, prefix=""):
 
 
 def settings(main):
-    """What the file of a job sets or asks for, its groups included."""
-    raw = yaml.safe_load((CONF / f"{main}.yaml").read_text())
-    groups = [item for item in raw.pop("defaults") if isinstance(item, dict)]
-    chosen = {
-        group: choice
-        for item in groups
-        for group, choice in item.items()
-        if not group.startswith("override")
-    }
-    raw.pop("hydra")
-    return chosen | dict(flat(raw))
+    """What the file of a job sets or asks for, its groups and what it includes as well."""
+    return groups_of(main) | dict(flat(settings_of(main)))
 
 
 def written(value):

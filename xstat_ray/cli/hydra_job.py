@@ -113,7 +113,7 @@ def _explained(error: Exception) -> str:
     """What is wrong with a configuration: an unknown key with the known ones, else in Hydra's words."""
     cause = error.__cause__
     if isinstance(cause, ConfigAttributeError | ConfigKeyError) and cause.parent_node is not None:
-        known = [str(key) for key in cause.parent_node if key != "hydra"]
+        known = sorted(str(key) for key in cause.parent_node if key != "hydra")
         remedy = suggestion(str(cause.key), known)
         return str(StudyError("unknown key", file=_COMMAND_LINE, key=cause.full_key, remedy=remedy))
     hidden = "No match in the defaults list" in str(error)

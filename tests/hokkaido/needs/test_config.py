@@ -7,19 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
+from tests.configuration import settings_of
 from xstat_ray.errors import StudyError
 from xstat_ray.hokkaido.needs.answer import Assumptions
 from xstat_ray.hokkaido.needs.config import needs_config
 
-FILE = Path(__file__).parents[3] / "conf" / "needs.yaml"
-
 
 @pytest.fixture
 def raw() -> dict[str, Any]:
-    content = yaml.safe_load(FILE.read_text())
-    return {key: value for key, value in content.items() if key not in ("defaults", "hydra")}
+    return settings_of("needs")
 
 
 def test_the_committed_file_holds_the_defaults_of_the_code(raw):

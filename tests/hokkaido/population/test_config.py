@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
+from tests.configuration import settings_of
 from xstat_ray.errors import StudyError
 from xstat_ray.hokkaido.population.config import PopulationConfig, population_config
 from xstat_ray.hokkaido.population.declaration import Breakdown
 
-CONF = Path(__file__).parents[3] / "conf" / "population.yaml"
-
 
 def config(**changes: Any) -> PopulationConfig:
     """Read the shipped configuration with some changes."""
-    raw = yaml.safe_load(CONF.read_text())
-    raw = {key: value for key, value in raw.items() if key not in ("defaults", "hydra")}
+    raw = settings_of("population")
     raw["population"] |= {"first_day": "2023-11-01", "days": 3} | changes.pop("population", {})
     raw["privacy"] |= changes.pop("privacy", {})
     raw["cluster"] = {"address": None, "cpus": None}
