@@ -105,7 +105,7 @@ def test_other_sizes_are_refused(key_bits: int) -> None:
 def test_primes_that_do_not_fit_are_thrown_away(
     why: str, primes: tuple[int, ...], sound: bool
 ) -> None:
-    assert keygen._sound(*map(mpz, primes)) is sound
+    assert keygen.is_sound(*map(mpz, primes)) is sound
 
 
 def test_primes_too_close_to_each_other_are_thrown_away() -> None:
@@ -114,8 +114,8 @@ def test_primes_too_close_to_each_other_are_thrown_away() -> None:
     q = mpz(14 * (2**296 + 1) + 1)
     close = next(q for q in range(p + 4, p + 10**5, 4) if q % 7 == 1 and _fits(p, q))
     far = next(q for q in range(q, q + 10**5, 4) if q % 7 == 1 and _fits(p, q))
-    assert not keygen._sound(p, mpz(close), mpz(11), mpz(7))
-    assert keygen._sound(p, mpz(far), mpz(11), mpz(7))
+    assert not keygen.is_sound(p, mpz(close), mpz(11), mpz(7))
+    assert keygen.is_sound(p, mpz(far), mpz(11), mpz(7))
 
 
 def _fits(p: int, q: int) -> bool:
@@ -125,7 +125,7 @@ def _fits(p: int, q: int) -> bool:
 def test_the_sieve_removes_exactly_the_multiples_of_small_primes() -> None:
     first = mpz(2**61 + 1)
     stride = mpz(4 * 1_000_003)
-    kept = keygen._sieve(first, stride)
+    kept = keygen.sieve(first, stride)
     small = [i for i in range(3, 2**16, 2) if is_prime(i)]
     for step in range(0, len(kept), 37):
         assert kept[step] == all((first + step * stride) % prime for prime in small)

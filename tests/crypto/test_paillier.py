@@ -86,7 +86,7 @@ def anyone(private_key: PrivateKey) -> PublicEncryptor:
 
 @pytest.fixture(scope="module")
 def stock(private_key: PrivateKey) -> tuple[phe.PaillierPublicKey, phe.PaillierPrivateKey]:
-    """The same key in `phe`."""
+    """The private key as an object of `phe`."""
     public = phe.PaillierPublicKey(int(private_key.public.n))
     return public, phe.PaillierPrivateKey(public, int(private_key.p), int(private_key.q))
 

@@ -93,10 +93,10 @@ def test_another_study_is_refused():
 def rewritten(message: Message, change=lambda table: table, **header) -> bytes:
     """The encoded message with another header, or other columns."""
     table = pq.read_table(io.BytesIO(message.encode(STUDY)))
-    own = json.loads(table.schema.metadata[b"xstat-ray"]) | header
+    changed = json.loads(table.schema.metadata[b"xstat-ray"]) | header
     sink = io.BytesIO()
     pq.write_table(
-        change(table).replace_schema_metadata({b"xstat-ray": json.dumps(own).encode()}), sink
+        change(table).replace_schema_metadata({b"xstat-ray": json.dumps(changed).encode()}), sink
     )
     return sink.getvalue()
 

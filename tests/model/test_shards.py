@@ -16,11 +16,11 @@ def test_every_cell_and_period_lies_in_exactly_one_shard(cells, start, length, s
     )
     number = grid.shard_of(cell.astype(np.uint32), period.astype(np.uint32))
     for shard in grid.shards:
-        own = number == shard.number
-        assert set(cell[own]) <= set(shard.region) and set(period[own]) <= set(
+        in_shard = number == shard.number
+        assert set(cell[in_shard]) <= set(shard.region) and set(period[in_shard]) <= set(
             grid.batches[shard.batch]
         )
-        assert own.sum() == len(shard.region) * len(grid.batches[shard.batch]) > 0
+        assert in_shard.sum() == len(shard.region) * len(grid.batches[shard.batch]) > 0
     assert sum(len(s.region) * len(grid.batches[s.batch]) for s in grid.shards) == cells * length
     assert len(grid.shards) >= min(shards, cells * length) / 2
 

@@ -93,9 +93,9 @@ def test_drawn_noise_has_the_predicted_standard_error_and_no_bias(noise, shares)
     truth = sums(tree, np.array([[0], [5], [900], [3], [0], [70]]))
     measured = {}
     for level, share in shares.items():
-        own = replace(mechanism, scale=level_scale(mechanism, share))
-        noise_drawn = own.draw(tree.sizes[level] * draws).reshape(-1, draws)
-        measured[level] = NoisyLevel(truth[level] + noise_drawn, own.stderr**2)
+        scaled = replace(mechanism, scale=level_scale(mechanism, share))
+        noise_drawn = scaled.draw(tree.sizes[level] * draws).reshape(-1, draws)
+        measured[level] = NoisyLevel(truth[level] + noise_drawn, scaled.stderr**2)
     for level, estimate in enumerate(least_squares(tree, measured)):
         error = estimate.values - truth[level]
         predicted = predicted_stderr(tree, mechanism, shares, level)

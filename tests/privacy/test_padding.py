@@ -38,10 +38,10 @@ def mass(kind):
 
 def loss(kind, change, epsilon):
     """Exact delta at `epsilon` of counts that differ by `change`: the hockey-stick divergence."""
-    own = np.pad(mass(kind), (change, 0))
+    ours = np.pad(mass(kind), (change, 0))
     other = np.pad(mass(kind), (0, change))
     return max(
-        np.maximum(a - math.exp(epsilon) * b, 0).sum() for a, b in ((own, other), (other, own))
+        np.maximum(a - math.exp(epsilon) * b, 0).sum() for a, b in ((ours, other), (other, ours))
     )
 
 
@@ -113,13 +113,13 @@ def test_the_kinds_add_up_to_what_is_declared():
     study = padded(
         View(Fraction(1, 3), Fraction(1, 10**7)), bounds=Bounds(rows=2, boardings=3, persons=50)
     )
-    own = Padding.of_study(study, grid(study))
-    kinds = (own.matched, own.unmatched, own.flags)
+    padding = Padding.of_study(study, grid(study))
+    kinds = (padding.matched, padding.unmatched, padding.flags)
     assert sum(kind.epsilon for kind in kinds) == Fraction(1, 3)
     assert sum(kind.delta for kind in kinds) == Fraction(3, 4 * 10**7)
-    assert [kind.l1 for kind in kinds] == [2 * 3 * 4, 2 * 36, 2 * 3 * 4] and own.copies == 2
-    assert own.rows_added == 2 * 12 * (own.matched.shift + own.unmatched.shift)
-    assert own.flags_added == 2 * (own.reserve + own.flags.shift)
+    assert [kind.l1 for kind in kinds] == [2 * 3 * 4, 2 * 36, 2 * 3 * 4] and padding.copies == 2
+    assert padding.rows_added == 2 * 12 * (padding.matched.shift + padding.unmatched.shift)
+    assert padding.flags_added == 2 * (padding.reserve + padding.flags.shift)
 
 
 def test_a_window_longer_than_the_study_matches_no_more_than_its_periods():
@@ -129,21 +129,21 @@ def test_a_window_longer_than_the_study_matches_no_more_than_its_periods():
 
 def test_matched_rows_fit_the_reserve_of_their_batch():
     study = padded()
-    own = Padding.of_study(study, grid(study))
+    padding = Padding.of_study(study, grid(study))
     # A reserve that the mean does not fit half of the time.
-    tight = replace(own, reserve=own.cells * own.matched.shift)
+    tight = replace(padding, reserve=padding.cells * padding.matched.shift)
     matched, unmatched = tight.draw_rows()
     assert matched.shape == unmatched.shape == (2, 12)
     assert (matched.sum(axis=1) <= tight.reserve).all()
-    assert own.draw_flags().shape == (2,)
+    assert padding.draw_flags().shape == (2,)
 
 
 def test_a_reserve_is_smaller_than_the_most_that_many_cells_can_draw():
     study = padded()
     area = replace(study.row.dimensions[1], labels=tuple(map(str, range(500))), members=((),) * 500)
     wide = replace(study, row=replace(study.row, dimensions=(area,)))
-    own = Padding.of_study(wide, grid(wide, 1, 36))
-    assert 500 * own.matched.shift < own.reserve < 1.2 * 500 * own.matched.shift
+    padding = Padding.of_study(wide, grid(wide, 1, 36))
+    assert 500 * padding.matched.shift < padding.reserve < 1.2 * 500 * padding.matched.shift
 
 
 def test_off_means_none():

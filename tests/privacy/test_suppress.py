@@ -64,8 +64,9 @@ def test_no_published_area_has_exactly_one_missing_part(cells, threshold):
             parts = [result[lower][i] for i in np.flatnonzero(parent == node)]
             if not result[upper][node] and len(parts) > 1:
                 assert sum(parts) != 1
-    every = levels(cells)
+    estimates_of = levels(cells)
     for level in range(3):
         assert all(
-            h or e >= threshold for h, e in zip(result[level], every[level][:, 0], strict=True)
+            h or e >= threshold
+            for h, e in zip(result[level], estimates_of[level][:, 0], strict=True)
         )

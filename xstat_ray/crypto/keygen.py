@@ -41,15 +41,19 @@ def generate(key_bits: int, constant_time: bool = False) -> PrivateKey:
         beta = _subgroup_prime(SUBGROUP_BITS[key_bits])
         p = _modulus_prime(alpha, key_bits // 2)
         q = _modulus_prime(beta, key_bits // 2)
-        if not _sound(p, q, alpha, beta):
+        if not is_sound(p, q, alpha, beta):
             continue
         return PrivateKey(
             p, q, alpha, beta, _generator(p, q, alpha, beta), constant_time=constant_time
         )
 
 
-def _sound(p: mpz, q: mpz, alpha: mpz, beta: mpz) -> bool:
-    """Whether the paper's conditions hold: each order occurs once, p-1 and q-1 share 2 alone."""
+def is_sound(p: mpz, q: mpz, alpha: mpz, beta: mpz) -> bool:
+    """Whether the primes of a modulus satisfy the conditions of the paper.
+
+    The subgroup orders `alpha` and `beta` differ and occur once, p-1 and q-1 share no factor but 2
+    and none with the modulus, and p and q lie far apart.
+    """
     p_rest = (p - 1) // (2 * alpha)
     q_rest = (q - 1) // (2 * beta)
     coprime = (
@@ -78,13 +82,13 @@ def _modulus_prime(order: mpz, bits: int) -> mpz:
     high = (1 << bits) // (2 * order)
     while True:
         start = mpz(low + secrets.randbelow(int(high - low))) | 1
-        for step in np.flatnonzero(_sieve(2 * order * start + 1, 4 * order)).tolist():
+        for step in np.flatnonzero(sieve(2 * order * start + 1, 4 * order)).tolist():
             candidate = 2 * order * (start + 2 * step) + 1
             if candidate.bit_length() == bits and is_prime(candidate, _ROUNDS):
                 return candidate
 
 
-def _sieve(first: mpz, stride: mpz) -> NDArray[np.bool_]:
+def sieve(first: mpz, stride: mpz) -> NDArray[np.bool_]:
     """Which of first + stride*j, j in [0, 2^13), have no small prime factor."""
     alive = np.ones(_SIEVED, bool)
     for prime in _small_primes():

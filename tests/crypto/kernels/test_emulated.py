@@ -1,6 +1,6 @@
 """The C kernels on emulated instructions, on every machine that has gcc.
 
-The tests of the kernels run once more in a process of their own, as the emulation ends its process
+The tests of the kernels run once more in a separate process, as the emulation ends its process
 where a lane breaks a bound. The long form has the sanitizers watch every access to memory too.
 """
 

@@ -328,5 +328,5 @@ def test_wider_tables_for_more_encryptions(
     assert all(3 <= digit_bits <= (7 if constant_time else 12) for digit_bits in best)
     more = best_digit_bits(40, 2, 224, Workload(10 * planned + 1, constant_time))
     assert more >= best[0]
-    monkeypatch.setattr("xstat_ray.crypto.kernels.ifma._last_cache", lambda: 1 << 20)
+    monkeypatch.setattr("xstat_ray.crypto.kernels.ifma.last_cache", lambda: 1 << 20)
     assert best_digit_bits(40, 2, 224, Workload(planned, constant_time)) <= 6

@@ -18,7 +18,7 @@ def clean(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("own", "omp", "expected"),
+    ("xstat", "omp", "expected"),
     [
         (None, None, 8),
         ("3", None, 3),
@@ -30,9 +30,9 @@ def clean(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_the_number_of_threads(
-    own: str | None, omp: str | None, expected: int, monkeypatch: pytest.MonkeyPatch
+    xstat: str | None, omp: str | None, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in (("XSTAT_THREADS", own), ("OMP_NUM_THREADS", omp)):
+    for name, value in (("XSTAT_THREADS", xstat), ("OMP_NUM_THREADS", omp)):
         if value is not None:
             monkeypatch.setenv(name, value)
     assert threads.thread_count() == expected
@@ -43,9 +43,9 @@ def test_every_row_is_worked_on_once_and_in_order(rows: int, count: int) -> None
     numbers = np.arange(rows, dtype=np.uint16).view(np.uint8).reshape(rows, 2)
     seen = []
 
-    def work(own: slice) -> np.ndarray:
-        seen.append(own)
-        return numbers[own]
+    def work(part: slice) -> np.ndarray:
+        seen.append(part)
+        return numbers[part]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(threads, "thread_count", lambda: count)
@@ -56,9 +56,9 @@ def test_every_row_is_worked_on_once_and_in_order(rows: int, count: int) -> None
 def test_slices_run_at_the_same_time() -> None:
     both = threading.Barrier(2, timeout=30)
 
-    def work(own: slice) -> np.ndarray:
+    def work(part: slice) -> np.ndarray:
         both.wait()
-        return np.zeros((own.stop - own.start, 1), np.uint8)
+        return np.zeros((part.stop - part.start, 1), np.uint8)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(threads, "thread_count", lambda: 2)
@@ -66,8 +66,8 @@ def test_slices_run_at_the_same_time() -> None:
 
 
 def test_the_error_of_the_first_slice_is_raised() -> None:
-    def work(own: slice) -> np.ndarray:
-        raise ValueError(own.start)
+    def work(part: slice) -> np.ndarray:
+        raise ValueError(part.start)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(threads, "thread_count", lambda: 4)

@@ -220,11 +220,11 @@ def best_digit_bits(limbs: int, tables: int, exponent_bits: int, workload: Workl
         return tables * digit_count(exponent_bits, digit_bits) * 8 * _row(limbs) << digit_bits
 
     widths = _SCANNED_DIGIT_BITS if workload.constant_time else _DIGIT_BITS
-    return min((w for w in widths if w == widths[0] or size(w) <= _last_cache()), key=cost)
+    return min((w for w in widths if w == widths[0] or size(w) <= last_cache()), key=cost)
 
 
 @lru_cache
-def _last_cache() -> int:
+def last_cache() -> int:
     """Bytes of the processor's last cache; 32 MiB where the system does not tell."""
     sizes = [path.read_text().strip() for path in _CACHES.glob("index*/size")]
     return max(

@@ -183,7 +183,7 @@ WIDE static inline void SIZED(subtract)(wide *out, const wide *a, const wide *b,
     }
 }
 
-/* The same number in every lane. */
+/* One row of limbs in every lane. */
 WIDE static inline void SIZED(spread)(wide *out, const u64 *row)
 {
     for (int j = 0; j < LIMBS; j++)

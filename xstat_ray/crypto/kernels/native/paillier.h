@@ -44,7 +44,7 @@ int xr_make_table(int limbs, uint64_t *table, const uint64_t *base, const uint64
 int xr_encrypt_public(int limbs, uint8_t *out, const uint8_t *messages, const int64_t *index,
                       size_t n, const struct xr_fixed_base *base, const uint8_t *exponents);
 
-/* The same by the primes: moduli p^2 and q^2 (p and q of equally many bits), the results combined
+/* Encrypt by the primes: moduli p^2 and q^2 (p and q of equally many bits), the results combined
    to one modulo p^2 q^2 of twice as many words. Messages have as many words as each modulus.
    `p2_inverse` is the row of R / p^2 modulo q^2. */
 int xr_encrypt_owner(int limbs, uint8_t *out, const uint8_t *messages, const int64_t *index,

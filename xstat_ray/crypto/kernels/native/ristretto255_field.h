@@ -99,7 +99,7 @@ WIDE INLINE field columns_subtract(field a, field b)
 WIDE INLINE field add(field a, field b) { return carry(columns_add(a, b)); }
 WIDE INLINE field subtract(field a, field b) { return carry(columns_subtract(a, b)); }
 
-/* The same small number in every lane. */
+/* One small number in every lane. */
 WIDE INLINE field small(u64 value)
 {
     field out = {{everywhere(value), everywhere(0), everywhere(0), everywhere(0), everywhere(0)}};

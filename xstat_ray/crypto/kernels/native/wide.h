@@ -35,7 +35,7 @@ typedef __m512i wide;
 WIDE static inline wide madd_low(wide c, wide a, wide b) { return _mm512_madd52lo_epu64(c, a, b); }
 WIDE static inline wide madd_high(wide c, wide a, wide b) { return _mm512_madd52hi_epu64(c, a, b); }
 
-/* The same value in every lane. */
+/* One value in every lane. */
 WIDE static inline wide everywhere(u64 x) { return _mm512_set1_epi64((long long)x); }
 
 /* Transpose an 8 x 8 block of 64-bit words: rows of memory to lanes, and back. */
