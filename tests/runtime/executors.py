@@ -1,4 +1,4 @@
-"""All that can run the protocol, behind one face, for the suite that each of them must pass."""
+"""All deployments that can run the protocol, with one interface, for one suite over all of them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Sources = Mapping[Role, Source]
 
 @dataclass
 class Published:
-    """What a reader of a release sees of it here."""
+    """What the suite reads of a release."""
 
     statistics: pa.Table
     plan: Mapping[str, Any]
@@ -36,21 +36,21 @@ class Published:
 
 @dataclass
 class Counted:
-    """Values of a release without noise, and what its parties drew from."""
+    """Values of a release without noise, and the seeds of its parties."""
 
     values: NDArray[np.int64]
-    """(coefficients, slots) of all levels that are measured, or (cells, slots) where only these are shown."""
+    """(coefficients, slots) of all measured levels, or (cells, slots) where only cells are seen."""
     seeds: Mapping[str, bytes]
 
 
 class Deployment(ABC):
-    """One way to run the protocol; everything that it writes lies below its folder."""
+    """A way to run the protocol; it writes everything below its folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def options(self, **changes: object) -> Options:
-        """Keys of 2048 bits and no noise; `changes` says what else."""
+        """Options with keys of 2048 bits that do not insist on noise, with changes."""
         options = Options(key_bits=2048, ledger=self.folder / "ledger", allow_no_noise=True)
         return replace(options, **changes)
 
@@ -65,7 +65,7 @@ class Deployment(ABC):
     def shown(
         self, study: Study, options: Options, expected: NDArray[np.int64]
     ) -> NDArray[np.int64]:
-        """Of exact counts (cells, slots), the values that `counted` must return."""
+        """Turn exact counts (cells, slots) into the values that `counted` must return."""
         return coefficients(options.plan(study), expected)
 
 
@@ -75,7 +75,7 @@ class InOneProcess(Deployment):
     runtime = "local"
 
     def executor(self, study: Study, sources: Sources, options: Options) -> Executor:
-        """Where the driver runs parties and tasks."""
+        """Make what runs the parties and the tasks."""
         return LocalExecutor(study, sources)
 
     def publish(self, study: Study, sources: Sources, options: Options) -> Published:
@@ -99,7 +99,7 @@ class OnRay(InOneProcess):
 
 
 class ThreeDomains(Deployment):
-    """Three domains that share nothing but files, one job after the other in this process."""
+    """Three domains that share nothing but files; their jobs run in this process, one by one."""
 
     def publish(self, study: Study, sources: Sources, options: Options) -> Published:
         domains = self.domains(study, sources, options)
@@ -110,7 +110,7 @@ class ThreeDomains(Deployment):
     def counted(self, study: Study, sources: Sources, options: Options) -> Counted:
         domains = self.domains(study, sources, options)
         domains.run(until=("aggregator", "all"))
-        # Each party keeps its secrets until its part of the release is done.
+        # A party deletes its secrets when its part of the release is done.
         kept = {role: (domains.state(role) / "secrets").read_bytes() for role in sources}
         domains.run()
         noisy = pq.read_table(domains.out / "statistics.parquet")["noisy"].to_numpy()
@@ -125,6 +125,6 @@ class ThreeDomains(Deployment):
         return expected
 
     def domains(self, study: Study, sources: Sources, options: Options) -> Domains:
-        """Domains that have not begun."""
+        """Make domains that have not begun."""
         self.folder.mkdir(exist_ok=True)
         return Domains(self.folder / "domains", study, sources, **vars(options))

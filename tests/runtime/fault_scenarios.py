@@ -1,7 +1,7 @@
-"""Faults on a real cluster of several raylets: run as `python -m tests.runtime.fault_scenarios SCENARIO FOLDER`.
+"""Faults on a real cluster of several raylets.
 
-Every scenario is scheduled: what breaks does so when a stage has come to a given point. What is
-printed last is JSON.
+Run as `python -m tests.runtime.fault_scenarios SCENARIO FOLDER`. Every scenario is scheduled: a
+fault happens when a stage has come to a given point. The last line that is printed is JSON.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ LABELS = {"row": {"party": "row"}, "column": {"party": "column"}, "pool": {"part
 
 
 class Machine:
-    """A head without cores and nodes with the label `party`, all on this machine.
+    """A head without cores, and nodes with the label `party`, all on this machine.
 
-    A digit tells nodes with one label apart.
+    Names of nodes are their labels, with a digit where several nodes have the same label.
     """
 
     def __init__(self, folder: Path, names: tuple[str, ...], **config: Any) -> None:
@@ -84,13 +84,13 @@ class Machine:
     def stop_party(self, name: str) -> int:
         """Stop the process of the party on a node, without ending it."""
         raylet = self.nodes[name].all_processes[ray_constants.PROCESS_TYPE_RAYLET][0].process.pid
-        (own,) = [
-            one
-            for one in tree(raylet)
-            if b"ray::PartyEnv" in Path(f"/proc/{one}/cmdline").read_bytes()
+        (party,) = [
+            process
+            for process in tree(raylet)
+            if b"ray::PartyEnv" in Path(f"/proc/{process}/cmdline").read_bytes()
         ]
-        os.kill(own, signal.SIGSTOP)
-        return own
+        os.kill(party, signal.SIGSTOP)
+        return party
 
     def replace(self, name: str) -> None:
         self.crash(name)
@@ -151,7 +151,7 @@ class Adds(Progress):
 
 
 def exact_study() -> Study:
-    """Bounds never bind and there is no noise: every run gives the same counts."""
+    """Make a study without noise whose bounds never bind: every run gives the same counts."""
     everywhere = Dimension("route", "route", ("any",), ((),), other="any")
     study = make_study(offset_dimension=False)
     return replace(
@@ -176,7 +176,7 @@ def tables(folder: Path) -> dict[str, Path]:
 
 
 class Case:
-    """The runs of one scenario and what they end in."""
+    """The runs of a scenario, and how they end."""
 
     def __init__(self, folder: Path, address: str, labels: Any = LABELS) -> None:
         self.folder = folder
@@ -186,12 +186,18 @@ class Case:
         self.paths = {role: folder / f"{role}.parquet" for role in ("row", "column")}
 
     def run(self, name: str, study: Study, progress: Progress, **cluster: Any) -> Any:
-        """Counts, or the name of the typed error; how long it took is kept as well."""
+        """Run a study; returns its counts, or the typed error as text."""
         options = Options(
-            key_bits=2048, shards=12, runtime="ray", replicas={}, allow_no_noise=True,
+            key_bits=2048,
+            shards=12,
+            runtime="ray",
+            replicas={},
+            allow_no_noise=True,
             ledger=self.folder / f"{name}.sqlite",
-            cluster=Cluster(address=self.address, labels=self.labels, **{"wait_seconds": 30} | cluster),
-        )  # fmt: skip
+            cluster=Cluster(
+                address=self.address, labels=self.labels, **{"wait_seconds": 30} | cluster
+            ),
+        )
         start = time.monotonic()
         try:
             release = crosstab(
@@ -213,7 +219,7 @@ class Case:
         return int(Ledger(ledger).spent("synthetic/row")) if ledger.exists() else 0
 
     def left(self, name: str) -> list[str]:
-        """Statistics or an unfinished release in the folder of a run."""
+        """List the statistics or the unfinished release in the folder of a run."""
         wanted = {"statistics.parquet", "unfinished"}
         return sorted(path.name for path in (self.folder / name).iterdir() if path.name in wanted)
 
@@ -223,7 +229,7 @@ def expected(folder: Path) -> list[int]:
 
 
 def count(study: Study, folder: Path, paths: dict[str, Path]) -> list[int]:
-    """The counts by the protocol played in one process."""
+    """Count by the protocol played in one process."""
     plan = make_plan(study, key_bits=2048, shards=12)
     played = play(
         plan, row_table=paths["row"], column_table=paths["column"], ledger=folder / "played.sqlite"
@@ -232,20 +238,20 @@ def count(study: Study, folder: Path, paths: dict[str, Path]) -> list[int]:
 
 
 def nodes(folder: Path) -> dict[str, Any]:
-    """Nodes of the pool and of parties are lost, the driver is killed, a worker or a party stands still."""
+    """Nodes of the pool and of parties are lost, the driver is killed, processes stand still."""
     right = expected(folder)
     machine = Machine(folder, ("row", "column", "none", "none2"))
     case = Case(folder, machine.address)
     case.results["right"] = right
     case.run("pool", exact_study(), Scheduled("aggregate", 3, lambda: machine.crash("none")))
     case.run("party", exact_study(), Scheduled("aggregate", 3, lambda: machine.replace("row")))
-    # This one is gone before the run starts, and not yet known to be.
+    # The node is gone before the run starts, and Ray does not yet know it.
     machine.crash("row")
     case.run("late", exact_study(), Adds(machine, "row"), restarts=0)
     machine.crash("row")
     case.run("nowhere", exact_study(), Progress(), wait_seconds=0)
     machine.nodes["row"] = machine.add("row")
-    # Nobody replaces this one: the run ends, and the same command finishes it when there is a node
+    # Nobody replaces this node: the run ends, and the same command finishes it when there is a node
     # again.
     gone = Scheduled("decrypt", 0, lambda: machine.crash("column"))
     case.run("gone", noisy_study(), gone, wait_seconds=0)
@@ -264,7 +270,7 @@ def nodes(folder: Path) -> dict[str, Any]:
     case.results["driver"] = {
         "status": killed.returncode,
         "left": case.left("driver"),
-        "said": killed.stderr[-500:],
+        "stderr": killed.stderr[-500:],
     }
     for name in ("gone", "driver"):
         before = case.results.pop(name)
@@ -305,7 +311,7 @@ def killed(folder: Path, address: str) -> None:
 
 @dataclass
 class StandsStill:
-    """A function whose first run stops its process, as on a node that hangs."""
+    """A function that stops its process the first time it runs, as on a node that hangs."""
 
     function: Any
     note: Path
@@ -346,7 +352,7 @@ def stuck(case: Case, machine: Machine) -> None:
 
 
 def has_ended(process: int, within: float) -> bool:
-    """Whether a process is gone, or is so in some seconds: Ray asks it to end before it makes it."""
+    """Tell whether a process ends within some seconds: Ray first asks it to end, then ends it."""
     until = time.monotonic() + within
     while (lives := Path(f"/proc/{process}").exists()) and time.monotonic() < until:
         time.sleep(0.2)
@@ -354,9 +360,9 @@ def has_ended(process: int, within: float) -> bool:
 
 
 def full(folder: Path, disk_too: bool) -> dict[str, Any]:
-    """The object stores of both nodes are full while a run works, so that it spills.
+    """The object stores of both nodes are full while a run works, so that objects are spilled.
 
-    Then the disk is full as well.
+    With `disk_too` a second run finds the disk full as well.
     """
     right = expected(folder)
     machine = Machine(folder, ("row", "none"))
@@ -383,7 +389,7 @@ def full(folder: Path, disk_too: bool) -> dict[str, Any]:
 
 def full_disk(case: Case, filled: list[Any]) -> None:
     study = wide(case.folder)
-    # Large pieces until the disk is full, then small ones for the gaps that those leave.
+    # Large pieces fill the disk, and small ones the gaps that they leave.
     filled += fill(28) + fill(80, 128 << 10)
     case.run("disk", study, Progress())
     case.results["disk"] |= {"left": case.left("disk"), "debits": case.debits("disk")}
@@ -394,10 +400,7 @@ def full_disk(case: Case, filled: list[Any]) -> None:
 
 
 def fill(pieces: int, size: int = 6 << 20) -> list[Any]:
-    """Objects that take up the stores of both nodes.
-
-    As long as they are held the stores are full.
-    """
+    """Make objects that fill the stores of both nodes, as long as they are held."""
     make = ray.remote(lambda size: os.urandom(size))
     refs = [
         make.options(num_cpus=0, label_selector={"party": party}).remote(size)
@@ -410,7 +413,7 @@ def fill(pieces: int, size: int = 6 << 20) -> list[Any]:
 
 
 def wide(folder: Path) -> Study:
-    """Writes a table with more flags than a full store has room for."""
+    """Write a table with more flags than a full store has room for; returns its study."""
     flags = make_tables()[1]
     many = pa.concat_tables([flags] * 20).slice(0, 3000)
     people = pa.array([f"p{i}" for i in range(len(many))])

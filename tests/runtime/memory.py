@@ -1,4 +1,7 @@
-"""What a Ray that this process has started holds, as bytes: objects that live with their owner, the store, files."""
+"""Everything that a Ray started by this process holds, as bytes.
+
+That is objects that live with their owner, the object store, and files.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from xstat_ray.runtime import ray_executor
 
 
 def remember(patch: pytest.MonkeyPatch) -> list[Any]:
-    """From now on the handles of all objects that come to be are kept in a list: the driver owns them all."""
+    """Keep the handles of all objects that come to be from now on; the driver owns them all."""
     refs: list[Any] = []
 
     def remembered(function: Any) -> Any:
@@ -34,7 +37,10 @@ def remember(patch: pytest.MonkeyPatch) -> list[Any]:
 
 
 def object_store() -> Iterator[tuple[str, bytes]]:
-    """The memory of the object store, freed objects included: a file that Ray has unlinked and its raylet holds."""
+    """Read the memory of the object store, freed objects included.
+
+    It is a file that Ray has unlinked and that the raylet holds open.
+    """
     for fd in Path(f"/proc/{raylet()}/fd").iterdir():
         if "plasma" in str(fd.readlink()):
             with fd.open("rb", buffering=0) as file:
@@ -42,7 +48,7 @@ def object_store() -> Iterator[tuple[str, bytes]]:
 
 
 def written(fd: int) -> Iterator[bytes]:
-    """The parts of a sparse file that were ever written to."""
+    """Read the parts of a sparse file that were ever written to."""
     at = 0
     size = os.fstat(fd).st_size
     while at < size:
@@ -57,16 +63,16 @@ def written(fd: int) -> Iterator[bytes]:
 
 
 def raylet() -> int:
-    """The raylet that this process has started."""
+    """Find the raylet that this process has started."""
     children = Path(f"/proc/{os.getpid()}/task").glob("*/children")
     pids = [int(pid) for path in children for pid in path.read_text().split()]
-    (own,) = (pid for pid in pids if Path(f"/proc/{pid}/comm").read_text().strip() == "raylet")
-    return own
+    (found,) = (pid for pid in pids if Path(f"/proc/{pid}/comm").read_text().strip() == "raylet")
+    return found
 
 
 def files(folder: Path) -> Iterator[tuple[str, bytes]]:
     for path in folder.rglob("*"):
-        # A running Ray removes files of its own meanwhile.
+        # A running Ray removes files meanwhile.
         with contextlib.suppress(FileNotFoundError):
             if path.is_file() and not path.is_symlink():
                 yield str(path.relative_to(folder)), path.read_bytes()

@@ -24,35 +24,35 @@ from xstat_ray.runtime.progress import Progress
 
 
 def encrypted(executor: Executor, plan: Plan) -> tuple[Driver, NoisyTable]:
-    """De-identify, aggregate and add the noise; the caller may release."""
+    """De-identify, aggregate and add the noise; the driver may then release."""
     driver = Driver(executor, plan, Progress())
     public = driver.de_identify()
     return driver, driver.add_noise(public, driver.aggregate(public))
 
 
 def counts(executor: Executor, plan: Plan) -> NDArray[np.int64]:
-    """The whole protocol on an executor."""
+    """Run the whole protocol on an executor."""
     driver, noisy = encrypted(executor, plan)
     return driver.release(noisy).values
 
 
 def actor_of(executor: Executor, role: Role, replica: int = 0) -> Any:
-    """The Ray actor of a party's environment, as anyone in a Ray cluster may find it."""
+    """Return the Ray actor of a party's environment, as anyone in a Ray cluster may find it."""
     return executor.parties[role][replica]._actor
 
 
 def party_in(environment: PartyEnvironment) -> Party:
-    """The party of an environment, for code that runs beside it."""
+    """Return the party of an environment, to code that runs in the same process."""
     return environment._party
 
 
 def inside(executor: Executor, role: Role, replica: int, function: Any, *args: Any) -> Any:
-    """Run `function(environment, *args)` in the memory of a party's actor, as anyone in a Ray cluster may."""
+    """Run `function(environment, *args)` in a party's actor, as anyone in a Ray cluster may."""
     return ray.get(actor_of(executor, role, replica).__ray_call__.remote(function, *args))
 
 
 def secrets_of(executor: Executor, role: Role) -> dict[str, bytes]:
-    """What a party on this machine saves for a run that resumes this one, by name."""
+    """Read by name what a party on this machine saves for a resumed run."""
     with TemporaryDirectory() as folder:
         executor.get(executor.first(role).call(Party.save, Path(folder)))
         secrets = unpack_fields((Path(folder) / SECRETS).read_bytes())
@@ -61,12 +61,15 @@ def secrets_of(executor: Executor, role: Role) -> dict[str, bytes]:
 
 
 def seeds(executor: Executor) -> dict[str, bytes]:
-    """What the parties draw from, for the oracle."""
+    """Read the seeds from which the parties draw, for the oracle."""
     return {role: secrets_of(executor, role)["seed"] for role in executor.parties}
 
 
 def coefficients(plan: Plan, expected: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Exact coefficients of exact counts (cells, slots): on every measured level the sums of consecutive cells."""
+    """Work out the exact coefficients of exact counts (cells, slots).
+
+    On every measured level they are sums of consecutive cells.
+    """
     slots = expected.shape[1]
     return np.concatenate(
         [expected.reshape(m.nodes, -1, slots).sum(axis=1) for m in plan.design.levels]

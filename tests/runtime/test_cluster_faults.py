@@ -1,5 +1,7 @@
-"""Every fault on a cluster of several raylets ends in the exact result, or in a typed error from which the same command
-goes on; none hangs: a scenario that does is ended by its watchdog and fails."""
+"""Every fault on a cluster of several raylets ends in the exact result or in a typed error.
+
+After an error the same command goes on. A scenario that hangs is ended by its watchdog, and fails.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,8 @@ def play(scenario: str, folder: Path, before: str = "true", *prefix: str) -> Sim
         }
         environment |= {"HOME": str(folder / "home"), "RAY_TMPDIR": short, "PYTHONPATH": str(ROOT)}
         environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64, "RAY_DEDUP_LOGS": "1"}
-        command = f'{before} && exec "{sys.executable}" -m tests.runtime.fault_scenarios {scenario} "{folder / "run"}"'
+        run = f'-m tests.runtime.fault_scenarios {scenario} "{folder / "run"}"'
+        command = f'{before} && exec "{sys.executable}" {run}'
         done = subprocess.run(
             [*prefix, "bash", "-c", command],
             env=environment,

@@ -1,4 +1,4 @@
-"""What the driver itself decides; whole runs are in the suites over the executors."""
+"""What the driver decides by itself; whole runs are tested by the suite over all deployments."""
 
 from __future__ import annotations
 

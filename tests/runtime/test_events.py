@@ -1,4 +1,4 @@
-"""The event log of a run, which says nothing about its tables."""
+"""The event log of a run, which tells nothing of its tables."""
 
 from __future__ import annotations
 

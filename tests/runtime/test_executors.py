@@ -1,6 +1,6 @@
-"""One suite for all that can run the protocol: one process, Ray, three domains that share files.
+"""One suite for all deployments: one process, Ray, and three domains that share files.
 
-Each gives on every cell what one SQL query over both tables in the clear gives.
+On every cell each gives the count of one SQL query over both tables in the clear.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ VIEW = View(Fraction(10), Fraction(1, 1000))
 
 @pytest.fixture(params=[LOCAL, RAY, DOMAINS])
 def deployment(request: pytest.FixtureRequest, tmp_path: Path) -> Deployment:
-    """Each way to run the protocol."""
+    """Each deployment in turn."""
     if request.param is OnRay:
         request.getfixturevalue("ray_folder")
     elif request.param is ThreeDomains:
@@ -78,7 +78,7 @@ def test_equals_the_group_by_on_every_cell_of_the_demo(
 def check(
     deployment: Deployment, study: Study, small: SimpleNamespace, **options: object
 ) -> Options:
-    """Every coefficient is what the oracle says, which draws from the parties' seeds."""
+    """Check every coefficient by the oracle, which draws from the parties' seeds."""
     chosen = deployment.options(**options)
     counted = deployment.counted(study, small.sources, chosen)
     expected = oracle.count(study, small.rows, small.flags, counted.seeds)
@@ -169,5 +169,5 @@ def test_parties_and_tasks_take_the_kernel_that_is_forced_here(
 
 
 def kernel_of_a_task() -> str:
-    """Name of the kernel where this runs."""
+    """Return the name of the kernel in the process of a task."""
     return choice.kernel().name

@@ -1,4 +1,4 @@
-"""Ray's errors in the project's words."""
+"""Errors of Ray, and the errors of this package that stand for them."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from xstat_ray.runtime.failures import explained
 
 
 def carried(cause: Exception) -> RayTaskError:
-    """As Ray hands an exception of a task to who asks for its result, twice over."""
+    """Wrap an exception as Ray does where a task reads the result of a task that raised it."""
     inner = RayTaskError("join", "traceback", cause).as_instanceof_cause()
     return RayTaskError("add", "traceback", inner).as_instanceof_cause()
 
 
 @pytest.mark.parametrize(
-    ("error", "kind", "said"),
+    ("error", "kind", "message"),
     [
         (OutOfDiskError("full"), ClusterError, "too full to spill.*cluster.spill"),
         (ObjectStoreFullError("full"), ClusterError, "memory is full"),
@@ -41,9 +41,9 @@ def carried(cause: Exception) -> RayTaskError:
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_errors_of_ray_are_told_in_our_words(error, kind, said):
+def test_errors_of_ray_are_told_in_our_words(error, kind, message):
     for raised in (error, carried(error)):
-        with pytest.raises(kind, match=said) as caught:
+        with pytest.raises(kind, match=message) as caught:
             raise explained(raised)
         assert caught.value.exit_code == 1
 

@@ -1,4 +1,4 @@
-"""What fails, how it is told, and that nothing is counted or drawn twice."""
+"""Failures and how they are reported; nothing is counted or drawn twice."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CANARY = "canary-7f3b1c9e5d2a4860"
 
 @pytest.fixture
 def draws(monkeypatch):
-    """Sizes of all noise vectors drawn in this process."""
+    """Sizes of all vectors of noise drawn in this process."""
     sizes = []
     draw = Mechanism.draw
     monkeypatch.setattr(
@@ -82,7 +82,7 @@ def test_a_task_that_always_fails_ends_the_run_before_any_noise(ray_folder, smal
 
 
 def wide_study() -> Study:
-    """2400 coefficients, of which one is touched."""
+    """Make a study of 2400 coefficients, of which the tables touch one."""
     area = Dimension(
         "area", "area", tuple(map(str, range(80))), tuple((str(i),) for i in range(80))
     )
@@ -109,11 +109,11 @@ def test_every_coefficient_is_noised_touched_or_not(tmp_path, draws):
     with LocalExecutor(study, sources) as executor:
         driver, noisy = encrypted(executor, plan)
         rows = noisy.ciphertexts.reshape(-1, noisy.ciphertexts.shape[-1])
-        one = np.zeros(rows.shape[1], np.uint8)
-        one[0] = 1
+        trivial = np.zeros(rows.shape[1], np.uint8)
+        trivial[0] = 1
         # No cell is the trivial encryption of zero that an untouched cell starts from, and no two
         # are equal.
-        assert not (rows == one).all(axis=1).any()
+        assert not (rows == trivial).all(axis=1).any()
         assert len(np.unique(rows, axis=0)) == plan.table_ciphertexts
         values = driver.release(noisy).values
     assert draws == [plan.coefficients]
@@ -170,7 +170,7 @@ def test_an_unexpected_error_of_a_party_arrives_without_its_text(ray_folder, sma
 
 
 def traceback_texts(error: BaseException | None) -> list[str]:
-    """Everything that can be printed of an error and of those behind it."""
+    """List everything that can be printed of an error and of the errors that caused it."""
     texts = []
     while error is not None:
         texts += [
@@ -200,7 +200,7 @@ def test_an_error_of_a_party_reaches_the_driver_through_the_tasks_that_needed_it
 
 
 def test_replicas_whose_tables_differ_are_refused(ray_folder, small, tmp_path):
-    # As many rows and people as the true table has, in another order.
+    # The other table has the same rows in another order.
     pq.write_table(
         small.flags.take(list(reversed(range(len(small.flags))))), tmp_path / "boarding.parquet"
     )
@@ -248,7 +248,7 @@ def test_people_who_opted_out_leave_no_trace_in_the_counts(small, tmp_path):
         expected = oracle.count(
             small.study, small.rows, small.flags, seeds(executor), opted_out=gone
         )
-        # The same as if their rows had never been in the tables.
+        # The counts are as if their rows had never been in the tables.
         never = oracle.count(
             small.study,
             small.rows.filter([name not in gone for name in small.rows["person"].to_pylist()]),

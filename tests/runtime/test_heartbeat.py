@@ -1,4 +1,4 @@
-"""Who is asked, and after how many looks without an answer an environment counts as lost."""
+"""Which environments are asked, and after how many looks without an answer one counts as lost."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.ray
 
 @pytest.fixture
 def silent(ray_folder):
-    """Asks what is never answered: a task for which there is no node."""
+    """What sends a question that is never answered: a task for which there is no node."""
     asked = []
 
     def ask():

@@ -1,4 +1,4 @@
-"""What may never leave a party is looked for wherever a run leaves bytes, while it is held open."""
+"""What may never leave a party is searched for in all bytes that a run leaves behind."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ CONTROL = b"on-purpose-96c1e07d3b5f4a28" * 8192
 
 
 def leak_study() -> Study:
-    """Two people make up the counts of one cell, each of them in a column of its own."""
+    """Make a study in which two people make up the counts of a cell, each in another column."""
     place = Dimension("place", "place", ("here", "there"), (("here",), ("there",)))
     kind = Dimension("kind", "kind", ("one", "two"), (("one",), ("two",)))
     return Study(
@@ -71,13 +71,13 @@ def write_sources(folder: Path) -> dict[str, Source]:
 
 
 def write_person_keys(environment: Any, path: Path) -> None:
-    """Runs inside a party's actor: its person keys go to a file of the test, not through Ray."""
+    """Write a party's person keys to a file of the test, inside its actor: not through Ray."""
     keys = party_in(environment)._exchange.person_keys
     path.write_bytes(pickle.dumps([key.tobytes() for key in keys]))
 
 
 def all_secrets(executor: Any, role: Any, folder: Path) -> dict[str, bytes | int]:
-    """What nobody but a party may hold; read from files that the party writes, not through Ray."""
+    """Read what nobody but a party may hold, from files that the party writes: not through Ray."""
     secrets: dict[str, bytes | int] = dict(secrets_of(executor, role))
     inside(executor, role, 0, write_person_keys, folder / "person keys")
     person_keys = pickle.loads((folder / "person keys").read_bytes())
@@ -89,9 +89,9 @@ def all_secrets(executor: Any, role: Any, folder: Path) -> dict[str, bytes | int
 
 
 def needles(secrets: dict[str, bytes | int], slot_bits: int) -> dict[str, bytes]:
-    """Everything to look for, by name, in every form in which it could turn up."""
+    """List everything to search for, by name, in all forms in which it could turn up."""
     found: dict[str, bytes] = {"token": TOKEN.encode(), "normal token": TOKEN.casefold().encode()}
-    for name in (form for one in IDS[:3] for form in (one, one.casefold())):
+    for name in (form for person in IDS[:3] for form in (person, person.casefold())):
         for algorithm in ("sha256", "sha512", "md5"):
             digest = hashlib.new(algorithm, name.encode())
             found |= {
@@ -120,10 +120,7 @@ def needles(secrets: dict[str, bytes | int], slot_bits: int) -> dict[str, bytes]
 
 @pytest.fixture
 def held_open(ray_folder, tmp_path, monkeypatch, capfd):
-    """A run on Ray, stopped just before its executor is closed.
-
-    Yields a function that runs it with a check.
-    """
+    """Returns what runs a study on Ray, and calls a check just before the executor is closed."""
     refs = remember(monkeypatch)
 
     def run(check: Any) -> Path:
@@ -167,8 +164,7 @@ def test_nothing_that_must_stay_inside_is_found_anywhere(ray_folder, tmp_path, h
         slot_bits = make_plan(leak_study(), key_bits=2048).packing.slot_bits
         wanted.update(needles(secrets, slot_bits))
         assert len(secrets) == 2 * 4 + 3 + 3 + 4
-        # Every object that ever existed in Ray, small ones too, which live with their owner; the
-        # driver owns them all.
+        # Every object that ever existed in Ray, small ones too: the driver owns them all.
         assert len(refs) > 20
         objects = ((f"object {i}", pickle.dumps(value)) for i, value in enumerate(ray.get(refs)))
         assert search(wanted, objects) == set()
@@ -182,12 +178,11 @@ def test_nothing_that_must_stay_inside_is_found_anywhere(ray_folder, tmp_path, h
         on_disk = search(control | wanted, files(ray_folder))
         assert {name for name, _ in on_disk} <= {"control"}
         assert search(control, object_store()) or on_disk
-        # Resumption needs the secrets until the release is published; each party's lie in its own
-        # folder.
+        # A resumed run needs the secrets until the release is published; each party's lie in its
+        # private folder.
         unfinished = tmp_path / "out" / "unfinished"
-        own = {("row/secrets"), ("column/secrets")}
         places = {place for _, place in search(wanted, files(unfinished))}
-        assert places == own
+        assert places == {"row/secrets", "column/secrets"}
         assert all((unfinished / role).stat().st_mode & 0o077 == 0 for role in ("row", "column"))
         del kept, filling
         return True
@@ -234,9 +229,9 @@ def test_the_search_finds_each_form(tmp_path):
 def test_in_one_cluster_isolation_is_a_simulation_because_any_task_can_read_a_party(
     ray_folder, tmp_path
 ):
-    """The documented caveat: with `__ray_call__` the private key is out.
+    """As the documentation warns, `__ray_call__` gets the private key out of an actor.
 
-    A real boundary is a cluster per party.
+    A real boundary is a cluster for each party.
     """
     sources = write_sources(tmp_path)
     with ray_executor.RayExecutor(leak_study(), sources, {}) as executor:
@@ -279,9 +274,18 @@ def secret_objects(key) -> dict[str, Any]:
 
 
 NAMES = [
-    "RowParty", "ColumnParty", "KeyHolder", "PrivateKey", "OwnerEncryptor", "Handshake", "SharedSecrets", "Blinding",
-    "Channel", "HandOver", "People",
-]  # fmt: skip
+    "RowParty",
+    "ColumnParty",
+    "KeyHolder",
+    "PrivateKey",
+    "OwnerEncryptor",
+    "Handshake",
+    "SharedSecrets",
+    "Blinding",
+    "Channel",
+    "HandOver",
+    "People",
+]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,4 +1,4 @@
-"""What Ray itself counts of its object store."""
+"""What Ray counts in its object store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Ray is told of a run: names and sizes, and nothing of what the parties hold."""
+"""What Ray learns of a run: names and sizes, and nothing of what the parties hold."""
 
 from __future__ import annotations
 
@@ -39,10 +39,7 @@ def test_the_timeline_is_for_its_owner_and_names_functions_alone(ray_folder, sma
 
 
 def scraped() -> dict[str, float]:
-    """The project's own metrics, by name and labels, from this machine's endpoint.
-
-    No token is shown.
-    """
+    """Read this project's metrics, by name and labels, from the endpoint here, without a token."""
     port = ray.nodes()[0]["MetricsExportPort"]
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
         lines = answer.read().decode().splitlines()
@@ -94,7 +91,7 @@ def surroundings(environment) -> tuple[dict[str, str], str, str]:
 
 
 def forms(secrets: dict[str, bytes]) -> list[str]:
-    """Texts in which a secret could stand."""
+    """List the texts in which a secret could be printed."""
     return [form for value in secrets.values() for form in (value.hex(), repr(value))]
 
 

@@ -1,6 +1,6 @@
-"""A cluster that cannot be used is told apart within seconds.
+"""A cluster that cannot be used is refused within seconds, and the reason is told.
 
-Every case here runs against a real head or socket.
+All cases run against a real head or socket.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def bare(monkeypatch):
 
 @pytest.fixture
 def listener(bare):
-    """Answers every connection with given bytes; starts at a call, which returns the address."""
+    """Returns what starts a server that answers with given bytes; it gives the server's address."""
     sockets = []
 
     def serve(answer: bytes | None, context: ssl.SSLContext | None = None) -> str:
@@ -113,7 +113,7 @@ def test_tls_there_and_not_here(listener):
 
 
 def tls(folder: Path, address: str) -> dict[str, str]:
-    """Certificates for a node at an address, and the settings that make Ray use them."""
+    """Make certificates for a node at an address; returns the settings that make Ray use them."""
     assert make_secrets([str(folder), "--node", "me", "--ip", address]) == 0
     files = {"SERVER_CERT": "me.crt", "SERVER_KEY": "me.key", "CA_CERT": "ca.crt"}
     return {"RAY_USE_TLS": "1"} | {
@@ -122,20 +122,23 @@ def tls(folder: Path, address: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("served", "host", "said"),
-    [("own", "127.0.0.1", "is not the head of a Ray cluster"), ("own", "127.0.0.2", "is for other addresses"),
-     ("other", "127.0.0.1", "was not issued by the authority")],
+    ("served", "host", "problem"),
+    [
+        ("trusted", "127.0.0.1", "is not the head of a Ray cluster"),
+        ("trusted", "127.0.0.2", "is for other addresses"),
+        ("other", "127.0.0.1", "was not issued by the authority"),
+    ],
     ids=["accepted", "other address", "other authority"],
-)  # fmt: skip
-def test_certificates(listener, monkeypatch, tmp_path, served, host, said):
-    for folder in ("own", "other"):
+)
+def test_certificates(listener, monkeypatch, tmp_path, served, host, problem):
+    for folder in ("trusted", "other"):
         for name, value in tls(tmp_path / folder, "127.0.0.1").items():
-            if folder == "own":
+            if folder == "trusted":
                 monkeypatch.setenv(name, value)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(tmp_path / served / "me.crt", tmp_path / served / "me.key")
     port = preflight.split(listener(b"something else", context))[1]
-    assert said in refused(f"{host}:{port}").problem
+    assert problem in refused(f"{host}:{port}").problem
 
 
 def test_tls_here_without_certificates(listener, monkeypatch):
@@ -171,9 +174,8 @@ def test_labels_and_cores(labels, key, problem):
         return
     assert found is not None and found.key == key and problem in found.problem
     if "labels" in problem:
-        assert "{party: none}, {party: row}, {}" in (found.remedy or "") and "ray.io" not in str(
-            found
-        )
+        assert "{party: none}, {party: row}, {}" in (found.remedy or "")
+        assert "ray.io" not in str(found)
 
 
 def test_no_core_at_all():
@@ -185,7 +187,8 @@ import os, sys, time
 os.umask(0o077)
 import ray
 from ray.cluster_utils import Cluster
-cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": 100 << 20})
+arguments = {"num_cpus": 1, "object_store_memory": 100 << 20}
+cluster = Cluster(initialize_head=True, head_node_args=arguments)
 print(cluster.address, flush=True)
 sys.stdin.read()
 cluster.shutdown()
@@ -194,7 +197,7 @@ cluster.shutdown()
 
 @pytest.fixture(scope="module")
 def head():
-    """A head with a token; its port and the token."""
+    """A head with a token: its port, and the token."""
     with tempfile.TemporaryDirectory(prefix="xr") as short:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
         token = "ab" * 32
@@ -226,22 +229,25 @@ CONNECT = "import sys; from xstat_ray.runtime.preflight import reach; reach(sys.
 @thorough
 @pytest.mark.ray
 @pytest.mark.parametrize(
-    ("own", "said"),
+    ("settings", "problem"),
     [
         ({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "ab" * 32}, None),
-        ({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "cd" * 32}, "refuses this process, which has the token in RAY_AUTH_TOKEN"),
+        (
+            {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "cd" * 32},
+            "refuses this process, which has the token in RAY_AUTH_TOKEN",
+        ),
         ({"RAY_AUTH_MODE": "disabled"}, "refuses this process, which has no token"),
         ({"RAY_USE_TLS": "1"}, "does not speak TLS"),
     ],
     ids=["right token", "wrong token", "no token", "TLS on one side"],
-)  # fmt: skip
-def test_a_real_head(head, tmp_path, own, said):
-    """In a process of its own: a token is read once in a process."""
+)
+def test_a_real_head(head, tmp_path, settings, problem):
+    """The check runs in another process, as a process reads its token once."""
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("RAY_")
-    } | own
-    if "RAY_USE_TLS" in own:
-        environment |= tls(tmp_path / "own", "127.0.0.1")
+    } | settings
+    if "RAY_USE_TLS" in settings:
+        environment |= tls(tmp_path / "tls", "127.0.0.1")
     command = [sys.executable, "-c", CONNECT, f"127.0.0.1:{head[0]}"]
     done = subprocess.run(
         command,
@@ -250,5 +256,6 @@ def test_a_real_head(head, tmp_path, own, said):
         text=True,
         timeout=60,
     )
-    assert (done.returncode == 0) == (said is None), done.stderr
-    assert said is None or f"InputError: the cluster at 127.0.0.1:{head[0]} {said}" in done.stderr
+    assert (done.returncode == 0) == (problem is None), done.stderr
+    if problem is not None:
+        assert f"InputError: the cluster at 127.0.0.1:{head[0]} {problem}" in done.stderr

@@ -1,4 +1,4 @@
-"""Sessions of their own, each in a process of its own: the test session's Ray stays out of the way."""
+"""Ray sessions; those that start Ray do so in another process, away from the tests' Ray."""
 
 from __future__ import annotations
 
@@ -30,18 +30,24 @@ spill = Path("spill").absolute()
 spill.mkdir()
 with session(Cluster(cpus=1, store_bytes=100 << 20, spill=spill)) as folder:
     token = Path(os.environ["RAY_AUTH_TOKEN_PATH"])
-    modes = {name: stat.S_IMODE(path.stat().st_mode) for name, path in (("folder", folder), ("token", token))}
-    logs = [stat.S_IMODE(path.stat().st_mode) & 0o077 for path in folder.rglob("*.log")]
+    mode = lambda path: stat.S_IMODE(path.stat().st_mode)
+    modes = {"folder": mode(folder), "token": mode(token)}
+    logs = [mode(path) & 0o077 for path in folder.rglob("*.log")]
     inside = {"token": token.is_relative_to(folder), "logs": len(logs), "readable": sum(logs)}
     kept = [ray.put(os.urandom(24 << 20)) for _ in range(6)]
     spilled = [path for path in spill.rglob("*") if path.is_file()]
-    (own,) = spill.iterdir()
-    modes |= {"spill": stat.S_IMODE(own.stat().st_mode), "spilled": max(stat.S_IMODE(p.stat().st_mode) for p in spilled)}
+    (private,) = spill.iterdir()
+    modes |= {"spill": mode(private), "spilled": max(map(mode, spilled))}
     remote = ray.get(ray.remote(lambda: os.getpid()).remote()) != os.getpid()
 umask = os.umask(0o022)
 print(json.dumps({
-    "modes": modes, "inside": inside, "remote": remote, "umask": umask, "folder_left": folder.exists() or any(spill.iterdir()),
-    "changed": sorted(name for name, _ in set(before.items()) ^ set(os.environ.items())), "home": os.listdir(os.environ["HOME"]),
+    "modes": modes,
+    "inside": inside,
+    "remote": remote,
+    "umask": umask,
+    "folder_left": folder.exists() or any(spill.iterdir()),
+    "changed": sorted(name for name, _ in set(before.items()) ^ set(os.environ.items())),
+    "home": os.listdir(os.environ["HOME"]),
     "initialised": ray.is_initialized(),
 }))
 """
@@ -66,7 +72,8 @@ sources = {}
 for role, table in zip(("row", "column"), make_tables(), strict=True):
     pq.write_table(table, folder / f"{role}.parquet")
     sources[role] = Source(folder / f"{role}.parquet")
-cluster = Nodes(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": 100 << 20})
+arguments = {"num_cpus": 1, "object_store_memory": 100 << 20}
+cluster = Nodes(initialize_head=True, head_node_args=arguments)
 try:
     cluster.add_node(num_cpus=1, object_store_memory=100 << 20)
     # The nodes' own address is not known to be this machine's, and would be refused without TLS.
@@ -76,14 +83,15 @@ try:
         with RayExecutor(study, sources, {"column": 2}) as executor:
             table = counts(executor, make_plan(study, key_bits=2048, shards=24))
             same = bool((table == oracle.count(study, *make_tables(), seeds(executor))).all())
-    print(json.dumps({"nodes": nodes, "same": same, "total": int(table.sum()), "left": ray.is_initialized()}))
+    left = ray.is_initialized()
+    print(json.dumps({"nodes": nodes, "same": same, "total": int(table.sum()), "left": left}))
 finally:
     cluster.shutdown()
 """
 
 
 def run(code: str, folder: Path, *args: str, **environment: str) -> dict:
-    """Run a program under an empty home; what it printed last is JSON."""
+    """Run a program under an empty home; returns the JSON of the last line that it prints."""
     home = folder / "home"
     home.mkdir()
     clean = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
@@ -138,7 +146,7 @@ def test_two_raylets_joined_by_address_count_the_same(tmp_path):
 
 @pytest.fixture
 def no_ray(monkeypatch):
-    """Addresses are checked before Ray is touched; what is joined is only noted down."""
+    """Ray is not started; gives the list of the addresses that would have been joined."""
     import ray
 
     from xstat_ray.runtime import preflight

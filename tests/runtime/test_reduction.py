@@ -1,4 +1,4 @@
-"""The reduce tree over a recording executor: every shard once, and never more in flight than allowed."""
+"""The reduce tree on an executor that notes what it is asked for."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from xstat_ray.runtime.reduction import reduce_partials
 
 
 class Recording(Executor):
-    """Runs nothing: a submitted join stands for its shard, an addition for the union.
+    """Runs nothing: a join results in its shard, an addition in the union of its arguments.
 
-    Finishes in a drawn order.
+    Tasks end in a drawn order.
     """
 
     def __init__(self, order: Any) -> None:
@@ -69,40 +69,39 @@ class Counting(Stage):
         self.units += units
 
 
-def reduce(executor: Recording, shards: int, window: int) -> Counting:
+def reduce(executor: Recording, shards: int, most: int) -> Counting:
     stage = Counting()
     reduce_partials(
         executor,
         Aggregator(PublicKey(3, 2)),
         (lambda shard=shard: executor.join(shard) for shard in range(shards)),
-        in_flight=window,
+        in_flight=most,
         stage=stage,
     )
     return stage
 
 
 @given(st.integers(1, 300), st.integers(1, 40), st.randoms())
-def test_every_shard_once_within_the_window_by_additions_of_at_most_eight(shards, window, draw):
+def test_every_shard_is_added_once_by_additions_of_at_most_eight(shards, most, draw):
     executor = Recording(draw.choice)
-    stage = reduce(executor, shards, window)
+    stage = reduce(executor, shards, most)
     assert sorted(executor.result) == list(range(shards)) and stage.units == shards
     assert max(executor.fan_ins, default=0) <= FAN_IN
-    # No more additions than a tree of that fan-in needs, one for each level's incomplete group at
-    # the end at most.
+    # A tree of that fan-in needs no more additions, with one for each level's incomplete group.
     assert len(executor.fan_ins) <= math.ceil((shards - 1) / (FAN_IN - 1)) + math.ceil(
         math.log(shards + 1, FAN_IN)
     )
 
 
 @given(st.integers(1, 200), st.integers(1, 12))
-def test_no_more_than_the_window_is_ever_in_flight(shards, window):
+def test_no_more_joins_are_in_flight_than_allowed(shards, most):
     class Bounded(Recording):
-        """Counts only while shards remain: the last additions, one after the other, depend on each other."""
+        """Checks how many tasks are waited for at a time."""
 
         def wait(self, refs: Sequence[int]) -> tuple[int, int]:
-            assert len(refs) <= window
+            assert len(refs) <= most
             return super().wait(refs)
 
     executor = Bounded(min)
-    reduce(executor, shards, window)
-    assert executor.most <= window + math.ceil(math.log(shards + 1, FAN_IN))
+    reduce(executor, shards, most)
+    assert executor.most <= most + math.ceil(math.log(shards + 1, FAN_IN))

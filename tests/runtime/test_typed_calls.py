@@ -1,4 +1,4 @@
-"""Calls of the parties are typed: the type checker knows their results and refuses a misspelling."""
+"""Calls of the parties are typed: mypy infers their results, and refuses a misspelling."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WRONG = {
 
 
 def check(text: str, folder: Path) -> str:
-    """What mypy says of a module with this text."""
+    """Return what mypy reports of a module with this text."""
     path = folder / "module.py"
     path.write_text(text)
     cache = str(ROOT / ".mypy_cache")

@@ -1,4 +1,4 @@
-"""Tasks that fail by schedule, wherever they run."""
+"""Tasks that fail by schedule, on whichever node they run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from xstat_ray.runtime.ray_executor import RayExecutor
 
 @dataclass
 class Failing:
-    """A task that fails the first `times` times it is run, wherever it runs."""
+    """A task that fails the first `times` times that it runs, on whichever node."""
 
     function: Any
     folder: Path
@@ -34,7 +34,10 @@ class Failing:
 
 
 class Unreliable(RayExecutor):
-    """Makes chosen tasks fail: `schedule` maps (name, how many of that name came before) to (times, how)."""
+    """An executor of which chosen tasks fail.
+
+    `schedule` tells by name, and number of tasks of that name before, how often and how.
+    """
 
     def __init__(
         self, *args: Any, folder: Path, schedule: dict[tuple[str, int], tuple[int, str]]
