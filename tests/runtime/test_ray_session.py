@@ -264,10 +264,15 @@ def test_a_token_that_is_no_secret_is_refused(
     assert caught.value.file == str(path) and no_ray == []
 
 
-def test_a_place_for_spilled_objects_must_exist(monkeypatch, tmp_path):
+def test_a_place_for_spilled_objects_must_exist(monkeypatch, tmp_path, umask_kept):
     import ray
 
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    os.umask(0o022)
     with pytest.raises(InputError, match="objects cannot be spilled there: No such file") as caught:
         enter(Cluster(spill=tmp_path / "missing"))
     assert caught.value.key == "cluster.spill"
+    # Nothing is left behind: neither a folder nor the umask of the session.
+    assert list(tmp_path.iterdir()) == []
+    assert os.umask(0o022) == 0o022

@@ -71,8 +71,9 @@ def _started(cluster: Cluster, progress: Progress) -> Iterator[Path]:
     umask = os.umask(0o077)
     # Ray's sockets have paths of at most 107 bytes, so the folder's name is short.
     folder = Path(tempfile.mkdtemp(prefix="xr"))
-    spill = _spill_folder(cluster)
+    spill: dict[str, Any] = {}
     try:
+        spill = _spill_folder(cluster)
         with _own_token(folder):
             ray.init(
                 # Without an address Ray would join a cluster that it finds running, or that
