@@ -129,6 +129,26 @@ def test_encryption_by_anyone(both: Both, key: PrivateKey, rows: int) -> None:
     )
 
 
+def test_zero_without_randomness_is_one(both: Both, key: PrivateKey) -> None:
+    """Both halves are 1, and their difference is a multiple of the modulus, not zero."""
+    width = key.public.width // 2
+    messages = np.zeros((1, width), np.uint8)
+    index = np.zeros(9, np.int64)
+    bits = SUBGROUP_BITS[key.public.key_bits]
+    none = np.zeros((9, bits // 8), np.uint8)
+    by_owner = both(
+        lambda kernel: owner_of(kernel, key, Workload(9)).encrypt(messages, index, none, none)
+    )
+    by_anyone = both(
+        lambda kernel: kernel.public(key.public.n, key.public.h, bits, Workload(9)).encrypt(
+            messages, index, none
+        )
+    )
+    one = np.eye(1, 2 * width, dtype=np.uint8)
+    assert (by_owner == one).all()
+    assert (by_anyone == one).all()
+
+
 @pytest.mark.parametrize("constant_time", [False, True])
 @pytest.mark.parametrize("digit_bits", range(2, 13))
 def test_every_width_of_digits(
