@@ -146,7 +146,7 @@ def test_every_leak_on_purpose_is_found_and_nothing_else(domains, quick_key, mon
 
     def sending(self, receiver, what, payload, **place):
         for leak, (sender, kind, make, _) in LEAKS.items():
-            if (self._domain, what) == (sender, kind):
+            if (self.domain, what) == (sender, kind):
                 self._exchange.put(f"extra/{leak}", b"before" + make(quick_key) + b"behind")
         return send(self, receiver, what, payload, **place)
 

@@ -156,7 +156,7 @@ def test_everyone_is_told_what_concerns_him():
     ]
     arguments = Arguments.of([*overrides, "deployment=federated"], ["/conf"])
     assert arguments.common == ("--config-dir", "/conf", "study=s", "shards=3")
-    assert arguments.own == {
+    assert arguments.by_domain == {
         "row": ("runtime=local", "data.row.path=r", "ledger=l"),
         "column": ("runtime=local", "data.column.path=c", "ledger=l"),
         "aggregator": ("runtime=local",),

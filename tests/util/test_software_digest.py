@@ -32,7 +32,7 @@ def installed(root: Path = ROOT) -> dict[str, Path]:
 
 
 def digest(files: dict[str, Path]) -> bytes:
-    """SHA-256 over length and name, length and content of the files, in the order of their names."""
+    """SHA-256 over length, name, length and content of each file, in the order of their names."""
     content = b""
     for name, file in sorted(files.items()):
         for part in (name.encode(), file.read_bytes()):

@@ -1,4 +1,4 @@
-"""A job as one of several processes on this machine: it ends when the process that started it ends.
+"""Runs a job as a child process on this machine, which ends when the process that started it does.
 
 python -m xstat_ray.federation.job_process PARENT JOB [argument ...]
 """
@@ -18,12 +18,12 @@ _PR_SET_PDEATHSIG = 1
 
 
 def command(job: str) -> list[str]:
-    """The command line that runs a job as a child of this process; its arguments follow."""
+    """Make the command line that runs a job as a child of this process; its arguments follow."""
     return [sys.executable, "-P", "-m", __name__, str(os.getpid()), job]
 
 
 def environment() -> dict[str, str]:
-    """The environment of such a child: it finds the modules that this process finds, and no other.
+    """Make the environment of a child, which finds the modules of this process and no other.
 
     Python would otherwise look in the current directory first.
     """

@@ -63,7 +63,7 @@ class Mailbox:
             log: this domain's log of the run.
             patience: seconds to wait for a message that is missing.
         """
-        self._domain = domain
+        self.domain = domain
         self._exchange = exchange
         self._identity = identity
         self._binding = binding
@@ -96,7 +96,7 @@ class Mailbox:
         """Whether a message was handed out, perhaps by a step that ended before it logged that."""
         if self._known("sent", receiver, kind, part) is not None:
             return True
-        name = message_name(self._domain, receiver, self._count("sent", receiver))
+        name = message_name(self.domain, receiver, self._count("sent", receiver))
         found = self._exchange.get(name)
         if found is None:
             return False
@@ -149,7 +149,7 @@ class Mailbox:
             content = sealed.seal(self._peers.keys[receiver], kind, content)
         sequence = self._count("sent", receiver)
         header = Header(
-            *self._bound(kind), self._domain, receiver, sequence, kind, part, parts, first, rows
+            *self._bound(kind), self.domain, receiver, sequence, kind, part, parts, first, rows
         )  # fmt: skip
         data = seal(header, content, self._identity)
         self._exchange.put(header.name, data)
@@ -171,7 +171,7 @@ class Mailbox:
         """
         known = self._known("received", sender, kind, part)
         sequence = self._count("received", sender) if known is None else int(known["sequence"])
-        name = message_name(sender, self._domain, sequence)
+        name = message_name(sender, self.domain, sequence)
         data = self._wait(name, kind)
         try:
             opened = open_message(data, name, self._peers)
@@ -249,7 +249,7 @@ class Mailbox:
 
     def publish_log(self) -> None:
         """Put a copy of the log where the others can read it."""
-        self._exchange.put(log_name(self._domain), self.log.content())
+        self._exchange.put(log_name(self.domain), self.log.content())
 
     def log_of(self, domain: Domain) -> bytes | None:
         """Read another domain's log as that domain last published it, unchecked."""

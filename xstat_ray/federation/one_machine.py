@@ -1,6 +1,6 @@
-"""All three domains on one machine: separate processes with folders of their own, which share an exchange folder.
+"""All three domains on one machine: processes with separate folders, which share an exchange.
 
-This shows that the jobs work together and tests them. It is no isolation: one user runs all of it.
+This shows that the jobs work together, and tests them. It is no isolation, as one user runs all.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from xstat_ray.publication.release import STATISTICS, Release, read
 from xstat_ray.runtime.progress import Progress
 
 FOLDER = "domains"
+"""Folder below the output folder with what the domains keep."""
 _RUN = "run"
 _EXCHANGE = "exchange"
 _CHAINS: Mapping[Domain, Sequence[tuple[str, tuple[str, ...]]]] = {
@@ -32,24 +33,29 @@ _CHAINS: Mapping[Domain, Sequence[tuple[str, tuple[str, ...]]]] = {
     "column": (("deidentify", ("party=column",)), ("release", ("step=decrypt",))),
     "aggregator": (("aggregate", ()),),
 }
-"""The jobs of each domain, one after the other."""
+"""Jobs of each domain and their settings, one after the other."""
 _ERRORS: Mapping[int, type[XstatError]] = {2: InputError, 3: BudgetError}
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """What the jobs are told on their command lines."""
+    """Arguments of the jobs on their command lines."""
 
     common: tuple[str, ...]
-    """For all of them: the study and what must be alike."""
-    own: Mapping[Domain, tuple[str, ...]]
-    """For one domain: where its data lies."""
+    """Arguments of all jobs: the study, and what must be alike."""
+    by_domain: Mapping[Domain, tuple[str, ...]]
+    """Arguments of one domain's jobs but the last: where its data lies, and how to run."""
     release: Mapping[Domain, tuple[str, ...]]
-    """For its last job."""
+    """Arguments of one domain's last job."""
 
     @classmethod
     def of(cls, overrides: Sequence[str], folders: Sequence[str]) -> Arguments:
-        """From what `jobs.crosstab` was told: what is common to all, and for each party where its own data lies."""
+        """Divide the arguments of the job `crosstab` among the jobs of the domains.
+
+        Args:
+            overrides: overrides of the configuration, each `key=value`.
+            folders: further folders with configurations.
+        """
         shared = list[str]()
         runtime = list[str]()
         ledger = list[str]()
@@ -65,15 +71,20 @@ class Arguments:
             elif key not in ("out", "display", "deployment"):
                 shared.append(override)
         common = [part for folder in folders for part in ("--config-dir", folder)] + shared
-        own = {
+        by_domain = {
             name: (*runtime, *data[name], *([] if name == "aggregator" else ledger))
             for name in DOMAINS
         }
-        return cls(tuple(common), own, {"row": (), "column": tuple(ledger), "aggregator": ()})
+        release: dict[Domain, tuple[str, ...]] = {
+            "row": (),
+            "column": tuple(ledger),
+            "aggregator": (),
+        }
+        return cls(tuple(common), by_domain, release)
 
 
 class OneMachine:
-    """A run of all domains; a context manager that leaves no process behind."""
+    """A run of all domains, which leaves no process behind."""
 
     def __init__(self, out: Path, arguments: Arguments, progress: Progress) -> None:
         self._out = out.absolute()
@@ -83,10 +94,13 @@ class OneMachine:
         self._running: dict[Domain, subprocess.Popen[bytes]] = {}
 
     def run(self, keep: bool = False) -> None:
-        """Do everything that is left to do; `keep` leaves the exchange folder behind.
+        """Do all that is left to do.
+
+        Args:
+            keep: whether to leave the exchange behind.
 
         Raises:
-            XstatError: what the first job said that failed.
+            XstatError: a job failed; the error is that of the first one.
         """
         if (self._out / STATISTICS).exists() and not (self._folder / _EXCHANGE).exists():
             remedy = "Choose another out=, and mind that a new release spends budget again"
@@ -126,14 +140,14 @@ class OneMachine:
     ) -> None:
         job_name, settings = job
         arguments = self._arguments
-        special = arguments.release[name] if job_name == "release" else arguments.own[name]
+        special = arguments.release[name] if job_name == "release" else arguments.by_domain[name]
         peers = [f"domain.peers.{other}='{key}'" for other, key in keys.items() if other != name]
         if (job_name, name) == ("release", "row"):
             settings = (*settings, _quoted("out", self._out))
         folders = [("exchange", self._folder / _EXCHANGE), ("private", self._folder / name)]
         where = [_quoted(f"domain.{key}", path) for key, path in folders]
-        # Should this process be killed, its jobs go with it: they would be in the way of the next
-        # one's.
+        # If this process is killed, its jobs end with it, so that they are not in the way of the
+        # next one's.
         command = job_process.command(job_name)
         command += [
             *arguments.common,
@@ -154,7 +168,11 @@ class OneMachine:
         )
 
     def _next(self) -> Domain:
-        """The domain whose job ends next, having succeeded."""
+        """Wait for the next job to end, and return its domain.
+
+        Raises:
+            XstatError: the job failed.
+        """
         while True:
             for name, process in self._running.items():
                 try:
@@ -167,16 +185,13 @@ class OneMachine:
                 return name
 
     def _failure(self, name: Domain, code: int) -> XstatError:
-        """An error like the one that the job has reported, which ends with what it said."""
-        said = self._log(name).read_text(errors="replace").strip().splitlines()
-        text = next(
-            (line for line in reversed(said) if line.startswith("Error: ")),
-            said[-1] if said else "",
-        )
+        """Make an error like the one that a job reported before it ended with an exit code."""
+        lines = self._log(name).read_text(errors="replace").strip().splitlines()
+        last = lines[-1] if lines else ""
+        reported = next((line for line in reversed(lines) if line.startswith("Error: ")), last)
+        text = reported.removeprefix("Error: ") or f"see {self._log(name)}"
         kind = _ERRORS.get(code, PartyError)
-        return kind(
-            f"the {name} domain failed: {text.removeprefix('Error: ') or 'see ' + str(self._log(name))}"
-        )
+        return kind(f"the {name} domain failed: {text}")
 
     def _stop(self) -> None:
         for process in self._running.values():
@@ -211,11 +226,14 @@ def run_domains(
         sources: where each party's table lies.
         out: folder of the release.
         options: how to run.
-        arguments: what the domains' jobs are told on their command lines.
+        arguments: arguments of the domains' jobs.
         progress: what to show.
 
+    Returns:
+        The release, read from the output folder.
+
     Raises:
-        XstatError: as `xstat_ray.crosstab`.
+        XstatError: a job failed, for one of the reasons that `xstat_ray.crosstab` has.
     """
     plan = options.plan(study)
     progress.planned(plan)
@@ -233,6 +251,6 @@ def _for_the_owner(path: str, flags: int) -> int:
 
 
 def _quoted(key: str, path: Path) -> str:
-    """An override whose value Hydra takes as it is."""
+    """Write an override whose value Hydra takes as it is."""
     text = str(path).replace("\\", "\\\\").replace("'", "\\'")
     return f"{key}='{text}'"

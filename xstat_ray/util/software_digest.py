@@ -31,7 +31,7 @@ def software_digest() -> bytes:
 
 @cache
 def installed_files() -> bytes:
-    """SHA-256 over all installed files, also data, shipped studies and settings, and compiled kernels.
+    """SHA-256 over all installed files, also data, studies, settings and compiled kernels.
 
     Two honest installations may differ in it: the kernels depend on the compiler.
     """
