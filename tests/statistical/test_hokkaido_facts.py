@@ -1,18 +1,20 @@
-"""Planted facts of eastern Hokkaido are found again from published numbers only.
+"""Planted facts of eastern Hokkaido are found again from published numbers alone.
 
-The exact counts are those of the made-up country of `tests/hokkaido/needs/country.py`; the
-mechanism, its noise, the published files and all that is made of them are the package's own. Truth
-is what everybody did, of whom 42 % can be counted: finding it takes the way from those counted to
-all, as a reader of the statistics would have to go.
+The exact counts are those of the made-up country of `tests/hokkaido/needs/country.py`; the package
+adds its noise, publishes the files, and makes the answer of them. Truth is what everybody did, of
+whom 42 % can be counted: finding it takes the way from those counted to all, which a reader of the
+statistics has to go, too.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from numpy.typing import NDArray
 from scipy.stats import binom
 
 from tests.hokkaido.needs.country import (
@@ -33,9 +35,13 @@ SEEDS = 20
 FEW = 3
 LEVEL = 1e-4
 """Chance that right intervals fail a test of coverage: the noise is drawn afresh in every run."""
+TRUE_LEAD = 3
+"""Lead of an airport, in standard errors, that must be found."""
 
 
 class Found(NamedTuple):
+    """A country, and what was published of it."""
+
     truth: Country
     tables: dict[str, pa.Table]
 
@@ -45,11 +51,8 @@ class Found(NamedTuple):
     params=[FEW, pytest.param(SEEDS, marks=pytest.mark.slow)],
     ids=["few seeds", "20 seeds"],
 )
-def found(request, tmp_path_factory):
-    """What was planted and what was published, by seed.
-
-    The first seeds of the short form are not those of the long.
-    """
+def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[Found]:
+    """Plant and publish, seed by seed; the short form has other seeds than the long one."""
     first = 900 if request.param == FEW else 0
     results = []
     for seed in range(first, first + request.param):
@@ -61,13 +64,13 @@ def found(request, tmp_path_factory):
     return results
 
 
-def columns(table, *names):
-    """As float arrays, NaN for null."""
+def columns(table: pa.Table, *names: str) -> Iterator[NDArray[np.float64]]:
+    """Read columns into float arrays, with NaN for null."""
     return (np.array(table[name].to_pylist(), dtype=float) for name in names)
 
 
-def watershed(result):
-    """By area: the airport that is published, the true one, and whether its true lead exceeds three standard errors."""
+def watershed(result: Found) -> tuple[list[int], NDArray[np.int64], NDArray[np.bool_]]:
+    """Find the published and the true airport of each area, and whether the true lead is large."""
     stderr = next(columns(result.tables["watershed"], "stderr")).reshape(-1, len(AIRPORTS))
     true = result.truth.watershed_all.sum(axis=1)
     second, first = np.sort(true, axis=1)[:, -2:].T
@@ -84,7 +87,7 @@ def watershed(result):
     return (
         named,
         true.argmax(axis=1),
-        SHARE * (first - second) > 3 * np.sqrt(2) * stderr.max(axis=1),
+        SHARE * (first - second) > TRUE_LEAD * np.sqrt(2) * stderr.max(axis=1),
     )
 
 
@@ -93,10 +96,10 @@ def test_the_watershed_is_found_municipality_by_municipality(found):
     assert clear.sum() >= 7 * len(found)
     assert set(true[clear]) == set(range(len(AIRPORTS)))
     assert (named == true)[clear].mean() >= 0.9
-    # Where it is not clear, more is left open, and what is named is still mostly right.
+    # Where the lead is small, more is left open, and what is named is still mostly right.
     assert (named < 0)[~clear].mean() > 2 * (named < 0)[clear].mean()
     assert (named == true)[~clear & (named >= 0)].mean() > 0.5
-    # No airport alone explains it.
+    # No single airport is the answer everywhere.
     assert max((true[clear] == port).mean() for port in range(len(AIRPORTS))) < 0.6
 
 
@@ -119,8 +122,13 @@ def test_the_shift_to_nakashibetsu_is_found(found):
     assert binom.cdf(sum(inside), len(inside), 0.95) > LEVEL, np.mean(inside)
 
 
-def near_airport(result, width=1.0):
-    """(intervals,) whether everybody's share near the airport 60 and 20 minutes before departure is within them."""
+def near_airport(result: Found, width: float = 1.0) -> NDArray[np.bool_]:
+    """(intervals,) whether they hold the true share near the airport before departure.
+
+    Args:
+        result: what was found.
+        width: factor that makes the intervals narrower.
+    """
     rows = result.tables["boarding"].to_pylist()
     near = np.array(
         [
@@ -140,8 +148,7 @@ def test_the_share_near_the_airport_is_within_its_interval(found):
     inside = np.concatenate([near_airport(result) for result in found])
     assert len(inside) == 20 * len(found)
     assert binom.cdf(inside.sum(), len(inside), 0.95) > LEVEL, inside.mean()
-    # Intervals that are too narrow are found out: by 30 % in the long form, by more in the short
-    # one.
+    # Intervals that are too narrow are found out, those of 70 % of the width in the long form.
     narrow = np.concatenate(
         [near_airport(result, 0.7 if len(found) == SEEDS else 0.3) for result in found]
     )
@@ -150,23 +157,27 @@ def test_the_share_near_the_airport_is_within_its_interval(found):
 
 def test_later_and_in_the_afternoon_more_passengers_are_near(found):
     names = ("airport", "flight", "before")
+    tables = [result.tables["boarding"].to_pylist() for result in found]
     shares = [
-        {tuple(row[name] for name in names): row["share"] for row in result.tables["boarding"].to_pylist()
-         if row["state"] == "near airport"}
-        for result in found
-    ]  # fmt: skip
+        {
+            tuple(row[name] for name in names): row["share"]
+            for row in table
+            if row["state"] == "near airport"
+        }
+        for table in tables
+    ]
     for share in shares:
         assert all(
             share[port, "morning", "departure-20m"] > share[port, "morning", "departure-60m"]
             for port in PORTS
         )
     for flight, planted in zip(("morning", "afternoon"), NEAR[:, 1], strict=True):
-        own = [share[port, flight, "departure-60m"] for share in shares for port in PORTS]
-        assert np.mean(own) == pytest.approx(planted, abs=0.04)
+        found_shares = [share[port, flight, "departure-60m"] for share in shares for port in PORTS]
+        assert np.mean(found_shares) == pytest.approx(planted, abs=0.04)
 
 
-def true_index(truth):
-    """The index of everybody's journeys."""
+def true_index(truth: Country) -> NDArray[np.float64]:
+    """Compute the index of everybody's journeys."""
     flyers = truth.watershed_all.sum(axis=(1, 2)) / DAYS
     return index(truth.visitors, flyers, truth.landing, hub_minutes(), Travel())
 
@@ -180,7 +191,7 @@ def test_the_five_neediest_areas_are_found(found):
         table = result.tables["needs"]
         right.append(len(true & set(table["name_en"].to_pylist()[:5])))
     assert min(right) >= 4
-    # Visitors alone would not do.
+    # The areas with most visitors are others.
     most = {names[i] for i in np.argsort(-found[0].truth.visitors)[:5]}
     assert len(most & set(NEEDY)) < 4
 

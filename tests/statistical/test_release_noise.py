@@ -1,4 +1,6 @@
-"""The noise of whole releases (drawn, packed, encrypted, added, decrypted, unpacked) against its declared distribution.
+"""The noise of whole releases against its declared distribution.
+
+It is drawn, packed, encrypted, added, decrypted and unpacked.
 
 Each test is an attempt to falsify. The chi-square threshold is the 1 - 10^-6 quantile, so an honest
 sampler fails once in a million runs; with the sample sizes below a scale that is wrong by 20 % has
@@ -13,13 +15,16 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from tests.sizes import first, thorough
 from xstat_ray.crypto.keygen import generate
+from xstat_ray.crypto.paillier import PrivateKey
 from xstat_ray.model.messages import Partial
-from xstat_ray.model.study import Bounds, ColumnSide, Dimension, Privacy, RowSide, Study
-from xstat_ray.planning.plan import make_plan
+from xstat_ray.model.study import Bounds, ColumnSide, Dimension, Noise, Privacy, RowSide, Study
+from xstat_ray.planning.plan import Plan, make_plan
+from xstat_ray.privacy.mechanism import Mechanism
 from xstat_ray.privacy.noise import add_noise_once
 from xstat_ray.roles.join import lay_out
 
@@ -31,12 +36,14 @@ QUANTILE = 1 - 1e-6
 
 
 @pytest.fixture(scope="module")
-def key():
+def key() -> PrivateKey:
     return generate(2048)
 
 
-def plan(noise):
-    def dimension(name, size):
+def plan(noise: Noise) -> Plan:
+    """Plan a small study."""
+
+    def dimension(name: str, size: int) -> Dimension:
         labels = tuple(f"{name}{i}" for i in range(size))
         return Dimension(name, name, labels, tuple((label,) for label in labels))
 
@@ -52,8 +59,8 @@ def plan(noise):
     )
 
 
-def released_noise(key, plan, releases):
-    """(releases, cells, slots): what is decrypted when nobody was counted is the noise alone."""
+def released_noise(key: PrivateKey, plan: Plan, releases: int) -> NDArray[np.int64]:
+    """(releases, cells, slots) decrypted values when nobody was counted: the noise alone."""
     untouched = Partial(
         np.zeros(0, np.uint32), np.zeros((0, plan.packing.blocks, key.public.width), np.uint8)
     )
@@ -65,7 +72,8 @@ def released_noise(key, plan, releases):
     return plan.packing.unpack(plain).reshape(releases, CELLS, SLOTS)
 
 
-def probabilities(mechanism, values):
+def probabilities(mechanism: Mechanism, values: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Compute the probabilities that a mechanism declares."""
     if mechanism.noise == "laplace":
         mass = np.exp(-np.abs(values) / mechanism.scale)
     else:
@@ -73,8 +81,11 @@ def probabilities(mechanism, values):
     return mass / mass.sum()
 
 
-def statistic(draws, mechanism):
-    """Chi-square of the draws over bins of at least 20 expected, tails included, and its threshold."""
+def statistic(draws: NDArray[np.int64], mechanism: Mechanism) -> tuple[float, float]:
+    """Compute the chi-square of draws, and its threshold.
+
+    Bins have at least 20 expected draws, and hold the tails, too.
+    """
     reach = int(60 * mechanism.scale) + 60
     values = np.arange(-reach, reach + 1)
     expected = probabilities(mechanism, values) * draws.size
@@ -113,8 +124,7 @@ def test_every_coefficient_is_noised_independently(key):
     draws = released_noise(key, study, SHORT).reshape(SHORT, -1).astype(float)
     assert (draws.std(axis=0) > 0.5 * study.mechanism.stderr).all()
     correlation = np.corrcoef(draws.T)[np.triu_indices(CELLS * SLOTS, 1)]
-    # 66 pairs with standard error 1/sqrt(450): five of them is a chance of 4 in 100,000 over all
-    # pairs.
+    # Over all 66 pairs, five standard errors of 1/sqrt(450) have a chance of 4 in 100,000.
     assert np.abs(correlation).max() < 5 / SHORT**0.5
     # Noise that repeats from release to release could be averaged away.
     assert len(np.unique(draws, axis=0)) == SHORT

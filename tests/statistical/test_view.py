@@ -1,9 +1,10 @@
-"""An audit of what the aggregator sees, with padding: two inputs that differ by one person with maximal contribution.
+"""An audit of the aggregator's view, with padding: two inputs that differ by one person.
 
-The parties run as they do in a release, up to the tags that they send; ciphertexts, which are
-semantically secure, are left out. An adversary who knows both inputs, and all parameters, guesses
-from the numbers of rows, matches and flags which of the two it was. The events were chosen
-beforehand, so that Clopper-Pearson bounds hold for all of them together.
+The person contributes as much as the bounds allow. The parties run as in a release, up to the tags
+that they send; ciphertexts, which are semantically secure, are left out. An adversary who knows
+both inputs, and all parameters, guesses from the numbers of rows, matches and flags which of the
+two it was. The events were chosen beforehand, so that Clopper-Pearson bounds hold for all of them
+together.
 """
 
 from __future__ import annotations
@@ -11,22 +12,32 @@ from __future__ import annotations
 import datetime as dt
 import math
 import os
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from numpy.typing import NDArray
 from scipy.stats import beta, chi2, kstest
 
 from tests.case import study as make_study
 from tests.roles.pair import exchanged_pair
 from xstat_ray.crypto.tags import Dummy, dummy_tags, sort_order
-from xstat_ray.planning.plan import make_plan
+from xstat_ray.model.messages import Rows
+from xstat_ray.model.row_tree import tree_of
+from xstat_ray.model.shards import ShardGrid
+from xstat_ray.model.study import Role, Study
+from xstat_ray.planning.plan import Plan, make_plan
 from xstat_ray.privacy import padding as module
 from xstat_ray.privacy.mechanism import draw_laplace
 from xstat_ray.privacy.padding import DummyCount, Padding
+from xstat_ray.roles import ColumnParty, RowParty
+from xstat_ray.roles.blinding import Blinding
 from xstat_ray.roles.dummies import FlagDummies, RowDummies
 from xstat_ray.roles.join import match
 
@@ -38,13 +49,16 @@ W = 3
 SHORT = 2_000
 FULL = 20_000
 STOCK = 1 << 14
-HELD = {}
+HELD: dict[float, NDArray[np.int64]] = {}
+SEEDS: dict[Role, bytes | None] = {"row": b"r" * 32, "column": None}
+"""Seeds of the parties; the adversary knows the row party's, to find area a among blinded cells."""
 CONFIDENCE = 1e-4
 """Chance that a sound padding fails one audit, or that an audit passes for one that it should
 catch, per event."""
 
 
-def study():
+def study() -> Study:
+    """Make a padded study of two areas over some hours."""
     return make_study(
         areas=("a", "b"),
         period={"grain": "hour", "start": "2024-05-01T00:00", "end": f"2024-05-01T{HOURS:02d}:00"},
@@ -55,12 +69,16 @@ def study():
     )
 
 
-def at(hours):
+def at(hours: Iterable[int]) -> list[dt.datetime]:
+    """Name moments in hours of the study."""
     return [dt.datetime(2024, 5, 1, hour, 10) for hour in hours]
 
 
-def tables(folder, persons):
-    """Two ordinary people, and `most`, who is in area a twice in every hour and boards once."""
+def tables(folder: Path, persons: list[str]) -> tuple[Path, Path]:
+    """Write the tables of some of `x`, `y`, `z` and `most`.
+
+    `most` is in area a twice in every hour, and boards once.
+    """
     rows = [
         ("x", 1, "a"),
         ("x", 2, "b"),
@@ -68,7 +86,7 @@ def tables(folder, persons):
         *(("most", hour, "a") for hour in range(HOURS) for _ in range(R)),
     ]
     flags = [("x", 0), ("z", 2), ("most", 0)]
-    rows, flags = ([one for one in own if one[0] in persons] for own in (rows, flags))
+    rows, flags = ([row for row in table if row[0] in persons] for table in (rows, flags))
     folder.mkdir()
     ids, hours, areas = zip(*rows, strict=True)
     pq.write_table(pa.table({"id": ids, "at": at(hours), "area": areas}), folder / "row.parquet")
@@ -80,24 +98,26 @@ def tables(folder, persons):
 
 @dataclass(frozen=True)
 class Input:
-    """One of the two inputs, taken in by both parties."""
+    """An input that both parties have taken in."""
 
-    row: object
-    column: object
-    plan: object
+    row: RowParty
+    column: ColumnParty
+    plan: Plan
 
-    def counts(self):
-        """Real (matches in a, other rows in a, flags), which the adversary knows."""
+    def counts(self) -> tuple[int, int, int]:
+        """Count real matches in a, other rows in a, and flags, which the adversary knows."""
         row, flags = self.messages(padded=False)
         return view(row, flags, self.area)
 
     @property
-    def area(self):
+    def area(self) -> int:
         """Blinded number of area a."""
-        return int(self.row._blinding().forward[0])
+        seed = SEEDS["row"]
+        assert seed is not None
+        return int(Blinding(tree_of(self.plan.study.row.dimensions), seed).forward[0])
 
-    def messages(self, padded=True):
-        """Rows and tags of flags as they are sent, with fresh dummies or with none."""
+    def messages(self, padded: bool = True) -> tuple[Rows, NDArray[np.uint8]]:
+        """Make the rows and the tags of flags that are sent, with fresh dummies or without."""
         row = self.row
         column = self.column
         grid = self.plan.grid
@@ -113,13 +133,13 @@ class Input:
         order = sort_order(flags, np.zeros(len(flags), np.uint32))
         return row.emit(shard), flags[order]
 
-    def views(self, number):
+    def views(self, number: int) -> NDArray[np.int64]:
         """(number, 3) simulated views of area a and of the flags."""
         return np.array([view(*self.messages(), self.area) for _ in range(number)])
 
 
-def view(rows, flags, area):
-    """(matched rows, other rows) of an area, and flags."""
+def view(rows: Rows, flags: NDArray[np.uint8], area: int) -> tuple[int, int, int]:
+    """Count matched rows and other rows of an area, and flags."""
     met = np.zeros(len(rows.cells), bool)
     met[match(rows.tags, flags)[0]] = True
     here = rows.cells == area
@@ -127,10 +147,10 @@ def view(rows, flags, area):
 
 
 @pytest.fixture(autouse=True)
-def stock(monkeypatch):
-    """OpenDP's draws in large lots: one call of it takes as long as all the rest of a view."""
+def stock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw by OpenDP in large lots, since a call of it takes as long as the rest of a view."""
 
-    def take(scale, count):
+    def take(scale: float, count: int) -> NDArray[np.int64]:
         if len(HELD.get(scale, ())) < count:
             HELD[scale] = draw_laplace(scale, STOCK)
         taken = HELD[scale][:count].copy()
@@ -141,28 +161,31 @@ def stock(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def inputs(tmp_path_factory):
-    """The input with the person, and the one without."""
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> list[Input]:
+    """Take in the input with the person, and the input without."""
     folder = tmp_path_factory.mktemp("inputs")
-    own = study()
-    plan = make_plan(own, key_bits=2048, batch="release")
+    padded = study()
+    plan = make_plan(padded, key_bits=2048, batch="release")
     found = []
     for name, persons in (("with", "x y z most"), ("without", "x y z")):
         row_table, column_table = tables(folder / name, persons.split())
-        small = type("Small", (), {"study": own, "row": row_table, "column": column_table})
-        row, column = exchanged_pair(small)
+        small = SimpleNamespace(study=padded, row=row_table, column=column_table)
+        row, column = exchanged_pair(small, SEEDS)
         row.prepare(plan.grid, row.draw_dummies(plan.grid))
         column.prepare(plan.grid, column.draw_dummies(plan.grid))
         found.append(Input(row, column, plan))
     return found
 
 
-def events(inputs):
-    """What the adversary looks for: functions of views to truth, with the truth of both inputs and all shifts at hand."""
+def events(inputs: list[Input]) -> list[Callable[[NDArray[np.int64]], NDArray[np.bool_]]]:
+    """Make the events that the adversary looks for: functions of (N, 3) views to (N,) truth.
+
+    They know the counts of both inputs, and all shifts.
+    """
     padding = Padding.of_study(inputs[0].plan.study, inputs[0].plan.grid)
     shift = np.array([padding.matched.shift, padding.unmatched.shift, padding.flags.shift])
     base = np.array([0, 0, padding.reserve])
-    more, less = (np.array(own.counts()) + base for own in inputs)
+    more, less = (np.array(given.counts()) + base for given in inputs)
     return [
         lambda v: (v >= more + shift).all(axis=1),
         lambda v: (v <= less + shift).all(axis=1),
@@ -175,14 +198,14 @@ def events(inputs):
     ]
 
 
-def audit(inputs, number):
-    """The largest epsilon that the views prove, beside delta: with these bounds, no smaller one can be true."""
-    one, other = (own.views(number) for own in inputs)
+def audit(inputs: list[Input], number: int) -> float:
+    """Find the largest epsilon that views prove beside delta: no smaller one can be true."""
+    with_person, without = (given.views(number) for given in inputs)
     found = events(inputs)
     level = CONFIDENCE / (4 * len(found))
     proven = -math.inf
     for event in found:
-        hits = int(event(one).sum()), int(event(other).sum())
+        hits = int(event(with_person).sum()), int(event(without).sum())
         for here, there in (hits, hits[::-1]):
             low = beta.ppf(level, here, number - here + 1) if here else 0.0
             high = beta.ppf(1 - level, there + 1, number - there) if there < number else 1.0
@@ -192,7 +215,7 @@ def audit(inputs, number):
 
 
 def test_the_person_changes_what_was_declared(inputs):
-    more, less = (np.array(own.counts()) for own in inputs)
+    more, less = (np.array(given.counts()) for given in inputs)
     padding = Padding.of_study(inputs[0].plan.study, inputs[0].plan.grid)
     assert (more - less).tolist() == [R * W, R * (HOURS - W), R * W]
     assert padding.matched.l1 == padding.flags.l1 == R * W and padding.unmatched.l1 == R * HOURS
@@ -205,16 +228,17 @@ def test_the_person_changes_what_was_declared(inputs):
 )
 def test_the_view_loses_no_more_than_declared(inputs, number, share):
     proven = audit(inputs, number)
-    # It is not far below either: an audit that sees nothing would prove nothing. What is proven
-    # lies about 1.1 with deviations of 0.12 in the short form, which leaves five of them.
+    # An audit that sees nothing would prove nothing, so what it proves must not be far below. In
+    # the short form that is about 1.1 with deviations of 0.12, five above the limit.
     assert share * EPSILON < proven <= EPSILON
 
 
-def half_the_scale(patch):
+def half_the_scale(patch: pytest.MonkeyPatch) -> None:
+    """Draw dummies with half of the declared scale."""
     honest = Padding.of_study
 
-    def halved(own, grid):
-        padding = honest(own, grid)
+    def halved(study: Study, grid: ShardGrid) -> Padding:
+        padding = honest(study, grid)
         names = ("matched", "unmatched", "flags")
         return replace(
             padding,
@@ -224,7 +248,8 @@ def half_the_scale(patch):
     patch.setattr(Padding, "of_study", staticmethod(halved))
 
 
-def no_shift(patch):
+def no_shift(patch: pytest.MonkeyPatch) -> None:
+    """Draw numbers of dummies without their shift."""
     patch.setattr(
         DummyCount,
         "draw",
@@ -232,10 +257,11 @@ def no_shift(patch):
     )
 
 
-def never_matched(patch):
+def never_matched(patch: pytest.MonkeyPatch) -> None:
+    """Make dummy flags that no dummy row meets."""
     honest = FlagDummies.of_batch
 
-    def others(self, key, batch):
+    def others(self: FlagDummies, key: bytes, batch: int) -> NDArray[np.uint8]:
         flags = honest(self, key, batch)
         return dummy_tags(key, Dummy.FLAG, 1_000 + batch, range(len(flags)))
 
@@ -245,8 +271,8 @@ def never_matched(patch):
 @pytest.mark.parametrize(
     ("sabotage", "number"),
     [
-        # Its loss is 4. It is missed where 45 views look like the other input of which 12 are
-        # expected: one time in 10^12.
+        # The loss of half the scale is 4. It is missed where 45 views, of which 12 are expected,
+        # look like the other input: one time in 10^12.
         (half_the_scale, 2 * SHORT),
         (no_shift, SHORT // 5),
         (never_matched, SHORT // 5),
@@ -263,18 +289,18 @@ def test_the_audit_catches_padding_that_is_not_what_it_says(inputs, monkeypatch,
 
 @pytest.mark.parametrize("which", [0, 1])
 def test_beyond_the_numbers_tags_are_uniform_and_dummies_stand_anywhere(inputs, which):
-    own = inputs[which]
+    given = inputs[which]
     tags = []
     places = []
-    (shard,) = own.plan.grid.shards
-    secrets = own.row._shared, own.column._shared
+    (shard,) = given.plan.grid.shards
+    secrets = given.row._shared, given.column._shared
     for _ in range(150):
         key = os.urandom(16)
         for shared in secrets:
             shared.tag_key = key
-        rows, flags = own.messages()
+        rows, flags = given.messages()
         assert all(len(np.unique(side, axis=0)) == len(side) for side in (rows.tags, flags))
-        real = {tag.tobytes() for tag in own.row._rows_of(shard).tags}
+        real = {tag.tobytes() for tag in given.row._rows_of(shard).tags}
         here = np.flatnonzero([tag.tobytes() in real for tag in rows.tags])
         assert len(here) == len(real)
         places.append((here + 0.5) / len(rows.tags))

@@ -1,0 +1,313 @@
+"""An auditor by brute force: removing a person changes no more than the declared sensitivity.
+
+Both parties take in and bound their tables, and exchange their people, as in a release. Their
+messages, in which flags are left unencrypted, are then joined and counted in the clear, with each
+person of the study in turn removed from both tables.
+
+Bounds choose at random, by words that belong to rows. A removed person's rows take their words with
+them: independent words of the others remain, distributed as before. So the two runs are coupled in
+that way, row by row, and the change is that of the person alone. Under this coupling the loss that
+holds for each choice of the words holds for their mixture, which is what a reader of the release
+sees (differential privacy is closed under it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from numpy.typing import NDArray
+
+from tests.roles.pair import exchanged_pair
+from xstat_ray.crypto.derive import keyed_words
+from xstat_ray.crypto.keygen import generate
+from xstat_ray.crypto.packing import Packing
+from xstat_ray.crypto.paillier import PrivateKey
+from xstat_ray.model.messages import Flags
+from xstat_ray.model.periods import span
+from xstat_ray.model.row_tree import tree_of
+from xstat_ray.model.shards import ShardGrid
+from xstat_ray.model.study import (
+    Bounds,
+    ColumnSide,
+    Dimension,
+    Level,
+    Noise,
+    Period,
+    Privacy,
+    Role,
+    RowSide,
+    Study,
+    Window,
+)
+from xstat_ray.planning.plan import make_plan
+from xstat_ray.privacy.design import Design
+from xstat_ray.roles import ColumnParty, RowParty, column_party, row_party
+from xstat_ray.roles.blinding import Blinding
+from xstat_ray.roles.bounds import keep_per_group
+from xstat_ray.roles.id_exchange import IdExchange
+from xstat_ray.roles.join import match
+
+SECRET: dict[Role, bytes] = {"row": b"r" * 32, "column": b"c" * 32}
+"""Seeds of the parties."""
+START = datetime(2024, 5, 1, tzinfo=UTC)
+HOURS = 16
+AREAS = 6
+KINDS = 2
+HIERARCHY = (
+    Level("town", ("t0", "t1", "t2"), (0, 1, 0, 2, 1, 2)),
+    Level("county", ("c0", "c1"), (0, 1, 0)),
+)
+WINDOWS = (
+    Window("departure", (-3600, 0), ("d-1", "d")),
+    Window("arrival", (0, 3600), ("a", "a+1")),
+)
+
+
+def dimension(name: str, size: int, hierarchy: tuple[Level, ...] = ()) -> Dimension:
+    """Make a dimension of numbered labels."""
+    labels = tuple(f"{name}{i}" for i in range(size))
+    return Dimension(name, name, labels, tuple((label,) for label in labels), hierarchy=hierarchy)
+
+
+def make_study(bounds: Bounds, offset_dimension: bool, weight: bool, noise: Noise = "off") -> Study:
+    """Make a study of areas by kinds with windows around departure and arrival."""
+    return Study(
+        "audit",
+        RowSide(
+            "id",
+            (dimension("area", AREAS, HIERARCHY),),
+            time="at",
+            weight="dwell" if weight else None,
+        ),
+        ColumnSide(
+            "id", (dimension("kind", KINDS),), windows=WINDOWS, offset_dimension=offset_dimension
+        ),
+        period=Period("hour", START, START + timedelta(hours=HOURS)),
+        bounds=bounds,
+        privacy=Privacy(noise=noise, mechanism="tree", delta=Fraction(noise == "gaussian", 10**6)),
+    )
+
+
+def make_tables(seed: int, bounds: Bounds, kind: int = 0) -> tuple[pa.Table, pa.Table]:
+    """Draw people who board often and at overlapping hours, and add `most`, who does all there is.
+
+    `most` does all that the bounds allow: stays in one area, and boards F times under one kind, so
+    that no two windows overlap and all hours are in the study. There is more of each, which the
+    bounds must cut.
+    """
+    draw = np.random.default_rng(seed)
+    people = [f"p{i}" for i in range(5)]
+    rows = [
+        (str(draw.choice(people)), int(draw.integers(-2, HOURS + 2)), int(draw.integers(AREAS + 1)))
+        for _ in range(250)
+    ]
+    boardings = [
+        (
+            str(draw.choice(people)),
+            (hour := int(draw.integers(HOURS))),
+            hour + int(draw.integers(1, 4)),
+        )
+        for _ in range(14)
+    ]
+    boardings.append(("stranger", 5, 7))
+    kinds = draw.integers(KINDS, size=len(boardings)).tolist()
+    rows += [("most", hour, 3) for hour in range(HOURS) for _ in range(bounds.rows + 1)]
+    of_most = [("most", 1 + 5 * i, 3 + 5 * i) for i in range(3)]
+    boardings = boardings + of_most
+    kinds = kinds + [kind] * len(of_most)
+    shuffled = draw.permutation(len(rows)).tolist()
+    ids, hours, areas = zip(*(rows[i] for i in shuffled), strict=True)
+    row_table = {
+        "id": ids,
+        "at": [at(hour) for hour in hours],
+        "area": [f"area{i}" for i in areas],
+        "dwell": draw.integers(0, 3, len(ids)).astype(float),
+    }
+    order = draw.permutation(len(boardings)).tolist()
+    column_table = {
+        "id": [boardings[i][0] for i in order],
+        "departure": [at(boardings[i][1]) for i in order],
+        "arrival": [at(boardings[i][2]) for i in order],
+        "kind": [f"kind{kinds[i]}" for i in order],
+    }
+    return pa.table(row_table), pa.table(column_table)
+
+
+def at(hour: int) -> datetime:
+    """Name a moment in an hour of the study."""
+    return START + timedelta(hours=hour, minutes=7)
+
+
+class Words:
+    """Words of both parties' draws: fresh for the whole tables, and shared with their neighbours.
+
+    `removed` holds, by role, the number of the person who is removed, -1 if the role has none; it
+    is None for the whole tables. `ids` holds the people by role, in the order of their numbers.
+    """
+
+    def __init__(self, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._draw = np.random.default_rng(seed)
+        self._seed = bytes([seed]) * 32
+        self._words: dict[str, NDArray[np.uint64]] = {}
+        self._owners: dict[str, NDArray[np.int32]] = {}
+        self._purpose = ""
+        self.removed: dict[str, int] | None = None
+        self.ids: dict[str, list[str]] = {}
+        take = IdExchange.take
+
+        def note_ids(
+            exchange: IdExchange, ids: NDArray[np.bytes_], seed: bytes, first: int = 0
+        ) -> None:
+            self.ids["row" if seed == SECRET["row"] else "column"] = ids.astype(str).tolist()
+            take(exchange, ids, seed, first)
+
+        monkeypatch.setattr(IdExchange, "take", note_ids)
+        monkeypatch.setattr(column_party, "OwnerEncryptor", Unencrypted)
+        monkeypatch.setattr(column_party, "generate", lambda bits, constant_time: any_key())
+        monkeypatch.setattr(row_party, "keyed_words", self._row_words)
+        monkeypatch.setattr(column_party, "uniform_words", self._draw_words)
+        monkeypatch.setattr(column_party, "keep_per_group", self._keep)
+
+    def _row_words(
+        self, seed: bytes, purpose: str, person: NDArray[np.integer], *rest: NDArray[np.integer]
+    ) -> NDArray[np.uint64]:
+        """Draw by person; without one of them, those who are sorted behind have lower numbers."""
+        if self.removed is not None and self.removed["row"] >= 0:
+            person = person + (person >= self.removed["row"])
+        return keyed_words(self._seed, purpose, person, *rest)
+
+    def _draw_words(self, seed: bytes, purpose: str, count: int) -> NDArray[np.uint64]:
+        """Draw by boarding or flag, whose owners stand in the first group that a bound is given."""
+        self._purpose = purpose
+        if self.removed is None:
+            self._words[purpose] = self._draw.integers(2**64, size=count, dtype=np.uint64)
+            return self._words[purpose]
+        words = self._words[purpose][self._owners[purpose] != self.removed["column"]]
+        assert len(words) == count
+        return words
+
+    def _keep(
+        self,
+        groups: tuple[NDArray[np.integer], ...],
+        limit: int,
+        priority: NDArray[np.uint64],
+        *weight: NDArray[np.float64],
+    ) -> NDArray[np.bool_]:
+        if self.removed is None:
+            self._owners[self._purpose] = groups[0].copy()
+        return keep_per_group(groups, limit, priority, *weight)
+
+
+@cache
+def any_key() -> PrivateKey:
+    """Make the key of all parties whose flags are not encrypted."""
+    return generate(2048)
+
+
+class Unencrypted:
+    """Stands in for the encryption of flags, and lets the slot of each be read."""
+
+    def __init__(self, key: PrivateKey, planned: int) -> None:
+        pass
+
+    def encrypt_indexed(self, table: Any, slots: NDArray[np.int64]) -> NDArray[np.uint8]:
+        return slots.astype("<i8")[:, None].view(np.uint8)
+
+
+def read_slots(flags: Flags) -> NDArray[np.int64]:
+    """Read the slots of flags that are not encrypted."""
+    return np.ascontiguousarray(flags.ciphertexts[:, 0]).view("<i8").ravel()
+
+
+def taken_in(study: Study, paths: dict[str, Path]) -> tuple[RowParty, ColumnParty]:
+    """Let both parties take in their tables and exchange their people."""
+    small = SimpleNamespace(study=study, row=paths["row"], column=paths["column"])
+    row, column = exchanged_pair(small, SECRET)
+    column.generate_key(2048)
+    return row, column
+
+
+def coefficients(
+    study: Study,
+    row: RowParty,
+    column: ColumnParty,
+    packing: Packing,
+    slots_of: Callable[[Flags], NDArray[np.int64]] = read_slots,
+) -> list[NDArray[np.int64]]:
+    """Count (cells, slots), and then the sums of every level, from the messages of the parties."""
+    declared = np.argsort(Blinding(tree_of(study.row.dimensions), SECRET["row"]).forward)
+    table = np.zeros((study.cells, study.slots), np.int64)
+    grid = ShardGrid.plan(study.cells, span(study.period), 1)
+    row.prepare(grid)
+    (number,) = column.prepare(grid)
+    flags = column.emit(0, 0, range(number), packing)
+    assert len(np.unique(flags.tags, axis=0)) == number, "two flags of one person in one period"
+    (shard,) = grid.shards
+    rows = row.emit(shard)
+    met, flag = match(rows.tags, flags.tags)
+    np.add.at(table, (declared[rows.cells[met]], slots_of(flags)[flag]), 1)
+    levels = [table]
+    for level in HIERARCHY:
+        sums = np.zeros((len(level.labels), study.slots), np.int64)
+        np.add.at(sums, list(level.parents), levels[-1])
+        levels.append(sums)
+    return [*levels, table.sum(axis=0, keepdims=True)]
+
+
+def write(
+    tables: tuple[pa.Table, pa.Table], folder: Path, without: str | None = None
+) -> dict[str, Path]:
+    """Write both tables, without a person."""
+    paths = {}
+    for role, table in zip(("row", "column"), tables, strict=True):
+        keep = [person != without for person in table["id"].to_pylist()]
+        paths[role] = folder / f"{role}.parquet"
+        pq.write_table(table.filter(pa.array(keep)), paths[role])
+    return paths
+
+
+def changes(
+    study: Study,
+    tables: tuple[pa.Table, pa.Table],
+    seed: int,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> dict[str, list[NDArray[np.int64]]]:
+    """Find the change of every level for each person who can be removed from either table."""
+    packing = make_plan(study, key_bits=2048).packing
+    words = Words(seed, monkeypatch)
+    whole = coefficients(study, *taken_in(study, write(tables, folder)), packing)
+    numbers = dict(words.ids)
+    found = {}
+    for person in sorted({*numbers["row"], *numbers["column"]}):
+        words.removed = {
+            role: ids.index(person) if person in ids else -1 for role, ids in numbers.items()
+        }
+        parties = taken_in(study, write(tables, folder, without=person))
+        left = coefficients(study, *parties, packing)
+        found[person] = [before - after for before, after in zip(whole, left, strict=True)]
+    return found
+
+
+def loss(design: Design, levels: list[NDArray[np.int64]]) -> Fraction:
+    """Worst-case epsilon of Laplace noise, L1/lambda, or rho of Gaussian noise, L2^2/(2 sigma^2).
+
+    The losses of levels add up.
+    """
+    total = Fraction(0)
+    for measured in design.levels:
+        change = levels[measured.level]
+        scale = Fraction(measured.mechanism.scale)
+        laplace = design.budget.noise == "laplace"
+        total += int(change.sum()) / scale if laplace else int((change**2).sum()) / (2 * scale**2)
+    return total
