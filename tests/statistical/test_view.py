@@ -129,7 +129,7 @@ class Input:
         row._dummies = RowDummies(padding, drawn[0])
         column._dummies = FlagDummies(padding, drawn[1])
         (shard,) = grid.shards
-        flags, _ = column._batch(0, slice(None))
+        flags, _ = column._with_dummies(0, slice(None))
         order = sort_order(flags, np.zeros(len(flags), np.uint32))
         return row.emit(shard), flags[order]
 
