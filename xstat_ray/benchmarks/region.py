@@ -27,7 +27,7 @@ from xstat_ray.model.study import Dimension, Privacy, Role, Study
 from xstat_ray.util.package_files import CONF
 
 _HOKKAIDO = World(first_day=dt.date(2023, 10, 29), days=1, outside=0.2, air=0.0234, studied=1.0)
-"""As conf/scale/hokkaido-day.yaml; people and block are the suite's."""
+"""World of conf/scale/hokkaido-day.yaml, but for people and block, which the suite sets."""
 _STUDY = CONF / "study" / "doto_movement.yaml"
 _PASSENGERS_A_DAY = 20_000
 """A public bound; there are about 15,000 boardings."""

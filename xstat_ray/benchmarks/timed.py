@@ -88,7 +88,7 @@ class TimedExecutor(LocalExecutor):
 
 @dataclass(frozen=True)
 class Run:
-    """What a run did, and its costs."""
+    """Counts and costs of a run."""
 
     costs: Costs
     flags: int

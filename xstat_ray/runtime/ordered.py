@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import ray
 from ray.exceptions import RayTaskError
@@ -17,6 +17,13 @@ from xstat_ray.runtime.ray_session import session
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+class InOrder(Protocol):
+    """Applies a function to many items, and gives the results in order: `map`, or tasks."""
+
+    def __call__(self, function: Callable[[T], R], items: Iterable[T], /) -> Iterable[R]:
+        """Apply the function."""
 
 
 class OrderedMap:

@@ -49,7 +49,7 @@ def test_a_rerun_replays_the_stored_noise_and_spends_once(publish, tables, tmp_p
         publish(declaration, tables, out)
 
 
-@pytest.mark.parametrize("stage", ["check_files", "_keep"])
+@pytest.mark.parametrize("stage", ["check_files", "store_noise"])
 def test_a_crash_before_the_noise_is_stored_leaves_nothing(
     publish, tables, tmp_path, monkeypatch, stage
 ):

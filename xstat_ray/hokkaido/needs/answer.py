@@ -61,7 +61,7 @@ class Folders:
 
 @dataclass(frozen=True)
 class Assumptions:
-    """What the published statistics do not tell; all of it is public."""
+    """Assumptions that the published statistics do not tell; all of them are public."""
 
     market_share: float = 0.42
     """The operator's share of all people: who can be counted stands for 1/market_share people."""
@@ -74,9 +74,9 @@ class NeedsAnswer:
     """The ranked areas and the tables beside them."""
 
     tables: dict[str, pa.Table]
-    """By name: `needs`, `hours`, `watershed`, `opening`, and `boarding` if that study was given."""
+    """Tables named `needs`, `hours`, `watershed`, `opening`; `boarding` if that study was given."""
     sources: dict[str, dict[str, Any]]
-    """By key of the folder: study, release, and whether the noise was off."""
+    """Study, release, and whether the noise was off, by key of the folder."""
 
     @property
     def noise_free(self) -> bool:

@@ -1,4 +1,4 @@
-"""What a population release publishes, as plain frozen data; all of it is public."""
+"""Declarations of population releases, in plain frozen data; all of it is public."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Breakdown:
 
 @dataclass(frozen=True)
 class Declaration:
-    """What a release of populations publishes, and how people are protected."""
+    """Declaration of a release: what it publishes, and how people are protected."""
 
     first_day: dt.date
     days: int
@@ -43,7 +43,7 @@ class Declaration:
     within: tuple[str, ...] = ()
     """Subprefectures whose areas are published; empty means all of Hokkaido."""
     residence: Residence = "local"
-    """What the attribute `residence` tells: whether people are at home in the municipality, or the
+    """Meaning of the attribute `residence`: whether people are at home in the municipality, or the
     municipality or prefecture of their home."""
     timezone: str = "Asia/Tokyo"
     class_residents: int = 100
@@ -65,7 +65,7 @@ class Declaration:
 
     @property
     def hours(self) -> int:
-        """How many hours the release covers."""
+        """Number of hours that the release covers."""
         return HOURS * self.days
 
     @property

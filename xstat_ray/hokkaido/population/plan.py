@@ -35,7 +35,7 @@ class BreakdownPlan:
 
 @dataclass(frozen=True)
 class PopulationPlan:
-    """What a population release will do. Everything here is public."""
+    """Domains, noise and regions of a population release. Everything here is public."""
 
     declaration: Declaration
     register: Register

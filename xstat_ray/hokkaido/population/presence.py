@@ -62,7 +62,7 @@ class HourStays(Secret):
 
 @dataclass
 class RowCounts:
-    """What became of the rows, each counted once, for the first reason.
+    """Counts of rows by what became of them; each counts once, for the first reason.
 
     Only the operator's private file holds these counts.
     """

@@ -23,7 +23,7 @@ from xstat_ray.privacy.refine import refine
 from xstat_ray.privacy.suppress import suppress
 
 NOT_BROKEN_DOWN = "-1"
-"""What the delivered files write for an attribute by which a number is not broken down."""
+"""Value in delivered files of an attribute by which a number is not broken down."""
 _TIMES = tuple(f"{hour:02d}00" for hour in range(HOURS))
 _TEXTS = [(name, pa.string()) for name in ("breakdown", "date", "time", "area", *ATTRIBUTES)]
 STATISTICS_SCHEMA = pa.schema([

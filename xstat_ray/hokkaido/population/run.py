@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -39,12 +39,11 @@ from xstat_ray.planning.options import DEFAULT_LEDGER, NOISE_OFF, check_noise
 from xstat_ray.privacy.ledger import Debit, Ledger
 from xstat_ray.publication.output_folder import OutputFolder
 from xstat_ray.runtime.events import Recorded
+from xstat_ray.runtime.ordered import InOrder
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.util.files import unwritable, write_whole
 from xstat_ray.util.software_digest import software_digest, software_version
 
-InOrder = Callable[[Callable[[Any], None], Iterable[Any]], Iterable[None]]
-"""Applies a function to many items and keeps their order: `map`, or tasks."""
 _MARKER = "facts.json"
 
 
@@ -81,7 +80,7 @@ class OperatorTables:
 
 @dataclass(frozen=True)
 class PopulationOptions:
-    """How to run a release of populations; none of this changes the sums."""
+    """Options of a run that do not change the sums."""
 
     shards: int = 4
     """Number of regions to aim for."""
@@ -152,7 +151,7 @@ def population(
                     progress,
                 )
                 facts = _facts(plan, progress.seconds)
-                _keep(context, out, facts, private)
+                store_noise(context, out, facts, private)
             except OSError as error:
                 raise unwritable(out, error) from None
         try:
@@ -199,7 +198,9 @@ def _count(
     return {"lines": intake.counts.as_dict(), "rows": rows.as_dict()}
 
 
-def _keep(context: TaskContext, out: Path, facts: dict[str, Any], private: dict[str, Any]) -> None:
+def store_noise(
+    context: TaskContext, out: Path, facts: dict[str, Any], private: dict[str, Any]
+) -> None:
     """Remove exact sums, codes and key, then mark the noise as stored.
 
     A rerun replays it from here on.

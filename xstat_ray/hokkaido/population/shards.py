@@ -38,7 +38,7 @@ NOISY = "noisy"
 
 @dataclass(frozen=True)
 class TaskContext:
-    """What every task of a release needs to know."""
+    """Context of all tasks of a release."""
 
     folder: Path
     """The private folder."""
@@ -178,7 +178,7 @@ def _total(breakdown: BreakdownPlan, part: Sparse) -> dict[int, NDArray[np.int64
 def _sums_of_region(
     tree: RowTree, breakdown: BreakdownPlan, leaves: range, part: Sparse
 ) -> dict[int, NDArray[np.int64]]:
-    """By measured level below the root, (nodes, columns) sums of the nodes above the leaves."""
+    """Sum up the tree: (nodes, columns) sums of the nodes above the leaves, by measured level."""
     columns = breakdown.layout.columns
     flat = np.zeros(len(leaves) * columns, np.int64)
     flat[part.keys - leaves.start * columns] = part.sums

@@ -36,7 +36,7 @@ _CODE_BYTES = 16
 
 @dataclass
 class SubscriberCounts:
-    """What became of the subscribers, each counted once, for the first reason.
+    """Counts of subscribers by what became of them; each counts once, for the first reason.
 
     Only the operator's private file holds these counts, under the names of the fields.
     """

@@ -29,7 +29,7 @@ REMEDY = "Make one with: xstat-ray needs out=..."
 
 @dataclass(frozen=True)
 class Answers:
-    """Where transport is missing: tables by name, and what they were made of."""
+    """Tables of jobs.needs by name, and what they were made of."""
 
     folder: Path
     tables: Mapping[str, pa.Table]

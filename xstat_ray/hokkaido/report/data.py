@@ -80,7 +80,7 @@ class Layer:
     levels: tuple[LayerLevel, ...]
     noise_free: bool
     facts: Mapping[str, Any]
-    """Where the values come from; see `xstat_ray.hokkaido.report.provenance.facts`."""
+    """Facts of the release that the values come from, by `report.provenance.facts`."""
 
 
 def read_layers(folder: Path) -> tuple[Layer, ...]:

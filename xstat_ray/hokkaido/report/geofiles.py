@@ -19,7 +19,7 @@ from xstat_ray.publication.release import parquet_bytes
 
 DATA = Path(__file__).parent / "data"
 WARNING = STAMP["WARNING"]
-"""What every file carries that was made without noise."""
+"""Warning in the files that were made without noise."""
 SIDES = ["xmin", "ymin", "xmax", "ymax"]
 _POLYGON = 3
 _MULTIPOLYGON = 6

@@ -1,4 +1,4 @@
-"""Where published numbers come from: facts of a release, and whether signed logs bear it out."""
+"""Provenance of published numbers: facts of a release, and whether signed logs bear it out."""
 
 from __future__ import annotations
 

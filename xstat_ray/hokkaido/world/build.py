@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +25,7 @@ from xstat_ray.hokkaido.world.people import people_of
 from xstat_ray.hokkaido.world.presence import presence
 from xstat_ray.hokkaido.world.settings import World
 from xstat_ray.hokkaido.world.truth import Truth, areas_table, states_table, truth, watershed_table
+from xstat_ray.runtime.ordered import InOrder
 from xstat_ray.util.files import write_whole
 
 FORMAT = 1
@@ -39,13 +40,10 @@ TABLES = {
 }
 """Schemas of the tables with rows of all blocks, in the order of the blocks."""
 
-InOrder = Callable[[Callable[[int], "BlockTables"], Iterable[int]], Iterable["BlockTables"]]
-"""Applies a function to many numbers and gives the results in order: `map`, or tasks."""
-
 
 @dataclass(frozen=True)
 class BlockTables:
-    """What a block contributes to the tables of all blocks, once its presence files are written."""
+    """Rows of a block for the tables of all blocks, once its presence files are written."""
 
     people: int
     presence_rows: int

@@ -1,4 +1,4 @@
-"""What people really did, by their plans and not by the tables: facts for statistics to find."""
+"""True facts for statistics to find: the deeds of people, from their plans and not the tables."""
 
 from __future__ import annotations
 
