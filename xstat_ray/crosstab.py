@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +25,7 @@ from xstat_ray.roles import ColumnParty
 from xstat_ray.roles.party import Party
 from xstat_ray.runtime.driver import Driver
 from xstat_ray.runtime.events import Recorded
-from xstat_ray.runtime.executor import ROLES, Executor
+from xstat_ray.runtime.executor import ROLES, Executor, R
 from xstat_ray.runtime.open import open_executor
 from xstat_ray.runtime.progress import Progress
 
@@ -61,13 +62,7 @@ def crosstab(
     options = options or Options()
     progress = progress or Progress()
     plan = options.plan(study)
-    progress.planned(plan)
-    if (reason := shortfall()) is not None:
-        progress.note(f"The kernel {plan.kernel} is used, as ifma cannot run: {reason}.")
-    for warning in check_noise(study.privacy, allowed=options.allow_no_noise):
-        progress.warn(warning)
-    if plan.padding is None:
-        progress.warn(pool_view.PADDING_OFF)
+    _announce(plan, options, progress)
     sources: dict[Role, Source] = {"row": Source.of(row), "column": Source.of(column)}
     with ExitStack() as stack:
         folder = (
@@ -94,6 +89,17 @@ def crosstab(
     return release
 
 
+def _announce(plan: Plan, options: Options, progress: Progress) -> None:
+    """Show the plan, and warn of what is unsafe about it."""
+    progress.planned(plan)
+    if (reason := shortfall()) is not None:
+        progress.note(f"The kernel {plan.kernel} is used, as ifma cannot run: {reason}.")
+    for warning in check_noise(plan.study.privacy, allowed=options.allow_no_noise):
+        progress.warn(warning)
+    if plan.padding is None:
+        progress.warn(pool_view.PADDING_OFF)
+
+
 def _count(
     plan: Plan, sources: dict[Role, Source], work: Workspace, options: Options, progress: Progress
 ) -> tuple[Resumable, Coefficients]:
@@ -117,7 +123,7 @@ def _count(
 def _count_once(
     plan: Plan, sources: dict[Role, Source], work: Workspace, options: Options, progress: Progress
 ) -> tuple[Resumable, Coefficients]:
-    """Come to the noisy counts, from an unfinished release if the folder holds one."""
+    """Run to the coefficients, from an unfinished release if the folder holds one."""
     unfinished = work.resumable()
     with ExitStack() as stack:
         with progress.stage("start", 1) as stage:
@@ -156,31 +162,35 @@ def _encrypt_and_count(
     if resume:
         progress.note("An unfinished ID exchange was found; only people who are new are exchanged.")
     public = driver.de_identify({role: work.party(role) for role in executor.parties}, resume)
-    for role in executor.parties:
-        if damaged := executor.get(executor.first(role).call(Party.damaged_files)):
+    for role, damaged in _ask(executor, Party.damaged_files).items():
+        if damaged:
             progress.warn(
                 f"{damaged} damaged files of the {role} party were left out: the counts lack what "
                 f"was in them. The party's own record names them ({work.private_folder(role)})."
             )
-    inputs = {
-        role: executor.get(executor.first(role).call(Party.input_digest))
-        for role in executor.parties
-    }
+    inputs = _ask(executor, Party.input_digest)
     # A run that fails after this point shows the tables to the pool again when it is restarted.
     executor.get(executor.column[0].call(ColumnParty.count_view, secrets.token_hex(16)))
     shown = {} if plan.padding is None else {"shown": work.count_view()}
     encrypted = driver.aggregate(public)
+    _record(executor, work)
+    noisy = driver.add_noise(public, encrypted)
+    kernels = {str(role): name for role, name in _ask(executor, Party.kernel).items()}
+    kernels = {"driver": plan.kernel} | kernels
+    facts = make_manifest(plan, noisy.release, inputs, kernels, progress.seconds)
+    facts["view"] |= shown
+    work.keep(noisy, facts)
+    return Resumable(noisy, facts)
+
+
+def _ask(executor: Executor, method: Callable[[Party], R]) -> dict[Role, R]:
+    """Call a method of each party, in the party's first environment."""
+    return {role: executor.get(executor.first(role).call(method)) for role in executor.parties}
+
+
+def _record(executor: Executor, work: Workspace) -> None:
+    """Have each party record in its private folder what became of its rows."""
     for role, instances in executor.parties.items():
         counted = instances if ROLES[role].divided else instances[:1]
         reports = executor.get_all([instance.call(Party.report) for instance in counted])
         executor.get(instances[0].call(Party.record, work.private_folder(role), reports))
-    noisy = driver.add_noise(public, encrypted)
-    kernels: dict[str, str] = {
-        role: executor.get(executor.first(role).call(Party.kernel)) for role in executor.parties
-    }
-    facts = make_manifest(
-        plan, noisy.release, inputs, {"driver": plan.kernel, **kernels}, progress.seconds
-    )
-    facts["view"] |= shown
-    work.keep(noisy, facts)
-    return Resumable(noisy, facts)

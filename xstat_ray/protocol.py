@@ -1,6 +1,6 @@
-"""The whole protocol in order, in one process, every message encoded and decoded: the reference.
+"""The whole protocol in order, in one process, with every message encoded and decoded.
 
-Read this to learn what happens; every distributed run must give the same counts.
+Read this to learn what happens. It is the reference: every distributed run gives the same counts.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from xstat_ray.planning.plan import Plan
 from xstat_ray.privacy.noise import add_noise_once
 from xstat_ray.roles import Aggregator, ColumnParty, RowParty
 
+FRESH: Mapping[Role, bytes] = {}
+"""No seeds: each party draws fresh secret bytes."""
+
 
 def play(
     plan: Plan,
@@ -25,7 +28,7 @@ def play(
     row_table: Path | str,
     column_table: Path | str,
     ledger: Path,
-    seeds: Mapping[Role, bytes] | None = None,
+    seeds: Mapping[Role, bytes] = FRESH,
 ) -> Coefficients:
     """Play both parties, the aggregator, the driver and the key holder, one after the other.
 
@@ -34,24 +37,20 @@ def play(
         row_table: the row party's table.
         column_table: the column party's table.
         ledger: the key holder's budget file.
-        seeds: each party's 32 secret bytes from which it draws; fresh ones if none are given.
+        seeds: each party's 32 secret bytes from which it draws; by default fresh ones.
 
     Returns:
         Noisy counts and sums (nodes, slots) of all measured levels, each in declared order.
     """
-    study = plan.study
-    digest = study.digest
+    digest = plan.study.digest
     packing = plan.packing
-    seeds = seeds or {}
-    row = RowParty(study, row_table, seed=seeds.get("row"))
-    column = ColumnParty(study, Source(column_table, ledger=ledger), seed=seeds.get("column"))
+    row = RowParty(plan.study, row_table, seed=seeds.get("row"))
+    column = ColumnParty(plan.study, Source(column_table, ledger=ledger), seed=seeds.get("column"))
 
     # Handshake. Row party <-> column party: hellos, then proofs that both derived the same keys.
     row_hello = row.hello()
-    column_hello = column.hello()
-    row_confirmation = row.agree(column_hello)
-    column_confirmation = column.agree(row_hello)
-    row.confirm(column_confirmation)
+    row_confirmation = row.agree(column.hello())
+    row.confirm(column.agree(row_hello))
     column.confirm(row_confirmation)
 
     # Key. Column party -> everybody: the public key. The private key stays where it is made.
@@ -81,17 +80,15 @@ def play(
         partials.append(Partial.decode(partial.encode(digest), digest))
 
     # Overlay. Row party -> aggregator: the sizes of the row tree's nodes. Sums, still encrypted.
-    levels = [aggregator.lay_out(aggregator.add(*partials), study.cells, packing.blocks)]
+    levels = [aggregator.lay_out(aggregator.add(*partials), plan.study.cells, packing.blocks)]
     for sizes in row.tree_starts():
         tree = Tree.decode(Tree(starts=sizes).encode(digest), digest)
         levels.append(aggregator.sum_up(levels[-1], tree.starts))
 
     # Noise. Driver, once, on the encrypted whole -> key holder: the noisy table.
-    table = np.concatenate(levels)
-    noisy = add_noise_once(public, table, packing, plan.design, plan.constant_time)
+    noisy = add_noise_once(public, np.concatenate(levels), packing, plan.design, plan.constant_time)
     noisy = NoisyTable.decode(noisy.encode(digest), digest)
 
     # Release. Key holder: debits its ledger, decrypts -> row party, sealed: noisy coefficients.
-    key_holder = column.key_holder()
-    opened = key_holder.decrypt(noisy, packing, range(plan.design.nodes))
+    opened = column.key_holder().decrypt(noisy, packing, range(plan.design.nodes))
     return row.unblind([column.seal_coefficients(opened)])

@@ -12,229 +12,28 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from fractions import Fraction
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import ray
-from ray._private import ray_constants
-from ray.cluster_utils import Cluster as Raylets
 
-from tests.synthetic import make_study, make_tables
-from xstat_ray import Options, crosstab
-from xstat_ray.benchmarks.processes import tree
-from xstat_ray.errors import XstatError
-from xstat_ray.model.study import Bounds, Dimension, Privacy, Study
-from xstat_ray.planning.cluster import Cluster
-from xstat_ray.planning.plan import make_plan
-from xstat_ray.privacy.ledger import Ledger
-from xstat_ray.protocol import play
+from tests.runtime.fault_cluster import (
+    Adds,
+    Case,
+    Machine,
+    Scheduled,
+    count,
+    exact_study,
+    expected,
+    noisy_study,
+)
+from tests.synthetic import make_tables
+from xstat_ray.model.study import Bounds, Study
 from xstat_ray.runtime import tasks
-from xstat_ray.runtime.progress import Progress, Stage
-
-STORE = 80 << 20
-HEALTH = {
-    "health_check_initial_delay_ms": 0,
-    "health_check_period_ms": 500,
-    "health_check_timeout_ms": 3000,
-    "health_check_failure_threshold": 3,
-}
-"""A node that is gone is noticed within seconds, not half a minute."""
-LABELS = {"row": {"party": "row"}, "column": {"party": "column"}, "pool": {"party": "none"}}
-
-
-class Machine:
-    """A head without cores, and nodes with the label `party`, all on this machine.
-
-    Names of nodes are their labels, with a digit where several nodes have the same label.
-    """
-
-    def __init__(self, folder: Path, names: tuple[str, ...], **config: Any) -> None:
-        self.folder = folder
-        arguments = {"num_cpus": 0, "labels": {"party": "driver"}, "object_store_memory": STORE}
-        spill = {"object_spilling_directory": str(folder / "spill")}
-        (folder / "spill").mkdir(mode=0o700, exist_ok=True)
-        self.raylets = Raylets(
-            initialize_head=True,
-            head_node_args=arguments | spill | {"_system_config": HEALTH | config},
-        )
-        self.nodes = {name: self.add(name.rstrip("2")) for name in names}
-
-    @property
-    def address(self) -> str:
-        # The nodes' own address is not known to be this machine's, and would be refused without
-        # TLS.
-        return "127.0.0.1:" + self.raylets.address.rsplit(":", 1)[1]
-
-    def add(self, party: str) -> Any:
-        return self.raylets.add_node(num_cpus=1, labels={"party": party}, object_store_memory=STORE)
-
-    def crash(self, name: str) -> None:
-        self.raylets.remove_node(self.nodes.pop(name), allow_graceful=False)
-
-    def crash_pool(self) -> None:
-        for name in [name for name in self.nodes if name.startswith("none")]:
-            self.crash(name)
-
-    def stop_party(self, name: str) -> int:
-        """Stop the process of the party on a node, without ending it."""
-        raylet = self.nodes[name].all_processes[ray_constants.PROCESS_TYPE_RAYLET][0].process.pid
-        (party,) = [
-            process
-            for process in tree(raylet)
-            if b"ray::PartyEnv" in Path(f"/proc/{process}/cmdline").read_bytes()
-        ]
-        os.kill(party, signal.SIGSTOP)
-        return party
-
-    def replace(self, name: str) -> None:
-        self.crash(name)
-        self.nodes[name] = self.add(name)
-
-
-@dataclass
-class Scheduled(Progress):
-    """Calls `fault` once, when `stage` has advanced to `point`."""
-
-    stage_name: str
-    point: int
-    fault: Callable[[], None]
-    happened: bool = False
-    notes: list[str] = field(default_factory=list)
-    tries: int = 0
-
-    def __post_init__(self) -> None:
-        super().__init__()
-
-    def note(self, message: str) -> None:
-        self.notes.append(message)
-
-    def retried(self, task: str, times: int) -> None:
-        self.tries += times
-
-    @contextmanager
-    def display(self, name: str, total: int) -> Iterator[Stage]:
-        outer = self
-        done = 0
-
-        class Counting(Stage):
-            def advance(self, units: int = 1) -> None:
-                nonlocal done
-                done += units
-                if name == outer.stage_name and done >= outer.point and not outer.happened:
-                    outer.happened = True
-                    outer.fault()
-
-        stage = Counting()
-        stage.advance(0)
-        yield stage
-
-
-@dataclass
-class Adds(Progress):
-    """Starts a node as soon as the run says that it waits for one."""
-
-    machine: Machine
-    name: str
-
-    def __post_init__(self) -> None:
-        super().__init__()
-
-    def note(self, message: str) -> None:
-        if message.startswith("Waiting"):
-            self.machine.nodes[self.name] = self.machine.add(self.name)
-
-
-def exact_study() -> Study:
-    """Make a study without noise whose bounds never bind: every run gives the same counts."""
-    everywhere = Dimension("route", "route", ("any",), ((),), other="any")
-    study = make_study(offset_dimension=False)
-    return replace(
-        study,
-        column=replace(study.column, dimensions=(everywhere,)),
-        bounds=Bounds(rows=1000, boardings=50, persons=100),
-    )
-
-
-def noisy_study() -> Study:
-    return replace(
-        exact_study(), privacy=Privacy(noise="laplace", epsilon=Fraction(1), cap=Fraction(9))
-    )
-
-
-def tables(folder: Path) -> dict[str, Path]:
-    paths = {}
-    for role, table in zip(("row", "column"), make_tables(), strict=True):
-        paths[role] = folder / f"{role}.parquet"
-        pq.write_table(table, paths[role])
-    return paths
-
-
-class Case:
-    """The runs of a scenario, and how they end."""
-
-    def __init__(self, folder: Path, address: str, labels: Any = LABELS) -> None:
-        self.folder = folder
-        self.address = address
-        self.labels = labels
-        self.results = dict[str, Any]()
-        self.paths = {role: folder / f"{role}.parquet" for role in ("row", "column")}
-
-    def run(self, name: str, study: Study, progress: Progress, **cluster: Any) -> Any:
-        """Run a study; returns its counts, or the typed error as text."""
-        options = Options(
-            key_bits=2048,
-            shards=12,
-            runtime="ray",
-            replicas={},
-            allow_no_noise=True,
-            ledger=self.folder / f"{name}.sqlite",
-            cluster=Cluster(
-                address=self.address, labels=self.labels, **{"wait_seconds": 30} | cluster
-            ),
-        )
-        start = time.monotonic()
-        try:
-            release = crosstab(
-                study, **self.paths, out=self.folder / name, options=options, progress=progress
-            )
-            ended: Any = [int(value) for value in release.statistics["noisy"].to_pylist()]
-        except XstatError as error:
-            ended = f"{type(error).__name__}: {error}"
-        self.results[name] = {
-            "ended": ended,
-            "seconds": time.monotonic() - start,
-            "tries": getattr(progress, "tries", 0),
-        }
-        assert getattr(progress, "happened", True), f"{name}: the fault did not happen"
-        return ended
-
-    def debits(self, name: str) -> int:
-        ledger = self.folder / f"{name}.sqlite"
-        return int(Ledger(ledger).spent("synthetic/row")) if ledger.exists() else 0
-
-    def left(self, name: str) -> list[str]:
-        """List the statistics or the unfinished release in the folder of a run."""
-        wanted = {"statistics.parquet", "unfinished"}
-        return sorted(path.name for path in (self.folder / name).iterdir() if path.name in wanted)
-
-
-def expected(folder: Path) -> list[int]:
-    return count(exact_study(), folder, tables(folder))
-
-
-def count(study: Study, folder: Path, paths: dict[str, Path]) -> list[int]:
-    """Count by the protocol played in one process."""
-    plan = make_plan(study, key_bits=2048, shards=12)
-    played = play(
-        plan, row_table=paths["row"], column_table=paths["column"], ledger=folder / "played.sqlite"
-    )
-    return [int(value) for value in played.values[plan.design.sections[0]].ravel()]
+from xstat_ray.runtime.progress import Progress
 
 
 def nodes(folder: Path) -> dict[str, Any]:
@@ -243,6 +42,17 @@ def nodes(folder: Path) -> dict[str, Any]:
     machine = Machine(folder, ("row", "column", "none", "none2"))
     case = Case(folder, machine.address)
     case.results["right"] = right
+    lose_nodes(case, machine)
+    interrupt_releases(case, machine)
+    stuck(case, machine)
+    stop_parties(case, machine)
+    lose_pool(case, machine)
+    machine.raylets.shutdown()
+    return case.results
+
+
+def lose_nodes(case: Case, machine: Machine) -> None:
+    """Lose nodes while a run works, before it starts, and for good."""
     case.run("pool", exact_study(), Scheduled("aggregate", 3, lambda: machine.crash("none")))
     case.run("party", exact_study(), Scheduled("aggregate", 3, lambda: machine.replace("row")))
     # The node is gone before the run starts, and Ray does not yet know it.
@@ -251,21 +61,18 @@ def nodes(folder: Path) -> dict[str, Any]:
     machine.crash("row")
     case.run("nowhere", exact_study(), Progress(), wait_seconds=0)
     machine.nodes["row"] = machine.add("row")
+
+
+def interrupt_releases(case: Case, machine: Machine) -> None:
+    """Lose the key holder's node, and kill the driver, once the noise is stored."""
     # Nobody replaces this node: the run ends, and the same command finishes it when there is a node
     # again.
     gone = Scheduled("decrypt", 0, lambda: machine.crash("column"))
     case.run("gone", noisy_study(), gone, wait_seconds=0)
     case.results["gone"] |= {"left": case.left("gone"), "debits before": case.debits("gone")}
     machine.nodes["column"] = machine.add("column")
-    # The driver is killed once the noise is stored, in a process of its own.
-    command = [
-        sys.executable,
-        "-m",
-        "tests.runtime.fault_scenarios",
-        "killed",
-        str(folder),
-        machine.address,
-    ]
+    module = "tests.runtime.fault_scenarios"
+    command = [sys.executable, "-m", module, "killed", str(case.folder), machine.address]
     killed = subprocess.run(command, timeout=120, capture_output=True, text=True)
     case.results["driver"] = {
         "status": killed.returncode,
@@ -280,7 +87,10 @@ def nodes(folder: Path) -> dict[str, Any]:
             "debits": case.debits(name),
             "left": case.left(name),
         }
-    stuck(case, machine)
+
+
+def stop_parties(case: Case, machine: Machine) -> None:
+    """Stop the process of each party in turn."""
     for name, stage, point in (("row", "aggregate", 3), ("column", "exchange", 1)):
         stopped = list[int]()
         fault = Scheduled(
@@ -293,15 +103,16 @@ def nodes(folder: Path) -> dict[str, Any]:
             "notes": fault.notes,
             "ended it": has_ended(stopped[0], 20.0),
         }
-    case.run(
-        "poolless", exact_study(), Scheduled("aggregate", 3, machine.crash_pool), wait_seconds=0
-    )
+
+
+def lose_pool(case: Case, machine: Machine) -> None:
+    """Lose all nodes of the pool, and run again when it has one."""
+    fault = Scheduled("aggregate", 3, machine.crash_pool)
+    case.run("poolless", exact_study(), fault, wait_seconds=0)
     before = case.results.pop("poolless")
     machine.nodes["none"] = machine.add("none")
     case.run("poolless", exact_study(), Progress())
     case.results["poolless"]["before"] = before
-    machine.raylets.shutdown()
-    return case.results
 
 
 def killed(folder: Path, address: str) -> None:
