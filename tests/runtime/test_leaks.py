@@ -154,56 +154,60 @@ def held_open(ray_folder, tmp_path, monkeypatch, capfd):
 @pytest.mark.ray
 def test_nothing_that_must_stay_inside_is_found_anywhere(ray_folder, tmp_path, held_open, capfd):
     wanted: dict[str, bytes] = {}
-    control = {"control": CONTROL[:27]}
 
     def check(executor: Any, refs: list[Any]) -> bool:
         secrets = {}
         for role in ("row", "column"):
             found = all_secrets(executor, role, tmp_path)
             secrets |= {f"{role} {name}": value for name, value in found.items()}
+        assert len(secrets) == 2 * 4 + 3 + 3 + 4
         slot_bits = make_plan(leak_study(), key_bits=2048).packing.slot_bits
         wanted.update(needles(secrets, slot_bits))
-        assert len(secrets) == 2 * 4 + 3 + 3 + 4
-        # Every object that ever existed in Ray, small ones too: the driver owns them all.
-        assert len(refs) > 20
-        objects = ((f"object {i}", pickle.dumps(value)) for i, value in enumerate(ray.get(refs)))
-        assert search(wanted, objects) == set()
-        assert search(control, object_store()) == set()
-        kept = ray.put(CONTROL)
-        assert search(control, object_store()) == {("control", "object store")}
-        assert search(wanted, object_store()) == set()
-        # Fill the store, so that objects, the control among them, are spilled to disk.
-        filling = [ray.put(np.random.default_rng(i).bytes(16 << 20)) for i in range(8)]
-        assert spilled(ray_folder)
-        on_disk = search(control | wanted, files(ray_folder))
-        assert {name for name, _ in on_disk} <= {"control"}
-        assert search(control, object_store()) or on_disk
-        # A resumed run needs the secrets until the release is published; each party's lie in its
-        # private folder.
-        unfinished = tmp_path / "out" / "unfinished"
-        places = {place for _, place in search(wanted, files(unfinished))}
-        assert places == {"row/secrets", "column/secrets"}
-        assert all((unfinished / role).stat().st_mode & 0o077 == 0 for role in ("row", "column"))
-        del kept, filling
+        search_objects(wanted, refs)
+        search_store_and_spilled(wanted, ray_folder)
+        search_unfinished(wanted, tmp_path / "out" / "unfinished")
         return True
 
     out = held_open(check)
-    assert {path.name for path in out.iterdir()} >= {
-        "statistics.parquet",
-        "manifest.json",
-        "plan.json",
-        "parties",
-    }
+    published = {"statistics.parquet", "manifest.json", "plan.json", "parties"}
+    assert {path.name for path in out.iterdir()} >= published
     assert not (out / "unfinished").exists()
-    assert search(wanted, files(out)) == set()
-    assert search(wanted, files(tmp_path / "ledger")) == set()
-    assert search(wanted, files(ray_folder)) == set()
+    for folder in (out, tmp_path / "ledger", ray_folder):
+        assert search(wanted, files(folder)) == set()
     printed = capfd.readouterr()
-    assert (
-        search(wanted, iter([("stdout", printed.out.encode()), ("stderr", printed.err.encode())]))
-        == set()
-    )
+    streams = [("stdout", printed.out.encode()), ("stderr", printed.err.encode())]
+    assert search(wanted, iter(streams)) == set()
     assert noisy_counts(out) != list(COUNTS)
+
+
+def search_objects(wanted: dict[str, bytes], refs: list[Any]) -> None:
+    """Search every object that ever existed in Ray, small ones too: the driver owns them all."""
+    assert len(refs) > 20
+    objects = ((f"object {i}", pickle.dumps(value)) for i, value in enumerate(ray.get(refs)))
+    assert search(wanted, objects) == set()
+
+
+def search_store_and_spilled(wanted: dict[str, bytes], ray_folder: Path) -> None:
+    """Search the object store and Ray's files; a control shows that the search finds something."""
+    control = {"control": CONTROL[:27]}
+    assert search(control, object_store()) == set()
+    kept = ray.put(CONTROL)
+    assert search(control, object_store()) == {("control", "object store")}
+    assert search(wanted, object_store()) == set()
+    # Fill the store, so that objects, the control among them, are spilled to disk.
+    filling = [ray.put(np.random.default_rng(i).bytes(16 << 20)) for i in range(8)]
+    assert spilled(ray_folder)
+    on_disk = search(control | wanted, files(ray_folder))
+    assert {name for name, _ in on_disk} <= {"control"}
+    assert search(control, object_store()) or on_disk
+    del kept, filling
+
+
+def search_unfinished(wanted: dict[str, bytes], unfinished: Path) -> None:
+    """Until the release is published, each party's private folder holds what a resumed run needs."""
+    places = {place for _, place in search(wanted, files(unfinished))}
+    assert places == {"row/secrets", "column/secrets"}
+    assert all((unfinished / role).stat().st_mode & 0o077 == 0 for role in ("row", "column"))
 
 
 def noisy_counts(out: Path) -> list[int]:
