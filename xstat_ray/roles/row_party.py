@@ -68,7 +68,13 @@ class RowParty(Party):
         """What became of the rows in each range of periods that was read."""
 
     def intake(self, share: Share = WHOLE) -> int:
-        """Survey the table; returns the number of persons in this environment's share.
+        """Survey the table.
+
+        Args:
+            share: the part of the persons that this environment takes.
+
+        Returns:
+            The number of persons in this share.
 
         Raises:
             InputError: the table cannot be read or contributes nothing.
@@ -89,7 +95,7 @@ class RowParty(Party):
     def replica_digest(self) -> str:
         """Keyed hash of who is in the table how often.
 
-        To hash every byte of the table would mean to read all of it once more.
+        It is cheaper than a hash of the whole table, for which all of it would be read once more.
         """
         return hmac.digest(self._seed, self._surveyed.contents, "sha256").hex()
 

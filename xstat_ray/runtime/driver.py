@@ -92,8 +92,8 @@ class Driver:
                     [executor.first(role).call(Party.save, path) for role, path in folders.items()]
                 )
         if self._plan.padding is None:
-            # With padding, the driver learns nothing of a table without noise, as it plays the
-            # aggregator's part.
+            # With padding the driver, which plays the aggregator's part, may learn nothing of a
+            # table that noise does not cover.
             self._note_order()
         exchange_ids(executor, holders, self._progress)
         return PublicKey.decode(public)
