@@ -62,7 +62,7 @@ def not_built(patch: pytest.MonkeyPatch) -> None:
 
 
 def not_supported(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(f"{EXTENSION}.available", lambda: False)
+    patch.setattr(sys.modules[EXTENSION], "available", lambda: False)
 
 
 def wrong(patch: pytest.MonkeyPatch) -> None:

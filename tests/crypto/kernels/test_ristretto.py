@@ -309,11 +309,12 @@ def test_decoding_at_the_bounds_of_the_field(native: ModuleType) -> None:
 
 
 def test_random_decoding(native: ModuleType) -> None:
-    random_rows = random_bytes(3, 1000, 32)
+    rows = 200 if extension.emulated() else 1000
+    random_rows = random_bytes(3, rows, 32)
     random_rows[::2, 0] &= 0xFE
     random_rows[::2, 31] &= 0x7F
-    assert 60 < check_decoding(native, random_rows) < 190
-    check_decoding(native, damaged(native, 4, 500))
+    assert 0.06 * rows < check_decoding(native, random_rows) < 0.19 * rows
+    check_decoding(native, damaged(native, 4, rows // 2))
 
 
 @pytest.mark.slow
