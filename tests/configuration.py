@@ -11,11 +11,11 @@ from tests.pages import ROOT
 
 CONF = ROOT / "conf"
 MAINS = sorted(path.stem for path in CONF.glob("*.yaml"))
-"""The jobs."""
+"""Names of the jobs."""
 
 
 def groups_of(job: str) -> dict[str, str]:
-    """The groups that a job chooses from, with the choice where nothing is said; "???" must be said."""
+    """The groups that a job chooses from, with its default; "???" where the user must choose."""
     defaults = _load(job)["defaults"]
     return {
         group: name for item in defaults if isinstance(item, dict) for group, name in item.items()
@@ -23,7 +23,7 @@ def groups_of(job: str) -> dict[str, str]:
 
 
 def settings_of(job: str) -> dict[str, Any]:
-    """What the file of a job sets or asks for, with what it includes from conf/base; without groups."""
+    """What the file of a job sets or asks for, with what it includes from conf/base; no groups."""
     parts = []
     for item in _load(job)["defaults"]:
         if isinstance(item, str):

@@ -1,9 +1,9 @@
-"""Mutates good input for every parser and looks for anything but the typed errors.
+"""Mutates good input for every parser, and reports any error but those of this package.
 
-python -m tests.fuzz messages 60      # messages, study or tables, and for how many seconds; a seed
-may follow
+    python -m tests.fuzz messages 60
 
-A failure prints the seed and leaves the input in fuzz-failure.bin.
+The arguments are messages, study or tables; for how many seconds; and a seed, if one is wanted. A
+failure prints the seed and leaves the input in fuzz-failure.bin.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ INTERESTING = [
 
 
 def mutate(draw: random.Random, seeds: list[bytes]) -> bytes:
-    """One of the seeds with a few bytes changed, removed, repeated, or taken from another."""
+    """Take a seed, and change, remove or repeat a few bytes, or take them from another seed."""
     data = bytearray(draw.choice(seeds))
     for _ in range(draw.choice((1, 1, 2, 4, 16))):
         at = draw.randrange(len(data) + 1)
@@ -88,6 +88,7 @@ def mutate(draw: random.Random, seeds: list[bytes]) -> bytes:
 
 
 def tables() -> list[object]:
+    """Make a message of each kind that holds a table."""
     tags = np.arange(32, dtype=np.uint8).reshape(2, 16)
     cells = np.arange(2, dtype=np.uint32)
     ciphertexts = np.ones((2, 2, 8), np.uint8)
@@ -133,7 +134,7 @@ def message_parsers(folder: Path) -> list[tuple[Parser, list[bytes]]]:
     ]
     log.close()
 
-    # What is signed is not trusted either: headers and payloads again, under a good signature.
+    # A good signature makes nothing trusted: headers and payloads once more, signed.
     def signed(data: bytes) -> object:
         head = sealed[0][:12] + len(data).to_bytes(4, "little") + data
         return open_message(
@@ -217,10 +218,18 @@ PARSERS = {"messages": message_parsers, "study": study_parsers, "tables": table_
 
 
 def fuzz(what: str, seconds: float, seed: int) -> tuple[int, int]:
-    """How many inputs were tried and how many of them were refused.
+    """Fuzz the parsers of one kind.
+
+    Args:
+        what: a key of `PARSERS`.
+        seconds: for how long.
+        seed: from which the inputs follow.
+
+    Returns:
+        Number of inputs that were tried, and of those that were refused.
 
     Raises:
-        Exception: the first that is not one of the package's own; its input is in fuzz-failure.bin.
+        Exception: the first error that is not this package's; its input is in fuzz-failure.bin.
     """
     draw = random.Random(seed)
     tried = 0

@@ -72,7 +72,7 @@ def test_without_an_output_folder_nothing_but_the_ledger_stays(case, monkeypatch
     assert counts(release).keys() == COUNTS.keys()
 
 
-def test_the_parties_figures_are_in_their_own_files_only(case):
+def test_the_parties_counts_of_rows_are_in_their_private_files_only(case):
     bad = 389
     outside = 211
     good = 523
@@ -81,16 +81,16 @@ def test_the_parties_figures_are_in_their_own_files_only(case):
     # Each row has one fate: half of the unusable ids are also outside.
     case.write("row", {"id": [None] * bad + [str(i) for i in range(total - bad)], "area": areas})
     release = case.run(study())
-    figures = {
+    counted = {
         "rows": total,
         "invalid_id": bad,
         "outside_domain": outside,
         "kept": good,
         "persons": outside + good,
     }
-    assert figures.items() <= case.intake("row").items()
+    assert counted.items() <= case.intake("row").items()
     for name in ("manifest.json", "plan.json"):
-        assert not set(numbers(json.loads((case.out / name).read_text()))) & set(figures.values())
+        assert not set(numbers(json.loads((case.out / name).read_text()))) & set(counted.values())
     for role in ("row", "column"):
         folder = case.out / "parties" / role
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
@@ -155,7 +155,7 @@ def test_the_manifest_says_which_kernels_ran_and_how(case):
     )
 
 
-def test_a_kernel_that_is_missing_is_said_once(case, monkeypatch):
+def test_a_missing_kernel_is_noted_once(case, monkeypatch):
     notes = []
     progress = Progress()
     monkeypatch.setattr(progress, "note", notes.append)

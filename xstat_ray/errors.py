@@ -17,7 +17,7 @@ class XstatError(Exception):
 
 
 class InputError(XstatError):
-    """A table or a configuration is not usable; the message tells where and what to do about it."""
+    """A table or a configuration cannot be used; the message tells where, and what to do."""
 
     exit_code = 2
 
@@ -100,7 +100,7 @@ class MessageError(ProtocolError):
 
 
 class AttestationError(ProtocolError):
-    """The environment of a counterpart is not the agreed one, so no key is released to it."""
+    """Another role's environment is not the one agreed on, so no key is released to it."""
 
 
 class PendingError(XstatError):
@@ -110,12 +110,12 @@ class PendingError(XstatError):
 
 
 class PartyError(XstatError):
-    """An unexpected failure inside a party's environment, redacted; the party's log tells more."""
+    """An unexpected failure inside a party's environment; only the party's log has the details."""
 
 
 class PartyLostError(PartyError):
-    """The environment of a party is gone, with the secrets in its memory; a new one must start."""
+    """A party's environment is gone, with the secrets in its memory; a new one must start."""
 
 
 class ClusterError(XstatError):
-    """The Ray cluster failed: nodes, memory or disk; rerunning the command makes up for it."""
+    """The Ray cluster failed for want of nodes, memory or disk; run the same command again."""

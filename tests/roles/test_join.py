@@ -49,8 +49,8 @@ def test_matches_are_those_of_a_dictionary(row_tags, flag_tags):
 @given(st.integers(0, 2**32), st.integers(0, 400), st.integers(0, 400))
 def test_matches_of_random_tags(seed, rows, flags):
     draw = np.random.default_rng(seed)
-    pool = draw.bytes(16 * 300)
-    pick = [pool[16 * i : 16 * i + 16] for i in range(300)]
+    drawn = draw.bytes(16 * 300)
+    pick = [drawn[16 * i : 16 * i + 16] for i in range(300)]
 
     def ordered(tags):
         array = np.frombuffer(b"".join(tags), np.uint8).reshape(-1, 16)

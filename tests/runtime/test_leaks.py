@@ -204,7 +204,7 @@ def search_store_and_spilled(wanted: dict[str, bytes], ray_folder: Path) -> None
 
 
 def search_unfinished(wanted: dict[str, bytes], unfinished: Path) -> None:
-    """Until the release is published, each party's private folder holds what a resumed run needs."""
+    """Until the release is published, each party's folder holds what a resumed run needs."""
     places = {place for _, place in search(wanted, files(unfinished))}
     assert places == {"row/secrets", "column/secrets"}
     assert all((unfinished / role).stat().st_mode & 0o077 == 0 for role in ("row", "column"))
