@@ -124,11 +124,13 @@ def of_party(role: str) -> dict[str, bytes]:
 
 
 def secrets_of(role: str, state: Path) -> dict[str, bytes]:
-    """What a party keeps to itself, read from its own folder of a run."""
-    own = unpack_fields((state / "secrets").read_bytes())
-    salt = own["shared"][:32]
-    tag_key = own["shared"][32:48]
-    found = encodings(f"{role} seed", own["seed"]) | encodings(f"{role} scalar", own["scalar"])
+    """Read what a party keeps to itself from its private folder of a run."""
+    fields = unpack_fields((state / "secrets").read_bytes())
+    salt = fields["shared"][:32]
+    tag_key = fields["shared"][32:48]
+    found = encodings(f"{role} seed", fields["seed"]) | encodings(
+        f"{role} scalar", fields["scalar"]
+    )
     shared = encodings("salt", salt) | encodings("tag key", tag_key)
     for sender in ("row", "column"):
         shared |= encodings(

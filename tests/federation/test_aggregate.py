@@ -12,6 +12,7 @@ import pytest
 from tests.case import Case, study
 from tests.configuration import settings_of
 from tests.federation.domains import RUN, Domains
+from xstat_ray.crypto.paillier import PrivateKey
 from xstat_ray.errors import InputError, StudyError
 from xstat_ray.federation import aggregate
 from xstat_ray.federation.aggregate import refuse_secrets
@@ -23,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def domains(quick_key, tmp_path):
+def domains(quick_key: PrivateKey, tmp_path: Path) -> Domains:
     domains = Domains(tmp_path, study(), Case(tmp_path).tables)
     domains.run(until=("aggregator", "all"))
     return domains
@@ -66,7 +67,7 @@ def test_no_setting_names_a_secret():
             aggregator_config(raw | {key: "x"}, "origin")
 
 
-def mislaid(domains, place):
+def mislaid(domains: Domains, place: str) -> Path:
     """A party's secrets where the aggregator can reach them."""
     content = (domains.state("column") / "secrets").read_bytes()
     path = {
@@ -104,8 +105,8 @@ def test_it_does_not_start_with_a_secret_in_its_environment(domains, monkeypatch
 
 
 def test_its_own_signing_key_is_no_secret_of_a_party(tmp_path):
-    own = tmp_path / "identity.pem"
-    Identity.create(own)
-    refuse_secrets([tmp_path], {}, own)
+    identity = tmp_path / "identity.pem"
+    Identity.create(identity)
+    refuse_secrets([tmp_path], {}, identity)
     with pytest.raises(InputError, match=r"identity\.pem"):
         refuse_secrets([tmp_path], {}, tmp_path / "other.pem")

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from xstat_ray.errors import InputError, ProtocolError
-from xstat_ray.federation.audit import Log, read_log
+from xstat_ray.federation.audit import Entry, Log, read_log
 from xstat_ray.federation.envelope import canonical
 from xstat_ray.federation.identity import Identity, Peers
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Identity, Path]:
     """A log of three lines, its identity and its path."""
     folder = tmp_path_factory.mktemp("log")
     identity = Identity.create(folder / "identity.pem")
@@ -27,14 +28,14 @@ def whole(tmp_path_factory):
     return identity, folder / "log.jsonl"
 
 
-def read(whole, content=None):
+def read(whole: tuple[Identity, Path], content: bytes | None = None) -> list[Entry]:
     identity, path = whole
     return read_log(
         path.read_bytes() if content is None else content, "row", Peers({"row": identity.public})
     )
 
 
-def lines(whole):
+def lines(whole: tuple[Identity, Path]) -> list[bytes]:
     return whole[1].read_bytes().splitlines()
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -17,14 +18,15 @@ import pytest
 from tests.federation import canaries
 from tests.federation.canaries import COUNTS, IDS, KINDS, MESH, PLACES, files, search, without
 from tests.federation.domains import STEPS, Domains
+from xstat_ray.crypto.paillier import PrivateKey
 from xstat_ray.errors import PendingError
 from xstat_ray.federation.mailbox import Mailbox
 from xstat_ray.model.messages import NoisyTable
 
 
 @pytest.fixture
-def domains(quick_key, tmp_path):
-    """Tables lie outside of the domains' folders: they are the parties' own."""
+def domains(quick_key: PrivateKey, tmp_path: Path) -> Domains:
+    """Domains whose tables lie outside of their folders, as data of the parties."""
     tables = tmp_path / "tables"
     tables.mkdir()
     return Domains(tmp_path, canaries.leak_study(), canaries.write_tables(tables))
@@ -57,7 +59,7 @@ class Watch:
         self.found |= {("release", *hit) for hit in search(released, files(domains.out))}
 
 
-def watched(domains, key) -> set[tuple[str, str, str]]:
+def watched(domains: Domains, key: PrivateKey) -> set[tuple[str, str, str]]:
     watch = Watch(domains, key)
     step = domains.step
 

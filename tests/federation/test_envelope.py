@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, replace
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -42,23 +43,29 @@ HEADER = Header(
 NAME = "row-column/000007.msg"
 
 
-def sealed(payload=b"payload", identity=KEYS["row"], **changes):
+def sealed(payload: bytes = b"payload", identity: Identity = KEYS["row"], **changes: Any) -> bytes:
     return seal(replace(HEADER, **changes), payload, identity)
 
 
-def forged(raw, payload=b"payload", identity=KEYS["row"], version=1, magic=MAGIC):
+def forged(
+    raw: object,
+    payload: bytes = b"payload",
+    identity: Identity = KEYS["row"],
+    version: int = 1,
+    magic: bytes = MAGIC,
+) -> bytes:
     """A message with any header at all, properly signed."""
     text = raw if isinstance(raw, bytes) else canonical(raw)
     head = magic + version.to_bytes(4, "little") + len(text).to_bytes(4, "little") + text
     return head + identity.sign(b"xstat-ray envelope\0" + head) + payload
 
 
-def raw(**changes):
+def raw(**changes: object) -> dict[str, Any]:
     full = replace(HEADER, size=7, sha256=hashlib.sha256(b"payload").hexdigest())
     return asdict(full) | changes
 
 
-def refused(data, reason, name=NAME):
+def refused(data: bytes, reason: str, name: str = NAME) -> None:
     with pytest.raises(MessageError, match=reason) as caught:
         open_message(data, name, PEERS)
     assert caught.value.message == name and name in str(caught.value)
@@ -226,9 +233,9 @@ def test_a_message_in_anothers_place_is_refused(name):
 
 
 def test_swapped_payloads_are_refused():
-    one = sealed(b"one")
-    other = sealed(b"two", sequence=8)
-    refused(one[:-3] + other[-3:], "payload was altered")
+    first = sealed(b"one")
+    second = sealed(b"two", sequence=8)
+    refused(first[:-3] + second[-3:], "payload was altered")
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -13,13 +16,14 @@ from tests.case import COUNTS, Case, study
 from tests.federation import s3_server
 from tests.federation.domains import RUN, Domains
 from tests.killing import clean_server
+from xstat_ray.crypto.paillier import PrivateKey
 from xstat_ray.errors import InputError, MessageError, PendingError
 from xstat_ray.federation import exchange
 from xstat_ray.federation.exchange import Exchange
 
 
 @pytest.fixture
-def s3(monkeypatch):
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Any]]:
     """An object store on this machine: where it is and what it holds."""
     for name, value in s3_server.ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
@@ -28,7 +32,7 @@ def s3(monkeypatch):
 
 
 @pytest.fixture(params=["folder", "uri", "memory", "s3"])
-def place(request, tmp_path):
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Exchange:
     if request.param == "s3":
         return Exchange.at(request.getfixturevalue("s3")[0], "run")
     if request.param == "memory":
@@ -47,9 +51,11 @@ def test_what_is_put_is_got(place):
 
 
 def test_runs_do_not_see_each_other(tmp_path):
-    one, other = (Exchange.at(str(tmp_path), run) for run in ("one", "other"))
-    one.put("name", b"content")
-    assert other.get("name") is None and Exchange.at(str(tmp_path), "one").get("name") == b"content"
+    first, second = (Exchange.at(str(tmp_path), run) for run in ("one", "other"))
+    first.put("name", b"content")
+    assert (
+        second.get("name") is None and Exchange.at(str(tmp_path), "one").get("name") == b"content"
+    )
 
 
 def test_a_file_is_whole_or_absent(tmp_path, monkeypatch):
@@ -108,7 +114,7 @@ def test_an_upload_that_breaks_off_leaves_what_was_there(s3, refused):
     assert place.get("name") == b"old"
 
 
-def put_large(location):
+def put_large(location: str) -> None:
     Exchange.at(location, "run").put("name", LARGE)
 
 
@@ -144,7 +150,7 @@ class InBucket(Domains):
 
 
 @pytest.fixture
-def in_bucket(quick_key, tmp_path, s3):
+def in_bucket(quick_key: PrivateKey, tmp_path: Path, s3: tuple[str, Any]) -> InBucket:
     domains = InBucket(tmp_path, study(privacy={"padding": "dp"}), Case(tmp_path).tables)
     domains.location, domains.store = s3
     return domains
@@ -170,7 +176,7 @@ READS = {
 }
 
 
-def allows(domain, method, path):
+def allows(domain: str, method: str, path: str) -> bool:
     """The rights that the page on domains tells to give; folders are empty objects."""
     path = path.removeprefix("bucket/")
     rights = (READS if method in ("GET", "HEAD") else WRITES)[domain]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -24,7 +25,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "format.md").read_text()
 
 
 @pytest.fixture(scope="module")
-def columns():
+def columns() -> dict[str, Any]:
     """More columns than fit into one ciphertext of 2048 bits, so that there are several blocks."""
     return {
         "dimensions": [{"name": "kind", "values": ["x", "y", *(f"kind {i}" for i in range(298))]}]

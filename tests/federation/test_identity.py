@@ -22,14 +22,14 @@ def test_made_once_and_read_again(tmp_path):
 
 
 def test_signatures(tmp_path):
-    one, other = (Identity.create(tmp_path / name) for name in ("one", "other"))
-    peers = Peers({"row": one.public})
-    assert peers.signed("row", b"data", one.sign(b"data"))
-    assert not peers.signed("row", b"data", other.sign(b"data"))
-    assert not peers.signed("row", b"other", one.sign(b"data"))
-    assert not peers.signed("column", b"data", one.sign(b"data"))
+    pinned, stranger = (Identity.create(tmp_path / name) for name in ("one", "other"))
+    peers = Peers({"row": pinned.public})
+    assert peers.signed("row", b"data", pinned.sign(b"data"))
+    assert not peers.signed("row", b"data", stranger.sign(b"data"))
+    assert not peers.signed("row", b"other", pinned.sign(b"data"))
+    assert not peers.signed("column", b"data", pinned.sign(b"data"))
     assert not peers.signed("row", b"data", b"")
-    assert not Peers({"row": b"short"}).signed("row", b"data", one.sign(b"data"))
+    assert not Peers({"row": b"short"}).signed("row", b"data", pinned.sign(b"data"))
 
 
 def test_it_refuses_to_travel(tmp_path):

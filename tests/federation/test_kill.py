@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from multiprocessing.context import BaseContext
+from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -15,6 +19,7 @@ from tests.federation.domains import RUN, STEPS, Domains
 from tests.killing import SYSTEM, Doom, child, clean_server, points
 from xstat_ray.crypto.paillier import PrivateKey
 from xstat_ray.errors import PendingError
+from xstat_ray.model.study import Study
 from xstat_ray.privacy.ledger import Ledger
 
 EXACT = study(privacy={"padding": "dp"})
@@ -22,12 +27,14 @@ NOISY = study(noise="laplace", privacy={"mechanism": "tree"})
 
 
 @pytest.fixture(scope="module")
-def server():
+def server() -> BaseContext:
     return clean_server(__name__)
 
 
-def run_until(point, key, arguments, step, report):
-    """One step in this process, which SIGKILL ends at `point`; 0 is never."""
+def run_until(
+    point: int, key: bytes, arguments: Sequence[Any], step: tuple[str, str], report: Any
+) -> None:
+    """Do one step in this process, which SIGKILL ends at `point`; 0 is never."""
     use_key(PrivateKey.from_bytes(key))
     domains = Domains(*arguments)
     doom = Doom(point, {"put", "add", "send"}, SYSTEM | {"ftruncate"})
@@ -38,7 +45,15 @@ def run_until(point, key, arguments, step, report):
     report.put(doom.passed)
 
 
-def killed_and_resumed(server, key, folder, tables, step, which, study):
+def killed_and_resumed(
+    server: BaseContext,
+    key: PrivateKey,
+    folder: Path,
+    tables: Mapping[str, Path],
+    step: tuple[str, str],
+    which: Any,
+    study: Study,
+) -> Iterator[Domains]:
     """Domains after a run in which `step` was killed at one of five points, and resumed."""
     before = Domains(folder / "before", study, tables)
     before.run(until=step)

@@ -19,29 +19,30 @@ from omegaconf import OmegaConf
 from tests.federation.domains import Domains
 from xstat_ray import crosstab, load_study
 from xstat_ray.hokkaido.world.build import build
-from xstat_ray.hokkaido.world.settings import synthesize_config
+from xstat_ray.hokkaido.world.settings import World, synthesize_config
 from xstat_ray.inputs.source import Source
+from xstat_ray.model.study import Study
 
 pytestmark = pytest.mark.slow
 CONF = Path(__file__).parents[2] / "conf"
 
 
 @pytest.fixture
-def same_seed(monkeypatch):
+def same_seed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both deployments bound the same people's contributions to the same rows."""
     monkeypatch.setattr(
         "xstat_ray.roles.party.os", SimpleNamespace(urandom=lambda size: bytes(range(size)))
     )
 
 
-def laptop():
+def laptop() -> World:
     with initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
         return synthesize_config(
             OmegaConf.to_container(compose("synthesize", ["scale=laptop"])), "a test"
         ).world
 
 
-def study_of(world, padding):
+def study_of(world: World, padding: str) -> Study:
     """The study, in the days of the world."""
     study = load_study(CONF / "study" / "doto_movement.yaml")
     start = study.period.start.replace(

@@ -5,7 +5,9 @@ Attacks are files in the exchange.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -70,11 +72,11 @@ class Pair:
 
 
 @pytest.fixture
-def pair(tmp_path):
+def pair(tmp_path: Path) -> Pair:
     return Pair(tmp_path)
 
 
-def send(mailbox, payloads, kind="blinded"):
+def send(mailbox: Mailbox, payloads: Sequence[bytes], kind: str = "blinded") -> None:
     for part, payload in enumerate(payloads):
         mailbox.send("column", kind, payload, part=part, parts=len(payloads))
 

@@ -6,6 +6,7 @@ import datetime as dt
 import hashlib
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -85,11 +86,11 @@ NONCE = os.urandom(32)
 BINDING = os.urandom(32)
 
 
-def der(chain):
+def der(chain: Sequence[x509.Certificate]) -> list[bytes]:
     return [certificate.public_bytes(Encoding.DER) for certificate in chain]
 
 
-def payload(chain=CHAIN, **changes):
+def payload(chain: Sequence[x509.Certificate] = CHAIN, **changes: Any) -> dict[str, Any]:
     *bundle, leaf = der(chain)
     whole = {
         "module_id": "i-0123456789abcdef0-enc0123456789abcdef",
@@ -105,7 +106,14 @@ def payload(chain=CHAIN, **changes):
     return {key: value for key, value in (whole | changes).items() if value is not ...}
 
 
-def sign(body, key=AUTHORITY.keys[3], protected=None, unprotected=None, tag=False, hash_=SHA384):
+def sign(
+    body: object,
+    key: Any = AUTHORITY.keys[3],
+    protected: bytes | None = None,
+    unprotected: dict[int, Any] | None = None,
+    tag: bool = False,
+    hash_: type = SHA384,
+) -> bytes:
     protected = cbor2.dumps({1: -35}) if protected is None else protected
     body = body if isinstance(body, bytes) else cbor2.dumps(body)
     signed = cbor2.dumps(["Signature1", protected, b"", body])
@@ -114,11 +122,11 @@ def sign(body, key=AUTHORITY.keys[3], protected=None, unprotected=None, tag=Fals
     return cbor2.dumps(cbor2.CBORTag(18, parts) if tag else parts)
 
 
-def check(data, root=ROOT, now=NOW):
+def check(data: bytes, root: bytes = ROOT, now: float = NOW) -> nitro.Document:
     return nitro.verify(data, root=root, now=now)
 
 
-def refused(data, reason, **changes):
+def refused(data: bytes, reason: str, **changes: Any) -> None:
     with pytest.raises(AttestationError, match=reason):
         check(data, **changes)
 
@@ -305,7 +313,7 @@ def test_a_key_that_is_not_of_an_elliptic_curve():
 CLAIM = Claim("column", NONCE, BINDING, hashlib.sha256(b"software").digest())
 
 
-def verifier(pcrs=None, max_age=3600):
+def verifier(pcrs: dict[int, bytes] | None = None, max_age: int = 3600) -> NitroVerifier:
     return NitroVerifier(ROOT, {0: PCRS[0], 1: PCRS[1]} if pcrs is None else pcrs, max_age)
 
 

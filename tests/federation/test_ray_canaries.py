@@ -43,7 +43,7 @@ RAY = ("cluster.cpus=1", f"cluster.store_bytes={80 << 20}")
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a finished run: release and exchange in `out`, what domains held in `held`."""
     folder = tmp_path_factory.mktemp("held")
     tables = canaries.write_tables(folder)
@@ -70,18 +70,18 @@ def folder(tmp_path_factory):
     return folder
 
 
-def own(folder, domain):
+def private(folder: Path, domain: str) -> Path:
     return folder / "held" / domain / "before" / "private"
 
 
 @pytest.fixture(scope="module")
-def wanted(folder):
+def wanted(folder: Path) -> dict[str, dict[str, bytes]]:
     """By domain what may not be in its folder, and by "ray" what may be in nobody's Ray."""
     secrets = {
-        role: canaries.secrets_of(role, own(folder, role) / RUN) for role in ("row", "column")
+        role: canaries.secrets_of(role, private(folder, role) / RUN) for role in ("row", "column")
     }
     key = PrivateKey.from_bytes(
-        unpack_fields((own(folder, "column") / RUN / "secrets").read_bytes())["paillier"]
+        unpack_fields((private(folder, "column") / RUN / "secrets").read_bytes())["paillier"]
     )
     plan = make_plan(canaries.leak_study(), key_bits=2048, shards=2)
     wanted = canaries.never(secrets, canaries.key_parts(key), plan.packing.slot_bits)
@@ -91,7 +91,7 @@ def wanted(folder):
     )
     for domain in DOMAINS:
         signing = load_pem_private_key(
-            (own(folder, domain) / "identity.pem").read_bytes(), None
+            (private(folder, domain) / "identity.pem").read_bytes(), None
         ).private_bytes_raw()
         everywhere |= canaries.encodings(f"signing key of {domain}", signing)
     return wanted | {"ray": everywhere}
@@ -110,7 +110,7 @@ def test_no_ray_ever_holds_what_its_domain_may_not(folder, wanted):
         for name, contents in parts.items():
             assert search(needles, iter(contents)) == set(), (domain, name)
         now = folder / "out" / "domains"
-        places = files(own(folder, domain), now / domain, now / "exchange")
+        places = files(private(folder, domain), now / domain, now / "exchange")
         assert search(wanted[domain], places) == set(), domain
     # The key, flags, and the rows of two shards.
     assert (
@@ -131,7 +131,7 @@ def place(path: str) -> str:
 def test_what_the_aggregator_may_hold_is_found_where_it_lies(folder):
     """What the search is worth: pieces of the inbox's messages, from ciphertexts and tags."""
     inbox = folder / "out" / "domains" / "exchange" / RUN
-    keys = {name: Identity.load(own(folder, name) / "identity.pem") for name in DOMAINS}
+    keys = {name: Identity.load(private(folder, name) / "identity.pem") for name in DOMAINS}
     peers = Peers({name: key.public for name, key in keys.items()})
     for sender, expected in (("column", {"objects", "store", "spill"}), ("row", {"store"})):
         path = max(inbox.glob(f"{sender}-aggregator/*.msg"), key=lambda path: path.stat().st_size)

@@ -12,10 +12,13 @@ import signal
 import stat
 import tempfile
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from multiprocessing.context import BaseContext
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -28,6 +31,7 @@ from tests.sizes import thorough
 from xstat_ray.crypto.paillier import PrivateKey
 from xstat_ray.errors import PartyLostError, PendingError
 from xstat_ray.planning.cluster import Cluster
+from xstat_ray.planning.options import Options
 from xstat_ray.runtime import ray_executor
 from xstat_ray.runtime.party_environment import PartyEnvironment
 
@@ -41,15 +45,15 @@ slow = pytest.mark.slow
 
 
 @pytest.fixture
-def domains(quick_key, tmp_path):
+def domains(quick_key: PrivateKey, tmp_path: Path) -> Domains:
     return Domains(tmp_path / "domains", EXACT, Case(tmp_path).tables)
 
 
-def counted(domains):
+def counted(domains: Domains) -> list[int]:
     return pq.read_table(domains.out / "statistics.parquet")["noisy"].to_pylist()
 
 
-def on_ray(domains, **changes):
+def on_ray(domains: Domains, **changes: Any) -> dict[str, Options]:
     return {
         "options": replace(
             domains.options, runtime="ray", replicas={"row": 1, "column": 2}, **changes
@@ -75,7 +79,7 @@ def test_workers_of_the_aggregator_are_killed(ray_folder, domains, tmp_path, mon
     assert counted(domains) == list(COUNTS.values())
 
 
-def mortal(folder, doomed):
+def mortal(folder: Path, doomed: str | int) -> type[PartyEnvironment]:
     """Environments that note their calls.
 
     The first to have done call `doomed`, by name or number, dies before it replies.
@@ -97,7 +101,13 @@ def mortal(folder, doomed):
     return Mortal
 
 
-def step_on_ray(domains, step, folder, monkeypatch, doomed=0):
+def step_on_ray(
+    domains: Domains,
+    step: tuple[str, str],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    doomed: str | int = 0,
+) -> list[str]:
     """Do a step whose environments are mortal; returns the calls of the one that had most."""
     folder.mkdir()
     with monkeypatch.context() as patch:
@@ -112,7 +122,9 @@ def step_on_ray(domains, step, folder, monkeypatch, doomed=0):
     return max((path.read_text().split() for path in folder.glob("*.calls")), key=len, default=[])
 
 
-def the_same_command_goes_on(domains, step, before):
+def the_same_command_goes_on(
+    domains: Domains, step: tuple[str, str], before: Mapping[Path, bytes]
+) -> None:
     """After a kill: nothing that was handed out has changed, and nothing of it changes any more."""
     handed_out = domains.contents()
     assert handed_out.items() >= before.items()
@@ -151,23 +163,27 @@ def test_an_environment_of_a_party_is_killed_in_every_step(
 
 
 @pytest.fixture(scope="module")
-def server():
+def server() -> BaseContext:
     return clean_server(__name__)
 
 
 @pytest.fixture
-def short_folder():
+def short_folder() -> Iterator[Path]:
     """Ray's sockets must have short paths."""
     folder = Path(tempfile.mkdtemp(prefix="k"))
     yield folder
     shutil.rmtree(folder)
 
 
-def run_on_ray_until(point, key, arguments, step, temporary, report):
-    """One step with a Ray of its own, in this process, which SIGKILL ends at `point`.
-
-    0 is never.
-    """
+def run_on_ray_until(
+    point: int,
+    key: bytes,
+    arguments: Sequence[Any],
+    step: tuple[str, str],
+    temporary: Path,
+    report: Any,
+) -> None:
+    """Do one step with a new Ray, in this process, which SIGKILL ends at `point`; 0 is never."""
     tempfile.tempdir = os.environ["HOME"] = str(temporary)
     for name in [name for name in os.environ if name.startswith("RAY_")]:
         del os.environ[name]

@@ -12,19 +12,21 @@ from tests.case import Case, study
 from tests.federation.domains import RUN, Domains
 from xstat_ray.errors import ProtocolError
 from xstat_ray.federation.envelope import open_message
-from xstat_ray.federation.identity import Identity, Peers
+from xstat_ray.federation.identity import Domain, Identity, Peers
 from xstat_ray.federation.sealed import SEALED, agreement_key, seal, unseal
 from xstat_ray.model.messages import Flags, Rows
 
 
-def identity():
+def identity() -> Identity:
     return Identity(Ed25519PrivateKey.generate())
 
 
 def test_both_halves_of_a_key_lead_to_the_same_agreement_key():
     for _ in range(20):
-        one = identity()
-        assert one.agreement_key().public_key().public_bytes_raw() == agreement_key(one.public)
+        domain = identity()
+        assert domain.agreement_key().public_key().public_bytes_raw() == agreement_key(
+            domain.public
+        )
 
 
 def test_only_its_receiver_opens_it_and_only_as_what_it_is():
@@ -53,9 +55,9 @@ def test_a_key_that_nothing_can_be_sealed_to(y):
         seal(y.to_bytes(32, "little"), "rows", b"x")
 
 
-def tags_seen(domains, reader):
+def tags_seen(domains: Domains, reader: Domain) -> set[bytes]:
     """List the tags that a domain can read in the exchange with its identity and secrets."""
-    peers = Peers({name: one.public for name, one in domains.identities.items()})
+    peers = Peers({name: identity.public for name, identity in domains.identities.items()})
     tags = set()
     for path in domains.messages():
         opened = open_message(path.read_bytes(), "/".join(path.parts[-2:]), peers)

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from tests.federation.attacks import DIGEST, NOISY, invert_ciphertexts, log_of, 
 from tests.federation.domains import Domains
 from xstat_ray.crypto.buffers import from_rows, to_rows
 from xstat_ray.crypto.group import PERSON_DST, hash_to_group
+from xstat_ray.crypto.paillier import PrivateKey
 from xstat_ray.errors import PendingError
 from xstat_ray.federation import attestation
 from xstat_ray.federation.envelope import canonical
@@ -29,7 +31,7 @@ from xstat_ray.roles import ColumnParty, RowParty
 
 
 @pytest.fixture
-def domains(quick_key, tmp_path):
+def domains(quick_key: PrivateKey, tmp_path: Path) -> Domains:
     return Domains(tmp_path, NOISY, Case(tmp_path).tables)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 import stat
+from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -22,15 +24,15 @@ pytestmark = pytest.mark.usefixtures("quick_key")
 
 
 @pytest.fixture
-def case(tmp_path):
+def case(tmp_path: Path) -> Case:
     return Case(tmp_path)
 
 
-def published(domains):
+def published(domains: Domains) -> pa.Table:
     return pq.read_table(domains.out / "statistics.parquet")
 
 
-def result(domains):
+def result(domains: Domains) -> dict[tuple[str, str], int]:
     return counts(Release(published(domains), pq.read_table(domains.out / "areas.parquet"), {}, {}))
 
 
@@ -147,7 +149,7 @@ def test_secrets_are_private_meanwhile_and_gone_afterwards(case, tmp_path):
 def test_every_domain_writes_its_stages_and_no_other_sees_them(case, tmp_path):
     domains = Domains(tmp_path, study(), case.tables)
     domains.run()
-    own = {
+    stages = {
         "row": {*PARTY_STEPS, "unblind", "publish"},
         "column": {*PARTY_STEPS, "decrypt"},
         "aggregator": {"aggregate"},
@@ -157,7 +159,7 @@ def test_every_domain_writes_its_stages_and_no_other_sees_them(case, tmp_path):
             json.loads(line)
             for line in (domains.state(domain) / "events.jsonl").read_text().splitlines()
         ]
-        assert own[domain] <= {event["stage"] for event in events if event["event"] == "end"}
+        assert stages[domain] <= {event["stage"] for event in events if event["event"] == "end"}
         assert {key for event in events for key in event} <= {
             "time",
             "event",

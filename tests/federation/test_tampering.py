@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -12,21 +13,22 @@ from hypothesis import strategies as st
 from tests.case import Case
 from tests.federation.attacks import DIGEST, NOISY, invert_ciphertexts, refused
 from tests.federation.domains import RUN, Domains
+from xstat_ray.crypto.paillier import PrivateKey, PublicKey
 from xstat_ray.errors import MessageError
 from xstat_ray.federation import sealed
-from xstat_ray.federation.envelope import Header, canonical, open_message, seal
-from xstat_ray.federation.identity import Identity, Peers
+from xstat_ray.federation.envelope import Header, Opened, canonical, open_message, seal
+from xstat_ray.federation.identity import Domain, Identity, Peers
 from xstat_ray.federation.sealed import SEALED, unseal
 from xstat_ray.model.messages import Flags
 
 
 @pytest.fixture
-def domains(quick_key, tmp_path):
+def domains(quick_key: PrivateKey, tmp_path: Path) -> Domains:
     return Domains(tmp_path, NOISY, Case(tmp_path).tables)
 
 
 @pytest.fixture(scope="module")
-def whole(finished):
+def whole(finished: Domains) -> tuple[dict[str, bytes], Peers]:
     """All messages of a run by name, and the pinned keys."""
     messages = {"/".join(path.parts[-2:]): path.read_bytes() for path in finished.messages()}
     return messages, Peers(
@@ -68,7 +70,9 @@ def test_any_other_payload_of_any_message_is_refused(whole, data):
         open_message(bytes(content), name, peers)
 
 
-def message_of(domains, sender, receiver, kind):
+def message_of(
+    domains: Domains, sender: Domain, receiver: Domain, kind: str
+) -> tuple[Path, Opened]:
     peers = Peers({name: identity.public for name, identity in domains.identities.items()})
     for path in domains.messages():
         name = "/".join(path.parts[-2:])
@@ -79,7 +83,7 @@ def message_of(domains, sender, receiver, kind):
     raise AssertionError(f"no {kind} message")
 
 
-def swap_ciphertexts(payload, public):
+def swap_ciphertexts(payload: bytes, public: PublicKey) -> bytes:
     flags = Flags.decode(payload, DIGEST)
     return replace(flags, ciphertexts=flags.ciphertexts[::-1].copy()).encode(DIGEST)
 

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,22 +19,32 @@ from tests.federation.domains import Domains
 from xstat_ray import InputError
 from xstat_ray.errors import ProtocolError
 from xstat_ray.federation.audit import Log
-from xstat_ray.federation.identity import DOMAINS, Identity
+from xstat_ray.federation.identity import DOMAINS, Domain, Identity
 from xstat_ray.federation.verify import verify
+
+Line = tuple[str, dict[str, Any]]
+"""Event and facts."""
+Change = Callable[[list[Line]], list[Line]]
 
 
 @pytest.fixture
-def release(finished, tmp_path):
-    """A copy, to be tampered with."""
+def release(finished: Domains, tmp_path: Path) -> Path:
+    """A copy of a release, to be tampered with."""
     return shutil.copytree(finished.out, tmp_path / "out")
 
 
-def pins(finished):
+def pins(finished: Domains) -> dict[Domain, bytes]:
     return {name: identity.public for name, identity in finished.identities.items()}
 
 
-def rewritten(finished, release, domain, change, identity=None):
-    """The domain's log again, as the domain itself could sign it, with other lines."""
+def rewritten(
+    finished: Domains,
+    release: Path,
+    domain: Domain,
+    change: Change,
+    identity: Identity | None = None,
+) -> None:
+    """Write a log anew with other lines, as the domain itself could sign it."""
     path = release / "audit" / f"{domain}.jsonl"
     events = [
         (raw["event"], raw["facts"]) for raw in map(json.loads, path.read_text().splitlines())
@@ -111,23 +124,23 @@ def test_a_missing_altered_or_foreign_log_is_found(finished, release, domain, tm
     assert any("not signed by that domain's key" in line for line in verify(release, {}).wrong)
 
 
-def without(*events):
+def without(*events: str) -> Change:
     return lambda lines: [line for line in lines if line[0] not in events]
 
 
-def changed(event, **facts):
-    return lambda lines: [(name, own | facts if name == event else own) for name, own in lines]
+def changed(event: str, **facts: object) -> Change:
+    return lambda lines: [(name, old | facts if name == event else old) for name, old in lines]
 
 
-def moved_to_the_end(event, **facts):
-    def change(lines):
+def moved_to_the_end(event: str, **facts: object) -> Change:
+    def change(lines: list[Line]) -> list[Line]:
         chosen = [line for line in lines if line[0] == event and facts.items() <= line[1].items()]
         return [line for line in lines if line not in chosen] + chosen
 
     return change
 
 
-def twice(event):
+def twice(event: str) -> Change:
     return lambda lines: [line for line in lines for _ in range(2 if line[0] == event else 1)]
 
 

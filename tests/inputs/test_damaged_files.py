@@ -108,5 +108,8 @@ def test_environments_that_divide_a_table_agree_on_what_is_left_out(ray_folder, 
         from xstat_ray import make_plan
 
         encrypted(executor, make_plan(study(), key_bits=2048, shards=2))
-        parties = executor.parties[role]
-        assert executor.get_all([one.call(Party.damaged_files) for one in parties]) == [1, 1]
+        replicas = executor.parties[role]
+        assert executor.get_all([replica.call(Party.damaged_files) for replica in replicas]) == [
+            1,
+            1,
+        ]

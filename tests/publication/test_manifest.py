@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from tests.publication.small import plan
+from xstat_ray.model.study import Role
 from xstat_ray.planning.options import NOISE_OFF
 from xstat_ray.planning.plan import Plan
 from xstat_ray.publication.manifest import make_manifest
 from xstat_ray.util.software_digest import software_digest
 
-INPUTS = {"row": "aa" * 32, "column": "bb" * 32}
+INPUTS: dict[Role, str] = {"row": "aa" * 32, "column": "bb" * 32}
 KERNELS = {"driver": "ifma", "row": "portable", "column": "ifma"}
 SECONDS = {"start": 0.5, "join": 2.0}
 

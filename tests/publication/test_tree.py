@@ -7,7 +7,10 @@ encryption.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,23 +20,40 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.runtime.running import encrypted
-from xstat_ray import Options, crosstab
+from xstat_ray import Options, Release, crosstab
 from xstat_ray.crypto.keygen import generate
 from xstat_ray.inputs.source import Source
-from xstat_ray.model.study import Bounds, ColumnSide, Dimension, Level, Privacy, RowSide, Study
-from xstat_ray.planning.plan import make_plan
+from xstat_ray.model.messages import Coefficients
+from xstat_ray.model.study import (
+    Bounds,
+    ColumnSide,
+    Dimension,
+    Level,
+    Privacy,
+    Role,
+    RowSide,
+    Study,
+)
+from xstat_ray.planning.plan import Plan, make_plan
 from xstat_ray.protocol import play
-from xstat_ray.publication.publish import publish
+from xstat_ray.publication.publish import Published, publish
 from xstat_ray.roles import Aggregator
 from xstat_ray.runtime import reduction
-from xstat_ray.runtime.executor import LocalExecutor
+from xstat_ray.runtime.executor import Executor, LocalExecutor
 
+Row = tuple[str, int, int]
+"""Person, zone and area."""
+Levels = dict[str, Counter[tuple[str, str]]]
+"""Count by area and kind, by level."""
+Area = tuple[str, ...]
+Estimates = dict[tuple[Area, str], int | None]
+"""Published estimate by area and kind."""
 SEVERAL_BLOCKS = 62
 """Bits of a slot with which 40 columns need two ciphertexts of a 2048-bit key."""
 
 
 @pytest.fixture(scope="module", autouse=True)
-def one_key():
+def one_key() -> Iterator[None]:
     """Making a key takes longer than all the rest, so all releases in this process share one."""
     key = generate(2048)
     with pytest.MonkeyPatch.context() as patch:
@@ -41,12 +61,14 @@ def one_key():
         yield
 
 
-def dimension(name, size, hierarchy=()):
+def dimension(name: str, size: int, hierarchy: tuple[Level, ...] = ()) -> Dimension:
     labels = tuple(f"{name}{i}" for i in range(size))
     return Dimension(name, name, labels, tuple((label,) for label in labels), hierarchy=hierarchy)
 
 
-def make_study(zones, towns, counties, kinds, **privacy):
+def make_study(
+    zones: int, towns: Sequence[int], counties: Sequence[int], kinds: int, **privacy: Any
+) -> Study:
     """Zones times areas: towns[i] is the town of area i, counties[j] the county of town j.
 
     Every number occurs.
@@ -65,7 +87,9 @@ def make_study(zones, towns, counties, kinds, **privacy):
     )
 
 
-def write_tables(study, rows, kind_of, folder):
+def write_tables(
+    study: Study, rows: Sequence[Row], kind_of: Mapping[str, int], folder: Path
+) -> dict[Role, Path]:
     """Tables of (person, zone, area) and of person to kind, by number."""
     ids, zones, areas = zip(*rows, strict=True)
     row = {"id": ids, "zone": [f"zone{i}" for i in zones], "area": [f"area{i}" for i in areas]}
@@ -79,7 +103,7 @@ def write_tables(study, rows, kind_of, folder):
     return paths
 
 
-def expected(study, rows, kind_of):
+def expected(study: Study, rows: Sequence[Row], kind_of: Mapping[str, int]) -> Levels:
     """Level to {(area, kind): count}, of those that are not zero."""
     towns, counties = (level.parents for level in study.row.dimensions[1].hierarchy)
     levels = defaultdict(Counter)
@@ -97,7 +121,7 @@ def expected(study, rows, kind_of):
     return levels
 
 
-def published(tables, column):
+def published(tables: Published, column: str) -> tuple[Levels, Counter[str]]:
     """Level to {(area, kind): count} of a publication without zeros, and figures by level."""
     levels = defaultdict(Counter)
     sizes = Counter()
@@ -113,7 +137,9 @@ def published(tables, column):
     }, sizes
 
 
-def check(plan, coefficients, rows, kind_of):
+def check(
+    plan: Plan, coefficients: Coefficients, rows: Sequence[Row], kind_of: Mapping[str, int]
+) -> None:
     study = plan.study
     want = expected(study, rows, kind_of)
     tables = publish(plan, coefficients)
@@ -132,10 +158,10 @@ LEVELS = ("cell", "town", "county", "zone", "total")
 
 
 @st.composite
-def cases(draw):
+def cases(draw: st.DrawFn) -> tuple[Study, list[Row], dict[str, int]]:
     """A study with its two tables."""
 
-    def surjection(size, most):
+    def surjection(size: int, most: int) -> list[int]:
         raw = draw(st.lists(st.integers(0, most - 1), min_size=size, max_size=size))
         return np.unique(raw, return_inverse=True)[1].tolist()
 
@@ -175,7 +201,7 @@ COUNTIES = [1, 0, 1, 1]
 
 
 @pytest.fixture
-def random_case(tmp_path):
+def random_case(tmp_path: Path) -> tuple[Study, list[Row], dict[str, int], dict[Role, Path]]:
     study = make_study(3, TOWNS, COUNTIES, 40)
     draw = np.random.default_rng(3)
     people = [f"p{i}" for i in range(16)]
@@ -186,12 +212,12 @@ def random_case(tmp_path):
     return study, rows, kind_of, write_tables(study, rows, kind_of, tmp_path)
 
 
-def execute(executor, plan):
+def execute(executor: Executor, plan: Plan) -> Coefficients:
     run, noisy = encrypted(executor, plan)
     return run.release(noisy)
 
 
-def plan_of(study):
+def plan_of(study: Study) -> Plan:
     plan = make_plan(study, key_bits=2048, shards=3, slot_bits=SEVERAL_BLOCKS)
     assert plan.packing.blocks == 2
     return plan
@@ -285,7 +311,7 @@ def test_with_noise_the_cells_roll_up_to_the_areas_and_what_is_suppressed_does_n
         assert lone == 0
 
 
-def estimates(study, release):
+def estimates(study: Study, release: Release) -> list[Estimates]:
     """{(area, kind): estimate} of each level, from the cells up; an area is a tuple of labels."""
     levels = {level: {} for level in LEVELS}
     for row in release.statistics.to_pylist():
@@ -295,7 +321,7 @@ def estimates(study, release):
     return list(levels.values())
 
 
-def parents(study):
+def parents(study: Study) -> list[Callable[[Area], Area]]:
     """Functions from an area to the one above, for each level but the last."""
     town, county = study.row.dimensions[1].hierarchy
     above = {f"area{i}": town.labels[parent] for i, parent in enumerate(town.parents)}
@@ -307,7 +333,7 @@ def parents(study):
     return [step, step, lambda area: area[:1], lambda area: ("total",)]
 
 
-def compare(levels, ups):
+def compare(levels: Sequence[Estimates], ups: Sequence[Callable[[Area], Area]]) -> tuple[int, int]:
     """Count published areas whose parts are all published, and those that lack one of several.
 
     The parts of the former must add up.
