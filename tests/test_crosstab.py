@@ -170,6 +170,7 @@ def test_a_missing_kernel_is_noted_once(case, monkeypatch):
     assert [note for note in notes if "as ifma cannot run: it was not built." in note] == notes[:1]
 
 
+@pytest.mark.skipif(not kernel().constant_time, reason="this kernel has no constant time")
 def test_constant_time_changes_no_count(case):
     release = case.run(study(), constant_time=True)
     assert counts(release) == COUNTS

@@ -127,8 +127,8 @@ class PrivateKey(Secret):
     def decrypt(self, rows: NDArray[np.uint8]) -> list[mpz]:
         """Open (N, width) ciphertexts whose randomness lies in the subgroup, by short exponents.
 
-        A ciphertext made elsewhere with full-size randomness gives a wrong value: use `decrypt_any`
-        for those.
+        A ciphertext made elsewhere with full-size randomness gives a wrong value (with every kernel
+        but `phe`): use `decrypt_any` for those.
 
         Raises:
             ProtocolError: a row is not in the group; names it.
