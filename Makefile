@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= out
 NATIVE := xstat_ray/crypto/kernels/native
-C_FILES := $(wildcard $(NATIVE)/*.[ch] tests/crypto/kernels/native/*.[ch])
+C_FILES := $(wildcard $(NATIVE)/*.[ch] tests/crypto/kernels/*/*.[ch])
 
 .PHONY: install demo screenshots nycflights test test-all test-rest test-slow test-kernels sanitize fuzz check format docs bench clean distclean
 .DEFAULT_GOAL := demo
