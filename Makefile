@@ -61,7 +61,7 @@ nycflights: data/nycflights/planes.parquet
 	$(BIN)/xstat-ray crosstab study=nycflights out=$(OUT)/nycflights
 
 # Two processes: many tests wait for a cluster rather than compute. OPTIONS="..." are further options of pytest.
-PYTEST = $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder $(OPTIONS)
+PYTEST = $(BIN)/python -m pytest --numprocesses 2 --no-loadscope-reorder $(OPTIONS)
 
 # Every module, both deployments, Ray and a browser, in six minutes at most.
 test: $(BIN)/.installed

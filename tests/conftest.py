@@ -9,8 +9,10 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -26,6 +28,8 @@ from xstat_ray.inputs.source import Source
 from xstat_ray.inputs.study_file import load
 from xstat_ray.model.study import Bounds, Privacy
 
+ROOT = Path(__file__).parents[1]
+
 # How long an example takes depends on what else the machine does; a build must not depend on which
 # examples are drawn.
 settings.register_profile(
@@ -37,20 +41,35 @@ settings.register_profile(
 settings.load_profile("tests")
 
 
+@cache
+def group_of(path: str) -> str:
+    """Name of the process that runs a file's tests when several processes run them, as far as it matters.
+
+    Files that use the session's Ray share one, as it is started once for each process. For other
+    files a process of their own is enough, for the sake of their fixtures.
+    """
+    return "ray" if "ray_folder" in (ROOT / path).read_text(encoding="utf-8") else path
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tell which tests must share a process when several processes run them.
-
-    Tests that use Ray share a process, as Ray is started once, and come first. Other tests share a
-    process with those of their file, for the sake of its fixtures.
-    """
-    items.sort(key=lambda item: item.get_closest_marker("ray") is None)
-    for item in items:
-        group = "ray" if item.get_closest_marker("ray") else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
+    """Put tests that share Ray first: as the largest group they must not begin last."""
+    items.sort(key=lambda item: group_of(item.nodeid.partition("::")[0]) != "ray")
 
 
-STUDY = Path(__file__).parents[1] / "conf" / "study" / "nycflights.yaml"
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Hand out tests by group. (pytest-xdist 3.8 does not see its own marks with pytest 9.2.)"""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Groups(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid.partition("::")[0])
+
+    return Groups(config, log)
+
+
+STUDY = ROOT / "conf" / "study" / "nycflights.yaml"
 
 
 @pytest.fixture
