@@ -15,10 +15,10 @@ SANITIZERS := -std=c11 -O1 -g -fPIC -shared -DXR_SMALL_CODE -fsanitize=address,u
 PACKAGE := pyproject.toml constraints.txt setup.py $(wildcard $(NATIVE)/*)
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-# The package alone, which is enough for the demo.
+# The package alone, which is enough for the demo; Python compiles what it imports.
 $(BIN)/.package: $(PACKAGE)
 	$(PYTHON) -m venv $(VENV)
-	$(INSTALL) --editable .
+	$(INSTALL) --no-compile --editable .
 	touch $@
 
 # All that development needs.
