@@ -14,7 +14,7 @@ from typing import Any
 
 import gmpy2
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 
 from xstat_ray.benchmarks.timing import Record
@@ -123,7 +123,8 @@ def show(suite: str, records: Sequence[Record], path: Path, console: Console | N
         padding=0,
     )
     compared = any(record.ratio is not None for record in records)
-    table.add_column("metric", overflow="fold")
+    # Names stay whole, so that they can be searched for; a wide number takes a second line instead.
+    table.add_column("metric", no_wrap=True)
     for heading in (
         "median",
         "least",
@@ -131,11 +132,12 @@ def show(suite: str, records: Sequence[Record], path: Path, console: Console | N
         "unit",
         *(("baseline", "ratio") if compared else ()),
     ):
-        table.add_column(heading, justify="left" if heading == "unit" else "right")
+        justify: JustifyMethod = "left" if heading == "unit" else "right"
+        table.add_column(heading, justify=justify, overflow="fold")
     for record in records:
         least, most = record.spread or (None, None)
         values = [rounded(value) for value in (record.value, least, most)]
-        ratio = "" if record.ratio is None else f"{record.ratio:,.1f} x"
+        ratio = "" if record.ratio is None else f"{rounded(record.ratio)} x"
         table.add_row(
             record.metric,
             *values,
