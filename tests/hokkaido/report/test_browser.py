@@ -88,7 +88,7 @@ def test_the_language_switches_everywhere(reader):
 def test_the_table_sorts_and_a_row_is_shown_on_the_map(reader):
     reader.view("needs")
 
-    def column(number):
+    def column(number: int) -> list[str]:
         return reader.page.eval_on_selector_all(
             "#table tbody tr", f"rows => rows.map(row => row.children[{number}].innerText)"
         )
