@@ -89,7 +89,7 @@ def expected_files(case):
         (
             path
             for path in (case.folder / "aside", case.out)
-            if (path / "unfinished/noisy.parquet").exists()
+            if (path / "unfinished/noisy.msg").exists()
         ),
         None,
     )
@@ -121,7 +121,7 @@ def files(folder):
 
 def state(case):
     """Tell how far a run got before it was killed."""
-    if not (case.out / "unfinished" / "noisy.parquet").exists():
+    if not (case.out / "unfinished" / "noisy.msg").exists():
         return "nothing stored" if not case.published() else "published"
     paid = case.ledger.exists() and case.debits() == 1
     return (

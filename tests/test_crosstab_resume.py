@@ -117,7 +117,7 @@ def test_a_crash_at_any_point_is_made_good_by_the_same_command(case, monkeypatch
         case.run(NOISY)
     stored = point != "noise drawn"
     assert (case.out / "statistics.parquet").exists() == (point == "all written")
-    assert (case.out / "unfinished" / "noisy.parquet").exists() == stored
+    assert (case.out / "unfinished" / "noisy.msg").exists() == stored
     assert case.debits() == (0 if point in ("noise drawn", "table stored") else 1)
     expected = from_stored_ciphertexts(case) if stored else None
     assert len(draws) == 1

@@ -9,13 +9,11 @@ cells first, in blinded order.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import sys
 from pathlib import Path
 
 import phe
-import pyarrow.parquet as pq
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 
@@ -23,7 +21,7 @@ def read_message(path: Path, key: Ed25519PublicKey) -> tuple[dict, bytes]:
     """The section "Envelope"."""
     data = path.read_bytes()
     assert data[:8] == b"xstatray"
-    assert int.from_bytes(data[8:12], "little") == 1
+    assert int.from_bytes(data[8:12], "little") == 2
     length = int.from_bytes(data[12:16], "little")
     head = data[: 16 + length]
     signature = data[16 + length : 80 + length]
@@ -39,16 +37,16 @@ def read_message(path: Path, key: Ed25519PublicKey) -> tuple[dict, bytes]:
 
 def read_ciphertexts(payload: bytes) -> tuple[list[list[int]], int]:
     """The section "Tables": (nodes, blocks) numbers and the bytes of one."""
-    table = pq.read_table(io.BytesIO(payload))
-    header = json.loads(table.schema.metadata[b"xstat-ray"])
-    assert (header["message"], header["version"]) == ("NoisyTable", 1)
+    assert payload[:8] == b"xstatmsg"
+    assert int.from_bytes(payload[8:12], "little") == 2
+    start = 16 + int.from_bytes(payload[12:16], "little")
+    header = json.loads(payload[16:start])
+    assert header["message"] == "NoisyTable"
     blocks, width = header["shapes"]["ciphertexts"]
-    rows = table["ciphertexts"].to_pylist()
-    assert all(len(row) == blocks * width for row in rows)
-    return [
-        [int.from_bytes(row[i * width : (i + 1) * width], "little") for i in range(blocks)]
-        for row in rows
-    ], width
+    places = range(start, len(payload), width)
+    numbers = [int.from_bytes(payload[place : place + width], "little") for place in places]
+    assert len(numbers) == header["rows"] * blocks
+    return [numbers[i : i + blocks] for i in range(0, len(numbers), blocks)], width
 
 
 def unpack(plaintexts: list[int], plan: dict) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,20 @@ def test_what_is_put_is_got(place):
     place.put("row-column/000000.msg", b"second")
     assert place.get("row-column/000000.msg") == b"second"
     assert place.get("row-column") is None
+
+
+def test_a_shared_folder_lends_its_permissions(tmp_path):
+    """Domains that are different users share the exchange, whatever umask each works with."""
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o2770)
+    before = os.umask(0o077)
+    try:
+        Exchange.at(str(shared), "run").put("row-column/000000.msg", b"content")
+    finally:
+        os.umask(before)
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in sorted(shared.rglob("*"))]
+    assert modes == [0o2770, 0o2770, 0o660]
 
 
 def test_runs_do_not_see_each_other(tmp_path):

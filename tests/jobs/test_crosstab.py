@@ -221,7 +221,7 @@ def test_an_interrupted_release_is_resumed_without_new_budget(command):
     assert process.returncode == 130
     assert "The same command resumes an unfinished release" in error
     assert command.statistics() == []
-    assert (command.folder / "out" / "unfinished" / "noisy.parquet").exists()
+    assert (command.folder / "out" / "unfinished" / "noisy.msg").exists()
 
     code, _, error = command.run("study=large", "display=json")
     assert code == 0

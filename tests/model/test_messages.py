@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-import io
 import json
+import tracemalloc
 from dataclasses import fields
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,7 +25,7 @@ def messages(draw, kind=None):
     kind = kind or draw(st.sampled_from(KINDS))
     items = draw(st.integers(0, 7))
     values = {
-        "release": "00ff",
+        "release": "00ff" * 8,
         **{
             f.name: draw(numbers)
             for f in fields(kind)
@@ -90,94 +88,133 @@ def test_another_study_is_refused():
         Rows.decode(rows().encode(OTHER), STUDY)
 
 
-def rewritten(message: Message, change=lambda table: table, **header) -> bytes:
+def parts(encoded: bytes) -> tuple[dict[str, object], bytes]:
+    """Header and columns of a message."""
+    length = int.from_bytes(encoded[12:16], "little")
+    return json.loads(encoded[16 : 16 + length]), encoded[16 + length :]
+
+
+def framed(text: bytes, columns: bytes = b"", version: int = 2) -> bytes:
+    """A message with this text as its header, whatever it is."""
+    text += b" " * (-len(text) % 8)
+    sizes = version.to_bytes(4, "little") + len(text).to_bytes(4, "little")
+    return b"xstatmsg" + sizes + text + columns
+
+
+def rewritten(message: Message, columns: bytes | None = None, **changes: object) -> bytes:
     """The encoded message with another header, or other columns."""
-    table = pq.read_table(io.BytesIO(message.encode(STUDY)))
-    changed = json.loads(table.schema.metadata[b"xstat-ray"]) | header
-    sink = io.BytesIO()
-    pq.write_table(
-        change(table).replace_schema_metadata({b"xstat-ray": json.dumps(changed).encode()}), sink
-    )
-    return sink.getvalue()
+    header, content = parts(message.encode(STUDY))
+    text = json.dumps(header | changes, sort_keys=True, separators=(",", ":")).encode()
+    return framed(text, content if columns is None else columns)
 
 
-def replaced(name, column):
-    return lambda table: table.set_column(table.column_names.index(name), name, column)
+def test_rewriting_itself_changes_nothing() -> None:
+    assert rewritten(rows()) == rows().encode(STUDY)
 
 
-def test_rewriting_itself_does_no_harm():
-    assert Rows.decode(rewritten(rows()), STUDY).shard == 3
+@pytest.mark.parametrize("version", [0, 1, 3, 2**32 - 1])
+def test_another_version_is_refused(version: int) -> None:
+    header, content = parts(rows().encode(STUDY))
+    with pytest.raises(ProtocolError, match=f"wrong version, {version} and not 2"):
+        Rows.decode(framed(json.dumps(header).encode(), content, version), STUDY)
 
 
-@pytest.mark.parametrize("header", [{"version": 2}, {"version": "1"}, {"version": None}])
-def test_another_version_is_refused(header):
-    with pytest.raises(ProtocolError, match="wrong version"):
-        Rows.decode(rewritten(rows(), **header), STUDY)
+def test_version_1_is_refused_by_name() -> None:
+    with pytest.raises(ProtocolError, match="wrong version, 1 and not 2"):
+        Rows.decode(b"PAR1" + bytes(100) + b"PAR1", STUDY)
 
 
 @pytest.mark.parametrize(
-    "header",
+    "changes",
     [
         {"fields": {}},
         {"fields": {"shard": 1, "more": 2}},
         {"fields": 7},
+        {"fields": None},
         {"shapes": {}},
         {"shapes": None},
         {"shapes": {"tags": [17], "cells": []}},
         {"shapes": {"tags": ["x"], "cells": []}},
         {"shapes": {"tags": [-16], "cells": []}},
+        {"shapes": {"tags": [16.0], "cells": []}},
+        {"shapes": {"tags": [[16]], "cells": []}},
+        {"shapes": {"tags": "16", "cells": []}},
+        {"shapes": {"tags": [10**30], "cells": []}},
         {"shapes": {"tags": [4, 4], "cells": []}},
         {"shapes": {"tags": [16], "cells": [1]}},
+        {"shapes": {"tags": [16], "cells": [], "more": []}},
+        {"rows": 1},
+        {"rows": 3},
+        {"rows": -2},
+        {"rows": 2.0},
+        {"rows": True},
+        {"rows": 10**30},
+        {"rows": None},
+        {"more": 1},
     ],
 )
-def test_a_malformed_header_is_refused(header):
-    with pytest.raises(ProtocolError):
-        Rows.decode(rewritten(rows(), **header), STUDY)
+def test_a_malformed_header_is_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(ProtocolError, match="malformed"):
+        Rows.decode(rewritten(rows(), **changes), STUDY)
 
 
-@pytest.mark.parametrize("header", [[], 3, None, "text"])
-def test_a_header_that_is_no_mapping_is_refused(header):
-    table = pq.read_table(io.BytesIO(rows().encode(STUDY)))
-    sink = io.BytesIO()
-    pq.write_table(table.replace_schema_metadata({b"xstat-ray": json.dumps(header).encode()}), sink)
-    with pytest.raises(ProtocolError):
-        Rows.decode(sink.getvalue(), STUDY)
+@pytest.mark.parametrize("shard", [0.0, False, True, "0", None, [0], -1, 1 << 60])
+def test_a_number_of_the_header_is_a_whole_number(shard: object) -> None:
+    with pytest.raises(ProtocolError, match="malformed"):
+        Rows.decode(rewritten(rows(), fields={"shard": shard}), STUDY)
 
 
 @pytest.mark.parametrize(
-    ("name", "column"),
-    [
-        ("cells", pa.array([0.5, 1.5])),
-        ("cells", pa.array([1, -1])),
-        ("cells", pa.array([1, None], pa.uint32())),
-        ("cells", pa.array(["1", "2"])),
-        ("tags", pa.array([bytes(15)] * 2, pa.binary(15))),
-        ("tags", pa.array([bytes(16), None], pa.binary(16))),
-        ("tags", pa.array([bytes(16)] * 2, pa.binary())),
-        ("tags", pa.array([1, 2])),
-    ],
+    "release",
+    [None, 7, ["a"], {}, "", "00ff", "x" * 900, "a\0b", "\ud800", "a\nb", "../../x", "0" * 33],
 )
-def test_columns_of_another_type_are_refused(name, column):
+def test_a_release_is_32_hexadecimal_digits(release: object) -> None:
+    table = NoisyTable(release="0" * 32, ciphertexts=np.zeros((1, 2, 5), np.uint8))
+    with pytest.raises(ProtocolError, match="malformed"):
+        NoisyTable.decode(rewritten(table, fields={"release": release}), STUDY)
+
+
+@pytest.mark.parametrize(
+    "text", [b"[]", b"3", b"null", b'"text"', b"", b"{", b"\xff", b"[" * 2000, b"{}" + b" " * 5000]
+)
+def test_a_header_that_is_no_mapping_is_refused(text: bytes) -> None:
     with pytest.raises(ProtocolError):
-        Rows.decode(rewritten(rows(), replaced(name, column)), STUDY)
+        Rows.decode(framed(text), STUDY)
 
 
-def test_a_missing_column_is_refused():
-    with pytest.raises(ProtocolError):
-        Rows.decode(rewritten(rows(), lambda table: table.drop_columns(["cells"])), STUDY)
+def test_a_header_in_another_form_is_refused() -> None:
+    header, content = parts(rows().encode(STUDY))
+    with pytest.raises(ProtocolError, match="malformed"):
+        Rows.decode(framed(json.dumps(header).encode(), content), STUDY)
 
 
-@pytest.mark.parametrize("data", [b"", b"PAR1", b"not a message at all", bytes(1000)])
-def test_what_is_not_parquet_is_refused(data):
+@pytest.mark.parametrize("columns", [b"", bytes(39), bytes(41), bytes(400)])
+def test_columns_of_another_size_are_refused(columns: bytes) -> None:
+    with pytest.raises(ProtocolError, match="malformed"):
+        Rows.decode(rewritten(rows(), columns), STUDY)
+
+
+def test_a_small_message_never_becomes_a_large_one() -> None:
+    """Whatever a header claims, memory is taken for what is there alone."""
+    claims = {"rows": 1 << 40, "shapes": {"points": [32]}}
+    data = rewritten(Points(np.zeros((1, 32), np.uint8)), **claims)
+    tracemalloc.start()
+    with pytest.raises(ProtocolError, match="malformed"):
+        Points.decode(data, STUDY)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1 << 18
+
+
+def test_a_decoded_message_is_a_view_of_what_came() -> None:
+    data = Points(np.ones((1000, 32), np.uint8)).encode(STUDY)
+    assert np.shares_memory(Points.decode(data, STUDY).points, np.frombuffer(data, np.uint8))
+
+
+@pytest.mark.parametrize("data", [b"", b"xstatmsg", b"not a message at all", bytes(1000)])
+def test_what_is_no_message_is_refused(data: bytes) -> None:
     with pytest.raises(ProtocolError, match="unreadable"):
         Rows.decode(data, STUDY)
-
-
-def test_parquet_of_someone_else_is_refused():
-    sink = io.BytesIO()
-    pq.write_table(pa.table({"tags": [1]}), sink)
-    with pytest.raises(ProtocolError, match="unreadable"):
-        Rows.decode(sink.getvalue(), STUDY)
 
 
 @given(st.data())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 from collections import namedtuple
@@ -67,12 +68,12 @@ def test_the_unfinished_release_of_another_plan(out, other):
         pytest.raises(InputError, match="another study or key size .*Run that study"),
     ):
         work.resumable()
-    assert (out / "unfinished" / "noisy.parquet").exists()
+    assert (out / "unfinished" / "noisy.msg").exists()
 
 
 def test_secrets_without_a_stored_table_are_removed(out):
     leave_unfinished(out)
-    (out / "unfinished" / "noisy.parquet").unlink()
+    (out / "unfinished" / "noisy.msg").unlink()
     with Workspace(out, plan()) as work:
         assert work.resumable() is None
         assert not work.party("row").exists()
@@ -82,7 +83,7 @@ def test_a_finished_release_is_refused_and_what_its_clearing_left_goes(out):
     leave_unfinished(out)
     (out / "statistics.parquet").write_bytes(b"published")
     # A kill within `finish` leaves this: without the table, the secrets have no use.
-    (out / "unfinished" / "noisy.parquet").unlink()
+    (out / "unfinished" / "noisy.msg").unlink()
     with pytest.raises(InputError, match="already holds a release, which is never overwritten"):
         Workspace(out, plan())
     assert {path.name for path in out.iterdir()} == {"statistics.parquet"}
@@ -130,16 +131,16 @@ def test_too_little_room_is_told_before_anything_starts(out, monkeypatch):
 
 
 def test_a_table_that_cannot_be_stored_leaves_no_secrets(out, monkeypatch):
-    write = Path.replace
+    replace = os.replace
 
-    def full(self, target):
-        if target.name == "noisy.parquet":
+    def full(source, target, **folders):
+        if target == "noisy.msg":
             raise OSError(28, "No space left on device")
-        return write(self, target)
+        replace(source, target, **folders)
 
     with Workspace(out, plan()) as work:
         work.party("row").mkdir()
-        monkeypatch.setattr(Path, "replace", full)
+        monkeypatch.setattr(os, "replace", full)
         with pytest.raises(InputError, match="cannot write the output: No space left on device"):
             work.keep(NOISY, FACTS)
     assert list(out.iterdir()) == []

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from xstat_ray.errors import InputError
-from xstat_ray.util.files import write_folder, write_whole
+from xstat_ray.util.files import drop_partials, write_folder, write_whole
 
 
 def test_a_file_is_written_and_replaced(tmp_path: Path) -> None:
@@ -19,9 +21,20 @@ def test_a_file_is_written_and_replaced(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
+@contextmanager
+def umask(mask: int) -> Iterator[None]:
+    """Within, this process takes these permissions away from files that it makes."""
+    before = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
 @pytest.mark.parametrize("mode", [0o600, 0o640])
-def test_a_file_has_its_permissions_whatever_the_default_is(tmp_path: Path, mode: int) -> None:
-    write_whole(tmp_path / "a", b"secret", mode=mode)
+def test_a_file_has_the_permissions_it_is_given(tmp_path: Path, mode: int) -> None:
+    with umask(0o022):
+        write_whole(tmp_path / "a", b"secret", mode=mode)
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == mode
 
 
@@ -37,7 +50,7 @@ def test_a_failure_leaves_what_was_there(
         raise OSError(28, "No space left on device")
 
     if failing == "replace":
-        monkeypatch.setattr(Path, "replace", full)
+        monkeypatch.setattr(os, "replace", full)
     elif failing == "fsync":
         monkeypatch.setattr(os, "fsync", full)
     content = NOT_BYTES if failing == "write" else b"new"
@@ -45,6 +58,42 @@ def test_a_failure_leaves_what_was_there(
         write_whole(tmp_path / "a", content)
     left = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert left == ({} if before is None else {"a": before})
+
+
+def test_no_link_that_somebody_planted_is_followed(tmp_path: Path) -> None:
+    """Not under the name that is written, nor under that of what is being written."""
+    mine = tmp_path / "mine"
+    mine.write_bytes(b"mine")
+    for name in ("a", ".a.partial"):
+        (tmp_path / name).symlink_to(mine)
+    write_whole(tmp_path / "a", b"new")
+    assert mine.read_bytes() == b"mine"
+    assert (tmp_path / "a").read_bytes() == b"new" and not (tmp_path / "a").is_symlink()
+
+
+def test_what_is_written_is_nobody_elses_file(tmp_path: Path) -> None:
+    planted = tmp_path / ".a.partial"
+    planted.write_bytes(b"")
+    planted.chmod(0o666)
+    with planted.open("r+b") as held:
+        write_whole(tmp_path / "a", b"new", mode=0o600)
+        held.write(b"CHANGED")
+    assert (tmp_path / "a").read_bytes() == b"new"
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o600
+
+
+def test_permissions_that_no_umask_takes_away(tmp_path: Path) -> None:
+    with umask(0o077):
+        write_whole(tmp_path / "a", b"", 0o664, masked=False)
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o664
+
+
+def test_what_killed_writes_have_left_is_dropped(tmp_path: Path) -> None:
+    kept = {".a.partial", "a", ".b.0123456789abcdeg.partial"}
+    for name in (*kept, ".a.0123456789abcdef.partial"):
+        (tmp_path / name).touch()
+    drop_partials(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == kept
 
 
 NOT_BYTES = "a text"

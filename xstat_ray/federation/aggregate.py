@@ -35,7 +35,7 @@ from xstat_ray.runtime.progress import Progress
 from xstat_ray.runtime.reduction import reduce_partials
 from xstat_ray.util.files import write_whole
 
-NOISY = "noisy.parquet"
+NOISY = "noisy.msg"
 _MARKS = (
     b"PRIVATE KEY-----",
     *(len(name).to_bytes(8, "little") + name for name in (b"seed", b"scalar", b"paillier")),

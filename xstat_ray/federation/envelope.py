@@ -18,7 +18,7 @@ from xstat_ray.errors import MessageError, ProtocolError
 from xstat_ray.federation.identity import DOMAINS, SIGNATURE_BYTES, Domain, Identity, Peers
 
 MAGIC = b"xstatray"
-VERSION = 1
+VERSION = 2
 MAX_HEADER_BYTES = 4096
 MAX_PARTS = 1 << 24
 _FIXED = len(MAGIC) + 8

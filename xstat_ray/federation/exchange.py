@@ -6,6 +6,7 @@ upload becomes visible when it ends.
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
@@ -25,6 +26,8 @@ class Exchange:
         self._fs = filesystem
         self._root = PurePosixPath(root) / run
         self._made = set[PurePosixPath]()
+        self._mode = 0
+        """Permissions of the exchange itself, for all that is made in it on a disk."""
 
     @classmethod
     def at(cls, location: str, run: str) -> Exchange:
@@ -44,7 +47,7 @@ class Exchange:
                 filesystem = fs.LocalFileSystem()
                 root = str(Path(location).absolute())
             exchange = cls(filesystem, root, run)
-            filesystem.create_dir(str(exchange._root))
+            exchange._make_folder(exchange._root)
         except (OSError, pa.ArrowException) as error:
             raise _unusable(location, error) from None
         return exchange
@@ -59,7 +62,7 @@ class Exchange:
         try:
             self._make_folder(PurePosixPath(path).parent)
             if isinstance(self._fs, fs.LocalFileSystem):
-                write_whole(Path(path), content)
+                write_whole(Path(path), content, self._mode & 0o666, masked=False)
             else:
                 with self._fs.open_output_stream(path) as stream:
                     stream.write(content)
@@ -68,9 +71,29 @@ class Exchange:
 
     def _make_folder(self, folder: PurePosixPath) -> None:
         """Make a folder once, as that takes four requests to an object store."""
-        if folder not in self._made:
+        if folder in self._made:
+            return
+        if isinstance(self._fs, fs.LocalFileSystem):
+            self._make_local_folder(Path(folder))
+        else:
             self._fs.create_dir(str(folder))
-            self._made.add(folder)
+        self._made.add(folder)
+
+    def _make_local_folder(self, folder: Path) -> None:
+        """Make a folder that whoever may use the exchange may use.
+
+        Domains that are different users share it by a group, say; each works with a umask that
+        would keep the others out.
+        """
+        location = Path(self._root.parent)
+        location.mkdir(parents=True, exist_ok=True)
+        self._mode = stat.S_IMODE(location.stat().st_mode)
+        for path in (Path(self._root), folder):
+            try:
+                path.mkdir()
+            except FileExistsError:
+                continue
+            path.chmod(self._mode)
 
     def get(self, name: str) -> bytes | None:
         """Read a file; None if there is none.

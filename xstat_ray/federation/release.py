@@ -42,7 +42,7 @@ from xstat_ray.util.files import unwritable, write_whole
 
 AUDIT = "audit"
 """Folder of a release with the logs of the three domains."""
-_COEFFICIENTS = "coefficients.parquet"
+_COEFFICIENTS = "coefficients.msg"
 
 
 class KeyHolderSteps:

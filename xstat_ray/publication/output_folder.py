@@ -18,7 +18,7 @@ from typing import Self
 
 from xstat_ray.errors import InputError
 from xstat_ray.publication.release import STATISTICS
-from xstat_ray.util.files import unwritable
+from xstat_ray.util.files import drop_partials, unwritable
 
 UNFINISHED = "unfinished"
 
@@ -80,7 +80,8 @@ class OutputFolder:
             raise unwritable(self.folder, error) from None
 
     def _drop_leftovers(self) -> None:
-        """Remove the private folder, unless a rerun can resume from it."""
+        """Remove the private folder, unless a rerun can resume from it, and half-written files."""
+        drop_partials(self.folder)
         if not self.kept:
             shutil.rmtree(self.unfinished, ignore_errors=True)
 

@@ -47,7 +47,7 @@ class Workspace(OutputFolder):
                 another run is using it.
         """
         self._plan = plan
-        super().__init__(folder, "noisy.parquet", 3 * plan.table_bytes + 64 * plan.coefficients)
+        super().__init__(folder, "noisy.msg", 3 * plan.table_bytes + 64 * plan.coefficients)
 
     def private_folder(self, role: str) -> Path:
         """Folder where a party keeps what it records of this release for itself."""

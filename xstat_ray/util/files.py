@@ -3,38 +3,58 @@
 from __future__ import annotations
 
 import os
+import re
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
 from xstat_ray.errors import InputError
 
+_PARTIAL = re.compile(r"\..+\.[0-9a-f]{16}\.partial")
 
-def write_whole(path: Path, content: bytes, mode: int = 0o666) -> None:
+
+def write_whole(path: Path, content: bytes, mode: int = 0o666, *, masked: bool = True) -> None:
     """Write a file durably, whole or not at all.
+
+    What is being written has a name that nobody can know beforehand, and no link is followed: in a
+    folder that others may write to, they cannot make this process write elsewhere, nor keep hold of
+    the file.
 
     Args:
         path: where to write; its folder exists.
         content: all of the file.
-        mode: permissions of a new file.
+        mode: permissions of the new file.
+        masked: whether the process's umask takes some of them away.
 
     Raises:
         OSError: the disk is full, or the folder cannot be written to; `path` is as it was before.
     """
-    partial = path.with_name(f".{path.name}.partial")
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
+        partial = f".{path.name}.{secrets.token_hex(8)}.partial"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        descriptor = os.open(partial, flags, mode, dir_fd=folder)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                if not masked:
+                    os.fchmod(descriptor, mode)
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+        except BaseException:
+            os.unlink(partial, dir_fd=folder)
+            raise
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def drop_partials(folder: Path) -> None:
+    """Remove what writes that were killed have left in a folder that nobody else is using."""
+    for path in folder.glob(".*.partial"):
+        if _PARTIAL.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
