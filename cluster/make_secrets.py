@@ -1,17 +1,19 @@
-"""Makes what the nodes of one Ray cluster identify themselves with: an authority, certificates for TLS, and a token.
+"""Make what the nodes of one Ray cluster identify themselves with: authority, certificates, token.
 
-    python cluster/make_secrets.py secrets/row                                   # authority and
-    token, once a cluster python cluster/make_secrets.py secrets/row --node head --ip 10.0.0.5
-      # one certificate a node python cluster/make_secrets.py /certs --authority /authority --node
-      me --ip 10.0.0.6      # on the node itself
+    # authority and token, once a cluster
+    python cluster/make_secrets.py secrets/row
+    # a certificate for a node
+    python cluster/make_secrets.py secrets/row --node head --ip 10.0.0.5
+    # on the node itself
+    python cluster/make_secrets.py /certs --authority /authority --node me --ip 10.0.0.6
 
-The folder then holds ca.crt, ca.key, token, and for every node NODE.crt and NODE.key. A node needs
-ca.crt, its own two files and the token. Ray checks that a certificate is for the address at which
-its node is reached, so where addresses are not known beforehand a node makes its own as it starts,
-from the authority in another folder; ca.key is not copied.
+The folder then holds ca.crt, ca.key, token, and for each node NODE.crt and NODE.key. A node needs
+ca.crt, its certificate and key, and the token. Ray checks that a certificate is for the address at
+which its node is reached. Where addresses are not known beforehand a node makes its certificate as
+it starts, from the authority in another folder; ca.key is not copied.
 
-Each trust domain has an authority and a token of its own: a node of one is a stranger to the
-others. What is there is kept, except that a node's certificate is made anew.
+Each trust domain has an authority and a token, so that a node of one is a stranger to the others.
+What is there is kept, except that a node's certificate is made anew.
 """
 
 from __future__ import annotations
@@ -59,7 +61,7 @@ def make_authority(folder: Path) -> None:
 def make_node(
     folder: Path, issuer: Path, node: str, addresses: Sequence[str], names: Sequence[str]
 ) -> None:
-    """Write NODE.key and NODE.crt, for a node that is reached at these IP addresses and host names, and ca.crt.
+    """Write NODE.key, NODE.crt and ca.crt for a node that is reached at these addresses and names.
 
     Raises:
         ValueError: not an IP address.

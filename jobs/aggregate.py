@@ -1,6 +1,6 @@
-"""The neutral cluster's job: join and add while encrypted, add the noise once.
+"""Do the neutral cluster's part: join and add while encrypted, add the noise once.
 
-It has the public key and no secret.
+The job has the public key and no secret.
 
 xstat-ray aggregate study=nycflights domain.run=first domain.private=own domain.exchange=shared
 """

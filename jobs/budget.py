@@ -28,7 +28,7 @@ KEYS = ("verb", "ledger", "dataset", "cap", "delta")
 
 
 def show(ledger: Ledger, settings: Section) -> Table:
-    """Where the data sets stand."""
+    """Tell where the data sets stand."""
     table = _table("data set", "spent", "cap", "delta", "releases")
     for account in ledger.show():
         if settings.optional_text("dataset") in (None, account.dataset):
@@ -38,7 +38,7 @@ def show(ledger: Ledger, settings: Section) -> Table:
 
 
 def history(ledger: Ledger, settings: Section) -> Table:
-    """What happened. Digests are shortened; the manifest of a release has them in full."""
+    """Tell what happened. Digests are shortened; the manifest of a release has them in full."""
     table = _table("time (UTC)", "what", "data set", "study", "release", "amount", "cap", "why")
     for entry in ledger.history(settings.optional_text("dataset")):
         when = entry.at.removesuffix("+00:00")

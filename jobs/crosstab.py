@@ -1,4 +1,4 @@
-"""The main job: two tables in, one private cross-tab out.
+"""Do the whole job: two tables in, one private cross-tab out.
 
 xstat-ray crosstab study=nycflights out=out/nycflights
 """
@@ -36,9 +36,9 @@ def main(raw: dict[str, Any], origin: str) -> None:
 
 
 def _federated(config: CrosstabConfig) -> Release:
-    """All three domains as processes of this machine.
+    """Run the three domains as processes of this machine.
 
-    They get this job's own arguments, each what concerns it.
+    Each gets those of this job's arguments that concern it.
     """
     hydra = HydraConfig.get()
     folders = [

@@ -1,4 +1,4 @@
-"""A party's own steps, on its own cluster: handshake, blind, evaluate, emit.
+"""Do a party's steps, on its own cluster: handshake, blind, evaluate, emit.
 
 xstat-ray deidentify party=row study=nycflights domain.run=first domain.private=own
 domain.exchange=shared

@@ -1,4 +1,6 @@
-"""Which areas of eastern Hokkaido have visitors whom air and ground transport serve badly, from published statistics.
+"""Rank areas of eastern Hokkaido by visitors whom air and ground transport serve badly.
+
+The job reads published statistics only.
 
 xstat-ray needs out=out/needs
 xstat-ray needs releases.catchment=out/catchment2 releases.preboarding=out/preboarding

@@ -1,6 +1,6 @@
-"""What a run of a study would do and cost, and what its budget buys.
+"""Show what a run of a study would do and cost, and what its budget buys.
 
-Touches no data, unless told to look.
+The job touches no data, unless it is told to look.
 
 xstat-ray plan study=nycflights
 xstat-ray plan study=nycflights target_stderr=20 target_level=dest

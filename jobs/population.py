@@ -1,4 +1,4 @@
-"""Mobile Spatial Statistics of an operator alone: people by area and hour, from its own tables.
+"""Publish Mobile Spatial Statistics of one operator: people by area and hour.
 
 xstat-ray population tables=data/hokkaido out=out/population
 """
@@ -31,7 +31,8 @@ def main(raw: dict[str, Any], origin: str) -> None:
         )
     spent = published.manifest["spent"]
     progress.note(
-        f"{published.rows:,} values published; {published.withheld:,} are not in the delivered files."
+        f"{published.rows:,} values published; "
+        f"{published.withheld:,} are not in the delivered files."
     )
     progress.note(f"Spent: epsilon {spent['epsilon']}, delta {spent['delta']}.")
     files = ", ".join(delivered_name(breakdown.name) for breakdown in config.declaration.breakdowns)

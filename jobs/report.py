@@ -1,4 +1,4 @@
-"""A report that a town hall opens: a map in one HTML file, files for other tools, figures.
+"""Make a report that a town hall opens: a map in one HTML file, files for other tools, figures.
 
 xstat-ray report run=out/doto_movement run=out/catchment run=out/needs out=out/report
 """
@@ -32,10 +32,7 @@ def main(raw: dict[str, Any], origin: str) -> None:
 
 
 def gather(arguments: list[str]) -> list[str]:
-    """`run=a run=b` as the one list that Hydra takes.
-
-    Of a key given twice it would keep the last alone.
-    """
+    """Put the values of `run=a run=b` into one list; Hydra keeps only the last of them."""
     runs = [argument.removeprefix("run=") for argument in arguments if argument.startswith("run=")]
     if not runs or runs[0].startswith("["):
         return arguments

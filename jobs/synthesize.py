@@ -1,4 +1,4 @@
-"""A made-up Hokkaido: the operator's and the airline's tables of a world with known facts.
+"""Make the operator's and the airline's tables of a made-up Hokkaido with known facts.
 
 xstat-ray synthesize scale=laptop out=data/hokkaido
 """

@@ -1,4 +1,4 @@
-"""From a composed configuration (plain dictionaries) to the arguments of a job, checked once at the edge."""
+"""Check a composed configuration (plain dictionaries) once, and turn it into a job's arguments."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PLAN = ("target_stderr", "target_level", "look")
 
 @dataclass(frozen=True)
 class CrosstabConfig:
-    """What `jobs.crosstab` needs."""
+    """Checked configuration of `jobs.crosstab`."""
 
     study: Study
     row: Source
@@ -34,7 +34,7 @@ class CrosstabConfig:
 
 @dataclass(frozen=True)
 class PlanConfig:
-    """What `jobs.plan` needs."""
+    """Checked configuration of `jobs.plan`."""
 
     study: Study
     options: Options
@@ -71,10 +71,10 @@ def crosstab_config(raw: Mapping[str, Any], origin: str) -> CrosstabConfig:
 def plan_config(raw: Mapping[str, Any], origin: str) -> PlanConfig:
     """Check a composed configuration with the keys of conf/plan.yaml.
 
-    Where tables lie is read only to `look` there.
+    Where the row party's table lies is read only if `look` is true.
 
     Raises:
-        StudyError: as `crosstab_config`.
+        StudyError: an unknown or missing key, or a value of the wrong type; names the key.
     """
     top = Section(raw, key="", origin=origin, known=(*TOP, *_PLAN))
     return PlanConfig(

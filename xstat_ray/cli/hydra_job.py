@@ -1,4 +1,4 @@
-"""What all jobs share: a composed configuration, help, readable errors, exit codes."""
+"""Run a job: compose its configuration, print its help, report its errors, exit with a code."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def _call(job: Job, config: DictConfig) -> int:
 
 
 def _explained(error: Exception) -> str:
-    """What is wrong with a configuration: an unknown key with the known ones, else in Hydra's words."""
+    """Tell what is wrong with a configuration; an unknown key is answered with the known ones."""
     cause = error.__cause__
     if isinstance(cause, ConfigAttributeError | ConfigKeyError) and cause.parent_node is not None:
         known = sorted(str(key) for key in cause.parent_node if key != "hydra")

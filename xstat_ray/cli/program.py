@@ -1,4 +1,4 @@
-"""How a program ends: readable errors, exit codes, and quietly where nobody reads on."""
+"""End a program: report errors, choose the exit code, stay quiet where nobody reads on."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def exit_with(action: Callable[[], int]) -> NoReturn:
 
 
 def exit_code(action: Callable[[], int]) -> int:
-    """What `action` returns, or the exit code of what it raises, which is reported."""
+    """Return the code of `action`, or the exit code of what it raises, which is reported."""
     try:
         return action()
     except XstatError as error:
@@ -53,7 +53,7 @@ def exit_code(action: Callable[[], int]) -> int:
 
 
 def report(message: str) -> None:
-    """Say on standard error what went wrong."""
+    """Print on standard error what went wrong."""
     _console().print(f"Error: {message}", style="bold red")
 
 

@@ -1,4 +1,4 @@
-"""What a person at a terminal sees: the plan, a live bar with the time left, warnings, and the five largest figures."""
+"""What a person at a terminal sees: plan, live bars, warnings, and the largest figures."""
 
 from __future__ import annotations
 
@@ -47,27 +47,27 @@ _WIDE = 100
 
 
 def make_progress(display: str) -> Progress:
-    """`auto`, `quiet` or `json`, as in conf/crosstab.yaml."""
+    """Make what shows progress, for `auto`, `quiet` or `json` (conf/base/display.yaml)."""
     return {"auto": Terminal, "quiet": Quiet, "json": JsonLines}[display]()
 
 
 class Quiet(Progress):
-    """Warnings only."""
+    """Shows warnings only."""
 
     def __init__(self) -> None:
         super().__init__()
         self._console = Console(stderr=True, markup=False, highlight=False)
 
     def warn(self, message: str) -> None:
-        """Red, always."""
+        """Print a warning in red."""
         self._console.print(Panel(message, title="WARNING", style="bold red"))
 
 
 class _Memory(ProgressColumn):
-    """Memory in use on this machine, by all programs: a run that is about to fail for want of it is seen coming."""
+    """Share of this machine's memory in use by all programs, so that one sees it run short."""
 
     def render(self, task: Task) -> Text:
-        """As a share; empty where the system does not tell."""
+        """Show the share; nothing where the system does not tell."""
         share = memory_share()
         return Text(
             "" if share is None else f"memory {share:.0%}",
@@ -86,14 +86,14 @@ def memory_share() -> float | None:
 
 
 class _Pace(ProgressColumn):
-    """What the stage works through in a second, as soon as a call has told."""
+    """What a stage works through in a second, as soon as a call has reported it."""
 
     def __init__(self, worked: Counter[str]) -> None:
         super().__init__()
         self._worked = worked
 
     def render(self, task: Task) -> Text:
-        """Mean rates since the stage began."""
+        """Show mean rates since the stage began."""
         seconds = task.elapsed or 1.0
         return Text(
             ", ".join(f"{count / seconds:,.0f} {what}/s" for what, count in self._worked.items())
@@ -101,7 +101,7 @@ class _Pace(ProgressColumn):
 
 
 class Terminal(Quiet):
-    """Plan table and live bars on standard error."""
+    """Shows the plan and live bars on standard error."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -109,28 +109,28 @@ class Terminal(Quiet):
         self._worked = Counter[str]()
 
     def planned(self, plan: Planned) -> None:
-        """The plan as a table of what, how much."""
+        """Print the plan as a table of names and values."""
         self._console.print(_plan_table(plan))
 
     def note(self, message: str) -> None:
-        """One line."""
+        """Print a line."""
         self._console.print(message)
 
     def retried(self, task: str, times: int) -> None:
-        """One line, with the total so far."""
+        """Print a line with the total so far."""
         self._tries[task] += times
         self._console.print(
             f"A task of {task} was tried again; {self._tries[task]} times in this run so far."
         )
 
     def worked(self, what: str, count: int) -> None:
-        """Shown as a rate beside the bar."""
+        """Add to what the bar shows as a rate."""
         if count:
             self._worked[what] += count
 
     @contextmanager
     def display(self, name: str, total: int) -> Iterator[Stage]:
-        """A bar with count, rates, elapsed time if there is room, time left, and the machine's memory."""
+        """Show a bar: count, rates, elapsed time if there is room, time left, and memory."""
         self._worked.clear()
         wide = self._console.width >= _WIDE
         bars = RichProgress(
@@ -155,27 +155,27 @@ class Terminal(Quiet):
 
 
 class JsonLines(Progress):
-    """One JSON object a line on standard error, for logs."""
+    """Writes one JSON object a line on standard error, for logs."""
 
     def planned(self, plan: Planned) -> None:
-        """Event `plan`."""
+        """Write an event `plan`."""
         _event("plan", **plan.as_dict())
 
     def warn(self, message: str) -> None:
-        """Event `warning`."""
+        """Write an event `warning`."""
         _event("warning", message=message)
 
     def note(self, message: str) -> None:
-        """Event `note`."""
+        """Write an event `note`."""
         _event("note", message=message)
 
     def retried(self, task: str, times: int) -> None:
-        """Event `retry`."""
+        """Write an event `retry`."""
         _event("retry", task=task, times=times)
 
     @contextmanager
     def display(self, name: str, total: int) -> Iterator[Stage]:
-        """Events `start` and `end`."""
+        """Write events `start` and `end`."""
         _event("start", stage=name, units=total)
         yield Stage()
         _event("end", stage=name)
@@ -193,7 +193,7 @@ def _plan_table(plan: Planned) -> Table:
 
 
 def print_plan(report: PlanReport, console: Console | None = None) -> None:
-    """The plan, what flat and tree would give on every level, and the epsilon for a wanted error."""
+    """Print the plan, what flat and tree give on each level, and the epsilon for a wanted error."""
     console = console or Console(markup=False, highlight=False)
     table = _plan_table(report.plan)
     if report.table is not None:
@@ -201,8 +201,8 @@ def print_plan(report: PlanReport, console: Console | None = None) -> None:
     console.print(table)
     console.print(_comparison(report))
     console.print(
-        "stderr: predicted standard error of a count on that level, before refinement. noise: scale of what is "
-        "added to the level's own sums, for its share of the budget."
+        "stderr: predicted standard error of a count on that level, before refinement. "
+        "noise: scale of what is added to the level's own sums, for its share of the budget."
     )
     if report.batches:
         console.print(_padding_by_batch(report))
@@ -211,11 +211,10 @@ def print_plan(report: PlanReport, console: Console | None = None) -> None:
 
 
 def _comparison(report: PlanReport) -> Table:
-    """One line for each level, three columns for each mechanism.
+    """A table with a line for each level and three columns for each mechanism.
 
-    A level that is not measured has no noise of its own.
-
-    Its error is that of the sum of what is measured below and above it.
+    A level that is not measured gets no noise. Its error is that of the sum of what is measured
+    below and above it.
     """
     table = Table(
         title="Flat and tree", title_justify="left", box=SIMPLE_HEAD, show_edge=False, padding=0
@@ -232,11 +231,11 @@ def _comparison(report: PlanReport) -> Table:
     for name in errors["flat"]:
         row = [name, f"{areas[name]:,}"]
         for kind in KINDS:
-            own = measured[kind].get(name)
+            level = measured[kind].get(name)
             noise = (
                 ["", ""]
-                if own is None
-                else [f"{own.mechanism.scale:.3g}", f"{float(own.share):.1%}"]
+                if level is None
+                else [f"{level.mechanism.scale:.3g}", f"{float(level.share):.1%}"]
             )
             row += [f"{errors[kind][name]:.3g}", *noise]
         table.add_row(*row)
@@ -244,7 +243,7 @@ def _comparison(report: PlanReport) -> Table:
 
 
 def _padding_by_batch(report: PlanReport) -> Table:
-    """What padding adds, and the flags that are held together, with batches of every length."""
+    """A table of what padding adds and how many flags are held together, by length of a batch."""
     table = Table(
         title="Padding by length of a batch", title_justify="left", box=SIMPLE_HEAD, show_edge=False
     )
@@ -271,13 +270,14 @@ def _answer(answer: BudgetAnswer) -> str:
     privacy = answer.plan.study.privacy
     over = f" That is more than the cap of {privacy.cap}." if privacy.epsilon > privacy.cap else ""
     return (
-        f"For a standard error of at most {target.stderr:g} on level {target.level}: privacy.epsilon={answer.epsilon}, "
-        f"which predicts {answer.stderr:.4g} with {answer.plan.design.kind}.{over}"
+        f"For a standard error of at most {target.stderr:g} on level {target.level}: "
+        f"privacy.epsilon={answer.epsilon}, which predicts {answer.stderr:.4g} "
+        f"with {answer.plan.design.kind}.{over}"
     )
 
 
 def print_summary(release: Release, console: Console | None = None) -> None:
-    """The largest published figures with their 95 % intervals, what was spent, and where the files are."""
+    """Print the largest published figures with 95 % intervals, what was spent, and the files."""
     console = console or Console(markup=False, highlight=False)
     console.print("Largest published counts\n", style="bold")
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
