@@ -124,7 +124,7 @@ def test_cells_are_blinded_and_unblinding_undoes_it(small, pair):
     blinded = np.empty_like(truth)
     blinded[forward] = truth
     halves = [(0, blinded[:5]), (5, blinded[5:])]
-    sealed = [column.seal_coefficients(Coefficients("r", *half)) for half in halves]
+    sealed = [column.seal_coefficients(Coefficients("0" * 32, *half)) for half in halves]
     for order in (sealed, sealed[::-1]):
         assert (row.unblind(order).values == truth).all()
     for incomplete in (sealed[:1], sealed[1:], [*sealed, sealed[0]]):
@@ -138,7 +138,7 @@ def test_coefficients_of_two_releases_are_not_mixed(small, pair):
     values = np.zeros((study.cells, study.slots), np.int64)
     sealed = [
         column.seal_coefficients(Coefficients(release, first, part))
-        for release, first, part in (("a", 0, values[:5]), ("b", 5, values[5:]))
+        for release, first, part in (("a" * 32, 0, values[:5]), ("b" * 32, 5, values[5:]))
     ]
     with pytest.raises(ProtocolError, match="not the whole"):
         row.unblind(sealed)
@@ -147,7 +147,7 @@ def test_coefficients_of_two_releases_are_not_mixed(small, pair):
 def test_altered_coefficients_are_refused(small, pair):
     row, column = pair
     values = np.zeros((small.study.cells, small.study.slots), np.int64)
-    sealed = column.seal_coefficients(Coefficients("r", 0, values))
+    sealed = column.seal_coefficients(Coefficients("0" * 32, 0, values))
     with pytest.raises(ProtocolError, match="altered"):
         row.unblind([sealed[:-1] + bytes([sealed[-1] ^ 1])])
 
