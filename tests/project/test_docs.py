@@ -42,6 +42,8 @@ NOT_RUN = {
         "make demo",
     ): "installs from a package registry, minutes; tests/project/test_makefile.py and each job's own tests",
     ("README.ja.md", "make demo"): "as README.md",
+    ("CONTRIBUTING.md", "make install"): "installs from a package registry; .ci/run does the same",
+    ("CONTRIBUTING.md", "python -m pytest"): "runs the tests, this one among them",
     (
         "cluster/README.md",
         "docker build",
