@@ -9,8 +9,8 @@ export const rows = Object.fromEntries(
   Object.entries(tables).map(([name, table]) => [name, rowsOf(table)]),
 );
 
-export function theme(id, own, parts) {
-  const codes = own.map((row) => row.code);
+export function theme(id, places, parts) {
+  const codes = places.map((row) => row.code);
   const name = (i) => named(municipalities.get(codes[i]));
   return {
     id,
@@ -28,7 +28,7 @@ export function theme(id, own, parts) {
       code: codes[i],
       name_ja: municipalities.get(codes[i]).name_ja,
       name_en: municipalities.get(codes[i]).name_en,
-      ...clean(own[i]),
+      ...clean(places[i]),
     }),
     file: id,
     ...parts(name),

@@ -63,7 +63,7 @@ export function boarding() {
       marks: [],
     },
     facts: () => [],
-    sentence: (i) => t("said_boarding", { place: name(i) }),
+    sentence: (i) => t("sentence_boarding", { place: name(i) }),
     details: () => [],
     bars: (i) => chart(Math.max(0, i), true),
     columns: [

@@ -26,7 +26,7 @@ export function profile(items, { title, format, hidden }) {
     svg.append(node("line", { x1: left, x2: width, y1: y(mark), y2: y(mark), class: "grid" }));
     svg.append(node("text", { x: left - 5, y: y(mark) + 3.5, "text-anchor": "end" }, format(mark)));
   }
-  const every = Math.ceil(items.length / 12);
+  const stride = Math.ceil(items.length / 12);
   items.forEach((item, i) => {
     const [x, middle] = [left + i * step, left + (i + 0.5) * step];
     if (item.current)
@@ -64,7 +64,7 @@ export function profile(items, { title, format, hidden }) {
       item.short,
     );
     if (item.current) short.setAttribute("class", "strong");
-    if (i % every === 0) svg.append(short);
+    if (i % stride === 0) svg.append(short);
   });
   svg.append(...groups(items, left, step, height));
   return figure(title, svg);

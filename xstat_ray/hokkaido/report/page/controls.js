@@ -67,7 +67,7 @@ function studyControls(state) {
   const choice = choiceOf(state.values, layer);
   const parts = [];
   if (content.layers.length > 1) {
-    const options = content.layers.map((one) => titleOf(one));
+    const options = content.layers.map((study) => titleOf(study));
     parts.push(
       select("study", t("study"), options, number, (i) =>
         state.set({ layer: i, level: 0, place: -1, sort: null, playing: false }),
@@ -75,15 +75,15 @@ function studyControls(state) {
     );
   }
   if (layer.levels.length > 1) {
-    const options = layer.levels.map((one) =>
-      dimension(one.name === "cell" ? layer.place : one.name),
+    const options = layer.levels.map((each) =>
+      dimension(each.name === "cell" ? layer.place : each.name),
     );
     parts.push(
       select("level", t("level"), options, level, (i) => state.set({ level: i, place: -1 })),
     );
   }
-  layer.dimensions.forEach((one, axis) => {
-    const texts = one.labels.map((text) => label(one.name, text));
+  layer.dimensions.forEach((dim, axis) => {
+    const texts = dim.labels.map((text) => label(dim.name, text));
     const change = (i) =>
       state.set({
         choices: {
@@ -91,9 +91,9 @@ function studyControls(state) {
           [layer.study]: choiceOf(state.values, layer).with(axis, i),
         },
       });
-    const draw = isTime(one) ? slider : select;
+    const draw = isTime(dim) ? slider : select;
     parts.push(
-      draw(`dimension-${one.name}`, dimension(one.name), texts, choice[axis], change, state),
+      draw(`dimension-${dim.name}`, dimension(dim.name), texts, choice[axis], change, state),
     );
   });
   return parts;
@@ -117,11 +117,11 @@ function radios(name, title, options, chosen, change) {
   const group = element("fieldset", { className: "control" });
   group.append(element("legend", { textContent: title }));
   for (const [value, text] of options) {
-    const one = element("label", { className: "radio" });
+    const item = element("label", { className: "radio" });
     const input = element("input", { type: "radio", name, value, checked: value === chosen });
     input.addEventListener("change", () => change(value));
-    one.append(input, text);
-    group.append(one);
+    item.append(input, text);
+    group.append(item);
   }
   return group;
 }

@@ -48,11 +48,11 @@ function geometryOf(theme, place) {
       ],
     };
   }
-  const own = content.borders.features.filter(
+  const features = content.borders.features.filter(
     ({ properties: at }) => theme.find(at.code, at.subprefecture) === place,
   );
-  if (own.length === 1) return own[0].geometry;
-  const parts = own.flatMap(({ geometry: g }) =>
+  if (features.length === 1) return features[0].geometry;
+  const parts = features.flatMap(({ geometry: g }) =>
     g.type === "Polygon" ? [g.coordinates] : g.coordinates,
   );
   return parts.length ? { type: "MultiPolygon", coordinates: parts } : null;

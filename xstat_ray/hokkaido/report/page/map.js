@@ -150,7 +150,7 @@ function hatch(white) {
 let markers = [];
 export function words() {
   if (!map) return;
-  for (const one of markers) one.remove();
+  for (const shownMarker of markers) shownMarker.remove();
   const towns = CITIES.map((code) => municipalities.get(code)).filter(Boolean);
   const ports = [...airports.values()].filter(
     ({ lat, lon }) => lat > HOKKAIDO[1] && lon > HOKKAIDO[0],
@@ -176,7 +176,7 @@ function marker({ lat, lon }, kind, text, anchor, code = "") {
 // Names the airports that the theme speaks of; the others are marks only.
 function busy() {
   const codes = theme?.routes.flat() ?? [];
-  for (const element of markers.map((one) => one.getElement()))
+  for (const element of markers.map((shownMarker) => shownMarker.getElement()))
     element.classList.toggle("busy", codes.includes(element.dataset.code));
 }
 
@@ -287,7 +287,7 @@ function outline(place) {
     ];
   }
   return content.borders.features.filter(
-    ({ properties: own }) => theme.find(own.code, own.subprefecture) === place,
+    ({ properties }) => theme.find(properties.code, properties.subprefecture) === place,
   );
 }
 
@@ -328,7 +328,7 @@ export async function painted() {
   await new Promise(requestAnimationFrame);
 }
 
-// Language of the map's own buttons.
+// Language of the map library's buttons.
 export function language() {
   if (!map) return;
   words();

@@ -13,36 +13,36 @@ const region = (code) =>
   document.documentElement.lang === "ja" ? district(code) : municipalities.get(code).subprefecture;
 
 export function needs() {
-  const own = rows.needs;
+  const areas = rows.needs;
   const cell = (i) => {
-    const { need: value, need_low95: low, need_high95: high, rank } = own[i];
+    const { need: value, need_low95: low, need_high95: high, rank } = areas[i];
     if (!known(rank)) return { state: "absent" };
     return { state: low > 0 ? "value" : "uncertain", value, low, high };
   };
-  const scale = counts(1, Math.max(...own.map((row) => row.need ?? 0)), limits(whole));
+  const scale = counts(1, Math.max(...areas.map((row) => row.need ?? 0)), limits(whole));
   const number = (key, format) => [
-    (i) => (known(own[i][key]) ? format(own[i][key]) : t("unknown")),
-    (i) => own[i][key],
+    (i) => (known(areas[i][key]) ? format(areas[i][key]) : t("unknown")),
+    (i) => areas[i][key],
   ];
   const minutes = (value) => t("min", { n: whole(value) });
-  return theme("needs", own, (name) => ({
+  return theme("needs", areas, (name) => ({
     cell,
     colour: ({ value }) => (value === undefined ? UNKNOWN : scale.colour(value)),
     legend: { title: t("legend_need"), classes: scale.legend, marks: ["uncertain", "absent"] },
     facts: (i) =>
       figures(cell(i), (value) => t("visitor_hours", { n: whole(value) }), whole, t("need")),
     overview: whole,
-    sentence: (i) => needSentence(own[i], name(i), own.length),
-    details: (i) => [hours(own[i].code, name(i)), ...shareBars(own[i].code, name(i))],
+    sentence: (i) => needSentence(areas[i], name(i), areas.length),
+    details: (i) => [hours(areas[i].code, name(i)), ...shareBars(areas[i].code, name(i))],
     columns: [
       column(
         "rank",
         t("rank"),
         (i) =>
-          known(own[i].rank)
-            ? t("ranked", { rank: own[i].rank, low: own[i].rank_low, high: own[i].rank_high })
+          known(areas[i].rank)
+            ? t("ranked", { rank: areas[i].rank, low: areas[i].rank_low, high: areas[i].rank_high })
             : "–",
-        (i) => own[i].rank,
+        (i) => areas[i].rank,
       ),
       nameColumn(name),
       column("need", t("need"), ...number("need", whole)),
@@ -53,7 +53,7 @@ export function needs() {
           cell(i).value === undefined
             ? "–"
             : t("to", { low: whole(cell(i).low), high: whole(cell(i).high) }),
-        (i) => own[i].need_low95,
+        (i) => areas[i].need_low95,
       ),
       column("visitors", t("visitors"), ...number("visitors", whole)),
       column("air_share", t("air_share"), ...number("air_share", portion)),
@@ -62,15 +62,15 @@ export function needs() {
       column(
         "main_airport",
         t("main_airport"),
-        (i) => airport(own[i].main_airport ?? t("unknown")),
-        (i) => own[i].main_airport,
+        (i) => airport(areas[i].main_airport ?? t("unknown")),
+        (i) => areas[i].main_airport,
         false,
       ),
       column(
         "subprefecture",
         t("subprefecture"),
-        (i) => region(own[i].code),
-        (i) => region(own[i].code),
+        (i) => region(areas[i].code),
+        (i) => region(areas[i].code),
         false,
       ),
     ],
@@ -81,7 +81,7 @@ export function needs() {
 }
 
 function needSentence(row, place, count) {
-  if (!known(row.rank)) return t("said_no_need", { place });
+  if (!known(row.rank)) return t("sentence_no_need", { place });
   const filled = { place, count, rank: row.rank, rank_low: row.rank_low, rank_high: row.rank_high };
   const numbers = {
     need: row.need,
@@ -93,7 +93,7 @@ function needSentence(row, place, count) {
   Object.assign(numbers, { landing: row.landing_minutes, road: row.road_minutes });
   for (const [key, value] of Object.entries(numbers))
     filled[key] = known(value) ? whole(Math.max(0, value)) : t("unknown");
-  return t("said_need", filled);
+  return t("sentence_need", filled);
 }
 
 function hours(code, place) {

@@ -9,14 +9,14 @@ import { figures, limits, stateText } from "report/theme";
 const WIDE = 0.15; // half an interval of a share from which on it is shown as uncertain
 
 export function opening({ side }) {
-  const own = rows.opening;
+  const areas = rows.opening;
   const share = (value, error) => ({
     value,
     low: Math.max(0, value - 1.96 * error),
     high: Math.min(1, value + 1.96 * error),
   });
   const cell = (i) => {
-    const row = own[i];
+    const row = areas[i];
     if (!known(side === "change" ? row.change : row[side])) return { state: "absent" };
     if (side === "change")
       return {
@@ -25,12 +25,15 @@ export function opening({ side }) {
         low: row.low95,
         high: row.high95,
       };
-    const one = share(row[side], row[`${side}_stderr`]);
-    return { state: (one.high - one.low) / 2 > WIDE ? "uncertain" : "value", ...one };
+    const interval = share(row[side], row[`${side}_stderr`]);
+    return {
+      state: (interval.high - interval.low) / 2 > WIDE ? "uncertain" : "value",
+      ...interval,
+    };
   };
   const format = side === "change" ? points : portion;
   const scale = side === "change" ? changes(limits(points)) : shares(limits(percent));
-  return theme("opening", own, (name) => ({
+  return theme("opening", areas, (name) => ({
     cell,
     colour: ({ value }) => (value === undefined ? UNKNOWN : scale.colour(value)),
     legend: {
@@ -47,8 +50,8 @@ export function opening({ side }) {
         t(side === "change" ? "change" : `${side}_opening`),
       ),
     sentence: (i) => {
-      const row = own[i];
-      if (!known(row.change)) return t("said_unknown_share", { place: name(i) });
+      const row = areas[i];
+      if (!known(row.change)) return t("sentence_unknown_share", { place: name(i) });
       const filled = {
         place: name(i),
         before: portion(row.before),
@@ -57,12 +60,14 @@ export function opening({ side }) {
         low: points(row.low95),
         high: points(row.high95),
       };
-      return t(row.changed ? "said_changed" : "said_same", filled);
+      return t(row.changed ? "sentence_changed" : "sentence_same", filled);
     },
     details: (i) => {
       const items = ["before", "after"].map((at) => ({
         text: t(`${at}_opening`),
-        ...(known(own[i][at]) ? share(own[i][at], own[i][`${at}_stderr`]) : { state: "absent" }),
+        ...(known(areas[i][at])
+          ? share(areas[i][at], areas[i][`${at}_stderr`])
+          : { state: "absent" }),
       }));
       return [
         bars(items, {
@@ -78,38 +83,38 @@ export function opening({ side }) {
       column(
         "before",
         t("before_opening"),
-        (i) => (known(own[i].before) ? portion(own[i].before) : t("unknown")),
-        (i) => own[i].before,
+        (i) => (known(areas[i].before) ? portion(areas[i].before) : t("unknown")),
+        (i) => areas[i].before,
       ),
       column(
         "after",
         t("after_opening"),
-        (i) => (known(own[i].after) ? portion(own[i].after) : t("unknown")),
-        (i) => own[i].after,
+        (i) => (known(areas[i].after) ? portion(areas[i].after) : t("unknown")),
+        (i) => areas[i].after,
       ),
       column(
         "change",
         t("change"),
-        (i) => (known(own[i].change) ? points(own[i].change) : "–"),
-        (i) => own[i].change,
+        (i) => (known(areas[i].change) ? points(areas[i].change) : "–"),
+        (i) => areas[i].change,
       ),
       column(
         "interval",
         t("interval"),
         (i) =>
-          known(own[i].change)
-            ? t("to", { low: points(own[i].low95), high: points(own[i].high95) })
+          known(areas[i].change)
+            ? t("to", { low: points(areas[i].low95), high: points(areas[i].high95) })
             : "–",
-        (i) => own[i].low95,
+        (i) => areas[i].low95,
       ),
       column(
         "verdict",
         t("verdict"),
         (i) =>
-          known(own[i].changed)
-            ? t(own[i].changed ? "verdict_changed" : "verdict_same")
+          known(areas[i].changed)
+            ? t(areas[i].changed ? "verdict_changed" : "verdict_same")
             : t("unknown"),
-        (i) => (known(own[i].changed) ? Number(own[i].changed) : null),
+        (i) => (known(areas[i].changed) ? Number(areas[i].changed) : null),
         false,
       ),
     ],

@@ -18,7 +18,7 @@ export function draw({ facts, details }, theme, place) {
     return;
   }
   const title = Object.assign(document.createElement("h2"), { textContent: theme.name(place) });
-  const said = Object.assign(document.createElement("p"), {
+  const sentence = Object.assign(document.createElement("p"), {
     className: `said ${theme.cell(place).state}`,
     textContent: theme.sentence(place),
   });
@@ -29,7 +29,7 @@ export function draw({ facts, details }, theme, place) {
     text.dataset.fact = ["estimate", "interval", "status"][i];
     list.append(term, text);
   });
-  facts.append(title, list, said);
+  facts.append(title, list, sentence);
   details.append(...theme.details(place));
 }
 

@@ -20,7 +20,7 @@ export function studies(state) {
   };
   const scale = scaleOf(layer, level);
   const name = (i) => placeName(layer, level, i);
-  const chosen = layer.dimensions.map((one, i) => label(one.name, one.labels[choice[i]]));
+  const chosen = layer.dimensions.map((dim, i) => label(dim.name, dim.labels[choice[i]]));
   return {
     id: "studies",
     kind: level.kind,
@@ -50,7 +50,7 @@ export function studies(state) {
     listTitle: t("list_studies"),
     note: tally(level, cell),
     record: (i) => record(layer, level, choice, i, cell(i)),
-    file: [layer.study, ...layer.dimensions.map((one, i) => one.labels[choice[i]])]
+    file: [layer.study, ...layer.dimensions.map((dim, i) => dim.labels[choice[i]])]
       .join("_")
       .replace(/[^\w+-]+/g, "-"),
   };
@@ -94,7 +94,7 @@ function placeName(layer, level, i) {
 
 // Flights that the chosen labels speak of; an airport alone is no line, but is marked all the same.
 function routesOf(layer, choice) {
-  const texts = layer.dimensions.map((one, i) => one.labels[choice[i]]);
+  const texts = layer.dimensions.map((dim, i) => dim.labels[choice[i]]);
   const route = texts.map((text) => /^([A-Z]{3})-([A-Z]{3})$/.exec(text)).filter(Boolean);
   return [
     ...route.map(([, from, to]) => [from, to]),
@@ -112,10 +112,10 @@ function sentence(layer, place, cell) {
   };
   if (cell.value !== undefined)
     for (const key of ["value", "low", "high"]) filled[key] = t("people", { n: whole(cell[key]) });
-  if (layer.noise_free && cell.value !== undefined) return t("said_exact", filled);
-  const said = t(`said_${cell.state}`, filled);
-  if (cell.value === undefined) return said;
-  return `${said} ${layer.facts.expanded ? t("expanded") : t("counted", { units: layer.facts.person_counts })}`;
+  if (layer.noise_free && cell.value !== undefined) return t("sentence_exact", filled);
+  const sentence = t(`sentence_${cell.state}`, filled);
+  if (cell.value === undefined) return sentence;
+  return `${sentence} ${layer.facts.expanded ? t("expanded") : t("counted", { units: layer.facts.person_counts })}`;
 }
 
 // One chart for each dimension, those of time first: how the value changes when only this label does.
@@ -124,31 +124,31 @@ function details(layer, level, choice, place, name) {
     .map((_, axis) => axis)
     .sort((a, b) => isTime(layer.dimensions[b]) - isTime(layer.dimensions[a]));
   return axes.map((axis) => {
-    const one = layer.dimensions[axis];
-    const items = one.labels.map((text, i) => {
+    const dim = layer.dimensions[axis];
+    const items = dim.labels.map((text, i) => {
       const cell = valueAt(layer, level, place, slotOf(layer, choice.with(axis, i)));
       return {
         ...cell,
-        text: label(one.name, text),
-        ...shortened(one, text),
+        text: label(dim.name, text),
+        ...shortened(dim, text),
         current: i === choice[axis],
       };
     });
-    if (isTime(one))
+    if (isTime(dim))
       return profile(items, {
         title: t("profile_title", { place: name }),
         format: whole,
         hidden: stateText,
       });
-    const title = t("compare_title", { place: name, dimension: dimension(one.name) });
+    const title = t("compare_title", { place: name, dimension: dimension(dim.name) });
     return bars(items, { title, format: whole, hidden: stateText });
   });
 }
 
 // "departure-6h" becomes "-6" in the group "before departure".
-function shortened(one, text) {
+function shortened(dim, text) {
   const parts = /^(\w+?)([+-]\d+)([hmd])$/.exec(text);
-  if (!parts) return { short: one.name === "time" ? String(Number(text.slice(0, 2))) : text };
+  if (!parts) return { short: dim.name === "time" ? String(Number(text.slice(0, 2))) : text };
   const side = parts[2].startsWith("-") ? "group_before" : "group_after";
   const group = t(side, { event: label("", parts[1]), unit: t(`unit_${parts[3]}`) });
   return { short: parts[2].replace("-", "−"), group };
@@ -201,12 +201,13 @@ function tally(level, cell) {
 }
 
 function record(layer, level, choice, i, { state, value, low, high }) {
-  const own = level.kind === "mesh" ? { code: codeOf(level, i) } : { code: level.places[i] };
-  if (level.name_ja) Object.assign(own, { name_ja: level.name_ja[i], name_en: level.name_en[i] });
-  for (const [at, one] of layer.dimensions.entries()) own[one.name] = one.labels[choice[at]];
+  const labels = level.kind === "mesh" ? { code: codeOf(level, i) } : { code: level.places[i] };
+  if (level.name_ja)
+    Object.assign(labels, { name_ja: level.name_ja[i], name_en: level.name_en[i] });
+  for (const [at, dim] of layer.dimensions.entries()) labels[dim.name] = dim.labels[choice[at]];
   const shown = value !== undefined;
   return {
-    ...own,
+    ...labels,
     estimate: shown ? value : null,
     low95: shown ? low : null,
     high95: shown ? high : null,

@@ -23,10 +23,11 @@ export function sorted(count, column, descending) {
 
 // Draws the table; returns how many rows of how many are shown.
 export function draw(table, theme, { sort, descending, chosen, onSort, onChoose }) {
-  const column = theme.columns.find((one) => one.id === sort) ?? theme.columns[theme.sortBy ?? 0];
+  const column =
+    theme.columns.find((candidate) => candidate.id === sort) ?? theme.columns[theme.sortBy ?? 0];
   const order = sorted(theme.count, column, descending);
   const head = document.createElement("tr");
-  for (const one of theme.columns) head.append(heading(one, one === column, descending, onSort));
+  for (const each of theme.columns) head.append(heading(each, each === column, descending, onSort));
   const body = document.createElement("tbody");
   order.slice(0, MOST).forEach((place, i) => {
     body.append(row(theme, place, place === chosen, onChoose));

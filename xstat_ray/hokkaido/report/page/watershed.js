@@ -14,11 +14,11 @@ const colours = new Map(
   ]),
 );
 
-// Shares of the airports in one municipality.
+// Shares of the airports in a municipality.
 export function shareBars(code, place) {
-  const own = rows.watershed.filter((row) => row.code === code);
-  if (own.every((row) => !known(row.share))) return [];
-  const items = own.map((row) => ({
+  const ofPlace = rows.watershed.filter((row) => row.code === code);
+  if (ofPlace.every((row) => !known(row.share))) return [];
+  const items = ofPlace.map((row) => ({
     text: airport(row.airport),
     value: row.share,
     low: row.low95,
@@ -38,11 +38,11 @@ export function shareBars(code, place) {
 export function watershed() {
   const codes = [...new Set(rows.watershed.map((row) => row.code))];
   const main = new Map(rows.needs.map((row) => [row.code, row.main_airport]));
-  const own = codes.map((code) => ({
+  const areas = codes.map((code) => ({
     code,
     airports: rows.watershed.filter((row) => row.code === code),
   }));
-  const largest = own.map(({ airports: all }) =>
+  const largest = areas.map(({ airports: all }) =>
     all.reduce((best, row) => ((row.share ?? -1) > (best.share ?? -1) ? row : best)),
   );
   const cell = (i) => {
@@ -53,8 +53,8 @@ export function watershed() {
   };
   const foremost = (i) => main.get(codes[i]) ?? largest[i].airport;
   const each = [...colours.keys()];
-  const share = (i, code) => own[i].airports.find((row) => row.airport === code)?.share ?? null;
-  return theme("watershed", own, (name) => ({
+  const share = (i, code) => areas[i].airports.find((row) => row.airport === code)?.share ?? null;
+  return theme("watershed", areas, (name) => ({
     cell,
     colour: (_, i) => colours.get(foremost(i)),
     legend: {
@@ -67,7 +67,7 @@ export function watershed() {
       figures(cell(i), portion, portion, t("share_of", { airport: airport(foremost(i)) })),
     sentence: (i) => {
       const { state, value, low, high } = cell(i);
-      if (state === "absent") return t("said_unknown_share", { place: name(i) });
+      if (state === "absent") return t("sentence_unknown_share", { place: name(i) });
       const filled = {
         place: name(i),
         share: portion(value),
@@ -75,8 +75,8 @@ export function watershed() {
         high: portion(high),
         airport: airport(foremost(i)),
       };
-      if (value === undefined) return t("said_main_alone", filled);
-      return t(main.get(codes[i]) ? "said_main" : "said_no_main", filled);
+      if (value === undefined) return t("sentence_main_alone", filled);
+      return t(main.get(codes[i]) ? "sentence_main" : "sentence_no_main", filled);
     },
     details: (i) => shareBars(codes[i], name(i)),
     columns: [
@@ -104,7 +104,7 @@ export function watershed() {
       name_ja: municipalities.get(codes[i]).name_ja,
       name_en: municipalities.get(codes[i]).name_en,
       main_airport: main.get(codes[i]) ?? null,
-      ...Object.fromEntries(own[i].airports.map((row) => [row.airport, row.share])),
+      ...Object.fromEntries(areas[i].airports.map((row) => [row.airport, row.share])),
     }),
   }));
 }

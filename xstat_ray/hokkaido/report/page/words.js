@@ -101,20 +101,20 @@ export const WORDS = {
   people: ["{n} 人", "{n} people"],
   passenger_days: ["{n} 人日", "{n} passenger-days"],
 
-  said_value: [
+  sentence_value: [
     "{place}：この条件に当てはまる人はおよそ {value}（95 % の確からしさで {low} から {high} の間）です。",
     "{place}: about {value} match this selection (with 95 % confidence between {low} and {high}).",
   ],
-  said_uncertain: [
+  sentence_uncertain: [
     "{place}：推定値は {value} ですが、95 % 区間は {low} から {high} で、ゼロに近い可能性もあります。この数字だけで判断しないでください。",
     "{place}: the estimate is {value}, but the 95 % interval runs from {low} to {high}: it may well be close to zero. Do not decide on this figure alone.",
   ],
-  said_suppressed: [
+  sentence_suppressed: [
     "{place}：人数が少ないため公表していません（推定値が {threshold} 未満、または他の値から逆算できてしまう場合）。「ゼロ」という意味ではありません。",
     "{place}: not published, because few people match (an estimate below {threshold}, or one that could be worked out from others). This does not mean zero.",
   ],
-  said_absent: ["{place}：この調査の対象外です。", "{place}: not part of this study."],
-  said_exact: [
+  sentence_absent: ["{place}：この調査の対象外です。", "{place}: not part of this study."],
+  sentence_exact: [
     "{place}：{value}（ノイズなしの正確な数。試験用）。",
     "{place}: {value} (exact, noise off, for tests only).",
   ],
@@ -155,39 +155,39 @@ export const WORDS = {
   verdict_same: ["変化は言えない", "no clear change"],
   share_of: ["{airport}の割合", "Share of {airport}"],
 
-  said_need: [
+  sentence_need: [
     "{place}：不足の指標は1日 {need} 人時（95 % 区間 {low} ～ {high}）、{count} 市町村中 {rank} 位（{rank_low} ～ {rank_high} 位のあいだ）。住民でない滞在者は平均 {visitors} 人、うち飛行機で来た人は {flyers} 人。着陸から約 {landing} 分、札幌から車で約 {road} 分。",
     "{place}: index of need {need} visitor-hours a day (95 % interval {low} to {high}), rank {rank} of {count} (between {rank_low} and {rank_high}). {visitors} visitors on a mean day, of whom {flyers} came by air. About {landing} minutes from landing, {road} minutes by car from Sapporo.",
   ],
-  said_no_need: [
+  sentence_no_need: [
     "{place}：公表された統計が足りず、順位を付けられません。",
     "{place}: too little was published for a rank.",
   ],
-  said_changed: [
+  sentence_changed: [
     "{place}：中標津空港の割合は開設前 {before}、開設後 {after}（変化 {change} ポイント、95 % 区間 {low} ～ {high}）。偶然では説明しにくい変化です。",
     "{place}: share of Nakashibetsu airport {before} before and {after} after (change {change} points, 95 % interval {low} to {high}). Chance does not explain this well.",
   ],
-  said_same: [
+  sentence_same: [
     "{place}：中標津空港の割合は開設前 {before}、開設後 {after}（変化 {change} ポイント、95 % 区間 {low} ～ {high}）。この幅では、変わったとは言えません。",
     "{place}: share of Nakashibetsu airport {before} before and {after} after (change {change} points, 95 % interval {low} to {high}). With this interval one cannot say that it changed.",
   ],
-  said_unknown_share: [
+  sentence_unknown_share: [
     "{place}：旅客が少なく、割合は分かりません。",
     "{place}: too few passengers to tell the shares.",
   ],
-  said_main: [
+  sentence_main: [
     "{place}：訪れた旅客の {share}（95 % 区間 {low} ～ {high}）が{airport}に降りました。",
     "{place}: {share} of the passengers who came here (95 % interval {low} to {high}) had landed at {airport}.",
   ],
-  said_main_alone: [
+  sentence_main_alone: [
     "{place}：{airport}に降りた旅客が最も多いと言えますが、旅客が少なく、割合は分かりません。",
     "{place}: most passengers had landed at {airport}, but there are too few to tell the shares.",
   ],
-  said_no_main: [
+  sentence_no_main: [
     "{place}：割合が最も大きいのは{airport}（{share}）ですが、次の空港との差は誤差の範囲です。",
     "{place}: {airport} has the largest share ({share}), but its lead over the next airport is within the error.",
   ],
-  said_boarding: [
+  sentence_boarding: [
     "{place}：出発のそれぞれの時刻に、旅客がいた場所の割合です。",
     "{place}: where passengers were at each time before departure.",
   ],
