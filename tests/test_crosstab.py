@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import stat
 import subprocess
@@ -96,6 +97,27 @@ def test_the_parties_counts_of_rows_are_in_their_private_files_only(case):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         assert stat.S_IMODE((folder / "intake.json").stat().st_mode) == 0o600
     assert "Atlantis" not in release.statistics["area"].to_pylist()
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+def test_nobody_is_several_people_by_a_character_that_vanishes(case, suffix):
+    """A NUL at the end of an id: the bounds and the lists of people to leave out hold all the same."""
+    hours = [dt.datetime(2024, 1, 1, hour) for hour in range(6)]
+    names = ["p" + "\0" * hour for hour in range(6)]
+    rows = {"id": ["p"] * 6, "at": hours, "area": ["a"] * 6}
+    boardings = {"id": names, "at": hours, "kind": ["x"] * 6}
+    for role, table in (("row", rows), ("column", boardings)):
+        if suffix == "csv":
+            lines = [
+                ",".join(table),
+                *(",".join(line) for line in zip(*table.values(), strict=True)),
+            ]
+            case.write(role, "\n".join(lines) + "\n")
+        else:
+            case.write(role, table)
+    timed = study(row={"time": "at"}, column={"time": "at"}, period=HOURS)
+    assert sum(counts(case.run(timed)).values()) == 1
+    assert case.intake("column")["invalid_id"] == 5
 
 
 def numbers(value):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xstat_ray.inputs.ids import normalise
+from xstat_ray.inputs.ids import normalise, to_bytes
 from xstat_ray.inputs.phone_numbers import to_e164
 from xstat_ray.model.study import IdForm
 
@@ -28,6 +28,13 @@ def normal(value: str | None, form: IdForm, region: str | None = "JP") -> str | 
         ("exact", " N123 ", " N123 "),
         ("exact", "０1", "０1"),
         ("exact", "", None),
+        ("exact", "p\0", None),
+        ("exact", "\0p", None),
+        ("exact", "p\nq", "p\nq"),
+        ("text", "p\0\0", None),
+        ("text", "\0", None),
+        ("email", "a@b.jp\0", None),
+        ("phone", "+819012345678\0", None),
         ("exact", None, None),
         ("text", "  ＡＢＣ Straße\t", "abc strasse"),
         ("text", "ﾔﾏﾀﾞ 太郎", "ヤマダ 太郎"),
@@ -152,3 +159,16 @@ def test_numbers_in_e164_take_microseconds_each():
     assert normalise(numbers, "phone", "JP").equals(numbers)
     # Measured at 1 microsecond each; parsing takes 30.
     assert time.perf_counter() - begin < 3
+
+
+@given(
+    st.lists(st.text(st.sampled_from("pq\0\n "), max_size=4), max_size=20), st.sampled_from(FORMS)
+)
+def test_two_rows_are_one_person_exactly_if_their_normal_forms_are_the_same_bytes(
+    values: list[str], form: IdForm
+) -> None:
+    """Whichever way a normal form goes on: as text, or as bytes of one width."""
+    normal_forms = normalise(pa.array(values, pa.string()), form, "JP").drop_null()
+    texts = normal_forms.to_pylist()
+    as_bytes = to_bytes(normal_forms).tolist()
+    assert as_bytes == [text.encode() for text in texts]

@@ -7,7 +7,9 @@
 | email | NFKC, stripped, lower case, and of the shape name@host.domain |
 | phone | E.164, such as +819012345678 |
 
-Every form is idempotent: a normal form is its own normal form. Callers pass the distinct ids of a
+Two rows are one person's exactly if their normal forms have the same bytes, so an id with a NUL,
+which arrays of bytes drop at the end, has no normal form. Every form is idempotent: a normal form
+is its own normal form. Callers pass the distinct ids of a
 column, which are far fewer than its rows.
 """
 
@@ -24,6 +26,8 @@ from numpy.typing import NDArray
 from xstat_ray.inputs.phone_numbers import to_e164
 from xstat_ray.model.study import IdForm
 
+_WHOLE = r"(?s)^[^\x00]+$"
+"""Anything but nothing, and no NUL in it."""
 _EMAIL = r"^[^@\s\pZ]+@[^@\s\pZ.]+(\.[^@\s\pZ.]+)+$"
 
 
@@ -37,7 +41,7 @@ def normalise(values: pa.Array, form: IdForm, region: str | None = None) -> pa.A
             letters).
 
     Returns:
-        (N,) text; null where an id is null, empty, or has no such form.
+        (N,) text; null where an id is null, empty, holds a NUL, or has no such form.
     """
     if form == "exact":
         result = values.cast(pa.string())
@@ -48,7 +52,8 @@ def normalise(values: pa.Array, form: IdForm, region: str | None = None) -> pa.A
         result = _keep(folded, pc.match_substring_regex(folded, _EMAIL))
     else:
         result = to_e164(_fold(values, str), region)
-    return _keep(result, pc.not_equal(result, ""))
+    whole = pc.and_(pc.match_substring_regex(values, _WHOLE), pc.not_equal(result, ""))
+    return _keep(result, whole)
 
 
 def to_bytes(ids: pa.Array) -> NDArray[np.bytes_]:
