@@ -108,11 +108,8 @@ def test_nobody_is_several_people_by_a_character_that_vanishes(case, suffix):
     boardings = {"id": names, "at": hours, "kind": ["x"] * 6}
     for role, table in (("row", rows), ("column", boardings)):
         if suffix == "csv":
-            lines = [
-                ",".join(table),
-                *(",".join(line) for line in zip(*table.values(), strict=True)),
-            ]
-            case.write(role, "\n".join(lines) + "\n")
+            lines = [",".join(map(str, line)) for line in zip(*table.values(), strict=True)]
+            case.write(role, "\n".join([",".join(table), *lines]) + "\n")
         else:
             case.write(role, table)
     timed = study(row={"time": "at"}, column={"time": "at"}, period=HOURS)
