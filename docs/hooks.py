@@ -10,7 +10,7 @@ _BREAK = re.compile(rf"(?<={_LETTER})\n *(?={_LETTER})")
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Joins lines: browsers show the end of a line as a space, and Japanese has none between its words."""
+    """Joins lines, whose ends browsers show as spaces: Japanese has none between its words."""
     return _BREAK.sub("", markdown) if _japanese(page) else markdown
 
 

@@ -50,7 +50,7 @@ class Message:
             raise ProtocolError(f"{type(self).__name__} has columns of different lengths")
 
     def encode(self, study_digest: bytes) -> bytes:
-        """Encode the message, bound to the study: magic, version, header, then every array's bytes."""
+        """Encode the message, bound to the study: a header, then the bytes of every array."""
         arrays = [np.ascontiguousarray(getattr(self, name)) for name in self.ITEMS]
         shapes = [list(array.shape[1:]) for array in arrays]
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in self.ITEMS}
