@@ -43,7 +43,7 @@ settings.load_profile("tests")
 
 @cache
 def group_of(path: str) -> str:
-    """Name of the process that runs a file's tests when several processes run them, as far as it matters.
+    """Name the process that runs the tests of a file, where several processes run them.
 
     Files that use the session's Ray share one, as it is started once for each process. For other
     files a process of their own is enough, for the sake of their fixtures.

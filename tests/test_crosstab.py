@@ -101,7 +101,7 @@ def test_the_parties_counts_of_rows_are_in_their_private_files_only(case):
 
 @pytest.mark.parametrize("suffix", ["parquet", "csv"])
 def test_nobody_is_several_people_by_a_character_that_vanishes(case, suffix):
-    """A NUL at the end of an id: the bounds and the lists of people to leave out hold all the same."""
+    """Ids that end in a NUL get round neither the bounds nor the lists of people to leave out."""
     hours = [dt.datetime(2024, 1, 1, hour) for hour in range(6)]
     names = ["p" + "\0" * hour for hour in range(6)]
     rows = {"id": ["p"] * 6, "at": hours, "area": ["a"] * 6}
