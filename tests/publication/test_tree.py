@@ -69,10 +69,7 @@ def dimension(name: str, size: int, hierarchy: tuple[Level, ...] = ()) -> Dimens
 def make_study(
     zones: int, towns: Sequence[int], counties: Sequence[int], kinds: int, **privacy: Any
 ) -> Study:
-    """Zones times areas: towns[i] is the town of area i, counties[j] the county of town j.
-
-    Every number occurs.
-    """
+    """Zones times areas: towns[i] is the town of area i, counties[j] the county of town j."""
     hierarchy = (
         Level("town", tuple(f"town{i}" for i in range(len(counties))), tuple(towns)),
         Level("county", tuple(f"county{i}" for i in range(max(counties) + 1)), tuple(counties)),
@@ -334,10 +331,7 @@ def parents(study: Study) -> list[Callable[[Area], Area]]:
 
 
 def compare(levels: Sequence[Estimates], ups: Sequence[Callable[[Area], Area]]) -> tuple[int, int]:
-    """Count published areas whose parts are all published, and those that lack one of several.
-
-    The parts of the former must add up.
-    """
+    """Count areas whose parts are all published, and must add up, and those that lack one part."""
     complete = lone = 0
     for lower, upper, up in zip(levels, levels[1:], ups, strict=False):
         parts = defaultdict(list)
