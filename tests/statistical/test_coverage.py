@@ -18,7 +18,7 @@ from xstat_ray.model.study import (
     ColumnSide,
     Dimension,
     Level,
-    Mechanism,
+    MechanismChoice,
     Noise,
     Privacy,
     RowSide,
@@ -36,7 +36,7 @@ NAMES = ("cell", "town", "total")
 EPSILON = Fraction(1, 10)
 
 
-def make_study(noise: Noise, mechanism: Mechanism) -> Study:
+def make_study(noise: Noise, mechanism: MechanismChoice) -> Study:
     """Make a study of twelve areas in towns."""
     areas = tuple(f"area {i}" for i in range(12))
     kinds = tuple(f"kind {i}" for i in range(SLOTS))
