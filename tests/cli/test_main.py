@@ -17,7 +17,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from tests.pages import ROOT
-from tests.sizes import first
+from tests.sizes import first, thorough
 from xstat_ray.cli import help as pages
 from xstat_ray.cli.completion import candidates
 from xstat_ray.util.package_files import CONF, JOBS, PACKAGE
@@ -85,6 +85,7 @@ def test_the_page_of_a_job_fits_a_screen_and_names_keys_that_it_has(job: str) ->
     assert named - known == set()
 
 
+@thorough
 @pytest.mark.parametrize("optimised", first(1, [True, False]))
 def test_a_script_of_the_repository_is_the_same_job(tmp_path: Path, optimised: bool) -> None:
     """Docstrings, which -OO leaves out, are not what a page is made of."""
@@ -205,6 +206,7 @@ def test_bash_completes(tmp_path: Path, line: str, expected: list[str]) -> None:
     assert complete(tmp_path, line) == expected
 
 
+@thorough
 def test_bash_completes_own_studies_and_no_foreign_group(tmp_path: Path) -> None:
     (tmp_path / "mine" / "study").mkdir(parents=True)
     (tmp_path / "mine" / "study" / "shops.yaml").write_text("# @package _global_\nstudy: {}\n")

@@ -67,7 +67,7 @@ def benchmark(*overrides, cwd):
     )
 
 
-SHORT = ("kernels", "paillier", "tags", "join")
+SHORT = ("kernels", "tags", "join")
 """Suites for every run of the tests."""
 
 

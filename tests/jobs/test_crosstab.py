@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.sizes import first
+from tests.sizes import first, thorough
 from xstat_ray import load_study, make_plan
 from xstat_ray.privacy.ledger import Ledger
 from xstat_ray.publication.workspace import Workspace
@@ -138,6 +138,7 @@ def test_done_then_refused_for_the_folder_then_for_the_budget(command):
     assert command.debits() == 1
 
 
+@thorough
 def test_quiet_prints_nothing_but_the_warning_that_padding_is_off(command):
     assert command.run("display=quiet", "privacy.padding=dp") == (0, "", "")
     code, output, error = command.run("display=quiet", "out=second", "ledger=second.sqlite")

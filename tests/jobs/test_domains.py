@@ -104,6 +104,7 @@ def test_padding_off_warns_and_a_folder_holds_one_release(folder):
     assert code == 2 and "already holds a release" in error
 
 
+@thorough
 def test_what_a_domain_says_when_it_fails_is_passed_on(folder):
     pq.write_table(pa.table({"number": ["1"], "area": [1]}), folder / "rows.parquet")
     code, _, error = federated(folder, "study=noisy", "runtime=local")
@@ -131,6 +132,7 @@ def test_an_identity_is_made_once_and_its_public_key_printed(folder):
     assert call(folder, "aggregate", *arguments)[1] == first[1]
 
 
+@thorough
 def test_a_step_that_must_wait_says_so(folder):
     keys = [f"domain.peers.{name}='{'ab' * 32}'" for name in ("column", "aggregator")]
     where = ("domain.run=any", "domain.private=own", "domain.exchange=shared", "domain.wait=0")

@@ -9,7 +9,7 @@ import pytest
 
 from tests.hokkaido.needs.country import make_country, publish_all
 from tests.jobs.command import assert_refused, run
-from tests.sizes import first
+from tests.sizes import first, thorough
 
 needs = partial(run, "needs")
 
@@ -34,6 +34,7 @@ def test_the_ranked_list_is_printed_and_written(releases):
     assert (releases / "needs" / "boarding.csv").exists()
 
 
+@thorough
 def test_quiet_prints_nothing_but_the_warning(releases):
     assert needs(releases, "out=quiet", "display=quiet", "draws=100") == (0, "", "")
     code, output, error = needs(

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.jobs.command import run
-from tests.sizes import first
+from tests.sizes import first, thorough
 
 STUDY = """# @package _global_
 study:
@@ -108,6 +108,7 @@ def test_json_for_programs_and_the_rest_of_a_crosstab_command_is_accepted(plan):
     assert content["target"]["level"] == "cell" and content["target"]["reached"] <= 4
 
 
+@thorough
 def test_the_row_table_is_looked_at_only_on_demand(plan, tmp_path_factory):
     path = tmp_path_factory.mktemp("row") / "rows.parquet"
     pq.write_table(pa.table({"id": ["b", "a", "c"], "area": ["1", "2", "3"]}), path)

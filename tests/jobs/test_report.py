@@ -9,7 +9,7 @@ import pytest
 from jobs.report import gather
 from tests.hokkaido.needs.country import catchment_cells, make_country, movement_cells, release_of
 from tests.jobs.command import assert_refused, run
-from tests.sizes import first
+from tests.sizes import first, thorough
 
 report = partial(run, "report")
 
@@ -35,6 +35,7 @@ def test_several_runs_make_one_report_whose_path_is_printed(releases):
     }  # fmt: skip
 
 
+@thorough
 def test_quiet_prints_nothing_but_the_warning(releases):
     only = ("display=quiet", "figures=false", "geofiles=false")
     assert report(releases, "run=catch, ment", "out=quiet", *only)[1:] == ("", "")

@@ -23,7 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.crypto.kernels import extension
-from tests.sizes import first
+from tests.sizes import first, thorough
 from xstat_ray.crypto import sodium
 from xstat_ray.crypto.group import ORDER
 from xstat_ray.crypto.kernels.interface import RowError
@@ -352,6 +352,7 @@ limbs = st.lists(
 )
 
 
+@thorough
 @given(st.lists(st.tuples(limbs, limbs), min_size=8, max_size=8))
 @settings(max_examples=60)
 def test_field_arithmetic_keeps_its_bounds(
