@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.heard import Heard
+from tests.pages import ROOT
 from xstat_ray.benchmarks import (
     crosstab_suite,
     join_suite,
@@ -251,6 +253,15 @@ def test_a_configuration_gives_the_sizes_of_its_suite():
     assert config.sizes == tags_suite.Sizes(rounds=2, rows=10, persons=5, slice_rows=4)
     suites = "kernels paillier tags join order crosstab privacy shards scale profile peers"
     assert set(SUITES) == set(suites.split())
+
+
+def test_the_settings_and_the_makefile_list_all_suites():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    settings = (ROOT / "conf/benchmark.yaml").read_text(encoding="utf-8")
+    (made,) = re.findall(r"for suite in (.*);", makefile)
+    lists = re.findall(r"# +(?:suite=NAME +)?(kernels, [^.=]*?peers)\b", settings)
+    assert set(made.split()) == set(SUITES)
+    assert [set(re.findall(r"\w+", names)) - {"or"} for names in lists] == 2 * [set(SUITES)]
 
 
 CUTS = {

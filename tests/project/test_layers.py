@@ -1,4 +1,4 @@
-"""The floors of the house: nothing imports from a floor above its own, and nothing goes round in a circle."""
+"""The layers of the package: no module imports from a layer above its own or in a circle."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 
 from tests.pages import ROOT, text_of
 
-FLOORS = (
+LAYERS = (
     "errors", "util", "geo", "model", "crypto", "privacy", "inputs", "roles", "planning", "publication", "runtime",
     "protocol", "crosstab", "federation", "cli", "hokkaido", "benchmarks",
 )  # fmt: skip
-"""From the ground up; the package's own `__init__` stands on the crosstab."""
+"""The lowest first; the `__init__` of the whole package imports from the crosstab."""
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -42,15 +42,15 @@ def modules() -> dict[str, set[str]]:
     return {name: set(imports(path)) for path, name in names.items() if name != "xstat_ray"}
 
 
-def test_no_module_imports_from_a_floor_above_its_own() -> None:
+def test_no_module_imports_from_a_layer_above_its_own() -> None:
     found = modules()
-    assert {name.split(".")[1] for name in found} == set(FLOORS)
-    floor = {name: FLOORS.index(name.split(".")[1]) for name in found}
+    assert {name.split(".")[1] for name in found} == set(LAYERS)
+    layer = {name: LAYERS.index(name.split(".")[1]) for name in found}
     upward = [
         (name, other)
         for name, others in found.items()
         for other in others
-        if floor[other] > floor[name]
+        if layer[other] > layer[name]
     ]
     assert upward == []
 
@@ -63,9 +63,9 @@ def test_the_top_of_the_package_is_small() -> None:
     assert len(list((ROOT / "xstat_ray").glob("*.py"))) <= 5
 
 
-def test_the_map_of_the_code_shows_the_floors_in_their_order() -> None:
-    rooms = re.findall(r"^\| `xstat_ray/(\w+)(?:/|\.py)` \|", text_of("CONTRIBUTING.md"), re.M)
-    assert tuple(rooms) == FLOORS
+def test_the_map_of_the_code_shows_the_layers_in_their_order() -> None:
+    packages = re.findall(r"^\| `xstat_ray/(\w+)(?:/|\.py)` \|", text_of("CONTRIBUTING.md"), re.M)
+    assert tuple(packages) == LAYERS
 
 
 LINES = 350

@@ -1,7 +1,7 @@
-"""The dimensions of a study file, whose domains take one of five forms.
+"""The dimensions of a study file, whose labels and values are written in one of several forms.
 
-A domain is a list of `values`, a `range` of numbers, named `groups`, or the column of a public
-table: a `file` beside the study or a registered `reference`.
+The forms are a list of `values`, a `range` of numbers, named `groups`, and the column of a public
+table: a `file` beside the study or a registered `reference`, which `PublicTable` reads.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from xstat_ray.model.study import Dimension, Level
 MAX_SIZE = 10**7
 """Most labels of one dimension, and most cells or slots of a study."""
 
-DOMAINS = ("values", "range", "groups", "file", "reference")
+FORMS = ("values", "range", "groups", "file", "reference")
 TABLES = ("file", "reference")
 TABLE_FIELDS = ("field", "label", "only")
-FIELDS = ("name", "column", *DOMAINS, *TABLE_FIELDS, "other", "hierarchy")
+FIELDS = ("name", "column", *FORMS, *TABLE_FIELDS, "other", "hierarchy")
 PUBLISHED = ("noisy", "estimate", "stderr", "suppressed")
 """Columns of the published table that are not dimensions."""
 
@@ -59,28 +59,28 @@ def read_dimensions(side: Section, folder: Path) -> tuple[Dimension, ...]:
 
 def _dimension(section: Section, folder: Path) -> Dimension:
     name = section.text("name")
-    given = [domain for domain in DOMAINS if section.get(domain) is not None]
+    given = [form for form in FORMS if section.get(form) is not None]
     if len(given) != 1:
         problem = f"{' and '.join(given)} are both given" if given else "the domain is missing"
-        raise section.error(problem, remedy=f"Give exactly one of {', '.join(DOMAINS)}")
-    domain = given[0]
-    if domain not in TABLES and (
+        raise section.error(problem, remedy=f"Give exactly one of {', '.join(FORMS)}")
+    form = given[0]
+    if form not in TABLES and (
         stray := next((f for f in TABLE_FIELDS if section.get(f) is not None), None)
     ):
         raise section.error(f"{stray} is given without {' or '.join(TABLES)}", stray)
-    table = PublicTable(section, folder) if domain in TABLES else None
-    pairs = _READERS[domain](section) if table is None else _table(section, table)
+    table = PublicTable(section, folder) if form in TABLES else None
+    pairs = _READERS[form](section) if table is None else _table(section, table)
     other = section.optional_text("other")
     labels = [label for label, _ in pairs] + ([] if other is None else [other])
     members = tuple(values for _, values in pairs) + (() if other is None else ((),))
     if (twice := first_duplicate(labels)) is not None:
         raise section.error(
-            f"the label {twice!r} occurs twice", "other" if twice == other else domain
+            f"the label {twice!r} occurs twice", "other" if twice == other else form
         )
     if (twice := first_duplicate(value for values in members for value in values)) is not None:
-        raise section.error(f"the value {twice!r} occurs twice", domain)
+        raise section.error(f"the value {twice!r} occurs twice", form)
     if len(labels) > MAX_SIZE:
-        raise section.error(f"the domain has more than {MAX_SIZE} labels", domain)
+        raise section.error(f"the domain has more than {MAX_SIZE} labels", form)
     levels = _hierarchy(section, labels, table)
     return Dimension(name, section.text("column", name), tuple(labels), members, other, levels)
 

@@ -1,4 +1,4 @@
-"""Helpers for numpy arrays that several rooms need."""
+"""Helpers for numpy arrays that several packages need."""
 
 from __future__ import annotations
 

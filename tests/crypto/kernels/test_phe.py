@@ -1,4 +1,4 @@
-"""The protocol on stock python-paillier: the same counts, and none of our arithmetic on the way."""
+"""The protocol on stock python-paillier: the same counts, and no other kernel on the way."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def choose(forced: str) -> Choice:
             ) from None
         _LOG.log(
             error.level,
-            "The kernel ifma cannot run: %s; encryption takes 5 to 10 times as long.",
+            "The kernel ifma cannot run: %s; encryption takes 6 to 10 times as long.",
             error,
         )
         return Choice(Portable(), str(error))

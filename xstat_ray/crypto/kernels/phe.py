@@ -1,14 +1,19 @@
-"""The reference kernel, for those who trust no arithmetic of ours: Paillier by python-paillier.
+"""The reference kernel, for those who do not trust the arithmetic of the others: Paillier by `phe`.
 
-Encryption, sums and decryption call nothing but documented functions of that package (`phe`), one
-number at a time and without tables, so that what this file computes can be read in a minute and
-compared with the other kernels, which give the same bytes. It takes about two to eight times as
-long as `portable`. The group ristretto255 is libsodium's, as in `portable`.
+A ciphertext is c = (1 + m n) h^e mod n^2, where m is the message, n the public key, h the generator
+of randomness and e a random exponent. The owner computes the power of h modulo p^2 and modulo q^2
+instead, with a `Half` for each prime and the exponents `by_p` and `by_q`, and combines both by
+Chinese remainders. A sum is a product of ciphertexts; `edges` says where the ciphertexts of each
+sum begin, and where the last ones end.
 
-Keys stay those of `keygen`: exponents are short because h generates a small subgroup, whose order
-the primes of the key must have been made for, and primes from `phe` have none. They are ordinary
-Paillier keys to `phe` all the same. It decrypts by p - 1 and q - 1, which opens every ciphertext of
-a key, whatever its randomness.
+Encryption, sums and decryption call documented functions of python-paillier, one number at a time
+and without tables, so that what this file computes can be read in a minute. The combination of both
+halves is written here. The group ristretto255 is libsodium's, as in `portable`. The tests
+test_same_bytes.py and test_phe.py check this; docs/kernels.md says how long it takes.
+
+Keys come from `keygen`, not from `phe`: short exponents need primes made for a small subgroup. To
+`phe` they are ordinary Paillier keys. It decrypts by p - 1 and q - 1, which opens every ciphertext
+of a key, whatever its randomness.
 """
 
 from __future__ import annotations
