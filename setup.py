@@ -35,7 +35,7 @@ class BuildIfPossible(build_ext):
         if missing:
             message = (
                 "The native kernels were not built: xstat-ray works without them, "
-                "5 to 10 times slower at encryption."
+                "but encryption takes 6 to 10 times as long."
             )
             print(message, file=sys.stderr)  # noqa: T201 - there is no logger during installation
 
