@@ -1,4 +1,4 @@
-"""Measure how fast the parts and the whole are, beside what one would otherwise use.
+"""Measure how fast the parts and the whole are, compared with the alternatives.
 
 xstat-ray benchmark suite=paillier out=out/benchmark/paillier
 xstat-ray benchmark suite=shards records=out/benchmark/shards/benchmark.json out=out/slides

@@ -18,6 +18,7 @@ from xstat_ray.inputs.study_file import parse
 from xstat_ray.model.study import Role, Study
 from xstat_ray.privacy.ledger import Ledger
 from xstat_ray.roles import ColumnParty
+from xstat_ray.runtime.progress import Progress
 
 Section = Mapping[str, object] | Iterable[tuple[str, object]]
 
@@ -106,10 +107,22 @@ class Case:
             Options(key_bits=KEY_BITS, shards=2, ledger=self.ledger, allow_no_noise=True), **changes
         )
 
-    def run(self, study: Study, out: Path | None = None, **options: Any) -> Release:
+    def run(
+        self,
+        study: Study,
+        out: Path | None = None,
+        progress: Progress | None = None,
+        **options: Any,
+    ) -> Release:
         """Release the study; `options` may name other tables, by role."""
         tables = {role: options.pop(role, table) for role, table in self.tables.items()}
-        return crosstab(study, **tables, out=out or self.out, options=self.options(**options))
+        return crosstab(
+            study,
+            **tables,
+            out=out or self.out,
+            options=self.options(**options),
+            progress=progress,
+        )
 
     def intake(self, role: Role) -> dict[str, int]:
         """Read a party's record of its table from the release's folder."""

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 
 from tests.case import HOURS, ROWS, Case, study
+from tests.heard import Heard
 from xstat_ray import BudgetError, InputError, PlanError, Source
 from xstat_ray.crypto.paillier import PrivateKey
 
@@ -117,12 +118,14 @@ def test_more_people_than_the_public_bound(case):
 def test_a_missing_file(case, role, key, what):
     missing = case.folder / "nowhere.csv"
     source = Source(missing) if key == "path" else Source(case.tables[role], missing)
+    heard = Heard()
     with pytest.raises(
         InputError,
         match=f"the {role} party's {what} does not exist .*nowhere.csv.* Set data.{role}.{key}",
     ):
-        case.run(study(), **{role: source})
+        case.run(study(), progress=heard, **{role: source})
     assert case.published() == set()
+    assert heard.warnings == []
 
 
 # Plans that are refused before anything starts

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from xstat_ray.crypto.kernels.choice import shortfall
 from xstat_ray.errors import BudgetError, PartyLostError
-from xstat_ray.inputs.source import Source
+from xstat_ray.inputs.source import Source, check_sources
 from xstat_ray.model.messages import Coefficients
 from xstat_ray.model.study import Role, Study
 from xstat_ray.planning import pool_view
@@ -62,8 +62,9 @@ def crosstab(
     options = options or Options()
     progress = progress or Progress()
     plan = options.plan(study)
-    _announce(plan, options, progress)
     sources: dict[Role, Source] = {"row": Source.of(row), "column": Source.of(column)}
+    check_sources(sources)
+    _announce(plan, options, progress)
     with ExitStack() as stack:
         folder = (
             Path(out)

@@ -9,6 +9,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+COMMAND_LINE = "the command line"
+"""Stands in `InputError.file` for a value that was given on the command line."""
+
 
 class XstatError(Exception):
     """Base of all errors raised on purpose; `exit_code` is what the command line returns."""
@@ -35,7 +38,7 @@ class InputError(XstatError):
 
         Args:
             problem: what is wrong.
-            file: path of the file.
+            file: path of the file, or `COMMAND_LINE`.
             key: dotted key of the configuration.
             column: name of the column.
             row: number of the row in `file`, from 1; the header of a CSV file is not counted.
@@ -47,7 +50,8 @@ class InputError(XstatError):
         self.column = column
         self.row = row
         self.remedy = remedy
-        parts = [("file", file), ("key", key), ("column", column), ("row", row)]
+        place = ("on", file) if file == COMMAND_LINE else ("file", file)
+        parts = [place, ("key", key), ("column", column), ("row", row)]
         where = ", ".join(f"{name} {value}" for name, value in parts if value is not None)
         text = problem if not where else f"{problem} ({where})"
         super().__init__(text if remedy is None else f"{text}. {remedy}")

@@ -128,8 +128,8 @@ def test_the_portable_kernel_is_timed_alone_elsewhere(monkeypatch, without_ifma)
     assert not ratios(records)
     assert progress.notes == [
         "heu is not installed: comparisons with it are left out.",
-        "the kernel ifma cannot run: it was not built when the package was installed: "
-        "the kernel portable is timed alone.",
+        "the kernel ifma cannot run: it was not built when the package was installed "
+        "(install gcc, then reinstall the package): the kernel portable is timed alone.",
     ]
 
 

@@ -79,12 +79,17 @@ def test_the_job_gets_plain_values_and_the_file_of_the_study(command, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["study=none", "out=x"], "Could not find 'study/none'"),
+        (
+            ["study=none", "out=x"],
+            "Error: there is no study 'none'. The names are broken, catchment,",
+        ),
+        (["study=nycflight", "out=x"], "'nycflight'. Did you mean 'nycflights'? The names are"),
+        (["study=small", "cluster=x", "out=x"], "there is no cluster 'x'. The names are"),
         (["out=x"], "You must specify 'study'"),
         (["study=small"], "a value is missing (key out). Set it on the command line: out=..."),
         (
             ["study=small", "out=x", "crypto.keybits=2048"],
-            "unknown key (file the command line, key crypto.keybits). Did you mean 'key_bits'?",
+            "unknown key (on the command line, key crypto.keybits). Did you mean 'key_bits'?",
         ),
         (
             ["study=small", "out=x", "crypto.q=1"],

@@ -96,6 +96,14 @@ def test_a_script_of_the_repository_is_the_same_job(tmp_path: Path, optimised: b
     assert command("--help", cwd=tmp_path, optimised=True).stdout == pages.overview() + "\n"
 
 
+@pytest.mark.parametrize("word", first(1, ["help", "--help", "-h"]))
+def test_help_with_a_job_is_the_page_of_the_job(tmp_path: Path, word: str) -> None:
+    assert command(word, "plan", cwd=tmp_path).stdout == pages.page("plan") + "\n"
+    done = command(word, "plam", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "there is no job 'plam'. Did you mean 'plan'?" in done.stderr
+
+
 def test_version_and_nothing_at_all(tmp_path: Path) -> None:
     assert command("--version", cwd=tmp_path).stdout == f"xstat-ray {version('xstat-ray')}\n"
     done = command(cwd=tmp_path)
@@ -140,8 +148,53 @@ def test_an_unknown_job_is_bad_input(tmp_path: Path, word: str, message: str) ->
 @pytest.mark.parametrize("reader", first(1, ["head -1", "true"]))
 def test_a_reader_that_goes_away_is_no_error(tmp_path: Path, words: list[str], reader: str) -> None:
     done = command(*words, shell=f"| {reader}", cwd=tmp_path)
-    assert done.returncode in (0, 1)
-    assert done.stderr == ""
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_exit_code_is_not_left_to_chance_where_the_reader_goes_away(tmp_path: Path) -> None:
+    for _ in range(5):
+        done = command("--help", shell="| head -1", cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+PRINTING = """
+import sys
+from pathlib import Path
+from xstat_ray.cli.program import exit_with
+
+def action():
+    for line in range(20_000):
+        print(line, flush=line == 0)
+    Path("over").touch()
+    {end}
+
+exit_with(action)
+"""
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "error"),
+    [
+        ("return 0", 0, ""),
+        ("return 2", 2, ""),
+        ("raise BrokenPipeError('another pipe')", 1, "another pipe"),
+    ],
+)
+def test_an_action_without_a_reader_goes_on_to_its_end(
+    tmp_path: Path, end: str, code: int, error: str
+) -> None:
+    (tmp_path / "printing.py").write_text(PRINTING.format(end=end))
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"{sys.executable} printing.py | true"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == code
+    assert error in done.stderr and bool(done.stderr) == bool(error)
+    assert (tmp_path / "over").exists()
 
 
 def test_the_current_directory_neither_breaks_nor_hijacks_the_command(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def test_only_its_receiver_opens_it_and_only_as_what_it_is():
 )
 def test_a_key_that_nothing_can_be_sealed_to(y):
     """Points of low order, with which everybody would agree on the same secret."""
-    with pytest.raises(ProtocolError, match="none that one can seal to"):
+    with pytest.raises(ProtocolError, match="cannot be sealed to the receiver's pinned key"):
         seal(y.to_bytes(32, "little"), "rows", b"x")
 
 

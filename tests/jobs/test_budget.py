@@ -134,7 +134,7 @@ def test_what_is_refused_names_the_key_and_the_remedy(budget, line, message):
         ("--help", 0, "set-cap       set the cap", ""),
         ("show --help", 0, "ledger=FILE", ""),
         ("", 2, "", "Error: no verb is given. Use one of show, history, set-cap"),
-        ("show datset=a", 2, "", "Error: unknown key (file the command line, key datset)"),
+        ("show datset=a", 2, "", "Error: unknown key (on the command line, key datset)"),
         ("show", 2, "", "Error: there is no ledger"),
         ("set-cap dataset=a cap=1/3", 0, "1/3", ""),
     ],

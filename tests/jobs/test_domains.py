@@ -115,6 +115,7 @@ def test_what_a_domain_says_when_it_fails_is_passed_on(folder):
 def test_a_missing_table_is_found_before_anything_starts(folder):
     code, _, error = federated(folder, "study=noisy", "data.row.path=nowhere.parquet")
     assert code == 2 and "nowhere.parquet). Set data.row.path" in error
+    assert "Plan:" not in error
     assert not (folder / "out").exists()
 
 

@@ -50,7 +50,7 @@ def test_quiet_prints_nothing_but_the_warning(releases):
         [
             ([], "a value is missing (key run)"),
             (["run=nowhere"], "nowhere, key run). Name the output folder of xstat-ray crosstab"),
-            (["run=off", "run=off"], "off is given twice (file the command line, key run)"),
+            (["run=off", "run=off"], "off is given twice (on the command line, key run)"),
             (["run=off", "run=catch, ment"], "holds the same study, catchment"),
             (["run=off", "language=fr"], "language 'fr' is not supported"),
             (["run=[]"], "no folder is given"),

@@ -137,6 +137,6 @@ def test_no_sentence_of_a_run_has_a_figure_of_the_table():
     plan = make_plan(study())
     assert {order_sentence(plan, is_sorted) for is_sorted in (True, False)} == {
         "The row party's files are sorted by id.",
-        "The row party has files that are not sorted by id; its record names them. "
+        "The row party has files that are not sorted by id; parties/row/intake.json names them. "
         "Reading those takes about 2 times as long.",
     }

@@ -1,7 +1,7 @@
 """Tables and studies of a region, for the suites over them.
 
-The tables are those of a synthetic Hokkaido (`jobs.synthesize`): a folder that is given, or a small
-one that is made.
+The tables are those of a synthetic Hokkaido (`xstat-ray synthesize`): a folder that is given, or a
+small one that is made.
 """
 
 from __future__ import annotations

@@ -236,9 +236,18 @@ def _held_against(
         passengers = max(1, run_sizes.flags // study.window_periods)
         bounds = replace(study.bounds, persons=passengers, boardings=1)
         plan = make_plan(replace(study, bounds=bounds))
-        told = plan.seconds(cores, rows=run_sizes.rows, row_persons=run_sizes.persons)
+        estimated_seconds = plan.seconds(cores, rows=run_sizes.rows, row_persons=run_sizes.persons)
         took = sum(timed.seconds.values())
-        records.append(Record(f"scale.plan.{name}", told, SECONDS, None, took, took / told))
+        records.append(
+            Record(
+                f"scale.plan.{name}",
+                estimated_seconds,
+                SECONDS,
+                None,
+                took,
+                took / estimated_seconds,
+            )
+        )
     return records
 
 

@@ -61,7 +61,7 @@ SUITES = {
 
 @dataclass(frozen=True)
 class BenchmarkConfig:
-    """The checked configuration of `jobs.benchmark`."""
+    """The checked configuration of `xstat-ray benchmark`."""
 
     suite: str
     sizes: Any

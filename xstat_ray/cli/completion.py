@@ -42,7 +42,7 @@ def complete(words: Sequence[str]) -> str:
 
 
 def candidates(line: str, breaks: str) -> list[str]:
-    """What the last word of a command line may become.
+    """Completions of the last word of a command line.
 
     Args:
         line: the command line up to the cursor.
@@ -83,7 +83,7 @@ def _ask_hydra(job: str, settings: list[str], word: str) -> list[str]:
 
     @hydra.main(version_base="1.3", config_path=str(CONF), config_name=job)
     def task(_: DictConfig) -> None:
-        """Is not run: Hydra only answers."""
+        """Never runs; Hydra only completes."""
 
     with redirect_stdout(io.StringIO()) as printed:
         task()

@@ -20,7 +20,7 @@ _PLAN = ("target_stderr", "target_level", "look")
 
 @dataclass(frozen=True)
 class CrosstabConfig:
-    """Checked configuration of `jobs.crosstab`."""
+    """Checked configuration of `xstat-ray crosstab`."""
 
     study: Study
     row: Source
@@ -34,7 +34,7 @@ class CrosstabConfig:
 
 @dataclass(frozen=True)
 class PlanConfig:
-    """Checked configuration of `jobs.plan`."""
+    """Checked configuration of `xstat-ray plan`."""
 
     study: Study
     options: Options

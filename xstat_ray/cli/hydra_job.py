@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
+from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 from yaml import YAMLError
 
 from xstat_ray.cli import help as pages
 from xstat_ray.cli.program import BAD_INPUT, exit_code, exit_with, report
-from xstat_ray.errors import InputError, StudyError
+from xstat_ray.errors import COMMAND_LINE, InputError, StudyError
 from xstat_ray.inputs.section import suggestion
 from xstat_ray.util.package_files import CONF
 
-_COMMAND_LINE = "the command line"
 _UNREADABLE = "the configuration cannot be read:"
 _HIDDEN = (
     "\nA folder of that name in --config-dir hides the key. "
@@ -110,14 +110,25 @@ def _call(job: Job, config: DictConfig) -> int:
 
 
 def _explained(error: Exception) -> str:
-    """Tell what is wrong with a configuration; an unknown key is answered with the known ones."""
+    """Tell what is wrong with a configuration; an unknown key or choice with the known ones."""
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
+        return _unknown_choice(error.missing_cfg_file, error.options)
     cause = error.__cause__
     if isinstance(cause, ConfigAttributeError | ConfigKeyError) and cause.parent_node is not None:
         known = sorted(str(key) for key in cause.parent_node if key != "hydra")
         remedy = suggestion(str(cause.key), known)
-        return str(StudyError("unknown key", file=_COMMAND_LINE, key=cause.full_key, remedy=remedy))
+        return str(StudyError("unknown key", file=COMMAND_LINE, key=cause.full_key, remedy=remedy))
     hidden = "No match in the defaults list" in str(error)
     return f"{_UNREADABLE} {error}{_HIDDEN if hidden else ''}"
+
+
+def _unknown_choice(path: str, names: Sequence[str]) -> str:
+    """Tell that a file such as study/NAME does not exist, with the names that do."""
+    group, _, name = path.rpartition("/")
+    close = get_close_matches(name, names, n=1)
+    meant = f"Did you mean {close[0]!r}? " if close else ""
+    remedy = f"{meant}The names are {', '.join(names)}"
+    return str(StudyError(f"there is no {group} {name!r}", remedy=remedy))
 
 
 def _plain(config: DictConfig) -> dict[str, Any]:
@@ -142,4 +153,4 @@ def _origin() -> str:
         path = Path(source.path) / "study" / f"{choice}.yaml"
         if path.exists():
             return str(path)
-    return _COMMAND_LINE
+    return COMMAND_LINE

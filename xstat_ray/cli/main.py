@@ -27,7 +27,10 @@ def _main(words: list[str]) -> int:
         InputError: there is no such job.
     """
     if not words or words[0] in ("-h", "--help", "help"):
-        print(pages.overview())
+        if words[1:] and not words[1].startswith("-"):
+            print(pages.page(_job(words[1])))
+        else:
+            print(pages.overview())
         return 0 if words else BAD_INPUT
     if words[0] in ("-V", "--version"):
         print(f"{pages.PROGRAM} {software_version()}")
@@ -35,14 +38,21 @@ def _main(words: list[str]) -> int:
     if words[0] == "completion":
         print(complete(words[1:]))
         return 0
-    if words[0] not in pages.job_names():
-        raise InputError(f"there is no job {words[0]!r}", remedy=_remedy(words[0]))
+    job = _job(words[0])
     del sys.argv[1]
-    runpy.run_path(str(JOBS / f"{words[0]}.py"), run_name="__main__")
+    runpy.run_path(str(JOBS / f"{job}.py"), run_name="__main__")
     return 0
 
 
-def _remedy(word: str) -> str:
+def _job(word: str) -> str:
+    """Return a word that names a job.
+
+    Raises:
+        InputError: there is no such job.
+    """
+    if word in pages.job_names():
+        return word
     close = get_close_matches(word, pages.job_names(), n=1)
     meant = f"Did you mean {close[0]!r}? " if close else ""
-    return f"{meant}{pages.PROGRAM} --help lists the jobs"
+    remedy = f"{meant}{pages.PROGRAM} --help lists the jobs"
+    raise InputError(f"there is no job {word!r}", remedy=remedy)

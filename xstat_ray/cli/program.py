@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import os
-import select
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from rich.console import Console
 
 from xstat_ray.errors import XstatError
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -23,17 +26,12 @@ _INTERRUPTED = (
 def exit_with(action: Callable[[], int]) -> NoReturn:
     """Exit with the code that `action` returns, or with that of the error that it raises.
 
-    Where the reader of standard output has gone, as `head` does, the program ends without a word.
+    Where the reader of standard output goes away, as `head` does, the action goes on to its end
+    and the exit code stays that of the action.
     """
-    code = exit_code(action)
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        code = code or UNEXPECTED
-    if _reader_has_gone():
-        # Python flushes once more when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(code)
+    if sys.stdout is sys.__stdout__ and sys.stdout is not None:
+        sys.stdout = _as_long_as_read(sys.stdout)
+    sys.exit(exit_code(action))
 
 
 def exit_code(action: Callable[[], int]) -> int:
@@ -46,9 +44,8 @@ def exit_code(action: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         _console().print(_INTERRUPTED)
         return INTERRUPTED
-    except Exception as error:
-        if not (isinstance(error, BrokenPipeError) and _reader_has_gone()):
-            _console().print_exception()
+    except Exception:
+        _console().print_exception()
         return UNEXPECTED
 
 
@@ -61,12 +58,26 @@ def _console() -> Console:
     return Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
 
 
-def _reader_has_gone() -> bool:
-    """Whether standard output is a pipe that nobody reads."""
-    try:
-        output = sys.stdout.fileno()
-    except (AttributeError, OSError):
-        return False
-    poll = select.poll()
-    poll.register(output, 0)
-    return any(event & select.POLLERR for _, event in poll.poll(0))
+class _Output(io.FileIO):
+    """A file descriptor that becomes /dev/null once it is a pipe that nobody reads."""
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        """Write bytes, to nowhere once the reader has gone."""
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.fileno())
+            os.close(nowhere)
+            return super().write(data)
+
+
+def _as_long_as_read(stream: TextIO) -> TextIO:
+    """Write to the descriptor of a stream, without an error once nobody reads."""
+    stream.flush()
+    return io.TextIOWrapper(
+        io.BufferedWriter(_Output(stream.fileno(), "w", closefd=False)),
+        encoding=stream.encoding,
+        errors=stream.errors,
+        line_buffering=stream.isatty(),
+    )

@@ -76,7 +76,7 @@ class DomainConfig:
 
 @dataclass(frozen=True)
 class PartyConfig(DomainConfig):
-    """What `jobs.deidentify` needs."""
+    """What `xstat-ray deidentify` needs."""
 
     source: Source
     attestation: AttestationSettings
@@ -84,13 +84,13 @@ class PartyConfig(DomainConfig):
 
 @dataclass(frozen=True)
 class ReleaseConfig(DomainConfig):
-    """What `jobs.release` needs."""
+    """What `xstat-ray release` needs."""
 
     out: Path | None
 
 
 def party_config(raw: Mapping[str, Any], origin: str) -> PartyConfig:
-    """Check the configuration of `jobs.deidentify`.
+    """Check the configuration of `xstat-ray deidentify`.
 
     Raises:
         StudyError: an unknown or missing key, or a bad value; names the key.
@@ -108,7 +108,7 @@ def party_config(raw: Mapping[str, Any], origin: str) -> PartyConfig:
 
 
 def aggregator_config(raw: Mapping[str, Any], origin: str) -> DomainConfig:
-    """Check the configuration of `jobs.aggregate`: no key of it names a secret.
+    """Check the configuration of `xstat-ray aggregate`: no key of it names a secret.
 
     Raises:
         StudyError: an unknown or missing key, or a bad value; names the key.
@@ -119,7 +119,7 @@ def aggregator_config(raw: Mapping[str, Any], origin: str) -> DomainConfig:
 
 
 def release_config(raw: Mapping[str, Any], origin: str) -> ReleaseConfig:
-    """Check the configuration of `jobs.release`.
+    """Check the configuration of `xstat-ray release`.
 
     Raises:
         StudyError: an unknown or missing key, or a bad value; names the key.

@@ -236,12 +236,12 @@ def run_domains(
         XstatError: a job failed, for one of the reasons that `xstat_ray.crosstab` has.
     """
     plan = options.plan(study)
+    check_sources(sources)
     progress.planned(plan)
     for warning in check_noise(study.privacy, allowed=options.allow_no_noise):
         progress.warn(warning)
     if plan.padding is None:
         progress.warn(PADDING_OFF)
-    check_sources(sources)
     OneMachine(out, arguments, progress).run()
     return read(out)
 

@@ -145,9 +145,9 @@ class PartySteps:
             get(first.call(Party.save, waiting))
         return get(first.call(Party.hello))
 
-    def _session(self, hello: bytes, others: bytes) -> str:
+    def _session(self, hello: bytes, peer_hello: bytes) -> str:
         """Digest of the handshake, in hex, from the hellos of both parties."""
-        row, column = (hello, others) if self._role == "row" else (others, hello)
+        row, column = (hello, peer_hello) if self._role == "row" else (peer_hello, hello)
         return hashlib.sha256(b"xstat-ray session\0" + row + column).hexdigest()
 
     def _restore(self) -> None:

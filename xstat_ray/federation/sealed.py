@@ -45,7 +45,7 @@ def seal(receiver: bytes, kind: str, message: bytes) -> bytes:
             )
         )
     except ValueError:
-        raise ProtocolError("the receiver's pinned key is none that one can seal to") from None
+        raise ProtocolError("messages cannot be sealed to the receiver's pinned key") from None
 
 
 def unseal(identity: Identity, kind: str, sealed: bytes) -> bytes:

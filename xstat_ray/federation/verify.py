@@ -114,17 +114,17 @@ def _open(
     out: Path, manifest: dict[str, Any], pins: Mapping[Domain, bytes], report: Report
 ) -> _Case | None:
     """Read the logs; None unless all of them are whole and signed."""
-    told = {name: bytes.fromhex(manifest["domains"][name]) for name in DOMAINS}
+    manifest_keys = {name: bytes.fromhex(manifest["domains"][name]) for name in DOMAINS}
     report.wrong += [
         f"the manifest names another key of the {name} domain than you do"
         for name in pins
-        if pins[name] != told[name]
+        if pins[name] != manifest_keys[name]
     ]
     logs: dict[Domain, list[Entry]] = {}
     for name in DOMAINS:
         try:
             content = (out / AUDIT / f"{name}.jsonl").read_bytes()
-            logs[name] = read_log(content, name, Peers({**told, **pins}))
+            logs[name] = read_log(content, name, Peers({**manifest_keys, **pins}))
         except OSError:
             report.wrong.append(f"the log of the {name} domain is missing")
         except ProtocolError as error:
@@ -143,11 +143,11 @@ def _check_run(case: _Case) -> Iterator[str]:
     }
     if sessions != {case.manifest.get("session")}:
         yield "the domains' logs are of different handshakes"
-    told = {"study": case.manifest.get("study_digest"), "run": case.manifest.get("run")}
+    expected = {"study": case.manifest.get("study_digest"), "run": case.manifest.get("run")}
     plans = {entry.facts.get("plan") for name in DOMAINS for entry in case.of(name, "opened")}
     for name in DOMAINS:
         if (
-            len(case.of(name, "opened", **told, keys=case.manifest["domains"])) != 1
+            len(case.of(name, "opened", **expected, keys=case.manifest["domains"])) != 1
             or len(plans) != 1
         ):
             yield f"the {name} domain's log is of another study, plan, run or set of keys"

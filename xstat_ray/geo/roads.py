@@ -15,7 +15,7 @@ EARTH_RADIUS_KM = 6371.0088
 """Mean radius of the GRS 80 ellipsoid (2a + b) / 3."""
 
 DETOUR = 1.3
-"""Length of a road, in great circles between its ends."""
+"""Road length divided by great-circle distance."""
 
 SPEEDS_KMH = ((10.0, 35.0), (100.0, 60.0), (np.inf, 80.0))
 """Pairs of the kilometre at which a part of the journey ends, and the mean speed on it in km/h."""

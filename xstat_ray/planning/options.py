@@ -1,4 +1,4 @@
-"""How to run a study, as opposed to what it computes, and which of that weakens its protection."""
+"""Run options, and the check that refuses unsafe ones."""
 
 from __future__ import annotations
 

@@ -146,13 +146,12 @@ class Plan:
             ),
             (
                 "Join",
-                f"period {study.period.grain}, {study.window_periods} in the window, "
-                f"{len(self.grid.shards)} shards",
+                f"{_join(study)}, {len(self.grid.shards)} shards",
             ),
             (
                 "One person",
-                f"moves at most {study.person_units} counts by one, "
-                f"of at most {study.bounds.persons:,} people",
+                f"changes at most {_counts(study.person_units)}, each by one; "
+                f"at most {study.bounds.persons:,} people",
             ),
             (
                 "Privacy",
@@ -184,8 +183,9 @@ class Plan:
             (
                 "Time",
                 f"about {self.seconds(2):.0f} s on 2 cores with the kernel {self.kernel} at the "
-                f"most people, and one more for every {2 * rate.persons:,.0f} people of the row "
-                f"party's table and every {2 * rate.rows / 1e6:.0f} million rows of it, or "
+                "largest allowed number of people, plus one second for every "
+                f"{2 * rate.persons:,.0f} people of the row party's table and every "
+                f"{2 * rate.rows / 1e6:.0f} million rows of it, or "
                 f"{2 * rate.unsorted_rows / 1e6:.0f} million where its files are not sorted by id",
             ),
         ]
@@ -263,6 +263,17 @@ class Plan:
         }
 
 
+def _join(study: Study) -> str:
+    """Write what rows are joined by; a study without periods joins by id alone."""
+    if study.period.grain == "none":
+        return "by id only"
+    return f"period {study.period.grain}, {study.window_periods} in the window"
+
+
+def _counts(number: int) -> str:
+    return "1 count" if number == 1 else f"{number:,} counts"
+
+
 def _period(period: Period) -> dict[str, str] | None:
     """Span of the study as JSON, None where it has none."""
     if period.start is None or period.end is None:
@@ -292,7 +303,7 @@ def make_plan(
 
     Raises:
         PlanError: the key is too small, the table too large, counts could overflow a slot, or the
-            padding cannot be had.
+            padding is impossible.
         InputError: constant time is asked of a kernel that has none.
     """
     if key_bits not in KEY_BITS:

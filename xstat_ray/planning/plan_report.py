@@ -161,8 +161,8 @@ def make_report(
     )
     planned = partial(planned_in_batches, batch=batch)
     plan = planned(study)
-    asked = study.privacy.mechanism
-    chosen = plan.design.kind if asked == "auto" else asked
+    declared = study.privacy.mechanism
+    chosen = plan.design.kind if declared == "auto" else declared
     designs = {kind: plan.design if kind == chosen else _forced(study, kind) for kind in KINDS}
     answer = None
     if target is not None:

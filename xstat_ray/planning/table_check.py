@@ -41,7 +41,7 @@ class TableCheck:
         """Estimate the time for reading, tagging and joining all rows.
 
         Returns:
-            Seconds on so many cores, None where the number of rows is not known.
+            Seconds on `cores` cores, None where the number of rows is not known.
         """
         if self.rows is None:
             return None
@@ -95,6 +95,6 @@ def order_sentence(plan: Plan, is_sorted: bool) -> str:
         return "The row party's files are sorted by id."
     slower = plan.row_seconds(1, 0, 1) / plan.row_seconds(1, 1)
     return (
-        "The row party has files that are not sorted by id; its record names them. Reading those "
-        f"takes about {slower:.1g} times as long."
+        "The row party has files that are not sorted by id; parties/row/intake.json names them. "
+        f"Reading those takes about {slower:.1g} times as long."
     )

@@ -115,10 +115,10 @@ def _choice(
     asked: MechanismChoice, tree: RowTree, budget: Mechanism, reporting: tuple[int, ...]
 ) -> Choice:
     if asked == "flat":
-        return Choice("flat", FLAT, "flat: as the study says")
+        return Choice("flat", FLAT, "flat (set by the study)")
     if asked == "auto":
         return choose(tree, budget, reporting)
-    return Choice("tree", _tree_shares(tree, budget, reporting), "tree: as the study says")
+    return Choice("tree", _tree_shares(tree, budget, reporting), "tree (set by the study)")
 
 
 def _tree_shares(tree: RowTree, budget: Mechanism, reporting: tuple[int, ...]) -> Shares:

@@ -17,7 +17,7 @@ def count_view(ledger: Path, study: Study, view: str) -> None:
 
     Args:
         ledger: the ledger of the party that hands out its table.
-        study: of the tables.
+        study: the study that the tables belong to.
         view: name of the view; one of that name is counted once.
 
     Raises:

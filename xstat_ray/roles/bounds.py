@@ -138,7 +138,7 @@ class DisjointCheck:
     """Finds out whether parts, which several threads may add, have a person in common."""
 
     def __init__(self, persons: int) -> None:
-        """Start without parts, for so many persons."""
+        """Start without parts, for `persons` persons."""
         self._met = np.zeros(persons, bool)
         self._turn = threading.Lock()
 

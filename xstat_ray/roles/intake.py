@@ -107,11 +107,11 @@ def take(
     kept: list[tuple[NDArray[Any], ...]] = []
     for chunk in table.chunks():
         in_domain, in_span, columns = extract(chunk)
-        person, welcome = people.number(chunk.columns[id_column], in_domain & in_span, counts)
-        keep = welcome & in_domain & in_span
+        person, accepted = people.number(chunk.columns[id_column], in_domain & in_span, counts)
+        keep = accepted & in_domain & in_span
         counts.rows += len(keep)
-        counts.outside_domain += int((welcome & ~in_domain).sum())
-        counts.outside_span += int((welcome & in_domain & ~in_span).sum())
+        counts.outside_domain += int((accepted & ~in_domain).sum())
+        counts.outside_span += int((accepted & in_domain & ~in_span).sum())
         counts.kept += int(keep.sum())
         persons.append(person[keep])
         kept.append(tuple(column[keep] for column in columns))
@@ -158,11 +158,11 @@ class People(Secret):
         row_state = state[codes]
         counts.invalid_id += int((row_state == 0).sum())
         counts.excluded += int((row_state == 1).sum())
-        welcome = row_state == 2
+        accepted = row_state == 2
         lookup = np.full(len(normal) + 1, -1, np.int32)
-        for code in np.unique(codes[usable & welcome]).tolist():
+        for code in np.unique(codes[usable & accepted]).tolist():
             lookup[code] = self._numbers.setdefault(normal[code], len(self._numbers))
-        return lookup[codes], welcome
+        return lookup[codes], accepted
 
 
 def read_excluded(paths: Sequence[Path | str], id_column: str, study: Study) -> pa.Array:

@@ -35,7 +35,7 @@ class Holder(NamedTuple):
     def of(
         cls, role: Role, instances: Sequence[Instance[Party]], persons: int, folder: Path | None
     ) -> Holder:
-        """Cut the persons of these environments, who are so many, into parts."""
+        """Cut the `persons` persons of these environments into parts."""
         parts = list(cut(persons, PERSONS_A_CALL)) if persons else []
         return cls(role, instances, parts, folder)
 

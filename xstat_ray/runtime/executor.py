@@ -25,7 +25,7 @@ ROLES: Mapping[Role, type[Party]] = {"row": RowParty, "column": ColumnParty}
 
 
 class Ref(Generic[R_co]):
-    """A hashable handle on a result that may still be in the making.
+    """A hashable handle on a result that may not be ready yet.
 
     As an argument of a call it stands for its value. Only the executor that made it can `get` that.
     """
@@ -48,7 +48,8 @@ class Executor(ABC):
     """Runs party methods and stateless functions; a context manager that frees what it holds."""
 
     row: Sequence[Instance[RowParty]] = ()
-    """Environments of the row party; the first makes the secrets. None in another domain."""
+    """Environments of the row party; the first makes the secrets. Empty where the party
+    runs in another domain."""
     column: Sequence[Instance[ColumnParty]] = ()
     """Environments of the column party, likewise."""
 

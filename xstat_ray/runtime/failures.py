@@ -60,7 +60,7 @@ def explained(error: BaseException) -> XstatError | None:
 
 
 def pool_lost(seconds: float) -> ClusterError:
-    """Return the error for a pool that has had no node for so many seconds."""
+    """Return the error for a pool that has had no node for `seconds` seconds."""
     return ClusterError(
         f"the pool of tasks has had no node for {seconds:.0f} s. Start nodes for it. {_AGAIN}"
     )

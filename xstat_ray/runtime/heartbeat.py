@@ -1,4 +1,4 @@
-"""Environments that stand still.
+"""Detects environments that have stopped answering.
 
 Ray notices a process that has ended, but not one that lives and does not answer.
 """

@@ -1,4 +1,4 @@
-"""Many like tasks, whose results are wanted in order and of which only so many run at a time."""
+"""Runs similar tasks, at most `in_flight` at once, and yields their results in order."""
 
 from __future__ import annotations
 

@@ -256,13 +256,13 @@ def await_nodes(cluster: Cluster, progress: Progress) -> None:
         InputError: they are still not there; tells which nodes are.
     """
     until = time.monotonic() + cluster.wait_seconds
-    told = False
+    announced = False
     while (problem := unfit(cluster, alive())) is not None:
         if time.monotonic() >= until:
             raise problem
-        if not told:
+        if not announced:
             progress.note(f"Waiting up to {cluster.wait_seconds} s for nodes: {problem.problem}.")
-            told = True
+            announced = True
         time.sleep(_LOOK_SECONDS)
 
 

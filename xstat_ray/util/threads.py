@@ -32,9 +32,9 @@ def thread_count() -> int:
     more threads than cores.
     """
     cores = len(os.sched_getaffinity(0))
-    for asked in (os.environ.get(name, "") for name in (VARIABLE, _OTHER)):
-        if asked.isdecimal() and int(asked) > 0:
-            return min(cores, int(asked))
+    for setting in (os.environ.get(name, "") for name in (VARIABLE, _OTHER)):
+        if setting.isdecimal() and int(setting) > 0:
+            return min(cores, int(setting))
     return cores
 
 

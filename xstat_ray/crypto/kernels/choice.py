@@ -91,7 +91,9 @@ def _ifma() -> Kernel:
         native = import_module("xstat_ray.crypto.kernels._native")
     except ImportError:
         raise _Unavailable(
-            "it was not built when the package was installed", logging.WARNING
+            "it was not built when the package was installed "
+            "(install gcc, then reinstall the package)",
+            logging.WARNING,
         ) from None
     if not native.available():
         raise _Unavailable("this processor or operating system lacks AVX-512 IFMA", logging.INFO)

@@ -94,7 +94,7 @@ def answer(folders: Folders, assumptions: Assumptions | None = None) -> NeedsAns
     Raises:
         InputError: a folder holds no finished release of its study; names folder, key and remedy.
     """
-    given = assumptions or Assumptions()
+    settled_assumptions = assumptions or Assumptions()
     movement = _release(folders.movement, "movement", "doto_movement", MOVEMENT)
     catchment = _release(folders.catchment, "catchment", "catchment", CATCHMENT)
     _check_same_people(movement, catchment)
@@ -102,9 +102,9 @@ def answer(folders: Folders, assumptions: Assumptions | None = None) -> NeedsAns
         folders.population, key="releases.population", remedy=_remedy("population", "")
     )
     counts = catchment_counts(catchment)
-    share = given.market_share
+    share = settled_assumptions.market_share
     tables = {
-        "needs": _needs_table(visitors, counts, movement, given),
+        "needs": _needs_table(visitors, counts, movement, settled_assumptions),
         "hours": _hours_table(visitors),
         "watershed": watershed_table(counts, share),
         "opening": opening_table(counts, share),

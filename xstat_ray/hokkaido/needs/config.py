@@ -1,4 +1,4 @@
-"""From a composed configuration to the arguments of `jobs.needs`."""
+"""From a composed configuration to the arguments of `xstat-ray needs`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DISPLAYS = DISPLAYS[:2]
 
 @dataclass(frozen=True)
 class NeedsConfig:
-    """The checked configuration of `jobs.needs`."""
+    """The checked configuration of `xstat-ray needs`."""
 
     folders: Folders
     assumptions: Assumptions

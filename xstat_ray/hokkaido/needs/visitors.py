@@ -57,7 +57,7 @@ def read_visitors(folder: Path, *, key: str, remedy: str) -> Visitors:
     elsewhere, or 00000), `noisy` (unbiased) and `stderr`; further attributes are summed over.
 
     Args:
-        folder: output folder of `jobs.population`.
+        folder: output folder of `xstat-ray population`.
         key: configuration key that names the folder, for messages.
         remedy: how to make such a release, for messages.
 

@@ -1,4 +1,4 @@
-"""From a composed configuration to the arguments of `jobs.population`."""
+"""From a composed configuration to the arguments of `xstat-ray population`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _MOST_DAYS = 1 << 15
 
 @dataclass(frozen=True)
 class PopulationConfig:
-    """The checked configuration of `jobs.population`."""
+    """The checked configuration of `xstat-ray population`."""
 
     declaration: Declaration
     tables: OperatorTables

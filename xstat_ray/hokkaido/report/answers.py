@@ -1,4 +1,4 @@
-"""The tables of jobs.needs that a report shows."""
+"""The tables of `xstat-ray needs` that a report shows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ REMEDY = "Make one with: xstat-ray needs out=..."
 
 @dataclass(frozen=True)
 class Answers:
-    """Tables of jobs.needs by name, and what they were made of."""
+    """Tables of `xstat-ray needs` by name, and what they were made of."""
 
     folder: Path
     tables: Mapping[str, pa.Table]
@@ -39,12 +39,12 @@ class Answers:
 
 
 def is_answers(folder: Path) -> bool:
-    """Whether a folder is an output of jobs.needs."""
+    """Whether a folder is an output of `xstat-ray needs`."""
     return (folder / SOURCES).is_file()
 
 
 def read_answers(folder: Path) -> Answers:
-    """Read the output folder of jobs.needs.
+    """Read the output folder of `xstat-ray needs`.
 
     Raises:
         InputError: a file is missing or not what it should be, or they contradict each other about

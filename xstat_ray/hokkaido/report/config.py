@@ -1,4 +1,4 @@
-"""From a composed configuration to the arguments of `jobs.report`."""
+"""From a composed configuration to the arguments of `xstat-ray report`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LANGUAGES = ("ja", "en")
 
 @dataclass(frozen=True)
 class ReportConfig:
-    """The checked configuration of `jobs.report`."""
+    """The checked configuration of `xstat-ray report`."""
 
     runs: tuple[Path, ...]
     out: Path

@@ -44,7 +44,7 @@ def document(layers: Sequence[Layer], answers: Answers | None, language: str) ->
 
     Args:
         layers: releases, in the order in which the page offers them.
-        answers: the tables of jobs.needs, if any.
+        answers: the tables of `xstat-ray needs`, if any.
         language: "ja" or "en", which is shown first.
     """
     return {

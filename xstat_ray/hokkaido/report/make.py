@@ -39,7 +39,7 @@ class Sources:
 
 
 def read(folders: Sequence[Path]) -> Sources:
-    """Read the output folders of jobs.crosstab and jobs.needs.
+    """Read the output folders of `xstat-ray crosstab` and `xstat-ray needs`.
 
     Raises:
         InputError: a folder holds neither, or is not finished; or two folders hold one study.

@@ -84,13 +84,13 @@ def _part(table: pa.Table, name: str) -> pa.Table:
 
 def _home(residence: pa.ChunkedArray, area: pa.ChunkedArray) -> pa.ChunkedArray:
     """Write `local` and `elsewhere`, like the levels above, where the release tells no more."""
-    told = pc.all(
+    is_coarse = pc.all(
         pc.or_(
             pc.equal(residence, area),
             pc.is_in(residence, pa.array([ELSEWHERE, "local", "elsewhere"])),
         )
     )
-    if not told.as_py():
+    if not is_coarse.as_py():
         return residence
     at_home = pc.or_(pc.equal(residence, area), pc.equal(residence, "local"))
     return pc.if_else(at_home, "local", "elsewhere")

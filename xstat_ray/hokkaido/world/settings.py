@@ -77,7 +77,7 @@ class World:
 
 @dataclass(frozen=True)
 class SynthesizeConfig:
-    """The checked configuration of `jobs.synthesize`."""
+    """The checked configuration of `xstat-ray synthesize`."""
 
     world: World
     out: Path

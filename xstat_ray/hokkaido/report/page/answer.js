@@ -1,4 +1,4 @@
-// What the views of jobs.needs have in common: their tables, and a theme of municipalities of the east.
+// What the views of `xstat-ray needs` have in common: their tables, and a theme of municipalities of the east.
 
 import { content, municipalities, rowsOf } from "report/data";
 import { named, t } from "report/i18n";

@@ -1,4 +1,4 @@
-// The views of jobs.needs, by name.
+// The views of `xstat-ray needs`, by name.
 
 import { rows } from "report/answer";
 
