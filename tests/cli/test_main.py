@@ -157,6 +157,16 @@ def test_the_exit_code_is_not_left_to_chance_where_the_reader_goes_away(tmp_path
         assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_that_cannot_be_written_is_an_error(
+    tmp_path: Path, unbuffered: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    done = command("--version", shell="> /dev/full", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr and "Exception ignored" not in done.stderr
+
+
 PRINTING = """
 import sys
 from pathlib import Path

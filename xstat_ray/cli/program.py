@@ -29,9 +29,17 @@ def exit_with(action: Callable[[], int]) -> NoReturn:
     Where the reader of standard output goes away, as `head` does, the action goes on to its end
     and the exit code stays that of the action.
     """
-    if sys.stdout is sys.__stdout__ and sys.stdout is not None:
+    if sys.stdout is sys.__stdout__ and isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout = _as_long_as_read(sys.stdout)
-    sys.exit(exit_code(action))
+    sys.exit(exit_code(lambda: _flushed(action)))
+
+
+def _flushed(action: Callable[[], int]) -> int:
+    """Return the code of `action` once all that it printed is written."""
+    code = action()
+    if sys.stdout is not None:
+        sys.stdout.flush()
+    return code
 
 
 def exit_code(action: Callable[[], int]) -> int:
@@ -59,25 +67,32 @@ def _console() -> Console:
 
 
 class _Output(io.FileIO):
-    """A file descriptor that becomes /dev/null once it is a pipe that nobody reads."""
+    """A file descriptor that becomes /dev/null once it cannot be written to.
+
+    Python writes what is left once more when it ends, which must not fail again.
+    """
 
     def write(self, data: ReadableBuffer, /) -> int:
-        """Write bytes, to nowhere once the reader has gone."""
+        """Write bytes; that nobody reads them is no error."""
         try:
             return super().write(data)
-        except BrokenPipeError:
+        except OSError as error:
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self.fileno())
             os.close(nowhere)
+            if not isinstance(error, BrokenPipeError):
+                raise
             return super().write(data)
 
 
-def _as_long_as_read(stream: TextIO) -> TextIO:
+def _as_long_as_read(stream: io.TextIOWrapper) -> TextIO:
     """Write to the descriptor of a stream, without an error once nobody reads."""
     stream.flush()
+    output = _Output(stream.fileno(), "w", closefd=False)
     return io.TextIOWrapper(
-        io.BufferedWriter(_Output(stream.fileno(), "w", closefd=False)),
+        output if stream.write_through else io.BufferedWriter(output),
         encoding=stream.encoding,
         errors=stream.errors,
-        line_buffering=stream.isatty(),
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
     )

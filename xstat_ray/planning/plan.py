@@ -138,20 +138,19 @@ class Plan:
         sums = self.coefficients - counts
         sums_too = f", and {sums:,} sums of them" if sums > 0 else ""
         delta = f", delta {float(mechanism.delta):g}" if mechanism.delta else ""
+        periods = f"period {study.period.grain}, {study.window_periods} in the window"
+        join = "by id only" if study.period.grain == "none" else periods
+        units = "1 count" if study.person_units == 1 else f"{study.person_units:,} counts"
         errors = ", ".join(f"{error:.3g} a {name}" for name, error in self.expected_stderr.items())
         return [
             (
                 "Table",
                 f"{study.cells:,} cells x {study.slots:,} columns = {counts:,} counts{sums_too}",
             ),
-            (
-                "Join",
-                f"{_join(study)}, {len(self.grid.shards)} shards",
-            ),
+            ("Join", f"{join}, {len(self.grid.shards)} shards"),
             (
                 "One person",
-                f"changes at most {_counts(study.person_units)}, each by one; "
-                f"at most {study.bounds.persons:,} people",
+                f"changes at most {units}, each by one; at most {study.bounds.persons:,} people",
             ),
             (
                 "Privacy",
@@ -261,17 +260,6 @@ class Plan:
             "estimated_rows_a_second_on_2_cores": round(2 * rate.rows),
             "estimated_unsorted_rows_a_second_on_2_cores": round(2 * rate.unsorted_rows),
         }
-
-
-def _join(study: Study) -> str:
-    """Write what rows are joined by; a study without periods joins by id alone."""
-    if study.period.grain == "none":
-        return "by id only"
-    return f"period {study.period.grain}, {study.window_periods} in the window"
-
-
-def _counts(number: int) -> str:
-    return "1 count" if number == 1 else f"{number:,} counts"
 
 
 def _period(period: Period) -> dict[str, str] | None:
