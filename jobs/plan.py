@@ -24,11 +24,7 @@ def main(raw: dict[str, Any], origin: str) -> None:
     config = plan_config(raw, origin)
     report = make_report(
         config.study,
-        key_bits=config.options.key_bits,
-        shards=config.options.shards,
-        slot_bits=config.options.slot_bits,
-        constant_time=config.options.constant_time,
-        batch=config.options.batch,
+        config.options,
         target=config.target,
         table=None if config.row is None else inspect_order(config.study, config.row),
     )

@@ -26,16 +26,17 @@ SEED = bytes(range(32))
 SEEDS = {"row": SEED, "column": SEED}
 
 
+def played(plan, tables, folder, seeds=None):
+    """Coefficients of the protocol on these tables."""
+    paths = {"row_table": tables.row, "column_table": tables.column}
+    return play(plan, **paths, ledger=folder / "ledger", seeds=seeds or {})
+
+
 def test_equals_the_group_by_over_the_join_on_every_cell_of_the_demo(
     nycflights, nycflights_expected, tmp_path
 ):
     study = nycflights.study
-    counts = play(
-        make_plan(study, key_bits=2048, shards=3),
-        row_table=nycflights.row,
-        column_table=nycflights.column,
-        ledger=tmp_path / "ledger",
-    )
+    counts = played(make_plan(study, key_bits=2048, shards=3), nycflights, tmp_path)
     expected = nycflights_expected
     assert expected.sum() > 280_000 and (expected == 0).any()
     assert (counts.values == expected).all()
@@ -50,13 +51,7 @@ def test_bounds_that_bind_keep_the_same_rows_as_row_number(nycflights, weight, t
         ),
         bounds=Bounds(rows=3, boardings=1, persons=4000),
     )
-    counts = play(
-        make_plan(study, key_bits=2048, shards=2),
-        row_table=nycflights.row,
-        column_table=nycflights.column,
-        ledger=tmp_path / "ledger",
-        seeds=SEEDS,
-    )
+    counts = played(make_plan(study, key_bits=2048, shards=2), nycflights, tmp_path, SEEDS)
     expected = oracle.count(study, nycflights.rows, nycflights.flags, SEEDS)
     assert 8_000 < expected.sum() <= 3 * 3322
     assert (counts.values == expected).all()
@@ -67,13 +62,7 @@ def test_bounds_that_bind_keep_the_same_rows_as_row_number(nycflights, weight, t
 def test_windows_and_both_bounds(small, tmp_path, offset_dimension, shards):
     study = make_study(offset_dimension=offset_dimension)
     plan = make_plan(study, key_bits=2048, shards=shards)
-    counts = play(
-        plan,
-        row_table=small.row,
-        column_table=small.column,
-        ledger=tmp_path / "ledger",
-        seeds=SEEDS,
-    )
+    counts = played(plan, small, tmp_path, SEEDS)
     expected = oracle.count(study, small.rows, small.flags, SEEDS)
     assert expected.sum() > 100
     assert (counts.values == expected).all()
@@ -96,13 +85,7 @@ def test_many_slots_spread_over_several_ciphertexts(small, tmp_path):
     study = replace(small.study, column=replace(small.study.column, dimensions=(route,)))
     plan = make_plan(study, key_bits=2048, shards=3, slot_bits=62)
     assert plan.packing.blocks > 1
-    counts = play(
-        plan,
-        row_table=small.row,
-        column_table=small.column,
-        ledger=tmp_path / "ledger",
-        seeds=SEEDS,
-    )
+    counts = played(plan, small, tmp_path, SEEDS)
     assert (counts.values == oracle.count(study, small.rows, small.flags, SEEDS)).all()
 
 
@@ -118,13 +101,7 @@ def test_padding_changes_no_count_of_the_demo(nycflights, tmp_path):
         privacy=Privacy(noise="off", padding="dp", view=VIEW),
     )
     plan = make_plan(study, key_bits=2048, shards=3)
-    counts = play(
-        plan,
-        row_table=nycflights.row,
-        column_table=nycflights.column,
-        ledger=tmp_path / "ledger",
-        seeds=SEEDS,
-    )
+    counts = played(plan, nycflights, tmp_path, SEEDS)
     expected = oracle.count(study, nycflights.rows, nycflights.flags, SEEDS)
     assert plan.padding.matched.shift > 5 and plan.padding.copies == 8 and expected.sum() > 15_000
     assert (counts.values == expected).all()
@@ -140,13 +117,7 @@ def test_padding_changes_no_count_with_windows_and_both_bounds(small, tmp_path, 
         privacy=Privacy(noise="off", padding="dp", view=VIEW),
     )
     plan = make_plan(study, key_bits=2048, shards=6, batch=batch)
-    counts = play(
-        plan,
-        row_table=small.row,
-        column_table=small.column,
-        ledger=tmp_path / "ledger",
-        seeds=SEEDS,
-    )
+    counts = played(plan, small, tmp_path, SEEDS)
     expected = oracle.count(study, small.rows, small.flags, SEEDS)
     assert expected.sum() > 100 and (counts.values == expected).all()
 

@@ -65,6 +65,16 @@ def test_a_shared_folder_lends_its_permissions(tmp_path):
     assert modes == [0o2770, 0o2770, 0o660]
 
 
+def test_a_stream_that_somebody_made_a_link_is_refused(tmp_path):
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    place = Exchange.at(str(tmp_path / "shared"), "run")
+    (tmp_path / "shared" / "run" / "row-column").symlink_to(victim)
+    with pytest.raises(InputError, match="the exchange cannot be used"):
+        place.put("row-column/000000.msg", b"content")
+    assert list(victim.iterdir()) == []
+
+
 def test_runs_do_not_see_each_other(tmp_path):
     first, second = (Exchange.at(str(tmp_path), run) for run in ("one", "other"))
     first.put("name", b"content")

@@ -14,9 +14,12 @@ from xstat_ray.errors import PlanError, StudyError
 from xstat_ray.inputs.study_file import parse
 from xstat_ray.model.study import Study
 from xstat_ray.planning import plan_report
+from xstat_ray.planning.options import Options
 from xstat_ray.planning.plan import make_plan
 from xstat_ray.planning.plan_report import Target, least_epsilon, make_report, predicted_stderrs
 from xstat_ray.privacy.design import Design
+
+ONE_SHARD = Options(shards=1)
 
 
 def study(rows: int = 256, width: int = 16, hierarchy: bool = True, **privacy: object) -> Study:
@@ -41,7 +44,7 @@ def reached(square: Study, level: str) -> float:
 @pytest.mark.parametrize("mechanism", ["flat", "tree", "auto"])
 def test_flat_and_tree_stand_side_by_side_and_the_chosen_one_is_the_plan(mechanism):
     square = study(mechanism=mechanism)
-    report = make_report(square, key_bits=2048, shards=3)
+    report = make_report(square, Options(key_bits=2048, shards=3))
     assert report.plan == make_plan(square, key_bits=2048, shards=3)
     assert report.chosen == {"flat": "flat", "tree": "tree", "auto": "tree"}[mechanism]
     assert report.designs[report.chosen] == report.plan.design
@@ -60,7 +63,7 @@ def test_flat_and_tree_stand_side_by_side_and_the_chosen_one_is_the_plan(mechani
 
 
 def test_cells_are_compared_even_where_only_larger_areas_are_reported():
-    report = make_report(study(report=["total"]))
+    report = make_report(study(report=["total"]), ONE_SHARD)
     assert list(report.stderrs("flat")) == ["cell", "total"]
 
 
@@ -92,7 +95,7 @@ def test_the_epsilon_for_an_error_is_the_least_of_three_digits(noise, mechanism,
 
 def test_the_answer_is_planned_and_says_what_it_reaches():
     square = study(mechanism="auto")
-    report = make_report(square, key_bits=2048, shards=3, target=Target(5, "total"))
+    report = make_report(square, Options(key_bits=2048, shards=3), target=Target(5, "total"))
     answer = report.answer
     assert answer.plan == make_plan(with_epsilon(square, answer.epsilon), key_bits=2048, shards=3)
     assert answer.stderr == answer.plan.expected_stderr["total"] <= 5
@@ -115,23 +118,23 @@ def test_an_error_that_any_epsilon_gives_is_answered_with_the_least_there_is():
 
 def test_what_cannot_be_reached_is_refused():
     with pytest.raises(PlanError, match="no epsilon below 100 is enough .*key target_stderr"):
-        make_report(study(rows=64, width=8), target=Target(1e-30))
+        make_report(study(rows=64, width=8), ONE_SHARD, target=Target(1e-30))
     with pytest.raises(StudyError, match="without noise .*key target_stderr"):
-        make_report(study(noise="off"), target=Target(1))
+        make_report(study(noise="off"), ONE_SHARD, target=Target(1))
     with pytest.raises(
         StudyError, match="'4x4' is not a level .*key target_level.* Use one of cell, total"
     ):
-        make_report(study(report=["total"]), target=Target(1, "4x4"))
+        make_report(study(report=["total"]), ONE_SHARD, target=Target(1, "4x4"))
 
 
 def test_the_target_is_not_confused_with_the_budget_of_the_study(monkeypatch):
     monkeypatch.setattr(plan_report, "least_epsilon", lambda *_: Fraction(3, 100))
-    report = make_report(study(epsilon=2), target=Target(70))
+    report = make_report(study(epsilon=2), ONE_SHARD, target=Target(70))
     assert (report.plan.mechanism.epsilon, report.answer.epsilon) == (2, "0.03")
 
 
 def test_as_json():
-    report = make_report(study(mechanism="auto"), target=Target(5, "total"))
+    report = make_report(study(mechanism="auto"), ONE_SHARD, target=Target(5, "total"))
     content = json.loads(json.dumps(report.as_dict()))
     target = content.pop("target")
     compared = content.pop("compared")
@@ -152,7 +155,7 @@ def test_as_json():
     )
     assert compared["tree"]["stderr"] == content["stderr"]
     assert [m["level"] for m in compared["flat"]["measured"]] == ["cell"]
-    assert "target" not in make_report(study()).as_dict()
+    assert "target" not in make_report(study(), ONE_SHARD).as_dict()
 
 
 def test_padding_is_compared_by_length_of_a_batch():
@@ -163,7 +166,7 @@ def test_padding_is_compared_by_length_of_a_batch():
         "column": {"id": "id", "time": "t", "dimensions": [{"name": "kind", "values": ["x", "y"]}]},
     }
     two_months = parse({"study": raw, "privacy": {"padding": "dp"}}, origin="s.yaml")
-    report = make_report(two_months, key_bits=2048)
+    report = make_report(two_months, Options(key_bits=2048, shards=1))
     by_batch = report.as_dict()["padding_by_batch"]
     assert {batch: line["batches"] for batch, line in by_batch.items()} == {
         "release": 1,
@@ -175,4 +178,7 @@ def test_padding_is_compared_by_length_of_a_batch():
         assert by_batch["month"][added] == report.as_dict()["view"][added] > 0
         assert by_batch["day"][added] == pytest.approx(60 * by_batch["release"][added], rel=0.2)
     assert by_batch["day"]["flag_bytes_a_batch"] < by_batch["release"]["flag_bytes_a_batch"]
-    assert make_report(study(), key_bits=2048).as_dict().get("padding_by_batch") is None
+    assert (
+        make_report(study(), Options(key_bits=2048, shards=1)).as_dict().get("padding_by_batch")
+        is None
+    )

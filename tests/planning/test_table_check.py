@@ -15,6 +15,7 @@ from tests.heard import Heard
 from xstat_ray import Source, crosstab
 from xstat_ray.crypto.kernels import choice
 from xstat_ray.errors import InputError
+from xstat_ray.planning.options import Options
 from xstat_ray.planning.plan import make_plan
 from xstat_ray.planning.plan_report import make_report
 from xstat_ray.planning.table_check import inspect_order, order_sentence
@@ -73,7 +74,9 @@ def test_what_is_found_and_the_time_it_takes(folder):
         "unknown": [],
         "estimated_seconds_on_2_cores": 0.0,
     }
-    assert make_report(small, table=found).as_dict()["row_table"] == found.as_dict(make_plan(small))
+    assert make_report(small, Options(shards=1), table=found).as_dict()[
+        "row_table"
+    ] == found.as_dict(make_plan(small))
 
 
 def test_files_in_another_order_take_longer():

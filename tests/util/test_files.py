@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from xstat_ray.errors import InputError
-from xstat_ray.util.files import drop_partials, write_folder, write_whole
+from xstat_ray.util.files import drop_partials, whole_file, write_folder, write_whole
 
 
 def test_a_file_is_written_and_replaced(tmp_path: Path) -> None:
@@ -84,8 +84,27 @@ def test_what_is_written_is_nobody_elses_file(tmp_path: Path) -> None:
 
 def test_permissions_that_no_umask_takes_away(tmp_path: Path) -> None:
     with umask(0o077):
-        write_whole(tmp_path / "a", b"", 0o664, masked=False)
+        write_whole(tmp_path / "a", b"", 0o664, shared=True)
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o664
+
+
+def test_a_shared_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    """Whoever may write beside it could have planted it; one's own folder may well be a link."""
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (tmp_path / "folder").symlink_to(victim)
+    with pytest.raises(OSError):
+        write_whole(tmp_path / "folder" / "a", b"", shared=True)
+    assert list(victim.iterdir()) == []
+    write_whole(tmp_path / "folder" / "a", b"mine")
+    assert (victim / "a").read_bytes() == b"mine"
+
+
+def test_a_block_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ValueError), whole_file(tmp_path / "a") as file:
+        file.write(b"half")
+        raise ValueError
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_killed_writes_have_left_is_dropped(tmp_path: Path) -> None:

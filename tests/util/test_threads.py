@@ -7,6 +7,8 @@ import threading
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from xstat_ray.util.threads import VARIABLE, each_in_threads, in_threads, thread_count
@@ -32,6 +34,7 @@ def cores(monkeypatch: pytest.MonkeyPatch) -> int:
         ("0", "3", 3),
         ("-1", None, 6),
         ("many", "", 6),
+        ("x", "5", 5),
     ],
 )
 def test_the_number_of_threads(
@@ -79,3 +82,40 @@ def test_the_first_exception_by_order_is_raised(
 
     with pytest.raises(ValueError, match="item 1"):
         each_in_threads(work, [0, 1, 2, 3])
+
+
+@given(st.integers(0, 3000), st.integers(1, 9))
+def test_every_row_is_worked_on_once_and_in_order(rows: int, count: int) -> None:
+    numbers = np.arange(rows, dtype=np.uint16).view(np.uint8).reshape(rows, 2)
+    seen = []
+
+    def work(part: slice) -> NDArray[np.uint8]:
+        seen.append(part)
+        return numbers[part]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("xstat_ray.util.threads.thread_count", lambda: count)
+        assert np.array_equal(in_threads(work, rows), numbers)
+    assert len(seen) == max(1, min(count, rows // 64))
+
+
+def test_slices_run_at_the_same_time() -> None:
+    both = threading.Barrier(2, timeout=30)
+
+    def work(part: slice) -> NDArray[np.uint8]:
+        both.wait()
+        return np.zeros((part.stop - part.start, 1), np.uint8)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("xstat_ray.util.threads.thread_count", lambda: 2)
+        assert in_threads(work, 128).shape == (128, 1)
+
+
+def test_the_error_of_the_first_slice_is_raised() -> None:
+    def work(part: slice) -> NDArray[np.uint8]:
+        raise ValueError(part.start)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("xstat_ray.util.threads.thread_count", lambda: 4)
+        with pytest.raises(ValueError, match=r"^0$"):
+            in_threads(work, 1000)

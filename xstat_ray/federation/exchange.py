@@ -62,7 +62,7 @@ class Exchange:
         try:
             self._make_folder(PurePosixPath(path).parent)
             if isinstance(self._fs, fs.LocalFileSystem):
-                write_whole(Path(path), content, self._mode & 0o666, masked=False)
+                write_whole(Path(path), content, self._mode & 0o666, shared=True)
             else:
                 with self._fs.open_output_stream(path) as stream:
                     stream.write(content)

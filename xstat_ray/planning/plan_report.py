@@ -7,11 +7,10 @@ error.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,8 @@ from xstat_ray.errors import PlanError, StudyError
 from xstat_ray.model.row_tree import level_names, tree_of
 from xstat_ray.model.study import Study
 from xstat_ray.planning.batching import BATCHES, Batch
-from xstat_ray.planning.plan import Plan, make_plan
+from xstat_ray.planning.options import Options
+from xstat_ray.planning.plan import Plan
 from xstat_ray.planning.table_check import TableCheck
 from xstat_ray.privacy.design import Design, Kind
 
@@ -127,12 +127,8 @@ class PlanReport:
 
 def make_report(
     study: Study,
+    options: Options,
     *,
-    key_bits: int = 3072,
-    shards: int = 1,
-    slot_bits: int | None = None,
-    constant_time: bool = False,
-    batch: Batch = "auto",
     target: Target | None = None,
     table: TableCheck | None = None,
 ) -> PlanReport:
@@ -140,11 +136,7 @@ def make_report(
 
     Args:
         study: the cross-tab.
-        key_bits: see `make_plan`, like all arguments down to `batch`.
-        shards: units of join work to aim for.
-        slot_bits: bits of a slot; None computes them.
-        constant_time: whether encryption is in constant time.
-        batch: length of a batch of periods.
+        options: how it would be run.
         target: the standard error that is wanted, if any.
         table: what was found of the row party's table, for the report to tell.
 
@@ -152,25 +144,17 @@ def make_report(
         PlanError: `make_plan` refuses the study, as it is or with the epsilon of the target.
         StudyError: the study cannot have this target.
     """
-    planned_in_batches = partial(
-        make_plan,
-        key_bits=key_bits,
-        shards=shards,
-        slot_bits=slot_bits,
-        constant_time=constant_time,
-    )
-    planned = partial(planned_in_batches, batch=batch)
-    plan = planned(study)
+    plan = options.plan(study)
     declared = study.privacy.mechanism
     chosen = plan.design.kind if declared == "auto" else declared
     designs = {kind: plan.design if kind == chosen else _forced(study, kind) for kind in KINDS}
     answer = None
     if target is not None:
         enough = _with_epsilon(study, least_epsilon(study, target))
-        sufficient = planned(enough)
+        sufficient = options.plan(enough)
         stderr = predicted_stderrs(enough, sufficient.design)[target.level]
         answer = BudgetAnswer(target, sufficient, stderr)
-    by_batch = _by_batch(partial(planned_in_batches, study)) if plan.padding else {}
+    by_batch = _by_batch(study, options) if plan.padding else {}
     return PlanReport(plan, chosen, designs, answer, by_batch, table)
 
 
@@ -179,12 +163,12 @@ def batch_bytes(plan: Plan) -> int:
     return plan.flag_bytes // len(plan.grid.batches)
 
 
-def _by_batch(planned: Callable[..., Plan]) -> dict[Batch, Plan]:
+def _by_batch(study: Study, options: Options) -> dict[Batch, Plan]:
     """Plan with batches of every length; leaves out lengths that are refused or cut alike."""
     plans: dict[Batch, Plan] = {}
     for batch in BATCHES[1:]:
         with suppress(PlanError):
-            plan = planned(batch=batch)
+            plan = replace(options, batch=batch).plan(study)
             if len(plan.grid.batches) not in {len(other.grid.batches) for other in plans.values()}:
                 plans[batch] = plan
     return plans

@@ -5,40 +5,43 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from xstat_ray.errors import InputError
 
 _PARTIAL = re.compile(r"\..+\.[0-9a-f]{16}\.partial")
 
 
-def write_whole(path: Path, content: bytes, mode: int = 0o666, *, masked: bool = True) -> None:
-    """Write a file durably, whole or not at all.
+@contextmanager
+def whole_file(path: Path, mode: int = 0o666, *, shared: bool = False) -> Iterator[BinaryIO]:
+    """Open a file that takes its name, durably, when the block ends; if it fails, nothing is left.
 
-    What is being written has a name that nobody can know beforehand, and no link is followed: in a
-    folder that others may write to, they cannot make this process write elsewhere, nor keep hold of
-    the file.
+    Until then it has a name that nobody can know beforehand, and it is made anew: a link or a file
+    that somebody planted under a name that is written is replaced, never followed or written into.
 
     Args:
         path: where to write; its folder exists.
-        content: all of the file.
-        mode: permissions of the new file.
-        masked: whether the process's umask takes some of them away.
+        mode: permissions of the new file, less the process's umask.
+        shared: whether others may write to the folder. The folder itself may then not be a link,
+            and the file has exactly the permissions `mode`.
 
     Raises:
         OSError: the disk is full, or the folder cannot be written to; `path` is as it was before.
     """
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    link = os.O_NOFOLLOW if shared else 0
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | link)
     try:
         partial = f".{path.name}.{secrets.token_hex(8)}.partial"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         descriptor = os.open(partial, flags, mode, dir_fd=folder)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                if not masked:
+                if shared:
                     os.fchmod(descriptor, mode)
-                file.write(content)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(partial, path.name, src_dir_fd=folder, dst_dir_fd=folder)
@@ -48,6 +51,16 @@ def write_whole(path: Path, content: bytes, mode: int = 0o666, *, masked: bool =
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def write_whole(path: Path, content: bytes, mode: int = 0o666, *, shared: bool = False) -> None:
+    """Write a file durably, whole or not at all; see `whole_file`.
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written to; `path` is as it was before.
+    """
+    with whole_file(path, mode, shared=shared) as file:
+        file.write(content)
 
 
 def drop_partials(folder: Path) -> None:

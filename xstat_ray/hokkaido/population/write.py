@@ -21,7 +21,7 @@ from xstat_ray.hokkaido.population.publish import (
 from xstat_ray.hokkaido.population.shards import TaskContext, load_noisy
 from xstat_ray.publication.publish import STAMP
 from xstat_ray.publication.release import AREAS, MANIFEST, PLAN, STATISTICS, json_bytes
-from xstat_ray.util.files import unwritable, write_whole
+from xstat_ray.util.files import unwritable, whole_file, write_whole
 
 
 def delivered_name(breakdown: str) -> str:
@@ -88,26 +88,15 @@ def _write_tables(
 
 
 @contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """Give a name to write under; at the end the file moves to `path`, or is gone."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        yield partial
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-@contextmanager
 def _parquet(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
-    with _whole(path) as partial, pq.ParquetWriter(partial, schema, compression="zstd") as writer:
+    with whole_file(path) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
         yield writer
 
 
 @contextmanager
 def _csv(path: Path, stamp: Mapping[str, str] | None) -> Iterator[pa_csv.CSVWriter]:
     options = pa_csv.WriteOptions(include_header=False, quoting_style="none")
-    with _whole(path) as partial, partial.open("wb") as file:
+    with whole_file(path) as file:
         for name, value in (stamp or {}).items():
             file.write(f"# {name}: {value}\n".encode())
         file.write(",".join(DELIVERED_SCHEMA.names).encode() + b"\n")

@@ -26,7 +26,7 @@ from xstat_ray.hokkaido.world.presence import presence
 from xstat_ray.hokkaido.world.settings import World
 from xstat_ray.hokkaido.world.truth import Truth, areas_table, states_table, truth, watershed_table
 from xstat_ray.runtime.ordered import InOrder
-from xstat_ray.util.files import write_whole
+from xstat_ray.util.files import whole_file, write_whole
 
 FORMAT = 1
 DESCRIPTION = "world.json"
@@ -172,13 +172,8 @@ _ELSEWHERE = "Name a new folder with out=..., or remove this one"
 def _whole_parquet(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
     """Write a Parquet file that is whole or absent at the end."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial_path = path.with_name(f".{path.name}.partial")
-    try:
-        with pq.ParquetWriter(partial_path, schema, compression="zstd") as writer:
-            yield writer
-        partial_path.replace(path)
-    finally:
-        partial_path.unlink(missing_ok=True)
+    with whole_file(path) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        yield writer
 
 
 def _json(content: dict[str, Any]) -> bytes:
