@@ -109,10 +109,11 @@ def test_a_block_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
 def test_what_killed_writes_have_left_is_dropped(tmp_path: Path) -> None:
     kept = {".a.partial", "a", ".b.0123456789abcdeg.partial"}
-    for name in (*kept, ".a.0123456789abcdef.partial"):
+    (tmp_path / "below").mkdir()
+    for name in (*kept, ".a.0123456789abcdef.partial", "below/.b.0123456789abcdef.partial"):
         (tmp_path / name).touch()
     drop_partials(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == kept
+    assert {path.name for path in tmp_path.rglob("*")} == {*kept, "below"}
 
 
 NOT_BYTES = "a text"

@@ -64,8 +64,8 @@ def write_whole(path: Path, content: bytes, mode: int = 0o666, *, shared: bool =
 
 
 def drop_partials(folder: Path) -> None:
-    """Remove what writes that were killed have left in a folder that nobody else is using."""
-    for path in folder.glob(".*.partial"):
+    """Remove what killed writes have left in a folder, or below it, that nobody else is using."""
+    for path in folder.rglob(".*.partial"):
         if _PARTIAL.fullmatch(path.name):
             path.unlink(missing_ok=True)
 

@@ -26,7 +26,7 @@ from xstat_ray.hokkaido.world.presence import presence
 from xstat_ray.hokkaido.world.settings import World
 from xstat_ray.hokkaido.world.truth import Truth, areas_table, states_table, truth, watershed_table
 from xstat_ray.runtime.ordered import InOrder
-from xstat_ray.util.files import whole_file, write_whole
+from xstat_ray.util.files import drop_partials, whole_file, write_whole
 
 FORMAT = 1
 DESCRIPTION = "world.json"
@@ -157,7 +157,10 @@ def _claim(world: World, out: Path) -> dict[str, Any] | None:
             raise InputError(
                 "a world of other settings is here", file=str(path), key="out", remedy=_ELSEWHERE
             )
-        return found if name == DESCRIPTION else None
+        if name == DESCRIPTION:
+            return found
+        drop_partials(out)
+        return None
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError("something else is here", file=str(out), key="out", remedy=_ELSEWHERE)
     out.mkdir(parents=True, exist_ok=True)
