@@ -25,7 +25,7 @@ from xstat_ray.model.shards import ShardGrid
 from xstat_ray.model.study import ColumnSide, Study
 from xstat_ray.roles.bounds import keep_per_group
 from xstat_ray.roles.dummies import FlagDummies
-from xstat_ray.roles.intake import Extract, IntakeCounts, read_excluded, take
+from xstat_ray.roles.intake import Extract, read_excluded, take
 from xstat_ray.roles.key_holder import KeyHolder
 from xstat_ray.roles.party import Party
 
@@ -52,12 +52,6 @@ class ColumnParty(Party):
         self._dummies: FlagDummies | None = None
         self._encryptor: OwnerEncryptor | None = None
         self._encoder = Encoder(study.column.dimensions)
-        self._counts = IntakeCounts()
-
-    @property
-    def counts(self) -> IntakeCounts:
-        """What became of the boardings in the table."""
-        return self._counts
 
     # Key
 
@@ -112,7 +106,7 @@ class ColumnParty(Party):
             values=[d.column for d in side.dimensions],
             skip_damaged=self._source.skip_damaged,
         )
-        self._set_aside = table.set_aside
+        self._record.set_aside = table.set_aside
         excluded = frozenset(read_excluded(self._source.excludes, side.id, study).to_pylist())
         taken = take(study, table, side.id, excluded, self._extract)
         if len(taken.ids) > study.bounds.persons:
@@ -125,9 +119,9 @@ class ColumnParty(Party):
         base, period, inside = taken.columns
         priority = uniform_words(self._seed, "bound of boardings", len(base))
         keep = keep_per_group((taken.person,), study.bounds.boardings, priority)
-        self._counts = taken.counts
-        self._counts.bound(keep)
-        self._counts.persons = len(taken.ids)
+        taken.counts.bound(keep)
+        taken.counts.persons = len(taken.ids)
+        self._record.taken = taken.counts
         self._exchange.take(to_bytes(pa.array(taken.ids, pa.string())), self._seed)
         self._flag(taken.person[keep], base[keep], period[keep], inside[keep])
         return self.persons

@@ -6,12 +6,10 @@ person keys, sends dummies where the study pads, and records what became of its 
 
 from __future__ import annotations
 
-import json
 import os
-from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +17,7 @@ from numpy.typing import NDArray
 from xstat_ray.crypto import group
 from xstat_ray.crypto.kernels.choice import kernel
 from xstat_ray.crypto.tags import tags
-from xstat_ray.errors import InputError, ProtocolError
+from xstat_ray.errors import ProtocolError
 from xstat_ray.inputs.source import Source
 from xstat_ray.inputs.tables import input_digest
 from xstat_ray.model.messages import Points
@@ -31,11 +29,9 @@ from xstat_ray.roles import kept_keys
 from xstat_ray.roles.dummies import Dummies
 from xstat_ray.roles.id_exchange import IdExchange
 from xstat_ray.roles.intake import IntakeCounts
-from xstat_ray.roles.private_file import write_private
+from xstat_ray.roles.intake_record import IntakeRecord
 from xstat_ray.roles.session import Session
 
-INTAKE_RECORD = "intake.json"
-"""File in the party's private folder that tells what became of the rows of its table."""
 _SEED_BYTES = 32
 
 
@@ -64,14 +60,14 @@ class Party(Session):
         """
         super().__init__(study, os.urandom(_SEED_BYTES) if seed is None else seed)
         self._source = Source.of(source)
-        self._set_aside = tuple[InputError, ...]()
+        self._record = IntakeRecord(self.role)
         self._exchange = IdExchange(group.random_scalar())
         self._drawn: bytes | None = None
 
     @property
-    @abstractmethod
     def counts(self) -> IntakeCounts:
-        """What became of the rows of the table, as far as they have been read."""
+        """What became of the rows of this environment's persons, as far as they have been read."""
+        return self._record.counts
 
     def _export(self) -> dict[str, bytes]:
         return super()._export() | {"scalar": self._exchange.scalar}
@@ -205,32 +201,23 @@ class Party(Session):
 
     def report(self) -> bytes:
         """Seal the intake counts of this environment for the environment that writes the record."""
-        counts = json.dumps(self.counts.as_dict()).encode()
-        return self._channel(self.role).seal(counts, "intake counts")
+        return self._record.report(self._channel(self.role))
 
     def record(self, folder: Path, reports: Sequence[bytes]) -> None:
         """Write the intake counts of all environments into the party's private folder.
 
-        They are shared with nobody.
-
         Args:
             folder: the party's private folder.
             reports: what `report` of every environment gave.
-        """
-        channel = self._channel(self.role)
-        opened = [json.loads(channel.open(report, "intake counts")) for report in reports]
-        counts = {name: sum(report[name] for report in opened) for name in opened[0]}
-        aside = [{"file": error.file, "problem": str(error)} for error in self._set_aside]
-        record = {"party": self.role, **counts, "set_aside": aside, **self._table_facts()}
-        write_private(folder, INTAKE_RECORD, (json.dumps(record, indent=2) + "\n").encode())
 
-    def _table_facts(self) -> dict[str, Any]:
-        """Return what else the party's record tells of its table."""
-        return {}
+        Raises:
+            InputError: the folder cannot be written to.
+        """
+        self._record.write(folder, self._channel(self.role), reports)
 
     def damaged_files(self) -> int:
         """Count the files of the table that were left out; the party's record names them."""
-        return len(self._set_aside)
+        return len(self._record.set_aside)
 
     def replica_digest(self) -> str:
         """Keyed hash that is equal in all environments of the party that read the same table."""

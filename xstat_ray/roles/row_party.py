@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,8 +63,6 @@ class RowParty(Party):
         self._batches = range(0)
         """Numbers of the batches whose rows are in memory."""
         self._held = list[RowsByShard]()
-        self._read = dict[range, IntakeCounts]()
-        """What became of the rows in each range of periods that was read."""
 
     def intake(self, share: Share = WHOLE) -> int:
         """Survey the table.
@@ -81,16 +78,15 @@ class RowParty(Party):
         """
         self._share = share
         self._table = RowTable(self._study, self._source, share)
-        self._set_aside = self._table.set_aside
+        self._record.set_aside = self._table.set_aside
         self._exchange.take(self._table.survey(), self._seed, self._table.first_person)
+        self._record.taken = self._table.counts
+        self._record.unsorted = self._table.unsorted
         return self.persons
 
     def is_sorted(self) -> bool:
         """Tell whether every file of the table is sorted by id."""
         return not self._surveyed.unsorted
-
-    def _table_facts(self) -> dict[str, Any]:
-        return {"unsorted": self._surveyed.unsorted}
 
     def replica_digest(self) -> str:
         """Keyed hash of who is in the table how often.
@@ -98,11 +94,6 @@ class RowParty(Party):
         It is cheaper than a hash of the whole table, for which all of it would be read once more.
         """
         return hmac.digest(self._seed, self._surveyed.contents, "sha256").hex()
-
-    @property
-    def counts(self) -> IntakeCounts:
-        """What became of the rows of this environment's persons, in the batches read so far."""
-        return self._surveyed.counts.with_parts(self._read.values())
 
     @property
     def _surveyed(self) -> RowTable:
@@ -124,7 +115,7 @@ class RowParty(Party):
         self._dummies = RowDummies(*numbers) if numbers else None
         self._grid = grid
         self._batches = range(0)
-        self._read = {}
+        self._record.emitted = {}
         return [self._surveyed.has_rows(batch) for batch in grid.batches]
 
     def emit(self, shard: Shard, *contributed: bytes) -> Rows:
@@ -199,7 +190,7 @@ class RowParty(Party):
             reading = self._all_together(table, wanted, sort)
         return_freed()
         kept = sum(len(held.rows.cell) for held in reading.results)
-        self._read[wanted] = IntakeCounts(
+        self._record.emitted[wanted] = IntakeCounts(
             outside_domain=reading.outside_domain, over_bound=reading.usable - kept, kept=kept
         )
         self._held = reading.results

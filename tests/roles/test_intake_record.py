@@ -1,0 +1,55 @@
+"""A party's own record of its intake: complete, sealed on its way, and for the party alone."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import stat
+from pathlib import Path
+
+import pytest
+
+from xstat_ray.crypto.channel import Channel
+from xstat_ray.errors import InputError, ProtocolError
+from xstat_ray.roles.intake import IntakeCounts
+from xstat_ray.roles.intake_record import INTAKE_RECORD, IntakeRecord
+
+CHANNEL = Channel(b"k" * 32, "row")
+
+
+def noted(**counts: int) -> IntakeRecord:
+    record = IntakeRecord("row")
+    record.taken = IntakeCounts(**counts)
+    return record
+
+
+def test_the_counts_of_all_environments_are_added_up(tmp_path: Path) -> None:
+    records = [noted(rows=5, kept=0, persons=2, excluded=1), noted(rows=7, persons=3)]
+    records[0].emitted[range(0, 4)] = IntakeCounts(kept=3, over_bound=1)
+    records[0].unsorted = ["a.parquet"]
+    records[0].set_aside = (InputError("the file is empty", file="b.parquet", remedy="Write it"),)
+    records[0].write(tmp_path, CHANNEL, [record.report(CHANNEL) for record in records])
+    path = tmp_path / INTAKE_RECORD
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    written = json.loads(path.read_text())
+    (aside,) = written.pop("set_aside")
+    assert aside["file"] == "b.parquet" and "empty" in aside["problem"]
+    # A row that no reading met lies outside the span.
+    assert written == IntakeCounts(
+        rows=12, excluded=1, kept=3, over_bound=1, outside_span=7, persons=5
+    ).as_dict() | {"party": "row", "unsorted": ["a.parquet"]}
+
+
+def test_counts_on_their_way_are_sealed(tmp_path: Path) -> None:
+    record = noted(rows=41_237)
+    report = record.report(CHANNEL)
+    assert b"41237" not in report and b"rows" not in report
+    with pytest.raises(ProtocolError):
+        record.write(tmp_path, CHANNEL, [report[:-1] + bytes([report[-1] ^ 1])])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_record_does_not_travel() -> None:
+    with pytest.raises(TypeError):
+        pickle.dumps(noted(rows=1))
+    assert "41237" not in repr(noted(rows=41_237))
