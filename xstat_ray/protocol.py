@@ -79,16 +79,20 @@ def play(
         partial = aggregator.join(rows, flags[shard.batch])
         partials.append(Partial.decode(partial.encode(digest), digest))
 
-    # Overlay. Row party -> aggregator: the sizes of the row tree's nodes. Sums, still encrypted.
-    levels = [aggregator.lay_out(aggregator.add(*partials), plan.study.cells, packing.blocks)]
-    for sizes in row.tree_starts():
-        tree = Tree.decode(Tree(starts=sizes).encode(digest), digest)
-        levels.append(aggregator.sum_up(levels[-1], tree.starts))
+    # Overlay. Row party -> aggregator: the sizes of the row tree's nodes; with padding all are
+    # equal, and nothing is sent. Sums, still encrypted.
+    levels = [aggregator.lay_out(aggregator.add(*partials), plan.design.cells, packing.blocks)]
+    starts = plan.design.starts
+    if starts is None:
+        sent = [Tree(starts=of_level).encode(digest) for of_level in row.tree_starts()]
+        starts = [Tree.decode(tree, digest).starts for tree in sent]
+    for of_level in starts:
+        levels.append(aggregator.sum_up(levels[-1], of_level))
 
     # Noise. Driver, once, on the encrypted whole -> key holder: the noisy table.
     noisy = add_noise_once(public, np.concatenate(levels), packing, plan.design, plan.constant_time)
     noisy = NoisyTable.decode(noisy.encode(digest), digest)
 
     # Release. Key holder: debits its ledger, decrypts -> row party, sealed: noisy coefficients.
-    opened = column.key_holder().decrypt(noisy, packing, range(plan.design.nodes))
+    opened = column.key_holder().decrypt(noisy, packing, range(plan.design.shown))
     return row.unblind([column.seal_coefficients(opened)])

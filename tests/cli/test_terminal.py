@@ -11,9 +11,10 @@ from xstat_ray.cli import terminal
 from xstat_ray.cli.terminal import make_progress, print_summary
 from xstat_ray.inputs.study_file import parse
 from xstat_ray.model.messages import Coefficients
-from xstat_ray.planning.plan import make_plan, readable_bytes
+from xstat_ray.planning.plan import make_plan
 from xstat_ray.publication.publish import publish
 from xstat_ray.publication.release import Release
+from xstat_ray.util.readable import readable_bytes
 
 LABELS = ["[bold]a[/bold]", "[/]", "[red]", "[blue]"]
 

@@ -57,7 +57,7 @@ def test_the_plan_as_json_is_complete_and_depends_on_the_study_alone():
     assert (
         plan.as_dict()["epsilon"] == "1/3" and plan.as_dict()["study_digest"] == STUDY.digest.hex()
     )
-    nested = ("bounds", "measured", "period", "stderr", "title", "view")
+    nested = ("bounds", "measured", "period", "stderr", "title", "tree_shape", "view")
     # Scalars, the public bounds and a line for each level only: nothing in it has the length of a
     # table.
     assert all(

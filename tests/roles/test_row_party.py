@@ -14,8 +14,8 @@ from xstat_ray.crypto.tags import is_sorted
 from xstat_ray.errors import InputError, ProtocolError
 from xstat_ray.model.messages import Coefficients
 from xstat_ray.model.periods import span
-from xstat_ray.model.row_tree import tree_of
 from xstat_ray.model.shards import ShardGrid
+from xstat_ray.privacy.design import shown_tree
 from xstat_ray.roles import RowParty
 from xstat_ray.roles.blinding import Blinding
 
@@ -120,7 +120,7 @@ def test_cells_are_blinded_and_unblinding_undoes_it(small, pair):
     row, column = pair
     study = small.study
     truth = np.arange(study.cells * study.slots).reshape(study.cells, study.slots)
-    forward = Blinding(tree_of(study.row.dimensions), secrets_of(row)["seed"]).forward
+    forward = Blinding(shown_tree(study), secrets_of(row)["seed"]).forward
     blinded = np.empty_like(truth)
     blinded[forward] = truth
     halves = [(0, blinded[:5]), (5, blinded[5:])]

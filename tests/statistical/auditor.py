@@ -34,7 +34,6 @@ from xstat_ray.crypto.packing import Packing
 from xstat_ray.crypto.paillier import PrivateKey
 from xstat_ray.model.messages import Flags
 from xstat_ray.model.periods import span
-from xstat_ray.model.row_tree import tree_of
 from xstat_ray.model.shards import ShardGrid
 from xstat_ray.model.study import (
     Bounds,
@@ -50,7 +49,7 @@ from xstat_ray.model.study import (
     Window,
 )
 from xstat_ray.planning.plan import make_plan
-from xstat_ray.privacy.design import Design
+from xstat_ray.privacy.design import Design, shown_tree
 from xstat_ray.roles import ColumnParty, RowParty, column_party, row_party
 from xstat_ray.roles.blinding import Blinding
 from xstat_ray.roles.bounds import keep_per_group
@@ -245,7 +244,7 @@ def coefficients(
     slots_of: Callable[[Flags], NDArray[np.int64]] = read_slots,
 ) -> list[NDArray[np.int64]]:
     """Count (cells, slots), and then the sums of every level, from the messages of the parties."""
-    declared = np.argsort(Blinding(tree_of(study.row.dimensions), SECRET["row"]).forward)
+    declared = np.argsort(Blinding(shown_tree(study), SECRET["row"]).forward)
     table = np.zeros((study.cells, study.slots), np.int64)
     grid = ShardGrid.plan(study.cells, span(study.period), 1)
     row.prepare(grid)

@@ -29,11 +29,11 @@ from tests.case import study as make_study
 from tests.roles.pair import exchanged_pair
 from xstat_ray.crypto.tags import Dummy, dummy_tags, sort_order
 from xstat_ray.model.messages import Rows
-from xstat_ray.model.row_tree import tree_of
 from xstat_ray.model.shards import ShardGrid
 from xstat_ray.model.study import Role, Study
 from xstat_ray.planning.plan import Plan, make_plan
 from xstat_ray.privacy import padding as module
+from xstat_ray.privacy.design import shown_tree
 from xstat_ray.privacy.mechanism import draw_laplace
 from xstat_ray.privacy.padding import DummyCount, Padding
 from xstat_ray.roles import ColumnParty, RowParty
@@ -114,7 +114,7 @@ class Input:
         """Blinded number of area a."""
         seed = SEEDS["row"]
         assert seed is not None
-        return int(Blinding(tree_of(self.plan.study.row.dimensions), seed).forward[0])
+        return int(Blinding(shown_tree(self.plan.study), seed).forward[0])
 
     def messages(self, padded: bool = True) -> tuple[Rows, NDArray[np.uint8]]:
         """Make the rows and the tags of flags that are sent, with fresh dummies or without."""

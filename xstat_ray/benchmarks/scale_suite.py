@@ -85,7 +85,7 @@ def run(sizes: Sizes, progress: Progress) -> list[Record]:
                     records += beside
                 stage.advance()
             done[key] = (
-                RunSizes(whole.rows, persons, flags, int(timed.counts.sum()), plan.design.nodes),
+                RunSizes(whole.rows, persons, flags, int(timed.counts.sum()), plan.design.shown),
                 timed,
             )
         model = _model(sizes, whole, progress)

@@ -110,7 +110,7 @@ def run_timed(plan: Plan, sources: dict[Role, Source]) -> Run:
     coefficients = driver.release(noisy)
     counts = coefficients.values[: plan.study.cells]
     emitted = costs.out_bytes("column.emit") // (16 + plan.packing.blocks * plan.ciphertext_bytes)
-    return Run(costs, emitted, int(counts.sum()), plan.design.nodes, counts)
+    return Run(costs, emitted, int(counts.sum()), plan.design.shown, counts)
 
 
 def size_of(value: Any) -> int:

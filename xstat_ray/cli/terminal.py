@@ -25,10 +25,10 @@ from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
 
-from xstat_ray.planning.plan import readable_bytes
 from xstat_ray.planning.plan_report import KINDS, BudgetAnswer, PlanReport, batch_bytes
 from xstat_ray.publication.release import AREAS, STATISTICS, Release, summary
 from xstat_ray.runtime.progress import Planned, Progress, Stage
+from xstat_ray.util.readable import readable_bytes
 
 _TITLES = {
     "start": "Start environments",

@@ -107,8 +107,13 @@ class AggregatorSteps:
         return self._driver.add_noise(public, encrypted, starts)
 
     def _starts(self) -> list[NDArray[np.int64]]:
-        """Receive the row tree: for each level above the cells, where its nodes begin below."""
+        """Receive the row tree: for each level above the cells, where its nodes begin below.
+
+        With padding it follows from the plan, and no message of it is read.
+        """
         levels = self._plan.design.levels
+        if self._plan.design.starts is not None:
+            return self._plan.design.starts
         if len(levels) == 1:
             return []
 

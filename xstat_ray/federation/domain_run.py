@@ -143,7 +143,7 @@ def plan_digest(plan: Plan) -> str:
     alike = {
         "key_bits": plan.key_bits,
         "packing": asdict(plan.packing),
-        "levels": [measured.nodes for measured in plan.design.levels],
+        "levels": [measured.shown for measured in plan.design.levels],
         "regions": [[region.start, region.stop] for region in plan.grid.regions],
         "batches": [[batch.start, batch.stop] for batch in plan.grid.batches],
     }

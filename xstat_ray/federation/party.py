@@ -291,12 +291,14 @@ class PartySteps:
         """Send the rows of all shards.
 
         With padding a shard's rows go in one message, else in one from each environment, empty or
-        not.
+        not; and with padding the row tree follows from the plan and is not sent.
         """
         executor = self._executor
         plan = self._run.plan
         executor.get_all([row.call(RowParty.prepare, plan.grid, drawn) for row in executor.row])
-        starts_of_levels = executor.get(executor.row[0].call(RowParty.tree_starts))
+        starts_of_levels = []
+        if plan.design.starts is None:
+            starts_of_levels = executor.get(executor.row[0].call(RowParty.tree_starts))
         for number, starts in enumerate(starts_of_levels):
             self._send_message("tree", Tree(starts=starts), number, len(starts_of_levels))
         calls = [

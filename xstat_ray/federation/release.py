@@ -275,7 +275,7 @@ def check_table(public: PublicKey, noisy: NoisyTable, plan: Plan) -> None:
     Raises:
         ProtocolError: it does not.
     """
-    if noisy.ciphertexts.shape != (plan.design.nodes, plan.packing.blocks, public.width):
+    if noisy.ciphertexts.shape != (plan.design.shown, plan.packing.blocks, public.width):
         raise ProtocolError("the noisy table does not have the size of the study's table")
     check_group(public, from_rows(noisy.ciphertexts.reshape(-1, public.width)))
 

@@ -126,3 +126,10 @@ def _edges(period: Period) -> tuple[int, int]:
         edges = [edge.replace(tzinfo=dt.UTC) for edge in (period.start, period.end)]
     start, end = ((edge - epoch) // dt.timedelta(microseconds=1) for edge in edges)
     return start, end
+
+
+def span_as_dict(period: Period) -> dict[str, str] | None:
+    """Write the span of a study as JSON holds it; None where it has none."""
+    if period.start is None or period.end is None:
+        return None
+    return {"grain": period.grain, "start": period.start.isoformat(), "end": period.end.isoformat()}

@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xstat_ray.model.study import Dimension
+
+EMPTY = -1
+"""In place of a declared number: of a node that stands for nothing."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class RowTree:
     level l. The last array is all zeros: its parent is the root."""
     nodes: tuple[NDArray[np.int64], ...]
     """From the leaves up: `nodes[l][i]` is the declared number (of a cell, a municipality) of node
-    i of level l."""
+    i of level l, or `EMPTY`."""
 
     @classmethod
     def of_dimensions(cls, sizes: Sequence[int]) -> RowTree:
@@ -74,6 +77,51 @@ class RowTree:
             ]
             whole = cls((*parents, *whole.parents), (*nodes, *whole.nodes))
         return whole
+
+    def only(self, levels: Sequence[int]) -> RowTree:
+        """The tree of some levels alone: each under the next, the last under the root.
+
+        Args:
+            levels: ascending, from 0.
+        """
+        parents = [self.ancestors(lower, upper) for lower, upper in pairwise(levels)]
+        top = np.zeros(self.sizes[levels[-1]], np.int64)
+        nodes = [self.nodes[level] for level in levels]
+        return RowTree((*parents, top), (*nodes, np.zeros(1, np.int64)))
+
+    def filled(self) -> RowTree:
+        """The tree with empty nodes, so that all nodes of a level have equally many children.
+
+        These are as many as the one with the most has; an empty node's children are empty.
+        """
+        place = np.zeros(1, np.int64)
+        size = 1
+        parents: list[NDArray[np.int64]] = []
+        nodes = [self.nodes[-1]]
+        for level in reversed(range(len(self.parents))):
+            parent = self.parents[level]
+            children = self.most_children[level]
+            rank = np.arange(len(parent)) - self.first_children[level][parent]
+            place = place[parent] * children + rank
+            parents.insert(0, np.repeat(np.arange(size), children))
+            size *= children
+            declared = np.full(size, EMPTY)
+            declared[place] = self.nodes[level]
+            nodes.insert(0, declared)
+        return RowTree(tuple(parents), tuple(nodes))
+
+    @cached_property
+    def most_children(self) -> tuple[int, ...]:
+        """From the leaves up: the most children, on level l, of a node of level l+1."""
+        return tuple(int(np.bincount(parent).max()) for parent in self.parents)
+
+    @property
+    def filled_sizes(self) -> tuple[int, ...]:
+        """Number of nodes of every level of `filled`, which may be too large to make."""
+        sizes = [1]
+        for children in reversed(self.most_children):
+            sizes.insert(0, sizes[0] * children)
+        return tuple(sizes)
 
     @property
     def cells(self) -> int:

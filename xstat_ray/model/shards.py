@@ -40,7 +40,7 @@ class ShardGrid:
         `shards` shards result where the domain is large enough.
 
         Args:
-            cells: size of the row domain.
+            cells: cells that the aggregator sees.
             periods: the study's span.
             shards: units of join work to aim for.
             day: periods of a day.
@@ -56,6 +56,11 @@ class ShardGrid:
         batches = tuple(periods[start : start + length] for start in range(0, len(periods), length))
         regions = min(-(-shards // len(batches)), cells)
         return cls(_cut(range(cells), regions), batches)
+
+    @property
+    def cells(self) -> int:
+        """Cells of all regions."""
+        return self.regions[-1].stop
 
     @property
     def shards(self) -> tuple[Shard, ...]:

@@ -10,6 +10,7 @@ from typing import Literal
 from xstat_ray.model.periods import span
 from xstat_ray.model.shards import ShardGrid
 from xstat_ray.model.study import Study
+from xstat_ray.privacy.design import Design
 
 Batch = Literal["auto", "release", "month", "week", "day"]
 """Length of a batch; `release` is the whole study, `auto` leaves it to the planner."""
@@ -38,7 +39,9 @@ def cut(study: Study, shards: int, batch: Batch, flag_bytes: int) -> ShardGrid:
         lengths = [periods_of(study, choice) for choice in BATCHES if choice != "auto"]
         fitting = (n for n in lengths if flag_bytes * n <= BATCH_BYTES * len(whole))
         length = next(fitting, lengths[-1])
-    return ShardGrid.plan(study.cells, whole, shards, study.period.of_a_day, length)
+    return ShardGrid.plan(
+        Design.of_study(study).cells, whole, shards, study.period.of_a_day, length
+    )
 
 
 def periods_of(study: Study, batch: Batch) -> int:

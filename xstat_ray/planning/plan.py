@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,15 +11,17 @@ import numpy as np
 from xstat_ray.crypto.kernels.choice import kernel
 from xstat_ray.crypto.packing import Packing, plan_packing
 from xstat_ray.errors import PlanError
+from xstat_ray.model.periods import span_as_dict
 from xstat_ray.model.row_tree import level_names, tree_of
 from xstat_ray.model.shards import ShardGrid
-from xstat_ray.model.study import Period, Study
-from xstat_ray.planning import pool_view
+from xstat_ray.model.study import Study
+from xstat_ray.planning import pool_view, tree_shape
 from xstat_ray.planning.batching import Batch, cut
 from xstat_ray.planning.rates import Rates, rates
 from xstat_ray.privacy.design import Design
 from xstat_ray.privacy.mechanism import Mechanism
 from xstat_ray.privacy.padding import Padding
+from xstat_ray.util.readable import readable_bytes
 
 MAX_COEFFICIENTS = 100_000_000
 """Most counts of a table."""
@@ -65,7 +67,7 @@ class Plan:
     @property
     def table_ciphertexts(self) -> int:
         """Ciphertexts of the encrypted table."""
-        return self.design.nodes * self.packing.blocks
+        return self.design.shown * self.packing.blocks
 
     @property
     def flag_bytes(self) -> int:
@@ -80,7 +82,7 @@ class Plan:
     @property
     def coefficients(self) -> int:
         """Number of noisy values that will be decrypted."""
-        return self.design.nodes * self.study.slots
+        return self.design.shown * self.study.slots
 
     @cached_property
     def expected_stderr(self) -> dict[str, float]:
@@ -121,6 +123,20 @@ class Plan:
         serial = self.table_ciphertexts / rate.public_encrypt + self.coefficients / DRAWS_PER_SECOND
         return START_SECONDS + serial + parallel / cores
 
+    @cached_property
+    def _shape_cost(self) -> tree_shape.Cost | None:
+        """What the empty nodes of the row tree cost; None without padding, which alone has any."""
+        if self.padding is None:
+            return None
+        grid = ShardGrid((range(self.study.cells),), self.grid.batches)
+        padding = Padding.of_study(self.study, grid)
+        bare = replace(self, design=self.design.unfilled(), grid=grid, padding=padding)
+        return self._cost() - bare._cost()
+
+    def _cost(self) -> tree_shape.Cost:
+        added = (self.padding.rows_added, self.padding.flags_added) if self.padding else (0, 0)
+        return tree_shape.Cost(*added, self.table_bytes + self.flag_bytes, self.seconds(2))
+
     @property
     def _rates(self) -> Rates:
         return rates(self.kernel, self.key_bits, self.constant_time)
@@ -135,7 +151,7 @@ class Plan:
         study = self.study
         mechanism = self.mechanism
         counts = study.cells * study.slots
-        sums = self.coefficients - counts
+        sums = self.design.nodes * study.slots - counts
         sums_too = f", and {sums:,} sums of them" if sums > 0 else ""
         delta = f", delta {float(mechanism.delta):g}" if mechanism.delta else ""
         periods = f"period {study.period.grain}, {study.window_periods} in the window"
@@ -158,6 +174,7 @@ class Plan:
                 f"budget cap {study.privacy.cap}",
             ),
             ("Pool's view", pool_view.sentence(study, self.padding)),
+            ("Tree's shape", tree_shape.sentence(study, self.design, self._shape_cost)),
             ("Expected error", f"standard error {errors}"),
             ("Mechanism", self.design.reason),
             ("Suppressed", f"estimates below {study.privacy.suppress_below}"),
@@ -198,7 +215,7 @@ class Plan:
             "study_digest": study.digest.hex(),
             "cells": study.cells,
             "slots": study.slots,
-            "period": _period(study.period),
+            "period": span_as_dict(study.period),
             "window_periods": study.window_periods,
             "regions": len(self.grid.regions),
             "batches": len(self.grid.batches),
@@ -212,6 +229,7 @@ class Plan:
             **self._noise_as_dict(),
             "suppress_below": study.privacy.suppress_below,
             "view": pool_view.as_dict(study, self.padding),
+            "tree_shape": tree_shape.as_dict(study, self.design, self._shape_cost),
             **self._time_as_dict(),
         }
 
@@ -242,6 +260,7 @@ class Plan:
                 {
                     "level": measured.name,
                     "nodes": measured.nodes,
+                    "nodes_shown": measured.shown,
                     "share": str(measured.share),
                     "noise_scale": measured.mechanism.scale,
                 }
@@ -260,13 +279,6 @@ class Plan:
             "estimated_rows_a_second_on_2_cores": round(2 * rate.rows),
             "estimated_unsorted_rows_a_second_on_2_cores": round(2 * rate.unsorted_rows),
         }
-
-
-def _period(period: Period) -> dict[str, str] | None:
-    """Span of the study as JSON, None where it has none."""
-    if period.start is None or period.end is None:
-        return None
-    return {"grain": period.grain, "start": period.start.isoformat(), "end": period.end.isoformat()}
 
 
 def make_plan(
@@ -308,13 +320,9 @@ def make_plan(
         raise PlanError(
             "there must be at least one shard", key="shards", remedy="Set shards to 1 or more"
         )
-    if study.cells * study.slots > MAX_COEFFICIENTS:
-        raise PlanError(
-            f"the table has {study.cells * study.slots:,} entries, more than {MAX_COEFFICIENTS:,}",
-            key="study",
-            remedy="Use coarser domains or fewer dimensions",
-        )
+    _check_size(study.cells * study.slots, "Use coarser domains or fewer dimensions")
     design = Design.of_study(study)
+    _check_size(design.shown * study.slots, "Use a more regular hierarchy, or report fewer levels")
     packing = plan_packing(
         slots=study.slots,
         max_value=study.max_count,
@@ -327,19 +335,16 @@ def make_plan(
     return Plan(study, key_bits, packing, design, grid, padding, chosen.name, constant_time)
 
 
+def _check_size(entries: int, remedy: str) -> None:
+    if entries > MAX_COEFFICIENTS:
+        raise PlanError(
+            f"the table has {entries:,} entries, more than {MAX_COEFFICIENTS:,}",
+            key="study",
+            remedy=remedy,
+        )
+
+
 def _max_flags(study: Study) -> int:
     """Most flags under the bounds; with padding each row of a person in a period has a flag."""
     flags = study.bounds.persons * study.bounds.boardings * study.window_periods
     return flags * study.bounds.rows if study.privacy.padding == "dp" else flags
-
-
-def readable_bytes(count: int) -> str:
-    """Write a number of bytes for people, such as 1.23 MB."""
-    size = float(count)
-    unit = "B"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if size < 1000:
-            break
-        size = size / 1000
-        unit = larger
-    return f"{size:.3g} {unit}"

@@ -116,7 +116,7 @@ class PlanReport:
     def _compared(self, kind: Kind) -> dict[str, Any]:
         design = self.designs[kind]
         return {
-            "coefficients": design.nodes * self.plan.study.slots,
+            "coefficients": design.shown * self.plan.study.slots,
             "measured": [
                 {"level": m.name, "share": str(m.share), "noise_scale": m.mechanism.scale}
                 for m in design.levels

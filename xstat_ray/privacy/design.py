@@ -28,6 +28,9 @@ class MeasuredLevel:
     level: int
     name: str
     nodes: int
+    """Declared nodes."""
+    shown: int
+    """Nodes that the aggregator sees, with the empty ones that padding adds."""
     share: Fraction
     """Share of the budget."""
     mechanism: Mechanism
@@ -45,6 +48,9 @@ class Design:
     reporting: tuple[int, ...]
     """Levels that are published, from the cells up."""
     reason: str
+    filled: bool
+    """Whether the aggregator sees a tree in which all nodes of a level have equally many children,
+    as it does with padding."""
 
     @classmethod
     def of_study(cls, study: Study) -> Design:
@@ -63,11 +69,21 @@ class Design:
         reported = privacy.report or names
         reporting = tuple(level for level, name in enumerate(names) if name in reported)
         choice = _choice(privacy.mechanism, tree, budget, reporting)
+        filled = privacy.padding == "dp"
+        measured = tree.only(sorted(choice.shares))
+        shown = measured.filled_sizes if filled else measured.sizes
         levels = tuple(
-            MeasuredLevel(level, names[level], tree.sizes[level], share, scaled(budget, share))
-            for level, share in sorted(choice.shares.items())
+            MeasuredLevel(level, names[level], nodes, seen, share, scaled(budget, share))
+            for (level, share), nodes, seen in zip(
+                sorted(choice.shares.items()), measured.sizes, shown, strict=False
+            )
         )
-        return cls(budget, levels, reporting, choice.reason)
+        return cls(budget, levels, reporting, choice.reason, filled)
+
+    def unfilled(self) -> Design:
+        """This design without empty nodes, for what they cost."""
+        levels = tuple(replace(level, shown=level.nodes) for level in self.levels)
+        return replace(self, levels=levels, filled=False)
 
     @property
     def kind(self) -> Kind:
@@ -82,17 +98,43 @@ class Design:
     @property
     def sections(self) -> tuple[slice, ...]:
         """Where each measured level lies in that table."""
-        edges = np.cumsum([0] + [level.nodes for level in self.levels]).tolist()
-        return tuple(slice(low, high) for low, high in pairwise(edges))
+        return _sections([level.nodes for level in self.levels])
+
+    @property
+    def cells(self) -> int:
+        """Cells that the aggregator sees, empty ones among them."""
+        return self.levels[0].shown
+
+    @property
+    def shown(self) -> int:
+        """Nodes that the aggregator sees over all measured levels: rows of the noisy table."""
+        return sum(level.shown for level in self.levels)
+
+    @property
+    def shown_sections(self) -> tuple[slice, ...]:
+        """Where each measured level lies in the noisy table."""
+        return _sections([level.shown for level in self.levels])
+
+    @property
+    def starts(self) -> list[NDArray[np.int64]] | None:
+        """Where the nodes of each measured level begin on the measured level below.
+
+        For every measured level above the cells (shown nodes,) first descendants; None where the
+        tree is not filled: then the row party alone knows.
+        """
+        if not self.filled:
+            return None
+        pairs = pairwise(level.shown for level in self.levels)
+        return [np.arange(upper) * (lower // upper) for lower, upper in pairs]
 
     def tail(self, slots: int) -> int:
         """Size that no noise of the release exceeds except with probability 2^-64."""
-        return max(level.mechanism.tail(self.nodes * slots) for level in self.levels)
+        return max(level.mechanism.tail(self.shown * slots) for level in self.levels)
 
     def draw(self, slots: int) -> NDArray[np.int64]:
-        """(nodes, slots) fresh noise for every coefficient."""
+        """(shown nodes, slots) fresh noise for every coefficient, those of empty nodes too."""
         return np.concatenate(
-            [m.mechanism.draw(m.nodes * slots).reshape(m.nodes, slots) for m in self.levels]
+            [m.mechanism.draw(m.shown * slots).reshape(m.shown, slots) for m in self.levels]
         )
 
     def stderrs(self, tree: RowTree) -> dict[int, NDArray[np.float64]]:
@@ -101,6 +143,21 @@ class Design:
             return {level: np.zeros(tree.sizes[level]) for level in self.reporting}
         variances = final_variances(tree, {m.level: m.mechanism.stderr**2 for m in self.levels})
         return {level: np.sqrt(variances[level]) for level in self.reporting}
+
+
+def shown_tree(study: Study) -> RowTree:
+    """What the aggregator is shown of a study's row tree: the measured levels.
+
+    Level i of it is the i-th measured level. With padding it is filled with empty nodes.
+    """
+    design = Design.of_study(study)
+    tree = tree_of(study.row.dimensions).only([level.level for level in design.levels])
+    return tree.filled() if design.filled else tree
+
+
+def _sections(sizes: Sequence[int]) -> tuple[slice, ...]:
+    edges = np.cumsum([0, *sizes]).tolist()
+    return tuple(slice(low, high) for low, high in pairwise(edges))
 
 
 @lru_cache(maxsize=4)

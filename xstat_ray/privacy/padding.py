@@ -79,6 +79,7 @@ class Padding:
     copies: int
     """R: flags for each person and period, so that every row of a person has a tag of its own."""
     cells: int
+    """Cells that the aggregator sees, the empty ones that hide the shape of the row tree too."""
     batches: int
 
     @classmethod
@@ -151,12 +152,12 @@ def _padding(study: Study, grid: ShardGrid) -> Padding:
     met = bounds.rows * min(bounds.boardings * study.window_periods, periods)
     sensitivities = (met, bounds.rows * periods, met)
     delta = view.delta / 4
-    shares = _cheapest(sensitivities, view.epsilon, float(delta), study.cells, len(grid.batches))
+    shares = _cheapest(sensitivities, view.epsilon, float(delta), grid.cells, len(grid.batches))
     matched, unmatched, flags = (
         DummyCount.of(l1, view.epsilon * share, delta)
         for l1, share in zip(sensitivities, shares, strict=True)
     )
-    cells = study.cells
+    cells = grid.cells
     batches = len(grid.batches)
     # Halved, since what is drawn again makes the rest likelier by 1/(1 - beta).
     beta = float(delta) / min(met, batches) * _MARGIN / 2

@@ -1,7 +1,8 @@
 """The blinding of the row tree: a secret order of the children of every node.
 
 Before rows leave the row party, their cells are renumbered by this order. It hides the names of
-nodes but not their sizes. Neighbours stay neighbours, so that sums up the tree remain sums of
+nodes but not how many children they have: that is hidden by empty nodes, where the study has
+padding. Nodes of one measured area stay neighbours, so that sums up the tree remain sums of
 consecutive numbers.
 """
 
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xstat_ray.crypto.derive import uniform_words
-from xstat_ray.model.row_tree import RowTree
+from xstat_ray.model.row_tree import EMPTY, RowTree
 from xstat_ray.util.secrecy import Secret
 
 
@@ -24,7 +25,7 @@ class Blinding(Secret):
         """Derive the order of the children of every node.
 
         Args:
-            tree: the row tree, whose leaves are the cells.
+            tree: what is shown of the row tree; its leaves are the cells.
             secret: 32 bytes that the row party alone knows, fresh for every release.
         """
         self._tree = tree
@@ -40,21 +41,26 @@ class Blinding(Secret):
 
     @cached_property
     def forward(self) -> NDArray[np.uint32]:
-        """(cells,) blinded numbers of the cells."""
-        forward = np.empty(self._tree.cells, np.uint32)
-        forward[self._tree.nodes[0]] = self._positions[0]
+        """(declared cells,) blinded numbers of the cells."""
+        declared = self._tree.nodes[0]
+        there = declared != EMPTY
+        forward = np.empty(np.count_nonzero(there), np.uint32)
+        forward[declared[there]] = self._positions[0][there]
         return forward
 
     def restore(self, level: int, values: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Put the (nodes, ...) values of a level from blinded into declared order."""
-        restored = np.empty_like(values)
-        restored[self._tree.nodes[level]] = values[self._positions[level]]
+        """Put the (nodes, ...) values of a level into declared order, without the empty nodes."""
+        declared = self._tree.nodes[level]
+        there = declared != EMPTY
+        restored = np.empty((np.count_nonzero(there), *values.shape[1:]), values.dtype)
+        restored[declared[there]] = values[self._positions[level][there]]
         return restored
 
     def starts(self, lower: int, upper: int) -> NDArray[np.int64]:
         """Tell where the descendants of each node begin on a lower level.
 
-        This is all that the aggregator is told of the tree: sizes without names.
+        This is all that the aggregator is told of the tree: sizes without names. Where the tree is
+        filled it is told nothing, since its sizes follow from the plan.
 
         Args:
             lower: the level of the descendants.

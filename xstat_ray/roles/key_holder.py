@@ -50,7 +50,7 @@ class KeyHolder(Secret):
         """
         public = self._key.public
         design = Design.of_study(self._study)
-        if table.ciphertexts.shape != (design.nodes, packing.blocks, public.width):
+        if table.ciphertexts.shape != (design.shown, packing.blocks, public.width):
             raise ProtocolError("the noisy table does not have the size of the study's table")
         self._debit(table.release, design.budget)
         plain = self._key.decrypt(

@@ -19,10 +19,9 @@ from xstat_ray.crypto.tags import in_order, sort_order
 from xstat_ray.errors import ProtocolError
 from xstat_ray.inputs.source import Source
 from xstat_ray.model.messages import Coefficients, Rows
-from xstat_ray.model.row_tree import tree_of
 from xstat_ray.model.shards import Shard, ShardGrid
 from xstat_ray.model.study import Study
-from xstat_ray.privacy.design import Design
+from xstat_ray.privacy.design import Design, shown_tree
 from xstat_ray.roles.blinding import Blinding
 from xstat_ray.roles.bounds import (
     DisjointCheck,
@@ -283,6 +282,8 @@ class RowParty(Party):
     def put_in_order(self, parts: Sequence[Coefficients]) -> Coefficients:
         """Join the parts of one release's table, in declared order, level by level.
 
+        What is decrypted of empty nodes is noise on zero, and is left out.
+
         Raises:
             ProtocolError: the parts are of different releases, or not the whole table.
         """
@@ -290,7 +291,7 @@ class RowParty(Party):
         blinded = np.concatenate([part.values for part in parts])
         ends = np.cumsum([0] + [len(part.values) for part in parts])
         design = Design.of_study(self._study)
-        complete = blinded.shape == (design.nodes, self._study.slots)
+        complete = blinded.shape == (design.shown, self._study.slots)
         if (
             not complete
             or [part.first for part in parts] != ends[:-1].tolist()
@@ -298,23 +299,27 @@ class RowParty(Party):
         ):
             raise ProtocolError("the coefficients are not the whole of one release's table")
         blinding = self._blinding()
-        pairs = zip(design.levels, design.sections, strict=True)
-        levels = [blinding.restore(level.level, blinded[section]) for level, section in pairs]
+        levels = [
+            blinding.restore(level, blinded[section])
+            for level, section in enumerate(design.shown_sections)
+        ]
         return Coefficients(release=parts[0].release, first=0, values=np.concatenate(levels))
 
     def tree_starts(self) -> list[NDArray[np.int64]]:
         """Tell where the nodes of each measured level begin on the measured level below.
 
+        Where the study has padding nobody needs to be told: `Design.starts` has them.
+
         Returns:
             For every measured level above the cells (nodes,) first descendants, all in blinded
             order.
         """
-        measured = [m.level for m in Design.of_study(self._study).levels]
         blinding = self._blinding()
-        return [blinding.starts(lower, upper) for lower, upper in pairwise(measured)]
+        levels = range(len(Design.of_study(self._study).levels))
+        return [blinding.starts(lower, upper) for lower, upper in pairwise(levels)]
 
     def _blinding(self) -> Blinding:
-        return Blinding(tree_of(self._study.row.dimensions), self._seed)
+        return Blinding(shown_tree(self._study), self._seed)
 
 
 def _purpose(shard: Shard) -> str:

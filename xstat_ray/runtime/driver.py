@@ -252,11 +252,14 @@ class Driver:
         Args:
             public: the public key.
             encrypted: the encrypted counts.
-            starts: what the row party's `tree_starts` gave; by default the row party is asked.
+            starts: what the row party's `tree_starts` gave; by default the row party is asked,
+                unless the plan tells.
         """
         plan = self._plan
         executor = self._executor
         with self._progress.stage("noise", 1) as stage:
+            if starts is None:
+                starts = plan.design.starts
             if starts is None:
                 starts = executor.get(executor.row[0].call(RowParty.tree_starts))
             table = sum_up_levels(executor, plan, Aggregator(public), encrypted, starts)

@@ -93,4 +93,4 @@ def _emit_flags(
 
 def decrypt_parts(plan: Plan) -> list[range]:
     """Cut the nodes of the noisy table into what one call decrypts."""
-    return list(cut(plan.design.nodes, max(1, CIPHERTEXTS_A_CALL // 8 // plan.packing.blocks)))
+    return list(cut(plan.design.shown, max(1, CIPHERTEXTS_A_CALL // 8 // plan.packing.blocks)))

@@ -82,7 +82,7 @@ def sum_up_levels(
         (nodes, blocks, bytes) ciphertexts of all measured levels, one level after the other.
     """
     blocks = plan.packing.blocks
-    levels = [aggregator.lay_out(encrypted, plan.study.cells, blocks)]
+    levels = [aggregator.lay_out(encrypted, plan.design.cells, blocks)]
     for starts in starts_of_levels:
         table = levels[-1]
         edges = np.append(starts, len(table))
