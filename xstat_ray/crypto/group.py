@@ -62,6 +62,16 @@ def random_scalar() -> bytes:
     return (1 + secrets.randbelow(ORDER - 1)).to_bytes(32, "little")
 
 
+def check_scalar(scalar: bytes) -> None:
+    """Check the range of a scalar.
+
+    Raises:
+        ValueError: it is not 32 bytes, little-endian, nonzero and below the order of the group.
+    """
+    if len(scalar) != 32 or not 0 < int.from_bytes(scalar, "little") < ORDER:
+        raise ValueError("a scalar is 32 bytes, nonzero and below the order of the group")
+
+
 def multiply(scalar: bytes, points: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """`scalar` times each element: (N, 32) uint8 to (N, 32) uint8, rows in the same order.
 
@@ -74,8 +84,7 @@ def multiply(scalar: bytes, points: NDArray[np.uint8]) -> NDArray[np.uint8]:
             identity.
         ValueError: the scalar is out of range.
     """
-    if len(scalar) != 32 or not 0 < int.from_bytes(scalar, "little") < ORDER:
-        raise ValueError("a scalar is 32 bytes, nonzero and below the order of the group")
+    check_scalar(scalar)
     points = _elements(points)
 
     def multiply_rows(part: slice) -> NDArray[np.uint8]:

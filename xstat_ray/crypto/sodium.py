@@ -37,12 +37,24 @@ def _remove_temporary_copy(library: ctypes.CDLL) -> None:
 
 _remove_temporary_copy(_sodium)
 
+add = _typed("crypto_core_ristretto255_add", 3)
+"""add(sum, point, point): 0, or -1 where one is no encoding; bit 255 is not looked at."""
+
+subtract = _typed("crypto_core_ristretto255_sub", 3)
+"""subtract(difference, point, point): as `add`."""
+
+reduce_scalar = _typed("crypto_core_ristretto255_scalar_reduce", 2)
+"""reduce_scalar(scalar, digest): 64 bytes, little-endian, modulo the order of the group."""
+
 from_hash = _typed("crypto_core_ristretto255_from_hash", 2)
 """from_hash(point, digest): one-way map of 64 bytes to a group element."""
 
 is_valid_point = _typed("crypto_core_ristretto255_is_valid_point", 1)
 """is_valid_point(point): 1 for the encoding of an element, the identity included; bit 255 is not
 looked at."""
+
+scalarmult_base = _typed("crypto_scalarmult_ristretto255_base", 2)
+"""scalarmult_base(product, scalar): 0, or -1 where the product is the identity."""
 
 scalarmult = _typed("crypto_scalarmult_ristretto255", 3)
 """scalarmult(product, scalar, point): 0, or -1 where `point` is no encoding or the product is the

@@ -29,7 +29,15 @@ def one_bit_off(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray
     return wrong
 
 
-FUNCTIONS = ["powers", "decrypt", "accumulate", "group_hash", "group_multiply"]
+FUNCTIONS = [
+    "powers",
+    "decrypt",
+    "accumulate",
+    "group_hash",
+    "group_multiply",
+    "oprf_mark",
+    "oprf_rows",
+]
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

@@ -114,6 +114,18 @@ class Ifma(Kernel):
             raise RowError(refused - 1)
         return products
 
+    def oprf_mark(
+        self, key: bytes, items: NDArray[np.uint8], capacity: int, columns: range
+    ) -> NDArray[np.uint64]:
+        """The columns of `Portable`."""
+        return self._portable.oprf_mark(key, items, capacity, columns)
+
+    def oprf_rows(
+        self, key: bytes, items: NDArray[np.uint8], matrix: NDArray[np.uint64], capacity: int
+    ) -> NDArray[np.uint8]:
+        """The bits of `Portable`."""
+        return self._portable.oprf_rows(key, items, matrix, capacity)
+
 
 class _Base:
     """The table of one base modulo one modulus, as the C functions take it."""

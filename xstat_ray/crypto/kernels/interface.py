@@ -2,9 +2,10 @@
 
 Big numbers are rows of bytes, least significant first. Implementations compute the same function to
 the bit; they differ in speed alone, so that parties with different processors take part in one
-release. Callers have checked what crosses a trust boundary (`paillier`, `sums` and `group` do):
+release. Callers have checked what crosses a trust boundary (`paillier`, `sums`, `group` and
+`oprf` do):
 rows are below the modulus, messages below n, indexes inside their arrays, segments not empty,
-encodings (N, 32).
+encodings (N, 32), as many words in a column as the capacity needs.
 """
 
 from __future__ import annotations
@@ -198,6 +199,43 @@ class Kernel(ABC):
         Raises:
             RowError: the first row that is no canonical encoding or is the identity. Bit 255 set is
                 not canonical.
+        """
+
+    @abstractmethod
+    def oprf_mark(
+        self, key: bytes, items: NDArray[np.uint8], capacity: int, columns: range
+    ) -> NDArray[np.uint64]:
+        """Columns of ones, with a zero at the position of every item in each of them.
+
+        The positions of an item in the columns 4g to 4g + 3 are the four little-endian 32-bit words
+        of AES-128(item XOR g), where g is added to the first four bytes, each times the capacity
+        and over 2^32, rounded down.
+
+        Args:
+            key: of AES, 16 bytes.
+            items: (n, 16).
+            capacity: positions of a column, 1 to 2^31.
+            columns: consecutive; both ends are multiples of 8.
+
+        Returns:
+            (columns, capacity / 64, rounded up): bit p % 64 of word p // 64 is position p. The bits
+            behind the last position are ones.
+        """
+
+    @abstractmethod
+    def oprf_rows(
+        self, key: bytes, items: NDArray[np.uint8], matrix: NDArray[np.uint64], capacity: int
+    ) -> NDArray[np.uint8]:
+        """The bits of each item: of every column the one at its position.
+
+        Args:
+            key: as in `oprf_mark`.
+            items: as in `oprf_mark`.
+            matrix: (w, words) all columns, in the form of `oprf_mark`; w is a multiple of 8.
+            capacity: as in `oprf_mark`.
+
+        Returns:
+            (n, w / 8): bit c % 8 of byte c // 8 is that of column c.
         """
 
 

@@ -45,7 +45,7 @@ class Phe(Kernel):
     constant_time: ClassVar[bool] = False
 
     def __init__(self) -> None:
-        self._group = Portable()
+        self._portable = Portable()
 
     def owner(self, p: Half, q: Half, workload: Workload) -> OwnerEncryption:
         """Make no table: randomness is computed modulo p^2 and q^2."""
@@ -96,11 +96,23 @@ class Phe(Kernel):
 
     def group_hash(self, digests: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The map of libsodium, as `Portable` calls it."""
-        return self._group.group_hash(digests)
+        return self._portable.group_hash(digests)
 
     def group_multiply(self, scalar: bytes, points: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The multiplication of libsodium, as `Portable` calls it."""
-        return self._group.group_multiply(scalar, points)
+        return self._portable.group_multiply(scalar, points)
+
+    def oprf_mark(
+        self, key: bytes, items: NDArray[np.uint8], capacity: int, columns: range
+    ) -> NDArray[np.uint64]:
+        """The columns of `Portable`."""
+        return self._portable.oprf_mark(key, items, capacity, columns)
+
+    def oprf_rows(
+        self, key: bytes, items: NDArray[np.uint8], matrix: NDArray[np.uint64], capacity: int
+    ) -> NDArray[np.uint8]:
+        """The bits of `Portable`."""
+        return self._portable.oprf_rows(key, items, matrix, capacity)
 
 
 class _Owner(OwnerEncryption):

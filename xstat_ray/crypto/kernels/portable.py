@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from xstat_ray.crypto import sodium
 from xstat_ray.crypto.buffers import from_rows, to_rows
 from xstat_ray.crypto.fixed_base import FixedBase
+from xstat_ray.crypto.kernels import numpy_oprf
 from xstat_ray.crypto.kernels.interface import (
     Half,
     Kernel,
@@ -91,6 +92,18 @@ class Portable(Kernel):
             if above[row] or sodium.scalarmult(target + offset, scalar, source + offset):
                 raise RowError(row)
         return products
+
+    def oprf_mark(
+        self, key: bytes, items: NDArray[np.uint8], capacity: int, columns: range
+    ) -> NDArray[np.uint64]:
+        """By numpy; see `numpy_oprf`."""
+        return numpy_oprf.mark(key, items, capacity, columns)
+
+    def oprf_rows(
+        self, key: bytes, items: NDArray[np.uint8], matrix: NDArray[np.uint64], capacity: int
+    ) -> NDArray[np.uint8]:
+        """By numpy; see `numpy_oprf`."""
+        return numpy_oprf.rows(key, items, matrix, capacity)
 
 
 class _Owner(OwnerEncryption):
