@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import phe
 import pytest
-from gmpy2 import mpz, powmod
+from gmpy2 import invert, mpz, powmod
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,6 +23,7 @@ from xstat_ray.crypto.paillier import (
 )
 from xstat_ray.crypto.sums import accumulate, multiply
 from xstat_ray.errors import ProtocolError
+from xstat_ray.util.threads import VARIABLE
 
 PATH = Path(__file__).parents[1] / "vectors"
 VECTORS = json.loads((PATH / "paillier.json").read_text())
@@ -30,10 +31,8 @@ GOOD = VECTORS["good"]
 BAD = VECTORS["bad"]
 
 
-short_exponents = pytest.mark.skipif(
-    kernel().name == "phe",
-    reason="the kernel phe opens by p - 1 and q - 1 what alpha and beta do not",
-)
+OTHER_RANDOMNESS = "is not a ciphertext: its randomness is not the key's"
+
 constant_time = pytest.mark.skipif(
     not kernel().constant_time, reason=f"the kernel {kernel().name} has no constant time"
 )
@@ -144,13 +143,13 @@ def test_ciphertexts_of_the_vectors_open(kind: str, fixed_key: PrivateKey) -> No
     assert fixed_key.decrypt_any(encrypted) == messages
 
 
-@short_exponents
 def test_full_size_randomness_needs_decrypt_any(fixed_key: PrivateKey) -> None:
     encrypted = octets(*(case["row"] for case in GOOD["stock"]))
     messages = numbers(GOOD["stock"], "m")
     assert fixed_key.decrypt_any(encrypted) == messages
-    opened = fixed_key.decrypt(encrypted)
-    assert not any(wrong == message for wrong, message in zip(opened, messages, strict=True))
+    for row in range(len(encrypted)):
+        with pytest.raises(ProtocolError, match=OTHER_RANDOMNESS):
+            fixed_key.decrypt(encrypted[row : row + 1])
 
 
 @pytest.mark.parametrize("case", BAD["ciphertexts"], ids=lambda case: case["why"])
@@ -423,13 +422,26 @@ def test_we_open_five_hundred_of_phe(stock: tuple, private_key: PrivateKey) -> N
     check_we_open_phe(stock, private_key, random_messages(5, 500, private_key.public))
 
 
-@short_exponents
-def test_short_exponents_do_not_open_those_of_phe(stock: tuple, private_key: PrivateKey) -> None:
-    encrypted = rows(
-        [stock[0].raw_encrypt(message) for message in (0, 1, 12345)], private_key.public.width
-    )
-    opened = private_key.decrypt(encrypted)
-    assert not any(wrong == message for wrong, message in zip(opened, (0, 1, 12345), strict=True))
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_randomness_that_is_not_the_keys_is_refused_with_its_row(
+    threads: str, owner: OwnerEncryptor, private_key: PrivateKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, threads)
+    good = owner.encrypt(range(130))
+    public = private_key.public
+    full = powmod(12345, public.n, public.n2)
+    p2_multiple = private_key.q2 * invert(private_key.q2, private_key.p2)
+    # Randomness of full size; the same modulo p alone or q alone; and -1, of order 2.
+    only_p = (1 + (full - 1) * p2_multiple) % public.n2
+    only_q = (full + (1 - full) * p2_multiple) % public.n2
+    for factor in (full, only_p, only_q, public.n2 - 1):
+        for row in (0, 129):
+            changed = good.copy()
+            value = values(good[row : row + 1])[0] * factor % public.n2
+            changed[row] = rows([value], public.width)[0]
+            with pytest.raises(ProtocolError, match=f"^row {row} {OTHER_RANDOMNESS}"):
+                private_key.decrypt(changed)
+    assert private_key.decrypt(good) == list(range(130))
 
 
 def test_sums_of_phe_and_ours_are_the_same(

@@ -19,7 +19,7 @@ from xstat_ray.crypto.buffers import from_rows, row_numbers, to_rows
 from xstat_ray.crypto.channel import pack_fields, unpack_fields
 from xstat_ray.crypto.fixed_base import uniform_below
 from xstat_ray.crypto.kernels.choice import kernel
-from xstat_ray.crypto.kernels.interface import Half, Opening, Workload
+from xstat_ray.crypto.kernels.interface import Half, Opening, RowError, Workload
 from xstat_ray.errors import ProtocolError
 from xstat_ray.util.secrecy import Secret
 from xstat_ray.util.threads import in_threads
@@ -127,11 +127,13 @@ class PrivateKey(Secret):
     def decrypt(self, rows: NDArray[np.uint8]) -> list[mpz]:
         """Open (N, width) ciphertexts whose randomness lies in the subgroup, by short exponents.
 
-        A ciphertext made elsewhere with full-size randomness gives a wrong value (with every kernel
-        but `phe`): use `decrypt_any` for those.
+        All that encryption with this key and sums can make have such randomness. Anything else is
+        refused, as what comes out of it would tell of the private key: the values of c and of
+        c (1 + n) differ by a number that is c^alpha modulo p. Ciphertexts made elsewhere with
+        full-size randomness are for `decrypt_any`.
 
         Raises:
-            ProtocolError: a row is not in the group; names it.
+            ProtocolError: a row is not in the group, or has other randomness; names it.
         """
         return self._open(rows, self.alpha, self.beta)
 
@@ -150,9 +152,17 @@ class PrivateKey(Secret):
         p = Opening(self.p, p_exponent)
         q = Opening(self.q, q_exponent)
         chosen = kernel()
-        return from_rows(
-            in_threads(lambda part: chosen.decrypt(rows[part], p, q, self.constant_time), len(rows))
-        )
+
+        def open_part(part: slice) -> NDArray[np.uint8]:
+            try:
+                return chosen.decrypt(rows[part], p, q, self.constant_time)
+            except RowError as error:
+                row = part.start + error.row
+                raise ProtocolError(
+                    f"row {row} is not a ciphertext: its randomness is not the key's"
+                ) from None
+
+        return from_rows(in_threads(open_part, len(rows)))
 
 
 def check_group(public: PublicKey, values: Sequence[mpz]) -> None:

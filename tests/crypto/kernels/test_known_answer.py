@@ -47,7 +47,7 @@ def test_one_wrong_bit_of_any_function_is_seen(function: str) -> None:
     try:
         assert answer(kernel) != ANSWER
     except Exception as error:
-        assert function == "group_hash", error
+        assert function in ("group_hash", "powers"), error
 
 
 @pytest.mark.parametrize("function", ["owner", "public"])

@@ -24,10 +24,7 @@ from xstat_ray.util.secrecy import Secret
 
 
 class RowError(Exception):
-    """A row is not the canonical encoding of a group element, or is the identity.
-
-    `row` counts from 0.
-    """
+    """A row is refused; the method that raises this says why. `row` counts from 0."""
 
     def __init__(self, row: int) -> None:
         super().__init__(row)
@@ -160,6 +157,10 @@ class Kernel(ABC):
 
         Returns:
             (N, width / 2).
+
+        Raises:
+            RowError: a row to the power of an exponent is not 1 modulo its prime: no ciphertext
+                whose randomness has such an order.
         """
         u, v = (_logarithms(self, rows, half, p.prime * q.prime, constant_time) for half in (p, q))
         inverse = invert(p.prime, q.prime)
@@ -246,5 +247,11 @@ def _logarithms(
     prime = half.prime
     square = prime * prime
     scale = invert((powmod(1 + n, half.exponent, square) - 1) // prime, prime)
+    logarithms = []
     powers = from_rows(kernel.powers(rows, half.exponent, square, constant_time))
-    return [(power - 1) // prime * scale % prime for power in powers]
+    for row, power in enumerate(powers):
+        multiple, rest = divmod(power - 1, prime)
+        if rest:
+            raise RowError(row)
+        logarithms.append(multiple * scale % prime)
+    return logarithms

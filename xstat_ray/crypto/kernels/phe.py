@@ -12,8 +12,9 @@ halves is written here. The group ristretto255 is libsodium's, as in `portable`.
 test_same_bytes.py and test_phe.py check this; docs/kernels.md says how long it takes.
 
 Keys come from `keygen`, not from `phe`: short exponents need primes made for a small subgroup. To
-`phe` they are ordinary Paillier keys. It decrypts by p - 1 and q - 1, which opens every ciphertext
-of a key, whatever its randomness.
+`phe` they are ordinary Paillier keys. It decrypts by p - 1 and q - 1, which would open every
+ciphertext of a key, whatever its randomness; one with other randomness than it must have is found
+by a power modulo p and one modulo q.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from xstat_ray.crypto.kernels.interface import (
     Opening,
     OwnerEncryption,
     PublicEncryption,
+    RowError,
     Workload,
 )
 from xstat_ray.crypto.kernels.portable import Portable
@@ -70,11 +72,19 @@ class Phe(Kernel):
     def decrypt(
         self, rows: NDArray[np.uint8], p: Opening, q: Opening, constant_time: bool = False
     ) -> NDArray[np.uint8]:
-        """One `PaillierPrivateKey.raw_decrypt` a row, by its exponents in place of those given."""
+        """One `PaillierPrivateKey.raw_decrypt` a row, by its exponents in place of those given.
+
+        Those given only serve to find rows with other randomness.
+        """
         self.check(constant_time)
+        values = _ints(rows)
+        for half in (p, q):
+            for row, value in enumerate(values):
+                if powmod(value, int(half.exponent), int(half.prime)) != 1:
+                    raise RowError(row)
         public = PaillierPublicKey(int(p.prime * q.prime))
         key = PaillierPrivateKey(public, int(p.prime), int(q.prime))
-        return to_rows([key.raw_decrypt(value) for value in _ints(rows)], rows.shape[1] // 2)
+        return to_rows([key.raw_decrypt(value) for value in values], rows.shape[1] // 2)
 
     def accumulate(
         self,
