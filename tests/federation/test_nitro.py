@@ -27,6 +27,8 @@ from xstat_ray.federation import nitro
 from xstat_ray.federation.attestation import Claim, NitroVerifier
 
 NOW = time.time()
+NAMES = ("root", "first", "second", "leaf")
+UNKNOWN = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\5\0")
 PCRS = {index: bytes([index + 1]) * 48 for index in range(16)}
 
 
@@ -40,13 +42,12 @@ def issue(
     path=None,
     hours=(-1, 3),
     sign=True,
+    extensions=(),
     hash_=SHA384,
 ):
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)])
     start, end = (dt.datetime.fromtimestamp(NOW, dt.UTC) + dt.timedelta(hours=h) for h in hours)
-    usage = x509.KeyUsage(
-        *((place == 5 and ca and sign) or (place == 0 and not ca) for place in range(9))
-    )
+    usage = x509.KeyUsage(*(sign and place == (5 if ca else 0) for place in range(9)))
     builder = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -56,8 +57,9 @@ def issue(
         .not_valid_before(start)
         .not_valid_after(end)
         .add_extension(x509.BasicConstraints(ca, path if ca else None), critical=True)
-        .add_extension(usage, critical=True)
     )
+    for extension, critical in (*extensions, *([] if sign is None else [(usage, True)])):
+        builder = builder.add_extension(extension, critical)
     return builder.sign(signer or key, hash_())
 
 
@@ -71,7 +73,7 @@ class Authority:
 
     def chain(self, **changes: dict[str, Any]) -> list[x509.Certificate]:
         chain: list[x509.Certificate] = []
-        for number, name in enumerate(("root", "first", "second", "leaf")):
+        for number, name in enumerate(NAMES):
             options = {"ca": name != "leaf"} | changes.get(name, {})
             key = options.pop("key", self.keys[number])
             signer = options.pop("signer", self.keys[number - 1] if number else None)
@@ -191,6 +193,9 @@ def test_something_behind_the_end_is_refused():
         ({"leaf": {"hours": (1, 3)}}, "expired or is not valid yet"),
         ({"second": {"ca": False}}, "may not issue"),
         ({"second": {"sign": False}}, "may not issue"),
+        *(({"leaf": {"sign": sign}}, "may not sign documents") for sign in (False, None)),
+        *(({name: {"extensions": [(UNKNOWN, True)]}}, "not known") for name in NAMES),
+        ({"leaf": {"extensions": [(x509.ExtendedKeyUsage([UNKNOWN.oid]), True)]}}, "not known"),
         ({"root": {"path": 1}}, "longer than one of them allows"),
         ({"leaf": {"signer": AUTHORITY.keys[1]}}, "was not issued by the one before"),
         ({"second": {"signer": AUTHORITY.keys[2]}}, "was not issued by the one before"),
@@ -206,6 +211,11 @@ def test_something_behind_the_end_is_refused():
 def test_bad_chains(changes, reason):
     chain = AUTHORITY.chain(**changes)
     refused(sign(payload(chain)), reason, root=chain[0].fingerprint(SHA256()))
+
+
+def test_an_extension_that_is_not_critical_may_be_unknown():
+    chain = AUTHORITY.chain(leaf={"extensions": [(UNKNOWN, False)]})
+    check(sign(payload(chain)), chain[0].fingerprint(SHA256()))
 
 
 def test_chains_in_another_order():

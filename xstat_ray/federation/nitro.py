@@ -21,6 +21,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384
+from cryptography.x509.oid import ExtensionOID
 
 from xstat_ray.errors import AttestationError
 
@@ -34,6 +35,8 @@ _SIGN1_TAG = 18
 _HALF = 48
 _DEPTH = 8
 _PCR_BYTES = (32, 48, 64)
+_KNOWN = (ExtensionOID.BASIC_CONSTRAINTS, ExtensionOID.KEY_USAGE)
+"""The critical extensions of AWS's certificates."""
 _LIMITS = {"public_key": 1024, "user_data": 512, "nonce": 512}
 
 
@@ -64,6 +67,7 @@ def verify(data: bytes, *, root: bytes, now: float) -> Document:
     protected, payload, signature = _sign1(data)
     document, certificate, bundle = _document(payload)
     _check_chain([*bundle, certificate], root, now)
+    _check_leaf(certificate)
     signed = cbor2.dumps(["Signature1", protected, b"", payload])
     _check_signature(certificate, signature, signed)
     return document
@@ -150,6 +154,7 @@ def _check_chain(chain: Sequence[x509.Certificate], root: bytes, now: float) -> 
     for certificate in chain:
         if not certificate.not_valid_before_utc <= moment <= certificate.not_valid_after_utc:
             raise AttestationError("a certificate has expired or is not valid yet")
+        _check_extensions(certificate)
     for below, (issuer, subject) in zip(
         reversed(range(len(chain) - 1)), pairwise(chain), strict=True
     ):
@@ -160,12 +165,35 @@ def _check_chain(chain: Sequence[x509.Certificate], root: bytes, now: float) -> 
             raise AttestationError("a certificate was not issued by the one before it") from None
 
 
+def _check_extensions(certificate: x509.Certificate) -> None:
+    """Check that a certificate has no critical extension but those that are checked here.
+
+    RFC 5280, section 4.2: whoever does not know a critical extension must refuse the certificate.
+    """
+    try:
+        extensions = list(certificate.extensions)
+    except (x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):
+        raise AttestationError("a certificate's extensions are malformed") from None
+    if any(extension.critical and extension.oid not in _KNOWN for extension in extensions):
+        raise AttestationError("a certificate has a critical extension that is not known")
+
+
+def _check_leaf(certificate: x509.Certificate) -> None:
+    """Check that the certificate under the chain may sign documents (RFC 5280, section 4.2.1.3)."""
+    try:
+        usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
+    except x509.ExtensionNotFound:
+        raise AttestationError("the enclave's certificate may not sign documents") from None
+    if not usage.digital_signature:
+        raise AttestationError("the enclave's certificate may not sign documents")
+
+
 def _check_issuer(issuer: x509.Certificate, below: int) -> None:
     """Check that a certificate may issue, with `below` further issuers under it."""
     try:
         basic = issuer.extensions.get_extension_for_class(x509.BasicConstraints).value
         usage = issuer.extensions.get_extension_for_class(x509.KeyUsage).value
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+    except x509.ExtensionNotFound:
         raise AttestationError("a certificate in the chain may not issue others") from None
     if not basic.ca or not usage.key_cert_sign:
         raise AttestationError("a certificate in the chain may not issue others")
