@@ -7,6 +7,7 @@ as tables, in the order in which a party reads its usable rows, and applies them
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import duckdb
@@ -94,7 +95,7 @@ def _keep_flags(
     """Make the table `kept_flags`: (id, period, slot), one of a person in a period."""
     db.register("boardings", flags.append_column("reading", pa.array(range(len(flags)))))
     _usable_boardings(db, study)
-    _words(db, "boarding_words", seed, "bound of boardings", "usable_boardings")
+    _words(db, "boarding_words", seed, "bound of boardings", "usable_boardings", ("content",))
     db.execute(f"""
         CREATE TABLE expanded AS
         SELECT *, row_number() OVER (ORDER BY reading, step) - 1 AS place FROM hours SEMI JOIN (
@@ -102,7 +103,7 @@ def _keep_flags(
             QUALIFY row_number() OVER (PARTITION BY id ORDER BY word) <= {study.bounds.boardings}
         ) USING (reading)
     """)
-    _words(db, "flag_words", seed, "one flag a period", "expanded")
+    _words(db, "flag_words", seed, "one flag a period", "expanded", ("period", "slot"))
     db.execute("""
         CREATE TABLE kept_flags AS
         SELECT id, period, slot FROM expanded JOIN flag_words USING (place)
@@ -110,27 +111,58 @@ def _keep_flags(
     """)
 
 
-def uniform_words(seed: bytes, purpose: str, number: int) -> NDArray[np.uint64]:
-    """Draw words as a party does: by definition HKDF-SHA256, then the AES-128-CTR key stream."""
-    key = HKDF(
+def mac(key: bytes, message: bytes) -> bytes:
+    """AES-128-CBC-MAC of a message, filled up with zeros to whole blocks."""
+    cipher = Cipher(algorithms.AES(key), modes.CBC(bytes(16))).encryptor()
+    return cipher.update(message + bytes(-len(message) % 16))[-16:]
+
+
+def key_of(seed: bytes, purpose: str) -> bytes:
+    """HKDF-SHA256 (RFC 5869) of a party's seed."""
+    return HKDF(
         algorithm=SHA256(), length=16, salt=None, info=b"xstat-ray v1 " + purpose.encode()
     ).derive(seed)
-    stream = Cipher(algorithms.AES(key), modes.CTR(bytes(16))).encryptor().update(bytes(8 * number))
-    return np.frombuffer(stream, "<u8")
+
+
+def word_of(seed: bytes, purpose: str, *numbers: int | bytes) -> bytes:
+    """The word that decides about a row, by definition, of its 32-bit numbers."""
+    parts = [n if isinstance(n, bytes) else int(n).to_bytes(4, "little") for n in numbers]
+    return mac(key_of(seed, purpose), b"".join(parts))[:8]
+
+
+def person_word(seed: bytes, person: str) -> bytes:
+    """The word that stands for a person in a row's content, by definition."""
+    text = person.encode()
+    return mac(key_of(seed, "persons"), len(text).to_bytes(16, "little") + text)[:8]
 
 
 def _words(
-    db: duckdb.DuckDBPyConnection, name: str, seed: bytes | None, purpose: str, of: str
+    db: duckdb.DuckDBPyConnection,
+    name: str,
+    seed: bytes | None,
+    purpose: str,
+    of: str,
+    columns: Sequence[str],
 ) -> None:
-    ((number,),) = db.execute(f"SELECT count(*) FROM {of}").fetchall()
-    words = (
-        uniform_words(seed, purpose, number) if seed is not None else np.zeros(number, np.uint64)
-    )
-    db.register(name, pa.table({"place": pa.array(range(number)), "word": words}))
+    """Make a table (place, word) for the boardings of another: a word for what stands in each.
+
+    Equal boardings are numbered, so that each has a word of its own.
+    """
+    rows = db.execute(f"SELECT place, id, {', '.join(columns)} FROM {of} ORDER BY place").fetchall()
+    met = Counter[bytes]()
+    words = []
+    for _, person, *content in rows if seed is not None else ():
+        numbers = content[0] if isinstance(content[0], list) else content
+        alike = word_of(seed, f"{purpose}: content", person_word(seed, person), *numbers)
+        words.append(int.from_bytes(word_of(seed, purpose, alike, met[alike]), "little"))
+        met[alike] += 1
+    places = [row[0] for row in rows]
+    word = pa.array(words if seed is not None else [0] * len(rows), pa.uint64())
+    db.register(name, pa.table({"place": pa.array(places, pa.int64()), "word": word}))
 
 
 def _usable_rows(db: duckdb.DuckDBPyConnection, study: Study) -> None:
-    """Make the table `candidates`: (person, id, period, cell, weight, number, place).
+    """Make the table `candidates`: (id, period, cell, weight, number, place).
 
     With weights there is one for each person, period and cell; without, one for each usable row.
     """
@@ -142,12 +174,11 @@ def _usable_rows(db: duckdb.DuckDBPyConnection, study: Study) -> None:
                    {_position(side.dimensions)} AS cell, {_column(side.weight)} AS weight
             FROM rows
         )
-        SELECT *, dense_rank() OVER (ORDER BY encode(id)) - 1 AS person
-        FROM placed ANTI JOIN opted_out USING (id) WHERE id <> ''
+        SELECT * FROM placed ANTI JOIN opted_out USING (id) WHERE id <> ''
     """)
     usable = "FROM usable_rows WHERE cell IS NOT NULL AND period IS NOT NULL"
-    alike = "person, id, period, cell"
-    number = "row_number() OVER (PARTITION BY person, period, cell) - 1 AS number"
+    alike = "id, period, cell"
+    number = "row_number() OVER (PARTITION BY id, period, cell) - 1 AS number"
     single = f"SELECT {alike}, weight, {number} {usable}"
     merged = (
         f"SELECT {alike}, coalesce(sum(weight), 0) AS weight, 0 AS number {usable} GROUP BY ALL"
@@ -159,24 +190,15 @@ def _usable_rows(db: duckdb.DuckDBPyConnection, study: Study) -> None:
 
 
 def _row_words(db: duckdb.DuckDBPyConnection, seed: bytes | None) -> None:
-    """Make the table `row_words`: (place, word).
-
-    A word is, by definition, the first half of AES-128 of (person, period, cell, number).
-    """
-    columns = db.execute(
-        "SELECT person, period, cell, number FROM candidates ORDER BY place"
-    ).fetchnumpy()
-    blocks = np.stack(
-        [np.asarray(columns[name], "<u4") for name in ("person", "period", "cell", "number")],
-        axis=1,
-    )
-    key = HKDF(algorithm=SHA256(), length=16, salt=None, info=b"xstat-ray v1 bound of rows").derive(
-        seed or bytes(32)
-    )
-    stream = Cipher(algorithms.AES(key), modes.ECB()).encryptor().update(blocks.tobytes())
-    words = np.frombuffer(stream, "<u8")[::2]
+    """Make the table `row_words`: (place, word), of (person's word, period, cell, number)."""
+    rows = db.execute("SELECT id, period, cell, number FROM candidates ORDER BY place").fetchall()
+    words = [
+        int.from_bytes(word_of(seed, "bound of rows", person_word(seed, person), *rest), "little")
+        for person, *rest in (rows if seed is not None else ())
+    ]
+    word = pa.array(words if seed is not None else [0] * len(rows), pa.uint64())
     db.register(
-        "row_words", pa.table({"place": pa.array(range(len(words)), pa.int64()), "word": words})
+        "row_words", pa.table({"place": pa.array(range(len(rows)), pa.int64()), "word": word})
     )
 
 
@@ -188,21 +210,29 @@ def _usable_boardings(db: duckdb.DuckDBPyConnection, study: Study) -> None:
     side = study.column
     steps = [(w.anchor, offset) for w in side.windows for offset in w.offsets] or [(side.time, 0)]
     width = len(steps) if side.windows and side.offset_dimension else 1
-    hours = " UNION ALL ".join(
+    steps_of = " UNION ALL ".join(
         f"SELECT reading, {step} AS step, {_column(side.id)} AS id, "
-        f"{_period(study, anchor, offset)} AS period, "
-        f"{_position(side.dimensions)} * {width} + {step if width > 1 else 0} AS slot "
+        f"{_period(study, anchor, offset)} AS period, {_position(side.dimensions)} AS base "
         "FROM boardings"
         for step, (anchor, offset) in enumerate(steps)
     )
     db.execute(f"""
-        CREATE TABLE hours AS SELECT * FROM ({hours}) ANTI JOIN opted_out USING (id)
-        WHERE id <> '' AND slot IS NOT NULL AND period IS NOT NULL
+        CREATE TABLE all_hours AS SELECT * FROM ({steps_of}) ANTI JOIN opted_out USING (id)
+        WHERE id <> '' AND base IS NOT NULL
     """)
-    db.execute("""
+    db.execute(f"""
+        CREATE TABLE hours AS
+        SELECT reading, step, id, period, base * {width} + {"step" if width > 1 else 0} AS slot
+        FROM all_hours WHERE period IS NOT NULL
+    """)
+    # What is in a boarding: its kind, and the periods of its windows; all ones stand for none.
+    db.execute(f"""
         CREATE TABLE usable_boardings AS
-        SELECT *, row_number() OVER (ORDER BY reading) - 1 AS place
-        FROM (SELECT DISTINCT reading, id FROM hours)
+        SELECT *, row_number() OVER (ORDER BY reading) - 1 AS place FROM (
+            SELECT reading, id, [any_value(base)::BIGINT] || list(
+                coalesce(period, {2**32 - 1})::BIGINT ORDER BY step
+            ) AS content FROM all_hours WHERE reading IN (SELECT reading FROM hours) GROUP BY ALL
+        )
     """)
 
 

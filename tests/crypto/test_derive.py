@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from xstat_ray.crypto.derive import derive, keyed_words, uniform_words
+from xstat_ray.crypto.derive import (
+    derive,
+    halves,
+    keyed_text_words,
+    keyed_words,
+    uniform_words,
+)
 
 
 def hkdf(secret: bytes, info: bytes, length: int) -> bytes:
@@ -95,3 +101,52 @@ def test_keyed_words_of_neighbouring_rows_are_uniform() -> None:
     words = keyed_words(b"s", "draw", np.arange(64_000), np.zeros(64_000, np.int64))
     assert chisquare(np.bincount(words >> np.uint64(58), minlength=64)).pvalue > 1e-4
     assert chisquare(np.bincount(words & np.uint64(63), minlength=64)).pvalue > 1e-4
+
+
+def cbc_mac(key: bytes, message: bytes) -> bytes:
+    cipher = Cipher(algorithms.AES(key), modes.CBC(bytes(16))).encryptor()
+    return cipher.update(message + bytes(-len(message) % 16))[-16:]
+
+
+@given(
+    st.integers(1, 9).flatmap(
+        lambda columns: st.lists(
+            st.lists(st.integers(0, 2**32 - 1), min_size=columns, max_size=columns), min_size=1
+        )
+    )
+)
+def test_keyed_words_of_any_number_of_columns_are_halves_of_the_cbc_mac(
+    rows: list[list[int]],
+) -> None:
+    words = keyed_words(b"s", "draw", *np.array(rows, np.int64).T)
+    key = derive(b"s", "draw")
+    messages = [b"".join(number.to_bytes(4, "little") for number in row) for row in rows]
+    macs = [cbc_mac(key, message)[:8] for message in messages]
+    assert words.tolist() == [int.from_bytes(mac, "little") for mac in macs]
+
+
+@given(st.lists(st.text(max_size=50), min_size=1))
+def test_words_of_texts_are_halves_of_the_cbc_mac_of_length_and_text(texts: list[str]) -> None:
+    encoded = [text.encode() for text in texts]
+    array = np.array(encoded, f"S{max(1, *map(len, encoded))}")
+    lengths = np.array([len(text) for text in encoded])
+    words = keyed_text_words(b"s", "persons", array, lengths)
+    key = derive(b"s", "persons")
+    macs = [cbc_mac(key, len(text).to_bytes(16, "little") + text)[:8] for text in encoded]
+    assert words.tolist() == [int.from_bytes(mac, "little") for mac in macs]
+    if not any("\0" in text for text in texts):
+        assert words.tolist() == keyed_text_words(b"s", "persons", array).tolist()
+        # The width of the array, which the longest text gives, does not matter.
+        assert words.tolist() == keyed_text_words(b"s", "persons", array.astype("S300")).tolist()
+
+
+def test_no_rows_have_no_words() -> None:
+    nobody = np.zeros(0, "S1")
+    assert len(keyed_text_words(b"s", "persons", nobody)) == 0
+    assert len(keyed_words(b"s", "draw", *[np.zeros(0, np.int64)] * 6)) == 0
+
+
+@given(st.lists(st.integers(0, 2**64 - 1)))
+def test_halves_hold_the_whole_word(words: list[int]) -> None:
+    low, high = halves(np.array(words, np.uint64))
+    assert [a + (b << 32) for a, b in zip(low.tolist(), high.tolist(), strict=True)] == words

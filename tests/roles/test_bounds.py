@@ -16,6 +16,7 @@ from xstat_ray.roles.bounds import (
     NotDisjointError,
     Part,
     bound_rows,
+    draw_by_content,
     in_several_parts,
     keep_per_group,
 )
@@ -160,3 +161,42 @@ def test_the_edges_of_a_part_are_its_first_and_its_last_person(table):
     assert {*first.rows.person.tolist()} == {*people[:1]}
     assert {*last.rows.person.tolist()} == {*people[1:][-1:]}
     assert not {*inner.rows.person.tolist()} & {*people[:1], *people[-1:]}
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), max_size=30), st.randoms())
+def test_words_are_drawn_by_what_is_in_a_row_and_not_by_where_it_stands(table, random):
+    shuffled = random.sample(table, len(table))
+
+    def drawn(rows):
+        columns = np.array(rows, np.int64).reshape(-1, 2).T
+        words = draw_by_content(b"s" * 32, "test", *columns).tolist()
+        assert len(set(words)) == len(rows)
+        return sorted(zip(rows, words, strict=True))
+
+    assert drawn(table) == drawn(shuffled)
+    # Rows that come in addition change nothing for the others.
+    assert set(drawn(table)) <= set(drawn([*table, (7, 7)]))
+
+
+def test_of_equal_rows_each_is_as_likely_as_any_other_row():
+    person = np.repeat(np.arange(4000), 3)
+    content = np.tile([5, 5, 9], 4000)
+    priority = draw_by_content(b"s" * 32, "test", person, content)
+    keep = keep_per_group((person,), 1, priority)
+    # One of three rows is kept, and two of these are equal: 1333 of the third kind are expected,
+    # standard deviation 30; 2000 if contents, and not rows, had been drawn.
+    assert abs(int(keep[content == 9].sum()) - 1333) < 5 * 30
+
+
+def test_sums_of_weights_do_not_depend_on_the_order_in_which_they_are_added():
+    weights = np.array([0.1, 0.2, 0.3, 1e16, -1e16, 0.7] * 3)
+    # A rival with the same sum, so that the draw decides; it does so in the same way every time.
+    rival = located([(0, 0, 1, 1)])._replace(weight=np.array([np.sort(weights).sum()]))
+    here = Located(*(np.zeros(len(weights), kind) for kind in ("i4", "u4", "i4")))
+
+    def kept(seed):
+        part = Part(here, np.random.default_rng(seed).permutation(weights))
+        return [bound_rows(Part.join([part, rival]), 1, words(s)).cell.tolist() for s in range(9)]
+
+    first = kept(0)
+    assert all(kept(seed) == first for seed in range(1, 30))

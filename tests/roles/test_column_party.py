@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from tests import oracle
@@ -80,6 +82,28 @@ def test_nobody_has_more_boardings_than_the_bound_nor_two_flags_in_a_period(smal
         + counts.over_bound
     )
     assert counts.rows == len(small.flags) == put_aside + counts.kept
+
+
+def test_the_choice_of_boardings_depends_neither_on_their_order_nor_on_other_people(
+    small, tmp_path
+):
+    def flags_of(table, rows_of_a_file):
+        folder = tmp_path / str(rows_of_a_file)
+        folder.mkdir()
+        for first in range(0, len(table), rows_of_a_file):
+            pq.write_table(table.slice(first, rows_of_a_file), folder / f"{first}.parquet")
+        _, column = agreed_pair(small.study, small.row, folder, SEEDS)
+        column.intake()
+        people = column._exchange.ids[column._person].tolist()
+        return set(zip(people, column._period.tolist(), column._slot.tolist(), strict=True))
+
+    whole = flags_of(small.flags, 10_000)
+    order = np.random.default_rng(1).permutation(len(small.flags))
+    assert flags_of(small.flags.take(order), 70) == whole
+    ids = small.flags[small.study.column.id]
+    gone = next(iter(whole))[0].decode()
+    left = flags_of(small.flags.filter(pc.not_equal(ids, gone)), 50)
+    assert left == {flag for flag in whole if flag[0].decode() != gone} != whole
 
 
 def test_more_persons_than_the_public_bound_are_refused(small):

@@ -4,11 +4,10 @@ Both parties take in and bound their tables, and exchange their people, as in a 
 messages, in which flags are left unencrypted, are then joined and counted in the clear, with each
 person of the study in turn removed from both tables.
 
-Bounds choose at random, by words that belong to rows. A removed person's rows take their words with
-them: independent words of the others remain, distributed as before. So the two runs are coupled in
-that way, row by row, and the change is that of the person alone. Under this coupling the loss that
-holds for each choice of the words holds for their mixture, which is what a reader of the release
-sees (differential privacy is closed under it).
+Bounds choose at random, by words that follow from a party's seed and from what is in a row. So with
+the same seed the rows of the others have the same words whether or not a person is there, and the
+change is that of the person alone. The loss that holds for each seed holds for the mixture over all
+seeds, which is what a reader of the release sees (differential privacy is closed under it).
 """
 
 from __future__ import annotations
@@ -28,7 +27,6 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.roles.pair import exchanged_pair
-from xstat_ray.crypto.derive import keyed_words
 from xstat_ray.crypto.keygen import generate
 from xstat_ray.crypto.packing import Packing
 from xstat_ray.crypto.paillier import PrivateKey
@@ -50,9 +48,8 @@ from xstat_ray.model.study import (
 )
 from xstat_ray.planning.plan import make_plan
 from xstat_ray.privacy.design import Design, shown_tree
-from xstat_ray.roles import ColumnParty, RowParty, column_party, row_party
+from xstat_ray.roles import ColumnParty, RowParty, column_party
 from xstat_ray.roles.blinding import Blinding
-from xstat_ray.roles.bounds import keep_per_group
 from xstat_ray.roles.id_exchange import IdExchange
 from xstat_ray.roles.join import match
 
@@ -147,64 +144,19 @@ def at(hour: int) -> datetime:
     return START + timedelta(hours=hour, minutes=7)
 
 
-class Words:
-    """Words of both parties' draws: fresh for the whole tables, and shared with their neighbours.
+def note_people(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
+    """Leave the flags unencrypted, and note the people whom each role takes into the exchange."""
+    people: dict[str, list[str]] = {}
+    take = IdExchange.take
 
-    `removed` holds, by role, the number of the person who is removed, -1 if the role has none; it
-    is None for the whole tables. `ids` holds the people by role, in the order of their numbers.
-    """
+    def note_ids(exchange: IdExchange, ids: NDArray[np.bytes_], seed: bytes, *place: int) -> None:
+        people["row" if seed == SECRET["row"] else "column"] = ids.astype(str).tolist()
+        take(exchange, ids, seed, *place)
 
-    def __init__(self, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._draw = np.random.default_rng(seed)
-        self._seed = bytes([seed]) * 32
-        self._words: dict[str, NDArray[np.uint64]] = {}
-        self._owners: dict[str, NDArray[np.int32]] = {}
-        self._purpose = ""
-        self.removed: dict[str, int] | None = None
-        self.ids: dict[str, list[str]] = {}
-        take = IdExchange.take
-
-        def note_ids(
-            exchange: IdExchange, ids: NDArray[np.bytes_], seed: bytes, first: int = 0
-        ) -> None:
-            self.ids["row" if seed == SECRET["row"] else "column"] = ids.astype(str).tolist()
-            take(exchange, ids, seed, first)
-
-        monkeypatch.setattr(IdExchange, "take", note_ids)
-        monkeypatch.setattr(column_party, "OwnerEncryptor", Unencrypted)
-        monkeypatch.setattr(column_party, "generate", lambda bits, constant_time: any_key())
-        monkeypatch.setattr(row_party, "keyed_words", self._row_words)
-        monkeypatch.setattr(column_party, "uniform_words", self._draw_words)
-        monkeypatch.setattr(column_party, "keep_per_group", self._keep)
-
-    def _row_words(
-        self, seed: bytes, purpose: str, person: NDArray[np.integer], *rest: NDArray[np.integer]
-    ) -> NDArray[np.uint64]:
-        """Draw by person; without one of them, those who are sorted behind have lower numbers."""
-        if self.removed is not None and self.removed["row"] >= 0:
-            person = person + (person >= self.removed["row"])
-        return keyed_words(self._seed, purpose, person, *rest)
-
-    def _draw_words(self, seed: bytes, purpose: str, count: int) -> NDArray[np.uint64]:
-        """Draw by boarding or flag, whose owners stand in the first group that a bound is given."""
-        self._purpose = purpose
-        if self.removed is None:
-            self._words[purpose] = self._draw.integers(2**64, size=count, dtype=np.uint64)
-            return self._words[purpose]
-        words = self._words[purpose][self._owners[purpose] != self.removed["column"]]
-        assert len(words) == count
-        return words
-
-    def _keep(
-        self,
-        groups: tuple[NDArray[np.integer], ...],
-        limit: int,
-        priority: NDArray[np.uint64],
-        *weight: NDArray[np.float64],
-    ) -> NDArray[np.bool_]:
-        if self.removed is None:
-            self._owners[self._purpose] = groups[0].copy()
-        return keep_per_group(groups, limit, priority, *weight)
+    monkeypatch.setattr(IdExchange, "take", note_ids)
+    monkeypatch.setattr(column_party, "OwnerEncryptor", Unencrypted)
+    monkeypatch.setattr(column_party, "generate", lambda bits, constant_time: any_key())
+    return people
 
 
 @cache
@@ -278,20 +230,15 @@ def write(
 def changes(
     study: Study,
     tables: tuple[pa.Table, pa.Table],
-    seed: int,
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> dict[str, list[NDArray[np.int64]]]:
     """Find the change of every level for each person who can be removed from either table."""
     packing = make_plan(study, key_bits=2048).packing
-    words = Words(seed, monkeypatch)
+    people = note_people(monkeypatch)
     whole = coefficients(study, *taken_in(study, write(tables, folder)), packing)
-    numbers = dict(words.ids)
     found = {}
-    for person in sorted({*numbers["row"], *numbers["column"]}):
-        words.removed = {
-            role: ids.index(person) if person in ids else -1 for role, ids in numbers.items()
-        }
+    for person in sorted({*people["row"], *people["column"]}):
         parties = taken_in(study, write(tables, folder, without=person))
         left = coefficients(study, *parties, packing)
         found[person] = [before - after for before, after in zip(whole, left, strict=True)]

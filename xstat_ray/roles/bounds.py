@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from xstat_ray.crypto.derive import halves, keyed_words
 from xstat_ray.util.arrays import run_starts
 
 
@@ -70,6 +71,25 @@ class Located(NamedTuple):
         """Join the rows of the parts, in their order."""
         person, period, cell = (np.concatenate(columns) for columns in zip(*parts, strict=True))
         return cls(person, period, cell)
+
+
+def draw_by_content(seed: bytes, purpose: str, *columns: NDArray[np.integer]) -> NDArray[np.uint64]:
+    """Draw a uniform word for every row, by what is in it and not by where it stands.
+
+    Equal rows are numbered, so that each has a word of its own; which of them has which number
+    changes nothing.
+
+    Args:
+        seed: 32 secret bytes.
+        purpose: what is drawn; it always has the same number of columns.
+        columns: the contents of N rows, (N,) 32-bit numbers each.
+    """
+    content = keyed_words(seed, f"{purpose}: content", *columns)
+    order = np.argsort(content, kind="stable")
+    run, size = _runs(content[order])
+    number = np.empty(len(content), np.int64)
+    number[order] = np.arange(len(content)) - (np.cumsum(size) - size)[run]
+    return keyed_words(seed, purpose, *halves(content), number)
 
 
 Draw = Callable[[Located, NDArray[np.int64]], NDArray[np.uint64]]
@@ -210,7 +230,9 @@ def _chosen(
     draw: Draw,
 ) -> Located:
     """Choose among the rows of groups over the limit, after their weights are added up."""
-    order = np.lexsort((rows.cell, group))
+    # Sums of the same weights are the same only if these are added in the same order.
+    keys = (rows.cell, group) if weight is None else (weight, rows.cell, group)
+    order = np.lexsort(keys)
     rows = rows.take(order)
     group = group[order]
     same, size = _runs(group.astype(np.uint64) << np.uint64(32) | rows.cell.astype(np.uint64))

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from xstat_ray.crypto.derive import uniform_words
+from xstat_ray.crypto.derive import halves, keyed_text_words
 from xstat_ray.crypto.keygen import generate
 from xstat_ray.crypto.packing import Packing
 from xstat_ray.crypto.paillier import OwnerEncryptor, PrivateKey
@@ -23,11 +23,14 @@ from xstat_ray.model import periods
 from xstat_ray.model.messages import Coefficients, Flags, NoisyTable
 from xstat_ray.model.shards import ShardGrid
 from xstat_ray.model.study import ColumnSide, Study
-from xstat_ray.roles.bounds import keep_per_group
+from xstat_ray.roles.bounds import draw_by_content, keep_per_group
 from xstat_ray.roles.dummies import FlagDummies
 from xstat_ray.roles.intake import Extract, read_excluded, take
 from xstat_ray.roles.key_holder import KeyHolder
 from xstat_ray.roles.party import Party
+
+_NOWHERE = (1 << 32) - 1
+"""Stands for a period outside the study."""
 
 
 class ColumnParty(Party):
@@ -117,13 +120,16 @@ class ColumnParty(Party):
                 remedy="Raise the bound (both parties must agree) or take fewer people",
             )
         base, period, inside = taken.columns
-        priority = uniform_words(self._seed, "bound of boardings", len(base))
+        ids = to_bytes(pa.array(taken.ids, pa.string()))
+        who = keyed_text_words(self._seed, "persons", ids)[taken.person]
+        content = (base, *np.where(inside, period, _NOWHERE).T)
+        priority = draw_by_content(self._seed, "bound of boardings", *halves(who), *content)
         keep = keep_per_group((taken.person,), study.bounds.boardings, priority)
         taken.counts.bound(keep)
         taken.counts.persons = len(taken.ids)
         self._record.taken = taken.counts
-        self._exchange.take(to_bytes(pa.array(taken.ids, pa.string())), self._seed)
-        self._flag(taken.person[keep], base[keep], period[keep], inside[keep])
+        self._exchange.take(ids, self._seed)
+        self._flag(taken.person[keep], who[keep], base[keep], period[keep], inside[keep])
         return self.persons
 
     def _extract(self, chunk: Chunk) -> Extract:
@@ -150,6 +156,7 @@ class ColumnParty(Party):
     def _flag(
         self,
         person: NDArray[np.int32],
+        who: NDArray[np.uint64],
         base: NDArray[np.int32],
         period: NDArray[np.uint32],
         inside: NDArray[np.bool_],
@@ -158,6 +165,7 @@ class ColumnParty(Party):
 
         Args:
             person: (N,) numbers.
+            who: (N,) words that stand for the persons.
             base: (N,) slots without the offset.
             period: (N, W) periods in which each boarding counts.
             inside: (N, W) whether they lie in the study.
@@ -169,12 +177,13 @@ class ColumnParty(Party):
             else 1
         )
         slot = base[boarding].astype(np.int64) * width + (offset if width > 1 else 0)
-        who = person[boarding]
+        owner = person[boarding]
         when = period[boarding, offset]
-        keep = keep_per_group(
-            (who, when), 1, uniform_words(self._seed, "one flag a period", len(who))
+        priority = draw_by_content(
+            self._seed, "one flag a period", *halves(who[boarding]), when, slot
         )
-        self._person = who[keep]
+        keep = keep_per_group((owner, when), 1, priority)
+        self._person = owner[keep]
         self._period = when[keep]
         self._slot = slot[keep]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from xstat_ray.crypto.derive import keyed_words
+from xstat_ray.crypto.derive import halves, keyed_text_words, keyed_words
 from xstat_ray.crypto.tags import in_order, sort_order
 from xstat_ray.errors import ProtocolError
 from xstat_ray.inputs.source import Source
@@ -243,7 +243,7 @@ class RowParty(Party):
         """Make what bounds the rows of these batches, blinds their cells, and sorts them."""
         limit = self._study.bounds.rows
         forward = self._blinding().forward
-        draw = partial(self._draw, table.first_person)
+        draw = partial(self._draw, table.ids)
 
         def sort(part: Part) -> RowsByShard:
             located = bound_rows(part, limit, draw)
@@ -253,10 +253,15 @@ class RowParty(Party):
 
         return sort
 
-    def _draw(self, first: int, rows: Located, number: NDArray[np.int64]) -> NDArray[np.uint64]:
-        """Draw the words that choose among a person's rows, the same in every environment."""
-        person = rows.person.astype(np.int64) + first
-        return keyed_words(self._seed, "bound of rows", person, rows.period, rows.cell, number)
+    def _draw(
+        self, ids: NDArray[np.bytes_], rows: Located, number: NDArray[np.int64]
+    ) -> NDArray[np.uint64]:
+        """Draw the words that choose among a person's rows, wherever these stand in the table."""
+        persons, place = np.unique(rows.person, return_inverse=True)
+        who = keyed_text_words(self._seed, "persons", ids[persons])[place]
+        return keyed_words(
+            self._seed, "bound of rows", *halves(who), rows.period, rows.cell, number
+        )
 
     def unblind(self, sealed: Sequence[bytes]) -> Coefficients:
         """Put the key holder's noisy coefficients back into declared order, level by level.

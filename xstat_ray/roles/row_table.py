@@ -158,6 +158,11 @@ class RowTable(Secret):
             self.counts.rows += builder.counts.invalid_id + builder.counts.excluded
         return self._person_index.ids
 
+    @property
+    def ids(self) -> NDArray[np.bytes_]:
+        """(P,) normalised ids of this environment's persons, sorted; known after the survey."""
+        return self._person_index.ids
+
     def _tallies(self) -> Iterable[Iterable[IdCounts]]:
         """Count the persons in all pieces of the table, by several threads."""
         if any(piece.group is None for piece in self._pieces):
