@@ -17,6 +17,7 @@ from xstat_ray.model.study import Role
 from xstat_ray.planning.plan import Plan
 from xstat_ray.privacy.noise import add_noise_once
 from xstat_ray.roles import Aggregator, ColumnParty, RowParty
+from xstat_ray.roles.join import Joined
 
 FRESH: Mapping[Role, bytes] = {}
 """No seeds: each party draws fresh secret bytes."""
@@ -72,11 +73,16 @@ def play(
     ]
 
     # De-identify and join. Row party -> aggregator: every shard's rows, (tag, blinded cell).
-    aggregator = Aggregator(public)
-    partials = []
+    aggregator = Aggregator(public, plan.study.rows_per_flag)
+    joined = list[list[Joined]]([] for _ in flags)
     for shard in plan.grid.shards:
         rows = Rows.decode(row.emit(shard).encode(digest), digest)
-        partial = aggregator.join(rows, flags[shard.batch])
+        joined[shard.batch].append(aggregator.join(rows, flags[shard.batch]))
+
+    # Row bound. Aggregator, for itself: a flag that met too many rows of its batch counts nowhere.
+    partials = []
+    for of_batch, flags_of in zip(joined, flags, strict=True):
+        partial = aggregator.bound(*of_batch, flags_of)
         partials.append(Partial.decode(partial.encode(digest), digest))
 
     # Overlay. Row party -> aggregator: the sizes of the row tree's nodes; with padding all are

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from math import prod
+from math import gcd, prod
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xstat_ray.crypto.paillier import OwnerEncryptor, PrivateKey, PublicKey
-from xstat_ray.crypto.sums import accumulate, multiply
+from xstat_ray.crypto.sums import accumulate, divide, multiply
 from xstat_ray.errors import ProtocolError
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "paillier.json").read_text())
@@ -152,3 +152,21 @@ def test_products_encrypt_sums(private_key: PrivateKey) -> None:
         80,
         4320,
     ]
+
+
+units = st.integers(1, N2 - 1).filter(lambda value: gcd(value, int(SMALL.n)) == 1)
+
+
+@given(st.lists(st.tuples(st.integers(1, N2 - 1), units), max_size=8))
+def test_what_is_multiplied_in_is_divided_out_to_the_byte(pairs: list[tuple[int, int]]) -> None:
+    left = rows([first for first, _ in pairs])
+    right = rows([second for _, second in pairs])
+    assert (divide(SMALL, multiply(SMALL, left, right), right) == left).all()
+
+
+def test_nothing_is_divided_by_what_is_no_ciphertext() -> None:
+    for wrong, why in ((0, "out of range"), (N2, "out of range"), (int(SMALL.n), "not coprime")):
+        with pytest.raises(ProtocolError, match=f"row 1 is not a ciphertext: {why}"):
+            divide(SMALL, rows([1, 2]), rows([3, wrong]))
+    with pytest.raises(ValueError, match="cannot be paired"):
+        divide(SMALL, rows([1, 2]), rows([3]))

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from dataclasses import replace
 from functools import reduce
 
 import numpy as np
 import pytest
+from gmpy2 import mpz
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from xstat_ray.crypto.buffers import to_rows
 from xstat_ray.crypto.keygen import generate
 from xstat_ray.crypto.paillier import PublicEncryptor
 from xstat_ray.crypto.tags import sort_order
 from xstat_ray.errors import ProtocolError
 from xstat_ray.model.messages import Flags, Partial, Rows
-from xstat_ray.roles.join import add, join, lay_out, match
+from xstat_ray.roles.join import add, bound, join, lay_out, match, merge
 
 # Words from a small set: tags that repeat, and tags that share their first word and differ in the
 # second.
@@ -121,28 +124,110 @@ flags_of_batch = st.dictionaries(
 @settings(max_examples=25)
 @given(rows_of_shard, flags_of_batch, st.integers(0, 8))
 def test_a_cell_holds_the_sum_of_the_flags_that_its_rows_met(key, encrypt, rows, flags, cut):
-    rows = sorted(rows)
     flags = dict(sorted(flags.items()))
-    tags = sort(flags)
-    ciphertexts = encrypt(list(flags.values()))
-    parts = [
-        Flags(batch=0, part=number, tags=tags[section], ciphertexts=ciphertexts[section])
-        for number, section in enumerate((slice(None, cut), slice(cut, None)))
-    ]
-    shard = Rows(
-        shard=0,
-        tags=tag_array([row[:2] for row in rows]),
-        cells=np.array([row[2] for row in rows], np.uint32),
-    )
+    parts = flag_parts(flags, encrypt, cut)
     expected = defaultdict(lambda: (0, 0))
     for first, second, cell in rows:
         if (first, second) in flags:
             expected[cell] = tuple(
                 a + b for a, b in zip(expected[cell], flags[first, second], strict=True)
             )
-    partial = join(key.public, shard, parts)
+    joined = join(key.public, len(rows), shard_of(rows), parts)
+    partial = joined.counts
     assert (np.diff(partial.cells.astype(int)) > 0).all()
     assert opened(key, partial) == expected
+    numbers = {tag: number for number, tag in enumerate(flags)}
+    met = sorted((numbers[row[:2]], row[2]) for row in rows if row[:2] in numbers)
+    found = zip(joined.flags.tolist(), joined.cells.tolist(), strict=True)
+    assert sorted(found) == met and not len(joined.left_out)
+
+
+messages_of_batch = st.lists(rows_of_shard, min_size=1, max_size=5)
+
+
+@settings(max_examples=40, deadline=None)
+@given(messages_of_batch, flags_of_batch, st.integers(0, 8), st.integers(1, 4), st.data())
+def test_a_batch_has_the_bytes_that_it_has_without_the_flags_over_the_bound(
+    key, encrypt, messages, flags, cut, most, data
+):
+    flags = dict(sorted(flags.items()))
+    parts = flag_parts(flags, encrypt, cut)
+    met = Counter(row[:2] for rows in messages for row in rows)
+    within = [[row for row in rows if met[row[:2]] <= most] for rows in messages]
+    joined = [join(key.public, most, shard_of(rows), parts) for rows in messages]
+    if data.draw(st.booleans(), "whether some are merged first"):
+        joined = [merge(key.public, joined[:3]), *joined[3:]]
+    partial = bound(key.public, most, joined, parts)
+    unbounded = [join(key.public, sum(map(len, within)), shard_of(rows), parts) for rows in within]
+    expected = add(key.public, [part.counts for part in unbounded])
+    assert partial.cells.tolist() == expected.cells.tolist()
+    assert partial.ciphertexts.tobytes() == expected.ciphertexts.tobytes()
+    model = defaultdict(lambda: (0, 0))
+    for first, second, cell in (row for rows in within for row in rows):
+        if (first, second) in flags:
+            sums = zip(model[cell], flags[first, second], strict=True)
+            model[cell] = tuple(a + b for a, b in sums)
+    assert opened(key, partial) == model
+
+
+def shard_of(rows):
+    """Put (first word, second word, cell) into a message."""
+    rows = sorted(rows)
+    return Rows(
+        shard=0,
+        tags=tag_array([row[:2] for row in rows]),
+        cells=np.array([row[2] for row in rows], np.uint32),
+    )
+
+
+def flag_parts(flags, encrypt, cut):
+    """Encrypt the sorted flags of a batch, in two parts."""
+    tags = sort(flags)
+    ciphertexts = encrypt(list(flags.values()))
+    return [
+        Flags(batch=0, part=number, tags=tags[section], ciphertexts=ciphertexts[section])
+        for number, section in enumerate((slice(None, cut), slice(cut, None)))
+    ]
+
+
+def test_many_rows_of_one_message_are_not_even_multiplied(key):
+    # What is no ciphertext would be refused as soon as it is multiplied.
+    flags = Flags(
+        batch=0, part=0, tags=tag_array([(1, 1)]), ciphertexts=np.zeros((1, 1, 512), np.uint8)
+    )
+    crowd = shard_of([(1, 1, cell) for cell in range(4)] * 50)
+    joined = join(key.public, 3, crowd, [flags])
+    assert joined.left_out.tolist() == [0]
+    assert not len(joined.flags) and not len(joined.counts.cells)
+    assert not len(bound(key.public, 3, [joined], [flags]).cells)
+
+
+def test_one_flag_over_the_bound_takes_nothing_from_the_others(key, encrypt):
+    parts = flag_parts({(1, 1): (1, 0), (2, 2): (10, 1)}, encrypt, 1)
+    shards = [shard_of([(1, 1, 7), (2, 2, 7)]), shard_of([(1, 1, 7), (1, 1, 8), (2, 2, 9)])]
+    joined = [join(key.public, 2, shard, parts) for shard in shards]
+    assert opened(key, bound(key.public, 2, joined, parts)) == {7: (10, 1), 9: (10, 1)}
+    assert opened(key, bound(key.public, 3, joined, parts)) == {7: (12, 1), 8: (1, 0), 9: (10, 1)}
+
+
+def test_a_flag_that_cannot_be_divided_out_is_refused(key):
+    ciphertexts = to_rows([key.public.n, mpz(4)], 512).reshape(2, 1, 512)
+    flags = Flags(batch=0, part=0, tags=tag_array([(1, 1), (2, 2)]), ciphertexts=ciphertexts)
+    shards = [shard_of([(1, 1, 0), (2, 2, 0)]), shard_of([(1, 1, 1)])]
+    joined = [join(key.public, 1, shard, [flags]) for shard in shards]
+    with pytest.raises(ProtocolError, match="not a ciphertext: not coprime"):
+        bound(key.public, 1, joined, [flags])
+
+
+def test_a_batch_is_bounded_with_its_own_flags(key, encrypt):
+    parts = flag_parts({(1, 1): (1, 0)}, encrypt, 1)
+    other = [replace(part, batch=1) for part in parts]
+    rows = shard_of([(1, 1, 0)])
+    joined = join(key.public, 1, rows, parts)
+    with pytest.raises(ProtocolError, match="not the flags that were joined"):
+        bound(key.public, 1, [joined], other)
+    with pytest.raises(ProtocolError, match="different batches"):
+        bound(key.public, 1, [joined, join(key.public, 1, rows, other)], parts)
 
 
 partials = st.lists(
@@ -189,7 +274,7 @@ def test_flags_of_different_batches_or_shapes_are_refused(key):
     rows = Rows(shard=0, tags=tag_array([]), cells=np.zeros(0, np.uint32))
     for parts in ([part(0, 1), part(1, 1)], [part(0, 1), part(0, 2)]):
         with pytest.raises(ProtocolError, match="different batches or shapes"):
-            join(key.public, rows, parts)
+            join(key.public, 1, rows, parts)
 
 
 def test_a_flag_that_is_not_a_ciphertext_is_refused_when_it_is_multiplied(key):
@@ -201,7 +286,7 @@ def test_a_flag_that_is_not_a_ciphertext_is_refused_when_it_is_multiplied(key):
     )
     rows = Rows(shard=0, tags=tag_array([(1, 1), (2, 2)]), cells=np.zeros(2, np.uint32))
     with pytest.raises(ProtocolError, match="not a ciphertext"):
-        join(key.public, rows, [flags])
+        join(key.public, 1, rows, [flags])
 
 
 def test_the_layout_fills_untouched_cells_with_an_encryption_of_zero(key, encrypt):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+from weakref import WeakSet
 
 import numpy as np
 from hypothesis import given
@@ -16,49 +18,77 @@ from xstat_ray.roles import Aggregator
 from xstat_ray.roles.join import FAN_IN
 from xstat_ray.runtime.executor import Executor
 from xstat_ray.runtime.progress import Stage
-from xstat_ray.runtime.reduction import reduce_partials
+from xstat_ray.runtime.reduction import Batch, reduce_partials
 
 
 class Recording(Executor):
-    """Runs nothing: a join results in its shard, an addition in the union of its arguments.
+    """Runs nothing: a result is the messages in it, and the batches whose row bound it has met.
 
     Tasks end in a drawn order.
     """
 
     def __init__(self, order: Any) -> None:
         self._order = order
-        self.running: set[int] = set()
+        self.running: dict[int, object] = {}
         self.most = 0
         self.fan_ins: list[int] = []
-        self.values: dict[int, tuple[int, ...]] = {}
+        self.values: dict[int, tuple[Message, ...]] = {}
+        self.bounded: list[int] = []
+        self.flags = WeakSet[BatchFlags]()
+        """Flags that something still refers to."""
+        self.most_flags = 0
 
-    def _start(self, value: tuple[int, ...]) -> int:
+    def start(self, value: tuple[Message, ...], *kept: object) -> int:
         ref = len(self.values)
         self.values[ref] = value
-        self.running.add(ref)
+        self.running[ref] = kept
         self.most = max(self.most, len(self.running))
+        self.most_flags = max(self.most_flags, len(self.flags))
         return ref
 
-    def join(self, shard: int) -> int:
-        return self._start((shard,))
-
     def submit(self, function: Any, *args: Any) -> int:
-        assert function.__name__ == "add" and len(set(args)) == len(args)
-        self.fan_ins.append(len(args))
-        return self._start(tuple(shard for ref in args for shard in self.values[ref]))
+        flags = [arg for arg in args if isinstance(arg, BatchFlags)]
+        added = [arg for arg in args if not isinstance(arg, BatchFlags)]
+        assert len(set(added)) == len(added) and not set(added) & self.running.keys()
+        self.fan_ins.append(len(added))
+        value = tuple(message for ref in added for message in self.values[ref])
+        batches = {message.batch for message in value}
+        if function.__name__ == "add":
+            assert batches <= set(self.bounded)
+        else:
+            assert len(batches) == 1 and not batches & set(self.bounded)
+        if function.__name__ == "bound":
+            assert {part.batch for part in flags} == batches
+            self.bounded += batches
+        return self.start(value, flags)
 
     def put(self, value: Any) -> Any:
         raise NotImplementedError
 
     def wait(self, refs: Sequence[int]) -> tuple[int, int]:
-        assert set(refs) <= self.running
+        assert set(refs) == self.running.keys()
         done = self._order(sorted(refs))
-        self.running.remove(done)
+        del self.running[done]
         return done, done
 
     def get(self, ref: int) -> Partial:
         self.result = self.values[ref]
         return Partial(cells=np.zeros(0, np.uint32), ciphertexts=np.zeros((0, 1, 4), np.uint8))
+
+
+class Message(NamedTuple):
+    """A message of rows."""
+
+    batch: int
+    number: int
+
+
+class BatchFlags:
+    """A part of the flags of a batch."""
+
+    def __init__(self, executor: Recording, batch: int) -> None:
+        self.batch = batch
+        executor.flags.add(self)
 
 
 class Counting(Stage):
@@ -69,39 +99,56 @@ class Counting(Stage):
         self.units += units
 
 
-def reduce(executor: Recording, shards: int, most: int) -> Counting:
+def reduce(executor: Recording, sizes: Sequence[int], most: int) -> Counting:
+    """Reduce batches of these numbers of messages."""
+
+    def batches() -> Iterator[Batch]:
+        for batch, size in enumerate(sizes):
+            flags = [BatchFlags(executor, batch) for _ in range(2)]
+            joins = [
+                partial(executor.start, (Message(batch, number),), flags) for number in range(size)
+            ]
+            yield Batch(flags, joins)
+
     stage = Counting()
-    reduce_partials(
-        executor,
-        Aggregator(PublicKey(3, 2)),
-        (lambda shard=shard: executor.join(shard) for shard in range(shards)),
-        in_flight=most,
-        stage=stage,
-    )
+    aggregator = Aggregator(PublicKey(3, 2), 1)
+    reduce_partials(executor, aggregator, batches(), in_flight=most, stage=stage)
     return stage
 
 
-@given(st.integers(1, 300), st.integers(1, 40), st.randoms())
-def test_every_shard_is_added_once_by_additions_of_at_most_eight(shards, most, draw):
+def additions(count: int) -> int:
+    """Most additions of a tree of fan-in eight, with one for each level's incomplete group."""
+    return math.ceil((count - 1) / (FAN_IN - 1)) + math.ceil(math.log(count + 1, FAN_IN))
+
+
+batch_sizes = st.lists(st.integers(1, 20), min_size=1, max_size=30) | st.lists(
+    st.integers(1, 300), min_size=1, max_size=2
+)
+
+
+@given(batch_sizes, st.integers(1, 40), st.randoms())
+def test_every_message_is_added_once_by_additions_of_at_most_eight(sizes, most, draw):
     executor = Recording(draw.choice)
-    stage = reduce(executor, shards, most)
-    assert sorted(executor.result) == list(range(shards)) and stage.units == shards
-    assert max(executor.fan_ins, default=0) <= FAN_IN
-    # A tree of that fan-in needs no more additions, with one for each level's incomplete group.
-    assert len(executor.fan_ins) <= math.ceil((shards - 1) / (FAN_IN - 1)) + math.ceil(
-        math.log(shards + 1, FAN_IN)
-    )
+    stage = reduce(executor, sizes, most)
+    expected = [Message(batch, at) for batch, size in enumerate(sizes) for at in range(size)]
+    assert sorted(executor.result) == expected and stage.units == len(expected)
+    assert max(executor.fan_ins) <= FAN_IN
+    assert sorted(executor.bounded) == list(range(len(sizes)))
+    in_batches = sum(1 + additions(size) for size in sizes)
+    assert len(executor.fan_ins) <= in_batches + additions(len(sizes))
 
 
-@given(st.integers(1, 200), st.integers(1, 12))
-def test_no_more_joins_are_in_flight_than_allowed(shards, most):
-    class Bounded(Recording):
-        """Checks how many tasks are waited for at a time."""
+@given(batch_sizes, st.integers(1, 12), st.randoms())
+def test_no_more_tasks_are_in_flight_than_allowed(sizes, most, draw):
+    executor = Recording(draw.choice)
+    reduce(executor, sizes, most)
+    assert executor.most <= most
 
-        def wait(self, refs: Sequence[int]) -> tuple[int, int]:
-            assert len(refs) <= most
-            return super().wait(refs)
 
-    executor = Bounded(min)
-    reduce(executor, shards, most)
-    assert executor.most <= most + math.ceil(math.log(shards + 1, FAN_IN))
+@given(batch_sizes, st.integers(1, 12), st.randoms())
+def test_flags_are_kept_no_longer_than_tasks_of_their_batch_run(sizes, most, draw):
+    executor = Recording(draw.choice)
+    reduce(executor, sizes, most)
+    # Those of the batches that the running tasks belong to, and of the batch that comes next.
+    assert executor.most_flags <= 2 * (most + 1)
+    assert not executor.flags

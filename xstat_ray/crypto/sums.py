@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from gmpy2 import invert
 from numpy.typing import NDArray
 
-from xstat_ray.crypto.buffers import not_above, not_zero, row_numbers
+from xstat_ray.crypto.buffers import from_rows, not_above, not_zero, row_numbers, to_rows
 from xstat_ray.crypto.kernels.choice import kernel
-from xstat_ray.crypto.paillier import PublicKey
+from xstat_ray.crypto.paillier import PublicKey, check_group
 from xstat_ray.errors import ProtocolError
 
 
@@ -61,6 +62,23 @@ def multiply(
     return kernel().accumulate(
         np.concatenate([left, right]), pairs, np.arange(0, 2 * count + 1, 2), public.n2
     )
+
+
+def divide(
+    public: PublicKey, left: NDArray[np.uint8], right: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    """Divide (N, width) ciphertexts pairwise, which subtracts what the right ones encrypt.
+
+    A factor that is divided out leaves the very bytes that there would be without it.
+
+    Raises:
+        ValueError: not as many on both sides.
+        ProtocolError: a row is not a ciphertext, so that nothing can be divided by it; names it.
+    """
+    divisors = from_rows(right)
+    check_group(public, divisors)
+    inverses = [invert(divisor, public.n2) for divisor in divisors]
+    return multiply(public, left, to_rows(inverses, public.width))
 
 
 def _check(public: PublicKey, rows: NDArray[np.uint8], used: NDArray[np.bool_]) -> None:

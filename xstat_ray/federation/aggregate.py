@@ -22,17 +22,18 @@ from xstat_ray.errors import InputError, ProtocolError
 from xstat_ray.federation.config import DomainConfig
 from xstat_ray.federation.domain_run import DomainRun
 from xstat_ray.federation.envelope import Opened, canonical
-from xstat_ray.model.messages import Flags, NoisyTable, Partial, Rows, Tree
+from xstat_ray.model.messages import Flags, NoisyTable, Rows, Tree
 from xstat_ray.model.shards import Shard
 from xstat_ray.planning.options import IN_FLIGHT
 from xstat_ray.roles.aggregator import Aggregator
+from xstat_ray.roles.join import Joined
 from xstat_ray.roles.session import SECRETS
 from xstat_ray.runtime.driver import Driver
 from xstat_ray.runtime.events import Recorded
 from xstat_ray.runtime.executor import Executor, Ref
 from xstat_ray.runtime.open import open_executor
 from xstat_ray.runtime.progress import Progress
-from xstat_ray.runtime.reduction import reduce_partials
+from xstat_ray.runtime.reduction import Batch, reduce_partials
 from xstat_ray.util.files import write_whole
 
 NOISY = "noisy.msg"
@@ -94,13 +95,13 @@ class AggregatorSteps:
             if public.key_bits != self._plan.key_bits:
                 raise ProtocolError("the public key has a modulus of the wrong size")
         starts = self._starts()
-        aggregator = Aggregator(public)
+        aggregator = Aggregator(public, self._plan.study.rows_per_flag)
         shards = len(self._plan.grid.shards)
         with self._progress.stage("aggregate", shards) as stage:
             encrypted = reduce_partials(
                 self._executor,
                 aggregator,
-                self._joins(aggregator),
+                self._batches(aggregator),
                 in_flight=IN_FLIGHT,
                 stage=stage,
             )
@@ -128,21 +129,24 @@ class AggregatorSteps:
 
         return list(self._mailbox.collect("row", "tree", read))
 
-    def _joins(self, aggregator: Aggregator) -> Iterator[Callable[[], Ref[Partial]]]:
-        """Yield the submission of a join for each message of rows, with the flags of its batch."""
+    def _batches(self, aggregator: Aggregator) -> Iterator[Batch]:
+        """Yield every batch: its flags, and the submission of a join for each message of rows."""
         read = partial(self._read_flags, aggregator.public)
         batches = groupby(self._mailbox.collect("column", "flags", read), lambda flags: flags.batch)
-        current = -1
-        refs = list[Ref[Flags]]()
-        for shard, rows in self._mailbox.collect("row", "rows", self._read_rows):
-            if shard.batch != current:
-                current, flags = next(batches, (-1, iter(())))
-                if current != shard.batch:
-                    raise ProtocolError("the flags do not come batch by batch")
-                refs = [self._executor.put(part) for part in flags]
-            yield partial(self._executor.submit, aggregator.join, rows, *refs)
+        messages = self._mailbox.collect("row", "rows", self._read_rows)
+        for batch, of_batch in groupby(messages, lambda message: message[0].batch):
+            number, flags = next(batches, (-1, iter(())))
+            if number != batch:
+                raise ProtocolError("the flags do not come batch by batch")
+            refs = [self._executor.put(part) for part in flags]
+            yield Batch(refs, (self._join(aggregator, rows, refs) for _, rows in of_batch))
         if next(batches, None) is not None:
             raise ProtocolError("there are more flags than batches")
+
+    def _join(
+        self, aggregator: Aggregator, rows: Rows, flags: Sequence[Ref[Flags]]
+    ) -> Callable[[], Ref[Joined]]:
+        return partial(self._executor.submit, aggregator.join, rows, *flags)
 
     def _read_rows(self, message: Opened) -> tuple[Shard, Rows]:
         """Read rows and their shard; each environment of the row party sends one message a shard.

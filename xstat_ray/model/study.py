@@ -212,6 +212,15 @@ class Study:
         return sum(len(w.offsets) for w in self.column.windows) or 1
 
     @property
+    def rows_per_flag(self) -> int:
+        """Most rows that a flag may meet: R, or with padding one.
+
+        With padding every row of a person in a period has a tag of its own, and so has each of the
+        R flags.
+        """
+        return 1 if self.privacy.padding == "dp" else self.bounds.rows
+
+    @property
     def slot_units(self) -> int:
         """m: the most units of one person in one column.
 

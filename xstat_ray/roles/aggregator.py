@@ -7,19 +7,34 @@ from numpy.typing import NDArray
 
 from xstat_ray.crypto.paillier import PublicKey
 from xstat_ray.model.messages import Flags, Partial, Rows
-from xstat_ray.roles.join import add, join, lay_out, sum_up
+from xstat_ray.roles.join import Joined, add, bound, join, lay_out, merge, sum_up
 
 
 class Aggregator:
     """Computes on ciphertexts; every call is pure, so a task that is retried changes nothing."""
 
-    def __init__(self, public: PublicKey) -> None:
-        """Take the key holder's public key."""
+    def __init__(self, public: PublicKey, rows_per_flag: int) -> None:
+        """Take the key holder's public key, and the most rows that a flag may meet."""
         self.public = public
+        self.rows_per_flag = rows_per_flag
 
-    def join(self, rows: Rows, *flags: Flags) -> Partial:
+    def join(self, rows: Rows, *flags: Flags) -> Joined:
         """Count one shard, while it is encrypted; see `join.join`."""
-        return join(self.public, rows, flags)
+        return join(self.public, self.rows_per_flag, rows, flags)
+
+    def merge(self, *joined: Joined) -> Joined:
+        """Overlay what was joined of one batch; see `join.merge`."""
+        return merge(self.public, joined)
+
+    def bound(self, *parts: Joined | Flags) -> Partial:
+        """Overlay a batch without the flags that met too many rows; see `join.bound`.
+
+        Args:
+            parts: everything that was joined of the batch, and all its flags.
+        """
+        joined = [part for part in parts if isinstance(part, Joined)]
+        flags = [part for part in parts if isinstance(part, Flags)]
+        return bound(self.public, self.rows_per_flag, joined, flags)
 
     def add(self, *partials: Partial) -> Partial:
         """Overlay partial results, while they are encrypted; see `join.add`."""

@@ -2,23 +2,46 @@
 
 Equal tags are found, and the ciphertexts of the flags that a cell's rows met are multiplied modulo
 n^2, which adds what they encrypt. This needs no private key, no randomness and nobody's identity.
+
+Each flag may meet so many rows of its batch and no more. A flag that meets more contributes
+nothing, as if it had met none, so that a row party that sends the tag of one person again and again
+gains nothing by it. Nobody is told: a refusal would tell the row party that the tag is a flag's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xstat_ray.crypto.paillier import PublicKey
-from xstat_ray.crypto.sums import accumulate
+from xstat_ray.crypto.sums import accumulate, divide
 from xstat_ray.crypto.tags import is_sorted
 from xstat_ray.errors import ProtocolError
 from xstat_ray.model.messages import Flags, Partial, Rows
 
 FAN_IN = 8
 """Partials added by one task of the reduce tree (measured: 4 to 8 is best; fewer tasks with 8)."""
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Encrypted counts of rows of one batch, and what the row bound of the whole batch needs.
+
+    The aggregator alone has it.
+    """
+
+    batch: int
+    counts: Partial
+    flags: NDArray[np.uint32]
+    """(K,) for every row that is counted, the number of its flag through all parts of the batch."""
+    cells: NDArray[np.uint32]
+    """(K,) blinded cells of these rows."""
+    left_out: NDArray[np.uint32]
+    """(L,) flags that met more rows of one message than they may of a batch; none of these rows is
+    counted. A flag may be named several times."""
 
 
 def match(
@@ -59,11 +82,12 @@ def _words(tags: NDArray[np.uint8]) -> tuple[NDArray[np.uint64], NDArray[np.uint
     return np.ascontiguousarray(words[:, 0]), words[:, 1]
 
 
-def join(public: PublicKey, rows: Rows, flags: Sequence[Flags]) -> Partial:
+def join(public: PublicKey, most: int, rows: Rows, flags: Sequence[Flags]) -> Joined:
     """Count one shard: per cell the product of the ciphertexts of all flags that its rows match.
 
     Args:
         public: the key holder's public key.
+        most: rows that a flag may meet.
         rows: the shard's rows.
         flags: the parts of the shard's batch, in order.
 
@@ -74,17 +98,35 @@ def join(public: PublicKey, rows: Rows, flags: Sequence[Flags]) -> Partial:
         ProtocolError: malformed, unsorted or repeated tags, or flags of different batches or
             shapes.
     """
-    if (
-        len({part.batch for part in flags}) > 1
-        or len({part.ciphertexts.shape[1:] for part in flags}) > 1
-    ):
-        raise ProtocolError("flags of different batches or shapes")
+    batch = _batch_of(flags)
     row, flag = match(rows.tags, np.concatenate([part.tags for part in flags]))
-    met, index = np.unique(flag, return_inverse=True)
-    return _sum_by_cell(public, rows.cells[row], _ciphertexts(flags, met), index)
+    met = np.bincount(flag, minlength=1)
+    counted = met[flag] <= most
+    cells = rows.cells[row[counted]]
+    flag = flag[counted]
+    numbers, index = np.unique(flag, return_inverse=True)
+    return Joined(
+        batch=batch,
+        counts=_sum_by_cell(public, cells, _ciphertexts(flags, numbers), index),
+        flags=flag.astype(np.uint32),
+        cells=cells,
+        left_out=np.flatnonzero(met > most).astype(np.uint32),
+    )
 
 
-def _ciphertexts(flags: Sequence[Flags], numbers: NDArray[np.int64]) -> NDArray[np.uint8]:
+def _batch_of(flags: Sequence[Flags]) -> int:
+    """The batch of the parts of one batch's flags.
+
+    Raises:
+        ProtocolError: they are of different batches or shapes.
+    """
+    batches = {part.batch for part in flags}
+    if len(batches) != 1 or len({part.ciphertexts.shape[1:] for part in flags}) > 1:
+        raise ProtocolError("flags of different batches or shapes")
+    return batches.pop()
+
+
+def _ciphertexts(flags: Sequence[Flags], numbers: NDArray[np.integer]) -> NDArray[np.uint8]:
     """Pick the (K, blocks, width) ciphertexts of some flags; a shard meets few of its batch.
 
     Args:
@@ -99,6 +141,68 @@ def _ciphertexts(flags: Sequence[Flags], numbers: NDArray[np.int64]) -> NDArray[
             for part, section, end in zip(flags, sections, ends, strict=True)
         ]
     )
+
+
+def merge(public: PublicKey, joined: Sequence[Joined]) -> Joined:
+    """Overlay what was joined of one batch, before its row bound.
+
+    Raises:
+        ProtocolError: it is of different batches.
+    """
+    if len({part.batch for part in joined}) != 1:
+        raise ProtocolError("what was joined is of different batches")
+    return Joined(
+        batch=joined[0].batch,
+        counts=add(public, [part.counts for part in joined]),
+        flags=np.concatenate([part.flags for part in joined]),
+        cells=np.concatenate([part.cells for part in joined]),
+        left_out=np.concatenate([part.left_out for part in joined]),
+    )
+
+
+def bound(
+    public: PublicKey, most: int, joined: Sequence[Joined], flags: Sequence[Flags]
+) -> Partial:
+    """Overlay all that was joined of a batch, without the flags that met too many rows.
+
+    What these contributed is divided out again. The result has the very bytes that it would have
+    had if they had met no row.
+
+    Args:
+        public: the key holder's public key.
+        most: rows that a flag may meet, over all shards of the batch.
+        joined: everything that was joined of the batch.
+        flags: the parts of the batch, as they were joined.
+
+    Raises:
+        ProtocolError: different batches or shapes, or a flag that is no ciphertext.
+    """
+    whole = merge(public, joined)
+    if _batch_of(flags) != whole.batch:
+        raise ProtocolError("these are not the flags that were joined")
+    excessive = np.bincount(whole.flags, minlength=sum(len(part.tags) for part in flags)) > most
+    excessive[whole.left_out] = True
+    wrong = excessive[whole.flags]
+    if not wrong.any():
+        return whole.counts
+    numbers, index = np.unique(whole.flags[wrong], return_inverse=True)
+    removed = _sum_by_cell(public, whole.cells[wrong], _ciphertexts(flags, numbers), index)
+    return _subtract(public, whole.counts, removed, np.unique(whole.cells[~wrong]))
+
+
+def _subtract(
+    public: PublicKey, counts: Partial, removed: Partial, cells: NDArray[np.uint32]
+) -> Partial:
+    """Divide out what is removed; only these ascending `cells` are left."""
+    ciphertexts = counts.ciphertexts[np.searchsorted(counts.cells, cells)]
+    fewer = np.isin(cells, removed.cells)
+    divisors = removed.ciphertexts[np.isin(removed.cells, cells)]
+    if fewer.any():
+        shape = divisors.shape
+        width = public.width
+        divided = divide(public, ciphertexts[fewer].reshape(-1, width), divisors.reshape(-1, width))
+        ciphertexts[fewer] = divided.reshape(shape)
+    return Partial(cells=cells, ciphertexts=ciphertexts)
 
 
 def add(public: PublicKey, partials: Sequence[Partial]) -> Partial:

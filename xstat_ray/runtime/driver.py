@@ -6,8 +6,9 @@ to each other through it is sealed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from xstat_ray.planning.plan import Plan
 from xstat_ray.planning.table_check import order_sentence
 from xstat_ray.privacy.noise import add_noise_once
 from xstat_ray.roles import Aggregator, ColumnParty, RowParty
+from xstat_ray.roles.join import Joined
 from xstat_ray.roles.party import Party
 from xstat_ray.roles.row_table import Share
 from xstat_ray.runtime.emission import (
@@ -36,7 +38,7 @@ from xstat_ray.runtime.emission import (
 from xstat_ray.runtime.exchange import Holder, exchange_ids
 from xstat_ray.runtime.executor import ROLES, Executor, Ref, in_turn
 from xstat_ray.runtime.progress import Progress
-from xstat_ray.runtime.reduction import reduce_partials, sum_up_levels
+from xstat_ray.runtime.reduction import Batch, reduce_partials, sum_up_levels
 
 
 class Driver:
@@ -187,10 +189,10 @@ class Driver:
         senders = senders_by_batch(self._plan, has_rows)
         messages = [1 if self._plan.padding else len(numbers) for numbers in senders]
         with self._progress.stage("aggregate", len(grid.regions) * sum(messages)) as stage:
-            aggregator = Aggregator(public)
-            joins = self._joins(aggregator, flags, senders)
+            aggregator = Aggregator(public, self._plan.study.rows_per_flag)
+            batches = self._batches_joined(aggregator, flags, senders)
             return reduce_partials(
-                self._executor, aggregator, joins, in_flight=self._in_flight, stage=stage
+                self._executor, aggregator, batches, in_flight=self._in_flight, stage=stage
             )
 
     def _prepare(self) -> tuple[list[list[bool]], list[int]]:
@@ -210,12 +212,12 @@ class Driver:
         ]
         return executor.get_all(rows), executor.get(flags[0])
 
-    def _joins(
+    def _batches_joined(
         self, aggregator: Aggregator, sizes: Sequence[int], senders: Sequence[Sequence[int]]
-    ) -> Iterator[Callable[[], Ref[Partial]]]:
-        """Yield what submits each join: one for every message of rows.
+    ) -> Iterator[Batch]:
+        """Yield every batch that can hold rows, with a join for every message of rows.
 
-        The flags of a batch are made when its first shard comes up, and dropped after its last.
+        The flags of a batch are made when its turn comes.
 
         Args:
             aggregator: joins.
@@ -223,19 +225,17 @@ class Driver:
             senders: what `senders_by_batch` gave.
         """
         executor = self._executor
-        current = -1
-        flags = list[Ref[Flags]]()
-        for shard in self._plan.grid.shards:
-            numbers = senders[shard.batch]
-            if not numbers:
+        for batch, shards in groupby(self._plan.grid.shards, key=lambda shard: shard.batch):
+            if not senders[batch]:
                 continue
-            if shard.batch != current:
-                current = shard.batch
-                calls = flag_calls(executor, self._plan, current, sizes[current])
-                flags = [call() for call in calls]
-            instances = [executor.row[number] for number in numbers]
-            for message in senders_of(self._plan, instances, shard):
-                yield partial(_join, executor, aggregator, message, shard, flags)
+            flags = [call() for call in flag_calls(executor, self._plan, batch, sizes[batch])]
+            instances = [executor.row[number] for number in senders[batch]]
+            joins = [
+                partial(_join, executor, aggregator, message, shard, flags)
+                for shard in shards
+                for message in senders_of(self._plan, instances, shard)
+            ]
+            yield Batch(flags, joins)
 
     # Stage 3: release
 
@@ -262,7 +262,8 @@ class Driver:
                 starts = plan.design.starts
             if starts is None:
                 starts = executor.get(executor.row[0].call(RowParty.tree_starts))
-            table = sum_up_levels(executor, plan, Aggregator(public), encrypted, starts)
+            aggregator = Aggregator(public, plan.study.rows_per_flag)
+            table = sum_up_levels(executor, plan, aggregator, encrypted, starts)
             noisy = add_noise_once(public, table, plan.packing, plan.design, plan.constant_time)
             stage.advance()
         return noisy
@@ -296,7 +297,7 @@ def _join(
     senders: Senders,
     shard: Shard,
     flags: Sequence[Ref[Flags]],
-) -> Ref[Partial]:
+) -> Ref[Joined]:
     return executor.submit(aggregator.join, emit_rows(senders, shard), *flags)
 
 

@@ -15,9 +15,9 @@ from xstat_ray.runtime.task_stats import TaskStats
 _SUMMED = {
     "seconds": "Seconds that tasks have run",
     "rows": "Rows of the row party that were joined",
-    "flags": "Flags of the column party that were joined, once for every shard of their batch",
+    "flags": "Flags of the column party that tasks have read, once for each task",
     "partials": "Partials that were made or added",
-    "bytes": "Bytes of messages that tasks have read and written",
+    "bytes": "Bytes of rows and flags that tasks have read",
 }
 
 

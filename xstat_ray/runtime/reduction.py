@@ -2,63 +2,172 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xstat_ray.model.messages import Partial
+from xstat_ray.model.messages import Flags, Partial
 from xstat_ray.planning.plan import Plan
 from xstat_ray.roles import Aggregator
-from xstat_ray.roles.join import FAN_IN
+from xstat_ray.roles.join import FAN_IN, Joined
 from xstat_ray.runtime.executor import Executor, Ref
 from xstat_ray.runtime.progress import Stage
 from xstat_ray.util.ranges import cut
+
+T = TypeVar("T")
 
 PRODUCTS_A_CALL = 50_000
 """Ciphertexts multiplied by one task: about a second with the portable kernel."""
 
 
+class Batch(NamedTuple):
+    """What is joined with the flags of one batch."""
+
+    flags: Sequence[Ref[Flags]]
+    joins: Iterable[Callable[[], Ref[Joined]]]
+    """What submits each join; called when its turn comes."""
+
+
 def reduce_partials(
     executor: Executor,
     aggregator: Aggregator,
-    joins: Iterable[Callable[[], Ref[Partial]]],
+    batches: Iterable[Batch],
     *,
     in_flight: int,
     stage: Stage,
 ) -> Partial:
-    """Add the results of all joins in a reduce tree.
+    """Add the results of all joins in reduce trees.
 
-    As soon as `FAN_IN` results of one level are there, a task adds them into one of the next level.
+    What is joined of a batch goes up a tree of its own, at whose root the row bound is enforced;
+    what comes out of these goes up one tree for all batches. As soon as `FAN_IN` results of one
+    level are there, a task adds them into one of the next level. The flags of a batch are kept
+    until the task at its root has ended.
 
     Args:
         executor: runs the joins and the additions.
-        aggregator: adds.
-        joins: what submits each join; called when its turn comes.
+        aggregator: adds, and enforces the row bound.
+        batches: every batch; asked for when its turn comes.
         in_flight: most tasks that run at a time.
         stage: advances by one for each join that has ended.
     """
-    pending = iter(joins)
-    levels: list[list[Ref[Partial]]] = [[]]
-    running: dict[Ref[Partial], int] = {}
-    while True:
-        while len(running) < in_flight and (submit := next(pending, None)) is not None:
-            running[submit()] = 0
-        if not running:
-            break
-        ended, result = executor.wait(list(running))
-        level = running.pop(ended)
-        stage.advance(1 if level == 0 else 0)
-        levels[level].append(result)
-        if len(levels[level]) == FAN_IN:
-            running[executor.submit(aggregator.add, *levels[level])] = level + 1
-            levels[level] = []
-            if len(levels) == level + 1:
-                levels.append([])
-    left = [ref for level_refs in levels for ref in level_refs]
-    while len(left) > 1:
-        left = [*left[FAN_IN:], executor.submit(aggregator.add, *left[:FAN_IN])]
-    return executor.get(left[0])
+    return _Reduction(executor, aggregator, stage).run(batches, in_flight)
+
+
+class _Tree(Generic[T]):
+    """Results on their way up a reduce tree: those that wait for others, by level."""
+
+    def __init__(self) -> None:
+        self._levels = list[list[Ref[T]]]()
+
+    def put(self, result: Ref[T], level: int) -> list[Ref[T]]:
+        """Take a result; as soon as `FAN_IN` of its level are there, hand them out."""
+        while level >= len(self._levels):
+            self._levels.append([])
+        self._levels[level].append(result)
+        if len(self._levels[level]) < FAN_IN:
+            return []
+        full = self._levels[level]
+        self._levels[level] = []
+        return full
+
+    def take(self) -> tuple[list[Ref[T]], bool]:
+        """Hand out up to `FAN_IN` results of any level, and tell whether these were all."""
+        waiting = [result for level in self._levels for result in level]
+        self._levels = [waiting[FAN_IN:]]
+        return waiting[:FAN_IN], len(waiting) <= FAN_IN
+
+
+class _OpenBatch:
+    """A batch that is being joined."""
+
+    def __init__(self, flags: Sequence[Ref[Flags]]) -> None:
+        self.flags = flags
+        self.tree = _Tree[Joined]()
+        self.running = 0
+        """Joins and additions that have not ended."""
+        self.complete = False
+        """Whether all joins have been submitted."""
+
+
+class _Reduction:
+    """The reduce trees of a run, and the tasks that run for them."""
+
+    def __init__(self, executor: Executor, aggregator: Aggregator, stage: Stage) -> None:
+        self._executor = executor
+        self._aggregator = aggregator
+        self._stage = stage
+        self._total = _Tree[Partial]()
+        self._running: dict[Ref[Any], Callable[[Ref[Any]], None]] = {}
+        """What takes the result of each task that runs."""
+
+    def run(self, batches: Iterable[Batch], in_flight: int) -> Partial:
+        """Run everything; see `reduce_partials`."""
+        starting = self._start(batches)
+        while True:
+            while len(self._running) < in_flight and next(starting, False):
+                pass
+            if not self._running:
+                break
+            self._wait()
+        while True:
+            left, _ = self._total.take()
+            if len(left) == 1:
+                return self._executor.get(left[0])
+            self._add(left, 0)
+            self._wait()
+
+    def _wait(self) -> None:
+        ended, result = self._executor.wait(list(self._running))
+        self._running.pop(ended)(result)
+
+    def _start(self, batches: Iterable[Batch]) -> Iterator[bool]:
+        """Start one task at each step."""
+        for flags, joins in batches:
+            batch = _OpenBatch(flags)
+            for submit in joins:
+                batch.running += 1
+                self._running[submit()] = partial(self._joined, batch, 0)
+                yield True
+            batch.complete = True
+            if not batch.running:
+                self._close(batch)
+                yield True
+
+    def _joined(self, batch: _OpenBatch, level: int, result: Ref[Joined]) -> None:
+        """Take what was joined or merged of a batch."""
+        batch.running -= 1
+        if level == 0:
+            self._stage.advance()
+        if full := batch.tree.put(result, level):
+            self._merge(batch, full, level)
+        elif batch.complete and not batch.running:
+            self._close(batch)
+
+    def _merge(self, batch: _OpenBatch, joined: Sequence[Ref[Joined]], level: int) -> None:
+        batch.running += 1
+        ref = self._executor.submit(self._aggregator.merge, *joined)
+        self._running[ref] = partial(self._joined, batch, level + 1)
+
+    def _close(self, batch: _OpenBatch) -> None:
+        """Go on with a batch of which nothing else will come and nothing runs."""
+        left, are_all = batch.tree.take()
+        if not are_all:
+            self._merge(batch, left, 0)
+            return
+        ref = self._executor.submit(self._aggregator.bound, *left, *batch.flags)
+        self._running[ref] = partial(self._bounded, 0)
+
+    def _bounded(self, level: int, result: Ref[Partial]) -> None:
+        """Take counts of whole batches, within the row bound."""
+        if full := self._total.put(result, level):
+            self._add(full, level)
+
+    def _add(self, partials: Sequence[Ref[Partial]], level: int) -> None:
+        ref = self._executor.submit(self._aggregator.add, *partials)
+        self._running[ref] = partial(self._bounded, level + 1)
 
 
 def sum_up_levels(

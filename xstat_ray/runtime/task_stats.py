@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from xstat_ray.model.messages import Flags, Partial, Rows
+from xstat_ray.roles.join import Joined
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class TaskStats:
     partials: int = 0
     """Partials among its arguments and its result."""
     bytes: int = 0
-    """Bytes of tags, cells and ciphertexts in its arguments and its result."""
+    """Bytes of the rows and flags among its arguments."""
 
 
 def measure(node: str, attempt: int, seconds: float, messages: Iterable[Any]) -> TaskStats:
@@ -50,7 +51,7 @@ def measure(node: str, attempt: int, seconds: float, messages: Iterable[Any]) ->
             case Flags():
                 flags = flags + len(message.tags)
                 size = size + message.tags.nbytes + message.ciphertexts.nbytes
-            case Partial():
+            case Joined() | Partial():
+                # Their sizes tell which tags match.
                 partials = partials + 1
-                size = size + message.cells.nbytes + message.ciphertexts.nbytes
     return TaskStats(node, attempt, seconds, rows, flags, partials, size)
