@@ -22,7 +22,7 @@ def test_it_holds_what_is_public_and_may_travel():
         for name, _ in inspect.getmembers(aggregator, inspect.ismethod)
         if not name.startswith("_")
     }
-    assert offered == {"join", "merge", "bound", "add", "lay_out", "sum_up"}
+    assert offered == {"join", "join_whole", "merge", "bound", "add", "lay_out", "sum_up"}
 
 
 def test_it_counts_a_shard():
@@ -33,7 +33,7 @@ def test_it_counts_a_shard():
     ciphertexts = PublicEncryptor(key.public, 2).encrypt([1, 1 << 20]).reshape(2, 1, -1)
     flags = Flags(batch=0, part=0, tags=tags, ciphertexts=ciphertexts)
     rows = Rows(shard=0, tags=tags[[0, 0, 1]], cells=np.array([4, 4, 4], np.uint32))
-    partial = aggregator.bound(aggregator.join(rows, flags), flags)
+    partial = aggregator.join_whole(rows, flags)
     total = aggregator.add(partial, partial)
     table = aggregator.lay_out(total, 5, 1)
     assert key.decrypt(table.reshape(5, -1)) == [0, 0, 0, 0, 4 + (2 << 20)]

@@ -29,7 +29,7 @@ class Recording(Executor):
 
     def __init__(self, order: Any) -> None:
         self._order = order
-        self.running: dict[int, object] = {}
+        self.running: dict[int, list[BatchFlags]] = {}
         self.most = 0
         self.fan_ins: list[int] = []
         self.values: dict[int, tuple[Message, ...]] = {}
@@ -38,29 +38,32 @@ class Recording(Executor):
         """Flags that something still refers to."""
         self.most_flags = 0
 
-    def start(self, value: tuple[Message, ...], *kept: object) -> int:
-        ref = len(self.values)
-        self.values[ref] = value
-        self.running[ref] = kept
-        self.most = max(self.most, len(self.running))
-        self.most_flags = max(self.most_flags, len(self.flags))
-        return ref
-
     def submit(self, function: Any, *args: Any) -> int:
+        name = function.__name__
         flags = [arg for arg in args if isinstance(arg, BatchFlags)]
-        added = [arg for arg in args if not isinstance(arg, BatchFlags)]
+        added = [arg for arg in args if isinstance(arg, int)]
         assert len(set(added)) == len(added) and not set(added) & self.running.keys()
-        self.fan_ins.append(len(added))
-        value = tuple(message for ref in added for message in self.values[ref])
+        value = [message for ref in added for message in self.values[ref]]
+        value += [arg for arg in args if isinstance(arg, Message)]
         batches = {message.batch for message in value}
-        if function.__name__ == "add":
+        assert len(value) == 1 if name.startswith("join") else len(added) > 0
+        assert (len(flags) == 2) == (name in ("join", "join_whole", "bound"))
+        assert all({part.batch} == batches for part in flags)
+        if name == "add":
             assert batches <= set(self.bounded)
         else:
             assert len(batches) == 1 and not batches & set(self.bounded)
-        if function.__name__ == "bound":
-            assert {part.batch for part in flags} == batches
-            self.bounded += batches
-        return self.start(value, flags)
+        self.bounded += batches if name in ("join_whole", "bound") else []
+        self.fan_ins += [len(added)] if added else []
+        return self._start(tuple(value), flags)
+
+    def _start(self, value: tuple[Message, ...], flags: list[BatchFlags]) -> int:
+        ref = len(self.values)
+        self.values[ref] = value
+        self.running[ref] = flags
+        self.most = max(self.most, len(self.running))
+        self.most_flags = max(self.most_flags, len(self.flags))
+        return ref
 
     def put(self, value: Any) -> Any:
         raise NotImplementedError
@@ -105,10 +108,7 @@ def reduce(executor: Recording, sizes: Sequence[int], most: int) -> Counting:
     def batches() -> Iterator[Batch]:
         for batch, size in enumerate(sizes):
             flags = [BatchFlags(executor, batch) for _ in range(2)]
-            joins = [
-                partial(executor.start, (Message(batch, number),), flags) for number in range(size)
-            ]
-            yield Batch(flags, joins)
+            yield Batch(flags, [partial(Message, batch, number) for number in range(size)])
 
     stage = Counting()
     aggregator = Aggregator(PublicKey(3, 2), 1)
@@ -132,9 +132,9 @@ def test_every_message_is_added_once_by_additions_of_at_most_eight(sizes, most, 
     stage = reduce(executor, sizes, most)
     expected = [Message(batch, at) for batch, size in enumerate(sizes) for at in range(size)]
     assert sorted(executor.result) == expected and stage.units == len(expected)
-    assert max(executor.fan_ins) <= FAN_IN
+    assert max(executor.fan_ins, default=0) <= FAN_IN
     assert sorted(executor.bounded) == list(range(len(sizes)))
-    in_batches = sum(1 + additions(size) for size in sizes)
+    in_batches = sum(1 + additions(size) for size in sizes if size > 1)
     assert len(executor.fan_ins) <= in_batches + additions(len(sizes))
 
 

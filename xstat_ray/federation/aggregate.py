@@ -7,7 +7,7 @@ anything that holds a secret of a party.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -26,11 +26,10 @@ from xstat_ray.model.messages import Flags, NoisyTable, Rows, Tree
 from xstat_ray.model.shards import Shard
 from xstat_ray.planning.options import IN_FLIGHT
 from xstat_ray.roles.aggregator import Aggregator
-from xstat_ray.roles.join import Joined
 from xstat_ray.roles.session import SECRETS
 from xstat_ray.runtime.driver import Driver
 from xstat_ray.runtime.events import Recorded
-from xstat_ray.runtime.executor import Executor, Ref
+from xstat_ray.runtime.executor import Executor
 from xstat_ray.runtime.open import open_executor
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.runtime.reduction import Batch, reduce_partials
@@ -101,7 +100,7 @@ class AggregatorSteps:
             encrypted = reduce_partials(
                 self._executor,
                 aggregator,
-                self._batches(aggregator),
+                self._batches(public),
                 in_flight=IN_FLIGHT,
                 stage=stage,
             )
@@ -129,9 +128,9 @@ class AggregatorSteps:
 
         return list(self._mailbox.collect("row", "tree", read))
 
-    def _batches(self, aggregator: Aggregator) -> Iterator[Batch]:
-        """Yield every batch: its flags, and the submission of a join for each message of rows."""
-        read = partial(self._read_flags, aggregator.public)
+    def _batches(self, public: PublicKey) -> Iterator[Batch]:
+        """Yield every batch: its flags, and its messages of rows as they come."""
+        read = partial(self._read_flags, public)
         batches = groupby(self._mailbox.collect("column", "flags", read), lambda flags: flags.batch)
         messages = self._mailbox.collect("row", "rows", self._read_rows)
         for batch, of_batch in groupby(messages, lambda message: message[0].batch):
@@ -139,14 +138,9 @@ class AggregatorSteps:
             if number != batch:
                 raise ProtocolError("the flags do not come batch by batch")
             refs = [self._executor.put(part) for part in flags]
-            yield Batch(refs, (self._join(aggregator, rows, refs) for _, rows in of_batch))
+            yield Batch(refs, (partial(_itself, rows) for _, rows in of_batch))
         if next(batches, None) is not None:
             raise ProtocolError("there are more flags than batches")
-
-    def _join(
-        self, aggregator: Aggregator, rows: Rows, flags: Sequence[Ref[Flags]]
-    ) -> Callable[[], Ref[Joined]]:
-        return partial(self._executor.submit, aggregator.join, rows, *flags)
 
     def _read_rows(self, message: Opened) -> tuple[Shard, Rows]:
         """Read rows and their shard; each environment of the row party sends one message a shard.
@@ -177,6 +171,10 @@ class AggregatorSteps:
             raise ProtocolError("tags are not sorted")
         check_group(public, from_rows(flags.ciphertexts.reshape(-1, public.width)))
         return flags
+
+
+def _itself(rows: Rows) -> Rows:
+    return rows
 
 
 def refuse_secrets(places: Sequence[Path], environment: Mapping[str, str], identity: Path) -> None:

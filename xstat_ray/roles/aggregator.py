@@ -22,6 +22,10 @@ class Aggregator:
         """Count one shard, while it is encrypted; see `join.join`."""
         return join(self.public, self.rows_per_flag, rows, flags)
 
+    def join_whole(self, rows: Rows, *flags: Flags) -> Partial:
+        """Count a batch whose rows come in one message, within the row bound."""
+        return self.bound(self.join(rows, *flags), *flags)
+
     def merge(self, *joined: Joined) -> Joined:
         """Overlay what was joined of one batch; see `join.merge`."""
         return merge(self.public, joined)

@@ -16,19 +16,16 @@ from numpy.typing import NDArray
 
 from xstat_ray.crypto.paillier import PublicKey
 from xstat_ray.errors import PartyError
-from xstat_ray.model.messages import Coefficients, Flags, NoisyTable, Partial
-from xstat_ray.model.shards import Shard
+from xstat_ray.model.messages import Coefficients, NoisyTable, Partial
 from xstat_ray.model.study import Role
 from xstat_ray.planning.options import IN_FLIGHT
 from xstat_ray.planning.plan import Plan
 from xstat_ray.planning.table_check import order_sentence
 from xstat_ray.privacy.noise import add_noise_once
 from xstat_ray.roles import Aggregator, ColumnParty, RowParty
-from xstat_ray.roles.join import Joined
 from xstat_ray.roles.party import Party
 from xstat_ray.roles.row_table import Share
 from xstat_ray.runtime.emission import (
-    Senders,
     decrypt_parts,
     emit_rows,
     flag_calls,
@@ -190,9 +187,12 @@ class Driver:
         messages = [1 if self._plan.padding else len(numbers) for numbers in senders]
         with self._progress.stage("aggregate", len(grid.regions) * sum(messages)) as stage:
             aggregator = Aggregator(public, self._plan.study.rows_per_flag)
-            batches = self._batches_joined(aggregator, flags, senders)
             return reduce_partials(
-                self._executor, aggregator, batches, in_flight=self._in_flight, stage=stage
+                self._executor,
+                aggregator,
+                self._batches(flags, senders),
+                in_flight=self._in_flight,
+                stage=stage,
             )
 
     def _prepare(self) -> tuple[list[list[bool]], list[int]]:
@@ -212,15 +212,10 @@ class Driver:
         ]
         return executor.get_all(rows), executor.get(flags[0])
 
-    def _batches_joined(
-        self, aggregator: Aggregator, sizes: Sequence[int], senders: Sequence[Sequence[int]]
-    ) -> Iterator[Batch]:
-        """Yield every batch that can hold rows, with a join for every message of rows.
-
-        The flags of a batch are made when its turn comes.
+    def _batches(self, sizes: Sequence[int], senders: Sequence[Sequence[int]]) -> Iterator[Batch]:
+        """Yield every batch that can hold rows; its flags are made when its turn comes.
 
         Args:
-            aggregator: joins.
             sizes: number of flags in every batch.
             senders: what `senders_by_batch` gave.
         """
@@ -228,14 +223,14 @@ class Driver:
         for batch, shards in groupby(self._plan.grid.shards, key=lambda shard: shard.batch):
             if not senders[batch]:
                 continue
-            flags = [call() for call in flag_calls(executor, self._plan, batch, sizes[batch])]
             instances = [executor.row[number] for number in senders[batch]]
-            joins = [
-                partial(_join, executor, aggregator, message, shard, flags)
+            messages = [
+                partial(emit_rows, message, shard)
                 for shard in shards
                 for message in senders_of(self._plan, instances, shard)
             ]
-            yield Batch(flags, joins)
+            calls = flag_calls(executor, self._plan, batch, sizes[batch])
+            yield Batch([call() for call in calls], messages)
 
     # Stage 3: release
 
@@ -289,16 +284,6 @@ class Driver:
                 stage.advance()
                 self._progress.worked("ciphertexts", len(part) * packing.blocks)
             return executor.get(executor.row[0].call(RowParty.unblind, sealed))
-
-
-def _join(
-    executor: Executor,
-    aggregator: Aggregator,
-    senders: Senders,
-    shard: Shard,
-    flags: Sequence[Ref[Flags]],
-) -> Ref[Joined]:
-    return executor.submit(aggregator.join, emit_rows(senders, shard), *flags)
 
 
 def check_replicas(role: Role, digests: Sequence[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import chain, islice
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -27,8 +28,8 @@ class Batch(NamedTuple):
     """What is joined with the flags of one batch."""
 
     flags: Sequence[Ref[Flags]]
-    joins: Iterable[Callable[[], Ref[Joined]]]
-    """What submits each join; called when its turn comes."""
+    messages: Iterable[Callable[[], object]]
+    """What gets each message of rows, or a handle on it; called when its turn comes."""
 
 
 def reduce_partials(
@@ -39,16 +40,16 @@ def reduce_partials(
     in_flight: int,
     stage: Stage,
 ) -> Partial:
-    """Add the results of all joins in reduce trees.
+    """Join every message of rows with the flags of its batch, and add the results in reduce trees.
 
     What is joined of a batch goes up a tree of its own, at whose root the row bound is enforced;
     what comes out of these goes up one tree for all batches. As soon as `FAN_IN` results of one
     level are there, a task adds them into one of the next level. The flags of a batch are kept
-    until the task at its root has ended.
+    until the task at its root has ended. A batch of one message has no tree.
 
     Args:
         executor: runs the joins and the additions.
-        aggregator: adds, and enforces the row bound.
+        aggregator: joins, adds, and enforces the row bound.
         batches: every batch; asked for when its turn comes.
         in_flight: most tasks that run at a time.
         stage: advances by one for each join that has ended.
@@ -125,16 +126,29 @@ class _Reduction:
 
     def _start(self, batches: Iterable[Batch]) -> Iterator[bool]:
         """Start one task at each step."""
-        for flags, joins in batches:
+        for flags, messages in batches:
+            coming = iter(messages)
+            first = list(islice(coming, 2))
+            if len(first) == 1:
+                ref = self._executor.submit(self._aggregator.join_whole, first[0](), *flags)
+                self._running[ref] = self._joined_whole
+                yield True
+                continue
             batch = _OpenBatch(flags)
-            for submit in joins:
+            for message in chain(first, coming):
                 batch.running += 1
-                self._running[submit()] = partial(self._joined, batch, 0)
+                joined = self._executor.submit(self._aggregator.join, message(), *flags)
+                self._running[joined] = partial(self._joined, batch, 0)
                 yield True
             batch.complete = True
             if not batch.running:
                 self._close(batch)
                 yield True
+
+    def _joined_whole(self, result: Ref[Partial]) -> None:
+        """Take what was joined of a batch that is one message."""
+        self._stage.advance()
+        self._bounded(0, result)
 
     def _joined(self, batch: _OpenBatch, level: int, result: Ref[Joined]) -> None:
         """Take what was joined or merged of a batch."""
