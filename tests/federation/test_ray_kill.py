@@ -64,7 +64,7 @@ def on_ray(domains: Domains, **changes: Any) -> dict[str, Options]:
 @thorough
 def test_workers_of_the_aggregator_are_killed(ray_folder, domains, tmp_path, monkeypatch):
     """Joins of both shards, one of them twice, and what comes after them."""
-    schedule = {("join", 0): (1, "killed"), ("join", 1): (2, "killed"), ("add", 0): (1, "killed")}
+    schedule = {("join", 0): (1, "killed"), ("join", 1): (2, "killed"), ("bound", 0): (1, "killed")}
     failures = tmp_path / "failures"
     failures.mkdir()
     domains.run(until=AGGREGATE)
@@ -74,7 +74,7 @@ def test_workers_of_the_aggregator_are_killed(ray_folder, domains, tmp_path, mon
         )
         domains.step(*AGGREGATE, **on_ray(domains))
     killed = {path.name: len(list(path.iterdir())) for path in failures.iterdir()}
-    assert killed == {"join0": 1, "join1": 2, "add0": 1}
+    assert killed == {"join0": 1, "join1": 2, "bound0": 1}
     domains.run()
     assert counted(domains) == list(COUNTS.values())
 

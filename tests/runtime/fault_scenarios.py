@@ -146,7 +146,7 @@ def stuck(case: Case, machine: Machine) -> None:
     def submitting(self: tasks.Tasks, function: Any, *args: Any) -> Any:
         seen.append(function.__name__)
         return submit(
-            self, StandsStill(function, note) if seen.count("join") == 4 else function, *args
+            self, StandsStill(function, note) if seen.count("join_whole") == 4 else function, *args
         )
 
     # type: ignore[method-assign]

@@ -52,27 +52,31 @@ def test_failed_tasks_are_run_again_and_noise_is_drawn_once(
     schedule = {
         ("join", 0): (1, how),
         ("join", 6): (2, how),
+        ("merge", 0): (1, how),
+        ("bound", 0): (1, how),
         ("add", 0): (1, how),
         ("sum_up", 0): (1, how),
     }
     study = replace(small.study, privacy=Privacy(noise="off", mechanism=mechanism))
-    plan = make_plan(study, key_bits=2048, shards=12)
+    plan = make_plan(study, key_bits=2048, shards=20, batch="day")
     with Unreliable(study, small.sources, {}, folder=tmp_path, schedule=schedule) as executor:
         driver, noisy = encrypted(executor, plan)
         values = driver.release(noisy).values
         expected = oracle.count(study, small.rows, small.flags, seeds(executor))
-        assert executor.seen["join"] == 12 and executor.seen["add"] == 2
+        seen = {name: executor.seen[name] for name in ("join", "merge", "bound", "add")}
+        assert seen == {"join": 20, "merge": 2, "bound": 2, "add": 1}
     assert (values == coefficients(plan, expected)).all()
     failed = {path.name: len(list(path.iterdir())) for path in tmp_path.iterdir() if path.is_dir()}
-    assert failed == {"join0": 1, "join6": 2, "add0": 1} | (
-        {"sum_up0": 1} if mechanism == "tree" else {}
-    )
+    expected_failures = {f"{name}{place}": times for (name, place), (times, _) in schedule.items()}
+    if mechanism == "flat":
+        del expected_failures["sum_up0"]
+    assert failed == expected_failures
     # One draw for every measured level of the table, however often its tasks were run.
     assert draws == [measured.nodes * study.slots for measured in plan.design.levels]
 
 
 def test_a_task_that_always_fails_ends_the_run_before_any_noise(ray_folder, small, tmp_path, draws):
-    schedule = {("join", 2): (TASK_RETRIES + 1, "raising")}
+    schedule = {("join_whole", 2): (TASK_RETRIES + 1, "raising")}
     with (
         Unreliable(small.study, small.sources, {}, folder=tmp_path, schedule=schedule) as executor,
         pytest.raises(OSError, match="No space left"),

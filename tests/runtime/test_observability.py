@@ -33,7 +33,7 @@ def test_the_timeline_is_for_its_owner_and_names_functions_alone(ray_folder, sma
     crosstab(small.study, row=small.row, column=small.column, options=options)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     events = [event for event in json.loads(path.read_text()) if event["cat"].startswith("task::")]
-    assert {"task::join", "task::add"} <= {event["cat"] for event in events}
+    assert {"task::join_whole", "task::add"} <= {event["cat"] for event in events}
     names = {event[key] for event in events for key in ("cat", "name")}
     assert all(re.fullmatch(r"[\w.:]+", name) for name in names), names
 
@@ -71,12 +71,18 @@ def test_metrics_count_sizes_by_stage(ray_folder, small):
         encrypted(executor, plan)
         until = time.monotonic() + 60
         totals = {}
-        while totals.get("xstat_tasks_total join", 0) < 12 and time.monotonic() < until:
+        while totals.get("xstat_tasks_total join_whole", 0) < 12 and time.monotonic() < until:
             time.sleep(1)
             totals = scraped()
-    assert totals["xstat_tasks_total join"] == 12 and totals["xstat_tasks_total add"] == 2
-    assert totals["xstat_partials_total join"] == 12 and totals["xstat_rows_total join"] > 100
-    assert totals["xstat_flags_total join"] > 10 and totals["xstat_bytes_total join"] > 12 * 512
+    assert totals["xstat_tasks_total join_whole"] == 12 and totals["xstat_tasks_total add"] == 2
+    assert (
+        totals["xstat_partials_total join_whole"] == 12
+        and totals["xstat_rows_total join_whole"] > 100
+    )
+    assert (
+        totals["xstat_flags_total join_whole"] > 10
+        and totals["xstat_bytes_total join_whole"] > 12 * 512
+    )
     assert {name.split()[0] for name in totals} <= {
         f"xstat_{name}_total"
         for name in ("tasks", "retries", "seconds", "rows", "flags", "partials", "bytes")

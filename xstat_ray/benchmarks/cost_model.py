@@ -25,7 +25,7 @@ PARTS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("persons",),
     ),
     "flags": (("column.intake", "column.prepare", "column.emit"), ("flags",)),
-    "join": (("join", "add"), ("rows", "matches")),
+    "join": (("join", "join_whole", "merge", "bound", "add"), ("rows", "matches")),
     "release": (("noise", "column.release", "row.unblind"), ("nodes",)),
 }
 """Calls of each part, and the sizes that it grows with."""
