@@ -16,7 +16,8 @@ from tests.federation.domains import RUN, STEPS, Domains
 from tests.sizes import thorough
 from xstat_ray import InputError, Release
 from xstat_ray.errors import BudgetError, PendingError, PlanError
-from xstat_ray.federation.identity import DOMAINS
+from xstat_ray.federation.envelope import open_message
+from xstat_ray.federation.identity import DOMAINS, Peers
 from xstat_ray.federation.party import STEPS as PARTY_STEPS
 from xstat_ray.privacy.ledger import Ledger
 
@@ -104,6 +105,19 @@ def test_noise_debit_and_manifest(case, tmp_path, mechanism):
     assert Ledger(domains.options.ledger).spent("small/row") == 1
     (debit,) = [e for e in Ledger(domains.options.ledger).history("small/row") if e.kind == "debit"]
     assert debit.release == manifest["release"]
+
+
+@pytest.mark.parametrize("padding", ["off", "dp"])
+def test_with_padding_no_message_tells_of_the_row_tree(case, tmp_path, padding):
+    asked = study(noise="laplace", privacy={"mechanism": "tree", "padding": padding})
+    domains = Domains(tmp_path, asked, case.tables)
+    domains.run()
+    peers = Peers({name: identity.public for name, identity in domains.identities.items()})
+    kinds = [
+        open_message(path.read_bytes(), "/".join(path.parts[-2:]), peers).header.kind
+        for path in domains.messages()
+    ]
+    assert kinds.count("tree") == (0 if padding == "dp" else 1) and "rows" in kinds
 
 
 def test_every_step_again_changes_nothing(case, tmp_path):

@@ -1,55 +1,11 @@
 from __future__ import annotations
 
-import os
-
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xstat_ray.model.row_tree import RowTree, level_labels, level_names, tree_of
+from xstat_ray.model.row_tree import EMPTY, RowTree, level_labels, level_names, tree_of
 from xstat_ray.model.study import Dimension, Level
-from xstat_ray.roles.blinding import Blinding
-
-sizes = st.lists(st.integers(1, 6), min_size=1, max_size=4)
-
-
-@given(sizes, st.binary(min_size=32, max_size=32))
-def test_blinding_is_an_automorphism_of_the_tree(sizes, secret):
-    tree = RowTree.of_dimensions(sizes)
-    blinding = Blinding(tree, secret)
-    assert sorted(blinding.forward) == list(range(int(np.prod(sizes))))
-    # Cells with a common ancestor keep one: the blinded ancestors are a function of the ancestors,
-    # at every level.
-    ancestor = np.arange(tree.cells)
-    blinded = blinding.forward.astype(int)
-    for parent in tree.parents:
-        ancestor = parent[ancestor]
-        blinded = parent[blinded]
-        pairs = set(zip(ancestor.tolist(), blinded.tolist(), strict=True))
-        assert len(pairs) == len(set(ancestor.tolist())) == len(set(blinded.tolist()))
-
-
-def test_the_order_depends_on_the_secret_and_on_nothing_else():
-    tree = RowTree.of_dimensions([30, 40])
-    secret = os.urandom(32)
-    first = Blinding(tree, secret).forward
-    assert (first == Blinding(tree, secret).forward).all()
-    assert (first != Blinding(tree, os.urandom(32)).forward).any()
-    assert (first != np.arange(1200)).any()
-
-
-def test_every_child_lands_everywhere_equally_often():
-    tree = RowTree.of_dimensions([5])
-    where = np.zeros((5, 5), int)
-    for seed in range(2000):
-        where[np.arange(5), Blinding(tree, seed.to_bytes(32, "little")).forward] += 1
-    # 400 expected in each of 25 places, standard deviation 18.
-    assert (abs(where - 400) < 5 * 18).all()
-
-
-def test_it_refuses_to_print_its_order():
-    assert "redacted" in repr(Blinding(RowTree.of_dimensions([3]), bytes(32)))
-
 
 groups = st.lists(st.integers(0, 3), min_size=1, max_size=12)
 
@@ -70,24 +26,6 @@ def test_a_ragged_tree_keeps_declared_numbers_and_consecutive_children(fine, dat
         ] == chain
 
 
-@given(groups, st.binary(min_size=32, max_size=32), st.integers(0, 2**32))
-def test_sums_of_blinded_neighbours_are_the_sums_of_the_groups(fine, secret, seed):
-    fine = np.unique(fine, return_inverse=True)[1]
-    tree = RowTree.of_groups(len(fine), [fine])
-    counts = np.random.default_rng(seed).integers(0, 100, (len(fine), 2))
-    blinding = Blinding(tree, secret)
-    blinded = np.empty_like(counts)
-    blinded[blinding.forward] = counts
-    assert (blinding.restore(0, blinded) == counts).all()
-    sums = np.add.reduceat(blinded, blinding.starts(0, 1), axis=0)
-    want = np.zeros((max(fine) + 1, 2), int)
-    np.add.at(want, fine, counts)
-    assert (blinding.restore(1, sums) == want).all()
-    assert np.add.reduceat(blinded, blinding.starts(0, 2), axis=0).tolist() == [
-        counts.sum(axis=0).tolist()
-    ]
-
-
 def test_names_of_levels_and_labels_of_their_nodes():
     coast = Level("coast", ("east", "west"), (0, 1, 0))
     area = Dimension("area", "area", ("a", "b", "c"), (("a",), ("b",), ("c",)), hierarchy=(coast,))
@@ -100,3 +38,45 @@ def test_names_of_levels_and_labels_of_their_nodes():
     assert level_labels([area, sex], 3) == ["total"]
     tree = tree_of([sex, area])
     assert tree.sizes == (6, 4, 2, 1)
+
+
+@st.composite
+def ragged(draw: st.DrawFn) -> RowTree:
+    """A tree of cells in towns in counties, in any order, and of two sexes below them."""
+    fine = draw(groups)
+    coarse = draw(st.lists(st.integers(0, 1), min_size=4, max_size=4))
+    return RowTree.product([RowTree.of_groups(len(fine), [fine, coarse]), RowTree.of_groups(2, [])])
+
+
+@given(ragged(), st.sets(st.integers(1, 4)))
+def test_the_tree_of_some_levels_keeps_their_nodes_and_who_lies_under_whom(tree, upper):
+    levels = sorted({0, *upper})
+    some = tree.only(levels)
+    assert some.sizes == (*(tree.sizes[level] for level in levels), 1)
+    for place, level in enumerate(levels):
+        assert (some.nodes[place] == tree.nodes[level]).all()
+        assert (some.ancestors(0, place) == tree.ancestors(0, level)).all()
+
+
+@given(ragged(), st.sets(st.integers(1, 4)))
+def test_a_filled_tree_has_every_node_in_its_place_and_as_many_children_everywhere(tree, upper):
+    some = tree.only(sorted({0, *upper}))
+    filled = some.filled()
+    assert filled.sizes == some.filled_sizes
+    for level, parent in enumerate(filled.parents):
+        children = np.bincount(parent)
+        assert (children == children[0]).all() and children[0] == some.most_children[level]
+        # No more than needed: somebody has that many.
+        assert children[0] == np.bincount(some.parents[level]).max()
+        there = filled.nodes[level] != EMPTY
+        assert (filled.nodes[level][there] == some.nodes[level]).all()
+        above = filled.nodes[level + 1][parent]
+        assert (above[there] == some.nodes[level + 1][some.parents[level]]).all()
+    assert len(filled.first_children) == len(some.first_children)
+
+
+def test_an_even_tree_is_full_already():
+    tree = RowTree.of_dimensions([3, 4, 2])
+    filled = tree.filled()
+    assert filled.sizes == tree.sizes == tree.filled_sizes
+    assert all((one == other).all() for one, other in zip(filled.nodes, tree.nodes, strict=True))

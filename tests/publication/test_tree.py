@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from xstat_ray.model.study import (
     Role,
     RowSide,
     Study,
+    View,
 )
 from xstat_ray.planning.plan import Plan, make_plan
 from xstat_ray.protocol import play
@@ -178,10 +180,15 @@ def cases(draw: st.DrawFn) -> tuple[Study, list[Row], dict[str, int]]:
     return make_study(zones, towns, counties, kinds), rows, kind_of
 
 
+PADDED = {"padding": "dp", "view": View(Fraction(100), Fraction(1, 100))}
+"""Empty nodes wherever a level is uneven, with few enough dummies for a test."""
+
+
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(cases(), st.sampled_from([1, 4]))
-def test_every_published_figure_is_a_sum_over_the_cells(tmp_path, case, shards):
+@given(cases(), st.sampled_from([1, 4]), st.sampled_from([{}, PADDED]))
+def test_every_published_figure_is_a_sum_over_the_cells(tmp_path, case, shards, padding):
     study, rows, kind_of = case
+    study = replace(study, privacy=replace(study.privacy, **padding))
     paths = write_tables(study, rows, kind_of, tmp_path)
     plan = make_plan(study, key_bits=2048, shards=shards, slot_bits=SEVERAL_BLOCKS)
     assert plan.packing.blocks == (2 if study.slots == 40 else 1)
@@ -238,6 +245,22 @@ def test_however_the_sums_are_cut_into_tasks(random_case, tmp_path, monkeypatch,
     # 21 cells, 12 towns, 6 counties, 3 zones: a task for every node, for some, or for a whole
     # level.
     assert submitted["sum_up"] == {1: 12 + 6 + 3 + 1, 20: 3 + 2 + 1 + 1, 50_000: 4}[products]
+
+
+def test_with_padding_empty_nodes_come_and_go_again(random_case, tmp_path):
+    study, rows, kind_of, paths = random_case
+    study = replace(study, privacy=replace(study.privacy, **PADDED))
+    plan = plan_of(study)
+    # Three areas at most in a town, three towns in a county, two counties in each of three zones.
+    assert [level.shown for level in plan.design.levels] == [54, 18, 6, 3, 1]
+    with LocalExecutor(study, {role: Source(path) for role, path in paths.items()}) as executor:
+        run, noisy = encrypted(executor, plan)
+        assert noisy.ciphertexts.shape[:2] == (54 + 18 + 6 + 3 + 1, 2)
+        check(plan, run.release(noisy), rows, kind_of)
+    played = play(
+        plan, row_table=paths["row"], column_table=paths["column"], ledger=tmp_path / "ledger"
+    )
+    check(plan, played, rows, kind_of)
 
 
 @pytest.mark.ray

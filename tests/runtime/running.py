@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from xstat_ray.crypto.channel import unpack_fields
 from xstat_ray.crypto.handshake import SharedSecrets
 from xstat_ray.model.messages import NoisyTable
+from xstat_ray.model.row_tree import tree_of
 from xstat_ray.model.study import Role
 from xstat_ray.planning.plan import Plan
 from xstat_ray.roles.party import Party
@@ -68,9 +69,13 @@ def seeds(executor: Executor) -> dict[str, bytes]:
 def coefficients(plan: Plan, expected: NDArray[np.int64]) -> NDArray[np.int64]:
     """Work out the exact coefficients of exact counts (cells, slots).
 
-    On every measured level they are sums of consecutive cells.
+    On every measured level they are sums of the cells below.
     """
-    slots = expected.shape[1]
-    return np.concatenate(
-        [expected.reshape(m.nodes, -1, slots).sum(axis=1) for m in plan.design.levels]
-    )
+    tree = tree_of(plan.study.row.dimensions)
+    sums = []
+    for measured in plan.design.levels:
+        level = np.zeros((measured.nodes, expected.shape[1]), np.int64)
+        area = tree.nodes[measured.level][tree.ancestors(0, measured.level)]
+        np.add.at(level, area, expected[tree.nodes[0]])
+        sums.append(level)
+    return np.concatenate(sums)

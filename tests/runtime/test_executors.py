@@ -22,7 +22,7 @@ from tests.synthetic import make_study
 from xstat_ray import Options
 from xstat_ray.crypto.kernels import choice
 from xstat_ray.inputs.source import Source
-from xstat_ray.model.study import Bounds, Dimension, Privacy, Study, View
+from xstat_ray.model.study import Bounds, Dimension, Level, Privacy, Study, View
 from xstat_ray.planning.batching import Batch
 from xstat_ray.protocol import play
 from xstat_ray.roles.party import Party
@@ -114,12 +114,23 @@ def test_windows_and_bounds(
     assert len(options.plan(study).design.levels) == (1 if mechanism == "flat" else 3)
 
 
+def uneven(study: Study) -> Study:
+    """Put the last of the four areas into a coast of its own."""
+    zone, area = study.row.dimensions
+    coast = Level("coast", ("east", "west"), (0, 0, 0, 1))
+    return replace(
+        study, row=replace(study.row, dimensions=(zone, replace(area, hierarchy=(coast,))))
+    )
+
+
 @pytest.mark.parametrize("batch", first(1, ["auto", "day"]))
 def test_padding_changes_no_count(
     deployment: Deployment, small: SimpleNamespace, batch: Batch
 ) -> None:
     privacy = Privacy(noise="off", mechanism="tree", padding="dp", view=VIEW)
-    check(deployment, replace(small.study, privacy=privacy), small, shards=7, batch=batch)
+    study = replace(uneven(small.study), privacy=privacy)
+    options = check(deployment, study, small, shards=7, batch=batch)
+    assert [level.shown for level in options.plan(study).design.levels] == [18, 6, 3, 1]
 
 
 @pytest.mark.ray
@@ -128,7 +139,7 @@ def test_windows_and_bounds_with_replicas(
     ray_folder: Path, small: SimpleNamespace, tmp_path: Path, padding: str
 ) -> None:
     privacy = Privacy(noise="off", mechanism="tree", padding=padding, view=VIEW)
-    study = replace(make_study(offset_dimension=False), privacy=privacy)
+    study = replace(uneven(make_study(offset_dimension=False)), privacy=privacy)
     check(OnRay(tmp_path), study, small, shards=40, replicas={"row": 2, "column": 2})
 
 

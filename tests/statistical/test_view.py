@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
-from scipy.stats import beta, chi2, kstest
+from scipy.stats import beta, chi2, ks_2samp, kstest
 
 from tests.case import study as make_study
 from tests.roles.pair import exchanged_pair
@@ -57,15 +57,19 @@ CONFIDENCE = 1e-4
 catch, per event."""
 
 
-def study() -> Study:
-    """Make a padded study of two areas over some hours."""
+def study(**row: object) -> Study:
+    """Make a padded study of two areas over some hours; `row` has further keys of that section."""
     return make_study(
         areas=("a", "b"),
         period={"grain": "hour", "start": "2024-05-01T00:00", "end": f"2024-05-01T{HOURS:02d}:00"},
-        row={"time": "at"},
+        row={"time": "at", **row},
         column={"windows": [{"anchor": "at", "name": "after", "unit": "hour", "from": 1, "to": W}]},
         bounds={"rows": R, "boardings": 1, "persons": 10},
-        privacy={"padding": "dp", "view": {"epsilon": EPSILON, "delta": str(DELTA)}},
+        privacy={
+            "padding": "dp",
+            "mechanism": "tree",
+            "view": {"epsilon": EPSILON, "delta": str(DELTA)},
+        },
     )
 
 
@@ -309,3 +313,41 @@ def test_beyond_the_numbers_tags_are_uniform_and_dummies_stand_anywhere(inputs, 
     expected = found.sum() / 256
     assert ((found - expected) ** 2 / expected).sum() < chi2.ppf(1 - 1e-6, 255)
     assert kstest(np.concatenate(places), "uniform").pvalue > 1e-6
+
+
+@pytest.mark.parametrize("fewer", [False, True], ids=["as many", "one in ten left out"])
+def test_empty_cells_look_like_cells_in_which_nobody_was(tmp_path, monkeypatch, fewer):
+    # Nobody was in c. Its county has that cell alone, and an empty one beside it.
+    hierarchy = {"county": {"x": ["a", "b"], "y": ["c"]}}
+    padded = study(dimensions=[{"name": "area", "values": ["a", "b", "c"], "hierarchy": hierarchy}])
+    row_table, column_table = tables(tmp_path / "tables", ["x", "y", "z", "most"])
+    small = SimpleNamespace(study=padded, row=row_table, column=column_table)
+    row, column = exchanged_pair(small, SEEDS)
+    plan = make_plan(padded, key_bits=2048, batch="release")
+    row.prepare(plan.grid, row.draw_dummies(plan.grid))
+    column.prepare(plan.grid, column.draw_dummies(plan.grid))
+    seed = SEEDS["row"]
+    assert seed is not None
+    blinded = Blinding(shown_tree(padded), seed).forward.tolist()
+    (empty,) = set(range(plan.design.cells)) - set(blinded)
+    if fewer:
+        leave_out(monkeypatch, empty)
+    given = Input(row, column, plan)
+    messages = [given.messages() for _ in range(SHORT // 4)]
+    nobody, nothing = (
+        np.array([view(*sent, cell) for sent in messages]) for cell in (blinded[2], empty)
+    )
+    alike = [ks_2samp(nobody[:, kind], nothing[:, kind]).pvalue > 1e-6 for kind in range(2)]
+    assert alike == [not fewer] * 2
+
+
+def leave_out(patch: pytest.MonkeyPatch, cell: int) -> None:
+    """Send a tenth fewer dummies for a cell."""
+    honest = RowDummies.draw
+
+    def draw(padding: Padding) -> NDArray[np.int64]:
+        drawn = honest(padding)
+        drawn[..., cell] -= drawn[..., cell] // 10
+        return drawn
+
+    patch.setattr(RowDummies, "draw", staticmethod(draw))
