@@ -52,7 +52,7 @@ def test_a_kernel_that_does_not_exist_is_refused(
     monkeypatch.setenv(choice.VARIABLE, name)
     with pytest.raises(
         InputError,
-        match=r"no such kernel \(key XSTAT_KERNEL\). Use one of portable, ifma, phe, or unset",
+        match=r"no such kernel \(key XSTAT_KERNEL\). Use one of portable, aesni, ifma, phe, or unset",
     ) as caught:
         choice.kernel()
     assert caught.value.key == "XSTAT_KERNEL"

@@ -38,6 +38,10 @@ def calls() -> Iterator[tuple[str, list[Any]]]:
         [np.zeros((3, 32), np.uint8), np.zeros((3, 32), np.uint8), bytes(32)],
     )
     yield "ristretto_from_hash", [np.zeros((3, 32), np.uint8), np.zeros((3, 64), np.uint8)]
+    items = np.zeros((3, 16), np.uint8)
+    columns = np.zeros((8, 2), np.uint64)
+    yield "oprf_mark", [columns.copy(), bytes(16), items, 65, 8]
+    yield "oprf_rows", [np.zeros((3, 1), np.uint8), bytes(16), items, columns, 65]
 
 
 CALLS = dict(calls())
@@ -114,6 +118,8 @@ def test_results_are_not_written_to_protected_memory(call: Call) -> None:
         ("encrypt_owner", 3),
         ("accumulate", 1),
         ("power", 1),
+        ("oprf_mark", 0),
+        ("oprf_rows", 0),
     ):
         with pytest.raises((TypeError, BufferError, ValueError)):
             call(name, place, CALLS[name][place].tobytes())
@@ -165,6 +171,20 @@ def test_segments_longer_than_the_powers_of_r_are_refused(native: ModuleType) ->
 def test_an_empty_exponent_is_refused(call: Call) -> None:
     with pytest.raises(ValueError, match="empty"):
         call("power", 3, b"")
+
+
+def test_other_keys_capacities_and_columns_are_refused(call: Call) -> None:
+    for name, capacity in (("oprf_mark", 3), ("oprf_rows", 4)):
+        for key in (bytes(15), bytes(17), b""):
+            with pytest.raises(ValueError, match="key"):
+                call(name, 1, key)
+        for wrong in (0, 129, 2**32 - 1):
+            with pytest.raises(ValueError):
+                call(name, capacity, wrong)
+    with pytest.raises(ValueError, match="eights"):
+        call("oprf_mark", 4, 4)
+    with pytest.raises(ValueError, match="eights"):
+        call("oprf_mark", 0, np.zeros((4, 2), np.uint64))
 
 
 def test_refused_calls_let_go_of_their_buffers(call: Call) -> None:

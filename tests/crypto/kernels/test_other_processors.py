@@ -42,6 +42,7 @@ def test_it_compiles_for_aarch64(tmp_path: Path) -> None:
     assert b"PyInit__native" in data
     assert b"xr_ifma_available" in data
     assert b"xr_ristretto_multiply" not in data
+    assert b"xr_oprf_mark" not in data
 
 
 def test_without_kernels_the_portable_one_is_used(
@@ -51,8 +52,11 @@ def test_without_kernels_the_portable_one_is_used(
     if compiler is None:
         pytest.skip("no gcc")
     module = extension.load(build(compiler, tmp_path, "-DXR_KERNELS=0"))
-    assert [name for name in dir(module) if not name.startswith("__")] == ["available"]
-    assert module.available() is False
+    assert [name for name in dir(module) if not name.startswith("__")] == [
+        "aes_available",
+        "available",
+    ]
+    assert module.available() is module.aes_available() is False
     monkeypatch.setitem(sys.modules, extension.NAME, module)
     monkeypatch.delenv(choice.VARIABLE, raising=False)
     choice.choose.cache_clear()

@@ -6,6 +6,7 @@ import logging
 import os
 from functools import cache
 from importlib import import_module
+from types import ModuleType
 from typing import NamedTuple
 
 from xstat_ray.crypto.kernels.interface import Kernel, RowError
@@ -14,13 +15,15 @@ from xstat_ray.crypto.kernels.portable import Portable
 from xstat_ray.errors import InputError
 
 VARIABLE = "XSTAT_KERNEL"
-NAMES = ("portable", "ifma", "phe")
+NAMES = ("portable", "aesni", "ifma", "phe")
 
 _LOG = logging.getLogger(__name__)
 
 
 def kernel() -> Kernel:
-    """The kernel that XSTAT_KERNEL names, else `ifma` where it runs and passes its self-test.
+    """The kernel that XSTAT_KERNEL names, else the best that runs and passes its self-test.
+
+    That is `ifma`, then `aesni`, then `portable`.
 
     Raises:
         InputError: XSTAT_KERNEL names no kernel, or one that does not run here.
@@ -62,7 +65,7 @@ def choose(forced: str) -> Choice:
 
         return Choice(Phe())
     try:
-        return Choice(_ifma())
+        return Choice(_aesni() if forced == "aesni" else _ifma())
     except _Unavailable as error:
         if forced:
             raise InputError(
@@ -75,7 +78,14 @@ def choose(forced: str) -> Choice:
             "The kernel ifma cannot run: %s; encryption takes 6 to 10 times as long.",
             error,
         )
-        return Choice(Portable(), str(error))
+        return Choice(_second(), str(error))
+
+
+def _second() -> Kernel:
+    try:
+        return _aesni()
+    except _Unavailable:
+        return Portable()
 
 
 class _Unavailable(Exception):  # noqa: N818 - never leaves this module
@@ -87,26 +97,39 @@ class _Unavailable(Exception):  # noqa: N818 - never leaves this module
 
 
 def _ifma() -> Kernel:
+    native = _native()
+    if not native.available():
+        raise _Unavailable("this processor or operating system lacks AVX-512 IFMA", logging.INFO)
+    from xstat_ray.crypto.kernels.ifma import Ifma
+
+    return _tried(Ifma(native))
+
+
+def _aesni() -> Kernel:
+    from xstat_ray.crypto.kernels.aesni import Aesni
+
+    native = _native()
+    if not Aesni.runs(native):
+        raise _Unavailable("this processor lacks AES instructions", logging.INFO)
+    return _tried(Aesni(native))
+
+
+def _native() -> ModuleType:
     try:
-        native = import_module("xstat_ray.crypto.kernels._native")
+        return import_module("xstat_ray.crypto.kernels._native")
     except ImportError:
         raise _Unavailable(
             "it was not built when the package was installed "
             "(install gcc, then reinstall the package)",
             logging.WARNING,
         ) from None
-    if not native.available():
-        raise _Unavailable("this processor or operating system lacks AVX-512 IFMA", logging.INFO)
-    from xstat_ray.crypto.kernels.ifma import Ifma
-
-    ifma = Ifma(native)
-    if not _is_right(ifma):
-        raise _Unavailable("it computes wrong numbers on this machine", logging.ERROR)
-    return ifma
 
 
-def _is_right(kernel: Kernel) -> bool:
+def _tried(kernel: Kernel) -> Kernel:
     try:
-        return answer(kernel) == ANSWER
+        right = answer(kernel) == ANSWER
     except RowError:
-        return False
+        right = False
+    if not right:
+        raise _Unavailable("it computes wrong numbers on this machine", logging.ERROR)
+    return kernel

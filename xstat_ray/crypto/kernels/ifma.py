@@ -16,6 +16,7 @@ from gmpy2 import invert, mpz, unpack
 from numpy.typing import NDArray
 
 from xstat_ray.crypto.fixed_base import digit_count
+from xstat_ray.crypto.kernels.aesni import Aesni
 from xstat_ray.crypto.kernels.interface import (
     Half,
     Kernel,
@@ -46,7 +47,7 @@ class Ifma(Kernel):
     def __init__(self, native: ModuleType) -> None:
         """Work with the C functions of `native`, which is `_native` or a build of its sources."""
         self._native = native
-        self._portable = Portable()
+        self._portable = Aesni(native) if Aesni.runs(native) else Portable()
 
     def owner(self, p: Half, q: Half, workload: Workload) -> OwnerEncryption:
         """Tables of powers modulo p^2 and q^2."""
@@ -117,13 +118,13 @@ class Ifma(Kernel):
     def oprf_mark(
         self, key: bytes, items: NDArray[np.uint8], capacity: int, columns: range
     ) -> NDArray[np.uint64]:
-        """The columns of `Portable`."""
+        """By the AES instructions; see `Aesni`."""
         return self._portable.oprf_mark(key, items, capacity, columns)
 
     def oprf_rows(
         self, key: bytes, items: NDArray[np.uint8], matrix: NDArray[np.uint64], capacity: int
     ) -> NDArray[np.uint8]:
-        """The bits of `Portable`."""
+        """By the AES instructions; see `Aesni`."""
         return self._portable.oprf_rows(key, items, matrix, capacity)
 
 

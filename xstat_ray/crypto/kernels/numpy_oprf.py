@@ -62,7 +62,7 @@ def _positions(
     for start in range(0, len(items), _BLOCK):
         block = slice(start, start + _BLOCK)
         for place in (0, _GROUP):
-            masked = np.array(items[block]).view("<u4")
+            masked = np.array(items[block], order="C").view("<u4")
             masked[:, 0] ^= np.uint32((first + place) // _GROUP)
             drawn = np.frombuffer(
                 cipher.update(masked.view(np.uint8).reshape(-1).data), "<u4"

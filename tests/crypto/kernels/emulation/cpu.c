@@ -3,3 +3,5 @@
 #include "cpu.h"
 
 int xr_ifma_available(void) { return 1; }
+
+int xr_aes_available(void) { return 1; }

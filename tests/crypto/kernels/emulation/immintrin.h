@@ -1,4 +1,4 @@
-/* AVX-512 IFMA in plain C: what the kernels take from <immintrin.h>, for any processor and compiler
+/* AVX-512 IFMA and AES-NI in plain C: what the kernels take from <immintrin.h>, for any processor and compiler
    with 128-bit integers. Put this folder first on the include path (cc -I).
 
    A register is an array of eight lanes, and every instruction a loop over them. Each does to the
@@ -19,8 +19,10 @@
 typedef struct {
     uint64_t lane[8];
 } __attribute__((aligned(64))) __m512i;
-typedef struct {
-    uint64_t count;
+typedef union {
+    uint64_t lane[2];
+    uint32_t word[4];
+    uint8_t octet[16];
 } __m128i;
 typedef unsigned char __mmask8;
 
@@ -104,12 +106,12 @@ LANEWISE(_mm512_or_si512, x | y)
         return a; \
     }
 
-EMULATED __m128i _mm_cvtsi32_si128(int count) { return (__m128i){(uint32_t)count}; }
+EMULATED __m128i _mm_cvtsi32_si128(int count) { return (__m128i){{(uint32_t)count, 0}}; }
 
 SHIFT(_mm512_srli_epi64, unsigned, by, n > 63 ? 0 : x >> n)
 SHIFT(_mm512_slli_epi64, unsigned, by, n > 63 ? 0 : x << n)
-SHIFT(_mm512_srl_epi64, __m128i, by.count, n > 63 ? 0 : x >> n)
-SHIFT(_mm512_sll_epi64, __m128i, by.count, n > 63 ? 0 : x << n)
+SHIFT(_mm512_srl_epi64, __m128i, by.lane[0], n > 63 ? 0 : x >> n)
+SHIFT(_mm512_sll_epi64, __m128i, by.lane[0], n > 63 ? 0 : x << n)
 SHIFT(_mm512_srai_epi64, unsigned, by, (uint64_t)((int64_t)x >> (n > 63 ? 63 : n)))
 
 EMULATED __m512i _mm512_abs_epi64(__m512i a)
@@ -194,5 +196,7 @@ EMULATED __m512i _mm512_shuffle_i64x2(__m512i a, __m512i b, int choice)
     }
     return out;
 }
+
+#include "aes.h"
 
 #endif

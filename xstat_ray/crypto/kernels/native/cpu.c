@@ -14,3 +14,13 @@ int xr_ifma_available(void)
     return 0;
 #endif
 }
+
+int xr_aes_available(void)
+{
+#if XR_KERNELS
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("aes") && __builtin_cpu_supports("sse4.1");
+#else
+    return 0;
+#endif
+}

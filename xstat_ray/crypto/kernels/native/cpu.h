@@ -17,4 +17,7 @@
 /* 1 where every instruction of a WIDE function (wide.h) may be executed, else 0. */
 int xr_ifma_available(void);
 
+/* The same of an AES function (oprf.c). */
+int xr_aes_available(void);
+
 #endif

@@ -4,9 +4,9 @@
    Every argument is a Py_buffer, so that the memory can be neither freed nor resized during a call;
    it must be contiguous, aligned where it is read as 64-bit numbers, and have exactly the bytes
    that the kernel will touch; indexes and segments must lie inside their arrays. Otherwise
-   ValueError is raised before anything is computed. Nothing calls a WIDE function unless the
-   processor has it (RuntimeError), and where the compiler has none the module has `available`
-   alone. Whether numbers are reduced, which the kernels take for granted and which decides whether
+   ValueError is raised before anything is computed. Nothing calls a WIDE or an AES function unless
+   the processor has it (RuntimeError), and where the compiler has none the module has `available`
+   and `aes_available` alone. Whether numbers are reduced, which the kernels take for granted and which decides whether
    results are right, is checked one layer up, in ifma.py.
 
    Arguments are never grouped in tuples: PyArg_ParseTuple notes the buffers it has taken in an
@@ -16,12 +16,19 @@
    Only the stable interface of Python 3.11 is used: one build serves every later version. */
 
 #include "arguments.h"
+#include "oprf.h"
 #include "ristretto255.h"
 
 static PyObject *available(PyObject *module, PyObject *none)
 {
     (void)module, (void)none;
     return PyBool_FromLong(xr_ifma_available());
+}
+
+static PyObject *aes_available(PyObject *module, PyObject *none)
+{
+    (void)module, (void)none;
+    return PyBool_FromLong(xr_aes_available());
 }
 
 #if XR_KERNELS
@@ -236,11 +243,73 @@ static PyObject *ristretto_from_hash(PyObject *module, PyObject *args)
     return result;
 }
 
+/* Whether the arguments of both functions of the oblivious PRF are good; `columns` gets how many
+   columns of the capacity `bits` has. */
+static int is_oprf(const Py_buffer *key, const Py_buffer *items, const Py_buffer *bits,
+                   unsigned capacity, size_t *columns)
+{
+    if (!xr_aes_available()) {
+        PyErr_SetString(PyExc_RuntimeError, "this processor lacks AES instructions");
+        return 0;
+    }
+    if (!require(capacity > 0, "the capacity is zero"))
+        return 0;
+    size_t words = xr_oprf_words(capacity);
+    *columns = rows_of(bits, 8 * words);
+    return has_size(key, "key", 16) && has_size(items, "items", rows_of(items, 16) * 16) &&
+           has_numbers(bits, "columns", *columns * words) &&
+           require(*columns % 8 == 0, "columns do not come in eights");
+}
+
+/* oprf_mark(out, key, items, capacity, first) */
+static PyObject *oprf_mark(PyObject *module, PyObject *args)
+{
+    (void)module;
+    unsigned capacity, first;
+    Py_buffer out, key, items;
+    if (!PyArg_ParseTuple(args, "w*y*y*II", &out, &key, &items, &capacity, &first))
+        return NULL;
+    PyObject *result = NULL;
+    size_t columns;
+    if (is_oprf(&key, &items, &out, capacity, &columns) &&
+        require(first % 8 == 0, "columns do not come in eights")) {
+        Py_BEGIN_ALLOW_THREADS
+        xr_oprf_mark(out.buf, key.buf, items.buf, rows_of(&items, 16), capacity, first, columns);
+        Py_END_ALLOW_THREADS
+        result = Py_NewRef(Py_None);
+    }
+    RELEASE(&out, &key, &items);
+    return result;
+}
+
+/* oprf_rows(out, key, items, matrix, capacity) */
+static PyObject *oprf_rows(PyObject *module, PyObject *args)
+{
+    (void)module;
+    unsigned capacity;
+    Py_buffer out, key, items, matrix;
+    if (!PyArg_ParseTuple(args, "w*y*y*y*I", &out, &key, &items, &matrix, &capacity))
+        return NULL;
+    PyObject *result = NULL;
+    size_t columns, n = rows_of(&items, 16);
+    if (is_oprf(&key, &items, &matrix, capacity, &columns) &&
+        has_size(&out, "out", n * (columns / 8))) {
+        Py_BEGIN_ALLOW_THREADS
+        xr_oprf_rows(out.buf, key.buf, items.buf, n, matrix.buf, capacity, columns);
+        Py_END_ALLOW_THREADS
+        result = Py_NewRef(Py_None);
+    }
+    RELEASE(&out, &key, &items, &matrix);
+    return result;
+}
+
 #endif
 
 static PyMethodDef methods[] = {
     {"available", available, METH_NOARGS,
      "Whether the processor and the operating system run the kernels."},
+    {"aes_available", aes_available, METH_NOARGS,
+     "Whether the processor has the AES instructions of the oprf functions."},
 #if XR_KERNELS
     {"make_table", make_table, METH_VARARGS, "(limbs, digit_bits, table, base, modulus)"},
     {"encrypt_public", encrypt_public, METH_VARARGS,
@@ -254,6 +323,8 @@ static PyMethodDef methods[] = {
     {"ristretto_multiply", ristretto_multiply, METH_VARARGS,
      "(out, points, scalar) -> 0 or 1 + first refused row"},
     {"ristretto_from_hash", ristretto_from_hash, METH_VARARGS, "(out, digests)"},
+    {"oprf_mark", oprf_mark, METH_VARARGS, "(out, key, items, capacity, first)"},
+    {"oprf_rows", oprf_rows, METH_VARARGS, "(out, key, items, matrix, capacity)"},
 #endif
     {NULL, NULL, 0, NULL},
 };

@@ -1,0 +1,46 @@
+"""The kernel for processors with AES instructions and no AVX-512 IFMA.
+
+The oblivious PRF is C (native/oprf.c), all else is `portable`.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xstat_ray.crypto.kernels.portable import Portable
+
+
+class Aesni(Portable):
+    """Eight items at once in the oblivious PRF."""
+
+    name: ClassVar[str] = "aesni"
+
+    def __init__(self, native: ModuleType) -> None:
+        """Work with the C functions of `native`, as `Ifma` does."""
+        self._native = native
+
+    @staticmethod
+    def runs(native: ModuleType) -> bool:
+        """Whether the build has these functions, and the processor their instructions."""
+        return hasattr(native, "oprf_mark") and bool(native.aes_available())
+
+    def oprf_mark(
+        self, key: bytes, items: NDArray[np.uint8], capacity: int, columns: range
+    ) -> NDArray[np.uint64]:
+        """The items are encrypted for four columns at a time."""
+        out = np.empty((len(columns), -(-capacity // 64)), np.uint64)
+        self._native.oprf_mark(out, key, np.ascontiguousarray(items), capacity, columns.start)
+        return out
+
+    def oprf_rows(
+        self, key: bytes, items: NDArray[np.uint8], matrix: NDArray[np.uint64], capacity: int
+    ) -> NDArray[np.uint8]:
+        """The items are encrypted for four columns at a time."""
+        out = np.empty((len(items), len(matrix) // 8), np.uint8)
+        items = np.ascontiguousarray(items)
+        self._native.oprf_rows(out, key, items, np.ascontiguousarray(matrix), capacity)
+        return out
