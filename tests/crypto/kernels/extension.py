@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.machinery
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sysconfig
@@ -57,12 +58,17 @@ def load(path: Path) -> ModuleType:
 
 
 def installed() -> ModuleType | None:
-    """The extension of this installation, unless it is missing or the processor cannot run it."""
+    """The extension of this installation, unless it is missing or the processor cannot run it.
+
+    One that lacks a function of the sources was built before them, and counts as missing.
+    """
     try:
         import xstat_ray.crypto.kernels._native as native
     except ImportError:
         return None
-    return native if native.available() else None
+    functions = re.findall(r'^    \{"(\w+)", ', (SOURCE / "module.c").read_text(), re.M)
+    whole = all(hasattr(native, name) for name in functions)
+    return native if whole and native.available() else None
 
 
 def emulated() -> bool:
