@@ -168,16 +168,21 @@ def test_environments_that_divide_the_persons_send_together_what_one_sends(padde
         half.finalize([column.evaluate(half.blind(persons), persons)], [persons])
         half.prepare(plan.grid, drawn)
         halves.append(half)
+    batches = range(len(plan.grid.batches))
+    announced = [[half.announce(batch) for half in halves] for batch in batches]
     for shard in plan.grid.shards:
         sender = halves[shard.number % 2]
         other = halves[1 - shard.number % 2]
-        rows = sender.emit(shard, other.contribute(shard))
+        rows = sender.emit(shard, other.contribute(shard, *announced[shard.batch]))
         expected = whole.emit(shard)
         assert (rows.tags == expected.tags).all() and (rows.cells == expected.cells).all()
         with pytest.raises(ProtocolError, match="every environment"):
             sender.emit(shard)
+        with pytest.raises(ProtocolError, match="every environment"):
+            other.contribute(shard)
+        before = plan.grid.shards[shard.number - 1]
         with pytest.raises(ProtocolError, match="altered"):
-            sender.emit(shard, other.contribute(plan.grid.shards[shard.number - 1]))
+            sender.emit(shard, other.contribute(before, *announced[before.batch]))
 
 
 def test_a_padded_study_is_not_sent_unpadded_nor_with_draws_for_another_cut(padded):

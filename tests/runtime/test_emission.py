@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from tests.runtime.noting import noting_executor
@@ -11,71 +9,77 @@ from tests.synthetic import make_study
 from xstat_ray.planning.plan import Plan, make_plan
 from xstat_ray.runtime import emission
 from xstat_ray.runtime.emission import (
+    RowCalls,
     decrypt_parts,
-    emit_rows,
     flag_calls,
-    senders_by_batch,
-    senders_of,
+    wanted_batches,
 )
-
-
-def plan_of(padding: str = "off") -> Plan:
-    """A plan with three batches."""
-    study = make_study()
-    study = replace(study, privacy=replace(study.privacy, padding=padding))
-    return make_plan(study, key_bits=2048, shards=3)
 
 
 @pytest.fixture
 def plan() -> Plan:
-    return plan_of()
+    """A plan with two batches of three regions each."""
+    return make_plan(make_study(), key_bits=2048, shards=6, batch="day")
 
 
-@pytest.fixture
-def padded() -> Plan:
-    return plan_of("dp")
+def test_only_batches_of_which_an_environment_can_hold_rows_are_asked_for() -> None:
+    assert wanted_batches([[True, False, True], [True, False, False]]) == [True, False, True]
 
 
-def test_only_environments_that_can_hold_rows_of_a_batch_are_asked(plan: Plan) -> None:
-    assert len(plan.grid.batches) == 3
-    has_rows = [[True, False, True], [True, False, False]]
-    assert senders_by_batch(plan, has_rows) == [[0, 1], [], [0]]
+def test_a_table_without_rows_is_asked_for_all_batches() -> None:
+    assert wanted_batches([[False] * 3, [False] * 3]) == [True] * 3
 
 
-def test_a_table_without_rows_is_asked_once_for_each_batch(plan: Plan) -> None:
-    assert senders_by_batch(plan, [[False] * 3, [False] * 3]) == [[0], [0], [0]]
+def test_a_single_environment_emits_without_announcements(plan: Plan) -> None:
+    executor, calls = noting_executor(["r0"], [])
+    rows = RowCalls(executor.row, plan.grid.shards)
+    sent = [executor.get(rows.emit(shard)) for shard in plan.grid.shards]
+    assert sent == calls == [("r0", "emit", (shard,)) for shard in plan.grid.shards]
 
 
-@pytest.mark.parametrize("holds", [True, False])
-def test_with_padding_all_are_asked_whatever_they_hold(padded: Plan, holds: bool) -> None:
-    batches = len(padded.grid.batches)
-    has_rows = [[holds] * batches, [False] * batches]
-    assert senders_by_batch(padded, has_rows) == [[0, 1]] * batches
-
-
-def test_without_padding_each_environment_emits_its_rows_as_one_message(plan: Plan) -> None:
-    executor, calls = noting_executor(["r0", "r1"], [])
-    shard = plan.grid.shards[1]
-    messages = senders_of(plan, executor.row, shard)
-    sent = [executor.get(emit_rows(senders, shard)) for senders in messages]
-    assert sent == [("r0", "emit", (shard,)), ("r1", "emit", (shard,))]
-    assert calls == sent
-
-
-def test_with_padding_one_emits_what_the_others_contribute_and_they_take_turns(
-    padded: Plan,
-) -> None:
-    executor, _ = noting_executor(["r0", "r1", "r2"], [])
+def test_one_emits_what_the_others_contribute_and_they_take_turns(plan: Plan) -> None:
+    names = ["r0", "r1", "r2"]
+    executor, _ = noting_executor(names, [])
+    rows = RowCalls(executor.row, plan.grid.shards)
     emitters = []
-    for shard in padded.grid.shards:
-        (senders,) = senders_of(padded, executor.row, shard)
-        emitter, method, (emitted, *contributed) = executor.get(emit_rows(senders, shard))
+    for shard in plan.grid.shards:
+        emitter, method, (emitted, *contributed) = executor.get(rows.emit(shard))
         assert (method, emitted) == ("emit", shard)
-        assert {call[1:] for call in contributed} == {("contribute", (shard,))}
-        assert sorted([emitter, *(call[0] for call in contributed)]) == ["r0", "r1", "r2"]
+        announced = tuple((name, "announce", (shard.batch,)) for name in names)
+        assert {call[1:] for call in contributed} == {("contribute", (shard, *announced))}
+        assert sorted([emitter, *(call[0] for call in contributed)]) == names
         emitters.append(emitter)
-    turns = [f"r{number % 3}" for number in range(len(emitters))]
-    assert emitters == turns
+    assert emitters == [f"r{number % 3}" for number in range(len(emitters))]
+
+
+def test_environments_work_ahead_but_never_read_a_batch_before_they_are_done_with_the_last(
+    plan: Plan,
+) -> None:
+    """Each reads a batch once, all at the same time, and contributes before the last emission."""
+    executor, calls = noting_executor(["r0", "r1"], [])
+    rows = RowCalls(executor.row, plan.grid.shards)
+    for shard in plan.grid.shards:
+        rows.emit(shard)
+    first, second, third = plan.grid.shards[:3]
+    steps = [(call.environment, call.method, call.args[0]) for call in calls]
+    assert steps[:7] == [
+        ("r0", "announce", 0),
+        ("r1", "announce", 0),
+        ("r1", "contribute", first),
+        ("r0", "contribute", second),
+        ("r0", "emit", first),
+        ("r1", "contribute", third),
+        ("r1", "emit", second),
+    ]
+    batches = [getattr(what, "batch", what) for _, _, what in steps]
+    assert batches == sorted(batches) and len(batches) == 2 * 2 + 2 * len(plan.grid.shards)
+
+
+def test_a_message_that_is_asked_for_again_gets_new_contributions(plan: Plan) -> None:
+    executor, _ = noting_executor(["r0", "r1"], [])
+    rows = RowCalls(executor.row, plan.grid.shards)
+    shard = plan.grid.shards[3]
+    assert executor.get(rows.emit(shard)) == executor.get(rows.emit(shard))
 
 
 @pytest.mark.parametrize(

@@ -143,7 +143,7 @@ class AggregatorSteps:
             raise ProtocolError("there are more flags than batches")
 
     def _read_rows(self, message: Opened) -> tuple[Shard, Rows]:
-        """Read rows and their shard; each environment of the row party sends one message a shard.
+        """Read rows and their shard; there is one message a shard.
 
         Raises:
             ProtocolError: the rows are not in their place, or not those of their shard.
@@ -151,8 +151,7 @@ class AggregatorSteps:
         rows = Rows.decode(message.payload, self._study)
         head = message.header
         shards = self._plan.grid.shards
-        senders = head.parts // len(shards)
-        if head.parts != senders * len(shards) or rows.shard != shards[head.part // senders].number:
+        if head.parts != len(shards) or rows.shard != head.part:
             raise ProtocolError("the rows do not come shard by shard")
         shard = shards[rows.shard]
         outside = (rows.cells < shard.region.start) | (rows.cells >= shard.region.stop)

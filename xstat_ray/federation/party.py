@@ -26,7 +26,7 @@ from xstat_ray.roles import ColumnParty, RowParty
 from xstat_ray.roles.party import Party
 from xstat_ray.roles.session import SECRETS
 from xstat_ray.runtime.driver import Driver
-from xstat_ray.runtime.emission import emit_rows, flag_calls, senders_of
+from xstat_ray.runtime.emission import RowCalls, flag_calls
 from xstat_ray.runtime.exchange import Holder
 from xstat_ray.runtime.executor import ROLES, Executor, Ref, in_turn
 from xstat_ray.runtime.progress import Progress
@@ -288,10 +288,9 @@ class PartySteps:
         return path.read_bytes()
 
     def _emit_rows(self, drawn: bytes | None) -> None:
-        """Send the rows of all shards.
+        """Send the rows of all shards, each in one message; and without padding the row tree.
 
-        With padding a shard's rows go in one message, else in one from each environment, empty or
-        not; and with padding the row tree follows from the plan and is not sent.
+        With padding the tree follows from the plan.
         """
         executor = self._executor
         plan = self._run.plan
@@ -301,11 +300,9 @@ class PartySteps:
             starts_of_levels = executor.get(executor.row[0].call(RowParty.tree_starts))
         for number, starts in enumerate(starts_of_levels):
             self._send_message("tree", Tree(starts=starts), number, len(starts_of_levels))
-        calls = [
-            partial(emit_rows, senders, shard)
-            for shard in plan.grid.shards
-            for senders in senders_of(plan, executor.row, shard)
-        ]
+        shards = plan.grid.shards
+        rows_of = RowCalls(executor.row, shards)
+        calls = [partial(rows_of.emit, shard) for shard in shards]
         for number, rows in self._missing("rows", calls):
             self._send_message("rows", rows, number, len(calls))
 

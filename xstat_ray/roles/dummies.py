@@ -45,9 +45,13 @@ class RowDummies(Dummies):
         """Draw (2, batches, cells) numbers: rows that meet a flag, and rows that meet none."""
         return np.stack(padding.draw_rows())
 
+    def number(self, shard: Shard) -> int:
+        """Count a shard's dummies."""
+        return int(self._of_batch(shard.batch)[:, shard.region.start : shard.region.stop].sum())
+
     def of_shard(self, key: bytes, shard: Shard) -> tuple[NDArray[np.uint8], NDArray[np.uint32]]:
         """Return a shard's dummies: (N, 16) tags under the tag key, and (N,) blinded cells."""
-        drawn = self._drawn.reshape(2, self._padding.batches, self._padding.cells)[:, shard.batch]
+        drawn = self._of_batch(shard.batch)
         region = np.arange(shard.region.start, shard.region.stop, dtype=np.uint32)
         tags = []
         cells = []
@@ -57,6 +61,10 @@ class RowDummies(Dummies):
             tags.append(dummy_tags(key, kind, shard.batch, places))
             cells.append(np.repeat(region, numbers[shard.region.start : shard.region.stop]))
         return np.concatenate(tags), np.concatenate(cells)
+
+    def _of_batch(self, batch: int) -> NDArray[np.int64]:
+        """(2, cells) numbers of a batch."""
+        return self._drawn.reshape(2, self._padding.batches, self._padding.cells)[:, batch]
 
 
 class FlagDummies(Dummies):

@@ -17,6 +17,8 @@ from xstat_ray.util.secrecy import Secret
 INTAKE_RECORD = "intake.json"
 """File in the party's private folder that tells what became of the rows of its table."""
 _PURPOSE = "intake counts"
+_REPORT_BYTES = 1024
+"""Size of every report, as the driver sees it and must not learn how many digits counts have."""
 
 
 class IntakeRecord(Secret):
@@ -44,7 +46,8 @@ class IntakeRecord(Secret):
 
     def report(self, channel: Channel) -> bytes:
         """Seal the counts of this environment for the environment that writes the record."""
-        return channel.seal(json.dumps(self.counts.as_dict()).encode(), _PURPOSE)
+        counts = json.dumps(self.counts.as_dict()).encode()
+        return channel.seal(counts.ljust(_REPORT_BYTES), _PURPOSE)
 
     def write(self, folder: Path, channel: Channel, reports: Sequence[bytes]) -> None:
         """Write the counts of all environments into the party's private folder.

@@ -22,6 +22,7 @@ from xstat_ray.model.messages import Coefficients, Rows
 from xstat_ray.model.shards import Shard, ShardGrid
 from xstat_ray.model.study import Study
 from xstat_ray.privacy.design import Design, shown_tree
+from xstat_ray.roles import contributions
 from xstat_ray.roles.blinding import Blinding
 from xstat_ray.roles.bounds import (
     DisjointCheck,
@@ -108,13 +109,16 @@ class RowParty(Party):
             drawn: what `draw_dummies` of the party's first environment gave.
 
         Returns:
-            For every batch whether it can hold rows.
+            For every batch whether it can hold rows; with padding always that it can, as the driver
+            must not learn it.
         """
         numbers = self._dummies_drawn(grid, drawn)
         self._dummies = RowDummies(*numbers) if numbers else None
         self._grid = grid
         self._batches = range(0)
         self._record.emitted = {}
+        if self._dummies is not None:
+            return [True] * len(grid.batches)
         return [self._surveyed.has_rows(batch) for batch in grid.batches]
 
     def emit(self, shard: Shard, *contributed: bytes) -> Rows:
@@ -126,28 +130,23 @@ class RowParty(Party):
 
         Args:
             shard: the shard.
-            contributed: with padding, what `contribute` of every other environment gave, as one
-                environment then emits the whole shard with its dummies; without padding nothing, as
-                each environment emits the rows of its own persons.
+            contributed: what `contribute` of every other environment gave.
 
         Raises:
             InputError: a value of the table cannot be read.
-            ProtocolError: with padding, another number of contributions than there are other
-                environments.
+            ProtocolError: another number of contributions than there are other environments.
         """
+        if len(contributed) != self._share.of - 1:
+            raise ProtocolError("a shard needs the rows of every environment of the row party")
         channel = self._channel(self.role)
         digest = self._study.digest
         parts = [
             self._rows_of(shard),
-            *(Rows.decode(channel.open(s, _purpose(shard)), digest) for s in contributed),
+            *(contributions.take(channel, digest, shard, sealed) for sealed in contributed),
         ]
         tags = [part.tags for part in parts]
         cells = [part.cells for part in parts]
         if self._dummies is not None:
-            if len(parts) != self._share.of:
-                raise ProtocolError(
-                    "a padded shard needs the rows of every environment of the row party"
-                )
             dummies = self._dummies.of_shard(self._agreed.tag_key, shard)
             tags = [*tags, dummies[0]]
             cells = [*cells, dummies[1]]
@@ -156,18 +155,47 @@ class RowParty(Party):
         order = sort_order(tag, cell)
         return Rows(shard=shard.number, tags=in_order(tag, order), cells=cell[order])
 
-    def contribute(self, shard: Shard) -> bytes:
-        """Seal this environment's rows of one shard for the environment that emits it."""
-        rows = self._rows_of(shard).encode(self._study.digest)
-        return self._channel(self.role).seal(rows, _purpose(shard))
+    def announce(self, batch: int) -> bytes:
+        """Read a batch, and seal its numbers of rows for the party's other environments."""
+        regions = len(self._loaded(batch).regions)
+        first = (batch - self._batches.start) * regions
+        held = [rows.numbers(range(first, first + regions)) for rows in self._held]
+        numbers = np.sum([np.zeros(regions, np.int64), *held], axis=0)
+        return contributions.announce(self._channel(self.role), batch, numbers)
+
+    def contribute(self, shard: Shard, *announced: bytes) -> bytes:
+        """Seal this environment's rows of one shard for the environment that emits it.
+
+        Args:
+            shard: the shard.
+            announced: what `announce` of all environments gave, for the length of the message.
+
+        Raises:
+            InputError: a value of the table cannot be read, or the table has changed.
+            ProtocolError: an environment has not announced its rows.
+        """
+        if len(announced) != self._share.of:
+            raise ProtocolError("a contribution needs the numbers of rows of every environment")
+        channel = self._channel(self.role)
+        numbers = contributions.add_up(channel, shard.batch, announced)
+        size = int(numbers[shard.number % len(numbers)])
+        if self._dummies is not None:
+            size += self._dummies.number(shard)
+        rows = self._rows_of(shard)
+        return contributions.contribute(channel, self._study.digest, shard, rows, size)
+
+    def _loaded(self, batch: int) -> ShardGrid:
+        """Have the rows of a batch in memory; returns the cut into shards."""
+        if self._grid is None:
+            raise ProtocolError("rows were asked for before the shards were prepared")
+        if batch not in self._batches:
+            self._load(self._grid, batch)
+        return self._grid
 
     def _rows_of(self, shard: Shard) -> Rows:
         """Return this environment's rows of a shard, in no particular order."""
-        if self._grid is None:
-            raise ProtocolError("rows were asked for before the shards were prepared")
-        if shard.batch not in self._batches:
-            self._load(self._grid, shard.batch)
-        number = shard.number - self._batches.start * len(self._grid.regions)
+        regions = len(self._loaded(shard.batch).regions)
+        number = shard.number - self._batches.start * regions
         located = Located.join([NOTHING, *(held.shard(number) for held in self._held)])
         return Rows(
             shard=shard.number,
@@ -325,7 +353,3 @@ class RowParty(Party):
 
     def _blinding(self) -> Blinding:
         return Blinding(shown_tree(self._study), self._seed)
-
-
-def _purpose(shard: Shard) -> str:
-    return f"rows of shard {shard.number}"

@@ -46,6 +46,10 @@ class RowsByShard(NamedTuple):
         period = with_copy(self.rows.period, places(self.rows))
         return self._replace(rows=self.rows._replace(period=period))
 
+    def numbers(self, shards: range) -> NDArray[np.int64]:
+        """Count the rows of neighbouring shards, counted from the first."""
+        return np.diff(self.starts[shards.start : shards.stop + 1])
+
     def shard(self, number: int) -> Located:
         """Return the rows of one shard, counted from the first."""
         return self.rows.take(slice(int(self.starts[number]), int(self.starts[number + 1])))

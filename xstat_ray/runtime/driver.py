@@ -26,11 +26,10 @@ from xstat_ray.roles import Aggregator, ColumnParty, RowParty
 from xstat_ray.roles.party import Party
 from xstat_ray.roles.row_table import Share
 from xstat_ray.runtime.emission import (
+    RowCalls,
     decrypt_parts,
-    emit_rows,
     flag_calls,
-    senders_by_batch,
-    senders_of,
+    wanted_batches,
 )
 from xstat_ray.runtime.exchange import Holder, exchange_ids
 from xstat_ray.runtime.executor import ROLES, Executor, Ref, in_turn
@@ -183,14 +182,13 @@ class Driver:
         """Join every shard and overlay the partials, while they are encrypted."""
         grid = self._plan.grid
         has_rows, flags = self._prepare()
-        senders = senders_by_batch(self._plan, has_rows)
-        messages = [1 if self._plan.padding else len(numbers) for numbers in senders]
-        with self._progress.stage("aggregate", len(grid.regions) * sum(messages)) as stage:
+        wanted = wanted_batches(has_rows)
+        with self._progress.stage("aggregate", len(grid.regions) * sum(wanted)) as stage:
             aggregator = Aggregator(public, self._plan.study.rows_per_flag)
             return reduce_partials(
                 self._executor,
                 aggregator,
-                self._batches(flags, senders),
+                self._batches(flags, wanted),
                 in_flight=self._in_flight,
                 stage=stage,
             )
@@ -212,23 +210,20 @@ class Driver:
         ]
         return executor.get_all(rows), executor.get(flags[0])
 
-    def _batches(self, sizes: Sequence[int], senders: Sequence[Sequence[int]]) -> Iterator[Batch]:
+    def _batches(self, sizes: Sequence[int], wanted: Sequence[bool]) -> Iterator[Batch]:
         """Yield every batch that can hold rows; its flags are made when its turn comes.
 
         Args:
             sizes: number of flags in every batch.
-            senders: what `senders_by_batch` gave.
+            wanted: for every batch whether rows are asked for.
         """
         executor = self._executor
-        for batch, shards in groupby(self._plan.grid.shards, key=lambda shard: shard.batch):
-            if not senders[batch]:
+        shards = self._plan.grid.shards
+        rows = RowCalls(executor.row, shards)
+        for batch, of_batch in groupby(shards, key=lambda shard: shard.batch):
+            if not wanted[batch]:
                 continue
-            instances = [executor.row[number] for number in senders[batch]]
-            messages = [
-                partial(emit_rows, message, shard)
-                for shard in shards
-                for message in senders_of(self._plan, instances, shard)
-            ]
+            messages = [partial(rows.emit, shard) for shard in of_batch]
             calls = flag_calls(executor, self._plan, batch, sizes[batch])
             yield Batch([call() for call in calls], messages)
 

@@ -16,55 +16,54 @@ from xstat_ray.util.ranges import cut
 CIPHERTEXTS_A_CALL = 5_000
 """Ciphertexts encrypted by one call; this takes a few seconds with the portable kernel."""
 
-Senders = Sequence[Instance[RowParty]]
-"""The environment that emits one message of rows, and after it those that contribute to it."""
+
+class RowCalls:
+    """Asks the environments of the row party for rows: one message a shard, from them in turn.
+
+    Each environment has rows of some persons. The one whose turn it is emits them all, so that the
+    aggregator sees nothing of the environments. First all read the batch, at the same time; and the
+    others contribute to the next message while one is emitted.
+    """
+
+    def __init__(self, instances: Sequence[Instance[RowParty]], shards: Sequence[Shard]) -> None:
+        """Take the environments, and all shards by their numbers."""
+        self._instances = instances
+        self._shards = shards
+        self._batch = -1
+        self._announced = list[Ref[bytes]]()
+        self._contributed = dict[int, list[Ref[bytes]]]()
+
+    def emit(self, shard: Shard) -> Ref[Rows]:
+        """Ask for the rows of a shard; shards are best asked for in order."""
+        if len(self._instances) == 1:
+            return self._instances[0].call(RowParty.emit, shard)
+        if shard.batch != self._batch:
+            self._batch = shard.batch
+            self._contributed = {}
+            calls = [row.call(RowParty.announce, shard.batch) for row in self._instances]
+            self._announced = calls
+        for ahead in self._shards[shard.number : shard.number + 2]:
+            if ahead.batch == shard.batch and ahead.number not in self._contributed:
+                self._contributed[ahead.number] = self._contributions(ahead)
+        contributed = self._contributed.pop(shard.number)
+        return in_turn(self._instances, shard.number).call(RowParty.emit, shard, *contributed)
+
+    def _contributions(self, shard: Shard) -> list[Ref[bytes]]:
+        turn = shard.number % len(self._instances)
+        others = [*self._instances[:turn], *self._instances[turn + 1 :]]
+        return [row.call(RowParty.contribute, shard, *self._announced) for row in others]
 
 
-def senders_by_batch(plan: Plan, has_rows: Sequence[Sequence[bool]]) -> list[list[int]]:
-    """Choose which environments of the row party are asked for rows of each batch.
+def wanted_batches(has_rows: Sequence[Sequence[bool]]) -> list[bool]:
+    """Tell of which batches rows are asked for: those of which any environment can hold some.
 
-    An environment that cannot hold rows of a batch is not asked. With padding all are, as the
-    aggregator must not see which of them hold rows. Where none holds rows of any batch the first is
-    asked for all, so that there is a result.
+    Where none can hold any, all are asked for, so that there is a result.
 
     Args:
-        plan: the plan with its batches.
         has_rows: for every environment and batch, whether it can hold rows.
-
-    Returns:
-        For every batch the numbers of environments.
     """
-    batches = range(len(plan.grid.batches))
-    if plan.padding:
-        return [list(range(len(has_rows)))] * len(batches)
-    if not any(map(any, has_rows)):
-        return [[0]] * len(batches)
-    return [[number for number, able in enumerate(has_rows) if able[batch]] for batch in batches]
-
-
-def senders_of(plan: Plan, instances: Senders, shard: Shard) -> list[Senders]:
-    """List who emits the rows of a shard: one entry for each message.
-
-    Without padding every environment emits the rows of its persons. With padding one environment
-    emits the rows of all, as the dummies are drawn for the whole shard; the environments take turns
-    from shard to shard.
-
-    Args:
-        plan: the plan.
-        instances: the environments that are asked for rows of the shard's batch.
-        shard: the shard.
-    """
-    if not plan.padding:
-        return [[instance] for instance in instances]
-    turn = shard.number % len(instances)
-    return [[instances[turn], *instances[:turn], *instances[turn + 1 :]]]
-
-
-def emit_rows(senders: Senders, shard: Shard) -> Ref[Rows]:
-    """Ask the first of the senders for the rows of a shard, and the others to contribute theirs."""
-    sender, *others = senders
-    contributed = [other.call(RowParty.contribute, shard) for other in others]
-    return sender.call(RowParty.emit, shard, *contributed)
+    able = [any(of_batch) for of_batch in zip(*has_rows, strict=True)]
+    return able if any(able) else [True] * len(able)
 
 
 def flag_calls(
