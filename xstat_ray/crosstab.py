@@ -72,7 +72,7 @@ def crosstab(
             else Path(stack.enter_context(tempfile.TemporaryDirectory()))
         )
         work = stack.enter_context(Workspace(folder, plan))
-        progress = Recorded(progress, folder)
+        progress = Recorded(progress, folder, hides_sizes=plan.padding is not None)
         sources = {
             role: replace(
                 source,

@@ -53,7 +53,7 @@ class Entry:
 
     number: int
     at: str
-    """Time, UTC, ISO 8601."""
+    """Time, UTC, ISO 8601, to the minute: finer ones would hint at sizes."""
     domain: Domain
     event: str
     facts: dict[str, Any]
@@ -100,7 +100,7 @@ class Log:
         """
         assert event in EVENTS
         number = len(self.entries)
-        at = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
+        at = dt.datetime.now(dt.UTC).isoformat(timespec="minutes")
         raw: dict[str, Any] = {
             "number": number,
             "at": at,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Any
 
 from xstat_ray.model.study import Role
@@ -63,5 +64,10 @@ def make_manifest(
         "kernels": kernels,
         "constant_time": plan.constant_time,
         "shards": len(plan.grid.shards),
-        "seconds": dict(seconds),
+        "seconds": dict(seconds) if plan.padding is None else _to_the_minute(seconds),
     }
+
+
+def _to_the_minute(seconds: dict[str, float]) -> dict[str, float]:
+    """Round durations up to whole minutes, as they hint at sizes that padding hides."""
+    return {name: 60 * ceil(duration / 60) for name, duration in seconds.items()}

@@ -1,8 +1,8 @@
 """The event log: what a run went through, as lines of JSON beside the release.
 
 It may be published with the release, so it tells no size or count that depends on a party's table
-and no message; only names of stages and tasks, times, and types of errors. The manifest too tells
-how long each stage took.
+and no message; only names of stages and tasks, times, and types of errors. How long a stage took
+hints at sizes: where the run hides these, times are told to the minute, here as in the manifest.
 """
 
 from __future__ import annotations
@@ -23,10 +23,17 @@ NAME = "events.jsonl"
 class Recorded(Progress):
     """Passes everything on to another display, and writes the events to a file."""
 
-    def __init__(self, shown: Progress, folder: Path) -> None:
-        """Write to the log in `folder`; a run that is resumed adds to it."""
+    def __init__(self, shown: Progress, folder: Path, *, hides_sizes: bool = False) -> None:
+        """Write to the log in `folder`; a run that is resumed adds to it.
+
+        Args:
+            shown: the display that everything is passed on to.
+            folder: where the log lies.
+            hides_sizes: whether times are told to the minute, and durations not at all.
+        """
         super().__init__()
         self._shown = shown
+        self._hides_sizes = hides_sizes
         self._path = folder / NAME
 
     def planned(self, plan: Planned) -> None:
@@ -69,11 +76,13 @@ class Recorded(Progress):
             )
             self._event("failed", stage=name, error=kind)
             raise
-        self._event("end", stage=name, seconds=round(time.perf_counter() - start, 3))
+        seconds = round(time.perf_counter() - start, 3)
+        self._event("end", stage=name, **({} if self._hides_sizes else {"seconds": seconds}))
 
     def _event(self, kind: str, **fields: object) -> None:
         """Append a line; a log that cannot be written does not end a run."""
-        now = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
+        precision = "minutes" if self._hides_sizes else "milliseconds"
+        now = dt.datetime.now(dt.UTC).isoformat(timespec=precision)
         line = json.dumps({"time": now, "event": kind, **fields}) + "\n"
         with suppress(OSError), self._path.open("a", encoding="utf-8") as file:
             file.write(line)
