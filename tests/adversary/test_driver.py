@@ -1,0 +1,244 @@
+"""What the driver sees of the row party's environments: with padding nothing but padded sizes.
+
+The driver of a local run plays the aggregator's part and hands on what the environments of a party
+send each other, sealed. The criterion is simulation: everything that calls of the row party return
+to it, but for the handshake and the ID exchange, must be what can be computed from the plan and from
+the padded sizes of the messages of rows, which are differentially private.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.case import Case, study, use_key
+from xstat_ray import Options
+from xstat_ray.crypto.keygen import generate
+from xstat_ray.inputs.source import Source
+from xstat_ray.model.messages import Rows
+from xstat_ray.model.study import Study
+from xstat_ray.planning.plan import Plan
+from xstat_ray.roles import RowParty, contributions
+from xstat_ray.roles.intake_record import IntakeRecord
+from xstat_ray.runtime.driver import Driver
+from xstat_ray.runtime.events import NAME
+from xstat_ray.runtime.executor import Executor, Instance, LocalExecutor, LocalInstance, Ref
+from xstat_ray.runtime.progress import Progress
+
+ENVIRONMENTS = 3
+NOT_LOOKED_AT = {"hello", "agree", "confirm", "offer", "accept", "hand_over"} | {
+    "intake", "replica_digest", "blind", "evaluate", "finalize",
+}  # fmt: skip
+"""Calls of the handshake, whose results are random, and of the ID exchange."""
+SEALED_BYTES = 12 + 16
+AT = {"x": 1, "y": 3, "one": 44}
+"""Hours of the row party's people; `one` is alone in the second day, and in an area of its own."""
+
+Seen = list[tuple[str, object]]
+
+
+def make_study(padding: str = "dp") -> Study:
+    return study(
+        areas=("a", "b", "c"),
+        period={"grain": "hour", "start": "2024-05-01", "end": "2024-05-03"},
+        row={"time": "at"},
+        column={"windows": [{"anchor": "at", "name": "now", "unit": "hour", "from": 0, "to": 0}]},
+        noise="laplace",
+        privacy={"padding": padding, "view": {"epsilon": 1, "delta": "1e-6"}},
+    )
+
+
+def write_tables(folder: Path, people: list[str]) -> dict[str, Path]:
+    """Write both tables, with these people in the row party's, in a file a day."""
+    hour = {name: dt.datetime(2024, 5, 1) + dt.timedelta(hours=AT[name]) for name in AT}
+    (folder / "rows").mkdir()
+    for day in (1, 2):
+        there = [name for name in people if hour[name].day == day]
+        table = {
+            "id": pa.array(there, pa.string()),
+            "at": pa.array([hour[name] for name in there], pa.timestamp("s")),
+            "area": pa.array(["c" if name == "one" else "a" for name in there], pa.string()),
+        }
+        if there:
+            pq.write_table(pa.table(table), folder / "rows" / f"{day}.parquet")
+    columns = {"id": ["x", "one"], "at": [hour["x"], hour["one"]], "kind": ["x", "y"]}
+    pq.write_table(pa.table(columns), folder / "columns.parquet")
+    return {"row": folder / "rows", "column": folder / "columns.parquet"}
+
+
+class Watched(Instance[RowParty]):
+    """An environment whose answers the driver writes down."""
+
+    def __init__(self, party: RowParty, number: int, seen: Seen) -> None:
+        self._inner = LocalInstance(party)
+        self._number = number
+        self._seen = seen
+
+    def call(self, method: Callable[..., Any], *args: object) -> Ref[Any]:
+        ref = self._inner.call(method, *args)
+        if method.__name__ not in NOT_LOOKED_AT:
+            self._seen.append((f"{method.__name__} {self._number}", form(ref.get())))
+        return ref
+
+
+def form(answer: Any) -> object:
+    """What the driver sees of an answer: sizes of messages, and plain values as they are."""
+    if isinstance(answer, bytes):
+        return len(answer)
+    if isinstance(answer, Rows):
+        return "rows", len(answer.tags)
+    if isinstance(answer, list) and answer and isinstance(answer[0], np.ndarray):
+        return [part.tolist() for part in answer]
+    return answer
+
+
+def executor_of(study: Study, tables: dict[str, Path], seen: Seen) -> Executor:
+    sources = {role: Source(path) for role, path in tables.items()}
+    executor = LocalExecutor(study, sources)
+    executor.row = [
+        Watched(RowParty(study, sources["row"]), number, seen) for number in range(ENVIRONMENTS)
+    ]
+    return executor
+
+
+def watch(folder: Path, people: list[str]) -> tuple[Plan, Seen]:
+    """Run up to the encrypted counts; returns what the driver saw."""
+    folder.mkdir()
+    study = make_study()
+    options = Options(key_bits=2048, shards=4, batch="day", ledger=folder / "ledger")
+    plan = options.plan(study)
+    seen = Seen()
+    executor = executor_of(study, write_tables(folder, people), seen)
+    driver = Driver(executor, plan, Progress())
+    driver.aggregate(driver.de_identify())
+    for row in executor.row:
+        executor.get(row.call(RowParty.report))
+    return plan, seen
+
+
+def simulate(plan: Plan, rows: dict[int, int]) -> Seen:
+    """Make what the driver may see, out of the plan and the padded number of rows of each shard."""
+    grid = plan.grid
+    everyone = range(ENVIRONMENTS)
+    drawn = 2 * len(grid.batches) * grid.cells * 8 + SEALED_BYTES
+    seen: Seen = [("draw_dummies 0", drawn)]
+    seen += [(f"prepare {number}", [True] * len(grid.batches)) for number in everyone]
+    for batch in range(len(grid.batches)):
+        announced = len(grid.regions) * 8 + SEALED_BYTES
+        seen += [(f"announce {number}", announced) for number in everyone]
+        shards = [shard for shard in grid.shards if shard.batch == batch]
+        asked = 0
+        for place, shard in enumerate(shards):
+            for ahead in shards[asked : place + 2]:
+                seen += contributed(plan, ahead.number, rows)
+            asked = place + 2
+            seen.append((f"emit {shard.number % ENVIRONMENTS}", ("rows", rows.get(shard.number))))
+    return seen + [(f"report {number}", 1024 + SEALED_BYTES) for number in everyone]
+
+
+def contributed(plan: Plan, shard: int, rows: dict[int, int]) -> Seen:
+    """Make what is seen of the contributions to a shard: each as long as its message."""
+    size = rows.get(shard, 0)
+    filled = Rows(shard=shard, tags=np.zeros((size, 16), np.uint8), cells=np.zeros(size, np.uint32))
+    sealed = len(filled.encode(plan.study.digest)) + SEALED_BYTES
+    others = [number for number in range(ENVIRONMENTS) if number != shard % ENVIRONMENTS]
+    return [(f"contribute {number}", sealed) for number in others]
+
+
+def padded_sizes(plan: Plan, seen: Seen) -> dict[int, int]:
+    """The sizes of the messages of rows, by shard, in the order in which they are emitted."""
+    emitted = [size[1] for name, size in seen if name.startswith("emit")]
+    return dict(zip([shard.number for shard in plan.grid.shards], emitted, strict=False))
+
+
+@pytest.fixture(autouse=True)
+def one_key(monkeypatch: pytest.MonkeyPatch, quick_key: Any) -> None:
+    use_key(quick_key, monkeypatch.setattr)
+
+
+@pytest.fixture(scope="module")
+def quick_key() -> Any:
+    return generate(2048)
+
+
+@pytest.mark.parametrize("people", [["x", "y"], ["x", "y", "one"]], ids=["without", "with"])
+def test_with_padding_all_that_the_driver_sees_follows_from_padded_sizes(tmp_path, people):
+    plan, seen = watch(tmp_path / "run", people)
+    assert seen == simulate(plan, padded_sizes(plan, seen))
+
+
+def tell_of_rows(patch: pytest.MonkeyPatch) -> None:
+    """The leak planted: which batches can hold rows."""
+    sealing = RowParty.prepare
+
+    def prepare(self, grid, drawn=None):
+        sealing(self, grid, drawn)
+        return [self._surveyed.has_rows(batch) for batch in grid.batches]
+
+    patch.setattr(RowParty, "prepare", prepare)
+
+
+def do_not_fill(patch: pytest.MonkeyPatch) -> None:
+    """The leak planted: contributions as long as an environment's rows."""
+    contribute = contributions.contribute
+
+    def leaky(channel, digest, shard, rows, size):
+        return contribute(channel, digest, shard, rows, len(rows.cells))
+
+    patch.setattr(contributions, "contribute", leaky)
+
+
+def report_digits(patch: pytest.MonkeyPatch) -> None:
+    """The leak planted: reports as long as their numbers."""
+
+    def leaky(self, channel):
+        return channel.seal(json.dumps(self.counts.as_dict()).encode(), "intake counts")
+
+    patch.setattr(IntakeRecord, "report", leaky)
+
+
+@pytest.mark.parametrize("leak", [tell_of_rows, do_not_fill, report_digits])
+def test_a_planted_leak_is_found(tmp_path, monkeypatch, leak):
+    leak(monkeypatch)
+    plan, seen = watch(tmp_path / "run", ["x", "y"])
+    assert seen != simulate(plan, padded_sizes(plan, seen))
+
+
+def test_one_person_would_change_which_batches_can_hold_rows(tmp_path, monkeypatch):
+    """What the first of these leaks is worth: certainty about one person."""
+    tell_of_rows(monkeypatch)
+    answers = []
+    for name, people in (("without", ["x", "y"]), ("with", ["x", "y", "one"])):
+        seen = dict(watch(tmp_path / name, people)[1])
+        answers.append([seen[f"prepare {number}"] for number in range(ENVIRONMENTS)])
+    without, with_one = answers
+    assert not any(batches[1] for batches in without)
+    assert any(batches[1] for batches in with_one)
+
+
+# What is published of times
+
+
+def test_with_padding_published_times_are_told_to_the_minute(tmp_path):
+    published = {}
+    for padding in ("dp", "off"):
+        (tmp_path / padding).mkdir()
+        case = Case(tmp_path / padding)
+        case.run(study(noise="laplace", privacy={"padding": padding}))
+        events = [json.loads(line) for line in (case.out / NAME).read_text().splitlines()]
+        seconds = json.loads((case.out / "manifest.json").read_text())["seconds"]
+        finest = {len(event["time"]) for event in events}, {"seconds" in event for event in events}
+        published[padding] = finest, {duration % 60 for duration in seconds.values()}
+    minutes = len("2024-05-01T00:00+00:00")
+    assert published["dp"] == (({minutes}, {False}), {0})
+    # The same look finds finer times where nothing is hidden.
+    (lengths, told), fractions = published["off"]
+    assert min(lengths) > minutes and True in told and len(fractions) > 1
