@@ -1,0 +1,136 @@
+"""What an auditor reads in the logs that are published with a release of three domains.
+
+The criterion: with padding, two tables that differ by one person leave logs that are equal in all
+but random values, once the dummies make up for the difference. How likely each number of dummies is
+beside the other, padding bounds; so whatever the logs tell is as private as the aggregator's view.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.case import COLUMNS, ROWS, Case, study, use_key
+from tests.federation.domains import Domains
+from xstat_ray.crypto.keygen import generate
+from xstat_ray.federation.envelope import open_message
+from xstat_ray.federation.identity import Peers
+from xstat_ray.federation.mailbox import Mailbox
+from xstat_ray.roles.dummies import FlagDummies
+from xstat_ray.runtime import emission
+
+RANDOM = re.compile("[0-9a-f]{32,128}")
+DRAWN = 50
+"""Dummy flags that no row meets, in the table without the person."""
+Logs = dict[str, list[Any]]
+
+
+@pytest.fixture(scope="module")
+def quick_key() -> Any:
+    return generate(2048)
+
+
+@pytest.fixture(autouse=True)
+def one_key(monkeypatch: pytest.MonkeyPatch, quick_key: Any, umask_kept: None) -> None:
+    use_key(quick_key, monkeypatch.setattr)
+
+
+def run(folder: Path, patch: pytest.MonkeyPatch, *, person: bool, dummies: int) -> Domains:
+    """Run three domains, with one person more in both tables or without, and so many dummies."""
+    folder.mkdir()
+    case = Case(folder)
+    more = ["one"] if person else []
+    case.write("row", {"id": ROWS["id"] + more, "area": ROWS["area"] + ["a"] * len(more)})
+    case.write("column", {"id": COLUMNS["id"] + more, "kind": COLUMNS["kind"] + ["x"] * len(more)})
+    patch.setattr(FlagDummies, "draw", lambda padding: np.full(padding.batches, dummies))
+    padded = study(noise="laplace", privacy={"padding": "dp", "view": {"delta": "1e-6"}})
+    domains = Domains(folder / "domains", padded, case.tables)
+    domains.run()
+    return domains
+
+
+def published(domains: Domains) -> Logs:
+    """The logs as they are published, with random values left out."""
+    return {
+        path.name: [masked(json.loads(line)) for line in path.read_text().splitlines()]
+        for path in sorted((domains.out / "audit").iterdir())
+    }
+
+
+def masked(value: Any) -> Any:
+    """Leave out what is random: digests, keys, signatures; and times but for their form."""
+    if isinstance(value, dict):
+        return {name: masked(part) for name, part in value.items()}
+    if isinstance(value, str) and RANDOM.fullmatch(value):
+        return len(value)
+    if isinstance(value, str):
+        return re.sub("[0-9]", "0", value) if re.match("[0-9]{4}-[0-9]{2}-", value) else value
+    return [masked(part) for part in value] if isinstance(value, list) else value
+
+
+def flags_sent(domains: Domains) -> int:
+    """Number of flags in all messages to the aggregator."""
+    peers = Peers({name: identity.public for name, identity in domains.identities.items()})
+    heads = [
+        open_message(path.read_bytes(), "/".join(path.parts[-2:]), peers).header
+        for path in domains.messages()
+    ]
+    return sum(head.rows for head in heads if head.kind == "flags")
+
+
+def neighbours(folder: Path, patch: pytest.MonkeyPatch, *, made_up: int) -> tuple[Logs, Logs]:
+    """The logs without and with the person, where the flags lie at the edge of a message.
+
+    Args:
+        folder: where both runs lie.
+        patch: undone at the end of the test.
+        made_up: how many dummies fewer there are with the person.
+    """
+    without = run(folder / "count", patch, person=False, dummies=DRAWN)
+    blocks = json.loads((without.out / "plan.json").read_text())["ciphertexts_per_cell"]
+    patch.setattr(emission, "CIPHERTEXTS_A_CALL", flags_sent(without) * blocks)
+    without = run(folder / "without", patch, person=False, dummies=DRAWN)
+    with_one = run(folder / "with", patch, person=True, dummies=DRAWN - made_up)
+    assert flags_sent(with_one) == flags_sent(without) + 1 - made_up
+    return published(without), published(with_one)
+
+
+def test_one_person_changes_nothing_in_the_logs_that_dummies_do_not_hide(tmp_path, monkeypatch):
+    without, with_one = neighbours(tmp_path, monkeypatch, made_up=1)
+    assert set(without) == {"row.jsonl", "column.jsonl", "aggregator.jsonl"}
+    assert without == with_one
+
+
+def test_exact_numbers_of_flags_would_show_as_a_message_more(tmp_path, monkeypatch):
+    """The leak planted: dummies that do not vary."""
+    without, with_one = neighbours(tmp_path, monkeypatch, made_up=0)
+    found = [
+        [(line["event"], line["facts"].get("part")) for line in logs["column.jsonl"]
+         if line["facts"].get("kind") == "flags"]
+        for logs in (without, with_one)
+    ]  # fmt: skip
+    assert found == [[("sent", 0)], [("sent", 0), ("sent", 1)]]
+
+
+def test_a_count_in_a_log_is_found(tmp_path, monkeypatch):
+    """The leak planted: the log notes how many persons' points a message has."""
+    noted = Mailbox._note
+
+    def note(self, event, peer, header, digest):
+        noted(self, event, peer, header, digest)
+        if header.kind == "blinded":
+            self.log.add("noise", release=str(header.rows))
+
+    monkeypatch.setattr(Mailbox, "_note", note)
+    without, with_one = neighbours(tmp_path, monkeypatch, made_up=1)
+    assert without != with_one
+
+
+def test_times_are_told_to_the_minute(tmp_path, monkeypatch):
+    logs = published(run(tmp_path / "run", monkeypatch, person=True, dummies=DRAWN))
+    assert {line["at"] for log in logs.values() for line in log} == {"0000-00-00T00:00+00:00"}
