@@ -75,6 +75,26 @@ def test_a_stream_that_somebody_made_a_link_is_refused(tmp_path):
     assert list(victim.iterdir()) == []
 
 
+def test_a_folder_that_is_made_a_link_at_once_lends_its_permissions_to_nobody(
+    tmp_path, monkeypatch
+):
+    victim = tmp_path / "victim"
+    victim.mkdir(mode=0o700)
+    place = Exchange.at(str(tmp_path / "shared"), "run")
+    made = Path.mkdir
+
+    def mkdir(self, *args, **options):
+        made(self, *args, **options)
+        if self.name == "row-column":
+            self.rmdir()
+            self.symlink_to(victim)
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    with pytest.raises(InputError, match="the exchange cannot be used"):
+        place.put("row-column/000000.msg", b"content")
+    assert stat.S_IMODE(victim.stat().st_mode) == 0o700 and list(victim.iterdir()) == []
+
+
 def test_runs_do_not_see_each_other(tmp_path):
     first, second = (Exchange.at(str(tmp_path), run) for run in ("one", "other"))
     first.put("name", b"content")

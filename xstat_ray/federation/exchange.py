@@ -6,6 +6,7 @@ upload becomes visible when it ends.
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path, PurePosixPath
 
@@ -93,7 +94,12 @@ class Exchange:
                 path.mkdir()
             except FileExistsError:
                 continue
-            path.chmod(self._mode)
+            # Whoever may write beside it could have put a link in its place by now.
+            made = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                os.fchmod(made, self._mode)
+            finally:
+                os.close(made)
 
     def get(self, name: str) -> bytes | None:
         """Read a file; None if there is none.
