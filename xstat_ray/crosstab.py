@@ -169,12 +169,11 @@ def _encrypt_and_count(
                 f"{damaged} damaged files of the {role} party were left out: the counts lack what "
                 f"was in them. The party's own record names them ({work.private_folder(role)})."
             )
-    inputs = _ask(executor, Party.input_digest)
     # A run that fails after this point shows the tables to the pool again when it is restarted.
     executor.get(executor.column[0].call(ColumnParty.count_view, secrets.token_hex(16)))
     shown = {} if plan.padding is None else {"shown": work.count_view()}
     encrypted = driver.aggregate(public)
-    _record(executor, work)
+    inputs = _record(executor, work)
     noisy = driver.add_noise(public, encrypted)
     kernels = {str(role): name for role, name in _ask(executor, Party.kernel).items()}
     kernels = {"driver": plan.kernel} | kernels
@@ -189,9 +188,16 @@ def _ask(executor: Executor, method: Callable[[Party], R]) -> dict[Role, R]:
     return {role: executor.get(executor.first(role).call(method)) for role in executor.parties}
 
 
-def _record(executor: Executor, work: Workspace) -> None:
-    """Have each party record in its private folder what became of its rows."""
+def _record(executor: Executor, work: Workspace) -> dict[Role, str]:
+    """Have each party record in its private folder what became of its rows.
+
+    Returns:
+        Keyed digest of what each party has read.
+    """
+    inputs: dict[Role, str] = {}
     for role, instances in executor.parties.items():
         counted = instances if ROLES[role].divided else instances[:1]
         reports = executor.get_all([instance.call(Party.report) for instance in counted])
-        executor.get(instances[0].call(Party.record, work.private_folder(role), reports))
+        folder = work.private_folder(role)
+        inputs[role] = executor.get(instances[0].call(Party.record, folder, reports))
+    return inputs

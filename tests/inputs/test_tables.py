@@ -12,7 +12,7 @@ import pytest
 
 from tests.inputs.tables import COLUMNS, GOOD, GOOD_CSV, NOON, read, write
 from xstat_ray.errors import InputError
-from xstat_ray.inputs.tables import input_digest, open_table
+from xstat_ray.inputs.tables import open_table
 
 
 @pytest.mark.parametrize(
@@ -154,29 +154,6 @@ def test_chunks_refuse_to_travel_and_tables_do(tmp_path):
     assert "007" not in repr(chunk)
     with pytest.raises(TypeError, match="refuses to travel"):
         pickle.dumps(chunk)
-
-
-def test_the_digest_covers_names_and_contents_under_the_key(tmp_path):
-    for folder in ("one", "same"):
-        write(tmp_path / folder / "a.csv", "id\n1\n")
-        write(tmp_path / folder / "b.csv", "id\n2\n")
-    write(tmp_path / "renamed" / "a.csv", "id\n1\n")
-    write(tmp_path / "renamed" / "c.csv", "id\n2\n")
-    write(tmp_path / "edited" / "a.csv", "id\n1\n")
-    write(tmp_path / "edited" / "b.csv", "id\n3\n")
-    write(tmp_path / "moved" / "a.csv", "id\n1\nid\n")
-    write(tmp_path / "moved" / "b.csv", "2\n")
-    digests = {
-        name: input_digest(tmp_path / name, b"k")
-        for name in ("one", "same", "renamed", "edited", "moved")
-    }
-    assert digests["one"] == digests.pop("same")
-    assert len(set(digests.values())) == 4
-    assert input_digest(tmp_path / "one", b"other") != digests["one"]
-    assert len(bytes.fromhex(digests["one"])) == 32
-    assert input_digest(tmp_path / "one" / "a.csv", b"k") == input_digest(
-        tmp_path / "same" / "a.csv", b"k"
-    )
 
 
 def test_pieces_are_row_groups_with_their_bounds_and_other_files_whole(tmp_path):

@@ -11,6 +11,7 @@ import pytest
 
 from xstat_ray.crypto.channel import Channel
 from xstat_ray.errors import InputError, ProtocolError
+from xstat_ray.inputs.tables import open_table
 from xstat_ray.roles.intake import IntakeCounts
 from xstat_ray.roles.intake_record import INTAKE_RECORD, IntakeRecord
 
@@ -20,6 +21,7 @@ CHANNEL = Channel(b"k" * 32, "row")
 def noted(**counts: int) -> IntakeRecord:
     record = IntakeRecord("row")
     record.taken = IntakeCounts(**counts)
+    record.start_reading(b"k" * 16)
     return record
 
 
@@ -28,7 +30,8 @@ def test_the_counts_of_all_environments_are_added_up(tmp_path: Path) -> None:
     records[0].emitted[range(0, 4)] = IntakeCounts(kept=3, over_bound=1)
     records[0].unsorted = ["a.parquet"]
     records[0].set_aside = (InputError("the file is empty", file="b.parquet", remedy="Write it"),)
-    records[0].write(tmp_path, CHANNEL, [record.report(CHANNEL) for record in records])
+    digest = records[0].write(tmp_path, CHANNEL, [record.report(CHANNEL) for record in records])
+    assert len(bytes.fromhex(digest)) == 32
     path = tmp_path / INTAKE_RECORD
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     written = json.loads(path.read_text())
@@ -47,6 +50,43 @@ def test_counts_on_their_way_are_sealed(tmp_path: Path) -> None:
     with pytest.raises(ProtocolError):
         record.write(tmp_path, CHANNEL, [report[:-1] + bytes([report[-1] ^ 1])])
     assert list(tmp_path.iterdir()) == []
+
+
+def reading(record: IntakeRecord, path: Path) -> None:
+    table = open_table(path, id="id", digests=record.digests.of("table"))
+    assert sum(len(chunk.columns["id"]) for chunk in table.chunks()) == 2
+
+
+def test_the_digest_covers_what_each_environment_has_read(tmp_path: Path) -> None:
+    for one in "12":
+        (tmp_path / one).mkdir()
+        (tmp_path / one / "rows.csv").write_text(f"id\n{one}\n3\n")
+
+    def digest(*ids: str) -> str:
+        records = [noted(rows=2) for _ in ids]
+        for record, one in zip(records, ids, strict=True):
+            reading(record, tmp_path / one / "rows.csv")
+        reports = [record.report(CHANNEL) for record in records]
+        return records[0].write(tmp_path / "private", CHANNEL, reports)
+
+    assert digest("1", "1") == digest("1", "1")
+    assert len({digest(*ids) for ids in ("11", "12", "21", "22", "1")}) == 5
+
+
+def test_a_file_that_changed_after_it_was_read_is_noticed_at_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("id\n1\n3\n")
+    record = noted(rows=2)
+    reading(record, path)
+    record.report(CHANNEL)
+    path.write_text("id\n1\n3\n4\n")
+    with pytest.raises(InputError, match="changed since the run began"):
+        record.report(CHANNEL)
+
+
+def test_before_the_intake_there_is_nothing_to_tell() -> None:
+    with pytest.raises(ProtocolError, match="intake has not taken place"):
+        IntakeRecord("row").report(CHANNEL)
 
 
 def test_a_record_does_not_travel() -> None:

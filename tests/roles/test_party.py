@@ -113,7 +113,6 @@ def test_a_replica_takes_over_and_makes_the_same_choices(small, place):
     evaluated = other.evaluate(first.blind(everybody), everybody)
     for party in (first, replica):
         party.finalize([evaluated], [everybody])
-    assert first.input_digest() == replica.input_digest()
     assert first.replica_digest() == replica.replica_digest()
     plan = make_plan(small.study, key_bits=2048, shards=3)
     prepared = [party.prepare(plan.grid) for party in (first, replica)]

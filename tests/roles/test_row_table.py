@@ -13,6 +13,7 @@ import pytest
 
 from tests.synthetic import START, make_study, make_tables
 from xstat_ray.errors import InputError
+from xstat_ray.inputs.read_digests import ReadDigests
 from xstat_ray.inputs.source import Source
 from xstat_ray.inputs.tables import Table
 from xstat_ray.model.periods import span
@@ -47,7 +48,8 @@ def write(folder, kind):
 
 
 def surveyed(path, share=WHOLE, exclude=()):
-    table = RowTable(STUDY, Source(path, exclude), share)
+    digests = ReadDigests(bytes(16))
+    table = RowTable(STUDY, Source(path, exclude), share, digests)
     return table, table.survey()
 
 
@@ -118,7 +120,7 @@ def test_every_layout_share_and_cut_gives_the_same_rows(tmp_path, kind, parts):
 
 def test_shares_divide_the_persons(tmp_path):
     path = write(tmp_path, "by_person")
-    whole, ids = surveyed(path)
+    _, ids = surveyed(path)
     parts = [surveyed(path, Share(number, 7)) for number in range(7)]
     assert (
         np.concatenate([ids_of_part for _, ids_of_part in parts]).tolist()
@@ -127,8 +129,6 @@ def test_shares_divide_the_persons(tmp_path):
     )
     firsts = [table.first_person for table, _ in parts]
     assert firsts == np.cumsum([0] + [len(ids_of_part) for _, ids_of_part in parts[:-1]]).tolist()
-    # Every part has seen the same table.
-    assert {table.contents for table, _ in parts} == {whole.contents}
 
 
 def pieces_read(monkeypatch, table, wanted):

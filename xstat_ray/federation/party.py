@@ -20,6 +20,7 @@ from xstat_ray.errors import InputError, ProtocolError
 from xstat_ray.federation.attestation import Attestation, Claim
 from xstat_ray.federation.domain_run import DomainRun
 from xstat_ray.federation.envelope import Opened, canonical, fields_of
+from xstat_ray.federation.input_record import InputRecord
 from xstat_ray.model.messages import Message, Tree
 from xstat_ray.model.study import Role
 from xstat_ray.roles import ColumnParty, RowParty
@@ -63,6 +64,7 @@ class PartySteps:
         self._driver = Driver(executor, run.plan, progress)
         self._holders: list[Holder] | None = None
         self._restored = False
+        self._input = InputRecord(run.folder, executor, executor.parties[role])
 
     def run(self, step: str) -> None:
         """Do one step, or what is left of it.
@@ -166,22 +168,12 @@ class PartySteps:
     # ID exchange
 
     def _taken_in(self) -> list[Holder]:
-        """Take in the table, which must be unchanged since an earlier step; returns the holders."""
+        """Take in the table, which must be that of an earlier step; returns the holders."""
         if self._holders is None:
             self._restore()
+            self._input.demand()
             self._holders = self._driver.take_in(self._role)
-            digest = str(
-                self._executor.get(self._executor.first(self._role).call(Party.replica_digest))
-            )
-            path = self._run.folder / "input"
-            if not path.exists():
-                write_whole(path, digest.encode(), mode=0o600)
-            elif path.read_text() != digest:
-                raise InputError(
-                    "the table has changed since the run began",
-                    key=f"data.{self._role}.path",
-                    remedy="Put the table back, or begin a run under another name",
-                )
+            self._input.keep()
         return self._holders
 
     def _parts(self) -> list[tuple[Holder, int, range]]:
@@ -265,9 +257,8 @@ class PartySteps:
             self._emit_flags(self._dummies())
         counted = instances if ROLES[self._role].divided else instances[:1]
         reports = executor.get_all([instance.call(Party.report) for instance in counted])
-        executor.get(first.call(Party.record, run.folder, reports))
         facts = {
-            "input": executor.get(first.call(Party.input_digest)),
+            "input": executor.get(first.call(Party.record, run.folder, reports)),
             "kernel": executor.get(first.call(Party.kernel)),
         }
         write_whole(run.folder / FACTS, canonical(facts), mode=0o600)
@@ -304,6 +295,7 @@ class PartySteps:
         rows_of = RowCalls(executor.row, shards)
         calls = [partial(rows_of.emit, shard) for shard in shards]
         for number, rows in self._missing("rows", calls):
+            self._input.keep_batch(shards[number].batch)
             self._send_message("rows", rows, number, len(calls))
 
     def _emit_flags(self, drawn: bytes | None) -> None:

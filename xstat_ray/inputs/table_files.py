@@ -1,12 +1,11 @@
-"""The files of a table: which there are, what their names tell, and their keyed digest."""
+"""The files of a table: which there are, and what their names tell."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import unquote
 
 from xstat_ray.errors import InputError
@@ -21,7 +20,15 @@ FORMATS = {
     ".csv.gz": "csv",
 }
 _NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
-_READ_BYTES = 1 << 20
+
+
+class Stamp(NamedTuple):
+    """By what a change of a file is noticed without reading it."""
+
+    size: int
+    """In bytes."""
+    changed: int
+    """When, in nanoseconds since 1970."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,8 @@ class TableFile:
     partitions: Mapping[str, str | None]
     """Values that the names of folders give (`date=2024-01-01/`), as text by column; None is
     null."""
+    stamp: Stamp
+    """As it was when the files were listed."""
 
 
 def list_files(path: Path | str) -> tuple[TableFile, ...]:
@@ -73,30 +82,13 @@ def list_files(path: Path | str) -> tuple[TableFile, ...]:
     return files
 
 
-def input_digest(path: Path | str, key: bytes) -> str:
-    """HMAC-SHA256 (RFC 2104) over the names and contents of a table's files, in hexadecimal.
-
-    Without the key the digest tells nothing about the table. Memory is bounded, whatever the size
-    of the files.
-
-    Raises:
-        InputError: `list_files` refuses the table, or a file cannot be read.
-    """
-    digest = hmac.new(key, digestmod=hashlib.sha256)
-    for file in list_files(path):
-        name = file.name.encode()
-        try:
-            with file.path.open("rb") as stream:
-                size = file.path.stat().st_size
-                # Lengths first: no two different tables give the same bytes.
-                digest.update(len(name).to_bytes(8, "little") + name + size.to_bytes(8, "little"))
-                while piece := stream.read(_READ_BYTES):
-                    digest.update(piece)
-        except OSError as error:
-            raise InputError(
-                "the file cannot be read", file=str(file.path), remedy=error.strerror
-            ) from None
-    return digest.hexdigest()
+def stamp_of(path: Path) -> Stamp:
+    """Look up the size of a file and when it was changed; nothing fits a file that is gone."""
+    try:
+        found = path.stat()
+    except OSError:
+        return Stamp(-1, 0)
+    return Stamp(found.st_size, found.st_mtime_ns)
 
 
 _KNOWN = "Parquet (.parquet), Arrow (.arrow, .feather) or CSV (.csv, .csv.gz)"
@@ -112,5 +104,9 @@ def _table_file(path: Path, name: str) -> TableFile:
         )
     pairs = (part.split("=", 1) for part in name.split("/")[:-1] if "=" in part)
     return TableFile(
-        path, name, kind, {k: None if v == _NULL_PARTITION else unquote(v) for k, v in pairs}
+        path,
+        name,
+        kind,
+        {k: None if v == _NULL_PARTITION else unquote(v) for k, v in pairs},
+        stamp_of(path),
     )

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from xstat_ray.errors import InputError
+from xstat_ray.inputs.read_digests import PieceDigests, TableDigests
 from xstat_ray.inputs.table_columns import (
     REMEDIES,
     UNKNOWN,
@@ -25,11 +26,9 @@ from xstat_ray.inputs.table_columns import (
     text_family,
     zones_mixed,
 )
-from xstat_ray.inputs.table_files import TableFile, input_digest, list_files
+from xstat_ray.inputs.table_files import TableFile, list_files
 from xstat_ray.inputs.table_reader import RowGroup, record_batches, row_groups, stored_schema
 from xstat_ray.util.secrecy import Secret
-
-__all__ = ["Chunk", "Piece", "Table", "input_digest", "open_table"]
 
 _CHUNK_ROWS = 1 << 20
 _HEAD_ROWS = 1_000
@@ -71,13 +70,15 @@ class Table:
     """Family of each column, on which all files agree; see `table_columns`."""
     set_aside: tuple[InputError, ...] = ()
     """Errors of the files that were left out because they cannot be read."""
+    digests: TableDigests | None = None
+    """Compares what is read with what was read before; None where nobody reads again."""
 
     def chunks(self, chunk_rows: int = _CHUNK_ROWS) -> Iterator[Chunk]:
         """Stream the rows in the order of the files, at most `chunk_rows` at a time.
 
         Raises:
-            InputError: a file is damaged, a value cannot be read, or times with and without a zone
-                are mixed.
+            InputError: a file is damaged or has changed, a value cannot be read, or times with and
+                without a zone are mixed.
         """
         yield from self.read([Piece(file, None, 1) for file in self.files], self.uses, chunk_rows)
 
@@ -87,11 +88,13 @@ class Table:
         Parquet files are split into their row groups, other files are not split.
 
         Raises:
-            InputError: a file is damaged.
+            InputError: a file is damaged or has changed.
         """
         pieces: list[Piece] = []
         for file in self.files:
             groups = row_groups(file, tuple(self.uses))
+            if self.digests is not None:
+                self.digests.footer(file, groups)
             first_row = 1
             for group in groups or ():
                 pieces.append(Piece(file, group, first_row))
@@ -111,8 +114,9 @@ class Table:
             chunk_rows: most rows of a chunk.
 
         Raises:
-            InputError: a file is damaged, a value cannot be read, or times with and without a zone
-                are mixed.
+            InputError: a file is damaged or has changed, a value cannot be read, or times with and
+                without a zone are mixed. Nothing may come of the rows before the last is read, as
+                only then it is known whether they are those of an earlier reading.
         """
         families = dict(self.families)
         uses = {name: self.uses[name] for name in columns}
@@ -125,11 +129,25 @@ class Table:
                 if run[0].group is None
                 else [piece.group.number for piece in run if piece.group]
             )
+            digests = self._begin(run, columns)
             for stored in record_batches(file, stored_columns, chunk_rows, groups):
                 chunk = _convert(file, stored, uses, first_row)
                 _check_zones(chunk, uses, families)
+                if digests is not None:
+                    digests.add(chunk.columns)
                 yield chunk
                 first_row += stored.num_rows
+            if digests is not None:
+                digests.finish()
+
+    def _begin(self, run: Sequence[Piece], columns: Collection[str]) -> PieceDigests | None:
+        if self.digests is None:
+            return None
+        pieces = [
+            ("whole", None) if piece.group is None else (str(piece.group.number), piece.group.rows)
+            for piece in run
+        ]
+        return self.digests.begin(run[0].file, pieces, columns)
 
 
 def _runs(pieces: Sequence[Piece]) -> list[list[Piece]]:
@@ -158,6 +176,7 @@ def open_table(
     values: Sequence[str] = (),
     may_be_empty: bool = False,
     skip_damaged: bool = False,
+    digests: TableDigests | None = None,
 ) -> Table:
     """Open a table and check the form of all its files.
 
@@ -171,6 +190,7 @@ def open_table(
         may_be_empty: whether a table without rows is accepted.
         skip_damaged: whether files that cannot be read are left out, as long as some can; finding
             them reads all files once.
+        digests: compares what is read with what was read before.
 
     Raises:
         InputError: nothing is there, the table has no rows, a file is damaged, a column is missing,
@@ -184,6 +204,8 @@ def open_table(
     set_aside = list[InputError]()
     if skip_damaged:
         files, set_aside = _sound(files, uses)
+    if digests is not None:
+        digests.list(files)
     families = dict.fromkeys(uses, UNKNOWN)
     rows = 0
     for file in files:
@@ -198,7 +220,7 @@ def open_table(
         raise InputError(
             "the table has no rows", file=str(path), remedy="Check that the export was complete"
         )
-    return Table(Path(path), files, uses, families, tuple(set_aside))
+    return Table(Path(path), files, uses, families, tuple(set_aside), digests)
 
 
 def _sound(

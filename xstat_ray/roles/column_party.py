@@ -97,21 +97,24 @@ class ColumnParty(Party):
             The number of persons.
 
         Raises:
-            InputError: the table cannot be read, contributes nothing, or has more persons than the
-                study's bound.
+            InputError: the table cannot be read, contributes nothing, is not that of an earlier
+                step, or has more persons than the study's bound.
         """
         study = self._study
         side = self._study.column
+        digests = self._start_reading()
         table = open_table(
             self._source.table,
             id=side.id,
             times=list(dict.fromkeys(anchor for anchor, _ in _times(side))),
             values=[d.column for d in side.dimensions],
             skip_damaged=self._source.skip_damaged,
+            digests=digests.of("table"),
         )
         self._record.set_aside = table.set_aside
-        excluded = frozenset(read_excluded(self._source.excludes, side.id, study).to_pylist())
-        taken = take(study, table, side.id, excluded, self._extract)
+        excluded = read_excluded(self._source.excludes, side.id, study, digests).to_pylist()
+        taken = take(study, table, side.id, frozenset(excluded), self._extract)
+        digests.check_all_listed()
         if len(taken.ids) > study.bounds.persons:
             raise InputError(
                 "the table has more persons than the study's public bound",

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from xstat_ray.errors import InputError
 from xstat_ray.inputs.ids import normalise
+from xstat_ray.inputs.read_digests import ReadDigests
 from xstat_ray.inputs.tables import Chunk, Table, open_table
 from xstat_ray.model.study import Study
 from xstat_ray.util.secrecy import Secret
@@ -165,20 +166,27 @@ class People(Secret):
         return lookup[codes], accepted
 
 
-def read_excluded(paths: Sequence[Path | str], id_column: str, study: Study) -> pa.Array:
+def read_excluded(
+    paths: Sequence[Path | str],
+    id_column: str,
+    study: Study,
+    digests: ReadDigests | None = None,
+) -> pa.Array:
     """Read the normalised ids of the people to leave out; an id may occur twice.
 
     Args:
         paths: tables with the party's id column.
         id_column: name of that column.
         study: tells the form of the ids.
+        digests: compare what is read with what was read before.
 
     Raises:
-        InputError: a table cannot be read.
+        InputError: a table cannot be read, or has changed.
     """
     excluded = [pa.array([], pa.string())]
-    for path in paths:
-        for chunk in open_table(path, id=id_column, may_be_empty=True).chunks():
+    for number, path in enumerate(paths, start=1):
+        noted = None if digests is None else digests.of(f"exclude {number}")
+        for chunk in open_table(path, id=id_column, may_be_empty=True, digests=noted).chunks():
             normal = normalise(chunk.columns[id_column].dictionary, study.id_form, study.id_region)
             excluded.append(normal.drop_null())
     return pa.concat_arrays(excluded)

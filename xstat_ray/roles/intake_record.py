@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from xstat_ray.crypto.channel import Channel
-from xstat_ray.errors import InputError
+from xstat_ray.errors import InputError, ProtocolError
+from xstat_ray.inputs.read_digests import ReadDigests
 from xstat_ray.model.study import Role
 from xstat_ray.roles.intake import IntakeCounts
 from xstat_ray.roles.private_file import write_private
@@ -16,7 +17,7 @@ from xstat_ray.util.secrecy import Secret
 
 INTAKE_RECORD = "intake.json"
 """File in the party's private folder that tells what became of the rows of its table."""
-_PURPOSE = "intake counts"
+_PURPOSE = "intake record"
 _REPORT_BYTES = 1024
 """Size of every report, as the driver sees it and must not learn how many digits counts have."""
 
@@ -24,7 +25,7 @@ _REPORT_BYTES = 1024
 class IntakeRecord(Secret):
     """What one environment of a party notes of its intake.
 
-    The environments of a party seal their counts to each other, and one of them writes the sum.
+    The environments of a party seal what they note to each other, and one of them writes it all.
     """
 
     def __init__(self, role: Role) -> None:
@@ -39,17 +40,48 @@ class IntakeRecord(Secret):
         self.unsorted: list[str] | None = None
         """Names of the files that are not sorted by id; None where the order does not matter."""
 
+        self.expected: tuple[bytes, bool] | None = None
+        """What an earlier step has read, and whether the files lie where they lay."""
+        self._digests: ReadDigests | None = None
+
+    def start_reading(self, key: bytes) -> ReadDigests:
+        """Return what compares all that is read from here on with what was read before.
+
+        Args:
+            key: 16 secret bytes, the same in all environments and steps of the party.
+        """
+        self._digests = ReadDigests(key)
+        if self.expected is not None:
+            self._digests.expect(*self.expected)
+        return self._digests
+
+    @property
+    def digests(self) -> ReadDigests:
+        """What was read of the party's table and lists of people to leave out.
+
+        Raises:
+            ProtocolError: nothing was.
+        """
+        if self._digests is None:
+            raise ProtocolError("the intake has not taken place")
+        return self._digests
+
     @property
     def counts(self) -> IntakeCounts:
         """What became of the rows of this environment's persons, as far as they have been read."""
         return self.taken.with_parts(self.emitted.values())
 
     def report(self, channel: Channel) -> bytes:
-        """Seal the counts of this environment for the environment that writes the record."""
-        counts = json.dumps(self.counts.as_dict()).encode()
-        return channel.seal(counts.ljust(_REPORT_BYTES), _PURPOSE)
+        """Seal what this environment notes for the environment that writes the record.
 
-    def write(self, folder: Path, channel: Channel, reports: Sequence[bytes]) -> None:
+        Raises:
+            InputError: a file has changed since it was read.
+        """
+        self.digests.check_unchanged()
+        noted = json.dumps({"counts": self.counts.as_dict(), "read": self.digests.digest()})
+        return channel.seal(noted.encode().ljust(_REPORT_BYTES), _PURPOSE)
+
+    def write(self, folder: Path, channel: Channel, reports: Sequence[bytes]) -> str:
         """Write the counts of all environments into the party's private folder.
 
         Args:
@@ -57,15 +89,20 @@ class IntakeRecord(Secret):
             channel: opens the reports.
             reports: what `report` of every environment gave.
 
+        Returns:
+            Keyed hash of all that the environments have read, in hex.
+
         Raises:
             InputError: the folder cannot be written to.
         """
         opened = [json.loads(channel.open(report, _PURPOSE)) for report in reports]
         record: dict[str, Any] = {"party": self._role}
-        record |= {name: sum(report[name] for report in opened) for name in opened[0]}
+        for name in opened[0]["counts"]:
+            record[name] = sum(part["counts"][name] for part in opened)
         record["set_aside"] = [
             {"file": error.file, "problem": str(error)} for error in self.set_aside
         ]
         if self.unsorted is not None:
             record["unsorted"] = self.unsorted
         write_private(folder, INTAKE_RECORD, (json.dumps(record, indent=2) + "\n").encode())
+        return self.digests.digest_of_all([part["read"] for part in opened])

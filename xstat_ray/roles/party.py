@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xstat_ray.crypto import group
+from xstat_ray.crypto.derive import derive
 from xstat_ray.crypto.kernels.choice import kernel
 from xstat_ray.crypto.tags import tags
 from xstat_ray.errors import ProtocolError
+from xstat_ray.inputs.read_digests import ReadDigests
 from xstat_ray.inputs.source import Source
-from xstat_ray.inputs.tables import input_digest
 from xstat_ray.model.messages import Points
 from xstat_ray.model.shards import ShardGrid
 from xstat_ray.model.study import Study
@@ -200,32 +201,53 @@ class Party(Session):
         return kernel().name
 
     def report(self) -> bytes:
-        """Seal the intake counts of this environment for the environment that writes the record."""
+        """Seal what this environment notes of its intake for the one that writes the record.
+
+        Raises:
+            InputError: a file has changed since it was read.
+        """
         return self._record.report(self._channel(self.role))
 
-    def record(self, folder: Path, reports: Sequence[bytes]) -> None:
+    def record(self, folder: Path, reports: Sequence[bytes]) -> str:
         """Write the intake counts of all environments into the party's private folder.
 
         Args:
             folder: the party's private folder.
             reports: what `report` of every environment gave.
 
+        Returns:
+            Keyed hash, in hex, of all that was read of the party's table and lists; only the party
+            can check it.
+
         Raises:
-            InputError: the folder cannot be written to.
+            InputError: the folder cannot be written to, or environments read different tables.
         """
-        self._record.write(folder, self._channel(self.role), reports)
+        return self._record.write(folder, self._channel(self.role), reports)
 
     def damaged_files(self) -> int:
         """Count the files of the table that were left out; the party's record names them."""
         return len(self._record.set_aside)
 
-    def replica_digest(self) -> str:
-        """Keyed hash that is equal in all environments of the party that read the same table."""
-        return self.input_digest()
+    def _start_reading(self) -> ReadDigests:
+        """Return what compares all that is read from here on with what was read before."""
+        return self._record.start_reading(derive(self._seed, "what was read"))
 
-    def input_digest(self) -> str:
-        """Keyed hash of the party's table, by which the party alone recognises an equal one."""
-        return input_digest(self._source.table, self._seed)
+    def expect_input(self, read: bytes, stamps: bool) -> None:
+        """Demand, before the intake, that the input is that of an earlier step of the run.
+
+        Args:
+            read: what `input_read` gave in the earlier step.
+            stamps: whether this environment reads the files at the same place as it did.
+        """
+        self._record.expected = (read, stamps)
+
+    def input_read(self) -> bytes:
+        """Write down, as keyed digests, what this environment has read; for the party alone."""
+        return self._record.digests.export()
+
+    def replica_digest(self) -> str:
+        """Keyed hash of all that was read; equal where environments of the party read the same."""
+        return self._record.digests.digest()
 
 
 def _numbers_of(grid: ShardGrid) -> str:

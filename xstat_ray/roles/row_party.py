@@ -5,7 +5,6 @@ It alone knows the blinding of the cells.
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
@@ -74,26 +73,21 @@ class RowParty(Party):
             The number of persons in this share.
 
         Raises:
-            InputError: the table cannot be read or contributes nothing.
+            InputError: the table cannot be read, contributes nothing, or is not that of an earlier
+                step.
         """
         self._share = share
-        self._table = RowTable(self._study, self._source, share)
+        self._table = RowTable(self._study, self._source, share, self._start_reading())
         self._record.set_aside = self._table.set_aside
         self._exchange.take(self._table.survey(), self._seed, self._table.first_person)
         self._record.taken = self._table.counts
         self._record.unsorted = self._table.unsorted
+        self._record.digests.check_all_listed()
         return self.persons
 
     def is_sorted(self) -> bool:
         """Tell whether every file of the table is sorted by id."""
         return not self._surveyed.unsorted
-
-    def replica_digest(self) -> str:
-        """Keyed hash of who is in the table how often.
-
-        It is cheaper than a hash of the whole table, for which all of it would be read once more.
-        """
-        return hmac.digest(self._seed, self._surveyed.contents, "sha256").hex()
 
     @property
     def _surveyed(self) -> RowTable:
@@ -133,7 +127,7 @@ class RowParty(Party):
             contributed: what `contribute` of every other environment gave.
 
         Raises:
-            InputError: a value of the table cannot be read.
+            InputError: a value of the table cannot be read, or the table has changed.
             ProtocolError: another number of contributions than there are other environments.
         """
         if len(contributed) != self._share.of - 1:

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 
 from xstat_ray.inputs.domains import Encoder
 from xstat_ray.inputs.ids import normalise
+from xstat_ray.inputs.read_digests import ReadDigests, TableDigests
 from xstat_ray.inputs.source import Source
 from xstat_ray.inputs.table_order import Ascent
 from xstat_ray.inputs.tables import Chunk, Piece, Table, open_table
@@ -55,13 +55,19 @@ _MOST_ROWS = 1 << 27
 """Rows that are held at once for the sake of reading them once: about two gigabytes."""
 
 
-def open_row_table(study: Study, path: Path | str, skip_damaged: bool = False) -> Table:
+def open_row_table(
+    study: Study,
+    path: Path | str,
+    skip_damaged: bool = False,
+    digests: TableDigests | None = None,
+) -> Table:
     """Open the row party's table and check its form.
 
     Args:
         study: tells which columns are read.
         path: a file or a folder.
         skip_damaged: whether files that cannot be read are left out.
+        digests: compares what is read with what was read before.
 
     Raises:
         InputError: the table cannot be used; names file, column and remedy.
@@ -74,6 +80,7 @@ def open_row_table(study: Study, path: Path | str, skip_damaged: bool = False) -
         numbers=[side.weight] if side.weight else [],
         values=[d.column for d in side.dimensions],
         skip_damaged=skip_damaged,
+        digests=digests,
     )
 
 
@@ -91,23 +98,24 @@ class Reading(NamedTuple, Generic[T]):
 class RowTable(Secret):
     """The rows of one environment's persons; `survey` comes first."""
 
-    def __init__(self, study: Study, source: Source, share: Share) -> None:
+    def __init__(self, study: Study, source: Source, share: Share, digests: ReadDigests) -> None:
         """Open the table and check its form.
 
         Args:
             study: what is counted; tells which columns are read.
             source: the table and the lists of people to leave out.
             share: the part of the persons that this environment takes.
+            digests: compare what is read with what was read before.
 
         Raises:
-            InputError: the table cannot be used; names file, column and remedy.
+            InputError: the table cannot be used or has changed; names file, column and remedy.
         """
         side = study.row
         self._study = study
         self._share = share
-        self._table = open_row_table(study, source.table, source.skip_damaged)
+        self._table = open_row_table(study, source.table, source.skip_damaged, digests.of("table"))
         self.set_aside = self._table.set_aside
-        self._excluded = read_excluded(source.excludes, side.id, study)
+        self._excluded = read_excluded(source.excludes, side.id, study, digests)
         self._encoder = Encoder(side.dimensions)
         self._pieces = self._table.pieces()
         covers = [self._cover(piece) for piece in self._pieces]
@@ -124,8 +132,6 @@ class RowTable(Secret):
         """Rows and persons of this environment, as far as the survey tells."""
         self.first_person = 0
         """Place of this environment's first person among the sorted ids of the whole table."""
-        self.contents = b""
-        """Hash of who is in the table how often."""
 
     def survey(self) -> NDArray[np.bytes_]:
         """Read the ids of the whole table.
@@ -144,7 +150,6 @@ class RowTable(Secret):
         self.unsorted = [file.name for file in self._table.files if str(file.path) in out_of_order]
         whole = builder.person_index()
         part = self._share.part(len(whole.ids))
-        self.contents = _digest(whole.ids, whole.rows)
         self._person_index = PersonIndex(whole.ids[part], whole.rows[part])
         self.first_person = part.start
         self._has_persons = np.array([self._can_have_persons(piece) for piece in self._pieces])
@@ -226,7 +231,7 @@ class RowTable(Secret):
                 period.
 
         Raises:
-            InputError: a value cannot be read.
+            InputError: a value cannot be read, or the table has changed since the survey.
         """
 
         def work(piece: Piece) -> tuple[T, int, int]:
@@ -310,14 +315,6 @@ class RowTable(Secret):
             counts.outside_span += int((welcome & ~inside).sum())
             counts.outside_domain += int((welcome & inside & ~placed).sum())
         check_usable(counts, self._table, self._study.row.id)
-
-
-def _digest(*columns: NDArray[Any]) -> bytes:
-    """Hash columns one after the other with SHA-256, without a copy of them."""
-    digest = sha256()
-    for column in columns:
-        digest.update(np.ascontiguousarray(column).view(np.uint8).data)
-    return digest.digest()
 
 
 NOTHING = Located(np.zeros(0, np.int32), np.zeros(0, np.uint32), np.zeros(0, np.int32))
