@@ -16,10 +16,8 @@ from xstat_ray.crypto.tags import is_sorted
 from xstat_ray.errors import ProtocolError
 from xstat_ray.model.study import Bounds
 from xstat_ray.planning.plan import make_plan
-from xstat_ray.roles import RowParty
 from xstat_ray.roles.dummies import FlagDummies, RowDummies
 from xstat_ray.roles.join import match
-from xstat_ray.roles.row_table import Share
 
 ROWS = 2
 SEEDS = {"row": bytes(range(32)), "column": bytes(range(32, 64))}
@@ -153,36 +151,6 @@ def test_the_size_of_a_message_is_a_function_of_its_number_of_rows(padded, pair)
     flags = pair.column.emit(0, 0, range(10), plan.packing)
     plain = replace(flags, ciphertexts=np.zeros_like(flags.ciphertexts))
     assert len(plain.encode(digest)) == len(flags.encode(digest))
-
-
-def test_environments_that_divide_the_persons_send_together_what_one_sends(padded):
-    small, plan = padded
-    whole, column = exchanged_pair(small)
-    drawn = whole.draw_dummies(plan.grid)
-    whole.prepare(plan.grid, drawn)
-    halves = []
-    for number in range(2):
-        half = RowParty(small.study, small.row)
-        half.accept(whole.hand_over(half.offer()))
-        persons = range(half.intake(Share(number, 2)))
-        half.finalize([column.evaluate(half.blind(persons), persons)], [persons])
-        half.prepare(plan.grid, drawn)
-        halves.append(half)
-    batches = range(len(plan.grid.batches))
-    announced = [[half.announce(batch) for half in halves] for batch in batches]
-    for shard in plan.grid.shards:
-        sender = halves[shard.number % 2]
-        other = halves[1 - shard.number % 2]
-        rows = sender.emit(shard, other.contribute(shard, *announced[shard.batch]))
-        expected = whole.emit(shard)
-        assert (rows.tags == expected.tags).all() and (rows.cells == expected.cells).all()
-        with pytest.raises(ProtocolError, match="every environment"):
-            sender.emit(shard)
-        with pytest.raises(ProtocolError, match="every environment"):
-            other.contribute(shard)
-        before = plan.grid.shards[shard.number - 1]
-        with pytest.raises(ProtocolError, match="altered"):
-            sender.emit(shard, other.contribute(before, *announced[before.batch]))
 
 
 def test_a_padded_study_is_not_sent_unpadded_nor_with_draws_for_another_cut(padded):
