@@ -196,7 +196,7 @@ def more_than_chance(right: int, draws: int, chance: float) -> bool:
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-@pytest.mark.parametrize("draws", [DRAWS, pytest.param(20 * DRAWS, marks=thorough)])
+@pytest.mark.parametrize("draws", [DRAWS, pytest.param(5 * DRAWS, marks=thorough)])
 def test_with_padding_the_shape_names_no_place(world, attack, draws):
     # Nobody was anywhere but in one cell of each county, so that sizes tell nothing either.
     sparse = world(padded(), ["one 0", "two 0", "three 0", "five 0"], 2)
