@@ -130,6 +130,10 @@ def test_version_1_is_refused_by_name() -> None:
         {"fields": {}},
         {"fields": {"shard": 1, "more": 2}},
         {"fields": 7},
+        {"fields": []},
+        {"fields": [["shard", 3]]},
+        {"fields": {"shard": 3, "tags": 1}},
+        {"shapes": {"tags": {"16": 1}, "cells": []}},
         {"fields": None},
         {"shapes": {}},
         {"shapes": None},
@@ -175,7 +179,19 @@ def test_a_release_is_32_hexadecimal_digits(release: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [b"[]", b"3", b"null", b'"text"', b"", b"{", b"\xff", b"[" * 2000, b"{}" + b" " * 5000]
+    "text",
+    [
+        b"[]",
+        b"3",
+        b"null",
+        b'"text"',
+        b"",
+        b"{",
+        b"\xff",
+        b"[" * 2000,
+        b"[" * 2000 + b"]" * 2000,
+        b"{}" + b" " * 5000,
+    ],
 )
 def test_a_header_that_is_no_mapping_is_refused(text: bytes) -> None:
     with pytest.raises(ProtocolError):

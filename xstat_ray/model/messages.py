@@ -138,7 +138,7 @@ def _checked_fields(kind: type[Message], header: dict[str, Any]) -> dict[str, An
     """
     values = dict(header["fields"])
     types = {f.name: f.type for f in fields(kind) if f.name not in kind.ITEMS}
-    if set(values) != set(types):
+    if values != header["fields"] or set(values) != set(types):
         raise ValueError
     for name, declared in types.items():
         value = values[name]
