@@ -30,6 +30,7 @@ def count(
     flags: pa.Table,
     seeds: Mapping[str, bytes | None] = UNBOUNDED,
     opted_out: Sequence[str] = (),
+    rows_per_flag: int | None = None,
 ) -> NDArray[np.int64]:
     """Count exactly: (cells, slots).
 
@@ -39,9 +40,14 @@ def count(
         flags: the column party's table.
         seeds: each party's, to reproduce its random choices; None where its bounds never bind.
         opted_out: ids to leave out on both sides.
+        rows_per_flag: where it is given, the row party bounds nothing, and a person who has more
+            rows in a period counts nowhere in it.
     """
     db = _database(opted_out)
-    _keep_rows(db, study, rows, seeds["row"])
+    if rows_per_flag is None:
+        _keep_rows(db, study, rows, seeds["row"])
+    else:
+        _drop_crowds(db, study, rows, rows_per_flag)
     _keep_flags(db, study, flags, seeds["column"])
     table = np.zeros((study.cells, study.slots), np.int64)
     counted = (
@@ -86,6 +92,17 @@ def _keep_rows(
         SELECT id, period, cell FROM candidates JOIN row_words USING (place)
         QUALIFY row_number() OVER (PARTITION BY id, period ORDER BY weight DESC, word)
             <= {study.bounds.rows}
+    """)
+
+
+def _drop_crowds(db: duckdb.DuckDBPyConnection, study: Study, rows: pa.Table, most: int) -> None:
+    """Make the table `kept_rows` of all rows of those who have no more than so many in a period."""
+    db.register("rows", rows.append_column("reading", pa.array(range(len(rows)))))
+    _usable_rows(db, study)
+    db.execute(f"""
+        CREATE TABLE kept_rows AS SELECT id, period, cell FROM usable_rows
+        WHERE cell IS NOT NULL AND period IS NOT NULL
+        QUALIFY count(*) OVER (PARTITION BY id, period) <= {most}
     """)
 
 

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests import oracle
+from tests.bad_faith import bound_nothing
 from tests.sizes import thorough
 from tests.synthetic import make_study
 from xstat_ray.model.study import Bounds, ColumnSide, Dimension, Privacy, RowSide, Study, View
@@ -131,37 +132,54 @@ tables = st.tuples(
 )
 
 
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(tables)
-def test_random_tables_are_counted_like_a_dictionary_does(tmp_path, tables):
-    rows, flags = tables
-    rows = [*rows, ("a", 0)]
-    flags = [*flags, ("e", 0)]
-    pq.write_table(
-        pa.table({"id": [r[0] for r in rows], "x": [r[1] for r in rows]}), tmp_path / "rows.parquet"
-    )
-    # One boarding an id: the last one wins.
-    unique = dict(flags)
-    pq.write_table(
-        pa.table({"id": list(unique), "y": list(unique.values())}), tmp_path / "flags.parquet"
-    )
+def counted(folder, rows, flags, rows_bound, privacy):
+    """Counts (x, y) of the protocol on tables of (id, x) and of one y for each id."""
+    for name, column, pairs in (("rows", "x", rows), ("flags", "y", flags.items())):
+        ids, values = zip(*pairs, strict=True)
+        pq.write_table(pa.table({"id": ids, column: values}), folder / f"{name}.parquet")
     study = Study(
         "tiny",
         RowSide("id", (Dimension("x", "x", ("0", "1", "2"), (("0",), ("1",), ("2",))),)),
         ColumnSide("id", (Dimension("y", "y", ("0", "1"), (("0",), ("1",))),)),
-        bounds=Bounds(rows=30, boardings=1, persons=10),
-        privacy=Privacy(noise="off"),
+        bounds=Bounds(rows=rows_bound, boardings=1, persons=10),
+        privacy=privacy,
     )
-    counts = play(
+    return play(
         make_plan(study, key_bits=2048, shards=2),
-        row_table=tmp_path / "rows.parquet",
-        column_table=tmp_path / "flags.parquet",
-        ledger=tmp_path / "ledger",
-    )
-    expected = Counter(
-        (x, unique[name]) for name, x in rows if name in unique and x < 3 and unique[name] < 2
-    )
-    assert {
-        (int(x), int(y)): int(counts.values[x, y])
-        for x, y in zip(*np.nonzero(counts.values), strict=True)
-    } == expected
+        row_table=folder / "rows.parquet",
+        column_table=folder / "flags.parquet",
+        ledger=folder / "ledger",
+    ).values
+
+
+def by_dictionary(rows, flags):
+    """Counts (x, y) of rows and flags within the domains."""
+    expected = np.zeros((3, 2), int)
+    for name, x in rows:
+        if x < 3 and flags.get(name, 2) < 2:
+            expected[x, flags[name]] += 1
+    return expected
+
+
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(tables)
+def test_random_tables_are_counted_like_a_dictionary_does(tmp_path, tables):
+    rows = [*tables[0], ("a", 0)]
+    flags = dict([*tables[1], ("e", 0)])
+    counts = counted(tmp_path, rows, flags, 30, Privacy(noise="off"))
+    assert (counts == by_dictionary(rows, flags)).all()
+
+
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(tables, st.integers(1, 4), st.sampled_from(["off", "dp"]))
+def test_whoever_has_more_rows_than_the_bound_counts_nowhere(tmp_path, tables, limit, padding):
+    rows = [*tables[0], ("a", 0)]
+    flags = dict([*tables[1], ("e", 0)])
+    with pytest.MonkeyPatch.context() as patch:
+        bound_nothing(patch.setattr)
+        privacy = Privacy(noise="off", padding=padding, view=VIEW)
+        counts = counted(tmp_path, rows, flags, limit, privacy)
+    met = Counter(name for name, x in rows if x < 3)
+    most = 1 if padding == "dp" else limit
+    within = [(name, x) for name, x in rows if met[name] <= most]
+    assert (counts == by_dictionary(within, flags)).all()

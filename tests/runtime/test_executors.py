@@ -16,7 +16,9 @@ import pytest
 from numpy.typing import NDArray
 
 from tests import oracle
-from tests.runtime.executors import Deployment, InOneProcess, OnRay, ThreeDomains
+from tests.bad_faith import bound_nothing, bound_nothing_here
+from tests.runtime.executors import Deployment, InOneProcess, OnRay, Sources, ThreeDomains
+from tests.runtime.running import inside
 from tests.sizes import first, thorough
 from tests.synthetic import make_study
 from xstat_ray import Options
@@ -26,6 +28,7 @@ from xstat_ray.model.study import Bounds, Dimension, Level, Privacy, Study, View
 from xstat_ray.planning.batching import Batch
 from xstat_ray.protocol import play
 from xstat_ray.roles.party import Party
+from xstat_ray.runtime.executor import Executor
 from xstat_ray.runtime.ray_executor import RayExecutor
 
 LOCAL = pytest.param(InOneProcess, id="one process")
@@ -163,6 +166,43 @@ def test_all_agree_with_the_played_protocol(
     ).values
     assert played.sum() > 100
     assert (deployment.counted(study, small.sources, options).values == played).all()
+
+
+class UnboundedOnRay(OnRay):
+    """On Ray, with environments of the row party that bound nothing."""
+
+    def executor(self, study: Study, sources: Sources, options: Options) -> Executor:
+        executor = super().executor(study, sources, options)
+        for replica in range(len(executor.row)):
+            inside(executor, "row", replica, bound_nothing_here)
+        return executor
+
+
+@pytest.mark.parametrize("padding", ["off", "dp"])
+def test_people_with_more_rows_than_the_bound_count_nowhere(
+    deployment: Deployment,
+    small: SimpleNamespace,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    padding: str,
+) -> None:
+    bound_nothing(monkeypatch.setattr)
+    if isinstance(deployment, OnRay):
+        deployment = UnboundedOnRay(deployment.folder)
+    study = replace(
+        make_study(offset_dimension=False),
+        bounds=Bounds(rows=2, boardings=50, persons=100),
+        privacy=Privacy(noise="off", padding=padding, view=VIEW),
+    )
+    options = deployment.options(shards=20, batch="day", replicas={"row": 2})
+    counted = deployment.counted(study, small.sources, options)
+    most = {"off": 2, "dp": 1}[padding]
+    expected = [
+        oracle.count(study, small.rows, small.flags, counted.seeds, rows_per_flag=limit)
+        for limit in (most, 1000)
+    ]
+    assert 100 < expected[0].sum() < expected[1].sum()
+    assert (counted.values == deployment.shown(study, options, expected[0])).all()
 
 
 @pytest.mark.ray
