@@ -1,4 +1,4 @@
-"""Do a party's steps, on its own cluster: handshake, blind, evaluate, emit.
+"""Do a party's steps, on its own cluster: handshake, exchange, emit.
 
 xstat-ray deidentify party=row study=nycflights domain.run=first domain.private=own
 domain.exchange=shared

@@ -35,7 +35,17 @@ from xstat_ray.federation.sealed import seal as seal_to
 from xstat_ray.federation.sealed import unseal
 from xstat_ray.inputs.study_file import load
 from xstat_ray.inputs.tables import open_table
-from xstat_ray.model.messages import Coefficients, Flags, NoisyTable, Partial, Points, Rows, Tree
+from xstat_ray.model.messages import (
+    Choices,
+    Coefficients,
+    Flags,
+    Matrix,
+    NoisyTable,
+    Offer,
+    Partial,
+    Rows,
+    Tree,
+)
 
 Parser = Callable[[bytes], object]
 STUDY = bytes(32)
@@ -93,11 +103,13 @@ def tables() -> list[object]:
     cells = np.arange(2, dtype=np.uint32)
     ciphertexts = np.ones((2, 2, 8), np.uint8)
     return [
-        Points(np.ones((3, 32), np.uint8)),
-        Tree(np.arange(3)),
-        Rows(shard=0, tags=tags, cells=cells),
-        Flags(batch=0, part=0, tags=tags, ciphertexts=ciphertexts),
-        Partial(cells=cells, ciphertexts=ciphertexts),
+        Offer(persons=256, environments=1, point=np.ones((1, 32), np.uint8)),
+        Choices(points=np.ones((3, 32), np.uint8)),
+        Matrix(bin=0, columns=np.ones((3, 2), np.uint64)),
+        Tree(view="0f" * 16, starts=np.arange(3)),
+        Rows(view="0f" * 16, shard=0, tags=tags, cells=cells),
+        Flags(view="0f" * 16, batch=0, part=0, tags=tags, ciphertexts=ciphertexts),
+        Partial(view="0f" * 16, cells=cells, ciphertexts=ciphertexts),
         NoisyTable(release="00" * 16, ciphertexts=ciphertexts),
         Coefficients(release="00" * 16, first=0, values=np.ones((2, 3), np.int64)),
     ]

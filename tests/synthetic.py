@@ -19,6 +19,8 @@ PRESENCES = 3_000
 BOARDINGS = 150
 START = dt.datetime(2024, 5, 1, tzinfo=dt.UTC)
 HOURS = 36
+VIEW = "0f" * 16
+"""Name of a view."""
 
 
 def make_study(**column: Any) -> Study:

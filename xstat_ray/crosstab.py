@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -159,10 +158,7 @@ def _encrypt_and_count(
 
     Everything that a rerun needs is on disk before this returns.
     """
-    resume = work.has_unfinished_exchange()
-    if resume:
-        progress.note("An unfinished ID exchange was found; only people who are new are exchanged.")
-    public = driver.de_identify({role: work.party(role) for role in executor.parties}, resume)
+    public = driver.de_identify({role: work.party(role) for role in executor.parties})
     for role, damaged in _ask(executor, Party.damaged_files).items():
         if damaged:
             progress.warn(
@@ -170,7 +166,7 @@ def _encrypt_and_count(
                 f"was in them. The party's own record names them ({work.private_folder(role)})."
             )
     # A run that fails after this point shows the tables to the pool again when it is restarted.
-    executor.get(executor.column[0].call(ColumnParty.count_view, secrets.token_hex(16)))
+    executor.get(executor.column[0].call(ColumnParty.count_view))
     shown = {} if plan.padding is None else {"shown": work.count_view()}
     encrypted = driver.aggregate(public)
     inputs = _record(executor, work)

@@ -57,10 +57,23 @@ def play(
     # Key. Column party -> everybody: the public key. The private key stays where it is made.
     public = PublicKey.decode(column.generate_key(plan.key_bits, plan.constant_time))
 
-    # ID exchange. Each party -> the other: blinded points, and back: the points evaluated.
-    for party, other in ((row, column), (column, row)):
-        everybody = range(party.intake())
-        party.finalize([other.evaluate(party.blind(everybody), everybody)], [everybody])
+    # Intake. Each party, for itself: read the table, leave people out, bound contributions.
+    row.intake()
+    column.intake()
+
+    # ID exchange. Each party -> the other: an offer, then choices; both then know the bins.
+    row_offer = row.offer_columns()
+    column_offer = column.offer_columns()
+    row_choices = row.choose_columns(column_offer)
+    column_choices = column.choose_columns(row_offer)
+    row.accept_choices(column_choices)
+    bins = column.accept_choices(row_choices).bins
+
+    # Each party -> the other: its persons of every bin, hidden. Both evaluate: person keys.
+    for number in range(bins):
+        row_matrix = row.mask(number)
+        row.evaluate(column.mask(number), number)
+        column.evaluate(row_matrix, number)
 
     # Padding. Each party, for itself: how many dummies it sends, where the study asks for any.
     row.prepare(plan.grid, row.draw_dummies(plan.grid))
@@ -90,7 +103,8 @@ def play(
     levels = [aggregator.lay_out(aggregator.add(*partials), plan.design.cells, packing.blocks)]
     starts = plan.design.starts
     if starts is None:
-        sent = [Tree(starts=of_level).encode(digest) for of_level in row.tree_starts()]
+        view = row.view()
+        sent = [Tree(view=view, starts=level).encode(digest) for level in row.tree_starts()]
         starts = [Tree.decode(tree, digest).starts for tree in sent]
     for of_level in starts:
         levels.append(aggregator.sum_up(levels[-1], of_level))

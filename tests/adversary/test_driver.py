@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,9 +35,11 @@ from xstat_ray.runtime.executor import Executor, Instance, LocalExecutor, LocalI
 from xstat_ray.runtime.progress import Progress
 
 ENVIRONMENTS = 3
+EXCHANGE = {"offer_columns", "choose_columns", "accept_choices", "share_exchange", "join_exchange"}
+EXCHANGE |= {"mask", "evaluate"}
 NOT_LOOKED_AT = {"hello", "agree", "confirm", "offer", "accept", "hand_over"} | {
-    "intake", "replica_digest", "blind", "evaluate", "finalize",
-}  # fmt: skip
+    "intake", "replica_digest",
+} | EXCHANGE  # fmt: skip
 """Calls of the handshake, whose results are random, and of the ID exchange."""
 SEALED_BYTES = 12 + 16
 AT = {"x": 1, "y": 3, "one": 44}
@@ -173,6 +176,17 @@ def quick_key() -> Any:
 def test_with_padding_all_that_the_driver_sees_follows_from_padded_sizes(tmp_path, people):
     plan, seen = watch(tmp_path / "run", people)
     assert seen == simulate(plan, padded_sizes(plan, seen))
+
+
+def test_the_exchange_looks_the_same_whoever_is_in_the_table(tmp_path, monkeypatch):
+    """Its sizes follow from a rounded number of persons."""
+    monkeypatch.setattr(sys.modules[__name__], "NOT_LOOKED_AT", NOT_LOOKED_AT - EXCHANGE)
+    forms = []
+    for people in (["x", "y"], ["x", "y", "one"]):
+        _, seen = watch(tmp_path / str(len(people)), people)
+        forms.append([call for call in seen if call[0].split()[0] in EXCHANGE])
+    assert len(forms[0]) > 2 * ENVIRONMENTS
+    assert forms[0] == forms[1]
 
 
 def tell_of_rows(patch: pytest.MonkeyPatch) -> None:

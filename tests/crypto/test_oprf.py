@@ -275,15 +275,23 @@ def test_the_size_of_a_matrix_hides_the_load() -> None:
 def test_a_bin_with_too_many_ids_ends_the_run() -> None:
     keys = transfers(11)
     items = items_of(*range(65))
-    matrix = oprf.masked(POSITION_KEY, items[:64], keys.pairs, 0, 64)
     for refuse in (
         lambda: oprf.masked(POSITION_KEY, items, keys.pairs, 0, 64),
         lambda: oprf.learned(POSITION_KEY, items, keys.pairs, 0, 64),
-        lambda: oprf.evaluated(POSITION_KEY, items, matrix, keys.bits, keys.chosen, 0, 64),
     ):
         with pytest.raises(ProtocolError, match="more ids than") as caught:
             refuse()
         assert not any(character.isdigit() for character in str(caught.value))
+
+
+def test_a_bin_of_the_sender_may_be_fuller_than_one_of_the_receiver() -> None:
+    keys = transfers(11)
+    items = items_of(*range(200))
+    matrix = oprf.masked(POSITION_KEY, items[:64], keys.pairs, 0, 64)
+    of_sender = oprf.evaluated(POSITION_KEY, items, matrix, keys.bits, keys.chosen, 0, 64)
+    of_receiver = oprf.learned(POSITION_KEY, items[:64], keys.pairs, 0, 64)
+    assert (of_sender[:64] == of_receiver).all()
+    assert len({row.tobytes() for row in of_sender}) == 200
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,7 @@ def secrets_of(role: str, state: Path) -> dict[str, bytes]:
     salt = fields["shared"][:32]
     tag_key = fields["shared"][32:48]
     found = encodings(f"{role} seed", fields["seed"]) | encodings(
-        f"{role} scalar", fields["scalar"]
+        f"{role} exchange", fields["exchange"]
     )
     shared = encodings("salt", salt) | encodings("tag key", tag_key)
     for sender in ("row", "column"):

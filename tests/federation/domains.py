@@ -24,8 +24,8 @@ from xstat_ray.model.study import Study
 from xstat_ray.runtime.progress import Progress
 
 STEPS = [
-    *(("row", step) for step in ("handshake", "blind", "evaluate", "emit")),
-    *(("column", step) for step in ("handshake", "blind", "evaluate", "emit")),
+    *(("row", step) for step in ("handshake", "exchange", "emit")),
+    *(("column", step) for step in ("handshake", "exchange", "emit")),
     ("aggregator", "all"),
     ("column", "decrypt"),
     ("row", "unblind"),

@@ -83,7 +83,7 @@ def killed_and_resumed(
 )
 @pytest.mark.parametrize("step", STEPS, ids=" ".join)
 def test_killed_in_a_step_and_resumed(server, quick_key, tmp_path, step, which):
-    exact = step[1] in ("handshake", "blind", "evaluate", "emit")
+    exact = step[1] in ("handshake", "exchange", "emit")
     tables = Case(tmp_path).tables
     for domains in killed_and_resumed(
         server, quick_key, tmp_path, tables, step, which, EXACT if exact else NOISY

@@ -54,12 +54,12 @@ class Pair:
     def plant(self, sequence, payload=b"planted", identity=None, **changes):
         """Make a message from the row party to the column party, as an attacker might."""
         header = Header(
-            "1" * 64, "2" * 64, "run", SESSION, "row", "column", sequence, "blinded", 0, 1, 0, 0
+            "1" * 64, "2" * 64, "run", SESSION, "row", "column", sequence, "offer", 0, 1, 0, 0
         )
         data = seal(replace(header, **changes), payload, identity or self.identities["row"])
         self.exchange.put(f"row-column/{sequence:06d}.msg", data)
 
-    def take(self, kind="blinded", part=0, **changes):
+    def take(self, kind="offer", part=0, **changes):
         with self.mailbox("column", **changes).receiving("row", kind, part) as opened:
             return opened.payload
 
@@ -76,7 +76,7 @@ def pair(tmp_path: Path) -> Pair:
     return Pair(tmp_path)
 
 
-def send(mailbox: Mailbox, payloads: Sequence[bytes], kind: str = "blinded") -> None:
+def send(mailbox: Mailbox, payloads: Sequence[bytes], kind: str = "offer") -> None:
     for part, payload in enumerate(payloads):
         mailbox.send("column", kind, payload, part=part, parts=len(payloads))
 
@@ -85,7 +85,7 @@ def test_messages_come_in_order_and_are_the_same_again(pair):
     send(pair.mailboxes["row"], [b"a", b"b", b"c"])
     for _ in range(2):
         assert list(
-            pair.mailbox("column").collect("row", "blinded", lambda opened: opened.payload)
+            pair.mailbox("column").collect("row", "offer", lambda opened: opened.payload)
         ) == [b"a", b"b", b"c"]
     assert [e.facts["sequence"] for e in pair.mailboxes["column"].log.of("received")] == [0, 1, 2]
 
@@ -108,7 +108,7 @@ def test_a_missing_message_is_waited_for(pair):
         ({"run": "before"}, "another run"),
         ({"session": "4" * 64}, "another handshake"),
         ({"session": ""}, "another handshake"),
-        ({"kind": "evaluated"}, "is a evaluated message"),
+        ({"kind": "choices"}, "is a choices message"),
         ({"part": 1, "parts": 2}, "part 1 and it is the turn of part 0"),
     ],
 )
@@ -146,7 +146,7 @@ def test_parts_must_agree_on_their_number(pair):
     pair.plant(0, part=0, parts=3)
     pair.plant(1, part=1, parts=2)
     with pytest.raises(MessageError, match="there are 2 of its kind, not 3"):
-        list(pair.mailbox("column").collect("row", "blinded", lambda opened: opened.payload))
+        list(pair.mailbox("column").collect("row", "offer", lambda opened: opened.payload))
 
 
 def test_what_was_accepted_cannot_be_exchanged_afterwards(pair):
@@ -164,7 +164,7 @@ def test_a_message_that_its_reader_refuses_is_not_accepted(pair):
     expected = pytest.raises(
         MessageError, match=r"row-column/000000.msg is refused: row 3 is the identity"
     )
-    with expected, mailbox.receiving("row", "blinded"):
+    with expected, mailbox.receiving("row", "offer"):
         raise ProtocolError("row 3 is the identity")
     assert not any(mailbox.log.of("received")) and any(mailbox.log.of("refused"))
 
@@ -172,7 +172,7 @@ def test_a_message_that_its_reader_refuses_is_not_accepted(pair):
 def test_any_other_failure_of_its_reader_leaves_it_for_the_next_time(pair):
     pair.plant(0)
     mailbox = pair.mailbox("column")
-    with pytest.raises(ZeroDivisionError), mailbox.receiving("row", "blinded"):
+    with pytest.raises(ZeroDivisionError), mailbox.receiving("row", "offer"):
         1 / 0
     assert not any(mailbox.log.of("received")) and not any(mailbox.log.of("refused"))
     assert pair.take() == b"planted"
@@ -183,9 +183,9 @@ def test_any_other_failure_of_its_reader_leaves_it_for_the_next_time(pair):
 
 def test_a_message_is_sent_once(pair):
     mailbox = pair.mailboxes["row"]
-    mailbox.send("column", "blinded", b"first")
-    mailbox.send("column", "blinded", b"second")
-    pair.mailbox("row").send("column", "blinded", lambda: pytest.fail("it must not be made again"))
+    mailbox.send("column", "offer", b"first")
+    mailbox.send("column", "offer", b"second")
+    pair.mailbox("row").send("column", "offer", lambda: pytest.fail("it must not be made again"))
     assert pair.take() == b"first"
 
 
@@ -193,8 +193,8 @@ def test_what_went_out_before_the_log_could_say_so_stays(pair):
     """The process is killed between the two."""
     pair.plant(0, b"gone out")
     mailbox = pair.mailbox("row")
-    assert mailbox.has_sent("column", "blinded")
-    mailbox.send("column", "blinded", b"drawn anew")
+    assert mailbox.has_sent("column", "offer")
+    mailbox.send("column", "offer", b"drawn anew")
     assert pair.take() == b"gone out"
     sent, received = (
         next(pair.mailboxes[n].log.of(e)).facts
@@ -204,29 +204,29 @@ def test_what_went_out_before_the_log_could_say_so_stays(pair):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"session": "4" * 64}, {"kind": "evaluated"}, {"study": "4" * 64}]
+    "changes", [{"session": "4" * 64}, {"kind": "choices"}, {"study": "4" * 64}]
 )
 def test_what_is_not_this_message_is_not_taken_for_it(pair, changes):
     pair.plant(0, **changes)
     mailbox = pair.mailbox("row")
-    assert not mailbox.has_sent("column", "blinded")
-    mailbox.send("column", "blinded", b"mine")
+    assert not mailbox.has_sent("column", "offer")
+    mailbox.send("column", "offer", b"mine")
     assert pair.take() == b"mine"
 
 
 def test_a_strangers_file_in_the_way_is_replaced(pair, tmp_path):
     pair.plant(0, identity=Identity.create(tmp_path / "stranger.pem"))
-    pair.mailbox("row").send("column", "blinded", b"mine")
+    pair.mailbox("row").send("column", "offer", b"mine")
     assert pair.take() == b"mine"
 
 
 def test_unsent_parts(pair):
     mailbox = pair.mailboxes["row"]
-    assert mailbox.unsent("column", "blinded", 3) == range(3)
+    assert mailbox.unsent("column", "offer", 3) == range(3)
     for part in range(2):
-        mailbox.send("column", "blinded", b"", part=part, parts=3)
+        mailbox.send("column", "offer", b"", part=part, parts=3)
     pair.plant(2, b"", part=2, parts=3)
-    assert pair.mailbox("row").unsent("column", "blinded", 3) == range(3, 3)
+    assert pair.mailbox("row").unsent("column", "offer", 3) == range(3, 3)
 
 
 def test_a_session_begins_once(pair):

@@ -38,7 +38,7 @@ from xstat_ray.runtime.party_environment import PartyEnvironment
 pytestmark = pytest.mark.ray
 EXACT = study(privacy={"padding": "dp", "mechanism": "tree"})
 AGGREGATE = ("aggregator", "all")
-PARTY_STEPS = [step for step in STEPS if step[1] in ("handshake", "blind", "evaluate", "emit")]
+PARTY_STEPS = [step for step in STEPS if step[1] in ("handshake", "exchange", "emit")]
 IN_THE_MIDST = 12
 """Point of the aggregator's work at which some joins are in flight."""
 slow = pytest.mark.slow

@@ -18,7 +18,6 @@ from tests.case import COUNTS, Case, study
 from tests.federation.attacks import DIGEST, NOISY, invert_ciphertexts, log_of, refused
 from tests.federation.domains import Domains
 from xstat_ray.crypto.buffers import from_rows, to_rows
-from xstat_ray.crypto.group import PERSON_DST, hash_to_group
 from xstat_ray.crypto.paillier import PrivateKey
 from xstat_ray.errors import PendingError
 from xstat_ray.federation import attestation
@@ -142,7 +141,9 @@ NO_DEBIT = "did not debit what the study costs"
         ),
         ("row", "attest", lambda p: p[:-8], "malformed|confirm", "column"),
         ("column", "attest", other_provider, "evidence is malformed", "row"),
-        ("row", "blinded", lambda p: p[::-1], "altered or is not from the counterpart", "column"),
+        ("row", "offer", lambda p: p[::-1], "altered or is not from the counterpart", "column"),
+        ("row", "choices", lambda p: p[::-1], "altered or is not from the counterpart", "column"),
+        ("row", "matrix", lambda p: p[::-1], "altered or is not from the counterpart", "column"),
         ("column", "key", lambda p: p[: len(p) // 2], "wrong size", AGGREGATOR),
         (
             "column",
@@ -254,36 +255,63 @@ def test_a_ciphertext_that_is_not_coprime_to_the_modulus(domains, tamper, quick_
     refused(domains, "not coprime to the modulus", "aggregator")
 
 
-@pytest.mark.parametrize(("party", "method"), [(RowParty, "blind"), (ColumnParty, "evaluate")])
+@pytest.mark.parametrize("party", [RowParty, ColumnParty])
+@pytest.mark.parametrize("kind", ["offer", "choices"])
+@pytest.mark.parametrize("point", [bytes(32), b"\1" + bytes(31), b"\xff" * 32, bytes(31) + b"\x80"])
+def test_points_that_are_none(domains, monkeypatch, party, kind, point):
+    """Sealed and signed as they should be; a point is bad."""
+    seal = party._seal
+
+    def sealed(self, purpose, message):
+        if purpose == kind:
+            (name,) = message.ITEMS
+            points = getattr(message, name).copy()
+            points[-1] = np.frombuffer(point, np.uint8)
+            message = replace(message, **{name: points})
+        return seal(self, purpose, message)
+
+    monkeypatch.setattr(party, "_seal", sealed)
+    refused(domains, "is refused: .*(identity|canonical encoding)", party.other)
+    assert log_of(domains, party.other)[-1]["facts"]["kind"] == kind
+
+
+@pytest.mark.parametrize("party", [RowParty, ColumnParty])
 @pytest.mark.parametrize(
-    ("point", "reason"),
+    ("changes", "reason"),
     [
-        (bytes(32), "is the identity"),
-        (b"\1" + bytes(31), "canonical encoding"),
-        (b"\xff" * 32, "canonical encoding"),
-        (bytes(31) + b"\x80", "canonical encoding"),
+        ({"persons": 255}, "fewer than 256"),
+        ({"persons": 1 << 29}, "more than"),
+        ({"environments": 0}, "no number of environments"),
+        ({"environments": 1 << 20}, "no number of environments"),
     ],
 )
-def test_points_that_are_none(domains, monkeypatch, party, method, point, reason):
-    """Sealed and signed as they should be; the last of four is bad."""
-    kind, name = (
-        ("blinded", "row-column/000002.msg")
-        if method == "blind"
-        else ("evaluated", "column-row/000003.msg")
-    )
+def test_an_offer_that_is_none(domains, monkeypatch, party, changes, reason):
+    if party is ColumnParty and "environments" in changes:
+        pytest.skip("the environments of the column party do not divide its persons")
+    lie_of(monkeypatch, party, "offer", **changes)
+    refused(domains, reason, party.other)
 
-    def points(self, *arguments):
-        part = arguments[-1]
-        points = hash_to_group([b"%d" % number for number in part], PERSON_DST)
-        points[-1] = np.frombuffer(point, np.uint8)
-        return self._seal(points, f"{kind} {part}")
 
-    monkeypatch.setattr(party, method, points)
-    refused(domains, f"message {name} is refused: row 3 .*{reason}", party.other)
-    last = log_of(domains, party.other)[-1]["facts"]
-    assert (last["kind"], last["sequence"]) == (kind, int(name[-10:-4])) and last[
-        "reason"
-    ].startswith("row 3 is ")
+@pytest.mark.parametrize("party", [RowParty, ColumnParty])
+def test_another_matrix_than_the_bins(domains, monkeypatch, party):
+    lie_of(monkeypatch, party, "matrix 0", bin=1)
+    refused(domains, "matrix of another bin", party.other)
+
+
+@pytest.mark.parametrize("party", [RowParty, ColumnParty])
+def test_a_matrix_of_another_size(domains, monkeypatch, party):
+    lie_of(monkeypatch, party, "matrix 0", columns=np.zeros((8, 4), np.uint64))
+    refused(domains, "matrix", party.other)
+
+
+def lie_of(monkeypatch, party, kind, **changes):
+    """Have a party seal and sign a message with other content than the protocol gives."""
+    seal = party._seal
+
+    def sealed(self, purpose, message):
+        return seal(self, purpose, replace(message, **changes) if purpose == kind else message)
+
+    monkeypatch.setattr(party, "_seal", sealed)
 
 
 def test_coefficients_of_another_part(domains, monkeypatch):

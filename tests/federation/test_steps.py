@@ -192,7 +192,7 @@ def test_every_domain_writes_its_stages_and_no_other_sees_them(case, tmp_path):
 
 def test_steps_out_of_turn(case, tmp_path):
     domains = Domains(tmp_path, study(), case.tables)
-    for step in (("row", "blind"), ("column", "evaluate"), ("row", "emit")):
+    for step in (("row", "exchange"), ("column", "exchange"), ("row", "emit")):
         with pytest.raises(InputError, match="handshake is not over"):
             domains.step(*step)
     for step in (("aggregator", "all"), ("row", "handshake")):
@@ -214,13 +214,13 @@ def test_a_table_that_changed_on_the_way_is_refused(case, tmp_path):
 
 def test_a_run_of_another_study_or_plan_in_the_private_folder(case, tmp_path):
     domains = Domains(tmp_path, study(), case.tables)
-    domains.run(until=("row", "blind"))
+    domains.run(until=("row", "exchange"))
     for other in (
         Domains(tmp_path, NOISY, case.tables),
         Domains(tmp_path, study(), case.tables, shards=1, key_bits=3072),
     ):
         with pytest.raises(InputError, match="another study or plan"):
-            other.step("row", "blind")
+            other.step("row", "exchange")
 
 
 def test_domains_with_different_plans_do_not_begin(case, tmp_path):

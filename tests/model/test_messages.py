@@ -11,13 +11,33 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from xstat_ray.errors import ProtocolError
-from xstat_ray.model.messages import Coefficients, Flags, Message, NoisyTable, Partial, Points, Rows
+from xstat_ray.model.messages import (
+    Choices,
+    Coefficients,
+    Flags,
+    Matrix,
+    Message,
+    NoisyTable,
+    Offer,
+    Partial,
+    Rows,
+    Tree,
+)
 
 STUDY = bytes(32)
 OTHER = bytes([1]) + bytes(31)
-KINDS = [Points, Rows, Flags, Partial, NoisyTable, Coefficients]
+KINDS = [Offer, Choices, Matrix, Tree, Rows, Flags, Partial, NoisyTable, Coefficients]
 numbers = st.integers(0, 2**31)
-TRAILING = {"tags": (16,), "points": (32,), "cells": (), "ciphertexts": (2, 5), "values": (3,)}
+TRAILING = {
+    "tags": (16,),
+    "point": (32,),
+    "points": (32,),
+    "columns": (4,),
+    "starts": (),
+    "cells": (),
+    "ciphertexts": (2, 5),
+    "values": (3,),
+}
 
 
 @st.composite
@@ -26,10 +46,11 @@ def messages(draw, kind=None):
     items = draw(st.integers(0, 7))
     values = {
         "release": "00ff" * 8,
+        "view": "0ff0" * 8,
         **{
             f.name: draw(numbers)
             for f in fields(kind)
-            if f.name in ("shard", "batch", "part", "first")
+            if f.name not in kind.ITEMS and f.type == "int"
         },
     }
     values = {f.name: values[f.name] for f in fields(kind) if f.name not in kind.ITEMS}
@@ -68,6 +89,7 @@ def spread(value):
 
 def rows(**changes):
     values = {
+        "view": "0ff0" * 8,
         "shard": 3,
         "tags": np.zeros((2, 16), np.uint8),
         "cells": np.arange(2, dtype=np.uint32),
@@ -213,18 +235,18 @@ def test_columns_of_another_size_are_refused(columns: bytes) -> None:
 def test_a_small_message_never_becomes_a_large_one() -> None:
     """Whatever a header claims, memory is taken for what is there alone."""
     claims = {"rows": 1 << 40, "shapes": {"points": [32]}}
-    data = rewritten(Points(np.zeros((1, 32), np.uint8)), **claims)
+    data = rewritten(Choices(np.zeros((1, 32), np.uint8)), **claims)
     tracemalloc.start()
     with pytest.raises(ProtocolError, match="malformed"):
-        Points.decode(data, STUDY)
+        Choices.decode(data, STUDY)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 1 << 18
 
 
 def test_a_decoded_message_is_a_view_of_what_came() -> None:
-    data = Points(np.ones((1000, 32), np.uint8)).encode(STUDY)
-    assert np.shares_memory(Points.decode(data, STUDY).points, np.frombuffer(data, np.uint8))
+    data = Choices(np.ones((1000, 32), np.uint8)).encode(STUDY)
+    assert np.shares_memory(Choices.decode(data, STUDY).points, np.frombuffer(data, np.uint8))
 
 
 @pytest.mark.parametrize("data", [b"", b"xstatmsg", b"not a message at all", bytes(1000)])

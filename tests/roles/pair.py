@@ -15,6 +15,7 @@ from xstat_ray.crypto.paillier import PrivateKey
 from xstat_ray.model.shards import ShardGrid
 from xstat_ray.model.study import Role, Study
 from xstat_ray.roles import ColumnParty, RowParty
+from xstat_ray.roles.id_exchange import Shape
 from xstat_ray.roles.party import Party
 from xstat_ray.roles.session import SECRETS
 
@@ -41,10 +42,33 @@ def exchanged_pair(
 ) -> tuple[RowParty, ColumnParty]:
     """Make two parties after the ID exchange of the small study."""
     row, column = agreed_pair(small.study, small.row, small.column, seeds)
-    for party, other in ((row, column), (column, row)):
-        everybody = range(party.intake())
-        party.finalize([other.evaluate(party.blind(everybody), everybody)], [everybody])
+    row.intake()
+    column.intake()
+    exchange(row, column)
     return row, column
+
+
+def transfer(row: RowParty, column: ColumnParty) -> Shape:
+    """Lead two parties that have taken in their tables through the oblivious transfers."""
+    offers = row.offer_columns(), column.offer_columns()
+    choices = row.choose_columns(offers[1]), column.choose_columns(offers[0])
+    shapes = row.accept_choices(choices[1]), column.accept_choices(choices[0])
+    assert shapes[0] == shapes[1]
+    return shapes[0]
+
+
+def exchange(row: RowParty, column: ColumnParty, *replicas: Party) -> None:
+    """Give the persons of two parties their keys, and those of replicas of the column party."""
+    shape = transfer(row, column)
+    for replica in replicas:
+        replica.join_exchange((row if replica.role == "row" else column).share_exchange())
+    for number in range(shape.bins):
+        matrices = row.mask(number), column.mask(number)
+        row.evaluate(matrices[1], number)
+        column.evaluate(matrices[0], number)
+        for replica in replicas:
+            party = row if replica.role == "row" else column
+            replica.put_keys(party.keys_of(number), number)
 
 
 def secrets_of(party: Party) -> dict[str, bytes]:

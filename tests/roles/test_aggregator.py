@@ -7,6 +7,7 @@ import pickle
 
 import numpy as np
 
+from tests.synthetic import VIEW
 from xstat_ray.crypto.keygen import generate
 from xstat_ray.crypto.paillier import PublicEncryptor
 from xstat_ray.model.messages import Flags, Rows
@@ -31,8 +32,8 @@ def test_it_counts_a_shard():
     tags = np.zeros((2, 16), np.uint8)
     tags[1] = 1
     ciphertexts = PublicEncryptor(key.public, 2).encrypt([1, 1 << 20]).reshape(2, 1, -1)
-    flags = Flags(batch=0, part=0, tags=tags, ciphertexts=ciphertexts)
-    rows = Rows(shard=0, tags=tags[[0, 0, 1]], cells=np.array([4, 4, 4], np.uint32))
+    flags = Flags(view=VIEW, batch=0, part=0, tags=tags, ciphertexts=ciphertexts)
+    rows = Rows(view=VIEW, shard=0, tags=tags[[0, 0, 1]], cells=np.array([4, 4, 4], np.uint32))
     partial = aggregator.join_whole(rows, flags)
     total = aggregator.add(partial, partial)
     table = aggregator.lay_out(total, 5, 1)
@@ -46,12 +47,12 @@ def test_a_flag_that_met_more_rows_of_a_batch_than_allowed_counts_nowhere():
     tags[1] = 1
     ciphertexts = PublicEncryptor(key.public, 2).encrypt([1, 1 << 20]).reshape(2, 1, -1)
     flags = [
-        Flags(batch=0, part=part, tags=tags[[part]], ciphertexts=ciphertexts[[part]])
+        Flags(view=VIEW, batch=0, part=part, tags=tags[[part]], ciphertexts=ciphertexts[[part]])
         for part in range(2)
     ]
     rows = [
-        Rows(shard=0, tags=tags[[0, 0, 1]], cells=np.array([0, 0, 0], np.uint32)),
-        Rows(shard=1, tags=tags[[0, 1]], cells=np.array([2, 3], np.uint32)),
+        Rows(view=VIEW, shard=0, tags=tags[[0, 0, 1]], cells=np.array([0, 0, 0], np.uint32)),
+        Rows(view=VIEW, shard=1, tags=tags[[0, 1]], cells=np.array([2, 3], np.uint32)),
     ]
     joined = [aggregator.join(message, *flags) for message in rows]
     partial = aggregator.bound(aggregator.merge(*joined), *flags)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.roles.pair import exchanged_pair
-from tests.synthetic import make_study
+from tests.roles.pair import exchanged_pair, transfer
+from tests.synthetic import VIEW, make_study
 from xstat_ray.crypto.channel import Channel
 from xstat_ray.errors import InputError, ProtocolError
 from xstat_ray.model.messages import Rows
@@ -22,7 +22,7 @@ from xstat_ray.roles.row_table import Share
 CHANNEL = Channel(os.urandom(32), "row")
 STUDY = bytes(32)
 SHARD = Shard(3, range(4), 1)
-ROWS = Rows(3, np.full((2, 16), 7, np.uint8), np.arange(2, dtype=np.uint32))
+ROWS = Rows(VIEW, 3, np.full((2, 16), 7, np.uint8), np.arange(2, dtype=np.uint32))
 
 
 def opened(sealed: bytes, shard: Shard = SHARD) -> Rows:
@@ -31,7 +31,7 @@ def opened(sealed: bytes, shard: Shard = SHARD) -> Rows:
 
 def test_a_contribution_is_as_long_as_it_is_told_to_be_and_opens_to_its_rows() -> None:
     sizes = set()
-    for rows in (ROWS, Rows(3, ROWS.tags[:0], ROWS.cells[:0])):
+    for rows in (ROWS, Rows(VIEW, 3, ROWS.tags[:0], ROWS.cells[:0])):
         sealed = contributions.contribute(CHANNEL, STUDY, SHARD, rows, 1000)
         sizes.add(len(sealed))
         found = opened(sealed)
@@ -74,14 +74,18 @@ def exchanged(small: Any, request: pytest.FixtureRequest) -> tuple[Any, Plan, Ro
 
 
 def divide(small: Any, whole: RowParty, column: ColumnParty, number: int) -> list[RowParty]:
-    """Make environments that divide the persons among them."""
-    divided = []
-    for place in range(number):
-        part = RowParty(small.study, small.row)
+    """Make environments that divide the persons among them; all are exchanged, and `whole` too."""
+    divided = [RowParty(small.study, small.row) for _ in range(number)]
+    for place, part in enumerate(divided):
         part.accept(whole.hand_over(part.offer()))
-        persons = range(part.intake(Share(place, number)))
-        part.finalize([column.evaluate(part.blind(persons), persons)], [persons])
-        divided.append(part)
+        part.intake(Share(place, number))
+    shape = transfer(divided[0], column)
+    for party in (whole, *divided[1:]):
+        party.join_exchange(divided[0].share_exchange())
+    for bin_ in range(shape.bins):
+        matrix = column.mask(bin_)
+        for party in (whole, divided[bin_ * number // shape.bins]):
+            party.evaluate(matrix, bin_)
     return divided
 
 

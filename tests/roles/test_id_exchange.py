@@ -2,91 +2,189 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from xstat_ray.crypto import group
+from xstat_ray.crypto import oprf
+from xstat_ray.crypto.oprf import item_hashes
 from xstat_ray.errors import ProtocolError
-from xstat_ray.roles.id_exchange import IdExchange
+from xstat_ray.model.messages import Choices, Matrix
+from xstat_ray.roles import id_exchange
+from xstat_ray.roles.id_exchange import IdExchange, Shape, announced
 
-SALT = bytes(range(32))
-
-
-def with_persons(*ids: str, seed: int = 1) -> IdExchange:
-    """Make a party's exchange after `take`."""
-    exchange = IdExchange(group.random_scalar())
-    exchange.take(np.array([name.encode() for name in ids]), bytes([seed]) * 32)
-    return exchange
-
-
-def finish(exchange: IdExchange, other: IdExchange) -> None:
-    """Exchange all persons that are left."""
-    everybody = range(exchange.left)
-    exchange.finalize(other.evaluate(exchange.blind(everybody, SALT)), everybody)
+SECRET = bytes(range(32))
+SESSION = "ab" * 16
+names = st.sets(
+    st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8), max_size=40
+)
 
 
-def test_a_person_has_the_same_key_at_both_parties_and_nobody_else_has_it() -> None:
-    row = with_persons("ann", "bob", "eve")
-    column = with_persons("dan", "eve", seed=2)
+def items(*ids: str) -> NDArray[np.uint8]:
+    """Hash ids as both parties do."""
+    return item_hashes(SECRET, np.array([name.encode() for name in ids], "S"))
+
+
+def transferred(environments: int = 1, seeds: bytes = b"\1\2") -> tuple[IdExchange, IdExchange]:
+    """Make both sides after the oblivious transfers, without persons."""
+    row = IdExchange("row", seeds[:1] * 32)
+    column = IdExchange("column", seeds[1:] * 32)
+    offers = row.offer(3, environments), column.offer(2, 1)
+    choices = row.choose(*offers, SESSION), column.choose(*offers[::-1], SESSION)
+    row.accept(choices[1], SESSION)
+    column.accept(choices[0], SESSION)
+    return row, column
+
+
+def finish(row: IdExchange, column: IdExchange) -> None:
+    """Work through all bins on both sides."""
+    assert row.shape == column.shape
+    for number in range(row.shape.bins):
+        matrices = row.mask(number, SECRET), column.mask(number, SECRET)
+        row.evaluate(matrices[1], SECRET)
+        column.evaluate(matrices[0], SECRET)
+
+
+def keys(exchange: IdExchange) -> list[bytes]:
+    """List the keys of all persons, by number."""
+    return [bytes(key) for key in exchange.person_keys]
+
+
+@pytest.mark.parametrize("environments", [1, 3])
+def test_a_person_has_the_same_key_at_both_parties_and_nobody_else_has_it(environments):
+    row, column = transferred(environments)
+    row.take(items("ann", "bob", "eve"))
+    column.take(items("dan", "eve"))
     finish(row, column)
-    finish(column, row)
-    of_row, of_column = ([bytes(key) for key in party.person_keys] for party in (row, column))
-    assert len({*of_row, *of_column}) == 4
-    assert of_row[2] == of_column[1]
+    assert row.shape.bins == environments
+    assert len({*keys(row), *keys(column)}) == 4
+    assert keys(row)[2] == keys(column)[1]
 
 
-def test_persons_are_exchanged_in_a_secret_order_that_follows_from_the_seed() -> None:
-    names = [f"person {number}" for number in range(50)]
-    orders = []
-    for seed in (1, 1, 2):
-        exchange = with_persons(*names, seed=seed)
-        blinded = exchange.blind(range(50), SALT)
-        orders.append([bytes(name) for name in exchange.finalize(blinded, range(50))[0]])
-    assert orders[0] == orders[1] != orders[2]
-    assert sorted(orders[0]) == sorted(name.encode() for name in names) != orders[0]
+@settings(max_examples=15, deadline=None)
+@given(names, names)
+def test_equal_persons_have_equal_keys_and_others_have_not(first, second):
+    row, column = transferred(2)
+    of_row = sorted(first)
+    of_column = sorted(second)
+    row.take(items(*of_row))
+    column.take(items(*of_column))
+    finish(row, column)
+    found = dict(zip(of_row, keys(row), strict=True))
+    others = dict(zip(of_column, keys(column), strict=True))
+    assert all(found[name] == others[name] for name in first & second)
+    assert len({*found.values(), *others.values()}) == len(first | second)
 
 
-def test_keys_come_in_parts_and_ids_are_forgotten_after_the_last() -> None:
-    row = with_persons("ann", "bob", "eve")
-    column = with_persons("eve")
-    for part in (range(2), range(2, 3)):
-        with pytest.raises(ProtocolError, match="ID exchange has not taken place"):
-            _ = row.person_keys
-        row.finalize(column.evaluate(row.blind(part, SALT)), part)
-        row.forget_ids()
-        assert any(row.ids) == (part.stop == 2)
-    assert row.person_keys.shape == (3, 12)
+def test_other_secrets_of_either_party_give_other_keys():
+    found = []
+    for seeds in (b"\1\2", b"\1\2", b"\1\3", b"\3\2"):
+        row, column = transferred(seeds=seeds)
+        row.take(items("ann"))
+        column.take(items("ann"))
+        finish(row, column)
+        assert keys(row) == keys(column)
+        found += keys(row)
+    assert found[0] == found[1]
+    assert len(set(found)) == 3
 
 
-def test_persons_whose_keys_were_kept_are_not_exchanged_again() -> None:
-    first = with_persons("ann", "bob", "eve")
-    column = with_persons("eve")
-    finish(first, column)
-    again = IdExchange(first.scalar)
-    again.take(np.array([b"ann", b"bob", b"eve", b"new"]), bytes(32))
-    known = np.array([True, True, True, False])
-    again.recall(known, np.concatenate([first.person_keys, np.zeros((1, 12), np.uint8)]))
-    assert (again.persons, again.left) == (4, 1)
-    finish(again, column)
-    assert (again.person_keys[:3] == first.person_keys).all() and again.person_keys[3].any()
+def test_a_repeat_gives_the_same_bytes():
+    row, _ = transferred()
+    again, _ = transferred()
+    for party in (row, again):
+        party.take(items("ann", "bob", "eve"))
+    assert (row.mask(0, SECRET).columns == again.mask(0, SECRET).columns).all()
 
 
-def test_another_number_of_points_than_was_sent_is_refused() -> None:
-    row = with_persons("ann", "bob")
-    blinded = row.blind(range(2), SALT)
-    with pytest.raises(ProtocolError, match="another number of points"):
-        row.finalize(blinded[:1], range(2))
+def test_another_environment_of_the_party_computes_the_same_and_takes_keys():
+    row, column = transferred()
+    replica = IdExchange("column", bytes(32))
+    replica.join(column.share())
+    row.take(items("ann", "eve"))
+    for party in (column, replica):
+        party.take(items("dan", "eve"))
+    finish(row, column)
+    assert (replica.mask(0, SECRET).columns == column.mask(0, SECRET).columns).all()
+    replica.evaluate(row.mask(0, SECRET), SECRET)
+    assert keys(replica) == keys(column)
+    taker = IdExchange("column", bytes(32))
+    taker.join(column.share())
+    taker.take(items("dan", "eve"))
+    taker.put(0, column.keys_of(0))
+    assert keys(taker) == keys(column)
+    with pytest.raises(ProtocolError, match="another number of person keys"):
+        taker.put(0, column.keys_of(0)[:1])
 
 
-def test_points_that_are_not_of_the_group_are_refused() -> None:
-    row = with_persons("ann")
-    for wrong in (np.zeros((1, 32), np.uint8), np.full((1, 32), 255, np.uint8)):
-        with pytest.raises(ProtocolError):
-            row.evaluate(wrong)
-        with pytest.raises(ProtocolError):
-            row.finalize(wrong, range(1))
+def test_the_number_of_persons_is_told_in_sixteen_steps_for_each_doubling():
+    told = [announced(number) for number in range(1, 1 << 16)]
+    assert told[0] == 256
+    assert all(a <= b for a, b in zip(range(1, 1 << 16), told, strict=True))
+    assert all(b <= max(256, a * 17 / 16) for a, b in zip(range(1, 1 << 16), told, strict=True))
+    assert len({b for b in told if 1024 < b <= 2048}) == 16
+    assert announced(1 << 28) == id_exchange.MOST_PERSONS
 
 
-def test_before_the_intake_nothing_can_be_finalized() -> None:
-    with pytest.raises(ProtocolError, match="intake has not taken place"):
-        IdExchange(group.random_scalar()).finalize(np.zeros((0, 32), np.uint8), range(0))
+def test_a_matrix_does_not_tell_how_many_persons_a_bin_has():
+    sizes = set()
+    for people in ((), ("ann",), tuple(f"person {number}" for number in range(200))):
+        row, _ = transferred()
+        row.take(items(*people))
+        sizes.add(row.mask(0, SECRET).columns.shape)
+    assert len(sizes) == 1
+
+
+def test_the_shape_follows_from_the_announced_numbers():
+    row, column = transferred()
+    offer = replace(row.offer(3, 1), persons=1 << 23)
+    shape = Shape.of(offer, column.offer(2, 1))
+    assert (shape.bins, shape.capacity("row")) == (128, oprf.capacity(1 << 23, 128))
+    assert shape.capacity("column") < 300
+    assert Shape.of(replace(offer, environments=3), column.offer(2, 1)).bins == 129
+
+
+def test_what_is_no_offer_or_no_choice_is_refused():
+    row, column = transferred()
+    offer = row.offer(3, 1)
+    for change, reason in (
+        ({"persons": 255}, "fewer than 256"),
+        ({"persons": (1 << 28) + 1}, "more than 268435456"),
+        ({"environments": 0}, "no number of environments"),
+        ({"point": np.zeros((2, 32), np.uint8)}, "one group element"),
+        ({"point": np.zeros((1, 32), np.uint8)}, "identity"),
+    ):
+        with pytest.raises(ProtocolError, match=reason):
+            column.choose(column.offer(2, 1), replace(offer, **change), SESSION)
+    with pytest.raises(ProtocolError, match="another number of columns"):
+        row.accept(Choices(points=np.zeros((3, 32), np.uint8)), SESSION)
+
+
+def test_a_matrix_of_another_size_is_refused():
+    row, _ = transferred()
+    row.take(items("ann"))
+    with pytest.raises(ProtocolError):
+        row.evaluate(Matrix(bin=0, columns=np.zeros((8, 4), np.uint64)), SECRET)
+
+
+def test_a_bin_that_is_fuller_than_its_capacity_ends_the_run():
+    row, _ = transferred()
+    row.take(items(*(f"person {number}" for number in range(257))))
+    with pytest.raises(ProtocolError):
+        row.mask(0, SECRET)
+
+
+def test_steps_out_of_order_are_refused():
+    exchange = IdExchange("row", bytes(32))
+    with pytest.raises(ProtocolError, match="has not begun"):
+        _ = exchange.shape
+    with pytest.raises(ProtocolError, match="has not taken place"):
+        _ = exchange.person_keys
+    row, _ = transferred()
+    row.take(items("ann"))
+    with pytest.raises(ProtocolError, match="ID exchange has not taken place"):
+        _ = row.person_keys

@@ -12,6 +12,7 @@ from gmpy2 import mpz
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.synthetic import VIEW
 from xstat_ray.crypto.buffers import to_rows
 from xstat_ray.crypto.keygen import generate
 from xstat_ray.crypto.paillier import PublicEncryptor
@@ -174,6 +175,7 @@ def shard_of(rows):
     """Put (first word, second word, cell) into a message."""
     rows = sorted(rows)
     return Rows(
+        view=VIEW,
         shard=0,
         tags=tag_array([row[:2] for row in rows]),
         cells=np.array([row[2] for row in rows], np.uint32),
@@ -185,7 +187,7 @@ def flag_parts(flags, encrypt, cut):
     tags = sort(flags)
     ciphertexts = encrypt(list(flags.values()))
     return [
-        Flags(batch=0, part=number, tags=tags[section], ciphertexts=ciphertexts[section])
+        Flags(view=VIEW, batch=0, part=number, tags=tags[section], ciphertexts=ciphertexts[section])
         for number, section in enumerate((slice(None, cut), slice(cut, None)))
     ]
 
@@ -193,7 +195,11 @@ def flag_parts(flags, encrypt, cut):
 def test_many_rows_of_one_message_are_not_even_multiplied(key):
     # What is no ciphertext would be refused as soon as it is multiplied.
     flags = Flags(
-        batch=0, part=0, tags=tag_array([(1, 1)]), ciphertexts=np.zeros((1, 1, 512), np.uint8)
+        view=VIEW,
+        batch=0,
+        part=0,
+        tags=tag_array([(1, 1)]),
+        ciphertexts=np.zeros((1, 1, 512), np.uint8),
     )
     crowd = shard_of([(1, 1, cell) for cell in range(4)] * 50)
     joined = join(key.public, 3, crowd, [flags])
@@ -212,7 +218,9 @@ def test_one_flag_over_the_bound_takes_nothing_from_the_others(key, encrypt):
 
 def test_a_flag_that_cannot_be_divided_out_is_refused(key):
     ciphertexts = to_rows([key.public.n, mpz(4)], 512).reshape(2, 1, 512)
-    flags = Flags(batch=0, part=0, tags=tag_array([(1, 1), (2, 2)]), ciphertexts=ciphertexts)
+    flags = Flags(
+        view=VIEW, batch=0, part=0, tags=tag_array([(1, 1), (2, 2)]), ciphertexts=ciphertexts
+    )
     shards = [shard_of([(1, 1, 0), (2, 2, 0)]), shard_of([(1, 1, 1)])]
     joined = [join(key.public, 1, shard, [flags]) for shard in shards]
     with pytest.raises(ProtocolError, match="not a ciphertext: not coprime"):
@@ -242,6 +250,7 @@ partials = st.lists(
 def test_adding_is_associative_and_commutative_to_the_byte(key, encrypt, contents):
     made = [
         Partial(
+            view=VIEW,
             cells=np.array(sorted(content), np.uint32),
             ciphertexts=encrypt([content[c] for c in sorted(content)]),
         )
@@ -265,39 +274,67 @@ def test_adding_is_associative_and_commutative_to_the_byte(key, encrypt, content
 def test_flags_of_different_batches_or_shapes_are_refused(key):
     def part(batch, blocks):
         return Flags(
+            view=VIEW,
             batch=batch,
             part=0,
             tags=tag_array([(batch, 0)]),
             ciphertexts=np.zeros((1, blocks, 4), np.uint8),
         )
 
-    rows = Rows(shard=0, tags=tag_array([]), cells=np.zeros(0, np.uint32))
+    rows = Rows(view=VIEW, shard=0, tags=tag_array([]), cells=np.zeros(0, np.uint32))
     for parts in ([part(0, 1), part(1, 1)], [part(0, 1), part(0, 2)]):
         with pytest.raises(ProtocolError, match="different batches or shapes"):
             join(key.public, 1, rows, parts)
 
 
+def test_messages_of_different_views_are_refused(key, encrypt):
+    """Two views of one table have different tags; put together they would tell more than each."""
+    ciphertexts = encrypt([(1, 0)])
+    cells = np.zeros(1, np.uint32)
+    tags = tag_array([(1, 1)])
+    flags = Flags(view=VIEW, batch=0, part=0, tags=tags, ciphertexts=ciphertexts)
+    rows = Rows(view=VIEW, shard=0, tags=tags, cells=cells)
+    partial = Partial(view=VIEW, cells=cells, ciphertexts=ciphertexts)
+    joined = join(key.public, 1, rows, [flags])
+    assert joined.counts.view == add(key.public, [partial, partial]).view == VIEW
+    assert bound(key.public, 1, [joined], [flags]).view == VIEW
+    other = {"view": "f0" * 16}
+    with pytest.raises(ProtocolError, match="different views"):
+        join(key.public, 1, replace(rows, **other), [flags])
+    with pytest.raises(ProtocolError, match="different views"):
+        join(key.public, 1, rows, [flags, replace(flags, part=1, **other)])
+    with pytest.raises(ProtocolError, match="different views"):
+        add(key.public, [partial, replace(partial, **other)])
+    with pytest.raises(ProtocolError, match="different views"):
+        bound(key.public, 1, [joined], [replace(flags, **other)])
+
+
 def test_a_flag_that_is_not_a_ciphertext_is_refused_when_it_is_multiplied(key):
     flags = Flags(
+        view=VIEW,
         batch=0,
         part=0,
         tags=tag_array([(1, 1), (2, 2)]),
         ciphertexts=np.zeros((2, 1, 512), np.uint8),
     )
-    rows = Rows(shard=0, tags=tag_array([(1, 1), (2, 2)]), cells=np.zeros(2, np.uint32))
+    rows = Rows(view=VIEW, shard=0, tags=tag_array([(1, 1), (2, 2)]), cells=np.zeros(2, np.uint32))
     with pytest.raises(ProtocolError, match="not a ciphertext"):
         join(key.public, 1, rows, [flags])
 
 
 def test_the_layout_fills_untouched_cells_with_an_encryption_of_zero(key, encrypt):
-    partial = Partial(cells=np.array([1, 3], np.uint32), ciphertexts=encrypt([(4, 5), (6, 7)]))
+    partial = Partial(
+        view=VIEW, cells=np.array([1, 3], np.uint32), ciphertexts=encrypt([(4, 5), (6, 7)])
+    )
     table = lay_out(key.public, partial, 5, 2)
     values = key.decrypt(table.reshape(-1, key.public.width))
     assert [int(v) for v in values] == [0, 0, 4, 5, 0, 0, 6, 7, 0, 0]
 
 
 def test_nothing_matched_anywhere_is_laid_out_as_zeros(key):
-    partial = Partial(cells=np.zeros(0, np.uint32), ciphertexts=np.zeros((0, 2, 512), np.uint8))
+    partial = Partial(
+        view=VIEW, cells=np.zeros(0, np.uint32), ciphertexts=np.zeros((0, 2, 512), np.uint8)
+    )
     table = lay_out(key.public, partial, 3, 2)
     assert table.shape == (3, 2, 512) and not any(key.decrypt(table.reshape(-1, 512)))
 
@@ -311,6 +348,8 @@ def test_nothing_matched_anywhere_is_laid_out_as_zeros(key):
     ],
 )
 def test_a_partial_of_another_table_is_refused(key, cell, shape, problem):
-    partial = Partial(cells=np.array([cell], np.uint32), ciphertexts=np.ones(shape, np.uint8))
+    partial = Partial(
+        view=VIEW, cells=np.array([cell], np.uint32), ciphertexts=np.ones(shape, np.uint8)
+    )
     with pytest.raises(ProtocolError, match=problem):
         lay_out(key.public, partial, 5, 2)

@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from tests.synthetic import make_study
+from tests.synthetic import VIEW, make_study
 from xstat_ray.crypto.keygen import generate
 from xstat_ray.errors import BudgetError, ProtocolError
 from xstat_ray.model.messages import NoisyTable, Partial
@@ -29,7 +29,9 @@ def key():
 
 def noisy_table(key):
     empty = Partial(
-        cells=np.zeros(0, np.uint32), ciphertexts=np.zeros((0, PLAN.packing.blocks, 512), np.uint8)
+        view=VIEW,
+        cells=np.zeros(0, np.uint32),
+        ciphertexts=np.zeros((0, PLAN.packing.blocks, 512), np.uint8),
     )
     table = Aggregator(key.public, 1).lay_out(empty, STUDY.cells, PLAN.packing.blocks)
     return add_noise_once(key.public, table, PLAN.packing, PLAN.design)

@@ -8,7 +8,15 @@ from dataclasses import replace
 import pytest
 
 from tests import oracle
-from tests.roles.pair import agreed_pair, exchanged_pair, private_key, row_tags, secrets_of
+from tests.roles.pair import (
+    agreed_pair,
+    exchange,
+    exchanged_pair,
+    private_key,
+    row_tags,
+    secrets_of,
+    transfer,
+)
 from xstat_ray.errors import ProtocolError
 from xstat_ray.model.periods import span
 from xstat_ray.model.shards import ShardGrid
@@ -46,18 +54,18 @@ def grid_of(study):
 
 def test_an_altered_or_swapped_exchange_is_refused(small):
     row, column = agreed_pair(small.study, small.row, small.column)
-    whole = range(row.intake())
-    first = range(0, 5)
-    second = range(5, whole.stop)
-    blinded = row.blind(first)
+    row.intake()
+    column.intake()
+    transfer(row, column)
+    matrix = row.mask(0)
     with pytest.raises(ProtocolError, match="altered"):
-        column.evaluate(blinded[:-1] + bytes([blinded[-1] ^ 1]), first)
+        column.evaluate(matrix[:-1] + bytes([matrix[-1] ^ 1]), 0)
     with pytest.raises(ProtocolError, match="altered"):
-        column.evaluate(blinded, second)
+        column.evaluate(matrix, 1)
     with pytest.raises(ProtocolError, match="altered"):
         # A message handed back to its sender: each direction has its own key.
-        row.evaluate(blinded, first)
-    row.finalize([column.evaluate(blinded, first)], [first])
+        row.evaluate(matrix, 0)
+    column.evaluate(matrix, 0)
     with pytest.raises(ProtocolError, match="exchange has not taken place"):
         row_tags(row, grid_of(small.study))
 
@@ -83,7 +91,8 @@ def test_a_confirmation_of_other_keys_is_refused(small):
     ("call", "problem"),
     [
         (lambda party: party.confirm(b""), "handshake has not taken place"),
-        (lambda party: party.blind(range(0)), "handshake has not taken place"),
+        (lambda party: party.intake(), "handshake has not taken place"),
+        (lambda party: party.offer_columns(), "intake has not taken place"),
         (lambda party: party.accept(b""), "not a replica"),
         (lambda party: (party.offer(), party.hello()), "no handshake of its own"),
         (lambda party: (party.offer(), party.agree(b"")), "handshake is over"),
@@ -107,12 +116,9 @@ def test_a_replica_takes_over_and_makes_the_same_choices(small, place):
     replica.accept(sealed)
     with pytest.raises(ProtocolError, match="not a replica"):
         replica.accept(sealed)
-    everybody = range(first.intake())
-    assert replica.intake() == everybody.stop
-    # What one replica blinded, another may finish.
-    evaluated = other.evaluate(first.blind(everybody), everybody)
-    for party in (first, replica):
-        party.finalize([evaluated], [everybody])
+    for party in (first, other, replica):
+        party.intake()
+    exchange(*pair, replica)
     assert first.replica_digest() == replica.replica_digest()
     plan = make_plan(small.study, key_bits=2048, shards=3)
     prepared = [party.prepare(plan.grid) for party in (first, replica)]
@@ -157,7 +163,10 @@ def test_the_record_holds_counts_of_rows_and_the_order_and_nothing_else(small, t
     (path,) = (tmp_path / "parties" / "row").iterdir()
     assert path.stat().st_mode & 0o777 == 0o600
     record = json.loads(path.read_text())
-    assert (record.pop("party"), record.pop("persons")) == ("row", row.persons)
+    assert (record.pop("party"), record.pop("persons")) == (
+        "row",
+        len(set(small.rows["person"].to_pylist()) - {"", None}),
+    )
     assert record.pop("set_aside") == []
     assert record.pop("unsorted") == ["presence.parquet"]
     assert all(isinstance(value, int) for value in record.values())

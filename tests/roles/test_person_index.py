@@ -48,23 +48,6 @@ def test_find_gives_numbers_and_minus_one_for_strangers_and_nothing():
 def test_an_empty_index_knows_nobody():
     persons, _ = built([])
     assert persons.find(pa.array(["a", None])).tolist() == [-1, -1, -1]
-    assert not persons.overlaps("a", "z")
-
-
-@pytest.mark.parametrize(
-    ("least", "largest", "expected"),
-    [
-        ("a", "a", True),
-        ("", "Z", False),
-        ("0", "a", True),
-        ("c", "z", True),
-        ("ca", "z", False),
-        (1, 2, True),
-    ],
-)
-def test_overlap_with_the_bounds_of_a_row_group(least, largest, expected):
-    persons, _ = built(CHUNKS)
-    assert persons.overlaps(least, largest) is expected
 
 
 def test_ids_beyond_ascii_are_compared_by_their_bytes():

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.roles.pair import TAG_BYTES, agreed_pair, exchanged_pair, secrets_of
+from tests.roles.pair import TAG_BYTES, agreed_pair, exchange, exchanged_pair, secrets_of
 from tests.sizes import thorough
 from tests.synthetic import make_study
 from xstat_ray.crypto.tags import is_sorted
@@ -90,8 +90,9 @@ def test_the_choice_of_rows_does_not_depend_on_the_pieces_they_lie_in(small, tmp
     for path in sorted(tmp_path.iterdir()):
         ways["of"] = ways[path.name] = []
         row, column = agreed_pair(small.study, path, small.column, SEEDS)
-        everybody = range(row.intake())
-        row.finalize([column.evaluate(row.blind(everybody), everybody)], [everybody])
+        row.intake()
+        column.intake()
+        exchange(row, column)
         grid = make_grid(small.study, 3)
         row.prepare(grid)
         tagged = [row.emit(shard) for shard in grid.shards]

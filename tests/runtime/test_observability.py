@@ -110,5 +110,5 @@ def test_no_secret_is_in_the_environment_the_runtime_environment_or_a_name(ray_f
             assert "RAY_AUTH_TOKEN" not in variables
             everything = json.dumps(variables) + runtime + name
             secrets = secrets_of(executor, role)
-            assert secrets.keys() >= {"seed", "scalar", "salt", "tag key"}
+            assert secrets.keys() >= {"seed", "exchange", "salt", "tag key"}
             assert not [form for form in forms(secrets) if form in everything]

@@ -12,6 +12,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.synthetic import VIEW
 from xstat_ray.crypto.paillier import PublicKey
 from xstat_ray.model.messages import Partial
 from xstat_ray.roles import Aggregator
@@ -76,7 +77,9 @@ class Recording(Executor):
 
     def get(self, ref: int) -> Partial:
         self.result = self.values[ref]
-        return Partial(cells=np.zeros(0, np.uint32), ciphertexts=np.zeros((0, 1, 4), np.uint8))
+        return Partial(
+            view=VIEW, cells=np.zeros(0, np.uint32), ciphertexts=np.zeros((0, 1, 4), np.uint8)
+        )
 
 
 class Message(NamedTuple):

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from tests.roles.pair import exchanged_pair
 from xstat_ray.crypto.keygen import generate
+from xstat_ray.crypto.oprf import item_hashes
 from xstat_ray.crypto.packing import Packing
 from xstat_ray.crypto.paillier import PrivateKey
 from xstat_ray.model.messages import Flags
@@ -48,9 +49,8 @@ from xstat_ray.model.study import (
 )
 from xstat_ray.planning.plan import make_plan
 from xstat_ray.privacy.design import Design, shown_tree
-from xstat_ray.roles import ColumnParty, RowParty, column_party
+from xstat_ray.roles import ColumnParty, RowParty, column_party, row_table
 from xstat_ray.roles.blinding import Blinding
-from xstat_ray.roles.id_exchange import IdExchange
 from xstat_ray.roles.join import match
 
 SECRET: dict[Role, bytes] = {"row": b"r" * 32, "column": b"c" * 32}
@@ -147,16 +147,18 @@ def at(hour: int) -> datetime:
 def note_people(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
     """Leave the flags unencrypted, and note the people whom each role takes into the exchange."""
     people: dict[str, list[str]] = {}
-    take = IdExchange.take
-
-    def note_ids(exchange: IdExchange, ids: NDArray[np.bytes_], seed: bytes, *place: int) -> None:
-        people["row" if seed == SECRET["row"] else "column"] = ids.astype(str).tolist()
-        take(exchange, ids, seed, *place)
-
-    monkeypatch.setattr(IdExchange, "take", note_ids)
+    for role, module in (("row", row_table), ("column", column_party)):
+        monkeypatch.setattr(module, "item_hashes", partial(_note_ids, people, role))
     monkeypatch.setattr(column_party, "OwnerEncryptor", Unencrypted)
     monkeypatch.setattr(column_party, "generate", lambda bits, constant_time: any_key())
     return people
+
+
+def _note_ids(
+    people: dict[str, list[str]], role: str, salt: bytes, ids: NDArray[np.bytes_]
+) -> NDArray[np.uint8]:
+    people[role] = ids.astype(str).tolist()
+    return item_hashes(salt, ids)
 
 
 @cache

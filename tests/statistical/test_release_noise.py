@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from tests.sizes import first, thorough
+from tests.synthetic import VIEW
 from xstat_ray.crypto.keygen import generate
 from xstat_ray.crypto.paillier import PrivateKey
 from xstat_ray.model.messages import Partial
@@ -62,7 +63,7 @@ def plan(noise: Noise) -> Plan:
 def released_noise(key: PrivateKey, plan: Plan, releases: int) -> NDArray[np.int64]:
     """(releases, cells, slots) decrypted values when nobody was counted: the noise alone."""
     untouched = Partial(
-        np.zeros(0, np.uint32), np.zeros((0, plan.packing.blocks, key.public.width), np.uint8)
+        VIEW, np.zeros(0, np.uint32), np.zeros((0, plan.packing.blocks, key.public.width), np.uint8)
     )
     table = lay_out(key.public, untouched, CELLS, plan.packing.blocks)
     noisy = [add_noise_once(key.public, table, plan.packing, plan.design) for _ in range(releases)]

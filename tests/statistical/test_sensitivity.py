@@ -89,7 +89,7 @@ def test_the_auditor_counts_what_the_protocol_counts(tmp_path, monkeypatch):
     paths = write(make_tables(1, study.bounds), tmp_path)
     audited: list[Any] = []
     for kind in (RowParty, ColumnParty):
-        monkeypatch.setattr(kind, "finalize", spy(kind.finalize, audited))
+        monkeypatch.setattr(kind, "accept_choices", spy(kind.accept_choices, audited))
     result = play(
         plan,
         row_table=paths["row"],
@@ -111,11 +111,11 @@ def test_the_auditor_counts_what_the_protocol_counts(tmp_path, monkeypatch):
     assert (result.values == np.concatenate(expected)).all()
 
 
-def spy(finalize: Callable[..., None], seen: list[Any]) -> Callable[..., None]:
+def spy(method: Callable[..., Any], seen: list[Any]) -> Callable[..., Any]:
     """Note which party calls a method."""
 
-    def record(party: RowParty | ColumnParty, *arguments: Any) -> None:
+    def record(party: RowParty | ColumnParty, *arguments: Any) -> Any:
         seen.append(party)
-        finalize(party, *arguments)
+        return method(party, *arguments)
 
     return record

@@ -32,7 +32,7 @@ def run(sizes: Sizes, progress: Progress) -> list[Record]:
     row_tags = _sorted(_random_tags(rng, sizes.rows))
     known = row_tags[rng.choice(sizes.rows, sizes.flags // 2, replace=False)]
     flag_tags = _sorted(np.concatenate([known, _random_tags(rng, sizes.flags - len(known))]))
-    message = Rows(0, row_tags, np.zeros(sizes.rows, np.uint32)).encode(_DIGEST)
+    message = Rows("0" * 32, 0, row_tags, np.zeros(sizes.rows, np.uint32)).encode(_DIGEST)
 
     def cold() -> None:
         match(Rows.decode(message, _DIGEST).tags, flag_tags)

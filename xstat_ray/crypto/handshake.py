@@ -1,6 +1,8 @@
 """The handshake of the two parties.
 
-X25519 (RFC 7748), then HKDF-SHA256 (RFC 5869) over a transcript of both hellos.
+X25519 (RFC 7748), then HKDF-SHA256 (RFC 5869) over a transcript of both hellos. Its secrets are
+those of one view: tables that are shown again are shown after another handshake, so that nothing
+links the two.
 
 It compares what the parties believe they run and gives both the same secrets, which no third party
 has. It does not prove who the peer is: that is the business of the channel the hellos travel on.
@@ -25,6 +27,7 @@ from xstat_ray.util.secrecy import Secret
 _MAGIC = b"xstat-ray hello\x01"
 _ROLES: tuple[Role, Role] = ("row", "column")
 _FIELD_BYTES = 32
+_VIEW = b"xstat-ray v2 view\0"
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ class Hello:
 class SharedSecrets(Secret):
     """What the parties share, and the aggregator never has."""
 
-    __slots__ = ("_confirmation_key", "_transcript", "salt", "tag_key")
+    __slots__ = ("_confirmation_key", "_transcript", "salt", "tag_key", "view")
 
     def __init__(
         self, salt: bytes, tag_key: bytes, confirmation_key: bytes, transcript: bytes
@@ -90,6 +93,8 @@ class SharedSecrets(Secret):
         """32 bytes, hashed in front of every id."""
         self.tag_key = tag_key
         """K, 16 bytes: the AES-128 key of the tags."""
+        self.view = hashlib.sha256(_VIEW + transcript).hexdigest()[:32]
+        """Public name of the one view that is shown under these secrets, 32 hexadecimal digits."""
         self._confirmation_key = confirmation_key
         self._transcript = transcript
 

@@ -62,7 +62,7 @@ def capacity(items: int, bins: int) -> int:
     The least m with bins * Pr[Binomial(items, 1 / bins) > m] <= 2^-40, and 64 at least.
 
     Args:
-        items: the study's public bound on a party's people.
+        items: the number of persons that a party announced.
         bins: among which their hashes divide them, 1 to 2^32.
     """
     low = min(items, items // bins)
@@ -101,8 +101,7 @@ def width(evaluated: int, capacity: int) -> int:
     analysis of Chase and Miao, for a bin that is full).
 
     Args:
-        evaluated: ids whose values are computed by either party, over all bins: the sum of the
-            study's public bounds on both parties' people.
+        evaluated: most ids on which a party evaluates its function, over all bins.
         capacity: m, the positions of a column.
     """
     log_bound = -(FAILURE_BITS + math.log2(evaluated)) * math.log(2)
@@ -242,20 +241,19 @@ def evaluated(  # noqa: PLR0917 - the message, both secrets, and what both sides
         bits: (w,) the sender's choices.
         keys: (w, 16) that the choices gave.
         bin: number of the bin.
-        capacity: of a bin.
+        capacity: of a bin of the receiver, whose items these need not be as few as.
 
     Returns:
         (n, w / 8) uint8.
 
     Raises:
-        ProtocolError: the matrix has another shape or type, or there are more items than the
-            capacity.
+        ProtocolError: the matrix has another shape or type.
     """
     _check(position_key, len(keys), capacity)
-    items = _within(items, capacity)
+    items = np.ascontiguousarray(items)
     shape = (len(keys), _words(capacity))
     if matrix.shape != shape or matrix.dtype != np.dtype("<u8"):
-        raise ProtocolError("a matrix of the ID exchange is not of the study's width and capacity")
+        raise ProtocolError("a matrix of the ID exchange is not of the agreed width and capacity")
     chosen = np.where(bits[:, None], matrix, np.uint64(0))
     _pad(chosen, keys, bin)
     return _rows(position_key, items, chosen, capacity)
@@ -338,7 +336,5 @@ def _check(position_key: bytes, columns: int, capacity: int) -> None:
 
 def _within(items: NDArray[np.uint8], capacity: int) -> NDArray[np.uint8]:
     if len(items) > capacity:
-        raise ProtocolError(
-            "a bin of the ID exchange holds more ids than the study's bound on people allows"
-        )
+        raise ProtocolError("a bin of the ID exchange holds more ids than its public capacity")
     return np.ascontiguousarray(items)

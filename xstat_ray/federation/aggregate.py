@@ -38,7 +38,7 @@ from xstat_ray.util.files import write_whole
 NOISY = "noisy.msg"
 _MARKS = (
     b"PRIVATE KEY-----",
-    *(len(name).to_bytes(8, "little") + name for name in (b"seed", b"scalar", b"paillier")),
+    *(len(name).to_bytes(8, "little") + name for name in (b"seed", b"exchange", b"paillier")),
 )
 """Bytes in files with secrets: the end of a PEM header, and names of fields that a party saves."""
 _LOOK_BYTES = 64 << 10
@@ -56,6 +56,8 @@ class AggregatorSteps:
         self._progress = progress
         self._driver = Driver(executor, run.plan, progress)
         self._study = run.plan.study.digest
+        self._view = ""
+        """Name of the view that the first message belongs to."""
 
     def run(self) -> None:
         """Do the step, or what is left of it.
@@ -120,13 +122,21 @@ class AggregatorSteps:
         def read(message: Opened) -> NDArray[np.int64]:
             lower = levels[message.header.part]
             upper = levels[message.header.part + 1]
-            starts = Tree.decode(message.payload, self._study).starts
+            tree = Tree.decode(message.payload, self._study)
+            self._check_view(tree.view)
+            starts = tree.starts
             ordered = len(starts) == upper.nodes and starts[0] == 0 and (np.diff(starts) > 0).all()
             if message.header.parts != len(levels) - 1 or not ordered or starts[-1] >= lower.nodes:
                 raise ProtocolError("the sizes of the row tree are not those of the study")
             return starts
 
         return list(self._mailbox.collect("row", "tree", read))
+
+    def _check_view(self, view: str) -> None:
+        """Refuse a message of another view than those before: two views may tell more than one."""
+        self._view = self._view or view
+        if view != self._view:
+            raise ProtocolError("it belongs to another view than the messages before it")
 
     def _batches(self, public: PublicKey) -> Iterator[Batch]:
         """Yield every batch: its flags, and its messages of rows as they come."""
@@ -149,6 +159,7 @@ class AggregatorSteps:
             ProtocolError: the rows are not in their place, or not those of their shard.
         """
         rows = Rows.decode(message.payload, self._study)
+        self._check_view(rows.view)
         head = message.header
         shards = self._plan.grid.shards
         if head.parts != len(shards) or rows.shard != head.part:
@@ -163,6 +174,7 @@ class AggregatorSteps:
 
     def _read_flags(self, public: PublicKey, message: Opened) -> Flags:
         flags = Flags.decode(message.payload, self._study)
+        self._check_view(flags.view)
         shape = (self._plan.packing.blocks, public.width)
         if flags.ciphertexts.shape[1:] != shape or len(flags.tags) != message.header.rows:
             raise ProtocolError("flags of another shape, or not as many as its header says")

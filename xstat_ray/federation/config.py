@@ -28,7 +28,7 @@ from xstat_ray.planning.options import Options
 from xstat_ray.planning.plan import Plan
 from xstat_ray.planning.settings import DISPLAYS, TOP, read_options, read_source, read_study
 
-STEPS = ("identity", "handshake", "blind", "evaluate", "emit", "all")
+STEPS = ("identity", "handshake", "exchange", "emit", "all")
 RELEASE_STEPS = ("decrypt", "unblind", "publish", "all")
 PROVIDERS = ("software", "nitro")
 

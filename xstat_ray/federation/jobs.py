@@ -53,7 +53,7 @@ def deidentify(config: PartyConfig, progress: Progress) -> None:
                 _refuse(
                     run,
                     "column" if role == "row" else "row",
-                    "evaluated",
+                    "matrix",
                     "the pool has learnt as much as it may",
                 )
                 raise

@@ -1,4 +1,4 @@
-"""The steps of a party on the party's cluster: handshake, blind, evaluate, emit.
+"""The steps of a party on the party's cluster: handshake, exchange, emit.
 
 A step may be killed at any moment and run again. What it handed out stays as it is, and what it
 draws at random is drawn once: secrets are on disk, in the party's private folder, before anything
@@ -24,18 +24,19 @@ from xstat_ray.federation.input_record import InputRecord
 from xstat_ray.model.messages import Message, Tree
 from xstat_ray.model.study import Role
 from xstat_ray.roles import ColumnParty, RowParty
+from xstat_ray.roles.id_exchange import Shape
 from xstat_ray.roles.party import Party
 from xstat_ray.roles.session import SECRETS
 from xstat_ray.runtime.driver import Driver
 from xstat_ray.runtime.emission import RowCalls, flag_calls
-from xstat_ray.runtime.exchange import Holder
-from xstat_ray.runtime.executor import ROLES, Executor, Ref, in_turn
+from xstat_ray.runtime.exchange import holder_of, spread, tell_others
+from xstat_ray.runtime.executor import ROLES, Executor, Instance, Ref
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.util.files import write_whole
 
 MessageT = TypeVar("MessageT", bound=Message)
 
-STEPS = ("handshake", "blind", "evaluate", "emit")
+STEPS = ("handshake", "exchange", "emit")
 FACTS = "facts.json"
 """File with what the manifest will tell of the party; written once the step emit is over."""
 _AHEAD = 4
@@ -62,7 +63,8 @@ class PartySteps:
         self._attestation = attestation
         self._progress = progress
         self._driver = Driver(executor, run.plan, progress)
-        self._holders: list[Holder] | None = None
+        self._shape: Shape | None = None
+        self._taken_in = False
         self._restored = False
         self._input = InputRecord(run.folder, executor, executor.parties[role])
 
@@ -81,8 +83,7 @@ class PartySteps:
         with self._progress.stage(step, 1) as stage:
             steps: dict[str, Callable[[], None]] = {
                 "handshake": self._handshake,
-                "blind": self._blind,
-                "evaluate": self._evaluate,
+                "exchange": self._exchange,
                 "emit": self._emit,
             }
             steps[step]()
@@ -167,73 +168,67 @@ class PartySteps:
 
     # ID exchange
 
-    def _taken_in(self) -> list[Holder]:
-        """Take in the table, which must be that of an earlier step; returns the holders."""
-        if self._holders is None:
-            self._restore()
-            self._input.demand()
-            self._holders = self._driver.take_in(self._role)
-            self._input.keep()
-        return self._holders
+    def _take_in(self) -> None:
+        """Take in the table, which must be that of an earlier step."""
+        if self._taken_in:
+            return
+        self._restore()
+        self._input.demand()
+        self._driver.take_in(self._role)
+        self._input.keep()
+        self._taken_in = True
 
-    def _parts(self) -> list[tuple[Holder, int, range]]:
-        """List the parts of this party's persons, each with its holder and the holder's turn."""
-        return [
-            (holder, turn, part)
-            for holder in self._taken_in()
-            for turn, part in enumerate(holder.parts)
-        ]
+    def _exchange(self) -> None:
+        """Hand out what the other party needs to evaluate this party's function.
 
-    def _blind(self) -> None:
-        parts = self._parts()
-        left = self._mailbox.unsent(self._other, "blinded", len(parts))
-        refs = [
-            holder.turn(turn).call(Party.blind, part) for holder, turn, part in parts[left.start :]
-        ]
-        for number, ref in zip(left, refs, strict=True):
-            part = parts[number][2]
-            place = {"part": number, "parts": len(parts), "first": part.start, "rows": len(part)}
-            self._mailbox.send(self._other, "blinded", self._executor.get(ref), **place)
+        All of it follows from secrets on disk and the table, so a repeat makes the same bytes.
+        """
+        bins = self._agree().bins
+        left = self._mailbox.unsent(self._other, "matrix", bins)
+        refs = dict[int, Ref[bytes]]()
+        for number in left:
+            for ahead in range(number, min(number + _AHEAD, bins)):
+                if ahead not in refs:
+                    refs[ahead] = self._holder(ahead).call(Party.mask, ahead)
+            matrix = self._executor.get(refs.pop(number))
+            self._mailbox.send(self._other, "matrix", matrix, part=number, parts=bins)
+
+    def _agree(self) -> Shape:
+        """Go through the oblivious transfers with the other party."""
+        if self._shape is not None:
+            return self._shape
+        self._take_in()
+        get = self._executor.get
+        first = self._executor.first(self._role)
+        mailbox = self._mailbox
+        mailbox.send(self._other, "offer", lambda: get(first.call(Party.offer_columns)))
+        with mailbox.receiving(self._other, "offer") as message:
+            choices = get(first.call(Party.choose_columns, message.payload))
+        mailbox.send(self._other, "choices", choices)
+        with mailbox.receiving(self._other, "choices") as message:
+            self._shape = get(first.call(Party.accept_choices, message.payload))
+        self._executor.get_all(tell_others(self._executor, self._role))
+        return self._shape
+
+    def _holder(self, number: int) -> Instance[Party]:
+        """Return the environment that works through a bin."""
+        assert self._shape is not None
+        return holder_of(self._executor, self._role, number, self._shape.bins)
 
     def _evaluate(self) -> None:
-        self._restore()
+        """Take the other party's matrices, from which this party's persons get their keys."""
+        bins = self._agree().bins
 
         def read(message: Opened) -> None:
             head = message.header
-            part = range(head.first, head.first + head.rows)
-            if not self._mailbox.has_sent(self._other, "evaluated", head.part):
-                # This checks the points, so that only a good message is accepted.
-                instances = self._executor.parties[self._role]
-                call = in_turn(instances, head.part).call(Party.evaluate, message.payload, part)
-                place = {
-                    "part": head.part,
-                    "parts": head.parts,
-                    "first": head.first,
-                    "rows": head.rows,
-                }
-                self._mailbox.send(self._other, "evaluated", self._executor.get(call), **place)
+            if head.parts != bins:
+                raise ProtocolError("the other party sends another number of bins")
+            # This checks the matrix, so that only a good message is accepted.
+            call = self._holder(head.part).call(Party.evaluate, message.payload, head.part)
+            self._executor.get(call)
+            self._executor.get_all(spread(self._executor, self._role, head.part, bins))
 
-        for _ in self._mailbox.collect(self._other, "blinded", read):
-            pass
-
-    def _finalize(self) -> None:
-        """Take back this party's points, from which its persons get their keys."""
-        parts = self._parts()
-
-        def read(message: Opened) -> None:
-            head = message.header
-            holder, _, part = parts[head.part] if head.parts == len(parts) else (None, 0, range(0))
-            if holder is None or (head.first, head.rows) != (part.start, len(part)):
-                raise ProtocolError("it returns another part of the points than was sent")
-            # This checks the points, so that only a good message is accepted.
-            self._executor.get_all(
-                [
-                    instance.call(Party.finalize, [message.payload], [part])
-                    for instance in holder.instances
-                ]
-            )
-
-        for _ in self._mailbox.collect(self._other, "evaluated", read):
+        for _ in self._mailbox.collect(self._other, "matrix", read):
             pass
 
     # What the aggregator gets
@@ -242,12 +237,12 @@ class PartySteps:
         run = self._run
         if (run.folder / FACTS).exists():
             return
-        self._finalize()
+        self._evaluate()
         executor = self._executor
         instances = executor.parties[self._role]
         first = instances[0]
-        # The handshake names the view: messages that are out stay as they are, so a run shows one.
-        executor.get(first.call(Party.count_view, self._mailbox.session))
+        # Messages that are out stay as they are, so a run shows one view.
+        executor.get(first.call(Party.count_view))
         view = run.plan.study.privacy.view
         if run.plan.padding is not None and not any(run.log.of("shown")):
             run.log.add("shown", epsilon=str(view.epsilon), delta=str(view.delta))
@@ -289,8 +284,10 @@ class PartySteps:
         starts_of_levels = []
         if plan.design.starts is None:
             starts_of_levels = executor.get(executor.row[0].call(RowParty.tree_starts))
+        view = executor.get(executor.row[0].call(Party.view))
         for number, starts in enumerate(starts_of_levels):
-            self._send_message("tree", Tree(starts=starts), number, len(starts_of_levels))
+            tree = Tree(view=view, starts=starts)
+            self._send_message("tree", tree, number, len(starts_of_levels))
         shards = plan.grid.shards
         rows_of = RowCalls(executor.row, shards)
         calls = [partial(rows_of.emit, shard) for shard in shards]

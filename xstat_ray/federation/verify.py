@@ -180,11 +180,11 @@ def _check_attestation(case: _Case) -> Iterator[str]:
     for name, peer in (("row", "column"), ("column", "row")):
         log = case.logs["row" if name == "row" else "column"]
         attested = [e.number for e in log if e.event == "attested" and e.facts.get("peer") == peer]
-        blinded = [e.number for e in log if e.event == "sent" and e.facts.get("kind") == "blinded"]
+        offered = [e.number for e in log if e.event == "sent" and e.facts.get("kind") == "offer"]
         same = [
             e for e in log if e.event == "attested" and e.facts.get("measurement") == measurement
         ]
-        if len(attested) != 1 or len(same) != 1 or any(number < attested[0] for number in blinded):
+        if len(attested) != 1 or len(same) != 1 or any(number < attested[0] for number in offered):
             yield f"the {name} domain did not verify the other party first"
 
 

@@ -184,18 +184,43 @@ def _arrays(
 
 
 @dataclass(frozen=True)
-class Points(Message):
-    """Group elements of persons, in the sender's shuffled order."""
+class Offer(Message):
+    """What a party tells the other before the ID exchange, to which it offers its columns."""
+
+    persons: int
+    """Number of the party's persons, rounded up."""
+    environments: int
+    """Environments that divide these persons; the number of bins is a multiple of it."""
+    point: NDArray[np.uint8]
+    """(1, 32) the group element that offers the oblivious transfers."""
+    ITEMS: ClassVar[dict[str, tuple[str, int]]] = {"point": ("uint8", 2)}
+
+
+@dataclass(frozen=True)
+class Choices(Message):
+    """A party's choices among the columns that the other offered, one for each transfer."""
 
     points: NDArray[np.uint8]
-    """(P, 32)"""
+    """(columns, 32) group elements."""
     ITEMS: ClassVar[dict[str, tuple[str, int]]] = {"points": ("uint8", 2)}
+
+
+@dataclass(frozen=True)
+class Matrix(Message):
+    """A party's persons of one bin, hidden: the other's function can be learned on them alone."""
+
+    bin: int
+    columns: NDArray[np.uint64]
+    """(columns, words) bits of each column, the first in the lowest bit of the first word."""
+    ITEMS: ClassVar[dict[str, tuple[str, int]]] = {"columns": ("uint64", 2)}
 
 
 @dataclass(frozen=True)
 class Tree(Message):
     """The sizes of one measured level of the row tree, in blinded order: sizes without names."""
 
+    view: str
+    """Name of the view, 32 hexadecimal digits: of the one emission of tables that it belongs to."""
     starts: NDArray[np.int64]
     """(nodes,) where the descendants of each node begin on the measured level below, ascending from
     0."""
@@ -206,6 +231,7 @@ class Tree(Message):
 class Rows(Message):
     """The row party's de-identified rows of one shard, in the order of `crypto.tags.sort_order`."""
 
+    view: str
     shard: int
     tags: NDArray[np.uint8]
     """(N, 16)"""
@@ -221,6 +247,7 @@ class Flags(Message):
     The parts of a batch are consecutive.
     """
 
+    view: str
     batch: int
     part: int
     tags: NDArray[np.uint8]
@@ -237,6 +264,7 @@ class Flags(Message):
 class Partial(Message):
     """Encrypted counts of some cells."""
 
+    view: str
     cells: NDArray[np.uint32]
     """(C,) blinded cell numbers, strictly ascending."""
     ciphertexts: NDArray[np.uint8]

@@ -59,11 +59,6 @@ class OutputFolder:
         """Whether the noise was drawn and stored, and the release is not yet published."""
         return self._marker.exists()
 
-    @property
-    def kept(self) -> bool:
-        """Whether the private folder holds anything that a rerun can resume from."""
-        return self.stored
-
     def _take(self) -> None:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -82,7 +77,7 @@ class OutputFolder:
     def _drop_leftovers(self) -> None:
         """Remove the private folder, unless a rerun can resume from it, and half-written files."""
         drop_partials(self.folder)
-        if not self.kept:
+        if not self.stored:
             shutil.rmtree(self.unfinished, ignore_errors=True)
 
     def _check_room(self) -> None:

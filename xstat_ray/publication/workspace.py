@@ -11,15 +11,12 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from xstat_ray.errors import InputError
 from xstat_ray.model.messages import NoisyTable
-from xstat_ray.model.study import Role
 from xstat_ray.planning.plan import Plan
 from xstat_ray.publication.output_folder import OutputFolder
-from xstat_ray.publication.release import STATISTICS
-from xstat_ray.roles.session import SECRETS
 from xstat_ray.util.files import unwritable, write_whole
 
 
@@ -76,44 +73,6 @@ class Workspace(OutputFolder):
     def party(self, role: str) -> Path:
         """Folder for the secrets of a party while the release is unfinished."""
         return self.unfinished / role
-
-    @property
-    def kept(self) -> bool:
-        """Whether there is a noisy table, or an ID exchange whose release is not published."""
-        begun = self._exchange.exists() and all(path.exists() for path in self._secrets)
-        return self.stored or (begun and not (self.folder / STATISTICS).exists())
-
-    @property
-    def _exchange(self) -> Path:
-        return self.unfinished / "exchange.json"
-
-    @property
-    def _secrets(self) -> list[Path]:
-        return [self.party(role) / SECRETS for role in get_args(Role)]
-
-    def has_unfinished_exchange(self) -> bool:
-        """Whether an earlier run of this plan left its secrets and an ID exchange.
-
-        If none did, the folder is prepared for a new exchange.
-
-        Raises:
-            InputError: the folder cannot be written to.
-        """
-        plan = self._plan
-        exchange = {
-            "study": plan.study.digest.hex(),
-            "key_bits": plan.key_bits,
-            "constant_time": plan.constant_time,
-        }
-        if self.kept and json.loads(self._exchange.read_text()) == exchange:
-            return True
-        try:
-            shutil.rmtree(self.unfinished, ignore_errors=True)
-            self.unfinished.mkdir(mode=0o700)
-            write_whole(self._exchange, json.dumps(exchange).encode())
-        except OSError as error:
-            raise unwritable(self.folder, error) from None
-        return False
 
     def keep(self, noisy: NoisyTable, facts: dict[str, Any]) -> None:
         """Store the noisy table and the manifest durably; from here on a rerun replays them.

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from xstat_ray.crypto.derive import halves, keyed_text_words
 from xstat_ray.crypto.keygen import generate
+from xstat_ray.crypto.oprf import item_hashes
 from xstat_ray.crypto.packing import Packing
 from xstat_ray.crypto.paillier import OwnerEncryptor, PrivateKey
 from xstat_ray.crypto.tags import in_order, sort_order, with_copy
@@ -90,11 +91,8 @@ class ColumnParty(Party):
 
     # De-identification
 
-    def intake(self) -> int:
+    def intake(self) -> None:
         """Read the table, keep F boardings of each person, and turn them into flags.
-
-        Returns:
-            The number of persons.
 
         Raises:
             InputError: the table cannot be read, contributes nothing, is not that of an earlier
@@ -131,9 +129,11 @@ class ColumnParty(Party):
         taken.counts.bound(keep)
         taken.counts.persons = len(taken.ids)
         self._record.taken = taken.counts
-        self._exchange.take(ids, self._seed)
+        self._exchange.take(item_hashes(self._agreed.salt, ids))
         self._flag(taken.person[keep], who[keep], base[keep], period[keep], inside[keep])
-        return self.persons
+
+    def _announced(self) -> tuple[int, int]:
+        return self._exchange.persons, 1
 
     def _extract(self, chunk: Chunk) -> Extract:
         """Read the N boardings of a chunk.
@@ -238,7 +238,11 @@ class ColumnParty(Party):
         tables = packing.one_hot_table()
         blocks = [self._encryptor.encrypt_indexed([*table, 0], slot[section]) for table in tables]
         return Flags(
-            batch=batch, part=part, tags=tag[section], ciphertexts=np.stack(blocks, axis=1)
+            view=self._agreed.view,
+            batch=batch,
+            part=part,
+            tags=tag[section],
+            ciphertexts=np.stack(blocks, axis=1),
         )
 
     def _in_order(

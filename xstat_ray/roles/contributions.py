@@ -49,6 +49,7 @@ def contribute(channel: Channel, digest: bytes, shard: Shard, rows: Rows, size: 
             "the row party's table changed while it was read", remedy="Start the run again"
         )
     filled = Rows(
+        view=rows.view,
         shard=rows.shard,
         tags=np.concatenate([rows.tags, np.zeros((missing, rows.tags.shape[1]), np.uint8)]),
         cells=np.concatenate([rows.cells, np.full(missing, NO_CELL)]),
@@ -64,7 +65,8 @@ def take(channel: Channel, digest: bytes, shard: Shard, sealed: bytes) -> Rows:
     """
     filled = Rows.decode(channel.open(sealed, _shard(shard)), digest)
     real = filled.cells != NO_CELL
-    return Rows(shard=filled.shard, tags=filled.tags[real], cells=filled.cells[real])
+    tags = filled.tags[real]
+    return Rows(view=filled.view, shard=filled.shard, tags=tags, cells=filled.cells[real])
 
 
 def _batch(number: int) -> str:

@@ -1,135 +1,288 @@
-"""The ID exchange as one party sees it: from ids to person keys, with the help of the other party.
+"""The ID exchange as one party sees it: from ids to person keys, which need both parties' secrets.
 
-A person's id is hashed to ristretto255 and multiplied by both parties' secret scalars; the key of
-the person is a hash of the product (Meadows 1986; Huberman, Franklin and Hogg 1999).
+Each party has a secret function of ids, and evaluates it itself on its own ids. The other party's
+function reaches it by an oblivious pseudorandom function (Chase and Miao, CRYPTO 2020): it learns
+the values on its own ids, and the other party learns nothing. The person key is a hash of both
+values, so neither party can compute the key of a person whom it does not have.
 """
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-from xstat_ray.crypto import group
-from xstat_ray.crypto.derive import keyed_words
-from xstat_ray.crypto.group import PERSON_KEY_BYTES
+from xstat_ray.crypto import oprf
+from xstat_ray.crypto.channel import pack_fields, unpack_fields
+from xstat_ray.crypto.derive import derive, uniform_words
+from xstat_ray.crypto.group import ORDER, PERSON_KEY_BYTES
+from xstat_ray.crypto.oblivious_transfer import OtSender, choose
 from xstat_ray.errors import ProtocolError
+from xstat_ray.model.messages import Choices, Matrix, Offer
+from xstat_ray.model.study import Role
 from xstat_ray.util.secrecy import Secret
+
+BIN_PERSONS = 1 << 16
+"""Mean number of persons in a bin of the larger table: what a call works through at most."""
+MOST_PERSONS = 1 << 28
+"""Most persons that a party may announce; the security of the parameters is shown up to here."""
+_LEAST_PERSONS = 256
+_STEPS = 16
+"""Announced numbers have so many steps between two powers of two."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What both parties know of the exchange: public figures, from rounded numbers of persons."""
+
+    row: int
+    """Persons that the row party announced."""
+    column: int
+    """Persons that the column party announced."""
+    bins: int
+    """Number of bins into which a keyed hash puts the persons of both parties."""
+    width: int
+    """Number of columns of a matrix, which is that of oblivious transfers."""
+
+    @classmethod
+    def of(cls, row: Offer, column: Offer) -> Shape:
+        """Take the shape from both parties' offers.
+
+        Raises:
+            ProtocolError: a party announces no persons, or more than the exchange is made for.
+        """
+        sizes = (row.persons, column.persons)
+        if not all(_LEAST_PERSONS <= size <= MOST_PERSONS for size in sizes):
+            raise ProtocolError(
+                f"a party announces fewer than {_LEAST_PERSONS} or more than {MOST_PERSONS} persons"
+            )
+        if not 1 <= row.environments <= BIN_PERSONS:
+            raise ProtocolError("the row party announces no number of environments")
+        bins = -(-max(sizes) // BIN_PERSONS)
+        bins = -(-bins // row.environments) * row.environments
+        capacity = max(oprf.capacity(size, bins) for size in sizes)
+        return cls(*sizes, bins, oprf.width(max(sizes), capacity))
+
+    def capacity(self, role: Role) -> int:
+        """Most persons of this party that a bin holds."""
+        return oprf.capacity(self.row if role == "row" else self.column, self.bins)
+
+
+def announced(persons: int) -> int:
+    """Round a number of persons up to what the other party is told: 16 steps for each doubling."""
+    step = 1 << max(0, (persons - 1).bit_length() - _STEPS.bit_length())
+    return max(_LEAST_PERSONS, -(-persons // step) * step)
 
 
 class IdExchange(Secret):
     """Persons of one environment, by number, on their way to person keys.
 
-    Call `take` first, then `recall` where an earlier run kept keys, then `blind` and `finalize` for
-    every part of the persons that are left. `evaluate` serves the other party, at any time.
+    Call `offer`, `choose` and `accept`, in this order, in the party's first environment; `take` in
+    all; `share` in the first and `join` in all others; then for every bin of the environment
+    `mask`, and `evaluate` with what the other party's gave.
     """
 
-    def __init__(self, scalar: bytes) -> None:
+    def __init__(self, role: Role, seed: bytes) -> None:
         """Start without persons.
 
         Args:
-            scalar: 32 bytes, this party's secret of the exchange.
+            role: the party.
+            seed: 32 secret bytes from which all that the party draws here follows. They are used in
+                one exchange only: whoever saw matrices of two tables under one seed could compare
+                the tables.
         """
-        self.scalar = scalar
-        self._ids: NDArray[np.bytes_] = np.zeros(0, "S1")
-        self._order: NDArray[np.int64] = np.zeros(0, np.int64)
-        self._known: NDArray[np.bool_] = np.zeros(0, bool)
+        self._role = role
+        self._other: Role = "column" if role == "row" else "row"
+        self.seed = seed
+        self._shape: Shape | None = None
+        self._bits = np.zeros(0, bool)
+        self._chosen = np.zeros((0, 16), np.uint8)
+        self._pairs = np.zeros((0, 2, 16), np.uint8)
+        self._items = np.zeros((0, oprf.ITEM_BYTES), np.uint8)
         self._keys: NDArray[np.uint8] | None = None
+        self._known = np.zeros(0, bool)
+        self._order = np.zeros(0, np.int64)
+        self._starts = np.zeros(1, np.int64)
+
+    # Oblivious transfers, in the party's first environment
+
+    def offer(self, persons: int, environments: int) -> Offer:
+        """Announce this party's persons, rounded up, and offer the transfers of its columns.
+
+        Args:
+            persons: number of persons of the party.
+            environments: number of environments that divide them.
+        """
+        point = np.frombuffer(self._transfers.offer, np.uint8).reshape(1, -1)
+        return Offer(persons=announced(persons), environments=environments, point=point)
+
+    def choose(self, mine: Offer, theirs: Offer, session: str) -> Choices:
+        """Fix the shape, and choose by secret bits which of the other's columns come across.
+
+        Args:
+            mine: what `offer` gave.
+            theirs: the other party's offer.
+            session: name of the session, to which the transfers are bound.
+
+        Raises:
+            ProtocolError: the other party's offer is not one.
+        """
+        offers = {self._role: mine, self._other: theirs}
+        self._shape = Shape.of(offers["row"], offers["column"])
+        if theirs.point.shape != (1, 32):
+            raise ProtocolError("an offer is one group element")
+        words = uniform_words(self.seed, "bits of the function", -(-self._shape.width // 64))
+        bits = np.unpackbits(words.view(np.uint8), bitorder="little")[: self._shape.width]
+        self._bits = bits.astype(bool)
+        points, self._chosen = choose(
+            theirs.point.tobytes(),
+            self._bits,
+            derive(self.seed, "scalars of the choices", 32),
+            _transfers_of(self._other, session),
+        )
+        return Choices(points=points)
+
+    def accept(self, theirs: Choices, session: str) -> None:
+        """Take the other party's choices.
+
+        Args:
+            theirs: the other party's choices.
+            session: name of the session.
+
+        Raises:
+            ProtocolError: another number of them, or points that are invalid or the identity.
+        """
+        if theirs.points.shape != (self.shape.width, 32):
+            raise ProtocolError("the other party chooses another number of columns")
+        self._pairs = self._transfers.keys(theirs.points, _transfers_of(self._role, session))
+
+    @property
+    def _transfers(self) -> OtSender:
+        wide = int.from_bytes(derive(self.seed, "scalar of the offer", 64), "little")
+        return OtSender((1 + wide % (ORDER - 1)).to_bytes(32, "little"))
+
+    @property
+    def shape(self) -> Shape:
+        """The public figures of the exchange.
+
+        Raises:
+            ProtocolError: the parties have not agreed on them.
+        """
+        if self._shape is None:
+            raise ProtocolError("the ID exchange has not begun")
+        return self._shape
+
+    def share(self) -> bytes:
+        """Pack what the party's other environments need, for them alone."""
+        numbers = {name: str(value).encode() for name, value in asdict(self.shape).items()}
+        arrays = {
+            "bits": self._bits.tobytes(),
+            "chosen": self._chosen.tobytes(),
+            "pairs": self._pairs.tobytes(),
+        }
+        return pack_fields(numbers | arrays)
+
+    def join(self, shared: bytes) -> None:
+        """Take what `share` of the party's first environment gave."""
+        fields = unpack_fields(shared)
+        self._shape = Shape(*(int(fields[name]) for name in ("row", "column", "bins", "width")))
+        self._bits = np.frombuffer(fields["bits"], bool)
+        self._chosen = np.frombuffer(fields["chosen"], np.uint8).reshape(-1, 16)
+        self._pairs = np.frombuffer(fields["pairs"], np.uint8).reshape(-1, 2, 16)
+        self._starts = np.zeros(1, np.int64)
+
+    # Persons
 
     @property
     def persons(self) -> int:
-        """Number of distinct persons; the other party learns it."""
-        return len(self._ids)
+        """Number of distinct persons of this environment."""
+        return len(self._items)
 
-    @property
-    def left(self) -> int:
-        """Number of persons that are still to be exchanged."""
-        return len(self._order)
+    def take(self, items: NDArray[np.uint8]) -> None:
+        """Take the (P, 16) hashes of the persons, by number."""
+        self._items = items
+        self._keys = np.zeros((len(items), PERSON_KEY_BYTES), np.uint8)
+        self._known = np.zeros(len(items), bool)
+        self._starts = np.zeros(1, np.int64)
 
-    @property
-    def ids(self) -> NDArray[np.bytes_]:
-        """(P,) normalised ids, by number; empty strings once all persons have their keys."""
-        return self._ids
+    def _of_bin(self, number: int) -> NDArray[np.int64]:
+        """Persons of a bin."""
+        if len(self._starts) <= self.shape.bins:
+            bins = oprf.bins_of(self._items, self.shape.bins)
+            self._order = np.argsort(bins, kind="stable")
+            self._starts = np.searchsorted(bins[self._order], np.arange(self.shape.bins + 1))
+        return self._order[self._starts[number] : self._starts[number + 1]]
 
-    def take(self, ids: NDArray[np.bytes_], seed: bytes, first: int = 0) -> None:
-        """Take the persons, by number, and draw the secret order in which they are exchanged.
+    # Bins
 
-        Args:
-            ids: (P,) normalised ids.
-            seed: 32 bytes from which the order follows.
-            first: place of the first person among all persons of the party, where several
-                environments divide them.
-        """
-        numbers = np.arange(first, first + len(ids), dtype=np.uint32)
-        self._ids = ids
-        self._order = np.argsort(keyed_words(seed, "order of persons", numbers), kind="stable")
-        self._known = np.zeros(len(ids), bool)
-        self._keys = np.zeros((len(ids), PERSON_KEY_BYTES), np.uint8)
+    def mask(self, number: int, secret: bytes) -> Matrix:
+        """Mask the persons of a bin: by this the other party's function can be learned on them.
 
-    def recall(self, known: NDArray[np.bool_], keys: NDArray[np.uint8]) -> None:
-        """Take up keys that an interrupted run kept.
+        A repeat gives the same bytes.
 
         Args:
-            known: (P,) whether a person's key is known.
-            keys: (P, 12) keys; those that are not known are not used.
-        """
-        self._known = known
-        self._keys = keys
-        self._order = self._order[~known[self._order]]
-        self.forget_ids()
-
-    def blind(self, part: range, salt: bytes) -> NDArray[np.uint8]:
-        """Hash persons to the group and multiply them by this party's scalar.
-
-        Args:
-            part: places among the persons that are left.
-            salt: bytes that both parties share, hashed with each id.
-
-        Returns:
-            (N, 32) points.
-        """
-        ids = self._ids[self._order[part.start : part.stop]].tolist()
-        points = group.hash_to_group([salt + person for person in ids], group.PERSON_DST)
-        return group.multiply(self.scalar, points)
-
-    def evaluate(self, points: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Multiply the other party's (N, 32) blinded points by this party's scalar, in their order.
+            number: number of the bin.
+            secret: bytes that both parties share.
 
         Raises:
-            ProtocolError: a point is invalid or the identity.
+            ProtocolError: the bin has more persons than its public capacity; this has a chance
+                below 2^-40.
         """
-        return group.multiply(self.scalar, points)
+        columns = oprf.masked(
+            _positions(secret, self._role),
+            self._items[self._of_bin(number)],
+            self._pairs,
+            number,
+            self.shape.capacity(self._role),
+        )
+        return Matrix(bin=number, columns=columns)
 
-    def finalize(
-        self, points: NDArray[np.uint8], part: range
-    ) -> tuple[NDArray[np.bytes_], NDArray[np.uint8]]:
-        """Take back points, multiplied by both scalars, and hash them to person keys.
+    def evaluate(self, theirs: Matrix, secret: bytes) -> None:
+        """Evaluate both functions on this party's persons of a bin: they get their keys.
 
         Args:
-            points: (N, 32) points in the order in which `blind` gave them.
-            part: the part that was blinded.
-
-        Returns:
-            The ids (N,) of these persons and their keys (N, 12), to be kept for a resumed run.
+            theirs: the other party's matrix of the bin.
+            secret: bytes that both parties share.
 
         Raises:
-            ProtocolError: a point is invalid, or there are not as many as were sent.
+            ProtocolError: the matrix is of another size.
         """
-        if len(points) != len(part):
-            raise ProtocolError(
-                "the other party returned another number of points than it was sent"
-            )
-        group.validate(points)
-        persons = self._order[part.start : part.stop]
-        keys = group.person_keys(points)
+        number = theirs.bin
+        persons = self._of_bin(number)
+        items = self._items[persons]
+        capacity = {role: self.shape.capacity(role) for role in (self._role, self._other)}
+        of = {
+            self._role: oprf.evaluated(
+                _positions(secret, self._other),
+                items,
+                theirs.columns,
+                self._bits,
+                self._chosen,
+                number,
+                capacity[self._other],
+            ),
+            self._other: oprf.learned(
+                _positions(secret, self._role), items, self._pairs, number, capacity[self._role]
+            ),
+        }
+        self.put(number, oprf.person_keys(number, of["row"], of["column"]))
+
+    def keys_of(self, number: int) -> NDArray[np.uint8]:
+        """(N, 12) keys of this environment's persons of a bin, by number."""
+        return self._taken[self._of_bin(number)]
+
+    def put(self, number: int, keys: NDArray[np.uint8]) -> None:
+        """Take the (N, 12) keys of this environment's persons of a bin, by number.
+
+        Raises:
+            ProtocolError: another number of keys than of persons.
+        """
+        persons = self._of_bin(number)
+        if keys.shape != (len(persons), PERSON_KEY_BYTES):
+            raise ProtocolError("a bin has another number of person keys than of persons")
         self._taken[persons] = keys
         self._known[persons] = True
-        return self._ids[persons], keys
-
-    def forget_ids(self) -> None:
-        """Forget who the persons are once all of them have their keys: nobody needs it any more."""
-        if self._known.all():
-            self._ids = np.zeros(self.persons, "S1")
-            self._order = np.zeros(0, np.int64)
 
     @property
     def _taken(self) -> NDArray[np.uint8]:
@@ -147,3 +300,12 @@ class IdExchange(Secret):
         if self._keys is None or not self._known.all():
             raise ProtocolError("the ID exchange has not taken place")
         return self._keys
+
+
+def _transfers_of(role: Role, session: str) -> bytes:
+    return f"columns of the {role} party in session {session}".encode()
+
+
+def _positions(secret: bytes, role: Role) -> bytes:
+    """Key of the positions of a party's persons in its matrices."""
+    return derive(secret, f"positions of the {role} party's persons")

@@ -95,10 +95,11 @@ def join(public: PublicKey, most: int, rows: Rows, flags: Sequence[Flags]) -> Jo
         The cells of the shard that matched at least once.
 
     Raises:
-        ProtocolError: malformed, unsorted or repeated tags, or flags of different batches or
-            shapes.
+        ProtocolError: malformed, unsorted or repeated tags, flags of different batches or shapes,
+            or messages of different views.
     """
     batch = _batch_of(flags)
+    view = _view([rows, *flags])
     row, flag = match(rows.tags, np.concatenate([part.tags for part in flags]))
     met = np.bincount(flag, minlength=1)
     counted = met[flag] <= most
@@ -107,11 +108,23 @@ def join(public: PublicKey, most: int, rows: Rows, flags: Sequence[Flags]) -> Jo
     numbers, index = np.unique(flag, return_inverse=True)
     return Joined(
         batch=batch,
-        counts=_sum_by_cell(public, cells, _ciphertexts(flags, numbers), index),
+        counts=_sum_by_cell(public, view, cells, _ciphertexts(flags, numbers), index),
         flags=flag.astype(np.uint32),
         cells=cells,
         left_out=np.flatnonzero(met > most).astype(np.uint32),
     )
+
+
+def _view(messages: Sequence[Rows | Flags | Partial]) -> str:
+    """The view of which all of these are.
+
+    Raises:
+        ProtocolError: they are of several. What one view hides, two together could tell.
+    """
+    views = {message.view for message in messages}
+    if len(views) != 1:
+        raise ProtocolError("messages of different views are not joined or added")
+    return views.pop()
 
 
 def _batch_of(flags: Sequence[Flags]) -> int:
@@ -178,6 +191,7 @@ def bound(
         ProtocolError: different batches or shapes, or a flag that is no ciphertext.
     """
     whole = merge(public, joined)
+    view = _view([whole.counts, *flags])
     if _batch_of(flags) != whole.batch:
         raise ProtocolError("these are not the flags that were joined")
     excessive = np.bincount(whole.flags, minlength=sum(len(part.tags) for part in flags)) > most
@@ -186,7 +200,7 @@ def bound(
     if not wrong.any():
         return whole.counts
     numbers, index = np.unique(whole.flags[wrong], return_inverse=True)
-    removed = _sum_by_cell(public, whole.cells[wrong], _ciphertexts(flags, numbers), index)
+    removed = _sum_by_cell(public, view, whole.cells[wrong], _ciphertexts(flags, numbers), index)
     return _subtract(public, whole.counts, removed, np.unique(whole.cells[~wrong]))
 
 
@@ -202,18 +216,24 @@ def _subtract(
         width = public.width
         divided = divide(public, ciphertexts[fewer].reshape(-1, width), divisors.reshape(-1, width))
         ciphertexts[fewer] = divided.reshape(shape)
-    return Partial(cells=cells, ciphertexts=ciphertexts)
+    return Partial(view=counts.view, cells=cells, ciphertexts=ciphertexts)
 
 
 def add(public: PublicKey, partials: Sequence[Partial]) -> Partial:
-    """Overlay partials: unite their cells, and multiply ciphertexts of the same cell."""
+    """Overlay partials: unite their cells, and multiply ciphertexts of the same cell.
+
+    Raises:
+        ProtocolError: the partials are of different views.
+    """
+    view = _view(partials)
     cells = np.concatenate([partial.cells for partial in partials])
     ciphertexts = np.concatenate([partial.ciphertexts for partial in partials])
-    return _sum_by_cell(public, cells, ciphertexts, np.arange(len(cells)))
+    return _sum_by_cell(public, view, cells, ciphertexts, np.arange(len(cells)))
 
 
 def _sum_by_cell(
     public: PublicKey,
+    view: str,
     cells: NDArray[np.uint32],
     ciphertexts: NDArray[np.uint8],
     index: NDArray[np.int64],
@@ -234,7 +254,7 @@ def _sum_by_cell(
         for block in range(blocks):
             column = np.ascontiguousarray(ciphertexts[:, block])
             result[several, block] = accumulate(public, column, index[chosen], segments)
-    return Partial(cells=unique, ciphertexts=result)
+    return Partial(view=view, cells=unique, ciphertexts=result)
 
 
 def lay_out(public: PublicKey, partial: Partial, cells: int, blocks: int) -> NDArray[np.uint8]:

@@ -7,40 +7,42 @@ person keys, sends dummies where the study pads, and records what became of its 
 from __future__ import annotations
 
 import os
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xstat_ray.crypto import group
 from xstat_ray.crypto.derive import derive
+from xstat_ray.crypto.group import PERSON_KEY_BYTES
 from xstat_ray.crypto.kernels.choice import kernel
 from xstat_ray.crypto.tags import tags
 from xstat_ray.errors import ProtocolError
 from xstat_ray.inputs.read_digests import ReadDigests
 from xstat_ray.inputs.source import Source
-from xstat_ray.model.messages import Points
+from xstat_ray.model.messages import Choices, Matrix, Message, Offer
 from xstat_ray.model.shards import ShardGrid
 from xstat_ray.model.study import Study
 from xstat_ray.privacy.padding import Padding
 from xstat_ray.privacy.views import count_view
-from xstat_ray.roles import kept_keys
 from xstat_ray.roles.dummies import Dummies
-from xstat_ray.roles.id_exchange import IdExchange
+from xstat_ray.roles.id_exchange import IdExchange, Shape
 from xstat_ray.roles.intake import IntakeCounts
 from xstat_ray.roles.intake_record import IntakeRecord
 from xstat_ray.roles.session import Session
 
 _SEED_BYTES = 32
+MessageT = TypeVar("MessageT", bound=Message)
 
 
 class Party(Session):
     """One party inside its isolated environment, where the party itself runs every method.
 
-    Call the handshake of `Session` first; then `intake`; then `blind`, the other party's `evaluate`
-    and `finalize`; then `prepare` and `emit` of the subclass.
+    Call the handshake of `Session` first; then `intake`; then `offer_columns`, `choose_columns` and
+    `accept_choices`; then, for every bin, `mask` and `evaluate`; then `prepare` and `emit` of the
+    subclass.
     """
 
     divided: ClassVar[bool]
@@ -62,7 +64,7 @@ class Party(Session):
         super().__init__(study, os.urandom(_SEED_BYTES) if seed is None else seed)
         self._source = Source.of(source)
         self._record = IntakeRecord(self.role)
-        self._exchange = IdExchange(group.random_scalar())
+        self._exchange = IdExchange(self.role, os.urandom(_SEED_BYTES))
         self._drawn: bytes | None = None
 
     @property
@@ -71,76 +73,96 @@ class Party(Session):
         return self._record.counts
 
     def _export(self) -> dict[str, bytes]:
-        return super()._export() | {"scalar": self._exchange.scalar}
+        return super()._export() | {"exchange": self._exchange.seed}
 
     def _restore(self, secrets: Mapping[str, bytes]) -> None:
         super()._restore(secrets)
-        self._exchange.scalar = secrets["scalar"]
+        self._exchange.seed = secrets["exchange"]
 
     # ID exchange
 
-    @property
-    def persons(self) -> int:
-        """Number of distinct persons of this environment; the other party learns it."""
-        return self._exchange.persons
+    def offer_columns(self) -> bytes:
+        """Announce this party's persons, rounded up, sealed for the other party.
 
-    def recall(self, folder: Path) -> int:
-        """Take up the keys that `finalize` kept in the party's private folder.
+        Called in the party's first environment, as are `choose_columns`, `accept_choices` and
+        `share_exchange`.
+        """
+        return self._seal("offer", self._exchange.offer(*self._announced()))
+
+    @abstractmethod
+    def _announced(self) -> tuple[int, int]:
+        """Number of the party's persons, and of the environments that divide them."""
+
+    def choose_columns(self, sealed: bytes) -> bytes:
+        """Take the other party's offer, and choose among its columns, sealed for it.
+
+        Raises:
+            ProtocolError: the message was altered, or is no offer.
+        """
+        theirs = self._open("offer", sealed, Offer)
+        mine = self._exchange.offer(*self._announced())
+        return self._seal("choices", self._exchange.choose(mine, theirs, self._agreed.view))
+
+    def accept_choices(self, sealed: bytes) -> Shape:
+        """Take the other party's choices.
 
         Returns:
-            The number of persons that are still to be exchanged.
+            The public figures of the exchange, which is ready to work through its bins.
 
         Raises:
-            ProtocolError: a file is of another release, or was altered.
+            ProtocolError: the message was altered, or holds no choices.
         """
-        self._exchange.recall(*kept_keys.read(folder, self._memory, self._exchange.ids))
-        return self._exchange.left
+        self._exchange.accept(self._open("choices", sealed, Choices), self._agreed.view)
+        return self._exchange.shape
 
-    def blind(self, part: range) -> bytes:
-        """Blind a part of the persons that are left: points, sealed for the other party."""
-        return self._seal(self._exchange.blind(part, self._agreed.salt), f"blinded {part}")
+    def share_exchange(self) -> bytes:
+        """Seal what the choices gave for the party's other environments."""
+        return self._channel(self.role).seal(self._exchange.share(), "exchange")
 
-    def evaluate(self, sealed: bytes, part: range) -> bytes:
-        """Multiply the other party's blinded points by this party's scalar, in their order.
+    def join_exchange(self, sealed: bytes) -> None:
+        """Take what `share_exchange` of the party's first environment gave."""
+        self._exchange.join(self._channel(self.role).open(sealed, "exchange"))
+
+    def mask(self, number: int) -> bytes:
+        """Mask this environment's persons of a bin, sealed for the other party.
 
         Raises:
-            ProtocolError: the message was altered, or a point is invalid or the identity.
+            ProtocolError: the bin is fuller than its public capacity.
         """
-        points = self._open(sealed, f"blinded {part}")
-        return self._seal(self._exchange.evaluate(points), f"evaluated {part}")
+        matrix = self._exchange.mask(number, self._agreed.salt)
+        return self._seal(f"matrix {number}", matrix)
 
-    def finalize(
-        self, sealed: Sequence[bytes], parts: Sequence[range], folder: Path | None = None
-    ) -> None:
-        """Take back this party's points, multiplied by both scalars: they become person keys.
-
-        Args:
-            sealed: what the other party returned.
-            parts: parts of the persons, as they were blinded; the others may follow later.
-            folder: the party's private folder, where the keys are kept, sealed, for a run that
-                resumes this release.
+    def evaluate(self, sealed: bytes, number: int) -> None:
+        """Give this environment's persons of a bin their keys, by the other party's matrix.
 
         Raises:
-            ProtocolError: a message was altered, points are invalid, or their number is another
-                than was sent.
-            InputError: the folder cannot be written to.
+            ProtocolError: the message was altered, or holds another matrix.
         """
-        finalized = [
-            self._exchange.finalize(self._open(message, f"evaluated {part}"), part)
-            for message, part in zip(sealed, parts, strict=True)
-        ]
-        if folder is not None and finalized:
-            ids = np.concatenate([ids for ids, _ in finalized])
-            keys = np.concatenate([keys for _, keys in finalized])
-            kept_keys.write(folder, self._memory, ids, keys)
-        self._exchange.forget_ids()
+        theirs = self._open(f"matrix {number}", sealed, Matrix)
+        if theirs.bin != number:
+            raise ProtocolError("the other party sent the matrix of another bin")
+        self._exchange.evaluate(theirs, self._agreed.salt)
 
-    def _seal(self, points: NDArray[np.uint8], purpose: str) -> bytes:
-        return self._channel(self.role).seal(Points(points).encode(self._study.digest), purpose)
+    def keys_of(self, number: int) -> bytes:
+        """Seal the keys of a bin for environments of this party that hold the same persons."""
+        keys = self._exchange.keys_of(number)
+        return self._channel(self.role).seal(keys.tobytes(), f"keys {number}")
 
-    def _open(self, sealed: bytes, purpose: str) -> NDArray[np.uint8]:
+    def put_keys(self, sealed: bytes, number: int) -> None:
+        """Take the keys of a bin that another environment worked out."""
+        keys = np.frombuffer(self._channel(self.role).open(sealed, f"keys {number}"), np.uint8)
+        self._exchange.put(number, keys.reshape(-1, PERSON_KEY_BYTES))
+
+    def _seal(self, purpose: str, message: Message) -> bytes:
+        return self._channel(self.role).seal(message.encode(self._study.digest), purpose)
+
+    def _open(self, purpose: str, sealed: bytes, kind: type[MessageT]) -> MessageT:
         opened = self._channel(self.other).open(sealed, purpose)
-        return Points.decode(opened, self._study.digest).points
+        return kind.decode(opened, self._study.digest)
+
+    def view(self) -> str:
+        """Name the view that the pool gets: the handshake's, as each shows one."""
+        return self._agreed.view
 
     def _tags(self, person: NDArray[np.int32], period: NDArray[np.uint32]) -> NDArray[np.uint8]:
         """(N, 16) tags of persons, by number, in periods."""
@@ -164,10 +186,11 @@ class Party(Session):
             self._drawn = self._channel(self.role).seal(drawn.tobytes(), _numbers_of(grid))
         return self._drawn
 
-    def count_view(self, view: str) -> None:
+    def count_view(self) -> None:
         """Record in the party's ledger that the pool is about to see its padded table.
 
-        Nothing is recorded where the study has no padding.
+        The view is counted once, however often this is called. Nothing is recorded where the study
+        has no padding.
 
         Raises:
             BudgetError: the pool has learnt as much as it may; nothing is to be handed out.
@@ -176,7 +199,7 @@ class Party(Session):
             return
         if self._source.ledger is None:
             raise ProtocolError(f"the {self.role} party has no ledger to count the view in")
-        count_view(self._source.ledger, self._study, view)
+        count_view(self._source.ledger, self._study, self._agreed.view)
 
     def _dummies_drawn(
         self, grid: ShardGrid, drawn: bytes | None

@@ -36,17 +36,6 @@ class PersonIndex(Secret):
         """
         return places(ids, self.ids)
 
-    def overlaps(self, least: object, largest: object) -> bool:
-        """Tell whether any person's id can lie between these bounds.
-
-        Where the bounds are numbers it always can: digits are not ordered as numbers are.
-        """
-        if not isinstance(least, str) or not isinstance(largest, str):
-            return True
-        return (
-            len(self.ids) > 0 and least.encode() <= self.ids[-1] and self.ids[0] <= largest.encode()
-        )
-
 
 class IdCounts(NamedTuple):
     """The persons in one chunk of a table, and how often each occurs."""

@@ -63,14 +63,11 @@ class RowParty(Party):
         """Numbers of the batches whose rows are in memory."""
         self._held = list[RowsByShard]()
 
-    def intake(self, share: Share = WHOLE) -> int:
-        """Survey the table.
+    def intake(self, share: Share = WHOLE) -> None:
+        """Survey the table, after the handshake.
 
         Args:
             share: the part of the persons that this environment takes.
-
-        Returns:
-            The number of persons in this share.
 
         Raises:
             InputError: the table cannot be read, contributes nothing, or is not that of an earlier
@@ -79,11 +76,14 @@ class RowParty(Party):
         self._share = share
         self._table = RowTable(self._study, self._source, share, self._start_reading())
         self._record.set_aside = self._table.set_aside
-        self._exchange.take(self._table.survey(), self._seed, self._table.first_person)
+        self._table.survey(self._agreed.salt)
+        self._exchange.take(self._table.items)
         self._record.taken = self._table.counts
         self._record.unsorted = self._table.unsorted
         self._record.digests.check_all_listed()
-        return self.persons
+
+    def _announced(self) -> tuple[int, int]:
+        return self._surveyed.everybody, self._share.of
 
     def is_sorted(self) -> bool:
         """Tell whether every file of the table is sorted by id."""
@@ -147,7 +147,12 @@ class RowParty(Party):
         tag = np.concatenate(tags)
         cell = np.concatenate(cells)
         order = sort_order(tag, cell)
-        return Rows(shard=shard.number, tags=in_order(tag, order), cells=cell[order])
+        return Rows(
+            view=self._agreed.view,
+            shard=shard.number,
+            tags=in_order(tag, order),
+            cells=cell[order],
+        )
 
     def announce(self, batch: int) -> bytes:
         """Read a batch, and seal its numbers of rows for the party's other environments."""
@@ -192,6 +197,7 @@ class RowParty(Party):
         number = shard.number - self._batches.start * regions
         located = Located.join([NOTHING, *(held.shard(number) for held in self._held)])
         return Rows(
+            view=self._agreed.view,
             shard=shard.number,
             tags=self._tags(located.person, located.period),
             cells=located.cell.astype(np.uint32),
@@ -228,7 +234,7 @@ class RowParty(Party):
         Returns:
             The rows; None as soon as anybody else is seen in two pieces.
         """
-        disjoint = DisjointCheck(self.persons)
+        disjoint = DisjointCheck(self._exchange.persons)
 
         def use(part: Part) -> tuple[RowsByShard, Part]:
             first, inner, last = part.edges()
@@ -248,7 +254,7 @@ class RowParty(Party):
     def _all_together(self, table: RowTable, wanted: range, sort: Sort) -> Reading[RowsByShard]:
         """Read all pieces, then bound over all of them whoever has rows in several."""
         parts, outside_domain, usable = table.read(wanted, lambda part: part)
-        shared = in_several_parts(parts, self.persons)
+        shared = in_several_parts(parts, self._exchange.persons)
         if shared.any():
             together = Part.join([part.take(shared[part.rows.person]) for part in parts])
             parts = [*(part.take(~shared[part.rows.person]) for part in parts), together]

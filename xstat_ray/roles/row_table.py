@@ -1,10 +1,10 @@
 """The row party's table, which may be larger than memory.
 
 It is surveyed once, and then read for some periods at a time. Several environments of the row party
-divide the persons among them: each takes a range of the sorted ids. Where a file is sorted by id
-and partitioned by time, an environment reads only the part of it that it needs, as the footers of
-Parquet files tell beforehand what lies where. Other tables are read whole each time, which is
-correct and slower.
+divide the persons among them by a keyed hash, so that the number of an environment tells nothing of
+the persons in it. Where a file is partitioned by time, only the part is read that is needed, as the
+footers of Parquet files tell beforehand what lies where. Other tables are read whole each time,
+which is correct and slower.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from xstat_ray.crypto.oprf import ITEM_BYTES, bins_of, item_hashes
 from xstat_ray.inputs.domains import Encoder
 from xstat_ray.inputs.ids import normalise
 from xstat_ray.inputs.read_digests import ReadDigests, TableDigests
@@ -37,15 +38,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Share:
-    """The part of the persons that an environment of a party takes."""
+    """The part of the persons that an environment of a party takes, by a keyed hash of each."""
 
     number: int = 0
     of: int = 1
     """Number of environments."""
 
-    def part(self, size: int) -> slice:
-        """Return the places of this share in a sorted list of `size` persons."""
-        return slice(size * self.number // self.of, size * (self.number + 1) // self.of)
+    def holds(self, items: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """(P,) whether this share holds the persons with these (P, 16) keyed hashes."""
+        held: NDArray[np.bool_] = bins_of(items, self.of) == self.number
+        return held
 
 
 WHOLE = Share()
@@ -125,19 +127,18 @@ class RowTable(Secret):
         self.unsorted: list[str] = []
         """Names of the files that are not sorted by id, which take longer to `read`; known after
         the survey."""
-        self._foreign: set[str] = set()
-        """Files in which some id is not written in its normal form: their footers say nothing about
-        the persons."""
         self.counts = IntakeCounts()
         """Rows and persons of this environment, as far as the survey tells."""
-        self.first_person = 0
-        """Place of this environment's first person among the sorted ids of the whole table."""
+        self.everybody = 0
+        """Number of persons of the whole table; known after the survey."""
+        self.items = np.zeros((0, ITEM_BYTES), np.uint8)
+        """(P, 16) keyed hashes of this environment's persons."""
 
-    def survey(self) -> NDArray[np.bytes_]:
-        """Read the ids of the whole table.
+    def survey(self, salt: bytes) -> None:
+        """Read the ids of the whole table, and take this environment's share of the persons.
 
-        Returns:
-            (P,) normalised ids of this environment's persons, sorted.
+        Args:
+            salt: key of the hash by which the environments divide the persons.
 
         Raises:
             InputError: a value cannot be read, or nothing of the table is usable.
@@ -149,10 +150,11 @@ class RowTable(Secret):
         out_of_order = self._ascent.unsorted()
         self.unsorted = [file.name for file in self._table.files if str(file.path) in out_of_order]
         whole = builder.person_index()
-        part = self._share.part(len(whole.ids))
-        self._person_index = PersonIndex(whole.ids[part], whole.rows[part])
-        self.first_person = part.start
-        self._has_persons = np.array([self._can_have_persons(piece) for piece in self._pieces])
+        self.everybody = len(whole.ids)
+        items = item_hashes(salt, whole.ids)
+        held = self._share.holds(items)
+        self.items = items[held]
+        self._person_index = PersonIndex(whole.ids[held], whole.rows[held])
         self._check_usable(builder.counts, whole)
         self.counts.rows = int(self._person_index.rows.sum())
         self.counts.persons = len(self._person_index.ids)
@@ -161,7 +163,6 @@ class RowTable(Secret):
             self.counts.invalid_id = builder.counts.invalid_id
             self.counts.excluded = builder.counts.excluded
             self.counts.rows += builder.counts.invalid_id + builder.counts.excluded
-        return self._person_index.ids
 
     @property
     def ids(self) -> NDArray[np.bytes_]:
@@ -187,8 +188,6 @@ class RowTable(Secret):
             normal = self._normal(chunk)
             ids = chunk.columns[self._study.row.id]
             self._ascent.add(chunk)
-            if not normal.equals(ids.dictionary):
-                self._foreign.add(chunk.file)
             yield IdCounts.of(normal, ids.indices)
 
     def read_together(self, batches: Sequence[range], batch: int) -> range:
@@ -218,8 +217,8 @@ class RowTable(Secret):
         return len(self._needed(wanted)) > 0
 
     def _needed(self, wanted: range) -> list[Piece]:
-        """Return the pieces that can hold rows of this environment's persons in these periods."""
-        able = self._has_persons & (self._first < wanted.stop) & (self._end > wanted.start)
+        """Return the pieces that can hold rows in these periods."""
+        able = (self._first < wanted.stop) & (self._end > wanted.start)
         return [self._pieces[number] for number in np.flatnonzero(able).tolist()]
 
     def read(self, wanted: range, use: Callable[[Part], T]) -> Reading[T]:
@@ -296,13 +295,6 @@ class RowTable(Secret):
         if side.time is None or side.time not in bounds or self._study.period.grain == "none":
             return periods.span(self._study.period)
         return periods.cover(*bounds[side.time], self._study.period)
-
-    def _can_have_persons(self, piece: Piece) -> bool:
-        """Tell whether a piece can hold rows of this environment's persons."""
-        bounds = {} if piece.group is None else piece.group.bounds
-        if self._study.row.id not in bounds or str(piece.file.path) in self._foreign:
-            return True
-        return self._person_index.overlaps(*bounds[self._study.row.id])
 
     def _check_usable(self, counts: IntakeCounts, whole: PersonIndex) -> None:
         """Refuse a table without a row inside the study, before anything is encrypted."""

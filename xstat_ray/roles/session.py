@@ -79,11 +79,6 @@ class Session(Secret):
         """Return the channel on which a party sends, to the other or to its own environments."""
         return channel.Channel(self._agreed.salt + self._agreed.tag_key, sender)
 
-    @property
-    def _memory(self) -> channel.Channel:
-        """The channel that seals what the party keeps for itself across the runs of a release."""
-        return channel.Channel(self._seed, self.role)
-
     # Replicas, and runs that are resumed
 
     def offer(self) -> bytes:

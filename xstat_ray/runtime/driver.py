@@ -31,8 +31,8 @@ from xstat_ray.runtime.emission import (
     flag_calls,
     wanted_batches,
 )
-from xstat_ray.runtime.exchange import Holder, exchange_ids
-from xstat_ray.runtime.executor import ROLES, Executor, Ref, in_turn
+from xstat_ray.runtime.exchange import exchange_ids
+from xstat_ray.runtime.executor import Executor, Ref, in_turn
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.runtime.reduction import Batch, reduce_partials, sum_up_levels
 
@@ -61,39 +61,31 @@ class Driver:
 
     # Stage 1: de-identify
 
-    def de_identify(
-        self, folders: Mapping[Role, Path] | None = None, resume: bool = False
-    ) -> PublicKey:
+    def de_identify(self, folders: Mapping[Role, Path] | None = None) -> PublicKey:
         """Lead the parties through handshake, intake and ID exchange; then both can emit.
 
         Args:
-            folders: each party's private folder, where secrets and person keys are kept, so that a
-                later run resumes; by default nothing is kept.
-            resume: whether to take up what an earlier run left there; only people who are new are
-                exchanged.
+            folders: each party's private folder, where the secrets are kept with which a later run
+                finishes the release; by default nothing is kept.
 
         Returns:
             The public key.
         """
         executor = self._executor
-        folders = folders or {}
-        with self._progress.stage("intake", 2) as stage:
-            public = self._resume(folders) if resume else self._agree()
+        with self._progress.stage("intake", len(executor.parties)) as stage:
+            public = self._agree()
             self.fill_replicas()
             intakes = {role: self._intake(role) for role in executor.parties}
-            holders = []
             for role, refs in intakes.items():
-                holders += self._holders(role, executor.get_all(refs), folders.get(role))
+                self._taken_in(role, refs)
                 stage.advance()
-            if not resume:
-                executor.get_all(
-                    [executor.first(role).call(Party.save, path) for role, path in folders.items()]
-                )
+            saved = (folders or {}).items()
+            executor.get_all([executor.first(role).call(Party.save, path) for role, path in saved])
         if self._plan.padding is None:
             # With padding the driver, which plays the aggregator's part, may learn nothing of a
             # table that noise does not cover.
             self._note_order()
-        exchange_ids(executor, holders, self._progress)
+        exchange_ids(executor, self._progress)
         return PublicKey.decode(public)
 
     def _agree(self) -> bytes:
@@ -113,28 +105,19 @@ class Driver:
         executor.get_all(confirmed)
         return executor.get(key)
 
-    def _resume(self, folders: Mapping[Role, Path]) -> bytes:
-        """Load what an earlier run kept; returns the encoded public key."""
-        executor = self._executor
-        executor.get_all(
-            [executor.first(role).call(Party.load, folder) for role, folder in folders.items()]
-        )
-        return executor.get(executor.column[0].call(ColumnParty.public_key))
-
-    def take_in(self, role: Role) -> list[Holder]:
+    def take_in(self, role: Role) -> None:
         """Run the intake of one party alone, as in the party's own domain."""
-        holders = self._holders(role, self._executor.get_all(self._intake(role)), None)
+        self._taken_in(role, self._intake(role))
         if role == "row":
             self._note_order()
-        return holders
 
     def _note_order(self) -> None:
         """Note whether the row party's files are sorted by id: sorted ones are read faster."""
         is_sorted = self._executor.get(self._executor.row[0].call(RowParty.is_sorted))
         self._progress.note(order_sentence(self._plan, is_sorted))
 
-    def _intake(self, role: Role) -> list[Ref[int]]:
-        """Start the intake in all environments of a party; returns each one's number of persons."""
+    def _intake(self, role: Role) -> list[Ref[None]]:
+        """Start the intake in all environments of a party."""
         executor = self._executor
         if role == "column":
             return [instance.call(ColumnParty.intake) for instance in executor.column]
@@ -143,30 +126,15 @@ class Driver:
             for number, instance in enumerate(executor.row)
         ]
 
-    def _holders(self, role: Role, persons: Sequence[int], folder: Path | None) -> list[Holder]:
-        """Group the environments of a party by the persons that they hold.
-
-        Args:
-            role: the party.
-            persons: number of persons in each of its environments.
-            folder: the party's private folder, from which known person keys are recalled.
-        """
+    def _taken_in(self, role: Role, intakes: Sequence[Ref[None]]) -> None:
+        """Wait for the intake of a party, whose environments must have read the same table."""
         executor = self._executor
+        executor.get_all(intakes)
         instances = executor.parties[role]
         if len(instances) > 1:
             # They make the same random choices person by person, so they must read the same table.
             digests = [instance.call(Party.replica_digest) for instance in instances]
             check_replicas(role, executor.get_all(digests))
-        if folder is not None:
-            persons = executor.get_all(
-                [instance.call(Party.recall, folder) for instance in instances]
-            )
-        if not ROLES[role].divided:
-            return [Holder.of(role, instances, persons[0], folder)]
-        return [
-            Holder.of(role, [instance], left, folder)
-            for instance, left in zip(instances, persons, strict=True)
-        ]
 
     def fill_replicas(self) -> None:
         """Hand the secrets of each party's first environment to the party's other ones."""

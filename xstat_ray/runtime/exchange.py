@@ -1,85 +1,108 @@
-"""The ID exchange between the environments of both parties, in parts.
-
-What is finished is kept on disk, so that a later run need not exchange it again.
-"""
+"""The ID exchange between the environments of both parties, bin by bin."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import NamedTuple
+from collections import deque
+from collections.abc import Iterator, Mapping
 
 from xstat_ray.model.study import Role
+from xstat_ray.roles.id_exchange import Shape
 from xstat_ray.roles.party import Party
 from xstat_ray.runtime.executor import ROLES, Executor, Instance, Ref, in_turn
 from xstat_ray.runtime.progress import Progress
-from xstat_ray.util.ranges import cut
 
-PERSONS_A_CALL = 10_000
-"""Persons blinded by one call: about a second with the portable kernel, a fifth with the native."""
-PARTS_KEPT = 25
-"""Parts after which their keys are written to disk: what an interruption costs at most."""
+BINS_IN_FLIGHT = 2
+"""Bins under way for each environment: one is worked through while another is on its way."""
 
 
-class Holder(NamedTuple):
-    """Environments of a party that hold the same persons, and how these are exchanged."""
-
-    role: Role
-    instances: Sequence[Instance[Party]]
-    parts: list[range]
-    """Ranges of persons, each exchanged by one call."""
-    folder: Path | None
-    """The party's private folder, where person keys are kept; None if they are not."""
-
-    @classmethod
-    def of(
-        cls, role: Role, instances: Sequence[Instance[Party]], persons: int, folder: Path | None
-    ) -> Holder:
-        """Cut the `persons` persons of these environments into parts."""
-        parts = list(cut(persons, PERSONS_A_CALL)) if persons else []
-        return cls(role, instances, parts, folder)
-
-    @property
-    def rounds(self) -> list[list[range]]:
-        """The parts in groups; after each group its keys are written to disk."""
-        return [self.parts[i : i + PARTS_KEPT] for i in range(0, len(self.parts), PARTS_KEPT)]
-
-    def turn(self, number: int) -> Instance[Party]:
-        """Return one of the environments; consecutive numbers go to different ones."""
-        return in_turn(self.instances, number)
-
-
-def exchange_ids(executor: Executor, holders: Sequence[Holder], progress: Progress) -> None:
-    """Give all persons of both parties their keys: each party blinds, the other evaluates.
+def exchange_ids(executor: Executor, progress: Progress) -> None:
+    """Give all persons of both parties their keys; every environment has taken in its table.
 
     Args:
         executor: its parties take part.
-        holders: the environments of both parties, by the persons that they hold.
         progress: what is shown.
     """
-    total = sum(len(holder.parts) for holder in holders)
-    with progress.stage("exchange", total) as stage:
-        rounds = [
-            (holder, parts, _evaluated(executor, holder, parts))
-            for holder in holders
-            for parts in holder.rounds
-        ]
-        for holder, parts, refs in rounds:
-            returned = []
-            for part, ref in zip(parts, refs, strict=True):
-                returned.append(executor.get(ref))
+    shape = _agree(executor)
+    working = max(len(instances) for instances in executor.parties.values())
+    with progress.stage("exchange", shape.bins) as stage:
+        under_way = deque[list[Ref[None]]]()
+        for number in _alternating(shape.bins, len(executor.row)):
+            under_way.append(_exchange_bin(executor, shape, number))
+            while len(under_way) >= BINS_IN_FLIGHT * working:
+                executor.get_all(under_way.popleft())
                 stage.advance()
-                progress.worked("persons", len(part))
-            first, *copies = holder.instances
-            done = [first.call(Party.finalize, returned, parts, holder.folder)]
-            done += [copy.call(Party.finalize, returned, parts) for copy in copies]
-            executor.get_all(done)
+        for refs in under_way:
+            executor.get_all(refs)
+            stage.advance()
+        progress.worked("persons", shape.row + shape.column)
 
 
-def _evaluated(executor: Executor, holder: Holder, parts: Sequence[range]) -> list[Ref[bytes]]:
-    """Submit the blinding of these parts, and their evaluation by the other party."""
-    others = executor.parties[ROLES[holder.role].other]
-    return [
-        in_turn(others, turn).call(Party.evaluate, holder.turn(turn).call(Party.blind, part), part)
-        for turn, part in enumerate(parts)
+def _agree(executor: Executor) -> Shape:
+    """Lead both parties through the oblivious transfers, and tell all their environments."""
+    firsts = {role: executor.first(role) for role in executor.parties}
+    offers = _crossed(executor, {r: p.call(Party.offer_columns) for r, p in firsts.items()})
+    chosen = {r: p.call(Party.choose_columns, offers[r]) for r, p in firsts.items()}
+    choices = _crossed(executor, chosen)
+    accepted = {r: p.call(Party.accept_choices, choices[r]) for r, p in firsts.items()}
+    shapes = executor.get_all(list(accepted.values()))
+    for role in executor.parties:
+        executor.get_all(tell_others(executor, role))
+    return shapes[0]
+
+
+def _crossed(executor: Executor, refs: Mapping[Role, Ref[bytes]]) -> dict[Role, bytes]:
+    """Give each party what the other one made."""
+    return {ROLES[role].other: executor.get(ref) for role, ref in refs.items()}
+
+
+def tell_others(executor: Executor, role: Role) -> list[Ref[None]]:
+    """Tell what the transfers gave to the environments of a party that took no part in them."""
+    first, *others = executor.parties[role]
+    if not others:
+        return []
+    shared = first.call(Party.share_exchange)
+    return [other.call(Party.join_exchange, shared) for other in others]
+
+
+def holder_of(executor: Executor, role: Role, number: int, bins: int) -> Instance[Party]:
+    """Return the environment of a party that works through a bin.
+
+    Environments that divide the persons hold ranges of bins; others take turns.
+    """
+    instances = executor.parties[role]
+    if ROLES[role].divided:
+        return instances[number * len(instances) // bins]
+    return in_turn(instances, number)
+
+
+def spread(executor: Executor, role: Role, number: int, bins: int) -> list[Ref[None]]:
+    """Give the keys of a bin to the environments that hold the same persons."""
+    if ROLES[role].divided:
+        return []
+    holder = holder_of(executor, role, number, bins)
+    others = [instance for instance in executor.parties[role] if instance is not holder]
+    if not others:
+        return []
+    keys = holder.call(Party.keys_of, number)
+    return [other.call(Party.put_keys, keys, number) for other in others]
+
+
+def _exchange_bin(executor: Executor, shape: Shape, number: int) -> list[Ref[None]]:
+    """Submit the work of both parties on a bin."""
+    holders = {role: holder_of(executor, role, number, shape.bins) for role in executor.parties}
+    matrices = {role: holder.call(Party.mask, number) for role, holder in holders.items()}
+    refs = [
+        holder.call(Party.evaluate, matrices[ROLES[role].other], number)
+        for role, holder in holders.items()
     ]
+    for role in executor.parties:
+        refs += spread(executor, role, number, shape.bins)
+    return refs
+
+
+def _alternating(bins: int, environments: int) -> Iterator[int]:
+    """List all bins so that those of different environments come in turn."""
+    each = bins // environments
+    for place in range(each):
+        for environment in range(environments):
+            yield environment * each + place
