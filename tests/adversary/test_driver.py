@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.case import Case, study, use_key
+from tests.synthetic import VIEW
 from xstat_ray import Options
 from xstat_ray.crypto.keygen import generate
 from xstat_ray.inputs.source import Source
@@ -150,7 +151,9 @@ def simulate(plan: Plan, rows: dict[int, int]) -> Seen:
 def contributed(plan: Plan, shard: int, rows: dict[int, int]) -> Seen:
     """Make what is seen of the contributions to a shard: each as long as its message."""
     size = rows.get(shard, 0)
-    filled = Rows(shard=shard, tags=np.zeros((size, 16), np.uint8), cells=np.zeros(size, np.uint32))
+    filled = Rows(
+        view=VIEW, shard=shard, tags=np.zeros((size, 16), np.uint8), cells=np.zeros(size, np.uint32)
+    )
     sealed = len(filled.encode(plan.study.digest)) + SEALED_BYTES
     others = [number for number in range(ENVIRONMENTS) if number != shard % ENVIRONMENTS]
     return [(f"contribute {number}", sealed) for number in others]

@@ -219,7 +219,7 @@ def no_dummies_in_empty_cells(patch: pytest.MonkeyPatch) -> None:
     def emit(row: RowParty, shard: Shard, *contributed: bytes) -> Rows:
         rows = honest(row, shard, *contributed)
         real = np.isin(rows.cells, row._blinding().forward)
-        return Rows(rows.shard, rows.tags[real], rows.cells[real])
+        return Rows(rows.view, rows.shard, rows.tags[real], rows.cells[real])
 
     patch.setattr(RowParty, "emit", emit)
 
