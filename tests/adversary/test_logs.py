@@ -18,9 +18,10 @@ import pytest
 from tests.case import COLUMNS, ROWS, Case, study, use_key
 from tests.federation.domains import Domains
 from xstat_ray.crypto.keygen import generate
+from xstat_ray.federation.audit import Log
 from xstat_ray.federation.envelope import open_message
 from xstat_ray.federation.identity import Peers
-from xstat_ray.federation.mailbox import Mailbox
+from xstat_ray.roles import RowParty
 from xstat_ray.roles.dummies import FlagDummies
 from xstat_ray.runtime import emission
 
@@ -118,15 +119,21 @@ def test_exact_numbers_of_flags_would_show_as_a_message_more(tmp_path, monkeypat
 
 
 def test_a_count_in_a_log_is_found(tmp_path, monkeypatch):
-    """The leak planted: the log notes how many persons' points a message has."""
-    noted = Mailbox._note
+    """The leak planted: the row party's log notes its number of persons."""
+    taken = RowParty.intake
+    added = Log.add
+    persons = []
 
-    def note(self, event, peer, header, digest):
-        noted(self, event, peer, header, digest)
-        if header.kind == "blinded":
-            self.log.add("noise", release=str(header.rows))
+    def intake(self, *args):
+        persons.append(taken(self, *args))
+        return persons[-1]
 
-    monkeypatch.setattr(Mailbox, "_note", note)
+    def add(self, event, **facts):
+        more = {"persons": persons[-1]} if event == "shown" and persons else {}
+        return added(self, event, **facts, **more)
+
+    monkeypatch.setattr(RowParty, "intake", intake)
+    monkeypatch.setattr(Log, "add", add)
     without, with_one = neighbours(tmp_path, monkeypatch, made_up=1)
     assert without != with_one
 

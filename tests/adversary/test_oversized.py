@@ -24,9 +24,9 @@ from tests.sizes import thorough
 from xstat_ray.errors import MessageError
 from xstat_ray.federation import sealed
 from xstat_ray.federation.sealed import SEALED
-from xstat_ray.model.messages import Points
+from xstat_ray.model.messages import Choices
 
-ONE = Points(np.zeros((1, 32), np.uint8))
+ONE = Choices(np.zeros((1, 32), np.uint8))
 SIZE = 48 << 20
 """Bytes of an oversized message: so many come from the system and go back to it at once."""
 SMALL = 1 << 20
@@ -78,14 +78,14 @@ PAYLOADS = {
 
 
 def receive(pair: Pair, kind: str) -> None:
-    """Receive a message as points; it must be refused."""
+    """Receive a message as choices; it must be refused."""
     mailbox = pair.mailbox("column")
     with pytest.raises(MessageError), mailbox.receiving("row", kind) as opened:
-        Points.decode(opened.payload, STUDY)
+        Choices.decode(opened.payload, STUDY)
 
 
 @pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS)
-@pytest.mark.parametrize("kind", ["blinded", pytest.param("flags", marks=thorough)])
+@pytest.mark.parametrize("kind", ["choices", pytest.param("flags", marks=thorough)])
 def test_a_message_is_refused_before_it_takes_more_than_four_times_its_size(
     tmp_path, payload, kind
 ):
@@ -103,7 +103,7 @@ def test_a_message_is_refused_before_it_takes_more_than_four_times_its_size(
 def test_a_message_that_is_not_of_the_sender_is_refused_before_it_is_copied(tmp_path):
     pair = Pair(tmp_path)
     pair.plant(0, bytes(SIZE), identity=pair.identities["aggregator"])
-    assert most_memory(lambda: receive(pair, "blinded")) <= 1.5 * SIZE
+    assert most_memory(lambda: receive(pair, "choices")) <= 1.5 * SIZE
 
 
 def test_a_reader_that_unpacks_is_found():
