@@ -1,9 +1,11 @@
-"""What the driver sees of the row party's environments: with padding nothing but padded sizes.
+"""What the driver sees of the parties' environments: with padding nothing but padded sizes.
 
 The driver of a local run plays the aggregator's part and hands on what the environments of a party
 send each other, sealed. The criterion is simulation: everything that calls of the row party return
 to it, but for the handshake and the ID exchange, must be what can be computed from the plan and from
-the padded sizes of the messages of rows, which are differentially private.
+the padded sizes of the messages of rows, which are differentially private. The sizes of the ID
+exchange must be the same for tables that differ by one person; they follow from rounded numbers of
+persons.
 """
 
 from __future__ import annotations
@@ -28,8 +30,9 @@ from xstat_ray.inputs.source import Source
 from xstat_ray.model.messages import Rows
 from xstat_ray.model.study import Study
 from xstat_ray.planning.plan import Plan
-from xstat_ray.roles import RowParty, contributions
+from xstat_ray.roles import ColumnParty, RowParty, contributions
 from xstat_ray.roles.intake_record import IntakeRecord
+from xstat_ray.roles.party import Party
 from xstat_ray.runtime.driver import Driver
 from xstat_ray.runtime.events import NAME
 from xstat_ray.runtime.executor import Executor, Instance, LocalExecutor, LocalInstance, Ref
@@ -37,10 +40,9 @@ from xstat_ray.runtime.progress import Progress
 
 ENVIRONMENTS = 3
 EXCHANGE = {"offer_columns", "choose_columns", "accept_choices", "share_exchange", "join_exchange"}
-EXCHANGE |= {"mask", "evaluate"}
-NOT_LOOKED_AT = {"hello", "agree", "confirm", "offer", "accept", "hand_over"} | {
-    "intake", "replica_digest",
-} | EXCHANGE  # fmt: skip
+EXCHANGE |= {"mask", "evaluate", "keys_of", "put_keys"}
+NOT_LOOKED_AT = {"hello", "agree", "confirm", "offer", "accept", "hand_over", "replica_digest"}
+NOT_LOOKED_AT |= EXCHANGE
 """Calls of the handshake, whose results are random, and of the ID exchange."""
 SEALED_BYTES = 12 + 16
 AT = {"x": 1, "y": 3, "one": 44}
@@ -61,7 +63,7 @@ def make_study(padding: str = "dp") -> Study:
 
 
 def write_tables(folder: Path, people: list[str]) -> dict[str, Path]:
-    """Write both tables, with these people in the row party's, in a file a day."""
+    """Write both tables, with these people in the row party's, which has a file a day."""
     hour = {name: dt.datetime(2024, 5, 1) + dt.timedelta(hours=AT[name]) for name in AT}
     (folder / "rows").mkdir()
     for day in (1, 2):
@@ -73,23 +75,24 @@ def write_tables(folder: Path, people: list[str]) -> dict[str, Path]:
         }
         if there:
             pq.write_table(pa.table(table), folder / "rows" / f"{day}.parquet")
-    columns = {"id": ["x", "one"], "at": [hour["x"], hour["one"]], "kind": ["x", "y"]}
+    flown = [name for name in ("x", "one") if name in people]
+    columns = {"id": flown, "at": [hour[name] for name in flown], "kind": ["x"] * len(flown)}
     pq.write_table(pa.table(columns), folder / "columns.parquet")
     return {"row": folder / "rows", "column": folder / "columns.parquet"}
 
 
-class Watched(Instance[RowParty]):
+class Watched(Instance[Any]):
     """An environment whose answers the driver writes down."""
 
-    def __init__(self, party: RowParty, number: int, seen: Seen) -> None:
+    def __init__(self, party: Party, name: str, seen: Seen) -> None:
         self._inner = LocalInstance(party)
-        self._number = number
+        self._name = name
         self._seen = seen
 
     def call(self, method: Callable[..., Any], *args: object) -> Ref[Any]:
         ref = self._inner.call(method, *args)
         if method.__name__ not in NOT_LOOKED_AT:
-            self._seen.append((f"{method.__name__} {self._number}", form(ref.get())))
+            self._seen.append((f"{method.__name__} {self._name}", form(ref.get())))
         return ref
 
 
@@ -108,7 +111,12 @@ def executor_of(study: Study, tables: dict[str, Path], seen: Seen) -> Executor:
     sources = {role: Source(path) for role, path in tables.items()}
     executor = LocalExecutor(study, sources)
     executor.row = [
-        Watched(RowParty(study, sources["row"]), number, seen) for number in range(ENVIRONMENTS)
+        Watched(RowParty(study, sources["row"]), str(number), seen)
+        for number in range(ENVIRONMENTS)
+    ]
+    executor.column = [
+        Watched(ColumnParty(study, sources["column"]), f"column {number}", seen)
+        for number in range(2)
     ]
     return executor
 
@@ -128,12 +136,17 @@ def watch(folder: Path, people: list[str]) -> tuple[Plan, Seen]:
     return plan, seen
 
 
+def of_row_party(seen: Seen) -> Seen:
+    return [call for call in seen if "column" not in call[0]]
+
+
 def simulate(plan: Plan, rows: dict[int, int]) -> Seen:
     """Make what the driver may see, out of the plan and the padded number of rows of each shard."""
     grid = plan.grid
     everyone = range(ENVIRONMENTS)
     drawn = 2 * len(grid.batches) * grid.cells * 8 + SEALED_BYTES
-    seen: Seen = [("draw_dummies 0", drawn)]
+    seen: Seen = [(f"intake {number}", None) for number in everyone]
+    seen.append(("draw_dummies 0", drawn))
     seen += [(f"prepare {number}", [True] * len(grid.batches)) for number in everyone]
     for batch in range(len(grid.batches)):
         announced = len(grid.regions) * 8 + SEALED_BYTES
@@ -178,18 +191,37 @@ def quick_key() -> Any:
 @pytest.mark.parametrize("people", [["x", "y"], ["x", "y", "one"]], ids=["without", "with"])
 def test_with_padding_all_that_the_driver_sees_follows_from_padded_sizes(tmp_path, people):
     plan, seen = watch(tmp_path / "run", people)
+    seen = of_row_party(seen)
     assert seen == simulate(plan, padded_sizes(plan, seen))
 
 
-def test_the_exchange_looks_the_same_whoever_is_in_the_table(tmp_path, monkeypatch):
-    """Its sizes follow from a rounded number of persons."""
-    monkeypatch.setattr(sys.modules[__name__], "NOT_LOOKED_AT", NOT_LOOKED_AT - EXCHANGE)
+def exchanges(folder: Path, patch: pytest.MonkeyPatch) -> list[Seen]:
+    """What the driver sees of the ID exchange, without one person and with her, in both tables."""
+    patch.setattr(sys.modules[__name__], "NOT_LOOKED_AT", NOT_LOOKED_AT - EXCHANGE)
     forms = []
     for people in (["x", "y"], ["x", "y", "one"]):
-        _, seen = watch(tmp_path / str(len(people)), people)
+        _, seen = watch(folder / str(len(people)), people)
         forms.append([call for call in seen if call[0].split()[0] in EXCHANGE])
-    assert len(forms[0]) > 2 * ENVIRONMENTS
-    assert forms[0] == forms[1]
+    assert {name.split()[0] for name, _ in forms[0]} == EXCHANGE
+    return forms
+
+
+def test_the_exchange_looks_the_same_whoever_is_in_the_tables(tmp_path, monkeypatch):
+    without, with_one = exchanges(tmp_path, monkeypatch)
+    assert without == with_one
+
+
+def test_keys_that_are_as_many_as_a_bins_persons_are_found(tmp_path, monkeypatch):
+    """The leak planted: what environments with the same persons send each other is not filled."""
+
+    def keys_of(self, number):
+        keys = self._exchange.keys_of(number)
+        packed = len(keys).to_bytes(8, "little") + keys.tobytes()
+        return self._channel(self.role).seal(packed, f"keys {number}")
+
+    monkeypatch.setattr(Party, "keys_of", keys_of)
+    without, with_one = exchanges(tmp_path, monkeypatch)
+    assert without != with_one
 
 
 def tell_of_rows(patch: pytest.MonkeyPatch) -> None:
@@ -226,6 +258,7 @@ def report_digits(patch: pytest.MonkeyPatch) -> None:
 def test_a_planted_leak_is_found(tmp_path, monkeypatch, leak):
     leak(monkeypatch)
     plan, seen = watch(tmp_path / "run", ["x", "y"])
+    seen = of_row_party(seen)
     assert seen != simulate(plan, padded_sizes(plan, seen))
 
 

@@ -34,6 +34,7 @@ from xstat_ray.roles.intake_record import IntakeRecord
 from xstat_ray.roles.session import Session
 
 _SEED_BYTES = 32
+_COUNT_BYTES = 8
 MessageT = TypeVar("MessageT", bound=Message)
 
 
@@ -144,14 +145,22 @@ class Party(Session):
         self._exchange.evaluate(theirs, self._agreed.salt)
 
     def keys_of(self, number: int) -> bytes:
-        """Seal the keys of a bin for environments of this party that hold the same persons."""
+        """Seal the keys of a bin for environments of this party that hold the same persons.
+
+        The driver, which hands them on, sees the size of a full bin.
+        """
         keys = self._exchange.keys_of(number)
-        return self._channel(self.role).seal(keys.tobytes(), f"keys {number}")
+        capacity = self._exchange.shape.capacity(self.role)
+        packed = len(keys).to_bytes(_COUNT_BYTES, "little") + keys.tobytes()
+        filled = packed.ljust(_COUNT_BYTES + capacity * PERSON_KEY_BYTES, b"\0")
+        return self._channel(self.role).seal(filled, f"keys {number}")
 
     def put_keys(self, sealed: bytes, number: int) -> None:
         """Take the keys of a bin that another environment worked out."""
-        keys = np.frombuffer(self._channel(self.role).open(sealed, f"keys {number}"), np.uint8)
-        self._exchange.put(number, keys.reshape(-1, PERSON_KEY_BYTES))
+        opened = self._channel(self.role).open(sealed, f"keys {number}")
+        count = int.from_bytes(opened[:_COUNT_BYTES], "little")
+        keys = np.frombuffer(opened, np.uint8, count * PERSON_KEY_BYTES, _COUNT_BYTES)
+        self._exchange.put(number, keys.reshape(count, PERSON_KEY_BYTES))
 
     def _seal(self, purpose: str, message: Message) -> bytes:
         return self._channel(self.role).seal(message.encode(self._study.digest), purpose)
