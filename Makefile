@@ -10,7 +10,7 @@ C_FILES := $(wildcard $(NATIVE)/*.[ch] tests/crypto/kernels/*/*.[ch])
 .DEFAULT_GOAL := demo
 
 ON_KERNELS := tests/crypto tests/roles tests/test_protocol.py tests/publication/test_tree.py tests/test_crosstab.py tests/runtime/test_executors.py
-SANITIZERS := -std=c11 -O1 -g -fPIC -shared -DXR_SMALL_CODE -fsanitize=address,undefined -fno-sanitize-recover=all
+SANITIZERS := -std=c11 -O1 -g -fPIC -shared -fsanitize=address,undefined -fno-sanitize-recover=all
 
 PACKAGE := pyproject.toml constraints.txt setup.py $(wildcard $(NATIVE)/*)
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
@@ -95,9 +95,7 @@ sanitize: $(BIN)/.installed
 	cd build/sanitize && LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
 		ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc_debug XSTAT_KERNEL=ifma \
 		$(abspath $(BIN))/python -m pytest -q -m "not slow" tests/crypto/kernels tests/crypto/test_paillier.py \
-		tests/crypto/test_sums.py tests/crypto/test_group.py tests/crypto/test_oprf.py -k "not sanitizers and not bounds"
-	$(BIN)/python -m pytest -q tests/crypto/kernels/test_ristretto.py -k "sanitizers or bounds"
-	$(BIN)/python -m pytest -q -m slow tests/crypto/kernels/test_ristretto.py -k valgrind
+		tests/crypto/test_sums.py tests/crypto/test_oprf.py
 
 check: $(BIN)/.installed
 	$(BIN)/ruff check .

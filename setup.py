@@ -3,9 +3,9 @@
 The folders `jobs` and `conf` of the repository are installed inside the package, as
 `xstat_ray.jobs` and `xstat_ray.conf`.
 
-Without a C compiler the package installs without it and says so, and works on gmpy2 and libsodium.
+Without a C compiler the package installs without it and says so, and works on gmpy2 and numpy.
 For other processors than x86-64 the sources compile to a module without kernels, and the package
-works on gmpy2 and libsodium too. No machine flags are needed: the functions that use wide
+works on gmpy2 and numpy too. No machine flags are needed: the functions that use wide
 instructions are marked one by one.
 """
 

@@ -96,7 +96,7 @@ KERNELS = kernels_suite.Sizes(
     products=20,
     segment=5,
     decryptions=4,
-    points=9,
+    persons=80,
     portable_part=2,
 )
 KERNEL_METRICS = {
@@ -105,9 +105,8 @@ KERNEL_METRICS = {
     "kernels.encrypt.public.2048",
     "kernels.sum.2048",
     "kernels.decrypt.2048",
-    "kernels.group.multiply",
-    "kernels.group.map",
-    "kernels.group.hash_to_group",
+    "kernels.oprf.mark",
+    "kernels.oprf.rows",
 }
 
 

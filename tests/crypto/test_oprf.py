@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from xstat_ray.crypto import oprf
+from xstat_ray.crypto.kernels.portable import Portable
 from xstat_ray.errors import ProtocolError
 
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -196,11 +197,11 @@ def test_the_value_of_another_id_hangs_on_128_bits_that_the_receiver_lacks() -> 
 # What a matrix tells
 
 
-def distances(difference: np.ndarray, items: np.ndarray, capacity: int) -> np.ndarray:
+def distances(
+    difference: np.ndarray, items: np.ndarray, capacity: int, key: bytes = POSITION_KEY
+) -> np.ndarray:
     """Ones of the difference of two matrices at the positions of items: what a sender can count."""
-    from xstat_ray.crypto.kernels.portable import Portable
-
-    rows = Portable().oprf_rows(POSITION_KEY, items, difference, capacity)
+    rows = Portable().oprf_rows(key, items, difference, capacity)
     return np.unpackbits(rows, axis=1).sum(axis=1, dtype=np.int64)
 
 
@@ -225,6 +226,21 @@ def test_a_stream_used_for_two_sets_shows_who_was_dropped() -> None:
     )
     found = dropped_found(before, after, capacity)
     assert found == [person < 20 for person in range(200)]
+
+
+def test_a_stream_used_for_two_position_keys_shows_who_is_in_the_set() -> None:
+    """A repeat under another position key is no repeat; planted too."""
+    capacity = 200
+    pairs = transfers(7).pairs
+    members = items_of(*range(200))
+    keys = (POSITION_KEY, b"another key 16 B")
+    first, second = (oprf.masked(key, members, pairs, 3, capacity) for key in keys)
+    scores = [
+        sum(distances(first ^ second, items, capacity, key) for key in keys)
+        for items in (members, items_of(*range(1000, 1200)))
+    ]
+    # A member's positions have a zero under one key, and about 1/e ones under the other.
+    assert scores[0].mean() < scores[1].mean() - 50
 
 
 @pytest.mark.parametrize("differs", ["bin", "transfers"])

@@ -25,7 +25,7 @@ METRICS = {
             for operation in ("encrypt.owner", "sum", "decrypt")
             for bits in (2048, 3072)
         ),
-        *("kernels.group.multiply", "kernels.group.map"),
+        *("kernels.oprf.mark", "kernels.oprf.rows"),
     },
     "paillier": {
         f"paillier.{operation}.{bits}"

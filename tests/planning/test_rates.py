@@ -27,7 +27,7 @@ def test_the_reference_kernel_is_the_slowest(key_bits: int) -> None:
     reference, portable = (rates(kernel, key_bits, False) for kernel in ("phe", "portable"))
     pairs = list(zip(astuple(reference), astuple(portable), strict=True))
     assert all(less < more for less, more in pairs[:4])
-    # Both leave the group to libsodium.
+    # Both do the ID exchange in numpy.
     assert all(less == more for less, more in pairs[4:])
 
 

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from gmpy2 import mpz
+from numpy.typing import NDArray
 
 from xstat_ray.benchmarks.timing import Record, Work, one_core, optional_module, timing_record
-from xstat_ray.crypto import group
+from xstat_ray.crypto import oprf
 from xstat_ray.crypto.fixed_base import uniform_below
 from xstat_ray.crypto.kernels import choice
 from xstat_ray.crypto.keygen import generate
@@ -44,17 +45,18 @@ class Sizes:
     segment: int
     """Products of a sum."""
     decryptions: int
-    points: int
+    persons: int
+    """Of a bin."""
     portable_part: int
     """Factor by which the portable kernel does fewer operations."""
 
 
 def run(sizes: Sizes, progress: Progress) -> list[Record]:
-    """Time all functions at all key sizes, then those of the group."""
+    """Time all functions at all key sizes, then those of the oblivious PRF."""
     with one_core():
         bench = _KernelBench(sizes, progress)
         records = [record for bits in sizes.key_bits for record in bench.paillier(generate(bits))]
-        return records + bench.group()
+        return records + bench.oprf()
 
 
 class _KernelBench:
@@ -147,27 +149,28 @@ class _KernelBench:
             )
         ]
 
-    def group(self) -> list[Record]:
-        def multiply(count: int) -> Callable[[], object]:
-            points = choice.kernel().group_hash(
-                np.frombuffer(os.urandom(64 * count), np.uint8).reshape(-1, 64)
-            )
-            scalar = group.random_scalar()
-            return lambda: group.multiply(scalar, points)
+    def oprf(self) -> list[Record]:
+        persons = self.sizes.persons
+        room = oprf.capacity(persons, 1)
+        columns = oprf.width(persons, room)
+        key = os.urandom(16)
 
-        def one_way_map(count: int) -> Callable[[], object]:
-            digests = np.frombuffer(os.urandom(64 * count), np.uint8).reshape(-1, 64)
-            return lambda: choice.kernel().group_hash(digests)
+        def items(count: int) -> NDArray[np.uint8]:
+            drawn = os.urandom(oprf.ITEM_BYTES * count)
+            return np.frombuffer(drawn, np.uint8).reshape(count, -1)
 
-        def persons(count: int) -> Callable[[], object]:
-            messages = [b"%032d" % number for number in range(count)]
-            return lambda: group.hash_to_group(messages, group.PERSON_DST)
+        def mark(count: int) -> Callable[[], object]:
+            drawn = items(count)
+            return lambda: choice.kernel().oprf_mark(key, drawn, room, range(columns))
 
-        points = self.sizes.points
+        def rows(count: int) -> Callable[[], object]:
+            drawn = items(count)
+            matrix = choice.kernel().oprf_mark(key, drawn, room, range(columns))
+            return lambda: choice.kernel().oprf_rows(key, drawn, matrix, room)
+
         return [
-            self.compare("group.multiply", points, multiply),
-            self.compare("group.map", points, one_way_map),
-            self.compare("group.hash_to_group", points, persons),
+            self.compare("oprf.mark", persons, mark),
+            self.compare("oprf.rows", persons, rows),
         ]
 
 

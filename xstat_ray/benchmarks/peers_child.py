@@ -16,7 +16,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ def heu(scheme: str) -> Callable[[int, int], float]:
         start = time.process_time()
         mine, theirs = categories(rows)
         a, b = (rbcl.crypto_core_ristretto255_scalar_random() for _ in range(2))
-        first, second = (_blinded(rbcl, part, a, b) for part in (mine, theirs))
+        first, second = (blinded(rbcl, part, a, b) for part in (mine, theirs))
         messages = np.array([[1 << (SLOT * category)] for category in mine.values()], dtype=object)
         encrypted = kit.encryptor().encrypt(kit.array(messages, kit.bigint_encoder()))
         place = {tag: row for row, tag in enumerate(first)}
@@ -62,7 +62,7 @@ def categories(rows: int) -> tuple[dict[str, int], dict[str, int]]:
     return first, second
 
 
-def _blinded(rbcl: Any, people: dict[str, int], first: bytes, second: bytes) -> list[bytes]:
+def blinded(rbcl: Any, people: Iterable[str], first: bytes, second: bytes) -> list[bytes]:
     """Multiply the points of one party's people by the scalars of both."""
     points = [
         rbcl.crypto_core_ristretto255_from_hash(hashlib.sha512(person.encode()).digest())

@@ -24,19 +24,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from hashlib import sha512
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
 
-import numpy as np
+import rbcl
 
 from xstat_ray.benchmarks import crosstab_suite, peers_child
 from xstat_ray.benchmarks.timing import Record, one_core, optional_module
-from xstat_ray.crypto.group import random_scalar
-from xstat_ray.crypto.kernels.portable import Portable
 from xstat_ray.runtime.progress import Progress
 
 CATEGORIES = peers_child.CATEGORIES
@@ -131,8 +128,10 @@ def _phe(phe: ModuleType, sizes: Sizes, bits: int) -> float:
     public, private = phe.generate_paillier_keypair(n_length=bits)
     start = time.process_time()
     tables = [list(people.items()) for people in peers_child.categories(rows)]
-    scalars = [random_scalar() for _ in range(2)]
-    mine, theirs = (_pseudonyms([person for person, _ in people], scalars) for people in tables)
+    scalars = [rbcl.crypto_core_ristretto255_scalar_random() for _ in range(2)]
+    mine, theirs = (
+        peers_child.blinded(rbcl, [person for person, _ in people], *scalars) for people in tables
+    )
     flags = [public.raw_encrypt(1 << (peers_child.SLOT * category)) for _, category in tables[0]]
     place = {tag: row for row, tag in enumerate(mine)}
     sums = [1] * CATEGORIES
@@ -143,18 +142,6 @@ def _phe(phe: ModuleType, sizes: Sizes, bits: int) -> float:
     slots = [counts >> (peers_child.SLOT * slot) & 0xFFFFFFFF for slot in range(CATEGORIES)]
     assert sum(slots) == rows - rows // 2
     return rows / (time.process_time() - start)
-
-
-def _pseudonyms(people: list[str], scalars: list[bytes]) -> list[bytes]:
-    """Multiply the points of people by both scalars, by libsodium."""
-    kernel = Portable()
-    digests = np.frombuffer(
-        b"".join(sha512(person.encode()).digest() for person in people), np.uint8
-    ).reshape(-1, 64)
-    points = kernel.group_hash(digests)
-    for scalar in scalars:
-        points = kernel.group_multiply(scalar, points)
-    return [bytes(point) for point in points]
 
 
 def _child(

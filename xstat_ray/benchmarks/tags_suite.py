@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xstat_ray.benchmarks.timing import Record, Work, peak_records, timing_record
-from xstat_ray.crypto.group import PERSON_KEY_BYTES
+from xstat_ray.crypto.oprf import PERSON_KEY_BYTES
 from xstat_ray.crypto.tags import sort_order, tags
 from xstat_ray.runtime.progress import Progress
 

@@ -35,12 +35,12 @@ import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from numpy.typing import NDArray
 
-from xstat_ray.crypto.group import PERSON_KEY_BYTES
 from xstat_ray.crypto.kernels.choice import kernel
 from xstat_ray.errors import ProtocolError
 from xstat_ray.util.threads import each_in_threads, in_threads, thread_count
 
 ITEM_BYTES = 16
+PERSON_KEY_BYTES = 12
 KEY_BYTES = 16
 FAILURE_BITS = 40
 """A bin overflows, and a value hangs on too few secret bits, with probability 2^-40 each."""
@@ -101,8 +101,8 @@ def width(evaluated: int, capacity: int) -> int:
     analysis of Chase and Miao, for a bin that is full).
 
     Args:
-        evaluated: most ids on which a party evaluates its function, over all bins.
-        capacity: m, the positions of a column.
+        evaluated: ids on which the parties evaluate their functions, over both and all bins.
+        capacity: m, the positions of a column; of two, the smaller asks for more columns.
     """
     log_bound = -(FAILURE_BITS + math.log2(evaluated)) * math.log(2)
     return -(-_columns(log_bound, capacity) // 8) * 8

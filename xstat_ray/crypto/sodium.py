@@ -46,9 +46,6 @@ subtract = _typed("crypto_core_ristretto255_sub", 3)
 reduce_scalar = _typed("crypto_core_ristretto255_scalar_reduce", 2)
 """reduce_scalar(scalar, digest): 64 bytes, little-endian, modulo the order of the group."""
 
-from_hash = _typed("crypto_core_ristretto255_from_hash", 2)
-"""from_hash(point, digest): one-way map of 64 bytes to a group element."""
-
 is_valid_point = _typed("crypto_core_ristretto255_is_valid_point", 1)
 """is_valid_point(point): 1 for the encoding of an element, the identity included; bit 255 is not
 looked at."""

@@ -8,7 +8,7 @@ import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from numpy.typing import NDArray
 
-from xstat_ray.crypto.group import PERSON_KEY_BYTES
+from xstat_ray.crypto.oprf import PERSON_KEY_BYTES
 from xstat_ray.errors import ProtocolError
 
 TAG_BYTES = 16

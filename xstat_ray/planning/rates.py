@@ -17,8 +17,8 @@ class Rates:
     multiply: float
     decrypt: float
     persons: float
-    """Persons of either party: an id is hashed to the group, and both parties multiply the
-    point."""
+    """Persons of either party in the ID exchange: an id is hashed, masked, and both functions are
+    evaluated on it."""
     rows: float = 4_000_000
     """Rows of the row party surveyed, read, bounded, tagged, sorted and joined, from Parquet files
     that are sorted by id."""
@@ -26,7 +26,7 @@ class Rates:
     """Rows of the row party from Parquet files in another order, as far as to the join."""
 
 
-_PERSONS = {"phe": 8_500.0, "portable": 8_500.0, "aesni": 8_500.0, "ifma": 30_000.0}
+_PERSONS = {"phe": 80_000.0, "portable": 80_000.0, "aesni": 120_000.0, "ifma": 120_000.0}
 _RATES = {
     "phe": {
         2048: (1_300, 300, 75_000, 350),

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from xstat_ray.crypto import oprf
 from xstat_ray.crypto.channel import pack_fields, unpack_fields
 from xstat_ray.crypto.derive import derive, uniform_words
-from xstat_ray.crypto.group import ORDER, PERSON_KEY_BYTES
+from xstat_ray.crypto.group import ORDER
 from xstat_ray.crypto.oblivious_transfer import OtSender, choose
 from xstat_ray.errors import ProtocolError
 from xstat_ray.model.messages import Choices, Matrix, Offer
@@ -61,8 +61,8 @@ class Shape:
             raise ProtocolError("the row party announces no number of environments")
         bins = -(-max(sizes) // BIN_PERSONS)
         bins = -(-bins // row.environments) * row.environments
-        capacity = max(oprf.capacity(size, bins) for size in sizes)
-        return cls(*sizes, bins, oprf.width(max(sizes), capacity))
+        capacity = min(oprf.capacity(size, bins) for size in sizes)
+        return cls(*sizes, bins, oprf.width(sum(sizes), capacity))
 
     def capacity(self, role: Role) -> int:
         """Most persons of this party that a bin holds."""
@@ -202,7 +202,7 @@ class IdExchange(Secret):
     def take(self, items: NDArray[np.uint8]) -> None:
         """Take the (P, 16) hashes of the persons, by number."""
         self._items = items
-        self._keys = np.zeros((len(items), PERSON_KEY_BYTES), np.uint8)
+        self._keys = np.zeros((len(items), oprf.PERSON_KEY_BYTES), np.uint8)
         self._known = np.zeros(len(items), bool)
         self._starts = np.zeros(1, np.int64)
 
@@ -279,7 +279,7 @@ class IdExchange(Secret):
             ProtocolError: another number of keys than of persons.
         """
         persons = self._of_bin(number)
-        if keys.shape != (len(persons), PERSON_KEY_BYTES):
+        if keys.shape != (len(persons), oprf.PERSON_KEY_BYTES):
             raise ProtocolError("a bin has another number of person keys than of persons")
         self._taken[persons] = keys
         self._known[persons] = True

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xstat_ray.crypto.derive import derive
-from xstat_ray.crypto.group import PERSON_KEY_BYTES
 from xstat_ray.crypto.kernels.choice import kernel
+from xstat_ray.crypto.oprf import PERSON_KEY_BYTES
 from xstat_ray.crypto.tags import tags
 from xstat_ray.errors import ProtocolError
 from xstat_ray.inputs.read_digests import ReadDigests

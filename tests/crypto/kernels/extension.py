@@ -25,7 +25,7 @@ PLAIN = ("-O2",)
 SANITIZED = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 CHOSEN = "XSTAT_TEST_EMULATED"
 """Names an emulated build that the tests use whatever the processor has."""
-_FLAGS = ("-std=c11", "-w", "-fPIC", "-shared", "-DXR_SMALL_CODE", "-DXR_KERNELS=1")
+_FLAGS = ("-std=c11", "-w", "-fPIC", "-shared", "-DXR_KERNELS=1")
 
 
 def build(folder: Path, options: tuple[str, ...] = PLAIN, source: Path = SOURCE) -> Path:

@@ -68,7 +68,7 @@ def test_any_number_of_items_positions_and_columns(
     check(aesni, seed, items, capacity, range(8 * first, 8 * (first + eights)))
 
 
-@pytest.mark.parametrize("items", [1023, 1024, 1025, 2050])
+@pytest.mark.parametrize("items", [1023, 1024, 1025, 8191, 8192, 8193, 17_000])
 def test_blocks_of_items(aesni: Aesni, items: int) -> None:
     check(aesni, items, items, 1 << 16, range(8, 24))
 

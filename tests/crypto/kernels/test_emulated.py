@@ -23,20 +23,16 @@ SHORT = [
     "test_same_bytes.py::test_zero_without_randomness_is_one[ifma-private_key]",
     "test_aesni.py::test_blocks_of_items[1025]",
     "test_aesni.py::test_nothing_is_written_beyond_the_results[17]",
-    "test_ristretto.py::test_one_way_map_of_the_rfc",
-    "test_ristretto.py::test_multiples_of_the_generator[15]",
-    "test_ristretto.py::test_nothing_is_written_beyond_the_rows[17]",
     "test_extension.py::test_the_valid_calls_are_valid",
 ]
 LONG = [
     "test_known_answer.py",
     "test_same_bytes.py",
-    "test_ristretto.py",
     "test_aesni.py",
     "test_extension.py",
 ]
-OTHERS = "not phe and not sanitizers and not field_arithmetic"
-"""Tests that have nothing to do with the build, or make their own."""
+OTHERS = "not phe"
+"""Tests that have nothing to do with the build."""
 WRONG = "test_every_kernel_gives_that_answer"
 FAULTS = {
     "limbs that are not cut to 52 bits": (
@@ -50,12 +46,6 @@ FAULTS = {
         "_mm512_srli_epi64(u[k], LIMB_BITS)",
         "u[k]",
         "a column overflows",
-    ),
-    "a wrong constant of the curve": (
-        "ristretto255_curve.h",
-        "0x69b9426b2f159",
-        "0x69b9426b2f158",
-        WRONG,
     ),
     "a wrong constant of the key schedule": ("oprf.c", "STEP(9, 0x1b)", "STEP(9, 0x1d)", WRONG),
     "a number that is reduced once too seldom": (

@@ -33,11 +33,6 @@ def calls() -> Iterator[tuple[str, list[Any]]]:
         [limbs, wide.copy(), wide, index, edges, order, modulus, np.zeros((3, 40), np.uint64)],
     )
     yield "power", [limbs, wide, huge, b"\1", modulus]
-    yield (
-        "ristretto_multiply",
-        [np.zeros((3, 32), np.uint8), np.zeros((3, 32), np.uint8), bytes(32)],
-    )
-    yield "ristretto_from_hash", [np.zeros((3, 32), np.uint8), np.zeros((3, 64), np.uint8)]
     items = np.zeros((3, 16), np.uint8)
     columns = np.zeros((8, 2), np.uint64)
     yield "oprf_mark", [columns.copy(), bytes(16), items, 65, 8]

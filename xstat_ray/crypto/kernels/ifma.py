@@ -22,7 +22,6 @@ from xstat_ray.crypto.kernels.interface import (
     Kernel,
     OwnerEncryption,
     PublicEncryption,
-    RowError,
     Workload,
 )
 from xstat_ray.crypto.kernels.portable import Portable
@@ -100,20 +99,6 @@ class Ifma(Kernel):
                 return out
             rows = out
             index = np.arange(len(out))
-
-    def group_hash(self, digests: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Eight maps in step."""
-        points = np.empty((len(digests), 32), np.uint8)
-        self._native.ristretto_from_hash(points, np.ascontiguousarray(digests))
-        return points
-
-    def group_multiply(self, scalar: bytes, points: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Eight products in step; nothing depends on the scalar but the result."""
-        products = np.empty(points.shape, np.uint8)
-        refused = self._native.ristretto_multiply(products, np.ascontiguousarray(points), scalar)
-        if refused:
-            raise RowError(refused - 1)
-        return products
 
     def oprf_mark(
         self, key: bytes, items: NDArray[np.uint8], capacity: int, columns: range

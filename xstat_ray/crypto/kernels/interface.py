@@ -2,10 +2,9 @@
 
 Big numbers are rows of bytes, least significant first. Implementations compute the same function to
 the bit; they differ in speed alone, so that parties with different processors take part in one
-release. Callers have checked what crosses a trust boundary (`paillier`, `sums`, `group` and
-`oprf` do):
+release. Callers have checked what crosses a trust boundary (`paillier`, `sums` and `oprf` do):
 rows are below the modulus, messages below n, indexes inside their arrays, segments not empty,
-encodings (N, 32), as many words in a column as the capacity needs.
+as many words in a column as the capacity needs.
 """
 
 from __future__ import annotations
@@ -187,19 +186,6 @@ class Kernel(ABC):
 
         Returns:
             (S, width).
-        """
-
-    @abstractmethod
-    def group_hash(self, digests: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Map (N, 64) uniform bytes to (N, 32) encodings, one way (RFC 9496, section 4.3.4)."""
-
-    @abstractmethod
-    def group_multiply(self, scalar: bytes, points: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """`scalar`, nonzero and below the order, times each of the (N, 32) encodings.
-
-        Raises:
-            RowError: the first row that is no canonical encoding or is the identity. Bit 255 set is
-                not canonical.
         """
 
     @abstractmethod

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from xstat_ray.crypto.buffers import from_rows, to_rows
 from xstat_ray.crypto.kernels.interface import Half, Kernel, Opening, Workload
 
-ANSWER = "84be39b793ed1aed8209600ca9adac99d5dba4a0d7446933edc20d989c31f789"
+ANSWER = "33f66180d88f662d0747a86e52d0463fe0746777bc555bd4bcc7563f2119386b"
 """What the portable kernel answers; the tests compute it anew."""
 _KEY_BITS = (2048, 3072, 4096)
 _ROWS = 9
@@ -28,8 +28,6 @@ def answer(kernel: Kernel) -> str:
     for key_bits in _KEY_BITS:
         for result in _paillier(kernel, key_bits):
             digest.update(result.tobytes())
-    points = kernel.group_hash(_bytes("digests", _ROWS, 64))
-    digest.update(kernel.group_multiply(bytes(range(1, 33))[:31] + b"\x0f", points).tobytes())
     digest.update(_oprf(kernel))
     return digest.hexdigest()
 

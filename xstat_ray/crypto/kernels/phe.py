@@ -8,7 +8,7 @@ sum begin, and where the last ones end.
 
 Encryption, sums and decryption call documented functions of python-paillier, one number at a time
 and without tables, so that what this file computes can be read in a minute. The combination of both
-halves is written here. The group ristretto255 is libsodium's, as in `portable`. The tests
+halves is written here. The oblivious PRF is that of `portable`. The tests
 test_same_bytes.py and test_phe.py check this; docs/kernels.md says how long it takes.
 
 Keys come from `keygen`, not from `phe`: short exponents need primes made for a small subgroup. To
@@ -103,14 +103,6 @@ class Phe(Kernel):
                 product = mulmod(product, values[place], int(modulus))
             products.append(product)
         return to_rows(products, rows.shape[1])
-
-    def group_hash(self, digests: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The map of libsodium, as `Portable` calls it."""
-        return self._portable.group_hash(digests)
-
-    def group_multiply(self, scalar: bytes, points: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The multiplication of libsodium, as `Portable` calls it."""
-        return self._portable.group_multiply(scalar, points)
 
     def oprf_mark(
         self, key: bytes, items: NDArray[np.uint8], capacity: int, columns: range

@@ -1,4 +1,4 @@
-"""The implementation for any processor: gmpy2 for big numbers, libsodium for the group."""
+"""The implementation for any processor: gmpy2 for big numbers, numpy for columns of bits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 from gmpy2 import invert, mpz, powmod, powmod_sec
 from numpy.typing import NDArray
 
-from xstat_ray.crypto import sodium
 from xstat_ray.crypto.buffers import from_rows, to_rows
 from xstat_ray.crypto.fixed_base import FixedBase
 from xstat_ray.crypto.kernels import numpy_oprf
@@ -18,16 +17,13 @@ from xstat_ray.crypto.kernels.interface import (
     Kernel,
     OwnerEncryption,
     PublicEncryption,
-    RowError,
     Workload,
 )
 from xstat_ray.util.secrecy import Secret
 
-_ELEMENT_BYTES = 32
-
 
 class Portable(Kernel):
-    """gmpy2 and libsodium, one number at a time."""
+    """gmpy2, one number at a time, and numpy."""
 
     name: ClassVar[str] = "portable"
 
@@ -67,31 +63,6 @@ class Portable(Kernel):
                 product = product * values[i] % modulus
             result.append(product)
         return to_rows(result, rows.shape[1])
-
-    def group_hash(self, digests: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """One call of libsodium a row."""
-        points = np.empty((len(digests), _ELEMENT_BYTES), np.uint8)
-        source = digests.ctypes.data
-        target = points.ctypes.data
-        for row in range(len(digests)):
-            sodium.from_hash(target + row * _ELEMENT_BYTES, source + row * 2 * _ELEMENT_BYTES)
-        return points
-
-    def group_multiply(self, scalar: bytes, points: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """One call of libsodium a row.
-
-        libsodium 1.0.18 does not look at bit 255 of an encoding, which RFC 9496 (section 4.3.1)
-        refuses: it would give every element a second name, and a peer two ways to send the same
-        person.
-        """
-        products = np.empty(points.shape, np.uint8)
-        source = points.ctypes.data
-        target = products.ctypes.data
-        above = points[:, -1] >= 0x80
-        for row, offset in enumerate(range(0, points.size, _ELEMENT_BYTES)):
-            if above[row] or sodium.scalarmult(target + offset, scalar, source + offset):
-                raise RowError(row)
-        return products
 
     def oprf_mark(
         self, key: bytes, items: NDArray[np.uint8], capacity: int, columns: range

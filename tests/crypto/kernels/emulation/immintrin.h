@@ -109,16 +109,9 @@ LANEWISE(_mm512_or_si512, x | y)
 EMULATED __m128i _mm_cvtsi32_si128(int count) { return (__m128i){{(uint32_t)count, 0}}; }
 
 SHIFT(_mm512_srli_epi64, unsigned, by, n > 63 ? 0 : x >> n)
-SHIFT(_mm512_slli_epi64, unsigned, by, n > 63 ? 0 : x << n)
 SHIFT(_mm512_srl_epi64, __m128i, by.lane[0], n > 63 ? 0 : x >> n)
 SHIFT(_mm512_sll_epi64, __m128i, by.lane[0], n > 63 ? 0 : x << n)
 SHIFT(_mm512_srai_epi64, unsigned, by, (uint64_t)((int64_t)x >> (n > 63 ? 63 : n)))
-
-EMULATED __m512i _mm512_abs_epi64(__m512i a)
-{
-    EACH_LANE a.lane[k] = a.lane[k] >> 63 ? 0 - a.lane[k] : a.lane[k];
-    return a;
-}
 
 EMULATED __m512i _mm512_loadu_si512(const void *from)
 {
@@ -128,18 +121,6 @@ EMULATED __m512i _mm512_loadu_si512(const void *from)
 }
 
 EMULATED void _mm512_storeu_si512(void *to, __m512i a) { memcpy(to, &a, sizeof a); }
-
-EMULATED __m512i _mm512_maskz_loadu_epi64(__mmask8 lanes, const void *from)
-{
-    __m512i out = {{0}};
-    EACH_LANE if (lanes >> k & 1) memcpy(&out.lane[k], (const uint8_t *)from + 8 * k, 8);
-    return out;
-}
-
-EMULATED void _mm512_mask_storeu_epi64(void *to, __mmask8 lanes, __m512i a)
-{
-    EACH_LANE if (lanes >> k & 1) memcpy((uint8_t *)to + 8 * k, &a.lane[k], 8);
-}
 
 EMULATED __m512i _mm512_mask_mov_epi64(__m512i otherwise, __mmask8 lanes, __m512i a)
 {
@@ -160,9 +141,6 @@ EMULATED __m512i _mm512_mask_mov_epi64(__m512i otherwise, __mmask8 lanes, __m512
     }
 
 MASK(_mm512_cmpeq_epi64_mask, x == y)
-MASK(_mm512_cmpneq_epi64_mask, x != y)
-MASK(_mm512_test_epi64_mask, (x & y) != 0)
-MASK(_mm512_testn_epi64_mask, (x & y) == 0)
 
 EMULATED __mmask8 _mm512_movepi64_mask(__m512i a)
 {

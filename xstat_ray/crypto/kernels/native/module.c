@@ -17,7 +17,6 @@
 
 #include "arguments.h"
 #include "oprf.h"
-#include "ristretto255.h"
 
 static PyObject *available(PyObject *module, PyObject *none)
 {
@@ -203,46 +202,6 @@ static PyObject *power(PyObject *module, PyObject *args)
     return result;
 }
 
-/* ristretto_multiply(out, points, scalar) -> 0, or 1 + the first row that is refused */
-static PyObject *ristretto_multiply(PyObject *module, PyObject *args)
-{
-    (void)module;
-    Py_buffer out, points, scalar;
-    if (!PyArg_ParseTuple(args, "w*y*y*", &out, &points, &scalar))
-        return NULL;
-    PyObject *result = NULL;
-    size_t n = (size_t)points.len / 32;
-    if (runs_here() && has_size(&points, "points", n * 32) && has_size(&out, "out", n * 32) &&
-        has_size(&scalar, "scalar", 32)) {
-        int bad;
-        Py_BEGIN_ALLOW_THREADS
-        bad = xr_ristretto_multiply(out.buf, points.buf, n, scalar.buf);
-        Py_END_ALLOW_THREADS
-        result = PyLong_FromLong(bad);
-    }
-    RELEASE(&out, &points, &scalar);
-    return result;
-}
-
-/* ristretto_from_hash(out, digests) */
-static PyObject *ristretto_from_hash(PyObject *module, PyObject *args)
-{
-    (void)module;
-    Py_buffer out, digests;
-    if (!PyArg_ParseTuple(args, "w*y*", &out, &digests))
-        return NULL;
-    PyObject *result = NULL;
-    size_t n = (size_t)digests.len / 64;
-    if (runs_here() && has_size(&digests, "digests", n * 64) && has_size(&out, "out", n * 32)) {
-        Py_BEGIN_ALLOW_THREADS
-        xr_ristretto_from_hash(out.buf, digests.buf, n);
-        Py_END_ALLOW_THREADS
-        result = Py_NewRef(Py_None);
-    }
-    RELEASE(&out, &digests);
-    return result;
-}
-
 /* Whether the arguments of both functions of the oblivious PRF are good; `columns` gets how many
    columns of the capacity `bits` has. */
 static int is_oprf(const Py_buffer *key, const Py_buffer *items, const Py_buffer *bits,
@@ -320,9 +279,6 @@ static PyMethodDef methods[] = {
     {"accumulate", accumulate, METH_VARARGS,
      "(limbs, out, rows, index, edges, order, modulus, r_powers)"},
     {"power", power, METH_VARARGS, "(limbs, out, rows, exponent, modulus)"},
-    {"ristretto_multiply", ristretto_multiply, METH_VARARGS,
-     "(out, points, scalar) -> 0 or 1 + first refused row"},
-    {"ristretto_from_hash", ristretto_from_hash, METH_VARARGS, "(out, digests)"},
     {"oprf_mark", oprf_mark, METH_VARARGS, "(out, key, items, capacity, first)"},
     {"oprf_rows", oprf_rows, METH_VARARGS, "(out, key, items, matrix, capacity)"},
 #endif

@@ -21,6 +21,7 @@
 #define IN_FLIGHT 8
 #define COLUMNS 4 /* whose positions one block of AES gives */
 #define ITEMS 1024 /* of a block, a multiple of IN_FLIGHT */
+#define MANY (8 * ITEMS) /* that read a column before the next is read */
 
 struct cipher {
     __m128i key[ROUNDS + 1];
@@ -137,19 +138,23 @@ AES void xr_oprf_rows(uint8_t *out, const uint8_t key[16], const uint8_t *items,
     const struct cipher c = expand(key);
     const size_t words = xr_oprf_words(capacity), bytes = width / 8;
     uint32_t at[COLUMNS * ITEMS];
-    uint64_t found[ITEMS];
-    for (size_t i = 0; i < n; i += ITEMS) {
-        size_t size = smaller(ITEMS, n - i);
+    uint64_t found[MANY];
+    for (size_t start = 0; start < n; start += MANY) {
+        size_t many = smaller(MANY, n - start);
         for (size_t column = 0; column < width; column += COLUMNS) {
             size_t shift = column % 64;
             if (shift == 0)
-                memset(found, 0, sizeof found);
-            positions(&c, items + 16 * i, size, column / COLUMNS, capacity, at);
-            for (size_t j = 0; j < size; j++)
-                found[j] |= (uint64_t)four_bits(matrix + column * words, words, at + j) << shift;
-            if (shift == 60 || column + COLUMNS == width)
+                memset(found, 0, 8 * many);
+            for (size_t i = 0; i < many; i += ITEMS) {
+                size_t size = smaller(ITEMS, many - i);
+                positions(&c, items + 16 * (start + i), size, column / COLUMNS, capacity, at);
                 for (size_t j = 0; j < size; j++)
-                    memcpy(out + (i + j) * bytes + column / 64 * 8, &found[j],
+                    found[i + j] |= (uint64_t)four_bits(matrix + column * words, words, at + j)
+                                    << shift;
+            }
+            if (shift == 64 - COLUMNS || column + COLUMNS == width)
+                for (size_t i = 0; i < many; i++)
+                    memcpy(out + (start + i) * bytes + column / 64 * 8, &found[i],
                            (shift + COLUMNS) / 8);
         }
     }
