@@ -9,12 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.heard import Heard
 from tests.pages import ROOT
 from xstat_ray.benchmarks import (
     crosstab_suite,
+    exchange_suite,
     join_suite,
     kernels_suite,
     paillier_suite,
@@ -130,6 +132,16 @@ def test_the_portable_kernel_is_timed_alone_elsewhere(monkeypatch, without_ifma)
         "the kernel ifma cannot run: it was not built when the package was installed "
         "(install gcc, then reinstall the package): the kernel portable is timed alone.",
     ]
+
+
+def test_exchange():
+    records = by_metric(exchange_suite.run(exchange_suite.Sizes(1, 100), Progress()))
+    assert set(records) - {"exchange.peak_bytes"} == {"exchange.persons_per_s"}
+
+
+def test_the_exchange_that_is_timed_finds_who_is_in_both_tables():
+    ids = np.array([b"%d" % number for number in range(300)])
+    assert exchange_suite.exchange(ids[:200], ids[150:]) == 50
 
 
 def test_tags():
@@ -250,7 +262,7 @@ RAW = {
 def test_a_configuration_gives_the_sizes_of_its_suite():
     config = benchmark_config(RAW, "here")
     assert config.sizes == tags_suite.Sizes(rounds=2, rows=10, persons=5, slice_rows=4)
-    suites = "kernels paillier tags join order crosstab privacy shards scale profile peers"
+    suites = "kernels paillier exchange tags join order crosstab privacy shards scale profile peers"
     assert set(SUITES) == set(suites.split())
 
 

@@ -33,6 +33,7 @@ METRICS = {
         for bits in (2048, 3072)
     }
     | {"paillier.interop.mismatches.2048"},
+    "exchange": {"exchange.persons_per_s"},
     "tags": {"tags.rows_per_s", "tags.sort.rows_per_s"},
     "join": {"join.rows_per_s", "join.cold.rows_per_s"},
     "order": {"order.intake.rows_per_s", "order.emit.rows_per_s", "order.all.rows_per_s"},

@@ -9,6 +9,7 @@ from typing import Any
 
 from xstat_ray.benchmarks import (
     crosstab_suite,
+    exchange_suite,
     join_suite,
     kernels_suite,
     order_suite,
@@ -47,6 +48,7 @@ PATHS = ("tables", "peers_python")
 SUITES = {
     "kernels": Suite(kernels_suite.Sizes, kernels_suite.run),
     "paillier": Suite(paillier_suite.Sizes, paillier_suite.run),
+    "exchange": Suite(exchange_suite.Sizes, exchange_suite.run),
     "tags": Suite(tags_suite.Sizes, tags_suite.run),
     "join": Suite(join_suite.Sizes, join_suite.run),
     "order": Suite(order_suite.Sizes, order_suite.run),

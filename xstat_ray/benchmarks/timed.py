@@ -36,7 +36,7 @@ class Costs:
 
     by_name: dict[str, CallCost] = field(default_factory=dict)
     persons: int = 0
-    """People of both parties together."""
+    """People of both parties together, as the parties announced them."""
 
     def timed(self, name: str, function: Callable[..., Any], *args: Any) -> Any:
         """Call a function and book its costs under a name."""
@@ -66,8 +66,9 @@ class _TimedInstance(Instance[P_co]):
     def call(self, method: Callable[Concatenate[P_co, ...], R], *args: object) -> Ref[R]:
         name = name_of(method)
         result = self._costs.timed(f"{self._role}.{name}", self._inner.call, method, *args)
-        if name == "intake":
-            self._costs.persons += result.get()
+        if name == "accept_choices":
+            shape = result.get()
+            self._costs.persons = shape.row + shape.column
         return cast(Ref[R], result)
 
 

@@ -33,7 +33,7 @@ from xstat_ray.util.readable import readable_bytes
 _TITLES = {
     "start": "Start environments",
     "intake": "De-identify: keys, tables",
-    "exchange": "De-identify: blinded ids",
+    "exchange": "De-identify: exchanged ids",
     "aggregate": "Aggregate, encrypted",
     "noise": "Noise, once",
     "decrypt": "Release: decrypt",

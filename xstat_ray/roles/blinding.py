@@ -8,13 +8,18 @@ consecutive numbers.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xstat_ray.crypto.derive import uniform_words
+from xstat_ray.errors import ProtocolError
+from xstat_ray.model.messages import Coefficients
 from xstat_ray.model.row_tree import EMPTY, RowTree
+from xstat_ray.model.study import Study
+from xstat_ray.privacy.design import Design
 from xstat_ray.util.secrecy import Secret
 
 
@@ -73,3 +78,35 @@ class Blinding(Secret):
         counts = np.bincount(self._positions[upper][ancestor], minlength=self._tree.sizes[upper])
         starts: NDArray[np.int64] = np.cumsum(counts) - counts
         return starts
+
+
+def in_declared_order(
+    study: Study, blinding: Blinding, parts: Sequence[Coefficients]
+) -> Coefficients:
+    """Join the parts of one release's table, in declared order, level by level.
+
+    What is decrypted of empty nodes is noise on zero, and is left out.
+
+    Args:
+        study: tells the measured levels and the slots.
+        blinding: the order in which the table was laid out.
+        parts: of one release, in any order.
+
+    Raises:
+        ProtocolError: the parts are of different releases, or not the whole table.
+    """
+    parts = sorted(parts, key=lambda part: part.first)
+    blinded = np.concatenate([part.values for part in parts])
+    ends = np.cumsum([0] + [len(part.values) for part in parts])
+    design = Design.of_study(study)
+    if (
+        blinded.shape != (design.shown, study.slots)
+        or [part.first for part in parts] != ends[:-1].tolist()
+        or len({part.release for part in parts}) > 1
+    ):
+        raise ProtocolError("the coefficients are not the whole of one release's table")
+    levels = [
+        blinding.restore(level, blinded[section])
+        for level, section in enumerate(design.shown_sections)
+    ]
+    return Coefficients(release=parts[0].release, first=0, values=np.concatenate(levels))

@@ -22,7 +22,7 @@ from xstat_ray.model.shards import Shard, ShardGrid
 from xstat_ray.model.study import Study
 from xstat_ray.privacy.design import Design, shown_tree
 from xstat_ray.roles import contributions
-from xstat_ray.roles.blinding import Blinding
+from xstat_ray.roles.blinding import Blinding, in_declared_order
 from xstat_ray.roles.bounds import (
     DisjointCheck,
     Located,
@@ -320,23 +320,7 @@ class RowParty(Party):
         Raises:
             ProtocolError: the parts are of different releases, or not the whole table.
         """
-        parts = sorted(parts, key=lambda part: part.first)
-        blinded = np.concatenate([part.values for part in parts])
-        ends = np.cumsum([0] + [len(part.values) for part in parts])
-        design = Design.of_study(self._study)
-        complete = blinded.shape == (design.shown, self._study.slots)
-        if (
-            not complete
-            or [part.first for part in parts] != ends[:-1].tolist()
-            or len({p.release for p in parts}) > 1
-        ):
-            raise ProtocolError("the coefficients are not the whole of one release's table")
-        blinding = self._blinding()
-        levels = [
-            blinding.restore(level, blinded[section])
-            for level, section in enumerate(design.shown_sections)
-        ]
-        return Coefficients(release=parts[0].release, first=0, values=np.concatenate(levels))
+        return in_declared_order(self._study, self._blinding(), parts)
 
     def tree_starts(self) -> list[NDArray[np.int64]]:
         """Tell where the nodes of each measured level begin on the measured level below.
