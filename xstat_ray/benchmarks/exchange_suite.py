@@ -62,10 +62,11 @@ def exchange(of_row: NDArray[np.bytes_], of_column: NDArray[np.bytes_]) -> int:
     column = IdExchange("column", os.urandom(32))
     row.take(item_hashes(secret, of_row))
     column.take(item_hashes(secret, of_column))
-    offers = row.offer(row.persons, 1), column.offer(column.persons, 1)
-    choices = row.choose(*offers, _SESSION), column.choose(*reversed(offers), _SESSION)
-    row.accept(choices[1], _SESSION)
-    column.accept(choices[0], _SESSION)
+    of_row_party = row.offer(row.persons, 1)
+    of_column_party = column.offer(column.persons, 1)
+    chosen = row.choose(of_row_party, of_column_party, _SESSION)
+    row.accept(column.choose(of_column_party, of_row_party, _SESSION), _SESSION)
+    column.accept(chosen, _SESSION)
     channels: dict[Role, Channel] = {role: Channel(secret, role) for role in ("row", "column")}
     for number in range(row.shape.bins):
         column.evaluate(_sent(channels["row"], row.mask(number, secret)), secret)
