@@ -1,8 +1,9 @@
-"""What an auditor reads in the logs that are published with a release of three domains.
+"""What an auditor reads in the logs of three domains, and whoever may read their exchange.
 
 The criterion: with padding, two tables that differ by one person leave logs that are equal in all
-but random values, once the dummies make up for the difference. How likely each number of dummies is
-beside the other, padding bounds; so whatever the logs tell is as private as the aggregator's view.
+but random values, and messages of equal sizes, once the dummies make up for the difference. How
+likely each number of dummies is beside the other, padding bounds; so whatever these tell is as
+private as the aggregator's view.
 """
 
 from __future__ import annotations
@@ -14,20 +15,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tests.case import COLUMNS, ROWS, Case, study, use_key
 from tests.federation.domains import Domains
 from xstat_ray.crypto.keygen import generate
 from xstat_ray.federation.audit import Log
-from xstat_ray.federation.envelope import open_message
+from xstat_ray.federation.envelope import Header, open_message
 from xstat_ray.federation.identity import Peers
+from xstat_ray.privacy.padding import Padding
 from xstat_ray.roles import RowParty
-from xstat_ray.roles.dummies import FlagDummies
+from xstat_ray.roles.dummies import FlagDummies, RowDummies
 from xstat_ray.runtime import emission
 
 RANDOM = re.compile("[0-9a-f]{32,128}")
 DRAWN = 50
-"""Dummy flags that no row meets, in the table without the person."""
+"""Dummy flags, and dummy rows of each cell, that meet nothing, beside a table without the person."""
 Logs = dict[str, list[Any]]
 
 
@@ -49,10 +52,20 @@ def run(folder: Path, patch: pytest.MonkeyPatch, *, person: bool, dummies: int) 
     case.write("row", {"id": ROWS["id"] + more, "area": ROWS["area"] + ["a"] * len(more)})
     case.write("column", {"id": COLUMNS["id"] + more, "kind": COLUMNS["kind"] + ["x"] * len(more)})
     patch.setattr(FlagDummies, "draw", lambda padding: np.full(padding.batches, dummies))
+    patch.setattr(RowDummies, "draw", lambda padding: row_dummies(padding, dummies))
     padded = study(noise="laplace", privacy={"padding": "dp", "view": {"delta": "1e-6"}})
-    domains = Domains(folder / "domains", padded, case.tables)
+    # In one shard, as the row party alone knows in which of several the person is.
+    domains = Domains(folder / "domains", padded, case.tables, shards=1)
     domains.run()
     return domains
+
+
+def row_dummies(padding: Padding, first: int) -> NDArray[np.int64]:
+    """So many dummy rows in the first cell, and `DRAWN` in the others, which meet no flag."""
+    drawn = np.zeros((2, padding.batches, padding.cells), np.int64)
+    drawn[1] = DRAWN
+    drawn[1, :, 0] = first
+    return drawn
 
 
 def published(domains: Domains) -> Logs:
@@ -74,18 +87,30 @@ def masked(value: Any) -> Any:
     return [masked(part) for part in value] if isinstance(value, list) else value
 
 
-def flags_sent(domains: Domains) -> int:
-    """Number of flags in all messages to the aggregator."""
+def heads(domains: Domains) -> list[Header]:
+    """Heads of all messages in the exchange, which whoever may read it can read."""
     peers = Peers({name: identity.public for name, identity in domains.identities.items()})
-    heads = [
+    return [
         open_message(path.read_bytes(), "/".join(path.parts[-2:]), peers).header
         for path in domains.messages()
     ]
-    return sum(head.rows for head in heads if head.kind == "flags")
 
 
-def neighbours(folder: Path, patch: pytest.MonkeyPatch, *, made_up: int) -> tuple[Logs, Logs]:
-    """The logs without and with the person, where the flags lie at the edge of a message.
+def sizes(domains: Domains) -> list[tuple[object, ...]]:
+    """What the heads tell of each message, but for random values and for what depends on time."""
+    return [
+        (h.name, h.kind, h.part, h.parts, h.first, h.rows, h.kind != "facts" and h.size)
+        for h in heads(domains)
+    ]
+
+
+def flags_sent(domains: Domains) -> int:
+    """Number of flags in all messages to the aggregator."""
+    return sum(head.rows for head in heads(domains) if head.kind == "flags")
+
+
+def neighbours(folder: Path, patch: pytest.MonkeyPatch, *, made_up: int) -> tuple[Domains, Domains]:
+    """Runs without and with the person, where the flags lie at the edge of a message.
 
     Args:
         folder: where both runs lie.
@@ -98,13 +123,15 @@ def neighbours(folder: Path, patch: pytest.MonkeyPatch, *, made_up: int) -> tupl
     without = run(folder / "without", patch, person=False, dummies=DRAWN)
     with_one = run(folder / "with", patch, person=True, dummies=DRAWN - made_up)
     assert flags_sent(with_one) == flags_sent(without) + 1 - made_up
-    return published(without), published(with_one)
+    return without, with_one
 
 
 def test_one_person_changes_nothing_in_the_logs_that_dummies_do_not_hide(tmp_path, monkeypatch):
     without, with_one = neighbours(tmp_path, monkeypatch, made_up=1)
-    assert set(without) == {"row.jsonl", "column.jsonl", "aggregator.jsonl"}
-    assert without == with_one
+    logs = published(without)
+    assert set(logs) == {"row.jsonl", "column.jsonl", "aggregator.jsonl"}
+    assert logs == published(with_one)
+    assert sizes(without) == sizes(with_one)
 
 
 def test_exact_numbers_of_flags_would_show_as_a_message_more(tmp_path, monkeypatch):
@@ -113,9 +140,10 @@ def test_exact_numbers_of_flags_would_show_as_a_message_more(tmp_path, monkeypat
     found = [
         [(line["event"], line["facts"].get("part")) for line in logs["column.jsonl"]
          if line["facts"].get("kind") == "flags"]
-        for logs in (without, with_one)
+        for logs in (published(without), published(with_one))
     ]  # fmt: skip
     assert found == [[("sent", 0)], [("sent", 0), ("sent", 1)]]
+    assert sizes(without) != sizes(with_one)
 
 
 def test_a_count_in_a_log_is_found(tmp_path, monkeypatch):
@@ -135,7 +163,7 @@ def test_a_count_in_a_log_is_found(tmp_path, monkeypatch):
     monkeypatch.setattr(RowParty, "intake", intake)
     monkeypatch.setattr(Log, "add", add)
     without, with_one = neighbours(tmp_path, monkeypatch, made_up=1)
-    assert without != with_one
+    assert published(without) != published(with_one)
 
 
 def test_times_are_told_to_the_minute(tmp_path, monkeypatch):
