@@ -1,9 +1,9 @@
 """What the driver sees of the parties' environments: with padding nothing but padded sizes.
 
 The driver of a local run plays the aggregator's part and hands on what the environments of a party
-send each other, sealed. The criterion is simulation: everything that calls of the row party return
+send each other, sealed. The criterion is simulation: everything that calls of the parties return
 to it, but for the handshake and the ID exchange, must be what can be computed from the plan and from
-the padded sizes of the messages of rows, which are differentially private. The sizes of the ID
+the padded numbers of rows and flags, which are differentially private. The sizes of the ID
 exchange must be the same for tables that differ by one person; they follow from rounded numbers of
 persons.
 """
@@ -27,7 +27,7 @@ from tests.synthetic import VIEW
 from xstat_ray import Options
 from xstat_ray.crypto.keygen import generate
 from xstat_ray.inputs.source import Source
-from xstat_ray.model.messages import Rows
+from xstat_ray.model.messages import Flags, Rows
 from xstat_ray.model.study import Study
 from xstat_ray.planning.plan import Plan
 from xstat_ray.roles import ColumnParty, RowParty, contributions
@@ -102,6 +102,8 @@ def form(answer: Any) -> object:
         return len(answer)
     if isinstance(answer, Rows):
         return "rows", len(answer.tags)
+    if isinstance(answer, Flags):
+        return "flags", len(answer.tags)
     if isinstance(answer, list) and answer and isinstance(answer[0], np.ndarray):
         return [part.tolist() for part in answer]
     return answer
@@ -161,6 +163,16 @@ def simulate(plan: Plan, rows: dict[int, int]) -> Seen:
     return seen + [(f"report {number}", 1024 + SEALED_BYTES) for number in everyone]
 
 
+def simulate_flags(plan: Plan, flags: list[int]) -> Seen:
+    """Make what the driver may see of the column party, out of its padded numbers of flags."""
+    batches = len(plan.grid.batches)
+    seen: Seen = [("generate_key column 0", plan.key_bits // 8 * 3)]
+    seen += [(f"intake column {number}", None) for number in range(2)]
+    seen.append(("draw_dummies column 0", batches * 8 + SEALED_BYTES))
+    seen += [(f"prepare column {number}", flags) for number in range(2)]
+    return seen + [("emit column 0", ("flags", size)) for size in flags]
+
+
 def contributed(plan: Plan, shard: int, rows: dict[int, int]) -> Seen:
     """Make what is seen of the contributions to a shard: each as long as its message."""
     size = rows.get(shard, 0)
@@ -191,8 +203,11 @@ def quick_key() -> Any:
 @pytest.mark.parametrize("people", [["x", "y"], ["x", "y", "one"]], ids=["without", "with"])
 def test_with_padding_all_that_the_driver_sees_follows_from_padded_sizes(tmp_path, people):
     plan, seen = watch(tmp_path / "run", people)
-    seen = of_row_party(seen)
-    assert seen == simulate(plan, padded_sizes(plan, seen))
+    rows = of_row_party(seen)
+    assert rows == simulate(plan, padded_sizes(plan, rows))
+    flags = [call for call in seen if call not in rows]
+    (sizes,) = (answer for name, answer in flags if name == "prepare column 0")
+    assert flags == simulate_flags(plan, sizes)
 
 
 def exchanges(folder: Path, patch: pytest.MonkeyPatch) -> list[Seen]:
