@@ -28,7 +28,8 @@ PARTS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "join": (("join", "join_whole", "merge", "bound", "add"), ("rows", "matches")),
     "release": (("noise", "column.release", "row.unblind"), ("nodes",)),
 }
-"""Calls of each part, and the sizes that it grows with."""
+"""Calls of each part, and the sizes that it grows with. The base transfers of the ID exchange grow
+with nothing."""
 
 
 @dataclass(frozen=True)
