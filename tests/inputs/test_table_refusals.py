@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import gzip
+import os
 
 import pyarrow as pa
 import pyarrow.feather as feather
@@ -190,3 +191,14 @@ def test_the_name_of_a_time_zone_that_is_no_text(tmp_path):
     path.write_bytes(content.replace(b"Asia/Tokyo", b"As\x9da/Tokyo"))
     with pytest.raises(InputError, match="not UTF-8"):
         open_table(path, id="id", times=["at"])
+
+
+@pytest.mark.parametrize("name", [b"id=%FF", b"id=\xff", b"id=a%ED%A0%80"])
+def test_names_of_folders_that_are_no_text_are_refused(tmp_path, name):
+    """Repaired, two of them could become the same id."""
+    folder = tmp_path / "t" / os.fsdecode(name)
+    folder.mkdir(parents=True)
+    write(tmp_path / "x.parquet", pa.table({"v": ["a"]})).rename(folder / "x.parquet")
+    with pytest.raises(InputError, match="name of a folder is not UTF-8") as caught:
+        open_table(tmp_path / "t", id="id")
+    assert str(caught.value).encode()

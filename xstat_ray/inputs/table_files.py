@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,11 +103,28 @@ def _table_file(path: Path, name: str) -> TableFile:
         raise InputError(
             "not a table file", file=str(path), remedy=f"Use {_KNOWN}, or begin its name with '_'"
         )
-    pairs = (part.split("=", 1) for part in name.split("/")[:-1] if "=" in part)
+    pairs = [part.split("=", 1) for part in name.split("/")[:-1] if "=" in part]
     return TableFile(
         path,
         name,
         kind,
-        {k: None if v == _NULL_PARTITION else unquote(v) for k, v in pairs},
+        {key: _partition_value(path, value) for key, value in pairs},
         stamp_of(path),
     )
+
+
+def _partition_value(path: Path, written: str) -> str | None:
+    """Read the value in the name of a folder; None is null."""
+    if written == _NULL_PARTITION:
+        return None
+    try:
+        value = unquote(written, errors="strict")
+        # A name of bytes that are not UTF-8 holds what no text can.
+        value.encode()
+    except UnicodeError:
+        # Names that were repaired could become equal, and with them two people one.
+        shown = os.fsencode(path.parent).decode(errors="backslashreplace")
+        raise InputError(
+            "the name of a folder is not UTF-8", file=shown, remedy="Rename it"
+        ) from None
+    return value
