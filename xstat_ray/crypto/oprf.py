@@ -1,8 +1,8 @@
 """An oblivious pseudorandom function of many ids at once, from oblivious transfer.
 
 The multi-point OPRF of Chase and Miao ("Private set intersection in the Internet setting from
-lightweight oblivious PRF", CRYPTO 2020), one run for each bin of ids. The *receiver*
-has a pair of keys for each of w columns, the *sender* one key of each pair, chosen by secret bits
+lightweight oblivious PRF", CRYPTO 2020), one run for each bin of ids. The *receiver* has a pair of
+keys for each of w columns, the *sender* one key of each pair, chosen by secret bits
 (`oblivious_transfer`). An id has one position in each column, by a pseudorandom function that both
 know. The receiver makes a matrix D of ones with a zero at every position of its ids, and sends
 D ^ G(k0) ^ G(k1) (`masked`), where G stretches a key to a column. The sender's function F of an id
@@ -17,10 +17,10 @@ Security against parties that follow the protocol: the sender sees columns that 
 under the keys that it did not choose. On any other id, D has a one in each column with probability
 (1 - 1/m)^n, about 1/e, so that 128 bits at least of the value hang on the sender's secret choices:
 the width w sees to that except with probability 2^-40 for all ids that either party ever evaluates
-(`width`). The matrix has the public capacity of a bin (`capacity`), whatever
-is in it, so its size tells nothing; a bin with more ids ends the run. Streams are used once: two
-matrices under one stream would show their difference. Keys are of one exchange, environment and
-attempt by the context of the oblivious transfers, and the bin is part of the counter block.
+(`width`). The matrix has the public capacity of a bin (`capacity`), whatever is in it, so its size
+tells nothing; a bin with more ids ends the run. Streams are used once: two matrices under one
+stream would show their difference. Keys are of one exchange, by the context of the oblivious
+transfers, and the bin is part of the counter block.
 
 A receiver that breaks the rules learns F on as many ids as it likes, by a matrix of zeros.
 """
@@ -101,7 +101,7 @@ def width(evaluated: int, capacity: int) -> int:
     analysis of Chase and Miao, for a bin that is full).
 
     Args:
-        evaluated: ids on which the parties evaluate their functions, over both and all bins.
+        evaluated: ids on which the parties evaluate their functions, over both functions and all bins.
         capacity: m, the positions of a column; of two, the smaller asks for more columns.
     """
     log_bound = -(FAILURE_BITS + math.log2(evaluated)) * math.log(2)

@@ -195,7 +195,7 @@ class Kernel(ABC):
         """Columns of ones, with a zero at the position of every item in each of them.
 
         The positions of an item in the columns 4g to 4g + 3 are the four little-endian 32-bit words
-        of AES-128(item XOR g), where g is added to the first four bytes, each times the capacity
+        of AES-128(item XOR g), where g is the lowest of four such words, each times the capacity
         and over 2^32, rounded down.
 
         Args:
