@@ -101,7 +101,7 @@ def width(evaluated: int, capacity: int) -> int:
     analysis of Chase and Miao, for a bin that is full).
 
     Args:
-        evaluated: ids on which the parties evaluate their functions, over both functions and all bins.
+        evaluated: ids on which the parties evaluate their functions, both counted, in all bins.
         capacity: m, the positions of a column; of two, the smaller asks for more columns.
     """
     log_bound = -(FAILURE_BITS + math.log2(evaluated)) * math.log(2)
