@@ -84,7 +84,7 @@ class ReadDigests(Secret):
                 name: {"stamp": file.stamp, "digests": file.digests}
                 for name, file in sorted(self._files.items())
             }
-        return json.dumps(files).encode()
+            return json.dumps(files).encode()
 
     def expect(self, exported: bytes, stamps: bool = True) -> None:
         """Take what an earlier step, or another environment, has read.
@@ -108,7 +108,7 @@ class ReadDigests(Secret):
         """Hash all that was read, in hex: equal where the same was read, wherever that lies."""
         with self._turn:
             digests = {name: file.digests for name, file in self._files.items()}
-        whole = json.dumps(digests, sort_keys=True).encode()
+            whole = json.dumps(digests, sort_keys=True).encode()
         return hmac.digest(self._key, whole, "sha256").hex()
 
     def digest_of_all(self, digests: Sequence[str]) -> str:
