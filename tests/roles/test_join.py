@@ -216,6 +216,14 @@ def test_one_flag_over_the_bound_takes_nothing_from_the_others(key, encrypt):
     assert opened(key, bound(key.public, 3, joined, parts)) == {7: (12, 1), 8: (1, 0), 9: (10, 1)}
 
 
+def test_flags_that_are_encrypted_anew_in_between_leave_the_same_counts(key, encrypt):
+    flags = {(1, 1): (1, 0), (2, 2): (10, 1)}
+    shards = [shard_of([(1, 1, 7), (2, 2, 7)]), shard_of([(1, 1, 7)])]
+    joined = [join(key.public, 1, shard, flag_parts(flags, encrypt, 1)) for shard in shards]
+    again = flag_parts(flags, encrypt, 1)
+    assert opened(key, bound(key.public, 1, joined, again)) == {7: (10, 1)}
+
+
 def test_a_flag_that_cannot_be_divided_out_is_refused(key):
     ciphertexts = to_rows([key.public.n, mpz(4)], 512).reshape(2, 1, 512)
     flags = Flags(

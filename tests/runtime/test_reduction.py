@@ -19,7 +19,7 @@ from xstat_ray.roles import Aggregator
 from xstat_ray.roles.join import FAN_IN
 from xstat_ray.runtime.executor import Executor
 from xstat_ray.runtime.progress import Stage
-from xstat_ray.runtime.reduction import Batch, reduce_partials
+from xstat_ray.runtime.reduction import BatchMessages, reduce_partials
 
 
 class Recording(Executor):
@@ -108,10 +108,10 @@ class Counting(Stage):
 def reduce(executor: Recording, sizes: Sequence[int], most: int) -> Counting:
     """Reduce batches of these numbers of messages."""
 
-    def batches() -> Iterator[Batch]:
+    def batches() -> Iterator[BatchMessages]:
         for batch, size in enumerate(sizes):
             flags = [BatchFlags(executor, batch) for _ in range(2)]
-            yield Batch(flags, [partial(Message, batch, number) for number in range(size)])
+            yield BatchMessages(flags, [partial(Message, batch, number) for number in range(size)])
 
     stage = Counting()
     aggregator = Aggregator(PublicKey(3, 2), 1)

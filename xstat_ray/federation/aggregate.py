@@ -32,7 +32,7 @@ from xstat_ray.runtime.events import Recorded
 from xstat_ray.runtime.executor import Executor
 from xstat_ray.runtime.open import open_executor
 from xstat_ray.runtime.progress import Progress
-from xstat_ray.runtime.reduction import Batch, reduce_partials
+from xstat_ray.runtime.reduction import BatchMessages, reduce_partials
 from xstat_ray.util.files import write_whole
 
 NOISY = "noisy.msg"
@@ -138,7 +138,7 @@ class AggregatorSteps:
         if view != self._view:
             raise ProtocolError("it belongs to another view than the messages before it")
 
-    def _batches(self, public: PublicKey) -> Iterator[Batch]:
+    def _batches(self, public: PublicKey) -> Iterator[BatchMessages]:
         """Yield every batch: its flags, and its messages of rows as they come."""
         read = partial(self._read_flags, public)
         batches = groupby(self._mailbox.collect("column", "flags", read), lambda flags: flags.batch)
@@ -148,7 +148,7 @@ class AggregatorSteps:
             if number != batch:
                 raise ProtocolError("the flags do not come batch by batch")
             refs = [self._executor.put(part) for part in flags]
-            yield Batch(refs, (partial(_itself, rows) for _, rows in of_batch))
+            yield BatchMessages(refs, (partial(_itself, rows) for _, rows in of_batch))
         if next(batches, None) is not None:
             raise ProtocolError("there are more flags than batches")
 

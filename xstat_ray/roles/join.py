@@ -179,7 +179,8 @@ def bound(
     """Overlay all that was joined of a batch, without the flags that met too many rows.
 
     What these contributed is divided out again. The result has the very bytes that it would have
-    had if they had met no row.
+    had if they had met no row. Where a flag was lost in between and came again, encrypted anew, it
+    is an encryption of the same counts.
 
     Args:
         public: the key holder's public key.

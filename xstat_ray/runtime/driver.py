@@ -34,7 +34,7 @@ from xstat_ray.runtime.emission import (
 from xstat_ray.runtime.exchange import exchange_ids
 from xstat_ray.runtime.executor import Executor, Ref, in_turn
 from xstat_ray.runtime.progress import Progress
-from xstat_ray.runtime.reduction import Batch, reduce_partials, sum_up_levels
+from xstat_ray.runtime.reduction import BatchMessages, reduce_partials, sum_up_levels
 
 
 class Driver:
@@ -178,7 +178,7 @@ class Driver:
         ]
         return executor.get_all(rows), executor.get(flags[0])
 
-    def _batches(self, sizes: Sequence[int], wanted: Sequence[bool]) -> Iterator[Batch]:
+    def _batches(self, sizes: Sequence[int], wanted: Sequence[bool]) -> Iterator[BatchMessages]:
         """Yield every batch that can hold rows; its flags are made when its turn comes.
 
         Args:
@@ -193,7 +193,7 @@ class Driver:
                 continue
             messages = [partial(rows.emit, shard) for shard in of_batch]
             calls = flag_calls(executor, self._plan, batch, sizes[batch])
-            yield Batch([call() for call in calls], messages)
+            yield BatchMessages([call() for call in calls], messages)
 
     # Stage 3: release
 

@@ -1,4 +1,4 @@
-"""Adding what is encrypted: the reduce tree over partials, and the sums up the row tree."""
+"""Adding what is encrypted: the reduce trees over partials, and the sums up the row tree."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PRODUCTS_A_CALL = 50_000
 """Ciphertexts multiplied by one task: about a second with the portable kernel."""
 
 
-class Batch(NamedTuple):
+class BatchMessages(NamedTuple):
     """What is joined with the flags of one batch."""
 
     flags: Sequence[Ref[Flags]]
@@ -35,7 +35,7 @@ class Batch(NamedTuple):
 def reduce_partials(
     executor: Executor,
     aggregator: Aggregator,
-    batches: Iterable[Batch],
+    batches: Iterable[BatchMessages],
     *,
     in_flight: int,
     stage: Stage,
@@ -104,7 +104,7 @@ class _Reduction:
         self._running: dict[Ref[Any], Callable[[Ref[Any]], None]] = {}
         """What takes the result of each task that runs."""
 
-    def run(self, batches: Iterable[Batch], in_flight: int) -> Partial:
+    def run(self, batches: Iterable[BatchMessages], in_flight: int) -> Partial:
         """Run everything; see `reduce_partials`."""
         starting = self._start(batches)
         while True:
@@ -124,7 +124,7 @@ class _Reduction:
         ended, result = self._executor.wait(list(self._running))
         self._running.pop(ended)(result)
 
-    def _start(self, batches: Iterable[Batch]) -> Iterator[bool]:
+    def _start(self, batches: Iterable[BatchMessages]) -> Iterator[bool]:
         """Start one task at each step."""
         for flags, messages in batches:
             coming = iter(messages)
