@@ -7,7 +7,7 @@ a value for each of the party's people is compared with everything else.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -72,7 +72,7 @@ def namings(things: Sequence[Thing], people: Collection[bytes]) -> list[Naming]:
         things: all that the party had.
         people: the ids of its own people.
     """
-    orders = _orders(things, frozenset(people))
+    orders = orders_of(things, frozenset(people))
     compared = Compared(things)
     found = dict[tuple[frozenset[bytes], frozenset[bytes]], Naming]()
     for keys, name in compared.sequences:
@@ -87,7 +87,7 @@ def namings(things: Sequence[Thing], people: Collection[bytes]) -> list[Naming]:
     return list(found.values())
 
 
-def _orders(things: Iterable[Thing], people: frozenset[bytes]) -> dict[int, set[Keys]]:
+def orders_of(things: Iterable[Thing], people: frozenset[bytes]) -> dict[int, set[Keys]]:
     """All orders in which the party had its own people, or some of them, by their number."""
     found: dict[int, set[Keys]] = defaultdict(set)
     for thing in things:
@@ -99,15 +99,12 @@ def _orders(things: Iterable[Thing], people: frozenset[bytes]) -> dict[int, set[
     return found
 
 
-def learnt(
-    things: Sequence[Thing], people: Collection[bytes], truth: Collection[bytes]
-) -> tuple[Naming | None, bool]:
+def learnt(found: Sequence[Naming], truth: Collection[bytes]) -> tuple[Naming | None, bool]:
     """The comparison that is right about most people, and whether that is more than chance.
 
-    `truth` was drawn by a coin for each of the people. The best of S comparisons, each read in two
-    ways, is chosen with hindsight, which is allowed for.
+    `truth` was drawn by a coin for each of the people. The best of the comparisons, each read in
+    two ways, is chosen with hindsight, which is allowed for.
     """
-    found = namings(things, people)
     if not found:
         return None, False
     best = max(found, key=lambda naming: naming.right(truth) - len(naming.asked) / 2)
@@ -115,14 +112,15 @@ def learnt(
     return best, guesses.beat(0.5, searched=2 * len(found))
 
 
-def coincidences(things: Iterable[Thing]) -> Counter[tuple[int, int, int]]:
-    """How often two sequences of given lengths have a given number of values in common, not all.
-
-    It does not depend on who is in both tables if nobody but the two parties' people does.
-    """
+def in_common(things: Iterable[Thing]) -> dict[str, float]:
+    """How many values two sequences of given lengths have in common, at most and at least."""
     compared = Compared(things)
-    return Counter(
-        (len(keys), len(compared.sequences[other][0]), len(at))
-        for keys, _ in compared.sequences
-        for other, at in compared.partly_in(keys)
-    )
+    found = dict[str, float]()
+    for keys, _ in compared.sequences:
+        for other, at in compared.partly_in(keys):
+            lengths = f"{len(keys)} and {len(compared.sequences[other][0])}"
+            most = f"at most, of {lengths}"
+            least = f"at least, of {lengths}"
+            found[most] = max(found.get(most, 0), len(at))
+            found[least] = min(found.get(least, len(at)), len(at))
+    return found
