@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from tests.adversary.matching import Naming, orders_of
 from tests.adversary.recorder import Thing
 from xstat_ray.crypto.kernels.choice import kernel
-from xstat_ray.crypto.oprf import ITEM_BYTES, KEY_BYTES
+from xstat_ray.crypto.oprf import ITEM_BYTES
 
 _COLUMNS = range(400, 800)
 """Columns that a matrix may have."""
+_SHARED = (".items", ".position_key", ".capacity")
 
 
 def namings_of_matrices(things: Sequence[Thing], people: Collection[bytes]) -> list[Naming]:
@@ -48,15 +49,12 @@ def _scores(
 ) -> Iterator[tuple[tuple[str, str], NDArray[np.int64], tuple[bytes, ...]]]:
     """For every way to read the places of a party's people: how many bits are set there."""
     matrices = _different(things, lambda array: array.dtype == np.uint64 and len(array) in _COLUMNS)
-    items = _different(
-        things, lambda array: array.dtype == np.uint8 and array.shape[1] == ITEM_BYTES
-    )
+    # Which values are items, keys of places and capacities is no secret: both parties compute them.
+    named = {what: [t for t in things if t.name.endswith(what)] for what in _SHARED}
+    items = _different(named[".items"], lambda array: array.shape[1] == ITEM_BYTES)
     items = [(name, array) for name, array in items if len(array) in orders]
-    values = [thing.value for thing in things]
-    keys = {value for value in values if isinstance(value, bytes) and len(value) == KEY_BYTES}
-    capacities = {thing.value for thing in things if thing.name.endswith("capacity")} & {
-        value for value in values if isinstance(value, int)
-    }
+    keys = {thing.value for thing in named[".position_key"]}
+    capacities = {thing.value for thing in named[".capacity"]}
     for (name, matrix), (other, second) in combinations([("alone", None), *matrices], 2):
         summed = second if matrix is None else _together(matrix, second)
         fitting = [n for n in capacities if summed is not None and -(-n // 64) == summed.shape[1]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import wraps
 from typing import Any
 
@@ -35,4 +36,4 @@ def kept_for_the_next_release(
     content: Any = self._source.table
     place = (content.read_bytes(), batch, part)
     kept = _KEPT.setdefault(place, honest.ciphertexts)
-    return Flags(batch=batch, part=part, tags=honest.tags, ciphertexts=kept)
+    return replace(honest, ciphertexts=kept)
