@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.adversary.criterion import DRAWS, LEARN, Guesses, chance, guess_worlds
-from tests.adversary.deployments import CASES, PUBLIC, READER, OneProcess, Ran, played
+from tests.adversary.deployments import CASES, DEPLOYMENTS, PUBLIC, READER, OneProcess, Ran, played
 from tests.adversary.features import features, shared_parts
 from tests.adversary.people import NUMBERS, People
 from tests.adversary.planted.first_exchange import FirstColumn, FirstRow, bytes_of
@@ -23,6 +23,7 @@ from tests.adversary.planted.patches import replace_everywhere
 from tests.adversary.planted.tags import half_without_the_period
 from tests.adversary.recorder import NOBODY, RECEIVED, Record, Recorder, Thing
 from tests.case import HOURS, study
+from tests.sizes import first
 from xstat_ray.crypto.tags import tags
 from xstat_ray.roles import ColumnParty
 
@@ -82,8 +83,9 @@ def game(folder: Path, shards: int) -> Guesses:
     return guess_worlds(worlds, LEARN, DRAWS)
 
 
-@pytest.mark.parametrize("shards", [1, 4], ids=["periods of one batch", "batches"])
+@pytest.mark.parametrize("shards", first(1, [4, 1]))
 def test_nobody_is_recognised_in_another_period(shards, tmp_path):
+    """With four shards the periods are in different batches, with one in the same."""
     assert not game(tmp_path, shards).beat(chance())
 
 
@@ -134,7 +136,7 @@ def test_nothing_of_the_same_people_comes_again_in_another_release(deployment, t
         assert releases.kept(strangers, *roles) == frozenset()
 
 
-@pytest.mark.parametrize("deployment", CASES)
+@pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS))
 def test_flags_that_are_sent_once_more_are_recognised(deployment, tmp_path, monkeypatch):
     monkeypatch.setattr(ColumnParty, "emit", kept_for_the_next_release)
     releases = Releases(deployment, tmp_path)

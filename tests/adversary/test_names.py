@@ -1,0 +1,91 @@
+"""Who is in the tables, and which cell is which place: nobody but the parties themselves tells."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import partial, wraps
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.adversary.criterion import DRAWS, LEARN, Guesses, chance, guess_worlds
+from tests.adversary.deployments import CASES, PUBLIC, READER, played
+from tests.adversary.dictionary import recognised
+from tests.adversary.features import features
+from tests.adversary.people import NUMBERS, People, bytes_of, mixed
+from tests.case import study
+from tests.sizes import first
+from xstat_ray.model.messages import Rows
+from xstat_ray.model.shards import Shard
+from xstat_ray.roles import RowParty, blinding
+
+STUDY = study(noise="laplace", privacy={"mechanism": "tree"})
+EXACT = study(noise="off")
+HONEST = RowParty.emit
+
+
+@wraps(HONEST)
+def hashed_ids(self: RowParty, shard: Shard, *contributed: bytes) -> Rows:
+    """Emit rows whose tags are salted hashes of ids; the salt is the public digest of the study."""
+    rows = HONEST(self, shard, *contributed)
+    salt = self._study.digest
+    ids = sorted(bytes_of(NUMBERS))[: len(rows.tags)]
+    digests = b"".join(hashlib.sha256(salt + person).digest()[:16] for person in ids)
+    tags = np.frombuffer(digests, np.uint8).reshape(-1, 16)
+    order = np.lexsort((tags.view("<u8")[:, 1], tags.view("<u8")[:, 0]))
+    return Rows(**{**vars(rows), "tags": tags[order]})
+
+
+@pytest.mark.parametrize("deployment", CASES)
+def test_whoever_can_list_all_ids_recognises_none(deployment, tmp_path):
+    people = mixed(5)
+    ran = deployment.run(STUDY, people.tables(), tmp_path)
+    asked = bytes_of(people.row[:6] + people.column[:6])
+    for roles in (deployment.counters, (PUBLIC,), (READER,)):
+        assert recognised(ran.of(*roles), asked) == set()
+    # The search finds what is there: each party has its people's ids.
+    for role in ("row", "column"):
+        assert recognised(ran.of(role), asked) >= people.of(role) & set(asked)
+
+
+def test_salted_hashes_of_ids_are_recognised(tmp_path, monkeypatch):
+    monkeypatch.setattr(RowParty, "emit", hashed_ids)
+    tables = People(NUMBERS[:30], NUMBERS[:30]).tables()
+    things = played(STUDY, tables, tmp_path, "aggregator", shards=1).of("aggregator")
+    digest = [hashlib.sha256(STUDY.digest + person.encode()).digest() for person in NUMBERS[:30]]
+    words = {word for thing in things for word in thing.words}
+    assert all(value[:16] in words for value in digest)
+
+
+def of_the_shape(folder: Path, role: str) -> Guesses:
+    """Let a role guess which of two places most people were in, with noise off."""
+    number = iter(range(1000))
+    people = People(NUMBERS[:12], NUMBERS[:12])
+
+    def world(most: str, few: str) -> dict[str, float]:
+        tables: dict[Any, Any] = people.tables(kind="x")
+        tables["row"]["area"] = [few] * 3 + [most] * 9
+        things = played(EXACT, tables, folder / str(next(number)), role, shards=1).of(role)
+        return features(things)
+
+    return guess_worlds([partial(world, *"ab"), partial(world, *"ba")], LEARN, DRAWS)
+
+
+def declared_order(secret: bytes, purpose: str, count: int) -> Any:
+    """Draw words that leave everything in its declared order."""
+    del secret, purpose
+    return np.arange(count, dtype=np.uint64)
+
+
+@pytest.mark.parametrize("role", first(1, ["aggregator", "column"]))
+def test_blinded_cells_have_no_names(role, tmp_path):
+    """The key holder opens even exact counts here, and cannot say of which place they are."""
+    assert not of_the_shape(tmp_path, role).beat(chance())
+
+
+@pytest.mark.parametrize("role", first(1, ["aggregator", "column"]))
+def test_cells_in_their_declared_order_have_names(role, tmp_path, monkeypatch):
+    monkeypatch.setattr(blinding, "uniform_words", declared_order)
+    assert of_the_shape(tmp_path, role).beat(chance())
