@@ -50,8 +50,7 @@ def chance(epsilon: float = 0.0, delta: float = 0.0) -> float:
     """The most with which a guess between two equally likely worlds can be right.
 
     With (epsilon, delta)-differential privacy the advantage over a coin is at most
-    (e^epsilon - 1) / (e^epsilon + 1) + delta (Kairouz, Oh and Viswanath 2015, for delta at most
-    2 delta / (e^epsilon + 1) of it); without a promise of privacy at all it would be 1.
+    (e^epsilon - 1) / (e^epsilon + 1) + delta (Kairouz, Oh and Viswanath 2015).
     """
     advantage = (exp(epsilon) - 1) / (exp(epsilon) + 1) + delta
     return (1 + min(advantage, 1)) / 2
