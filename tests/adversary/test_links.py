@@ -17,7 +17,7 @@ from tests.adversary.criterion import DRAWS, LEARN, Guesses, chance, guess_world
 from tests.adversary.deployments import CASES, DEPLOYMENTS, PUBLIC, READER, OneProcess, Ran, played
 from tests.adversary.features import features, shared_parts
 from tests.adversary.people import NUMBERS, People
-from tests.adversary.planted.first_exchange import FirstColumn, FirstRow, bytes_of
+from tests.adversary.planted.first_exchange import FirstColumn, FirstRow
 from tests.adversary.planted.flags import kept_for_the_next_release
 from tests.adversary.planted.patches import replace_everywhere
 from tests.adversary.planted.tags import half_without_the_period
@@ -156,4 +156,3 @@ def test_a_key_of_the_exchange_that_is_used_again_is_recognised():
         words_of(first_version(FirstRow([b"0" * 12]), column).of("row")) for _ in range(2)
     )
     assert len(again & before) >= 30
-    assert bytes_of(np.zeros((1, 3), np.uint8)) == [bytes(3)]
