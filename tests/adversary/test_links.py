@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.adversary.criterion import DRAWS, LEARN, Guesses, chance, guess_worlds
-from tests.adversary.deployments import CASES, DEPLOYMENTS, PUBLIC, READER, OneProcess, Ran, played
+from tests.adversary.deployments import DEPLOYMENTS, PUBLIC, READER, OneProcess, Ran, played
 from tests.adversary.features import features, shared_parts
 from tests.adversary.people import NUMBERS, People
 from tests.adversary.planted.first_exchange import FirstColumn, FirstRow
@@ -23,7 +23,7 @@ from tests.adversary.planted.patches import replace_everywhere
 from tests.adversary.planted.tags import half_without_the_period
 from tests.adversary.recorder import NOBODY, RECEIVED, Record, Recorder, Thing
 from tests.case import HOURS, study
-from tests.sizes import first
+from tests.sizes import first, thorough
 from xstat_ray.crypto.tags import tags
 from xstat_ray.roles import ColumnParty
 
@@ -83,12 +83,14 @@ def game(folder: Path, shards: int) -> Guesses:
     return guess_worlds(worlds, LEARN, DRAWS)
 
 
-@pytest.mark.parametrize("shards", first(1, [4, 1]))
+@thorough
+@pytest.mark.parametrize("shards", [4, 1])
 def test_nobody_is_recognised_in_another_period(shards, tmp_path):
     """With four shards the periods are in different batches, with one in the same."""
     assert not game(tmp_path, shards).beat(chance())
 
 
+@thorough
 def test_tags_with_a_part_that_stays_over_periods_are_recognised(tmp_path, monkeypatch):
     replace_everywhere(monkeypatch, tags, half_without_the_period)
     assert game(tmp_path, 4).beat(chance())
@@ -126,7 +128,7 @@ class Releases:
         return (first & again) ^ (first & others)
 
 
-@pytest.mark.parametrize("deployment", CASES)
+@pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS))
 def test_nothing_of_the_same_people_comes_again_in_another_release(deployment, tmp_path):
     releases = Releases(deployment, tmp_path)
     for role in ("row", "column"):

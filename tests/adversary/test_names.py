@@ -16,7 +16,7 @@ from tests.adversary.dictionary import recognised
 from tests.adversary.features import features
 from tests.adversary.people import NUMBERS, People, bytes_of, mixed
 from tests.case import study
-from tests.sizes import first
+from tests.sizes import thorough
 from xstat_ray.model.messages import Rows
 from xstat_ray.model.shards import Shard
 from xstat_ray.roles import RowParty, blinding
@@ -79,13 +79,15 @@ def declared_order(secret: bytes, purpose: str, count: int) -> Any:
     return np.arange(count, dtype=np.uint64)
 
 
-@pytest.mark.parametrize("role", first(1, ["aggregator", "column"]))
+@thorough
+@pytest.mark.parametrize("role", ["aggregator", "column"])
 def test_blinded_cells_have_no_names(role, tmp_path):
     """The key holder opens even exact counts here, and cannot say of which place they are."""
     assert not two_places(tmp_path, role).beat(chance())
 
 
-@pytest.mark.parametrize("role", first(1, ["aggregator", "column"]))
+@thorough
+@pytest.mark.parametrize("role", ["aggregator", "column"])
 def test_cells_in_their_declared_order_have_names(role, tmp_path, monkeypatch):
     monkeypatch.setattr(blinding, "uniform_words", declared_order)
     assert two_places(tmp_path, role).beat(chance())
