@@ -86,7 +86,7 @@ def play(
     ]
 
     # De-identify and join. Row party -> aggregator: every shard's rows, (tag, blinded cell).
-    aggregator = Aggregator(public, plan.study.rows_per_flag)
+    aggregator = Aggregator(public, plan.study.rows_per_flag, plan.design.cells)
     joined = list[list[Joined]]([] for _ in flags)
     for shard in plan.grid.shards:
         rows = Rows.decode(row.emit(shard).encode(digest), digest)

@@ -232,7 +232,7 @@ def test_keys_that_are_as_many_as_a_bins_persons_are_found(tmp_path, monkeypatch
     def keys_of(self, number):
         keys = self._exchange.keys_of(number)
         packed = len(keys).to_bytes(8, "little") + keys.tobytes()
-        return self._channel(self.role).seal(packed, f"keys {number}")
+        return self._within.seal(packed, f"keys {number}")
 
     monkeypatch.setattr(Party, "keys_of", keys_of)
     without, with_one = exchanges(tmp_path, monkeypatch)

@@ -170,9 +170,9 @@ def test_join():
 def test_half_of_the_flags_meet_rows(monkeypatch):
     matches = []
     right = join_suite.match
-    monkeypatch.setattr(join_suite, "match", lambda rows, flags: matches.append(right(rows, flags)))
+    monkeypatch.setattr(join_suite, "match", lambda *sides: matches.append(right(*sides)))
     join_suite.run(join_suite.Sizes(1, 1000, 60), Progress())
-    assert {len(row) for row, _ in matches} == {30}
+    assert {len(found.rows) for found in matches} == {30}
 
 
 def test_crosstab():

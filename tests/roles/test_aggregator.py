@@ -15,8 +15,8 @@ from xstat_ray.roles import Aggregator
 
 
 def test_it_holds_what_is_public_and_may_travel():
-    aggregator = Aggregator(generate(2048).public, 3)
-    assert set(vars(aggregator)) == {"public", "rows_per_flag"}
+    aggregator = Aggregator(generate(2048).public, 3, 10)
+    assert set(vars(aggregator)) == {"public", "rows_per_flag", "cells"}
     assert pickle.loads(pickle.dumps(aggregator)).public == aggregator.public
     offered = {
         name
@@ -28,7 +28,7 @@ def test_it_holds_what_is_public_and_may_travel():
 
 def test_it_counts_a_shard():
     key = generate(2048)
-    aggregator = Aggregator(key.public, 2)
+    aggregator = Aggregator(key.public, 2, 10)
     tags = np.zeros((2, 16), np.uint8)
     tags[1] = 1
     ciphertexts = PublicEncryptor(key.public, 2).encrypt([1, 1 << 20]).reshape(2, 1, -1)
@@ -42,7 +42,7 @@ def test_it_counts_a_shard():
 
 def test_a_flag_that_met_more_rows_of_a_batch_than_allowed_counts_nowhere():
     key = generate(2048)
-    aggregator = Aggregator(key.public, 2)
+    aggregator = Aggregator(key.public, 2, 10)
     tags = np.zeros((2, 16), np.uint8)
     tags[1] = 1
     ciphertexts = PublicEncryptor(key.public, 2).encrypt([1, 1 << 20]).reshape(2, 1, -1)

@@ -114,7 +114,7 @@ def test_exactly_the_matched_dummies_meet_flags_that_encrypt_zero(padded, pair, 
         assert zero.sum() == size - real_flags[batch] * ROWS
         for shard in (shard for shard in plan.grid.shards if shard.batch == batch):
             rows = pair.row.emit(shard)
-            met_row, met_flag = match(rows.tags, flags.tags)
+            met_row, met_flag, _ = match(rows.tags, flags.tags, len(rows.tags))
             assert len(np.unique(met_row)) == len(met_row)
             assert len(np.unique(met_flag)) == len(met_flag)
             dummies = np.bincount(rows.cells[met_row[zero[met_flag]]], minlength=small.study.cells)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from xstat_ray.crypto import oprf
 from xstat_ray.crypto.oprf import item_hashes
 from xstat_ray.errors import ProtocolError
 from xstat_ray.model.messages import Choices, Matrix
+from xstat_ray.model.study import Role
 from xstat_ray.roles import id_exchange
 from xstat_ray.roles.id_exchange import IdExchange, Shape, announced
 
@@ -29,10 +31,23 @@ def items(*ids: str) -> NDArray[np.uint8]:
     return item_hashes(SECRET, np.array([name.encode() for name in ids], "S"))
 
 
-def transferred(environments: int = 1, seeds: bytes = b"\1\2") -> tuple[IdExchange, IdExchange]:
-    """Make both sides after the oblivious transfers, without persons."""
-    row = IdExchange("row", seeds[:1] * 32)
-    column = IdExchange("column", seeds[1:] * 32)
+def taken(role: Role, seed: bytes, *ids: str) -> IdExchange:
+    """Make a side that has its persons."""
+    exchange = IdExchange(role, seed * 32)
+    people = items(*ids)
+    exchange.take(people, people.tobytes())
+    return exchange
+
+
+def transferred(
+    of_row: Sequence[str] = ("ann",),
+    of_column: Sequence[str] = ("ann",),
+    environments: int = 1,
+    seeds: bytes = b"\1\2",
+) -> tuple[IdExchange, IdExchange]:
+    """Make both sides after the oblivious transfers."""
+    row = taken("row", seeds[:1], *of_row)
+    column = taken("column", seeds[1:], *of_column)
     offers = row.offer(3, environments), column.offer(2, 1)
     choices = row.choose(*offers, SESSION), column.choose(*offers[::-1], SESSION)
     row.accept(choices[1], SESSION)
@@ -56,9 +71,7 @@ def keys(exchange: IdExchange) -> list[bytes]:
 
 @pytest.mark.parametrize("environments", [1, 3])
 def test_a_person_has_the_same_key_at_both_parties_and_nobody_else_has_it(environments):
-    row, column = transferred(environments)
-    row.take(items("ann", "bob", "eve"))
-    column.take(items("dan", "eve"))
+    row, column = transferred(("ann", "bob", "eve"), ("dan", "eve"), environments)
     finish(row, column)
     assert row.shape.bins == environments
     assert len({*keys(row), *keys(column)}) == 4
@@ -68,11 +81,9 @@ def test_a_person_has_the_same_key_at_both_parties_and_nobody_else_has_it(enviro
 @settings(max_examples=15, deadline=None)
 @given(names, names)
 def test_equal_persons_have_equal_keys_and_others_have_not(first, second):
-    row, column = transferred(2)
     of_row = sorted(first)
     of_column = sorted(second)
-    row.take(items(*of_row))
-    column.take(items(*of_column))
+    row, column = transferred(of_row, of_column, 2)
     finish(row, column)
     found = dict(zip(of_row, keys(row), strict=True))
     others = dict(zip(of_column, keys(column), strict=True))
@@ -84,8 +95,6 @@ def test_other_secrets_of_either_party_give_other_keys():
     found = []
     for seeds in (b"\1\2", b"\1\2", b"\1\3", b"\3\2"):
         row, column = transferred(seeds=seeds)
-        row.take(items("ann"))
-        column.take(items("ann"))
         finish(row, column)
         assert keys(row) == keys(column)
         found += keys(row)
@@ -94,27 +103,33 @@ def test_other_secrets_of_either_party_give_other_keys():
 
 
 def test_a_repeat_gives_the_same_bytes():
-    row, _ = transferred()
-    again, _ = transferred()
-    for party in (row, again):
-        party.take(items("ann", "bob", "eve"))
+    row, _ = transferred(("ann", "bob", "eve"))
+    again, _ = transferred(("ann", "bob", "eve"))
     assert (row.mask(0, SECRET).columns == again.mask(0, SECRET).columns).all()
 
 
+def test_other_persons_under_the_same_seed_are_hidden_by_other_key_streams():
+    """Under one key stream the two matrices would differ where the persons differ, and only there.
+
+    A persons' positions are some 640 of all bits; under other streams half of the bits differ.
+    """
+    row, _ = transferred(("ann", "bob", "eve"))
+    again, _ = transferred(("ann", "bob", "dan"))
+    differing = row.mask(0, SECRET).columns ^ again.mask(0, SECRET).columns
+    share = np.unpackbits(differing.view(np.uint8)).mean()
+    assert 0.48 < share < 0.52
+
+
 def test_another_environment_of_the_party_computes_the_same_and_takes_keys():
-    row, column = transferred()
-    replica = IdExchange("column", bytes(32))
+    row, column = transferred(("ann", "eve"), ("dan", "eve"))
+    replica = taken("column", b"\0", "dan", "eve")
     replica.join(column.share())
-    row.take(items("ann", "eve"))
-    for party in (column, replica):
-        party.take(items("dan", "eve"))
     finish(row, column)
     assert (replica.mask(0, SECRET).columns == column.mask(0, SECRET).columns).all()
     replica.evaluate(row.mask(0, SECRET), SECRET)
     assert keys(replica) == keys(column)
-    taker = IdExchange("column", bytes(32))
+    taker = taken("column", b"\0", "dan", "eve")
     taker.join(column.share())
-    taker.take(items("dan", "eve"))
     taker.put(0, column.keys_of(0))
     assert keys(taker) == keys(column)
     with pytest.raises(ProtocolError, match="another number of person keys"):
@@ -133,8 +148,7 @@ def test_the_number_of_persons_is_told_in_sixteen_steps_for_each_doubling():
 def test_a_matrix_does_not_tell_how_many_persons_a_bin_has():
     sizes = set()
     for people in ((), ("ann",), tuple(f"person {number}" for number in range(200))):
-        row, _ = transferred()
-        row.take(items(*people))
+        row, _ = transferred(people)
         sizes.add(row.mask(0, SECRET).columns.shape)
     assert len(sizes) == 1
 
@@ -155,6 +169,7 @@ def test_what_is_no_offer_or_no_choice_is_refused():
         ({"persons": 255}, "fewer than 256"),
         ({"persons": (1 << 28) + 1}, "more than 268435456"),
         ({"environments": 0}, "no number of environments"),
+        ({"persons": 300}, "what no party"),
         ({"point": np.zeros((2, 32), np.uint8)}, "one group element"),
         ({"point": np.zeros((1, 32), np.uint8)}, "identity"),
     ):
@@ -166,16 +181,17 @@ def test_what_is_no_offer_or_no_choice_is_refused():
 
 def test_a_matrix_of_another_size_is_refused():
     row, _ = transferred()
-    row.take(items("ann"))
     with pytest.raises(ProtocolError):
         row.evaluate(Matrix(bin=0, columns=np.zeros((8, 4), np.uint64)), SECRET)
 
 
 def test_a_bin_that_is_fuller_than_its_capacity_ends_the_run():
-    row, _ = transferred()
-    row.take(items(*(f"person {number}" for number in range(257))))
-    with pytest.raises(ProtocolError):
+    row, _ = transferred([f"person {number}" for number in range(257)])
+    with pytest.raises(ProtocolError, match="more ids"):
         row.mask(0, SECRET)
+    for number in (-1, 1):
+        with pytest.raises(ProtocolError, match="no such bin"):
+            row.mask(number, SECRET)
 
 
 def test_steps_out_of_order_are_refused():
@@ -184,7 +200,8 @@ def test_steps_out_of_order_are_refused():
         _ = exchange.shape
     with pytest.raises(ProtocolError, match="has not taken place"):
         _ = exchange.person_keys
+    with pytest.raises(ProtocolError, match="intake has not taken place"):
+        exchange.offer(1, 1)
     row, _ = transferred()
-    row.take(items("ann"))
     with pytest.raises(ProtocolError, match="ID exchange has not taken place"):
         _ = row.person_keys

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import Counter, defaultdict
 from dataclasses import replace
 from functools import reduce
@@ -19,6 +20,8 @@ from xstat_ray.crypto.paillier import PublicEncryptor
 from xstat_ray.crypto.tags import sort_order
 from xstat_ray.errors import ProtocolError
 from xstat_ray.model.messages import Flags, Partial, Rows
+from xstat_ray.roles import Aggregator
+from xstat_ray.roles import join as join_module
 from xstat_ray.roles.join import add, bound, join, lay_out, match, merge
 
 # Words from a small set: tags that repeat, and tags that share their first word and differ in the
@@ -46,7 +49,7 @@ def test_matches_are_those_of_a_dictionary(row_tags, flag_tags):
     for row, tag in enumerate(row_tags):
         places[tag].append(row)
     expected = [(row, flag) for flag, tag in enumerate(flag_tags) for row in places[tag]]
-    row, flag = match(sort(row_tags), sort(flag_tags))
+    row, flag, _ = match(sort(row_tags), sort(flag_tags), 100)
     assert list(zip(row.tolist(), flag.tolist(), strict=True)) == expected
 
 
@@ -62,7 +65,7 @@ def test_matches_of_random_tags(seed, rows, flags):
 
     row_tags = ordered([pick[i] for i in draw.integers(0, 300, rows)])
     flag_tags = ordered([pick[i] for i in set(draw.integers(0, 300, flags).tolist())])
-    row, flag = match(row_tags, flag_tags)
+    row, flag, _ = match(row_tags, flag_tags, 100)
     assert (row_tags[row] == flag_tags[flag]).all()
     present = {bytes(tag) for tag in flag_tags}
     assert len(row) == sum(bytes(tag) in present for tag in row_tags)
@@ -78,15 +81,15 @@ def test_unsorted_tags_are_refused_on_either_side(wrong):
     fine = tag_array([(1, 4), (1, 5)])
     for sides in ((tag_array(wrong), fine), (fine, tag_array(wrong))):
         with pytest.raises(ProtocolError, match="not sorted"):
-            match(*sides)
+            match(*sides, 100)
 
 
 def test_repeated_flags_are_refused_and_repeated_rows_are_not():
     twice = tag_array([(1, 4), (1, 4)])
-    row, flag = match(twice, twice[:1])
+    row, flag, _ = match(twice, twice[:1], 100)
     assert row.tolist() == [0, 1] and flag.tolist() == [0, 0]
     with pytest.raises(ProtocolError, match="two flags carry the same tag"):
-        match(twice[:1], twice)
+        match(twice[:1], twice, 100)
 
 
 @pytest.fixture(scope="module")
@@ -192,14 +195,10 @@ def flag_parts(flags, encrypt, cut):
     ]
 
 
-def test_many_rows_of_one_message_are_not_even_multiplied(key):
-    # What is no ciphertext would be refused as soon as it is multiplied.
+def test_many_rows_of_one_message_are_not_even_multiplied(key, encrypt, monkeypatch):
+    monkeypatch.setattr(join_module, "accumulate", lambda *_: pytest.fail("it was multiplied"))
     flags = Flags(
-        view=VIEW,
-        batch=0,
-        part=0,
-        tags=tag_array([(1, 1)]),
-        ciphertexts=np.zeros((1, 1, 512), np.uint8),
+        view=VIEW, batch=0, part=0, tags=tag_array([(1, 1)]), ciphertexts=encrypt([(1, 1)])
     )
     crowd = shard_of([(1, 1, cell) for cell in range(4)] * 50)
     joined = join(key.public, 3, crowd, [flags])
@@ -317,7 +316,40 @@ def test_messages_of_different_views_are_refused(key, encrypt):
         bound(key.public, 1, [joined], [replace(flags, **other)])
 
 
-def test_a_flag_that_is_not_a_ciphertext_is_refused_when_it_is_multiplied(key):
+@pytest.mark.parametrize("matching", [True, False])
+def test_what_is_refused_is_refused_whether_it_matches_or_not(key, encrypt, matching):
+    """A refusal of what matches alone would tell whether somebody is in the other table."""
+    tags = tag_array([(1, 1)])
+    there = tags if matching else tag_array([(2, 2)])
+    good = Flags(view=VIEW, batch=0, part=0, tags=there, ciphertexts=encrypt([(1, 1)]))
+    outside = Rows(view=VIEW, shard=0, tags=tags, cells=np.array([7], np.uint32))
+    with pytest.raises(ProtocolError, match="outside the domain"):
+        Aggregator(key.public, 1, 7).join(outside, good)
+    rows = replace(outside, cells=np.zeros(1, np.uint32))
+    for byte in (0, 255):
+        bad = replace(good, ciphertexts=np.full_like(good.ciphertexts, byte))
+        with pytest.raises(ProtocolError, match="not a ciphertext"):
+            Aggregator(key.public, 1, 7).join(rows, bad)
+
+
+@pytest.mark.parametrize("alike", [(1, 1), (1, 2)])
+def test_a_tag_that_is_repeated_often_takes_no_room_if_a_flag_has_it(alike):
+    """Or time and memory would tell; the second flag shares the first half of its tag alone."""
+    rows = np.repeat(tag_array([alike]), 300_000, axis=0)
+    tracemalloc.start()
+    found = match(rows, tag_array([(1, 1)]), 3)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(found.rows) == 0
+    assert found.excessive.tolist() == ([0] if alike == (1, 1) else [])
+    tracemalloc.start()
+    match(rows, tag_array([(9, 9)]), 3)
+    _, alone = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < alone + 10_000
+
+
+def test_a_flag_that_is_not_a_ciphertext_is_refused(key):
     flags = Flags(
         view=VIEW,
         batch=0,

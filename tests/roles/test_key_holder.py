@@ -33,7 +33,7 @@ def noisy_table(key):
         cells=np.zeros(0, np.uint32),
         ciphertexts=np.zeros((0, PLAN.packing.blocks, 512), np.uint8),
     )
-    table = Aggregator(key.public, 1).lay_out(empty, STUDY.cells, PLAN.packing.blocks)
+    table = Aggregator(key.public, 1, STUDY.cells).lay_out(empty, STUDY.cells, PLAN.packing.blocks)
     return add_noise_once(key.public, table, PLAN.packing, PLAN.design)
 
 

@@ -114,7 +114,7 @@ def reduce(executor: Recording, sizes: Sequence[int], most: int) -> Counting:
             yield BatchMessages(flags, [partial(Message, batch, number) for number in range(size)])
 
     stage = Counting()
-    aggregator = Aggregator(PublicKey(3, 2), 1)
+    aggregator = Aggregator(PublicKey(3, 2), 1, 100)
     reduce_partials(executor, aggregator, batches(), in_flight=most, stage=stage)
     return stage
 

@@ -207,7 +207,7 @@ def coefficients(
     assert len(np.unique(flags.tags, axis=0)) == number, "two flags of one person in one period"
     (shard,) = grid.shards
     rows = row.emit(shard)
-    met, flag = match(rows.tags, flags.tags)
+    met, flag, _ = match(rows.tags, flags.tags, len(rows.tags))
     np.add.at(table, (declared[rows.cells[met]], slots_of(flags)[flag]), 1)
     levels = [table]
     for level in HIERARCHY:

@@ -145,7 +145,7 @@ class Input:
 def view(rows: Rows, flags: NDArray[np.uint8], area: int) -> tuple[int, int, int]:
     """Count matched rows and other rows of an area, and flags."""
     met = np.zeros(len(rows.cells), bool)
-    met[match(rows.tags, flags)[0]] = True
+    met[match(rows.tags, flags, len(rows.tags)).rows] = True
     here = rows.cells == area
     return (here & met).sum(), (here & ~met).sum(), len(flags)
 

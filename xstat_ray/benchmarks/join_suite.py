@@ -35,9 +35,9 @@ def run(sizes: Sizes, progress: Progress) -> list[Record]:
     message = Rows("0" * 32, 0, row_tags, np.zeros(sizes.rows, np.uint32)).encode(_DIGEST)
 
     def cold() -> None:
-        match(Rows.decode(message, _DIGEST).tags, flag_tags)
+        match(Rows.decode(message, _DIGEST).tags, flag_tags, 1)
 
-    hot = Work(lambda: match(row_tags, flag_tags), sizes.rows)
+    hot = Work(lambda: match(row_tags, flag_tags, 1), sizes.rows)
     peak = peak_records("join.peak_bytes", hot.run, progress)
     return [
         timing_record(

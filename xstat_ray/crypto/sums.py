@@ -44,6 +44,21 @@ def accumulate(
     return kernel().accumulate(rows, numbers, edges, public.n2)
 
 
+def check_reduced(public: PublicKey, rows: NDArray[np.uint8]) -> None:
+    """Check that all (N, width) rows are reduced, non-zero numbers, used or not.
+
+    It looks at the highest bytes of every row, and at the whole of the few that these leave open.
+
+    Raises:
+        ProtocolError: a row is not; names it.
+    """
+    if rows.shape[1] != public.width:
+        raise ProtocolError("ciphertexts are of another key size")
+    highest = np.ascontiguousarray(rows[:, -8:]).view("<u8")[:, 0]
+    limit = int(public.n2 >> 8 * (public.width - 8))
+    _check(public, rows, (highest >= limit) | (highest == 0))
+
+
 def multiply(
     public: PublicKey, left: NDArray[np.uint8], right: NDArray[np.uint8]
 ) -> NDArray[np.uint8]:

@@ -25,6 +25,7 @@ from xstat_ray.federation.envelope import Opened, canonical
 from xstat_ray.model.messages import Flags, NoisyTable, Rows, Tree
 from xstat_ray.model.shards import Shard
 from xstat_ray.planning.options import IN_FLIGHT
+from xstat_ray.publication.manifest import shown_seconds
 from xstat_ray.roles.aggregator import Aggregator
 from xstat_ray.roles.session import SECRETS
 from xstat_ray.runtime.driver import Driver
@@ -85,7 +86,7 @@ class AggregatorSteps:
         facts = {
             "release": noisy.release,
             "kernel": self._plan.kernel,
-            "seconds": self._progress.seconds,
+            "seconds": shown_seconds(self._plan, self._progress.seconds),
         }
         self._mailbox.send("row", "facts", canonical(facts))
 
@@ -96,7 +97,7 @@ class AggregatorSteps:
             if public.key_bits != self._plan.key_bits:
                 raise ProtocolError("the public key has a modulus of the wrong size")
         starts = self._starts()
-        aggregator = Aggregator(public, self._plan.study.rows_per_flag)
+        aggregator = Aggregator(public, self._plan.study.rows_per_flag, self._plan.design.cells)
         shards = len(self._plan.grid.shards)
         with self._progress.stage("aggregate", shards) as stage:
             encrypted = reduce_partials(
@@ -120,16 +121,15 @@ class AggregatorSteps:
             return []
 
         def read(message: Opened) -> NDArray[np.int64]:
-            lower = levels[message.header.part]
-            upper = levels[message.header.part + 1]
+            if message.header.parts != len(levels) - 1:
+                raise ProtocolError("the row tree has another number of levels than the study")
             tree = Tree.decode(message.payload, self._study)
             self._check_view(tree.view)
-            starts = tree.starts
-            ordered = len(starts) == upper.nodes and starts[0] == 0 and (np.diff(starts) > 0).all()
-            if message.header.parts != len(levels) - 1 or not ordered or starts[-1] >= lower.nodes:
-                raise ProtocolError("the sizes of the row tree are not those of the study")
-            return starts
+            found.append(tree.starts)
+            self._plan.design.check_starts(found, len(found))
+            return tree.starts
 
+        found = list[NDArray[np.int64]]()
         return list(self._mailbox.collect("row", "tree", read))
 
     def _check_view(self, view: str) -> None:

@@ -110,6 +110,13 @@ class DomainRun:
                 key="domain.run",
                 remedy="Finish that run with its settings, or agree on another name for this one",
             )
+        elif opened.facts["software"]["measurement"] != software_digest().hex():
+            raise InputError(
+                "the run was begun with another software than this",
+                file=str(self.folder),
+                key="domain.run",
+                remedy="Finish it with the software that began it, or agree on another name",
+            )
 
     def _check_unused(self, exchange: Exchange) -> None:
         """Refuse to begin a log where the exchange holds messages of this domain.

@@ -39,6 +39,8 @@ MessageT = TypeVar("MessageT", bound=Message)
 STEPS = ("handshake", "exchange", "emit")
 FACTS = "facts.json"
 """File with what the manifest will tell of the party; written once the step emit is over."""
+ENVIRONMENTS = "environments"
+"""File with the number of environments that the party told the other of."""
 _AHEAD = 4
 """Most messages that are computed while one is handed out."""
 
@@ -201,6 +203,7 @@ class PartySteps:
         get = self._executor.get
         first = self._executor.first(self._role)
         mailbox = self._mailbox
+        self._keep_environments()
         mailbox.send(self._other, "offer", lambda: get(first.call(Party.offer_columns)))
         with mailbox.receiving(self._other, "offer") as message:
             choices = get(first.call(Party.choose_columns, message.payload))
@@ -209,6 +212,19 @@ class PartySteps:
             self._shape = get(first.call(Party.accept_choices, message.payload))
         self._executor.get_all(tell_others(self._executor, self._role))
         return self._shape
+
+    def _keep_environments(self) -> None:
+        """Refuse another number of environments than the offer that is out tells."""
+        path = self._run.folder / ENVIRONMENTS
+        number = str(len(self._executor.parties[self._role]))
+        if not path.exists():
+            write_whole(path, number.encode(), mode=0o600)
+        elif path.read_text() != number and ROLES[self._role].divided:
+            raise InputError(
+                f"the run was begun with {path.read_text()} environments of the {self._role} party",
+                key=f"replicas.{self._role}",
+                remedy=f"Set it to {path.read_text()}, or agree on another name for the run",
+            )
 
     def _holder(self, number: int) -> Instance[Party]:
         """Return the environment that works through a bin."""

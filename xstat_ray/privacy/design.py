@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from xstat_ray.errors import ProtocolError
 from xstat_ray.model.row_tree import RowTree, level_names, tree_of
 from xstat_ray.model.study import Dimension, MechanismChoice, Privacy, Study
 from xstat_ray.privacy.least_squares import final_variances
@@ -126,6 +127,24 @@ class Design:
             return None
         pairs = pairwise(level.shown for level in self.levels)
         return [np.arange(upper) * (lower // upper) for lower, upper in pairs]
+
+    def check_starts(self, starts: Sequence[NDArray[np.int64]], levels: int | None = None) -> None:
+        """Check what the row party says of its tree; without it a cell might be measured often.
+
+        Args:
+            starts: for every measured level above the cells, where its nodes begin below.
+            levels: number of these levels that have come so far; by default all.
+
+        Raises:
+            ProtocolError: these are no nodes of the study's levels.
+        """
+        pairs = list(pairwise(level.shown for level in self.levels))[:levels]
+        if len(starts) != len(pairs):
+            raise ProtocolError("the row tree has another number of levels than the study")
+        for (lower, upper), begin in zip(pairs, starts, strict=True):
+            ordered = len(begin) == upper and begin[0] == 0 and (np.diff(begin) > 0).all()
+            if not ordered or begin[-1] >= lower:
+                raise ProtocolError("the sizes of the row tree are not those of the study")
 
     def tail(self, slots: int) -> int:
         """Size that no noise of the release exceeds except with probability 2^-64."""

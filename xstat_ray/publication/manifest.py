@@ -64,10 +64,12 @@ def make_manifest(
         "kernels": kernels,
         "constant_time": plan.constant_time,
         "shards": len(plan.grid.shards),
-        "seconds": dict(seconds) if plan.padding is None else _to_the_minute(seconds),
+        "seconds": shown_seconds(plan, seconds),
     }
 
 
-def _to_the_minute(seconds: dict[str, float]) -> dict[str, float]:
-    """Round durations up to whole minutes, as they hint at sizes that padding hides."""
+def shown_seconds(plan: Plan, seconds: dict[str, float]) -> dict[str, float]:
+    """Durations as they may be shown: to the minute, rounded up, where the plan hides sizes."""
+    if plan.padding is None:
+        return dict(seconds)
     return {name: 60 * ceil(duration / 60) for name, duration in seconds.items()}

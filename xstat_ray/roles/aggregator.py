@@ -7,19 +7,27 @@ from numpy.typing import NDArray
 
 from xstat_ray.crypto.paillier import PublicKey
 from xstat_ray.model.messages import Flags, Partial, Rows
-from xstat_ray.roles.join import Joined, add, bound, join, lay_out, merge, sum_up
+from xstat_ray.roles.join import Joined, add, bound, check_cells, join, lay_out, merge, sum_up
 
 
 class Aggregator:
     """Computes on ciphertexts; every call is pure, so a task that is retried changes nothing."""
 
-    def __init__(self, public: PublicKey, rows_per_flag: int) -> None:
-        """Take the key holder's public key, and the most rows that a flag may meet."""
+    def __init__(self, public: PublicKey, rows_per_flag: int, cells: int) -> None:
+        """Take what it needs to know.
+
+        Args:
+            public: the key holder's public key.
+            rows_per_flag: most rows that a flag may meet.
+            cells: size of the row domain.
+        """
         self.public = public
         self.rows_per_flag = rows_per_flag
+        self.cells = cells
 
     def join(self, rows: Rows, *flags: Flags) -> Joined:
         """Count one shard, while it is encrypted; see `join.join`."""
+        check_cells(rows, self.cells)
         return join(self.public, self.rows_per_flag, rows, flags)
 
     def join_whole(self, rows: Rows, *flags: Flags) -> Partial:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -129,7 +130,8 @@ class ColumnParty(Party):
         taken.counts.bound(keep)
         taken.counts.persons = len(taken.ids)
         self._record.taken = taken.counts
-        self._exchange.take(item_hashes(self._agreed.salt, ids))
+        items = item_hashes(self._agreed.salt, ids)
+        self._exchange.take(items, sha256(items.tobytes()).digest())
         self._flag(taken.person[keep], who[keep], base[keep], period[keep], inside[keep])
 
     def _announced(self) -> tuple[int, int]:

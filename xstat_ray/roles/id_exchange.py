@@ -59,6 +59,8 @@ class Shape:
             )
         if not 1 <= row.environments <= BIN_PERSONS:
             raise ProtocolError("the row party announces no number of environments")
+        if column.environments != 1 or any(announced(size) != size for size in sizes):
+            raise ProtocolError("a party announces what no party of this kind announces")
         bins = -(-max(sizes) // BIN_PERSONS)
         bins = -(-bins // row.environments) * row.environments
         capacity = min(oprf.capacity(size, bins) for size in sizes)
@@ -78,9 +80,9 @@ def announced(persons: int) -> int:
 class IdExchange(Secret):
     """Persons of one environment, by number, on their way to person keys.
 
-    Call `offer`, `choose` and `accept`, in this order, in the party's first environment; `take` in
-    all; `share` in the first and `join` in all others; then for every bin of the environment
-    `mask`, and `evaluate` with what the other party's gave.
+    Call `take` first; then `offer`, `choose` and `accept`, in this order, in the party's first
+    environment; `share` in the first and `join` in all others; then for every bin of the
+    environment `mask`, and `evaluate` with what the other party's gave.
     """
 
     def __init__(self, role: Role, seed: bytes) -> None:
@@ -95,6 +97,7 @@ class IdExchange(Secret):
         self._role = role
         self._other: Role = "column" if role == "row" else "row"
         self.seed = seed
+        self._secret: bytes | None = None
         self._shape: Shape | None = None
         self._bits = np.zeros(0, bool)
         self._chosen = np.zeros((0, 16), np.uint8)
@@ -132,13 +135,13 @@ class IdExchange(Secret):
         self._shape = Shape.of(offers["row"], offers["column"])
         if theirs.point.shape != (1, 32):
             raise ProtocolError("an offer is one group element")
-        words = uniform_words(self.seed, "bits of the function", -(-self._shape.width // 64))
+        words = uniform_words(self._drawn, "bits of the function", -(-self._shape.width // 64))
         bits = np.unpackbits(words.view(np.uint8), bitorder="little")[: self._shape.width]
         self._bits = bits.astype(bool)
         points, self._chosen = choose(
             theirs.point.tobytes(),
             self._bits,
-            derive(self.seed, "scalars of the choices", 32),
+            derive(self._drawn, "scalars of the choices", 32),
             _transfers_of(self._other, session),
         )
         return Choices(points=points)
@@ -158,8 +161,14 @@ class IdExchange(Secret):
         self._pairs = self._transfers.keys(theirs.points, _transfers_of(self._role, session))
 
     @property
+    def _drawn(self) -> bytes:
+        if self._secret is None:
+            raise ProtocolError("the intake has not taken place")
+        return self._secret
+
+    @property
     def _transfers(self) -> OtSender:
-        wide = int.from_bytes(derive(self.seed, "scalar of the offer", 64), "little")
+        wide = int.from_bytes(derive(self._drawn, "scalar of the offer", 64), "little")
         return OtSender((1 + wide % (ORDER - 1)).to_bytes(32, "little"))
 
     @property
@@ -199,15 +208,28 @@ class IdExchange(Secret):
         """Number of distinct persons of this environment."""
         return len(self._items)
 
-    def take(self, items: NDArray[np.uint8]) -> None:
-        """Take the (P, 16) hashes of the persons, by number."""
+    def take(self, items: NDArray[np.uint8], contents: bytes) -> None:
+        """Take the persons, before anything is offered.
+
+        Args:
+            items: (P, 16) hashes of the persons of this environment, by number.
+            contents: hash of who is in the party's whole table. Other people give other transfers,
+                so that no key stream ever hides two tables.
+        """
+        self._secret = derive(self.seed + contents, "exchange of these persons", 32)
         self._items = items
         self._keys = np.zeros((len(items), oprf.PERSON_KEY_BYTES), np.uint8)
         self._known = np.zeros(len(items), bool)
         self._starts = np.zeros(1, np.int64)
 
     def _of_bin(self, number: int) -> NDArray[np.int64]:
-        """Persons of a bin."""
+        """Persons of a bin.
+
+        Raises:
+            ProtocolError: there is no such bin.
+        """
+        if not 0 <= number < self.shape.bins:
+            raise ProtocolError("there is no such bin")
         if len(self._starts) <= self.shape.bins:
             bins = oprf.bins_of(self._items, self.shape.bins)
             self._order = np.argsort(bins, kind="stable")

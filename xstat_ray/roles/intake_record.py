@@ -93,9 +93,14 @@ class IntakeRecord(Secret):
             Keyed hash of all that the environments have read, in hex.
 
         Raises:
-            InputError: the folder cannot be written to.
+            InputError: the folder cannot be written to, or environments read different tables.
         """
         opened = [json.loads(channel.open(report, _PURPOSE)) for report in reports]
+        if len({part["read"] for part in opened}) > 1:
+            raise InputError(
+                f"the environments of the {self._role} party have read different tables",
+                remedy="Give all of them the same files, and start the run again",
+            )
         record: dict[str, Any] = {"party": self._role}
         for name in opened[0]["counts"]:
             record[name] = sum(part["counts"][name] for part in opened)

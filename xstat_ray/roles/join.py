@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xstat_ray.crypto.paillier import PublicKey
-from xstat_ray.crypto.sums import accumulate, divide
+from xstat_ray.crypto.sums import accumulate, check_reduced, divide
 from xstat_ray.crypto.tags import is_sorted
 from xstat_ray.errors import ProtocolError
 from xstat_ray.model.messages import Flags, Partial, Rows
@@ -44,21 +45,29 @@ class Joined:
     counted. A flag may be named several times."""
 
 
-def match(
-    row_tags: NDArray[np.uint8], flag_tags: NDArray[np.uint8]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+class Matches(NamedTuple):
+    """Pairs of equal tags."""
+
+    rows: NDArray[np.int64]
+    """(K,) row numbers of the K pairs, grouped by flag."""
+    flags: NDArray[np.int64]
+    """(K,) flag numbers of these pairs."""
+    excessive: NDArray[np.int64]
+    """Flags that are equal to more rows than may be; they are in no pair."""
+
+
+def match(row_tags: NDArray[np.uint8], flag_tags: NDArray[np.uint8], most: int) -> Matches:
     """Find the pairs of equal tags.
 
     Both sides are sorted, so each flag is looked up in the rows by binary search: the cost grows
     with the flags, and with the rows only by their logarithm, plus one pass that checks the order
-    the sender claims.
+    the sender claims. It does not grow with how often a tag is repeated, or time and memory would
+    tell whether a flag has it.
 
     Args:
         row_tags: (N, 16) sorted; one tag may occur in several rows.
         flag_tags: (M, 16) sorted, without repeats.
-
-    Returns:
-        (K,) row numbers and (K,) flag numbers of the K matches, grouped by flag.
+        most: rows that a flag may be equal to.
 
     Raises:
         ProtocolError: a side is not sorted, or two flags carry one tag.
@@ -71,10 +80,17 @@ def match(
     flag_low, flag_high = _words(flag_tags)
     first = np.searchsorted(row_low, flag_low, side="left")
     count = np.searchsorted(row_low, flag_low, side="right") - first
+    for number in np.flatnonzero(count > most).tolist():
+        alike = row_high[first[number] : first[number] + count[number]]
+        begin, end = (np.searchsorted(alike, flag_high[number], side) for side in ("left", "right"))
+        first[number] += begin
+        count[number] = end - begin
+    excessive = np.flatnonzero(count > most)
+    count[excessive] = 0
     flag = np.repeat(np.arange(len(flag_tags)), count)
     row = np.arange(len(flag)) + np.repeat(first - (np.cumsum(count) - count), count)
     equal = row_high[row] == flag_high[flag]
-    return row[equal], flag[equal]
+    return Matches(row[equal], flag[equal], excessive)
 
 
 def _words(tags: NDArray[np.uint8]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
@@ -100,19 +116,30 @@ def join(public: PublicKey, most: int, rows: Rows, flags: Sequence[Flags]) -> Jo
     """
     batch = _batch_of(flags)
     view = _view([rows, *flags])
-    row, flag = match(rows.tags, np.concatenate([part.tags for part in flags]))
-    met = np.bincount(flag, minlength=1)
-    counted = met[flag] <= most
-    cells = rows.cells[row[counted]]
-    flag = flag[counted]
+    for part in flags:
+        check_reduced(public, part.ciphertexts.reshape(-1, part.ciphertexts.shape[2]))
+    row, flag, excessive = match(rows.tags, np.concatenate([part.tags for part in flags]), most)
+    cells = rows.cells[row]
     numbers, index = np.unique(flag, return_inverse=True)
     return Joined(
         batch=batch,
         counts=_sum_by_cell(public, view, cells, _ciphertexts(flags, numbers), index),
         flags=flag.astype(np.uint32),
         cells=cells,
-        left_out=np.flatnonzero(met > most).astype(np.uint32),
+        left_out=excessive.astype(np.uint32),
     )
+
+
+def check_cells(rows: Rows, cells: int) -> None:
+    """Check that all rows lie in the row domain, whether they match or not.
+
+    If only rows that match were checked, a refusal would tell whether one does.
+
+    Raises:
+        ProtocolError: a row lies outside.
+    """
+    if len(rows.cells) and int(rows.cells.max()) >= cells:
+        raise ProtocolError("a row lies in a cell outside the domain")
 
 
 def _view(messages: Sequence[Rows | Flags | Partial]) -> str:

@@ -118,11 +118,11 @@ class Party(Session):
 
     def share_exchange(self) -> bytes:
         """Seal what the choices gave for the party's other environments."""
-        return self._channel(self.role).seal(self._exchange.share(), "exchange")
+        return self._within.seal(self._exchange.share(), "exchange")
 
     def join_exchange(self, sealed: bytes) -> None:
         """Take what `share_exchange` of the party's first environment gave."""
-        self._exchange.join(self._channel(self.role).open(sealed, "exchange"))
+        self._exchange.join(self._within.open(sealed, "exchange"))
 
     def mask(self, number: int) -> bytes:
         """Mask this environment's persons of a bin, sealed for the other party.
@@ -153,11 +153,11 @@ class Party(Session):
         capacity = self._exchange.shape.capacity(self.role)
         packed = len(keys).to_bytes(_COUNT_BYTES, "little") + keys.tobytes()
         filled = packed.ljust(_COUNT_BYTES + capacity * PERSON_KEY_BYTES, b"\0")
-        return self._channel(self.role).seal(filled, f"keys {number}")
+        return self._within.seal(filled, f"keys {number}")
 
     def put_keys(self, sealed: bytes, number: int) -> None:
         """Take the keys of a bin that another environment worked out."""
-        opened = self._channel(self.role).open(sealed, f"keys {number}")
+        opened = self._within.open(sealed, f"keys {number}")
         count = int.from_bytes(opened[:_COUNT_BYTES], "little")
         keys = np.frombuffer(opened, np.uint8, count * PERSON_KEY_BYTES, _COUNT_BYTES)
         self._exchange.put(number, keys.reshape(count, PERSON_KEY_BYTES))
@@ -192,7 +192,7 @@ class Party(Session):
         padding = Padding.of_study(self._study, grid)
         if padding is not None and self._drawn is None:
             drawn = self.padded.draw(padding).astype("<i8")
-            self._drawn = self._channel(self.role).seal(drawn.tobytes(), _numbers_of(grid))
+            self._drawn = self._within.seal(drawn.tobytes(), _numbers_of(grid))
         return self._drawn
 
     def count_view(self) -> None:
@@ -223,7 +223,7 @@ class Party(Session):
             return None
         if drawn is None:
             raise ProtocolError("the study's padding was not drawn")
-        numbers = self._channel(self.role).open(drawn, _numbers_of(grid))
+        numbers = self._within.open(drawn, _numbers_of(grid))
         return padding, np.frombuffer(numbers, "<i8")
 
     # The party's own record
@@ -238,7 +238,7 @@ class Party(Session):
         Raises:
             InputError: a file has changed since it was read.
         """
-        return self._record.report(self._channel(self.role))
+        return self._record.report(self._within)
 
     def record(self, folder: Path, reports: Sequence[bytes]) -> str:
         """Write the intake counts of all environments into the party's private folder.
@@ -254,7 +254,7 @@ class Party(Session):
         Raises:
             InputError: the folder cannot be written to, or environments read different tables.
         """
-        return self._record.write(folder, self._channel(self.role), reports)
+        return self._record.write(folder, self._within, reports)
 
     def damaged_files(self) -> int:
         """Count the files of the table that were left out; the party's record names them."""

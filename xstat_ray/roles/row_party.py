@@ -77,7 +77,7 @@ class RowParty(Party):
         self._table = RowTable(self._study, self._source, share, self._start_reading())
         self._record.set_aside = self._table.set_aside
         self._table.survey(self._agreed.salt)
-        self._exchange.take(self._table.items)
+        self._exchange.take(self._table.items, self._table.contents)
         self._record.taken = self._table.counts
         self._record.unsorted = self._table.unsorted
         self._record.digests.check_all_listed()
@@ -132,7 +132,7 @@ class RowParty(Party):
         """
         if len(contributed) != self._share.of - 1:
             raise ProtocolError("a shard needs the rows of every environment of the row party")
-        channel = self._channel(self.role)
+        channel = self._within
         digest = self._study.digest
         parts = [
             self._rows_of(shard),
@@ -160,7 +160,7 @@ class RowParty(Party):
         first = (batch - self._batches.start) * regions
         held = [rows.numbers(range(first, first + regions)) for rows in self._held]
         numbers = np.sum([np.zeros(regions, np.int64), *held], axis=0)
-        return contributions.announce(self._channel(self.role), batch, numbers)
+        return contributions.announce(self._within, batch, numbers)
 
     def contribute(self, shard: Shard, *announced: bytes) -> bytes:
         """Seal this environment's rows of one shard for the environment that emits it.
@@ -175,7 +175,7 @@ class RowParty(Party):
         """
         if len(announced) != self._share.of:
             raise ProtocolError("a contribution needs the numbers of rows of every environment")
-        channel = self._channel(self.role)
+        channel = self._within
         numbers = contributions.add_up(channel, shard.batch, announced)
         size = int(numbers[shard.number % len(numbers)])
         if self._dummies is not None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
@@ -133,6 +134,8 @@ class RowTable(Secret):
         """Number of persons of the whole table; known after the survey."""
         self.items = np.zeros((0, ITEM_BYTES), np.uint8)
         """(P, 16) keyed hashes of this environment's persons."""
+        self.contents = b""
+        """Hash of who is in the whole table."""
 
     def survey(self, salt: bytes) -> None:
         """Read the ids of the whole table, and take this environment's share of the persons.
@@ -154,6 +157,7 @@ class RowTable(Secret):
         items = item_hashes(salt, whole.ids)
         held = self._share.holds(items)
         self.items = items[held]
+        self.contents = sha256(items.tobytes()).digest()
         self._person_index = PersonIndex(whole.ids[held], whole.rows[held])
         self._check_usable(builder.counts, whole)
         self.counts.rows = int(self._person_index.rows.sum())

@@ -76,8 +76,13 @@ class Session(Secret):
         return self._shared
 
     def _channel(self, sender: Role) -> channel.Channel:
-        """Return the channel on which a party sends, to the other or to its own environments."""
+        """Return the channel on which a party sends to the other."""
         return channel.Channel(self._agreed.salt + self._agreed.tag_key, sender)
+
+    @property
+    def _within(self) -> channel.Channel:
+        """The channel among this party's own environments, which the other party cannot open."""
+        return channel.Channel(self._seed, f"environments of the {self.role} party")
 
     # Replicas, and runs that are resumed
 

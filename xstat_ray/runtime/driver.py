@@ -152,7 +152,7 @@ class Driver:
         has_rows, flags = self._prepare()
         wanted = wanted_batches(has_rows)
         with self._progress.stage("aggregate", len(grid.regions) * sum(wanted)) as stage:
-            aggregator = Aggregator(public, self._plan.study.rows_per_flag)
+            aggregator = self._aggregator(public)
             return reduce_partials(
                 self._executor,
                 aggregator,
@@ -195,6 +195,10 @@ class Driver:
             calls = flag_calls(executor, self._plan, batch, sizes[batch])
             yield BatchMessages([call() for call in calls], messages)
 
+    def _aggregator(self, public: PublicKey) -> Aggregator:
+        plan = self._plan
+        return Aggregator(public, plan.study.rows_per_flag, plan.design.cells)
+
     # Stage 3: release
 
     def add_noise(
@@ -212,6 +216,9 @@ class Driver:
             encrypted: the encrypted counts.
             starts: what the row party's `tree_starts` gave; by default the row party is asked,
                 unless the plan tells.
+
+        Raises:
+            ProtocolError: the row party's tree is not that of the study.
         """
         plan = self._plan
         executor = self._executor
@@ -220,7 +227,8 @@ class Driver:
                 starts = plan.design.starts
             if starts is None:
                 starts = executor.get(executor.row[0].call(RowParty.tree_starts))
-            aggregator = Aggregator(public, plan.study.rows_per_flag)
+            plan.design.check_starts(starts)
+            aggregator = self._aggregator(public)
             table = sum_up_levels(executor, plan, aggregator, encrypted, starts)
             noisy = add_noise_once(public, table, plan.packing, plan.design, plan.constant_time)
             stage.advance()
