@@ -7,6 +7,7 @@ secrets are fresh, so a county can be anywhere.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,9 +123,11 @@ class World:
     def draws(self, number: int) -> Iterator[tuple[Received, NDArray[np.int64]]]:
         """Give what the aggregator receives, and where the counties are."""
         plan = make_plan(self.study, key_bits=2048)
-        small = SimpleNamespace(study=self.study, **self.tables)
+        row, _ = exchanged_pair(SimpleNamespace(study=self.study, **self.tables))
         for _ in range(number):
-            row, _ = exchanged_pair(small)
+            # A fresh secret order of the cells, and fresh dummies; the exchange has no part in it.
+            row._seed = os.urandom(32)
+            row._drawn = None
             yield receive(self.study, row, plan), truth(self.study, row)
 
     def right(self, attack: Attack, number: int, county: int) -> int:
