@@ -50,7 +50,7 @@ METRICS = {
         "scale.model.residual",
         "scale.trial.c7i.xlarge.dollars",
     },
-    "profile": {"profile.row.emit", "profile.join.share"},
+    "profile": {"profile.row.emit", "profile.join_whole.share"},
     "peers": {"peers.ours.2048", "peers.phe_packed.2048", "peers.duckdb"},
     "privacy": {
         "privacy.rmse.tree.cells_65536",

@@ -22,7 +22,7 @@ from xstat_ray.benchmarks.timing import SECONDS, Record, summarize
 from xstat_ray.crypto.paillier import PublicKey
 from xstat_ray.errors import XstatError
 from xstat_ray.planning.plan import Plan, make_plan
-from xstat_ray.roles import ColumnParty
+from xstat_ray.roles import ColumnParty, RowParty
 from xstat_ray.roles.join import FAN_IN
 from xstat_ray.runtime.driver import Driver
 from xstat_ray.runtime.executor import Executor
@@ -146,5 +146,6 @@ def _records(tables: Region, measured: dict[int, Rounds], plans: dict[int, Plan]
 def _flags(tables: Region, plan: Plan) -> int:
     """Count the flags of the column party in a study, by an intake of its table."""
     party = ColumnParty(plan.study, tables.sources["column"])
+    party.agree(RowParty(plan.study, tables.sources["row"]).hello())
     party.intake()
     return sum(party.prepare(plan.grid))
