@@ -164,7 +164,7 @@ def form_of_file(path: Path) -> Any:
     if path.suffix == ".jsonl":
         return [form(json.loads(line)) for line in data.splitlines()]
     if path.parent.name == "aggregator-row":
-        data = re.sub(rb"\d+\.\d+", b"", data)
+        data = re.sub(rb'"seconds":{[^}]*}', b"", data)
     return data if path.suffix == ".csv" else len(data)
 
 

@@ -69,7 +69,7 @@ def make_manifest(
 
 
 def shown_seconds(plan: Plan, seconds: dict[str, float]) -> dict[str, float]:
-    """Durations as they may be shown: to the minute, rounded up, where the plan hides sizes."""
+    """Durations as they may be shown: whole minutes, one at least, where the plan hides sizes."""
     if plan.padding is None:
         return dict(seconds)
-    return {name: 60 * ceil(duration / 60) for name, duration in seconds.items()}
+    return {name: 60 * max(1, ceil(duration / 60)) for name, duration in seconds.items()}
