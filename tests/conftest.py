@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from tests import oracle
 from tests.synthetic import make_study, make_tables
+from xstat_ray.crypto import oprf
 from xstat_ray.crypto.kernels import choice
 from xstat_ray.inputs.nycflights import write_tables
 from xstat_ray.inputs.source import Source
@@ -70,6 +71,25 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 STUDY = ROOT / "conf" / "study" / "nycflights.yaml"
+
+
+WIDE = (
+    *("adversary", "crypto", "test_id_exchange.py", "test_protocol.py"),
+    *("test_kill.py", "test_ray_kill.py"),
+)
+"""Folders and files in which the ID exchange of this process has all its columns; in the last two
+another process goes on with it."""
+
+
+@pytest.fixture(autouse=True)
+def few_columns(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tenth of the columns of the ID exchange, each of which takes an oblivious transfer.
+
+    So many are there for secrecy: that equal ids have equal keys, and others have not, takes few.
+    Runs in processes of their own, on Ray and between domains on one machine, have all.
+    """
+    if not any(part in WIDE for part in request.path.relative_to(ROOT / "tests").parts):
+        monkeypatch.setattr(oprf, "width", lambda *_: 64)
 
 
 @pytest.fixture

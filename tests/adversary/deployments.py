@@ -88,7 +88,12 @@ class OneProcess:
             excluded: files with people to leave out.
             options: of `Options`.
         """
-        sources = sources_of(tables, folder, excluded or {})
+        return self.ran(study, sources_of(tables, folder, excluded or {}), folder, options)
+
+    def ran(
+        self, study: Study, sources: Mapping[Role, Source], folder: Path, options: dict[str, Any]
+    ) -> Ran:
+        """Run a study, and collect what was recorded and published."""
         with self.watched() as record:
             self.release(study, sources, folder, options)
         record.add_files(PUBLIC, folder / "out")
@@ -188,15 +193,9 @@ class ThreeDomains(OneProcess):
     name = "three domains"
     counters = ("aggregator",)
 
-    def run(
-        self,
-        study: Study,
-        tables: Mapping[Role, Table],
-        folder: Path,
-        excluded: Mapping[Role, Path] | None = None,
-        **options: Any,
+    def ran(
+        self, study: Study, sources: Mapping[Role, Source], folder: Path, options: dict[str, Any]
     ) -> Ran:
-        sources = sources_of(tables, folder, excluded or {})
         domains = Watched(folder, study, sources, **vars(options_of(folder, **options)))
         domains.run()
         record = domains.recorder.record

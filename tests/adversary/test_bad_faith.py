@@ -10,10 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.case import Case, study, use_key
+from tests.case import Case, study
 from tests.federation.domains import Domains
 from tests.roles.pair import agreed_pair, transfer
-from xstat_ray.crypto.keygen import generate
 from xstat_ray.errors import InputError, ProtocolError
 from xstat_ray.federation import domain_run
 from xstat_ray.inputs.source import Source
@@ -31,14 +30,8 @@ AREA = {
 MEASURED = study(noise="laplace", row={"dimensions": [AREA]}, privacy={"mechanism": "tree"})
 
 
-@pytest.fixture(scope="module")
-def quick_key() -> Any:
-    return generate(2048)
-
-
 @pytest.fixture
-def case(tmp_path: Path, quick_key: Any, monkeypatch: pytest.MonkeyPatch) -> Case:
-    use_key(quick_key, monkeypatch.setattr)
+def case(tmp_path: Path) -> Case:
     made = Case(tmp_path)
     made.write("row", {"id": ["person", "1", "2"], "area": ["c0a", "c1a", "c2b"]})
     made.write("column", {"id": ["person", "1", "2"], "kind": ["x", "x", "x"]})

@@ -22,10 +22,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.case import Case, study, use_key
+from tests.case import Case, study
 from tests.synthetic import VIEW
 from xstat_ray import Options
-from xstat_ray.crypto.keygen import generate
 from xstat_ray.inputs.source import Source
 from xstat_ray.model.messages import Flags, Rows
 from xstat_ray.model.study import Study
@@ -188,16 +187,6 @@ def padded_sizes(plan: Plan, seen: Seen) -> dict[int, int]:
     """The sizes of the messages of rows, by shard, in the order in which they are emitted."""
     emitted = [size[1] for name, size in seen if name.startswith("emit")]
     return dict(zip([shard.number for shard in plan.grid.shards], emitted, strict=False))
-
-
-@pytest.fixture(autouse=True)
-def one_key(monkeypatch: pytest.MonkeyPatch, quick_key: Any) -> None:
-    use_key(quick_key, monkeypatch.setattr)
-
-
-@pytest.fixture(scope="module")
-def quick_key() -> Any:
-    return generate(2048)
 
 
 @pytest.mark.parametrize("people", [["x", "y"], ["x", "y", "one"]], ids=["without", "with"])

@@ -17,9 +17,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.case import COLUMNS, ROWS, Case, study, use_key
+from tests.case import COLUMNS, ROWS, Case, study
 from tests.federation.domains import Domains
-from xstat_ray.crypto.keygen import generate
 from xstat_ray.federation.audit import Log
 from xstat_ray.federation.envelope import Header, open_message
 from xstat_ray.federation.identity import Peers
@@ -32,16 +31,6 @@ RANDOM = re.compile("[0-9a-f]{32,128}")
 DRAWN = 50
 """Dummy flags, and dummy rows of each cell, that meet nothing, beside a table without the person."""
 Logs = dict[str, list[Any]]
-
-
-@pytest.fixture(scope="module")
-def quick_key() -> Any:
-    return generate(2048)
-
-
-@pytest.fixture(autouse=True)
-def one_key(monkeypatch: pytest.MonkeyPatch, quick_key: Any, umask_kept: None) -> None:
-    use_key(quick_key, monkeypatch.setattr)
 
 
 def run(folder: Path, patch: pytest.MonkeyPatch, *, person: bool, dummies: int) -> Domains:

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from tests.adversary.criterion import DRAWS, LEARN, Guesses, chance, guess_worlds
-from tests.adversary.deployments import CASES, PUBLIC, READER, OneProcess, played
+from tests.adversary.deployments import DEPLOYMENTS, PUBLIC, READER, OneProcess, played
 from tests.adversary.dictionary import recognised
 from tests.adversary.features import features
 from tests.adversary.people import NUMBERS, People, bytes_of, mixed
 from tests.case import study
-from tests.sizes import thorough
+from tests.sizes import first, thorough
 from xstat_ray.model.messages import Rows
 from xstat_ray.model.shards import Shard
 from xstat_ray.roles import RowParty, blinding
@@ -38,7 +38,7 @@ def hashed_ids(self: RowParty, shard: Shard, *contributed: bytes) -> Rows:
     return Rows(**{**vars(rows), "tags": tags[order]})
 
 
-@pytest.mark.parametrize("deployment", CASES)
+@pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS), ids=lambda made: made.name)
 def test_whoever_can_list_all_ids_recognises_none(deployment, tmp_path):
     people = mixed(5)
     ran = deployment.run(STUDY, people.tables(), tmp_path)

@@ -18,11 +18,9 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.bad_faith import bound_nothing
-from tests.case import Case, study, use_key
+from tests.case import Case, study
 from tests.federation.domains import RUN, Domains
 from tests.sizes import thorough
-from xstat_ray.crypto.keygen import generate
-from xstat_ray.crypto.paillier import PrivateKey
 from xstat_ray.errors import ProtocolError
 from xstat_ray.federation.aggregate import AggregatorSteps
 from xstat_ray.model.messages import Flags, Partial
@@ -41,14 +39,8 @@ WORLDS = (True, False)
 """Whether the person is in the column table."""
 
 
-@pytest.fixture(scope="module")
-def key() -> PrivateKey:
-    return generate(2048)
-
-
 @pytest.fixture(autouse=True)
-def bad_faith(key: PrivateKey, umask_kept: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    use_key(key, monkeypatch.setattr)
+def bad_faith(monkeypatch: pytest.MonkeyPatch) -> None:
     bound_nothing(monkeypatch.setattr)
     # Sizes are compared, so the numbers of dummies are those that are drawn on average.
     monkeypatch.setattr(DummyCount, "draw", lambda self, count: np.full(count, self.shift))

@@ -23,12 +23,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.case import HOURS, ROWS, Case, counts, study, use_key
+from tests.case import HOURS, ROWS, Case, counts, study
 from tests.federation.domains import STEPS, Domains
 from tests.sizes import first
 from xstat_ray import InputError, Release
-from xstat_ray.crypto.keygen import generate
-from xstat_ray.crypto.paillier import PrivateKey
 from xstat_ray.federation.mailbox import Mailbox
 from xstat_ray.inputs import read_digests, table_files
 from xstat_ray.inputs.read_digests import ReadDigests
@@ -38,16 +36,6 @@ from xstat_ray.model.study import Role, Study
 from xstat_ray.runtime.driver import Driver
 
 Table = dict[str, list[Any]]
-
-
-@pytest.fixture(scope="module")
-def key() -> PrivateKey:
-    return generate(2048)
-
-
-@pytest.fixture(autouse=True)
-def quick(key: PrivateKey, umask_kept: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    use_key(key, monkeypatch.setattr)
 
 
 @pytest.fixture

@@ -271,7 +271,7 @@ def test_where_many_people_were_sizes_still_tell_the_number_of_cells(world, atta
     # What docs/security.md lists as not provided: dummies hide a person, not a population.
     everywhere = [label for labels in areas(COUNTIES).values() for label in labels]
     populated = world(padded(), everywhere, 60)
-    draws = 12
+    draws = 60  # A single draw may mislead the attack; 60 of which many are right do not.
     right = populated.right(attack, draws, 3)
     assert more_than_chance(right, draws, 1 / len(COUNTIES))
     told = dict(make_plan(padded(), key_bits=2048).rows())["Tree's shape"]

@@ -125,11 +125,9 @@ class AggregatorSteps:
                 raise ProtocolError("the row tree has another number of levels than the study")
             tree = Tree.decode(message.payload, self._study)
             self._check_view(tree.view)
-            found.append(tree.starts)
-            self._plan.design.check_starts(found, len(found))
+            self._plan.design.check_level(message.header.part, tree.starts)
             return tree.starts
 
-        found = list[NDArray[np.int64]]()
         return list(self._mailbox.collect("row", "tree", read))
 
     def _check_view(self, view: str) -> None:

@@ -128,23 +128,27 @@ class Design:
         pairs = pairwise(level.shown for level in self.levels)
         return [np.arange(upper) * (lower // upper) for lower, upper in pairs]
 
-    def check_starts(self, starts: Sequence[NDArray[np.int64]], levels: int | None = None) -> None:
+    def check_starts(self, starts: Sequence[NDArray[np.int64]]) -> None:
         """Check what the row party says of its tree; without it a cell might be measured often.
 
         Args:
             starts: for every measured level above the cells, where its nodes begin below.
-            levels: number of these levels that have come so far; by default all.
 
         Raises:
             ProtocolError: these are no nodes of the study's levels.
         """
-        pairs = list(pairwise(level.shown for level in self.levels))[:levels]
-        if len(starts) != len(pairs):
+        if len(starts) != len(self.levels) - 1:
             raise ProtocolError("the row tree has another number of levels than the study")
-        for (lower, upper), begin in zip(pairs, starts, strict=True):
-            ordered = len(begin) == upper and begin[0] == 0 and (np.diff(begin) > 0).all()
-            if not ordered or begin[-1] >= lower:
-                raise ProtocolError("the sizes of the row tree are not those of the study")
+        for number, begin in enumerate(starts):
+            self.check_level(number, begin)
+
+    def check_level(self, number: int, starts: NDArray[np.int64]) -> None:
+        """Check one of these levels, the lowest of which has the number 0; see `check_starts`."""
+        lower = self.levels[number].shown
+        upper = self.levels[number + 1].shown
+        ordered = len(starts) == upper and starts[0] == 0 and (np.diff(starts) > 0).all()
+        if not ordered or starts[-1] >= lower:
+            raise ProtocolError("the sizes of the row tree are not those of the study")
 
     def tail(self, slots: int) -> int:
         """Size that no noise of the release exceeds except with probability 2^-64."""

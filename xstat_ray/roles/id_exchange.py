@@ -90,9 +90,8 @@ class IdExchange(Secret):
 
         Args:
             role: the party.
-            seed: 32 secret bytes from which all that the party draws here follows. They are used in
-                one exchange only: whoever saw matrices of two tables under one seed could compare
-                the tables.
+            seed: 32 secret bytes from which, with who is in the table, all that the party draws
+                here follows.
         """
         self._role = role
         self._other: Role = "column" if role == "row" else "row"
@@ -135,13 +134,15 @@ class IdExchange(Secret):
         self._shape = Shape.of(offers["row"], offers["column"])
         if theirs.point.shape != (1, 32):
             raise ProtocolError("an offer is one group element")
-        words = uniform_words(self._drawn, "bits of the function", -(-self._shape.width // 64))
+        words = uniform_words(
+            self._transfer_secret, "bits of the function", -(-self._shape.width // 64)
+        )
         bits = np.unpackbits(words.view(np.uint8), bitorder="little")[: self._shape.width]
         self._bits = bits.astype(bool)
         points, self._chosen = choose(
             theirs.point.tobytes(),
             self._bits,
-            derive(self._drawn, "scalars of the choices", 32),
+            derive(self._transfer_secret, "scalars of the choices", 32),
             _transfers_of(self._other, session),
         )
         return Choices(points=points)
@@ -161,14 +162,14 @@ class IdExchange(Secret):
         self._pairs = self._transfers.keys(theirs.points, _transfers_of(self._role, session))
 
     @property
-    def _drawn(self) -> bytes:
+    def _transfer_secret(self) -> bytes:
         if self._secret is None:
             raise ProtocolError("the intake has not taken place")
         return self._secret
 
     @property
     def _transfers(self) -> OtSender:
-        wide = int.from_bytes(derive(self._drawn, "scalar of the offer", 64), "little")
+        wide = int.from_bytes(derive(self._transfer_secret, "scalar of the offer", 64), "little")
         return OtSender((1 + wide % (ORDER - 1)).to_bytes(32, "little"))
 
     @property

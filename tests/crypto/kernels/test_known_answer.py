@@ -63,9 +63,9 @@ def test_one_wrong_bit_of_encryption_is_seen(function: str) -> None:
 
 
 def test_every_function_of_the_interface_is_tried() -> None:
-    abstract = {
+    functions = {
         name
-        for name, value in inspect.getmembers(Kernel)
-        if getattr(value, "__isabstractmethod__", False)
+        for name, _ in inspect.getmembers(Kernel, inspect.isfunction)
+        if not name.startswith("_")
     }
-    assert abstract | {"decrypt"} == {*FUNCTIONS, "owner", "public"}
+    assert functions == {*FUNCTIONS, "owner", "public", "check"}

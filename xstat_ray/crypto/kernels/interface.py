@@ -18,6 +18,7 @@ from gmpy2 import invert, mpz, powmod
 from numpy.typing import NDArray
 
 from xstat_ray.crypto.buffers import from_rows, to_rows
+from xstat_ray.crypto.kernels import numpy_oprf
 from xstat_ray.errors import InputError
 from xstat_ray.util.secrecy import Secret
 
@@ -188,7 +189,6 @@ class Kernel(ABC):
             (S, width).
         """
 
-    @abstractmethod
     def oprf_mark(
         self, key: bytes, items: NDArray[np.uint8], capacity: int, columns: range
     ) -> NDArray[np.uint64]:
@@ -208,8 +208,8 @@ class Kernel(ABC):
             (columns, capacity / 64, rounded up): bit p % 64 of word p // 64 is position p. The bits
             behind the last position are ones.
         """
+        return numpy_oprf.mark(key, items, capacity, columns)
 
-    @abstractmethod
     def oprf_rows(
         self, key: bytes, items: NDArray[np.uint8], matrix: NDArray[np.uint64], capacity: int
     ) -> NDArray[np.uint8]:
@@ -224,6 +224,7 @@ class Kernel(ABC):
         Returns:
             (n, w / 8): bit c % 8 of byte c // 8 is that of column c.
         """
+        return numpy_oprf.rows(key, items, matrix, capacity)
 
 
 def _logarithms(

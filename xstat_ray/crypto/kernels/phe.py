@@ -37,7 +37,6 @@ from xstat_ray.crypto.kernels.interface import (
     RowError,
     Workload,
 )
-from xstat_ray.crypto.kernels.portable import Portable
 
 
 class Phe(Kernel):
@@ -45,9 +44,6 @@ class Phe(Kernel):
 
     name: ClassVar[str] = "phe"
     constant_time: ClassVar[bool] = False
-
-    def __init__(self) -> None:
-        self._portable = Portable()
 
     def owner(self, p: Half, q: Half, workload: Workload) -> OwnerEncryption:
         """Make no table: randomness is computed modulo p^2 and q^2."""
@@ -103,18 +99,6 @@ class Phe(Kernel):
                 product = mulmod(product, values[place], int(modulus))
             products.append(product)
         return to_rows(products, rows.shape[1])
-
-    def oprf_mark(
-        self, key: bytes, items: NDArray[np.uint8], capacity: int, columns: range
-    ) -> NDArray[np.uint64]:
-        """The columns of `Portable`."""
-        return self._portable.oprf_mark(key, items, capacity, columns)
-
-    def oprf_rows(
-        self, key: bytes, items: NDArray[np.uint8], matrix: NDArray[np.uint64], capacity: int
-    ) -> NDArray[np.uint8]:
-        """The bits of `Portable`."""
-        return self._portable.oprf_rows(key, items, matrix, capacity)
 
 
 class _Owner(OwnerEncryption):

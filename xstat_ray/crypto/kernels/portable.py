@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from xstat_ray.crypto.buffers import from_rows, to_rows
 from xstat_ray.crypto.fixed_base import FixedBase
-from xstat_ray.crypto.kernels import numpy_oprf
 from xstat_ray.crypto.kernels.interface import (
     Half,
     Kernel,
@@ -63,18 +62,6 @@ class Portable(Kernel):
                 product = product * values[i] % modulus
             result.append(product)
         return to_rows(result, rows.shape[1])
-
-    def oprf_mark(
-        self, key: bytes, items: NDArray[np.uint8], capacity: int, columns: range
-    ) -> NDArray[np.uint64]:
-        """By numpy; see `numpy_oprf`."""
-        return numpy_oprf.mark(key, items, capacity, columns)
-
-    def oprf_rows(
-        self, key: bytes, items: NDArray[np.uint8], matrix: NDArray[np.uint64], capacity: int
-    ) -> NDArray[np.uint8]:
-        """By numpy; see `numpy_oprf`."""
-        return numpy_oprf.rows(key, items, matrix, capacity)
 
 
 class _Owner(OwnerEncryption):
