@@ -9,7 +9,7 @@ at most one of a million runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import exp
 
@@ -66,13 +66,31 @@ def guess_worlds(
     chosen by a coin, so the guesses are independent and no correction for its search is due.
     """
     seen = [[world() for _ in range(learn)] for world in worlds]
-    name, threshold, above = _best_rule(seen)
     coin = np.random.default_rng(seed).integers(0, 2, draws)
-    right = 0
-    for world in coin.tolist():
-        found = worlds[world]().get(name, 0.0)
-        right += int((above if found > threshold else 1 - above) == world)
-    return Guesses(right, draws)
+    return _guessed(seen, ((worlds[world](), world) for world in coin.tolist()))
+
+
+def guess_drawn(drawn: Sequence[tuple[Features, int]], learn: int) -> Guesses:
+    """Let an adversary learn from `learn` draws of each of two worlds, then guess in the others.
+
+    Args:
+        drawn: the features of every draw and its world, for which a coin was thrown.
+        learn: number of draws of each world of which it is told which they are.
+    """
+    numbers = [[n for n, (_, world) in enumerate(drawn) if world == w][:learn] for w in (0, 1)]
+    told = {number for of_world in numbers for number in of_world}
+    seen = [[drawn[number][0] for number in of_world] for of_world in numbers]
+    return _guessed(seen, (draw for number, draw in enumerate(drawn) if number not in told))
+
+
+def _guessed(seen: Sequence[Sequence[Features]], asked: Iterable[tuple[Features, int]]) -> Guesses:
+    """Guess by the rule that tells best apart what was seen of each world."""
+    name, threshold, above = _best_rule(seen)
+    right = [
+        (above if found.get(name, 0.0) > threshold else 1 - above) == world
+        for found, world in asked
+    ]
+    return Guesses(sum(right), len(right))
 
 
 def _best_rule(seen: Sequence[Sequence[Features]]) -> tuple[str, float, int]:

@@ -219,7 +219,27 @@ class Watched(Domains):
             self.recorder.record.add_files(domain, self.private(domain))
 
 
+class OneFunction(OneProcess):
+    """The protocol in its one function, which plays no role; nothing is published."""
+
+    name = "one function"
+    counters = ("aggregator",)
+
+    def run(
+        self,
+        study: Study,
+        tables: Mapping[Role, Table],
+        folder: Path,
+        excluded: Mapping[Role, Path] | None = None,
+        **options: Any,
+    ) -> Ran:
+        del excluded
+        return Ran(played(study, tables, folder, "aggregator", "row", **options), folder)
+
+
 DEPLOYMENTS = [OneProcess(), ThreeDomains()]
+ONE_FUNCTION = OneFunction()
+"""The quickest, of which the aggregator and the row party are recorded."""
 ON_RAY = OnRay()
 CASES = [pytest.param(deployment, id=deployment.name) for deployment in DEPLOYMENTS]
 """The deployments that need no cluster, as cases of a test."""
