@@ -65,7 +65,7 @@ def study(
                 "bounds": {"persons": 2000},
                 **fields,
             },
-            "privacy": {"noise": noise, "epsilon": 1, **dict(privacy)},
+            "privacy": {"noise": noise, "epsilon": 1, "delta": "1e-9", **dict(privacy)},
         },
         origin="small.yaml",
     )

@@ -154,6 +154,16 @@ def test_the_example_study():
     assert study.title.keys() == {"en", "ja"}
 
 
+def test_what_insiders_face_belongs_to_the_study():
+    drawn = parse(TIMED, origin="a.yaml")
+    shared = parse(changed(TIMED, "privacy.insiders", "shared"), origin="a.yaml")
+    assert (drawn.privacy.insiders, shared.privacy.insiders) == ("full", "shared")
+    plain = parse(SIMPLE, origin="a.yaml")
+    checked = parse(changed(SIMPLE, "privacy.checked", 3), origin="a.yaml")
+    assert (plain.privacy.checked, checked.privacy.checked) == (1, 3)
+    assert len({study.digest for study in (drawn, shared, plain, checked)}) == 4
+
+
 def test_padding_belongs_to_the_study():
     plain = parse(SIMPLE, origin="a.yaml")
     assert plain.privacy.padding == "off" and plain.privacy.view == View(

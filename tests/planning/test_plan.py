@@ -125,6 +125,13 @@ def test_a_table_beyond_any_purpose_is_refused():
     assert caught.value.key == "study"
 
 
+def test_laplace_noise_that_may_cost_no_delta_is_refused():
+    pure = replace(STUDY, privacy=Privacy(delta=Fraction(0)))
+    with pytest.raises(PlanError, match="declares none") as caught:
+        make_plan(pure)
+    assert caught.value.key == "privacy.delta" and "privacy.delta=1e-9" in caught.value.remedy
+
+
 def test_bounds_that_no_slot_can_hold_are_refused():
     with pytest.raises(PlanError, match="a count needs") as caught:
         make_plan(replace(STUDY, bounds=Bounds(rows=2**40, persons=2**40)))

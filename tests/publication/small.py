@@ -27,7 +27,13 @@ def plan(
         "column": column,
         "bounds": {"persons": 100},
     }
-    privacy = {"noise": noise, "epsilon": "1/2", "suppress_below": suppress_below, **privacy}
+    privacy = {
+        "noise": noise,
+        "epsilon": "1/2",
+        "delta": "1e-9",
+        "suppress_below": suppress_below,
+        **privacy,
+    }
     raw = {"study": study, "privacy": privacy}
     return make_plan(parse(raw, origin="small.yaml"), key_bits=2048)
 

@@ -33,6 +33,7 @@ from xstat_ray.model.study import (
     Bounds,
     ColumnSide,
     IdForm,
+    Insiders,
     MechanismChoice,
     Noise,
     PaddingMode,
@@ -60,6 +61,8 @@ PRIVACY_FIELDS = (
     "padding",
     "view",
 )
+JOINT_FIELDS = ("insiders", "checked")
+"""Further fields of `privacy`, where several roles draw the noise together."""
 
 
 def load(path: Path | str) -> Study:
@@ -229,20 +232,22 @@ def _bounds(section: Section) -> Bounds:
     )
 
 
-def read_privacy(top: Section, levels: Sequence[str]) -> Privacy:
+def read_privacy(top: Section, levels: Sequence[str], *, joint: bool = True) -> Privacy:
     """Read the block `privacy`; the defaults where it is absent.
 
     Args:
         top: the whole configuration.
         levels: names of the levels of the row tree, which `report` chooses from.
+        joint: whether several roles draw the noise together; else one does, and Laplace noise has
+            no delta.
 
     Raises:
         StudyError: a value that protects nobody, or an item of `report` that is not a level.
     """
+    defaults = Privacy() if joint else Privacy(delta=Fraction(0))
     if top.get("privacy") is None:
-        return Privacy()
-    node = top.child("privacy", PRIVACY_FIELDS)
-    defaults = Privacy()
+        return defaults
+    node = top.child("privacy", PRIVACY_FIELDS + JOINT_FIELDS if joint else PRIVACY_FIELDS)
     noise = _switch(node, "noise", ("laplace", "gaussian", "off"), defaults.noise)
     mechanism = node.choice("mechanism", ("flat", "tree", "auto"), defaults.mechanism)
     padding = _switch(node, "padding", ("off", "dp"), defaults.padding)
@@ -252,12 +257,19 @@ def read_privacy(top: Section, levels: Sequence[str]) -> Privacy:
         report=_report(node, levels),
         epsilon=node.fraction("epsilon", defaults.epsilon),
         delta=node.fraction("delta", defaults.delta),
+        insiders=cast(Insiders, node.choice("insiders", ("full", "shared"), defaults.insiders)),
+        checked=node.whole("checked", defaults.checked, least=1),
         suppress_below=node.whole("suppress_below", defaults.suppress_below, least=0),
         cap=node.fraction("cap", defaults.cap),
         padding=cast(PaddingMode, padding),
         view=_view(node),
     )
     _check_budget(node, privacy)
+    if joint:
+        _check_insiders(node, privacy)
+    elif privacy.noise == "laplace" and privacy.delta:
+        remedy = "Set it to 0, or choose gaussian noise"
+        raise node.error("laplace noise needs no delta", "delta", remedy=remedy)
     return privacy
 
 
@@ -274,10 +286,6 @@ def _check_budget(node: Section, privacy: Privacy) -> None:
         raise node.error(
             "gaussian noise needs a positive delta", "delta", remedy="Set one well below 1/persons"
         )
-    if noise == "laplace" and delta != Fraction(0):
-        raise node.error(
-            "laplace noise needs no delta", "delta", remedy="Set it to 0, or choose gaussian noise"
-        )
     if privacy.cap < epsilon:
         raise node.error(
             "cap is below epsilon", "cap", remedy="One release would already overspend it"
@@ -288,6 +296,16 @@ def _check_budget(node: Section, privacy: Privacy) -> None:
             "cap",
             remedy="One run would already show the pool too much",
         )
+
+
+def _check_insiders(node: Section, privacy: Privacy) -> None:
+    """Refuse what has a meaning for the other kind of noise only."""
+    if privacy.insiders == "shared" and privacy.noise == "laplace":
+        remedy = "Leave it out, or choose gaussian noise"
+        raise node.error("every role faces all of laplace noise", "insiders", remedy=remedy)
+    if privacy.checked > 1 and privacy.noise == "gaussian":
+        remedy = "Leave it out, or choose laplace noise"
+        raise node.error("the shares of gaussian noise cannot be checked", "checked", remedy=remedy)
 
 
 def _switch(node: Section, name: str, options: Sequence[str], default: str) -> str:

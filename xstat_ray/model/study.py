@@ -25,6 +25,8 @@ Noise = Literal["laplace", "gaussian", "off"]
 MechanismChoice = Literal["flat", "tree", "auto"]
 """What a study asks to be measured; `auto` leaves the choice to the planner."""
 PaddingMode = Literal["off", "dp"]
+Insiders = Literal["full", "shared"]
+"""What Gaussian noise gives the roles, each of which knows its own share of it."""
 
 GRAIN_SECONDS: Mapping[Grain, int] = {"none": 0, "date": 86_400, "hour": 3_600, "15min": 900}
 FORMAT_VERSION = 1
@@ -159,7 +161,8 @@ class Privacy:
     report: tuple[str, ...] = ()
     """Levels of the row tree that are published beside the cells, by name; empty means all."""
     epsilon: Fraction = Fraction(1)
-    delta: Fraction = Fraction(0)
+    delta: Fraction = Fraction(1, 10**9)
+    """Of Laplace noise, an upper bound: what the joint draw costs is computed."""
     suppress_below: int = 0
     """Estimates below this are not published; 0 suppresses nothing."""
     cap: Fraction = Fraction(10)
@@ -167,6 +170,13 @@ class Privacy:
     padding: PaddingMode = "off"
     """`dp`: both parties send dummies, so that the aggregator's view is differentially private."""
     view: View = field(default_factory=View)
+    insiders: Insiders = "full"
+    """Of Gaussian noise only. `full`: the shares of any two roles give the declared guarantee, and
+    the table has one and a half times the variance. `shared`: all three shares together do. Under
+    Laplace noise every role faces all of it."""
+    checked: int = 1
+    """Sets of coins that are made for Laplace noise. All but one, which nobody can foresee, are
+    opened and checked; 1 checks none."""
 
 
 @dataclass(frozen=True)

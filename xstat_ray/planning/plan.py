@@ -302,8 +302,8 @@ def make_plan(
         batch: length of a batch of periods.
 
     Raises:
-        PlanError: the key is too small, the table too large, counts could overflow a slot, or the
-            padding is impossible.
+        PlanError: the key is too small, the table too large, counts could overflow a slot, the
+            padding is impossible, or Laplace noise may cost no delta.
         InputError: constant time is asked of a kernel that has none.
     """
     if key_bits not in KEY_BITS:
@@ -320,6 +320,7 @@ def make_plan(
         raise PlanError(
             "there must be at least one shard", key="shards", remedy="Set shards to 1 or more"
         )
+    _check_delta(study)
     _check_size(study.cells * study.slots, "Use coarser domains or fewer dimensions")
     design = Design.of_study(study)
     _check_size(design.shown * study.slots, "Use a more regular hierarchy, or report fewer levels")
@@ -341,6 +342,15 @@ def _check_size(entries: int, remedy: str) -> None:
             f"the table has {entries:,} entries, more than {MAX_COEFFICIENTS:,}",
             key="study",
             remedy=remedy,
+        )
+
+
+def _check_delta(study: Study) -> None:
+    if study.privacy.noise == "laplace" and not study.privacy.delta:
+        raise PlanError(
+            "Laplace noise that nobody knows costs a small delta, and the study declares none",
+            key="privacy.delta",
+            remedy="Declare one, such as privacy.delta=1e-9; what is debited is computed",
         )
 
 

@@ -42,6 +42,7 @@ class Mechanism:
     """Square of the L2 sensitivity."""
     epsilon: Fraction
     delta: Fraction
+    """0 for Laplace noise, which is pure; what a joint draw of it adds is accounted beside it."""
     scale: float
     """lambda of the discrete Laplace, sigma of the discrete Gaussian (Canonne, Kamath and Steinke
     2020); 0 is off."""
@@ -69,7 +70,8 @@ class Mechanism:
             scale = laplace_scale(l1, privacy.epsilon)
         elif privacy.noise == "gaussian":
             scale = _gaussian_scale(l2_squared, privacy.epsilon, privacy.delta)
-        return cls(privacy.noise, l1, l2_squared, privacy.epsilon, privacy.delta, scale)
+        delta = Fraction(0) if privacy.noise == "laplace" else privacy.delta
+        return cls(privacy.noise, l1, l2_squared, privacy.epsilon, delta, scale)
 
     @property
     def rho(self) -> Fraction:

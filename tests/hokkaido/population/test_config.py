@@ -68,6 +68,8 @@ def test_fewer_lines_than_asked_for_never_make_a_delivered_number():
         ({"population": {"class_residents": 0}}, "population.class_residents"),
         ({"population": {"colour": "red"}}, "population.colour"),
         ({"privacy": {"epsilon": -1}}, "privacy.epsilon"),
+        ({"privacy": {"noise": "laplace"}}, "privacy.delta"),
+        ({"privacy": {"insiders": "full"}}, "privacy.insiders"),
         ({"privacy": {"report": ["mesh1km"]}}, "privacy.report[0]"),
         ({"shards": 0}, "shards"),
     ],

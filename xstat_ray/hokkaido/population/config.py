@@ -106,7 +106,7 @@ def read_declaration(top: Section) -> Declaration:
         class_residents=section.whole("class_residents", Declaration.class_residents, least=1),
         weight_cap=cap,
         least_lines=section.whole("least_lines", Declaration.least_lines, least=0),
-        privacy=read_privacy(top, ("cell", *COARSER[area], "total")),
+        privacy=read_privacy(top, ("cell", *COARSER[area], "total"), joint=False),
         dataset=section.text("dataset", Declaration.dataset),
         id_form=form,
         id_region=region,
