@@ -14,7 +14,8 @@ from tests.synthetic import make_study
 from xstat_ray.crypto.kernels import choice
 from xstat_ray.errors import PlanError
 from xstat_ray.model.study import Bounds, Dimension, Privacy
-from xstat_ray.planning.plan import MAX_COEFFICIENTS, make_plan
+from xstat_ray.planning.limits import MAX_COEFFICIENTS
+from xstat_ray.planning.plan import make_plan
 
 STUDY = replace(make_study(), privacy=Privacy(epsilon=Fraction(1, 3)))
 

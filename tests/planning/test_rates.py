@@ -7,7 +7,7 @@ from dataclasses import astuple
 import pytest
 
 from xstat_ray.crypto.kernels.choice import NAMES
-from xstat_ray.planning.plan import KEY_BITS
+from xstat_ray.planning.limits import KEY_BITS
 from xstat_ray.planning.rates import rates
 
 

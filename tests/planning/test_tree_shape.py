@@ -12,7 +12,7 @@ from xstat_ray.errors import PlanError
 from xstat_ray.inputs.study_file import load
 from xstat_ray.model.shards import ShardGrid
 from xstat_ray.model.study import Study
-from xstat_ray.planning import plan as module
+from xstat_ray.planning import limits as module
 from xstat_ray.planning.plan import make_plan
 from xstat_ray.planning.tree_shape import NAMES
 from xstat_ray.privacy.design import Design

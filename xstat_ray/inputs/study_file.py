@@ -60,9 +60,11 @@ PRIVACY_FIELDS = (
     "cap",
     "padding",
     "view",
+    "insiders",
+    "checked",
 )
-JOINT_FIELDS = ("insiders", "checked")
-"""Further fields of `privacy`, where several roles draw the noise together."""
+_OF_JOINT_NOISE = ("insiders", "checked")
+"""Those that have no meaning where one role draws the noise."""
 
 
 def load(path: Path | str) -> Study:
@@ -247,7 +249,8 @@ def read_privacy(top: Section, levels: Sequence[str], *, joint: bool = True) -> 
     defaults = Privacy() if joint else Privacy(delta=Fraction(0))
     if top.get("privacy") is None:
         return defaults
-    node = top.child("privacy", PRIVACY_FIELDS + JOINT_FIELDS if joint else PRIVACY_FIELDS)
+    known = tuple(f for f in PRIVACY_FIELDS if joint or f not in _OF_JOINT_NOISE)
+    node = top.child("privacy", known)
     noise = _switch(node, "noise", ("laplace", "gaussian", "off"), defaults.noise)
     mechanism = node.choice("mechanism", ("flat", "tree", "auto"), defaults.mechanism)
     padding = _switch(node, "padding", ("off", "dp"), defaults.padding)

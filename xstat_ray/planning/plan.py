@@ -17,16 +17,13 @@ from xstat_ray.model.shards import ShardGrid
 from xstat_ray.model.study import Study
 from xstat_ray.planning import pool_view, tree_shape
 from xstat_ray.planning.batching import Batch, cut
+from xstat_ray.planning.limits import check_delta, check_key_bits, check_size
 from xstat_ray.planning.rates import Rates, rates
 from xstat_ray.privacy.design import Design
 from xstat_ray.privacy.mechanism import Mechanism
 from xstat_ray.privacy.padding import Padding
 from xstat_ray.util.readable import readable_bytes
 
-MAX_COEFFICIENTS = 100_000_000
-"""Most counts of a table."""
-KEY_BITS = (2048, 3072, 4096)
-"""Sizes of the Paillier modulus that are supported."""
 DRAWS_PER_SECOND = 40_000
 """Draws of noise a second, on one core."""
 START_SECONDS = 10.0
@@ -306,24 +303,17 @@ def make_plan(
             padding is impossible, or Laplace noise may cost no delta.
         InputError: constant time is asked of a kernel that has none.
     """
-    if key_bits not in KEY_BITS:
-        wrong = "too small" if key_bits < KEY_BITS[0] else "not supported"
-        raise PlanError(
-            f"a key of {key_bits} bits is {wrong}",
-            key="crypto.key_bits",
-            remedy=f"Use one of {', '.join(map(str, KEY_BITS))}; 2048 is the least that is safe, "
-            "3072 the default",
-        )
+    check_key_bits(key_bits)
     chosen = kernel()
     chosen.check(constant_time)
     if shards < 1:
         raise PlanError(
             "there must be at least one shard", key="shards", remedy="Set shards to 1 or more"
         )
-    _check_delta(study)
-    _check_size(study.cells * study.slots, "Use coarser domains or fewer dimensions")
+    check_delta(study)
+    check_size(study.cells * study.slots, "Use coarser domains or fewer dimensions")
     design = Design.of_study(study)
-    _check_size(design.shown * study.slots, "Use a more regular hierarchy, or report fewer levels")
+    check_size(design.shown * study.slots, "Use a more regular hierarchy, or report fewer levels")
     packing = plan_packing(
         slots=study.slots,
         max_value=study.max_count,
@@ -334,24 +324,6 @@ def make_plan(
     grid = cut(study, shards, batch, _max_flags(study) * packing.blocks * key_bits // 4)
     padding = Padding.of_study(study, grid)
     return Plan(study, key_bits, packing, design, grid, padding, chosen.name, constant_time)
-
-
-def _check_size(entries: int, remedy: str) -> None:
-    if entries > MAX_COEFFICIENTS:
-        raise PlanError(
-            f"the table has {entries:,} entries, more than {MAX_COEFFICIENTS:,}",
-            key="study",
-            remedy=remedy,
-        )
-
-
-def _check_delta(study: Study) -> None:
-    if study.privacy.noise == "laplace" and not study.privacy.delta:
-        raise PlanError(
-            "Laplace noise that nobody knows costs a small delta, and the study declares none",
-            key="privacy.delta",
-            remedy="Declare one, such as privacy.delta=1e-9; what is debited is computed",
-        )
 
 
 def _max_flags(study: Study) -> int:
