@@ -36,6 +36,8 @@ def check(key: PrivateKey, key_bits: int, order_bits: int) -> None:
     assert abs(p - q) > 1 << (key_bits // 2 - 100)
     n2 = n * n
     assert 1 < h < n2
+    assert 1 < key.y < n
+    assert h == powmod(key.y, n, n2)
     # The order divides alpha * beta, both prime, and is none of 1, alpha and beta.
     assert powmod(h, alpha * beta, n2) == 1
     assert powmod(h, alpha, n2) != 1 != powmod(h, beta, n2)
@@ -68,9 +70,9 @@ def test_keys_share_nothing(private_key: PrivateKey) -> None:
     parts = [
         number
         for key in (private_key, other)
-        for number in (key.p, key.q, key.alpha, key.beta, key.public.h)
+        for number in (key.p, key.q, key.alpha, key.beta, key.y, key.public.h)
     ]
-    assert len(set(parts)) == 10
+    assert len(set(parts)) == 12
 
 
 def test_the_other_side_accepts_the_keys(

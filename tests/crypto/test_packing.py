@@ -10,7 +10,7 @@ from gmpy2 import mpz
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xstat_ray.crypto.packing import Packing, plan_packing
+from xstat_ray.crypto.packing import FREE_BITS, Packing, plan_packing
 from xstat_ray.errors import PlanError, ProtocolError
 
 PATH = Path(__file__).parents[1] / "vectors"
@@ -30,7 +30,7 @@ def plans(draw: st.DrawFn) -> tuple[Packing, int, int]:
     layout = plan_packing(
         slots=draw(st.integers(1, 100)), max_value=largest, noise_tail=tail, key_bits=key_bits
     )
-    assert layout.per_block * layout.slot_bits <= key_bits - 1
+    assert layout.per_block * layout.slot_bits <= key_bits - 1 - FREE_BITS
     assert layout.blocks * layout.per_block >= layout.slots > (layout.blocks - 1) * layout.per_block
     return layout, largest, tail
 
@@ -46,7 +46,7 @@ def test_the_vector_file_is_complete() -> None:
 def test_layouts_and_plaintexts_are_those_of_the_vectors(case: dict[str, object]) -> None:
     layout = plan_packing(**case["plan"])
     assert layout == Packing(**case["layout"])
-    assert layout.per_block * layout.slot_bits <= case["plan"]["key_bits"] - 1
+    assert layout.per_block * layout.slot_bits <= case["plan"]["key_bits"] - 65
     for one in case["tables"]:
         plaintexts = [mpz(text, 16) for text in one["plaintexts"]]
         assert layout.pack(table([one["values"]], layout)) == plaintexts
@@ -162,3 +162,93 @@ def test_values_in_the_slots_that_pad_the_last_block_are_refused() -> None:
     plaintexts[5] += mpz(1) << 8
     with pytest.raises(ProtocolError, match="beyond the last slot"):
         layout.unpack(plaintexts)
+
+
+# What comes out of an opening: signed values, summed modulo n, without the offset
+
+N = (mpz(3) << 2046) + 9
+
+
+def signed(values: np.ndarray, layout: Packing) -> list[mpz]:
+    """Values times 2^(b*place), block after block, modulo n."""
+    numbers = []
+    for row in values.tolist():
+        for block in range(layout.blocks):
+            part = row[block * layout.per_block : (block + 1) * layout.per_block]
+            whole = sum(value << layout.slot_bits * place for place, value in enumerate(part))
+            numbers.append(whole % N)
+    return numbers
+
+
+@given(plans(), st.data())
+def test_signed_values_come_back(plan: tuple[Packing, int, int], data: st.DataObject) -> None:
+    layout, largest, tail = plan
+    if layout.per_block * layout.slot_bits > 2048 - 1 - FREE_BITS:
+        layout = plan_packing(slots=20, max_value=largest, noise_tail=tail, key_bits=2048)
+    value = st.integers(-tail, largest + tail) | st.sampled_from([-tail, 0, largest + tail])
+    row = st.lists(value, min_size=layout.slots, max_size=layout.slots)
+    values = table(data.draw(st.lists(row, max_size=3)), layout)
+    unpacked = layout.unpack_signed(signed(values, layout), N)
+    assert unpacked.dtype == np.int64
+    assert np.array_equal(unpacked, values)
+
+
+def test_shares_that_sum_to_the_noise_need_no_room_of_their_own() -> None:
+    """Each share wraps in its slots and around n; only what they sum to must fit."""
+    layout = plan_packing(slots=70, max_value=40, noise_tail=25, key_bits=2048, slot_bits=60)
+    assert layout.blocks == 3
+    rng = np.random.default_rng(3)
+    noise = rng.integers(-25, 66, (4, 70))
+    share = rng.integers(-(2**62), 2**62, (4, 70))
+    summed = [
+        (a + b) % N
+        for a, b in zip(signed(share, layout), signed(noise - share, layout), strict=True)
+    ]
+    assert np.array_equal(layout.unpack_signed(summed, N), noise)
+
+
+@pytest.mark.parametrize(
+    ("slots", "slot_bits"), [(1, None), (5, None), (100, 31)], ids=["1 slot", "5", "2 blocks"]
+)
+def test_values_just_outside_their_slots_are_refused(slots: int, slot_bits: int | None) -> None:
+    layout = plan_packing(
+        slots=slots, max_value=42, noise_tail=25, key_bits=2048, slot_bits=slot_bits
+    )
+    assert layout.slot_bits == (slot_bits or 7)
+    values = np.zeros((2, slots), np.int64)
+    lowest = layout.unpack_signed(signed(values - 25, layout), N)
+    assert np.array_equal(lowest, values - 25)
+    # The lowest block ends with the slot at place per_block - 1; beyond it nothing may stand.
+    last = min(layout.per_block, slots) - 1
+    for wrong in (-26, (1 << layout.slot_bits) - 25):
+        values[1, last] = wrong
+        with pytest.raises(ProtocolError, match="larger than any packed one"):
+            layout.unpack_signed(signed(values, layout), N)
+    values[1, last] = (1 << layout.slot_bits) - 26
+    assert np.array_equal(layout.unpack_signed(signed(values, layout), N), values)
+
+
+def test_garbage_is_refused() -> None:
+    """Of 3,000 numbers uniform modulo n none has zeros in 64 bits and more above the slots."""
+    layout = plan_packing(slots=66, max_value=2**29, noise_tail=2**20, key_bits=2048)
+    assert layout.per_block * layout.slot_bits == 2048 - 68
+    data = np.random.default_rng(4)
+    for _ in range(3000):
+        number = mpz.from_bytes(data.bytes(300), "little") % N
+        with pytest.raises(ProtocolError, match="larger than any packed one"):
+            layout.unpack_signed([number], N)
+
+
+@pytest.mark.parametrize("number", [mpz(-1), N, N + 5])
+def test_numbers_that_are_not_reduced_are_refused(number: mpz) -> None:
+    layout = Packing(slots=5, slot_bits=8, per_block=2, blocks=3, offset=1)
+    with pytest.raises(ProtocolError, match="not reduced"):
+        layout.unpack_signed([mpz(0), mpz(0), number], N)
+
+
+def test_signed_values_beyond_the_last_slot_are_refused() -> None:
+    layout = Packing(slots=5, slot_bits=8, per_block=2, blocks=3, offset=1)
+    numbers = signed(np.array([[1, 2, 3, 4, 5], [6, 7, 8, 9, 10]]), layout)
+    numbers[5] += mpz(1) << 8
+    with pytest.raises(ProtocolError, match="beyond the last slot"):
+        layout.unpack_signed(numbers, N)

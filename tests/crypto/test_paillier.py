@@ -79,7 +79,7 @@ def edges(public: PublicKey) -> list[int]:
 
 @pytest.fixture(scope="module")
 def fixed_key() -> PrivateKey:
-    parts = {name: mpz(VECTORS["key"][name], 16) for name in ("p", "q", "alpha", "beta", "h")}
+    parts = {name: mpz(VECTORS["key"][name], 16) for name in ("p", "q", "alpha", "beta", "y")}
     return PrivateKey(**parts)
 
 
@@ -310,8 +310,8 @@ def test_threads_share_one_encryptor(
 
 @constant_time
 def test_constant_time_changes_no_ciphertext(private_key: PrivateKey) -> None:
-    parts = {name: getattr(private_key, name) for name in ("p", "q", "alpha", "beta")}
-    careful = PrivateKey(**parts, h=private_key.public.h, constant_time=True)
+    parts = {name: getattr(private_key, name) for name in ("p", "q", "alpha", "beta", "y")}
+    careful = PrivateKey(**parts, constant_time=True)
     assert PrivateKey.from_bytes(careful.export_bytes()).constant_time
     assert not PrivateKey.from_bytes(private_key.export_bytes()).constant_time
     draw = np.random.default_rng(2)
@@ -488,6 +488,7 @@ def test_private_keys_travel_only_by_their_named_export(private_key: PrivateKey)
     assert again.public == private_key.public
     assert (again.p, again.q) == (private_key.p, private_key.q)
     assert (again.alpha, again.beta) == (private_key.alpha, private_key.beta)
+    assert again.y == private_key.y
     assert again.decrypt(OwnerEncryptor(again, 1).encrypt([42])) == [42]
 
 

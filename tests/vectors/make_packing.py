@@ -16,8 +16,8 @@ PLANS = [
     {"slots": 3, "max_value": 1, "noise_tail": 1, "key_bits": 2048},
     {"slots": 48, "max_value": 3_000_000, "noise_tail": 700, "key_bits": 2048},
     {"slots": 60, "max_value": 2**32, "noise_tail": 2**20, "key_bits": 2048},
-    {"slots": 2047, "max_value": 1, "noise_tail": 0, "key_bits": 2048},
-    {"slots": 2048, "max_value": 1, "noise_tail": 0, "key_bits": 2048},
+    {"slots": 1983, "max_value": 1, "noise_tail": 0, "key_bits": 2048},
+    {"slots": 1984, "max_value": 1, "noise_tail": 0, "key_bits": 2048},
     {"slots": 24, "max_value": 2**62 - 3, "noise_tail": 1, "key_bits": 3072},
     {"slots": 100, "max_value": 2**40, "noise_tail": 12345, "key_bits": 2048},
     {"slots": 67, "max_value": 5, "noise_tail": 9, "key_bits": 4096, "slot_bits": 62},
@@ -29,7 +29,9 @@ PLANS = [
 def layout(plan: dict[str, int]) -> dict[str, int]:
     largest = plan["max_value"] + 2 * plan["noise_tail"]
     bits = plan.get("slot_bits") or next(bits for bits in count(1) if largest < 2**bits)
-    room = next(room for room in count(1) if 2 ** (bits * (room + 1)) > 2 ** (plan["key_bits"] - 1))
+    room = next(
+        room for room in count(1) if 2 ** (bits * (room + 1)) > 2 ** (plan["key_bits"] - 65)
+    )
     blocks = next(blocks for blocks in count(1) if blocks * room >= plan["slots"])
     per_block = next(per_block for per_block in count(1) if blocks * per_block >= plan["slots"])
     return {

@@ -55,9 +55,10 @@ def make_key() -> dict[str, int]:
     assert gcd(p - 1, q - 1) == 2
     assert (p * q).bit_length() == KEY_BITS
     n = p * q
-    h = pow(number("y", KEY_BITS), n * (p - 1) * (q - 1) // (alpha * beta), n * n)
+    y = pow(number("y", KEY_BITS), (p - 1) * (q - 1) // (alpha * beta), n)
+    h = pow(y, n, n * n)
     assert pow(h, alpha, n * n) != 1 != pow(h, beta, n * n)
-    return {"p": p, "q": q, "alpha": alpha, "beta": beta, "n": n, "h": h}
+    return {"p": p, "q": q, "alpha": alpha, "beta": beta, "n": n, "y": y, "h": h}
 
 
 def row(value: int, width: int = WIDTH) -> str:

@@ -94,7 +94,7 @@ class _KernelBench:
         bits = key.public.key_bits
         sizes = self.sizes
         public = key.public
-        careful = PrivateKey(key.p, key.q, key.alpha, key.beta, public.h, constant_time=True)
+        careful = PrivateKey(key.p, key.q, key.alpha, key.beta, key.y, constant_time=True)
         messages = [mpz(secrets.randbelow(int(public.n))) for _ in range(100)]
 
         def owner(count: int, used: PrivateKey = key) -> Callable[[], object]:

@@ -43,9 +43,8 @@ def generate(key_bits: int, constant_time: bool = False) -> PrivateKey:
         q = _modulus_prime(beta, key_bits // 2)
         if not is_sound(p, q, alpha, beta):
             continue
-        return PrivateKey(
-            p, q, alpha, beta, _generator(p, q, alpha, beta), constant_time=constant_time
-        )
+        y = _root_of_generator(p, q, alpha, beta)
+        return PrivateKey(p, q, alpha, beta, y, constant_time=constant_time)
 
 
 def is_sound(p: mpz, q: mpz, alpha: mpz, beta: mpz) -> bool:
@@ -106,14 +105,17 @@ def _small_primes() -> list[int]:
     return [int(i) for i in np.flatnonzero(~composite) if i > 2]
 
 
-def _generator(p: mpz, q: mpz, alpha: mpz, beta: mpz) -> mpz:
-    """A generator of the subgroup of order alpha*beta of the n-th residues modulo n^2."""
+def _root_of_generator(p: mpz, q: mpz, alpha: mpz, beta: mpz) -> mpz:
+    """A number y of order alpha*beta modulo n.
+
+    y^n modulo n^2 then has that order too, and generates the subgroup of the n-th residues.
+    """
     n = p * q
     while True:
-        y = mpz(secrets.randbelow(int(n) - 2) + 2)
-        if gcd(y, n) != 1:
+        drawn = mpz(secrets.randbelow(int(n) - 2) + 2)
+        if gcd(drawn, n) != 1:
             continue
-        by_p = powmod(y, n * ((p - 1) // alpha), p * p)
-        by_q = powmod(y, n * ((q - 1) // beta), q * q)
+        by_p = powmod(drawn, (p - 1) // alpha, p)
+        by_q = powmod(drawn, (q - 1) // beta, q)
         if by_p != 1 and by_q != 1:
-            return by_p + p * p * ((by_q - by_p) * powmod(p * p, -1, q * q) % (q * q))
+            return by_p + p * ((by_q - by_p) * powmod(p, -1, q) % q)

@@ -18,6 +18,9 @@ from xstat_ray.errors import PlanError, ProtocolError
 
 _MAX_SLOT_BITS = 62
 """Published values are int64."""
+FREE_BITS = 64
+"""Bits of n that stay free above the last slot: what is opened of garbage, which is uniform modulo
+n, has zeros there with a chance of 2^-64."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,25 @@ class Packing:
             )
         return table[:, : self.slots] - self.offset
 
+    def unpack_signed(self, numbers: Sequence[mpz], n: mpz) -> NDArray[np.int64]:
+        """Values of sums modulo n in which no offset was added to the slots.
+
+        Args:
+            numbers: N*blocks in [0, n), as they are when the mask has been taken off: sums of
+                values times 2^(b*place), of which negative ones have wrapped around n.
+            n: the modulus.
+
+        Returns:
+            (N, slots) values.
+
+        Raises:
+            ProtocolError: a number is none that values within their slots can make.
+        """
+        if any(not 0 <= number < n for number in numbers):
+            raise ProtocolError("a decrypted number is not reduced modulo n")
+        offsets = self.pack(np.zeros((1, self.slots), np.int64))
+        return self.unpack([(v + offsets[i % self.blocks]) % n for i, v in enumerate(numbers)])
+
 
 def plan_packing(
     *, slots: int, max_value: int, noise_tail: int, key_bits: int, slot_bits: int | None = None
@@ -95,7 +117,7 @@ def plan_packing(
         slots: columns of the table.
         max_value: public upper bound of a count or a sum in one slot.
         noise_tail: size that noise exceeds with negligible probability.
-        key_bits: size of n; plaintexts stay below 2^(key_bits - 1) <= n.
+        key_bits: size of n; plaintexts stay below 2^(key_bits - 1 - FREE_BITS).
         slot_bits: forces the bits of a slot.
 
     Raises:
@@ -117,7 +139,7 @@ def plan_packing(
             remedy=f"{remedy}, or leave crypto.slot_bits to the planner",
         )
     bits = slot_bits or max(1, needed)
-    blocks = -(-slots // ((key_bits - 1) // bits))
+    blocks = -(-slots // ((key_bits - 1 - FREE_BITS) // bits))
     return Packing(
         slots=slots, slot_bits=bits, per_block=-(-slots // blocks), blocks=blocks, offset=noise_tail
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from gmpy2 import gcd, is_power, is_prime, mpz
+from gmpy2 import gcd, is_power, is_prime, mpz, powmod
 from numpy.typing import NDArray
 
 from xstat_ray.crypto.buffers import from_rows, row_numbers, to_rows
@@ -91,14 +91,17 @@ class PrivateKey(Secret):
     """
 
     def __init__(
-        self, p: mpz, q: mpz, alpha: mpz, beta: mpz, h: mpz, *, constant_time: bool = False
+        self, p: mpz, q: mpz, alpha: mpz, beta: mpz, y: mpz, *, constant_time: bool = False
     ) -> None:
+        """Take the parts, of which `keygen` says what they must be; h is y^n mod n^2."""
+        n = p * q
         self.p = p
         self.q = q
         self.alpha = alpha
         self.beta = beta
+        self.y = y
         self.constant_time = constant_time
-        self.public = PublicKey(p * q, h)
+        self.public = PublicKey(n, powmod(y, n, n * n))
         self.p2 = p * p
         self.q2 = q * q
 
@@ -109,10 +112,10 @@ class PrivateKey(Secret):
             "q": self.q,
             "alpha": self.alpha,
             "beta": self.beta,
-            "h": self.public.h,
+            "y": self.y,
         }
         fields = {
-            name: value.to_bytes(self.public.width, "little") for name, value in parts.items()
+            name: value.to_bytes(self.public.width // 2, "little") for name, value in parts.items()
         }
         return pack_fields(fields | {_CONSTANT_TIME: bytes([self.constant_time])})
 

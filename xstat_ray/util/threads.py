@@ -22,7 +22,7 @@ VARIABLE = "XSTAT_THREADS"
 _OTHER = "OMP_NUM_THREADS"
 """Environment variable that Ray sets to the number of cores that a task has reserved."""
 _LEAST_ROWS = 64
-"""Rows below which a thread costs more than it gives."""
+"""Rows of light work below which a thread costs more than it gives."""
 
 
 def thread_count() -> int:
@@ -38,12 +38,16 @@ def thread_count() -> int:
     return cores
 
 
-def in_threads(work: Callable[[slice], NDArray[np.uint8]], rows: int) -> NDArray[np.uint8]:
+def in_threads(
+    work: Callable[[slice], NDArray[np.uint8]], rows: int, least_rows: int = _LEAST_ROWS
+) -> NDArray[np.uint8]:
     """Work on consecutive slices of `rows` rows, and stack the results.
 
     Args:
         work: function from a slice to an array with a row for each row of the slice.
         rows: number of rows.
+        least_rows: rows below which a thread costs more than it gives; those of light work by
+            default.
 
     Returns:
         (rows, ...) uint8 results in the order of the rows.
@@ -51,7 +55,7 @@ def in_threads(work: Callable[[slice], NDArray[np.uint8]], rows: int) -> NDArray
     Raises:
         Exception: the exception of the first slice that raised one.
     """
-    count = min(thread_count(), rows // _LEAST_ROWS)
+    count = min(thread_count(), rows // least_rows)
     if count <= 1:
         return work(slice(0, rows))
     edges = np.linspace(0, rows, count + 1, dtype=np.int64).tolist()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
-from gmpy2 import invert, mpz, powmod, powmod_sec
+from gmpy2 import invert, mpz, powmod_base_list, powmod_sec
 from numpy.typing import NDArray
 
 from xstat_ray.crypto.buffers import from_rows, to_rows
@@ -38,11 +38,13 @@ class Portable(Kernel):
         self, rows: NDArray[np.uint8], exponent: mpz, modulus: mpz, constant_time: bool = False
     ) -> NDArray[np.uint8]:
         """One exponentiation of GMP a row, of which it has two kinds."""
-        power = powmod_sec if constant_time else powmod
-        return to_rows(
-            [power(value % modulus, exponent, modulus) for value in from_rows(rows)],
-            rows.shape[1] // 2,
-        )
+        values = [value % modulus for value in from_rows(rows)]
+        if constant_time:
+            powers = [powmod_sec(value, exponent, modulus) for value in values]
+        else:
+            # The interpreter is free meanwhile.
+            powers = powmod_base_list(values, exponent, modulus)
+        return to_rows(powers, rows.shape[1] // 2)
 
     def accumulate(
         self,
