@@ -20,7 +20,6 @@ from xstat_ray.publication.manifest import make_manifest
 from xstat_ray.publication.publish import publish
 from xstat_ray.publication.release import Release, write
 from xstat_ray.publication.workspace import Resumable, Workspace
-from xstat_ray.roles import ColumnParty
 from xstat_ray.roles.party import Party
 from xstat_ray.runtime.driver import Driver
 from xstat_ray.runtime.events import Recorded
@@ -166,7 +165,8 @@ def _encrypt_and_count(
                 f"was in them. The party's own record names them ({work.private_folder(role)})."
             )
     # A run that fails after this point shows the tables to the pool again when it is restarted.
-    executor.get(executor.column[0].call(ColumnParty.count_view))
+    for role in executor.parties:
+        executor.get(executor.first(role).call(Party.count_view))
     shown = {} if plan.padding is None else {"shown": work.count_view()}
     encrypted = driver.aggregate(public)
     inputs = _record(executor, work)

@@ -35,8 +35,10 @@ def budget(tmp_path, monkeypatch, capsys):
 
 
 def release(name="r1", epsilon="1/3", datasets=("s/row", "s/column")):
-    debit = Debit(datasets, name, "5d" * 32, "s", Fraction(epsilon), Fraction(0))
-    Ledger(Path(".xstat-ray/ledger.sqlite")).debit(debit, Fraction(1))
+    ledger = Ledger(Path(".xstat-ray/ledger.sqlite"))
+    for dataset in datasets:
+        debit = Debit(dataset, name, "5d" * 32, "s", Fraction(epsilon), Fraction(0))
+        ledger.debit(debit, Fraction(1))
 
 
 def test_show_tells_where_the_data_sets_stand(budget):

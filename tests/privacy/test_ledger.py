@@ -21,13 +21,13 @@ from xstat_ray.privacy.ledger import Account, Debit, Ledger
 from xstat_ray.privacy.mechanism import Mechanism
 
 DELTA = Fraction(1, 10**9)
-COPY = "at, kind, dataset, study, name, release, '0', '0', '0', cap, note FROM history"
+TEXTS = "at, kind, dataset, study, name, release"
+REST = "'0', '0', '0', cap, note, session, head"
 
 
-def debit(release="r1", epsilon="1/3", study="5d", datasets=("a", "b"), delta=0, rho="0"):
-    return Debit(
-        tuple(datasets), release, study, "name", Fraction(epsilon), Fraction(delta), Fraction(rho)
-    )
+def debit(release="r1", epsilon="1/3", study="5d", dataset="a", delta=0, rho="0", session=""):
+    amounts = (Fraction(epsilon), Fraction(delta), Fraction(rho))
+    return Debit(dataset, release, study, "name", *amounts, session)
 
 
 def gaussian(release="g1", rho="1/200", **terms):
@@ -52,14 +52,12 @@ def test_thirds_add_up_exactly_to_the_cap(tmp_path):
     ledger = Ledger(tmp_path / "new" / "ledger.sqlite")
     for i in range(3):
         ledger.debit(debit(f"r{i}"), Fraction(1))
-    assert ledger.spent("a") == ledger.spent("b") == 1
+    assert ledger.spent("a") == 1
     with pytest.raises(
         BudgetError, match="epsilon 1 of 1 is spent and with this release it would be 4/3"
     ):
         ledger.debit(debit("r3", "1/3"), Fraction(1))
-    assert ledger.show() == [
-        Account(name, Fraction(1), Fraction(1), Fraction(0), 3) for name in "ab"
-    ]
+    assert ledger.show() == [Account("a", Fraction(1), Fraction(1), Fraction(0), 3)]
 
 
 def test_a_repeat_of_a_release_is_free_and_on_other_terms_refused(ledger):
@@ -72,18 +70,36 @@ def test_a_repeat_of_a_release_is_free_and_on_other_terms_refused(ledger):
     assert ledger.spent("a") == Fraction(1, 3)
 
 
-def test_all_data_sets_are_debited_or_none(ledger):
-    ledger.debit(debit(epsilon="1", datasets=("b",)), Fraction(1))
+def test_other_terms_include_the_session(ledger):
+    ledger.debit(debit(session="s1"), Fraction(1))
+    with pytest.raises(BudgetError, match="other terms"):
+        ledger.debit(debit(session="s2"), Fraction(1))
+
+
+def test_data_sets_are_debited_apart(ledger):
+    ledger.debit(debit(epsilon="1", dataset="b"), Fraction(1))
+    ledger.debit(debit("r2"), Fraction(1))
     with pytest.raises(BudgetError, match="data set b"):
-        ledger.debit(debit("r2"), Fraction(1))
-    assert ledger.spent("a") == 0
-    assert kinds(ledger, "a") == []
+        ledger.debit(debit("r2", dataset="b"), Fraction(1))
+    assert ledger.spent("a") == Fraction(1, 3)
     assert kinds(ledger, "b") == ["cap", "debit", "refusal"]
 
 
-def test_a_data_set_on_both_sides_is_debited_once(ledger):
-    ledger.debit(debit(datasets=("a", "a")), Fraction(1))
-    assert ledger.spent("a") == Fraction(1, 3)
+def test_a_session_pays_for_one_release(ledger):
+    ledger.debit(debit(session="s1"), Fraction(1))
+    ledger.debit(debit(session="s1"), Fraction(1))
+    for other in (debit("r2", session="s1"), debit("r2", "0", session="s1")):
+        with pytest.raises(BudgetError, match="session s1 has paid for release r1, and pays for"):
+            ledger.debit(other, Fraction(1))
+    ledger.debit(debit("r2", session="s2"), Fraction(1))
+    ledger.debit(debit("r2", session="s1", dataset="b"), Fraction(1))
+    assert (ledger.spent("a"), ledger.spent("b")) == (Fraction(2, 3), Fraction(1, 3))
+
+
+def test_releases_without_a_session_are_debited_each(ledger):
+    for release in ("r1", "r2"):
+        ledger.debit(debit(release), Fraction(1))
+    assert ledger.spent("a") == Fraction(2, 3)
 
 
 def test_only_the_owner_can_read_it(tmp_path):
@@ -132,7 +148,7 @@ def test_gaussian_debits_add_up_in_rho_at_the_delta_of_the_data_set(ledger):
 
 
 def test_the_delta_of_a_data_set_is_the_first_and_changes_only_with_the_cap(ledger):
-    ledger.debit(debit(datasets=("a",)), Fraction(2))
+    ledger.debit(debit(), Fraction(2))
     with pytest.raises(
         BudgetError, match=r"its delta is 0 .* Gaussian.* set-cap ledger=.* dataset=a cap="
     ):
@@ -144,6 +160,67 @@ def test_the_delta_of_a_data_set_is_the_first_and_changes_only_with_the_cap(ledg
     assert ledger.spent("a") == Fraction(1, 3) + zcdp_epsilon(Fraction(1, 200), Fraction(1, 10**6))
     with pytest.raises(BudgetError, match="its delta cannot be 0"):
         ledger.set_cap("a", Fraction(2), Fraction(0))
+
+
+# Noise that two parties draw together has a delta
+
+
+def joint(release, delta="1/4", epsilon="1/10"):
+    return debit(release, epsilon, delta=Fraction(delta) * DELTA)
+
+
+def test_deltas_are_taken_off_the_delta_of_the_data_set(ledger):
+    ledger.debit(joint("j1"), Fraction(9), DELTA)
+    assert ledger.show() == [
+        Account("a", Fraction(1, 10), Fraction(9), DELTA, 1, spent_delta=DELTA / 4)
+    ]
+    ledger.debit(gaussian(), Fraction(9))
+    assert ledger.spent("a") == Fraction(1, 10) + zcdp_epsilon(Fraction(1, 200), DELTA * 3 / 4)
+    assert ledger.spent("a") > Fraction(1, 10) + zcdp_epsilon(Fraction(1, 200), DELTA)
+
+
+def test_a_delta_may_be_spent_to_the_last_but_no_further(ledger):
+    for i in range(4):
+        ledger.debit(joint(f"j{i}"), Fraction(9), DELTA)
+    assert ledger.spent("a") == Fraction(4, 10)
+    with pytest.raises(
+        BudgetError,
+        match=r"delta 1e-09 of 1e-09 is spent and with this release it would be 1\.25e-09 \(set-cap",
+    ):
+        ledger.debit(joint("j4"), Fraction(9))
+    with pytest.raises(BudgetError, match="delta 1e-09 of 1e-09 is spent"):
+        ledger.debit(joint("j4", f"1/{10**30}"), Fraction(9))
+    with pytest.raises(BudgetError, match="delta 1e-09 of 1e-09 is spent"):
+        ledger.debit(gaussian(), Fraction(9))
+    ledger.debit(debit("exact"), Fraction(9))
+    ledger.set_cap("a", Fraction(9), 2 * DELTA)
+    ledger.debit(gaussian(), Fraction(9))
+    assert ledger.show()[0].releases == 6
+
+
+def test_a_gaussian_release_needs_some_delta_to_stay(ledger):
+    ledger.debit(gaussian(), Fraction(9))
+    ledger.debit(joint("j1", "3/4"), Fraction(9))
+    with pytest.raises(BudgetError, match="delta 7.5e-10 of 1e-09 is spent and .* be 1e-09 "):
+        ledger.debit(joint("j2", "1/4"), Fraction(9))
+    ledger.debit(joint("j2", "1/5"), Fraction(9))
+
+
+def test_a_delta_that_is_spent_cannot_be_taken_back(ledger):
+    ledger.debit(joint("j1", "1/2"), Fraction(9), DELTA)
+    with pytest.raises(BudgetError, match="have spent 5e-10 of its delta"):
+        ledger.set_cap("a", Fraction(9), DELTA / 3)
+    ledger.set_cap("a", Fraction(9), DELTA / 2)
+    ledger.set_cap("a", Fraction(9), DELTA)
+    ledger.debit(gaussian(), Fraction(9))
+    with pytest.raises(BudgetError, match="have spent 5e-10 of its delta"):
+        ledger.set_cap("a", Fraction(9), DELTA / 2)
+
+
+def test_a_data_set_at_delta_0_takes_no_noise_with_a_delta(ledger):
+    ledger.debit(debit(), Fraction(9))
+    with pytest.raises(BudgetError, match="delta 0 of 0 is spent and .* be 2.5e-10 .set-cap can"):
+        ledger.debit(joint("j1"), Fraction(9), DELTA)
 
 
 @settings(max_examples=15)
@@ -218,9 +295,9 @@ def test_impossible_limits_are_refused(ledger, cap, delta, key):
 
 
 def test_the_history_tells_everything_in_order(ledger):
-    ledger.debit(debit(datasets=("a",)), Fraction(1, 2))
+    ledger.debit(debit(), Fraction(1, 2))
     with pytest.raises(BudgetError):
-        ledger.debit(gaussian(datasets=("a",)), Fraction(9))
+        ledger.debit(gaussian(), Fraction(9))
     ledger.set_cap("a", Fraction(2), DELTA)
     first, paid, refused, raised = ledger.history("a")
     assert [entry.kind for entry in (first, paid, refused, raised)] == [
@@ -255,12 +332,15 @@ def test_the_history_tells_everything_in_order(ledger):
         "UPDATE history SET epsilon = '0'",
         "DELETE FROM history",
         "DELETE FROM history WHERE kind = 'debit'",
-        f"REPLACE INTO history SELECT number, {COPY}",
-        f"REPLACE INTO history SELECT number + 9, {COPY}",
+        f"REPLACE INTO history SELECT number, {TEXTS}, {REST}, digest || '1' FROM history",
+        f"REPLACE INTO history SELECT number + 9, {TEXTS}, {REST}, digest || '1' FROM history",
+        f"REPLACE INTO history SELECT number + 9, {TEXTS} || '1', {REST}, digest FROM history",
+        f"REPLACE INTO history SELECT number + 9, {TEXTS} || '1', {REST}, digest || '1' "
+        "FROM history",
     ],
 )
 def test_the_file_refuses_to_have_its_history_changed(ledger, path, statement):
-    ledger.debit(debit(), Fraction(1))
+    ledger.debit(debit(session="s1"), Fraction(1))
     before = ledger.history()
     connection = sqlite3.connect(path)
     with pytest.raises(sqlite3.IntegrityError, match="append-only"):
@@ -277,7 +357,7 @@ def _spend(path, worker, times):
     done = []
     for i in range(times):
         try:
-            ledger.debit(debit(f"{worker}-{i}", "1/10", datasets=("a",)), Fraction(times, 10))
+            ledger.debit(debit(f"{worker}-{i}", "1/10"), Fraction(times, 10))
             done.append(f"{worker}-{i}")
         except BudgetError:
             pass
@@ -384,8 +464,8 @@ def test_a_process_killed_at_any_point_leaves_the_whole_debit_or_nothing(
         assert _killed(lambda: (die(at), Ledger(copy).debit(debit(), Fraction(1)))) != 0, (die, at)
         ledger = Ledger(copy)
         whole.append(ledger.spent("a") == Fraction(2, 3))
-        assert ledger.spent("a") == ledger.spent("b") == Fraction(1, 3) + Fraction(whole[-1], 3)
+        assert ledger.spent("a") == Fraction(1, 3) + Fraction(whole[-1], 3)
         ledger.debit(debit(), Fraction(1))
-        assert kinds(ledger) == ["cap", "debit"] * 2 + ["debit"] * 2
+        assert kinds(ledger) == ["cap", "debit", "debit"]
     assert not whole[0]
     assert whole[-2:] == [False, True]

@@ -19,6 +19,11 @@ PADDED = study(
 POOLS = ["small/column@pool", "small/row@pool"]
 
 
+def count(ledger, view, study=PADDED):
+    for dataset in (study.row.dataset, study.column.dataset):
+        count_view(ledger, dataset, study, view)
+
+
 def accounts(ledger):
     return {
         one.dataset: (one.spent, one.delta, one.cap, one.releases) for one in Ledger(ledger).show()
@@ -28,7 +33,7 @@ def accounts(ledger):
 def test_epsilons_and_deltas_of_views_add_up(tmp_path):
     ledger = tmp_path / "ledger.sqlite"
     for view in ("a", "b", "a", "c"):
-        count_view(ledger, PADDED, view)
+        count(ledger, view)
     assert accounts(ledger) == dict.fromkeys(
         POOLS, (Fraction(2), Fraction(3, 10**6), Fraction(2), 3)
     )
@@ -37,16 +42,16 @@ def test_epsilons_and_deltas_of_views_add_up(tmp_path):
 def test_a_cap_of_their_own(tmp_path):
     ledger = tmp_path / "ledger.sqlite"
     for view in "abc":
-        count_view(ledger, PADDED, view)
+        count(ledger, view)
     with pytest.raises(
         BudgetError,
         match=r"small/row@pool: epsilon 2 of 2 is spent .* 8/3\. Nothing was handed to the",
     ):
-        count_view(ledger, PADDED, "d")
+        count(ledger, "d")
     assert accounts(ledger)["small/row@pool"][3] == 3
     for dataset in POOLS:
         Ledger(ledger).set_cap(dataset, Fraction(3))
-    count_view(ledger, PADDED, "d")
+    count(ledger, "d")
     assert accounts(ledger)["small/row@pool"] == (
         Fraction(8, 3),
         Fraction(4, 10**6),
@@ -64,7 +69,7 @@ def test_many_small_views_are_added_and_not_converted(tmp_path):
         privacy={"padding": "dp", "cap": 100, "view": {"epsilon": "1/100", "delta": "1e-9"}}
     )
     for view in range(150):
-        count_view(ledger, small, str(view))
+        count(ledger, str(view), small)
     assert accounts(ledger)["small/row@pool"][:2] == (Fraction(3, 2), Fraction(150, 10**9))
 
 
@@ -86,7 +91,7 @@ def test_every_run_is_a_view_and_a_release_is_debited_apart(tmp_path, monkeypatc
 def test_a_view_too_many_is_refused_before_the_pool_sees_anything(tmp_path, monkeypatch):
     case = Case(tmp_path)
     for view in "abc":
-        count_view(case.ledger, PADDED, view)
+        count(case.ledger, view)
     monkeypatch.setattr(Aggregator, "join", lambda *_: pytest.fail("the pool has seen rows"))
     with pytest.raises(BudgetError, match="Nothing was handed to the pool"):
         case.run(PADDED)

@@ -228,15 +228,10 @@ def test_readme_runs_on_own_tables(tmp_path):
 
 @thorough
 def test_plans_and_budget_of_the_budget_page(tmp_path, shims):
-    spent = Debit(
-        ("nycflights/row", "nycflights/column"),
-        "r1",
-        "5d" * 32,
-        "nycflights",
-        Fraction(1),
-        Fraction(0),
-    )
-    Ledger(tmp_path / ".xstat-ray" / "ledger.sqlite").debit(spent, Fraction(10))
+    ledger = Ledger(tmp_path / ".xstat-ray" / "ledger.sqlite")
+    for dataset in ("nycflights/row", "nycflights/column"):
+        terms = ("5d" * 32, "nycflights", Fraction(1), Fraction(0))
+        ledger.debit(Debit(dataset, "r1", *terms), Fraction(10))
     budget, plans = follow("docs/budget.md", tmp_path, shims)
     (answer,) = re.findall(r"answers with `(privacy\.epsilon=[\d.]+)`", text_of("docs/budget.md"))
     assert f"{answer}," in plans and '"compared"' in plans

@@ -1,23 +1,24 @@
 """The accountant: how debits of one data set add up to epsilon, never rounded down.
 
-A debit is pure (epsilon, from discrete Laplace noise) or zCDP (rho, from discrete Gaussian noise).
-Both kinds are summed as exact rationals. At the data set's delta the total is the smaller of two
-bounds that both hold:
+A debit is (epsilon, delta) (discrete Laplace noise; its delta is 0 where the noise is drawn
+exactly, and positive where two parties draw it together) or zCDP (rho, discrete Gaussian noise).
+All are summed as exact rationals. The deltas of the first kind come off the data set's delta. At
+what is left of it the total is the smaller of two bounds that both hold:
 
-- by kind: the sum of the pure epsilons, plus the summed rho converted to epsilon (basic
-  composition);
-- all as zCDP: the summed rho plus half the sum of the squared epsilons, converted (a pure debit of
-  epsilon is zCDP with rho = epsilon^2/2: Bun and Steinke 2016, Proposition 1.4; rho adds up: Lemma
-  2.3 there).
+- by kind: the sum of the epsilons, plus the summed rho converted to epsilon (basic composition);
+- all as zCDP: the summed rho plus half the sum of the squared epsilons, converted (a debit of
+  epsilon and delta 0 is zCDP with rho = epsilon^2/2: Bun and Steinke 2016, Proposition 1.4; rho
+  adds up: Lemma 2.3 there; with a delta all this holds but for an event of that probability, and
+  these probabilities add up too: section 8 there).
 
-The conversion is OpenDP's, after Canonne, Kamath and Steinke 2020, Proposition 12. With delta = 0
-only pure debits have a finite total, which is their exact sum.
+The conversion is OpenDP's, after Canonne, Kamath and Steinke 2020, Proposition 12. Where no delta
+is left only debits without rho have a finite total, which is their exact sum.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
 from typing import Any
@@ -31,32 +32,50 @@ dp.enable_features("contrib")
 class Spending:
     """What the debits of one data set sum to."""
 
-    pure: Fraction = Fraction(0)
-    """Sum of the epsilons of pure debits."""
+    epsilons: Fraction = Fraction(0)
+    """Sum of the epsilons of debits without rho."""
     squares: Fraction = Fraction(0)
     """Sum of the squares of these epsilons."""
     rho: Fraction = Fraction(0)
     """Sum of the rho of zCDP debits."""
+    delta: Fraction = Fraction(0)
+    """Sum of the deltas of debits without rho."""
 
-    def plus(self, epsilon: Fraction, rho: Fraction, times: int = 1) -> Spending:
-        """Add `times` debits: pure ones of `epsilon` where `rho` is 0, else zCDP ones of `rho`."""
+    def plus(
+        self,
+        epsilon: Fraction,
+        rho: Fraction,
+        times: int = 1,
+        *,
+        delta: Fraction = Fraction(0),
+    ) -> Spending:
+        """Add `times` debits: of `epsilon` and `delta` where `rho` is 0, else of `rho` alone."""
         if rho:
-            return Spending(self.pure, self.squares, self.rho + times * rho)
-        return Spending(self.pure + times * epsilon, self.squares + times * epsilon**2, self.rho)
+            return replace(self, rho=self.rho + times * rho)
+        return Spending(
+            self.epsilons + times * epsilon,
+            self.squares + times * epsilon**2,
+            self.rho,
+            self.delta + times * delta,
+        )
 
     def epsilon(self, delta: Fraction) -> Fraction:
         """The total at `delta`, at least what is true.
 
         Raises:
-            ValueError: `delta` is 0 and there are zCDP debits, whose epsilon is then infinite.
+            ValueError: the debits' deltas exceed `delta`, or leave nothing of it for zCDP debits,
+                whose epsilon is then infinite.
         """
-        by_kind = self.pure + zcdp_epsilon(self.rho, delta)
+        left = delta - self.delta
+        if left < 0:
+            raise ValueError("the deltas that were spent exceed this one")
+        by_kind = self.epsilons + zcdp_epsilon(self.rho, left)
         as_zcdp = self.rho + self.squares / 2
         # Epsilon is about rho or more, so a larger rho need not be converted: by_kind is the
         # smaller one, or a bound.
-        if not delta or as_zcdp >= by_kind:
+        if not left or as_zcdp >= by_kind:
             return by_kind
-        return min(by_kind, zcdp_epsilon(as_zcdp, delta))
+        return min(by_kind, zcdp_epsilon(as_zcdp, left))
 
 
 def zcdp_epsilon(rho: Fraction, delta: Fraction) -> Fraction:

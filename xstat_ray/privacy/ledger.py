@@ -1,13 +1,18 @@
-"""The ledger: what is spent of each data set's privacy budget, durable and never overspent.
+"""The ledger: what is spent of a party's data sets, durable and never overspent.
 
 A data set is one party's table, under the name that studies give it. It has a cap on epsilon, and a
 delta at which its epsilon is reckoned; `accountant` says how debits add up. The first debit takes
 both from the study, later only `set_cap` changes them. A debit holds the write lock from reading
 the sums to committing the entries, so concurrent releases cannot both pass the cap; a debit that
-was already made for the same release is not made again.
+was already made for the same release is not made again, and a session pays for one release only.
 
 What the compute pool has learnt of a data set is a separate account, named after it (`POOL`): the
 epsilons and deltas of the views add up, each as it is.
+
+The ledger's head stands for all that it holds (`history`). The two parties of a release tell each
+other theirs after their debits, and record what they were told (`witness`). The next time each
+tells the other what it has recorded, and a ledger that does not hold it (`check_held`) was replaced
+or restored from an old copy.
 """
 
 from __future__ import annotations
@@ -28,19 +33,23 @@ POOL = "@pool"
 
 @dataclass(frozen=True)
 class Debit:
-    """What one release takes from the budget of every data set it uses."""
+    """What one release takes from the budget of one data set."""
 
-    datasets: tuple[str, ...]
+    dataset: str
     release: str
+    """Identity of the release, as the party forms it itself."""
     study: str
     """Digest of the study, hexadecimal."""
     name: str
     """Name of the study."""
     epsilon: Fraction
     delta: Fraction
-    """Epsilon and delta as the study declares them; a zCDP debit counts through `rho` alone."""
+    """What Laplace noise spends of delta; 0 where it is drawn exactly. Of Gaussian noise: as the
+    study declares it, and not counted, as a zCDP debit counts through `rho` alone."""
     rho: Fraction = Fraction(0)
-    """zCDP of Gaussian noise; 0 where the release is pure."""
+    """zCDP of Gaussian noise; 0 of other noise."""
+    session: str = ""
+    """The session that the release ends, which pays for one release; empty where there is none."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,8 @@ class Account:
     """Where the data set is held at; in an account of the pool, the sum of the views' deltas."""
     releases: int
     """How many releases it paid for; in an account of the pool, how many views."""
+    spent_delta: Fraction = Fraction(0)
+    """What Laplace releases, or views, have spent of delta."""
 
 
 class Ledger:
@@ -72,27 +83,28 @@ class Ledger:
         self._path = path
         self._history = History(path)
 
-    def debit(self, debit: Debit, cap: Fraction) -> None:
-        """Record a debit of all its data sets, or of none, before anything is decrypted.
+    def debit(self, debit: Debit, cap: Fraction, delta: Fraction | None = None) -> None:
+        """Record a debit before anything is decrypted or unmasked.
 
-        A data set without a cap gets `cap` and the debit's delta. A repeat of the same release
-        changes nothing. A refusal is recorded too.
+        A repeat of the same release changes nothing. A refusal is recorded too.
+
+        Args:
+            debit: what is taken.
+            cap: the cap of a data set that has none yet.
+            delta: the delta of such a data set; by default the debit's.
 
         Raises:
-            BudgetError: a data set would pass its cap, or has delta 0 and the debit is not pure, or
-                the release id was used for another study or amount.
+            BudgetError: the data set would pass its cap or its delta, or has delta 0 and the noise
+                needs one; the session has paid for another release; or the release was debited
+                before on other terms.
         """
         with self._history.writing() as history:
-            entries = [
-                e
-                for dataset in dict.fromkeys(debit.datasets)
-                for e in _check(history, dataset, debit, cap)
-            ]
-            refusals = [entry for entry in entries if entry.kind == "refusal"]
-            for entry in refusals or entries:
+            entries = _check(history, debit, (cap, debit.delta if delta is None else delta))
+            for entry in entries:
                 history.append(entry)
-        if refusals:
-            raise BudgetError(self._explain(refusals[0]))
+        for entry in entries:
+            if entry.kind == "refusal":
+                raise BudgetError(self._explain(entry))
 
     def set_cap(self, dataset: str, cap: Fraction, delta: Fraction | None = None) -> None:
         """Change the cap of a data set, and its delta if one is given.
@@ -103,7 +115,7 @@ class Ledger:
 
         Raises:
             InputError: a negative cap, or a delta outside [0, 1).
-            BudgetError: delta 0 for a data set with zCDP debits.
+            BudgetError: a delta that is spent already, or 0 for a data set with zCDP debits.
         """
         if cap < 0:
             raise InputError("the cap is negative", key="cap")
@@ -118,12 +130,57 @@ class Ledger:
         with self._history.writing() as history:
             if delta is None:
                 _, delta = history.limits().get(dataset, (cap, Fraction(0)))
-            if not delta and _spending(history, dataset).rho:
-                raise BudgetError(
-                    f"data set {dataset}: Gaussian releases were made of it, "
-                    "so its delta cannot be 0"
-                )
+            _check_delta(dataset, delta, _spending(history, dataset))
             history.append(Entry(_now(), "cap", dataset, delta=delta, cap=cap))
+
+    def head(self) -> str:
+        """The digest of the last entry, 64 hexadecimal digits, which stands for all entries."""
+        with self._history.reading() as history:
+            return history.head()
+
+    def holds(self, head: str) -> bool:
+        """Whether that is the head of this ledger, or was once."""
+        with self._history.reading() as history:
+            return history.holds(head)
+
+    def check_held(self, head: str | None) -> None:
+        """Check that nothing was lost that the other party has a record of.
+
+        Args:
+            head: the head of this ledger that the other party recorded last; None where it has
+                recorded none.
+
+        Raises:
+            InputError: this ledger does not hold it.
+        """
+        if head is not None and not self.holds(head):
+            raise InputError(
+                "the budget ledger lacks entries that the other party has a record of: it was "
+                "replaced, or restored from an old copy",
+                file=str(self._path),
+                remedy="Put back the newest copy of it. If that is lost, tell the other party; "
+                "debit what is missing by a lower cap (xstat-ray budget set-cap), and have the "
+                "other party accept this ledger (xstat-ray budget accept)",
+            )
+
+    def witness(self, dataset: str, head: str) -> None:
+        """Record the head of the other party's ledger, as it was told; a repeat changes nothing.
+
+        Args:
+            dataset: the other party's data set.
+            head: 64 hexadecimal digits; empty: the other party's ledger begins anew, and what was
+                recorded of it no longer counts.
+        """
+        with self._history.writing() as history:
+            known = history.witnessed(dataset)
+            if head != (known.head if known else ""):
+                history.append(Entry(_now(), "witness", dataset, head=head))
+
+    def witnessed(self, dataset: str) -> str | None:
+        """The head recorded last of the ledger of the other party's data set, None without one."""
+        with self._history.reading() as history:
+            known = history.witnessed(dataset)
+        return known.head or None if known else None
 
     def spent(self, dataset: str) -> Fraction:
         """Epsilon spent on a data set so far, at its delta; 0 for an unknown one."""
@@ -155,62 +212,102 @@ class Ledger:
         )
 
 
-def _check(history: Reader, dataset: str, debit: Debit, study_cap: Fraction) -> list[Entry]:
-    """What a debit adds to the history of one data set.
+def _check(history: Reader, debit: Debit, first: tuple[Fraction, Fraction]) -> list[Entry]:
+    """What a debit adds to the history; `first` is cap and delta of a data set without them.
 
     Nothing if it was made before, else itself (after the first cap), or a refusal.
     """
+    dataset = debit.dataset
     limits = history.limits().get(dataset)
-    # At delta 0 the accountant adds epsilons up, which is what holds where each view has a delta of
-    # its own.
-    cap, delta = limits or (study_cap, Fraction(0) if dataset.endswith(POOL) else debit.delta)
+    cap, delta = limits or (first[0], Fraction(0) if dataset.endswith(POOL) else first[1])
     source = (debit.study, debit.name, debit.release)
-    entry = Entry(_now(), "debit", dataset, *source, debit.epsilon, debit.delta, debit.rho, cap)
+    amounts = (debit.epsilon, debit.delta, debit.rho)
+    entry = Entry(_now(), "debit", dataset, *source, *amounts, cap, session=debit.session)
     known = history.debited(dataset, debit.release)
-    if known == (debit.study, debit.epsilon, debit.delta, debit.rho):
+    if known and _terms(known) == _terms(debit):
         return []
-    if known:
-        return [
-            replace(
-                entry,
-                kind="refusal",
-                note=f"release {debit.release} was debited before on other terms",
-            )
-        ]
-    shortfall = _shortfall(debit, _spending(history, dataset), cap, delta)
-    if shortfall:
-        return [replace(entry, kind="refusal", note=shortfall)]
-    return (
-        [entry]
-        if limits
-        else [Entry(entry.at, "cap", dataset, *source, delta=delta, cap=cap), entry]
+    reason = _conflict(history, debit, known) or _shortfall(
+        debit, _spending(history, dataset), cap, delta
     )
+    if reason:
+        return [replace(entry, kind="refusal", note=reason)]
+    if limits:
+        return [entry]
+    return [Entry(entry.at, "cap", dataset, *source, delta=delta, cap=cap), entry]
+
+
+def _terms(debit: Debit | Entry) -> tuple[str, str, Fraction, Fraction, Fraction]:
+    return debit.study, debit.session, debit.epsilon, debit.delta, debit.rho
+
+
+def _conflict(history: Reader, debit: Debit, known: Entry | None) -> str:
+    """Why what was debited before forbids a debit; empty if it does not."""
+    if known:
+        return f"release {debit.release} was debited before on other terms"
+    if debit.session and (paid := history.paid(debit.dataset, debit.session)):
+        return f"session {debit.session} has paid for release {paid.release}, and pays for one only"
+    return ""
+
+
+def _check_delta(dataset: str, delta: Fraction, spending: Spending) -> None:
+    """Refuse a new delta of a data set that its debits have used up."""
+    if dataset.endswith(POOL):
+        return
+    if spending.rho and not delta:
+        raise BudgetError(
+            f"data set {dataset}: Gaussian releases were made of it, so its delta cannot be 0"
+        )
+    if delta < spending.delta or (spending.rho and delta == spending.delta):
+        raise BudgetError(
+            f"data set {dataset}: Laplace releases have spent {_decimal(spending.delta)} of its "
+            f"delta, so it cannot be {_decimal(delta)}"
+        )
 
 
 def _shortfall(debit: Debit, spending: Spending, cap: Fraction, delta: Fraction) -> str:
     """Why a debit does not fit into the budget of a data set; empty if it fits."""
     if debit.rho and not delta:
         return "its delta is 0 (set-cap can change it), and Gaussian noise needs a positive one"
-    total = spending.plus(debit.epsilon, debit.rho).epsilon(delta)
-    if total <= cap:
+    total = spending.plus(debit.epsilon, debit.rho, delta=debit.delta)
+    limit = _limit(debit.dataset, delta, total)
+    if total.delta > limit or (total.rho and total.delta == limit):
+        return (
+            f"delta {_decimal(spending.delta)} of {_decimal(delta)} is spent and with this "
+            f"release it would be {_decimal(total.delta)} (set-cap can change its delta)"
+        )
+    would_be = total.epsilon(limit)
+    if would_be <= cap:
         return ""
-    spent = readable(spending.epsilon(delta))
-    return f"epsilon {spent} of {cap} is spent and with this release it would be {readable(total)}"
+    spent = readable(spending.epsilon(_limit(debit.dataset, delta, spending)))
+    return (
+        f"epsilon {spent} of {cap} is spent and with this release it would be {readable(would_be)}"
+    )
+
+
+def _limit(dataset: str, delta: Fraction, spending: Spending) -> Fraction:
+    """The delta at which the epsilon of a data set is reckoned.
+
+    That of the pool has no limit: it is what is spent, which leaves nothing to convert at.
+    """
+    return spending.delta if dataset.endswith(POOL) else delta
 
 
 def _account(history: Reader, dataset: str, cap: Fraction, delta: Fraction) -> Account:
-    releases = sum(times for _, _, times in history.amounts(dataset))
-    spent = _spending(history, dataset).epsilon(delta)
-    if dataset.endswith(POOL):
-        delta = sum(history.deltas(dataset), Fraction(0))
-    return Account(dataset, spent, cap, delta, releases)
+    releases = sum(times for *_, times in history.amounts(dataset))
+    spending = _spending(history, dataset)
+    limit = _limit(dataset, delta, spending)
+    return Account(dataset, spending.epsilon(limit), cap, limit, releases, spending.delta)
 
 
 def _spending(history: Reader, dataset: str) -> Spending:
     spending = Spending()
-    for epsilon, rho, times in history.amounts(dataset):
-        spending = spending.plus(epsilon, rho, times)
+    for epsilon, delta, rho, times in history.amounts(dataset):
+        spending = spending.plus(epsilon, rho, times, delta=delta)
     return spending
+
+
+def _decimal(delta: Fraction) -> str:
+    return f"{float(delta):g}"
 
 
 def _now() -> str:

@@ -62,9 +62,10 @@ class KeyHolder(Secret):
         study = self._study
         if mechanism.noise == "off":
             return
-        datasets = (study.row.dataset, study.column.dataset)
-        terms = (mechanism.epsilon, mechanism.delta, mechanism.rho)
-        debit = Debit(datasets, release, study.digest.hex(), study.name, *terms)
         if self._ledger is None:
             raise ProtocolError("the key holder has no ledger to debit")
-        Ledger(self._ledger).debit(debit, study.privacy.cap)
+        ledger = Ledger(self._ledger)
+        terms = (mechanism.epsilon, mechanism.delta, mechanism.rho)
+        for dataset in (study.row.dataset, study.column.dataset):
+            debit = Debit(dataset, release, study.digest.hex(), study.name, *terms)
+            ledger.debit(debit, study.privacy.cap, study.privacy.delta)

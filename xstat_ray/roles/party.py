@@ -208,7 +208,8 @@ class Party(Session):
             return
         if self._source.ledger is None:
             raise ProtocolError(f"the {self.role} party has no ledger to count the view in")
-        count_view(self._source.ledger, self._study, self._agreed.view)
+        side = self._study.row if self.role == "row" else self._study.column
+        count_view(self._source.ledger, side.dataset, self._study, self._agreed.view)
 
     def _dummies_drawn(
         self, grid: ShardGrid, drawn: bytes | None
