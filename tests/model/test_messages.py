@@ -23,10 +23,13 @@ from xstat_ray.model.messages import (
     Rows,
     Tree,
 )
+from xstat_ray.noise.messages import Deal, Opening
 
 STUDY = bytes(32)
 OTHER = bytes([1]) + bytes(31)
-KINDS = [Offer, Choices, Matrix, Tree, Rows, Flags, Partial, NoisyTable, Coefficients]
+KINDS = [
+    Offer, Choices, Matrix, Tree, Rows, Flags, Partial, NoisyTable, Coefficients, Deal, Opening,
+]  # fmt: skip
 numbers = st.integers(0, 2**31)
 TRAILING = {
     "tags": (16,),
@@ -37,6 +40,9 @@ TRAILING = {
     "cells": (),
     "ciphertexts": (2, 5),
     "values": (3,),
+    "corrections": (2, 3),
+    "shares": (3,),
+    "masked": (3, 2, 1),
 }
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from tests.pages import ROOT, text_of
 
 LAYERS = (
-    "errors", "util", "geo", "model", "crypto", "privacy", "inputs", "roles", "planning", "publication", "runtime",
-    "protocol", "crosstab", "federation", "cli", "hokkaido", "benchmarks",
+    "errors", "util", "geo", "model", "crypto", "privacy", "noise", "inputs", "roles", "planning", "publication",
+    "runtime", "protocol", "crosstab", "federation", "cli", "hokkaido", "benchmarks",
 )  # fmt: skip
 """The lowest first; the `__init__` of the whole package imports from the crosstab."""
 

@@ -1,0 +1,1 @@
+"""The noise of a release, drawn jointly so that no role knows it."""

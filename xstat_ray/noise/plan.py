@@ -1,0 +1,126 @@
+"""What is drawn for a release, as every role works it out for itself from the public study."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+
+from xstat_ray.errors import PlanError
+from xstat_ray.noise.bits import WORD_BITS
+from xstat_ray.noise.coins import Coins, growth_above
+from xstat_ray.noise.triples import MASK_BITS
+from xstat_ray.privacy.design import Design, MeasuredLevel
+
+MOST_DELTA = Fraction(1, 10**9)
+"""Most that the joint noise may add to delta."""
+COIN_BITS = (48, 64)
+"""Bits of a coin: the first that keep delta below this are taken."""
+MOST_COEFFICIENTS = 1 << 16
+"""Coefficients of a part, which bounds the memory of whoever computes it."""
+_SHOWN_DIGITS = 3
+
+
+@dataclass(frozen=True)
+class Part:
+    """Consecutive rows of the noisy table, all of one measured level."""
+
+    number: int
+    level: int
+    """Number of the measured level, from the cells up."""
+    coins: Coins
+    rows: range
+    """Rows of the noisy table."""
+    slots: int
+
+    @property
+    def coefficients(self) -> int:
+        """Coefficients that get noise."""
+        return len(self.rows) * self.slots
+
+    @property
+    def words(self) -> int:
+        """Words of 64 bits that hold a bit for each coefficient."""
+        return -(-self.coefficients // WORD_BITS)
+
+
+@dataclass(frozen=True)
+class NoisePlan:
+    """Which coefficients get which noise, in parts, and what that costs beside epsilon."""
+
+    parts: tuple[Part, ...]
+    """In the order of the rows of the noisy table, all of which they cover."""
+    delta: Fraction
+    """Upper bound of the delta at which the release is (epsilon, delta)-differentially private,
+    towards the public and towards each role alone; rounded up to three digits."""
+
+    @classmethod
+    def of_design(cls, design: Design, slots: int) -> NoisePlan:
+        """The plan of a release.
+
+        Args:
+            design: what is measured, with Laplace noise.
+            slots: columns of the table.
+
+        Raises:
+            PlanError: a scale is too large, or a person touches so many coefficients that coins of
+                64 bits do not do.
+            ValueError: the noise of the design is no Laplace noise.
+        """
+        if design.budget.noise != "laplace":
+            raise ValueError("the joint sampler draws Laplace noise")
+        return _of_levels(design.levels, slots, design.budget.epsilon)
+
+
+@lru_cache(maxsize=8)
+def _of_levels(levels: tuple[MeasuredLevel, ...], slots: int, epsilon: Fraction) -> NoisePlan:
+    for bits in COIN_BITS:
+        coins = [Coins.of_scale(level.mechanism.scale, bits) for level in levels]
+        delta = _delta(levels, coins, slots, epsilon)
+        if delta <= MOST_DELTA:
+            return NoisePlan(tuple(_parts(levels, coins, slots)), _rounded_up(delta))
+    raise PlanError(
+        "one person touches so many coefficients that the joint noise costs a delta above 1e-9",
+        key="study.bounds",
+        remedy="Lower rows or boardings, or the study's windows",
+    )
+
+
+def _delta(
+    levels: tuple[MeasuredLevel, ...], coins: list[Coins], slots: int, epsilon: Fraction
+) -> Fraction:
+    """What the coins cost (`noise.coins`) and the integer shares of their bits (`noise.triples`).
+
+    A share tells its bit with probability 2^-MASK_BITS. Only coefficients that a person touches
+    count: the others have the same noise and the same shares without the person. A person moves the
+    counts of a level by L1 in all, and therefore no more coefficients of it than that.
+    """
+    growth = growth_above(epsilon)
+    total = Fraction(0)
+    for level, of_level in zip(levels, coins, strict=True):
+        touched = min(level.mechanism.l1, level.shown * slots)
+        told = Fraction(2 * of_level.digits, 2**MASK_BITS)
+        total += touched * ((1 + growth) * of_level.distance + told)
+    return total
+
+
+def _parts(levels: tuple[MeasuredLevel, ...], coins: list[Coins], slots: int) -> Iterator[Part]:
+    step = max(1, MOST_COEFFICIENTS // slots)
+    number = 0
+    first = 0
+    for place, (level, of_level) in enumerate(zip(levels, coins, strict=True)):
+        stop = first + level.shown
+        for start in range(first, stop, step):
+            rows = range(start, min(start + step, stop))
+            yield Part(number, place, of_level, rows, slots)
+            number += 1
+        first = stop
+
+
+def _rounded_up(value: Fraction) -> Fraction:
+    """The value with three digits: what a ledger keeps should be short."""
+    unit = Fraction(1)
+    while value < 10 ** (_SHOWN_DIGITS - 1) * unit:
+        unit /= 10
+    return -(-value // unit) * unit
