@@ -57,9 +57,14 @@ def test_laplace_scale_is_the_least_that_gives_epsilon(epsilon):
     assert mechanism.scale == pytest.approx(3 / float(Fraction(epsilon)), rel=1e-12)
 
 
+def drawn_as_a_whole(epsilon, delta):
+    """Gaussian noise that one role draws; that of several is in test_joint_gaussian.py."""
+    return Mechanism.calibrated(study("gaussian", epsilon, delta).privacy, 2, 4)
+
+
 @pytest.mark.parametrize(("epsilon", "delta"), [("1", "1/1000000000"), ("1/2", "1/1000000")])
 def test_gaussian_is_never_below_an_independent_accountant_and_not_far_above(pld, epsilon, delta):
-    mechanism = Mechanism.of_study(study("gaussian", epsilon, delta, rows=2))
+    mechanism = drawn_as_a_whole(epsilon, delta)
     loss = pld.from_discrete_gaussian_mechanism(mechanism.scale, sensitivity=2)
     exact = loss.get_epsilon_for_delta(float(Fraction(delta)))
     assert exact <= float(Fraction(epsilon)) <= 1.15 * exact
@@ -99,6 +104,6 @@ def test_off_is_off():
 
 
 def test_rho_is_exactly_that_of_the_scale_that_is_drawn():
-    mechanism = Mechanism.of_study(study("gaussian", "1", "1/1000000", rows=2))
+    mechanism = drawn_as_a_whole("1", "1/1000000")
     assert mechanism.rho * 2 * Fraction(mechanism.scale) ** 2 == mechanism.l2_squared == 4
     assert Mechanism.of_study(study()).rho == 0

@@ -9,7 +9,8 @@ c^2 <= m*c, and the c add up to at most L1.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property, lru_cache
 from typing import Any
@@ -19,7 +20,9 @@ import opendp.prelude as dp
 from numpy.typing import NDArray
 
 from xstat_ray.errors import PlanError
-from xstat_ray.model.study import Noise, Privacy, Study
+from xstat_ray.model.row_tree import level_names
+from xstat_ray.model.study import Insiders, Noise, Privacy, Study
+from xstat_ray.privacy import joint_gaussian
 from xstat_ray.privacy.accountant import round_up, zcdp_epsilon
 
 dp.enable_features("contrib")
@@ -27,6 +30,8 @@ dp.enable_features("contrib")
 FAILURE_BITS = 64
 """The noise leaves its slot with probability below 2^-64 over the whole table."""
 _DRAW_SLICE = 1 << 16
+_FACED: Mapping[Insiders, int] = {"full": joint_gaussian.ROLES - 1, "shared": joint_gaussian.ROLES}
+"""Gaussian shares that together give the declared guarantee."""
 _STDERRS95 = {"laplace": math.log(20) / math.sqrt(2), "gaussian": 1.959964, "off": 0.0}
 """Standard errors on either side of a 95 % interval."""
 
@@ -45,7 +50,12 @@ class Mechanism:
     """0 for Laplace noise, which is pure; what a joint draw of it adds is accounted beside it."""
     scale: float
     """lambda of the discrete Laplace, sigma of the discrete Gaussian (Canonne, Kamath and Steinke
-    2020); 0 is off."""
+    2020) that is in the published values; 0 is off."""
+    insiders: Insiders | None = None
+    """Of Gaussian noise that three roles draw together: which of the shares give epsilon and delta
+    (`Privacy.insiders`). None where it is drawn as a whole."""
+    touched: int = 0
+    """Most coefficients that one person moves, over all levels, where `insiders` is not None."""
 
     @classmethod
     def of_study(cls, study: Study) -> Mechanism:
@@ -54,34 +64,65 @@ class Mechanism:
         Raises:
             PlanError: no finite scale gives the declared budget.
         """
+        levels = len(level_names(study.row.dimensions))
         return cls.calibrated(
-            study.privacy, study.person_units, study.slot_units * study.person_units
+            study.privacy,
+            study.person_units,
+            study.slot_units * study.person_units,
+            touched=study.person_units * levels,
         )
 
     @classmethod
-    def calibrated(cls, privacy: Privacy, l1: int, l2_squared: int) -> Mechanism:
+    def calibrated(
+        cls, privacy: Privacy, l1: int, l2_squared: int, touched: int | None = None
+    ) -> Mechanism:
         """The smallest noise for counts that one person moves by `l1` and sqrt(`l2_squared`).
+
+        Args:
+            privacy: what is declared.
+            l1: L1 sensitivity, in units.
+            l2_squared: square of the L2 sensitivity.
+            touched: most coefficients that one person moves, where three roles draw Gaussian noise
+                together; None where it is drawn as a whole.
 
         Raises:
             PlanError: no finite scale gives the declared budget.
         """
-        scale = 0.0
-        if privacy.noise == "laplace":
-            scale = laplace_scale(l1, privacy.epsilon)
-        elif privacy.noise == "gaussian":
-            scale = _gaussian_scale(l2_squared, privacy.epsilon, privacy.delta)
         delta = Fraction(0) if privacy.noise == "laplace" else privacy.delta
-        return cls(privacy.noise, l1, l2_squared, privacy.epsilon, delta, scale)
+        made = cls(privacy.noise, l1, l2_squared, privacy.epsilon, delta, 0.0)
+        if privacy.noise == "laplace":
+            return replace(made, scale=laplace_scale(l1, privacy.epsilon))
+        if privacy.noise == "off":
+            return made
+        if touched is not None:
+            made = replace(made, insiders=privacy.insiders, touched=touched)
+        return replace(made, scale=_gaussian_scale(made))
 
     @property
     def rho(self) -> Fraction:
-        """L2^2 / (2 sigma^2), at which Gaussian noise is rho-zCDP; 0 for other noise.
+        """Zero-concentrated privacy of Gaussian noise, which is debited; 0 for other noise.
 
-        Canonne, Kamath and Steinke 2020, Theorem 4.
+        L2^2 / (2 sigma^2) where it is drawn as a whole (Canonne, Kamath and Steinke 2020,
+        Theorem 4); where it is drawn together, that of the shares that give epsilon and delta.
         """
         if self.noise != "gaussian":
             return Fraction(0)
-        return self.l2_squared / (2 * Fraction(self.scale) ** 2)
+        if self.insiders is None:
+            return self.l2_squared / (2 * Fraction(self.scale) ** 2)
+        return self.rho_of_shares(_FACED[self.insiders])
+
+    @property
+    def share_scale(self) -> float:
+        """Sigma of one role's share of Gaussian noise that is drawn together, rounded up."""
+        share = self.scale / math.sqrt(joint_gaussian.ROLES)
+        while Fraction(share) ** 2 * joint_gaussian.ROLES < Fraction(self.scale) ** 2:
+            share = math.nextafter(share, math.inf)
+        return share
+
+    def rho_of_shares(self, count: int) -> Fraction:
+        """Zero-concentrated privacy of the sum of `count` Gaussian shares."""
+        variance = Fraction(self.scale) ** 2 / joint_gaussian.ROLES
+        return joint_gaussian.sum_rho(self.l2_squared, variance, count, self.touched)
 
     @cached_property
     def stderr(self) -> float:
@@ -105,7 +146,8 @@ class Mechanism:
 
         Union bound over P(|X| > T) = 2 exp(-(T+1)/lambda) / (1 + exp(-1/lambda)) for the discrete
         Laplace and P(|X| > T) <= 2 exp(-T^2 / (2 sigma^2)) for the discrete Gaussian, which is
-        subgaussian (same source, Proposition 17 there is tighter than needed here).
+        subgaussian (same source, Proposition 17 there is tighter than needed here), as are sums of
+        its shares.
         """
         if self.noise == "off":
             return 0
@@ -124,6 +166,11 @@ class Mechanism:
 def draw_laplace(scale: float, count: int) -> NDArray[np.int64]:
     """(count,) fresh independent discrete Laplace noise."""
     return _draw("laplace", scale, count)
+
+
+def draw_gaussian(scale: float, count: int) -> NDArray[np.int64]:
+    """(count,) fresh independent discrete Gaussian noise."""
+    return _draw("gaussian", scale, count)
 
 
 def _draw(noise: Noise, scale: float, count: int) -> NDArray[np.int64]:
@@ -167,15 +214,21 @@ def laplace_scale(l1: int, epsilon: Fraction) -> float:
     return scale
 
 
-def _gaussian_scale(l2_squared: int, epsilon: Fraction, delta: Fraction) -> float:
-    """Bisect for the least sigma whose zCDP, converted as by the ledger, stays within `epsilon`."""
+def _gaussian_scale(made: Mechanism) -> float:
+    """Bisect for the least sigma whose zCDP, converted as by the ledger, stays within epsilon.
 
-    def spent(scale: float) -> Fraction:
-        return zcdp_epsilon(l2_squared / (2 * Fraction(scale) ** 2), delta)
+    Shares of noise that is drawn together have a least sigma, at which less may be spent.
+    """
 
-    low = 0.0
-    high = math.sqrt(l2_squared)
-    while spent(high) > epsilon:
+    def is_too_small(scale: float) -> bool:
+        return zcdp_epsilon(replace(made, scale=scale).rho, made.delta) > made.epsilon
+
+    least = 0.0
+    if made.insiders is not None:
+        least = joint_gaussian.LEAST_SIGMA * math.sqrt(joint_gaussian.ROLES) * (1 + 1e-12)
+    low = least
+    high = max(least, math.sqrt(made.l2_squared))
+    while is_too_small(high):
         low = high
         high = 2 * high
         if high > 1e15:
@@ -186,5 +239,5 @@ def _gaussian_scale(l2_squared: int, epsilon: Fraction, delta: Fraction) -> floa
             )
     while high - low > 1e-6 * high:
         middle = (low + high) / 2
-        low, high = (middle, high) if spent(middle) > epsilon else (low, middle)
+        low, high = (middle, high) if is_too_small(middle) else (low, middle)
     return high
