@@ -77,8 +77,8 @@ GAUSSIAN = {"noise": "gaussian", "delta": 1e-9}
         (LAPLACE, "flat", "4x4", 0.8),
         (LAPLACE, "tree", "cell", 5.0),
         (LAPLACE, "auto", "total", 40.0),
-        (GAUSSIAN, "flat", "total", 40.0),
-        (GAUSSIAN, "auto", "4x4", 0.8),
+        (GAUSSIAN, "flat", "total", 200.0),
+        (GAUSSIAN, "auto", "4x4", 12.0),
     ],
 )
 def test_the_epsilon_for_an_error_is_the_least_of_three_digits(noise, mechanism, level, wanted):

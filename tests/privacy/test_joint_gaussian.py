@@ -99,7 +99,9 @@ def test_sums_are_no_further_from_a_discrete_gaussian_than_stated(sigma, shares)
         variance = mpmath.mpf(sigma) ** 2
         reach = 40
         one = [mpmath.exp(-(x**2) / (2 * variance)) for x in range(-reach, reach + 1)]
-        norm = mpmath.nsum(lambda x: mpmath.exp(-(x**2) / (2 * variance)), [-mpmath.inf, mpmath.inf])
+        norm = mpmath.nsum(
+            lambda x: mpmath.exp(-(x**2) / (2 * variance)), [-mpmath.inf, mpmath.inf]
+        )
         total = [mpmath.mpf(1)]
         for _ in range(shares):
             sums = [mpmath.mpf(0)] * (len(total) + 2 * reach)

@@ -90,7 +90,7 @@ def make_study(bounds: Bounds, offset_dimension: bool, weight: bool, noise: Nois
         ),
         period=Period("hour", START, START + timedelta(hours=HOURS)),
         bounds=bounds,
-        privacy=Privacy(noise=noise, mechanism="tree", delta=Fraction(noise == "gaussian", 10**6)),
+        privacy=Privacy(noise=noise, mechanism="tree", delta=Fraction(1, 10**6)),
     )
 
 
@@ -248,14 +248,16 @@ def changes(
 
 
 def loss(design: Design, levels: list[NDArray[np.int64]]) -> Fraction:
-    """Worst-case epsilon of Laplace noise, L1/lambda, or rho of Gaussian noise, L2^2/(2 sigma^2).
+    """Worst-case epsilon of Laplace noise, L1/lambda, or rho of two Gaussian shares.
 
-    The losses of levels add up.
+    It is L2^2/(2 * 2 sigma^2), with sigma of one share. The losses of levels add up.
     """
     total = Fraction(0)
     for measured in design.levels:
         change = levels[measured.level]
-        scale = Fraction(measured.mechanism.scale)
-        laplace = design.budget.noise == "laplace"
-        total += int(change.sum()) / scale if laplace else int((change**2).sum()) / (2 * scale**2)
+        if design.budget.noise == "laplace":
+            total += int(change.sum()) / Fraction(measured.mechanism.scale)
+        else:
+            faced = 2 * Fraction(measured.mechanism.share_scale) ** 2
+            total += int((change**2).sum()) / (2 * faced)
     return total

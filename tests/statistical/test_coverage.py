@@ -42,8 +42,7 @@ def make_study(noise: Noise, mechanism: MechanismChoice) -> Study:
     kinds = tuple(f"kind {i}" for i in range(SLOTS))
     area = Dimension("area", "area", areas, tuple((name,) for name in areas), hierarchy=(TOWNS,))
     kind = Dimension("kind", "kind", kinds, tuple((name,) for name in kinds))
-    delta = Fraction(noise == "gaussian", 10**6)
-    privacy = Privacy(noise=noise, mechanism=mechanism, epsilon=EPSILON, delta=delta)
+    privacy = Privacy(noise=noise, mechanism=mechanism, epsilon=EPSILON, delta=Fraction(1, 10**6))
     return Study(
         "coverage",
         RowSide("id", (area,)),

@@ -48,11 +48,7 @@ def plan(noise: Noise) -> Plan:
         labels = tuple(f"{name}{i}" for i in range(size))
         return Dimension(name, name, labels, tuple((label,) for label in labels))
 
-    privacy = Privacy(
-        noise=noise,
-        epsilon=Fraction(1),
-        delta=Fraction(1, 10**6) if noise == "gaussian" else Fraction(0),
-    )
+    privacy = Privacy(noise=noise, epsilon=Fraction(1), delta=Fraction(1, 10**6))
     rows = RowSide("id", (dimension("a", CELLS),))
     columns = ColumnSide("id", (dimension("b", SLOTS),))
     return make_plan(
