@@ -11,7 +11,7 @@ import pytest
 from tests.case import study as make_study
 from xstat_ray.errors import PlanError
 from xstat_ray.noise.coins import Coins
-from xstat_ray.noise.plan import MOST_COEFFICIENTS, NoisePlan
+from xstat_ray.noise.plan import MOST_COEFFICIENTS, NoisePlan, spent_delta
 from xstat_ray.privacy.design import Design, MeasuredLevel
 from xstat_ray.privacy.mechanism import Mechanism
 
@@ -68,6 +68,15 @@ def test_delta_is_that_of_the_formula_or_less_and_short(m):
     while numerator.denominator > 1:
         numerator *= 10
     assert numerator < 1000
+
+
+@pytest.mark.parametrize(("noise", "declared"), [("gaussian", 1e-6), ("off", 1e-6)])
+def test_what_is_debited_is_declared_unless_the_noise_is_laplace(noise, declared):
+    privacy = {"delta": declared}
+    spent = spent_delta(Design.of_study(make_study(noise=noise, privacy=privacy)), 2)
+    assert spent == Fraction(str(declared))
+    drawn = Design.of_study(make_study(noise="laplace", privacy=privacy))
+    assert 0 < spent_delta(drawn, 2) == NoisePlan.of_design(drawn, 2).delta < Fraction(1, 10**12)
 
 
 def test_delta_counts_all_levels_and_what_a_person_touches():

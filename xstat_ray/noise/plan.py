@@ -73,6 +73,19 @@ class NoisePlan:
         return _of_levels(design.levels, slots, design.budget.epsilon)
 
 
+def spent_delta(design: Design, slots: int) -> Fraction:
+    """The delta that a release of this design is debited with.
+
+    That of the joint draw of Laplace noise, computed; of other noise, what the study declares.
+
+    Raises:
+        PlanError: as `NoisePlan.of_design`.
+    """
+    if design.budget.noise == "laplace":
+        return NoisePlan.of_design(design, slots).delta
+    return design.budget.delta
+
+
 @lru_cache(maxsize=8)
 def _of_levels(levels: tuple[MeasuredLevel, ...], slots: int, epsilon: Fraction) -> NoisePlan:
     for bits in COIN_BITS:

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from xstat_ray.crypto.packing import Packing
 from xstat_ray.noise.sampler import LIMB_BITS
+from xstat_ray.privacy.design import Design
+from xstat_ray.privacy.mechanism import draw_gaussian
 
 _BIAS = np.int64(1 << 61)
 """Makes high limbs non-negative."""
@@ -23,6 +25,32 @@ _BIAS = np.int64(1 << 61)
 def narrow(values: NDArray[np.int64]) -> NDArray[np.int64]:
     """A share (2, N, slots) of (N, slots) values that fit one limb, such as Gaussian shares."""
     return np.stack([values, np.zeros_like(values)])
+
+
+def draw_gaussian_share(design: Design, slots: int) -> NDArray[np.int64]:
+    """One role's fresh share of Gaussian noise, by OpenDP's exact sampler.
+
+    Three of them add up to the noise of the release. The caller stores what is drawn before
+    anything depends on it: a second draw would be another noise.
+
+    Args:
+        design: what is measured, with Gaussian noise.
+        slots: columns of the table.
+
+    Returns:
+        (shown nodes, slots), in the order of the rows of the noisy table.
+
+    Raises:
+        ValueError: the noise of the design is no Gaussian noise.
+    """
+    if design.budget.noise != "gaussian":
+        raise ValueError("only Gaussian noise is the sum of the roles' shares")
+    return np.concatenate(
+        [
+            draw_gaussian(m.mechanism.share_scale, m.shown * slots).reshape(m.shown, slots)
+            for m in design.levels
+        ]
+    )
 
 
 def pack_shares(share: NDArray[np.int64], packing: Packing) -> list[mpz]:
