@@ -19,10 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.adversary.criterion import Features
-from tests.adversary.recorder import COMPUTED, RECEIVED, Record, Thing
+from tests.adversary.recorder import Record, Thing
 from tests.case import study
 from xstat_ray.model.study import Role, Study
 
+JOIN = "roles/join.join."
+"""Begins the names of what the join of a shard has."""
 TAG_BYTES = 16
 HALF = 8
 """Bytes of a tag that no two tags have in common by chance."""
@@ -116,8 +118,8 @@ class Sent:
         """Find them among all that the aggregator had."""
         parts: dict[str, list[Any]] = {}
         for thing in things:
-            if thing.kind == RECEIVED and "Aggregator.join." in thing.name:
-                parts.setdefault(thing.name.split("Aggregator.join.")[1], []).append(thing.value)
+            if thing.name.startswith(JOIN):
+                parts.setdefault(thing.name.removeprefix(JOIN), []).append(thing.value)
         shards = zip(parts["rows.shard"], parts["rows.tags"], parts["rows.cells"], strict=True)
         batches = zip(
             parts["flags[0].batch"],
@@ -186,14 +188,13 @@ def by_cell(things: Sequence[Thing], cells: int) -> Counts:
 
 
 def _with_one_number_each(things: Iterable[Thing], cells: int) -> Counts:
-    """What was computed is left out: it follows from the rest, and is most of all."""
     found: Counts = {}
     times = Counter[str]()
     for thing in things:
         value = thing.value
-        if thing.kind == COMPUTED or not isinstance(value, np.ndarray):
+        if not isinstance(value, np.ndarray) or value.ndim != 1 or not len(value):
             continue
-        if value.dtype.kind not in "iu" or value.ndim != 1 or not len(value):
+        if value.dtype.kind not in "iu":
             continue
         times[thing.name] += 1
         name = f"{thing.kind} {thing.name} #{times[thing.name]}"
@@ -201,7 +202,13 @@ def _with_one_number_each(things: Iterable[Thing], cells: int) -> Counts:
             found[name] = value
         if thing.name.endswith("cells") and value.max() < cells:
             found[f"{name} counted"] = np.bincount(value, minlength=cells)
-    return found
+    return _different(found)
+
+
+def _different(counts: Counts) -> Counts:
+    """One of each: what was handed on is recorded again."""
+    kept = {numbers.astype(np.int64).tobytes(): name for name, numbers in counts.items()}
+    return {name: counts[name] for name in kept.values()}
 
 
 def by_batch(things: Sequence[Thing], batches: int) -> Counts:
