@@ -19,6 +19,7 @@ from xstat_ray.benchmarks import (
     exchange_suite,
     join_suite,
     kernels_suite,
+    noise_suite,
     paillier_suite,
     peers_child,
     peers_suite,
@@ -144,6 +145,19 @@ def test_the_exchange_that_is_timed_finds_who_is_in_both_tables():
     assert exchange_suite.exchange(ids[:200], ids[150:]) == 50
 
 
+def test_noise():
+    sizes = noise_suite.Sizes(2, (3,), (48, 64), rows=2, baseline_part=2)
+    records = by_metric(noise_suite.run(sizes, Progress()))
+    assert ratios(records) == {
+        f"noise.{role}.scale_3.bits_{bits}"
+        for role in ("row", "column", "aggregator")
+        for bits in (48, 64)
+    }
+    # 7 digits, 14 coins: 117 bits to open and one more of each, 70 corrections and 8 bytes; headers.
+    assert 14 * 118 / 8 < records["noise.opened.scale_3.bits_48"].value < 215
+    assert 14 * (70 / 8 + 8) < records["noise.dealt.scale_3.bits_48"].value < 240
+
+
 def test_tags():
     records = by_metric(tags_suite.run(tags_suite.Sizes(2, 1000, 50, 300), Progress()))
     assert set(records) - {"tags.peak_bytes"} == {"tags.rows_per_s", "tags.sort.rows_per_s"}
@@ -262,7 +276,7 @@ RAW = {
 def test_a_configuration_gives_the_sizes_of_its_suite():
     config = benchmark_config(RAW, "here")
     assert config.sizes == tags_suite.Sizes(rounds=2, rows=10, persons=5, slice_rows=4)
-    suites = "kernels paillier exchange tags join order crosstab privacy shards scale profile peers"
+    suites = "kernels paillier exchange noise tags join order crosstab privacy shards scale profile peers"
     assert set(SUITES) == set(suites.split())
 
 
