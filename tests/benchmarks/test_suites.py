@@ -40,11 +40,12 @@ CROSSTAB = crosstab_suite.Sizes(rounds=1, rows=12, cells=3, categories=2, key_bi
 WITH_BASELINE = {
     "paillier.encrypt.owner.2048",
     "paillier.encrypt.public.2048",
+    "paillier.encrypt.mask.2048",
     "paillier.decrypt.2048",
     "paillier.keygen.2048",
     "paillier.sum.2048",
 }
-WITHOUT_BASELINE = {"paillier.tables.owner.2048", "paillier.tables.public.2048"}
+WITHOUT_BASELINE = {f"paillier.tables.{role}.2048" for role in ("owner", "public", "mask")}
 INTEROP = {"paillier.interop.mismatches.2048", "paillier.interop.checked.2048"}
 
 
@@ -106,6 +107,7 @@ KERNEL_METRICS = {
     "kernels.encrypt.owner.2048",
     "kernels.encrypt.constant_time.2048",
     "kernels.encrypt.public.2048",
+    "kernels.encrypt.mask.2048",
     "kernels.sum.2048",
     "kernels.decrypt.2048",
     "kernels.oprf.mark",
