@@ -1,4 +1,4 @@
-"""Do the last steps: the key holder debits and decrypts, the row party un-blinds and publishes.
+"""Do the last steps: the row party approves and publishes, the key holder decrypts and checks.
 
 xstat-ray release step=decrypt study=nycflights domain.run=first domain.private=own
 domain.exchange=shared

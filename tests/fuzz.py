@@ -39,8 +39,8 @@ from xstat_ray.model.messages import (
     Choices,
     Coefficients,
     Flags,
+    MaskedTable,
     Matrix,
-    NoisyTable,
     Offer,
     Partial,
     Rows,
@@ -110,7 +110,7 @@ def tables() -> list[object]:
         Rows(view="0f" * 16, shard=0, tags=tags, cells=cells),
         Flags(view="0f" * 16, batch=0, part=0, tags=tags, ciphertexts=ciphertexts),
         Partial(view="0f" * 16, cells=cells, ciphertexts=ciphertexts),
-        NoisyTable(release="00" * 16, ciphertexts=ciphertexts),
+        MaskedTable(ciphertexts=ciphertexts),
         Coefficients(release="00" * 16, first=0, values=np.ones((2, 3), np.int64)),
     ]
 

@@ -13,6 +13,7 @@ import pytest
 
 from tests.case import KEY_BITS, Case, study, use_key
 from tests.killing import SYSTEM, Doom, child, clean_server
+from tests.opened import opened
 from xstat_ray import InputError, crosstab, make_plan
 from xstat_ray.crypto.keygen import generate
 from xstat_ray.crypto.paillier import PrivateKey
@@ -49,7 +50,7 @@ def run_until(point, key, call, aside, report):
     use_key(PrivateKey.from_bytes(key))
     add_noise_once = driver.add_noise_once
     keep = Workspace.keep
-    doom = Doom(point, {"encrypt", "decrypt", "publish"}, SYSTEM | {"close"})
+    doom = Doom(point, {"encrypt", "decrypt_any", "publish"}, SYSTEM | {"close"})
 
     def noise(*arguments):
         doom.watch()
@@ -89,7 +90,7 @@ def expected_files(case):
         (
             path
             for path in (case.folder / "aside", case.out)
-            if (path / "unfinished/noisy.msg").exists()
+            if (path / "unfinished/masked.msg").exists()
         ),
         None,
     )
@@ -97,16 +98,16 @@ def expected_files(case):
         return None
     plan = make_plan(NOISY, key_bits=KEY_BITS, shards=2)
     copy = shutil.copytree(stored, case.folder / "copy")
-    row = RowParty(NOISY, case.tables["row"])
+    row = RowParty(NOISY, Source(case.tables["row"], ledger=case.folder / "other.sqlite"))
     column = ColumnParty(NOISY, Source(case.tables["column"], ledger=case.folder / "other.sqlite"))
     with Workspace(copy, plan) as work:
         for party in (row, column):
             party.load(work.party(party.role))
         resumable = work.resumable()
-    sealed = column.release(resumable.noisy, plan.packing, range(plan.design.nodes))
+        coefficients = opened(plan, row, column, resumable.to_open)
     folder = case.folder / "expected"
     folder.mkdir()
-    write(Release(*publish(plan, row.unblind([sealed])), resumable.facts, plan.as_dict()), folder)
+    write(Release(*publish(plan, coefficients), resumable.facts, plan.as_dict()), folder)
     return files(folder)
 
 
@@ -121,7 +122,7 @@ def files(folder):
 
 def state(case):
     """Tell how far a run got before it was killed."""
-    if not (case.out / "unfinished" / "noisy.msg").exists():
+    if not (case.out / "unfinished" / "masked.msg").exists():
         return "nothing stored" if not case.published() else "published"
     paid = case.ledger.exists() and case.debits() == 1
     return (
@@ -136,7 +137,9 @@ def test_killed_anywhere_between_noise_and_publication(server, key, tmp_path, mo
     use_key(key, monkeypatch.setattr)
     status, passed = killed(server, new_case(tmp_path, "whole"), key, 0)
     assert (
-        status == 0 and passed[0] == "encrypt" and {"decrypt", "publish", "execute"} < set(passed)
+        status == 0
+        and passed[0] == "encrypt"
+        and {"decrypt_any", "publish", "execute"} < set(passed)
     )
     count = points or len(passed)
     states = Counter()

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.case import KEY_BITS, Case, study
+from tests.opened import opened
 from xstat_ray import InputError, make_plan
 from xstat_ray.crypto.paillier import PrivateKey
 from xstat_ray.inputs.source import Source
@@ -87,11 +88,24 @@ def crash(*_):
     raise Crash
 
 
+def crashing(place):
+    """Make what crashes in place of a function, and has its name."""
+
+    def crash(*_):
+        raise Crash
+
+    crash.__name__ = place[-1]
+    return crash
+
+
 POINTS = {
     "noise drawn": (Workspace, "keep"),
     "table stored": (Driver, "release"),
-    "budget debited": (PrivateKey, "decrypt"),
-    "decrypted": ("xstat_ray.publication.release.parquet_bytes",),
+    "table approved": (ColumnParty, "admit"),
+    "budget debited": (PrivateKey, "decrypt_any"),
+    "decrypted": (RowParty, "unblind"),
+    "unmasked": (ColumnParty, "check_published"),
+    "checked": ("xstat_ray.publication.release.parquet_bytes",),
     "all written": (Workspace, "finish"),
 }
 
@@ -113,12 +127,12 @@ NOISY = study(noise="laplace")
 @pytest.mark.parametrize("point", POINTS)
 def test_a_crash_at_any_point_is_made_good_by_the_same_command(case, monkeypatch, draws, point):
     with monkeypatch.context() as patch, pytest.raises(Crash):
-        patch.setattr(*POINTS[point], crash)
+        patch.setattr(*POINTS[point], crashing(POINTS[point]))
         case.run(NOISY)
     stored = point != "noise drawn"
     assert (case.out / "statistics.parquet").exists() == (point == "all written")
-    assert (case.out / "unfinished" / "noisy.msg").exists() == stored
-    assert case.debits() == (0 if point in ("noise drawn", "table stored") else 1)
+    assert (case.out / "unfinished" / "masked.msg").exists() == stored
+    assert case.debits() == (point not in ("noise drawn", "table stored"))
     expected = from_stored_ciphertexts(case) if stored else None
     assert len(draws) == 1
     case.run(NOISY)
@@ -142,17 +156,17 @@ def test_every_view_of_the_aggregator_is_counted(case, monkeypatch, point, views
 def from_stored_ciphertexts(case):
     """Work out the files of an unfinished release from what it stored, with another ledger."""
     plan = make_plan(NOISY, key_bits=KEY_BITS, shards=2)
-    row = RowParty(NOISY, case.tables["row"])
+    row = RowParty(NOISY, Source(case.tables["row"], ledger=case.folder / "other.sqlite"))
     column = ColumnParty(NOISY, Source(case.tables["column"], ledger=case.folder / "other.sqlite"))
-    for party in (row, column):
-        party.load(case.out / "unfinished" / party.role)
     with Workspace(shutil.copytree(case.out, case.folder / "copy"), plan) as work:
         resumable = work.resumable()
-    assert resumable is not None
-    sealed = column.release(resumable.noisy, plan.packing, range(NOISY.cells))
+        assert resumable is not None
+        for party in (row, column):
+            party.load(work.party(party.role))
+        coefficients = opened(plan, row, column, resumable.to_open)
     folder = case.folder / "expected"
     folder.mkdir()
-    write(Release(*publish(plan, row.unblind([sealed])), resumable.facts, plan.as_dict()), folder)
+    write(Release(*publish(plan, coefficients), resumable.facts, plan.as_dict()), folder)
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 

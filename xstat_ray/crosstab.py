@@ -140,7 +140,7 @@ def _count_once(
                     [replica.call(Party.load, work.party(role)) for replica in replicas]
                 )
         try:
-            return unfinished, driver.release(unfinished.noisy)
+            return unfinished, driver.release(unfinished.to_open)
         except BudgetError:
             work.finish()
             raise
@@ -153,7 +153,7 @@ def _encrypt_and_count(
     plan: Plan,
     progress: Progress,
 ) -> Resumable:
-    """De-identify, aggregate and add the noise.
+    """De-identify, aggregate, add the noise and put the masks on.
 
     Everything that a rerun needs is on disk before this returns.
     """
@@ -170,13 +170,13 @@ def _encrypt_and_count(
     shown = {} if plan.padding is None else {"shown": work.count_view()}
     encrypted = driver.aggregate(public)
     inputs = _record(executor, work)
-    noisy = driver.add_noise(public, encrypted)
+    to_open = driver.put_masks(public, driver.add_noise(public, encrypted))
     kernels = {str(role): name for role, name in _ask(executor, Party.kernel).items()}
     kernels = {"driver": plan.kernel} | kernels
-    facts = make_manifest(plan, noisy.release, inputs, kernels, progress.seconds)
+    facts = make_manifest(plan, to_open.release, inputs, kernels, progress.seconds)
     facts["view"] |= shown
-    work.keep(noisy, facts)
-    return Resumable(noisy, facts)
+    work.keep(to_open, facts)
+    return Resumable(to_open, facts)
 
 
 def _ask(executor: Executor, method: Callable[[Party], R]) -> dict[Role, R]:

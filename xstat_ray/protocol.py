@@ -10,14 +10,23 @@ from pathlib import Path
 
 import numpy as np
 
-from xstat_ray.crypto.paillier import PublicKey
 from xstat_ray.inputs.source import Source
-from xstat_ray.model.messages import Coefficients, Flags, NoisyTable, Partial, Rows, Tree
+from xstat_ray.model.messages import (
+    Coefficients,
+    Flags,
+    MaskedTable,
+    Masks,
+    Partial,
+    RerandomisedTable,
+    Rows,
+    Tree,
+)
 from xstat_ray.model.study import Role
 from xstat_ray.planning.plan import Plan
 from xstat_ray.privacy.noise import add_noise_once
 from xstat_ray.roles import Aggregator, ColumnParty, RowParty
 from xstat_ray.roles.join import Joined
+from xstat_ray.roles.opening import checked_key
 
 FRESH: Mapping[Role, bytes] = {}
 """No seeds: each party draws fresh secret bytes."""
@@ -37,7 +46,7 @@ def play(
         plan: the study with its key size, packing and shards.
         row_table: the row party's table.
         column_table: the column party's table.
-        ledger: the key holder's budget file.
+        ledger: budget file, here of both parties.
         seeds: each party's 32 secret bytes from which it draws; by default fresh ones.
 
     Returns:
@@ -45,7 +54,7 @@ def play(
     """
     digest = plan.study.digest
     packing = plan.packing
-    row = RowParty(plan.study, row_table, seed=seeds.get("row"))
+    row = RowParty(plan.study, Source(row_table, ledger=ledger), seed=seeds.get("row"))
     column = ColumnParty(plan.study, Source(column_table, ledger=ledger), seed=seeds.get("column"))
 
     # Handshake. Row party <-> column party: hellos, then proofs that both derived the same keys.
@@ -54,8 +63,12 @@ def play(
     row.confirm(column.agree(row_hello))
     column.confirm(row_confirmation)
 
-    # Key. Column party -> everybody: the public key. The private key stays where it is made.
-    public = PublicKey.decode(column.generate_key(plan.key_bits, plan.constant_time))
+    # Key. Column party -> everybody: the public key, and a proof that masks under it hide
+    # everything. The private key stays where it is made.
+    column.generate_key(plan.key_bits, plan.constant_time)
+    proven = column.public_key()
+    public = checked_key(proven)
+    row.accept_key(proven)
 
     # Intake. Each party, for itself: read the table, leave people out, bound contributions.
     row.intake()
@@ -109,10 +122,51 @@ def play(
     for of_level in starts:
         levels.append(aggregator.sum_up(levels[-1], of_level))
 
-    # Noise. Driver, once, on the encrypted whole -> key holder: the noisy table.
+    # Noise. Aggregator, once, on the encrypted whole; every ciphertext is freshly randomised.
     noisy = add_noise_once(public, np.concatenate(levels), packing, plan.design, plan.constant_time)
-    noisy = NoisyTable.decode(noisy.encode(digest), digest)
+    return open_table(plan, row, column, aggregator, noisy)
 
-    # Release. Key holder: debits its ledger, decrypts -> row party, sealed: noisy coefficients.
-    opened = column.key_holder().decrypt(noisy, packing, range(plan.design.shown))
-    return row.unblind([column.seal_coefficients(opened)])
+
+def open_table(
+    plan: Plan,
+    row: RowParty,
+    column: ColumnParty,
+    aggregator: Aggregator,
+    table: RerandomisedTable,
+) -> Coefficients:
+    """Play the opening, which nobody can do alone.
+
+    Args:
+        plan: the study with its key size, packing and shards.
+        row: the row party, after the handshake, with the key.
+        column: the column party.
+        aggregator: has the table.
+        table: the encrypted whole.
+
+    Returns:
+        See `play`.
+    """
+    digest = plan.study.digest
+    nodes = range(plan.design.shown)
+
+    # Masks. Row party -> aggregator: an encrypted uniform number for every ciphertext.
+    masks, receipt = row.mask_table(nodes, plan.packing.blocks)
+    masked = aggregator.put_masks(table, [Masks.decode(masks.encode(digest), digest)])
+
+    # Approval. Aggregator -> row party: the table without and with masks; aggregator -> key
+    # holder: with masks. Row party: debits its data set -> key holder, sealed: consent to open it.
+    table = RerandomisedTable.decode(table.encode(digest), digest)
+    masked = MaskedTable.decode(masked.encode(digest), digest)
+    approval = row.approve(table, masked, [receipt])
+
+    # Opening. Key holder: debits its data set, decrypts -> row party, sealed: masked numbers. Row
+    # party: takes its masks off, and puts the nodes into declared order.
+    permit = column.admit(masked, approval, plan.packing)
+    opened = [column.open_part(masked, permit, nodes)]
+    coefficients = row.unblind(opened, plan.packing)
+
+    # Check. Row party -> key holder, sealed, after publication: the seed of its masks. Key holder:
+    # what was published is what it opened.
+    shown = row.show_mask(coefficients.release)
+    column.check_published(approval, opened, shown, coefficients, plan.packing)
+    return coefficients

@@ -32,7 +32,9 @@ from xstat_ray.planning.plan import Plan
 from xstat_ray.roles import ColumnParty, RowParty, contributions
 from xstat_ray.roles.intake_record import IntakeRecord
 from xstat_ray.roles.party import Party
+from xstat_ray.roles.row_opening import Masked
 from xstat_ray.runtime.driver import Driver
+from xstat_ray.runtime.emission import opening_parts
 from xstat_ray.runtime.events import NAME
 from xstat_ray.runtime.executor import Executor, Instance, LocalExecutor, LocalInstance, Ref
 from xstat_ray.runtime.progress import Progress
@@ -103,6 +105,8 @@ def form(answer: Any) -> object:
         return "rows", len(answer.tags)
     if isinstance(answer, Flags):
         return "flags", len(answer.tags)
+    if isinstance(answer, Masked):
+        return "masks", answer.masks.ciphertexts.shape, len(answer.receipt)
     if isinstance(answer, list) and answer and isinstance(answer[0], np.ndarray):
         return [part.tolist() for part in answer]
     return answer
@@ -146,7 +150,8 @@ def simulate(plan: Plan, rows: dict[int, int]) -> Seen:
     grid = plan.grid
     everyone = range(ENVIRONMENTS)
     drawn = 2 * len(grid.batches) * grid.cells * 8 + SEALED_BYTES
-    seen: Seen = [(f"intake {number}", None) for number in everyone]
+    seen: Seen = [("accept_key 0", None)]
+    seen += [(f"intake {number}", None) for number in everyone]
     seen.append(("draw_dummies 0", drawn))
     seen += [(f"prepare {number}", [True] * len(grid.batches)) for number in everyone]
     for batch in range(len(grid.batches)):
@@ -159,13 +164,17 @@ def simulate(plan: Plan, rows: dict[int, int]) -> Seen:
                 seen += contributed(plan, ahead.number, rows)
             asked = place + 2
             seen.append((f"emit {shard.number % ENVIRONMENTS}", ("rows", rows.get(shard.number))))
+    for part in opening_parts(plan):
+        shape = (len(part), plan.packing.blocks, plan.key_bits // 4)
+        seen.append(("mask_table 0", ("masks", shape, 48 + SEALED_BYTES)))
     return seen + [(f"report {number}", 1024 + SEALED_BYTES) for number in everyone]
 
 
 def simulate_flags(plan: Plan, flags: list[int]) -> Seen:
     """Make what the driver may see of the column party, out of its padded numbers of flags."""
     batches = len(plan.grid.batches)
-    seen: Seen = [("generate_key column 0", plan.key_bits // 8 * 3)]
+    seen: Seen = [("generate_key column 0", None)]
+    seen.append(("public_key column 0", plan.key_bits // 8 * 15))
     seen += [(f"intake column {number}", None) for number in range(2)]
     seen.append(("draw_dummies column 0", batches * 8 + SEALED_BYTES))
     seen += [(f"prepare column {number}", flags) for number in range(2)]

@@ -11,6 +11,7 @@ from xstat_ray import Options
 from xstat_ray.errors import PendingError
 from xstat_ray.federation.aggregate import aggregate
 from xstat_ray.federation.config import (
+    RELEASE_STEPS,
     AttestationSettings,
     DomainConfig,
     PartyConfig,
@@ -19,17 +20,20 @@ from xstat_ray.federation.config import (
 from xstat_ray.federation.domain_run import DomainSettings
 from xstat_ray.federation.identity import DOMAINS, Domain, Identity
 from xstat_ray.federation.jobs import deidentify, release
+from xstat_ray.federation.party import STEPS as PARTY_STEPS
 from xstat_ray.inputs.source import Source
 from xstat_ray.model.study import Study
 from xstat_ray.runtime.progress import Progress
 
 STEPS = [
-    *(("row", step) for step in ("handshake", "exchange", "emit")),
-    *(("column", step) for step in ("handshake", "exchange", "emit")),
+    *(("row", step) for step in PARTY_STEPS),
+    *(("column", step) for step in PARTY_STEPS),
     ("aggregator", "all"),
+    ("row", "approve"),
     ("column", "decrypt"),
     ("row", "unblind"),
     ("row", "publish"),
+    ("column", "check"),
 ]
 RUN = "test"
 SOFTWARE = AttestationSettings("software", "software", 86_400, None, None, (), bytes(32), {})
@@ -79,7 +83,7 @@ class Domains:
         common = (self.study, domain, step, self.settings(domain), self.options, "quiet")
         if domain == "aggregator":
             config = DomainConfig(*common)
-        elif step in ("decrypt", "unblind", "publish"):
+        elif step in RELEASE_STEPS and step != "all":
             config = ReleaseConfig(*common, self.out)
         else:
             config = PartyConfig(*common, self.sources[domain], self.attestation)

@@ -1,6 +1,6 @@
 """Reads the aggregator's output of a run by docs/format.md alone, and decrypts it with `phe`.
 
-python second_implementer.py FOLDER_OF_THE_RUN PLAN_JSON AGGREGATOR_KEY_HEX P Q
+python second_implementer.py FOLDER_OF_THE_RUN PLAN_JSON AGGREGATOR_KEY_HEX P Q MASK_SEED_HEX
 
 Nothing of xstat_ray is imported. The program prints the noisy values as JSON: a list for each node,
 cells first, in blinded order.
@@ -41,7 +41,7 @@ def read_ciphertexts(payload: bytes) -> tuple[list[list[int]], int]:
     assert int.from_bytes(payload[8:12], "little") == 2
     start = 16 + int.from_bytes(payload[12:16], "little")
     header = json.loads(payload[16:start])
-    assert header["message"] == "NoisyTable"
+    assert header["message"] == "MaskedTable"
     blocks, width = header["shapes"]["ciphertexts"]
     places = range(start, len(payload), width)
     numbers = [int.from_bytes(payload[place : place + width], "little") for place in places]
@@ -49,10 +49,23 @@ def read_ciphertexts(payload: bytes) -> tuple[list[list[int]], int]:
     return [numbers[i : i + blocks] for i in range(0, len(numbers), blocks)], width
 
 
-def unpack(plaintexts: list[int], plan: dict) -> list[int]:
-    """The section "Plaintexts"."""
+def mask(seed: bytes, row: int, n: int) -> int:
+    """The mask of a ciphertext, from the section "Plaintexts"."""
+    stream = b"xstat-ray v1 mask numbers\0" + seed + row.to_bytes(8, "little")
+    size = -(-n.bit_length() // 8) + 16
+    return int.from_bytes(hashlib.shake_256(stream).digest(size), "little") % n
+
+
+def unpack(numbers: list[int], plan: dict, n: int) -> list[int]:
+    """The section "Plaintexts", for the numbers of a node without their masks."""
     bits = plan["slot_bits"]
     per_block = plan["slots_per_ciphertext"]
+    plaintexts = []
+    for block, number in enumerate(numbers):
+        slots_of = range(block * per_block, min((block + 1) * per_block, plan["slots"]))
+        offsets = sum(plan["slot_offset"] << bits * (s % per_block) for s in slots_of)
+        plaintexts.append((number + offsets) % n)
+        assert plaintexts[-1].bit_length() <= bits * per_block
     slots = [
         plaintexts[s // per_block] >> bits * (s % per_block) & (1 << bits) - 1
         for s in range(plan["slots"])
@@ -60,15 +73,22 @@ def unpack(plaintexts: list[int], plan: dict) -> list[int]:
     return [slot - plan["slot_offset"] for slot in slots]
 
 
-def main(run: str, plan_file: str, key: str, p: str, q: str) -> None:
+def main(run: str, plan_file: str, key: str, p: str, q: str, seed: str) -> None:
     plan = json.loads(Path(plan_file).read_text())
     aggregator = Ed25519PublicKey.from_public_bytes(bytes.fromhex(key))
     header, payload = read_message(Path(run) / "aggregator-column" / "000000.msg", aggregator)
-    assert header["kind"] == "noisy" and header["study"] == plan["study_digest"]
+    assert header["kind"] == "masked" and header["study"] == plan["study_digest"]
     nodes, width = read_ciphertexts(payload)
     assert len(nodes) == header["rows"] and width == plan["key_bits"] // 4
     private = phe.PaillierPrivateKey(phe.PaillierPublicKey(int(p) * int(q)), int(p), int(q))
-    json.dump([unpack([private.raw_decrypt(c) for c in node], plan) for node in nodes], sys.stdout)
+    n = int(p) * int(q)
+    found = []
+    for number, node in enumerate(nodes):
+        rows = range(number * len(node), (number + 1) * len(node))
+        masked = [private.raw_decrypt(c) for c in node]
+        masks = [mask(bytes.fromhex(seed), row, n) for row in rows]
+        found.append(unpack([(v - m) % n for v, m in zip(masked, masks, strict=True)], plan, n))
+    json.dump(found, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import pytest
 
 from tests.case import Case, study
 from tests.federation.domains import RUN, Domains
+from xstat_ray.crypto.channel import unpack_fields
 from xstat_ray.federation.audit import EVENTS
 from xstat_ray.federation.envelope import Header, open_message
 from xstat_ray.federation.identity import Peers
@@ -37,6 +38,8 @@ def test_a_second_implementer_decrypts_the_published_values(quick_key, columns, 
     domains = Domains(
         tmp_path, study(noise="laplace", privacy={"mechanism": "tree"}, column=columns), case.tables
     )
+    domains.run(until=("row", "publish"))
+    seed = unpack_fields((domains.state("row") / "secrets").read_bytes())["mask"]
     domains.run()
     key = domains.identities["aggregator"].public.hex()
     arguments = [
@@ -45,6 +48,7 @@ def test_a_second_implementer_decrypts_the_published_values(quick_key, columns, 
         key,
         str(quick_key.p),
         str(quick_key.q),
+        seed.hex(),
     ]
     done = subprocess.run(
         [sys.executable, str(SCRIPT), *arguments], capture_output=True, text=True, cwd=tmp_path
@@ -82,5 +86,5 @@ def test_the_page_names_every_field_event_and_kind_of_a_run(quick_key, tmp_path)
         *EVENTS,
         *{header.kind for header in headers},
     ]
-    assert len({header.kind for header in headers}) == 12
+    assert len({header.kind for header in headers}) == 16
     assert [name for name in named if f"`{name}`" not in PAGE] == []

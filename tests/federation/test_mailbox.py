@@ -249,6 +249,15 @@ def test_a_hello_with_a_session_is_refused(pair):
 
 
 def test_logs_are_read_where_they_are_published(pair):
-    assert pair.mailboxes["row"].log_of("column") is None
+    with pytest.raises(PendingError, match="column domain has not sent"):
+        pair.mailboxes["row"].log_with("column", "sent")
     pair.mailboxes["column"].publish_log()
-    assert pair.mailboxes["row"].log_of("column") == pair.mailboxes["column"].log.content()
+    with pytest.raises(PendingError, match="column domain has not sent"):
+        pair.mailboxes["row"].log_with("column", "sent")
+    pair.mailboxes["column"].send("row", "hello", b"")
+    pair.mailboxes["column"].publish_log()
+    content = pair.mailboxes["column"].log.content()
+    assert pair.mailboxes["row"].log_with("column", "sent") == content
+    pair.mailboxes["column"]._exchange.put("logs/column.jsonl", content[:-1])
+    with pytest.raises(ProtocolError, match="cut off"):
+        pair.mailboxes["row"].log_with("column", "sent")

@@ -19,12 +19,22 @@ from tests.federation.attacks import DIGEST, NOISY, invert_ciphertexts, log_of, 
 from tests.federation.domains import Domains
 from xstat_ray.crypto.buffers import from_rows, to_rows
 from xstat_ray.crypto.paillier import PrivateKey
-from xstat_ray.errors import PendingError
+from xstat_ray.errors import MessageError, PendingError
 from xstat_ray.federation import attestation
+from xstat_ray.federation.aggregate import AggregatorSteps
 from xstat_ray.federation.envelope import canonical
 from xstat_ray.federation.identity import Domain
 from xstat_ray.federation.mailbox import Mailbox
-from xstat_ray.model.messages import Coefficients, Flags, Message, NoisyTable, Rows, Tree
+from xstat_ray.federation.release import PublisherSteps
+from xstat_ray.model.encoding import Message
+from xstat_ray.model.messages import (
+    Flags,
+    MaskedTable,
+    Masks,
+    RerandomisedTable,
+    Rows,
+    Tree,
+)
 from xstat_ray.privacy.ledger import Ledger
 from xstat_ray.roles import ColumnParty, RowParty
 
@@ -105,7 +115,14 @@ def narrower(ciphertexts: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def shorter_as_its_header_says(payload: bytes) -> tuple[bytes, dict[str, int]]:
-    return table(NoisyTable, ciphertexts=shorter)(payload), {"rows": 2}
+    return table(MaskedTable, ciphertexts=shorter)(payload), {"rows": 2}
+
+
+def doubled(ciphertexts: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Put the first node in the place of the second one."""
+    changed = ciphertexts.copy()
+    changed[1] = changed[0]
+    return changed
 
 
 def other_provider(payload: bytes) -> bytes:
@@ -113,6 +130,8 @@ def other_provider(payload: bytes) -> bytes:
 
 
 AGGREGATOR = "aggregator"
+UNMASKED = "does not have the row party's masks on it"
+TABLE_SIZE = "size of the study's table"
 TOO_MANY = "as many as its header says"
 OUT_OF_RANGE = "not a ciphertext: out of range"
 NO_DEBIT = "did not debit what the study costs"
@@ -149,7 +168,7 @@ NO_DEBIT = "did not debit what the study costs"
             "column",
             "key",
             lambda p: p + p[: len(p) // 2],
-            "wrong size|not in the group",
+            "wrong size|not in the group|prime factor",
             AGGREGATOR,
         ),
         (
@@ -185,19 +204,26 @@ NO_DEBIT = "did not debit what the study costs"
         ("row", "rows", table(Rows, shard=lambda s: s + 1), "shard by shard", AGGREGATOR),
         ("row", "rows", lambda p: (p, {"rows": 99}), TOO_MANY, AGGREGATOR),
         ("row", "tree", table(Tree, starts=lambda s: s + 1), "sizes of the row tree", AGGREGATOR),
+        ("row", "masks", table(Masks, ciphertexts=with_number(0)), OUT_OF_RANGE, AGGREGATOR),
+        ("row", "masks", table(Masks, ciphertexts=narrower), "masks of another shape", AGGREGATOR),
+        ("row", "masks", table(Masks, first=lambda f: f + 1), "its part of the table", AGGREGATOR),
+        (AGGREGATOR, "masked", table(MaskedTable, ciphertexts=doubled), UNMASKED, "row"),
+        (AGGREGATOR, "masked", table(MaskedTable, ciphertexts=with_number(0)), OUT_OF_RANGE, "row"),
+        (AGGREGATOR, "masked", table(MaskedTable, ciphertexts=shorter), TABLE_SIZE, "row"),
+        (AGGREGATOR, "masked", shorter_as_its_header_says, TABLE_SIZE, "row"),
         (
             AGGREGATOR,
-            "noisy",
-            table(NoisyTable, ciphertexts=with_number(0)),
-            OUT_OF_RANGE,
-            "column",
+            "rerandomised",
+            table(RerandomisedTable, ciphertexts=doubled),
+            UNMASKED,
+            "row",
         ),
-        (AGGREGATOR, "noisy", table(NoisyTable, ciphertexts=shorter), "header says", "column"),
-        (AGGREGATOR, "noisy", shorter_as_its_header_says, "size of the study's table", "column"),
+        ("row", "approval", lambda p: p[::-1], "altered or is not from the counterpart", "column"),
+        ("column", "opened", lambda p: p[::-1], "altered or is not from the counterpart", "row"),
         ("column", "facts", facts(debited=None), NO_DEBIT, "row"),
         ("column", "facts", facts(debited={"epsilon": "1/10"}), NO_DEBIT, "row"),
         ("column", "facts", lambda p: b"{}", "payload is malformed", "row"),
-        (AGGREGATOR, "facts", facts(release="00" * 16), "not the one that was decrypted", "row"),
+        (AGGREGATOR, "facts", facts(release="00" * 16), "not the one that was opened", "row"),
     ],
 )
 def test_what_a_domain_signs_is_checked_too(
@@ -205,11 +231,14 @@ def test_what_a_domain_signs_is_checked_too(
 ):
     tamper(sender, kind, change)
     refused(domains, reason, receiver)
-    debited = (
-        domains.options.ledger.exists() and Ledger(domains.options.ledger).spent("small/row") > 0
-    )
-    # The budget is spent only where the key holder had a good table.
-    assert debited == (kind == "facts")
+    # The budget is spent only where the row party had seen a good table.
+    assert debited(domains, "row") == (kind in ("facts", "opened", "approval"))
+
+
+def debited(domains: Domains, party: str) -> bool:
+    """Whether a party's budget was touched."""
+    ledger = domains.options.ledger
+    return ledger.exists() and Ledger(ledger).spent(f"small/{party}") > 0
 
 
 def test_a_party_that_lies_under_its_own_name_is_believed(quick_key, tamper, tmp_path):
@@ -230,24 +259,51 @@ def test_a_party_that_lies_under_its_own_name_is_believed(quick_key, tamper, tmp
     assert noisy == [-count for count in COUNTS.values()]
 
 
-def test_an_aggregator_that_lies_about_its_counts_is_believed(quick_key, tamper, tmp_path):
+def test_an_aggregator_that_lies_about_its_counts_is_believed(quick_key, monkeypatch, tmp_path):
     exact = study(privacy={"mechanism": "flat"})
     domains = Domains(tmp_path, exact, Case(tmp_path).tables)
+    count = AggregatorSteps._count
 
-    def doubled(payload):
-        table = NoisyTable.decode(payload, exact.digest)
+    def counted_twice(self):
+        table = count(self)
         numbers = from_rows(table.ciphertexts.reshape(-1, quick_key.public.width))
         squares = to_rows(
             [number**2 % quick_key.public.n2 for number in numbers], quick_key.public.width
         )
-        return replace(table, ciphertexts=squares.reshape(table.ciphertexts.shape)).encode(
-            exact.digest
-        )
+        return replace(table, ciphertexts=squares.reshape(table.ciphertexts.shape))
 
-    tamper("aggregator", "noisy", doubled)
+    monkeypatch.setattr(AggregatorSteps, "_count", counted_twice)
     domains.run()
     noisy = pq.read_table(domains.out / "statistics.parquet")["noisy"].to_pylist()
     assert noisy == [2 * count for count in COUNTS.values()]
+
+
+@pytest.mark.parametrize("receiver", ["row", "column"])
+def test_an_aggregator_that_shows_the_parties_different_tables(domains, monkeypatch, receiver):
+    send = Mailbox.send
+
+    def sending(self, to, kind, payload, **place):
+        if (to, kind) == (receiver, "masked"):
+            payload = table(MaskedTable, ciphertexts=doubled)(payload())
+        return send(self, to, kind, payload, **place)
+
+    monkeypatch.setattr(Mailbox, "send", sending)
+    reason = UNMASKED if receiver == "row" else "approved another table than the aggregator's"
+    refused(domains, reason, receiver)
+    assert not debited(domains, receiver)
+
+
+def test_a_row_party_that_publishes_other_figures_is_found_out(domains, monkeypatch):
+    publish = PublisherSteps._publish
+
+    def lying(self, coefficients):
+        return publish(self, replace(coefficients, values=coefficients.values + 1))
+
+    monkeypatch.setattr(PublisherSteps, "_publish", lying)
+    with pytest.raises(MessageError, match="published other tables than follow from this"):
+        domains.run()
+    assert log_of(domains, "column")[-1]["event"] == "refused"
+    assert "finished" not in [entry["event"] for entry in log_of(domains, "row")]
 
 
 def test_a_ciphertext_that_is_not_coprime_to_the_modulus(domains, tamper, quick_key):
@@ -315,15 +371,29 @@ def lie_of(monkeypatch, party, kind, **changes):
     monkeypatch.setattr(party, "_seal", sealed)
 
 
-def test_coefficients_of_another_part(domains, monkeypatch):
+def test_numbers_of_another_part(domains, monkeypatch):
     """Sealed and signed as they should be, for another place in the table."""
+    lie_of(monkeypatch, ColumnParty, "opened", first=1)
+    refused(domains, "decrypted number|not those of its part of the table", "row")
 
-    def release(self, table, packing, part):
-        shifted = Coefficients("00" * 16, part.start + 1, np.zeros((len(part), 2), np.int64))
-        return self._channel("column").seal(shifted.encode(DIGEST), "coefficients")
 
-    monkeypatch.setattr(ColumnParty, "release", release)
-    refused(domains, "not those of its part of the table", "row")
+def test_numbers_of_another_release(domains, monkeypatch):
+    lie_of(monkeypatch, ColumnParty, "opened", release="00" * 16)
+    refused(domains, "another release than was approved", "row")
+
+
+def test_an_approval_of_another_release(domains, monkeypatch):
+    """Nobody is told the id under which a release is debited."""
+    lie_of(monkeypatch, RowParty, "approval", release="00" * 16)
+    refused(domains, "approval is of another release", "column")
+    assert not debited(domains, "column")
+
+
+def test_other_masks_than_the_row_party_was_bound_to(domains, monkeypatch):
+    lie_of(monkeypatch, RowParty, "mask", seed=np.zeros((1, 32), np.uint8))
+    with pytest.raises(MessageError, match="not the one that was committed to"):
+        domains.run()
+    assert log_of(domains, "column")[-1]["event"] == "refused"
 
 
 def test_expired_evidence(domains, monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import stat
+from fractions import Fraction
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,6 +23,7 @@ from xstat_ray.federation.party import STEPS as PARTY_STEPS
 from xstat_ray.privacy.ledger import Ledger
 
 NOISY = study(noise="laplace", privacy={"mechanism": "tree"})
+PRIVATE = {"secrets", "approved", "admitted"}
 pytestmark = pytest.mark.usefixtures("quick_key")
 
 
@@ -147,9 +149,12 @@ def test_every_step_twice_on_the_way_changes_nothing(case, tmp_path):
 
 def test_secrets_are_private_meanwhile_and_gone_afterwards(case, tmp_path):
     domains = Domains(tmp_path, NOISY, case.tables)
-    domains.run(until=("column", "decrypt"))
+    domains.run(until=("row", "unblind"))
     for party in ("row", "column"):
-        assert stat.S_IMODE((domains.state(party) / "secrets").stat().st_mode) == 0o600
+        private = [path for path in domains.state(party).rglob("*") if path.name in PRIVATE]
+        private += (domains.state(party) / "receipts").glob("*")
+        assert len(private) > 1
+        assert {stat.S_IMODE(path.stat().st_mode) for path in private} == {0o600}
         assert stat.S_IMODE(domains.state(party).stat().st_mode) == 0o700
         assert not (domains.state(party) / "handshake").exists()
     domains.run()
@@ -166,8 +171,8 @@ def test_every_domain_writes_its_stages_and_no_other_sees_them(case, tmp_path):
     domains = Domains(tmp_path, study(), case.tables)
     domains.run()
     stages = {
-        "row": {*PARTY_STEPS, "unblind", "publish"},
-        "column": {*PARTY_STEPS, "decrypt"},
+        "row": {*PARTY_STEPS, "approve", "unblind", "publish"},
+        "column": {*PARTY_STEPS, "decrypt", "check"},
         "aggregator": {"aggregate"},
     }
     for domain in DOMAINS:
@@ -200,6 +205,8 @@ def test_steps_out_of_turn(case, tmp_path):
             domains.step(*step)
     with pytest.raises(InputError, match=r"Run xstat-ray deidentify first"):
         domains.step("column", "decrypt")
+    with pytest.raises(InputError, match="no table was approved yet"):
+        domains.step("row", "unblind")
     with pytest.raises(InputError, match="no coefficients yet"):
         domains.step("row", "publish")
 
@@ -232,17 +239,20 @@ def test_domains_with_different_plans_do_not_begin(case, tmp_path):
         domains.step("column", "handshake")
 
 
-def test_a_budget_that_is_spent(case, tmp_path):
+@pytest.mark.parametrize(("party", "step"), [("row", "approve"), ("column", "decrypt")])
+def test_a_budget_that_is_spent(case, tmp_path, party, step):
     poor = study(noise="laplace", privacy={"cap": 1})
     domains = Domains(tmp_path, poor, case.tables)
     domains.run()
     again = Domains(tmp_path / "again", poor, case.tables, ledger=domains.options.ledger)
-    again.run(until=("column", "decrypt"))
+    if party == "column":
+        Ledger(domains.options.ledger).set_cap("small/row", Fraction(2))
+    again.run(until=(party, step))
     before = again.messages()
-    with pytest.raises(BudgetError, match="Nothing was decrypted"):
-        again.step("column", "decrypt")
+    with pytest.raises(BudgetError, match=f"small/{party}.*Nothing was decrypted"):
+        again.step(party, step)
     assert again.messages() == before and not again.out.exists()
-    log = (again.state("column") / "log.jsonl").read_text()
+    log = (again.state(party) / "log.jsonl").read_text()
     assert '"reason":"the budget is spent"' in log and '"event":"debited"' not in log
 
 
@@ -259,7 +269,7 @@ def test_an_output_folder_with_another_release(case, tmp_path):
     with pytest.raises(InputError, match="holds another release"):
         domains.step("row", "publish")
     shutil.rmtree(domains.out)
-    domains.step("row", "publish")
+    domains.run()
     assert (domains.state("row") / "log.jsonl").read_text().count('"event":"published"') == 1
 
 

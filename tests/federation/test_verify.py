@@ -24,6 +24,7 @@ from xstat_ray.federation.verify import verify
 
 Line = tuple[str, dict[str, Any]]
 """Event and facts."""
+CHECKED = ("statistics.parquet", "areas.parquet")
 Change = Callable[[list[Line]], list[Line]]
 
 
@@ -59,7 +60,7 @@ def rewritten(
 def test_a_good_release(finished, release):
     report = verify(release, pins(finished))
     assert report.wrong == []
-    assert len(report.shown) == 8 and all(line.endswith(".") for line in report.shown)
+    assert len(report.shown) == 9 and all(line.endswith(".") for line in report.shown)
     text = " ".join(report.not_shown)
     assert "statement, not hardware" in text and not any(
         part in text for part in ("padding", "from the manifest")
@@ -82,20 +83,23 @@ def test_an_altered_file_is_found(finished, release, name):
     content = bytearray((release / name).read_bytes())
     content[len(content) // 2] ^= 1
     (release / name).write_bytes(content)
-    assert verify(release, pins(finished)).wrong == [f"{name} is not the file that was published"]
+    wrong = [f"{name} is not the file that was published"]
+    if name != "plan.json":
+        wrong.insert(0, f"{name} is not the file that the key holder checked")
+    assert verify(release, pins(finished)).wrong == wrong
     (release / name).unlink()
-    assert verify(release, pins(finished)).wrong == [f"{name} is not the file that was published"]
+    assert verify(release, pins(finished)).wrong == wrong
 
 
 @pytest.mark.parametrize(
     ("key", "value", "reason"),
     [
-        ("release", "00" * 16, "does not show one draw of noise"),
+        ("release", "00" * 16, "does not show one table"),
         ("spent", {"epsilon": "1/2", "delta": "0"}, "does not show the debit"),
         ("session", "4" * 64, "different handshakes"),
         ("run", "other", "another study, plan, run"),
         ("study_digest", "4" * 64, "another study, plan, run"),
-        ("noise_free", True, "debited for a release without noise"),
+        ("noise_free", True, "debited a release without noise"),
         ("datasets", {"row": "x", "column": "y"}, "does not show the debit"),
     ],
 )
@@ -150,7 +154,9 @@ def twice(event: str) -> Change:
         ("column", without("debited"), "does not show the debit"),
         ("column", changed("debited", epsilon="1/10"), "does not show the debit"),
         ("column", twice("debited"), "does not show the debit"),
-        ("column", moved_to_the_end("debited"), "coefficients were handed out before the debit"),
+        ("column", moved_to_the_end("debited"), "column party sent opened before the debit"),
+        ("row", moved_to_the_end("debited"), "row party sent approval before the debit"),
+        ("row", without("debited"), "row party's log does not show the debit"),
         (
             "row",
             without("shown"),
@@ -166,8 +172,25 @@ def twice(event: str) -> Change:
             moved_to_the_end("shown"),
             "column domain's flags were handed out before it counted",
         ),
-        ("aggregator", twice("noise"), "does not show one draw of noise"),
-        ("aggregator", moved_to_the_end("noise"), "not handed out once, after the noise"),
+        ("aggregator", twice("noise"), "aggregator domain's log does not show one table (noise)"),
+        ("aggregator", moved_to_the_end("noise"), "sent masked before its log names the table"),
+        ("row", without("approved"), "row domain's log does not show one table (approved)"),
+        ("row", moved_to_the_end("approved"), "sent approval before its log names the table"),
+        ("row", changed("approved", digest="4" * 64), "logs name different tables"),
+        ("column", changed("admitted", digest="x"), "logs name different tables"),
+        ("column", twice("admitted"), "column domain's log does not show one table (admitted)"),
+        (
+            "column",
+            moved_to_the_end("received", kind="approval"),
+            "opened the table before the row party approved it",
+        ),
+        ("column", without("checked"), "does not show that it checked what was published"),
+        ("column", changed("checked", files={}), "does not show that it checked"),
+        (
+            "column",
+            changed("checked", files=dict.fromkeys(CHECKED, "4" * 64)),
+            "statistics.parquet is not the file that the key holder checked",
+        ),
         ("row", without("attested"), "row domain did not verify the other party first"),
         (
             "column",
@@ -220,7 +243,7 @@ def test_the_job(finished, release, capsys):
     (release / "statistics.csv").write_text("")
     with pytest.raises(ProtocolError, match="not what it says"):
         job.main(settings, "the command line")
-    assert "WRONG:\n- statistics.csv is not the file that was published" in capsys.readouterr().out
+    assert "\n- statistics.csv is not the file that was published" in capsys.readouterr().out
     for name, key, problem in (
         ("row", "12", "row is not a public key .*Write 64 hexadecimal digits"),
         ("column", "xy" * 32, "column is not a public key"),

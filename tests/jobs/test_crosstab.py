@@ -153,7 +153,7 @@ def test_json_lines_begin_with_the_plan(command):
         events[0].items()
         >= {"event": "plan", "study": "small", "cells": 2, "slots": 2, "key_bits": 2048}.items()
     )
-    stages = ["start", "intake", "exchange", "aggregate", "noise", "decrypt"]
+    stages = ["start", "intake", "exchange", "aggregate", "noise", "masks", "decrypt"]
     assert [event["stage"] for event in events if event["event"] == "end"] == stages
 
 
@@ -222,7 +222,7 @@ def test_an_interrupted_release_is_resumed_without_new_budget(command):
     assert process.returncode == 130
     assert "The same command resumes an unfinished release" in error
     assert command.statistics() == []
-    assert (command.folder / "out" / "unfinished" / "noisy.msg").exists()
+    assert (command.folder / "out" / "unfinished" / "masked.msg").exists()
 
     code, _, error = command.run("study=large", "display=json")
     assert code == 0

@@ -164,4 +164,8 @@ def test_everyone_is_told_what_concerns_him():
         "column": ("runtime=local", "data.column.path=c", "ledger=l"),
         "aggregator": ("runtime=local",),
     }
-    assert arguments.release == {"row": (), "column": ("ledger=l",), "aggregator": ()}
+    assert arguments.release == {
+        "row": ("ledger=l",),
+        "column": ("ledger=l",),
+        "aggregator": (),
+    }

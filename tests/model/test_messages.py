@@ -11,15 +11,20 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from xstat_ray.errors import ProtocolError
+from xstat_ray.model.encoding import Message
 from xstat_ray.model.messages import (
+    Approval,
     Choices,
     Coefficients,
     Flags,
+    MaskedTable,
+    Masks,
+    MaskSeed,
     Matrix,
-    Message,
-    NoisyTable,
     Offer,
+    OpenedTable,
     Partial,
+    RerandomisedTable,
     Rows,
     Tree,
 )
@@ -28,8 +33,23 @@ from xstat_ray.noise.messages import Deal, Opening
 STUDY = bytes(32)
 OTHER = bytes([1]) + bytes(31)
 KINDS = [
-    Offer, Choices, Matrix, Tree, Rows, Flags, Partial, NoisyTable, Coefficients, Deal, Opening,
-]  # fmt: skip
+    Offer,
+    Choices,
+    Matrix,
+    Tree,
+    Rows,
+    Flags,
+    Partial,
+    RerandomisedTable,
+    Masks,
+    MaskedTable,
+    Approval,
+    OpenedTable,
+    Coefficients,
+    MaskSeed,
+    Deal,
+    Opening,
+]
 numbers = st.integers(0, 2**31)
 TRAILING = {
     "tags": (16,),
@@ -43,6 +63,10 @@ TRAILING = {
     "corrections": (2, 3),
     "shares": (3,),
     "masked": (3, 2, 1),
+    "numbers": (2, 5),
+    "digest": (32,),
+    "commitment": (32,),
+    "seed": (32,),
 }
 
 
@@ -201,9 +225,9 @@ def test_a_number_of_the_header_is_a_whole_number(shard: object) -> None:
     [None, 7, ["a"], {}, "", "00ff", "x" * 900, "a\0b", "\ud800", "a\nb", "../../x", "0" * 33],
 )
 def test_a_release_is_32_hexadecimal_digits(release: object) -> None:
-    table = NoisyTable(release="0" * 32, ciphertexts=np.zeros((1, 2, 5), np.uint8))
+    table = OpenedTable(release="0" * 32, first=0, numbers=np.zeros((1, 2, 5), np.uint8))
     with pytest.raises(ProtocolError, match="malformed"):
-        NoisyTable.decode(rewritten(table, fields={"release": release}), STUDY)
+        OpenedTable.decode(rewritten(table, fields={"release": release}), STUDY)
 
 
 @pytest.mark.parametrize(

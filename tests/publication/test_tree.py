@@ -59,7 +59,7 @@ def one_key() -> Iterator[None]:
     """Making a key takes longer than all the rest, so all releases in this process share one."""
     key = generate(2048)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("xstat_ray.roles.column_party.generate", lambda bits, constant_time: key)
+        patch.setattr("xstat_ray.roles.column_opening.generate", lambda bits, constant_time: key)
         yield
 
 
@@ -217,8 +217,8 @@ def random_case(tmp_path: Path) -> tuple[Study, list[Row], dict[str, int], dict[
 
 
 def execute(executor: Executor, plan: Plan) -> Coefficients:
-    run, noisy = encrypted(executor, plan)
-    return run.release(noisy)
+    run, to_open = encrypted(executor, plan)
+    return run.release(to_open)
 
 
 def plan_of(study: Study) -> Plan:
@@ -254,9 +254,9 @@ def test_with_padding_empty_nodes_come_and_go_again(random_case, tmp_path):
     # Three areas at most in a town, three towns in a county, two counties in each of three zones.
     assert [level.shown for level in plan.design.levels] == [54, 18, 6, 3, 1]
     with LocalExecutor(study, {role: Source(path) for role, path in paths.items()}) as executor:
-        run, noisy = encrypted(executor, plan)
-        assert noisy.ciphertexts.shape[:2] == (54 + 18 + 6 + 3 + 1, 2)
-        check(plan, run.release(noisy), rows, kind_of)
+        run, to_open = encrypted(executor, plan)
+        assert to_open.masked.ciphertexts.shape[:2] == (54 + 18 + 6 + 3 + 1, 2)
+        check(plan, run.release(to_open), rows, kind_of)
     played = play(
         plan, row_table=paths["row"], column_table=paths["column"], ledger=tmp_path / "ledger"
     )
@@ -301,8 +301,8 @@ def test_levels_that_are_not_measured_cost_nothing(random_case, monkeypatch, pri
 
     monkeypatch.setattr(Aggregator, "sum_up", count)
     with LocalExecutor(study, {role: Source(path) for role, path in paths.items()}) as executor:
-        _, noisy = encrypted(executor, plan)
-    assert noisy.ciphertexts.shape[:2] == (nodes, 2)
+        _, to_open = encrypted(executor, plan)
+    assert to_open.masked.ciphertexts.shape[:2] == (nodes, 2)
     assert plan.table_ciphertexts == 2 * nodes
     assert made == steps
 

@@ -13,9 +13,10 @@ import pytest
 
 from xstat_ray.errors import InputError
 from xstat_ray.inputs.study_file import parse
-from xstat_ray.model.messages import NoisyTable
+from xstat_ray.model.messages import MaskedTable, RerandomisedTable
 from xstat_ray.planning.plan import Plan, make_plan
 from xstat_ray.publication.workspace import Workspace
+from xstat_ray.roles.opening import ToOpen
 
 
 def plan(persons: int = 100, key_bits: int = 2048) -> Plan:
@@ -25,8 +26,9 @@ def plan(persons: int = 100, key_bits: int = 2048) -> Plan:
     return make_plan(parse({"study": study}, origin="small.yaml"), key_bits=key_bits)
 
 
-NOISY = NoisyTable(
-    release="00" * 16, ciphertexts=np.arange(2 * 512, dtype=np.uint8).reshape(2, 1, 512)
+BYTES = np.arange(2 * 512, dtype=np.uint8).reshape(2, 1, 512)
+TO_OPEN = ToOpen(
+    "00" * 16, RerandomisedTable(ciphertexts=BYTES), MaskedTable(ciphertexts=BYTES ^ 1), [b"1", b""]
 )
 FACTS = {"study_digest": plan().study.digest.hex(), "release": "00" * 16}
 
@@ -40,7 +42,7 @@ def leave_unfinished(out: Path) -> None:
     with Workspace(out, plan()) as work:
         work.party("row").mkdir(mode=0o700)
         (work.party("row") / "secrets").write_bytes(b"secret")
-        work.keep(NOISY, FACTS)
+        work.keep(TO_OPEN, FACTS)
 
 
 def test_what_was_kept_is_found_again(out):
@@ -49,8 +51,11 @@ def test_what_was_kept_is_found_again(out):
         found = work.resumable()
         assert (work.party("row") / "secrets").read_bytes() == b"secret"
     assert found is not None
-    assert (found.facts, found.noisy.release) == (FACTS, NOISY.release)
-    assert np.array_equal(found.noisy.ciphertexts, NOISY.ciphertexts)
+    assert (found.facts, found.to_open.release) == (FACTS, TO_OPEN.release)
+    for table in ("rerandomised", "masked"):
+        kept = getattr(TO_OPEN, table).ciphertexts
+        assert np.array_equal(getattr(found.to_open, table).ciphertexts, kept)
+    assert found.to_open.receipts == TO_OPEN.receipts
     assert stat.S_IMODE((out / "unfinished").stat().st_mode) == 0o700
 
 
@@ -68,12 +73,12 @@ def test_the_unfinished_release_of_another_plan(out, other):
         pytest.raises(InputError, match="another study or key size .*Run that study"),
     ):
         work.resumable()
-    assert (out / "unfinished" / "noisy.msg").exists()
+    assert (out / "unfinished" / "masked.msg").exists()
 
 
 def test_secrets_without_a_stored_table_are_removed(out):
     leave_unfinished(out)
-    (out / "unfinished" / "noisy.msg").unlink()
+    (out / "unfinished" / "masked.msg").unlink()
     with Workspace(out, plan()) as work:
         assert work.resumable() is None
         assert not work.party("row").exists()
@@ -83,7 +88,7 @@ def test_a_finished_release_is_refused_and_what_its_clearing_left_goes(out):
     leave_unfinished(out)
     (out / "statistics.parquet").write_bytes(b"published")
     # A kill within `finish` leaves this: without the table, the secrets have no use.
-    (out / "unfinished" / "noisy.msg").unlink()
+    (out / "unfinished" / "masked.msg").unlink()
     with pytest.raises(InputError, match="already holds a release, which is never overwritten"):
         Workspace(out, plan())
     assert {path.name for path in out.iterdir()} == {"statistics.parquet"}
@@ -120,7 +125,7 @@ def test_a_refusal_lets_the_folder_go(out):
 def test_too_little_room_is_told_before_anything_starts(out, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 10**9 - 3000, 3000))
-    needed = 3 * 2 * 512 + 64 * 2
+    needed = 4 * 2 * 512 + 64 * 2
     with pytest.raises(
         InputError, match=f"the disk has 3,000 bytes free and the release needs {needed:,}"
     ):
@@ -134,7 +139,7 @@ def test_a_table_that_cannot_be_stored_leaves_no_secrets(out, monkeypatch):
     replace = os.replace
 
     def full(source, target, **folders):
-        if target == "noisy.msg":
+        if target == "masked.msg":
             raise OSError(28, "No space left on device")
         replace(source, target, **folders)
 
@@ -142,7 +147,7 @@ def test_a_table_that_cannot_be_stored_leaves_no_secrets(out, monkeypatch):
         work.party("row").mkdir()
         monkeypatch.setattr(os, "replace", full)
         with pytest.raises(InputError, match="cannot write the output: No space left on device"):
-            work.keep(NOISY, FACTS)
+            work.keep(TO_OPEN, FACTS)
     assert list(out.iterdir()) == []
 
 

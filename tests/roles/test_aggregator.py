@@ -23,7 +23,16 @@ def test_it_holds_what_is_public_and_may_travel():
         for name, _ in inspect.getmembers(aggregator, inspect.ismethod)
         if not name.startswith("_")
     }
-    assert offered == {"join", "join_whole", "merge", "bound", "add", "lay_out", "sum_up"}
+    assert offered == {
+        "join",
+        "join_whole",
+        "merge",
+        "bound",
+        "add",
+        "lay_out",
+        "sum_up",
+        "put_masks",
+    }
 
 
 def test_it_counts_a_shard():

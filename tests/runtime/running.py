@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from xstat_ray.crypto.channel import unpack_fields
 from xstat_ray.crypto.handshake import SharedSecrets
-from xstat_ray.model.messages import NoisyTable
 from xstat_ray.model.row_tree import tree_of
 from xstat_ray.model.study import Role
 from xstat_ray.planning.plan import Plan
+from xstat_ray.roles.opening import ToOpen
 from xstat_ray.roles.party import Party
 from xstat_ray.roles.session import SECRETS
 from xstat_ray.runtime.driver import Driver
@@ -24,17 +24,18 @@ from xstat_ray.runtime.party_environment import PartyEnvironment
 from xstat_ray.runtime.progress import Progress
 
 
-def encrypted(executor: Executor, plan: Plan) -> tuple[Driver, NoisyTable]:
-    """De-identify, aggregate and add the noise; the driver may then release."""
+def encrypted(executor: Executor, plan: Plan) -> tuple[Driver, ToOpen]:
+    """De-identify, aggregate, add noise and masks; the driver may then release."""
     driver = Driver(executor, plan, Progress())
     public = driver.de_identify()
-    return driver, driver.add_noise(public, driver.aggregate(public))
+    noisy = driver.add_noise(public, driver.aggregate(public))
+    return driver, driver.put_masks(public, noisy)
 
 
 def counts(executor: Executor, plan: Plan) -> NDArray[np.int64]:
     """Run the whole protocol on an executor."""
-    driver, noisy = encrypted(executor, plan)
-    return driver.release(noisy).values
+    driver, to_open = encrypted(executor, plan)
+    return driver.release(to_open).values
 
 
 def actor_of(executor: Executor, role: Role, replica: int = 0) -> Any:

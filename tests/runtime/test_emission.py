@@ -10,8 +10,8 @@ from xstat_ray.planning.plan import Plan, make_plan
 from xstat_ray.runtime import emission
 from xstat_ray.runtime.emission import (
     RowCalls,
-    decrypt_parts,
     flag_calls,
+    opening_parts,
     wanted_batches,
 )
 
@@ -101,6 +101,6 @@ def test_the_flags_of_a_batch_are_emitted_in_parts_by_environments_in_turn(
 
 def test_the_noisy_table_is_decrypted_in_parts(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(emission, "CIPHERTEXTS_A_CALL", 8 * 5 * plan.packing.blocks)
-    parts = decrypt_parts(plan)
+    parts = opening_parts(plan)
     assert [node for part in parts for node in part] == list(range(plan.design.nodes))
     assert len(parts) > 1 and max(map(len, parts)) <= 5

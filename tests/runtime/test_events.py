@@ -14,7 +14,7 @@ from xstat_ray.runtime.events import NAME, Recorded
 from xstat_ray.runtime.progress import Progress
 
 ALLOWED = {"time", "event", "stage", "task", "times", "seconds", "error"}
-STAGES = ["start", "intake", "exchange", "aggregate", "noise", "decrypt"]
+STAGES = ["start", "intake", "exchange", "aggregate", "noise", "masks", "decrypt"]
 
 
 def events(folder):

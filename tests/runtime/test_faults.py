@@ -60,8 +60,8 @@ def test_failed_tasks_are_run_again_and_noise_is_drawn_once(
     study = replace(small.study, privacy=Privacy(noise="off", mechanism=mechanism))
     plan = make_plan(study, key_bits=2048, shards=20, batch="day")
     with Unreliable(study, small.sources, {}, folder=tmp_path, schedule=schedule) as executor:
-        driver, noisy = encrypted(executor, plan)
-        values = driver.release(noisy).values
+        driver, to_open = encrypted(executor, plan)
+        values = driver.release(to_open).values
         expected = oracle.count(study, small.rows, small.flags, seeds(executor))
         seen = {name: executor.seen[name] for name in ("join", "merge", "bound", "add")}
         assert seen == {"join": 20, "merge": 2, "bound": 2, "add": 1}
@@ -111,15 +111,16 @@ def test_every_coefficient_is_noised_touched_or_not(tmp_path, draws):
     ledger = tmp_path / "ledger"
     sources = {role: Source(tmp_path / f"{role}.csv", ledger=ledger) for role in ("row", "column")}
     with LocalExecutor(study, sources) as executor:
-        driver, noisy = encrypted(executor, plan)
-        rows = noisy.ciphertexts.reshape(-1, noisy.ciphertexts.shape[-1])
+        driver, to_open = encrypted(executor, plan)
+        noisy = to_open.rerandomised.ciphertexts
+        rows = noisy.reshape(-1, noisy.shape[-1])
         trivial = np.zeros(rows.shape[1], np.uint8)
         trivial[0] = 1
         # No cell is the trivial encryption of zero that an untouched cell starts from, and no two
         # are equal.
         assert not (rows == trivial).all(axis=1).any()
         assert len(np.unique(rows, axis=0)) == plan.table_ciphertexts
-        values = driver.release(noisy).values
+        values = driver.release(to_open).values
     assert draws == [plan.coefficients]
     untouched = np.delete(values.ravel(), 7 * 30 + 7)
     # Discrete Laplace of scale 1/2: P(0) = (1 - e^-2) / (1 + e^-2) = tanh(1). Six standard
@@ -232,8 +233,9 @@ def test_a_party_whose_environment_dies_ends_the_run(ray_folder, small, tmp_path
             public = driver.de_identify()
             die("row") if stage == "aggregate" else None
             noisy = driver.add_noise(public, driver.aggregate(public))
+            to_open = driver.put_masks(public, noisy)
             die("column")
-            driver.release(noisy)
+            driver.release(to_open)
 
 
 def test_people_who_opted_out_leave_no_trace_in_the_counts(small, tmp_path):
@@ -247,8 +249,8 @@ def test_people_who_opted_out_leave_no_trace_in_the_counts(small, tmp_path):
     }
     plan = make_plan(small.study, key_bits=2048, shards=3)
     with LocalExecutor(small.study, with_list) as executor:
-        driver, noisy = encrypted(executor, plan)
-        values = driver.release(noisy).values
+        driver, to_open = encrypted(executor, plan)
+        values = driver.release(to_open).values
         expected = oracle.count(
             small.study, small.rows, small.flags, seeds(executor), opted_out=gone
         )

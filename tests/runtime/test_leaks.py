@@ -32,6 +32,7 @@ from xstat_ray.planning.plan import make_plan
 from xstat_ray.roles import ColumnParty, KeyHolder, RowParty
 from xstat_ray.roles.blinding import Blinding
 from xstat_ray.roles.intake import People
+from xstat_ray.roles.opening import proven_key
 from xstat_ray.runtime import ray_executor
 
 TOKEN = "CaNaRy-5F0C9A7BE1D24C38"
@@ -239,7 +240,8 @@ def test_in_one_cluster_isolation_is_a_simulation_because_any_task_can_read_a_pa
     """
     sources = write_sources(tmp_path)
     with ray_executor.RayExecutor(leak_study(), sources, {}) as executor:
-        public = executor.get(executor.column[0].call(ColumnParty.generate_key, 2048))
+        executor.get(executor.column[0].call(ColumnParty.generate_key, 2048))
+        public = executor.get(executor.column[0].call(ColumnParty.public_key))
 
         @ray.remote
         def stranger(actor: Any) -> Any:
@@ -250,7 +252,7 @@ def test_in_one_cluster_isolation_is_a_simulation_because_any_task_can_read_a_pa
             )
 
         stolen = PrivateKey.from_bytes(ray.get(stranger.remote(actor_of(executor, "column"))))
-        assert stolen.public.encode() == public
+        assert proven_key(stolen) == public
 
 
 @pytest.fixture(scope="module")

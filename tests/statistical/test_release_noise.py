@@ -66,7 +66,7 @@ def released_noise(key: PrivateKey, plan: Plan, releases: int) -> NDArray[np.int
     plain = key.decrypt(
         np.concatenate([n.ciphertexts for n in noisy]).reshape(-1, key.public.width)
     )
-    return plan.packing.unpack(plain).reshape(releases, CELLS, SLOTS)
+    return plan.packing.unpack_signed(plain, key.public.n).reshape(releases, CELLS, SLOTS)
 
 
 def probabilities(mechanism: Mechanism, values: NDArray[np.int64]) -> NDArray[np.float64]:

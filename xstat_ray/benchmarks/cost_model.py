@@ -26,7 +26,19 @@ PARTS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "flags": (("column.intake", "column.prepare", "column.emit"), ("flags",)),
     "join": (("join", "join_whole", "merge", "bound", "add"), ("rows", "matches")),
-    "release": (("noise", "column.release", "row.unblind"), ("nodes",)),
+    "release": (
+        (
+            "noise",
+            "masks",
+            "row.mask_table",
+            "row.approve",
+            "column.admit",
+            "column.open_part",
+            "row.unblind",
+            "column.check_published",
+        ),
+        ("nodes",),
+    ),
 }
 """Calls of each part, and the sizes that it grows with. The base transfers of the ID exchange grow
 with nothing."""

@@ -74,7 +74,8 @@ def run_on_ray(plan: Plan, sources: Mapping[Role, Source], cores: int, window: i
 
 def release(driver: Driver, public: PublicKey, encrypted: Partial, plan: Plan) -> NDArray[np.int64]:
     """Release the counts (cells, slots) of a plan whose noise is off."""
-    coefficients = driver.release(driver.add_noise(public, encrypted))
+    to_open = driver.put_masks(public, driver.add_noise(public, encrypted))
+    coefficients = driver.release(to_open)
     return coefficients.values[: plan.study.cells]
 
 

@@ -108,7 +108,8 @@ def run_timed(plan: Plan, sources: dict[Role, Source]) -> Run:
     public = driver.de_identify()
     encrypted = driver.aggregate(public)
     noisy = costs.timed("noise", driver.add_noise, public, encrypted)
-    coefficients = driver.release(noisy)
+    to_open = costs.timed("masks", driver.put_masks, public, noisy)
+    coefficients = driver.release(to_open)
     counts = coefficients.values[: plan.study.cells]
     emitted = costs.out_bytes("column.emit") // (16 + plan.packing.blocks * plan.ciphertext_bytes)
     return Run(costs, emitted, int(counts.sum()), plan.design.shown, counts)

@@ -1,4 +1,4 @@
-"""The aggregator's step: join and add while encrypted, add the noise, hand on the noisy table.
+"""The aggregator's step: join and add while encrypted, add the noise, put the masks on.
 
 The aggregator has the public key, the pseudonymous rows and the flags. It refuses to start beside
 anything that holds a secret of a party.
@@ -22,13 +22,16 @@ from xstat_ray.errors import InputError, ProtocolError
 from xstat_ray.federation.config import DomainConfig
 from xstat_ray.federation.domain_run import DomainRun
 from xstat_ray.federation.envelope import Opened, canonical
-from xstat_ray.model.messages import Flags, NoisyTable, Rows, Tree
+from xstat_ray.federation.outbox import Outbox
+from xstat_ray.model.messages import Flags, Masks, RerandomisedTable, Rows, Tree
 from xstat_ray.model.shards import Shard
 from xstat_ray.planning.options import IN_FLIGHT
 from xstat_ray.publication.manifest import shown_seconds
 from xstat_ray.roles.aggregator import Aggregator
+from xstat_ray.roles.opening import checked_key, release_id, table_digest
 from xstat_ray.roles.session import SECRETS
 from xstat_ray.runtime.driver import Driver
+from xstat_ray.runtime.emission import opening_parts
 from xstat_ray.runtime.events import Recorded
 from xstat_ray.runtime.executor import Executor
 from xstat_ray.runtime.open import open_executor
@@ -36,10 +39,13 @@ from xstat_ray.runtime.progress import Progress
 from xstat_ray.runtime.reduction import BatchMessages, reduce_partials
 from xstat_ray.util.files import write_whole
 
-NOISY = "noisy.msg"
+RERANDOMISED = "rerandomised.msg"
 _MARKS = (
     b"PRIVATE KEY-----",
-    *(len(name).to_bytes(8, "little") + name for name in (b"seed", b"exchange", b"paillier")),
+    *(
+        len(name).to_bytes(8, "little") + name
+        for name in (b"seed", b"exchange", b"mask", b"paillier")
+    ),
 )
 """Bytes in files with secrets: the end of a PEM header, and names of fields that a party saves."""
 _LOOK_BYTES = 64 << 10
@@ -69,35 +75,67 @@ class AggregatorSteps:
             PendingError: a message has not come in time.
             MessageError: a party's message is not what it should be.
         """
-        path = self._run.folder / NOISY
+        path = self._run.folder / RERANDOMISED
         if not self._run.log.finished:
             if not path.exists():
                 write_whole(path, self._count().encode(self._study), mode=0o600)
-            self._hand_out(path.read_bytes())
+            self._hand_out(RerandomisedTable.decode(path.read_bytes(), self._study))
             self._run.log.add("finished")
         self._mailbox.publish_log()
         path.unlink(missing_ok=True)
 
-    def _hand_out(self, table: bytes) -> None:
-        noisy = NoisyTable.decode(table, self._study)
+    def _hand_out(self, table: RerandomisedTable) -> None:
+        """Put the masks on the table; show the row party both tables, the key holder the masked."""
+        public = self._receive_key()
+        masked = self._aggregator(public).put_masks(table, self._masks(public))
+        digest = table_digest(masked, self._plan.study)
+        release = release_id(self._mailbox.session, digest)
         if not any(self._run.log.of("noise")):
-            self._run.log.add("noise", release=noisy.release)
-        self._mailbox.send("column", "noisy", table, rows=len(noisy.ciphertexts))
+            self._run.log.add("noise", release=release, digest=digest.hex())
+        outbox = Outbox(self._run, self._executor)
+        outbox.send("row", "rerandomised", table)
+        outbox.send("row", "masked", masked)
+        outbox.send("column", "masked", masked)
         facts = {
-            "release": noisy.release,
+            "release": release,
             "kernel": self._plan.kernel,
             "seconds": shown_seconds(self._plan, self._progress.seconds),
         }
         self._mailbox.send("row", "facts", canonical(facts))
 
-    def _count(self) -> NoisyTable:
+    def _masks(self, public: PublicKey) -> list[Masks]:
+        """Receive the row party's masks of all nodes."""
+        parts = opening_parts(self._plan)
+        shape = (self._plan.packing.blocks, public.width)
+
+        def read(message: Opened) -> Masks:
+            masks = Masks.decode(message.payload, self._study)
+            head = message.header
+            part = parts[head.part] if head.parts == len(parts) else range(0)
+            if (masks.first, len(masks.ciphertexts)) != (part.start, len(part)) or not part:
+                raise ProtocolError("its masks are not those of its part of the table")
+            if masks.ciphertexts.shape[1:] != shape:
+                raise ProtocolError("masks of another shape")
+            check_group(public, from_rows(masks.ciphertexts.reshape(-1, public.width)))
+            return masks
+
+        return list(self._mailbox.collect("row", "masks", read))
+
+    def _receive_key(self) -> PublicKey:
         with self._mailbox.receiving("column", "key") as message:
             self._mailbox.begin_session(message.header.session)
-            public = PublicKey.decode(message.payload)
+            public = checked_key(message.payload)
             if public.key_bits != self._plan.key_bits:
                 raise ProtocolError("the public key has a modulus of the wrong size")
+        return public
+
+    def _aggregator(self, public: PublicKey) -> Aggregator:
+        return Aggregator(public, self._plan.study.rows_per_flag, self._plan.design.cells)
+
+    def _count(self) -> RerandomisedTable:
+        public = self._receive_key()
         starts = self._starts()
-        aggregator = Aggregator(public, self._plan.study.rows_per_flag, self._plan.design.cells)
+        aggregator = self._aggregator(public)
         shards = len(self._plan.grid.shards)
         with self._progress.stage("aggregate", shards) as stage:
             encrypted = reduce_partials(

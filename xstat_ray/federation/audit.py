@@ -30,8 +30,11 @@ EVENTS = (
     "refused",
     "shown",
     "noise",
+    "approved",
     "debited",
+    "admitted",
     "published",
+    "checked",
     "finished",
 )
 _SIGNED_AS = b"xstat-ray log\0"

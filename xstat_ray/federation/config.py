@@ -28,8 +28,16 @@ from xstat_ray.planning.options import Options
 from xstat_ray.planning.plan import Plan
 from xstat_ray.planning.settings import DISPLAYS, TOP, read_options, read_source, read_study
 
-STEPS = ("identity", "handshake", "exchange", "emit", "all")
-RELEASE_STEPS = ("decrypt", "unblind", "publish", "all")
+STEPS = ("identity", "handshake", "exchange", "emit", "noise", "all")
+RELEASE_STEPS: Mapping[str, Role | None] = {
+    "approve": "row",
+    "decrypt": "column",
+    "unblind": "row",
+    "publish": "row",
+    "check": "column",
+    "all": None,
+}
+"""Steps of `xstat-ray release`, and whose they are."""
 PROVIDERS = ("software", "nitro")
 
 
@@ -125,8 +133,8 @@ def release_config(raw: Mapping[str, Any], origin: str) -> ReleaseConfig:
         StudyError: an unknown or missing key, or a bad value; names the key.
     """
     top = Section(raw, key="", origin=origin, known=(*TOP, "party", "step", "domain"))
-    step = top.choice("step", RELEASE_STEPS)
-    default = {"decrypt": "column", "unblind": "row", "publish": "row"}.get(step)
+    step = top.choice("step", tuple(RELEASE_STEPS))
+    default = RELEASE_STEPS[step]
     party = cast(Role, top.choice("party", ("row", "column"), default))
     if default not in (None, party):
         raise top.error(f"step {step} is the {default} party's", "step")

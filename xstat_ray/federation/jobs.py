@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from xstat_ray.errors import BudgetError
 from xstat_ray.federation.config import PartyConfig, ReleaseConfig
 from xstat_ray.federation.domain_run import DomainRun
 from xstat_ray.federation.identity import Domain
+from xstat_ray.federation.key_holder import KeyHolderSteps
 from xstat_ray.federation.party import STEPS, PartySteps
-from xstat_ray.federation.release import KeyHolderSteps, PublisherSteps
+from xstat_ray.federation.release import PublisherSteps
 from xstat_ray.model.study import Role
 from xstat_ray.planning.options import check_noise
 from xstat_ray.planning.pool_view import PADDING_OFF
@@ -70,19 +72,35 @@ def release(config: ReleaseConfig, progress: Progress) -> None:
         progress.warn(warning)
     with DomainRun(config.domain, config.settings, config.plan()) as run:
         progress = Recorded(progress, run.folder)
+        ledger = config.options.ledger.absolute()
         if config.domain == "column":
-            try:
-                KeyHolderSteps(run, config.options.ledger.absolute(), progress).decrypt()
-            except BudgetError:
-                _refuse(run, "aggregator", "noisy", "the budget is spent")
-                raise
+            _open_and_check(run, ledger, config.step, progress)
             return
         assert config.out is not None
-        publisher = PublisherSteps(run, config.out, progress)
+        publisher = PublisherSteps(run, ledger, config.out, progress)
+        if config.step in ("approve", "all"):
+            try:
+                publisher.approve()
+            except BudgetError:
+                _refuse(run, "aggregator", "masked", "the budget is spent")
+                raise
         if config.step in ("unblind", "all"):
             publisher.unblind()
         if config.step in ("publish", "all"):
             publisher.publish()
+
+
+def _open_and_check(run: DomainRun, ledger: Path, step: str, progress: Progress) -> None:
+    """Do the column party's last steps."""
+    key_holder = KeyHolderSteps(run, ledger, progress)
+    if step in ("decrypt", "all"):
+        try:
+            key_holder.decrypt()
+        except BudgetError:
+            _refuse(run, "row", "approval", "the budget is spent")
+            raise
+    if step in ("check", "all"):
+        key_holder.check()
 
 
 def _refuse(run: DomainRun, peer: Domain, kind: str, reason: str) -> None:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from xstat_ray.errors import MessageError, PendingError, ProtocolError
 from xstat_ray.federation import sealed
-from xstat_ray.federation.audit import Log
+from xstat_ray.federation.audit import Log, read_log
 from xstat_ray.federation.envelope import Header, Opened, message_name, open_message, seal
 from xstat_ray.federation.exchange import Exchange
 from xstat_ray.federation.identity import Domain, Identity, Peers
@@ -156,6 +156,20 @@ class Mailbox:
         opened = open_message(data, header.name, self._peers)
         self._note("sent", receiver, opened.header, opened.digest)
 
+    def sent_again(self, receiver: Domain, kind: str, part: int) -> bytes:
+        """Read back the payload of a message that was handed out.
+
+        Raises:
+            MessageError: the exchange holds another message in its place, or none.
+        """
+        known = self._known("sent", receiver, kind, part)
+        sequence = 0 if known is None else int(known["sequence"])
+        name = message_name(self.domain, receiver, sequence)
+        opened = open_message(self._exchange.get(name) or b"", name, self._peers)
+        if known is None or opened.digest != known["message"]:
+            raise MessageError(name, "it is not the one that was handed out")
+        return opened.payload
+
     # Receiving
 
     @contextmanager
@@ -235,15 +249,17 @@ class Mailbox:
                 raise MessageError(header.name, f"it {reason}")
 
     def _wait(self, name: str, kind: str) -> bytes:
+        missing = f"message {name} ({kind}) has not come yet"
+        return self._poll(lambda: self._exchange.get(name), missing)
+
+    def _poll(self, look: Callable[[], T | None], missing: str) -> T:
+        """Look until there is something, for as long as this mailbox waits."""
         deadline = time.monotonic() + self._patience
-        while (data := self._exchange.get(name)) is None:
+        while (found := look()) is None:
             if time.monotonic() >= deadline:
-                raise PendingError(
-                    f"message {name} ({kind}) has not come yet. "
-                    "The same command goes on once it has"
-                )
+                raise PendingError(f"{missing}. The same command goes on once it has")
             time.sleep(_POLL_SECONDS)
-        return data
+        return found
 
     # The log
 
@@ -251,9 +267,20 @@ class Mailbox:
         """Put a copy of the log where the others can read it."""
         self._exchange.put(log_name(self.domain), self.log.content())
 
-    def log_of(self, domain: Domain) -> bytes | None:
-        """Read another domain's log as that domain last published it, unchecked."""
-        return self._exchange.get(log_name(domain))
+    def log_with(self, domain: Domain, event: str) -> bytes:
+        """Wait for another domain's log that has an event, as that domain last published it.
+
+        Raises:
+            PendingError: the event has not come in time.
+            ProtocolError: the log was altered, or is not that domain's.
+        """
+
+        def look() -> bytes | None:
+            content = self._exchange.get(log_name(domain))
+            entries = read_log(content or b"", domain, self._peers)
+            return content if any(entry.event == event for entry in entries) else None
+
+        return self._poll(look, f"the {domain} domain has not {event}")
 
     def _bound(self, kind: str) -> tuple[str, str, str, str]:
         binding = self._binding

@@ -30,7 +30,11 @@ _RUN = "run"
 _EXCHANGE = "exchange"
 _CHAINS: Mapping[Domain, Sequence[tuple[str, tuple[str, ...]]]] = {
     "row": (("deidentify", ("party=row",)), ("release", ("party=row", "step=all"))),
-    "column": (("deidentify", ("party=column",)), ("release", ("step=decrypt",))),
+    "column": (
+        ("deidentify", ("party=column",)),
+        ("release", ("step=decrypt",)),
+        ("release", ("step=check",)),
+    ),
     "aggregator": (("aggregate", ()),),
 }
 """Jobs of each domain and their settings, one after the other."""
@@ -76,7 +80,7 @@ class Arguments:
             for name in DOMAINS
         }
         release: dict[Domain, tuple[str, ...]] = {
-            "row": (),
+            "row": tuple(ledger),
             "column": tuple(ledger),
             "aggregator": (),
         }

@@ -1,4 +1,4 @@
-"""The steps of a party on the party's cluster: handshake, exchange, emit.
+"""The steps of a party on the party's cluster: handshake, exchange, emit, noise.
 
 A step may be killed at any moment and run again. What it handed out stays as it is, and what it
 draws at random is drawn once: secrets are on disk, in the party's private folder, before anything
@@ -7,21 +7,20 @@ that depends on them leaves.
 
 from __future__ import annotations
 
-import hashlib
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
 
 from xstat_ray.crypto.channel import pack_fields
 from xstat_ray.crypto.handshake import Hello
-from xstat_ray.crypto.paillier import PublicKey
 from xstat_ray.errors import InputError, ProtocolError
 from xstat_ray.federation.attestation import Attestation, Claim
 from xstat_ray.federation.domain_run import DomainRun
 from xstat_ray.federation.envelope import Opened, canonical, fields_of
 from xstat_ray.federation.input_record import InputRecord
-from xstat_ray.model.messages import Message, Tree
+from xstat_ray.federation.noise_step import send_masks
+from xstat_ray.federation.outbox import AHEAD, Outbox
+from xstat_ray.model.messages import Tree
 from xstat_ray.model.study import Role
 from xstat_ray.roles import ColumnParty, RowParty
 from xstat_ray.roles.id_exchange import Shape
@@ -34,15 +33,11 @@ from xstat_ray.runtime.executor import ROLES, Executor, Instance, Ref
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.util.files import write_whole
 
-MessageT = TypeVar("MessageT", bound=Message)
-
-STEPS = ("handshake", "exchange", "emit")
+STEPS = ("handshake", "exchange", "emit", "noise")
 FACTS = "facts.json"
 """File with what the manifest will tell of the party; written once the step emit is over."""
 ENVIRONMENTS = "environments"
 """File with the number of environments that the party told the other of."""
-_AHEAD = 4
-"""Most messages that are computed while one is handed out."""
 
 
 class PartySteps:
@@ -65,6 +60,7 @@ class PartySteps:
         self._attestation = attestation
         self._progress = progress
         self._driver = Driver(executor, run.plan, progress)
+        self._outbox = Outbox(run, executor)
         self._shape: Shape | None = None
         self._taken_in = False
         self._restored = False
@@ -87,6 +83,7 @@ class PartySteps:
                 "handshake": self._handshake,
                 "exchange": self._exchange,
                 "emit": self._emit,
+                "noise": self._add_noise,
             }
             steps[step]()
             self._mailbox.publish_log()
@@ -105,7 +102,7 @@ class PartySteps:
         self._mailbox.send(self._other, "hello", hello)
         with self._mailbox.receiving(self._other, "hello") as message:
             mac = get(first.call(Party.agree, message.payload))
-            self._mailbox.begin_session(self._session(hello, message.payload))
+            self._mailbox.begin_session(get(first.call(Party.session)))
         mine = Hello.decode(hello)
         theirs = Hello.decode(message.payload)
         claim = partial(
@@ -150,11 +147,6 @@ class PartySteps:
             get(first.call(Party.save, waiting))
         return get(first.call(Party.hello))
 
-    def _session(self, hello: bytes, peer_hello: bytes) -> str:
-        """Digest of the handshake, in hex, from the hellos of both parties."""
-        row, column = (hello, peer_hello) if self._role == "row" else (peer_hello, hello)
-        return hashlib.sha256(b"xstat-ray session\0" + row + column).hexdigest()
-
     def _restore(self) -> None:
         """Load the secrets into all environments of the party, from its private folder."""
         if self._restored:
@@ -189,7 +181,7 @@ class PartySteps:
         left = self._mailbox.unsent(self._other, "matrix", bins)
         refs = dict[int, Ref[bytes]]()
         for number in left:
-            for ahead in range(number, min(number + _AHEAD, bins)):
+            for ahead in range(number, min(number + AHEAD, bins)):
                 if ahead not in refs:
                     refs[ahead] = self._holder(ahead).call(Party.mask, ahead)
             matrix = self._executor.get(refs.pop(number))
@@ -303,16 +295,16 @@ class PartySteps:
         view = executor.get(executor.row[0].call(Party.view))
         for number, starts in enumerate(starts_of_levels):
             tree = Tree(view=view, starts=starts)
-            self._send_message("tree", tree, number, len(starts_of_levels))
+            self._outbox.send("aggregator", "tree", tree, number, len(starts_of_levels))
         shards = plan.grid.shards
         rows_of = RowCalls(executor.row, shards)
         calls = [partial(rows_of.emit, shard) for shard in shards]
-        for number, rows in self._missing("rows", calls):
+        for number, rows in self._outbox.missing("aggregator", "rows", calls):
             self._input.keep_batch(shards[number].batch)
-            self._send_message("rows", rows, number, len(calls))
+            self._outbox.send("aggregator", "rows", rows, number, len(calls))
 
     def _emit_flags(self, drawn: bytes | None) -> None:
-        """Send the public key and the flags of all batches."""
+        """Send the public key, to the row party too, and the flags of all batches."""
         executor = self._executor
         plan = self._run.plan
         prepared = [
@@ -320,29 +312,20 @@ class PartySteps:
         ]
         sizes = executor.get_all(prepared)[0]
         public = executor.get(executor.column[0].call(ColumnParty.public_key))
-        PublicKey.decode(public)
+        self._mailbox.send("row", "key", public)
         self._mailbox.send("aggregator", "key", public)
         calls = [
             call
             for batch, size in enumerate(sizes)
             for call in flag_calls(executor, plan, batch, size)
         ]
-        for number, flags in self._missing("flags", calls):
-            self._send_message("flags", flags, number, len(calls))
+        for number, flags in self._outbox.missing("aggregator", "flags", calls):
+            self._outbox.send("aggregator", "flags", flags, number, len(calls))
 
-    def _send_message(self, kind: str, message: Message, part: int, parts: int) -> None:
-        items = len(getattr(message, next(iter(message.ITEMS))))
-        encode = partial(message.encode, self._run.plan.study.digest)
-        self._mailbox.send("aggregator", kind, encode, part=part, parts=parts, rows=items)
+    # What is added to the table
 
-    def _missing(
-        self, kind: str, calls: Sequence[Callable[[], Ref[MessageT]]]
-    ) -> Iterator[tuple[int, MessageT]]:
-        """Yield the results of the calls whose messages are not out yet, computing a few ahead."""
-        left = self._mailbox.unsent("aggregator", kind, len(calls))
-        refs: dict[int, Ref[MessageT]] = {}
-        for place, number in enumerate(left):
-            for ahead in left[place : place + _AHEAD]:
-                if ahead not in refs:
-                    refs[ahead] = calls[ahead]()
-            yield number, self._executor.get(refs.pop(number))
+    def _add_noise(self) -> None:
+        """Send masks for the whole table, as the row party; the other has nothing to add."""
+        self._restore()
+        if self._role == "row":
+            send_masks(self._run, self._executor)

@@ -1,26 +1,24 @@
-"""The last steps: the key holder debits and decrypts, the row party unblinds and publishes."""
+"""The last steps of the row party: approve the table, take the masks off, and publish."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from xstat_ray.crypto.buffers import from_rows
-from xstat_ray.crypto.paillier import PublicKey, check_group
-from xstat_ray.errors import InputError, PendingError, ProtocolError
-from xstat_ray.federation.audit import read_log
+from xstat_ray.crypto.channel import pack_fields
+from xstat_ray.errors import InputError, ProtocolError
 from xstat_ray.federation.domain_run import DomainRun
 from xstat_ray.federation.envelope import Opened, canonical
-from xstat_ray.federation.identity import Domain
+from xstat_ray.federation.noise_step import RECEIPTS, receipts, receive_key
 from xstat_ray.federation.party import FACTS
 from xstat_ray.inputs.source import Source
-from xstat_ray.model.messages import Coefficients, NoisyTable
+from xstat_ray.model.messages import Coefficients, MaskedTable, RerandomisedTable
 from xstat_ray.model.study import Role, Study
-from xstat_ray.planning.plan import Plan
 from xstat_ray.privacy.mechanism import Mechanism
 from xstat_ray.publication.manifest import make_manifest
 from xstat_ray.publication.publish import publish
@@ -34,9 +32,11 @@ from xstat_ray.publication.release import (
     Release,
     write,
 )
-from xstat_ray.roles import ColumnParty, RowParty
+from xstat_ray.roles import RowParty
+from xstat_ray.roles.opening import release_id, table_digest
+from xstat_ray.roles.row_opening import APPROVED
 from xstat_ray.roles.session import SECRETS
-from xstat_ray.runtime.emission import decrypt_parts
+from xstat_ray.runtime.emission import opening_parts
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.util.files import unwritable, write_whole
 
@@ -45,82 +45,59 @@ AUDIT = "audit"
 _COEFFICIENTS = "coefficients.msg"
 
 
-class KeyHolderSteps:
-    """The last step of the column party: decrypt."""
+class PublisherSteps:
+    """The last steps of the row party: approve, unblind and publish."""
 
-    def __init__(self, run: DomainRun, ledger: Path, progress: Progress) -> None:
+    def __init__(self, run: DomainRun, ledger: Path, out: Path, progress: Progress) -> None:
         self._run = run
         self._ledger = ledger
-        self._progress = progress
-
-    def decrypt(self) -> None:
-        """Debit the release, decrypt the noisy table, and remove the secrets.
-
-        The coefficients are sealed for the row party.
-
-        Raises:
-            BudgetError: the release is not allowed; nothing was decrypted.
-            MessageError: the aggregator's message is not what it should be.
-            PendingError: the aggregator's message has not come in time.
-        """
-        run = self._run
-        if not run.log.finished:
-            self._decrypt()
-            run.log.add("finished")
-        run.mailbox.publish_log()
-        (run.folder / SECRETS).unlink(missing_ok=True)
-
-    def _decrypt(self) -> None:
-        run = self._run
-        mailbox = run.mailbox
-        plan = run.plan
-        facts = read_facts(run.folder)
-        party = ColumnParty(plan.study, Source(run.folder, ledger=self._ledger))
-        party.load(run.folder)
-        parts = decrypt_parts(plan)
-        with (
-            self._progress.stage("decrypt", len(parts)) as stage,
-            mailbox.receiving("aggregator", "noisy") as message,
-        ):
-            noisy = NoisyTable.decode(message.payload, plan.study.digest)
-            if len(noisy.ciphertexts) != message.header.rows:
-                raise ProtocolError("it has another number of rows than its header says")
-            # Before the debit: nothing is paid for what cannot be decrypted.
-            public = PublicKey.decode(party.public_key())
-            check_table(public, noisy, plan)
-            for number in mailbox.unsent("row", "coefficients", len(parts)):
-                part = parts[number]
-                sealed = party.release(noisy, plan.packing, part)
-                self._note_debit(noisy.release)
-                place = {
-                    "part": number,
-                    "parts": len(parts),
-                    "first": part.start,
-                    "rows": len(part),
-                }
-                mailbox.send("row", "coefficients", sealed, **place)
-                stage.advance()
-        debited = next((entry.facts for entry in run.log.of("debited")), None)
-        mailbox.send("row", "facts", canonical({**facts, "debited": debited}))
-
-    def _note_debit(self, release: str) -> None:
-        debit = debit_of(self._run.plan.study, self._run.plan.mechanism, release)
-        if debit is not None and not any(self._run.log.of("debited")):
-            self._run.log.add("debited", **debit)
-
-
-class PublisherSteps:
-    """The last steps of the row party: unblind and publish."""
-
-    def __init__(self, run: DomainRun, out: Path, progress: Progress) -> None:
-        self._run = run
         self._out = out
         self._progress = progress
+
+    def _party(self) -> RowParty:
+        """Make the row party from its secrets on disk."""
+        run = self._run
+        read_facts(run.folder)
+        party = RowParty(run.plan.study, Source(run.folder, ledger=self._ledger))
+        party.load(run.folder)
+        party.accept_key(receive_key(run.mailbox, run.plan))
+        return party
+
+    def approve(self) -> None:
+        """Consent to open the aggregator's table, if the row party's masks are on it.
+
+        Raises:
+            BudgetError: the release is not allowed; nothing was approved.
+            MessageError: the aggregator shows something else.
+            PendingError: a message has not come in time.
+        """
+        run = self._run
+        mailbox = run.mailbox
+        study = run.plan.study
+        if run.log.finished or mailbox.has_sent("column", "approval"):
+            return
+        party = self._party()
+        with self._progress.stage("approve", 1) as stage:
+            with mailbox.receiving("aggregator", "rerandomised") as message:
+                rerandomised = RerandomisedTable.decode(message.payload, study.digest)
+            with mailbox.receiving("aggregator", "masked") as message:
+                masked = MaskedTable.decode(message.payload, study.digest)
+                kept = receipts(run.folder, run.plan)
+                approval = party.approve(rerandomised, masked, kept)
+            digest = table_digest(masked, study)
+            release = release_id(party.session(), digest)
+            note_debit(run, "row", release)
+            if not any(run.log.of("approved")):
+                run.log.add("approved", release=release, digest=digest.hex())
+            mailbox.send("column", "approval", approval)
+            stage.advance()
+        mailbox.publish_log()
 
     def unblind(self) -> None:
         """Put the noisy coefficients into declared order, in the private folder.
 
         Raises:
+            InputError: nothing was approved.
             MessageError: a message of the key holder is not what it should be.
             PendingError: a message has not come in time.
         """
@@ -128,41 +105,40 @@ class PublisherSteps:
         path = run.folder / _COEFFICIENTS
         if run.log.finished or path.exists():
             return
-        read_facts(run.folder)
-        party = RowParty(run.plan.study, run.folder)
-        party.load(run.folder)
-        with self._progress.stage("unblind", 1) as stage:
-            parts = list(
-                run.mailbox.collect(
-                    "column", "coefficients", partial(self._read_part, party, set[str]())
-                )
+        approved = next((entry.facts["release"] for entry in run.log.of("approved")), None)
+        if approved is None:
+            raise InputError(
+                "no table was approved yet", key="step", remedy="Run step=approve first"
             )
+        party = self._party()
+        with self._progress.stage("unblind", 1) as stage:
+            read = partial(self._read_part, party, approved)
+            parts = list(run.mailbox.collect("column", "opened", read))
             write_whole(path, party.put_in_order(parts).encode(run.plan.study.digest), mode=0o600)
             stage.advance()
 
-    def _read_part(self, party: RowParty, releases: set[str], message: Opened) -> Coefficients:
-        """Read a message of coefficients, which must be those of its place in the stream.
-
-        `releases` has the number of the release after the first message.
+    def _read_part(self, party: RowParty, approved: str, message: Opened) -> Coefficients:
+        """Read a message of opened numbers, which must be those of its place in the stream.
 
         Raises:
             ProtocolError: they are of another part of the table, or of another release.
         """
         head = message.header
-        parts = decrypt_parts(self._run.plan)
-        slots = self._run.plan.study.slots
+        parts = opening_parts(self._run.plan)
         part = parts[head.part] if head.parts == len(parts) else range(0)
-        found = party.open_coefficients(message.payload)
-        releases.add(found.release)
+        found = party.unmask(message.payload, self._run.plan.packing)
         in_place = (head.first, head.rows, found.first) == (part.start, len(part), part.start)
-        if not in_place or found.values.shape != (len(part), slots):
-            raise ProtocolError("its coefficients are not those of its part of the table")
-        if len(releases) > 1:
-            raise ProtocolError("its coefficients are of another release than those before")
+        if not in_place or len(found.values) != len(part):
+            raise ProtocolError("its numbers are not those of its part of the table")
+        if found.release != approved:
+            raise ProtocolError("its numbers are of another release than was approved")
         return found
 
     def publish(self) -> None:
-        """Refine, suppress, write the release with the logs of all domains, remove the secrets.
+        """Refine, suppress, write the release, and show the key holder the masks.
+
+        Once the key holder has checked it, the logs of all domains are added and the secrets
+        removed.
 
         Raises:
             InputError: the output folder holds another release, or cannot be written to.
@@ -176,25 +152,26 @@ class PublisherSteps:
                 raise InputError(
                     "there are no coefficients yet", key="step", remedy="Run step=unblind first"
                 )
+            coefficients = Coefficients.decode(path.read_bytes(), run.plan.study.digest)
             with self._progress.stage("publish", 1) as stage:
-                self._publish(Coefficients.decode(path.read_bytes(), run.plan.study.digest))
+                self._publish(coefficients)
+                self._show_masks(coefficients)
+                self._keep_logs()
                 stage.advance()
             run.log.add("finished")
         write_whole(self._out / AUDIT / "row.jsonl", run.log.content())
         run.mailbox.publish_log()
-        for secret in (path, run.folder / SECRETS):
+        for secret in (path, run.folder / SECRETS, run.folder / APPROVED):
             secret.unlink(missing_ok=True)
+        shutil.rmtree(run.folder / RECEIPTS, ignore_errors=True)
 
     def _publish(self, coefficients: Coefficients) -> None:
         run = self._run
         out = self._out
         manifest = self._manifest(coefficients.release)
-        logs = self._logs()
         self._check_folder(manifest["release"])
         try:
             (out / AUDIT).mkdir(parents=True, exist_ok=True)
-            for domain, content in logs.items():
-                write_whole(out / AUDIT / f"{domain}.jsonl", content)
         except OSError as error:
             raise unwritable(out, error) from None
         tables = publish(run.plan, coefficients)
@@ -205,6 +182,28 @@ class PublisherSteps:
                 for path in published_files(out)
             }
             run.log.add("published", release=manifest["release"], files=files)
+
+    def _show_masks(self, coefficients: Coefficients) -> None:
+        """Show the key holder what it needs to check the release."""
+        mailbox = self._run.mailbox
+        mailbox.publish_log()
+        if mailbox.has_sent("column", "mask"):
+            return
+        party = self._party()
+        published = next(self._run.log.of("published")).facts["files"]
+        tables = {name: published[name] for name in (STATISTICS, STATISTICS_CSV, AREAS, AREAS_CSV)}
+        fields = {
+            "shown": party.show_mask(coefficients.release),
+            "coefficients": party.show_coefficients(coefficients),
+            "files": canonical(tables),
+        }
+        mailbox.send("column", "mask", pack_fields(fields))
+
+    def _keep_logs(self) -> None:
+        """Add the other domains' logs, which must have come to their end, to the release."""
+        for domain in ("aggregator", "column"):
+            content = self._run.mailbox.log_with(domain, "finished")
+            write_whole(self._out / AUDIT / f"{domain}.jsonl", content)
 
     def _check_folder(self, release: str) -> None:
         """Refuse an output folder that holds another release than the one to publish."""
@@ -221,7 +220,7 @@ class PublisherSteps:
         run = self._run
         plan = run.plan
         row = read_facts(run.folder)
-        debit = debit_of(plan.study, plan.mechanism, release)
+        debit = debit_of(plan.study, "column", plan.mechanism, release)
 
         def of_column(message: Opened) -> dict[str, Any]:
             facts = _object(message.payload, "input", "kernel", "debited")
@@ -232,7 +231,7 @@ class PublisherSteps:
         def of_aggregator(message: Opened) -> dict[str, Any]:
             facts = _object(message.payload, "release", "kernel", "seconds")
             if facts["release"] != release:
-                raise ProtocolError("the aggregator's release is not the one that was decrypted")
+                raise ProtocolError("the aggregator's release is not the one that was opened")
             return facts
 
         (column,) = run.mailbox.collect("column", "facts", of_column)
@@ -254,39 +253,21 @@ class PublisherSteps:
             "domains": next(run.log.of("opened")).facts["keys"],
         }
 
-    def _logs(self) -> dict[Domain, bytes]:
-        """Read the other domains' logs, which must have come to their end."""
-        logs = dict[Domain, bytes]()
-        peers = self._run.peers
-        for domain in ("column", "aggregator"):
-            content = self._run.mailbox.log_of(domain)
-            entries = [] if content is None else read_log(content, domain, peers)
-            if content is None or not any(entry.event == "finished" for entry in entries):
-                raise PendingError(
-                    f"the {domain} domain has not finished. The same command goes on once it has"
-                )
-            logs[domain] = content
-        return logs
-
-
-def check_table(public: PublicKey, noisy: NoisyTable, plan: Plan) -> None:
-    """Check that a noisy table has the plan's size and holds ciphertexts under this key.
-
-    Raises:
-        ProtocolError: it does not.
-    """
-    if noisy.ciphertexts.shape != (plan.design.shown, plan.packing.blocks, public.width):
-        raise ProtocolError("the noisy table does not have the size of the study's table")
-    check_group(public, from_rows(noisy.ciphertexts.reshape(-1, public.width)))
-
 
 def published_files(out: Path) -> Sequence[Path]:
     """List the files of a release that the row party's log vouches for."""
     return [out / name for name in (STATISTICS, STATISTICS_CSV, AREAS, AREAS_CSV, PLAN, MANIFEST)]
 
 
-def debit_of(study: Study, mechanism: Mechanism, release: str) -> dict[str, Any] | None:
-    """Work out what the key holder must debit for a release; None where noise is off."""
+def note_debit(run: DomainRun, role: Role, release: str) -> None:
+    """Note in the log, once, what the party has debited for a release."""
+    debit = debit_of(run.plan.study, role, run.plan.mechanism, release)
+    if debit is not None and not any(run.log.of("debited")):
+        run.log.add("debited", **debit)
+
+
+def debit_of(study: Study, role: Role, mechanism: Mechanism, release: str) -> dict[str, Any] | None:
+    """Work out what a party must debit for a release; None where noise is off."""
     if mechanism.noise == "off":
         return None
     amounts = {
@@ -294,8 +275,8 @@ def debit_of(study: Study, mechanism: Mechanism, release: str) -> dict[str, Any]
         "delta": str(mechanism.delta),
         "rho": str(mechanism.rho),
     }
-    datasets = [study.row.dataset, study.column.dataset]
-    return {"release": release, "study": study.digest.hex(), "datasets": datasets, **amounts}
+    dataset = (study.row if role == "row" else study.column).dataset
+    return {"release": release, "study": study.digest.hex(), "dataset": dataset, **amounts}
 
 
 def read_facts(folder: Path) -> dict[str, Any]:

@@ -5,17 +5,17 @@ The report tells what that shows, what it cannot show, and what contradicts the 
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from xstat_ray.errors import InputError, ProtocolError
 from xstat_ray.federation.audit import Entry, read_log
+from xstat_ray.federation.checks import CHECKS, Case
 from xstat_ray.federation.identity import DOMAINS, KEY_BYTES, Domain, Peers
-from xstat_ray.federation.release import AUDIT, published_files
+from xstat_ray.federation.release import AUDIT
 from xstat_ray.publication.release import MANIFEST
 
 _NEEDED = {
@@ -52,24 +52,6 @@ class Report:
     """What contradicts the release; empty if all is well."""
 
 
-@dataclass(frozen=True)
-class _Case:
-    """A release and the checked logs of its domains."""
-
-    out: Path
-    manifest: dict[str, Any]
-    logs: dict[Domain, list[Entry]]
-
-    def of(self, domain: Domain, event: str, **facts: Any) -> list[Entry]:
-        """Entries of an event in a domain's log that have these facts."""
-        return [
-            entry
-            for entry in self.logs[domain]
-            if entry.event == event
-            and all(entry.facts.get(key) == value for key, value in facts.items())
-        ]
-
-
 def verify(out: Path, pins: Mapping[Domain, bytes]) -> Report:
     """Check the release in a folder.
 
@@ -84,7 +66,7 @@ def verify(out: Path, pins: Mapping[Domain, bytes]) -> Report:
     report = Report()
     case = _open(out, manifest, pins, report)
     if case is not None:
-        for statement, check in _CHECKS:
+        for statement, check in CHECKS:
             problems = list(check(case))
             report.wrong += problems
             if not problems:
@@ -112,7 +94,7 @@ def _manifest(out: Path) -> dict[str, Any]:
 
 def _open(
     out: Path, manifest: dict[str, Any], pins: Mapping[Domain, bytes], report: Report
-) -> _Case | None:
+) -> Case | None:
     """Read the logs; None unless all of them are whole and signed."""
     manifest_keys = {name: bytes.fromhex(manifest["domains"][name]) for name in DOMAINS}
     report.wrong += [
@@ -134,160 +116,11 @@ def _open(
     report.shown.append(
         "The logs of all three domains are whole: no line was altered, left out, added or moved."
     )
-    return _Case(out, manifest, logs)
-
-
-def _check_run(case: _Case) -> Iterator[str]:
-    sessions = {
-        entry.facts.get("session") for name in DOMAINS for entry in case.of(name, "session")
-    }
-    if sessions != {case.manifest.get("session")}:
-        yield "the domains' logs are of different handshakes"
-    expected = {"study": case.manifest.get("study_digest"), "run": case.manifest.get("run")}
-    plans = {entry.facts.get("plan") for name in DOMAINS for entry in case.of(name, "opened")}
-    for name in DOMAINS:
-        if (
-            len(case.of(name, "opened", **expected, keys=case.manifest["domains"])) != 1
-            or len(plans) != 1
-        ):
-            yield f"the {name} domain's log is of another study, plan, run or set of keys"
-        if len(case.of(name, "finished")) != 1:
-            yield f"the {name} domain did not finish"
-
-
-def _check_messages(case: _Case) -> Iterator[str]:
-    fields = ("sequence", "kind", "part", "parts", "message")
-    sent, received = (
-        {
-            (
-                *((name, e.facts["peer"]) if event == "sent" else (e.facts["peer"], name)),
-                *(e.facts[f] for f in fields),
-            )
-            for name in DOMAINS
-            for e in case.of(name, event)
-            if {"peer", *fields} <= e.facts.keys()
-        }
-        for event in ("sent", "received")
-    )
-    for sender, receiver, sequence, kind, *_ in sorted(sent ^ received, key=str):
-        yield f"message {sender}-{receiver}/{sequence:06d} ({kind}) is not in both logs"
-    if not sent:
-        yield "the logs name no message"
-
-
-def _check_attestation(case: _Case) -> Iterator[str]:
-    measurement = case.manifest["software"]["measurement"]
-    for name, peer in (("row", "column"), ("column", "row")):
-        log = case.logs["row" if name == "row" else "column"]
-        attested = [e.number for e in log if e.event == "attested" and e.facts.get("peer") == peer]
-        offered = [e.number for e in log if e.event == "sent" and e.facts.get("kind") == "offer"]
-        same = [
-            e for e in log if e.event == "attested" and e.facts.get("measurement") == measurement
-        ]
-        if len(attested) != 1 or len(same) != 1 or any(number < attested[0] for number in offered):
-            yield f"the {name} domain did not verify the other party first"
-
-
-def _check_view(case: _Case) -> Iterator[str]:
-    view = case.manifest.get("view", {})
-    padded = view.get("padding") == "dp"
-    expected = [{"epsilon": view.get("epsilon"), "delta": view.get("delta")}] if padded else []
-    tables: dict[Domain, str] = {"row": "rows", "column": "flags"}
-    for name, kind in tables.items():
-        shown = case.of(name, "shown")
-        sent = case.of(name, "sent", kind=kind)
-        if [entry.facts for entry in shown] != expected:
-            yield (
-                f"the {name} domain's log does not show what the manifest tells of the "
-                "aggregator's view"
-            )
-        elif padded and (not sent or min(entry.number for entry in sent) < shown[0].number):
-            yield f"the {name} domain's {kind} were handed out before it counted what they show"
-
-
-def _check_noise(case: _Case) -> Iterator[str]:
-    drawn = case.of("aggregator", "noise")
-    handed = case.of("aggregator", "sent", kind="noisy")
-    if [entry.facts.get("release") for entry in drawn] != [case.manifest["release"]]:
-        yield "the aggregator's log does not show one draw of noise for this release"
-    elif len(handed) != 1 or handed[0].number < drawn[0].number:
-        yield "the noisy table was not handed out once, after the noise"
-
-
-def _check_debit(case: _Case) -> Iterator[str]:
-    spent = case.manifest["spent"]
-    debits = case.of("column", "debited")
-    if case.manifest["noise_free"]:
-        if debits:
-            yield "something was debited for a release without noise"
-        return
-    expected = {
-        "release": case.manifest["release"],
-        "study": case.manifest["study_digest"],
-        "datasets": [case.manifest["datasets"][name] for name in ("row", "column")],
-        "epsilon": spent["epsilon"],
-        "delta": spent["delta"],
-        "rho": spent.get("rho", "0"),
-    }
-    handed = case.of("column", "sent", kind="coefficients")
-    if [entry.facts for entry in debits] != [expected]:
-        yield "the key holder's log does not show the debit that the manifest tells of"
-    elif not handed or min(entry.number for entry in handed) < debits[0].number:
-        yield "coefficients were handed out before the debit"
-
-
-def _check_files(case: _Case) -> Iterator[str]:
-    published = case.of("row", "published", release=case.manifest["release"])
-    if len(published) != 1:
-        yield "the row party's log does not show that it published this release once"
-        return
-    files = published[0].facts.get("files")
-    for path in published_files(case.out):
-        found = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
-        if not isinstance(files, dict) or files.get(path.name) != found:
-            yield f"{path.name} is not the file that was published"
-
-
-_CHECKS: tuple[tuple[str, Callable[[_Case], Iterator[str]]], ...] = (
-    (
-        "The domains ran one study and plan, in one run and one handshake, and all came to their "
-        "end.",
-        _check_run,
-    ),
-    (
-        "Every message that a domain sent was accepted by the one it was for, unaltered, and "
-        "nothing else was accepted.",
-        _check_messages,
-    ),
-    (
-        "Each party verified what the other runs before it used a shared key; "
-        "both ran the software of the manifest.",
-        _check_attestation,
-    ),
-    (
-        "Each party counted what padded tables show the aggregator, where they are padded, before "
-        "it sent them.",
-        _check_view,
-    ),
-    (
-        "The aggregator drew the noise once, before it handed out the table.",
-        _check_noise,
-    ),
-    (
-        "The key holder debited what the manifest says, once, before it handed out any "
-        "coefficient.",
-        _check_debit,
-    ),
-    (
-        "The files of the release are those that the row party published.",
-        _check_files,
-    ),
-)
-"""What holds if a check finds nothing wrong, and the check: it yields what contradicts that."""
+    return Case(out, manifest, logs)
 
 
 def _missing(
-    manifest: dict[str, Any], pins: Mapping[Domain, bytes], case: _Case | None
+    manifest: dict[str, Any], pins: Mapping[Domain, bytes], case: Case | None
 ) -> Iterator[str]:
     """Tell what this release in particular does not show."""
     if manifest.get("noise_free"):

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from xstat_ray.model.messages import Message
+from xstat_ray.model.encoding import Message
 
 
 @dataclass(frozen=True)

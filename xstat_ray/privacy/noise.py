@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 from numpy.typing import NDArray
 
 from xstat_ray.crypto.packing import Packing
 from xstat_ray.crypto.paillier import PublicEncryptor, PublicKey
 from xstat_ray.crypto.sums import multiply
-from xstat_ray.model.messages import NoisyTable
+from xstat_ray.model.messages import RerandomisedTable
 from xstat_ray.privacy.design import Design
 
 
@@ -20,7 +18,7 @@ def add_noise_once(
     packing: Packing,
     design: Design,
     constant_time: bool = False,
-) -> NoisyTable:
+) -> RerandomisedTable:
     """Noise for every coefficient of the domain, touched or not, added while encrypted.
 
     The fresh encryptions also re-randomise every ciphertext. Run by the driver. A second call would
@@ -35,10 +33,12 @@ def add_noise_once(
         constant_time: encrypt without memory addresses that depend on the randomness.
 
     Returns:
-        The noisy table under a fresh release id.
+        The noisy table.
     """
     noise = design.draw(packing.slots)
     encryptor = PublicEncryptor(public, len(table) * packing.blocks, constant_time)
-    encrypted = encryptor.encrypt(packing.pack(noise))
+    offset = packing.pack(np.zeros((1, packing.slots), np.int64)) * len(noise)
+    signed = [(m - zero) % public.n for m, zero in zip(packing.pack(noise), offset, strict=True)]
+    encrypted = encryptor.encrypt(signed)
     noisy = multiply(public, table.reshape(-1, public.width), encrypted)
-    return NoisyTable(release=os.urandom(16).hex(), ciphertexts=noisy.reshape(table.shape))
+    return RerandomisedTable(ciphertexts=noisy.reshape(table.shape))

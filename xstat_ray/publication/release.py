@@ -55,7 +55,7 @@ def write(release: Release, folder: Path) -> None:
         InputError: the disk is full or the folder cannot be written to; no file of statistics
             remains.
     """
-    tables = _tables(release)
+    tables = table_files(release.statistics, release.areas)
     try:
         write_whole(folder / PLAN, json_bytes(release.plan))
         write_whole(folder / MANIFEST, json_bytes(release.manifest))
@@ -83,10 +83,9 @@ def read(folder: Path) -> Release:
     return Release(statistics, areas, dict(manifest), dict(plan), folder)
 
 
-def _tables(release: Release) -> dict[str, bytes]:
-    """Encode both tables; the file whose presence marks a release comes last."""
-    tables = {AREAS: release.areas, AREAS_CSV: release.areas, STATISTICS_CSV: release.statistics}
-    tables[STATISTICS] = release.statistics
+def table_files(statistics: pa.Table, areas: pa.Table) -> dict[str, bytes]:
+    """Encode both tables, by file; the one whose presence marks a release comes last."""
+    tables = {AREAS: areas, AREAS_CSV: areas, STATISTICS_CSV: statistics, STATISTICS: statistics}
     return {
         name: csv_bytes(table) if name.endswith(".csv") else parquet_bytes(table)
         for name, table in tables.items()

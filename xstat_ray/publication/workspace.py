@@ -1,8 +1,8 @@
 """The output folder of a cross-tab and, while it is unfinished, what a rerun needs to finish it.
 
-The noise of a release must never be drawn twice. The noisy ciphertexts are therefore stored before
-anything is decrypted, beside the secrets of each party in a folder for that party alone. A rerun of
-the study finds and replays them.
+The noise of a release must never be drawn twice, and a session opens one table. The ciphertexts,
+with masks and without, are therefore stored before anybody is shown them, beside the secrets of
+each party in a folder for that party alone. A rerun of the study finds and replays them.
 """
 
 from __future__ import annotations
@@ -13,18 +13,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xstat_ray.crypto.channel import pack_fields, unpack_fields
 from xstat_ray.errors import InputError
-from xstat_ray.model.messages import NoisyTable
+from xstat_ray.model.messages import MaskedTable, RerandomisedTable
 from xstat_ray.planning.plan import Plan
 from xstat_ray.publication.output_folder import OutputFolder
+from xstat_ray.roles.opening import ToOpen
 from xstat_ray.util.files import unwritable, write_whole
+
+_FACTS = "facts.json"
+_MASKED = "masked.msg"
+_RERANDOMISED = "rerandomised.msg"
+_RECEIPTS = "receipts"
 
 
 @dataclass(frozen=True)
 class Resumable:
     """A release whose noise was drawn and that was not published."""
 
-    noisy: NoisyTable
+    to_open: ToOpen
     facts: dict[str, Any]
     """The manifest, made when the noise was stored."""
 
@@ -44,7 +51,7 @@ class Workspace(OutputFolder):
                 another run is using it.
         """
         self._plan = plan
-        super().__init__(folder, "noisy.msg", 3 * plan.table_bytes + 64 * plan.coefficients)
+        super().__init__(folder, _MASKED, 4 * plan.table_bytes + 64 * plan.coefficients)
 
     def private_folder(self, role: str) -> Path:
         """Folder where a party keeps what it records of this release for itself."""
@@ -74,8 +81,8 @@ class Workspace(OutputFolder):
         """Folder for the secrets of a party while the release is unfinished."""
         return self.unfinished / role
 
-    def keep(self, noisy: NoisyTable, facts: dict[str, Any]) -> None:
-        """Store the noisy table and the manifest durably; from here on a rerun replays them.
+    def keep(self, to_open: ToOpen, facts: dict[str, Any]) -> None:
+        """Store the tables and the manifest durably; from here on a rerun replays them.
 
         Raises:
             InputError: the disk is full; nothing was published or spent.
@@ -87,8 +94,15 @@ class Workspace(OutputFolder):
                 "slot_bits": self._plan.packing.slot_bits,
                 "facts": facts,
             }
-            write_whole(self.unfinished / "facts.json", json.dumps(head).encode())
-            write_whole(self._marker, noisy.encode(study.digest))
+            receipts = {str(number): kept for number, kept in enumerate(to_open.receipts)}
+            contents = {
+                _FACTS: json.dumps(head).encode(),
+                _RECEIPTS: pack_fields(receipts),
+                _RERANDOMISED: to_open.rerandomised.encode(study.digest),
+                _MASKED: to_open.masked.encode(study.digest),
+            }
+            for name, content in contents.items():
+                write_whole(self.unfinished / name, content)
         except OSError as error:
             shutil.rmtree(self.unfinished, ignore_errors=True)
             raise unwritable(self.folder, error) from None
@@ -101,7 +115,7 @@ class Workspace(OutputFolder):
         """
         if not self.stored:
             return None
-        head = json.loads((self.unfinished / "facts.json").read_text())
+        head = json.loads((self.unfinished / _FACTS).read_text())
         same = (
             head["key_bits"] == self._plan.key_bits
             and head["slot_bits"] == self._plan.packing.slot_bits
@@ -112,6 +126,14 @@ class Workspace(OutputFolder):
                 file=str(self.folder),
                 remedy="Run that study again to finish it, or choose another out=",
             )
-        return Resumable(
-            NoisyTable.decode(self._marker.read_bytes(), self._plan.study.digest), head["facts"]
+        return Resumable(self._to_open(head["facts"]["release"]), head["facts"])
+
+    def _to_open(self, release: str) -> ToOpen:
+        digest = self._plan.study.digest
+        rerandomised = (self.unfinished / _RERANDOMISED).read_bytes()
+        return ToOpen(
+            release,
+            RerandomisedTable.decode(rerandomised, digest),
+            MaskedTable.decode((self.unfinished / _MASKED).read_bytes(), digest),
+            list(unpack_fields((self.unfinished / _RECEIPTS).read_bytes()).values()),
         )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from xstat_ray.crypto.paillier import PublicKey
-from xstat_ray.model.messages import Flags, Partial, Rows
+from xstat_ray.crypto.sums import multiply
+from xstat_ray.errors import ProtocolError
+from xstat_ray.model.messages import Flags, MaskedTable, Masks, Partial, RerandomisedTable, Rows
 from xstat_ray.roles.join import Joined, add, bound, check_cells, join, lay_out, merge, sum_up
 
 
@@ -59,3 +63,21 @@ class Aggregator:
     def lay_out(self, partial: Partial, cells: int, blocks: int) -> NDArray[np.uint8]:
         """Lay out the whole row domain, with zero where nobody was counted; see `join.lay_out`."""
         return lay_out(self.public, partial, cells, blocks)
+
+    def put_masks(self, table: RerandomisedTable, masks: Sequence[Masks]) -> MaskedTable:
+        """Multiply the row party's masks into a table.
+
+        Args:
+            table: the table, every ciphertext freshly randomised.
+            masks: the masks of all its nodes, in order.
+
+        Raises:
+            ProtocolError: the masks are not those of all nodes.
+        """
+        ends = [0, *(part.first + len(part.ciphertexts) for part in masks)]
+        mask = np.concatenate([part.ciphertexts for part in masks])
+        in_order = [part.first for part in masks] == ends[:-1]
+        if not in_order or mask.shape != table.ciphertexts.shape:
+            raise ProtocolError("the masks are not those of all nodes of the table")
+        rows = (factor.reshape(-1, self.public.width) for factor in (table.ciphertexts, mask))
+        return MaskedTable(ciphertexts=multiply(self.public, *rows).reshape(mask.shape))

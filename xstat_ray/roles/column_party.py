@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 
@@ -11,10 +10,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from xstat_ray.crypto.derive import halves, keyed_text_words
-from xstat_ray.crypto.keygen import generate
 from xstat_ray.crypto.oprf import item_hashes
 from xstat_ray.crypto.packing import Packing
-from xstat_ray.crypto.paillier import OwnerEncryptor, PrivateKey
+from xstat_ray.crypto.paillier import OwnerEncryptor
 from xstat_ray.crypto.tags import in_order, sort_order, with_copy
 from xstat_ray.errors import InputError, ProtocolError
 from xstat_ray.inputs.domains import Encoder
@@ -22,20 +20,19 @@ from xstat_ray.inputs.ids import to_bytes
 from xstat_ray.inputs.source import Source
 from xstat_ray.inputs.tables import Chunk, open_table
 from xstat_ray.model import periods
-from xstat_ray.model.messages import Coefficients, Flags, NoisyTable
+from xstat_ray.model.messages import Flags
 from xstat_ray.model.shards import ShardGrid
 from xstat_ray.model.study import ColumnSide, Study
 from xstat_ray.roles.bounds import draw_by_content, keep_per_group
+from xstat_ray.roles.column_opening import ColumnOpening
 from xstat_ray.roles.dummies import FlagDummies
 from xstat_ray.roles.intake import Extract, read_excluded, take
-from xstat_ray.roles.key_holder import KeyHolder
-from xstat_ray.roles.party import Party
 
 _NOWHERE = (1 << 32) - 1
 """Stands for a period outside the study."""
 
 
-class ColumnParty(Party):
+class ColumnParty(ColumnOpening):
     """Knows who boarded what and when: an airline, say. Makes the key and decrypts."""
 
     role = "column"
@@ -47,7 +44,6 @@ class ColumnParty(Party):
         self, study: Study, source: Source | Path | str, *, seed: bytes | None = None
     ) -> None:
         super().__init__(study, source, seed=seed)
-        self._key: PrivateKey | None = None
         self._person = np.zeros(0, np.int32)
         self._period = np.zeros(0, np.uint32)
         self._slot = np.zeros(0, np.int64)
@@ -57,38 +53,6 @@ class ColumnParty(Party):
         self._dummies: FlagDummies | None = None
         self._encryptor: OwnerEncryptor | None = None
         self._encoder = Encoder(study.column.dimensions)
-
-    # Key
-
-    def generate_key(self, key_bits: int, constant_time: bool = False) -> bytes:
-        """Make the release's Paillier key.
-
-        Args:
-            key_bits: bits of the modulus.
-            constant_time: whether the time of a decryption may not depend on the key.
-
-        Returns:
-            The encoded public key.
-        """
-        self._key = generate(key_bits, constant_time)
-        return self._key.public.encode()
-
-    def public_key(self) -> bytes:
-        """Return the encoded public key."""
-        return self._private_key.public.encode()
-
-    @property
-    def _private_key(self) -> PrivateKey:
-        if self._key is None:
-            raise ProtocolError("the column party has no key yet")
-        return self._key
-
-    def _export(self) -> dict[str, bytes]:
-        return super()._export() | {"paillier": self._private_key.export_bytes()}
-
-    def _restore(self, secrets: Mapping[str, bytes]) -> None:
-        super()._restore(secrets)
-        self._key = PrivateKey.from_bytes(secrets["paillier"])
 
     # De-identification
 
@@ -276,30 +240,6 @@ class ColumnParty(Party):
         dummies = self._dummies.of_batch(self._agreed.tag_key, batch)
         nowhere = np.full(len(dummies), self._study.slots)
         return np.concatenate([tag, dummies]), np.concatenate([np.repeat(slot, copies), nowhere])
-
-    # Release
-
-    def key_holder(self) -> KeyHolder:
-        """Return the key holder, which has this party's key and its ledger."""
-        return KeyHolder(self._study, self._private_key, self._source.ledger)
-
-    def seal_coefficients(self, coefficients: Coefficients) -> bytes:
-        """Seal noisy coefficients for the row party, which alone can put them in declared order."""
-        encoded = coefficients.encode(self._study.digest)
-        return self._channel(self.role).seal(encoded, "coefficients")
-
-    def release(self, table: NoisyTable, packing: Packing, part: range) -> bytes:
-        """Act as the key holder on a part of the noisy table, and seal what comes of it.
-
-        Args:
-            table: the whole noisy table.
-            packing: how slots are packed into ciphertexts.
-            part: nodes that are decrypted.
-
-        Raises:
-            BudgetError: the release is not allowed; nothing was decrypted.
-        """
-        return self.seal_coefficients(self.key_holder().decrypt(table, packing, part))
 
 
 def _times(side: ColumnSide) -> list[tuple[str, int]]:

@@ -22,7 +22,8 @@ from xstat_ray.crypto.tags import tags
 from xstat_ray.errors import ProtocolError
 from xstat_ray.inputs.read_digests import ReadDigests
 from xstat_ray.inputs.source import Source
-from xstat_ray.model.messages import Choices, Matrix, Message, Offer
+from xstat_ray.model.encoding import Message
+from xstat_ray.model.messages import Choices, Matrix, Offer
 from xstat_ray.model.shards import ShardGrid
 from xstat_ray.model.study import Study
 from xstat_ray.privacy.padding import Padding

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xstat_ray.crypto.derive import halves, keyed_text_words, keyed_words
+from xstat_ray.crypto.packing import Packing
 from xstat_ray.crypto.tags import in_order, sort_order
 from xstat_ray.errors import ProtocolError
 from xstat_ray.inputs.source import Source
@@ -33,7 +34,7 @@ from xstat_ray.roles.bounds import (
 )
 from xstat_ray.roles.dummies import RowDummies
 from xstat_ray.roles.intake import IntakeCounts
-from xstat_ray.roles.party import Party
+from xstat_ray.roles.row_opening import RowOpening
 from xstat_ray.roles.row_table import NOTHING, WHOLE, Reading, RowTable, Share
 from xstat_ray.roles.rows_by_shard import RowsByShard
 from xstat_ray.util.memory import return_freed
@@ -43,7 +44,7 @@ Sort = Callable[[Part], RowsByShard]
 """Bounds the rows of some persons, blinds their cells, and sorts them by shard."""
 
 
-class RowParty(Party):
+class RowParty(RowOpening):
     """Knows in which cell a person was in which period: a mobile operator, say."""
 
     role = "row"
@@ -291,26 +292,18 @@ class RowParty(Party):
             self._seed, "bound of rows", *halves(who), rows.period, rows.cell, number
         )
 
-    def unblind(self, sealed: Sequence[bytes]) -> Coefficients:
-        """Put the key holder's noisy coefficients back into declared order, level by level.
+    def unblind(self, sealed: Sequence[bytes], packing: Packing) -> Coefficients:
+        """Take the masks off the opened table, and put it into declared order, level by level.
 
         Args:
             sealed: the parts of one release's table, in any order.
+            packing: how slots are packed into ciphertexts.
 
         Raises:
-            ProtocolError: altered, of another study, of different releases, or not the whole table.
+            ProtocolError: altered, of another study, of different releases, not the whole table, or
+                numbers that cannot have come of this party's masks.
         """
-        return self.put_in_order([self.open_coefficients(part) for part in sealed])
-
-    def open_coefficients(self, sealed: bytes) -> Coefficients:
-        """Open a part of the key holder's noisy coefficients.
-
-        Raises:
-            ProtocolError: altered, or of another study.
-        """
-        return Coefficients.decode(
-            self._channel(self.other).open(sealed, "coefficients"), self._study.digest
-        )
+        return self.put_in_order([self.unmask(part, packing) for part in sealed])
 
     def put_in_order(self, parts: Sequence[Coefficients]) -> Coefficients:
         """Join the parts of one release's table, in declared order, level by level.

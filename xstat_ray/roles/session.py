@@ -5,6 +5,7 @@ All of it is secret but the messages that methods return for the other party.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
@@ -44,6 +45,10 @@ class Session(Secret):
         self._handshake: Handshake | None = Handshake(self.role, study.digest, software_digest())
         self._replica: channel.HandOver | None = None
         self._shared: SharedSecrets | None = None
+        self._digest = ""
+        self._folder: Path | None = None
+        """The private folder, once the secrets are in it."""
+        self._settled: dict[str, str] = {}
 
     # Handshake
 
@@ -57,8 +62,10 @@ class Session(Secret):
         """Take the other party's hello, and return the confirmation to send back."""
         if self._handshake is None:
             raise ProtocolError("the handshake is over")
+        mine = self._handshake.hello.encode()
         self._shared = self._handshake.agree(Hello.decode(peer))
         self._handshake = None
+        self._digest = session_of(*((mine, peer) if self.role == "row" else (peer, mine)))
         return self._shared.confirm(self.role)
 
     def confirm(self, confirmation: bytes) -> None:
@@ -68,6 +75,31 @@ class Session(Secret):
             ProtocolError: it does not.
         """
         self._agreed.check_confirmation(self.other, confirmation)
+
+    def session(self) -> str:
+        """Name the session: the public digest of both parties' hellos, 64 hexadecimal digits."""
+        if not self._digest:
+            raise ProtocolError("the handshake has not taken place")
+        return self._digest
+
+    def _settle(self, name: str, value: str) -> None:
+        """Fix a value for the whole session; it is in the private folder before this returns.
+
+        Raises:
+            ProtocolError: another value was fixed before.
+        """
+        fixed = f"{self.session()} {value}"
+        path = None if self._folder is None else self._folder / name
+        if path is not None and path.exists():
+            self._settled[name] = path.read_text()
+        known = self._settled.get(name, "")
+        if known == fixed:
+            return
+        if known.startswith(f"{self.session()} "):
+            raise ProtocolError(f"another table was {name} before in this session")
+        if self._folder is not None:
+            write_private(self._folder, name, fixed.encode())
+        self._settled[name] = fixed
 
     @property
     def _agreed(self) -> SharedSecrets:
@@ -106,19 +138,30 @@ class Session(Secret):
     def save(self, folder: Path) -> None:
         """Write the secrets that a resumed run needs into the private folder (mode 0600)."""
         write_private(folder, SECRETS, channel.pack_fields(self._export()))
+        self._folder = folder
 
     def load(self, folder: Path) -> None:
         """Read back what `save` wrote: a handshake under way, or the secrets that came of it."""
         self._restore(channel.unpack_fields((folder / SECRETS).read_bytes()))
+        self._folder = folder
 
     def _export(self) -> dict[str, bytes]:
         secrets = {"seed": self._seed}
         if self._handshake is not None:
             return secrets | {"handshake": self._handshake.export_bytes()}
-        return secrets | {"shared": self._agreed.export_bytes()}
+        return secrets | {
+            "shared": self._agreed.export_bytes(),
+            "session": bytes.fromhex(self._digest),
+        }
 
     def _restore(self, secrets: Mapping[str, bytes]) -> None:
         self._seed = secrets["seed"]
         waiting = secrets.get("handshake")
         self._handshake = None if waiting is None else Handshake.from_bytes(waiting)
         self._shared = None if waiting is not None else SharedSecrets.from_bytes(secrets["shared"])
+        self._digest = "" if waiting is not None else secrets["session"].hex()
+
+
+def session_of(row_hello: bytes, column_hello: bytes) -> str:
+    """Name the session that begins with two hellos: their digest, 64 hexadecimal digits."""
+    return hashlib.sha256(b"xstat-ray session\0" + row_hello + column_hello).hexdigest()

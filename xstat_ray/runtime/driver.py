@@ -15,20 +15,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xstat_ray.crypto.paillier import PublicKey
-from xstat_ray.errors import PartyError
-from xstat_ray.model.messages import Coefficients, NoisyTable, Partial
+from xstat_ray.errors import PartyError, ProtocolError
+from xstat_ray.model.messages import Coefficients, Partial, RerandomisedTable
 from xstat_ray.model.study import Role
 from xstat_ray.planning.options import IN_FLIGHT
 from xstat_ray.planning.plan import Plan
 from xstat_ray.planning.table_check import order_sentence
 from xstat_ray.privacy.noise import add_noise_once
 from xstat_ray.roles import Aggregator, ColumnParty, RowParty
+from xstat_ray.roles.opening import ToOpen, checked_key, release_id, table_digest
 from xstat_ray.roles.party import Party
+from xstat_ray.roles.row_opening import Masked
 from xstat_ray.roles.row_table import Share
 from xstat_ray.runtime.emission import (
     RowCalls,
-    decrypt_parts,
     flag_calls,
+    opening_parts,
     wanted_batches,
 )
 from xstat_ray.runtime.exchange import exchange_ids
@@ -40,7 +42,7 @@ from xstat_ray.runtime.reduction import BatchMessages, reduce_partials, sum_up_l
 class Driver:
     """One run of one plan.
 
-    Call `de_identify`, `aggregate`, `add_noise` and `release`, in this order.
+    Call `de_identify`, `aggregate`, `add_noise`, `put_masks` and `release`, in this order.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Driver:
         self._plan = plan
         self._progress = progress
         self._in_flight = in_flight
+        self._masks: list[Ref[Masked]] | None = None
 
     # Stage 1: de-identify
 
@@ -86,14 +89,14 @@ class Driver:
             # table that noise does not cover.
             self._note_order()
         exchange_ids(executor, self._progress)
-        return PublicKey.decode(public)
+        return checked_key(public)
 
     def _agree(self) -> bytes:
-        """Lead both parties through the handshake; returns the encoded public key."""
+        """Lead both parties through the handshake; returns the public key with its proof."""
         executor = self._executor
         row = executor.row[0]
         column = executor.column[0]
-        key = column.call(ColumnParty.generate_key, self._plan.key_bits, self._plan.constant_time)
+        made = column.call(ColumnParty.generate_key, self._plan.key_bits, self._plan.constant_time)
         row_hello = executor.get(row.call(RowParty.hello))
         column_hello = executor.get(column.call(ColumnParty.hello))
         row_confirmation = row.call(RowParty.agree, column_hello)
@@ -102,7 +105,9 @@ class Driver:
             row.call(RowParty.confirm, column_confirmation),
             column.call(ColumnParty.confirm, row_confirmation),
         ]
-        executor.get_all(confirmed)
+        executor.get_all([made, *confirmed])
+        key = column.call(ColumnParty.public_key)
+        executor.get(row.call(RowParty.accept_key, key))
         return executor.get(key)
 
     def take_in(self, role: Role) -> None:
@@ -194,6 +199,16 @@ class Driver:
             messages = [partial(rows.emit, shard) for shard in of_batch]
             calls = flag_calls(executor, self._plan, batch, sizes[batch])
             yield BatchMessages([call() for call in calls], messages)
+        # The last rows are on their way, so that the masks hide behind the joins.
+        self._masks = self._mask_calls()
+
+    def _mask_calls(self) -> list[Ref[Masked]]:
+        """Ask the row party's environments, in turn, for the masks of the table."""
+        row = self._executor.row
+        return [
+            in_turn(row, turn).call(RowParty.mask_table, part, self._plan.packing.blocks)
+            for turn, part in enumerate(opening_parts(self._plan))
+        ]
 
     def _aggregator(self, public: PublicKey) -> Aggregator:
         plan = self._plan
@@ -206,7 +221,7 @@ class Driver:
         public: PublicKey,
         encrypted: Partial,
         starts: Sequence[NDArray[np.int64]] | None = None,
-    ) -> NoisyTable:
+    ) -> RerandomisedTable:
         """Lay out the whole row domain and add the noise.
 
         The caller stores the result before anything else, as noise must not be drawn twice.
@@ -234,19 +249,49 @@ class Driver:
             stage.advance()
         return noisy
 
-    def release(self, noisy: NoisyTable) -> Coefficients:
-        """Debit the release, decrypt its table and un-blind it.
+    def put_masks(self, public: PublicKey, rerandomised: RerandomisedTable) -> ToOpen:
+        """Put the row party's masks on the table.
+
+        The caller stores the result before it is shown to anybody: a table that is lost ends the
+        session.
+        """
+        executor = self._executor
+        parts = len(opening_parts(self._plan))
+        with self._progress.stage("masks", parts) as stage:
+            masks = []
+            receipts = []
+            for ref in self._masks or self._mask_calls():
+                made = executor.get(ref)
+                masks.append(made.masks)
+                receipts.append(made.receipt)
+                stage.advance()
+            self._masks = None
+            masked = self._aggregator(public).put_masks(rerandomised, masks)
+        session = executor.get(executor.row[0].call(RowParty.session))
+        release = release_id(session, table_digest(masked, self._plan.study))
+        return ToOpen(release, rerandomised, masked, receipts)
+
+    def release(self, to_open: ToOpen) -> Coefficients:
+        """Have a table approved, opened, and put into declared order; debit the release.
+
+        At the end the row party shows its masks, and the key holder checks what it is about to see
+        published.
 
         Raises:
             BudgetError: the release is not allowed; nothing was decrypted.
         """
         executor = self._executor
         packing = self._plan.packing
-        parts = decrypt_parts(self._plan)
+        parts = opening_parts(self._plan)
+        row = executor.row[0]
+        column = executor.column[0]
         with self._progress.stage("decrypt", len(parts)) as stage:
-            table = executor.put(noisy)
+            table = executor.put(to_open.masked)
+            approval = row.call(RowParty.approve, to_open.rerandomised, table, to_open.receipts)
+            executor.get(approval)
+            permit = executor.get(column.call(ColumnParty.admit, table, approval, packing))
             refs = [
-                in_turn(executor.column, turn).call(ColumnParty.release, table, packing, part)
+                in_turn(executor.column, turn).call(ColumnParty.open_part, table, permit, part)
                 for turn, part in enumerate(parts)
             ]
             sealed = []
@@ -254,7 +299,13 @@ class Driver:
                 sealed.append(executor.get(ref))
                 stage.advance()
                 self._progress.worked("ciphertexts", len(part) * packing.blocks)
-            return executor.get(executor.row[0].call(RowParty.unblind, sealed))
+            coefficients = executor.get(row.call(RowParty.unblind, sealed, packing))
+            if coefficients.release != to_open.release:
+                raise ProtocolError("the parties released another table than the aggregator's")
+            shown = row.call(RowParty.show_mask, coefficients.release)
+            check = (ColumnParty.check_published, approval, sealed, shown, coefficients, packing)
+            executor.get(column.call(*check))
+        return coefficients
 
 
 def check_replicas(role: Role, digests: Sequence[str]) -> None:

@@ -90,6 +90,6 @@ def _emit_flags(
     return instance.call(ColumnParty.emit, batch, part, rows, packing)
 
 
-def decrypt_parts(plan: Plan) -> list[range]:
-    """Cut the nodes of the noisy table into what one call decrypts."""
+def opening_parts(plan: Plan) -> list[range]:
+    """Cut the nodes of the table into what one call masks or decrypts."""
     return list(cut(plan.design.shown, max(1, CIPHERTEXTS_A_CALL // 8 // plan.packing.blocks)))

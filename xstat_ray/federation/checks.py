@@ -1,0 +1,226 @@
+"""What is checked of a finished release: each check, and what holds if it finds nothing wrong."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xstat_ray.federation.audit import Entry
+from xstat_ray.federation.identity import DOMAINS, Domain
+from xstat_ray.federation.release import published_files
+from xstat_ray.model.study import Role
+from xstat_ray.publication.release import AREAS, STATISTICS
+from xstat_ray.roles.opening import release_id
+
+
+@dataclass(frozen=True)
+class Case:
+    """A release and the checked logs of its domains."""
+
+    out: Path
+    manifest: dict[str, Any]
+    logs: dict[Domain, list[Entry]]
+
+    def of(self, domain: Domain, event: str, **facts: Any) -> list[Entry]:
+        """Entries of an event in a domain's log that have these facts."""
+        return [
+            entry
+            for entry in self.logs[domain]
+            if entry.event == event
+            and all(entry.facts.get(key) == value for key, value in facts.items())
+        ]
+
+
+def _check_run(case: Case) -> Iterator[str]:
+    sessions = {
+        entry.facts.get("session") for name in DOMAINS for entry in case.of(name, "session")
+    }
+    if sessions != {case.manifest.get("session")}:
+        yield "the domains' logs are of different handshakes"
+    expected = {"study": case.manifest.get("study_digest"), "run": case.manifest.get("run")}
+    plans = {entry.facts.get("plan") for name in DOMAINS for entry in case.of(name, "opened")}
+    for name in DOMAINS:
+        if (
+            len(case.of(name, "opened", **expected, keys=case.manifest["domains"])) != 1
+            or len(plans) != 1
+        ):
+            yield f"the {name} domain's log is of another study, plan, run or set of keys"
+        if len(case.of(name, "finished")) != 1:
+            yield f"the {name} domain did not finish"
+
+
+def _check_messages(case: Case) -> Iterator[str]:
+    fields = ("sequence", "kind", "part", "parts", "message")
+    sent, received = (
+        {
+            (
+                *((name, e.facts["peer"]) if event == "sent" else (e.facts["peer"], name)),
+                *(e.facts[f] for f in fields),
+            )
+            for name in DOMAINS
+            for e in case.of(name, event)
+            if {"peer", *fields} <= e.facts.keys()
+        }
+        for event in ("sent", "received")
+    )
+    for sender, receiver, sequence, kind, *_ in sorted(sent ^ received, key=str):
+        yield f"message {sender}-{receiver}/{sequence:06d} ({kind}) is not in both logs"
+    if not sent:
+        yield "the logs name no message"
+
+
+def _check_attestation(case: Case) -> Iterator[str]:
+    measurement = case.manifest["software"]["measurement"]
+    for name, peer in (("row", "column"), ("column", "row")):
+        log = case.logs["row" if name == "row" else "column"]
+        attested = [e.number for e in log if e.event == "attested" and e.facts.get("peer") == peer]
+        offered = [e.number for e in log if e.event == "sent" and e.facts.get("kind") == "offer"]
+        same = [
+            e for e in log if e.event == "attested" and e.facts.get("measurement") == measurement
+        ]
+        if len(attested) != 1 or len(same) != 1 or any(number < attested[0] for number in offered):
+            yield f"the {name} domain did not verify the other party first"
+
+
+def _check_view(case: Case) -> Iterator[str]:
+    view = case.manifest.get("view", {})
+    padded = view.get("padding") == "dp"
+    expected = [{"epsilon": view.get("epsilon"), "delta": view.get("delta")}] if padded else []
+    tables: dict[Domain, str] = {"row": "rows", "column": "flags"}
+    for name, kind in tables.items():
+        shown = case.of(name, "shown")
+        sent = case.of(name, "sent", kind=kind)
+        if [entry.facts for entry in shown] != expected:
+            yield (
+                f"the {name} domain's log does not show what the manifest tells of the "
+                "aggregator's view"
+            )
+        elif padded and (not sent or min(entry.number for entry in sent) < shown[0].number):
+            yield f"the {name} domain's {kind} were handed out before it counted what they show"
+
+
+def _check_table(case: Case) -> Iterator[str]:
+    events: list[tuple[Domain, str, Domain, str]] = [
+        ("aggregator", "noise", "column", "masked"),
+        ("row", "approved", "column", "approval"),
+        ("column", "admitted", "row", "opened"),
+    ]
+    release = case.manifest["release"]
+    digests = set()
+    for name, event, receiver, kind in events:
+        entries = case.of(name, event)
+        handed = case.of(name, "sent", peer=receiver, kind=kind)
+        if [entry.facts.get("release") for entry in entries] != [release]:
+            yield f"the {name} domain's log does not show one table ({event}) for this release"
+            continue
+        digests.add(str(entries[0].facts.get("digest")))
+        if not handed or min(entry.number for entry in handed) < entries[0].number:
+            yield f"the {name} domain sent {kind} before its log names the table ({event})"
+    if len(digests) > 1 or any(_release_of(case, digest) != release for digest in digests):
+        yield "the domains' logs name different tables, or another than the release's id"
+    approved = case.of("column", "received", peer="row", kind="approval")
+    opened = case.of("column", "sent", peer="row", kind="opened")
+    if not approved or any(entry.number < approved[0].number for entry in opened):
+        yield "the key holder opened the table before the row party approved it"
+
+
+def _release_of(case: Case, digest: str) -> str | None:
+    try:
+        return release_id(str(case.manifest["session"]), bytes.fromhex(digest))
+    except ValueError:
+        return None
+
+
+def _check_debit(case: Case) -> Iterator[str]:
+    spent = case.manifest["spent"]
+    handed_out: list[tuple[Role, str]] = [("row", "approval"), ("column", "opened")]
+    for name, kind in handed_out:
+        debits = case.of(name, "debited")
+        if case.manifest["noise_free"]:
+            if debits:
+                yield f"the {name} party debited a release without noise"
+            continue
+        expected = {
+            "release": case.manifest["release"],
+            "study": case.manifest["study_digest"],
+            "dataset": case.manifest["datasets"].get(name),
+            "epsilon": spent["epsilon"],
+            "delta": spent["delta"],
+            "rho": spent.get("rho", "0"),
+        }
+        handed = case.of(name, "sent", kind=kind)
+        if [entry.facts for entry in debits] != [expected]:
+            yield f"the {name} party's log does not show the debit that the manifest tells of"
+        elif not handed or min(entry.number for entry in handed) < debits[0].number:
+            yield f"the {name} party sent {kind} before the debit"
+
+
+def _check_files(case: Case) -> Iterator[str]:
+    published = case.of("row", "published", release=case.manifest["release"])
+    if len(published) != 1:
+        yield "the row party's log does not show that it published this release once"
+        return
+    files = published[0].facts.get("files")
+    for path in published_files(case.out):
+        found = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
+        if not isinstance(files, dict) or files.get(path.name) != found:
+            yield f"{path.name} is not the file that was published"
+
+
+def _check_checked(case: Case) -> Iterator[str]:
+    checked = case.of("column", "checked", release=case.manifest["release"])
+    files = checked[0].facts.get("files") if len(checked) == 1 else None
+    if not isinstance(files, dict) or not files.keys() >= {STATISTICS, AREAS}:
+        yield "the key holder's log does not show that it checked what was published"
+        return
+    for name, digest in files.items():
+        path = case.out / name
+        found = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
+        if path not in published_files(case.out) or digest != found:
+            yield f"{name} is not the file that the key holder checked"
+
+
+CHECKS: tuple[tuple[str, Callable[[Case], Iterator[str]]], ...] = (
+    (
+        "The domains ran one study and plan, in one run and one handshake, and all came to their "
+        "end.",
+        _check_run,
+    ),
+    (
+        "Every message that a domain sent was accepted by the one it was for, unaltered, and "
+        "nothing else was accepted.",
+        _check_messages,
+    ),
+    (
+        "Each party verified what the other runs before it used a shared key; "
+        "both ran the software of the manifest.",
+        _check_attestation,
+    ),
+    (
+        "Each party counted what padded tables show the aggregator, where they are padded, before "
+        "it sent them.",
+        _check_view,
+    ),
+    (
+        "One table was opened, after the row party had approved it; the id of the release follows "
+        "from it and from the handshake.",
+        _check_table,
+    ),
+    (
+        "Each party debited its data set with what the manifest says, once: the row party before "
+        "it approved the table, the key holder before it handed out anything that it had opened.",
+        _check_debit,
+    ),
+    (
+        "The key holder checked that the published tables follow from what it opened.",
+        _check_checked,
+    ),
+    (
+        "The files of the release are those that the row party published.",
+        _check_files,
+    ),
+)
+"""What holds if a check finds nothing wrong, and the check: it yields what contradicts that."""

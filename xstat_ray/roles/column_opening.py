@@ -1,0 +1,204 @@
+"""The column party's part in opening the table, for which it acts as the key holder."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xstat_ray.crypto import masking
+from xstat_ray.crypto.keygen import generate
+from xstat_ray.crypto.packing import Packing
+from xstat_ray.crypto.paillier import PrivateKey
+from xstat_ray.errors import ProtocolError
+from xstat_ray.inputs.source import Source
+from xstat_ray.model.messages import Approval, Coefficients, MaskedTable, MaskSeed, OpenedTable
+from xstat_ray.model.study import Study
+from xstat_ray.privacy.design import Design
+from xstat_ray.roles.key_holder import KeyHolder
+from xstat_ray.roles.opening import debit, proven_key, release_id, table_digest
+from xstat_ray.roles.party import Party
+from xstat_ray.roles.row_opening import unmasked
+
+ADMITTED = "admitted"
+"""File in the private folder with the table that was admitted."""
+_DIGEST_BYTES = 32
+
+
+class ColumnOpening(Party):
+    """Has the key: makes it, and opens the one table that the row party approved.
+
+    Call `generate_key`; then `admit` on the table and the row party's approval, and `open_part` for
+    every range of nodes; `check_published` once the row party has shown its masks.
+    """
+
+    def __init__(
+        self, study: Study, source: Source | Path | str, *, seed: bytes | None = None
+    ) -> None:
+        super().__init__(study, source, seed=seed)
+        self._key: PrivateKey | None = None
+
+    def generate_key(self, key_bits: int, constant_time: bool = False) -> None:
+        """Make the release's Paillier key.
+
+        Args:
+            key_bits: bits of the modulus.
+            constant_time: whether the time of a decryption may not depend on the key.
+        """
+        self._key = generate(key_bits, constant_time)
+
+    def public_key(self) -> bytes:
+        """Return the encoded public key, with a proof that masks under it hide everything."""
+        return proven_key(self._private_key)
+
+    @property
+    def _private_key(self) -> PrivateKey:
+        if self._key is None:
+            raise ProtocolError("the column party has no key yet")
+        return self._key
+
+    def _export(self) -> dict[str, bytes]:
+        return super()._export() | {"paillier": self._private_key.export_bytes()}
+
+    def _restore(self, secrets: Mapping[str, bytes]) -> None:
+        super()._restore(secrets)
+        self._key = PrivateKey.from_bytes(secrets["paillier"])
+
+    def _key_holder(self) -> KeyHolder:
+        return KeyHolder(self._study, self._private_key)
+
+    def check_table(self, masked: MaskedTable, packing: Packing) -> None:
+        """Check that a table can be decrypted.
+
+        Raises:
+            ProtocolError: the table does not have the study's size, or holds something that is not
+                a ciphertext.
+        """
+        self._key_holder().check(masked, packing)
+
+    def admit(self, masked: MaskedTable, approval: bytes, packing: Packing) -> bytes:
+        """Check a table and the row party's approval of it, and debit this party's data set.
+
+        Which table it is stands in the private folder before anything is decrypted; another one is
+        refused for the rest of the session.
+
+        Args:
+            masked: the aggregator's table.
+            approval: what the row party's `approve` gave.
+            packing: how slots are packed into ciphertexts.
+
+        Returns:
+            The permit for `open_part`, sealed for this party's environments.
+
+        Raises:
+            BudgetError: the budget does not allow the release; nothing was decrypted.
+            ProtocolError: the approval is not the row party's, or of another table; or another
+                table was admitted before; or the table is none.
+        """
+        consent = self._open("approval", approval, Approval)
+        digest = table_digest(masked, self._study)
+        if consent.digest.tobytes() != digest:
+            raise ProtocolError("the row party approved another table than the aggregator's")
+        release = self._release_of(consent)
+        self.check_table(masked, packing)
+        self._settle(ADMITTED, _terms(consent))
+        debit(self._study, self.role, self._source.ledger, release, self.session())
+        return self._within.seal(digest, "permit")
+
+    def _release_of(self, consent: Approval) -> str:
+        """Form the id of the release; the row party must have formed the same."""
+        release = release_id(self.session(), consent.digest.tobytes())
+        sizes = consent.digest.shape, consent.commitment.shape
+        if sizes != ((1, _DIGEST_BYTES),) * 2 or consent.release != release:
+            raise ProtocolError("the row party's approval is of another release")
+        return release
+
+    def open_part(self, masked: MaskedTable, permit: bytes, part: range) -> bytes:
+        """Decrypt a part of the table that was admitted, and seal it for the row party.
+
+        Args:
+            masked: the whole table.
+            permit: what `admit` of the party's first environment gave.
+            part: nodes that are decrypted.
+
+        Raises:
+            ProtocolError: the table is not the one that was admitted; nothing was decrypted.
+        """
+        digest = table_digest(masked, self._study)
+        if self._within.open(permit, "permit") != digest:
+            raise ProtocolError("the table is not the one that was admitted")
+        release = release_id(self.session(), digest)
+        return self._seal("opened", self._key_holder().decrypt(masked, release, part))
+
+    def read_coefficients(self, sealed: bytes) -> Coefficients:
+        """Read the coefficients that the row party says it published.
+
+        Raises:
+            ProtocolError: altered, or not the row party's.
+        """
+        return self._open("coefficients", sealed, Coefficients)
+
+    def check_published(
+        self,
+        approval: bytes,
+        opened: Sequence[bytes],
+        shown: bytes,
+        published: Coefficients,
+        packing: Packing,
+    ) -> None:
+        """Check that what was published is what this party opened.
+
+        The row party's order of nodes stays unknown, so nodes are compared without their names:
+        those of every measured level must be among those that were opened on it.
+
+        Args:
+            approval: what was given to `admit`.
+            opened: all parts of the table, as `open_part` sealed them.
+            shown: what the row party's `show_mask` gave.
+            published: the coefficients in declared order, from which the tables follow.
+            packing: how slots are packed into ciphertexts.
+
+        Raises:
+            ProtocolError: the row party shows other masks than it was bound to, or published other
+                figures.
+        """
+        consent = self._open("approval", approval, Approval)
+        self._settle(ADMITTED, _terms(consent))
+        release = self._release_of(consent)
+        mask = self._open("mask", shown, MaskSeed)
+        seed = mask.seed.tobytes()
+        masking.check_commitment(consent.commitment.tobytes(), seed)
+        values = np.concatenate(list(self._values(seed, opened, packing)))
+        design = Design.of_study(self._study)
+        if {mask.release, published.release} != {release} or published.values.shape != (
+            design.nodes,
+            self._study.slots,
+        ):
+            raise ProtocolError("the row party published another release than was opened")
+        for level, of_level in zip(design.sections, design.shown_sections, strict=True):
+            if not _among(published.values[level], values[of_level]):
+                raise ProtocolError("the row party published other figures than were opened")
+
+    def _values(
+        self, seed: bytes, opened: Sequence[bytes], packing: Packing
+    ) -> Iterator[NDArray[np.int64]]:
+        """Take the masks off every part of the table that this party opened."""
+        public = self._private_key.public
+        channel = self._channel(self.role)
+        for sealed in opened:
+            part = OpenedTable.decode(channel.open(sealed, "opened"), self._study.digest)
+            yield unmasked(seed, public, part, packing)
+
+
+def _terms(consent: Approval) -> str:
+    """What the key holder holds the row party to."""
+    return f"{consent.digest.tobytes().hex()} {consent.commitment.tobytes().hex()}"
+
+
+def _among(some: NDArray[np.int64], all_of_them: NDArray[np.int64]) -> bool:
+    """Tell whether the rows of a table are among those of another, each as often."""
+    found, known = (Counter(map(bytes, rows)) for rows in (some, all_of_them))
+    return found <= known

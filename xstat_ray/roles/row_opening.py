@@ -1,0 +1,224 @@
+"""The row party's part in opening the table: masks, the approval, and what takes the masks off.
+
+Without its masks the key holder would see who is where through the noise; without its approval
+nothing is opened at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xstat_ray.crypto import masking
+from xstat_ray.crypto.buffers import from_rows
+from xstat_ray.crypto.packing import Packing
+from xstat_ray.crypto.paillier import PublicKey
+from xstat_ray.crypto.sums import divide
+from xstat_ray.errors import ProtocolError
+from xstat_ray.inputs.source import Source
+from xstat_ray.model.messages import (
+    Approval,
+    Coefficients,
+    MaskedTable,
+    Masks,
+    MaskSeed,
+    OpenedTable,
+    RerandomisedTable,
+)
+from xstat_ray.model.study import Study
+from xstat_ray.privacy.design import Design
+from xstat_ray.roles.opening import checked_key, debit, release_id, table_digest
+from xstat_ray.roles.party import Party
+
+_NODE_BYTES = 8
+APPROVED = "approved"
+"""File in the private folder with the table that was approved."""
+
+
+class Masked(NamedTuple):
+    """Masks of some nodes, and what this party keeps of them."""
+
+    masks: Masks
+    """For the aggregator alone."""
+    receipt: bytes
+    """Digest of the masks, sealed for the environment that approves the table."""
+
+
+class RowOpening(Party):
+    """Masks the table and takes the masks off what was opened.
+
+    Call `accept_key`; then `mask_table` for every range of nodes, `approve` once all are out, and
+    `unmask` on what the key holder opened; `show_mask` after publication.
+    """
+
+    def __init__(
+        self, study: Study, source: Source | Path | str, *, seed: bytes | None = None
+    ) -> None:
+        super().__init__(study, source, seed=seed)
+        self._mask_seed = masking.draw_seed()
+        self._key = b""
+        """The column party's public key with its proof, once it has been checked."""
+
+    def _export(self) -> dict[str, bytes]:
+        return super()._export() | {"mask": self._mask_seed, "key": self._key}
+
+    def _restore(self, secrets: Mapping[str, bytes]) -> None:
+        super()._restore(secrets)
+        self._mask_seed = secrets["mask"]
+        self._key = secrets["key"]
+
+    def accept_key(self, proven: bytes) -> None:
+        """Check the column party's public key and the proof that comes with it.
+
+        Raises:
+            ProtocolError: with this key a mask might not hide what is under it.
+        """
+        checked_key(proven)
+        self._key = proven
+
+    @property
+    def _public(self) -> PublicKey:
+        if not self._key:
+            raise ProtocolError("the row party has no key to encrypt masks with")
+        return checked_key(self._key)
+
+    def mask_table(self, part: range, blocks: int) -> Masked:
+        """Encrypt the masks of some nodes; they must be sent to the aggregator alone.
+
+        A repeat encrypts the same numbers anew, which has another receipt.
+
+        Args:
+            part: nodes.
+            blocks: ciphertexts of a node.
+        """
+        public = self._public
+        numbers = masking.mask_numbers(self._mask_seed, public.n, _rows(part, blocks))
+        encrypted = masking.MaskEncryptor(public, len(numbers)).encrypt(numbers)
+        masks = Masks(part.start, encrypted.reshape(len(part), blocks, public.width))
+        seen = b"".join(node.to_bytes(_NODE_BYTES, "little") for node in (part.start, part.stop))
+        return Masked(masks, self._within.seal(seen + _digest(encrypted), "receipt of masks"))
+
+    def approve(
+        self, rerandomised: RerandomisedTable, masked: MaskedTable, receipts: Sequence[bytes]
+    ) -> bytes:
+        """Consent to open a table, which must be the aggregator's with this party's masks on it.
+
+        This party's data set is debited for it. The consent is in the private folder before this
+        returns; another table is refused for the rest of the session.
+
+        Args:
+            rerandomised: the aggregator's table without masks.
+            masked: the same with them.
+            receipts: what came with all masks, in the order of the nodes.
+
+        Returns:
+            The `Approval`, sealed for the key holder.
+
+        Raises:
+            BudgetError: the budget does not allow the release; nothing was approved.
+            ProtocolError: the masked table is not that, or another one was approved before.
+        """
+        self._check_masked(rerandomised, masked, receipts)
+        digest = table_digest(masked, self._study)
+        self._settle(APPROVED, digest.hex())
+        commitment = masking.commitment(self._mask_seed)
+        release = release_id(self.session(), digest)
+        debit(self._study, self.role, self._source.ledger, release, self.session())
+        return self._seal("approval", Approval(release, *map(_one_row, (digest, commitment))))
+
+    def _check_masked(
+        self, rerandomised: RerandomisedTable, masked: MaskedTable, receipts: Sequence[bytes]
+    ) -> None:
+        """Check that the masked table is the product of the other one and the masks."""
+        public = self._public
+        before = rerandomised.ciphertexts
+        after = masked.ciphertexts
+        shown = Design.of_study(self._study).shown
+        if before.shape != after.shape or before.shape[::2] != (shown, public.width):
+            raise ProtocolError("the masked table does not have the size of the study's table")
+        known = [self._receipt(receipt) for receipt in receipts]
+        ends = [0, *(part.stop for part, _ in known)]
+        if [part.start for part, _ in known] != ends[:-1] or ends[-1] != shown:
+            raise ProtocolError("the receipts are not those of the masks of the whole table")
+        for part, digest in known:
+            rows = (
+                ciphertexts[part.start : part.stop].reshape(-1, public.width)
+                for ciphertexts in (after, before)
+            )
+            if _digest(divide(public, *rows)) != digest:
+                raise ProtocolError("the masked table does not have the row party's masks on it")
+
+    def _receipt(self, sealed: bytes) -> tuple[range, bytes]:
+        opened = self._within.open(sealed, "receipt of masks")
+        start, stop = (
+            int.from_bytes(opened[at : at + _NODE_BYTES], "little") for at in (0, _NODE_BYTES)
+        )
+        return range(start, stop), opened[2 * _NODE_BYTES :]
+
+    def unmask(self, sealed: bytes, packing: Packing) -> Coefficients:
+        """Take the masks off a part of the opened table.
+
+        Returns:
+            The noisy coefficients of these nodes, in blinded order.
+
+        Raises:
+            ProtocolError: altered, or a number that cannot have come of this party's masks.
+        """
+        opened = self._open("opened", sealed, OpenedTable)
+        public = self._public
+        nodes, blocks, width = opened.numbers.shape
+        if (blocks, width) != (packing.blocks, public.width // 2):
+            raise ProtocolError("the opened numbers do not have the shape of the study's table")
+        part = range(opened.first, opened.first + nodes)
+        values = unmasked(self._mask_seed, public, opened, packing)
+        return Coefficients(release=opened.release, first=part.start, values=values)
+
+    def show_mask(self, release: str) -> bytes:
+        """Show the key holder the masks of a release that is published, sealed for it."""
+        return self._seal("mask", MaskSeed(release, _one_row(self._mask_seed)))
+
+    def show_coefficients(self, coefficients: Coefficients) -> bytes:
+        """Show the key holder the published coefficients, in declared order, sealed for it."""
+        return self._seal("coefficients", coefficients)
+
+
+def unmasked(
+    seed: bytes, public: PublicKey, opened: OpenedTable, packing: Packing
+) -> NDArray[np.int64]:
+    """Take masks off opened numbers.
+
+    Args:
+        seed: seed of the masks.
+        public: the key under which they were encrypted.
+        opened: numbers of consecutive nodes.
+        packing: how slots are packed into numbers.
+
+    Returns:
+        (nodes, slots) coefficients.
+
+    Raises:
+        ProtocolError: something is left outside the slots: these were other masks, or other
+            plaintexts than a table has.
+    """
+    nodes, blocks, width = opened.numbers.shape
+    part = range(opened.first, opened.first + nodes)
+    masks = masking.mask_numbers(seed, public.n, _rows(part, blocks))
+    numbers = from_rows(opened.numbers.reshape(-1, width))
+    return packing.unpack_signed(masking.subtract(numbers, masks, public.n), public.n)
+
+
+def _rows(part: range, blocks: int) -> range:
+    return range(part.start * blocks, part.stop * blocks)
+
+
+def _one_row(value: bytes) -> NDArray[np.uint8]:
+    return np.frombuffer(value, np.uint8)[None]
+
+
+def _digest(ciphertexts: NDArray[np.uint8]) -> bytes:
+    return sha256(np.ascontiguousarray(ciphertexts).data).digest()
