@@ -405,7 +405,7 @@ def test_without_the_comparison_a_run_counts_a_table_that_it_did_not_survey(tmp_
 def test_a_run_that_is_taken_up_with_other_tables_mixes_nothing(tmp_path, stage):
     """It counts the new tables from the start, or finishes what the old ones gave; never both."""
     case = Case(tmp_path)
-    noisy = study(noise="laplace", privacy={"epsilon": 40, "cap": 80})
+    noisy = study(noise="laplace", privacy={"epsilon": 15, "cap": 80})
 
     def die() -> None:
         raise Dead
@@ -418,7 +418,7 @@ def test_a_run_that_is_taken_up_with_other_tables_mixes_nothing(tmp_path, stage)
     release = case.run(noisy, **sources)
     near = 26 if stage == "add_noise" else 2
     assert abs(counts(release)["a", "x"] - near) < 5
-    assert case.debits() == 40
+    assert case.debits() == 15
     with pytest.raises(InputError, match="already holds a release"):
         case.run(noisy, **sources)
-    assert case.debits() == 40
+    assert case.debits() == 15

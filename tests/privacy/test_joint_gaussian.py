@@ -9,6 +9,7 @@ import mpmath
 import numpy as np
 import pytest
 
+from tests.privacy.shares import excess, mass
 from tests.synthetic import make_study
 from xstat_ray.model.study import Bounds, Privacy
 from xstat_ray.privacy.accountant import zcdp_epsilon
@@ -24,23 +25,6 @@ def mechanism(insiders="full", epsilon="1", delta=DELTA, **bounds):
         make_study(), bounds=Bounds(**bounds), privacy=replace(privacy, insiders=insiders)
     )
     return Mechanism.of_study(study)
-
-
-def mass(sigma, shares):
-    """Probabilities of the sum of discrete Gaussians, by convolution in double precision."""
-    reach = np.arange(-int(12 * sigma), int(12 * sigma) + 1)
-    one = np.exp(-(reach**2) / (2 * sigma**2))
-    total = np.ones(1)
-    for _ in range(shares):
-        total = np.convolve(total, one / one.sum())
-    return total
-
-
-def excess(probabilities, shift, epsilon):
-    """The hockey-stick divergence: the least delta at `epsilon` where a count moves by `shift`."""
-    moved = np.concatenate([np.zeros(shift), probabilities])
-    stays = np.concatenate([probabilities, np.zeros(shift)])
-    return np.maximum(stays - np.exp(epsilon) * moved, 0).sum()
 
 
 @pytest.mark.parametrize(("insiders", "faced"), [("full", 2), ("shared", 3)])
@@ -65,6 +49,32 @@ def test_an_insider_of_shared_noise_learns_about_a_quarter_more():
     shift = round(made.l2_squared**0.5)
     two = mass(made.share_scale, 2)
     assert excess(two, shift, towards[1]) <= 1e-9 < excess(two, shift, 0.9 * towards[1])
+
+
+def success(noise, shift):
+    """How much better than a coin a reader tells counts apart that differ by `shift`, at most 1."""
+    here, there = np.split(noise, 2)
+    there = there + shift
+    return ((here < shift / 2).mean() + (there >= shift / 2).mean()) - 1
+
+
+@pytest.mark.parametrize("insiders", ["full", "shared"])
+def test_a_role_that_takes_its_share_off_the_table_gains_as_much_as_stated(insiders):
+    """The attack itself: one role subtracts its share and guesses whether a person is counted."""
+    made = mechanism(insiders, epsilon="10", rows=8)
+    shift = 8
+    shares = [draw_gaussian(made.share_scale, 60_000) for _ in range(3)]
+    public = success(sum(shares), shift)
+    insider = success(sum(shares) - shares[0], shift)
+    for found, known in ((public, 3), (insider, 2)):
+        left = mass(made.share_scale, known)
+        moved = np.concatenate([np.zeros(shift), left])
+        stays = np.concatenate([left, np.zeros(shift)])
+        expected = np.abs(stays - moved).sum() / 2
+        # Both halves of 30,000 guesses are right within 0.3 %, five times that in all but one of a
+        # million runs.
+        assert found == pytest.approx(expected, abs=0.02)
+    assert insider > public + 0.02
 
 
 def test_full_noise_has_one_and_a_half_times_the_variance():

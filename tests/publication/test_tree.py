@@ -315,7 +315,7 @@ def test_with_noise_the_cells_roll_up_to_the_areas_and_what_is_suppressed_does_n
         privacy = replace(
             study.privacy,
             noise="laplace",
-            epsilon=study.privacy.epsilon * 40,
+            epsilon=study.privacy.epsilon * 12,
             suppress_below=threshold,
         )
         noisy = replace(study, privacy=replace(privacy, cap=privacy.epsilon))

@@ -55,6 +55,11 @@ class NoisePlan:
     """Upper bound of the delta at which the release is (epsilon, delta)-differentially private,
     towards the public and towards each role alone; rounded up to three digits."""
 
+    @property
+    def largest(self) -> int:
+        """Size that no noise of the release exceeds: all digits of a geometric variable are 1."""
+        return max((1 << part.coins.digits) - 1 for part in self.parts)
+
     @classmethod
     def of_design(cls, design: Design, slots: int) -> NoisePlan:
         """The plan of a release.
@@ -64,13 +69,22 @@ class NoisePlan:
             slots: columns of the table.
 
         Raises:
-            PlanError: a scale is too large, or a person touches so many coefficients that coins of
-                64 bits do not do.
+            PlanError: a scale is too large, or a person touches so many coefficients, or epsilon is
+                so large, that coins of 64 bits do not do.
             ValueError: the noise of the design is no Laplace noise.
         """
         if design.budget.noise != "laplace":
             raise ValueError("the joint sampler draws Laplace noise")
         return _of_levels(design.levels, slots, design.budget.epsilon)
+
+
+def joint_noise(design: Design, slots: int) -> NoisePlan | None:
+    """How Laplace noise of a design is drawn; None for other noise.
+
+    Raises:
+        PlanError: as `NoisePlan.of_design`.
+    """
+    return NoisePlan.of_design(design, slots) if design.budget.noise == "laplace" else None
 
 
 def spent_delta(design: Design, slots: int) -> Fraction:
@@ -81,9 +95,8 @@ def spent_delta(design: Design, slots: int) -> Fraction:
     Raises:
         PlanError: as `NoisePlan.of_design`.
     """
-    if design.budget.noise == "laplace":
-        return NoisePlan.of_design(design, slots).delta
-    return design.budget.delta
+    noise = joint_noise(design, slots)
+    return design.budget.delta if noise is None else noise.delta
 
 
 @lru_cache(maxsize=8)
@@ -96,7 +109,7 @@ def _of_levels(levels: tuple[MeasuredLevel, ...], slots: int, epsilon: Fraction)
     raise PlanError(
         "one person touches so many coefficients that the joint noise costs a delta above 1e-9",
         key="study.bounds",
-        remedy="Lower rows or boardings, or the study's windows",
+        remedy="Lower rows, boardings, the study's windows, or privacy.epsilon",
     )
 
 

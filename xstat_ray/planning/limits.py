@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from xstat_ray.errors import PlanError
 from xstat_ray.model.study import Study
+from xstat_ray.noise.plan import NoisePlan
 
 MAX_COEFFICIENTS = 100_000_000
 """Most counts of a table."""
@@ -27,6 +28,18 @@ def check_key_bits(key_bits: int) -> None:
         )
 
 
+def check_shards(shards: int) -> None:
+    """Refuse fewer than one unit of join work.
+
+    Raises:
+        PlanError: `shards` is not positive.
+    """
+    if shards < 1:
+        raise PlanError(
+            "there must be at least one shard", key="shards", remedy="Set shards to 1 or more"
+        )
+
+
 def check_size(entries: int, remedy: str) -> None:
     """Refuse tables with more than `MAX_COEFFICIENTS` entries.
 
@@ -41,15 +54,22 @@ def check_size(entries: int, remedy: str) -> None:
         )
 
 
-def check_delta(study: Study) -> None:
-    """Refuse Laplace noise that may cost no delta, since several roles draw it together.
+def check_delta(study: Study, noise: NoisePlan | None) -> None:
+    """Refuse Laplace noise whose joint draw costs more delta than the study declares.
+
+    Args:
+        study: what is counted.
+        noise: how Laplace noise is drawn; None for other noise.
 
     Raises:
-        PlanError: the study declares delta 0.
+        PlanError: the study declares a smaller delta, or none.
     """
-    if study.privacy.noise == "laplace" and not study.privacy.delta:
-        raise PlanError(
-            "Laplace noise that nobody knows costs a small delta, and the study declares none",
-            key="privacy.delta",
-            remedy="Declare one, such as privacy.delta=1e-9; what is debited is computed",
-        )
+    if noise is None or noise.delta <= study.privacy.delta:
+        return
+    declared = f"{float(study.privacy.delta):g}" if study.privacy.delta else "none"
+    raise PlanError(
+        f"Laplace noise that nobody knows costs a delta of {float(noise.delta):.3g} here, and the "
+        f"study declares {declared}",
+        key="privacy.delta",
+        remedy="Declare one, such as privacy.delta=1e-9; what is debited is computed",
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
@@ -10,14 +11,15 @@ import numpy as np
 
 from xstat_ray.crypto.kernels.choice import kernel
 from xstat_ray.crypto.packing import Packing, plan_packing
-from xstat_ray.errors import PlanError
 from xstat_ray.model.periods import span_as_dict
 from xstat_ray.model.row_tree import level_names, tree_of
 from xstat_ray.model.shards import ShardGrid
 from xstat_ray.model.study import Study
+from xstat_ray.noise.plan import NoisePlan, joint_noise, spent_delta
 from xstat_ray.planning import pool_view, tree_shape
 from xstat_ray.planning.batching import Batch, cut
-from xstat_ray.planning.limits import check_delta, check_key_bits, check_size
+from xstat_ray.planning.insiders import Insiders
+from xstat_ray.planning.limits import check_delta, check_key_bits, check_shards, check_size
 from xstat_ray.planning.rates import Rates, rates
 from xstat_ray.privacy.design import Design
 from xstat_ray.privacy.mechanism import Mechanism
@@ -50,6 +52,21 @@ class Plan:
     def mechanism(self) -> Mechanism:
         """Mechanism of a release that spends the whole budget on the cells."""
         return self.design.budget
+
+    @property
+    def noise(self) -> NoisePlan | None:
+        """How Laplace noise is drawn jointly; None for other noise."""
+        return joint_noise(self.design, self.study.slots)
+
+    @property
+    def delta(self) -> Fraction:
+        """What the release is debited with: of Laplace noise computed, else as declared."""
+        return spent_delta(self.design, self.study.slots)
+
+    @cached_property
+    def insiders(self) -> Insiders:
+        """What the release tells the public and each role of one person."""
+        return Insiders.of(self.study, self.mechanism, self.delta)
 
     @property
     def ciphertext_bytes(self) -> int:
@@ -150,7 +167,7 @@ class Plan:
         counts = study.cells * study.slots
         sums = self.design.nodes * study.slots - counts
         sums_too = f", and {sums:,} sums of them" if sums > 0 else ""
-        delta = f", delta {float(mechanism.delta):g}" if mechanism.delta else ""
+        delta = f", delta {float(self.delta):.3g}" if self.delta else ""
         periods = f"period {study.period.grain}, {study.window_periods} in the window"
         join = "by id only" if study.period.grain == "none" else periods
         units = "1 count" if study.person_units == 1 else f"{study.person_units:,} counts"
@@ -170,6 +187,7 @@ class Plan:
                 f"{mechanism.noise} noise, epsilon {mechanism.epsilon}{delta}, "
                 f"budget cap {study.privacy.cap}",
             ),
+            ("Towards insiders", self.insiders.sentence()),
             ("Pool's view", pool_view.sentence(study, self.padding)),
             ("Tree's shape", tree_shape.sentence(study, self.design, self._shape_cost)),
             ("Expected error", f"standard error {errors}"),
@@ -225,6 +243,7 @@ class Plan:
             },
             **self._noise_as_dict(),
             "suppress_below": study.privacy.suppress_below,
+            "insiders": self.insiders.as_dict(),
             "view": pool_view.as_dict(study, self.padding),
             "tree_shape": tree_shape.as_dict(study, self.design, self._shape_cost),
             **self._time_as_dict(),
@@ -250,7 +269,7 @@ class Plan:
             "why": self.design.reason,
             "noise": mechanism.noise,
             "epsilon": str(mechanism.epsilon),
-            "delta": str(mechanism.delta),
+            "delta": str(self.delta),
             "l1_sensitivity": mechanism.l1,
             "l2_sensitivity_squared": mechanism.l2_squared,
             "measured": [
@@ -306,18 +325,16 @@ def make_plan(
     check_key_bits(key_bits)
     chosen = kernel()
     chosen.check(constant_time)
-    if shards < 1:
-        raise PlanError(
-            "there must be at least one shard", key="shards", remedy="Set shards to 1 or more"
-        )
-    check_delta(study)
+    check_shards(shards)
     check_size(study.cells * study.slots, "Use coarser domains or fewer dimensions")
     design = Design.of_study(study)
     check_size(design.shown * study.slots, "Use a more regular hierarchy, or report fewer levels")
+    noise = joint_noise(design, study.slots)
+    check_delta(study, noise)
     packing = plan_packing(
         slots=study.slots,
         max_value=study.max_count,
-        noise_tail=design.tail(study.slots),
+        noise_tail=design.tail(study.slots) if noise is None else noise.largest,
         key_bits=key_bits,
         slot_bits=slot_bits,
     )

@@ -57,6 +57,7 @@ def make_manifest(
             "delta": "0" if off else str(mechanism.delta),
             **({"rho": str(mechanism.rho)} if mechanism.rho else {}),
         },
+        "insiders": plan.insiders.as_dict(),
         "view": pool_view.as_dict(study, plan.padding),
         "noise_free": off,
         **({"warning": NOISE_OFF} if off else {}),

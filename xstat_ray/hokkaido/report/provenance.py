@@ -17,7 +17,7 @@ def facts(folder: Path, manifest: Mapping[str, Any], plan: Mapping[str, Any]) ->
     """Collect the facts of a release that a page tells.
 
     They are its first and last day, its id, the digest of the manifest, the software, the budget,
-    the error, the threshold, and whether signed logs were verified.
+    what holds towards the roles, the error, the threshold, and whether signed logs were verified.
 
     Raises:
         InputError: the release is of three domains, and its files or signed logs contradict it.
@@ -32,6 +32,7 @@ def facts(folder: Path, manifest: Mapping[str, Any], plan: Mapping[str, Any]) ->
         "epsilon": spent.get("epsilon"),
         "delta": spent.get("delta"),
         "noise": plan.get("noise"),
+        "insiders": plan.get("insiders"),
         "stderr": plan.get("stderr", {}),
         "suppress_below": plan.get("suppress_below"),
         "person_counts": plan.get("l1_sensitivity"),

@@ -42,6 +42,7 @@ function sources() {
     "study",
     "period",
     "budget",
+    "insiders",
     "error",
     "threshold",
     "release",
@@ -86,6 +87,22 @@ function decimal(text) {
   return Number(digits) === 1 ? raised : `${Number(digits)} × ${raised}`;
 }
 
+// Rounded up to three digits after the point; ratios stay.
+function above(epsilon) {
+  return epsilon.includes("/") ? epsilon : String(Math.ceil(Number(epsilon) * 1000) / 1000);
+}
+
+// What the roles learn of a person: each of the three the same of the release, and the aggregator what it saw before.
+function towards(insiders) {
+  if (!insiders?.row) return "–";
+  const held = (name, { epsilon, delta }) =>
+    t(name, { epsilon: above(epsilon), delta: decimal(delta) });
+  const texts = [held("insiders_each", insiders.row)];
+  if (insiders.aggregator_with_view)
+    texts.push(held("insiders_view", insiders.aggregator_with_view));
+  return texts.join(current() === "ja" ? "、" : ", ");
+}
+
 function provenance(layer) {
   const facts = layer.facts;
   const errors = Object.entries(facts.stderr ?? {}).map(
@@ -103,6 +120,7 @@ function provenance(layer) {
     titleOf(layer),
     facts.period ? t("period", facts.period) : "–",
     budget,
+    towards(facts.insiders),
     errors.join(current() === "ja" ? "、" : ", "),
     t("threshold", { n: facts.suppress_below }),
     facts.release ?? "",
