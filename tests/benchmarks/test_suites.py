@@ -19,6 +19,7 @@ from xstat_ray.benchmarks import (
     exchange_suite,
     join_suite,
     kernels_suite,
+    noise_suite,
     paillier_suite,
     peers_child,
     peers_suite,
@@ -39,11 +40,12 @@ CROSSTAB = crosstab_suite.Sizes(rounds=1, rows=12, cells=3, categories=2, key_bi
 WITH_BASELINE = {
     "paillier.encrypt.owner.2048",
     "paillier.encrypt.public.2048",
+    "paillier.encrypt.mask.2048",
     "paillier.decrypt.2048",
     "paillier.keygen.2048",
     "paillier.sum.2048",
 }
-WITHOUT_BASELINE = {"paillier.tables.owner.2048", "paillier.tables.public.2048"}
+WITHOUT_BASELINE = {f"paillier.tables.{role}.2048" for role in ("owner", "public", "mask")}
 INTEROP = {"paillier.interop.mismatches.2048", "paillier.interop.checked.2048"}
 
 
@@ -105,6 +107,7 @@ KERNEL_METRICS = {
     "kernels.encrypt.owner.2048",
     "kernels.encrypt.constant_time.2048",
     "kernels.encrypt.public.2048",
+    "kernels.encrypt.mask.2048",
     "kernels.sum.2048",
     "kernels.decrypt.2048",
     "kernels.oprf.mark",
@@ -142,6 +145,19 @@ def test_exchange():
 def test_the_exchange_that_is_timed_finds_who_is_in_both_tables():
     ids = np.array([b"%d" % number for number in range(300)])
     assert exchange_suite.exchange(ids[:200], ids[150:]) == 50
+
+
+def test_noise():
+    sizes = noise_suite.Sizes(2, (3,), (48, 64), rows=2, baseline_part=2)
+    records = by_metric(noise_suite.run(sizes, Progress()))
+    assert ratios(records) == {
+        f"noise.{role}.scale_3.bits_{bits}"
+        for role in ("row", "column", "aggregator")
+        for bits in (48, 64)
+    }
+    # 7 digits, 14 coins: 117 bits to open and one more of each, 70 corrections and 8 bytes; headers.
+    assert 14 * 118 / 8 < records["noise.opened.scale_3.bits_48"].value < 215
+    assert 14 * (70 / 8 + 8) < records["noise.dealt.scale_3.bits_48"].value < 240
 
 
 def test_tags():
@@ -262,7 +278,7 @@ RAW = {
 def test_a_configuration_gives_the_sizes_of_its_suite():
     config = benchmark_config(RAW, "here")
     assert config.sizes == tags_suite.Sizes(rounds=2, rows=10, persons=5, slice_rows=4)
-    suites = "kernels paillier exchange tags join order crosstab privacy shards scale profile peers"
+    suites = "kernels paillier exchange noise tags join order crosstab privacy shards scale profile peers"
     assert set(SUITES) == set(suites.split())
 
 

@@ -103,7 +103,8 @@ def test_the_proof_of_another_key_is_refused(private_key: PrivateKey) -> None:
     other = fixed_key()
     with pytest.raises(ProtocolError, match=NO_RESIDUE):
         check(private_key.public, prove(other))
-    with pytest.raises(ProtocolError, match=NO_ROOTS):
+    # A root of the other key may not even be below this one's modulus.
+    with pytest.raises(ProtocolError, match=f"{NO_ROOTS}|roots out of range"):
         check(private_key.public, replace(prove(private_key), roots=prove(other).roots))
 
 

@@ -23,6 +23,7 @@ from xstat_ray.crypto import oprf
 from xstat_ray.crypto.fixed_base import uniform_below
 from xstat_ray.crypto.kernels import choice
 from xstat_ray.crypto.keygen import generate
+from xstat_ray.crypto.masking import MaskEncryptor
 from xstat_ray.crypto.paillier import OwnerEncryptor, PrivateKey, PublicEncryptor
 from xstat_ray.crypto.sums import accumulate
 from xstat_ray.errors import InputError
@@ -107,6 +108,11 @@ class _KernelBench:
             drawn = [messages[i % 100] for i in range(count)]
             return lambda: encryptor.encrypt(drawn)
 
+        def masks(count: int) -> Callable[[], object]:
+            encryptor = MaskEncryptor(public, sizes.planned)
+            drawn = [messages[i % 100] for i in range(count)]
+            return lambda: encryptor.encrypt(drawn)
+
         def sums(count: int) -> Callable[[], object]:
             rows = uniform_below(int(public.n2), count)
             order = np.random.default_rng(1).permutation(count)
@@ -126,6 +132,7 @@ class _KernelBench:
                 f"encrypt.constant_time.{bits}", sizes.encryptions, lambda n: owner(n, careful)
             ),
             self.compare(f"encrypt.public.{bits}", sizes.encryptions // 2, anyone),
+            self.compare(f"encrypt.mask.{bits}", max(8, sizes.encryptions // 20), masks),
             self.compare(f"sum.{bits}", sizes.products, sums),
             self.compare(f"decrypt.{bits}", sizes.decryptions, decryption),
         ]

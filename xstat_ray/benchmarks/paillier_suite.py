@@ -1,4 +1,4 @@
-"""Paillier beside `phe` with gmpy2: keys, encryption, sums, decryption, and interoperation.
+"""Paillier beside `phe` with gmpy2: keys, encryption, masks, sums, decryption, interoperation.
 
 Both work on one modulus, and `phe` is called at its innermost functions, without the encoding of
 floats around them.
@@ -25,6 +25,7 @@ from xstat_ray.benchmarks.timing import (
 )
 from xstat_ray.crypto.buffers import from_rows, to_rows
 from xstat_ray.crypto.keygen import generate
+from xstat_ray.crypto.masking import MaskEncryptor
 from xstat_ray.crypto.paillier import OwnerEncryptor, PrivateKey, PublicEncryptor
 from xstat_ray.crypto.sums import accumulate
 from xstat_ray.runtime.progress import Progress
@@ -62,6 +63,7 @@ def run(sizes: Sizes, progress: Progress) -> list[Record]:
                 bench.keygen(),
                 *bench.encryption("owner", partial(OwnerEncryptor, key, sizes.planned)),
                 *bench.encryption("public", partial(PublicEncryptor, key.public, sizes.planned)),
+                *bench.encryption("mask", partial(MaskEncryptor, key.public, sizes.planned)),
                 bench.decryption(),
                 bench.sums(),
             ]
@@ -111,7 +113,7 @@ class _PaillierBench:
         return self.timing(f"paillier.keygen.{self.bits}", SECONDS, Work(ours, count), work)
 
     def encryption(
-        self, role: str, make: Callable[[], OwnerEncryptor | PublicEncryptor]
+        self, role: str, make: Callable[[], OwnerEncryptor | PublicEncryptor | MaskEncryptor]
     ) -> list[Record]:
         """Time encryption with ready tables, and the making of the tables."""
         sizes = self.sizes

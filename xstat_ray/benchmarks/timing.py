@@ -93,7 +93,14 @@ def summarize(
 
 
 def timing_record(
-    metric: str, unit: str, ours: Work, baseline: Work | None, *, rounds: int, progress: Progress
+    metric: str,
+    unit: str,
+    ours: Work,
+    baseline: Work | None,
+    *,
+    rounds: int,
+    progress: Progress,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> Record:
     """Time our work and that of the baseline in turn.
 
@@ -102,7 +109,7 @@ def timing_record(
     """
     works = [ours] if baseline is None else [ours, baseline]
     with progress.stage(metric, rounds * len(works)) as stage:
-        seconds = alternate([work.run for work in works], rounds, after=stage.advance)
+        seconds = alternate([work.run for work in works], rounds, clock, stage.advance)
     values = [
         [time / work.items if unit == SECONDS else work.items / time for time in times]
         for work, times in zip(works, seconds, strict=True)

@@ -10,6 +10,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from numpy.typing import NDArray
 
+EXCESS_BYTES = 16
+"""Numbers that are reduced modulo n are drawn with so many bytes more than n has, which makes them
+uniform up to 2^-128."""
 _BLOCK_BYTES = 16
 _BLOCK_NUMBERS = 4
 """32-bit numbers in a block of AES."""

@@ -20,6 +20,9 @@ from xstat_ray.util.secrecy import Secret
 MAX_DIGIT_BITS = 12
 """Wider tables outgrow the caches and memory before they pay (50 to 90 MB at 12)."""
 
+BYTE = 8
+"""Bits of a digit where each digit has a base of its own."""
+
 
 class FixedBase(Secret):
     """The table of one base modulo one modulus; as secret as the modulus is."""
@@ -31,10 +34,10 @@ class FixedBase(Secret):
             range(2, MAX_DIGIT_BITS + 1),
             key=lambda w: (2**w + max(1, planned)) * digit_count(exponent_bits, w),
         )
-        self.rows = [_row(base, modulus, self.digit_bits)]
+        self.rows = [power_row(base, modulus, self.digit_bits)]
         for _ in range(digit_count(exponent_bits, self.digit_bits) - 1):
             last = self.rows[-1]
-            self.rows.append(_row(last[-1] * last[1] % modulus, modulus, self.digit_bits))
+            self.rows.append(power_row(last[-1] * last[1] % modulus, modulus, self.digit_bits))
 
     def powers(self, exponents: NDArray[np.uint8], factors: Sequence[mpz]) -> list[mpz]:
         """factors[i] * base^exponents[i] modulo the modulus.
@@ -55,7 +58,8 @@ class FixedBase(Secret):
         return result
 
 
-def _row(base: mpz, modulus: mpz, digit_bits: int) -> list[mpz]:
+def power_row(base: mpz, modulus: mpz, digit_bits: int) -> list[mpz]:
+    """The powers of `base` that a digit of `digit_bits` bits can ask for."""
     row = [mpz(1)]
     for _ in range(2**digit_bits - 1):
         row.append(row[-1] * base % modulus)

@@ -18,7 +18,7 @@ from math import gcd, prod
 
 from gmpy2 import invert, mpz, next_prime, powmod
 
-from xstat_ray.crypto.masking import EXCESS_BYTES
+from xstat_ray.crypto.derive import EXCESS_BYTES
 from xstat_ray.crypto.paillier import PrivateKey, PublicKey
 from xstat_ray.errors import ProtocolError
 

@@ -18,23 +18,20 @@ from hashlib import sha256, shake_256
 from hmac import compare_digest
 
 import numpy as np
-from gmpy2 import gcd, mpz
+from gmpy2 import mpz
 from numpy.typing import NDArray
 
 from xstat_ray.crypto.buffers import from_rows, to_rows
-from xstat_ray.crypto.fixed_base import uniform_below
+from xstat_ray.crypto.derive import EXCESS_BYTES
 from xstat_ray.crypto.kernels.choice import kernel
 from xstat_ray.crypto.paillier import PublicKey
+from xstat_ray.crypto.residues import ResidueProducts, base_count, residues, uniform_units
 from xstat_ray.errors import ProtocolError
-from xstat_ray.util.threads import in_threads
 
 SEED_BYTES = 32
 """Bytes of a mask seed."""
-EXCESS_BYTES = 16
-"""Numbers that are reduced modulo n are drawn with so many bytes more than n has, which makes them
-uniform up to 2^-128."""
-_LEAST_ROWS = 8
-"""Masks of a thread: each takes milliseconds."""
+_PAYS = 2
+"""Masks for each base from which on tables pay."""
 _NUMBERS = b"xstat-ray v1 mask numbers\0"
 _COMMITMENT = b"xstat-ray v1 mask commitment\0"
 
@@ -110,10 +107,16 @@ def subtract(numbers: Sequence[mpz], subtrahends: Sequence[mpz], n: mpz) -> list
 class MaskEncryptor:
     """Encryption by anyone who has the public key, with randomness from all of Z*_n."""
 
-    def __init__(self, public: PublicKey, planned: int) -> None:
-        """Prepare for about `planned` encryptions; threads may share it."""
+    def __init__(self, public: PublicKey, planned: int, constant_time: bool = False) -> None:
+        """Prepare for about `planned` encryptions; threads may share it.
+
+        From some 700 to 1,100 on, by the size of the key, it draws bases and makes their tables
+        (`residues`). In constant time it never does, as table look-ups depend on the randomness.
+        """
         self._public = public
-        self._planned = planned
+        many = planned > _PAYS * base_count(public.key_bits)
+        tables = many and kernel().tables and not constant_time
+        self._products = ResidueProducts(public) if tables else None
 
     def encrypt(
         self, numbers: Sequence[mpz], randomness: NDArray[np.uint8] | None = None
@@ -134,37 +137,14 @@ class MaskEncryptor:
         public = self._public
         if any(not 0 <= number < public.n for number in numbers):
             raise ValueError("a number is not in [0, n)")
-        rho = _uniform_units(public, len(numbers)) if randomness is None else randomness
+        if randomness is None and self._products is not None:
+            return self._products.encrypt(numbers)
+        rho = uniform_units(public.n, len(numbers)) if randomness is None else randomness
         if rho.dtype != np.uint8 or rho.shape != (len(numbers), public.width // 2):
             raise ValueError(f"randomness is a row of {public.width // 2} bytes for each number")
-        return in_threads(
-            lambda part: _encrypt(public, numbers[part], rho[part]), len(numbers), _LEAST_ROWS
-        )
-
-
-def _encrypt(
-    public: PublicKey, numbers: Sequence[mpz], rho: NDArray[np.uint8]
-) -> NDArray[np.uint8]:
-    n = public.n
-    # The kernels take rows of twice as many bytes as the modulus has.
-    bases = np.zeros((len(rho), 2 * public.width), np.uint8)
-    bases[:, : rho.shape[1]] = rho
-    residues = from_rows(kernel().powers(bases, n, public.n2))
-    products = [
-        (1 + number * n) * residue % public.n2
-        for number, residue in zip(numbers, residues, strict=True)
-    ]
-    return to_rows(products, public.width)
-
-
-def _uniform_units(public: PublicKey, count: int) -> NDArray[np.uint8]:
-    """(count, width / 2) rows of independent uniform elements of Z*_n, from the system."""
-    rows = uniform_below(int(public.n), count)
-    while True:
-        wrong = [row for row, value in enumerate(from_rows(rows)) if gcd(value, public.n) != 1]
-        if not wrong:
-            return rows
-        rows[wrong] = uniform_below(int(public.n), len(wrong))
+        powers = from_rows(residues(public, rho))
+        pairs = zip(numbers, powers, strict=True)
+        return to_rows([(1 + m * public.n) * r % public.n2 for m, r in pairs], public.width)
 
 
 def _check_seed(seed: bytes) -> None:

@@ -48,7 +48,7 @@ def test_one_wrong_bit_of_any_function_is_seen(function: str) -> None:
         assert function == "powers", error
 
 
-@pytest.mark.parametrize("function", ["owner", "public"])
+@pytest.mark.parametrize("function", ["owner", "public", "products"])
 def test_one_wrong_bit_of_encryption_is_seen(function: str) -> None:
     kernel = Portable()
     right = getattr(kernel, function)
@@ -68,4 +68,4 @@ def test_every_function_of_the_interface_is_tried() -> None:
         for name, _ in inspect.getmembers(Kernel, inspect.isfunction)
         if not name.startswith("_")
     }
-    assert functions == {*FUNCTIONS, "owner", "public", "check"}
+    assert functions == {*FUNCTIONS, "owner", "public", "products", "check"}

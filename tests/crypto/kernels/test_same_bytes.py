@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gmpy2 import mpz
+from gmpy2 import mpz, powmod
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.crypto.kernels import extension
-from xstat_ray.crypto.buffers import to_rows
+from xstat_ray.crypto.buffers import from_rows, to_rows
 from xstat_ray.crypto.kernels.ifma import Ifma, best_digit_bits
 from xstat_ray.crypto.kernels.interface import Half, Kernel, Opening, Workload
 from xstat_ray.crypto.kernels.portable import Portable
@@ -114,6 +114,21 @@ def test_encryption_by_the_owner(both: Both, key: PrivateKey, rows: int) -> None
         lambda kernel: owner_of(kernel, key, Workload(rows)).encrypt(messages, index, by_p, by_q)
     )
     assert len(np.unique(made, axis=0)) == rows
+
+
+def test_products_of_powers_of_many_bases(both: Both, key: PrivateKey) -> None:
+    n = key.public.n
+    bases = from_rows(below(int(n**2), 5, 14)[1:])
+    messages = below(int(n), 6, 30)
+    index = np.arange(len(messages))[::-1].copy()
+    digits = exponents(7, len(messages), 8 * len(bases))
+    made = both(lambda kernel: kernel.products(n, bases).encrypt(messages, index, digits))
+    assert len(np.unique(made, axis=0)) > 20
+    for row in (0, 3, 29):
+        expected = 1 + from_rows(messages)[index[row]] * n
+        for base, digit in zip(bases, digits[row].tolist(), strict=True):
+            expected = expected * powmod(base, digit, n**2) % n**2
+        assert from_rows(made[row : row + 1]) == [expected]
 
 
 def test_encryption_by_anyone(both: Both, key: PrivateKey, rows: int) -> None:

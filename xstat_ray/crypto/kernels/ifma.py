@@ -6,6 +6,7 @@ order and lengths of segments. `docs/kernels.md` says how the arithmetic works.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -15,7 +16,7 @@ import numpy as np
 from gmpy2 import invert, mpz, unpack
 from numpy.typing import NDArray
 
-from xstat_ray.crypto.fixed_base import digit_count
+from xstat_ray.crypto.fixed_base import BYTE, digit_count
 from xstat_ray.crypto.kernels.aesni import Aesni
 from xstat_ray.crypto.kernels.interface import (
     Half,
@@ -25,6 +26,7 @@ from xstat_ray.crypto.kernels.interface import (
     Workload,
 )
 from xstat_ray.crypto.kernels.portable import Portable
+from xstat_ray.util.threads import each_in_threads
 
 LIMB_BITS = 52
 LIMBS = {2048: 40, 3072: 60, 4096: 80, 6144: 120, 8192: 160}
@@ -59,6 +61,12 @@ class Ifma(Kernel):
         if 2 * n.bit_length() not in LIMBS:
             return self._portable.public(n, h, exponent_bits, workload)
         return _Public(self._native, n, h, exponent_bits, workload)
+
+    def products(self, n: mpz, bases: Sequence[mpz]) -> PublicEncryption:
+        """A table of 256 powers for each base, in which eight numbers are multiplied in step."""
+        if 2 * n.bit_length() not in LIMBS:
+            return self._portable.products(n, bases)
+        return _Products(self._native, n, bases)
 
     def powers(
         self, rows: NDArray[np.uint8], exponent: mpz, modulus: mpz, constant_time: bool = False
@@ -197,6 +205,33 @@ class _Public(PublicEncryption):
         how = (self._limbs, self._digit_bits, self._constant_time)
         what = (out, messages, index)
         self._native.encrypt_public(*how, *what, *self._base.with_exponents(exponents))
+        return out
+
+
+class _Products(PublicEncryption):
+    def __init__(self, native: ModuleType, n: mpz, bases: Sequence[mpz]) -> None:
+        self._native = native
+        self._limbs = LIMBS[2 * n.bit_length()]
+        self._constants = _constants(n * n, self._limbs, n)
+        self._table = _aligned((len(bases), 1 << BYTE, _row(self._limbs)))
+        montgomery = [(base << LIMB_BITS * self._limbs) % (n * n) for base in bases]
+
+        places = zip(self._table, _limbs(montgomery, self._limbs), strict=True)
+
+        def fill(place: tuple[NDArray[np.uint64], NDArray[np.uint64]]) -> None:
+            native.make_table(self._limbs, BYTE, *place, self._constants)
+
+        each_in_threads(fill, list(places))
+
+    def encrypt(
+        self, messages: NDArray[np.uint8], index: NDArray[np.int64], exponents: NDArray[np.uint8]
+    ) -> NDArray[np.uint8]:
+        """Tables are shared by threads; the interpreter is free meanwhile."""
+        out = np.empty((len(index), 2 * messages.shape[1]), np.uint8)
+        how = (self._limbs, BYTE, False)
+        exponents = np.ascontiguousarray(exponents)
+        constants = (self._constants, self._table)
+        self._native.encrypt_public(*how, out, messages, index, *constants, exponents)
         return out
 
 

@@ -10,6 +10,7 @@ as many words in a column as the capacity needs.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -95,6 +96,7 @@ class PublicEncryption(ABC):
     ) -> NDArray[np.uint8]:
         """Ciphertexts (1 + messages[index[i]] n) h^exponents[i] modulo n^2.
 
+        Made by `Kernel.products`, there is a base for each byte of the exponent in place of h.
         Shapes as in `OwnerEncryption.encrypt`.
         """
 
@@ -106,6 +108,8 @@ class Kernel(ABC):
     """What XSTAT_KERNEL, manifests and benchmarks call it."""
     constant_time: ClassVar[bool] = True
     """Whether it can work without memory addresses that depend on secrets."""
+    tables: ClassVar[bool] = True
+    """Whether `products` is faster than `powers` for many numbers."""
 
     def check(self, constant_time: bool) -> None:
         """Check that it works as it is asked to.
@@ -127,6 +131,14 @@ class Kernel(ABC):
     @abstractmethod
     def public(self, n: mpz, h: mpz, exponent_bits: int, workload: Workload) -> PublicEncryption:
         """Make the table of the key n with the generator h."""
+
+    @abstractmethod
+    def products(self, n: mpz, bases: Sequence[mpz]) -> PublicEncryption:
+        """Make the tables of bases modulo n^2: an exponent has one byte for each of them.
+
+        Ciphertexts are then (1 + m n) times the product of bases[i]^(byte i of the exponent).
+        Memory addresses depend on exponents.
+        """
 
     @abstractmethod
     def powers(

@@ -19,6 +19,7 @@ by a power modulo p and one modulo q.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -44,6 +45,7 @@ class Phe(Kernel):
 
     name: ClassVar[str] = "phe"
     constant_time: ClassVar[bool] = False
+    tables: ClassVar[bool] = False
 
     def owner(self, p: Half, q: Half, workload: Workload) -> OwnerEncryption:
         """Make no table: randomness is computed modulo p^2 and q^2."""
@@ -54,6 +56,10 @@ class Phe(Kernel):
         """Make no table: randomness is computed modulo n^2."""
         self.check(workload.constant_time)
         return _Public(n, h)
+
+    def products(self, n: mpz, bases: Sequence[mpz]) -> PublicEncryption:
+        """Make no table: every power is computed."""
+        return _Products(n, bases)
 
     def powers(
         self, rows: NDArray[np.uint8], exponent: mpz, modulus: mpz, constant_time: bool = False
@@ -136,6 +142,25 @@ class _Public(PublicEncryption):
     ) -> NDArray[np.uint8]:
         """One power modulo n^2 a row."""
         zeros = [powmod(self._h, e, self._public.nsquare) for e in _ints(exponents)]
+        return _encrypt(self._public, messages, index, zeros)
+
+
+class _Products(PublicEncryption):
+    def __init__(self, n: mpz, bases: Sequence[mpz]) -> None:
+        self._public = PaillierPublicKey(int(n))
+        self._bases = [int(base) for base in bases]
+
+    def encrypt(
+        self, messages: NDArray[np.uint8], index: NDArray[np.int64], exponents: NDArray[np.uint8]
+    ) -> NDArray[np.uint8]:
+        """One power modulo n^2 a base and row."""
+        modulus = self._public.nsquare
+        zeros = []
+        for digits in exponents.tolist():
+            product = 1
+            for base, digit in zip(self._bases, digits, strict=True):
+                product = mulmod(product, powmod(base, digit, modulus), modulus)
+            zeros.append(product)
         return _encrypt(self._public, messages, index, zeros)
 
 

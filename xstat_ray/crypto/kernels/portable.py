@@ -10,7 +10,7 @@ from gmpy2 import invert, mpz, powmod_base_list, powmod_sec
 from numpy.typing import NDArray
 
 from xstat_ray.crypto.buffers import from_rows, to_rows
-from xstat_ray.crypto.fixed_base import FixedBase
+from xstat_ray.crypto.fixed_base import BYTE, FixedBase, power_row
 from xstat_ray.crypto.kernels.interface import (
     Half,
     Kernel,
@@ -33,6 +33,10 @@ class Portable(Kernel):
     def public(self, n: mpz, h: mpz, exponent_bits: int, workload: Workload) -> PublicEncryption:
         """A table of powers modulo n^2."""
         return _Public(n, h, exponent_bits, workload)
+
+    def products(self, n: mpz, bases: Sequence[mpz]) -> PublicEncryption:
+        """A table of 256 powers for each base."""
+        return _Products(n, bases)
 
     def powers(
         self, rows: NDArray[np.uint8], exponent: mpz, modulus: mpz, constant_time: bool = False
@@ -110,6 +114,26 @@ class _Public(PublicEncryption):
         encoded = [1 + m * self._n for m in from_rows(messages)]
         powers = self._table.powers(exponents, [encoded[i] for i in index.tolist()])
         return to_rows(powers, 2 * messages.shape[1])
+
+
+class _Products(PublicEncryption):
+    def __init__(self, n: mpz, bases: Sequence[mpz]) -> None:
+        self._n = n
+        self._n2 = n * n
+        self._rows = [power_row(base, self._n2, BYTE) for base in bases]
+
+    def encrypt(
+        self, messages: NDArray[np.uint8], index: NDArray[np.int64], exponents: NDArray[np.uint8]
+    ) -> NDArray[np.uint8]:
+        """(1 + m n) is below n^2 as it stands."""
+        encoded = [1 + m * self._n for m in from_rows(messages)]
+        products = []
+        for place, digits in zip(index.tolist(), exponents.tolist(), strict=True):
+            product = encoded[place]
+            for row, digit in zip(self._rows, digits, strict=True):
+                product = product * row[digit] % self._n2
+            products.append(product)
+        return to_rows(products, 2 * messages.shape[1])
 
 
 class _Ladder(Secret):
