@@ -96,6 +96,7 @@ def test_an_altered_file_is_found(finished, release, name):
     [
         ("release", "00" * 16, "does not show one table"),
         ("spent", {"epsilon": "1/2", "delta": "0"}, "does not show the debit"),
+        ("insiders", {"row": {"epsilon": "1/9", "delta": "0"}}, "insiders learn than the plan"),
         ("session", "4" * 64, "different handshakes"),
         ("run", "other", "another study, plan, run"),
         ("study_digest", "4" * 64, "another study, plan, run"),

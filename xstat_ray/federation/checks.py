@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from xstat_ray.federation.audit import Entry
 from xstat_ray.federation.identity import DOMAINS, Domain
 from xstat_ray.federation.release import published_files
 from xstat_ray.model.study import Role
-from xstat_ray.publication.release import AREAS, STATISTICS
+from xstat_ray.publication.release import AREAS, PLAN, STATISTICS
 from xstat_ray.roles.opening import release_id
 
 
@@ -168,6 +169,12 @@ def _check_files(case: Case) -> Iterator[str]:
         found = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
         if not isinstance(files, dict) or files.get(path.name) != found:
             yield f"{path.name} is not the file that was published"
+        elif path.name == PLAN and _insiders(path) != case.manifest.get("insiders"):
+            yield "the manifest says something else of what insiders learn than the plan"
+
+
+def _insiders(plan: Path) -> object:
+    return json.loads(plan.read_bytes()).get("insiders")
 
 
 def _check_checked(case: Case) -> Iterator[str]:
@@ -219,7 +226,8 @@ CHECKS: tuple[tuple[str, Callable[[Case], Iterator[str]]], ...] = (
         _check_checked,
     ),
     (
-        "The files of the release are those that the row party published.",
+        "The files of the release are those that the row party published; the manifest says of "
+        "insiders what the plan computes.",
         _check_files,
     ),
 )
