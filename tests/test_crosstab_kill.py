@@ -50,7 +50,7 @@ def run_until(point, key, call, aside, report):
     use_key(PrivateKey.from_bytes(key))
     add_noise_once = driver.add_noise_once
     keep = Workspace.keep
-    doom = Doom(point, {"encrypt", "decrypt_any", "publish"}, SYSTEM | {"close"})
+    doom = Doom(point, {"encrypt", "decrypt", "publish"}, SYSTEM | {"close"})
 
     def noise(*arguments):
         doom.watch()
@@ -137,9 +137,7 @@ def test_killed_anywhere_between_noise_and_publication(server, key, tmp_path, mo
     use_key(key, monkeypatch.setattr)
     status, passed = killed(server, new_case(tmp_path, "whole"), key, 0)
     assert (
-        status == 0
-        and passed[0] == "encrypt"
-        and {"decrypt_any", "publish", "execute"} < set(passed)
+        status == 0 and passed[0] == "encrypt" and {"decrypt", "publish", "execute"} < set(passed)
     )
     count = points or len(passed)
     states = Counter()

@@ -102,7 +102,7 @@ POINTS = {
     "noise drawn": (Workspace, "keep"),
     "table stored": (Driver, "release"),
     "table approved": (ColumnParty, "admit"),
-    "budget debited": (PrivateKey, "decrypt_any"),
+    "budget debited": (PrivateKey, "decrypt"),
     "decrypted": (RowParty, "unblind"),
     "unmasked": (ColumnParty, "check_published"),
     "checked": ("xstat_ray.publication.release.parquet_bytes",),

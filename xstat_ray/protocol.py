@@ -150,7 +150,7 @@ def open_table(
     nodes = range(plan.design.shown)
 
     # Masks. Row party -> aggregator: an encrypted uniform number for every ciphertext.
-    masks, receipt = row.mask_table(nodes, plan.packing.blocks)
+    masks, receipt = row.mask_table(nodes, plan.packing.blocks, plan.table_ciphertexts)
     masked = aggregator.put_masks(table, [Masks.decode(masks.encode(digest), digest)])
 
     # Approval. Aggregator -> row party: the table without and with masks; aggregator -> key

@@ -10,10 +10,9 @@ from typing import Any
 from xstat_ray import Options
 from xstat_ray.errors import PendingError
 from xstat_ray.federation.aggregate import aggregate
-from xstat_ray.federation.attestation_settings import AttestationSettings, Shown
 from xstat_ray.federation.config import (
     RELEASE_STEPS,
-    AggregatorConfig,
+    AttestationSettings,
     DomainConfig,
     PartyConfig,
     ReleaseConfig,
@@ -29,7 +28,6 @@ from xstat_ray.runtime.progress import Progress
 STEPS = [
     *(("row", step) for step in PARTY_STEPS),
     *(("column", step) for step in PARTY_STEPS),
-    ("aggregator", "attest"),
     ("aggregator", "all"),
     ("row", "approve"),
     ("column", "decrypt"),
@@ -38,6 +36,7 @@ STEPS = [
     ("column", "check"),
 ]
 RUN = "test"
+SOFTWARE = AttestationSettings("software", "software", 86_400, None, None, (), bytes(32), {})
 
 
 class Domains:
@@ -61,9 +60,7 @@ class Domains:
         self.identities = {
             name: Identity.create(self.private(name) / "identity.pem") for name in DOMAINS
         }
-        self.attestation = AttestationSettings()
-        self.shown = Shown()
-        """What the aggregator shows."""
+        self.attestation = SOFTWARE
 
     def private(self, domain: Domain) -> Path:
         """A domain's private folder, for all runs."""
@@ -85,7 +82,7 @@ class Domains:
         """The configuration of the job that does a step."""
         common = (self.study, domain, step, self.settings(domain), self.options, "quiet")
         if domain == "aggregator":
-            config = AggregatorConfig(*common, self.shown)
+            config = DomainConfig(*common)
         elif step in RELEASE_STEPS and step != "all":
             config = ReleaseConfig(*common, self.out)
         else:
@@ -95,7 +92,7 @@ class Domains:
     def step(self, domain: Domain, step: str, **changes: Any) -> None:
         """Do a step; raises PendingError where it must wait."""
         config = self.config(domain, step, **changes)
-        job = {AggregatorConfig: aggregate, PartyConfig: deidentify, ReleaseConfig: release}[
+        job = {DomainConfig: aggregate, PartyConfig: deidentify, ReleaseConfig: release}[
             type(config)
         ]
         job(config, Progress())

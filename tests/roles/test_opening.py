@@ -50,7 +50,7 @@ class Opening:
 
     def masks(self) -> list[Masked]:
         """The row party's masks, in two parts."""
-        return [self.row.mask_table(part, 1) for part in (range(2), range(2, 6))]
+        return [self.row.mask_table(part, 1, 6) for part in (range(2), range(2, 6))]
 
     def masked(self, table: RerandomisedTable, masks: list[Masked]) -> MaskedTable:
         """The table with these masks on it."""
@@ -123,10 +123,10 @@ def test_the_key_holder_decrypts_numbers_that_tell_nothing(opening):
     """Uniform numbers take all bits of n; what is packed takes a few."""
     masked, _ = opening.approved()
     key = opening.key
-    seen = key.decrypt_any(masked.ciphertexts.reshape(6, -1))
+    seen = key.decrypt(masked.ciphertexts.reshape(6, -1))
     assert min(number.bit_length() for number in seen) > 1900
     again = opening.masks()
-    assert key.decrypt_any(again[0].masks.ciphertexts.reshape(2, -1)) == masking.mask_numbers(
+    assert key.decrypt(again[0].masks.ciphertexts.reshape(2, -1)) == masking.mask_numbers(
         opening.row._mask_seed, key.public.n, range(2)
     )
 
@@ -238,7 +238,7 @@ def test_one_table_a_session_is_approved_and_opened(opening, tmp_path, folder):
 
 
 def test_without_an_approval_nothing_is_opened(opening, monkeypatch):
-    monkeypatch.setattr(PrivateKey, "decrypt_any", lambda *_: pytest.fail("decrypted"))
+    monkeypatch.setattr(PrivateKey, "decrypt", lambda *_: pytest.fail("decrypted"))
     masked, approval = opening.approved()
     other = opening.masked(opening.table(), opening.masks())
     packing = opening.plan.packing
@@ -258,7 +258,7 @@ def test_without_an_approval_nothing_is_opened(opening, monkeypatch):
 
 
 def test_nothing_is_opened_that_the_ledger_does_not_pay_for(opening, monkeypatch):
-    monkeypatch.setattr(PrivateKey, "decrypt_any", lambda *_: pytest.fail("decrypted"))
+    monkeypatch.setattr(PrivateKey, "decrypt", lambda *_: pytest.fail("decrypted"))
     Ledger(opening.ledger).set_cap("small/column", Fraction(1, 2))
     masked, approval = opening.approved()
     assert Ledger(opening.ledger).spent("small/row") == 1

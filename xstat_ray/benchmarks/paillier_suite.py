@@ -183,9 +183,7 @@ class _PaillierBench:
                 stage.advance()
             for plaintext in back:
                 ciphertext = mpz(self.phe_public.raw_encrypt(int(plaintext)))
-                mismatches += key.decrypt_any(to_rows([ciphertext], key.public.width)) != [
-                    plaintext
-                ]
+                mismatches += key.decrypt(to_rows([ciphertext], key.public.width)) != [plaintext]
                 stage.advance()
         return [
             Record(metric, mismatches, "count"),

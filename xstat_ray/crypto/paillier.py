@@ -1,7 +1,7 @@
 """Paillier (EUROCRYPT 1999) with g = n+1 and randomness from a subgroup; see `keygen` for the keys.
 
-Ciphertexts are ordinary Paillier ciphertexts modulo n^2: `phe` decrypts ours, and
-`PrivateKey.decrypt_any` decrypts those of `phe`. They live in (N, width) buffers, little-endian,
+Ciphertexts are ordinary Paillier ciphertexts modulo n^2: `phe` decrypts ours, and we decrypt those
+of `phe`. They live in (N, width) buffers, little-endian,
 never in lists of integers.
 """
 
@@ -19,7 +19,7 @@ from xstat_ray.crypto.buffers import from_rows, row_numbers, to_rows
 from xstat_ray.crypto.channel import pack_fields, unpack_fields
 from xstat_ray.crypto.fixed_base import uniform_below
 from xstat_ray.crypto.kernels.choice import kernel
-from xstat_ray.crypto.kernels.interface import Half, Opening, RowError, Workload
+from xstat_ray.crypto.kernels.interface import Half, Workload
 from xstat_ray.errors import ProtocolError
 from xstat_ray.util.secrecy import Secret
 from xstat_ray.util.threads import in_threads
@@ -128,42 +128,20 @@ class PrivateKey(Secret):
         return cls(**parts, constant_time=constant_time)
 
     def decrypt(self, rows: NDArray[np.uint8]) -> list[mpz]:
-        """Open (N, width) ciphertexts whose randomness lies in the subgroup, by short exponents.
+        """Open (N, width) ciphertexts, by p - 1 and q - 1: any numbers coprime to n.
 
-        All that encryption with this key and sums can make have such randomness. Anything else is
-        refused, as what comes out of it would tell of the private key: the values of c and of
-        c (1 + n) differ by a number that is c^alpha modulo p. Ciphertexts made elsewhere with
-        full-size randomness are for `decrypt_any`.
-
-        Raises:
-            ProtocolError: a row is not in the group, or has other randomness; names it.
-        """
-        return self._open(rows, self.alpha, self.beta)
-
-    def decrypt_any(self, rows: NDArray[np.uint8]) -> list[mpz]:
-        """Open any Paillier ciphertexts of this key, such as those of `phe`.
-
-        About five times slower.
+        No shorter exponents are used, as what masks make has randomness of full size. Nor is there
+        a number of which the result would tell of p and q: each one coprime to n encrypts exactly
+        one number, and its product with 1 + n the next.
 
         Raises:
             ProtocolError: a row is not in the group; names it.
         """
-        return self._open(rows, self.p - 1, self.q - 1)
-
-    def _open(self, rows: NDArray[np.uint8], p_exponent: mpz, q_exponent: mpz) -> list[mpz]:
         check_group(self.public, from_rows(rows))
-        p = Opening(self.p, p_exponent)
-        q = Opening(self.q, q_exponent)
         chosen = kernel()
 
         def open_part(part: slice) -> NDArray[np.uint8]:
-            try:
-                return chosen.decrypt(rows[part], p, q, self.constant_time)
-            except RowError as error:
-                row = part.start + error.row
-                raise ProtocolError(
-                    f"row {row} is not a ciphertext: its randomness is not the key's"
-                ) from None
+            return chosen.decrypt(rows[part], self.p, self.q, self.constant_time)
 
         return from_rows(in_threads(open_part, len(rows)))
 

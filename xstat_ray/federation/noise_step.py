@@ -37,9 +37,10 @@ def send_masks(run: DomainRun, executor: Executor) -> None:
     key = receive_key(run.mailbox, plan)
     executor.get_all([row.call(RowParty.accept_key, key) for row in executor.row])
     parts = opening_parts(plan)
-    blocks = plan.packing.blocks
+    share = -(-plan.table_ciphertexts // len(executor.row))
+    how = (plan.packing.blocks, share, plan.constant_time)
     calls = [
-        partial(in_turn(executor.row, turn).call, RowParty.mask_table, part, blocks)
+        partial(in_turn(executor.row, turn).call, RowParty.mask_table, part, *how)
         for turn, part in enumerate(parts)
     ]
     outbox = Outbox(run, executor)

@@ -132,6 +132,7 @@ class Plan:
             + self.max_flags * blocks / rate.owner_encrypt
             + self.max_flags * self.study.bounds.rows * blocks / rate.multiply
             + self.table_ciphertexts / rate.decrypt
+            + rate.mask_seconds(self.table_ciphertexts, self.key_bits)
             + self.row_seconds(1, rows + (self.padding.rows_added if self.padding else 0))
         )
         serial = self.table_ciphertexts / rate.public_encrypt + self.coefficients / DRAWS_PER_SECOND
@@ -187,7 +188,7 @@ class Plan:
                 f"{mechanism.noise} noise, epsilon {mechanism.epsilon}{delta}, "
                 f"budget cap {study.privacy.cap}",
             ),
-            ("Insiders", self.insiders.sentence()),
+            ("Towards insiders", self.insiders.sentence()),
             ("Pool's view", pool_view.sentence(study, self.padding)),
             ("Tree's shape", tree_shape.sentence(study, self.design, self._shape_cost)),
             ("Expected error", f"standard error {errors}"),

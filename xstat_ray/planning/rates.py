@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from xstat_ray.crypto.residues import base_count
+
 
 @dataclass(frozen=True)
 class Rates:
@@ -16,6 +18,9 @@ class Rates:
     public_encrypt: float
     multiply: float
     decrypt: float
+    mask_by_power: float
+    """Masks without tables; a base of the tables takes twice as long."""
+    mask_by_tables: float
     persons: float
     """Persons of either party in the ID exchange: an id is hashed, masked, and both functions are
     evaluated on it."""
@@ -25,23 +30,28 @@ class Rates:
     unsorted_rows: float = 2_000_000
     """Rows of the row party from Parquet files in another order, as far as to the join."""
 
+    def mask_seconds(self, ciphertexts: int, key_bits: int) -> float:
+        """Estimate the time of the row party's masks on one core, bases and tables included."""
+        by_power = min(ciphertexts, 2 * base_count(key_bits))
+        return by_power / self.mask_by_power + (ciphertexts - by_power) / self.mask_by_tables
+
 
 _PERSONS = {"phe": 80_000.0, "portable": 80_000.0, "aesni": 120_000.0, "ifma": 120_000.0}
 _RATES = {
     "phe": {
-        2048: (1_300, 300, 75_000, 350),
-        3072: (750, 150, 55_000, 130),
-        4096: (400, 100, 35_000, 55),
+        2048: (1_300, 300, 75_000, 300, 85, 85),
+        3072: (750, 150, 55_000, 95, 26, 26),
+        4096: (400, 100, 35_000, 40, 17, 17),
     },
     "portable": {
-        2048: (8_500, 3_200, 150_000, 1_400),
-        3072: (4_500, 1_600, 80_000, 600),
-        4096: (2_500, 750, 45_000, 300),
+        2048: (8_500, 3_200, 150_000, 330, 92, 520),
+        3072: (4_500, 1_600, 80_000, 105, 28, 220),
+        4096: (2_500, 750, 45_000, 44, 19, 125),
     },
     "ifma": {
-        2048: (80_000, 22_000, 1_000_000, 7_500),
-        3072: (34_000, 9_000, 430_000, 3_200),
-        4096: (18_000, 5_000, 220_000, 1_700),
+        2048: (80_000, 22_000, 1_000_000, 1_900, 630, 3_900),
+        3072: (34_000, 9_000, 430_000, 600, 190, 1_370),
+        4096: (18_000, 5_000, 220_000, 270, 100, 800),
     },
 }
 _RATES["aesni"] = _RATES["portable"]
@@ -59,4 +69,5 @@ def rates(kernel: str, key_bits: int, constant_time: bool) -> Rates:
         fast,
         owner_encrypt=fast.owner_encrypt * share,
         public_encrypt=fast.public_encrypt * share,
+        mask_by_tables=fast.mask_by_power,
     )

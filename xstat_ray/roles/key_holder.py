@@ -50,7 +50,7 @@ class KeyHolder(Secret):
         """
         public = self._key.public
         ciphertexts = table.ciphertexts[part.start : part.stop]
-        numbers = self._key.decrypt_any(ciphertexts.reshape(-1, public.width))
+        numbers = self._key.decrypt(ciphertexts.reshape(-1, public.width))
         rows = to_rows(numbers, public.width // 2)
         return OpenedTable(
             release=release, first=part.start, numbers=rows.reshape(*ciphertexts.shape[:2], -1)

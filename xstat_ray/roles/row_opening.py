@@ -63,6 +63,7 @@ class RowOpening(Party):
         self._mask_seed = masking.draw_seed()
         self._key = b""
         """The column party's public key with its proof, once it has been checked."""
+        self._encryptor: masking.MaskEncryptor | None = None
 
     def _export(self) -> dict[str, bytes]:
         return super()._export() | {"mask": self._mask_seed, "key": self._key}
@@ -87,7 +88,9 @@ class RowOpening(Party):
             raise ProtocolError("the row party has no key to encrypt masks with")
         return checked_key(self._key)
 
-    def mask_table(self, part: range, blocks: int) -> Masked:
+    def mask_table(
+        self, part: range, blocks: int, planned: int, constant_time: bool = False
+    ) -> Masked:
         """Encrypt the masks of some nodes; they must be sent to the aggregator alone.
 
         A repeat encrypts the same numbers anew, which has another receipt.
@@ -95,10 +98,14 @@ class RowOpening(Party):
         Args:
             part: nodes.
             blocks: ciphertexts of a node.
+            planned: ciphertexts that this environment masks in all; with many, tables pay.
+            constant_time: encrypt without memory addresses that depend on the randomness.
         """
         public = self._public
+        if self._encryptor is None:
+            self._encryptor = masking.MaskEncryptor(public, planned, constant_time)
         numbers = masking.mask_numbers(self._mask_seed, public.n, _rows(part, blocks))
-        encrypted = masking.MaskEncryptor(public, len(numbers)).encrypt(numbers)
+        encrypted = self._encryptor.encrypt(numbers)
         masks = Masks(part.start, encrypted.reshape(len(part), blocks, public.width))
         seen = b"".join(node.to_bytes(_NODE_BYTES, "little") for node in (part.start, part.stop))
         return Masked(masks, self._within.seal(seen + _digest(encrypted), "receipt of masks"))

@@ -205,9 +205,12 @@ class Driver:
     def _mask_calls(self) -> list[Ref[Masked]]:
         """Ask the row party's environments, in turn, for the masks of the table."""
         row = self._executor.row
+        plan = self._plan
+        share = -(-plan.table_ciphertexts // len(row))
+        how = (plan.packing.blocks, share, plan.constant_time)
         return [
-            in_turn(row, turn).call(RowParty.mask_table, part, self._plan.packing.blocks)
-            for turn, part in enumerate(opening_parts(self._plan))
+            in_turn(row, turn).call(RowParty.mask_table, part, *how)
+            for turn, part in enumerate(opening_parts(plan))
         ]
 
     def _aggregator(self, public: PublicKey) -> Aggregator:

@@ -9,7 +9,6 @@ from types import ModuleType
 import pytest
 
 from xstat_ray.crypto.kernels import choice
-from xstat_ray.crypto.kernels.interface import Kernel, RowError
 from xstat_ray.crypto.kernels.portable import Portable
 from xstat_ray.errors import InputError
 
@@ -71,18 +70,10 @@ def wrong(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(choice, "answer", lambda _: right[:-1] + ("0" if right[-1] != "0" else "1"))
 
 
-def refusing(patch: pytest.MonkeyPatch) -> None:
-    def answer(_: Kernel) -> str:
-        raise RowError(0)
-
-    patch.setattr(choice, "answer", answer)
-
-
 CASES = [
     (not_built, "it was not built", logging.WARNING),
     (not_supported, "lacks AVX-512 IFMA", logging.INFO),
     (wrong, "computes wrong numbers", logging.ERROR),
-    (refusing, "computes wrong numbers", logging.ERROR),
 ]
 
 

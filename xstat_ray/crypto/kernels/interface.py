@@ -24,14 +24,6 @@ from xstat_ray.errors import InputError
 from xstat_ray.util.secrecy import Secret
 
 
-class RowError(Exception):
-    """A row is refused; the method that raises this says why. `row` counts from 0."""
-
-    def __init__(self, row: int) -> None:
-        super().__init__(row)
-        self.row = row
-
-
 @dataclass(frozen=True)
 class Workload:
     """What tables of fixed powers are made for."""
@@ -50,15 +42,6 @@ class Half(Secret):
     h: mpz
     """The generator of randomness modulo prime^2."""
     exponent_bits: int
-
-
-@dataclass(frozen=True, repr=False)
-class Opening(Secret):
-    """One of the two halves of decryption: the work modulo the square of one prime."""
-
-    prime: mpz
-    exponent: mpz
-    """A multiple of the order of a ciphertext's randomness modulo prime^2, but not of the prime."""
 
 
 class OwnerEncryption(Secret, ABC):
@@ -157,27 +140,23 @@ class Kernel(ABC):
         """
 
     def decrypt(
-        self, rows: NDArray[np.uint8], p: Opening, q: Opening, constant_time: bool = False
+        self, rows: NDArray[np.uint8], p: mpz, q: mpz, constant_time: bool = False
     ) -> NDArray[np.uint8]:
-        """Messages of ciphertexts of the key with the primes of `p` and `q`, by `powers`.
+        """Messages of ciphertexts of the key with the primes `p` and `q`, by `powers`.
 
         Args:
-            rows: (N, width) numbers below n^2 and coprime to n.
-            p: one half.
-            q: the other.
-            constant_time: no memory address depends on the exponents.
+            rows: (N, width) numbers below n^2 and coprime to n: each is a ciphertext.
+            p: one prime.
+            q: the other, of as many bits.
+            constant_time: no memory address depends on the primes.
 
         Returns:
             (N, width / 2).
-
-        Raises:
-            RowError: a row to the power of an exponent is not 1 modulo its prime: no ciphertext
-                whose randomness has such an order.
         """
-        u, v = (_logarithms(self, rows, half, p.prime * q.prime, constant_time) for half in (p, q))
-        inverse = invert(p.prime, q.prime)
+        u, v = (_logarithms(self, rows, prime, p * q, constant_time) for prime in (p, q))
+        inverse = invert(p, q)
         return to_rows(
-            [a + p.prime * ((b - a) * inverse % q.prime) for a, b in zip(u, v, strict=True)],
+            [a + p * ((b - a) * inverse % q) for a, b in zip(u, v, strict=True)],
             rows.shape[1] // 2,
         )
 
@@ -240,17 +219,10 @@ class Kernel(ABC):
 
 
 def _logarithms(
-    kernel: Kernel, rows: NDArray[np.uint8], half: Opening, n: mpz, constant_time: bool
+    kernel: Kernel, rows: NDArray[np.uint8], prime: mpz, n: mpz, constant_time: bool
 ) -> list[mpz]:
-    """Messages modulo the prime: (c^exponent - 1) / prime, over what the message 1 gives."""
-    prime = half.prime
+    """Messages modulo the prime: (c^(prime - 1) - 1) / prime, over what the message 1 gives."""
     square = prime * prime
-    scale = invert((powmod(1 + n, half.exponent, square) - 1) // prime, prime)
-    logarithms = []
-    powers = from_rows(kernel.powers(rows, half.exponent, square, constant_time))
-    for row, power in enumerate(powers):
-        multiple, rest = divmod(power - 1, prime)
-        if rest:
-            raise RowError(row)
-        logarithms.append(multiple * scale % prime)
-    return logarithms
+    scale = invert((powmod(1 + n, prime - 1, square) - 1) // prime, prime)
+    powers = from_rows(kernel.powers(rows, prime - 1, square, constant_time))
+    return [(power - 1) // prime * scale % prime for power in powers]

@@ -12,9 +12,7 @@ halves is written here. The oblivious PRF is that of `portable`. The tests
 test_same_bytes.py and test_phe.py check this; docs/kernels.md says how long it takes.
 
 Keys come from `keygen`, not from `phe`: short exponents need primes made for a small subgroup. To
-`phe` they are ordinary Paillier keys. It decrypts by p - 1 and q - 1, which would open every
-ciphertext of a key, whatever its randomness; one with other randomness than it must have is found
-by a power modulo p and one modulo q.
+`phe` they are ordinary Paillier keys.
 """
 
 from __future__ import annotations
@@ -32,10 +30,8 @@ from xstat_ray.crypto.buffers import to_rows
 from xstat_ray.crypto.kernels.interface import (
     Half,
     Kernel,
-    Opening,
     OwnerEncryption,
     PublicEncryption,
-    RowError,
     Workload,
 )
 
@@ -72,21 +68,12 @@ class Phe(Kernel):
         return to_rows(powers, rows.shape[1] // 2)
 
     def decrypt(
-        self, rows: NDArray[np.uint8], p: Opening, q: Opening, constant_time: bool = False
+        self, rows: NDArray[np.uint8], p: mpz, q: mpz, constant_time: bool = False
     ) -> NDArray[np.uint8]:
-        """One `PaillierPrivateKey.raw_decrypt` a row, by its exponents in place of those given.
-
-        Those given only serve to find rows with other randomness.
-        """
+        """One `PaillierPrivateKey.raw_decrypt` a row."""
         self.check(constant_time)
-        values = _ints(rows)
-        for half in (p, q):
-            for row, value in enumerate(values):
-                if powmod(value, int(half.exponent), int(half.prime)) != 1:
-                    raise RowError(row)
-        public = PaillierPublicKey(int(p.prime * q.prime))
-        key = PaillierPrivateKey(public, int(p.prime), int(q.prime))
-        return to_rows([key.raw_decrypt(value) for value in values], rows.shape[1] // 2)
+        key = PaillierPrivateKey(PaillierPublicKey(int(p * q)), int(p), int(q))
+        return to_rows([key.raw_decrypt(value) for value in _ints(rows)], rows.shape[1] // 2)
 
     def accumulate(
         self,
