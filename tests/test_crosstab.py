@@ -13,9 +13,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from tests.case import COLUMNS, COUNTS, HOURS, ROWS, Case, counts, study
+from tests.case import COLUMNS, COUNTS, HOURS, KEY_BITS, ROWS, Case, counts, study
 from xstat_ray import Source, crosstab
 from xstat_ray.crypto.kernels.choice import kernel
+from xstat_ray.planning.plan import make_plan
+from xstat_ray.privacy.ledger import Ledger
 from xstat_ray.runtime.progress import Progress
 
 
@@ -197,10 +199,15 @@ def test_constant_time_changes_no_count(case):
 
 
 def test_a_noisy_release_has_no_such_stamp(case):
-    release = case.run(study(noise="laplace"))
+    noisy = study(noise="laplace")
+    release = case.run(noisy)
     assert release.manifest["noise_free"] is False
     assert "warning" not in release.manifest
-    assert release.manifest["spent"] == {"epsilon": "1", "delta": "0"}
+    delta = make_plan(noisy, key_bits=KEY_BITS).delta
+    assert 0 < delta < Fraction(1, 10**12)
+    assert release.manifest["spent"] == {"epsilon": "1", "delta": str(delta)}
+    spent = [e.delta for e in Ledger(case.ledger).history() if e.kind == "debit"]
+    assert spent == [delta] * 2
     assert case.out.joinpath("statistics.csv").read_text().startswith('"area","kind"')
     assert b"WARNING" not in (pq.read_schema(case.out / "statistics.parquet").metadata or {})
     assert case.debits() == 1

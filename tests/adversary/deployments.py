@@ -17,6 +17,7 @@ from tests.adversary.recorder import NOBODY, Record, Recorder, Thing
 from tests.federation.domains import RUN, Domains
 from tests.runtime.running import inside
 from xstat_ray import Options, crosstab
+from xstat_ray.errors import ProtocolError
 from xstat_ray.federation.identity import Domain
 from xstat_ray.inputs.source import Source
 from xstat_ray.model.study import Role, Study
@@ -61,6 +62,30 @@ def played(
             ledger=given.ledger,
         )
     return record
+
+
+def played_as_far_as_it_goes(
+    study: Study, tables: Mapping[Role, Table], folder: Path, *roles: str
+) -> tuple[Record, str]:
+    """Play the protocol where somebody is of bad faith, and record these roles alone.
+
+    Returns:
+        What they had, and why one of the others refused to go on, if it did.
+    """
+    sources = sources_of(tables, folder, {})
+    given = options_of(folder)
+    refused = ""
+    with Recorder(*roles).recording(NOBODY) as record:
+        try:
+            play(
+                given.plan(study),
+                row_table=sources["row"].table,
+                column_table=sources["column"].table,
+                ledger=given.ledger,
+            )
+        except ProtocolError as error:
+            refused = str(error)
+    return record, refused
 
 
 class OneProcess:

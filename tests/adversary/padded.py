@@ -141,15 +141,16 @@ class Sent:
     def known(
         self, tags: NDArray[Any], cells: int, start: int = 0, stop: int = TAG_BYTES
     ) -> dict[str, NDArray[np.int64]]:
-        """(cells,) rows of each blinded cell whose tags have these bytes among some that are known.
+        """(batches, cells) rows whose tags have these bytes among some that are known.
 
         Those that met a flag, and those that met none.
         """
-        found = {kind: np.zeros(cells, np.int64) for kind in KINDS}
-        for (own, _), (at, met) in zip(self.rows, self.met(), strict=True):
-            is_known = np.isin(parts_of([own], start, stop), tags)
-            found["met"] += np.bincount(at[is_known & met], minlength=cells)
-            found["unmet"] += np.bincount(at[is_known & ~met], minlength=cells)
+        regions = len(self.rows) // len(self.flags)
+        found = {kind: np.zeros((len(self.flags), cells), np.int64) for kind in KINDS}
+        for shard, (own, (at, met)) in enumerate(zip(self.rows, self.met(), strict=True)):
+            is_known = np.isin(parts_of([own[0]], start, stop), tags)
+            for kind, which in (("met", is_known & met), ("unmet", is_known & ~met)):
+                found[kind][shard // regions] += np.bincount(at[which], minlength=cells)
         return found
 
     def tags(self) -> list[NDArray[np.uint8]]:
@@ -243,20 +244,30 @@ def linked(views: Sequence[Sent], orders: Sequence[NDArray[Any]]) -> Counts:
         views: two views.
         orders: (cells,) blinded number of each cell in either of them.
     """
-    found: Counts = {}
     cells = len(orders[0])
-    for name, (here, there), order in zip(
-        ("first", "second"), (views, views[::-1]), orders, strict=True
-    ):
+    of_views: list[Counts] = []
+    for here, there, order in zip(views, views[::-1], orders, strict=True):
+        found: Counts = {}
         everything = here.known(parts_of(here.tags()), cells)
         for start, stop in ((0, TAG_BYTES), (0, HALF), (HALF, TAG_BYTES)):
             known = here.known(parts_of(there.tags(), start, stop), cells, start, stop)
             for kind, numbers in known.items():
-                what = f"{kind}, by bytes {start} to {stop}, {name}"
-                found[f"known, {what}"] = numbers[order]
-                found[f"unknown, {what}"] = (everything[kind] - numbers)[order]
+                what = f"{kind}, by bytes {start} to {stop}"
+                found[f"known, {what}"] = numbers[:, order]
+                found[f"unknown, {what}"] = (everything[kind] - numbers)[:, order]
         flags = here.known(here.with_ciphertexts_of(there), cells)["met"]
-        found[f"known, met, by the ciphertext, {name}"] = flags[order]
+        found["known, met, by the ciphertext"] = flags[:, order]
+        of_views.append(found)
+    return _summed(*of_views)
+
+
+def _summed(first: Counts, second: Counts) -> Counts:
+    """Sums over the batches: of either view, and of the smaller number of both."""
+    found: Counts = {}
+    for name in first:
+        found[f"{name}, first"] = first[name].sum(axis=0)
+        found[f"{name}, second"] = second[name].sum(axis=0)
+        found[f"{name}, at least"] = np.minimum(first[name], second[name]).sum(axis=0)
     return found
 
 

@@ -13,7 +13,7 @@ from tests.case import study
 from tests.federation.domains import Domains
 from xstat_ray.crypto.buffers import from_rows, to_rows
 from xstat_ray.crypto.paillier import PublicKey
-from xstat_ray.errors import MessageError
+from xstat_ray.errors import MessageError, ProtocolError
 from xstat_ray.federation.identity import Domain
 from xstat_ray.model.messages import Flags
 
@@ -27,9 +27,11 @@ def log_of(domains: Domains, domain: Domain) -> list[dict[str, Any]]:
     ]
 
 
-def refused(domains: Domains, reason: str, receiver: Domain) -> None:
+def refused(
+    domains: Domains, reason: str, receiver: Domain, error: type[ProtocolError] = MessageError
+) -> None:
     """The run ends with the refusal; it is in the receiver's log and nothing is published."""
-    with pytest.raises(MessageError, match=reason):
+    with pytest.raises(error, match=reason):
         domains.run()
     assert log_of(domains, receiver)[-1]["event"] == "refused"
     assert not domains.out.exists()

@@ -10,9 +10,10 @@ from typing import Any
 from xstat_ray import Options
 from xstat_ray.errors import PendingError
 from xstat_ray.federation.aggregate import aggregate
+from xstat_ray.federation.attestation_settings import AttestationSettings, Shown
 from xstat_ray.federation.config import (
     RELEASE_STEPS,
-    AttestationSettings,
+    AggregatorConfig,
     DomainConfig,
     PartyConfig,
     ReleaseConfig,
@@ -28,6 +29,7 @@ from xstat_ray.runtime.progress import Progress
 STEPS = [
     *(("row", step) for step in PARTY_STEPS),
     *(("column", step) for step in PARTY_STEPS),
+    ("aggregator", "attest"),
     ("aggregator", "all"),
     ("row", "approve"),
     ("column", "decrypt"),
@@ -36,7 +38,6 @@ STEPS = [
     ("column", "check"),
 ]
 RUN = "test"
-SOFTWARE = AttestationSettings("software", "software", 86_400, None, None, (), bytes(32), {})
 
 
 class Domains:
@@ -60,7 +61,9 @@ class Domains:
         self.identities = {
             name: Identity.create(self.private(name) / "identity.pem") for name in DOMAINS
         }
-        self.attestation = SOFTWARE
+        self.attestation = AttestationSettings()
+        self.shown = Shown()
+        """What the aggregator shows."""
 
     def private(self, domain: Domain) -> Path:
         """A domain's private folder, for all runs."""
@@ -82,7 +85,7 @@ class Domains:
         """The configuration of the job that does a step."""
         common = (self.study, domain, step, self.settings(domain), self.options, "quiet")
         if domain == "aggregator":
-            config = DomainConfig(*common)
+            config = AggregatorConfig(*common, self.shown)
         elif step in RELEASE_STEPS and step != "all":
             config = ReleaseConfig(*common, self.out)
         else:
@@ -92,7 +95,7 @@ class Domains:
     def step(self, domain: Domain, step: str, **changes: Any) -> None:
         """Do a step; raises PendingError where it must wait."""
         config = self.config(domain, step, **changes)
-        job = {DomainConfig: aggregate, PartyConfig: deidentify, ReleaseConfig: release}[
+        job = {AggregatorConfig: aggregate, PartyConfig: deidentify, ReleaseConfig: release}[
             type(config)
         ]
         job(config, Progress())

@@ -76,7 +76,7 @@ def unpack(numbers: list[int], plan: dict, n: int) -> list[int]:
 def main(run: str, plan_file: str, key: str, p: str, q: str, seed: str) -> None:
     plan = json.loads(Path(plan_file).read_text())
     aggregator = Ed25519PublicKey.from_public_bytes(bytes.fromhex(key))
-    header, payload = read_message(Path(run) / "aggregator-column" / "000000.msg", aggregator)
+    header, payload = read_message(Path(run) / "aggregator-column" / "000001.msg", aggregator)
     assert header["kind"] == "masked" and header["study"] == plan["study_digest"]
     nodes, width = read_ciphertexts(payload)
     assert len(nodes) == header["rows"] and width == plan["key_bits"] // 4

@@ -60,11 +60,14 @@ for name in ("jobs.aggregate", *(f"xstat_ray.{room}" for room in rooms)):
 def test_no_setting_names_a_secret():
     keys = settings_of("aggregate")
     assert {"domain", "crypto", "step"} <= keys.keys()
-    assert not {"ledger", "data", "attestation", "party", "out"} & keys.keys()
-    raw = {"study": {}, "domain": {}, "step": "all"}
-    for key in ("key", "private_key", "secrets", "attestation", "party"):
+    assert not {"ledger", "data", "party", "out"} & keys.keys()
+    raw = {"study": {}, "domain": {}, "step": "all", "attestation": {}}
+    for key in ("key", "private_key", "secrets", "party"):
         with pytest.raises(StudyError, match="unknown key"):
             aggregator_config(raw | {key: "x"}, "origin")
+    for key in ("expect", "pcrs", "aggregator"):
+        with pytest.raises(StudyError, match=rf"unknown key \(.*key attestation\.{key}\)"):
+            aggregator_config(raw | {"attestation": {key: "x"}}, "origin")
 
 
 def mislaid(domains: Domains, place: str) -> Path:
@@ -83,12 +86,13 @@ def mislaid(domains: Domains, place: str) -> Path:
 @pytest.mark.parametrize("place", ["its private folder", "its run", "the exchange"])
 def test_it_does_not_start_beside_a_secret(domains, place):
     path = mislaid(domains, place)
+    before = domains.messages()
     with pytest.raises(
         InputError, match="a party's secret lies within the aggregator's reach"
     ) as caught:
         domains.step("aggregator", "all")
     assert str(path) in str(caught.value)
-    assert not list(domains.exchange.glob("*/aggregator-column/*"))
+    assert domains.messages() == before
     path.unlink()
     domains.step("aggregator", "all")
 

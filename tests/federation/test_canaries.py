@@ -81,7 +81,7 @@ def test_no_domain_ever_holds_what_it_may_not(domains, quick_key):
     assert noisy[:2] != list(COUNTS) and all(
         abs(n - c) < 10_000_000 for n, c in zip(noisy, COUNTS, strict=False)
     )
-    assert len(STEPS) == 14
+    assert len(STEPS) == 15
 
 
 LEAKS = {

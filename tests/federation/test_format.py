@@ -86,5 +86,5 @@ def test_the_page_names_every_field_event_and_kind_of_a_run(quick_key, tmp_path)
         *EVENTS,
         *{header.kind for header in headers},
     ]
-    assert len({header.kind for header in headers}) == 16
+    assert len({header.kind for header in headers}) == 18
     assert [name for name in named if f"`{name}`" not in PAGE] == []

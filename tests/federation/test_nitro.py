@@ -324,7 +324,9 @@ CLAIM = Claim("column", NONCE, BINDING, hashlib.sha256(b"software").digest())
 
 
 def verifier(pcrs: dict[int, bytes] | None = None, max_age: int = 3600) -> NitroVerifier:
-    return NitroVerifier(ROOT, {0: PCRS[0], 1: PCRS[1]} if pcrs is None else pcrs, max_age)
+    return NitroVerifier(
+        ROOT, {0: PCRS[0], 1: PCRS[1]} if pcrs is None else pcrs, max_age, CLAIM.measurement
+    )
 
 
 def test_the_verifier_accepts_the_counterpart_that_was_agreed_on():

@@ -19,9 +19,10 @@ from tests.federation.attacks import DIGEST, NOISY, invert_ciphertexts, log_of, 
 from tests.federation.domains import Domains
 from xstat_ray.crypto.buffers import from_rows, to_rows
 from xstat_ray.crypto.paillier import PrivateKey
-from xstat_ray.errors import MessageError, PendingError
+from xstat_ray.errors import AttestationError, MessageError, PendingError
 from xstat_ray.federation import attestation
 from xstat_ray.federation.aggregate import AggregatorSteps
+from xstat_ray.federation.attestation_settings import AttestationSettings, Demanded
 from xstat_ray.federation.envelope import canonical
 from xstat_ray.federation.identity import Domain
 from xstat_ray.federation.mailbox import Mailbox
@@ -163,6 +164,10 @@ NO_DEBIT = "did not debit what the study costs"
         ("row", "offer", lambda p: p[::-1], "altered or is not from the counterpart", "column"),
         ("row", "choices", lambda p: p[::-1], "altered or is not from the counterpart", "column"),
         ("row", "matrix", lambda p: p[::-1], "altered or is not from the counterpart", "column"),
+        ("row", "challenge", lambda p: p[:-1], "a nonce of 32 bytes", AGGREGATOR),
+        ("column", "challenge", lambda p: p + b"\0", "a nonce of 32 bytes", AGGREGATOR),
+        (AGGREGATOR, "evidence", lambda p: p[1:], "payload is malformed", "row"),
+        (AGGREGATOR, "evidence", other_provider, "evidence is malformed", "row"),
         ("column", "key", lambda p: p[: len(p) // 2], "wrong size", AGGREGATOR),
         (
             "column",
@@ -230,7 +235,8 @@ def test_what_a_domain_signs_is_checked_too(
     domains, tamper, sender, kind, change, reason, receiver
 ):
     tamper(sender, kind, change)
-    refused(domains, reason, receiver)
+    error = AttestationError if change is other_provider else MessageError
+    refused(domains, reason, receiver, error)
     # The budget is spent only where the row party had seen a good table.
     assert debited(domains, "row") == (kind in ("facts", "opened", "approval"))
 
@@ -403,26 +409,26 @@ def test_expired_evidence(domains, monkeypatch):
         for party in ("row", "column"):
             with pytest.raises(PendingError):
                 domains.step(party, "handshake")
-    refused(domains, "evidence has expired", "row")
+    refused(domains, "evidence has expired", "row", AttestationError)
 
 
 def test_another_measurement_than_was_agreed_on(domains):
-    domains.attestation = replace(domains.attestation, measurement=bytes(32))
-    refused(domains, "other software than was agreed on", "row")
+    domains.attestation = AttestationSettings(other=Demanded(measurement=bytes(32)))
+    refused(domains, "other software than was agreed on", "row", AttestationError)
 
 
 def test_other_files_than_were_agreed_on(domains):
-    domains.attestation = replace(domains.attestation, files=bytes(32))
-    refused(domains, "installed files are not those", "row")
+    domains.attestation = AttestationSettings(other=Demanded(files=bytes(32)))
+    refused(domains, "installed files are not those", "row", AttestationError)
 
 
 def test_evidence_of_another_kind(domains):
-    domains.attestation = replace(domains.attestation, expect="nitro", pcrs={0: bytes(48)})
-    refused(domains, "attestation document is malformed", "row")
+    domains.attestation = AttestationSettings(other=Demanded("nitro", pcrs={0: bytes(48)}))
+    refused(domains, "attestation document is malformed", "row", AttestationError)
 
 
 def test_no_shared_key_is_kept_before_the_counterpart_was_verified(domains):
-    domains.attestation = replace(domains.attestation, files=bytes(32))
-    refused(domains, "installed files", "row")
+    domains.attestation = AttestationSettings(other=Demanded(files=bytes(32)))
+    refused(domains, "installed files", "row", AttestationError)
     for party in ("row", "column"):
         assert not (domains.state(party) / "secrets").exists()

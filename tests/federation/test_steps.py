@@ -20,10 +20,14 @@ from xstat_ray.errors import BudgetError, PendingError, PlanError
 from xstat_ray.federation.envelope import open_message
 from xstat_ray.federation.identity import DOMAINS, Peers
 from xstat_ray.federation.party import STEPS as PARTY_STEPS
+from xstat_ray.noise.plan import spent_delta
+from xstat_ray.privacy.design import Design
 from xstat_ray.privacy.ledger import Ledger
 
 NOISY = study(noise="laplace", privacy={"mechanism": "tree"})
 PRIVATE = {"secrets", "approved", "admitted"}
+CHALLENGE = "000000.msg"
+"""The first message of a party to the aggregator, which tells nothing of its table."""
 pytestmark = pytest.mark.usefixtures("quick_key")
 
 
@@ -84,7 +88,7 @@ def test_each_party_counts_once_a_run_what_the_pool_learns(case, tmp_path):
     third = Domains(tmp_path / "run 3", padded, case.tables, ledger=tmp_path / "ledger.sqlite")
     with pytest.raises(BudgetError, match="Nothing was handed to the pool"):
         third.run()
-    assert not list((third.exchange / RUN).glob("*-aggregator/*"))
+    assert {path.name for path in (third.exchange / RUN).glob("*-aggregator/*")} == {CHALLENGE}
     logs = [(third.state(party) / "log.jsonl").read_text() for party in ("row", "column")]
     assert any('"reason":"the pool has learnt as much as it may"' in log for log in logs)
     assert not any('"event":"shown"' in log for log in logs)
@@ -92,13 +96,14 @@ def test_each_party_counts_once_a_run_what_the_pool_learns(case, tmp_path):
 
 @pytest.mark.parametrize("mechanism", ["flat", "tree"])
 def test_noise_debit_and_manifest(case, tmp_path, mechanism):
-    domains = Domains(
-        tmp_path, study(noise="laplace", privacy={"mechanism": mechanism}), case.tables
-    )
+    noisy = study(noise="laplace", privacy={"mechanism": mechanism})
+    domains = Domains(tmp_path, noisy, case.tables)
     domains.run()
+    spent = spent_delta(Design.of_study(noisy), noisy.slots)
+    assert 0 < spent < Fraction(1, 10**12)
     manifest = json.loads((domains.out / "manifest.json").read_text())
     assert (
-        manifest["spent"] == {"epsilon": "1", "delta": "0"}
+        manifest["spent"] == {"epsilon": "1", "delta": str(spent)}
         and manifest["deployment"] == "federated"
     )
     assert manifest["domains"] == {
@@ -106,7 +111,7 @@ def test_noise_debit_and_manifest(case, tmp_path, mechanism):
     }
     assert Ledger(domains.options.ledger).spent("small/row") == 1
     (debit,) = [e for e in Ledger(domains.options.ledger).history("small/row") if e.kind == "debit"]
-    assert debit.release == manifest["release"]
+    assert (debit.release, debit.delta) == (manifest["release"], spent)
 
 
 @pytest.mark.parametrize("padding", ["off", "dp"])

@@ -21,6 +21,7 @@ from xstat_ray.errors import ProtocolError
 from xstat_ray.federation.audit import Log
 from xstat_ray.federation.identity import DOMAINS, Domain, Identity
 from xstat_ray.federation.verify import verify
+from xstat_ray.util.software_digest import software_digest
 
 Line = tuple[str, dict[str, Any]]
 """Event and facts."""
@@ -60,9 +61,13 @@ def rewritten(
 def test_a_good_release(finished, release):
     report = verify(release, pins(finished))
     assert report.wrong == []
-    assert len(report.shown) == 9 and all(line.endswith(".") for line in report.shown)
+    assert len(report.shown) == 12 and all(line.endswith(".") for line in report.shown)
+    measurement = software_digest().hex()
+    for party in ("row", "column"):
+        verified = f"The {party} party verified the aggregator by software evidence"
+        assert f"{verified}: measurement {measurement}." in report.shown
     text = " ".join(report.not_shown)
-    assert "statement, not hardware" in text and not any(
+    assert text.count("statement, not hardware") == 2 and not any(
         part in text for part in ("padding", "from the manifest")
     )
     assert "keys of row, column, aggregator were taken from the manifest" in " ".join(
@@ -96,6 +101,7 @@ def test_an_altered_file_is_found(finished, release, name):
     [
         ("release", "00" * 16, "does not show one table"),
         ("spent", {"epsilon": "1/2", "delta": "0"}, "does not show the debit"),
+        ("insiders", {"row": {"epsilon": "1/9", "delta": "0"}}, "insiders learn than the plan"),
         ("session", "4" * 64, "different handshakes"),
         ("run", "other", "another study, plan, run"),
         ("study_digest", "4" * 64, "another study, plan, run"),
@@ -136,9 +142,29 @@ def changed(event: str, **facts: object) -> Change:
     return lambda lines: [(name, old | facts if name == event else old) for name, old in lines]
 
 
+def without_the(event: str, **facts: object) -> Change:
+    return lambda lines: [line for line in lines if not is_the(line, event, facts)]
+
+
+def twice_the(event: str, **facts: object) -> Change:
+    return lambda lines: [
+        line for line in lines for _ in range(2 if is_the(line, event, facts) else 1)
+    ]
+
+
+def changed_the(event: str, known: dict[str, object], **facts: object) -> Change:
+    return lambda lines: [
+        (line[0], line[1] | facts) if is_the(line, event, known) else line for line in lines
+    ]
+
+
+def is_the(line: Line, event: str, facts: dict[str, object]) -> bool:
+    return line[0] == event and facts.items() <= line[1].items()
+
+
 def moved_to_the_end(event: str, **facts: object) -> Change:
     def change(lines: list[Line]) -> list[Line]:
-        chosen = [line for line in lines if line[0] == event and facts.items() <= line[1].items()]
+        chosen = [line for line in lines if is_the(line, event, facts)]
         return [line for line in lines if line not in chosen] + chosen
 
     return change
@@ -198,6 +224,30 @@ def twice(event: str) -> Change:
             "column domain did not verify the other party first",
         ),
         ("row", changed("attested", measurement="4" * 64), "row domain did not verify"),
+        *(
+            (domain, change, f"the {domain} domain did not verify {what}")
+            for domain in ("row", "column")
+            for change, what in (
+                (
+                    without_the("attested", peer="aggregator"),
+                    "the software that the aggregator ran",
+                ),
+                (twice_the("attested", peer="aggregator"), "the software that the aggregator ran"),
+                (
+                    changed_the("attested", {"peer": "aggregator"}, measurement="4" * 64),
+                    "the software that the aggregator ran",
+                ),
+                (moved_to_the_end("attested", peer="aggregator"), "the aggregator first"),
+            )
+        ),
+        *(
+            (
+                "aggregator",
+                changed("opened", software=software),
+                "row domain did not verify the software that the aggregator ran",
+            )
+            for software in (None, [], {}, {"measurement": None}, {"measurement": "4" * 64})
+        ),
         ("row", changed("received", message="4" * 64), "is not in both logs"),
         ("aggregator", without("received"), "is not in both logs"),
         ("row", without("published"), "does not show that it published"),

@@ -10,6 +10,7 @@ import pytest
 
 from xstat_ray.errors import PlanError
 from xstat_ray.noise.coins import MOST_DIGITS, Coins, growth_above, probability
+from xstat_ray.privacy.mechanism import Mechanism
 
 SCALES = [0.01, 0.3, 1.0, 3.7, 24.0, 1000.1, 5e6]
 
@@ -127,3 +128,38 @@ def test_a_wrong_threshold_costs_privacy_and_the_distance_says_so():
 def test_long_distributions_are_not_listed():
     with pytest.raises(ValueError, match="more than 14 digits"):
         Coins.of_scale(1000.0).distribution()
+
+
+# With 7.55 the highest threshold is rounded up from half a unit: twice as many coins are one.
+@pytest.mark.parametrize(("scale", "bits"), [(7.55, 48), (0.5, 48), (1.5, 64), (33.0, 48)])
+@pytest.mark.parametrize("coefficients", [1, 10**4])
+def test_noise_leaves_its_slot_as_rarely_as_the_packing_takes_for_granted(
+    scale, bits, coefficients
+):
+    chances = Coins.of_scale(scale, bits).distribution()
+    reach = len(chances) // 2
+    laplace = Mechanism("laplace", 1, 1, Fraction(1), Fraction(0), scale)
+    tail = laplace.tail(coefficients)
+    assert 2 * sum(chances[reach + tail + 1 :]) * coefficients < Fraction(1, 2**64)
+    assert 2 * sum(chances[reach + tail // 2 :]) * coefficients > Fraction(1, 2**64)
+
+
+@pytest.mark.parametrize("thresholds", [(7, 3), (6, 5), (8, 1)])
+def test_what_is_exact_for_two_coefficients_is_within_the_bound_for_two(thresholds):
+    """A person moves both by one: the exact delta of the pair, outcome by outcome."""
+    scale = 2.0
+    coins = Coins(scale, 4, thresholds)
+    masses = coins.distribution()
+    reach = len(masses) // 2
+    growth = growth_above(Fraction(2) / Fraction(scale))
+
+    def chance(k: int) -> Fraction:
+        return masses[k + reach] if abs(k) <= reach else Fraction(0)
+
+    outcomes = range(-reach - 1, reach + 1)
+    delta = sum(
+        max(Fraction(0), chance(a) * chance(b) - growth * chance(a + 1) * chance(b + 1))
+        for a in outcomes
+        for b in outcomes
+    )
+    assert 0 < delta <= 2 * (1 + growth) * coins.distance

@@ -89,7 +89,7 @@ def test_plan_and_manifest_tell_it_alike(noise):
     assert json.loads(json.dumps(told)) == told == planned.as_dict()["insiders"]
     made = make_manifest(planned, "00" * 16, {}, {}, {})
     assert made["insiders"] == told
-    assert dict(planned.rows())["Towards insiders"] == planned.insiders.sentence()
+    assert dict(planned.rows())["Insiders"] == planned.insiders.sentence()
 
 
 def test_the_sentence_names_those_alike_together():

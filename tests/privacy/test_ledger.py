@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from xstat_ray.errors import BudgetError, InputError
 from xstat_ray.model.study import Bounds, ColumnSide, Dimension, Privacy, RowSide, Study
 from xstat_ray.privacy.accountant import zcdp_epsilon
+from xstat_ray.privacy.joint_gaussian import LEAST_SIGMA
 from xstat_ray.privacy.ledger import Account, Debit, Ledger
 from xstat_ray.privacy.mechanism import Mechanism
 
@@ -239,8 +240,11 @@ def test_one_gaussian_release_costs_at_most_what_the_study_declares(epsilon, dig
         bounds=Bounds(rows),
         privacy=privacy,
     )
-    rho = Mechanism.of_study(study).rho
-    assert epsilon * Fraction(99, 100) <= zcdp_epsilon(rho, privacy.delta) <= epsilon
+    mechanism = Mechanism.of_study(study)
+    spent = zcdp_epsilon(mechanism.rho, privacy.delta)
+    assert spent <= epsilon
+    # Less is spent where a share of the noise is as small as it may be.
+    assert epsilon * Fraction(99, 100) <= spent or mechanism.share_scale < 1.001 * LEAST_SIGMA
 
 
 # Caps

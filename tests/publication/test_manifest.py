@@ -46,7 +46,7 @@ def test_what_was_agreed_on_is_that_of_the_study() -> None:
 @pytest.mark.parametrize(
     ("privacy", "spent"),
     [
-        ({}, {"epsilon": "1/2", "delta": "0"}),
+        ({}, {"epsilon": "1/2", "delta": str(plan().delta)}),
         ({"noise": "off"}, {"epsilon": "0", "delta": "0"}),
     ],
 )

@@ -1,4 +1,4 @@
-"""The aggregator's step: join and add while encrypted, add the noise, put the masks on.
+"""The aggregator's steps: show evidence; join and add while encrypted, add noise, put the masks on.
 
 The aggregator has the public key, the pseudonymous rows and the flags. It refuses to start beside
 anything that holds a secret of a party.
@@ -19,7 +19,8 @@ from xstat_ray.crypto.buffers import from_rows
 from xstat_ray.crypto.paillier import PublicKey, check_group
 from xstat_ray.crypto.tags import is_sorted
 from xstat_ray.errors import InputError, ProtocolError
-from xstat_ray.federation.config import DomainConfig
+from xstat_ray.federation.aggregator_evidence import show_evidence
+from xstat_ray.federation.config import AggregatorConfig
 from xstat_ray.federation.domain_run import DomainRun
 from xstat_ray.federation.envelope import Opened, canonical
 from xstat_ray.federation.outbox import Outbox
@@ -265,17 +266,20 @@ def _refusal(place: str) -> InputError:
     )
 
 
-def aggregate(config: DomainConfig, progress: Progress) -> None:
-    """Do the aggregator's job: all of its part of a run.
+def aggregate(config: AggregatorConfig, progress: Progress) -> None:
+    """Do the aggregator's job: show the parties what runs here, then all the rest of its part.
 
     Raises:
         InputError: a party's secret lies within reach.
-        XstatError: see `AggregatorSteps.run`.
+        XstatError: see `show_evidence` and `AggregatorSteps.run`.
     """
     settings = config.settings
     places = [settings.private, *([] if "://" in settings.exchange else [Path(settings.exchange)])]
     refuse_secrets([place.absolute() for place in places], os.environ, settings.identity.absolute())
     with DomainRun("aggregator", settings, config.plan()) as run:
+        show_evidence(run, config.shown.provider(run.identity))
+        if config.step == "attest":
+            return
         progress = Recorded(progress, run.folder)
         with open_executor(config.study, {}, config.options, progress) as executor:
             AggregatorSteps(run, executor, progress).run()

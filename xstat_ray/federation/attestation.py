@@ -1,8 +1,9 @@
-"""Attestation: each party shows the other what it runs, before any key that they share is used.
+"""Attestation: the domains show each other what they run, before secrets or tables rest on it.
 
 A provider makes evidence for a claim, and a verifier checks it. The claim binds the evidence to the
 verifier's nonce and to the handshake, so that evidence can neither be replayed nor moved to another
-key agreement. The evidence of `SoftwareProvider` is a signed statement: it shows what the peer
+key agreement. `party` makes the claims of the parties, and `aggregator_evidence` those of the
+aggregator. The evidence of `SoftwareProvider` is a signed statement: it shows what the peer
 declares to run, and holds the peer to it. `nitro` rests on hardware.
 """
 
@@ -15,6 +16,8 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 from xstat_ray.errors import AttestationError, InputError
 from xstat_ray.federation import nitro
@@ -34,11 +37,13 @@ class Claim:
     domain: Domain
     """The domain that shows the evidence."""
     nonce: bytes
-    """Nonce in the hello of the domain that checks the evidence."""
+    """Nonce of the domain that checks the evidence, in its hello or its challenge."""
     binding: bytes
-    """SHA-256 over the handshake, the study, the run and the domain."""
+    """SHA-256 over the handshake, the study, the run and the domain; the aggregator's also over its
+    key and its measurement."""
     measurement: bytes
-    """Software digest in the hello of the domain that shows the evidence."""
+    """Software digest that the domain that shows the evidence told beside it: a party in its hello,
+    the aggregator with its evidence."""
 
     @classmethod
     def of(
@@ -51,7 +56,7 @@ class Claim:
         nonce: bytes,
         measurement: bytes,
     ) -> Claim:
-        """Make the claim of `domain` in one handshake."""
+        """Make the claim of a party, `domain`, in one handshake."""
         text = b"\0".join([domain.encode(), run.encode()])
         bound = hashlib.sha256(
             b"xstat-ray binding\0" + bytes.fromhex(session) + study + text
@@ -75,6 +80,18 @@ class Verifier(ABC):
     """Checks a counterpart's evidence."""
 
     name: str
+    pcrs: Mapping[int, bytes] = MappingProxyType({})
+    """Registers that the counterpart's image must have, by number."""
+
+    def __init__(self, max_age: int, agreed: bytes | None) -> None:
+        """Pin what the counterpart must run.
+
+        Args:
+            max_age: seconds after which evidence has expired.
+            agreed: software digest that the counterpart must have; None takes that of this process.
+        """
+        self._max_age = max_age
+        self._agreed = agreed or software_digest()
 
     @abstractmethod
     def verify(self, evidence: bytes, claim: Claim) -> None:
@@ -83,6 +100,18 @@ class Verifier(ABC):
         Raises:
             AttestationError: the evidence does not hold; tells why.
         """
+
+    def facts(self, claim: Claim) -> dict[str, Any]:
+        """Tell, for the log, what was verified of a claim that holds."""
+        return {
+            "provider": self.name,
+            "measurement": claim.measurement.hex(),
+            "pcrs": {str(index): value.hex() for index, value in self.pcrs.items()},
+        }
+
+    def _check_measurement(self, shown: bytes) -> None:
+        if shown != self._agreed:
+            raise AttestationError("the counterpart runs other software than was agreed on")
 
 
 class SoftwareProvider(Provider):
@@ -123,9 +152,8 @@ class SoftwareVerifier(Verifier):
             files: digest that all installed files of the peer must have, the compiled kernels
                 included; None accepts any.
         """
+        super().__init__(max_age, agreed)
         self._peers = peers
-        self._max_age = max_age
-        self._agreed = agreed or software_digest()
         self._files = files
 
     def verify(self, evidence: bytes, claim: Claim) -> None:
@@ -149,8 +177,8 @@ class SoftwareVerifier(Verifier):
         nonce, binding, shown, files = found
         if nonce != claim.nonce or binding != claim.binding:
             raise AttestationError("the evidence was made for another handshake")
-        if shown != self._agreed or shown != claim.measurement:
-            raise AttestationError("the counterpart runs other software than was agreed on")
+        self._check_measurement(shown)
+        self._check_measurement(claim.measurement)
         if self._files is not None and files != self._files:
             raise AttestationError(
                 "the counterpart's installed files are not those that were agreed on"
@@ -182,25 +210,29 @@ class NitroVerifier(Verifier):
 
     name = "nitro"
 
-    def __init__(self, root: bytes, pcrs: Mapping[int, bytes], max_age: int) -> None:
+    def __init__(
+        self, root: bytes, pcrs: Mapping[int, bytes], max_age: int, agreed: bytes | None = None
+    ) -> None:
         """Pin what the peer must run.
 
         Args:
             root: SHA-256 of the DER form of the root certificate.
             pcrs: registers that the peer's image must have, by number.
             max_age: seconds after which a document has expired.
+            agreed: software digest that the peer must tell; None takes that of this process.
         """
+        super().__init__(max_age, agreed)
         self._root = root
-        self._pcrs = pcrs
-        self._max_age = max_age
+        self.pcrs = pcrs
 
     def verify(self, evidence: bytes, claim: Claim) -> None:
         """Check the document, whose user data is the claim's binding; see `Verifier`."""
+        self._check_measurement(claim.measurement)
         document = nitro.verify(evidence, root=self._root, now=time.time())
         check_fresh(document.timestamp_ms // 1000, self._max_age)
         if document.nonce != claim.nonce or document.user_data != claim.binding:
             raise AttestationError("the attestation document was made for another handshake")
-        for index, value in self._pcrs.items():
+        for index, value in self.pcrs.items():
             if document.pcrs.get(index) != value:
                 raise AttestationError(
                     f"the counterpart's PCR{index} is not the one that was agreed on"
@@ -213,6 +245,9 @@ class Attestation:
 
     provider: Provider
     verifier: Verifier
+    """Checks the other party's evidence."""
+    aggregator: Verifier
+    """Checks the aggregator's evidence."""
 
 
 def check_fresh(at: int, max_age: int) -> None:

@@ -128,6 +128,10 @@ class Log:
         """Entries of one event, oldest first."""
         return (entry for entry in self.entries if entry.event == event)
 
+    def attested(self, peer: Domain) -> bool:
+        """Whether this domain has verified the evidence of another."""
+        return any(entry.facts["peer"] == peer for entry in self.of("attested"))
+
     @property
     def finished(self) -> bool:
         """Whether this domain's part of the run is over."""

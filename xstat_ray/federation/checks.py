@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xstat_ray.federation import verify_attestation
 from xstat_ray.federation.audit import Entry
 from xstat_ray.federation.identity import DOMAINS, Domain
 from xstat_ray.federation.release import published_files
 from xstat_ray.model.study import Role
-from xstat_ray.publication.release import AREAS, STATISTICS
+from xstat_ray.publication.release import AREAS, PLAN, STATISTICS
 from xstat_ray.roles.opening import release_id
 
 
@@ -72,17 +74,12 @@ def _check_messages(case: Case) -> Iterator[str]:
         yield "the logs name no message"
 
 
-def _check_attestation(case: Case) -> Iterator[str]:
-    measurement = case.manifest["software"]["measurement"]
-    for name, peer in (("row", "column"), ("column", "row")):
-        log = case.logs["row" if name == "row" else "column"]
-        attested = [e.number for e in log if e.event == "attested" and e.facts.get("peer") == peer]
-        offered = [e.number for e in log if e.event == "sent" and e.facts.get("kind") == "offer"]
-        same = [
-            e for e in log if e.event == "attested" and e.facts.get("measurement") == measurement
-        ]
-        if len(attested) != 1 or len(same) != 1 or any(number < attested[0] for number in offered):
-            yield f"the {name} domain did not verify the other party first"
+def _check_parties(case: Case) -> Iterator[str]:
+    return verify_attestation.check_parties(case.logs, case.manifest["software"]["measurement"])
+
+
+def _check_aggregator(case: Case) -> Iterator[str]:
+    return verify_attestation.check_aggregator(case.logs)
 
 
 def _check_view(case: Case) -> Iterator[str]:
@@ -168,6 +165,12 @@ def _check_files(case: Case) -> Iterator[str]:
         found = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
         if not isinstance(files, dict) or files.get(path.name) != found:
             yield f"{path.name} is not the file that was published"
+        elif path.name == PLAN and _insiders(path) != case.manifest.get("insiders"):
+            yield "the manifest says something else of what insiders learn than the plan"
+
+
+def _insiders(plan: Path) -> object:
+    return json.loads(plan.read_bytes()).get("insiders")
 
 
 def _check_checked(case: Case) -> Iterator[str]:
@@ -197,7 +200,12 @@ CHECKS: tuple[tuple[str, Callable[[Case], Iterator[str]]], ...] = (
     (
         "Each party verified what the other runs before it used a shared key; "
         "both ran the software of the manifest.",
-        _check_attestation,
+        _check_parties,
+    ),
+    (
+        "Each party verified what the aggregator runs before it sent it anything but the challenge "
+        "for that.",
+        _check_aggregator,
     ),
     (
         "Each party counted what padded tables show the aggregator, where they are padded, before "
@@ -219,7 +227,8 @@ CHECKS: tuple[tuple[str, Callable[[Case], Iterator[str]]], ...] = (
         _check_checked,
     ),
     (
-        "The files of the release are those that the row party published.",
+        "The files of the release are those that the row party published; the manifest says of "
+        "insiders what the plan computes.",
         _check_files,
     ),
 )

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from xstat_ray.errors import MessageError, PendingError, ProtocolError
+from xstat_ray.errors import AttestationError, MessageError, PendingError, ProtocolError
 from xstat_ray.federation import sealed
 from xstat_ray.federation.audit import Log, read_log
 from xstat_ray.federation.envelope import Header, Opened, message_name, open_message, seal
@@ -140,10 +140,16 @@ class Mailbox:
             rows: rows of the payload.
 
         Raises:
+            AttestationError: the message would be sealed for an aggregator whose evidence has not
+                been verified.
             InputError: the exchange cannot be written to.
         """
         if self.has_sent(receiver, kind, part):
             return
+        if kind in SEALED and receiver == "aggregator" and not self.log.attested(receiver):
+            raise AttestationError(
+                "nothing is sealed for the aggregator before its evidence was verified"
+            )
         content = payload if isinstance(payload, bytes) else payload()
         if kind in SEALED:
             content = sealed.seal(self._peers.keys[receiver], kind, content)
@@ -179,8 +185,9 @@ class Mailbox:
         The message is accepted if the block under this context manager ends without error.
 
         Raises:
-            MessageError: the message is refused, by its envelope or by a ProtocolError in the
-                block.
+            AttestationError: so did the block.
+            MessageError: the message is refused, by its envelope or by another ProtocolError in
+                the block.
             PendingError: the message has not come in time.
         """
         known = self._known("received", sender, kind, part)
@@ -196,7 +203,7 @@ class Mailbox:
         except ProtocolError as error:
             reason = error.reason if isinstance(error, MessageError) else str(error)
             self.log.add("refused", peer=sender, sequence=sequence, kind=kind, reason=reason)
-            raise error if isinstance(error, MessageError) else MessageError(name, reason) from None
+            raise _refusal(error, name) from None
         if known is None:
             self._note("received", sender, opened.header, opened.digest)
 
@@ -305,6 +312,14 @@ class Mailbox:
             "parts": header.parts,
         }
         self._remember(event, self.log.add(event, peer=peer, **place, message=digest).facts)
+
+
+def _refusal(error: ProtocolError, name: str) -> ProtocolError:
+    """Make an error that names the message, of the kind that its reader can act on."""
+    if isinstance(error, MessageError):
+        return error
+    refusal = MessageError(name, str(error))
+    return AttestationError(str(refusal)) if isinstance(error, AttestationError) else refusal
 
 
 def log_name(domain: Domain) -> str:

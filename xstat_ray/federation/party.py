@@ -14,6 +14,7 @@ from functools import partial
 from xstat_ray.crypto.channel import pack_fields
 from xstat_ray.crypto.handshake import Hello
 from xstat_ray.errors import InputError, ProtocolError
+from xstat_ray.federation.aggregator_evidence import demand_evidence
 from xstat_ray.federation.attestation import Attestation, Claim
 from xstat_ray.federation.domain_run import DomainRun
 from xstat_ray.federation.envelope import Opened, canonical, fields_of
@@ -72,7 +73,7 @@ class PartySteps:
         Raises:
             PendingError: a message has not come in time.
             MessageError: a message of the other party is not what it should be.
-            AttestationError: the other party's environment is not the agreed one.
+            AttestationError: another domain's environment is not the agreed one.
             InputError: the table cannot be used, or has changed since an earlier step.
             BudgetError: the pool has learnt as much of the party's data set as it may.
         """
@@ -92,6 +93,10 @@ class PartySteps:
     # Handshake
 
     def _handshake(self) -> None:
+        self._agree_on_keys()
+        demand_evidence(self._run, self._attestation.aggregator)
+
+    def _agree_on_keys(self) -> None:
         folder = self._run.folder
         waiting = self._run.folder / "handshake"
         if (folder / SECRETS).exists():
@@ -106,10 +111,7 @@ class PartySteps:
         mine = Hello.decode(hello)
         theirs = Hello.decode(message.payload)
         claim = partial(
-            Claim.of,
-            session=self._mailbox.session,
-            study=mine.study_digest,
-            run=self._run.name,
+            Claim.of, session=self._mailbox.session, study=mine.study_digest, run=self._run.name
         )
         shown = claim(self._role, nonce=theirs.nonce, measurement=mine.measurement)
         self._mailbox.send(
@@ -124,10 +126,9 @@ class PartySteps:
             fields = fields_of(message.payload, "evidence", "confirmation")
             self._attestation.verifier.verify(fields["evidence"], demanded)
             get(first.call(Party.confirm, fields["confirmation"]))
-        if not any(self._run.log.of("attested")):
-            provider = self._attestation.verifier.name
-            runs = theirs.measurement.hex()
-            self._run.log.add("attested", peer=self._other, provider=provider, measurement=runs)
+        if not self._run.log.attested(self._other):
+            facts = self._attestation.verifier.facts(demanded)
+            self._run.log.add("attested", peer=self._other, **facts)
         # Only now are the shared keys kept, and only kept keys are used.
         get(first.call(Party.save, folder))
         shutil.rmtree(waiting)
@@ -151,7 +152,8 @@ class PartySteps:
         """Load the secrets into all environments of the party, from its private folder."""
         if self._restored:
             return
-        if not (self._run.folder / SECRETS).exists():
+        kept = (self._run.folder / SECRETS).exists()
+        if not (kept and self._run.log.attested("aggregator")):
             raise InputError(
                 "the handshake is not over", key="step", remedy="Run step=handshake first"
             )

@@ -18,8 +18,8 @@ from xstat_ray.federation.noise_step import RECEIPTS, receipts, receive_key
 from xstat_ray.federation.party import FACTS
 from xstat_ray.inputs.source import Source
 from xstat_ray.model.messages import Coefficients, MaskedTable, RerandomisedTable
-from xstat_ray.model.study import Role, Study
-from xstat_ray.privacy.mechanism import Mechanism
+from xstat_ray.model.study import Role
+from xstat_ray.planning.plan import Plan
 from xstat_ray.publication.manifest import make_manifest
 from xstat_ray.publication.publish import publish
 from xstat_ray.publication.release import (
@@ -220,7 +220,7 @@ class PublisherSteps:
         run = self._run
         plan = run.plan
         row = read_facts(run.folder)
-        debit = debit_of(plan.study, "column", plan.mechanism, release)
+        debit = debit_of(plan, "column", release)
 
         def of_column(message: Opened) -> dict[str, Any]:
             facts = _object(message.payload, "input", "kernel", "debited")
@@ -261,18 +261,20 @@ def published_files(out: Path) -> Sequence[Path]:
 
 def note_debit(run: DomainRun, role: Role, release: str) -> None:
     """Note in the log, once, what the party has debited for a release."""
-    debit = debit_of(run.plan.study, role, run.plan.mechanism, release)
+    debit = debit_of(run.plan, role, release)
     if debit is not None and not any(run.log.of("debited")):
         run.log.add("debited", **debit)
 
 
-def debit_of(study: Study, role: Role, mechanism: Mechanism, release: str) -> dict[str, Any] | None:
+def debit_of(plan: Plan, role: Role, release: str) -> dict[str, Any] | None:
     """Work out what a party must debit for a release; None where noise is off."""
+    study = plan.study
+    mechanism = plan.mechanism
     if mechanism.noise == "off":
         return None
     amounts = {
         "epsilon": str(mechanism.epsilon),
-        "delta": str(mechanism.delta),
+        "delta": str(plan.delta),
         "rho": str(mechanism.rho),
     }
     dataset = (study.row if role == "row" else study.column).dataset

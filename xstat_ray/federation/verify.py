@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from xstat_ray.errors import InputError, ProtocolError
+from xstat_ray.federation import verify_attestation
 from xstat_ray.federation.audit import Entry, read_log
 from xstat_ray.federation.checks import CHECKS, Case
 from xstat_ray.federation.identity import DOMAINS, KEY_BYTES, Domain, Peers
@@ -34,8 +35,7 @@ _NEVER = (
     "that the parties' tables are true or complete: each party vouches for its own",
     "that the aggregator added the noise that it says, or counted what it was sent: "
     "its log says so, no proof does",
-    "that the aggregator did not keep what it saw, or collude with a party: "
-    "it knows the noise that it drew",
+    "that nobody knows the noise: the aggregator drew it",
 )
 """What no release can show."""
 
@@ -71,6 +71,7 @@ def verify(out: Path, pins: Mapping[Domain, bytes]) -> Report:
             report.wrong += problems
             if not problems:
                 report.shown.append(statement)
+        report.shown += verify_attestation.rests_on(case.logs)
     report.not_shown += [*_missing(manifest, pins, case), *_NEVER]
     return report
 
@@ -130,17 +131,8 @@ def _missing(
     unknown = [name for name in DOMAINS if name not in pins]
     if unknown:
         yield f"who the domains are: the keys of {', '.join(unknown)} were taken from the manifest"
-    providers = {
-        e.facts.get("provider")
-        for log in (case.logs.values() if case else ())
-        for e in log
-        if e.event == "attested"
-    }
-    if "software" in providers:
-        yield (
-            "that each party ran the software that it signed for: the attestation was a "
-            "statement, not hardware"
-        )
+    if case is not None:
+        yield from verify_attestation.not_shown(case.logs)
     refused = sum(len(case.of(name, "refused")) for name in DOMAINS) if case else 0
     if refused:
         yield f"why {refused} messages were refused on the way; the logs name them"

@@ -1,11 +1,11 @@
 """The coins of the discrete Laplace distribution, and how far they are from it.
 
 A geometric variable G, P(G = g) = (1 - q) q^g, has independent binary digits (Dwork, Kenthapadi,
-McSherry, Mironov and Naor, "Our data, ourselves", EUROCRYPT 2006, section 5.2): digit i is 1 with
+McSherry, Mironov and Naor, "Our data, ourselves", EUROCRYPT 2006): digit i is 1 with
 probability p_i = q^(2^i) / (1 + q^(2^i)). The difference of two such variables has the discrete
 Laplace distribution of scale lambda where q = exp(-1 / lambda). Champion, shelat and Ullman
-("Securely sampling biased coins with applications to differential privacy", CCS 2019) bound what
-it costs to draw such coins in a joint computation.
+("Securely sampling biased coins with applications to differential privacy", CCS 2019) draw such
+coins in a joint computation and bound what their rounding costs.
 
 A coin is [r < c], where r has `bits` uniform bits and c = round(2^bits p_i). What is drawn is
 therefore the difference of two sums of L coins, times 2^i each: a finite distribution of
@@ -20,6 +20,9 @@ P, is (epsilon, m (1 + e^epsilon) distance)-differentially private, m being the 
 one person touches: with t = m distance, and D' and P' without the person,
 
     P(S) <= D(S) + t <= e^epsilon D'(S) + t <= e^epsilon (P'(S) + t) + t.
+
+The other coefficients are independent of these and have the same noise with and without the person,
+so that it does not matter which of both distributions that is.
 """
 
 from __future__ import annotations

@@ -18,7 +18,8 @@ MOST_DELTA = Fraction(1, 10**9)
 COIN_BITS = (48, 64)
 """Bits of a coin: the first that keep delta below this are taken."""
 MOST_COEFFICIENTS = 1 << 16
-"""Coefficients of a part, which bounds the memory of whoever computes it."""
+"""Coefficients of a part, which bounds the memory of whoever computes it: to some 45 MB at scale
+24, 170 MB with 28 digits of 64 bits."""
 _SHOWN_DIGITS = 3
 
 

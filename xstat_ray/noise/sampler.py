@@ -176,6 +176,8 @@ class PartSampler(Secret):
         opened = self._masked ^ other.masked
         if self._round == len(self._rounds):
             self._share = self._integers(opened[:, 0, 0])
+            # A share is kept for long, and all else is a hundred times as large.
+            del self._nodes, self._material, self._masked, self._deal
             return False
         self._nodes = self._combine(self._rounds[self._round], opened)
         self._round += 1

@@ -188,7 +188,7 @@ class Plan:
                 f"{mechanism.noise} noise, epsilon {mechanism.epsilon}{delta}, "
                 f"budget cap {study.privacy.cap}",
             ),
-            ("Towards insiders", self.insiders.sentence()),
+            ("Insiders", self.insiders.sentence()),
             ("Pool's view", pool_view.sentence(study, self.padding)),
             ("Tree's shape", tree_shape.sentence(study, self.design, self._shape_cost)),
             ("Expected error", f"standard error {errors}"),

@@ -54,7 +54,7 @@ def make_manifest(
         },
         "spent": {
             "epsilon": "0" if off else str(mechanism.epsilon),
-            "delta": "0" if off else str(mechanism.delta),
+            "delta": "0" if off else str(plan.delta),
             **({"rho": str(mechanism.rho)} if mechanism.rho else {}),
         },
         "insiders": plan.insiders.as_dict(),

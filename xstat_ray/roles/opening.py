@@ -17,6 +17,7 @@ from xstat_ray.crypto.paillier import PrivateKey, PublicKey
 from xstat_ray.errors import ProtocolError
 from xstat_ray.model.messages import MaskedTable, RerandomisedTable
 from xstat_ray.model.study import Role, Study
+from xstat_ray.noise.plan import spent_delta
 from xstat_ray.privacy.design import Design
 from xstat_ray.privacy.ledger import Debit, Ledger
 
@@ -73,13 +74,14 @@ def debit(study: Study, role: Role, ledger: Path | None, release: str, session: 
         BudgetError: the budget does not allow it.
         ProtocolError: there is no ledger.
     """
-    mechanism = Design.of_study(study).budget
+    design = Design.of_study(study)
+    mechanism = design.budget
     if mechanism.noise == "off":
         return
     if ledger is None:
         raise ProtocolError(f"the {role} party has no ledger to debit")
     dataset = (study.row if role == "row" else study.column).dataset
-    terms = (mechanism.epsilon, mechanism.delta, mechanism.rho)
+    terms = (mechanism.epsilon, spent_delta(design, study.slots), mechanism.rho)
     entry = Debit(dataset, release, study.digest.hex(), study.name, *terms, session=session)
     Ledger(ledger).debit(entry, study.privacy.cap, study.privacy.delta)
 

@@ -1,0 +1,99 @@
+"""The aggregator shows each party what it runs, before that party seals anything for it.
+
+A party sends a fresh nonce, the challenge. The aggregator answers with evidence that is bound to
+this nonce, to the handshake, the study and the run, and to the key to which the parties seal what
+is for the aggregator. A party's mailbox seals nothing for it before the party's log tells that the
+evidence holds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from functools import partial
+
+from xstat_ray.crypto.channel import pack_fields
+from xstat_ray.errors import ProtocolError
+from xstat_ray.federation.attestation import Claim, Provider, Verifier
+from xstat_ray.federation.domain_run import DomainRun
+from xstat_ray.federation.envelope import fields_of
+from xstat_ray.federation.identity import Domain
+from xstat_ray.util.files import write_whole
+from xstat_ray.util.software_digest import software_digest
+
+NONCE = "nonce"
+"""File with the nonce of a party's challenge; it is removed once the evidence was verified."""
+NONCE_BYTES = 32
+_PARTIES: tuple[Domain, ...] = ("row", "column")
+
+
+def demand_evidence(run: DomainRun, verifier: Verifier) -> None:
+    """Ask the aggregator for evidence and verify it, once in a run.
+
+    The nonce is on disk before the challenge leaves. A run that is resumed after the evidence was
+    accepted keeps it, however old it is by then.
+
+    Args:
+        run: a party's part in a run, after the handshake.
+        verifier: what the party demands of the aggregator.
+
+    Raises:
+        AttestationError: the evidence does not hold; nothing was sealed for the aggregator.
+        MessageError: the aggregator's message is not what it should be.
+        PendingError: the evidence has not come in time.
+    """
+    mailbox = run.mailbox
+    path = run.folder / NONCE
+    if not (run.log.attested("aggregator") or path.exists()):
+        write_whole(path, os.urandom(NONCE_BYTES), mode=0o600)
+    mailbox.send("aggregator", "challenge", path.read_bytes)
+    with mailbox.receiving("aggregator", "evidence") as message:
+        if not run.log.attested("aggregator"):
+            fields = fields_of(message.payload, "measurement", "evidence")
+            key = run.peers.keys["aggregator"]
+            claim = _claim(run, key, path.read_bytes(), fields["measurement"])
+            verifier.verify(fields["evidence"], claim)
+            run.log.add("attested", peer="aggregator", **verifier.facts(claim))
+    path.unlink(missing_ok=True)
+
+
+def show_evidence(run: DomainRun, provider: Provider) -> None:
+    """Answer the challenges of both parties; each is answered once in a run.
+
+    Args:
+        run: the aggregator's part in a run, whose handshake begins with the first challenge.
+        provider: makes the evidence.
+
+    Raises:
+        InputError: the environment gives no evidence.
+        MessageError: a party's message is not what it should be.
+        PendingError: a challenge has not come in time.
+    """
+    for party in _PARTIES:
+        with run.mailbox.receiving(party, "challenge") as message:
+            if len(message.payload) != NONCE_BYTES:
+                raise ProtocolError("a challenge is a nonce of 32 bytes")
+            run.mailbox.begin_session(message.header.session)
+        answer = partial(_answer, run, provider, message.payload)
+        run.mailbox.send(party, "evidence", answer)
+
+
+def _answer(run: DomainRun, provider: Provider, nonce: bytes) -> bytes:
+    claim = _claim(run, run.identity.public, nonce, software_digest())
+    evidence = provider.evidence(claim)
+    return pack_fields({"measurement": claim.measurement, "evidence": evidence})
+
+
+def _claim(run: DomainRun, key: bytes, nonce: bytes, measurement: bytes) -> Claim:
+    """Make the claim that the aggregator with this key runs this software."""
+    bound = b"".join(
+        [
+            bytes.fromhex(run.mailbox.session),
+            run.plan.study.digest,
+            key,
+            measurement,
+            run.name.encode(),
+        ]
+    )
+    binding = hashlib.sha256(b"xstat-ray aggregator binding\0" + bound).digest()
+    return Claim("aggregator", nonce, binding, measurement)

@@ -1,0 +1,112 @@
+"""What the logs of a release tell of the attestation: who verified whom, when, and by what.
+
+A domain may sign any facts, so each is taken for what it is worth, whatever its type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from xstat_ray.federation.audit import Entry
+from xstat_ray.federation.identity import Domain
+
+Logs = Mapping[Domain, Sequence[Entry]]
+"""Logs of the three domains, whole and signed."""
+_OTHERS: Mapping[Domain, Domain] = {"row": "column", "column": "row"}
+"""The other party of each party."""
+
+
+def check_parties(logs: Logs, measurement: object) -> Iterator[str]:
+    """Yield which party did not verify the other before it used a shared key.
+
+    Args:
+        logs: the domains' logs.
+        measurement: that of the manifest, which both must have verified.
+    """
+    for name, other in _OTHERS.items():
+        attested = _attested(logs[name], other)
+        offered = [e.number for e in logs[name] if _is_sent(e) and e.facts.get("kind") == "offer"]
+        if [e.facts.get("measurement") for e in attested] != [measurement] or any(
+            number < attested[0].number for number in offered
+        ):
+            yield f"the {name} domain did not verify the other party first"
+
+
+def check_aggregator(logs: Logs) -> Iterator[str]:
+    """Yield which party sent the aggregator anything but its challenge before verifying it."""
+    ran = _measurement(logs["aggregator"])
+    for name in _OTHERS:
+        attested = _attested(logs[name], "aggregator")
+        if ran is None or [e.facts.get("measurement") for e in attested] != [ran]:
+            yield f"the {name} domain did not verify the software that the aggregator ran"
+        elif any(e.number < attested[0].number for e in _to_aggregator(logs[name])):
+            yield f"the {name} domain did not verify the aggregator first"
+
+
+def rests_on(logs: Logs) -> Iterator[str]:
+    """Yield, for each party, by what evidence it verified the aggregator, if both did."""
+    if any(check_aggregator(logs)):
+        return
+    for name in _OTHERS:
+        for entry in _attested(logs[name], "aggregator"):
+            facts = entry.facts
+            told = [f"measurement {facts.get('measurement')}", *_registers(facts.get("pcrs"))]
+            yield (
+                f"The {name} party verified the aggregator by {facts.get('provider')} evidence: "
+                f"{', '.join(told)}."
+            )
+
+
+def not_shown(logs: Logs) -> Iterator[str]:
+    """Yield what the evidence of this release leaves open."""
+    parties = {
+        _provider(e) for name, other in _OTHERS.items() for e in _attested(logs[name], other)
+    }
+    if parties != {"nitro"}:
+        yield (
+            "that each party ran the software that it signed for: the attestation was a "
+            "statement, not hardware"
+        )
+    aggregator = {_provider(e) for name in _OTHERS for e in _attested(logs[name], "aggregator")}
+    if aggregator == {"nitro"}:
+        yield (
+            "that the aggregator kept nothing that it saw and colluded with no party, beyond its "
+            "evidence: it rests on the maker of the hardware and on what the image with these "
+            "registers does"
+        )
+    else:
+        yield (
+            "that the aggregator ran the software that it signed for, kept nothing that it saw and "
+            "colluded with no party: its evidence was a statement, not hardware"
+        )
+
+
+def _attested(log: Sequence[Entry], peer: Domain) -> list[Entry]:
+    return [e for e in log if e.event == "attested" and e.facts.get("peer") == peer]
+
+
+def _is_sent(entry: Entry) -> bool:
+    return entry.event == "sent"
+
+
+def _to_aggregator(log: Sequence[Entry]) -> Iterator[Entry]:
+    """Yield what a party sent to the aggregator beside its challenge."""
+    for entry in log:
+        to_aggregator = _is_sent(entry) and entry.facts.get("peer") == "aggregator"
+        if to_aggregator and entry.facts.get("kind") != "challenge":
+            yield entry
+
+
+def _measurement(log: Sequence[Entry]) -> object:
+    """Measurement of the software with which a domain began its log."""
+    software = next((e.facts.get("software") for e in log if e.event == "opened"), None)
+    return software.get("measurement") if isinstance(software, dict) else None
+
+
+def _provider(entry: Entry) -> str:
+    return str(entry.facts.get("provider"))
+
+
+def _registers(pcrs: object) -> list[str]:
+    known = pcrs if isinstance(pcrs, dict) else {}
+    return [f"PCR{index} {value}" for index, value in sorted(known.items())]
