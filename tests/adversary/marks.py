@@ -86,7 +86,7 @@ def mark_flags(patch: pytest.MonkeyPatch, mark: Mark) -> None:
         flags = honest(party, batch, part, rows, packing)
         known = _known(party)
         key = party._private_key
-        numbers = key.decrypt_any(flags.ciphertexts[:, 0])
+        numbers = key.decrypt(flags.ciphertexts[:, 0])
         marked = [
             mark(key, number, known[tag.tobytes()], packing)
             for number, tag in zip(numbers, flags.tags, strict=True)
@@ -116,7 +116,7 @@ def namings(
     """
     found = []
     for table in tables(things, key):
-        numbers = [int(number) for number in key.decrypt_any(table)]
+        numbers = [int(number) for number in key.decrypt(table)]
         readings = {
             "exact product": [
                 _exactly(root, int(key.public.n), len(persons)) for root in roots(key, table)
@@ -174,7 +174,7 @@ def plain(found: Sequence[NDArray[np.uint8]], key: PrivateKey) -> int:
     """
     n = key.public.n
     different = {table.tobytes(): table for table in found}.values()
-    numbers = [key.decrypt_any(table) for table in different]
+    numbers = [key.decrypt(table) for table in different]
     read = [list(of_table) for of_table in numbers]
     read += [[(number - first) % n for number in rest] for first, *rest in numbers]
     for one, other in combinations(numbers, 2):

@@ -86,13 +86,13 @@ class Decrypted:
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.rows = 0
-        honest = PrivateKey.decrypt_any
+        honest = PrivateKey.decrypt
 
-        def decrypt_any(key: PrivateKey, rows: Any) -> Any:
+        def decrypt(key: PrivateKey, rows: Any) -> Any:
             self.rows += len(rows)
             return honest(key, rows)
 
-        patch.setattr(PrivateKey, "decrypt_any", decrypt_any)
+        patch.setattr(PrivateKey, "decrypt", decrypt)
 
 
 def run(deployment: OneProcess, folder: Path) -> Any:
