@@ -13,6 +13,7 @@ from tests.case import Case, study, use_key
 from tests.roles.pair import agreed_pair
 from xstat_ray.crypto import masking
 from xstat_ray.crypto.buffers import from_rows, to_rows
+from xstat_ray.crypto.kernels.choice import kernel
 from xstat_ray.crypto.keygen import generate
 from xstat_ray.crypto.paillier import PrivateKey, PublicEncryptor
 from xstat_ray.errors import BudgetError, ProtocolError
@@ -129,6 +130,18 @@ def test_the_key_holder_decrypts_numbers_that_tell_nothing(opening):
     assert key.decrypt(again[0].masks.ciphertexts.reshape(2, -1)) == masking.mask_numbers(
         opening.row._mask_seed, key.public.n, range(2)
     )
+
+
+def test_all_parts_of_an_environment_are_masked_by_the_same_tables(opening, monkeypatch):
+    made = []
+    honest = masking.ResidueProducts
+    monkeypatch.setattr(masking, "ResidueProducts", lambda *a: made.append(a) or honest(*a))
+    monkeypatch.setattr(masking, "base_count", lambda _: 1)
+    masks = [opening.row.mask_table(part, 1, 6) for part in (range(2), range(2, 6))]
+    assert len(made) == (1 if kernel().tables else 0)
+    numbers = [opening.key.decrypt(part.masks.ciphertexts[:, 0]) for part in masks]
+    expected = masking.mask_numbers(opening.row._mask_seed, opening.key.public.n, range(6))
+    assert [*numbers[0], *numbers[1]] == expected
 
 
 # What the row party does not approve
