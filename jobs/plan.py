@@ -31,7 +31,7 @@ def main(raw: dict[str, Any], origin: str) -> None:
     if config.display == "json":
         print(json.dumps(report.as_dict(), indent=2, ensure_ascii=False))
     elif config.display == "auto":
-        print_plan(report)
+        print_plan(report, config.ledgers)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from xstat_ray import Options, Release, crosstab
 from xstat_ray.crypto.paillier import PrivateKey
+from xstat_ray.inputs.source import Source
 from xstat_ray.inputs.study_file import parse
 from xstat_ray.model.study import Role, Study
 from xstat_ray.privacy.ledger import Ledger
@@ -100,11 +101,19 @@ class Case:
             self.tables[role].write_bytes(columns.encode() if isinstance(columns, str) else columns)
         return self.tables[role]
 
+    def source(self, table: Path | str | Source) -> Source:
+        """A table with the case's ledger."""
+        source = table if isinstance(table, Source) else Source(table)
+        return replace(source, ledger=source.ledger or self.ledger)
+
+    @property
+    def sources(self) -> dict[Role, Source]:
+        """Both tables with the case's ledger."""
+        return {role: self.source(table) for role, table in self.tables.items()}
+
     def options(self, **changes: object) -> Options:
-        """Options with small keys and the case's ledger, which do not insist on noise."""
-        return replace(
-            Options(key_bits=KEY_BITS, shards=2, ledger=self.ledger, allow_no_noise=True), **changes
-        )
+        """Options with small keys, which do not insist on noise."""
+        return replace(Options(key_bits=KEY_BITS, shards=2, allow_no_noise=True), **changes)
 
     def run(
         self,
@@ -114,10 +123,10 @@ class Case:
         **options: Any,
     ) -> Release:
         """Release the study; `options` may name other tables, by role."""
-        tables = {role: options.pop(role, table) for role, table in self.tables.items()}
+        given = {role: options.pop(role, table) for role, table in self.tables.items()}
         return crosstab(
             study,
-            **tables,
+            **{role: self.source(table) for role, table in given.items()},
             out=out or self.out,
             options=self.options(**options),
             progress=progress,

@@ -70,6 +70,22 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return Groups(config, log)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def state_of_shared_fixtures(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep ledgers of tests out of the user's registry, in processes that tests start too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XSTAT_STATE", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def state_of_a_test(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Give each test a registry: tests have data sets of the same names."""
+    monkeypatch.setenv("XSTAT_STATE", str(tmp_path_factory.mktemp("state")))
+
+
 STUDY = ROOT / "conf" / "study" / "nycflights.yaml"
 
 

@@ -64,14 +64,10 @@ def test_schema_and_suppression(case):
 def test_without_an_output_folder_nothing_but_the_ledger_stays(case, monkeypatch):
     monkeypatch.chdir(case.folder)
     before = set(case.folder.iterdir())
-    release = crosstab(
-        study(noise="laplace"),
-        row=case.tables["row"],
-        column=case.tables["column"],
-        options=case.options(),
-    )
+    release = crosstab(study(noise="laplace"), **case.tables, options=case.options())
     assert release.path is None
-    assert set(case.folder.iterdir()) - before == {case.ledger}
+    assert set(case.folder.iterdir()) - before == {case.folder / ".xstat-ray"}
+    assert [path.name for path in (case.folder / ".xstat-ray").iterdir()] == ["ledger.sqlite"]
     assert counts(release).keys() == COUNTS.keys()
 
 
@@ -141,13 +137,14 @@ def test_padding_off_is_loud(case, monkeypatch):
     warnings = []
     progress = Progress()
     monkeypatch.setattr(progress, "warn", warnings.append)
-    tables = {"row": case.tables["row"], "column": case.tables["column"]}
-    release = crosstab(study(noise="laplace"), **tables, options=case.options(), progress=progress)
+    release = crosstab(
+        study(noise="laplace"), **case.sources, options=case.options(), progress=progress
+    )
     assert warnings == [release.manifest["view"]["warning"]] == [release.plan["view"]["warning"]]
     assert "PADDING IS OFF" in warnings[0] and release.manifest["view"]["padding"] == "off"
     crosstab(
         study(noise="laplace", privacy={"padding": "dp"}),
-        **tables,
+        **case.sources,
         options=case.options(),
         progress=progress,
     )

@@ -75,7 +75,7 @@ def killed(server, case, key, point):
     Returns:
         Its exit status and, if it lived, the points that it passed.
     """
-    call = {**case.tables, "out": case.out, "options": case.options()}
+    call = {**case.sources, "out": case.out, "options": case.options()}
     return child(server, run_until, point, key.export_bytes(), call, case.folder / "aside")
 
 

@@ -184,9 +184,9 @@ def test_a_ledger_that_cannot_be_used_costs_nothing(case):
     noisy = study(noise="laplace")
     with pytest.raises(
         InputError,
-        match=r"ledger cannot be used: file is not a database .*rows.parquet.* Set ledger=",
+        match=r"ledger cannot be used: file is not a database .*rows.parquet.* Name a file",
     ):
-        case.run(noisy, ledger=case.tables["row"])
+        case.run(noisy, column=Source(case.tables["column"], ledger=case.tables["row"]))
     assert case.published() == set()
     case.run(noisy)
     assert case.debits() == 1

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 from xstat_ray.crypto.kernels.choice import shortfall
 from xstat_ray.errors import BudgetError, PartyLostError
-from xstat_ray.inputs.source import Source, check_sources
+from xstat_ray.inputs.source import DEFAULT_LEDGER, Source, check_sources
 from xstat_ray.model.messages import Coefficients
 from xstat_ray.model.study import Role, Study
 from xstat_ray.planning import pool_view
@@ -24,6 +24,7 @@ from xstat_ray.roles.party import Party
 from xstat_ray.runtime.driver import Driver
 from xstat_ray.runtime.events import Recorded
 from xstat_ray.runtime.executor import ROLES, Executor, R
+from xstat_ray.runtime.ledgers import announce, ledgers_of
 from xstat_ray.runtime.open import open_executor
 from xstat_ray.runtime.progress import Progress
 
@@ -42,7 +43,7 @@ def crosstab(
     Args:
         study: what to count; `xstat_ray.load_study` reads one from YAML.
         row: the row party's table (Parquet, Arrow or CSV; a file or a folder), or a `Source` with
-            people to exclude.
+            people to exclude and a budget ledger, by default `.xstat-ray/ledger.sqlite` for both.
         column: the column party's table, likewise.
         out: folder for the files of the release; without it nothing is kept on disk but the ledger.
         options: how to run; the default runs in this process, without Ray.
@@ -62,7 +63,7 @@ def crosstab(
     plan = options.plan(study)
     sources: dict[Role, Source] = {"row": Source.of(row), "column": Source.of(column)}
     check_sources(sources)
-    _announce(plan, options, progress)
+    _announce(plan, sources, options, progress)
     with ExitStack() as stack:
         folder = (
             Path(out)
@@ -75,7 +76,7 @@ def crosstab(
             role: replace(
                 source,
                 private=work.private_folder(role),
-                ledger=source.ledger or options.ledger.absolute(),
+                ledger=source.ledger or DEFAULT_LEDGER.absolute(),
             )
             for role, source in sources.items()
         }
@@ -88,9 +89,11 @@ def crosstab(
     return release
 
 
-def _announce(plan: Plan, options: Options, progress: Progress) -> None:
+def _announce(
+    plan: Plan, sources: Mapping[Role, Source], options: Options, progress: Progress
+) -> None:
     """Show the plan, and warn of what is unsafe about it."""
-    progress.planned(plan)
+    announce(plan, ledgers_of(plan.study, sources), progress)
     if (reason := shortfall()) is not None:
         progress.note(f"The kernel {plan.kernel} is used, as ifma cannot run: {reason}.")
     for warning in check_noise(plan.study.privacy, allowed=options.allow_no_noise):

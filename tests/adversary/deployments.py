@@ -59,7 +59,7 @@ def played(
             given.plan(study),
             row_table=sources["row"].table,
             column_table=sources["column"].table,
-            ledger=given.ledger,
+            ledger=folder / "ledger.sqlite",
         )
     return record
 
@@ -275,7 +275,6 @@ def options_of(folder: Path, **changes: Any) -> Options:
     given: dict[str, Any] = {
         "key_bits": 2048,
         "shards": 2,
-        "ledger": folder / "ledger.sqlite",
         "allow_no_noise": True,
     }
     return Options(**given | changes)
@@ -291,5 +290,5 @@ def sources_of(
         path = folder / f"{role}.parquet"
         pq.write_table(pa.table(dict(columns)), path)
         lists = (excluded[role],) if role in excluded else ()
-        sources[role] = Source(path, lists)
+        sources[role] = Source(path, lists, ledger=folder / "ledger.sqlite")
     return sources

@@ -130,7 +130,7 @@ def watch(folder: Path, people: list[str]) -> tuple[Plan, Seen]:
     """Run up to the encrypted counts; returns what the driver saw."""
     folder.mkdir()
     study = make_study()
-    options = Options(key_bits=2048, shards=4, batch="day", ledger=folder / "ledger")
+    options = Options(key_bits=2048, shards=4, batch="day")
     plan = options.plan(study)
     seen = Seen()
     executor = executor_of(study, write_tables(folder, people), seen)

@@ -8,7 +8,7 @@ import pytest
 
 from xstat_ray.cli.config import crosstab_config, plan_config
 from xstat_ray.errors import StudyError
-from xstat_ray.inputs.source import Source
+from xstat_ray.inputs.source import DEFAULT_LEDGER, Source
 from xstat_ray.planning.cluster import Cluster
 from xstat_ray.planning.options import Options
 from xstat_ray.planning.plan_report import Target
@@ -35,7 +35,6 @@ def raw(**changes):
         "window": 9,
         "crypto": {"key_bits": 2048, "slot_bits": None},
         "cluster": {"address": None, "cpus": None, "store_bytes": 1000},
-        "ledger": "ledger.sqlite",
         "display": "quiet",
         "unsafe": {"allow_no_noise": False},
     }
@@ -54,7 +53,9 @@ def raw(**changes):
 def test_everything_arrives_where_it_belongs():
     config = crosstab_config(raw(), "small.yaml")
     assert config.study.name == "small"
-    assert (config.row, config.column) == (Source("rows.csv"), Source("columns.csv", ("out.csv",)))
+    ledger = DEFAULT_LEDGER.absolute()
+    assert config.row == Source("rows.csv", ledger=ledger)
+    assert config.column == Source("columns.csv", ("out.csv",), ledger=ledger)
     assert (config.out, config.display) == (Path("out/here"), "quiet")
     assert config.options == Options(
         key_bits=2048,
@@ -64,7 +65,6 @@ def test_everything_arrives_where_it_belongs():
         replicas={"row": 1, "column": 3},
         in_flight=9,
         cluster=Cluster(store_bytes=1000),
-        ledger=Path("ledger.sqlite"),
         allow_no_noise=False,
     )
 
@@ -110,7 +110,8 @@ def test_optional_values():
         ("cluster.cpus", 0, "key cluster.cpus"),
         ("display", "loud", "key display.*Choose one of auto, quiet, json"),
         ("runtime", "spark", "key runtime.*Choose one of ray, local"),
-        ("ledger", 7, "key ledger"),
+        ("data.row.ledger", 7, "ledger is not a text .*key data.row.ledger"),
+        ("ledger", "x", r"unknown key .*key ledger"),
     ],
 )
 def test_what_is_refused_is_named(key, value, message):

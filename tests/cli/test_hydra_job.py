@@ -41,7 +41,7 @@ def command(tmp_path, monkeypatch, capsys):
     Returns its exit code and what it wrote to standard error.
     """
     (tmp_path / "study").mkdir()
-    (tmp_path / "ledger").mkdir()
+    (tmp_path / "window").mkdir()
     (tmp_path / "study" / "small.yaml").write_text(STUDY)
     (tmp_path / "study" / "broken.yaml").write_text("# @package _global_\nstudy: [\n")
     (tmp_path / "study" / "endless.yaml").write_text(
@@ -71,7 +71,7 @@ def test_the_job_gets_plain_values_and_the_file_of_the_study(command, tmp_path):
     [(raw, origin)] = got
     assert origin == str(tmp_path / "study" / "small.yaml")
     assert type(raw["data"]) is dict
-    row = {"path": "rows.parquet", "exclude": None, "damaged": "stop"}
+    row = {"path": "rows.parquet", "exclude": None, "damaged": "stop", "ledger": None}
     assert (raw["out"], raw["shards"], raw["data"]["row"]) == ("here", 7, row)
     assert "hydra" not in raw
 
@@ -107,7 +107,7 @@ def test_the_job_gets_plain_values_and_the_file_of_the_study(command, tmp_path):
         ),
         (["study=small", "out=${nothing}"], "key out"),
         (
-            ["study=small", "out=x", "ledger=x"],
+            ["study=small", "out=x", "window=x"],
             "A folder of that name in --config-dir hides the key",
         ),
         (["--no-such-option"], "there is no option --no-such-option. See xstat-ray crosstab"),

@@ -157,7 +157,7 @@ def submit(case: Case, folder: Path, dashboard: int) -> subprocess.CompletedProc
             "unsafe.allow_no_noise=true",
             "cluster.wait_seconds=30",
         ),
-        *(f"out={case.out}", f"ledger={case.ledger}", "display=json", *tables, *labels),
+        *(f"out={case.out}", "display=json", *tables, *labels),
     ]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     environment |= {

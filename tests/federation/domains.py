@@ -44,7 +44,12 @@ class Domains:
     """Folders, identities and settings; every step is a fresh start from what is on disk."""
 
     def __init__(
-        self, folder: Path, study: Study, sources: Mapping[str, Path | Source], **options: Any
+        self,
+        folder: Path,
+        study: Study,
+        sources: Mapping[str, Path | Source],
+        ledgers: Mapping[str, Path] | None = None,
+        **options: Any,
     ) -> None:
         self.folder = folder
         self.study = study
@@ -54,9 +59,9 @@ class Domains:
         self.sources = {
             role: s if isinstance(s, Source) else Source(s) for role, s in sources.items()
         }
-        defaults = Options(
-            key_bits=2048, shards=2, ledger=folder / "ledger.sqlite", allow_no_noise=True
-        )
+        self.ledgers = {role: folder / f"{role}.sqlite" for role in ("row", "column")}
+        self.ledgers |= ledgers or {}
+        defaults = Options(key_bits=2048, shards=2, allow_no_noise=True)
         self.options = replace(defaults, **options)
         self.identities = {
             name: Identity.create(self.private(name) / "identity.pem") for name in DOMAINS
@@ -87,9 +92,10 @@ class Domains:
         if domain == "aggregator":
             config = AggregatorConfig(*common, self.shown)
         elif step in RELEASE_STEPS and step != "all":
-            config = ReleaseConfig(*common, self.out)
+            config = ReleaseConfig(*common, self.out, self.ledgers[domain])
         else:
-            config = PartyConfig(*common, self.sources[domain], self.attestation)
+            source = replace(self.sources[domain], ledger=self.ledgers[domain])
+            config = PartyConfig(*common, source, self.attestation)
         return replace(config, **changes)
 
     def step(self, domain: Domain, step: str, **changes: Any) -> None:

@@ -58,15 +58,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         held = [sys.executable, "-m", "tests.federation.held_open", str(folder), *command[5:]]
         return subprocess.Popen(held, **settings | {"env": environment})
 
-    overrides = [*SETTINGS, *RAY, f"ledger={folder / 'ledger.sqlite'}"]
+    overrides = [*SETTINGS, *RAY]
     overrides += [f"data.{role}.path={path}" for role, path in tables.items()]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             one_machine, "subprocess", SimpleNamespace(**vars(subprocess) | {"Popen": start})
         )
-        OneMachine(folder / "out", Arguments.of(overrides, [str(folder / "conf")]), Progress()).run(
-            keep=True
-        )
+        arguments = Arguments.of(overrides, [str(folder / "conf")])
+        OneMachine(folder / "out", {}, arguments, Progress()).run(keep=True)
     return folder
 
 

@@ -243,7 +243,7 @@ def test_what_a_domain_signs_is_checked_too(
 
 def debited(domains: Domains, party: str) -> bool:
     """Whether a party's budget was touched."""
-    ledger = domains.options.ledger
+    ledger = domains.ledgers[party]
     return ledger.exists() and Ledger(ledger).spent(f"small/{party}") > 0
 
 

@@ -15,8 +15,8 @@ import yaml
 from jobs.budget import main, words
 from tests.jobs.command import run
 from xstat_ray import BudgetError, InputError, Options, crosstab, make_plan
+from xstat_ray.inputs.source import DEFAULT_LEDGER
 from xstat_ray.inputs.study_file import parse
-from xstat_ray.planning.options import DEFAULT_LEDGER
 from xstat_ray.privacy.ledger import Debit, Ledger
 
 
@@ -122,7 +122,7 @@ def test_a_gaussian_release_is_shown_with_its_rho(budget, tmp_path):
         ("set-cap dataset=a cap=lots", 'cap is not a number .*key cap.* Write 1, 0.5 or "1/3"'),
         ("set-cap dataset=a cap=-1", "the cap is negative .*key cap"),
         ("set-cap dataset=a cap=1 delta=1", "delta is not at least 0 and below 1 .*key delta"),
-        ("set-cap dataset=a cap=1 ledger=.", "the budget ledger cannot be used: .* Set ledger="),
+        ("set-cap dataset=a cap=1 ledger=.", "the budget ledger cannot be used: .* Name a file"),
     ],
 )
 def test_what_is_refused_names_the_key_and_the_remedy(budget, line, message):

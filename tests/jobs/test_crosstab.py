@@ -141,7 +141,10 @@ def test_done_then_refused_for_the_folder_then_for_the_budget(command):
 @thorough
 def test_quiet_prints_nothing_but_the_warning_that_padding_is_off(command):
     assert command.run("display=quiet", "privacy.padding=dp") == (0, "", "")
-    code, output, error = command.run("display=quiet", "out=second", "ledger=second.sqlite")
+    second = command.folder / "second.sqlite"
+    Ledger(second)
+    ledgers = [f"data.{role}.ledger={second}" for role in ("row", "column")]
+    code, output, error = command.run("display=quiet", "out=second", *ledgers)
     assert (code, output) == (0, "") and "WARNING" in error and "PADDING IS OFF" in error
 
 

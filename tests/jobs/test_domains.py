@@ -152,7 +152,7 @@ def test_everyone_is_told_what_concerns_him():
         "data.row.path=r",
         "data.column.path=c",
         "runtime=local",
-        "ledger=l",
+        "data.row.ledger=l",
         "out=o",
         "display=json",
         "shards=3",
@@ -160,12 +160,7 @@ def test_everyone_is_told_what_concerns_him():
     arguments = Arguments.of([*overrides, "deployment=federated"], ["/conf"])
     assert arguments.common == ("--config-dir", "/conf", "study=s", "shards=3")
     assert arguments.by_domain == {
-        "row": ("runtime=local", "data.row.path=r", "ledger=l"),
-        "column": ("runtime=local", "data.column.path=c", "ledger=l"),
+        "row": ("runtime=local", "data.row.path=r"),
+        "column": ("runtime=local", "data.column.path=c"),
         "aggregator": ("runtime=local",),
-    }
-    assert arguments.release == {
-        "row": ("ledger=l",),
-        "column": ("ledger=l",),
-        "aggregator": (),
     }

@@ -37,7 +37,6 @@ def test_no_other_option_changes_the_plan(name: str) -> None:
         "replicas": {"row": 3, "column": 5},
         "in_flight": 1,
         "cluster": None,
-        "ledger": None,
         "allow_no_noise": True,
     }
     assert replace(Options(), **{name: changed[name]}).plan(STUDY) == Options().plan(STUDY)

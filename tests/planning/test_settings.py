@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from xstat_ray.errors import StudyError
+from xstat_ray.errors import InputError, StudyError
 from xstat_ray.inputs.section import Section
-from xstat_ray.inputs.source import Source
+from xstat_ray.inputs.source import DEFAULT_LEDGER, Source
 from xstat_ray.planning.cluster import Cluster
 from xstat_ray.planning.options import Options
 from xstat_ray.planning.settings import TOP, read_options, read_source, read_study
+from xstat_ray.privacy.ledger import Ledger
 
 STUDY = {
     "name": "small",
@@ -29,7 +30,6 @@ FULL: dict[str, Any] = {
     "replicas": {"row": 3, "column": 4},
     "window": 9,
     "cluster": {"cpus": 5},
-    "ledger": "budget.sqlite",
     "unsafe": {"allow_no_noise": True},
 }
 
@@ -50,7 +50,6 @@ def test_each_option_has_a_key() -> None:
         replicas={"row": 3, "column": 4},
         in_flight=9,
         cluster=Cluster(cpus=5),
-        ledger=Path("budget.sqlite"),
         allow_no_noise=True,
     )
     defaults = Options()
@@ -85,7 +84,28 @@ def test_constant_time_is_left_to_the_deployment_unless_it_is_set(default: bool)
 )
 def test_where_a_party_s_data_lies(data: dict[str, Any], source: Source) -> None:
     section = Section({"row": data}, key="data", origin="small.yaml", known=("row", "column"))
-    assert read_source(section, "row") == source
+    assert read_source(section, "row") == replace(source, ledger=DEFAULT_LEDGER.absolute())
+
+
+def test_a_ledger_that_is_named_is_not_made_by_a_run(tmp_path: Path) -> None:
+    path = tmp_path / "other.sqlite"
+    raw = {"path": "t.csv", "ledger": str(path)}
+    section = Section({"row": raw}, key="data", origin="x", known=("row", "column"))
+    with pytest.raises(
+        InputError,
+        match=r"the row party's budget ledger does not exist \(file .*/other.sqlite, key "
+        r"data.row.ledger\). Make it once: xstat-ray budget create ledger=.*/other.sqlite$",
+    ):
+        read_source(section, "row")
+    assert not path.exists()
+    Ledger(path)
+    assert read_source(section, "row").ledger == path
+
+
+def test_the_default_of_a_domain_is_made_by_its_first_run(tmp_path: Path) -> None:
+    section = Section({"row": {"path": "t.csv"}}, key="data", origin="x", known=("row", "column"))
+    default = tmp_path / "private" / "ledger.sqlite"
+    assert read_source(section, "row", default).ledger == default
 
 
 def test_damaged_files_are_stopped_at_or_skipped_and_nothing_else() -> None:

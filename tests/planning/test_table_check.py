@@ -115,7 +115,7 @@ def test_a_run_says_what_the_intake_found_and_the_party_alone_where(
     heard = Heard()
     small = study()
     case.tables["row"] = folder(**tables)
-    crosstab(small, **case.tables, out=case.out, options=case.options(), progress=heard)
+    crosstab(small, **case.sources, out=case.out, options=case.options(), progress=heard)
     *of_the_kernel, of_the_table = heard.notes
     assert of_the_table == order_sentence(make_plan(small), "b" not in tables)
     assert of_the_kernel == notes_of_the_kernel()
@@ -131,7 +131,7 @@ def test_with_padding_the_driver_is_not_told(tmp_path, folder):
     heard = Heard()
     case.tables["row"] = folder(a=SORTED, b=UNSORTED)
     crosstab(
-        study(privacy=PADDED), **case.tables, out=case.out, options=case.options(), progress=heard
+        study(privacy=PADDED), **case.sources, out=case.out, options=case.options(), progress=heard
     )
     assert heard.notes == notes_of_the_kernel() and case.intake("row")["unsorted"] == ["b.parquet"]
 

@@ -209,7 +209,7 @@ def test_real_tables_from_a_wheel(installed: Installed, decoys: None) -> None:
     installed.run(f"crosstab study=nycflights out=out/local {SMALL}")
     assert "nycflights/row" in installed.run("budget show")
     exact = "privacy.noise=off privacy.padding=off unsafe.allow_no_noise=true"
-    federated = "deployment=federated out=out/federated ledger=federated.sqlite"
+    federated = "deployment=federated out=out/federated"
     installed.run(f"crosstab study=nycflights {federated} {SMALL} {exact}")
     assert "Shown:" in installed.run("verify release=out/federated")
     installed.run("benchmark suite=tags size=short out=out/benchmark display=quiet")

@@ -319,9 +319,9 @@ def test_with_noise_the_cells_roll_up_to_the_areas_and_what_is_suppressed_does_n
             suppress_below=threshold,
         )
         noisy = replace(study, privacy=replace(privacy, cap=privacy.epsilon))
-        release = crosstab(
-            noisy, **paths, options=Options(key_bits=2048, ledger=tmp_path / f"ledger {threshold}")
-        )
+        ledger = tmp_path / f"ledger {threshold}"
+        sources = {role: Source(path, ledger=ledger) for role, path in paths.items()}
+        release = crosstab(noisy, **sources, options=Options(key_bits=2048))
         levels = estimates(noisy, release)
         assert [len(figures) for figures in levels] == [21 * 40, 12 * 40, 6 * 40, 3 * 40, 40]
         hidden = sum(value is None for figures in levels for value in figures.values())

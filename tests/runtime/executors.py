@@ -51,7 +51,7 @@ class Deployment(ABC):
 
     def options(self, **changes: object) -> Options:
         """Options with keys of 2048 bits that do not insist on noise, with changes."""
-        options = Options(key_bits=2048, ledger=self.folder / "ledger", allow_no_noise=True)
+        options = Options(key_bits=2048, allow_no_noise=True)
         return replace(options, **changes)
 
     @abstractmethod
@@ -80,7 +80,9 @@ class InOneProcess(Deployment):
 
     def publish(self, study: Study, sources: Sources, options: Options) -> Published:
         options = replace(options, runtime=self.runtime)
-        release = crosstab(study, row=sources["row"], column=sources["column"], options=options)
+        ledger = self.folder / "ledger"
+        kept = {role: replace(source, ledger=ledger) for role, source in sources.items()}
+        release = crosstab(study, row=kept["row"], column=kept["column"], options=options)
         return Published(release.statistics, release.plan)
 
     def counted(self, study: Study, sources: Sources, options: Options) -> Counted:

@@ -20,6 +20,7 @@ from tests.synthetic import make_study, make_tables
 from xstat_ray import Options, crosstab
 from xstat_ray.benchmarks.processes import tree
 from xstat_ray.errors import XstatError
+from xstat_ray.inputs.source import Source
 from xstat_ray.model.study import Bounds, Dimension, Privacy, Study
 from xstat_ray.planning.cluster import Cluster
 from xstat_ray.planning.plan import make_plan
@@ -183,15 +184,16 @@ class Case:
             runtime="ray",
             replicas={},
             allow_no_noise=True,
-            ledger=self.folder / f"{name}.sqlite",
             cluster=Cluster(
                 address=self.address, labels=self.labels, **{"wait_seconds": 30} | cluster
             ),
         )
+        ledger = self.folder / f"{name}.sqlite"
+        sources = {role: Source(path, ledger=ledger) for role, path in self.paths.items()}
         start = time.monotonic()
         try:
             release = crosstab(
-                study, **self.paths, out=self.folder / name, options=options, progress=progress
+                study, **sources, out=self.folder / name, options=options, progress=progress
             )
             ended: Any = [int(value) for value in release.statistics["noisy"].to_pylist()]
         except XstatError as error:

@@ -135,13 +135,12 @@ def held_open(ray_folder, tmp_path, monkeypatch, capfd):
         with monkeypatch.context() as patch:
             patch.setattr(ray_executor, "RayExecutor", Held)
             sources = write_sources(tmp_path)
-            options = Options(
-                runtime="ray", key_bits=2048, shards=2, ledger=tmp_path / "ledger" / "ledger.sqlite"
-            )
+            options = Options(runtime="ray", key_bits=2048, shards=2)
+            ledger = tmp_path / "ledger" / "ledger.sqlite"
             crosstab(
                 leak_study(),
-                row=sources["row"],
-                column=sources["column"],
+                row=replace(Source.of(sources["row"]), ledger=ledger),
+                column=replace(Source.of(sources["column"]), ledger=ledger),
                 out=tmp_path / "out",
                 options=options,
             )

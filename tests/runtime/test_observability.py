@@ -27,7 +27,6 @@ def test_the_timeline_is_for_its_owner_and_names_functions_alone(ray_folder, sma
         key_bits=2048,
         shards=12,
         allow_no_noise=True,
-        ledger=tmp_path / "l",
         cluster=Cluster(timeline=path),
     )
     crosstab(small.study, row=small.row, column=small.column, options=options)

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from xstat_ray.benchmarks.timing import SECONDS, Record, alternate, optional_module, summarize
 from xstat_ray.crosstab import crosstab
 from xstat_ray.errors import XstatError
+from xstat_ray.inputs.source import Source
 from xstat_ray.model.study import Bounds, ColumnSide, Dimension, Noise, Privacy, RowSide, Study
 from xstat_ray.planning.options import Options
 from xstat_ray.runtime.progress import Progress
@@ -138,13 +139,14 @@ def our_counts(sizes: Sizes, tables: PlainTables, noise: Noise) -> NDArray[np.in
         privacy=Privacy(noise=noise),
     )
     with tempfile.TemporaryDirectory(dir=tables.folder) as folder:
-        options = Options(
-            key_bits=sizes.key_bits,
-            shards=1,
-            ledger=Path(folder) / "ledger.sqlite",
-            allow_no_noise=noise == "off",
+        ledger = Path(folder) / "ledger.sqlite"
+        options = Options(key_bits=sizes.key_bits, shards=1, allow_no_noise=noise == "off")
+        release = crosstab(
+            study,
+            row=Source(tables.row, ledger=ledger),
+            column=Source(tables.column, ledger=ledger),
+            options=options,
         )
-        release = crosstab(study, row=tables.row, column=tables.column, options=options)
     counts: NDArray[np.int64] = release.statistics["noisy"].to_numpy().reshape(tables.truth.shape)
     return counts
 

@@ -10,10 +10,18 @@ from typing import Any
 
 from xstat_ray.inputs.section import Section
 from xstat_ray.inputs.source import Source
-from xstat_ray.model.study import Study
+from xstat_ray.model.study import Role, Study
 from xstat_ray.planning.options import Options
 from xstat_ray.planning.plan_report import Target
-from xstat_ray.planning.settings import DISPLAYS, TOP, read_options, read_source, read_study
+from xstat_ray.planning.settings import (
+    DISPLAYS,
+    TOP,
+    read_ledger,
+    read_options,
+    read_source,
+    read_study,
+)
+from xstat_ray.runtime.ledgers import Ledgers, ledgers_of
 
 _PLAN = ("target_stderr", "target_level", "look")
 
@@ -41,6 +49,8 @@ class PlanConfig:
     target: Target | None
     row: Source | None
     """The row party's table, where it is to be looked at."""
+    ledgers: Ledgers
+    """The parties' ledgers, by data set."""
     display: str
 
 
@@ -77,13 +87,19 @@ def plan_config(raw: Mapping[str, Any], origin: str) -> PlanConfig:
         StudyError: an unknown or missing key, or a value of the wrong type; names the key.
     """
     top = Section(raw, key="", origin=origin, known=(*TOP, *_PLAN))
+    study = read_study(raw, origin)
+    sources: dict[Role, Source] = {"row": Source(Path()), "column": Source(Path())}
+    if top.get("data") is not None:
+        data = top.child("data", ("row", "column"))
+        sources = {role: Source(Path(), ledger=read_ledger(data, role)) for role in sources}
     return PlanConfig(
-        study=read_study(raw, origin),
+        study=study,
         options=read_options(top),
         target=_target(top),
         row=read_source(top.child("data", ("row", "column")), "row")
         if top.flag("look", False)
         else None,
+        ledgers=ledgers_of(study, sources),
         display=top.choice("display", DISPLAYS, "auto"),
     )
 

@@ -27,6 +27,7 @@ from rich.text import Text
 
 from xstat_ray.planning.plan_report import KINDS, BudgetAnswer, PlanReport, batch_bytes
 from xstat_ray.publication.release import AREAS, STATISTICS, Release, summary
+from xstat_ray.runtime.ledgers import DebitedPlan, Ledgers
 from xstat_ray.runtime.progress import Planned, Progress, Stage
 from xstat_ray.util.readable import readable_bytes
 
@@ -192,10 +193,10 @@ def _plan_table(plan: Planned) -> Table:
     return table
 
 
-def print_plan(report: PlanReport, console: Console | None = None) -> None:
+def print_plan(report: PlanReport, ledgers: Ledgers = (), console: Console | None = None) -> None:
     """Print the plan, what flat and tree give on each level, and the epsilon for a wanted error."""
     console = console or Console(markup=False, highlight=False)
-    table = _plan_table(report.plan)
+    table = _plan_table(DebitedPlan(report.plan, ledgers))
     if report.table is not None:
         table.add_row("Row table", report.table.sentence(report.plan))
     console.print(table)

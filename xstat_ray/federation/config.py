@@ -25,7 +25,15 @@ from xstat_ray.inputs.source import Source
 from xstat_ray.model.study import Role, Study
 from xstat_ray.planning.options import Options
 from xstat_ray.planning.plan import Plan
-from xstat_ray.planning.settings import DISPLAYS, TOP, read_options, read_source, read_study
+from xstat_ray.planning.settings import (
+    DISPLAYS,
+    TOP,
+    check_ledger,
+    read_ledger,
+    read_options,
+    read_source,
+    read_study,
+)
 
 STEPS = ("identity", "handshake", "exchange", "emit", "noise", "all")
 AGGREGATOR_STEPS = ("identity", "attest", "all")
@@ -76,6 +84,8 @@ class ReleaseConfig(DomainConfig):
     """What `xstat-ray release` needs."""
 
     out: Path | None
+    ledger: Path
+    """The party's budget file."""
 
 
 def party_config(raw: Mapping[str, Any], origin: str) -> PartyConfig:
@@ -90,10 +100,10 @@ def party_config(raw: Mapping[str, Any], origin: str) -> PartyConfig:
     party = cast(Role, top.choice("party", ("row", "column")))
     step = top.choice("step", STEPS)
     data = top.child("data", ("row", "column"))
-    source = Source(Path()) if step == "identity" else read_source(data, party)
-    return PartyConfig(
-        **_domain(top, raw, origin, party, step), source=source, attestation=party_attestation(top)
-    )
+    domain = _domain(top, raw, origin, party, step)
+    ledger = _default_ledger(domain["settings"])
+    source = Source(Path()) if step == "identity" else read_source(data, party, ledger)
+    return PartyConfig(**domain, source=source, attestation=party_attestation(top))
 
 
 def aggregator_config(raw: Mapping[str, Any], origin: str) -> AggregatorConfig:
@@ -121,7 +131,16 @@ def release_config(raw: Mapping[str, Any], origin: str) -> ReleaseConfig:
     if default not in (None, party):
         raise top.error(f"step {step} is the {default} party's", "step")
     out = None if party == "column" else Path(top.text("out"))
-    return ReleaseConfig(**_domain(top, raw, origin, party, step), out=out)
+    domain = _domain(top, raw, origin, party, step)
+    data = top.child("data", ("row", "column"))
+    in_private = _default_ledger(domain["settings"])
+    ledger = check_ledger(read_ledger(data, party, in_private), party, in_private)
+    return ReleaseConfig(**domain, out=out, ledger=ledger)
+
+
+def _default_ledger(settings: DomainSettings) -> Path:
+    """A party's ledger is for all of its runs, and no other domain can reach it."""
+    return settings.private / "ledger.sqlite"
 
 
 def _domain(

@@ -6,16 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from xstat_ray.errors import BudgetError
-from xstat_ray.federation.config import PartyConfig, ReleaseConfig
+from xstat_ray.federation.config import DomainConfig, PartyConfig, ReleaseConfig
 from xstat_ray.federation.domain_run import DomainRun
 from xstat_ray.federation.identity import Domain
 from xstat_ray.federation.key_holder import KeyHolderSteps
 from xstat_ray.federation.party import STEPS, PartySteps
 from xstat_ray.federation.release import PublisherSteps
+from xstat_ray.inputs.source import Source
 from xstat_ray.model.study import Role
 from xstat_ray.planning.options import check_noise
 from xstat_ray.planning.pool_view import PADDING_OFF
 from xstat_ray.runtime.events import Recorded
+from xstat_ray.runtime.ledgers import ledger_rows, ledgers_of, warn_of_second
 from xstat_ray.runtime.open import open_executor
 from xstat_ray.runtime.progress import Progress
 
@@ -34,11 +36,12 @@ def deidentify(config: PartyConfig, progress: Progress) -> None:
     plan = config.plan()
     if plan.padding is None:
         progress.warn(PADDING_OFF)
+    _show_ledger(config, role, config.source.ledger, progress)
     with DomainRun(role, config.settings, plan) as run:
         if run.log.finished:
             return
         progress = Recorded(progress, run.folder)
-        source = replace(config.source, private=run.folder, ledger=config.options.ledger).absolute
+        source = replace(config.source, private=run.folder).absolute
         attestation = config.attestation.make(run.identity, run.peers)
         with open_executor(config.study, {role: source}, config.options, progress) as executor:
             steps = PartySteps(
@@ -70,9 +73,11 @@ def release(config: ReleaseConfig, progress: Progress) -> None:
     """
     for warning in check_noise(config.study.privacy, allowed=config.options.allow_no_noise):
         progress.warn(warning)
+    role: Role = "row" if config.domain == "row" else "column"
+    _show_ledger(config, role, config.ledger, progress)
     with DomainRun(config.domain, config.settings, config.plan()) as run:
         progress = Recorded(progress, run.folder)
-        ledger = config.options.ledger.absolute()
+        ledger = config.ledger.absolute()
         if config.domain == "column":
             _open_and_check(run, ledger, config.step, progress)
             return
@@ -101,6 +106,14 @@ def _open_and_check(run: DomainRun, ledger: Path, step: str, progress: Progress)
             raise
     if step in ("check", "all"):
         key_holder.check()
+
+
+def _show_ledger(config: DomainConfig, role: Role, ledger: Path | None, progress: Progress) -> None:
+    """Say where the party's budget is kept, and warn where its data set has another ledger."""
+    ledgers = ledgers_of(config.study, {role: Source(Path(), ledger=ledger)})
+    for name, value in ledger_rows(ledgers):
+        progress.note(f"{name}: {value}")
+    warn_of_second(ledgers, progress)
 
 
 def _refuse(run: DomainRun, peer: Domain, kind: str, reason: str) -> None:

@@ -21,7 +21,9 @@ from xstat_ray.inputs.source import Source, check_sources
 from xstat_ray.model.study import Role, Study
 from xstat_ray.planning.options import Options, check_noise
 from xstat_ray.planning.pool_view import PADDING_OFF
+from xstat_ray.privacy.ledger import Ledger
 from xstat_ray.publication.release import STATISTICS, Release, read
+from xstat_ray.runtime.ledgers import announce, ledgers_of
 from xstat_ray.runtime.progress import Progress
 
 FOLDER = "domains"
@@ -38,6 +40,8 @@ _CHAINS: Mapping[Domain, Sequence[tuple[str, tuple[str, ...]]]] = {
     "aggregator": (("aggregate", ()),),
 }
 """Jobs of each domain and their settings, one after the other."""
+_ELSEWHERE = ("out", "display", "deployment", "data.row.ledger", "data.column.ledger")
+"""Settings that are not handed on, or as absolute paths."""
 _ERRORS: Mapping[int, type[XstatError]] = {2: InputError, 3: BudgetError}
 
 
@@ -49,8 +53,6 @@ class Arguments:
     """Arguments of all jobs: the study, and what must be alike."""
     by_domain: Mapping[Domain, tuple[str, ...]]
     """Arguments of one domain's jobs but the last: where its data lies, and how to run."""
-    release: Mapping[Domain, tuple[str, ...]]
-    """Arguments of one domain's last job."""
 
     @classmethod
     def of(cls, overrides: Sequence[str], folders: Sequence[str]) -> Arguments:
@@ -62,35 +64,29 @@ class Arguments:
         """
         shared = list[str]()
         runtime = list[str]()
-        ledger = list[str]()
         data: dict[Domain, list[str]] = {name: [] for name in DOMAINS}
         for override in overrides:
             key = override.partition("=")[0].lstrip("+~")
-            if key.startswith("data."):
-                data["row" if key.startswith("data.row") else "column"].append(override)
-            elif key == "runtime":
+            if key == "runtime":
                 runtime.append(override)
-            elif key == "ledger":
-                ledger.append(override)
-            elif key not in ("out", "display", "deployment"):
+            elif key in _ELSEWHERE:
+                continue
+            elif key.startswith("data."):
+                data["row" if key.startswith("data.row") else "column"].append(override)
+            else:
                 shared.append(override)
         common = [part for folder in folders for part in ("--config-dir", folder)] + shared
-        by_domain = {
-            name: (*runtime, *data[name], *([] if name == "aggregator" else ledger))
-            for name in DOMAINS
-        }
-        release: dict[Domain, tuple[str, ...]] = {
-            "row": tuple(ledger),
-            "column": tuple(ledger),
-            "aggregator": (),
-        }
-        return cls(tuple(common), by_domain, release)
+        by_domain = {name: (*runtime, *data[name]) for name in DOMAINS}
+        return cls(tuple(common), by_domain)
 
 
 class OneMachine:
     """A run of all domains, which leaves no process behind."""
 
-    def __init__(self, out: Path, arguments: Arguments, progress: Progress) -> None:
+    def __init__(
+        self, out: Path, ledgers: Mapping[Role, Path], arguments: Arguments, progress: Progress
+    ) -> None:
+        self._ledgers = ledgers
         self._out = out.absolute()
         self._arguments = arguments
         self._progress = progress
@@ -144,7 +140,12 @@ class OneMachine:
     ) -> None:
         job_name, settings = job
         arguments = self._arguments
-        special = arguments.release[name] if job_name == "release" else arguments.by_domain[name]
+        special = () if job_name == "release" else arguments.by_domain[name]
+        ledgers = [
+            _quoted(f"data.{role}.ledger", path)
+            for role, path in self._ledgers.items()
+            if role == name
+        ]
         peers = [f"domain.peers.{other}='{key}'" for other, key in keys.items() if other != name]
         if (job_name, name) == ("release", "row"):
             settings = (*settings, _quoted("out", self._out))
@@ -159,6 +160,7 @@ class OneMachine:
             *settings,
             *peers,
             *where,
+            *ledgers,
             f"domain.run={_RUN}",
             "display=quiet",
         ]
@@ -241,13 +243,23 @@ def run_domains(
     """
     plan = options.plan(study)
     check_sources(sources)
-    progress.planned(plan)
+    announce(plan, ledgers_of(study, sources), progress)
     for warning in check_noise(study.privacy, allowed=options.allow_no_noise):
         progress.warn(warning)
     if plan.padding is None:
         progress.warn(PADDING_OFF)
-    OneMachine(out, arguments, progress).run()
+    OneMachine(out, _make_ledgers(study, sources), arguments, progress).run()
     return read(out)
+
+
+def _make_ledgers(study: Study, sources: Mapping[Role, Source]) -> dict[Role, Path]:
+    """Make the parties' ledgers, as the domains' jobs make none that is named; returns them."""
+    made = dict[Role, Path]()
+    for role, source in sources.items():
+        for _, path in ledgers_of(study, {role: source}):
+            Ledger(path)
+            made[role] = path
+    return made
 
 
 def _for_the_owner(path: str, flags: int) -> int:

@@ -9,6 +9,9 @@ from pathlib import Path
 from xstat_ray.errors import InputError
 from xstat_ray.model.study import Role
 
+DEFAULT_LEDGER = Path(".xstat-ray/ledger.sqlite")
+"""Budget file of both parties where they are on one machine and name no other."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -22,7 +25,8 @@ class Source:
     private: Path | None = None
     """Folder for the party's record of the intake and for its log; None keeps neither."""
     ledger: Path | None = None
-    """The party's own budget file; None where nothing is debited."""
+    """The party's own budget file. None: `DEFAULT_LEDGER` of the folder in which a local run
+    starts."""
     skip_damaged: bool = False
     """Leave out files of the table that cannot be read, as long as some can."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
 from xstat_ray.errors import PlanError
@@ -12,7 +11,6 @@ from xstat_ray.planning.batching import Batch
 from xstat_ray.planning.cluster import Cluster
 from xstat_ray.planning.plan import Plan, make_plan
 
-DEFAULT_LEDGER = Path(".xstat-ray/ledger.sqlite")
 NOISE_OFF = (
     "NOISE IS OFF: the output holds exact counts and is NOT differentially private. For tests only."
 )
@@ -44,8 +42,6 @@ class Options:
     `window`."""
     cluster: Cluster = field(default_factory=Cluster)
     """The Ray cluster (ray only)."""
-    ledger: Path = DEFAULT_LEDGER
-    """File with the budgets of all data sets."""
     allow_no_noise: bool = False
     """Allow a study whose noise is off."""
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from xstat_ray.errors import InputError
 from xstat_ray.inputs.section import Section
-from xstat_ray.inputs.source import Source
+from xstat_ray.inputs.source import DEFAULT_LEDGER, Source
 from xstat_ray.inputs.study_file import parse
 from xstat_ray.model.study import PaddingMode, Study
 from xstat_ray.planning.batching import BATCHES, Batch
@@ -16,9 +18,11 @@ from xstat_ray.planning.options import Options
 
 TOP = (
     "study", "privacy", "tables", "data", "out", "runtime", "shards", "batch", "replicas",
-    "window", "crypto", "cluster", "ledger", "display", "unsafe", "world", "deployment",
+    "window", "crypto", "cluster", "display", "unsafe", "world", "deployment",
 )  # fmt: skip
 """Top-level keys that all jobs on a study have."""
+SOURCE_KEYS = ("path", "exclude", "damaged", "ledger")
+"""Keys of a party's data."""
 DISPLAYS = ("auto", "quiet", "json")
 """What a job may show at the terminal."""
 
@@ -41,19 +45,59 @@ def read_study(raw: Mapping[str, Any], origin: str, *, padding: PaddingMode = "o
     return parse(blocks, origin=origin)
 
 
-def read_source(data: Section, role: str) -> Source:
+def read_source(data: Section, role: str, ledger: Path = DEFAULT_LEDGER) -> Source:
     """Read where the data of a party lies.
 
     Args:
         data: the section `data`.
         role: the party, `row` or `column`.
+        ledger: the party's ledger where the configuration names none.
 
     Raises:
         StudyError: an unknown or missing key, or a value of the wrong type; names the key.
+        InputError: a ledger that is named and is not there.
     """
-    section = data.child(role, ("path", "exclude", "damaged"))
+    section = data.child(role, SOURCE_KEYS)
     damaged = section.choice("damaged", ("stop", "skip"), "stop")
-    return Source(section.text("path"), section.texts("exclude"), skip_damaged=damaged == "skip")
+    return Source(
+        section.text("path"),
+        section.texts("exclude"),
+        ledger=check_ledger(read_ledger(data, role, ledger), role, ledger),
+        skip_damaged=damaged == "skip",
+    )
+
+
+def read_ledger(data: Section, role: str, default: Path = DEFAULT_LEDGER) -> Path:
+    """Read where a party's ledger lies: an absolute path.
+
+    Args:
+        data: the section `data`.
+        role: the party, `row` or `column`.
+        default: the file where the configuration names none.
+
+    Raises:
+        StudyError: an unknown key, or a value of the wrong type; names the key.
+    """
+    return Path(data.child(role, SOURCE_KEYS).text("ledger", str(default))).absolute()
+
+
+def check_ledger(path: Path, role: str, default: Path = DEFAULT_LEDGER) -> Path:
+    """Check that a ledger is there: of a name with a slip, a run would make another budget.
+
+    Only the default is made by the first run.
+
+    Raises:
+        InputError: it is not there.
+    """
+    if path == default.absolute() or path.exists():
+        return path
+    create = shlex.join(["xstat-ray", "budget", "create", f"ledger={path}"])
+    raise InputError(
+        f"the {role} party's budget ledger does not exist",
+        file=str(path),
+        key=f"data.{role}.ledger",
+        remedy=f"Make it once: {create}",
+    )
 
 
 def read_options(top: Section, *, constant_time: bool = False) -> Options:
@@ -82,7 +126,6 @@ def read_options(top: Section, *, constant_time: bool = False) -> Options:
         },
         in_flight=top.whole("window", defaults.in_flight, least=1),
         cluster=read_cluster(top),
-        ledger=Path(top.text("ledger", str(defaults.ledger))),
         allow_no_noise=top.child("unsafe", ("allow_no_noise",)).flag("allow_no_noise", False),
     )
 

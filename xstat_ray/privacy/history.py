@@ -178,9 +178,7 @@ class History:
             raise self._unusable(str(error)) from None
 
     def _unusable(self, why: str | None, remedy: str | None = None) -> InputError:
-        remedy = remedy or (
-            "Set ledger= to a file that this user may write, on a disk with free space"
-        )
+        remedy = remedy or "Name a file that this user may write, on a disk with free space"
         return InputError(
             f"the budget ledger cannot be used: {why}", file=str(self._path), remedy=remedy
         )

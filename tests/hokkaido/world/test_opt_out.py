@@ -87,7 +87,7 @@ def counts(tables: Path, folder: Path, lists: tuple[str, ...] = LISTS) -> np.nda
             str(tables / "airline" / "boardings.parquet"),
             tuple(str(tables / n) for n in lists if n.startswith("airline")),
         ),
-        options=Options(key_bits=KEY_BITS, ledger=folder / "ledger.sqlite", allow_no_noise=True),
+        options=Options(key_bits=KEY_BITS, allow_no_noise=True),
     )
     return release.statistics["noisy"].to_numpy()
 

@@ -35,10 +35,12 @@ from xstat_ray.hokkaido.population.subscribers import (
     open_subscribers,
 )
 from xstat_ray.hokkaido.population.write import write_release
-from xstat_ray.planning.options import DEFAULT_LEDGER, NOISE_OFF, check_noise
+from xstat_ray.inputs.source import DEFAULT_LEDGER
+from xstat_ray.planning.options import NOISE_OFF, check_noise
 from xstat_ray.privacy.ledger import Debit, Ledger
 from xstat_ray.publication.output_folder import OutputFolder
 from xstat_ray.runtime.events import Recorded
+from xstat_ray.runtime.ledgers import announce
 from xstat_ray.runtime.ordered import InOrder
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.util.files import unwritable, write_whole
@@ -128,7 +130,9 @@ def population(
     progress = progress or Progress()
     tables.check()
     plan = make_plan(declaration, read_register(tables.register), options.shards)
-    progress.planned(plan)
+    spends = plan.budget.noise != "off"
+    ledgers = [(plan.declaration.dataset, options.ledger.absolute())] if spends else []
+    announce(plan, ledgers, progress)
     for warning in check_noise(declaration.privacy, allowed=options.allow_no_noise):
         progress.warn(warning)
     presence = open_presence(tables.presence)
