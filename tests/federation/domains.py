@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from xstat_ray.federation.jobs import deidentify, release
 from xstat_ray.federation.party import STEPS as PARTY_STEPS
 from xstat_ray.inputs.source import Source
 from xstat_ray.model.study import Study
+from xstat_ray.privacy.ledger import Ledger
 from xstat_ray.runtime.progress import Progress
 
 STEPS = [
@@ -77,6 +79,10 @@ class Domains:
     def state(self, domain: Domain) -> Path:
         """A domain's private folder of this run."""
         return self.private(domain) / RUN
+
+    def spent(self) -> dict[str, Fraction]:
+        """Epsilon that each party's ledger has of its data set."""
+        return {role: Ledger(path).spent(f"small/{role}") for role, path in self.ledgers.items()}
 
     def settings(self, domain: Domain, wait: float = 0.0) -> DomainSettings:
         """Who and where a domain is; it waits no longer than `wait` seconds for others."""

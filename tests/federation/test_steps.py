@@ -110,11 +110,16 @@ def test_noise_debit_and_manifest(case, tmp_path, mechanism):
     assert manifest["domains"] == {
         name: identity.public.hex() for name, identity in domains.identities.items()
     }
-    assert Ledger(domains.ledgers["column"]).spent("small/row") == 1
-    (debit,) = [
-        e for e in Ledger(domains.ledgers["column"]).history("small/row") if e.kind == "debit"
+    assert domains.spent() == {"row": 1, "column": 1}
+    debits = [
+        entry
+        for path in domains.ledgers.values()
+        for entry in Ledger(path).history()
+        if entry.kind == "debit"
     ]
-    assert debit.release == manifest["release"]
+    assert [(debit.dataset, debit.release) for debit in debits] == [
+        (f"small/{party}", manifest["release"]) for party in ("row", "column")
+    ]
 
 
 @pytest.mark.parametrize("padding", ["off", "dp"])
@@ -141,7 +146,7 @@ def test_every_step_again_changes_nothing(case, tmp_path):
     assert {
         path.name: path.read_bytes() for path in domains.out.rglob("*") if path.is_file()
     } == files
-    assert Ledger(domains.ledgers["column"]).spent("small/row") == 1
+    assert domains.spent() == {"row": 1, "column": 1}
 
 
 def test_every_step_twice_on_the_way_changes_nothing(case, tmp_path):
