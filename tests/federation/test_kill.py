@@ -20,7 +20,6 @@ from tests.killing import SYSTEM, Doom, child, clean_server, points
 from xstat_ray.crypto.paillier import PrivateKey
 from xstat_ray.errors import PendingError
 from xstat_ray.model.study import Study
-from xstat_ray.privacy.ledger import Ledger
 
 EXACT = study(privacy={"padding": "dp"})
 NOISY = study(noise="laplace", privacy={"mechanism": "tree"})

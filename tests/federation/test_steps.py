@@ -117,8 +117,8 @@ def test_noise_debit_and_manifest(case, tmp_path, mechanism):
         for entry in Ledger(path).history()
         if entry.kind == "debit"
     ]
-    assert [(debit.dataset, debit.release) for debit in debits] == [
-        (f"small/{party}", manifest["release"]) for party in ("row", "column")
+    assert [(debit.dataset, debit.release, debit.delta) for debit in debits] == [
+        (f"small/{party}", manifest["release"], spent) for party in ("row", "column")
     ]
 
 
