@@ -81,7 +81,7 @@ def played_as_far_as_it_goes(
                 given.plan(study),
                 row_table=sources["row"].table,
                 column_table=sources["column"].table,
-                ledger=given.ledger,
+                ledger=folder / "ledger.sqlite",
             )
         except ProtocolError as error:
             refused = str(error)
@@ -102,6 +102,7 @@ class OneProcess:
         tables: Mapping[Role, Table],
         folder: Path,
         excluded: Mapping[Role, Path] | None = None,
+        ledger: Path | None = None,
         **options: Any,
     ) -> Ran:
         """Run a study on two tables below a folder.
@@ -111,9 +112,11 @@ class OneProcess:
             tables: the columns of each party's table.
             folder: an empty folder.
             excluded: files with people to leave out.
+            ledger: budget file of both parties; by default one in the folder.
             options: of `Options`.
         """
-        return self.ran(study, sources_of(tables, folder, excluded or {}), folder, options)
+        sources = sources_of(tables, folder, excluded or {}, ledger)
+        return self.ran(study, sources, folder, options)
 
     def ran(
         self, study: Study, sources: Mapping[Role, Source], folder: Path, options: dict[str, Any]
@@ -221,7 +224,8 @@ class ThreeDomains(OneProcess):
     def ran(
         self, study: Study, sources: Mapping[Role, Source], folder: Path, options: dict[str, Any]
     ) -> Ran:
-        domains = Watched(folder, study, sources, **vars(options_of(folder, **options)))
+        ledgers = {role: source.ledger for role, source in sources.items()}
+        domains = Watched(folder, study, sources, ledgers, **vars(options_of(folder, **options)))
         domains.run()
         record = domains.recorder.record
         record.add_files(PUBLIC, domains.out)
@@ -256,9 +260,10 @@ class OneFunction(OneProcess):
         tables: Mapping[Role, Table],
         folder: Path,
         excluded: Mapping[Role, Path] | None = None,
+        ledger: Path | None = None,
         **options: Any,
     ) -> Ran:
-        del excluded
+        del excluded, ledger
         return Ran(played(study, tables, folder, "aggregator", "row", **options), folder)
 
 
@@ -281,14 +286,17 @@ def options_of(folder: Path, **changes: Any) -> Options:
 
 
 def sources_of(
-    tables: Mapping[Role, Table], folder: Path, excluded: Mapping[Role, Path]
+    tables: Mapping[Role, Table],
+    folder: Path,
+    excluded: Mapping[Role, Path],
+    ledger: Path | None = None,
 ) -> dict[Role, Source]:
-    """Write the tables below a folder."""
+    """Write the tables below a folder, in which both parties have one ledger, or another one."""
     folder.mkdir(parents=True, exist_ok=True)
     sources: dict[Role, Source] = {}
     for role, columns in tables.items():
         path = folder / f"{role}.parquet"
         pq.write_table(pa.table(dict(columns)), path)
         lists = (excluded[role],) if role in excluded else ()
-        sources[role] = Source(path, lists, ledger=folder / "ledger.sqlite")
+        sources[role] = Source(path, lists, ledger=ledger or folder / "ledger.sqlite")
     return sources
