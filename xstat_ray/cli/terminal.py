@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -294,7 +295,7 @@ def print_summary(release: Release, console: Console | None = None) -> None:
     suppressed = release.statistics["suppressed"].to_numpy().sum()
     console.print(
         f"{rows - suppressed:,} of {rows:,} estimates published, {suppressed:,} suppressed; "
-        f"spent epsilon {spent['epsilon']}, delta {spent['delta']}.",
+        f"spent epsilon {spent['epsilon']}, delta {float(Fraction(spent['delta'])):.3g}.",
         soft_wrap=True,
     )
     if release.path is not None:
