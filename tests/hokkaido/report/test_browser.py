@@ -203,6 +203,14 @@ def check(reader: Reader, row: dict[str, Any]) -> None:
     assert reader.fact("status") == ("公表" if low > 0 else "公表（不確か）")
 
 
+def test_the_provenance_tells_what_holds_towards_the_roles(reader):
+    sources = reader.page.locator("#reading table")
+    place = sources.locator("th").all_inner_texts().index("関与した3者に対して")
+    told = [row.locator("td").all_inner_texts()[place] for row in sources.locator("tbody tr").all()]
+    assert "それぞれ ε = 1、δ = 10⁻⁶" in told
+    assert set(told) <= {"それぞれ ε = 1、δ = 10⁻⁶", "–"}, "one party alone has no insiders"
+
+
 def test_exact_counts_are_stamped_for_all_to_see(browser, exact, tmp_path):
     write(read([exact.movement]), tmp_path, language="ja", geofiles=False, figures=False)
     stamped = Reader(browser, tmp_path / PAGE)
