@@ -34,6 +34,10 @@ METRICS = {
     }
     | {"paillier.interop.mismatches.2048"},
     "exchange": {"exchange.persons_per_s"},
+    "noise": {
+        *(f"noise.{role}.scale_24.bits_48" for role in ("row", "column", "aggregator", "pack")),
+        *(f"noise.{kind}.scale_24.bits_48" for kind in ("opened", "dealt")),
+    },
     "tags": {"tags.rows_per_s", "tags.sort.rows_per_s"},
     "join": {"join.rows_per_s", "join.cold.rows_per_s"},
     "order": {"order.intake.rows_per_s", "order.emit.rows_per_s", "order.all.rows_per_s"},

@@ -110,7 +110,8 @@ def test_a_second_implementation_has_the_same_messages_and_shares(scale, bits):
         sent = {row: [], column: []}
         for coin in coins:
             for pair in range(pairs):
-                ours, theirs = dealt[row][coin][pair], dealt[column][coin][pair]
+                ours = dealt[row][coin][pair]
+                theirs = dealt[column][coin][pair]
                 a = ours[0] ^ theirs[0]
                 for product in range(1, 1 + products):
                     b = ours[product] ^ theirs[product]
