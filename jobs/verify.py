@@ -10,6 +10,7 @@ from typing import Any
 
 from xstat_ray.cli.hydra_job import run
 from xstat_ray.errors import ProtocolError
+from xstat_ray.federation.attestation_settings import pinned_aggregator
 from xstat_ray.federation.identity import DOMAINS, KEY_BYTES, Domain
 from xstat_ray.federation.verify import Report, verify
 from xstat_ray.inputs.section import Section
@@ -22,10 +23,11 @@ def main(raw: dict[str, Any], origin: str) -> None:
         InputError: no such release, or a key that is none.
         ProtocolError: something contradicts the release.
     """
-    settings = Section(raw, key="", origin=origin, known=("release", *DOMAINS))
+    settings = Section(raw, key="", origin=origin, known=("release", *DOMAINS, "attestation"))
     folder = settings.text("release")
     given = [domain for domain in DOMAINS if settings.get(domain) is not None]
-    report = verify(Path(folder), {domain: _key(settings, domain) for domain in given})
+    pins = {domain: _key(settings, domain) for domain in given}
+    report = verify(Path(folder), pins, pinned_aggregator(settings))
     print(_text(report))
     if report.wrong:
         raise ProtocolError(f"the release in {folder} is not what it says")

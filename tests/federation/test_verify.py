@@ -21,6 +21,7 @@ from xstat_ray.errors import ProtocolError
 from xstat_ray.federation.audit import Log
 from xstat_ray.federation.identity import DOMAINS, Domain, Identity
 from xstat_ray.federation.verify import verify
+from xstat_ray.federation.verify_attestation import Pinned
 from xstat_ray.util.software_digest import software_digest
 
 Line = tuple[str, dict[str, Any]]
@@ -262,6 +263,75 @@ def test_a_log_that_its_own_domain_forged_is_found(finished, release, domain, ch
     assert any(reason in line for line in verify(release, pins(finished)).wrong)
 
 
+def in_enclave(registers: dict[str, str]) -> Change:
+    """As if the aggregator had shown a document of an enclave with these registers."""
+    return changed_the("attested", {"peer": "aggregator"}, provider="nitro", pcrs=registers)
+
+
+REGISTERS = {"0": "ab" * 48, "8": "cd" * 48}
+
+
+def test_on_what_the_aggregator_was_believed(finished, release):
+    for party in ("row", "column"):
+        rewritten(finished, release, party, in_enclave(REGISTERS))
+    pinned = Pinned("nitro", software_digest(), {0: b"\xab" * 48, 8: b"\xcd" * 48})
+    report = verify(release, pins(finished), pinned)
+    assert report.wrong == []
+    told = f"measurement {software_digest().hex()}, PCR0 {'ab' * 48}, PCR8 {'cd' * 48}."
+    for party in ("row", "column"):
+        assert (
+            f"The {party} party verified the aggregator by nitro evidence: {told}" in report.shown
+        )
+    text = " ".join(report.not_shown)
+    assert "it rests on the maker of the hardware" in text
+    assert "the software that you know" not in text
+    # The parties verified each other by statements alone.
+    assert text.count("statement, not hardware") == 1
+    assert "the software that you know" in " ".join(verify(release, pins(finished)).not_shown)
+
+
+def test_one_statement_is_as_weak_as_two(finished, release):
+    rewritten(finished, release, "row", in_enclave(REGISTERS))
+    text = " ".join(verify(release, pins(finished)).not_shown)
+    assert "its evidence was a statement, not hardware" in text
+
+
+@pytest.mark.parametrize(
+    ("pinned", "problem"),
+    [
+        (Pinned(expect="nitro"), "the {} party did not verify the aggregator by nitro evidence"),
+        (
+            Pinned(measurement=bytes(32)),
+            "the {} party verified another measurement of the aggregator than yours",
+        ),
+        (
+            Pinned(pcrs={0: bytes(48)}),
+            "the {} party did not verify that the aggregator has your PCR0",
+        ),
+    ],
+)
+def test_an_aggregator_that_one_knows_better(finished, release, pinned, problem):
+    wrong = [problem.format(party) for party in ("row", "column")]
+    assert verify(release, pins(finished), pinned).wrong == wrong
+    # Nor is it enough that one party verified what one knows.
+    facts = {
+        "provider": pinned.expect or "software",
+        "measurement": (pinned.measurement or software_digest()).hex(),
+        "pcrs": {str(index): value.hex() for index, value in pinned.pcrs.items()},
+    }
+    rewritten(finished, release, "row", changed_the("attested", {"peer": "aggregator"}, **facts))
+    assert wrong[1] in verify(release, pins(finished), pinned).wrong
+    assert wrong[0] not in verify(release, pins(finished), pinned).wrong
+
+
+@pytest.mark.parametrize("facts", [None, [], "0", {"0": None}, {"1": "00" * 48}])
+def test_registers_that_are_none_are_not_those_that_one_knows(finished, release, facts):
+    change = changed_the("attested", {"peer": "aggregator"}, provider="nitro", pcrs=facts)
+    rewritten(finished, release, "row", change)
+    wrong = verify(release, pins(finished), Pinned(pcrs={0: bytes(48)})).wrong
+    assert "the row party did not verify that the aggregator has your PCR0" in wrong
+
+
 def test_a_key_that_one_knows_better(finished, release, tmp_path):
     other = Identity.create(tmp_path / "other.pem").public
     wrong = verify(release, {"row": other}).wrong
@@ -294,6 +364,16 @@ def test_the_job(finished, release, capsys):
     with pytest.raises(ProtocolError, match="not what it says"):
         job.main(settings, "the command line")
     assert "\n- statistics.csv is not the file that was published" in capsys.readouterr().out
+    pinned = {"expect": "nitro", "measurement": "12" * 32, "pcrs": {0: "ab" * 48}}
+    with pytest.raises(ProtocolError, match="not what it says"):
+        job.main(settings | {"attestation": {"aggregator": pinned}}, "the command line")
+    printed = capsys.readouterr().out
+    for part in ("by nitro evidence", "another measurement", "has your PCR0"):
+        assert printed.count(part) == 2
+    with pytest.raises(InputError, match=r"another length.*attestation\.aggregator\.pcrs\.0"):
+        job.main(
+            settings | {"attestation": {"aggregator": {"pcrs": {0: "ab"}}}}, "the command line"
+        )
     for name, key, problem in (
         ("row", "12", "row is not a public key .*Write 64 hexadecimal digits"),
         ("column", "xy" * 32, "column is not a public key"),

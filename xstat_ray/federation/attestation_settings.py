@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from xstat_ray.federation import nitro
 from xstat_ray.federation.attestation import (
@@ -16,10 +16,12 @@ from xstat_ray.federation.attestation import (
     Verifier,
 )
 from xstat_ray.federation.identity import Identity, Peers
+from xstat_ray.federation.verify_attestation import Pinned
 from xstat_ray.inputs.section import Section
 
 PROVIDERS = ("software", "nitro")
 _SHOWN = ("show", "command")
+_PINNED = ("expect", "measurement", "pcrs")
 _DEMANDED = ("expect", "max_age", "measurement", "files", "root", "pcrs")
 
 
@@ -46,13 +48,13 @@ class Demanded:
     measurement: bytes | None = None
     files: bytes | None = None
     root: bytes = nitro.AWS_ROOT
-    pcrs: Mapping[int, bytes] | None = None
+    pcrs: Mapping[int, bytes] = field(default_factory=dict)
 
     def verifier(self, peers: Peers) -> Verifier:
         """Make the verifier of a party that pins these keys."""
         if self.expect == "software":
             return SoftwareVerifier(peers, self.max_age, self.measurement, self.files)
-        return NitroVerifier(self.root, self.pcrs or {}, self.max_age, self.measurement)
+        return NitroVerifier(self.root, self.pcrs, self.max_age, self.measurement)
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,22 @@ def shown_evidence(top: Section) -> Shown:
     return _shown(top.child("attestation", _SHOWN))
 
 
+def pinned_aggregator(top: Section) -> Pinned:
+    """Read what the job `verify` is told of the aggregator, below `attestation.aggregator`.
+
+    Raises:
+        StudyError: an unknown key, or a bad value; names the key.
+    """
+    if top.get("attestation") is None:
+        return Pinned()
+    section = top.child("attestation", ("aggregator",)).child("aggregator", _PINNED)
+    return Pinned(
+        expect=None if section.get("expect") is None else section.choice("expect", PROVIDERS),
+        measurement=_optional_hex(section, "measurement"),
+        pcrs=_registers(section),
+    )
+
+
 def read_hex(section: Section, name: str, size: int) -> bytes:
     """Read `size` bytes that are written in hexadecimal.
 
@@ -121,7 +139,7 @@ def _shown(section: Section) -> Shown:
 def _demanded(section: Section) -> Demanded:
     expect = section.choice("expect", PROVIDERS, "software")
     pcrs = _registers(section)
-    if expect == "nitro" and "0" not in pcrs.raw:
+    if expect == "nitro" and 0 not in pcrs:
         raise section.error(
             "PCR 0 is not pinned", "pcrs", remedy="Give the digest that the image's build prints"
         )
@@ -131,16 +149,17 @@ def _demanded(section: Section) -> Demanded:
         measurement=_optional_hex(section, "measurement"),
         files=_optional_hex(section, "files"),
         root=_optional_hex(section, "root") or nitro.AWS_ROOT,
-        pcrs={int(str(number)): read_hex(pcrs, str(number), 48) for number in pcrs.raw},
+        pcrs=pcrs,
     )
 
 
-def _registers(section: Section) -> Section:
-    """Read the registers by number, which YAML gives as a number and as text alike."""
+def _registers(section: Section) -> dict[int, bytes]:
+    """Read registers by number, which YAML gives as a number and as text alike."""
     raw = section.get("pcrs") or {}
     if isinstance(raw, Mapping):
         raw = {str(number): value for number, value in raw.items()}
-    return section.at(raw, "pcrs", [str(number) for number in range(32)])
+    pcrs = section.at(raw, "pcrs", [str(number) for number in range(32)])
+    return {int(str(number)): read_hex(pcrs, str(number), 48) for number in pcrs.raw}
 
 
 def _optional_hex(section: Section, name: str) -> bytes | None:

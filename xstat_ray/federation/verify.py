@@ -17,6 +17,7 @@ from xstat_ray.federation.audit import Entry, read_log
 from xstat_ray.federation.checks import CHECKS, Case
 from xstat_ray.federation.identity import DOMAINS, KEY_BYTES, Domain, Peers
 from xstat_ray.federation.release import AUDIT
+from xstat_ray.federation.verify_attestation import Pinned
 from xstat_ray.publication.release import MANIFEST
 
 _NEEDED = {
@@ -52,16 +53,18 @@ class Report:
     """What contradicts the release; empty if all is well."""
 
 
-def verify(out: Path, pins: Mapping[Domain, bytes]) -> Report:
+def verify(out: Path, pins: Mapping[Domain, bytes], aggregator: Pinned | None = None) -> Report:
     """Check the release in a folder.
 
     Args:
         out: the folder.
         pins: public keys that the caller knows; the manifest gives those that are missing.
+        aggregator: what the caller knows of the software that the aggregator runs; None is nothing.
 
     Raises:
         InputError: the folder holds no federated release.
     """
+    aggregator = aggregator or Pinned()
     manifest = _manifest(out)
     report = Report()
     case = _open(out, manifest, pins, report)
@@ -72,7 +75,9 @@ def verify(out: Path, pins: Mapping[Domain, bytes]) -> Report:
             if not problems:
                 report.shown.append(statement)
         report.shown += verify_attestation.rests_on(case.logs)
-    report.not_shown += [*_missing(manifest, pins, case), *_NEVER]
+        report.wrong += verify_attestation.check_pins(case.logs, aggregator)
+        report.not_shown += verify_attestation.not_shown(case.logs, aggregator)
+    report.not_shown = [*_missing(manifest, pins, case), *report.not_shown, *_NEVER]
     return report
 
 
@@ -131,8 +136,6 @@ def _missing(
     unknown = [name for name in DOMAINS if name not in pins]
     if unknown:
         yield f"who the domains are: the keys of {', '.join(unknown)} were taken from the manifest"
-    if case is not None:
-        yield from verify_attestation.not_shown(case.logs)
     refused = sum(len(case.of(name, "refused")) for name in DOMAINS) if case else 0
     if refused:
         yield f"why {refused} messages were refused on the way; the logs name them"

@@ -6,9 +6,23 @@ A domain may sign any facts, so each is taken for what it is worth, whatever its
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from xstat_ray.federation.audit import Entry
 from xstat_ray.federation.identity import Domain
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """What both parties must have verified of the aggregator, as the caller knows it."""
+
+    expect: str | None = None
+    """By which evidence; None takes any."""
+    measurement: bytes | None = None
+    """Digest of its software; None takes any."""
+    pcrs: Mapping[int, bytes] = field(default_factory=dict)
+    """Registers of its image, by number; those that are missing may have any value."""
+
 
 Logs = Mapping[Domain, Sequence[Entry]]
 """Logs of the three domains, whole and signed."""
@@ -43,6 +57,21 @@ def check_aggregator(logs: Logs) -> Iterator[str]:
             yield f"the {name} domain did not verify the aggregator first"
 
 
+def check_pins(logs: Logs, pinned: Pinned) -> Iterator[str]:
+    """Yield which party verified something else of the aggregator than the caller knows."""
+    for name in _OTHERS:
+        for entry in _attested(logs[name], "aggregator"):
+            told = entry.facts.get("pcrs")
+            registers = told if isinstance(told, dict) else {}
+            if pinned.expect not in (None, entry.facts.get("provider")):
+                yield f"the {name} party did not verify the aggregator by {pinned.expect} evidence"
+            if pinned.measurement and entry.facts.get("measurement") != pinned.measurement.hex():
+                yield f"the {name} party verified another measurement of the aggregator than yours"
+            for index, value in pinned.pcrs.items():
+                if registers.get(str(index)) != value.hex():
+                    yield f"the {name} party did not verify that the aggregator has your PCR{index}"
+
+
 def rests_on(logs: Logs) -> Iterator[str]:
     """Yield, for each party, by what evidence it verified the aggregator, if both did."""
     if any(check_aggregator(logs)):
@@ -57,8 +86,13 @@ def rests_on(logs: Logs) -> Iterator[str]:
             )
 
 
-def not_shown(logs: Logs) -> Iterator[str]:
+def not_shown(logs: Logs, pinned: Pinned) -> Iterator[str]:
     """Yield what the evidence of this release leaves open."""
+    if pinned.measurement is None and not pinned.pcrs:
+        yield (
+            "that the aggregator ran the software that you know: its measurement and registers are "
+            "those that the parties say they verified"
+        )
     parties = {
         _provider(e) for name, other in _OTHERS.items() for e in _attested(logs[name], other)
     }
