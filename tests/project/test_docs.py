@@ -22,12 +22,14 @@ from tests.pages import PAGES, ROOT, blocks, text_of
 from tests.sizes import thorough
 from xstat_ray.benchmarks.suites import benchmark_config
 from xstat_ray.cli.config import crosstab_config, plan_config
+from xstat_ray.federation.attestation_settings import party_attestation, pinned_aggregator
 from xstat_ray.federation.config import aggregator_config, party_config, release_config
 from xstat_ray.geo import hokkaido
 from xstat_ray.hokkaido.needs.config import needs_config
 from xstat_ray.hokkaido.population.config import population_config
 from xstat_ray.hokkaido.report.config import report_config
 from xstat_ray.hokkaido.world.settings import synthesize_config
+from xstat_ray.inputs.section import Section
 from xstat_ray.inputs.study_file import parse
 from xstat_ray.model.study import Privacy
 from xstat_ray.privacy.ledger import Debit, Ledger
@@ -91,6 +93,7 @@ NOT_RUN = {
 composed."""
 
 FRAGMENTS = {
+    "docs/domains.md": "test_the_pins_of_an_aggregator_in_an_enclave_are_read_by_a_party_and_by_verify",
     "docs/padding.md": "test_the_example_of_padding_is_that_of_a_valid_study",
     "docs/studies.md": "test_examples_of_dimensions_and_windows_are_valid_studies",
 }
@@ -352,6 +355,16 @@ def test_the_example_of_padding_is_that_of_a_valid_study():
     assert parse(
         {"study": study, **yaml.safe_load(block.text)}, origin="doc.yaml"
     ).privacy == Privacy(padding="dp")
+
+
+def test_the_pins_of_an_aggregator_in_an_enclave_are_read_by_a_party_and_by_verify():
+    (block,) = [block for block in blocks("docs/domains.md") if block.language == "yaml"]
+    raw = yaml.safe_load(re.sub(r"(\w{4})\.{3}", lambda match: match[1] * 24, block.text))
+    top = Section(raw, key="", origin="doc.yaml", known=("attestation",))
+    demanded = party_attestation(top).aggregator
+    pinned = pinned_aggregator(top)
+    assert demanded.expect == pinned.expect == "nitro"
+    assert demanded.pcrs == pinned.pcrs and set(pinned.pcrs) == {0, 1, 2}
 
 
 @pytest.mark.parametrize("page", PAGES)
