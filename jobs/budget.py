@@ -3,12 +3,13 @@
 xstat-ray budget show
 xstat-ray budget history dataset=nycflights/row
 xstat-ray budget set-cap dataset=nycflights/row cap=20
+xstat-ray budget create ledger=/private/ledger.sqlite
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -23,12 +24,15 @@ from xstat_ray.inputs.section import Section
 from xstat_ray.privacy.accountant import readable
 from xstat_ray.privacy.history import Entry
 from xstat_ray.privacy.ledger import Ledger
+from xstat_ray.privacy.take_over import kept_name, read_old
+from xstat_ray.privacy.take_over import take_over as replace_old
 
-KEYS = ("verb", "ledger", "dataset", "cap", "delta")
+KEYS = ("verb", "ledger", "dataset", "cap", "delta", "confirm")
 
 
-def show(ledger: Ledger, settings: Section) -> Table:
+def show(path: Path, settings: Section) -> Table:
     """Tell where the data sets stand."""
+    ledger = Ledger(path)
     table = _table("data set", "spent", "cap", "delta", "releases")
     for account in ledger.show():
         if settings.optional_text("dataset") in (None, account.dataset):
@@ -37,10 +41,14 @@ def show(ledger: Ledger, settings: Section) -> Table:
     return table
 
 
-def history(ledger: Ledger, settings: Section) -> Table:
+def history(path: Path, settings: Section) -> Table:
     """Tell what happened. Digests are shortened; the manifest of a release has them in full."""
+    return _history(Ledger(path).history(settings.optional_text("dataset")))
+
+
+def _history(entries: Sequence[Entry]) -> Table:
     table = _table("time (UTC)", "what", "data set", "study", "release", "amount", "cap", "why")
-    for entry in ledger.history(settings.optional_text("dataset")):
+    for entry in entries:
         when = entry.at.removesuffix("+00:00")
         study = f"{entry.name} {entry.study[:8]}"
         amounts = (_amount(entry), str(entry.cap))
@@ -48,22 +56,70 @@ def history(ledger: Ledger, settings: Section) -> Table:
     return table
 
 
-def set_cap(ledger: Ledger, settings: Section) -> Table:
+def set_cap(path: Path, settings: Section) -> Table:
     """Change the cap, then show."""
     settings.need("cap")
     delta = settings.fraction("delta", Fraction(0)) if settings.get("delta") else None
-    ledger.set_cap(settings.text("dataset"), settings.fraction("cap", Fraction(0)), delta)
-    return show(ledger, settings)
+    dataset = settings.text("dataset")
+    Ledger(path).set_cap(dataset, settings.fraction("cap", Fraction(0)), delta)
+    return show(path, settings)
 
 
-VERBS: Mapping[str, Callable[[Ledger, Section], Table]] = {
+def create(path: Path, _settings: Section) -> str:
+    """Make an empty ledger."""
+    if path.exists():
+        raise InputError("there is a ledger already", file=str(path))
+    Ledger(path)
+    return f"Made the ledger {path.absolute()}."
+
+
+def accept(path: Path, settings: Section) -> str:
+    """Forget what was recorded of the other party's ledger, which begins anew."""
+    dataset = settings.text("dataset")
+    ledger = Ledger(path)
+    head = ledger.witnessed(dataset)
+    if head is None:
+        raise InputError("of the ledger of this data set nothing is recorded", key="dataset")
+    told = (
+        f"The other party's ledger of {dataset} had the head {head} when it was last heard of. "
+        "Whatever ledger it has next"
+    )
+    if not settings.flag("confirm", False):
+        return f"{told} would be accepted. Nothing was changed: confirm=true does it."
+    ledger.witness(dataset, "")
+    return f"{told} is accepted."
+
+
+def take_over(path: Path, settings: Section) -> str | Table:
+    """Show the entries of a ledger of 0.1, and put a new one with them into its place."""
+    entries = read_old(path)
+    told = f"of {len({entry.dataset for entry in entries})} data sets; the old file"
+    if not settings.flag("confirm", False):
+        table = _history(entries)
+        table.caption = (
+            f"{len(entries)} entries {told} would stay as {kept_name(path)}. "
+            "Nothing was changed: confirm=true does it."
+        )
+        return table
+    replace_old(path)
+    return f"Took over {len(entries)} entries {told} stays as {kept_name(path)}."
+
+
+VERBS: Mapping[str, Callable[[Path, Section], Table | str]] = {
     "show": show,
     "history": history,
     "set-cap": set_cap,
+    "create": create,
+    "accept": accept,
+    "take-over": take_over,
 }
+MAKING = ("set-cap", "create")
+"""Verbs that need no ledger to be there."""
 
 
 def _amount(entry: Entry) -> str:
+    if entry.kind == "witness":
+        return f"head {entry.head[:16] or 'forgotten'}"
     if entry.kind == "cap":
         return f"delta {float(entry.delta):g}"
     if entry.rho:
@@ -93,13 +149,13 @@ def main(raw: dict[str, Any], origin: str) -> None:
     if verb not in VERBS:
         raise InputError(f"unknown verb {verb!r}", remedy=remedy)
     path = Path(settings.text("ledger"))
-    if verb != "set-cap" and not path.exists():
-        remedy = "Set ledger=; the first release creates it"
+    if verb not in MAKING and not path.exists():
+        remedy = "Set ledger=; the first release makes the default, and create any other"
         raise InputError("there is no ledger", file=str(path), remedy=remedy)
     # Files and pipes get whole lines.
     width = None if sys.stdout.isatty() else 400
     console = Console(width=width, markup=False, highlight=False)
-    console.print(VERBS[verb](Ledger(path), settings))
+    console.print(VERBS[verb](path, settings), soft_wrap=True)
 
 
 def words(arguments: list[str]) -> list[str]:

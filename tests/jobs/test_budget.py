@@ -14,10 +14,12 @@ import yaml
 
 from jobs.budget import main, words
 from tests.jobs.command import run
+from tests.privacy.old_ledger import make_old
 from xstat_ray import BudgetError, InputError, Options, crosstab, make_plan
 from xstat_ray.inputs.source import DEFAULT_LEDGER
 from xstat_ray.inputs.study_file import parse
 from xstat_ray.privacy.ledger import Debit, Ledger
+from xstat_ray.privacy.take_over import kept_name, read_old
 
 
 @pytest.fixture
@@ -110,10 +112,54 @@ def test_a_gaussian_release_is_shown_with_its_rho(budget, tmp_path):
     assert row[2:] == ["1", "1e-06", "1"]
 
 
+def test_create_makes_a_ledger_once(budget, tmp_path):
+    assert budget("create ledger=own.sqlite") == [[f"Made the ledger {tmp_path / 'own.sqlite'}."]]
+    assert Ledger(tmp_path / "own.sqlite").history() == []
+    with pytest.raises(InputError, match="there is a ledger already"):
+        budget("create ledger=own.sqlite")
+
+
+def test_accept_forgets_a_head_only_when_it_is_confirmed(budget):
+    ledger = Ledger(DEFAULT_LEDGER.absolute())
+    ledger.witness("peer/column", "ab" * 32)
+    (((told),),) = budget("accept dataset=peer/column")
+    assert "ab" * 32 in told and "Nothing was changed: confirm=true does it." in told
+    assert ledger.witnessed("peer/column") == "ab" * 32
+    budget("accept dataset=peer/column confirm=true")
+    assert ledger.witnessed("peer/column") is None
+    assert [row[1:] for row in budget("history")[2:]] == [
+        ["witness", "peer/column", "head abababababababab", "0"],
+        ["witness", "peer/column", "head forgotten", "0"],
+    ]
+    with pytest.raises(InputError, match="nothing is recorded"):
+        budget("accept dataset=peer/column confirm=true")
+
+
+def test_take_over_shows_what_it_would_do_and_does_it_when_it_is_confirmed(budget, tmp_path):
+    old = make_old(tmp_path / ".xstat-ray" / "ledger.sqlite")
+    before = old.read_bytes()
+    rows = budget("take-over")
+    assert [row[1:3] for row in rows[2:5]] == [
+        ["cap", "s/row"],
+        ["debit", "s/row"],
+        ["refusal", "s/row"],
+    ]
+    assert "Nothing was changed: confirm=true does it." in rows[-1][-1]
+    assert old.read_bytes() == before
+    with pytest.raises(InputError, match=r"version 0\.1 .* xstat-ray budget take-over"):
+        budget("show")
+    budget("take-over confirm=true")
+    assert budget("show")[2:] == [["s/row", "1/3", "1", "0", "1"]]
+    assert [entry.release for entry in read_old(kept_name(old))] == ["r1", "r1", "r2"]
+    assert {path.name for path in old.parent.iterdir()} == {old.name, kept_name(old).name}
+    with pytest.raises(InputError, match="no ledger of version 0.1"):
+        budget("take-over confirm=true")
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("shw", "unknown verb 'shw'. Use one of show, history, set-cap"),
+        ("shw", "unknown verb 'shw'. Use one of show, history, set-cap, create, accept, take-over"),
         ("show", r"there is no ledger \(file .xstat-ray/ledger.sqlite\)"),
         ("history datset=a", "unknown key .*key datset.* Did you mean 'dataset'"),
         ("set-cap cap=1", "dataset is missing .*key dataset"),
