@@ -54,7 +54,7 @@ METRICS = {
         "scale.model.residual",
         "scale.trial.c7i.xlarge.dollars",
     },
-    "profile": {"profile.row.emit", "profile.join_whole.share"},
+    "profile": {"profile.row.emit", "profile.row.mask_table.share"},
     "peers": {"peers.ours.2048", "peers.phe_packed.2048", "peers.duckdb"},
     "privacy": {
         "privacy.rmse.tree.cells_65536",

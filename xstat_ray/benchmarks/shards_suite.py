@@ -10,20 +10,25 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from math import ceil, log
+from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xstat_ray.benchmarks.on_ray import in_own_process, on_cores, open_ray, release
+from xstat_ray.benchmarks.on_ray import in_own_process, on_cores, open_ray
 from xstat_ray.benchmarks.processes import peak_of_all
 from xstat_ray.benchmarks.region import Region, RegionSizes, studies
 from xstat_ray.benchmarks.timing import SECONDS, Record, summarize
-from xstat_ray.crypto.paillier import PublicKey
+from xstat_ray.crypto.channel import unpack_fields
+from xstat_ray.crypto.paillier import PrivateKey
 from xstat_ray.errors import XstatError
+from xstat_ray.model.messages import Partial
 from xstat_ray.planning.plan import Plan, make_plan
 from xstat_ray.roles import ColumnParty, RowParty
 from xstat_ray.roles.join import FAN_IN
+from xstat_ray.roles.session import SECRETS
 from xstat_ray.runtime.driver import Driver
 from xstat_ray.runtime.executor import Executor
 from xstat_ray.runtime.object_store import stored_bytes
@@ -43,7 +48,7 @@ class Sizes(RegionSizes):
 
 @dataclass(frozen=True)
 class Round:
-    """An aggregation, with its noise and its release."""
+    """An aggregation."""
 
     seconds: float
     """Seconds of the aggregation."""
@@ -51,8 +56,8 @@ class Round:
     """Most bytes of all processes."""
     stored: int
     """Bytes that Ray's object store took meanwhile."""
-    noisy_seconds: float
     counts: NDArray[np.int64]
+    """(cells, slots) counts of the encrypted table, cells in the row party's secret order."""
 
 
 Rounds = dict[int, list[Round]]
@@ -88,29 +93,43 @@ def run(sizes: Sizes, progress: Progress) -> list[Record]:
 def _measure(tables: Region, plans: dict[int, Plan], workers: int, sizes: Sizes) -> Rounds:
     """Aggregate with each cut in each round.
 
-    An aggregation that comes first, and is not kept, starts the processes of the pool.
+    An aggregation that comes first, and is not kept, starts the processes of the pool. A session
+    opens one table, so the tables are opened with the key, which the column party has saved.
     """
     first, *_ = plans.values()
-    with on_cores(workers), open_ray(first, tables.sources, workers) as executor:
-        public = Driver(executor, first, Progress(), sizes.window).de_identify()
-        _aggregate(executor, first, public, sizes.window)
+    with (
+        on_cores(workers),
+        open_ray(first, tables.sources, workers) as executor,
+        TemporaryDirectory() as kept,
+    ):
+        driver = Driver(executor, first, Progress(), sizes.window)
+        driver.de_identify({"column": Path(kept)})
+        secrets = unpack_fields((Path(kept) / SECRETS).read_bytes())
+        key = PrivateKey.from_bytes(secrets["paillier"])
+        _aggregate(executor, first, key, sizes.window)
         rounds: Rounds = {asked: [] for asked in plans}
         for _ in range(sizes.rounds):
             for asked, plan in plans.items():
-                rounds[asked].append(_aggregate(executor, plan, public, sizes.window))
+                rounds[asked].append(_aggregate(executor, plan, key, sizes.window))
     return rounds
 
 
-def _aggregate(executor: Executor, plan: Plan, public: PublicKey, window: int) -> Round:
+def _aggregate(executor: Executor, plan: Plan, key: PrivateKey, window: int) -> Round:
     driver = Driver(executor, plan, Progress(), window)
     before = stored_bytes()
     with peak_of_all() as peak:
         start = time.perf_counter()
-        encrypted = driver.aggregate(public)
+        encrypted = driver.aggregate(key.public)
         seconds = time.perf_counter() - start
     stored = stored_bytes() - before
-    counts = release(driver, public, encrypted, plan)
-    return Round(seconds, peak.memory, stored, time.perf_counter() - start - seconds, counts)
+    return Round(seconds, peak.memory, stored, _counts(key, plan, encrypted))
+
+
+def _counts(key: PrivateKey, plan: Plan, encrypted: Partial) -> NDArray[np.int64]:
+    rows = encrypted.ciphertexts.reshape(-1, key.public.width)
+    counts = np.zeros((plan.study.cells, plan.study.slots), np.int64)
+    counts[encrypted.cells] = plan.packing.unpack_signed(key.decrypt(rows), key.public.n)
+    return counts
 
 
 def _records(tables: Region, measured: dict[int, Rounds], plans: dict[int, Plan]) -> list[Record]:
@@ -127,14 +146,12 @@ def _records(tables: Region, measured: dict[int, Rounds], plans: dict[int, Plan]
         for asked, rounds in by_cut.items():
             name = f"shards.{asked}.workers.{workers}"
             took = [done.seconds for done in rounds]
-            noisy = [done.noisy_seconds for done in rounds]
             shards = len(plans[asked].grid.shards)
             records += [
                 summarize(f"{name}.rows_per_s", "rows/s", [rows / s for s in took]),
                 summarize(f"{name}.flags_per_s", "flags/s", [flags / s for s in took]),
                 summarize(f"{name}.matches_per_s", "matches/s", [matches / s for s in took]),
                 summarize(f"{name}.aggregate", SECONDS, took),
-                summarize(f"{name}.noise_and_release", SECONDS, noisy),
                 Record(f"{name}.efficiency", alone[asked] / median(took) / (workers / fewest), ""),
                 Record(f"{name}.peak_memory_bytes", max(done.peak_memory for done in rounds), "B"),
                 summarize(f"{name}.stored_bytes", "B", [done.stored for done in rounds]),
