@@ -452,6 +452,15 @@ def test_evidence_that_was_accepted_stays_so_however_old_it_is(domains, monkeypa
     domains.run(until=("row", "publish"))
 
 
+def test_what_is_finished_needs_no_evidence_any_more(domains):
+    """As after a run was removed from the exchange."""
+    domains.run()
+    shutil.rmtree(domains.exchange)
+    for domain, step in (("row", "handshake"), ("column", "handshake"), ("aggregator", "all")):
+        domains.step(domain, step)
+    assert not domains.messages()
+
+
 def test_an_answer_is_given_once(domains):
     domains.run(until=("aggregator", "attest"))
     domains.step("aggregator", "attest")
