@@ -35,6 +35,8 @@ TABLES = (RerandomisedTable, MaskedTable, Masks, Partial)
 """Messages with ciphertexts that are not the key holder's."""
 FREE_BITS = 63
 """Bits above the slots, but for the sign."""
+SHARE_BITS = 128
+"""Bits of a share of the noise, which is far wider than a slot."""
 MARK_BITS = 8
 """Between two marks in a plaintext."""
 
@@ -66,8 +68,8 @@ def above_the_slots(key: PrivateKey, number: mpz, person: int, packing: Packing)
 
 
 def first_free(packing: Packing) -> int:
-    """The lowest bit that no slot has, with room for what is carried over."""
-    return packing.slot_bits * packing.per_block + 1
+    """The lowest bit that neither slots nor the row party's share of the noise reach."""
+    return packing.slot_bits * packing.per_block + SHARE_BITS
 
 
 def bad_key(key: PrivateKey) -> PrivateKey:
@@ -147,7 +149,7 @@ def tables_in_messages(
     """(N, width) rows of all tables in messages that a role can read, be they for it or not."""
     found = []
     for thing in things:
-        payload = _payload(thing.value) if isinstance(thing.value, bytes) else b""
+        payload = payload_of(thing.value) if isinstance(thing.value, bytes) else b""
         for kind in TABLES:
             try:
                 message = kind.decode(payload, study.digest)
@@ -157,7 +159,7 @@ def tables_in_messages(
     return found
 
 
-def _payload(data: bytes) -> bytes:
+def payload_of(data: bytes) -> bytes:
     """What is in the file of a message between domains; other bytes as they are."""
     fixed = len(MAGIC) + 8
     if not data.startswith(MAGIC):

@@ -32,14 +32,16 @@ PARTIES = ("row", "column")
 EVERYBODY = (*PARTIES, "aggregator")
 """The last deals."""
 LAST_OPENING = f"opening {rounds(COINS.bits) - 1}.masked"
-SHORT = 64
-"""Rows of the quick form, and slots of all."""
+SHORT = 32
+"""Rows of the quick form."""
+SLOTS = 64
+"""Of all draws, but for one."""
 
 
 class Drawing:
     """One draw, with all that each role had."""
 
-    def __init__(self, rows: int, slots: int = SHORT, sealed: bool = True) -> None:
+    def __init__(self, rows: int, slots: int = SLOTS, sealed: bool = True) -> None:
         """Draw the noise of a table.
 
         Args:
@@ -122,7 +124,7 @@ def test_nobody_tells_anything_of_the_noise():
 @thorough
 @pytest.mark.parametrize("role", EVERYBODY)
 def test_nor_in_a_longer_draw_by_the_coins_of_any_digit(role):
-    drawing = Drawing(2 * SHORT)
+    drawing = Drawing(4 * SHORT)
     for digit in range(COINS.digits):
         found = drawing.told(role, digit)
         assert not found.beaten, found
