@@ -103,7 +103,7 @@ def test_the_sentence_names_those_alike_together():
         .insiders.sentence()
         .startswith(
             "the public epsilon 0.806, delta 1e-06; row party, column party and aggregator each epsilon"
-            " 1, delta 1e-06; nothing holds towards two roles together"
+            " 1, delta 1e-06; nothing is promised towards two roles together"
         )
     )
 

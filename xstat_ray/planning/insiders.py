@@ -7,7 +7,7 @@ Everybody reads the published table. A role that took part also knows what it dr
 
 The aggregator also learns what its view of the encrypted tables shows; with padding that is
 (epsilon, delta)-differentially private as well, and both add up. What two roles could find out
-together is not told: it is everything.
+together is not told; aggregator and key holder have the table and the key.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class Insiders:
         parts = [f"{_listed(names)} {held}" for held, names in alike.items()]
         if self.with_view is not None:
             parts.append(f"aggregator with its view {self.with_view}")
-        return "; ".join(parts) + "; nothing holds towards two roles together"
+        return "; ".join(parts) + "; nothing is promised towards two roles together"
 
 
 def _of_shares(mechanism: Mechanism, count: int) -> Guarantee:
