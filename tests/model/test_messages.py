@@ -77,6 +77,8 @@ def messages(draw, kind=None):
     values = {
         "release": "00ff" * 8,
         "view": "0ff0" * 8,
+        "head": "01ef" * 16,
+        "witnessed": "23cd" * 16,
         **{
             f.name: draw(numbers)
             for f in fields(kind)

@@ -25,7 +25,12 @@ _MAGIC = b"xstatmsg"
 _VERSION_1 = b"PAR1"
 _MOST = 1 << 53
 """Numbers of a header are below this, so that every JSON reader has them exact."""
-_RELEASE = re.compile("[0-9a-f]{32}")
+Head = str
+"""A field with the head of a budget ledger: 64 hexadecimal digits."""
+NO_HEAD = "0" * 64
+"""Stands for no head."""
+_TEXTS = {"str": re.compile("[0-9a-f]{32}"), "Head": re.compile("[0-9a-f]{64}")}
+"""What texts of a header look like, by their declared type."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +148,7 @@ def _checked_fields(kind: type[Message], header: dict[str, Any]) -> dict[str, An
         if declared == "int":
             valid = type(value) is int and 0 <= value < _MOST
         else:
-            valid = type(value) is str and _RELEASE.fullmatch(value) is not None
+            valid = type(value) is str and _TEXTS[str(declared)].fullmatch(value) is not None
         if not valid:
             raise ValueError
     return values

@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from xstat_ray.model.encoding import Message
+from xstat_ray.model.encoding import NO_HEAD, Head, Message
 
 
 @dataclass(frozen=True)
@@ -149,6 +149,10 @@ class Approval(Message):
     """(1, 32) SHA-256 of the encoded masked table."""
     commitment: NDArray[np.uint8]
     """(1, 32) what the row party is bound to by it: the seed of its masks."""
+    head: Head = NO_HEAD
+    """Head of the row party's ledger, which has debited the release."""
+    witnessed: Head = NO_HEAD
+    """What the row party recorded last of the key holder's ledger."""
     ITEMS: ClassVar[dict[str, tuple[str, int]]] = {
         "digest": ("uint8", 2),
         "commitment": ("uint8", 2),
@@ -167,6 +171,10 @@ class OpenedTable(Message):
     """Node that comes first."""
     numbers: NDArray[np.uint8]
     """(C, blocks, width / 2) numbers modulo n, little-endian."""
+    head: Head = NO_HEAD
+    """Head of the key holder's ledger, which has debited the release."""
+    witnessed: Head = NO_HEAD
+    """What the key holder recorded last of the row party's ledger."""
     ITEMS: ClassVar[dict[str, tuple[str, int]]] = {"numbers": ("uint8", 3)}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,20 @@ from xstat_ray.crypto.packing import Packing
 from xstat_ray.crypto.paillier import PrivateKey
 from xstat_ray.errors import ProtocolError
 from xstat_ray.inputs.source import Source
+from xstat_ray.model.encoding import NO_HEAD
 from xstat_ray.model.messages import Approval, Coefficients, MaskedTable, MaskSeed, OpenedTable
 from xstat_ray.model.study import Study
 from xstat_ray.privacy.design import Design
 from xstat_ray.roles.key_holder import KeyHolder
-from xstat_ray.roles.opening import debit, proven_key, release_id, table_digest
+from xstat_ray.roles.opening import (
+    check_witnessed,
+    debit,
+    proven_key,
+    record_head,
+    release_id,
+    table_digest,
+    tell_heads,
+)
 from xstat_ray.roles.party import Party
 from xstat_ray.roles.row_opening import unmasked
 
@@ -95,6 +105,7 @@ class ColumnOpening(Party):
 
         Raises:
             BudgetError: the budget does not allow the release; nothing was decrypted.
+            InputError: this party's ledger lacks what the row party recorded of it.
             ProtocolError: the approval is not the row party's, or of another table; or another
                 table was admitted before; or the table is none.
         """
@@ -104,9 +115,12 @@ class ColumnOpening(Party):
             raise ProtocolError("the row party approved another table than the aggregator's")
         release = self._release_of(consent)
         self.check_table(masked, packing)
+        ledger = self._source.ledger
+        check_witnessed(self._study, ledger, consent.witnessed)
         self._settle(ADMITTED, _terms(consent))
-        debit(self._study, self.role, self._source.ledger, release, self.session())
-        return self._within.seal(digest, "permit")
+        debit(self._study, self.role, ledger, release, self.session())
+        heads = tell_heads(self._study, self.role, ledger)
+        return self._within.seal(digest + "".join(heads).encode(), "permit")
 
     def _release_of(self, consent: Approval) -> str:
         """Form the id of the release; the row party must have formed the same."""
@@ -128,10 +142,14 @@ class ColumnOpening(Party):
             ProtocolError: the table is not the one that was admitted; nothing was decrypted.
         """
         digest = table_digest(masked, self._study)
-        if self._within.open(permit, "permit") != digest:
+        admitted = self._within.open(permit, "permit")
+        if admitted[:_DIGEST_BYTES] != digest:
             raise ProtocolError("the table is not the one that was admitted")
         release = release_id(self.session(), digest)
-        return self._seal("opened", self._key_holder().decrypt(masked, release, part))
+        opened = self._key_holder().decrypt(masked, release, part)
+        heads = admitted[_DIGEST_BYTES:].decode()
+        head, witnessed = heads[: len(NO_HEAD)], heads[len(NO_HEAD) :]
+        return self._seal("opened", replace(opened, head=head, witnessed=witnessed))
 
     def read_coefficients(self, sealed: bytes) -> Coefficients:
         """Read the coefficients that the row party says it published.
@@ -152,7 +170,8 @@ class ColumnOpening(Party):
         """Check that what was published is what this party opened.
 
         The row party's order of nodes stays unknown, so nodes are compared without their names:
-        those of every measured level must be among those that were opened on it.
+        those of every measured level must be among those that were opened on it. The head of the
+        row party's ledger is then recorded in this party's.
 
         Args:
             approval: what was given to `admit`.
@@ -181,6 +200,7 @@ class ColumnOpening(Party):
         for level, of_level in zip(design.sections, design.shown_sections, strict=True):
             if not _among(published.values[level], values[of_level]):
                 raise ProtocolError("the row party published other figures than were opened")
+        record_head(self._study, self.role, self._source.ledger, consent.head)
 
     def _values(
         self, seed: bytes, opened: Sequence[bytes], packing: Packing

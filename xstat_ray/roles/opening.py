@@ -15,6 +15,7 @@ from xstat_ray.crypto import key_proof
 from xstat_ray.crypto.key_proof import KeyProof
 from xstat_ray.crypto.paillier import PrivateKey, PublicKey
 from xstat_ray.errors import ProtocolError
+from xstat_ray.model.encoding import NO_HEAD
 from xstat_ray.model.messages import MaskedTable, RerandomisedTable
 from xstat_ray.model.study import Role, Study
 from xstat_ray.noise.plan import spent_delta
@@ -80,10 +81,47 @@ def debit(study: Study, role: Role, ledger: Path | None, release: str, session: 
         return
     if ledger is None:
         raise ProtocolError(f"the {role} party has no ledger to debit")
-    dataset = (study.row if role == "row" else study.column).dataset
+    dataset = _dataset(study, role)
     terms = (mechanism.epsilon, spent_delta(design, study.slots), mechanism.rho)
     entry = Debit(dataset, release, study.digest.hex(), study.name, *terms, session=session)
     Ledger(ledger).debit(entry, study.privacy.cap, study.privacy.delta)
+
+
+def tell_heads(study: Study, role: Role, ledger: Path | None) -> tuple[str, str]:
+    """What a party tells the other of both ledgers, after its debit.
+
+    Returns:
+        The head of its ledger, and the head that it recorded last of the other party's; `NO_HEAD`
+        stands for none.
+    """
+    if ledger is None or study.privacy.noise == "off":
+        return NO_HEAD, NO_HEAD
+    opened = Ledger(ledger)
+    return opened.head(), opened.witnessed(_dataset(study, _other(role))) or NO_HEAD
+
+
+def check_witnessed(study: Study, ledger: Path | None, witnessed: str) -> None:
+    """Check that a party's ledger has what the other party recorded of it.
+
+    Raises:
+        InputError: it was replaced, or restored from an old copy.
+    """
+    if ledger is not None and study.privacy.noise != "off" and witnessed != NO_HEAD:
+        Ledger(ledger).check_held(witnessed)
+
+
+def record_head(study: Study, role: Role, ledger: Path | None, head: str) -> None:
+    """Record the head of the other party's ledger, as it was told."""
+    if ledger is not None and study.privacy.noise != "off" and head != NO_HEAD:
+        Ledger(ledger).witness(_dataset(study, _other(role)), head)
+
+
+def _dataset(study: Study, role: Role) -> str:
+    return (study.row if role == "row" else study.column).dataset
+
+
+def _other(role: Role) -> Role:
+    return "column" if role == "row" else "row"
 
 
 def proven_key(key: PrivateKey) -> bytes:

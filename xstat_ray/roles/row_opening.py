@@ -32,7 +32,15 @@ from xstat_ray.model.messages import (
 )
 from xstat_ray.model.study import Study
 from xstat_ray.privacy.design import Design
-from xstat_ray.roles.opening import checked_key, debit, release_id, table_digest
+from xstat_ray.roles.opening import (
+    check_witnessed,
+    checked_key,
+    debit,
+    record_head,
+    release_id,
+    table_digest,
+    tell_heads,
+)
 from xstat_ray.roles.party import Party
 
 _NODE_BYTES = 8
@@ -64,6 +72,8 @@ class RowOpening(Party):
         self._key = b""
         """The column party's public key with its proof, once it has been checked."""
         self._encryptor: masking.MaskEncryptor | None = None
+        self._told: tuple[str, str] | None = None
+        """What the key holder told last of both ledgers."""
 
     def _export(self) -> dict[str, bytes]:
         return super()._export() | {"mask": self._mask_seed, "key": self._key}
@@ -136,7 +146,9 @@ class RowOpening(Party):
         commitment = masking.commitment(self._mask_seed)
         release = release_id(self.session(), digest)
         debit(self._study, self.role, self._source.ledger, release, self.session())
-        return self._seal("approval", Approval(release, *map(_one_row, (digest, commitment))))
+        heads = tell_heads(self._study, self.role, self._source.ledger)
+        approval = Approval(release, _one_row(digest), _one_row(commitment), *heads)
+        return self._seal("approval", approval)
 
     def _check_masked(
         self, rerandomised: RerandomisedTable, masked: MaskedTable, receipts: Sequence[bytes]
@@ -170,10 +182,13 @@ class RowOpening(Party):
     def unmask(self, sealed: bytes, packing: Packing) -> Coefficients:
         """Take the masks off a part of the opened table.
 
+        The head of the key holder's ledger is recorded in this party's.
+
         Returns:
             The noisy coefficients of these nodes, in blinded order.
 
         Raises:
+            InputError: this party's ledger lacks what the key holder recorded of it.
             ProtocolError: altered, or a number that cannot have come of this party's masks.
         """
         opened = self._open("opened", sealed, OpenedTable)
@@ -183,7 +198,17 @@ class RowOpening(Party):
             raise ProtocolError("the opened numbers do not have the shape of the study's table")
         part = range(opened.first, opened.first + nodes)
         values = unmasked(self._mask_seed, public, opened, packing)
+        self._compare_ledgers(opened)
         return Coefficients(release=opened.release, first=part.start, values=values)
+
+    def _compare_ledgers(self, opened: OpenedTable) -> None:
+        """Check what the key holder recorded of this party's ledger, and record the head of its."""
+        told = (opened.witnessed, opened.head)
+        # All parts of a table tell the same.
+        if told != self._told:
+            check_witnessed(self._study, self._source.ledger, opened.witnessed)
+            record_head(self._study, self.role, self._source.ledger, opened.head)
+            self._told = told
 
     def show_mask(self, release: str) -> bytes:
         """Show the key holder the masks of a release that is published, sealed for it."""

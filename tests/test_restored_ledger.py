@@ -1,0 +1,132 @@
+"""A ledger that is replaced, or restored from a copy of before a release, ends the next release."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.case import Case, study, use_key
+from tests.federation.domains import Domains
+from xstat_ray import InputError, Options, Source, crosstab
+from xstat_ray.crypto.keygen import generate
+from xstat_ray.privacy.ledger import Ledger
+
+NOISY = study(noise="laplace")
+PARTIES = ("row", "column")
+OTHER = {"row": "column", "column": "row"}
+
+
+@pytest.fixture(scope="module")
+def key():
+    return generate(2048)
+
+
+class Releases:
+    """Releases of one study by parties with a ledger each."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.case = Case(folder)
+        self.ledgers = {party: folder / f"{party}.sqlite" for party in PARTIES}
+        self.number = 0
+
+    def release(self) -> Path:
+        """Release the study once more; returns the folder, which a release has files in."""
+        self.number += 1
+        out = self.folder / f"run {self.number}"
+        return self.run(out)
+
+    def run(self, out: Path) -> Path:
+        raise NotImplementedError
+
+    def is_refused(self) -> None:
+        """The next release tells that a ledger lacks entries, and publishes nothing."""
+        with pytest.raises(
+            InputError, match=r"restored from an old copy .*Put back the newest copy"
+        ):
+            self.release()
+        assert not list((self.folder / f"run {self.number}").rglob("statistics*"))
+
+
+class InOneProcess(Releases):
+    def run(self, out):
+        sources = {
+            party: Source(self.case.tables[party], ledger=ledger)
+            for party, ledger in self.ledgers.items()
+        }
+        crosstab(NOISY, **sources, out=out, options=Options(key_bits=2048, shards=1))
+        return out
+
+
+class InThreeDomains(Releases):
+    def run(self, out):
+        domains = Domains(out, NOISY, self.case.tables, self.ledgers, shards=1)
+        domains.run()
+        return domains.out
+
+
+@pytest.fixture(params=[InOneProcess, InThreeDomains])
+def releases(request, tmp_path, key, monkeypatch) -> Releases:
+    use_key(key, monkeypatch.setattr)
+    return request.param(tmp_path)
+
+
+def spent(releases: Releases) -> dict[str, int]:
+    return {
+        party: int(Ledger(path).spent(f"small/{party}")) for party, path in releases.ledgers.items()
+    }
+
+
+def test_each_party_records_the_head_of_the_other_s_ledger(releases):
+    releases.release()
+    for party, path in releases.ledgers.items():
+        told = Ledger(path).witnessed(f"small/{OTHER[party]}")
+        assert told is not None
+        assert Ledger(releases.ledgers[OTHER[party]]).holds(told)
+    assert list(releases.release().glob("statistics*"))
+    assert spent(releases) == {"row": 2, "column": 2}
+
+
+@pytest.mark.parametrize("party", PARTIES)
+def test_a_copy_of_before_a_release_is_noticed_until_the_newest_is_back(releases, party, tmp_path):
+    releases.release()
+    ledger = releases.ledgers[party]
+    copy = shutil.copy(ledger, tmp_path / "copy")
+    releases.release()
+    newest = shutil.copy(ledger, tmp_path / "newest")
+    shutil.copy(copy, ledger)
+    for _ in range(2):
+        releases.is_refused()
+    shutil.copy(newest, ledger)
+    assert list(releases.release().glob("statistics*"))
+
+
+@pytest.mark.parametrize("party", PARTIES)
+def test_a_new_ledger_is_noticed_until_the_other_party_accepts_it(releases, party):
+    releases.release()
+    releases.ledgers[party].unlink()
+    releases.is_refused()
+    Ledger(releases.ledgers[OTHER[party]]).witness(f"small/{party}", "")
+    assert list(releases.release().glob("statistics*"))
+    assert list(releases.release().glob("statistics*"))
+
+
+def test_nothing_is_decrypted_where_the_key_holder_s_ledger_was_restored(releases, tmp_path):
+    copy = tmp_path / "copy"
+    Ledger(copy)
+    releases.release()
+    shutil.copy(copy, releases.ledgers["column"])
+    releases.is_refused()
+    assert spent(releases) == {"row": 2, "column": 0}
+
+
+@pytest.mark.parametrize("party", PARTIES)
+def test_a_party_that_tells_nothing_notices_nothing(releases, party, monkeypatch):
+    """The leak planted: without what the other recorded a restored ledger is as good as another."""
+    releases.release()
+    releases.ledgers[party].unlink()
+    for module in ("row_opening", "column_opening"):
+        monkeypatch.setattr(f"xstat_ray.roles.{module}.check_witnessed", lambda *_: None)
+    assert list(releases.release().glob("statistics*"))
