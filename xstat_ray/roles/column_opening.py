@@ -148,7 +148,8 @@ class ColumnOpening(Party):
         release = release_id(self.session(), digest)
         opened = self._key_holder().decrypt(masked, release, part)
         heads = admitted[_DIGEST_BYTES:].decode()
-        head, witnessed = heads[: len(NO_HEAD)], heads[len(NO_HEAD) :]
+        head = heads[: len(NO_HEAD)]
+        witnessed = heads[len(NO_HEAD) :]
         return self._seal("opened", replace(opened, head=head, witnessed=witnessed))
 
     def read_coefficients(self, sealed: bytes) -> Coefficients:
