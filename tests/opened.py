@@ -12,5 +12,7 @@ def opened(plan: Plan, row: RowParty, column: ColumnParty, to_open: ToOpen) -> C
     """Have a table approved, opened and put into declared order."""
     approval = row.approve(to_open.rerandomised, to_open.masked, to_open.receipts)
     permit = column.admit(to_open.masked, approval, plan.packing)
-    sealed = column.open_part(to_open.masked, permit, range(plan.design.shown))
+    nodes = range(plan.design.shown)
+    noise = column.noise_of(nodes, plan.packing)
+    sealed = column.open_part(to_open.masked, permit, nodes, noise)
     return row.unblind([sealed], plan.packing)

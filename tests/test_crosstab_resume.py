@@ -14,7 +14,7 @@ from tests.opened import opened
 from xstat_ray import InputError, make_plan
 from xstat_ray.crypto.paillier import PrivateKey
 from xstat_ray.inputs.source import Source
-from xstat_ray.privacy.mechanism import Mechanism
+from xstat_ray.noise.sampler import Sampler
 from xstat_ray.publication.publish import publish
 from xstat_ray.publication.release import Release, write
 from xstat_ray.publication.workspace import Workspace
@@ -112,12 +112,16 @@ POINTS = {
 
 @pytest.fixture
 def draws(monkeypatch):
-    """Sizes of all draws of noise so far."""
+    """Parts of noise that the row party has begun to draw so far."""
     made = []
-    draw = Mechanism.draw
-    monkeypatch.setattr(
-        Mechanism, "draw", lambda self, count: made.append(count) or draw(self, count)
-    )
+    begin = Sampler.begin
+
+    def noted(self, number, deal=None):
+        if deal is None:
+            made.append(number)
+        return begin(self, number, deal)
+
+    monkeypatch.setattr(Sampler, "begin", noted)
     return made
 
 

@@ -47,7 +47,7 @@ def test_a_run_that_begins_again_shows_other_tags_and_ciphertexts(
     case.write("column", {"id": [*"13579"], "kind": [*"xyxyx"]})
     declared = study(privacy=privacy)
     with monkeypatch.context() as patch, pytest.raises(Crash):
-        patch.setattr(Driver, "add_noise", crash)
+        patch.setattr(Driver, "rerandomise", crash)
         case.run(declared)
     first = len(seen)
     release = case.run(declared)

@@ -156,7 +156,7 @@ def _encrypt_and_count(
     plan: Plan,
     progress: Progress,
 ) -> Resumable:
-    """De-identify, aggregate, add the noise and put the masks on.
+    """De-identify, draw the noise, aggregate and put the masks on.
 
     Everything that a rerun needs is on disk before this returns.
     """
@@ -171,9 +171,10 @@ def _encrypt_and_count(
     for role in executor.parties:
         executor.get(executor.first(role).call(Party.count_view))
     shown = {} if plan.padding is None else {"shown": work.count_view()}
+    driver.draw_noise()
     encrypted = driver.aggregate(public)
     inputs = _record(executor, work)
-    to_open = driver.put_masks(public, driver.add_noise(public, encrypted))
+    to_open = driver.put_masks(public, driver.rerandomise(public, encrypted))
     kernels = {str(role): name for role, name in _ask(executor, Party.kernel).items()}
     kernels = {"driver": plan.kernel} | kernels
     facts = make_manifest(plan, to_open.release, inputs, kernels, progress.seconds)

@@ -5,11 +5,14 @@ Read this to learn what happens. It is the reference: every distributed run give
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from xstat_ray.crypto.channel import hand_over
 from xstat_ray.inputs.source import Source
 from xstat_ray.model.messages import (
     Coefficients,
@@ -22,9 +25,11 @@ from xstat_ray.model.messages import (
     Tree,
 )
 from xstat_ray.model.study import Role
+from xstat_ray.noise.bits import SEED_BYTES, Attempt
+from xstat_ray.noise.dealing import Dealer
 from xstat_ray.planning.plan import Plan
-from xstat_ray.privacy.noise import add_noise_once
 from xstat_ray.roles import Aggregator, ColumnParty, RowParty
+from xstat_ray.roles.aggregator import draw_share
 from xstat_ray.roles.join import Joined
 from xstat_ray.roles.opening import checked_key
 
@@ -92,6 +97,9 @@ def play(
     row.prepare(plan.grid, row.draw_dummies(plan.grid))
     flags_of_batch = column.prepare(plan.grid, column.draw_dummies(plan.grid))
 
+    # Noise. Both parties, with what the aggregator deals: each has a share then.
+    draw_noise(plan, row, column)
+
     # De-identify. Column party -> aggregator: every batch's flags, (tag, encrypted slot).
     flags = [
         Flags.decode(column.emit(batch, 0, range(size), packing).encode(digest), digest)
@@ -122,9 +130,41 @@ def play(
     for of_level in starts:
         levels.append(aggregator.sum_up(levels[-1], of_level))
 
-    # Noise. Aggregator, once, on the encrypted whole; every ciphertext is freshly randomised.
-    noisy = add_noise_once(public, np.concatenate(levels), packing, plan.design, plan.constant_time)
-    return open_table(plan, row, column, aggregator, noisy)
+    return open_table(plan, row, column, aggregator, np.concatenate(levels))
+
+
+def draw_noise(plan: Plan, row: RowParty, column: ColumnParty) -> None:
+    """Play the draw of the noise, after which each party has a share and nobody the noise.
+
+    Args:
+        plan: the study and its noise.
+        row: the row party, after the handshake.
+        column: the column party.
+    """
+    if plan.noise is not None:
+        # Deal. Aggregator -> each party, sealed: a seed.
+        attempt = Attempt(bytes.fromhex(row.session()), 0)
+        dealer = Dealer(plan.noise, attempt, os.urandom(SEED_BYTES))
+        row.accept_deal(hand_over(row.dealing_key(), {"seed": dealer.export_seed("row")}))
+        column.accept_deal(hand_over(column.dealing_key(), {"seed": dealer.export_seed("column")}))
+
+        for part in plan.noise.parts:
+            # Aggregator -> column party, sealed: the corrections of the part.
+            deal = dealer.deal(part.number).encode(plan.study.digest)
+            sealed = hand_over(column.dealing_key(), {"deal": deal})
+
+            # Openings. Each party -> the other, sealed, round after round.
+            of_row: bytes | None = row.begin_noise(part.number)
+            of_column: bytes | None = column.begin_noise(part.number, sealed)
+            while of_row is not None and of_column is not None:
+                next_of_row = row.advance_noise(part.number, of_column)
+                of_column = column.advance_noise(part.number, of_row)
+                of_row = next_of_row
+
+    # Each party, for itself: keeps its share. Of Gaussian noise each draws one now, and where noise
+    # is off shares are zero.
+    row.keep_noise()
+    column.keep_noise()
 
 
 def open_table(
@@ -132,7 +172,7 @@ def open_table(
     row: RowParty,
     column: ColumnParty,
     aggregator: Aggregator,
-    table: RerandomisedTable,
+    whole: NDArray[np.uint8],
 ) -> Coefficients:
     """Play the opening, which nobody can do alone.
 
@@ -141,7 +181,7 @@ def open_table(
         row: the row party, after the handshake, with the key.
         column: the column party.
         aggregator: has the table.
-        table: the encrypted whole.
+        whole: (nodes, blocks, width) encrypted counts and sums of all measured levels.
 
     Returns:
         See `play`.
@@ -149,8 +189,15 @@ def open_table(
     digest = plan.study.digest
     nodes = range(plan.design.shown)
 
-    # Masks. Row party -> aggregator: an encrypted uniform number for every ciphertext.
-    masks, receipt = row.mask_table(nodes, plan.packing.blocks, plan.table_ciphertexts)
+    # Aggregator, for itself: randomises every ciphertext afresh, and adds its share of the noise,
+    # where it has one.
+    share = draw_share(plan.design, plan.study.slots)
+    table = aggregator.rerandomise(whole, plan.packing, share, plan.constant_time)
+
+    # Masks. Row party -> aggregator: an encrypted uniform number for every ciphertext, with the
+    # party's share of the noise in it.
+    noise = row.noise_of(nodes, plan.packing)
+    masks, receipt = row.mask_table(nodes, noise, plan.packing, plan.table_ciphertexts)
     masked = aggregator.put_masks(table, [Masks.decode(masks.encode(digest), digest)])
 
     # Approval. Aggregator -> row party: the table without and with masks; aggregator -> key
@@ -159,10 +206,11 @@ def open_table(
     masked = MaskedTable.decode(masked.encode(digest), digest)
     approval = row.approve(table, masked, [receipt])
 
-    # Opening. Key holder: debits its data set, decrypts -> row party, sealed: masked numbers. Row
-    # party: takes its masks off, and puts the nodes into declared order.
+    # Opening. Key holder: debits its data set, decrypts, adds its share of the noise -> row party,
+    # sealed: masked numbers. Row party: takes its masks off, puts the nodes into declared order.
     permit = column.admit(masked, approval, plan.packing)
-    opened = [column.open_part(masked, permit, nodes)]
+    noise = column.noise_of(nodes, plan.packing)
+    opened = [column.open_part(masked, permit, nodes, noise)]
     coefficients = row.unblind(opened, plan.packing)
 
     # Check. Row party -> key holder, sealed, after publication: the seed of its masks. Key holder:

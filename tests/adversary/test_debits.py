@@ -17,7 +17,6 @@ import pytest
 from tests.adversary.deployments import DEPLOYMENTS, OneProcess, played_as_far_as_it_goes
 from tests.adversary.people import mixed
 from tests.adversary.planted import ids
-from tests.adversary.planted.patches import replace_everywhere
 from tests.case import study
 from tests.sizes import first
 from xstat_ray import protocol
@@ -25,8 +24,7 @@ from xstat_ray.errors import XstatError
 from xstat_ray.model.messages import Coefficients, RerandomisedTable
 from xstat_ray.planning.plan import Plan
 from xstat_ray.privacy.ledger import Ledger
-from xstat_ray.privacy.noise import add_noise_once
-from xstat_ray.roles import ColumnParty, RowParty
+from xstat_ray.roles import Aggregator, ColumnParty, RowParty
 from xstat_ray.roles.session import Session
 
 HONEST = protocol.open_table
@@ -45,11 +43,13 @@ def the_same_table(patch: pytest.MonkeyPatch) -> None:
     """Hand the table of the first run to all of them."""
     kept: list[RerandomisedTable] = []
 
-    def replayed(*given: object, **options: object) -> RerandomisedTable:
-        kept.append(add_noise_once(*given, **options))  # type: ignore[arg-type]
+    rerandomise = Aggregator.rerandomise
+
+    def replayed(self: Aggregator, *given: Any) -> RerandomisedTable:
+        kept.append(rerandomise(self, *given))
         return kept[0]
 
-    replace_everywhere(patch, add_noise_once, replayed)
+    patch.setattr(Aggregator, "rerandomise", replayed)
 
 
 def released(deployment: OneProcess, folder: Path) -> int:
@@ -89,7 +89,7 @@ def test_ids_that_somebody_else_chooses_pay_once_for_all(deployment, tmp_path, m
 
 
 class OpenedTwice:
-    """Has the table of a session opened, and then another one, of other noise."""
+    """Has the table of a session opened, and then another one, of nobody."""
 
     def __init__(self) -> None:
         self.opened: list[Coefficients] = []
@@ -97,12 +97,11 @@ class OpenedTwice:
     def __call__(
         self, plan: Plan, row: RowParty, column: ColumnParty, *others: Any
     ) -> Coefficients:
-        aggregator, table = others
+        aggregator, whole = others
         for _ in range(2):
-            self.opened.append(HONEST(plan, row, column, aggregator, table))
-            blank = np.zeros_like(table.ciphertexts)
-            blank[..., 0] = 1
-            table = add_noise_once(aggregator.public, blank, plan.packing, plan.design)
+            self.opened.append(HONEST(plan, row, column, aggregator, whole))
+            whole = np.zeros_like(whole)
+            whole[..., 0] = 1
         return self.opened[-1]
 
 

@@ -28,6 +28,9 @@ from xstat_ray import Options
 from xstat_ray.inputs.source import Source
 from xstat_ray.model.messages import Flags, Rows
 from xstat_ray.model.study import Study
+from xstat_ray.noise.bits import Attempt
+from xstat_ray.noise.dealing import Dealer
+from xstat_ray.noise.sampler import Sampler
 from xstat_ray.planning.plan import Plan
 from xstat_ray.roles import ColumnParty, RowParty, contributions
 from xstat_ray.roles.intake_record import IntakeRecord
@@ -43,6 +46,7 @@ ENVIRONMENTS = 3
 EXCHANGE = {"offer_columns", "choose_columns", "accept_choices", "share_exchange", "join_exchange"}
 EXCHANGE |= {"mask", "evaluate", "keys_of", "put_keys"}
 NOT_LOOKED_AT = {"hello", "agree", "confirm", "offer", "accept", "hand_over", "replica_digest"}
+NOT_LOOKED_AT |= {"session"}
 NOT_LOOKED_AT |= EXCHANGE
 """Calls of the handshake, whose results are random, and of the ID exchange."""
 SEALED_BYTES = 12 + 16
@@ -135,7 +139,9 @@ def watch(folder: Path, people: list[str]) -> tuple[Plan, Seen]:
     seen = Seen()
     executor = executor_of(study, write_tables(folder, people), seen)
     driver = Driver(executor, plan, Progress())
-    driver.aggregate(driver.de_identify())
+    public = driver.de_identify()
+    driver.draw_noise()
+    driver.aggregate(public)
     for row in executor.row:
         executor.get(row.call(RowParty.report))
     return plan, seen
@@ -152,6 +158,7 @@ def simulate(plan: Plan, rows: dict[int, int]) -> Seen:
     drawn = 2 * len(grid.batches) * grid.cells * 8 + SEALED_BYTES
     seen: Seen = [("accept_key 0", None)]
     seen += [(f"intake {number}", None) for number in everyone]
+    seen += simulate_noise(plan, "0")
     seen.append(("draw_dummies 0", drawn))
     seen += [(f"prepare {number}", [True] * len(grid.batches)) for number in everyone]
     for batch in range(len(grid.batches)):
@@ -166,6 +173,8 @@ def simulate(plan: Plan, rows: dict[int, int]) -> Seen:
             seen.append((f"emit {shard.number % ENVIRONMENTS}", ("rows", rows.get(shard.number))))
     for part in opening_parts(plan):
         shape = (len(part), plan.packing.blocks, plan.key_bits // 4)
+        noise = len(part) * plan.packing.blocks * plan.key_bits // 8
+        seen.append(("noise_of 0", noise + SEALED_BYTES))
         seen.append(("mask_table 0", ("masks", shape, 48 + SEALED_BYTES)))
     return seen + [(f"report {number}", 1024 + SEALED_BYTES) for number in everyone]
 
@@ -176,9 +185,36 @@ def simulate_flags(plan: Plan, flags: list[int]) -> Seen:
     seen: Seen = [("generate_key column 0", None)]
     seen.append(("public_key column 0", plan.key_bits // 8 * 15))
     seen += [(f"intake column {number}", None) for number in range(2)]
+    seen += simulate_noise(plan, "column 0")
     seen.append(("draw_dummies column 0", batches * 8 + SEALED_BYTES))
     seen += [(f"prepare column {number}", flags) for number in range(2)]
     return seen + [("emit column 0", ("flags", size)) for size in flags]
+
+
+def simulate_noise(plan: Plan, name: str) -> Seen:
+    """Make what is seen of a party's draw of the noise: openings as large as the plan tells."""
+    assert plan.noise is not None
+    seen: Seen = [(f"dealing_key {name}", 32), (f"accept_deal {name}", None)]
+    attempt = Attempt(bytes(32), 0)
+    dealer = Dealer(plan.noise, attempt, bytes(32))
+    samplers = [
+        Sampler(role, plan.noise, attempt, bytes(32), dealer.export_seed(role))
+        for role in ("row", "column")
+    ]
+    for part in plan.noise.parts:
+        row = samplers[0].begin(part.number)
+        column = samplers[1].begin(part.number, dealer.deal(part.number))
+        call = "begin_noise"
+        under_way = True
+        while under_way:
+            opening = row.opening
+            size = len(opening.encode(plan.study.digest)) + SEALED_BYTES
+            seen.append((f"{call} {name}", size))
+            call = "advance_noise"
+            under_way = row.advance(column.opening)
+            column.advance(opening)
+        seen.append((f"{call} {name}", None))
+    return [*seen, (f"keep_noise {name}", None)]
 
 
 def contributed(plan: Plan, shard: int, rows: dict[int, int]) -> Seen:

@@ -401,7 +401,7 @@ def test_without_the_comparison_a_run_counts_a_table_that_it_did_not_survey(tmp_
         assert run(case, study()) != EXPECTED
 
 
-@pytest.mark.parametrize("stage", ["add_noise", "release"])
+@pytest.mark.parametrize("stage", ["rerandomise", "release"])
 def test_a_run_that_is_taken_up_with_other_tables_mixes_nothing(tmp_path, stage):
     """It counts the new tables from the start, or finishes what the old ones gave; never both."""
     case = Case(tmp_path)
@@ -416,7 +416,7 @@ def test_a_run_that_is_taken_up_with_other_tables_mixes_nothing(tmp_path, stage)
     case.write("column", {"id": ["1", "3", *PEOPLE], "kind": ["x"] * 26})
     sources = with_lists(case)
     release = case.run(noisy, **sources)
-    near = 26 if stage == "add_noise" else 2
+    near = 26 if stage == "rerandomise" else 2
     assert abs(counts(release)["a", "x"] - near) < 5
     assert case.debits() == 15
     with pytest.raises(InputError, match="already holds a release"):

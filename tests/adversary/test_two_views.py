@@ -82,7 +82,7 @@ def begun_again(deployment: OneProcess, folder: Path, people: Sequence[Coins]) -
         raise Crash
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Crash):
-        patch.setattr(Driver, "add_noise", crash)
+        patch.setattr(Driver, "rerandomise", crash)
         with deployment.watched() as before:
             deployment.release(STUDY, sources, folder, options)
     with deployment.watched() as record:

@@ -1,6 +1,8 @@
 """Reads the aggregator's output of a run by docs/format.md alone, and decrypts it with `phe`.
 
-python second_implementer.py FOLDER_OF_THE_RUN PLAN_JSON AGGREGATOR_KEY_HEX P Q MASK_SEED_HEX
+python second_implementer.py RUN_FOLDER PLAN_JSON AGGREGATOR_KEY_HEX P Q MASK_SEED_HEX SHARE_JSON
+
+SHARE_JSON has the key holder's share of the noise, which it adds to what it decrypts.
 
 Nothing of xstat_ray is imported. The program prints the noisy values as JSON: a list for each node,
 cells first, in blinded order.
@@ -73,21 +75,28 @@ def unpack(numbers: list[int], plan: dict, n: int) -> list[int]:
     return [slot - plan["slot_offset"] for slot in slots]
 
 
-def main(run: str, plan_file: str, key: str, p: str, q: str, seed: str) -> None:
+def main(run: str, plan_file: str, key: str, p: str, q: str, seed: str, kept: str) -> None:
     plan = json.loads(Path(plan_file).read_text())
     aggregator = Ed25519PublicKey.from_public_bytes(bytes.fromhex(key))
-    header, payload = read_message(Path(run) / "aggregator-column" / "000001.msg", aggregator)
+    last = sorted((Path(run) / "aggregator-column").glob("*.msg"))[-1]
+    header, payload = read_message(last, aggregator)
     assert header["kind"] == "masked" and header["study"] == plan["study_digest"]
     nodes, width = read_ciphertexts(payload)
     assert len(nodes) == header["rows"] and width == plan["key_bits"] // 4
     private = phe.PaillierPrivateKey(phe.PaillierPublicKey(int(p) * int(q)), int(p), int(q))
     n = int(p) * int(q)
+    shares = json.loads(Path(kept).read_text())
     found = []
     for number, node in enumerate(nodes):
         rows = range(number * len(node), (number + 1) * len(node))
         masked = [private.raw_decrypt(c) for c in node]
         masks = [mask(bytes.fromhex(seed), row, n) for row in rows]
-        found.append(unpack([(v - m) % n for v, m in zip(masked, masks, strict=True)], plan, n))
+        unmasked = [v - m for v, m in zip(masked, masks, strict=True)]
+        for slot, noise in enumerate(shares[number]):
+            block = slot // plan["slots_per_ciphertext"]
+            place = slot % plan["slots_per_ciphertext"]
+            unmasked[block] += noise << plan["slot_bits"] * place
+        found.append(unpack([v % n for v in unmasked], plan, n))
     json.dump(found, sys.stdout)
 
 

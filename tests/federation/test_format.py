@@ -40,6 +40,9 @@ def test_a_second_implementer_decrypts_the_published_values(quick_key, columns, 
     )
     domains.run(until=("row", "publish"))
     seed = unpack_fields((domains.state("row") / "secrets").read_bytes())["mask"]
+    low, high = np.load(domains.state("column") / "noise")
+    share = tmp_path / "share.json"
+    share.write_text(json.dumps((low + high.astype(object) * 2**32).tolist()))
     domains.run()
     key = domains.identities["aggregator"].public.hex()
     arguments = [
@@ -49,6 +52,7 @@ def test_a_second_implementer_decrypts_the_published_values(quick_key, columns, 
         str(quick_key.p),
         str(quick_key.q),
         seed.hex(),
+        str(share),
     ]
     done = subprocess.run(
         [sys.executable, str(SCRIPT), *arguments], capture_output=True, text=True, cwd=tmp_path
@@ -86,5 +90,5 @@ def test_the_page_names_every_field_event_and_kind_of_a_run(quick_key, tmp_path)
         *EVENTS,
         *{header.kind for header in headers},
     ]
-    assert len({header.kind for header in headers}) == 18
+    assert len({header.kind for header in headers}) == 21
     assert [name for name in named if f"`{name}`" not in PAGE] == []

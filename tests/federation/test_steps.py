@@ -25,7 +25,7 @@ from xstat_ray.privacy.design import Design
 from xstat_ray.privacy.ledger import Ledger
 
 NOISY = study(noise="laplace", privacy={"mechanism": "tree"})
-PRIVATE = {"secrets", "approved", "admitted"}
+PRIVATE = {"secrets", "approved", "admitted", "noise"}
 CHALLENGE = "000000.msg"
 """The first message of a party to the aggregator, which tells nothing of its table."""
 pytestmark = pytest.mark.usefixtures("quick_key")

@@ -159,7 +159,7 @@ def test_json_lines_begin_with_the_plan(command):
         events[0].items()
         >= {"event": "plan", "study": "small", "cells": 2, "slots": 2, "key_bits": 2048}.items()
     )
-    stages = ["start", "intake", "exchange", "aggregate", "noise", "masks", "decrypt"]
+    stages = ["start", "intake", "exchange", "noise", "aggregate", "sums", "masks", "decrypt"]
     assert [event["stage"] for event in events if event["event"] == "end"] == stages
 
 

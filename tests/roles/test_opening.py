@@ -19,15 +19,18 @@ from xstat_ray.crypto.paillier import PrivateKey, PublicEncryptor
 from xstat_ray.errors import BudgetError, ProtocolError
 from xstat_ray.inputs.source import Source
 from xstat_ray.model.messages import Coefficients, MaskedTable, RerandomisedTable
+from xstat_ray.noise.shares import pack_shares
 from xstat_ray.planning.plan import Plan, make_plan
 from xstat_ray.privacy.ledger import Ledger
+from xstat_ray.protocol import draw_noise
 from xstat_ray.roles import Aggregator, ColumnParty, RowParty
+from xstat_ray.roles.noise_share import SHARE
 from xstat_ray.roles.opening import checked_key, release_id, table_digest
 from xstat_ray.roles.row_opening import Masked
 
 STUDY = study(noise="laplace", areas=[f"area {number}" for number in range(6)], privacy={"cap": 2})
 VALUES = np.arange(12).reshape(6, 2) - 3
-"""What is opened in these tests."""
+"""What is counted in these tests."""
 
 
 @dataclass
@@ -51,7 +54,16 @@ class Opening:
 
     def masks(self) -> list[Masked]:
         """The row party's masks, in two parts."""
-        return [self.row.mask_table(part, 1, 6) for part in (range(2), range(2, 6))]
+        packing = self.plan.packing
+        return [
+            self.row.mask_table(part, self.row.noise_of(part, packing), packing, 6)
+            for part in (range(2), range(2, 6))
+        ]
+
+    def noisy(self) -> list[tuple[int, ...]]:
+        """What is opened: the values with the noise that both parties have drawn, sorted."""
+        low, high = self.row._noise + self.column._noise
+        return sorted(map(tuple, (VALUES + low + (high << 32)).tolist()))
 
     def masked(self, table: RerandomisedTable, masks: list[Masked]) -> MaskedTable:
         """The table with these masks on it."""
@@ -74,7 +86,12 @@ class Opening:
         masked, approval = self.approved()
         permit = self.column.admit(masked, approval, self.plan.packing)
         parts = (range(1), range(1, 6))
-        return approval, [self.column.open_part(masked, permit, part) for part in parts]
+        return approval, [self.open(masked, permit, part) for part in parts]
+
+    def open(self, masked: MaskedTable, permit: bytes, part: range) -> bytes:
+        """Have the key holder open a part."""
+        noise = self.column.noise_of(part, self.plan.packing)
+        return self.column.open_part(masked, permit, part, noise)
 
     def check(self, approval: bytes, opened: list[bytes], published: Coefficients) -> None:
         """Have the key holder check a publication."""
@@ -96,13 +113,15 @@ def opening(key, tmp_path, monkeypatch):
         party._source = Source(case.tables[party.role], ledger=case.ledger)
     column.generate_key(2048)
     row.accept_key(column.public_key())
-    return Opening(make_plan(STUDY, key_bits=2048), key, row, column, case.ledger)
+    plan = make_plan(STUDY, key_bits=2048)
+    draw_noise(plan, row, column)
+    return Opening(plan, key, row, column, case.ledger)
 
 
 def test_what_is_unmasked_is_what_was_in_the_table(opening):
     approval, opened = opening.opened()
     coefficients = opening.row.unblind(opened, opening.plan.packing)
-    assert sorted(map(tuple, coefficients.values)) == sorted(map(tuple, VALUES))
+    assert sorted(map(tuple, coefficients.values.tolist())) == opening.noisy()
     opening.check(approval, opened, coefficients)
 
 
@@ -112,7 +131,7 @@ def test_the_release_id_is_formed_by_both_from_session_and_table(opening):
     digest = table_digest(masked, STUDY)
     expected = release_id(opening.row.session(), digest)
     assert opening.row.session() == opening.column.session() and len(expected) == 32
-    sealed = opening.column.open_part(masked, permit, range(6))
+    sealed = opening.open(masked, permit, range(6))
     assert opening.row.unmask(sealed, opening.plan.packing).release == expected
     for role in ("row", "column"):
         entries = Ledger(opening.ledger).history(f"small/{role}")
@@ -126,10 +145,11 @@ def test_the_key_holder_decrypts_numbers_that_tell_nothing(opening):
     key = opening.key
     seen = key.decrypt(masked.ciphertexts.reshape(6, -1))
     assert min(number.bit_length() for number in seen) > 1900
-    again = opening.masks()
-    assert key.decrypt(again[0].masks.ciphertexts.reshape(2, -1)) == masking.mask_numbers(
-        opening.row._mask_seed, key.public.n, range(2)
-    )
+    of_aggregator = opening.masks()[0].masks.ciphertexts.reshape(2, -1)
+    masks = masking.mask_numbers(opening.row._mask_seed, key.public.n, range(2))
+    left = masking.subtract(key.decrypt(of_aggregator), masks, key.public.n)
+    share = pack_shares(opening.row._noise[:, :2], opening.plan.packing)
+    assert left == [number % key.public.n for number in share]
 
 
 def test_all_parts_of_an_environment_are_masked_by_the_same_tables(opening, monkeypatch):
@@ -137,11 +157,13 @@ def test_all_parts_of_an_environment_are_masked_by_the_same_tables(opening, monk
     honest = masking.ResidueProducts
     monkeypatch.setattr(masking, "ResidueProducts", lambda *a: made.append(a) or honest(*a))
     monkeypatch.setattr(masking, "base_count", lambda _: 1)
-    masks = [opening.row.mask_table(part, 1, 6) for part in (range(2), range(2, 6))]
+    masks = opening.masks()
     assert len(made) == (1 if kernel().tables else 0)
     numbers = [opening.key.decrypt(part.masks.ciphertexts[:, 0]) for part in masks]
-    expected = masking.mask_numbers(opening.row._mask_seed, opening.key.public.n, range(6))
-    assert [*numbers[0], *numbers[1]] == expected
+    n = opening.key.public.n
+    expected = masking.mask_numbers(opening.row._mask_seed, n, range(6))
+    share = pack_shares(opening.row._noise, opening.plan.packing)
+    assert [*numbers[0], *numbers[1]] == masking.add(expected, share, n)
 
 
 # What the row party does not approve
@@ -209,6 +231,7 @@ def test_masks_of_an_earlier_session_are_no_masks_of_this_one(opening, tmp_path)
     case = Case(other)
     row, _ = agreed_pair(STUDY, case.tables["row"], case.tables["column"])
     row.accept_key(opening.column.public_key())
+    row._noise = opening.row._noise
     masks = replace(opening, row=row).masks()
     table = opening.table()
     with pytest.raises(ProtocolError, match="receipt of masks.* altered"):
@@ -218,11 +241,18 @@ def test_masks_of_an_earlier_session_are_no_masks_of_this_one(opening, tmp_path)
         opening.approve(table, opening.masked(table, masks), mine)
 
 
+def write_share(folder, party):
+    """Keep a share of the noise as a party does that has a folder when it is drawn."""
+    np.save(folder / "noise.npy", party._noise)
+    (folder / "noise.npy").rename(folder / SHARE)
+
+
 @pytest.mark.parametrize("folder", [None, "private"])
 def test_one_table_a_session_is_approved_and_opened(opening, tmp_path, folder):
     if folder:
-        opening.row.save(tmp_path / "row")
-        opening.column.save(tmp_path / "column")
+        for party in (opening.row, opening.column):
+            party.save(tmp_path / party.role)
+            write_share(tmp_path / party.role, party)
     first, approval = opening.approved()
     packing = opening.plan.packing
     opening.column.admit(first, approval, packing)
@@ -265,9 +295,9 @@ def test_without_an_approval_nothing_is_opened(opening, monkeypatch):
             opening.column.admit(table, consent, packing)
     permit = opening.column.admit(masked, approval, packing)
     with pytest.raises(ProtocolError, match="not the one that was admitted"):
-        opening.column.open_part(other, permit, range(6))
+        opening.open(other, permit, range(6))
     with pytest.raises(ProtocolError, match="permit.* was altered"):
-        opening.column.open_part(masked, approval, range(6))
+        opening.open(masked, approval, range(6))
 
 
 def test_nothing_is_opened_that_the_ledger_does_not_pay_for(opening, monkeypatch):

@@ -28,7 +28,8 @@ def encrypted(executor: Executor, plan: Plan) -> tuple[Driver, ToOpen]:
     """De-identify, aggregate, add noise and masks; the driver may then release."""
     driver = Driver(executor, plan, Progress())
     public = driver.de_identify()
-    noisy = driver.add_noise(public, driver.aggregate(public))
+    driver.draw_noise()
+    noisy = driver.rerandomise(public, driver.aggregate(public))
     return driver, driver.put_masks(public, noisy)
 
 

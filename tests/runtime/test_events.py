@@ -14,7 +14,7 @@ from xstat_ray.runtime.events import NAME, Recorded
 from xstat_ray.runtime.progress import Progress
 
 ALLOWED = {"time", "event", "stage", "task", "times", "seconds", "error"}
-STAGES = ["start", "intake", "exchange", "aggregate", "noise", "masks", "decrypt"]
+STAGES = ["start", "intake", "exchange", "noise", "aggregate", "sums", "masks", "decrypt"]
 
 
 def events(folder):
@@ -49,7 +49,7 @@ def test_a_failure_is_told_by_its_type_and_a_resumed_run_adds_to_the_log(tmp_pat
             with self._progress.stage("noise", 1):
                 raise InputError("the canary 5f0c", file="secret-name.parquet")
 
-        patch.setattr(Driver, "add_noise", fail)
+        patch.setattr(Driver, "rerandomise", fail)
         with pytest.raises(InputError):
             case.run(study(noise="laplace"))
     assert events(case.out)[-1] | {"time": ""} == {

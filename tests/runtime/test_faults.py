@@ -23,7 +23,7 @@ from xstat_ray.errors import InputError, PartyError, ProtocolError
 from xstat_ray.inputs.source import Source
 from xstat_ray.model.study import Bounds, ColumnSide, Dimension, Privacy, RowSide, Study
 from xstat_ray.planning.plan import make_plan
-from xstat_ray.privacy.mechanism import Mechanism
+from xstat_ray.roles import Aggregator
 from xstat_ray.runtime.driver import Driver
 from xstat_ray.runtime.executor import LocalExecutor
 from xstat_ray.runtime.progress import Progress
@@ -36,12 +36,15 @@ CANARY = "canary-7f3b1c9e5d2a4860"
 
 @pytest.fixture
 def draws(monkeypatch):
-    """Sizes of all vectors of noise drawn in this process."""
+    """Nodes of all tables that were made ready to be opened in this process."""
     sizes = []
-    draw = Mechanism.draw
-    monkeypatch.setattr(
-        Mechanism, "draw", lambda self, count: sizes.append(count) or draw(self, count)
-    )
+    rerandomise = Aggregator.rerandomise
+
+    def noted(self, table, *arguments):
+        sizes.append(len(table))
+        return rerandomise(self, table, *arguments)
+
+    monkeypatch.setattr(Aggregator, "rerandomise", noted)
     return sizes
 
 
@@ -71,11 +74,13 @@ def test_failed_tasks_are_run_again_and_noise_is_drawn_once(
     if mechanism == "flat":
         del expected_failures["sum_up0"]
     assert failed == expected_failures
-    # One draw for every measured level of the table, however often its tasks were run.
-    assert draws == [measured.nodes * study.slots for measured in plan.design.levels]
+    # One table of all measured levels, however often its tasks were run.
+    assert draws == [sum(measured.nodes for measured in plan.design.levels)]
 
 
-def test_a_task_that_always_fails_ends_the_run_before_any_noise(ray_folder, small, tmp_path, draws):
+def test_a_task_that_always_fails_ends_the_run_before_there_is_a_table(
+    ray_folder, small, tmp_path, draws
+):
     schedule = {("join_whole", 2): (TASK_RETRIES + 1, "raising")}
     with (
         Unreliable(small.study, small.sources, {}, folder=tmp_path, schedule=schedule) as executor,
@@ -121,7 +126,7 @@ def test_every_coefficient_is_noised_touched_or_not(tmp_path, draws):
         assert not (rows == trivial).all(axis=1).any()
         assert len(np.unique(rows, axis=0)) == plan.table_ciphertexts
         values = driver.release(to_open).values
-    assert draws == [plan.coefficients]
+    assert draws == [plan.design.shown]
     untouched = np.delete(values.ravel(), 7 * 30 + 7)
     # Discrete Laplace of scale 1/2: P(0) = (1 - e^-2) / (1 + e^-2) = tanh(1). Six standard
     # deviations each way.
@@ -232,7 +237,8 @@ def test_a_party_whose_environment_dies_ends_the_run(ray_folder, small, tmp_path
             die("row") if stage == "intake" else None
             public = driver.de_identify()
             die("row") if stage == "aggregate" else None
-            noisy = driver.add_noise(public, driver.aggregate(public))
+            driver.draw_noise()
+            noisy = driver.rerandomise(public, driver.aggregate(public))
             to_open = driver.put_masks(public, noisy)
             die("column")
             driver.release(to_open)

@@ -1,6 +1,6 @@
 """The noise of whole releases against its declared distribution.
 
-It is drawn, packed, encrypted, added, decrypted and unpacked.
+The roles draw their shares of it; these are packed, masked, encrypted, added, decrypted and unpacked.
 
 Each test is an attempt to falsify. The chi-square threshold is the 1 - 10^-6 quantile, so an honest
 sampler fails once in a million runs; with the sample sizes below a scale that is wrong by 20 % has
@@ -10,23 +10,31 @@ wrong sampler too, and must reject it.
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 import pytest
+from gmpy2 import mpz
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from tests.sizes import first, thorough
 from tests.synthetic import VIEW
 from xstat_ray.crypto.keygen import generate
+from xstat_ray.crypto.masking import MaskEncryptor, add, draw_seed, mask_numbers, subtract
 from xstat_ray.crypto.paillier import PrivateKey
-from xstat_ray.model.messages import Partial
+from xstat_ray.model.messages import Masks, Partial
 from xstat_ray.model.study import Bounds, ColumnSide, Dimension, Noise, Privacy, RowSide, Study
+from xstat_ray.noise.bits import Attempt
+from xstat_ray.noise.dealing import Dealer
+from xstat_ray.noise.sampler import Sampler
+from xstat_ray.noise.shares import draw_gaussian_share, narrow, pack_shares
 from xstat_ray.planning.plan import Plan, make_plan
 from xstat_ray.privacy.mechanism import Mechanism
-from xstat_ray.privacy.noise import add_noise_once
+from xstat_ray.roles import Aggregator
+from xstat_ray.roles.aggregator import draw_share
 from xstat_ray.roles.join import lay_out
 
 SHORT = 450
@@ -57,16 +65,59 @@ def plan(noise: Noise) -> Plan:
 
 
 def released_noise(key: PrivateKey, plan: Plan, releases: int) -> NDArray[np.int64]:
-    """(releases, cells, slots) decrypted values when nobody was counted: the noise alone."""
+    """(releases, cells, slots) opened values when nobody was counted: the noise alone."""
     untouched = Partial(
         VIEW, np.zeros(0, np.uint32), np.zeros((0, plan.packing.blocks, key.public.width), np.uint8)
     )
     table = lay_out(key.public, untouched, CELLS, plan.packing.blocks)
-    noisy = [add_noise_once(key.public, table, plan.packing, plan.design) for _ in range(releases)]
-    plain = key.decrypt(
-        np.concatenate([n.ciphertexts for n in noisy]).reshape(-1, key.public.width)
-    )
-    return plan.packing.unpack_signed(plain, key.public.n).reshape(releases, CELLS, SLOTS)
+    aggregator = Aggregator(key.public, 1, CELLS)
+    n = key.public.n
+    encryptor = MaskEncryptor(key.public, releases * CELLS)
+    values = []
+    for release in range(releases):
+        row, column = drawn_shares(plan, release)
+        seed = draw_seed()
+        masks = mask_numbers(seed, n, range(CELLS))
+        masked = encryptor.encrypt(add(masks, modulo(row, plan, n), n))
+        ready = aggregator.rerandomise(table, plan.packing, draw_share(plan.design, SLOTS))
+        opened = key.decrypt(
+            aggregator.put_masks(
+                ready, [Masks(first=0, ciphertexts=masked.reshape(CELLS, 1, -1))]
+            ).ciphertexts.reshape(CELLS, -1)
+        )
+        shared = add(opened, modulo(column, plan, n), n)
+        values.append(plan.packing.unpack_signed(subtract(shared, masks, n), n))
+    return np.array(values)
+
+
+def modulo(share: NDArray[np.int64], plan: Plan, n: mpz) -> list[mpz]:
+    """The numbers modulo n that a party adds."""
+    return [number % n for number in pack_shares(share, plan.packing)]
+
+
+def drawn_shares(plan: Plan, release: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Both parties' shares of a release."""
+    if plan.noise is None:
+        row, column = (narrow(draw_gaussian_share(plan.design, SLOTS)) for _ in range(2))
+        return row, column
+    attempt = Attempt(release.to_bytes(32, "little"), 0)
+    dealer = Dealer(plan.noise, attempt, os.urandom(32))
+    samplers = [
+        Sampler(role, plan.noise, attempt, os.urandom(32), dealer.export_seed(role))
+        for role in ("row", "column")
+    ]
+    parts = []
+    for part in plan.noise.parts:
+        row_part = samplers[0].begin(part.number)
+        column_part = samplers[1].begin(part.number, dealer.deal(part.number))
+        under_way = True
+        while under_way:
+            of_row = row_part.opening
+            under_way = row_part.advance(column_part.opening)
+            column_part.advance(of_row)
+        parts.append((row_part.share, column_part.share))
+    row, column = (np.concatenate(shares, axis=1) for shares in zip(*parts, strict=True))
+    return row, column
 
 
 def probabilities(mechanism: Mechanism, values: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -29,6 +29,7 @@ PARTS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "release": (
         (
             "noise",
+            "sums",
             "masks",
             "row.mask_table",
             "row.approve",

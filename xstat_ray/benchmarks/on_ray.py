@@ -68,13 +68,14 @@ def run_on_ray(plan: Plan, sources: Mapping[Role, Source], cores: int, window: i
             executor = stack.enter_context(open_ray(plan, sources, cores))
         driver = Driver(executor, plan, progress, window)
         public = driver.de_identify()
+        driver.draw_noise()
         counts = release(driver, public, driver.aggregate(public), plan)
     return Timed(progress.seconds, peak.memory, counts)
 
 
 def release(driver: Driver, public: PublicKey, encrypted: Partial, plan: Plan) -> NDArray[np.int64]:
     """Release the counts (cells, slots) of a plan whose noise is off."""
-    to_open = driver.put_masks(public, driver.add_noise(public, encrypted))
+    to_open = driver.put_masks(public, driver.rerandomise(public, encrypted))
     coefficients = driver.release(to_open)
     return coefficients.values[: plan.study.cells]
 

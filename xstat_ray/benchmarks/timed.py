@@ -106,8 +106,9 @@ def run_timed(plan: Plan, sources: dict[Role, Source]) -> Run:
     driver = Driver(executor, plan, Progress())
     costs = executor.costs
     public = driver.de_identify()
+    costs.timed("noise", driver.draw_noise)
     encrypted = driver.aggregate(public)
-    noisy = costs.timed("noise", driver.add_noise, public, encrypted)
+    noisy = costs.timed("sums", driver.rerandomise, public, encrypted)
     to_open = costs.timed("masks", driver.put_masks, public, noisy)
     coefficients = driver.release(to_open)
     counts = coefficients.values[: plan.study.cells]

@@ -1,4 +1,4 @@
-"""The aggregator's steps: show evidence; join and add while encrypted, add noise, put the masks on.
+"""The aggregator's steps: show evidence, deal for the noise, join and add while encrypted, mask.
 
 The aggregator has the public key, the pseudonymous rows and the flags. It refuses to start beside
 anything that holds a secret of a party.
@@ -26,6 +26,8 @@ from xstat_ray.federation.envelope import Opened, canonical
 from xstat_ray.federation.outbox import Outbox
 from xstat_ray.model.messages import Flags, Masks, RerandomisedTable, Rows, Tree
 from xstat_ray.model.shards import Shard
+from xstat_ray.noise.bits import SEED_BYTES, Attempt
+from xstat_ray.noise.dealing import Dealer
 from xstat_ray.planning.options import IN_FLIGHT
 from xstat_ray.publication.manifest import shown_seconds
 from xstat_ray.roles.aggregator import Aggregator
@@ -34,13 +36,15 @@ from xstat_ray.roles.session import SECRETS
 from xstat_ray.runtime.driver import Driver
 from xstat_ray.runtime.emission import opening_parts
 from xstat_ray.runtime.events import Recorded
-from xstat_ray.runtime.executor import Executor
+from xstat_ray.runtime.executor import ROLES, Executor
 from xstat_ray.runtime.open import open_executor
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.runtime.reduction import BatchMessages, reduce_partials
 from xstat_ray.util.files import write_whole
 
 RERANDOMISED = "rerandomised.msg"
+DEALER = "dealer"
+"""File with the seed of all that is dealt for the noise."""
 _MARKS = (
     b"PRIVATE KEY-----",
     *(
@@ -70,7 +74,7 @@ class AggregatorSteps:
     def run(self) -> None:
         """Do the step, or what is left of it.
 
-        The noise is drawn once, and is on disk before the table leaves.
+        What is dealt for the noise, and the table, are on disk before they leave.
 
         Raises:
             PendingError: a message has not come in time.
@@ -78,12 +82,31 @@ class AggregatorSteps:
         """
         path = self._run.folder / RERANDOMISED
         if not self._run.log.finished:
+            self._deal()
             if not path.exists():
                 write_whole(path, self._count().encode(self._study), mode=0o600)
             self._hand_out(RerandomisedTable.decode(path.read_bytes(), self._study))
             self._run.log.add("finished")
         self._mailbox.publish_log()
-        path.unlink(missing_ok=True)
+        for name in (RERANDOMISED, DEALER):
+            (self._run.folder / name).unlink(missing_ok=True)
+
+    def _deal(self) -> None:
+        """Deal what the parties draw the noise with; a repeat deals the same."""
+        plan = self._plan.noise
+        self._receive_key()
+        if plan is None:
+            return
+        path = self._run.folder / DEALER
+        if not path.exists():
+            write_whole(path, os.urandom(SEED_BYTES), mode=0o600)
+        attempt = Attempt(bytes.fromhex(self._mailbox.session), 0)
+        dealer = Dealer(plan, attempt, path.read_bytes())
+        for role in ROLES:
+            self._mailbox.send(role, "dealt", dealer.export_seed(role))
+        outbox = Outbox(self._run, self._executor)
+        for number in self._mailbox.unsent("column", "corrections", len(plan.parts)):
+            outbox.send("column", "corrections", dealer.deal(number), number, len(plan.parts))
 
     def _hand_out(self, table: RerandomisedTable) -> None:
         """Put the masks on the table; show the row party both tables, the key holder the masked."""
@@ -146,7 +169,7 @@ class AggregatorSteps:
                 in_flight=IN_FLIGHT,
                 stage=stage,
             )
-        return self._driver.add_noise(public, encrypted, starts)
+        return self._driver.rerandomise(public, encrypted, starts)
 
     def _starts(self) -> list[NDArray[np.int64]]:
         """Receive the row tree: for each level above the cells, where its nodes begin below.

@@ -16,6 +16,7 @@ from xstat_ray.publication.publish import publish
 from xstat_ray.publication.release import table_files
 from xstat_ray.roles import ColumnParty
 from xstat_ray.roles.column_opening import ADMITTED
+from xstat_ray.roles.noise_share import SHARE
 from xstat_ray.roles.opening import release_id, table_digest
 from xstat_ray.roles.session import SECRETS
 from xstat_ray.runtime.emission import opening_parts
@@ -61,7 +62,8 @@ class KeyHolderSteps:
             self._note(party, masked)
             for number in mailbox.unsent("row", "opened", len(parts)):
                 part = parts[number]
-                sealed = party.open_part(masked, permit, part)
+                noise = party.noise_of(part, run.plan.packing)
+                sealed = party.open_part(masked, permit, part, noise)
                 place = {"part": number, "parts": len(parts), "first": part.start}
                 mailbox.send("row", "opened", sealed, **place, rows=len(part))
                 stage.advance()
@@ -100,7 +102,7 @@ class KeyHolderSteps:
                 stage.advance()
             run.log.add("finished")
         run.mailbox.publish_log()
-        for name in (SECRETS, ADMITTED):
+        for name in (SECRETS, ADMITTED, SHARE):
             (run.folder / name).unlink(missing_ok=True)
 
     def _check(self) -> None:

@@ -1,6 +1,7 @@
 """The step `noise` of a party: what it adds to the table before anything is opened.
 
-The row party masks every ciphertext, by its cluster, while the aggregator counts.
+Both parties draw their shares of the noise. The row party masks every ciphertext, by its cluster,
+while the aggregator counts. All of it follows from secrets on disk, but the randomness of masks.
 """
 
 from __future__ import annotations
@@ -9,19 +10,34 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from xstat_ray.crypto.channel import hand_over
 from xstat_ray.errors import ProtocolError
 from xstat_ray.federation.domain_run import DomainRun
 from xstat_ray.federation.mailbox import Mailbox
 from xstat_ray.federation.outbox import Outbox
+from xstat_ray.model.study import Role
+from xstat_ray.noise.sampler import rounds
 from xstat_ray.planning.plan import Plan
 from xstat_ray.roles import RowParty
+from xstat_ray.roles.noise_share import SHARE, NoiseShare
 from xstat_ray.roles.opening import checked_key
 from xstat_ray.roles.private_file import write_private
-from xstat_ray.runtime.emission import opening_parts
-from xstat_ray.runtime.executor import Executor, in_turn
+from xstat_ray.runtime.emission import mask_call, opening_parts
+from xstat_ray.runtime.executor import Executor
 
 RECEIPTS = "receipts"
 """Folder in the private folder with what the row party keeps of its masks."""
+
+
+def accept_key(run: DomainRun, executor: Executor) -> None:
+    """Have all environments of the row party accept the column party's key.
+
+    Raises:
+        PendingError: the key has not come in time.
+        MessageError: the key is none under which masks hide everything.
+    """
+    key = receive_key(run.mailbox, run.plan)
+    executor.get_all([row.call(RowParty.accept_key, key) for row in executor.row])
 
 
 def send_masks(run: DomainRun, executor: Executor) -> None:
@@ -30,23 +46,57 @@ def send_masks(run: DomainRun, executor: Executor) -> None:
     The receipt of a mask is on disk before the mask leaves.
 
     Raises:
-        PendingError: the column party's key has not come in time.
-        MessageError: the key is none under which masks hide everything.
+        InputError: the private folder cannot be written to.
     """
     plan = run.plan
-    key = receive_key(run.mailbox, plan)
-    executor.get_all([row.call(RowParty.accept_key, key) for row in executor.row])
     parts = opening_parts(plan)
-    share = -(-plan.table_ciphertexts // len(executor.row))
-    how = (plan.packing.blocks, share, plan.constant_time)
-    calls = [
-        partial(in_turn(executor.row, turn).call, RowParty.mask_table, part, *how)
-        for turn, part in enumerate(parts)
-    ]
+    calls = [partial(mask_call, executor, plan, turn) for turn in range(len(parts))]
     outbox = Outbox(run, executor)
     for number, masked in outbox.missing("aggregator", "masks", calls):
         write_private(run.folder / RECEIPTS, str(number), masked.receipt)
         outbox.send("aggregator", "masks", masked.masks, number, len(parts))
+
+
+def draw_noise(run: DomainRun, role: Role, executor: Executor) -> None:
+    """Draw the party's share of the noise, and keep it in the private folder.
+
+    Raises:
+        PendingError: a message has not come in time.
+        MessageError: a message is not what it should be.
+    """
+    if (run.folder / SHARE).exists():
+        return
+    first = (executor.row if role == "row" else executor.column)[0]
+    if run.plan.noise is not None:
+        with run.mailbox.receiving("aggregator", "dealt") as message:
+            key = executor.get(first.call(NoiseShare.dealing_key))
+            sealed = hand_over(key, {"seed": message.payload})
+            executor.get(first.call(NoiseShare.accept_deal, sealed))
+        for number in range(len(run.plan.noise.parts)):
+            _draw_part(run, role, executor, number)
+    executor.get(first.call(NoiseShare.keep_noise))
+
+
+def _draw_part(run: DomainRun, role: Role, executor: Executor, number: int) -> None:
+    """Exchange the openings of one part with the other party."""
+    assert run.plan.noise is not None
+    of_part = [rounds(part.coins.bits) for part in run.plan.noise.parts]
+    mailbox = run.mailbox
+    other: Role = "column" if role == "row" else "row"
+    first = (executor.row if role == "row" else executor.column)[0]
+    opening: bytes | None
+    if role == "row":
+        opening = executor.get(first.call(NoiseShare.begin_noise, number))
+    else:
+        with mailbox.receiving("aggregator", "corrections", number) as message:
+            key = executor.get(first.call(NoiseShare.dealing_key))
+            sealed = hand_over(key, {"deal": message.payload})
+            opening = executor.get(first.call(NoiseShare.begin_noise, number, sealed))
+    for place in range(sum(of_part[:number]), sum(of_part[: number + 1])):
+        assert opening is not None
+        mailbox.send(other, "opening", opening, part=place, parts=sum(of_part))
+        with mailbox.receiving(other, "opening", place) as message:
+            opening = executor.get(first.call(NoiseShare.advance_noise, number, message.payload))
 
 
 def receive_key(mailbox: Mailbox, plan: Plan) -> bytes:

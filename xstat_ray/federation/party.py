@@ -19,7 +19,7 @@ from xstat_ray.federation.attestation import Attestation, Claim
 from xstat_ray.federation.domain_run import DomainRun
 from xstat_ray.federation.envelope import Opened, canonical, fields_of
 from xstat_ray.federation.input_record import InputRecord
-from xstat_ray.federation.noise_step import send_masks
+from xstat_ray.federation.noise_step import accept_key, draw_noise, send_masks
 from xstat_ray.federation.outbox import AHEAD, Outbox
 from xstat_ray.model.messages import Tree
 from xstat_ray.model.study import Role
@@ -327,7 +327,10 @@ class PartySteps:
     # What is added to the table
 
     def _add_noise(self) -> None:
-        """Send masks for the whole table, as the row party; the other has nothing to add."""
+        """Draw the party's share of the noise; as the row party, send it on, under masks."""
         self._restore()
+        if self._role == "row":
+            accept_key(self._run, self._executor)
+        draw_noise(self._run, self._role, self._executor)
         if self._role == "row":
             send_masks(self._run, self._executor)

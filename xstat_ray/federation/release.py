@@ -33,6 +33,7 @@ from xstat_ray.publication.release import (
     write,
 )
 from xstat_ray.roles import RowParty
+from xstat_ray.roles.noise_share import SHARE
 from xstat_ray.roles.opening import release_id, table_digest
 from xstat_ray.roles.row_opening import APPROVED
 from xstat_ray.roles.session import SECRETS
@@ -161,7 +162,7 @@ class PublisherSteps:
             run.log.add("finished")
         write_whole(self._out / AUDIT / "row.jsonl", run.log.content())
         run.mailbox.publish_log()
-        for secret in (path, run.folder / SECRETS, run.folder / APPROVED):
+        for secret in (path, run.folder / SECRETS, run.folder / APPROVED, run.folder / SHARE):
             secret.unlink(missing_ok=True)
         shutil.rmtree(run.folder / RECEIPTS, ignore_errors=True)
 

@@ -1,9 +1,9 @@
 """Messages that only their receiver can read, sealed (HPKE, RFC 9180) to the domain's pinned key.
 
 Messages to the aggregator must be closed to the parties: both have the tag key, so a party that saw
-the other's tags would know who is in both tables. And the key holder must see neither the masks nor
-the table without them, which it could decrypt. Messages from party to party are sealed under the
-keys of their handshake.
+the other's tags would know who is in both tables. The key holder must see neither the masks nor the
+table without them, which it could decrypt; nor may a party see what is dealt to the other. Messages
+from party to party are sealed under the keys of their handshake.
 
 A point of Ed25519 is one of Curve25519 in another form (RFC 7748, section 4.1): with
 u = (1 + y) / (1 - y) the pinned signing key of a domain is also its X25519 key, and its private
@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from xstat_ray.errors import ProtocolError
 from xstat_ray.federation.identity import Identity
 
-SEALED = frozenset({"tree", "rows", "flags", "masks", "rerandomised"})
+SEALED = frozenset({"tree", "rows", "flags", "masks", "rerandomised", "dealt", "corrections"})
 """Kinds of messages that are sealed."""
 _SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 _FIELD = 2**255 - 19

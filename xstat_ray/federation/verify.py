@@ -34,9 +34,8 @@ _NEEDED = {
 """Keys that the manifest of a federated release has."""
 _NEVER = (
     "that the parties' tables are true or complete: each party vouches for its own",
-    "that the aggregator added the noise that it says, or counted what it was sent: "
-    "its log says so, no proof does",
-    "that nobody knows the noise: the aggregator drew it",
+    "that the aggregator counted what it was sent: its log says so, no proof does",
+    "that each role added its share of the noise as it should: no other role knows that share",
 )
 """What no release can show."""
 

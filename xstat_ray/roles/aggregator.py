@@ -5,17 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from gmpy2 import mpz
 from numpy.typing import NDArray
 
-from xstat_ray.crypto.paillier import PublicKey
+from xstat_ray.crypto.packing import Packing
+from xstat_ray.crypto.paillier import PublicEncryptor, PublicKey
 from xstat_ray.crypto.sums import multiply
 from xstat_ray.errors import ProtocolError
 from xstat_ray.model.messages import Flags, MaskedTable, Masks, Partial, RerandomisedTable, Rows
+from xstat_ray.noise.shares import draw_gaussian_share, narrow, pack_shares
+from xstat_ray.privacy.design import Design
 from xstat_ray.roles.join import Joined, add, bound, check_cells, join, lay_out, merge, sum_up
 
 
 class Aggregator:
-    """Computes on ciphertexts; every call is pure, so a task that is retried changes nothing."""
+    """Computes on ciphertexts.
+
+    Every call but `rerandomise` is pure, so a task that is retried changes nothing.
+    """
 
     def __init__(self, public: PublicKey, rows_per_flag: int, cells: int) -> None:
         """Take what it needs to know.
@@ -64,6 +71,33 @@ class Aggregator:
         """Lay out the whole row domain, with zero where nobody was counted; see `join.lay_out`."""
         return lay_out(self.public, partial, cells, blocks)
 
+    def rerandomise(
+        self,
+        table: NDArray[np.uint8],
+        packing: Packing,
+        share: NDArray[np.int64] | None = None,
+        constant_time: bool = False,
+    ) -> RerandomisedTable:
+        """Randomise every ciphertext of a table afresh, untouched ones too; add a share of noise.
+
+        A second call gives other ciphertexts, which under the same masks would tell what is under
+        them: the caller stores the result before it is handed out, and replays that.
+
+        Args:
+            table: (nodes, blocks, width) encrypted counts and sums of all measured levels.
+            packing: the layout of the slots.
+            share: (nodes, slots) the aggregator's share of the noise; None if it has none.
+            constant_time: encrypt without memory addresses that depend on the randomness.
+        """
+        n = self.public.n
+        rows = table.reshape(-1, self.public.width)
+        shares = [] if share is None else pack_shares(narrow(share), packing)
+        numbers = [number % n for number in shares] or [mpz(0)] * len(rows)
+        encrypted = PublicEncryptor(self.public, len(rows), constant_time).encrypt(numbers)
+        return RerandomisedTable(
+            ciphertexts=multiply(self.public, rows, encrypted).reshape(table.shape)
+        )
+
     def put_masks(self, table: RerandomisedTable, masks: Sequence[Masks]) -> MaskedTable:
         """Multiply the row party's masks into a table.
 
@@ -81,3 +115,8 @@ class Aggregator:
             raise ProtocolError("the masks are not those of all nodes of the table")
         rows = (factor.reshape(-1, self.public.width) for factor in (table.ciphertexts, mask))
         return MaskedTable(ciphertexts=multiply(self.public, *rows).reshape(mask.shape))
+
+
+def draw_share(design: Design, slots: int) -> NDArray[np.int64] | None:
+    """Draw the aggregator's share of the noise: of Gaussian noise; it has none of other noise."""
+    return draw_gaussian_share(design, slots) if design.budget.noise == "gaussian" else None

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xstat_ray.crypto import masking
+from xstat_ray.crypto.buffers import from_rows, to_rows
 from xstat_ray.crypto.keygen import generate
 from xstat_ray.crypto.packing import Packing
-from xstat_ray.crypto.paillier import PrivateKey
+from xstat_ray.crypto.paillier import PrivateKey, PublicKey
 from xstat_ray.errors import ProtocolError
 from xstat_ray.inputs.source import Source
 from xstat_ray.model.encoding import NO_HEAD
@@ -21,6 +22,7 @@ from xstat_ray.model.messages import Approval, Coefficients, MaskedTable, MaskSe
 from xstat_ray.model.study import Study
 from xstat_ray.privacy.design import Design
 from xstat_ray.roles.key_holder import KeyHolder
+from xstat_ray.roles.noise_share import NoiseShare
 from xstat_ray.roles.opening import (
     check_witnessed,
     debit,
@@ -30,7 +32,6 @@ from xstat_ray.roles.opening import (
     table_digest,
     tell_heads,
 )
-from xstat_ray.roles.party import Party
 from xstat_ray.roles.row_opening import unmasked
 
 ADMITTED = "admitted"
@@ -38,11 +39,12 @@ ADMITTED = "admitted"
 _DIGEST_BYTES = 32
 
 
-class ColumnOpening(Party):
+class ColumnOpening(NoiseShare):
     """Has the key: makes it, and opens the one table that the row party approved.
 
-    Call `generate_key`; then `admit` on the table and the row party's approval, and `open_part` for
-    every range of nodes; `check_published` once the row party has shown its masks.
+    Call `generate_key`, and what `NoiseShare` tells; then `admit` on the table and the row party's
+    approval, and `open_part` for every range of nodes; `check_published` once the row party has
+    shown its masks.
     """
 
     def __init__(
@@ -69,6 +71,10 @@ class ColumnOpening(Party):
         if self._key is None:
             raise ProtocolError("the column party has no key yet")
         return self._key
+
+    @property
+    def _public(self) -> PublicKey:
+        return self._private_key.public
 
     def _export(self) -> dict[str, bytes]:
         return super()._export() | {"paillier": self._private_key.export_bytes()}
@@ -130,13 +136,17 @@ class ColumnOpening(Party):
             raise ProtocolError("the row party's approval is of another release")
         return release
 
-    def open_part(self, masked: MaskedTable, permit: bytes, part: range) -> bytes:
-        """Decrypt a part of the table that was admitted, and seal it for the row party.
+    def open_part(self, masked: MaskedTable, permit: bytes, part: range, noise: bytes) -> bytes:
+        """Decrypt a part of the table that was admitted, add this party's share of the noise.
 
         Args:
             masked: the whole table.
             permit: what `admit` of the party's first environment gave.
             part: nodes that are decrypted.
+            noise: what `noise_of` of the party's first environment gave for them.
+
+        Returns:
+            The numbers, sealed for the row party.
 
         Raises:
             ProtocolError: the table is not the one that was admitted; nothing was decrypted.
@@ -147,10 +157,14 @@ class ColumnOpening(Party):
             raise ProtocolError("the table is not the one that was admitted")
         release = release_id(self.session(), digest)
         opened = self._key_holder().decrypt(masked, release, part)
+        n = self._public.n
+        decrypted = from_rows(opened.numbers.reshape(-1, self._public.width // 2))
+        numbers = masking.add(decrypted, self._noise_in(noise, part), n)
+        rows = to_rows(numbers, self._public.width // 2).reshape(opened.numbers.shape)
         heads = admitted[_DIGEST_BYTES:].decode()
         head = heads[: len(NO_HEAD)]
         witnessed = heads[len(NO_HEAD) :]
-        return self._seal("opened", replace(opened, head=head, witnessed=witnessed))
+        return self._seal("opened", replace(opened, numbers=rows, head=head, witnessed=witnessed))
 
     def read_coefficients(self, sealed: bytes) -> Coefficients:
         """Read the coefficients that the row party says it published.
@@ -207,7 +221,7 @@ class ColumnOpening(Party):
         self, seed: bytes, opened: Sequence[bytes], packing: Packing
     ) -> Iterator[NDArray[np.int64]]:
         """Take the masks off every part of the table that this party opened."""
-        public = self._private_key.public
+        public = self._public
         channel = self._channel(self.role)
         for sealed in opened:
             part = OpenedTable.decode(channel.open(sealed, "opened"), self._study.digest)

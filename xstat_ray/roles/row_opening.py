@@ -32,6 +32,7 @@ from xstat_ray.model.messages import (
 )
 from xstat_ray.model.study import Study
 from xstat_ray.privacy.design import Design
+from xstat_ray.roles.noise_share import NoiseShare
 from xstat_ray.roles.opening import (
     check_witnessed,
     checked_key,
@@ -41,7 +42,6 @@ from xstat_ray.roles.opening import (
     table_digest,
     tell_heads,
 )
-from xstat_ray.roles.party import Party
 
 _NODE_BYTES = 8
 APPROVED = "approved"
@@ -57,11 +57,12 @@ class Masked(NamedTuple):
     """Digest of the masks, sealed for the environment that approves the table."""
 
 
-class RowOpening(Party):
+class RowOpening(NoiseShare):
     """Masks the table and takes the masks off what was opened.
 
-    Call `accept_key`; then `mask_table` for every range of nodes, `approve` once all are out, and
-    `unmask` on what the key holder opened; `show_mask` after publication.
+    Call `accept_key`, and what `NoiseShare` tells; then `mask_table` for every range of nodes,
+    `approve` once all are out, and `unmask` on what the key holder opened; `show_mask` after
+    publication.
     """
 
     def __init__(
@@ -99,26 +100,35 @@ class RowOpening(Party):
         return checked_key(self._key)
 
     def mask_table(
-        self, part: range, blocks: int, planned: int, constant_time: bool = False
+        self,
+        part: range,
+        noise: bytes,
+        packing: Packing,
+        planned: int,
+        constant_time: bool = False,
     ) -> Masked:
-        """Encrypt the masks of some nodes; they must be sent to the aggregator alone.
+        """Encrypt the masks of some nodes, with this party's share of the noise in them.
 
-        A repeat encrypts the same numbers anew, which has another receipt.
+        They must be sent to the aggregator alone. A repeat encrypts the same numbers anew, which
+        has another receipt.
 
         Args:
             part: nodes.
-            blocks: ciphertexts of a node.
+            noise: what `noise_of` of the party's first environment gave for them.
+            packing: how slots are packed into ciphertexts.
             planned: ciphertexts that this environment masks in all; with many, tables pay.
             constant_time: encrypt without memory addresses that depend on the randomness.
         """
         public = self._public
+        blocks = packing.blocks
         if self._encryptor is None:
             self._encryptor = masking.MaskEncryptor(public, planned, constant_time)
-        numbers = masking.mask_numbers(self._mask_seed, public.n, _rows(part, blocks))
+        masks = masking.mask_numbers(self._mask_seed, public.n, _rows(part, blocks))
+        numbers = masking.add(masks, self._noise_in(noise, part), public.n)
         encrypted = self._encryptor.encrypt(numbers)
-        masks = Masks(part.start, encrypted.reshape(len(part), blocks, public.width))
+        made = Masks(part.start, encrypted.reshape(len(part), blocks, public.width))
         seen = b"".join(node.to_bytes(_NODE_BYTES, "little") for node in (part.start, part.stop))
-        return Masked(masks, self._within.seal(seen + _digest(encrypted), "receipt of masks"))
+        return Masked(made, self._within.seal(seen + _digest(encrypted), "receipt of masks"))
 
     def approve(
         self, rerandomised: RerandomisedTable, masked: MaskedTable, receipts: Sequence[bytes]

@@ -21,8 +21,9 @@ from xstat_ray.model.study import Role
 from xstat_ray.planning.options import IN_FLIGHT
 from xstat_ray.planning.plan import Plan
 from xstat_ray.planning.table_check import order_sentence
-from xstat_ray.privacy.noise import add_noise_once
 from xstat_ray.roles import Aggregator, ColumnParty, RowParty
+from xstat_ray.roles.aggregator import draw_share
+from xstat_ray.roles.noise_share import NoiseShare
 from xstat_ray.roles.opening import ToOpen, checked_key, release_id, table_digest
 from xstat_ray.roles.party import Party
 from xstat_ray.roles.row_opening import Masked
@@ -30,11 +31,13 @@ from xstat_ray.roles.row_table import Share
 from xstat_ray.runtime.emission import (
     RowCalls,
     flag_calls,
+    mask_call,
     opening_parts,
     wanted_batches,
 )
 from xstat_ray.runtime.exchange import exchange_ids
 from xstat_ray.runtime.executor import Executor, Ref, in_turn
+from xstat_ray.runtime.joint_noise import draw_noise
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.runtime.reduction import BatchMessages, reduce_partials, sum_up_levels
 
@@ -42,7 +45,8 @@ from xstat_ray.runtime.reduction import BatchMessages, reduce_partials, sum_up_l
 class Driver:
     """One run of one plan.
 
-    Call `de_identify`, `aggregate`, `add_noise`, `put_masks` and `release`, in this order.
+    Call `de_identify`, `draw_noise`, `aggregate`, `rerandomise`, `put_masks` and `release`, in this
+    order.
     """
 
     def __init__(
@@ -149,6 +153,12 @@ class Driver:
                 sealed = first.call(Party.hand_over, replica.call(Party.offer))
                 executor.get(replica.call(Party.accept, sealed))
 
+    # The noise, of which the driver has no more than what it deals
+
+    def draw_noise(self) -> None:
+        """Lead the parties through the draw of the noise, so that each has a share of it."""
+        draw_noise(self._executor, self._plan, self._progress)
+
     # Stage 2: aggregate
 
     def aggregate(self, public: PublicKey) -> Partial:
@@ -204,14 +214,8 @@ class Driver:
 
     def _mask_calls(self) -> list[Ref[Masked]]:
         """Ask the row party's environments, in turn, for the masks of the table."""
-        row = self._executor.row
-        plan = self._plan
-        share = -(-plan.table_ciphertexts // len(row))
-        how = (plan.packing.blocks, share, plan.constant_time)
-        return [
-            in_turn(row, turn).call(RowParty.mask_table, part, *how)
-            for turn, part in enumerate(opening_parts(plan))
-        ]
+        turns = range(len(opening_parts(self._plan)))
+        return [mask_call(self._executor, self._plan, turn) for turn in turns]
 
     def _aggregator(self, public: PublicKey) -> Aggregator:
         plan = self._plan
@@ -219,15 +223,16 @@ class Driver:
 
     # Stage 3: release
 
-    def add_noise(
+    def rerandomise(
         self,
         public: PublicKey,
         encrypted: Partial,
         starts: Sequence[NDArray[np.int64]] | None = None,
     ) -> RerandomisedTable:
-        """Lay out the whole row domain and add the noise.
+        """Lay out the whole row domain, sum it up, and randomise every ciphertext afresh.
 
-        The caller stores the result before anything else, as noise must not be drawn twice.
+        The aggregator's share of the noise is added, where it has one. The caller stores the result
+        before anything else, as noise must not be drawn twice.
 
         Args:
             public: the public key.
@@ -240,7 +245,7 @@ class Driver:
         """
         plan = self._plan
         executor = self._executor
-        with self._progress.stage("noise", 1) as stage:
+        with self._progress.stage("sums", 1) as stage:
             if starts is None:
                 starts = plan.design.starts
             if starts is None:
@@ -248,9 +253,10 @@ class Driver:
             plan.design.check_starts(starts)
             aggregator = self._aggregator(public)
             table = sum_up_levels(executor, plan, aggregator, encrypted, starts)
-            noisy = add_noise_once(public, table, plan.packing, plan.design, plan.constant_time)
+            share = draw_share(plan.design, plan.study.slots)
+            made = aggregator.rerandomise(table, plan.packing, share, plan.constant_time)
             stage.advance()
-        return noisy
+        return made
 
     def put_masks(self, public: PublicKey, rerandomised: RerandomisedTable) -> ToOpen:
         """Put the row party's masks on the table.
@@ -294,7 +300,10 @@ class Driver:
             executor.get(approval)
             permit = executor.get(column.call(ColumnParty.admit, table, approval, packing))
             refs = [
-                in_turn(executor.column, turn).call(ColumnParty.open_part, table, permit, part)
+                in_turn(executor.column, turn).call(
+                    *(ColumnParty.open_part, table, permit, part),
+                    column.call(NoiseShare.noise_of, part, packing),
+                )
                 for turn, part in enumerate(parts)
             ]
             sealed = []

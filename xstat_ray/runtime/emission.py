@@ -10,6 +10,8 @@ from xstat_ray.model.messages import Flags, Rows
 from xstat_ray.model.shards import Shard
 from xstat_ray.planning.plan import Plan
 from xstat_ray.roles import ColumnParty, RowParty
+from xstat_ray.roles.noise_share import NoiseShare
+from xstat_ray.roles.row_opening import Masked
 from xstat_ray.runtime.executor import Executor, Instance, Ref, in_turn
 from xstat_ray.util.ranges import cut
 
@@ -93,3 +95,12 @@ def _emit_flags(
 def opening_parts(plan: Plan) -> list[range]:
     """Cut the nodes of the table into what one call masks or decrypts."""
     return list(cut(plan.design.shown, max(1, CIPHERTEXTS_A_CALL // 8 // plan.packing.blocks)))
+
+
+def mask_call(executor: Executor, plan: Plan, turn: int) -> Ref[Masked]:
+    """Ask one of the row party's environments, in turn, for the masks of a part of the table."""
+    part = opening_parts(plan)[turn]
+    planned = -(-plan.table_ciphertexts // len(executor.row))
+    noise = executor.row[0].call(NoiseShare.noise_of, part, plan.packing)
+    how = (plan.packing, planned, plan.constant_time)
+    return in_turn(executor.row, turn).call(RowParty.mask_table, part, noise, *how)
