@@ -14,9 +14,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.adversary.deployments import played_as_far_as_it_goes
+from tests.adversary.people import mixed
 from tests.adversary.planted import sampler
 from tests.adversary.recorder import RECEIVED, Record, Recorder, Thing
 from tests.adversary.transcripts import Told, planes_of, told
+from tests.case import study
 from tests.sizes import first, thorough
 from xstat_ray.noise import triples
 from xstat_ray.noise.bits import Attempt, Stream
@@ -155,3 +158,10 @@ def test_a_dealer_that_also_unmasks_reads_every_count(monkeypatch):
     truth = np.random.default_rng(2).integers(0, 1000, 2000)
     bits = dealt(drawing.record.of("aggregator"), drawing.part)
     assert sampler.counts_of(truth + drawing.noise, bits).tolist() == truth.tolist()
+
+
+def test_what_a_dealer_marks_is_refused_by_the_row_party(tmp_path, monkeypatch):
+    sampler.marked(monkeypatch)
+    declared = study(noise="laplace")
+    _, refused = played_as_far_as_it_goes(declared, mixed(1).tables(), tmp_path, "aggregator")
+    assert "decrypted number" in refused
