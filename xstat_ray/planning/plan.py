@@ -19,7 +19,7 @@ from xstat_ray.noise.plan import NoisePlan, joint_noise, spent_delta
 from xstat_ray.planning import pool_view, tree_shape
 from xstat_ray.planning.batching import Batch, cut
 from xstat_ray.planning.insiders import Insiders
-from xstat_ray.planning.limits import check_delta, check_key_bits, check_shards, check_size
+from xstat_ray.planning.limits import check_joint, check_key_bits, check_shards, check_size
 from xstat_ray.planning.rates import Rates, rates
 from xstat_ray.privacy.design import Design
 from xstat_ray.privacy.mechanism import Mechanism
@@ -331,7 +331,7 @@ def make_plan(
     design = Design.of_study(study)
     check_size(design.shown * study.slots, "Use a more regular hierarchy, or report fewer levels")
     noise = joint_noise(design, study.slots)
-    check_delta(study, noise)
+    check_joint(study, noise)
     packing = plan_packing(
         slots=study.slots,
         max_value=study.max_count,
