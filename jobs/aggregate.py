@@ -1,4 +1,4 @@
-"""Do the neutral cluster's part: join and add while encrypted, add the noise once.
+"""Do the neutral cluster's part: join and add while encrypted, put the masks on.
 
 The job has the public key and no secret.
 

@@ -49,7 +49,7 @@ from xstat_ray.model.study import (
 )
 from xstat_ray.planning.plan import make_plan
 from xstat_ray.privacy.design import Design, shown_tree
-from xstat_ray.roles import ColumnParty, RowParty, column_opening, row_table
+from xstat_ray.roles import ColumnParty, RowParty, column_opening, column_party, row_table
 from xstat_ray.roles.blinding import Blinding
 from xstat_ray.roles.join import match
 
@@ -147,9 +147,9 @@ def at(hour: int) -> datetime:
 def note_people(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
     """Leave the flags unencrypted, and note the people whom each role takes into the exchange."""
     people: dict[str, list[str]] = {}
-    for role, module in (("row", row_table), ("column", column_opening)):
+    for role, module in (("row", row_table), ("column", column_party)):
         monkeypatch.setattr(module, "item_hashes", partial(_note_ids, people, role))
-    monkeypatch.setattr(column_opening, "OwnerEncryptor", Unencrypted)
+    monkeypatch.setattr(column_party, "OwnerEncryptor", Unencrypted)
     monkeypatch.setattr(column_opening, "generate", lambda bits, constant_time: any_key())
     return people
 
