@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from tests.case import COLUMNS, ROWS, Case, study
 from tests.federation.domains import Domains
+from tests.sizes import thorough
 from xstat_ray.federation.audit import Log
 from xstat_ray.federation.envelope import Header, open_message
 from xstat_ray.federation.identity import Peers
@@ -123,6 +124,7 @@ def test_one_person_changes_nothing_in_the_logs_that_dummies_do_not_hide(tmp_pat
     assert sizes(without) == sizes(with_one)
 
 
+@thorough
 def test_exact_numbers_of_flags_would_show_as_a_message_more(tmp_path, monkeypatch):
     """The leak planted: dummies that do not vary."""
     without, with_one = neighbours(tmp_path, monkeypatch, made_up=0)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from tests.adversary import marks
-from tests.adversary.deployments import CASES, DEPLOYMENTS, OneProcess, played_as_far_as_it_goes
+from tests.adversary.deployments import DEPLOYMENTS, OneProcess, played_as_far_as_it_goes
 from tests.adversary.people import mixed
 from tests.case import study
 from tests.sizes import first
@@ -110,7 +110,7 @@ def attacks(patch: pytest.MonkeyPatch, attack: Attack) -> None:
     patch.setattr(Aggregator, "put_masks", lambda *given: attack(*given))
 
 
-@pytest.mark.parametrize("deployment", CASES)
+@pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS))
 @pytest.mark.parametrize(
     "attack", first(1, [no_masks, one_mask_less, one_mask_for_all, another_table])
 )

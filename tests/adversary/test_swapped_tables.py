@@ -25,7 +25,7 @@ import pytest
 
 from tests.case import HOURS, ROWS, Case, counts, study
 from tests.federation.domains import STEPS, Domains
-from tests.sizes import first
+from tests.sizes import first, thorough
 from xstat_ray import InputError, Release
 from xstat_ray.federation.mailbox import Mailbox
 from xstat_ray.inputs import read_digests, table_files
@@ -373,13 +373,10 @@ def test_a_change_after_the_survey_ends_a_run_in_one_process(tmp_path, role, cha
     assert case.debits() == 0 and case.published() == set()
 
 
+@thorough
 @pytest.mark.ray
-@pytest.mark.parametrize(
-    ("role", "change"),
-    first(
-        1, [("row", "the list"), ("row", "a value"), ("column", "a value"), ("column", "the list")]
-    ),
-)
+@pytest.mark.parametrize("role", ["row", "column"])
+@pytest.mark.parametrize("change", ["the list", "a value"])
 def test_a_change_after_the_survey_ends_a_run_on_ray(ray_folder, tmp_path, role, change):
     case = Case(tmp_path)
     options = {"runtime": "ray", "replicas": {"row": 2, "column": 2}}

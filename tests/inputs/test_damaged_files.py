@@ -12,6 +12,7 @@ import pytest
 
 from tests.case import COLUMNS, ROWS, Case, counts, study
 from tests.heard import Heard
+from tests.sizes import thorough
 from xstat_ray import InputError, Source, crosstab
 from xstat_ray.model.study import Role
 from xstat_ray.roles.party import Party
@@ -97,6 +98,7 @@ def test_a_list_of_people_who_opted_out_is_never_skipped(case, role):
     assert caught.value.file == str(lists / "b.parquet")
 
 
+@thorough
 @pytest.mark.ray
 def test_environments_that_divide_a_table_agree_on_what_is_left_out(ray_folder, case, role):
     DAMAGES["in the middle"](case.tables[role] / "b.parquet")

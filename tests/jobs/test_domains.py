@@ -53,6 +53,7 @@ def federated(folder, *arguments):
     return call(folder, "crosstab", *FEDERATED, *arguments)
 
 
+@thorough
 @pytest.mark.ray
 def test_exact_counts_from_three_ray_sessions(folder):
     code, _, error = federated(
