@@ -244,7 +244,21 @@ def test_masks_of_an_earlier_session_are_no_masks_of_this_one(opening, tmp_path)
 def write_share(folder, party):
     """Keep a share of the noise as a party does that has a folder when it is drawn."""
     np.save(folder / "noise.npy", party._noise)
-    (folder / "noise.npy").rename(folder / SHARE)
+    content = bytes.fromhex(party.session()) + (folder / "noise.npy").read_bytes()
+    (folder / SHARE).write_bytes(content)
+
+
+def test_a_share_of_another_session_is_not_taken(opening, tmp_path):
+    write_share(tmp_path, opening.row)
+    other = replace(opening).row
+    content = bytearray((tmp_path / SHARE).read_bytes())
+    content[0] ^= 1
+    (tmp_path / SHARE).write_bytes(bytes(content))
+    other.save(tmp_path)
+    row = RowParty(STUDY, other._source)
+    row.load(tmp_path)
+    with pytest.raises(ProtocolError, match="the noise has not been drawn"):
+        row.noise_of(range(1), opening.plan.packing)
 
 
 @pytest.mark.parametrize("folder", [None, "private"])

@@ -100,6 +100,8 @@ class PartySteps:
         folder = self._run.folder
         waiting = self._run.folder / "handshake"
         if (folder / SECRETS).exists():
+            # A step that was killed between keeping the keys and removing what led to them.
+            shutil.rmtree(waiting, ignore_errors=True)
             return
         first = self._executor.first(self._role)
         get = self._executor.get

@@ -1,8 +1,9 @@
 """The aggregator's part of the joint sampler: it deals randomness and sees no noise.
 
 What it gives depends on nothing but its seed. It learns nothing of what is computed with it, since
-the parties' openings are sealed from it, and it never gets a number that the parties computed
-without another mask on it; a dealer that did could deal integer shares that tell it the noise.
+the parties' openings are sealed from it, and what it gets of a number that the parties computed has
+another mask on it, up to the published table. A dealer of bad faith could deal integer shares that
+tell it coins by what is published, or by whether it is: `noise.checking` would find that.
 """
 
 from __future__ import annotations

@@ -150,17 +150,25 @@ class NoiseShare(Party):
         else:
             share = narrow(np.zeros((self._design.shown, slots), np.int64))
         if self._folder is not None:
-            content = io.BytesIO()
+            content = io.BytesIO(bytes.fromhex(self.session()))
+            content.seek(0, io.SEEK_END)
             np.save(content, share)
             write_private(self._folder, SHARE, content.getvalue())
         self._noise = share
         self._parts = {}
 
     def _load_share(self) -> bool:
-        """Read the share from the private folder; tells whether it was there."""
+        """Read the share from the private folder; tells whether that of this session was there.
+
+        One of another session is not this party's share of what both draw now.
+        """
         if self._folder is None or not (self._folder / SHARE).exists():
             return False
-        self._noise = np.load(self._folder / SHARE)
+        session = bytes.fromhex(self.session())
+        content = (self._folder / SHARE).read_bytes()
+        if not content.startswith(session):
+            return False
+        self._noise = np.load(io.BytesIO(content[len(session) :]))
         return True
 
     def noise_of(self, nodes: range, packing: Packing) -> bytes:
