@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import pyarrow as pa
 import pytest
 
-from tests.case import HOURS, ROWS, Case, study
+from tests.case import HOURS, KEY_BITS, ROWS, Case, study
 from tests.heard import Heard
-from xstat_ray import BudgetError, InputError, PlanError, Source
+from xstat_ray import BudgetError, InputError, Options, PlanError, Source, crosstab
 from xstat_ray.crypto.paillier import PrivateKey
+from xstat_ray.privacy.ledger import Ledger
 
 
 @pytest.fixture
@@ -159,6 +162,21 @@ def test_the_budget_refuses_and_nothing_is_decrypted_or_left(case, monkeypatch):
     assert caught.value.exit_code == 3
     assert case.debits() == 1
     assert {path.name for path in case.out.iterdir()} == {"parties", "events.jsonl"}
+
+
+def test_the_row_party_pays_once_however_often_the_key_holder_refuses(case):
+    ledgers = {role: case.folder / f"{role}.sqlite" for role in ("row", "column")}
+    sources = {role: Source(case.tables[role], ledger=path) for role, path in ledgers.items()}
+    options = Options(key_bits=KEY_BITS, shards=1)
+    spent = [Fraction(1), Fraction(0)]
+    Ledger(ledgers["column"]).set_cap("small/column", Fraction(1, 2), Fraction(1, 10**6))
+    for _ in range(2):
+        with pytest.raises(BudgetError, match="small/column.*Nothing was decrypted"):
+            crosstab(study(noise="laplace"), **sources, out=case.out, options=options)
+        assert [Ledger(ledgers[role]).spent(f"small/{role}") for role in ledgers] == spent
+    Ledger(ledgers["column"]).set_cap("small/column", Fraction(1))
+    crosstab(study(noise="laplace"), **sources, out=case.out, options=options)
+    assert [Ledger(ledgers[role]).spent(f"small/{role}") for role in ledgers] == [1, 1]
 
 
 # The output folder

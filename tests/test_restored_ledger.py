@@ -122,6 +122,47 @@ def test_nothing_is_decrypted_where_the_key_holder_s_ledger_was_restored(release
     assert spent(releases) == {"row": 2, "column": 0}
 
 
+def begun(releases: InThreeDomains, until: tuple[str, str]) -> Domains:
+    """A run in three domains that has come as far as `until`."""
+    domains = Domains(
+        releases.folder / "begun", NOISY, releases.case.tables, releases.ledgers, shards=1
+    )
+    domains.run(until)
+    return domains
+
+
+def test_a_run_that_goes_on_with_another_copy_is_debited_on_that(tmp_path, key, monkeypatch):
+    use_key(key, monkeypatch.setattr)
+    releases = InThreeDomains(tmp_path)
+    releases.release()
+    ledger = releases.ledgers["row"]
+    old = shutil.copy(ledger, tmp_path / "old")
+    run = begun(releases, ("row", "unblind"))
+    shutil.copy(old, ledger)
+    run.run()
+    assert list(run.out.glob("statistics*")) and spent(releases) == {"row": 2, "column": 2}
+
+
+def test_a_run_that_was_refused_is_paid_for_once_the_newest_copy_is_back(
+    tmp_path, key, monkeypatch
+):
+    use_key(key, monkeypatch.setattr)
+    releases = InThreeDomains(tmp_path)
+    releases.release()
+    ledger = releases.ledgers["row"]
+    old = shutil.copy(ledger, tmp_path / "old")
+    releases.release()
+    newest = shutil.copy(ledger, tmp_path / "newest")
+    shutil.copy(old, ledger)
+    run = begun(releases, ("row", "unblind"))
+    with pytest.raises(InputError, match="Put back the newest copy"):
+        run.step("row", "unblind")
+    shutil.copy(newest, ledger)
+    run.run()
+    assert list(run.out.glob("statistics*")) and spent(releases) == {"row": 3, "column": 3}
+    assert list(releases.release().glob("statistics*")), "no entry of the old copy is asked for"
+
+
 @pytest.mark.parametrize("party", PARTIES)
 def test_a_party_that_tells_nothing_notices_nothing(releases, party, monkeypatch):
     """The leak planted: without what the other recorded a restored ledger is as good as another."""

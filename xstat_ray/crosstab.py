@@ -143,10 +143,12 @@ def _count_once(
                     [replica.call(Party.load, work.party(role)) for replica in replicas]
                 )
         try:
-            return unfinished, driver.release(unfinished.to_open)
+            approval = driver.approve(unfinished.to_open)
         except BudgetError:
+            # Nothing was debited, so there is nothing to finish.
             work.finish()
             raise
+        return unfinished, driver.open(unfinished.to_open, approval)
 
 
 def _encrypt_and_count(

@@ -149,8 +149,6 @@ class Approval(Message):
     """(1, 32) SHA-256 of the encoded masked table."""
     commitment: NDArray[np.uint8]
     """(1, 32) what the row party is bound to by it: the seed of its masks."""
-    head: Head = NO_HEAD
-    """Head of the row party's ledger, which has debited the release."""
     witnessed: Head = NO_HEAD
     """What the row party recorded last of the key holder's ledger."""
     ITEMS: ClassVar[dict[str, tuple[str, int]]] = {
@@ -197,4 +195,6 @@ class MaskSeed(Message):
     release: str
     seed: NDArray[np.uint8]
     """(1, 32)"""
+    head: Head = NO_HEAD
+    """Head of the row party's ledger, which has debited the release."""
     ITEMS: ClassVar[dict[str, tuple[str, int]]] = {"seed": ("uint8", 2)}

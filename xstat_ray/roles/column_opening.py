@@ -26,11 +26,12 @@ from xstat_ray.roles.noise_share import NoiseShare
 from xstat_ray.roles.opening import (
     check_witnessed,
     debit,
+    head_of,
     proven_key,
     record_head,
+    recorded_head,
     release_id,
     table_digest,
-    tell_heads,
 )
 from xstat_ray.roles.row_opening import unmasked
 
@@ -125,8 +126,8 @@ class ColumnOpening(NoiseShare):
         check_witnessed(self._study, ledger, consent.witnessed)
         self._settle(ADMITTED, _terms(consent))
         debit(self._study, self.role, ledger, release, self.session())
-        heads = tell_heads(self._study, self.role, ledger)
-        return self._within.seal(digest + "".join(heads).encode(), "permit")
+        heads = head_of(self._study, ledger) + recorded_head(self._study, self.role, ledger)
+        return self._within.seal(digest + heads.encode(), "permit")
 
     def _release_of(self, consent: Approval) -> str:
         """Form the id of the release; the row party must have formed the same."""
@@ -186,7 +187,8 @@ class ColumnOpening(NoiseShare):
 
         The row party's order of nodes stays unknown, so nodes are compared without their names:
         those of every measured level must be among those that were opened on it. The head of the
-        row party's ledger is then recorded in this party's.
+        row party's ledger is then recorded in this party's, where the debit is made again: it may
+        be another copy than the one that was debited.
 
         Args:
             approval: what was given to `admit`.
@@ -196,6 +198,7 @@ class ColumnOpening(NoiseShare):
             packing: how slots are packed into ciphertexts.
 
         Raises:
+            BudgetError: the ledger is not the one that was debited, and has no budget for this.
             ProtocolError: the row party shows other masks than it was bound to, or published other
                 figures.
         """
@@ -215,7 +218,9 @@ class ColumnOpening(NoiseShare):
         for level, of_level in zip(design.sections, design.shown_sections, strict=True):
             if not _among(published.values[level], values[of_level]):
                 raise ProtocolError("the row party published other figures than were opened")
-        record_head(self._study, self.role, self._source.ledger, consent.head)
+        ledger = self._source.ledger
+        debit(self._study, self.role, ledger, release, self.session())
+        record_head(self._study, self.role, ledger, mask.head)
 
     def _values(
         self, seed: bytes, opened: Sequence[bytes], packing: Packing

@@ -87,17 +87,18 @@ def debit(study: Study, role: Role, ledger: Path | None, release: str, session: 
     Ledger(ledger).debit(entry, study.privacy.cap, study.privacy.delta)
 
 
-def tell_heads(study: Study, role: Role, ledger: Path | None) -> tuple[str, str]:
-    """What a party tells the other of both ledgers, after its debit.
-
-    Returns:
-        The head of its ledger, and the head that it recorded last of the other party's; `NO_HEAD`
-        stands for none.
-    """
+def head_of(study: Study, ledger: Path | None) -> str:
+    """What a party tells the other of its ledger: the head, or `NO_HEAD` where nothing is paid."""
     if ledger is None or study.privacy.noise == "off":
-        return NO_HEAD, NO_HEAD
-    opened = Ledger(ledger)
-    return opened.head(), opened.witnessed(_dataset(study, _other(role))) or NO_HEAD
+        return NO_HEAD
+    return Ledger(ledger).head()
+
+
+def recorded_head(study: Study, role: Role, ledger: Path | None) -> str:
+    """What a party recorded last of the other's ledger, which it tells the other; or `NO_HEAD`."""
+    if ledger is None or study.privacy.noise == "off":
+        return NO_HEAD
+    return Ledger(ledger).witnessed(_dataset(study, _other(role))) or NO_HEAD
 
 
 def check_witnessed(study: Study, ledger: Path | None, witnessed: str) -> None:

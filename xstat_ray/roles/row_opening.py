@@ -37,10 +37,11 @@ from xstat_ray.roles.opening import (
     check_witnessed,
     checked_key,
     debit,
+    head_of,
     record_head,
+    recorded_head,
     release_id,
     table_digest,
-    tell_heads,
 )
 
 _NODE_BYTES = 8
@@ -156,8 +157,8 @@ class RowOpening(NoiseShare):
         commitment = masking.commitment(self._mask_seed)
         release = release_id(self.session(), digest)
         debit(self._study, self.role, self._source.ledger, release, self.session())
-        heads = tell_heads(self._study, self.role, self._source.ledger)
-        approval = Approval(release, _one_row(digest), _one_row(commitment), *heads)
+        witnessed = recorded_head(self._study, self.role, self._source.ledger)
+        approval = Approval(release, _one_row(digest), _one_row(commitment), witnessed)
         return self._seal("approval", approval)
 
     def _check_masked(
@@ -198,6 +199,7 @@ class RowOpening(NoiseShare):
             The noisy coefficients of these nodes, in blinded order.
 
         Raises:
+            BudgetError: the ledger is not the one that was debited, and has no budget for this.
             InputError: this party's ledger lacks what the key holder recorded of it.
             ProtocolError: altered, or a number that cannot have come of this party's masks.
         """
@@ -212,17 +214,27 @@ class RowOpening(NoiseShare):
         return Coefficients(release=opened.release, first=part.start, values=values)
 
     def _compare_ledgers(self, opened: OpenedTable) -> None:
-        """Check what the key holder recorded of this party's ledger, and record the head of its."""
+        """Check what the key holder recorded of this party's ledger, and record the head of its.
+
+        The ledger may be another copy than the one that was debited before the approval, so the
+        debit is made again; where it is there, this changes nothing.
+        """
         told = (opened.witnessed, opened.head)
         # All parts of a table tell the same.
         if told != self._told:
-            check_witnessed(self._study, self._source.ledger, opened.witnessed)
-            record_head(self._study, self.role, self._source.ledger, opened.head)
+            ledger = self._source.ledger
+            check_witnessed(self._study, ledger, opened.witnessed)
+            debit(self._study, self.role, ledger, opened.release, self.session())
+            record_head(self._study, self.role, ledger, opened.head)
             self._told = told
 
     def show_mask(self, release: str) -> bytes:
-        """Show the key holder the masks of a release that is published, sealed for it."""
-        return self._seal("mask", MaskSeed(release, _one_row(self._mask_seed)))
+        """Show the key holder the masks of a release that is published, sealed for it.
+
+        It is told the head of this party's ledger too.
+        """
+        head = head_of(self._study, self._source.ledger)
+        return self._seal("mask", MaskSeed(release, _one_row(self._mask_seed), head))
 
     def show_coefficients(self, coefficients: Coefficients) -> bytes:
         """Show the key holder the published coefficients, in declared order, sealed for it."""
