@@ -18,6 +18,7 @@ from xstat_ray.federation import aggregate
 from xstat_ray.federation.aggregate import refuse_secrets
 from xstat_ray.federation.config import aggregator_config
 from xstat_ray.federation.identity import Identity
+from xstat_ray.roles.noise_share import SHARE
 from xstat_ray.util.secrecy import Secret
 
 ROOT = Path(__file__).parents[2]
@@ -70,9 +71,9 @@ def test_no_setting_names_a_secret():
             aggregator_config(raw | {"attestation": {key: "x"}}, "origin")
 
 
-def mislaid(domains: Domains, place: str) -> Path:
+def mislaid(domains: Domains, place: str, secret: str) -> Path:
     """A party's secrets where the aggregator can reach them."""
-    content = (domains.state("column") / "secrets").read_bytes()
+    content = (domains.state("column") / secret).read_bytes()
     path = {
         "its private folder": domains.private("aggregator") / "backup" / "copy.bin",
         "its run": domains.state("aggregator") / "secrets",
@@ -83,9 +84,10 @@ def mislaid(domains: Domains, place: str) -> Path:
     return path
 
 
+@pytest.mark.parametrize("secret", ["secrets", SHARE])
 @pytest.mark.parametrize("place", ["its private folder", "its run", "the exchange"])
-def test_it_does_not_start_beside_a_secret(domains, place):
-    path = mislaid(domains, place)
+def test_it_does_not_start_beside_a_secret(domains, place, secret):
+    path = mislaid(domains, place, secret)
     before = domains.messages()
     with pytest.raises(
         InputError, match="a party's secret lies within the aggregator's reach"

@@ -24,8 +24,6 @@ from xstat_ray.federation.identity import Peers
 
 SCRIPT = Path(__file__).with_name("second_implementer.py")
 PAGE = (Path(__file__).parents[2] / "docs" / "format.md").read_text()
-SESSION_BYTES = 32
-"""Name of the session, which a kept share begins with."""
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +41,8 @@ def test_a_second_implementer_decrypts_the_published_values(quick_key, columns, 
     )
     domains.run(until=("row", "publish"))
     seed = unpack_fields((domains.state("row") / "secrets").read_bytes())["mask"]
-    kept = io.BytesIO((domains.state("column") / "noise").read_bytes())
-    kept.seek(SESSION_BYTES)
-    low, high = np.load(kept)
+    kept = unpack_fields((domains.state("column") / "noise").read_bytes())
+    low, high = np.load(io.BytesIO(kept["share"]))
     share = tmp_path / "share.json"
     share.write_text(json.dumps((low + high.astype(object) * 2**32).tolist()))
     domains.run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.case import Case, study, use_key
 from tests.roles.pair import agreed_pair
 from xstat_ray.crypto import masking
 from xstat_ray.crypto.buffers import from_rows, to_rows
+from xstat_ray.crypto.channel import pack_fields
 from xstat_ray.crypto.kernels.choice import kernel
 from xstat_ray.crypto.keygen import generate
 from xstat_ray.crypto.paillier import PrivateKey, PublicEncryptor
@@ -241,21 +243,18 @@ def test_masks_of_an_earlier_session_are_no_masks_of_this_one(opening, tmp_path)
         opening.approve(table, opening.masked(table, masks), mine)
 
 
-def write_share(folder, party):
+def write_share(folder, party, session=None):
     """Keep a share of the noise as a party does that has a folder when it is drawn."""
-    np.save(folder / "noise.npy", party._noise)
-    content = bytes.fromhex(party.session()) + (folder / "noise.npy").read_bytes()
-    (folder / SHARE).write_bytes(content)
+    content = io.BytesIO()
+    np.save(content, party._noise)
+    kept = {"session": (session or party.session()).encode(), "share": content.getvalue()}
+    (folder / SHARE).write_bytes(pack_fields(kept))
 
 
 def test_a_share_of_another_session_is_not_taken(opening, tmp_path):
-    write_share(tmp_path, opening.row)
-    other = replace(opening).row
-    content = bytearray((tmp_path / SHARE).read_bytes())
-    content[0] ^= 1
-    (tmp_path / SHARE).write_bytes(bytes(content))
-    other.save(tmp_path)
-    row = RowParty(STUDY, other._source)
+    write_share(tmp_path, opening.row, session="ab" * 32)
+    opening.row.save(tmp_path)
+    row = RowParty(STUDY, opening.row._source)
     row.load(tmp_path)
     with pytest.raises(ProtocolError, match="the noise has not been drawn"):
         row.noise_of(range(1), opening.plan.packing)

@@ -49,7 +49,7 @@ _MARKS = (
     b"PRIVATE KEY-----",
     *(
         len(name).to_bytes(8, "little") + name
-        for name in (b"seed", b"exchange", b"mask", b"paillier")
+        for name in (b"seed", b"exchange", b"mask", b"paillier", b"share")
     ),
 )
 """Bytes in files with secrets: the end of a PEM header, and names of fields that a party saves."""

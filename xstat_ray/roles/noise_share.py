@@ -150,10 +150,10 @@ class NoiseShare(Party):
         else:
             share = narrow(np.zeros((self._design.shown, slots), np.int64))
         if self._folder is not None:
-            content = io.BytesIO(bytes.fromhex(self.session()))
-            content.seek(0, io.SEEK_END)
+            content = io.BytesIO()
             np.save(content, share)
-            write_private(self._folder, SHARE, content.getvalue())
+            kept = {"session": self.session().encode(), "share": content.getvalue()}
+            write_private(self._folder, SHARE, channel.pack_fields(kept))
         self._noise = share
         self._parts = {}
 
@@ -164,11 +164,10 @@ class NoiseShare(Party):
         """
         if self._folder is None or not (self._folder / SHARE).exists():
             return False
-        session = bytes.fromhex(self.session())
-        content = (self._folder / SHARE).read_bytes()
-        if not content.startswith(session):
+        kept = channel.unpack_fields((self._folder / SHARE).read_bytes())
+        if kept["session"].decode() != self.session():
             return False
-        self._noise = np.load(io.BytesIO(content[len(session) :]))
+        self._noise = np.load(io.BytesIO(kept["share"]))
         return True
 
     def noise_of(self, nodes: range, packing: Packing) -> bytes:
