@@ -45,7 +45,7 @@ def play(
     ledger: Path,
     seeds: Mapping[Role, bytes] = FRESH,
 ) -> Coefficients:
-    """Play both parties, the aggregator, the driver and the key holder, one after the other.
+    """Play both parties and the aggregator, one after the other.
 
     Args:
         plan: the study with its key size, packing and shards.
@@ -89,8 +89,8 @@ def play(
 
     # Each party -> the other: its persons of every bin, hidden. Both evaluate: person keys.
     for number in range(bins):
-        row_matrix = row.mask(number)
-        row.evaluate(column.mask(number), number)
+        row_matrix = row.hide(number)
+        row.evaluate(column.hide(number), number)
         column.evaluate(row_matrix, number)
 
     # Padding. Each party, for itself: how many dummies it sends, where the study asks for any.

@@ -44,7 +44,7 @@ from xstat_ray.runtime.progress import Progress
 
 ENVIRONMENTS = 3
 EXCHANGE = {"offer_columns", "choose_columns", "accept_choices", "share_exchange", "join_exchange"}
-EXCHANGE |= {"mask", "evaluate", "keys_of", "put_keys"}
+EXCHANGE |= {"hide", "evaluate", "keys_of", "put_keys"}
 NOT_LOOKED_AT = {"hello", "agree", "confirm", "offer", "accept", "hand_over", "replica_digest"}
 NOT_LOOKED_AT |= {"session"}
 NOT_LOOKED_AT |= EXCHANGE

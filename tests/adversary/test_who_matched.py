@@ -98,7 +98,7 @@ def test_the_number_of_matches_does_not_show(role, tmp_path):
 
 @pytest.mark.parametrize("role", ROLES)
 def test_matrices_without_pads_name_everybody_who_matched(role, tmp_path, monkeypatch):
-    replace_everywhere(monkeypatch, oprf.masked, matrices.without_pads)
+    replace_everywhere(monkeypatch, oprf.hidden, matrices.without_pads)
     people = mixed(3)
     best, beaten = named_by(played(STUDY, people.tables(), tmp_path, role).of(role), role, people)
     assert beaten and best.right(people.both) == len(people.of(role))

@@ -161,7 +161,7 @@ def test_a_folder_without_a_world_or_with_too_few_days_is_refused(busy, tmp_path
 def test_everything_that_is_called_is_booked(busy, tmp_path):
     plan = make_plan(busy.during(studies()["all"]), key_bits=2048, shards=4)
     run = run_timed(plan, busy.sources)
-    assert {"row.intake", "row.emit", "row.mask", "join_whole", "noise", "column.open_part"} <= set(
+    assert {"row.intake", "row.emit", "row.hide", "join_whole", "noise", "column.open_part"} <= set(
         run.costs.by_name
     )
     assert run.matches == run.counts.sum() > 0 and run.nodes == plan.design.nodes

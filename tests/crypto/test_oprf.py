@@ -51,7 +51,7 @@ def run(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The values that the receiver and the sender get."""
     keys = transfers(seed)
-    matrix = oprf.masked(POSITION_KEY, receiver, keys.pairs, number, capacity)
+    matrix = oprf.hidden(POSITION_KEY, receiver, keys.pairs, number, capacity)
     mine = oprf.learned(POSITION_KEY, receiver, keys.pairs, number, capacity)
     theirs = oprf.evaluated(POSITION_KEY, sender, matrix, keys.bits, keys.chosen, number, capacity)
     return mine, theirs
@@ -80,7 +80,7 @@ def test_every_step_is_that_of_the_vectors(case: dict[str, object]) -> None:
     bits = np.array(case["choices"], bool)
     key = bytes.fromhex(case["position_key"])
     where = case["bin"], case["capacity"]
-    matrix = oprf.masked(key, receiver, pairs, *where)
+    matrix = oprf.hidden(key, receiver, pairs, *where)
     assert [row.tobytes().hex() for row in matrix] == case["matrix"]
     mine = oprf.learned(key, receiver, pairs, *where)
     assert np.array_equal(mine, octets(case["learned"], 2))
@@ -121,8 +121,8 @@ def test_the_order_of_items_changes_nothing(order: list[int]) -> None:
     items = items_of(*range(40))
     keys = transfers(2)
     assert np.array_equal(
-        oprf.masked(POSITION_KEY, items, keys.pairs, 1, 64),
-        oprf.masked(POSITION_KEY, items[order], keys.pairs, 1, 64),
+        oprf.hidden(POSITION_KEY, items, keys.pairs, 1, 64),
+        oprf.hidden(POSITION_KEY, items[order], keys.pairs, 1, 64),
     )
     mine, theirs = run(2, items, items[order])
     assert np.array_equal(mine[order], theirs)
@@ -174,7 +174,7 @@ def test_the_value_of_another_id_hangs_on_128_bits_that_the_receiver_lacks() -> 
     receiver = items_of(*range(64))
     sender = items_of(*range(100, 164))
     keys = transfers(6)
-    matrix = oprf.masked(POSITION_KEY, receiver, keys.pairs, 3, 64)
+    matrix = oprf.hidden(POSITION_KEY, receiver, keys.pairs, 3, 64)
     bits = np.zeros((2, 624), bool)
     bits[1] = True
     with_zeros, with_ones = (
@@ -220,8 +220,8 @@ def test_a_stream_used_for_two_sets_shows_who_was_dropped() -> None:
     """The leak for which streams are used once, planted."""
     capacity = 200
     pairs = transfers(7).pairs
-    before = oprf.masked(POSITION_KEY, items_of(*range(200)), pairs, 3, capacity)
-    after = oprf.masked(
+    before = oprf.hidden(POSITION_KEY, items_of(*range(200)), pairs, 3, capacity)
+    after = oprf.hidden(
         POSITION_KEY, items_of(*range(20, 200), *range(900, 920)), pairs, 3, capacity
     )
     found = dropped_found(before, after, capacity)
@@ -234,7 +234,7 @@ def test_a_stream_used_for_two_position_keys_shows_who_is_in_the_set() -> None:
     pairs = transfers(7).pairs
     members = items_of(*range(200))
     keys = (POSITION_KEY, b"another key 16 B")
-    first, second = (oprf.masked(key, members, pairs, 3, capacity) for key in keys)
+    first, second = (oprf.hidden(key, members, pairs, 3, capacity) for key in keys)
     scores = [
         sum(distances(first ^ second, items, capacity, key) for key in keys)
         for items in (members, items_of(*range(1000, 1200)))
@@ -248,9 +248,9 @@ def test_streams_of_other_bins_and_transfers_show_nobody(differs: str) -> None:
     """Two matrices then differ by a uniform pad: every candidate scores half of all columns."""
     capacity = 200
     second = (transfers(7), 4) if differs == "bin" else (transfers(8), 3)
-    before = oprf.masked(POSITION_KEY, items_of(*range(200)), transfers(7).pairs, 3, capacity)
+    before = oprf.hidden(POSITION_KEY, items_of(*range(200)), transfers(7).pairs, 3, capacity)
     changed = items_of(*range(20, 200), *range(900, 920))
-    after = oprf.masked(POSITION_KEY, changed, second[0].pairs, second[1], capacity)
+    after = oprf.hidden(POSITION_KEY, changed, second[0].pairs, second[1], capacity)
     scores = distances(before ^ after, items_of(*range(200)), capacity)
     dropped = scores[:20]
     kept = scores[20:]
@@ -264,7 +264,7 @@ def test_a_matrix_tells_a_sender_that_lacks_the_keys_nothing() -> None:
     keys = transfers(9)
     members = items_of(*range(200))
     strangers = items_of(*range(1000, 1200))
-    matrix = oprf.masked(POSITION_KEY, members, keys.pairs, 3, 200)
+    matrix = oprf.hidden(POSITION_KEY, members, keys.pairs, 3, 200)
     known = matrix.copy()
     oprf._pad(known, keys.chosen, 3)
     scores = [distances(known, items, 200) for items in (members, strangers)]
@@ -280,7 +280,7 @@ def test_a_matrix_tells_a_sender_that_lacks_the_keys_nothing() -> None:
 def test_the_size_of_a_matrix_hides_the_load() -> None:
     pairs = transfers(10).pairs
     shapes = {
-        oprf.masked(POSITION_KEY, items_of(*range(n)), pairs, 0, 100).shape for n in (0, 1, 100)
+        oprf.hidden(POSITION_KEY, items_of(*range(n)), pairs, 0, 100).shape for n in (0, 1, 100)
     }
     assert shapes == {(624, 2)}
 
@@ -292,7 +292,7 @@ def test_a_bin_with_too_many_ids_ends_the_run() -> None:
     keys = transfers(11)
     items = items_of(*range(65))
     for refuse in (
-        lambda: oprf.masked(POSITION_KEY, items, keys.pairs, 0, 64),
+        lambda: oprf.hidden(POSITION_KEY, items, keys.pairs, 0, 64),
         lambda: oprf.learned(POSITION_KEY, items, keys.pairs, 0, 64),
     ):
         with pytest.raises(ProtocolError, match="more ids than") as caught:
@@ -303,7 +303,7 @@ def test_a_bin_with_too_many_ids_ends_the_run() -> None:
 def test_a_bin_of_the_sender_may_be_fuller_than_one_of_the_receiver() -> None:
     keys = transfers(11)
     items = items_of(*range(200))
-    matrix = oprf.masked(POSITION_KEY, items[:64], keys.pairs, 0, 64)
+    matrix = oprf.hidden(POSITION_KEY, items[:64], keys.pairs, 0, 64)
     of_sender = oprf.evaluated(POSITION_KEY, items, matrix, keys.bits, keys.chosen, 0, 64)
     of_receiver = oprf.learned(POSITION_KEY, items[:64], keys.pairs, 0, 64)
     assert (of_sender[:64] == of_receiver).all()
@@ -337,7 +337,7 @@ def test_arguments_out_of_range_are_refused() -> None:
         (POSITION_KEY, 8, oprf.MAX_CAPACITY + 1),
     ):
         with pytest.raises(ValueError, match=r"position key|room for"):
-            oprf.masked(key, items, transfers(1, width).pairs, 0, capacity)
+            oprf.hidden(key, items, transfers(1, width).pairs, 0, capacity)
     for bins in (0, -1, 2**32 + 1):
         with pytest.raises(ValueError, match="bins"):
             oprf.bins_of(items, bins)

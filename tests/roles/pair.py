@@ -63,7 +63,7 @@ def exchange(row: RowParty, column: ColumnParty, *replicas: Party) -> None:
     for replica in replicas:
         replica.join_exchange((row if replica.role == "row" else column).share_exchange())
     for number in range(shape.bins):
-        matrices = row.mask(number), column.mask(number)
+        matrices = row.hide(number), column.hide(number)
         row.evaluate(matrices[1], number)
         column.evaluate(matrices[0], number)
         for replica in replicas:

@@ -83,7 +83,7 @@ def divide(small: Any, whole: RowParty, column: ColumnParty, number: int) -> lis
     for party in (whole, *divided[1:]):
         party.join_exchange(divided[0].share_exchange())
     for bin_ in range(shape.bins):
-        matrix = column.mask(bin_)
+        matrix = column.hide(bin_)
         for party in (whole, divided[bin_ * number // shape.bins]):
             party.evaluate(matrix, bin_)
     return divided

@@ -59,7 +59,7 @@ def finish(row: IdExchange, column: IdExchange) -> None:
     """Work through all bins on both sides."""
     assert row.shape == column.shape
     for number in range(row.shape.bins):
-        matrices = row.mask(number, SECRET), column.mask(number, SECRET)
+        matrices = row.hide(number, SECRET), column.hide(number, SECRET)
         row.evaluate(matrices[1], SECRET)
         column.evaluate(matrices[0], SECRET)
 
@@ -105,7 +105,7 @@ def test_other_secrets_of_either_party_give_other_keys():
 def test_a_repeat_gives_the_same_bytes():
     row, _ = transferred(("ann", "bob", "eve"))
     again, _ = transferred(("ann", "bob", "eve"))
-    assert (row.mask(0, SECRET).columns == again.mask(0, SECRET).columns).all()
+    assert (row.hide(0, SECRET).columns == again.hide(0, SECRET).columns).all()
 
 
 def test_other_persons_under_the_same_seed_are_hidden_by_other_key_streams():
@@ -115,7 +115,7 @@ def test_other_persons_under_the_same_seed_are_hidden_by_other_key_streams():
     """
     row, _ = transferred(("ann", "bob", "eve"))
     again, _ = transferred(("ann", "bob", "dan"))
-    differing = row.mask(0, SECRET).columns ^ again.mask(0, SECRET).columns
+    differing = row.hide(0, SECRET).columns ^ again.hide(0, SECRET).columns
     share = np.unpackbits(differing.view(np.uint8)).mean()
     assert 0.48 < share < 0.52
 
@@ -125,8 +125,8 @@ def test_another_environment_of_the_party_computes_the_same_and_takes_keys():
     replica = taken("column", b"\0", "dan", "eve")
     replica.join(column.share())
     finish(row, column)
-    assert (replica.mask(0, SECRET).columns == column.mask(0, SECRET).columns).all()
-    replica.evaluate(row.mask(0, SECRET), SECRET)
+    assert (replica.hide(0, SECRET).columns == column.hide(0, SECRET).columns).all()
+    replica.evaluate(row.hide(0, SECRET), SECRET)
     assert keys(replica) == keys(column)
     taker = taken("column", b"\0", "dan", "eve")
     taker.join(column.share())
@@ -149,7 +149,7 @@ def test_a_matrix_does_not_tell_how_many_persons_a_bin_has():
     sizes = set()
     for people in ((), ("ann",), tuple(f"person {number}" for number in range(200))):
         row, _ = transferred(people)
-        sizes.add(row.mask(0, SECRET).columns.shape)
+        sizes.add(row.hide(0, SECRET).columns.shape)
     assert len(sizes) == 1
 
 
@@ -188,10 +188,10 @@ def test_a_matrix_of_another_size_is_refused():
 def test_a_bin_that_is_fuller_than_its_capacity_ends_the_run():
     row, _ = transferred([f"person {number}" for number in range(257)])
     with pytest.raises(ProtocolError, match="more ids"):
-        row.mask(0, SECRET)
+        row.hide(0, SECRET)
     for number in (-1, 1):
         with pytest.raises(ProtocolError, match="no such bin"):
-            row.mask(number, SECRET)
+            row.hide(number, SECRET)
 
 
 def test_steps_out_of_order_are_refused():

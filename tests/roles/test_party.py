@@ -57,7 +57,7 @@ def test_an_altered_or_swapped_exchange_is_refused(small):
     row.intake()
     column.intake()
     transfer(row, column)
-    matrix = row.mask(0)
+    matrix = row.hide(0)
     with pytest.raises(ProtocolError, match="altered"):
         column.evaluate(matrix[:-1] + bytes([matrix[-1] ^ 1]), 0)
     with pytest.raises(ProtocolError, match="altered"):

@@ -41,7 +41,7 @@ def test_environments_of_the_row_party_hold_ranges_of_bins_and_work_in_turn(shap
     executor, calls = noting_executor(["r0", "r1"], ["c0"])
     progress = Persons()
     exchange_ids(executor, progress)
-    masked = [call for call in of(calls, "mask") if call[0] != "c0"]
+    masked = [call for call in of(calls, "hide") if call[0] != "c0"]
     assert masked == [("r0", (0,)), ("r1", (2,)), ("r0", (1,)), ("r1", (3,))]
     assert progress.persons == 800
     assert not of(calls, "put_keys")
@@ -53,8 +53,8 @@ def test_every_matrix_goes_to_the_environment_that_holds_the_bin(shape: Shape) -
     evaluated = of(calls, "evaluate")
     for number in range(4):
         holder = f"c{number % 2}"
-        assert (holder, (Call("r0", "mask", (number,)), number)) in evaluated
-        assert ("r0", (Call(holder, "mask", (number,)), number)) in evaluated
+        assert (holder, (Call("r0", "hide", (number,)), number)) in evaluated
+        assert ("r0", (Call(holder, "hide", (number,)), number)) in evaluated
     assert len(evaluated) == 8
 
 

@@ -20,7 +20,7 @@ PARTS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         tuple(
             f"{role}.{call}"
             for role in ("row", "column")
-            for call in ("offer_columns", "choose_columns", "accept_choices", "mask", "evaluate")
+            for call in ("offer_columns", "choose_columns", "accept_choices", "hide", "evaluate")
         ),
         ("persons",),
     ),

@@ -69,8 +69,8 @@ def exchange(of_row: NDArray[np.bytes_], of_column: NDArray[np.bytes_]) -> int:
     column.accept(chosen, _SESSION)
     channels: dict[Role, Channel] = {role: Channel(secret, role) for role in ("row", "column")}
     for number in range(row.shape.bins):
-        column.evaluate(_sent(channels["row"], row.mask(number, secret)), secret)
-        row.evaluate(_sent(channels["column"], column.mask(number, secret)), secret)
+        column.evaluate(_sent(channels["row"], row.hide(number, secret)), secret)
+        row.evaluate(_sent(channels["column"], column.hide(number, secret)), secret)
     return len(np.intersect1d(_as_numbers(row.person_keys), _as_numbers(column.person_keys)))
 
 

@@ -5,7 +5,7 @@ lightweight oblivious PRF", CRYPTO 2020), one run for each bin of ids. The *rece
 keys for each of w columns, the *sender* one key of each pair, chosen by secret bits
 (`oblivious_transfer`). An id has one position in each column, by a pseudorandom function that both
 know. The receiver makes a matrix D of ones with a zero at every position of its ids, and sends
-D ^ G(k0) ^ G(k1) (`masked`), where G stretches a key to a column. The sender's function F of an id
+D ^ G(k0) ^ G(k1) (`hidden`), where G stretches a key to a column. The sender's function F of an id
 is the bits, at the id's positions, of C = G(k), in the columns of its ones XORed with what it was
 sent (`evaluated`). On its ids the receiver knows F as the bits of G(k0) (`learned`), since there
 D is zero and does not count.
@@ -170,7 +170,7 @@ def bins_of(items: NDArray[np.uint8], bins: int) -> NDArray[np.int64]:
     return product.view(np.int64)
 
 
-def masked(
+def hidden(
     position_key: bytes,
     items: NDArray[np.uint8],
     keys: NDArray[np.uint8],
@@ -211,7 +211,7 @@ def learned(
 ) -> NDArray[np.uint8]:
     """The sender's function on the receiver's items.
 
-    Arguments and errors as in `masked`.
+    Arguments and errors as in `hidden`.
 
     Returns:
         (n, w / 8) uint8: the bits of G(k0) at the items' positions.

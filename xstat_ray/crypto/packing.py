@@ -1,7 +1,7 @@
 """Packing: all columns of a cell in few plaintexts, each count in a slot of its own.
 
-A slot holds value + offset, which is never negative; its bits are computed from public bounds so
-that neither counts nor noise can reach the next slot.
+A slot is read as value + offset, which is never negative; its bits are computed from public bounds
+so that neither counts nor noise can reach the next slot.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Packing:
     per_block: int
     blocks: int
     offset: int
-    """Added to every slot together with the noise, so that negative values can be told."""
+    """Added to every slot of what is opened, so that negative values can be told."""
 
     def one_hot_table(self) -> list[list[mpz]]:
         """The plaintext in each block of a flag of each slot: 2^(b*place) or 0."""

@@ -187,7 +187,7 @@ class PartySteps:
         for number in left:
             for ahead in range(number, min(number + AHEAD, bins)):
                 if ahead not in refs:
-                    refs[ahead] = self._holder(ahead).call(Party.mask, ahead)
+                    refs[ahead] = self._holder(ahead).call(Party.hide, ahead)
             matrix = self._executor.get(refs.pop(number))
             self._mailbox.send(self._other, "matrix", matrix, part=number, parts=bins)
 

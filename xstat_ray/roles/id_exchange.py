@@ -82,7 +82,7 @@ class IdExchange(Secret):
 
     Call `take` first; then `offer`, `choose` and `accept`, in this order, in the party's first
     environment; `share` in the first and `join` in all others; then for every bin of the
-    environment `mask`, and `evaluate` with what the other party's gave.
+    environment `hide`, and `evaluate` with what the other party's gave.
     """
 
     def __init__(self, role: Role, seed: bytes) -> None:
@@ -239,8 +239,8 @@ class IdExchange(Secret):
 
     # Bins
 
-    def mask(self, number: int, secret: bytes) -> Matrix:
-        """Mask the persons of a bin: by this the other party's function can be learned on them.
+    def hide(self, number: int, secret: bytes) -> Matrix:
+        """Hide the persons of a bin: by this the other party's function can be learned on them.
 
         A repeat gives the same bytes.
 
@@ -252,7 +252,7 @@ class IdExchange(Secret):
             ProtocolError: the bin has more persons than its public capacity; this has a chance
                 below 2^-40.
         """
-        columns = oprf.masked(
+        columns = oprf.hidden(
             _positions(secret, self._role),
             self._items[self._of_bin(number)],
             self._pairs,

@@ -43,7 +43,7 @@ class Party(Session):
     """One party inside its isolated environment, where the party itself runs every method.
 
     Call the handshake of `Session` first; then `intake`; then `offer_columns`, `choose_columns` and
-    `accept_choices`; then, for every bin, `mask` and `evaluate`; then `prepare` and `emit` of the
+    `accept_choices`; then, for every bin, `hide` and `evaluate`; then `prepare` and `emit` of the
     subclass.
     """
 
@@ -125,13 +125,13 @@ class Party(Session):
         """Take what `share_exchange` of the party's first environment gave."""
         self._exchange.join(self._within.open(sealed, "exchange"))
 
-    def mask(self, number: int) -> bytes:
+    def hide(self, number: int) -> bytes:
         """Mask this environment's persons of a bin, sealed for the other party.
 
         Raises:
             ProtocolError: the bin is fuller than its public capacity.
         """
-        matrix = self._exchange.mask(number, self._agreed.salt)
+        matrix = self._exchange.hide(number, self._agreed.salt)
         return self._seal(f"matrix {number}", matrix)
 
     def evaluate(self, sealed: bytes, number: int) -> None:

@@ -90,7 +90,7 @@ def spread(executor: Executor, role: Role, number: int, bins: int) -> list[Ref[N
 def _exchange_bin(executor: Executor, shape: Shape, number: int) -> list[Ref[None]]:
     """Submit the work of both parties on a bin."""
     holders = {role: holder_of(executor, role, number, shape.bins) for role in executor.parties}
-    matrices = {role: holder.call(Party.mask, number) for role, holder in holders.items()}
+    matrices = {role: holder.call(Party.hide, number) for role, holder in holders.items()}
     refs = [
         holder.call(Party.evaluate, matrices[ROLES[role].other], number)
         for role, holder in holders.items()
