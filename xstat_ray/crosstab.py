@@ -143,12 +143,12 @@ def _count_once(
                     [replica.call(Party.load, work.party(role)) for replica in replicas]
                 )
         try:
-            approval = driver.approve(unfinished.to_open)
+            return unfinished, driver.release(unfinished.to_open)
         except BudgetError:
-            # Nothing was debited, so there is nothing to finish.
-            work.finish()
+            if not driver.approved:
+                # Nothing was debited, so there is nothing to finish.
+                work.finish()
             raise
-        return unfinished, driver.open(unfinished.to_open, approval)
 
 
 def _encrypt_and_count(

@@ -199,7 +199,6 @@ class RowOpening(NoiseShare):
             The noisy coefficients of these nodes, in blinded order.
 
         Raises:
-            BudgetError: the ledger is not the one that was debited, and has no budget for this.
             InputError: this party's ledger lacks what the key holder recorded of it.
             ProtocolError: altered, or a number that cannot have come of this party's masks.
         """
@@ -214,17 +213,12 @@ class RowOpening(NoiseShare):
         return Coefficients(release=opened.release, first=part.start, values=values)
 
     def _compare_ledgers(self, opened: OpenedTable) -> None:
-        """Check what the key holder recorded of this party's ledger, and record the head of its.
-
-        The ledger may be another copy than the one that was debited before the approval, so the
-        debit is made again; where it is there, this changes nothing.
-        """
+        """Check what the key holder recorded of this party's ledger, and record the head of its."""
         told = (opened.witnessed, opened.head)
         # All parts of a table tell the same.
         if told != self._told:
             ledger = self._source.ledger
             check_witnessed(self._study, ledger, opened.witnessed)
-            debit(self._study, self.role, ledger, opened.release, self.session())
             record_head(self._study, self.role, ledger, opened.head)
             self._told = told
 

@@ -34,6 +34,7 @@ from xstat_ray.roles.bounds import (
 )
 from xstat_ray.roles.dummies import RowDummies
 from xstat_ray.roles.intake import IntakeCounts
+from xstat_ray.roles.opening import debit
 from xstat_ray.roles.row_opening import RowOpening
 from xstat_ray.roles.row_table import NOTHING, WHOLE, Reading, RowTable, Share
 from xstat_ray.roles.rows_by_shard import RowsByShard
@@ -300,6 +301,7 @@ class RowParty(RowOpening):
             packing: how slots are packed into ciphertexts.
 
         Raises:
+            BudgetError, InputError: the ledger is not the one that was debited before.
             ProtocolError: altered, of another study, of different releases, not the whole table, or
                 numbers that cannot have come of this party's masks.
         """
@@ -308,12 +310,17 @@ class RowParty(RowOpening):
     def put_in_order(self, parts: Sequence[Coefficients]) -> Coefficients:
         """Join the parts of one release's table, in declared order, level by level.
 
-        What is decrypted of empty nodes is noise on zero, and is left out.
+        What is decrypted of empty nodes is noise on zero, and is left out. The ledger may be
+        another copy than the one that was debited before the approval, so the debit is made again;
+        where it is there, this changes nothing.
 
         Raises:
+            BudgetError: the ledger has no budget for the release.
             ProtocolError: the parts are of different releases, or not the whole table.
         """
-        return in_declared_order(self._study, self._blinding(), parts)
+        ordered = in_declared_order(self._study, self._blinding(), parts)
+        debit(self._study, self.role, self._source.ledger, ordered.release, self.session())
+        return ordered
 
     def tree_starts(self) -> list[NDArray[np.int64]]:
         """Tell where the nodes of each measured level begin on the measured level below.

@@ -65,6 +65,8 @@ class Driver:
         self._progress = progress
         self._in_flight = in_flight
         self._masks: list[Ref[Masked]] | None = None
+        self.approved = False
+        """Whether the row party has debited its data set and approved the table."""
 
     # Stage 1: de-identify
 
@@ -281,29 +283,14 @@ class Driver:
         return ToOpen(release, rerandomised, masked, receipts)
 
     def release(self, to_open: ToOpen) -> Coefficients:
-        """Have a table approved and opened; see `approve` and `open`."""
-        return self.open(to_open, self.approve(to_open))
-
-    def approve(self, to_open: ToOpen) -> bytes:
-        """Have the row party debit its data set and approve the table.
-
-        Raises:
-            BudgetError: its budget does not allow the release; nothing was debited.
-        """
-        approve = self._executor.row[0].call(
-            *(RowParty.approve, to_open.rerandomised, to_open.masked, to_open.receipts)
-        )
-        return self._executor.get(approve)
-
-    def open(self, to_open: ToOpen, approval: bytes) -> Coefficients:
-        """Have an approved table opened and put into declared order.
+        """Have a table approved, opened, and put into declared order; debit the release.
 
         At the end the row party shows its masks, and the key holder checks what it is about to see
         published.
 
         Raises:
-            BudgetError: the key holder's budget does not allow the release. The row party's debit
-                stands, and nothing was decrypted: the same table may be opened later.
+            BudgetError: the release is not allowed; nothing was decrypted. If `approved` is set,
+                the row party's debit stands, and the same table may be opened later.
         """
         executor = self._executor
         packing = self._plan.packing
@@ -312,6 +299,9 @@ class Driver:
         column = executor.column[0]
         with self._progress.stage("decrypt", len(parts)) as stage:
             table = executor.put(to_open.masked)
+            approval = row.call(RowParty.approve, to_open.rerandomised, table, to_open.receipts)
+            executor.get(approval)
+            self.approved = True
             permit = executor.get(column.call(ColumnParty.admit, table, approval, packing))
             refs = [
                 in_turn(executor.column, turn).call(
