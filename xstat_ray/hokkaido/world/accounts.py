@@ -1,4 +1,4 @@
-"""The operator's table of subscribers, and the resident register, which is public."""
+"""The operator's tables of subscribers and of their year, and the public resident register."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from xstat_ray.hokkaido.world.labels import LABEL, SEXES, labelled
 from xstat_ray.hokkaido.world.people import USED_AGES, People
 from xstat_ray.hokkaido.world.places import places
 from xstat_ray.hokkaido.world.settings import World
+from xstat_ray.hokkaido.world.year import Year
 
 SUBSCRIBERS = pa.schema([
     ("subscriber", pa.string()),
@@ -21,6 +22,13 @@ SUBSCRIBERS = pa.schema([
 """`home` is the code of a municipality of Hokkaido or of another prefecture."""
 OPT_OUT = pa.schema([("subscriber", pa.string())])
 NOT_USED = pa.schema([("subscriber", pa.string()), ("reason", pa.string())])
+VISITS = pa.schema([
+    ("subscriber", pa.string()),
+    ("mesh", pa.int32()),
+    ("visits", pa.int16()),
+    ("nights", pa.int16()),
+])  # fmt: skip
+"""`mesh` is the 500 m cell where they stay overnight; a municipality has one row a subscriber."""
 REGISTER = pa.schema(
     [("home", pa.string()), ("sex", pa.string()), ("age", pa.string()), ("residents", pa.int32())]
 )
@@ -55,6 +63,22 @@ def not_used(people: People) -> pa.Table:
     who = people.subscriber & people.unused
     reason = np.where(people.corporate[who], "corporate line", "age outside 15-79")
     return pa.table([people.phones(who), pa.array(reason.tolist(), pa.string())], schema=NOT_USED)
+
+
+def visits(people: People, year: Year) -> pa.Table:
+    """List where subscribers stayed in the year, with the schema `VISITS`.
+
+    A visit is a stay of a night or more in a municipality in which they do not live.
+    """
+    stays = year.stays
+    rows = np.flatnonzero(people.subscriber[stays.person])
+    columns = [
+        people.phones().take(pa.array(stays.person[rows])),
+        pa.array(stays.cell[rows]),
+        pa.array(stays.visits[rows].astype(np.int16)),
+        pa.array(stays.nights[rows].astype(np.int16)),
+    ]
+    return pa.table(columns, schema=VISITS)
 
 
 def residents(people: People) -> NDArray[np.int64]:

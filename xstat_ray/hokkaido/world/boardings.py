@@ -92,7 +92,7 @@ def boardings(world: World, people: People, paths: Paths) -> pa.Table:
         ),
     }
     columns = {name: labelled(*of) for name, of in labels.items()} | {
-        "passenger": _spelled(world, people).take(pa.array(who)),
+        "passenger": spelled(world, people).take(pa.array(who)),
         "departure": _timestamps(times[:, 0]),
         "arrival": _timestamps(times[:, 1]),
         "member": pa.array(people.member[who]),
@@ -106,8 +106,8 @@ def no_consent(people: People) -> pa.Table:
     return pa.table([people.phones(people.refuses)], schema=CONSENT_SCHEMA)
 
 
-def _spelled(world: World, people: People) -> pa.Array:
-    """Spell phone numbers the way the airline has them: some nationally."""
+def spelled(world: World, people: People) -> pa.Array:
+    """(N,) phone numbers of a block the way the airline spells them: some nationally."""
     phones = people.phones()
     local = stream(world.seed, "spelling", people.block).random(len(people)) < _NATIONAL
     return pc.if_else(pa.array(local), national(phones), phones)

@@ -19,26 +19,62 @@ from numpy.typing import NDArray
 from xstat_ray.errors import InputError
 from xstat_ray.hokkaido.world import accounts
 from xstat_ray.hokkaido.world.boardings import CONSENT_SCHEMA, SCHEMA, boardings, no_consent
+from xstat_ray.hokkaido.world.customers import CUSTOMERS, DONATIONS, customers, donations
 from xstat_ray.hokkaido.world.journeys import journeys
 from xstat_ray.hokkaido.world.paths import make_paths
 from xstat_ray.hokkaido.world.people import people_of
 from xstat_ray.hokkaido.world.presence import presence
 from xstat_ray.hokkaido.world.settings import World
 from xstat_ray.hokkaido.world.truth import Truth, areas_table, states_table, truth, watershed_table
+from xstat_ray.hokkaido.world.year import make_year
+from xstat_ray.hokkaido.world.year_truth import (
+    YearTruth,
+    donation_table,
+    revisit_table,
+    year_truth,
+)
 from xstat_ray.runtime.ordered import InOrder
 from xstat_ray.util.files import drop_partials, whole_file, write_whole
 
-FORMAT = 1
+FORMAT = 2
 DESCRIPTION = "world.json"
 _UNFINISHED = "world.unfinished.json"
 TABLES = {
     "operator/subscribers.parquet": accounts.SUBSCRIBERS,
     "operator/opt_out.parquet": accounts.OPT_OUT,
     "operator/not_used.parquet": accounts.NOT_USED,
+    "operator/visits.parquet": accounts.VISITS,
     "airline/boardings.parquet": SCHEMA,
     "airline/no_consent.parquet": CONSENT_SCHEMA,
+    "airline/customers.parquet": CUSTOMERS,
+    "airline/donations.parquet": DONATIONS,
 }
 """Schemas of the tables with rows of all blocks, in the order of the blocks."""
+
+
+@dataclass(frozen=True)
+class BlockCounts:
+    """Counts of a block, or of all blocks."""
+
+    residents: NDArray[np.int64]
+    truth: Truth
+    year: YearTruth
+
+    def __add__(self, other: BlockCounts) -> BlockCounts:
+        return BlockCounts(
+            self.residents + other.residents, self.truth + other.truth, self.year + other.year
+        )
+
+    def tables(self) -> dict[str, pa.Table]:
+        """Make the tables of the counts, by file."""
+        return {
+            "public/register.parquet": accounts.register(self.residents),
+            "truth/watershed.parquet": watershed_table(self.truth),
+            "truth/states.parquet": states_table(self.truth),
+            "truth/areas.parquet": areas_table(self.truth),
+            "truth/revisit.parquet": revisit_table(self.year),
+            "truth/donation.parquet": donation_table(self.year),
+        }
 
 
 @dataclass(frozen=True)
@@ -49,8 +85,7 @@ class BlockTables:
     presence_rows: int
     tables: dict[str, pa.Table]
     """Rows of the block, by the names in `TABLES`."""
-    residents: NDArray[np.int64]
-    truth: Truth
+    counts: BlockCounts
 
 
 def build(
@@ -75,8 +110,7 @@ def build(
     if made is not None:
         return made
     rows: dict[str, int] = dict.fromkeys(["operator/presence", *TABLES], 0)
-    residents: NDArray[np.int64] | None = None
-    total: Truth | None = None
+    total: BlockCounts | None = None
     with ExitStack() as stack:
         writers = {
             name: stack.enter_context(_whole_parquet(out / name, of)) for name, of in TABLES.items()
@@ -86,17 +120,10 @@ def build(
             for name, table in block.tables.items():
                 writers[name].write_table(table)
                 rows[name] += table.num_rows
-            residents = block.residents if residents is None else residents + block.residents
-            total = block.truth if total is None else total + block.truth
+            total = block.counts if total is None else total + block.counts
             done(block)
-    assert residents is not None and total is not None, "a world has a block"
-    summed = {
-        "public/register.parquet": accounts.register(residents),
-        "truth/watershed.parquet": watershed_table(total),
-        "truth/states.parquet": states_table(total),
-        "truth/areas.parquet": areas_table(total),
-    }
-    for name, table in summed.items():
+    assert total is not None, "a world has a block"
+    for name, table in total.tables().items():
         with _whole_parquet(out / name, table.schema) as writer:
             writer.write_table(table)
         rows[name] = table.num_rows
@@ -112,6 +139,7 @@ def make_block(world: World, out: Path, block: int) -> BlockTables:
     first = world.first_day.toordinal()
     last = world.last_day.toordinal()
     paths = make_paths(world, people, journeys(world, people, first, last))
+    year = make_year(world, people, paths.journeys)
     rows = 0
     for date in world.dates:
         table = presence(world, people, paths, date.toordinal())
@@ -122,12 +150,16 @@ def make_block(world: World, out: Path, block: int) -> BlockTables:
         "operator/subscribers.parquet": accounts.subscribers(world, people),
         "operator/opt_out.parquet": accounts.opt_out(people),
         "operator/not_used.parquet": accounts.not_used(people),
+        "operator/visits.parquet": accounts.visits(people, year),
         "airline/boardings.parquet": boardings(world, people, paths),
         "airline/no_consent.parquet": no_consent(people),
+        "airline/customers.parquet": customers(world, people, year),
+        "airline/donations.parquet": donations(world, people, year),
     }
-    return BlockTables(
-        len(people), rows, tables, accounts.residents(people), truth(world, people, paths)
+    counts = BlockCounts(
+        accounts.residents(people), truth(world, people, paths), year_truth(people, year)
     )
+    return BlockTables(len(people), rows, tables, counts)
 
 
 def presence_file(out: Path, date: dt.date, block: int) -> Path:

@@ -14,9 +14,9 @@ _ACCESS_SCALE = 25.0
 """Minutes on the way to or from an airport that make a route less likely by a factor e."""
 _ROAD_SCALE = 150.0
 """Minutes by road that make a place less likely as the aim of a journey by a factor e."""
-_NOT_BY_AIR = 150.0
+NOT_BY_AIR = 150.0
 """Minutes by road below which nobody flies."""
-_NOT_A_JOURNEY = 60.0
+NOT_A_JOURNEY = 60.0
 """Minutes by road below which nobody stays overnight."""
 _OUTING_SCALE = 40.0
 """Minutes by road that make an aim of an outing less likely by a factor e."""
@@ -64,7 +64,7 @@ def air_weights(month: int, winter: int, studied: float) -> NDArray[np.float64]:
         np.exp(-where.access[:, ends] / _ACCESS_SCALE) for ends in (table.origin, table.target)
     )
     weights = (leave * seats) @ reach.T * where.air[month - 1]
-    return np.where(where.drive < _NOT_BY_AIR, 0.0, weights)
+    return np.where(where.drive < NOT_BY_AIR, 0.0, weights)
 
 
 @lru_cache(maxsize=12)
@@ -72,7 +72,7 @@ def road_weights(month: int) -> NDArray[np.float64]:
     """(P, P) weights of aims of journeys by road, which stay in Hokkaido, in a month (1 to 12)."""
     where = places()
     weights = where.ground[month - 1] * np.exp(-where.drive / _ROAD_SCALE)
-    return np.where(where.drive < _NOT_A_JOURNEY, 0.0, weights)
+    return np.where(where.drive < NOT_A_JOURNEY, 0.0, weights)
 
 
 @lru_cache(maxsize=12)

@@ -29,7 +29,7 @@ _EPOCH = dt.date(2023, 1, 2).toordinal()
 _FIRST_START = 1
 _STARTS = 8
 _MOST_NIGHTS = 4
-_YOUNGEST = 10
+YOUNGEST = 10
 _LEADS = {"CTS": 85, "OKD": 55, "KUH": 60, "MMB": 60, "SHB": 50}
 _LEAD = 75
 _LEAD_SPREAD = 0.3
@@ -105,7 +105,7 @@ def _of_slot(world: World, people: People, slot: int) -> Journeys:
     outing = draw.random((size, 2 * OUTINGS))
     start = _EPOCH + slot * SLOT_DAYS + phase + _FIRST_START + (start_u * _STARTS).astype(np.int64)
     nights = 1 + (nights_u * _MOST_NIGHTS).astype(np.int64)
-    air = (kind < world.air) & (people.age >= _YOUNGEST)
+    air = (kind < world.air) & (people.age >= YOUNGEST)
     road = ~air & (kind < world.air + (1 - world.air) * world.ground) & (people.home < where.local)
     aim = _aims(world, people.home, start, air, u_aim)
     route = np.full(size, -1)

@@ -166,7 +166,7 @@ def _landings(people: People, paths: Paths, trips: Trips) -> NDArray[np.int64]:
 def watershed_table(total: Truth) -> pa.Table:
     """Make a table with the columns `WATERSHED`; municipalities without visitors have no row."""
     where = places()
-    return _table(
+    return table_of(
         total.watershed, WATERSHED, [where.airports, SEASONS, list(where.codes[: where.local])]
     )
 
@@ -174,7 +174,7 @@ def watershed_table(total: Truth) -> pa.Table:
 def states_table(total: Truth) -> pa.Table:
     """Make a table with the columns `STATES`; airports without passengers have no row."""
     before = [f"{minutes} min" for minutes in BEFORE]
-    return _table(total.states, STATES, [places().airports, HALFDAYS, before, STATE_NAMES])
+    return table_of(total.states, STATES, [places().airports, HALFDAYS, before, STATE_NAMES])
 
 
 def areas_table(total: Truth) -> pa.Table:
@@ -184,9 +184,16 @@ def areas_table(total: Truth) -> pa.Table:
     return pa.table([codes, *map(pa.array, total.areas.T)], names=list(AREAS))
 
 
-def _table(
+def table_of(
     count: NDArray[np.int64], columns: tuple[str, ...], names: list[Sequence[str]]
 ) -> pa.Table:
+    """Make a table of counts that are not zero.
+
+    Args:
+        count: (..., 2) counts of everybody and of those who can be counted.
+        columns: names of the columns, the two counts last.
+        names: labels of all axes but the last.
+    """
     at = np.nonzero(count[..., 0])
     both = count[count[..., 0] > 0]
     labels = [
