@@ -209,7 +209,10 @@ def runnable(page):
     return any(block.language in RUN and reason(page, block) is None for block in blocks(page))
 
 
-LONG = {f"docs/{name}.md" for name in ("tutorial", "own_study", "population", "command_line")}
+LONG = {
+    f"docs/{name}.md"
+    for name in ("tutorial", "own_study", "population", "command_line", "relations")
+}
 """Pages whose blocks take several seconds."""
 
 
