@@ -1,8 +1,8 @@
 """Planted facts of the year are found again from the published figures of its two studies.
 
 Who comes again to which town, and where those come who gave to one: counts are made of the tables by
-SQL in the clear, get the noise of the shipped studies, and are published. Truth is what those did
-who can be counted. The noise is fresh in every run.
+SQL in the clear, get the noise of the shipped studies, and are published. Truth is the exact
+counts. The noise is fresh in every run.
 """
 
 from __future__ import annotations

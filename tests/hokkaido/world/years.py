@@ -21,7 +21,6 @@ from xstat_ray.hokkaido.world.paths import make_paths
 from xstat_ray.hokkaido.world.people import people_of
 from xstat_ray.hokkaido.world.settings import World
 from xstat_ray.hokkaido.world.year import make_year
-from xstat_ray.hokkaido.world.year_truth import YearTruth, year_truth
 from xstat_ray.model.study import Dimension, Study
 
 ROWS = "operator/visits.parquet"
@@ -30,9 +29,8 @@ OPTED_OUT = ("operator/opt_out.parquet", "operator/not_used.parquet")
 NO_CONSENT = "airline/no_consent.parquet"
 
 
-def write_year(world: World, out: Path) -> YearTruth:
+def write_year(world: World, out: Path) -> None:
     """Write the tables that the studies of the year need, as `build` would, without presence."""
-    total: YearTruth | None = None
     tables: dict[str, list[pa.Table]] = {}
     first = world.first_day.toordinal()
     last = world.last_day.toordinal()
@@ -50,13 +48,9 @@ def write_year(world: World, out: Path) -> YearTruth:
         }
         for name, table in made.items():
             tables.setdefault(name, []).append(table)
-        truth = year_truth(people, year)
-        total = truth if total is None else total + truth
     for name, parts in tables.items():
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(pa.concat_tables(parts), out / name)
-    assert total is not None
-    return total
 
 
 def count(study: Study, tables: Path) -> np.ndarray:
