@@ -21,9 +21,9 @@ from rich.table import Table
 from xstat_ray.cli.hydra_job import run
 from xstat_ray.errors import InputError
 from xstat_ray.inputs.section import Section
-from xstat_ray.privacy.accountant import readable
 from xstat_ray.privacy.history import Entry
 from xstat_ray.privacy.ledger import Ledger
+from xstat_ray.privacy.rounding import readable
 from xstat_ray.privacy.take_over import kept_name, read_old
 from xstat_ray.privacy.take_over import take_over as replace_old
 

@@ -7,6 +7,7 @@ import shutil
 import signal
 import sqlite3
 import stat
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 
@@ -16,7 +17,8 @@ from hypothesis import strategies as st
 
 from xstat_ray.errors import BudgetError, InputError
 from xstat_ray.model.study import Bounds, ColumnSide, Dimension, Privacy, RowSide, Study
-from xstat_ray.privacy.accountant import zcdp_epsilon
+from xstat_ray.privacy.accountant import GAUSSIAN, laplace_noise, zcdp_epsilon
+from xstat_ray.privacy.gaussian_profile import gaussian_epsilon
 from xstat_ray.privacy.joint_gaussian import LEAST_SIGMA
 from xstat_ray.privacy.ledger import Account, Debit, Ledger
 from xstat_ray.privacy.mechanism import Mechanism
@@ -241,7 +243,7 @@ def test_one_gaussian_release_costs_at_most_what_the_study_declares(epsilon, dig
         privacy=privacy,
     )
     mechanism = Mechanism.of_study(study)
-    spent = zcdp_epsilon(mechanism.rho, privacy.delta)
+    spent = gaussian_epsilon(mechanism.rho, privacy.delta)
     assert spent <= epsilon
     # Less is spent where a share of the noise is as small as it may be.
     assert epsilon * Fraction(99, 100) <= spent or mechanism.share_scale < 1.001 * LEAST_SIGMA
@@ -473,3 +475,39 @@ def test_a_process_killed_at_any_point_leaves_the_whole_debit_or_nothing(
         assert kinds(ledger) == ["cap", "debit", "debit"]
     assert not whole[0]
     assert whole[-2:] == [False, True]
+
+
+# What is known of the noise
+
+
+def test_what_is_known_of_the_noise_is_kept_and_makes_the_total_exact(path, ledger):
+    for number in range(20):
+        known = debit(f"l{number}", "1/2", delta="1e-12")
+        ledger.debit(replace(known, noise=laplace_noise(24)), Fraction(50), DELTA)
+    for number in range(3):
+        ledger.debit(replace(gaussian(f"g{number}"), noise=GAUSSIAN), Fraction(50))
+    (account,) = Ledger(path).show()
+    assert (account.releases, account.spent_delta) == (23, Fraction(20, 10**12))
+    by_kind = 10 + gaussian_epsilon(Fraction(3, 200), DELTA - account.spent_delta)
+    assert account.spent < by_kind - Fraction(1, 4)
+    assert {entry.note for entry in ledger.history("a")} == {"", "laplace 24", "gaussian"}
+
+
+def test_a_release_fits_by_its_exact_cost_that_would_not_by_the_sum(ledger):
+    terms = {"delta": "1e-12"}
+    for number in range(30):
+        one = replace(debit(f"l{number}", "1", **terms), noise=laplace_noise(24))
+        ledger.debit(one, Fraction(29), Fraction(1, 10**6))
+    assert 26 < ledger.spent("a") < 29
+    with pytest.raises(BudgetError, match="with this release it would be 29"):
+        for number in range(30, 40):
+            one = replace(debit(f"l{number}", "1", **terms), noise=laplace_noise(24))
+            ledger.debit(one, Fraction(29))
+    assert ledger.spent("a") <= 29
+
+
+def test_a_repeat_of_a_debit_of_an_earlier_version_is_free(ledger):
+    ledger.debit(gaussian(), Fraction(5))
+    ledger.debit(replace(gaussian(), noise=GAUSSIAN), Fraction(5))
+    assert kinds(ledger) == ["cap", "debit"]
+    assert ledger.spent("a") == zcdp_epsilon(Fraction(1, 200), DELTA)

@@ -18,9 +18,10 @@ from fractions import Fraction
 from typing import Any, Literal, get_args
 
 from xstat_ray.model.study import Study
-from xstat_ray.privacy.accountant import readable, zcdp_epsilon
+from xstat_ray.privacy.gaussian_profile import gaussian_epsilon
 from xstat_ray.privacy.joint_gaussian import ROLES
 from xstat_ray.privacy.mechanism import Mechanism
+from xstat_ray.privacy.rounding import readable
 
 Observer = Literal["public", "row", "column", "aggregator"]
 _INSIDERS: tuple[Observer, ...] = get_args(Observer)[1:]
@@ -116,7 +117,7 @@ class Insiders:
 
 def _of_shares(mechanism: Mechanism, count: int) -> Guarantee:
     rho = mechanism.rho_of_shares(count)
-    return Guarantee(zcdp_epsilon(rho, mechanism.delta), mechanism.delta)
+    return Guarantee(gaussian_epsilon(rho, mechanism.delta), mechanism.delta)
 
 
 def _listed(names: list[str]) -> str:

@@ -102,7 +102,8 @@ class Entry:
     cap: Fraction = Fraction(0)
     """The new cap, or the one that the release was held against."""
     note: str = ""
-    """Why a release was refused."""
+    """Of a refusal: why. Of a debit: what is known of the noise (`Debit.noise`), which earlier
+    versions left empty."""
     session: str = ""
     """The session that the release ends, hexadecimal; empty where there is none."""
     head: str = ""
@@ -265,14 +266,16 @@ class Reader:
             dataset,
         )
 
-    def amounts(self, dataset: str) -> list[tuple[Fraction, Fraction, Fraction, int]]:
-        """The debits of a data set: epsilon, delta, rho, and how many there are of these."""
+    def amounts(self, dataset: str) -> list[tuple[Fraction, Fraction, Fraction, str, int]]:
+        """The debits of a data set: epsilon, delta, rho, noise, and how many there are of these."""
         rows = self._connection.execute(
-            "SELECT epsilon, delta, rho, count(*) FROM history "
-            "WHERE kind = 'debit' AND dataset = ? GROUP BY epsilon, delta, rho",
+            "SELECT epsilon, delta, rho, note, count(*) FROM history "
+            "WHERE kind = 'debit' AND dataset = ? GROUP BY epsilon, delta, rho, note",
             (dataset,),
         )
-        return [(Fraction(e), Fraction(d), Fraction(r), times) for e, d, r, times in rows]
+        return [
+            (Fraction(e), Fraction(d), Fraction(r), noise, times) for e, d, r, noise, times in rows
+        ]
 
     def head(self) -> str:
         """The digest of the last entry; before the first, the file's origin."""

@@ -24,8 +24,9 @@ from fractions import Fraction
 from pathlib import Path
 
 from xstat_ray.errors import BudgetError, InputError
-from xstat_ray.privacy.accountant import Spending, readable
+from xstat_ray.privacy.accountant import Spending
 from xstat_ray.privacy.history import Entry, History, Reader
+from xstat_ray.privacy.rounding import readable
 
 POOL = "@pool"
 """Ends the name of what the compute pool has learnt of a data set."""
@@ -45,11 +46,13 @@ class Debit:
     epsilon: Fraction
     delta: Fraction
     """What Laplace noise spends of delta; 0 where it is drawn exactly. Of Gaussian noise: as the
-    study declares it, and not counted, as a zCDP debit counts through `rho` alone."""
+    study declares it, and not counted, as a debit with `rho` counts through that alone."""
     rho: Fraction = Fraction(0)
-    """zCDP of Gaussian noise; 0 of other noise."""
+    """Of Gaussian noise (`Mechanism.rho`); 0 of other noise."""
     session: str = ""
     """The session that the release ends, which pays for one release; empty where there is none."""
+    noise: str = ""
+    """What is known of the noise (`Mechanism.known`); empty: nothing but these amounts."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,7 @@ class Ledger:
 
         Raises:
             InputError: a negative cap, or a delta outside [0, 1).
-            BudgetError: a delta that is spent already, or 0 for a data set with zCDP debits.
+            BudgetError: a delta that is spent already, or 0 for a data set with Gaussian debits.
         """
         if cap < 0:
             raise InputError("the cap is negative", key="cap")
@@ -222,7 +225,9 @@ def _check(history: Reader, debit: Debit, first: tuple[Fraction, Fraction]) -> l
     cap, delta = limits or (first[0], Fraction(0) if dataset.endswith(POOL) else first[1])
     source = (debit.study, debit.name, debit.release)
     amounts = (debit.epsilon, debit.delta, debit.rho)
-    entry = Entry(_now(), "debit", dataset, *source, *amounts, cap, session=debit.session)
+    entry = Entry(
+        _now(), "debit", dataset, *source, *amounts, cap, note=debit.noise, session=debit.session
+    )
     known = history.debited(dataset, debit.release)
     if known and _terms(known) == _terms(debit):
         return []
@@ -268,14 +273,14 @@ def _shortfall(debit: Debit, spending: Spending, cap: Fraction, delta: Fraction)
     """Why a debit does not fit into the budget of a data set; empty if it fits."""
     if debit.rho and not delta:
         return "its delta is 0 (set-cap can change it), and Gaussian noise needs a positive one"
-    total = spending.plus(debit.epsilon, debit.rho, delta=debit.delta)
+    total = spending.plus(debit.epsilon, debit.rho, delta=debit.delta, noise=debit.noise)
     limit = _limit(debit.dataset, delta, total)
     if total.delta > limit or (total.rho and total.delta == limit):
         return (
             f"delta {_decimal(spending.delta)} of {_decimal(delta)} is spent and with this "
             f"release it would be {_decimal(total.delta)} (set-cap can change its delta)"
         )
-    would_be = total.epsilon(limit)
+    would_be = total.epsilon(limit, enough=cap)
     if would_be <= cap:
         return ""
     spent = readable(spending.epsilon(_limit(debit.dataset, delta, spending)))
@@ -301,8 +306,8 @@ def _account(history: Reader, dataset: str, cap: Fraction, delta: Fraction) -> A
 
 def _spending(history: Reader, dataset: str) -> Spending:
     spending = Spending()
-    for epsilon, delta, rho, times in history.amounts(dataset):
-        spending = spending.plus(epsilon, rho, times, delta=delta)
+    for epsilon, delta, rho, noise, times in history.amounts(dataset):
+        spending = spending.plus(epsilon, rho, times, delta=delta, noise=noise)
     return spending
 
 

@@ -20,10 +20,11 @@ import opendp.prelude as dp
 from numpy.typing import NDArray
 
 from xstat_ray.errors import PlanError
-from xstat_ray.model.row_tree import level_names
 from xstat_ray.model.study import Insiders, Noise, Privacy, Study
 from xstat_ray.privacy import joint_gaussian
-from xstat_ray.privacy.accountant import round_up, zcdp_epsilon
+from xstat_ray.privacy.accountant import GAUSSIAN, laplace_noise
+from xstat_ray.privacy.gaussian_profile import LEAST_VARIANCE, gaussian_epsilon, unit_rho
+from xstat_ray.privacy.rounding import round_up
 
 dp.enable_features("contrib")
 
@@ -38,7 +39,7 @@ _STDERRS95 = {"laplace": math.log(20) / math.sqrt(2), "gaussian": 1.959964, "off
 
 @dataclass(frozen=True)
 class Mechanism:
-    """Discrete Laplace (pure epsilon) or Gaussian (zCDP) noise of one scale on all coefficients."""
+    """Discrete Laplace or Gaussian noise of one scale on all coefficients."""
 
     noise: Noise
     l1: int
@@ -54,27 +55,24 @@ class Mechanism:
     insiders: Insiders | None = None
     """Of Gaussian noise that three roles draw together: which of the shares give epsilon and delta
     (`Privacy.insiders`). None where it is drawn as a whole."""
-    touched: int = 0
-    """Most coefficients that one person moves, over all levels, where `insiders` is not None."""
 
     @classmethod
     def of_study(cls, study: Study) -> Mechanism:
-        """The smallest noise that gives the declared epsilon and delta, as OpenDP certifies.
+        """The smallest noise that gives the declared epsilon and delta, drawn together.
 
         Raises:
             PlanError: no finite scale gives the declared budget.
         """
-        levels = len(level_names(study.row.dimensions))
         return cls.calibrated(
             study.privacy,
             study.person_units,
             study.slot_units * study.person_units,
-            touched=study.person_units * levels,
+            together=True,
         )
 
     @classmethod
     def calibrated(
-        cls, privacy: Privacy, l1: int, l2_squared: int, touched: int | None = None
+        cls, privacy: Privacy, l1: int, l2_squared: int, *, together: bool = False
     ) -> Mechanism:
         """The smallest noise for counts that one person moves by `l1` and sqrt(`l2_squared`).
 
@@ -82,8 +80,7 @@ class Mechanism:
             privacy: what is declared.
             l1: L1 sensitivity, in units.
             l2_squared: square of the L2 sensitivity.
-            touched: most coefficients that one person moves, where three roles draw Gaussian noise
-                together; None where it is drawn as a whole.
+            together: whether three roles draw Gaussian noise together; else one draws it whole.
 
         Raises:
             PlanError: no finite scale gives the declared budget.
@@ -94,22 +91,28 @@ class Mechanism:
             return replace(made, scale=laplace_scale(l1, privacy.epsilon))
         if privacy.noise == "off":
             return made
-        if touched is not None:
-            made = replace(made, insiders=privacy.insiders, touched=touched)
+        if together:
+            made = replace(made, insiders=privacy.insiders)
         return replace(made, scale=_gaussian_scale(made))
 
     @property
     def rho(self) -> Fraction:
-        """Zero-concentrated privacy of Gaussian noise, which is debited; 0 for other noise.
+        """What Gaussian noise is debited with, mu^2 / 2 (`gaussian_profile`); 0 for other noise.
 
-        L2^2 / (2 sigma^2) where it is drawn as a whole (Canonne, Kamath and Steinke 2020,
-        Theorem 4); where it is drawn together, that of the shares that give epsilon and delta.
+        Where it is drawn together, that of the shares that give epsilon and delta.
         """
         if self.noise != "gaussian":
             return Fraction(0)
         if self.insiders is None:
-            return self.l2_squared / (2 * Fraction(self.scale) ** 2)
+            return self.l2_squared * unit_rho(Fraction(self.scale) ** 2)
         return self.rho_of_shares(_FACED[self.insiders])
+
+    @property
+    def known(self) -> str:
+        """What a debit tells of this noise, by which it is accounted; empty where it is off."""
+        if self.noise == "off":
+            return ""
+        return GAUSSIAN if self.noise == "gaussian" else laplace_noise(self.l1)
 
     @property
     def share_scale(self) -> float:
@@ -120,9 +123,9 @@ class Mechanism:
         return share
 
     def rho_of_shares(self, count: int) -> Fraction:
-        """Zero-concentrated privacy of the sum of `count` Gaussian shares."""
+        """What the sum of `count` Gaussian shares costs, mu^2 / 2."""
         variance = Fraction(self.scale) ** 2 / joint_gaussian.ROLES
-        return joint_gaussian.sum_rho(self.l2_squared, variance, count, self.touched)
+        return joint_gaussian.sum_rho(self.l2_squared, variance, count)
 
     @cached_property
     def stderr(self) -> float:
@@ -215,15 +218,15 @@ def laplace_scale(l1: int, epsilon: Fraction) -> float:
 
 
 def _gaussian_scale(made: Mechanism) -> float:
-    """Bisect for the least sigma whose zCDP, converted as by the ledger, stays within epsilon.
+    """Bisect for the least sigma whose rho, converted as by the ledger, stays within epsilon.
 
-    Shares of noise that is drawn together have a least sigma, at which less may be spent.
+    There is a least sigma, at which less may be spent: `LEAST_VARIANCE`, and that of a share.
     """
 
     def is_too_small(scale: float) -> bool:
-        return zcdp_epsilon(replace(made, scale=scale).rho, made.delta) > made.epsilon
+        return gaussian_epsilon(replace(made, scale=scale).rho, made.delta) > made.epsilon
 
-    least = 0.0
+    least = math.sqrt(LEAST_VARIANCE) * (1 + 1e-12)
     if made.insiders is not None:
         least = joint_gaussian.LEAST_SIGMA * math.sqrt(joint_gaussian.ROLES) * (1 + 1e-12)
     low = least

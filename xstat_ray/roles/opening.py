@@ -83,7 +83,8 @@ def debit(study: Study, role: Role, ledger: Path | None, release: str, session: 
         raise ProtocolError(f"the {role} party has no ledger to debit")
     dataset = _dataset(study, role)
     terms = (mechanism.epsilon, spent_delta(design, study.slots), mechanism.rho)
-    entry = Debit(dataset, release, study.digest.hex(), study.name, *terms, session=session)
+    source = (study.digest.hex(), study.name)
+    entry = Debit(dataset, release, *source, *terms, session=session, noise=mechanism.known)
     Ledger(ledger).debit(entry, study.privacy.cap, study.privacy.delta)
 
 

@@ -241,7 +241,7 @@ def _debit(plan: PopulationPlan, release: str, ledger: Path) -> None:
     if budget.noise == "off":
         return
     terms = (budget.epsilon, budget.delta, budget.rho)
-    debit = Debit(declared.dataset, release, plan.digest, plan.name, *terms)
+    debit = Debit(declared.dataset, release, plan.digest, plan.name, *terms, noise=budget.known)
     Ledger(ledger).debit(debit, declared.privacy.cap)
 
 
