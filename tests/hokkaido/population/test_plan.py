@@ -16,7 +16,7 @@ from xstat_ray.hokkaido.population.expansion import PARTS, SECONDS, UNITS
 from xstat_ray.hokkaido.population.plan import PopulationPlan, make_plan
 from xstat_ray.hokkaido.population.register import Register
 from xstat_ray.model.study import Privacy
-from xstat_ray.privacy.accountant import zcdp_epsilon
+from xstat_ray.privacy.gaussian_profile import gaussian_epsilon, unit_rho
 
 REGISTER = Register(HOMES, np.full((len(HOMES), 2, 13), 150))
 TWO = (
@@ -65,8 +65,8 @@ def test_the_shares_of_breakdowns_and_levels_add_up_to_the_budget(mechanism):
     made = plan(privacy=Privacy(**vars(GAUSSIAN) | {"mechanism": mechanism}))
     levels = [level.mechanism for table in made.breakdowns for level in table.design.levels]
     assert len(levels) == (2 if mechanism == "flat" else 6)
-    rho = sum(made.budget.l2_squared / (2 * Fraction(noise.scale) ** 2) for noise in levels)
-    assert zcdp_epsilon(rho, GAUSSIAN.delta) <= 1 and float(rho) == pytest.approx(
+    rho = sum(made.budget.l2_squared * unit_rho(Fraction(noise.scale) ** 2) for noise in levels)
+    assert gaussian_epsilon(rho, GAUSSIAN.delta) <= 1 and float(rho) == pytest.approx(
         float(made.budget.rho), rel=1e-6
     )
     pure = plan(privacy=Privacy(**vars(LAPLACE) | {"mechanism": mechanism}))
