@@ -103,6 +103,25 @@ class MessageError(ProtocolError):
         return type(self), (self.message, self.reason)
 
 
+class DepartureError(ProtocolError):
+    """A role did not follow the protocol, as a check of its messages shows; `who` names it."""
+
+    def __init__(self, who: str, did: str) -> None:
+        """Compose the message.
+
+        Args:
+            who: the role, or the two of which it is one.
+            did: what it did instead, behind its name.
+        """
+        self.who = who
+        self.did = did
+        super().__init__(f"the {who} {did}")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Rebuild from the fields: an error crosses from a party's process to the driver."""
+        return type(self), (self.who, self.did)
+
+
 class AttestationError(ProtocolError):
     """Another role's environment is not the one agreed on, so no key is released to it."""
 

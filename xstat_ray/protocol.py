@@ -1,6 +1,7 @@
 """The whole protocol in order, in one process, with every message encoded and decoded.
 
-Read this to learn what happens. It is the reference: every distributed run gives the same counts.
+Read this to learn what happens: `play` names the stages, and each stage stands below it, in the
+order in which they take place. It is the reference: every distributed run gives the same counts.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xstat_ray.crypto.channel import hand_over
+from xstat_ray.crypto.paillier import PublicKey
 from xstat_ray.inputs.source import Source
 from xstat_ray.model.messages import (
     Coefficients,
@@ -25,8 +27,9 @@ from xstat_ray.model.messages import (
     Tree,
 )
 from xstat_ray.model.study import Role
-from xstat_ray.noise.bits import SEED_BYTES, Attempt
-from xstat_ray.noise.dealing import Dealer
+from xstat_ray.noise.bits import SEED_BYTES
+from xstat_ray.noise.covert import CovertCheck
+from xstat_ray.noise.draw import Dealing
 from xstat_ray.planning.plan import Plan
 from xstat_ray.roles import Aggregator, ColumnParty, RowParty
 from xstat_ray.roles.aggregator import draw_share
@@ -57,11 +60,21 @@ def play(
     Returns:
         Noisy counts and sums (nodes, slots) of all measured levels, each in declared order.
     """
-    digest = plan.study.digest
-    packing = plan.packing
     row = RowParty(plan.study, Source(row_table, ledger=ledger), seed=seeds.get("row"))
     column = ColumnParty(plan.study, Source(column_table, ledger=ledger), seed=seeds.get("column"))
 
+    public = agree(plan, row, column)
+    exchange_persons(row, column)
+    draw_noise(plan, row, column)
+
+    aggregator = Aggregator(public, plan.study.rows_per_flag, plan.design.cells)
+    partials = count(plan, row, column, aggregator)
+    whole = overlay(plan, row, aggregator, partials)
+    return open_table(plan, row, column, aggregator, whole)
+
+
+def agree(plan: Plan, row: RowParty, column: ColumnParty) -> PublicKey:
+    """Play the handshake, and the key holder's proof of its key; returns the public key."""
     # Handshake. Row party <-> column party: hellos, then proofs that both derived the same keys.
     row_hello = row.hello()
     row_confirmation = row.agree(column.hello())
@@ -72,14 +85,17 @@ def play(
     # everything. The private key stays where it is made.
     column.generate_key(plan.key_bits, plan.constant_time)
     proven = column.public_key()
-    public = checked_key(proven)
     row.accept_key(proven)
+    return checked_key(proven)
 
+
+def exchange_persons(row: RowParty, column: ColumnParty) -> None:
+    """Play intake and ID exchange, after which each party has keys for its persons."""
     # Intake. Each party, for itself: read the table, leave people out, bound contributions.
     row.intake()
     column.intake()
 
-    # ID exchange. Each party -> the other: an offer, then choices; both then know the bins.
+    # Transfers. Each party -> the other: an offer, then choices; both then know the bins.
     row_offer = row.offer_columns()
     column_offer = column.offer_columns()
     row_choices = row.choose_columns(column_offer)
@@ -93,45 +109,6 @@ def play(
         row.evaluate(column.hide(number), number)
         column.evaluate(row_matrix, number)
 
-    # Padding. Each party, for itself: how many dummies it sends, where the study asks for any.
-    row.prepare(plan.grid, row.draw_dummies(plan.grid))
-    flags_of_batch = column.prepare(plan.grid, column.draw_dummies(plan.grid))
-
-    # Noise. Both parties, with what the aggregator deals: each has a share then.
-    draw_noise(plan, row, column)
-
-    # De-identify. Column party -> aggregator: every batch's flags, (tag, encrypted slot).
-    flags = [
-        Flags.decode(column.emit(batch, 0, range(size), packing).encode(digest), digest)
-        for batch, size in enumerate(flags_of_batch)
-    ]
-
-    # De-identify and join. Row party -> aggregator: every shard's rows, (tag, blinded cell).
-    aggregator = Aggregator(public, plan.study.rows_per_flag, plan.design.cells)
-    joined = list[list[Joined]]([] for _ in flags)
-    for shard in plan.grid.shards:
-        rows = Rows.decode(row.emit(shard).encode(digest), digest)
-        joined[shard.batch].append(aggregator.join(rows, flags[shard.batch]))
-
-    # Row bound. Aggregator, for itself: a flag that met too many rows of its batch counts nowhere.
-    partials = []
-    for of_batch, flags_of in zip(joined, flags, strict=True):
-        partial = aggregator.bound(*of_batch, flags_of)
-        partials.append(Partial.decode(partial.encode(digest), digest))
-
-    # Overlay. Row party -> aggregator: the sizes of the row tree's nodes; with padding all are
-    # equal, and nothing is sent. Sums, still encrypted.
-    levels = [aggregator.lay_out(aggregator.add(*partials), plan.design.cells, packing.blocks)]
-    starts = plan.design.starts
-    if starts is None:
-        view = row.view()
-        sent = [Tree(view=view, starts=level).encode(digest) for level in row.tree_starts()]
-        starts = [Tree.decode(tree, digest).starts for tree in sent]
-    for of_level in starts:
-        levels.append(aggregator.sum_up(levels[-1], of_level))
-
-    return open_table(plan, row, column, aggregator, np.concatenate(levels))
-
 
 def draw_noise(plan: Plan, row: RowParty, column: ColumnParty) -> None:
     """Play the draw of the noise, after which each party has a share and nobody the noise.
@@ -142,29 +119,122 @@ def draw_noise(plan: Plan, row: RowParty, column: ColumnParty) -> None:
         column: the column party.
     """
     if plan.noise is not None:
-        # Deal. Aggregator -> each party, sealed: a seed.
-        attempt = Attempt(bytes.fromhex(row.session()), 0)
-        dealer = Dealer(plan.noise, attempt, os.urandom(SEED_BYTES))
-        row.accept_deal(hand_over(row.dealing_key(), {"seed": dealer.export_seed("row")}))
-        column.accept_deal(hand_over(column.dealing_key(), {"seed": dealer.export_seed("column")}))
+        # Deal. Aggregator -> each party, sealed: a seed for every set of coins.
+        sets = plan.study.privacy.checked
+        secret = os.urandom(SEED_BYTES)
+        session = row.session()
+        digest = plan.study.digest
+        dealing = Dealing(plan.noise, session, sets, seed=secret, study_digest=digest)
+        of_row_party = dealing.export_seeds("row")
+        of_column_party = dealing.export_seeds("column")
+        row.accept_deal(hand_over(row.dealing_key(), {"seed": of_row_party}))
+        column.accept_deal(hand_over(column.dealing_key(), {"seed": of_column_party}))
 
-        for part in plan.noise.parts:
+        for number in dealing.numbers:
             # Aggregator -> column party, sealed: the corrections of the part.
-            deal = dealer.deal(part.number).encode(plan.study.digest)
+            deal = dealing.deal(number).encode(digest)
             sealed = hand_over(column.dealing_key(), {"deal": deal})
 
             # Openings. Each party -> the other, sealed, round after round.
-            of_row: bytes | None = row.begin_noise(part.number)
-            of_column: bytes | None = column.begin_noise(part.number, sealed)
+            of_row: bytes | None = row.begin_noise(number)
+            of_column: bytes | None = column.begin_noise(number, sealed)
+            turn = 0
             while of_row is not None and of_column is not None:
-                next_of_row = row.advance_noise(part.number, of_column)
-                of_column = column.advance_noise(part.number, of_row)
+                next_of_row = row.advance_noise(number, turn, of_column)
+                of_column = column.advance_noise(number, turn, of_row)
                 of_row = next_of_row
+                turn += 1
+
+        if sets > 1:
+            check_sets(row, column, dealing.check)
 
     # Each party, for itself: keeps its share. Of Gaussian noise each draws one now, and where noise
     # is off shares are zero.
     row.keep_noise()
     column.keep_noise()
+
+
+def check_sets(row: RowParty, column: ColumnParty, aggregator: CovertCheck) -> None:
+    """Play the covert check: all sets of coins but one, which nobody chose, are computed again.
+
+    Args:
+        row: the row party, which has drawn all sets.
+        column: the column party.
+        aggregator: the aggregator's side, which has dealt all sets.
+    """
+    # Commitments. Each role -> both others (party to party sealed, here and below): to a nonce, and
+    # to its seed and messages of every set.
+    of_row = row.commit_noise()
+    of_column = column.commit_noise()
+    of_aggregator = aggregator.commit()
+
+    # Toss. Each role -> both others, once it has their commitments: the nonce. The three nonces
+    # tell which set is kept.
+    row_toss = row.toss_noise(of_column.sealed, of_aggregator)
+    column_toss = column.toss_noise(of_row.sealed, of_aggregator)
+    toss = aggregator.toss({"row": of_row.plain, "column": of_column.plain})
+
+    # Sets. Each role -> the parties: its seeds and digests of all other sets.
+    row_sets = row.open_sets(column_toss.sealed, toss)
+    column_sets = column.open_sets(row_toss.sealed, toss)
+    sets = aggregator.open({"row": row_toss.plain, "column": column_toss.plain})
+
+    # Each party, for itself: computes them again; a role that departed is named.
+    row.check_sets(column_sets, sets)
+    column.check_sets(row_sets, sets)
+
+
+def count(plan: Plan, row: RowParty, column: ColumnParty, aggregator: Aggregator) -> list[Partial]:
+    """Play what is sent to the aggregator, and its join; returns each batch's encrypted counts."""
+    digest = plan.study.digest
+
+    # Padding. Each party, for itself: how many dummies it sends, where the study asks for any.
+    row.prepare(plan.grid, row.draw_dummies(plan.grid))
+    flags_of_batch = column.prepare(plan.grid, column.draw_dummies(plan.grid))
+
+    # De-identify. Column party -> aggregator: every batch's flags, (tag, encrypted slot).
+    flags = [
+        Flags.decode(column.emit(batch, 0, range(size), plan.packing).encode(digest), digest)
+        for batch, size in enumerate(flags_of_batch)
+    ]
+
+    # De-identify and join. Row party -> aggregator: every shard's rows, (tag, blinded cell).
+    joined = list[list[Joined]]([] for _ in flags)
+    for shard in plan.grid.shards:
+        rows = Rows.decode(row.emit(shard).encode(digest), digest)
+        joined[shard.batch].append(aggregator.join(rows, flags[shard.batch]))
+
+    # Row bound. Aggregator, for itself: a flag that met too many rows of its batch counts nowhere.
+    partials = []
+    for of_batch, flags_of in zip(joined, flags, strict=True):
+        partial = aggregator.bound(*of_batch, flags_of)
+        partials.append(Partial.decode(partial.encode(digest), digest))
+    return partials
+
+
+def overlay(
+    plan: Plan, row: RowParty, aggregator: Aggregator, partials: list[Partial]
+) -> NDArray[np.uint8]:
+    """Play the overlay of all batches and the sums of areas, still encrypted.
+
+    Returns:
+        (nodes, blocks, width) encrypted counts and sums of all measured levels.
+    """
+    digest = plan.study.digest
+    levels = [aggregator.lay_out(aggregator.add(*partials), plan.design.cells, plan.packing.blocks)]
+
+    # Row party -> aggregator: the sizes of the row tree's nodes; with padding all are equal, and
+    # nothing is sent.
+    starts = plan.design.starts
+    if starts is None:
+        view = row.view()
+        sent = [Tree(view=view, starts=level).encode(digest) for level in row.tree_starts()]
+        starts = [Tree.decode(tree, digest).starts for tree in sent]
+
+    # Aggregator, for itself: sums of consecutive nodes.
+    for of_level in starts:
+        levels.append(aggregator.sum_up(levels[-1], of_level))
+    return np.concatenate(levels)
 
 
 def open_table(

@@ -35,7 +35,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, paillier_key: PrivateKey)
         use_key(paillier_key, patch.setattr)
         domains = Domains(
             folder,
-            study(noise="laplace", privacy={"mechanism": "tree", "padding": "dp"}),
+            study(noise="laplace", privacy={"mechanism": "tree", "padding": "dp", "checked": 2}),
             Case(folder).tables,
         )
         domains.run()

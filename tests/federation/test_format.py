@@ -78,9 +78,8 @@ def test_the_script_knows_nothing_of_this_package():
 
 
 def test_the_page_names_every_field_event_and_kind_of_a_run(quick_key, tmp_path):
-    domains = Domains(
-        tmp_path, study(noise="laplace", privacy={"mechanism": "tree"}), Case(tmp_path).tables
-    )
+    privacy = {"mechanism": "tree", "checked": 2}
+    domains = Domains(tmp_path, study(noise="laplace", privacy=privacy), Case(tmp_path).tables)
     domains.run()
     peers = Peers({name: identity.public for name, identity in domains.identities.items()})
     headers = [
@@ -92,5 +91,5 @@ def test_the_page_names_every_field_event_and_kind_of_a_run(quick_key, tmp_path)
         *EVENTS,
         *{header.kind for header in headers},
     ]
-    assert len({header.kind for header in headers}) == 21
+    assert len({header.kind for header in headers}) == 24
     assert [name for name in named if f"`{name}`" not in PAGE] == []

@@ -22,7 +22,7 @@ from xstat_ray.errors import PendingError
 from xstat_ray.model.study import Study
 
 EXACT = study(privacy={"padding": "dp"})
-NOISY = study(noise="laplace", privacy={"mechanism": "tree"})
+NOISY = study(noise="laplace", privacy={"mechanism": "tree", "checked": 2})
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ from xstat_ray.model.messages import (
     Rows,
     Tree,
 )
-from xstat_ray.noise.messages import Deal, Opening
+from xstat_ray.noise.messages import Commitment, Deal, OpenedSets, Opening, Toss
 
 STUDY = bytes(32)
 OTHER = bytes([1]) + bytes(31)
@@ -49,6 +49,9 @@ KINDS = [
     MaskSeed,
     Deal,
     Opening,
+    Commitment,
+    Toss,
+    OpenedSets,
 ]
 numbers = st.integers(0, 2**31)
 TRAILING = {
@@ -67,6 +70,9 @@ TRAILING = {
     "digest": (32,),
     "commitment": (32,),
     "seed": (32,),
+    "leaves": (32,),
+    "seeds": (32,),
+    "digests": (3, 32),
 }
 
 
@@ -79,6 +85,7 @@ def messages(draw, kind=None):
         "view": "0ff0" * 8,
         "head": "01ef" * 16,
         "witnessed": "23cd" * 16,
+        **dict.fromkeys(("nonce", "aggregator", "row", "column"), "45ab" * 16),
         **{
             f.name: draw(numbers)
             for f in fields(kind)

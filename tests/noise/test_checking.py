@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from hashlib import sha256
 
 import numpy as np
 import pytest
@@ -204,8 +205,8 @@ def test_sets_have_seeds_of_their_own_and_leaves_hide_them():
 
 
 def test_sizes_are_checked():
-    with pytest.raises(ValueError, match="two sets"):
-        checking.sets_of(ATTEMPT, 1)
+    with pytest.raises(ValueError, match="one set"):
+        checking.sets_of(ATTEMPT, 0)
     with pytest.raises(ValueError, match="32 bytes"):
         checking.seed_of_set(bytes(16), ATTEMPT)
     with pytest.raises(ValueError, match="32 bytes"):
@@ -218,3 +219,27 @@ def test_two_messages_of_one_name_are_refused():
     transcript.add_seed("row", bytes(32))
     with pytest.raises(ProtocolError, match="two different messages"):
         transcript.add_seed("row", b"x" * 32)
+
+
+def test_leaves_commitments_and_tosses_are_those_of_the_page():
+    """A second implementation, by the section "Sets of coins" of docs/format.md alone."""
+
+    def hashed(*parts: bytes) -> bytes:
+        return sha256(b"".join(len(part).to_bytes(8, "little") + part for part in parts)).digest()
+
+    shown = {attempt: played(attempt) for attempt in SETS}
+    for role in ROLES:
+        leaves = []
+        for attempt in SETS:
+            named = shown[attempt][role].digests
+            assert sorted(named) == checking.message_names(role, PLAN)
+            digests = [part for name in sorted(named) for part in (name.encode(), named[name])]
+            use = f"noise {b'session'.hex()} 0 {attempt.set} 0 leaf".encode()
+            seed = shown[attempt][role].seed
+            leaves.append(hashed(b"xstat-ray v2 noise set", role.encode(), use, seed, *digests))
+        assert leaves == [leaves_of(shown[attempt], attempt)[role] for attempt in SETS]
+        parts = (b"xstat-ray v2 noise commitment", role.encode(), NONCES[role], *leaves)
+        assert checking.commitment(role, NONCES[role], leaves) == hashed(*parts)
+    nonces = (NONCES[role] for role in ("aggregator", "row", "column"))
+    number = int.from_bytes(hashed(b"xstat-ray v2 noise toss", *nonces), "little")
+    assert checking.toss(NONCES, 3) == number % 3

@@ -26,8 +26,10 @@ from xstat_ray.federation.envelope import Opened, canonical
 from xstat_ray.federation.outbox import Outbox
 from xstat_ray.model.messages import Flags, Masks, RerandomisedTable, Rows, Tree
 from xstat_ray.model.shards import Shard
-from xstat_ray.noise.bits import SEED_BYTES, Attempt
-from xstat_ray.noise.dealing import Dealer
+from xstat_ray.model.study import Role
+from xstat_ray.noise.bits import SEED_BYTES
+from xstat_ray.noise.covert import CovertCheck
+from xstat_ray.noise.draw import Dealing
 from xstat_ray.planning.options import IN_FLIGHT
 from xstat_ray.publication.manifest import shown_seconds
 from xstat_ray.roles.aggregator import Aggregator
@@ -82,31 +84,60 @@ class AggregatorSteps:
         """
         path = self._run.folder / RERANDOMISED
         if not self._run.log.finished:
-            self._deal()
+            dealing = self._deal()
             if not path.exists():
                 write_whole(path, self._count().encode(self._study), mode=0o600)
+            if dealing is not None:
+                self._check_sets(dealing.check)
             self._hand_out(RerandomisedTable.decode(path.read_bytes(), self._study))
             self._run.log.add("finished")
         self._mailbox.publish_log()
         for name in (RERANDOMISED, DEALER):
             (self._run.folder / name).unlink(missing_ok=True)
 
-    def _deal(self) -> None:
-        """Deal what the parties draw the noise with; a repeat deals the same."""
+    def _deal(self) -> Dealing | None:
+        """Deal what the parties draw the noise with; a repeat deals the same.
+
+        Returns:
+            What was dealt, where the parties are still to be shown that; else None.
+        """
         plan = self._plan.noise
         self._receive_key()
         if plan is None:
-            return
+            return None
         path = self._run.folder / DEALER
         if not path.exists():
             write_whole(path, os.urandom(SEED_BYTES), mode=0o600)
-        attempt = Attempt(bytes.fromhex(self._mailbox.session), 0)
-        dealer = Dealer(plan, attempt, path.read_bytes())
+        sets = self._plan.study.privacy.checked
+        seeds = {"seed": path.read_bytes()}
+        dealing = Dealing(plan, self._mailbox.session, sets, **seeds, study_digest=self._study)
         for role in ROLES:
-            self._mailbox.send(role, "dealt", dealer.export_seed(role))
+            self._mailbox.send(role, "dealt", dealing.export_seeds(role))
+        to_check = sets > 1 and not self._mailbox.has_sent("column", "sets")
         outbox = Outbox(self._run, self._executor)
-        for number in self._mailbox.unsent("column", "corrections", len(plan.parts)):
-            outbox.send("column", "corrections", dealer.deal(number), number, len(plan.parts))
+        parts = len(dealing.numbers)
+        left = self._mailbox.unsent("column", "corrections", parts)
+        # A check is of everything that was dealt.
+        for number in dealing.numbers if to_check else left:
+            outbox.send("column", "corrections", dealing.deal(number), number, parts)
+        if not to_check:
+            return None
+        for role in ROLES:
+            self._mailbox.send(role, "commitment", dealing.check.commit)
+        return dealing
+
+    def _check_sets(self, check: CovertCheck) -> None:
+        """Toss with the parties for the set of coins that is used, and show them all others."""
+        toss = check.toss({role: self._take(role, "commitment") for role in ROLES})
+        for role in ROLES:
+            self._mailbox.send(role, "toss", toss)
+        sets = check.open({role: self._take(role, "toss") for role in ROLES})
+        for role in ROLES:
+            self._mailbox.send(role, "sets", sets)
+
+    def _take(self, role: Role, kind: str) -> bytes:
+        with self._mailbox.receiving(role, kind) as message:
+            return message.payload
 
     def _hand_out(self, table: RerandomisedTable) -> None:
         """Put the masks on the table; show the row party both tables, the key holder the masked."""

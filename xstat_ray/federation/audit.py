@@ -29,6 +29,7 @@ EVENTS = (
     "received",
     "refused",
     "shown",
+    "drawn",
     "noise",
     "approved",
     "debited",

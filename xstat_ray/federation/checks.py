@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,25 @@ def _check_view(case: Case) -> Iterator[str]:
             )
         elif padded and (not sent or min(entry.number for entry in sent) < shown[0].number):
             yield f"the {name} domain's {kind} were handed out before it counted what they show"
+
+
+def _check_drawn(case: Case) -> Iterator[str]:
+    promised = dict(case.manifest.get("insiders") or {}).get("departure_noticed")
+    expected = [] if promised in (None, "0") else [promised]
+    what_follows: list[tuple[Role, str]] = [("row", "masks"), ("column", "opened")]
+    for name, kind in what_follows:
+        drawn = case.of(name, "drawn")
+        handed = case.of(name, "sent", kind=kind)
+        if [_chance(entry) for entry in drawn] != expected:
+            yield f"the {name} party's log does not show the check of the noise that was promised"
+        elif drawn and (not handed or min(e.number for e in handed) < drawn[0].number):
+            yield f"the {name} party sent {kind} before it had checked the noise"
+
+
+def _chance(drawn: Entry) -> str | None:
+    """The chance at which a departure is noticed with so many sets; None if there are none."""
+    sets = drawn.facts.get("sets")
+    return str(1 - Fraction(1, sets)) if type(sets) is int and sets > 0 else None
 
 
 def _check_table(case: Case) -> Iterator[str]:
@@ -211,6 +231,11 @@ CHECKS: tuple[tuple[str, Callable[[Case], Iterator[str]]], ...] = (
         "Each party counted what padded tables show the aggregator, where they are padded, before "
         "it sent them.",
         _check_view,
+    ),
+    (
+        "Where the study has the draw of the noise checked, each party checked it before anything "
+        "depended on it.",
+        _check_drawn,
     ),
     (
         "One table was opened, after the row party had approved it; the id of the release follows "

@@ -13,17 +13,19 @@ from pathlib import Path
 from xstat_ray.crypto.channel import hand_over
 from xstat_ray.errors import ProtocolError
 from xstat_ray.federation.domain_run import DomainRun
+from xstat_ray.federation.identity import Domain
 from xstat_ray.federation.mailbox import Mailbox
 from xstat_ray.federation.outbox import Outbox
 from xstat_ray.model.study import Role
 from xstat_ray.noise.sampler import rounds
 from xstat_ray.planning.plan import Plan
 from xstat_ray.roles import RowParty
+from xstat_ray.roles.joint_draw import ToBoth
 from xstat_ray.roles.noise_share import SHARE, NoiseShare
 from xstat_ray.roles.opening import checked_key
 from xstat_ray.roles.private_file import write_private
 from xstat_ray.runtime.emission import mask_call, opening_parts
-from xstat_ray.runtime.executor import Executor
+from xstat_ray.runtime.executor import ROLES, Executor
 
 RECEIPTS = "receipts"
 """Folder in the private folder with what the row party keeps of its masks."""
@@ -61,6 +63,7 @@ def draw_noise(run: DomainRun, role: Role, executor: Executor) -> None:
     """Draw the party's share of the noise, and keep it in the private folder.
 
     Raises:
+        DepartureError: the study has the draw checked, and a role did not follow the protocol.
         PendingError: a message has not come in time.
         MessageError: a message is not what it should be.
     """
@@ -72,17 +75,22 @@ def draw_noise(run: DomainRun, role: Role, executor: Executor) -> None:
             key = executor.get(first.call(NoiseShare.dealing_key))
             sealed = hand_over(key, {"seed": message.payload})
             executor.get(first.call(NoiseShare.accept_deal, sealed))
-        for number in range(len(run.plan.noise.parts)):
+        sets = run.plan.study.privacy.checked
+        for number in range(sets * len(run.plan.noise.parts)):
             _draw_part(run, role, executor, number)
+        if sets > 1:
+            _check_sets(run, role, executor)
     executor.get(first.call(NoiseShare.keep_noise))
 
 
 def _draw_part(run: DomainRun, role: Role, executor: Executor, number: int) -> None:
-    """Exchange the openings of one part with the other party."""
+    """Exchange the openings of one part, numbered through all sets, with the other party."""
     assert run.plan.noise is not None
-    of_part = [rounds(part.coins.bits) for part in run.plan.noise.parts]
+    sets = run.plan.study.privacy.checked
+    of_part = sets * [rounds(part.coins.bits) for part in run.plan.noise.parts]
+    before = sum(of_part[:number])
     mailbox = run.mailbox
-    other: Role = "column" if role == "row" else "row"
+    other = ROLES[role].other
     first = (executor.row if role == "row" else executor.column)[0]
     opening: bytes | None
     if role == "row":
@@ -92,11 +100,42 @@ def _draw_part(run: DomainRun, role: Role, executor: Executor, number: int) -> N
             key = executor.get(first.call(NoiseShare.dealing_key))
             sealed = hand_over(key, {"deal": message.payload})
             opening = executor.get(first.call(NoiseShare.begin_noise, number, sealed))
-    for place in range(sum(of_part[:number]), sum(of_part[: number + 1])):
+    for turn in range(of_part[number]):
         assert opening is not None
+        place = before + turn
         mailbox.send(other, "opening", opening, part=place, parts=sum(of_part))
         with mailbox.receiving(other, "opening", place) as message:
-            opening = executor.get(first.call(NoiseShare.advance_noise, number, message.payload))
+            call = first.call(NoiseShare.advance_noise, number, turn, message.payload)
+            opening = executor.get(call)
+
+
+def _check_sets(run: DomainRun, role: Role, executor: Executor) -> None:
+    """Go through the covert check with both other domains.
+
+    What is refused here names a role, which need not be the sender of the last message.
+    """
+    mailbox = run.mailbox
+    other = ROLES[role].other
+    first = (executor.row if role == "row" else executor.column)[0]
+
+    def tell(kind: str, told: ToBoth) -> tuple[bytes, bytes]:
+        """Tell both others; returns what they tell."""
+        mailbox.send(other, kind, told.sealed)
+        mailbox.send("aggregator", kind, told.plain)
+        return _take(mailbox, other, kind), _take(mailbox, "aggregator", kind)
+
+    told = tell("commitment", executor.get(first.call(NoiseShare.commit_noise)))
+    told = tell("toss", executor.get(first.call(NoiseShare.toss_noise, *told)))
+    mailbox.send(other, "sets", executor.get(first.call(NoiseShare.open_sets, *told)))
+    shown = _take(mailbox, other, "sets"), _take(mailbox, "aggregator", "sets")
+    executor.get(first.call(NoiseShare.check_sets, *shown))
+    if not any(run.log.of("drawn")):
+        run.log.add("drawn", sets=run.plan.study.privacy.checked)
+
+
+def _take(mailbox: Mailbox, sender: Domain, kind: str) -> bytes:
+    with mailbox.receiving(sender, kind) as message:
+        return message.payload
 
 
 def receive_key(mailbox: Mailbox, plan: Plan) -> bytes:

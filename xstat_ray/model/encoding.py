@@ -29,7 +29,10 @@ Head = str
 """A field with the head of a budget ledger: 64 hexadecimal digits."""
 NO_HEAD = "0" * 64
 """Stands for no head."""
-_TEXTS = {"str": re.compile("[0-9a-f]{32}"), "Head": re.compile("[0-9a-f]{64}")}
+Bytes32 = str
+"""A field with 32 bytes: 64 hexadecimal digits."""
+_LONG = re.compile("[0-9a-f]{64}")
+_TEXTS = {"str": re.compile("[0-9a-f]{32}"), "Head": _LONG, "Bytes32": _LONG}
 """What texts of a header look like, by their declared type."""
 
 

@@ -7,18 +7,22 @@ role that leaves the protocol in one of them is found and named with probability
 1. Each role has a seed for each set (`seed_of_set`). All k sets are drawn; each role writes down
    the digests of what it sent and received (`Transcript`).
 2. Each role -> the others: its commitment, to a nonce and to every set (`commitment`, `leaf`).
-3. When all three are there, each role -> the others: the nonce and the leaves
-   (`check_commitment`).
+3. When all three are there, each role -> the others: the nonce, the leaves (`check_commitment`),
+   and the three commitments, so that all know to have the same ones.
 4. The nonces toss which set is kept (`toss`). Nobody chose it: every nonce was committed to before
    any was shown (Blum, "Coin flipping by telephone", 1981), after all sets had been drawn.
-5. Each role -> the others: seed and transcript of every other set (`Shown`). Everybody computes
+5. Each role -> the parties: seed and transcript of every other set (`Shown`). Both parties compute
    these sets again (`check_set`); the first message that differs names its sender. Messages after
-   it may differ without a fault, as they follow from what was received.
+   it may differ without a fault, as they follow from what was received. The aggregator has nothing
+   to check: what it deals is all that it has of the draw.
 6. The kept set is the noise. Nothing of it was shown: leaves hide its seeds.
 
-A role that shows nothing, or stops, ends the run and is known by that. A receiver might write down
-another message than it got: a party that checks relies on its own transcript, and to others signed
-envelopes (`federation.envelope`) tell which it was.
+`noise.covert` goes through steps 2 to 5 for one role.
+
+A role that shows nothing, or stops, ends the run and is known by that. Whoever begins another
+session after it gives it another toss. A receiver might write down another message than it got: a
+party that checks relies on its own transcript, and to others signed envelopes
+(`federation.envelope`) tell which it was.
 """
 
 from __future__ import annotations
@@ -29,13 +33,13 @@ from hashlib import sha256
 from typing import Literal
 
 from xstat_ray.crypto.derive import derive
-from xstat_ray.errors import ProtocolError
+from xstat_ray.errors import DepartureError, ProtocolError
 from xstat_ray.model.study import Role
 from xstat_ray.noise.bits import SEED_BYTES, Attempt, check_seed
 from xstat_ray.noise.dealing import Dealer
 from xstat_ray.noise.messages import Deal, Opening
 from xstat_ray.noise.plan import NoisePlan
-from xstat_ray.noise.sampler import PartSampler, Sampler
+from xstat_ray.noise.sampler import PartSampler, Sampler, rounds
 
 AnyRole = Literal["aggregator", "row", "column"]
 PARTIES: tuple[Role, ...] = ("row", "column")
@@ -52,13 +56,13 @@ _TOSS = b"xstat-ray v2 noise toss"
 
 
 def sets_of(attempt: Attempt, count: int) -> tuple[Attempt, ...]:
-    """The sets of an attempt.
+    """The sets of an attempt; a single one is not checked.
 
     Raises:
-        ValueError: fewer than two, of which none would be checked.
+        ValueError: there is none.
     """
-    if count < 2:
-        raise ValueError("a covert check needs two sets of noise at least")
+    if count < 1:
+        raise ValueError("the noise needs one set at least")
     return tuple(replace(attempt, set=number) for number in range(count))
 
 
@@ -76,6 +80,33 @@ def seed_of_set(seed: bytes, attempt: Attempt) -> bytes:
     return derive(seed, attempt.purpose("seed of set", 0), SEED_BYTES)
 
 
+def message_names(role: AnyRole, plan: NoisePlan) -> list[str]:
+    """Sorted names of all messages of a set that a role sends or receives."""
+    parts = plan.parts
+    seeds = [_seed_name(party) for party in PARTIES if role in ("aggregator", party)]
+    deals = [_deal_name(part.number) for part in parts if role != "row"]
+    openings = [
+        _opening_name(part.number, turn, party)
+        for part in parts
+        for turn in range(rounds(part.coins.bits))
+        for party in PARTIES
+        if role != "aggregator"
+    ]
+    return sorted([*seeds, *deals, *openings])
+
+
+def _seed_name(receiver: Role) -> str:
+    return f"seed to {receiver}"
+
+
+def _deal_name(part: int) -> str:
+    return f"deal {part}"
+
+
+def _opening_name(part: int, turn: int, sender: Role) -> str:
+    return f"opening {part} {turn} {sender}"
+
+
 class Transcript:
     """Digests of what a role sent and received of one set, by the name of each message."""
 
@@ -91,15 +122,15 @@ class Transcript:
 
     def add_seed(self, receiver: Role, seed: bytes) -> None:
         """Write down what the aggregator dealt to a party, or a party was dealt."""
-        self._add(f"seed to {receiver}", seed)
+        self._add(_seed_name(receiver), seed)
 
     def add_deal(self, deal: Deal) -> None:
         """Write down the corrections of a part."""
-        self._add(f"deal {deal.part}", deal.encode(self._study))
+        self._add(_deal_name(deal.part), deal.encode(self._study))
 
     def add_opening(self, sender: Role, opening: Opening) -> None:
         """Write down one opening of a round."""
-        name = f"opening {opening.part} {opening.round} {sender}"
+        name = _opening_name(opening.part, opening.round, sender)
         self._add(name, opening.encode(self._study))
 
     def _add(self, name: str, message: bytes) -> None:
@@ -148,11 +179,11 @@ def check_commitment(
     """Check what a role shows of its commitment.
 
     Raises:
-        ProtocolError: not what it committed to, or not `count` sets; names the role.
+        DepartureError: not what it committed to, or not `count` sets; names the role.
     """
     right = len(nonce) == NONCE_BYTES and [len(one) for one in leaves] == [32] * count
     if not right or commitment(role, nonce, leaves) != committed:
-        raise ProtocolError(f"the {NAMES[role]} shows sets of noise that it did not commit to")
+        raise DepartureError(NAMES[role], "shows sets of noise that it did not commit to")
 
 
 def toss(nonces: Mapping[AnyRole, bytes], count: int) -> int:
@@ -187,27 +218,28 @@ def check_set(
             cannot tell a sender from a receiver that wrote down another message.
 
     Raises:
-        ProtocolError: a role shows what it did not commit to, or sent what does not follow from the
-            seeds; names it.
+        DepartureError: a role shows what it did not commit to, or sent what does not follow from
+            the seeds; names it.
     """
     for role in ROLES:
         if leaf(role, attempt, shown[role]) != leaves[role]:
-            raise ProtocolError(f"the {NAMES[role]} shows another set than it committed to")
+            raise DepartureError(NAMES[role], "shows another set than it committed to")
     counts = dict.fromkeys(ROLES, 0)
     seeds = {role: shown[role].seed for role in ROLES}
     for sender, receiver, one in _replay(plan, attempt, seeds, study_digest):
         ((name, digest),) = one.digests.items()
         wrong = [r for r in (sender, receiver) if shown[r].digests.get(name) != digest]
         if wrong:
-            raise ProtocolError(
-                f"the {_blamed(sender, receiver, wrong, checker)} did not follow the protocol of "
-                f"the noise: message '{name}' of set {attempt.set} is not what the seeds give"
+            raise DepartureError(
+                _blamed(sender, receiver, wrong, checker),
+                f"did not follow the protocol of the noise: message '{name}' of set {attempt.set} "
+                "is not what the seeds give",
             )
         counts[sender] += 1
         counts[receiver] += 1
     for role in ROLES:
         if counts[role] != len(shown[role].digests):
-            raise ProtocolError(f"the {NAMES[role]} shows messages that the noise does not have")
+            raise DepartureError(NAMES[role], "shows messages that the noise does not have")
 
 
 def _blamed(

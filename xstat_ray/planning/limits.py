@@ -57,14 +57,12 @@ def check_size(entries: int, remedy: str) -> None:
 def check_joint(study: Study, noise: NoisePlan | None) -> None:
     """Refuse a joint draw of Laplace noise that costs more delta than the study declares.
 
-    Refuse its covert check too: `noise.checking` has it, but runs do not make it yet.
-
     Args:
         study: what is counted.
         noise: how Laplace noise is drawn; None for other noise.
 
     Raises:
-        PlanError: the study declares a smaller delta, or none; or it asks for several sets.
+        PlanError: the study declares a smaller delta, or none.
     """
     if noise is not None and noise.delta > study.privacy.delta:
         declared = f"{float(study.privacy.delta):g}" if study.privacy.delta else "none"
@@ -73,10 +71,4 @@ def check_joint(study: Study, noise: NoisePlan | None) -> None:
             f"the study declares {declared}",
             key="privacy.delta",
             remedy="Declare one, such as privacy.delta=1e-9; what is debited is computed",
-        )
-    if study.privacy.checked > 1:
-        raise PlanError(
-            f"a run makes one set of coins, and the study asks for {study.privacy.checked}",
-            key="privacy.checked",
-            remedy="Leave it at 1: runs do not make the covert check of the joint noise yet",
         )

@@ -16,7 +16,7 @@ from xstat_ray.model.row_tree import level_names, tree_of
 from xstat_ray.model.shards import ShardGrid
 from xstat_ray.model.study import Study
 from xstat_ray.noise.plan import NoisePlan, joint_noise, spent_delta
-from xstat_ray.planning import pool_view, tree_shape
+from xstat_ray.planning import draw_cost, pool_view, tree_shape
 from xstat_ray.planning.batching import Batch, cut
 from xstat_ray.planning.insiders import Insiders
 from xstat_ray.planning.limits import check_joint, check_key_bits, check_shards, check_size
@@ -26,8 +26,6 @@ from xstat_ray.privacy.mechanism import Mechanism
 from xstat_ray.privacy.padding import Padding
 from xstat_ray.util.readable import readable_bytes
 
-DRAWS_PER_SECOND = 40_000
-"""Draws of noise a second, on one core."""
 START_SECONDS = 10.0
 """Time that a run takes before it reads a table."""
 
@@ -126,16 +124,16 @@ class Plan:
         """
         rate = self._rates
         blocks = self.packing.blocks
-        persons = self.study.bounds.persons + row_persons
         parallel = (
-            persons / rate.persons
+            (self.study.bounds.persons + row_persons) / rate.persons
             + self.max_flags * blocks / rate.owner_encrypt
             + self.max_flags * self.study.bounds.rows * blocks / rate.multiply
             + self.table_ciphertexts / rate.decrypt
             + rate.mask_seconds(self.table_ciphertexts, self.key_bits)
             + self.row_seconds(1, rows + (self.padding.rows_added if self.padding else 0))
         )
-        serial = self.table_ciphertexts / rate.public_encrypt + self.coefficients / DRAWS_PER_SECOND
+        serial = self.table_ciphertexts / rate.public_encrypt
+        serial += draw_cost.seconds(self.study, self.noise, self.coefficients, cores)
         return START_SECONDS + serial + parallel / cores
 
     @cached_property
@@ -189,6 +187,7 @@ class Plan:
                 f"budget cap {study.privacy.cap}",
             ),
             ("Insiders", self.insiders.sentence()),
+            ("Draw", draw_cost.sentence(study, self.noise, self.coefficients)),
             ("Pool's view", pool_view.sentence(study, self.padding)),
             ("Tree's shape", tree_shape.sentence(study, self.design, self._shape_cost)),
             ("Expected error", f"standard error {errors}"),
@@ -269,6 +268,7 @@ class Plan:
             "mechanism": self.design.kind,
             "why": self.design.reason,
             "noise": mechanism.noise,
+            **draw_cost.as_dict(self.study, self.noise),
             "epsilon": str(mechanism.epsilon),
             "delta": str(self.delta),
             "l1_sensitivity": mechanism.l1,

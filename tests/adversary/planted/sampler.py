@@ -1,6 +1,8 @@
-"""Randomness that is dealt twice, and a dealer that marks it for itself."""
+"""Randomness that is dealt twice, a dealer that marks it for itself, and roles that depart."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +11,9 @@ from numpy.typing import NDArray
 from xstat_ray.model.study import Role
 from xstat_ray.noise.bits import Attempt, Stream
 from xstat_ray.noise.dealing import Dealer
-from xstat_ray.noise.messages import Deal
+from xstat_ray.noise.draw import Dealing, PartyDraw
+from xstat_ray.noise.messages import Deal, Opening
+from xstat_ray.noise.sampler import PartSampler
 from xstat_ray.noise.triples import DEALT_BITS, Round, Words
 
 
@@ -95,3 +99,40 @@ def weights_of(dealt: NDArray[np.bool_]) -> NDArray[np.int64]:
     coins = np.arange(2 * digits)[:, None]
     weights: NDArray[np.int64] = np.where(coins < digits, 1, -1) << coins % digits
     return weights
+
+
+def deals_other_shares(patch: pytest.MonkeyPatch) -> None:
+    """Have the aggregator alone deal other integer shares than follow from its seed."""
+    honest = Dealer.deal
+    of_all_sets = Dealing.deal
+
+    def marked_deal(self: Dealer, number: int) -> Deal:
+        dealt = honest(self, number)
+        dealt.shares[0] += 1
+        return dealt
+
+    def deal(self: Dealing, number: int) -> Deal:
+        with patch.context() as inside:
+            inside.setattr(Dealer, "deal", marked_deal)
+            return of_all_sets(self, number)
+
+    patch.setattr(Dealing, "deal", deal)
+
+
+def tosses_other_coins(patch: pytest.MonkeyPatch, role: Role) -> None:
+    """Have a party draw the bits of one coin otherwise than follows from its seed."""
+    begin = PartSampler.__init__
+    of_all_sets = PartyDraw.begin
+
+    def other_bits(self: PartSampler, *arguments: Any, **options: Any) -> None:
+        begin(self, *arguments, **options)
+        self._nodes[0] ^= np.uint64(1)
+        self._masked = self._mask()
+
+    def begun(self: PartyDraw, number: int, deal: Deal | None = None) -> Opening:
+        with patch.context() as inside:
+            if self._role == role:
+                inside.setattr(PartSampler, "__init__", other_bits)
+            return of_all_sets(self, number, deal)
+
+    patch.setattr(PartyDraw, "begin", begun)

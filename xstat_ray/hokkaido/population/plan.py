@@ -17,8 +17,8 @@ from xstat_ray.hokkaido.population.expansion import UNITS, Expansion
 from xstat_ray.hokkaido.population.register import Register
 from xstat_ray.hokkaido.population.sums import Layout
 from xstat_ray.model.row_tree import level_names
+from xstat_ray.planning.draw_cost import DRAWS_PER_SECOND
 from xstat_ray.planning.limits import MAX_COEFFICIENTS
-from xstat_ray.planning.plan import DRAWS_PER_SECOND
 from xstat_ray.privacy.design import Design, scaled
 from xstat_ray.privacy.mechanism import Mechanism
 from xstat_ray.util.readable import readable_bytes
