@@ -22,7 +22,8 @@ from xstat_ray.errors import PendingError
 from xstat_ray.model.study import Study
 
 EXACT = study(privacy={"padding": "dp"})
-NOISY = study(noise="laplace", privacy={"mechanism": "tree", "checked": 2})
+NOISY = study(noise="laplace", privacy={"mechanism": "tree"})
+CHECKED = study(noise="laplace", privacy={"mechanism": "tree", "checked": 2})
 
 
 @pytest.fixture(scope="module")
@@ -83,9 +84,10 @@ def killed_and_resumed(
 @pytest.mark.parametrize("step", STEPS, ids=" ".join)
 def test_killed_in_a_step_and_resumed(server, quick_key, tmp_path, step, which):
     exact = step[1] in ("handshake", "exchange", "emit")
+    noisy = CHECKED if step[1] in ("noise", "all") else NOISY
     tables = Case(tmp_path).tables
     for domains in killed_and_resumed(
-        server, quick_key, tmp_path, tables, step, which, EXACT if exact else NOISY
+        server, quick_key, tmp_path, tables, step, which, EXACT if exact else noisy
     ):
         statistics = pq.read_table(domains.out / "statistics.parquet")
         assert statistics["noisy"].to_pylist() == list(COUNTS.values()) or not exact

@@ -37,10 +37,10 @@ def test_the_bytes_of_openings_are_those_that_are_sent():
 
 
 def test_sets_cost_what_they_are_drawn_and_computed_again():
-    one, two, three = (plan(checked=sets) for sets in (1, 2, 3))
+    one, two, three, four = (plan(checked=sets) for sets in (1, 2, 3, 4))
     assert two.as_dict()["noise_bytes_each_way"] == 2 * one.as_dict()["noise_bytes_each_way"]
     assert took(two) > 2 * took(one)
-    assert took(three) - took(two) == pytest.approx(took(two) - took(one))
+    assert took(four) - took(three) == pytest.approx(took(three) - took(two))
     assert took(two, cores=1) > took(two) == took(two, cores=9)
     grown = three.seconds(2) - one.seconds(2)
     assert grown == pytest.approx(took(three) - took(one), rel=1e-6)
@@ -72,7 +72,8 @@ def test_the_sentence_says_what_the_check_buys():
 
 
 def test_work_grows_with_coefficients_digits_and_bits():
-    small, wide = plan(columns=50).noise, plan(columns=100).noise
+    small = plan(columns=50).noise
+    wide = plan(columns=100).noise
     assert small is not None and wide is not None
     assert draw_cost.coin_bits(wide) == 2 * draw_cost.coin_bits(small)
     part = small.parts[0]

@@ -23,6 +23,8 @@ COLUMN = 2.1e9
 """Of the column party."""
 AGGREGATOR = 4.6e9
 """Of the aggregator, which deals."""
+DIGESTED = 1.4e9
+"""Bytes of messages a second that are encoded and digested, on one core."""
 PACKED = 3_400_000
 """Coefficients a second that a party packs into the numbers that it adds, on one core."""
 
@@ -48,7 +50,9 @@ def seconds(study: Study, noise: NoisePlan | None, coefficients: int, cores: int
     of_all = bits * (1 / ROW + 1 / COLUMN + 1 / AGGREGATOR)
     sets = study.privacy.checked
     drawn = sets * (bits / AGGREGATOR + parties)
-    return drawn + both * ((sets - 1) * of_all + coefficients / PACKED)
+    # Digests are of what is sent and received, and again of what is computed.
+    digested = (2 * sets - 1) * _messages_bytes(noise) / DIGESTED if sets > 1 else 0
+    return drawn + both * ((sets - 1) * of_all + digested + coefficients / PACKED)
 
 
 def coin_bits(noise: NoisePlan) -> int:
@@ -65,6 +69,15 @@ def _opened_bytes(part: Part) -> int:
     rounds = triples.rounds(part.coins.bits)
     words = 1 + sum(step.pairs * (1 + step.products) for step in rounds)
     return 8 * words * 2 * part.coins.digits * part.words
+
+
+def _messages_bytes(noise: NoisePlan) -> int:
+    """Bytes of all messages of one set: both parties' openings, and what is dealt."""
+    dealt = 0
+    for part in noise.parts:
+        words = triples.products(part.coins.bits) * part.words + part.coefficients
+        dealt += 8 * 2 * part.coins.digits * words
+    return 2 * opened_bytes(noise) + dealt
 
 
 def as_dict(study: Study, noise: NoisePlan | None) -> dict[str, Any]:
