@@ -5,14 +5,14 @@
 #   start_node.sh worker HEAD_IP [options of ray start]
 #
 # XSTAT_SECRETS holds ca.crt, ca.key and token (make_secrets.py). The node makes a certificate for its own address, as Ray
-# checks addresses. XSTAT_STATE gets the certificate, logs, sockets and spilled objects: put it on an encrypted disk.
+# checks addresses. XSTAT_NODE_STATE gets the certificate, logs, sockets and spilled objects: put it on an encrypted disk.
 set -euo pipefail
 umask 077
 role=$1
 shift
 here=$(cd "$(dirname "$0")" && pwd)
 secrets=${XSTAT_SECRETS:-$HOME/xstat-secrets}
-state=${XSTAT_STATE:-$HOME/xstat-state}
+state=${XSTAT_NODE_STATE:-$HOME/xstat-state}
 ip=${XSTAT_NODE_IP:-$(hostname -I | cut -d ' ' -f 1)}
 gcs=${XSTAT_GCS_PORT:-6379}
 # Workers use 10002 to 19999; whatever is fixed stays outside.

@@ -86,6 +86,14 @@ def state_of_a_test(
     monkeypatch.setenv("XSTAT_STATE", str(tmp_path_factory.mktemp("state")))
 
 
+@pytest.fixture(autouse=True, scope="session")
+def power_stays_on() -> Iterator[None]:
+    """Wait for no disk in this process: tests kill processes, whose files the system keeps."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda file: None)
+        yield
+
+
 STUDY = ROOT / "conf" / "study" / "nycflights.yaml"
 
 

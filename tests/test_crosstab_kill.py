@@ -14,6 +14,7 @@ import pytest
 from tests.case import KEY_BITS, Case, study, use_key
 from tests.killing import SYSTEM, Doom, child, clean_server
 from tests.opened import opened
+from tests.sizes import slow, thorough
 from xstat_ray import InputError, crosstab, make_plan
 from xstat_ray.crypto.keygen import generate
 from xstat_ray.crypto.paillier import PrivateKey
@@ -144,7 +145,9 @@ def spread(passed, count):
 
 
 @pytest.mark.parametrize(
-    "points", [20, pytest.param(None, marks=pytest.mark.slow)], ids=["20 points", "every point"]
+    "points",
+    [8, pytest.param(20, marks=thorough), pytest.param(None, marks=slow)],
+    ids=["8 points", "20 points", "every point"],
 )
 def test_killed_anywhere_between_noise_and_publication(server, key, tmp_path, monkeypatch, points):
     use_key(key, monkeypatch.setattr)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.case import Case, study, use_key
 from tests.federation.domains import Domains
+from tests.sizes import first, thorough
 from xstat_ray import InputError, Options, Source, crosstab
 from xstat_ray.crypto.keygen import generate
 from xstat_ray.privacy.ledger import Ledger
@@ -67,7 +68,7 @@ class InThreeDomains(Releases):
         return domains.out
 
 
-@pytest.fixture(params=[InOneProcess, InThreeDomains])
+@pytest.fixture(params=first(1, [InOneProcess, InThreeDomains]))
 def releases(request, tmp_path, key, monkeypatch) -> Releases:
     use_key(key, monkeypatch.setattr)
     return request.param(tmp_path)
@@ -143,6 +144,7 @@ def test_a_run_that_goes_on_with_another_copy_is_debited_on_that(tmp_path, key, 
     assert list(run.out.glob("statistics*")) and spent(releases) == {"row": 2, "column": 2}
 
 
+@thorough
 def test_a_run_that_was_refused_is_paid_for_once_the_newest_copy_is_back(
     tmp_path, key, monkeypatch
 ):

@@ -18,7 +18,7 @@ from tests.adversary.deployments import DEPLOYMENTS, OneProcess, played_as_far_a
 from tests.adversary.people import mixed
 from tests.adversary.planted import ids
 from tests.case import study
-from tests.sizes import first
+from tests.sizes import first, slow
 from xstat_ray import protocol
 from xstat_ray.errors import XstatError
 from xstat_ray.model.messages import Coefficients, RerandomisedTable
@@ -71,15 +71,15 @@ def debited(folder: Path) -> list[Fraction]:
     return [Ledger(folder / "ledger.sqlite").spent(dataset) for dataset in DATASETS]
 
 
-@pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS))
-@pytest.mark.parametrize("trick", first(1, [the_same_table, none]))
+@pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS, slow))
+@pytest.mark.parametrize("trick", first(1, [the_same_table, none], slow))
 def test_every_release_is_paid_by_both_parties(deployment, trick, tmp_path, monkeypatch):
     trick(monkeypatch)
     assert released(deployment, tmp_path) == PAID
     assert debited(tmp_path) == [PAID, PAID]
 
 
-@pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS))
+@pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS, slow))
 def test_ids_that_somebody_else_chooses_pay_once_for_all(deployment, tmp_path, monkeypatch):
     """The leak planted: what the parties take for the id of release and session is repeated."""
     ids.of_releases(monkeypatch)

@@ -128,6 +128,7 @@ class Releases:
         return (first & again) ^ (first & others)
 
 
+@thorough
 @pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS))
 def test_nothing_of_the_same_people_comes_again_in_another_release(deployment, tmp_path):
     releases = Releases(deployment, tmp_path)

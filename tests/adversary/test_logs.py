@@ -137,6 +137,7 @@ def test_exact_numbers_of_flags_would_show_as_a_message_more(tmp_path, monkeypat
     assert sizes(without) != sizes(with_one)
 
 
+@thorough
 def test_a_count_in_a_log_is_found(tmp_path, monkeypatch):
     """The leak planted: the row party's log notes its number of persons."""
     taken = RowParty.intake

@@ -18,7 +18,7 @@ from tests.adversary import marks
 from tests.adversary.deployments import DEPLOYMENTS, OneProcess, played_as_far_as_it_goes
 from tests.adversary.people import mixed
 from tests.case import study
-from tests.sizes import first
+from tests.sizes import first, slow
 from xstat_ray.crypto.buffers import from_rows, to_rows
 from xstat_ray.crypto.paillier import PrivateKey
 from xstat_ray.errors import XstatError
@@ -110,9 +110,9 @@ def attacks(patch: pytest.MonkeyPatch, attack: Attack) -> None:
     patch.setattr(Aggregator, "put_masks", lambda *given: attack(*given))
 
 
-@pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS))
+@pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS, slow))
 @pytest.mark.parametrize(
-    "attack", first(1, [no_masks, one_mask_less, one_mask_for_all, another_table])
+    "attack", first(1, [no_masks, one_mask_less, one_mask_for_all, another_table], slow)
 )
 def test_nothing_is_opened_without_the_row_partys_masks(deployment, attack, tmp_path, monkeypatch):
     attacks(monkeypatch, attack)
@@ -124,7 +124,7 @@ def test_nothing_is_opened_without_the_row_partys_masks(deployment, attack, tmp_
     assert not list((tmp_path / "out").glob("statistics*"))
 
 
-@pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS))
+@pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS, slow))
 def test_nor_is_the_masked_table_of_an_earlier_run(deployment, tmp_path, monkeypatch):
     attacks(monkeypatch, Replayed())
     run(deployment, tmp_path / "first")

@@ -17,7 +17,7 @@ from tests.adversary.people import NUMBERS, People
 from tests.adversary.planted.patches import replace_everywhere
 from tests.adversary.recorder import RECEIVED
 from tests.case import study
-from tests.sizes import first
+from tests.sizes import first, thorough
 from xstat_ray.model.study import Role
 from xstat_ray.roles import intake
 
@@ -81,6 +81,7 @@ def nobody(*_arguments: Any) -> pa.Array:
     return pa.array([], pa.string())
 
 
+@thorough
 @pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS), ids=lambda made: made.name)
 def test_who_is_left_in_until_later_is_seen(deployment, tmp_path, monkeypatch):
     replace_everywhere(monkeypatch, intake.read_excluded, nobody)

@@ -31,7 +31,7 @@ from tests.adversary.padded import (
     tables_of,
 )
 from tests.adversary.planted import dummies
-from tests.sizes import first, thorough
+from tests.sizes import first, slow, thorough
 
 AREAS = 136
 DAYS = 2
@@ -78,13 +78,14 @@ def found(games: dict[str, Guesses]) -> list[str]:
 
 @pytest.mark.parametrize(
     ("deployment", "runs"),
-    [(ONE_FUNCTION, 1), *(pytest.param(d, 4, marks=thorough) for d in DEPLOYMENTS)],
+    [(ONE_FUNCTION, 1), *(pytest.param(d, 4, marks=slow) for d in DEPLOYMENTS)],
 )
 def test_a_person_more_in_a_cell_shows_no_more_than_was_declared(deployment, runs, tmp_path):
     assert found(games_in_cells(deployment, tmp_path, runs)) == []
 
 
-@pytest.mark.parametrize("deployment", first(1, [ONE_FUNCTION, *DEPLOYMENTS]))
+@thorough
+@pytest.mark.parametrize("deployment", first(1, [ONE_FUNCTION, *DEPLOYMENTS], slow))
 def test_dummies_that_are_left_out_of_a_shard_are_missed(deployment, tmp_path, monkeypatch):
     dummies.left_out_of_the_first_shard(monkeypatch)
     assert found(games_in_cells(deployment, tmp_path)) == ["met, region 0", "unmet, region 0"]
@@ -107,13 +108,14 @@ def game_in_batches(kind: str, deployment: OneProcess, folder: Path) -> Guesses:
     return guess_drawn(drawn(counts, coin, range(1, BATCHES)), LEARN)
 
 
-@pytest.mark.parametrize("kind", first(1, ["flag", "met", "unmet"]))
-@pytest.mark.parametrize("deployment", first(1, [ONE_FUNCTION, *DEPLOYMENTS]))
+@thorough
+@pytest.mark.parametrize("kind", first(1, ["flag", "met", "unmet"], slow))
+@pytest.mark.parametrize("deployment", first(1, [ONE_FUNCTION, *DEPLOYMENTS], slow))
 def test_a_person_more_in_a_batch_shows_no_more_than_was_declared(kind, deployment, tmp_path):
     assert not game_in_batches(kind, deployment, tmp_path).beat(ALLOWED)
 
 
-@pytest.mark.parametrize("kind", first(1, ["flag", "met"]))
+@pytest.mark.parametrize("kind", first(1, ["flag", "met"], slow))
 def test_flags_that_are_padded_alike_in_every_batch_are_counted(kind, tmp_path, monkeypatch):
     dummies.as_many_flags_in_every_batch(monkeypatch)
     game = game_in_batches(kind, ONE_FUNCTION, tmp_path)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from tests.bad_faith import bound_nothing
 from tests.case import Case, study
 from tests.federation.domains import RUN, Domains
-from tests.sizes import thorough
+from tests.sizes import first, thorough
 from xstat_ray.errors import ProtocolError
 from xstat_ray.federation.aggregate import AggregatorSteps
 from xstat_ray.model.messages import Flags, Partial
@@ -96,7 +96,7 @@ def moved(run: Run, folder: Path, declared: Study, rows: list[str]) -> int:
     return int(np.abs(both[0] - both[1]).sum())
 
 
-deployments = pytest.mark.parametrize("run", [in_one_process, in_three_domains])
+deployments = pytest.mark.parametrize("run", first(1, [in_one_process, in_three_domains]))
 CROWD = [area for area in AREAS for _ in range(50)]
 """The person fifty times in every area."""
 
@@ -120,7 +120,7 @@ def test_without_the_bound_a_crowd_moves_the_table_by_all_its_rows(
     [AREAS[:1], AREAS[:2], AREAS[:3], (AREAS[0],) * 2, (AREAS[0],) * 3, (AREAS[0], AREAS[11])],
     ids=len,
 )
-@pytest.mark.parametrize(("padding", "bound"), [("off", 1), ("off", 2), ("dp", 2)])
+@pytest.mark.parametrize(("padding", "bound"), first(1, [("dp", 2), ("off", 1), ("off", 2)]))
 def test_no_number_of_rows_moves_the_table_by_more_than_is_declared(
     tmp_path: Path, padding: str, bound: int, rows: tuple[str, ...]
 ) -> None:
@@ -203,6 +203,7 @@ def removals(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return noted
 
 
+@thorough
 def test_a_number_of_removals_in_a_log_would_tell(
     tmp_path: Path, removals: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

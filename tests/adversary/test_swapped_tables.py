@@ -159,7 +159,9 @@ def rebooked_between_kills(folder: Path) -> Counter[str]:
 ATTACKS = {"row": moved_between_kills, "column": rebooked_between_kills}
 
 
-@pytest.mark.parametrize("stamps", [True, False], ids=["", "with the times of the other file"])
+@pytest.mark.parametrize(
+    "stamps", first(1, [True, False]), ids=["", "with the times of the other file"]
+)
 @pytest.mark.parametrize("party", ATTACKS)
 def test_nobody_counts_more_often_by_a_table_that_changes_between_kills(
     tmp_path, party, stamps, request
@@ -208,6 +210,7 @@ def test_who_opts_out_during_a_run_does_not_count_in_it(tmp_path):
         opted_out_between_kills(tmp_path)
 
 
+@thorough
 @pytest.mark.usefixtures("nothing_compared")
 def test_without_the_comparison_who_opts_out_may_count_all_the_same(tmp_path):
     # Which area leaves first is secret; in some run it is that of the person.
@@ -302,7 +305,7 @@ CASES = [
 """All of them, so that the first have each change once."""
 
 
-@pytest.mark.parametrize(("role", "where", "change"), first(len(BOUNDARIES), CASES))
+@pytest.mark.parametrize(("role", "where", "change"), first(3, CASES))
 def test_every_change_at_every_boundary_is_refused_and_put_back_the_run_ends_as_it_would(
     tmp_path, role, where, change
 ):
@@ -325,6 +328,7 @@ def test_every_change_at_every_boundary_is_refused_and_put_back_the_run_ends_as_
     assert published(domains) == EXPECTED
 
 
+@thorough
 def test_a_list_that_is_added_or_dropped_between_steps_is_refused(tmp_path):
     case = Case(tmp_path)
     sources = with_lists(case)

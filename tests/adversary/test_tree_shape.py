@@ -21,7 +21,7 @@ from scipy.stats import binom
 from tests.case import Case
 from tests.case import study as make_study
 from tests.roles.pair import exchanged_pair
-from tests.sizes import thorough
+from tests.sizes import first, thorough
 from xstat_ray.model.messages import Rows
 from xstat_ray.model.row_tree import RowTree
 from xstat_ray.model.shards import Shard
@@ -198,7 +198,7 @@ def more_than_chance(right: int, draws: int, chance: float) -> bool:
     return bool(binom.sf(right - 1, draws, chance) < FALSE_ALARM)
 
 
-@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("attack", first(2, ATTACKS))
 @pytest.mark.parametrize("draws", [DRAWS, pytest.param(5 * DRAWS, marks=thorough)])
 def test_with_padding_the_shape_names_no_place(world, attack, draws):
     # Nobody was anywhere but in one cell of each county, so that sizes tell nothing either.
@@ -242,7 +242,7 @@ def test_the_attack_names_every_place_where_the_padding_of_the_tree_fails(
         assert right == draws and more_than_chance(right, draws, 1 / len(COUNTIES))
 
 
-@pytest.mark.parametrize("counties", [COUNTIES, TWINS])
+@pytest.mark.parametrize("counties", first(1, [TWINS, COUNTIES]))
 def test_without_padding_the_shape_names_the_places_that_the_plan_says_and_no_other(
     world, counties
 ):
@@ -266,6 +266,7 @@ def test_a_cell_that_the_shape_names_is_said_too(world):
     assert said == ("one 0",)
 
 
+@thorough
 @pytest.mark.parametrize("attack", [by_populated_cells, by_rows])
 def test_where_many_people_were_sizes_still_tell_the_number_of_cells(world, attack):
     # What docs/security.md lists as not provided: dummies hide a person, not a population.

@@ -40,7 +40,7 @@ from tests.adversary.padded import (
     tables_of,
 )
 from tests.adversary.planted import dummies
-from tests.sizes import first, thorough
+from tests.sizes import first, slow, thorough
 from xstat_ray.runtime.driver import Driver
 
 AREAS = 72
@@ -149,7 +149,7 @@ def leave(deployment: OneProcess, folder: Path) -> tuple[Views, Coins]:
 
 @pytest.mark.parametrize(
     ("twice", "deployment"),
-    [*first(1, AGAIN), pytest.param(two_runs, ONE_FUNCTION, marks=thorough)],
+    [*first(0, AGAIN[:1]), *first(0, [*AGAIN[1:], (two_runs, ONE_FUNCTION)], slow)],
 )
 def test_two_views_of_the_same_people_tell_no_more_than_both_may(twice, deployment, tmp_path):
     views, there = stay(deployment, twice, tmp_path)
@@ -157,14 +157,14 @@ def test_two_views_of_the_same_people_tell_no_more_than_both_may(twice, deployme
     assert found(games(views, there), chance(2 * EPSILON, 2 * DELTA)) == []
 
 
-@pytest.mark.parametrize("deployment", first(1, EVERYWHERE))
+@pytest.mark.parametrize("deployment", first(1, EVERYWHERE, slow))
 def test_who_is_in_one_of_two_views_shows_no_more_than_one_may(deployment, tmp_path):
     views, there = leave(deployment, tmp_path)
     assert known(views) == 0
     assert found(games(views, there), chance(EPSILON, DELTA)) == []
 
 
-@pytest.mark.parametrize("deployment", first(1, EVERYWHERE))
+@pytest.mark.parametrize("deployment", first(1, EVERYWHERE, slow))
 def test_dummies_that_are_drawn_from_the_same_seed_twice_cancel(deployment, tmp_path, monkeypatch):
     dummies.from_the_same_seed(monkeypatch)
     views, there = leave(deployment, tmp_path)
@@ -173,9 +173,10 @@ def test_dummies_that_are_drawn_from_the_same_seed_twice_cancel(deployment, tmp_
     assert all(game.right == game.draws for game in guesses.values())
 
 
+@thorough
 @pytest.mark.parametrize(
     ("twice", "deployment"),
-    [(two_runs, ONE_FUNCTION), *first(0, AGAIN)],
+    [(two_runs, ONE_FUNCTION), *first(0, AGAIN, slow)],
 )
 def test_dummies_that_carry_the_same_tags_twice_are_told_from_people(
     twice, deployment, tmp_path, monkeypatch

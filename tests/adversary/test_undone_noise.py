@@ -28,7 +28,7 @@ from tests.adversary.planted import noise as known
 from tests.adversary.planted.sampler import noise_of
 from tests.adversary.recorder import Thing
 from tests.case import study
-from tests.sizes import first, thorough
+from tests.sizes import first, slow, thorough
 from xstat_ray.errors import ProtocolError
 from xstat_ray.model.study import Role, Study
 from xstat_ray.noise import triples
@@ -176,15 +176,15 @@ def attack(deployment: OneProcess, folder: Path, kind: str, *roles: str) -> Undo
     return undone(things, declared, ran, counts)
 
 
-@pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS))
-@pytest.mark.parametrize("kind", ["laplace", pytest.param("gaussian", marks=thorough)])
+@pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS, slow))
+@pytest.mark.parametrize("kind", ["laplace", pytest.param("gaussian", marks=slow)])
 def test_the_noise_is_not_taken_off(deployment, kind, tmp_path):
     found = attack(deployment, tmp_path, kind)
     assert found.beaten() == (False, False), found
 
 
-@pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS))
-@pytest.mark.parametrize("kind", ["laplace", pytest.param("gaussian", marks=thorough)])
+@pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS, slow))
+@pytest.mark.parametrize("kind", ["laplace", pytest.param("gaussian", marks=slow)])
 @pytest.mark.parametrize("role", ROLES)
 def test_nor_by_a_partys_share(role, kind, deployment, tmp_path):
     """Which cell is which the parties may know: the row party from the start."""
@@ -192,7 +192,8 @@ def test_nor_by_a_partys_share(role, kind, deployment, tmp_path):
     assert not found.beaten()[0], found
 
 
-@pytest.mark.parametrize("kind", ["laplace", pytest.param("gaussian", marks=thorough)])
+@thorough
+@pytest.mark.parametrize("kind", ["laplace", pytest.param("gaussian", marks=slow)])
 @pytest.mark.parametrize("role", ROLES)
 def test_a_party_whose_share_is_all_of_it_takes_it_off(role, kind, tmp_path, monkeypatch):
     known.all_of_one_party(monkeypatch, role)
@@ -200,8 +201,9 @@ def test_a_party_whose_share_is_all_of_it_takes_it_off(role, kind, tmp_path, mon
     assert found.counts.right == SHAPE[0] * SHAPE[1] and found.beaten()[0], found
 
 
-@pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS))
-@pytest.mark.parametrize("kind", ["laplace", pytest.param("gaussian", marks=thorough)])
+@thorough
+@pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS, slow))
+@pytest.mark.parametrize("kind", ["laplace", pytest.param("gaussian", marks=slow)])
 def test_noise_that_is_all_the_aggregators_is_taken_off(deployment, kind, tmp_path, monkeypatch):
     known.all_of_the_aggregator(monkeypatch)
     found = attack(deployment, tmp_path, kind)
@@ -209,7 +211,7 @@ def test_noise_that_is_all_the_aggregators_is_taken_off(deployment, kind, tmp_pa
     assert found.names == len(AREAS) and found.beaten() == (True, True), found
 
 
-@pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS))
+@pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS, slow))
 def test_a_dealer_that_reads_the_openings_takes_it_off(deployment, tmp_path, monkeypatch):
     known.not_sealed(monkeypatch)
     found = attack(deployment, tmp_path, "laplace")

@@ -116,12 +116,14 @@ def twice(folder: Path, role: Role, people: People) -> list[Thing]:
     ]
 
 
+@thorough
 @pytest.mark.parametrize("role", first(1, ROLES))
 def test_two_exchanges_together_name_nobody(role, tmp_path):
     people = mixed(4)
     assert not named_by(twice(tmp_path, role, people), role, people)[1]
 
 
+@thorough
 @pytest.mark.parametrize("role", first(1, ROLES))
 def test_pads_that_are_used_twice_name_whoever_left(role, tmp_path, monkeypatch):
     replace_everywhere(monkeypatch, oprf._pad, matrices.with_the_same_pads)

@@ -47,6 +47,7 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
         yield tables
 
 
+@thorough
 @pytest.mark.parametrize("name", first(1, ["doto", "all"]))
 def test_every_count_is_the_oracle_s(busy, name, tmp_path):
     study = busy.during(studies()[name])
@@ -179,6 +180,7 @@ def test_profile_names_the_slowest_functions(busy):
     assert sum(record.metric.startswith("profile.own.") for record in records) == 3
 
 
+@thorough
 def test_the_memory_of_children_is_seen():
     import subprocess
 

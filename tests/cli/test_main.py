@@ -104,6 +104,7 @@ def test_help_with_a_job_is_the_page_of_the_job(tmp_path: Path, word: str) -> No
     assert "there is no job 'plam'. Did you mean 'plan'?" in done.stderr
 
 
+@thorough
 def test_version_and_nothing_at_all(tmp_path: Path) -> None:
     assert command("--version", cwd=tmp_path).stdout == f"xstat-ray {version('xstat-ray')}\n"
     done = command(cwd=tmp_path)
@@ -151,12 +152,14 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path, words: list[str], r
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@thorough
 def test_the_exit_code_is_not_left_to_chance_where_the_reader_goes_away(tmp_path: Path) -> None:
     for _ in range(5):
         done = command("--help", shell="| head -1", cwd=tmp_path)
         assert (done.returncode, done.stderr) == (0, "")
 
 
+@thorough
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_output_that_cannot_be_written_is_an_error(
     tmp_path: Path, unbuffered: str, monkeypatch: pytest.MonkeyPatch
@@ -250,6 +253,7 @@ def complete(folder: Path, line: str) -> list[str]:
     return done.stdout.splitlines()
 
 
+@thorough
 @pytest.mark.parametrize(
     ("line", "expected"),
     first(

@@ -118,7 +118,7 @@ def test_a_submitted_job_on_two_raylets_with_token_and_tls(tmp_path):
         state = folder / "worker"
         worker = start(
             *(stack, folder, "worker.log", "worker", ip, *common, "--labels", "party=row"),
-            **own, XSTAT_FIRST_PORT=str(first + 12), XSTAT_STATE=str(state),
+            **own, XSTAT_FIRST_PORT=str(first + 12), XSTAT_NODE_STATE=str(state),
         )  # fmt: skip
         wait_for("Ray runtime started", folder / "worker.log", worker, 90)
         assert [

@@ -17,6 +17,7 @@ import pytest
 from tests.case import COUNTS, Case, study, use_key
 from tests.federation.domains import RUN, STEPS, Domains
 from tests.killing import SYSTEM, Doom, child, clean_server, points
+from tests.sizes import every_other
 from xstat_ray.crypto.paillier import PrivateKey
 from xstat_ray.errors import PendingError
 from xstat_ray.model.study import Study
@@ -81,7 +82,9 @@ def killed_and_resumed(
     [slice(1, 4, 2), pytest.param(slice(None), marks=pytest.mark.slow)],
     ids=["2 points", "5 points"],
 )
-@pytest.mark.parametrize("step", STEPS, ids=" ".join)
+@pytest.mark.parametrize(
+    "step", every_other(4, [pytest.param(step) for step in STEPS]), ids=" ".join
+)
 def test_killed_in_a_step_and_resumed(server, quick_key, tmp_path, step, which):
     exact = step[1] in ("handshake", "exchange", "emit")
     noisy = CHECKED if step[1] in ("noise", "all") else NOISY

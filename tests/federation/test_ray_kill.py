@@ -137,6 +137,7 @@ def the_same_command_goes_on(
         assert not (domains.state(party) / "secrets").exists()
 
 
+@thorough
 def test_an_environment_of_a_party_is_killed(ray_folder, domains, tmp_path, monkeypatch):
     step = ("column", "emit")
     domains.run(until=step)

@@ -222,6 +222,7 @@ def test_a_second_run_on_the_same_folder(command):
     assert command.statistics() == []
 
 
+@thorough
 def test_an_interrupted_release_is_resumed_without_new_budget(command):
     process = command.start("study=large", "display=json", program=INTERRUPTED)
     _, error = process.communicate(timeout=120)

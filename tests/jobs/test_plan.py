@@ -79,6 +79,7 @@ def test_tables_for_people(plan):
     assert code == 0 and 4.9 < json.loads(output)["stderr"]["total"] <= 5
 
 
+@thorough
 def test_what_padding_adds(plan):
     code, output, error = plan("privacy.padding=dp")
     assert (code, error) == (0, "")

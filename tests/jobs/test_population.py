@@ -105,6 +105,7 @@ def test_bad_input(folder, arguments, part):
     assert not (folder / "bad").exists()
 
 
+@thorough
 def test_help_explains_the_keys(folder):
     done = population(folder, "--keys")
     assert done.code == 0 and "weight_cap" in done.printed

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.privacy.shares import excess, mass
+from tests.sizes import thorough
 from tests.synthetic import make_study
 from xstat_ray.model.study import Bounds, Privacy
 from xstat_ray.privacy.gaussian_profile import gaussian_epsilon, unit_rho
@@ -60,6 +61,7 @@ def success(noise, shift):
     return ((here < shift / 2).mean() + (there >= shift / 2).mean()) - 1
 
 
+@thorough
 @pytest.mark.parametrize("insiders", ["full", "shared"])
 def test_a_role_that_takes_its_share_off_the_table_gains_as_much_as_stated(insiders):
     """The attack itself: one role subtracts its share and guesses whether a person is counted."""

@@ -12,6 +12,7 @@ import pytest
 
 from tests.hokkaido.report.browser import chromium
 from tests.pages import ROOT
+from tests.sizes import thorough
 
 FETCHING = {
     "script": "src",
@@ -115,6 +116,7 @@ def test_the_search_index_knows_the_pages(site):
     assert index.startswith("var __index = ") and "protocol.html" in index
 
 
+@thorough
 def test_it_is_read_and_searched_from_the_file_system_without_a_request(site):
     with chromium() as browser:
         context = browser.new_context()

@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.runtime.running import encrypted
+from tests.sizes import thorough
 from xstat_ray import Options, Release, crosstab
 from xstat_ray.crypto.keygen import generate
 from xstat_ray.inputs.source import Source
@@ -263,6 +264,7 @@ def test_with_padding_empty_nodes_come_and_go_again(random_case, tmp_path):
     check(plan, played, rows, kind_of)
 
 
+@thorough
 @pytest.mark.ray
 def test_on_ray(ray_folder, random_case, tmp_path, monkeypatch):
     from xstat_ray.runtime.ray_executor import RayExecutor

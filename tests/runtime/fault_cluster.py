@@ -206,9 +206,12 @@ class Case:
         assert getattr(progress, "happened", True), f"{name}: the fault did not happen"
         return ended
 
-    def debits(self, name: str) -> int:
+    def debits(self, name: str) -> list[int]:
+        """Return what the row party and the column party have spent on a run."""
         ledger = self.folder / f"{name}.sqlite"
-        return int(Ledger(ledger).spent("synthetic/row")) if ledger.exists() else 0
+        if not ledger.exists():
+            return [0, 0]
+        return [int(Ledger(ledger).spent(f"synthetic/{party}")) for party in ("row", "column")]
 
     def left(self, name: str) -> list[str]:
         """List the statistics or the unfinished release in the folder of a run."""

@@ -81,15 +81,16 @@ def test_a_party_node_is_lost_for_good_and_the_same_command_goes_on_when_there_i
     assert before["ended"].startswith(
         "InputError: none of the cluster's 3 nodes has the labels {party: column}"
     )
-    assert (before["left"], before["debits before"]) == (["unfinished"], 0)
+    # The row party pays before it approves; the key holder before it opens.
+    assert (before["left"], before["debits before"]) == (["unfinished"], [1, 0])
     assert len(lost.gone["ended"]) == len(lost.right)
-    assert (lost.gone["left"], lost.gone["debits"]) == (["statistics.parquet"], 1)
+    assert (lost.gone["left"], lost.gone["debits"]) == (["statistics.parquet"], [1, 1])
 
 
 def test_the_driver_is_killed_and_the_same_command_goes_on(lost):
     assert (lost.driver["before"]["status"], lost.driver["before"]["left"]) == (-9, ["unfinished"])
     assert len(lost.driver["ended"]) == len(lost.right)
-    assert (lost.driver["left"], lost.driver["debits"]) == (["statistics.parquet"], 1)
+    assert (lost.driver["left"], lost.driver["debits"]) == (["statistics.parquet"], [1, 1])
 
 
 def test_a_worker_that_stands_still_is_overtaken(lost):
@@ -137,5 +138,5 @@ def test_a_full_disk_ends_the_run_and_the_same_command_works_when_there_is_room(
         pytest.skip("this machine does not let the test mount a small disk")
     before = full.disk["before"]
     assert before["ended"].startswith("ClusterError: a node's disk is too full to spill objects")
-    assert "statistics.parquet" not in before["left"] and before["debits"] == 0
+    assert "statistics.parquet" not in before["left"] and before["debits"] == [0, 0]
     assert full.disk["ended"] == full.disk["right"]

@@ -93,7 +93,7 @@ def check(
 @pytest.mark.parametrize(
     ("offset_dimension", "shards", "mechanism"),
     [
-        (False, 36, "tree"),
+        pytest.param(False, 36, "tree", marks=thorough),
         pytest.param(True, 36, "tree", marks=thorough),
         *(
             pytest.param(offset_dimension, shards, "flat", marks=thorough)
@@ -126,7 +126,7 @@ def uneven(study: Study) -> Study:
     )
 
 
-@pytest.mark.parametrize("batch", first(1, ["auto", "day"]))
+@pytest.mark.parametrize("batch", first(0, ["auto", "day"]))
 def test_padding_changes_no_count(
     deployment: Deployment, small: SimpleNamespace, batch: Batch
 ) -> None:
@@ -136,6 +136,7 @@ def test_padding_changes_no_count(
     assert [level.shown for level in options.plan(study).design.levels] == [18, 6, 3, 1]
 
 
+@thorough
 @pytest.mark.ray
 @pytest.mark.parametrize("padding", first(1, ["dp", "off"]))
 def test_windows_and_bounds_with_replicas(
@@ -178,6 +179,7 @@ class UnboundedOnRay(OnRay):
         return executor
 
 
+@thorough
 @pytest.mark.parametrize("padding", ["off", "dp"])
 def test_people_with_more_rows_than_the_bound_count_nowhere(
     deployment: Deployment,
@@ -205,6 +207,7 @@ def test_people_with_more_rows_than_the_bound_count_nowhere(
     assert (counted.values == deployment.shown(study, options, expected[0])).all()
 
 
+@thorough
 @pytest.mark.ray
 @pytest.mark.parametrize("kernel", ["", "portable"])
 def test_parties_and_tasks_take_the_kernel_that_is_forced_here(

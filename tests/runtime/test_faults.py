@@ -17,7 +17,7 @@ import ray
 from tests import oracle
 from tests.runtime.running import actor_of, coefficients, encrypted, inside, party_in, seeds
 from tests.runtime.unreliable import Unreliable
-from tests.sizes import first
+from tests.sizes import first, thorough
 from xstat_ray import Options, crosstab
 from xstat_ray.errors import InputError, PartyError, ProtocolError
 from xstat_ray.inputs.source import Source
@@ -48,6 +48,7 @@ def draws(monkeypatch):
     return sizes
 
 
+@thorough
 @pytest.mark.parametrize(("mechanism", "how"), first(1, [("tree", "killed"), ("flat", "raising")]))
 def test_failed_tasks_are_run_again_and_noise_is_drawn_once(
     ray_folder, small, tmp_path, draws, mechanism, how
@@ -78,6 +79,7 @@ def test_failed_tasks_are_run_again_and_noise_is_drawn_once(
     assert draws == [sum(measured.nodes for measured in plan.design.levels)]
 
 
+@thorough
 def test_a_task_that_always_fails_ends_the_run_before_there_is_a_table(
     ray_folder, small, tmp_path, draws
 ):
@@ -156,6 +158,7 @@ def test_an_input_error_of_a_party_arrives_as_itself(ray_folder, small, tmp_path
     assert error.remedy is not None and "The columns are" in error.remedy
 
 
+@thorough
 def test_an_unexpected_error_of_a_party_arrives_without_its_text(ray_folder, small, tmp_path):
     def spoil(environment: Any, text: str) -> None:
         def intake(*_: Any) -> None:
@@ -209,6 +212,7 @@ def test_an_error_of_a_party_reaches_the_driver_through_the_tasks_that_needed_it
             encrypted(executor, make_plan(small.study, key_bits=2048, shards=12))
 
 
+@thorough
 def test_replicas_whose_tables_differ_are_refused(ray_folder, small, tmp_path):
     # The other table has the same rows in another order.
     pq.write_table(

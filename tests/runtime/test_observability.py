@@ -12,6 +12,7 @@ import pytest
 import ray
 
 from tests.runtime.running import encrypted, inside, secrets_of
+from tests.sizes import thorough
 from xstat_ray import Options, crosstab
 from xstat_ray.planning.cluster import Cluster
 from xstat_ray.planning.plan import make_plan
@@ -20,6 +21,7 @@ from xstat_ray.runtime.ray_executor import RayExecutor
 pytestmark = pytest.mark.ray
 
 
+@thorough
 def test_the_timeline_is_for_its_owner_and_names_functions_alone(ray_folder, small, tmp_path):
     path = tmp_path / "timeline.json"
     options = Options(
@@ -64,6 +66,7 @@ def scraped() -> dict[str, float]:
     return totals
 
 
+@thorough
 def test_metrics_count_sizes_by_stage(ray_folder, small):
     plan = make_plan(small.study, key_bits=2048, shards=12)
     with RayExecutor(small.study, small.sources, {}, Cluster(metrics=True)) as executor:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.heard import Heard
+from tests.sizes import thorough
 from xstat_ray.errors import InputError
 from xstat_ray.planning.cluster import Cluster
 from xstat_ray.runtime.ray_session import session
@@ -108,6 +109,7 @@ def run(code: str, folder: Path, *args: str, **environment: str) -> dict:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@thorough
 @pytest.mark.ray
 def test_a_started_session_is_private_and_leaves_nothing_behind(tmp_path):
     # RAY_ADDRESS names a cluster that is not there: a session that is started does not look for it.

@@ -27,6 +27,7 @@ from scipy.stats import beta, chi2, ks_2samp, kstest
 
 from tests.case import study as make_study
 from tests.roles.pair import exchanged_pair
+from tests.sizes import thorough
 from xstat_ray.crypto.tags import Dummy, dummy_tags, sort_order
 from xstat_ray.model.messages import Rows
 from xstat_ray.model.shards import ShardGrid
@@ -272,6 +273,7 @@ def never_matched(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(FlagDummies, "of_batch", others)
 
 
+@thorough
 @pytest.mark.parametrize(
     ("sabotage", "number"),
     [

@@ -41,27 +41,16 @@ def tags(
         ValueError: a key or an array of another size, or a person that is not a row of
             `person_keys`.
     """
-    if (
-        len(key) != 16
-        or person_keys.ndim != 2
-        or person_keys.shape[1] != PERSON_KEY_BYTES
-        or len(person) != len(period)
-    ):
-        raise ValueError(
-            "tags take a 16-byte key, (P, 12) person keys, and a person and a period for each row"
-        )
+    _check(key, person_keys, person, period)
     rows = len(person)
-    if rows and not 0 <= person.min() <= person.max() < len(person_keys):
-        raise ValueError("a row belongs to no person")
     templates = np.zeros((len(person_keys), TAG_BYTES), dtype=np.uint8)
     templates[:, :PERSON_KEY_BYTES] = person_keys
     # ECB over distinct blocks is exactly a batch of calls to the block cipher as a pseudorandom
     # permutation. Equal blocks are the same person in the same period, and their tags are meant to
     # be equal.
     cipher = Cipher(algorithms.AES(key), modes.ECB()).encryptor()  # noqa: S305
-    out = np.empty(
-        rows * TAG_BYTES + TAG_BYTES - 1, dtype=np.uint8
-    )  # update_into asks for this room at the end
+    # update_into asks for the room of another block at the end.
+    out = np.empty(rows * TAG_BYTES + TAG_BYTES - 1, dtype=np.uint8)
     blocks = np.empty(min(rows, _SLICE_ROWS), dtype=f"V{TAG_BYTES}")
     for start in range(0, rows, _SLICE_ROWS):
         stop = min(start + _SLICE_ROWS, rows)
@@ -71,6 +60,25 @@ def tags(
         block.view("<u4").reshape(-1, 4)[:, 3] = period[start:stop]
         cipher.update_into(block.view(np.uint8).data, out[start * TAG_BYTES :].data)
     return out[: rows * TAG_BYTES].reshape(rows, TAG_BYTES)
+
+
+def _check(
+    key: bytes,
+    person_keys: NDArray[np.uint8],
+    person: NDArray[np.int32],
+    period: NDArray[np.uint32],
+) -> None:
+    if (
+        len(key) != 16
+        or person_keys.ndim != 2
+        or person_keys.shape[1] != PERSON_KEY_BYTES
+        or len(person) != len(period)
+    ):
+        raise ValueError(
+            "tags take a 16-byte key, (P, 12) person keys, and a person and a period for each row"
+        )
+    if len(person) and not 0 <= person.min() <= person.max() < len(person_keys):
+        raise ValueError("a row belongs to no person")
 
 
 class Dummy(IntEnum):

@@ -206,6 +206,18 @@ def open_table(
         files, set_aside = _sound(files, uses)
     if digests is not None:
         digests.list(files)
+    families, rows = _families(files, uses)
+    if rows == 0 and not may_be_empty:
+        raise InputError(
+            "the table has no rows", file=str(path), remedy="Check that the export was complete"
+        )
+    return Table(Path(path), files, uses, families, tuple(set_aside), digests)
+
+
+def _families(
+    files: Sequence[TableFile], uses: Mapping[str, ColumnUse]
+) -> tuple[dict[str, str], int]:
+    """The family of types that each column has in all files, and the number of rows."""
     families = dict.fromkeys(uses, UNKNOWN)
     rows = 0
     for file in files:
@@ -216,11 +228,7 @@ def open_table(
             elif kind not in (UNKNOWN, families[name]):
                 raise _disagreement(file, name, kind, families[name])
         rows += count
-    if rows == 0 and not may_be_empty:
-        raise InputError(
-            "the table has no rows", file=str(path), remedy="Check that the export was complete"
-        )
-    return Table(Path(path), files, uses, families, tuple(set_aside), digests)
+    return families, rows
 
 
 def _sound(

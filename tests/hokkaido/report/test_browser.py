@@ -25,7 +25,7 @@ def colours_of(picture: bytes) -> dict[tuple[int, int, int], int]:
     return {colour: count for count, colour in image.getcolors(1 << 24)}
 
 
-@pytest.mark.parametrize("view", first(1, VIEWS))
+@pytest.mark.parametrize("view", first(0, VIEWS))
 def test_every_view_is_painted(reader, view):
     reader.view(view)
     reader.picture(f"desktop-{view}")
@@ -42,6 +42,7 @@ def test_every_view_is_painted(reader, view):
     assert sum(near) >= min(3, len(near) - 1), (view, swatches)
 
 
+@thorough
 def test_the_map_fills_its_place_after_a_view_without_one(reader):
     for view in ("needs", "boarding", "studies"):
         reader.view(view)
@@ -60,6 +61,7 @@ def test_a_slider_step_repaints_the_map_and_says_the_moment(reader):
     assert reader.page.get_attribute("#dimension-offset", "aria-valuetext") == "出発5時間前"
 
 
+@thorough
 def test_play_moves_on_and_stops(reader):
     reader.view("studies")
     reader.choose("dimension-offset", 10)
@@ -211,6 +213,7 @@ def test_the_provenance_tells_what_holds_towards_the_roles(reader):
     assert set(told) <= {"それぞれ ε = 1、δ = 10⁻⁶", "–"}, "one party alone has no insiders"
 
 
+@thorough
 def test_exact_counts_are_stamped_for_all_to_see(browser, exact, tmp_path):
     write(read([exact.movement]), tmp_path, language="ja", geofiles=False, figures=False)
     stamped = Reader(browser, tmp_path / PAGE)

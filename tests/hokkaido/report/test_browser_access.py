@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.hokkaido.report.browser import SCREENSHOTS, VIEWS, Reader
+from tests.sizes import thorough
 from xstat_ray.hokkaido.report.make import PAGE
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def serious(page: Page) -> list[tuple[str, str]]:
     ]
 
 
+@thorough
 @pytest.mark.parametrize("language", ["ja", pytest.param("en", marks=pytest.mark.slow)])
 def test_axe_finds_nothing_serious_in_any_view(reader, language):
     if reader.page.get_attribute("html", "lang") != language:
@@ -95,6 +97,7 @@ def test_what_was_used_keeps_the_focus(reader):
     assert "5時間前" in reader.page.inner_text(".moment")
 
 
+@thorough
 def test_paper_takes_two_pages_of_a4(reader):
     for view in ("studies", "needs", "boarding"):
         reader.view(view)

@@ -13,6 +13,7 @@ import pytest
 import shapely
 from geojson_pydantic import FeatureCollection
 
+from tests.sizes import thorough
 from xstat_ray.hokkaido.report.data import read_layers
 from xstat_ray.hokkaido.report.geofiles import layer_files, long_table, wkb
 from xstat_ray.hokkaido.report.geography import ground, outlines
@@ -64,6 +65,7 @@ def test_values_equal_the_statistics(country, report, study):
     assert wide == published["estimate"].to_pylist()
 
 
+@thorough
 def test_squares_are_exact(squares):
     layer = read_layers(squares)[0]
     small = layer.levels[0]

@@ -130,13 +130,9 @@ def population(
     progress = progress or Progress()
     tables.check()
     plan = make_plan(declaration, read_register(tables.register), options.shards)
-    spends = plan.budget.noise != "off"
-    ledgers = [(plan.declaration.dataset, options.ledger.absolute())] if spends else []
-    announce(plan, ledgers, progress)
-    for warning in check_noise(declaration.privacy, allowed=options.allow_no_noise):
-        progress.warn(warning)
+    _announce(plan, options, progress)
     presence = open_presence(tables.presence)
-    subscribers = open_subscribers(tables.subscribers)
+    subscribers = SubscriberTables(open_subscribers(tables.subscribers), tables.excluded)
     with OutputFolder(out, _MARKER, plan.stored_bytes) as folder:
         progress = Recorded(progress, out)
         context = TaskContext(
@@ -147,13 +143,7 @@ def population(
             facts = _stored(plan, context)
         else:
             try:
-                private = _count(
-                    plan,
-                    context,
-                    SubscriberTables(subscribers, tables.excluded),
-                    in_order,
-                    progress,
-                )
+                private = _count(plan, context, subscribers, in_order, progress)
                 facts = _facts(plan, progress.seconds)
                 store_noise(context, out, facts, private)
             except OSError as error:
@@ -167,6 +157,15 @@ def population(
             withheld = write_release(plan, context, facts, out, stage.advance)
         folder.finish()
     return PublishedPopulation(out, facts, plan.published, withheld)
+
+
+def _announce(plan: PopulationPlan, options: PopulationOptions, progress: Progress) -> None:
+    """Show the plan and the ledger, and warn of what is unsafe about it."""
+    spends = plan.budget.noise != "off"
+    ledgers = [(plan.declaration.dataset, options.ledger.absolute())] if spends else []
+    announce(plan, ledgers, progress)
+    for warning in check_noise(plan.declaration.privacy, allowed=options.allow_no_noise):
+        progress.warn(warning)
 
 
 def _count(
