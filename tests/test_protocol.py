@@ -95,6 +95,7 @@ VIEW = View(Fraction(10), Fraction(1, 1000))
 """Dummies in every cell, and few enough for a test."""
 
 
+@pytest.mark.slow
 @thorough
 def test_padding_changes_no_count_of_the_demo(nycflights, tmp_path):
     study = replace(

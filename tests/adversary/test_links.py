@@ -23,7 +23,7 @@ from tests.adversary.planted.patches import replace_everywhere
 from tests.adversary.planted.tags import half_without_the_period
 from tests.adversary.recorder import NOBODY, RECEIVED, Record, Recorder, Thing
 from tests.case import HOURS, study
-from tests.sizes import first, thorough
+from tests.sizes import first, slow, thorough
 from xstat_ray.crypto.tags import tags
 from xstat_ray.roles import ColumnParty
 
@@ -84,7 +84,7 @@ def game(folder: Path, shards: int) -> Guesses:
 
 
 @thorough
-@pytest.mark.parametrize("shards", [4, 1])
+@pytest.mark.parametrize("shards", first(1, [4, 1], slow))
 def test_nobody_is_recognised_in_another_period(shards, tmp_path):
     """With four shards the periods are in different batches, with one in the same."""
     assert not game(tmp_path, shards).beat(chance())
@@ -129,7 +129,7 @@ class Releases:
 
 
 @thorough
-@pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS))
+@pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS, slow))
 def test_nothing_of_the_same_people_comes_again_in_another_release(deployment, tmp_path):
     releases = Releases(deployment, tmp_path)
     for role in ("row", "column"):
@@ -139,7 +139,7 @@ def test_nothing_of_the_same_people_comes_again_in_another_release(deployment, t
         assert releases.kept(strangers, *roles) == frozenset()
 
 
-@pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS))
+@pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS, slow))
 def test_flags_that_are_sent_once_more_are_recognised(deployment, tmp_path, monkeypatch):
     monkeypatch.setattr(ColumnParty, "emit", kept_for_the_next_release)
     releases = Releases(deployment, tmp_path)

@@ -16,7 +16,7 @@ from tests.adversary.dictionary import recognised
 from tests.adversary.features import features
 from tests.adversary.people import NUMBERS, People, bytes_of, mixed
 from tests.case import study
-from tests.sizes import first, thorough
+from tests.sizes import first, slow, thorough
 from xstat_ray.model.messages import Rows
 from xstat_ray.model.shards import Shard
 from xstat_ray.roles import ColumnParty, RowParty, blinding
@@ -84,7 +84,7 @@ def declared_order(secret: bytes, purpose: str, count: int) -> Any:
 
 
 @thorough
-@pytest.mark.parametrize("role", ["aggregator", "column"])
+@pytest.mark.parametrize("role", first(1, ["aggregator", "column"], slow))
 def test_blinded_cells_have_no_names(role, tmp_path, monkeypatch):
     """The key holder opens even exact counts here, and cannot say of which place they are.
 
@@ -95,7 +95,7 @@ def test_blinded_cells_have_no_names(role, tmp_path, monkeypatch):
 
 
 @thorough
-@pytest.mark.parametrize("role", ["aggregator", "column"])
+@pytest.mark.parametrize("role", first(1, ["aggregator", "column"], slow))
 def test_cells_in_their_declared_order_have_names(role, tmp_path, monkeypatch):
     monkeypatch.setattr(blinding, "uniform_words", declared_order)
     assert two_places(tmp_path, role).beat(chance())

@@ -17,7 +17,7 @@ from tests.adversary.people import NUMBERS, People
 from tests.adversary.planted.patches import replace_everywhere
 from tests.adversary.recorder import RECEIVED
 from tests.case import study
-from tests.sizes import first, thorough
+from tests.sizes import first, slow, thorough
 from xstat_ray.model.study import Role
 from xstat_ray.roles import intake
 
@@ -70,7 +70,7 @@ def difference(deployment: OneProcess, role: Role, folder: Path) -> Any:
 
 
 @pytest.mark.parametrize("role", ROLES)
-@pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS), ids=lambda made: made.name)
+@pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS, slow), ids=lambda made: made.name)
 def test_who_opted_out_looks_like_who_was_never_there(deployment, role, tmp_path):
     """Lengths are compared exactly; what is in them is under keys that are fresh in each run."""
     assert difference(deployment, role, tmp_path) == (set(), set())
@@ -82,7 +82,7 @@ def nobody(*_arguments: Any) -> pa.Array:
 
 
 @thorough
-@pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS), ids=lambda made: made.name)
+@pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS, slow), ids=lambda made: made.name)
 def test_who_is_left_in_until_later_is_seen(deployment, tmp_path, monkeypatch):
     replace_everywhere(monkeypatch, intake.read_excluded, nobody)
     assert difference(deployment, "column", tmp_path) != (set(), set())

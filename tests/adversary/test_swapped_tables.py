@@ -25,7 +25,7 @@ import pytest
 
 from tests.case import HOURS, ROWS, Case, counts, study
 from tests.federation.domains import STEPS, Domains
-from tests.sizes import first, thorough
+from tests.sizes import first, slow, thorough
 from xstat_ray import InputError, Release
 from xstat_ray.federation.mailbox import Mailbox
 from xstat_ray.inputs import read_digests, table_files
@@ -305,7 +305,9 @@ CASES = [
 """All of them, so that the first have each change once."""
 
 
-@pytest.mark.parametrize(("role", "where", "change"), first(3, CASES))
+@pytest.mark.parametrize(
+    ("role", "where", "change"), [*first(3, CASES[:12]), *first(0, CASES[12:], slow)]
+)
 def test_every_change_at_every_boundary_is_refused_and_put_back_the_run_ends_as_it_would(
     tmp_path, role, where, change
 ):

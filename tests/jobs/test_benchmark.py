@@ -12,7 +12,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from jobs.benchmark import main
-from tests.sizes import first
+from tests.sizes import first, slow
 from xstat_ray.benchmarks.report import write
 from xstat_ray.benchmarks.suites import SUITES
 from xstat_ray.benchmarks.timing import Record
@@ -76,9 +76,12 @@ SHORT = ("kernels", "tags", "join")
 """Suites for every run of the tests."""
 
 
-@pytest.mark.parametrize(
-    "suite", first(len(SHORT), [*SHORT, *(suite for suite in SUITES if suite not in SHORT)])
-)
+LONG = ("scale", "shards")
+"""Suites for `make test-slow`."""
+OTHERS = [suite for suite in SUITES if suite not in SHORT + LONG]
+
+
+@pytest.mark.parametrize("suite", [*SHORT, *first(0, OTHERS), *first(0, LONG, slow)])
 def test_the_short_form_of_every_suite_writes_its_metrics(suite, tmp_path):
     done = benchmark(f"suite={suite}", "out=out", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -97,6 +97,7 @@ def test_the_driver_of_the_three_is_killed(folder, message):
     assert pq.read_table(folder / "out" / "statistics.parquet")["noisy"].to_pylist() == [1, 0, 0, 1]
 
 
+@pytest.mark.slow
 @thorough
 def test_padding_off_warns_and_a_folder_holds_one_release(folder):
     code, _, error = federated(folder, "study=noisy", "runtime=local", "privacy.padding='off'")

@@ -34,6 +34,7 @@ def test_the_ranked_list_is_printed_and_written(releases):
     assert (releases / "needs" / "boarding.csv").exists()
 
 
+@pytest.mark.slow
 @thorough
 def test_quiet_prints_nothing_but_the_warning(releases):
     assert needs(releases, "out=quiet", "display=quiet", "draws=100") == (0, "", "")

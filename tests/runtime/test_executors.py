@@ -19,7 +19,7 @@ from tests import oracle
 from tests.bad_faith import bound_nothing, bound_nothing_here
 from tests.runtime.executors import Deployment, InOneProcess, OnRay, Sources, ThreeDomains
 from tests.runtime.running import inside
-from tests.sizes import first, thorough
+from tests.sizes import first, slow, thorough
 from tests.synthetic import make_study
 from xstat_ray import Options
 from xstat_ray.crypto.kernels import choice
@@ -52,7 +52,8 @@ def deployment(request: pytest.FixtureRequest, tmp_path: Path) -> Deployment:
     ("key_bits", "shards"),
     [
         (2048, 3),
-        *(pytest.param(*case, marks=thorough) for case in ((2048, 1), (2048, 16), (3072, 16))),
+        pytest.param(2048, 16, marks=thorough),
+        *(pytest.param(*case, marks=slow) for case in ((2048, 1), (3072, 16))),
         *(pytest.param(3072, shards, marks=pytest.mark.slow) for shards in (1, 3)),
     ],
 )
@@ -96,7 +97,7 @@ def check(
         pytest.param(False, 36, "tree", marks=thorough),
         pytest.param(True, 36, "tree", marks=thorough),
         *(
-            pytest.param(offset_dimension, shards, "flat", marks=thorough)
+            pytest.param(offset_dimension, shards, "flat", marks=slow)
             for offset_dimension in (True, False)
             for shards in (1, 80)
         ),

@@ -33,7 +33,7 @@ from xstat_ray.hokkaido.needs.index import Sampling, index, rank
 
 SEEDS = 20
 FEW = 3
-LEVEL = 1e-4
+LEVEL = 1e-6
 """Chance that right intervals fail a test of coverage: the noise is drawn afresh in every run."""
 TRUE_LEAD = 3
 """Lead of an airport, in standard errors, that must be found."""

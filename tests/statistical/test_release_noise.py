@@ -166,6 +166,7 @@ def test_noise_has_the_declared_distribution_and_a_wrong_scale_is_rejected(key, 
         assert found > threshold
 
 
+@pytest.mark.slow
 @thorough
 def test_every_coefficient_is_noised_independently(key):
     study = plan("laplace")

@@ -63,7 +63,7 @@ SHORT = World(
 )
 SEEDS = 20
 FEW = 2
-LEVEL = 1e-4
+LEVEL = 1e-6
 """Chance that right intervals fail a test of coverage: the noise is drawn afresh in every run."""
 NAMES, CODES = (areas()[name].to_pylist() for name in ("name_en", "code"))
 STATES = ("near home", "near airport", "elsewhere")

@@ -248,6 +248,7 @@ WATCH = """() => {
 """Observes what the browser measures: milliseconds from the event to the next frame shown."""
 
 
+@pytest.mark.slow
 @thorough
 def test_twenty_thousand_squares_answer_key_by_key(browser, squares_page):
     large = Reader(browser, squares_page)

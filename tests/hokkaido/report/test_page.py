@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from tests.sizes import thorough
 from xstat_ray.hokkaido.report import page as page_module
@@ -75,6 +76,7 @@ def test_no_byte_depends_on_a_suppressed_value(country, tmp_path):
         assert [name for name in files[0] if files[0][name] != files[1][name]] == []
 
 
+@pytest.mark.slow
 @thorough
 def test_twenty_thousand_squares_of_144_columns_fit(squares_page):
     assert squares_page.stat().st_size < 15e6
