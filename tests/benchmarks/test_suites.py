@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from tests.heard import Heard
 from tests.pages import ROOT
+from tests.sizes import thorough
 from xstat_ray.benchmarks import (
     crosstab_suite,
     exchange_suite,
@@ -24,12 +26,14 @@ from xstat_ray.benchmarks import (
     peers_child,
     peers_suite,
     privacy_suite,
+    smoothing_suite,
     tags_suite,
 )
 from xstat_ray.benchmarks.suites import SUITES, benchmark_config
 from xstat_ray.benchmarks.timing import Record
 from xstat_ray.crypto.paillier import OwnerEncryptor
-from xstat_ray.errors import StudyError, XstatError
+from xstat_ray.errors import InputError, StudyError, XstatError
+from xstat_ray.model.study import Study
 from xstat_ray.runtime.progress import Progress
 
 PAILLIER = paillier_suite.Sizes(
@@ -267,6 +271,56 @@ def test_errors_of_all_draws_count_alike():
         assert (twice[name] ** 2 * 12 >= once[name] ** 2 * 10 - 1e-6).all()
 
 
+SMOOTHING = smoothing_suite.Sizes(
+    tuned=(1, 2), reported=(3,), people=1200, days=2, draws=2, beyond=(1, 2), spreads=(20, 80)
+)
+
+
+def test_smoothing(monkeypatch):
+    rng = np.random.default_rng(1)
+
+    def counts(duckdb: Any, study: Study, sizes: Any, seed: int) -> np.ndarray:
+        return rng.poisson(3, (study.cells, study.slots))
+
+    monkeypatch.setattr(smoothing_suite, "_counts", counts)
+    check_smoothing()
+
+
+@thorough
+def test_smoothing_of_worlds():
+    check_smoothing()
+
+
+def check_smoothing():
+    records = by_metric(smoothing_suite.run(SMOOTHING, Progress()))
+    left = {f"smoothing.left.beyond_{k}.spread_{part}" for k in (1, 2) for part in (20, 80)}
+    errors = {f"smoothing.rmse.{view}" for view in smoothing_suite.VIEWS}
+    published = {f"smoothing.published.{what}" for what in ("mean_error", "within_30_percent")}
+    assert set(records) == left | errors | published
+    assert ratios(records) == errors
+    assert all(0 < records[name].value < 1.5 for name in left)
+
+
+def test_values_are_not_reported_on_a_world_on_which_they_were_chosen():
+    with pytest.raises(InputError, match="the same worlds"):
+        smoothing_suite.run(replace(SMOOTHING, reported=(2, 3)), Progress())
+    assert not {*full_sizes("tuned")} & {*full_sizes("reported")}
+
+
+def full_sizes(name: str) -> list[int]:
+    """Seeds of the worlds of published figures."""
+    settings = yaml.safe_load((ROOT / "conf/size/full.yaml").read_text(encoding="utf-8"))
+    seeds: list[int] = settings["smoothing"][name]
+    return seeds
+
+
+def test_smoothing_is_not_measured_without_a_database(monkeypatch):
+    progress = Heard()
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    assert smoothing_suite.run(SMOOTHING, progress) == []
+    assert progress.notes == ["duckdb is not installed: comparisons with it are left out."]
+
+
 RAW = {
     "suite": "tags",
     "out": "out",
@@ -278,7 +332,7 @@ RAW = {
 def test_a_configuration_gives_the_sizes_of_its_suite():
     config = benchmark_config(RAW, "here")
     assert config.sizes == tags_suite.Sizes(rounds=2, rows=10, persons=5, slice_rows=4)
-    suites = "kernels paillier exchange noise tags join order crosstab privacy shards scale profile peers"
+    suites = "kernels paillier exchange noise tags join order crosstab privacy smoothing shards scale profile peers"
     assert set(SUITES) == set(suites.split())
 
 

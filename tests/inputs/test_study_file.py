@@ -164,6 +164,13 @@ def test_what_insiders_face_belongs_to_the_study():
     assert len({study.digest for study in (drawn, shared, plain, checked)}) == 4
 
 
+def test_smoothing_belongs_to_the_study():
+    plain = parse(SIMPLE, origin="a.yaml")
+    smoothed = parse(changed(SIMPLE, "privacy.smooth", True), origin="a.yaml")
+    assert (plain.privacy.smooth, smoothed.privacy.smooth) == (False, True)
+    assert plain.digest != smoothed.digest
+
+
 def test_padding_belongs_to_the_study():
     plain = parse(SIMPLE, origin="a.yaml")
     assert plain.privacy.padding == "off" and plain.privacy.view == View(

@@ -183,7 +183,7 @@ def release(tmp_path_factory):
 def folder(release):
     from tests.case import study
 
-    release.run(study(noise="gaussian", privacy={"delta": "1e-6"}))
+    release.run(study(noise="gaussian", privacy={"delta": "1e-6", "smooth": True}))
     return release.out
 
 

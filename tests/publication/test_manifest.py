@@ -12,6 +12,7 @@ from xstat_ray.model.study import Role
 from xstat_ray.planning.options import NOISE_OFF
 from xstat_ray.planning.plan import Plan
 from xstat_ray.publication.manifest import make_manifest
+from xstat_ray.publication.smooth import TUNING
 from xstat_ray.util.software_digest import software_digest
 
 INPUTS: dict[Role, str] = {"row": "aa" * 32, "column": "bb" * 32}
@@ -54,6 +55,13 @@ def test_what_was_spent_is_the_budget_unless_there_was_no_noise(
     privacy: dict[str, Any], spent: dict[str, str]
 ) -> None:
     assert manifest(plan(**privacy))["spent"] == spent
+
+
+def test_how_cells_were_smoothed_is_told_where_they_were() -> None:
+    assert "smoothed" not in manifest(plan())
+    told = manifest(plan(smooth=True))["smoothed"]
+    assert (told["beyond"], told["spread"]) == TUNING
+    assert "factorisation" in told["method"]
 
 
 def test_gaussian_noise_spends_rho_too() -> None:

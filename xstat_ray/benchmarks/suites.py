@@ -22,6 +22,7 @@ from xstat_ray.benchmarks import (
     scale_suite,
     shards_figure,
     shards_suite,
+    smoothing_suite,
     tags_suite,
 )
 from xstat_ray.benchmarks.timing import Record
@@ -56,6 +57,7 @@ SUITES = {
     "order": Suite(order_suite.Sizes, order_suite.run),
     "crosstab": Suite(crosstab_suite.Sizes, crosstab_suite.run),
     "privacy": Suite(privacy_suite.Sizes, privacy_suite.run, privacy_figures.draw),
+    "smoothing": Suite(smoothing_suite.Sizes, smoothing_suite.run),
     "shards": Suite(shards_suite.Sizes, shards_suite.run, shards_figure.draw, section="cuts"),
     "scale": Suite(scale_suite.Sizes, scale_suite.run),
     "profile": Suite(profile_suite.Sizes, profile_suite.run),

@@ -57,14 +57,15 @@ PRIVACY_FIELDS = (
     "epsilon",
     "delta",
     "suppress_below",
+    "smooth",
     "cap",
     "padding",
     "view",
     "insiders",
     "checked",
 )
-_OF_JOINT_NOISE = ("insiders", "checked")
-"""Those that have no meaning where one role draws the noise."""
+_OF_CROSSTABS = ("insiders", "checked", "smooth")
+"""Those that have a meaning for the cross-tab of two parties only."""
 
 
 def load(path: Path | str) -> Study:
@@ -249,7 +250,7 @@ def read_privacy(top: Section, levels: Sequence[str], *, joint: bool = True) -> 
     defaults = Privacy() if joint else Privacy(delta=Fraction(0))
     if top.get("privacy") is None:
         return defaults
-    known = tuple(f for f in PRIVACY_FIELDS if joint or f not in _OF_JOINT_NOISE)
+    known = tuple(f for f in PRIVACY_FIELDS if joint or f not in _OF_CROSSTABS)
     node = top.child("privacy", known)
     noise = _switch(node, "noise", ("laplace", "gaussian", "off"), defaults.noise)
     mechanism = node.choice("mechanism", ("flat", "tree", "auto"), defaults.mechanism)
@@ -263,6 +264,7 @@ def read_privacy(top: Section, levels: Sequence[str], *, joint: bool = True) -> 
         insiders=cast(Insiders, node.choice("insiders", ("full", "shared"), defaults.insiders)),
         checked=node.whole("checked", defaults.checked, least=1),
         suppress_below=node.whole("suppress_below", defaults.suppress_below, least=0),
+        smooth=node.flag("smooth", defaults.smooth),
         cap=node.fraction("cap", defaults.cap),
         padding=cast(PaddingMode, padding),
         view=_view(node),

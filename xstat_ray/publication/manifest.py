@@ -9,6 +9,7 @@ from xstat_ray.model.study import Role
 from xstat_ray.planning import pool_view
 from xstat_ray.planning.options import NOISE_OFF
 from xstat_ray.planning.plan import Plan
+from xstat_ray.publication.smooth import METHOD, TUNING
 from xstat_ray.util.software_digest import software_digest, software_version
 
 
@@ -57,6 +58,7 @@ def make_manifest(
             "delta": "0" if off else str(plan.delta),
             **({"rho": str(mechanism.rho)} if mechanism.rho else {}),
         },
+        **({"smoothed": {"method": METHOD, **TUNING._asdict()}} if study.privacy.smooth else {}),
         "insiders": plan.insiders.as_dict(),
         "view": pool_view.as_dict(study, plan.padding),
         "noise_free": off,

@@ -1,4 +1,4 @@
-"""Makes the published tables from noisy coefficients: refine, suppress, label.
+"""Makes the published tables from noisy coefficients: refine, smooth, suppress, label.
 
 Publishing is deterministic and spends no budget.
 """
@@ -19,6 +19,7 @@ from xstat_ray.privacy.least_squares import NoisyLevel, least_squares
 from xstat_ray.privacy.mechanism import half_width95
 from xstat_ray.privacy.refine import refine
 from xstat_ray.privacy.suppress import suppress
+from xstat_ray.publication.smooth import smooth
 
 STAMP = {"WARNING": "NOISE OFF: exact counts, not differentially private"}
 """Metadata of tables that were made without noise."""
@@ -60,6 +61,11 @@ def publish(plan: Plan, coefficients: Coefficients) -> Published:
     levels = tuple(sorted({0, *design.reporting}))
     hidden = suppress(tree, estimates, levels, study.privacy.suppress_below)
     cells = _cells(plan, tree, coefficients, estimates[0], hidden[0])
+    if study.privacy.smooth:
+        smoothed = (
+            estimates[0] if exact else smooth(tree, least_squares(tree, measured)[0], estimates[1])
+        )
+        cells = _with_smoothed(tree, cells, smoothed)
     areas = _areas(plan, tree, measured, estimates, hidden)
     return Published(*(_stamp(table) if exact else table for table in (cells, areas)))
 
@@ -96,6 +102,12 @@ def _cells(
     columns["stderr"] = pa.array(np.full(noisy.size, plan.design.levels[0].mechanism.stderr))
     columns["suppressed"] = pa.array(suppressed)
     return pa.table(columns)
+
+
+def _with_smoothed(tree: RowTree, cells: pa.Table, smoothed: NDArray[np.int64]) -> pa.Table:
+    """Add the smoothed cells; where the estimate is withheld, they are as well."""
+    hidden = cells["suppressed"].to_numpy()
+    return cells.append_column("smoothed", pa.array(_declared(tree, 0, smoothed), mask=hidden))
 
 
 def _areas(

@@ -34,7 +34,7 @@ class Release:
     statistics: pa.Table
     """One row per (cell, slot): the row dimensions, the column dimensions, `noisy` int64
     (unbiased), `estimate` int64 (refined, null where suppressed), `stderr` float64 of `noisy`,
-    `suppressed` bool."""
+    `suppressed` bool; `smoothed` int64 (biased, null where suppressed) if the study asks for it."""
     areas: pa.Table
     """One row per (reporting area, slot): `level` and `area`, the column dimensions, `unbiased`
     float64 (least squares over all that was measured), `low95` and `high95` around it, `estimate`

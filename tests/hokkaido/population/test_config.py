@@ -70,6 +70,7 @@ def test_fewer_lines_than_asked_for_never_make_a_delivered_number():
         ({"privacy": {"epsilon": -1}}, "privacy.epsilon"),
         ({"privacy": {"noise": "laplace"}}, "privacy.delta"),
         ({"privacy": {"insiders": "full"}}, "privacy.insiders"),
+        ({"privacy": {"smooth": True}}, "privacy.smooth"),
         ({"privacy": {"report": ["mesh1km"]}}, "privacy.report[0]"),
         ({"shards": 0}, "shards"),
     ],

@@ -26,6 +26,7 @@ from xstat_ray.hokkaido.report import population
 from xstat_ray.hokkaido.report.geography import NOWHERE, Ground, ground
 from xstat_ray.hokkaido.report.population import PopulationTable
 from xstat_ray.hokkaido.report.provenance import facts
+from xstat_ray.inputs.study_dimensions import PUBLISHED
 from xstat_ray.privacy.mechanism import half_width95
 from xstat_ray.publication.release import AREAS, MANIFEST, PLAN, STATISTICS
 
@@ -132,12 +133,12 @@ def _layer(folder: Path, part: PopulationTable, *, noise: str, noise_free: bool)
 
 
 def _table(file: Path, measures: Sequence[str]) -> pa.Table:
-    """Read all columns of a published table."""
+    """Read all columns of a published table, but for `smoothed`, which has no interval to show."""
     try:
         names = pq.read_schema(file).names
     except (OSError, pa.ArrowException):
         names = []
-    dimensions = [name for name in names if name not in measures]
+    dimensions = [name for name in names if name not in (*measures, *PUBLISHED)]
     return read_table(file, dimensions, measures, key=KEY, remedy=REMEDY)
 
 
