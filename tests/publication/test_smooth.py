@@ -120,7 +120,8 @@ def test_linear_algebra_that_rounds_otherwise_changes_nothing(monkeypatch):
 
 def test_sums_are_made_in_a_fixed_order():
     rng = np.random.default_rng(8)
-    rows, columns = rng.normal(size=(6, 4)), rng.normal(size=(4, 7))
+    rows = rng.normal(size=(6, 4))
+    columns = rng.normal(size=(4, 7))
     expected = [[sequential(row, column) for column in columns.T.tolist()] for row in rows.tolist()]
     assert module._combine(rows, columns).tolist() == expected
     values = rng.normal(size=(6, 7))

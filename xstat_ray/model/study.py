@@ -165,8 +165,6 @@ class Privacy:
     """Of Laplace noise, an upper bound: what the joint draw costs is computed."""
     suppress_below: int = 0
     """Estimates below this are not published; 0 suppresses nothing."""
-    smooth: bool = False
-    """Whether cells are also published smoothed: biased, and with less noise."""
     cap: Fraction = Fraction(10)
     """Most epsilon that may ever be spent on one data set."""
     padding: PaddingMode = "off"
@@ -179,6 +177,8 @@ class Privacy:
     checked: int = 1
     """Sets of coins that are made for Laplace noise. All but one, which nobody can foresee, are
     opened and checked; 1 checks none."""
+    smooth: bool = False
+    """Whether cells are also published smoothed: biased, and with less noise."""
 
 
 @dataclass(frozen=True)
