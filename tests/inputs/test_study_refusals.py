@@ -133,6 +133,7 @@ def window(**fields: object) -> dict[str, object]:
         (SIMPLE, "study.bounds.people", 5, "", "unknown key"),
         (SIMPLE, "privacy.noise", "none", "", "not supported"),
         (SIMPLE, "privacy.noise", True, "", "not a text"),
+        (SIMPLE, "privacy.releases", 0, "", "at least 1"),
         (SIMPLE, "privacy.mechanism", "wavelet", "", "not supported"),
         (SIMPLE, "privacy.epsilon", 0, "", "not positive"),
         (SIMPLE, "privacy.epsilon", "1/0", "", "not a number"),

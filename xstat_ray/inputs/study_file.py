@@ -35,7 +35,7 @@ from xstat_ray.model.study import (
     IdForm,
     Insiders,
     MechanismChoice,
-    Noise,
+    NoiseChoice,
     PaddingMode,
     Period,
     Privacy,
@@ -59,12 +59,13 @@ PRIVACY_FIELDS = (
     "suppress_below",
     "smooth",
     "cap",
+    "releases",
     "padding",
     "view",
     "insiders",
     "checked",
 )
-_OF_CROSSTABS = ("insiders", "checked", "smooth")
+_OF_CROSSTABS = ("insiders", "checked", "smooth", "releases")
 """Those that have a meaning for the cross-tab of two parties only."""
 
 
@@ -252,11 +253,12 @@ def read_privacy(top: Section, levels: Sequence[str], *, joint: bool = True) -> 
         return defaults
     known = tuple(f for f in PRIVACY_FIELDS if joint or f not in _OF_CROSSTABS)
     node = top.child("privacy", known)
-    noise = _switch(node, "noise", ("laplace", "gaussian", "off"), defaults.noise)
+    noises = ("laplace", "gaussian", "auto", "off")
+    noise = _switch(node, "noise", [n for n in noises if joint or n != "auto"], defaults.noise)
     mechanism = node.choice("mechanism", ("flat", "tree", "auto"), defaults.mechanism)
     padding = _switch(node, "padding", ("off", "dp"), defaults.padding)
     privacy = Privacy(
-        noise=cast(Noise, noise),
+        noise=cast(NoiseChoice, noise),
         mechanism=cast(MechanismChoice, mechanism),
         report=_report(node, levels),
         epsilon=node.fraction("epsilon", defaults.epsilon),
@@ -266,6 +268,7 @@ def read_privacy(top: Section, levels: Sequence[str], *, joint: bool = True) -> 
         suppress_below=node.whole("suppress_below", defaults.suppress_below, least=0),
         smooth=node.flag("smooth", defaults.smooth),
         cap=node.fraction("cap", defaults.cap),
+        releases=node.whole("releases", defaults.releases, least=1),
         padding=cast(PaddingMode, padding),
         view=_view(node),
     )
@@ -287,9 +290,9 @@ def _check_budget(node: Section, privacy: Privacy) -> None:
         raise node.error("epsilon is not positive", "epsilon")
     if not 0 <= delta < 1:
         raise node.error("delta is not at least 0 and below 1", "delta")
-    if noise == "gaussian" and delta == 0:
+    if noise in ("gaussian", "auto") and delta == 0:
         raise node.error(
-            "gaussian noise needs a positive delta", "delta", remedy="Set one well below 1/persons"
+            f"{noise} noise needs a positive delta", "delta", remedy="Set one well below 1/persons"
         )
     if privacy.cap < epsilon:
         raise node.error(

@@ -22,6 +22,7 @@ Role = Literal["row", "column"]
 Grain = Literal["none", "date", "hour", "15min"]
 IdForm = Literal["exact", "text", "phone", "email"]
 Noise = Literal["laplace", "gaussian", "off"]
+NoiseChoice = Literal["laplace", "gaussian", "auto", "off"]
 MechanismChoice = Literal["flat", "tree", "auto"]
 """What a study asks to be measured; `auto` leaves the choice to the planner."""
 PaddingMode = Literal["off", "dp"]
@@ -154,7 +155,8 @@ class View:
 class Privacy:
     """How the release is protected. Budgets are exact rationals."""
 
-    noise: Noise = "laplace"
+    noise: NoiseChoice = "laplace"
+    """`auto`: Laplace or Gaussian, whichever errs less among those that last for `releases`."""
     mechanism: MechanismChoice = "flat"
     """`flat`: noise on every cell. `tree`: on cells and on sums of reporting levels. `auto`:
     whichever errs less."""
@@ -167,11 +169,13 @@ class Privacy:
     """Estimates below this are not published; 0 suppresses nothing."""
     cap: Fraction = Fraction(10)
     """Most epsilon that may ever be spent on one data set."""
+    releases: int = 1
+    """How many releases like this one the cap must last for."""
     padding: PaddingMode = "off"
     """`dp`: both parties send dummies, so that the aggregator's view is differentially private."""
     view: View = field(default_factory=View)
     insiders: Insiders = "full"
-    """Of Gaussian noise only. `full`: the shares of any two roles give the declared guarantee, and
+    """Of Gaussian noise. `full`: the shares of any two roles give the declared guarantee, and
     the table has one and a half times the variance. `shared`: all three shares together do. Under
     Laplace noise every role faces all of it."""
     checked: int = 1

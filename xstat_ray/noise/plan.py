@@ -12,9 +12,8 @@ from xstat_ray.noise.bits import WORD_BITS
 from xstat_ray.noise.coins import Coins, growth_above
 from xstat_ray.noise.triples import MASK_BITS
 from xstat_ray.privacy.design import Design, MeasuredLevel
+from xstat_ray.privacy.noise_choice import MOST_DELTA
 
-MOST_DELTA = Fraction(1, 10**9)
-"""Most that the joint noise may add to delta."""
 COIN_BITS = (48, 64)
 """Bits of a coin: the first that keep delta below this are taken."""
 MOST_COEFFICIENTS = 1 << 16

@@ -1,10 +1,15 @@
-"""What a plan refuses: key sizes, tables that are too large, Laplace noise without a delta."""
+"""What a plan refuses: keys, tables that are too large, noise without a delta or a lasting cap."""
 
 from __future__ import annotations
+
+from fractions import Fraction
 
 from xstat_ray.errors import PlanError
 from xstat_ray.model.study import Study
 from xstat_ray.noise.plan import NoisePlan
+from xstat_ray.privacy.mechanism import Mechanism
+from xstat_ray.privacy.noise_choice import total_epsilon
+from xstat_ray.privacy.rounding import readable
 
 MAX_COEFFICIENTS = 100_000_000
 """Most counts of a table."""
@@ -72,3 +77,31 @@ def check_joint(study: Study, noise: NoisePlan | None) -> None:
             key="privacy.delta",
             remedy="Declare one, such as privacy.delta=1e-9; what is debited is computed",
         )
+
+
+def check_lasts(study: Study, mechanism: Mechanism, delta: Fraction) -> None:
+    """Refuse noise of which fewer releases fit under the cap than the study wants to make.
+
+    Args:
+        study: what is counted.
+        mechanism: the noise of one release.
+        delta: what one release is debited with.
+
+    Raises:
+        PlanError: the cap, or the study's delta, does not last.
+    """
+    privacy = study.privacy
+    if privacy.releases == 1 or mechanism.noise == "off":
+        return
+    total = total_epsilon(
+        mechanism, delta if mechanism.noise == "laplace" else Fraction(0), privacy
+    )
+    if total is not None and total <= privacy.cap:
+        return
+    cost = "more delta than declared" if total is None else f"epsilon {readable(total)}"
+    raise PlanError(
+        f"{privacy.releases} releases with this {mechanism.noise} noise cost {cost}, and the cap "
+        f"is {privacy.cap}",
+        key="privacy.releases",
+        remedy="Lower it or privacy.epsilon, or raise privacy.cap",
+    )

@@ -16,10 +16,16 @@ from xstat_ray.model.row_tree import level_names, tree_of
 from xstat_ray.model.shards import ShardGrid
 from xstat_ray.model.study import Study
 from xstat_ray.noise.plan import NoisePlan, joint_noise, spent_delta
-from xstat_ray.planning import draw_cost, pool_view, tree_shape
+from xstat_ray.planning import draw_cost, noise_view, pool_view, tree_shape
 from xstat_ray.planning.batching import Batch, cut
 from xstat_ray.planning.insiders import Insiders
-from xstat_ray.planning.limits import check_joint, check_key_bits, check_shards, check_size
+from xstat_ray.planning.limits import (
+    check_joint,
+    check_key_bits,
+    check_lasts,
+    check_shards,
+    check_size,
+)
 from xstat_ray.planning.rates import Rates, rates
 from xstat_ray.privacy.design import Design
 from xstat_ray.privacy.mechanism import Mechanism
@@ -186,6 +192,7 @@ class Plan:
                 f"{mechanism.noise} noise, epsilon {mechanism.epsilon}{delta}, "
                 f"budget cap {study.privacy.cap}",
             ),
+            *noise_view.rows(study),
             ("Insiders", self.insiders.sentence()),
             ("Draw", draw_cost.sentence(study, self.noise, self.coefficients)),
             ("Pool's view", pool_view.sentence(study, self.padding)),
@@ -241,7 +248,8 @@ class Plan:
                 "boardings": study.bounds.boardings,
                 "persons": study.bounds.persons,
             },
-            **self._noise_as_dict(),
+            **noise_view.as_dict(study, self.design, self.delta, self.expected_stderr),
+            **draw_cost.as_dict(study, self.noise),
             "suppress_below": study.privacy.suppress_below,
             "insiders": self.insiders.as_dict(),
             "view": pool_view.as_dict(study, self.padding),
@@ -260,30 +268,6 @@ class Plan:
             "table_bytes": self.table_bytes,
             "max_flags": self.max_flags,
             "max_flag_bytes": self.flag_bytes,
-        }
-
-    def _noise_as_dict(self) -> dict[str, Any]:
-        mechanism = self.mechanism
-        return {
-            "mechanism": self.design.kind,
-            "why": self.design.reason,
-            "noise": mechanism.noise,
-            **draw_cost.as_dict(self.study, self.noise),
-            "epsilon": str(mechanism.epsilon),
-            "delta": str(self.delta),
-            "l1_sensitivity": mechanism.l1,
-            "l2_sensitivity_squared": mechanism.l2_squared,
-            "measured": [
-                {
-                    "level": measured.name,
-                    "nodes": measured.nodes,
-                    "nodes_shown": measured.shown,
-                    "share": str(measured.share),
-                    "noise_scale": measured.mechanism.scale,
-                }
-                for measured in self.design.levels
-            ],
-            "stderr": {name: round(error, 4) for name, error in self.expected_stderr.items()},
         }
 
     def _time_as_dict(self) -> dict[str, Any]:
@@ -320,7 +304,7 @@ def make_plan(
 
     Raises:
         PlanError: the key is too small, the table too large, counts could overflow a slot, the
-            padding is impossible, or Laplace noise may cost no delta.
+            padding is impossible, Laplace noise may cost no delta, or the cap does not last.
         InputError: constant time is asked of a kernel that has none.
     """
     check_key_bits(key_bits)
@@ -332,6 +316,7 @@ def make_plan(
     check_size(design.shown * study.slots, "Use a more regular hierarchy, or report fewer levels")
     noise = joint_noise(design, study.slots)
     check_joint(study, noise)
+    check_lasts(study, design.budget, spent_delta(design, study.slots))
     packing = plan_packing(
         slots=study.slots,
         max_value=study.max_count,

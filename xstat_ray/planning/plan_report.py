@@ -17,7 +17,7 @@ import numpy as np
 
 from xstat_ray.errors import PlanError, StudyError
 from xstat_ray.model.row_tree import level_names, tree_of
-from xstat_ray.model.study import Study
+from xstat_ray.model.study import Noise, Study
 from xstat_ray.planning.batching import BATCHES, Batch
 from xstat_ray.planning.options import Options
 from xstat_ray.planning.plan import Plan
@@ -147,7 +147,10 @@ def make_report(
     plan = options.plan(study)
     declared = study.privacy.mechanism
     chosen = plan.design.kind if declared == "auto" else declared
-    designs = {kind: plan.design if kind == chosen else _forced(study, kind) for kind in KINDS}
+    noise = plan.mechanism.noise
+    designs = {
+        kind: plan.design if kind == chosen else _forced(study, kind, noise) for kind in KINDS
+    }
     answer = None
     if target is not None:
         enough = _with_epsilon(study, least_epsilon(study, target))
@@ -240,5 +243,6 @@ def _with_epsilon(study: Study, epsilon: Fraction) -> Study:
     return replace(study, privacy=replace(study.privacy, epsilon=epsilon))
 
 
-def _forced(study: Study, kind: Kind) -> Design:
-    return Design.of_study(replace(study, privacy=replace(study.privacy, mechanism=kind)))
+def _forced(study: Study, kind: Kind, noise: Noise) -> Design:
+    privacy = replace(study.privacy, mechanism=kind, noise=noise)
+    return Design.of_study(replace(study, privacy=privacy))

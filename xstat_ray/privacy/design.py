@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from xstat_ray.errors import ProtocolError
 from xstat_ray.model.row_tree import RowTree, level_names, tree_of
-from xstat_ray.model.study import Dimension, MechanismChoice, Privacy, Study
+from xstat_ray.model.study import Dimension, Privacy, Study
 from xstat_ray.privacy.least_squares import final_variances
 from xstat_ray.privacy.mechanism import Mechanism, laplace_scale
-from xstat_ray.privacy.shares import FLAT, Choice, Shares, choose, level_scale, tree_shares
+from xstat_ray.privacy.noise_choice import choose_noise, reporting_levels
+from xstat_ray.privacy.shares import chosen, level_scale
 
 Kind = Literal["flat", "tree"]
 
@@ -55,7 +56,7 @@ class Design:
 
     @classmethod
     def of_study(cls, study: Study) -> Design:
-        """The design that the study asks for; the better one where its mechanism is auto.
+        """The design that the study asks for; the better one where noise or mechanism are auto.
 
         Raises:
             PlanError: no finite noise gives the declared budget.
@@ -67,9 +68,8 @@ class Design:
         """The design of a table with these row dimensions under this budget."""
         tree = tree_of(dimensions)
         names = level_names(dimensions)
-        reported = privacy.report or names
-        reporting = tuple(level for level, name in enumerate(names) if name in reported)
-        choice = _choice(privacy.mechanism, tree, budget, reporting)
+        reporting = reporting_levels(dimensions, privacy)
+        choice = chosen(privacy.mechanism, tree, budget, reporting)
         filled = privacy.padding == "dp"
         measured = tree.only(sorted(choice.shares))
         shown = measured.filled_sizes if filled else measured.sizes
@@ -188,23 +188,8 @@ def _design(study: Study) -> Design:
     # A study decides its design, so each role works it out for itself and trusts nobody's. The
     # shares of a big tree take a second to choose, and the key holder asks once for each part of a
     # table that it decrypts; keeping the last few changes nothing but that time.
-    return Design.over(study.row.dimensions, study.privacy, Mechanism.of_study(study))
-
-
-def _choice(
-    asked: MechanismChoice, tree: RowTree, budget: Mechanism, reporting: tuple[int, ...]
-) -> Choice:
-    if asked == "flat":
-        return Choice("flat", FLAT, "flat (set by the study)")
-    if asked == "auto":
-        return choose(tree, budget, reporting)
-    return Choice("tree", _tree_shares(tree, budget, reporting), "tree (set by the study)")
-
-
-def _tree_shares(tree: RowTree, budget: Mechanism, reporting: tuple[int, ...]) -> Shares:
-    if budget.noise == "off":
-        return {level: Fraction(1, len({0, *reporting})) for level in {0, *reporting}}
-    return tree_shares(tree, budget, reporting)
+    budget = choose_noise(study).budget if study.privacy.noise == "auto" else None
+    return Design.over(study.row.dimensions, study.privacy, budget or Mechanism.of_study(study))
 
 
 def scaled(budget: Mechanism, share: Fraction) -> Mechanism:

@@ -57,14 +57,19 @@ class Mechanism:
     (`Privacy.insiders`). None where it is drawn as a whole."""
 
     @classmethod
-    def of_study(cls, study: Study) -> Mechanism:
+    def of_study(cls, study: Study, noise: Noise | None = None) -> Mechanism:
         """The smallest noise that gives the declared epsilon and delta, drawn together.
+
+        Args:
+            study: what is counted.
+            noise: its kind; None: the one that the study names.
 
         Raises:
             PlanError: no finite scale gives the declared budget.
+            ValueError: the study names none, and asks for the better one.
         """
         return cls.calibrated(
-            study.privacy,
+            replace(study.privacy, noise=noise or study.privacy.noise),
             study.person_units,
             study.slot_units * study.person_units,
             together=True,
@@ -84,7 +89,10 @@ class Mechanism:
 
         Raises:
             PlanError: no finite scale gives the declared budget.
+            ValueError: the noise is `auto`.
         """
+        if privacy.noise == "auto":
+            raise ValueError("noise is chosen before it is calibrated")
         delta = Fraction(0) if privacy.noise == "laplace" else privacy.delta
         made = cls(privacy.noise, l1, l2_squared, privacy.epsilon, delta, 0.0)
         if privacy.noise == "laplace":

@@ -17,6 +17,7 @@ from typing import Literal
 import numpy as np
 
 from xstat_ray.model.row_tree import RowTree
+from xstat_ray.model.study import MechanismChoice
 from xstat_ray.privacy.least_squares import final_variances
 from xstat_ray.privacy.mechanism import Mechanism
 
@@ -29,6 +30,7 @@ UNITS = 256
 WORTH = 0.9
 """A tree is chosen where it takes the objective to this fraction of flat's or lower: it costs more
 ciphertexts and makes single cells noisier, which a smaller gain would not repay."""
+_TREE_SET = "tree (set by the study)"
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,27 @@ class Choice:
     mechanism: Literal["flat", "tree"]
     shares: Shares
     reason: str
+
+
+def chosen(
+    asked: MechanismChoice, tree: RowTree, mechanism: Mechanism, reporting: Collection[int]
+) -> Choice:
+    """What a study asks for, with its shares; the better one where it asks for `auto`.
+
+    Args:
+        asked: what the study says.
+        tree: the hierarchy.
+        mechanism: noise and scale of the flat mechanism, which spends the whole budget on level 0.
+        reporting: the levels whose nodes are read as figures of their own.
+    """
+    if asked == "flat":
+        return Choice("flat", FLAT, "flat (set by the study)")
+    if asked == "auto":
+        return choose(tree, mechanism, reporting)
+    if mechanism.noise == "off":
+        levels = {0, *reporting}
+        return Choice("tree", dict.fromkeys(levels, Fraction(1, len(levels))), _TREE_SET)
+    return Choice("tree", tree_shares(tree, mechanism, reporting), _TREE_SET)
 
 
 def choose(tree: RowTree, mechanism: Mechanism, reporting: Collection[int]) -> Choice:

@@ -71,6 +71,8 @@ def test_fewer_lines_than_asked_for_never_make_a_delivered_number():
         ({"privacy": {"noise": "laplace"}}, "privacy.delta"),
         ({"privacy": {"insiders": "full"}}, "privacy.insiders"),
         ({"privacy": {"smooth": True}}, "privacy.smooth"),
+        ({"privacy": {"noise": "auto"}}, "privacy.noise"),
+        ({"privacy": {"releases": 2}}, "privacy.releases"),
         ({"privacy": {"report": ["mesh1km"]}}, "privacy.report[0]"),
         ({"shards": 0}, "shards"),
     ],
