@@ -98,7 +98,7 @@ def test_with_padding_the_plan_says_what_the_empty_nodes_cost():
     ("name", "named", "factor"),
     [
         ("doto_movement", {"subprefecture": 7}, 336 / 179),
-        ("catchment", {"subprefecture": 7}, 336 / 179),
+        ("catchment", {}, 1),
         ("doto_movement_mesh", {"cell": 4, "mesh10km": 85, "mesh80km": 18}, 28_800 / 9_624),
         ("preboarding", {}, 1),
     ],
