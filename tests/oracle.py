@@ -72,6 +72,23 @@ def kept_flags(study: Study, flags: pa.Table, seed: bytes | None) -> list[tuple[
     return db.execute("SELECT id, period, slot FROM kept_flags").fetchall()
 
 
+def dropped_boardings(study: Study, flags: pa.Table, seed: bytes | None) -> dict[str, int]:
+    """Count the usable boardings that do not take part, by the first bound that cuts them."""
+    db = _database(())
+    _keep_flags(db, study, flags, seed)
+    numbers = [
+        db.execute(f"SELECT count(*) FROM {stage}").fetchall()[0][0]
+        for stage in (
+            "usable_boardings",
+            "in_columns",
+            "in_bounds",
+            "(SELECT DISTINCT reading FROM flags_of_boardings)",
+        )
+    ]
+    reasons = ("over_column_bound", "over_bound", "without_flag")
+    return {name: numbers[n] - numbers[n + 1] for n, name in enumerate(reasons)}
+
+
 def _database(opted_out: Sequence[str]) -> duckdb.DuckDBPyConnection:
     """Open a database with the table `opted_out`."""
     db = duckdb.connect()
@@ -114,18 +131,27 @@ def _keep_flags(
     _usable_boardings(db, study)
     _words(db, "boarding_words", seed, "bound of boardings", "usable_boardings", ("content",))
     db.execute(f"""
+        CREATE TABLE in_columns AS
+        SELECT reading, id, word FROM usable_boardings JOIN boarding_words USING (place)
+        QUALIFY row_number() OVER (PARTITION BY id, content[1] ORDER BY word)
+            <= {study.bounds.per_column}
+    """)
+    db.execute(f"""
+        CREATE TABLE in_bounds AS SELECT reading FROM in_columns
+        QUALIFY row_number() OVER (PARTITION BY id ORDER BY word) <= {study.bounds.boardings}
+    """)
+    db.execute("""
         CREATE TABLE expanded AS
-        SELECT *, row_number() OVER (ORDER BY reading, step) - 1 AS place FROM hours SEMI JOIN (
-            SELECT reading FROM usable_boardings JOIN boarding_words USING (place)
-            QUALIFY row_number() OVER (PARTITION BY id ORDER BY word) <= {study.bounds.boardings}
-        ) USING (reading)
+        SELECT *, row_number() OVER (ORDER BY reading, step) - 1 AS place
+        FROM hours SEMI JOIN in_bounds USING (reading)
     """)
     _words(db, "flag_words", seed, "one flag a period", "expanded", ("period", "slot"))
     db.execute("""
-        CREATE TABLE kept_flags AS
-        SELECT id, period, slot FROM expanded JOIN flag_words USING (place)
+        CREATE TABLE flags_of_boardings AS
+        SELECT reading, id, period, slot FROM expanded JOIN flag_words USING (place)
         QUALIFY row_number() OVER (PARTITION BY id, period ORDER BY word) <= 1
     """)
+    db.execute("CREATE TABLE kept_flags AS SELECT id, period, slot FROM flags_of_boardings")
 
 
 def mac(key: bytes, message: bytes) -> bytes:

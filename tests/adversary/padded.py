@@ -49,7 +49,7 @@ def padded_study(areas: int, days: int, epsilon: float, delta: float, boardings:
         period={"grain": "date", "start": str(start), "end": str(start + dt.timedelta(days))},
         row={"time": "at"},
         column={"time": "at"},
-        bounds={"boardings": boardings, "persons": 2000},
+        bounds={"boardings": boardings, "per_column": boardings, "persons": 2000},
         privacy={
             "mechanism": "flat",
             "padding": "dp",

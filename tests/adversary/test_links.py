@@ -32,7 +32,7 @@ TIMED = study(
     period=HOURS,
     row={"time": "at"},
     column={"time": "at"},
-    bounds={"boardings": 2, "persons": 2000},
+    bounds={"boardings": 2, "per_column": 2, "persons": 2000},
 )
 SETTLED = study(noise="laplace", privacy={"epsilon": "1/1000000", "cap": 10})
 """Noise is so wide that what is published never coincides."""

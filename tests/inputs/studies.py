@@ -31,7 +31,7 @@ study:
     windows:
       - {anchor: departure_time, name: departure, unit: hour, from: -6, to: -1}
       - {anchor: arrival_time, name: arrival, unit: minute, offsets: [60, 180]}
-  bounds: {rows: 2, boardings: 3, persons: 4000}
+  bounds: {rows: 2, boardings: 3, per_column: 2, persons: 4000}
 privacy:
   {noise: gaussian, mechanism: flat, epsilon: 0.1, delta: "1e-6", suppress_below: 20, cap: "1/3"}
 data: {anything: goes}

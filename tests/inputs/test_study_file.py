@@ -59,7 +59,7 @@ def test_a_study_with_everything():
         Window("departure_time", hours, tuple(f"departure-{h}h" for h in range(6, 0, -1))),
         Window("arrival_time", (3600, 10_800), ("arrival+60m", "arrival+180m")),
     )
-    assert study.bounds == Bounds(2, 3, 4000)
+    assert study.bounds == Bounds(2, 3, 4000, per_column=2)
     assert study.privacy == Privacy(
         "gaussian", "flat", (), Fraction(1, 10), Fraction(1, 10**6), 20, Fraction(1, 3)
     )

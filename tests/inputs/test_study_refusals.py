@@ -129,6 +129,7 @@ def window(**fields: object) -> dict[str, object]:
         ),
         (SIMPLE, "study.bounds.rows", 0, "", "at least 1"),
         (SIMPLE, "study.bounds.boardings", 1.5, "", "whole number"),
+        (SIMPLE, "study.bounds.per_column", 0, "", "at least 1"),
         (SIMPLE, "study.bounds.persons", True, "", "whole number"),
         (SIMPLE, "study.bounds.people", 5, "", "unknown key"),
         (SIMPLE, "privacy.noise", "none", "", "not supported"),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xstat_ray.model.periods import cover, span, to_periods
+from xstat_ray.model.periods import cover, to_periods
 from xstat_ray.model.study import Period
 
 
@@ -40,7 +40,7 @@ def test_hours_are_counted_in_utc_and_the_span_is_half_open():
     assert (numbers.dtype, inside.dtype) == (np.uint32, np.bool_)
     assert inside.tolist() == [False, True, True, False, False]
     assert numbers.tolist() == [0, FIRST_HOUR, FIRST_HOUR + 23, 0, 0]
-    assert span(DAY) == range(FIRST_HOUR, FIRST_HOUR + 24)
+    assert DAY.span == range(FIRST_HOUR, FIRST_HOUR + 24)
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
@@ -56,8 +56,8 @@ def test_quarter_hours():
     numbers, _ = to_periods(
         times("2023-08-28T00:14:59", "2023-08-28T00:15", "2023-08-28T01:59"), quarters
     )
-    assert (numbers - span(quarters).start).tolist() == [0, 1, 7]
-    assert len(span(quarters)) == 8
+    assert (numbers - quarters.span.start).tolist() == [0, 1, 7]
+    assert len(quarters.span) == 8
 
 
 def test_an_offset_moves_the_time_before_the_span_is_checked():
@@ -77,7 +77,7 @@ def test_dates_are_the_local_dates_of_the_study():
     date, _ = to_periods(pa.array([dt.date(2023, 8, 28)]), days)
     expected = (dt.date(2023, 8, 28) - dt.date(1970, 1, 1)).days
     assert zoned[0] == local[0] == date[0] == expected
-    assert span(days) == range(expected, expected + 4)
+    assert days.span == range(expected, expected + 4)
 
 
 @pytest.mark.parametrize("midnight", ["2024-03-09", "2024-11-02"])
@@ -102,12 +102,12 @@ def test_without_a_grain_everything_meets():
     numbers, inside = to_periods(times("1900-01-01", None), Period())
     assert numbers.tolist() == [0, 0]
     assert inside.all()
-    assert span(Period()) == range(1)
+    assert Period().span == range(1)
 
 
 def test_a_span_that_cuts_periods_counts_them():
     cut = period("hour", "2023-08-28T00:30", "2023-08-28T02:30")
-    assert len(span(cut)) == 3
+    assert len(cut.span) == 3
     _, inside = to_periods(times("2023-08-28T00:29", "2023-08-28T00:30", "2023-08-28T02:30"), cut)
     assert inside.tolist() == [False, True, False]
 
@@ -123,7 +123,7 @@ def test_numbers_are_floors_and_lie_in_the_span(seconds, offset, grain):
     at = seconds + offset
     assert inside[0] == (study.start.timestamp() <= at < study.end.timestamp())
     assert numbers[0] == (at // study.seconds if inside[0] else 0)
-    assert not inside[0] or int(numbers[0]) in span(study)
+    assert not inside[0] or int(numbers[0]) in study.span
 
 
 @given(
@@ -141,7 +141,7 @@ def test_a_covered_range_holds_the_period_of_every_time_in_it(start, length, gra
     numbers, inside = to_periods(pa.array(at, pa.timestamp("us")), study)
     assert set(numbers[inside].tolist()) <= set(covered)
     # Nothing more than the ends demand: both ends of the range are taken by some second of it.
-    assert len(covered) <= length // study.seconds + 2 and set(covered) <= set(span(study))
+    assert len(covered) <= length // study.seconds + 2 and set(covered) <= set(study.span)
     if not inside.any() and (
         at[-1] < study.start.replace(tzinfo=None) or first >= study.end.replace(tzinfo=None)
     ):

@@ -9,7 +9,6 @@ import pytest
 
 from tests.synthetic import make_study
 from xstat_ray.inputs.study_file import parse
-from xstat_ray.model.periods import span
 from xstat_ray.model.study import Study
 from xstat_ray.planning.batching import BATCH_BYTES, cut, periods_of
 
@@ -45,7 +44,7 @@ def test_batches_are_the_fewest_that_are_no_longer(length, number):
 @pytest.mark.parametrize(("length", "number"), [("month", 3), ("week", 9), ("day", 61)])
 def test_dates_are_cut_like_hours(length, number):
     study = dates(61)
-    assert len(span(study.period)) == 61 and len(cut(study, 4, length, 0).batches) == number
+    assert len(study.period.span) == 61 and len(cut(study, 4, length, 0).batches) == number
 
 
 def test_without_periods_there_is_one_batch():

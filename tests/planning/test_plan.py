@@ -30,7 +30,7 @@ def test_the_figures_follow_from_the_study():
         plan.table_ciphertexts == 12 * plan.packing.blocks
         and plan.table_bytes == plan.table_ciphertexts * 768
     )
-    assert plan.mechanism.l1 == 1 * 2 * 4 and plan.mechanism.l2_squared == 2 * 8
+    assert plan.mechanism.l1 == 1 * 2 * 4 and plan.mechanism.l2_squared == 1 * 8
     assert plan.mechanism.scale == pytest.approx(24)
     assert len(plan.grid.batches) == 36 and len(plan.grid.regions) == 2
 
@@ -59,7 +59,10 @@ def test_the_plan_as_json_is_complete_and_depends_on_the_study_alone():
     assert (
         plan.as_dict()["epsilon"] == "1/3" and plan.as_dict()["study_digest"] == STUDY.digest.hex()
     )
-    nested = ("bounds", "insiders", "measured", "period", "stderr", "title", "tree_shape", "view")
+    nested = {
+        *("bounds", "insiders", "measured", "one_person", "period", "stderr", "title"),
+        *("tree_shape", "view"),
+    }
     # Scalars, the public bounds and a line for each level only: nothing in it has the length of a
     # table.
     assert all(
@@ -67,7 +70,8 @@ def test_the_plan_as_json_is_complete_and_depends_on_the_study_alone():
         for key, value in plan.as_dict().items()
         if key not in nested
     )
-    assert plan.as_dict()["bounds"] == {"rows": 1, "boardings": 2, "persons": 100}
+    bounds = {"rows": 1, "boardings": 2, "per_column": 1, "persons": 100}
+    assert plan.as_dict()["bounds"] == bounds
 
 
 @given(st.integers(1, 64), st.integers(1, 64))

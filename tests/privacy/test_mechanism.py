@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from fractions import Fraction
 
 import numpy as np
@@ -17,15 +18,17 @@ from xstat_ray.model.study import (
 )
 from xstat_ray.privacy.mechanism import Mechanism
 
+MONTH = Period("hour", datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 2, 1, tzinfo=UTC))
 
-def study(noise="laplace", epsilon="1", delta="0", rows=1, boardings=1, windows=(), offset=True):
+
+def study(noise="laplace", epsilon="1", delta="0", rows=1, windows=(), offset=True, **bounds):
     dim = Dimension("d", "d", ("a", "b"), (("a",), ("b",)))
     return Study(
         "s",
         RowSide("id", (dim,)),
         ColumnSide("id", (dim,), windows=windows, offset_dimension=offset),
-        period=Period(),
-        bounds=Bounds(rows, boardings, 100),
+        period=MONTH if windows else Period(),
+        bounds=Bounds(rows, persons=100, **bounds),
         privacy=Privacy(noise=noise, epsilon=Fraction(epsilon), delta=Fraction(delta)),
     )
 
@@ -35,18 +38,21 @@ def window(size):
 
 
 @pytest.mark.parametrize(
-    ("rows", "boardings", "size", "offset", "l1", "l2"),
+    ("rows", "boardings", "per_column", "size", "offset", "l1", "l2"),
     [
-        (1, 1, 0, True, 1, 1),
-        (8, 1, 0, True, 8, 64),
-        (2, 3, 5, True, 30, 180),
-        (2, 3, 5, False, 30, 900),
+        (1, 1, 1, 0, True, 1, 1),
+        (8, 1, 1, 0, True, 8, 64),
+        (8, 5, 3, 0, True, 8, 64),
+        (2, 3, 3, 5, True, 30, 180),
+        (2, 3, 3, 5, False, 30, 900),
+        (2, 2, 1, 5, True, 20, 40),
+        (2, 2, 1, 5, False, 20, 200),
     ],
 )
-def test_sensitivities_follow_from_the_bounds(rows, boardings, size, offset, l1, l2):
-    mechanism = Mechanism.of_study(
-        study(rows=rows, boardings=boardings, windows=window(size) if size else (), offset=offset)
-    )
+def test_sensitivities_follow_from_the_bounds(rows, boardings, per_column, size, offset, l1, l2):
+    windows = window(size) if size else ()
+    bounds = {"rows": rows, "boardings": boardings, "per_column": per_column}
+    mechanism = Mechanism.of_study(study(windows=windows, offset=offset, **bounds))
     assert (mechanism.l1, mechanism.l2_squared) == (l1, l2)
 
 

@@ -12,7 +12,6 @@ from scipy.stats import chi2
 
 from tests.synthetic import make_study
 from xstat_ray.errors import PlanError
-from xstat_ray.model.periods import span
 from xstat_ray.model.shards import ShardGrid
 from xstat_ray.model.study import Bounds, Privacy, View
 from xstat_ray.privacy import padding as module
@@ -26,8 +25,13 @@ def padded(view=None, **fields):
     return replace(make_study(), privacy=replace(DP, view=view or View()), **fields)
 
 
+def unweighted(study):
+    """Without weights a person may have any number of rows in a period."""
+    return replace(study, row=replace(study.row, weight=None))
+
+
 def grid(study, shards=6, length=18):
-    return ShardGrid.plan(study.cells, span(study.period), shards, length=length)
+    return ShardGrid.plan(study.cells, study.period.span, shards, length=length)
 
 
 def mass(kind):
@@ -111,7 +115,8 @@ def test_a_sum_stays_below_its_bound(cells, scale, beta):
 
 def test_the_kinds_add_up_to_what_is_declared():
     study = padded(
-        View(Fraction(1, 3), Fraction(1, 10**7)), bounds=Bounds(rows=2, boardings=3, persons=50)
+        View(Fraction(1, 3), Fraction(1, 10**7)),
+        bounds=Bounds(rows=2, boardings=3, persons=50, per_column=2),
     )
     padding = Padding.of_study(study, grid(study))
     kinds = (padding.matched, padding.unmatched, padding.flags)
@@ -123,7 +128,7 @@ def test_the_kinds_add_up_to_what_is_declared():
 
 
 def test_a_window_longer_than_the_study_matches_no_more_than_its_periods():
-    study = padded(bounds=Bounds(boardings=30))
+    study = padded(bounds=Bounds(boardings=30, per_column=30))
     assert Padding.of_study(study, grid(study)).matched.l1 == 36
 
 
@@ -154,7 +159,7 @@ def test_off_means_none():
 @pytest.mark.parametrize(
     ("study", "key", "problem"),
     [
-        (padded(bounds=Bounds(rows=256)), "study.bounds.rows", "at most 255"),
+        (unweighted(padded(bounds=Bounds(rows=256))), "study.bounds.rows", "at most 255"),
         (padded(View(Fraction(1, 10**9))), "privacy.view", "which no run can carry"),
     ],
 )

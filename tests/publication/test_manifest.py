@@ -40,7 +40,8 @@ def test_what_was_agreed_on_is_that_of_the_study() -> None:
     made = manifest(small)
     assert made["study_digest"] == small.study.digest.hex()
     assert made["datasets"] == {"row": "small/row", "column": "small/column"}
-    assert made["bounds"] == {"rows": 1, "boardings": 1, "window_periods": 1, "persons": 100}
+    bounds = {"rows": 1, "boardings": 1, "per_column": 1, "window_periods": 1, "persons": 100}
+    assert made["bounds"] == bounds
     assert (made["key_bits"], made["shards"]) == (2048, 1)
 
 

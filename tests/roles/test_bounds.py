@@ -10,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xstat_ray.crypto.derive import keyed_words
+from xstat_ray.model.study import Bounds
 from xstat_ray.roles.bounds import (
     DisjointCheck,
     Located,
     NotDisjointError,
     Part,
+    bound_boardings,
     bound_rows,
     draw_by_content,
     in_several_parts,
@@ -41,6 +43,29 @@ def test_keeps_the_largest_weights_and_never_more_than_the_limit(table, limit, s
             kept[group].append(weight[i])
     for group, weights in all_.items():
         assert sorted(kept[group]) == sorted(sorted(weights)[-limit:])
+
+
+@given(rows, st.integers(1, 3), st.integers(1, 4), st.integers(0, 2**32))
+def test_boardings_are_bounded_in_each_column_first_and_then_in_all(table, q, f, seed):
+    person = np.array([row[0] for row in table], np.int64)
+    column = np.array([row[1] for row in table], np.int64)
+    priority = np.random.default_rng(seed).integers(0, 2**63, len(person), dtype=np.uint64)
+    bounds = Bounds(boardings=f, per_column=q)
+    within, kept = bound_boardings(person, column, bounds, priority)
+    assert not (kept & ~within).any()
+    there = Counter(zip(person.tolist(), column.tolist(), strict=True))
+    left = Counter(zip(person[within].tolist(), column[within].tolist(), strict=True))
+    assert left == {group: min(number, q) for group, number in there.items()}
+    found = Counter(person[kept].tolist())
+    assert found == {p: min(n, f) for p, n in Counter(person[within].tolist()).items()}
+
+
+def test_a_person_with_many_boardings_in_one_column_keeps_those_in_others():
+    person = np.zeros(21, np.int64)
+    column = np.array([0] * 20 + [1])
+    words = keyed_words(b"s" * 32, "test", np.arange(21))
+    _, kept = bound_boardings(person, column, Bounds(boardings=2, per_column=1), words)
+    assert kept[:20].sum() == 1 and kept[20]
 
 
 def test_without_weights_every_row_of_a_group_is_equally_likely():

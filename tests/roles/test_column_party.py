@@ -73,16 +73,45 @@ def test_nobody_has_more_boardings_than_the_bound_nor_two_flags_in_a_period(smal
     assert len(set(pairs)) == len(pairs)
     _, per_person = np.unique(column._person, return_counts=True)
     assert per_person.max() <= small.study.bounds.boardings * small.study.window_periods
-    assert column.counts.over_bound > 0
+    check_counts(column, small)
+
+
+def check_counts(column, small):
+    """Check that each boarding is counted once, and for each reason as many as the oracle finds."""
     counts = column.counts
     put_aside = (
         counts.invalid_id
         + counts.excluded
         + counts.outside_domain
         + counts.outside_span
+        + counts.over_column_bound
         + counts.over_bound
+        + counts.without_flag
     )
     assert counts.rows == len(small.flags) == put_aside + counts.kept
+    dropped = oracle.dropped_boardings(column._study, small.flags, SEED)
+    assert dropped == {
+        "over_column_bound": counts.over_column_bound,
+        "over_bound": counts.over_bound,
+        "without_flag": counts.without_flag,
+    }
+
+
+@pytest.mark.parametrize(("boardings", "per_column"), [(1, 1), (2, 2), (3, 1), (3, 2), (50, 50)])
+@pytest.mark.parametrize("offset_dimension", [True, False])
+def test_the_flags_that_are_kept_are_those_of_the_oracle(
+    small, boardings, per_column, offset_dimension
+):
+    study = replace(
+        make_study(offset_dimension=offset_dimension),
+        bounds=Bounds(boardings=boardings, per_column=per_column, persons=100),
+    )
+    _, column = agreed_pair(study, small.row, small.column, SEEDS)
+    column.intake()
+    expected = oracle.kept_flags(study, small.flags, SEED)
+    found = zip(column._period.tolist(), column._slot.tolist(), strict=True)
+    assert sorted(found) == sorted((period, slot) for _, period, slot in expected)
+    check_counts(column, small)
 
 
 def test_the_choice_of_boardings_depends_neither_on_their_order_nor_on_other_people(

@@ -18,7 +18,6 @@ from tests.roles.pair import (
     transfer,
 )
 from xstat_ray.errors import ProtocolError
-from xstat_ray.model.periods import span
 from xstat_ray.model.shards import ShardGrid
 from xstat_ray.planning.plan import make_plan
 from xstat_ray.roles import ColumnParty, RowParty
@@ -49,7 +48,7 @@ def test_two_runs_give_unrelated_tags(small):
 
 
 def grid_of(study):
-    return ShardGrid.plan(study.cells, span(study.period), 3)
+    return ShardGrid.plan(study.cells, study.period.span, 3)
 
 
 def test_an_altered_or_swapped_exchange_is_refused(small):

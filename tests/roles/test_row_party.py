@@ -13,7 +13,6 @@ from tests.synthetic import make_study
 from xstat_ray.crypto.tags import is_sorted
 from xstat_ray.errors import InputError, ProtocolError
 from xstat_ray.model.messages import Coefficients
-from xstat_ray.model.periods import span
 from xstat_ray.model.shards import ShardGrid
 from xstat_ray.privacy.design import shown_tree
 from xstat_ray.roles import RowParty
@@ -28,7 +27,7 @@ def pair(small):
 
 
 def make_grid(study, shards):
-    return ShardGrid.plan(study.cells, span(study.period), shards)
+    return ShardGrid.plan(study.cells, study.period.span, shards)
 
 
 @pytest.mark.parametrize("shards", [1, 7, 80])

@@ -15,13 +15,12 @@ from xstat_ray.errors import InputError
 from xstat_ray.inputs.read_digests import ReadDigests
 from xstat_ray.inputs.source import Source
 from xstat_ray.inputs.tables import Table
-from xstat_ray.model.periods import span
 from xstat_ray.roles import row_table
 from xstat_ray.roles.bounds import Part
 from xstat_ray.roles.row_table import WHOLE, RowTable, Share
 
 STUDY = replace(make_study(), id_form="text")
-PERIODS = span(STUDY.period)
+PERIODS = STUDY.period.span
 ROWS = make_tables()[0]
 SORTED = ROWS.sort_by([("person", "ascending"), ("at", "ascending")])
 SALT = bytes(range(32))

@@ -148,7 +148,7 @@ def exact_study() -> Study:
     return replace(
         study,
         column=replace(study.column, dimensions=(everywhere,)),
-        bounds=Bounds(rows=1000, boardings=50, persons=100),
+        bounds=Bounds(rows=1000, boardings=50, persons=100, per_column=50),
     )
 
 

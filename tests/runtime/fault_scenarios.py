@@ -229,7 +229,8 @@ def wide(folder: Path) -> Study:
     many = pa.concat_tables([flags] * 20).slice(0, 3000)
     people = pa.array([f"p{i}" for i in range(len(many))])
     pq.write_table(many.set_column(0, "passenger", people), folder / "column.parquet")
-    return replace(exact_study(), bounds=Bounds(rows=1000, boardings=50, persons=4000))
+    bounds = Bounds(rows=1000, boardings=50, persons=4000, per_column=50)
+    return replace(exact_study(), bounds=bounds)
 
 
 if __name__ == "__main__":

@@ -157,7 +157,7 @@ def test_all_agree_with_the_played_protocol(
     study = replace(
         study,
         column=replace(study.column, dimensions=(everywhere,)),
-        bounds=Bounds(rows=1000, boardings=50, persons=100),
+        bounds=Bounds(rows=1000, boardings=50, persons=100, per_column=50),
     )
     options = deployment.options(shards=12)
     played = play(
@@ -194,7 +194,7 @@ def test_people_with_more_rows_than_the_bound_count_nowhere(
         deployment = UnboundedOnRay(deployment.folder)
     study = replace(
         make_study(offset_dimension=False),
-        bounds=Bounds(rows=2, boardings=50, persons=100),
+        bounds=Bounds(rows=2, boardings=50, persons=100, per_column=50),
         privacy=Privacy(noise="off", padding=padding, view=VIEW),
     )
     options = deployment.options(shards=20, batch="day", replicas={"row": 2})

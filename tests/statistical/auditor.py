@@ -32,7 +32,6 @@ from xstat_ray.crypto.oprf import item_hashes
 from xstat_ray.crypto.packing import Packing
 from xstat_ray.crypto.paillier import PrivateKey
 from xstat_ray.model.messages import Flags
-from xstat_ray.model.periods import span
 from xstat_ray.model.shards import ShardGrid
 from xstat_ray.model.study import (
     Bounds,
@@ -94,12 +93,12 @@ def make_study(bounds: Bounds, offset_dimension: bool, weight: bool, noise: Nois
     )
 
 
-def make_tables(seed: int, bounds: Bounds, kind: int = 0) -> tuple[pa.Table, pa.Table]:
+def make_tables(seed: int, bounds: Bounds) -> tuple[pa.Table, pa.Table]:
     """Draw people who board often and at overlapping hours, and add `most`, who does all there is.
 
-    `most` does all that the bounds allow: stays in one area, and boards F times under one kind, so
-    that no two windows overlap and all hours are in the study. There is more of each, which the
-    bounds must cut.
+    `most` does all that the bounds allow: stays in one area, and boards F times, q of them under one
+    kind, so that no two windows overlap and all hours are in the study. There is more of each,
+    which the bounds must cut.
     """
     draw = np.random.default_rng(seed)
     people = [f"p{i}" for i in range(5)]
@@ -120,7 +119,7 @@ def make_tables(seed: int, bounds: Bounds, kind: int = 0) -> tuple[pa.Table, pa.
     rows += [("most", hour, 3) for hour in range(HOURS) for _ in range(bounds.rows + 1)]
     of_most = [("most", 1 + 5 * i, 3 + 5 * i) for i in range(3)]
     boardings = boardings + of_most
-    kinds = kinds + [kind] * len(of_most)
+    kinds = kinds + ([0, 1, 0] if bounds.per_column == 1 else [0, 0, 0])
     shuffled = draw.permutation(len(rows)).tolist()
     ids, hours, areas = zip(*(rows[i] for i in shuffled), strict=True)
     row_table = {
@@ -200,7 +199,7 @@ def coefficients(
     """Count (cells, slots), and then the sums of every level, from the messages of the parties."""
     declared = np.argsort(Blinding(shown_tree(study), SECRET["row"]).forward)
     table = np.zeros((study.cells, study.slots), np.int64)
-    grid = ShardGrid.plan(study.cells, span(study.period), 1)
+    grid = ShardGrid.plan(study.cells, study.period.span, 1)
     row.prepare(grid)
     (number,) = column.prepare(grid)
     flags = column.emit(0, 0, range(number), packing)

@@ -32,7 +32,17 @@ from xstat_ray.privacy.design import Design
 from xstat_ray.protocol import play
 from xstat_ray.roles import ColumnParty, RowParty
 
-BOUNDS = [Bounds(rows=r, boardings=f, persons=20) for r, f in ((1, 1), (2, 1), (1, 2), (2, 2))]
+BOUNDS = [
+    Bounds(rows=rows, boardings=boardings, per_column=per_column, persons=20)
+    for rows, boardings, per_column in (
+        (1, 1, 1),
+        (2, 1, 1),
+        (1, 2, 1),
+        (2, 2, 1),
+        (1, 2, 2),
+        (2, 2, 2),
+    )
+]
 SEEDS = range(4)
 
 
@@ -42,9 +52,9 @@ SEEDS = range(4)
         2,
         [
             (BOUNDS[3], True),
-            (BOUNDS[0], False),
-            *product(BOUNDS[:3], [True]),
-            *product(BOUNDS[1:], [False]),
+            (BOUNDS[5], False),
+            *product([*BOUNDS[:3], *BOUNDS[4:]], [True]),
+            *product(BOUNDS[:5], [False]),
         ],
     ),
 )
@@ -66,8 +76,9 @@ def test_no_neighbour_is_further_away_than_declared_and_one_is_as_far(
     # There are five people, a stranger to the row party, and `most`.
     assert len(l1) == 7 * len(SEEDS)
     declared = Design.of_study(study).budget
+    most = bounds.rows * min(bounds.boardings, bounds.per_column) * (1 if offset_dimension else 4)
     assert declared.l1 == study.person_units == bounds.rows * bounds.boardings * 4
-    assert declared.l2_squared == study.slot_units * study.person_units
+    assert study.slot_units == most and declared.l2_squared == most * declared.l1
     # At each level nobody moves more, and `most` moves exactly as much.
     assert np.max(l1, axis=0).tolist() == [declared.l1] * 4
     assert np.max(l2_squared, axis=0).tolist() == [declared.l2_squared] * 4
@@ -77,7 +88,7 @@ def test_no_neighbour_is_further_away_than_declared_and_one_is_as_far(
 
 @pytest.mark.parametrize("noise", ["laplace", "gaussian"])
 def test_the_loss_over_all_levels_is_the_budget(noise, tmp_path, monkeypatch):
-    study = make_study(BOUNDS[3], True, False, noise)
+    study = make_study(BOUNDS[5], True, False, noise)
     design = Design.of_study(study)
     assert [m.level for m in design.levels] == [0, 1, 2, 3]
     found = changes(study, make_tables(5, study.bounds), tmp_path, monkeypatch)
@@ -92,6 +103,17 @@ def test_an_auditor_of_looser_bounds_would_have_noticed(tmp_path, monkeypatch):
     enforced = replace(declared, bounds=BOUNDS[3])
     found = changes(enforced, make_tables(0, BOUNDS[3]), tmp_path, monkeypatch)
     assert max(int(levels[0].sum()) for levels in found.values()) > declared.person_units
+
+
+def test_an_auditor_of_a_bound_of_columns_that_is_not_kept_would_have_noticed(
+    tmp_path, monkeypatch
+):
+    declared = make_study(BOUNDS[2], True, False)
+    enforced = replace(declared, bounds=BOUNDS[4])
+    found = changes(enforced, make_tables(0, BOUNDS[4]), tmp_path, monkeypatch)
+    squares = [int((levels[0] ** 2).sum()) for levels in found.values()]
+    assert max(squares) > declared.sensitivity.l2_squared
+    assert max(int(levels[0].sum()) for levels in found.values()) <= declared.person_units
 
 
 def test_the_auditor_counts_what_the_protocol_counts(tmp_path, monkeypatch):

@@ -1,6 +1,6 @@
 """A study of a region by one SQL query over both tables in the clear: its speed, and the truth.
 
-Where two cells have equal weights in an hour, or a person has more boardings than the bound, a
+Where two cells have equal weights in an hour, or a person has more boardings than a bound, a
 party draws, and the query does not know the outcome. Such units are counted apart, so that a count
 is known to lie between two numbers, which are nearly always equal.
 """
@@ -75,7 +75,7 @@ class InTheClear:
         """Find between which numbers the counts lie.
 
         A unit is a person's hour. It is in one of its heaviest cells and under one of its flags,
-        or, if the person has more boardings than the bound, perhaps nowhere.
+        or, if the person has more boardings than a bound, perhaps nowhere.
         """
         study = self._study
         assert study.bounds.rows == 1, "with one cell an hour a unit is in one of its cells"
@@ -126,7 +126,7 @@ class InTheClear:
 
     @property
     def drawn(self) -> int:
-        """Number of people over the bound of boardings, and of hours with several flags.
+        """Number of people over a bound of boardings, and of hours with several flags.
 
         In both cases the party draws.
         """
@@ -136,7 +136,11 @@ class InTheClear:
 
     @property
     def _over(self) -> str:
-        return f"SELECT id FROM placed GROUP BY id HAVING count(*) > {self._study.bounds.boardings}"
+        bounds = self._study.bounds
+        return f"""
+            SELECT id FROM placed GROUP BY id HAVING count(*) > {bounds.boardings} UNION
+            SELECT id FROM placed GROUP BY id, place HAVING count(*) > {bounds.per_column}
+        """
 
     def _count(self, where: str) -> list[tuple[int, int, int]]:
         query = f"""

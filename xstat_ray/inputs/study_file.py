@@ -227,12 +227,13 @@ def _time(section: Section, period: Period) -> str | None:
 def _bounds(section: Section) -> Bounds:
     if section.get("bounds") is None:
         return Bounds()
-    node = section.child("bounds", ("rows", "boardings", "persons"))
+    node = section.child("bounds", ("rows", "boardings", "per_column", "persons"))
     defaults = Bounds()
     return Bounds(
         node.whole("rows", defaults.rows, least=1),
         node.whole("boardings", defaults.boardings, least=1),
         node.whole("persons", defaults.persons, least=1),
+        node.whole("per_column", defaults.per_column, least=1),
     )
 
 

@@ -50,7 +50,7 @@ def to_periods(
         return np.zeros(len(times), np.uint32), np.ones(len(times), bool)
     clock = _clock(times, period)
     at = clock.fill_null(0).to_numpy(zero_copy_only=False) + offset_seconds * _SECOND
-    start, end = _edges(period)
+    start, end = period.edges
     inside = (start <= at) & (at < end)
     if clock.null_count:
         inside &= clock.is_valid().to_numpy(zero_copy_only=False)
@@ -61,22 +61,13 @@ def to_periods(
     return number, inside
 
 
-def span(period: Period) -> range:
-    """All period numbers of the study, those that it covers only in part included."""
-    if period.grain == "none":
-        return range(1)
-    start, end = _edges(period)
-    length = period.seconds * _SECOND
-    return range(start // length, (end - 1) // length + 1)
-
-
 def cover(first: dt.date, last: dt.date, period: Period) -> range:
     """The periods of the study that rows with times (or dates) `first` to `last` can lie in.
 
     The study has a grain other than none.
     """
     low, high = _clock(pa.array([first, last]), period).to_pylist()
-    start, end = _edges(period)
+    start, end = period.edges
     length = period.seconds * _SECOND
     if high < start or low >= end:
         return range(0)
@@ -114,18 +105,6 @@ def _assume(stamps: pa.Array, zone: str) -> pa.Array:
     return pc.assume_timezone(stamps, zone, ambiguous="earliest", nonexistent="latest").cast(
         pa.int64()
     )
-
-
-def _edges(period: Period) -> tuple[int, int]:
-    """The first instant of the study and the first after it, in microseconds as of `_clock`."""
-    assert period.start is not None
-    assert period.end is not None
-    epoch = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-    edges = [period.start.astimezone(dt.UTC), period.end.astimezone(dt.UTC)]
-    if period.grain == "date":
-        edges = [edge.replace(tzinfo=dt.UTC) for edge in (period.start, period.end)]
-    start, end = ((edge - epoch) // dt.timedelta(microseconds=1) for edge in edges)
-    return start, end
 
 
 def span_as_dict(period: Period) -> dict[str, str] | None:

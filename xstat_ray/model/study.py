@@ -17,6 +17,8 @@ from functools import cached_property
 from math import prod
 from typing import Literal
 
+from xstat_ray.model.sensitivity import Sensitivity, most_at_once
+
 Role = Literal["row", "column"]
 """A party, by what it supplies: the rows or the columns of the table."""
 Grain = Literal["none", "date", "hour", "15min"]
@@ -32,6 +34,9 @@ Insiders = Literal["full", "shared"]
 GRAIN_SECONDS: Mapping[Grain, int] = {"none": 0, "date": 86_400, "hour": 3_600, "15min": 900}
 FORMAT_VERSION = 1
 OFFSET = "offset"
+_SECOND = 1_000_000
+"""Microseconds."""
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,29 @@ class Period:
         """Periods of a day, 1 for grain none."""
         return GRAIN_SECONDS["date"] // self.seconds if self.seconds else 1
 
+    @property
+    def edges(self) -> tuple[int, int]:
+        """The first instant of the study and the first after it; not of grain none.
+
+        In microseconds from 1970 on the clock of the periods: UTC, or the wall clock for dates.
+        """
+        assert self.start is not None
+        assert self.end is not None
+        edges = [self.start.astimezone(dt.UTC), self.end.astimezone(dt.UTC)]
+        if self.grain == "date":
+            edges = [edge.replace(tzinfo=dt.UTC) for edge in (self.start, self.end)]
+        start, end = ((edge - _EPOCH) // dt.timedelta(microseconds=1) for edge in edges)
+        return start, end
+
+    @property
+    def span(self) -> range:
+        """All period numbers of the study, those that it covers only in part included."""
+        if self.grain == "none":
+            return range(1)
+        start, end = self.edges
+        length = self.seconds * _SECOND
+        return range(start // length, (end - 1) // length + 1)
+
 
 @dataclass(frozen=True)
 class Window:
@@ -138,6 +166,8 @@ class Bounds:
     """F: rows of the column party's table of one person in the whole release."""
     persons: int = 1_000_000
     """Public upper bound on the number of distinct persons of the column party; sizes the slots."""
+    per_column: int = 1
+    """q: rows of the column party's table of one person in one column, whatever the offset."""
 
 
 @dataclass(frozen=True)
@@ -228,29 +258,59 @@ class Study:
         return sum(len(w.offsets) for w in self.column.windows) or 1
 
     @property
+    def window_in_study(self) -> int:
+        """Most periods of the study in which one boarding counts: W, or fewer in a short study.
+
+        Anchors are taken to be independent of each other.
+        """
+        anchors = {window.anchor for window in self.column.windows}
+        if not anchors or self.period.grain == "none":
+            return 1
+        start, end = self.period.edges
+        return sum(
+            most_at_once(
+                (o * _SECOND for w in self.column.windows if w.anchor == anchor for o in w.offsets),
+                end - start,
+            )
+            for anchor in anchors
+        )
+
+    @cached_property
+    def sensitivity(self) -> Sensitivity:
+        """What one person moves at most, from bounds, windows, span and domains together.
+
+        With weights a person's rows in one cell and period are one, so there are no more of them in
+        a period than there are cells.
+        """
+        bounds = self.bounds
+        return Sensitivity.of(
+            rows=min(bounds.rows, self.cells) if self.row.weight else bounds.rows,
+            boardings=bounds.boardings,
+            per_column=bounds.per_column,
+            columns=prod(d.size for d in self.column.dimensions),
+            window=self.window_in_study,
+            periods=len(self.period.span),
+            spread=self.column.offset_dimension and bool(self.column.windows),
+        )
+
+    @property
     def rows_per_flag(self) -> int:
         """Most rows that a flag may meet: R, or with padding one.
 
         With padding every row of a person in a period has a tag of its own, and so has each of the
         R flags.
         """
-        return 1 if self.privacy.padding == "dp" else self.bounds.rows
+        return 1 if self.privacy.padding == "dp" else self.sensitivity.rows
 
     @property
     def slot_units(self) -> int:
-        """m: the most units of one person in one column.
-
-        Each boarding has one flag per period of the window, and a flag meets at most R rows. Where
-        the offset is a column dimension the W flags of a boarding fall into W different columns, so
-        m = R*F; otherwise m = R*F*W.
-        """
-        spread = self.column.offset_dimension and bool(self.column.windows)
-        return self.bounds.rows * self.bounds.boardings * (1 if spread else self.window_periods)
+        """m: the most units of one person in one column."""
+        return self.sensitivity.column_units
 
     @property
     def person_units(self) -> int:
-        """R*F*W, the L1 sensitivity of the counts: the most units that one person moves."""
-        return self.bounds.rows * self.bounds.boardings * self.window_periods
+        """L1 sensitivity of the counts: the most units that one person moves."""
+        return self.sensitivity.l1
 
     @property
     def max_count(self) -> int:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-from xstat_ray.model.periods import span
 from xstat_ray.model.shards import ShardGrid
 from xstat_ray.model.study import Study
 from xstat_ray.privacy.design import Design
@@ -33,7 +32,7 @@ def cut(study: Study, shards: int, batch: Batch, flag_bytes: int) -> ShardGrid:
         batch: length of a batch.
         flag_bytes: most bytes of all flags of the release.
     """
-    whole = span(study.period)
+    whole = study.period.span
     length = None if batch == "auto" else periods_of(study, batch)
     if batch == "auto" and study.privacy.padding == "dp":
         lengths = [periods_of(study, choice) for choice in BATCHES if choice != "auto"]
@@ -46,5 +45,5 @@ def cut(study: Study, shards: int, batch: Batch, flag_bytes: int) -> ShardGrid:
 
 def periods_of(study: Study, batch: Batch) -> int:
     """Periods in a batch of this length, at most those of the study; a month has 30 days."""
-    whole = len(span(study.period))
+    whole = len(study.period.span)
     return min(DAYS[batch] * study.period.of_a_day, whole) if batch in DAYS else whole

@@ -16,7 +16,7 @@ from xstat_ray.model.row_tree import level_names, tree_of
 from xstat_ray.model.shards import ShardGrid
 from xstat_ray.model.study import Study
 from xstat_ray.noise.plan import NoisePlan, joint_noise, spent_delta
-from xstat_ray.planning import draw_cost, noise_view, pool_view, tree_shape
+from xstat_ray.planning import draw_cost, noise_view, one_person, pool_view, tree_shape
 from xstat_ray.planning.batching import Batch, cut
 from xstat_ray.planning.insiders import Insiders
 from xstat_ray.planning.limits import (
@@ -133,7 +133,7 @@ class Plan:
         parallel = (
             (self.study.bounds.persons + row_persons) / rate.persons
             + self.max_flags * blocks / rate.owner_encrypt
-            + self.max_flags * self.study.bounds.rows * blocks / rate.multiply
+            + self.max_flags * self.study.sensitivity.rows * blocks / rate.multiply
             + self.table_ciphertexts / rate.decrypt
             + rate.mask_seconds(self.table_ciphertexts, self.key_bits)
             + self.row_seconds(1, rows + (self.padding.rows_added if self.padding else 0))
@@ -175,7 +175,6 @@ class Plan:
         delta = f", delta {float(self.delta):.3g}" if self.delta else ""
         periods = f"period {study.period.grain}, {study.window_periods} in the window"
         join = "by id only" if study.period.grain == "none" else periods
-        units = "1 count" if study.person_units == 1 else f"{study.person_units:,} counts"
         errors = ", ".join(f"{error:.3g} a {name}" for name, error in self.expected_stderr.items())
         return [
             (
@@ -183,10 +182,8 @@ class Plan:
                 f"{study.cells:,} cells x {study.slots:,} columns = {counts:,} counts{sums_too}",
             ),
             ("Join", f"{join}, {len(self.grid.shards)} shards"),
-            (
-                "One person",
-                f"changes at most {units}, each by one; at most {study.bounds.persons:,} people",
-            ),
+            ("One person", one_person.sentence(study)),
+            ("Bounds", one_person.derivation(study)),
             (
                 "Privacy",
                 f"{mechanism.noise} noise, epsilon {mechanism.epsilon}{delta}, "
@@ -243,11 +240,8 @@ class Plan:
             "batches": len(self.grid.batches),
             "shards": len(self.grid.shards),
             **self._encryption_as_dict(),
-            "bounds": {
-                "rows": study.bounds.rows,
-                "boardings": study.bounds.boardings,
-                "persons": study.bounds.persons,
-            },
+            "bounds": one_person.bounds(study),
+            "one_person": one_person.as_dict(study),
             **noise_view.as_dict(study, self.design, self.delta, self.expected_stderr),
             **draw_cost.as_dict(study, self.noise),
             "suppress_below": study.privacy.suppress_below,
@@ -331,5 +325,6 @@ def make_plan(
 
 def _max_flags(study: Study) -> int:
     """Most flags under the bounds; with padding each row of a person in a period has a flag."""
-    flags = study.bounds.persons * study.bounds.boardings * study.window_periods
-    return flags * study.bounds.rows if study.privacy.padding == "dp" else flags
+    sensitivity = study.sensitivity
+    flags = study.bounds.persons * sensitivity.flags
+    return flags * sensitivity.rows if study.privacy.padding == "dp" else flags

@@ -1,9 +1,7 @@
 """The noise of one level of counts or sums, as data.
 
 Privacy unit: one person over the whole release, add or remove. Each party bounds what a person
-contributes, so the person moves at most L1 = R*F*W units (`Study.person_units`) and, with m units
-at most in any one column, L2^2 <= m*R*F*W (`Study.slot_units`): the change c of a column satisfies
-c^2 <= m*c, and the c add up to at most L1.
+contributes; what follows for L1 and L2 is in `Study.sensitivity`.
 """
 
 from __future__ import annotations
@@ -71,7 +69,7 @@ class Mechanism:
         return cls.calibrated(
             replace(study.privacy, noise=noise or study.privacy.noise),
             study.person_units,
-            study.slot_units * study.person_units,
+            study.sensitivity.l2_squared,
             together=True,
         )
 

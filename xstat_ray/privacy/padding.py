@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from xstat_ray.crypto.tags import MAX_COPIES, MAX_PERIODS
 from xstat_ray.errors import PlanError
-from xstat_ray.model.periods import span
 from xstat_ray.model.shards import ShardGrid
 from xstat_ray.model.study import Study
 from xstat_ray.privacy.mechanism import draw_laplace, laplace_scale
@@ -147,10 +146,9 @@ def sum_bound(cells: int, scale: float, beta: float) -> int:
 def _padding(study: Study, grid: ShardGrid) -> Padding:
     _check(study)
     view = study.privacy.view
-    bounds = study.bounds
-    periods = len(span(study.period))
-    met = bounds.rows * min(bounds.boardings * study.window_periods, periods)
-    sensitivities = (met, bounds.rows * periods, met)
+    rows = study.sensitivity.rows
+    met = study.person_units
+    sensitivities = (met, rows * len(study.period.span), met)
     delta = view.delta / 4
     shares = _cheapest(sensitivities, view.epsilon, float(delta), grid.cells, len(grid.batches))
     matched, unmatched, flags = (
@@ -165,7 +163,7 @@ def _padding(study: Study, grid: ShardGrid) -> Padding:
         2 * cells * matched.shift,
         cells * matched.shift + met + sum_bound(cells, matched.scale, beta),
     )
-    padding = Padding(matched, unmatched, flags, reserve, bounds.rows, cells, batches)
+    padding = Padding(matched, unmatched, flags, reserve, rows, cells, batches)
     _check_size(padding)
     return padding
 
@@ -198,8 +196,8 @@ def _approximate_shift(l1: int, epsilon: float, delta: float) -> float:
 
 
 def _check(study: Study) -> None:
-    rows = study.bounds.rows
-    periods = span(study.period)
+    rows = study.sensitivity.rows
+    periods = study.period.span
     if rows > MAX_COPIES:
         raise PlanError(
             f"padding tells apart at most {MAX_COPIES} rows of one person in one period",

@@ -6,7 +6,7 @@ from math import ceil
 from typing import Any
 
 from xstat_ray.model.study import Role
-from xstat_ray.planning import pool_view
+from xstat_ray.planning import one_person, pool_view
 from xstat_ray.planning.options import NOISE_OFF
 from xstat_ray.planning.plan import Plan
 from xstat_ray.publication.smooth import METHOD, TUNING
@@ -39,12 +39,7 @@ def make_manifest(
         "software": {"version": software_version(), "measurement": software_digest().hex()},
         "inputs_hmac_sha256": inputs,
         "datasets": {"row": study.row.dataset, "column": study.column.dataset},
-        "bounds": {
-            "rows": study.bounds.rows,
-            "boardings": study.bounds.boardings,
-            "window_periods": study.window_periods,
-            "persons": study.bounds.persons,
-        },
+        "bounds": {**one_person.bounds(study), "window_periods": study.window_periods},
         "mechanism": {
             "name": plan.design.kind,
             "noise": mechanism.noise,

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xstat_ray.crypto.derive import halves, keyed_words
+from xstat_ray.model.study import Bounds
 from xstat_ray.util.arrays import run_starts
 
 
@@ -53,6 +54,29 @@ def keep_per_group(
     first = np.maximum.accumulate(np.where(starts, np.arange(size), 0))
     keep[order] = np.arange(size) - first < limit
     return keep
+
+
+def bound_boardings(
+    person: NDArray[np.integer],
+    column: NDArray[np.integer],
+    bounds: Bounds,
+    priority: NDArray[np.uint64],
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Choose at most q boardings of a person in one column, and of these at most F of a person.
+
+    Args:
+        person: (N,) numbers.
+        column: (N,) columns, the offsets of a window not told apart.
+        bounds: has q and F.
+        priority: (N,) independent uniform words.
+
+    Returns:
+        (N,) whether a boarding is within q, and (N,) whether it is within both bounds.
+    """
+    within = keep_per_group((person, column), bounds.per_column, priority)
+    kept = within.copy()
+    kept[within] = keep_per_group((person[within],), bounds.boardings, priority[within])
+    return within, kept
 
 
 class Located(NamedTuple):

@@ -23,10 +23,10 @@ from xstat_ray.model import periods
 from xstat_ray.model.messages import Flags
 from xstat_ray.model.shards import ShardGrid
 from xstat_ray.model.study import ColumnSide, Study
-from xstat_ray.roles.bounds import draw_by_content, keep_per_group
+from xstat_ray.roles.bounds import bound_boardings, draw_by_content, keep_per_group
 from xstat_ray.roles.column_opening import ColumnOpening
 from xstat_ray.roles.dummies import FlagDummies
-from xstat_ray.roles.intake import Extract, read_excluded, take
+from xstat_ray.roles.intake import Extract, Taken, read_excluded, take
 
 _NOWHERE = (1 << 32) - 1
 """Stands for a period outside the study."""
@@ -57,7 +57,7 @@ class ColumnParty(ColumnOpening):
     # De-identification
 
     def intake(self) -> None:
-        """Read the table, keep F boardings of each person, and turn them into flags.
+        """Read the table, bound the boardings of each person, and turn them into flags.
 
         Raises:
             InputError: the table cannot be read, contributes nothing, is not that of an earlier
@@ -85,18 +85,28 @@ class ColumnParty(ColumnOpening):
                 key="study.bounds.persons",
                 remedy="Raise the bound (both parties must agree) or take fewer people",
             )
-        base, period, inside = taken.columns
-        ids = to_bytes(pa.array(taken.ids, pa.string()))
-        who = keyed_text_words(self._seed, "persons", ids)[taken.person]
-        content = (base, *np.where(inside, period, _NOWHERE).T)
-        priority = draw_by_content(self._seed, "bound of boardings", *halves(who), *content)
-        keep = keep_per_group((taken.person,), study.bounds.boardings, priority)
-        taken.counts.bound(keep)
         taken.counts.persons = len(taken.ids)
         self._record.taken = taken.counts
+        ids = to_bytes(pa.array(taken.ids, pa.string()))
         items = item_hashes(self._agreed.salt, ids)
         self._exchange.take(items, sha256(items.tobytes()).digest())
-        self._flag(taken.person[keep], who[keep], base[keep], period[keep], inside[keep])
+        self._bound(taken, keyed_text_words(self._seed, "persons", ids)[taken.person])
+
+    def _bound(self, taken: Taken, who: NDArray[np.uint64]) -> None:
+        """Keep q boardings of each person in a column and F of them, and turn these into flags.
+
+        Args:
+            taken: N usable boardings.
+            who: (N,) words that stand for the persons.
+        """
+        base, period, inside = taken.columns
+        content = (base, *np.where(inside, period, _NOWHERE).T)
+        priority = draw_by_content(self._seed, "bound of boardings", *halves(who), *content)
+        within, keep = bound_boardings(taken.person, base, self._study.bounds, priority)
+        flagged = self._flag(taken.person[keep], who[keep], base[keep], period[keep], inside[keep])
+        taken.counts.put_aside("over_column_bound", int((~within).sum()))
+        taken.counts.put_aside("over_bound", int((within & ~keep).sum()))
+        taken.counts.put_aside("without_flag", int((~flagged).sum()))
 
     def _announced(self) -> tuple[int, int]:
         return self._exchange.persons, 1
@@ -129,7 +139,7 @@ class ColumnParty(ColumnOpening):
         base: NDArray[np.int32],
         period: NDArray[np.uint32],
         inside: NDArray[np.bool_],
-    ) -> None:
+    ) -> NDArray[np.bool_]:
         """Turn boardings into flags; of several for a person in a period one is drawn at random.
 
         Args:
@@ -138,6 +148,9 @@ class ColumnParty(ColumnOpening):
             base: (N,) slots without the offset.
             period: (N, W) periods in which each boarding counts.
             inside: (N, W) whether they lie in the study.
+
+        Returns:
+            (N,) whether a boarding has a flag.
         """
         boarding, offset = np.nonzero(inside)
         width = (
@@ -155,6 +168,9 @@ class ColumnParty(ColumnOpening):
         self._person = owner[keep]
         self._period = when[keep]
         self._slot = slot[keep]
+        flagged = np.zeros(len(person), bool)
+        flagged[boarding[keep]] = True
+        return flagged
 
     def prepare(self, grid: ShardGrid, drawn: bytes | None = None) -> list[int]:
         """Put the flags into the order of the batches.

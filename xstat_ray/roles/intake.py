@@ -35,7 +35,9 @@ class IntakeCounts:
     excluded: int = 0
     outside_domain: int = 0
     outside_span: int = 0
+    over_column_bound: int = 0
     over_bound: int = 0
+    without_flag: int = 0
     kept: int = 0
     persons: int = 0
 
@@ -50,14 +52,15 @@ class IntakeCounts:
             counts.outside_domain += part.outside_domain
             counts.over_bound += part.over_bound
             counts.kept += part.kept
-        seen = counts.outside_domain + counts.over_bound + counts.kept
+        bounded = counts.over_column_bound + counts.over_bound + counts.without_flag
+        seen = counts.outside_domain + bounded + counts.kept
         counts.outside_span = counts.rows - counts.invalid_id - counts.excluded - seen
         return counts
 
-    def bound(self, keep: NDArray[np.bool_]) -> None:
-        """Record which of the kept rows remain after the contribution bound."""
-        self.over_bound += int((~keep).sum())
-        self.kept -= int((~keep).sum())
+    def put_aside(self, reason: str, number: int) -> None:
+        """Record that so many of the kept rows do not take part, by the name of their field."""
+        setattr(self, reason, getattr(self, reason) + number)
+        self.kept -= number
 
 
 class Extract(NamedTuple):

@@ -297,7 +297,7 @@ class RowTable(Secret):
         side = self._study.row
         bounds = {} if piece.group is None else piece.group.bounds
         if side.time is None or side.time not in bounds or self._study.period.grain == "none":
-            return periods.span(self._study.period)
+            return self._study.period.span
         return periods.cover(*bounds[side.time], self._study.period)
 
     def _check_usable(self, counts: IntakeCounts, whole: PersonIndex) -> None:

@@ -114,8 +114,12 @@ def _flags(db: duckdb.DuckDBPyConnection, study: Study, airline: Path) -> None:
         ),
         expanded AS (SELECT * FROM ({all_steps}) WHERE inside(instant)),
         kept AS (
-            SELECT DISTINCT number, id FROM expanded QUALIFY
-            dense_rank() OVER (PARTITION BY id ORDER BY hash(number), number)
+            SELECT number FROM (
+                SELECT DISTINCT number, id, slot // {width} AS place FROM expanded
+                QUALIFY dense_rank() OVER (PARTITION BY id, place ORDER BY hash(number), number)
+                    <= {study.bounds.per_column}
+            )
+            QUALIFY row_number() OVER (PARTITION BY id ORDER BY hash(number), number)
                 <= {study.bounds.boardings}
         )
         SELECT id, period(instant) AS period, slot FROM expanded SEMI JOIN kept USING (number)
