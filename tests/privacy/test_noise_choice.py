@@ -20,7 +20,7 @@ DELTA = Fraction(1, 10**6)
 def study(rows=1, boardings=1, **privacy):
     """A study with windows: a person of one boarding is in four columns once."""
     declared = Privacy("auto", delta=DELTA, **privacy)
-    return replace(make_study(), bounds=Bounds(rows, boardings, 100), privacy=declared)
+    return replace(make_study(), bounds=Bounds(rows, boardings, 100, boardings), privacy=declared)
 
 
 def named(asked, noise):

@@ -249,7 +249,8 @@ def changes(
 def loss(design: Design, levels: list[NDArray[np.int64]]) -> Fraction:
     """Worst-case epsilon of Laplace noise, L1/lambda, or rho of two Gaussian shares.
 
-    It is L2^2/(2 * 2 sigma^2), with sigma of one share. The losses of levels add up.
+    It is L2^2 / (2 (2 sigma^2 - 1/11)), with sigma of one share; 1/11 is what discrete noise lacks.
+    The losses of levels add up.
     """
     total = Fraction(0)
     for measured in design.levels:
@@ -257,6 +258,6 @@ def loss(design: Design, levels: list[NDArray[np.int64]]) -> Fraction:
         if design.budget.noise == "laplace":
             total += int(change.sum()) / Fraction(measured.mechanism.scale)
         else:
-            faced = 2 * Fraction(measured.mechanism.share_scale) ** 2
+            faced = 2 * Fraction(measured.mechanism.share_scale) ** 2 - Fraction(1, 11)
             total += int((change**2).sum()) / (2 * faced)
     return total
