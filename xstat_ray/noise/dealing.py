@@ -3,7 +3,8 @@
 What it gives depends on nothing but its seed. It learns nothing of what is computed with it, since
 the parties' openings are sealed from it, and what it gets of a number that the parties computed has
 another mask on it, up to the published table. A dealer of bad faith could deal integer shares that
-tell it coins by what is published, or by whether it is: `noise.checking` would find that.
+tell it coins by what is published, or by whether it is: `noise.checking` finds that, where a
+study asks for it.
 """
 
 from __future__ import annotations

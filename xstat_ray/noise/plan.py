@@ -18,7 +18,8 @@ COIN_BITS = (48, 64)
 """Bits of a coin: the first that keep delta below this are taken."""
 MOST_COEFFICIENTS = 1 << 16
 """Coefficients of a part, which bounds the memory of whoever computes it: to some 45 MB at scale
-24, 170 MB with 28 digits of 64 bits."""
+24, 170 MB with 28 digits of 64 bits; and to 19 and 72 MB of openings, which a party keeps until the
+next part, as a call may be repeated."""
 _SHOWN_DIGITS = 3
 
 
