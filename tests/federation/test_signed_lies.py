@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from xstat_ray.crypto.buffers import from_rows, to_rows
 from xstat_ray.crypto.paillier import PrivateKey
 from xstat_ray.errors import AttestationError, MessageError, PendingError
 from xstat_ray.federation import attestation
+from xstat_ray.federation import release as published
 from xstat_ray.federation.aggregate import AggregatorSteps
 from xstat_ray.federation.attestation_settings import AttestationSettings, Demanded
 from xstat_ray.federation.envelope import canonical
@@ -363,6 +365,24 @@ def test_a_row_party_that_publishes_other_figures_is_found_out(domains, monkeypa
         domains.run()
     assert log_of(domains, "column")[-1]["event"] == "refused"
     assert "finished" not in [entry["event"] for entry in log_of(domains, "row")]
+
+
+@thorough
+def test_a_row_party_that_publishes_other_smoothed_cells_is_found_out(tmp_path, monkeypatch):
+    declared = study(noise="laplace", privacy={"mechanism": "tree", "smooth": True})
+    domains = Domains(tmp_path, declared, Case(tmp_path).tables)
+    right = published.publish
+
+    def lying(plan, coefficients):
+        tables = right(plan, coefficients)
+        names = tables.cells.column_names
+        other = pc.add(tables.cells["smoothed"], 1)
+        cells = tables.cells.set_column(names.index("smoothed"), "smoothed", other)
+        return tables._replace(cells=cells)
+
+    monkeypatch.setattr(published, "publish", lying)
+    with pytest.raises(MessageError, match="published other tables than follow from this"):
+        domains.run()
 
 
 def test_a_ciphertext_that_is_not_coprime_to_the_modulus(domains, tamper, quick_key):

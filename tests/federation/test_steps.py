@@ -98,9 +98,10 @@ def test_each_party_counts_once_a_run_what_the_pool_learns(case, tmp_path):
 
 @pytest.mark.parametrize("mechanism", first(1, ["tree", "flat"]))
 def test_noise_debit_and_manifest(case, tmp_path, mechanism):
-    noisy = study(noise="laplace", privacy={"mechanism": mechanism})
+    noisy = study(noise="laplace", privacy={"mechanism": mechanism, "smooth": True})
     domains = Domains(tmp_path, noisy, case.tables)
     domains.run()
+    assert "smoothed" in pq.read_schema(domains.out / "statistics.parquet").names
     spent = spent_delta(Design.of_study(noisy), noisy.slots)
     assert 0 < spent < Fraction(1, 10**12)
     manifest = json.loads((domains.out / "manifest.json").read_text())
