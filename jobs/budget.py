@@ -52,7 +52,8 @@ def _history(entries: Sequence[Entry]) -> Table:
         when = entry.at.removesuffix("+00:00")
         study = f"{entry.name} {entry.study[:8]}"
         amounts = (_amount(entry), str(entry.cap))
-        table.add_row(when, entry.kind, entry.dataset, study, entry.release, *amounts, entry.note)
+        why = "" if entry.kind == "witness" else entry.note
+        table.add_row(when, entry.kind, entry.dataset, study, entry.release, *amounts, why)
     return table
 
 
@@ -77,12 +78,12 @@ def accept(path: Path, settings: Section) -> str:
     """Forget what was recorded of the other party's ledger, which begins anew."""
     dataset = settings.text("dataset")
     ledger = Ledger(path)
-    head = ledger.witnessed(dataset)
-    if head is None:
+    heads = ledger.witnessed(dataset)
+    if not heads:
         raise InputError("of the ledger of this data set nothing is recorded", key="dataset")
     told = (
-        f"The other party's ledger of {dataset} had the head {head} when it was last heard of. "
-        "Whatever ledger it has next"
+        f"The other party's ledger of {dataset} had the head {heads[-1]} when it was last heard "
+        "of. Whatever ledger it has next"
     )
     if not settings.flag("confirm", False):
         return f"{told} would be accepted. Nothing was changed: confirm=true does it."

@@ -116,6 +116,7 @@ def _count(
         except PartyLostError:
             if not left:
                 raise
+            work.drop_leftovers()
             progress.note(
                 "The environment of a party was lost; the run starts again with a new one."
             )
@@ -138,10 +139,9 @@ def _count_once(
             progress.note(
                 "An unfinished release was found; it is finished from its stored ciphertexts."
             )
-            for role, replicas in executor.parties.items():
-                executor.get_all(
-                    [replica.call(Party.load, work.party(role)) for replica in replicas]
-                )
+            for role in executor.parties:
+                executor.get(executor.first(role).call(Party.load, work.party(role)))
+            driver.fill_replicas()
         try:
             return unfinished, driver.release(unfinished.to_open)
         except BudgetError:

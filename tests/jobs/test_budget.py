@@ -124,9 +124,9 @@ def test_accept_forgets_a_head_only_when_it_is_confirmed(budget):
     ledger.witness("peer/column", "ab" * 32)
     (((told),),) = budget("accept dataset=peer/column")
     assert "ab" * 32 in told and "Nothing was changed: confirm=true does it." in told
-    assert ledger.witnessed("peer/column") == "ab" * 32
+    assert ledger.witnessed("peer/column") == ["ab" * 32]
     budget("accept dataset=peer/column confirm=true")
-    assert ledger.witnessed("peer/column") is None
+    assert ledger.witnessed("peer/column") == []
     assert [row[1:] for row in budget("history")[2:]] == [
         ["witness", "peer/column", "head abababababababab", "0"],
         ["witness", "peer/column", "head forgotten", "0"],

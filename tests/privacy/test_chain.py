@@ -151,15 +151,15 @@ def check_is_refused(ledger, head):
         InputError,
         match=r"replaced, or restored from an old copy \(file .*\)\. Put back the newest",
     ):
-        ledger.check_held(head)
+        ledger.check_held([head])
 
 
 def test_nothing_is_noticed_where_nothing_was_lost(ledger, path):
     head = ledger.head()
-    ledger.check_held(None)
-    ledger.check_held(head)
+    ledger.check_held([])
+    ledger.check_held([head])
     ledger.debit(debit(7), Fraction(5))
-    Ledger(path).check_held(head)
+    Ledger(path).check_held([head])
 
 
 def test_a_copy_of_before_a_release_is_noticed(ledger, path, tmp_path):
@@ -199,12 +199,12 @@ def test_a_new_file_is_noticed(ledger, path):
 
 def test_the_head_told_last_is_remembered(path):
     ledger = Ledger(path)
-    assert ledger.witnessed(PEER) is None
+    assert ledger.witnessed(PEER) == []
     ledger.witness(PEER, "ab" * 32)
     ledger.witness(PEER, "cd" * 32)
     ledger.witness("other", "ef" * 32)
-    assert Ledger(path).witnessed(PEER) == "cd" * 32
-    assert Ledger(path).witnessed("other") == "ef" * 32
+    assert Ledger(path).witnessed(PEER) == ["cd" * 32]
+    assert Ledger(path).witnessed("other") == ["ef" * 32]
     assert [(e.kind, e.dataset, e.head) for e in ledger.history(PEER)] == [
         ("witness", PEER, "ab" * 32),
         ("witness", PEER, "cd" * 32),
@@ -222,7 +222,7 @@ def test_a_ledger_that_begins_anew_is_not_held_against_what_was_recorded(path):
     ledger = Ledger(path)
     ledger.witness(PEER, "ab" * 32)
     ledger.witness(PEER, "")
-    assert ledger.witnessed(PEER) is None
+    assert ledger.witnessed(PEER) == []
 
 
 def test_witnesses_spend_nothing_and_make_no_account(path):

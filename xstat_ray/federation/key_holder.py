@@ -18,6 +18,7 @@ from xstat_ray.roles import ColumnParty
 from xstat_ray.roles.column_opening import ADMITTED
 from xstat_ray.roles.noise_share import SHARE
 from xstat_ray.roles.opening import release_id, table_digest
+from xstat_ray.roles.payer import ASKED, DEMANDED
 from xstat_ray.roles.session import SECRETS
 from xstat_ray.runtime.emission import opening_parts
 from xstat_ray.runtime.progress import Progress
@@ -102,7 +103,7 @@ class KeyHolderSteps:
                 stage.advance()
             run.log.add("finished")
         run.mailbox.publish_log()
-        for name in (SECRETS, ADMITTED, SHARE):
+        for name in (SECRETS, ADMITTED, SHARE, ASKED, DEMANDED):
             (run.folder / name).unlink(missing_ok=True)
 
     def _check(self) -> None:

@@ -35,6 +35,7 @@ from xstat_ray.publication.release import (
 from xstat_ray.roles import RowParty
 from xstat_ray.roles.noise_share import SHARE
 from xstat_ray.roles.opening import release_id, table_digest
+from xstat_ray.roles.payer import ASKED, DEMANDED
 from xstat_ray.roles.row_opening import APPROVED
 from xstat_ray.roles.session import SECRETS
 from xstat_ray.runtime.emission import opening_parts
@@ -142,7 +143,8 @@ class PublisherSteps:
         removed.
 
         Raises:
-            InputError: the output folder holds another release, or cannot be written to.
+            InputError: the output folder holds another release, or cannot be written to; or the
+                ledger lacks what the key holder has recorded of it.
             MessageError: the key holder does not tell that it debited what the study costs.
             PendingError: the key holder or the aggregator is not done.
         """
@@ -155,15 +157,17 @@ class PublisherSteps:
                 )
             coefficients = Coefficients.decode(path.read_bytes(), run.plan.study.digest)
             with self._progress.stage("publish", 1) as stage:
+                shown = self._shown(coefficients)
                 self._publish(coefficients)
-                self._show_masks(coefficients)
+                self._show_masks(shown)
                 self._keep_logs()
                 stage.advance()
             run.log.add("finished")
         write_whole(self._out / AUDIT / "row.jsonl", run.log.content())
         run.mailbox.publish_log()
-        for secret in (path, run.folder / SECRETS, run.folder / APPROVED, run.folder / SHARE):
-            secret.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+        for name in (SECRETS, APPROVED, SHARE, ASKED, DEMANDED):
+            (run.folder / name).unlink(missing_ok=True)
         shutil.rmtree(run.folder / RECEIPTS, ignore_errors=True)
 
     def _publish(self, coefficients: Coefficients) -> None:
@@ -184,21 +188,28 @@ class PublisherSteps:
             }
             run.log.add("published", release=manifest["release"], files=files)
 
-    def _show_masks(self, coefficients: Coefficients) -> None:
-        """Show the key holder what it needs to check the release."""
-        mailbox = self._run.mailbox
-        mailbox.publish_log()
-        if mailbox.has_sent("column", "mask"):
-            return
+    def _shown(self, coefficients: Coefficients) -> dict[str, bytes] | None:
+        """Make what the key holder needs to check the release; None if it is out.
+
+        This checks the ledger, so it comes before anything is published.
+        """
+        if self._run.mailbox.has_sent("column", "mask"):
+            return None
         party = self._party()
-        published = next(self._run.log.of("published")).facts["files"]
-        tables = {name: published[name] for name in (STATISTICS, STATISTICS_CSV, AREAS, AREAS_CSV)}
-        fields = {
+        return {
             "shown": party.show_mask(coefficients.release),
             "coefficients": party.show_coefficients(coefficients),
-            "files": canonical(tables),
         }
-        mailbox.send("column", "mask", pack_fields(fields))
+
+    def _show_masks(self, shown: dict[str, bytes] | None) -> None:
+        """Show the key holder what it needs, with the digests of the published tables."""
+        mailbox = self._run.mailbox
+        mailbox.publish_log()
+        if shown is not None:
+            files = next(self._run.log.of("published")).facts["files"]
+            names = (STATISTICS, STATISTICS_CSV, AREAS, AREAS_CSV)
+            tables = {name: files[name] for name in names}
+            mailbox.send("column", "mask", pack_fields({**shown, "files": canonical(tables)}))
 
     def _keep_logs(self) -> None:
         """Add the other domains' logs, which must have come to their end, to the release."""

@@ -29,10 +29,19 @@ Head = str
 """A field with the head of a budget ledger: 64 hexadecimal digits."""
 NO_HEAD = "0" * 64
 """Stands for no head."""
+Heads = str
+"""A field with several heads, one after the other without anything between them."""
+MOST_HEADS = 48
+"""Most heads in such a field: a header has room for no more."""
 Bytes32 = str
 """A field with 32 bytes: 64 hexadecimal digits."""
 _LONG = re.compile("[0-9a-f]{64}")
-_TEXTS = {"str": re.compile("[0-9a-f]{32}"), "Head": _LONG, "Bytes32": _LONG}
+_TEXTS = {
+    "str": re.compile("[0-9a-f]{32}"),
+    "Head": _LONG,
+    "Heads": re.compile(f"({_LONG.pattern}){{0,{MOST_HEADS}}}"),
+    "Bytes32": _LONG,
+}
 """What texts of a header look like, by their declared type."""
 
 

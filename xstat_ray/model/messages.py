@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from xstat_ray.model.encoding import NO_HEAD, Head, Message
+from xstat_ray.model.encoding import NO_HEAD, Head, Heads, Message
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,8 @@ class Offer(Message):
     """Environments that divide these persons; the number of bins is a multiple of it."""
     point: NDArray[np.uint8]
     """(1, 32) the group element that offers the oblivious transfers."""
+    witnessed: Heads = ""
+    """Heads of the other party's ledger that the sender recorded, and that must be in it."""
     ITEMS: ClassVar[dict[str, tuple[str, int]]] = {"point": ("uint8", 2)}
 
 
@@ -149,8 +151,10 @@ class Approval(Message):
     """(1, 32) SHA-256 of the encoded masked table."""
     commitment: NDArray[np.uint8]
     """(1, 32) what the row party is bound to by it: the seed of its masks."""
-    witnessed: Head = NO_HEAD
-    """What the row party recorded last of the key holder's ledger."""
+    head: Head = NO_HEAD
+    """Head of the row party's ledger, which has debited the release."""
+    witnessed: Heads = ""
+    """Heads that the row party recorded of the key holder's ledger since its offer."""
     ITEMS: ClassVar[dict[str, tuple[str, int]]] = {
         "digest": ("uint8", 2),
         "commitment": ("uint8", 2),
@@ -171,8 +175,8 @@ class OpenedTable(Message):
     """(C, blocks, width / 2) numbers modulo n, little-endian."""
     head: Head = NO_HEAD
     """Head of the key holder's ledger, which has debited the release."""
-    witnessed: Head = NO_HEAD
-    """What the key holder recorded last of the row party's ledger."""
+    witnessed: Heads = ""
+    """Heads that the key holder recorded of the row party's ledger since its offer."""
     ITEMS: ClassVar[dict[str, tuple[str, int]]] = {"numbers": ("uint8", 3)}
 
 

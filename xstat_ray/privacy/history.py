@@ -103,9 +103,10 @@ class Entry:
     """The new cap, or the one that the release was held against."""
     note: str = ""
     """Of a refusal: why. Of a debit: what is known of the noise (`Debit.noise`), which earlier
-    versions left empty."""
+    versions left empty. Of a witness: heads that the ledger held beside this one."""
     session: str = ""
-    """The session that the release ends, hexadecimal; empty where there is none."""
+    """The session that the release ends, or in which a head was told, hexadecimal; empty where
+    there is none."""
     head: str = ""
     """Of a witness: the head of the other party's ledger, hexadecimal; empty where it begins
     anew."""
@@ -256,14 +257,6 @@ class Reader:
             "WHERE kind = 'debit' AND session <> '' AND dataset = ? AND session = ?",
             dataset,
             session,
-        )
-
-    def witnessed(self, dataset: str) -> Entry | None:
-        """What was last told of another party's ledger, None if nothing was."""
-        return self._one(
-            "SELECT * FROM history WHERE kind = 'witness' AND dataset = ? "
-            "ORDER BY number DESC LIMIT 1",
-            dataset,
         )
 
     def amounts(self, dataset: str) -> list[tuple[Fraction, Fraction, Fraction, str, int]]:

@@ -10,15 +10,17 @@ What the compute pool has learnt of a data set is a separate account, named afte
 epsilons and deltas of the views add up, each as it is.
 
 The ledger's head stands for all that it holds (`history`). The two parties of a release tell each
-other theirs after their debits, and record what they were told (`witness`). The next time each
-tells the other what it has recorded, and a ledger that does not hold it (`check_held`) was replaced
-or restored from an old copy.
+other theirs after their debits, and record what they were told (`witness`). Each asks the other for
+what it has recorded (`witnessed`), and a ledger that does not hold it (`check_held`) was replaced
+or restored from an old copy. A head is asked for until the other party tells one of a ledger that
+held it, so that it does not matter in which order heads of several runs are told.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -26,6 +28,7 @@ from pathlib import Path
 from xstat_ray.errors import BudgetError, InputError
 from xstat_ray.privacy.accountant import Spending
 from xstat_ray.privacy.history import Entry, History, Reader
+from xstat_ray.privacy.witnesses import must_hold, since_anew
 from xstat_ray.privacy.rounding import readable
 
 POOL = "@pool"
@@ -146,44 +149,53 @@ class Ledger:
         with self._history.reading() as history:
             return history.holds(head)
 
-    def check_held(self, head: str | None) -> None:
+    def check_held(self, heads: Iterable[str]) -> None:
         """Check that nothing was lost that the other party has a record of.
 
         Args:
-            head: the head of this ledger that the other party recorded last; None where it has
-                recorded none.
+            heads: heads of this ledger that the other party has recorded.
 
         Raises:
-            InputError: this ledger does not hold it.
+            InputError: this ledger lacks one of them.
         """
-        if head is not None and not self.holds(head):
+        if not all(map(self.holds, heads)):
             raise InputError(
                 "the budget ledger lacks entries that the other party has a record of: it was "
                 "replaced, or restored from an old copy",
                 file=str(self._path),
                 remedy="Put back the newest copy of it. If that is lost, tell the other party; "
-                "debit what is missing by a lower cap (xstat-ray budget set-cap), and have the "
-                "other party accept this ledger (xstat-ray budget accept)",
+                "debit what is missing by a lower cap (xstat-ray budget set-cap), have the other "
+                "party accept this ledger (xstat-ray budget accept), and begin another run",
             )
 
-    def witness(self, dataset: str, head: str) -> None:
+    def witness(self, dataset: str, head: str, session: str = "", held: Iterable[str] = ()) -> None:
         """Record the head of the other party's ledger, as it was told; a repeat changes nothing.
 
         Args:
             dataset: the other party's data set.
             head: 64 hexadecimal digits; empty: the other party's ledger begins anew, and what was
                 recorded of it no longer counts.
+            session: in which it was told; it takes the place of what was told before in that
+                session, and without one of all before.
+            held: heads that the other party's ledger held when it had this one.
         """
         with self._history.writing() as history:
-            known = history.witnessed(dataset)
-            if head != (known.head if known else ""):
-                history.append(Entry(_now(), "witness", dataset, head=head))
+            told = [entry.head for entry in since_anew(history.entries(dataset))]
+            if (head not in told) if head else told:
+                note = " ".join(held)
+                entry = Entry(_now(), "witness", dataset, note=note, session=session, head=head)
+                history.append(entry)
 
-    def witnessed(self, dataset: str) -> str | None:
-        """The head recorded last of the ledger of the other party's data set, None without one."""
+    def witnessed(self, dataset: str, session: str = "") -> list[str]:
+        """The heads that the ledger of the other party's data set must hold, oldest first.
+
+        Args:
+            dataset: the other party's data set.
+            session: leave out what was told in this one; empty: leave out nothing.
+        """
         with self._history.reading() as history:
-            known = history.witnessed(dataset)
-        return known.head or None if known else None
+            heads = must_hold(history.entries(dataset))
+        return [head for head, told_in in heads.items() if not session or told_in != session]
 
     def spent(self, dataset: str) -> Fraction:
         """Epsilon spent on a data set so far, at its delta; 0 for an unknown one."""

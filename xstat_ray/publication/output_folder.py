@@ -62,9 +62,8 @@ class OutputFolder:
     def _take(self) -> None:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._drop_leftovers()
+            self.drop_leftovers()
             self._check_room()
-            self.unfinished.mkdir(mode=0o700, exist_ok=True)
         except BlockingIOError:
             raise InputError(
                 "another run is using the output folder",
@@ -74,8 +73,12 @@ class OutputFolder:
         except OSError as error:
             raise unwritable(self.folder, error) from None
 
-    def _drop_leftovers(self) -> None:
-        """Remove the private folder, unless a rerun can resume from it, and half-written files."""
+    def drop_leftovers(self) -> None:
+        """Empty the private folder, unless a rerun can resume from it; drop half-written files."""
+        self._drop()
+        self.unfinished.mkdir(mode=0o700, exist_ok=True)
+
+    def _drop(self) -> None:
         drop_partials(self.folder)
         if not self.stored:
             shutil.rmtree(self.unfinished, ignore_errors=True)
@@ -110,5 +113,5 @@ class OutputFolder:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
-        self._drop_leftovers()
+        self._drop()
         os.close(self._lock)

@@ -23,16 +23,7 @@ from xstat_ray.model.study import Study
 from xstat_ray.privacy.design import Design
 from xstat_ray.roles.key_holder import KeyHolder
 from xstat_ray.roles.noise_share import NoiseShare
-from xstat_ray.roles.opening import (
-    check_witnessed,
-    debit,
-    head_of,
-    proven_key,
-    record_head,
-    recorded_head,
-    release_id,
-    table_digest,
-)
+from xstat_ray.roles.opening import proven_key, release_id, table_digest
 from xstat_ray.roles.row_opening import unmasked
 
 ADMITTED = "admitted"
@@ -99,8 +90,9 @@ class ColumnOpening(NoiseShare):
     def admit(self, masked: MaskedTable, approval: bytes, packing: Packing) -> bytes:
         """Check a table and the row party's approval of it, and debit this party's data set.
 
-        Which table it is stands in the private folder before anything is decrypted; another one is
-        refused for the rest of the session.
+        Which table it is stands in the private folder before anything is decrypted, and the head of
+        the row party's ledger in this party's; another table is refused for the rest of the
+        session.
 
         Args:
             masked: the aggregator's table.
@@ -112,7 +104,7 @@ class ColumnOpening(NoiseShare):
 
         Raises:
             BudgetError: the budget does not allow the release; nothing was decrypted.
-            InputError: this party's ledger lacks what the row party recorded of it.
+            InputError: this party's ledger lacks what the row party has recorded of it.
             ProtocolError: the approval is not the row party's, or of another table; or another
                 table was admitted before; or the table is none.
         """
@@ -122,11 +114,11 @@ class ColumnOpening(NoiseShare):
             raise ProtocolError("the row party approved another table than the aggregator's")
         release = self._release_of(consent)
         self.check_table(masked, packing)
-        ledger = self._source.ledger
-        check_witnessed(self._study, ledger, consent.witnessed)
+        self._check_ledger(consent.witnessed)
         self._settle(ADMITTED, _terms(consent))
-        debit(self._study, self.role, ledger, release, self.session())
-        heads = head_of(self._study, ledger) + recorded_head(self._study, self.role, ledger)
+        self._record_head(consent.head)
+        self._pay(release)
+        heads = self._head() + self._recorded()
         return self._within.seal(digest + heads.encode(), "permit")
 
     def _release_of(self, consent: Approval) -> str:
@@ -218,9 +210,8 @@ class ColumnOpening(NoiseShare):
         for level, of_level in zip(design.sections, design.shown_sections, strict=True):
             if not _among(published.values[level], values[of_level]):
                 raise ProtocolError("the row party published other figures than were opened")
-        ledger = self._source.ledger
-        debit(self._study, self.role, ledger, release, self.session())
-        record_head(self._study, self.role, ledger, mask.head)
+        self._pay(release)
+        self._record_head(mask.head)
 
     def _values(
         self, seed: bytes, opened: Sequence[bytes], packing: Packing

@@ -1,7 +1,8 @@
 """What the row party and the column party have in common.
 
-A `Party` is a `Session` with the other party that also reads its table, exchanges its persons for
-person keys, sends dummies where the study pads, and records what became of its rows.
+A `Party` has a `Session` with the other party and is a `Payer`. It also reads its table, exchanges
+its persons for person keys, sends dummies where the study pads, and records what became of its
+rows.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
@@ -32,14 +34,14 @@ from xstat_ray.roles.dummies import Dummies
 from xstat_ray.roles.id_exchange import IdExchange, Shape
 from xstat_ray.roles.intake import IntakeCounts
 from xstat_ray.roles.intake_record import IntakeRecord
-from xstat_ray.roles.session import Session
+from xstat_ray.roles.payer import Payer
 
 _SEED_BYTES = 32
 _COUNT_BYTES = 8
 MessageT = TypeVar("MessageT", bound=Message)
 
 
-class Party(Session):
+class Party(Payer):
     """One party inside its isolated environment, where the party itself runs every method.
 
     Call the handshake of `Session` first; then `intake`; then `offer_columns`, `choose_columns` and
@@ -63,8 +65,7 @@ class Party(Session):
             seed: 32 secret bytes from which the party derives what it draws at random; fresh ones
                 if none are given.
         """
-        super().__init__(study, os.urandom(_SEED_BYTES) if seed is None else seed)
-        self._source = Source.of(source)
+        super().__init__(study, source, os.urandom(_SEED_BYTES) if seed is None else seed)
         self._record = IntakeRecord(self.role)
         self._exchange = IdExchange(self.role, os.urandom(_SEED_BYTES))
         self._drawn: bytes | None = None
@@ -86,10 +87,14 @@ class Party(Session):
     def offer_columns(self) -> bytes:
         """Announce this party's persons, rounded up, sealed for the other party.
 
-        Called in the party's first environment, as are `choose_columns`, `accept_choices` and
-        `share_exchange`.
+        The offer also asks for what this party has recorded of the other's ledger. Called in the
+        party's first environment, as are `choose_columns`, `accept_choices` and `share_exchange`.
+
+        Raises:
+            InputError: the ledger cannot be used.
         """
-        return self._seal("offer", self._exchange.offer(*self._announced()))
+        offer = self._exchange.offer(*self._announced())
+        return self._seal("offer", replace(offer, witnessed=self._ask_heads()))
 
     @abstractmethod
     def _announced(self) -> tuple[int, int]:
@@ -99,9 +104,11 @@ class Party(Session):
         """Take the other party's offer, and choose among its columns, sealed for it.
 
         Raises:
+            InputError: this party's ledger lacks what the other has recorded of it.
             ProtocolError: the message was altered, or is no offer.
         """
         theirs = self._open("offer", sealed, Offer)
+        self._check_ledger(theirs.witnessed)
         mine = self._exchange.offer(*self._announced())
         return self._seal("choices", self._exchange.choose(mine, theirs, self._agreed.view))
 

@@ -33,16 +33,7 @@ from xstat_ray.model.messages import (
 from xstat_ray.model.study import Study
 from xstat_ray.privacy.design import Design
 from xstat_ray.roles.noise_share import NoiseShare
-from xstat_ray.roles.opening import (
-    check_witnessed,
-    checked_key,
-    debit,
-    head_of,
-    record_head,
-    recorded_head,
-    release_id,
-    table_digest,
-)
+from xstat_ray.roles.opening import checked_key, release_id, table_digest
 
 _NODE_BYTES = 8
 APPROVED = "approved"
@@ -75,7 +66,7 @@ class RowOpening(NoiseShare):
         """The column party's public key with its proof, once it has been checked."""
         self._encryptor: masking.MaskEncryptor | None = None
         self._told: tuple[str, str] | None = None
-        """What the key holder told last of both ledgers."""
+        """What the key holder told last of its ledger, and asked for of this party's."""
 
     def _export(self) -> dict[str, bytes]:
         return super()._export() | {"mask": self._mask_seed, "key": self._key}
@@ -136,8 +127,9 @@ class RowOpening(NoiseShare):
     ) -> bytes:
         """Consent to open a table, which must be the aggregator's with this party's masks on it.
 
-        This party's data set is debited for it. The consent is in the private folder before this
-        returns; another table is refused for the rest of the session.
+        This party's data set is debited for it, and the key holder told the head of the ledger. The
+        consent is in the private folder before this returns; another table is refused for the rest
+        of the session.
 
         Args:
             rerandomised: the aggregator's table without masks.
@@ -149,16 +141,18 @@ class RowOpening(NoiseShare):
 
         Raises:
             BudgetError: the budget does not allow the release; nothing was approved.
+            InputError: the ledger lacks what the key holder has recorded of it.
             ProtocolError: the masked table is not that, or another one was approved before.
         """
         self._check_masked(rerandomised, masked, receipts)
+        self._check_ledger()
         digest = table_digest(masked, self._study)
         self._settle(APPROVED, digest.hex())
         commitment = masking.commitment(self._mask_seed)
         release = release_id(self.session(), digest)
-        debit(self._study, self.role, self._source.ledger, release, self.session())
-        witnessed = recorded_head(self._study, self.role, self._source.ledger)
-        approval = Approval(release, _one_row(digest), _one_row(commitment), witnessed)
+        self._pay(release)
+        terms = (_one_row(digest), _one_row(commitment))
+        approval = Approval(release, *terms, self._head(), self._recorded())
         return self._seal("approval", approval)
 
     def _check_masked(
@@ -193,7 +187,7 @@ class RowOpening(NoiseShare):
     def unmask(self, sealed: bytes, packing: Packing) -> Coefficients:
         """Take the masks off a part of the opened table.
 
-        The head of the key holder's ledger is recorded in this party's.
+        The head of the key holder's ledger is recorded in this party's before this returns.
 
         Returns:
             The noisy coefficients of these nodes, in blinded order.
@@ -209,26 +203,31 @@ class RowOpening(NoiseShare):
             raise ProtocolError("the opened numbers do not have the shape of the study's table")
         part = range(opened.first, opened.first + nodes)
         values = unmasked(self._mask_seed, public, opened, packing)
-        self._compare_ledgers(opened)
-        return Coefficients(release=opened.release, first=part.start, values=values)
-
-    def _compare_ledgers(self, opened: OpenedTable) -> None:
-        """Check what the key holder recorded of this party's ledger, and record the head of its."""
-        told = (opened.witnessed, opened.head)
         # All parts of a table tell the same.
+        told = (opened.head, opened.witnessed)
         if told != self._told:
-            ledger = self._source.ledger
-            check_witnessed(self._study, ledger, opened.witnessed)
-            record_head(self._study, self.role, ledger, opened.head)
+            self._check_ledger(opened.witnessed)
+            self._record_head(opened.head)
             self._told = told
+        return Coefficients(release=opened.release, first=part.start, values=values)
 
     def show_mask(self, release: str) -> bytes:
         """Show the key holder the masks of a release that is published, sealed for it.
 
-        It is told the head of this party's ledger too.
+        It is told the head of this party's ledger too, which may be another copy than the one that
+        was debited before: the debit is made again, and where it is there, nothing changes.
+
+        Raises:
+            BudgetError: the ledger has no budget for the table that was approved.
+            InputError: the ledger lacks what the key holder has recorded of it.
+            ProtocolError: no table was approved.
         """
-        head = head_of(self._study, self._source.ledger)
-        return self._seal("mask", MaskSeed(release, _one_row(self._mask_seed), head))
+        approved = self._remembered(APPROVED)
+        if approved is None:
+            raise ProtocolError("no table was approved in this session")
+        self._check_ledger()
+        self._pay(release_id(self.session(), bytes.fromhex(approved)))
+        return self._seal("mask", MaskSeed(release, _one_row(self._mask_seed), self._head()))
 
     def show_coefficients(self, coefficients: Coefficients) -> bytes:
         """Show the key holder the published coefficients, in declared order, sealed for it."""

@@ -34,7 +34,6 @@ from xstat_ray.roles.bounds import (
 )
 from xstat_ray.roles.dummies import RowDummies
 from xstat_ray.roles.intake import IntakeCounts
-from xstat_ray.roles.opening import debit
 from xstat_ray.roles.row_opening import RowOpening
 from xstat_ray.roles.row_table import NOTHING, WHOLE, Reading, RowTable, Share
 from xstat_ray.roles.rows_by_shard import RowsByShard
@@ -319,7 +318,7 @@ class RowParty(RowOpening):
             ProtocolError: the parts are of different releases, or not the whole table.
         """
         ordered = in_declared_order(self._study, self._blinding(), parts)
-        debit(self._study, self.role, self._source.ledger, ordered.release, self.session())
+        self._pay(ordered.release)
         return ordered
 
     def tree_starts(self) -> list[NDArray[np.int64]]:

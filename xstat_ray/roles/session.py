@@ -49,6 +49,8 @@ class Session(Secret):
         self._folder: Path | None = None
         """The private folder, once the secrets are in it."""
         self._settled: dict[str, str] = {}
+        self._first = True
+        """Whether this is the party's first environment, and no replica."""
 
     # Handshake
 
@@ -85,21 +87,35 @@ class Session(Secret):
     def _settle(self, name: str, value: str) -> None:
         """Fix a value for the whole session; it is in the private folder before this returns.
 
+        Only the party's first environment fixes one: others do not know what it has fixed.
+
         Raises:
-            ProtocolError: another value was fixed before.
+            ProtocolError: another value was fixed before, or this is another environment.
         """
-        fixed = f"{self.session()} {value}"
+        if not self._first:
+            raise ProtocolError(
+                f"a table is {name} in the first environment of the {self.role} party alone"
+            )
+        known = self._remembered(name)
+        if known is None:
+            self._remember(name, value)
+        elif known != value:
+            raise ProtocolError(f"another table was {name} before in this session")
+
+    def _remember(self, name: str, value: str) -> None:
+        """Remember a value for this session; it is in the private folder before this returns."""
+        kept = f"{self.session()} {value}"
+        if self._folder is not None:
+            write_private(self._folder, name, kept.encode())
+        self._settled[name] = kept
+
+    def _remembered(self, name: str) -> str | None:
+        """The value that was remembered in this session, None if none was."""
         path = None if self._folder is None else self._folder / name
         if path is not None and path.exists():
             self._settled[name] = path.read_text()
-        known = self._settled.get(name, "")
-        if known == fixed:
-            return
-        if known.startswith(f"{self.session()} "):
-            raise ProtocolError(f"another table was {name} before in this session")
-        if self._folder is not None:
-            write_private(self._folder, name, fixed.encode())
-        self._settled[name] = fixed
+        session, _, value = self._settled.get(name, "").partition(" ")
+        return value if session == self.session() else None
 
     @property
     def _agreed(self) -> SharedSecrets:
@@ -121,6 +137,7 @@ class Session(Secret):
     def offer(self) -> bytes:
         """Make this object a replica, and return the key to which its secrets are to be sealed."""
         self._handshake = None
+        self._first = False
         self._replica = channel.HandOver()
         return self._replica.offer
 
