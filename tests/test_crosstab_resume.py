@@ -13,6 +13,7 @@ from tests.case import KEY_BITS, Case, study
 from tests.opened import opened
 from xstat_ray import InputError, make_plan
 from xstat_ray.crypto.paillier import PrivateKey
+from xstat_ray.errors import PartyLostError
 from xstat_ray.inputs.source import Source
 from xstat_ray.noise.sampler import Sampler
 from xstat_ray.publication.publish import publish
@@ -25,6 +26,22 @@ from xstat_ray.runtime.driver import Driver
 @pytest.fixture
 def case(tmp_path):
     return Case(tmp_path)
+
+
+def test_an_attempt_that_lost_a_party_leaves_no_secret_to_the_next(case, monkeypatch):
+    de_identify = Driver.de_identify
+    found = []
+
+    def lost_once(self, folders):
+        found.append(list((case.out / "unfinished").iterdir()))
+        made = de_identify(self, folders)
+        if len(found) == 1:
+            raise PartyLostError("lost")
+        return made
+
+    monkeypatch.setattr(Driver, "de_identify", lost_once)
+    case.run(study())
+    assert found == [[], []] and case.published()
 
 
 # A full disk

@@ -116,7 +116,7 @@ def _count(
         except PartyLostError:
             if not left:
                 raise
-            work.drop_leftovers()
+            work.begin_again()
             progress.note(
                 "The environment of a party was lost; the run starts again with a new one."
             )

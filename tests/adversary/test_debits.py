@@ -116,7 +116,7 @@ def test_a_session_opens_one_table(tmp_path, monkeypatch):
 def test_a_session_in_which_nobody_remembers_opens_all_of_them(tmp_path, monkeypatch):
     twice = OpenedTwice()
     monkeypatch.setattr(protocol, "open_table", twice)
-    monkeypatch.setattr(Session, "_settle", lambda *_: None)
+    monkeypatch.setattr(Session, "_settle", Session._remember)
     ids.of_releases(monkeypatch)
     played_as_far_as_it_goes(STUDY, mixed(5).tables(), tmp_path, "aggregator")
     assert len(twice.opened) == 2 and debited(tmp_path) == [1, 1]

@@ -84,6 +84,19 @@ def test_secrets_without_a_stored_table_are_removed(out):
         assert not work.party("row").exists()
 
 
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_run_that_begins_again_finds_nothing_but_what_it_can_resume_from(out, stored):
+    with Workspace(out, plan()) as work:
+        work.party("row").mkdir(mode=0o700)
+        (work.party("row") / "secrets").write_bytes(b"secret")
+        if stored:
+            work.keep(TO_OPEN, FACTS)
+        work.begin_again()
+        assert (work.party("row") / "secrets").exists() is stored
+        assert (work.resumable() is not None) is stored
+        assert stat.S_IMODE(work.unfinished.stat().st_mode) == 0o700
+
+
 def test_a_finished_release_is_refused_and_what_its_clearing_left_goes(out):
     leave_unfinished(out)
     (out / "statistics.parquet").write_bytes(b"published")

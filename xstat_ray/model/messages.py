@@ -154,7 +154,7 @@ class Approval(Message):
     head: Head = NO_HEAD
     """Head of the row party's ledger, which has debited the release."""
     witnessed: Heads = ""
-    """Heads that the row party recorded of the key holder's ledger since its offer."""
+    """Heads that the row party recorded of the key holder's ledger in other sessions."""
     ITEMS: ClassVar[dict[str, tuple[str, int]]] = {
         "digest": ("uint8", 2),
         "commitment": ("uint8", 2),
@@ -176,7 +176,7 @@ class OpenedTable(Message):
     head: Head = NO_HEAD
     """Head of the key holder's ledger, which has debited the release."""
     witnessed: Heads = ""
-    """Heads that the key holder recorded of the row party's ledger since its offer."""
+    """Heads that the key holder recorded of the row party's ledger in other sessions."""
     ITEMS: ClassVar[dict[str, tuple[str, int]]] = {"numbers": ("uint8", 3)}
 
 

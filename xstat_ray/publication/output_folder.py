@@ -62,8 +62,9 @@ class OutputFolder:
     def _take(self) -> None:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self.drop_leftovers()
+            self._drop_leftovers()
             self._check_room()
+            self.unfinished.mkdir(mode=0o700, exist_ok=True)
         except BlockingIOError:
             raise InputError(
                 "another run is using the output folder",
@@ -73,12 +74,20 @@ class OutputFolder:
         except OSError as error:
             raise unwritable(self.folder, error) from None
 
-    def drop_leftovers(self) -> None:
-        """Empty the private folder, unless a rerun can resume from it; drop half-written files."""
-        self._drop()
-        self.unfinished.mkdir(mode=0o700, exist_ok=True)
+    def begin_again(self) -> None:
+        """Empty the private folder of what this run has left, unless it can be resumed from.
 
-    def _drop(self) -> None:
+        Raises:
+            InputError: the folder cannot be written to.
+        """
+        try:
+            self._drop_leftovers()
+            self.unfinished.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise unwritable(self.folder, error) from None
+
+    def _drop_leftovers(self) -> None:
+        """Remove the private folder, unless a rerun can resume from it, and half-written files."""
         drop_partials(self.folder)
         if not self.stored:
             shutil.rmtree(self.unfinished, ignore_errors=True)
@@ -113,5 +122,5 @@ class OutputFolder:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
-        self._drop()
+        self._drop_leftovers()
         os.close(self._lock)

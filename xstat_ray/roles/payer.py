@@ -8,8 +8,8 @@ that, so it records heads of this party's ledger, and asks for them.
 - After its debit each party tells its new head: the row party with its approval and again with its
   masks, the key holder with what it opened. The other records it at once: a head is recorded
   before anything is opened, or unmasked, that it pays for.
-- With its approval and with what it opened a party also asks for what it has recorded since its
-  offer, in other runs.
+- With its approval and with what it opened a party also asks for what it has recorded since, in
+  other sessions.
 
 A head that is told in a session stands for those that were asked for in the session's offer, so
 few are asked for at a time, whatever the order in which several runs are opened and checked.

@@ -202,13 +202,13 @@ class RowOpening(NoiseShare):
         if (blocks, width) != (packing.blocks, public.width // 2):
             raise ProtocolError("the opened numbers do not have the shape of the study's table")
         part = range(opened.first, opened.first + nodes)
-        values = unmasked(self._mask_seed, public, opened, packing)
         # All parts of a table tell the same.
         told = (opened.head, opened.witnessed)
         if told != self._told:
             self._check_ledger(opened.witnessed)
             self._record_head(opened.head)
             self._told = told
+        values = unmasked(self._mask_seed, public, opened, packing)
         return Coefficients(release=opened.release, first=part.start, values=values)
 
     def show_mask(self, release: str) -> bytes:
