@@ -28,8 +28,8 @@ from pathlib import Path
 from xstat_ray.errors import BudgetError, InputError
 from xstat_ray.privacy.accountant import Spending
 from xstat_ray.privacy.history import Entry, History, Reader
-from xstat_ray.privacy.witnesses import must_hold, since_anew
 from xstat_ray.privacy.rounding import readable
+from xstat_ray.privacy.witnesses import must_hold, since_anew
 
 POOL = "@pool"
 """Ends the name of what the compute pool has learnt of a data set."""
