@@ -21,9 +21,10 @@ from xstat_ray.planning.settings import (
     read_source,
     read_study,
 )
+from xstat_ray.planning.sweep import Sweep, make_sweep, read_grid
 from xstat_ray.runtime.ledgers import Ledgers, ledgers_of
 
-_PLAN = ("target_stderr", "target_level", "look")
+_PLAN = ("target_stderr", "target_level", "look", "sweep", "figure")
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,12 @@ class PlanConfig:
     ledgers: Ledgers
     """The parties' ledgers, by data set."""
     display: str
+    sweep: Sweep | None
+    """Errors over a grid of settings, in place of the plan; None without one."""
+    level: str
+    """The level whose errors are drawn."""
+    figure: Path | None
+    """Where they are drawn."""
 
 
 def crosstab_config(raw: Mapping[str, Any], origin: str) -> CrosstabConfig:
@@ -101,7 +108,19 @@ def plan_config(raw: Mapping[str, Any], origin: str) -> PlanConfig:
         else None,
         ledgers=ledgers_of(study, sources),
         display=top.choice("display", DISPLAYS, "auto"),
+        sweep=_sweep(top, raw, origin),
+        level=top.text("target_level", Target.level),
+        figure=None if top.get("figure") is None else Path(top.text("figure")),
     )
+
+
+def _sweep(top: Section, raw: Mapping[str, Any], origin: str) -> Sweep | None:
+    grid = read_grid(top)
+    if grid:
+        return make_sweep(raw, grid, origin)
+    if top.get("figure") is not None:
+        raise top.error("there is nothing to draw", "figure", remedy="Set sweep as well")
+    return None
 
 
 def _target(top: Section) -> Target | None:
