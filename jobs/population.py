@@ -11,7 +11,7 @@ from xstat_ray.cli.hydra_job import run
 from xstat_ray.cli.terminal import make_progress
 from xstat_ray.hokkaido.population.config import population_config
 from xstat_ray.hokkaido.population.run import population
-from xstat_ray.hokkaido.population.write import delivered_name
+from xstat_ray.hokkaido.population.write import delivered_name, mean_day_name
 from xstat_ray.publication.release import AREAS, STATISTICS
 from xstat_ray.runtime.ordered import OrderedMap
 
@@ -35,9 +35,12 @@ def main(raw: dict[str, Any], origin: str) -> None:
         f"{published.withheld:,} are not in the delivered files."
     )
     progress.note(f"Spent: epsilon {spent['epsilon']}, delta {spent['delta']}.")
-    files = ", ".join(delivered_name(breakdown.name) for breakdown in config.declaration.breakdowns)
+    names = [breakdown.name for breakdown in config.declaration.breakdowns]
+    hours = ", ".join(delivered_name(name) for name in names)
+    mean = ", ".join(mean_day_name(name) for name in names)
     progress.note(f"Folder: {published.folder}")
-    progress.note(f"Delivered files: {files}\nAll values: {STATISTICS}; areas above: {AREAS}")
+    progress.note(f"Delivered files: {hours}; the mean day, with far less noise: {mean}")
+    progress.note(f"All values: {STATISTICS}; areas above: {AREAS}")
 
 
 if __name__ == "__main__":

@@ -52,6 +52,8 @@ def test_schema_and_suppression(case):
         "kind": "string",
         "noisy": "int64",
         "estimate": "int64",
+        "low95": "double",
+        "high95": "double",
         "stderr": "double",
         "suppressed": "bool",
     }

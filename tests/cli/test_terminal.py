@@ -141,7 +141,14 @@ def test_the_summary_prints_labels_and_paths_as_they_are(capsys, tmp_path):
         Release(*tables, {"spent": {"epsilon": "1/3", "delta": "0"}}, plan().as_dict(), out)
     )
     shown = capsys.readouterr().out
-    for part in ("[bold]a[/bold] / x", "2,000", "1,997 to 2,003", "[/] / x", "300"):
+    for part in (
+        "kind: x",
+        "2,300",
+        "area: [bold]a[/bold]",
+        "2,000",
+        "1,997 to 2,003",
+        "area: [/]",
+    ):
         assert part in shown
     assert "[red]" not in shown
     assert "2 of 4 estimates published, 2 suppressed; spent epsilon 1/3, delta 0." in shown

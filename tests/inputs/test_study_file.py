@@ -150,7 +150,7 @@ def test_the_example_study():
     study = load(NYCFLIGHTS)
     assert (study.cells, study.slots) == (105 * 24, 36)
     assert study.bounds == Bounds(8, 1, 4000)
-    assert study.privacy == Privacy("auto", suppress_below=20)
+    assert study.privacy == Privacy("auto", suppress_below=20, publish="distinct")
     assert study.title.keys() == {"en", "ja"}
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.publication.small import plan, tables
 from xstat_ray.errors import InputError
 from xstat_ray.publication import release as module
-from xstat_ray.publication.release import Release, read, summary, write
+from xstat_ray.publication.release import Release, read, write
 
 
 @pytest.fixture
@@ -76,22 +76,3 @@ def test_a_full_disk_leaves_no_statistics(release, tmp_path, monkeypatch, failin
     ):
         write(release, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} <= {"plan.json"}
-
-
-def test_the_summary_is_of_the_largest_estimates_with_the_interval_around_the_noisy_count(release):
-    # Laplace noise of standard error 2.8: ln(20)/sqrt(2) of them are 5.93, rounded up.
-    half = 6
-    (first, estimate, low, high), *others = summary(release, count=3)
-    assert first == "東京, 区 / y"
-    noisy = release.statistics["noisy"].to_pylist()[5]
-    assert (low, high) == (noisy - half, noisy + half)
-    estimates = [estimate, *(other[1] for other in others)]
-    assert (
-        estimates
-        == sorted((e for e in release.statistics["estimate"].to_pylist() if e), reverse=True)[:3]
-    )
-    assert all(0 <= low <= high for _, _, low, high in others)
-
-
-def test_nothing_is_summarised_where_everything_is_suppressed():
-    assert summary(Release(*tables(plan(suppress_below=1000)), {}, {})) == []

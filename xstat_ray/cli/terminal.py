@@ -1,4 +1,4 @@
-"""What a person at a terminal sees: plan, live bars, warnings, and the largest figures."""
+"""What a person at a terminal sees: plan, live bars, warnings, and the largest totals."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ from rich.table import Table
 from rich.text import Text
 
 from xstat_ray.planning.plan_report import KINDS, BudgetAnswer, PlanReport, batch_bytes
-from xstat_ray.publication.release import AREAS, STATISTICS, Release, summary
+from xstat_ray.publication.release import AREAS, STATISTICS, Release
+from xstat_ray.publication.summary import summary
 from xstat_ray.runtime.ledgers import DebitedPlan, Ledgers
 from xstat_ray.runtime.progress import Planned, Progress, Stage
 from xstat_ray.util.readable import readable_bytes
@@ -279,17 +280,19 @@ def _answer(answer: BudgetAnswer) -> str:
 
 
 def print_summary(release: Release, console: Console | None = None) -> None:
-    """Print the largest published figures with 95 % intervals, what was spent, and the files."""
+    """Print the totals that say most with 95 % intervals, what was spent, and the files."""
     console = console or Console(markup=False, highlight=False)
-    console.print("Largest published counts\n", style="bold")
+    console.print("Largest totals\n", style="bold")
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("what", overflow="fold")
-    table.add_column("estimate", justify="right", no_wrap=True)
+    table.add_column("total", justify="right", no_wrap=True)
     table.add_column("95 % interval", justify="right", no_wrap=True)
-    for what, estimate, low, high in summary(release):
-        table.add_row(what, f"{estimate:,}", f"{low:,.0f} to {high:,.0f}")
+    for total in summary(release):
+        table.add_row(total.what, f"{total.value:,}", f"{total.low:,} to {total.high:,}")
     console.print(table)
-    console.print("\nIntervals are around the unbiased counts; estimates are refined to add up.")
+    console.print(
+        "\nTotals are sums of unbiased counts; 95 % of their intervals hold, among those listed."
+    )
     spent = release.manifest["spent"]
     rows = release.statistics.num_rows
     suppressed = release.statistics["suppressed"].to_numpy().sum()

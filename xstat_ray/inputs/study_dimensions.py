@@ -22,7 +22,7 @@ FORMS = ("values", "range", "groups", "file", "reference")
 TABLES = ("file", "reference")
 TABLE_FIELDS = ("field", "label", "only")
 FIELDS = ("name", "column", *FORMS, *TABLE_FIELDS, "other", "hierarchy")
-PUBLISHED = ("noisy", "estimate", "stderr", "suppressed", "smoothed")
+PUBLISHED = ("noisy", "estimate", "low95", "high95", "stderr", "suppressed", "smoothed")
 """Columns of the published table that are not dimensions."""
 
 _Members = Sequence[tuple[str, tuple[str, ...]]]

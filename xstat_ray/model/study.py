@@ -29,6 +29,7 @@ MechanismChoice = Literal["flat", "tree", "auto"]
 """What a study asks to be measured; `auto` leaves the choice to the planner."""
 PaddingMode = Literal["off", "dp"]
 Insiders = Literal["full", "shared"]
+PublishRule = Literal["distinct", "all"]
 """What Gaussian noise gives the roles, each of which knows its own share of it."""
 
 GRAIN_SECONDS: Mapping[Grain, int] = {"none": 0, "date": 86_400, "hour": 3_600, "15min": 900}
@@ -213,6 +214,9 @@ class Privacy:
     opened and checked; 1 checks none."""
     smooth: bool = False
     """Whether cells are also published smoothed: biased, and with less noise."""
+    publish: PublishRule = "all"
+    """`distinct`: of the estimates that are large enough, those that stand out of their noise.
+    `all`: all of them."""
 
 
 @dataclass(frozen=True)

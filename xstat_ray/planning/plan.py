@@ -28,6 +28,7 @@ from xstat_ray.planning.limits import (
 )
 from xstat_ray.planning.rates import Rates, rates
 from xstat_ray.privacy.design import Design
+from xstat_ray.privacy.evidence import withheld
 from xstat_ray.privacy.mechanism import Mechanism
 from xstat_ray.privacy.padding import Padding
 from xstat_ray.util.readable import readable_bytes
@@ -196,7 +197,7 @@ class Plan:
             ("Tree's shape", tree_shape.sentence(study, self.design, self._shape_cost)),
             ("Expected error", f"standard error {errors}"),
             ("Mechanism", self.design.reason),
-            ("Suppressed", f"estimates below {study.privacy.suppress_below}"),
+            ("Suppressed", withheld(study.privacy, study.privacy.suppress_below)),
             *self._cost_rows(),
         ]
 
@@ -245,6 +246,7 @@ class Plan:
             **noise_view.as_dict(study, self.design, self.delta, self.expected_stderr),
             **draw_cost.as_dict(study, self.noise),
             "suppress_below": study.privacy.suppress_below,
+            "publish": study.privacy.publish,
             "insiders": self.insiders.as_dict(),
             "view": pool_view.as_dict(study, self.padding),
             "tree_shape": tree_shape.as_dict(study, self.design, self._shape_cost),

@@ -1,10 +1,11 @@
-"""Makes the published tables from noisy coefficients: refine, smooth, suppress, label.
+"""Makes the published tables from noisy coefficients: refine, smooth, withhold, label.
 
 Publishing is deterministic and spends no budget.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,10 +16,9 @@ from xstat_ray.inputs.domains import decode
 from xstat_ray.model.messages import Coefficients
 from xstat_ray.model.row_tree import RowTree, level_labels, level_names, tree_of
 from xstat_ray.planning.plan import Plan
+from xstat_ray.privacy.evidence import Figures, Rule
 from xstat_ray.privacy.least_squares import NoisyLevel, least_squares
-from xstat_ray.privacy.mechanism import half_width95
 from xstat_ray.privacy.refine import refine
-from xstat_ray.privacy.suppress import suppress
 from xstat_ray.publication.smooth import smooth
 
 STAMP = {"WARNING": "NOISE OFF: exact counts, not differentially private"}
@@ -58,15 +58,18 @@ def publish(plan: Plan, coefficients: Coefficients) -> Published:
         if exact
         else refine(tree, measured)
     )
-    levels = tuple(sorted({0, *design.reporting}))
-    hidden = suppress(tree, estimates, levels, study.privacy.suppress_below)
-    cells = _cells(plan, tree, coefficients, estimates[0], hidden[0])
-    if study.privacy.smooth:
-        smoothed = (
-            estimates[0] if exact else smooth(tree, least_squares(tree, measured)[0], estimates[1])
-        )
+    levels = sorted({0, *design.reporting})
+    solved = least_squares(tree, measured)
+    unbiased = {level: solved[level].values for level in levels}
+    errors = {level: np.sqrt(solved[level].variances) * (not exact) for level in levels}
+    privacy = study.privacy
+    rule = Rule(design.budget.noise, privacy.publish == "distinct", privacy.suppress_below)
+    figures = rule.levels(tree, unbiased, errors, {level: estimates[level] for level in levels})
+    cells = _cells(plan, tree, coefficients, figures[0])
+    if privacy.smooth:
+        smoothed = estimates[0] if exact else smooth(tree, solved[0], estimates[1])
         cells = _with_smoothed(tree, cells, smoothed)
-    areas = _areas(plan, tree, measured, estimates, hidden)
+    areas = _areas(plan, tree, unbiased, errors, figures)
     return Published(*(_stamp(table) if exact else table for table in (cells, areas)))
 
 
@@ -85,22 +88,15 @@ def _declared(tree: RowTree, level: int, values: NDArray[Any]) -> NDArray[Any]:
     return restored.ravel()
 
 
-def _cells(
-    plan: Plan,
-    tree: RowTree,
-    coefficients: Coefficients,
-    estimate: NDArray[np.int64],
-    hidden: NDArray[np.bool_],
-) -> pa.Table:
+def _cells(plan: Plan, tree: RowTree, coefficients: Coefficients, figures: Figures) -> pa.Table:
     study = plan.study
     noisy = coefficients.values[plan.design.sections[0]].ravel()
     labels = [(d.name, d.labels) for d in study.row.dimensions] + list(study.column_labels)
     columns: dict[str, pa.Array] = dict(decode(labels, np.arange(noisy.size)))
-    suppressed = _declared(tree, 0, hidden)
     columns["noisy"] = pa.array(noisy)
-    columns["estimate"] = pa.array(_declared(tree, 0, estimate), mask=suppressed)
+    columns |= _published(tree, 0, figures)
     columns["stderr"] = pa.array(np.full(noisy.size, plan.design.levels[0].mechanism.stderr))
-    columns["suppressed"] = pa.array(suppressed)
+    columns["suppressed"] = pa.array(_declared(tree, 0, figures.hidden))
     return pa.table(columns)
 
 
@@ -110,12 +106,22 @@ def _with_smoothed(tree: RowTree, cells: pa.Table, smoothed: NDArray[np.int64]) 
     return cells.append_column("smoothed", pa.array(_declared(tree, 0, smoothed), mask=hidden))
 
 
+def _published(tree: RowTree, level: int, figures: Figures) -> dict[str, pa.Array]:
+    """Make the columns that are null where the estimate is withheld."""
+    hidden = _declared(tree, level, figures.hidden)
+    named = {"estimate": figures.estimate, "low95": figures.low, "high95": figures.high}
+    return {
+        name: pa.array(_declared(tree, level, values), mask=hidden)
+        for name, values in named.items()
+    }
+
+
 def _areas(
     plan: Plan,
     tree: RowTree,
-    measured: dict[int, NoisyLevel],
-    estimates: tuple[NDArray[np.int64], ...],
-    hidden: dict[int, NDArray[np.bool_]],
+    unbiased: Mapping[int, NDArray[np.float64]],
+    errors: Mapping[int, NDArray[np.float64]],
+    figures: Mapping[int, Figures],
 ) -> pa.Table:
     """Make the table of the reporting levels above the cells.
 
@@ -123,28 +129,20 @@ def _areas(
     standard errors.
     """
     study = plan.study
-    design = plan.design
-    unbiased = [e.values for e in least_squares(tree, measured)]
-    errors = design.stderrs(tree)
     names = level_names(study.row.dimensions)
     tables = []
-    for level in (level for level in design.reporting if level > 0):
+    for level in (level for level in plan.design.reporting if level > 0):
         size = tree.sizes[level] * study.slots
         labels = [("area", level_labels(study.row.dimensions, level)), *study.column_labels]
-        value = _declared(tree, level, unbiased[level])
         error = np.repeat(_declared(tree, level, errors[level]), study.slots)
-        half = half_width95(design.budget.noise, error)
-        suppressed = _declared(tree, level, hidden[level])
         columns: dict[str, pa.Array] = {
             "level": pa.array([names[level]] * size),
             **decode(labels, np.arange(size)),
         }
-        columns["unbiased"] = pa.array(value)
-        columns["low95"] = pa.array(value - half)
-        columns["high95"] = pa.array(value + half)
-        columns["estimate"] = pa.array(_declared(tree, level, estimates[level]), mask=suppressed)
+        columns["unbiased"] = pa.array(_declared(tree, level, unbiased[level]))
+        columns |= _published(tree, level, figures[level])
         columns["stderr"] = pa.array(error)
-        columns["suppressed"] = pa.array(suppressed)
+        columns["suppressed"] = pa.array(_declared(tree, level, figures[level].hidden))
         tables.append(pa.table(columns))
     return pa.concat_tables(tables) if tables else pa.table({"level": pa.array([], pa.string())})
 

@@ -8,15 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from xstat_ray.errors import InputError
-from xstat_ray.inputs.study_dimensions import PUBLISHED
-from xstat_ray.privacy.mechanism import half_width95
 from xstat_ray.util.files import unwritable, write_whole
 
 STATISTICS = "statistics.parquet"
@@ -33,13 +29,14 @@ class Release:
 
     statistics: pa.Table
     """One row per (cell, slot): the row dimensions, the column dimensions, `noisy` int64
-    (unbiased), `estimate` int64 (refined, null where suppressed), `stderr` float64 of `noisy`,
-    `suppressed` bool; `smoothed` int64 (biased, null where suppressed) if the study asks for it."""
+    (unbiased), `estimate` int64 (refined), `low95` and `high95` float64 (its interval), `stderr`
+    float64 of `noisy`, `suppressed` bool; `smoothed` int64 (biased) if the study asks for it.
+    Estimate, interval and smoothed are null where suppressed."""
     areas: pa.Table
     """One row per (reporting area, slot): `level` and `area`, the column dimensions, `unbiased`
-    float64 (least squares over all that was measured), `low95` and `high95` around it, `estimate`
-    int64 (refined, null where suppressed; the published cells add up to it), `stderr` float64 of
-    `unbiased`, `suppressed` bool."""
+    float64 (least squares over all that was measured), `estimate` int64 (refined; the published
+    cells add up to it), `low95` and `high95` float64 (its interval), `stderr` float64 of
+    `unbiased`, `suppressed` bool. Estimate and interval are null where suppressed."""
     manifest: dict[str, Any]
     """How the release came about; the content of manifest.json."""
     plan: dict[str, Any]
@@ -111,24 +108,3 @@ def parquet_bytes(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
     return bytes(sink.getvalue())
-
-
-def summary(release: Release, count: int = 5) -> list[tuple[str, int, float, float]]:
-    """List the largest published counts.
-
-    Returns:
-        (labels, estimate, low, high) of up to `count` cells, largest first; the 95 % interval is
-        around the noisy count.
-    """
-    table = release.statistics
-    estimate: NDArray[np.int64] = table["estimate"].fill_null(-1).to_numpy()
-    stderr: NDArray[np.float64] = table["stderr"].to_numpy()
-    names = [name for name in table.column_names if name not in PUBLISHED]
-    best = [int(i) for i in np.argsort(-estimate, kind="stable")[:count] if estimate[i] > 0]
-    result = []
-    for i in best:
-        noisy = table["noisy"][i].as_py()
-        half = float(half_width95(release.plan["noise"], stderr[i]))
-        labels = " / ".join(str(table[name][i]) for name in names)
-        result.append((labels, int(estimate[i]), max(0.0, noisy - half), max(0.0, noisy + half)))
-    return result

@@ -68,8 +68,12 @@ def publish_squares(folder: Path, seed: int = 0) -> Path:
         "estimate": pa.array(estimate, mask=hidden),
         "stderr": pa.array(np.full(size, NOISE)),
     }
-    statistics = pa.table(columns | {"suppressed": pa.array(hidden)})
     half = float(half_width95("gaussian", np.array(NOISE)))
+    columns |= {
+        "low95": pa.array(np.minimum(noisy - half, estimate), mask=hidden),
+        "high95": pa.array(np.maximum(noisy + half, estimate), mask=hidden),
+    }
+    statistics = pa.table(columns | {"suppressed": pa.array(hidden)})
     totals = exact.reshape(SQUARES, -1).sum(axis=0)
     areas = pa.table(
         {

@@ -37,8 +37,8 @@ def test_values_lie_at_their_place_and_slot(country, study):
             assert (value, low, high) == (SUPPRESSED, 0, 0)
         else:
             assert value == row["estimate"]
-            assert low == min(row["noisy"] - np.ceil(1.959964 * row["stderr"]), value)
-            assert high == max(row["noisy"] + np.ceil(1.959964 * row["stderr"]), value)
+            assert (low, high) == (row["low95"], row["high95"])
+            assert low <= value <= high
 
 
 def test_levels_above_the_cells_come_from_the_areas(country):

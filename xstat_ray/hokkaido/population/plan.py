@@ -20,6 +20,7 @@ from xstat_ray.model.row_tree import level_names
 from xstat_ray.planning.draw_cost import DRAWS_PER_SECOND
 from xstat_ray.planning.limits import MAX_COEFFICIENTS
 from xstat_ray.privacy.design import Design, scaled
+from xstat_ray.privacy.evidence import withheld
 from xstat_ray.privacy.mechanism import Mechanism
 from xstat_ray.util.readable import readable_bytes
 
@@ -127,7 +128,7 @@ class PopulationPlan:
                 f"{budget.noise} noise, epsilon {budget.epsilon}{delta}, "
                 f"budget cap {declared.privacy.cap}",
             ),
-            ("Withheld", f"numbers below {declared.withheld_below} people"),
+            ("Withheld", withheld(declared.privacy, declared.withheld_below)),
             ("Shards", f"{len(self.regions)} regions x {declared.days} days"),
             ("Size", f"{self.coefficients:,} noisy values, up to {disk} on disk"),
             ("Noise", f"about {seconds:.0f} s on one core, without reading the tables"),
@@ -174,6 +175,7 @@ class PopulationPlan:
             "l2_sensitivity_squared": budget.l2_squared,
             "breakdowns": {b.layout.breakdown.name: self._facts(b) for b in self.breakdowns},
             "withheld_below": declared.withheld_below,
+            "publish": declared.privacy.publish,
         }
 
     def _facts(self, breakdown: BreakdownPlan) -> dict[str, Any]:

@@ -7,16 +7,20 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
+from xstat_ray.hokkaido.population.expansion import UNITS
 from xstat_ray.hokkaido.population.plan import PopulationPlan
 from xstat_ray.hokkaido.population.publish import (
     AREAS_SCHEMA,
     DELIVERED_SCHEMA,
     STATISTICS_SCHEMA,
     publish,
+    publish_mean_day,
 )
 from xstat_ray.hokkaido.population.shards import TaskContext, load_noisy
 from xstat_ray.publication.publish import STAMP
@@ -27,6 +31,11 @@ from xstat_ray.util.files import unwritable, whole_file, write_whole
 def delivered_name(breakdown: str) -> str:
     """Name the file of a breakdown in the delivered layout."""
     return f"population_{breakdown}.csv"
+
+
+def mean_day_name(breakdown: str) -> str:
+    """Name the file of a breakdown's mean day in the delivered layout."""
+    return f"mean_day_{breakdown}.csv"
 
 
 def write_release(
@@ -67,24 +76,42 @@ def _write_tables(
     """Write the tables of all days, and count the rows that are not delivered."""
     stamp = STAMP if plan.budget.noise == "off" else None
     withheld = 0
+    names = [breakdown.layout.breakdown.name for breakdown in plan.breakdowns]
     with ExitStack() as stack:
         # The stack closes in the reverse order, so that the statistics come into place last.
         statistics = stack.enter_context(
             _parquet(folder / STATISTICS, STATISTICS_SCHEMA.with_metadata(stamp))
         )
         areas = stack.enter_context(_parquet(folder / AREAS, AREAS_SCHEMA.with_metadata(stamp)))
-        names = [delivered_name(b.layout.breakdown.name) for b in plan.breakdowns]
-        delivered = [stack.enter_context(_csv(folder / name, stamp)) for name in names]
+        single = [stack.enter_context(_csv(folder / delivered_name(n), stamp)) for n in names]
+        mean = [stack.enter_context(_csv(folder / mean_day_name(n), stamp)) for n in names]
+        sums = [SumOfDays() for _ in names]
         for day in range(plan.declaration.days):
-            sums = load_noisy(context, day)
-            for breakdown, noisy, csv in zip(plan.breakdowns, sums, delivered, strict=True):
-                made = publish(plan, breakdown, day, noisy)
+            noisy = load_noisy(context, day)
+            for number, breakdown in enumerate(plan.breakdowns):
+                made = publish(plan, breakdown, day, noisy[number])
+                sums[number].add(noisy[number])
                 statistics.write_table(made.statistics.replace_schema_metadata(stamp))
                 areas.write_table(made.areas.replace_schema_metadata(stamp))
-                csv.write_table(made.delivered)
+                single[number].write_table(made.delivered)
                 withheld += len(made.statistics) - len(made.delivered)
             done()
+        for breakdown, total, csv in zip(plan.breakdowns, sums, mean, strict=True):
+            csv.write_table(publish_mean_day(plan, breakdown, total.people))
     return withheld
+
+
+class SumOfDays:
+    """People of a breakdown, added up over the days as floats, in which no sum overflows."""
+
+    def __init__(self) -> None:
+        self.people: dict[int, NDArray[np.float64]] = {}
+        """By measured level, (nodes, columns)."""
+
+    def add(self, noisy: Mapping[int, NDArray[np.int64]]) -> None:
+        """Add a day's noisy sums, in units."""
+        for level, values in noisy.items():
+            self.people[level] = self.people.get(level, 0.0) + values / UNITS
 
 
 @contextmanager

@@ -27,11 +27,10 @@ from xstat_ray.hokkaido.report.geography import NOWHERE, Ground, ground
 from xstat_ray.hokkaido.report.population import PopulationTable
 from xstat_ray.hokkaido.report.provenance import facts
 from xstat_ray.inputs.study_dimensions import PUBLISHED
-from xstat_ray.privacy.mechanism import half_width95
 from xstat_ray.publication.release import AREAS, MANIFEST, PLAN, STATISTICS
 
-MEASURES = ("noisy", "estimate", "stderr", "suppressed")
-AREA_MEASURES = ("unbiased", "low95", "high95", "estimate", "stderr", "suppressed")
+MEASURES = ("noisy", "estimate", "low95", "high95", "stderr", "suppressed")
+AREA_MEASURES = ("unbiased", *MEASURES[1:])
 SUPPRESSED = -1
 """Stands for an estimate that is not published because it is too small."""
 ABSENT = -2
@@ -60,9 +59,8 @@ class LayerLevel:
     estimate: NDArray[np.int64]
     """Refined people; `SUPPRESSED` or `ABSENT` where there is none."""
     low: NDArray[np.int64]
-    """Lower end of the 95 % interval around the unbiased value, widened where need be to hold the
-    refined estimate. It is rounded outwards, noise can carry it below zero, and it is 0 where
-    nothing is published."""
+    """Lower end of the published 95 % interval. It is rounded outwards, noise can carry it below
+    zero, and it is 0 where nothing is published."""
     high: NDArray[np.int64]
     """Upper end of the 95 % interval."""
 
@@ -98,19 +96,18 @@ def read_layers(folder: Path) -> tuple[Layer, ...]:
         tables[AREAS] = _table(folder / AREAS, AREA_MEASURES)
     off = bool(manifest.get("noise_free"))
     _check(folder, manifest, plan, tables[STATISTICS], off)
-    noise = str(plan.get("noise", "off"))
     origin = facts(folder, manifest, plan)
     if population.is_population(tables[STATISTICS]):
         parts = population.breakdowns(tables, manifest, plan)
     else:
         parts = [PopulationTable(str(manifest["study"]), plan.get("title", {}), tables, {})]
     return tuple(
-        _layer(folder, replace(part, facts={**origin, **part.facts}), noise=noise, noise_free=off)
+        _layer(folder, replace(part, facts={**origin, **part.facts}), noise_free=off)
         for part in parts
     )
 
 
-def _layer(folder: Path, part: PopulationTable, *, noise: str, noise_free: bool) -> Layer:
+def _layer(folder: Path, part: PopulationTable, *, noise_free: bool) -> Layer:
     table = part.tables[STATISTICS]
     names = [name for name in table.column_names if name not in MEASURES]
     dimensions = [
@@ -124,7 +121,7 @@ def _layer(folder: Path, part: PopulationTable, *, noise: str, noise_free: bool)
         problem = f"the table spans {size:,} values, and a page takes {MAX_VALUES:,}"
         remedy = "Publish fewer dimensions for the map"
         raise InputError(problem, file=str(folder / STATISTICS), key=KEY, remedy=remedy)
-    levels = [_cells(table, places, others, noise)]
+    levels = [_level("cell", (places, *others), table)]
     if AREAS in part.tables:
         levels += _areas(part.tables[AREAS], others)
     return Layer(
@@ -164,14 +161,6 @@ def _product(dimensions: Sequence[LayerDimension]) -> int:
     return int(np.prod([len(dimension.labels) for dimension in dimensions], dtype=np.int64))
 
 
-def _cells(
-    table: pa.Table, places: LayerDimension, others: Sequence[LayerDimension], noise: str
-) -> LayerLevel:
-    half = half_width95(noise, table["stderr"].to_numpy())  # type: ignore[arg-type]
-    noisy = table["noisy"].to_numpy()
-    return _level("cell", (places, *others), table, (noisy - half, noisy + half))
-
-
 def _areas(table: pa.Table, others: Sequence[LayerDimension]) -> list[LayerLevel]:
     """Read the levels above the cells, in the order of the table; none if it lacks a dimension."""
     if any(
@@ -183,17 +172,11 @@ def _areas(table: pa.Table, others: Sequence[LayerDimension]) -> list[LayerLevel
     for name in pc.unique(table["level"]).to_pylist():
         rows = table.filter(pc.field("level") == name)
         areas = LayerDimension("area", tuple(pc.unique(rows["area"]).to_pylist()))
-        interval = (rows["low95"].to_numpy(), rows["high95"].to_numpy())
-        levels.append(_level(name, (areas, *others), rows, interval))
+        levels.append(_level(name, (areas, *others), rows))
     return levels
 
 
-def _level(
-    name: str,
-    dimensions: Sequence[LayerDimension],
-    table: pa.Table,
-    ends: tuple[NDArray[Any], NDArray[Any]],
-) -> LayerLevel:
+def _level(name: str, dimensions: Sequence[LayerDimension], table: pa.Table) -> LayerLevel:
     """Lay rows out as (places, slots), places being the first dimension.
 
     Rows may come in any order or be missing.
@@ -212,8 +195,8 @@ def _level(
     estimate = np.full(size, ABSENT, np.int64)
     estimate[at] = np.where(hidden, SUPPRESSED, table["estimate"].fill_null(SUPPRESSED).to_numpy())
     low, high = (np.zeros(size, np.int64) for _ in range(2))
-    low[at] = np.where(hidden, 0, np.minimum(np.floor(ends[0]), estimate[at]))
-    high[at] = np.where(hidden, 0, np.maximum(np.ceil(ends[1]), estimate[at]))
+    low[at] = np.where(hidden, 0, np.floor(table["low95"].fill_null(0).to_numpy()))
+    high[at] = np.where(hidden, 0, np.ceil(table["high95"].fill_null(0).to_numpy()))
     shape = (len(labels), slots)
     values = [part.reshape(shape) for part in (estimate, low, high)]
     return LayerLevel(name, labels, ground(labels, name), *values)

@@ -1,0 +1,196 @@
+"""Releases of known counts, published again and again, and what became of the figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from tests.hokkaido.needs.country import exact_sums
+from xstat_ray.hokkaido.population.declaration import HOURS
+from xstat_ray.hokkaido.population.expansion import UNITS
+from xstat_ray.hokkaido.population.plan import BreakdownPlan, PopulationPlan
+from xstat_ray.hokkaido.population.publish import publish as publish_day
+from xstat_ray.hokkaido.population.publish import publish_mean_day
+from xstat_ray.model.messages import Coefficients
+from xstat_ray.model.row_tree import RowTree
+from xstat_ray.planning.plan import Plan
+from xstat_ray.publication.publish import Published, publish
+
+Counts = NDArray[np.int64]
+
+
+@dataclass
+class Tally:
+    """Published figures of many draws, with what is true."""
+
+    draws: int = 0
+    parts: dict[str, list[NDArray[np.float64]]] = field(default_factory=dict)
+
+    def add(self, table: pa.Table, truth: NDArray[np.float64], value: str = "estimate") -> None:
+        """Add the published rows of a table.
+
+        Args:
+            table: a published table.
+            truth: (rows,) what each row is of.
+            value: the column that is null where nothing is published.
+        """
+        shown = pc.is_valid(table[value]).to_numpy()
+        rows = table.filter(pa.array(shown))
+        found = {name: rows[name].to_numpy() for name in ("low95", "high95", "stderr")}
+        found |= {"value": rows[value].to_numpy(), "truth": truth[shown]}
+        for name, values in found.items():
+            self.parts.setdefault(name, []).append(values.astype(float))
+        self.draws += 1
+
+    def __getitem__(self, name: str) -> NDArray[np.float64]:
+        return np.concatenate(self.parts[name])
+
+    @property
+    def count(self) -> int:
+        """Figures published over all draws."""
+        return len(self["truth"])
+
+    @property
+    def of_nobody(self) -> float:
+        """Share of the published whose truth is zero."""
+        return float((self["truth"] == 0).mean())
+
+    @property
+    def held(self) -> float:
+        """Share of the published whose interval holds the truth."""
+        return self.held_with(1, 1)
+
+    def held_with(self, lower: float, upper: float) -> float:
+        """Share of the published that are within intervals whose halves are longer by factors."""
+        low = self["value"] - lower * (self["value"] - self["low95"])
+        high = self["value"] + upper * (self["high95"] - self["value"])
+        return float(((low <= self["truth"]) & (self["truth"] <= high)).mean())
+
+    @property
+    def near(self) -> float:
+        """Share of the published within 30 % of the truth."""
+        return float((abs(self["value"] - self["truth"]) <= 0.3 * self["truth"]).mean())
+
+    def __str__(self) -> str:
+        return (
+            f"{self.count / self.draws:.1f} a draw, of nobody {self.of_nobody:.2%}, "
+            f"held {self.held:.2%}, within 30 % {self.near:.1%}"
+        )
+
+
+def noisy_release(plan: Plan, cells: Counts) -> Published:
+    """Publish (cells, slots) exact counts with fresh noise of the study's design."""
+    noisy = exact_sums(plan, cells) + plan.design.draw(cells.shape[1])
+    return publish(plan, Coefficients(release="00" * 16, first=0, values=noisy))
+
+
+def tally_study(plan: Plan, cells: Counts, draws: int) -> dict[str, Tally]:
+    """Publish a study with one row dimension many times.
+
+    Returns:
+        By the name of the level, in the order of the tables.
+    """
+    tallies = {"cell": Tally()}
+    (dimension,) = plan.study.row.dimensions
+    above = {}
+    for level in dimension.hierarchy:
+        below = cells if not above else list(above.values())[-1]
+        above[level.name] = np.zeros((len(level.labels), cells.shape[1]), np.int64)
+        np.add.at(above[level.name], list(level.parents), below)
+    above["total"] = cells.sum(axis=0, keepdims=True)
+    for _ in range(draws):
+        made = noisy_release(plan, cells)
+        tallies["cell"].add(made.cells, cells.ravel())
+        for name, counts in above.items():
+            rows = made.areas.filter(pc.equal(made.areas["level"], name))
+            tallies.setdefault(name, Tally()).add(rows, counts.ravel())
+    return tallies
+
+
+def sums_of_levels(tree: RowTree, cells: Counts) -> list[Counts]:
+    """Sums of all levels, from the cells up, in the order of the tree."""
+    levels = [cells[tree.nodes[0]]]
+    for first in tree.first_children:
+        levels.append(np.add.reduceat(levels[-1], first, axis=0))
+    return levels
+
+
+def tally_day(
+    plan: PopulationPlan, breakdown: BreakdownPlan, people: NDArray[np.float64], draws: int
+) -> Tally:
+    """Publish a day of a population many times.
+
+    Args:
+        plan: the release.
+        breakdown: the breakdown.
+        people: (areas, hours, labels) people in declared order.
+        draws: how often.
+    """
+    tree = plan.areas.tree
+    units = np.rint(people.reshape(len(people), -1) * UNITS).astype(np.int64)
+    exact = sums_of_levels(tree, units)
+    tally = Tally()
+    for _ in range(draws):
+        noisy = {
+            m.level: exact[m.level]
+            + m.mechanism.draw(exact[m.level].size).reshape(-1, units.shape[1])
+            for m in breakdown.design.levels
+        }
+        table = publish_day(plan, breakdown, 0, noisy).statistics
+        tally.add(table, people.transpose(1, 0, 2).ravel())
+    return tally
+
+
+def tally_mean_day(
+    plan: PopulationPlan, breakdown: BreakdownPlan, people: NDArray[np.float64], draws: int
+) -> Tally:
+    """Publish the mean day of a population many times.
+
+    Args:
+        plan: the release.
+        breakdown: the breakdown.
+        people: (areas, hours, labels) people on the mean day, in declared order.
+        draws: how often.
+    """
+    tree = plan.areas.tree
+    days = plan.declaration.days
+    exact = sums_of_levels(tree, people.reshape(len(people), -1) * days)
+    rng = np.random.default_rng()
+    tally = Tally()
+    truth = np.concatenate([
+        people.transpose(1, 0, 2).ravel(), people.mean(axis=1).ravel()
+    ])  # fmt: skip
+    for _ in range(draws):
+        # Over several days and in units this small, a sum of the discrete noise is a normal one.
+        noisy = {
+            m.level: rng.normal(exact[m.level], m.mechanism.stderr / UNITS * np.sqrt(days))
+            for m in breakdown.design.levels
+        }
+        table = publish_mean_day(plan, breakdown, noisy)
+        place = places(plan, breakdown, table)
+        tally.add(table, truth[place], "population")
+    return tally
+
+
+def places(plan: PopulationPlan, breakdown: BreakdownPlan, table: pa.Table) -> NDArray[np.int64]:
+    """Find where delivered rows lie in (24 hours and their mean, areas, labels)."""
+    times = [f"{hour:02d}00" for hour in range(HOURS)] + ["mean"]
+    place = index(table["time"], times)
+    areas = plan.areas.dimension.labels
+    place = place * len(areas) + index(table["area"], areas)
+    for name, labels in breakdown.layout.labels:
+        if name == "residence" and "local" in labels:
+            number = np.where(pc.equal(table["residence"], "00000").to_numpy(), 1, 0)
+        else:
+            number = index(table[name], labels)
+        place = place * len(labels) + number
+    return place
+
+
+def index(values: pa.ChunkedArray, labels: Sequence[str]) -> NDArray[np.int64]:
+    return pc.index_in(values, value_set=pa.array(list(labels), pa.string())).to_numpy()

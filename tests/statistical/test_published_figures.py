@@ -1,0 +1,236 @@
+"""Of published figures nearly none is of nobody, and stated intervals hold among the published.
+
+Known counts get the noise of the shipped studies, are refined and published as a run does it,
+without Ray and without encryption. Each claim is also tried on faults that are planted: the
+threshold alone in place of the rule, and intervals that are too narrow.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from numpy.typing import NDArray
+from scipy.stats import binom
+
+from tests.hokkaido.needs.counting import count
+from tests.hokkaido.needs.country import plan_of
+from tests.sizes import first
+from tests.statistical.evidence import (
+    Tally,
+    noisy_release,
+    tally_day,
+    tally_mean_day,
+    tally_study,
+)
+from tests.statistical.world import CONF
+from xstat_ray.hokkaido.population.config import read_declaration
+from xstat_ray.hokkaido.population.plan import PopulationPlan, make_plan
+from xstat_ray.hokkaido.population.register import read_register
+from xstat_ray.hokkaido.population.run import OperatorTables, PopulationOptions, population
+from xstat_ray.hokkaido.world.build import build
+from xstat_ray.hokkaido.world.settings import World
+from xstat_ray.inputs.section import Section
+from xstat_ray.planning.plan import Plan
+from xstat_ray.publication.release import Release
+from xstat_ray.publication.summary import summary
+
+STUDIES = ("doto_movement", "catchment", "preboarding")
+DRAWS = 25
+NOBODY = 0.02
+"""Most of the published that may be of nobody."""
+HELD = 0.935
+"""Least of the published whose intervals hold the truth."""
+NEAR = 0.75
+"""Least of the published that are within 30 % of the truth."""
+LEVEL = 1e-7
+"""Chance at which a share that is just right is taken for wrong, in each comparison."""
+
+
+def by_threshold(plan: Plan) -> Plan:
+    """Plan the same study without the rule."""
+    privacy = replace(plan.study.privacy, publish="all")
+    return replace(plan, study=replace(plan.study, privacy=privacy))
+
+
+def made_up(plan: Plan, people: int) -> NDArray[np.int64]:
+    """Make up sparse counts: most cells are empty, and few are large."""
+    rng = np.random.default_rng(2)
+    row = np.exp(1.6 * rng.standard_normal(plan.study.cells))
+    column = np.exp(1.6 * rng.standard_normal(plan.study.slots))
+    mean = np.outer(row, column)
+    return rng.poisson(people * mean / mean.sum())
+
+
+def few_of_nobody(tally: Tally) -> bool:
+    """Whether the published can be of nobody in at most 2 %."""
+    wrong = round(tally.of_nobody * tally.count)
+    return bool(binom.sf(wrong - 1, tally.count, NOBODY) > LEVEL)
+
+
+def held(tally: Tally, longer: float = 1) -> bool:
+    """Whether intervals, longer by a factor, can hold the truth of 93.5 % of the published."""
+    right = round(tally.held_with(longer, longer) * tally.count)
+    return bool(binom.cdf(right, tally.count, HELD) > LEVEL)
+
+
+def near(tally: Tally) -> bool:
+    """Whether three quarters of the published can be within 30 % of the truth."""
+    return bool(binom.cdf(round(tally.near * tally.count), tally.count, NEAR) > LEVEL)
+
+
+def check(tally: Tally) -> None:
+    assert few_of_nobody(tally), str(tally)
+    assert held(tally), str(tally)
+    assert (tally["low95"] <= tally["value"]).all() and (tally["value"] <= tally["high95"]).all()
+    # The value stands out: its interval does not reach zero.
+    assert (tally["low95"] > 0).mean() > 0.99
+
+
+@pytest.mark.parametrize(
+    ("name", "people", "draws"),
+    first(1, [("catchment", 20_000, 12), ("doto_movement", 200_000, 6)]),
+)
+def test_of_made_up_counts_the_published_are_right(name, people, draws):
+    plan = plan_of(name)
+    cells = made_up(plan, people)
+    tally = tally_study(plan, cells, draws)["cell"]
+    # Something is published: where the rule is too strict this fails.
+    assert tally.count > 40 * draws
+    check(tally)
+    assert near(tally), str(tally)
+    # Half as long, intervals hold too few: what is stated is not merely wide.
+    assert not held(tally, 0.5)
+    # The threshold alone publishes noise, and intervals that hold of all do not of the published.
+    noise = tally_study(by_threshold(plan), made_up(plan, people // 10), 4)["cell"]
+    assert not few_of_nobody(noise) and not held(noise) and not near(noise), str(noise)
+
+
+class Laptop:
+    """The made-up world of one machine, and its exact counts."""
+
+    def __init__(self, folder: Path) -> None:
+        raw = yaml.safe_load((CONF.parent / "scale" / "laptop.yaml").read_text())["world"]
+        raw["first_day"] = dt.date.fromisoformat(raw["first_day"])
+        world = World(**raw)
+        tables = folder / "tables"
+        build(world, tables, map, lambda _: None)
+        self.cells = {}
+        for name in STUDIES:
+            study = plan_of(name).study
+            self.cells[name] = count(study, tables).reshape(study.cells, -1)
+        register = tables / "public/register.parquet"
+        self.plan = make_plan(declaration(world, {}), read_register(register))
+        operator = tables / "operator"
+        population(
+            declaration(world, {"noise": "off", "delta": 0}),
+            OperatorTables(
+                operator / "presence",
+                operator / "subscribers.parquet",
+                register,
+                (operator / "opt_out.parquet",),
+            ),
+            out=folder / "exact",
+            options=PopulationOptions(ledger=folder / "ledger.sqlite", allow_no_noise=True),
+        )
+        self.people = people(folder / "exact", self.plan)
+
+
+def declaration(world: World, privacy: dict[str, object]):
+    raw = {key: yaml.safe_load(CONF.read_text())[key] for key in ("population", "privacy")}
+    raw["population"] |= {"first_day": world.first_day.isoformat(), "days": world.days}
+    raw["privacy"] |= privacy
+    return read_declaration(
+        Section(raw, key="", origin="population.yaml", known=("population", "privacy"))
+    )
+
+
+def people(folder: Path, plan: PopulationPlan) -> dict[str, NDArray[np.float64]]:
+    """Read (days, areas, hours, labels) exact people by the name of the breakdown."""
+    table = pq.read_table(folder / "statistics.parquet", columns=["breakdown", "noisy"])
+    shape = (plan.declaration.days, 24, plan.areas.tree.cells, -1)
+    return {
+        name: table.filter(pc.equal(table["breakdown"], name))["noisy"]
+        .to_numpy()
+        .reshape(shape)
+        .transpose(0, 2, 1, 3)
+        for name in (b.layout.breakdown.name for b in plan.breakdowns)
+    }
+
+
+@pytest.fixture(scope="module")
+def laptop(tmp_path_factory: pytest.TempPathFactory) -> Laptop:
+    return Laptop(tmp_path_factory.mktemp("laptop"))
+
+
+slow = pytest.mark.slow
+
+
+@slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("name", STUDIES)
+def test_of_the_laptop_world_the_published_are_right(laptop, name):
+    plan = plan_of(name)
+    for level, tally in tally_study(plan, laptop.cells[name], DRAWS).items():
+        check(tally)
+        assert not held(tally, 0.5), level
+        assert name != "doto_movement" or level != "cell" or near(tally), str(tally)
+    planted = tally_study(by_threshold(plan), laptop.cells[name], 4)["cell"]
+    assert not few_of_nobody(planted) and planted.held < 0.95
+
+
+@slow
+@pytest.mark.parametrize("name", STUDIES)
+def test_the_printed_totals_of_the_laptop_world_are_right(laptop, name):
+    plan = plan_of(name)
+    cells = laptop.cells[name]
+    exact = exact_totals(plan, cells)
+    right = []
+    for _ in range(DRAWS):
+        release = Release(*noisy_release(plan, cells), {}, plan.as_dict())
+        for total in summary(release):
+            assert total.low <= total.value <= total.high and exact[total.what] > 0
+            right.append(total.low <= exact[total.what] <= total.high)
+    assert len(right) >= 6 * DRAWS
+    assert binom.cdf(sum(right), len(right), HELD) > LEVEL, np.mean(right)
+
+
+def exact_totals(plan: Plan, cells: NDArray[np.int64]) -> dict[str, int]:
+    """Find exact totals under the texts that are printed."""
+    (row,) = plan.study.row.dimensions
+    shape = tuple(len(labels) for _, labels in plan.study.column_labels)
+    table = cells.reshape(len(cells), *shape)
+    totals = {}
+    below = cells.sum(axis=1)
+    for name, labels, parents in [
+        (row.name, row.labels, None), *((h.name, h.labels, h.parents) for h in row.hierarchy)
+    ]:  # fmt: skip
+        if parents is not None:
+            below = np.bincount(parents, below, minlength=len(labels))
+        totals |= {f"{name}: {label}": int(n) for label, n in zip(labels, below, strict=True)}
+    for axis, (name, labels) in enumerate(plan.study.column_labels, start=1):
+        sums = table.sum(axis=tuple(other for other in range(table.ndim) if other != axis))
+        totals |= {f"{name}: {label}": int(n) for label, n in zip(labels, sums, strict=True)}
+    return totals
+
+
+@slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("number", [0, 1])
+def test_delivered_people_of_the_laptop_world_are_right(laptop, number):
+    breakdown = laptop.plan.breakdowns[number]
+    days = laptop.people[breakdown.layout.breakdown.name]
+    for tally in (
+        tally_day(laptop.plan, breakdown, days[3], DRAWS),
+        tally_mean_day(laptop.plan, breakdown, days.mean(axis=0), DRAWS),
+    ):
+        # Of single hours by age and sex nearly nothing is delivered.
+        if tally.count > 10 * DRAWS:
+            check(tally)
+            assert near(tally) and not held(tally, 0.5), str(tally)
