@@ -52,21 +52,9 @@ STUDY_FIELDS = ("name", "title", "id", "period", "row", "column", "bounds")
 NOT_OF_THE_STUDY = ("data", "tables")
 """Top-level keys that say where the tables lie."""
 PRIVACY_FIELDS = (
-    "noise",
-    "mechanism",
-    "report",
-    "epsilon",
-    "delta",
-    "suppress_below",
-    "smooth",
-    "publish",
-    "cap",
-    "releases",
-    "padding",
-    "view",
-    "insiders",
-    "checked",
-)
+    "noise", "mechanism", "report", "epsilon", "delta", "suppress_below", "smooth", "publish",
+    "cap", "releases", "padding", "view", "insiders", "checked",
+)  # fmt: skip
 _OF_CROSSTABS = ("insiders", "checked", "smooth", "releases")
 """Those that have a meaning for the cross-tab of two parties only."""
 

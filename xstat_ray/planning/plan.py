@@ -28,7 +28,7 @@ from xstat_ray.planning.limits import (
 )
 from xstat_ray.planning.rates import Rates, rates
 from xstat_ray.privacy.design import Design
-from xstat_ray.privacy.evidence import withheld
+from xstat_ray.privacy.evidence import withheld, withholding
 from xstat_ray.privacy.mechanism import Mechanism
 from xstat_ray.privacy.padding import Padding
 from xstat_ray.util.readable import readable_bytes
@@ -106,9 +106,8 @@ class Plan:
     @cached_property
     def expected_stderr(self) -> dict[str, float]:
         """Root mean square standard error before refinement, by name of the reporting level."""
-        dimensions = self.study.row.dimensions
-        names = level_names(dimensions)
-        errors = self.design.stderrs(tree_of(dimensions))
+        names = level_names(self.study.row.dimensions)
+        errors = self.design.stderrs(tree_of(self.study.row.dimensions))
         return {names[level]: float(np.sqrt(np.mean(error**2))) for level, error in errors.items()}
 
     def row_seconds(self, cores: int, rows: int, unsorted: int = 0) -> float:
@@ -245,8 +244,7 @@ class Plan:
             "one_person": one_person.as_dict(study),
             **noise_view.as_dict(study, self.design, self.delta, self.expected_stderr),
             **draw_cost.as_dict(study, self.noise),
-            "suppress_below": study.privacy.suppress_below,
-            "publish": study.privacy.publish,
+            **withholding(study.privacy),
             "insiders": self.insiders.as_dict(),
             "view": pool_view.as_dict(study, self.padding),
             "tree_shape": tree_shape.as_dict(study, self.design, self._shape_cost),

@@ -163,6 +163,11 @@ def withheld(privacy: Privacy, least: int) -> str:
     return f"{small}, and what may be nothing but noise: {FALSE:.0%} of the published at most is"
 
 
+def withholding(privacy: Privacy) -> dict[str, str | int]:
+    """Give what decides on publication as JSON."""
+    return {"suppress_below": privacy.suppress_below, "publish": privacy.publish}
+
+
 def _holding(
     estimate: NDArray[np.int64],
     hidden: NDArray[np.bool_],

@@ -84,8 +84,7 @@ def _family(name: str, keys: pa.ChunkedArray, table: pa.Table, column: str) -> _
     place = pc.index_in(keys, value_set=labels).to_numpy()
 
     def total(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        sums: NDArray[np.float64] = np.bincount(place, weights, minlength=len(labels))
-        return sums
+        return np.bincount(place, weights, minlength=len(labels)).astype(np.float64)
 
     value = table[column].to_numpy().astype(float)
     variance = table["stderr"].to_numpy() ** 2
