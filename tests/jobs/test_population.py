@@ -62,16 +62,18 @@ def test_the_release_is_published_once_and_debited(folder):
     assert done.code == 0, done.printed
     assert json.loads(done.printed.splitlines()[0])["event"] == "plan"
     lines = (folder / "noisy" / "population_residence.csv").read_text().splitlines()
-    assert lines[0] == "date,time,area,residence,age,gender,population"
+    assert lines[0] == "date,time,area,residence,age,gender,population,low95,high95,stderr"
     assert all(
-        re.fullmatch(r"20231022,\d\d00,01\d{3},\d{5},-1,-1,\d{2,}", line) for line in lines[1:]
+        re.fullmatch(r"20231022,\d\d00,01\d{3},\d{5},-1,-1,\d{2,},\d+,\d+,[\d.]+", line)
+        for line in lines[1:]
     )
     assert len(lines) > 10
     assert (
         folder / "noisy" / "parties" / "operator" / "intake.json"
     ).stat().st_mode & 0o777 == 0o600
     assert sorted(path.name for path in (folder / "noisy").iterdir()) == [
-        "areas.parquet", "events.jsonl", "manifest.json", "parties", "plan.json", "population_age_gender.csv",
+        "areas.parquet", "events.jsonl", "manifest.json", "mean_day_age_gender.csv",
+        "mean_day_residence.csv", "parties", "plan.json", "population_age_gender.csv",
         "population_residence.csv", "statistics.parquet",
     ]  # fmt: skip
     events = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections import defaultdict
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -59,7 +60,11 @@ def world_tables(out: Path) -> OperatorTables:
 
 def delivered(published: PublishedPopulation, name: str = "joint") -> pa.Table:
     """Read the delivered file of a breakdown."""
-    file = published.folder / f"population_{name}.csv"
+    return read_delivered(published.folder / f"population_{name}.csv")
+
+
+def read_delivered(file: Path) -> pa.Table:
+    """Read a delivered file."""
     text = dict.fromkeys(("date", "time", "area", "residence", "age", "gender"), "string")
     skip = 1 if file.read_text().startswith("#") else 0
     return pa_csv.read_csv(
@@ -241,6 +246,41 @@ def test_delivered_files_never_hold_a_number_below_the_threshold(
         > 100
     )
     assert published.withheld == pc.sum(table["suppressed"]).as_py()
+
+
+def test_the_mean_day_is_the_mean_of_the_days_hour_by_hour_and_over_its_hours(publish, world):
+    declaration = declare(**BOUNDED, first_day=dt.date(2023, 10, 28), days=2)
+    published = publish(declaration, world)
+    statistics = pq.read_table(published.folder / "statistics.parquet")
+    wanted = defaultdict(float)
+    for row in statistics.filter(pc.equal(statistics["breakdown"], "residence")).to_pylist():
+        wanted[row["time"], row["area"], row["residence"]] += row["noisy"] / 2
+        wanted["mean", row["area"], row["residence"]] += row["noisy"] / 48
+    table = read_delivered(published.folder / "mean_day_residence.csv").to_pylist()
+    assert len(table) == len(wanted) == 25 * 179 * 2
+    for row in table:
+        # Numbers are whole and add up to their total.
+        exact = wanted[row["time"], row["area"], row["residence"]]
+        assert row["date"] == "mean" and abs(row["population"] - exact) <= 1
+        assert row["low95"] <= row["population"] <= row["high95"]
+
+
+def test_the_mean_day_has_the_noise_of_a_mean(publish, world):
+    declaration = declare(
+        **BOUNDED,
+        first_day=dt.date(2023, 10, 28),
+        days=2,
+        privacy=replace(NOISY, epsilon=Fraction(40), cap=Fraction(50), publish="distinct"),
+    )
+    published = publish(declaration, world)
+    single = read_delivered(published.folder / "population_residence.csv")
+    mean = read_delivered(published.folder / "mean_day_residence.csv").to_pylist()
+    (stderr,) = set(single["stderr"].to_pylist())
+    of_hour = {row["stderr"] for row in mean if row["time"] != "mean"}
+    of_day = {row["stderr"] for row in mean if row["time"] == "mean"}
+    assert of_hour == {pytest.approx(stderr / np.sqrt(2), abs=0.11)}
+    assert of_day == {pytest.approx(stderr / np.sqrt(48), abs=0.11)}
+    assert all(row["population"] >= 4 * row["stderr"] for row in mean)
 
 
 def test_noise_is_as_large_as_is_published(publish, tables):
