@@ -276,10 +276,10 @@ def test_the_mean_day_has_the_noise_of_a_mean(publish, world):
     single = read_delivered(published.folder / "population_residence.csv")
     mean = read_delivered(published.folder / "mean_day_residence.csv").to_pylist()
     (stderr,) = set(single["stderr"].to_pylist())
-    of_hour = {row["stderr"] for row in mean if row["time"] != "mean"}
-    of_day = {row["stderr"] for row in mean if row["time"] == "mean"}
-    assert of_hour == {pytest.approx(stderr / np.sqrt(2), abs=0.11)}
-    assert of_day == {pytest.approx(stderr / np.sqrt(48), abs=0.11)}
+    (of_hour,) = {row["stderr"] for row in mean if row["time"] != "mean"}
+    (of_day,) = {row["stderr"] for row in mean if row["time"] == "mean"}
+    assert of_hour == pytest.approx(stderr / np.sqrt(2), abs=0.11)
+    assert of_day == pytest.approx(stderr / np.sqrt(48), abs=0.11)
     assert all(row["population"] >= 4 * row["stderr"] for row in mean)
 
 
