@@ -21,6 +21,7 @@ from xstat_ray.publication.release import Release, write
 from xstat_ray.publication.workspace import Workspace
 from xstat_ray.roles import ColumnParty, RowParty
 from xstat_ray.runtime.driver import Driver
+from xstat_ray.runtime.executor import LocalExecutor
 
 
 @pytest.fixture
@@ -42,6 +43,23 @@ def test_an_attempt_that_lost_a_party_leaves_no_secret_to_the_next(case, monkeyp
     monkeypatch.setattr(Driver, "de_identify", lost_once)
     case.run(study())
     assert found == [[], []] and case.published()
+
+
+def test_several_environments_of_each_party_finish_what_is_stored(case, monkeypatch):
+    def several(study, sources):
+        made = [LocalExecutor(study, sources) for _ in range(2)]
+        made[0].row = [instance for executor in made for instance in executor.row]
+        made[0].column = [instance for executor in made for instance in executor.column]
+        return made[0]
+
+    monkeypatch.setattr("xstat_ray.runtime.open.LocalExecutor", several)
+    release = Driver.release
+    monkeypatch.setattr(Driver, "release", lambda *_: pytest.fail("killed"))
+    with pytest.raises(pytest.fail.Exception, match="killed"):
+        case.run(study(noise="laplace"))
+    monkeypatch.setattr(Driver, "release", release)
+    case.run(study(noise="laplace"))
+    assert case.published() and case.debits() == 1
 
 
 # A full disk
