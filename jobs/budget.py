@@ -47,7 +47,7 @@ def history(path: Path, settings: Section) -> Table:
 
 
 def _history(entries: Sequence[Entry]) -> Table:
-    table = _table("time (UTC)", "what", "data set", "study", "release", "amount", "cap", "why")
+    table = _table("time (UTC)", "what", "data set", "study", "release", "amount", "cap", "note")
     for entry in entries:
         when = entry.at.removesuffix("+00:00")
         study = f"{entry.name} {entry.study[:8]}"

@@ -62,3 +62,10 @@ def test_a_cap_that_does_not_last_is_refused(noise, enough):
 
 def test_without_noise_nothing_is_spent_and_all_lasts():
     assert plan("off", releases=1000).study.privacy.releases == 1000
+
+
+def test_gaussian_noise_that_was_chosen_is_drawn_in_shares():
+    made = plan(releases=60)
+    assert made.mechanism.noise == "gaussian" and made.noise is None
+    assert dict(made.rows())["Draw"] == dict(plan("gaussian").rows())["Draw"]
+    assert made.seconds(2) == pytest.approx(plan("gaussian").seconds(2))

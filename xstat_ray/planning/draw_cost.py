@@ -43,7 +43,7 @@ def seconds(study: Study, noise: NoisePlan | None, coefficients: int, cores: int
     """
     both = 2 if cores == 1 else 1
     if noise is None:
-        draws = 1 + both if study.privacy.noise == "gaussian" else 0
+        draws = 1 + both if study.privacy.noise != "off" else 0
         return draws * coefficients / DRAWS_PER_SECOND
     bits = coin_bits(noise)
     parties = bits / ROW + (bits / COLUMN if cores == 1 else 0)
@@ -91,7 +91,7 @@ def as_dict(study: Study, noise: NoisePlan | None) -> dict[str, Any]:
 def sentence(study: Study, noise: NoisePlan | None, coefficients: int) -> str:
     """Tell people how the noise is drawn, what that costs, and who would notice a departure."""
     if noise is None:
-        return "each role draws its share" if study.privacy.noise == "gaussian" else "no noise"
+        return "each role draws its share" if study.privacy.noise != "off" else "no noise"
     sets = study.privacy.checked
     sent = readable_bytes(sets * opened_bytes(noise))
     took = seconds(study, noise, coefficients, 2)
