@@ -82,7 +82,7 @@ export const WORDS = {
     "不確か（幅が広い、または差が言えない）",
     "uncertain (wide interval, or no clear difference)",
   ],
-  mark_suppressed: ["非公表（少人数。ゼロではない）", "not published (few people; not zero)"],
+  mark_suppressed: ["非公表（少人数か不確か。ゼロではない）", "not published (few or doubtful; not zero)"],
   mark_absent: ["対象外・データなし", "no data"],
   flight_line: ["選んだ路線", "chosen route"],
   below: ["{limit} 未満", "below {limit}"],
@@ -110,8 +110,8 @@ export const WORDS = {
     "{place}: the estimate is {value}, but the 95 % interval runs from {low} to {high}: it may well be close to zero. Do not decide on this figure alone.",
   ],
   sentence_suppressed: [
-    "{place}：人数が少ないため公表していません（推定値が {threshold} 未満、または他の値から逆算できてしまう場合）。「ゼロ」という意味ではありません。",
-    "{place}: not published, because few people match (an estimate below {threshold}, or one that could be worked out from others). This does not mean zero.",
+    "{place}：人数が少ないか不確かなため公表していません（推定値が {threshold} 未満、ノイズと見分けがつかない、または他の値から逆算できてしまう場合）。「ゼロ」という意味ではありません。",
+    "{place}: not published, because few people match or the number is doubtful (an estimate below {threshold}, one that cannot be told from noise, or one that could be worked out from others). This does not mean zero.",
   ],
   sentence_absent: ["{place}：この調査の対象外です。", "{place}: not part of this study."],
   sentence_exact: [
@@ -233,8 +233,8 @@ export const WORDS = {
   ],
   read_blank_head: ["斜線の場所はゼロではありません", "Hatched places are not zero"],
   read_blank: [
-    "推定値がしきい値に満たない場所は公表しません。少人数の数字はノイズと区別できず、読み間違いのもとになるためです。合計から引き算で分かってしまう値も、あわせて伏せています。このファイルの中にも、伏せた値は入っていません。",
-    "Where the estimate is below a threshold nothing is published: a small figure cannot be told from noise and would mislead. A value that could be had by subtraction from a total is withheld with it. Withheld values are not in this file either.",
+    "推定値がしきい値に満たない場所や、ノイズと見分けがつかない場所は公表しません。少人数の数字はノイズと区別できず、読み間違いのもとになるためです。合計から引き算で分かってしまう値も、あわせて伏せています。このファイルの中にも、伏せた値は入っていません。",
+    "Where the estimate is below a threshold, or does not stand out of its noise, nothing is published: a small figure cannot be told from noise and would mislead. A value that could be had by subtraction from a total is withheld with it. Withheld values are not in this file either.",
   ],
   read_who_head: ["だれを数えたか", "Who is counted"],
   read_who: [
