@@ -72,7 +72,16 @@ def test_history_tells_what_happened(budget):
         release("r2", "1", ("s/row",))
     budget("set-cap dataset=other cap=2")
     rows = budget("history")
-    assert rows[0] == ["time (UTC)", "what", "data set", "study", "release", "amount", "cap", "note"]
+    assert rows[0] == [
+        "time (UTC)",
+        "what",
+        "data set",
+        "study",
+        "release",
+        "amount",
+        "cap",
+        "note",
+    ]
     assert [row[1:] for row in rows[2:]] == [
         ["cap", "s/row", "s 5d5d5d5d", "r1", "delta 0", "1"],
         ["debit", "s/row", "s 5d5d5d5d", "r1", "epsilon 1/3", "1"],
