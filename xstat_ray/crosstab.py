@@ -65,21 +65,10 @@ def crosstab(
     check_sources(sources)
     _announce(plan, sources, options, progress)
     with ExitStack() as stack:
-        folder = (
-            Path(out)
-            if out is not None
-            else Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        )
+        folder = Path(out or stack.enter_context(tempfile.TemporaryDirectory()))
         work = stack.enter_context(Workspace(folder, plan))
         progress = Recorded(progress, folder, hides_sizes=plan.padding is not None)
-        sources = {
-            role: replace(
-                source,
-                private=work.private_folder(role),
-                ledger=source.ledger or DEFAULT_LEDGER.absolute(),
-            )
-            for role, source in sources.items()
-        }
+        sources = {role: _settled(source, role, work) for role, source in sources.items()}
         unfinished, coefficients = _count(plan, sources, work, options, progress)
         tables = publish(plan, coefficients)
         release = Release(*tables, unfinished.facts, plan.as_dict(), folder if out else None)
@@ -87,6 +76,12 @@ def crosstab(
             write(release, folder)
         work.finish()
     return release
+
+
+def _settled(source: Source, role: Role, work: Workspace) -> Source:
+    """A source with a ledger, and a private folder in which this run is resumed."""
+    ledger = source.ledger or DEFAULT_LEDGER.absolute()
+    return replace(source, private=work.private_folder(role), ledger=ledger)
 
 
 def _announce(

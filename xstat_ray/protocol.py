@@ -244,14 +244,7 @@ def open_table(
     aggregator: Aggregator,
     whole: NDArray[np.uint8],
 ) -> Coefficients:
-    """Play the opening, which nobody can do alone.
-
-    Args:
-        plan: the study with its key size, packing and shards.
-        row: the row party, after the handshake, with the key.
-        column: the column party.
-        aggregator: has the table.
-        whole: (nodes, blocks, width) encrypted counts and sums of all measured levels.
+    """Play the opening, which nobody can do alone, of `whole` (nodes, blocks, width).
 
     Returns:
         See `play`.

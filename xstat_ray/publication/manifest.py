@@ -40,14 +40,7 @@ def make_manifest(
         "inputs_hmac_sha256": inputs,
         "datasets": {"row": study.row.dataset, "column": study.column.dataset},
         "bounds": {**one_person.bounds(study), "window_periods": study.window_periods},
-        "mechanism": {
-            "name": plan.design.kind,
-            "noise": mechanism.noise,
-            "levels": {
-                measured.name: {"share": str(measured.share), "scale": measured.mechanism.scale}
-                for measured in plan.design.levels
-            },
-        },
+        "mechanism": _mechanism(plan),
         "spent": {
             "epsilon": "0" if off else str(mechanism.epsilon),
             "delta": "0" if off else str(plan.delta),
@@ -64,6 +57,14 @@ def make_manifest(
         "shards": len(plan.grid.shards),
         "seconds": shown_seconds(plan, seconds),
     }
+
+
+def _mechanism(plan: Plan) -> dict[str, Any]:
+    levels = {
+        measured.name: {"share": str(measured.share), "scale": measured.mechanism.scale}
+        for measured in plan.design.levels
+    }
+    return {"name": plan.design.kind, "noise": plan.mechanism.noise, "levels": levels}
 
 
 def shown_seconds(plan: Plan, seconds: dict[str, float]) -> dict[str, float]:

@@ -34,6 +34,7 @@ class Recorded(Progress):
         super().__init__()
         self._shown = shown
         self._hides_sizes = hides_sizes
+        self.folder = folder
         self._path = folder / NAME
 
     def planned(self, plan: Planned) -> None:

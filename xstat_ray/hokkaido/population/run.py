@@ -142,12 +142,7 @@ def population(
             progress.note("An unfinished release was found; it is finished from its stored sums.")
             facts = _stored(plan, context)
         else:
-            try:
-                private = _count(plan, context, subscribers, in_order, progress)
-                facts = _facts(plan, progress.seconds)
-                store_noise(context, out, facts, private)
-            except OSError as error:
-                raise unwritable(out, error) from None
+            facts = _count_and_store(plan, context, subscribers, in_order, progress)
         try:
             _debit(plan, facts["release"], options.ledger)
         except BudgetError:
@@ -157,6 +152,23 @@ def population(
             withheld = write_release(plan, context, facts, out, stage.advance)
         folder.finish()
     return PublishedPopulation(out, facts, plan.published, withheld)
+
+
+def _count_and_store(
+    plan: PopulationPlan,
+    context: TaskContext,
+    subscribers: SubscriberTables,
+    in_order: InOrder,
+    progress: Recorded,
+) -> dict[str, Any]:
+    """Count, and store the noisy sums, with the facts from which the release is finished."""
+    try:
+        private = _count(plan, context, subscribers, in_order, progress)
+        facts = _facts(plan, progress.seconds)
+        store_noise(context, progress.folder, facts, private)
+    except OSError as error:
+        raise unwritable(progress.folder, error) from None
+    return facts
 
 
 def _announce(plan: PopulationPlan, options: PopulationOptions, progress: Progress) -> None:
