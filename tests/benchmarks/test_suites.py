@@ -280,10 +280,13 @@ def test_smoothing(monkeypatch):
     rng = np.random.default_rng(1)
 
     def counts(duckdb: Any, study: Study, sizes: Any, seed: int) -> np.ndarray:
-        return rng.poisson(3, (study.cells, study.slots))
+        # Every tenth place stands out of the noise, and is published.
+        busy = np.arange(study.cells)[:, None] % 10 == 0
+        return rng.poisson(3 + 600 * busy, (study.cells, study.slots))
 
     monkeypatch.setattr(smoothing_suite, "_counts", counts)
-    check_smoothing()
+    published = {f"smoothing.published.{what}" for what in ("mean_error", "within_30_percent")}
+    assert published <= set(check_smoothing())
 
 
 @thorough
@@ -291,14 +294,14 @@ def test_smoothing_of_worlds():
     check_smoothing()
 
 
-def check_smoothing():
+def check_smoothing() -> dict[str, Record]:
     records = by_metric(smoothing_suite.run(SMOOTHING, Progress()))
     left = {f"smoothing.left.beyond_{k}.spread_{part}" for k in (1, 2) for part in (20, 80)}
     errors = {f"smoothing.rmse.{view}" for view in smoothing_suite.VIEWS}
-    published = {f"smoothing.published.{what}" for what in ("mean_error", "within_30_percent")}
-    assert set(records) == left | errors | published
+    assert set(records) >= left | errors
     assert ratios(records) == errors
     assert all(0 < records[name].value < 1.5 for name in left)
+    return records
 
 
 def test_values_are_not_reported_on_a_world_on_which_they_were_chosen():

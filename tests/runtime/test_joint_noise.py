@@ -10,6 +10,7 @@ import pytest
 from tests.adversary.planted import sampler
 from tests.case import Case, study
 from tests.runtime.running import inside
+from tests.sizes import thorough
 from xstat_ray.errors import DepartureError
 from xstat_ray.inputs.source import Source
 from xstat_ray.model.study import Study
@@ -79,6 +80,7 @@ def spoil(environment: Any) -> None:
     sampler.tosses_other_coins(pytest.MonkeyPatch(), environment._role)
 
 
+@thorough
 @pytest.mark.ray
 def test_on_ray_steps_are_done_twice_and_a_departure_is_named(ray_folder, tmp_path, monkeypatch):
     call = RayInstance.call

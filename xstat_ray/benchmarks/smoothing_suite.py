@@ -172,7 +172,12 @@ def _reported(drawn: Sequence[Drawn]) -> list[Record]:
 def _of_published(
     true: NDArray[np.int64], estimate: NDArray[np.int64], smoothed: NDArray[np.int64]
 ) -> list[Record]:
-    """Describe (published cells,) values: their mean error, and how many are near the truth."""
+    """Describe (published cells,) values: their mean error, and how many are near the truth.
+
+    Small worlds may publish no cell.
+    """
+    if not len(true):
+        return []
     mean = [float(np.mean(values - true)) for values in (smoothed, estimate)]
     near = [
         100 * float(np.mean(abs(values - true) <= 0.3 * true)) for values in (smoothed, estimate)
