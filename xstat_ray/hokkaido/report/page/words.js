@@ -82,7 +82,10 @@ export const WORDS = {
     "不確か（幅が広い、または差が言えない）",
     "uncertain (wide interval, or no clear difference)",
   ],
-  mark_suppressed: ["非公表（少人数か不確か。ゼロではない）", "not published (few or doubtful; not zero)"],
+  mark_suppressed: [
+    "非公表（少人数か不確か。ゼロではない）",
+    "not published (few or doubtful; not zero)",
+  ],
   mark_absent: ["対象外・データなし", "no data"],
   flight_line: ["選んだ路線", "chosen route"],
   below: ["{limit} 未満", "below {limit}"],
