@@ -190,7 +190,7 @@ NO_DEBIT = "did not debit what the study costs"
                 "column",
                 "key",
                 lambda p: p + p[: len(p) // 2],
-                "wrong size|not in the group|prime factor",
+                "wrong size|not in the group|prime factor|not the n-th power",
                 AGGREGATOR,
             ),
             (

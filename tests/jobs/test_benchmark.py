@@ -42,6 +42,7 @@ METRICS = {
     "join": {"join.rows_per_s", "join.cold.rows_per_s"},
     "order": {"order.intake.rows_per_s", "order.emit.rows_per_s", "order.all.rows_per_s"},
     "crosstab": {"crosstab.end_to_end", "crosstab.end_to_end.duckdb"},
+    "smoothing": {"smoothing.left.beyond_1.spread_40", "smoothing.rmse.cell"},
     "shards": {
         *(
             f"shards.30.workers.1.{figure}"
