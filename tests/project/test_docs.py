@@ -243,7 +243,7 @@ def test_plans_and_budget_of_the_budget_page(tmp_path, shims):
     for dataset in ("nycflights/row", "nycflights/column"):
         terms = ("5d" * 32, "nycflights", Fraction(1), Fraction(0))
         ledger.debit(Debit(dataset, "r1", *terms), Fraction(10))
-    budget, *_, plans = follow("docs/budget.md", tmp_path, shims)
+    budget, _, plans, _ = follow("docs/budget.md", tmp_path, shims)
     (answer,) = re.findall(r"answers with `(privacy\.epsilon=[\d.]+)`", text_of("docs/budget.md"))
     assert f"{answer}," in plans and '"compared"' in plans
     assert re.search(r"nycflights/row +1 +20 ", budget)
