@@ -18,7 +18,7 @@ from tests.adversary.deployments import DEPLOYMENTS, OneProcess, played_as_far_a
 from tests.adversary.people import mixed
 from tests.adversary.planted import ids
 from tests.case import study
-from tests.sizes import first, slow
+from tests.sizes import first, slow, thorough
 from xstat_ray import protocol
 from xstat_ray.errors import XstatError
 from xstat_ray.model.messages import Coefficients, RerandomisedTable
@@ -79,6 +79,7 @@ def test_every_release_is_paid_by_both_parties(deployment, trick, tmp_path, monk
     assert debited(tmp_path) == [PAID, PAID]
 
 
+@thorough
 @pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS, slow))
 def test_ids_that_somebody_else_chooses_pay_once_for_all(deployment, tmp_path, monkeypatch):
     """The leak planted: what the parties take for the id of release and session is repeated."""

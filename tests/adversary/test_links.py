@@ -139,6 +139,7 @@ def test_nothing_of_the_same_people_comes_again_in_another_release(deployment, t
         assert releases.kept(strangers, *roles) == frozenset()
 
 
+@thorough
 @pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS, slow))
 def test_flags_that_are_sent_once_more_are_recognised(deployment, tmp_path, monkeypatch):
     monkeypatch.setattr(ColumnParty, "emit", kept_for_the_next_release)

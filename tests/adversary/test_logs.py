@@ -116,6 +116,7 @@ def neighbours(folder: Path, patch: pytest.MonkeyPatch, *, made_up: int) -> tupl
     return without, with_one
 
 
+@thorough
 def test_one_person_changes_nothing_in_the_logs_that_dummies_do_not_hide(tmp_path, monkeypatch):
     without, with_one = neighbours(tmp_path, monkeypatch, made_up=1)
     logs = published(without)

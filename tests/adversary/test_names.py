@@ -38,6 +38,7 @@ def hashed_ids(self: RowParty, shard: Shard, *contributed: bytes) -> Rows:
     return Rows(**{**vars(rows), "tags": tags[order]})
 
 
+@thorough
 @pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS), ids=lambda made: made.name)
 def test_whoever_can_list_all_ids_recognises_none(deployment, tmp_path):
     people = mixed(5)
@@ -50,6 +51,7 @@ def test_whoever_can_list_all_ids_recognises_none(deployment, tmp_path):
         assert recognised(ran.of(role), asked) >= people.of(role) & set(asked)
 
 
+@thorough
 def test_salted_hashes_of_ids_are_recognised(tmp_path, monkeypatch):
     monkeypatch.setattr(RowParty, "emit", hashed_ids)
     tables = People(NUMBERS[:30], NUMBERS[:30]).tables()

@@ -164,6 +164,7 @@ def test_who_is_in_one_of_two_views_shows_no_more_than_one_may(deployment, tmp_p
     assert found(games(views, there), chance(EPSILON, DELTA)) == []
 
 
+@thorough
 @pytest.mark.parametrize("deployment", first(1, EVERYWHERE, slow))
 def test_dummies_that_are_drawn_from_the_same_seed_twice_cancel(deployment, tmp_path, monkeypatch):
     dummies.from_the_same_seed(monkeypatch)

@@ -115,6 +115,7 @@ def command(tmp_path):
     return Command(tmp_path)
 
 
+@thorough
 def test_done_then_refused_for_the_folder_then_for_the_budget(command):
     code, output, error = command.run()
     assert code == 0

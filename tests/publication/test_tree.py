@@ -185,6 +185,7 @@ PADDED = {"padding": "dp", "view": View(Fraction(100), Fraction(1, 100))}
 """Empty nodes wherever a level is uneven, with few enough dummies for a test."""
 
 
+@thorough
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cases(), st.sampled_from([1, 4]), st.sampled_from([{}, PADDED]))
 def test_every_published_figure_is_a_sum_over_the_cells(tmp_path, case, shards, padding):

@@ -19,6 +19,7 @@ import ray
 from tests.federation.canaries import search
 from tests.runtime.memory import files, object_store, remember, spilled
 from tests.runtime.running import actor_of, inside, party_in, secrets_of
+from tests.sizes import thorough
 from xstat_ray import Options, Source, crosstab
 from xstat_ray.crypto.channel import Channel, HandOver
 from xstat_ray.crypto.derive import derive
@@ -231,6 +232,7 @@ def test_the_search_finds_each_form(tmp_path):
     assert search(wanted, iter([("table", pickle.dumps(values))])) == {("counts <i8", "table")}
 
 
+@thorough
 @pytest.mark.ray
 def test_in_one_cluster_isolation_is_a_simulation_because_any_task_can_read_a_party(
     ray_folder, tmp_path

@@ -122,6 +122,7 @@ def telephone(browser: Browser, report: Path) -> Reader:
     )
 
 
+@thorough
 def test_a_telephone_shows_it_without_scrolling_sideways(browser, report):
     phone = telephone(browser, report)
     phone.picture("phone", full_page=True)

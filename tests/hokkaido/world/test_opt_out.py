@@ -98,6 +98,7 @@ def never(without: Path, tmp_path_factory: pytest.TempPathFactory) -> np.ndarray
     return counts(without, tmp_path_factory.mktemp("never"))
 
 
+@thorough
 def test_people_on_a_list_count_as_if_they_had_never_been(tables, never, tmp_path):
     assert (counts(tables, tmp_path) == never).all()
     assert never.sum() > 500
