@@ -44,6 +44,7 @@ def test_equals_the_group_by_over_the_join_on_every_cell_of_the_demo(
     assert (counts.values == expected).all()
 
 
+@thorough
 @pytest.mark.parametrize("weight", first(1, ["distance", "air_time", None]))
 def test_bounds_that_bind_keep_the_same_rows_as_row_number(nycflights, weight, tmp_path):
     study = replace(

@@ -18,7 +18,7 @@ from tests.adversary import marks
 from tests.adversary.deployments import DEPLOYMENTS, OneProcess, played_as_far_as_it_goes
 from tests.adversary.people import mixed
 from tests.case import study
-from tests.sizes import first, slow
+from tests.sizes import first, slow, thorough
 from xstat_ray.crypto.buffers import from_rows, to_rows
 from xstat_ray.crypto.paillier import PrivateKey
 from xstat_ray.errors import XstatError
@@ -124,6 +124,7 @@ def test_nothing_is_opened_without_the_row_partys_masks(deployment, attack, tmp_
     assert not list((tmp_path / "out").glob("statistics*"))
 
 
+@thorough
 @pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS, slow))
 def test_nor_is_the_masked_table_of_an_earlier_run(deployment, tmp_path, monkeypatch):
     attacks(monkeypatch, Replayed())

@@ -33,6 +33,7 @@ def sizes(tmp_path_factory: pytest.TempPathFactory) -> order_suite.Sizes:
     )
 
 
+@thorough
 def test_the_same_rows_are_read_in_both_orders(sizes, monkeypatch):
     right = order_suite.run_timed
     looks = []

@@ -39,6 +39,7 @@ def test_tasks_write_the_same_bytes_as_one_process(local, tmp_path):
     assert digests(tmp_path / "tables") == digests(local)
 
 
+@thorough
 def test_a_finished_world_is_left_as_it_is(local):
     before = {path: path.stat().st_mtime_ns for path in local.rglob("*.parquet")}
     done = synthesize(local.parent, "out=tables", *SMALL)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.sizes import thorough
 from xstat_ray.errors import InputError
 from xstat_ray.privacy.registry import register, state_folder
 
@@ -75,6 +76,7 @@ def test_a_registry_that_cannot_be_used_says_what_to_do(monkeypatch, tmp_path):
         register("a", tmp_path / "ledger")
 
 
+@thorough
 def test_many_may_register_at_once(ledgers):
     with multiprocessing.get_context("fork").Pool(4) as pool:
         pool.starmap(register, [("a", ledgers[i % 3]) for i in range(60)])

@@ -48,6 +48,7 @@ def deployment(request: pytest.FixtureRequest, tmp_path: Path) -> Deployment:
     return request.param(tmp_path / "deployment")
 
 
+@thorough
 @pytest.mark.parametrize(
     ("key_bits", "shards"),
     [

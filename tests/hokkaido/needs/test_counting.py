@@ -13,6 +13,7 @@ import pytest
 from tests.case import KEY_BITS
 from tests.hokkaido.needs.counting import count
 from tests.hokkaido.needs.country import plan_of
+from tests.sizes import thorough
 from xstat_ray import Options, crosstab
 from xstat_ray.geo import hokkaido
 from xstat_ray.inputs.source import Source
@@ -77,6 +78,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@thorough
 @pytest.mark.parametrize("name", STUDIES)
 def test_the_job_counts_the_same(tables, name, tmp_path):
     study = plan_of(name, "off").study

@@ -27,6 +27,7 @@ from tests.hokkaido.population.operator import (
     crowd,
     declare,
 )
+from tests.sizes import thorough
 from xstat_ray.hokkaido.population.expansion import UNITS
 from xstat_ray.hokkaido.population.register import read_register
 from xstat_ray.hokkaido.population.run import OperatorTables, PublishedPopulation
@@ -112,6 +113,7 @@ def test_sql_agrees_value_by_value(statistics, tables):
     assert max(abs(found[key] - wanted[key]) for key in found) < 0.01
 
 
+@thorough
 @pytest.mark.parametrize("area", ["municipality", "mesh"])
 def test_coarser_areas_are_sums_of_finer_ones(publish, tables, area):
     published = publish(
