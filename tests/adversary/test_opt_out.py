@@ -59,6 +59,8 @@ def seen_by_others(ran: Ran, deployment: OneProcess, role: Role) -> Any:
 
 def difference(deployment: OneProcess, role: Role, folder: Path) -> Any:
     """What differs for others between somebody who opted out and somebody who was never there."""
+    # A study keeps its digest once it is asked for: both runs are given one that has it.
+    assert len(STUDY.digest) == 32
     seen = [
         seen_by_others(
             left_out(role, deployment, folder / str(int(listed)), listed), deployment, role
