@@ -64,21 +64,22 @@ def crosstab(
     sources: dict[Role, Source] = {"row": Source.of(row), "column": Source.of(column)}
     check_sources(sources)
     _announce(plan, sources, options, progress)
+    kept = None if out is None else Path(out)
     with ExitStack() as stack:
-        folder = Path(out or stack.enter_context(tempfile.TemporaryDirectory()))
+        folder = kept or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         work = stack.enter_context(Workspace(folder, plan))
         progress = Recorded(progress, folder, hides_sizes=plan.padding is not None)
-        sources = {role: _settled(source, role, work) for role, source in sources.items()}
+        sources = {role: _for_run(source, role, work) for role, source in sources.items()}
         unfinished, coefficients = _count(plan, sources, work, options, progress)
         tables = publish(plan, coefficients)
-        release = Release(*tables, unfinished.facts, plan.as_dict(), folder if out else None)
-        if out is not None:
-            write(release, folder)
+        release = Release(*tables, unfinished.facts, plan.as_dict(), kept)
+        if kept is not None:
+            write(release, kept)
         work.finish()
     return release
 
 
-def _settled(source: Source, role: Role, work: Workspace) -> Source:
+def _for_run(source: Source, role: Role, work: Workspace) -> Source:
     """A source with a ledger, and a private folder in which this run is resumed."""
     ledger = source.ledger or DEFAULT_LEDGER.absolute()
     return replace(source, private=work.private_folder(role), ledger=ledger)

@@ -109,8 +109,9 @@ class AggregatorSteps:
         if not path.exists():
             write_whole(path, os.urandom(SEED_BYTES), mode=0o600)
         sets = self._plan.study.privacy.checked
-        seeds = {"seed": path.read_bytes()}
-        dealing = Dealing(plan, self._mailbox.session, sets, **seeds, study_digest=self._study)
+        secret = path.read_bytes()
+        session = self._mailbox.session
+        dealing = Dealing(plan, session, sets, seed=secret, study_digest=self._study)
         for role in ROLES:
             self._mailbox.send(role, "dealt", dealing.export_seeds(role))
         to_check = sets > 1 and not self._mailbox.has_sent("column", "sets")

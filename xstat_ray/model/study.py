@@ -29,8 +29,9 @@ MechanismChoice = Literal["flat", "tree", "auto"]
 """What a study asks to be measured; `auto` leaves the choice to the planner."""
 PaddingMode = Literal["off", "dp"]
 Insiders = Literal["full", "shared"]
-PublishRule = Literal["distinct", "all"]
 """What Gaussian noise gives the roles, each of which knows its own share of it."""
+PublishRule = Literal["distinct", "all"]
+"""Whether an estimate must stand out of its noise to be published."""
 
 GRAIN_SECONDS: Mapping[Grain, int] = {"none": 0, "date": 86_400, "hour": 3_600, "15min": 900}
 FORMAT_VERSION = 1

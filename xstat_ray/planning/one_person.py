@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from xstat_ray.model.study import Study
@@ -13,13 +13,7 @@ _BOUNDS = ("rows", "boardings", "per_column")
 
 def bounds(study: Study) -> dict[str, int]:
     """Give the bounds of a study by name, as JSON holds them."""
-    declared = study.bounds
-    return {
-        "rows": declared.rows,
-        "boardings": declared.boardings,
-        "per_column": declared.per_column,
-        "persons": declared.persons,
-    }
+    return asdict(study.bounds)
 
 
 def as_dict(study: Study) -> dict[str, Any]:

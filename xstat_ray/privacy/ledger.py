@@ -181,7 +181,8 @@ class Ledger:
         """
         with self._history.writing() as history:
             told = [entry.head for entry in since_anew(history.entries(dataset))]
-            if (head not in told) if head else told:
+            known = head in told if head else not told
+            if not known:
                 note = " ".join(held)
                 entry = Entry(_now(), "witness", dataset, note=note, session=session, head=head)
                 history.append(entry)

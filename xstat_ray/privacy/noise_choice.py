@@ -75,7 +75,7 @@ def choose_noise(study: Study) -> NoiseChoice:
     if lasting:
         noise = min(lasting, key=lambda noise: both[noise].error)
     else:
-        noise = min(NOISES, key=lambda noise: both[noise].total or study.privacy.cap * 10**9)
+        noise = min(NOISES, key=lambda noise: (both[noise].total is None, both[noise].total or 0))
     return NoiseChoice(both, noise, _reason(study.privacy, both, noise))
 
 

@@ -104,9 +104,11 @@ class ColumnParty(ColumnOpening):
         priority = draw_by_content(self._seed, "bound of boardings", *halves(who), *content)
         within, keep = bound_boardings(taken.person, base, self._study.bounds, priority)
         flagged = self._flag(taken.person[keep], who[keep], base[keep], period[keep], inside[keep])
-        taken.counts.put_aside("over_column_bound", int((~within).sum()))
-        taken.counts.put_aside("over_bound", int((within & ~keep).sum()))
-        taken.counts.put_aside("without_flag", int((~flagged).sum()))
+        taken.counts.bound(
+            over_column_bound=int((~within).sum()),
+            over_bound=int((within & ~keep).sum()),
+            without_flag=int((~flagged).sum()),
+        )
 
     def _announced(self) -> tuple[int, int]:
         return self._exchange.persons, 1

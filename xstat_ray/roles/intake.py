@@ -57,10 +57,12 @@ class IntakeCounts:
         counts.outside_span = counts.rows - counts.invalid_id - counts.excluded - seen
         return counts
 
-    def put_aside(self, reason: str, number: int) -> None:
-        """Record that so many of the kept rows do not take part, by the name of their field."""
-        setattr(self, reason, getattr(self, reason) + number)
-        self.kept -= number
+    def bound(self, *, over_column_bound: int, over_bound: int, without_flag: int) -> None:
+        """Record why so many of the rows kept until now do not take part."""
+        self.over_column_bound += over_column_bound
+        self.over_bound += over_bound
+        self.without_flag += without_flag
+        self.kept -= over_column_bound + over_bound + without_flag
 
 
 class Extract(NamedTuple):

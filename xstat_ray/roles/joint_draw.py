@@ -90,10 +90,13 @@ class JointDraw(Party):
             raise ProtocolError("the dealt seed has another size")
         if self._drawing is None:
             seed = derive(self._seed, "seed of the noise", SEED_BYTES)
-            secrets = {"seed": seed, "dealt": dealt}
-            digest = self._study.digest
             self._drawing = PartyDraw(
-                self.role, plan, self.session(), **secrets, study_digest=digest
+                self.role,
+                plan,
+                self.session(),
+                seed=seed,
+                dealt=dealt,
+                study_digest=self._study.digest,
             )
         elif self._drawing.dealt != dealt:
             raise ProtocolError("another seed was dealt for the noise before")

@@ -133,7 +133,7 @@ class Party(Payer):
         self._exchange.join(self._within.open(sealed, "exchange"))
 
     def hide(self, number: int) -> bytes:
-        """Mask this environment's persons of a bin, sealed for the other party.
+        """Hide this environment's persons of a bin, sealed for the other party.
 
         Raises:
             ProtocolError: the bin is fuller than its public capacity.

@@ -32,9 +32,9 @@ def draw_noise(executor: Executor, plan: Plan, progress: Progress) -> None:
     with progress.stage("noise", parts) as stage:
         if plan.noise is not None:
             session = executor.get(executor.row[0].call(RowParty.session))
-            secrets = {"seed": os.urandom(SEED_BYTES)}
             digest = plan.study.digest
-            dealing = Dealing(plan.noise, session, sets, **secrets, study_digest=digest)
+            secret = os.urandom(SEED_BYTES)
+            dealing = Dealing(plan.noise, session, sets, seed=secret, study_digest=digest)
             key = _deal_seeds(executor, sharers, dealing)
             for number in dealing.numbers:
                 deal = dealing.deal(number).encode(digest)
@@ -49,12 +49,12 @@ def _deal_seeds(
     executor: Executor, sharers: Sequence[Instance[NoiseShare]], dealing: Dealing
 ) -> bytes:
     """Deal the seeds, each sealed to its party; returns the key of the column party."""
-    key = b""
+    keys = {}
     for role, first in zip(ROLES, sharers, strict=True):
-        key = executor.get(first.call(JointDraw.dealing_key))
-        sealed = hand_over(key, {"seed": dealing.export_seeds(role)})
+        keys[role] = executor.get(first.call(JointDraw.dealing_key))
+        sealed = hand_over(keys[role], {"seed": dealing.export_seeds(role)})
         executor.get(first.call(JointDraw.accept_deal, sealed))
-    return key
+    return keys["column"]
 
 
 def _draw_part(

@@ -159,14 +159,13 @@ def _delivered(statistics: pa.Table) -> pa.Table:
     Intervals are rounded outwards to whole people, and standard errors up to tenths.
     """
     kept = statistics.filter(pc.invert(statistics["suppressed"]))
-    columns = [kept[name] for name in DELIVERED_SCHEMA.names[:-4]]
+    columns = [kept[name] for name, _ in _TEXTS[1:]]
     measures = [
         kept["estimate"],
         pc.floor(kept["low95"]),
         pc.ceil(kept["high95"]),
-        pc.ceil(pc.multiply(kept["stderr"], 10)),
+        pc.divide(pc.ceil(pc.multiply(kept["stderr"], 10)), 10),
     ]
-    measures[-1] = pc.divide(measures[-1], 10)
     return pa.table([*columns, *measures], schema=DELIVERED_SCHEMA)
 
 
