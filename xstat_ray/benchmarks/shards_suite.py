@@ -94,7 +94,8 @@ def _measure(tables: Region, plans: dict[int, Plan], workers: int, sizes: Sizes)
     """Aggregate with each cut in each round.
 
     An aggregation that comes first, and is not kept, starts the processes of the pool. A session
-    opens one table, so the tables are opened with the key, which the column party has saved.
+    opens one table, so the tables are opened with the key, which the column party has saved. The
+    masks are made beside the joins and need the noise, though it is off.
     """
     first, *_ = plans.values()
     with (
@@ -104,6 +105,7 @@ def _measure(tables: Region, plans: dict[int, Plan], workers: int, sizes: Sizes)
     ):
         driver = Driver(executor, first, Progress(), sizes.window)
         driver.de_identify({"column": Path(kept)})
+        driver.draw_noise()
         secrets = unpack_fields((Path(kept) / SECRETS).read_bytes())
         key = PrivateKey.from_bytes(secrets["paillier"])
         _aggregate(executor, first, key, sizes.window)
