@@ -23,16 +23,19 @@ from xstat_ray.errors import InputError
 from xstat_ray.inputs.section import Section
 from xstat_ray.privacy.history import Entry
 from xstat_ray.privacy.ledger import Ledger
+from xstat_ray.privacy.move import move
+from xstat_ray.privacy.places import Place, create_command, place_of
+from xstat_ray.privacy.postgresql_schema import create as create_tables
 from xstat_ray.privacy.rounding import readable
 from xstat_ray.privacy.take_over import kept_name, read_old
 from xstat_ray.privacy.take_over import take_over as replace_old
 
-KEYS = ("verb", "ledger", "dataset", "cap", "delta", "confirm")
+KEYS = ("verb", "ledger", "dataset", "cap", "delta", "confirm", "writer", "from")
 
 
-def show(path: Path, settings: Section) -> Table:
+def show(place: Place, settings: Section) -> Table:
     """Tell where the data sets stand."""
-    ledger = Ledger(path)
+    ledger = Ledger(place)
     table = _table("data set", "spent", "cap", "delta", "releases")
     for account in ledger.show():
         if settings.optional_text("dataset") in (None, account.dataset):
@@ -41,9 +44,9 @@ def show(path: Path, settings: Section) -> Table:
     return table
 
 
-def history(path: Path, settings: Section) -> Table:
+def history(place: Place, settings: Section) -> Table:
     """Tell what happened. Digests are shortened; the manifest of a release has them in full."""
-    return _history(Ledger(path).history(settings.optional_text("dataset")))
+    return _history(Ledger(place).history(settings.optional_text("dataset")))
 
 
 def _history(entries: Sequence[Entry]) -> Table:
@@ -57,27 +60,34 @@ def _history(entries: Sequence[Entry]) -> Table:
     return table
 
 
-def set_cap(path: Path, settings: Section) -> Table:
+def set_cap(place: Place, settings: Section) -> Table:
     """Change the cap, then show."""
     settings.need("cap")
     delta = settings.fraction("delta", Fraction(0)) if settings.get("delta") else None
     dataset = settings.text("dataset")
-    Ledger(path).set_cap(dataset, settings.fraction("cap", Fraction(0)), delta)
-    return show(path, settings)
+    Ledger(place).set_cap(dataset, settings.fraction("cap", Fraction(0)), delta)
+    return show(place, settings)
 
 
-def create(path: Path, _settings: Section) -> str:
-    """Make an empty ledger."""
-    if path.exists():
-        raise InputError("there is a ledger already", file=str(path))
-    Ledger(path)
-    return f"Made the ledger {path.absolute()}."
+def create(place: Place, settings: Section) -> str:
+    """Make an empty ledger; one in a database for a role that writes to it, or of a file."""
+    if not isinstance(place, Path):
+        writer = settings.text("writer")
+        if (old := settings.optional_text("from")) is not None:
+            entries = move(Path(old), place, writer)
+            return f"Moved {entries} entries to {place}; {writer} may write to it. {old} is closed."
+        create_tables(place, writer)
+        return f"Made the ledger {place}; {writer} may write to it."
+    if place.exists():
+        raise InputError("there is a ledger already", file=str(place))
+    Ledger(place)
+    return f"Made the ledger {place.absolute()}."
 
 
-def accept(path: Path, settings: Section) -> str:
+def accept(place: Place, settings: Section) -> str:
     """Forget what was recorded of the other party's ledger, which begins anew."""
     dataset = settings.text("dataset")
-    ledger = Ledger(path)
+    ledger = Ledger(place)
     heads = ledger.witnessed(dataset)
     if not heads:
         raise InputError("of the ledger of this data set nothing is recorded", key="dataset")
@@ -91,8 +101,10 @@ def accept(path: Path, settings: Section) -> str:
     return f"{told} is accepted."
 
 
-def take_over(path: Path, settings: Section) -> str | Table:
+def take_over(path: Place, settings: Section) -> str | Table:
     """Show the entries of a ledger of 0.1, and put a new one with them into its place."""
+    if not isinstance(path, Path):
+        raise InputError("only a file can be taken over", file=str(path))
     entries = read_old(path)
     told = f"of {len({entry.dataset for entry in entries})} data sets; the old file"
     if not settings.flag("confirm", False):
@@ -106,7 +118,7 @@ def take_over(path: Path, settings: Section) -> str | Table:
     return f"Took over {len(entries)} entries {told} stays as {kept_name(path)}."
 
 
-VERBS: Mapping[str, Callable[[Path, Section], Table | str]] = {
+VERBS: Mapping[str, Callable[[Place, Section], Table | str]] = {
     "show": show,
     "history": history,
     "set-cap": set_cap,
@@ -115,7 +127,7 @@ VERBS: Mapping[str, Callable[[Path, Section], Table | str]] = {
     "take-over": take_over,
 }
 MAKING = ("set-cap", "create")
-"""Verbs that need no ledger to be there."""
+"""Verbs that need no file to be there."""
 
 
 def _amount(entry: Entry) -> str:
@@ -149,14 +161,23 @@ def main(raw: dict[str, Any], origin: str) -> None:
         raise InputError("no verb is given", remedy=remedy)
     if verb not in VERBS:
         raise InputError(f"unknown verb {verb!r}", remedy=remedy)
-    path = Path(settings.text("ledger"))
-    if verb not in MAKING and not path.exists():
-        remedy = "Set ledger=; the first release makes the default, and create any other"
-        raise InputError("there is no ledger", file=str(path), remedy=remedy)
+    place = place_of(settings.text("ledger"))
+    _check_there(place, verb)
     # Files and pipes get whole lines.
     width = None if sys.stdout.isatty() else 400
     console = Console(width=width, markup=False, highlight=False)
-    console.print(VERBS[verb](path, settings), soft_wrap=True)
+    console.print(VERBS[verb](place, settings), soft_wrap=True)
+
+
+def _check_there(place: Place, verb: str) -> None:
+    """Refuse a verb that needs a ledger where there is none."""
+    if isinstance(place, Path):
+        if verb not in MAKING and not place.exists():
+            remedy = "Set ledger=; the first release makes the default, and create any other"
+            raise InputError("there is no ledger", file=str(place), remedy=remedy)
+    elif verb != "create" and not place.exists():
+        remedy = f"Make it once: {create_command(place)}"
+        raise InputError("there is no ledger", file=str(place), remedy=remedy)
 
 
 def words(arguments: list[str]) -> list[str]:

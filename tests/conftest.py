@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 
 from tests import oracle
+from tests import postgres as postgresql
 from tests.synthetic import make_study, make_tables
 from xstat_ray.crypto import oprf
 from xstat_ray.crypto.kernels import choice
@@ -185,6 +186,21 @@ def ray_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             yield folder
     # Where Rust is installed by rustup, building a wheel asks for its version, which makes a folder.
     assert [path.name for path in home.iterdir() if path.name != ".rustup"] == []
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[postgresql.Server]:
+    """A PostgreSQL server for all tests of this process, which takes part in no crash."""
+    if postgresql.programs() is None:
+        pytest.skip(postgresql.MISSING)
+    with postgresql.started() as server:
+        yield server
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say aloud what was left out for want of a PostgreSQL server."""
+    if missed := postgresql.skipped(terminalreporter.stats.get("skipped", [])):
+        terminalreporter.write_sep("=", f"{missed} tests LEFT OUT: {postgresql.MISSING}", red=True)
 
 
 @pytest.fixture(scope="session")

@@ -31,6 +31,7 @@ from xstat_ray.noise.bits import SEED_BYTES
 from xstat_ray.noise.covert import CovertCheck
 from xstat_ray.noise.draw import Dealing
 from xstat_ray.planning.plan import Plan
+from xstat_ray.privacy.places import Place
 from xstat_ray.roles import Aggregator, ColumnParty, RowParty
 from xstat_ray.roles.aggregator import draw_share
 from xstat_ray.roles.join import Joined
@@ -45,7 +46,7 @@ def play(
     *,
     row_table: Path | str,
     column_table: Path | str,
-    ledger: Path,
+    ledger: Place,
     seeds: Mapping[Role, bytes] = FRESH,
 ) -> Coefficients:
     """Play both parties and the aggregator, one after the other.
@@ -54,7 +55,7 @@ def play(
         plan: the study with its key size, packing and shards.
         row_table: the row party's table.
         column_table: the column party's table.
-        ledger: budget file, here of both parties.
+        ledger: ledger, here of both parties.
         seeds: each party's 32 secret bytes from which it draws; by default fresh ones.
 
     Returns:

@@ -235,7 +235,23 @@ def test_nothing_but_the_operator_enters_a_domain(domain):
         {rule["port"] for rule in one["ports"]} if "ports" in one else set()
         for one in policy["spec"]["egress"]
     ]
-    assert ports == [set(), {53}, {443}]
+    # The database of the party's ledger; the aggregator has none.
+    assert ports == [set(), {53}, {443} if domain == "aggregator" else {443, 5432}]
+
+
+@pytest.mark.parametrize("domain", ["row", "column"])
+def test_a_party_and_no_other_gets_what_opens_its_ledger(domain):
+    (job,) = documents(ROOT / f"cluster/kuberay/{domain}-job.yaml")
+    assert job["spec"]["entrypoint"].count(f"data.{domain}.ledger=") == 2
+    spec = cluster(domain)["spec"]
+    for one in (spec["headGroupSpec"], *spec["workerGroupSpecs"]):
+        (ray_container,) = one["template"]["spec"]["containers"]
+        environment = {variable["name"]: variable["value"] for variable in ray_container["env"]}
+        (mount,) = (m for m in ray_container["volumeMounts"] if m["name"] == "ledger")
+        assert environment["PGSERVICEFILE"].startswith(mount["mountPath"]) and mount["readOnly"]
+        assert "PGPASSWORD" not in environment
+    text = (ROOT / "cluster/kuberay/aggregator.yaml").read_text()
+    assert not re.search("ledger|PGSERVICE|5432", text)
 
 
 @pytest.mark.parametrize("domain", DOMAINS)

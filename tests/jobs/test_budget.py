@@ -14,6 +14,7 @@ import yaml
 
 from jobs.budget import main, words
 from tests.jobs.command import run
+from tests.postgres import OWNER, WRITER
 from tests.privacy.old_ledger import make_old
 from xstat_ray import BudgetError, InputError, Options, crosstab, make_plan
 from xstat_ray.inputs.source import DEFAULT_LEDGER
@@ -28,7 +29,7 @@ def budget(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
 
     def call(line):
-        pairs = dict(word.split("=") for word in words(shlex.split(line)))
+        pairs = dict(word.split("=", 1) for word in words(shlex.split(line)))
         settings = {key: yaml.safe_load(value) for key, value in pairs.items()}
         main({"ledger": str(DEFAULT_LEDGER)} | settings, "the command line")
         return [re.split(r"\s{2,}", row.strip()) for row in capsys.readouterr().out.splitlines()]
@@ -126,6 +127,36 @@ def test_create_makes_a_ledger_once(budget, tmp_path):
     assert Ledger(tmp_path / "own.sqlite").history() == []
     with pytest.raises(InputError, match="there is a ledger already"):
         budget("create ledger=own.sqlite")
+
+
+def test_a_ledger_in_postgresql_is_made_for_a_role_and_used_by_it(budget, postgres, tmp_path):
+    made = postgres.new_schema()
+    with pytest.raises(InputError, match="writer is missing"):
+        budget(f"create ledger={made}")
+    with pytest.raises(InputError, match="there is no ledger .*budget create .*writer=ROLE"):
+        budget(f"set-cap ledger={made} dataset=a cap=1")
+    told = budget(f"create ledger={made} writer={WRITER}")
+    assert told == [[f"Made the ledger {made}; {WRITER} may write to it."]]
+    place = str(made).replace(f"//{OWNER}@", f"//{WRITER}@")
+    assert budget(f"set-cap ledger={place} dataset=a cap=1/3")[2:] == [["a", "0", "1/3", "0", "0"]]
+    assert [row[1:3] for row in budget(f"history ledger={made}")[2:]] == [["cap", "a"]]
+    with pytest.raises(InputError, match="this role may change its entries"):
+        budget(f"set-cap ledger={made} dataset=a cap=9")
+    with pytest.raises(InputError, match="only a file can be taken over"):
+        budget(f"take-over ledger={place}")
+    with pytest.raises(InputError, match="there is a ledger already"):
+        budget(f"create ledger={made} writer={WRITER}")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("address", ["postgresql://u:{}@db/b", "postgresql://u:{}=1@db/b"])
+def test_a_password_that_is_typed_is_refused_and_not_shown(tmp_path, address):
+    canary = "hunter2-5b71"
+    done = run("budget", tmp_path, "show", f"ledger={address.format(canary)}")
+    assert done.code == 2
+    assert canary not in done.printed
+    assert "holds a password" in done.error or "postgresql://u:***@db" in done.error
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_accept_forgets_a_head_only_when_it_is_confirmed(budget):

@@ -1,11 +1,23 @@
-"""The independent accountant."""
+"""The independent accountant, and places of ledgers."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from xstat_ray.privacy.places import Place
+
+
+@pytest.fixture(params=["SQLite", "PostgreSQL"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """Where a ledger may lie: in a file that is not there yet, or in a database."""
+    if request.param == "SQLite":
+        return tmp_path / "ledger.sqlite"
+    made: Place = request.getfixturevalue("postgres").new_ledger()
+    return made
 
 
 @pytest.fixture(scope="session")

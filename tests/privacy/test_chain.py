@@ -5,15 +5,19 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 from fractions import Fraction
 
+import psycopg
 import pytest
 
+from tests.postgres import ADMIN
 from xstat_ray.errors import InputError
-from xstat_ray.privacy import history
-from xstat_ray.privacy.history import Entry, History
+from xstat_ray.privacy.database import Database
+from xstat_ray.privacy.history import Entry, digest_of
 from xstat_ray.privacy.ledger import Debit, Ledger
+from xstat_ray.privacy.places import open_history
+from xstat_ray.privacy.postgresql_history import _Statements
 
 PEER = "airline/column"
 TRIGGERS = ("no_update", "no_delete", "no_replace")
@@ -30,29 +34,42 @@ def path(tmp_path):
 
 
 @pytest.fixture
-def ledger(path):
-    made = Ledger(path)
+def ledger(place):
+    made = Ledger(place)
     for number in range(3):
         made.debit(debit(number), Fraction(5))
     return made
 
 
-def tamper(path, *statements):
-    """Change the file as somebody does who may write it, and drops what guards it."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        for trigger in TRIGGERS:
-            connection.execute(f"DROP TRIGGER IF EXISTS {trigger}")
+@contextmanager
+def unguarded(place):
+    """A connection of somebody who may do everything with the table, and drops what guards it."""
+    if isinstance(place, Database):
+        with psycopg.connect(**place.parameters | {"user": ADMIN}, autocommit=True) as connection:
+            connection.execute(f"SET search_path TO {place.schema}")
+            for table in ("history", "origin"):
+                connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER ALL")
+            yield _Statements(connection)
+    else:
+        with closing(sqlite3.connect(place, isolation_level=None)) as connection:
+            for trigger in TRIGGERS:
+                connection.execute(f"DROP TRIGGER IF EXISTS {trigger}")
+            yield connection
+
+
+def tamper(place, *statements):
+    with unguarded(place) as connection:
         for statement in statements:
             connection.execute(statement)
 
 
-def forge(path):
+def forge(place):
     """Give every entry the digest that belongs to it now."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+    with unguarded(place) as connection:
         (before,) = connection.execute("SELECT digest FROM origin").fetchone()
         rows = connection.execute("SELECT * FROM history ORDER BY number").fetchall()
         for number, (_, *texts, _) in enumerate(rows, 1):
-            before = history._digest(before, number, texts)
+            before = digest_of(before, number, texts)
             connection.execute("UPDATE history SET digest = ? WHERE number = ?", (before, number))
 
 
@@ -66,12 +83,12 @@ def forge(path):
         *("note", "session", "head", "digest"),
     ],
 )
-def test_no_field_of_an_entry_can_be_changed(ledger, path, field):
-    tamper(path, f"UPDATE history SET {field} = '7' WHERE number = 2")
+def test_no_field_of_an_entry_can_be_changed(ledger, place, field):
+    tamper(place, f"UPDATE history SET {field} = '7' WHERE number = 2")
     with pytest.raises(
-        InputError, match=r"entry 2 does not continue .*ledger.sqlite.* the newest copy"
+        InputError, match=r"entry 2 does not continue .*file \S*ledger.* the newest copy"
     ):
-        Ledger(path)
+        Ledger(place)
 
 
 @pytest.mark.parametrize(
@@ -85,28 +102,30 @@ def test_no_field_of_an_entry_can_be_changed(ledger, path, field):
          "cap, note, session, head, 'ff' FROM history WHERE number = 4", 5),
         ("UPDATE origin SET digest = 'ff'", 1),
         ("DELETE FROM origin", 1),
-        ("INSERT INTO origin VALUES ('ff')", 1),
+        ("INSERT INTO origin SELECT * FROM origin", 1),
     ],
 )  # fmt: skip
-def test_no_entry_can_be_changed_removed_added_or_moved(ledger, path, change, entry):
-    tamper(path, change)
+def test_no_entry_can_be_changed_removed_added_or_moved(ledger, place, change, entry):
+    tamper(place, change)
     with pytest.raises(InputError, match=f"entry {entry} does not continue"):
-        Ledger(path)
+        Ledger(place)
 
 
-def test_the_fields_of_an_entry_cannot_run_into_each_other(ledger, path):
+def test_the_fields_of_an_entry_cannot_run_into_each_other(ledger, place):
     before = ledger.head()
-    tamper(path, "UPDATE history SET study = '5', name = 'dname' WHERE number = 4")
+    tamper(place, "UPDATE history SET study = '5', name = 'dname' WHERE number = 4")
     with pytest.raises(InputError, match="entry 4"):
-        Ledger(path)
-    forge(path)
-    assert Ledger(path).head() != before
+        Ledger(place)
+    forge(place)
+    assert Ledger(place).head() != before
 
 
 def test_a_ledger_of_thousands_of_debits_opens_fast(path):
-    with History(path).writing() as writer:
+    def fill(writer):
         for number in range(10_000):
             writer.append(Entry("now", "debit", "a", "5d", release=str(number)))
+
+    open_history(path).write(fill)
     start = time.perf_counter()
     Ledger(path)
     # 0.1 s on an idle core; machines that run tests are not.
@@ -116,8 +135,8 @@ def test_a_ledger_of_thousands_of_debits_opens_fast(path):
 # Heads
 
 
-def test_every_entry_changes_the_head_and_is_held(path):
-    ledger = Ledger(path)
+def test_every_entry_changes_the_head_and_is_held(place):
+    ledger = Ledger(place)
     heads = [ledger.head()]
     for number in range(3):
         ledger.debit(debit(number), Fraction(5))
@@ -126,7 +145,7 @@ def test_every_entry_changes_the_head_and_is_held(path):
     heads.append(ledger.head())
     assert len(set(heads)) == 5
     assert all(len(bytes.fromhex(head)) == 32 for head in heads)
-    assert all(Ledger(path).holds(head) for head in heads)
+    assert all(Ledger(place).holds(head) for head in heads)
     assert not ledger.holds("ab" * 32)
     ledger.debit(debit(2), Fraction(5))
     assert ledger.head() == heads[-1]
@@ -154,15 +173,17 @@ def check_is_refused(ledger, head):
         ledger.check_held([head])
 
 
-def test_nothing_is_noticed_where_nothing_was_lost(ledger, path):
+def test_nothing_is_noticed_where_nothing_was_lost(ledger, place):
     head = ledger.head()
     ledger.check_held([])
     ledger.check_held([head])
     ledger.debit(debit(7), Fraction(5))
-    Ledger(path).check_held([head])
+    Ledger(place).check_held([head])
 
 
-def test_a_copy_of_before_a_release_is_noticed(ledger, path, tmp_path):
+def test_a_copy_of_before_a_release_is_noticed(path, tmp_path):
+    ledger = Ledger(path)
+    ledger.debit(debit(1), Fraction(5))
     copy = shutil.copy(path, tmp_path / "copy")
     ledger.debit(debit(7), Fraction(5))
     head = ledger.head()
@@ -173,22 +194,24 @@ def test_a_copy_of_before_a_release_is_noticed(ledger, path, tmp_path):
     check_is_refused(Ledger(path), head)
 
 
-def test_entries_cut_off_are_noticed(ledger, path):
+def test_entries_cut_off_are_noticed(ledger, place):
     head = ledger.head()
-    tamper(path, "DELETE FROM history WHERE number = 4")
-    assert len(Ledger(path).history()) == 3
-    check_is_refused(Ledger(path), head)
+    tamper(place, "DELETE FROM history WHERE number = 4")
+    assert len(Ledger(place).history()) == 3
+    check_is_refused(Ledger(place), head)
 
 
-def test_a_forged_chain_is_noticed(ledger, path):
+def test_a_forged_chain_is_noticed(ledger, place):
     head = ledger.head()
-    tamper(path, "UPDATE history SET epsilon = '1/300' WHERE number = 2")
-    forge(path)
-    assert Ledger(path).spent("a") < 1
-    check_is_refused(Ledger(path), head)
+    tamper(place, "UPDATE history SET epsilon = '1/300' WHERE number = 2")
+    forge(place)
+    assert Ledger(place).spent("a") < 1
+    check_is_refused(Ledger(place), head)
 
 
-def test_a_new_file_is_noticed(ledger, path):
+def test_a_new_file_is_noticed(path):
+    ledger = Ledger(path)
+    ledger.debit(debit(1), Fraction(5))
     head = ledger.head()
     path.unlink()
     check_is_refused(Ledger(path), head)
@@ -197,22 +220,22 @@ def test_a_new_file_is_noticed(ledger, path):
 # Witnesses
 
 
-def test_the_head_told_last_is_remembered(path):
-    ledger = Ledger(path)
+def test_the_head_told_last_is_remembered(place):
+    ledger = Ledger(place)
     assert ledger.witnessed(PEER) == []
     ledger.witness(PEER, "ab" * 32)
     ledger.witness(PEER, "cd" * 32)
     ledger.witness("other", "ef" * 32)
-    assert Ledger(path).witnessed(PEER) == ["cd" * 32]
-    assert Ledger(path).witnessed("other") == ["ef" * 32]
+    assert Ledger(place).witnessed(PEER) == ["cd" * 32]
+    assert Ledger(place).witnessed("other") == ["ef" * 32]
     assert [(e.kind, e.dataset, e.head) for e in ledger.history(PEER)] == [
         ("witness", PEER, "ab" * 32),
         ("witness", PEER, "cd" * 32),
     ]
 
 
-def test_what_was_told_before_is_not_recorded_again(path):
-    ledger = Ledger(path)
+def test_what_was_told_before_is_not_recorded_again(place):
+    ledger = Ledger(place)
     for head in ("", "ab" * 32, "ab" * 32, "", "", "ab" * 32):
         ledger.witness(PEER, head)
     assert [e.head for e in ledger.history()] == ["ab" * 32, "", "ab" * 32]

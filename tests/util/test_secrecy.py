@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from xstat_ray.util.secrecy import Secret
+from xstat_ray.util.secrecy import Secret, without_passwords
 
 
 @dataclass(frozen=True, repr=False)
@@ -53,3 +53,21 @@ def test_a_secret_prints_redacted(
     text = show(make())
     assert "redacted" in text
     assert "48611" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("ledger=postgresql://u:hunter2@h/b", "ledger=postgresql://u:***@h/b"),
+        ("'postgresql://u:hun=ter2/?#@h/b' and\nno more", "'postgresql://u:***@h/b' and\nno more"),
+        ("s3://key:hun@ter2@bucket", "s3://key:***@bucket"),
+        ("postgresql://h/b?password=hunter2&x=1", "postgresql://h/b?password=***&x=1"),
+        (
+            "postgresql://u@h:5432/b and /a/path:with@signs",
+            "postgresql://u@h:5432/b and /a/path:with@signs",
+        ),
+        ("a release of https://host:80/x", "a release of https://host:80/x"),
+    ],
+)
+def test_passwords_of_addresses_are_not_shown(text: str, shown: str) -> None:
+    assert without_passwords(text) == shown

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 from rich.console import Console
 
 from xstat_ray.errors import XstatError
+from xstat_ray.util.secrecy import without_passwords
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -58,8 +59,8 @@ def exit_code(action: Callable[[], int]) -> int:
 
 
 def report(message: str) -> None:
-    """Print on standard error what went wrong."""
-    _console().print(f"Error: {message}", style="bold red")
+    """Print on standard error what went wrong, without passwords that were typed into addresses."""
+    _console().print(f"Error: {without_passwords(message)}", style="bold red")
 
 
 def _console() -> Console:

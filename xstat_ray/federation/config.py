@@ -34,6 +34,7 @@ from xstat_ray.planning.settings import (
     read_source,
     read_study,
 )
+from xstat_ray.privacy.places import Place
 
 STEPS = ("identity", "handshake", "exchange", "emit", "noise", "all")
 AGGREGATOR_STEPS = ("identity", "attest", "all")
@@ -84,8 +85,8 @@ class ReleaseConfig(DomainConfig):
     """What `xstat-ray release` needs."""
 
     out: Path | None
-    ledger: Path
-    """The party's budget file."""
+    ledger: Place
+    """The party's ledger."""
 
 
 def party_config(raw: Mapping[str, Any], origin: str) -> PartyConfig:

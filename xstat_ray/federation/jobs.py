@@ -16,6 +16,7 @@ from xstat_ray.inputs.source import Source
 from xstat_ray.model.study import Role
 from xstat_ray.planning.options import check_noise
 from xstat_ray.planning.pool_view import PADDING_OFF
+from xstat_ray.privacy.places import Place
 from xstat_ray.runtime.events import Recorded
 from xstat_ray.runtime.ledgers import ledger_rows, ledgers_of, warn_of_second
 from xstat_ray.runtime.open import open_executor
@@ -95,7 +96,7 @@ def release(config: ReleaseConfig, progress: Progress) -> None:
             publisher.publish()
 
 
-def _open_and_check(run: DomainRun, ledger: Path, step: str, progress: Progress) -> None:
+def _open_and_check(run: DomainRun, ledger: Place, step: str, progress: Progress) -> None:
     """Do the column party's last steps."""
     key_holder = KeyHolderSteps(run, ledger, progress)
     if step in ("decrypt", "all"):
@@ -108,7 +109,9 @@ def _open_and_check(run: DomainRun, ledger: Path, step: str, progress: Progress)
         key_holder.check()
 
 
-def _show_ledger(config: DomainConfig, role: Role, ledger: Path | None, progress: Progress) -> None:
+def _show_ledger(
+    config: DomainConfig, role: Role, ledger: Place | None, progress: Progress
+) -> None:
     """Say where the party's budget is kept, and warn where its data set has another ledger."""
     ledgers = ledgers_of(config.study, {role: Source(Path(), ledger=ledger)})
     for name, value in ledger_rows(ledgers):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from pathlib import Path
 
 from xstat_ray.errors import ProtocolError
 from xstat_ray.federation.domain_run import DomainRun
@@ -12,6 +11,7 @@ from xstat_ray.federation.envelope import Opened, canonical, fields_of
 from xstat_ray.federation.release import note_debit, read_facts
 from xstat_ray.inputs.source import Source
 from xstat_ray.model.messages import Coefficients, MaskedTable
+from xstat_ray.privacy.places import Place
 from xstat_ray.publication.publish import publish
 from xstat_ray.publication.release import table_files
 from xstat_ray.roles import ColumnParty
@@ -27,7 +27,7 @@ from xstat_ray.runtime.progress import Progress
 class KeyHolderSteps:
     """The last steps of the column party: decrypt and check."""
 
-    def __init__(self, run: DomainRun, ledger: Path, progress: Progress) -> None:
+    def __init__(self, run: DomainRun, ledger: Place, progress: Progress) -> None:
         self._run = run
         self._ledger = ledger
         self._progress = progress

@@ -22,6 +22,7 @@ from xstat_ray.model.study import Role, Study
 from xstat_ray.planning.options import Options, check_noise
 from xstat_ray.planning.pool_view import PADDING_OFF
 from xstat_ray.privacy.ledger import Ledger
+from xstat_ray.privacy.places import Place
 from xstat_ray.publication.release import STATISTICS, Release, read
 from xstat_ray.runtime.ledgers import announce, ledgers_of
 from xstat_ray.runtime.progress import Progress
@@ -84,7 +85,7 @@ class OneMachine:
     """A run of all domains, which leaves no process behind."""
 
     def __init__(
-        self, out: Path, ledgers: Mapping[Role, Path], arguments: Arguments, progress: Progress
+        self, out: Path, ledgers: Mapping[Role, Place], arguments: Arguments, progress: Progress
     ) -> None:
         self._ledgers = ledgers
         self._out = out.absolute()
@@ -252,9 +253,9 @@ def run_domains(
     return read(out)
 
 
-def _make_ledgers(study: Study, sources: Mapping[Role, Source]) -> dict[Role, Path]:
+def _make_ledgers(study: Study, sources: Mapping[Role, Source]) -> dict[Role, Place]:
     """Make the parties' ledgers, as the domains' jobs make none that is named; returns them."""
-    made = dict[Role, Path]()
+    made = dict[Role, Place]()
     for role, source in sources.items():
         for _, path in ledgers_of(study, {role: source}):
             Ledger(path)
@@ -266,7 +267,7 @@ def _for_the_owner(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def _quoted(key: str, path: Path) -> str:
+def _quoted(key: str, path: Place) -> str:
     """Write an override whose value Hydra takes as it is."""
     text = str(path).replace("\\", "\\\\").replace("'", "\\'")
     return f"{key}='{text}'"

@@ -20,6 +20,7 @@ from xstat_ray.inputs.source import Source
 from xstat_ray.model.messages import Coefficients, MaskedTable, RerandomisedTable
 from xstat_ray.model.study import Role
 from xstat_ray.planning.plan import Plan
+from xstat_ray.privacy.places import Place
 from xstat_ray.publication.manifest import make_manifest
 from xstat_ray.publication.publish import publish
 from xstat_ray.publication.release import (
@@ -50,7 +51,7 @@ _COEFFICIENTS = "coefficients.msg"
 class PublisherSteps:
     """The last steps of the row party: approve, unblind and publish."""
 
-    def __init__(self, run: DomainRun, ledger: Path, out: Path, progress: Progress) -> None:
+    def __init__(self, run: DomainRun, ledger: Place, out: Path, progress: Progress) -> None:
         self._run = run
         self._ledger = ledger
         self._out = out

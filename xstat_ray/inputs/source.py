@@ -8,6 +8,7 @@ from pathlib import Path
 
 from xstat_ray.errors import InputError
 from xstat_ray.model.study import Role
+from xstat_ray.privacy.places import Place
 
 DEFAULT_LEDGER = Path(".xstat-ray/ledger.sqlite")
 """Budget file of both parties where they are on one machine and name no other."""
@@ -24,9 +25,9 @@ class Source:
     that nobody uses."""
     private: Path | None = None
     """Folder for the party's record of the intake and for its log; None keeps neither."""
-    ledger: Path | None = None
-    """The party's own budget file. None: `DEFAULT_LEDGER` of the folder in which a local run
-    starts."""
+    ledger: Place | None = None
+    """The party's own ledger, a file or a database. None: `DEFAULT_LEDGER` of the folder in which a
+    local run starts."""
     skip_damaged: bool = False
     """Leave out files of the table that cannot be read, as long as some can."""
 

@@ -44,7 +44,7 @@ from xstat_ray.model.study import (
     Study,
     View,
 )
-from xstat_ray.privacy.ledger import POOL
+from xstat_ray.privacy.accounts import POOL
 
 ROW_FIELDS = ("id", "time", "weight", "dataset", "dimensions")
 COLUMN_FIELDS = ("id", "time", "dataset", "dimensions", "windows", "offset_dimension")

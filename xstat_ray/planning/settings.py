@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, cast
 
 from xstat_ray.errors import InputError
@@ -15,6 +13,7 @@ from xstat_ray.model.study import PaddingMode, Study
 from xstat_ray.planning.batching import BATCHES, Batch
 from xstat_ray.planning.cluster import read_cluster
 from xstat_ray.planning.options import Options
+from xstat_ray.privacy.places import Place, create_command, place_of
 
 TOP = (
     "study", "privacy", "tables", "data", "out", "runtime", "shards", "batch", "replicas",
@@ -45,7 +44,7 @@ def read_study(raw: Mapping[str, Any], origin: str, *, padding: PaddingMode = "o
     return parse(blocks, origin=origin)
 
 
-def read_source(data: Section, role: str, ledger: Path = DEFAULT_LEDGER) -> Source:
+def read_source(data: Section, role: str, ledger: Place = DEFAULT_LEDGER) -> Source:
     """Read where the data of a party lies.
 
     Args:
@@ -67,21 +66,23 @@ def read_source(data: Section, role: str, ledger: Path = DEFAULT_LEDGER) -> Sour
     )
 
 
-def read_ledger(data: Section, role: str, default: Path = DEFAULT_LEDGER) -> Path:
-    """Read where a party's ledger lies: an absolute path.
+def read_ledger(data: Section, role: str, default: Place = DEFAULT_LEDGER) -> Place:
+    """Read where a party's ledger lies: an absolute path, or a database.
 
     Args:
         data: the section `data`.
         role: the party, `row` or `column`.
-        default: the file where the configuration names none.
+        default: the place where the configuration names none.
 
     Raises:
         StudyError: an unknown key, or a value of the wrong type; names the key.
+        InputError: an address that cannot be a ledger's.
     """
-    return Path(data.child(role, SOURCE_KEYS).text("ledger", str(default))).absolute()
+    text = data.child(role, SOURCE_KEYS).text("ledger", str(default))
+    return place_of(text, f"data.{role}.ledger").absolute()
 
 
-def check_ledger(path: Path, role: str, default: Path = DEFAULT_LEDGER) -> Path:
+def check_ledger(place: Place, role: str, default: Place = DEFAULT_LEDGER) -> Place:
     """Check that a ledger is there: of a name with a slip, a run would make another budget.
 
     Only the default is made by the first run.
@@ -89,14 +90,13 @@ def check_ledger(path: Path, role: str, default: Path = DEFAULT_LEDGER) -> Path:
     Raises:
         InputError: it is not there.
     """
-    if path == default.absolute() or path.exists():
-        return path
-    create = shlex.join(["xstat-ray", "budget", "create", f"ledger={path}"])
+    if place == default.absolute() or place.exists():
+        return place
     raise InputError(
         f"the {role} party's budget ledger does not exist",
-        file=str(path),
+        file=str(place),
         key=f"data.{role}.ledger",
-        remedy=f"Make it once: {create}",
+        remedy=f"Make it once: {create_command(place)}",
     )
 
 

@@ -1,83 +1,37 @@
-"""The history of privacy budgets: an SQLite file to which entries are appended, and nothing else.
+"""The history of privacy budgets: a table to which entries are appended, and nothing else.
 
 Amounts are exact rationals, as text. The entries are a hash chain: each has a digest of the entry
 before it and of what it says itself, and the digest of the last one, the head, stands for the whole
-history. The first has the file's origin before it, 32 random bytes: heads of two files never agree,
-and a head tells nothing of the history. Opening the file checks the chain.
+history. The first has the table's origin before it, 32 random bytes: heads of two tables never
+agree, and a head tells nothing of the history. Opening a history checks the chain.
 
-Triggers refuse updates, deletions and replacements, and indexes a second debit of one release or of
-one session. They guard against mistakes, and the chain tells when they were got round, but whoever
-may write the file can make a new one. That is noticed by the party to which the head was told. A
-transaction is durable when it ends (write-ahead log, full synchronisation), and after a crash it
-has happened as a whole or not at all.
+The table refuses updates, deletions and replacements, and a second debit of one release or of one
+session. That guards against mistakes, and the chain tells when it was got round, but whoever may do
+anything with the table can make a new one. That is noticed by the party to which the head was told.
+
+A history lies in an SQLite file (`sqlite_history`) or in a PostgreSQL database
+(`postgresql_history`). Statements are the same for both.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import sqlite3
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
 from fractions import Fraction
 from hashlib import sha256
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, TypeVar
 
 from xstat_ray.errors import InputError
 
-_VERSION = 2
-_SCHEMA = (
-    "PRAGMA journal_mode = WAL",
-    """
-    CREATE TABLE history (
-        number INTEGER PRIMARY KEY,
-        at TEXT NOT NULL,
-        kind TEXT NOT NULL CHECK (kind IN ('cap', 'debit', 'refusal', 'witness')),
-        dataset TEXT NOT NULL,
-        study TEXT NOT NULL,
-        name TEXT NOT NULL,
-        release TEXT NOT NULL,
-        epsilon TEXT NOT NULL,
-        delta TEXT NOT NULL,
-        rho TEXT NOT NULL,
-        cap TEXT NOT NULL,
-        note TEXT NOT NULL,
-        session TEXT NOT NULL,
-        head TEXT NOT NULL,
-        digest TEXT NOT NULL UNIQUE
-    ) STRICT
-    """,
-    "CREATE TABLE origin (digest TEXT NOT NULL) STRICT",
-    "CREATE UNIQUE INDEX debited_once ON history (dataset, release) WHERE kind = 'debit'",
-    "CREATE UNIQUE INDEX paid_once ON history (dataset, session) "
-    "WHERE kind = 'debit' AND session <> ''",
-    "CREATE TRIGGER no_update BEFORE UPDATE ON history "
-    "BEGIN SELECT RAISE(ABORT, 'history is append-only'); END",
-    "CREATE TRIGGER no_delete BEFORE DELETE ON history "
-    "BEGIN SELECT RAISE(ABORT, 'history is append-only'); END",
-    # INSERT OR REPLACE deletes without firing the trigger above. Each condition has its own index.
-    """
-    CREATE TRIGGER no_replace BEFORE INSERT ON history
-    WHEN EXISTS (SELECT 1 FROM history WHERE number = NEW.number)
-    OR EXISTS (SELECT 1 FROM history WHERE digest = NEW.digest)
-    OR NEW.kind = 'debit' AND EXISTS (
-        SELECT 1 FROM history
-        WHERE kind = 'debit' AND dataset = NEW.dataset AND release = NEW.release
-    )
-    OR NEW.kind = 'debit' AND EXISTS (
-        SELECT 1 FROM history WHERE kind = 'debit' AND session <> ''
-        AND dataset = NEW.dataset AND session = NEW.session
-    )
-    BEGIN SELECT RAISE(ABORT, 'history is append-only'); END
-    """,
-    f"PRAGMA user_version = {_VERSION}",
-)
-
-
+VERSION = 2
+"""Of the table and of the chain."""
+APPEND = "INSERT INTO history VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+"""Takes number, the fields of an entry, digest."""
 _LABEL = b"xstat-ray ledger entry\0"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -112,133 +66,89 @@ class Entry:
     anew."""
 
 
-class History:
-    """The entries kept in one file.
+class Found(Protocol):
+    """What a statement has found."""
 
-    Opening it creates the file and its folder, readable by the owner only.
-    """
+    def fetchone(self) -> Any:
+        """Return the next row, None if there is none."""
 
-    def __init__(self, path: Path) -> None:
-        """Open the file and check the chain of its entries.
+    def fetchall(self) -> list[Any]:
+        """Return the rows that are left."""
+
+
+class Connection(Protocol):
+    """A transaction on the table; places for values are written as `?`."""
+
+    def execute(self, statement: str, values: Sequence[Any] = ..., /) -> Found:
+        """Run one statement."""
+
+
+class History(ABC):
+    """The entries kept in one place, to which several processes may append at once."""
+
+    @abstractmethod
+    def read(self, work: Callable[[Reader], T]) -> T:
+        """Do some work on one consistent view, however long it takes.
 
         Raises:
-            InputError: it cannot be written to, is no ledger, or its entries are not a chain; the
-                methods raise it too.
+            InputError: the place cannot be used.
         """
-        self._path = path
-        try:
-            if not path.exists():
-                _create(path)
-        except OSError as error:
-            raise self._unusable(error.strerror) from None
-        except sqlite3.Error as error:
-            raise self._unusable(str(error)) from None
-        with self._connection("DEFERRED") as connection:
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if version == 1:
-                raise self._unusable(
-                    "it is of version 0.1",
-                    remedy="Take it over into a new file with xstat-ray budget take-over",
-                )
-            if version != _VERSION:
-                raise self._unusable("it is no ledger of this version")
-            broken = _first_break(connection)
+
+    @abstractmethod
+    def write(self, work: Callable[[Writer], T]) -> T:
+        """Do some work that may append, alone.
+
+        When this returns all that was appended is durable; where it raises, nothing was appended.
+
+        Args:
+            work: what to do. It may be done again where the place was lost meanwhile, so it changes
+                nothing but the history.
+
+        Raises:
+            InputError: the place cannot be used, or this user may not append.
+        """
+
+    @abstractmethod
+    def unusable(self, why: str | None, remedy: str | None = None) -> InputError:
+        """Make an error that says which ledger cannot be used, and why."""
+
+    def check(self, history: Reader) -> None:
+        """Check that the entries are a chain.
+
+        Raises:
+            InputError: they are none.
+        """
+        broken = history.first_break()
         if broken is not None:
-            raise self._unusable(
-                f"entry {broken} does not continue the one before, so the file was changed or is "
+            raise self.unusable(
+                f"entry {broken} does not continue the one before, so the ledger was changed or is "
                 "damaged",
                 remedy="Put back the newest copy of it",
             )
-
-    @contextmanager
-    def reading(self) -> Iterator[Reader]:
-        """One consistent view, however long it is looked at."""
-        with self._connection("DEFERRED") as connection:
-            yield Reader(connection)
-
-    @contextmanager
-    def writing(self) -> Iterator[Writer]:
-        """Hold the file alone; at the end all that was appended is durable, or nothing is.
-
-        Nothing is where an exception was raised.
-        """
-        with self._connection("IMMEDIATE") as connection:
-            yield Writer(connection)
-
-    @contextmanager
-    def _connection(self, lock: str) -> Iterator[sqlite3.Connection]:
-        try:
-            with closing(
-                sqlite3.connect(self._path, timeout=60, isolation_level=None)
-            ) as connection:
-                connection.execute("PRAGMA synchronous = FULL")
-                connection.execute(f"BEGIN {lock}")
-                # An exception skips the commit, and closing rolls back.
-                yield connection
-                connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise self._unusable(str(error)) from None
-
-    def _unusable(self, why: str | None, remedy: str | None = None) -> InputError:
-        remedy = remedy or "Name a file that this user may write, on a disk with free space"
-        return InputError(
-            f"the budget ledger cannot be used: {why}", file=str(self._path), remedy=remedy
-        )
-
-
-def _create(path: Path) -> None:
-    """Put a whole, empty file into place, unless someone else has done so meanwhile."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
-        new = Path(folder) / path.name
-        with closing(sqlite3.connect(new, isolation_level=None)) as connection:
-            for statement in _SCHEMA:
-                connection.execute(statement)
-            connection.execute("INSERT INTO origin VALUES (?)", (os.urandom(32).hex(),))
-        new.chmod(0o600)
-        with suppress(FileExistsError):
-            path.hardlink_to(new)
-
-
-def _first_break(connection: sqlite3.Connection) -> int | None:
-    """The number of the first entry that does not continue the chain; None if all do."""
-    origins = connection.execute("SELECT digest FROM origin").fetchall()
-    if len(origins) != 1:
-        return 1
-    (before,) = origins[0]
-    rows = connection.execute("SELECT * FROM history ORDER BY number")
-    for expected, (number, *texts, digest) in enumerate(rows, start=1):
-        if number != expected or digest != _digest(before, number, texts):
-            return expected
-        before = digest
-    return None
-
-
-def _digest(before: str, number: int, texts: Sequence[str]) -> str:
-    """SHA-256 of the digest before and of all that the entry says."""
-    said = json.dumps([before, number, *texts]).encode()
-    return sha256(_LABEL + said).hexdigest()
 
 
 class Reader:
     """What is asked of the history within one transaction."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def entries(self, dataset: str | None = None) -> list[Entry]:
         """All entries, oldest first, of one data set or of all."""
-        rows = self._connection.execute(
-            "SELECT * FROM history WHERE ?1 IS NULL OR dataset = ?1 ORDER BY number", (dataset,)
-        )
-        return [_entry(*row) for row in rows]
+        if dataset is None:
+            found = self._connection.execute("SELECT * FROM history ORDER BY number")
+        else:
+            found = self._connection.execute(
+                "SELECT * FROM history WHERE dataset = ? ORDER BY number", (dataset,)
+            )
+        return [_entry(*row) for row in found.fetchall()]
 
     def limits(self) -> dict[str, tuple[Fraction, Fraction]]:
         """Cap and delta of every data set that has them."""
         # A later cap takes the place of an earlier one in the dictionary.
         rows = self._connection.execute(
             "SELECT dataset, cap, delta FROM history WHERE kind = 'cap' ORDER BY number"
-        )
+        ).fetchall()
         return {dataset: (Fraction(cap), Fraction(delta)) for dataset, cap, delta in rows}
 
     def debited(self, dataset: str, release: str) -> Entry | None:
@@ -265,25 +175,38 @@ class Reader:
             "SELECT epsilon, delta, rho, note, count(*) FROM history "
             "WHERE kind = 'debit' AND dataset = ? GROUP BY epsilon, delta, rho, note",
             (dataset,),
-        )
+        ).fetchall()
         return [
             (Fraction(e), Fraction(d), Fraction(r), noise, times) for e, d, r, noise, times in rows
         ]
 
     def head(self) -> str:
-        """The digest of the last entry; before the first, the file's origin."""
+        """The digest of the last entry; before the first, the origin."""
         return self._last()[1]
 
     def holds(self, head: str) -> bool:
         """Whether that is, or was once, the head."""
         found = self._connection.execute(
-            "SELECT 1 FROM history WHERE digest = ?1 UNION SELECT 1 FROM origin WHERE digest = ?1",
-            (head,),
+            "SELECT 1 FROM history WHERE digest = ? UNION SELECT 1 FROM origin WHERE digest = ?",
+            (head, head),
         )
         return found.fetchone() is not None
 
+    def first_break(self) -> int | None:
+        """The number of the first entry that does not continue the chain; None if all do."""
+        origins = self._connection.execute("SELECT digest FROM origin").fetchall()
+        if len(origins) != 1:
+            return 1
+        (before,) = origins[0]
+        rows = self._connection.execute("SELECT * FROM history ORDER BY number").fetchall()
+        for expected, (number, *texts, digest) in enumerate(rows, start=1):
+            if number != expected or digest != digest_of(before, number, texts):
+                return expected
+            before = digest
+        return None
+
     def _last(self) -> tuple[int, str]:
-        """Number and digest of the last entry; before the first, 0 and the file's origin."""
+        """Number and digest of the last entry; before the first, 0 and the origin."""
         last: tuple[int, str] = (
             self._connection.execute(
                 "SELECT number, digest FROM history ORDER BY number DESC LIMIT 1"
@@ -300,14 +223,18 @@ class Reader:
 class Writer(Reader):
     """A transaction that may also append."""
 
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self.appended = False
+        """Whether anything was appended."""
+
     def append(self, entry: Entry) -> None:
         """Add an entry to the end of the chain."""
+        self.appended = True
         number, before = self._last()
         texts = [str(value) for value in astuple(entry)]
-        values = (number + 1, *texts, _digest(before, number + 1, texts))
-        self._connection.execute(
-            "INSERT INTO history VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values
-        )
+        values = (number + 1, *texts, digest_of(before, number + 1, texts))
+        self._connection.execute(APPEND, values)
 
 
 def _entry(*row: Any) -> Entry:
@@ -315,3 +242,9 @@ def _entry(*row: Any) -> Entry:
     _, *texts, _ = row
     amounts = map(Fraction, texts[6:10])
     return Entry(*texts[:6], *amounts, *texts[10:])
+
+
+def digest_of(before: str, number: int, texts: Sequence[str]) -> str:
+    """SHA-256 of the digest before and of all that the entry says."""
+    said = json.dumps([before, number, *texts]).encode()
+    return sha256(_LABEL + said).hexdigest()

@@ -23,16 +23,14 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from pathlib import Path
 
 from xstat_ray.errors import BudgetError, InputError
 from xstat_ray.privacy.accountant import Spending
-from xstat_ray.privacy.history import Entry, History, Reader
+from xstat_ray.privacy.accounts import POOL, Account, accounts, limit_of, spending_of
+from xstat_ray.privacy.history import Entry, Reader, Writer
+from xstat_ray.privacy.places import Place, argument, open_history
 from xstat_ray.privacy.rounding import readable
 from xstat_ray.privacy.witnesses import must_hold, since_anew
-
-POOL = "@pool"
-"""Ends the name of what the compute pool has learnt of a data set."""
 
 
 @dataclass(frozen=True)
@@ -58,36 +56,21 @@ class Debit:
     """What is known of the noise (`Mechanism.known`); empty: nothing but these amounts."""
 
 
-@dataclass(frozen=True)
-class Account:
-    """Where one data set stands."""
-
-    dataset: str
-    spent: Fraction
-    """Epsilon at `delta`, rounded up where it is not exact."""
-    cap: Fraction
-    delta: Fraction
-    """Where the data set is held at; in an account of the pool, the sum of the views' deltas."""
-    releases: int
-    """How many releases it paid for; in an account of the pool, how many views."""
-    spent_delta: Fraction = Fraction(0)
-    """What Laplace releases, or views, have spent of delta."""
-
-
 class Ledger:
-    """The budgets kept in one file.
+    """The budgets kept in one place.
 
-    Opening it creates the file and its folder, readable by the owner only.
+    Opening a file creates it and its folder, readable by the owner only.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, place: Place) -> None:
         """Open the ledger.
 
         Raises:
-            InputError: the file cannot be written to, or is no ledger; so do the methods.
+            InputError: the file or the database cannot be used, or holds no ledger; so do the
+                methods.
         """
-        self._path = path
-        self._history = History(path)
+        self._place = place
+        self._history = open_history(place)
 
     def debit(self, debit: Debit, cap: Fraction, delta: Fraction | None = None) -> None:
         """Record a debit before anything is decrypted or unmasked.
@@ -104,11 +87,15 @@ class Ledger:
                 needs one; the session has paid for another release; or the release was debited
                 before on other terms.
         """
-        with self._history.writing() as history:
-            entries = _check(history, debit, (cap, debit.delta if delta is None else delta))
+        first = (cap, debit.delta if delta is None else delta)
+
+        def enter(history: Writer) -> list[Entry]:
+            entries = _check(history, debit, first)
             for entry in entries:
                 history.append(entry)
-        for entry in entries:
+            return entries
+
+        for entry in self._history.write(enter):
             if entry.kind == "refusal":
                 raise BudgetError(self._explain(entry))
 
@@ -133,21 +120,22 @@ class Ledger:
                 key="delta",
                 remedy="Leave it out",
             )
-        with self._history.writing() as history:
-            if delta is None:
-                _, delta = history.limits().get(dataset, (cap, Fraction(0)))
-            _check_delta(dataset, delta, _spending(history, dataset))
-            history.append(Entry(_now(), "cap", dataset, delta=delta, cap=cap))
+
+        def enter(history: Writer) -> None:
+            _, known = history.limits().get(dataset, (cap, Fraction(0)))
+            chosen = known if delta is None else delta
+            _check_delta(dataset, chosen, spending_of(history, dataset))
+            history.append(Entry(_now(), "cap", dataset, delta=chosen, cap=cap))
+
+        self._history.write(enter)
 
     def head(self) -> str:
         """The digest of the last entry, 64 hexadecimal digits, which stands for all entries."""
-        with self._history.reading() as history:
-            return history.head()
+        return self._history.read(Reader.head)
 
     def holds(self, head: str) -> bool:
         """Whether that is the head of this ledger, or was once."""
-        with self._history.reading() as history:
-            return history.holds(head)
+        return self._history.read(lambda history: history.holds(head))
 
     def check_held(self, heads: Iterable[str]) -> None:
         """Check that nothing was lost that the other party has a record of.
@@ -158,11 +146,12 @@ class Ledger:
         Raises:
             InputError: this ledger lacks one of them.
         """
-        if not all(map(self.holds, heads)):
+        asked = list(heads)
+        if not self._history.read(lambda history: all(map(history.holds, asked))):
             raise InputError(
                 "the budget ledger lacks entries that the other party has a record of: it was "
                 "replaced, or restored from an old copy",
-                file=str(self._path),
+                file=str(self._place),
                 remedy="Put back the newest copy of it. If that is lost, tell the other party; "
                 "debit what is missing by a lower cap (xstat-ray budget set-cap), have the other "
                 "party accept this ledger (xstat-ray budget accept), and begin another run",
@@ -179,13 +168,16 @@ class Ledger:
                 session, and without one of all before.
             held: heads that the other party's ledger held when it had this one.
         """
-        with self._history.writing() as history:
+        note = " ".join(held)
+
+        def enter(history: Writer) -> None:
             told = [entry.head for entry in since_anew(history.entries(dataset))]
             known = head in told if head else not told
             if not known:
-                note = " ".join(held)
                 entry = Entry(_now(), "witness", dataset, note=note, session=session, head=head)
                 history.append(entry)
+
+        self._history.write(enter)
 
     def witnessed(self, dataset: str, session: str = "") -> list[str]:
         """The heads that the ledger of the other party's data set must hold, oldest first.
@@ -194,8 +186,7 @@ class Ledger:
             dataset: the other party's data set.
             session: leave out what was told in this one; empty: leave out nothing.
         """
-        with self._history.reading() as history:
-            heads = must_hold(history.entries(dataset))
+        heads = must_hold(self.history(dataset))
         return [head for head, told_in in heads.items() if not session or told_in != session]
 
     def spent(self, dataset: str) -> Fraction:
@@ -206,17 +197,14 @@ class Ledger:
 
     def show(self) -> list[Account]:
         """Where every data set stands that has a cap, by name."""
-        with self._history.reading() as history:
-            limits = sorted(history.limits().items())
-            return [_account(history, dataset, cap, delta) for dataset, (cap, delta) in limits]
+        return self._history.read(accounts)
 
     def history(self, dataset: str | None = None) -> list[Entry]:
         """Every debit, refusal and cap, oldest first, of one data set or of all."""
-        with self._history.reading() as history:
-            return history.entries(dataset)
+        return self._history.read(lambda history: history.entries(dataset))
 
     def _explain(self, refusal: Entry) -> str:
-        limits = [f"ledger={self._path}", f"dataset={refusal.dataset}", "cap=..."]
+        limits = f"{argument(self._place)} {shlex.quote(f'dataset={refusal.dataset}')} cap=..."
         kept = (
             "Nothing was handed to the pool"
             if refusal.dataset.endswith(POOL)
@@ -224,7 +212,7 @@ class Ledger:
         )
         return (
             f"data set {refusal.dataset}: {refusal.note}. {kept}. Ask for less in the study, or "
-            f"agree on other limits: {shlex.join(['xstat-ray', 'budget', 'set-cap', *limits])}"
+            f"agree on other limits: xstat-ray budget set-cap {limits}"
         )
 
 
@@ -245,7 +233,7 @@ def _check(history: Reader, debit: Debit, first: tuple[Fraction, Fraction]) -> l
     if known and _terms(known) == _terms(debit):
         return []
     reason = _conflict(history, debit, known) or _shortfall(
-        debit, _spending(history, dataset), cap, delta
+        debit, spending_of(history, dataset), cap, delta
     )
     if reason:
         return [replace(entry, kind="refusal", note=reason)]
@@ -287,7 +275,7 @@ def _shortfall(debit: Debit, spending: Spending, cap: Fraction, delta: Fraction)
     if debit.rho and not delta:
         return "its delta is 0 (set-cap can change it), and Gaussian noise needs a positive one"
     total = spending.plus(debit.epsilon, debit.rho, delta=debit.delta, noise=debit.noise)
-    limit = _limit(debit.dataset, delta, total)
+    limit = limit_of(debit.dataset, delta, total)
     if total.delta > limit or (total.rho and total.delta == limit):
         return (
             f"delta {_decimal(spending.delta)} of {_decimal(delta)} is spent and with this "
@@ -296,32 +284,10 @@ def _shortfall(debit: Debit, spending: Spending, cap: Fraction, delta: Fraction)
     would_be = total.epsilon(limit, enough=cap)
     if would_be <= cap:
         return ""
-    spent = readable(spending.epsilon(_limit(debit.dataset, delta, spending)))
+    spent = readable(spending.epsilon(limit_of(debit.dataset, delta, spending)))
     return (
         f"epsilon {spent} of {cap} is spent and with this release it would be {readable(would_be)}"
     )
-
-
-def _limit(dataset: str, delta: Fraction, spending: Spending) -> Fraction:
-    """The delta at which the epsilon of a data set is reckoned.
-
-    That of the pool has no limit: it is what is spent, which leaves nothing to convert at.
-    """
-    return spending.delta if dataset.endswith(POOL) else delta
-
-
-def _account(history: Reader, dataset: str, cap: Fraction, delta: Fraction) -> Account:
-    releases = sum(times for *_, times in history.amounts(dataset))
-    spending = _spending(history, dataset)
-    limit = _limit(dataset, delta, spending)
-    return Account(dataset, spending.epsilon(limit), cap, limit, releases, spending.delta)
-
-
-def _spending(history: Reader, dataset: str) -> Spending:
-    spending = Spending()
-    for epsilon, delta, rho, noise, times in history.amounts(dataset):
-        spending = spending.plus(epsilon, rho, times, delta=delta, noise=noise)
-    return spending
 
 
 def _decimal(delta: Fraction) -> str:

@@ -1,4 +1,4 @@
-"""The registry of a user's ledgers: which files on this machine have counted which data sets.
+"""The registry of a user's ledgers: which of them have counted which data sets.
 
 Two ledgers of one data set are two budgets. A run asks the registry whether it is about to begin a
 second one. It is a help against mistakes: a copy on another machine is not in it.
@@ -12,6 +12,8 @@ from contextlib import closing
 from pathlib import Path
 
 from xstat_ray.errors import InputError
+from xstat_ray.privacy.database import Database
+from xstat_ray.privacy.places import Place, place_of
 
 STATE = "XSTAT_STATE"
 """Environment variable that names another folder for the registry."""
@@ -26,7 +28,7 @@ def state_folder() -> Path:
     return (Path(home) if Path(home).is_absolute() else Path.home() / ".local/state") / "xstat-ray"
 
 
-def register(dataset: str, ledger: Path) -> list[Path]:
+def register(dataset: str, ledger: Place) -> list[Place]:
     """Remember that a ledger counts a data set.
 
     Returns:
@@ -54,5 +56,10 @@ def register(dataset: str, ledger: Path) -> list[Path]:
             file=str(path),
             remedy=f"Set {STATE} to a folder that this user may write",
         ) from None
-    others = [Path(text) for (text,) in known]
-    return [other for other in others if other != here and other.exists()]
+    others = [place_of(text) for (text,) in known]
+    return [other for other in others if other != here and _may_exist(other)]
+
+
+def _may_exist(place: Place) -> bool:
+    """Whether a ledger is still there; a database is not asked."""
+    return isinstance(place, Database) or place.exists()

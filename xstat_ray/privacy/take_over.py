@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from xstat_ray.errors import InputError
-from xstat_ray.privacy.history import Entry, History
-from xstat_ray.privacy.ledger import POOL
+from xstat_ray.privacy.accounts import POOL
+from xstat_ray.privacy.history import Entry, Writer
+from xstat_ray.privacy.sqlite_history import SqliteHistory
 
 
 def kept_name(path: Path) -> Path:
@@ -54,9 +56,7 @@ def take_over(path: Path) -> None:
             _old(path) as connection,
         ):
             new = Path(folder) / path.name
-            with History(new).writing() as history:
-                for entry in _entries(connection):
-                    history.append(entry)
+            SqliteHistory(new).write(partial(_append, _entries(connection)))
             connection.execute("COMMIT")
             # All of the old file is then in one file, and nobody else has it open.
             (mode,) = connection.execute("PRAGMA journal_mode = DELETE").fetchone()
@@ -67,6 +67,11 @@ def take_over(path: Path) -> None:
             new.replace(path)
     except OSError as error:
         raise _unusable(path, error.strerror) from None
+
+
+def _append(entries: Iterable[Entry], history: Writer) -> None:
+    for entry in entries:
+        history.append(entry)
 
 
 @contextmanager

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from xstat_ray.model.study import Study
-from xstat_ray.privacy.ledger import POOL, Debit, Ledger
+from xstat_ray.privacy.accounts import POOL
+from xstat_ray.privacy.ledger import Debit, Ledger
+from xstat_ray.privacy.places import Place
 
 
-def count_view(ledger: Path, dataset: str, study: Study, view: str) -> None:
+def count_view(ledger: Place, dataset: str, study: Study, view: str) -> None:
     """Record that the pool is about to see a party's padded table once more.
 
     A view has epsilon_v and delta_v of the study. Those of several views add up, whatever they show

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from xstat_ray.errors import InputError
 from xstat_ray.inputs.source import DEFAULT_LEDGER, Source
 from xstat_ray.model.study import Role, Study
+from xstat_ray.privacy.places import Place, check_database
 from xstat_ray.privacy.registry import register
 from xstat_ray.runtime.progress import Planned, Progress
 
-Ledgers = Sequence[tuple[str, Path]]
-"""Data sets and the absolute paths of their ledgers."""
+Ledgers = Sequence[tuple[str, Place]]
+"""Data sets and where their ledgers lie: absolute paths, or databases."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class DebitedPlan:
 
 
 def ledger_rows(ledgers: Ledgers) -> list[tuple[str, str]]:
-    """Say where the budgets of data sets are kept, a line for each file."""
-    datasets: dict[Path, list[str]] = {}
+    """Say where the budgets of data sets are kept, a line for each ledger."""
+    datasets: dict[Place, list[str]] = {}
     for dataset, path in ledgers:
         datasets.setdefault(path, []).append(dataset)
     return [
@@ -67,7 +67,13 @@ def ledgers_of(study: Study, sources: Mapping[Role, Source]) -> Ledgers:
 
 
 def announce(plan: Planned, ledgers: Ledgers, progress: Progress) -> None:
-    """Show a plan with its ledgers, and warn of data sets that have another ledger too."""
+    """Show a plan with its ledgers, and warn of data sets that have another ledger too.
+
+    Raises:
+        InputError: a database has no ledger, which no run makes, or cannot be reached.
+    """
+    for _, place in ledgers:
+        check_database(place)
     progress.planned(DebitedPlan(plan, ledgers))
     warn_of_second(ledgers, progress)
 

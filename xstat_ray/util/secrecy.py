@@ -8,7 +8,10 @@ returns bytes.
 
 from __future__ import annotations
 
+import re
 from typing import NoReturn
+
+_PASSWORDS = re.compile(r"(://[^\s:@/]*:)[^\n]*(?=@)|(password=)[^\s&'\"]+", re.IGNORECASE)
 
 
 class Secret:
@@ -30,3 +33,8 @@ class Secret:
         return f"<{type(self).__name__} redacted>"
 
     __str__ = __repr__
+
+
+def without_passwords(text: str) -> str:
+    """Return a text with `***` for the passwords of addresses in it (RFC 3986, section 3.2.1)."""
+    return _PASSWORDS.sub(lambda match: f"{match[1] or match[2]}***", text)

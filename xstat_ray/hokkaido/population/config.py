@@ -27,6 +27,7 @@ from xstat_ray.inputs.section import Section
 from xstat_ray.inputs.study_file import read_id, read_privacy
 from xstat_ray.planning.cluster import Cluster, read_cluster
 from xstat_ray.planning.settings import DISPLAYS
+from xstat_ray.privacy.places import place_of
 
 _TOP = (
     "population", "privacy", "tables", "data", "out", "runtime", "shards", "replicas", "window",
@@ -70,7 +71,7 @@ def population_config(raw: Mapping[str, Any], origin: str) -> PopulationConfig:
         out=Path(top.text("out")).absolute(),
         options=PopulationOptions(
             shards=top.whole("shards", defaults.shards, least=1),
-            ledger=Path(top.text("ledger", str(defaults.ledger))),
+            ledger=place_of(top.text("ledger", str(defaults.ledger))),
             allow_no_noise=top.child("unsafe", ("allow_no_noise",)).flag("allow_no_noise", False),
         ),
         runtime=top.choice("runtime", ("ray", "local"), "ray"),

@@ -38,6 +38,7 @@ from xstat_ray.hokkaido.population.write import write_release
 from xstat_ray.inputs.source import DEFAULT_LEDGER
 from xstat_ray.planning.options import NOISE_OFF, check_noise
 from xstat_ray.privacy.ledger import Debit, Ledger
+from xstat_ray.privacy.places import Place
 from xstat_ray.publication.output_folder import OutputFolder
 from xstat_ray.runtime.events import Recorded
 from xstat_ray.runtime.ledgers import announce
@@ -86,7 +87,7 @@ class PopulationOptions:
 
     shards: int = 4
     """Number of regions to aim for."""
-    ledger: Path = DEFAULT_LEDGER
+    ledger: Place = DEFAULT_LEDGER
     allow_no_noise: bool = False
 
 
@@ -245,7 +246,7 @@ def _stored(plan: PopulationPlan, context: TaskContext) -> dict[str, Any]:
     return facts
 
 
-def _debit(plan: PopulationPlan, release: str, ledger: Path) -> None:
+def _debit(plan: PopulationPlan, release: str, ledger: Place) -> None:
     """Debit the whole release once; a repeat changes nothing."""
     declared = plan.declaration
     budget = plan.budget
