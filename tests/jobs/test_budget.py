@@ -16,6 +16,7 @@ from jobs.budget import main, words
 from tests.jobs.command import run
 from tests.postgres import OWNER, WRITER
 from tests.privacy.old_ledger import make_old
+from tests.sizes import first
 from xstat_ray import BudgetError, InputError, Options, crosstab, make_plan
 from xstat_ray.inputs.source import DEFAULT_LEDGER
 from xstat_ray.inputs.study_file import parse
@@ -149,13 +150,16 @@ def test_a_ledger_in_postgresql_is_made_for_a_role_and_used_by_it(budget, postgr
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("address", ["postgresql://u:{}@db/b", "postgresql://u:{}=1@db/b"])
-def test_a_password_that_is_typed_is_refused_and_not_shown(tmp_path, address):
+@pytest.mark.parametrize(
+    ("address", "said"),
+    first(1, [("postgresql://u:{}@db/b", "holds a password"), ("postgresql://u:{}=1@db/b", "'='")]),
+)
+def test_a_password_that_is_typed_is_refused_and_not_shown(tmp_path, address, said):
     canary = "hunter2-5b71"
     done = run("budget", tmp_path, "show", f"ledger={address.format(canary)}")
     assert done.code == 2
     assert canary not in done.printed
-    assert "holds a password" in done.error or "postgresql://u:***@db" in done.error
+    assert said in done.error
     assert list(tmp_path.iterdir()) == []
 
 
