@@ -36,7 +36,8 @@ def as_writer(place):
 
 def test_entries_and_heads_are_the_same_and_go_on(path, target):
     before = Ledger(path)
-    head, entries = before.head(), before.history()
+    head = before.head()
+    entries = before.history()
     assert move(path, target, WRITER) == 3
     ledger = Ledger(as_writer(target))
     assert (ledger.head(), ledger.history()) == (head, entries)
