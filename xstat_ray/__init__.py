@@ -47,6 +47,8 @@ from xstat_ray.errors import (
     StudyError,
     XstatError,
 )
+from xstat_ray.inputs.databases import DatabaseTable
+from xstat_ray.inputs.lakes import Delta, Iceberg
 from xstat_ray.inputs.source import Source
 from xstat_ray.inputs.study_file import load as load_study
 from xstat_ray.model.study import Study
@@ -56,6 +58,9 @@ from xstat_ray.publication.release import Release
 
 __all__ = [
     "BudgetError",
+    "DatabaseTable",
+    "Delta",
+    "Iceberg",
     "InputError",
     "Options",
     "PartyError",

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from xstat_ray.crypto.kernels.choice import shortfall
 from xstat_ray.errors import BudgetError, PartyLostError
+from xstat_ray.inputs.frames import SupportsArrow
+from xstat_ray.inputs.outside import OutsideTable
 from xstat_ray.inputs.source import DEFAULT_LEDGER, Source, check_sources
+from xstat_ray.inputs.spool import SPOOL, spooled
 from xstat_ray.model.messages import Coefficients
 from xstat_ray.model.study import Role, Study
 from xstat_ray.planning import pool_view
@@ -32,8 +35,8 @@ from xstat_ray.runtime.progress import Progress
 def crosstab(
     study: Study,
     *,
-    row: Path | str | Source,
-    column: Path | str | Source,
+    row: Path | str | OutsideTable | Source | SupportsArrow,
+    column: Path | str | OutsideTable | Source | SupportsArrow,
     out: Path | str | None = None,
     options: Options | None = None,
     progress: Progress | None = None,
@@ -42,8 +45,10 @@ def crosstab(
 
     Args:
         study: what to count; `xstat_ray.load_study` reads one from YAML.
-        row: the row party's table (Parquet, Arrow or CSV; a file or a folder), or a `Source` with
-            people to exclude and a budget ledger, by default `.xstat-ray/ledger.sqlite` for both.
+        row: the row party's table (Parquet, Arrow or CSV; a file or a folder), or one that can be
+            read as Arrow, such as a data frame, or a `Source` with people to exclude and a budget
+            ledger, by default `.xstat-ray/ledger.sqlite` for both. What is no file is copied into
+            one for the time of the run.
         column: the column party's table, likewise.
         out: folder for the files of the release; without it nothing is kept on disk but the ledger.
         options: how to run; the default runs in this process, without Ray.
@@ -70,6 +75,9 @@ def crosstab(
         work = stack.enter_context(Workspace(folder, plan))
         progress = Recorded(progress, folder, hides_sizes=plan.padding is not None)
         sources = {role: _for_run(source, role, work) for role, source in sources.items()}
+        for role in sources:
+            files = _files(plan.study, role, sources[role], work, progress)
+            sources[role] = stack.enter_context(files)
         unfinished, coefficients = _count(plan, sources, work, options, progress)
         tables = publish(plan, coefficients)
         release = Release(*tables, unfinished.facts, plan.as_dict(), kept)
@@ -83,6 +91,22 @@ def _for_run(source: Source, role: Role, work: Workspace) -> Source:
     """A source with a ledger, and a private folder in which this run is resumed."""
     ledger = source.ledger or DEFAULT_LEDGER.absolute()
     return replace(source, private=work.private_folder(role), ledger=ledger)
+
+
+@contextmanager
+def _files(
+    study: Study, role: Role, source: Source, work: Workspace, progress: Progress
+) -> Iterator[Source]:
+    """A source of files alone: with copies of what is no file, which are removed at the end.
+
+    Nothing is copied where an unfinished release is resumed, as that reads no table.
+    """
+    if work.stored and source.is_outside:
+        source = replace(source, table=work.folder, exclude=())
+    if source.is_outside:
+        progress.note(f"The {role} party's table is read into a private copy: {source.table}.")
+    with spooled(study, role, source, work.private_folder(role) / SPOOL) as files:
+        yield files
 
 
 def _announce(

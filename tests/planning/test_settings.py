@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from xstat_ray.errors import InputError, StudyError
+from xstat_ray.inputs.databases import DatabaseTable
+from xstat_ray.inputs.lakes import Delta, Iceberg
 from xstat_ray.inputs.section import Section
 from xstat_ray.inputs.source import DEFAULT_LEDGER, Source
 from xstat_ray.planning.cluster import Cluster
@@ -132,3 +134,56 @@ def test_a_study_that_leaves_padding_open_has_that_of_the_deployment(
     raw = {"study": STUDY, "privacy": privacy, "out": "not of the study"}
     assert read_study(raw, "small.yaml", padding="dp").privacy.padding == padding
     assert read_study(raw, "small.yaml").privacy.padding == "off"
+
+
+def read_path(**data: object) -> object:
+    section = Section({"row": data}, key="data", origin="small.yaml", known=("row", "column"))
+    return read_source(section, "row").table
+
+
+@pytest.mark.parametrize(
+    ("data", "table"),
+    [
+        ({"path": "lake/t", "format": "files"}, "lake/t"),
+        ({"path": "lake/t", "format": "delta"}, Delta("lake/t")),
+        ({"path": "lake/t", "format": "delta", "version": 0}, Delta("lake/t", 0)),
+        ({"path": "c.n.t", "format": "iceberg", "version": 1 << 62}, Iceberg("c.n.t", 1 << 62)),
+        ({"path": "sqlite:x.db", "table": "t"}, DatabaseTable("sqlite:x.db", "t")),
+        (
+            {"path": "postgresql://a@b/c", "query": "SELECT 1"},
+            DatabaseTable("postgresql://a@b/c", query="SELECT 1"),
+        ),
+    ],
+)
+def test_a_table_of_a_lake_or_a_database(data: dict[str, Any], table: object) -> None:
+    assert read_path(**data) == table
+
+
+@pytest.mark.parametrize(
+    ("data", "key"),
+    [
+        ({"path": "lake/t", "format": "hudi"}, "data.row.format"),
+        ({"path": "lake/t", "version": 3}, "data.row.version"),
+        ({"path": "lake/t", "format": "delta", "version": "newest"}, "data.row.version"),
+        ({"path": "lake/t", "table": "t"}, "data.row.table"),
+        ({"path": "lake/t", "format": "delta", "query": "SELECT 1"}, "data.row.query"),
+        ({"path": "sqlite:x.db"}, "data.row.table"),
+        ({"path": "sqlite:x.db", "table": "t", "query": "SELECT 1"}, "data.row.table"),
+        ({"path": "sqlite:x.db", "table": "t", "format": "delta"}, "data.row.format"),
+    ],
+)
+def test_keys_of_a_table_that_do_not_go_together_are_refused(
+    data: dict[str, Any], key: str
+) -> None:
+    with pytest.raises(StudyError) as caught:
+        read_path(**data)
+    assert caught.value.key == key
+
+
+@pytest.mark.parametrize("key", ["path", "exclude"])
+def test_a_password_is_refused_by_its_key_and_not_repeated(key: str) -> None:
+    data = {"path": "t.csv", key: "postgresql://reader:canary@db/operator"}
+    with pytest.raises(StudyError, match="a URI holds a password .*PGPASSWORD") as caught:
+        read_path(**data)
+    assert caught.value.key == f"data.row.{key}"
+    assert "canary" not in str(caught.value)

@@ -12,6 +12,7 @@ from xstat_ray.federation.identity import Domain
 from xstat_ray.federation.key_holder import KeyHolderSteps
 from xstat_ray.federation.party import STEPS, PartySteps
 from xstat_ray.federation.release import PublisherSteps
+from xstat_ray.federation.table_copy import table_files
 from xstat_ray.inputs.source import Source
 from xstat_ray.model.study import Role
 from xstat_ray.planning.options import check_noise
@@ -44,7 +45,10 @@ def deidentify(config: PartyConfig, progress: Progress) -> None:
         progress = Recorded(progress, run.folder)
         source = replace(config.source, private=run.folder).absolute
         attestation = config.attestation.make(run.identity, run.peers)
-        with open_executor(config.study, {role: source}, config.options, progress) as executor:
+        with (
+            table_files(run, role, source, config.step) as source,
+            open_executor(config.study, {role: source}, config.options, progress) as executor,
+        ):
             steps = PartySteps(
                 run,
                 role,

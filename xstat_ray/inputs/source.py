@@ -1,4 +1,8 @@
-"""Sources of a party's data. They hold paths alone; the party reads what is there."""
+"""Sources of a party's data: mostly paths; the party reads what is there.
+
+A table that is no file, such as one of a database, is copied into files when a run starts
+(`spool`). Only sources of files are handed to other processes.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from xstat_ray.errors import InputError
+from xstat_ray.inputs.frames import Frame
+from xstat_ray.inputs.outside import OutsideTable
 from xstat_ray.model.study import Role
 from xstat_ray.privacy.places import Place
 
@@ -18,9 +24,10 @@ DEFAULT_LEDGER = Path(".xstat-ray/ledger.sqlite")
 class Source:
     """One party's table, the people to leave out of it, and the party's private folder."""
 
-    table: Path | str
-    """Parquet, Arrow or CSV: a file, or a folder of files of one format."""
-    exclude: Path | str | Sequence[Path | str] = ()
+    table: Path | str | OutsideTable
+    """Parquet, Arrow or CSV: a file, or a folder of files of one format. Or a `Delta`, `Iceberg` or
+    `DatabaseTable` table, or one of Python: whatever can be read as Arrow, such as a data frame."""
+    exclude: Path | str | OutsideTable | Sequence[Path | str | OutsideTable] = ()
     """Tables of the ids of people to leave out, such as people who opted out and telephone lines
     that nobody uses."""
     private: Path | None = None
@@ -31,26 +38,85 @@ class Source:
     skip_damaged: bool = False
     """Leave out files of the table that cannot be read, as long as some can."""
 
+    def __post_init__(self) -> None:
+        """Take tables of Python as such.
+
+        Raises:
+            InputError: something is neither a path nor a table.
+        """
+        listed = self.exclude
+        object.__setattr__(self, "table", _table(self.table))
+        if Frame.accepts(listed):
+            object.__setattr__(self, "exclude", Frame(listed))
+        elif not isinstance(listed, Path | str | OutsideTable):
+            object.__setattr__(self, "exclude", tuple(map(_table, listed)))
+
     @property
-    def excludes(self) -> tuple[Path | str, ...]:
+    def excludes(self) -> tuple[Path | str | OutsideTable, ...]:
         """The tables of people to leave out, one after the other."""
-        return (self.exclude,) if isinstance(self.exclude, Path | str) else tuple(self.exclude)
+        listed = self.exclude
+        return (listed,) if isinstance(listed, Path | str | OutsideTable) else tuple(listed)
+
+    @property
+    def is_outside(self) -> bool:
+        """Whether the table, or a table of people to leave out, is no file."""
+        return any(isinstance(table, OutsideTable) for table in (self.table, *self.excludes))
+
+    @property
+    def files(self) -> Path | str:
+        """The path of the table.
+
+        Raises:
+            InputError: the table is no file, and was not copied into files.
+        """
+        return _path(self.table)
+
+    @property
+    def exclude_files(self) -> tuple[Path | str, ...]:
+        """The paths of the tables of people to leave out.
+
+        Raises:
+            InputError: one is no file, and was not copied into files.
+        """
+        return tuple(map(_path, self.excludes))
 
     @classmethod
-    def of(cls, value: Path | str | Source) -> Source:
-        """Make a source with absolute paths from the path of a table, or from another source."""
-        return (value if isinstance(value, Source) else cls(value)).absolute
+    def of(cls, value: object) -> Source:
+        """Make a source with absolute paths from a table or its path, or from another source.
+
+        Raises:
+            InputError: it is none of these.
+        """
+        return (value if isinstance(value, Source) else cls(_table(value))).absolute
 
     @property
     def absolute(self) -> Source:
         """This source with absolute paths, which mean the same in every process."""
         return replace(
             self,
-            table=Path(self.table).absolute(),
-            exclude=tuple(Path(path).absolute() for path in self.excludes),
+            table=_absolute(self.table),
+            exclude=tuple(map(_absolute, self.excludes)),
             private=None if self.private is None else self.private.absolute(),
             ledger=None if self.ledger is None else self.ledger.absolute(),
         )
+
+
+def _table(value: object) -> Path | str | OutsideTable:
+    return value if isinstance(value, Path | str | OutsideTable) else Frame(value)
+
+
+def _path(table: Path | str | OutsideTable) -> Path | str:
+    if isinstance(table, OutsideTable):
+        raise InputError(
+            "the table is no file",
+            file=str(table),
+            remedy="Only a run reads it, when it starts; name a file or a folder here",
+        )
+    return table
+
+
+def _absolute(table: Path | str | OutsideTable) -> Path | OutsideTable:
+    return table if isinstance(table, OutsideTable) else Path(table).absolute()
 
 
 def check_sources(sources: Mapping[Role, Source]) -> None:
@@ -65,7 +131,9 @@ def check_sources(sources: Mapping[Role, Source]) -> None:
             *(("exclude", "opt-out table", path) for path in source.excludes),
         ]
         for key, what, path in named:
-            if not Path(path).exists():
+            if isinstance(path, OutsideTable):
+                path.check()
+            elif not Path(path).exists():
                 raise InputError(
                     f"the {role} party's {what} does not exist",
                     file=str(path),

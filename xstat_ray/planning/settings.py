@@ -13,6 +13,7 @@ from xstat_ray.model.study import PaddingMode, Study
 from xstat_ray.planning.batching import BATCHES, Batch
 from xstat_ray.planning.cluster import read_cluster
 from xstat_ray.planning.options import Options
+from xstat_ray.planning.table_settings import TABLE_KEYS, read_table, without_passwords
 from xstat_ray.privacy.places import Place, create_command, place_of
 
 TOP = (
@@ -20,7 +21,7 @@ TOP = (
     "window", "crypto", "cluster", "display", "unsafe", "world", "deployment",
 )  # fmt: skip
 """Top-level keys that all jobs on a study have."""
-SOURCE_KEYS = ("path", "exclude", "damaged", "ledger")
+SOURCE_KEYS = (*TABLE_KEYS, "exclude", "damaged", "ledger")
 """Keys of a party's data."""
 DISPLAYS = ("auto", "quiet", "json")
 """What a job may show at the terminal."""
@@ -59,8 +60,8 @@ def read_source(data: Section, role: str, ledger: Place = DEFAULT_LEDGER) -> Sou
     section = data.child(role, SOURCE_KEYS)
     damaged = section.choice("damaged", ("stop", "skip"), "stop")
     return Source(
-        section.text("path"),
-        section.texts("exclude"),
+        read_table(section),
+        without_passwords(section, "exclude", section.texts("exclude")),
         ledger=check_ledger(read_ledger(data, role, ledger), role, ledger),
         skip_damaged=damaged == "skip",
     )

@@ -67,7 +67,7 @@ class ColumnParty(ColumnOpening):
         side = self._study.column
         digests = self._start_reading()
         table = open_table(
-            self._source.table,
+            self._source.files,
             id=side.id,
             times=list(dict.fromkeys(anchor for anchor, _ in _times(side))),
             values=[d.column for d in side.dimensions],
@@ -75,7 +75,7 @@ class ColumnParty(ColumnOpening):
             digests=digests.of("table"),
         )
         self._record.set_aside = table.set_aside
-        excluded = read_excluded(self._source.excludes, side.id, study, digests).to_pylist()
+        excluded = read_excluded(self._source.exclude_files, side.id, study, digests).to_pylist()
         taken = take(study, table, side.id, frozenset(excluded), self._extract)
         digests.check_all_listed()
         if len(taken.ids) > study.bounds.persons:

@@ -116,9 +116,9 @@ class RowTable(Secret):
         side = study.row
         self._study = study
         self._share = share
-        self._table = open_row_table(study, source.table, source.skip_damaged, digests.of("table"))
+        self._table = open_row_table(study, source.files, source.skip_damaged, digests.of("table"))
         self.set_aside = self._table.set_aside
-        self._excluded = read_excluded(source.excludes, side.id, study, digests)
+        self._excluded = read_excluded(source.exclude_files, side.id, study, digests)
         self._encoder = Encoder(side.dimensions)
         self._pieces = self._table.pieces()
         covers = [self._cover(piece) for piece in self._pieces]
