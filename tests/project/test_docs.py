@@ -17,6 +17,7 @@ import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from tests import postgres as postgresql
 from tests.hokkaido.needs.country import make_country, publish_all
 from tests.pages import PAGES, ROOT, blocks, text_of
 from tests.sizes import thorough
@@ -106,7 +107,7 @@ NOT_RUN = {
     (
         "docs/other_tables.md",
         "xstat-ray crosstab --config-dir my_conf study=station out=out/postgresql",
-    ): "needs a server",
+    ): "needs a server; test_the_command_for_postgresql_reads_a_server runs it",
     ("docs/privacy.md", "pip install"): "minutes; tests/benchmarks runs every suite in small",
 }
 """Blocks that are not run here, by page and beginning, and why. Commands of jobs in them are still
@@ -242,6 +243,39 @@ LONG = {
 )
 def test_the_blocks_of_a_page_run_in_order(page, tmp_path, shims):
     assert list(follow(page, tmp_path, shims))
+
+
+@thorough
+def test_the_command_for_postgresql_reads_a_server(tmp_path, shims, postgres):
+    page = "docs/other_tables.md"
+    name = postgres.new_database()
+    postgres.execute("CREATE TABLE presence (phone text, time timestamp, area text)", name)
+    postgres.execute(
+        "INSERT INTO presence VALUES ('090-1234-5678', '2024-05-01T08:10', 'Kushiro')", name
+    )
+    for block in blocks(page):
+        if block.title not in (None, OUTPUT):
+            (tmp_path / block.title).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / block.title).write_text(block.text)
+    (command,) = [block.text for block in blocks(page) if reason(page, block)]
+    shown = "postgresql://reader@db.example:5432/operator"
+    assert shown in command
+    environ = environment(shims) | {"PGPASSWORD": postgresql.PASSWORD}
+    done = subprocess.run(
+        ["bash", "-euc", command.replace(shown, postgres.uri(name, tcp=True))],
+        cwd=tmp_path,
+        env=environ,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    kept = (tmp_path / "out" / "postgresql").rglob("*")
+    told = (
+        done.stdout
+        + done.stderr
+        + "".join(p.read_text(errors="replace") for p in kept if p.is_file())
+    )
+    assert "Kushiro" in told and postgresql.PASSWORD not in told
 
 
 @thorough
