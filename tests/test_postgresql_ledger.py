@@ -101,8 +101,8 @@ def test_a_password_over_tcp_is_nowhere_afterwards(
     case, postgres, ledgers, monkeypatch, deployment
 ):
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
-    (case.folder / "study").mkdir()
-    (case.folder / "study" / "small.yaml").write_text(STUDY)
+    (case.folder / "conf" / "study").mkdir(parents=True)
+    (case.folder / "conf" / "study" / "small.yaml").write_text(STUDY)
     over_tcp = {
         party: Database(postgres.uri(user=WRITER, tcp=True, schema=ledgers[party].schema))
         for party in PARTIES
@@ -111,7 +111,14 @@ def test_a_password_over_tcp_is_nowhere_afterwards(
     done = run(
         "crosstab",
         case.folder,
-        *("--config-dir", ".", "study=small", "runtime=local", "out=out", "crypto.key_bits=2048"),
+        *(
+            "--config-dir",
+            "conf",
+            "study=small",
+            "runtime=local",
+            "out=out",
+            "crypto.key_bits=2048",
+        ),
         *(f"deployment={deployment}", *settings),
     )
     assert done.code == 0, done.error

@@ -112,6 +112,16 @@ def test_partition_folders_give_columns(tmp_path, suffix):
         open_table(tmp_path, id="nobody")
 
 
+def test_the_name_of_a_folder_counts_where_files_have_such_a_column_too(tmp_path):
+    for suffix, content in (
+        ("parquet", pa.table({"id": ["1"], "v": ["x"]})),
+        ("csv", "id,v\n1,x\n"),
+    ):
+        folder = tmp_path / suffix
+        write(folder / "v=y" / f"a.{suffix}", content)
+        assert read(folder, id="id", values=["v"]) == {"id": ["1"], "v": ["y"]}
+
+
 def test_files_may_order_their_columns_differently(tmp_path):
     write(tmp_path / "a.parquet", pa.table({"id": ["1"], "v": ["x"]}))
     write(tmp_path / "b.parquet", pa.table({"v": ["y"], "id": ["2"], "more": [0]}))

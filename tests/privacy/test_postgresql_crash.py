@@ -19,7 +19,7 @@ CRASHES = (signal.SIGKILL, signal.SIGQUIT)
 
 @pytest.mark.parametrize(
     ("workers", "times", "between"),
-    [pytest.param(3, 30, 0.5, marks=thorough), pytest.param(8, 200, 4, marks=slow)],
+    [pytest.param(2, 20, 0.5, marks=thorough), pytest.param(8, 200, 4, marks=slow)],
 )
 def test_debits_survive_a_server_that_is_killed(workers, times, between):
     """All workers together want `workers` times the cap."""
