@@ -311,5 +311,10 @@ def _position(dimensions: Sequence[Dimension]) -> str:
             if dimension.other
             else ""
         )
-        position = f"({position} * {dimension.size} + CASE {cases} {other} END)"
+        missing = (
+            f"WHEN {text} IS NULL THEN {dimension.labels.index(dimension.missing)}"
+            if dimension.missing
+            else ""
+        )
+        position = f"({position} * {dimension.size} + CASE {cases} {other} {missing} END)"
     return position

@@ -10,9 +10,11 @@ import sys
 from fractions import Fraction
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests import oracle
 from tests.case import COLUMNS, COUNTS, HOURS, KEY_BITS, ROWS, Case, counts, study
 from xstat_ray import Source, crosstab
 from xstat_ray.crypto.kernels.choice import kernel
@@ -246,6 +248,29 @@ def test_duplicate_rows_count_up_to_the_bound(case, bound, expected):
     # One flag for a person in a period, however often the column party's row is repeated.
     assert counts(release) == {**dict.fromkeys(COUNTS, 0), ("a", "x"): expected}
     assert case.intake("row")["over_bound"] == 3 - expected
+
+
+@pytest.mark.parametrize("other", [{}, {"other": "else"}])
+def test_missing_values_are_counted_under_their_label(case, other):
+    """Beside SQL, on both sides, in Parquet and in CSV."""
+    values = {"values": ["a", "b"], "missing": "unknown", **other}
+    areas = ["a", None, "b", None, "z", None]
+    kinds = [None, "y", None, "x", "x", None]
+    people = [str(number) for number in range(6)]
+    declared = study(
+        row={"dimensions": [{"name": "area", **values}]},
+        column={"dimensions": [{"name": "kind", "values": ["x", "y"], "missing": "unknown"}]},
+    )
+    tables = [pa.table({"id": people, "area": areas}), pa.table({"id": people, "kind": kinds})]
+    case.write("row", tables[0].to_pydict())
+    lines = [f"{person},{kind or 'nan'}\n" for person, kind in zip(people, kinds, strict=True)]
+    case.write("column", "id,kind\n" + "".join(lines))
+    release = case.run(declared)
+    expected = oracle.count(declared, *tables)
+    assert release.statistics["noisy"].to_pylist() == expected.ravel().tolist()
+    assert expected.sum() == (6 if other else 5)
+    assert release.statistics["area"].to_pylist()[-1] == "unknown"
+    assert case.intake("row")["outside_domain"] == (0 if other else 1)
 
 
 def test_one_phone_number_written_in_two_ways(case):

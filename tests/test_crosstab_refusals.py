@@ -27,9 +27,13 @@ BAD_ROWS = {
         {"ids": ["1", "2"], "area": TWO},
         ["no such column", "column id", "Did you mean 'ids'?"],
     ),
-    "ids of type float": (
-        {"id": [1.0, 2.0], "area": TWO},
-        ["type double", "column id", "Store ids as text"],
+    "ids of type bool": (
+        {"id": [True, False], "area": TWO},
+        ["type bool", "column id", "Store ids as text"],
+    ),
+    "ids that lost digits": (
+        {"id": [2.0**53, 2.0], "area": TWO},
+        ["stand for several whole numbers", "column id, row 1", "Store ids as text"],
     ),
     "empty table": (
         {"id": pa.array([], "string"), "area": pa.array([], "string")},
@@ -60,7 +64,7 @@ def test_bad_rows_are_refused_before_anything_is_spent(case, name):
 
 
 @pytest.mark.parametrize(
-    "name", ["missing column", "ids of type float", "empty table", "no id usable", "all outside"]
+    "name", ["missing column", "ids of type bool", "empty table", "no id usable", "all outside"]
 )
 def test_a_bad_column_table_is_refused_just_so(case, name):
     table, expected = BAD_ROWS[name]

@@ -27,6 +27,7 @@ from xstat_ray.roles.party import Party
 from xstat_ray.runtime.driver import Driver
 from xstat_ray.runtime.events import Recorded
 from xstat_ray.runtime.executor import ROLES, Executor, R
+from xstat_ray.runtime.intake_notice import tell_intake
 from xstat_ray.runtime.ledgers import announce, ledgers_of
 from xstat_ray.runtime.open import open_executor
 from xstat_ray.runtime.progress import Progress
@@ -155,6 +156,10 @@ def _count_once(
         driver = Driver(executor, plan, progress, options.in_flight)
         if unfinished is None:
             unfinished = _encrypt_and_count(driver, executor, work, plan, progress)
+            # The budget is not yet debited: whoever sees that the rows are not read as they should
+            # be can still end the run.
+            for role, source in sources.items():
+                tell_intake(work.private_folder(role), role, source.warn_above, progress)
         else:
             progress.note(
                 "An unfinished release was found; it is finished from its stored ciphertexts."

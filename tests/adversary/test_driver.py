@@ -176,7 +176,7 @@ def simulate(plan: Plan, rows: dict[int, int]) -> Seen:
         noise = len(part) * plan.packing.blocks * plan.key_bits // 8
         seen.append(("noise_of 0", noise + SEALED_BYTES))
         seen.append(("mask_table 0", ("masks", shape, 48 + SEALED_BYTES)))
-    return seen + [(f"report {number}", 1024 + SEALED_BYTES) for number in everyone]
+    return seen + [(f"report {number}", 4096 + SEALED_BYTES) for number in everyone]
 
 
 def simulate_flags(plan: Plan, flags: list[int]) -> Seen:

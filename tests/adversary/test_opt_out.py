@@ -78,9 +78,9 @@ def test_who_opted_out_looks_like_who_was_never_there(deployment, role, tmp_path
     assert difference(deployment, role, tmp_path) == (set(), set())
 
 
-def nobody(*_arguments: Any) -> pa.Array:
+def nobody(*_arguments: Any) -> intake.LeftOut:
     """An empty list of people to leave out."""
-    return pa.array([], pa.string())
+    return intake.LeftOut(pa.array([], pa.string()))
 
 
 @thorough

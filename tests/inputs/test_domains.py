@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -93,3 +95,81 @@ def test_decode_inverts_encode(sizes, data):
     assert list(labels) == [d.name for d in dimensions]
     for i, d in enumerate(dimensions):
         assert labels[d.name].to_pylist() == [f"label {row[i]}" for row in rows]
+
+
+CODES = Dimension("code", "code", ("31001", "2 ", "1E+03"), (("31001",), ("2 ",), ("1E+03",)))
+WITH_OTHER = Dimension(
+    "code", "code", ("31001", "2", "else", "none"), (("31001",), ("2",), (), ()), "else", (), "none"
+)
+
+
+@pytest.mark.parametrize(
+    ("dimension", "value", "label"),
+    [
+        (CODES, "31001", 0),
+        (CODES, "31001.0", 0),
+        (CODES, "3.1001E+04", 0),
+        (CODES, "31001\u200b", 0),
+        (CODES, " \uff13\uff11\uff10\uff10\uff11", 0),
+        (CODES, "2", 1),
+        (CODES, "3", None),
+        (CODES, "2.0", 1),
+        (CODES, "2 ", 1),
+        (CODES, "1E+03", 2),
+        (CODES, "3.1E+04", None),
+        (CODES, "nan", None),
+        (WITH_OTHER, "31001.00", 0),
+        (WITH_OTHER, "3.1E+04", None),
+        (WITH_OTHER, "31002.0", 2),
+        (WITH_OTHER, "NA", 2),
+        (WITH_OTHER, "nan", 3),
+        (WITH_OTHER, "NULL", 3),
+        (WITH_OTHER, None, 3),
+        (WITH_OTHER, "", 2),
+    ],
+)
+@pytest.mark.parametrize("coded", [True, False])
+def test_codes_as_tools_write_them(dimension, value, label, coded):
+    values = pa.array([value, "31001"], pa.string())
+    column = values.dictionary_encode() if coded else values
+    assert Encoder([dimension]).encode({"code": column}).tolist() == [
+        -1 if label is None else label,
+        0,
+    ]
+
+
+def test_codes_of_one_width_get_back_the_zeros_that_numbers_have_lost():
+    town = Dimension("town", "t", ("01206", "13101", "o"), (("01206",), ("13101",), ()), "o")
+    values = pa.array(["1206", "01206", "1206.0", "13101", "001206", "206"])
+    assert Encoder([town]).encode({"t": values}).tolist() == [0, 0, 0, 1, 2, 2]
+    mixed = Dimension("town", "t", ("01206", "7"), (("01206",), ("7",)))
+    assert Encoder([mixed]).encode({"t": pa.array(["1206"])}).tolist() == [-1]
+
+
+@pytest.mark.parametrize("listed", [("true", "false"), ("True", "False")])
+def test_truth_values_are_read_in_any_letters(listed):
+    truth = Dimension("t", "t", listed, tuple((word,) for word in listed))
+    values = pa.array(["true", "TRUE", "True", "False", "FALSE", "false", "truex"])
+    assert Encoder([truth]).encode({"t": values}).tolist() == [0, 0, 0, 1, 1, 1, -1]
+
+
+def test_a_listed_value_wins_over_what_it_might_mean():
+    version = Dimension("v", "v", ("1.0", "1", "nan"), (("1.0",), ("1",), ("nan",)), "other")
+    version = replace(version, labels=(*version.labels, "other"), members=(*version.members, ()))
+    encoder = Encoder([version])
+    assert encoder.encode({"v": pa.array(["1.0", "1", "nan"])}).tolist() == [0, 1, 2]
+    # What may mean either is neither of them.
+    assert encoder.encode({"v": pa.array(["1.00", " 1"])}).tolist() == [3, 3]
+
+
+def test_values_outside_are_told_by_dimension_with_their_numbers():
+    columns = {
+        "hour": pa.array(["5", "x", "x", None, "9"]).dictionary_encode(),
+        "made_by": pa.array(["AI", "AI", None, "AI", "Q"]).dictionary_encode(),
+    }
+    rows = np.array([True, True, True, True, False])
+    found = [
+        (column, dict(zip(texts.to_pylist(), number.tolist(), strict=True)))
+        for column, texts, number in Encoder([HOUR, MAKER]).outside(columns, rows)
+    ]
+    assert found == [("hour", {"x": 2, None: 1}), ("made_by", {None: 1})]

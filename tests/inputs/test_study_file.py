@@ -185,3 +185,14 @@ def test_padding_belongs_to_the_study():
     finer = parse(view, origin="a.yaml")
     assert finer.privacy.view == View(Fraction(1, 3), Fraction(1, 10**7))
     assert len({plain.digest, padded.digest, finer.digest}) == 3
+
+
+def test_what_came_later_changes_no_study_that_does_not_use_it():
+    """The digest is that of the version before; parties of both would still disagree on software."""
+    digest = "2edaef179c3aebef36e9d664d5e46197742f02e1f210a9c12dcf2634631fb00a"
+    assert parse(SIMPLE, origin="a.yaml").digest.hex() == digest
+    missing = changed(SIMPLE, "study.column.dimensions.0.missing", "unknown")
+    study = parse(missing, origin="b.yaml")
+    assert study.digest.hex() != digest
+    dimension = study.column.dimensions[0]
+    assert (dimension.labels[-1], dimension.members[-1]) == (dimension.missing, ())

@@ -89,6 +89,7 @@ def window(**fields: object) -> dict[str, object]:
         (SIMPLE, f"{COLUMN}.groups", {False: ["x"]}, "", "bool.*quotes"),
         (SIMPLE, f"{COLUMN}.groups", {"A": ["x"], "B": ["x"]}, "", "'x' occurs twice"),
         (SIMPLE, f"{COLUMN}.other", "Boeing", "", "label 'Boeing' occurs twice"),
+        (SIMPLE, f"{COLUMN}.missing", "Boeing", "", "label 'Boeing' occurs twice"),
         (SIMPLE, "study.row.time", "t", "", "no meaning with period grain none"),
         (SIMPLE, "study.column.time", "t", "", "no meaning with period grain none"),
         (SIMPLE, "study.column.windows", [window(offsets=[0])], "", "no meaning"),

@@ -116,7 +116,7 @@ def test_a_run_says_what_the_intake_found_and_the_party_alone_where(
     small = study()
     case.tables["row"] = folder(**tables)
     crosstab(small, **case.sources, out=case.out, options=case.options(), progress=heard)
-    *of_the_kernel, of_the_table = heard.notes
+    *of_the_kernel, of_the_table, _, _ = heard.notes
     assert of_the_table == order_sentence(make_plan(small), "b" not in tables)
     assert of_the_kernel == notes_of_the_kernel()
     assert kernel == "chosen" or len(of_the_kernel) == (kernel == "without ifma")
@@ -133,7 +133,11 @@ def test_with_padding_the_driver_is_not_told(tmp_path, folder):
     crosstab(
         study(privacy=PADDED), **case.sources, out=case.out, options=case.options(), progress=heard
     )
-    assert heard.notes == notes_of_the_kernel() and case.intake("row")["unsorted"] == ["b.parquet"]
+    *notes, row, column = heard.notes
+    assert notes == notes_of_the_kernel() and case.intake("row")["unsorted"] == ["b.parquet"]
+    # What follows is read from the parties' records, by whoever may read these.
+    assert row.startswith("Rows of the row party") and column.startswith("Rows of the column party")
+    assert "sorted" not in row + column
 
 
 def test_no_sentence_of_a_run_has_a_figure_of_the_table():

@@ -117,7 +117,7 @@ def test_weights_of_one_cell_are_added_up_and_the_heaviest_cells_kept_once(table
     total = defaultdict(Counter)
     for person, period, cell, weight in table:
         total[person, period][cell] += weight
-    kept = as_counter(bound_rows(located(table), limit, words(seed)))
+    kept = as_counter(bound_rows(located(table), limit, words(seed)).rows)
     assert not kept or set(kept.values()) == {1}
     for group, cells in total.items():
         chosen = [cells[cell] for person, period, cell in kept if (person, period) == group]
@@ -129,7 +129,7 @@ def test_without_weights_rows_are_kept_as_they_are_and_never_more_than_the_limit
     table, limit, seed
 ):
     rows = located(table).rows
-    kept = as_counter(bound_rows(Part(rows, None), limit, words(seed)))
+    kept = as_counter(bound_rows(Part(rows, None), limit, words(seed)).rows)
     assert kept <= as_counter(rows)
     groups = Counter((person, period) for person, period, *_ in table)
     assert Counter((p, t) for p, t, _ in kept.elements()) == {
@@ -145,15 +145,24 @@ def test_the_choice_depends_neither_on_the_order_of_the_rows_nor_on_how_they_are
 
     def bound(part):
         rows, weight = located(part)
-        return as_counter(bound_rows(Part(rows, weight if weighted else None), limit, words(7)))
+        part = Part(rows, weight if weighted else None)
+        return as_counter(bound_rows(part, limit, words(7)).rows)
 
     by_person = [bound([row for row in table if row[0] == person]) for person in range(5)]
     assert bound(table) == bound(shuffled) == sum(by_person, Counter())
 
 
+@given(stays, st.booleans())
+def test_merged_rows_are_those_beyond_the_first_of_a_cell(table, weighted):
+    rows, weight = located(table)
+    bounded = bound_rows(Part(rows, weight if weighted else None), 9, words(3))
+    cells = {(person, period, cell) for person, period, cell, _ in table}
+    assert bounded.merged == (len(table) - len(cells) if weighted else 0)
+
+
 def test_equal_weights_are_kept_in_random_order():
     table = [(person, 0, cell, 1) for person in range(4000) for cell in range(5)]
-    kept = bound_rows(located(table), 2, words(3))
+    kept = bound_rows(located(table), 2, words(3)).rows
     hits = np.bincount(kept.cell, minlength=5)
     assert abs(hits - 1600).max() < 5 * 31
 
@@ -221,7 +230,8 @@ def test_sums_of_weights_do_not_depend_on_the_order_in_which_they_are_added():
 
     def kept(seed):
         part = Part(here, np.random.default_rng(seed).permutation(weights))
-        return [bound_rows(Part.join([part, rival]), 1, words(s)).cell.tolist() for s in range(9)]
+        both = Part.join([part, rival])
+        return [bound_rows(both, 1, words(s)).rows.cell.tolist() for s in range(9)]
 
     first = kept(0)
     assert all(kept(seed) == first for seed in range(1, 30))

@@ -40,7 +40,12 @@ def test_the_counts_of_all_environments_are_added_up(tmp_path: Path) -> None:
     # A row that no reading met lies outside the span.
     assert written == IntakeCounts(
         rows=12, excluded=1, kept=3, over_bound=1, outside_span=7, persons=5
-    ).as_dict() | {"party": "row", "unsorted": ["a.parquet"]}
+    ).as_dict() | {
+        "party": "row",
+        "unsorted": ["a.parquet"],
+        "forms": {"invalid_id": [], "outside_domain": []},
+        "exclude": [],
+    }
 
 
 def test_counts_on_their_way_are_sealed(tmp_path: Path) -> None:

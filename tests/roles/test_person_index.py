@@ -14,7 +14,9 @@ def built(chunks, excluded=()):
     """Build the index of chunks: (dictionary of normal ids, indices of the rows)."""
     builder = PersonIndexBuilder(pa.array(sorted(excluded), pa.string()))
     for dictionary, indices in chunks:
-        builder.add(IdCounts.of(pa.array(dictionary, pa.string()), pa.array(indices, pa.int32())))
+        normal = pa.array(dictionary, pa.string())
+        written = pa.DictionaryArray.from_arrays(pa.array(indices, pa.int32()), normal)
+        builder.add(IdCounts.of(normal, written))
     return builder.person_index(), builder.counts
 
 

@@ -162,6 +162,7 @@ def test_intake_counts_every_row_once(small, pair):
         + counts.excluded
         + counts.outside_domain
         + counts.outside_span
+        + counts.merged
         + counts.over_bound
     )
     assert counts.rows == len(small.rows) == put_aside + counts.kept
@@ -170,6 +171,7 @@ def test_intake_counts_every_row_once(small, pair):
             counts.invalid_id,
             counts.outside_domain,
             counts.outside_span,
+            counts.merged,
             counts.over_bound,
             counts.kept,
         )

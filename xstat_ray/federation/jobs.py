@@ -19,6 +19,7 @@ from xstat_ray.planning.options import check_noise
 from xstat_ray.planning.pool_view import PADDING_OFF
 from xstat_ray.privacy.places import Place
 from xstat_ray.runtime.events import Recorded
+from xstat_ray.runtime.intake_notice import tell_intake
 from xstat_ray.runtime.ledgers import ledger_rows, ledgers_of, warn_of_second
 from xstat_ray.runtime.open import open_executor
 from xstat_ray.runtime.progress import Progress
@@ -59,6 +60,8 @@ def deidentify(config: PartyConfig, progress: Progress) -> None:
             try:
                 for step in STEPS if config.step == "all" else (config.step,):
                     steps.run(step)
+                    if step == "emit":
+                        tell_intake(run.folder, role, source.warn_above, progress)
             except BudgetError:
                 _refuse(
                     run,

@@ -24,6 +24,7 @@ from xstat_ray.planning.pool_view import PADDING_OFF
 from xstat_ray.privacy.ledger import Ledger
 from xstat_ray.privacy.places import Place
 from xstat_ray.publication.release import STATISTICS, Release, read
+from xstat_ray.runtime.intake_notice import tell_intake
 from xstat_ray.runtime.ledgers import announce, ledgers_of
 from xstat_ray.runtime.progress import Progress
 
@@ -250,6 +251,8 @@ def run_domains(
     if plan.padding is None:
         progress.warn(PADDING_OFF)
     OneMachine(out, _make_ledgers(study, sources), arguments, progress).run()
+    for role, source in sources.items():
+        tell_intake(out / FOLDER / role / _RUN, role, source.warn_above, progress)
     return read(out)
 
 

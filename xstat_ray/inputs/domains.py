@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -11,8 +11,11 @@ import pyarrow.types as pt
 from numpy.typing import NDArray
 
 from xstat_ray.errors import InputError
+from xstat_ray.inputs.clean_text import VALUE_NULL_WORDS, is_suspect, tidy
 from xstat_ray.inputs.ids import places, to_bytes
 from xstat_ray.model.study import Dimension
+
+_NULL_WORDS = pa.array(VALUE_NULL_WORDS)
 
 
 class Encoder:
@@ -25,18 +28,29 @@ class Encoder:
         """Index the raw values of the dimensions, which span at most 2^31 - 1 positions."""
         self._domains = [_Domain(dimension) for dimension in dimensions]
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Column of every dimension."""
+        return tuple(domain.column for domain in self._domains)
+
     def encode(self, columns: Mapping[str, pa.Array]) -> NDArray[np.int32]:
         """Find the position of each row; the last dimension varies fastest.
 
-        Raw values are compared as text; whole numbers by their decimal digits.
+        Raw values are compared as text; whole numbers by their decimal digits. A value that is not
+        listed as it is written is compared once more without characters that nobody sees, with
+        whole numbers by their digits (`31001.0` as `31001`), with truth values in small letters,
+        and, where all listed values are codes of so many digits, with the zeros that a number has
+        lost (`1206` as `01206`).
 
         Args:
             columns: (N,) arrays by column name, of text, whole numbers, or dictionaries of either.
 
         Returns:
             (N,) int32 positions, -1 where a value is outside its domain. Without dimensions all
-            rows are at position 0. Null is outside every domain, even one with an `other` label:
-            that nothing is known about a row is not a property to count.
+            rows are at position 0. Null is outside every domain, even one with an `other` label,
+            unless it has a `missing` label: that nothing is known about a row is no property to
+            count. Words that tools write for null (`nan`, `NULL`) are null where they are not
+            listed. A number that has lost digits (`3.1E+04`) is outside every domain.
 
         Raises:
             InputError: a column has another type.
@@ -49,6 +63,32 @@ class Encoder:
             inside &= label >= 0
             position = position * np.int32(domain.size) + label
         return np.where(inside, position, np.int32(-1))
+
+    def outside(
+        self, columns: Mapping[str, pa.Array], rows: NDArray[np.bool_]
+    ) -> Iterator[tuple[str, pa.Array, NDArray[np.int64]]]:
+        """Find which values put rows outside the domain.
+
+        Args:
+            columns: (N,) dictionaries of text by column name.
+            rows: (N,) the rows that are asked about.
+
+        Yields:
+            For a dimension with such values its column, the (V,) values, which may occur twice, and
+            in how many of the rows each occurs.
+        """
+        for domain in self._domains:
+            values = columns[domain.column]
+            codes = values.indices.fill_null(len(values.dictionary))
+            number = np.bincount(
+                codes.to_numpy(zero_copy_only=False)[rows], minlength=len(values.dictionary) + 1
+            )
+            met = np.flatnonzero(number)
+            texts = pa.concat_arrays([values.dictionary, pa.nulls(1, values.dictionary.type)])
+            texts = texts.take(pa.array(met))
+            strange = domain.labels(texts) < 0
+            if strange.any():
+                yield domain.column, texts.filter(pa.array(strange)), number[met][strange]
 
 
 def decode(
@@ -78,14 +118,14 @@ class _Domain:
         self.column = dimension.column
         self.size = dimension.size
         label = [number for number, members in enumerate(dimension.members) for _ in members]
-        other = -1 if dimension.other is None else dimension.labels.index(dimension.other)
-        values = to_bytes(
-            pa.array([value for values in dimension.members for value in values], pa.string())
-        )
-        order = np.argsort(values)
-        self._values = values[order]
-        self._label = np.array(label, np.int32)[order]
-        self._other = np.int32(other)
+        values = pa.array([value for values in dimension.members for value in values], pa.string())
+        self._listed = _Listed(values, np.array(label, np.int32))
+        self._tidy = self._listed
+        if pc.any(is_suspect(values)).as_py():
+            self._tidy = _Listed(tidy(values), np.array(label, np.int32))
+        self._width = _width(values)
+        self._other = _label(dimension, dimension.other)
+        self._missing = _label(dimension, dimension.missing)
 
     def labels(self, values: pa.Array) -> NDArray[np.int32]:
         """(N,) index of each value's label, -1 outside the domain."""
@@ -93,20 +133,84 @@ class _Domain:
             return self._look_up(values)
         codes = values.indices.cast(pa.int32()).fill_null(-1).to_numpy(zero_copy_only=False)
         # The last entry is that of null, whose code is -1.
-        label_by_code = np.append(self._look_up(values.dictionary), np.int32(-1))
+        label_by_code = np.append(self._look_up(values.dictionary), self._missing)
         labels: NDArray[np.int32] = label_by_code[codes]
         return labels
 
     def _look_up(self, values: pa.Array) -> NDArray[np.int32]:
         """(N,) index of each value's label; equal values are looked up once."""
         coded = _as_text(values, self.column).dictionary_encode()
-        # A zero byte at the end of a text would be lost among the bytes; no domain has one.
-        texts = pc.if_else(pc.match_substring(coded.dictionary, "\0"), "", coded.dictionary)
-        label_by_code = np.append(self._label, self._other)[places(texts, self._values)]
-        label_by_code[-1] = -1
+        label_by_code = np.append(self._labels_of(coded.dictionary), self._missing)
         codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
         labels: NDArray[np.int32] = label_by_code[codes]
         return labels
+
+    def _labels_of(self, texts: pa.Array) -> NDArray[np.int32]:
+        """(N,) index of the label of each of N distinct texts, none of them null."""
+        labels = self._listed.labels(texts)
+        unknown = np.flatnonzero(labels < 0)
+        if len(unknown):
+            labels[unknown] = self._meant(texts.take(pa.array(unknown)))
+        return labels
+
+    def _meant(self, texts: pa.Array) -> NDArray[np.int32]:
+        """(N,) index of the label of each of N texts that are not listed as they are written."""
+        labels = np.full(len(texts), self._other)
+        suspect = np.arange(len(texts))
+        if self._tidy is self._listed and not self._width:
+            suspect = np.flatnonzero(is_suspect(texts).to_numpy(zero_copy_only=False))
+        if len(suspect):
+            meant = tidy(texts.take(pa.array(suspect)))
+            found = self._tidy.labels(meant)
+            if self._width:
+                found = np.maximum(found, self._listed.labels(self._padded(meant)))
+            lost = meant.is_null().to_numpy(zero_copy_only=False)
+            labels[suspect] = np.where(found < 0, np.where(lost, -1, self._other), found)
+        null = pc.is_in(pc.utf8_trim_whitespace(texts), _NULL_WORDS)
+        labels[null.to_numpy(zero_copy_only=False)] = self._missing
+        return labels
+
+    def _padded(self, texts: pa.Array) -> pa.Array:
+        digits = pc.match_substring_regex(texts, "^[0-9]+$")
+        padded = pc.utf8_lpad(texts, self._width, "0")
+        return pc.if_else(digits, padded, pa.scalar(None, pa.string()))
+
+
+class _Listed:
+    """Texts with their labels, for look-up."""
+
+    def __init__(self, texts: pa.Array, label: NDArray[np.int32]) -> None:
+        """Index M texts; one that has several labels has none."""
+        present = texts.is_valid().to_numpy(zero_copy_only=False)
+        values = to_bytes(texts.drop_null())
+        self._values, first, place = np.unique(values, return_index=True, return_inverse=True)
+        label = label[present]
+        self._label = label[first].astype(np.int32)
+        self._label[place[self._label[place] != label]] = -1
+
+    def labels(self, texts: pa.Array) -> NDArray[np.int32]:
+        """(N,) label of each text, -1 for null and where there is none."""
+        # A zero byte at the end of a text would be lost among the bytes; no domain has one.
+        whole = pc.if_else(pc.match_substring(texts, "\0"), "", texts)
+        labels: NDArray[np.int32] = np.append(self._label, np.int32(-1))[
+            places(whole, self._values)[:-1]
+        ]
+        return labels
+
+
+def _width(values: pa.Array) -> int:
+    """Digits of codes that all have as many and may begin with 0; 0 where values are no such codes.
+
+    A table of numbers has lost the zeros, and there is only one code that it can have meant.
+    """
+    digits = pc.all(pc.match_substring_regex(values, "^[0-9]+$")).as_py()
+    zeros = pc.any(pc.starts_with(values, "0")).as_py()
+    lengths = pc.unique(pc.binary_length(values)).to_pylist() if digits and zeros else []
+    return int(lengths[0]) if len(lengths) == 1 and lengths[0] > 1 else 0
+
+
+def _label(dimension: Dimension, label: str | None) -> np.int32:
+    return np.int32(-1 if label is None else dimension.labels.index(label))
 
 
 def _as_text(values: pa.Array, column: str) -> pa.Array:

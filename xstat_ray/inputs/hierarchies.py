@@ -58,10 +58,11 @@ def column_levels(
     Raises:
         StudyError: a label, or a group of the level below, is split between two groups.
     """
-    if section.get("other") is not None:
-        raise section.error(
-            "the label of other has no group", "hierarchy", remedy="Leave out other"
-        )
+    for name in ("other", "missing"):
+        if section.get(name) is not None:
+            raise section.error(
+                f"the label of {name} has no group", "hierarchy", remedy=f"Leave out {name}"
+            )
     levels = []
     below = list(labels)
     numbers = list(rows)

@@ -3,32 +3,50 @@
 | form | normal form |
 |---|---|
 | exact | the text itself |
-| text | NFKC, stripped, case folded |
-| email | NFKC, stripped, lower case, and of the shape name@host.domain |
+| text | NFKC, without characters that nobody sees, stripped, case folded |
+| email | as text, in lower case, without `mailto:`, and of the shape name@host.domain |
 | phone | E.164, such as +819012345678 |
+| sha256 | 64 hexadecimal digits in lower case: SHA-256 of an id that was in a normal form |
 
-Two rows are one person's exactly if their normal forms have the same bytes, so an id with a NUL,
-which arrays of bytes drop at the end, has no normal form. Every form is idempotent: a normal form
-is its own normal form. Callers pass the distinct ids of a
+Two rows are one person's exactly if their normal forms have the same bytes, so an id has no normal
+form where that could make two people one: a NUL, which arrays of bytes drop at the end; a number
+that a spreadsheet has rounded (`9.01111E+09`); characters that were lost on the way (U+FFFD); and
+words for nothing (`nan`, `NULL`), which many rows share. A whole number that was written as a float
+(`123.0`) is its digits; as an exact id it has no normal form, as nothing is rewritten there.
+
+Every form is idempotent: a normal form is its own normal form. Callers pass the distinct ids of a
 column, which are far fewer than its rows.
 """
 
 from __future__ import annotations
-
-import unicodedata
-from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from xstat_ray.inputs.clean_text import (
+    EXPONENT,
+    LOST,
+    NULL_WORDS,
+    POINT,
+    UNSEEN,
+    fold,
+    whole_numbers,
+)
 from xstat_ray.inputs.phone_numbers import to_e164
 from xstat_ray.model.study import IdForm
 
-_WHOLE = r"(?s)^[^\x00]+$"
-"""Anything but nothing, and no NUL in it."""
-_EMAIL = r"^[^@\s\pZ]+@[^@\s\pZ.]+(\.[^@\s\pZ.]+)+$"
+_LOST = rf"^$|\x00|{LOST}"
+"""Nothing, or anything with a NUL or a character that was lost in it."""
+_REWRITTEN = f"{POINT}|{EXPONENT}|{UNSEEN}"
+"""What would have to be rewritten to be understood."""
+_NAMES_SOMEBODY = r"[\pL\pN]"
+_NAME = r"[^@\s\pZ<>()\[\],;:\\\"]+"
+_LABEL = r"[\pL\pM\pN_-]+"
+_EMAIL = rf"^{_NAME}@{_LABEL}(\.{_LABEL})+$"
+_MAILTO = r"^mailto:([^?]*)(\?.*)?$"
+_SHA256 = "^[0-9a-f]{64}$"
 
 
 def normalise(values: pa.Array, form: IdForm, region: str | None = None) -> pa.Array:
@@ -41,19 +59,30 @@ def normalise(values: pa.Array, form: IdForm, region: str | None = None) -> pa.A
             letters).
 
     Returns:
-        (N,) text; null where an id is null, empty, holds a NUL, or has no such form.
+        (N,) text; null where an id is null, empty, or has no such form.
     """
+    whole = pc.invert(pc.match_substring_regex(values, _LOST))
     if form == "exact":
         result = values.cast(pa.string())
+        whole = pc.and_(whole, pc.invert(pc.match_substring_regex(values, _REWRITTEN)))
+        whole = pc.and_(whole, _is_no_null_word(pc.ascii_trim_whitespace(result)))
     elif form == "text":
-        result = _fold(values, str.casefold)
+        result = whole_numbers(fold(values, str.casefold))
+        named = pc.match_substring_regex(result, _NAMES_SOMEBODY)
+        whole = pc.and_(whole, pc.and_(named, _is_no_null_word(result)))
     elif form == "email":
-        folded = _fold(values, str.lower)
-        result = _keep(folded, pc.match_substring_regex(folded, _EMAIL))
+        result = pc.replace_substring_regex(fold(values, str.lower), _MAILTO, r"\1")
+        whole = pc.and_(whole, pc.match_substring_regex(result, _EMAIL))
+    elif form == "sha256":
+        result = fold(values, str.lower)
+        whole = pc.and_(whole, pc.match_substring_regex(result, _SHA256))
     else:
-        result = to_e164(_fold(values, str), region)
-    whole = pc.and_(pc.match_substring_regex(values, _WHOLE), pc.not_equal(result, ""))
-    return _keep(result, whole)
+        result = to_e164(values, region)
+    return _keep(result, pc.and_(whole, pc.not_equal(result, "")))
+
+
+def _is_no_null_word(texts: pa.Array) -> pa.Array:
+    return pc.invert(pc.is_in(pc.ascii_lower(texts), pa.array(NULL_WORDS)))
 
 
 def to_bytes(ids: pa.Array) -> NDArray[np.bytes_]:
@@ -82,23 +111,6 @@ def places(ids: pa.Array, among: NDArray[np.bytes_]) -> NDArray[np.int32]:
     known = among[place] == wanted if len(among) else np.zeros(len(wanted), bool)
     found[:-1][present] = np.where(known, place, -1)
     return found
-
-
-def _fold(values: pa.Array, case: Callable[[str], str]) -> pa.Array:
-    """Apply NFKC, strip and `case` until nothing changes, as each can undo another."""
-    # Printable ASCII is its own NFKC, and there lower case is all that case folding does.
-    plain = pc.match_substring_regex(values, "^[ -~]*$")
-    trimmed = pc.ascii_trim(values.cast(pa.string()), " ")
-    quick = trimmed if case is str else pc.ascii_lower(trimmed)
-    rest = values.filter(pc.invert(plain)).to_pylist()
-    slow = pa.array([_fold_one(value, case) for value in rest], pa.string())
-    return pc.replace_with_mask(quick, pc.invert(plain).fill_null(False), slow)
-
-
-def _fold_one(text: str, case: Callable[[str], str]) -> str:
-    while (folded := case(unicodedata.normalize("NFKC", text)).strip()) != text:
-        text = folded
-    return text
 
 
 def _keep(values: pa.Array, condition: pa.Array) -> pa.Array:

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from xstat_ray.errors import InputError, StudyError
+from xstat_ray.inputs.clean_text import VALUE_NULL_WORDS
 from xstat_ray.inputs.section import Section
 from xstat_ray.inputs.tables import open_table
 
@@ -127,4 +128,13 @@ class PublicTable:
         for row, value in enumerate(values, start=1):
             if not value:
                 raise StudyError("an empty value", file=str(path), key=key, column=column, row=row)
+            if value in VALUE_NULL_WORDS:
+                raise StudyError(
+                    "a word that tools write where there is no value",
+                    file=str(path),
+                    key=key,
+                    column=column,
+                    row=row,
+                    remedy="Leave the row out; if it is a value, list it under values or groups",
+                )
         return values

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 from xstat_ray.errors import InputError
 from xstat_ray.inputs.frames import Frame
@@ -37,6 +39,12 @@ class Source:
     local run starts."""
     skip_damaged: bool = False
     """Leave out files of the table that cannot be read, as long as some can."""
+    unreadable: Literal["stop", "count"] = "stop"
+    """Whether an entry of people to leave out that has no normal form ends the run, or is counted
+    and passed over: whoever it means is then not left out."""
+    warn_above: Fraction = Fraction(1, 20)
+    """The party is warned if a larger share of its rows has invalid ids, or is outside the
+    domains."""
 
     def __post_init__(self) -> None:
         """Take tables of Python as such.

@@ -21,7 +21,7 @@ MAX_SIZE = 10**7
 FORMS = ("values", "range", "groups", "file", "reference")
 TABLES = ("file", "reference")
 TABLE_FIELDS = ("field", "label", "only")
-FIELDS = ("name", "column", *FORMS, *TABLE_FIELDS, "other", "hierarchy")
+FIELDS = ("name", "column", *FORMS, *TABLE_FIELDS, "other", "missing", "hierarchy")
 PUBLISHED = ("noisy", "estimate", "low95", "high95", "stderr", "suppressed", "smoothed")
 """Columns of the published table that are not dimensions."""
 
@@ -71,18 +71,20 @@ def _dimension(section: Section, folder: Path) -> Dimension:
     table = PublicTable(section, folder) if form in TABLES else None
     pairs = _READERS[form](section) if table is None else _table(section, table)
     other = section.optional_text("other")
-    labels = [label for label, _ in pairs] + ([] if other is None else [other])
-    members = tuple(values for _, values in pairs) + (() if other is None else ((),))
+    missing = section.optional_text("missing")
+    further = [label for label in (other, missing) if label is not None]
+    labels = [label for label, _ in pairs] + further
+    members = tuple(values for _, values in pairs) + ((),) * len(further)
     if (twice := first_duplicate(labels)) is not None:
-        raise section.error(
-            f"the label {twice!r} occurs twice", "other" if twice == other else form
-        )
+        key = {missing: "missing", other: "other"}.get(twice, form)
+        raise section.error(f"the label {twice!r} occurs twice", key)
     if (twice := first_duplicate(value for values in members for value in values)) is not None:
         raise section.error(f"the value {twice!r} occurs twice", form)
     if len(labels) > MAX_SIZE:
         raise section.error(f"the domain has more than {MAX_SIZE} labels", form)
     levels = _hierarchy(section, labels, table)
-    return Dimension(name, section.text("column", name), tuple(labels), members, other, levels)
+    column = section.text("column", name)
+    return Dimension(name, column, tuple(labels), members, other, levels, missing)
 
 
 def _values(section: Section) -> _Members:

@@ -16,7 +16,7 @@ import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import phonenumbers
 from omegaconf import OmegaConf
@@ -143,7 +143,7 @@ def read_id(section: Section) -> tuple[IdForm, str | None]:
     """
     raw = section.get("id")
     node = section.at(raw if isinstance(raw, Mapping) else {"form": raw}, "id", ("form", "region"))
-    form = cast(IdForm, node.choice("form", ("exact", "text", "phone", "email"), "exact"))
+    form = cast(IdForm, node.choice("form", get_args(IdForm), "exact"))
     region = node.optional_text("region")
     if region is not None and form != "phone":
         raise node.error(f"a region has no meaning for ids of form {form}", "region")

@@ -2,13 +2,17 @@
 
 | use | accepted types | becomes |
 |---|---|---|
-| id | text, whole numbers | dictionary of text |
-| value | text, whole numbers, truth values | dictionary of text, `true` and `false` |
+| id | text, whole numbers, also as floats and decimals | dictionary of text |
+| value | text, numbers, truth values | dictionary of text, `true` and `false` |
 | time | timestamps and dates; ISO 8601 text in CSV | timestamp[us], with its zone if it has one |
 | number | numbers | float64, null as NaN |
 
 The *family* of a column is what must agree between the files of a table: `text`, `whole`, `zoned`,
 `naive`, `number`; or `unknown` where a column holds only nulls or is not yet parsed.
+
+A data frame turns whole numbers with gaps into floats, so whole numbers among ids and values may be
+stored as floats or decimals: they become their digits. Floats beyond those that are exact are
+refused, as two numbers may have become one. A fraction among ids becomes null.
 """
 
 from __future__ import annotations
@@ -57,7 +61,11 @@ def family(use: ColumnUse, kind: pa.DataType) -> str | None:
     truth = use == "value" and pt.is_boolean(kind)
     if truth or pt.is_string(kind) or pt.is_large_string(kind) or pt.is_string_view(kind):
         return "text"
-    return "whole" if pt.is_integer(kind) else None
+    return "whole" if pt.is_integer(kind) or _is_fractional(kind) else None
+
+
+def _is_fractional(kind: pa.DataType) -> bool:
+    return bool(pt.is_floating(kind) or pt.is_decimal(kind))
 
 
 def text_family(use: ColumnUse, texts: pa.Array) -> str:
@@ -118,7 +126,7 @@ def convert(values: pa.Array, use: ColumnUse, place: Place, *, parse: bool) -> p
     if pt.is_dictionary(values.type):
         _check_codes(values, place)
     if use in ("id", "value"):
-        return _as_dictionary(values, place)
+        return _as_dictionary(values, use, place)
     if pt.is_dictionary(values.type):
         values = values.dictionary_decode()
     if parse:
@@ -150,12 +158,15 @@ def _check_codes(values: pa.DictionaryArray, place: Place) -> None:
         )
 
 
-def _as_dictionary(values: pa.Array, place: Place) -> pa.DictionaryArray:
+def _as_dictionary(values: pa.Array, use: ColumnUse, place: Place) -> pa.DictionaryArray:
     """(N,) values as a dictionary of text, so that later work is done once for equal values.
 
-    The dictionary may hold a text twice, or texts that no row has.
+    The dictionary may hold a text twice, texts that no row has, or null.
     """
-    if not (pt.is_dictionary(values.type) or pt.is_integer(values.type)):
+    stored = values.type.value_type if pt.is_dictionary(values.type) else values.type
+    if _is_fractional(stored):
+        values = _digits(values, use, place)
+    elif not (pt.is_dictionary(values.type) or pt.is_integer(values.type)):
         # Before the encoding, so that the row can be told.
         values = _checked_text(values, place)
     coded = values if pt.is_dictionary(values.type) else values.dictionary_encode()
@@ -164,8 +175,53 @@ def _as_dictionary(values: pa.Array, place: Place) -> pa.DictionaryArray:
     except pa.ArrowInvalid:
         _checked_text(values.dictionary_decode(), place)
         # Only a text that no row has is not UTF-8.
-        return _as_dictionary(values.dictionary_decode(), place)
+        return _as_dictionary(values.dictionary_decode(), use, place)
     return pa.DictionaryArray.from_arrays(coded.indices.cast(pa.int32()), texts)
+
+
+def _digits(values: pa.Array, use: ColumnUse, place: Place) -> pa.DictionaryArray:
+    """(N,) floats or decimals as a dictionary of text, whole ones by their digits.
+
+    Raises:
+        InputError: a float is so large that another number may have become the same.
+    """
+    if pt.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    nothing = pa.scalar(None, pa.string())
+    if pt.is_decimal(values.type):
+        coded = values.dictionary_encode()
+        texts = _digits_of_decimals(coded.dictionary)
+        if use == "id":
+            texts = pc.if_else(pc.match_substring(texts, "."), nothing, texts)
+        return pa.DictionaryArray.from_arrays(coded.indices, texts)
+    limit = float(_EXACT[values.type])
+    numbers = values.cast(pa.float64())
+    large = pc.and_(pc.is_finite(numbers), pc.greater_equal(pc.abs(numbers), limit))
+    if pc.any(large).as_py():
+        raise place.error(
+            "a float of this size may stand for several whole numbers",
+            large.index(True).as_py(),
+            REMEDIES[use],
+        )
+    coded = numbers.dictionary_encode()
+    distinct = coded.dictionary
+    finite = pc.is_finite(distinct)
+    whole = pc.and_(finite, pc.equal(pc.floor(distinct), distinct))
+    digits = pc.if_else(whole, distinct, 0.0).cast(pa.int64()).cast(pa.string())
+    fractions = pc.if_else(finite, distinct.cast(pa.string()), nothing)
+    texts = pc.if_else(whole, digits, nothing if use == "id" else fractions)
+    return pa.DictionaryArray.from_arrays(coded.indices, texts)
+
+
+def _digits_of_decimals(numbers: pa.Array) -> pa.Array:
+    """(N,) text of decimals without the zeros at the end of their fraction."""
+    texts = numbers.cast(pa.string())
+    texts = pc.replace_substring_regex(texts, r"(\.[0-9]*?)0+$", r"\1")
+    return pc.replace_substring_regex(texts, r"\.$", "")
+
+
+_EXACT = {pa.float16(): 1 << 11, pa.float32(): 1 << 24, pa.float64(): 1 << 53}
+"""Below these numbers, floats tell whole numbers apart."""
 
 
 def _checked_text(values: pa.Array, place: Place) -> pa.Array:

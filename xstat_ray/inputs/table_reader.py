@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,10 +41,7 @@ def stored_schema(file: TableFile, columns: Sequence[str]) -> Mapping[str, pa.Da
     wanted = [name for name in columns if name not in file.partitions]
     for name in wanted:
         if name not in names:
-            have = [*names, *file.partitions]
-            close = get_close_matches(name, have, n=1)
-            listed = f"The columns are {', '.join(have)}"
-            remedy = f"Did you mean {close[0]!r}? {listed}" if close else listed
+            remedy = _columns_remedy(file, name, wanted, names)
             raise InputError("no such column", file=str(file.path), column=name, remedy=remedy)
         if names.count(name) > 1:
             raise InputError(
@@ -53,6 +51,28 @@ def stored_schema(file: TableFile, columns: Sequence[str]) -> Mapping[str, pa.Da
                 remedy="Rename one of them",
             )
     return {name: schema.field(name).type for name in wanted}
+
+
+def _columns_remedy(
+    file: TableFile, missing: str, wanted: Sequence[str], names: Sequence[str]
+) -> str:
+    """Tell which columns there are.
+
+    The first line of a CSV file without a header is somebody's row. It is shown only if it has a
+    name that is looked for, or one that resembles it.
+    """
+    have = [*names, *file.partitions]
+    close = [name for name in get_close_matches(missing, have, n=1) if _WORD.fullmatch(name)]
+    meant = {name.strip().casefold() for name in wanted}
+    is_header = file.format != "csv" or any(name.strip().casefold() in meant for name in names)
+    if not (close or is_header):
+        return "Begin the file with a line of the columns' names, if it begins with its first row"
+    listed = f"The columns are {', '.join(have)}"
+    return f"Did you mean {close[0]!r}? {listed}" if close else listed
+
+
+_WORD = re.compile(r"[^\W\d]+")
+"""The name of a column, unlike an id."""
 
 
 def _read_zones(schema: pa.Schema) -> None:

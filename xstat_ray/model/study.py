@@ -22,7 +22,7 @@ from xstat_ray.model.sensitivity import Sensitivity, most_at_once
 Role = Literal["row", "column"]
 """A party, by what it supplies: the rows or the columns of the table."""
 Grain = Literal["none", "date", "hour", "15min"]
-IdForm = Literal["exact", "text", "phone", "email"]
+IdForm = Literal["exact", "text", "phone", "email", "sha256"]
 Noise = Literal["laplace", "gaussian", "off"]
 NoiseChoice = Literal["laplace", "gaussian", "auto", "off"]
 MechanismChoice = Literal["flat", "tree", "auto"]
@@ -65,6 +65,8 @@ class Dimension:
     dropped."""
     hierarchy: tuple[Level, ...] = ()
     """Coarser levels, from fine to coarse; for row dimensions only."""
+    missing: str | None = None
+    """Label that takes null, or None: then such rows are outside the domain and dropped."""
 
     @property
     def size(self) -> int:
@@ -332,10 +334,15 @@ class Study:
         return hashlib.sha256(text.encode()).digest()
 
 
+_LATER = ("missing",)
+"""Fields that came after the format, and are no part of the digest where they are not used."""
+
+
 def _canonical(value: object) -> object:
     if is_dataclass(value):
         # Not asdict, which copies every text of a domain one by one.
-        return {field.name: getattr(value, field.name) for field in fields(value)}
+        form = {field.name: getattr(value, field.name) for field in fields(value)}
+        return {name: of for name, of in form.items() if name not in _LATER or of is not None}
     if isinstance(value, Fraction):
         return f"{value.numerator}/{value.denominator}"
     if isinstance(value, dt.datetime):

@@ -21,7 +21,7 @@ TOP = (
     "window", "crypto", "cluster", "display", "unsafe", "world", "deployment",
 )  # fmt: skip
 """Top-level keys that all jobs on a study have."""
-SOURCE_KEYS = (*TABLE_KEYS, "exclude", "damaged", "ledger")
+SOURCE_KEYS = (*TABLE_KEYS, "exclude", "unreadable", "warn_above", "damaged", "ledger")
 """Keys of a party's data."""
 DISPLAYS = ("auto", "quiet", "json")
 """What a job may show at the terminal."""
@@ -59,11 +59,17 @@ def read_source(data: Section, role: str, ledger: Place = DEFAULT_LEDGER) -> Sou
     """
     section = data.child(role, SOURCE_KEYS)
     damaged = section.choice("damaged", ("stop", "skip"), "stop")
+    unreadable = section.choice("unreadable", ("stop", "count"), "stop")
+    warn_above = section.fraction("warn_above", Source.warn_above)
+    if not 0 <= warn_above <= 1:
+        raise section.error("warn_above is no share between 0 and 1", "warn_above")
     return Source(
         read_table(section),
         without_passwords(section, "exclude", section.texts("exclude")),
         ledger=check_ledger(read_ledger(data, role, ledger), role, ledger),
         skip_damaged=damaged == "skip",
+        unreadable="count" if unreadable == "count" else "stop",
+        warn_above=warn_above,
     )
 
 

@@ -205,7 +205,15 @@ def _persons(part: Part) -> NDArray[np.int32]:
     return person[run_starts(person)]
 
 
-def bound_rows(part: Part, limit: int, draw: Draw) -> Located:
+class Bounded(NamedTuple):
+    """What is left of rows after a bound."""
+
+    rows: Located
+    merged: int
+    """Rows whose weight was added to that of another in the same cell and period."""
+
+
+def bound_rows(part: Part, limit: int, draw: Draw) -> Bounded:
     """Keep at most `limit` rows of every person in every period.
 
     With weights, the weights of a person's rows in one cell and period are added up first, and the
@@ -218,17 +226,16 @@ def bound_rows(part: Part, limit: int, draw: Draw) -> Located:
         draw: the random choices; equal weights are kept in random order.
 
     Returns:
-        The rows that are kept, in no particular order.
+        The rows that are kept, in no particular order, and how many were merged.
     """
     part = part.in_order()
     group, size = _runs(_key(part.rows))
     crowded = (size > (limit if part.weight is None else 1))[group]
     if not crowded.any():
-        return part.rows
+        return Bounded(part.rows, 0)
     rest = part.take(crowded)
-    return Located.join(
-        [part.rows.take(~crowded), _chosen(rest.rows, group[crowded], rest.weight, limit, draw)]
-    )
+    chosen = _chosen(rest.rows, group[crowded], rest.weight, limit, draw)
+    return Bounded(Located.join([part.rows.take(~crowded), chosen.rows]), chosen.merged)
 
 
 def _key(rows: Located) -> NDArray[np.uint64]:
@@ -252,7 +259,7 @@ def _chosen(
     weight: NDArray[np.float64] | None,
     limit: int,
     draw: Draw,
-) -> Located:
+) -> Bounded:
     """Choose among the rows of groups over the limit, after their weights are added up."""
     # Sums of the same weights are the same only if these are added in the same order.
     keys = (rows.cell, group) if weight is None else (weight, rows.cell, group)
@@ -263,13 +270,13 @@ def _chosen(
     first = np.cumsum(size) - size
     if weight is None:
         keep = keep_per_group((group,), limit, draw(rows, np.arange(len(group)) - first[same]))
-        return rows.take(keep)
+        return Bounded(rows.take(keep), 0)
+    merged = len(group) - len(first)
     rows = rows.take(first)
     group = group[first]
     total = np.add.reduceat(weight[order], first)
-    return rows.take(
-        keep_per_group((group,), limit, draw(rows, np.zeros(len(group), np.int64)), total)
-    )
+    keep = keep_per_group((group,), limit, draw(rows, np.zeros(len(group), np.int64)), total)
+    return Bounded(rows.take(keep), merged)
 
 
 def _runs(keys: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -75,8 +75,10 @@ class ColumnParty(ColumnOpening):
             digests=digests.of("table"),
         )
         self._record.set_aside = table.set_aside
-        excluded = read_excluded(self._source.exclude_files, side.id, study, digests).to_pylist()
-        taken = take(study, table, side.id, frozenset(excluded), self._extract)
+        excluded = read_excluded(self._source, side.id, study, "column", digests)
+        self._record.lists = excluded.lists
+        left_out = frozenset(excluded.ids.to_pylist())
+        taken = take(study, table, side.id, left_out, self._extract, encoder=self._encoder)
         digests.check_all_listed()
         if len(taken.ids) > study.bounds.persons:
             raise InputError(
@@ -87,6 +89,7 @@ class ColumnParty(ColumnOpening):
             )
         taken.counts.persons = len(taken.ids)
         self._record.taken = taken.counts
+        self._record.dropped = taken.dropped
         ids = to_bytes(pa.array(taken.ids, pa.string()))
         items = item_hashes(self._agreed.salt, ids)
         self._exchange.take(items, sha256(items.tobytes()).digest())

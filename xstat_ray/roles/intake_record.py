@@ -11,14 +11,15 @@ from xstat_ray.crypto.channel import Channel
 from xstat_ray.errors import InputError, ProtocolError
 from xstat_ray.inputs.read_digests import ReadDigests
 from xstat_ray.model.study import Role
-from xstat_ray.roles.intake import IntakeCounts
+from xstat_ray.roles.dropped_forms import DroppedForms
+from xstat_ray.roles.intake import ExcludeList, IntakeCounts
 from xstat_ray.roles.private_file import write_private
 from xstat_ray.util.secrecy import Secret
 
 INTAKE_RECORD = "intake.json"
 """File in the party's private folder that tells what became of the rows of its table."""
 _PURPOSE = "intake record"
-_REPORT_BYTES = 1024
+_REPORT_BYTES = 4096
 """Size of every report, as the driver sees it and must not learn how many digits counts have."""
 
 
@@ -35,6 +36,12 @@ class IntakeRecord(Secret):
         """What became of the rows before any was read for an emission."""
         self.emitted: dict[range, IntakeCounts] = {}
         """What became of the rows in each range of periods that was read for an emission."""
+        self.dropped = DroppedForms(())
+        """Forms of ids and values that were dropped before any was read for an emission."""
+        self.emitted_dropped: dict[range, DroppedForms] = {}
+        """Forms of values that were dropped in each of these ranges."""
+        self.lists = tuple[ExcludeList, ...]()
+        """What was read of the lists of people to leave out."""
         self.set_aside = tuple[InputError, ...]()
         """Errors of the files of the table that were left out."""
         self.unsorted: list[str] | None = None
@@ -78,8 +85,17 @@ class IntakeRecord(Secret):
             InputError: a file has changed since it was read.
         """
         self.digests.check_unchanged()
-        noted = json.dumps({"counts": self.counts.as_dict(), "read": self.digests.digest()})
-        return channel.seal(noted.encode().ljust(_REPORT_BYTES), _PURPOSE)
+        dropped = self.dropped.empty()
+        for part in (self.dropped, *self.emitted_dropped.values()):
+            dropped.take(part.export())
+        noted = {
+            "counts": self.counts.as_dict(),
+            "dropped": dropped.export(),
+            "read": self.digests.digest(),
+        }
+        text = json.dumps(noted, ensure_ascii=False).encode()
+        assert len(text) <= _REPORT_BYTES
+        return channel.seal(text.ljust(_REPORT_BYTES), _PURPOSE)
 
     def write(self, folder: Path, channel: Channel, reports: Sequence[bytes]) -> str:
         """Write the counts of all environments into the party's private folder.
@@ -101,9 +117,14 @@ class IntakeRecord(Secret):
                 f"the environments of the {self._role} party have read different tables",
                 remedy="Give all of them the same files, and start the run again",
             )
+        dropped = self.dropped.empty()
+        for part in opened:
+            dropped.take(part["dropped"])
         record: dict[str, Any] = {"party": self._role}
         for name in opened[0]["counts"]:
             record[name] = sum(part["counts"][name] for part in opened)
+        record["forms"] = dropped.as_dict()
+        record["exclude"] = [listed.as_dict() for listed in self.lists]
         record["set_aside"] = [
             {"file": error.file, "problem": str(error)} for error in self.set_aside
         ]

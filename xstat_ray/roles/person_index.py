@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from xstat_ray.inputs.forms import FormCounts
 from xstat_ray.inputs.ids import places, to_bytes
-from xstat_ray.roles.intake import IntakeCounts
+from xstat_ray.roles.intake import IntakeCounts, invalid_texts
 from xstat_ray.util.arrays import run_starts
 from xstat_ray.util.secrecy import Secret
 
@@ -46,20 +47,26 @@ class IdCounts(NamedTuple):
     """Rows of each id."""
     invalid: int
     """Rows whose id has no normal form."""
+    dropped: FormCounts
+    """Forms of those."""
 
     @classmethod
-    def of(cls, normal: pa.Array, indices: pa.Array) -> IdCounts:
+    def of(cls, normal: pa.Array, written: pa.DictionaryArray) -> IdCounts:
         """Count the rows of a chunk.
 
         Args:
             normal: normal form of each text in the chunk's dictionary; null where there is none.
-            indices: each row's place in the dictionary, or null.
+            written: the ids of the rows, as they are written.
         """
+        indices = written.indices
         codes = indices.fill_null(len(normal)).to_numpy(zero_copy_only=False)
         rows = np.bincount(codes, minlength=len(normal) + 1)
-        known = normal.is_valid().to_numpy(zero_copy_only=False) & (rows[:-1] > 0)
+        valid = normal.is_valid().to_numpy(zero_copy_only=False)
+        known = valid & (rows[:-1] > 0)
         ids = to_bytes(normal.filter(pa.array(known)))
-        return cls(ids, rows[:-1][known], len(codes) - int(rows[:-1][known].sum()))
+        dropped = FormCounts()
+        dropped.add(*invalid_texts(written.dictionary, valid, codes))
+        return cls(ids, rows[:-1][known], len(codes) - int(rows[:-1][known].sum()), dropped)
 
 
 class PersonIndexBuilder(Secret):
@@ -76,11 +83,14 @@ class PersonIndexBuilder(Secret):
         self._pending: list[IdCounts] = []
         self._size = 0
         self.counts = IntakeCounts()
+        self.dropped = FormCounts()
+        """Forms of the ids without a normal form."""
 
     def add(self, tally: IdCounts) -> None:
         """Take a chunk."""
         self.counts.rows += int(tally.rows.sum()) + tally.invalid
         self.counts.invalid_id += tally.invalid
+        self.dropped.count(tally.dropped.counted())
         self._pending.append(tally)
         self._size += len(tally.ids)
         # Merge often enough that the days of a table hardly add to the memory, and seldom enough

@@ -80,6 +80,8 @@ class RowParty(RowOpening):
         self._table.survey(self._agreed.salt)
         self._exchange.take(self._table.items, self._table.contents)
         self._record.taken = self._table.counts
+        self._record.dropped = self._table.dropped
+        self._record.lists = self._table.lists
         self._record.unsorted = self._table.unsorted
         self._record.digests.check_all_listed()
 
@@ -112,6 +114,7 @@ class RowParty(RowOpening):
         self._grid = grid
         self._batches = range(0)
         self._record.emitted = {}
+        self._record.emitted_dropped = {}
         if self._dummies is not None:
             return [True] * len(grid.batches)
         return [self._surveyed.has_rows(batch) for batch in grid.batches]
@@ -218,9 +221,14 @@ class RowParty(RowOpening):
             reading = self._all_together(table, wanted, sort)
         return_freed()
         kept = sum(len(held.rows.cell) for held in reading.results)
+        merged = sum(held.merged for held in reading.results)
         self._record.emitted[wanted] = IntakeCounts(
-            outside_domain=reading.outside_domain, over_bound=reading.usable - kept, kept=kept
+            outside_domain=reading.outside_domain,
+            merged=merged,
+            over_bound=reading.usable - merged - kept,
+            kept=kept,
         )
+        self._record.emitted_dropped[wanted] = reading.dropped
         self._held = reading.results
         self._batches = batches
 
@@ -250,11 +258,13 @@ class RowParty(RowOpening):
         except NotDisjointError:
             return None
         inner = [rows for rows, _ in reading.results]
-        return Reading([*inner, sort(joined)], reading.outside_domain, reading.usable)
+        results = [*inner, sort(joined)]
+        return Reading(results, reading.outside_domain, reading.dropped, reading.usable)
 
     def _all_together(self, table: RowTable, wanted: range, sort: Sort) -> Reading[RowsByShard]:
         """Read all pieces, then bound over all of them whoever has rows in several."""
-        parts, outside_domain, usable = table.read(wanted, lambda part: part)
+        reading = table.read(wanted, lambda part: part)
+        parts = reading.results
         shared = in_several_parts(parts, self._exchange.persons)
         if shared.any():
             together = Part.join([part.take(shared[part.rows.person]) for part in parts])
@@ -266,7 +276,7 @@ class RowParty(RowOpening):
             return sort(part)
 
         held = each_in_threads(sort_and_drop, range(len(parts)))
-        return Reading(held, outside_domain, usable)
+        return Reading(held, reading.outside_domain, reading.dropped, reading.usable)
 
     def _sort(self, table: RowTable, grid: ShardGrid, batches: range) -> Sort:
         """Make what bounds the rows of these batches, blinds their cells, and sorts them."""
@@ -275,9 +285,10 @@ class RowParty(RowOpening):
         draw = partial(self._draw, table.ids)
 
         def sort(part: Part) -> RowsByShard:
-            located = bound_rows(part, limit, draw)
+            bounded = bound_rows(part, limit, draw)
+            located = bounded.rows
             blinded = located._replace(cell=forward[located.cell].astype(np.int32))
-            rows = RowsByShard.of(blinded, grid, batches)
+            rows = RowsByShard.of(blinded, grid, batches, bounded.merged)
             return rows if self._dummies is None else rows.numbered(self._dummies.copies)
 
         return sort

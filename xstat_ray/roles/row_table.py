@@ -29,6 +29,7 @@ from xstat_ray.inputs.tables import Chunk, Piece, Table, open_table
 from xstat_ray.model import periods
 from xstat_ray.model.study import Study
 from xstat_ray.roles.bounds import Located, Part
+from xstat_ray.roles.dropped_forms import DroppedForms
 from xstat_ray.roles.intake import IntakeCounts, check_usable, read_excluded
 from xstat_ray.roles.person_index import IdCounts, PersonIndex, PersonIndexBuilder
 from xstat_ray.util.secrecy import Secret
@@ -94,6 +95,8 @@ class Reading(NamedTuple, Generic[T]):
     """One result for each piece of the table, in the order of the pieces."""
     outside_domain: int
     """Rows of this environment's persons with a value outside the domains."""
+    dropped: DroppedForms
+    """Forms of those values."""
     usable: int
     """Rows that were handed out."""
 
@@ -118,7 +121,9 @@ class RowTable(Secret):
         self._share = share
         self._table = open_row_table(study, source.files, source.skip_damaged, digests.of("table"))
         self.set_aside = self._table.set_aside
-        self._excluded = read_excluded(source.exclude_files, side.id, study, digests)
+        excluded = read_excluded(source, side.id, study, "row", digests)
+        self._excluded = excluded.ids
+        self.lists = excluded.lists
         self._encoder = Encoder(side.dimensions)
         self._pieces = self._table.pieces()
         covers = [self._cover(piece) for piece in self._pieces]
@@ -130,6 +135,8 @@ class RowTable(Secret):
         the survey."""
         self.counts = IntakeCounts()
         """Rows and persons of this environment, as far as the survey tells."""
+        self.dropped = DroppedForms(self._encoder.columns)
+        """Forms of the ids without a normal form, in one environment only."""
         self.everybody = 0
         """Number of persons of the whole table; known after the survey."""
         self.items = np.zeros((0, ITEM_BYTES), np.uint8)
@@ -166,6 +173,7 @@ class RowTable(Secret):
             # Rows of nobody are counted in one environment only.
             self.counts.invalid_id = builder.counts.invalid_id
             self.counts.excluded = builder.counts.excluded
+            self.dropped.ids = builder.dropped
             self.counts.rows += builder.counts.invalid_id + builder.counts.excluded
 
     @property
@@ -192,7 +200,7 @@ class RowTable(Secret):
             normal = self._normal(chunk)
             ids = chunk.columns[self._study.row.id]
             self._ascent.add(chunk)
-            yield IdCounts.of(normal, ids.indices)
+            yield IdCounts.of(normal, ids)
 
     def read_together(self, batches: Sequence[range], batch: int) -> range:
         """Tell which batches are best read with this one: its neighbours in the same pieces.
@@ -236,20 +244,27 @@ class RowTable(Secret):
         Raises:
             InputError: a value cannot be read, or the table has changed since the survey.
         """
+        dropped = DroppedForms(self._encoder.columns)
 
         def work(piece: Piece) -> tuple[T, int, int]:
-            part, outside = self._read(piece, wanted)
+            part, outside = self._read(piece, wanted, dropped)
             return use(part), outside, len(part.rows.cell)
 
         done = each_in_threads(work, self._needed(wanted))
         return Reading(
             results=[result for result, _, _ in done],
             outside_domain=sum(outside for _, outside, _ in done),
+            dropped=dropped,
             usable=sum(usable for _, _, usable in done),
         )
 
-    def _read(self, piece: Piece, wanted: range) -> tuple[Part, int]:
+    def _read(self, piece: Piece, wanted: range, dropped: DroppedForms) -> tuple[Part, int]:
         """Read the usable rows of a piece, in order of person and period.
+
+        Args:
+            piece: the piece.
+            wanted: range of period numbers.
+            dropped: takes the forms of values outside the domains.
 
         Returns:
             The rows, and how many more have a value outside the domains.
@@ -263,7 +278,10 @@ class RowTable(Secret):
             period, inside = self._periods(chunk)
             ours = (person >= 0) & inside & (wanted.start <= period) & (period < wanted.stop)
             keep = ours & (cell >= 0)
-            outside += int((ours & (cell < 0)).sum())
+            lost = ours & (cell < 0)
+            if lost.any():
+                outside += int(lost.sum())
+                dropped.add_values(self._encoder.outside(chunk.columns, lost))
             weight = (
                 np.nan_to_num(chunk.columns[side.weight].to_numpy(zero_copy_only=False))
                 if side.weight

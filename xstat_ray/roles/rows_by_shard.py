@@ -18,22 +18,26 @@ class RowsByShard(NamedTuple):
     rows: Located
     starts: NDArray[np.int64]
     """Where the rows of each shard begin, and behind them the end of the last."""
+    merged: int = 0
+    """Rows of the table that were added to another of these."""
 
     @classmethod
-    def of(cls, rows: Located, grid: ShardGrid, batches: range) -> RowsByShard:
+    def of(cls, rows: Located, grid: ShardGrid, batches: range, merged: int = 0) -> RowsByShard:
         """Sort rows by shard.
 
         Args:
             rows: rows with blinded cells, all of them in these batches.
             grid: the cut into shards.
             batches: numbers of neighbouring batches; shards are counted from the first one's.
+            merged: rows of the table that were added to another.
         """
         regions = len(grid.regions)
         number = grid.shard_of(rows.cell.astype(np.uint32), rows.period) - batches.start * regions
         shards = regions * len(batches)
         # numpy sorts numbers of 16 bits by counting.
         order = np.argsort(number.astype(np.uint16) if shards <= 1 << 16 else number, kind="stable")
-        return cls(rows.take(order), np.searchsorted(number[order], np.arange(shards + 1)))
+        starts = np.searchsorted(number[order], np.arange(shards + 1))
+        return cls(rows.take(order), starts, merged)
 
     def numbered(self, copies: int) -> RowsByShard:
         """Tell the rows of a person in a period apart, so that each gets a tag of its own.

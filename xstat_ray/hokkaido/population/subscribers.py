@@ -173,11 +173,26 @@ class Intake(Secret):
         return usable
 
     def _excluded(self, paths: Sequence[Path]) -> NDArray[np.bytes_]:
+        """List the codes of people who opted out.
+
+        Raises:
+            InputError: an entry has no normal form.
+        """
         codes = [np.zeros(0, f"S{_CODE_BYTES}")]
         for path in paths:
             for chunk in open_table(path, id="subscriber", may_be_empty=True).chunks():
-                code, valid = self._pseudonyms.codes(chunk.columns["subscriber"].dictionary)
-                codes.append(code[valid])
+                ids = chunk.columns["subscriber"].cast(pa.string())
+                code, valid = self._pseudonyms.codes(ids)
+                if not valid.all():
+                    raise InputError(
+                        "an entry of people who opted out has no normal form, so nobody knows whom "
+                        "it means",
+                        file=chunk.file,
+                        column="subscriber",
+                        row=chunk.first_row + int(valid.argmin()),
+                        remedy="Correct the list, which may have gone through a spreadsheet",
+                    )
+                codes.append(code)
         return np.unique(np.concatenate(codes))
 
     def _usable(
