@@ -72,6 +72,7 @@ def test_the_job_gets_plain_values_and_the_file_of_the_study(command, tmp_path):
     assert origin == str(tmp_path / "study" / "small.yaml")
     assert type(raw["data"]) is dict
     row = {"path": "rows.parquet", "exclude": None, "damaged": "stop", "ledger": None}
+    row |= dict.fromkeys(("format", "version", "table", "query"))
     row |= {"unreadable": "stop", "warn_above": 0.05}
     assert (raw["out"], raw["shards"], raw["data"]["row"]) == ("here", 7, row)
     assert "hydra" not in raw
