@@ -5,7 +5,6 @@ xstat-ray nycflights out=data/nycflights
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from xstat_ray.cli.hydra_job import run
@@ -16,7 +15,7 @@ from xstat_ray.inputs.section import Section
 def main(raw: dict[str, Any], origin: str) -> None:
     """Write the tables into the folder that the configuration names."""
     settings = Section(raw, key="", origin=origin, known=("out",))
-    for table in write_tables(Path(settings.text("out"))):
+    for table in write_tables(settings.disk_path("out")):
         print(table)
 
 

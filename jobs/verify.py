@@ -5,7 +5,6 @@ xstat-ray verify release=out/federated
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from xstat_ray.cli.hydra_job import run
@@ -24,10 +23,10 @@ def main(raw: dict[str, Any], origin: str) -> None:
         ProtocolError: something contradicts the release.
     """
     settings = Section(raw, key="", origin=origin, known=("release", *DOMAINS, "attestation"))
-    folder = settings.text("release")
+    folder = settings.disk_path("release")
     given = [domain for domain in DOMAINS if settings.get(domain) is not None]
     pins = {domain: _key(settings, domain) for domain in given}
-    report = verify(Path(folder), pins, pinned_aggregator(settings))
+    report = verify(folder, pins, pinned_aggregator(settings))
     print(_text(report))
     if report.wrong:
         raise ProtocolError(f"the release in {folder} is not what it says")

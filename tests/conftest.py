@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from tests import oracle
 from tests import postgres as postgresql
+from tests.object_store import bucket, s3_server  # noqa: F401 - fixtures
 from tests.synthetic import make_study, make_tables
 from xstat_ray.crypto import oprf
 from xstat_ray.crypto.kernels import choice

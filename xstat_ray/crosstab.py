@@ -21,7 +21,7 @@ from xstat_ray.planning.options import Options, check_noise
 from xstat_ray.planning.plan import Plan
 from xstat_ray.publication.manifest import make_manifest
 from xstat_ray.publication.publish import publish
-from xstat_ray.publication.release import Release, write
+from xstat_ray.publication.release import Release, check_writable, staging_folder, write
 from xstat_ray.publication.workspace import Resumable, Workspace
 from xstat_ray.roles.party import Party
 from xstat_ray.runtime.driver import Driver
@@ -31,14 +31,15 @@ from xstat_ray.runtime.intake_notice import tell_intake
 from xstat_ray.runtime.ledgers import announce, ledgers_of
 from xstat_ray.runtime.open import open_executor
 from xstat_ray.runtime.progress import Progress
+from xstat_ray.util.location import Location, LocationLike
 
 
 def crosstab(
     study: Study,
     *,
-    row: Path | str | OutsideTable | Source | SupportsArrow,
-    column: Path | str | OutsideTable | Source | SupportsArrow,
-    out: Path | str | None = None,
+    row: LocationLike | OutsideTable | Source | SupportsArrow,
+    column: LocationLike | OutsideTable | Source | SupportsArrow,
+    out: LocationLike | None = None,
     options: Options | None = None,
     progress: Progress | None = None,
 ) -> Release:
@@ -46,12 +47,13 @@ def crosstab(
 
     Args:
         study: what to count; `xstat_ray.load_study` reads one from YAML.
-        row: the row party's table (Parquet, Arrow or CSV; a file or a folder), or one that can be
-            read as Arrow, such as a data frame, or a `Source` with people to exclude and a budget
-            ledger, by default `.xstat-ray/ledger.sqlite` for both. What is no file is copied into
-            one for the time of the run.
+        row: the row party's table (Parquet, Arrow or CSV; a file or a folder, on a disk or in an
+            object store), or one that can be read as Arrow, such as a data frame, or a `Source`
+            with people to exclude and a budget ledger, by default `.xstat-ray/ledger.sqlite` for
+            both. What is no file is copied into one for the time of the run.
         column: the column party's table, likewise.
-        out: folder for the files of the release; without it nothing is kept on disk but the ledger.
+        out: folder for the files of the release, on a disk or in an object store; without it
+            nothing is kept on disk but the ledger.
         options: how to run; the default runs in this process, without Ray.
         progress: shows what the run reports; by default nothing is shown.
 
@@ -70,10 +72,12 @@ def crosstab(
     sources: dict[Role, Source] = {"row": Source.of(row), "column": Source.of(column)}
     check_sources(sources)
     _announce(plan, sources, options, progress)
-    kept = None if out is None else Path(out)
+    kept = None if out is None else Location.of(out)
     with ExitStack() as stack:
-        folder = kept or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        folder = _folder(kept, stack)
         work = stack.enter_context(Workspace(folder, plan))
+        if kept is not None and not kept.is_local:
+            _check_store(kept, work, progress)
         progress = Recorded(progress, folder, hides_sizes=plan.padding is not None)
         sources = {role: _for_run(source, role, work) for role, source in sources.items()}
         for role in sources:
@@ -81,11 +85,26 @@ def crosstab(
             sources[role] = stack.enter_context(files)
         unfinished, coefficients = _count(plan, sources, work, options, progress)
         tables = publish(plan, coefficients)
-        release = Release(*tables, unfinished.facts, plan.as_dict(), kept)
+        path = kept.local if kept is not None and kept.is_local else kept
+        release = Release(*tables, unfinished.facts, plan.as_dict(), path)
         if kept is not None:
             write(release, kept)
         work.finish()
     return release
+
+
+def _folder(out: Location | None, stack: ExitStack) -> Path:
+    """Return the folder of a disk in which a run works: the release's own, where it is on one."""
+    if out is None:
+        return Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    return out.local if out.is_local else staging_folder(out)
+
+
+def _check_store(out: Location, work: Workspace, progress: Progress) -> None:
+    """Check that an object store takes the release, unless a run had begun to put it there."""
+    progress.note(f"The release goes to {out}. What the run keeps for itself is in {work.folder}.")
+    if not work.stored:
+        check_writable(out)
 
 
 def _for_run(source: Source, role: Role, work: Workspace) -> Source:

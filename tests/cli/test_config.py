@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from xstat_ray.cli.config import crosstab_config, plan_config
@@ -12,6 +10,7 @@ from xstat_ray.inputs.source import DEFAULT_LEDGER, Source
 from xstat_ray.planning.cluster import Cluster
 from xstat_ray.planning.options import Options
 from xstat_ray.planning.plan_report import Target
+from xstat_ray.util.location import Location
 
 
 def raw(**changes):
@@ -56,7 +55,7 @@ def test_everything_arrives_where_it_belongs():
     ledger = DEFAULT_LEDGER.absolute()
     assert config.row == Source("rows.csv", ledger=ledger)
     assert config.column == Source("columns.csv", ("out.csv",), ledger=ledger)
-    assert (config.out, config.display) == (Path("out/here"), "quiet")
+    assert (config.out, config.display) == (Location.of("out/here"), "quiet")
     assert config.options == Options(
         key_bits=2048,
         slot_bits=None,

@@ -29,6 +29,7 @@ from xstat_ray.benchmarks.timing import Record
 from xstat_ray.errors import StudyError
 from xstat_ray.planning.settings import DISPLAYS
 from xstat_ray.runtime.progress import Progress
+from xstat_ray.util.location import local_path
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ def benchmark_config(raw: Mapping[str, Any], origin: str) -> BenchmarkConfig:
     return BenchmarkConfig(
         suite=suite,
         sizes=_sizes(chosen.sizes, {**raw[section], **short}, paths, section, origin),
-        out=Path(str(raw["out"])),
+        out=local_path(str(raw["out"]), file=origin, key="out"),
         display=raw["display"],
         page=page,
         records=records,
@@ -150,7 +151,7 @@ def _sizes(
 def _path(value: Any, key: str, origin: str) -> Path | None:
     if value is not None and not isinstance(value, str):
         raise StudyError("a path is expected", file=origin, key=key)
-    return None if value is None else Path(value)
+    return None if value is None else local_path(value, file=origin, key=key)
 
 
 def _counts(value: Any, key: str, origin: str) -> int | tuple[int, ...]:

@@ -23,6 +23,7 @@ from xstat_ray.planning.settings import (
 )
 from xstat_ray.planning.sweep import Sweep, make_sweep, read_grid
 from xstat_ray.runtime.ledgers import Ledgers, ledgers_of
+from xstat_ray.util.location import Location
 
 _PLAN = ("target_stderr", "target_level", "look", "sweep", "figure")
 
@@ -34,7 +35,7 @@ class CrosstabConfig:
     study: Study
     row: Source
     column: Source
-    out: Path
+    out: Location
     options: Options
     display: str
     federated: bool
@@ -78,7 +79,7 @@ def crosstab_config(raw: Mapping[str, Any], origin: str) -> CrosstabConfig:
         study=read_study(raw, origin, padding="dp" if federated else "off"),
         row=read_source(data, "row"),
         column=read_source(data, "column"),
-        out=Path(top.text("out")),
+        out=top.location("out"),
         options=read_options(top, constant_time=federated),
         display=top.choice("display", DISPLAYS, "auto"),
         federated=federated,
@@ -110,7 +111,7 @@ def plan_config(raw: Mapping[str, Any], origin: str) -> PlanConfig:
         display=top.choice("display", DISPLAYS, "auto"),
         sweep=_sweep(top, raw, origin),
         level=top.text("target_level", Target.level),
-        figure=None if top.get("figure") is None else Path(top.text("figure")),
+        figure=top.optional_disk_path("figure"),
     )
 
 

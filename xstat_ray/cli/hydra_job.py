@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
@@ -20,6 +21,8 @@ from xstat_ray.cli import help as pages
 from xstat_ray.cli.program import BAD_INPUT, exit_code, exit_with, report
 from xstat_ray.errors import COMMAND_LINE, InputError, StudyError
 from xstat_ray.inputs.section import suggestion
+from xstat_ray.util.location import Location
+from xstat_ray.util.object_stores import NAMES
 from xstat_ray.util.package_files import CONF
 
 _UNREADABLE = "the configuration cannot be read:"
@@ -34,6 +37,9 @@ _OPTIONS = (
     *("--run", "-r", "--multirun", "-m", "--shell-completion", "-sc"),
 )
 """What Hydra understands, beside settings."""
+
+_KEY = re.compile(r"[+~]*[\w.]+=")
+_STORED = re.compile(rf"(?:{'|'.join(NAMES)})://[^\s'\",\]}}]*", re.IGNORECASE)
 
 Job = Callable[[dict[str, Any], str], None]
 """Gets a composed configuration as plain dictionaries, and the file of the chosen study."""
@@ -74,12 +80,29 @@ def _check(arguments: list[str], remedy: str) -> None:
     """
     before = ""
     for argument in arguments:
+        refuse_credentials(argument)
         if argument.startswith("-"):
             if argument.partition("=")[0] not in _OPTIONS:
                 raise InputError(f"there is no option {argument}", remedy=remedy)
         elif "=" not in argument and before not in _OPTIONS and argument[:1] != "~":
             raise InputError(f"{argument!r} is not KEY=VALUE", remedy=remedy)
         before = argument
+
+
+def refuse_credentials(argument: str) -> None:
+    """Refuse a URI of an object store with credentials, before anything can repeat it.
+
+    Raises:
+        InputError: an argument has such a URI, or one that cannot be served; names its key alone.
+    """
+    key = argument.partition("=")[0].lstrip("+~") if _KEY.match(argument) else None
+    for uri in _STORED.findall(argument):
+        try:
+            Location.of(uri)
+        except InputError as error:
+            raise InputError(
+                error.problem, file=COMMAND_LINE, key=key, remedy=error.remedy
+            ) from None
 
 
 def _compose(name: str, job: Job) -> int:

@@ -43,6 +43,7 @@ from xstat_ray.runtime.open import open_executor
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.runtime.reduction import BatchMessages, reduce_partials
 from xstat_ray.util.files import write_whole
+from xstat_ray.util.location import Location
 
 RERANDOMISED = "rerandomised.msg"
 DEALER = "dealer"
@@ -329,7 +330,8 @@ def aggregate(config: AggregatorConfig, progress: Progress) -> None:
         XstatError: see `show_evidence` and `AggregatorSteps.run`.
     """
     settings = config.settings
-    places = [settings.private, *([] if "://" in settings.exchange else [Path(settings.exchange)])]
+    exchange = Location.of(settings.exchange)
+    places = [settings.private, *([exchange.local] if exchange.is_local else [])]
     refuse_secrets([place.absolute() for place in places], os.environ, settings.identity.absolute())
     with DomainRun("aggregator", settings, config.plan()) as run:
         show_evidence(run, config.shown.provider(run.identity))

@@ -35,6 +35,7 @@ from xstat_ray.planning.settings import (
     read_study,
 )
 from xstat_ray.privacy.places import Place
+from xstat_ray.util.location import Location
 
 STEPS = ("identity", "handshake", "exchange", "emit", "noise", "all")
 AGGREGATOR_STEPS = ("identity", "attest", "all")
@@ -84,7 +85,7 @@ class AggregatorConfig(DomainConfig):
 class ReleaseConfig(DomainConfig):
     """What `xstat-ray release` needs."""
 
-    out: Path | None
+    out: Location | None
     ledger: Place
     """The party's ledger."""
 
@@ -131,7 +132,7 @@ def release_config(raw: Mapping[str, Any], origin: str) -> ReleaseConfig:
     party = cast(Role, top.choice("party", ("row", "column"), default))
     if default not in (None, party):
         raise top.error(f"step {step} is the {default} party's", "step")
-    out = None if party == "column" else Path(top.text("out"))
+    out = None if party == "column" else top.location("out")
     domain = _domain(top, raw, origin, party, step)
     data = top.child("data", ("row", "column"))
     in_private = _default_ledger(domain["settings"])
@@ -167,15 +168,15 @@ def _settings(top: Section, domain: Domain, step: str) -> DomainSettings:
             remedy="Use up to 64 letters, digits, dots, dashes and underscores, beginning with a "
             "letter or digit",
         )
-    private = Path(section.text("private"))
-    identity = section.optional_text("identity")
+    private = section.disk_path("private")
+    identity = section.optional_disk_path("identity")
     peers = section.child("peers", DOMAINS)
     others = [] if step == "identity" else [name for name in DOMAINS if name != domain]
     return DomainSettings(
         run=run,
-        exchange=section.text("exchange"),
+        exchange=section.location("exchange").absolute,
         private=private,
-        identity=private / "identity.pem" if identity is None else Path(identity),
+        identity=private / "identity.pem" if identity is None else identity,
         peers={name: read_hex(peers, name, KEY_BYTES) for name in others},
         wait=float(section.whole("wait", 3600, least=0)),
     )

@@ -19,6 +19,7 @@ from xstat_ray.federation.exchange import Exchange
 from xstat_ray.federation.identity import DOMAINS, Domain, Identity, Peers, private_folder
 from xstat_ray.federation.mailbox import Binding, Mailbox
 from xstat_ray.planning.plan import Plan
+from xstat_ray.util.location import LocationLike
 from xstat_ray.util.software_digest import software_digest, software_version
 
 
@@ -28,8 +29,8 @@ class DomainSettings:
 
     run: str
     """Name of the run, on which all three domains agree; each name is used once."""
-    exchange: str
-    """Folder or URI that the domains share."""
+    exchange: LocationLike
+    """Folder that the domains share, on a disk or in an object store."""
     private: Path
     """Folder of this domain alone."""
     identity: Path

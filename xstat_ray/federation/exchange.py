@@ -15,9 +15,16 @@ from pyarrow import fs
 
 from xstat_ray.errors import InputError
 from xstat_ray.util.files import write_whole
+from xstat_ray.util.location import Location, LocationLike
+from xstat_ray.util.object_stores import put_whole, reason_of
 
 MAX_FILE_BYTES = 16 << 30
 """Bytes of the largest file that is read; no message is larger."""
+
+
+_PAUSE = 0.05
+_COSTLY_PAUSE = 0.8
+"""An object store is paid by the request."""
 
 
 class Exchange:
@@ -27,30 +34,30 @@ class Exchange:
         self._fs = filesystem
         self._root = PurePosixPath(root) / run
         self._made = set[PurePosixPath]()
+        self.longest_pause = _PAUSE if isinstance(filesystem, fs.LocalFileSystem) else _COSTLY_PAUSE
+        """Seconds between two looks for a file that has not come, at most."""
         self._mode = 0
         """Permissions of the exchange itself, for all that is made in it on a disk."""
 
     @classmethod
-    def at(cls, location: str, run: str) -> Exchange:
+    def at(cls, location: LocationLike, run: str) -> Exchange:
         """Open the exchange for a run.
 
         Args:
-            location: a folder, or a URI (`s3://...`, `gs://...`, `file://...`).
+            location: a folder, on a disk or in an object store.
             run: name of the run.
 
         Raises:
             InputError: the place cannot be used.
         """
         try:
-            if "://" in location:
-                filesystem, root = fs.FileSystem.from_uri(location)
-            else:
-                filesystem = fs.LocalFileSystem()
-                root = str(Path(location).absolute())
-            exchange = cls(filesystem, root, run)
+            place = Location.of(location).absolute
+            exchange = cls(place.filesystem, place.inside, run)
             exchange._make_folder(exchange._root)
+        except InputError as error:
+            raise _unusable("the place", error) from None
         except (OSError, pa.ArrowException) as error:
-            raise _unusable(location, error) from None
+            raise _unusable(str(place), error) from None
         return exchange
 
     def put(self, name: str, content: bytes) -> None:
@@ -65,8 +72,7 @@ class Exchange:
             if isinstance(self._fs, fs.LocalFileSystem):
                 write_whole(Path(path), content, self._mode & 0o666, shared=True)
             else:
-                with self._fs.open_output_stream(path) as stream:
-                    stream.write(content)
+                put_whole(self._fs, path, content)
         except (OSError, pa.ArrowException) as error:
             raise _unusable(path, error) from None
 
@@ -126,6 +132,10 @@ class Exchange:
 
 def _unusable(location: str, error: Exception) -> InputError:
     remedy = "Set domain.exchange to a folder or bucket that this user may read and write"
+    reason = error.problem if isinstance(error, InputError) else reason_of(error)
     return InputError(
-        f"the exchange cannot be used: {error}", file=location, key="domain.exchange", remedy=remedy
+        f"the exchange cannot be used: {reason}",
+        file=location,
+        key="domain.exchange",
+        remedy=remedy,
     )

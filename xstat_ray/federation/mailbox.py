@@ -262,10 +262,12 @@ class Mailbox:
     def _poll(self, look: Callable[[], T | None], missing: str) -> T:
         """Look until there is something, for as long as this mailbox waits."""
         deadline = time.monotonic() + self._patience
+        pause = _POLL_SECONDS
         while (found := look()) is None:
             if time.monotonic() >= deadline:
                 raise PendingError(f"{missing}. The same command goes on once it has")
-            time.sleep(_POLL_SECONDS)
+            time.sleep(pause)
+            pause = min(2 * pause, self._exchange.longest_pause)
         return found
 
     # The log

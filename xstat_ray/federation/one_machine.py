@@ -23,10 +23,11 @@ from xstat_ray.planning.options import Options, check_noise
 from xstat_ray.planning.pool_view import PADDING_OFF
 from xstat_ray.privacy.ledger import Ledger
 from xstat_ray.privacy.places import Place
-from xstat_ray.publication.release import STATISTICS, Release, read
+from xstat_ray.publication.release import MANIFEST, STATISTICS, Release, read, staging_folder
 from xstat_ray.runtime.intake_notice import tell_intake
 from xstat_ray.runtime.ledgers import announce, ledgers_of
 from xstat_ray.runtime.progress import Progress
+from xstat_ray.util.location import Location, LocationLike
 
 FOLDER = "domains"
 """Folder below the output folder with what the domains keep."""
@@ -86,13 +87,18 @@ class OneMachine:
     """A run of all domains, which leaves no process behind."""
 
     def __init__(
-        self, out: Path, ledgers: Mapping[Role, Place], arguments: Arguments, progress: Progress
+        self,
+        out: LocationLike,
+        ledgers: Mapping[Role, Place],
+        arguments: Arguments,
+        progress: Progress,
     ) -> None:
         self._ledgers = ledgers
-        self._out = out.absolute()
+        self._out = Location.of(out).absolute
         self._arguments = arguments
         self._progress = progress
-        self._folder = self._out / FOLDER
+        local = self._out.local if self._out.is_local else staging_folder(self._out)
+        self._folder = local / FOLDER
         self._running: dict[Domain, subprocess.Popen[bytes]] = {}
 
     def run(self, keep: bool = False) -> None:
@@ -104,7 +110,8 @@ class OneMachine:
         Raises:
             XstatError: a job failed; the error is that of the first one.
         """
-        if (self._out / STATISTICS).exists() and not (self._folder / _EXCHANGE).exists():
+        made = self._out / (STATISTICS if self._out.is_local else MANIFEST)
+        if made.exists() and not (self._folder / _EXCHANGE).exists():
             remedy = "Choose another out=, and mind that a new release spends budget again"
             raise InputError(
                 "the output folder already holds a release, which is never overwritten",
@@ -150,7 +157,7 @@ class OneMachine:
         ]
         peers = [f"domain.peers.{other}='{key}'" for other, key in keys.items() if other != name]
         if (job_name, name) == ("release", "row"):
-            settings = (*settings, _quoted("out", self._out))
+            settings = (*settings, _quoted("out", self._out.uri))
         folders = [("exchange", self._folder / _EXCHANGE), ("private", self._folder / name)]
         where = [_quoted(f"domain.{key}", path) for key, path in folders]
         # If this process is killed, its jobs end with it, so that they are not in the way of the
@@ -222,7 +229,7 @@ def run_domains(
     study: Study,
     sources: Mapping[Role, Source],
     *,
-    out: Path,
+    out: LocationLike,
     options: Options,
     arguments: Arguments,
     progress: Progress,
@@ -270,7 +277,7 @@ def _for_the_owner(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def _quoted(key: str, path: Place) -> str:
+def _quoted(key: str, path: Place | str) -> str:
     """Write an override whose value Hydra takes as it is."""
     text = str(path).replace("\\", "\\\\").replace("'", "\\'")
     return f"{key}='{text}'"

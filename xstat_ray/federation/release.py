@@ -31,6 +31,8 @@ from xstat_ray.publication.release import (
     STATISTICS,
     STATISTICS_CSV,
     Release,
+    check_writable,
+    put,
     write,
 )
 from xstat_ray.roles import RowParty
@@ -42,19 +44,26 @@ from xstat_ray.roles.session import SECRETS
 from xstat_ray.runtime.emission import opening_parts
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.util.files import unwritable, write_whole
+from xstat_ray.util.location import Location, LocationLike
 
 AUDIT = "audit"
 """Folder of a release with the logs of the three domains."""
 _COEFFICIENTS = "coefficients.msg"
+STAGED = "release"
+"""Folder of a run in which a release for an object store is made."""
 
 
 class PublisherSteps:
     """The last steps of the row party: approve, unblind and publish."""
 
-    def __init__(self, run: DomainRun, ledger: Place, out: Path, progress: Progress) -> None:
+    def __init__(
+        self, run: DomainRun, ledger: Place, out: LocationLike, progress: Progress
+    ) -> None:
         self._run = run
         self._ledger = ledger
-        self._out = out
+        self._target = Location.of(out)
+        # What an object store gets is made whole on the party's own disk.
+        self._out = self._target.local if self._target.is_local else run.folder / STAGED
         self._progress = progress
 
     def _party(self) -> RowParty:
@@ -79,6 +88,8 @@ class PublisherSteps:
         study = run.plan.study
         if run.log.finished or mailbox.has_sent("column", "approval"):
             return
+        if not self._target.is_local:
+            check_writable(self._target)
         party = self._party()
         with self._progress.stage("approve", 1) as stage:
             with mailbox.receiving("aggregator", "rerandomised") as message:
@@ -165,11 +176,21 @@ class PublisherSteps:
                 stage.advance()
             run.log.add("finished")
         write_whole(self._out / AUDIT / "row.jsonl", run.log.content())
+        self._deliver()
         run.mailbox.publish_log()
         path.unlink(missing_ok=True)
         for name in (SECRETS, APPROVED, SHARE, ASKED, DEMANDED):
             (run.folder / name).unlink(missing_ok=True)
         shutil.rmtree(run.folder / RECEIPTS, ignore_errors=True)
+
+    def _deliver(self) -> None:
+        """Put the finished release into the object store that it is for, if it is for one."""
+        if self._target.is_local:
+            return
+        made = sorted(path for path in self._out.rglob("*") if path.is_file())
+        files = {path.relative_to(self._out).as_posix(): path.read_bytes() for path in made}
+        manifest = files.pop(MANIFEST)
+        put(self._target, files, manifest)
 
     def _publish(self, coefficients: Coefficients) -> None:
         run = self._run

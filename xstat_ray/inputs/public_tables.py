@@ -16,6 +16,7 @@ from xstat_ray.errors import InputError, StudyError
 from xstat_ray.inputs.clean_text import VALUE_NULL_WORDS
 from xstat_ray.inputs.section import Section
 from xstat_ray.inputs.tables import open_table
+from xstat_ray.util.location import Location
 
 REFERENCES = "xstat_ray.references"
 """Group of entry points under which packages register reference tables.
@@ -103,12 +104,17 @@ class PublicTable:
             )
         return found[0].load()()
 
+    def _location(self) -> Location:
+        """Find where the file lies; a relative path starts from the study's folder."""
+        location = self._section.location("file")
+        if not location.is_local:
+            return location
+        beside = self._folder / location.local
+        return Location.of(next((p for p in (beside, location.local) if p.exists()), beside))
+
     def _file(self, column: str) -> list[str]:
-        name = self._section.text("file")
         key = self._section.path("file")
-        path = next(
-            (p for p in (self._folder / name, Path(name)) if p.exists()), self._folder / name
-        )
+        path = self._location()
         try:
             chunks = open_table(path, values=(column,)).chunks()
             values = [

@@ -10,9 +10,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from fractions import Fraction
+from pathlib import Path
 from typing import TypeGuard
 
-from xstat_ray.errors import StudyError
+from xstat_ray.errors import InputError, StudyError
+from xstat_ray.util.location import Location
 
 QUOTE = (
     "Put it in quotes: YAML reads bare words such as NO, off and null, and dates, "
@@ -104,6 +106,54 @@ class Section:
                     f"{name} holds something that is not a text", f"{name}[{i}]", remedy=QUOTE
                 )
         return tuple(str(item) for item in items)
+
+    def disk_path(self, name: str, default: str | None = None) -> Path:
+        """Read the path of what lies on a disk.
+
+        Raises:
+            StudyError: absent without a default, or a URI of anything else than a disk.
+        """
+        return self._on_disk(self.text(name, default), name)
+
+    def optional_disk_path(self, name: str) -> Path | None:
+        """Read the path of what lies on a disk; None where the field is absent."""
+        return None if self.get(name) is None else self.disk_path(name)
+
+    def disk_paths(self, name: str) -> tuple[Path, ...]:
+        """Read a list of paths of a disk, or one alone; absent and empty give an empty list.
+
+        Raises:
+            StudyError: not text, or a URI of anything else than a disk.
+        """
+        return tuple(self._on_disk(text, name) for text in self.texts(name))
+
+    def location(self, name: str) -> Location:
+        """Read the place of a file or folder: a path of a disk, or a URI of an object store.
+
+        Raises:
+            StudyError: absent, or a URI that cannot be served.
+        """
+        return self._located(self.text(name), name)
+
+    def locations(self, name: str) -> tuple[Location, ...]:
+        """Read a list of places, or one place alone; absent and empty give an empty list.
+
+        Raises:
+            StudyError: not text, or a URI that cannot be served.
+        """
+        return tuple(self._located(text, name) for text in self.texts(name))
+
+    def _on_disk(self, text: str, name: str) -> Path:
+        location = self._located(text, name)
+        if location.is_local:
+            return location.local
+        raise self.error("an object store cannot serve here", name, remedy="Name a path of a disk")
+
+    def _located(self, text: str, name: str) -> Location:
+        try:
+            return Location.of(text)
+        except InputError as error:
+            raise self.error(error.problem, name, remedy=error.remedy) from None
 
     def choice(self, name: str, options: Sequence[str], default: str | None = None) -> str:
         """Read one of `options`.

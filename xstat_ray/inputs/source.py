@@ -17,6 +17,7 @@ from xstat_ray.inputs.frames import Frame
 from xstat_ray.inputs.outside import OutsideTable
 from xstat_ray.model.study import Role
 from xstat_ray.privacy.places import Place
+from xstat_ray.util.location import Location, LocationLike, local_path
 
 DEFAULT_LEDGER = Path(".xstat-ray/ledger.sqlite")
 """Budget file of both parties where they are on one machine and name no other."""
@@ -26,10 +27,11 @@ DEFAULT_LEDGER = Path(".xstat-ray/ledger.sqlite")
 class Source:
     """One party's table, the people to leave out of it, and the party's private folder."""
 
-    table: Path | str | OutsideTable
-    """Parquet, Arrow or CSV: a file, or a folder of files of one format. Or a `Delta`, `Iceberg` or
+    table: LocationLike | OutsideTable
+    """Parquet, Arrow or CSV: a file, or a folder of files of one format, on a disk or in an object
+    store. Or a `Delta`, `Iceberg` or
     `DatabaseTable` table, or one of Python: whatever can be read as Arrow, such as a data frame."""
-    exclude: Path | str | OutsideTable | Sequence[Path | str | OutsideTable] = ()
+    exclude: LocationLike | OutsideTable | Sequence[LocationLike | OutsideTable] = ()
     """Tables of the ids of people to leave out, such as people who opted out and telephone lines
     that nobody uses."""
     private: Path | None = None
@@ -56,14 +58,14 @@ class Source:
         object.__setattr__(self, "table", _table(self.table))
         if Frame.accepts(listed):
             object.__setattr__(self, "exclude", Frame(listed))
-        elif not isinstance(listed, Path | str | OutsideTable):
+        elif not isinstance(listed, LocationLike | OutsideTable):
             object.__setattr__(self, "exclude", tuple(map(_table, listed)))
 
     @property
-    def excludes(self) -> tuple[Path | str | OutsideTable, ...]:
+    def excludes(self) -> tuple[LocationLike | OutsideTable, ...]:
         """The tables of people to leave out, one after the other."""
         listed = self.exclude
-        return (listed,) if isinstance(listed, Path | str | OutsideTable) else tuple(listed)
+        return (listed,) if isinstance(listed, LocationLike | OutsideTable) else tuple(listed)
 
     @property
     def is_outside(self) -> bool:
@@ -71,7 +73,7 @@ class Source:
         return any(isinstance(table, OutsideTable) for table in (self.table, *self.excludes))
 
     @property
-    def files(self) -> Path | str:
+    def files(self) -> LocationLike:
         """The path of the table.
 
         Raises:
@@ -80,7 +82,7 @@ class Source:
         return _path(self.table)
 
     @property
-    def exclude_files(self) -> tuple[Path | str, ...]:
+    def exclude_files(self) -> tuple[LocationLike, ...]:
         """The paths of the tables of people to leave out.
 
         Raises:
@@ -104,16 +106,16 @@ class Source:
             self,
             table=_absolute(self.table),
             exclude=tuple(map(_absolute, self.excludes)),
-            private=None if self.private is None else self.private.absolute(),
+            private=None if self.private is None else local_path(self.private).absolute(),
             ledger=None if self.ledger is None else self.ledger.absolute(),
         )
 
 
-def _table(value: object) -> Path | str | OutsideTable:
-    return value if isinstance(value, Path | str | OutsideTable) else Frame(value)
+def _table(value: object) -> LocationLike | OutsideTable:
+    return value if isinstance(value, LocationLike | OutsideTable) else Frame(value)
 
 
-def _path(table: Path | str | OutsideTable) -> Path | str:
+def _path(table: LocationLike | OutsideTable) -> LocationLike:
     if isinstance(table, OutsideTable):
         raise InputError(
             "the table is no file",
@@ -123,8 +125,14 @@ def _path(table: Path | str | OutsideTable) -> Path | str:
     return table
 
 
-def _absolute(table: Path | str | OutsideTable) -> Path | OutsideTable:
-    return table if isinstance(table, OutsideTable) else Path(table).absolute()
+def _absolute(table: LocationLike | OutsideTable) -> LocationLike | OutsideTable:
+    return table if isinstance(table, OutsideTable) else absolute_location(table)
+
+
+def absolute_location(value: LocationLike) -> LocationLike:
+    """Make a location that means the same in every process: an absolute path, or a URI's."""
+    location = Location.of(value).absolute
+    return location.local if location.is_local else location
 
 
 def check_sources(sources: Mapping[Role, Source]) -> None:
@@ -141,9 +149,9 @@ def check_sources(sources: Mapping[Role, Source]) -> None:
         for key, what, path in named:
             if isinstance(path, OutsideTable):
                 path.check()
-            elif not Path(path).exists():
+            elif not Location.of(path).exists():
                 raise InputError(
                     f"the {role} party's {what} does not exist",
-                    file=str(path),
+                    file=str(Location.of(path)),
                     remedy=f"Set data.{role}.{key}",
                 )

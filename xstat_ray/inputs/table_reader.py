@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
-from pathlib import Path
+from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
@@ -17,13 +18,21 @@ import pyarrow.csv as pa_csv
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pyarrow.types as pt
-from pyarrow.fs import LocalFileSystem
 
 from xstat_ray.errors import InputError
-from xstat_ray.inputs.table_files import TableFile
+from xstat_ray.inputs.table_files import Stamp, TableFile, stamp_of
+from xstat_ray.util.location import Location
+from xstat_ray.util.object_stores import is_answer, unusable
+from xstat_ray.util.threads import ahead
 
 _CSV_BLOCK_BYTES = 1 << 23
 _PARQUET_BUFFER_BYTES = 1 << 20
+_RANGES = (1 << 16, 1 << 23)
+"""Least and most bytes of a column that are asked of an object store at a time."""
+_ROW_BYTES = 8
+"""Bytes of a column that a row takes, as a guess at how much of it is wanted at a time."""
+_FOOTERS = 4096
+"""Footers of files in object stores that are kept, as each takes two requests."""
 
 
 def stored_schema(file: TableFile, columns: Sequence[str]) -> Mapping[str, pa.DataType]:
@@ -35,7 +44,7 @@ def stored_schema(file: TableFile, columns: Sequence[str]) -> Mapping[str, pa.Da
         InputError: the file is damaged, or a column is missing or occurs twice.
     """
     with _refusing_damage(file):
-        schema = _fragment(file, columns).physical_schema
+        schema = _schema(file, columns)
         names = list(schema.names)
         _read_zones(schema)
     wanted = [name for name in columns if name not in file.partitions]
@@ -98,6 +107,8 @@ def record_batches(
         InputError: the file is damaged.
     """
     batches = _scan(file, columns, rows, groups)
+    if not file.path.is_local:
+        batches = ahead(batches)
     while True:
         # Only reading is guarded: errors that the caller raises between two batches pass unchanged.
         with _refusing_damage(file):
@@ -129,7 +140,7 @@ def row_groups(file: TableFile, columns: Sequence[str]) -> tuple[RowGroup, ...] 
     if file.format != "parquet":
         return None
     with _refusing_damage(file):
-        footer = pq.ParquetFile(file.path).metadata
+        footer = _footer(file)
         return tuple(
             _row_group(number, footer.row_group(number), columns)
             for number in range(footer.num_row_groups)
@@ -155,17 +166,54 @@ def _scan(
     file: TableFile, columns: Sequence[str], rows: int, groups: Sequence[int] | None
 ) -> Iterator[pa.RecordBatch]:
     if file.format == "parquet":
-        schema = pq.read_schema(file.path)
-        text = [name for name in columns if pt.is_string(schema.field(name).type)]
-        # A fragment would hold a whole row group, whatever its size; this holds one batch.
-        parquet = pq.ParquetFile(
-            file.path, read_dictionary=text, pre_buffer=False, buffer_size=_PARQUET_BUFFER_BYTES
+        yield from _open_parquet(file, columns, rows).iter_batches(
+            rows, row_groups=groups, columns=list(columns)
         )
-        yield from parquet.iter_batches(rows, row_groups=groups, columns=list(columns))
         return
     yield from _fragment(file, columns).to_batches(
         columns=list(columns), batch_size=rows, batch_readahead=1, fragment_readahead=1
     )
+
+
+def _open_parquet(file: TableFile, columns: Sequence[str], rows: int) -> pq.ParquetFile:
+    """Open a Parquet file so that text among `columns` is read as dictionaries.
+
+    A fragment would hold a whole row group, whatever its size; this holds one batch.
+    """
+    footer = _footer(file)
+    schema = footer.schema.to_arrow_schema()
+    least, most = _RANGES
+    buffered = min(most, max(least, rows * _ROW_BYTES))
+    return pq.ParquetFile(
+        file.path.inside,
+        filesystem=file.path.filesystem,
+        metadata=footer,
+        read_dictionary=[name for name in columns if pt.is_string(schema.field(name).type)],
+        pre_buffer=False,
+        buffer_size=_PARQUET_BUFFER_BYTES if file.path.is_local else buffered,
+    )
+
+
+def _footer(file: TableFile) -> pq.FileMetaData:
+    if file.path.is_local:
+        return _read_footer(file.path)
+    return _kept_footer(file.path, file.stamp)
+
+
+@lru_cache(_FOOTERS)
+def _kept_footer(path: Location, stamp: Stamp) -> pq.FileMetaData:
+    """Read the footer of the version of a file that `stamp` tells."""
+    return _read_footer(path)
+
+
+def _read_footer(path: Location) -> pq.FileMetaData:
+    return pq.ParquetFile(path.inside, filesystem=path.filesystem).metadata
+
+
+def _schema(file: TableFile, columns: Sequence[str]) -> pa.Schema:
+    if file.format == "parquet" and not file.path.is_local:
+        return _footer(file).schema.to_arrow_schema()
+    return _fragment(file, columns).physical_schema
 
 
 def _fragment(file: TableFile, columns: Sequence[str]) -> ds.Fragment:
@@ -184,7 +232,7 @@ def _fragment(file: TableFile, columns: Sequence[str]) -> ds.Fragment:
         )
     else:
         options = ds.ParquetFileFormat() if file.format == "parquet" else ds.IpcFileFormat()
-    return options.make_fragment(str(file.path), filesystem=LocalFileSystem())
+    return options.make_fragment(file.path.inside, filesystem=file.path.filesystem)
 
 
 @contextmanager
@@ -196,6 +244,8 @@ def _refusing_damage(file: TableFile) -> Iterator[None]:
         problem = "the header is not UTF-8"
         row = None
     except (pa.ArrowException, OSError) as error:
+        if file.path.store is not None and is_answer(error):
+            raise unusable(str(file.path), error) from None
         # Arrow quotes the line it stumbled over, so its message stays here.
         problem, row = _explain(file, error)
     remedy = (
@@ -209,7 +259,7 @@ def _refusing_damage(file: TableFile) -> Iterator[None]:
 def _explain(file: TableFile, error: Exception) -> tuple[str, int | None]:
     if isinstance(error, PermissionError):
         return "the file may not be read", None
-    if file.path.stat().st_size == 0 or "Empty CSV file" in str(error):
+    if stamp_of(file.path).size == 0 or "Empty CSV file" in str(error):
         return "the file is empty", None
     if "multiple columns named" in str(error):
         return "two columns have the same name", None
@@ -218,11 +268,15 @@ def _explain(file: TableFile, error: Exception) -> tuple[str, int | None]:
     return f"the file is damaged or is not {_NAMES[file.format]}", None
 
 
-def _first_ragged_row(path: Path) -> int | None:
+def _first_ragged_row(path: Location) -> int | None:
     """Find the first data row, from 1, with another number of fields than the header."""
-    opener = gzip.open if path.suffix.lower() == ".gz" else open
+    zipped = path.name.lower().endswith(".gz")
     try:
-        with opener(path, "rt", encoding="utf-8", errors="replace", newline="") as stream:
+        with (
+            path.open() as stored,
+            gzip.open(stored) if zipped else stored as plain,
+            io.TextIOWrapper(plain, encoding="utf-8", errors="replace", newline="") as stream,
+        ):
             rows = (row for row in csv.reader(stream) if row)
             width = len(next(rows, []))
             return next(

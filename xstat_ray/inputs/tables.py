@@ -26,8 +26,9 @@ from xstat_ray.inputs.table_columns import (
     text_family,
     zones_mixed,
 )
-from xstat_ray.inputs.table_files import TableFile, list_files
+from xstat_ray.inputs.table_files import TableFile, each_file, list_files
 from xstat_ray.inputs.table_reader import RowGroup, record_batches, row_groups, stored_schema
+from xstat_ray.util.location import Location
 from xstat_ray.util.secrecy import Secret
 
 _CHUNK_ROWS = 1 << 20
@@ -62,7 +63,7 @@ class Piece:
 class Table:
     """A table whose form has been checked by `open_table`."""
 
-    path: Path
+    path: Location
     files: tuple[TableFile, ...]
     uses: Mapping[str, ColumnUse]
     """What each column is used as, by its name."""
@@ -91,8 +92,8 @@ class Table:
             InputError: a file is damaged or has changed.
         """
         pieces: list[Piece] = []
-        for file in self.files:
-            groups = row_groups(file, tuple(self.uses))
+        groups_of_files = each_file(lambda file: row_groups(file, tuple(self.uses)), self.files)
+        for file, groups in zip(self.files, groups_of_files, strict=True):
             if self.digests is not None:
                 self.digests.footer(file, groups)
             first_row = 1
@@ -168,7 +169,7 @@ def _follows(piece: Piece, later: Piece) -> bool:
 
 
 def open_table(
-    path: Path | str,
+    path: Location | Path | str,
     *,
     id: str | None = None,
     times: Sequence[str] = (),
@@ -211,7 +212,7 @@ def open_table(
         raise InputError(
             "the table has no rows", file=str(path), remedy="Check that the export was complete"
         )
-    return Table(Path(path), files, uses, families, tuple(set_aside), digests)
+    return Table(Location.of(path), files, uses, families, tuple(set_aside), digests)
 
 
 def _families(
@@ -220,8 +221,8 @@ def _families(
     """The family of types that each column has in all files, and the number of rows."""
     families = dict.fromkeys(uses, UNKNOWN)
     rows = 0
-    for file in files:
-        found, count = _inspect(file, uses)
+    inspected = each_file(lambda file: _inspect(file, uses), files)
+    for file, (found, count) in zip(files, inspected, strict=True):
         for name, kind in found.items():
             if families[name] == UNKNOWN:
                 families[name] = kind
@@ -255,7 +256,9 @@ def _sound(
     return tuple(sound), wrong
 
 
-def _uses(path: Path | str, columns: Mapping[ColumnUse, Sequence[str]]) -> dict[str, ColumnUse]:
+def _uses(
+    path: Location | Path | str, columns: Mapping[ColumnUse, Sequence[str]]
+) -> dict[str, ColumnUse]:
     uses: dict[str, ColumnUse] = {}
     for use, names in columns.items():
         for name in names:

@@ -75,8 +75,8 @@ def read_cluster(top: Section) -> Cluster:
 
 
 def _path(section: Section, name: str) -> Path | None:
-    text = section.optional_text(name)
-    return None if text is None else Path(text).absolute()
+    path = section.optional_disk_path(name)
+    return None if path is None else path.absolute()
 
 
 def _labels(section: Section) -> dict[str, Labels]:

@@ -65,7 +65,9 @@ def read_source(data: Section, role: str, ledger: Place = DEFAULT_LEDGER) -> Sou
         raise section.error("warn_above is no share between 0 and 1", "warn_above")
     return Source(
         read_table(section),
-        without_passwords(section, "exclude", section.texts("exclude")),
+        without_passwords(
+            section, "exclude", [place.uri for place in section.locations("exclude")]
+        ),
         ledger=check_ledger(read_ledger(data, role, ledger), role, ledger),
         skip_damaged=damaged == "skip",
         unreadable="count" if unreadable == "count" else "stop",

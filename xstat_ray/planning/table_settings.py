@@ -57,7 +57,7 @@ def read_table(section: Section) -> str | OutsideTable:
     if database:
         return DatabaseTable(path, table, query)
     tables: Mapping[str, type[Delta] | type[Iceberg]] = {"delta": Delta, "iceberg": Iceberg}
-    return path if form == "files" else tables[form](path, version)
+    return section.location("path").uri if form == "files" else tables[form](path, version)
 
 
 def without_passwords(section: Section, name: str, uris: Sequence[str]) -> Sequence[str]:

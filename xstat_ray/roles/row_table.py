@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -32,6 +31,7 @@ from xstat_ray.roles.bounds import Located, Part
 from xstat_ray.roles.dropped_forms import DroppedForms
 from xstat_ray.roles.intake import IntakeCounts, check_usable, read_excluded
 from xstat_ray.roles.person_index import IdCounts, PersonIndex, PersonIndexBuilder
+from xstat_ray.util.location import LocationLike
 from xstat_ray.util.secrecy import Secret
 from xstat_ray.util.threads import each_in_threads
 
@@ -61,7 +61,7 @@ _MOST_ROWS = 1 << 27
 
 def open_row_table(
     study: Study,
-    path: Path | str,
+    path: LocationLike,
     skip_damaged: bool = False,
     digests: TableDigests | None = None,
 ) -> Table:
@@ -69,7 +69,7 @@ def open_row_table(
 
     Args:
         study: tells which columns are read.
-        path: a file or a folder.
+        path: a file or a folder, on a disk or in an object store.
         skip_damaged: whether files that cannot be read are left out.
         digests: compares what is read with what was read before.
 

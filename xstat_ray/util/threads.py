@@ -7,9 +7,9 @@ processes would copy.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +60,32 @@ def in_threads(
         return work(slice(0, rows))
     edges = np.linspace(0, rows, count + 1, dtype=np.int64).tolist()
     return np.concatenate(each_in_threads(work, list(map(slice, edges[:-1], edges[1:]))))
+
+
+WAITING = 32
+"""Threads that wait for answers of an object store at a time."""
+
+
+def each_waiting(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    """Do work that mostly waits on each item; returns the results in the order of the items.
+
+    Raises:
+        Exception: the exception of the first item that raised one.
+    """
+    if len(items) <= 1:
+        return [work(item) for item in items]
+    with ThreadPoolExecutor(min(WAITING, len(items))) as pool:
+        return list(pool.map(work, items))
+
+
+def ahead(items: Iterator[T]) -> Iterator[T]:
+    """Yield the items, each computed by another thread while the one before it is used."""
+    end = object()
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, items, end)
+        while (item := coming.result()) is not end:
+            coming = pool.submit(next, items, end)
+            yield cast(T, item)
 
 
 def each_in_threads(work: Callable[[T], R], items: Sequence[T]) -> list[R]:

@@ -49,18 +49,17 @@ def needs_config(raw: Mapping[str, Any], origin: str) -> NeedsConfig:
     return NeedsConfig(
         folders=_folders(top.child("releases", [field.name for field in fields(Folders)])),
         assumptions=Assumptions(float(share), _travel(top), sampling),
-        out=Path(top.text("out")),
+        out=top.disk_path("out"),
         display=top.choice("display", _DISPLAYS, "auto"),
     )
 
 
 def _folders(section: Section) -> Folders:
-    preboarding = section.optional_text("preboarding")
     return Folders(
-        movement=Path(section.text("movement")),
-        catchment=Path(section.text("catchment")),
-        population=Path(section.text("population")),
-        preboarding=None if preboarding is None else Path(preboarding),
+        movement=section.disk_path("movement"),
+        catchment=section.disk_path("catchment"),
+        population=section.disk_path("population"),
+        preboarding=section.optional_disk_path("preboarding"),
     )
 
 

@@ -24,6 +24,7 @@ from xstat_ray.hokkaido.population.declaration import (
 )
 from xstat_ray.hokkaido.population.run import OperatorTables, PopulationOptions
 from xstat_ray.inputs.section import Section
+from xstat_ray.inputs.source import absolute_location
 from xstat_ray.inputs.study_file import read_id, read_privacy
 from xstat_ray.planning.cluster import Cluster, read_cluster
 from xstat_ray.planning.settings import DISPLAYS
@@ -68,7 +69,7 @@ def population_config(raw: Mapping[str, Any], origin: str) -> PopulationConfig:
     return PopulationConfig(
         declaration=read_declaration(top),
         tables=_tables(top.child("data", ("presence", "subscribers", "register", "exclude"))),
-        out=Path(top.text("out")).absolute(),
+        out=top.disk_path("out").absolute(),
         options=PopulationOptions(
             shards=top.whole("shards", defaults.shards, least=1),
             ledger=place_of(top.text("ledger", str(defaults.ledger))),
@@ -116,10 +117,10 @@ def read_declaration(top: Section) -> Declaration:
 
 def _tables(data: Section) -> OperatorTables:
     return OperatorTables(
-        presence=Path(data.text("presence")).absolute(),
-        subscribers=Path(data.text("subscribers")).absolute(),
-        register=Path(data.text("register")).absolute(),
-        excluded=tuple(Path(path).absolute() for path in data.texts("exclude")),
+        presence=absolute_location(data.location("presence")),
+        subscribers=absolute_location(data.location("subscribers")),
+        register=absolute_location(data.location("register")),
+        excluded=tuple(map(absolute_location, data.locations("exclude"))),
     )
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +23,7 @@ from xstat_ray.hokkaido.population.expansion import SECONDS
 from xstat_ray.hokkaido.population.subscribers import Pseudonyms, Subscribers
 from xstat_ray.inputs.tables import Chunk, Piece, Table, open_table
 from xstat_ray.util.arrays import run_starts
+from xstat_ray.util.location import LocationLike
 from xstat_ray.util.secrecy import Secret
 
 _DAY = HOURS * SECONDS
@@ -101,7 +101,7 @@ class SubscriberDays(Secret):
         return fresh
 
 
-def open_presence(path: Path | str) -> Table:
+def open_presence(path: LocationLike) -> Table:
     """Open the presence table and check its form.
 
     Raises:

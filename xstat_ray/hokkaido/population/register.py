@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from xstat_ray.errors import InputError
 from xstat_ray.geo import hokkaido
 from xstat_ray.inputs.tables import Chunk, open_table
+from xstat_ray.util.location import LocationLike
 
 SEXES = ("female", "male")
 USED_AGES = (15, 79)
@@ -96,7 +96,7 @@ class Register:
         return group.ravel()
 
 
-def read_register(path: Path | str) -> Register:
+def read_register(path: LocationLike) -> Register:
     """Read the register: a table with the columns `COLUMNS`.
 
     A class without a row has no residents.

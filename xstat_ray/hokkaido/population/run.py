@@ -45,6 +45,7 @@ from xstat_ray.runtime.ledgers import announce
 from xstat_ray.runtime.ordered import InOrder
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.util.files import unwritable, write_whole
+from xstat_ray.util.location import Location, LocationLike
 from xstat_ray.util.software_digest import software_digest, software_version
 
 _MARKER = "facts.json"
@@ -52,16 +53,16 @@ _MARKER = "facts.json"
 
 @dataclass(frozen=True)
 class OperatorTables:
-    """Paths of the operator's tables."""
+    """Places of the operator's tables."""
 
-    presence: Path
-    subscribers: Path
-    register: Path
-    excluded: tuple[Path, ...] = ()
+    presence: LocationLike
+    subscribers: LocationLike
+    register: LocationLike
+    excluded: tuple[LocationLike, ...] = ()
     """Tables of subscribers who opted out."""
 
     def check(self) -> None:
-        """Refuse paths at which there is nothing.
+        """Refuse places at which there is nothing.
 
         Raises:
             InputError: nothing is there; the remedy names the key to set.
@@ -73,7 +74,7 @@ class OperatorTables:
         }
         for key, paths in (named | {"exclude": list(self.excluded)}).items():
             for path in paths:
-                if not path.exists():
+                if not Location.of(path).exists():
                     raise InputError(
                         f"the table of {key} does not exist",
                         file=str(path),

@@ -26,6 +26,7 @@ from xstat_ray.hokkaido.population.register import AGE_WIDTH, SEXES, USED_AGES, 
 from xstat_ray.inputs.ids import normalise
 from xstat_ray.inputs.tables import Chunk, Table, open_table
 from xstat_ray.util.files import write_whole
+from xstat_ray.util.location import LocationLike
 from xstat_ray.util.secrecy import Secret
 
 COLUMNS = ("subscriber", "sex", "birth_year", "home", "corporate")
@@ -119,7 +120,7 @@ class Subscribers(Secret):
         return np.where(self.codes[place] == codes, place, -1)
 
 
-def open_subscribers(path: Path | str) -> Table:
+def open_subscribers(path: LocationLike) -> Table:
     """Open the table of subscribers and check its form.
 
     Raises:
@@ -135,7 +136,7 @@ class SubscriberTables(NamedTuple):
 
     subscribers: Table
     """What `open_subscribers` returned."""
-    excluded: tuple[Path, ...]
+    excluded: tuple[LocationLike, ...]
     """Tables of subscribers who opted out."""
 
 
@@ -172,7 +173,7 @@ class Intake(Secret):
         _check(usable, table)
         return usable
 
-    def _excluded(self, paths: Sequence[Path]) -> NDArray[np.bytes_]:
+    def _excluded(self, paths: Sequence[LocationLike]) -> NDArray[np.bytes_]:
         """List the codes of people who opted out.
 
         Raises:

@@ -42,11 +42,12 @@ def report_config(raw: Mapping[str, Any], origin: str) -> ReportConfig:
             "run",
             remedy="Name the output folder of a job: run=out/doto_movement",
         )
+    paths = top.disk_paths("run")
     if (twice := first_duplicate(runs)) is not None:
         raise top.error(f"{twice} is given twice", "run")
     return ReportConfig(
-        runs=tuple(Path(run) for run in runs),
-        out=Path(top.text("out")),
+        runs=paths,
+        out=top.disk_path("out"),
         language=top.choice("language", LANGUAGES, "ja"),
         geofiles=top.flag("geofiles", True),
         figures=top.flag("figures", True),

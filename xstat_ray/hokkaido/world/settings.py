@@ -98,7 +98,7 @@ def synthesize_config(raw: Mapping[str, Any], origin: str) -> SynthesizeConfig:
     top = Section(raw, key="", origin=origin, known=_TOP)
     return SynthesizeConfig(
         world=read_world(top.child("world", [field.name for field in fields(World)])),
-        out=Path(top.text("out")),
+        out=top.disk_path("out"),
         runtime=top.choice("runtime", ("ray", "local"), "ray"),
         window=top.whole("window", 8, least=1),
         cluster=read_cluster(top),
