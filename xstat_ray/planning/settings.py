@@ -63,6 +63,7 @@ def read_source(data: Section, role: str, ledger: Place = DEFAULT_LEDGER) -> Sou
     warn_above = section.fraction("warn_above", Source.warn_above)
     if not 0 <= warn_above <= 1:
         raise section.error("warn_above is no share between 0 and 1", "warn_above")
+    without_passwords(section, "exclude", section.texts("exclude"))
     return Source(
         read_table(section),
         without_passwords(
