@@ -98,7 +98,8 @@ class OneMachine:
         self._arguments = arguments
         self._progress = progress
         local = self._out.local if self._out.is_local else staging_folder(self._out)
-        self._folder = local / FOLDER
+        self.folder = local / FOLDER
+        """Where the domains keep what is theirs, on this machine's disk."""
         self._running: dict[Domain, subprocess.Popen[bytes]] = {}
 
     def run(self, keep: bool = False) -> None:
@@ -111,14 +112,14 @@ class OneMachine:
             XstatError: a job failed; the error is that of the first one.
         """
         made = self._out / (STATISTICS if self._out.is_local else MANIFEST)
-        if made.exists() and not (self._folder / _EXCHANGE).exists():
+        if made.exists() and not (self.folder / _EXCHANGE).exists():
             remedy = "Choose another out=, and mind that a new release spends budget again"
             raise InputError(
                 "the output folder already holds a release, which is never overwritten",
                 file=str(self._out),
                 remedy=remedy,
             )
-        private_folder(self._folder)
+        private_folder(self.folder)
         keys = {name: Identity.create(self._identity(name)).public.hex() for name in DOMAINS}
         with (
             ExitStack() as stack,
@@ -138,7 +139,7 @@ class OneMachine:
                 if left[name]:
                     self._start(name, left[name].pop(0), keys, logs[name])
         if not keep:
-            shutil.rmtree(self._folder / _EXCHANGE)
+            shutil.rmtree(self.folder / _EXCHANGE)
 
     def _start(
         self,
@@ -158,7 +159,7 @@ class OneMachine:
         peers = [f"domain.peers.{other}='{key}'" for other, key in keys.items() if other != name]
         if (job_name, name) == ("release", "row"):
             settings = (*settings, _quoted("out", self._out.uri))
-        folders = [("exchange", self._folder / _EXCHANGE), ("private", self._folder / name)]
+        folders = [("exchange", self.folder / _EXCHANGE), ("private", self.folder / name)]
         where = [_quoted(f"domain.{key}", path) for key, path in folders]
         # If this process is killed, its jobs end with it, so that they are not in the way of the
         # next one's.
@@ -219,10 +220,10 @@ class OneMachine:
                 process.wait()
 
     def _identity(self, name: Domain) -> Path:
-        return private_folder(self._folder / name) / "identity.pem"
+        return private_folder(self.folder / name) / "identity.pem"
 
     def _log(self, name: Domain) -> Path:
-        return self._folder / name / "job.log"
+        return self.folder / name / "job.log"
 
 
 def run_domains(
@@ -257,9 +258,10 @@ def run_domains(
         progress.warn(warning)
     if plan.padding is None:
         progress.warn(PADDING_OFF)
-    OneMachine(out, _make_ledgers(study, sources), arguments, progress).run()
+    machine = OneMachine(out, _make_ledgers(study, sources), arguments, progress)
+    machine.run()
     for role, source in sources.items():
-        tell_intake(out / FOLDER / role / _RUN, role, source.warn_above, progress)
+        tell_intake(machine.folder / role / _RUN, role, source.warn_above, progress)
     return read(out)
 
 

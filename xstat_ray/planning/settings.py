@@ -66,9 +66,7 @@ def read_source(data: Section, role: str, ledger: Place = DEFAULT_LEDGER) -> Sou
     without_passwords(section, "exclude", section.texts("exclude"))
     return Source(
         read_table(section),
-        without_passwords(
-            section, "exclude", [place.uri for place in section.locations("exclude")]
-        ),
+        [location.uri for location in section.locations("exclude")],
         ledger=check_ledger(read_ledger(data, role, ledger), role, ledger),
         skip_damaged=damaged == "skip",
         unreadable="count" if unreadable == "count" else "stop",
