@@ -20,7 +20,7 @@ from omegaconf import OmegaConf
 from tests import postgres as postgresql
 from tests.hokkaido.needs.country import make_country, publish_all
 from tests.pages import PAGES, ROOT, blocks, text_of
-from tests.sizes import thorough
+from tests.sizes import slow, thorough
 from xstat_ray.benchmarks.suites import benchmark_config
 from xstat_ray.cli.config import crosstab_config, plan_config
 from xstat_ray.federation.attestation_settings import party_attestation, pinned_aggregator
@@ -240,15 +240,17 @@ def runnable(page):
 
 LONG = {
     f"docs/{name}.md"
-    for name in ("tutorial", "own_study", "other_tables", "population", "command_line", "relations")
+    for name in ("tutorial", "own_study", "population", "command_line", "relations")
 }
 """Pages whose blocks take several seconds."""
+LONGEST = {"docs/other_tables.md"}
+"""Pages whose blocks take tens of seconds."""
 
 
 @pytest.mark.parametrize(
     "page",
     [
-        pytest.param(page, marks=[thorough] if page in LONG else [])
+        pytest.param(page, marks=[thorough] if page in LONG else [slow] if page in LONGEST else [])
         for page in PAGES
         if runnable(page) and page not in FOLLOWED and not page.endswith(".ja.md")
     ],
