@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -14,10 +16,13 @@ import pyarrow as pa
 import pytest
 
 from tests.case import COLUMNS, COUNTS, KEY_BITS, ROWS, Case, counts, study, use_key
+from tests.killing import child, clean_server
+from tests.sizes import thorough
 from xstat_ray import DatabaseTable, Delta, InputError, Source, crosstab
 from xstat_ray.crypto.keygen import generate
 from xstat_ray.crypto.paillier import PrivateKey
 from xstat_ray.errors import PartyLostError
+from xstat_ray.inputs import stream_copy
 from xstat_ray.inputs.spool import RECORD, SPOOL
 from xstat_ray.runtime.driver import Driver
 
@@ -161,3 +166,36 @@ def test_a_table_that_is_not_there_is_refused_before_anything_starts(case):
     with pytest.raises(InputError, match="there is no such SQLite file"):
         case.run(study(), row=DatabaseTable(f"sqlite:{case.folder}/none.db", "t"))
     assert not case.out.exists()
+
+
+@pytest.fixture(scope="module")
+def server():
+    return clean_server(__name__)
+
+
+DEATHS = {
+    "while it is copied": (stream_copy, "_write"),
+    "while it is read": (Driver, "de_identify"),
+    "once the noise is stored": (Driver, "release"),
+}
+
+
+def run_and_die(key: bytes, call: dict[str, object], death: str, report: object) -> None:
+    """Release a study in this process, which SIGKILL ends on the way."""
+    use_key(PrivateKey.from_bytes(key))
+    setattr(*DEATHS[death], lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    crosstab(study(noise="laplace"), **call)
+
+
+@thorough
+@pytest.mark.parametrize("death", DEATHS)
+def test_a_killed_run_is_finished_by_the_same_call_and_leaves_no_copy(case, key, server, death):
+    database = DatabaseTable(sqlite_of(case, ROWS), "presence")
+    row = Source(database, ledger=case.ledger)
+    call = {**case.sources, "row": row, "out": case.out, "options": case.options()}
+    status, _ = child(server, run_and_die, key.export_bytes(), call, death)
+    assert status == -signal.SIGKILL
+    assert copies(case)
+    crosstab(study(noise="laplace"), **call)
+    assert copies(case) == []
+    assert case.published() and case.debits() == 1
