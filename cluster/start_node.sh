@@ -23,8 +23,8 @@ python "$here/make_secrets.py" "$state/tls" --authority "$secrets" --node node -
 export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH="$secrets/token"
 export RAY_USE_TLS=1 RAY_TLS_CA_CERT="$state/tls/ca.crt"
 export RAY_TLS_SERVER_CERT="$state/tls/node.crt" RAY_TLS_SERVER_KEY="$state/tls/node.key"
-# Where the database of the ledgers is, and its password, if they are in one: libpq reads this (docs/budget.md).
-if [ -f "$secrets/pg_service.conf" ]; then export PGSERVICEFILE="$secrets/pg_service.conf"; fi
+# The password of the database with the ledgers, if they are in one (docs/budget.md): libpq reads it.
+if [ -f "$secrets/pgpass" ]; then export PGPASSFILE="$secrets/pgpass"; fi
 
 options=(
   --node-ip-address "$ip" --node-manager-port "$first" --object-manager-port "$((first + 1))"
