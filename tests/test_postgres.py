@@ -12,7 +12,7 @@ import pytest
 
 from tests import postgres as module
 from tests.postgres import MISSING, PASSWORD, skipped
-from tests.sizes import thorough
+from tests.sizes import slow, thorough
 
 pytest_plugins = ["pytester"]
 
@@ -46,7 +46,7 @@ def test_it_comes_back_after_a_crash_with_what_was_committed():
         assert server.execute("SELECT x FROM t") == [(7,)]
 
 
-@thorough
+@slow
 def test_a_run_without_it_says_how_many_tests_were_left_out(pytester):
     pytester.makeconftest(
         f"import sys\nsys.path.insert(0, {str(Path(__file__).parents[1])!r})\n"

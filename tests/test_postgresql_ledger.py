@@ -11,7 +11,7 @@ from tests.federation.domains import Domains
 from tests.heard import Heard
 from tests.jobs.command import run
 from tests.postgres import PASSWORD, WRITER
-from tests.sizes import thorough
+from tests.sizes import slow, thorough
 from xstat_ray import BudgetError, InputError, crosstab
 from xstat_ray.crypto.keygen import generate
 from xstat_ray.inputs.source import Source
@@ -95,8 +95,10 @@ def test_domains_may_keep_theirs_in_databases(case, ledgers):
     assert domains.spent() == {"row": Fraction(1), "column": Fraction(1)}
 
 
-@thorough
-@pytest.mark.parametrize("deployment", ["local", "federated"])
+@pytest.mark.parametrize(
+    "deployment",
+    [pytest.param("local", marks=thorough), pytest.param("federated", marks=slow)],
+)
 def test_a_password_over_tcp_is_nowhere_afterwards(
     case, postgres, ledgers, monkeypatch, deployment
 ):
