@@ -34,6 +34,7 @@ from xstat_ray.inputs.clean_text import (
     fold,
     whole_numbers,
 )
+from xstat_ray.inputs.composite_ids import DIVIDER
 from xstat_ray.inputs.phone_numbers import to_e164
 from xstat_ray.model.study import IdForm
 
@@ -50,7 +51,7 @@ _SHA256 = "^[0-9a-f]{64}$"
 
 
 def normalise(values: pa.Array, form: IdForm, region: str | None = None) -> pa.Array:
-    """Bring ids to their normal form.
+    """Bring ids to their normal form; those with several parts part by part.
 
     Args:
         values: (N,) text, valid UTF-8; may hold nulls.
@@ -59,8 +60,19 @@ def normalise(values: pa.Array, form: IdForm, region: str | None = None) -> pa.A
             letters).
 
     Returns:
-        (N,) text; null where an id is null, empty, or has no such form.
+        (N,) text; null where an id or a part of it is null, empty, or has no such form.
     """
+    divided = pc.match_substring(values, DIVIDER).fill_null(False)
+    if not pc.any(divided).as_py():
+        return _normalise(values, form, region)
+    parts = pc.split_pattern(values, DIVIDER)
+    normal = _normalise(parts.flatten(), form, region)
+    ends = np.cumsum(pc.list_value_length(parts).fill_null(0).to_numpy(zero_copy_only=False))
+    lists = pa.ListArray.from_arrays(pa.array(np.append(0, ends), pa.int32()), normal)
+    return _keep(pc.binary_join(lists, DIVIDER), values.is_valid())
+
+
+def _normalise(values: pa.Array, form: IdForm, region: str | None) -> pa.Array:
     whole = pc.invert(pc.match_substring_regex(values, _LOST))
     if form == "exact":
         result = values.cast(pa.string())

@@ -24,6 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from xstat_ray.errors import StudyError
+from xstat_ray.inputs.composite_ids import columns_of, read_columns
 from xstat_ray.inputs.section import Section, first_duplicate
 from xstat_ray.inputs.study_dimensions import MAX_SIZE, read_dimensions
 from xstat_ray.inputs.study_times import read_period, read_windows
@@ -108,6 +109,9 @@ def parse(raw: Mapping[str, Any], *, origin: str) -> Study:
     folder = Path(origin).parent
     row = _row(section.child("row", ROW_FIELDS), name, period, folder)
     column = _column(section.child("column", COLUMN_FIELDS), name, period, folder)
+    if len({len(columns_of(side.id)) for side in (row, column)}) > 1:
+        problem = "the ids of the two parties have different numbers of columns"
+        raise section.error(problem, "column.id")
     names = [dimension.name for side in (row, column) for dimension in side.dimensions]
     if (twice := first_duplicate(names)) is not None:
         raise section.error(f"row and column both have a dimension {twice!r}", "column.dimensions")
@@ -166,7 +170,9 @@ def _row(section: Section, name: str, period: Period, folder: Path) -> RowSide:
             "time is missing", "time", remedy=f"Name the time column, or set {_NO_PERIOD}"
         )
     dataset = _dataset(section, f"{name}/row")
-    return RowSide(section.text("id"), dimensions, time, section.optional_text("weight"), dataset)
+    return RowSide(
+        read_columns(section), dimensions, time, section.optional_text("weight"), dataset
+    )
 
 
 def _column(section: Section, name: str, period: Period, folder: Path) -> ColumnSide:
@@ -191,7 +197,7 @@ def _column(section: Section, name: str, period: Period, folder: Path) -> Column
         raise section.error(f"{OFFSET!r} is the name of the windows' dimension", "dimensions")
     offset_dimension = section.flag("offset_dimension", True)
     dataset = _dataset(section, f"{name}/column")
-    return ColumnSide(section.text("id"), dimensions, time, windows, offset_dimension, dataset)
+    return ColumnSide(read_columns(section), dimensions, time, windows, offset_dimension, dataset)
 
 
 def _dataset(section: Section, default: str) -> str:

@@ -8,13 +8,14 @@ text: `007` keeps its zeros, `NO` and `NA` are values, and only the empty text i
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from xstat_ray.errors import InputError
+from xstat_ray.inputs.composite_ids import columns_of, join_parts
 from xstat_ray.inputs.read_digests import PieceDigests, TableDigests
 from xstat_ray.inputs.table_columns import (
     REMEDIES,
@@ -73,6 +74,8 @@ class Table:
     """Errors of the files that were left out because they cannot be read."""
     digests: TableDigests | None = None
     """Compares what is read with what was read before; None where nobody reads again."""
+    id: str | None = None
+    """The id, which may have parts in several columns; see `composite_ids`."""
 
     def chunks(self, chunk_rows: int = _CHUNK_ROWS) -> Iterator[Chunk]:
         """Stream the rows in the order of the files, at most `chunk_rows` at a time.
@@ -120,6 +123,7 @@ class Table:
                 only then it is known whether they are those of an earlier reading.
         """
         families = dict(self.families)
+        columns = [part for name in columns for part in columns_of(name)]
         uses = {name: self.uses[name] for name in columns}
         for run in _runs(pieces):
             file = run[0].file
@@ -136,10 +140,17 @@ class Table:
                 _check_zones(chunk, uses, families)
                 if digests is not None:
                     digests.add(chunk.columns)
-                yield chunk
+                yield self._with_id(chunk)
                 first_row += stored.num_rows
             if digests is not None:
                 digests.finish()
+
+    def _with_id(self, chunk: Chunk) -> Chunk:
+        """Join the parts of the id, where it has several and all are there."""
+        parts = () if self.id is None else columns_of(self.id)
+        if self.id is None or len(parts) < 2 or not chunk.columns.keys() >= set(parts):
+            return chunk
+        return replace(chunk, columns={**chunk.columns, self.id: join_parts(chunk.columns, parts)})
 
     def _begin(self, run: Sequence[Piece], columns: Collection[str]) -> PieceDigests | None:
         if self.digests is None:
@@ -184,7 +195,7 @@ def open_table(
     Args:
         path: a file (.parquet, .arrow, .feather, .csv, .csv.gz) or a folder; folders named
             `column=value` give columns.
-        id: column of ids.
+        id: column of ids, or several; see `composite_ids`.
         times: columns of times.
         numbers: columns of numbers.
         values: columns of domain values.
@@ -198,9 +209,8 @@ def open_table(
             has a type that its use does not accept or another type than in another file, or is
             used in two ways.
     """
-    uses = _uses(
-        path, {"id": () if id is None else (id,), "time": times, "number": numbers, "value": values}
-    )
+    ids = () if id is None else columns_of(id)
+    uses = _uses(path, {"id": ids, "time": times, "number": numbers, "value": values})
     files = list_files(path)
     set_aside = list[InputError]()
     if skip_damaged:
@@ -212,7 +222,9 @@ def open_table(
         raise InputError(
             "the table has no rows", file=str(path), remedy="Check that the export was complete"
         )
-    return Table(Location.of(path), files, uses, families, tuple(set_aside), digests)
+    if id is not None:
+        families.setdefault(id, "text")
+    return Table(Location.of(path), files, uses, families, tuple(set_aside), digests, id)
 
 
 def _families(

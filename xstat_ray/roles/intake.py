@@ -16,6 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from xstat_ray.errors import InputError
+from xstat_ray.inputs.composite_ids import shown
 from xstat_ray.inputs.domains import Encoder
 from xstat_ray.inputs.forms import FormCounts
 from xstat_ray.inputs.ids import normalise
@@ -273,7 +274,7 @@ def read_excluded(
                 f"{unreadable} of {entries} entries of people to leave out have no normal form of "
                 f"id form {study.id_form}, so nobody knows whom they mean",
                 file=first[0],
-                column=id_column,
+                column=shown(id_column),
                 row=first[1],
                 remedy="Correct the list, which may have gone through a spreadsheet. Only with "
                 f"data.{role}.unreadable=count are these entries counted and passed over",
@@ -301,7 +302,7 @@ def check_usable(counts: IntakeCounts, table: Table, id_column: str) -> None:
         raise InputError(
             f"none of the {counts.rows} ids has the study's normal form",
             file=file,
-            column=id_column,
+            column=shown(id_column),
             remedy="Check study.id (the normal form both parties agreed on) and the id column",
         )
     if counts.kept == 0 and counts.outside_domain + counts.outside_span > 0:
