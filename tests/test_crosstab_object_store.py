@@ -148,8 +148,10 @@ def test_kill_between_the_files_of_a_release(stored, key, name):
     process.join()
     assert process.exitcode == -signal.SIGKILL
     stored.bucket.server.fault = lambda method, path: None
-    complete = MANIFEST in stored.released()
-    assert complete == (name == MANIFEST)
+    # Of the file that was under way the store may have got all.
+    there = stored.released().keys()
+    assert there == FILES | {PROBE} if MANIFEST in there else name in {MANIFEST, *FILES, PROBE}
+    assert MANIFEST not in there or name == MANIFEST
     release = stored.run(study(noise="laplace"))
     assert read(stored.out).statistics == release.statistics and stored.debits() == 1
     assert stored.released().keys() == FILES | {PROBE}
