@@ -19,7 +19,7 @@ from tests.case import COUNTS, KEY_BITS, Case, counts, study, use_key
 from tests.jobs.command import run
 from tests.killing import clean_server
 from tests.object_store import CANARY, ENVIRONMENT, Bucket
-from tests.sizes import first
+from tests.sizes import first, slow, thorough
 from xstat_ray import crosstab
 from xstat_ray.crypto.keygen import generate
 from xstat_ray.crypto.paillier import PrivateKey
@@ -125,8 +125,9 @@ def run_once(folder: str, call: dict[str, Any], key: bytes) -> None:
     crosstab(study(noise="laplace"), **call)
 
 
+@thorough
 @pytest.mark.parametrize(
-    "name", first(0, ["statistics.csv", "plan.json", "manifest.json", "_begun"])
+    "name", first(1, ["statistics.csv", "plan.json", "manifest.json", "_begun"], slow)
 )
 def test_kill_between_the_files_of_a_release(stored, key, name):
     """The process dies when the store has just been sent a file."""
@@ -173,6 +174,7 @@ def everything(stored: Stored, said: list[str]) -> list[bytes]:
     return [*made, *stored.bucket.objects().values(), *(text.encode() for text in said)]
 
 
+@thorough
 def test_credentials_are_in_nothing_that_a_run_makes_or_says(stored):
     """By the command line, with the quoting that the page on object stores tells."""
     (stored.folder / "conf" / "study").mkdir(parents=True)

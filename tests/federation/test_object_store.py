@@ -9,7 +9,7 @@ import pytest
 from tests.case import COUNTS, Case, counts, study
 from tests.federation.domains import RUN, Domains
 from tests.object_store import CANARY, Bucket
-from tests.sizes import first
+from tests.sizes import first, slow, thorough
 from xstat_ray.crypto.paillier import PrivateKey
 from xstat_ray.errors import InputError
 from xstat_ray.federation.exchange import Exchange
@@ -68,7 +68,8 @@ STORED_OBJECTS = [
 ]
 
 
-@pytest.mark.parametrize("name", first(1, STORED_OBJECTS))
+@thorough
+@pytest.mark.parametrize("name", first(1, STORED_OBJECTS, slow))
 def test_a_run_that_a_store_stops_goes_on_when_it_takes_files_again(stored, name):
     """What was handed out stays as it is."""
 
@@ -90,6 +91,7 @@ def test_a_run_that_a_store_stops_goes_on_when_it_takes_files_again(stored, name
     assert counts(read(stored.out)) == COUNTS and stored.released().keys() == RELEASE
 
 
+@thorough
 def test_a_place_with_a_release_is_refused_before_the_budget_is_spent(tmp_path, bucket, quick_key):
     stored = Stored(tmp_path, bucket, noise="laplace")
     bucket.put(f"releases/first/{MANIFEST}", b'{"release": "another"}')

@@ -11,7 +11,7 @@ import pytest
 from tests.object_store import Bucket, Server
 from tests.pages import blocks, text_of
 from tests.project.test_docs import SMALLER, environment, install_command
-from tests.sizes import thorough
+from tests.sizes import slow
 from xstat_ray.inputs.nycflights import write_tables
 from xstat_ray.publication.release import read
 from xstat_ray.util.object_stores import OPTIONS
@@ -19,7 +19,7 @@ from xstat_ray.util.object_stores import OPTIONS
 PAGE = "docs/object_stores.md"
 
 
-@thorough
+@slow
 def test_the_commands_of_the_page_run_as_they_are_written(
     tmp_path: Path, bucket: Bucket, s3_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
