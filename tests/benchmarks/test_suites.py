@@ -285,8 +285,19 @@ def test_smoothing(monkeypatch):
         return rng.poisson(3 + 600 * busy, (study.cells, study.slots))
 
     monkeypatch.setattr(smoothing_suite, "_counts", counts)
-    published = {f"smoothing.published.{what}" for what in ("mean_error", "within_30_percent")}
-    assert published <= set(check_smoothing())
+    published = {
+        f"smoothing.published.{what}" for what in ("mean_error", "rmse", "within_30_percent")
+    }
+    withheld = {
+        f"smoothing.withheld.size_{size}.{what}"
+        for size in (1, 2, 3)
+        for what in ("cells", "of_nobody", "within_30_percent")
+    }
+    records = check_smoothing()
+    assert published | withheld <= set(records)
+    # The higher the rule, the fewer cells it shows.
+    shown = [records[f"smoothing.withheld.size_{size}.cells"].value for size in (1, 2, 3)]
+    assert shown == sorted(shown, reverse=True)
 
 
 @thorough

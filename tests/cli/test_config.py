@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from xstat_ray.cli.config import crosstab_config, plan_config
-from xstat_ray.errors import StudyError
+from xstat_ray.errors import InputError, StudyError
 from xstat_ray.inputs.source import DEFAULT_LEDGER, Source
 from xstat_ray.planning.cluster import Cluster
 from xstat_ray.planning.options import Options
@@ -135,6 +135,14 @@ def test_a_target_is_for_cells_unless_a_level_is_named():
     assert plan_config(raw(target_stderr=3, target_level="total"), "small.yaml").target == Target(
         3.0, "total"
     )
+
+
+def test_a_sweep_with_a_past_release_tells_what_would_be_published(tmp_path):
+    sweep = {"privacy.epsilon": [1, 2], "data": str(tmp_path)}
+    with pytest.raises(InputError, match="no statistics of a release.*key sweep.data"):
+        plan_config(raw(sweep=sweep), "small.yaml")
+    points = plan_config(raw(sweep=sweep | {"data": None}), "small.yaml").sweep.points
+    assert [point.shown for point in points] == [None, None]
 
 
 @pytest.mark.parametrize(

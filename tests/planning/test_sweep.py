@@ -15,12 +15,16 @@ from xstat_ray.errors import StudyError
 from xstat_ray.inputs.section import Section
 from xstat_ray.inputs.study_file import parse
 from xstat_ray.planning.plan_report import predicted_stderrs
-from xstat_ray.planning.sweep import MOST_POINTS, make_sweep, read_grid
+from xstat_ray.planning.sweep import MOST_POINTS, Shown, make_sweep, read_data, read_grid
 from xstat_ray.privacy.design import Design
 
 
+def section(sweep):
+    return Section({"sweep": sweep}, key="", origin="plan.yaml", known=("sweep",))
+
+
 def grid(sweep):
-    return read_grid(Section({"sweep": sweep}, key="", origin="plan.yaml", known=("sweep",)))
+    return read_grid(section(sweep))
 
 
 def error(raw):
@@ -67,6 +71,7 @@ def test_settings_that_are_refused_say_why():
     [
         ([1], "no mapping of keys"),
         ({}, "no mapping of keys"),
+        ({"data": "out/past"}, "no mapping of keys"),
         ({"privacy.epsilon": 1}, "are no list"),
         ({"privacy.epsilon": []}, "are no list"),
         ({"privacy.epsilon": list(range(MOST_POINTS + 1))}, "1,001 points, more than 1,000"),
@@ -99,3 +104,26 @@ def test_epsilon_is_exact():
     raw = changed(SIMPLE, "privacy.epsilon", "1/3")
     assert parse(raw, origin="s").privacy.epsilon == Fraction(1, 3)
     assert made.points[0].stderrs == error(raw)
+
+
+def test_data_is_a_path_and_no_key_of_the_study():
+    sweep = {"privacy.epsilon": [1, 2], "data": "out/past"}
+    assert grid(sweep) == {"privacy.epsilon": [1, 2]}
+    assert str(read_data(section(sweep))) == "out/past"
+    assert read_data(section({"privacy.epsilon": [1]})) is read_data(section(None)) is None
+    with pytest.raises(StudyError, match="a path is expected.*sweep.data"):
+        read_data(section(sweep | {"data": ["out/past"]}))
+
+
+def test_what_would_be_published_is_printed_beside_the_errors():
+    shown = iter([Shown(12.4, 0.113, 0.87), Shown(0, None, 0), Shown(3, float("inf"), 0)])
+    asked = grid({"privacy.epsilon": [2, 1, 0.5]})
+    made = make_sweep(SIMPLE, asked, "s.yaml", lambda _: next(shown))
+    told = StringIO()
+    print_sweep(made, Console(file=told, width=100))
+    lines = [line.split()[-3:] for line in told.getvalue().splitlines()]
+    assert ["12.4", "11%", "87%"] in lines and ["3.0", "all", "0%"] in lines
+    assert "part of all counts" in told.getvalue()
+    assert json.loads(json.dumps(made.as_dict()))["points"][0]["published"] == {
+        "cells": 12.4, "median_relative_error": 0.113, "share_of_counts": 0.87,
+    }  # fmt: skip

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import pytest
 
 from xstat_ray.errors import InputError
-from xstat_ray.planning.sweep import Point, Sweep
+from xstat_ray.planning.sweep import Point, Shown, Sweep
 from xstat_ray.planning.sweep_figure import lines, write_figure
 
 SWEEP = Sweep(
@@ -52,3 +53,14 @@ def test_without_matplotlib_it_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(InputError, match="need matplotlib.*pip install"):
         write_figure(SWEEP, "cell", tmp_path / "e.svg")
+
+
+def test_what_would_be_published_is_drawn_beside_the_errors(tmp_path):
+    shown = (Shown(4, 0.5, 1), Shown(0, None, 0), Shown(2, float("inf"), 0), None)
+    points = tuple(replace(point, shown=of) for point, of in zip(SWEEP.points, shown, strict=True))
+    write_figure(replace(SWEEP, points=points), "cell", tmp_path / "e.svg")
+    write_figure(SWEEP, "cell", tmp_path / "alone.svg")
+    wide, alone = (
+        (tmp_path / name).read_text().count('id="axes_') for name in ("e.svg", "alone.svg")
+    )
+    assert (wide, alone) == (3, 1)

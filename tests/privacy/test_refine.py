@@ -9,7 +9,7 @@ from scipy.optimize import minimize
 from tests.privacy.trees import ragged, sums
 from xstat_ray.model.row_tree import RowTree
 from xstat_ray.privacy.least_squares import NoisyLevel, from_below, least_squares
-from xstat_ray.privacy.refine import largest_remainder, project, refine
+from xstat_ray.privacy.refine import Firm, largest_remainder, project, refine
 
 
 @st.composite
@@ -83,6 +83,41 @@ def test_the_flat_mechanism_projects_all_cells_onto_the_noisy_total():
     noisy = np.array([[-3, 5], [0, -9], [7, 1], [2, 1]])
     refined = refine(RowTree.of_dimensions([4]), {0: NoisyLevel(noisy, 2.0)})[0]
     assert refined.T.tolist() == [[0, 0, 6, 0], [0, 0, 0, 0]]
+
+
+@given(measured_trees(), st.integers(0, 2**32))
+def test_with_firm_values_they_add_up_as_well(case, seed):
+    tree, measured = case
+    rng = np.random.default_rng(seed)
+    solved = least_squares(tree, measured)
+    firm = {
+        level: Firm(rng.random(solved[level].values.shape) < rng.random(), solved[level].values)
+        for level in range(len(tree.sizes) - 1)
+    }
+    levels = refine(tree, measured, firm)
+    assert all((level >= 0).all() for level in levels)
+    assert all((a == b).all() for a, b in zip(levels, sums(tree, levels[0]), strict=True))
+    assert (levels[-1] == refine(tree, measured)[-1]).all()
+
+
+def test_firm_values_are_kept_and_the_others_share_what_is_left():
+    values = np.array([[50.0], [9], [4], [-8]])
+    measured = {0: NoisyLevel(values, 4.0), 1: NoisyLevel(np.array([[60.0]]), 1e-9)}
+    chosen = np.array([[True], [False], [False], [False]])
+    tree = RowTree.of_dimensions([4])
+    assert refine(tree, measured)[0].ravel().tolist() == [49, 8, 3, 0]
+    kept = refine(tree, measured, {0: Firm(chosen, values)})[0]
+    assert kept.ravel().tolist() == [50, 8, 2, 0]
+    # More is kept than there is: the firm ones alone become smaller.
+    less = {0: measured[0], 1: NoisyLevel(np.array([[40.0]]), 1e-9)}
+    assert refine(tree, less, {0: Firm(chosen, values)})[0].ravel().tolist() == [40, 0, 0, 0]
+    # All are firm and do not add up.
+    both = RowTree.of_dimensions([2])
+    two = {0: NoisyLevel(values[:2], 4.0), 1: NoisyLevel(np.array([[63.0]]), 1e-9)}
+    assert refine(both, two, {0: Firm(chosen[:2] | True, values[:2])})[0].ravel().tolist() == [
+        52,
+        11,
+    ]
 
 
 def test_projection_has_less_bias_in_sums_than_clipping():

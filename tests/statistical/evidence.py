@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tests.hokkaido.needs.country import exact_sums
+from tests.hokkaido.needs.country import exact_sums, sums_by_level
 from xstat_ray.hokkaido.population.declaration import HOURS
 from xstat_ray.hokkaido.population.expansion import UNITS
 from xstat_ray.hokkaido.population.plan import BreakdownPlan, PopulationPlan
 from xstat_ray.hokkaido.population.publish import publish as publish_day
 from xstat_ray.hokkaido.population.publish import publish_mean_day
 from xstat_ray.model.messages import Coefficients
-from xstat_ray.model.row_tree import RowTree
+from xstat_ray.model.row_tree import RowTree, level_names
 from xstat_ray.planning.plan import Plan
 from xstat_ray.publication.publish import Published, publish
 
@@ -89,26 +89,28 @@ def noisy_release(plan: Plan, cells: Counts) -> Published:
     return publish(plan, Coefficients(release="00" * 16, first=0, values=noisy))
 
 
+def by_threshold(plan: Plan) -> Plan:
+    """Plan the same study without the rule that figures stand out of their noise."""
+    privacy = replace(plan.study.privacy, publish="all")
+    return replace(plan, study=replace(plan.study, privacy=privacy))
+
+
 def tally_study(plan: Plan, cells: Counts, draws: int) -> dict[str, Tally]:
-    """Publish a study with one row dimension many times.
+    """Publish a study many times.
 
     Returns:
         By the name of the level, in the order of the tables.
     """
-    tallies = {"cell": Tally()}
-    (dimension,) = plan.study.row.dimensions
-    above = {}
-    for level in dimension.hierarchy:
-        below = cells if not above else list(above.values())[-1]
-        above[level.name] = np.zeros((len(level.labels), cells.shape[1]), np.int64)
-        np.add.at(above[level.name], list(level.parents), below)
-    above["total"] = cells.sum(axis=0, keepdims=True)
+    names = level_names(plan.study.row.dimensions)
+    exact = sums_by_level(plan, cells)
+    tallies = {names[level]: Tally() for level in sorted({0, *plan.design.reporting})}
     for _ in range(draws):
         made = noisy_release(plan, cells)
         tallies["cell"].add(made.cells, cells.ravel())
-        for name, counts in above.items():
-            rows = made.areas.filter(pc.equal(made.areas["level"], name))
-            tallies.setdefault(name, Tally()).add(rows, counts.ravel())
+        for level in plan.design.reporting:
+            rows = made.areas.filter(pc.equal(made.areas["level"], names[level]))
+            if level:
+                tallies[names[level]].add(rows, exact[level].ravel())
     return tallies
 
 

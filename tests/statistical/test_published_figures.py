@@ -7,41 +7,28 @@ threshold alone in place of the rule, and intervals that are too narrow.
 
 from __future__ import annotations
 
-import datetime as dt
-from dataclasses import replace
-from pathlib import Path
-
 import numpy as np
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import pytest
-import yaml
 from numpy.typing import NDArray
 from scipy.stats import binom
 
 from tests.hokkaido.needs import country
-from tests.hokkaido.needs.counting import count
 from tests.sizes import first
 from tests.statistical.evidence import (
     Tally,
+    by_threshold,
     noisy_release,
     tally_day,
     tally_mean_day,
     tally_study,
 )
-from tests.statistical.world import CONF
-from xstat_ray.hokkaido.population.config import read_declaration
-from xstat_ray.hokkaido.population.plan import PopulationPlan, make_plan
-from xstat_ray.hokkaido.population.register import read_register
-from xstat_ray.hokkaido.population.run import OperatorTables, PopulationOptions, population
-from xstat_ray.hokkaido.world.build import build
-from xstat_ray.hokkaido.world.settings import World
-from xstat_ray.inputs.section import Section
+from tests.statistical.laptop import Laptop, plan_of
 from xstat_ray.planning.plan import Plan
 from xstat_ray.publication.release import Release
 from xstat_ray.publication.summary import summary
 
 STUDIES = ("doto_movement", "catchment", "preboarding")
+OTHERS = ("revisit", "donation", "nycflights", "doto_movement_people", "doto_movement_mesh")
 DRAWS = 25
 NOBODY = 0.02
 """Most of the published that may be of nobody."""
@@ -51,17 +38,6 @@ NEAR = 0.75
 """Least of the published that are within 30 % of the truth."""
 LEVEL = 1e-7
 """Chance at which a share that is just right is taken for wrong, in each comparison."""
-
-
-def plan_of(name: str) -> Plan:
-    """Plan a study of conf/study with the noise that it is shipped with."""
-    return country.plan_of(name, "auto")
-
-
-def by_threshold(plan: Plan) -> Plan:
-    """Plan the same study without the rule."""
-    privacy = replace(plan.study.privacy, publish="all")
-    return replace(plan, study=replace(plan.study, privacy=privacy))
 
 
 def made_up(plan: Plan, people: int) -> NDArray[np.int64]:
@@ -117,58 +93,6 @@ def test_of_made_up_counts_the_published_are_right(name, noise, people, draws):
     assert not few_of_nobody(planted) and not held(planted) and not near(planted), str(planted)
 
 
-class Laptop:
-    """The made-up world of one machine, and its exact counts."""
-
-    def __init__(self, folder: Path) -> None:
-        raw = yaml.safe_load((CONF.parent / "scale" / "laptop.yaml").read_text())["world"]
-        raw["first_day"] = dt.date.fromisoformat(raw["first_day"])
-        world = World(**raw)
-        tables = folder / "tables"
-        build(world, tables, map, lambda _: None)
-        self.cells = {}
-        for name in STUDIES:
-            study = plan_of(name).study
-            self.cells[name] = count(study, tables).reshape(study.cells, -1)
-        register = tables / "public/register.parquet"
-        self.plan = make_plan(declaration(world, {}), read_register(register))
-        operator = tables / "operator"
-        population(
-            declaration(world, {"noise": "off", "delta": 0}),
-            OperatorTables(
-                operator / "presence",
-                operator / "subscribers.parquet",
-                register,
-                (operator / "opt_out.parquet",),
-            ),
-            out=folder / "exact",
-            options=PopulationOptions(ledger=folder / "ledger.sqlite", allow_no_noise=True),
-        )
-        self.people = people(folder / "exact", self.plan)
-
-
-def declaration(world: World, privacy: dict[str, object]):
-    raw = {key: yaml.safe_load(CONF.read_text())[key] for key in ("population", "privacy")}
-    raw["population"] |= {"first_day": world.first_day.isoformat(), "days": world.days}
-    raw["privacy"] |= privacy
-    return read_declaration(
-        Section(raw, key="", origin="population.yaml", known=("population", "privacy"))
-    )
-
-
-def people(folder: Path, plan: PopulationPlan) -> dict[str, NDArray[np.float64]]:
-    """Read (days, areas, hours, labels) exact people by the name of the breakdown."""
-    table = pq.read_table(folder / "statistics.parquet", columns=["breakdown", "noisy"])
-    shape = (plan.declaration.days, 24, plan.areas.tree.cells, -1)
-    return {
-        name: table.filter(pc.equal(table["breakdown"], name))["noisy"]
-        .to_numpy()
-        .reshape(shape)
-        .transpose(0, 2, 1, 3)
-        for name in (b.layout.breakdown.name for b in plan.breakdowns)
-    }
-
-
 @pytest.fixture(scope="module")
 def laptop(tmp_path_factory: pytest.TempPathFactory) -> Laptop:
     return Laptop(tmp_path_factory.mktemp("laptop"))
@@ -182,21 +106,29 @@ slow = pytest.mark.slow
 @pytest.mark.parametrize("name", STUDIES)
 def test_of_the_laptop_world_the_published_are_right(laptop, name):
     plan = plan_of(name)
-    for level, tally in tally_study(plan, laptop.cells[name], DRAWS).items():
+    cells = laptop.cells(name)
+    for level, tally in tally_study(plan, cells, DRAWS).items():
         check(tally)
         # Of fewer figures one cannot tell that intervals half as long hold too few.
         assert tally.count < 500 or not held(tally, 0.5), level
         assert name != "doto_movement" or level != "cell" or near(tally), str(tally)
     if name == "doto_movement":
-        planted = tally_study(by_threshold(plan), laptop.cells[name], 4)["cell"]
+        planted = tally_study(by_threshold(plan), cells, 4)["cell"]
         assert not few_of_nobody(planted) and not held(planted) and not near(planted)
+
+
+@slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("name", OTHERS)
+def test_the_published_cells_of_the_other_studies_are_right(laptop, name):
+    check(tally_study(plan_of(name), laptop.cells(name), DRAWS)["cell"])
 
 
 @slow
 @pytest.mark.parametrize("name", STUDIES)
 def test_the_printed_totals_of_the_laptop_world_are_right(laptop, name):
     plan = plan_of(name)
-    cells = laptop.cells[name]
+    cells = laptop.cells(name)
     exact = exact_totals(plan, cells)
     right = []
     for _ in range(DRAWS):

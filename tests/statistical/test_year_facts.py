@@ -16,13 +16,13 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import binom
 
+from tests.hokkaido.needs.country import exact_sums
 from tests.hokkaido.world.years import COLUMNS, count, write_year
 from tests.sizes import thorough
 from xstat_ray.hokkaido.world import year
 from xstat_ray.hokkaido.world.settings import World
 from xstat_ray.inputs.study_file import load
 from xstat_ray.model.messages import Coefficients
-from xstat_ray.model.row_tree import tree_of
 from xstat_ray.planning.plan import Plan, make_plan
 from xstat_ray.publication.publish import publish
 
@@ -86,17 +86,6 @@ class Published:
             stderr = np.sqrt(b**2 * var_a + a**2 * var_b) / (a + b) ** 2
             found = np.where(a + b > 5 * np.sqrt(var_a + var_b), a / (a + b), np.nan)
             return Shares(found, stderr, add(self.exact, part) / add(self.exact, whole))
-
-
-def exact_sums(plan: Plan, cells: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(nodes, slots) sums of all measured levels, each in declared order."""
-    tree = tree_of(plan.study.row.dimensions)
-    sums = []
-    for level in (measured.level for measured in plan.design.levels):
-        nodes = np.zeros((tree.sizes[level], cells.shape[1]), np.int64)
-        np.add.at(nodes, tree.nodes[level][tree.ancestors(0, level)], cells[tree.nodes[0]])
-        sums.append(nodes)
-    return np.concatenate(sums)
 
 
 class Country:

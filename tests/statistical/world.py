@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ from xstat_ray.hokkaido.needs.answer import STUDIED, Assumptions, Folders, answe
 from xstat_ray.hokkaido.needs.index import Sampling, index
 from xstat_ray.hokkaido.needs.opening import FLIGHTS
 from xstat_ray.hokkaido.population.config import read_declaration
+from xstat_ray.hokkaido.population.declaration import Declaration
 from xstat_ray.hokkaido.population.expansion import UNITS
 from xstat_ray.hokkaido.population.plan import make_plan
 from xstat_ray.hokkaido.population.register import read_register
@@ -61,6 +63,8 @@ SHORT = World(
     ground=0,
     studied=200,
 )
+STUDIES = {"movement": "doto_movement", "catchment": "catchment", "preboarding": "preboarding"}
+"""Studies that are released, by the key of their folder."""
 SEEDS = 20
 FEW = 2
 LEVEL = 1e-6
@@ -128,6 +132,43 @@ def facts_of(tables: Path, world: World) -> Facts:
     )
 
 
+def declaration(world: World, privacy: dict[str, object]) -> Declaration:
+    """Read conf/population.yaml for the days of a world.
+
+    Args:
+        world: the settings of the world.
+        privacy: settings of privacy that replace those of the file.
+    """
+    raw = {key: yaml.safe_load(CONF.read_text())[key] for key in ("population", "privacy")}
+    raw["population"] |= {"first_day": world.first_day.isoformat(), "days": world.days}
+    raw["privacy"] |= privacy
+    return read_declaration(
+        Section(raw, key="", origin="population.yaml", known=("population", "privacy"))
+    )
+
+
+def publish_exactly(world: World, tables: Path, folder: Path) -> None:
+    """Publish the population of a world without noise, into `exact` in a folder.
+
+    Args:
+        world: the settings of the world.
+        tables: its tables.
+        folder: where the release and its ledger go.
+    """
+    operator = tables / "operator"
+    population(
+        declaration(world, {"noise": "off", "delta": 0}),
+        OperatorTables(
+            operator / "presence",
+            operator / "subscribers.parquet",
+            tables / "public/register.parquet",
+            (operator / "opt_out.parquet",),
+        ),
+        out=folder / "exact",
+        options=PopulationOptions(ledger=folder / "ledger.sqlite", allow_no_noise=True),
+    )
+
+
 class Found(NamedTuple):
     """Facts of a world, and what was published of it."""
 
@@ -138,57 +179,39 @@ class Found(NamedTuple):
 class Published:
     """A world without noise, of which releases are made for each seed."""
 
-    def __init__(self, world: World, folder: Path) -> None:
+    def __init__(self, world: World, folder: Path, studies: Mapping[str, str] = STUDIES) -> None:
         """Build a world and count it."""
         self.folder = folder
+        self._studies = studies
         self.tables = folder / "tables"
         build(world, self.tables, map, lambda _: None)
         self.truth = facts_of(self.tables, world)
         self.cells = {}
-        for name in ("doto_movement", "catchment", "preboarding"):
+        for name in studies.values():
             study = plan_of(name).study
             self.cells[name] = count(study, self.tables).reshape(study.cells, -1)
-        self._population(world)
-
-    def _population(self, world: World) -> None:
-        operator = self.tables / "operator"
-        register = self.tables / "public/register.parquet"
-        raw = {key: yaml.safe_load(CONF.read_text())[key] for key in ("population", "privacy")}
-        raw["population"] |= {"first_day": world.first_day.isoformat(), "days": world.days}
-        known = ("population", "privacy")
-        self.plan = make_plan(
-            read_declaration(Section(raw, key="", origin="population.yaml", known=known)),
-            read_register(register),
-        )
-        off = raw | {"privacy": raw["privacy"] | {"noise": "off", "delta": 0}}
-        population(
-            read_declaration(Section(off, key="", origin="population.yaml", known=known)),
-            OperatorTables(
-                operator / "presence",
-                operator / "subscribers.parquet",
-                register,
-                (operator / "opt_out.parquet",),
-            ),
-            out=self.folder / "exact",
-            options=PopulationOptions(ledger=self.folder / "ledger.sqlite", allow_no_noise=True),
-        )
-        exact = pq.read_table(self.folder / "exact" / "statistics.parquet")
+        register = read_register(self.tables / "public/register.parquet")
+        self.plan = make_plan(declaration(world, {}), register)
+        publish_exactly(world, self.tables, folder)
+        exact = pq.read_table(folder / "exact" / "statistics.parquet")
         self.exact = exact.filter(
             pc.equal(exact["breakdown"], "residence")
         ).replace_schema_metadata(None)
 
-    def release(self, seed: int) -> Found:
-        """Publish all releases with fresh noise, and make the answer of them."""
+    def release(self, seed: int, given: Assumptions | None = None) -> Found:
+        """Publish all releases with fresh noise, and make the answer of them.
+
+        Args:
+            seed: number of the release.
+            given: what the answer assumes; by default, the share that can be counted is known.
+        """
         out = self.folder / f"seed {seed}"
-        folders = {}
-        for key, name in (
-            ("movement", "doto_movement"),
-            ("catchment", "catchment"),
-            ("preboarding", "preboarding"),
-        ):
-            folders[key] = release_of(name, self.cells[name], out / key)
+        folders = {
+            key: release_of(name, self.cells[name], out / key)
+            for key, name in self._studies.items()
+        }
         self._noisy(out / "population")
-        given = Assumptions(market_share=self.truth.share, sampling=Sampling(draws=200))
+        given = given or Assumptions(market_share=self.truth.share, sampling=Sampling(draws=200))
         found = Found(
             self.truth, answer(Folders(population=out / "population", **folders), given).tables
         )

@@ -26,14 +26,13 @@ from xstat_ray.hokkaido.world.build import build
 from xstat_ray.hokkaido.world.settings import World, read_world
 from xstat_ray.inputs.section import Section
 from xstat_ray.inputs.study_file import load
-from xstat_ray.model.messages import Coefficients
 from xstat_ray.model.row_tree import RowTree, tree_of
 from xstat_ray.model.study import Study
 from xstat_ray.planning.plan import Plan, make_plan
 from xstat_ray.privacy.design import Design
-from xstat_ray.privacy.least_squares import NoisyLevel, least_squares
-from xstat_ray.privacy.refine import refine
-from xstat_ray.publication.publish import publish
+from xstat_ray.privacy.evidence import Rule
+from xstat_ray.privacy.least_squares import NoisyLevel
+from xstat_ray.privacy.settle import settle
 from xstat_ray.publication.smooth import find_structure, smooth, smooth_by
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.util.package_files import CONF
@@ -43,6 +42,8 @@ VIEWS = ("cell", "municipality_and_column", "municipality")
 """What errors are found of: cells; sums over the hours of a municipality, route and direction; sums
 over everything of a municipality."""
 _NOISE_SEED = 11
+_SIZES = (1, 2, 3)
+"""Standard errors from which a rule of size would show withheld cells."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,13 @@ class Drawn:
         self.tree = tree_of(plan.study.row.dimensions)
         self.counts = counts[self.tree.nodes[0]]
         self._plan = plan
-        self._measured = _measure(plan.design, self.tree, self.counts, rng)
-        self.cells = least_squares(self.tree, self._measured)[0]
-        self.estimate, self.areas = refine(self.tree, self._measured)[:2]
+        measured = _measure(plan.design, self.tree, self.counts, rng)
+        privacy = plan.study.privacy
+        rule = Rule(plan.design.budget.noise, privacy.publish == "distinct", privacy.suppress_below)
+        settled = settle(self.tree, measured, rule, sorted({0, *plan.design.reporting}))
+        self.cells = settled.cells
+        self.estimate, self.areas = settled.refined[:2]
+        self.published = ~settled.figures[0].hidden
 
     def smoothed(self) -> NDArray[np.int64]:
         """Smooth the cells with the shipped values."""
@@ -84,17 +89,6 @@ class Drawn:
         hours = self._plan.study.window_periods
         pairs = zip(_views(values, hours), _views(self.counts, hours), strict=True)
         return np.array([np.mean((found - true) ** 2) for found, true in pairs])
-
-    def published(self) -> NDArray[np.bool_]:
-        """(cells, columns) whether a release with this noise publishes a cell."""
-        declared = [np.empty_like(level.values) for level in self._measured.values()]
-        for number, values in zip(self._measured, declared, strict=True):
-            values[self.tree.nodes[number]] = self._measured[number].values
-        noisy = np.concatenate(declared).astype(np.int64)
-        cells = publish(self._plan, Coefficients("00" * 16, 0, noisy)).cells
-        hidden = cells["suppressed"].to_numpy().reshape(self.counts.shape)
-        shown: NDArray[np.bool_] = ~hidden[self.tree.nodes[0]]
-        return shown
 
 
 def run(sizes: Sizes, progress: Progress) -> list[Record]:
@@ -160,32 +154,75 @@ def _reported(drawn: Sequence[Drawn]) -> list[Record]:
         Record(f"smoothing.rmse.{view}", error, UNIT, None, estimate, estimate / error)
         for view, estimate, error in zip(VIEWS, before, after, strict=True)
     ]
-    shown = [one.published() for one in drawn]
-    true = np.concatenate([one.counts[of] for one, of in zip(drawn, shown, strict=True)])
-    estimate, smoothed = (
-        np.concatenate([pair[which][of] for pair, of in zip(pairs, shown, strict=True)])
-        for which in (0, 1)
-    )
-    return records + _of_published(true, estimate, smoothed)
+    return records + _of_published(drawn, pairs) + _of_withheld(drawn, pairs)
 
 
-def _of_published(
-    true: NDArray[np.int64], estimate: NDArray[np.int64], smoothed: NDArray[np.int64]
-) -> list[Record]:
-    """Describe (published cells,) values: their mean error, and how many are near the truth.
+Pairs = Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]
+"""By draw, (cells, columns) `estimate` and `smoothed`."""
+
+
+def _of_published(drawn: Sequence[Drawn], pairs: Pairs) -> list[Record]:
+    """Describe published cells: mean and size of their errors, and how many are near the truth.
 
     Small worlds may publish no cell.
     """
+    true = np.concatenate([one.counts[one.published] for one in drawn])
     if not len(true):
         return []
-    mean = [float(np.mean(values - true)) for values in (smoothed, estimate)]
-    near = [
-        100 * float(np.mean(abs(values - true) <= 0.3 * true)) for values in (smoothed, estimate)
-    ]
+    estimate, smoothed = (
+        np.concatenate([pair[which][one.published] for one, pair in zip(drawn, pairs, strict=True)])
+        for which in (0, 1)
+    )
+    found = {}
+    for name, values in (("smoothed", smoothed), ("estimate", estimate)):
+        error = values - true
+        found[name] = (error.mean(), np.sqrt(np.mean(error**2)), _near(values, true))
+    names = ("mean_error", "rmse", "within_30_percent")
     return [
-        Record("smoothing.published.mean_error", mean[0], UNIT, None, mean[1]),
-        Record("smoothing.published.within_30_percent", near[0], "%", None, near[1]),
+        Record(f"smoothing.published.{name}", float(ours), unit, None, float(beside))
+        for name, unit, ours, beside in zip(
+            names, (UNIT, UNIT, "%"), found["smoothed"], found["estimate"], strict=True
+        )
     ]
+
+
+def _of_withheld(drawn: Sequence[Drawn], pairs: Pairs) -> list[Record]:
+    """Describe cells whose estimate is withheld, and that a rule of size would show smoothed.
+
+    Beside them stands what the same rule would show of the estimates.
+    """
+    records = []
+    for size in _SIZES:
+        found = []
+        for which in (1, 0):
+            values, true = _large(drawn, [pair[which] for pair in pairs], size)
+            nobody = 100 * float(np.mean(true == 0)) if len(true) else 0.0
+            found.append((len(true) / len(drawn), nobody, _near(values, true)))
+        names = ("cells", "of_nobody", "within_30_percent")
+        records += [
+            Record(f"smoothing.withheld.size_{size}.{name}", ours, unit, None, beside)
+            for name, unit, ours, beside in zip(names, ("", "%", "%"), *found, strict=True)
+        ]
+    return records
+
+
+def _large(
+    drawn: Sequence[Drawn], tables: Sequence[NDArray[np.int64]], size: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Values and counts of withheld cells of at least `size` standard errors."""
+    values = []
+    true = []
+    for one, table in zip(drawn, tables, strict=True):
+        least = size * np.sqrt(one.cells.variances)[:, None]
+        chosen = ~one.published & (table >= least)
+        values.append(table[chosen])
+        true.append(one.counts[chosen])
+    return np.concatenate(values), np.concatenate(true)
+
+
+def _near(values: NDArray[np.int64], true: NDArray[np.int64]) -> float:
+    """Percent of the values that are within 30 % of the truth; 0 of none."""
+    return 100 * float(np.mean(abs(values - true) <= 0.3 * true)) if len(true) else 0.0
 
 
 def _measure(

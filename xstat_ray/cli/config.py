@@ -21,7 +21,8 @@ from xstat_ray.planning.settings import (
     read_source,
     read_study,
 )
-from xstat_ray.planning.sweep import Sweep, make_sweep, read_grid
+from xstat_ray.planning.sweep import Sweep, make_sweep, read_data, read_grid
+from xstat_ray.publication.rehearsal import PastRelease
 from xstat_ray.runtime.ledgers import Ledgers, ledgers_of
 from xstat_ray.util.location import Location
 
@@ -118,7 +119,9 @@ def plan_config(raw: Mapping[str, Any], origin: str) -> PlanConfig:
 def _sweep(top: Section, raw: Mapping[str, Any], origin: str) -> Sweep | None:
     grid = read_grid(top)
     if grid:
-        return make_sweep(raw, grid, origin)
+        path = read_data(top)
+        past = None if path is None else PastRelease.read(path, "sweep.data")
+        return make_sweep(raw, grid, origin, past.rehearse if past else None)
     if top.get("figure") is not None:
         raise top.error("there is nothing to draw", "figure", remedy="Set sweep as well")
     return None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from math import isinf
 from pathlib import Path
 from typing import Any
 
 from xstat_ray.errors import InputError
-from xstat_ray.planning.sweep import Sweep
+from xstat_ray.planning.sweep import Point, Sweep
 from xstat_ray.util.files import write_whole
 from xstat_ray.util.plotting import COLOURS, figure_files
 
@@ -50,28 +52,51 @@ def write_figure(sweep: Sweep, level: str, path: Path) -> None:
 
 
 def _draw(new_figure: Any, sweep: Sweep, level: str) -> Any:
-    figure = new_figure(figsize=(6.4, 4), layout="constrained")
-    axes = figure.subplots()
-    first, *others = sweep.keys
-    for number, (label, line) in enumerate(lines(sweep, level).items()):
+    panels = {f"Predicted standard error of a {level} (counts)": lines(sweep, level)}
+    if any(point.shown for point in sweep.points):
+        panels["Published cells"] = lines_of(sweep, _cells)
+        panels["Their relative error, median (%)"] = lines_of(sweep, _percent_off)
+    figure = new_figure(figsize=(6.4 if len(panels) == 1 else 12, 4), layout="constrained")
+    drawn = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (title, found) in zip(drawn, panels.items(), strict=True):
+        _panel(axes, title, sweep.keys[0], found)
+    if len(sweep.keys) > 1:
+        drawn[-1].legend(title=", ".join(sweep.keys[1:]), frameon=False)
+    return figure
+
+
+def _panel(axes: Any, title: str, first: str, found: dict[str, dict[Any, float]]) -> None:
+    for number, (label, line) in enumerate(found.items()):
         colour = COLOURS[number % len(COLOURS)]
         mark = _MARKS[number % len(_MARKS)]
         axes.plot(list(line), list(line.values()), marker=mark, color=colour, label=label)
     axes.set_xlabel(first)
-    axes.set_ylabel(f"Predicted standard error of a {level} (counts)")
+    axes.set_ylabel(title)
     axes.set_ylim(bottom=0)
-    if others:
-        axes.legend(title=", ".join(others), frameon=False)
-    return figure
+
+
+def _cells(point: Point) -> float | None:
+    return point.shown.cells if point.shown else None
+
+
+def _percent_off(point: Point) -> float | None:
+    error = point.shown.error if point.shown else None
+    return None if error is None or isinf(error) else 100 * error
 
 
 def lines(sweep: Sweep, level: str) -> dict[str, dict[Any, float]]:
     """Errors by value of the first key, by the values of the others as text."""
+    return lines_of(sweep, lambda point: point.stderrs.get(level))
+
+
+def lines_of(sweep: Sweep, figure: Callable[[Point], float | None]) -> dict[str, dict[Any, float]]:
+    """Figures of points by value of the first key, by the values of the others as text."""
     found: dict[str, dict[Any, float]] = {}
     for point in sweep.points:
-        if level in point.stderrs:
+        value = figure(point)
+        if value is not None:
             first, *others = point.values
             label = ", ".join(map(str, others))
             at = first if isinstance(first, int | float) else str(first)
-            found.setdefault(label, {})[at] = point.stderrs[level]
+            found.setdefault(label, {})[at] = value
     return found

@@ -83,6 +83,23 @@ class Rule:
     grain: float = 1.0
     """Unit of the true values, to which ends of intervals are rounded; 0 where there is none."""
 
+    def stands_out(
+        self, values: NDArray[np.float64], stderr: NDArray[np.float64]
+    ) -> NDArray[np.bool_]:
+        """Whether values, unrefined and each by itself, stand out of their noise.
+
+        None does without the rule `distinct`, and without noise.
+
+        Args:
+            values: unbiased values, of any shape.
+            stderr: their standard errors, of a shape that can be broadcast to it.
+        """
+        if not self.distinct or self.noise == "off":
+            return np.zeros(values.shape, bool)
+        eligible = values >= self.least
+        size = self._size(values, stderr)
+        return eligible & (size >= self._limit(size, eligible))
+
     def levels(
         self,
         tree: RowTree,
@@ -126,10 +143,19 @@ class Rule:
             half = half_width95(self.noise, stderr)
             return _holding(estimate, ~large, values - half, values + half)
         large &= values >= self.least
-        size = (values - self.grain / 2) / stderr
-        limit = max(cut(self.noise, size, large), self.least_size)
+        size = self._size(values, stderr)
+        limit = self._limit(size, large)
         low, high = self._ends(values, stderr, limit)
         return _holding(estimate, ~(large & (size >= limit)), low, high)
+
+    def _size(
+        self, values: NDArray[np.float64], stderr: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """How many standard errors values are from nothing."""
+        return (values - self.grain / 2) / stderr
+
+    def _limit(self, size: NDArray[np.float64], eligible: NDArray[np.bool_]) -> float:
+        return max(cut(self.noise, size, eligible), self.least_size)
 
     def _ends(
         self, values: NDArray[np.float64], stderr: NDArray[np.float64], limit: float

@@ -6,19 +6,34 @@ Post-processing: it sees noisy values only and costs no budget.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xstat_ray.model.row_tree import RowTree
-from xstat_ray.privacy.least_squares import NoisyLevel, from_below
+from xstat_ray.privacy.least_squares import Estimate, NoisyLevel, from_below
 
 _SLICE = 16
 """Columns refined at once: bounds the memory beside input and output to some 20 float64 tables of
 this width."""
+_FIRM = 1e-6
+"""Part of its variance with which a firm value counts, so that the others give way."""
 
 
-def refine(tree: RowTree, measured: Mapping[int, NoisyLevel]) -> tuple[NDArray[np.int64], ...]:
+class Firm(NamedTuple):
+    """Nodes of a level whose values stand out of their noise: arrays of (nodes, columns)."""
+
+    chosen: NDArray[np.bool_]
+    values: NDArray[np.float64]
+    """Their unbiased values; those of nodes that are not chosen are not used."""
+
+
+def refine(
+    tree: RowTree,
+    measured: Mapping[int, NoisyLevel],
+    firm: Mapping[int, Firm] | None = None,
+) -> tuple[NDArray[np.int64], ...]:
     """Estimate every node from what is below it by least squares, then project from the root down.
 
     The children of a node become the nearest integers that are non-negative and add up to it. So a
@@ -31,6 +46,7 @@ def refine(tree: RowTree, measured: Mapping[int, NoisyLevel]) -> tuple[NDArray[n
             that were not measured still help on sparse tables: areas that are empty as a whole are
             seen to be.
         measured: the noisy sums, by level; level 0 is always there.
+        firm: by level, nodes that keep their values; none by default.
 
     Returns:
         (nodes, columns) in the order of the tree for each level, from the cells up; children add up
@@ -47,9 +63,21 @@ def refine(tree: RowTree, measured: Mapping[int, NoisyLevel]) -> tuple[NDArray[n
         for level, estimate in reversed(list(enumerate(below))):
             first = tree.first_children[level]
             totals = levels[level][:, some] = _divide(
-                totals, first, estimate.values, estimate.variances
+                totals, first, *_settled(estimate, (firm or {}).get(level), some)
             )
     return levels
+
+
+def _settled(
+    estimate: Estimate, firm: Firm | None, some: slice
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(nodes, columns) values and variances, those of firm nodes next to certain."""
+    variances = np.broadcast_to(estimate.variances[:, None], estimate.values.shape)
+    if firm is None:
+        return estimate.values, variances
+    chosen = firm.chosen[:, some]
+    values = np.where(chosen, firm.values[:, some], estimate.values)
+    return values, np.where(chosen, _FIRM * variances, variances)
 
 
 def _divide(
@@ -68,8 +96,9 @@ def _divide(
         parent, column = np.nonzero((totals > 0) & (counts == count)[:, None])
         child = first[parent, None] + np.arange(count)
         total = totals[parent, column]
-        shares = project(values[child, column[:, None]], variances[child], total)
-        divided[child, column[:, None]] = largest_remainder(shares, total)
+        at = child, column[:, None]
+        shares = project(values[at], variances[at], total)
+        divided[at] = largest_remainder(shares, total)
     return divided
 
 

@@ -5,7 +5,6 @@ Publishing is deterministic and spends no budget.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,8 +16,8 @@ from xstat_ray.model.messages import Coefficients
 from xstat_ray.model.row_tree import RowTree, level_labels, level_names, tree_of
 from xstat_ray.planning.plan import Plan
 from xstat_ray.privacy.evidence import Figures, Rule
-from xstat_ray.privacy.least_squares import NoisyLevel, least_squares
-from xstat_ray.privacy.refine import refine
+from xstat_ray.privacy.least_squares import NoisyLevel
+from xstat_ray.privacy.settle import Settled, settle
 from xstat_ray.publication.smooth import smooth
 
 STAMP = {"WARNING": "NOISE OFF: exact counts, not differentially private"}
@@ -53,32 +52,17 @@ def publish(plan: Plan, coefficients: Coefficients) -> Published:
         )
         for level, section in zip(design.levels, design.sections, strict=True)
     }
-    estimates = (
-        _sums(tree, coefficients.values[design.sections[0]][tree.nodes[0]])
-        if exact
-        else refine(tree, measured)
-    )
     levels = sorted({0, *design.reporting})
-    solved = least_squares(tree, measured)
-    unbiased = {level: solved[level].values for level in levels}
-    errors = {level: np.sqrt(solved[level].variances) * (not exact) for level in levels}
     privacy = study.privacy
     rule = Rule(design.budget.noise, privacy.publish == "distinct", privacy.suppress_below)
-    figures = rule.levels(tree, unbiased, errors, {level: estimates[level] for level in levels})
-    cells = _cells(plan, tree, coefficients, figures[0])
+    settled = settle(tree, measured, rule, levels)
+    cells = _cells(plan, tree, coefficients, settled.figures[0])
     if privacy.smooth:
-        smoothed = estimates[0] if exact else smooth(tree, solved[0], estimates[1])
+        refined = settled.refined
+        smoothed = refined[0] if exact else smooth(tree, settled.cells, refined[1])
         cells = _with_smoothed(tree, cells, smoothed)
-    areas = _areas(plan, tree, unbiased, errors, figures)
+    areas = _areas(plan, tree, settled)
     return Published(*(_stamp(table) if exact else table for table in (cells, areas)))
-
-
-def _sums(tree: RowTree, cells: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
-    """Sum exact counts level by level, as they need no refinement."""
-    levels = [cells]
-    for first in tree.first_children:
-        levels.append(np.add.reduceat(levels[-1], first, axis=0))
-    return tuple(levels)
 
 
 def _declared(tree: RowTree, level: int, values: NDArray[Any]) -> NDArray[Any]:
@@ -116,13 +100,7 @@ def _published(tree: RowTree, level: int, figures: Figures) -> dict[str, pa.Arra
     }
 
 
-def _areas(
-    plan: Plan,
-    tree: RowTree,
-    unbiased: Mapping[int, NDArray[np.float64]],
-    errors: Mapping[int, NDArray[np.float64]],
-    figures: Mapping[int, Figures],
-) -> pa.Table:
+def _areas(plan: Plan, tree: RowTree, settled: Settled) -> pa.Table:
     """Make the table of the reporting levels above the cells.
 
     Its unbiased values are those of least squares over all measured levels, with their exact
@@ -134,15 +112,15 @@ def _areas(
     for level in (level for level in plan.design.reporting if level > 0):
         size = tree.sizes[level] * study.slots
         labels = [("area", level_labels(study.row.dimensions, level)), *study.column_labels]
-        error = np.repeat(_declared(tree, level, errors[level]), study.slots)
+        error = np.repeat(_declared(tree, level, settled.stderrs[level]), study.slots)
         columns: dict[str, pa.Array] = {
             "level": pa.array([names[level]] * size),
             **decode(labels, np.arange(size)),
         }
-        columns["unbiased"] = pa.array(_declared(tree, level, unbiased[level]))
-        columns |= _published(tree, level, figures[level])
+        columns["unbiased"] = pa.array(_declared(tree, level, settled.unbiased[level]))
+        columns |= _published(tree, level, settled.figures[level])
         columns["stderr"] = pa.array(error)
-        columns["suppressed"] = pa.array(_declared(tree, level, figures[level].hidden))
+        columns["suppressed"] = pa.array(_declared(tree, level, settled.figures[level].hidden))
         tables.append(pa.table(columns))
     return pa.concat_tables(tables) if tables else pa.table({"level": pa.array([], pa.string())})
 

@@ -21,6 +21,7 @@ from xstat_ray.hokkaido.needs.access import AIRPORTS, airport_minutes, areas
 from xstat_ray.hokkaido.needs.answer import Folders
 from xstat_ray.inputs.study_file import parse
 from xstat_ray.model.messages import Coefficients
+from xstat_ray.model.row_tree import tree_of
 from xstat_ray.planning.plan import Plan, make_plan
 from xstat_ray.publication.manifest import make_manifest
 from xstat_ray.publication.publish import publish
@@ -50,8 +51,8 @@ Cells = NDArray[np.int64]
 
 
 @cache
-def plan_of(name: str, noise: str = "gaussian") -> Plan:
-    """Plan a study of conf/study."""
+def plan_of(name: str, noise: str = "auto") -> Plan:
+    """Plan a study of conf/study, with the noise that it is shipped with or another."""
     raw = yaml.safe_load((CONF / f"{name}.yaml").read_text())
     study = {"study": raw["study"], "privacy": raw["privacy"] | {"noise": noise}}
     return make_plan(parse(study, origin=f"{name}.yaml"), key_bits=2048)
@@ -108,18 +109,26 @@ def make_country(seed: int, passengers: int = 50_000) -> Country:
     return Country(mean, *watershed, *arrivals, boarding, rng.binomial(boarding, SHARE), landing)
 
 
+def sums_by_level(plan: Plan, cells: Cells) -> list[Cells]:
+    """(nodes, slots) sums of all levels, from the cells to the total, each in declared order."""
+    tree = tree_of(plan.study.row.dimensions)
+    level = cells[tree.nodes[0]]
+    sums = [cells]
+    for first, nodes in zip(tree.first_children, tree.nodes[1:], strict=True):
+        level = np.add.reduceat(level, first, axis=0)
+        declared = np.empty_like(level)
+        declared[nodes] = level
+        sums.append(declared)
+    return sums
+
+
 def exact_sums(plan: Plan, cells: Cells) -> Cells:
     """(nodes, slots) sums of all measured levels, each in declared order."""
-    (dimension,) = plan.study.row.dimensions
-    levels = {0: cells}
-    for number, level in enumerate(dimension.hierarchy, start=1):
-        levels[number] = np.zeros((len(level.labels), cells.shape[1]), np.int64)
-        np.add.at(levels[number], list(level.parents), levels[number - 1])
-    levels[len(dimension.hierarchy) + 1] = cells.sum(axis=0, keepdims=True)
-    return np.concatenate([levels[measured.level] for measured in plan.design.levels])
+    sums = sums_by_level(plan, cells)
+    return np.concatenate([sums[measured.level] for measured in plan.design.levels])
 
 
-def release_of(name: str, cells: Cells, folder: Path, noise: str = "gaussian") -> Path:
+def release_of(name: str, cells: Cells, folder: Path, noise: str = "auto") -> Path:
     """Publish exact counts with fresh noise of the study, and write the files of the release."""
     plan = plan_of(name, noise)
     sums = exact_sums(plan, cells)
@@ -206,7 +215,7 @@ def population_of(
     return folder
 
 
-def publish_all(country: Country, folder: Path, noise: str = "gaussian", seed: int = 0) -> Folders:
+def publish_all(country: Country, folder: Path, noise: str = "auto", seed: int = 0) -> Folders:
     """Publish all four releases, and name their folders."""
     return Folders(
         movement=release_of("doto_movement", movement_cells(country), folder / "movement", noise),

@@ -12,6 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from xstat_ray.hokkaido.needs.answer import Assumptions, NeedsAnswer
+from xstat_ray.hokkaido.needs.findings import find
 from xstat_ray.planning.options import NOISE_OFF
 from xstat_ray.publication.release import csv_bytes, json_bytes, parquet_bytes
 from xstat_ray.util.files import unwritable, write_whole
@@ -57,7 +58,7 @@ def write(answer: NeedsAnswer, assumptions: Assumptions, folder: Path) -> None:
 
 
 def print_answer(answer: NeedsAnswer, folder: Path, console: Console | None = None) -> None:
-    """Print the neediest areas, and where the new route changed the choice of airport.
+    """Print the neediest areas, where the new route changed the choice of airport, and findings.
 
     The lists fit 80 columns.
     """
@@ -72,6 +73,9 @@ def print_answer(answer: NeedsAnswer, folder: Path, console: Console | None = No
     changed = [row for row in answer.tables["opening"].to_pylist() if row["changed"]]
     console.print(f"{_OPENING}\n", style="bold")
     console.print(_opening(changed) if changed else "No change can be told from noise.")
+    console.print("\nWhat the published figures tell\n", style="bold")
+    for sentence in find(answer.tables).sentences():
+        console.print(sentence)
     console.print(f"\nTables: {folder}/*.parquet and *.csv", soft_wrap=True)
 
 

@@ -18,8 +18,8 @@ from xstat_ray.hokkaido.population.sums import ELSEWHERE, LOCAL
 from xstat_ray.inputs.domains import decode
 from xstat_ray.model.row_tree import level_labels, level_names
 from xstat_ray.privacy.evidence import Figures, Rule
-from xstat_ray.privacy.least_squares import NoisyLevel, least_squares
-from xstat_ray.privacy.refine import refine
+from xstat_ray.privacy.least_squares import NoisyLevel
+from xstat_ray.privacy.settle import settle
 
 NOT_BROKEN_DOWN = "-1"
 """Value in delivered files of an attribute by which a number is not broken down."""
@@ -119,15 +119,11 @@ def _tables(
     tree = plan.areas.tree
     design = sheet.breakdown.design
     privacy = plan.declaration.privacy
-    off = design.budget.noise == "off"
     measured = {
         m.level: NoisyLevel(people[m.level], (m.mechanism.stderr / UNITS) ** 2 / count or 1.0)
         for m in design.levels
     }
     levels = sorted({0, *design.reporting})
-    refined = refine(tree, measured)
-    solved = least_squares(tree, measured)
-    errors = {level: np.sqrt(solved[level].variances) * (not off) for level in levels}
     rule = Rule(
         design.budget.noise,
         privacy.publish == "distinct",
@@ -135,18 +131,14 @@ def _tables(
         least_size=LEAST_SIZE,
         grain=0,
     )
-    figures = rule.levels(
-        tree,
-        {level: solved[level].values for level in levels},
-        errors,
-        {level: refined[level] for level in levels},
-    )
+    settled = settle(tree, measured, rule, levels)
     error = np.full(tree.cells, design.levels[0].mechanism.stderr / UNITS / np.sqrt(count))
-    statistics = sheet.table(0, {"noisy": people[0], "stderr": error}, figures[0])
+    statistics = sheet.table(0, {"noisy": people[0], "stderr": error}, settled.figures[0])
     above = [AREAS_SCHEMA.empty_table()]
     for level in (level for level in design.reporting if level > 0):
-        values = {"unbiased": solved[level].values, "stderr": errors[level]}
-        above.append(sheet.table(level, values, figures[level]).select(AREAS_SCHEMA.names))
+        values = {"unbiased": settled.unbiased[level], "stderr": settled.stderrs[level]}
+        figures = settled.figures[level]
+        above.append(sheet.table(level, values, figures).select(AREAS_SCHEMA.names))
     return (
         statistics.select(STATISTICS_SCHEMA.names).cast(STATISTICS_SCHEMA),
         pa.concat_tables(above),
