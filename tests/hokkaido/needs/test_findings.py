@@ -10,7 +10,9 @@ from xstat_ray.hokkaido.needs.findings import Findings, Rise, find
 
 
 def tables(
-    needs: list[dict[str, Any]] | None = None, opening: list[dict[str, Any]] | None = None
+    needs: list[dict[str, Any]] | None = None,
+    opening: list[dict[str, Any]] | None = None,
+    region: dict[str, Any] | None = None,
 ) -> dict[str, pa.Table]:
     """Make the columns that are read, of four areas."""
     rows = [
@@ -33,6 +35,7 @@ def tables(
     return {
         "needs": pa.Table.from_pylist(rows if needs is None else needs),
         "opening": pa.Table.from_pylist(changes if opening is None else opening),
+        "region": pa.Table.from_pylist([region or changes[0]]).drop_columns(["name_en"]),
     }
 
 
@@ -47,7 +50,8 @@ def test_the_sentences_name_the_areas():
     assert found.needy == ("Nemuro", "Shari", "Rausu"), "no more than three are spoken of"
     told = text(found)
     assert "told in 2 of 4 areas: Memanbetsu Airport: Shari, Bihoro. Since" in told
-    assert "the share of Nakashibetsu Airport has risen in Shari (from 0% to 30%)." in told
+    assert "Since 2023-10-29, when its route opened, the share of Nakashibetsu Airport" in told
+    assert "passengers of all areas has risen from 0% to 30%: in Shari from 0% to 30%." in told
     assert told.endswith("Transport is missing most, beyond noise, in Nemuro, Shari, Rausu.")
 
 
@@ -60,6 +64,13 @@ def test_a_change_that_one_of_many_areas_shows_by_chance_is_not_told():
     assert find(tables(opening=[unknown, rows[1]])).risen == (Rise("Bihoro", 0.0, 0.11),)
     fallen = rows[1] | {"change": -0.5, "low95": -0.6, "high95": -0.4}
     assert find(tables(opening=[fallen])).risen == ()
+
+
+def test_the_region_is_told_without_any_area_and_not_where_noise_could_have_made_it():
+    rows = tables()["opening"].to_pylist()
+    assert text(find(tables(opening=[rows[0] | {"change": None}]))).count("0% to 30%") == 1
+    little = rows[0] | {"change": 0.09, "low95": -0.01, "high95": 0.19}
+    assert find(tables(region=little)).region is None
 
 
 def test_the_list_is_told_up_to_the_first_interval_that_reaches_zero():
@@ -75,5 +86,5 @@ def test_what_is_only_noise_is_said_to_be():
         row | {"main_airport": None, "need_low95": 0.0} for row in tables()["needs"].to_pylist()
     ]
     opening = [row | {"change": None} for row in tables()["opening"].to_pylist()]
-    told = list(find(tables(rows, opening)).sentences())
+    told = list(find(tables(rows, opening, opening[0])).sentences())
     assert len(told) == 3 and all("told from noise" in sentence for sentence in told)

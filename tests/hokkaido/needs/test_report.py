@@ -18,7 +18,7 @@ from xstat_ray.hokkaido.needs.index import Sampling
 from xstat_ray.hokkaido.needs.report import print_answer, warn, write
 
 QUICK = Assumptions(sampling=Sampling(draws=200))
-TABLES = ("needs", "hours", "watershed", "opening", "boarding")
+TABLES = ("needs", "hours", "watershed", "opening", "region", "boarding")
 
 
 @pytest.fixture(scope="module", params=["gaussian", "off"])

@@ -28,6 +28,7 @@ from xstat_ray.hokkaido.needs.opening import (
     catchment_counts,
     main_airport,
     opening_table,
+    region_table,
     watershed,
     watershed_table,
 )
@@ -74,7 +75,8 @@ class NeedsAnswer:
     """The ranked areas and the tables beside them."""
 
     tables: dict[str, pa.Table]
-    """Tables named `needs`, `hours`, `watershed`, `opening`; `boarding` if that study was given."""
+    """Tables named `needs`, `hours`, `watershed`, `opening`, `region`; `boarding` if that study was
+    given."""
     sources: dict[str, dict[str, Any]]
     """Study, release, and whether the noise was off, by key of the folder."""
 
@@ -108,6 +110,7 @@ def answer(folders: Folders, assumptions: Assumptions | None = None) -> NeedsAns
         "hours": _hours_table(visitors),
         "watershed": watershed_table(counts, share),
         "opening": opening_table(counts, share),
+        "region": region_table(counts, share),
     }
     sources = {"movement": _source(movement), "catchment": _source(catchment)}
     sources["population"] = {

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from xstat_ray.geo import hokkaido
 from xstat_ray.hokkaido.needs.access import AIRPORTS
-from xstat_ray.hokkaido.needs.opening import OPENED
+from xstat_ray.hokkaido.needs.opening import OPENED, OPENING
 
 NEEDY = 3
 """Areas at the head of the list that are spoken of."""
@@ -28,6 +28,11 @@ class Rise:
     before: float
     after: float
 
+    @property
+    def told(self) -> str:
+        """Both shares in words."""
+        return f"from {_percent(self.before)} to {_percent(self.after)}"
+
 
 @dataclass(frozen=True)
 class Findings:
@@ -37,8 +42,10 @@ class Findings:
     """By airport, areas in which it leads all others by more than noise."""
     untold: int
     """Number of areas in which none does."""
+    region: Rise | None
+    """Rise of the share of the opened airport over all areas; None where it is not told."""
     risen: tuple[Rise, ...]
-    """Areas in which the share of the opened airport has risen, the largest rise first."""
+    """Areas in which that share has risen, the largest rise first."""
     needy: tuple[str, ...]
     """The first areas of the list, up to one whose interval reaches zero."""
 
@@ -59,13 +66,15 @@ class Findings:
                 yield f"{_name(airport)}: {', '.join(areas)}."
 
     def _opening(self) -> str:
-        if not self.risen:
+        if self.region is None:
             return f"No rise of the share of {_name(OPENED)} can be told from noise."
-        told = ", ".join(
-            f"{rise.area} (from {_percent(rise.before)} to {_percent(rise.after)})"
-            for rise in self.risen
+        told = (
+            f"Since {OPENING}, when its route opened, the share of {_name(OPENED)} among the "
+            f"passengers of all areas has risen {self.region.told}"
         )
-        return f"Since its route opened, the share of {_name(OPENED)} has risen in {told}."
+        if not self.risen:
+            return f"{told}."
+        return f"{told}: {', '.join(f'in {rise.area} {rise.told}' for rise in self.risen)}."
 
     def _needs(self) -> str:
         if not self.needy:
@@ -74,7 +83,7 @@ class Findings:
 
 
 def find(tables: Mapping[str, pa.Table]) -> Findings:
-    """Read the findings off the tables `needs` and `opening` of an answer.
+    """Read the findings off the tables `needs`, `opening` and `region` of an answer.
 
     The table `opening` tests each area at 5 %. Here areas are spoken of together, and are told with
     a chance of 5 % for any wrong one among them (Bonferroni).
@@ -85,8 +94,9 @@ def find(tables: Mapping[str, pa.Table]) -> Findings:
         for airport in AIRPORTS
     }
     untold = len(needs) - sum(map(len, leading.values()))
+    region = _risen([row | {"name_en": ""} for row in tables["region"].to_pylist()])
     risen = tuple(_risen(tables["opening"].to_pylist()))
-    return Findings(leading, untold, risen, tuple(_needy(needs)))
+    return Findings(leading, untold, next(iter(region), None), risen, tuple(_needy(needs)))
 
 
 def _risen(rows: list[dict[str, Any]]) -> list[Rise]:

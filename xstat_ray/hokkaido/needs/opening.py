@@ -14,6 +14,8 @@ from xstat_ray.hokkaido.needs.shares import Shares, shares
 
 OPENED = "SHB"
 """Airport of the new route, from Okadama to Nakashibetsu."""
+OPENING = "2023-10-29"
+"""Day on which the route opened."""
 TIMETABLES = ("summer 2023", "winter 2023")
 """Timetables before 2023-10-29, when the route opened, and from that day on."""
 STATES = ("near home", "near airport", "elsewhere")
@@ -91,20 +93,36 @@ def opening_table(counts: NoisyCounts, sampled: float | None = None) -> pa.Table
     `low95`, `high95`, `changed` (whether the interval excludes no change; null where unknown).
     Noise of the two timetables is independent.
     """
+    return pa.table(_area_columns() | _change_columns(counts, sampled))
+
+
+def region_table(counts: NoisyCounts, sampled: float | None = None) -> pa.Table:
+    """Make a table of one row: the shares of `opening_table` over the passengers of all areas.
+
+    A passenger who is in two of the areas on the two days counts in both.
+    """
+    whole = counts.sum(0)
+    return pa.table(_change_columns(NoisyCounts(*(of[None] for of in whole)), sampled))
+
+
+def _change_columns(counts: NoisyCounts, sampled: float | None) -> dict[str, pa.Array]:
+    """Make the columns of the share of the opened airport, of (areas, timetables, airports)."""
     part = shares(counts, sampled=sampled, units=DAYS)
     place = AIRPORTS.index(OPENED)
     (before, after) = part.value[..., place].T
     (error, error_after) = part.stderr[..., place].T
     change = after - before
     half = _NORMAL95 * np.hypot(error, error_after)
-    columns = _area_columns() | {"before": _numbers(before), "before_stderr": _numbers(error)}
-    columns |= {
+    return {
+        "before": _numbers(before),
+        "before_stderr": _numbers(error),
         "after": _numbers(after),
         "after_stderr": _numbers(error_after),
         "change": _numbers(change),
+        "low95": _numbers(change - half),
+        "high95": _numbers(change + half),
+        "changed": pa.array(abs(change) > half, mask=np.isnan(change)),
     }
-    columns |= {"low95": _numbers(change - half), "high95": _numbers(change + half)}
-    return pa.table(columns | {"changed": pa.array(abs(change) > half, mask=np.isnan(change))})
 
 
 def boarding_counts(preboarding: Publication, airports: Sequence[str]) -> NoisyCounts:
