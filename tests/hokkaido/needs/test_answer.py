@@ -114,6 +114,7 @@ def test_boarding_only_where_its_study_is_given(folders):
         "hours",
         "watershed",
         "opening",
+        "region",
     }
     boarding = answer(folders, QUICK).tables["boarding"]
     assert len(boarding) == 5 * 2 * 4 * 3
