@@ -51,6 +51,7 @@ from xstat_ray.inputs.databases import DatabaseTable
 from xstat_ray.inputs.lakes import Delta, Iceberg
 from xstat_ray.inputs.source import Source
 from xstat_ray.inputs.study_file import load as load_study
+from xstat_ray.inputs.table_options import TableOptions
 from xstat_ray.model.study import Study
 from xstat_ray.planning.options import Options
 from xstat_ray.planning.plan import Plan, make_plan
@@ -71,6 +72,7 @@ __all__ = [
     "Source",
     "Study",
     "StudyError",
+    "TableOptions",
     "XstatError",
     "crosstab",
     "load_study",

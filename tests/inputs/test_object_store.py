@@ -13,7 +13,7 @@ import pytest
 
 from tests.object_store import CANARY
 from xstat_ray.errors import InputError
-from xstat_ray.inputs import table_reader
+from xstat_ray.inputs import parquet_reader
 from xstat_ray.inputs.read_digests import ReadDigests
 from xstat_ray.inputs.source import Source, check_sources
 from xstat_ray.inputs.tables import Table, open_table
@@ -98,11 +98,11 @@ def test_only_the_columns_that_are_used_are_read_and_by_ranges(tmp_path, bucket)
 def test_a_footer_is_read_once(tmp_path, bucket):
     write(tmp_path, "t.parquet", TABLE)
     uri = bucket.copy(tmp_path / "t.parquet", "t.parquet")
-    table_reader._kept_footer.cache_clear()
+    parquet_reader._kept_footer.cache_clear()
     table = open_table(uri, **COLUMNS)
     for _ in range(3):
         list(table.read(table.pieces(), ["id"]))
-    assert table_reader._kept_footer.cache_info().misses == 1
+    assert parquet_reader._kept_footer.cache_info().misses == 1
 
 
 @pytest.mark.parametrize("change", ["content", "gone", "longer"])

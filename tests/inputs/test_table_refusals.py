@@ -69,8 +69,12 @@ BAD_FILES = [
     ),
     ({"a.csv": b"id,\xff\n1,2\n"}, "the header is not UTF-8 .*a.csv"),
     ({"a.csv": "id,id\n1,2\n"}, "same name .*a.csv"),
-    ({"a.csv": "ID ,v\n1,2\n"}, "no such column .*column id.*The columns are ID , v"),
-    ({"a.csv": "ids,v\n1,2\n"}, "no such column .*column id.*Did you mean 'ids'"),
+    (
+        {"a.csv": "ID ,v\n1,2\n"},
+        "no such column .*column id.*Did you mean 'ID '.*The columns are ID , v",
+    ),
+    ({"a.csv": "secret,v\n1,2\n"}, "no such column .*column id.*Put a header above"),
+    ({"a.parquet": pa.table({"ids": ["1"]})}, "no such column .*column id.*Did you mean 'ids'"),
     ({"a.parquet": pa.table([["1"], ["2"]], ["id", "id"])}, "occurs twice .*a.parquet, column id"),
     (
         {"a.parquet": pa.table({"id": ["1"]}), "b.parquet": pa.table({"v": ["1"]})},

@@ -13,6 +13,7 @@ from xstat_ray.inputs.databases import DatabaseTable
 from xstat_ray.inputs.lakes import Delta, Iceberg
 from xstat_ray.inputs.section import Section
 from xstat_ray.inputs.source import DEFAULT_LEDGER, Source
+from xstat_ray.inputs.table_options import TableOptions
 from xstat_ray.planning.cluster import Cluster
 from xstat_ray.planning.options import Options
 from xstat_ray.planning.settings import TOP, read_options, read_source, read_study
@@ -82,11 +83,38 @@ def test_constant_time_is_left_to_the_deployment_unless_it_is_set(default: bool)
             Source("t.csv", ("a.csv", "b.csv"), skip_damaged=True),
         ),
         ({"path": "t.csv", "damaged": "stop"}, Source("t.csv")),
+        ({"path": ["a.csv", "b-*.csv"]}, Source(("a.csv", "b-*.csv"))),
+        (
+            {"path": ["t.csv"], "encoding": "cp932", "delimiter": "tab", "format": "csv"},
+            Source("t.csv", options=TableOptions("cp932", "csv", "tab")),
+        ),
+        (
+            {"path": "t.csv", "int96": "utc", "multiline": "allow", "encoding": None},
+            Source("t.csv", options=TableOptions(int96="utc", multiline="allow")),
+        ),
     ],
 )
 def test_where_a_party_s_data_lies(data: dict[str, Any], source: Source) -> None:
     section = Section({"row": data}, key="data", origin="small.yaml", known=("row", "column"))
     assert read_source(section, "row") == replace(source, ledger=DEFAULT_LEDGER.absolute())
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "remedy"),
+    [
+        ("encoding", "shift", "a name that Python knows"),
+        ("format", "xlsx", "Choose one of .*parquet, arrow"),
+        ("delimiter", ";;", "one character"),
+        ("int96", "tokyo", "Choose one of refuse, utc, local"),
+        ("multiline", "yes", "Choose one of stop, allow"),
+    ],
+)
+def test_a_setting_of_files_that_has_no_such_value(key: str, value: str, remedy: str) -> None:
+    raw = {"row": {"path": "t.csv", key: value}}
+    section = Section(raw, key="data", origin="x", known=("row", "column"))
+    with pytest.raises(StudyError, match=remedy) as caught:
+        read_source(section, "row")
+    assert caught.value.key == f"data.row.{key}"
 
 
 def test_a_ledger_that_is_named_is_not_made_by_a_run(tmp_path: Path) -> None:

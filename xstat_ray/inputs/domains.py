@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from xstat_ray.errors import InputError
 from xstat_ray.inputs.clean_text import VALUE_NULL_WORDS, is_suspect, tidy
+from xstat_ray.inputs.grid_codes import GridCodes
 from xstat_ray.inputs.ids import places, to_bytes
 from xstat_ray.model.study import Dimension
 
@@ -126,6 +127,7 @@ class _Domain:
         self._width = _width(values)
         self._other = _label(dimension, dimension.other)
         self._missing = _label(dimension, dimension.missing)
+        self._grid = GridCodes.of(values.to_pylist())
 
     def labels(self, values: pa.Array) -> NDArray[np.int32]:
         """(N,) index of each value's label, -1 outside the domain."""
@@ -156,11 +158,14 @@ class _Domain:
     def _meant(self, texts: pa.Array) -> NDArray[np.int32]:
         """(N,) index of the label of each of N texts that are not listed as they are written."""
         labels = np.full(len(texts), self._other)
+        if self._grid is not None:
+            around = self._listed.labels(self._in_grid(texts))
+            labels = np.where(around < 0, labels, around)
         suspect = np.arange(len(texts))
         if self._tidy is self._listed and not self._width:
             suspect = np.flatnonzero(is_suspect(texts).to_numpy(zero_copy_only=False))
         if len(suspect):
-            meant = tidy(texts.take(pa.array(suspect)))
+            meant = self._in_grid(tidy(texts.take(pa.array(suspect))))
             found = self._tidy.labels(meant)
             if self._width:
                 found = np.maximum(found, self._listed.labels(self._padded(meant)))
@@ -169,6 +174,9 @@ class _Domain:
         null = pc.is_in(pc.utf8_trim_whitespace(texts), _NULL_WORDS)
         labels[null.to_numpy(zero_copy_only=False)] = self._missing
         return labels
+
+    def _in_grid(self, texts: pa.Array) -> pa.Array:
+        return texts if self._grid is None else self._grid.fit(texts, self.column)
 
     def _padded(self, texts: pa.Array) -> pa.Array:
         digits = pc.match_substring_regex(texts, "^[0-9]+$")

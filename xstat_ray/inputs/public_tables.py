@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from xstat_ray.errors import InputError, StudyError
 from xstat_ray.inputs.clean_text import VALUE_NULL_WORDS
 from xstat_ray.inputs.section import Section
+from xstat_ray.inputs.table_options import TableOptions
 from xstat_ray.inputs.tables import open_table
 from xstat_ray.util.location import Location
 
@@ -116,7 +117,11 @@ class PublicTable:
         key = self._section.path("file")
         path = self._location()
         try:
-            chunks = open_table(path, values=(column,)).chunks()
+            options = TableOptions(
+                encoding=self._section.optional_text("encoding"),
+                delimiter=self._section.optional_text("delimiter"),
+            )
+            chunks = open_table(path, values=(column,), options=options).chunks()
             values = [
                 value
                 for chunk in chunks

@@ -145,11 +145,11 @@ class ReadDigests(Secret):
         before = {name for name in self._files if name.startswith(f"{table}/")}
         for name, file in listed.items():
             if self._expecting and name not in before:
-                raise _changed(str(file.path), "the file was not there when the run began")
+                raise _changed(file.shown, "the file was not there when the run began")
             known = self._files.setdefault(name, _File(file.stamp))
-            known.path = str(file.path)
+            known.path = file.shown
             if known.stamp not in (None, file.stamp):
-                raise _changed(str(file.path), CHANGED)
+                raise _changed(file.shown, CHANGED)
             known.stamp = file.stamp
         self._listed |= listed
         for name in before - listed.keys():
@@ -157,7 +157,7 @@ class ReadDigests(Secret):
 
     def _check_stamp(self, name: str, file: TableFile) -> None:
         if stamp_of(file.path) != self._files[name].stamp:
-            raise _changed(str(file.path), CHANGED)
+            raise _changed(file.shown, CHANGED)
 
     def _note(self, name: str, file: _File, digests: Mapping[str, str]) -> None:
         """Note digests, which must be those of an earlier reading where there was one."""

@@ -15,6 +15,9 @@ from typing import Literal
 from xstat_ray.errors import InputError
 from xstat_ray.inputs.frames import Frame
 from xstat_ray.inputs.outside import OutsideTable
+from xstat_ray.inputs.table_files import Paths, several
+from xstat_ray.inputs.table_options import NOTHING_SET, TableOptions
+from xstat_ray.inputs.table_walk import is_there, shown
 from xstat_ray.model.study import Role
 from xstat_ray.privacy.places import Place
 from xstat_ray.util.location import Location, LocationLike, local_path
@@ -27,10 +30,11 @@ DEFAULT_LEDGER = Path(".xstat-ray/ledger.sqlite")
 class Source:
     """One party's table, the people to leave out of it, and the party's private folder."""
 
-    table: LocationLike | OutsideTable
-    """Parquet, Arrow or CSV: a file, or a folder of files of one format, on a disk or in an object
-    store. Or a `Delta`, `Iceberg` or
-    `DatabaseTable` table, or one of Python: whatever can be read as Arrow, such as a data frame."""
+    table: Paths | OutsideTable
+    """Files of one format, such as Parquet, Arrow or CSV: a file, a folder, or a pattern such as
+    `presence/date=2024-05-*`, or several of them; on a disk or in an object store. Or a `Delta`,
+    `Iceberg` or `DatabaseTable` table, or one of Python: whatever can be read as Arrow, such as a
+    data frame."""
     exclude: LocationLike | OutsideTable | Sequence[LocationLike | OutsideTable] = ()
     """Tables of the ids of people to leave out, such as people who opted out and telephone lines
     that nobody uses."""
@@ -47,6 +51,9 @@ class Source:
     warn_above: Fraction = Fraction(1, 20)
     """The party is warned if a larger share of its rows has invalid ids, or is outside the
     domains."""
+    options: TableOptions = NOTHING_SET
+    """How the files are read, where neither they nor their names tell; holds for the tables of
+    people to leave out as well."""
 
     def __post_init__(self) -> None:
         """Take tables of Python as such.
@@ -59,7 +66,7 @@ class Source:
         if Frame.accepts(listed):
             object.__setattr__(self, "exclude", Frame(listed))
         elif not isinstance(listed, LocationLike | OutsideTable):
-            object.__setattr__(self, "exclude", tuple(map(_table, listed)))
+            object.__setattr__(self, "exclude", tuple(map(_one, listed)))
 
     @property
     def excludes(self) -> tuple[LocationLike | OutsideTable, ...]:
@@ -73,13 +80,15 @@ class Source:
         return any(isinstance(table, OutsideTable) for table in (self.table, *self.excludes))
 
     @property
-    def files(self) -> LocationLike:
-        """The path of the table.
+    def files(self) -> Paths:
+        """The path of the table, or its paths.
 
         Raises:
             InputError: the table is no file, and was not copied into files.
         """
-        return _path(self.table)
+        if isinstance(self.table, OutsideTable):
+            raise _no_file(self.table)
+        return self.table
 
     @property
     def exclude_files(self) -> tuple[LocationLike, ...]:
@@ -104,29 +113,49 @@ class Source:
         """This source with absolute paths, which mean the same in every process."""
         return replace(
             self,
-            table=_absolute(self.table),
+            table=_absolute_table(self.table),
             exclude=tuple(map(_absolute, self.excludes)),
             private=None if self.private is None else local_path(self.private).absolute(),
             ledger=None if self.ledger is None else self.ledger.absolute(),
         )
 
 
-def _table(value: object) -> LocationLike | OutsideTable:
+def _table(value: object) -> Paths | OutsideTable:
+    if isinstance(value, list | tuple) and all(isinstance(one, LocationLike) for one in value):
+        return tuple(value)
+    return _one(value)
+
+
+def _one(value: object) -> LocationLike | OutsideTable:
     return value if isinstance(value, LocationLike | OutsideTable) else Frame(value)
+
+
+def _several(table: Paths | OutsideTable) -> tuple[LocationLike | OutsideTable, ...]:
+    return (table,) if isinstance(table, OutsideTable) else several(table)
 
 
 def _path(table: LocationLike | OutsideTable) -> LocationLike:
     if isinstance(table, OutsideTable):
-        raise InputError(
-            "the table is no file",
-            file=str(table),
-            remedy="Only a run reads it, when it starts; name a file or a folder here",
-        )
+        raise _no_file(table)
     return table
+
+
+def _no_file(table: OutsideTable) -> InputError:
+    return InputError(
+        "the table is no file",
+        file=str(table),
+        remedy="Only a run reads it, when it starts; name a file or a folder here",
+    )
 
 
 def _absolute(table: LocationLike | OutsideTable) -> LocationLike | OutsideTable:
     return table if isinstance(table, OutsideTable) else absolute_location(table)
+
+
+def _absolute_table(table: Paths | OutsideTable) -> Paths | OutsideTable:
+    if isinstance(table, LocationLike | OutsideTable):
+        return _absolute(table)
+    return tuple(map(absolute_location, table))
 
 
 def absolute_location(value: LocationLike) -> LocationLike:
@@ -143,15 +172,15 @@ def check_sources(sources: Mapping[Role, Source]) -> None:
     """
     for role, source in sources.items():
         named = [
-            ("path", "table", source.table),
+            *(("path", "table", path) for path in _several(source.table)),
             *(("exclude", "opt-out table", path) for path in source.excludes),
         ]
         for key, what, path in named:
             if isinstance(path, OutsideTable):
                 path.check()
-            elif not Location.of(path).exists():
+            elif not is_there(Location.of(path)):
                 raise InputError(
                     f"the {role} party's {what} does not exist",
-                    file=str(Location.of(path)),
+                    file=shown(Location.of(path)),
                     remedy=f"Set data.{role}.{key}",
                 )

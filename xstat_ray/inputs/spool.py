@@ -60,7 +60,7 @@ def fill(study: Study, role: Role, source: Source, folder: Path) -> Source:
         InputError: a table cannot be read or has no rows, a column is missing or of a type that its
             use does not accept, the copy that is there is of another table, or the disk is full.
     """
-    tables = {"table": source.table}
+    tables: dict[str, object] = {"table": source.table}
     tables |= {f"exclude-{i}": path for i, path in enumerate(source.excludes, start=1)}
     outside = {name: table for name, table in tables.items() if isinstance(table, OutsideTable)}
     if not outside:
@@ -88,8 +88,14 @@ def fill(study: Study, role: Role, source: Source, folder: Path) -> Source:
             file=str(source.table),
             remedy="Name the table, version and query that it was begun with, or begin a new run",
         )
-    copies = {name: folder / name if name in outside else table for name, table in tables.items()}
-    return replace(source, table=copies.pop("table"), exclude=tuple(copies.values()))
+    return replace(
+        source,
+        table=folder / "table" if "table" in outside else source.table,
+        exclude=tuple(
+            folder / f"exclude-{i}" if f"exclude-{i}" in outside else path
+            for i, path in enumerate(source.excludes, start=1)
+        ),
+    )
 
 
 def remove(folder: Path) -> None:

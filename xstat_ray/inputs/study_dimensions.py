@@ -20,7 +20,7 @@ MAX_SIZE = 10**7
 
 FORMS = ("values", "range", "groups", "file", "reference")
 TABLES = ("file", "reference")
-TABLE_FIELDS = ("field", "label", "only")
+TABLE_FIELDS = ("field", "label", "only", "encoding", "delimiter")
 FIELDS = ("name", "column", *FORMS, *TABLE_FIELDS, "other", "missing", "hierarchy")
 PUBLISHED = ("noisy", "estimate", "low95", "high95", "stderr", "suppressed", "smoothed")
 """Columns of the published table that are not dimensions."""

@@ -17,6 +17,7 @@ refused, as two numbers may have become one. A fraction among ids becomes null.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -26,6 +27,7 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from xstat_ray.errors import InputError
+from xstat_ray.inputs.table_options import ENCODING_REMEDY
 
 ColumnUse = Literal["id", "time", "number", "value"]
 """What a column is used as: the person, a time, a weight, or a value of a domain."""
@@ -37,10 +39,16 @@ REMEDIES = {
     "time": "Store times as timestamps or dates",
     "number": "Store it as a number",
 }
+_NO_NUMBER = ("not a number", "Write numbers such as 12 or 0.5, or leave it empty")
+_AGAIN = "Write the file again, with text in UTF-8"
 _NULL_WORDS = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "NaT")
 """What exporting tools write for a missing time or number. In a column of text only the empty text
 is null."""
 _ISO = "Write ISO 8601 times, such as 2023-08-28T05:00:00 or 2023-08-28T05:00:00+09:00"
+_PAST_MIDNIGHT = re.compile(r"(^|[T ])(2[4-9]|[3-9][0-9]|[0-9]{3,}):")
+_COUNT = re.compile(r"[0-9]+([.][0-9]+)?")
+_FINER = r"([0-9][.][0-9]{6})[0-9]+"
+"""Digits of a second beyond the sixth."""
 _ZONED = r"[T ][0-9:.,]+ *(Z|[+-][0-9]{2}(:?[0-9]{2})?)$"
 
 
@@ -92,11 +100,19 @@ class Place:
         )
 
     def apply(
-        self, kernel: Callable[[pa.Array], pa.Array], values: pa.Array, problem: str, remedy: str
+        self,
+        kernel: Callable[[pa.Array], pa.Array],
+        values: pa.Array,
+        explain: Callable[[pa.Scalar], tuple[str, str]],
     ) -> pa.Array:
         """Call `kernel(values)`, and where it refuses a value tell the row but not the value.
 
         Arrow's errors quote the value, so they must not leave the party.
+
+        Args:
+            kernel: converts values, each by itself.
+            values: (N,) values.
+            explain: gives problem and remedy for a value that `kernel` refuses.
 
         Raises:
             InputError: the kernel refused a value.
@@ -105,6 +121,7 @@ class Place:
             return kernel(values)
         except pa.ArrowInvalid:
             index = _first_failure(kernel, values)
+        problem, remedy = explain(values[index])
         raise self.error(problem, index, remedy)
 
 
@@ -126,22 +143,16 @@ def convert(values: pa.Array, use: ColumnUse, place: Place, *, parse: bool) -> p
     if pt.is_dictionary(values.type):
         _check_codes(values, place)
     if use in ("id", "value"):
-        return _as_dictionary(values, use, place)
+        return _as_dictionary(values, use, place, ENCODING_REMEDY if parse else _AGAIN)
     if pt.is_dictionary(values.type):
         values = values.dictionary_decode()
     if parse:
-        values = _checked_text(values, place)
+        values = _checked_text(values, place, ENCODING_REMEDY)
         values = _without_null_words(values)
     if use == "number":
-        numbers = place.apply(
-            _as_number, values, "not a number", "Write numbers such as 12 or 0.5, or leave it empty"
-        )
-        return numbers.fill_null(float("nan"))
-    # Only the digits below a microsecond may be lost.
-    options = pc.CastOptions(pa.timestamp("us", _zone(values, place)), allow_time_truncate=True)
-    return place.apply(
-        lambda part: pc.cast(part, options=options), values, "not a time that can be read", _ISO
-    )
+        return place.apply(_as_number, values, lambda _: _NO_NUMBER).fill_null(float("nan"))
+    zone = _zone(values, place)
+    return place.apply(lambda part: _as_time(part, zone), values, _no_time)
 
 
 def _check_codes(values: pa.DictionaryArray, place: Place) -> None:
@@ -158,7 +169,9 @@ def _check_codes(values: pa.DictionaryArray, place: Place) -> None:
         )
 
 
-def _as_dictionary(values: pa.Array, use: ColumnUse, place: Place) -> pa.DictionaryArray:
+def _as_dictionary(
+    values: pa.Array, use: ColumnUse, place: Place, remedy: str
+) -> pa.DictionaryArray:
     """(N,) values as a dictionary of text, so that later work is done once for equal values.
 
     The dictionary may hold a text twice, texts that no row has, or null.
@@ -168,14 +181,14 @@ def _as_dictionary(values: pa.Array, use: ColumnUse, place: Place) -> pa.Diction
         values = _digits(values, use, place)
     elif not (pt.is_dictionary(values.type) or pt.is_integer(values.type)):
         # Before the encoding, so that the row can be told.
-        values = _checked_text(values, place)
+        values = _checked_text(values, place, remedy)
     coded = values if pt.is_dictionary(values.type) else values.dictionary_encode()
     try:
         texts = _as_text(coded.dictionary)
     except pa.ArrowInvalid:
-        _checked_text(values.dictionary_decode(), place)
+        _checked_text(values.dictionary_decode(), place, remedy)
         # Only a text that no row has is not UTF-8.
-        return _as_dictionary(values.dictionary_decode(), use, place)
+        return _as_dictionary(values.dictionary_decode(), use, place, remedy)
     return pa.DictionaryArray.from_arrays(coded.indices.cast(pa.int32()), texts)
 
 
@@ -224,8 +237,8 @@ _EXACT = {pa.float16(): 1 << 11, pa.float32(): 1 << 24, pa.float64(): 1 << 53}
 """Below these numbers, floats tell whole numbers apart."""
 
 
-def _checked_text(values: pa.Array, place: Place) -> pa.Array:
-    return place.apply(_as_text, values, "text is not UTF-8", "Convert the file to UTF-8")
+def _checked_text(values: pa.Array, place: Place, remedy: str) -> pa.Array:
+    return place.apply(_as_text, values, lambda _: ("text is not UTF-8", remedy))
 
 
 def _zone(times: pa.Array, place: Place) -> str | None:
@@ -269,6 +282,28 @@ def _as_text(values: pa.Array) -> pa.Array:
     # Readers trust a file that it holds UTF-8, and so would everything after this point.
     values.validate(full=True)
     return values.cast(pa.string())
+
+
+def _as_time(values: pa.Array, zone: str | None) -> pa.Array:
+    # Only the digits below a microsecond may be lost.
+    options = pc.CastOptions(pa.timestamp("us", zone), allow_time_truncate=True)
+    try:
+        return pc.cast(values, options=options)
+    except pa.ArrowInvalid:
+        if not pt.is_string(values.type):
+            raise
+    return pc.cast(pc.replace_substring_regex(values, _FINER, r"\1"), options=options)
+
+
+def _no_time(value: pa.Scalar) -> tuple[str, str]:
+    """Problem and remedy for a value that is no time."""
+    text = value.as_py() if pt.is_string(value.type) else ""
+    if _PAST_MIDNIGHT.search(text):
+        remedy = "Write hours past midnight with the next date: 24:10 on 1 May is 00:10 on 2 May"
+        return "not a time that can be read: its hour is past 23", remedy
+    if _COUNT.fullmatch(text):
+        return "not a time that can be read: it is a number", _ISO
+    return "not a time that can be read", _ISO
 
 
 def _as_number(values: pa.Array) -> pa.Array:

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple, TypeVar
 from urllib.parse import unquote
 
 from xstat_ray.errors import InputError
-from xstat_ray.util.location import Location
-from xstat_ray.util.object_stores import Store
+from xstat_ray.inputs.table_options import FORMAT_NAMES, NOTHING_SET, TableOptions
+from xstat_ray.inputs.table_walk import Found, find_files, refuse_twice, shown
+from xstat_ray.util.location import Location, LocationLike
 from xstat_ray.util.threads import each_waiting
 
 T = TypeVar("T")
+
 FORMATS = {
     ".parquet": "parquet",
     ".pq": "parquet",
     ".arrow": "ipc",
+    ".arrows": "ipc",
     ".feather": "ipc",
     ".ipc": "ipc",
+    ".orc": "orc",
     ".csv": "csv",
-    ".csv.gz": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
 }
+COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
+"""Endings behind those of text, and what Arrow calls them."""
+TEXT_FORMATS = ("csv", "tsv", "jsonl")
 _NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 
 
@@ -51,70 +59,85 @@ class TableFile:
     null."""
     stamp: Stamp
     """As it was when the files were listed."""
+    compression: str | None = None
+    """How the text in it is compressed, as Arrow calls it."""
+    options: TableOptions = NOTHING_SET
+
+    @property
+    def shown(self) -> str:
+        """The path as text that can be printed, whatever bytes it holds."""
+        return shown(self.path)
+
+    @property
+    def is_text(self) -> bool:
+        """Whether all values are text that is still to be parsed."""
+        return self.format in TEXT_FORMATS
+
+    @property
+    def delimiter(self) -> str:
+        """The character that divides the fields of CSV or TSV."""
+        if self.format == "tsv" and self.options.delimiter is None:
+            return "\t"
+        return self.options.field_end
 
 
-def list_files(path: Location | Path | str) -> tuple[TableFile, ...]:
-    """List the files of a table: `path` itself, or all below it in the order of their names.
+Paths = LocationLike | Sequence[LocationLike]
+"""A file, a folder or a pattern, or several of them."""
+
+
+def several(paths: Paths) -> tuple[LocationLike, ...]:
+    """List the paths, which may be one alone."""
+    return (paths,) if isinstance(paths, LocationLike) else tuple(paths)
+
+
+def list_files(paths: Paths, options: TableOptions | None = None) -> tuple[TableFile, ...]:
+    """List the files of a table: those that `paths` name, or all below, in the order of names.
 
     Files and folders whose name begins with '.' or '_' (`_SUCCESS`, `_metadata`) are left out.
 
+    Args:
+        paths: a file, a folder, or a pattern such as `presence/date=2024-05-*`; or several, whose
+            files follow each other.
+        options: how the files are read.
+
     Raises:
-        InputError: nothing there, no files, a file of unknown format, or files of several formats.
+        InputError: nothing there, no files, a file of unknown format, files of several formats, or
+            one of the reasons of `find_files`.
     """
-    root = Location.of(path)
-    found = _on_disk(root.local) if root.store is None else _stored(root, root.store)
-    if found is None:
-        raise InputError(
-            "no such file or folder", file=str(root), remedy="Check the path of the table"
-        )
-    if [file for file, _ in found] == [root]:
-        return _table_files(found)
-    visible = [
-        (file, name)
-        for file, name in sorted(found, key=lambda pair: pair[1])
-        if not any(part[0] in "._" for part in name.split("/"))
-    ]
-    files = _table_files(visible)
+    options = options or NOTHING_SET
+    roots = several(paths)
+    found = [file for number, root in enumerate(roots, 1) for file in _find(root, number, roots)]
+    refuse_twice(found)
+    files = tuple(_looked_at(found, options))
     if not files:
         raise InputError(
-            "the folder holds no files", file=str(root), remedy=f"Put {_KNOWN} files there"
+            "the folder holds no files",
+            file=", ".join(shown(Location.of(root)) for root in roots),
+            remedy=f"Put {_KNOWN} files there",
         )
     for file in files:
         if file.format != files[0].format:
             raise InputError(
                 f"the table's files have different formats, {files[0].format} and {file.format}",
-                file=str(file.path),
+                file=file.shown,
                 remedy="Keep the files of one table in one format",
             )
     return files
 
 
-def _on_disk(root: Path) -> list[tuple[Location, str]] | None:
-    """List the files at or below a path with their names relative to it; None without a path."""
-    if root.is_file():
-        return [(Location.of(root), root.name)]
-    if not root.is_dir():
-        return None
-    inside = [path for path in root.rglob("*") if path.is_file()]
-    return [(Location.of(path), path.relative_to(root).as_posix()) for path in inside]
+def _find(root: LocationLike, number: int, roots: Sequence[LocationLike]) -> list[Found]:
+    """List the files of one path; of several, the names tell them apart."""
+    found = find_files(Location.of(root))
+    if len(roots) == 1:
+        return found
+    return [Found(file.path, f"{number}/{file.name}") for file in found]
 
 
-def _stored(root: Location, store: Store) -> list[tuple[Location, str]] | None:
-    """List the files at or below a place in an object store; None where there is nothing."""
-    files = [Location(info.path, store) for info in store.list_files(root.inside)]
-    if not files:
-        return None
-    if files == [root]:
-        return [(root, root.name)]
-    above = len(root.inside.rstrip("/")) + 1
-    return [(file, file.inside[above:]) for file in files]
-
-
-def _table_files(found: Sequence[tuple[Location, str]]) -> tuple[TableFile, ...]:
+def _looked_at(found: Sequence[Found], options: TableOptions) -> Iterable[TableFile]:
     """Look at files; those of an object store many at a time, as each takes a request."""
-    if not found or found[0][0].is_local:
-        return tuple(_table_file(file, name) for file, name in found)
-    return tuple(each_waiting(lambda pair: _table_file(*pair), found))
+    if all(file.path.is_local for file in found):
+        return [_table_file(file, options) for file in found]
+    return each_waiting(lambda file: _table_file(file, options), found)
 
 
 def each_file(work: Callable[[TableFile], T], files: Sequence[TableFile]) -> Iterable[T]:
@@ -138,25 +161,46 @@ def stamp_of(path: Location) -> Stamp:
     return Stamp(found.st_size, found.st_mtime_ns)
 
 
-_KNOWN = "Parquet (.parquet), Arrow (.arrow, .feather) or CSV (.csv, .csv.gz)"
+_KNOWN = (
+    "Parquet (.parquet), Arrow (.arrow, .feather), ORC (.orc), CSV (.csv, .tsv) or JSON lines "
+    "(.jsonl)"
+)
 
 
-def _table_file(path: Location, name: str) -> TableFile:
-    kind = next(
-        (kind for suffix, kind in FORMATS.items() if path.name.lower().endswith(suffix)), None
-    )
+def _table_file(found: Found, options: TableOptions) -> TableFile:
+    kind, compression = _format_of(found.path.name.lower(), options)
     if kind is None:
+        named = "|".join(FORMAT_NAMES)
         raise InputError(
-            "not a table file", file=str(path), remedy=f"Use {_KNOWN}, or begin its name with '_'"
+            "not a table file by its name",
+            file=shown(found.path),
+            remedy=f"Use {_KNOWN}; text may be compressed (.gz, .zst, .bz2). Or tell what such "
+            f"files are by {options.setting('format=')}{named}, or begin its name with '_' to "
+            "leave it out",
         )
-    pairs = [part.split("=", 1) for part in name.split("/")[:-1] if "=" in part]
+    pairs = [part.split("=", 1) for part in found.name.split("/")[:-1] if "=" in part]
     return TableFile(
-        path,
-        name,
+        found.path,
+        shown(found.name),
         kind,
-        {key: _partition_value(path, value) for key, value in pairs},
-        stamp_of(path),
+        {key: _partition_value(found.path, value) for key, value in pairs},
+        stamp_of(found.path),
+        compression,
+        options,
     )
+
+
+def _format_of(name: str, options: TableOptions) -> tuple[str | None, str | None]:
+    """Format and compression of a file, by its name in small letters and the setting."""
+    ending = next((end for end in COMPRESSIONS if name.endswith(end)), "")
+    compression = COMPRESSIONS.get(ending)
+    bare = name.removesuffix(ending)
+    kind = next((kind for end, kind in FORMATS.items() if bare.endswith(end)), None)
+    if kind is None and options.format is not None:
+        kind = FORMAT_NAMES[options.format]
+    if compression is not None and kind not in TEXT_FORMATS:
+        return None, None
+    return kind, compression
 
 
 def _partition_value(path: Location, written: str) -> str | None:
@@ -169,8 +213,7 @@ def _partition_value(path: Location, written: str) -> str | None:
         value.encode()
     except UnicodeError:
         # Names that were repaired could become equal, and with them two people one.
-        shown = os.fsencode(path.local.parent).decode(errors="backslashreplace")
         raise InputError(
-            "the name of a folder is not UTF-8", file=shown, remedy="Rename it"
+            "the name of a folder is not UTF-8", file=shown(path.local.parent), remedy="Rename it"
         ) from None
     return value

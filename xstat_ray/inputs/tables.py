@@ -1,4 +1,4 @@
-"""Tables of a party: Parquet, Arrow or CSV, in one file or a folder of files.
+"""Tables of a party: Parquet, Arrow, ORC, CSV or JSON lines, in one file or many.
 
 Opening a table checks the form of every file before any data is used. Reading yields chunks of
 bounded memory, from one file at a time, and only the columns that are asked for. Text in CSV stays
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,8 +26,10 @@ from xstat_ray.inputs.table_columns import (
     text_family,
     zones_mixed,
 )
-from xstat_ray.inputs.table_files import TableFile, each_file, list_files
+from xstat_ray.inputs.table_files import Paths, TableFile, each_file, list_files, several
+from xstat_ray.inputs.table_options import TableOptions
 from xstat_ray.inputs.table_reader import RowGroup, record_batches, row_groups, stored_schema
+from xstat_ray.inputs.table_walk import shown
 from xstat_ray.util.location import Location
 from xstat_ray.util.secrecy import Secret
 
@@ -64,7 +65,8 @@ class Piece:
 class Table:
     """A table whose form has been checked by `open_table`."""
 
-    path: Location
+    path: str
+    """Where it lies, for messages."""
     files: tuple[TableFile, ...]
     uses: Mapping[str, ColumnUse]
     """What each column is used as, by its name."""
@@ -180,7 +182,7 @@ def _follows(piece: Piece, later: Piece) -> bool:
 
 
 def open_table(
-    path: Location | Path | str,
+    path: Paths,
     *,
     id: str | None = None,
     times: Sequence[str] = (),
@@ -189,12 +191,13 @@ def open_table(
     may_be_empty: bool = False,
     skip_damaged: bool = False,
     digests: TableDigests | None = None,
+    options: TableOptions | None = None,
 ) -> Table:
     """Open a table and check the form of all its files.
 
     Args:
-        path: a file (.parquet, .arrow, .feather, .csv, .csv.gz) or a folder; folders named
-            `column=value` give columns.
+        path: a file of one of the formats in `table_files`, a folder, or a pattern, or several;
+            folders named `column=value` give columns.
         id: column of ids, or several; see `composite_ids`.
         times: columns of times.
         numbers: columns of numbers.
@@ -203,15 +206,17 @@ def open_table(
         skip_damaged: whether files that cannot be read are left out, as long as some can; finding
             them reads all files once.
         digests: compares what is read with what was read before.
+        options: how the files are read, where neither they nor their names tell.
 
     Raises:
         InputError: nothing is there, the table has no rows, a file is damaged, a column is missing,
             has a type that its use does not accept or another type than in another file, or is
             used in two ways.
     """
+    label = ", ".join(shown(Location.of(one)) for one in several(path))
     ids = () if id is None else columns_of(id)
-    uses = _uses(path, {"id": ids, "time": times, "number": numbers, "value": values})
-    files = list_files(path)
+    uses = _uses(label, {"id": ids, "time": times, "number": numbers, "value": values})
+    files = list_files(path, options)
     set_aside = list[InputError]()
     if skip_damaged:
         files, set_aside = _sound(files, uses)
@@ -220,11 +225,11 @@ def open_table(
     families, rows = _families(files, uses)
     if rows == 0 and not may_be_empty:
         raise InputError(
-            "the table has no rows", file=str(path), remedy="Check that the export was complete"
+            "the table has no rows", file=label, remedy="Check that the export was complete"
         )
     if id is not None:
         families.setdefault(id, "text")
-    return Table(Location.of(path), files, uses, families, tuple(set_aside), digests, id)
+    return Table(label, files, uses, families, tuple(set_aside), digests, id)
 
 
 def _families(
@@ -257,7 +262,7 @@ def _sound(
     for file in files:
         try:
             _inspect(file, uses)
-            for _ in Table(file.path, (file,), uses, dict.fromkeys(uses, UNKNOWN)).chunks():
+            for _ in Table(file.shown, (file,), uses, dict.fromkeys(uses, UNKNOWN)).chunks():
                 pass
         except InputError as error:
             wrong.append(error)
@@ -268,16 +273,14 @@ def _sound(
     return tuple(sound), wrong
 
 
-def _uses(
-    path: Location | Path | str, columns: Mapping[ColumnUse, Sequence[str]]
-) -> dict[str, ColumnUse]:
+def _uses(path: str, columns: Mapping[ColumnUse, Sequence[str]]) -> dict[str, ColumnUse]:
     uses: dict[str, ColumnUse] = {}
     for use, names in columns.items():
         for name in names:
             if uses.setdefault(name, use) != use:
                 problem = f"the column is used both as {uses[name]} and as {use}"
                 raise InputError(
-                    problem, file=str(path), column=name, remedy="Store a second column for it"
+                    problem, file=path, column=name, remedy="Store a second column for it"
                 )
     return uses
 
@@ -287,14 +290,14 @@ def _inspect(file: TableFile, uses: Mapping[str, ColumnUse]) -> tuple[dict[str, 
     schema = stored_schema(file, tuple(uses))
     families = {}
     for name, kind in schema.items():
-        accepted = "text" if file.format == "csv" else family(uses[name], kind)
+        accepted = "text" if file.is_text else family(uses[name], kind)
         if accepted is None:
             problem = f"a column of type {kind} cannot serve as {uses[name]}"
-            raise InputError(problem, file=str(file.path), column=name, remedy=REMEDIES[uses[name]])
+            raise InputError(problem, file=file.shown, column=name, remedy=REMEDIES[uses[name]])
         families[name] = accepted
     head = next(record_batches(file, tuple(schema), _HEAD_ROWS), None)
     sample = {}
-    if file.format == "csv" and head is not None:
+    if file.is_text and head is not None:
         sample = {name: head.column(name) for name in schema}
     sample |= {
         name: pa.array([file.partitions[name]], pa.string())
@@ -308,10 +311,10 @@ def _inspect(file: TableFile, uses: Mapping[str, ColumnUse]) -> tuple[dict[str, 
 
 def _disagreement(file: TableFile, name: str, kind: str, before: str) -> InputError:
     if {kind, before} == {"zoned", "naive"}:
-        return zones_mixed(str(file.path), name, None)
+        return zones_mixed(file.shown, name, None)
     problem = f"the column holds {kind} here and {before} in another file of the table"
     return InputError(
-        problem, file=str(file.path), column=name, remedy="Write all files with the same types"
+        problem, file=file.shown, column=name, remedy="Write all files with the same types"
     )
 
 
@@ -324,9 +327,9 @@ def _convert(
             values = pa.repeat(pa.scalar(file.partitions[name], pa.string()), stored.num_rows)
         else:
             values = stored.column(name)
-        parse = file.format == "csv" or name in file.partitions
-        columns[name] = convert(values, use, Place(str(file.path), name, first_row), parse=parse)
-    return Chunk(columns, str(file.path), first_row)
+        parse = file.is_text or name in file.partitions
+        columns[name] = convert(values, use, Place(file.shown, name, first_row), parse=parse)
+    return Chunk(columns, file.shown, first_row)
 
 
 def _check_zones(chunk: Chunk, uses: Mapping[str, ColumnUse], families: dict[str, str]) -> None:

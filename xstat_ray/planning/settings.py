@@ -13,7 +13,13 @@ from xstat_ray.model.study import PaddingMode, Study
 from xstat_ray.planning.batching import BATCHES, Batch
 from xstat_ray.planning.cluster import read_cluster
 from xstat_ray.planning.options import Options
-from xstat_ray.planning.table_settings import TABLE_KEYS, read_table, without_passwords
+from xstat_ray.planning.table_settings import (
+    FILE_KEYS,
+    TABLE_KEYS,
+    read_file_options,
+    read_table,
+    without_passwords,
+)
 from xstat_ray.privacy.places import Place, create_command, place_of
 
 TOP = (
@@ -21,7 +27,15 @@ TOP = (
     "window", "crypto", "cluster", "display", "unsafe", "world", "deployment",
 )  # fmt: skip
 """Top-level keys that all jobs on a study have."""
-SOURCE_KEYS = (*TABLE_KEYS, "exclude", "unreadable", "warn_above", "damaged", "ledger")
+SOURCE_KEYS = (
+    *TABLE_KEYS,
+    *FILE_KEYS,
+    "exclude",
+    "unreadable",
+    "warn_above",
+    "damaged",
+    "ledger",
+)
 """Keys of a party's data."""
 DISPLAYS = ("auto", "quiet", "json")
 """What a job may show at the terminal."""
@@ -71,6 +85,7 @@ def read_source(data: Section, role: str, ledger: Place = DEFAULT_LEDGER) -> Sou
         skip_damaged=damaged == "skip",
         unreadable="count" if unreadable == "count" else "stop",
         warn_above=warn_above,
+        options=read_file_options(section),
     )
 
 

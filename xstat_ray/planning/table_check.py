@@ -85,7 +85,7 @@ def inspect_order(study: Study, source: Source) -> TableCheck:
     Raises:
         InputError: the table cannot be used as the row party's.
     """
-    table = open_row_table(study, source.files, source.skip_damaged)
+    table = open_row_table(study, source)
     return TableCheck(tuple(file_orders(table, table.pieces(), study.row.id)))
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
+from xstat_ray.errors import InputError
 from xstat_ray.inputs.databases import (
     URI_PROBLEM,
     URI_REMEDY,
@@ -14,14 +16,18 @@ from xstat_ray.inputs.databases import (
 from xstat_ray.inputs.lakes import Delta, Iceberg
 from xstat_ray.inputs.outside import OutsideTable
 from xstat_ray.inputs.section import Section
+from xstat_ray.inputs.table_files import Paths
+from xstat_ray.inputs.table_options import FORMAT_NAMES, TableOptions
 
 TABLE_KEYS = ("path", "format", "version", "table", "query")
 """Keys of a party's data that tell which table it is."""
-FORMATS = ("files", "delta", "iceberg")
+FILE_KEYS = ("encoding", "delimiter", "int96", "multiline")
+"""Further keys of a table of files; `format` may tell what they are, too."""
+FORMATS = ("files", "delta", "iceberg", *FORMAT_NAMES)
 """What may lie where a party's data is."""
 
 
-def read_table(section: Section) -> str | OutsideTable:
+def read_table(section: Section) -> Paths | OutsideTable:
     """Read which table is a party's: files, a table of a lake at a version, or of a database.
 
     Args:
@@ -31,14 +37,20 @@ def read_table(section: Section) -> str | OutsideTable:
         StudyError: an unknown or missing key, keys that do not go together, or a URI with a
             password; names the key.
     """
-    path = section.text("path")
-    without_passwords(section, "path", (path,))
+    paths = section.texts("path") or (section.text("path"),)
+    without_passwords(section, "path", paths)
     form = section.choice("format", FORMATS, FORMATS[0])
+    of_files = form not in ("delta", "iceberg")
+    if len(paths) > 1 and of_files and not any(map(is_database, paths)):
+        return tuple(place.uri for place in section.locations("path"))
+    if len(paths) > 1:
+        raise section.error("only tables of files have several paths", "path")
+    path = paths[0]
     version = None if section.get("version") is None else section.whole("version", 0, least=0)
     table = section.optional_text("table")
     query = section.optional_text("query")
     database = is_database(path)
-    if version is not None and form == "files":
+    if version is not None and of_files:
         raise section.error(
             "only a table of a lake has versions",
             "version",
@@ -50,14 +62,29 @@ def read_table(section: Section) -> str | OutsideTable:
             "table" if table else "query",
             remedy=f"Set {section.path('path')} to postgresql://USER@HOST/DATABASE or sqlite:FILE",
         )
-    if database and form != "files":
+    if database and form != FORMATS[0]:
         raise section.error("a database has no other format", "format", remedy="Leave it out")
     if database and bool(table) == bool(query):
         raise section.error("a database needs one of table and query", "table")
     if database:
         return DatabaseTable(path, table, query)
     tables: Mapping[str, type[Delta] | type[Iceberg]] = {"delta": Delta, "iceberg": Iceberg}
-    return section.location("path").uri if form == "files" else tables[form](path, version)
+    return section.locations("path")[0].uri if of_files else tables[form](path, version)
+
+
+def read_file_options(section: Section) -> TableOptions:
+    """Read how the files of a table are read.
+
+    Raises:
+        StudyError: a value that the setting cannot have; names the key.
+    """
+    given = {key: section.text(key) for key in FILE_KEYS if section.get(key) is not None}
+    if section.get("format") in FORMAT_NAMES:
+        given["format"] = section.text("format")
+    try:
+        return TableOptions(**cast(Any, given), section=section.key)
+    except InputError as error:
+        raise section.error(error.problem, error.key, remedy=error.remedy) from None
 
 
 def without_passwords(section: Section, name: str, uris: Sequence[str]) -> Sequence[str]:

@@ -73,6 +73,7 @@ class ColumnParty(ColumnOpening):
             values=[d.column for d in side.dimensions],
             skip_damaged=self._source.skip_damaged,
             digests=digests.of("table"),
+            options=self._source.options,
         )
         self._record.set_aside = table.set_aside
         excluded = read_excluded(self._source, side.id, study, "column", digests)
@@ -83,7 +84,7 @@ class ColumnParty(ColumnOpening):
         if len(taken.ids) > study.bounds.persons:
             raise InputError(
                 "the table has more persons than the study's public bound",
-                file=str(self._source.table),
+                file=table.path,
                 key="study.bounds.persons",
                 remedy="Raise the bound (both parties must agree) or take fewer people",
             )

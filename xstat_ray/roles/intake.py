@@ -256,7 +256,9 @@ def read_excluded(
     lists = []
     for number, path in enumerate(source.exclude_files, start=1):
         noted = None if digests is None else digests.of(f"exclude {number}")
-        table = open_table(path, id=id_column, may_be_empty=True, digests=noted)
+        table = open_table(
+            path, id=id_column, may_be_empty=True, digests=noted, options=source.options
+        )
         entries = 0
         unreadable = 0
         first = None
@@ -297,7 +299,7 @@ def check_usable(counts: IntakeCounts, table: Table, id_column: str) -> None:
     Raises:
         InputError: every id is unusable, or every row lies outside the study.
     """
-    file = str(table.path)
+    file = table.path
     if counts.invalid_id == counts.rows:
         raise InputError(
             f"none of the {counts.rows} ids has the study's normal form",

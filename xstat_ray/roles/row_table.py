@@ -31,7 +31,6 @@ from xstat_ray.roles.bounds import Located, Part
 from xstat_ray.roles.dropped_forms import DroppedForms
 from xstat_ray.roles.intake import IntakeCounts, check_usable, read_excluded
 from xstat_ray.roles.person_index import IdCounts, PersonIndex, PersonIndexBuilder
-from xstat_ray.util.location import LocationLike
 from xstat_ray.util.secrecy import Secret
 from xstat_ray.util.threads import each_in_threads
 
@@ -59,18 +58,12 @@ _MOST_ROWS = 1 << 27
 """Rows that are held at once for the sake of reading them once: about two gigabytes."""
 
 
-def open_row_table(
-    study: Study,
-    path: LocationLike,
-    skip_damaged: bool = False,
-    digests: TableDigests | None = None,
-) -> Table:
+def open_row_table(study: Study, source: Source, digests: TableDigests | None = None) -> Table:
     """Open the row party's table and check its form.
 
     Args:
         study: tells which columns are read.
-        path: a file or a folder, on a disk or in an object store.
-        skip_damaged: whether files that cannot be read are left out.
+        source: the table, and how it is read.
         digests: compares what is read with what was read before.
 
     Raises:
@@ -78,13 +71,14 @@ def open_row_table(
     """
     side = study.row
     return open_table(
-        path,
+        source.files,
         id=side.id,
         times=[side.time] if side.time else [],
         numbers=[side.weight] if side.weight else [],
         values=[d.column for d in side.dimensions],
-        skip_damaged=skip_damaged,
+        skip_damaged=source.skip_damaged,
         digests=digests,
+        options=source.options,
     )
 
 
@@ -119,7 +113,7 @@ class RowTable(Secret):
         side = study.row
         self._study = study
         self._share = share
-        self._table = open_row_table(study, source.files, source.skip_damaged, digests.of("table"))
+        self._table = open_row_table(study, source, digests.of("table"))
         self.set_aside = self._table.set_aside
         excluded = read_excluded(source, side.id, study, "row", digests)
         self._excluded = excluded.ids
@@ -158,7 +152,7 @@ class RowTable(Secret):
             for tally in tallies:
                 builder.add(tally)
         out_of_order = self._ascent.unsorted()
-        self.unsorted = [file.name for file in self._table.files if str(file.path) in out_of_order]
+        self.unsorted = [file.name for file in self._table.files if file.shown in out_of_order]
         whole = builder.person_index()
         self.everybody = len(whole.ids)
         items = item_hashes(salt, whole.ids)

@@ -121,7 +121,7 @@ def check_usable(counts: RowCounts, table: Table) -> None:
         raise InputError(
             f"none of the {used} rows of used subscribers lies inside the release "
             f"({counts.outside_days} outside the days, {counts.outside_areas} outside the areas)",
-            file=str(table.path),
+            file=table.path,
             remedy="Compare first_day, days, timezone and within with the table",
         )
 
@@ -163,9 +163,9 @@ class PresenceReader(Secret):
             starts = run_starts(stays.run)
             last = int(starts[-1]) if len(starts) else 0
             held = stays.take(slice(last, None))
-            yield self._whole_days(stays.take(slice(0, last)), str(file.path))
+            yield self._whole_days(stays.take(slice(0, last)), file.shown)
         if held is not None:
-            yield self._whole_days(held, str(file.path))
+            yield self._whole_days(held, file.shown)
 
     def _whole_days(self, stays: HourStays, file: str) -> HourStays:
         """Bound whole days of stays, and keep those in areas of the release."""

@@ -232,13 +232,13 @@ def _check(subscribers: Subscribers, table: Table) -> None:
     if (codes[1:] == codes[:-1]).any():
         raise InputError(
             "a subscriber is listed twice",
-            file=str(table.path),
+            file=table.path,
             column="subscriber",
             remedy="Keep one row for each subscriber",
         )
     if not len(codes):
         remedy = "Compare the columns sex, birth_year, home and corporate with docs/population.md"
-        raise InputError("no subscriber can be used", file=str(table.path), remedy=remedy)
+        raise InputError("no subscriber can be used", file=table.path, remedy=remedy)
 
 
 def _place(chunk: Chunk, column: str, names: Sequence[str]) -> NDArray[np.int64]:

@@ -1,0 +1,194 @@
+"""Which files a table has: links, patterns, folders that may not be read, and names of any bytes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.inputs.tables import read, write
+from xstat_ray.errors import InputError
+from xstat_ray.inputs import table_walk
+from xstat_ray.inputs.table_files import list_files
+from xstat_ray.inputs.tables import open_table
+
+SECRET = "090-1111-0001"
+CSV = f"id\n{SECRET}\n"
+
+
+def days(folder: Path, *names: str) -> Path:
+    for name in names:
+        write(folder / name, CSV)
+    return folder
+
+
+def names(path: Path | str | list[Path]) -> list[str]:
+    return [file.name for file in list_files(path)]
+
+
+def test_a_folder_that_is_a_link_is_a_day_like_any_other(tmp_path):
+    days(tmp_path, "presence/date=1/a.csv", "disk2/b.csv")
+    (tmp_path / "presence" / "date=2").symlink_to("../disk2")
+    files = list_files(tmp_path / "presence")
+    assert [(file.name, file.partitions) for file in files] == [
+        ("date=1/a.csv", {"date": "1"}),
+        ("date=2/b.csv", {"date": "2"}),
+    ]
+    assert read(tmp_path / "presence", id="id", values=["date"])["date"] == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("link", "target", "problem"),
+    [
+        ("t/c.csv", "gone.csv", "the link leads to nothing"),
+        ("t/day", "/nowhere/at/all", "the link leads to nothing"),
+        ("t/day", "day", "the link leads to itself"),
+        ("t/d/day", "..", "leads back to a folder above"),
+        ("t/d/day", ".", "leads back to a folder above"),
+        ("t/c.csv", "a.csv", "two names lead to one file"),
+        ("t/latest", "d", "two names lead to one file"),
+    ],
+)
+def test_links_that_would_lose_rows_or_count_them_twice(tmp_path, link, target, problem):
+    days(tmp_path, "t/a.csv", "t/d/b.csv")
+    (tmp_path / link).symlink_to(target)
+    with pytest.raises(InputError, match=problem) as caught:
+        open_table(tmp_path / "t", id="id")
+    assert str(caught.value.file).startswith(str(tmp_path / "t"))
+    (tmp_path / link).rename((tmp_path / link).with_name("_left_out"))
+    assert len(names(tmp_path / "t")) == 2
+
+
+def test_a_table_that_is_a_link(tmp_path):
+    days(tmp_path, "a.csv")
+    (tmp_path / "b.csv").symlink_to("a.csv")
+    assert names(tmp_path / "b.csv") == ["b.csv"]
+    (tmp_path / "c.csv").symlink_to("gone.csv")
+    with pytest.raises(InputError, match="the link leads to nothing"):
+        list_files(tmp_path / "c.csv")
+
+
+def test_a_folder_that_may_not_be_read(tmp_path, monkeypatch):
+    days(tmp_path, "t/a.csv", "t/date=2/b.csv")
+    scan = os.scandir
+
+    def refused(path):
+        if Path(path).name == "date=2":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(table_walk.os, "scandir", refused)
+    with pytest.raises(InputError, match="the folder may not be read") as caught:
+        open_table(tmp_path / "t", id="id")
+    assert caught.value.file == str(tmp_path / "t" / "date=2")
+
+
+def test_what_is_neither_a_file_nor_a_folder(tmp_path):
+    os.mkfifo(tmp_path / "pipe.csv")
+    for path in (tmp_path, tmp_path / "pipe.csv"):
+        with pytest.raises(InputError, match="neither a file nor a folder"):
+            list_files(path)
+
+
+PATTERNS = [
+    ("date=1/*.csv", ["date=1/a.csv"]),
+    ("date=*", ["date=1/a.csv", "date=2/a.csv", "date=2/b.csv"]),
+    ("date=*/a.csv", ["date=1/a.csv", "date=2/a.csv"]),
+    ("date=[2-9]/?.csv", ["date=2/a.csv", "date=2/b.csv"]),
+    ("**", ["date=1/a.csv", "date=2/a.csv", "date=2/b.csv", "x/y/c.csv", "z.csv"]),
+    ("**/[ab].csv", ["date=1/a.csv", "date=2/a.csv", "date=2/b.csv"]),
+    ("**/y/*", ["x/y/c.csv"]),
+    ("*.csv", ["z.csv"]),
+]
+
+
+@pytest.mark.parametrize(("pattern", "expected"), PATTERNS)
+def test_patterns(tmp_path, pattern, expected):
+    days(tmp_path, "date=1/a.csv", "date=2/a.csv", "date=2/b.csv", "x/y/c.csv", "z.csv")
+    days(tmp_path, "_hidden/a.csv", "date=1/.a.csv")
+    files = list_files(f"{tmp_path}/{pattern}")
+    assert [os.path.relpath(file.path, tmp_path) for file in files] == expected
+    dated = [file for file in files if "date" in file.partitions]
+    assert len(dated) == sum("date=" in file.name for file in files)
+
+
+def test_a_pattern_that_no_file_fits(tmp_path):
+    days(tmp_path, "date=1/a.csv")
+    with pytest.raises(InputError, match="no file fits the pattern"):
+        list_files(f"{tmp_path}/date=2*")
+    with pytest.raises(InputError, match="no such file or folder"):
+        list_files(f"{tmp_path}/months/2024-*")
+
+
+def test_a_name_that_looks_like_a_pattern_and_is_there(tmp_path):
+    days(tmp_path, "rows [1].csv", "rows 1.csv")
+    assert names(tmp_path / "rows [1].csv") == ["rows [1].csv"]
+
+
+def test_several_paths_are_one_table_and_no_file_is_named_twice(tmp_path):
+    days(tmp_path, "may/date=1/a.csv", "june/date=1/a.csv")
+    paths = [tmp_path / "may", tmp_path / "june"]
+    assert names(paths) == ["1/date=1/a.csv", "2/date=1/a.csv"]
+    assert read(paths, id="id", values=["date"]) == {"id": [SECRET] * 2, "date": ["1"] * 2}
+    with pytest.raises(InputError, match="two names lead to one file"):
+        list_files([*paths, tmp_path / "may" / "date=1"])
+
+
+def test_names_of_files_are_bytes(tmp_path):
+    write(tmp_path / "a.csv", CSV)
+    (tmp_path / "a.csv").rename(os.fsdecode(os.fsencode(tmp_path) + "/釧路.csv".encode("cp932")))
+    (file,) = list_files(tmp_path)
+    assert file.name.encode() and "\\x" in file.name
+    assert read(tmp_path, id="id")["id"] == [SECRET]
+    bad = os.fsencode(tmp_path) + "/根室.csv".encode("cp932")
+    Path(os.fsdecode(bad)).write_text("id\n1,2\n")
+    with pytest.raises(InputError, match="number of fields") as caught:
+        open_table(tmp_path, id="id")
+    assert str(caught.value).encode()
+
+
+@pytest.mark.parametrize("name", ["000000_0", "a.txt", "a", "a.parquet.gz", "a.xlsx"])
+def test_a_name_that_tells_no_format(tmp_path, name):
+    write(tmp_path / name, CSV)
+    with pytest.raises(InputError, match="not a table file by its name.*format=parquet") as caught:
+        open_table(tmp_path, id="id")
+    assert caught.value.file == str(tmp_path / name)
+
+
+LAKES = [
+    ("_delta_log/00000000000000000000.json", "a Delta table"),
+    (".hoodie/hoodie.properties", "a Hudi table"),
+    ("date=1/.hoodie_partition_metadata", "a part of a Hudi table"),
+    ("metadata/v1.metadata.json", "an Iceberg table"),
+    ("metadata/00001-5f.gz.metadata.json", "an Iceberg table"),
+    ("metadata/version-hint.text", "an Iceberg table"),
+    ("_spark_metadata/0", "written by a stream of Spark"),
+    ("delete_delta_0000002_0000002_0000/bucket_00000", "a transactional table of Hive"),
+    ("base_0000001/bucket_00000", "a transactional table of Hive"),
+    ("_temporary/0/part-0.csv", "still being written"),
+]
+
+
+@pytest.mark.parametrize(("mark", "kind"), LAKES)
+@pytest.mark.parametrize("place", ["", "region=1/"])
+def test_folders_whose_files_alone_are_not_the_table(tmp_path, mark, kind, place):
+    days(tmp_path, f"t/{place}a.csv", f"t/{place}date=1/b.csv")
+    write(tmp_path / "t" / f"{place}{mark}", "{}")
+    with pytest.raises(InputError, match=kind) as caught:
+        open_table(tmp_path / "t", id="id")
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize("inside", ["a.csv", "date=1", "date=1/*.csv", "date=*"])
+@pytest.mark.parametrize("mark", [LAKES[0][0], LAKES[1][0], LAKES[3][0]])
+def test_a_part_of_such_a_folder_is_refused_too(tmp_path, inside, mark):
+    days(tmp_path, "t/a.csv", "t/date=1/b.csv")
+    write(tmp_path / "t" / mark, "{}")
+    with pytest.raises(InputError, match="only its log tells"):
+        list_files(tmp_path / "t" / inside)
+
+
+def test_a_folder_called_metadata_is_no_lake(tmp_path):
+    days(tmp_path, "t/a.csv", "t/metadata/b.csv")
+    assert names(tmp_path / "t") == ["a.csv", "metadata/b.csv"]

@@ -1,0 +1,178 @@
+"""Reads Parquet: its footer, its row groups, and times that it stores as INT96."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pyarrow.types as pt
+
+from xstat_ray.errors import InputError
+from xstat_ray.inputs.table_files import Stamp, TableFile
+from xstat_ray.inputs.text_stream import open_bytes
+from xstat_ray.util.location import Location
+
+_BUFFER_BYTES = 1 << 20
+_RANGES = (1 << 16, 1 << 23)
+"""Least and most bytes of a column that are asked of an object store at a time."""
+_ROW_BYTES = 8
+"""Bytes of a column that a row takes, as a guess at how much of it is wanted at a time."""
+_FOOTERS = 4096
+"""Footers of files in object stores that are kept, as each takes two requests."""
+_EPOCH = dt.datetime(1970, 1, 1)
+_MICROSECONDS = {"milliseconds": (1_000, 1), "microseconds": (1, 1), "nanoseconds": (1, 1_000)}
+"""By unit, what its ticks are multiplied and divided by."""
+
+
+@dataclass(frozen=True)
+class RowGroup:
+    """A part of a Parquet file that can be read by itself, as the file's footer describes it."""
+
+    number: int
+    rows: int
+    bounds: Mapping[str, tuple[Any, Any]]
+    """Least and largest value by column, where the footer tells; the data may span less."""
+    sorted_by: str | None = None
+    """Column by which the rows ascend, as the writer declares; nothing checks that."""
+
+
+def parquet_schema(file: TableFile, columns: Sequence[str]) -> pa.Schema:
+    """Read the schema; times stored as INT96 are what the table's settings make of them.
+
+    Raises:
+        OSError: the file cannot be read.
+        pyarrow.ArrowException: it is damaged.
+        InputError: one of the columns holds INT96, and the settings do not tell its zone.
+    """
+    footer = _footer(file)
+    schema = footer.schema.to_arrow_schema()
+    for name in _int96(footer, schema) & set(columns):
+        if file.options.int96 == "refuse":
+            raise InputError(
+                "the times are stored as INT96, which does not tell whether they are in UTC",
+                file=file.shown,
+                column=name,
+                remedy=f"Set {file.options.setting('int96=utc')} (as Spark writes them) or "
+                f"{file.options.setting('int96=local')} (as Impala writes them), or write them as "
+                "timestamps",
+            )
+        zone = "UTC" if file.options.int96 == "utc" else None
+        at = schema.get_field_index(name)
+        schema = schema.set(at, pa.field(name, pa.timestamp("us", zone)))
+    return schema
+
+
+def _footer(file: TableFile) -> pq.FileMetaData:
+    if file.path.is_local:
+        return pq.read_metadata(open_bytes(file.path))
+    return _kept_footer(file.path, file.stamp)
+
+
+@lru_cache(_FOOTERS)
+def _kept_footer(path: Location, stamp: Stamp) -> pq.FileMetaData:
+    """Read the footer of the version of a file that `stamp` tells."""
+    return pq.read_metadata(open_bytes(path))
+
+
+def _int96(footer: pq.FileMetaData, schema: pa.Schema) -> set[str]:
+    """Columns that are stored as INT96, and whose schema tells no zone."""
+    stored = (footer.schema.column(number) for number in range(len(footer.schema)))
+    names = {column.path for column in stored if column.physical_type == "INT96"}
+    return {
+        name
+        for name in names
+        if schema.get_field_index(name) >= 0 and schema.field(name).type.tz is None
+    }
+
+
+def parquet_batches(
+    file: TableFile, columns: Sequence[str], rows: int, groups: Sequence[int] | None
+) -> Iterator[pa.RecordBatch]:
+    """Stream columns of some row groups, or of all, at most `rows` rows at a time.
+
+    Raises:
+        OSError: the file cannot be read.
+        pyarrow.ArrowException: it is damaged.
+    """
+    footer = _footer(file)
+    schema = footer.schema.to_arrow_schema()
+    # A fragment would hold a whole row group, whatever its size; this holds one batch.
+    least, most = _RANGES
+    buffered = min(most, max(least, rows * _ROW_BYTES))
+    parquet = pq.ParquetFile(
+        open_bytes(file.path),
+        metadata=footer,
+        read_dictionary=[name for name in columns if pt.is_string(schema.field(name).type)],
+        pre_buffer=False,
+        buffer_size=_BUFFER_BYTES if file.path.is_local else buffered,
+        # Nanoseconds end in the year 2262.
+        coerce_int96_timestamp_unit="us",
+    )
+    in_utc = _int96(footer, schema) & set(columns) if file.options.int96 == "utc" else set()
+    for batch in parquet.iter_batches(rows, row_groups=groups, columns=list(columns)):
+        yield _in_utc(batch, in_utc) if in_utc else batch
+
+
+def _in_utc(batch: pa.RecordBatch, names: Collection[str]) -> pa.RecordBatch:
+    """Take local times of some columns for instants in UTC."""
+    columns = {
+        name: column.cast(pa.timestamp("us", "UTC")) if name in names else column
+        for name, column in zip(batch.schema.names, batch.columns, strict=True)
+    }
+    return pa.RecordBatch.from_pydict(columns)
+
+
+def read_row_groups(file: TableFile, columns: Sequence[str]) -> tuple[RowGroup, ...]:
+    """Read what the footer tells of each row group.
+
+    Raises:
+        OSError: the file cannot be read.
+        pyarrow.ArrowException: it is damaged.
+    """
+    footer = _footer(file)
+    return tuple(
+        _row_group(number, footer.row_group(number), columns)
+        for number in range(footer.num_row_groups)
+    )
+
+
+def _row_group(number: int, footer: Any, columns: Sequence[str]) -> RowGroup:
+    bounds = {}
+    for chunk in map(footer.column, range(footer.num_columns)):
+        statistics = chunk.statistics if chunk.path_in_schema in columns else None
+        found = None if statistics is None else _bounds(statistics)
+        if found is not None:
+            bounds[chunk.path_in_schema] = found
+    first = next(iter(footer.sorting_columns), None)
+    declared = (
+        None
+        if first is None or first.descending
+        else footer.column(first.column_index).path_in_schema
+    )
+    return RowGroup(number, footer.num_rows, bounds, declared)
+
+
+def _bounds(statistics: Any) -> tuple[Any, Any] | None:
+    """Least and largest value; None where the footer does not tell, or Python has no such date."""
+    if not statistics.has_min_max or statistics.physical_type == "INT96":
+        return None
+    try:
+        if statistics.logical_type.type == "TIMESTAMP":
+            # Arrow makes nanoseconds a value of pandas, which need not be there.
+            kind = json.loads(statistics.logical_type.to_json())
+            return _instant(statistics.min_raw, kind), _instant(statistics.max_raw, kind)
+        return statistics.min, statistics.max
+    except (ValueError, OverflowError):
+        return None
+
+
+def _instant(ticks: int, kind: Mapping[str, Any]) -> dt.datetime:
+    factor, divisor = _MICROSECONDS[kind["timeUnit"]]
+    instant = _EPOCH + dt.timedelta(microseconds=ticks * factor // divisor)
+    return instant.replace(tzinfo=dt.UTC) if kind["isAdjustedToUTC"] else instant

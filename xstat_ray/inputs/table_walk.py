@@ -1,0 +1,248 @@
+"""Finds the files below a folder of a disk, and leaves nothing out in silence.
+
+Links are followed. What cannot be looked at, links that lead to nothing, and files that two names
+lead to are refused: rows would be missing, or be counted twice.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import NamedTuple
+
+from xstat_ray.errors import InputError
+from xstat_ray.inputs.lake_tables import (
+    refuse_lake,
+    refuse_part_of_lake,
+    refuse_stored_lake,
+)
+from xstat_ray.util.location import Location, LocationLike
+from xstat_ray.util.object_stores import Store
+
+HIDDEN = (".", "_")
+"""Beginnings of names that are left out, as those of `_SUCCESS` and `.crc` files are."""
+_MAGIC = "*?["
+_Identity = tuple[int, int]
+
+
+class Found(NamedTuple):
+    """A file of a table."""
+
+    path: Location
+    name: str
+    """Path below the folder that was searched, with '/'."""
+
+
+def shown(path: LocationLike) -> str:
+    """Write a path for people; bytes that are no UTF-8 appear as escapes."""
+    return os.fsencode(str(path)).decode(errors="backslashreplace")
+
+
+def find_files(place: Location) -> list[Found]:
+    """List the files that a place names, in the order of their names.
+
+    Args:
+        place: a file, a folder, or a pattern with `*`, `?`, `[...]` and `**` (any folders) in it. A
+            path that exists as it is written is not a pattern; in an object store `?` is none.
+
+    Raises:
+        InputError: nothing is there; a folder may not be read; a link leads to nothing or in a
+            circle; two names lead to one file; or a folder is one of those in `lake_tables`.
+    """
+    if place.store is not None:
+        return _stored(place, place.store)
+    path = place.local
+    root, pattern = _split(path)
+    try:
+        mode = root.stat().st_mode
+    except OSError as error:
+        raise _unreachable(root, error) from None
+    refuse_part_of_lake(root, shown(path))
+    if stat.S_ISREG(mode):
+        return [Found(Location(str(root)), root.name)]
+    if not stat.S_ISDIR(mode):
+        raise _not_a_file(root)
+    found = sorted(_below(root, (), pattern, ()), key=lambda file: os.fsencode(file.name))
+    if pattern and not found:
+        raise InputError("no file fits the pattern", file=shown(path), remedy="Check the pattern")
+    refuse_twice(found)
+    return found
+
+
+def is_there(place: Location) -> bool:
+    """Whether there is something at a place, or where a pattern begins.
+
+    Raises:
+        InputError: the object store cannot be asked.
+    """
+    if place.store is not None:
+        return any(letter in place.inside for letter in "*[") or place.store.holds(place.inside)
+    try:
+        os.lstat(_split(place.local)[0])
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        # What is wrong is said when it is opened.
+        return True
+    return True
+
+
+def _stored(place: Location, store: Store) -> list[Found]:
+    """List the files of an object store, which has no links."""
+    parts = place.inside.split("/")
+    first = next((i for i, part in enumerate(parts) if any(c in part for c in "*[")), len(parts))
+    if first < len(parts) and store.holds(place.inside):
+        first = len(parts)
+    root = Location("/".join(parts[:first]), store)
+    pattern = parts[first:]
+    files = store.list_files(root.inside)
+    if not files:
+        raise _nothing(shown(place))
+    if [file.path for file in files] == [root.inside]:
+        return [Found(root, root.name)]
+    above = len(root.inside.rstrip("/")) + 1
+    names = sorted(file.path[above:] for file in files)
+    refuse_stored_lake(root, names)
+    found = [
+        Found(Location(f"{root.inside.rstrip('/')}/{name}", store), name)
+        for name in names
+        if not any(part.startswith(HIDDEN) for part in name.split("/"))
+        and _fits(name.split("/"), pattern)
+    ]
+    if pattern and not found:
+        raise InputError("no file fits the pattern", file=shown(place), remedy="Check the pattern")
+    return found
+
+
+def _split(path: Path) -> tuple[Path, Sequence[str]]:
+    """The folder that holds all that a pattern can fit, and the rest of the pattern."""
+    parts = path.parts
+    first = next((i for i, part in enumerate(parts) if any(c in part for c in _MAGIC)), None)
+    if first is None or os.path.lexists(path):
+        return path, ()
+    return Path(*parts[:first]), parts[first:]
+
+
+def _below(
+    folder: Path, parts: tuple[str, ...], pattern: Sequence[str], above: tuple[_Identity, ...]
+) -> Iterator[Found]:
+    entries = _entries(folder)
+    refuse_lake(folder, {entry.name for entry in entries}, shown(folder))
+    above = (*above, _identity(folder.stat()))
+    for entry in entries:
+        inner = (*parts, entry.name)
+        if entry.name.startswith(HIDDEN) or not _can_fit(inner, pattern):
+            continue
+        path = folder / entry.name
+        try:
+            found = entry.stat()
+        except OSError as error:
+            raise _unreachable(path, error) from None
+        if stat.S_ISDIR(found.st_mode):
+            if _identity(found) in above:
+                raise InputError(
+                    "the link leads back to a folder above it", file=shown(path), remedy=_UNLINK
+                )
+            yield from _below(path, inner, pattern, above)
+        elif not _fits(inner, pattern):
+            continue
+        elif stat.S_ISREG(found.st_mode):
+            yield Found(Location(str(path)), "/".join(inner))
+        else:
+            raise _not_a_file(path)
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError as error:
+        raise _unreachable(folder, error) from None
+
+
+def _identity(found: os.stat_result) -> _Identity:
+    return found.st_dev, found.st_ino
+
+
+def refuse_twice(found: Sequence[Found]) -> None:
+    """Refuse files to which two of the paths lead.
+
+    Raises:
+        InputError: there is one.
+    """
+    seen: dict[str, Location] = {}
+    for file in found:
+        place = os.path.realpath(file.path) if file.path.is_local else file.path.uri
+        other = seen.setdefault(place, file.path)
+        if other is not file.path:
+            raise InputError(
+                f"two names lead to one file; the other is {shown(other)}",
+                file=shown(file.path),
+                remedy="Name it once, or its rows would be counted twice; " + _UNLINK.lower(),
+            )
+
+
+def _can_fit(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Whether a folder of this name can hold files that fit, or a file of this name fits."""
+    if not parts or not pattern:
+        return True
+    if pattern[0] == "**":
+        return True
+    return fnmatchcase(parts[0], pattern[0]) and _can_fit(parts[1:], pattern[1:])
+
+
+def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Whether a file fits a pattern, or lies in a folder that does."""
+    if not pattern:
+        return True
+    if pattern[0] == "**":
+        return _fits(parts, pattern[1:]) or (len(parts) > 1 and _fits(parts[1:], pattern))
+    if not parts:
+        return False
+    return fnmatchcase(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except OSError:
+        return False
+
+
+def _unreachable(path: Path, error: OSError) -> InputError:
+    if isinstance(error, PermissionError):
+        what = "folder" if _is_folder(path) else "file or folder"
+        return InputError(
+            f"the {what} may not be read",
+            file=shown(path),
+            remedy="Give the user who runs this the right to read it, or begin its name with '_' "
+            "to leave it out",
+        )
+    if path.is_symlink():
+        problem = (
+            "the link leads to nothing"
+            if isinstance(error, FileNotFoundError | NotADirectoryError)
+            else "the link leads to itself"
+        )
+        return InputError(problem, file=shown(path), remedy=_UNLINK)
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return _nothing(shown(path))
+    return InputError("the place cannot be read", file=shown(path), remedy="Check the disk")
+
+
+def _nothing(place: str) -> InputError:
+    return InputError("no such file or folder", file=place, remedy="Check the path of the table")
+
+
+def _not_a_file(path: Path) -> InputError:
+    return InputError(
+        "neither a file nor a folder",
+        file=shown(path),
+        remedy="Write what it gives to a file; a table is read more than once",
+    )
+
+
+_UNLINK = "Remove the link, or begin its name with '_' to leave it out"
