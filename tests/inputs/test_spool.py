@@ -171,6 +171,17 @@ def test_which_columns_are_copied():
     assert columns_of(SMALL, "column") == {"id": "id", "kind": "value", "left": "time"}
 
 
+def test_an_id_of_several_columns_is_copied_and_sorted_by_all(tmp_path):
+    several = study(row={"id": ["line", "seat"]}, column={"id": ["line", "seat"]})
+    table = pa.table(
+        {"line": ["b", "a", "b"], "seat": ["1", "2", "0"], "area": ["a", "b", "a"], "x": [1, 2, 3]}
+    )
+    assert columns_of(several, "row") == {"area": "value", "line": "id", "seat": "id"}
+    with spooled(several, "row", Source(table), tmp_path / "copy") as files:
+        found = [row[1:] for row in rows_of(Path(files.files), ["area", "line", "seat"])]
+    assert found == [("a", "2"), ("b", "0"), ("b", "1")]
+
+
 def test_a_source_of_copies_reads_like_one_of_files(tmp_path):
     excluded = pa.table({"id": ["3"], "why": ["asked"]})
     source = Source(TABLE, exclude=[excluded, tmp_path / "b.csv"])

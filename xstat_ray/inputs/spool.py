@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from xstat_ray.errors import InputError
+from xstat_ray.inputs.composite_ids import columns_of as parts_of
 from xstat_ray.inputs.outside import OutsideTable
 from xstat_ray.inputs.source import Source
 from xstat_ray.inputs.stream_copy import copy, writing
@@ -114,5 +115,4 @@ def columns_of(study: Study, role: Role) -> dict[str, ColumnUse]:
         uses[name] = "time"
     if isinstance(side, RowSide) and side.weight:
         uses[side.weight] = "number"
-    uses[side.id] = "id"
-    return uses
+    return uses | dict.fromkeys(parts_of(side.id), "id")

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pyarrow.types as pt
+from numpy.typing import NDArray
 
 from xstat_ray.errors import InputError
 from xstat_ray.inputs.outside import Opened, OutsideTable, explaining
@@ -46,7 +47,7 @@ def copy(
 
     Args:
         table: the table; it is read once.
-        uses: what each column is used as, by its name; one of them is the id.
+        uses: what each column is used as, by its name; one or several of them are the id.
         folder: a folder that is made, for this user alone, in one that is there.
         may_be_empty: whether a table without rows is accepted.
         rows: most rows of a file.
@@ -236,10 +237,13 @@ def _write_all(
 def _write(
     columns: Mapping[str, pa.ChunkedArray], uses: Mapping[str, ColumnUse], path: Path
 ) -> None:
-    id = next(name for name, use in uses.items() if use == "id")
+    ids = [name for name, use in uses.items() if use == "id"]
     table = pa.table(dict(columns)).unify_dictionaries().combine_chunks()
     if table.num_rows:
-        table = table.take(_ascending(table.column(id).chunk(0)))
+        order = np.arange(table.num_rows)
+        for name in reversed(ids):
+            order = order[_ascending(table.column(name).chunk(0).take(pa.array(order)))]
+        table = table.take(pa.array(order))
     plain = {
         name: values.cast(values.type.value_type) if pt.is_dictionary(values.type) else values
         for name, values in zip(table.column_names, table.columns, strict=True)
@@ -252,18 +256,19 @@ def _write(
             file,
             row_group_size=ROWS,
             compression="snappy",
-            sorting_columns=[pq.SortingColumn(table.column_names.index(id))],
+            sorting_columns=[pq.SortingColumn(table.column_names.index(name)) for name in ids],
         )
 
 
-def _ascending(ids: pa.DictionaryArray) -> pa.Array:
+def _ascending(ids: pa.DictionaryArray) -> NDArray[np.int64]:
     """(N,) places of the rows in the order of their ids, nulls last; equal ids stay in order."""
     count = len(ids.dictionary)
     ranks = np.empty(count + 1, np.int32)
     ranks[pc.sort_indices(ids.dictionary).to_numpy()] = np.arange(count, dtype=np.int32)
     ranks[count] = count
     codes = ids.indices.fill_null(count).to_numpy(zero_copy_only=False)
-    return pa.array(np.argsort(ranks[codes], kind="stable"))
+    order: NDArray[np.int64] = np.argsort(ranks[codes], kind="stable")
+    return order
 
 
 @contextmanager
