@@ -19,7 +19,6 @@ from xstat_ray.roles.bounds import (
     bound_boardings,
     bound_rows,
     draw_by_content,
-    in_several_parts,
     keep_per_group,
 )
 
@@ -167,11 +166,32 @@ def test_equal_weights_are_kept_in_random_order():
     assert abs(hits - 1600).max() < 5 * 31
 
 
+numbers = st.integers(0, 4) | st.integers(0, 2**31 - 1)
+periods = st.integers(0, 4) | st.integers(0, 2**32 - 1)
+
+
+@given(st.lists(st.tuples(numbers, periods), max_size=40))
+def test_rows_are_put_in_order_of_person_and_period_and_equal_ones_stay_in_turn(table):
+    """Small numbers fit into a word together with that of the row, and large ones do not."""
+    person = np.array([row[0] for row in table], np.int32)
+    period = np.array([row[1] for row in table], np.uint32)
+    part = Part(Located(person, period, np.arange(len(table), dtype=np.int32)), None)
+    expected = sorted(range(len(table)), key=lambda row: table[row])
+    assert part.in_order().rows.cell.tolist() == expected
+
+
+@given(stays, st.integers(0, 5), st.integers(0, 5))
+def test_rows_of_some_persons_are_taken_as_they_stand(table, start, stop):
+    part = located(table).of_persons(range(start, stop))
+    expected = [row for row in table if start <= row[0] < stop]
+    assert part.rows.person.tolist() == [row[0] for row in expected]
+    assert part.rows.cell.tolist() == [row[2] for row in expected]
+    assert len(part.weight) == len(expected)
+
+
 @given(st.lists(stays, max_size=4))
-def test_who_has_rows_in_several_parts_is_told(tables):
+def test_a_person_in_two_parts_is_met(tables):
     people = [{person for person, *_ in table} for table in tables]
-    several = in_several_parts([located(table).in_order() for table in tables], 5)
-    assert several.tolist() == [sum(person in part for part in people) > 1 for person in range(5)]
     disjoint = DisjointCheck(5)
     entered = 0
     with suppress(NotDisjointError):

@@ -30,7 +30,6 @@ from xstat_ray.roles.bounds import (
     NotDisjointError,
     Part,
     bound_rows,
-    in_several_parts,
 )
 from xstat_ray.roles.dummies import RowDummies
 from xstat_ray.roles.intake import IntakeCounts
@@ -38,8 +37,11 @@ from xstat_ray.roles.row_opening import RowOpening
 from xstat_ray.roles.row_table import NOTHING, WHOLE, Reading, RowTable, Share
 from xstat_ray.roles.rows_by_shard import RowsByShard
 from xstat_ray.util.memory import return_freed
-from xstat_ray.util.threads import each_in_threads
+from xstat_ray.util.ranges import cut
+from xstat_ray.util.threads import each_in_threads, thread_count
 
+_SORTED_ROWS = 1 << 22
+"""Rows that a thread sorts by person at a time, of a table that is not sorted."""
 Sort = Callable[[Part], RowsByShard]
 """Bounds the rows of some persons, blinds their cells, and sorts them by shard."""
 
@@ -246,7 +248,7 @@ class RowParty(RowOpening):
         disjoint = DisjointCheck(self._exchange.persons)
 
         def use(part: Part) -> tuple[RowsByShard, Part]:
-            first, inner, last = part.edges()
+            first, inner, last = part.in_order().edges()
             disjoint.add(inner)
             return sort(inner), Part.join([first, last])
 
@@ -262,20 +264,18 @@ class RowParty(RowOpening):
         return Reading(results, reading.outside_domain, reading.dropped, reading.usable)
 
     def _all_together(self, table: RowTable, wanted: range, sort: Sort) -> Reading[RowsByShard]:
-        """Read all pieces, then bound over all of them whoever has rows in several."""
+        """Read all pieces, then bound over all of them, some persons at a time."""
         reading = table.read(wanted, lambda part: part)
         parts = reading.results
-        shared = in_several_parts(parts, self._exchange.persons)
-        if shared.any():
-            together = Part.join([part.take(shared[part.rows.person]) for part in parts])
-            parts = [*(part.take(~shared[part.rows.person]) for part in parts), together]
 
-        def sort_and_drop(number: int) -> RowsByShard:
-            part = parts[number]
-            parts[number] = Part(NOTHING, None)
-            return sort(part)
+        def sort_some(persons: range) -> RowsByShard:
+            mine = (part.of_persons(persons) for part in parts)
+            return sort(Part.join([Part(NOTHING, None), *mine]))
 
-        held = each_in_threads(sort_and_drop, range(len(parts)))
+        number = max(thread_count(), -(-reading.usable // _SORTED_ROWS))
+        persons = self._exchange.persons
+        groups = list(cut(persons, max(1, -(-persons // number))))
+        held = each_in_threads(sort_some, groups)
         return Reading(held, reading.outside_domain, reading.dropped, reading.usable)
 
     def _sort(self, table: RowTable, grid: ShardGrid, batches: range) -> Sort:

@@ -232,8 +232,7 @@ class RowTable(Secret):
 
         Args:
             wanted: range of period numbers.
-            use: called for every piece, in several threads, with rows in order of person and
-                period.
+            use: called for every piece, in several threads, with rows in the order of the file.
 
         Raises:
             InputError: a value cannot be read, or the table has changed since the survey.
@@ -253,7 +252,7 @@ class RowTable(Secret):
         )
 
     def _read(self, piece: Piece, wanted: range, dropped: DroppedForms) -> tuple[Part, int]:
-        """Read the usable rows of a piece, in order of person and period.
+        """Read the usable rows of a piece, in the order of the file.
 
         Args:
             piece: the piece.
@@ -282,7 +281,7 @@ class RowTable(Secret):
                 else None
             )
             parts.append(Part(Located(person, period, cell), weight).take(keep))
-        return Part.join(parts).in_order(), outside
+        return Part.join(parts), outside
 
     def _person(self, person_index: PersonIndex, chunk: Chunk) -> NDArray[np.int32]:
         """(N,) numbers of the rows' persons in an index, -1 for nobody."""
