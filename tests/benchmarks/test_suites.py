@@ -28,6 +28,7 @@ from xstat_ray.benchmarks import (
     privacy_suite,
     smoothing_suite,
     tags_suite,
+    threads_suite,
 )
 from xstat_ray.benchmarks.suites import SUITES, benchmark_config
 from xstat_ray.benchmarks.timing import Record
@@ -126,6 +127,16 @@ def test_kernels_are_compared_where_the_native_one_runs(monkeypatch):
     assert set(records) - {"kernels.encrypt.beside_heu_ou.2048"} == KERNEL_METRICS
     assert ratios(records) in (set(records), set())
     assert (os.environ, os.sched_getaffinity(0)) == (environment, cores)
+
+
+def test_threads_are_compared_with_one():
+    environment = dict(os.environ)
+    records = by_metric(threads_suite.run(KERNELS, Progress()))
+    metrics = {name.replace("kernels.", "threads.") for name in KERNEL_METRICS}
+    metrics -= {"threads.oprf.mark", "threads.oprf.rows"}
+    assert set(records) == metrics | {"threads.oprf.hidden", "threads.oprf.learned"}
+    assert ratios(records) == set(records)
+    assert os.environ == environment
 
 
 def test_the_portable_kernel_is_timed_alone_elsewhere(monkeypatch, without_ifma):
@@ -346,7 +357,7 @@ RAW = {
 def test_a_configuration_gives_the_sizes_of_its_suite():
     config = benchmark_config(RAW, "here")
     assert config.sizes == tags_suite.Sizes(rounds=2, rows=10, persons=5, slice_rows=4)
-    suites = "kernels paillier exchange noise tags join order crosstab privacy smoothing shards scale profile peers"
+    suites = "kernels threads paillier exchange noise tags join order crosstab privacy smoothing shards scale profile peers"
     assert set(SUITES) == set(suites.split())
 
 

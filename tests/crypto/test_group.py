@@ -94,6 +94,17 @@ def test_layout_does_not_change_the_product() -> None:
     group.validate(points)
 
 
+def test_threads_share_the_rows_and_name_a_bad_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xstat_ray.util.threads.thread_count", lambda: 3)
+    points = np.tile(MULTIPLES[1:], (14, 1))
+    assert len(points) > 3 * 64
+    products = group.multiply(scalar(7), points)
+    assert np.array_equal(products, np.tile(group.multiply(scalar(7), MULTIPLES[1:]), (14, 1)))
+    points[150] = 0
+    with pytest.raises(ProtocolError, match=r"^row 150 is the identity$"):
+        group.multiply(scalar(7), points)
+
+
 def test_no_rows() -> None:
     empty = np.empty((0, 32), dtype=np.uint8)
     group.validate(empty)

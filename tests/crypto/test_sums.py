@@ -47,6 +47,21 @@ def test_segments_are_multiplied_as_in_plain_python(table: list[int], data: st.D
     assert values(summed) == [prod(table[i] for i in segment) % N2 for segment in segments]
 
 
+@given(elements, st.data(), st.integers(2, 5))
+def test_threads_share_segments_and_long_ones_too(
+    table: list[int], data: st.DataObject, threads: int
+) -> None:
+    row = st.integers(0, len(table) - 1)
+    segments = data.draw(st.lists(st.lists(row, min_size=1, max_size=20), min_size=1, max_size=6))
+    starts = np.cumsum([0] + [len(segment) for segment in segments[:-1]])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("xstat_ray.crypto.sums.thread_count", lambda: threads)
+        patch.setattr("xstat_ray.util.threads.thread_count", lambda: threads)
+        patch.setattr("xstat_ray.crypto.sums._LEAST_ROWS", 1)
+        summed = accumulate(SMALL, rows(table), np.concatenate(segments), starts)
+    assert values(summed) == [prod(table[i] for i in segment) % N2 for segment in segments]
+
+
 @pytest.mark.parametrize("dtype", [np.int32, np.uint32, np.int64])
 def test_rows_may_repeat_within_and_across_segments(dtype: type) -> None:
     table = [3, N2 - 2, 5]

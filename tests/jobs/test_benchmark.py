@@ -27,6 +27,7 @@ METRICS = {
         ),
         *("kernels.oprf.mark", "kernels.oprf.rows"),
     },
+    "threads": {f"threads.{part}.3072" for part in ("encrypt.owner", "sum", "decrypt")},
     "paillier": {
         f"paillier.{operation}.{bits}"
         for operation in ("encrypt.owner", "encrypt.public", "decrypt", "keygen", "sum")

@@ -55,18 +55,20 @@ class Sizes:
 def run(sizes: Sizes, progress: Progress) -> list[Record]:
     """Time all functions at all key sizes, then those of the oblivious PRF."""
     with one_core():
-        bench = _KernelBench(sizes, progress)
+        bench = KernelBench(sizes, progress)
         records = [record for bits in sizes.key_bits for record in bench.paillier(generate(bits))]
         return records + bench.oprf()
 
 
-class _KernelBench:
+class KernelBench:
+    """The functions of a kernel as parties call them; `compare` times one of them."""
+
     def __init__(self, sizes: Sizes, progress: Progress) -> None:
         self.sizes = sizes
         self.progress = progress
         self.heu = optional_module("heu", progress)
         try:
-            with _environment(choice.VARIABLE, NATIVE):
+            with environment(choice.VARIABLE, NATIVE):
                 choice.kernel()
                 self.names: tuple[str, ...] = (NATIVE, PORTABLE)
         except InputError as error:
@@ -80,8 +82,8 @@ class _KernelBench:
         works = []
         for name in self.names:
             count = items if name == NATIVE else max(1, items // self.sizes.portable_part)
-            with _environment(choice.VARIABLE, name):
-                works.append(Work(_under(name, make(count)), count))
+            with environment(choice.VARIABLE, name):
+                works.append(Work(under(choice.VARIABLE, name, make(count)), count))
         return timing_record(
             f"kernels.{metric}",
             "1/s",
@@ -92,6 +94,7 @@ class _KernelBench:
         )
 
     def paillier(self, key: PrivateKey) -> list[Record]:
+        """Time encryption, sums and decryption under a key."""
         bits = key.public.key_bits
         sizes = self.sizes
         public = key.public
@@ -157,6 +160,7 @@ class _KernelBench:
         ]
 
     def oprf(self) -> list[Record]:
+        """Time both functions of the oblivious PRF for a bin of the ID exchange."""
         persons = self.sizes.persons
         room = oprf.capacity(persons, 1)
         columns = oprf.width(persons, room)
@@ -181,16 +185,19 @@ class _KernelBench:
         ]
 
 
-def _under(name: str, work: Callable[[], object]) -> Callable[[], object]:
+def under(name: str, value: str, work: Callable[[], object]) -> Callable[[], object]:
+    """The same work, done while a variable of the environment has a value."""
+
     def forced() -> object:
-        with _environment(choice.VARIABLE, name):
+        with environment(name, value):
             return work()
 
     return forced
 
 
 @contextmanager
-def _environment(name: str, value: str) -> Iterator[None]:
+def environment(name: str, value: str) -> Iterator[None]:
+    """Give a variable of the environment a value for a while."""
     before = os.environ.get(name)
     os.environ[name] = value
     try:

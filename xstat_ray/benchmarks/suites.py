@@ -24,6 +24,7 @@ from xstat_ray.benchmarks import (
     shards_suite,
     smoothing_suite,
     tags_suite,
+    threads_suite,
 )
 from xstat_ray.benchmarks.timing import Record
 from xstat_ray.errors import StudyError
@@ -50,6 +51,7 @@ PATHS = ("tables", "peers_python")
 """Paths at the top of the configuration, for the suites that have a use for them."""
 SUITES = {
     "kernels": Suite(kernels_suite.Sizes, kernels_suite.run),
+    "threads": Suite(kernels_suite.Sizes, threads_suite.run, section="kernels"),
     "paillier": Suite(paillier_suite.Sizes, paillier_suite.run),
     "exchange": Suite(exchange_suite.Sizes, exchange_suite.run),
     "noise": Suite(noise_suite.Sizes, noise_suite.run),

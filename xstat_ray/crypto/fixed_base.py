@@ -11,11 +11,12 @@ import os
 from collections.abc import Sequence
 
 import numpy as np
-from gmpy2 import mpz
+from gmpy2 import mpz, powmod
 from numpy.typing import NDArray
 
 from xstat_ray.crypto.buffers import not_above
 from xstat_ray.util.secrecy import Secret
+from xstat_ray.util.threads import each_in_threads
 
 MAX_DIGIT_BITS = 12
 """Wider tables outgrow the caches and memory before they pay (50 to 90 MB at 12)."""
@@ -34,10 +35,10 @@ class FixedBase(Secret):
             range(2, MAX_DIGIT_BITS + 1),
             key=lambda w: (2**w + max(1, planned)) * digit_count(exponent_bits, w),
         )
-        self.rows = [power_row(base, modulus, self.digit_bits)]
+        bases = [base]
         for _ in range(digit_count(exponent_bits, self.digit_bits) - 1):
-            last = self.rows[-1]
-            self.rows.append(power_row(last[-1] * last[1] % modulus, modulus, self.digit_bits))
+            bases.append(powmod(bases[-1], 1 << self.digit_bits, modulus))
+        self.rows = power_rows(bases, modulus, self.digit_bits)
 
     def powers(self, exponents: NDArray[np.uint8], factors: Sequence[mpz]) -> list[mpz]:
         """factors[i] * base^exponents[i] modulo the modulus.
@@ -56,6 +57,11 @@ class FixedBase(Secret):
                 value = value * row[digit] % modulus  # noqa: PLW2901 - the accumulator starts as the factor
             result.append(value)
         return result
+
+
+def power_rows(bases: Sequence[mpz], modulus: mpz, digit_bits: int) -> list[list[mpz]]:
+    """The powers of each base that a digit of `digit_bits` bits can ask for, made in threads."""
+    return each_in_threads(lambda base: power_row(base, modulus, digit_bits), bases)
 
 
 def power_row(base: mpz, modulus: mpz, digit_bits: int) -> list[mpz]:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from xstat_ray.crypto import sodium
 from xstat_ray.errors import ProtocolError
+from xstat_ray.util.threads import in_threads
 
 ORDER = 2**252 + 27742317777372353535851937790883648493
 ELEMENT_BYTES = 32
@@ -36,15 +37,20 @@ def multiply(scalar: bytes, points: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """
     check_scalar(scalar)
     points = _elements(points)
-    products = np.empty(points.shape, np.uint8)
-    source = points.ctypes.data
-    target = products.ctypes.data
-    for row, offset in enumerate(range(0, points.size, ELEMENT_BYTES)):
-        # libsodium 1.0.18 does not look at bit 255 of an encoding, which RFC 9496 (section 4.3.1)
-        # refuses: every element would have a second name.
-        if points[row, -1] >= 0x80 or sodium.scalarmult(target + offset, scalar, source + offset):
-            raise _refusal(points, row)
-    return products
+
+    def products(rows: slice) -> NDArray[np.uint8]:
+        made = np.empty((rows.stop - rows.start, ELEMENT_BYTES), np.uint8)
+        source = points.ctypes.data
+        target = made.ctypes.data - rows.start * ELEMENT_BYTES
+        for row in range(rows.start, rows.stop):
+            at = row * ELEMENT_BYTES
+            # libsodium 1.0.18 does not look at bit 255 of an encoding, which RFC 9496 (section
+            # 4.3.1) refuses: every element would have a second name.
+            if points[row, -1] >= 0x80 or sodium.scalarmult(target + at, scalar, source + at):
+                raise _refusal(points, row)
+        return made
+
+    return in_threads(products, len(points))
 
 
 def validate(points: NDArray[np.uint8]) -> None:

@@ -11,6 +11,7 @@ A number chosen by anyone else must never be answered: the n-th root of c modulo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import shake_256
@@ -21,6 +22,7 @@ from gmpy2 import invert, mpz, next_prime, powmod
 from xstat_ray.crypto.derive import EXCESS_BYTES
 from xstat_ray.crypto.paillier import PrivateKey, PublicKey
 from xstat_ray.errors import ProtocolError
+from xstat_ray.util.threads import each_in_threads
 
 ROOTS = 11
 """n-th roots that are shown."""
@@ -76,7 +78,7 @@ def prove(key: PrivateKey) -> KeyProof:
     """The proof about a key; the same one each time."""
     n = key.public.n
     exponent = invert(n, (key.p - 1) * (key.q - 1))
-    return KeyProof(key.y, tuple(powmod(z, exponent, n) for z in challenges(n)))
+    return KeyProof(key.y, tuple(_powers(challenges(n), exponent, n)))
 
 
 def check(public: PublicKey, proof: KeyProof) -> None:
@@ -93,11 +95,15 @@ def check(public: PublicKey, proof: KeyProof) -> None:
         raise ProtocolError("the public key's generator is not the n-th power of the number shown")
     if len(proof.roots) != ROOTS or not all(0 < root < n for root in proof.roots):
         raise ProtocolError("the proof of the public key has roots out of range")
-    if any(powmod(root, n, n) != z for root, z in zip(proof.roots, challenges(n), strict=True)):
+    if _powers(proof.roots, n, n) != challenges(n):
         raise ProtocolError(
             "the public key does not come with the n-th roots that show that masks hide "
             "everything under it"
         )
+
+
+def _powers(bases: Sequence[mpz], exponent: mpz, modulus: mpz) -> list[mpz]:
+    return each_in_threads(lambda base: powmod(base, exponent, modulus), bases)
 
 
 @cache

@@ -23,6 +23,7 @@ from xstat_ray.crypto import group, sodium
 from xstat_ray.crypto.group import ELEMENT_BYTES
 from xstat_ray.errors import ProtocolError
 from xstat_ray.util.secrecy import Secret
+from xstat_ray.util.threads import in_threads
 
 KEY_BYTES = 16
 _KEY_DOMAIN = b"xstat-ray v2 oblivious transfer key"
@@ -110,14 +111,18 @@ def choose(
     secret = sha512(
         _SEED_DOMAIN + seed + offer + np.packbits(bits, bitorder="little").tobytes() + context
     ).digest()
-    zeros = np.empty((len(bits), ELEMENT_BYTES), np.uint8)
-    ones = np.empty_like(zeros)
-    shared = np.empty_like(zeros)
-    for row in range(len(bits)):
-        scalar = _scalar(secret, row)
-        zeros[row] = np.frombuffer(_base(scalar), np.uint8)
-        sodium.add(ones[row].ctypes.data, offer, zeros[row].tobytes())
-        sodium.scalarmult(shared[row].ctypes.data, scalar, offer)
+
+    def multiples(rows: slice) -> NDArray[np.uint8]:
+        """(N, 3, 32): bG, A + bG, bA."""
+        made = np.empty((rows.stop - rows.start, 3, ELEMENT_BYTES), np.uint8)
+        for row, (zero, one, shared) in enumerate(made, rows.start):
+            scalar = _scalar(secret, row)
+            zero[:] = np.frombuffer(_base(scalar), np.uint8)
+            sodium.add(one.ctypes.data, offer, zero.tobytes())
+            sodium.scalarmult(shared.ctypes.data, scalar, offer)
+        return made
+
+    zeros, ones, shared = np.moveaxis(in_threads(multiples, len(bits)), 1, 0)
     answers = np.where(bits[:, None], ones, zeros)
     return answers, _keys(context, offer, answers, shared)
 

@@ -10,6 +10,10 @@ from xstat_ray.crypto.buffers import from_rows, not_above, not_zero, row_numbers
 from xstat_ray.crypto.kernels.choice import kernel
 from xstat_ray.crypto.paillier import PublicKey, check_group
 from xstat_ray.errors import ProtocolError
+from xstat_ray.util.threads import each_in_threads, thread_count
+
+_LEAST_ROWS = 256
+"""Rows of a thread: a multiplication takes microseconds."""
 
 
 def accumulate(
@@ -41,7 +45,7 @@ def accumulate(
     used = np.zeros(len(rows), np.bool_)
     used[numbers] = True
     _check(public, rows, used)
-    return kernel().accumulate(rows, numbers, edges, public.n2)
+    return _products(public, rows, numbers, edges)
 
 
 def check_reduced(public: PublicKey, rows: NDArray[np.uint8]) -> None:
@@ -74,9 +78,8 @@ def multiply(
     for rows in (left, right):
         _check(public, rows, np.ones(count, np.bool_))
     pairs = np.arange(2 * count).reshape(2, count).T.ravel()
-    return kernel().accumulate(
-        np.concatenate([left, right]), pairs, np.arange(0, 2 * count + 1, 2), public.n2
-    )
+    edges = np.arange(0, 2 * count + 1, 2)
+    return _products(public, np.concatenate([left, right]), pairs, edges)
 
 
 def divide(
@@ -94,6 +97,34 @@ def divide(
     check_group(public, divisors)
     inverses = [invert(divisor, public.n2) for divisor in divisors]
     return multiply(public, left, to_rows(inverses, public.width))
+
+
+def _products(
+    public: PublicKey,
+    rows: NDArray[np.uint8],
+    index: NDArray[np.int64],
+    edges: NDArray[np.int64],
+) -> NDArray[np.uint8]:
+    """Multiply segments as `Kernel.accumulate` does, in threads that have equal numbers of rows."""
+    chosen = kernel()
+    count = min(thread_count(), len(index) // _LEAST_ROWS)
+    if count <= 1:
+        return chosen.accumulate(rows, index, edges, public.n2)
+    cuts = np.linspace(0, len(index), count + 1, dtype=np.int64)
+    pieces = np.union1d(edges, cuts)
+    places = np.searchsorted(pieces, cuts)
+
+    def multiply_part(part: int) -> NDArray[np.uint8]:
+        mine = pieces[places[part] : places[part + 1] + 1]
+        numbers = index[mine[0] : mine[-1]]
+        return chosen.accumulate(rows, numbers, mine - mine[0], public.n2)
+
+    products = np.concatenate(each_in_threads(multiply_part, range(count)))
+    if len(pieces) == len(edges):
+        return products
+    # Segments that a cut went through are in pieces, of which there are few.
+    whole = np.searchsorted(pieces, edges)
+    return chosen.accumulate(products, np.arange(len(products)), whole, public.n2)
 
 
 def _check(public: PublicKey, rows: NDArray[np.uint8], used: NDArray[np.bool_]) -> None:

@@ -1,7 +1,7 @@
 """Runs heavy work over rows in as many threads as the process may use.
 
 The kernels in C release the interpreter lock, so threads share tables of some 50 to 90 MB that
-processes would copy.
+processes would copy. gmpy2 does so in threads whose context says it, and these do.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar, cast
 
 import numpy as np
+from gmpy2 import context, set_context
 from numpy.typing import NDArray
 
 T = TypeVar("T")
@@ -97,5 +98,13 @@ def each_in_threads(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
     count = min(thread_count(), len(items))
     if count <= 1:
         return [work(item) for item in items]
-    with ThreadPoolExecutor(count) as pool:
+    with ThreadPoolExecutor(count, initializer=_let_others_run) as pool:
         return list(pool.map(work, items))
+
+
+def _let_others_run() -> None:
+    """Have gmpy2 release the interpreter lock while it computes, in this thread.
+
+    Its numbers never change once they are made, so threads may share them.
+    """
+    set_context(context(allow_release_gil=True))

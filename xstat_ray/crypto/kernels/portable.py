@@ -10,7 +10,7 @@ from gmpy2 import invert, mpz, powmod_base_list, powmod_sec
 from numpy.typing import NDArray
 
 from xstat_ray.crypto.buffers import from_rows, to_rows
-from xstat_ray.crypto.fixed_base import BYTE, FixedBase, power_row
+from xstat_ray.crypto.fixed_base import BYTE, FixedBase, power_rows
 from xstat_ray.crypto.kernels.interface import (
     Half,
     Kernel,
@@ -120,7 +120,7 @@ class _Products(PublicEncryption):
     def __init__(self, n: mpz, bases: Sequence[mpz]) -> None:
         self._n = n
         self._n2 = n * n
-        self._rows = [power_row(base, self._n2, BYTE) for base in bases]
+        self._rows = power_rows(bases, self._n2, BYTE)
 
     def encrypt(
         self, messages: NDArray[np.uint8], index: NDArray[np.int64], exponents: NDArray[np.uint8]
