@@ -12,8 +12,8 @@ from hydra.core.hydra_config import HydraConfig
 from xstat_ray.cli.config import CrosstabConfig, crosstab_config
 from xstat_ray.cli.hydra_job import run
 from xstat_ray.cli.terminal import make_progress, print_summary
-from xstat_ray.crosstab import crosstab
 from xstat_ray.federation.one_machine import Arguments, run_domains
+from xstat_ray.job import crosstab
 from xstat_ray.publication.release import Release
 
 

@@ -181,7 +181,7 @@ def test_a_missing_kernel_is_noted_once(case, monkeypatch):
     notes = []
     progress = Progress()
     monkeypatch.setattr(progress, "note", notes.append)
-    monkeypatch.setattr(sys.modules["xstat_ray.crosstab"], "shortfall", lambda: "it was not built")
+    monkeypatch.setattr(sys.modules["xstat_ray.job"], "shortfall", lambda: "it was not built")
     crosstab(
         study(),
         row=case.tables["row"],

@@ -34,10 +34,13 @@ own and only signed files cross: see `xstat_ray.federation` and docs/domains.md.
 
 To learn how it works, read `xstat_ray.protocol.play`: the whole protocol in one function.
 
+Each name brings its module along when it is first used, so that `xstat-ray --help` answers at once.
 Importing the package neither starts nor imports Ray.
 """
 
-from xstat_ray.crosstab import crosstab
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from xstat_ray.errors import (
     BudgetError,
     InputError,
@@ -47,15 +50,48 @@ from xstat_ray.errors import (
     StudyError,
     XstatError,
 )
-from xstat_ray.inputs.databases import DatabaseTable
-from xstat_ray.inputs.lakes import Delta, Iceberg
-from xstat_ray.inputs.source import Source
-from xstat_ray.inputs.study_file import load as load_study
-from xstat_ray.inputs.table_options import TableOptions
-from xstat_ray.model.study import Study
-from xstat_ray.planning.options import Options
-from xstat_ray.planning.plan import Plan, make_plan
-from xstat_ray.publication.release import Release
+
+if TYPE_CHECKING:
+    from xstat_ray.inputs.databases import DatabaseTable
+    from xstat_ray.inputs.lakes import Delta, Iceberg
+    from xstat_ray.inputs.source import Source
+    from xstat_ray.inputs.study_file import load as load_study
+    from xstat_ray.inputs.table_options import TableOptions
+    from xstat_ray.job import crosstab
+    from xstat_ray.model.study import Study
+    from xstat_ray.planning.options import Options
+    from xstat_ray.planning.plan import Plan, make_plan
+    from xstat_ray.publication.release import Release
+else:
+    _PLACES = {
+        "DatabaseTable": "inputs.databases.DatabaseTable",
+        "Delta": "inputs.lakes.Delta",
+        "Iceberg": "inputs.lakes.Iceberg",
+        "Options": "planning.options.Options",
+        "Plan": "planning.plan.Plan",
+        "Release": "publication.release.Release",
+        "Source": "inputs.source.Source",
+        "Study": "model.study.Study",
+        "TableOptions": "inputs.table_options.TableOptions",
+        "crosstab": "job.crosstab",
+        "load_study": "inputs.study_file.load",
+        "make_plan": "planning.plan.make_plan",
+    }
+    """Where the names are, but for the errors."""
+
+    def __getattr__(name: str) -> object:
+        """Import a name, and keep it."""
+        if name not in _PLACES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module, _, inside = _PLACES[name].rpartition(".")
+        value = getattr(import_module(f"{__name__}.{module}"), inside)
+        globals()[name] = value
+        return value
+
+    def __dir__() -> list[str]:
+        """The names that the package exports, imported or not."""
+        return __all__
+
 
 __all__ = [
     "BudgetError",

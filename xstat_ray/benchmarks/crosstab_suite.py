@@ -23,9 +23,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from xstat_ray.benchmarks.timing import SECONDS, Record, alternate, optional_module, summarize
-from xstat_ray.crosstab import crosstab
 from xstat_ray.errors import XstatError
 from xstat_ray.inputs.source import Source
+from xstat_ray.job import crosstab
 from xstat_ray.model.study import Bounds, ColumnSide, Dimension, Noise, Privacy, RowSide, Study
 from xstat_ray.planning.options import Options
 from xstat_ray.runtime.progress import Progress

@@ -8,9 +8,6 @@ import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 
-import hydra
-from omegaconf import DictConfig
-
 from xstat_ray.cli import help as pages
 from xstat_ray.errors import InputError
 from xstat_ray.util.package_files import CONF
@@ -70,6 +67,9 @@ def _ended(answer: str) -> str:
 
 def _ask_hydra(job: str, settings: list[str], word: str) -> list[str]:
     """The groups, choices and keys of a job that begin with `word`."""
+    # Nothing else that the command does by itself needs Hydra, which takes a third of a second.
+    import hydra
+
     options = []
     if "--config-dir" in settings[:-1]:
         at = settings.index("--config-dir")
@@ -82,7 +82,7 @@ def _ask_hydra(job: str, settings: list[str], word: str) -> list[str]:
     sys.argv[1:] = [*options, "-sc", "query=bash"]
 
     @hydra.main(version_base="1.3", config_path=str(CONF), config_name=job)
-    def task(_: DictConfig) -> None:
+    def task(_: object) -> None:
         """Never runs; Hydra only completes."""
 
     with redirect_stdout(io.StringIO()) as printed:

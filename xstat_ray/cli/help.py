@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from xstat_ray.util.package_files import CONF, JOBS
@@ -24,6 +24,13 @@ _OPTIONS = """\
 def job_names() -> list[str]:
     """The jobs: a script and a configuration of the same name."""
     return sorted(path.stem for path in JOBS.glob("*.py") if path.stem != "__init__")
+
+
+def asked(job: str, arguments: Sequence[str]) -> str | None:
+    """The page that the arguments of a job ask for; None where they ask for none."""
+    if {"-h", "--help"} & set(arguments):
+        return page(job)
+    return keys(job) if "--keys" in arguments else None
 
 
 def overview() -> str:

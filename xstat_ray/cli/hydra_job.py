@@ -21,6 +21,7 @@ from xstat_ray.cli import help as pages
 from xstat_ray.cli.program import BAD_INPUT, exit_code, exit_with, report
 from xstat_ray.errors import COMMAND_LINE, InputError, StudyError
 from xstat_ray.inputs.section import suggestion
+from xstat_ray.util.arrow import do_without_pandas
 from xstat_ray.util.location import Location
 from xstat_ray.util.object_stores import NAMES
 from xstat_ray.util.package_files import CONF
@@ -61,11 +62,8 @@ def run(name: str, job: Job, words: Callable[[list[str]], list[str]] = list) -> 
 
 def _run(name: str, job: Job, words: Callable[[list[str]], list[str]]) -> int:
     arguments = sys.argv[1:]
-    if {"-h", "--help"} & set(arguments):
-        print(pages.page(name))
-        return 0
-    if "--keys" in arguments:
-        print(pages.keys(name))
+    if (page := pages.asked(name, arguments)) is not None:
+        print(page)
         return 0
     sys.argv[1:] = words(arguments)
     _check(sys.argv[1:], f"See {pages.PROGRAM} {name} --help")
@@ -128,6 +126,7 @@ def _compose(name: str, job: Job) -> int:
 
 
 def _call(job: Job, config: DictConfig) -> int:
+    do_without_pandas()
     job(_plain(config), _origin())
     return 0
 

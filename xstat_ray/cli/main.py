@@ -11,6 +11,7 @@ from xstat_ray.cli import help as pages
 from xstat_ray.cli.completion import complete
 from xstat_ray.cli.program import BAD_INPUT, exit_with
 from xstat_ray.errors import InputError
+from xstat_ray.util.arrow import hide_pandas
 from xstat_ray.util.package_files import JOBS
 from xstat_ray.util.software_digest import software_version
 
@@ -39,6 +40,12 @@ def _main(words: list[str]) -> int:
         print(complete(words[1:]))
         return 0
     job = _job(words[0])
+    if (page := pages.asked(job, words[1:])) is not None:
+        # Answered here, as the script of the job imports what the job needs.
+        print(page)
+        return 0
+    # Until the job runs; see `hydra_job`.
+    hide_pandas()
     del sys.argv[1]
     runpy.run_path(str(JOBS / f"{job}.py"), run_name="__main__")
     return 0

@@ -14,7 +14,6 @@ from xstat_ray.inputs.source import Source
 from xstat_ray.inputs.table_order import FileOrder, Order, file_orders, order_of
 from xstat_ray.model.study import Study
 from xstat_ray.planning.plan import Plan
-from xstat_ray.roles.row_table import open_row_table
 
 _NAMED = 3
 """Most files that a sentence names."""
@@ -85,6 +84,9 @@ def inspect_order(study: Study, source: Source) -> TableCheck:
     Raises:
         InputError: the table cannot be used as the row party's.
     """
+    # A plan that looks at no table needs nothing of the roles, whose libraries take long to load.
+    from xstat_ray.roles.row_table import open_row_table
+
     table = open_row_table(study, source)
     return TableCheck(tuple(file_orders(table, table.pieces(), study.row.id)))
 

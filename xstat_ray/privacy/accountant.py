@@ -27,13 +27,10 @@ from fractions import Fraction
 from functools import cache
 from typing import Any
 
-import opendp.prelude as dp
-
+from xstat_ray.privacy import open_dp
 from xstat_ray.privacy.gaussian_profile import gaussian_epsilon
 from xstat_ray.privacy.loss_distribution import Laplace, composed_epsilon, worst_together
 from xstat_ray.privacy.rounding import round_up
-
-dp.enable_features("contrib")
 
 GAUSSIAN = "gaussian"
 """What is known of the noise of a debit: rho is mu^2/2 of Gaussian differential privacy."""
@@ -156,7 +153,4 @@ def zcdp_epsilon(rho: Fraction, delta: Fraction) -> Fraction:
 
 @cache
 def _unit_gaussian() -> Any:
-    domain = dp.vector_domain(dp.atom_domain(T="i64"))
-    return dp.c.make_zCDP_to_approxDP(
-        dp.m.make_gaussian(domain, dp.l2_distance(T=float), scale=1.0)
-    )
+    return open_dp.with_delta(open_dp.gaussian(1.0))

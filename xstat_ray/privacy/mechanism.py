@@ -14,17 +14,14 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
-import opendp.prelude as dp
 from numpy.typing import NDArray
 
 from xstat_ray.errors import PlanError
 from xstat_ray.model.study import Insiders, Noise, Privacy, Study
-from xstat_ray.privacy import joint_gaussian
+from xstat_ray.privacy import joint_gaussian, open_dp
 from xstat_ray.privacy.accountant import GAUSSIAN, laplace_noise
 from xstat_ray.privacy.gaussian_profile import LEAST_VARIANCE, gaussian_epsilon, unit_rho
 from xstat_ray.privacy.rounding import round_up
-
-dp.enable_features("contrib")
 
 FAILURE_BITS = 64
 """The noise leaves its slot with probability below 2^-64 over the whole table."""
@@ -192,10 +189,7 @@ def _draw(noise: Noise, scale: float, count: int) -> NDArray[np.int64]:
 
 @lru_cache(maxsize=16)
 def _sampler(noise: Noise, scale: float) -> Any:
-    domain = dp.vector_domain(dp.atom_domain(T="i64"))
-    if noise == "laplace":
-        return dp.m.make_laplace(domain, dp.l1_distance(T="i64"), scale=scale)
-    return dp.m.make_gaussian(domain, dp.l2_distance(T=float), scale=scale)
+    return open_dp.laplace(scale) if noise == "laplace" else open_dp.gaussian(scale)
 
 
 def half_width95(noise: Noise, stderr: NDArray[np.float64]) -> NDArray[np.float64]:

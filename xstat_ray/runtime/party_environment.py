@@ -6,13 +6,18 @@ import os
 import secrets
 import traceback
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xstat_ray.errors import PartyError, XstatError
-from xstat_ray.inputs.source import Source
-from xstat_ray.model.study import Role, Study
-from xstat_ray.runtime.executor import ROLES
+from xstat_ray.runtime import workers
+from xstat_ray.util.arrow import do_without_pandas
 from xstat_ray.util.files import write_whole
+
+if TYPE_CHECKING:
+    from xstat_ray.inputs.source import Source
+    from xstat_ray.model.study import Role, Study
+
+workers.begin()
 
 
 class PartyEnvironment:
@@ -29,6 +34,10 @@ class PartyEnvironment:
             source: the party's table, and its private folder for logs.
             environment: variables that are added to those of the actor's process.
         """
+        # What the party needs is imported after the worker has begun.
+        from xstat_ray.runtime.executor import ROLES
+
+        do_without_pandas()
         os.environ.update(environment)
         self._role = role
         self._private = source.private

@@ -5,7 +5,6 @@ A task is pure, so it does not matter which of its tries ends first.
 
 from __future__ import annotations
 
-import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +21,8 @@ from xstat_ray.runtime.heartbeat import LOOK
 from xstat_ray.runtime.metrics import Metrics
 from xstat_ray.runtime.preflight import alive, nodes_with
 from xstat_ray.runtime.progress import Progress
-from xstat_ray.runtime.task_stats import TaskStats, measure
+from xstat_ray.runtime.task_body import run
+from xstat_ray.runtime.task_stats import TaskStats
 
 TASK_RETRIES = 3
 """Times that a task is run again after its worker died, or after an error of `TRANSIENT`."""
@@ -89,7 +89,7 @@ class Tasks:
         self._progress = progress
         self._look = look
         self._metrics = Metrics() if cluster.metrics else None
-        self._remote: Any = ray.remote(_run)
+        self._remote: Any = ray.remote(run)
         self._options: dict[str, Any] = {
             **{
                 "num_cpus": 1,
@@ -217,21 +217,3 @@ def _there(args: Sequence[Any]) -> bool:
     return not needed or len(
         ray.wait(needed, num_returns=len(needed), timeout=0, fetch_local=False)[0]
     ) == len(needed)
-
-
-def _run(
-    environment: Mapping[str, str], function: Callable[..., Any], *args: Any
-) -> tuple[Any, TaskStats]:
-    os.environ.update(environment)
-    start = time.perf_counter()
-    result = function(*args)
-    seconds = time.perf_counter() - start
-    return result, measure(
-        ray.get_runtime_context().get_node_id(), _attempt(), seconds, (*args, result)
-    )
-
-
-def _attempt() -> int:
-    """Count the tries of the running task before this one; Ray has no public call for it."""
-    core: Any = ray._private.worker.global_worker.core_worker  # type: ignore[attr-defined]
-    return int(core.get_current_task_attempt_number())
