@@ -222,15 +222,15 @@ def _write_all(
     """Write chunks, one while the next is read; returns how many there were."""
     count = 0
     with ThreadPoolExecutor(1) as thread:
-        writing: Future[None] | None = None
+        pending: Future[None] | None = None
         for chunk in chunks:
-            if writing is not None:
-                writing.result()
+            if pending is not None:
+                pending.result()
             path = place / f"part-{count:05}.parquet"
-            writing = thread.submit(_write, chunk, uses, path)
+            pending = thread.submit(_write, chunk, uses, path)
             count += 1
-        if writing is not None:
-            writing.result()
+        if pending is not None:
+            pending.result()
     return count
 
 
@@ -240,9 +240,10 @@ def _write(
     ids = [name for name, use in uses.items() if use == "id"]
     table = pa.table(dict(columns)).unify_dictionaries().combine_chunks()
     if table.num_rows:
-        order = np.arange(table.num_rows)
-        for name in reversed(ids):
-            order = order[_ascending(table.column(name).chunk(0).take(pa.array(order)))]
+        *before, last = (table.column(name).chunk(0) for name in ids)
+        order = _ascending(last)
+        for column in reversed(before):
+            order = order[_ascending(column.take(pa.array(order)))]
         table = table.take(pa.array(order))
     plain = {
         name: values.cast(values.type.value_type) if pt.is_dictionary(values.type) else values
