@@ -26,7 +26,7 @@ from xstat_ray.privacy.ledger import Ledger
 from xstat_ray.privacy.move import move
 from xstat_ray.privacy.places import Place, create_command, place_of
 from xstat_ray.privacy.postgresql_schema import create as create_tables
-from xstat_ray.privacy.rounding import readable
+from xstat_ray.privacy.rounding import decimal
 from xstat_ray.privacy.take_over import kept_name, read_old
 from xstat_ray.privacy.take_over import take_over as replace_old
 
@@ -40,7 +40,7 @@ def show(place: Place, settings: Section) -> Table:
     for account in ledger.show():
         if settings.optional_text("dataset") in (None, account.dataset):
             limits = (str(account.cap), f"{float(account.delta):g}")
-            table.add_row(account.dataset, readable(account.spent), *limits, str(account.releases))
+            table.add_row(account.dataset, decimal(account.spent), *limits, str(account.releases))
     return table
 
 
@@ -136,8 +136,9 @@ def _amount(entry: Entry) -> str:
     if entry.kind == "cap":
         return f"delta {float(entry.delta):g}"
     if entry.rho:
-        return f"rho {float(entry.rho):.6g} (epsilon {entry.epsilon}, delta {float(entry.delta):g})"
-    return f"epsilon {entry.epsilon}"
+        declared = f"epsilon {decimal(entry.epsilon)}, delta {float(entry.delta):g}"
+        return f"rho {float(entry.rho):.6g} ({declared})"
+    return f"epsilon {decimal(entry.epsilon)}"
 
 
 def _table(*columns: str) -> Table:

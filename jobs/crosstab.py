@@ -11,6 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 
 from xstat_ray.cli.config import CrosstabConfig, crosstab_config
 from xstat_ray.cli.hydra_job import run
+from xstat_ray.cli.origins import arguments_of_job
 from xstat_ray.cli.terminal import make_progress, print_summary
 from xstat_ray.federation.one_machine import Arguments, run_domains
 from xstat_ray.job import crosstab
@@ -49,7 +50,7 @@ def _federated(config: CrosstabConfig) -> Release:
         {"row": config.row, "column": config.column},
         out=config.out,
         options=config.options,
-        arguments=Arguments.of(list(hydra.overrides.task), folders),
+        arguments=Arguments.of(arguments_of_job(), folders),
         progress=make_progress(config.display),
     )
 

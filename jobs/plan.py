@@ -21,6 +21,7 @@ from xstat_ray.planning.plan_report import make_report
 from xstat_ray.planning.sweep import Sweep
 from xstat_ray.planning.sweep_figure import write_figure
 from xstat_ray.planning.table_check import inspect_order
+from xstat_ray.runtime.ledgers import look
 
 
 def main(raw: dict[str, Any], origin: str) -> None:
@@ -35,10 +36,12 @@ def main(raw: dict[str, Any], origin: str) -> None:
         target=config.target,
         table=None if config.row is None else inspect_order(config.study, config.row),
     )
+    rooms = look(config.study, config.ledgers)
     if config.display == "json":
-        print(json.dumps(report.as_dict(), indent=2, ensure_ascii=False))
+        told = {**report.as_dict(), "ledgers": [room.as_dict() for room in rooms]}
+        print(json.dumps(told, indent=2, ensure_ascii=False))
     elif config.display == "auto":
-        print_plan(report, config.ledgers)
+        print_plan(report, config.ledgers, rooms=rooms)
 
 
 def show_sweep(sweep: Sweep, config: PlanConfig) -> None:

@@ -35,7 +35,7 @@ def count(
     """Count exactly: (cells, slots).
 
     Args:
-        study: has the grain none, hour or 15min; ids of form exact; times are UTC.
+        study: has the grain none, hour or 15min, or is of whole weeks, months or years; ids of form exact; times are UTC.
         rows: the row party's table.
         flags: the column party's table.
         seeds: each party's, to reproduce its random choices; None where its bounds never bind.
@@ -279,6 +279,9 @@ def _usable_boardings(db: duckdb.DuckDBPyConnection, study: Study) -> None:
     """)
 
 
+CALENDAR = ("week", "month", "year")
+
+
 def _period(study: Study, time: str | None, offset: int = 0) -> str:
     """Write the SQL of the number of the period of time + offset; NULL outside the study."""
     period = study.period
@@ -286,9 +289,27 @@ def _period(study: Study, time: str | None, offset: int = 0) -> str:
         return "0"
     assert period.start is not None and period.end is not None
     start, end = (edge.astimezone(dt.UTC).timestamp() for edge in (period.start, period.end))
+    if period.grain in CALENDAR:
+        return _calendar(study, _column(time), offset)
     at = f"(epoch({_column(time)}) + {offset})"
     number = f"floor({at} / {GRAIN_SECONDS[period.grain]})"
     return f"CASE WHEN {at} >= {start} AND {at} < {end} THEN {number} END"
+
+
+def _calendar(study: Study, time: str, offset: int) -> str:
+    """The number of a week, month or year by the database's calendar; all times are UTC."""
+    period = study.period
+    unit = period.grain
+    start, end = (f"TIMESTAMP '{edge:%Y-%m-%d %H:%M:%S}'" for edge in (period.start, period.end))
+    steps = offset // (7 * 86_400) if unit == "week" else offset
+    moved = f"(date_trunc('{unit}', {time}) + INTERVAL ({steps}) {unit})"
+    number = f"date_diff('{unit}', TIMESTAMP '1969-12-29', date_trunc('{unit}', {moved}))"
+    if unit != "week":
+        number = f"date_diff('{unit}', TIMESTAMP '1970-01-01', {moved})"
+    inside = f"{time} >= {start} AND {time} < {end}"
+    if offset:
+        inside = f"{moved} >= {start} AND {moved} < {end}"
+    return f"CASE WHEN {inside} THEN {number} END"
 
 
 def _column(name: str | None) -> str:

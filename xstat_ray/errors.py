@@ -32,6 +32,7 @@ class InputError(XstatError):
         key: str | None = None,
         column: str | None = None,
         row: int | None = None,
+        line: int | None = None,
         remedy: str | None = None,
     ) -> None:
         """Compose the message from its parts.
@@ -42,6 +43,7 @@ class InputError(XstatError):
             key: dotted key of the configuration.
             column: name of the column.
             row: number of the row in `file`, from 1; the header of a CSV file is not counted.
+            line: number of the line of a file of settings, from 1.
             remedy: what to do about it.
         """
         self.problem = problem
@@ -49,9 +51,10 @@ class InputError(XstatError):
         self.key = key
         self.column = column
         self.row = row
+        self.line = line
         self.remedy = remedy
         place = ("on", file) if file == COMMAND_LINE else ("file", file)
-        parts = [place, ("key", key), ("column", column), ("row", row)]
+        parts = [place, ("line", line), ("key", key), ("column", column), ("row", row)]
         where = ", ".join(f"{name} {value}" for name, value in parts if value is not None)
         text = problem if not where else f"{problem} ({where})"
         super().__init__(text if remedy is None else f"{text}. {remedy}")
@@ -63,6 +66,7 @@ class InputError(XstatError):
             "key": self.key,
             "column": self.column,
             "row": self.row,
+            "line": self.line,
             "remedy": self.remedy,
         }
         return partial(type(self), **fields), (self.problem,)

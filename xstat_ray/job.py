@@ -204,8 +204,10 @@ def _encrypt_and_count(
 ) -> Resumable:
     """De-identify, draw the noise, aggregate and put the masks on.
 
-    Everything that a rerun needs is on disk before this returns.
+    Everything that a rerun needs is on disk before this returns. A party whose ledger has no room
+    ends the run first.
     """
+    _ask(executor, Party.check_budget)
     public = driver.de_identify({role: work.party(role) for role in executor.parties})
     for role, damaged in _ask(executor, Party.damaged_files).items():
         if damaged:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import sys
 from collections.abc import Iterator
@@ -133,6 +134,12 @@ def test_a_configuration_that_does_not_compose_is_bad_input(command, arguments, 
         (BudgetError("spent"), 3, "Error: spent"),
         (ProtocolError("altered"), 1, "Error: altered"),
         (PartyError("gone"), 1, "Error: gone"),
+        (
+            OSError(errno.ENOSPC, "No space left", "/x"),
+            2,
+            "system refuses: No space left (file /x)",
+        ),
+        (MemoryError(), 1, "this machine's memory is full"),
         (KeyboardInterrupt(), 130, "The same command resumes an unfinished release"),
         (ZeroDivisionError("unforeseen"), 1, "ZeroDivisionError: unforeseen"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import stat
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -72,6 +73,11 @@ def test_dummies_change_no_count_and_are_drawn_once(case, tmp_path):
     assert json.loads((domains.out / "manifest.json").read_text())["view"]["shown"] == 1
 
 
+def _set_caps(ledgers, end, cap):
+    for party, ledger in ledgers.items():
+        Ledger(ledger).set_cap(f"small/{party}{end}", Fraction(cap))
+
+
 @thorough
 def test_each_party_counts_once_a_run_what_the_pool_learns(case, tmp_path):
     padded = study(privacy={"padding": "dp", "cap": 2})
@@ -88,6 +94,12 @@ def test_each_party_counts_once_a_run_what_the_pool_learns(case, tmp_path):
             accounts = [(account.dataset, account.spent) for account in Ledger(ledger).show()]
             assert accounts == [(f"small/{party}@pool", spent)]
     third = Domains(tmp_path / "run 3", padded, case.tables, ledgers)
+    with pytest.raises(BudgetError, match="Nothing was handed to the pool"):
+        third.run()
+    assert not third.messages()
+    _set_caps(ledgers, "@pool", 3)
+    third.run(until=("row", "exchange"))
+    _set_caps(ledgers, "@pool", 2)
     with pytest.raises(BudgetError, match="Nothing was handed to the pool"):
         third.run()
     assert {path.name for path in (third.exchange / RUN).glob("*-aggregator/*")} == {CHALLENGE}
@@ -261,9 +273,12 @@ def test_a_budget_that_is_spent(case, tmp_path, party, step):
     domains = Domains(tmp_path, poor, case.tables)
     domains.run()
     again = Domains(tmp_path / "again", poor, case.tables, ledgers=domains.ledgers)
-    if party == "column":
-        Ledger(domains.ledgers["row"]).set_cap("small/row", Fraction(2))
+    with pytest.raises(BudgetError, match=r"small/row.*Nothing was decrypted"):
+        again.step("row", "handshake")
+    assert not again.messages()
+    _set_caps(domains.ledgers, "", 2)
     again.run(until=(party, step))
+    _set_caps({party: domains.ledgers[party]}, "", 1)
     before = again.messages()
     with pytest.raises(BudgetError, match=f"small/{party}.*Nothing was decrypted"):
         again.step(party, step)
@@ -310,3 +325,24 @@ def test_one_process_at_a_time(case, tmp_path):
     ):
         domains.step("row", "handshake")
     assert domains.state("row").name == RUN
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_a_peers_key_is_not_this_domains_own(case, tmp_path, domain):
+    domains = Domains(tmp_path, study(), case.tables)
+    settings = domains.settings(domain)
+    step = next(step for name, step in STEPS if name == domain)
+    own = domains.identities[domain].public
+    first_peer, second_peer = settings.peers
+    for peers, key, whose in (
+        ({**settings.peers, first_peer: own}, first_peer, "this domain's own key"),
+        (
+            {**settings.peers, second_peer: settings.peers[first_peer]},
+            second_peer,
+            f"the key of {first_peer} too",
+        ),
+    ):
+        wrong = replace(settings, peers=peers)
+        with pytest.raises(InputError, match=f"the key of {key} is {whose}.*domain.peers.{key}"):
+            domains.step(domain, step, settings=wrong)
+    assert not domains.messages()

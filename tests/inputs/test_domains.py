@@ -18,6 +18,11 @@ HOUR = Dimension("hour", "hour", ("5", "6", "7"), (("5",), ("6",), ("7",)))
 MAKER = Dimension(
     "maker", "made_by", ("Boeing", "Airbus", "Other"), (("BOEING",), ("AIRBUS", "AI"), ()), "Other"
 )
+NEAR_ZERO = Dimension("n", "n", ("-1", "0", "1"), (("-1",), ("0",), ("1",)))
+CODES = Dimension("c", "c", ("1", "3"), (("1",), ("3",)))
+"""No range: these are texts."""
+RENAMED = Dimension("r", "r", ("five", "6"), (("5",), ("6",)))
+EVENING = Dimension("e", "e", ("22", "23", "later"), (("22",), ("23",), ()), "later")
 
 
 def test_the_last_dimension_varies_fastest():
@@ -32,7 +37,20 @@ def test_the_last_dimension_varies_fastest():
     [
         (HOUR, pa.array([5, 8, None, 7], pa.int8()), [0, -1, -1, 2]),
         (HOUR, pa.array([5, 8, None, 7], pa.uint64()), [0, -1, -1, 2]),
-        (HOUR, pa.array(["5", "05", "", None]), [0, -1, -1, -1]),
+        (HOUR, pa.array(["5", "05", "", None]), [0, 0, -1, -1]),
+        (
+            HOUR,
+            pa.array([" 06 ", "+7", "-5", "5x", "0", "005"]).dictionary_encode(),
+            [1, 2, -1, -1, -1, 0],
+        ),
+        (
+            NEAR_ZERO,
+            pa.array(["-01", "-0", "00", "01", "+1", "1.0", "--1"]),
+            [0, 1, 1, 2, 2, -1, -1],
+        ),
+        (CODES, pa.array(["01", "1", "03"]), [-1, 0, -1]),
+        (RENAMED, pa.array(["05", "5"]), [-1, 0]),
+        (EVENING, pa.array(["022", "23", "24", ""]), [0, 1, 2, 2]),
         (HOUR, pa.array(["6"], pa.large_string()), [1]),
         (HOUR, pa.array(["6", None, "x", "6"]).dictionary_encode(), [1, -1, -1, 1]),
         (

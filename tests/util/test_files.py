@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -11,7 +12,14 @@ from pathlib import Path
 import pytest
 
 from xstat_ray.errors import InputError
-from xstat_ray.util.files import drop_partials, whole_file, write_folder, write_whole
+from xstat_ray.util.files import (
+    drop_partials,
+    refused_by_system,
+    unwritable,
+    whole_file,
+    write_folder,
+    write_whole,
+)
 
 
 def test_a_file_is_written_and_replaced(tmp_path: Path) -> None:
@@ -129,7 +137,40 @@ def test_a_folder_is_made_and_its_files_are_written(tmp_path: Path) -> None:
 
 def test_a_folder_that_takes_no_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "out").write_bytes(b"mine")
-    with pytest.raises(InputError, match="cannot write the output: File exists") as caught:
+    with pytest.raises(
+        InputError, match="cannot write the output: a file is in the place"
+    ) as caught:
         write_folder(tmp_path / "out", {"a": b"1"})
     assert caught.value.file == str(tmp_path / "out")
-    assert "without spending budget again" in str(caught.value.remedy)
+    assert "Choose another out=" in str(caught.value.remedy)
+
+
+@pytest.mark.parametrize(
+    ("code", "remedy"),
+    [
+        (errno.ENOSPC, "Free space"),
+        (errno.EACCES, "Let this user write there"),
+        (errno.EROFS, "Let this user write there"),
+        (errno.ENOTDIR, "move the file away"),
+    ],
+)
+def test_the_remedy_for_an_output_folder_is_for_what_is_in_the_way(code, remedy):
+    error = unwritable(Path("out"), OSError(code, os.strerror(code)))
+    assert remedy in str(error)
+    assert "cannot write the output" in str(error)
+
+
+def test_a_file_in_the_place_of_the_output_folder_is_said(tmp_path):
+    (tmp_path / "out").write_text("notes")
+    for folder in (tmp_path / "out", tmp_path / "out" / "below"):
+        with pytest.raises(InputError, match="a file is in the place of the folder"):
+            write_folder(folder, {"a": b""})
+    assert (tmp_path / "out").read_text() == "notes"
+
+
+def test_what_the_system_refuses_is_bad_input_and_other_failures_are_not():
+    full = refused_by_system(OSError(errno.ENOSPC, "No space left on device", "/data/x"))
+    assert str(full).startswith("the system refuses: No space left on device (file /data/x). Free")
+    assert refused_by_system(OSError(errno.EMFILE, "Too many open files")).file is None
+    for error in (BrokenPipeError(errno.EPIPE, "x"), ConnectionError("x"), OSError("x")):
+        assert refused_by_system(error) is None

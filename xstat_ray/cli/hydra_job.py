@@ -7,18 +7,21 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
-from pathlib import Path
+from pathlib import PurePath
 from typing import Any, NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 from yaml import YAMLError
 
 from xstat_ray.cli import help as pages
-from xstat_ray.cli.program import BAD_INPUT, exit_code, exit_with, report
+from xstat_ray.cli.arguments import is_text, readable, typed
+from xstat_ray.cli.origins import Origins
+from xstat_ray.cli.program import BAD_INPUT, INTERRUPTED, exit_code, exit_with, report, tell
 from xstat_ray.errors import COMMAND_LINE, InputError, StudyError
 from xstat_ray.inputs.section import suggestion
 from xstat_ray.util.arrow import do_without_pandas
@@ -65,8 +68,9 @@ def _run(name: str, job: Job, words: Callable[[list[str]], list[str]]) -> int:
     if (page := pages.asked(name, arguments)) is not None:
         print(page)
         return 0
-    sys.argv[1:] = words(arguments)
-    _check(sys.argv[1:], f"See {pages.PROGRAM} {name} --help")
+    settings = words(arguments)
+    _check(settings, f"See {pages.PROGRAM} {name} --help")
+    sys.argv[1:] = readable(settings)
     return _compose(name, job)
 
 
@@ -83,6 +87,10 @@ def _check(arguments: list[str], remedy: str) -> None:
             if argument.partition("=")[0] not in _OPTIONS:
                 raise InputError(f"there is no option {argument}", remedy=remedy)
         elif "=" not in argument and before not in _OPTIONS and argument[:1] != "~":
+            key, _, value = before.partition("=")
+            if is_text(key):
+                whole = typed(key, f"{value} {argument}")
+                remedy = f"If it belongs to {key}, write {whole}. {remedy}"
             raise InputError(f"{argument!r} is not KEY=VALUE", remedy=remedy)
         before = argument
 
@@ -109,7 +117,11 @@ def _compose(name: str, job: Job) -> int:
     @hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)
     def task(config: DictConfig) -> None:
         nonlocal code
-        code = exit_code(lambda: _call(job, config))
+        if code == INTERRUPTED:
+            return
+        ended = exit_code(lambda: _call(name, job, config))
+        # Of several runs all are made, and the first that fails gives the exit code.
+        code = ended if ended == INTERRUPTED else code or ended
 
     # Makes Hydra raise what is wrong with the command line or a file; otherwise it prints a
     # traceback and exits with 1.
@@ -125,9 +137,16 @@ def _compose(name: str, job: Job) -> int:
     return code
 
 
-def _call(job: Job, config: DictConfig) -> int:
+def _call(name: str, job: Job, config: DictConfig) -> int:
     do_without_pandas()
-    job(_plain(config), _origin())
+    origins = Origins(name)
+    if HydraConfig.get().mode == RunMode.MULTIRUN:
+        tell(f"Run {HydraConfig.get().job.num + 1}: {origins}")
+    try:
+        origins.check_spelling()
+        job(_plain(config, origins.study), origins.study)
+    except InputError as error:
+        raise origins.located(error) from None
     return 0
 
 
@@ -140,6 +159,11 @@ def _explained(error: Exception) -> str:
         known = sorted(str(key) for key in cause.parent_node if key != "hydra")
         remedy = suggestion(str(cause.key), known)
         return str(StudyError("unknown key", file=COMMAND_LINE, key=cause.full_key, remedy=remedy))
+    if isinstance(error, OverrideParseException):
+        key, _, value = error.override.partition("=")
+        remedy = f"If it is one text, write {typed(key, value)}"
+        problem = str(error.message).splitlines()[0]
+        return str(InputError(problem, file=COMMAND_LINE, remedy=remedy))
     hidden = "No match in the defaults list" in str(error)
     return f"{_UNREADABLE} {error}{_HIDDEN if hidden else ''}"
 
@@ -150,13 +174,19 @@ def _unknown_choice(path: str, names: Sequence[str]) -> str:
     close = get_close_matches(name, names, n=1)
     meant = f"Did you mean {close[0]!r}? " if close else ""
     remedy = f"{meant}The names are {', '.join(names)}"
+    if name.endswith((".yaml", ".yml")) or "/" in path.removeprefix(f"{group}/"):
+        stem = PurePath(name).stem
+        remedy = (
+            f"To use a file, keep it as FOLDER/study/{stem}.yaml and write "
+            f"--config-dir FOLDER study={stem}. {remedy}"
+        )
     return str(StudyError(f"there is no {group} {name!r}", remedy=remedy))
 
 
-def _plain(config: DictConfig) -> dict[str, Any]:
+def _plain(config: DictConfig, study: str) -> dict[str, Any]:
     if OmegaConf.select(config, "study.study") is not None:
         remedy = "Make '# @package _global_' its first line"
-        raise StudyError("the study file lacks its package line", file=_origin(), remedy=remedy)
+        raise StudyError("the study file lacks its package line", file=study, remedy=remedy)
     try:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
@@ -165,14 +195,3 @@ def _plain(config: DictConfig) -> dict[str, Any]:
         raise StudyError("a value is missing", key=key, remedy=remedy) from None
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}
-
-
-def _origin() -> str:
-    """The file that the `study` choice came from."""
-    hydra_config = HydraConfig.get()
-    choice = hydra_config.runtime.choices.get("study")
-    for source in hydra_config.runtime.config_sources:
-        path = Path(source.path) / "study" / f"{choice}.yaml"
-        if path.exists():
-            return str(path)
-    return COMMAND_LINE

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from rich.console import Console
 
-from xstat_ray.errors import XstatError
+from xstat_ray.errors import ClusterError, XstatError
+from xstat_ray.util.files import refused_by_system
 from xstat_ray.util.secrecy import without_passwords
 
 if TYPE_CHECKING:
@@ -21,6 +22,11 @@ INTERRUPTED = 130
 UNEXPECTED = 1
 _INTERRUPTED = (
     "Interrupted. The same command resumes an unfinished release, without spending budget again."
+)
+
+_NO_MEMORY = (
+    "this machine's memory is full. Use a shorter batch=, fewer shards in flight (window), or a "
+    "machine with more memory; the same command starts over, or finishes a release"
 )
 
 
@@ -47,20 +53,35 @@ def exit_code(action: Callable[[], int]) -> int:
     """Return the code of `action`, or the exit code of what it raises, which is reported."""
     try:
         return action()
-    except XstatError as error:
-        report(str(error))
-        return error.exit_code
     except KeyboardInterrupt:
         _console().print(_INTERRUPTED)
         return INTERRUPTED
-    except Exception:
-        _console().print_exception()
-        return UNEXPECTED
+    except Exception as error:
+        known = _foreseen(error)
+        if known is None:
+            _console().print_exception()
+            return UNEXPECTED
+        report(str(known))
+        return known.exit_code
+
+
+def _foreseen(error: Exception) -> XstatError | None:
+    """Return an error that says what to do; None for one that nobody has thought of."""
+    if isinstance(error, XstatError):
+        return error
+    if isinstance(error, MemoryError):
+        return ClusterError(_NO_MEMORY)
+    return refused_by_system(error) if isinstance(error, OSError) else None
 
 
 def report(message: str) -> None:
     """Print on standard error what went wrong, without passwords that were typed into addresses."""
     _console().print(f"Error: {without_passwords(message)}", style="bold red")
+
+
+def tell(message: str) -> None:
+    """Print a line on standard error."""
+    _console().print(without_passwords(message))
 
 
 def _console() -> Console:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -27,9 +27,10 @@ from rich.table import Table
 from rich.text import Text
 
 from xstat_ray.planning.plan_report import KINDS, BudgetAnswer, PlanReport, batch_bytes
+from xstat_ray.privacy.rounding import decimal
 from xstat_ray.publication.release import AREAS, STATISTICS, Release
 from xstat_ray.publication.summary import summary
-from xstat_ray.runtime.ledgers import DebitedPlan, Ledgers
+from xstat_ray.runtime.ledgers import DebitedPlan, Ledgers, Room
 from xstat_ray.runtime.progress import Planned, Progress, Stage
 from xstat_ray.util.readable import readable_bytes
 
@@ -195,10 +196,17 @@ def _plan_table(plan: Planned) -> Table:
     return table
 
 
-def print_plan(report: PlanReport, ledgers: Ledgers = (), console: Console | None = None) -> None:
+def print_plan(
+    report: PlanReport,
+    ledgers: Ledgers = (),
+    console: Console | None = None,
+    rooms: Sequence[Room] = (),
+) -> None:
     """Print the plan, what flat and tree give on each level, and the epsilon for a wanted error."""
     console = console or Console(markup=False, highlight=False)
     table = _plan_table(DebitedPlan(report.plan, ledgers))
+    for room in rooms:
+        table.add_row(*room.row)
     if report.table is not None:
         table.add_row("Row table", report.table.sentence(report.plan))
     console.print(table)
@@ -271,7 +279,11 @@ def _padding_by_batch(report: PlanReport) -> Table:
 def _answer(answer: BudgetAnswer) -> str:
     target = answer.target
     privacy = answer.plan.study.privacy
-    over = f" That is more than the cap of {privacy.cap}." if privacy.epsilon > privacy.cap else ""
+    over = (
+        f" That is more than the cap of {decimal(privacy.cap)}."
+        if privacy.epsilon > privacy.cap
+        else ""
+    )
     return (
         f"For a standard error of at most {target.stderr:g} on level {target.level}: "
         f"privacy.epsilon={answer.epsilon}, which predicts {answer.stderr:.4g} "

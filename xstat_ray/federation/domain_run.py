@@ -64,6 +64,7 @@ class DomainRun:
         self.folder = private_folder(private_folder(settings.private) / settings.run)
         self.identity = Identity.load(settings.identity)
         self.peers = Peers(settings.peers)
+        _check_peers(domain, self.identity, self.peers)
         with ExitStack() as undo:
             self._lock = os.open(self.folder, os.O_RDONLY)
             undo.callback(os.close, self._lock)
@@ -144,6 +145,23 @@ class DomainRun:
     ) -> None:
         self.log.close()
         os.close(self._lock)
+
+
+def _check_peers(domain: Domain, identity: Identity, peers: Peers) -> None:
+    """Check that the three domains have three keys, as each is told the others' by a person.
+
+    Raises:
+        InputError: one key is given for two domains; names one of them.
+    """
+    known: dict[bytes, Domain] = {identity.public: domain}
+    for name, key in peers.keys.items():
+        if (other := known.setdefault(key, name)) != name:
+            whose = "this domain's own key" if other == domain else f"the key of {other} too"
+            raise InputError(
+                f"the key of {name} is {whose}",
+                key=f"domain.peers.{name}",
+                remedy=f"Put the key there that step=identity prints in the domain of {name}",
+            )
 
 
 def plan_digest(plan: Plan) -> str:

@@ -18,6 +18,8 @@ from xstat_ray.model.study import Role
 from xstat_ray.planning.options import check_noise
 from xstat_ray.planning.pool_view import PADDING_OFF
 from xstat_ray.privacy.places import Place
+from xstat_ray.roles.party import Party
+from xstat_ray.roles.session import SECRETS
 from xstat_ray.runtime.events import Recorded
 from xstat_ray.runtime.intake_notice import tell_intake
 from xstat_ray.runtime.ledgers import ledger_rows, ledgers_of, warn_of_second
@@ -29,8 +31,8 @@ def deidentify(config: PartyConfig, progress: Progress) -> None:
     """Do one step of a party, or all of them in order, on the party's cluster.
 
     Raises:
-        BudgetError: the pool has learnt as much of the party's data set as it may; the log tells
-            that.
+        BudgetError: the party's ledger has no room for the run, which then does not begin; or the
+            pool has learnt as much of the party's data set as it may, which the log tells.
         XstatError: see `PartySteps.run`.
     """
     role: Role = "row" if config.domain == "row" else "column"
@@ -50,6 +52,9 @@ def deidentify(config: PartyConfig, progress: Progress) -> None:
             table_files(run, role, source, config.step) as source,
             open_executor(config.study, {role: source}, config.options, progress) as executor,
         ):
+            if config.step in ("handshake", "all") and not (run.folder / SECRETS).exists():
+                # Told to nobody else, as nobody has been told anything yet.
+                executor.get(executor.first(role).call(Party.check_budget))
             steps = PartySteps(
                 run,
                 role,

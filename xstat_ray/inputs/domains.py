@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
 
 import numpy as np
 import pyarrow as pa
@@ -41,7 +43,8 @@ class Encoder:
         listed as it is written is compared once more without characters that nobody sees, with
         whole numbers by their digits (`31001.0` as `31001`), with truth values in small letters,
         and, where all listed values are codes of so many digits, with the zeros that a number has
-        lost (`1206` as `01206`).
+        lost (`1206` as `01206`). A range, or a list that is the same as one, is compared as numbers:
+        09 is 9.
 
         Args:
             columns: (N,) arrays by column name, of text, whole numbers, or dictionaries of either.
@@ -125,6 +128,7 @@ class _Domain:
         if pc.any(is_suspect(values)).as_py():
             self._tidy = _Listed(tidy(values), np.array(label, np.int32))
         self._width = _width(values)
+        self._numbers = _is_range(dimension)
         self._other = _label(dimension, dimension.other)
         self._missing = _label(dimension, dimension.missing)
         self._grid = GridCodes.of(values.to_pylist())
@@ -162,13 +166,15 @@ class _Domain:
             around = self._listed.labels(self._in_grid(texts))
             labels = np.where(around < 0, labels, around)
         suspect = np.arange(len(texts))
-        if self._tidy is self._listed and not self._width:
+        if self._tidy is self._listed and not self._width and not self._numbers:
             suspect = np.flatnonzero(is_suspect(texts).to_numpy(zero_copy_only=False))
         if len(suspect):
             meant = self._in_grid(tidy(texts.take(pa.array(suspect))))
             found = self._tidy.labels(meant)
             if self._width:
                 found = np.maximum(found, self._listed.labels(self._padded(meant)))
+            if self._numbers:
+                found = np.maximum(found, self._listed.labels(_as_numbers(meant)))
             lost = meant.is_null().to_numpy(zero_copy_only=False)
             labels[suspect] = np.where(found < 0, np.where(lost, -1, self._other), found)
         null = pc.is_in(pc.utf8_trim_whitespace(texts), _NULL_WORDS)
@@ -219,6 +225,34 @@ def _width(values: pa.Array) -> int:
 
 def _label(dimension: Dimension, label: str | None) -> np.int32:
     return np.int32(-1 if label is None else dimension.labels.index(label))
+
+
+def _is_range(dimension: Dimension) -> bool:
+    """Whether the values are ascending whole numbers without a gap, each labelled by itself.
+
+    Studies that spell the same labels and values in two forms are the same study, so how it was
+    spelled may not matter.
+    """
+    pairs = [
+        (label, members)
+        for label, members in zip(dimension.labels, dimension.members, strict=True)
+        if members
+    ]
+    if not pairs or not re.fullmatch(r"0|-?[1-9][0-9]{0,17}", pairs[0][0]):
+        return False
+    numbers = map(str, count(int(pairs[0][0])))
+    return all(
+        label == number and members == (number,)
+        for (label, members), number in zip(pairs, numbers, strict=False)
+    )
+
+
+def _as_numbers(texts: pa.Array) -> pa.Array:
+    """Write whole numbers among texts without padding and plus signs; leave other texts."""
+    texts = pc.replace_substring_regex(
+        texts, pattern=r"^\s*\+?(-?)0*([0-9]+)\s*$", replacement=r"\1\2"
+    )
+    return pc.if_else(pc.equal(texts, "-0"), "0", texts)
 
 
 def _as_text(values: pa.Array, column: str) -> pa.Array:

@@ -180,7 +180,10 @@ class Section:
         if value is None:
             return default
         if not is_whole(value) or value < least:
-            raise self.error(f"{name} is not a whole number of at least {least}", name)
+            remedy = "Write it in digits, without quotes, decimals and exponent"
+            raise self.error(
+                f"{name} is not a whole number of at least {least}", name, remedy=remedy
+            )
         return value
 
     def wholes(self, name: str) -> list[int]:
@@ -193,7 +196,9 @@ class Section:
         for i, item in enumerate(items):
             if not is_whole(item):
                 raise self.error(
-                    f"{name} holds something that is not a whole number", f"{name}[{i}]"
+                    f"{name} holds something that is not a whole number",
+                    f"{name}[{i}]",
+                    remedy="Write whole numbers without quotes and leading zeros, such as 8",
                 )
         return [item for item in items if is_whole(item)]
 

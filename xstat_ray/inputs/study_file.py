@@ -6,8 +6,8 @@ ignored here. Everything is checked before any table is opened; messages name th
 is known, the remedy.
 
 YAML reads some unquoted words as something else than text: NO and off as false, 012 as an octal
-number, 12:30 as 750. Booleans, nulls and dates in a list of values are refused; quote such values,
-and numbers with leading zeros.
+number, 12:30 as 750. `spelling` refuses them by what the file says; where there is no file, values
+of other types than text and whole numbers are refused.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from yaml import YAMLError
 from xstat_ray.errors import StudyError
 from xstat_ray.inputs.composite_ids import columns_of, read_columns
 from xstat_ray.inputs.section import Section, first_duplicate
+from xstat_ray.inputs.spelling import check_spelling
 from xstat_ray.inputs.study_dimensions import MAX_SIZE, read_dimensions
 from xstat_ray.inputs.study_times import read_period, read_windows
 from xstat_ray.model.row_tree import level_names
@@ -67,6 +68,7 @@ def load(path: Path | str) -> Study:
         StudyError: the file cannot be read, is not YAML, or is not a study that `parse` accepts.
     """
     try:
+        check_spelling(Path(path).read_text("utf-8"), str(path))
         raw = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
     except OSError as error:
         raise StudyError(

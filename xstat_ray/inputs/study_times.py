@@ -10,7 +10,10 @@ from zoneinfo import ZoneInfo
 from xstat_ray.inputs.section import Section, first_duplicate, is_whole
 from xstat_ray.model.study import GRAIN_SECONDS, Grain, Period, Window
 
-UNIT_SECONDS = {"minute": 60, "hour": 3_600, "day": 86_400}
+UNIT_SECONDS = {"minute": 60, "hour": 3_600, "day": 86_400, "week": 7 * 86_400}
+UNIT_MONTHS = {"month": 1, "year": 12}
+_MARKS = {"minute": "m", "hour": "h", "day": "d", "week": "w", "month": "mo", "year": "y"}
+"""Ends of the labels of offsets, by unit."""
 MAX_OFFSETS = 100_000
 """Most offsets of one window, far more than any table has columns for."""
 WINDOW_FIELDS = ("anchor", "name", "unit", "from", "to", "step", "offsets")
@@ -77,16 +80,24 @@ def read_windows(column: Section, period: Period) -> tuple[Window, ...]:
 
     A window is `{anchor: departure_time, name: departure, unit: hour, from: -6, to: -1}`, both ends
     inclusive, its offsets `step` units apart (default 1); or it lists `offsets: [-6, -3, -1]` in
-    place of both ends. The offsets are published under labels such as `departure-6h`.
+    place of both ends. The offsets are published under labels such as `departure-6h`. Where the
+    period is a month or a year, they are whole periods, and the study is made of whole ones.
 
     Raises:
-        StudyError: the period is none, offsets are not ascending, are closer together than one
-            period or reach further than the study's span, or two offsets share a label.
+        StudyError: the period is none or does not fit the unit, offsets are not ascending, are
+            closer together than one period or reach further than the study's span, or two offsets
+            share a label.
     """
     nodes = column.children("windows", WINDOW_FIELDS)
     if nodes and period.grain == "none":
         raise column.error(
             "windows have no meaning with period grain none", "windows", remedy="Set a grain"
+        )
+    if nodes and period.months and not period.whole:
+        raise column.error(
+            f"windows of {period.grain}s need a study of whole {period.grain}s",
+            "windows",
+            remedy=f"Let study.period begin and end with a {period.grain}, such as 2023-04-01",
         )
     windows = tuple(_window(node, period) for node in nodes)
     if (twice := first_duplicate(label for w in windows for label in w.labels)) is not None:
@@ -97,13 +108,14 @@ def read_windows(column: Section, period: Period) -> tuple[Window, ...]:
 
 
 def _window(node: Section, period: Period) -> Window:
-    unit = node.choice("unit", tuple(UNIT_SECONDS), "hour")
+    unit = node.choice("unit", tuple(_MARKS), "hour")
+    length = _length(node, unit, period)
     anchor = node.text("anchor")
     name = node.text("name", anchor)
     key, steps = _steps(node)
     if any(later <= earlier for earlier, later in pairwise(steps)):
         raise node.error("offsets are not ascending, each once", key)
-    offsets = tuple(step * UNIT_SECONDS[unit] for step in steps)
+    offsets = tuple(step * length for step in steps)
     if any(later - earlier < period.seconds for earlier, later in pairwise(offsets)):
         remedy = "Two of them would fall into the same period: spread them, or choose a finer grain"
         raise node.error(
@@ -111,11 +123,32 @@ def _window(node: Section, period: Period) -> Window:
         )
     assert period.start is not None
     assert period.end is not None
-    if max(abs(offset) for offset in offsets) > (period.end - period.start).total_seconds():
+    span = len(period.span) if period.months else (period.end - period.start).total_seconds()
+    if max(abs(offset) for offset in offsets) > span:
         raise node.error(
             "offsets reach further than the study's span", key, remedy="Check unit and study.period"
         )
-    return Window(anchor, offsets, tuple(f"{name}{step:+d}{unit[0]}" for step in steps))
+    return Window(anchor, offsets, tuple(f"{name}{step:+d}{_MARKS[unit]}" for step in steps))
+
+
+def _length(node: Section, unit: str, period: Period) -> int:
+    """The length of a unit: in seconds, or in periods where these are months or years."""
+    if not period.months and unit in UNIT_SECONDS:
+        return UNIT_SECONDS[unit]
+    if not period.months or UNIT_MONTHS.get(unit, 0) < period.months:
+        fitting = [
+            name
+            for name in _MARKS
+            if (
+                UNIT_MONTHS.get(name, 0) >= period.months if period.months else name in UNIT_SECONDS
+            )
+        ]
+        raise node.error(
+            f"offsets in {unit}s do not fit periods of grain {period.grain}",
+            "unit",
+            remedy=f"Use {' or '.join(fitting)}",
+        )
+    return UNIT_MONTHS[unit] // period.months
 
 
 def _steps(node: Section) -> tuple[str, list[int]]:

@@ -46,4 +46,4 @@ def cut(study: Study, shards: int, batch: Batch, flag_bytes: int) -> ShardGrid:
 def periods_of(study: Study, batch: Batch) -> int:
     """Periods in a batch of this length, at most those of the study; a month has 30 days."""
     whole = len(study.period.span)
-    return min(DAYS[batch] * study.period.of_a_day, whole) if batch in DAYS else whole
+    return min(study.period.of_days(DAYS[batch]), whole) if batch in DAYS else whole

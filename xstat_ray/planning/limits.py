@@ -9,7 +9,7 @@ from xstat_ray.model.study import Study
 from xstat_ray.noise.plan import NoisePlan
 from xstat_ray.privacy.mechanism import Mechanism
 from xstat_ray.privacy.noise_choice import total_epsilon
-from xstat_ray.privacy.rounding import readable
+from xstat_ray.privacy.rounding import decimal
 
 MAX_COEFFICIENTS = 100_000_000
 """Most counts of a table."""
@@ -98,10 +98,10 @@ def check_lasts(study: Study, mechanism: Mechanism, delta: Fraction) -> None:
     )
     if total is not None and total <= privacy.cap:
         return
-    cost = "more delta than declared" if total is None else f"epsilon {readable(total)}"
+    cost = "more delta than declared" if total is None else f"epsilon {decimal(total)}"
     raise PlanError(
         f"{privacy.releases} releases with this {mechanism.noise} noise cost {cost}, and the cap "
-        f"is {privacy.cap}",
+        f"is {decimal(privacy.cap)}",
         key="privacy.releases",
         remedy="Lower it or privacy.epsilon, or raise privacy.cap",
     )

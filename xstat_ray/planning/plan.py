@@ -31,6 +31,7 @@ from xstat_ray.privacy.design import Design
 from xstat_ray.privacy.evidence import withheld, withholding
 from xstat_ray.privacy.mechanism import Mechanism
 from xstat_ray.privacy.padding import Padding
+from xstat_ray.privacy.rounding import decimal
 from xstat_ray.util.readable import readable_bytes
 
 START_SECONDS = 10.0
@@ -187,7 +188,7 @@ class Plan:
             (
                 "Privacy",
                 f"{mechanism.noise} noise, epsilon {mechanism.epsilon}{delta}, "
-                f"budget cap {study.privacy.cap}",
+                f"budget cap {decimal(study.privacy.cap)}",
             ),
             *noise_view.rows(study),
             ("Insiders", self.insiders.sentence()),

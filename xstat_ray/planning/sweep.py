@@ -122,7 +122,7 @@ def read_grid(top: Section) -> dict[str, list[Any]]:
     if raw is None:
         return {}
     if not isinstance(raw, Mapping) or not set(raw) - {_DATA}:
-        remedy = "Write sweep={privacy.epsilon:[0.5,1,2],bounds.boardings:[1,2]}"
+        remedy = "Write 'sweep={privacy.epsilon:[0.5,1,2],bounds.boardings:[1,2]}'"
         raise top.error("sweep is no mapping of keys to lists of values", "sweep", remedy=remedy)
     grid = {}
     for key, values in ((key, values) for key, values in raw.items() if key != _DATA):

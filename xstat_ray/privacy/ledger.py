@@ -29,7 +29,7 @@ from xstat_ray.privacy.accountant import Spending
 from xstat_ray.privacy.accounts import POOL, Account, accounts, limit_of, spending_of
 from xstat_ray.privacy.history import Entry, Reader, Writer
 from xstat_ray.privacy.places import Place, argument, open_history
-from xstat_ray.privacy.rounding import readable
+from xstat_ray.privacy.rounding import decimal
 from xstat_ray.privacy.witnesses import must_hold, since_anew
 
 
@@ -96,6 +96,25 @@ class Ledger:
             return entries
 
         for entry in self._history.write(enter):
+            if entry.kind == "refusal":
+                raise BudgetError(self._explain(entry))
+
+    def check_room(self, debit: Debit, cap: Fraction, delta: Fraction | None = None) -> None:
+        """Check that a debit would be made now, and that the ledger can be written to.
+
+        Nothing is recorded. Another run may take the room before the debit is made, which is
+        checked again then.
+
+        Args:
+            debit: what would be taken.
+            cap: the cap of a data set that has none yet.
+            delta: the delta of such a data set; by default the debit's.
+
+        Raises:
+            BudgetError: it would be refused; see `debit`.
+        """
+        first = (cap, debit.delta if delta is None else delta)
+        for entry in self._history.write(lambda history: _check(history, debit, first)):
             if entry.kind == "refusal":
                 raise BudgetError(self._explain(entry))
 
@@ -284,9 +303,10 @@ def _shortfall(debit: Debit, spending: Spending, cap: Fraction, delta: Fraction)
     would_be = total.epsilon(limit, enough=cap)
     if would_be <= cap:
         return ""
-    spent = readable(spending.epsilon(limit_of(debit.dataset, delta, spending)))
+    spent = decimal(spending.epsilon(limit_of(debit.dataset, delta, spending)))
     return (
-        f"epsilon {spent} of {cap} is spent and with this release it would be {readable(would_be)}"
+        f"epsilon {spent} of {decimal(cap)} is spent and with this release it would be "
+        f"{decimal(would_be)}"
     )
 
 

@@ -19,7 +19,7 @@ from xstat_ray.model.row_tree import level_names, tree_of
 from xstat_ray.model.study import Dimension, Privacy, Study
 from xstat_ray.privacy.accountant import Spending
 from xstat_ray.privacy.mechanism import Mechanism
-from xstat_ray.privacy.rounding import readable
+from xstat_ray.privacy.rounding import decimal, readable
 from xstat_ray.privacy.shares import Shares, chosen, objective, predicted_stderr
 
 Drawn = Literal["laplace", "gaussian"]
@@ -141,7 +141,7 @@ def _reason(privacy: Privacy, both: Mapping[Drawn, Candidate], noise: Drawn) -> 
     return (
         f"{noise}: predicted standard error, Laplace or Gaussian: {errors}; overall "
         f"Laplace/Gaussian {laplace.error / gaussian.error:.2f}; {privacy.releases} {releases} "
-        f"{totals} of the cap {privacy.cap}"
+        f"{totals} of the cap {decimal(privacy.cap)}"
     )
 
 

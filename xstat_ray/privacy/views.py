@@ -24,7 +24,11 @@ def count_view(ledger: Place, dataset: str, study: Study, view: str) -> None:
     Raises:
         BudgetError: a data set's cap does not allow it; nothing may be handed out.
     """
+    Ledger(ledger).debit(view_debit(dataset, study, view), study.privacy.cap)
+
+
+def view_debit(dataset: str, study: Study, view: str) -> Debit:
+    """What one view takes of what the pool may learn of a data set."""
     declared = study.privacy.view
     source = (study.digest.hex(), study.name)
-    debit = Debit(dataset + POOL, view, *source, declared.epsilon, declared.delta)
-    Ledger(ledger).debit(debit, study.privacy.cap)
+    return Debit(dataset + POOL, view, *source, declared.epsilon, declared.delta)

@@ -27,6 +27,7 @@ from xstat_ray.model.study import Role, Study
 from xstat_ray.noise.plan import spent_delta
 from xstat_ray.privacy.design import Design
 from xstat_ray.privacy.ledger import Debit, Ledger
+from xstat_ray.privacy.views import view_debit
 from xstat_ray.roles.session import Session
 
 ASKED = "asked"
@@ -79,15 +80,30 @@ class Payer(Session):
         ledger = self._ledger
         if ledger is None:
             raise ProtocolError(f"the {self.role} party has no ledger to debit")
+        privacy = self._study.privacy
+        debit = release_debit(self._study, self._dataset(self.role), release, self.session())
+        ledger.debit(debit, privacy.cap, privacy.delta)
+
+    def check_budget(self) -> None:
+        """Check, before anything is encrypted, that the ledger has room for this run.
+
+        Nothing is spent or recorded: the room is checked again when the debit is made.
+
+        Raises:
+            BudgetError: a data set's cap does not allow the release, or another view of the pool.
+            InputError: the ledger cannot be written to.
+        """
+        path = self._source.ledger
+        if path is None:
+            return
         study = self._study
-        design = Design.of_study(study)
-        budget = design.budget
-        terms = (budget.epsilon, spent_delta(design, study.slots), budget.rho)
-        source = (release, study.digest.hex(), study.name)
+        privacy = study.privacy
         dataset = self._dataset(self.role)
-        session = self.session()
-        debit = Debit(dataset, *source, *terms, session=session, noise=budget.known)
-        ledger.debit(debit, study.privacy.cap, study.privacy.delta)
+        if privacy.padding == "dp":
+            Ledger(path).check_room(view_debit(dataset, study, ""), privacy.cap)
+        if self._pays:
+            debit = release_debit(study, dataset, "")
+            Ledger(path).check_room(debit, privacy.cap, privacy.delta)
 
     # What is asked of the other party's ledger
 
@@ -146,6 +162,22 @@ class Payer(Session):
             self._remember(DEMANDED, "".join(heads))
         if (ledger := self._ledger) is not None:
             ledger.check_held(heads)
+
+
+def release_debit(study: Study, dataset: str, release: str, session: str = "") -> Debit:
+    """What a release of a study takes from the budget of a data set.
+
+    Args:
+        study: what is released.
+        dataset: a party's data set.
+        release: id of the release.
+        session: the session that it ends.
+    """
+    design = Design.of_study(study)
+    budget = design.budget
+    terms = (budget.epsilon, spent_delta(design, study.slots), budget.rho)
+    source = (release, study.digest.hex(), study.name)
+    return Debit(dataset, *source, *terms, session=session, noise=budget.known)
 
 
 def _separate(heads: str) -> list[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from xstat_ray.errors import PartyError, XstatError
 from xstat_ray.runtime import workers
 from xstat_ray.util.arrow import do_without_pandas
-from xstat_ray.util.files import write_whole
+from xstat_ray.util.files import refused_by_system, write_whole
 
 if TYPE_CHECKING:
     from xstat_ray.inputs.source import Source
@@ -58,6 +58,9 @@ class PartyEnvironment:
         except XstatError:
             raise
         except Exception as error:
+            refusal = refused_by_system(error) if isinstance(error, OSError) else None
+            if refusal is not None:
+                raise refusal from None
             kind = type(error).__name__
             place = self._log(traceback.format_exc())
         raise PartyError(
@@ -69,7 +72,10 @@ class PartyEnvironment:
         if self._private is None:
             return "for which no folder was given, is lost"
         reference = secrets.token_hex(4)
-        self._private.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self._private / f"error-{reference}.log"
-        write_whole(path, text.encode(), mode=0o600)
+        try:
+            self._private.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_whole(path, text.encode(), mode=0o600)
+        except OSError as error:
+            return f"{path}, could not be written: {error.strerror}"
         return f"{path}, has the details"

@@ -21,7 +21,7 @@ from ray.exceptions import RayError
 
 from xstat_ray.errors import InputError
 from xstat_ray.planning.cluster import Cluster
-from xstat_ray.runtime import preflight
+from xstat_ray.runtime import local_machine, preflight
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.util.files import write_whole
 
@@ -68,26 +68,14 @@ def session(cluster: Cluster | None = None, progress: Progress | None = None) ->
 @contextmanager
 def _started(cluster: Cluster, progress: Progress) -> Iterator[Path]:
     """Start a cluster on this machine alone, in private folders."""
+    local_machine.check_store(cluster.store_bytes)
     umask = os.umask(0o077)
-    # Ray's sockets have paths of at most 107 bytes, so the folder's name is short.
-    folder = Path(tempfile.mkdtemp(prefix="xr"))
     spill: dict[str, Any] = {}
+    folder = local_machine.short_folder()
     try:
         spill = _spill_folder(cluster)
         with _own_token(folder):
-            ray.init(
-                # Without an address Ray would join a cluster that it finds running, or that
-                # RAY_ADDRESS names.
-                address="local",
-                num_cpus=cluster.cpus,
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                object_store_memory=cluster.store_bytes,
-                # Ray opens this folder to everyone (mode 0777); the one around it stays closed.
-                _temp_dir=str(folder / "r"),
-                **spill,
-            )
+            _start(cluster, folder, spill)
             try:
                 with _ready(cluster, progress):
                     yield folder
@@ -97,6 +85,35 @@ def _started(cluster: Cluster, progress: Progress) -> Iterator[Path]:
         os.umask(umask)
         for path in (folder, *map(Path, spill.values())):
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _start(cluster: Cluster, folder: Path, spill: dict[str, Any]) -> None:
+    """Start Ray with its sockets, logs and spilled objects in these folders.
+
+    Raises:
+        InputError: Ray refuses the settings, or this machine.
+    """
+    try:
+        ray.init(
+            # Without an address Ray would join a cluster that it finds running, or that
+            # RAY_ADDRESS names.
+            address="local",
+            num_cpus=cluster.cpus,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            object_store_memory=cluster.store_bytes,
+            # Ray opens this folder to everyone (mode 0777); the one around it stays closed.
+            _temp_dir=str(folder / "r"),
+            **spill,
+        )
+    except (ValueError, OSError) as error:
+        ray.shutdown()
+        raise InputError(
+            f"Ray cannot be started on this machine: {str(error).splitlines()[0]}",
+            key="cluster",
+            remedy="Change the settings of cluster, or set runtime=local",
+        ) from None
 
 
 def _spill_folder(cluster: Cluster) -> dict[str, Any]:

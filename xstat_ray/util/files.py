@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import secrets
@@ -94,9 +95,33 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
 
 def unwritable(folder: Path, error: OSError) -> InputError:
     """Make the error for an output folder that does not take a file."""
-    return InputError(
-        f"cannot write the output: {error.strerror}",
-        file=str(folder),
-        remedy="Free space or choose another out=; the same command resumes the release without "
-        "spending budget again",
-    )
+    again = "the same command resumes the release without spending budget again"
+    why = error.strerror or type(error).__name__
+    remedy = f"Free space or choose another out=; {again}"
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+        why = "a file is in the place of the folder, or of one above it"
+        remedy = "Choose another out=, or move the file away"
+    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        remedy = f"Let this user write there, or choose another out=; {again}"
+    return InputError(f"cannot write the output: {why}", file=str(folder), remedy=remedy)
+
+
+_REMEDIES = {
+    errno.ENOSPC: "Free space on that disk",
+    errno.EDQUOT: "Free space, or have the quota raised",
+    errno.EFBIG: "Raise the largest size of a file (ulimit -f)",
+    errno.EROFS: "Name a place that can be written to",
+    errno.EACCES: "Let this user read and write there",
+    errno.EPERM: "Let this user read and write there",
+    errno.EMFILE: "Raise the number of open files (ulimit -n)",
+    errno.ENFILE: "Raise the number of open files of the machine",
+}
+
+
+def refused_by_system(error: OSError) -> InputError | None:
+    """Make the error for a disk, a right or a limit that is in the way; None for other failures."""
+    if error.errno not in _REMEDIES:
+        return None
+    file = None if error.filename is None else str(error.filename)
+    remedy = f"{_REMEDIES[error.errno]}; the same command starts over, or finishes a release"
+    return InputError(f"the system refuses: {error.strerror}", file=file, remedy=remedy)

@@ -231,7 +231,10 @@ def _part(budget: Mechanism, declaration: Declaration, share: Fraction) -> Mecha
 
 
 def _check(plan: PopulationPlan) -> None:
-    remedy = "Publish fewer days, breakdowns or areas (area=municipality, within=[Kushiro, Nemuro])"
+    remedy = (
+        "Publish fewer days, breakdowns or areas (population.area=municipality, "
+        "'population.within=[Kushiro,Nemuro]')"
+    )
     if plan.coefficients > MAX_COEFFICIENTS:
         problem = (
             f"the release has {plan.coefficients:,} noisy values, more than {MAX_COEFFICIENTS:,}"
