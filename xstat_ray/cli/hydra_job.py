@@ -157,8 +157,10 @@ def _explained(error: Exception) -> str:
     cause = error.__cause__
     if isinstance(cause, ConfigAttributeError | ConfigKeyError) and cause.parent_node is not None:
         known = sorted(str(key) for key in cause.parent_node if key != "hydra")
-        remedy = suggestion(str(cause.key), known)
-        return str(StudyError("unknown key", file=COMMAND_LINE, key=cause.full_key, remedy=remedy))
+        typed_key = re.search(r"Could not override '([\w.]+)'", str(error))
+        key = typed_key[1] if typed_key else str(cause.full_key)
+        remedy = _elsewhere(key, known) or suggestion(str(cause.key), known)
+        return str(StudyError("unknown key", file=COMMAND_LINE, key=key, remedy=remedy))
     if isinstance(error, OverrideParseException):
         key, _, value = error.override.partition("=")
         remedy = f"If it is one text, write {typed(key, value)}"
@@ -166,6 +168,16 @@ def _explained(error: Exception) -> str:
         return str(InputError(problem, file=COMMAND_LINE, remedy=remedy))
     hidden = "No match in the defaults list" in str(error)
     return f"{_UNREADABLE} {error}{_HIDDEN if hidden else ''}"
+
+
+def _elsewhere(key: str, known: Sequence[str]) -> str:
+    """Tell where a setting is that was written one place too high or too low; empty if nowhere."""
+    above, _, last = key.rpartition(".")
+    if above and last in known:
+        return f"Write {last}=... alone"
+    if not above and last in ("path", "exclude", "ledger"):
+        return f"Each party has one: data.row.{last}=... and data.column.{last}=..."
+    return ""
 
 
 def _unknown_choice(path: str, names: Sequence[str]) -> str:
