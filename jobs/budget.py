@@ -39,7 +39,7 @@ def show(place: Place, settings: Section) -> Table:
     table = _table("data set", "spent", "cap", "delta", "releases")
     for account in ledger.show():
         if settings.optional_text("dataset") in (None, account.dataset):
-            limits = (str(account.cap), f"{float(account.delta):g}")
+            limits = (decimal(account.cap), f"{float(account.delta):g}")
             table.add_row(account.dataset, decimal(account.spent), *limits, str(account.releases))
     return table
 
@@ -54,7 +54,7 @@ def _history(entries: Sequence[Entry]) -> Table:
     for entry in entries:
         when = entry.at.removesuffix("+00:00")
         study = f"{entry.name} {entry.study[:8]}"
-        amounts = (_amount(entry), str(entry.cap))
+        amounts = (_amount(entry), decimal(entry.cap))
         why = "" if entry.kind == "witness" else entry.note
         table.add_row(when, entry.kind, entry.dataset, study, entry.release, *amounts, why)
     return table

@@ -24,8 +24,8 @@ SHELL = set('[]{}()*&;<>|$ ~#!?"\\')
 """What a shell reads as something else than text."""
 STANDS_FOR = "1"
 """Stands for what an error fills in."""
-NO_SETTINGS = {"key", "k", "x", "with"}
-"""Words before `=` that are no settings: places to fill in, and arguments of functions."""
+NO_SETTINGS = {"key", "k", "x", "with", "schema", "target_session_attrs"}
+"""Words before `=` that are no settings: places to fill in, and parts of addresses."""
 STUDY = "nycflights"
 
 

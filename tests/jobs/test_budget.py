@@ -50,7 +50,7 @@ def test_show_tells_where_the_data_sets_stand(budget):
     release("r2", "1/6", ("s/row",))
     header, _, column, row = budget("show")
     assert header == ["data set", "spent", "cap", "delta", "releases"]
-    assert (column, row) == (["s/column", "1/3", "1", "0", "1"], ["s/row", "1/2", "1", "0", "2"])
+    assert (column, row) == (["s/column", "1/3", "1", "0", "1"], ["s/row", "0.5", "1", "0", "2"])
     assert budget("show dataset=s/row")[2:] == [row]
 
 
@@ -63,7 +63,7 @@ def test_set_cap_is_what_a_refusal_tells_people_to_run(budget):
     budget("set-cap dataset=s/column cap=1.5 delta=1e-9")
     release("r2", "1")
     assert budget("show")[2:] == [
-        ["s/column", "4/3", "3/2", "1e-09", "2"],
+        ["s/column", "4/3", "1.5", "1e-09", "2"],
         ["s/row", "4/3", "4/3", "0", "2"],
     ]
 

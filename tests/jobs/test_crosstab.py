@@ -193,7 +193,8 @@ def test_without_noise_only_on_demand_and_with_a_red_warning(command):
             (["data.row.path=nowhere.parquet"], "nowhere.parquet). Set data.row.path"),
             (
                 ["out=rows.parquet/out"],
-                "cannot write the output: Not a directory (file rows.parquet/out)",
+                "cannot write the output: a file is in the place of the folder, or of one above it "
+                "(file rows.parquet/out)",
             ),
         ],
     ),

@@ -134,7 +134,7 @@ def test_quiet_checks_only(plan):
     first(
         1,
         [
-            (["target_stderr=0"], "target_stderr is not more than zero (file "),
+            (["target_stderr=0"], "target_stderr is not more than zero (on the command line, key"),
             (["target_stderr=1", "target_level=town"], "Use one of cell, 4x4, total"),
             (["crypto.slot_bits=4"], "key crypto.slot_bits"),
             (["target_stdrr=1"], "target_stdrr"),
