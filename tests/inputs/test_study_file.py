@@ -16,7 +16,8 @@ import yaml
 from tests.inputs.studies import SIMPLE, TIMED, changed
 from xstat_ray.errors import StudyError
 from xstat_ray.inputs.study_file import load, parse
-from xstat_ray.model.study import Bounds, Period, Privacy, View, Window
+from xstat_ray.model.period import Period
+from xstat_ray.model.study import Bounds, Privacy, View, Window
 
 NYCFLIGHTS = Path(__file__).parents[2] / "conf" / "study" / "nycflights.yaml"
 

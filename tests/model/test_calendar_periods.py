@@ -15,8 +15,8 @@ import pytest
 from tests.inputs.studies import TIMED, changed
 from xstat_ray.errors import StudyError
 from xstat_ray.inputs.study_file import parse
+from xstat_ray.model.period import Period
 from xstat_ray.model.periods import cover, to_periods
-from xstat_ray.model.study import Period
 from xstat_ray.planning.batching import BATCHES, periods_of
 
 ZONES = ("Asia/Tokyo", "America/New_York", "UTC", "Pacific/Apia")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from xstat_ray.model.period import Period
 from xstat_ray.model.periods import cover, to_periods
-from xstat_ray.model.study import Period
 
 
 def period(grain, start, end, zone="Asia/Tokyo"):

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.synthetic import make_study
+from xstat_ray.model.period import Period
 from xstat_ray.model.sensitivity import Sensitivity, most_at_once
-from xstat_ray.model.study import Bounds, Period
+from xstat_ray.model.study import Bounds
 
 MANY = 10**6
 BOUND = st.integers(1, 12)

@@ -32,6 +32,7 @@ from xstat_ray.crypto.oprf import item_hashes
 from xstat_ray.crypto.packing import Packing
 from xstat_ray.crypto.paillier import PrivateKey
 from xstat_ray.model.messages import Flags
+from xstat_ray.model.period import Period
 from xstat_ray.model.shards import ShardGrid
 from xstat_ray.model.study import (
     Bounds,
@@ -39,7 +40,6 @@ from xstat_ray.model.study import (
     Dimension,
     Level,
     Noise,
-    Period,
     Privacy,
     Role,
     RowSide,

@@ -22,8 +22,9 @@ import pytest
 from tests.roles.pair import agreed_pair, exchanged_pair
 from tests.sizes import thorough
 from tests.statistical.auditor import SECRET, dimension
+from xstat_ray.model.period import Period
 from xstat_ray.model.shards import ShardGrid
-from xstat_ray.model.study import Bounds, ColumnSide, Period, RowSide, Study, Window
+from xstat_ray.model.study import Bounds, ColumnSide, RowSide, Study, Window
 from xstat_ray.roles import column_party
 
 START = datetime(2024, 5, 1, tzinfo=UTC)

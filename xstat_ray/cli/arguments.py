@@ -73,7 +73,8 @@ def _readable(argument: str, several: bool, parser: OverridesParser) -> str:
     found = _SETTING.fullmatch(argument)
     if argument.startswith(("-", "~")) or found is None:
         return argument
-    key, value = found["key"], found["value"]
+    key = found["key"]
+    value = found["value"]
     if value[:1] == "~":
         with suppress(RuntimeError):
             value = str(Path(value).expanduser())

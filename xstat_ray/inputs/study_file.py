@@ -29,6 +29,7 @@ from xstat_ray.inputs.section import Section, first_duplicate
 from xstat_ray.inputs.spelling import check_spelling
 from xstat_ray.inputs.study_dimensions import MAX_SIZE, read_dimensions
 from xstat_ray.inputs.study_times import read_period, read_windows
+from xstat_ray.model.period import Period
 from xstat_ray.model.row_tree import level_names
 from xstat_ray.model.study import (
     OFFSET,
@@ -39,7 +40,6 @@ from xstat_ray.model.study import (
     MechanismChoice,
     NoiseChoice,
     PaddingMode,
-    Period,
     Privacy,
     PublishRule,
     RowSide,

@@ -8,7 +8,8 @@ from typing import cast
 from zoneinfo import ZoneInfo
 
 from xstat_ray.inputs.section import Section, first_duplicate, is_whole
-from xstat_ray.model.study import GRAIN_SECONDS, Grain, Period, Window
+from xstat_ray.model.period import GRAIN_SECONDS, Grain, Period
+from xstat_ray.model.study import Window
 
 UNIT_SECONDS = {"minute": 60, "hour": 3_600, "day": 86_400, "week": 7 * 86_400}
 UNIT_MONTHS = {"month": 1, "year": 12}

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 from numpy.typing import NDArray
 
-from xstat_ray.model.study import Period
+from xstat_ray.model.period import Period
 
 _SECOND = 1_000_000
 """Microseconds; all arithmetic on times is done in them."""
