@@ -43,8 +43,8 @@ class Encoder:
         listed as it is written is compared once more without characters that nobody sees, with
         whole numbers by their digits (`31001.0` as `31001`), with truth values in small letters,
         and, where all listed values are codes of so many digits, with the zeros that a number has
-        lost (`1206` as `01206`). A range, or a list that is the same as one, is compared as numbers:
-        09 is 9.
+        lost (`1206` as `01206`). A range, or a list that is the same as one, is compared as
+        numbers: 09 is 9.
 
         Args:
             columns: (N,) arrays by column name, of text, whole numbers, or dictionaries of either.
