@@ -75,6 +75,7 @@ def test_the_job_gets_plain_values_and_the_file_of_the_study(command, tmp_path):
     row = {"path": "rows.parquet", "exclude": None, "damaged": "stop", "ledger": None}
     row |= dict.fromkeys(("format", "version", "table", "query"))
     row |= {"unreadable": "stop", "warn_above": 0.05}
+    row |= {"encoding": None, "delimiter": None, "int96": "refuse", "multiline": "stop"}
     assert (raw["out"], raw["shards"], raw["data"]["row"]) == ("here", 7, row)
     assert "hydra" not in raw
 

@@ -172,10 +172,12 @@ def _explained(error: Exception) -> str:
 
 def _elsewhere(key: str, known: Sequence[str]) -> str:
     """Tell where a setting is that was written one place too high or too low; empty if nowhere."""
+    from xstat_ray.planning.settings import SOURCE_KEYS
+
     above, _, last = key.rpartition(".")
     if above and last in known:
         return f"Write {last}=... alone"
-    if not above and last in ("path", "exclude", "ledger"):
+    if not above and last in SOURCE_KEYS:
         return f"Each party has one: data.row.{last}=... and data.column.{last}=..."
     return ""
 
