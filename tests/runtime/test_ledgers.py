@@ -127,7 +127,7 @@ def test_what_is_debited_already_is_not_asked_for_again(case):
     """A rerun that finishes a release finds its own debit in the ledger."""
     poor = study(noise="laplace", privacy={"cap": 1})
     with pytest.MonkeyPatch.context() as patch, pytest.raises(RuntimeError):
-        patch.setattr(import_module("xstat_ray.crosstab"), "publish", _fail)
+        patch.setattr(import_module("xstat_ray.job"), "publish", _fail)
         case.run(poor)
     assert Ledger(case.ledger).spent("small/row") == 1
     assert case.run(poor).manifest["spent"]["epsilon"] == "1"
