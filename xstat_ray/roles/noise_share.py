@@ -71,13 +71,17 @@ class NoiseShare(JointDraw):
             share = narrow(draw_gaussian_share(self._design, slots))
         else:
             share = narrow(np.zeros((self._design.shown, slots), np.int64))
+        self._keep_share(share)
+        self._drawing = None
+
+    def _keep_share(self, share: NDArray[np.int64]) -> None:
+        """Take the share, and write it into the private folder, where there is one."""
         if self._folder is not None:
             content = io.BytesIO()
             np.save(content, share)
             kept = {"session": self.session().encode(), "share": content.getvalue()}
             write_private(self._folder, SHARE, channel.pack_fields(kept))
         self._noise = share
-        self._drawing = None
 
     def _load_share(self) -> bool:
         """Read the share from the private folder; tells whether that of this session was there.

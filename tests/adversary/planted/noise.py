@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import pytest
 
@@ -13,8 +11,7 @@ from xstat_ray.model.study import Role
 from xstat_ray.noise.shares import narrow
 from xstat_ray.privacy.design import Design
 from xstat_ray.roles.aggregator import draw_share
-from xstat_ray.roles.noise_share import SHARE, NoiseShare
-from xstat_ray.roles.private_file import write_private
+from xstat_ray.roles.noise_share import NoiseShare
 
 
 def all_of_one_party(patch: pytest.MonkeyPatch, role: Role) -> None:
@@ -34,11 +31,7 @@ def _drawn_by(patch: pytest.MonkeyPatch, role: Role | None) -> None:
 
     def keep_noise(self: NoiseShare) -> None:
         drawn = self._design.draw(self._study.slots)
-        self._noise = narrow(drawn if self.role == role else np.zeros_like(drawn))
-        if self._folder is not None:
-            content = io.BytesIO()
-            np.save(content, self._noise)
-            write_private(self._folder, SHARE, content.getvalue())
+        self._keep_share(narrow(drawn if self.role == role else np.zeros_like(drawn)))
 
     patch.setattr(NoiseShare, "keep_noise", keep_noise)
 
