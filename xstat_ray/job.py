@@ -26,7 +26,7 @@ from xstat_ray.publication.workspace import Resumable, Workspace
 from xstat_ray.roles.party import Party
 from xstat_ray.runtime.driver import Driver
 from xstat_ray.runtime.events import Recorded
-from xstat_ray.runtime.executor import ROLES, Executor, R
+from xstat_ray.runtime.executor import Executor, R
 from xstat_ray.runtime.intake_notice import tell_intake
 from xstat_ray.runtime.ledgers import announce, ledgers_of
 from xstat_ray.runtime.open import open_executor
@@ -244,8 +244,7 @@ def _record(executor: Executor, work: Workspace) -> dict[Role, str]:
     """
     inputs: dict[Role, str] = {}
     for role, instances in executor.parties.items():
-        counted = instances if ROLES[role].divided else instances[:1]
-        reports = executor.get_all([instance.call(Party.report) for instance in counted])
+        reports = executor.get_all([instance.call(Party.report) for instance in instances])
         folder = work.private_folder(role)
         inputs[role] = executor.get(instances[0].call(Party.record, folder, reports))
     return inputs

@@ -23,7 +23,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.case import Case, study
-from tests.synthetic import VIEW
 from xstat_ray import Options
 from xstat_ray.inputs.source import Source
 from xstat_ray.model.messages import Flags, Rows
@@ -32,12 +31,12 @@ from xstat_ray.noise.bits import Attempt
 from xstat_ray.noise.dealing import Dealer
 from xstat_ray.noise.sampler import Sampler
 from xstat_ray.planning.plan import Plan
-from xstat_ray.roles import ColumnParty, RowParty, contributions
+from xstat_ray.roles import ColumnParty, RowParty
 from xstat_ray.roles.intake_record import IntakeRecord
 from xstat_ray.roles.party import Party
 from xstat_ray.roles.row_opening import Masked
 from xstat_ray.runtime.driver import Driver
-from xstat_ray.runtime.emission import opening_parts
+from xstat_ray.runtime.emission import Stretches, opening_parts
 from xstat_ray.runtime.events import NAME
 from xstat_ray.runtime.executor import Executor, Instance, LocalExecutor, LocalInstance, Ref
 from xstat_ray.runtime.progress import Progress
@@ -161,16 +160,10 @@ def simulate(plan: Plan, rows: dict[int, int]) -> Seen:
     seen += simulate_noise(plan, "0")
     seen.append(("draw_dummies 0", drawn))
     seen += [(f"prepare {number}", [True] * len(grid.batches)) for number in everyone]
-    for batch in range(len(grid.batches)):
-        announced = len(grid.regions) * 8 + SEALED_BYTES
-        seen += [(f"announce {number}", announced) for number in everyone]
-        shards = [shard for shard in grid.shards if shard.batch == batch]
-        asked = 0
-        for place, shard in enumerate(shards):
-            for ahead in shards[asked : place + 2]:
-                seen += contributed(plan, ahead.number, rows)
-            asked = place + 2
-            seen.append((f"emit {shard.number % ENVIRONMENTS}", ("rows", rows.get(shard.number))))
+    calls = Stretches(everyone, len(grid.batches))
+    for shard in (shard for batch in calls.order for shard in grid.of_batch(batch)):
+        emitted = ("rows", rows.get(shard.number))
+        seen.append((f"emit {calls.emitter(shard.batch)}", emitted))
     for part in opening_parts(plan):
         shape = (len(part), plan.packing.blocks, plan.key_bits // 4)
         noise = len(part) * plan.packing.blocks * plan.key_bits // 8
@@ -217,21 +210,12 @@ def simulate_noise(plan: Plan, name: str) -> Seen:
     return [*seen, (f"keep_noise {name}", None)]
 
 
-def contributed(plan: Plan, shard: int, rows: dict[int, int]) -> Seen:
-    """Make what is seen of the contributions to a shard: each as long as its message."""
-    size = rows.get(shard, 0)
-    filled = Rows(
-        view=VIEW, shard=shard, tags=np.zeros((size, 16), np.uint8), cells=np.zeros(size, np.uint32)
-    )
-    sealed = len(filled.encode(plan.study.digest)) + SEALED_BYTES
-    others = [number for number in range(ENVIRONMENTS) if number != shard % ENVIRONMENTS]
-    return [(f"contribute {number}", sealed) for number in others]
-
-
 def padded_sizes(plan: Plan, seen: Seen) -> dict[int, int]:
-    """The sizes of the messages of rows, by shard, in the order in which they are emitted."""
+    """The sizes of the messages of rows, by shard."""
     emitted = [size[1] for name, size in seen if name.startswith("emit")]
-    return dict(zip([shard.number for shard in plan.grid.shards], emitted, strict=False))
+    order = Stretches(range(ENVIRONMENTS), len(plan.grid.batches)).order
+    shards = [shard.number for batch in order for shard in plan.grid.of_batch(batch)]
+    return dict(zip(shards, emitted, strict=False))
 
 
 @pytest.mark.parametrize("people", [["x", "y"], ["x", "y", "one"]], ids=["without", "with"])
@@ -261,7 +245,7 @@ def test_the_exchange_looks_the_same_whoever_is_in_the_tables(tmp_path, monkeypa
 
 
 def test_keys_that_are_as_many_as_a_bins_persons_are_found(tmp_path, monkeypatch):
-    """The leak planted: what environments with the same persons send each other is not filled."""
+    """The leak planted: what environments send each other is not filled."""
 
     def keys_of(self, number):
         keys = self._exchange.keys_of(number)
@@ -277,21 +261,11 @@ def tell_of_rows(patch: pytest.MonkeyPatch) -> None:
     """The leak planted: which batches can hold rows."""
     sealing = RowParty.prepare
 
-    def prepare(self, grid, drawn=None):
-        sealing(self, grid, drawn)
+    def prepare(self, grid, drawn=None, emitted=None):
+        sealing(self, grid, drawn, emitted)
         return [self._surveyed.has_rows(batch) for batch in grid.batches]
 
     patch.setattr(RowParty, "prepare", prepare)
-
-
-def do_not_fill(patch: pytest.MonkeyPatch) -> None:
-    """The leak planted: contributions as long as an environment's rows."""
-    contribute = contributions.contribute
-
-    def leaky(channel, digest, shard, rows, size):
-        return contribute(channel, digest, shard, rows, len(rows.cells))
-
-    patch.setattr(contributions, "contribute", leaky)
 
 
 def report_digits(patch: pytest.MonkeyPatch) -> None:
@@ -303,7 +277,7 @@ def report_digits(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(IntakeRecord, "report", leaky)
 
 
-@pytest.mark.parametrize("leak", [tell_of_rows, do_not_fill, report_digits])
+@pytest.mark.parametrize("leak", [tell_of_rows, report_digits])
 def test_a_planted_leak_is_found(tmp_path, monkeypatch, leak):
     leak(monkeypatch)
     plan, seen = watch(tmp_path / "run", ["x", "y"])

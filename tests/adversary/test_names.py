@@ -27,9 +27,9 @@ HONEST = RowParty.emit
 
 
 @wraps(HONEST)
-def hashed_ids(self: RowParty, shard: Shard, *contributed: bytes) -> Rows:
+def hashed_ids(self: RowParty, shard: Shard) -> Rows:
     """Emit rows whose tags are salted hashes of ids; the salt is the public digest of the study."""
-    rows = HONEST(self, shard, *contributed)
+    rows = HONEST(self, shard)
     salt = self._study.digest
     ids = sorted(bytes_of(NUMBERS))[: len(rows.tags)]
     digests = b"".join(hashlib.sha256(salt + person).digest()[:16] for person in ids)

@@ -15,7 +15,6 @@ from xstat_ray.errors import InputError
 from xstat_ray.federation.input_record import INPUT, InputRecord
 from xstat_ray.inputs.source import Source
 from xstat_ray.roles import RowParty
-from xstat_ray.roles.row_table import Share
 from xstat_ray.runtime.executor import LocalExecutor, LocalInstance
 
 SEEDS = {"row": bytes(range(32)), "column": None}
@@ -31,9 +30,8 @@ def step(folder: Path, *tables: Path) -> InputRecord:
     ]
     record = InputRecord(folder, executor, environments)
     record.demand()
-    for number, environment in enumerate(environments):
-        share = Share(number, len(environments))
-        executor.get(environment.call(RowParty.intake, share))
+    for environment in environments:
+        executor.get(environment.call(RowParty.intake))
     return record
 
 
@@ -86,7 +84,7 @@ def test_environments_that_read_different_tables_keep_nothing(places, tmp_path):
 def test_a_batch_is_kept_once(places, tmp_path, monkeypatch):
     record = step(tmp_path, places[0])
     kept = []
-    monkeypatch.setattr(InputRecord, "keep", lambda self: kept.append(self))
+    monkeypatch.setattr(InputRecord, "_keep", lambda _, instances: kept.append(instances))
     for batch in (0, 0, 1, 0):
-        record.keep_batch(batch)
-    assert len(kept) == 2
+        record.keep_batch(batch, record._instances[0])
+    assert kept == [record._instances] * 2

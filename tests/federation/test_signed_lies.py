@@ -416,14 +416,10 @@ def test_points_that_are_none(domains, monkeypatch, party, kind, point):
     [
         ({"persons": 255}, "fewer than 256"),
         ({"persons": 1 << 29}, "more than"),
-        ({"environments": 0}, "no number of environments"),
-        ({"environments": 1 << 20}, "no number of environments"),
-        ({"persons": 300}, "what no party"),
+        ({"persons": 300}, "not rounded"),
     ],
 )
 def test_an_offer_that_is_none(domains, monkeypatch, party, changes, reason):
-    if party is ColumnParty and "environments" in changes:
-        reason = "what no party of this kind"
     lie_of(monkeypatch, party, "offer", **changes)
     refused(domains, reason, party.other)
 

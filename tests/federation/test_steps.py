@@ -190,7 +190,7 @@ def test_secrets_are_private_meanwhile_and_gone_afterwards(case, tmp_path):
     assert (
         left["row"]
         == left["column"]
-        == {"log.jsonl", "events.jsonl", "input", "environments", "intake.json", "facts.json"}
+        == {"log.jsonl", "events.jsonl", "input", "intake.json", "facts.json"}
     )
     assert left["aggregator"] == {"log.jsonl", "events.jsonl"}
 

@@ -58,6 +58,12 @@ METRICS = {
     },
     "profile": {"profile.row.emit", "profile.row.mask_table.share"},
     "peers": {"peers.ours.2048", "peers.phe_packed.2048", "peers.duckdb"},
+    "machines": {
+        "machines.call",
+        "machines.survey",
+        "machines.trial.64.seconds",
+        "machines.country.4.busy.row",
+    },
     "privacy": {
         "privacy.rmse.tree.cells_65536",
         "privacy.shards.per_shard.4",
@@ -78,7 +84,7 @@ SHORT = ("kernels", "tags", "join")
 """Suites for every run of the tests."""
 
 
-LONG = ("scale", "shards")
+LONG = ("scale", "shards", "machines")
 """Suites for `make test-slow`."""
 OTHERS = [suite for suite in SUITES if suite not in SHORT + LONG]
 

@@ -25,9 +25,10 @@ def noted(**counts: int) -> IntakeRecord:
     return record
 
 
-def test_the_counts_of_all_environments_are_added_up(tmp_path: Path) -> None:
-    records = [noted(rows=5, kept=0, persons=2, excluded=1), noted(rows=7, persons=3)]
-    records[0].emitted[range(0, 4)] = IntakeCounts(kept=3, over_bound=1)
+def test_what_was_surveyed_counts_once_and_what_was_emitted_is_added_up(tmp_path: Path) -> None:
+    records = [noted(rows=12, persons=5, excluded=1) for _ in range(2)]
+    records[0].emitted[range(0, 4)] = IntakeCounts(kept=2, over_bound=1)
+    records[1].emitted[range(4, 8)] = IntakeCounts(kept=1)
     records[0].unsorted = ["a.parquet"]
     records[0].set_aside = (InputError("the file is empty", file="b.parquet", remedy="Write it"),)
     digest = records[0].write(tmp_path, CHANNEL, [record.report(CHANNEL) for record in records])
@@ -71,6 +72,7 @@ def test_the_digest_covers_what_each_environment_has_read(tmp_path: Path) -> Non
         records = [noted(rows=2) for _ in ids]
         for record, one in zip(records, ids, strict=True):
             reading(record, tmp_path / one / "rows.csv")
+            record.end_survey()
         reports = [record.report(CHANNEL) for record in records]
         return records[0].write(tmp_path / "private", CHANNEL, reports)
 

@@ -17,7 +17,7 @@ from xstat_ray.inputs.source import Source
 from xstat_ray.inputs.tables import Table
 from xstat_ray.roles import row_table
 from xstat_ray.roles.bounds import Part
-from xstat_ray.roles.row_table import WHOLE, RowTable, Share
+from xstat_ray.roles.row_table import RowTable
 
 STUDY = replace(make_study(), id_form="text")
 PERIODS = STUDY.period.span
@@ -46,9 +46,9 @@ def write(folder, kind):
     return folder / "rows.parquet"
 
 
-def surveyed(path, share=WHOLE, exclude=()):
+def surveyed(path, exclude=()):
     digests = ReadDigests(bytes(16))
-    table = RowTable(STUDY, Source(path, exclude), share, digests)
+    table = RowTable(STUDY, Source(path, exclude), digests)
     table.survey(SALT)
     return table, table.ids
 
@@ -98,44 +98,20 @@ def outside_domain():
 
 
 @pytest.mark.parametrize("kind", SOURCES)
-@pytest.mark.parametrize("parts", [1, 3])
-def test_every_layout_share_and_cut_gives_the_same_rows(tmp_path, kind, parts):
-    path = write(tmp_path, kind)
+def test_every_layout_and_cut_gives_the_same_rows(tmp_path, kind):
+    table, ids = surveyed(write(tmp_path, kind))
     found = Counter()
-    counts = Counter()
-    for number in range(parts):
-        table, ids = surveyed(path, Share(number, parts))
-        counts += Counter(table.counts.as_dict())
-        for batch in (PERIODS[:5], PERIODS[5:20], PERIODS[20:]):
-            found += content(table, ids, batch)
-            reading = table.read(batch, lambda part: len(part.rows.cell))
-            counts["usable"] += reading.usable
-            counts["outside_domain"] += reading.outside_domain
-            assert sum(reading.results) == reading.usable
+    counts = Counter(table.counts.as_dict())
+    for batch in (PERIODS[:5], PERIODS[5:20], PERIODS[20:]):
+        found += content(table, ids, batch)
+        reading = table.read(batch, lambda part: len(part.rows.cell))
+        counts["usable"] += reading.usable
+        counts["outside_domain"] += reading.outside_domain
+        assert sum(reading.results) == reading.usable
     assert found == plain()
     assert counts["rows"] == len(ROWS) and counts["usable"] == plain().total()
     assert counts["invalid_id"] == ROWS["person"].null_count
     assert counts["outside_domain"] == outside_domain()
-
-
-def test_shares_divide_the_persons(tmp_path):
-    path = write(tmp_path, "by_person")
-    _, ids = surveyed(path)
-    parts = [surveyed(path, Share(number, 7)) for number in range(7)]
-    divided = [ids_of_part.tolist() for _, ids_of_part in parts]
-    assert sorted(name for part in divided for name in part) == ids.tolist()
-    assert len(set(ids.tolist())) == len(ids)
-    # No share is a range of the ids: its number tells nothing of who is in it.
-    assert (
-        sum(
-            min(part) < max(other) and min(other) < max(part)
-            for part in divided
-            for other in divided
-            if part is not other
-        )
-        > 30
-    )
-    assert {table.everybody for table, _ in parts} == {len(ids)}
 
 
 def pieces_read(monkeypatch, table, wanted):
@@ -157,7 +133,7 @@ def test_only_row_groups_that_can_hold_the_batch_are_read(tmp_path, monkeypatch)
     groups = -(-len(ROWS) // 100)
     by_time, _ = surveyed(write(tmp_path / "by_time", "by_time"))
     assert pieces_read(monkeypatch, by_time, PERIODS[:4]) <= 4 / 36 * groups + 2
-    text, _ = surveyed(write(tmp_path / "text", "text"), Share(0, 3))
+    text, _ = surveyed(write(tmp_path / "text", "text"))
     assert pieces_read(monkeypatch, text, PERIODS[:4]) == 1
 
 
@@ -171,10 +147,7 @@ def test_ids_in_another_form_are_found(tmp_path):
     pq.write_table(
         wide.sort_by([("person", "ascending")]), tmp_path / "rows.parquet", row_group_size=100
     )
-    found = Counter()
-    for number in range(2):
-        found += content(*surveyed(tmp_path / "rows.parquet", Share(number, 2)), PERIODS)
-    assert found == plain()
+    assert content(*surveyed(tmp_path / "rows.parquet"), PERIODS) == plain()
 
 
 def test_excluded_persons_have_no_rows(tmp_path):
@@ -208,11 +181,17 @@ def test_bad_text_behind_the_first_rows_is_refused_before_anything_is_read_for_u
 def test_batches_that_lie_in_the_same_pieces_are_read_together(tmp_path):
     by_day, _ = surveyed(write(tmp_path, "by_day"))
     hours = [PERIODS[hour : hour + 1] for hour in range(len(PERIODS))]
+    every = range(len(hours))
     # Midnight of the second day is in both files' footers, as the first ends there.
-    groups = {by_day.read_together(hours, batch) for batch in range(len(hours))}
+    groups = {by_day.read_together(hours, batch, every) for batch in every}
     assert sorted(hour for group in groups for hour in group) == list(range(len(hours)))
     assert len(groups) <= 3
-    assert all(by_day.read_together(hours, batch) == group for group in groups for batch in group)
+    assert all(
+        by_day.read_together(hours, batch, every) == group for group in groups for batch in group
+    )
+    # Others than those that are emitted here are left alone.
+    (first, *_) = sorted(groups, key=lambda group: group.start)
+    assert by_day.read_together(hours, 2, range(2, 4)) == range(2, 4) != first
     assert all(map(by_day.has_rows, hours))
     assert not by_day.has_rows(range(PERIODS.stop + 100, PERIODS.stop + 101))
 
@@ -220,9 +199,9 @@ def test_batches_that_lie_in_the_same_pieces_are_read_together(tmp_path):
 def test_a_batch_in_pieces_with_very_many_rows_is_read_alone(tmp_path, monkeypatch):
     text, _ = surveyed(write(tmp_path, "text"))
     halves = [PERIODS[:18], PERIODS[18:]]
-    assert text.read_together(halves, 1) == range(1, 2)
+    assert text.read_together(halves, 1, range(2)) == range(1, 2)
     (tmp_path / "by_person").mkdir()
     by_person, _ = surveyed(write(tmp_path / "by_person", "by_person"))
-    assert by_person.read_together(halves, 1) == range(2)
+    assert by_person.read_together(halves, 1, range(2)) == range(2)
     monkeypatch.setattr(row_table, "_MOST_ROWS", len(ROWS))
-    assert by_person.read_together(halves, 1) == range(1, 2)
+    assert by_person.read_together(halves, 1, range(2)) == range(1, 2)

@@ -6,6 +6,7 @@ import pytest
 
 from tests.runtime.noting import noting_executor
 from tests.synthetic import make_study
+from xstat_ray.model.shards import Shard
 from xstat_ray.planning.plan import Plan, make_plan
 from xstat_ray.runtime import emission
 from xstat_ray.runtime.emission import (
@@ -22,64 +23,43 @@ def plan() -> Plan:
     return make_plan(make_study(), key_bits=2048, shards=6, batch="day")
 
 
-def test_only_batches_of_which_an_environment_can_hold_rows_are_asked_for() -> None:
-    assert wanted_batches([[True, False, True], [True, False, False]]) == [True, False, True]
+def test_only_batches_that_can_hold_rows_are_asked_for() -> None:
+    assert wanted_batches([True, False, True]) == [True, False, True]
 
 
 def test_a_table_without_rows_is_asked_for_all_batches() -> None:
-    assert wanted_batches([[False] * 3, [False] * 3]) == [True] * 3
+    assert wanted_batches([False] * 3) == [True] * 3
 
 
-def test_a_single_environment_emits_without_announcements(plan: Plan) -> None:
-    executor, calls = noting_executor(["r0"], [])
-    rows = RowCalls(executor.row, plan.grid.shards)
-    sent = [executor.get(rows.emit(shard)) for shard in plan.grid.shards]
-    assert sent == calls == [("r0", "emit", (shard,)) for shard in plan.grid.shards]
-
-
-def test_one_emits_what_the_others_contribute_and_they_take_turns(plan: Plan) -> None:
-    names = ["r0", "r1", "r2"]
-    executor, _ = noting_executor(names, [])
-    rows = RowCalls(executor.row, plan.grid.shards)
-    emitters = []
-    for shard in plan.grid.shards:
-        emitter, method, (emitted, *contributed) = executor.get(rows.emit(shard))
-        assert (method, emitted) == ("emit", shard)
-        announced = tuple((name, "announce", (shard.batch,)) for name in names)
-        assert {call[1:] for call in contributed} == {("contribute", (shard, *announced))}
-        assert sorted([emitter, *(call[0] for call in contributed)]) == names
-        emitters.append(emitter)
-    assert emitters == [f"r{number % 3}" for number in range(len(emitters))]
-
-
-def test_environments_work_ahead_but_never_read_a_batch_before_they_are_done_with_the_last(
-    plan: Plan,
+@pytest.mark.parametrize("environments", [1, 2, 3, 7])
+@pytest.mark.parametrize("batches", [1, 2, 7, 12])
+def test_every_batch_is_emitted_by_the_environment_that_prepares_it(
+    plan: Plan, environments: int, batches: int
 ) -> None:
-    """Each reads a batch once, all at the same time, and contributes before the last emission."""
-    executor, calls = noting_executor(["r0", "r1"], [])
-    rows = RowCalls(executor.row, plan.grid.shards)
-    for shard in plan.grid.shards:
-        rows.emit(shard)
-    first, second, third = plan.grid.shards[:3]
-    steps = [(call.environment, call.method, call.args[0]) for call in calls]
-    assert steps[:7] == [
-        ("r0", "announce", 0),
-        ("r1", "announce", 0),
-        ("r1", "contribute", first),
-        ("r0", "contribute", second),
-        ("r0", "emit", first),
-        ("r1", "contribute", third),
-        ("r1", "emit", second),
-    ]
-    batches = [getattr(what, "batch", what) for _, _, what in steps]
-    assert batches == sorted(batches) and len(batches) == 2 * 2 + 2 * len(plan.grid.shards)
+    names = [f"r{number}" for number in range(environments)]
+    executor, calls = noting_executor(names, [])
+    rows = RowCalls(executor.row, batches)
+    rows.prepare(plan.grid, b"drawn")
+    stretches = {call.environment: call.args[2] for call in calls}
+    assert [batch for name in names for batch in stretches[name]] == list(range(batches))
+    assert max(map(len, stretches.values())) - min(map(len, stretches.values())) <= 1
+    for batch in range(batches):
+        shard = Shard(number=batch, region=range(9), batch=batch)
+        emitter, method, args = executor.get(rows.emit(shard))
+        assert (method, args) == ("emit", (shard,)) and batch in stretches[emitter]
 
 
-def test_a_message_that_is_asked_for_again_gets_new_contributions(plan: Plan) -> None:
-    executor, _ = noting_executor(["r0", "r1"], [])
-    rows = RowCalls(executor.row, plan.grid.shards)
-    shard = plan.grid.shards[3]
-    assert executor.get(rows.emit(shard)) == executor.get(rows.emit(shard))
+@pytest.mark.parametrize("environments", [1, 2, 3])
+def test_environments_work_at_the_same_time_and_through_their_batches_in_order(
+    environments: int,
+) -> None:
+    executor, _ = noting_executor([f"r{number}" for number in range(environments)], [])
+    rows = RowCalls(executor.row, 12)
+    assert sorted(rows.order) == list(range(12))
+    emitters = [getattr(rows.emitter(batch), "name", "") for batch in rows.order]
+    assert emitters == [f"r{place % environments}" for place in range(12)]
+    of_first = [batch for batch in rows.order if batch < 12 // environments]
+    assert of_first == sorted(of_first)
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 
 from tests.runtime.noting import Call, noting_executor
 from xstat_ray.roles.id_exchange import Shape
 from xstat_ray.runtime import exchange
-from xstat_ray.runtime.exchange import exchange_ids, holder_of
+from xstat_ray.runtime.exchange import exchange_ids
 from xstat_ray.runtime.progress import Progress
 
 
@@ -37,14 +36,13 @@ def of(calls: list[Call], method: str) -> list[tuple[str, tuple[Any, ...]]]:
     return [(call.environment, call.args) for call in calls if call.method == method]
 
 
-def test_environments_of_the_row_party_hold_ranges_of_bins_and_work_in_turn(shape: Shape) -> None:
+def test_environments_take_bins_in_turn(shape: Shape) -> None:
     executor, calls = noting_executor(["r0", "r1"], ["c0"])
     progress = Persons()
     exchange_ids(executor, progress)
-    masked = [call for call in of(calls, "hide") if call[0] != "c0"]
-    assert masked == [("r0", (0,)), ("r1", (2,)), ("r0", (1,)), ("r1", (3,))]
+    hidden = [call for call in of(calls, "hide") if call[0] != "c0"]
+    assert hidden == [("r0", (0,)), ("r1", (1,)), ("r0", (2,)), ("r1", (3,))]
     assert progress.persons == 800
-    assert not of(calls, "put_keys")
 
 
 def test_every_matrix_goes_to_the_environment_that_holds_the_bin(shape: Shape) -> None:
@@ -58,23 +56,17 @@ def test_every_matrix_goes_to_the_environment_that_holds_the_bin(shape: Shape) -
     assert len(evaluated) == 8
 
 
-def test_environments_that_hold_the_same_persons_give_each_other_the_keys(shape: Shape) -> None:
-    executor, calls = noting_executor(["r0"], ["c0", "c1"])
+@pytest.mark.parametrize("names", [(["r0"], ["c0", "c1"]), (["r0", "r1"], ["c0"])])
+def test_environments_of_a_party_give_each_other_the_keys(
+    shape: Shape, names: tuple[list[str], list[str]]
+) -> None:
+    executor, calls = noting_executor(*names)
     exchange_ids(executor, Progress())
+    (several,) = [instances for instances in names if len(instances) > 1]
     assert of(calls, "put_keys") == [
-        (f"c{1 - number % 2}", (Call(f"c{number % 2}", "keys_of", (number,)), number))
+        (several[1 - number % 2], (Call(several[number % 2], "keys_of", (number,)), number))
         for number in range(4)
     ]
-
-
-@pytest.mark.parametrize("environments", [1, 2, 3, 5])
-def test_an_environment_holds_the_bins_of_its_share(environments: int) -> None:
-    bins = 3 * environments
-    names = [f"r{number}" for number in range(environments)]
-    executor, _ = noting_executor(names, ["c0"])
-    holders = [holder_of(executor, "row", number, bins) for number in range(bins)]
-    expected = np.repeat(names, 3).tolist()
-    assert [getattr(holder, "name", "") for holder in holders] == expected
 
 
 def test_both_parties_agree_before_any_bin() -> None:

@@ -12,6 +12,7 @@ from xstat_ray.benchmarks import (
     exchange_suite,
     join_suite,
     kernels_suite,
+    machines_suite,
     noise_suite,
     order_suite,
     paillier_suite,
@@ -63,6 +64,7 @@ SUITES = {
     "smoothing": Suite(smoothing_suite.Sizes, smoothing_suite.run),
     "shards": Suite(shards_suite.Sizes, shards_suite.run, shards_figure.draw, section="cuts"),
     "scale": Suite(scale_suite.Sizes, scale_suite.run),
+    "machines": Suite(machines_suite.Sizes, machines_suite.run, section="many_machines"),
     "profile": Suite(profile_suite.Sizes, profile_suite.run),
     "peers": Suite(peers_suite.Sizes, peers_suite.run),
 }

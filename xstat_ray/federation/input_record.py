@@ -58,20 +58,21 @@ class InputRecord:
         Raises:
             InputError: they have read different tables, or the disk is full.
         """
+        self._keep(self._instances)
+
+    def _keep(self, instances: Sequence[Instance[Party]]) -> None:
         whole = ReadDigests(bytes(16))
         whole.expect(self._kept)
-        calls = [instance.call(Party.input_read) for instance in self._instances]
-        first, *others = self._executor.get_all(calls)
-        whole.expect(first)
-        for read in others:
-            whole.expect(read, stamps=False)
+        calls = [instance.call(Party.input_read) for instance in instances]
+        for instance, read in zip(instances, self._executor.get_all(calls), strict=True):
+            whole.expect(read, stamps=instance is self._instances[0])
         content = whole.export()
         if content != self._kept:
             write_whole(self._path, content, mode=0o600)
             self._kept = content
 
-    def keep_batch(self, batch: int) -> None:
-        """Do as `keep`, once for each batch, which all environments read before any row leaves."""
+    def keep_batch(self, batch: int, emitter: Instance[Party]) -> None:
+        """Add, once for each batch, what the environment has read that emits it."""
         if batch not in self._batches:
-            self.keep()
+            self._keep([emitter])
             self._batches.add(batch)

@@ -54,7 +54,7 @@ def send_masks(run: DomainRun, executor: Executor) -> None:
     parts = opening_parts(plan)
     calls = [partial(mask_call, executor, plan, turn) for turn in range(len(parts))]
     outbox = Outbox(run, executor)
-    for number, masked in outbox.missing("aggregator", "masks", calls):
+    for number, masked in outbox.missing("aggregator", "masks", dict(enumerate(calls))):
         write_private(run.folder / RECEIPTS, str(number), masked.receipt)
         outbox.send("aggregator", "masks", masked.masks, number, len(parts))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 from xstat_ray.federation.domain_run import DomainRun
@@ -11,7 +11,7 @@ from xstat_ray.model.encoding import Message
 from xstat_ray.runtime.executor import Executor, Ref
 
 AHEAD = 4
-"""Most messages that are computed while one is handed out."""
+"""Messages that are computed while one is handed out: so many, or one for each environment."""
 T = TypeVar("T")
 
 
@@ -33,13 +33,21 @@ class Outbox:
         )
 
     def missing(
-        self, receiver: Domain, kind: str, calls: Sequence[Callable[[], Ref[T]]]
+        self, receiver: Domain, kind: str, calls: Mapping[int, Callable[[], Ref[T]]]
     ) -> Iterator[tuple[int, T]]:
-        """Yield the results of the calls whose messages are not out yet, computing a few ahead."""
-        left = self._run.mailbox.unsent(receiver, kind, len(calls))
+        """Yield the results of the calls whose messages are not out yet, computing a few ahead.
+
+        Args:
+            receiver: to whom the messages go.
+            kind: of the messages.
+            calls: what computes each message, by its number, in the order in which they are made.
+        """
+        unsent = set(self._run.mailbox.unsent(receiver, kind, len(calls)))
+        left = [number for number in calls if number in unsent]
+        environments = max(map(len, self._executor.parties.values()))
         refs: dict[int, Ref[T]] = {}
         for place, number in enumerate(left):
-            for ahead in left[place : place + AHEAD]:
+            for ahead in left[place : place + max(AHEAD, environments + 1)]:
                 if ahead not in refs:
                     refs[ahead] = calls[ahead]()
             yield number, self._executor.get(refs.pop(number))

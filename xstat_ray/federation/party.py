@@ -37,8 +37,6 @@ from xstat_ray.util.files import write_whole
 STEPS = ("handshake", "exchange", "emit", "noise")
 FACTS = "facts.json"
 """File with what the manifest will tell of the party; written once the step emit is over."""
-ENVIRONMENTS = "environments"
-"""File with the number of environments that the party told the other of."""
 
 
 class PartySteps:
@@ -199,7 +197,6 @@ class PartySteps:
         get = self._executor.get
         first = self._executor.first(self._role)
         mailbox = self._mailbox
-        self._keep_environments()
         mailbox.send(self._other, "offer", lambda: get(first.call(Party.offer_columns)))
         with mailbox.receiving(self._other, "offer") as message:
             choices = get(first.call(Party.choose_columns, message.payload))
@@ -209,23 +206,9 @@ class PartySteps:
         self._executor.get_all(tell_others(self._executor, self._role))
         return self._shape
 
-    def _keep_environments(self) -> None:
-        """Refuse another number of environments than the offer that is out tells."""
-        path = self._run.folder / ENVIRONMENTS
-        number = str(len(self._executor.parties[self._role]))
-        if not path.exists():
-            write_whole(path, number.encode(), mode=0o600)
-        elif path.read_text() != number and ROLES[self._role].divided:
-            raise InputError(
-                f"the run was begun with {path.read_text()} environments of the {self._role} party",
-                key=f"replicas.{self._role}",
-                remedy=f"Set it to {path.read_text()}, or agree on another name for the run",
-            )
-
     def _holder(self, number: int) -> Instance[Party]:
         """Return the environment that works through a bin."""
-        assert self._shape is not None
-        return holder_of(self._executor, self._role, number, self._shape.bins)
+        return holder_of(self._executor, self._role, number)
 
     def _evaluate(self) -> None:
         """Take the other party's matrices, from which this party's persons get their keys."""
@@ -238,7 +221,7 @@ class PartySteps:
             # This checks the matrix, so that only a good message is accepted.
             call = self._holder(head.part).call(Party.evaluate, message.payload, head.part)
             self._executor.get(call)
-            self._executor.get_all(spread(self._executor, self._role, head.part, bins))
+            self._executor.get_all(spread(self._executor, self._role, head.part))
 
         for _ in self._mailbox.collect(self._other, "matrix", read):
             pass
@@ -262,8 +245,7 @@ class PartySteps:
             self._emit_rows(self._dummies())
         else:
             self._emit_flags(self._dummies())
-        counted = instances if ROLES[self._role].divided else instances[:1]
-        reports = executor.get_all([instance.call(Party.report) for instance in counted])
+        reports = executor.get_all([instance.call(Party.report) for instance in instances])
         facts = {
             "input": executor.get(first.call(Party.record, run.folder, reports)),
             "kernel": executor.get(first.call(Party.kernel)),
@@ -292,7 +274,8 @@ class PartySteps:
         """
         executor = self._executor
         plan = self._run.plan
-        executor.get_all([row.call(RowParty.prepare, plan.grid, drawn) for row in executor.row])
+        rows_of = RowCalls(executor.row, len(plan.grid.batches))
+        executor.get_all(rows_of.prepare(plan.grid, drawn))
         starts_of_levels = []
         if plan.design.starts is None:
             starts_of_levels = executor.get(executor.row[0].call(RowParty.tree_starts))
@@ -301,10 +284,11 @@ class PartySteps:
             tree = Tree(view=view, starts=starts)
             self._outbox.send("aggregator", "tree", tree, number, len(starts_of_levels))
         shards = plan.grid.shards
-        rows_of = RowCalls(executor.row, shards)
-        calls = [partial(rows_of.emit, shard) for shard in shards]
+        ordered = [shard for batch in rows_of.order for shard in plan.grid.of_batch(batch)]
+        calls = {shard.number: partial(rows_of.emit, shard) for shard in ordered}
         for number, rows in self._outbox.missing("aggregator", "rows", calls):
-            self._input.keep_batch(shards[number].batch)
+            batch = shards[number].batch
+            self._input.keep_batch(batch, rows_of.emitter(batch))
             self._outbox.send("aggregator", "rows", rows, number, len(calls))
 
     def _emit_flags(self, drawn: bytes | None) -> None:
@@ -323,7 +307,7 @@ class PartySteps:
             for batch, size in enumerate(sizes)
             for call in flag_calls(executor, plan, batch, size)
         ]
-        for number, flags in self._outbox.missing("aggregator", "flags", calls):
+        for number, flags in self._outbox.missing("aggregator", "flags", dict(enumerate(calls))):
             self._outbox.send("aggregator", "flags", flags, number, len(calls))
 
     # What is added to the table

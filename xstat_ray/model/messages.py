@@ -21,8 +21,6 @@ class Offer(Message):
 
     persons: int
     """Number of the party's persons, rounded up."""
-    environments: int
-    """Environments that divide these persons; the number of bins is a multiple of it."""
     point: NDArray[np.uint8]
     """(1, 32) the group element that offers the oblivious transfers."""
     witnessed: Heads = ""

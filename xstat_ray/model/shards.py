@@ -65,8 +65,14 @@ class ShardGrid:
     @property
     def shards(self) -> tuple[Shard, ...]:
         """All shards, those of one batch together."""
-        grid = [(region, batch) for batch in range(len(self.batches)) for region in self.regions]
-        return tuple(Shard(number, region, batch) for number, (region, batch) in enumerate(grid))
+        batches = range(len(self.batches))
+        return tuple(shard for batch in batches for shard in self.of_batch(batch))
+
+    def of_batch(self, batch: int) -> list[Shard]:
+        """The shards of a batch."""
+        first = batch * len(self.regions)
+        regions = enumerate(self.regions)
+        return [Shard(first + place, region, batch) for place, region in regions]
 
     def shard_of(self, cells: NDArray[np.uint32], periods: NDArray[np.uint32]) -> NDArray[np.int64]:
         """(N,) shard number of rows with these blinded cells and periods."""

@@ -37,7 +37,6 @@ class ColumnParty(ColumnOpening):
 
     role = "column"
     other = "row"
-    divided = False
     padded = FlagDummies
 
     def __init__(
@@ -80,7 +79,7 @@ class ColumnParty(ColumnOpening):
         self._record.lists = excluded.lists
         left_out = frozenset(excluded.ids.to_pylist())
         taken = take(study, table, side.id, left_out, self._extract, encoder=self._encoder)
-        digests.check_all_listed()
+        self._record.end_survey()
         if len(taken.ids) > study.bounds.persons:
             raise InputError(
                 "the table has more persons than the study's public bound",
@@ -113,9 +112,6 @@ class ColumnParty(ColumnOpening):
             over_bound=int((within & ~keep).sum()),
             without_flag=int((~flagged).sum()),
         )
-
-    def _announced(self) -> tuple[int, int]:
-        return self._exchange.persons, 1
 
     def _extract(self, chunk: Chunk) -> Extract:
         """Read the N boardings of a chunk.

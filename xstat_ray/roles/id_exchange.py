@@ -57,12 +57,9 @@ class Shape:
             raise ProtocolError(
                 f"a party announces fewer than {_LEAST_PERSONS} or more than {MOST_PERSONS} persons"
             )
-        if not 1 <= row.environments <= BIN_PERSONS:
-            raise ProtocolError("the row party announces no number of environments")
-        if column.environments != 1 or any(announced(size) != size for size in sizes):
-            raise ProtocolError("a party announces what no party of this kind announces")
+        if any(announced(size) != size for size in sizes):
+            raise ProtocolError("a party announces a number that is not rounded")
         bins = -(-max(sizes) // BIN_PERSONS)
-        bins = -(-bins // row.environments) * row.environments
         capacity = min(oprf.capacity(size, bins) for size in sizes)
         return cls(*sizes, bins, oprf.width(sum(sizes), capacity))
 
@@ -78,11 +75,12 @@ def announced(persons: int) -> int:
 
 
 class IdExchange(Secret):
-    """Persons of one environment, by number, on their way to person keys.
+    """The party's persons, by number, on their way to person keys, in one of its environments.
 
     Call `take` first; then `offer`, `choose` and `accept`, in this order, in the party's first
-    environment; `share` in the first and `join` in all others; then for every bin of the
-    environment `hide`, and `evaluate` with what the other party's gave.
+    environment; `share` in the first and `join` in all others; then for every bin, in one of them,
+    `hide`, and `evaluate` with what the other party's gave; then `keys_of` there, and `put` in the
+    others.
     """
 
     def __init__(self, role: Role, seed: bytes) -> None:
@@ -109,15 +107,10 @@ class IdExchange(Secret):
 
     # Oblivious transfers, in the party's first environment
 
-    def offer(self, persons: int, environments: int) -> Offer:
-        """Announce this party's persons, rounded up, and offer the transfers of its columns.
-
-        Args:
-            persons: number of persons of the party.
-            environments: number of environments that divide them.
-        """
+    def offer(self) -> Offer:
+        """Announce this party's persons, rounded up, and offer the transfers of its columns."""
         point = np.frombuffer(self._transfers.offer, np.uint8).reshape(1, -1)
-        return Offer(persons=announced(persons), environments=environments, point=point)
+        return Offer(persons=announced(self.persons), point=point)
 
     def choose(self, mine: Offer, theirs: Offer, session: str) -> Choices:
         """Fix the shape, and choose by secret bits which of the other's columns come across.
@@ -206,15 +199,15 @@ class IdExchange(Secret):
 
     @property
     def persons(self) -> int:
-        """Number of distinct persons of this environment."""
+        """Number of distinct persons."""
         return len(self._items)
 
     def take(self, items: NDArray[np.uint8], contents: bytes) -> None:
         """Take the persons, before anything is offered.
 
         Args:
-            items: (P, 16) hashes of the persons of this environment, by number.
-            contents: hash of who is in the party's whole table. Other people give other transfers,
+            items: (P, 16) hashes of the persons, by number.
+            contents: hash of who is in the party's table. Other people give other transfers,
                 so that no key stream ever hides two tables.
         """
         self._secret = derive(self.seed + contents, "exchange of these persons", 32)
@@ -292,11 +285,11 @@ class IdExchange(Secret):
         self.put(number, oprf.person_keys(number, of["row"], of["column"]))
 
     def keys_of(self, number: int) -> NDArray[np.uint8]:
-        """(N, 12) keys of this environment's persons of a bin, by number."""
+        """(N, 12) keys of the persons of a bin, by number."""
         return self._taken[self._of_bin(number)]
 
     def put(self, number: int, keys: NDArray[np.uint8]) -> None:
-        """Take the (N, 12) keys of this environment's persons of a bin, by number.
+        """Take the (N, 12) keys of the persons of a bin, by number.
 
         Raises:
             ProtocolError: another number of keys than of persons.

@@ -50,6 +50,8 @@ class IntakeRecord(Secret):
         self.expected: tuple[bytes, bool] | None = None
         """What an earlier step has read, and whether the files lie where they lay."""
         self._digests: ReadDigests | None = None
+        self._surveyed = ""
+        """Digest of what was read before any row was read for an emission."""
 
     def start_reading(self, key: bytes) -> ReadDigests:
         """Return what compares all that is read from here on with what was read before.
@@ -61,6 +63,15 @@ class IntakeRecord(Secret):
         if self.expected is not None:
             self._digests.expect(*self.expected)
         return self._digests
+
+    def end_survey(self) -> None:
+        """Note what was read before any row is read for an emission.
+
+        Raises:
+            InputError: a file of an earlier step is gone.
+        """
+        self.digests.check_all_listed()
+        self._surveyed = self.digests.digest()
 
     @property
     def digests(self) -> ReadDigests:
@@ -75,7 +86,7 @@ class IntakeRecord(Secret):
 
     @property
     def counts(self) -> IntakeCounts:
-        """What became of the rows of this environment's persons, as far as they have been read."""
+        """What became of the rows, as far as this environment has read them."""
         return self.taken.with_parts(self.emitted.values())
 
     def report(self, channel: Channel) -> bytes:
@@ -85,12 +96,15 @@ class IntakeRecord(Secret):
             InputError: a file has changed since it was read.
         """
         self.digests.check_unchanged()
-        dropped = self.dropped.empty()
-        for part in (self.dropped, *self.emitted_dropped.values()):
-            dropped.take(part.export())
+        emitted = self.dropped.empty()
+        for part in self.emitted_dropped.values():
+            emitted.take(part.export())
         noted = {
-            "counts": self.counts.as_dict(),
-            "dropped": dropped.export(),
+            "taken": self.taken.as_dict(),
+            "emitted": IntakeCounts().with_parts(self.emitted.values()).as_dict(),
+            "dropped": self.dropped.export(),
+            "emitted_dropped": emitted.export(),
+            "surveyed": self._surveyed,
             "read": self.digests.digest(),
         }
         text = json.dumps(noted, ensure_ascii=False).encode()
@@ -99,6 +113,8 @@ class IntakeRecord(Secret):
 
     def write(self, folder: Path, channel: Channel, reports: Sequence[bytes]) -> str:
         """Write the counts of all environments into the party's private folder.
+
+        Each has surveyed the whole table, and has read the batches that it emitted.
 
         Args:
             folder: the party's private folder.
@@ -112,17 +128,17 @@ class IntakeRecord(Secret):
             InputError: the folder cannot be written to, or environments read different tables.
         """
         opened = [json.loads(channel.open(report, _PURPOSE)) for report in reports]
-        if len({part["read"] for part in opened}) > 1:
+        if len({part["surveyed"] for part in opened}) > 1:
             raise InputError(
                 f"the environments of the {self._role} party have read different tables",
                 remedy="Give all of them the same files, and start the run again",
             )
         dropped = self.dropped.empty()
-        for part in opened:
-            dropped.take(part["dropped"])
+        for forms in (opened[0]["dropped"], *(part["emitted_dropped"] for part in opened)):
+            dropped.take(forms)
         record: dict[str, Any] = {"party": self._role}
-        for name in opened[0]["counts"]:
-            record[name] = sum(part["counts"][name] for part in opened)
+        emitted = [IntakeCounts(**part["emitted"]) for part in opened]
+        record |= IntakeCounts(**opened[0]["taken"]).with_parts(emitted).as_dict()
         record["forms"] = dropped.as_dict()
         record["exclude"] = [listed.as_dict() for listed in self.lists]
         record["set_aside"] = [

@@ -8,7 +8,6 @@ rows.
 from __future__ import annotations
 
 import os
-from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -44,13 +43,14 @@ MessageT = TypeVar("MessageT", bound=Message)
 class Party(Payer):
     """One party inside its isolated environment, where the party itself runs every method.
 
+    Where a party has several environments, each surveys the whole table and holds all persons; they
+    divide the bins of the ID exchange, and what they emit.
+
     Call the handshake of `Session` first; then `intake`; then `offer_columns`, `choose_columns` and
     `accept_choices`; then, for every bin, `hide` and `evaluate`; then `prepare` and `emit` of the
     subclass.
     """
 
-    divided: ClassVar[bool]
-    """Whether several environments divide the persons among them; otherwise each holds all."""
     padded: ClassVar[type[Dummies]]
     """The kind of dummies that this party sends where the study asks for padding."""
 
@@ -72,7 +72,7 @@ class Party(Payer):
 
     @property
     def counts(self) -> IntakeCounts:
-        """What became of the rows of this environment's persons, as far as they have been read."""
+        """What became of the rows, as far as this environment has read them."""
         return self._record.counts
 
     def _export(self) -> dict[str, bytes]:
@@ -93,12 +93,8 @@ class Party(Payer):
         Raises:
             InputError: the ledger cannot be used.
         """
-        offer = self._exchange.offer(*self._announced())
+        offer = self._exchange.offer()
         return self._seal("offer", replace(offer, witnessed=self._ask_heads()))
-
-    @abstractmethod
-    def _announced(self) -> tuple[int, int]:
-        """Number of the party's persons, and of the environments that divide them."""
 
     def choose_columns(self, sealed: bytes) -> bytes:
         """Take the other party's offer, and choose among its columns, sealed for it.
@@ -109,7 +105,7 @@ class Party(Payer):
         """
         theirs = self._open("offer", sealed, Offer)
         self._check_ledger(theirs.witnessed)
-        mine = self._exchange.offer(*self._announced())
+        mine = self._exchange.offer()
         return self._seal("choices", self._exchange.choose(mine, theirs, self._agreed.view))
 
     def accept_choices(self, sealed: bytes) -> Shape:
@@ -133,7 +129,7 @@ class Party(Payer):
         self._exchange.join(self._within.open(sealed, "exchange"))
 
     def hide(self, number: int) -> bytes:
-        """Hide this environment's persons of a bin, sealed for the other party.
+        """Hide the persons of a bin, sealed for the other party.
 
         Raises:
             ProtocolError: the bin is fuller than its public capacity.
@@ -142,7 +138,7 @@ class Party(Payer):
         return self._seal(f"matrix {number}", matrix)
 
     def evaluate(self, sealed: bytes, number: int) -> None:
-        """Give this environment's persons of a bin their keys, by the other party's matrix.
+        """Give the persons of a bin their keys, by the other party's matrix.
 
         Raises:
             ProtocolError: the message was altered, or holds another matrix.
@@ -153,7 +149,7 @@ class Party(Payer):
         self._exchange.evaluate(theirs, self._agreed.salt)
 
     def keys_of(self, number: int) -> bytes:
-        """Seal the keys of a bin for environments of this party that hold the same persons.
+        """Seal the keys of a bin for the party's other environments.
 
         The driver, which hands them on, sees the size of a full bin.
         """
@@ -261,7 +257,7 @@ class Party(Payer):
             can check it.
 
         Raises:
-            InputError: the folder cannot be written to, or environments read different tables.
+            InputError: the folder cannot be written to, or environments surveyed different tables.
         """
         return self._record.write(folder, self._within, reports)
 
@@ -287,7 +283,7 @@ class Party(Payer):
         return self._record.digests.export()
 
     def replica_digest(self) -> str:
-        """Keyed hash of all that was read; equal where environments of the party read the same."""
+        """Keyed hash of all that was read; after the intake equal in all of the party's."""
         return self._record.digests.digest()
 
 

@@ -22,7 +22,6 @@ from xstat_ray.model.messages import Coefficients, Rows
 from xstat_ray.model.shards import Shard, ShardGrid
 from xstat_ray.model.study import Study
 from xstat_ray.privacy.design import Design, shown_tree
-from xstat_ray.roles import contributions
 from xstat_ray.roles.blinding import Blinding, in_declared_order
 from xstat_ray.roles.bounds import (
     DisjointCheck,
@@ -34,7 +33,7 @@ from xstat_ray.roles.bounds import (
 from xstat_ray.roles.dummies import RowDummies
 from xstat_ray.roles.intake import IntakeCounts
 from xstat_ray.roles.row_opening import RowOpening
-from xstat_ray.roles.row_table import NOTHING, WHOLE, Reading, RowTable, Share
+from xstat_ray.roles.row_table import NOTHING, Reading, RowTable
 from xstat_ray.roles.rows_by_shard import RowsByShard
 from xstat_ray.util.memory import return_freed
 from xstat_ray.util.ranges import cut
@@ -51,7 +50,6 @@ class RowParty(RowOpening):
 
     role = "row"
     other = "column"
-    divided = True
     padded = RowDummies
 
     def __init__(
@@ -59,25 +57,22 @@ class RowParty(RowOpening):
     ) -> None:
         super().__init__(study, source, seed=seed)
         self._table: RowTable | None = None
-        self._share = WHOLE
         self._dummies: RowDummies | None = None
         self._grid: ShardGrid | None = None
+        self._emitted = range(0)
+        """Numbers of the batches that this environment emits."""
         self._batches = range(0)
         """Numbers of the batches whose rows are in memory."""
         self._held = list[RowsByShard]()
 
-    def intake(self, share: Share = WHOLE) -> None:
+    def intake(self) -> None:
         """Survey the table, after the handshake.
-
-        Args:
-            share: the part of the persons that this environment takes.
 
         Raises:
             InputError: the table cannot be read, contributes nothing, or is not that of an earlier
                 step.
         """
-        self._share = share
-        self._table = RowTable(self._study, self._source, share, self._start_reading())
+        self._table = RowTable(self._study, self._source, self._start_reading())
         self._record.set_aside = self._table.set_aside
         self._table.survey(self._agreed.salt)
         self._exchange.take(self._table.items, self._table.contents)
@@ -85,10 +80,7 @@ class RowParty(RowOpening):
         self._record.dropped = self._table.dropped
         self._record.lists = self._table.lists
         self._record.unsorted = self._table.unsorted
-        self._record.digests.check_all_listed()
-
-    def _announced(self) -> tuple[int, int]:
-        return self._surveyed.everybody, self._share.of
+        self._record.end_survey()
 
     def is_sorted(self) -> bool:
         """Tell whether every file of the table is sorted by id."""
@@ -100,12 +92,15 @@ class RowParty(RowOpening):
             raise ProtocolError("the intake has not taken place")
         return self._table
 
-    def prepare(self, grid: ShardGrid, drawn: bytes | None = None) -> list[bool]:
+    def prepare(
+        self, grid: ShardGrid, drawn: bytes | None = None, emitted: range | None = None
+    ) -> list[bool]:
         """Take the cut into shards, before the first `emit`.
 
         Args:
             grid: the cut into shards.
             drawn: what `draw_dummies` of the party's first environment gave.
+            emitted: numbers of the batches that this environment emits; by default all.
 
         Returns:
             For every batch whether it can hold rows; with padding always that it can, as the driver
@@ -114,6 +109,7 @@ class RowParty(RowOpening):
         numbers = self._dummies_drawn(grid, drawn)
         self._dummies = RowDummies(*numbers) if numbers else None
         self._grid = grid
+        self._emitted = range(len(grid.batches)) if emitted is None else emitted
         self._batches = range(0)
         self._record.emitted = {}
         self._record.emitted_dropped = {}
@@ -121,37 +117,24 @@ class RowParty(RowOpening):
             return [True] * len(grid.batches)
         return [self._surveyed.has_rows(batch) for batch in grid.batches]
 
-    def emit(self, shard: Shard, *contributed: bytes) -> Rows:
+    def emit(self, shard: Shard) -> Rows:
         """Return the rows of one shard as (tag, blinded cell), sorted by tag.
 
         A repeat gives the same bytes. Shards are best asked for in order: the rows of all batches
         that lie in the same pieces of the table are read when the first of their shards comes up,
         and dropped when another batch does.
 
-        Args:
-            shard: the shard.
-            contributed: what `contribute` of every other environment gave.
-
         Raises:
             InputError: a value of the table cannot be read, or the table has changed.
-            ProtocolError: another number of contributions than there are other environments.
+            ProtocolError: the shard is of a batch that another environment emits.
         """
-        if len(contributed) != self._share.of - 1:
-            raise ProtocolError("a shard needs the rows of every environment of the row party")
-        channel = self._within
-        digest = self._study.digest
-        parts = [
-            self._rows_of(shard),
-            *(contributions.take(channel, digest, shard, sealed) for sealed in contributed),
-        ]
-        tags = [part.tags for part in parts]
-        cells = [part.cells for part in parts]
+        located = self._located(shard)
+        tag = self._tags(located.person, located.period)
+        cell = located.cell.astype(np.uint32)
         if self._dummies is not None:
             dummies = self._dummies.of_shard(self._agreed.tag_key, shard)
-            tags = [*tags, dummies[0]]
-            cells = [*cells, dummies[1]]
-        tag = np.concatenate(tags)
-        cell = np.concatenate(cells)
+            tag = np.concatenate([tag, dummies[0]])
+            cell = np.concatenate([cell, dummies[1]])
         order = sort_order(tag, cell)
         return Rows(
             view=self._agreed.view,
@@ -160,54 +143,21 @@ class RowParty(RowOpening):
             cells=cell[order],
         )
 
-    def announce(self, batch: int) -> bytes:
-        """Read a batch, and seal its numbers of rows for the party's other environments."""
-        regions = len(self._loaded(batch).regions)
-        first = (batch - self._batches.start) * regions
-        held = [rows.numbers(range(first, first + regions)) for rows in self._held]
-        numbers = np.sum([np.zeros(regions, np.int64), *held], axis=0)
-        return contributions.announce(self._within, batch, numbers)
-
-    def contribute(self, shard: Shard, *announced: bytes) -> bytes:
-        """Seal this environment's rows of one shard for the environment that emits it.
-
-        Args:
-            shard: the shard.
-            announced: what `announce` of all environments gave, for the length of the message.
-
-        Raises:
-            InputError: a value of the table cannot be read, or the table has changed.
-            ProtocolError: an environment has not announced its rows.
-        """
-        if len(announced) != self._share.of:
-            raise ProtocolError("a contribution needs the numbers of rows of every environment")
-        channel = self._within
-        numbers = contributions.add_up(channel, shard.batch, announced)
-        size = int(numbers[shard.number % len(numbers)])
-        if self._dummies is not None:
-            size += self._dummies.number(shard)
-        rows = self._rows_of(shard)
-        return contributions.contribute(channel, self._study.digest, shard, rows, size)
+    def _located(self, shard: Shard) -> Located:
+        """Return the rows of a shard, in no particular order."""
+        grid = self._loaded(shard.batch)
+        number = shard.number - self._batches.start * len(grid.regions)
+        return Located.join([NOTHING, *(held.shard(number) for held in self._held)])
 
     def _loaded(self, batch: int) -> ShardGrid:
         """Have the rows of a batch in memory; returns the cut into shards."""
         if self._grid is None:
             raise ProtocolError("rows were asked for before the shards were prepared")
+        if batch not in self._emitted:
+            raise ProtocolError("another environment of the row party emits these rows")
         if batch not in self._batches:
             self._load(self._grid, batch)
         return self._grid
-
-    def _rows_of(self, shard: Shard) -> Rows:
-        """Return this environment's rows of a shard, in no particular order."""
-        regions = len(self._loaded(shard.batch).regions)
-        number = shard.number - self._batches.start * regions
-        located = Located.join([NOTHING, *(held.shard(number) for held in self._held)])
-        return Rows(
-            view=self._agreed.view,
-            shard=shard.number,
-            tags=self._tags(located.person, located.period),
-            cells=located.cell.astype(np.uint32),
-        )
 
     def _load(self, grid: ShardGrid, batch: int) -> None:
         """Read a batch, and with it those that lie in the same pieces of the table."""
@@ -215,7 +165,7 @@ class RowParty(RowOpening):
         self._held = []
         return_freed()
         table = self._surveyed
-        batches = table.read_together(grid.batches, batch)
+        batches = table.read_together(grid.batches, batch, self._emitted)
         wanted = range(grid.batches[batches.start].start, grid.batches[batches.stop - 1].stop)
         sort = self._sort(table, grid, batches)
         reading = None if table.unsorted else self._piece_by_piece(table, wanted, sort)

@@ -1,16 +1,13 @@
 """The row party's table, which may be larger than memory.
 
-It is surveyed once, and then read for some periods at a time. Several environments of the row party
-divide the persons among them by a keyed hash, so that the number of an environment tells nothing of
-the persons in it. Where a file is partitioned by time, only the part is read that is needed, as the
-footers of Parquet files tell beforehand what lies where. Other tables are read whole each time,
-which is correct and slower.
+It is surveyed once, and then read for some periods at a time. Where a file is partitioned by time,
+only the part is read that is needed, as the footers of Parquet files tell beforehand what lies
+where. Other tables are read whole each time, which is correct and slower.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Generic, NamedTuple, TypeVar
 
@@ -18,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from xstat_ray.crypto.oprf import ITEM_BYTES, bins_of, item_hashes
+from xstat_ray.crypto.oprf import ITEM_BYTES, item_hashes
 from xstat_ray.inputs.domains import Encoder
 from xstat_ray.inputs.ids import normalise
 from xstat_ray.inputs.read_digests import ReadDigests, TableDigests
@@ -30,28 +27,11 @@ from xstat_ray.model.study import Study
 from xstat_ray.roles.bounds import Located, Part
 from xstat_ray.roles.dropped_forms import DroppedForms
 from xstat_ray.roles.intake import IntakeCounts, check_usable, read_excluded
-from xstat_ray.roles.person_index import IdCounts, PersonIndex, PersonIndexBuilder
+from xstat_ray.roles.person_index import IdCounts, PersonIndexBuilder
 from xstat_ray.util.secrecy import Secret
 from xstat_ray.util.threads import each_in_threads
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Share:
-    """The part of the persons that an environment of a party takes, by a keyed hash of each."""
-
-    number: int = 0
-    of: int = 1
-    """Number of environments."""
-
-    def holds(self, items: NDArray[np.uint8]) -> NDArray[np.bool_]:
-        """(P,) whether this share holds the persons with these (P, 16) keyed hashes."""
-        held: NDArray[np.bool_] = bins_of(items, self.of) == self.number
-        return held
-
-
-WHOLE = Share()
 _PIECES = 64
 """Pieces whose persons are counted before the counts are merged."""
 _MOST_ROWS = 1 << 27
@@ -88,7 +68,7 @@ class Reading(NamedTuple, Generic[T]):
     results: list[T]
     """One result for each piece of the table, in the order of the pieces."""
     outside_domain: int
-    """Rows of this environment's persons with a value outside the domains."""
+    """Rows of persons of the table with a value outside the domains."""
     dropped: DroppedForms
     """Forms of those values."""
     usable: int
@@ -96,15 +76,14 @@ class Reading(NamedTuple, Generic[T]):
 
 
 class RowTable(Secret):
-    """The rows of one environment's persons; `survey` comes first."""
+    """The rows of a table; `survey` comes first."""
 
-    def __init__(self, study: Study, source: Source, share: Share, digests: ReadDigests) -> None:
+    def __init__(self, study: Study, source: Source, digests: ReadDigests) -> None:
         """Open the table and check its form.
 
         Args:
             study: what is counted; tells which columns are read.
             source: the table and the lists of people to leave out.
-            share: the part of the persons that this environment takes.
             digests: compare what is read with what was read before.
 
         Raises:
@@ -112,7 +91,6 @@ class RowTable(Secret):
         """
         side = study.row
         self._study = study
-        self._share = share
         self._table = open_row_table(study, source, digests.of("table"))
         self.set_aside = self._table.set_aside
         excluded = read_excluded(source, side.id, study, "row", digests)
@@ -128,21 +106,19 @@ class RowTable(Secret):
         """Names of the files that are not sorted by id, which take longer to `read`; known after
         the survey."""
         self.counts = IntakeCounts()
-        """Rows and persons of this environment, as far as the survey tells."""
+        """Rows and persons, as far as the survey tells."""
         self.dropped = DroppedForms(self._encoder.columns)
-        """Forms of the ids without a normal form, in one environment only."""
-        self.everybody = 0
-        """Number of persons of the whole table; known after the survey."""
+        """Forms of the ids without a normal form."""
         self.items = np.zeros((0, ITEM_BYTES), np.uint8)
-        """(P, 16) keyed hashes of this environment's persons."""
+        """(P, 16) keyed hashes of the persons."""
         self.contents = b""
         """Hash of who is in the whole table."""
 
     def survey(self, salt: bytes) -> None:
-        """Read the ids of the whole table, and take this environment's share of the persons.
+        """Read the ids of the whole table.
 
         Args:
-            salt: key of the hash by which the environments divide the persons.
+            salt: key of the persons' hashes.
 
         Raises:
             InputError: a value cannot be read, or nothing of the table is usable.
@@ -153,26 +129,20 @@ class RowTable(Secret):
                 builder.add(tally)
         out_of_order = self._ascent.unsorted()
         self.unsorted = [file.name for file in self._table.files if file.shown in out_of_order]
-        whole = builder.person_index()
-        self.everybody = len(whole.ids)
-        items = item_hashes(salt, whole.ids)
-        held = self._share.holds(items)
-        self.items = items[held]
-        self.contents = sha256(items.tobytes()).digest()
-        self._person_index = PersonIndex(whole.ids[held], whole.rows[held])
-        self._check_usable(builder.counts, whole)
-        self.counts.rows = int(self._person_index.rows.sum())
-        self.counts.persons = len(self._person_index.ids)
-        if self._share.number == 0:
-            # Rows of nobody are counted in one environment only.
-            self.counts.invalid_id = builder.counts.invalid_id
-            self.counts.excluded = builder.counts.excluded
-            self.dropped.ids = builder.dropped
-            self.counts.rows += builder.counts.invalid_id + builder.counts.excluded
+        self._person_index = builder.person_index()
+        self.items = item_hashes(salt, self.ids)
+        self.contents = sha256(self.items.tobytes()).digest()
+        self._check_usable(builder.counts)
+        self.dropped.ids = builder.dropped
+        self.counts.persons = len(self.ids)
+        self.counts.invalid_id = builder.counts.invalid_id
+        self.counts.excluded = builder.counts.excluded
+        lost = self.counts.invalid_id + self.counts.excluded
+        self.counts.rows = int(self._person_index.rows.sum()) + lost
 
     @property
     def ids(self) -> NDArray[np.bytes_]:
-        """(P,) normalised ids of this environment's persons, sorted; known after the survey."""
+        """(P,) normalised ids of the persons, sorted; known after the survey."""
         return self._person_index.ids
 
     def _tallies(self) -> Iterable[Iterable[IdCounts]]:
@@ -196,7 +166,7 @@ class RowTable(Secret):
             self._ascent.add(chunk)
             yield IdCounts.of(normal, ids)
 
-    def read_together(self, batches: Sequence[range], batch: int) -> range:
+    def read_together(self, batches: Sequence[range], batch: int, emitted: range) -> range:
         """Tell which batches are best read with this one: its neighbours in the same pieces.
 
         Where these pieces have so many rows that they fill the memory, the batch is read alone.
@@ -204,6 +174,7 @@ class RowTable(Secret):
         Args:
             batches: the periods of every batch.
             batch: number of the batch that is wanted.
+            emitted: numbers of the batches that this environment emits.
 
         Returns:
             Numbers of batches, this one among them.
@@ -212,9 +183,9 @@ class RowTable(Secret):
         first = batch
         last = batch + 1
         if sum(piece.group.rows if piece.group else _MOST_ROWS for piece in pieces) < _MOST_ROWS:
-            while first > 0 and self._needed(batches[first - 1]) == pieces:
+            while first > emitted.start and self._needed(batches[first - 1]) == pieces:
                 first -= 1
-            while last < len(batches) and self._needed(batches[last]) == pieces:
+            while last < emitted.stop and self._needed(batches[last]) == pieces:
                 last += 1
         return range(first, last)
 
@@ -228,7 +199,7 @@ class RowTable(Secret):
         return [self._pieces[number] for number in np.flatnonzero(able).tolist()]
 
     def read(self, wanted: range, use: Callable[[Part], T]) -> Reading[T]:
-        """Read all usable rows of this environment's persons with a period in `wanted`.
+        """Read all usable rows with a period in `wanted`.
 
         Args:
             wanted: range of period numbers.
@@ -266,7 +237,7 @@ class RowTable(Secret):
         outside = 0
         parts = [Part(NOTHING, np.zeros(0) if side.weight else None)]
         for chunk in self._table.read([piece], self._table.uses):
-            person = self._person(self._person_index, chunk)
+            person = self._person(chunk)
             cell = self._encoder.encode(chunk.columns)
             period, inside = self._periods(chunk)
             ours = (person >= 0) & inside & (wanted.start <= period) & (period < wanted.stop)
@@ -283,12 +254,12 @@ class RowTable(Secret):
             parts.append(Part(Located(person, period, cell), weight).take(keep))
         return Part.join(parts), outside
 
-    def _person(self, person_index: PersonIndex, chunk: Chunk) -> NDArray[np.int32]:
-        """(N,) numbers of the rows' persons in an index, -1 for nobody."""
+    def _person(self, chunk: Chunk) -> NDArray[np.int32]:
+        """(N,) numbers of the rows' persons, -1 for nobody."""
         codes = (
             chunk.columns[self._study.row.id].indices.fill_null(-1).to_numpy(zero_copy_only=False)
         )
-        number: NDArray[np.int32] = person_index.find(self._normal(chunk))[codes]
+        number: NDArray[np.int32] = self._person_index.find(self._normal(chunk))[codes]
         return number
 
     def _normal(self, chunk: Chunk) -> pa.Array:
@@ -311,10 +282,10 @@ class RowTable(Secret):
             return self._study.period.span
         return periods.cover(*bounds[side.time], self._study.period)
 
-    def _check_usable(self, counts: IntakeCounts, whole: PersonIndex) -> None:
+    def _check_usable(self, counts: IntakeCounts) -> None:
         """Refuse a table without a row inside the study, before anything is encrypted."""
-        for chunk in self._table.read(self._pieces, self._table.uses) if len(whole.ids) else ():
-            welcome = self._person(whole, chunk) >= 0
+        for chunk in self._table.read(self._pieces, self._table.uses) if len(self.ids) else ():
+            welcome = self._person(chunk) >= 0
             inside = self._periods(chunk)[1]
             placed = self._encoder.encode(chunk.columns) >= 0
             if (welcome & inside & placed).any():

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +26,6 @@ from xstat_ray.roles.noise_share import NoiseShare
 from xstat_ray.roles.opening import ToOpen, checked_key, release_id, table_digest
 from xstat_ray.roles.party import Party
 from xstat_ray.roles.row_opening import Masked
-from xstat_ray.roles.row_table import Share
 from xstat_ray.runtime.emission import (
     RowCalls,
     flag_calls,
@@ -132,10 +130,7 @@ class Driver:
         executor = self._executor
         if role == "column":
             return [instance.call(ColumnParty.intake) for instance in executor.column]
-        return [
-            instance.call(RowParty.intake, Share(number, len(executor.row)))
-            for number, instance in enumerate(executor.row)
-        ]
+        return [instance.call(RowParty.intake) for instance in executor.row]
 
     def _taken_in(self, role: Role, intakes: Sequence[Ref[None]]) -> None:
         """Wait for the intake of a party, whose environments must have read the same table."""
@@ -166,49 +161,49 @@ class Driver:
     def aggregate(self, public: PublicKey) -> Partial:
         """Join every shard and overlay the partials, while they are encrypted."""
         grid = self._plan.grid
-        has_rows, flags = self._prepare()
+        rows = RowCalls(self._executor.row, len(grid.batches))
+        has_rows, flags = self._prepare(rows)
         wanted = wanted_batches(has_rows)
         with self._progress.stage("aggregate", len(grid.regions) * sum(wanted)) as stage:
             aggregator = self._aggregator(public)
             return reduce_partials(
                 self._executor,
                 aggregator,
-                self._batches(flags, wanted),
+                self._batches(rows, flags, wanted),
                 in_flight=self._in_flight,
                 stage=stage,
             )
 
-    def _prepare(self) -> tuple[list[list[bool]], list[int]]:
+    def _prepare(self, row_calls: RowCalls) -> tuple[list[bool], list[int]]:
         """Hand the shards, and the dummies that each party drew, to all environments.
 
         Returns:
-            For every environment of the row party and every batch, whether it can hold rows; and
-            the number of flags in every batch.
+            For every batch whether the row party can hold rows of it, and the number of flags.
         """
         executor = self._executor
         grid = self._plan.grid
         row_dummies = executor.row[0].call(RowParty.draw_dummies, grid)
         column_dummies = executor.column[0].call(ColumnParty.draw_dummies, grid)
-        rows = [instance.call(RowParty.prepare, grid, row_dummies) for instance in executor.row]
+        rows = row_calls.prepare(grid, row_dummies)
         flags = [
             instance.call(ColumnParty.prepare, grid, column_dummies) for instance in executor.column
         ]
-        return executor.get_all(rows), executor.get(flags[0])
+        return executor.get_all(rows)[0], executor.get(flags[0])
 
-    def _batches(self, sizes: Sequence[int], wanted: Sequence[bool]) -> Iterator[BatchMessages]:
+    def _batches(
+        self, rows: RowCalls, sizes: Sequence[int], wanted: Sequence[bool]
+    ) -> Iterator[BatchMessages]:
         """Yield every batch that can hold rows; its flags are made when its turn comes.
 
         Args:
+            rows: asks for rows.
             sizes: number of flags in every batch.
             wanted: for every batch whether rows are asked for.
         """
         executor = self._executor
-        shards = self._plan.grid.shards
-        rows = RowCalls(executor.row, shards)
-        for batch, of_batch in groupby(shards, key=lambda shard: shard.batch):
-            if not wanted[batch]:
-                continue
-            messages = [partial(rows.emit, shard) for shard in of_batch]
+        grid = self._plan.grid
+        for batch in filter(wanted.__getitem__, rows.order):
+            messages = [partial(rows.emit, shard) for shard in grid.of_batch(batch)]
             calls = flag_calls(executor, self._plan, batch, sizes[batch])
             yield BatchMessages([call() for call in calls], messages)
         # The last rows are on their way, so that the masks hide behind the joins.

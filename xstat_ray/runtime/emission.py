@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import zip_longest
+from typing import Generic, TypeVar
 
 from xstat_ray.crypto.packing import Packing
 from xstat_ray.model.messages import Flags, Rows
-from xstat_ray.model.shards import Shard
+from xstat_ray.model.shards import Shard, ShardGrid
 from xstat_ray.planning.plan import Plan
 from xstat_ray.roles import ColumnParty, RowParty
 from xstat_ray.roles.noise_share import NoiseShare
@@ -15,57 +17,64 @@ from xstat_ray.roles.row_opening import Masked
 from xstat_ray.runtime.executor import Executor, Instance, Ref, in_turn
 from xstat_ray.util.ranges import cut
 
+T = TypeVar("T")
 CIPHERTEXTS_A_CALL = 5_000
 """Ciphertexts encrypted by one call; this takes a few seconds with the portable kernel."""
 
 
-class RowCalls:
-    """Asks the environments of the row party for rows: one message a shard, from them in turn.
+class Stretches(Generic[T]):
+    """Batches divided among those who emit them: each has a stretch of time.
 
-    Each environment has rows of some persons. The one whose turn it is emits them all, so that the
-    aggregator sees nothing of the environments. First all read the batch, at the same time; and the
-    others contribute to the next message while one is emitted.
+    Who emits a batch follows from public numbers alone, and tells nothing of the table.
     """
 
-    def __init__(self, instances: Sequence[Instance[RowParty]], shards: Sequence[Shard]) -> None:
-        """Take the environments, and all shards by their numbers."""
-        self._instances = instances
-        self._shards = shards
-        self._batch = -1
-        self._announced = list[Ref[bytes]]()
-        self._contributed = dict[int, list[Ref[bytes]]]()
+    def __init__(self, emitters: Sequence[T], batches: int) -> None:
+        """Divide so many batches among the emitters."""
+        count = len(emitters)
+        self._emitters = emitters
+        self._stretches = [
+            range(number * batches // count, (number + 1) * batches // count)
+            for number in range(count)
+        ]
+
+    def __iter__(self) -> Iterator[tuple[T, range]]:
+        """Every emitter with the numbers of its batches."""
+        return zip(self._emitters, self._stretches, strict=True)
+
+    @property
+    def order(self) -> list[int]:
+        """All batches, so that those of different emitters come in turn."""
+        rounds = zip_longest(*self._stretches)
+        return [batch for of_round in rounds for batch in of_round if batch is not None]
+
+    def emitter(self, batch: int) -> T:
+        """Who emits a batch."""
+        return next(emitter for emitter, stretch in self if batch in stretch)
+
+
+class RowCalls(Stretches[Instance[RowParty]]):
+    """Asks the environments of the row party for rows."""
+
+    def prepare(self, grid: ShardGrid, dummies: object = None) -> list[Ref[list[bool]]]:
+        """Hand the shards, and the dummies that the first environment drew, to all environments."""
+        return [
+            instance.call(RowParty.prepare, grid, dummies, stretch) for instance, stretch in self
+        ]
 
     def emit(self, shard: Shard) -> Ref[Rows]:
-        """Ask for the rows of a shard; shards are best asked for in order."""
-        if len(self._instances) == 1:
-            return self._instances[0].call(RowParty.emit, shard)
-        if shard.batch != self._batch:
-            self._batch = shard.batch
-            self._contributed = {}
-            calls = [row.call(RowParty.announce, shard.batch) for row in self._instances]
-            self._announced = calls
-        for ahead in self._shards[shard.number : shard.number + 2]:
-            if ahead.batch == shard.batch and ahead.number not in self._contributed:
-                self._contributed[ahead.number] = self._contributions(ahead)
-        contributed = self._contributed.pop(shard.number)
-        return in_turn(self._instances, shard.number).call(RowParty.emit, shard, *contributed)
-
-    def _contributions(self, shard: Shard) -> list[Ref[bytes]]:
-        turn = shard.number % len(self._instances)
-        others = [*self._instances[:turn], *self._instances[turn + 1 :]]
-        return [row.call(RowParty.contribute, shard, *self._announced) for row in others]
+        """Ask for the rows of a shard; shards are best asked for in `order` of their batches."""
+        return self.emitter(shard.batch).call(RowParty.emit, shard)
 
 
-def wanted_batches(has_rows: Sequence[Sequence[bool]]) -> list[bool]:
-    """Tell of which batches rows are asked for: those of which any environment can hold some.
+def wanted_batches(has_rows: Sequence[bool]) -> list[bool]:
+    """Tell of which batches rows are asked for: those that can hold some.
 
     Where none can hold any, all are asked for, so that there is a result.
 
     Args:
-        has_rows: for every environment and batch, whether it can hold rows.
+        has_rows: for every batch, whether the row party's table can hold rows of it.
     """
-    able = [any(of_batch) for of_batch in zip(*has_rows, strict=True)]
-    return able if any(able) else [True] * len(able)
+    return list(has_rows) if any(has_rows) else [True] * len(has_rows)
 
 
 def flag_calls(

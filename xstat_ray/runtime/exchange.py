@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from xstat_ray.model.study import Role
 from xstat_ray.roles.id_exchange import Shape
@@ -26,8 +26,8 @@ def exchange_ids(executor: Executor, progress: Progress) -> None:
     working = max(len(instances) for instances in executor.parties.values())
     with progress.stage("exchange", shape.bins) as stage:
         under_way = deque[list[Ref[None]]]()
-        for number in _alternating(shape.bins, len(executor.row)):
-            under_way.append(_exchange_bin(executor, shape, number))
+        for number in range(shape.bins):
+            under_way.append(_exchange_bin(executor, number))
             while len(under_way) >= BINS_IN_FLIGHT * working:
                 executor.get_all(under_way.popleft())
                 stage.advance()
@@ -64,22 +64,14 @@ def tell_others(executor: Executor, role: Role) -> list[Ref[None]]:
     return [other.call(Party.join_exchange, shared) for other in others]
 
 
-def holder_of(executor: Executor, role: Role, number: int, bins: int) -> Instance[Party]:
-    """Return the environment of a party that works through a bin.
-
-    Environments that divide the persons hold ranges of bins; others take turns.
-    """
-    instances = executor.parties[role]
-    if ROLES[role].divided:
-        return instances[number * len(instances) // bins]
-    return in_turn(instances, number)
+def holder_of(executor: Executor, role: Role, number: int) -> Instance[Party]:
+    """Return the environment of a party that works through a bin."""
+    return in_turn(executor.parties[role], number)
 
 
-def spread(executor: Executor, role: Role, number: int, bins: int) -> list[Ref[None]]:
-    """Give the keys of a bin to the environments that hold the same persons."""
-    if ROLES[role].divided:
-        return []
-    holder = holder_of(executor, role, number, bins)
+def spread(executor: Executor, role: Role, number: int) -> list[Ref[None]]:
+    """Give the keys of a bin to the other environments of a party."""
+    holder = holder_of(executor, role, number)
     others = [instance for instance in executor.parties[role] if instance is not holder]
     if not others:
         return []
@@ -87,22 +79,14 @@ def spread(executor: Executor, role: Role, number: int, bins: int) -> list[Ref[N
     return [other.call(Party.put_keys, keys, number) for other in others]
 
 
-def _exchange_bin(executor: Executor, shape: Shape, number: int) -> list[Ref[None]]:
+def _exchange_bin(executor: Executor, number: int) -> list[Ref[None]]:
     """Submit the work of both parties on a bin."""
-    holders = {role: holder_of(executor, role, number, shape.bins) for role in executor.parties}
+    holders = {role: holder_of(executor, role, number) for role in executor.parties}
     matrices = {role: holder.call(Party.hide, number) for role, holder in holders.items()}
     refs = [
         holder.call(Party.evaluate, matrices[ROLES[role].other], number)
         for role, holder in holders.items()
     ]
     for role in executor.parties:
-        refs += spread(executor, role, number, shape.bins)
+        refs += spread(executor, role, number)
     return refs
-
-
-def _alternating(bins: int, environments: int) -> Iterator[int]:
-    """List all bins so that those of different environments come in turn."""
-    each = bins // environments
-    for place in range(each):
-        for environment in range(environments):
-            yield environment * each + place

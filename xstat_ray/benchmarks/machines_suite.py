@@ -1,0 +1,172 @@
+"""More machines than one: a simulated schedule, with what its parts cost on this machine.
+
+The costs are found in a run over a part of a region's day in one process on one core, and by empty
+calls on Ray. `simulation` then plays the driver's schedule on many cores, for the trial of seven
+months and for a country's day.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import ray
+
+from xstat_ray.benchmarks.cost_model import PARTS
+from xstat_ray.benchmarks.on_ray import in_own_process
+from xstat_ray.benchmarks.region import RegionSizes, studies
+from xstat_ray.benchmarks.scale_suite import HOURS, TRIAL_BOARDINGS, TRIAL_ROWS
+from xstat_ray.benchmarks.simulation import Costs, Layout, Outcome, Work, simulate
+from xstat_ray.benchmarks.timed import Run, run_timed
+from xstat_ray.benchmarks.timing import SECONDS, Record, one_core
+from xstat_ray.planning.cluster import Cluster
+from xstat_ray.planning.plan import Plan, make_plan
+from xstat_ray.runtime.emission import CIPHERTEXTS_A_CALL
+from xstat_ray.runtime.progress import Progress
+from xstat_ray.runtime.ray_session import session
+
+CORES_A_MACHINE = 8
+"""Cores of an environment of the row party."""
+TRIAL = Work(2604, TRIAL_ROWS, TRIAL_BOARDINGS * HOURS, 0, TRIAL_BOARDINGS + 2_500_000, 1)
+"""The trial's 217 days in batches of two hours; matches and calls come from the measured run."""
+COUNTRY = Work(120, 2_350_000_000, 280_000 * HOURS, 0, 85_000_000 + 280_000, 1)
+"""A day of 85 million telephone lines, each with as many rows as in the region's day, and of a
+country's 280,000 boardings; a batch has some 20 million rows."""
+
+
+@dataclass(frozen=True)
+class Sizes(RegionSizes):
+    """Sizes of the tables, and what is measured and simulated."""
+
+    batches_a_day: int
+    key_bits: int
+    calls: int
+    """Empty calls on Ray."""
+    cores: tuple[int, ...]
+    """Numbers of cores, those of all domains together."""
+
+
+def run(sizes: Sizes, progress: Progress) -> list[Record]:
+    """Measure the costs, and simulate."""
+    with sizes.opened() as tables, progress.stage("machines", 2) as stage:
+        study = tables.during(studies(sizes.days)["all"])
+        plan = make_plan(study, key_bits=sizes.key_bits, shards=sizes.days * sizes.batches_a_day)
+        call = in_own_process(seconds_of_a_call, sizes.calls)
+        stage.advance()
+        with one_core():
+            measured = run_timed(plan, tables.sources)
+        stage.advance()
+        costs = costs_of(measured, plan, tables.rows, call)
+    records = [
+        Record("machines.call", costs.call * 1e6, "us"),
+        Record("machines.survey", costs.survey * 1e9, "ns"),
+        Record("machines.row", costs.row * 1e9, "ns"),
+    ]
+    for name, work in (("trial", TRIAL), ("country", COUNTRY)):
+        sized = replace(
+            work,
+            matches=work.flags * measured.matches // max(1, measured.flags),
+            flags_a_call=max(1, CIPHERTEXTS_A_CALL // plan.packing.blocks),
+        )
+        records += _simulated(name, costs, sized, sizes.cores)
+    return records
+
+
+def seconds_of_a_call(count: int) -> float:
+    """Measure how long the driver takes for an empty call, its submission and its result.
+
+    Half of them are calls of an actor, and half are tasks that take what these gave, as joins do.
+    """
+    remote: Any = ray.remote
+    with session(Cluster(cpus=2, store_bytes=1 << 28)):
+        actor = remote(num_cpus=0)(_Idle).remote()
+        take = remote(num_cpus=1)(_take)
+        ray.get([take.remote(actor.nothing.remote()) for _ in range(20)])
+        start = time.perf_counter()
+        refs = [take.remote(actor.nothing.remote()) for _ in range(count // 2)]
+        while refs:
+            ended, refs = ray.wait(refs)
+            ray.get(ended)
+        return (time.perf_counter() - start) / (2 * (count // 2))
+
+
+class _Idle:
+    def nothing(self) -> bytes:
+        return b""
+
+
+def _take(value: bytes) -> bytes:
+    return value
+
+
+def costs_of(measured: Run, plan: Plan, rows: int, call: float) -> Costs:
+    """Find the costs of a row, a flag, a match and a person.
+
+    Args:
+        measured: a run.
+        plan: its plan.
+        rows: rows of its table.
+        call: seconds of a call.
+    """
+    costs = measured.costs
+    exchange = PARTS["exchange"][0]
+    joins = costs.seconds("join", "join_whole", "merge", "bound")
+    return Costs(
+        call=call,
+        survey=costs.seconds("row.intake") / rows,
+        row=costs.seconds("row.emit") / rows,
+        flag=costs.seconds("column.emit") / max(1, measured.flags),
+        match=joins / max(1, measured.matches),
+        add=costs.seconds("add") / max(1, costs.by_name["add"].calls),
+        person=costs.seconds(*exchange) / max(1, costs.persons),
+        serial=plan.seconds(1 << 30),
+    )
+
+
+def _simulated(name: str, costs: Costs, work: Work, cores: Sequence[int]) -> list[Record]:
+    """Simulate on each number of cores; efficiency is relative to the first."""
+    records = []
+    first: float | None = None
+    for count in cores:
+        layout, outcome = fastest(costs, work, count)
+        spent = outcome.seconds * count
+        first = first or spent
+        start = f"machines.{name}.{count}"
+        records += [
+            Record(f"{start}.seconds", outcome.seconds, SECONDS),
+            Record(f"{start}.efficiency", first / spent, ""),
+            Record(f"{start}.row_environments", layout.row_environments, ""),
+        ]
+        records += [Record(f"{start}.busy.{who}", part, "") for who, part in outcome.busy.items()]
+    return records
+
+
+def fastest(costs: Costs, work: Work, cores: int) -> tuple[Layout, Outcome]:
+    """Find the fastest layout: how many cores the row party, column party and pool have.
+
+    Args:
+        costs: what the parts cost.
+        work: what is counted.
+        cores: of all domains together; at least 3.
+    """
+    tried = [
+        (layout, simulate(costs, work, layout, max(8, 2 * layout.pool_cores)))
+        for layout in layouts(costs, work, cores)
+    ]
+    return min(tried, key=lambda pair: pair[1].seconds)
+
+
+def layouts(costs: Costs, work: Work, cores: int) -> list[Layout]:
+    """Ways to divide cores: environments of the row party, and the others by their work."""
+    flags = work.flags * costs.flag
+    joins = work.matches * costs.match + work.batches * costs.add
+    of_row = [(1, 1), (1, 2), (1, 4), *((2**power, CORES_A_MACHINE) for power in range(10))]
+    divided = []
+    for environments, each in of_row:
+        left = cores - environments * each
+        if left >= 2:
+            column = min(left - 1, max(1, round(left * flags / (flags + joins))))
+            divided.append(Layout(environments, each, column, left - column))
+    return divided
