@@ -156,7 +156,7 @@ def test_what_was_saved_is_readable_by_the_owner_only_and_restores_the_party(sma
     assert secrets_of(restored) == secrets_of(column)
 
 
-def test_the_record_holds_counts_of_rows_and_the_order_and_nothing_else(small, tmp_path):
+def test_the_record_holds_counts_of_rows_forms_and_the_order_and_nothing_else(small, tmp_path):
     row, _ = exchanged_pair(small)
     row.record(tmp_path / "parties" / "row", [row.report()])
     (path,) = (tmp_path / "parties" / "row").iterdir()
@@ -168,5 +168,7 @@ def test_the_record_holds_counts_of_rows_and_the_order_and_nothing_else(small, t
     )
     assert record.pop("set_aside") == []
     assert record.pop("unsorted") == ["presence.parquet"]
+    assert record.pop("exclude") == []
+    assert set(record.pop("forms")) == {"invalid_id", "outside_domain"}
     assert all(isinstance(value, int) for value in record.values())
     assert record["rows"] == len(small.rows)

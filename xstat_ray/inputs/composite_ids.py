@@ -24,7 +24,8 @@ def read_columns(side: Section) -> str:
     Raises:
         StudyError: it is missing, or a column is given twice.
     """
-    columns = side.texts("id") or (side.text("id"),)
+    listed = side.texts("id") if isinstance(side.get("id"), list) else ()
+    columns = listed or (side.text("id"),)
     if (twice := first_duplicate(columns)) is not None:
         raise side.error(f"{twice!r} is given twice", "id")
     if any(DIVIDER in name for name in columns):
