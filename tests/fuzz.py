@@ -103,7 +103,7 @@ def tables() -> list[object]:
     cells = np.arange(2, dtype=np.uint32)
     ciphertexts = np.ones((2, 2, 8), np.uint8)
     return [
-        Offer(persons=256, environments=1, point=np.ones((1, 32), np.uint8)),
+        Offer(persons=256, point=np.ones((1, 32), np.uint8)),
         Choices(points=np.ones((3, 32), np.uint8)),
         Matrix(bin=0, columns=np.ones((3, 2), np.uint64)),
         Tree(view="0f" * 16, starts=np.arange(3)),
