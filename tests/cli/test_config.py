@@ -68,6 +68,17 @@ def test_everything_arrives_where_it_belongs():
     )
 
 
+def test_a_ledger_that_is_named_must_be_there_unless_nothing_is_debited(tmp_path):
+    place = tmp_path / "ledger.sqlite"
+    for key in ("ledger", "data.column.ledger"):
+        changes = {"ledger": None, key: str(place)}
+        with pytest.raises(InputError, match=f"key {key}.*xstat-ray budget create ledger="):
+            crosstab_config(raw(**changes), "small.yaml")
+        without_noise = crosstab_config(raw(**changes, **{"privacy.noise": "off"}), "small.yaml")
+        assert without_noise.column.ledger == place
+        assert (without_noise.row.ledger == place) == (key == "ledger")
+
+
 def test_optional_values():
     changes = {
         "batch": "week",
@@ -110,7 +121,6 @@ def test_optional_values():
         ("display", "loud", "key display.*Choose one of auto, quiet, json"),
         ("runtime", "spark", "key runtime.*Choose one of ray, local"),
         ("data.row.ledger", 7, "ledger is not a text .*key data.row.ledger"),
-        ("ledger", "x", r"unknown key .*key ledger"),
     ],
 )
 def test_what_is_refused_is_named(key, value, message):

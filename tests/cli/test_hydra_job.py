@@ -101,7 +101,6 @@ def test_the_job_gets_plain_values_and_the_file_of_the_study(command, tmp_path):
         ),
         (["study=small", "out=x", "qqqqqq=1"], "Known keys are batch, cluster, crypto,"),
         (["study=small", "out=x", "scale.shards=7"], "key scale.shards). Write shards=... alone"),
-        (["study=small", "out=x", "ledger=l"], "data.row.ledger=... and data.column.ledger=..."),
         (["study=small", "here"], "'here' is not KEY=VALUE. See xstat-ray crosstab --help"),
         (["study=small", "out=["], "no viable alternative"),
         (["study=broken", "out=x"], 'broken.yaml", line 3'),

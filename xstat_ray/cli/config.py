@@ -18,6 +18,7 @@ from xstat_ray.planning.settings import (
     TOP,
     read_ledger,
     read_options,
+    read_shared_ledger,
     read_source,
     read_study,
 )
@@ -73,13 +74,17 @@ def crosstab_config(raw: Mapping[str, Any], origin: str) -> CrosstabConfig:
     Raises:
         StudyError: an unknown or missing key, or a value of the wrong type; names the key.
     """
-    top = Section(raw, key="", origin=origin, known=TOP)
+    top = Section(raw, key="", origin=origin, known=(*TOP, "ledger"))
     data = top.child("data", ("row", "column"))
     federated = top.choice("deployment", ("local", "federated"), "local") == "federated"
+    study = read_study(raw, origin, padding="dp" if federated else "off")
+    # Without noise nothing is debited.
+    spends = study.privacy.noise != "off" or study.privacy.padding == "dp"
+    ledger = read_shared_ledger(top, spends=spends)
     return CrosstabConfig(
-        study=read_study(raw, origin, padding="dp" if federated else "off"),
-        row=read_source(data, "row"),
-        column=read_source(data, "column"),
+        study=study,
+        row=read_source(data, "row", ledger, spends=spends),
+        column=read_source(data, "column", ledger, spends=spends),
         out=top.location("out"),
         options=read_options(top, constant_time=federated),
         display=top.choice("display", DISPLAYS, "auto"),

@@ -59,19 +59,23 @@ def read_study(raw: Mapping[str, Any], origin: str, *, padding: PaddingMode = "o
     return parse(blocks, origin=origin)
 
 
-def read_source(data: Section, role: str, ledger: Place = DEFAULT_LEDGER) -> Source:
+def read_source(
+    data: Section, role: str, ledger: Place = DEFAULT_LEDGER, *, spends: bool = True
+) -> Source:
     """Read where the data of a party lies.
 
     Args:
         data: the section `data`.
         role: the party, `row` or `column`.
         ledger: the party's ledger where the configuration names none.
+        spends: whether anything is written into the ledger, which must be there then.
 
     Raises:
         StudyError: an unknown or missing key, or a value of the wrong type; names the key.
         InputError: a ledger that is named and is not there.
     """
     section = data.child(role, SOURCE_KEYS)
+    place = read_ledger(data, role, ledger)
     damaged = section.choice("damaged", ("stop", "skip"), "stop")
     unreadable = section.choice("unreadable", ("stop", "count"), "stop")
     warn_above = section.fraction("warn_above", Source.warn_above)
@@ -81,7 +85,7 @@ def read_source(data: Section, role: str, ledger: Place = DEFAULT_LEDGER) -> Sou
     return Source(
         read_table(section),
         [location.uri for location in section.locations("exclude")],
-        ledger=check_ledger(read_ledger(data, role, ledger), role, ledger),
+        ledger=check_ledger(place, role, ledger) if spends else place,
         skip_damaged=damaged == "skip",
         unreadable="count" if unreadable == "count" else "stop",
         warn_above=warn_above,
@@ -105,6 +109,25 @@ def read_ledger(data: Section, role: str, default: Place = DEFAULT_LEDGER) -> Pl
     return place_of(text, f"data.{role}.ledger").absolute()
 
 
+def read_shared_ledger(top: Section, *, spends: bool) -> Place:
+    """Read where the ledger of both parties lies, where one machine runs both.
+
+    Args:
+        top: the whole configuration.
+        spends: whether anything is written into the ledger, which must be there then.
+
+    Raises:
+        StudyError: not a text.
+        InputError: an address that cannot be a ledger's, or a ledger that is named and is not
+            there.
+    """
+    named = top.optional_text("ledger")
+    if named is None:
+        return DEFAULT_LEDGER
+    place = place_of(named).absolute()
+    return _there(place, "the budget ledger", "ledger") if spends else place
+
+
 def check_ledger(place: Place, role: str, default: Place = DEFAULT_LEDGER) -> Place:
     """Check that a ledger is there: of a name with a slip, a run would make another budget.
 
@@ -113,12 +136,18 @@ def check_ledger(place: Place, role: str, default: Place = DEFAULT_LEDGER) -> Pl
     Raises:
         InputError: it is not there.
     """
-    if place == default.absolute() or place.exists():
+    if place == default.absolute():
+        return place
+    return _there(place, f"the {role} party's budget ledger", f"data.{role}.ledger")
+
+
+def _there(place: Place, what: str, key: str) -> Place:
+    if place.exists():
         return place
     raise InputError(
-        f"the {role} party's budget ledger does not exist",
+        f"{what} does not exist",
         file=str(place),
-        key=f"data.{role}.ledger",
+        key=key,
         remedy=f"Make it once: {create_command(place)}",
     )
 
