@@ -270,11 +270,14 @@ def test_a_place_for_spilled_objects_must_exist(monkeypatch, tmp_path, umask_kep
     import ray
 
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    # A name short enough for Ray's sockets.
+    temporary = Path(tempfile.mkdtemp())
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     os.umask(0o022)
     with pytest.raises(InputError, match="objects cannot be spilled there: No such file") as caught:
         enter(Cluster(spill=tmp_path / "missing"))
     assert caught.value.key == "cluster.spill"
     # Nothing is left behind: neither a folder nor the umask of the session.
-    assert list(tmp_path.iterdir()) == []
+    assert list(temporary.iterdir()) == []
+    temporary.rmdir()
     assert os.umask(0o022) == 0o022
