@@ -16,7 +16,7 @@ from tests.adversary.people import NUMBERS, People
 from tests.adversary.planted.flags import without_randomness
 from tests.adversary.recorder import RECEIVED, Thing
 from tests.case import study
-from tests.sizes import thorough
+from tests.sizes import slow
 from xstat_ray.crypto.buffers import from_rows
 from xstat_ray.crypto.paillier import OwnerEncryptor, PrivateKey
 
@@ -68,12 +68,12 @@ def ciphertexts(things: list[Thing], width: int) -> list[NDArray[np.uint8]]:
     return list(found.values())
 
 
-@thorough
+@slow
 def test_the_aggregator_cannot_tell_what_a_flag_counts(tmp_path, paillier_key):
     assert not game(tmp_path, paillier_key).beat(chance())
 
 
-@thorough
+@slow
 def test_flags_without_randomness_tell_it(tmp_path, paillier_key, monkeypatch):
     monkeypatch.setattr(OwnerEncryptor, "encrypt_indexed", without_randomness)
     assert game(tmp_path, paillier_key).beat(chance())

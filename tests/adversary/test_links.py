@@ -90,7 +90,7 @@ def test_nobody_is_recognised_in_another_period(shards, tmp_path):
     assert not game(tmp_path, shards).beat(chance())
 
 
-@thorough
+@slow
 def test_tags_with_a_part_that_stays_over_periods_are_recognised(tmp_path, monkeypatch):
     replace_everywhere(monkeypatch, tags, half_without_the_period)
     assert game(tmp_path, 4).beat(chance())

@@ -85,7 +85,7 @@ def declared_order(secret: bytes, purpose: str, count: int) -> Any:
     return np.arange(count, dtype=np.uint64)
 
 
-@thorough
+@slow
 @pytest.mark.parametrize("role", first(1, ["aggregator", "column"], slow))
 def test_blinded_cells_have_no_names(role, tmp_path, monkeypatch):
     """The key holder opens even exact counts here, and cannot say of which place they are.
@@ -96,7 +96,7 @@ def test_blinded_cells_have_no_names(role, tmp_path, monkeypatch):
     assert not two_places(tmp_path, role).beat(chance())
 
 
-@thorough
+@slow
 @pytest.mark.parametrize("role", first(1, ["aggregator", "column"], slow))
 def test_cells_in_their_declared_order_have_names(role, tmp_path, monkeypatch):
     monkeypatch.setattr(blinding, "uniform_words", declared_order)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from tests.bad_faith import bound_nothing
 from tests.case import Case, study
 from tests.federation.domains import RUN, Domains
-from tests.sizes import first, thorough
+from tests.sizes import first, slow, thorough
 from xstat_ray.errors import ProtocolError
 from xstat_ray.federation.aggregate import AggregatorSteps
 from xstat_ray.model.messages import Flags, Partial
@@ -284,11 +284,11 @@ CHANCE = 36
 """A guesser by chance is right so often out of `DRAWS` in fewer than one of a million trials."""
 
 
-@thorough
+@slow
 def test_the_row_party_guesses_no_better_than_chance(tmp_path: Path) -> None:
     assert right_guesses(tmp_path, DRAWS) < CHANCE
 
 
-@thorough
+@slow
 def test_without_the_bound_the_row_party_is_always_right(tmp_path: Path, unbounded: None) -> None:
     assert right_guesses(tmp_path, DRAWS) == DRAWS

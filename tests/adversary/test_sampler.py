@@ -20,7 +20,7 @@ from tests.adversary.planted import sampler
 from tests.adversary.recorder import RECEIVED, Record, Recorder, Thing
 from tests.adversary.transcripts import Told, planes_of, told
 from tests.case import study
-from tests.sizes import first, slow, thorough
+from tests.sizes import first, slow
 from xstat_ray.noise import triples
 from xstat_ray.noise.bits import Attempt, Stream
 from xstat_ray.noise.coins import Coins
@@ -124,7 +124,7 @@ def test_nobody_tells_anything_of_the_noise():
         assert not found.beaten, (role, found)
 
 
-@thorough
+@slow
 @pytest.mark.parametrize("role", first(1, EVERYBODY, slow))
 def test_nor_in_a_longer_draw_by_the_coins_of_any_digit(role):
     drawing = Drawing(4 * SHORT)

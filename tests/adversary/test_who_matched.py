@@ -84,7 +84,7 @@ def test_nor_does_a_party_that_lists_every_possible_number(role, tmp_path):
     assert not named_by(things, role, people)[1]
 
 
-@thorough
+@slow
 @pytest.mark.parametrize("role", first(1, ROLES, slow))
 def test_the_number_of_matches_does_not_show(role, tmp_path):
     number = iter(range(1000))

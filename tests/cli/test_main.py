@@ -166,7 +166,7 @@ def test_output_that_cannot_be_written_is_an_error(
 ) -> None:
     monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
     done = command("--version", shell="> /dev/full", cwd=tmp_path)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "No space left on device" in done.stderr and "Exception ignored" not in done.stderr
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.jobs.command import run, start
 from tests.killing import processes_of
-from tests.sizes import thorough
+from tests.sizes import slow, thorough
 from xstat_ray.federation.one_machine import Arguments
 
 STUDY = """# @package _global_
@@ -53,7 +53,7 @@ def federated(folder, *arguments):
     return call(folder, "crosstab", *FEDERATED, *arguments)
 
 
-@thorough
+@slow
 @pytest.mark.ray
 def test_exact_counts_from_three_ray_sessions(folder):
     code, _, error = federated(
@@ -137,7 +137,8 @@ def test_an_identity_is_made_once_and_its_public_key_printed(folder):
 
 @thorough
 def test_a_step_that_must_wait_says_so(folder):
-    keys = [f"domain.peers.{name}='{'ab' * 32}'" for name in ("column", "aggregator")]
+    peers = {"column": "ab", "aggregator": "cd"}
+    keys = [f"domain.peers.{name}='{byte * 32}'" for name, byte in peers.items()]
     where = ("domain.run=any", "domain.private=own", "domain.exchange=shared", "domain.wait=0")
     call(folder, "deidentify", "party=row", "study=noisy", "step=identity", *where)
     code, _, error = call(

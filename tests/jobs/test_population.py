@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.jobs.command import run
-from tests.sizes import first, thorough
+from tests.sizes import first, slow, thorough
 from xstat_ray.hokkaido.world.build import build
 from xstat_ray.hokkaido.world.settings import World
 
@@ -38,7 +38,7 @@ def exact(folder):
     return folder / "exact"
 
 
-@thorough
+@slow
 @pytest.mark.ray
 def test_tasks_count_what_one_process_counts(folder, exact):
     done = population(folder, "out=tasks", "population.days=1", "window=3", "shards=5", *OFF)

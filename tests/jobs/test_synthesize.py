@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from tests.jobs.command import run
-from tests.sizes import first, thorough
+from tests.sizes import first, slow, thorough
 
 synthesize = partial(run, "synthesize")
 
@@ -31,7 +31,7 @@ def local(tmp_path_factory):
     return folder / "tables"
 
 
-@thorough
+@slow
 @pytest.mark.ray
 def test_tasks_write_the_same_bytes_as_one_process(local, tmp_path):
     done = synthesize(tmp_path, "runtime=ray", "window=3", "out=tables", *SMALL)

@@ -11,15 +11,16 @@ import pytest
 
 from tests import postgres
 from tests.privacy.ledgers import spend
-from tests.sizes import slow, thorough
+from tests.sizes import slow
 from xstat_ray.privacy.ledger import Ledger
 
 CRASHES = (signal.SIGKILL, signal.SIGQUIT)
 
 
+@slow
 @pytest.mark.parametrize(
     ("workers", "times", "between"),
-    [pytest.param(2, 20, 0.5, marks=thorough), pytest.param(8, 200, 4, marks=slow)],
+    [pytest.param(2, 100, 0.5), pytest.param(8, 200, 4)],
 )
 def test_debits_survive_a_server_that_is_killed(workers, times, between):
     """All workers together want `workers` times the cap."""

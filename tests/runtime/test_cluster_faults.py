@@ -15,10 +15,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.sizes import thorough
+from tests.sizes import slow
 
 ROOT = Path(__file__).parents[2]
-pytestmark = [pytest.mark.ray, thorough, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.ray, slow, pytest.mark.timeout(400)]
 WATCHDOG = 300.0
 """Seconds within which a whole scenario ends, clusters started and ended included."""
 EACH = 90.0

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tests.sizes import first
+from tests.sizes import first, slow
 from xstat_ray.util.threads import VARIABLE, each_in_threads, in_threads, thread_count
 
 
@@ -187,7 +187,7 @@ def check_against_python(draw: random.Random, shared: list[mpz]) -> None:
     assert is_prime(mpz(2) ** 127 - 1 if a % 2 else mpz(2) ** 128 + 1) == bool(a % 2)
 
 
-@pytest.mark.parametrize("rounds", first(1, [40, 2_000]))
+@pytest.mark.parametrize("rounds", first(1, [40, 2_000], slow))
 def test_many_threads_compute_what_python_computes(
     monkeypatch: pytest.MonkeyPatch, impatient: None, rounds: int
 ) -> None:
