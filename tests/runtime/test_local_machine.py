@@ -7,6 +7,7 @@ import re
 import tempfile
 
 import pytest
+import ray
 
 from xstat_ray.errors import InputError
 from xstat_ray.planning.cluster import Cluster
@@ -14,6 +15,12 @@ from xstat_ray.runtime import local_machine
 from xstat_ray.runtime.local_machine import LEAST_STORE, check_store, short_folder
 from xstat_ray.runtime.ray_session import session
 from xstat_ray.util.memory import memory_bytes
+
+
+@pytest.fixture(autouse=True)
+def no_ray(monkeypatch):
+    """A session in this process finds no Ray, though other tests may have started one."""
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
 
 
 @pytest.fixture
