@@ -200,6 +200,8 @@ def _quoted(name: str) -> str:
 
 
 _WORDS: tuple[tuple[tuple[str, ...], tuple[str, str]], ...] = (
+    # "closed the connection unexpectedly" must not be taken for what is expected below.
+    (("closed the connection", "terminat"), _LOST),
     (("password", "authentication"), _LOGIN),
     (("no such table",), _STATES["42P01"]),
     (("no such column",), _STATES["42703"]),
@@ -208,7 +210,6 @@ _WORDS: tuple[tuple[tuple[str, ...], tuple[str, str]], ...] = (
         ("mismatch", "expected"),
         ("a column holds values of several types", "Convert it in a query: CAST(... AS TEXT)"),
     ),
-    (("closed the connection", "terminat"), _LOST),
     (
         ("connect",),
         ("the database cannot be reached", "Check the URI, and that the server is running"),
