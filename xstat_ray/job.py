@@ -84,12 +84,20 @@ def crosstab(
             files = _files(plan.study, role, sources[role], work, progress)
             sources[role] = stack.enter_context(files)
         unfinished, coefficients = _count(plan, sources, work, options, progress)
-        tables = publish(plan, coefficients)
-        path = kept.local if kept is not None and kept.is_local else kept
-        release = Release(*tables, unfinished.facts, plan.as_dict(), path)
-        if kept is not None:
-            write(release, kept)
+        release = _release(plan, unfinished, coefficients, kept)
         work.finish()
+    return release
+
+
+def _release(
+    plan: Plan, unfinished: Resumable, coefficients: Coefficients, out: Location | None
+) -> Release:
+    """Make the release of opened coefficients, and write it where there is a place for it."""
+    tables = publish(plan, coefficients)
+    path = out.local if out is not None and out.is_local else out
+    release = Release(*tables, unfinished.facts, plan.as_dict(), path)
+    if out is not None:
+        write(release, out)
     return release
 
 

@@ -55,6 +55,12 @@ def test_coarser_squares_elsewhere_are_outside_the_domain():
 def test_tenths_look_like_other_squares():
     with pytest.raises(InputError, match="tenths of 1km"):
         positions("6441427709")
+    # Codes of 250 m have as many digits, and none above 4 at the end.
+    quarters = Dimension("area", "mesh", ("a",), (("6441427711",),))
+    for code in ("6441427709", "6441427750", "6441427795"):
+        with pytest.raises(InputError, match="tenths of 1km"):
+            Encoder([quarters]).encode({"mesh": pa.array([code])})
+    assert Encoder([quarters]).encode({"mesh": pa.array(["64414277114"])}).tolist() == [0]
     tenths = Dimension("area", "mesh", ("a",), (("64414277",),))
     columns = {"mesh": pa.array(["6441427709", "6441427711", "644142771"])}
     assert Encoder([tenths]).encode(columns).tolist() == [0, 0, 0]

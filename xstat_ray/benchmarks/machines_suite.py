@@ -10,9 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
-
-import ray
 
 from xstat_ray.benchmarks.cost_model import PARTS
 from xstat_ray.benchmarks.on_ray import in_own_process
@@ -21,12 +18,16 @@ from xstat_ray.benchmarks.scale_suite import HOURS, TRIAL_BOARDINGS, TRIAL_ROWS
 from xstat_ray.benchmarks.simulation import Costs, Layout, Outcome, Work, simulate
 from xstat_ray.benchmarks.timed import Run, run_timed
 from xstat_ray.benchmarks.timing import SECONDS, Record, one_core
+from xstat_ray.model.study import Study
 from xstat_ray.planning.cluster import Cluster
 from xstat_ray.planning.plan import Plan, make_plan
 from xstat_ray.runtime.emission import CIPHERTEXTS_A_CALL
 from xstat_ray.runtime.progress import Progress
+from xstat_ray.runtime.ray_executor import RayExecutor
 from xstat_ray.runtime.ray_session import session
 
+_IN_FLIGHT = 8
+"""Empty tasks that run at a time."""
 CORES_A_MACHINE = 8
 """Cores of an environment of the row party."""
 TRIAL = Work(2604, TRIAL_ROWS, TRIAL_BOARDINGS * HOURS, 0, TRIAL_BOARDINGS + 2_500_000, 1)
@@ -53,7 +54,7 @@ def run(sizes: Sizes, progress: Progress) -> list[Record]:
     with sizes.opened() as tables, progress.stage("machines", 2) as stage:
         study = tables.during(studies(sizes.days)["all"])
         plan = make_plan(study, key_bits=sizes.key_bits, shards=sizes.days * sizes.batches_a_day)
-        call = in_own_process(seconds_of_a_call, sizes.calls)
+        call = in_own_process(seconds_of_a_call, study, sizes.calls)
         stage.advance()
         with one_core():
             measured = run_timed(plan, tables.sources)
@@ -74,31 +75,27 @@ def run(sizes: Sizes, progress: Progress) -> list[Record]:
     return records
 
 
-def seconds_of_a_call(count: int) -> float:
-    """Measure how long the driver takes for an empty call, its submission and its result.
+def seconds_of_a_call(study: Study, calls: int) -> float:
+    """Measure how long the driver takes for an empty task, its submission and its result.
 
-    Half of them are calls of an actor, and half are tasks that take what these gave, as joins do.
+    Args:
+        study: any; the executor asks for one.
+        calls: number of tasks.
     """
-    remote: Any = ray.remote
-    with session(Cluster(cpus=2, store_bytes=1 << 28)):
-        actor = remote(num_cpus=0)(_Idle).remote()
-        take = remote(num_cpus=1)(_take)
-        ray.get([take.remote(actor.nothing.remote()) for _ in range(20)])
+    cluster = Cluster(cpus=2, store_bytes=1 << 28)
+    with session(cluster), RayExecutor(study, {}, {}, cluster) as executor:
+        executor.get_all([executor.submit(_nothing) for _ in range(_IN_FLIGHT)])
         start = time.perf_counter()
-        refs = [take.remote(actor.nothing.remote()) for _ in range(count // 2)]
-        while refs:
-            ended, refs = ray.wait(refs)
-            ray.get(ended)
-        return (time.perf_counter() - start) / (2 * (count // 2))
+        running = [executor.submit(_nothing) for _ in range(_IN_FLIGHT)]
+        for _ in range(calls):
+            ended, _ = executor.wait(running)
+            running.remove(ended)
+            running.append(executor.submit(_nothing))
+        return (time.perf_counter() - start) / calls
 
 
-class _Idle:
-    def nothing(self) -> bytes:
-        return b""
-
-
-def _take(value: bytes) -> bytes:
-    return value
+def _nothing() -> None:
+    """Do nothing, as a task."""
 
 
 def costs_of(measured: Run, plan: Plan, rows: int, call: float) -> Costs:

@@ -26,6 +26,9 @@ _LEVELS: dict[int, tuple[Level, str]] = {
 }
 """Levels by the number of digits of their codes, with the form of these. Shorter codes look too
 much like other numbers to be told by their form."""
+_ALIKE = {9: "5$", 10: "[05-9].?$"}
+"""How codes of other sizes end that have as many digits: of 2 km as of 500 m, and of tenths of 1 km
+as of 250 m."""
 _TENTH = f"{_1KM}([05-9][0-9]|[0-9][05-9])"
 """Tenths of 1 km, whose codes have ten digits as those of 250 m; these are none of them."""
 
@@ -71,6 +74,20 @@ class GridCodes:
         Raises:
             InputError: a code is that of a coarser square in which squares of the domain lie.
         """
+        other = self._are_others(texts)
+        if not pc.any(other).as_py():
+            return texts
+        fitted = self._fit(texts.filter(other), column)
+        return pc.replace_with_mask(texts, other, fitted)
+
+    def _are_others(self, texts: pa.Array) -> pa.Array:
+        """(N,) whether a text may be the code of another size; most are not, and take no time."""
+        other = pc.not_equal(pc.utf8_length(texts), self._digits)
+        if self._digits in _ALIKE:
+            other = pc.or_(other, pc.match_substring_regex(texts, _ALIKE[self._digits]))
+        return other.fill_null(False)
+
+    def _fit(self, texts: pa.Array, column: str) -> pa.Array:
         for level, codes in self._coarser.items():
             if pc.any(pc.is_in(texts, codes)).as_py():
                 raise self._too_coarse(f"squares of {level}", column)
