@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import shutil
 import stat
@@ -20,12 +21,15 @@ from xstat_ray import InputError, Release
 from xstat_ray.errors import BudgetError, PendingError, PlanError
 from xstat_ray.federation.envelope import open_message
 from xstat_ray.federation.identity import DOMAINS, Peers
+from xstat_ray.federation.outbox import Outbox
+from xstat_ray.federation.party import FACTS
 from xstat_ray.federation.party import STEPS as PARTY_STEPS
 from xstat_ray.noise.plan import spent_delta
 from xstat_ray.privacy.design import Design
 from xstat_ray.privacy.ledger import Ledger
 
 NOISY = study(noise="laplace", privacy={"mechanism": "tree"})
+SEND = Outbox.send
 PRIVATE = {"secrets", "approved", "admitted", "noise"}
 CHALLENGE = "000000.msg"
 """The first message of a party to the aggregator, which tells nothing of its table."""
@@ -173,6 +177,49 @@ def test_every_step_twice_on_the_way_changes_nothing(case, tmp_path):
     domains = Twice(tmp_path, study(), case.tables)
     domains.run()
     assert result(domains) == COUNTS
+
+
+@pytest.mark.parametrize("out", [1, 2])
+def test_rows_that_left_before_a_step_was_cut_off_are_accounted_for(
+    case, tmp_path, monkeypatch, out
+):
+    """The table has a file a day, so that a batch is read alone, and bad values in both."""
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    for day in (1, 2):
+        at = [dt.datetime(2024, 5, day, hour) for hour in (1, 2, 3)]
+        ids = [f"{day}{place}" for place in range(3)]
+        table = pa.table({"id": ids, "at": at, "area": ["a", "b", "nowhere"]})
+        pq.write_table(table, folder / f"{day}.parquet")
+    boarded = [dt.datetime(2024, 5, day, 1) for day in (1, 2)]
+    case.write("column", {"id": ["10", "20"], "at": boarded, "kind": ["x", "y"]})
+    timed = study(
+        period={"grain": "hour", "start": "2024-05-01", "end": "2024-05-03"},
+        row={"time": "at"},
+        column={"windows": [{"anchor": "at", "name": "now", "unit": "hour", "from": 0, "to": 0}]},
+    )
+    tables = case.tables | {"row": folder}
+    domains = Domains(tmp_path / "domains", timed, tables, shards=2, batch="day")
+    domains.run(until=("row", "emit"))
+    sent = []
+
+    def send(self, receiver, kind, message, part=0, parts=1):
+        if kind == "rows" and len(sent) == out:
+            raise KeyboardInterrupt
+        SEND(self, receiver, kind, message, part, parts)
+        sent.extend([part] if kind == "rows" else [])
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Outbox, "send", send)
+        domains.step("row", "emit")
+        raise KeyboardInterrupt
+    (domains.state("row") / FACTS).unlink(missing_ok=True)
+    domains.step("row", "emit")
+    record = json.loads((domains.state("row") / "intake.json").read_text())
+    assert len(sent) == out
+    assert (record["rows"], record["kept"], record["outside_domain"]) == (6, 4, 2)
+    assert record["outside_span"] == 0
+    assert [form["rows"] for form in record["forms"]["outside_domain"]] == [2]
 
 
 def test_secrets_are_private_meanwhile_and_gone_afterwards(case, tmp_path):

@@ -286,10 +286,16 @@ class PartySteps:
         shards = plan.grid.shards
         ordered = [shard for batch in rows_of.order for shard in plan.grid.of_batch(batch)]
         calls = {shard.number: partial(rows_of.emit, shard) for shard in ordered}
+        read = set[int]()
         for number, rows in self._outbox.missing("aggregator", "rows", calls):
             batch = shards[number].batch
+            read.add(batch)
             self._input.keep_batch(batch, rows_of.emitter(batch))
             self._outbox.send("aggregator", "rows", rows, number, len(calls))
+        left_before = [batch for batch in rows_of.order if batch not in read]
+        executor.get_all(
+            [rows_of.emitter(batch).call(RowParty.account_for, batch) for batch in left_before]
+        )
 
     def _emit_flags(self, drawn: bytes | None) -> None:
         """Send the public key, to the row party too, and the flags of all batches."""

@@ -143,6 +143,17 @@ class RowParty(RowOpening):
             cells=cell[order],
         )
 
+    def account_for(self, batch: int) -> None:
+        """Read a batch whose rows left in an earlier step, for the party's record of its rows.
+
+        Raises:
+            InputError: a value of the table cannot be read, or the table has changed.
+            ProtocolError: the batch is one that another environment emits.
+        """
+        first = 0 if self._grid is None else self._grid.batches[batch].start
+        if not any(first in periods for periods in self._record.emitted):
+            self._loaded(batch)
+
     def _located(self, shard: Shard) -> Located:
         """Return the rows of a shard, in no particular order."""
         grid = self._loaded(shard.batch)
