@@ -71,6 +71,7 @@ def difference(deployment: OneProcess, role: Role, folder: Path) -> Any:
     return seen[0][0] ^ seen[1][0], files
 
 
+@thorough
 @pytest.mark.parametrize("role", first(1, ROLES))
 @pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS, slow), ids=lambda made: made.name)
 def test_who_opted_out_looks_like_who_was_never_there(deployment, role, tmp_path):

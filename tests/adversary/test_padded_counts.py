@@ -78,7 +78,10 @@ def found(games: dict[str, Guesses]) -> list[str]:
 
 @pytest.mark.parametrize(
     ("deployment", "runs"),
-    [(ONE_FUNCTION, 1), *(pytest.param(d, 4, marks=slow) for d in DEPLOYMENTS)],
+    [
+        pytest.param(ONE_FUNCTION, 1, marks=thorough),
+        *(pytest.param(d, 4, marks=slow) for d in DEPLOYMENTS),
+    ],
 )
 def test_a_person_more_in_a_cell_shows_no_more_than_was_declared(deployment, runs, tmp_path):
     assert found(games_in_cells(deployment, tmp_path, runs)) == []

@@ -157,6 +157,7 @@ def test_two_views_of_the_same_people_tell_no_more_than_both_may(twice, deployme
     assert found(games(views, there), chance(2 * EPSILON, 2 * DELTA)) == []
 
 
+@thorough
 @pytest.mark.parametrize("deployment", first(1, EVERYWHERE, slow))
 def test_who_is_in_one_of_two_views_shows_no_more_than_one_may(deployment, tmp_path):
     views, there = leave(deployment, tmp_path)

@@ -47,6 +47,7 @@ def stored(quick_key: PrivateKey, tmp_path: Path, bucket: Bucket) -> Stored:
     return Stored(tmp_path, bucket)
 
 
+@thorough
 def test_tables_exchange_and_release_are_in_a_bucket(stored):
     stored.run()
     assert counts(read(stored.out)) == COUNTS

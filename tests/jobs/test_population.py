@@ -53,6 +53,7 @@ def test_what_is_without_noise_is_stamped(exact):
     assert (exact / "population_residence.csv").read_text().startswith("# WARNING: NOISE OFF")
 
 
+@thorough
 def test_the_release_is_published_once_and_debited(folder):
     arguments = (
         "runtime=local",
