@@ -18,7 +18,8 @@ from tests.pages import PAGES, ROOT, text_of
 from xstat_ray import errors
 from xstat_ray.cli import program
 from xstat_ray.hokkaido.world.settings import World
-from xstat_ray.inputs.study_file import COLUMN_FIELDS, PRIVACY_FIELDS, ROW_FIELDS, STUDY_FIELDS
+from xstat_ray.inputs.study_file import COLUMN_FIELDS, ROW_FIELDS, STUDY_FIELDS
+from xstat_ray.inputs.study_privacy import PRIVACY_FIELDS
 from xstat_ray.model.study import Bounds, Privacy
 
 

@@ -25,7 +25,8 @@ from xstat_ray.hokkaido.population.declaration import (
 from xstat_ray.hokkaido.population.run import OperatorTables, PopulationOptions
 from xstat_ray.inputs.section import Section
 from xstat_ray.inputs.source import absolute_location
-from xstat_ray.inputs.study_file import read_id, read_privacy
+from xstat_ray.inputs.study_file import read_id
+from xstat_ray.inputs.study_privacy import read_privacy
 from xstat_ray.planning.cluster import Cluster, read_cluster
 from xstat_ray.planning.settings import DISPLAYS
 from xstat_ray.privacy.places import place_of
