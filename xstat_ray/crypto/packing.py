@@ -21,6 +21,11 @@ _MAX_SLOT_BITS = 62
 FREE_BITS = 64
 """Bits of n that stay free above the last slot: what is opened of garbage, which is uniform modulo
 n, has zeros there with a chance of 2^-64."""
+WRAP_BITS = 99
+"""Bits of every n above B (`Packing.sum_modulus`) where there are several column parties: what is
+under a mask of `sum_masks` wraps around n with a chance below 2^-64 over the whole release."""
+SUM_FREE_BITS = FREE_BITS + WRAP_BITS
+"""Bits of n that stay free where there are several column parties."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,15 @@ class Packing:
     blocks: int
     offset: int
     """Added to every slot of what is opened, so that negative values can be told."""
+
+    @property
+    def sum_modulus(self) -> mpz:
+        """B: what several column parties open is summed up modulo this power of two.
+
+        It is `FREE_BITS` bits above the slots of a block, so that a sum to which somebody adds
+        garbage is refused like what is opened of garbage under one key.
+        """
+        return mpz(1) << (self.slot_bits * self.per_block + FREE_BITS)
 
     def one_hot_table(self) -> list[list[mpz]]:
         """The plaintext in each block of a flag of each slot: 2^(b*place) or 0."""
@@ -89,12 +103,12 @@ class Packing:
         return table[:, : self.slots] - self.offset
 
     def unpack_signed(self, numbers: Sequence[mpz], n: mpz) -> NDArray[np.int64]:
-        """Values of sums modulo n in which no offset was added to the slots.
+        """Values of sums modulo n, or modulo B, in which no offset was added to the slots.
 
         Args:
             numbers: N*blocks in [0, n), as they are when the mask has been taken off: sums of
                 values times 2^(b*place), of which negative ones have wrapped around n.
-            n: the modulus.
+            n: the modulus, of a key or `sum_modulus`.
 
         Returns:
             (N, slots) values.
@@ -109,7 +123,13 @@ class Packing:
 
 
 def plan_packing(
-    *, slots: int, max_value: int, noise_tail: int, key_bits: int, slot_bits: int | None = None
+    *,
+    slots: int,
+    max_value: int,
+    noise_tail: int,
+    key_bits: int,
+    slot_bits: int | None = None,
+    free_bits: int = FREE_BITS,
 ) -> Packing:
     """Choose the layout.
 
@@ -117,8 +137,10 @@ def plan_packing(
         slots: columns of the table.
         max_value: public upper bound of a count or a sum in one slot.
         noise_tail: size that noise exceeds with negligible probability.
-        key_bits: size of n; plaintexts stay below 2^(key_bits - 1 - FREE_BITS).
+        key_bits: size of n; plaintexts stay below 2^(key_bits - 1 - free_bits).
         slot_bits: forces the bits of a slot.
+        free_bits: bits of n that stay free above the slots; `SUM_FREE_BITS` where there are several
+            column parties.
 
     Raises:
         PlanError: counts could overflow a slot, or a slot cannot be made large enough.
@@ -139,7 +161,7 @@ def plan_packing(
             remedy=f"{remedy}, or leave crypto.slot_bits to the planner",
         )
     bits = slot_bits or max(1, needed)
-    blocks = -(-slots // ((key_bits - 1 - FREE_BITS) // bits))
+    blocks = -(-slots // ((key_bits - 1 - free_bits) // bits))
     return Packing(
         slots=slots, slot_bits=bits, per_block=-(-slots // blocks), blocks=blocks, offset=noise_tail
     )
