@@ -367,7 +367,8 @@ def test_the_command_of_the_report_page_writes_the_files_it_lists(tmp_path, shim
 
 def test_examples_of_dimensions_and_windows_are_valid_studies(tmp_path):
     fragments = [block.text for block in blocks("docs/studies.md") if block.language == "yaml"]
-    dimensions, references, hierarchies, windows = (yaml.safe_load(text) for text in fragments)
+    loaded = [yaml.safe_load(text) for text in fragments]
+    dimensions, references, hierarchies, windows, parties = loaded
     (tmp_path / "areas.csv").write_text(
         "mesh,town,region\n654321,Kushiro,east\n654322,Nemuro,east\n"
     )
@@ -399,6 +400,11 @@ def test_examples_of_dimensions_and_windows_are_valid_studies(tmp_path):
         ["coast"],
         ["4x4"],
     ]
+    study.update(parties, period={"grain": "none"})
+    del study["row"]["time"]
+    united = parse({"study": study}, origin=str(tmp_path / "doc.yaml"))
+    assert [terms.boardings for terms in united.column_parties] == [4, 2]
+    assert [terms.dataset for terms in united.column_parties] == ["doc/jal", "regional"]
 
 
 def test_the_shipped_studies_are_those_listed():

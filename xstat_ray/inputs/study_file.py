@@ -27,22 +27,22 @@ from xstat_ray.inputs.composite_ids import columns_of, read_columns
 from xstat_ray.inputs.section import Section, first_duplicate
 from xstat_ray.inputs.spelling import check_spelling
 from xstat_ray.inputs.study_dimensions import MAX_SIZE, read_dimensions
+from xstat_ray.inputs.study_parties import read_bounds, read_column_parties, read_dataset
 from xstat_ray.inputs.study_privacy import read_privacy
 from xstat_ray.inputs.study_times import read_period, read_windows
+from xstat_ray.model.parties import ColumnTerms
 from xstat_ray.model.period import Period
 from xstat_ray.model.row_tree import level_names
 from xstat_ray.model.study import (
     OFFSET,
-    Bounds,
     ColumnSide,
     IdForm,
     RowSide,
     Study,
 )
-from xstat_ray.privacy.accounts import POOL
 
 ROW_FIELDS = ("id", "time", "weight", "dataset", "dimensions")
-COLUMN_FIELDS = ("id", "time", "dataset", "dimensions", "windows", "offset_dimension")
+COLUMN_FIELDS = ("id", "time", "dataset", "dimensions", "windows", "offset_dimension", "parties")
 STUDY_FIELDS = ("name", "title", "id", "period", "row", "column", "bounds")
 NOT_OF_THE_STUDY = ("data", "tables")
 """Top-level keys that say where the tables lie."""
@@ -97,7 +97,9 @@ def parse(raw: Mapping[str, Any], *, origin: str) -> Study:
     period = read_period(section)
     folder = Path(origin).parent
     row = _row(section.child("row", ROW_FIELDS), name, period, folder)
-    column = _column(section.child("column", COLUMN_FIELDS), name, period, folder)
+    column_section = section.child("column", COLUMN_FIELDS)
+    parties = read_column_parties(column_section, name)
+    column = _column(column_section, name, period, folder, parties)
     if len({len(columns_of(side.id)) for side in (row, column)}) > 1:
         problem = "the ids of the two parties have different numbers of columns"
         raise section.error(problem, "column.id")
@@ -107,7 +109,7 @@ def parse(raw: Mapping[str, Any], *, origin: str) -> Study:
     levels = level_names(row.dimensions)
     if (twice := first_duplicate(levels)) is not None:
         raise section.error(f"two levels of the row tree are called {twice!r}", "row.dimensions")
-    bounds = _bounds(section)
+    bounds = read_bounds(section, parties)
     privacy = read_privacy(top, levels)
     study = Study(name, row, column, form, region, period, bounds, privacy, _title(section))
     if study.slots > MAX_SIZE:
@@ -158,13 +160,15 @@ def _row(section: Section, name: str, period: Period, folder: Path) -> RowSide:
         raise section.error(
             "time is missing", "time", remedy=f"Name the time column, or set {_NO_PERIOD}"
         )
-    dataset = _dataset(section, f"{name}/row")
+    dataset = read_dataset(section, f"{name}/row")
     return RowSide(
         read_columns(section), dimensions, time, section.optional_text("weight"), dataset
     )
 
 
-def _column(section: Section, name: str, period: Period, folder: Path) -> ColumnSide:
+def _column(
+    section: Section, name: str, period: Period, folder: Path, parties: tuple[ColumnTerms, ...]
+) -> ColumnSide:
     dimensions = read_dimensions(section, folder)
     time = _time(section, period)
     windows = read_windows(section, period)
@@ -185,16 +189,10 @@ def _column(section: Section, name: str, period: Period, folder: Path) -> Column
     if windows and any(d.name == OFFSET for d in dimensions):
         raise section.error(f"{OFFSET!r} is the name of the windows' dimension", "dimensions")
     offset_dimension = section.flag("offset_dimension", True)
-    dataset = _dataset(section, f"{name}/column")
-    return ColumnSide(read_columns(section), dimensions, time, windows, offset_dimension, dataset)
-
-
-def _dataset(section: Section, default: str) -> str:
-    name = section.text("dataset", default)
-    if name.endswith(POOL):
-        remedy = f"The ledger keeps what the compute pool learns under names that end with {POOL}"
-        raise section.error("this name is reserved for the ledger", "dataset", remedy=remedy)
-    return name
+    dataset = parties[0].dataset if len(parties) == 1 else read_dataset(section, f"{name}/column")
+    several = parties if len(parties) > 1 else ()
+    terms = (time, windows, offset_dimension, dataset, several)
+    return ColumnSide(read_columns(section), dimensions, *terms)
 
 
 _NO_PERIOD = "study.period.grain: none"
@@ -207,16 +205,3 @@ def _time(section: Section, period: Period) -> str | None:
             "time has no meaning with period grain none", "time", remedy="Remove it, or set a grain"
         )
     return time
-
-
-def _bounds(section: Section) -> Bounds:
-    if section.get("bounds") is None:
-        return Bounds()
-    node = section.child("bounds", ("rows", "boardings", "per_column", "persons"))
-    defaults = Bounds()
-    return Bounds(
-        node.whole("rows", defaults.rows, least=1),
-        node.whole("boardings", defaults.boardings, least=1),
-        node.whole("persons", defaults.persons, least=1),
-        node.whole("per_column", defaults.per_column, least=1),
-    )

@@ -7,16 +7,16 @@ digest is bound into every message. `study_file` reads and checks the YAML form.
 
 from __future__ import annotations
 
-import datetime as dt
-import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from math import prod
 from typing import Literal
 
+from xstat_ray.errors import ProtocolError
+from xstat_ray.model.canonical import digest_of
+from xstat_ray.model.parties import ONLY, ColumnTerms
 from xstat_ray.model.period import SECOND, Period
 from xstat_ray.model.sensitivity import Sensitivity, most_at_once
 
@@ -99,7 +99,7 @@ class RowSide:
 
 @dataclass(frozen=True)
 class ColumnSide:
-    """The column party's table: which column is what."""
+    """The table of every column party: which column is what."""
 
     id: str
     dimensions: tuple[Dimension, ...]
@@ -109,11 +109,18 @@ class ColumnSide:
     """Whether the offset is a dimension of the table, or all offsets of a window count in the same
     column."""
     dataset: str = "column"
+    """Name under which the column party's budget is kept; that of several stands in `parties`."""
+    parties: tuple[ColumnTerms, ...] = ()
+    """Where several parties supply columns: all of them, in the order in which one of them counts
+    where several have a flag for the same row. Empty where there is one."""
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """What one person may contribute; each party enforces its own, before anything leaves."""
+    """What one person may contribute; each party enforces its own, before anything leaves.
+
+    Where there are several column parties these are the sums of theirs.
+    """
 
     rows: int = 1
     """R: rows of one person in one period (row party)."""
@@ -235,8 +242,37 @@ class Study:
         )
 
     @cached_property
+    def column_parties(self) -> tuple[ColumnTerms, ...]:
+        """Every column party in the study's order; where there is one, it has the name `ONLY`."""
+        bounds = self.bounds
+        only = ColumnTerms(
+            ONLY, self.column.dataset, bounds.boardings, bounds.per_column, bounds.persons
+        )
+        return self.column.parties or (only,)
+
+    def terms_of(self, party: str) -> ColumnTerms:
+        """What a column party contributes at most.
+
+        Raises:
+            ProtocolError: the study names no such party.
+        """
+        found = [terms for terms in self.column_parties if terms.name == party]
+        if not found:
+            raise ProtocolError(f"the study has no column party {party!r}")
+        return found[0]
+
+    @cached_property
     def sensitivity(self) -> Sensitivity:
         """What one person moves at most, from bounds, windows, span and domains together.
+
+        Someone may be in the tables of all column parties, and then has a flag of each in every
+        period.
+        """
+        parties = len(self.column_parties)
+        return self._moved_by(self.bounds.boardings, self.bounds.per_column, parties)
+
+    def _moved_by(self, boardings: int, per_column: int, parties: int) -> Sensitivity:
+        """What a person moves who is in the tables of so many parties, with bounds added up.
 
         With weights a person's rows in one cell and period are one, so there are no more of them in
         a period than there are cells.
@@ -244,11 +280,11 @@ class Study:
         bounds = self.bounds
         return Sensitivity.of(
             rows=min(bounds.rows, self.cells) if self.row.weight else bounds.rows,
-            boardings=bounds.boardings,
-            per_column=bounds.per_column,
+            boardings=boardings,
+            per_column=per_column,
             columns=prod(d.size for d in self.column.dimensions),
             window=self.window_in_study,
-            periods=len(self.period.span),
+            periods=len(self.period.span) * parties,
             spread=self.column.offset_dimension and bool(self.column.windows),
         )
 
@@ -274,29 +310,22 @@ class Study:
     @property
     def max_count(self) -> int:
         """Public upper bound of a count, and of any sum of counts over cells, in one slot."""
-        return self.bounds.persons * self.slot_units
+        return sum(
+            terms.persons * self._moved_by(terms.boardings, terms.per_column, 1).column_units
+            for terms in self.column_parties
+        )
+
+    def most_flags_of(self, party: str) -> int:
+        """Most flags of a column party under the bounds; dummies are none of them.
+
+        With padding each of a person's rows in a period has a flag.
+        """
+        terms = self.terms_of(party)
+        moved = self._moved_by(terms.boardings, terms.per_column, 1)
+        flags = terms.persons * moved.flags
+        return flags * moved.rows if self.privacy.padding == "dp" else flags
 
     @cached_property
     def digest(self) -> bytes:
         """SHA-256 over the canonical JSON form: parties with equal digests run the same study."""
-        form = {"format": FORMAT_VERSION, "study": self}
-        text = json.dumps(
-            form, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_canonical
-        )
-        return hashlib.sha256(text.encode()).digest()
-
-
-_LATER = ("missing",)
-"""Fields that came after the format, and are no part of the digest where they are not used."""
-
-
-def _canonical(value: object) -> object:
-    if is_dataclass(value):
-        # Not asdict, which copies every text of a domain one by one.
-        form = {field.name: getattr(value, field.name) for field in fields(value)}
-        return {name: of for name, of in form.items() if name not in _LATER or of is not None}
-    if isinstance(value, Fraction):
-        return f"{value.numerator}/{value.denominator}"
-    if isinstance(value, dt.datetime):
-        return value.isoformat()
-    raise TypeError(f"not part of a study: {type(value).__name__}")
+        return digest_of({"format": FORMAT_VERSION, "study": self})

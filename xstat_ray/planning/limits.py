@@ -59,6 +59,37 @@ def check_size(entries: int, remedy: str) -> None:
         )
 
 
+def check_padding(study: Study) -> None:
+    """Refuse padding where there are several column parties.
+
+    Dummies hide how many rows of a shard met flags, and how many of a batch did, for one column
+    party. Of several the aggregator also sees which of them a row met flags of together.
+
+    Raises:
+        PlanError: the study asks for both.
+    """
+    if study.privacy.padding == "dp" and study.column.parties:
+        raise PlanError(
+            "padding does not cover which column parties a row met flags of together",
+            key="privacy.padding",
+            remedy="Leave padding out, or let one column party supply all columns",
+        )
+
+
+def check_parties(study: Study) -> None:
+    """Refuse several column parties: a release of them cannot be opened yet.
+
+    Raises:
+        PlanError: the study has several.
+    """
+    if study.column.parties:
+        raise PlanError(
+            "a release of several column parties cannot be made yet",
+            key="study.column.parties",
+            remedy="Let one column party supply all columns",
+        )
+
+
 def check_joint(study: Study, noise: NoisePlan | None) -> None:
     """Refuse a joint draw of Laplace noise that costs more delta than the study declares.
 

@@ -47,6 +47,7 @@ def derivation(study: Study) -> str:
         f"m = {rows}{_count(sensitivity.column_flags, 'flag')} in one column = "
         f"{sensitivity.column_units:,}, L2^2 = {sensitivity.l2_squared:,}"
     )
+    told += _sums(study)
     for name in _BOUNDS:
         declared = getattr(study.bounds, name)
         least = least_bound(study, name)
@@ -72,11 +73,23 @@ def least_bound(study: Study, name: str) -> int:
     return values[bisect_left(values, True, key=needs_as_much)]
 
 
+def _sums(study: Study) -> str:
+    """Tell what it costs that someone may be in the tables of several column parties."""
+    if not study.column.parties:
+        return ""
+    parts = ", ".join(
+        f"{_count(terms.boardings, 'boarding')} ({terms.per_column:,} in one column) of "
+        f"{terms.name}"
+        for terms in study.column.parties
+    )
+    return f"; these are sums, as someone may be in all tables: {parts}"
+
+
 def _flags(study: Study) -> str:
     """Tell how many flags one person has, and why no more."""
     boardings = least_bound(study, "boardings")
     window = study.window_in_study
-    periods = len(study.period.span)
+    periods = len(study.period.span) * len(study.column_parties)
     fewer = f" of {study.window_periods:,}" if window < study.window_periods else ""
     short = f", the study has {periods:,}" if periods < boardings * window else ""
     return f"{_count(boardings, 'boarding')} x {_count(window, 'period')}{fewer}{short}"

@@ -23,6 +23,7 @@ from xstat_ray.planning.limits import (
     check_joint,
     check_key_bits,
     check_lasts,
+    check_padding,
     check_shards,
     check_size,
 )
@@ -306,6 +307,7 @@ def make_plan(
     chosen = kernel()
     chosen.check(constant_time)
     check_shards(shards)
+    check_padding(study)
     check_size(study.cells * study.slots, "Use coarser domains or fewer dimensions")
     design = Design.of_study(study)
     check_size(design.shown * study.slots, "Use a more regular hierarchy, or report fewer levels")
@@ -326,6 +328,4 @@ def make_plan(
 
 def _max_flags(study: Study) -> int:
     """Most flags under the bounds; with padding each row of a person in a period has a flag."""
-    sensitivity = study.sensitivity
-    flags = study.bounds.persons * sensitivity.flags
-    return flags * sensitivity.rows if study.privacy.padding == "dp" else flags
+    return sum(study.most_flags_of(terms.name) for terms in study.column_parties)
