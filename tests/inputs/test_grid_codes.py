@@ -11,6 +11,7 @@ from xstat_ray.errors import InputError
 from xstat_ray.geo import mesh
 from xstat_ray.inputs.domains import Encoder
 from xstat_ray.inputs.grid_codes import GridCodes
+from xstat_ray.inputs.tables import Chunk
 from xstat_ray.model.study import Dimension
 
 HALVES = ("644142771", "644142772")
@@ -93,3 +94,15 @@ def test_sizes_agree_with_the_grid_itself(lat, lon, level, other):
             grid.fit(pa.array([written]), "mesh")
     else:
         assert grid.fit(pa.array([written]), "mesh").to_pylist() == [code]
+
+
+@pytest.mark.parametrize("place", [0, 1, 5, 6])
+def test_a_refused_code_is_told_by_file_and_row(place):
+    codes = ["644142771"] * 7
+    codes[place] = "64414277"
+    column = pa.array(codes).dictionary_encode()
+    chunk = Chunk({"mesh": column, "id": column}, "presence.csv", 11)
+    with pytest.raises(InputError) as caught:
+        Encoder([AREA]).encode_chunk(chunk)
+    found = caught.value
+    assert (found.file, found.column, found.row) == ("presence.csv", "mesh", 11 + place)

@@ -13,6 +13,7 @@ import pytest
 from tests.inputs.tables import GOOD, read, write
 from xstat_ray.errors import InputError
 from xstat_ray.inputs.table_columns import Place, convert
+from xstat_ray.inputs.table_options import TableOptions
 from xstat_ray.inputs.tables import open_table
 
 
@@ -205,3 +206,26 @@ def test_names_of_folders_that_are_no_text_are_refused(tmp_path, name):
     with pytest.raises(InputError, match="name of a folder is not UTF-8") as caught:
         open_table(tmp_path / "t", id="id")
     assert str(caught.value).encode()
+
+
+@pytest.mark.parametrize(
+    ("files", "setting"),
+    [
+        ({"_delta_log/00000000000000000000.json": "{}", "a.parquet": b""}, "format=delta"),
+        ({"metadata/v1.metadata.json": "{}", "data/a.parquet": b""}, "format=iceberg"),
+        ({"a.bin": b"1"}, "format="),
+        ({"a.csv": "id,\u91e7\n1,a\n".encode("cp932")}, "encoding="),
+        ({"a.csv": b"id\n" + "\u91e7".encode("cp932") + b"\n"}, "encoding="),
+        ({"a.jsonl": b'{"id": "' + "\u91e7".encode("cp932") + b'"}\n'}, "encoding="),
+        ({"a.csv": "id;area\n1;a\n"}, "delimiter="),
+    ],
+)
+def test_a_remedy_names_a_setting_as_it_is_typed(tmp_path, files, setting):
+    for name, content in files.items():
+        path = tmp_path / "table" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    options = TableOptions(section="data.column")
+    with pytest.raises(InputError) as caught:
+        list(open_table(tmp_path / "table", id="id", options=options).chunks())
+    assert f"data.column.{setting}" in str(caught.value.remedy)

@@ -132,3 +132,11 @@ def test_a_list_without_a_header_is_refused_without_a_value(case: Case, content:
         [],
         ["1"],
     )
+
+
+def test_rows_over_the_bound_of_a_column_are_explained(case: Case) -> None:
+    case.write("column", with_more("column", ["1"], ["x"]))
+    heard = Heard()
+    case.run(study(bounds={"persons": 2000, "boardings": 2}), progress=heard)
+    assert "1 over_column_bound" in heard.notes[-2]
+    assert "a larger bound counts them" in heard.notes[-1]

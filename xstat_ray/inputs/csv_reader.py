@@ -13,7 +13,7 @@ from xstat_ray.errors import InputError
 from xstat_ray.inputs.csv_faults import divided
 from xstat_ray.inputs.csv_quotes import QuoteCheck
 from xstat_ray.inputs.table_files import TableFile
-from xstat_ray.inputs.table_options import DELIMITERS, ENCODING_REMEDY
+from xstat_ray.inputs.table_options import DELIMITERS
 from xstat_ray.inputs.text_stream import open_text
 
 _BLOCK_BYTES = 1 << 23
@@ -69,7 +69,7 @@ def _first_row(head: bytes, file: TableFile, *, ended: bool) -> list[str] | None
         "".join(names or ()).encode()
     except UnicodeEncodeError:
         raise InputError(
-            "the header is not UTF-8", file=file.shown, remedy=ENCODING_REMEDY
+            "the header is not UTF-8", file=file.shown, remedy=file.options.encoding_remedy
         ) from None
     return names
 

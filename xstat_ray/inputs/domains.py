@@ -16,6 +16,7 @@ from xstat_ray.errors import InputError
 from xstat_ray.inputs.clean_text import VALUE_NULL_WORDS, is_suspect, tidy
 from xstat_ray.inputs.grid_codes import GridCodes
 from xstat_ray.inputs.ids import places, to_bytes
+from xstat_ray.inputs.tables import Chunk
 from xstat_ray.model.study import Dimension
 
 _NULL_WORDS = pa.array(VALUE_NULL_WORDS)
@@ -67,6 +68,37 @@ class Encoder:
             inside &= label >= 0
             position = position * np.int32(domain.size) + label
         return np.where(inside, position, np.int32(-1))
+
+    def encode_chunk(self, chunk: Chunk) -> NDArray[np.int32]:
+        """Find the position of every row of a chunk; see `encode`.
+
+        Raises:
+            InputError: what `encode` refuses; names file, column and row.
+        """
+        try:
+            return self.encode(chunk.columns)
+        except InputError as error:
+            row = chunk.first_row + self._first_refused(chunk.columns)
+            raise InputError(
+                error.problem, file=chunk.file, column=error.column, row=row, remedy=error.remedy
+            ) from None
+
+    def _first_refused(self, columns: Mapping[str, pa.Array]) -> int:
+        """Place of the first row that `encode` refuses, by bisection."""
+        used = {domain.column: columns[domain.column] for domain in self._domains}
+        accepted = 0
+        refused = len(next(iter(used.values())))
+        while refused - accepted > 1:
+            middle = (accepted + refused) // 2
+            # A dictionary would still hold the values of the rows behind.
+            head = {name: column[:middle].cast(pa.string()) for name, column in used.items()}
+            try:
+                self.encode(head)
+            except InputError:
+                refused = middle
+            else:
+                accepted = middle
+        return accepted
 
     def outside(
         self, columns: Mapping[str, pa.Array], rows: NDArray[np.bool_]

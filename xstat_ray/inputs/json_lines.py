@@ -16,7 +16,6 @@ import pyarrow as pa
 
 from xstat_ray.errors import InputError
 from xstat_ray.inputs.table_files import TableFile
-from xstat_ray.inputs.table_options import ENCODING_REMEDY
 from xstat_ray.inputs.text_stream import open_text
 
 _LONGEST_LINE = 1 << 24
@@ -109,7 +108,7 @@ def _line(text: io.TextIOWrapper, file: TableFile, row: int) -> str:
         line = text.readline(_LONGEST_LINE)
     except UnicodeDecodeError:
         raise InputError(
-            "the text is not UTF-8", file=file.shown, row=row, remedy=ENCODING_REMEDY
+            "the text is not UTF-8", file=file.shown, row=row, remedy=file.options.encoding_remedy
         ) from None
     except InputError as error:
         raise InputError(error.problem, file=error.file, row=row, remedy=error.remedy) from None

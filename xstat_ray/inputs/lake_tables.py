@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from xstat_ray.errors import InputError
+from xstat_ray.inputs.table_options import TableOptions
 from xstat_ray.util.location import Location
 
 _MARKS = {
@@ -46,7 +47,7 @@ def lake_kind(folder: Path, names: Collection[str]) -> str | None:
     return None
 
 
-def refuse_lake(folder: Path, names: Collection[str], shown: str) -> None:
+def refuse_lake(folder: Path, names: Collection[str], shown: str, options: TableOptions) -> None:
     """Refuse a folder whose files alone do not make a table.
 
     Raises:
@@ -54,18 +55,26 @@ def refuse_lake(folder: Path, names: Collection[str], shown: str) -> None:
     """
     kind = lake_kind(folder, names)
     if kind is not None:
-        raise _not_alone(kind, shown)
+        raise _not_alone(kind, shown, options)
 
 
-def _not_alone(kind: str, shown: str) -> InputError:
+def _not_alone(kind: str, shown: str, options: TableOptions) -> InputError:
+    form = _FORMATS.get(kind)
+    remedy = _REMEDIES.get(kind, _EXPORT)
+    if form is not None:
+        listed = f"{options.setting('exclude=')}{{path: FOLDER, format: {form}}}"
+        remedy = (
+            f"Set {options.setting(f'format={form}')}, or, where it lists people to leave out, "
+            f"'{listed}' in quotes"
+        )
     return InputError(
         f"the folder is {kind}: which of its files count, only its log tells",
         file=shown,
-        remedy=_REMEDIES.get(kind, _EXPORT),
+        remedy=remedy,
     )
 
 
-def refuse_part_of_lake(path: Path, shown: str) -> None:
+def refuse_part_of_lake(path: Path, shown: str, options: TableOptions) -> None:
     """Refuse files and folders that lie inside such a table.
 
     Raises:
@@ -76,10 +85,10 @@ def refuse_part_of_lake(path: Path, shown: str) -> None:
         if _is_iceberg(folder / "metadata"):
             names.append("metadata")
         # Other jobs may write beside a table.
-        refuse_lake(folder, [name for name in names if name != "_temporary"], shown)
+        refuse_lake(folder, [name for name in names if name != "_temporary"], shown, options)
 
 
-def refuse_stored_lake(root: Location, names: Iterable[str]) -> None:
+def refuse_stored_lake(root: Location, names: Iterable[str], options: TableOptions) -> None:
     """Refuse a folder of an object store, by the names of all files in it, with '/'.
 
     Raises:
@@ -89,9 +98,9 @@ def refuse_stored_lake(root: Location, names: Iterable[str]) -> None:
         parts = name.split("/")
         inside = [part for part in parts[:-1] if part in _MARKS or _TRANSACTION.fullmatch(part)]
         if inside:
-            refuse_lake(Path(), inside, str(root))
+            refuse_lake(Path(), inside, str(root), options)
         if "metadata" in parts[:-1] and _METADATA.search(parts[-1]):
-            raise _not_alone(_ICEBERG, str(root))
+            raise _not_alone(_ICEBERG, str(root), options)
 
 
 def _is_iceberg(folder: Path) -> bool:
@@ -102,9 +111,8 @@ def _is_iceberg(folder: Path) -> bool:
 
 
 _EXPORT = "Write its current rows to a folder of Parquet files, and read that"
+_FORMATS = {"a Delta table": "delta", _ICEBERG: "iceberg"}
 _REMEDIES = {
-    "a Delta table": "Set format=delta beside its path",
-    _ICEBERG: "Set format=iceberg beside its path",
     "still being written, or was left unfinished": "Wait for the job that writes it, or run it "
     "again; remove _temporary if it is a leftover",
 }

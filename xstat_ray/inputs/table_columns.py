@@ -27,7 +27,7 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from xstat_ray.errors import InputError
-from xstat_ray.inputs.table_options import ENCODING_REMEDY
+from xstat_ray.inputs.table_options import NOTHING_SET, TableOptions
 
 ColumnUse = Literal["id", "time", "number", "value"]
 """What a column is used as: the person, a time, a weight, or a value of a domain."""
@@ -92,6 +92,8 @@ class Place:
     column: str
     first_row: int
     """Row in the file, from 1, of the array's first value."""
+    options: TableOptions = NOTHING_SET
+    """How the file is read; for remedies."""
 
     def error(self, problem: str, index: int, remedy: str) -> InputError:
         """Make an error about the value at `index` of the array."""
@@ -143,11 +145,13 @@ def convert(values: pa.Array, use: ColumnUse, place: Place, *, parse: bool) -> p
     if pt.is_dictionary(values.type):
         _check_codes(values, place)
     if use in ("id", "value"):
-        return _as_dictionary(values, use, place, ENCODING_REMEDY if parse else _AGAIN)
+        return _as_dictionary(
+            values, use, place, place.options.encoding_remedy if parse else _AGAIN
+        )
     if pt.is_dictionary(values.type):
         values = values.dictionary_decode()
     if parse:
-        values = _checked_text(values, place, ENCODING_REMEDY)
+        values = _checked_text(values, place, place.options.encoding_remedy)
         values = _without_null_words(values)
     if use == "number":
         return place.apply(_as_number, values, lambda _: _NO_NUMBER).fill_null(float("nan"))

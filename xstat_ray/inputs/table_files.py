@@ -106,7 +106,9 @@ def list_files(paths: Paths, options: TableOptions | None = None) -> tuple[Table
     """
     options = options or NOTHING_SET
     roots = several(paths)
-    found = [file for number, root in enumerate(roots, 1) for file in _find(root, number, roots)]
+    found = [
+        file for number, root in enumerate(roots, 1) for file in _find(root, number, roots, options)
+    ]
     refuse_twice(found)
     files = tuple(_looked_at(found, options))
     if not files:
@@ -125,9 +127,11 @@ def list_files(paths: Paths, options: TableOptions | None = None) -> tuple[Table
     return files
 
 
-def _find(root: LocationLike, number: int, roots: Sequence[LocationLike]) -> list[Found]:
+def _find(
+    root: LocationLike, number: int, roots: Sequence[LocationLike], options: TableOptions
+) -> list[Found]:
     """List the files of one path; of several, the names tell them apart."""
-    found = find_files(Location.of(root))
+    found = find_files(Location.of(root), options)
     if len(roots) == 1:
         return found
     return [Found(file.path, f"{number}/{file.name}") for file in found]

@@ -23,9 +23,6 @@ FORMAT_NAMES = {
 """Names that the setting `format` has, and what the code calls them."""
 INT96_KINDS: tuple[Int96, ...] = get_args(Int96)
 MULTILINE_KINDS: tuple[Multiline, ...] = get_args(Multiline)
-ENCODING_REMEDY = (
-    "Convert the file to UTF-8, or name its encoding beside its path, such as encoding=cp932"
-)
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|", "colon": ":"}
 """Names of delimiters, which need no quotes on a command line."""
 
@@ -73,6 +70,14 @@ class TableOptions:
         """The character that divides fields; a comma where none is set."""
         given = "," if self.delimiter is None else self.delimiter
         return DELIMITERS.get(given, given)
+
+    @property
+    def encoding_remedy(self) -> str:
+        """What to do about text that is not UTF-8."""
+        return (
+            "Convert the file to UTF-8, or name its encoding, such as "
+            f"{self.setting('encoding=cp932')}"
+        )
 
     def setting(self, text: str) -> str:
         """Write a setting as it is typed, such as `data.row.int96=utc` for `int96=utc`."""

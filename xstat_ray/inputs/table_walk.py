@@ -19,6 +19,7 @@ from xstat_ray.inputs.lake_tables import (
     refuse_part_of_lake,
     refuse_stored_lake,
 )
+from xstat_ray.inputs.table_options import NOTHING_SET, TableOptions
 from xstat_ray.util.location import Location, LocationLike
 from xstat_ray.util.object_stores import Store
 
@@ -41,31 +42,32 @@ def shown(path: LocationLike) -> str:
     return os.fsencode(str(path)).decode(errors="backslashreplace")
 
 
-def find_files(place: Location) -> list[Found]:
+def find_files(place: Location, options: TableOptions = NOTHING_SET) -> list[Found]:
     """List the files that a place names, in the order of their names.
 
     Args:
         place: a file, a folder, or a pattern with `*`, `?`, `[...]` and `**` (any folders) in it. A
             path that exists as it is written is not a pattern; in an object store `?` is none.
+        options: how the files are read; for remedies.
 
     Raises:
         InputError: nothing is there; a folder may not be read; a link leads to nothing or in a
             circle; two names lead to one file; or a folder is one of those in `lake_tables`.
     """
     if place.store is not None:
-        return _stored(place, place.store)
+        return _stored(place, place.store, options)
     path = place.local
     root, pattern = _split(path)
     try:
         mode = root.stat().st_mode
     except OSError as error:
         raise _unreachable(root, error) from None
-    refuse_part_of_lake(root, shown(path))
+    refuse_part_of_lake(root, shown(path), options)
     if stat.S_ISREG(mode):
         return [Found(Location(str(root)), root.name)]
     if not stat.S_ISDIR(mode):
         raise _not_a_file(root)
-    found = sorted(_below(root, (), pattern, ()), key=lambda file: os.fsencode(file.name))
+    found = sorted(_below(root, (), pattern, (), options), key=lambda file: os.fsencode(file.name))
     if pattern and not found:
         raise InputError("no file fits the pattern", file=shown(path), remedy="Check the pattern")
     refuse_twice(found)
@@ -90,7 +92,7 @@ def is_there(place: Location) -> bool:
     return True
 
 
-def _stored(place: Location, store: Store) -> list[Found]:
+def _stored(place: Location, store: Store, options: TableOptions) -> list[Found]:
     """List the files of an object store, which has no links."""
     parts = place.inside.split("/")
     first = next((i for i, part in enumerate(parts) if any(c in part for c in "*[")), len(parts))
@@ -105,7 +107,7 @@ def _stored(place: Location, store: Store) -> list[Found]:
         return [Found(root, root.name)]
     above = len(root.inside.rstrip("/")) + 1
     names = sorted(file.path[above:] for file in files)
-    refuse_stored_lake(root, names)
+    refuse_stored_lake(root, names, options)
     found = [
         Found(Location(f"{root.inside.rstrip('/')}/{name}", store), name)
         for name in names
@@ -127,10 +129,14 @@ def _split(path: Path) -> tuple[Path, Sequence[str]]:
 
 
 def _below(
-    folder: Path, parts: tuple[str, ...], pattern: Sequence[str], above: tuple[_Identity, ...]
+    folder: Path,
+    parts: tuple[str, ...],
+    pattern: Sequence[str],
+    above: tuple[_Identity, ...],
+    options: TableOptions,
 ) -> Iterator[Found]:
     entries = _entries(folder)
-    refuse_lake(folder, {entry.name for entry in entries}, shown(folder))
+    refuse_lake(folder, {entry.name for entry in entries}, shown(folder), options)
     above = (*above, _identity(folder.stat()))
     for entry in entries:
         inner = (*parts, entry.name)
@@ -146,7 +152,7 @@ def _below(
                 raise InputError(
                     "the link leads back to a folder above it", file=shown(path), remedy=_UNLINK
                 )
-            yield from _below(path, inner, pattern, above)
+            yield from _below(path, inner, pattern, above, options)
         elif not _fits(inner, pattern):
             continue
         elif stat.S_ISREG(found.st_mode):

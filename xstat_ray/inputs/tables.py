@@ -328,7 +328,8 @@ def _convert(
         else:
             values = stored.column(name)
         parse = file.is_text or name in file.partitions
-        columns[name] = convert(values, use, Place(file.shown, name, first_row), parse=parse)
+        place = Place(file.shown, name, first_row, file.options)
+        columns[name] = convert(values, use, place, parse=parse)
     return Chunk(columns, file.shown, first_row)
 
 

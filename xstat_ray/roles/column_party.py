@@ -121,7 +121,7 @@ class ColumnParty(ColumnOpening):
         """
         side = self._study.column
         period = self._study.period
-        base = self._encoder.encode(chunk.columns)
+        base = self._encoder.encode_chunk(chunk)
         times = _times(side)
         periods_of = np.zeros((len(base), 1), np.uint32)
         inside = np.ones((len(base), 1), bool)

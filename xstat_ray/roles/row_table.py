@@ -238,7 +238,7 @@ class RowTable(Secret):
         parts = [Part(NOTHING, np.zeros(0) if side.weight else None)]
         for chunk in self._table.read([piece], self._table.uses):
             person = self._person(chunk)
-            cell = self._encoder.encode(chunk.columns)
+            cell = self._encoder.encode_chunk(chunk)
             period, inside = self._periods(chunk)
             ours = (person >= 0) & inside & (wanted.start <= period) & (period < wanted.stop)
             keep = ours & (cell >= 0)
@@ -287,7 +287,7 @@ class RowTable(Secret):
         for chunk in self._table.read(self._pieces, self._table.uses) if len(self.ids) else ():
             welcome = self._person(chunk) >= 0
             inside = self._periods(chunk)[1]
-            placed = self._encoder.encode(chunk.columns) >= 0
+            placed = self._encoder.encode_chunk(chunk) >= 0
             if (welcome & inside & placed).any():
                 return
             counts.outside_span += int((welcome & ~inside).sum())

@@ -41,6 +41,11 @@ def tell_intake(folder: Path, role: Role, warn_above: Fraction, progress: Progre
         progress.note(f"What became of the {role} party's rows is in its own record, {path}.")
         return
     progress.note(_figures(record))
+    if record["over_column_bound"]:
+        progress.note(
+            "over_column_bound are rows of a person beyond study.bounds.per_column in one column "
+            "of the result; a larger bound counts them, with more noise."
+        )
     for warning in _warnings(record, warn_above):
         progress.warn(warning)
 
