@@ -1,4 +1,4 @@
-"""Make the operator's and the airline's tables of a made-up Hokkaido with known facts.
+"""Make the tables of a made-up Hokkaido with known facts: an operator's, two airlines', a card's.
 
 xstat-ray synthesize scale=laptop out=data/hokkaido
 """
@@ -31,9 +31,7 @@ def main(raw: dict[str, Any], origin: str) -> None:
             )
         except OSError as error:
             raise unwritable(config.out, error) from error
-    rows = ", ".join(
-        f"{name.split('/')[1].removesuffix('.parquet')} {n:,}" for name, n in made["rows"].items()
-    )
+    rows = ", ".join(f"{name.removesuffix('.parquet')} {n:,}" for name, n in made["rows"].items())
     progress.note(f"{config.out}: rows of {rows}")
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from xstat_ray.hokkaido.world.streams import choose, mix, stream
+from xstat_ray.hokkaido.world.streams import choose, mix, stream, uniform
 
 
 def test_a_stream_belongs_to_its_purpose_and_numbers():
@@ -60,3 +60,20 @@ def test_choices_are_in_proportion_to_the_weights():
 @pytest.mark.parametrize("u", [0.0, np.nextafter(1, 0)])
 def test_the_ends_of_the_unit_interval(u):
     assert choose(np.array([[0.0, 2.0, 1.0, 0.0]]), np.array([u])) == (1 if u == 0 else 2)
+
+
+def test_numbers_of_an_occasion_are_uniform_and_its_alone():
+    people = np.arange(20_000)
+    u = uniform(1, "test", people, people % 7)
+    assert 0 <= u.min() <= u.max() < 1
+    # The mean of 20,000 uniform numbers has the standard error 0.002.
+    assert abs(u.mean() - 0.5) < 5 * 0.002
+    assert len(np.unique(u)) == len(u)
+    np.testing.assert_array_equal(u[::-1], uniform(1, "test", people[::-1], people[::-1] % 7))
+    for other in (
+        uniform(2, "test", people, people % 7),
+        uniform(1, "other", people, people % 7),
+        uniform(1, "test", people, people % 7 + 1),
+        uniform(1, "test", people),
+    ):
+        assert abs(np.corrcoef(u, other)[0, 1]) < 0.035

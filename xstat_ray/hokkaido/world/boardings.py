@@ -57,28 +57,58 @@ def booked(world: World, paths: Paths) -> tuple[NDArray[np.int64], NDArray[np.in
     Returns:
         (N,) journeys, and (N,) legs, 0 there and 1 back.
     """
-    days = paths.flights[:, :, 0] // DAY
-    inside = (days >= world.first_day.toordinal()) & (days <= world.last_day.toordinal())
-    row, leg = np.nonzero(paths.journeys.with_airline[:, None] & inside)
+    row, leg = np.nonzero(paths.journeys.with_airline[:, None] & departing(world, paths))
     return row, leg
+
+
+def departing(world: World, paths: Paths) -> NDArray[np.bool_]:
+    """(J, 2) whether a leg of a journey departs on a day of the tables."""
+    days = paths.flights[:, :, 0] // DAY
+    inside: NDArray[np.bool_] = (days >= world.first_day.toordinal()) & (
+        days <= world.last_day.toordinal()
+    )
+    return inside
 
 
 def boardings(world: World, people: People, paths: Paths) -> pa.Table:
     """Make the table of boardings, with a row for each passenger of each flight, with `SCHEMA`."""
     row, leg = booked(world, paths)
     who = paths.journeys.person[row]
+    columns = flown(people, paths, (row, leg), list(timetable().number)) | {
+        "passenger": spelled(world, people).take(pa.array(who)),
+        "member": pa.array(people.member[who]),
+        "consent": pa.array(~people.refuses[who]),
+    }
+    return pa.table([columns[name] for name in SCHEMA.names], schema=SCHEMA)
+
+
+def flown(
+    people: People,
+    paths: Paths,
+    trips: tuple[NDArray[np.int64], NDArray[np.int64]],
+    numbers: Sequence[str],
+) -> dict[str, pa.Array]:
+    """Make the columns that tell of flights, and of who is on them.
+
+    Args:
+        people: the block.
+        paths: the paths of its people.
+        trips: (N,) journeys and (N,) legs.
+        numbers: what the airline calls the flights of the timetable.
+
+    Returns:
+        (N,) columns by the names in `SCHEMA`, without `passenger`, `member` and `consent`.
+    """
+    who = paths.journeys.person[trips[0]]
     table = timetable()
     where = places()
-    flight = paths.journeys.flight[row, leg]
-    times = paths.flights[row, leg]
-    legs = [
-        f"{where.airports[a]}-{where.airports[b]}"
-        for a, b in zip(table.origin, table.target, strict=True)
-    ]
+    flight = paths.journeys.flight[trips]
+    times = paths.flights[trips]
+    legs = leg_names()
     route = table.route[flight]
     regions = sorted(set(where.regions))
     labels: dict[str, tuple[NDArray[Any], Sequence[str]]] = {
-        "flight": (flight, list(table.number)),
+        "flight": (flight, numbers),
         "leg": (route, legs),
         "departure_airport": (table.origin[route], where.airports),
         "arrival_airport": (table.target[route], where.airports),
@@ -91,14 +121,17 @@ def boardings(world: World, people: People, paths: Paths) -> pa.Table:
             regions,
         ),
     }
-    columns = {name: labelled(*of) for name, of in labels.items()} | {
-        "passenger": spelled(world, people).take(pa.array(who)),
-        "departure": _timestamps(times[:, 0]),
-        "arrival": _timestamps(times[:, 1]),
-        "member": pa.array(people.member[who]),
-        "consent": pa.array(~people.refuses[who]),
+    return {name: labelled(*of) for name, of in labels.items()} | {
+        "departure": timestamps(times[:, 0]),
+        "arrival": timestamps(times[:, 1]),
     }
-    return pa.table([columns[name] for name in SCHEMA.names], schema=SCHEMA)
+
+
+def leg_names() -> list[str]:
+    """List the legs of the timetable, such as "OKD-KUH", by route."""
+    table = timetable()
+    names = places().airports
+    return [f"{names[a]}-{names[b]}" for a, b in zip(table.origin, table.target, strict=True)]
 
 
 def no_consent(people: People) -> pa.Table:
@@ -106,14 +139,20 @@ def no_consent(people: People) -> pa.Table:
     return pa.table([people.phones(people.refuses)], schema=CONSENT_SCHEMA)
 
 
-def spelled(world: World, people: People) -> pa.Array:
-    """(N,) phone numbers of a block the way the airline spells them: some nationally."""
+def spelled(world: World, people: People, purpose: str = "spelling") -> pa.Array:
+    """(N,) phone numbers of a block the way a company spells them: some nationally.
+
+    Args:
+        world: the settings.
+        people: the block.
+        purpose: of the random numbers; each company has its own.
+    """
     phones = people.phones()
-    local = stream(world.seed, "spelling", people.block).random(len(people)) < _NATIONAL
+    local = stream(world.seed, purpose, people.block).random(len(people)) < _NATIONAL
     return pc.if_else(pa.array(local), national(phones), phones)
 
 
-def _timestamps(minutes: NDArray[np.int64]) -> pa.Array:
+def timestamps(minutes: NDArray[np.int64]) -> pa.Array:
     """Make timestamps of minutes since midnight before ordinal day 0."""
     epoch = dt.date(1970, 1, 1).toordinal()
     return pa.array((60 * (minutes - epoch * DAY)).astype("datetime64[s]"))

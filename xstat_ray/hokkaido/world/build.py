@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from xstat_ray.errors import InputError
-from xstat_ray.hokkaido.world import accounts
+from xstat_ray.hokkaido.world import accounts, card, regional
 from xstat_ray.hokkaido.world.boardings import CONSENT_SCHEMA, SCHEMA, boardings, no_consent
 from xstat_ray.hokkaido.world.customers import CUSTOMERS, DONATIONS, customers, donations
 from xstat_ray.hokkaido.world.journeys import journeys
@@ -36,7 +36,7 @@ from xstat_ray.hokkaido.world.year_truth import (
 from xstat_ray.runtime.ordered import InOrder
 from xstat_ray.util.files import drop_partials, whole_file, write_whole
 
-FORMAT = 2
+FORMAT = 3
 DESCRIPTION = "world.json"
 _UNFINISHED = "world.unfinished.json"
 TABLES = {
@@ -48,6 +48,9 @@ TABLES = {
     "airline/no_consent.parquet": CONSENT_SCHEMA,
     "airline/customers.parquet": CUSTOMERS,
     "airline/donations.parquet": DONATIONS,
+    "regional/boardings.parquet": regional.SCHEMA,
+    "regional/no_consent.parquet": CONSENT_SCHEMA,
+    "card/spend.parquet": card.SCHEMA,
 }
 """Schemas of the tables with rows of all blocks, in the order of the blocks."""
 
@@ -59,10 +62,16 @@ class BlockCounts:
     residents: NDArray[np.int64]
     truth: Truth
     year: YearTruth
+    passengers: NDArray[np.int64]
+    spent: NDArray[np.int64]
 
     def __add__(self, other: BlockCounts) -> BlockCounts:
         return BlockCounts(
-            self.residents + other.residents, self.truth + other.truth, self.year + other.year
+            self.residents + other.residents,
+            self.truth + other.truth,
+            self.year + other.year,
+            self.passengers + other.passengers,
+            self.spent + other.spent,
         )
 
     def tables(self) -> dict[str, pa.Table]:
@@ -74,6 +83,8 @@ class BlockCounts:
             "truth/areas.parquet": areas_table(self.truth),
             "truth/revisit.parquet": revisit_table(self.year),
             "truth/donation.parquet": donation_table(self.year),
+            "truth/passengers.parquet": regional.passengers_table(self.passengers),
+            "truth/spend.parquet": card.spend_table(self.spent),
         }
 
 
@@ -155,9 +166,16 @@ def make_block(world: World, out: Path, block: int) -> BlockTables:
         "airline/no_consent.parquet": no_consent(people),
         "airline/customers.parquet": customers(world, people, year),
         "airline/donations.parquet": donations(world, people, year),
+        "regional/boardings.parquet": regional.boardings(world, people, paths),
+        "regional/no_consent.parquet": regional.no_consent(world, people),
+        "card/spend.parquet": card.card(world, people, paths),
     }
     counts = BlockCounts(
-        accounts.residents(people), truth(world, people, paths), year_truth(people, year)
+        accounts.residents(people),
+        truth(world, people, paths),
+        year_truth(people, year),
+        regional.passengers(world, people, paths),
+        card.spent(world, people, paths),
     )
     return BlockTables(len(people), rows, tables, counts)
 

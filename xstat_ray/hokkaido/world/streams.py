@@ -34,6 +34,15 @@ def mix(values: NDArray[np.uint64], key: int) -> NDArray[np.uint64]:
     return z ^ (z >> np.uint64(31))
 
 
+def uniform(seed: int, purpose: str, *numbers: NDArray[np.integer]) -> NDArray[np.float64]:
+    """(N,) uniform numbers in [0, 1) that depend on nothing but seed, purpose and (N,) numbers."""
+    key = (seed << 32) + zlib.crc32(purpose.encode())
+    mixed = np.zeros(1, np.uint64)
+    for turn, part in enumerate(numbers):
+        mixed = mix(mixed + part.astype(np.uint64), key + turn)
+    return (mixed >> np.uint64(11)) / 2.0**53
+
+
 def choose(weights: NDArray[np.float64], u: NDArray[np.float64]) -> NDArray[np.int64]:
     """Choose a column in each row, with probabilities in proportion to the weights.
 

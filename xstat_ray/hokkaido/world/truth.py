@@ -97,15 +97,28 @@ def _watershed(world: World, paths: Paths, trips: Trips) -> NDArray[np.int64]:
     season = (arrival // DAY >= WINTER).astype(np.int64)
     for after in (0, 1):
         day = arrival // DAY + after
-        moments = day[:, None] * DAY + np.arange(_STEP // 2, DAY, _STEP)
-        cells = paths.at(np.repeat(trips.row, moments.shape[1]), moments.ravel()).reshape(
-            moments.shape
-        )
-        place = _longest(where.municipality(cells), where.local)
+        place = most_of_day(paths, trips.row, day)
         seen = (place >= 0) & (day <= world.last_day.toordinal())
         for kind, rows in enumerate((seen, seen & trips.countable)):
             np.add.at(count[..., kind], (airport[rows], season[rows], place[rows]), 1)
     return count
+
+
+def most_of_day(paths: Paths, row: NDArray[np.int64], day: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Find the municipalities in which travellers spend most of a day.
+
+    Args:
+        paths: the paths of a block.
+        row: (N,) journeys.
+        day: (N,) days (ordinals) that their paths cover.
+
+    Returns:
+        (N,) places; -1 for days spent outside Hokkaido.
+    """
+    where = places()
+    moments = day[:, None] * DAY + np.arange(_STEP // 2, DAY, _STEP)
+    cells = paths.at(np.repeat(row, moments.shape[1]), moments.ravel()).reshape(moments.shape)
+    return _longest(where.municipality(cells), where.local)
 
 
 def _states(people: People, paths: Paths, trips: Trips) -> NDArray[np.int64]:
