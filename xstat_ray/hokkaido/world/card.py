@@ -68,7 +68,8 @@ def spend(world: World, people: People, paths: Paths, row: NDArray[np.int64]) ->
     number = people.numbers[trips.person[row]]
     u = [uniform(world.seed, f"spend {turn}", number, trips.start[row]) for turn in range(_ORDER)]
     means = np.array([MEAN_IN.get(code, MEAN) for code in places().codes], float)
-    return np.rint(3 * means[trips.aim[row]] * np.sort(u, axis=0)[1]).astype(np.int64)
+    share: NDArray[np.float64] = 3 * np.sort(u, axis=0)[1]
+    return np.rint(means[trips.aim[row]] * share).astype(np.int64)
 
 
 def card(world: World, people: People, paths: Paths) -> pa.Table:
