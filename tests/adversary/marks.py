@@ -101,7 +101,7 @@ def mark_flags(patch: pytest.MonkeyPatch, mark: Mark) -> None:
 
 def _known(party: Any) -> dict[bytes, int]:
     """The number of the person behind each tag."""
-    tags = party._tags(party._person, party._period)
+    tags = party.tags(party._person, party._period)
     return {tag.tobytes(): int(who) for tag, who in zip(tags, party._person, strict=True)}
 
 

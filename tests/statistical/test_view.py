@@ -307,7 +307,7 @@ def test_beyond_the_numbers_tags_are_uniform_and_dummies_stand_anywhere(inputs, 
         rows, flags = given.messages()
         assert all(len(np.unique(side, axis=0)) == len(side) for side in (rows.tags, flags))
         located = given.row._located(shard)
-        real = {tag.tobytes() for tag in given.row._tags(located.person, located.period)}
+        real = {tag.tobytes() for tag in given.row.tags(located.person, located.period)}
         here = np.flatnonzero([tag.tobytes() in real for tag in rows.tags])
         assert len(here) == len(real)
         places.append((here + 0.5) / len(rows.tags))

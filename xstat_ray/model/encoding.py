@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xstat_ray.errors import ProtocolError
+from xstat_ray.model.parties import MOST_PARTIES
 
 VERSION = 2
 """Version of the format. Version 1 was Parquet, whose readers trust what they read."""
@@ -33,11 +34,15 @@ Heads = str
 """A field with several heads, one after the other without anything between them."""
 MOST_HEADS = 48
 """Most heads in such a field: a header has room for no more."""
+Views = str
+"""A field with the names of views, one behind the other, each of 32 hexadecimal digits."""
 Bytes32 = str
 """A field with 32 bytes: 64 hexadecimal digits."""
+_SHORT = re.compile("[0-9a-f]{32}")
 _LONG = re.compile("[0-9a-f]{64}")
 _TEXTS = {
-    "str": re.compile("[0-9a-f]{32}"),
+    "str": _SHORT,
+    "Views": re.compile(f"({_SHORT.pattern}){{1,{MOST_PARTIES}}}"),
     "Head": _LONG,
     "Heads": re.compile(f"({_LONG.pattern}){{0,{MOST_HEADS}}}"),
     "Bytes32": _LONG,

@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from xstat_ray.model.encoding import NO_HEAD, Head, Heads, Message
+from xstat_ray.model.encoding import NO_HEAD, Head, Heads, Message, Views
 
 
 @dataclass(frozen=True)
@@ -63,10 +63,11 @@ class Tree(Message):
 class Rows(Message):
     """The row party's de-identified rows of one shard, in the order of `crypto.tags.sort_order`."""
 
-    view: str
+    view: Views
+    """Names of the views with all column parties, one behind the other."""
     shard: int
     tags: NDArray[np.uint8]
-    """(N, 16)"""
+    """(N, 16 * parties): of every row a tag for each column party, sorted by the first."""
     cells: NDArray[np.uint32]
     """(N,) blinded cell numbers."""
     ITEMS: ClassVar[dict[str, tuple[str, int]]] = {"tags": ("uint8", 2), "cells": ("uint32", 1)}

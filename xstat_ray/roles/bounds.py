@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xstat_ray.crypto.derive import halves, keyed_words
+from xstat_ray.model.parties import ColumnTerms
 from xstat_ray.model.study import Bounds
 from xstat_ray.util.arrays import run_starts
 
@@ -61,7 +62,7 @@ def keep_per_group(
 def bound_boardings(
     person: NDArray[np.integer],
     column: NDArray[np.integer],
-    bounds: Bounds,
+    bounds: Bounds | ColumnTerms,
     priority: NDArray[np.uint64],
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Choose at most q boardings of a person in one column, and of these at most F of a person.

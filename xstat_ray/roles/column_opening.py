@@ -40,9 +40,14 @@ class ColumnOpening(NoiseShare):
     """
 
     def __init__(
-        self, study: Study, source: Source | Path | str, *, seed: bytes | None = None
+        self,
+        study: Study,
+        source: Source | Path | str,
+        *,
+        seed: bytes | None = None,
+        party: str | None = None,
     ) -> None:
-        super().__init__(study, source, seed=seed)
+        super().__init__(study, source, seed=seed, party=party)
         self._key: PrivateKey | None = None
 
     def generate_key(self, key_bits: int, constant_time: bool = False) -> None:

@@ -40,9 +40,14 @@ class ColumnParty(ColumnOpening):
     padded = FlagDummies
 
     def __init__(
-        self, study: Study, source: Source | Path | str, *, seed: bytes | None = None
+        self,
+        study: Study,
+        source: Source | Path | str,
+        *,
+        seed: bytes | None = None,
+        party: str | None = None,
     ) -> None:
-        super().__init__(study, source, seed=seed)
+        super().__init__(study, source, seed=seed, party=party)
         self._person = np.zeros(0, np.int32)
         self._period = np.zeros(0, np.uint32)
         self._slot = np.zeros(0, np.int64)
@@ -80,13 +85,7 @@ class ColumnParty(ColumnOpening):
         left_out = frozenset(excluded.ids.to_pylist())
         taken = take(study, table, side.id, left_out, self._extract, encoder=self._encoder)
         self._record.end_survey()
-        if len(taken.ids) > study.bounds.persons:
-            raise InputError(
-                "the table has more persons than the study's public bound",
-                file=table.path,
-                key="study.bounds.persons",
-                remedy="Raise the bound (both parties must agree) or take fewer people",
-            )
+        self._check_persons(len(taken.ids), table.path)
         taken.counts.persons = len(taken.ids)
         self._record.taken = taken.counts
         self._record.dropped = taken.dropped
@@ -94,6 +93,20 @@ class ColumnParty(ColumnOpening):
         items = item_hashes(self._agreed.salt, ids)
         self._exchange.take(items, sha256(items.tobytes()).digest())
         self._bound(taken, keyed_text_words(self._seed, "persons", ids)[taken.person])
+
+    def _check_persons(self, persons: int, path: str) -> None:
+        """Refuse a table with more persons than the study's public bound."""
+        if persons > self._terms.persons:
+            parties = self._study.column.parties
+            place = "bounds"
+            if parties:
+                place = f"column.parties[{parties.index(self._terms)}]"
+            raise InputError(
+                "the table has more persons than the study's public bound",
+                file=path,
+                key=f"study.{place}.persons",
+                remedy="Raise the bound (both parties must agree) or take fewer people",
+            )
 
     def _bound(self, taken: Taken, who: NDArray[np.uint64]) -> None:
         """Keep q boardings of each person in a column and F of them, and turn these into flags.
@@ -105,7 +118,7 @@ class ColumnParty(ColumnOpening):
         base, period, inside = taken.columns
         content = (base, *np.where(inside, period, _NOWHERE).T)
         priority = draw_by_content(self._seed, "bound of boardings", *halves(who), *content)
-        within, keep = bound_boardings(taken.person, base, self._study.bounds, priority)
+        within, keep = bound_boardings(taken.person, base, self._terms, priority)
         flagged = self._flag(taken.person[keep], who[keep], base[keep], period[keep], inside[keep])
         taken.counts.bound(
             over_column_bound=int((~within).sum()),
@@ -251,10 +264,10 @@ class ColumnParty(ColumnOpening):
         period = self._period[flags]
         slot = self._slot[flags]
         if self._dummies is None:
-            return self._tags(person, period), slot
+            return self.tags(person, period), slot
         copies = self._dummies.copies
         number = np.tile(np.arange(copies), len(person))
-        tag = self._tags(np.repeat(person, copies), with_copy(np.repeat(period, copies), number))
+        tag = self.tags(np.repeat(person, copies), with_copy(np.repeat(period, copies), number))
         dummies = self._dummies.of_batch(self._agreed.tag_key, batch)
         nowhere = np.full(len(dummies), self._study.slots)
         return np.concatenate([tag, dummies]), np.concatenate([np.repeat(slot, copies), nowhere])

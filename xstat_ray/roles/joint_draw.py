@@ -44,9 +44,14 @@ class JointDraw(Party):
     """
 
     def __init__(
-        self, study: Study, source: Source | Path | str, *, seed: bytes | None = None
+        self,
+        study: Study,
+        source: Source | Path | str,
+        *,
+        seed: bytes | None = None,
+        party: str | None = None,
     ) -> None:
-        super().__init__(study, source, seed=seed)
+        super().__init__(study, source, seed=seed, party=party)
         self._dealing = channel.HandOver()
         self._drawing: PartyDraw | None = None
 

@@ -40,9 +40,14 @@ class NoiseShare(JointDraw):
     """
 
     def __init__(
-        self, study: Study, source: Source | Path | str, *, seed: bytes | None = None
+        self,
+        study: Study,
+        source: Source | Path | str,
+        *,
+        seed: bytes | None = None,
+        party: str | None = None,
     ) -> None:
-        super().__init__(study, source, seed=seed)
+        super().__init__(study, source, seed=seed, party=party)
         self._noise: NDArray[np.int64] | None = None
 
     def _restore(self, secrets: Mapping[str, bytes]) -> None:

@@ -1,61 +1,55 @@
 """What the row party and the column party have in common.
 
-A `Party` has a `Session` with the other party and is a `Payer`. It also reads its table, exchanges
-its persons for person keys, sends dummies where the study pads, and records what became of its
-rows.
+A `Party` has a `Link` with the other party. It also reads its table, sends dummies where the study
+pads, and records what became of its rows.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xstat_ray.crypto.derive import derive
 from xstat_ray.crypto.kernels.choice import kernel
-from xstat_ray.crypto.oprf import PERSON_KEY_BYTES
-from xstat_ray.crypto.tags import tags
 from xstat_ray.errors import ProtocolError
 from xstat_ray.inputs.read_digests import ReadDigests
 from xstat_ray.inputs.source import Source
-from xstat_ray.model.encoding import Message
-from xstat_ray.model.messages import Choices, Matrix, Offer
 from xstat_ray.model.shards import ShardGrid
 from xstat_ray.model.study import Study
 from xstat_ray.privacy.padding import Padding
 from xstat_ray.privacy.views import count_view
 from xstat_ray.roles.dummies import Dummies
-from xstat_ray.roles.id_exchange import IdExchange, Shape
 from xstat_ray.roles.intake import IntakeCounts
 from xstat_ray.roles.intake_record import IntakeRecord
-from xstat_ray.roles.payer import Payer
-
-_SEED_BYTES = 32
-_COUNT_BYTES = 8
-MessageT = TypeVar("MessageT", bound=Message)
+from xstat_ray.roles.link import Link
 
 
-class Party(Payer):
+class Party(Link):
     """One party inside its isolated environment, where the party itself runs every method.
+
+    It is its own end of the link with the other party, or with the first of several.
 
     Where a party has several environments, each surveys the whole table and holds all persons; they
     divide the bins of the ID exchange, and what they emit.
 
-    Call the handshake of `Session` first; then `intake`; then `offer_columns`, `choose_columns` and
-    `accept_choices`; then, for every bin, `hide` and `evaluate`; then `prepare` and `emit` of the
-    subclass.
+    Call the handshake of `Session` first; then `intake`; then the ID exchange of `Link`; then
+    `prepare` and `emit` of the subclass.
     """
 
     padded: ClassVar[type[Dummies]]
     """The kind of dummies that this party sends where the study asks for padding."""
 
     def __init__(
-        self, study: Study, source: Source | Path | str, *, seed: bytes | None = None
+        self,
+        study: Study,
+        source: Source | Path | str,
+        *,
+        seed: bytes | None = None,
+        party: str | None = None,
     ) -> None:
         """Take the study and remember where the table lies; nothing is read yet.
 
@@ -64,123 +58,16 @@ class Party(Payer):
             source: the party's table and its lists of people to leave out.
             seed: 32 secret bytes from which the party derives what it draws at random; fresh ones
                 if none are given.
+            party: name of the column party; needed where the study names several.
         """
-        super().__init__(study, source, os.urandom(_SEED_BYTES) if seed is None else seed)
+        super().__init__(study, source, seed=seed, party=party)
         self._record = IntakeRecord(self.role)
-        self._exchange = IdExchange(self.role, os.urandom(_SEED_BYTES))
         self._drawn: bytes | None = None
 
     @property
     def counts(self) -> IntakeCounts:
         """What became of the rows, as far as this environment has read them."""
         return self._record.counts
-
-    def _export(self) -> dict[str, bytes]:
-        return super()._export() | {"exchange": self._exchange.seed}
-
-    def _restore(self, secrets: Mapping[str, bytes]) -> None:
-        super()._restore(secrets)
-        self._exchange.seed = secrets["exchange"]
-
-    # ID exchange
-
-    def offer_columns(self) -> bytes:
-        """Announce this party's persons, rounded up, sealed for the other party.
-
-        The offer also asks for what this party has recorded of the other's ledger. Called in the
-        party's first environment, as are `choose_columns`, `accept_choices` and `share_exchange`.
-
-        Raises:
-            InputError: the ledger cannot be used.
-        """
-        offer = self._exchange.offer()
-        return self._seal("offer", replace(offer, witnessed=self._ask_heads()))
-
-    def choose_columns(self, sealed: bytes) -> bytes:
-        """Take the other party's offer, and choose among its columns, sealed for it.
-
-        Raises:
-            InputError: this party's ledger lacks what the other has recorded of it.
-            ProtocolError: the message was altered, or is no offer.
-        """
-        theirs = self._open("offer", sealed, Offer)
-        self._check_ledger(theirs.witnessed)
-        mine = self._exchange.offer()
-        return self._seal("choices", self._exchange.choose(mine, theirs, self._agreed.view))
-
-    def accept_choices(self, sealed: bytes) -> Shape:
-        """Take the other party's choices.
-
-        Returns:
-            The public figures of the exchange, which is ready to work through its bins.
-
-        Raises:
-            ProtocolError: the message was altered, or holds no choices.
-        """
-        self._exchange.accept(self._open("choices", sealed, Choices), self._agreed.view)
-        return self._exchange.shape
-
-    def share_exchange(self) -> bytes:
-        """Seal what the choices gave for the party's other environments."""
-        return self._within.seal(self._exchange.share(), "exchange")
-
-    def join_exchange(self, sealed: bytes) -> None:
-        """Take what `share_exchange` of the party's first environment gave."""
-        self._exchange.join(self._within.open(sealed, "exchange"))
-
-    def hide(self, number: int) -> bytes:
-        """Hide the persons of a bin, sealed for the other party.
-
-        Raises:
-            ProtocolError: the bin is fuller than its public capacity.
-        """
-        matrix = self._exchange.hide(number, self._agreed.salt)
-        return self._seal(f"matrix {number}", matrix)
-
-    def evaluate(self, sealed: bytes, number: int) -> None:
-        """Give the persons of a bin their keys, by the other party's matrix.
-
-        Raises:
-            ProtocolError: the message was altered, or holds another matrix.
-        """
-        theirs = self._open(f"matrix {number}", sealed, Matrix)
-        if theirs.bin != number:
-            raise ProtocolError("the other party sent the matrix of another bin")
-        self._exchange.evaluate(theirs, self._agreed.salt)
-
-    def keys_of(self, number: int) -> bytes:
-        """Seal the keys of a bin for the party's other environments.
-
-        The driver, which hands them on, sees the size of a full bin.
-        """
-        keys = self._exchange.keys_of(number)
-        capacity = self._exchange.shape.capacity(self.role)
-        packed = len(keys).to_bytes(_COUNT_BYTES, "little") + keys.tobytes()
-        filled = packed.ljust(_COUNT_BYTES + capacity * PERSON_KEY_BYTES, b"\0")
-        return self._within.seal(filled, f"keys {number}")
-
-    def put_keys(self, sealed: bytes, number: int) -> None:
-        """Take the keys of a bin that another environment worked out."""
-        opened = self._within.open(sealed, f"keys {number}")
-        count = int.from_bytes(opened[:_COUNT_BYTES], "little")
-        keys = np.frombuffer(opened, np.uint8, count * PERSON_KEY_BYTES, _COUNT_BYTES)
-        self._exchange.put(number, keys.reshape(count, PERSON_KEY_BYTES))
-
-    def _seal(self, purpose: str, message: Message) -> bytes:
-        return self._channel(self.role).seal(message.encode(self._study.digest), purpose)
-
-    def _open(self, purpose: str, sealed: bytes, kind: type[MessageT]) -> MessageT:
-        opened = self._channel(self.other).open(sealed, purpose)
-        return kind.decode(opened, self._study.digest)
-
-    def view(self) -> str:
-        """Name the view that the pool gets: the handshake's, as each shows one."""
-        return self._agreed.view
-
-    def _tags(self, person: NDArray[np.int32], period: NDArray[np.uint32]) -> NDArray[np.uint8]:
-        """(N, 16) tags of persons, by number, in periods."""
-        keys = self._exchange.person_keys
-        return tags(self._agreed.tag_key, keys, person, period)
 
     # Padding
 
@@ -212,8 +99,8 @@ class Party(Payer):
             return
         if self._source.ledger is None:
             raise ProtocolError(f"the {self.role} party has no ledger to count the view in")
-        side = self._study.row if self.role == "row" else self._study.column
-        count_view(self._source.ledger, side.dataset, self._study, self._agreed.view)
+        dataset = self._dataset(self.role)
+        count_view(self._source.ledger, dataset, self._study, self._agreed.view)
 
     def _dummies_drawn(
         self, grid: ShardGrid, drawn: bytes | None

@@ -39,15 +39,18 @@ DEMANDED = "demanded"
 class Payer(Session):
     """A session of a party that pays for the release, unless noise is off."""
 
-    def __init__(self, study: Study, source: Source | Path | str, seed: bytes) -> None:
+    def __init__(
+        self, study: Study, source: Source | Path | str, seed: bytes, party: str | None = None
+    ) -> None:
         """Take the study and the party's source, which names its ledger.
 
         Args:
             study: what both parties have agreed to count; tells what the release costs.
             source: the party's table and its ledger.
             seed: see `Session`.
+            party: see `Session`.
         """
-        super().__init__(study, seed)
+        super().__init__(study, seed, party)
         self._source = Source.of(source)
 
     @property
@@ -61,7 +64,7 @@ class Payer(Session):
         return Ledger(path) if self._pays and path is not None else None
 
     def _dataset(self, role: Role) -> str:
-        return (self._study.row if role == "row" else self._study.column).dataset
+        return self._study.row.dataset if role == "row" else self._terms.dataset
 
     def _pay(self, release: str) -> None:
         """Debit this party's data set for a release, once however often this is called.

@@ -33,7 +33,8 @@ from xstat_ray.model.messages import (
 from xstat_ray.model.study import Study
 from xstat_ray.privacy.design import Design
 from xstat_ray.roles.noise_share import NoiseShare
-from xstat_ray.roles.opening import checked_key, release_id, table_digest
+from xstat_ray.roles.opening import release_id, table_digest
+from xstat_ray.roles.row_link import RowLink
 
 _NODE_BYTES = 8
 APPROVED = "approved"
@@ -49,7 +50,7 @@ class Masked(NamedTuple):
     """Digest of the masks, sealed for the environment that approves the table."""
 
 
-class RowOpening(NoiseShare):
+class RowOpening(RowLink, NoiseShare):
     """Masks the table and takes the masks off what was opened.
 
     Call `accept_key`, and what `NoiseShare` tells; then `mask_table` for every range of nodes,
@@ -58,38 +59,25 @@ class RowOpening(NoiseShare):
     """
 
     def __init__(
-        self, study: Study, source: Source | Path | str, *, seed: bytes | None = None
+        self,
+        study: Study,
+        source: Source | Path | str,
+        *,
+        seed: bytes | None = None,
+        party: str | None = None,
     ) -> None:
-        super().__init__(study, source, seed=seed)
+        super().__init__(study, source, seed=seed, party=party)
         self._mask_seed = masking.draw_seed()
-        self._key = b""
-        """The column party's public key with its proof, once it has been checked."""
         self._encryptor: masking.MaskEncryptor | None = None
         self._told: tuple[str, str] | None = None
         """What the key holder told last of its ledger, and asked for of this party's."""
 
     def _export(self) -> dict[str, bytes]:
-        return super()._export() | {"mask": self._mask_seed, "key": self._key}
+        return super()._export() | {"mask": self._mask_seed}
 
     def _restore(self, secrets: Mapping[str, bytes]) -> None:
         super()._restore(secrets)
         self._mask_seed = secrets["mask"]
-        self._key = secrets["key"]
-
-    def accept_key(self, proven: bytes) -> None:
-        """Check the column party's public key and the proof that comes with it.
-
-        Raises:
-            ProtocolError: with this key a mask might not hide what is under it.
-        """
-        checked_key(proven)
-        self._key = proven
-
-    @property
-    def _public(self) -> PublicKey:
-        if not self._key:
-            raise ProtocolError("the row party has no key to encrypt masks with")
-        return checked_key(self._key)
 
     def mask_table(
         self,

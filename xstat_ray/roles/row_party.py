@@ -1,6 +1,7 @@
 """The row party: supplies (id, period, cell) and un-blinds the result.
 
-It alone knows the blinding of the cells.
+It alone knows the blinding of the cells. It has a link with each column party; table, bounds and
+blinding exist once, and a row has a tag for each of them.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from xstat_ray.roles.bounds import (
 )
 from xstat_ray.roles.dummies import RowDummies
 from xstat_ray.roles.intake import IntakeCounts
-from xstat_ray.roles.row_opening import RowOpening
+from xstat_ray.roles.row_links import RowLinks
 from xstat_ray.roles.row_table import NOTHING, Reading, RowTable
 from xstat_ray.roles.rows_by_shard import RowsByShard
 from xstat_ray.util.memory import return_freed
@@ -45,15 +46,17 @@ Sort = Callable[[Part], RowsByShard]
 """Bounds the rows of some persons, blinds their cells, and sorts them by shard."""
 
 
-class RowParty(RowOpening):
+class RowParty(RowLinks):
     """Knows in which cell a person was in which period: a mobile operator, say."""
 
-    role = "row"
-    other = "column"
     padded = RowDummies
 
     def __init__(
-        self, study: Study, source: Source | Path | str, *, seed: bytes | None = None
+        self,
+        study: Study,
+        source: Source | Path | str,
+        *,
+        seed: bytes | None = None,
     ) -> None:
         super().__init__(study, source, seed=seed)
         self._table: RowTable | None = None
@@ -76,6 +79,8 @@ class RowParty(RowOpening):
         self._record.set_aside = self._table.set_aside
         self._table.survey(self._agreed.salt)
         self._exchange.take(self._table.items, self._table.contents)
+        for link in self.links[1:]:
+            link.take_persons(self._table.ids, self._table.contents)
         self._record.taken = self._table.counts
         self._record.dropped = self._table.dropped
         self._record.lists = self._table.lists
@@ -120,6 +125,9 @@ class RowParty(RowOpening):
     def emit(self, shard: Shard) -> Rows:
         """Return the rows of one shard as (tag, blinded cell), sorted by tag.
 
+        Where there are several column parties a row has a tag for each of them, one behind the
+        other, and the rows are sorted by the first.
+
         A repeat gives the same bytes. Shards are best asked for in order: the rows of all batches
         that lie in the same pieces of the table are read when the first of their shards comes up,
         and dropped when another batch does.
@@ -129,17 +137,19 @@ class RowParty(RowOpening):
             ProtocolError: the shard is of a batch that another environment emits.
         """
         located = self._located(shard)
-        tag = self._tags(located.person, located.period)
+        tags = [link.tags(located.person, located.period) for link in self.links]
+        tag = tags[0]
         cell = located.cell.astype(np.uint32)
         if self._dummies is not None:
             dummies = self._dummies.of_shard(self._agreed.tag_key, shard)
             tag = np.concatenate([tag, dummies[0]])
             cell = np.concatenate([cell, dummies[1]])
         order = sort_order(tag, cell)
+        in_turn = [in_order(of_party, order) for of_party in (tag, *tags[1:])]
         return Rows(
-            view=self._agreed.view,
+            view="".join(link.view() for link in self.links),
             shard=shard.number,
-            tags=in_order(tag, order),
+            tags=in_turn[0] if len(in_turn) == 1 else np.concatenate(in_turn, axis=1),
             cells=cell[order],
         )
 

@@ -13,11 +13,13 @@ from typing import ClassVar
 from xstat_ray.crypto import channel
 from xstat_ray.crypto.handshake import Handshake, Hello, SharedSecrets
 from xstat_ray.errors import ProtocolError
+from xstat_ray.model.parties import ColumnTerms
 from xstat_ray.model.study import Role, Study
 from xstat_ray.roles.private_file import write_private
 from xstat_ray.util.secrecy import Secret
 from xstat_ray.util.software_digest import software_digest
 
+_PARTY = b"xstat-ray column party of a study\0"
 SECRETS = "secrets"
 """File in the party's private folder that holds the secrets which a resumed run needs."""
 
@@ -33,16 +35,22 @@ class Session(Secret):
     role: ClassVar[Role]
     other: ClassVar[Role]
 
-    def __init__(self, study: Study, seed: bytes) -> None:
+    def __init__(self, study: Study, seed: bytes, party: str | None = None) -> None:
         """Begin a handshake.
 
         Args:
             study: what both parties have agreed to count; its digest is compared.
             seed: 32 bytes of this party alone, from which it derives what it draws at random.
+            party: name of the column party; needed where the study names several.
+
+        Raises:
+            ProtocolError: the study names no such party, or several and none is given.
         """
         self._study = study
+        self._terms = terms_of(study, party)
         self._seed = seed
-        self._handshake: Handshake | None = Handshake(self.role, study.digest, software_digest())
+        agreed = _agreed_digest(study, self._terms.name)
+        self._handshake: Handshake | None = Handshake(self.role, agreed, software_digest())
         self._replica: channel.HandOver | None = None
         self._shared: SharedSecrets | None = None
         self._digest = ""
@@ -51,6 +59,11 @@ class Session(Secret):
         self._settled: dict[str, str] = {}
         self._first = True
         """Whether this is the party's first environment, and no replica."""
+
+    @property
+    def party(self) -> str:
+        """Name of the column party with which, or as which, this session is held."""
+        return self._terms.name
 
     # Handshake
 
@@ -182,3 +195,23 @@ class Session(Secret):
 def session_of(row_hello: bytes, column_hello: bytes) -> str:
     """Name the session that begins with two hellos: their digest, 64 hexadecimal digits."""
     return hashlib.sha256(b"xstat-ray session\0" + row_hello + column_hello).hexdigest()
+
+
+def terms_of(study: Study, party: str | None) -> ColumnTerms:
+    """Find the terms of a column party, of the only one where none is named.
+
+    Raises:
+        ProtocolError: the study names no such party, or several and none is given.
+    """
+    if party is not None:
+        return study.terms_of(party)
+    if len(study.column_parties) > 1:
+        raise ProtocolError("the study names several column parties: say which one")
+    return study.column_parties[0]
+
+
+def _agreed_digest(study: Study, party: str) -> bytes:
+    """What both ends of a handshake must have agreed on: the study, and which party is meant."""
+    if not study.column.parties:
+        return study.digest
+    return hashlib.sha256(_PARTY + study.digest + party.encode()).digest()
