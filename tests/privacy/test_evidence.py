@@ -109,7 +109,7 @@ def published(noise, truth, rng, releases, distinct=True, stderr=7.0, shorter=1.
         shown += out.sum()
         of_nobody += (truth[out] == 0).sum()
         held += ((low <= truth) & (truth <= high))[out].sum()
-    return shown, of_nobody / shown, held / shown
+    return shown, of_nobody / max(shown, 1), held / max(shown, 1)
 
 
 @pytest.mark.parametrize("noise", NOISES)
@@ -125,6 +125,22 @@ def test_among_the_published_intervals_hold_and_nearly_nothing_is_of_nobody(nois
     assert published(noise, truth, np.random.default_rng(31), 100, shorter=1 / 2)[2] < 0.935
     _, of_nobody, held = published(noise, truth, np.random.default_rng(31), 20, distinct=False)
     assert of_nobody > 0.2 and held < 0.92
+
+
+def test_the_rate_is_a_mean_over_releases_of_which_most_may_publish_nothing():
+    """One cell has people, too few to stand out: what little is published is mostly of nobody."""
+    rng = np.random.default_rng(34)
+    truth = np.concatenate([[35.0], np.zeros(399)])
+    rates = {}
+    for distinct in (True, False):
+        found = [published("laplace", truth, rng, 1, distinct=distinct)[:2] for _ in range(1500)]
+        shown, of_nobody = np.array(found).T
+        rates[distinct] = of_nobody.mean()
+        if distinct:
+            assert 5 < (shown > 0).sum() < 150
+            assert (shown * of_nobody).sum() / shown.sum() > 0.2
+    # Six standard errors of the share of releases with something wrong.
+    assert rates[True] < 0.01 + 6 * math.sqrt(0.01 / 1500) < rates[False]
 
 
 @pytest.mark.parametrize("noise", NOISES)
