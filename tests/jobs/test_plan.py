@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.jobs.command import run
+from tests.pages import ROOT
 from tests.sizes import first, thorough
 
 STUDY = """# @package _global_
@@ -147,3 +148,18 @@ def test_bad_input(plan, arguments, message):
     code, output, error = plan(*arguments)
     assert (code, output) == (2, "")
     assert message in error and "Traceback" not in error
+
+
+@thorough
+def test_a_sweep_tells_what_would_be_published_of_a_past_release(plan):
+    """The release is that of the notebook, as it left a run."""
+    folder = ROOT / "docs" / "examples" / "hokkaido" / "catchment"
+    sweep = f"sweep={{privacy.epsilon:[0.25,1],data:{folder}}}"
+    code, output, error = plan("study=catchment", sweep, "display=json")
+    assert (code, error) == (0, "")
+    little, much = (point["published"] for point in json.loads(output)["points"])
+    assert 0 < little["cells"] < much["cells"]
+    assert little["share_of_counts"] < much["share_of_counts"] < 1
+    code, output, error = plan("study=preboarding", sweep)
+    assert (code, output) == (2, "")
+    assert "other values of zone than the study" in error and str(folder) in error
