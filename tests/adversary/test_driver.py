@@ -35,6 +35,7 @@ from xstat_ray.roles import ColumnParty, RowParty
 from xstat_ray.roles.intake_record import IntakeRecord
 from xstat_ray.roles.party import Party
 from xstat_ray.roles.row_opening import Masked
+from xstat_ray.roles.survey import Room, Survey
 from xstat_ray.runtime.driver import Driver
 from xstat_ray.runtime.emission import Stretches, opening_parts
 from xstat_ray.runtime.events import NAME
@@ -156,7 +157,7 @@ def simulate(plan: Plan, rows: dict[int, int]) -> Seen:
     everyone = range(ENVIRONMENTS)
     drawn = 2 * len(grid.batches) * grid.cells * 8 + SEALED_BYTES
     seen: Seen = [("accept_key 0", None)]
-    seen += [(f"intake {number}", None) for number in everyone]
+    seen += simulate_survey()
     seen += simulate_noise(plan, "0")
     seen.append(("draw_dummies 0", drawn))
     seen += [(f"prepare {number}", [True] * len(grid.batches)) for number in everyone]
@@ -170,6 +171,23 @@ def simulate(plan: Plan, rows: dict[int, int]) -> Seen:
         seen.append(("noise_of 0", noise + SEALED_BYTES))
         seen.append(("mask_table 0", ("masks", shape, 48 + SEALED_BYTES)))
     return seen + [(f"report {number}", 4096 + SEALED_BYTES) for number in everyone]
+
+
+def simulate_survey() -> Seen:
+    """Make what is seen of the survey, out of the rounded number of persons, which is 256."""
+    size = 3 * 8 + 4096 * 8 + SEALED_BYTES
+    room = Room(256, 256 * 16 + (1 << 18))
+    survey = 8 + room.bytes + SEALED_BYTES
+    items = -(-256 // ENVIRONMENTS) * 16 + SEALED_BYTES
+    everyone = range(ENVIRONMENTS)
+    seen: Seen = [(f"survey {number}", size) for number in everyone]
+    seen.append(("make_room 0", room))
+    for number in (1, 2):
+        seen += [(f"hand_in {number}", survey), ("merge 0", None)]
+    seen.append(("hand_in 0", survey))
+    seen += [(f"take_survey {number}", None) for number in everyone]
+    seen += [(f"hash_persons {number}", items) for number in everyone]
+    return seen + [(f"take_hashes {number}", None) for number in everyone]
 
 
 def simulate_flags(plan: Plan, flags: list[int]) -> Seen:
@@ -226,6 +244,17 @@ def test_with_padding_all_that_the_driver_sees_follows_from_padded_sizes(tmp_pat
     flags = [call for call in seen if call not in rows]
     (sizes,) = (answer for name, answer in flags if name == "prepare column 0")
     assert flags == simulate_flags(plan, sizes)
+
+
+def test_a_survey_that_is_as_large_as_what_is_in_it_is_found(tmp_path, monkeypatch):
+    """The leak planted: what environments hand in is not filled."""
+    export = Survey.export
+    monkeypatch.setattr(Survey, "export", lambda self, _: export(self, Room(0, 0)))
+    plan, seen = watch(tmp_path / "run", ["x", "y", "one"])
+    rows = of_row_party(seen)
+    assert rows != simulate(plan, padded_sizes(plan, rows))
+    handed_in = [size for name, size in rows if name.startswith("hand_in")]
+    assert len(set(handed_in)) > 1
 
 
 def exchanges(folder: Path, patch: pytest.MonkeyPatch) -> list[Seen]:

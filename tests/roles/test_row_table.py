@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from functools import reduce
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
@@ -11,19 +12,19 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.synthetic import START, make_study, make_tables
-from xstat_ray.errors import InputError
+from xstat_ray.errors import InputError, ProtocolError
 from xstat_ray.inputs.read_digests import ReadDigests
 from xstat_ray.inputs.source import Source
 from xstat_ray.inputs.tables import Table
 from xstat_ray.roles import row_table
 from xstat_ray.roles.bounds import Part
 from xstat_ray.roles.row_table import RowTable
+from xstat_ray.roles.survey import Survey
 
 STUDY = replace(make_study(), id_form="text")
 PERIODS = STUDY.period.span
 ROWS = make_tables()[0]
 SORTED = ROWS.sort_by([("person", "ascending"), ("at", "ascending")])
-SALT = bytes(range(32))
 SOURCES = ["by_time", "by_person", "by_day", "text"]
 
 
@@ -49,8 +50,66 @@ def write(folder, kind):
 def surveyed(path, exclude=()):
     digests = ReadDigests(bytes(16))
     table = RowTable(STUDY, Source(path, exclude), digests)
-    table.survey(SALT)
+    table.take(table.survey())
+    table.check_usable()
     return table, table.ids
+
+
+def in_stretches(path, number):
+    """Survey the table in stretches, each by an environment of its own; returns one of them."""
+    tables = [RowTable(STUDY, Source(path), ReadDigests(bytes(16))) for _ in range(number)]
+    surveys = [table.survey(place, number) for place, table in enumerate(tables)]
+    assert [survey.pieces.stop for survey in surveys[:-1]] == [
+        survey.pieces.start for survey in surveys[1:]
+    ]
+    for table in tables:
+        table.take(reduce(Survey.joined, surveys))
+    assert len({table._digests.digest() for table in tables}) == 1
+    return tables[-1]
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+@pytest.mark.parametrize("number", [2, 3, 7])
+def test_a_survey_in_stretches_finds_what_one_finds(tmp_path, kind, number):
+    path = write(tmp_path, kind)
+    whole, ids = surveyed(path)
+    table = in_stretches(path, number)
+    assert table.ids.tolist() == ids.tolist()
+    assert table.counts == whole.counts
+    assert table.dropped.export() == whole.dropped.export()
+    assert table._digests.digest() == whole._digests.digest()
+    assert table.unsorted == whole.unsorted
+    assert content(table, ids, PERIODS) == plain()
+
+
+def test_ids_that_are_out_of_order_between_two_stretches_are_noticed(tmp_path):
+    half = len(SORTED) // 2
+    turned = pa.concat_tables([SORTED.slice(half), SORTED.slice(0, half)])
+    for number, rows in enumerate((turned, SORTED)):
+        pq.write_table(rows, tmp_path / f"{number}.parquet", row_group_size=half)
+        assert bool(in_stretches(tmp_path / f"{number}.parquet", 2).unsorted) == (number == 0)
+
+
+def test_only_a_survey_of_the_whole_table_is_taken(tmp_path):
+    path = write(tmp_path, "by_time")
+    table = RowTable(STUDY, Source(path), ReadDigests(bytes(16)))
+    survey = table.survey(0, 2)
+    with pytest.raises(ProtocolError, match="of the whole table"):
+        table.take(survey)
+    with pytest.raises(ProtocolError, match="other pieces"):
+        survey.joined(survey)
+
+
+def test_stretches_of_other_tables_are_not_put_together(tmp_path):
+    tables = []
+    for number in range(2):
+        (tmp_path / str(number)).mkdir()
+        path = tmp_path / str(number) / "rows.parquet"
+        pq.write_table(SORTED.slice(number), path, row_group_size=100)
+        tables.append(RowTable(STUDY, Source(path), ReadDigests(bytes(16))))
+    surveys = [table.survey(number, 2) for number, table in enumerate(tables)]
+    with pytest.raises(InputError, match="environments of the row party have read different"):
+        surveys[0].joined(surveys[1])
 
 
 def content(table, ids, wanted):

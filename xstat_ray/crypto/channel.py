@@ -19,6 +19,9 @@ from xstat_ray.errors import ProtocolError
 from xstat_ray.util.secrecy import Secret
 
 _NONCE = 12
+_OVERHEAD = _NONCE + 16
+_PART = 1 << 30
+"""Bytes of a long message that are encrypted at a time."""
 _SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 _PURPOSE = b"xstat-ray v1 hand-over to a replica"
 
@@ -46,6 +49,24 @@ class Channel(Secret):
             raise ProtocolError(
                 f"a sealed message ({purpose}) was altered or is not from the counterpart"
             ) from None
+
+    def seal_long(self, message: bytes, purpose: str) -> bytes:
+        """Encrypt a message of any length, in parts, as a cipher's has a limit of two gigabytes."""
+        starts = range(0, max(1, len(message)), _PART)
+        return b"".join(
+            self.seal(message[start : start + _PART], f"{purpose}, {start} of {len(message)}")
+            for start in starts
+        )
+
+    def open_long(self, sealed: bytes, purpose: str) -> bytes:
+        """Decrypt what `seal_long` gave; see `open`."""
+        step = _PART + _OVERHEAD
+        parts = [sealed[start : start + step] for start in range(0, len(sealed), step)]
+        size = len(sealed) - _OVERHEAD * len(parts)
+        return b"".join(
+            self.open(part, f"{purpose}, {number * _PART} of {size}")
+            for number, part in enumerate(parts)
+        )
 
 
 class HandOver(Secret):

@@ -86,6 +86,16 @@ class ReadDigests(Secret):
             }
             return json.dumps(files).encode()
 
+    def export_since(self, earlier: bytes) -> bytes:
+        """Write down what was read since `export` gave `earlier`, without stamps."""
+        known = json.loads(earlier)
+        new = {
+            name: {"stamp": None, "digests": digests}
+            for name, file in json.loads(self.export()).items()
+            if (digests := _without(file["digests"], known.get(name, {}).get("digests", {})))
+        }
+        return json.dumps(new).encode()
+
     def expect(self, exported: bytes, stamps: bool = True) -> None:
         """Take what an earlier step, or another environment, has read.
 
@@ -266,6 +276,10 @@ class PieceDigests(Secret):
             self._end_piece()
         self._digests._check_stamp(self._name, self._file)
         self._digests._note(self._name, self._digests._files[self._name], self._done)
+
+
+def _without(digests: Mapping[str, str], known: Mapping[str, str]) -> dict[str, str]:
+    return {part: digest for part, digest in digests.items() if part not in known}
 
 
 def _mac(key: bytes) -> AEADEncryptionContext:

@@ -293,6 +293,15 @@ def _without_form(written: pa.DictionaryArray, normal: pa.Array) -> NDArray[np.b
     return rows
 
 
+def different_tables(role: Role, file: str | None = None) -> InputError:
+    """Make the error for environments of a party whose files are not the same."""
+    return InputError(
+        f"the environments of the {role} party have read different tables",
+        file=file,
+        remedy="Give all of them the same files, and start the run again",
+    )
+
+
 def check_usable(counts: IntakeCounts, table: Table, id_column: str) -> None:
     """Refuse a table that contributes nothing, unless that is because everybody is excluded.
 

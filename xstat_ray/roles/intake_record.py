@@ -12,7 +12,7 @@ from xstat_ray.errors import InputError, ProtocolError
 from xstat_ray.inputs.read_digests import ReadDigests
 from xstat_ray.model.study import Role
 from xstat_ray.roles.dropped_forms import DroppedForms
-from xstat_ray.roles.intake import ExcludeList, IntakeCounts
+from xstat_ray.roles.intake import ExcludeList, IntakeCounts, different_tables
 from xstat_ray.roles.private_file import write_private
 from xstat_ray.util.secrecy import Secret
 
@@ -114,7 +114,7 @@ class IntakeRecord(Secret):
     def write(self, folder: Path, channel: Channel, reports: Sequence[bytes]) -> str:
         """Write the counts of all environments into the party's private folder.
 
-        Each has surveyed the whole table, and has read the batches that it emitted.
+        Each has the survey of the whole table, and has read the batches that it emitted.
 
         Args:
             folder: the party's private folder.
@@ -129,10 +129,7 @@ class IntakeRecord(Secret):
         """
         opened = [json.loads(channel.open(report, _PURPOSE)) for report in reports]
         if len({part["surveyed"] for part in opened}) > 1:
-            raise InputError(
-                f"the environments of the {self._role} party have read different tables",
-                remedy="Give all of them the same files, and start the run again",
-            )
+            raise different_tables(self._role)
         dropped = self.dropped.empty()
         for forms in (opened[0]["dropped"], *(part["emitted_dropped"] for part in opened)):
             dropped.take(forms)

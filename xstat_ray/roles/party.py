@@ -33,8 +33,8 @@ class Party(Link):
 
     It is its own end of the link with the other party, or with the first of several.
 
-    Where a party has several environments, each surveys the whole table and holds all persons; they
-    divide the bins of the ID exchange, and what they emit.
+    Where a party has several environments, each holds all persons; they divide the bins of the ID
+    exchange and what they emit, and those of the row party the survey of the table (`RowIntake`).
 
     Call the handshake of `Session` first; then `intake`; then the ID exchange of `Link`; then
     `prepare` and `emit` of the subclass.
@@ -144,7 +144,7 @@ class Party(Link):
             can check it.
 
         Raises:
-            InputError: the folder cannot be written to, or environments surveyed different tables.
+            InputError: the folder cannot be written to, or environments have read different tables.
         """
         return self._record.write(folder, self._within, reports)
 

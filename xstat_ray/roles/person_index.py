@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from xstat_ray.inputs.forms import FormCounts
-from xstat_ray.inputs.ids import places, to_bytes
+from xstat_ray.inputs.ids import to_bytes
 from xstat_ray.roles.intake import IntakeCounts, invalid_texts
 from xstat_ray.util.arrays import run_starts
 from xstat_ray.util.secrecy import Secret
@@ -27,15 +27,6 @@ class PersonIndex(Secret):
     """(P,) normalised ids, sorted."""
     rows: NDArray[np.int64]
     """(P,) numbers of their rows."""
-
-    def find(self, ids: pa.Array) -> NDArray[np.int32]:
-        """Look up N normalised ids.
-
-        Returns:
-            (N + 1,) numbers; -1 for null and for persons who are not in the index, and -1 once
-            more behind the last.
-        """
-        return places(ids, self.ids)
 
 
 class IdCounts(NamedTuple):

@@ -33,7 +33,7 @@ from xstat_ray.roles.bounds import (
 )
 from xstat_ray.roles.dummies import RowDummies
 from xstat_ray.roles.intake import IntakeCounts
-from xstat_ray.roles.row_links import RowLinks
+from xstat_ray.roles.row_intake import RowIntake
 from xstat_ray.roles.row_table import NOTHING, Reading, RowTable
 from xstat_ray.roles.rows_by_shard import RowsByShard
 from xstat_ray.util.memory import return_freed
@@ -46,7 +46,7 @@ Sort = Callable[[Part], RowsByShard]
 """Bounds the rows of some persons, blinds their cells, and sorts them by shard."""
 
 
-class RowParty(RowLinks):
+class RowParty(RowIntake):
     """Knows in which cell a person was in which period: a mobile operator, say."""
 
     padded = RowDummies
@@ -59,7 +59,6 @@ class RowParty(RowLinks):
         seed: bytes | None = None,
     ) -> None:
         super().__init__(study, source, seed=seed)
-        self._table: RowTable | None = None
         self._dummies: RowDummies | None = None
         self._grid: ShardGrid | None = None
         self._emitted = range(0)
@@ -67,35 +66,6 @@ class RowParty(RowLinks):
         self._batches = range(0)
         """Numbers of the batches whose rows are in memory."""
         self._held = list[RowsByShard]()
-
-    def intake(self) -> None:
-        """Survey the table, after the handshake.
-
-        Raises:
-            InputError: the table cannot be read, contributes nothing, or is not that of an earlier
-                step.
-        """
-        self._table = RowTable(self._study, self._source, self._start_reading())
-        self._record.set_aside = self._table.set_aside
-        self._table.survey(self._agreed.salt)
-        self._exchange.take(self._table.items, self._table.contents)
-        for link in self.links[1:]:
-            link.take_persons(self._table.ids, self._table.contents)
-        self._record.taken = self._table.counts
-        self._record.dropped = self._table.dropped
-        self._record.lists = self._table.lists
-        self._record.unsorted = self._table.unsorted
-        self._record.end_survey()
-
-    def is_sorted(self) -> bool:
-        """Tell whether every file of the table is sorted by id."""
-        return not self._surveyed.unsorted
-
-    @property
-    def _surveyed(self) -> RowTable:
-        if self._table is None:
-            raise ProtocolError("the intake has not taken place")
-        return self._table
 
     def prepare(
         self, grid: ShardGrid, drawn: bytes | None = None, emitted: range | None = None

@@ -1,23 +1,23 @@
 """The row party's table, which may be larger than memory.
 
-It is surveyed once, and then read for some periods at a time. Where a file is partitioned by time,
-only the part is read that is needed, as the footers of Parquet files tell beforehand what lies
-where. Other tables are read whole each time, which is correct and slower.
+It is surveyed once, by one environment of the party or by several, and then read for some periods
+at a time. Where a file is partitioned by time, only the part is read that is needed, as the footers
+of Parquet files tell beforehand what lies where. Other tables are read whole each time, which is
+correct and slower.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from hashlib import sha256
 from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from xstat_ray.crypto.oprf import ITEM_BYTES, item_hashes
+from xstat_ray.errors import ProtocolError
 from xstat_ray.inputs.domains import Encoder
-from xstat_ray.inputs.ids import normalise
+from xstat_ray.inputs.ids import normalise, places
 from xstat_ray.inputs.read_digests import ReadDigests, TableDigests
 from xstat_ray.inputs.source import Source
 from xstat_ray.inputs.table_order import Ascent
@@ -28,6 +28,7 @@ from xstat_ray.roles.bounds import Located, Part
 from xstat_ray.roles.dropped_forms import DroppedForms
 from xstat_ray.roles.intake import IntakeCounts, check_usable, read_excluded
 from xstat_ray.roles.person_index import IdCounts, PersonIndexBuilder
+from xstat_ray.roles.survey import Survey, stretches
 from xstat_ray.util.secrecy import Secret
 from xstat_ray.util.threads import each_in_threads
 
@@ -91,6 +92,7 @@ class RowTable(Secret):
         """
         side = study.row
         self._study = study
+        self._digests = digests
         self._table = open_row_table(study, source, digests.of("table"))
         self.set_aside = self._table.set_aside
         excluded = read_excluded(source, side.id, study, "row", digests)
@@ -109,50 +111,83 @@ class RowTable(Secret):
         """Rows and persons, as far as the survey tells."""
         self.dropped = DroppedForms(self._encoder.columns)
         """Forms of the ids without a normal form."""
-        self.items = np.zeros((0, ITEM_BYTES), np.uint8)
-        """(P, 16) keyed hashes of the persons."""
-        self.contents = b""
-        """Hash of who is in the whole table."""
+        self.ids = np.zeros(0, "S1")
+        """(P,) normalised ids of the persons, sorted; known after the survey."""
 
-    def survey(self, salt: bytes) -> None:
-        """Read the ids of the whole table.
+    def survey(self, number: int = 0, environments: int = 1) -> Survey:
+        """Read the ids of the table, or of one stretch of it; each row group is in one stretch.
 
         Args:
-            salt: key of the persons' hashes.
+            number: number of the stretch.
+            environments: number of stretches, all with about as many rows.
 
         Raises:
-            InputError: a value cannot be read, or nothing of the table is usable.
+            InputError: a value cannot be read.
         """
+        earlier = self._digests.export()
+        opened = self._digests.digest()
+        stretch = stretches(self._pieces, environments)[number]
         builder = PersonIndexBuilder(self._excluded)
-        for tallies in self._tallies():
+        for tallies in self._tallies(self._pieces[stretch.start : stretch.stop]):
             for tally in tallies:
                 builder.add(tally)
+        persons = builder.person_index()
         out_of_order = self._ascent.unsorted()
-        self.unsorted = [file.name for file in self._table.files if file.shown in out_of_order]
-        self._person_index = builder.person_index()
-        self.items = item_hashes(salt, self.ids)
-        self.contents = sha256(self.items.tobytes()).digest()
-        self._check_usable(builder.counts)
-        self.dropped.ids = builder.dropped
-        self.counts.persons = len(self.ids)
-        self.counts.invalid_id = builder.counts.invalid_id
-        self.counts.excluded = builder.counts.excluded
-        lost = self.counts.invalid_id + self.counts.excluded
-        self.counts.rows = int(self._person_index.rows.sum()) + lost
+        if stretch.stop < len(self._pieces) and self._overlap(stretch.stop):
+            out_of_order.add(self._pieces[stretch.stop].file.shown)
+        files = enumerate(self._table.files)
+        return Survey(
+            pieces=stretch,
+            ids=persons.ids,
+            rows=builder.counts.rows,
+            invalid_id=builder.counts.invalid_id,
+            excluded=builder.counts.excluded,
+            forms=tuple(builder.dropped.counted()),
+            unsorted=frozenset(place for place, file in files if file.shown in out_of_order),
+            opened=opened,
+            read=self._digests.export_since(earlier),
+        )
 
-    @property
-    def ids(self) -> NDArray[np.bytes_]:
-        """(P,) normalised ids of the persons, sorted; known after the survey."""
-        return self._person_index.ids
+    def take(self, survey: Survey) -> None:
+        """Take a survey of the whole table; what is read from here on must fit it.
 
-    def _tallies(self) -> Iterable[Iterable[IdCounts]]:
-        """Count the persons in all pieces of the table, by several threads."""
+        Raises:
+            InputError: it does not fit what was read here.
+            ProtocolError: it is not of the whole table.
+        """
+        if survey.pieces != range(len(self._pieces)):
+            raise ProtocolError("a survey of the whole table was expected")
+        self._digests.expect(survey.read, stamps=False)
+        self.ids = survey.ids
+        self.unsorted = [self._table.files[place].name for place in sorted(survey.unsorted)]
+        self.dropped.ids.count(survey.forms)
+        self.counts.rows = survey.rows
+        self.counts.invalid_id = survey.invalid_id
+        self.counts.excluded = survey.excluded
+        self.counts.persons = len(survey.ids)
+
+    def _overlap(self, number: int) -> bool:
+        """Tell whether a piece has smaller ids than the one before, in the same file.
+
+        Going by the footers; where they do not tell, it has not.
+        """
+        before = self._pieces[number - 1]
+        piece = self._pieces[number]
+        if before.file is not piece.file or before.group is None or piece.group is None:
+            return False
+        id = self._study.row.id
+        if id not in before.group.bounds or id not in piece.group.bounds:
+            return False
+        return bool(before.group.bounds[id][1] > piece.group.bounds[id][0])
+
+    def _tallies(self, pieces: Sequence[Piece]) -> Iterable[Iterable[IdCounts]]:
+        """Count the persons in pieces of the table, by several threads."""
         if any(piece.group is None for piece in self._pieces):
             # Text has no types: all of it is read once, so that a bad value is found before
             # anything is encrypted.
-            return (self._tally(self._pieces, self._table.uses),)
+            return (self._tally(pieces, self._table.uses),)
         ids = [self._study.row.id]
-        runs = [self._pieces[i : i + _PIECES] for i in range(0, len(self._pieces), _PIECES)]
+        runs = [pieces[i : i + _PIECES] for i in range(0, len(pieces), _PIECES)]
         return (
             tally
             for run in runs
@@ -259,7 +294,7 @@ class RowTable(Secret):
         codes = (
             chunk.columns[self._study.row.id].indices.fill_null(-1).to_numpy(zero_copy_only=False)
         )
-        number: NDArray[np.int32] = self._person_index.find(self._normal(chunk))[codes]
+        number: NDArray[np.int32] = places(self._normal(chunk), self.ids)[codes]
         return number
 
     def _normal(self, chunk: Chunk) -> pa.Array:
@@ -282,8 +317,13 @@ class RowTable(Secret):
             return self._study.period.span
         return periods.cover(*bounds[side.time], self._study.period)
 
-    def _check_usable(self, counts: IntakeCounts) -> None:
-        """Refuse a table without a row inside the study, before anything is encrypted."""
+    def check_usable(self) -> None:
+        """Refuse a table without a row inside the study, before anything is encrypted.
+
+        Raises:
+            InputError: nothing of the table is usable.
+        """
+        counts = IntakeCounts(rows=self.counts.rows, invalid_id=self.counts.invalid_id)
         for chunk in self._table.read(self._pieces, self._table.uses) if len(self.ids) else ():
             welcome = self._person(chunk) >= 0
             inside = self._periods(chunk)[1]

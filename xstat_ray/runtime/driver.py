@@ -38,6 +38,7 @@ from xstat_ray.runtime.executor import Executor, Ref, in_turn
 from xstat_ray.runtime.joint_noise import draw_noise
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.runtime.reduction import BatchMessages, reduce_partials, sum_up_levels
+from xstat_ray.runtime.survey import survey
 
 
 class Driver:
@@ -125,14 +126,16 @@ class Driver:
         is_sorted = self._executor.get(self._executor.row[0].call(RowParty.is_sorted))
         self._progress.note(order_sentence(self._plan, is_sorted))
 
-    def _intake(self, role: Role) -> list[Ref[None]]:
+    def _intake(self, role: Role) -> Sequence[Ref[object]]:
         """Start the intake in all environments of a party."""
         executor = self._executor
         if role == "column":
             return [instance.call(ColumnParty.intake) for instance in executor.column]
+        if len(executor.row) > 1:
+            return survey(executor.row)
         return [instance.call(RowParty.intake) for instance in executor.row]
 
-    def _taken_in(self, role: Role, intakes: Sequence[Ref[None]]) -> None:
+    def _taken_in(self, role: Role, intakes: Sequence[Ref[object]]) -> None:
         """Wait for the intake of a party, whose environments must have read the same table."""
         executor = self._executor
         executor.get_all(intakes)
