@@ -58,6 +58,8 @@ def make_study(**column: Any) -> Study:
         },
         "bounds": {"rows": 1, "boardings": 2, "persons": 100},
     }
+    if "parties" in column:
+        raw["bounds"] = {"rows": 1}
     return parse({"study": raw, "privacy": {"noise": "off"}}, origin="synthetic")
 
 

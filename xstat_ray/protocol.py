@@ -7,7 +7,7 @@ order in which they take place. It is the reference: every distributed run gives
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,10 +26,11 @@ from xstat_ray.model.messages import (
     Rows,
     Tree,
 )
-from xstat_ray.model.study import Role
+from xstat_ray.model.parties import ONLY
 from xstat_ray.noise.bits import SEED_BYTES
 from xstat_ray.noise.covert import CovertCheck
 from xstat_ray.noise.draw import Dealing
+from xstat_ray.planning.limits import check_parties
 from xstat_ray.planning.plan import Plan
 from xstat_ray.privacy.places import Place
 from xstat_ray.roles import Aggregator, ColumnParty, RowParty
@@ -37,78 +38,99 @@ from xstat_ray.roles.aggregator import draw_share
 from xstat_ray.roles.join import Joined
 from xstat_ray.roles.opening import checked_key
 
-FRESH: Mapping[Role, bytes] = {}
+Table = Path | str
+FRESH: Mapping[str, bytes] = {}
 """No seeds: each party draws fresh secret bytes."""
 
 
 def play(
     plan: Plan,
     *,
-    row_table: Path | str,
-    column_table: Path | str,
+    row_table: Table,
+    column_table: Table | Mapping[str, Table],
     ledger: Place,
-    seeds: Mapping[Role, bytes] = FRESH,
+    seeds: Mapping[str, bytes] = FRESH,
 ) -> Coefficients:
-    """Play both parties and the aggregator, one after the other.
+    """Play all parties and the aggregator, one after the other.
 
     Args:
         plan: the study with its key size, packing and shards.
         row_table: the row party's table.
-        column_table: the column party's table.
-        ledger: ledger, here of both parties.
-        seeds: each party's 32 secret bytes from which it draws; by default fresh ones.
+        column_table: the column party's table; where the study names several, each one's by name.
+        ledger: ledger, here of all parties.
+        seeds: each party's 32 secret bytes from which it draws, of the `row` party, and of the
+            `column` party or each one by name; by default fresh ones.
 
     Returns:
         Noisy counts and sums (nodes, slots) of all measured levels, each in declared order.
     """
-    row = RowParty(plan.study, Source(row_table, ledger=ledger), seed=seeds.get("row"))
-    column = ColumnParty(plan.study, Source(column_table, ledger=ledger), seed=seeds.get("column"))
+    study = plan.study
+    tables = column_table if isinstance(column_table, Mapping) else {ONLY: column_table}
+    row = RowParty(study, Source(row_table, ledger=ledger), seed=seeds.get("row"))
+    columns = [
+        ColumnParty(study, Source(tables[name], ledger=ledger), seed=seeds.get(name), party=name)
+        for name in (terms.name for terms in study.column_parties)
+    ]
 
-    public = agree(plan, row, column)
-    exchange_persons(row, column)
-    draw_noise(plan, row, column)
+    publics = agree(plan, row, columns)
+    exchange_persons(row, columns)
+    draw_noise(plan, row, columns[0])
 
-    aggregator = Aggregator(public, plan.study.rows_per_flag, plan.design.cells)
-    partials = count(plan, row, column, aggregator)
-    whole = overlay(plan, row, aggregator, partials)
-    return open_table(plan, row, column, aggregator, whole)
-
-
-def agree(plan: Plan, row: RowParty, column: ColumnParty) -> PublicKey:
-    """Play the handshake, and the key holder's proof of its key; returns the public key."""
-    # Handshake. Row party <-> column party: hellos, then proofs that both derived the same keys.
-    row_hello = row.hello()
-    row_confirmation = row.agree(column.hello())
-    row.confirm(column.agree(row_hello))
-    column.confirm(row_confirmation)
-
-    # Key. Column party -> everybody: the public key, and a proof that masks under it hide
-    # everything. The private key stays where it is made.
-    column.generate_key(plan.key_bits, plan.constant_time)
-    proven = column.public_key()
-    row.accept_key(proven)
-    return checked_key(proven)
+    aggregators = [Aggregator(public, study.rows_per_flag, plan.design.cells) for public in publics]
+    partials = count(plan, row, columns, aggregators)
+    wholes = [
+        overlay(plan, row, aggregator, of_party)
+        for aggregator, of_party in zip(aggregators, partials, strict=True)
+    ]
+    check_parties(study)
+    return open_table(plan, row, columns[0], aggregators[0], wholes[0])
 
 
-def exchange_persons(row: RowParty, column: ColumnParty) -> None:
-    """Play intake and ID exchange, after which each party has keys for its persons."""
+def agree(plan: Plan, row: RowParty, columns: Sequence[ColumnParty]) -> list[PublicKey]:
+    """Play the handshakes, and the key holders' proofs of their keys; returns the public keys.
+
+    The row party has a link with each column party; what is said on one of them is no other column
+    party's business.
+    """
+    publics = []
+    for link, column in zip(row.links, columns, strict=True):
+        # Handshake. Row party <-> column party: hellos, then proofs that both derived the same
+        # keys.
+        row_hello = link.hello()
+        row_confirmation = link.agree(column.hello())
+        link.confirm(column.agree(row_hello))
+        column.confirm(row_confirmation)
+
+        # Key. Column party -> everybody: the public key, and a proof that masks under it hide
+        # everything. The private key stays where it is made.
+        column.generate_key(plan.key_bits, plan.constant_time)
+        proven = column.public_key()
+        link.accept_key(proven)
+        publics.append(checked_key(proven))
+    return publics
+
+
+def exchange_persons(row: RowParty, columns: Sequence[ColumnParty]) -> None:
+    """Play intake and ID exchange, after which each link has keys for both ends' persons."""
     # Intake. Each party, for itself: read the table, leave people out, bound contributions.
     row.intake()
-    column.intake()
+    for column in columns:
+        column.intake()
 
-    # Transfers. Each party -> the other: an offer, then choices; both then know the bins.
-    row_offer = row.offer_columns()
-    column_offer = column.offer_columns()
-    row_choices = row.choose_columns(column_offer)
-    column_choices = column.choose_columns(row_offer)
-    row.accept_choices(column_choices)
-    bins = column.accept_choices(row_choices).bins
+    for link, column in zip(row.links, columns, strict=True):
+        # Transfers. Each end -> the other: an offer, then choices; both then know the bins.
+        row_offer = link.offer_columns()
+        column_offer = column.offer_columns()
+        row_choices = link.choose_columns(column_offer)
+        column_choices = column.choose_columns(row_offer)
+        link.accept_choices(column_choices)
+        bins = column.accept_choices(row_choices).bins
 
-    # Each party -> the other: its persons of every bin, hidden. Both evaluate: person keys.
-    for number in range(bins):
-        row_matrix = row.hide(number)
-        row.evaluate(column.hide(number), number)
-        column.evaluate(row_matrix, number)
+        # Each end -> the other: its persons of every bin, hidden. Both evaluate: person keys.
+        for number in range(bins):
+            row_matrix = link.hide(number)
+            link.evaluate(column.hide(number), number)
+            column.evaluate(row_matrix, number)
 
 
 def draw_noise(plan: Plan, row: RowParty, column: ColumnParty) -> None:
@@ -185,32 +207,56 @@ def check_sets(row: RowParty, column: ColumnParty, aggregator: CovertCheck) -> N
     column.check_sets(row_sets, sets)
 
 
-def count(plan: Plan, row: RowParty, column: ColumnParty, aggregator: Aggregator) -> list[Partial]:
-    """Play what is sent to the aggregator, and its join; returns each batch's encrypted counts."""
+def count(
+    plan: Plan,
+    row: RowParty,
+    columns: Sequence[ColumnParty],
+    aggregators: Sequence[Aggregator],
+) -> list[list[Partial]]:
+    """Play what is sent to the aggregator, and its join.
+
+    Args:
+        plan: the study and its shards.
+        row: the row party.
+        columns: the column parties in the order of the study.
+        aggregators: the aggregator with each one's public key.
+
+    Returns:
+        For each column party every batch's encrypted counts, under its key.
+    """
     digest = plan.study.digest
 
     # Padding. Each party, for itself: how many dummies it sends, where the study asks for any.
     row.prepare(plan.grid, row.draw_dummies(plan.grid))
-    flags_of_batch = column.prepare(plan.grid, column.draw_dummies(plan.grid))
+    sizes = [column.prepare(plan.grid, column.draw_dummies(plan.grid)) for column in columns]
 
-    # De-identify. Column party -> aggregator: every batch's flags, (tag, encrypted slot).
+    # De-identify. Each column party -> aggregator: every batch's flags, (tag, encrypted slot).
     flags = [
-        Flags.decode(column.emit(batch, 0, range(size), plan.packing).encode(digest), digest)
-        for batch, size in enumerate(flags_of_batch)
+        [
+            Flags.decode(column.emit(batch, 0, range(size), plan.packing).encode(digest), digest)
+            for batch, size in enumerate(sizes_of)
+        ]
+        for column, sizes_of in zip(columns, sizes, strict=True)
     ]
 
-    # De-identify and join. Row party -> aggregator: every shard's rows, (tag, blinded cell).
-    joined = list[list[Joined]]([] for _ in flags)
+    # De-identify and join. Row party -> aggregator: every shard's rows, (tags, blinded cell). A row
+    # counts for the first column party whose flags it meets.
+    joined: list[list[list[Joined]]] = [[[] for _ in of_party] for of_party in flags]
     for shard in plan.grid.shards:
+        batch = shard.batch
         rows = Rows.decode(row.emit(shard).encode(digest), digest)
-        joined[shard.batch].append(aggregator.join(rows, flags[shard.batch]))
+        met = [of_party[batch] for of_party in flags]
+        for number, aggregator in enumerate(aggregators):
+            joined[number][batch].append(aggregator.join(rows, *met[: number + 1]))
 
     # Row bound. Aggregator, for itself: a flag that met too many rows of its batch counts nowhere.
-    partials = []
-    for of_batch, flags_of in zip(joined, flags, strict=True):
-        partial = aggregator.bound(*of_batch, flags_of)
-        partials.append(Partial.decode(partial.encode(digest), digest))
-    return partials
+    return [
+        [
+            Partial.decode(aggregator.bound(*joined_of, flags_of).encode(digest), digest)
+            for joined_of, flags_of in zip(joined_with, of_party, strict=True)
+        ]
+        for aggregator, joined_with, of_party in zip(aggregators, joined, flags, strict=True)
+    ]
 
 
 def overlay(

@@ -17,7 +17,7 @@ from xstat_ray.errors import ProtocolError
 from xstat_ray.model.study import Bounds
 from xstat_ray.planning.plan import make_plan
 from xstat_ray.roles.dummies import FlagDummies, RowDummies
-from xstat_ray.roles.join import match
+from xstat_ray.roles.matching import match
 
 ROWS = 2
 SEEDS = {"row": bytes(range(32)), "column": bytes(range(32, 64))}

@@ -22,7 +22,8 @@ from xstat_ray.errors import ProtocolError
 from xstat_ray.model.messages import Flags, Partial, Rows
 from xstat_ray.roles import Aggregator
 from xstat_ray.roles import join as join_module
-from xstat_ray.roles.join import add, bound, join, lay_out, match, merge
+from xstat_ray.roles.join import add, bound, join, lay_out, merge
+from xstat_ray.roles.matching import match
 
 # Words from a small set: tags that repeat, and tags that share their first word and differ in the
 # second.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from xstat_ray.benchmarks.timing import Record, Work, peak_records, timing_record
 from xstat_ray.crypto.tags import TAG_BYTES, sort_order
 from xstat_ray.model.messages import Rows
-from xstat_ray.roles.join import match
+from xstat_ray.roles.matching import match
 from xstat_ray.runtime.progress import Progress
 
 _DIGEST = bytes(32)

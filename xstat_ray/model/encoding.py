@@ -34,8 +34,10 @@ Heads = str
 """A field with several heads, one after the other without anything between them."""
 MOST_HEADS = 48
 """Most heads in such a field: a header has room for no more."""
+VIEW_DIGITS = 32
+"""Hexadecimal digits of the name of a view."""
 Views = str
-"""A field with the names of views, one behind the other, each of 32 hexadecimal digits."""
+"""A field with the names of views, one behind the other, each of `VIEW_DIGITS` digits."""
 Bytes32 = str
 """A field with 32 bytes: 64 hexadecimal digits."""
 _SHORT = re.compile("[0-9a-f]{32}")

@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from xstat_ray.model.encoding import NO_HEAD, Head, Heads, Message, Views
+from xstat_ray.model.encoding import NO_HEAD, VIEW_DIGITS, Head, Heads, Message, Views
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,12 @@ class Rows(Message):
     cells: NDArray[np.uint32]
     """(N,) blinded cell numbers."""
     ITEMS: ClassVar[dict[str, tuple[str, int]]] = {"tags": ("uint8", 2), "cells": ("uint32", 1)}
+
+    @property
+    def views(self) -> list[str]:
+        """Names of the views, in the order of the column parties."""
+        starts = range(0, len(self.view), VIEW_DIGITS)
+        return [self.view[start : start + VIEW_DIGITS] for start in starts]
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 
 import numpy as np
 from gmpy2 import mpz
@@ -28,7 +29,7 @@ class Aggregator:
         """Take what it needs to know.
 
         Args:
-            public: the key holder's public key.
+            public: the public key of the column party that is counted.
             rows_per_flag: most rows that a flag may meet.
             cells: size of the row domain.
         """
@@ -37,13 +38,20 @@ class Aggregator:
         self.cells = cells
 
     def join(self, rows: Rows, *flags: Flags) -> Joined:
-        """Count one shard, while it is encrypted; see `join.join`."""
+        """Count one shard, while it is encrypted; see `join.join`.
+
+        Args:
+            rows: the shard's rows.
+            flags: the parts of the shard's batch, one column party after the other: first of those
+                that come before the one that is counted, in the end of that one.
+        """
         check_cells(rows, self.cells)
-        return join(self.public, self.rows_per_flag, rows, flags)
+        *preferred, counted = by_party(flags)
+        return join(self.public, self.rows_per_flag, rows, counted, preferred)
 
     def join_whole(self, rows: Rows, *flags: Flags) -> Partial:
-        """Count a batch whose rows come in one message, within the row bound."""
-        return self.bound(self.join(rows, *flags), *flags)
+        """Count a batch whose rows come in one message, within the row bound; see `join`."""
+        return self.bound(self.join(rows, *flags), *by_party(flags)[-1])
 
     def merge(self, *joined: Joined) -> Joined:
         """Overlay what was joined of one batch; see `join.merge`."""
@@ -115,6 +123,11 @@ class Aggregator:
             raise ProtocolError("the masks are not those of all nodes of the table")
         rows = (factor.reshape(-1, self.public.width) for factor in (table.ciphertexts, mask))
         return MaskedTable(ciphertexts=multiply(self.public, *rows).reshape(mask.shape))
+
+
+def by_party(flags: Sequence[Flags]) -> list[list[Flags]]:
+    """Part flags by the column party that they are of, which their view tells."""
+    return [list(parts) for _, parts in groupby(flags, lambda part: part.view)]
 
 
 def draw_share(design: Design, slots: int) -> NDArray[np.int64] | None:

@@ -12,16 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xstat_ray.crypto.paillier import PublicKey
 from xstat_ray.crypto.sums import accumulate, check_reduced, divide
-from xstat_ray.crypto.tags import is_sorted
 from xstat_ray.errors import ProtocolError
 from xstat_ray.model.messages import Flags, Partial, Rows
+from xstat_ray.roles.matching import match, met, tags_of
 
 FAN_IN = 8
 """Partials added by one task of the reduce tree (measured: 4 to 8 is best; fewer tasks with 8)."""
@@ -43,69 +42,29 @@ class Joined:
     left_out: NDArray[np.uint32]
     """(L,) flags that met more rows of one message than they may of a batch; none of these rows is
     counted. A flag may be named several times."""
+    passed: NDArray[np.uint32]
+    """(P,) for every row that a flag met and that counts for another column party, the number of
+    its flag."""
 
 
-class Matches(NamedTuple):
-    """Pairs of equal tags."""
-
-    rows: NDArray[np.int64]
-    """(K,) row numbers of the K pairs, grouped by flag."""
-    flags: NDArray[np.int64]
-    """(K,) flag numbers of these pairs."""
-    excessive: NDArray[np.int64]
-    """Flags that are equal to more rows than may be; they are in no pair."""
-
-
-def match(row_tags: NDArray[np.uint8], flag_tags: NDArray[np.uint8], most: int) -> Matches:
-    """Find the pairs of equal tags.
-
-    Both sides are sorted, so each flag is looked up in the rows by binary search: the cost grows
-    with the flags, and with the rows only by their logarithm, plus one pass that checks the order
-    the sender claims. It does not grow with how often a tag is repeated, or time and memory would
-    tell whether a flag has it.
-
-    Args:
-        row_tags: (N, 16) sorted; one tag may occur in several rows.
-        flag_tags: (M, 16) sorted, without repeats.
-        most: rows that a flag may be equal to.
-
-    Raises:
-        ProtocolError: a side is not sorted, or two flags carry one tag.
-    """
-    if not is_sorted(row_tags) or not is_sorted(flag_tags):
-        raise ProtocolError("tags are not sorted")
-    if len(flag_tags) and (flag_tags[1:] == flag_tags[:-1]).all(axis=1).any():
-        raise ProtocolError("two flags carry the same tag")
-    row_low, row_high = _words(row_tags)
-    flag_low, flag_high = _words(flag_tags)
-    first = np.searchsorted(row_low, flag_low, side="left")
-    count = np.searchsorted(row_low, flag_low, side="right") - first
-    for number in np.flatnonzero(count > most).tolist():
-        alike = row_high[first[number] : first[number] + count[number]]
-        begin, end = (np.searchsorted(alike, flag_high[number], side) for side in ("left", "right"))
-        first[number] += begin
-        count[number] = end - begin
-    excessive = np.flatnonzero(count > most)
-    count[excessive] = 0
-    flag = np.repeat(np.arange(len(flag_tags)), count)
-    row = np.arange(len(flag)) + np.repeat(first - (np.cumsum(count) - count), count)
-    equal = row_high[row] == flag_high[flag]
-    return Matches(row[equal], flag[equal], excessive)
-
-
-def _words(tags: NDArray[np.uint8]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    words = np.ascontiguousarray(tags).view("<u8").reshape(-1, 2)
-    return np.ascontiguousarray(words[:, 0]), words[:, 1]
-
-
-def join(public: PublicKey, most: int, rows: Rows, flags: Sequence[Flags]) -> Joined:
+def join(
+    public: PublicKey,
+    most: int,
+    rows: Rows,
+    flags: Sequence[Flags],
+    preferred: Sequence[Sequence[Flags]] = (),
+) -> Joined:
     """Count one shard: per cell the product of the ciphertexts of all flags that its rows match.
 
+    Where there are several column parties each is counted for itself, under its key. A row that
+    meets flags of several counts for the first of them alone.
+
     Args:
-        public: the key holder's public key.
+        public: the public key under which the flags are.
         most: rows that a flag may meet.
         rows: the shard's rows.
         flags: the parts of the shard's batch, in order.
+        preferred: for each column party that comes before this one, the parts of its flags.
 
     Returns:
         The cells of the shard that matched at least once.
@@ -115,19 +74,52 @@ def join(public: PublicKey, most: int, rows: Rows, flags: Sequence[Flags]) -> Jo
             or messages of different views.
     """
     batch = _batch_of(flags)
-    view = _view([rows, *flags])
+    views = rows.views
+    parties = [*preferred, flags]
+    if [_view(parts) for parts in parties] != views[: len(parties)]:
+        raise ProtocolError("rows and flags of different views are not joined")
     for part in flags:
         check_reduced(public, part.ciphertexts.reshape(-1, part.ciphertexts.shape[2]))
-    row, flag, excessive = match(rows.tags, np.concatenate([part.tags for part in flags]), most)
-    cells = rows.cells[row]
-    numbers, index = np.unique(flag, return_inverse=True)
+    counted = _counted_before(rows, batch, preferred, most)
+    tags, order = tags_of(rows, len(preferred))
+    place, flag, excessive = match(tags, _tags(flags), most)
+    row = order[place]
+    counts = ~counted[row]
+    cells = rows.cells[row[counts]]
+    numbers, index = np.unique(flag[counts], return_inverse=True)
     return Joined(
         batch=batch,
-        counts=_sum_by_cell(public, view, cells, _ciphertexts(flags, numbers), index),
-        flags=flag.astype(np.uint32),
+        counts=_sum_by_cell(
+            public, views[len(preferred)], cells, _ciphertexts(flags, numbers), index
+        ),
+        flags=flag[counts].astype(np.uint32),
         cells=cells,
         left_out=excessive.astype(np.uint32),
+        passed=flag[~counts].astype(np.uint32),
     )
+
+
+def _counted_before(
+    rows: Rows, batch: int, preferred: Sequence[Sequence[Flags]], most: int
+) -> NDArray[np.bool_]:
+    """(N,) whether a row meets a flag of a column party that comes before.
+
+    It does not matter whether that flag meets too many rows, which only a whole batch tells.
+
+    Raises:
+        ProtocolError: flags of another batch.
+    """
+    counted = np.zeros(len(rows.cells), bool)
+    for number, flags in enumerate(preferred):
+        if _batch_of(flags) != batch:
+            raise ProtocolError("flags of different batches or shapes")
+        tags, order = tags_of(rows, number)
+        counted[order] |= met(tags, _tags(flags), most)
+    return counted
+
+
+def _tags(flags: Sequence[Flags]) -> NDArray[np.uint8]:
+    return np.concatenate([part.tags for part in flags])
 
 
 def check_cells(rows: Rows, cells: int) -> None:
@@ -142,7 +134,7 @@ def check_cells(rows: Rows, cells: int) -> None:
         raise ProtocolError("a row lies in a cell outside the domain")
 
 
-def _view(messages: Sequence[Rows | Flags | Partial]) -> str:
+def _view(messages: Sequence[Flags | Partial]) -> str:
     """The view of which all of these are.
 
     Raises:
@@ -197,6 +189,7 @@ def merge(public: PublicKey, joined: Sequence[Joined]) -> Joined:
         flags=np.concatenate([part.flags for part in joined]),
         cells=np.concatenate([part.cells for part in joined]),
         left_out=np.concatenate([part.left_out for part in joined]),
+        passed=np.concatenate([part.passed for part in joined]),
     )
 
 
@@ -222,7 +215,8 @@ def bound(
     view = _view([whole.counts, *flags])
     if _batch_of(flags) != whole.batch:
         raise ProtocolError("these are not the flags that were joined")
-    excessive = np.bincount(whole.flags, minlength=sum(len(part.tags) for part in flags)) > most
+    found = np.concatenate([whole.flags, whole.passed])
+    excessive = np.bincount(found, minlength=sum(len(part.tags) for part in flags)) > most
     excessive[whole.left_out] = True
     wrong = excessive[whole.flags]
     if not wrong.any():

@@ -14,6 +14,7 @@ from xstat_ray.crypto import key_proof
 from xstat_ray.crypto.key_proof import KeyProof
 from xstat_ray.crypto.paillier import PrivateKey, PublicKey
 from xstat_ray.model.messages import MaskedTable, RerandomisedTable
+from xstat_ray.model.parties import MOST_PARTIES
 from xstat_ray.model.study import Study
 
 _RELEASE = b"xstat-ray release\0"
@@ -58,7 +59,7 @@ def proven_key(key: PrivateKey) -> bytes:
     return key.public.encode() + key_proof.prove(key).encode(key.public)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=MOST_PARTIES)
 def checked_key(data: bytes) -> PublicKey:
     """Read what `proven_key` gave, without trust in whoever made it.
 
