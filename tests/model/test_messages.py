@@ -16,7 +16,9 @@ from xstat_ray.model.messages import (
     Approval,
     Choices,
     Coefficients,
+    Debited,
     Flags,
+    JointApproval,
     MaskedTable,
     Masks,
     MaskSeed,
@@ -25,6 +27,7 @@ from xstat_ray.model.messages import (
     OpenedTable,
     Partial,
     RerandomisedTable,
+    Residues,
     Rows,
     Tree,
 )
@@ -47,6 +50,9 @@ KINDS = [
     OpenedTable,
     Coefficients,
     MaskSeed,
+    JointApproval,
+    Residues,
+    Debited,
     Deal,
     Opening,
     Commitment,
@@ -69,6 +75,8 @@ TRAILING = {
     "numbers": (2, 5),
     "digest": (32,),
     "commitment": (32,),
+    "sessions": (32,),
+    "tables": (32,),
     "seed": (32,),
     "leaves": (32,),
     "seeds": (32,),
@@ -85,7 +93,7 @@ def messages(draw, kind=None):
         "view": "0ff0" * 8,
         "head": "01ef" * 16,
         "witnessed": "23cd" * 16,
-        **dict.fromkeys(("nonce", "aggregator", "row", "column"), "45ab" * 16),
+        **dict.fromkeys(("nonce", "aggregator", "row", "column", "commitment"), "45ab" * 16),
         **{
             f.name: draw(numbers)
             for f in fields(kind)

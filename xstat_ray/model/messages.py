@@ -12,7 +12,15 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from xstat_ray.model.encoding import NO_HEAD, VIEW_DIGITS, Head, Heads, Message, Views
+from xstat_ray.model.encoding import (
+    NO_HEAD,
+    VIEW_DIGITS,
+    Bytes32,
+    Head,
+    Heads,
+    Message,
+    Views,
+)
 
 
 @dataclass(frozen=True)
@@ -207,3 +215,62 @@ class MaskSeed(Message):
     head: Head = NO_HEAD
     """Head of the row party's ledger, which has debited the release."""
     ITEMS: ClassVar[dict[str, tuple[str, int]]] = {"seed": ("uint8", 2)}
+
+
+# Where there are several column parties
+
+
+@dataclass(frozen=True)
+class JointApproval(Message):
+    """The row party's consent to open the masked tables of all column parties, for each of them."""
+
+    release: str
+    """Release id, 32 hexadecimal digits."""
+    commitment: Bytes32
+    """What the row party is bound to by it: the seed of the sums of its masks."""
+    sessions: NDArray[np.uint8]
+    """(parties, 32) names of its sessions with all column parties, in the order of the study."""
+    tables: NDArray[np.uint8]
+    """(parties, 32) SHA-256 of the encoded masked table of each column party."""
+    head: Head = NO_HEAD
+    """Head of the row party's ledger, which has debited the release."""
+    witnessed: Heads = ""
+    """Heads that the row party recorded of the receiver's ledger in other sessions."""
+    ITEMS: ClassVar[dict[str, tuple[str, int]]] = {
+        "sessions": ("uint8", 2),
+        "tables": ("uint8", 2),
+    }
+
+
+@dataclass(frozen=True)
+class Residues(Message):
+    """What a column party decrypted of consecutive nodes, modulo B, for the first column party.
+
+    To everybody else, and to the first column party, they are uniform numbers.
+    """
+
+    release: str
+    commitment: Bytes32
+    """What the sender holds the row party to: all column parties must hold it to the same."""
+    first: int
+    """Node that comes first."""
+    numbers: NDArray[np.uint8]
+    """(C, blocks, bytes of B) numbers below B (`Packing.sum_modulus`), little-endian."""
+    ITEMS: ClassVar[dict[str, tuple[str, int]]] = {"numbers": ("uint8", 3)}
+
+
+@dataclass(frozen=True)
+class Debited(Message):
+    """A column party tells the row party that its ledger has debited a release.
+
+    The first column party tells it with what it opened instead.
+    """
+
+    release: str
+    digest: NDArray[np.uint8]
+    """(1, 32) SHA-256 of the encoded masked table that the sender decrypts."""
+    head: Head = NO_HEAD
+    """Head of the sender's ledger."""
+    witnessed: Heads = ""
+    """Heads that the sender recorded of the row party's ledger in other sessions."""
+    ITEMS: ClassVar[dict[str, tuple[str, int]]] = {"digest": ("uint8", 2)}

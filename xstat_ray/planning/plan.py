@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from xstat_ray.crypto.kernels.choice import kernel
-from xstat_ray.crypto.packing import Packing, plan_packing
+from xstat_ray.crypto.packing import FREE_BITS, SUM_FREE_BITS, Packing, plan_packing
 from xstat_ray.model.periods import span_as_dict
 from xstat_ray.model.row_tree import level_names, tree_of
 from xstat_ray.model.shards import ShardGrid
@@ -320,6 +320,7 @@ def make_plan(
         noise_tail=design.tail(study.slots) if noise is None else noise.largest,
         key_bits=key_bits,
         slot_bits=slot_bits,
+        free_bits=SUM_FREE_BITS if study.column.parties else FREE_BITS,
     )
     grid = cut(study, shards, batch, _max_flags(study) * packing.blocks * key_bits // 4)
     padding = Padding.of_study(study, grid)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,18 +17,17 @@ from xstat_ray.crypto.packing import Packing
 from xstat_ray.crypto.paillier import PrivateKey, PublicKey
 from xstat_ray.errors import ProtocolError
 from xstat_ray.inputs.source import Source
-from xstat_ray.model.encoding import NO_HEAD
 from xstat_ray.model.messages import Approval, Coefficients, MaskedTable, MaskSeed, OpenedTable
 from xstat_ray.model.study import Study
 from xstat_ray.privacy.design import Design
+from xstat_ray.roles.consent import Consent, Permit
 from xstat_ray.roles.key_holder import KeyHolder
 from xstat_ray.roles.noise_share import NoiseShare
-from xstat_ray.roles.opening import proven_key, release_id, table_digest
+from xstat_ray.roles.opening import proven_key, table_digest
 from xstat_ray.roles.row_opening import unmasked
 
 ADMITTED = "admitted"
 """File in the private folder with the table that was admitted."""
-_DIGEST_BYTES = 32
 
 
 class ColumnOpening(NoiseShare):
@@ -113,26 +112,28 @@ class ColumnOpening(NoiseShare):
             ProtocolError: the approval is not the row party's, or of another table; or another
                 table was admitted before; or the table is none.
         """
-        consent = self._open("approval", approval, Approval)
-        digest = table_digest(masked, self._study)
-        if consent.digest.tobytes() != digest:
+        consent = self._consent(approval)
+        if consent.digest != table_digest(masked, self._study):
             raise ProtocolError("the row party approved another table than the aggregator's")
-        release = self._release_of(consent)
         self.check_table(masked, packing)
         self._check_ledger(consent.witnessed)
-        self._settle(ADMITTED, _terms(consent))
+        self._settle(ADMITTED, consent.terms)
         self._record_head(consent.head)
-        self._pay(release)
-        heads = self._head() + self._recorded()
-        return self._within.seal(digest + heads.encode(), "permit")
+        self._pay(consent.release)
+        sum_bits = packing.sum_modulus.bit_length() - 1
+        permit = Permit(*consent[:3], self._head(), self._recorded(), sum_bits)
+        return self._within.seal(permit.encode(), "permit")
 
-    def _release_of(self, consent: Approval) -> str:
-        """Form the id of the release; the row party must have formed the same."""
-        release = release_id(self.session(), consent.digest.tobytes())
-        sizes = consent.digest.shape, consent.commitment.shape
-        if sizes != ((1, _DIGEST_BYTES),) * 2 or consent.release != release:
-            raise ProtocolError("the row party's approval is of another release")
-        return release
+    def _consent(self, approval: bytes) -> Consent:
+        """Read an approval; the row party must have formed the same id of the release."""
+        return Consent.of(self._open("approval", approval, Approval), self.session())
+
+    def _permit(self, sealed: bytes, masked: MaskedTable) -> Permit:
+        """Open a permit, which must be of this table."""
+        permit = Permit.decode(self._within.open(sealed, "permit"))
+        if permit.digest != table_digest(masked, self._study):
+            raise ProtocolError("the table is not the one that was admitted")
+        return permit
 
     def open_part(self, masked: MaskedTable, permit: bytes, part: range, noise: bytes) -> bytes:
         """Decrypt a part of the table that was admitted, add this party's share of the noise.
@@ -149,20 +150,14 @@ class ColumnOpening(NoiseShare):
         Raises:
             ProtocolError: the table is not the one that was admitted; nothing was decrypted.
         """
-        digest = table_digest(masked, self._study)
-        admitted = self._within.open(permit, "permit")
-        if admitted[:_DIGEST_BYTES] != digest:
-            raise ProtocolError("the table is not the one that was admitted")
-        release = release_id(self.session(), digest)
-        opened = self._key_holder().decrypt(masked, release, part)
+        told = self._permit(permit, masked)
+        opened = self._key_holder().decrypt(masked, told.release, part)
         n = self._public.n
         decrypted = from_rows(opened.numbers.reshape(-1, self._public.width // 2))
         numbers = masking.add(decrypted, self._noise_in(noise, part), n)
         rows = to_rows(numbers, self._public.width // 2).reshape(opened.numbers.shape)
-        heads = admitted[_DIGEST_BYTES:].decode()
-        head = heads[: len(NO_HEAD)]
-        witnessed = heads[len(NO_HEAD) :]
-        return self._seal("opened", replace(opened, numbers=rows, head=head, witnessed=witnessed))
+        sent = replace(opened, numbers=rows, head=told.head, witnessed=told.witnessed)
+        return self._seal("opened", sent)
 
     def read_coefficients(self, sealed: bytes) -> Coefficients:
         """Read the coefficients that the row party says it published.
@@ -199,15 +194,15 @@ class ColumnOpening(NoiseShare):
             ProtocolError: the row party shows other masks than it was bound to, or published other
                 figures.
         """
-        consent = self._open("approval", approval, Approval)
-        self._settle(ADMITTED, _terms(consent))
-        release = self._release_of(consent)
+        consent = self._consent(approval)
+        self._settle(ADMITTED, consent.terms)
         mask = self._open("mask", shown, MaskSeed)
         seed = mask.seed.tobytes()
-        masking.check_commitment(consent.commitment.tobytes(), seed)
-        values = np.concatenate(list(self._values(seed, opened, packing)))
+        masking.check_commitment(consent.commitment, seed)
+        parts = self._read_opened(opened)
+        values = np.concatenate([self._values(seed, part, packing) for part in parts])
         design = Design.of_study(self._study)
-        if {mask.release, published.release} != {release} or published.values.shape != (
+        if {mask.release, published.release} != {consent.release} or published.values.shape != (
             design.nodes,
             self._study.slots,
         ):
@@ -215,23 +210,18 @@ class ColumnOpening(NoiseShare):
         for level, of_level in zip(design.sections, design.shown_sections, strict=True):
             if not _among(published.values[level], values[of_level]):
                 raise ProtocolError("the row party published other figures than were opened")
-        self._pay(release)
+        self._pay(consent.release)
         self._record_head(mask.head)
 
-    def _values(
-        self, seed: bytes, opened: Sequence[bytes], packing: Packing
-    ) -> Iterator[NDArray[np.int64]]:
-        """Take the masks off every part of the table that this party opened."""
-        public = self._public
+    def _read_opened(self, opened: Sequence[bytes]) -> list[OpenedTable]:
+        """Read the parts of the table as this party sealed them for the row party."""
         channel = self._channel(self.role)
-        for sealed in opened:
-            part = OpenedTable.decode(channel.open(sealed, "opened"), self._study.digest)
-            yield unmasked(seed, public, part, packing)
+        digest = self._study.digest
+        return [OpenedTable.decode(channel.open(part, "opened"), digest) for part in opened]
 
-
-def _terms(consent: Approval) -> str:
-    """What the key holder holds the row party to."""
-    return f"{consent.digest.tobytes().hex()} {consent.commitment.tobytes().hex()}"
+    def _values(self, seed: bytes, part: OpenedTable, packing: Packing) -> NDArray[np.int64]:
+        """Take the masks off a part of the table that this party opened."""
+        return unmasked(seed, self._modulus(packing), part, packing)
 
 
 def _among(some: NDArray[np.int64], all_of_them: NDArray[np.int64]) -> bool:

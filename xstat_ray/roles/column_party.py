@@ -24,15 +24,15 @@ from xstat_ray.model.messages import Flags
 from xstat_ray.model.shards import ShardGrid
 from xstat_ray.model.study import ColumnSide, Study
 from xstat_ray.roles.bounds import bound_boardings, draw_by_content, keep_per_group
-from xstat_ray.roles.column_opening import ColumnOpening
 from xstat_ray.roles.dummies import FlagDummies
 from xstat_ray.roles.intake import Extract, Taken, read_excluded, take
+from xstat_ray.roles.joint_column_opening import JointColumnOpening
 
 _NOWHERE = (1 << 32) - 1
 """Stands for a period outside the study."""
 
 
-class ColumnParty(ColumnOpening):
+class ColumnParty(JointColumnOpening):
     """Knows who boarded what and when: an airline, say. Makes the key and decrypts."""
 
     role = "column"

@@ -57,7 +57,11 @@ class NoiseShare(JointDraw):
     @property
     @abstractmethod
     def _public(self) -> PublicKey:
-        """The public key under which the table is encrypted."""
+        """The key under which the table is encrypted, or that of the first column party."""
+
+    def _modulus(self, packing: Packing) -> mpz:
+        """Modulo which what is opened is summed up: n, or B where there are several parties."""
+        return packing.sum_modulus if self._study.column.parties else self._public.n
 
     def keep_noise(self) -> None:
         """Fix the party's share; it is in the private folder before this returns.
@@ -110,14 +114,14 @@ class NoiseShare(JointDraw):
         if self._noise is None and not self._load_share():
             raise ProtocolError("the noise has not been drawn")
         assert self._noise is not None
-        n = self._public.n
+        modulus = self._modulus(packing)
         share = self._noise[:, nodes.start : nodes.stop]
-        numbers = [number % n for number in pack_shares(share, packing)]
+        numbers = [number % modulus for number in pack_shares(share, packing)]
         packed = to_rows(numbers, self._public.width // 2).tobytes()
         return self._within.seal(packed, _purpose_of(nodes))
 
     def _noise_in(self, sealed: bytes, nodes: range) -> list[mpz]:
-        """Open what `noise_of` of the party's first environment gave: numbers modulo n."""
+        """Open what `noise_of` of the party's first environment gave: numbers."""
         packed = self._within.open(sealed, _purpose_of(nodes))
         width = self._public.width // 2
         return from_rows(np.frombuffer(packed, np.uint8).reshape(-1, width))

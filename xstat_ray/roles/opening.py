@@ -10,6 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
+from gmpy2 import mpz
+from numpy.typing import NDArray
+
 from xstat_ray.crypto import key_proof
 from xstat_ray.crypto.key_proof import KeyProof
 from xstat_ray.crypto.paillier import PrivateKey, PublicKey
@@ -18,6 +22,8 @@ from xstat_ray.model.parties import MOST_PARTIES
 from xstat_ray.model.study import Study
 
 _RELEASE = b"xstat-ray release\0"
+_SESSIONS = b"xstat-ray sessions\0"
+_TABLES = b"xstat-ray tables\0"
 _RELEASE_BYTES = 16
 _PROOF_NUMBERS = 12
 _KEY_NUMBERS = 3
@@ -41,6 +47,16 @@ def table_digest(table: MaskedTable, study: Study) -> bytes:
     return hashlib.sha256(table.encode(study.digest)).digest()
 
 
+def bytes_below(modulus: mpz) -> int:
+    """Bytes of a number below n, or below B."""
+    return -(-int(modulus - 1).bit_length() // 8)
+
+
+def one_row(value: bytes) -> NDArray[np.uint8]:
+    """Lay bytes out as a table of one row."""
+    return np.frombuffer(value, np.uint8)[None]
+
+
 def release_id(session: str, digest: bytes) -> str:
     """Form the id of a release, 32 hexadecimal digits.
 
@@ -52,6 +68,18 @@ def release_id(session: str, digest: bytes) -> str:
     """
     formed = hashlib.sha256(_RELEASE + bytes.fromhex(session) + digest).digest()
     return formed[:_RELEASE_BYTES].hex()
+
+
+def joint_release_id(sessions: bytes, tables: bytes) -> str:
+    """Form the id of a release of several column parties, 32 hexadecimal digits.
+
+    Args:
+        sessions: names of the row party's sessions with all of them, 32 bytes each, in the order of
+            the study.
+        tables: `table_digest` of the masked table of each, in the same order.
+    """
+    session = hashlib.sha256(_SESSIONS + sessions).hexdigest()
+    return release_id(session, hashlib.sha256(_TABLES + tables).digest())
 
 
 def proven_key(key: PrivateKey) -> bytes:

@@ -13,12 +13,12 @@ from xstat_ray.errors import InputError, ProtocolError
 from xstat_ray.inputs.source import Source
 from xstat_ray.model.study import Study
 from xstat_ray.roles.intake import different_tables
-from xstat_ray.roles.row_links import RowLinks
+from xstat_ray.roles.joint_row_opening import JointRowOpening
 from xstat_ray.roles.row_table import RowTable
 from xstat_ray.roles.survey import Room, Survey, room_for
 
 
-class RowIntake(RowLinks):
+class RowIntake(JointRowOpening):
     """Surveys the row party's table.
 
     A party with one environment calls `intake`. Of several, each calls `survey`, and the first one

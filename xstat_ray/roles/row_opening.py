@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from gmpy2 import mpz
 from numpy.typing import NDArray
 
 from xstat_ray.crypto import masking
 from xstat_ray.crypto.buffers import from_rows
 from xstat_ray.crypto.packing import Packing
-from xstat_ray.crypto.paillier import PublicKey
 from xstat_ray.crypto.sums import divide
 from xstat_ray.errors import ProtocolError
 from xstat_ray.inputs.source import Source
@@ -33,7 +33,7 @@ from xstat_ray.model.messages import (
 from xstat_ray.model.study import Study
 from xstat_ray.privacy.design import Design
 from xstat_ray.roles.noise_share import NoiseShare
-from xstat_ray.roles.opening import release_id, table_digest
+from xstat_ray.roles.opening import bytes_below, one_row, release_id, table_digest
 from xstat_ray.roles.row_link import RowLink
 
 _NODE_BYTES = 8
@@ -68,7 +68,7 @@ class RowOpening(RowLink, NoiseShare):
     ) -> None:
         super().__init__(study, source, seed=seed, party=party)
         self._mask_seed = masking.draw_seed()
-        self._encryptor: masking.MaskEncryptor | None = None
+        self._encryptors: dict[str, masking.MaskEncryptor] = {}
         self._told: tuple[str, str] | None = None
         """What the key holder told last of its ledger, and asked for of this party's."""
 
@@ -99,16 +99,23 @@ class RowOpening(RowLink, NoiseShare):
             planned: ciphertexts that this environment masks in all; with many, tables pay.
             constant_time: encrypt without memory addresses that depend on the randomness.
         """
-        public = self._public
-        blocks = packing.blocks
-        if self._encryptor is None:
-            self._encryptor = masking.MaskEncryptor(public, planned, constant_time)
-        masks = masking.mask_numbers(self._mask_seed, public.n, _rows(part, blocks))
-        numbers = masking.add(masks, self._noise_in(noise, part), public.n)
-        encrypted = self._encryptor.encrypt(numbers)
-        made = Masks(part.start, encrypted.reshape(len(part), blocks, public.width))
+        n = self._public.n
+        masks = masking.mask_numbers(self._mask_seed, n, rows_of(part, packing.blocks))
+        numbers = masking.add(masks, self._noise_in(noise, part), n)
+        return self._encrypt_masks(self, part, numbers, planned, constant_time)
+
+    def _encrypt_masks(
+        self, link: RowLink, part: range, numbers: Sequence[mpz], planned: int, constant_time: bool
+    ) -> Masked:
+        """Encrypt the masks of some nodes under the key of a column party, with a receipt."""
+        public = link._public
+        if link.party not in self._encryptors:
+            encryptor = masking.MaskEncryptor(public, planned, constant_time)
+            self._encryptors[link.party] = encryptor
+        encrypted = self._encryptors[link.party].encrypt(numbers)
+        made = Masks(part.start, encrypted.reshape(len(part), -1, public.width))
         seen = b"".join(node.to_bytes(_NODE_BYTES, "little") for node in (part.start, part.stop))
-        return Masked(made, self._within.seal(seen + _digest(encrypted), "receipt of masks"))
+        return Masked(made, self._within.seal(seen + _digest(encrypted), _receipt_for(link)))
 
     def approve(
         self, rerandomised: RerandomisedTable, masked: MaskedTable, receipts: Sequence[bytes]
@@ -132,28 +139,32 @@ class RowOpening(RowLink, NoiseShare):
             InputError: the ledger lacks what the key holder has recorded of it.
             ProtocolError: the masked table is not that, or another one was approved before.
         """
-        self._check_masked(rerandomised, masked, receipts)
+        self._check_masked(self, rerandomised, masked, receipts)
         self._check_ledger()
         digest = table_digest(masked, self._study)
         self._settle(APPROVED, digest.hex())
         commitment = masking.commitment(self._mask_seed)
         release = release_id(self.session(), digest)
         self._pay(release)
-        terms = (_one_row(digest), _one_row(commitment))
+        terms = (one_row(digest), one_row(commitment))
         approval = Approval(release, *terms, self._head(), self._recorded())
         return self._seal("approval", approval)
 
     def _check_masked(
-        self, rerandomised: RerandomisedTable, masked: MaskedTable, receipts: Sequence[bytes]
+        self,
+        link: RowLink,
+        rerandomised: RerandomisedTable,
+        masked: MaskedTable,
+        receipts: Sequence[bytes],
     ) -> None:
-        """Check that the masked table is the product of the other one and the masks."""
-        public = self._public
+        """Check that a masked table is the product of the other one and the masks for a party."""
+        public = link._public
         before = rerandomised.ciphertexts
         after = masked.ciphertexts
         shown = Design.of_study(self._study).shown
         if before.shape != after.shape or before.shape[::2] != (shown, public.width):
             raise ProtocolError("the masked table does not have the size of the study's table")
-        known = [self._receipt(receipt) for receipt in receipts]
+        known = [self._receipt(link, receipt) for receipt in receipts]
         ends = [0, *(part.stop for part, _ in known)]
         if [part.start for part, _ in known] != ends[:-1] or ends[-1] != shown:
             raise ProtocolError("the receipts are not those of the masks of the whole table")
@@ -165,8 +176,8 @@ class RowOpening(RowLink, NoiseShare):
             if _digest(divide(public, *rows)) != digest:
                 raise ProtocolError("the masked table does not have the row party's masks on it")
 
-    def _receipt(self, sealed: bytes) -> tuple[range, bytes]:
-        opened = self._within.open(sealed, "receipt of masks")
+    def _receipt(self, link: RowLink, sealed: bytes) -> tuple[range, bytes]:
+        opened = self._within.open(sealed, _receipt_for(link))
         start, stop = (
             int.from_bytes(opened[at : at + _NODE_BYTES], "little") for at in (0, _NODE_BYTES)
         )
@@ -185,9 +196,9 @@ class RowOpening(RowLink, NoiseShare):
             ProtocolError: altered, or a number that cannot have come of this party's masks.
         """
         opened = self._open("opened", sealed, OpenedTable)
-        public = self._public
-        nodes, blocks, width = opened.numbers.shape
-        if (blocks, width) != (packing.blocks, public.width // 2):
+        modulus = self._modulus(packing)
+        nodes, *shape = opened.numbers.shape
+        if shape != [packing.blocks, bytes_below(modulus)]:
             raise ProtocolError("the opened numbers do not have the shape of the study's table")
         part = range(opened.first, opened.first + nodes)
         # All parts of a table tell the same.
@@ -196,7 +207,7 @@ class RowOpening(RowLink, NoiseShare):
             self._check_ledger(opened.witnessed)
             self._record_head(opened.head)
             self._told = told
-        values = unmasked(self._mask_seed, public, opened, packing)
+        values = unmasked(self._mask_seed, modulus, opened, packing)
         return Coefficients(release=opened.release, first=part.start, values=values)
 
     def show_mask(self, release: str) -> bytes:
@@ -215,21 +226,19 @@ class RowOpening(RowLink, NoiseShare):
             raise ProtocolError("no table was approved in this session")
         self._check_ledger()
         self._pay(release_id(self.session(), bytes.fromhex(approved)))
-        return self._seal("mask", MaskSeed(release, _one_row(self._mask_seed), self._head()))
+        return self._seal("mask", MaskSeed(release, one_row(self._mask_seed), self._head()))
 
     def show_coefficients(self, coefficients: Coefficients) -> bytes:
         """Show the key holder the published coefficients, in declared order, sealed for it."""
         return self._seal("coefficients", coefficients)
 
 
-def unmasked(
-    seed: bytes, public: PublicKey, opened: OpenedTable, packing: Packing
-) -> NDArray[np.int64]:
+def unmasked(seed: bytes, modulus: mpz, opened: OpenedTable, packing: Packing) -> NDArray[np.int64]:
     """Take masks off opened numbers.
 
     Args:
-        seed: seed of the masks.
-        public: the key under which they were encrypted.
+        seed: seed of the masks, or of the sums of masks under several keys.
+        modulus: n, or B where there are several keys.
         opened: numbers of consecutive nodes.
         packing: how slots are packed into numbers.
 
@@ -242,17 +251,18 @@ def unmasked(
     """
     nodes, blocks, width = opened.numbers.shape
     part = range(opened.first, opened.first + nodes)
-    masks = masking.mask_numbers(seed, public.n, _rows(part, blocks))
+    masks = masking.mask_numbers(seed, modulus, rows_of(part, blocks))
     numbers = from_rows(opened.numbers.reshape(-1, width))
-    return packing.unpack_signed(masking.subtract(numbers, masks, public.n), public.n)
+    return packing.unpack_signed(masking.subtract(numbers, masks, modulus), modulus)
 
 
-def _rows(part: range, blocks: int) -> range:
+def _receipt_for(link: RowLink) -> str:
+    return f"receipt of masks for {link.party}"
+
+
+def rows_of(part: range, blocks: int) -> range:
+    """Rows of the ciphertexts of nodes, counted over all blocks."""
     return range(part.start * blocks, part.stop * blocks)
-
-
-def _one_row(value: bytes) -> NDArray[np.uint8]:
-    return np.frombuffer(value, np.uint8)[None]
 
 
 def _digest(ciphertexts: NDArray[np.uint8]) -> bytes:
