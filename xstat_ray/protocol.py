@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from xstat_ray.crypto.channel import hand_over
 from xstat_ray.crypto.paillier import PublicKey
 from xstat_ray.inputs.source import Source
+from xstat_ray.joint_opening import connect, open_tables
 from xstat_ray.model.messages import (
     Coefficients,
     Flags,
@@ -30,7 +31,6 @@ from xstat_ray.model.parties import ONLY
 from xstat_ray.noise.bits import SEED_BYTES
 from xstat_ray.noise.covert import CovertCheck
 from xstat_ray.noise.draw import Dealing
-from xstat_ray.planning.limits import check_parties
 from xstat_ray.planning.plan import Plan
 from xstat_ray.privacy.places import Place
 from xstat_ray.roles import Aggregator, ColumnParty, RowParty
@@ -73,6 +73,7 @@ def play(
     ]
 
     publics = agree(plan, row, columns)
+    connect(columns)
     exchange_persons(row, columns)
     draw_noise(plan, row, columns[0])
 
@@ -82,7 +83,8 @@ def play(
         overlay(plan, row, aggregator, of_party)
         for aggregator, of_party in zip(aggregators, partials, strict=True)
     ]
-    check_parties(study)
+    if len(columns) > 1:
+        return open_tables(plan, row, columns, aggregators, wholes)
     return open_table(plan, row, columns[0], aggregators[0], wholes[0])
 
 

@@ -12,7 +12,7 @@ from tests.pages import ROOT, text_of
 
 LAYERS = (
     "errors", "util", "geo", "model", "crypto", "privacy", "noise", "inputs", "roles", "planning", "publication",
-    "runtime", "protocol", "job", "federation", "cli", "hokkaido", "benchmarks",
+    "runtime", "joint_opening", "protocol", "job", "federation", "cli", "hokkaido", "benchmarks",
 )  # fmt: skip
 """The lowest first; the `__init__` of the whole package is above them all."""
 
