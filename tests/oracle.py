@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from numpy.typing import NDArray
 
+from xstat_ray.model.measure import Measure
 from xstat_ray.model.study import Dimension, Study
 
 UNBOUNDED = {"row": None, "column": None}
@@ -56,6 +57,27 @@ def count(
     for cell, slot, number in db.execute(counted).fetchall():
         table[cell, slot] = number
     return table
+
+
+def sums(
+    study: Study,
+    rows: pa.Table,
+    flags: pa.Table,
+    seeds: Mapping[str, bytes | None] = UNBOUNDED,
+) -> NDArray[np.int64]:
+    """Sum the values of each measure, less the middle of its bounds: (measures, cells, slots)."""
+    db = _database(())
+    _keep_rows(db, study, rows, seeds["row"])
+    _keep_flags(db, study, flags, seeds["column"])
+    tables = np.zeros((len(study.column.measures), study.cells, study.slots), np.int64)
+    for place, measure in enumerate(study.column.measures):
+        summed = (
+            f"SELECT cell, slot, sum(words[{place + 1}] - {_reach(measure)}) "
+            "FROM kept_rows JOIN kept_flags USING (id, period) GROUP BY ALL"
+        )
+        for cell, slot, total in db.execute(summed).fetchall():
+            tables[place, cell, slot] = total
+    return tables
 
 
 def kept_rows(study: Study, rows: pa.Table, seed: bytes | None) -> list[tuple[str, int, int]]:
@@ -145,13 +167,14 @@ def _keep_flags(
         SELECT *, row_number() OVER (ORDER BY reading, step) - 1 AS place
         FROM hours SEMI JOIN in_bounds USING (reading)
     """)
-    _words(db, "flag_words", seed, "one flag a period", "expanded", ("period", "slot"))
+    _words(db, "flag_words", seed, "one flag a period", "expanded", ("period", "slot", "words"))
     db.execute("""
         CREATE TABLE flags_of_boardings AS
-        SELECT reading, id, period, slot FROM expanded JOIN flag_words USING (place)
+        SELECT reading, id, period, slot, words FROM expanded JOIN flag_words USING (place)
         QUALIFY row_number() OVER (PARTITION BY id, period ORDER BY word) <= 1
     """)
-    db.execute("CREATE TABLE kept_flags AS SELECT id, period, slot FROM flags_of_boardings")
+    kept = "SELECT id, period, slot, words FROM flags_of_boardings"
+    db.execute(f"CREATE TABLE kept_flags AS {kept}")
 
 
 def mac(key: bytes, message: bytes) -> bytes:
@@ -195,7 +218,7 @@ def _words(
     met = Counter[bytes]()
     words = []
     for _, person, *content in rows if seed is not None else ():
-        numbers = content[0] if isinstance(content[0], list) else content
+        numbers = [n for part in content for n in (part if isinstance(part, list) else [part])]
         alike = word_of(seed, f"{purpose}: content", person_word(seed, person), *numbers)
         words.append(int.from_bytes(word_of(seed, purpose, alike, met[alike]), "little"))
         met[alike] += 1
@@ -255,7 +278,8 @@ def _usable_boardings(db: duckdb.DuckDBPyConnection, study: Study) -> None:
     width = len(steps) if side.windows and side.offset_dimension else 1
     steps_of = " UNION ALL ".join(
         f"SELECT reading, {step} AS step, {_column(side.id)} AS id, "
-        f"{_period(study, anchor, offset)} AS period, {_position(side.dimensions)} AS base "
+        f"{_period(study, anchor, offset)} AS period, {_position(side.dimensions)} AS base, "
+        f"[{', '.join(map(_word_of_value, side.measures))}]::BIGINT[] AS words "
         "FROM boardings"
         for step, (anchor, offset) in enumerate(steps)
     )
@@ -265,18 +289,35 @@ def _usable_boardings(db: duckdb.DuckDBPyConnection, study: Study) -> None:
     """)
     db.execute(f"""
         CREATE TABLE hours AS
-        SELECT reading, step, id, period, base * {width} + {"step" if width > 1 else 0} AS slot
+        SELECT reading, step, id, period, words,
+            base * {width} + {"step" if width > 1 else 0} AS slot
         FROM all_hours WHERE period IS NOT NULL
     """)
-    # What is in a boarding: its kind, and the periods of its windows; all ones stand for none.
+    # What is in a boarding: its kind, the periods of its windows, of which all ones stand for none,
+    # and its values.
     db.execute(f"""
         CREATE TABLE usable_boardings AS
         SELECT *, row_number() OVER (ORDER BY reading) - 1 AS place FROM (
             SELECT reading, id, [any_value(base)::BIGINT] || list(
                 coalesce(period, {2**32 - 1})::BIGINT ORDER BY step
-            ) AS content FROM all_hours WHERE reading IN (SELECT reading FROM hours) GROUP BY ALL
+            ) || any_value(words) AS content FROM all_hours WHERE reading IN (SELECT reading FROM hours) GROUP BY ALL
         )
     """)
+
+
+def _reach(measure: Measure) -> int:
+    """Find the largest distance from the middle of the bounds."""
+    middle = (measure.low + measure.high) // 2
+    return max(measure.high - middle, middle - measure.low)
+
+
+def _word_of_value(measure: Measure) -> str:
+    """Write the SQL of a value less the middle of its bounds, plus the reach: 0 or more."""
+    middle = (measure.low + measure.high) // 2
+    value = f"round_even({_column(measure.column)}::DOUBLE, 0)"
+    inside = f"least(greatest({value}, {measure.low}), {measure.high})"
+    absent = f"{_column(measure.column)} IS NULL OR isnan({_column(measure.column)}::DOUBLE)"
+    return f"(CASE WHEN {absent} THEN {middle} ELSE {inside} END) - {middle} + {_reach(measure)}"
 
 
 CALENDAR = ("week", "month", "year")

@@ -10,7 +10,7 @@ from gmpy2 import mpz
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xstat_ray.crypto.packing import FREE_BITS, Packing, plan_packing
+from xstat_ray.crypto.packing import FREE_BITS, Packing, SumExtent, SumSlot, plan_packing
 from xstat_ray.errors import PlanError, ProtocolError
 
 PATH = Path(__file__).parents[1] / "vectors"
@@ -252,3 +252,99 @@ def test_signed_values_beyond_the_last_slot_are_refused() -> None:
     numbers[5] += mpz(1) << 8
     with pytest.raises(ProtocolError, match="beyond the last slot"):
         layout.unpack_signed(numbers, N)
+
+
+# Sums of measures above the counts
+
+
+@st.composite
+def plans_with_sums(draw: st.DrawFn) -> tuple[Packing, np.ndarray, np.ndarray]:
+    """A layout, and the least and largest value of each of its columns."""
+    sizes = st.integers(0, 2**30) | st.integers(0, 100) | st.just(0)
+    extents = [
+        SumExtent(f"m{number}", draw(sizes | st.integers(0, 2**57)), draw(sizes))
+        for number in range(draw(st.integers(1, 4)))
+    ]
+    most, tail = draw(sizes), draw(sizes)
+    slots = draw(st.integers(1, 30))
+    layout = plan_packing(slots=slots, max_value=most, noise_tail=tail, key_bits=2048, sums=extents)
+    assert layout.per_block * layout.width <= 2048 - 1 - FREE_BITS
+    assert layout.columns == slots * (1 + len(extents))
+    low = [-tail, *(-extent.most - extent.noise_tail for extent in extents)]
+    high = [most + tail, *(extent.most + extent.noise_tail for extent in extents)]
+    return layout, np.repeat(low, slots), np.repeat(high, slots)
+
+
+def by_definition(values: np.ndarray, layout: Packing) -> list[mpz]:
+    """Each value times the power of two of its place, summed over a block, modulo N."""
+    kinds = values.reshape(len(values), -1, layout.slots)
+    starts = [0, layout.slot_bits]
+    for room in layout.sums:
+        starts.append(starts[-1] + room.bits)
+    numbers = []
+    for row in kinds.tolist():
+        for block in range(layout.blocks):
+            whole = 0
+            for start, of_kind in zip(starts, row, strict=False):
+                part = of_kind[block * layout.per_block : (block + 1) * layout.per_block]
+                for place, value in enumerate(part):
+                    whole += value << starts[-1] * place + start
+            numbers.append(mpz(whole % N))
+    return numbers
+
+
+@given(plans_with_sums(), st.data())
+def test_extreme_counts_and_sums_of_either_sign_come_back(
+    plan: tuple[Packing, np.ndarray, np.ndarray], data: st.DataObject
+) -> None:
+    layout, low, high = plan
+    ends = np.stack([low, high, np.zeros_like(low)])
+    choice = st.lists(st.integers(0, 2), min_size=layout.columns, max_size=layout.columns)
+    chosen = np.array(data.draw(st.lists(choice, min_size=1, max_size=3)))
+    values = np.stack([ends[row, np.arange(layout.columns)] for row in chosen])
+    assert np.array_equal(layout.unpack_signed(by_definition(values, layout), N), values)
+    assert np.array_equal(layout.unpack(layout.pack(values)), values)
+
+
+@given(plans_with_sums(), st.data())
+def test_values_just_outside_their_rooms_are_refused(
+    plan: tuple[Packing, np.ndarray, np.ndarray], data: st.DataObject
+) -> None:
+    layout, _, _ = plan
+    values = np.zeros((1, layout.columns), np.int64)
+    column = data.draw(st.integers(0, layout.columns - 1))
+    rooms = (SumSlot(layout.slot_bits, layout.offset), *layout.sums)
+    room = rooms[column // layout.slots]
+    for outside in (-room.offset - 1, (1 << room.bits) - room.offset):
+        values[0, column] = outside
+        with pytest.raises(ValueError, match="does not fit its slot"):
+            layout.pack(values)
+
+
+@given(plans_with_sums(), st.data())
+def test_flags_with_values_add_up_to_counts_and_sums(
+    plan: tuple[Packing, np.ndarray, np.ndarray], data: st.DataObject
+) -> None:
+    layout, _, _ = plan
+    reach = min(room.offset for room in layout.sums) // 8
+    number = data.draw(st.integers(1, 7).filter(lambda n: n >> layout.slot_bits == 0))
+    draw = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    # The last one is a dummy.
+    slot = np.append(draw.integers(0, layout.slots, number), layout.slots)
+    values = draw.integers(-reach, reach + 1, (number + 1, len(layout.sums)))
+    values[-1] = 0
+    encoded = layout.encode_flags(slot, values, N)
+    sums = [sum((table[place] for place in index), mpz(0)) % N for table, index in encoded]
+    wanted = np.zeros((1 + len(layout.sums), layout.slots), np.int64)
+    np.add.at(wanted[0], slot[:-1], 1)
+    for of_measure, of_flags in zip(wanted[1:], values.T, strict=True):
+        np.add.at(of_measure, slot[:-1], of_flags[:-1])
+    assert all(0 <= plaintext < N for table, _ in encoded for plaintext in table)
+    assert all(table[index[-1]] == 0 for table, index in encoded)
+    assert np.array_equal(layout.unpack_signed(sums, N), wanted.reshape(1, -1))
+
+
+def test_sums_that_do_not_fit_a_whole_number_are_refused() -> None:
+    extents = [SumExtent("fare", 2**61, 1)]
+    with pytest.raises(PlanError, match="a sum of fare needs 63 bits, more than 62.*larger unit"):
+        plan_packing(slots=2, max_value=1, noise_tail=0, key_bits=2048, sums=extents)

@@ -134,7 +134,7 @@ class Input:
         row._dummies = RowDummies(padding, drawn[0])
         column._dummies = FlagDummies(padding, drawn[1])
         (shard,) = grid.shards
-        flags, _ = column._with_dummies(0, slice(None))
+        flags = column._with_dummies(0, slice(None)).tag
         order = sort_order(flags, np.zeros(len(flags), np.uint32))
         return row.emit(shard), flags[order]
 

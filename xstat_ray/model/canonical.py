@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from fractions import Fraction
 
-_LATER = ("missing", "parties")
+_LATER = ("missing", "parties", "measures", "split")
 """Fields that came after the format, and are no part of the digest where they are not used."""
 
 

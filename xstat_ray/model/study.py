@@ -16,6 +16,7 @@ from typing import Literal
 
 from xstat_ray.errors import ProtocolError
 from xstat_ray.model.canonical import digest_of
+from xstat_ray.model.measure import Measure
 from xstat_ray.model.parties import ONLY, ColumnTerms
 from xstat_ray.model.period import SECOND, Period
 from xstat_ray.model.sensitivity import Sensitivity, most_at_once
@@ -113,6 +114,8 @@ class ColumnSide:
     parties: tuple[ColumnTerms, ...] = ()
     """Where several parties supply columns: all of them, in the order in which one of them counts
     where several have a flag for the same row. Empty where there is one."""
+    measures: tuple[Measure, ...] = ()
+    """Values whose sums and means are published beside the counts."""
 
 
 @dataclass(frozen=True)
@@ -178,6 +181,9 @@ class Privacy:
     publish: PublishRule = "all"
     """`distinct`: of the estimates that are large enough, those that stand out of their noise.
     `all`: all of them."""
+    split: tuple[tuple[str, Fraction], ...] = ()
+    """Share of the budget by name, of `count` and of every measure, which add up to 1; empty where
+    the planner splits it."""
 
 
 @dataclass(frozen=True)
@@ -216,6 +222,11 @@ class Study:
     def slots(self) -> int:
         """Size of the column domain."""
         return prod(len(labels) for _, labels in self.column_labels)
+
+    @property
+    def width(self) -> int:
+        """Coefficients of a node: a count of each column, then of each measure as many sums."""
+        return self.slots * (1 + len(self.column.measures))
 
     @property
     def window_periods(self) -> int:

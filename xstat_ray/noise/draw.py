@@ -6,6 +6,7 @@ Parts are numbered through all sets: number 3 of two parts is the second part of
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,6 +105,7 @@ class PartyDraw(Secret):
         seeds = [dealt[at : at + SEED_BYTES] for at in range(0, len(dealt), SEED_BYTES)]
         attempts = sets_of(Attempt(bytes.fromhex(session), 0), len(seeds))
         self.dealt = dealt
+        self._plan = plan
         self._parts = len(plan.parts)
         self._role: Role = role
         self._other: Role = "column" if role == "row" else "row"
@@ -193,7 +195,7 @@ class PartyDraw(Secret):
 
     @property
     def share(self) -> NDArray[np.int64]:
-        """(2, rows, slots) the party's share of the noise, in limbs (`sampler.PartSampler.share`).
+        """(2, rows, columns) the party's share of the noise, in limbs (`PartSampler.share`).
 
         Raises:
             ProtocolError: parts have not been drawn, or the sets have not been checked.
@@ -203,10 +205,14 @@ class PartyDraw(Secret):
             if not self._check.passed:
                 raise ProtocolError("the sets of the noise have not been checked")
             kept = self._check.kept
-        parts = self._shares[kept * self._parts : (kept + 1) * self._parts]
-        if len(parts) < self._parts:
+        shares = iter(self._shares[kept * self._parts : (kept + 1) * self._parts])
+        if len(self._shares) < (kept + 1) * self._parts:
             raise ProtocolError("parts of the noise have not been drawn")
-        return np.concatenate(parts, axis=1)
+        by_quantity = [
+            np.concatenate(list(islice(shares, len(parts))), axis=1)
+            for parts in self._plan.by_quantity
+        ]
+        return np.concatenate(by_quantity, axis=2)
 
 
 def _check_of(

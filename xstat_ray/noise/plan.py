@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from itertools import groupby
 
 from xstat_ray.errors import PlanError
 from xstat_ray.noise.bits import WORD_BITS
@@ -25,7 +26,7 @@ _SHOWN_DIGITS = 3
 
 @dataclass(frozen=True)
 class Part:
-    """Consecutive rows of the noisy table, all of one measured level."""
+    """Consecutive rows of the noisy table, all of one measured level: their counts, or sums."""
 
     number: int
     level: int
@@ -34,6 +35,8 @@ class Part:
     rows: range
     """Rows of the noisy table."""
     slots: int
+    quantity: int = 0
+    """0 for counts, then the measures in their order."""
 
     @property
     def coefficients(self) -> int:
@@ -51,7 +54,8 @@ class NoisePlan:
     """Which coefficients get which noise, in parts, and what that costs beside epsilon."""
 
     parts: tuple[Part, ...]
-    """In the order of the rows of the noisy table, all of which they cover."""
+    """First all counts in the order of the rows of the noisy table, then the sums of each measure
+    in this order."""
     delta: Fraction
     """Upper bound of the delta at which the release is (epsilon, delta)-differentially private,
     towards the public and towards each role alone; rounded up to three digits."""
@@ -59,7 +63,20 @@ class NoisePlan:
     @property
     def largest(self) -> int:
         """Size that no noise of the release exceeds: all digits of a geometric variable are 1."""
-        return max((1 << part.coins.digits) - 1 for part in self.parts)
+        return max(self.largest_by_quantity)
+
+    @property
+    def largest_by_quantity(self) -> tuple[int, ...]:
+        """The same for the noise of the counts, and of the sums of every measure."""
+        return tuple(
+            max((1 << part.coins.digits) - 1 for part in parts) for parts in self.by_quantity
+        )
+
+    @property
+    def by_quantity(self) -> list[list[Part]]:
+        """The parts of the counts, and those of the sums of every measure."""
+        groups = groupby(self.parts, lambda part: part.quantity)
+        return [list(parts) for _, parts in groups]
 
     @classmethod
     def of_design(cls, design: Design, slots: int) -> NoisePlan:
@@ -103,7 +120,7 @@ def spent_delta(design: Design, slots: int) -> Fraction:
 @lru_cache(maxsize=8)
 def _of_levels(levels: tuple[MeasuredLevel, ...], slots: int, epsilon: Fraction) -> NoisePlan:
     for bits in COIN_BITS:
-        coins = [Coins.of_scale(level.mechanism.scale, bits) for level in levels]
+        coins = [_coins(level, bits) for level in levels]
         delta = _delta(levels, coins, slots, epsilon)
         if delta <= MOST_DELTA:
             return NoisePlan(tuple(_parts(levels, coins, slots)), _rounded_up(delta))
@@ -114,35 +131,58 @@ def _of_levels(levels: tuple[MeasuredLevel, ...], slots: int, epsilon: Fraction)
     )
 
 
+def _coins(level: MeasuredLevel, bits: int) -> list[Coins]:
+    """The coins of the counts of a level, and of the sums of every measure.
+
+    Raises:
+        PlanError: a scale is too large.
+    """
+    count = Coins.of_scale(level.mechanism.scale, bits)
+    try:
+        return [count, *(Coins.of_scale(noise.scale, bits) for noise in level.sums)]
+    except PlanError as error:
+        raise PlanError(
+            f"{error.problem} for the sums of a measure",
+            key="study.column.measures",
+            remedy="Narrow its low and high, give it in a larger unit, raise its share in "
+            "privacy.split, or choose gaussian noise",
+        ) from None
+
+
 def _delta(
-    levels: tuple[MeasuredLevel, ...], coins: list[Coins], slots: int, epsilon: Fraction
+    levels: tuple[MeasuredLevel, ...], coins: list[list[Coins]], slots: int, epsilon: Fraction
 ) -> Fraction:
     """What the coins cost (`noise.coins`) and the integer shares of their bits (`noise.triples`).
 
     A share tells its bit with probability 2^-MASK_BITS. Only coefficients that a person touches
     count: the others have the same noise and the same shares without the person. A person moves the
-    counts of a level by L1 in all, and therefore no more coefficients of it than that.
+    counts of a level by L1 in all, and therefore no more coefficients of it than that; and of each
+    measure only the sums that belong to these counts.
     """
     growth = growth_above(epsilon)
     total = Fraction(0)
     for level, of_level in zip(levels, coins, strict=True):
         touched = min(level.mechanism.l1, level.shown * slots)
-        told = Fraction(2 * of_level.digits, 2**MASK_BITS)
-        total += touched * ((1 + growth) * of_level.distance + told)
+        for of_quantity in of_level:
+            told = Fraction(2 * of_quantity.digits, 2**MASK_BITS)
+            total += touched * ((1 + growth) * of_quantity.distance + told)
     return total
 
 
-def _parts(levels: tuple[MeasuredLevel, ...], coins: list[Coins], slots: int) -> Iterator[Part]:
+def _parts(
+    levels: tuple[MeasuredLevel, ...], coins: list[list[Coins]], slots: int
+) -> Iterator[Part]:
     step = max(1, MOST_COEFFICIENTS // slots)
     number = 0
-    first = 0
-    for place, (level, of_level) in enumerate(zip(levels, coins, strict=True)):
-        stop = first + level.shown
-        for start in range(first, stop, step):
-            rows = range(start, min(start + step, stop))
-            yield Part(number, place, of_level, rows, slots)
-            number += 1
-        first = stop
+    for quantity in range(len(coins[0])):
+        first = 0
+        for place, (level, of_level) in enumerate(zip(levels, coins, strict=True)):
+            stop = first + level.shown
+            for start in range(first, stop, step):
+                rows = range(start, min(start + step, stop))
+                yield Part(number, place, of_level[quantity], rows, slots, quantity)
+                number += 1
+            first = stop
 
 
 def _rounded_up(value: Fraction) -> Fraction:

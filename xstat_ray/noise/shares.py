@@ -2,13 +2,11 @@
 
 A share is far wider than a slot: it hides the noise. Slots of it overlap in the number that a
 party adds, which does no harm, since numbers add up whatever their slots do: the sum of both
-parties' numbers is the number of the noise itself, sum of N 2^(slot_bits place) over the slots of
-a block.
+parties' numbers is the number of the noise itself, sum of N 2^(its bit) over what a block holds.
 """
 
 from __future__ import annotations
 
-import gmpy2
 import numpy as np
 from gmpy2 import mpz
 from numpy.typing import NDArray
@@ -18,12 +16,13 @@ from xstat_ray.noise.sampler import LIMB_BITS
 from xstat_ray.privacy.design import Design
 from xstat_ray.privacy.mechanism import draw_gaussian
 
-_BIAS = np.int64(1 << 61)
+_BIAS_BITS = 61
+_BIAS = np.int64(1 << _BIAS_BITS)
 """Makes high limbs non-negative."""
 
 
 def narrow(values: NDArray[np.int64]) -> NDArray[np.int64]:
-    """A share (2, N, slots) of (N, slots) values that fit one limb, such as Gaussian shares."""
+    """A share (2, N, columns) of (N, columns) values that fit one limb, such as Gaussian shares."""
     return np.stack([values, np.zeros_like(values)])
 
 
@@ -38,7 +37,7 @@ def draw_gaussian_share(design: Design, slots: int) -> NDArray[np.int64]:
         slots: columns of the table.
 
     Returns:
-        (shown nodes, slots), in the order of the rows of the noisy table.
+        (shown nodes, columns), in the order of the rows of the noisy table.
 
     Raises:
         ValueError: the noise of the design is no Gaussian noise.
@@ -47,8 +46,14 @@ def draw_gaussian_share(design: Design, slots: int) -> NDArray[np.int64]:
         raise ValueError("only Gaussian noise is the sum of the roles' shares")
     return np.concatenate(
         [
-            draw_gaussian(m.mechanism.share_scale, m.shown * slots).reshape(m.shown, slots)
-            for m in design.levels
+            np.concatenate(
+                [
+                    draw_gaussian(one.share_scale, level.shown * slots).reshape(level.shown, slots)
+                    for one in level.mechanisms
+                ],
+                axis=1,
+            )
+            for level in design.levels
         ]
     )
 
@@ -57,8 +62,8 @@ def pack_shares(share: NDArray[np.int64], packing: Packing) -> list[mpz]:
     """The numbers that a party adds, laid out as by `Packing.pack` but without an offset.
 
     Args:
-        share: (2, N, slots) low and high limbs of signed shares, low + 2^32 high, of which the high
-            ones stay between -2^61 and 2^61 (`noise.sampler`).
+        share: (2, N, columns) low and high limbs of signed shares, low + 2^32 high, of which the
+            high ones stay between -2^61 and 2^61 (`noise.sampler`).
         packing: the layout of the slots.
 
     Returns:
@@ -68,19 +73,19 @@ def pack_shares(share: NDArray[np.int64], packing: Packing) -> list[mpz]:
         ValueError: another number of slots, or larger limbs.
     """
     low, high = share
-    if low.ndim != 2 or low.shape[1] != packing.slots:
+    if low.ndim != 2 or low.shape[1] != packing.columns:
         raise ValueError("a share of noise has another number of slots than the table")
     carried = high + (low >> LIMB_BITS)
     if share.size and (carried.min() < -_BIAS or carried.max() >= _BIAS):
         raise ValueError("a share of noise has limbs that are too large")
-    numbers = _packed(low & ((1 << LIMB_BITS) - 1), packing)
-    highs = _packed(carried + _BIAS, packing)
-    biases = _packed(np.full((1, packing.slots), _BIAS), packing)
-    blocks = packing.blocks
-    return [
-        number + (above - biases[place % blocks] << LIMB_BITS)
-        for place, (number, above) in enumerate(zip(numbers, highs, strict=True))
-    ]
+    packed = [mpz(0)] * (len(low) * packing.blocks)
+    for columns, at, _ in packing.rooms:
+        numbers = _packed(low[:, columns] & ((1 << LIMB_BITS) - 1), packing)
+        highs = _packed(carried[:, columns] + _BIAS, packing)
+        biases = _packed(np.full((1, packing.slots), _BIAS), packing)
+        for place, (number, above) in enumerate(zip(numbers, highs, strict=True)):
+            packed[place] += number + (above - biases[place % packing.blocks] << LIMB_BITS) << at
+    return packed
 
 
 def _packed(values: NDArray[np.int64], packing: Packing) -> list[mpz]:
@@ -88,12 +93,10 @@ def _packed(values: NDArray[np.int64], packing: Packing) -> list[mpz]:
 
     They are cut into pieces that fit a slot, and every piece is packed for itself.
     """
-    width = packing.blocks * packing.per_block
-    padded = np.pad(values, ((0, 0), (0, width - packing.slots))).reshape(-1, packing.per_block)
-    numbers = [mpz(0)] * len(padded)
-    bits = packing.slot_bits
-    for shift in range(0, int(padded.max(initial=0)).bit_length(), bits):
-        pieces = (padded >> shift & ((1 << bits) - 1)).tolist()
+    numbers = [mpz(0)] * (len(values) * packing.blocks)
+    bits = min(packing.width, _BIAS_BITS)
+    for shift in range(0, int(values.max(initial=0)).bit_length(), bits):
+        pieces = packing.spread(values >> shift & ((1 << bits) - 1))
         for place, piece in enumerate(pieces):
-            numbers[place] += gmpy2.pack(piece, bits) << shift
+            numbers[place] += piece << shift
     return numbers

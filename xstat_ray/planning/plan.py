@@ -10,7 +10,13 @@ from typing import Any
 import numpy as np
 
 from xstat_ray.crypto.kernels.choice import kernel
-from xstat_ray.crypto.packing import FREE_BITS, SUM_FREE_BITS, Packing, plan_packing
+from xstat_ray.crypto.packing import (
+    FREE_BITS,
+    SUM_FREE_BITS,
+    Packing,
+    SumExtent,
+    plan_packing,
+)
 from xstat_ray.model.periods import span_as_dict
 from xstat_ray.model.row_tree import level_names, tree_of
 from xstat_ray.model.shards import ShardGrid
@@ -103,7 +109,7 @@ class Plan:
     @property
     def coefficients(self) -> int:
         """Number of noisy values that will be decrypted."""
-        return self.design.shown * self.study.slots
+        return self.design.shown * self.study.width
 
     @cached_property
     def expected_stderr(self) -> dict[str, float]:
@@ -310,21 +316,30 @@ def make_plan(
     check_padding(study)
     check_size(study.cells * study.slots, "Use coarser domains or fewer dimensions")
     design = Design.of_study(study)
-    check_size(design.shown * study.slots, "Use a more regular hierarchy, or report fewer levels")
+    check_size(design.shown * study.width, "Use a more regular hierarchy, or report fewer levels")
     noise = joint_noise(design, study.slots)
     check_joint(study, noise)
     check_lasts(study, design.budget, spent_delta(design, study.slots))
-    packing = plan_packing(
-        slots=study.slots,
-        max_value=study.max_count,
-        noise_tail=design.tail(study.slots) if noise is None else noise.largest,
-        key_bits=key_bits,
-        slot_bits=slot_bits,
-        free_bits=SUM_FREE_BITS if study.column.parties else FREE_BITS,
-    )
+    packing = _packing(study, design, noise, key_bits, slot_bits)
     grid = cut(study, shards, batch, _max_flags(study) * packing.blocks * key_bits // 4)
     padding = Padding.of_study(study, grid)
     return Plan(study, key_bits, packing, design, grid, padding, chosen.name, constant_time)
+
+
+def _packing(
+    study: Study, design: Design, noise: NoisePlan | None, key_bits: int, slot_bits: int | None
+) -> Packing:
+    tails = design.tails(study.slots) if noise is None else noise.largest_by_quantity
+    sums = zip(study.column.measures, tails[1:], strict=True)
+    return plan_packing(
+        slots=study.slots,
+        max_value=study.max_count,
+        noise_tail=tails[0],
+        key_bits=key_bits,
+        slot_bits=slot_bits,
+        free_bits=SUM_FREE_BITS if study.column.parties else FREE_BITS,
+        sums=[SumExtent(m.name, study.max_count * m.reach, tail) for m, tail in sums],
+    )
 
 
 def _max_flags(study: Study) -> int:

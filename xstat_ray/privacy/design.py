@@ -16,9 +16,10 @@ from xstat_ray.errors import ProtocolError
 from xstat_ray.model.row_tree import RowTree, level_names, tree_of
 from xstat_ray.model.study import Dimension, Privacy, Study
 from xstat_ray.privacy.least_squares import final_variances
-from xstat_ray.privacy.mechanism import Mechanism, laplace_scale
+from xstat_ray.privacy.mechanism import Mechanism
 from xstat_ray.privacy.noise_choice import choose_noise, reporting_levels
-from xstat_ray.privacy.shares import chosen, level_scale
+from xstat_ray.privacy.shares import chosen, scaled
+from xstat_ray.privacy.split import COUNTS_ALONE, Quantity, quantities_of
 
 Kind = Literal["flat", "tree"]
 
@@ -36,7 +37,14 @@ class MeasuredLevel:
     share: Fraction
     """Share of the budget."""
     mechanism: Mechanism
-    """Noise at the scale of this level."""
+    """Noise of its counts."""
+    sums: tuple[Mechanism, ...] = ()
+    """Noise of its sums, by measure."""
+
+    @property
+    def mechanisms(self) -> tuple[Mechanism, ...]:
+        """Noise of the counts and of the sums of every measure."""
+        return (self.mechanism, *self.sums)
 
 
 @dataclass(frozen=True)
@@ -44,7 +52,7 @@ class Design:
     """What is measured: flat measures the cells, tree the cells and sums of them."""
 
     budget: Mechanism
-    """The noise of a design that spends everything on one level."""
+    """The noise of a design that spends everything on the counts of one level."""
     levels: tuple[MeasuredLevel, ...]
     """From the cells up; the cells are always measured."""
     reporting: tuple[int, ...]
@@ -53,6 +61,8 @@ class Design:
     filled: bool
     """Whether the aggregator sees a tree in which all nodes of a level have equally many children,
     as it does with padding."""
+    quantities: tuple[Quantity, ...] = COUNTS_ALONE
+    """The count and the measures, with their shares of the budget."""
 
     @classmethod
     def of_study(cls, study: Study) -> Design:
@@ -64,22 +74,39 @@ class Design:
         return _design(study)
 
     @classmethod
-    def over(cls, dimensions: Sequence[Dimension], privacy: Privacy, budget: Mechanism) -> Design:
-        """The design of a table with these row dimensions under this budget."""
+    def over(
+        cls,
+        dimensions: Sequence[Dimension],
+        privacy: Privacy,
+        budget: Mechanism,
+        quantities: tuple[Quantity, ...] = COUNTS_ALONE,
+    ) -> Design:
+        """The design of a table with these row dimensions under this budget.
+
+        Levels are chosen, and get their shares, as is best for the counts.
+        """
         tree = tree_of(dimensions)
         names = level_names(dimensions)
         reporting = reporting_levels(dimensions, privacy)
-        choice = chosen(privacy.mechanism, tree, budget, reporting)
+        counts = scaled(budget, quantities[0].share)
+        choice = chosen(privacy.mechanism, tree, counts, reporting)
         filled = privacy.padding == "dp"
         measured = tree.only(sorted(choice.shares))
         shown = measured.filled_sizes if filled else measured.sizes
         levels = tuple(
-            MeasuredLevel(level, names[level], nodes, seen, share, scaled(budget, share))
+            MeasuredLevel(
+                level,
+                names[level],
+                nodes,
+                seen,
+                share,
+                *_noises(budget, share, quantities),
+            )
             for (level, share), nodes, seen in zip(
                 sorted(choice.shares.items()), measured.sizes, shown, strict=False
             )
         )
-        return cls(budget, levels, reporting, choice.reason, filled)
+        return cls(budget, levels, reporting, choice.reason, filled, quantities)
 
     def unfilled(self) -> Design:
         """This design without empty nodes, for what they cost."""
@@ -152,13 +179,26 @@ class Design:
 
     def tail(self, slots: int) -> int:
         """Size that no noise of the release exceeds except with probability 2^-64."""
-        return max(level.mechanism.tail(self.shown * slots) for level in self.levels)
+        return max(self.tails(slots))
+
+    def tails(self, slots: int) -> tuple[int, ...]:
+        """The same for the noise of the counts, and of the sums of every measure."""
+        coefficients = self.shown * slots * len(self.quantities)
+        by_level = (
+            [noise.tail(coefficients) for noise in level.mechanisms] for level in self.levels
+        )
+        return tuple(max(tails) for tails in zip(*by_level, strict=True))
 
     def draw(self, slots: int) -> NDArray[np.int64]:
-        """(shown nodes, slots) fresh noise for every coefficient, those of empty nodes too."""
-        return np.concatenate(
-            [m.mechanism.draw(m.shown * slots).reshape(m.shown, slots) for m in self.levels]
+        """(shown nodes, columns) fresh noise for every coefficient, those of empty nodes too.
+
+        There is a column for each count of `slots`, then one for each sum, by measure.
+        """
+        by_level = (
+            [noise.draw(level.shown * slots).reshape(-1, slots) for noise in level.mechanisms]
+            for level in self.levels
         )
+        return np.concatenate([np.concatenate(drawn, axis=1) for drawn in by_level])
 
     def stderrs(self, tree: RowTree) -> dict[int, NDArray[np.float64]]:
         """Exact standard errors after least squares, unrefined: (nodes,) by reporting level."""
@@ -188,16 +228,15 @@ def _design(study: Study) -> Design:
     # A study decides its design, so each role works it out for itself and trusts nobody's. The
     # shares of a big tree take a second to choose, and the key holder asks once for each part of a
     # table that it decrypts; keeping the last few changes nothing but that time.
-    budget = choose_noise(study).budget if study.privacy.noise == "auto" else None
-    return Design.over(study.row.dimensions, study.privacy, budget or Mechanism.of_study(study))
+    chosen_one = choose_noise(study).budget if study.privacy.noise == "auto" else None
+    budget = chosen_one or Mechanism.of_study(study)
+    quantities = quantities_of(study, budget.noise)
+    return Design.over(study.row.dimensions, study.privacy, budget, quantities)
 
 
-def scaled(budget: Mechanism, share: Fraction) -> Mechanism:
-    """The noise that costs a share of the budget: of its epsilon (Laplace) or rho (Gaussian)."""
-    if budget.noise == "off" or share == 1:
-        return budget
-    scale = level_scale(budget, share)
-    if budget.noise == "laplace":
-        # OpenDP's own map must certify the level too; it may differ from ours in the last place.
-        scale = max(scale, laplace_scale(budget.l1, budget.epsilon * share))
-    return replace(budget, scale=scale)
+def _noises(
+    budget: Mechanism, share: Fraction, quantities: Sequence[Quantity]
+) -> tuple[Mechanism, tuple[Mechanism, ...]]:
+    """The noise of a level with a share of the budget: of its counts, and of its sums."""
+    count, *sums = (scaled(budget, share * q.share, q.reach) for q in quantities)
+    return count, tuple(sums)

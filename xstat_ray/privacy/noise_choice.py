@@ -20,7 +20,8 @@ from xstat_ray.model.study import Dimension, Privacy, Study
 from xstat_ray.privacy.accountant import Spending
 from xstat_ray.privacy.mechanism import Mechanism
 from xstat_ray.privacy.rounding import decimal, readable
-from xstat_ray.privacy.shares import Shares, chosen, objective, predicted_stderr
+from xstat_ray.privacy.shares import Shares, chosen, objective, predicted_stderr, scaled
+from xstat_ray.privacy.split import quantities_of
 
 Drawn = Literal["laplace", "gaussian"]
 NOISES: tuple[Drawn, ...] = ("laplace", "gaussian")
@@ -33,7 +34,7 @@ class Candidate:
     """One noise, and what it would give."""
 
     budget: Mechanism
-    """The noise of a design that spends everything on one level."""
+    """The noise of a design that spends everything on the counts of one level."""
     shares: Shares
     """Share of the budget by measured level."""
     stderrs: Mapping[str, float]
@@ -114,9 +115,10 @@ def _candidate(study: Study, noise: Drawn) -> Candidate:
     names = level_names(dimensions)
     reporting = reporting_levels(dimensions, privacy)
     budget = Mechanism.of_study(study, noise)
-    shares = chosen(privacy.mechanism, tree, budget, reporting).shares
+    counts = scaled(budget, quantities_of(study, noise)[0].share)
+    shares = chosen(privacy.mechanism, tree, counts, reporting).shares
     stderrs = {
-        names[level]: predicted_stderr(tree, budget, shares, level)
+        names[level]: predicted_stderr(tree, counts, shares, level)
         for level in sorted({0, *reporting})
     }
     total = total_epsilon(budget, MOST_DELTA if noise == "laplace" else Fraction(0), privacy)
@@ -124,7 +126,7 @@ def _candidate(study: Study, noise: Drawn) -> Candidate:
         budget,
         shares,
         stderrs,
-        objective(tree, budget, shares, reporting),
+        objective(tree, counts, shares, reporting),
         total,
         total is not None and total <= privacy.cap,
     )

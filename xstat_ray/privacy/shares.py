@@ -19,7 +19,7 @@ import numpy as np
 from xstat_ray.model.row_tree import RowTree
 from xstat_ray.model.study import MechanismChoice
 from xstat_ray.privacy.least_squares import final_variances
-from xstat_ray.privacy.mechanism import Mechanism
+from xstat_ray.privacy.mechanism import Mechanism, laplace_scale
 
 Shares = Mapping[int, Fraction]
 """Share of the budget by measured level; they add up to 1, and level 0 has one."""
@@ -152,19 +152,47 @@ def predicted_stderr(tree: RowTree, mechanism: Mechanism, shares: Shares, level:
     return math.sqrt(np.mean(final_variances(tree, _variances(mechanism, shares))[level]))
 
 
-def level_scale(mechanism: Mechanism, share: Fraction) -> float:
+def level_scale(mechanism: Mechanism, share: Fraction, reach: int = 1) -> float:
     """Scale of the noise of a level with a share of the budget that gives `mechanism` its scale.
 
     Rounded up.
 
     Laplace: scale / share, as epsilon adds up. Gaussian: scale / sqrt(share), as rho adds up.
+
+    Args:
+        mechanism: the noise of counts that has the whole budget.
+        share: of the budget.
+        reach: how often as far as a count one person moves what gets the noise.
     """
     power = 1 if mechanism.noise == "laplace" else 2
-    least = Fraction(mechanism.scale) ** power / share
-    scale = float(mechanism.scale / float(share) ** (1 / power))
+    least = (reach * Fraction(mechanism.scale)) ** power / share
+    scale = float(reach * mechanism.scale / float(share) ** (1 / power))
     while Fraction(scale) ** power < least:
         scale = math.nextafter(scale, math.inf)
     return scale
+
+
+def scaled(budget: Mechanism, share: Fraction, reach: int = 1) -> Mechanism:
+    """The noise that costs a share of the budget: of its epsilon (Laplace) or rho (Gaussian).
+
+    Gaussian noise costs a little less. It costs L2^2 / (2 (sigma^2 - 1/11)), so that with a larger
+    sigma for a larger L2 the lost part of a variance counts for less.
+
+    Args:
+        budget: the noise of counts that costs the whole budget.
+        share: of it.
+        reach: how often as far as a count one person moves what gets the noise.
+    """
+    if share == reach == 1:
+        return budget
+    moved = replace(budget, l1=reach * budget.l1, l2_squared=reach**2 * budget.l2_squared)
+    if budget.noise == "off":
+        return moved
+    scale = level_scale(budget, share, reach)
+    if budget.noise == "laplace":
+        # OpenDP's own map must certify the level too; it may differ from ours in the last place.
+        scale = max(scale, laplace_scale(moved.l1, budget.epsilon * share))
+    return replace(moved, scale=scale)
 
 
 def _variances(mechanism: Mechanism, shares: Shares) -> dict[int, float]:

@@ -94,7 +94,7 @@ class Aggregator:
         Args:
             table: (nodes, blocks, width) encrypted counts and sums of all measured levels.
             packing: the layout of the slots.
-            share: (nodes, slots) the aggregator's share of the noise; None if it has none.
+            share: (nodes, columns) the aggregator's share of the noise; None if it has none.
             constant_time: encrypt without memory addresses that depend on the randomness.
         """
         n = self.public.n

@@ -88,7 +88,7 @@ def in_declared_order(
     What is decrypted of empty nodes is noise on zero, and is left out.
 
     Args:
-        study: tells the measured levels and the slots.
+        study: tells the measured levels and the columns.
         blinding: the order in which the table was laid out.
         parts: of one release, in any order.
 
@@ -100,7 +100,7 @@ def in_declared_order(
     ends = np.cumsum([0] + [len(part.values) for part in parts])
     design = Design.of_study(study)
     if (
-        blinded.shape != (design.shown, study.slots)
+        blinded.shape != (design.shown, study.width)
         or [part.first for part in parts] != ends[:-1].tolist()
         or len({part.release for part in parts}) > 1
     ):

@@ -204,7 +204,7 @@ class ColumnOpening(NoiseShare):
         design = Design.of_study(self._study)
         if {mask.release, published.release} != {consent.release} or published.values.shape != (
             design.nodes,
-            self._study.slots,
+            self._study.width,
         ):
             raise ProtocolError("the row party published another release than was opened")
         for level, of_level in zip(design.sections, design.shown_sections, strict=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +25,7 @@ from xstat_ray.model.messages import Flags
 from xstat_ray.model.shards import ShardGrid
 from xstat_ray.model.study import ColumnSide, Study
 from xstat_ray.roles.bounds import bound_boardings, draw_by_content, keep_per_group
+from xstat_ray.roles.centred_values import CentredValues, read_values
 from xstat_ray.roles.dummies import FlagDummies
 from xstat_ray.roles.intake import Extract, Taken, read_excluded, take
 from xstat_ray.roles.joint_column_opening import JointColumnOpening
@@ -51,9 +53,10 @@ class ColumnParty(JointColumnOpening):
         self._person = np.zeros(0, np.int32)
         self._period = np.zeros(0, np.uint32)
         self._slot = np.zeros(0, np.int64)
+        self._measured = np.zeros((0, len(study.column.measures)), np.int64)
         self._starts: NDArray[np.int64] | None = None
         self._sizes: list[int] = []
-        self._kept: tuple[int, NDArray[np.uint8], NDArray[np.int64]] | None = None
+        self._kept: tuple[int, _Flags] | None = None
         self._dummies: FlagDummies | None = None
         self._encryptor: OwnerEncryptor | None = None
         self._encoder = Encoder(study.column.dimensions)
@@ -74,6 +77,7 @@ class ColumnParty(JointColumnOpening):
             self._source.files,
             id=side.id,
             times=list(dict.fromkeys(anchor for anchor, _ in _times(side))),
+            numbers=list(dict.fromkeys(measure.column for measure in side.measures)),
             values=[d.column for d in side.dimensions],
             skip_damaged=self._source.skip_damaged,
             digests=digests.of("table"),
@@ -115,11 +119,16 @@ class ColumnParty(JointColumnOpening):
             taken: N usable boardings.
             who: (N,) words that stand for the persons.
         """
-        base, period, inside = taken.columns
-        content = (base, *np.where(inside, period, _NOWHERE).T)
+        base, period, inside, *read = taken.columns
+        values = CentredValues(*read)
+        measures = self._study.column.measures
+        content = (base, *np.where(inside, period, _NOWHERE).T, *values.words(measures))
         priority = draw_by_content(self._seed, "bound of boardings", *halves(who), *content)
         within, keep = bound_boardings(taken.person, base, self._terms, priority)
-        flagged = self._flag(taken.person[keep], who[keep], base[keep], period[keep], inside[keep])
+        boardings = _Boardings(taken.person, who, base, period, inside, values)
+        flagged = self._flag(boardings.take(keep))
+        kept = np.flatnonzero(keep)[flagged]
+        self._record.values = values.take(kept).counts(measures)
         taken.counts.bound(
             over_column_bound=int((~within).sum()),
             over_bound=int((within & ~keep).sum()),
@@ -130,7 +139,7 @@ class ColumnParty(JointColumnOpening):
         """Read the N boardings of a chunk.
 
         The columns are: (N,) slot without the offset; (N, W) periods; (N, W) whether each of them
-        lies in the study.
+        lies in the study; and the `CentredValues`.
         """
         side = self._study.column
         period = self._study.period
@@ -145,45 +154,40 @@ class ColumnParty(JointColumnOpening):
             ]
             periods_of, inside = (np.stack(parts, axis=1) for parts in zip(*pairs, strict=True))
         in_span: NDArray[np.bool_] = np.any(inside, axis=1)
-        return Extract(base >= 0, in_span, (base, periods_of, inside))
+        numbers = {
+            measure.column: chunk.columns[measure.column].to_numpy(zero_copy_only=False)
+            for measure in side.measures
+        }
+        values = read_values(side.measures, numbers, len(base))
+        return Extract(base >= 0, in_span, (base, periods_of, inside, *values))
 
-    def _flag(
-        self,
-        person: NDArray[np.int32],
-        who: NDArray[np.uint64],
-        base: NDArray[np.int32],
-        period: NDArray[np.uint32],
-        inside: NDArray[np.bool_],
-    ) -> NDArray[np.bool_]:
+    def _flag(self, boardings: _Boardings) -> NDArray[np.bool_]:
         """Turn boardings into flags; of several for a person in a period one is drawn at random.
-
-        Args:
-            person: (N,) numbers.
-            who: (N,) words that stand for the persons.
-            base: (N,) slots without the offset.
-            period: (N, W) periods in which each boarding counts.
-            inside: (N, W) whether they lie in the study.
 
         Returns:
             (N,) whether a boarding has a flag.
         """
-        boarding, offset = np.nonzero(inside)
+        boarding, offset = np.nonzero(boardings.inside)
         width = (
-            inside.shape[1]
+            boardings.inside.shape[1]
             if self._study.column.windows and self._study.column.offset_dimension
             else 1
         )
-        slot = base[boarding].astype(np.int64) * width + (offset if width > 1 else 0)
-        owner = person[boarding]
-        when = period[boarding, offset]
+        base = boardings.base[boarding].astype(np.int64)
+        slot = base * width + (offset if width > 1 else 0)
+        owner = boardings.person[boarding]
+        when = boardings.period[boarding, offset]
+        values = boardings.values.take(boarding)
+        content = (when, slot, *values.words(self._study.column.measures))
         priority = draw_by_content(
-            self._seed, "one flag a period", *halves(who[boarding]), when, slot
+            self._seed, "one flag a period", *halves(boardings.who[boarding]), *content
         )
         keep = keep_per_group((owner, when), 1, priority)
         self._person = owner[keep]
         self._period = when[keep]
         self._slot = slot[keep]
-        flagged = np.zeros(len(person), bool)
+        self._measured = values.values[keep]
+        flagged = np.zeros(len(boardings.person), bool)
         flagged[boarding[keep]] = True
         return flagged
 
@@ -204,6 +208,7 @@ class ColumnParty(JointColumnOpening):
         self._person = self._person[order]
         self._period = self._period[order]
         self._slot = self._slot[order]
+        self._measured = self._measured[order]
         self._starts = np.searchsorted(batch[order], np.arange(len(grid.batches) + 1))
         sizes = np.diff(self._starts)
         if self._dummies is not None:
@@ -228,49 +233,90 @@ class ColumnParty(JointColumnOpening):
         """
         if self._starts is None:
             raise ProtocolError("flags were asked for before the batches were prepared")
-        tag, slot = self._in_order(batch, self._starts)
-        section = slice(rows.start, rows.stop)
+        flags = self._in_order(batch, self._starts).take(slice(rows.start, rows.stop))
         if self._encryptor is None:
             self._encryptor = OwnerEncryptor(self._private_key, sum(self._sizes) * packing.blocks)
-        tables = packing.one_hot_table()
-        blocks = [self._encryptor.encrypt_indexed([*table, 0], slot[section]) for table in tables]
+        encoded = packing.encode_flags(flags.slot, flags.values, self._public.n)
+        blocks = [self._encryptor.encrypt_indexed(table, index) for table, index in encoded]
         return Flags(
             view=self._agreed.view,
             batch=batch,
             part=part,
-            tags=tag[section],
+            tags=flags.tag,
             ciphertexts=np.stack(blocks, axis=1),
         )
 
-    def _in_order(
-        self, batch: int, starts: NDArray[np.int64]
-    ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """Return tags and slots of a batch in the order of its tags; the last batch is kept."""
+    def _in_order(self, batch: int, starts: NDArray[np.int64]) -> _Flags:
+        """Return the flags of a batch in the order of its tags; the last batch is kept."""
         if self._kept is None or self._kept[0] != batch:
-            flags = slice(int(starts[batch]), int(starts[batch + 1]))
-            tag, slot = self._with_dummies(batch, flags)
-            order = sort_order(tag, np.zeros(len(tag), np.uint32))
-            self._kept = batch, in_order(tag, order), slot[order]
-        return self._kept[1:]
+            flags = self._with_dummies(batch, slice(int(starts[batch]), int(starts[batch + 1])))
+            order = sort_order(flags.tag, np.zeros(len(flags.tag), np.uint32))
+            in_tag_order = in_order(flags.tag, order)
+            self._kept = batch, _Flags(in_tag_order, flags.slot[order], flags.values[order])
+        return self._kept[1]
 
-    def _with_dummies(
-        self, batch: int, flags: slice
-    ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """Return (M, 16) tags and (M,) slots of a batch, its dummies included.
+    def _with_dummies(self, batch: int, flags: slice) -> _Flags:
+        """Return the M flags of a batch, its dummies included.
 
         Dummies have the number behind the last slot, which encrypts zero.
         """
         person = self._person[flags]
         period = self._period[flags]
         slot = self._slot[flags]
+        values = self._measured[flags]
         if self._dummies is None:
-            return self.tags(person, period), slot
+            return _Flags(self.tags(person, period), slot, values)
         copies = self._dummies.copies
         number = np.tile(np.arange(copies), len(person))
         tag = self.tags(np.repeat(person, copies), with_copy(np.repeat(period, copies), number))
         dummies = self._dummies.of_batch(self._agreed.tag_key, batch)
         nowhere = np.full(len(dummies), self._study.slots)
-        return np.concatenate([tag, dummies]), np.concatenate([np.repeat(slot, copies), nowhere])
+        nothing = np.zeros((len(dummies), values.shape[1]), np.int64)
+        return _Flags(
+            np.concatenate([tag, dummies]),
+            np.concatenate([np.repeat(slot, copies), nowhere]),
+            np.concatenate([np.repeat(values, copies, axis=0), nothing]),
+        )
+
+
+class _Boardings(NamedTuple):
+    """N boardings within their bounds."""
+
+    person: NDArray[np.int32]
+    """(N,) numbers."""
+    who: NDArray[np.uint64]
+    """(N,) words that stand for the persons."""
+    base: NDArray[np.int32]
+    """(N,) slots without the offset."""
+    period: NDArray[np.uint32]
+    """(N, W) periods in which each boarding counts."""
+    inside: NDArray[np.bool_]
+    """(N, W) whether they lie in the study."""
+    values: CentredValues
+
+    def take(self, rows: NDArray[np.bool_]) -> _Boardings:
+        """Select rows."""
+        return _Boardings(
+            self.person[rows],
+            self.who[rows],
+            self.base[rows],
+            self.period[rows],
+            self.inside[rows],
+            self.values.take(rows),
+        )
+
+
+class _Flags(NamedTuple):
+    """M flags before they are encrypted."""
+
+    tag: NDArray[np.uint8]
+    slot: NDArray[np.int64]
+    values: NDArray[np.int64]
+    """(M, measures) less the middle of their bounds."""
+
+    def take(self, rows: slice) -> _Flags:
+        """Select rows."""
+        return _Flags(self.tag[rows], self.slot[rows], self.values[rows])
 
 
 def _times(side: ColumnSide) -> list[tuple[str, int]]:

@@ -42,6 +42,8 @@ class IntakeRecord(Secret):
         """Forms of values that were dropped in each of these ranges."""
         self.lists = tuple[ExcludeList, ...]()
         """What was read of the lists of people to leave out."""
+        self.values = list[dict[str, str | int]]()
+        """What became of the values of each measure, of rows that take part."""
         self.set_aside = tuple[InputError, ...]()
         """Errors of the files of the table that were left out."""
         self.unsorted: list[str] | None = None
@@ -141,6 +143,8 @@ class IntakeRecord(Secret):
         record["set_aside"] = [
             {"file": error.file, "problem": str(error)} for error in self.set_aside
         ]
+        if self.values:
+            record["measures"] = self.values
         if self.unsorted is not None:
             record["unsorted"] = self.unsorted
         write_private(folder, INTAKE_RECORD, (json.dumps(record, indent=2) + "\n").encode())

@@ -79,7 +79,7 @@ class NoiseShare(JointDraw):
         elif self._design.budget.noise == "gaussian":
             share = narrow(draw_gaussian_share(self._design, slots))
         else:
-            share = narrow(np.zeros((self._design.shown, slots), np.int64))
+            share = narrow(np.zeros((self._design.shown, self._study.width), np.int64))
         self._keep_share(share)
         self._drawing = None
 

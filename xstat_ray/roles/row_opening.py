@@ -243,7 +243,7 @@ def unmasked(seed: bytes, modulus: mpz, opened: OpenedTable, packing: Packing) -
         packing: how slots are packed into numbers.
 
     Returns:
-        (nodes, slots) coefficients.
+        (nodes, columns) coefficients.
 
     Raises:
         ProtocolError: something is left outside the slots: these were other masks, or other

@@ -46,6 +46,8 @@ def tell_intake(folder: Path, role: Role, warn_above: Fraction, progress: Progre
             "over_column_bound are rows of a person beyond study.bounds.per_column in one column "
             "of the result; a larger bound counts them, with more noise."
         )
+    for measure in record.get("measures", ()):
+        progress.note(_values(measure))
     for warning in _warnings(record, warn_above):
         progress.warn(warning)
 
@@ -57,6 +59,13 @@ def _figures(record: Mapping[str, Any]) -> str:
     return (
         f"Rows of the {record['party']} party: {record['rows']:,} read = "
         f"{' + '.join(parts)}, of {record['persons']:,} people{lists}."
+    )
+
+
+def _values(measure: Mapping[str, Any]) -> str:
+    return (
+        f"Values of {measure['name']}: {measure['missing']:,} missing, which count as the middle "
+        f"of its bounds, and {measure['clipped']:,} outside of the bounds, which count as these."
     )
 
 

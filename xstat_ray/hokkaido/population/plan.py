@@ -19,9 +19,10 @@ from xstat_ray.hokkaido.population.sums import Layout
 from xstat_ray.model.row_tree import level_names
 from xstat_ray.planning.draw_cost import DRAWS_PER_SECOND
 from xstat_ray.planning.limits import MAX_COEFFICIENTS
-from xstat_ray.privacy.design import Design, scaled
+from xstat_ray.privacy.design import Design
 from xstat_ray.privacy.evidence import withheld
 from xstat_ray.privacy.mechanism import Mechanism
+from xstat_ray.privacy.shares import scaled
 from xstat_ray.util.readable import readable_bytes
 
 _MOST = 1 << 62
