@@ -265,7 +265,8 @@ def plans_with_sums(draw: st.DrawFn) -> tuple[Packing, np.ndarray, np.ndarray]:
         SumExtent(f"m{number}", draw(sizes | st.integers(0, 2**57)), draw(sizes))
         for number in range(draw(st.integers(1, 4)))
     ]
-    most, tail = draw(sizes), draw(sizes)
+    most = draw(sizes)
+    tail = draw(sizes)
     slots = draw(st.integers(1, 30))
     layout = plan_packing(slots=slots, max_value=most, noise_tail=tail, key_bits=2048, sums=extents)
     assert layout.per_block * layout.width <= 2048 - 1 - FREE_BITS

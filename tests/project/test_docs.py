@@ -32,6 +32,7 @@ from xstat_ray.hokkaido.report.config import report_config
 from xstat_ray.hokkaido.world.settings import synthesize_config
 from xstat_ray.inputs.section import Section
 from xstat_ray.inputs.study_file import parse
+from xstat_ray.model.measure import Measure
 from xstat_ray.model.study import Privacy
 from xstat_ray.privacy.ledger import Debit, Ledger
 from xstat_ray.util.package_files import CONF
@@ -368,7 +369,7 @@ def test_the_command_of_the_report_page_writes_the_files_it_lists(tmp_path, shim
 def test_examples_of_dimensions_and_windows_are_valid_studies(tmp_path):
     fragments = [block.text for block in blocks("docs/studies.md") if block.language == "yaml"]
     loaded = [yaml.safe_load(text) for text in fragments]
-    dimensions, references, hierarchies, windows, parties = loaded
+    dimensions, references, hierarchies, windows, measures, parties = loaded
     (tmp_path / "areas.csv").write_text(
         "mesh,town,region\n654321,Kushiro,east\n654322,Nemuro,east\n"
     )
@@ -381,12 +382,13 @@ def test_examples_of_dimensions_and_windows_are_valid_studies(tmp_path):
             "timezone": "Asia/Tokyo",
         },
         "row": {"id": "id", "time": "t", "dimensions": dimensions},
-        "column": {"id": "id", "dimensions": [], **windows},
+        "column": {"id": "id", "dimensions": [], **windows, **measures},
     }
     parsed = parse({"study": study}, origin=str(tmp_path / "doc.yaml"))
     assert [d.size for d in parsed.row.dimensions] == [3, 19, 3, 2]
     assert parsed.column_labels[0][1][:2] == ("departure-6h", "departure-5h")
     assert parsed.window_periods == 9
+    assert parsed.column.measures == (Measure("fare", "fare", 0, 60000, "JPY"),)
     study["row"]["dimensions"] = references
     geographic = parse({"study": study}, origin=str(tmp_path / "doc.yaml"))
     assert (

@@ -22,6 +22,7 @@ _NUMBERS = re.compile(
     r"study\.bounds\.\w+"
     r"|study\.column\.windows\[\d+]\.(from|to|step|offsets(\[\d+])?)"
     r"|study\.(row|column)\.dimensions\[\d+]\.(range\[\d+]|hierarchy\.(quadrants|width))"
+    r"|study\.column\.measures\[\d+]\.(low|high)|privacy\.split\.\w+"
     r"|privacy\.(epsilon|delta|suppress_below|cap|releases|checked|view\.(epsilon|delta))"
 )
 """Keys whose values are numbers; all others are texts, or switches."""

@@ -27,6 +27,7 @@ from xstat_ray.inputs.composite_ids import columns_of, read_columns
 from xstat_ray.inputs.section import Section, first_duplicate
 from xstat_ray.inputs.spelling import check_spelling
 from xstat_ray.inputs.study_dimensions import MAX_SIZE, read_dimensions
+from xstat_ray.inputs.study_measures import check_measures, read_measures
 from xstat_ray.inputs.study_parties import read_bounds, read_column_parties, read_dataset
 from xstat_ray.inputs.study_privacy import read_privacy
 from xstat_ray.inputs.study_times import read_period, read_windows
@@ -42,7 +43,9 @@ from xstat_ray.model.study import (
 )
 
 ROW_FIELDS = ("id", "time", "weight", "dataset", "dimensions")
-COLUMN_FIELDS = ("id", "time", "dataset", "dimensions", "windows", "offset_dimension", "parties")
+COLUMN_FIELDS = (
+    "id", "time", "dataset", "dimensions", "windows", "offset_dimension", "parties", "measures",
+)  # fmt: skip
 STUDY_FIELDS = ("name", "title", "id", "period", "row", "column", "bounds")
 NOT_OF_THE_STUDY = ("data", "tables")
 """Top-level keys that say where the tables lie."""
@@ -116,6 +119,7 @@ def parse(raw: Mapping[str, Any], *, origin: str) -> Study:
         raise section.error(
             f"the columns span {study.slots} combinations, more than {MAX_SIZE}", "column"
         )
+    check_measures(top, study)
     return study
 
 
@@ -192,7 +196,7 @@ def _column(
     dataset = parties[0].dataset if len(parties) == 1 else read_dataset(section, f"{name}/column")
     several = parties if len(parties) > 1 else ()
     terms = (time, windows, offset_dimension, dataset, several)
-    return ColumnSide(read_columns(section), dimensions, *terms)
+    return ColumnSide(read_columns(section), dimensions, *terms, read_measures(section))
 
 
 _NO_PERIOD = "study.period.grain: none"

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import cast
 
 from xstat_ray.inputs.section import Section
+from xstat_ray.inputs.study_measures import read_split
 from xstat_ray.model.study import (
     Insiders,
     MechanismChoice,
@@ -19,9 +20,9 @@ from xstat_ray.model.study import (
 
 PRIVACY_FIELDS = (
     "noise", "mechanism", "report", "epsilon", "delta", "suppress_below", "smooth", "publish",
-    "cap", "releases", "padding", "view", "insiders", "checked",
+    "cap", "releases", "padding", "view", "insiders", "checked", "split",
 )  # fmt: skip
-_OF_CROSSTABS = ("insiders", "checked", "smooth", "releases")
+_OF_CROSSTABS = ("insiders", "checked", "smooth", "releases", "split")
 """Those that have a meaning for the cross-tab of two parties only."""
 
 
@@ -61,6 +62,7 @@ def read_privacy(top: Section, levels: Sequence[str], *, joint: bool = True) -> 
         releases=node.whole("releases", defaults.releases, least=1),
         padding=cast(PaddingMode, padding),
         view=_view(node),
+        split=read_split(node),
     )
     _check_budget(node, privacy)
     if joint:

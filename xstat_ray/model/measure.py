@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+PUBLISHED = ("sum", "sum_stderr", "mean", "low95", "high95", "stderr")
+"""What is published of a measure: its sum, and its mean with an interval and a standard error."""
 MOST_MEASURES = 8
 """Most measures of a study: each shares the budget and the room of a ciphertext with the others."""
 MOST_RANGE = 1 << 31
@@ -38,3 +40,8 @@ class Measure:
     def reach(self) -> int:
         """Most by which a value differs from `mid`."""
         return max(self.high - self.mid, self.mid - self.low)
+
+
+def published_names(name: str) -> tuple[str, ...]:
+    """Names of the columns that the published tables have for the measure `name`."""
+    return tuple(f"{name}_{what}" for what in PUBLISHED)
