@@ -7,10 +7,9 @@ from fractions import Fraction
 import pytest
 
 from tests.case import study
-from xstat_ray.errors import PlanError, StudyError
+from xstat_ray.errors import StudyError
 from xstat_ray.inputs.study_file import load
 from xstat_ray.model.measure import Measure
-from xstat_ray.planning.options import Options
 
 FARE = {"name": "fare", "low": 0, "high": 60000, "unit": "JPY"}
 
@@ -108,8 +107,3 @@ study:
     path.write_text(text.replace("HIGH", "060000"))
     with pytest.raises(StudyError, match="high"):
         load(path)
-
-
-def test_a_release_of_measures_is_refused_before_it_begins():
-    with pytest.raises(PlanError, match="cannot be published yet"):
-        Options().plan(with_measures(FARE))

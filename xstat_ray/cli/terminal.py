@@ -29,7 +29,7 @@ from rich.text import Text
 from xstat_ray.planning.plan_report import KINDS, BudgetAnswer, PlanReport, batch_bytes
 from xstat_ray.privacy.rounding import decimal
 from xstat_ray.publication.release import AREAS, STATISTICS, Release
-from xstat_ray.publication.summary import summary
+from xstat_ray.publication.summary import overall_means, summary
 from xstat_ray.runtime.ledgers import DebitedPlan, Ledgers, Room
 from xstat_ray.runtime.progress import Planned, Progress, Stage
 from xstat_ray.util.readable import readable_bytes
@@ -302,6 +302,12 @@ def print_summary(release: Release, console: Console | None = None) -> None:
     for total in summary(release):
         table.add_row(total.what, f"{total.value:,}", f"{total.low:,} to {total.high:,}")
     console.print(table)
+    for mean in overall_means(release):
+        console.print(
+            f"\nMean {mean.what}: {mean.value:,.6g}, 95 % interval {mean.low:,.6g} to "
+            f"{mean.high:,.6g}, over all that was counted.",
+            soft_wrap=True,
+        )
     console.print(
         "\nTotals are sums of unbiased counts; 95 % of their intervals hold, among those listed."
     )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-PUBLISHED = ("sum", "sum_stderr", "mean", "low95", "high95", "stderr")
-"""What is published of a measure: its sum, and its mean with an interval and a standard error."""
+SUMS = ("sum", "sum_stderr")
+"""What is published of the sums of a measure."""
+MEANS = ("mean", "low95", "high95", "stderr")
+"""What is published of its means: with an interval and a standard error."""
 MOST_MEASURES = 8
 """Most measures of a study: each shares the budget and the room of a ciphertext with the others."""
 MOST_RANGE = 1 << 31
@@ -44,4 +46,4 @@ class Measure:
 
 def published_names(name: str) -> tuple[str, ...]:
     """Names of the columns that the published tables have for the measure `name`."""
-    return tuple(f"{name}_{what}" for what in PUBLISHED)
+    return tuple(f"{name}_{what}" for what in (*SUMS, *MEANS))

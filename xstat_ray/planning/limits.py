@@ -90,20 +90,6 @@ def check_parties(study: Study) -> None:
         )
 
 
-def check_measures(study: Study) -> None:
-    """Refuse measures: their sums cannot be published yet.
-
-    Raises:
-        PlanError: the study has some.
-    """
-    if study.column.measures:
-        raise PlanError(
-            "sums of measures cannot be published yet",
-            key="study.column.measures",
-            remedy="Leave them out",
-        )
-
-
 def check_joint(study: Study, noise: NoisePlan | None) -> None:
     """Refuse a joint draw of Laplace noise that costs more delta than the study declares.
 

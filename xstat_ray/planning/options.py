@@ -9,7 +9,7 @@ from xstat_ray.errors import PlanError
 from xstat_ray.model.study import Privacy, Role, Study
 from xstat_ray.planning.batching import Batch
 from xstat_ray.planning.cluster import Cluster
-from xstat_ray.planning.limits import check_measures, check_parties
+from xstat_ray.planning.limits import check_parties
 from xstat_ray.planning.plan import Plan, make_plan
 
 NOISE_OFF = (
@@ -53,7 +53,6 @@ class Options:
             PlanError: the study cannot be run safely, or not within the resources.
         """
         check_parties(study)
-        check_measures(study)
         return make_plan(
             study,
             key_bits=self.key_bits,

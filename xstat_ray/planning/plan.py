@@ -10,21 +10,23 @@ from typing import Any
 import numpy as np
 
 from xstat_ray.crypto.kernels.choice import kernel
-from xstat_ray.crypto.packing import (
-    FREE_BITS,
-    SUM_FREE_BITS,
-    Packing,
-    SumExtent,
-    plan_packing,
-)
+from xstat_ray.crypto.packing import Packing
 from xstat_ray.model.periods import span_as_dict
 from xstat_ray.model.row_tree import level_names, tree_of
 from xstat_ray.model.shards import ShardGrid
 from xstat_ray.model.study import Study
 from xstat_ray.noise.plan import NoisePlan, joint_noise, spent_delta
-from xstat_ray.planning import draw_cost, noise_view, one_person, pool_view, tree_shape
+from xstat_ray.planning import (
+    draw_cost,
+    measure_view,
+    noise_view,
+    one_person,
+    pool_view,
+    tree_shape,
+)
 from xstat_ray.planning.batching import Batch, cut
 from xstat_ray.planning.insiders import Insiders
+from xstat_ray.planning.layout import packing_of
 from xstat_ray.planning.limits import (
     check_joint,
     check_key_bits,
@@ -198,6 +200,7 @@ class Plan:
                 f"budget cap {decimal(study.privacy.cap)}",
             ),
             *noise_view.rows(study),
+            *measure_view.rows(study, self.design),
             ("Insiders", self.insiders.sentence()),
             ("Draw", draw_cost.sentence(study, self.noise, self.coefficients)),
             ("Pool's view", pool_view.sentence(study, self.padding)),
@@ -214,7 +217,7 @@ class Plan:
         return [
             (
                 "Encryption",
-                f"Paillier {self.key_bits} bits, {packing.slot_bits} bits a count, "
+                f"Paillier {self.key_bits} bits, {measure_view.bits(self.study, packing)}, "
                 f"{packing.per_block} counts a ciphertext, {packing.blocks} a cell",
             ),
             (
@@ -252,6 +255,7 @@ class Plan:
             "one_person": one_person.as_dict(study),
             **noise_view.as_dict(study, self.design, self.delta, self.expected_stderr),
             **draw_cost.as_dict(study, self.noise),
+            **measure_view.as_dict(study, self.design, self.packing),
             **withholding(study.privacy),
             "insiders": self.insiders.as_dict(),
             "view": pool_view.as_dict(study, self.padding),
@@ -320,26 +324,10 @@ def make_plan(
     noise = joint_noise(design, study.slots)
     check_joint(study, noise)
     check_lasts(study, design.budget, spent_delta(design, study.slots))
-    packing = _packing(study, design, noise, key_bits, slot_bits)
+    packing = packing_of(study, design, noise, key_bits, slot_bits)
     grid = cut(study, shards, batch, _max_flags(study) * packing.blocks * key_bits // 4)
     padding = Padding.of_study(study, grid)
     return Plan(study, key_bits, packing, design, grid, padding, chosen.name, constant_time)
-
-
-def _packing(
-    study: Study, design: Design, noise: NoisePlan | None, key_bits: int, slot_bits: int | None
-) -> Packing:
-    tails = design.tails(study.slots) if noise is None else noise.largest_by_quantity
-    sums = zip(study.column.measures, tails[1:], strict=True)
-    return plan_packing(
-        slots=study.slots,
-        max_value=study.max_count,
-        noise_tail=tails[0],
-        key_bits=key_bits,
-        slot_bits=slot_bits,
-        free_bits=SUM_FREE_BITS if study.column.parties else FREE_BITS,
-        sums=[SumExtent(m.name, study.max_count * m.reach, tail) for m, tail in sums],
-    )
 
 
 def _max_flags(study: Study) -> int:

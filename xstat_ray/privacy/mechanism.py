@@ -28,7 +28,7 @@ FAILURE_BITS = 64
 _DRAW_SLICE = 1 << 16
 _FACED: Mapping[Insiders, int] = {"full": joint_gaussian.ROLES - 1, "shared": joint_gaussian.ROLES}
 """Gaussian shares that together give the declared guarantee."""
-_STDERRS95 = {"laplace": math.log(20) / math.sqrt(2), "gaussian": 1.959964, "off": 0.0}
+STDERRS95 = {"laplace": math.log(20) / math.sqrt(2), "gaussian": 1.959964, "off": 0.0}
 """Standard errors on either side of a 95 % interval."""
 
 
@@ -205,7 +205,7 @@ def half_width95(noise: Noise, stderr: NDArray[np.float64]) -> NDArray[np.float6
         noise: the distribution of all of them.
         stderr: standard errors of the values, of any shape.
     """
-    half: NDArray[np.float64] = np.ceil(_STDERRS95[noise] * stderr)
+    half: NDArray[np.float64] = np.ceil(STDERRS95[noise] * stderr)
     return half
 
 

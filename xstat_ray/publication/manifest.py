@@ -6,7 +6,7 @@ from math import ceil
 from typing import Any
 
 from xstat_ray.model.study import Role
-from xstat_ray.planning import one_person, pool_view
+from xstat_ray.planning import measure_view, one_person, pool_view
 from xstat_ray.planning.options import NOISE_OFF
 from xstat_ray.planning.plan import Plan
 from xstat_ray.publication.smooth import METHOD, TUNING
@@ -41,6 +41,7 @@ def make_manifest(
         "datasets": {"row": study.row.dataset, "column": study.column.dataset},
         "bounds": {**one_person.bounds(study), "window_periods": study.window_periods},
         "mechanism": _mechanism(plan),
+        **_measures(plan),
         "spent": {
             "epsilon": "0" if off else str(mechanism.epsilon),
             "delta": "0" if off else str(plan.delta),
@@ -56,6 +57,22 @@ def make_manifest(
         "constant_time": plan.constant_time,
         "shards": len(plan.grid.shards),
         "seconds": shown_seconds(plan, seconds),
+    }
+
+
+def _measures(plan: Plan) -> dict[str, Any]:
+    """Give bounds and noise of each measure, and the split; nothing where there are none."""
+    if not plan.study.column.measures:
+        return {}
+    return {
+        "split": {quantity.name: str(quantity.share) for quantity in plan.design.quantities},
+        "measures": [
+            {
+                **measure_view.bounds(measure),
+                "scales": {level.name: level.sums[place].scale for level in plan.design.levels},
+            }
+            for place, measure in enumerate(plan.study.column.measures)
+        ],
     }
 
 

@@ -16,8 +16,9 @@ from xstat_ray.model.messages import Coefficients
 from xstat_ray.model.row_tree import RowTree, level_labels, level_names, tree_of
 from xstat_ray.planning.plan import Plan
 from xstat_ray.privacy.evidence import Figures, Rule
-from xstat_ray.privacy.least_squares import NoisyLevel
+from xstat_ray.privacy.least_squares import Estimate
 from xstat_ray.privacy.settle import Settled, settle
+from xstat_ray.publication.measures import PublishedMeasures, noisy_levels, with_units
 from xstat_ray.publication.smooth import smooth
 
 STAMP = {"WARNING": "NOISE OFF: exact counts, not differentially private"}
@@ -38,31 +39,30 @@ def publish(plan: Plan, coefficients: Coefficients) -> Published:
 
     Args:
         plan: the study and its design.
-        coefficients: (nodes, slots) int64 noisy values of all measured levels, each level in
+        coefficients: (nodes, columns) int64 noisy values of all measured levels, each level in
             declared order.
     """
     study = plan.study
     design = plan.design
     tree = tree_of(study.row.dimensions)
     exact = design.budget.noise == "off"
-    measured = {
-        level.level: NoisyLevel(
-            coefficients.values[section][tree.nodes[level.level]],
-            level.mechanism.stderr**2 or 1.0,
-        )
-        for level, section in zip(design.levels, design.sections, strict=True)
-    }
+    measured = noisy_levels(plan, tree, coefficients)
     levels = sorted({0, *design.reporting})
     privacy = study.privacy
     rule = Rule(design.budget.noise, privacy.publish == "distinct", privacy.suppress_below)
     settled = settle(tree, measured, rule, levels)
-    cells = _cells(plan, tree, coefficients, settled.figures[0])
+    counts = {
+        level: Estimate(settled.unbiased[level], settled.stderrs[level] ** 2) for level in levels
+    }
+    measures = PublishedMeasures(plan, tree, coefficients, counts)
+    cells = _cells(plan, tree, coefficients, settled.figures[0], measures)
     if privacy.smooth:
         refined = settled.refined
         smoothed = refined[0] if exact else smooth(tree, settled.cells, refined[1])
         cells = _with_smoothed(tree, cells, smoothed)
-    areas = _areas(plan, tree, settled)
-    return Published(*(_stamp(table) if exact else table for table in (cells, areas)))
+    areas = _areas(plan, tree, settled, measures)
+    tables = (_stamp(table) if exact else table for table in (cells, areas))
+    return Published(*(with_units(table, study.column.measures) for table in tables))
 
 
 def _declared(tree: RowTree, level: int, values: NDArray[Any]) -> NDArray[Any]:
@@ -72,15 +72,22 @@ def _declared(tree: RowTree, level: int, values: NDArray[Any]) -> NDArray[Any]:
     return restored.ravel()
 
 
-def _cells(plan: Plan, tree: RowTree, coefficients: Coefficients, figures: Figures) -> pa.Table:
+def _cells(
+    plan: Plan,
+    tree: RowTree,
+    coefficients: Coefficients,
+    figures: Figures,
+    measures: PublishedMeasures,
+) -> pa.Table:
     study = plan.study
-    noisy = coefficients.values[plan.design.sections[0]].ravel()
+    noisy = coefficients.values[plan.design.sections[0], : study.slots].ravel()
     labels = [(d.name, d.labels) for d in study.row.dimensions] + list(study.column_labels)
     columns: dict[str, pa.Array] = dict(decode(labels, np.arange(noisy.size)))
     columns["noisy"] = pa.array(noisy)
     columns |= _published(tree, 0, figures)
     columns["stderr"] = pa.array(np.full(noisy.size, plan.design.levels[0].mechanism.stderr))
     columns["suppressed"] = pa.array(_declared(tree, 0, figures.hidden))
+    columns |= _of_measures(tree, 0, figures, measures)
     return pa.table(columns)
 
 
@@ -100,7 +107,20 @@ def _published(tree: RowTree, level: int, figures: Figures) -> dict[str, pa.Arra
     }
 
 
-def _areas(plan: Plan, tree: RowTree, settled: Settled) -> pa.Table:
+def _of_measures(
+    tree: RowTree, level: int, figures: Figures, measures: PublishedMeasures
+) -> dict[str, pa.Array]:
+    """Make the columns of all measures."""
+    return {
+        name: pa.array(
+            _declared(tree, level, values),
+            mask=None if hidden is None else _declared(tree, level, hidden),
+        )
+        for name, values, hidden in measures.columns(level, figures.hidden)
+    }
+
+
+def _areas(plan: Plan, tree: RowTree, settled: Settled, measures: PublishedMeasures) -> pa.Table:
     """Make the table of the reporting levels above the cells.
 
     Its unbiased values are those of least squares over all measured levels, with their exact
@@ -121,6 +141,7 @@ def _areas(plan: Plan, tree: RowTree, settled: Settled) -> pa.Table:
         columns |= _published(tree, level, settled.figures[level])
         columns["stderr"] = pa.array(error)
         columns["suppressed"] = pa.array(_declared(tree, level, settled.figures[level].hidden))
+        columns |= _of_measures(tree, level, settled.figures[level], measures)
         tables.append(pa.table(columns))
     return pa.concat_tables(tables) if tables else pa.table({"level": pa.array([], pa.string())})
 

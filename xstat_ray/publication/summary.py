@@ -11,7 +11,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from xstat_ray.inputs.study_dimensions import PUBLISHED
+from xstat_ray.model.measure import Measure
 from xstat_ray.privacy.evidence import Rule
+from xstat_ray.privacy.least_squares import Estimate
+from xstat_ray.privacy.means import means
+from xstat_ray.publication.measures import measure_columns
 from xstat_ray.publication.release import Release
 
 _TOTAL = "total"
@@ -24,6 +28,15 @@ class Total(NamedTuple):
     value: int
     low: int
     high: int
+
+
+class OverallMean(NamedTuple):
+    """The mean of a measure over the whole table, with its 95 % interval."""
+
+    what: str
+    value: float
+    low: float
+    high: float
 
 
 class _Family(NamedTuple):
@@ -58,6 +71,42 @@ def summary(release: Release, count: int = 3) -> list[Total]:
     return listed
 
 
+def overall_means(release: Release) -> list[OverallMean]:
+    """Work out the mean of each measure over all cells and columns.
+
+    None where the total is not published, or is of nobody.
+    """
+    rows = release.areas.filter(pc.equal(release.areas["level"], _TOTAL))
+    found = []
+    for facts in release.plan.get("measures", ()) if len(rows) else ():
+        measure = Measure(facts["name"], "", facts["low"], facts["high"], facts["unit"])
+        count, total = (
+            _estimate(rows, *columns)
+            for columns in (
+                ("unbiased", "stderr"),
+                (f"{measure.name}_sum", f"{measure.name}_sum_stderr"),
+            )
+        )
+        # Of values less mid, whose noise is independent of the count's.
+        sums = Estimate(
+            total.values - measure.mid * count.values,
+            np.maximum(total.variances - measure.mid**2 * count.variances, 0),
+        )
+        mean = means(measure, count, sums, release.plan["noise"], distinct=False)
+        if count.values[0, 0] >= 1:
+            unit = f" in {measure.unit}" if measure.unit else ""
+            figures = (float(part[0, 0]) for part in (mean.mean, mean.low, mean.high))
+            found.append(OverallMean(f"{measure.name}{unit}", *figures))
+    return found
+
+
+def _estimate(rows: pa.Table, values: str, stderrs: str) -> Estimate:
+    """Add up the columns of the table, whose noises are independent."""
+    total = rows[values].to_numpy().sum(keepdims=True)
+    variance = (rows[stderrs].to_numpy() ** 2).sum(keepdims=True)
+    return Estimate(total.reshape(1, 1), variance)
+
+
 def _families(release: Release) -> Iterator[_Family]:
     """Yield totals by column, then by area from coarse to fine.
 
@@ -67,7 +116,8 @@ def _families(release: Release) -> Iterator[_Family]:
     areas = release.areas
     levels = pc.unique(areas["level"]).to_pylist()
     whole = areas.filter(pc.equal(areas["level"], _TOTAL))
-    names = [name for name in cells.column_names if name not in PUBLISHED]
+    others = (*PUBLISHED, *measure_columns(release.plan))
+    names = [name for name in cells.column_names if name not in others]
     columns = [name for name in names if len(whole) and name in whole.column_names[2:]]
     for name in columns:
         yield _family(name, whole[name], whole, "unbiased")

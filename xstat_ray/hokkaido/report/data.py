@@ -27,6 +27,7 @@ from xstat_ray.hokkaido.report.geography import NOWHERE, Ground, ground
 from xstat_ray.hokkaido.report.population import PopulationTable
 from xstat_ray.hokkaido.report.provenance import facts
 from xstat_ray.inputs.study_dimensions import PUBLISHED
+from xstat_ray.publication.measures import measure_columns
 from xstat_ray.publication.release import AREAS, MANIFEST, PLAN, STATISTICS
 
 MEASURES = ("noisy", "estimate", "low95", "high95", "stderr", "suppressed")
@@ -91,9 +92,10 @@ def read_layers(folder: Path) -> tuple[Layer, ...]:
     """
     manifest = read_manifest(folder, key=KEY, remedy=REMEDY)
     plan = read_json(folder / PLAN, key=KEY, remedy=REMEDY)
-    tables = {STATISTICS: _table(folder / STATISTICS, MEASURES)}
+    further = measure_columns(plan)
+    tables = {STATISTICS: _table(folder / STATISTICS, MEASURES, further)}
     if (folder / AREAS).is_file():
-        tables[AREAS] = _table(folder / AREAS, AREA_MEASURES)
+        tables[AREAS] = _table(folder / AREAS, AREA_MEASURES, further)
     off = bool(manifest.get("noise_free"))
     _check(folder, manifest, plan, tables[STATISTICS], off)
     origin = facts(folder, manifest, plan)
@@ -129,13 +131,16 @@ def _layer(folder: Path, part: PopulationTable, *, noise_free: bool) -> Layer:
     )
 
 
-def _table(file: Path, measures: Sequence[str]) -> pa.Table:
-    """Read all columns of a published table, but for `smoothed`, which has no interval to show."""
+def _table(file: Path, measures: Sequence[str], further: Sequence[str]) -> pa.Table:
+    """Read the dimensions and `measures` of a published table, without `further` columns.
+
+    Nor is `smoothed` read, which has no interval to show.
+    """
     try:
         names = pq.read_schema(file).names
     except (OSError, pa.ArrowException):
         names = []
-    dimensions = [name for name in names if name not in (*measures, *PUBLISHED)]
+    dimensions = [name for name in names if name not in (*measures, *PUBLISHED, *further)]
     return read_table(file, dimensions, measures, key=KEY, remedy=REMEDY)
 
 

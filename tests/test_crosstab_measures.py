@@ -1,0 +1,142 @@
+"""Sums and means of a release, beside SQL over both tables."""
+
+from __future__ import annotations
+
+import json
+
+import duckdb
+import pyarrow.csv as pa_csv
+import pytest
+
+from tests.case import Case, study, use_key
+from xstat_ray.crypto.keygen import generate
+from xstat_ray.errors import InputError
+from xstat_ray.publication.release import read
+from xstat_ray.publication.summary import overall_means
+
+PEOPLE = 60
+FARES = [None if n % 7 == 0 else 37.5 * n - 100 for n in range(PEOPLE)]
+BALANCES = [n * n % 120 - 60 for n in range(PEOPLE)]
+TOWNS = ["a", "b", "c"]
+MEASURES = [
+    {"name": "fare", "low": 0, "high": 1000, "unit": "JPY"},
+    {"name": "points", "column": "balance", "low": -50, "high": 49},
+]
+
+
+@pytest.fixture(scope="module")
+def key():
+    return generate(2048)
+
+
+@pytest.fixture
+def case(key, monkeypatch, tmp_path):
+    """Sixty people; every seventh has no fare, and some have more than there may be."""
+    use_key(key, monkeypatch.setattr)
+    case = Case(tmp_path)
+    ids = [f"p{number}" for number in range(PEOPLE)]
+    case.write("row", {"id": ids, "area": [TOWNS[number % 5 % 3] for number in range(PEOPLE)]})
+    case.write(
+        "column",
+        {
+            "id": ids,
+            "kind": ["x" if n % 3 else "y" for n in range(PEOPLE)],
+            "fare": FARES,
+            "balance": BALANCES,
+        },
+    )
+    return case
+
+
+def with_measures(**privacy):
+    privacy = {"suppress_below": 6, **privacy}
+    return study(areas=TOWNS, column={"measures": MEASURES}, privacy=privacy)
+
+
+def query(case: Case, group: str):
+    """Count, sum of the values that are counted, and their mean, by group."""
+    clipped = {
+        "fare": "if(fare IS NULL, 500, least(greatest(round_even(fare, 0), 0), 1000))",
+        "points": "least(greatest(balance, -50), 49)",
+    }
+    figures = ", ".join(f"sum({value}), avg({value})" for value in clipped.values())
+    rows, columns = (f"read_parquet('{case.tables[role]}')" for role in ("row", "column"))
+    found = duckdb.sql(
+        f"SELECT {group}, count(*), {figures} FROM {rows} JOIN {columns} USING (id) GROUP BY ALL"
+    ).fetchall()
+    names = group.split(", ")
+    return {row[: len(names)]: row[len(names) :] for row in found}
+
+
+def beyond(values, low, high):
+    return sum(value is not None and not low <= round(value) <= high for value in values)
+
+
+def figures(row):
+    return (row["fare_sum"], row["fare_mean"], row["points_sum"], row["points_mean"])
+
+
+def test_without_noise_sums_and_means_are_those_of_sql(case):
+    release = case.run(with_measures())
+    expected = query(case, "area, kind")
+    hidden = 0
+    for row in release.statistics.to_pylist():
+        count, *wanted = expected.get((row["area"], row["kind"]), (0, 0, None, 0, None))
+        assert row["noisy"] == count
+        assert (row["fare_sum"], row["points_sum"]) == (wanted[0], wanted[2])
+        if row["suppressed"]:
+            hidden += 1
+            wanted[1] = wanted[3] = None
+        assert figures(row) == pytest.approx(tuple(wanted))
+        interval = (row["fare_low95"], row["fare_mean"], row["fare_high95"], row["fare_stderr"])
+        assert interval == (wanted[1],) * 3 + (None if wanted[1] is None else 0,) or (
+            pytest.approx(interval[:3]) == [wanted[1]] * 3 and interval[3] == 0
+        )
+    assert 0 < hidden < 6
+    areas = {row["kind"]: row for row in release.areas.to_pylist() if row["level"] == "total"}
+    for (kind,), (_, *wanted) in query(case, "kind").items():
+        assert figures(areas[kind]) == pytest.approx(tuple(wanted))
+    ((_, *whole),) = query(case, "1").values()
+    means = overall_means(release)
+    assert [mean.what for mean in means] == ["fare in JPY", "points"]
+    assert [mean.value for mean in means] == pytest.approx([whole[1], whole[3]])
+
+
+def test_units_stand_in_the_files_and_what_was_done_to_values_in_the_parties_own(case):
+    release = case.run(with_measures(), shards=3)
+    assert read(case.out).statistics.schema.metadata[b"fare"] == b"JPY"
+    text = (case.out / "statistics.csv").read_text()
+    assert text.startswith("# WARNING:") and "\n# fare: JPY\n" in text
+    comments = sum(line.startswith("#") for line in text.splitlines())
+    csv = pa_csv.read_csv(case.out / "statistics.csv", pa_csv.ReadOptions(skip_rows=comments))
+    assert csv["fare_sum"].to_pylist() == release.statistics["fare_sum"].to_pylist()
+    fare, points = release.manifest["measures"]
+    assert (fare["name"], fare["unit"], fare["low"], fare["high"], fare["mid"]) == (
+        "fare", "JPY", 0, 1000, 500,
+    )  # fmt: skip
+    assert points["unit"] is None and points["mid"] == -1
+    assert [measure["name"] for measure in release.plan["measures"]] == ["fare", "points"]
+    assert case.intake("column")["measures"] == [
+        {"name": "fare", "missing": 9, "clipped": beyond(FARES, 0, 1000)},
+        {"name": "points", "missing": 0, "clipped": beyond(BALANCES, -50, 49)},
+    ]
+    # Nothing of it leaves the party.
+    published = json.dumps([release.manifest, release.plan])
+    assert "clipped" not in published and "missing" not in published
+
+
+def test_a_value_that_is_no_number_ends_the_run_with_its_place_and_not_the_value(case):
+    case.write("column", "id,kind,fare,balance\np1,x,100,1\np2,y,free,2\n")
+    with pytest.raises(InputError, match="not a number.*column fare.*row 2") as caught:
+        case.run(with_measures())
+    assert "free" not in str(caught.value)
+    assert not case.ledger.exists() or case.debits() == 0
+
+
+def test_a_study_without_measures_publishes_the_columns_it_did(case):
+    release = case.run(study(areas=TOWNS, privacy={"suppress_below": 3}))
+    assert release.statistics.column_names == [
+        "area", "kind", "noisy", "estimate", "low95", "high95", "stderr", "suppressed",
+    ]  # fmt: skip
+    assert {"measures", "split"}.isdisjoint({*release.manifest, *release.plan})
+    assert "measures" not in case.intake("column")
