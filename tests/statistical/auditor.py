@@ -48,7 +48,7 @@ from xstat_ray.model.study import (
 )
 from xstat_ray.planning.plan import make_plan
 from xstat_ray.privacy.design import Design, shown_tree
-from xstat_ray.roles import ColumnParty, RowParty, column_opening, column_party, row_table
+from xstat_ray.roles import ColumnParty, RowParty, column_opening, column_party, row_intake
 from xstat_ray.roles.blinding import Blinding
 from xstat_ray.roles.join import match
 
@@ -146,7 +146,7 @@ def at(hour: int) -> datetime:
 def note_people(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
     """Leave the flags unencrypted, and note the people whom each role takes into the exchange."""
     people: dict[str, list[str]] = {}
-    for role, module in (("row", row_table), ("column", column_party)):
+    for role, module in (("row", row_intake), ("column", column_party)):
         monkeypatch.setattr(module, "item_hashes", partial(_note_ids, people, role))
     monkeypatch.setattr(column_party, "OwnerEncryptor", Unencrypted)
     monkeypatch.setattr(column_opening, "generate", lambda bits, constant_time: any_key())
@@ -156,7 +156,7 @@ def note_people(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
 def _note_ids(
     people: dict[str, list[str]], role: str, salt: bytes, ids: NDArray[np.bytes_]
 ) -> NDArray[np.uint8]:
-    people[role] = ids.astype(str).tolist()
+    people.setdefault(role, []).extend(ids.astype(str).tolist())
     return item_hashes(salt, ids)
 
 

@@ -9,6 +9,7 @@ import pytest
 from scipy.stats import binom
 
 from tests.case import study
+from tests.sizes import first
 from xstat_ray.model.messages import Coefficients
 from xstat_ray.planning.plan import Plan, make_plan
 from xstat_ray.publication.publish import publish
@@ -74,8 +75,8 @@ def too_few(found: dict[str, np.ndarray], factor: float = 1.0) -> bool:
     return bool(binom.cdf(*held(found, factor), 0.95) < 1e-6)
 
 
-@pytest.mark.parametrize("noise", ["laplace", "gaussian"])
-@pytest.mark.parametrize(("rule", "least"), [("all", 40), ("distinct", 10)])
+@pytest.mark.parametrize("noise", first(1, ["laplace", "gaussian"]))
+@pytest.mark.parametrize(("rule", "least"), first(1, [("distinct", 10), ("all", 40)]))
 def test_intervals_hold_the_true_mean_and_shorter_ones_do_not(noise, rule, least):
     plan = plan_of(noise, rule, least)
     found = published(plan, 400)
@@ -87,7 +88,7 @@ def test_intervals_hold_the_true_mean_and_shorter_ones_do_not(noise, rule, least
     assert right / size < 0.985
 
 
-@pytest.mark.parametrize("noise", ["laplace", "gaussian"])
+@pytest.mark.parametrize("noise", first(1, ["laplace", "gaussian"]))
 def test_standard_errors_are_those_of_the_means_where_many_were_counted(noise):
     plan = plan_of(noise, "all", 40)
     found = published(plan, 4000)
