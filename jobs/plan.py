@@ -17,6 +17,7 @@ from xstat_ray.cli.config import PlanConfig, plan_config
 from xstat_ray.cli.hydra_job import run
 from xstat_ray.cli.sweep_table import print_sweep
 from xstat_ray.cli.terminal import print_plan
+from xstat_ray.planning.disk import check_disk, output_bytes
 from xstat_ray.planning.plan_report import make_report
 from xstat_ray.planning.sweep import Sweep
 from xstat_ray.planning.sweep_figure import write_figure
@@ -36,6 +37,8 @@ def main(raw: dict[str, Any], origin: str) -> None:
         target=config.target,
         table=None if config.row is None else inspect_order(config.study, config.row),
     )
+    if config.out is not None:
+        check_disk(config.out, output_bytes(report.plan), "the release", "out")
     rooms = look(config.study, config.ledgers)
     if config.display == "json":
         told = {**report.as_dict(), "ledgers": [room.as_dict() for room in rooms]}

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from xstat_ray.crypto.kernels.choice import shortfall
-from xstat_ray.errors import BudgetError, PartyLostError
+from xstat_ray.errors import BudgetError, InputError, PartyLostError
 from xstat_ray.inputs.frames import SupportsArrow
 from xstat_ray.inputs.outside import OutsideTable
 from xstat_ray.inputs.source import DEFAULT_LEDGER, Source, check_sources
@@ -17,6 +17,7 @@ from xstat_ray.inputs.spool import SPOOL, spooled
 from xstat_ray.model.messages import Coefficients
 from xstat_ray.model.study import Role, Study
 from xstat_ray.planning import pool_view
+from xstat_ray.planning.fit import fitted, look_at
 from xstat_ray.planning.options import Options, check_noise
 from xstat_ray.planning.plan import Plan
 from xstat_ray.publication.manifest import make_manifest
@@ -83,10 +84,30 @@ def crosstab(
         for role in sources:
             files = _files(plan.study, role, sources[role], work, progress)
             sources[role] = stack.enter_context(files)
+        if plan.padding is None and not work.stored:
+            plan = _fitted(plan, sources, options, progress)
         unfinished, coefficients = _count(plan, sources, work, options, progress)
         release = _release(plan, unfinished, coefficients, kept)
         work.finish()
     return release
+
+
+def _fitted(
+    plan: Plan, sources: Mapping[Role, Source], options: Options, progress: Progress
+) -> Plan:
+    """Cut the periods into batches that fit into memory; see `fit.fitted`."""
+    try:
+        look = look_at(plan.study, sources)
+    except InputError:
+        # The intake tells better what is wrong with a table.
+        return plan
+    cut = fitted(plan, options, look)
+    if cut is not plan:
+        progress.note(
+            f"The periods are joined in {len(cut.grid.batches):,} batches, as more at a time would "
+            "not fit into memory."
+        )
+    return cut
 
 
 def _release(
@@ -180,7 +201,7 @@ def _count_once(
         with progress.stage("start", 1) as stage:
             executor = stack.enter_context(open_executor(plan.study, sources, options, progress))
             stage.advance()
-        driver = Driver(executor, plan, progress, options.in_flight)
+        driver = Driver(executor, plan, progress, options.in_flight, options.memory)
         if unfinished is None:
             unfinished = _encrypt_and_count(driver, executor, work, plan, progress)
             # The budget is not yet debited: whoever sees that the rows are not read as they should

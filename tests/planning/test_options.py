@@ -37,6 +37,7 @@ def test_no_other_option_changes_the_plan(name: str) -> None:
         "replicas": {"row": 3, "column": 5},
         "in_flight": 1,
         "cluster": None,
+        "memory": 1 << 40,
         "allow_no_noise": True,
     }
     assert replace(Options(), **{name: changed[name]}).plan(STUDY) == Options().plan(STUDY)

@@ -61,7 +61,7 @@ def test_the_plan_as_json_is_complete_and_depends_on_the_study_alone():
     )
     nested = {
         *("bounds", "insiders", "measured", "one_person", "period", "stderr", "title"),
-        *("tree_shape", "view"),
+        *("memory", "tree_shape", "view"),
     }
     # Scalars, the public bounds and a line for each level only: nothing in it has the length of a
     # table.

@@ -138,6 +138,8 @@ def test_as_json():
     content = json.loads(json.dumps(report.as_dict()))
     target = content.pop("target")
     compared = content.pop("compared")
+    disk = content.pop("disk")
+    assert min(disk["out_bytes"], disk["exchange_bytes"]) > 0
     assert content == report.plan.as_dict()
     assert target == {
         "level": "total",

@@ -33,6 +33,7 @@ FULL: dict[str, Any] = {
     "replicas": {"row": 3, "column": 4},
     "window": 9,
     "cluster": {"cpus": 5},
+    "memory": 1 << 40,
     "unsafe": {"allow_no_noise": True},
 }
 
@@ -53,6 +54,7 @@ def test_each_option_has_a_key() -> None:
         replicas={"row": 3, "column": 4},
         in_flight=9,
         cluster=Cluster(cpus=5),
+        memory=1 << 40,
         allow_no_noise=True,
     )
     defaults = Options()

@@ -55,6 +55,8 @@ class PlanConfig:
     """The row party's table, where it is to be looked at."""
     ledgers: Ledgers
     """The parties' ledgers, by data set."""
+    out: Location | None
+    """Where the release would go, if that is known."""
     display: str
     sweep: Sweep | None
     """Errors over a grid of settings, in place of the plan; None without one."""
@@ -114,6 +116,7 @@ def plan_config(raw: Mapping[str, Any], origin: str) -> PlanConfig:
         if top.flag("look", False)
         else None,
         ledgers=ledgers_of(study, sources),
+        out=None if top.get("out") is None else top.location("out"),
         display=top.choice("display", DISPLAYS, "auto"),
         sweep=_sweep(top, raw, origin),
         level=top.text("target_level", Target.level),

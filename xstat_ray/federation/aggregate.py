@@ -30,6 +30,8 @@ from xstat_ray.model.study import Role
 from xstat_ray.noise.bits import SEED_BYTES
 from xstat_ray.noise.covert import CovertCheck
 from xstat_ray.noise.draw import Dealing
+from xstat_ray.planning.disk import check_disk, sent_bytes
+from xstat_ray.planning.fit import check_aggregator
 from xstat_ray.planning.options import IN_FLIGHT
 from xstat_ray.publication.manifest import shown_seconds
 from xstat_ray.roles.aggregator import Aggregator
@@ -326,14 +328,18 @@ def aggregate(config: AggregatorConfig, progress: Progress) -> None:
     """Do the aggregator's job: show the parties what runs here, then all the rest of its part.
 
     Raises:
-        InputError: a party's secret lies within reach.
+        InputError: a party's secret lies within reach, or the exchange has too little room.
+        PlanError: the run does not fit into memory.
         XstatError: see `show_evidence` and `AggregatorSteps.run`.
     """
     settings = config.settings
     exchange = Location.of(settings.exchange)
     places = [settings.private, *([exchange.local] if exchange.is_local else [])]
     refuse_secrets([place.absolute() for place in places], os.environ, settings.identity.absolute())
-    with DomainRun("aggregator", settings, config.plan()) as run:
+    plan = config.plan()
+    check_aggregator(plan, config.options)
+    check_disk(exchange, sent_bytes(plan, "aggregator"), "the run", "domain.exchange")
+    with DomainRun("aggregator", settings, plan) as run:
         show_evidence(run, config.shown.provider(run.identity))
         if config.step == "attest":
             return

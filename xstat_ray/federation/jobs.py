@@ -15,7 +15,10 @@ from xstat_ray.federation.release import PublisherSteps
 from xstat_ray.federation.table_copy import table_files
 from xstat_ray.inputs.source import Source
 from xstat_ray.model.study import Role
+from xstat_ray.planning.disk import check_disk, output_bytes, sent_bytes
+from xstat_ray.planning.fit import check_party, party_rows
 from xstat_ray.planning.options import check_noise
+from xstat_ray.planning.plan import Plan
 from xstat_ray.planning.pool_view import PADDING_OFF
 from xstat_ray.privacy.places import Place
 from xstat_ray.roles.party import Party
@@ -25,12 +28,14 @@ from xstat_ray.runtime.intake_notice import tell_intake
 from xstat_ray.runtime.ledgers import ledger_rows, ledgers_of, warn_of_second
 from xstat_ray.runtime.open import open_executor
 from xstat_ray.runtime.progress import Progress
+from xstat_ray.util.location import Location
 
 
 def deidentify(config: PartyConfig, progress: Progress) -> None:
     """Do one step of a party, or all of them in order, on the party's cluster.
 
     Raises:
+        InputError, PlanError: a disk or the memory has too little room; nothing was begun.
         BudgetError: the party's ledger has no room for the run, which then does not begin; or the
             pool has learnt as much of the party's data set as it may, which the log tells.
         XstatError: see `PartySteps.run`.
@@ -45,6 +50,8 @@ def deidentify(config: PartyConfig, progress: Progress) -> None:
     with DomainRun(role, config.settings, plan) as run:
         if run.log.finished:
             return
+        if not (run.folder / SECRETS).exists():
+            _check_room(config, role, plan)
         progress = Recorded(progress, run.folder)
         source = replace(config.source, private=run.folder).absolute
         attestation = config.attestation.make(run.identity, run.peers)
@@ -61,6 +68,7 @@ def deidentify(config: PartyConfig, progress: Progress) -> None:
                 executor,
                 attestation=attestation,
                 progress=progress,
+                memory=config.options.memory,
             )
             try:
                 for step in STEPS if config.step == "all" else (config.step,):
@@ -77,6 +85,15 @@ def deidentify(config: PartyConfig, progress: Progress) -> None:
                 raise
 
 
+def _check_room(config: PartyConfig, role: Role, plan: Plan) -> None:
+    """Refuse a run for which memory or a disk has too little room, before it begins."""
+    rows = party_rows(config.study, role, config.source)
+    check_party(plan, config.options, role, rows)
+    sent = sent_bytes(plan, role, rows or 0)
+    check_disk(Location.of(config.settings.exchange), sent, "the run", "domain.exchange")
+    check_disk(config.settings.private, output_bytes(plan), "the run", "domain.private")
+
+
 def release(config: ReleaseConfig, progress: Progress) -> None:
     """Do one of a party's last steps, or all of them.
 
@@ -88,7 +105,10 @@ def release(config: ReleaseConfig, progress: Progress) -> None:
         progress.warn(warning)
     role: Role = "row" if config.domain == "row" else "column"
     _show_ledger(config, role, config.ledger, progress)
-    with DomainRun(config.domain, config.settings, config.plan()) as run:
+    plan = config.plan()
+    if config.out is not None:
+        check_disk(config.out, output_bytes(plan), "the release", "out")
+    with DomainRun(config.domain, config.settings, plan) as run:
         progress = Recorded(progress, run.folder)
         ledger = config.ledger.absolute()
         if config.domain == "column":

@@ -50,7 +50,9 @@ class PartySteps:
         *,
         attestation: Attestation,
         progress: Progress,
+        memory: int | None = None,
     ) -> None:
+        """Take a party's part of a run; `memory` is what an environment of it may take."""
         self._run = run
         self._mailbox = run.mailbox
         self._role = role
@@ -58,7 +60,7 @@ class PartySteps:
         self._other = ROLES[role].other
         self._attestation = attestation
         self._progress = progress
-        self._driver = Driver(executor, run.plan, progress)
+        self._driver = Driver(executor, run.plan, progress, memory=memory)
         self._outbox = Outbox(run, executor)
         self._shape: Shape | None = None
         self._taken_in = False

@@ -43,6 +43,8 @@ class Options:
     `window`."""
     cluster: Cluster = field(default_factory=Cluster)
     """The Ray cluster (ray only)."""
+    memory: int | None = None
+    """Bytes of memory that the run may take; None leaves it to the machine."""
     allow_no_noise: bool = False
     """Allow a study whose noise is off."""
 

@@ -35,6 +35,7 @@ from xstat_ray.planning.limits import (
     check_shards,
     check_size,
 )
+from xstat_ray.planning.memory import Forecast
 from xstat_ray.planning.rates import Rates, rates
 from xstat_ray.privacy.design import Design
 from xstat_ray.privacy.evidence import withheld, withholding
@@ -226,6 +227,7 @@ class Plan:
                 f"to {self.max_flags * packing.blocks:,} in flags "
                 f"({readable_bytes(self.flag_bytes)})",
             ),
+            ("Memory", Forecast.of(self).sentence()),
             (
                 "Time",
                 f"about {self.seconds(2):.0f} s on 2 cores with the kernel {self.kernel} at the "
@@ -260,6 +262,7 @@ class Plan:
             "insiders": self.insiders.as_dict(),
             "view": pool_view.as_dict(study, self.padding),
             "tree_shape": tree_shape.as_dict(study, self.design, self._shape_cost),
+            "memory": Forecast.of(self).as_dict(),
             **self._time_as_dict(),
         }
 

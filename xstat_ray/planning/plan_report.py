@@ -19,6 +19,7 @@ from xstat_ray.errors import PlanError, StudyError
 from xstat_ray.model.row_tree import level_names, tree_of
 from xstat_ray.model.study import Noise, Study
 from xstat_ray.planning.batching import BATCHES, Batch
+from xstat_ray.planning.disk import exchange_bytes, output_bytes
 from xstat_ray.planning.options import Options
 from xstat_ray.planning.plan import Plan
 from xstat_ray.planning.table_check import TableCheck
@@ -93,6 +94,10 @@ class PlanReport:
             report["padding_by_batch"] = {
                 batch: self._padded(plan) for batch, plan in self.batches.items()
             }
+        report["disk"] = {
+            "out_bytes": output_bytes(self.plan),
+            "exchange_bytes": exchange_bytes(self.plan),
+        }
         if self.table is not None:
             report["row_table"] = self.table.as_dict(self.plan)
         if self.answer is None:

@@ -24,7 +24,7 @@ from xstat_ray.privacy.places import Place, create_command, place_of
 
 TOP = (
     "study", "privacy", "tables", "data", "out", "runtime", "shards", "batch", "replicas",
-    "window", "crypto", "cluster", "display", "unsafe", "world", "deployment",
+    "window", "memory", "crypto", "cluster", "display", "unsafe", "world", "deployment",
 )  # fmt: skip
 """Top-level keys that all jobs on a study have."""
 SOURCE_KEYS = (
@@ -178,6 +178,7 @@ def read_options(top: Section, *, constant_time: bool = False) -> Options:
         },
         in_flight=top.whole("window", defaults.in_flight, least=1),
         cluster=read_cluster(top),
+        memory=_optional_whole(top, "memory"),
         allow_no_noise=top.child("unsafe", ("allow_no_noise",)).flag("allow_no_noise", False),
     )
 

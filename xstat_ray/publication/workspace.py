@@ -16,6 +16,7 @@ from typing import Any
 from xstat_ray.crypto.channel import pack_fields, unpack_fields
 from xstat_ray.errors import InputError
 from xstat_ray.model.messages import MaskedTable, RerandomisedTable
+from xstat_ray.planning.disk import output_bytes
 from xstat_ray.planning.plan import Plan
 from xstat_ray.publication.output_folder import OutputFolder
 from xstat_ray.roles.opening import ToOpen
@@ -51,7 +52,7 @@ class Workspace(OutputFolder):
                 another run is using it.
         """
         self._plan = plan
-        super().__init__(folder, _MASKED, 4 * plan.table_bytes + 64 * plan.coefficients)
+        super().__init__(folder, _MASKED, output_bytes(plan))
 
     def private_folder(self, role: str) -> Path:
         """Folder where a party keeps what it records of this release for itself."""

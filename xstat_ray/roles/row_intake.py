@@ -14,6 +14,7 @@ from xstat_ray.inputs.source import Source
 from xstat_ray.model.study import Study
 from xstat_ray.roles.intake import different_tables
 from xstat_ray.roles.joint_row_opening import JointRowOpening
+from xstat_ray.roles.row_shape import MemoryRoom
 from xstat_ray.roles.row_table import RowTable
 from xstat_ray.roles.survey import Room, Survey, room_for
 
@@ -21,8 +22,8 @@ from xstat_ray.roles.survey import Room, Survey, room_for
 class RowIntake(JointRowOpening):
     """Surveys the row party's table.
 
-    A party with one environment calls `intake`. Of several, each calls `survey`, and the first one
-    `make_room` with what that gave. Those of neighbouring stretches call `hand_in` and `merge`, two
+    `make_fit` may come first. A party with one environment calls `intake`. Of several, each calls
+    `survey`, and the first one `make_room` with what that gave. Those of neighbouring stretches call `hand_in` and `merge`, two
     by two, until the first has the survey of the whole table and hands it in. Each calls
     `take_survey` with it, then `hash_persons`, then `take_hashes` with what this gave in all.
     """
@@ -33,6 +34,11 @@ class RowIntake(JointRowOpening):
         super().__init__(study, source, seed=seed)
         self._table: RowTable | None = None
         self._found: Survey | None = None
+        self._room: MemoryRoom | None = None
+
+    def make_fit(self, room: MemoryRoom) -> None:
+        """Take what this environment must have room for; it is looked at when the intake begins."""
+        self._room = room
 
     def intake(self) -> None:
         """Survey the table, after the handshake.
@@ -40,6 +46,7 @@ class RowIntake(JointRowOpening):
         Raises:
             InputError: the table cannot be read, contributes nothing, or is not that of an earlier
                 step.
+            PlanError: its batches do not fit into memory.
         """
         self._found = self._opened().survey()
         self._take(self._found)
@@ -64,6 +71,7 @@ class RowIntake(JointRowOpening):
 
         Raises:
             InputError: the table cannot be read, or is not that of an earlier step.
+            PlanError: its batches do not fit into memory.
         """
         self._found = self._opened().survey(number, environments)
         return self._within.seal(self._found.size(self._seed), "size of a survey")
@@ -135,6 +143,8 @@ class RowIntake(JointRowOpening):
 
     def _opened(self) -> RowTable:
         self._table = RowTable(self._study, self._source, self._start_reading())
+        if self._room is not None:
+            self._table.check_room(self._room)
         self._record.set_aside = self._table.set_aside
         return self._table
 

@@ -23,20 +23,21 @@ from xstat_ray.inputs.source import Source
 from xstat_ray.inputs.table_order import Ascent
 from xstat_ray.inputs.tables import Chunk, Piece, Table, open_table
 from xstat_ray.model import periods
+from xstat_ray.model.memory_need import most_rows
 from xstat_ray.model.study import Study
 from xstat_ray.roles.bounds import Located, Part
 from xstat_ray.roles.dropped_forms import DroppedForms
 from xstat_ray.roles.intake import IntakeCounts, check_usable, read_excluded
 from xstat_ray.roles.person_index import IdCounts, PersonIndexBuilder
+from xstat_ray.roles.row_shape import MemoryRoom, RowShape, cover
 from xstat_ray.roles.survey import Survey, stretches
+from xstat_ray.util.memory import memory_bytes
 from xstat_ray.util.secrecy import Secret
 from xstat_ray.util.threads import each_in_threads
 
 T = TypeVar("T")
 _PIECES = 64
 """Pieces whose persons are counted before the counts are merged."""
-_MOST_ROWS = 1 << 27
-"""Rows that are held at once for the sake of reading them once: about two gigabytes."""
 
 
 def open_row_table(study: Study, source: Source, digests: TableDigests | None = None) -> Table:
@@ -100,7 +101,9 @@ class RowTable(Secret):
         self.lists = excluded.lists
         self._encoder = Encoder(side.dimensions)
         self._pieces = self._table.pieces()
-        covers = [self._cover(piece) for piece in self._pieces]
+        covers = [cover(study, piece) for piece in self._pieces]
+        self._covers = covers
+        self._most_rows = most_rows(memory_bytes())
         self._first = np.array([c.start for c in covers])
         self._end = np.array([c.stop for c in covers])
         self._ascent = Ascent(self._table, side.id)
@@ -113,6 +116,15 @@ class RowTable(Secret):
         """Forms of the ids without a normal form."""
         self.ids = np.zeros(0, "S1")
         """(P,) normalised ids of the persons, sorted; known after the survey."""
+
+    def check_room(self, room: MemoryRoom) -> None:
+        """Refuse a table whose batches do not fit into memory, before anything is encrypted.
+
+        Raises:
+            PlanError: they do not; tells no figure of the table, as others may see the message.
+        """
+        self._most_rows = most_rows(room.memory or memory_bytes())
+        RowShape.of(self._table, self._pieces, self._covers).check_room(room)
 
     def survey(self, number: int = 0, environments: int = 1) -> Survey:
         """Read the ids of the table, or of one stretch of it; each row group is in one stretch.
@@ -217,7 +229,8 @@ class RowTable(Secret):
         pieces = self._needed(batches[batch])
         first = batch
         last = batch + 1
-        if sum(piece.group.rows if piece.group else _MOST_ROWS for piece in pieces) < _MOST_ROWS:
+        most = self._most_rows
+        if sum(piece.group.rows if piece.group else most for piece in pieces) < most:
             while first > emitted.start and self._needed(batches[first - 1]) == pieces:
                 first -= 1
             while last < emitted.stop and self._needed(batches[last]) == pieces:
@@ -308,14 +321,6 @@ class RowTable(Secret):
             rows = len(chunk.columns[self._study.row.id])
             return np.zeros(rows, np.uint32), np.ones(rows, bool)
         return periods.to_periods(chunk.columns[self._study.row.time], self._study.period)
-
-    def _cover(self, piece: Piece) -> range:
-        """Return the periods of the study in which a piece can have rows."""
-        side = self._study.row
-        bounds = {} if piece.group is None else piece.group.bounds
-        if side.time is None or side.time not in bounds or self._study.period.grain == "none":
-            return self._study.period.span
-        return periods.cover(*bounds[side.time], self._study.period)
 
     def check_usable(self) -> None:
         """Refuse a table without a row inside the study, before anything is encrypted.

@@ -26,6 +26,7 @@ from xstat_ray.roles.noise_share import NoiseShare
 from xstat_ray.roles.opening import ToOpen, checked_key, release_id, table_digest
 from xstat_ray.roles.party import Party
 from xstat_ray.roles.row_opening import Masked
+from xstat_ray.roles.row_shape import MemoryRoom
 from xstat_ray.runtime.emission import (
     RowCalls,
     flag_calls,
@@ -49,7 +50,12 @@ class Driver:
     """
 
     def __init__(
-        self, executor: Executor, plan: Plan, progress: Progress, in_flight: int = IN_FLIGHT
+        self,
+        executor: Executor,
+        plan: Plan,
+        progress: Progress,
+        in_flight: int = IN_FLIGHT,
+        memory: int | None = None,
     ) -> None:
         """Take a plan.
 
@@ -58,7 +64,9 @@ class Driver:
             plan: the study with its key size, packing and shards.
             progress: what is shown.
             in_flight: most joins that run at a time.
+            memory: bytes that an environment may take; None leaves it to its machine.
         """
+        self._memory = memory
         self._executor = executor
         self._plan = plan
         self._progress = progress
@@ -131,6 +139,9 @@ class Driver:
         executor = self._executor
         if role == "column":
             return [instance.call(ColumnParty.intake) for instance in executor.column]
+        grid = self._plan.grid
+        room = MemoryRoom(grid.batches, len(grid.regions), self._memory)
+        executor.get_all([instance.call(RowParty.make_fit, room) for instance in executor.row])
         if len(executor.row) > 1:
             return survey(executor.row)
         return [instance.call(RowParty.intake) for instance in executor.row]

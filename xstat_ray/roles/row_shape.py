@@ -1,0 +1,124 @@
+"""How the row party's rows lie in time: what its environment will hold, and whether it has room."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from xstat_ray.errors import PlanError
+from xstat_ray.inputs.table_files import TEXT_FORMATS
+from xstat_ray.inputs.tables import Piece, Table
+from xstat_ray.model import periods
+from xstat_ray.model.memory_need import PROCESS, RowSizes, most_rows
+from xstat_ray.model.study import Study
+from xstat_ray.util.memory import memory_bytes
+from xstat_ray.util.readable import readable_bytes
+from xstat_ray.util.secrecy import Secret
+from xstat_ray.util.threads import thread_count
+
+_SAMPLE_ROWS = 1 << 16
+"""Rows of the first piece that tell how many a person has."""
+_TEXT_BYTES = 40
+"""Bytes of a row in a file of text, as a guess."""
+_PACKED_BYTES = 8
+"""Bytes of a row in another file, or one that is compressed, as a guess."""
+
+
+class MemoryRoom(NamedTuple):
+    """What an environment of the row party must have room for, and the memory that it may take."""
+
+    batches: tuple[range, ...]
+    """Periods of each batch."""
+    regions: int
+    """Regions into which the rows of a batch are divided."""
+    memory: int | None
+    """Bytes that it may take; None leaves it to the machine."""
+
+
+class RowShape(Secret):
+    """The pieces of a table: their periods and rows, and how many rows a person has."""
+
+    def __init__(self, covers: Sequence[range], rows: Sequence[int], rows_a_person: float) -> None:
+        """Take the periods in which each piece can have rows, and its number of rows."""
+        self._covers = covers
+        self._rows = rows
+        self._rows_a_person = rows_a_person
+
+    @classmethod
+    def of(
+        cls, table: Table, pieces: Sequence[Piece], covers: Sequence[range], each: int = 1
+    ) -> RowShape:
+        """Look at a table; of files without a footer the number of rows is guessed by their size.
+
+        Args:
+            table: the table; some ids of its first piece are read.
+            pieces: all its pieces.
+            covers: the periods in which each of these can have rows.
+            each: files of which the table has one.
+
+        Raises:
+            InputError: a file is damaged.
+        """
+        rows = [each * rows_of(piece) for piece in pieces]
+        id = str(table.id)
+        # What is read here is a part of a piece, which is compared with nothing.
+        sample = replace(table, digests=None).read(pieces[:1], [id], _SAMPLE_ROWS)
+        first = next(iter(sample), None)
+        if first is None:
+            return cls(covers, rows, 1.0)
+        codes = first.columns[id].indices
+        return cls(covers, rows, len(codes) / max(1, len(codes.unique())))
+
+    def sizes(self, batches: Sequence[range], memory: int | None) -> RowSizes:
+        """Work out what is held at a time.
+
+        Args:
+            batches: periods of each batch.
+            memory: bytes that the environment may take; None where nobody knows.
+        """
+        return RowSizes.of(
+            self._covers,
+            self._rows,
+            batches,
+            rows_a_person=self._rows_a_person,
+            most=most_rows(memory),
+        )
+
+    def check_room(self, room: MemoryRoom) -> None:
+        """Refuse a table whose batches do not fit into memory.
+
+        Raises:
+            PlanError: they do not; tells no figure of the table, as others may see the message.
+        """
+        there = room.memory or memory_bytes()
+        if there is None:
+            return
+        sizes = self.sizes(room.batches, there)
+        threads = thread_count()
+        need = PROCESS + max(sizes.survey(threads), sizes.emission(threads, room.regions))
+        if need > there:
+            raise PlanError(
+                "the row party's people and the rows of a batch do not fit into the memory of its "
+                f"environment, {readable_bytes(there)}",
+                key="batch",
+                remedy="Set batch=day (the same in all domains) or more shards, or give the "
+                "environment more memory",
+            )
+
+
+def cover(study: Study, piece: Piece) -> range:
+    """Return the periods of a study in which a piece of the row party's table can have rows."""
+    side = study.row
+    bounds = {} if piece.group is None else piece.group.bounds
+    if side.time is None or side.time not in bounds or study.period.grain == "none":
+        return study.period.span
+    return periods.cover(*bounds[side.time], study.period)
+
+
+def rows_of(piece: Piece) -> int:
+    """Rows of a piece, as its footer tells; without one a guess by the size of the file."""
+    if piece.group is not None:
+        return piece.group.rows
+    plain = piece.file.format in TEXT_FORMATS and piece.file.compression is None
+    return piece.file.stamp.size // (_TEXT_BYTES if plain else _PACKED_BYTES)
