@@ -23,9 +23,10 @@ class RowIntake(JointRowOpening):
     """Surveys the row party's table.
 
     `make_fit` may come first. A party with one environment calls `intake`. Of several, each calls
-    `survey`, and the first one `make_room` with what that gave. Those of neighbouring stretches call `hand_in` and `merge`, two
-    by two, until the first has the survey of the whole table and hands it in. Each calls
-    `take_survey` with it, then `hash_persons`, then `take_hashes` with what this gave in all.
+    `survey`, and the first one `make_room` with what that gave. Those of neighbouring stretches
+    call `hand_in` and `merge`, two by two, until the first has the survey of the whole table and
+    hands it in. Each calls `take_survey` with it, then `hash_persons`, then `take_hashes` with what
+    this gave in all.
     """
 
     def __init__(
