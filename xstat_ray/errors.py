@@ -6,6 +6,7 @@ value from a party's table, because they cross from the party's environment to t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -134,6 +135,22 @@ class PendingError(XstatError):
     """A message that a step needs has not arrived in time; rerun the command once it has."""
 
     exit_code = 4
+
+
+class ApprovalError(PendingError):
+    """Domains have not approved the collaboration of a run, so nothing leaves; names them."""
+
+    def __init__(self, missing: Sequence[str]) -> None:
+        """Compose the message: `missing` names the domains whose approvals are not there."""
+        self.missing = tuple(missing)
+        super().__init__(
+            f"nothing leaves before all domains have approved the collaboration; not approved by: "
+            f"{', '.join(self.missing)}. Each reads and signs it with: xstat-ray approve"
+        )
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Rebuild from the field: an error crosses from a party's process to the driver."""
+        return type(self), (self.missing,)
 
 
 class PartyError(XstatError):

@@ -30,6 +30,7 @@ JOBS = CONFIGS | {
 NEEDED = {
     "crosstab": ("out=out", "study=nycflights", "data.row.path=x", "data.column.path=x"),
     "plan": ("study=nycflights",),
+    "approve": ("study=nycflights", "party=row"),
     "deidentify": ("study=nycflights", "party=row", "data.row.path=x"),
     "aggregate": ("study=nycflights",),
     "release": ("study=nycflights", "party=row", "step=approve", "out=out"),
@@ -51,6 +52,7 @@ PATHS = {"out", "ledger", "tables", "records", "page", "release", "run", "figure
 """Last parts of the keys of settings that name a file or a folder."""
 SERVED = {
     "crosstab": {"out", "data.row.path", "data.row.exclude", "data.column.path", "data.column.exclude"},
+    "approve": {"domain.exchange"},
     "deidentify": {"data.row.path", "data.row.exclude", "domain.exchange"},
     "aggregate": {"domain.exchange"},
     "release": {"out", "domain.exchange"},
@@ -63,8 +65,9 @@ UNUSED = {
         "data.column.ledger",
         *(f"data.{role}.{name}" for role in ("row", "column") for name in ("path", "exclude")),
     },
-    "aggregate": {
-        f"data.{role}.{name}" for role in ("row", "column") for name in ("path", "exclude")
+    **{
+        job: {f"data.{role}.{name}" for role in ("row", "column") for name in ("path", "exclude")}
+        for job in ("approve", "aggregate")
     },
 }
 """Settings that a job takes for the sake of others and does not read."""
@@ -72,7 +75,7 @@ UNUSED = {
 
 @cache
 def composed(job: str) -> dict[str, Any]:
-    domain = DOMAIN if job in ("deidentify", "aggregate", "release") else ()
+    domain = DOMAIN if job in ("approve", "deidentify", "aggregate", "release") else ()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         raw = OmegaConf.to_container(compose(job, [*NEEDED.get(job, ()), *domain]), resolve=True)
     assert isinstance(raw, dict)

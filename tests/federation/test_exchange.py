@@ -6,6 +6,7 @@ import os
 import signal
 import stat
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -210,14 +211,20 @@ def test_three_domains_share_a_bucket(in_bucket):
 
 
 WRITES = {
-    "row": ("row-column/", "row-aggregator/", "logs/row.jsonl"),
-    "column": ("column-row/", "column-aggregator/", "logs/column.jsonl"),
-    "aggregator": ("aggregator-row/", "aggregator-column/", "logs/aggregator.jsonl"),
+    "row": ("row-column/", "row-aggregator/", "logs/row.jsonl", "approvals/row.json"),
+    "column": ("column-row/", "column-aggregator/", "logs/column.jsonl", "approvals/column.json"),
+    "aggregator": (
+        *("aggregator-row/", "aggregator-column/", "logs/aggregator.jsonl"),
+        "approvals/aggregator.json",
+    ),
 }
 READS = {
-    "row": (*WRITES["row"], "column-row/", "aggregator-row/", "logs/"),
-    "column": (*WRITES["column"], "row-column/", "aggregator-column/"),
-    "aggregator": (*WRITES["aggregator"], "row-aggregator/", "column-aggregator/"),
+    "row": (*WRITES["row"], "column-row/", "aggregator-row/", "logs/", "approvals/"),
+    "column": (*WRITES["column"], "row-column/", "aggregator-column/", "approvals/"),
+    "aggregator": (
+        *(*WRITES["aggregator"], "row-aggregator/", "column-aggregator/"),
+        "approvals/",
+    ),
 }
 
 
@@ -231,18 +238,19 @@ def allows(domain: str, method: str, path: str) -> bool:
         "shared/",
         f"shared/{RUN}/",
         f"shared/{RUN}/logs/",
+        f"shared/{RUN}/approvals/",
     ) or inside.startswith(rights)
 
 
 def test_each_domain_needs_no_more_than_its_rights(in_bucket, monkeypatch):
-    step = in_bucket.step
-
-    def as_itself(domain, *arguments, **changes):
+    def as_itself(call, domain, *arguments, **changes):
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", domain)
-        step(domain, *arguments, **changes)
+        call(domain, *arguments, **changes)
 
-    in_bucket.step = as_itself
+    in_bucket.step = partial(as_itself, in_bucket.step)
+    in_bucket.approve_as = partial(as_itself, in_bucket.approve_as)
     in_bucket.store.allows = staticmethod(allows)
+    in_bucket.approve()
     in_bucket.run()
     assert pq.read_table(in_bucket.out / "statistics.parquet")["noisy"].to_pylist() == list(
         COUNTS.values()

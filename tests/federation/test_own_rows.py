@@ -23,6 +23,7 @@ class Overheard(Domains):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.heard = {name: Heard() for name in DOMAINS}
+        self.approve()
 
     def step(self, domain: Domain, step: str, **changes: Any) -> None:
         config = self.config(domain, step, **changes)

@@ -65,7 +65,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             one_machine, "subprocess", SimpleNamespace(**vars(subprocess) | {"Popen": start})
         )
         arguments = Arguments.of(overrides, [str(folder / "conf")])
-        OneMachine(folder / "out", {}, arguments, Progress()).run(keep=True)
+        plan = make_plan(canaries.leak_study(), key_bits=2048, shards=2)
+        OneMachine(plan, folder / "out", {}, arguments, Progress()).run(keep=True)
     return folder
 
 

@@ -18,7 +18,7 @@ from tests.case import COUNTS, Case, counts, study
 from tests.federation.domains import RUN, STEPS, Domains
 from tests.sizes import first, thorough
 from xstat_ray import InputError, Release
-from xstat_ray.errors import BudgetError, PendingError, PlanError
+from xstat_ray.errors import BudgetError, MessageError, PendingError, PlanError
 from xstat_ray.federation.envelope import open_message
 from xstat_ray.federation.identity import DOMAINS, Peers
 from xstat_ray.federation.outbox import Outbox
@@ -234,12 +234,9 @@ def test_secrets_are_private_meanwhile_and_gone_afterwards(case, tmp_path):
         assert not (domains.state(party) / "handshake").exists()
     domains.run()
     left = {name: {path.name for path in domains.state(name).iterdir()} for name in DOMAINS}
-    assert (
-        left["row"]
-        == left["column"]
-        == {"log.jsonl", "events.jsonl", "input", "intake.json", "facts.json"}
-    )
-    assert left["aggregator"] == {"log.jsonl", "events.jsonl"}
+    alike = {"log.jsonl", "events.jsonl", "collaboration.json"}
+    assert left["row"] == left["column"] == {*alike, "input", "intake.json", "facts.json"}
+    assert left["aggregator"] == alike
 
 
 def test_every_domain_writes_its_stages_and_no_other_sees_them(case, tmp_path):
@@ -310,6 +307,9 @@ def test_domains_with_different_plans_do_not_begin(case, tmp_path):
     with pytest.raises(PendingError):
         domains.step("row", "handshake")
     domains.options = Domains(tmp_path, study(), case.tables, key_bits=3072).options
+    with pytest.raises(MessageError, match=r"another collaboration than this domain's: plan$"):
+        domains.step("column", "handshake")
+    domains.approve()
     with pytest.raises(Exception, match="belongs to another plan"):
         domains.step("column", "handshake")
 
@@ -365,6 +365,7 @@ def test_one_process_at_a_time(case, tmp_path):
     from xstat_ray.federation.domain_run import DomainRun
 
     domains = Domains(tmp_path, study(), case.tables)
+    domains.approve()
     config = domains.config("row", "handshake")
     with (
         DomainRun("row", config.settings, config.plan()),

@@ -19,6 +19,7 @@ from tests.federation.domains import Domains
 from xstat_ray import InputError
 from xstat_ray.errors import ProtocolError
 from xstat_ray.federation.audit import Log
+from xstat_ray.federation.envelope import canonical
 from xstat_ray.federation.identity import DOMAINS, Domain, Identity
 from xstat_ray.federation.verify import verify
 from xstat_ray.federation.verify_attestation import Pinned
@@ -62,7 +63,7 @@ def rewritten(
 def test_a_good_release(finished, release):
     report = verify(release, pins(finished))
     assert report.wrong == []
-    assert len(report.shown) == 13 and all(line.endswith(".") for line in report.shown)
+    assert len(report.shown) == 14 and all(line.endswith(".") for line in report.shown)
     measurement = software_digest().hex()
     for party in ("row", "column"):
         verified = f"The {party} party verified the aggregator by software evidence"
@@ -133,6 +134,65 @@ def test_a_missing_altered_or_foreign_log_is_found(finished, release, domain, tm
         finished, release, domain, lambda events: events, Identity.create(tmp_path / "other.pem")
     )
     assert any("not signed by that domain's key" in line for line in verify(release, {}).wrong)
+
+
+def approved(release: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Alter what all domains have approved."""
+    path = release / "audit" / "collaboration.json"
+    content = json.loads(path.read_bytes())
+    change(content)
+    path.write_bytes(canonical(content))
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        (lambda content: content.update(run="other"), "run"),
+        (lambda content: content["study"].update(digest="4" * 64), "study.digest"),
+        (lambda content: content["privacy"].update(padding="off"), "privacy.padding"),
+        (lambda content: content["domains"]["row"].update(key="4" * 64), "domains.row.key"),
+        (
+            lambda content: content["domains"]["column"]["budget"]["release"].update(epsilon="0"),
+            "domains.column.budget.release",
+        ),
+        (lambda content: content["domains"]["row"].update(dataset="x"), "domains.row.dataset"),
+        (lambda content: content["learns"]["row"].update(en=["nothing"]), None),
+        (lambda content: content["domains"]["row"]["budget"].update(cap="99"), None),
+        (lambda content: content.update(domains=1), "domains.row.key"),
+    ],
+)
+def test_another_collaboration_than_was_approved_is_found(finished, release, change, place):
+    approved(release, change)
+    wrong = verify(release, pins(finished)).wrong
+    for domain in DOMAINS:
+        log = f"the {domain} domain's log is of another collaboration than collaboration.json"
+        assert log in wrong
+    told = f"what the domains approved differs from the manifest in {place}"
+    assert place is None or told in wrong
+
+
+@pytest.mark.parametrize("content", [None, b"{", b"[]", b'{"run": 1}'])
+def test_a_missing_or_malformed_collaboration_is_found(finished, release, content):
+    path = release / "audit" / "collaboration.json"
+    path.unlink() if content is None else path.write_bytes(content)
+    missing = "collaboration.json, which all domains approved, is missing or malformed"
+    assert verify(release, pins(finished)).wrong == [missing]
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_a_domain_that_began_without_an_approval_is_found(finished, release, domain):
+    signatures = next(
+        json.loads(line)["facts"]["approvals"]
+        for line in (release / "audit" / f"{domain}.jsonl").read_text().splitlines()
+    )
+    of_row = {**signatures, "column": signatures["row"]}
+    for given in ({**signatures, "column": ""}, {**signatures, "column": "00" * 64}, of_row):
+        rewritten(finished, release, domain, changed("opened", approvals=given))
+        reason = f"the {domain} domain began without the approval of column"
+        assert verify(release, pins(finished)).wrong == [reason]
+    for given in ({}, None, "all of them"):
+        rewritten(finished, release, domain, changed("opened", approvals=given))
+        assert len(verify(release, pins(finished)).wrong) == 3
 
 
 def without(*events: str) -> Change:

@@ -24,7 +24,12 @@ from tests.sizes import slow, thorough
 from xstat_ray.benchmarks.suites import benchmark_config
 from xstat_ray.cli.config import crosstab_config, plan_config
 from xstat_ray.federation.attestation_settings import party_attestation, pinned_aggregator
-from xstat_ray.federation.config import aggregator_config, party_config, release_config
+from xstat_ray.federation.config import (
+    aggregator_config,
+    approve_config,
+    party_config,
+    release_config,
+)
 from xstat_ray.geo import hokkaido
 from xstat_ray.hokkaido.needs.config import needs_config
 from xstat_ray.hokkaido.population.config import population_config
@@ -89,6 +94,7 @@ NOT_RUN = {
         ("docs/domains.md", f"# {who}"): "run by tests/project/test_domains_page.py"
         for who in (
             *("The row party, once.", "The column party, once.", "The aggregator, once."),
+            *("The row party approves.", "The column party approves.", "The aggregator approves."),
             *("The row party.", "The column party.", "The aggregator.", "Anybody."),
         )
     },
@@ -143,6 +149,7 @@ on Ray."""
 
 CONFIGS = {
     "aggregate": aggregator_config,
+    "approve": approve_config,
     "benchmark": benchmark_config,
     "crosstab": crosstab_config,
     "deidentify": party_config,

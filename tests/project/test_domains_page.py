@@ -17,6 +17,7 @@ SMALLER = {
     "deidentify": f"runtime=local {ALIKE}",
     "aggregate": f"runtime=local {ALIKE}",
     "release": ALIKE,
+    "approve": ALIKE,
 }
 
 
@@ -30,7 +31,7 @@ def test_the_commands_of_all_three_domains_run_as_they_are_written(tmp_path: Pat
         for block in blocks("docs/domains.md")
         if (found := re.match(r"# ([\w ,]+)\.\n", block.text))
     }
-    assert len(found) == 7
+    assert len(found) == 10
 
     def start(who: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -44,6 +45,7 @@ def test_the_commands_of_all_three_domains_run_as_they_are_written(tmp_path: Pat
 
     for roles in (
         ["The row party, once", "The column party, once", "The aggregator, once"],
+        ["The row party approves", "The column party approves", "The aggregator approves"],
         ["The row party", "The column party", "The aggregator"],
         ["Anybody"],
     ):

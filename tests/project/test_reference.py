@@ -71,7 +71,7 @@ def written(value):
     )
 
 
-DOMAIN_JOBS = ("deidentify", "aggregate", "release")
+DOMAIN_JOBS = ("approve", "deidentify", "aggregate", "release")
 """Jobs that have the keys of one table in common."""
 
 

@@ -10,10 +10,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from xstat_ray.federation import verify_attestation
+from xstat_ray.federation import verify_approvals, verify_attestation
 from xstat_ray.federation.audit import Entry
 from xstat_ray.federation.identity import DOMAINS, Domain
-from xstat_ray.federation.release import published_files
+from xstat_ray.federation.release import AUDIT, published_files
 from xstat_ray.model.study import Role
 from xstat_ray.publication.release import AREAS, PLAN, STATISTICS
 from xstat_ray.roles.opening import release_id
@@ -53,6 +53,10 @@ def _check_run(case: Case) -> Iterator[str]:
             yield f"the {name} domain's log is of another study, plan, run or set of keys"
         if len(case.of(name, "finished")) != 1:
             yield f"the {name} domain did not finish"
+
+
+def _check_approvals(case: Case) -> Iterator[str]:
+    return verify_approvals.check_approvals(case.out / AUDIT, case.manifest, case.logs)
 
 
 def _check_messages(case: Case) -> Iterator[str]:
@@ -211,6 +215,11 @@ CHECKS: tuple[tuple[str, Callable[[Case], Iterator[str]]], ...] = (
         "The domains ran one study and plan, in one run and one handshake, and all came to their "
         "end.",
         _check_run,
+    ),
+    (
+        "Each domain had approved what was run, with its budgets and what each would learn, and "
+        "none began before it had the approvals of all three.",
+        _check_approvals,
     ),
     (
         "Every message that a domain sent was accepted by the one it was for, unaltered, and "

@@ -20,6 +20,7 @@ from xstat_ray.federation.attestation_settings import (
 from xstat_ray.federation.domain_run import DomainSettings
 from xstat_ray.federation.envelope import is_run_name
 from xstat_ray.federation.identity import DOMAINS, KEY_BYTES, Domain
+from xstat_ray.federation.lessons import LANGUAGES, Language
 from xstat_ray.inputs.section import Section
 from xstat_ray.inputs.source import Source
 from xstat_ray.model.study import Role, Study
@@ -39,6 +40,8 @@ from xstat_ray.util.location import Location
 
 STEPS = ("identity", "handshake", "exchange", "emit", "noise", "all")
 AGGREGATOR_STEPS = ("identity", "attest", "all")
+APPROVE_STEPS = ("show", "sign")
+DIGEST_BYTES = 32
 RELEASE_STEPS: Mapping[str, Role | None] = {
     "approve": "row",
     "decrypt": "column",
@@ -79,6 +82,16 @@ class AggregatorConfig(DomainConfig):
     """What `xstat-ray aggregate` needs."""
 
     shown: Shown
+
+
+@dataclass(frozen=True)
+class ApproveConfig(DomainConfig):
+    """What `xstat-ray approve` needs."""
+
+    language: Language
+    digest: str | None
+    """Digest of the collaboration that is to be approved, in hex; None approves whatever is
+    printed."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +151,23 @@ def release_config(raw: Mapping[str, Any], origin: str) -> ReleaseConfig:
     in_private = _default_ledger(domain["settings"])
     ledger = check_ledger(read_ledger(data, party, in_private), party, in_private)
     return ReleaseConfig(**domain, out=out, ledger=ledger)
+
+
+def approve_config(raw: Mapping[str, Any], origin: str) -> ApproveConfig:
+    """Check the configuration of `xstat-ray approve`.
+
+    Raises:
+        StudyError: an unknown or missing key, or a bad value; names the key.
+    """
+    known = (*TOP, "party", "step", "domain", "language", "digest")
+    top = Section(raw, key="", origin=origin, known=known)
+    domain = cast(Domain, top.choice("party", DOMAINS))
+    step = top.choice("step", APPROVE_STEPS)
+    digest = None if top.get("digest") is None else read_hex(top, "digest", DIGEST_BYTES).hex()
+    language = cast(Language, top.choice("language", LANGUAGES, "en"))
+    return ApproveConfig(
+        **_domain(top, raw, origin, domain, step), language=language, digest=digest
+    )
 
 
 def _default_ledger(settings: DomainSettings) -> Path:

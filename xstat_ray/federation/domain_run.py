@@ -10,15 +10,18 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from xstat_ray.errors import InputError
+from xstat_ray.federation.approvals import check_approvals
 from xstat_ray.federation.audit import Log
+from xstat_ray.federation.collaboration import COLLABORATION, Collaboration
 from xstat_ray.federation.envelope import canonical, message_name
 from xstat_ray.federation.exchange import Exchange
 from xstat_ray.federation.identity import DOMAINS, Domain, Identity, Peers, private_folder
 from xstat_ray.federation.mailbox import Binding, Mailbox
 from xstat_ray.planning.plan import Plan
+from xstat_ray.util.files import write_whole
 from xstat_ray.util.location import LocationLike
 from xstat_ray.util.software_digest import software_digest, software_version
 
@@ -53,8 +56,10 @@ class DomainRun:
             plan: the plan of the release.
 
         Raises:
+            ApprovalError: not all domains have approved the collaboration; nothing has left.
             InputError: a folder or the identity cannot be used, another process uses the folder, or
                 it holds the run of another study or plan.
+            MessageError: a domain has approved another collaboration than this one.
         """
         # What a step or a library that it uses writes is readable by this user alone.
         os.umask(0o077)
@@ -64,7 +69,7 @@ class DomainRun:
         self.folder = private_folder(private_folder(settings.private) / settings.run)
         self.identity = Identity.load(settings.identity)
         self.peers = Peers(settings.peers)
-        _check_peers(domain, self.identity, self.peers)
+        check_peers(domain, self.identity, self.peers)
         with ExitStack() as undo:
             self._lock = os.open(self.folder, os.O_RDONLY)
             undo.callback(os.close, self._lock)
@@ -99,12 +104,13 @@ class DomainRun:
         opened = next(self.log.of("opened"), None)
         if opened is None:
             self._check_unused(exchange)
+            agreed = self._agree(binding, exchange)
             software = {"version": software_version(), "measurement": software_digest().hex()}
             keys = {
                 name: key.hex()
                 for name, key in {**self.peers.keys, self.domain: self.identity.public}.items()
             }
-            self.log.add("opened", **asdict(binding), software=software, keys=keys)
+            self.log.add("opened", **asdict(binding), software=software, keys=keys, **agreed)
         elif any(opened.facts[name] != value for name, value in asdict(binding).items()):
             raise InputError(
                 "the private folder holds a run of this name with another study or plan",
@@ -119,6 +125,18 @@ class DomainRun:
                 key="domain.run",
                 remedy="Finish it with the software that began it, or agree on another name",
             )
+
+    def _agree(self, binding: Binding, exchange: Exchange) -> dict[str, Any]:
+        """Demand that all domains have approved what this one is about to run.
+
+        Returns:
+            The collaboration's digest and the signatures, for the log.
+        """
+        keys = {**self.peers.keys, self.domain: self.identity.public}
+        collaboration = Collaboration.of(self.plan, binding.plan, binding.run, keys)
+        signatures = check_approvals(exchange, collaboration, Peers(keys))
+        write_whole(self.folder / COLLABORATION, collaboration.encode(), mode=0o600)
+        return {"collaboration": collaboration.digest, "approvals": signatures}
 
     def _check_unused(self, exchange: Exchange) -> None:
         """Refuse to begin a log where the exchange holds messages of this domain.
@@ -147,7 +165,7 @@ class DomainRun:
         os.close(self._lock)
 
 
-def _check_peers(domain: Domain, identity: Identity, peers: Peers) -> None:
+def check_peers(domain: Domain, identity: Identity, peers: Peers) -> None:
     """Check that the three domains have three keys, as each is told the others' by a person.
 
     Raises:

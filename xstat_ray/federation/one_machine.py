@@ -16,10 +16,12 @@ from typing import IO
 
 from xstat_ray.errors import BudgetError, InputError, PartyError, XstatError
 from xstat_ray.federation import job_process
+from xstat_ray.federation.approve import approve_for_all
 from xstat_ray.federation.identity import DOMAINS, Domain, Identity, private_folder
 from xstat_ray.inputs.source import Source, check_sources
 from xstat_ray.model.study import Role, Study
 from xstat_ray.planning.options import Options, check_noise
+from xstat_ray.planning.plan import Plan
 from xstat_ray.planning.pool_view import PADDING_OFF
 from xstat_ray.privacy.ledger import Ledger
 from xstat_ray.privacy.places import Place
@@ -45,6 +47,7 @@ _CHAINS: Mapping[Domain, Sequence[tuple[str, tuple[str, ...]]]] = {
 """Jobs of each domain and their settings, one after the other."""
 _ELSEWHERE = ("out", "display", "deployment", "data.row.ledger", "data.column.ledger")
 """Settings that are not handed on, or as absolute paths."""
+_APPROVED = "This machine has the keys of all three domains, and has approved the run for each"
 _ERRORS: Mapping[int, type[XstatError]] = {2: InputError, 3: BudgetError}
 
 
@@ -88,11 +91,13 @@ class OneMachine:
 
     def __init__(
         self,
+        plan: Plan,
         out: LocationLike,
         ledgers: Mapping[Role, Place],
         arguments: Arguments,
         progress: Progress,
     ) -> None:
+        self._plan = plan
         self._ledgers = ledgers
         self._out = Location.of(out).absolute
         self._arguments = arguments
@@ -120,7 +125,10 @@ class OneMachine:
                 remedy=remedy,
             )
         private_folder(self.folder)
-        keys = {name: Identity.create(self._identity(name)).public.hex() for name in DOMAINS}
+        identities = {name: Identity.create(self._identity(name)) for name in DOMAINS}
+        keys = {name: identity.public.hex() for name, identity in identities.items()}
+        agreed = approve_for_all(self._plan, _RUN, self.folder / _EXCHANGE, identities)
+        self._progress.note(f"{_APPROVED}: collaboration {agreed}")
         with (
             ExitStack() as stack,
             self._progress.stage("domains", sum(map(len, _CHAINS.values()))) as stage,
@@ -258,7 +266,7 @@ def run_domains(
         progress.warn(warning)
     if plan.padding is None:
         progress.warn(PADDING_OFF)
-    machine = OneMachine(out, _make_ledgers(study, sources), arguments, progress)
+    machine = OneMachine(plan, out, _make_ledgers(study, sources), arguments, progress)
     machine.run()
     for role, source in sources.items():
         tell_intake(machine.folder / role / _RUN, role, source.warn_above, progress)

@@ -12,6 +12,7 @@ from typing import Any
 
 from xstat_ray.crypto.channel import pack_fields
 from xstat_ray.errors import InputError, ProtocolError
+from xstat_ray.federation.collaboration import COLLABORATION
 from xstat_ray.federation.domain_run import DomainRun
 from xstat_ray.federation.envelope import Opened, canonical
 from xstat_ray.federation.noise_step import RECEIPTS, receipts, receive_key
@@ -47,7 +48,7 @@ from xstat_ray.util.files import unwritable, write_whole
 from xstat_ray.util.location import Location, LocationLike
 
 AUDIT = "audit"
-"""Folder of a release with the logs of the three domains."""
+"""Folder of a release with the logs of the three domains, and what all of them have approved."""
 _COEFFICIENTS = "coefficients.msg"
 STAGED = "release"
 """Folder of a run in which a release for an object store is made."""
@@ -234,7 +235,9 @@ class PublisherSteps:
             mailbox.send("column", "mask", pack_fields({**shown, "files": canonical(tables)}))
 
     def _keep_logs(self) -> None:
-        """Add the other domains' logs, which must have come to their end, to the release."""
+        """Add to the release the other domains' logs, at their end, and what all have approved."""
+        agreed = (self._run.folder / COLLABORATION).read_bytes()
+        write_whole(self._out / AUDIT / COLLABORATION, agreed)
         for domain in ("aggregator", "column"):
             content = self._run.mailbox.log_with(domain, "finished")
             write_whole(self._out / AUDIT / f"{domain}.jsonl", content)

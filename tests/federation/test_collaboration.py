@@ -1,0 +1,154 @@
+"""What a collaboration says, in both languages, and what its digest covers."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+
+from tests.case import HOURS, study
+from xstat_ray import Options
+from xstat_ray.federation.approve import collaboration_of
+from xstat_ray.federation.collaboration import Collaboration
+from xstat_ray.federation.collaboration_page import page
+from xstat_ray.federation.envelope import canonical
+from xstat_ray.federation.identity import DOMAINS
+from xstat_ray.federation.lessons import LANGUAGES, LEARNERS, lessons
+from xstat_ray.federation.release import debit_of
+from xstat_ray.model.study import Study
+from xstat_ray.planning.plan import Plan
+
+KEYS = {name: bytes([number]) * 32 for number, name in enumerate(DOMAINS)}
+OPTIONS = Options(key_bits=2048, shards=2, allow_no_noise=True)
+PADDED = {"padding": "dp", "view": {"epsilon": "1/3", "delta": "1e-7"}}
+
+
+def plan_of(noise: str = "laplace", **fields: object) -> Plan:
+    privacy = {"delta": "1e-6", **fields.pop("privacy", {})}
+    return OPTIONS.plan(study(noise=noise, privacy=privacy, **fields))
+
+
+def made(plan: Plan, run: str = "run") -> Collaboration:
+    return collaboration_of(plan, run, KEYS)
+
+
+def test_the_digest_covers_study_plan_run_and_keys():
+    plan = plan_of()
+    others = [
+        made(plan),
+        made(plan, "another"),
+        made(plan_of(privacy={"epsilon": 2})),
+        made(plan_of(privacy={"cap": 11})),
+        made(plan_of(areas=("a", "c"))),
+        made(replace(OPTIONS, key_bits=3072).plan(plan.study)),
+        collaboration_of(plan, "run", {**KEYS, "row": bytes(31) + b"x"}),
+    ]
+    assert len({other.digest for other in others}) == len(others)
+    assert made(plan_of()).digest == made(plan).digest
+
+
+def test_a_file_that_was_written_and_read_has_the_same_digest():
+    collaboration = made(plan_of(period=HOURS, row={"time": "at"}, column={"time": "at"}))
+    read = json.loads(collaboration.encode())
+    assert Collaboration(read).digest == collaboration.digest
+    assert collaboration.differing(read) == []
+    assert canonical(read) == collaboration.encode()
+
+
+def test_differences_are_named():
+    plan = plan_of()
+    other = json.loads(made(plan, "another").encode())
+    other["domains"]["row"]["budget"]["cap"] = "11"
+    other["learns"]["row"]["en"][0] = "nothing"
+    del other["study"]["title"]
+    assert made(plan).differing(other) == [
+        *("domains.row.budget.cap", "learns.row.en", "run", "study.title"),
+    ]
+    assert made(plan).differing({}) == sorted(made(plan).content)
+
+
+@pytest.mark.parametrize("noise", ["laplace", "gaussian", "off"])
+def test_budgets_are_what_each_party_debits(noise: str):
+    plan = plan_of(noise, privacy=PADDED)
+    domains = made(plan).content["domains"]
+    assert "budget" not in domains["aggregator"]
+    for role in ("row", "column"):
+        budget = domains[role]["budget"]
+        debit = debit_of(plan, role, "00" * 16)
+        expected = debit or {"epsilon": "0", "delta": "0", "rho": "0"}
+        assert budget["release"] == {key: expected[key] for key in ("epsilon", "delta", "rho")}
+        assert (budget["cap"], budget["view"]) == ("10", {"epsilon": "1/3", "delta": "1/10000000"})
+        assert domains[role]["dataset"] == f"small/{role}"
+
+
+def test_it_says_nothing_of_the_labels_of_a_study():
+    """The exchange holds it, and whoever reads that is to find no place."""
+    named = study(areas=("Kushiro", "Nemuro"))
+    content = made(OPTIONS.plan(named)).encode().decode()
+    assert "Kushiro" not in content
+    assert '"rows":{"area":2}' in content
+
+
+@pytest.mark.parametrize("noise", ["laplace", "gaussian", "off"])
+@pytest.mark.parametrize("privacy", [PADDED, {"padding": "off"}])
+def test_both_languages_say_the_same_numbers(noise: str, privacy: dict[str, object]):
+    for words in lessons(plan_of(noise, privacy=privacy)).values():
+        assert words.keys() == {*LANGUAGES}
+        numbers = {
+            language: [re.findall(r"[0-9][0-9./e-]*", sentence) for sentence in words[language]]
+            for language in LANGUAGES
+        }
+        assert numbers["en"] == numbers["ja"]
+        assert all(re.search("[\u3040-\u30ff\u4e00-\u9fff]", line) for line in words["ja"])
+        assert all(line.isascii() for line in words["en"])
+
+
+def test_what_figures_tell_of_a_person_is_what_the_plan_computes():
+    plan = plan_of("gaussian")
+    told = lessons(plan)
+    assert plan.insiders.towards["row"] != plan.insiders.towards["public"]
+    for learner, held in plan.insiders.towards.items():
+        (sentence,) = [line for line in told[learner]["en"] if "all published figures" in line]
+        found = re.search(r"epsilon ([0-9./]+), delta ([0-9.e-]+)", sentence)
+        assert Fraction(found[1]) == pytest.approx(held.epsilon, abs=1e-6)
+        assert float(found[2]) == pytest.approx(float(held.delta), rel=1e-2)
+
+
+def test_what_is_off_is_said():
+    told = lessons(plan_of("off", privacy={"padding": "off"}))
+    for learner in set(LEARNERS) - {"exchange"}:
+        assert any("NOISE IS OFF" in line for line in told[learner]["en"])
+        assert any("ノイズなし" in line for line in told[learner]["ja"])
+    assert any("PADDING IS OFF" in line for line in told["aggregator"]["en"])
+    padded = lessons(plan_of(privacy=PADDED))
+    assert not any("OFF" in line for words in padded.values() for line in words["en"])
+    assert any("epsilon 1/3, delta 1e-07" in line for line in padded["aggregator"]["ja"])
+
+
+def test_the_page_tells_all_of_it():
+    titled: Study = replace(study(noise="laplace"), title={"en": "Counts", "ja": "集計表"})
+    collaboration = made(OPTIONS.plan(titled))
+    english, japanese = (page(collaboration, [], language) for language in ("en", "ja"))
+    for text, title, approved in (
+        (english, "Counts", "Approved by: nobody yet"),
+        (japanese, "集計表", "承認済み: まだなし"),
+    ):
+        assert title in text
+        assert approved in text
+        assert text.endswith(collaboration.digest)
+        for name in DOMAINS:
+            assert KEYS[name].hex() in text
+        for value in (
+            titled.digest.hex(),
+            "small/row",
+            "small/column",
+            f"persons {titled.bounds.persons}",
+        ):
+            assert value in text, value
+    for learner, words in collaboration.content["learns"].items():
+        for language, text in (("en", english), ("ja", japanese)):
+            assert all(sentence in text for sentence in words[language]), learner
+    assert "Approved by: row party, aggregator" in page(collaboration, ["row", "aggregator"], "en")

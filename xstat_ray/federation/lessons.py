@@ -1,0 +1,148 @@
+"""What a run teaches each role, in words, from its plan; docs/security.md has the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, get_args
+
+from xstat_ray.planning.insiders import Guarantee, Observer
+from xstat_ray.planning.plan import Plan
+from xstat_ray.privacy.rounding import readable
+
+Language = Literal["en", "ja"]
+LANGUAGES: tuple[Language, ...] = get_args(Language)
+Learner = Literal["public", "row", "column", "aggregator", "exchange"]
+"""Who learns: whoever reads the published table, a role, or whoever can read the exchange."""
+LEARNERS: tuple[Learner, ...] = get_args(Learner)
+Words = Mapping[Language, list[str]]
+"""Sentences by language, the same in each."""
+
+_EXACT = (
+    "NOISE IS OFF: the exact counts, which may tell of single persons",
+    "ノイズなし：正確な集計値。個人について分かることがあります",
+)
+_LEARNT: Mapping[Learner, tuple[tuple[str, str], ...]] = {
+    "public": (
+        (
+            "the published table: noisy figures, without those that are small or uncertain",
+            "公表された表：ノイズ付きの集計値。小さい値と不確かな値を除く",
+        ),
+    ),
+    "row": (
+        (
+            "the noisy figures, those that are withheld too",
+            "ノイズ付きの集計値（非公表の分を含む）",
+        ),
+        (
+            "how many persons the column party has, rounded up by a sixteenth at most",
+            "列側の当事者の表の人数（多くて十六分の一の切り上げ）",
+        ),
+        ("how many messages the others sent", "ほかの者が送ったメッセージの数"),
+        (
+            "not: who is in the other table, nor what it says of anybody",
+            "知り得ないこと：相手の表にだれがいるか、相手の表が人について何を述べているか",
+        ),
+    ),
+    "column": (
+        (
+            "the noisy figures, those that are withheld too, of cells without names, which the "
+            "published table names",
+            "ノイズ付きの集計値（非公表の分を含む）。場所の名前は公表された表で分かります",
+        ),
+        (
+            "how many persons the row party has, rounded up by a sixteenth at most",
+            "行側の当事者の表の人数（多くて十六分の一の切り上げ）",
+        ),
+        (
+            "not: who is in the other table, nor what it says of anybody",
+            "知り得ないこと：相手の表にだれがいるか、相手の表が人について何を述べているか",
+        ),
+    ),
+    "exchange": (
+        (
+            "when messages were written, and their sizes: of tables as much as the aggregator, "
+            "and roughly how many persons each party has",
+            "メッセージが書かれた時刻と大きさ：表については集計者と同じ程度、および各社のおよその人数",
+        ),
+        (
+            "this file, the public key of the study, and the noisy table's ciphertexts",
+            "この文書、調査の公開鍵、ノイズ付きの表の暗号文",
+        ),
+    ),
+}
+_VIEW = {
+    "off": (
+        "exactly how many rows and flags there are in each batch, and how many rows of each "
+        "unnamed cell matched: PADDING IS OFF",
+        "各バッチの行とフラグの正確な数、名前のない各セルで一致した行の正確な数：パディングなし",
+    ),
+    "dp": (
+        "how many rows and flags there are in each batch, and how many rows of each unnamed cell "
+        "matched, hidden by dummies: of one person no more than epsilon {epsilon}, delta {delta}",
+        "各バッチの行とフラグの数、名前のない各セルで一致した行の数。ダミーで隠され、一人について "
+        "epsilon {epsilon}, delta {delta} まで",
+    ),
+}
+_PLACES = {
+    "off": (
+        "which places are the largest, by these sizes, and those whose number of parts no other "
+        "has, which the plan lists",
+        "それらの大きさから最も大きな場所がどれか、および含む区域の数が他にない場所（計画に列挙されます）",
+    ),
+    "dp": (
+        "which places are the largest, by these sizes",
+        "それらの大きさから、最も大きな場所がどれか",
+    ),
+}
+_NOT_AGGREGATOR = (
+    "not: persons, attributes, other places, nor the results",
+    "知り得ないこと：人、属性、それ以外の場所、結果",
+)
+_GUARANTEE = (
+    "of one person, from all published figures together, no more than epsilon {epsilon}, "
+    "delta {delta}",
+    "公表された集計値全体から、一人について epsilon {epsilon}, delta {delta} まで",
+)
+_TOGETHER = (
+    "nothing is promised towards two roles together",
+    "二者が結託した場合については何も約束しません",
+)
+
+
+def lessons(plan: Plan) -> dict[Learner, Words]:
+    """Tell what each learner will know once the release is out."""
+    told: dict[Learner, Words] = {}
+    for learner in LEARNERS:
+        pairs = [*_LEARNT.get(learner, ())]
+        if learner == "aggregator":
+            pairs = [_view(plan), _PLACES[plan.study.privacy.padding], _NOT_AGGREGATOR]
+        if learner != "exchange":
+            pairs += _figures(plan, learner)
+        told[learner] = _by_language(pairs)
+    return told
+
+
+def together() -> Words:
+    """Tell what is promised towards two roles that collude."""
+    return _by_language([_TOGETHER])
+
+
+def _view(plan: Plan) -> tuple[str, str]:
+    view = plan.study.privacy.view
+    return _filled(_VIEW[plan.study.privacy.padding], Guarantee(view.epsilon, view.delta))
+
+
+def _figures(plan: Plan, learner: Observer) -> list[tuple[str, str]]:
+    """Tell what the figures tell a learner of one person."""
+    towards = plan.insiders.towards
+    return [_filled(_GUARANTEE, towards[learner])] if towards else [_EXACT]
+
+
+def _filled(pair: tuple[str, str], held: Guarantee) -> tuple[str, str]:
+    values = {"epsilon": readable(held.epsilon), "delta": f"{float(held.delta):.3g}"}
+    english, japanese = (text.format(**values) for text in pair)
+    return english, japanese
+
+
+def _by_language(pairs: list[tuple[str, str]]) -> dict[Language, list[str]]:
+    return {"en": [english for english, _ in pairs], "ja": [japanese for _, japanese in pairs]}
