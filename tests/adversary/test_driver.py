@@ -186,6 +186,7 @@ def simulate_survey() -> Seen:
         seen += [(f"hand_in {number}", survey), ("merge 0", None)]
     seen.append(("hand_in 0", survey))
     seen += [(f"take_survey {number}", None) for number in everyone]
+    seen.append(("check_usable 0", None))
     seen += [(f"hash_persons {number}", items) for number in everyone]
     return seen + [(f"take_hashes {number}", None) for number in everyone]
 

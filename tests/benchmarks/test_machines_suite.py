@@ -16,10 +16,23 @@ ROWS = 10**6
 MEASURED = replace(FREE, flag=2e-5, match=1e-5)
 
 
+def told() -> Costs:
+    """Pretend an intake by two environments."""
+    seconds = {
+        "row.hand_in": 15_000 * 2e-6,
+        "row.merge": 15_000 * 5e-6,
+        "row.take_survey": 15_000 * 4e-6,
+        "row.take_hashes": 15_000 * 2e-6,
+        "row.put_keys": 15_000 * 6e-6,
+        "row.hash_persons": 15_000 * 8e-6,
+    }
+    return Costs({name: CallCost(spent, 2) for name, spent in seconds.items()})
+
+
 def run() -> Run:
     """Pretend a run."""
     seconds = {
-        "row.intake": ROWS * 1e-7,
+        "row.intake": ROWS * 1e-7 + 15_000 * 8e-6,
         "row.emit": ROWS * 2e-7,
         "column.emit": 5_000 * 2e-5,
         "join_whole": 1_000 * 1e-5,
@@ -27,15 +40,22 @@ def run() -> Run:
         "row.hide": 20_000 * 3e-6,
         "column.evaluate": 20_000 * 1e-6,
     }
-    costs = Costs({name: CallCost(spent, 10) for name, spent in seconds.items()}, persons=20_000)
+    costs = Costs(
+        {name: CallCost(spent, 10) for name, spent in seconds.items()},
+        persons=20_000,
+        row_persons=15_000,
+    )
     return Run(costs, 5_000, 1_000, 30, None)
 
 
 def test_known_costs_are_found():
     plan = make_plan(studies()["all"], key_bits=2048)
-    costs = costs_of(run(), plan, ROWS, 3e-4)
+    costs = costs_of(run(), told(), plan, ROWS, 3e-4)
     assert costs.call == 3e-4
     assert costs.survey == pytest.approx(1e-7)
+    assert costs.merge == pytest.approx(6e-6)
+    assert costs.know == pytest.approx(1e-6 + 3e-6 + 6e-6)
+    assert costs.hash == pytest.approx(8e-6)
     assert costs.row == pytest.approx(2e-7)
     assert costs.flag == pytest.approx(2e-5)
     assert costs.match == pytest.approx(1e-5)

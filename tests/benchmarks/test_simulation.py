@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
 from xstat_ray.benchmarks.simulation import Costs, Layout, Work, simulate
 
-FREE = Costs(call=0, survey=0, row=0, flag=0, match=0, add=0, person=0, serial=0)
-WORK = Work(batches=640, rows=64_000, flags=6_400, matches=6_400, persons=1_000, flags_a_call=100)
+FREE = Costs(*[0.0] * len(fields(Costs)))
+WORK = Work(
+    batches=640,
+    rows=64_000,
+    flags=6_400,
+    matches=6_400,
+    persons=1_000,
+    row_persons=800,
+    flags_a_call=100,
+)
 ONE = Layout(row_environments=1, cores_a_row_environment=1, column_cores=1, pool_cores=1)
 WIDE = 1_000
 
@@ -39,17 +47,33 @@ def test_cores_divide_the_work():
     assert seconds(exchange, ONE) == pytest.approx(100)
 
 
-def test_environments_divide_the_batches_but_each_surveys_the_whole_table():
+def test_environments_divide_the_batches_the_survey_and_the_hashes_but_not_what_they_are_told():
     four = replace(ONE, row_environments=4)
     assert seconds(replace(FREE, row=0.001), four) == pytest.approx(16)
-    assert seconds(replace(FREE, survey=0.001), four) == pytest.approx(64)
+    assert seconds(replace(FREE, survey=0.001), four) == pytest.approx(16)
+    assert seconds(replace(FREE, hash=0.1), four) == pytest.approx(20)
+    assert seconds(replace(FREE, know=0.1), four) == pytest.approx(80)
+    assert seconds(replace(FREE, know=0.1), ONE) == 0
+
+
+def test_surveys_are_merged_two_by_two():
+    merge = replace(FREE, merge=0.1)
+    for environments, levels in ((1, 0), (2, 1), (4, 2), (5, 3), (8, 3)):
+        layout = replace(ONE, row_environments=environments)
+        assert seconds(merge, layout) == pytest.approx(levels * 80)
+
+
+def test_many_bins_keep_the_driver_longer_than_the_work_on_them():
+    calls = replace(FREE, call=0.001)
+    many = replace(WORK, batches=1, flags=0, row_persons=2**26)
+    assert simulate(calls, many, ONE, WIDE).seconds == pytest.approx(1024 * 6 * 0.001, rel=0.01)
 
 
 def test_the_driver_makes_one_call_after_the_other():
     calls = replace(FREE, call=0.001)
     alone = seconds(calls)
-    # Flags, rows and a join of every batch, and the additions.
-    assert alone == pytest.approx(640 * 3 * 0.001, rel=0.05)
+    # Flags, rows and a join of every batch, the additions, and a bin of the ID exchange.
+    assert alone == pytest.approx((640 * 3 + 92 + 6 + 2) * 0.001)
     busy = simulate(calls, WORK, ONE, WIDE).busy
     assert busy["driver"] == pytest.approx(1)
     assert busy["pool"] == 0

@@ -68,7 +68,7 @@ def exchange(row: RowParty, column: ColumnParty, *replicas: Party) -> None:
         column.evaluate(matrices[0], number)
         for replica in replicas:
             party = row if replica.role == "row" else column
-            replica.put_keys(party.keys_of(number), number)
+            replica.put_keys([number], party.keys_of(number))
 
 
 def secrets_of(party: Party) -> dict[str, bytes]:

@@ -63,9 +63,10 @@ def test_environments_of_a_party_give_each_other_the_keys(
     executor, calls = noting_executor(*names)
     exchange_ids(executor, Progress())
     (several,) = [instances for instances in names if len(instances) > 1]
+    keys = [Call(several[number % 2], "keys_of", (number,)) for number in range(4)]
     assert of(calls, "put_keys") == [
-        (several[1 - number % 2], (Call(several[number % 2], "keys_of", (number,)), number))
-        for number in range(4)
+        (several[0], ([1, 3], keys[1], keys[3])),
+        (several[1], ([0, 2], keys[0], keys[2])),
     ]
 
 

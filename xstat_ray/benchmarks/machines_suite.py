@@ -1,8 +1,8 @@
 """More machines than one: a simulated schedule, with what its parts cost on this machine.
 
-The costs are found in a run over a part of a region's day in one process on one core, and by empty
-calls on Ray. `simulation` then plays the driver's schedule on many cores, for the trial of seven
-months and for a country's day.
+The costs are found in a run over a part of a region's day in one process on one core, in an intake
+by two environments of the row party, and by empty calls on Ray. `simulation` then plays the
+driver's schedule on many cores, for the trial of seven months and for a country's day.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from xstat_ray.benchmarks.on_ray import in_own_process
 from xstat_ray.benchmarks.region import RegionSizes, studies
 from xstat_ray.benchmarks.scale_suite import HOURS, TRIAL_BOARDINGS, TRIAL_ROWS
 from xstat_ray.benchmarks.simulation import Costs, Layout, Outcome, Work, simulate
-from xstat_ray.benchmarks.timed import Run, run_timed
+from xstat_ray.benchmarks.timed import Costs as CallCosts
+from xstat_ray.benchmarks.timed import Run, intake_timed, run_timed
 from xstat_ray.benchmarks.timing import SECONDS, Record, one_core
 from xstat_ray.model.study import Study
 from xstat_ray.planning.cluster import Cluster
@@ -26,13 +27,31 @@ from xstat_ray.runtime.progress import Progress
 from xstat_ray.runtime.ray_executor import RayExecutor
 from xstat_ray.runtime.ray_session import session
 
+_ROW_ENVIRONMENTS = 2
+"""Environments of the row party in the second measured run: it shows what they tell each other."""
 _IN_FLIGHT = 8
 """Empty tasks that run at a time."""
 CORES_A_MACHINE = 8
 """Cores of an environment of the row party."""
-TRIAL = Work(2604, TRIAL_ROWS, TRIAL_BOARDINGS * HOURS, 0, TRIAL_BOARDINGS + 2_500_000, 1)
+TRIAL = Work(
+    batches=2604,
+    rows=TRIAL_ROWS,
+    flags=TRIAL_BOARDINGS * HOURS,
+    matches=0,
+    persons=TRIAL_BOARDINGS + 2_500_000,
+    row_persons=2_500_000,
+    flags_a_call=1,
+)
 """The trial's 217 days in batches of two hours; matches and calls come from the measured run."""
-COUNTRY = Work(120, 2_350_000_000, 280_000 * HOURS, 0, 85_000_000 + 280_000, 1)
+COUNTRY = Work(
+    batches=120,
+    rows=2_350_000_000,
+    flags=280_000 * HOURS,
+    matches=0,
+    persons=85_000_000 + 280_000,
+    row_persons=85_000_000,
+    flags_a_call=1,
+)
 """A day of 85 million telephone lines, each with as many rows as in the region's day, and of a
 country's 280,000 boardings; a batch has some 20 million rows."""
 
@@ -58,13 +77,12 @@ def run(sizes: Sizes, progress: Progress) -> list[Record]:
         stage.advance()
         with one_core():
             measured = run_timed(plan, tables.sources)
+            told = intake_timed(plan, tables.sources, _ROW_ENVIRONMENTS)
         stage.advance()
-        costs = costs_of(measured, plan, tables.rows, call)
-    records = [
-        Record("machines.call", costs.call * 1e6, "us"),
-        Record("machines.survey", costs.survey * 1e9, "ns"),
-        Record("machines.row", costs.row * 1e9, "ns"),
-    ]
+        costs = costs_of(measured, told, plan, tables.rows, call)
+    records = [Record("machines.call", costs.call * 1e6, "us")]
+    for name in ("survey", "merge", "know", "hash", "row"):
+        records.append(Record(f"machines.{name}", getattr(costs, name) * 1e9, "ns"))
     for name, work in (("trial", TRIAL), ("country", COUNTRY)):
         sized = replace(
             work,
@@ -98,11 +116,12 @@ def _nothing() -> None:
     """Do nothing, as a task."""
 
 
-def costs_of(measured: Run, plan: Plan, rows: int, call: float) -> Costs:
+def costs_of(measured: Run, told: CallCosts, plan: Plan, rows: int, call: float) -> Costs:
     """Find the costs of a row, a flag, a match and a person.
 
     Args:
         measured: a run.
+        told: costs of an intake by two environments of the row party.
         plan: its plan.
         rows: rows of its table.
         call: seconds of a call.
@@ -110,9 +129,17 @@ def costs_of(measured: Run, plan: Plan, rows: int, call: float) -> Costs:
     costs = measured.costs
     exchange = PARTS["exchange"][0]
     joins = costs.seconds("join", "join_whole", "merge", "bound")
+    persons = max(1, costs.row_persons)
+    hashed = told.seconds("row.hash_persons")
+    # Each of two hands its survey in once: to be merged, and to be known by both.
+    handed_in = told.seconds("row.hand_in") / 2
+    taken = told.seconds("row.take_survey", "row.take_hashes") / 2
     return Costs(
         call=call,
-        survey=costs.seconds("row.intake") / rows,
+        survey=(costs.seconds("row.intake") - hashed) / rows,
+        merge=(handed_in + told.seconds("row.merge")) / persons,
+        know=(handed_in + taken + told.seconds("row.put_keys")) / persons,
+        hash=hashed / persons,
         row=costs.seconds("row.emit") / rows,
         flag=costs.seconds("column.emit") / max(1, measured.flags),
         match=joins / max(1, measured.matches),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from heapq import heappop, heappush, heapreplace
 
+from xstat_ray.roles.id_exchange import BIN_PERSONS
 from xstat_ray.roles.join import FAN_IN
 from xstat_ray.runtime.emission import Stretches
 
@@ -21,7 +22,13 @@ class Costs:
     call: float
     """The driver makes a call, and takes its result."""
     survey: float
-    """The id of a row is read and counted, by every environment of the row party."""
+    """The id of a row is read and counted, by one environment of the row party."""
+    merge: float
+    """A person of two surveys is sealed, opened and put into one; nothing divides this."""
+    know: float
+    """An environment is told of a person of the row party by the others, and of the key."""
+    hash: float
+    """A person of the row party is hashed, by one of its environments."""
     row: float
     """A row is read, bounded, blinded, tagged, put in order and encoded, by one of them."""
     flag: float
@@ -45,6 +52,8 @@ class Work:
     matches: int
     persons: int
     """Of both parties."""
+    row_persons: int
+    """Of the row party."""
     flags_a_call: int
 
 
@@ -117,12 +126,38 @@ def simulate(costs: Costs, work: Work, layout: Layout, in_flight: int) -> Outcom
         layout: on which cores.
         in_flight: most joins and additions that run at a time.
     """
-    row_cores = layout.row_environments * layout.cores_a_row_environment
-    before = costs.survey * work.rows / layout.cores_a_row_environment
-    before += work.persons * costs.person / (row_cores + layout.column_cores)
     stage = _Aggregate(costs, work, layout)
     aggregate = stage.run(in_flight)
+    before = _survey(costs, work, layout) + _exchange(costs, work, layout)
     return Outcome(costs.serial + before + aggregate, aggregate, stage.busy(aggregate))
+
+
+def _survey(costs: Costs, work: Work, layout: Layout) -> float:
+    """Seconds until every environment of the row party knows who is in the table.
+
+    In a table that is sorted by time, each stretch has all persons.
+    """
+    environments = layout.row_environments
+    divided = costs.survey * work.rows / (environments * layout.cores_a_row_environment)
+    hashed = costs.hash * work.row_persons / environments
+    if environments == 1:
+        return divided + hashed
+    merged = costs.merge * work.row_persons * (environments - 1).bit_length()
+    # Of an environment: survey, two hand-overs, the whole, its share of the hashes, and all.
+    calls = 6 * environments * costs.call
+    return divided + merged + costs.know * work.row_persons + hashed + calls
+
+
+def _exchange(costs: Costs, work: Work, layout: Layout) -> float:
+    """Seconds of the ID exchange: of its work, or of the driver's calls, if these last longer.
+
+    A bin is hidden and evaluated by one environment of each party; then all are told the keys.
+    """
+    row_cores = layout.row_environments * layout.cores_a_row_environment
+    environments = layout.row_environments + layout.column_cores
+    bins = -(-work.row_persons // BIN_PERSONS)
+    calls = (6 * bins + environments) * costs.call
+    return max(calls, work.persons * costs.person / (row_cores + layout.column_cores))
 
 
 class _Aggregate:

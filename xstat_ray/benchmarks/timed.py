@@ -12,8 +12,17 @@ import numpy as np
 from xstat_ray.inputs.source import Source
 from xstat_ray.model.study import Role
 from xstat_ray.planning.plan import Plan
+from xstat_ray.roles import RowParty
 from xstat_ray.runtime.driver import Driver
-from xstat_ray.runtime.executor import Instance, LocalExecutor, P_co, R, Ref, name_of
+from xstat_ray.runtime.executor import (
+    Instance,
+    LocalExecutor,
+    LocalInstance,
+    P_co,
+    R,
+    Ref,
+    name_of,
+)
 from xstat_ray.runtime.progress import Progress
 
 
@@ -37,6 +46,8 @@ class Costs:
     by_name: dict[str, CallCost] = field(default_factory=dict)
     persons: int = 0
     """People of both parties together, as the parties announced them."""
+    row_persons: int = 0
+    """Those of the row party."""
 
     def timed(self, name: str, function: Callable[..., Any], *args: Any) -> Any:
         """Call a function and book its costs under a name."""
@@ -69,16 +80,19 @@ class _TimedInstance(Instance[P_co]):
         if name == "accept_choices":
             shape = result.get()
             self._costs.persons = shape.row + shape.column
+            self._costs.row_persons = shape.row
         return cast(Ref[R], result)
 
 
 class TimedExecutor(LocalExecutor):
     """A `LocalExecutor` that books what it does."""
 
-    def __init__(self, plan: Plan, sources: dict[Role, Source]) -> None:
+    def __init__(self, plan: Plan, sources: dict[Role, Source], row_environments: int = 1) -> None:
         super().__init__(plan.study, sources)
         self.costs = Costs()
-        self.row = [_TimedInstance("row", instance, self.costs) for instance in self.row]
+        further = [RowParty(plan.study, sources["row"]) for _ in range(1, row_environments)]
+        row = [*self.row, *map(LocalInstance, further)]
+        self.row = [_TimedInstance("row", instance, self.costs) for instance in row]
         self.column = [_TimedInstance("column", instance, self.costs) for instance in self.column]
 
     def submit(self, function: Callable[..., R], *args: object) -> Ref[R]:
@@ -98,6 +112,13 @@ class Run:
     """Number of cells of the encrypted table, those of upper levels included."""
     counts: Any
     """(cells, slots) counts."""
+
+
+def intake_timed(plan: Plan, sources: dict[Role, Source], row_environments: int) -> Costs:
+    """Run intake and ID exchange with so many environments of the row party, in this process."""
+    executor = TimedExecutor(plan, sources, row_environments)
+    Driver(executor, plan, Progress()).de_identify()
+    return executor.costs
 
 
 def run_timed(plan: Plan, sources: dict[Role, Source]) -> Run:

@@ -223,10 +223,10 @@ class PartySteps:
             # This checks the matrix, so that only a good message is accepted.
             call = self._holder(head.part).call(Party.evaluate, message.payload, head.part)
             self._executor.get(call)
-            self._executor.get_all(spread(self._executor, self._role, head.part))
 
         for _ in self._mailbox.collect(self._other, "matrix", read):
             pass
+        self._executor.get_all(spread(self._executor, self._role, bins))
 
     # What the aggregator gets
 

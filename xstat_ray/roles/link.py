@@ -7,7 +7,7 @@ party knows anything. A row party has such a link with each column party, side b
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -139,12 +139,21 @@ class Link(Payer):
         filled = packed.ljust(_COUNT_BYTES + capacity * PERSON_KEY_BYTES, b"\0")
         return self._within.seal(filled, f"keys {number}")
 
-    def put_keys(self, sealed: bytes, number: int) -> None:
-        """Take the keys of a bin that another environment worked out."""
-        opened = self._within.open(sealed, f"keys {number}")
-        count = int.from_bytes(opened[:_COUNT_BYTES], "little")
-        keys = np.frombuffer(opened, np.uint8, count * PERSON_KEY_BYTES, _COUNT_BYTES)
-        self._exchange.put(number, keys.reshape(count, PERSON_KEY_BYTES))
+    def put_keys(self, numbers: Sequence[int], *sealed: bytes) -> None:
+        """Take the keys of bins that other environments worked out.
+
+        Args:
+            numbers: numbers of the bins.
+            sealed: what `keys_of` gave, bin by bin.
+
+        Raises:
+            ProtocolError: a message was altered.
+        """
+        for number, message in zip(numbers, sealed, strict=True):
+            opened = self._within.open(message, f"keys {number}")
+            count = int.from_bytes(opened[:_COUNT_BYTES], "little")
+            keys = np.frombuffer(opened, np.uint8, count * PERSON_KEY_BYTES, _COUNT_BYTES)
+            self._exchange.put(number, keys.reshape(count, PERSON_KEY_BYTES))
 
     def _seal(self, purpose: str, message: Message) -> bytes:
         return self._channel(self.role).seal(message.encode(self._study.digest), purpose)

@@ -25,8 +25,8 @@ class RowIntake(JointRowOpening):
     `make_fit` may come first. A party with one environment calls `intake`. Of several, each calls
     `survey`, and the first one `make_room` with what that gave. Those of neighbouring stretches
     call `hand_in` and `merge`, two by two, until the first has the survey of the whole table and
-    hands it in. Each calls `take_survey` with it, then `hash_persons`, then `take_hashes` with what
-    this gave in all.
+    hands it in. Each calls `take_survey` with it, and the first `check_usable`. Then each calls
+    `hash_persons`, and `take_hashes` with what this gave in all.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class RowIntake(JointRowOpening):
         """
         self._found = self._opened().survey()
         self._take(self._found)
-        self._surveyed.check_usable()
+        self.check_usable()
         self._take_items(self._items_of(range(self._persons)))
 
     def is_sorted(self) -> bool:
@@ -104,8 +104,7 @@ class RowIntake(JointRowOpening):
         """Take the survey of the whole table.
 
         Raises:
-            InputError: it does not fit what this environment has read, or nothing of the table is
-                usable.
+            InputError: it does not fit what this environment has read.
             ProtocolError: the message was altered, or is of a stretch.
         """
         found = self._handed_in(sealed)
@@ -113,9 +112,15 @@ class RowIntake(JointRowOpening):
             self._take(found)
         except InputError as error:
             raise different_tables("row", error.file) from None
-        if self._first:
-            self._surveyed.check_usable()
         self._found = found
+
+    def check_usable(self) -> None:
+        """Refuse a table without a row inside the study, before anything is encrypted.
+
+        Raises:
+            InputError: nothing of the table is usable.
+        """
+        self._surveyed.check_usable()
 
     def hash_persons(self, number: int, environments: int, room: Room) -> bytes:
         """Hash a share of the persons, sealed for the party's environments."""

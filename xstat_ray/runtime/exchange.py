@@ -34,6 +34,8 @@ def exchange_ids(executor: Executor, progress: Progress) -> None:
         for refs in under_way:
             executor.get_all(refs)
             stage.advance()
+        for role in executor.parties:
+            executor.get_all(spread(executor, role, shape.bins))
         progress.worked("persons", shape.row + shape.column)
 
 
@@ -69,24 +71,25 @@ def holder_of(executor: Executor, role: Role, number: int) -> Instance[Party]:
     return in_turn(executor.parties[role], number)
 
 
-def spread(executor: Executor, role: Role, number: int) -> list[Ref[None]]:
-    """Give the keys of a bin to the other environments of a party."""
-    holder = holder_of(executor, role, number)
-    others = [instance for instance in executor.parties[role] if instance is not holder]
-    if not others:
+def spread(executor: Executor, role: Role, bins: int) -> list[Ref[None]]:
+    """Give every environment of a party the keys that others worked out, by one call each."""
+    instances = executor.parties[role]
+    if len(instances) == 1:
         return []
-    keys = holder.call(Party.keys_of, number)
-    return [other.call(Party.put_keys, keys, number) for other in others]
+    holders = [holder_of(executor, role, number) for number in range(bins)]
+    keys = [holder.call(Party.keys_of, number) for number, holder in enumerate(holders)]
+    refs = []
+    for instance in instances:
+        numbers = [number for number, holder in enumerate(holders) if holder is not instance]
+        refs.append(instance.call(Party.put_keys, numbers, *(keys[number] for number in numbers)))
+    return refs
 
 
 def _exchange_bin(executor: Executor, number: int) -> list[Ref[None]]:
     """Submit the work of both parties on a bin."""
     holders = {role: holder_of(executor, role, number) for role in executor.parties}
     matrices = {role: holder.call(Party.hide, number) for role, holder in holders.items()}
-    refs = [
+    return [
         holder.call(Party.evaluate, matrices[ROLES[role].other], number)
         for role, holder in holders.items()
     ]
-    for role in executor.parties:
-        refs += spread(executor, role, number)
-    return refs

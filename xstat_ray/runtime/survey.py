@@ -27,8 +27,9 @@ def survey(row: Sequence[Instance[RowParty]]) -> list[Ref[object]]:
         left = left[::2]
     whole = row[0].call(RowParty.hand_in, room)
     taken = [one.call(RowParty.take_survey, whole) for one in row]
+    usable = row[0].call(RowParty.check_usable)
     hashes = [
         one.call(RowParty.hash_persons, number, count, room) for number, one in enumerate(row)
     ]
     known = [one.call(RowParty.take_hashes, *hashes) for one in row]
-    return [*sizes, *merged, *taken, *known]
+    return [*sizes, *merged, *taken, usable, *known]
