@@ -180,7 +180,8 @@ def simulate_survey() -> Seen:
     survey = 8 + room.bytes + SEALED_BYTES
     items = -(-256 // ENVIRONMENTS) * 16 + SEALED_BYTES
     everyone = range(ENVIRONMENTS)
-    seen: Seen = [(f"survey {number}", size) for number in everyone]
+    seen: Seen = [(f"make_fit {number}", None) for number in everyone]
+    seen += [(f"survey {number}", size) for number in everyone]
     seen.append(("make_room 0", room))
     for number in (1, 2):
         seen += [(f"hand_in {number}", survey), ("merge 0", None)]
