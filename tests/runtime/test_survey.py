@@ -20,7 +20,6 @@ from xstat_ray.crypto.keygen import generate
 from xstat_ray.crypto.paillier import PrivateKey
 from xstat_ray.errors import InputError
 from xstat_ray.inputs.source import Source
-from xstat_ray.inputs.tables import Table
 from xstat_ray.model.messages import Rows
 from xstat_ray.planning.plan import make_plan
 from xstat_ray.roles import ColumnParty, RowParty
@@ -88,14 +87,13 @@ def test_counts_are_those_of_one_environment(small, table):
 
 def test_every_row_group_is_surveyed_once(small, table, monkeypatch):
     read = Counter[tuple[str, int]]()
-    original = Table.read
+    original = RowTable._tally
 
-    def noting(self: Table, pieces: Any, columns: Any, chunk_rows: int = 1 << 20) -> Any:
-        if list(columns) == ["person"]:
-            read.update((piece.file.name, piece.group.number) for piece in pieces)
-        return original(self, pieces, columns, chunk_rows)
+    def noting(self: RowTable, pieces: Any, columns: Any) -> Any:
+        read.update((piece.file.name, piece.group.number) for piece in pieces)
+        return original(self, pieces, columns)
 
-    monkeypatch.setattr(Table, "read", noting)
+    monkeypatch.setattr(RowTable, "_tally", noting)
     executor = executor_of(small, *[table] * 3)
     driver = Driver(executor, make_plan(small.study, key_bits=2048), Progress())
     driver._agree()
