@@ -2,141 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.case import Case, study
+from tests.joint import NAMES, NODES, made
 from tests.sizes import first
 from xstat_ray.crypto import masking
 from xstat_ray.crypto.keygen import generate
-from xstat_ray.crypto.paillier import PrivateKey, PublicEncryptor
+from xstat_ray.crypto.paillier import PrivateKey
 from xstat_ray.errors import BudgetError, ProtocolError
-from xstat_ray.inputs.source import Source
-from xstat_ray.model.messages import Debited, JointApproval, MaskedTable, RerandomisedTable
-from xstat_ray.planning.plan import Plan, make_plan
+from xstat_ray.model.messages import Debited, JointApproval, MaskedTable
 from xstat_ray.privacy.ledger import Ledger
-from xstat_ray.protocol import draw_noise
-from xstat_ray.roles import Aggregator, ColumnParty, RowParty
+from xstat_ray.roles import ColumnParty, RowParty
 from xstat_ray.roles.opening import joint_release_id, proven_key, table_digest
-from xstat_ray.roles.row_opening import Masked
-
-NAMES = ("one", "two", "three")
-AREAS = ["a", "b", "c"]
-NODES = range(3)
-PARTS = (range(1), range(1, 3))
-VALUES = np.random.default_rng(5).integers(0, 40, (3, 3, 2))
-"""What each party counts in these tests."""
-
-
-def joint_study(parties, noise):
-    named = [{"name": name, "persons": 2000} for name in NAMES[:parties]]
-    return study(
-        noise=noise, areas=AREAS, privacy={"cap": 2}, column={"parties": named}, bounds=None
-    )
-
-
-@dataclass
-class JointOpening:
-    """All parties with a table for each column party between them, none of it opened."""
-
-    plan: Plan
-    keys: list[PrivateKey]
-    row: RowParty
-    columns: list[ColumnParty]
-    ledgers: dict[str, Path]
-
-    @property
-    def first(self) -> ColumnParty:
-        return self.columns[0]
-
-    def paid(self, party: str) -> int:
-        """Releases that a party's ledger has debited."""
-        entries = Ledger(self.ledgers[party]).history(f"small/{party}")
-        return sum(entry.kind == "debit" for entry in entries)
-
-    def tables(self) -> list[RerandomisedTable]:
-        """Tables as an aggregator makes them, of known values; others each time."""
-        packing = self.plan.packing
-        zero = packing.pack(np.zeros((1, 2), np.int64))[0]
-        made = []
-        for key, values in zip(self.keys, VALUES, strict=False):
-            plain = [(number - zero) % key.public.n for number in packing.pack(values)]
-            ciphertexts = PublicEncryptor(key.public, 3).encrypt(plain)
-            made.append(RerandomisedTable(ciphertexts=ciphertexts.reshape(3, 1, -1)))
-        return made
-
-    def masks(self) -> list[list[Masked]]:
-        """For each column party the row party's masks, in two parts."""
-        packing = self.plan.packing
-        of_parts = [
-            self.row.mask_tables(part, self.row.noise_of(part, packing), packing, 3)
-            for part in PARTS
-        ]
-        return [list(of_key) for of_key in zip(*of_parts, strict=True)]
-
-    def masked(self, tables, masks) -> list[MaskedTable]:
-        """The tables with these masks on them."""
-        return [
-            Aggregator(key.public, 1, 3).put_masks(table, [made.masks for made in of_key])
-            for key, table, of_key in zip(self.keys, tables, masks, strict=True)
-        ]
-
-    def approve(self, tables, masked, masks) -> list[bytes]:
-        receipts = [[made.receipt for made in of_key] for of_key in masks]
-        return self.row.approve_tables(tables, masked, receipts)
-
-    def approved(self) -> tuple[list[MaskedTable], list[bytes]]:
-        tables = self.tables()
-        masks = self.masks()
-        masked = self.masked(tables, masks)
-        return masked, self.approve(tables, masked, masks)
-
-    def admit(self, masked, approvals) -> list[bytes]:
-        packing = self.plan.packing
-        return [
-            column.admit(table, approval, packing)
-            for column, table, approval in zip(self.columns, masked, approvals, strict=True)
-        ]
-
-    def residues(self, masked, permits, part) -> list[bytes]:
-        others = list(zip(self.columns, masked, permits, strict=True))[1:]
-        return [column.open_residues(table, permit, part) for column, table, permit in others]
-
-    def add(self, masked, permits, part, residues) -> bytes:
-        noise = self.first.noise_of(part, self.plan.packing)
-        return self.first.add_residues(masked[0], permits[0], part, noise, residues)
-
-    def debits(self, permits) -> list[bytes]:
-        told = zip(self.columns[1:], permits[1:], strict=True)
-        return [column.tell_debit(permit) for column, permit in told]
-
-    def opened(self) -> tuple[list[bytes], list[bytes]]:
-        """The approvals, and the parts in which the sum was opened."""
-        masked, approvals = self.approved()
-        permits = self.admit(masked, approvals)
-        parts = [
-            self.add(masked, permits, part, self.residues(masked, permits, part)) for part in PARTS
-        ]
-        self.row.accept_debits(self.debits(permits))
-        return approvals, parts
-
-    def noisy(self) -> list[tuple[int, ...]]:
-        """What is opened: the sum with the noise of row party and first column party, sorted."""
-        low, high = self.row._noise + self.first._noise
-        whole = VALUES[: len(self.columns)].sum(0) + low + (high << 32)
-        return sorted(map(tuple, whole.tolist()))
-
-    def check(self, approvals, opened, published) -> None:
-        """Have every column party check a publication."""
-        shown = self.row.show_masks(published.release)
-        packing = self.plan.packing
-        for column, approval, mask in zip(self.columns, approvals, shown, strict=True):
-            seen = opened if column is self.first else self.first.show_sums(column.party, opened)
-            column.check_published(approval, seen, mask, published, packing)
 
 
 @pytest.fixture(scope="module")
@@ -144,44 +25,6 @@ def keys():
     """Keys with their proofs, which take longer than the rest of a test."""
     made = [generate(2048) for _ in NAMES]
     return [(key, proven_key(key)) for key in made]
-
-
-def shake_hands(one, other):
-    """Lead two ends of a session through the handshake."""
-    hellos = one.hello(), other.hello()
-    confirmations = one.agree(hellos[1]), other.agree(hellos[0])
-    one.confirm(confirmations[1])
-    other.confirm(confirmations[0])
-
-
-def connect(first, other):
-    """Lead the first column party and another one through theirs."""
-    name = other.party
-    hellos = first.channel_hello(name), other.channel_hello(name)
-    confirmations = first.channel_agree(name, hellos[1]), other.channel_agree(name, hellos[0])
-    first.channel_confirm(name, confirmations[1])
-    other.channel_confirm(name, confirmations[0])
-
-
-def made(tmp_path, keys, parties=3, noise="gaussian"):
-    case = Case(tmp_path)
-    agreed = joint_study(parties, noise)
-    ledgers = {name: tmp_path / f"{name}.sqlite" for name in ("row", *NAMES[:parties])}
-    row = RowParty(agreed, Source(case.tables["row"], ledger=ledgers["row"]))
-    columns = []
-    for name, (key, proven) in zip(NAMES[:parties], keys, strict=False):
-        column = ColumnParty(
-            agreed, Source(case.tables["column"], ledger=ledgers[name]), party=name
-        )
-        column._key = key
-        shake_hands(row.link(name), column)
-        row.link(name).accept_key(proven)
-        columns.append(column)
-    for column in columns[1:]:
-        connect(columns[0], column)
-    plan = make_plan(agreed, key_bits=2048)
-    draw_noise(plan, row, columns[0])
-    return JointOpening(plan, [key for key, _ in keys[:parties]], row, columns, ledgers)
 
 
 @pytest.fixture
