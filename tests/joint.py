@@ -22,16 +22,17 @@ from xstat_ray.roles.row_opening import Masked
 NAMES = ("one", "two", "three")
 AREAS = ["a", "b", "c"]
 NODES = range(3)
-PARTS = (range(1), range(1, 3))
 VALUES = np.random.default_rng(5).integers(0, 40, (3, 3, 2))
 """What each party counts in these tests."""
 
 
-def joint_study(parties, noise):
-    named = [{"name": name, "persons": 2000} for name in NAMES[:parties]]
-    return study(
-        noise=noise, areas=AREAS, privacy={"cap": 2}, column={"parties": named}, bounds=None
-    )
+def joint_study(parties, noise, areas=AREAS, kinds=("x", "y")):
+    """A study of areas by kinds with so many column parties."""
+    column = {
+        "parties": [{"name": name, "persons": 2000} for name in NAMES[:parties]],
+        "dimensions": [{"name": "kind", "values": list(kinds)}],
+    }
+    return study(noise=noise, areas=areas, privacy={"cap": 2}, column=column, bounds=None)
 
 
 @dataclass
@@ -47,6 +48,11 @@ class JointOpening:
     """(parties, nodes, slots) what each of them counts."""
 
     @property
+    def parts(self) -> list[range]:
+        """The nodes in the two parts in which they are masked and opened."""
+        return [range(1), range(1, len(self.values[0]))]
+
+    @property
     def first(self) -> ColumnParty:
         return self.columns[0]
 
@@ -58,12 +64,14 @@ class JointOpening:
     def tables(self) -> list[RerandomisedTable]:
         """Tables as an aggregator makes them, of known values; others each time."""
         packing = self.plan.packing
-        zero = packing.pack(np.zeros((1, 2), np.int64))[0]
+        zero = packing.pack(np.zeros_like(self.values[0]))
+        shape = (len(self.values[0]), packing.blocks, -1)
         made = []
         for key, values in zip(self.keys, self.values, strict=True):
-            plain = [(number - zero) % key.public.n for number in packing.pack(values)]
-            ciphertexts = PublicEncryptor(key.public, 3).encrypt(plain)
-            made.append(RerandomisedTable(ciphertexts=ciphertexts.reshape(3, 1, -1)))
+            packed = zip(packing.pack(values), zero, strict=True)
+            plain = [(number - offset) % key.public.n for number, offset in packed]
+            ciphertexts = PublicEncryptor(key.public, len(plain)).encrypt(plain)
+            made.append(RerandomisedTable(ciphertexts=ciphertexts.reshape(shape)))
         return made
 
     def masks(self) -> list[list[Masked]]:
@@ -71,7 +79,7 @@ class JointOpening:
         packing = self.plan.packing
         of_parts = [
             self.row.mask_tables(part, self.row.noise_of(part, packing), packing, 3)
-            for part in PARTS
+            for part in self.parts
         ]
         return [list(of_key) for of_key in zip(*of_parts, strict=True)]
 
@@ -116,7 +124,8 @@ class JointOpening:
         masked, approvals = self.approved()
         permits = self.admit(masked, approvals)
         parts = [
-            self.add(masked, permits, part, self.residues(masked, permits, part)) for part in PARTS
+            self.add(masked, permits, part, self.residues(masked, permits, part))
+            for part in self.parts
         ]
         self.row.accept_debits(self.debits(permits))
         return approvals, parts
@@ -145,15 +154,20 @@ def shake_hands(one, other):
 
 
 def made(tmp_path, keys, parties=3, noise="gaussian"):
+    """Make all parties, with handshakes and noise behind them; keys come with their proofs."""
+    return opening_of(tmp_path, keys, joint_study(parties, noise), VALUES[:parties])
+
+
+def opening_of(tmp_path, keys, agreed, values):
+    """Make all parties of a study with what each of them counts."""
     case = Case(tmp_path)
-    agreed = joint_study(parties, noise)
-    ledgers = {name: tmp_path / f"{name}.sqlite" for name in ("row", *NAMES[:parties])}
+    names = NAMES[: len(values)]
+    ledgers = {name: tmp_path / f"{name}.sqlite" for name in ("row", *names)}
     row = RowParty(agreed, Source(case.tables["row"], ledger=ledgers["row"]))
     columns = []
-    for name, (key, proven) in zip(NAMES[:parties], keys, strict=False):
-        column = ColumnParty(
-            agreed, Source(case.tables["column"], ledger=ledgers[name]), party=name
-        )
+    for name, (key, proven) in zip(names, keys, strict=False):
+        source = Source(case.tables["column"], ledger=ledgers[name])
+        column = ColumnParty(agreed, source, party=name)
         column._key = key
         shake_hands(row.link(name), column)
         row.link(name).accept_key(proven)
@@ -161,5 +175,5 @@ def made(tmp_path, keys, parties=3, noise="gaussian"):
     connect(columns)
     plan = make_plan(agreed, key_bits=2048)
     draw_noise(plan, row, columns[0])
-    own = [key for key, _ in keys[:parties]]
-    return JointOpening(plan, own, row, columns, ledgers, VALUES[:parties])
+    own = [key for key, _ in keys[: len(values)]]
+    return JointOpening(plan, own, row, columns, ledgers, values)

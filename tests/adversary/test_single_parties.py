@@ -90,7 +90,9 @@ def features(numbers: Sequence[mpz], packing: Packing) -> Features:
     """Slots of all sums and differences modulo B, and what is above B."""
     modulus = packing.sum_modulus
     bits = packing.slot_bits
-    found = {f"above {n}": float(number // modulus & 0xFFFF_FFFF) for n, number in enumerate(numbers)}
+    found = {
+        f"above {n}": float(number // modulus & 0xFFFF_FFFF) for n, number in enumerate(numbers)
+    }
     for signs in product((-1, 0, 1), repeat=len(numbers)):
         total = sum(sign * number for sign, number in zip(signs, numbers, strict=True)) % modulus
         for slot in range(packing.slots):
