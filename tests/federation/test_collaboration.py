@@ -128,6 +128,17 @@ def test_what_is_off_is_said():
     assert any("epsilon 1/3, delta 1e-07" in line for line in padded["aggregator"]["ja"])
 
 
+def test_sums_are_named_with_their_bounds():
+    measures = [
+        {"name": "fare", "low": 0, "high": 60000, "unit": "JPY"},
+        {"name": "points", "high": 9},
+    ]
+    measured = made(plan_of(column={"measures": [{"low": 0, **of} for of in measures]}))
+    assert measured.content["study"]["measures"] == {"fare": "0..60000 JPY", "points": "0..9"}
+    assert "Sums and means: fare 0..60000 JPY, points 0..9" in page(measured, [], "en")
+    assert "合計と平均: fare" in page(measured, [], "ja")
+
+
 def test_the_page_tells_all_of_it():
     titled: Study = replace(study(noise="laplace"), title={"en": "Counts", "ja": "集計表"})
     collaboration = made(OPTIONS.plan(titled))

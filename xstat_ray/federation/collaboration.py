@@ -84,6 +84,12 @@ def _study(study: Study) -> dict[str, Any]:
         "period": span_as_dict(study.period),
         "rows": {dimension.name: dimension.size for dimension in study.row.dimensions},
         "columns": {name: len(labels) for name, labels in study.column_labels},
+        "measures": {
+            measure.name: " ".join(
+                [f"{measure.low}..{measure.high}", *([measure.unit] if measure.unit else [])]
+            )
+            for measure in study.column.measures
+        },
         "bounds": one_person.bounds(study),
     }
 

@@ -15,6 +15,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "study": ("Study", "調査"),
     "counts": ("Counts", "集計"),
     "period": ("Period", "期間"),
+    "measures": ("Sums and means", "合計と平均"),
     "bounds": ("One person", "一人あたり"),
     "privacy": ("Privacy", "保護"),
     "domains": ("Domains", "参加者"),
@@ -57,6 +58,8 @@ def _lines(
     yield f"{say('counts')}: {_sizes(study['rows'])} x {_sizes(study['columns'])}"
     if study["period"]:
         yield f"{say('period')}: {study['period']['grain']}, {_span(study['period'])}"
+    if study["measures"]:
+        yield f"{say('measures')}: {_named(study['measures'])}"
     yield f"{say('bounds')}: {_named(study['bounds'])}"
     yield f"{say('privacy')}: {_named(content['privacy'])}"
     yield f"{say('domains')}:"

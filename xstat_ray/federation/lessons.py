@@ -18,7 +18,7 @@ Words = Mapping[Language, list[str]]
 """Sentences by language, the same in each."""
 
 _EXACT = (
-    "NOISE IS OFF: the exact counts, which may tell of single persons",
+    "NOISE IS OFF: the exact figures, which may tell of single persons",
     "ノイズなし：正確な集計値。個人について分かることがあります",
 )
 _LEARNT: Mapping[Learner, tuple[tuple[str, str], ...]] = {
