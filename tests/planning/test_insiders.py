@@ -111,3 +111,16 @@ def test_the_sentence_names_those_alike_together():
 def test_epsilon_is_never_rounded_down():
     barely = replace(plan("laplace").insiders.towards["row"], epsilon=Fraction(10**9 + 1, 10**9))
     assert str(barely).startswith("epsilon 1.001,") and barely.as_dict()["epsilon"] == "1.000001"
+
+
+@pytest.mark.parametrize("noise", ["laplace", "gaussian"])
+def test_of_several_column_parties_the_first_alone_has_a_share(noise):
+    parties = [{"name": name, "persons": 100} for name in ("jal", "hac", "ado")]
+    asked = {"delta": "1e-6", "cap": 100}
+    several = study(noise=noise, bounds=None, column={"parties": parties}, privacy=asked)
+    held = make_plan(several).insiders.towards
+    assert set(held) == {"public", "row", "jal", "hac", "ado", "aggregator"}
+    assert held["jal"] == held["row"] == held["aggregator"]
+    assert held["hac"] == held["ado"] == held["public"]
+    assert (held["jal"] == held["public"]) == (noise == "laplace")
+    assert "jal" in make_plan(several).insiders.sentence()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.synthetic import make_study
 from xstat_ray.crypto.kernels import choice
-from xstat_ray.crypto.packing import FREE_BITS
+from xstat_ray.crypto.packing import FREE_BITS, SUM_FREE_BITS
 from xstat_ray.errors import PlanError
 from xstat_ray.model.study import Bounds, Dimension, Privacy
 from xstat_ray.planning.limits import MAX_COEFFICIENTS
@@ -33,6 +33,25 @@ def test_the_figures_follow_from_the_study():
     assert plan.mechanism.l1 == 1 * 2 * 4 and plan.mechanism.l2_squared == 1 * 8
     assert plan.mechanism.scale == pytest.approx(24)
     assert len(plan.grid.batches) == 36 and len(plan.grid.regions) == 2
+
+
+def test_each_column_party_has_a_table_of_its_own_with_room_for_sums_of_residues():
+    bounds = {"boardings": 2, "persons": 50}
+    parties = [{"name": name, **bounds} for name in ("jal", "hac", "ado")]
+    several = replace(make_study(parties=parties), privacy=STUDY.privacy)
+    plan = make_plan(several, key_bits=2048)
+    packing = plan.packing
+    assert plan.keys == 3 and make_plan(STUDY).keys == 1
+    assert plan.table_ciphertexts == 12 * packing.blocks
+    assert plan.table_bytes == 3 * plan.table_ciphertexts * 512
+    assert packing.width * packing.per_block <= 2047 - SUM_FREE_BITS
+    assert plan.as_dict()["table_ciphertexts"] == 3 * plan.table_ciphertexts
+    assert "under each of 3 keys" in dict(plan.rows())["Ciphertexts"]
+    one = make_plan(replace(STUDY, bounds=several.bounds), key_bits=2048)
+    assert "under each" not in dict(one.rows())["Ciphertexts"]
+    people = 10**6
+    extra = plan.seconds(1, row_persons=people) - plan.seconds(1)
+    assert extra == pytest.approx(3 * (one.seconds(1, row_persons=people) - one.seconds(1)))
 
 
 @given(

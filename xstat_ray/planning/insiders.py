@@ -3,7 +3,8 @@
 Everybody reads the published table. A role that took part also knows what it drew:
 
 - Laplace noise is drawn jointly, and nobody knows any of it: each role faces what the public faces.
-- Of Gaussian noise each role knows its own share and faces the other two.
+- Of Gaussian noise each role knows its own share and faces the other two. Of several column parties
+  the first alone has a share; the others face all three.
 
 The aggregator also learns what its view of the encrypted tables shows; with padding that is
 (epsilon, delta)-differentially private as well, and both add up. What two roles could find out
@@ -15,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from xstat_ray.model.study import Study
 from xstat_ray.privacy.gaussian_profile import gaussian_epsilon
@@ -24,7 +25,6 @@ from xstat_ray.privacy.mechanism import Mechanism
 from xstat_ray.privacy.rounding import readable
 
 Observer = Literal["public", "row", "column", "aggregator"]
-_INSIDERS: tuple[Observer, ...] = get_args(Observer)[1:]
 _NAMES = {
     "public": "the public",
     "row": "row party",
@@ -56,8 +56,8 @@ class Guarantee:
 class Insiders:
     """What holds towards the public and towards each role alone; empty where noise is off."""
 
-    towards: Mapping[Observer, Guarantee]
-    """Of the release."""
+    towards: Mapping[str, Guarantee]
+    """Of the release; several column parties by their names, in place of `column`."""
     with_view: Guarantee | None
     """Towards the aggregator, of the release and of what it sees before; None without padding."""
     left_out: Mapping[str, Guarantee]
@@ -76,15 +76,19 @@ class Insiders:
             mechanism: the noise of the release.
             delta: what the release is debited with.
         """
-        towards: dict[Observer, Guarantee] = {}
+        towards: dict[str, Guarantee] = {}
+        first, *others = _column_names(study)
+        roles = ("row", first, "aggregator")
         left_out: dict[str, Guarantee] = {}
         noticed = None
         if mechanism.noise == "laplace":
-            towards = dict.fromkeys(get_args(Observer), Guarantee(mechanism.epsilon, delta))
+            everybody = ("public", "row", first, *others, "aggregator")
+            towards = dict.fromkeys(everybody, Guarantee(mechanism.epsilon, delta))
             noticed = 1 - Fraction(1, study.privacy.checked)
         elif mechanism.noise == "gaussian":
             of_all, of_two, of_one = (_of_shares(mechanism, ROLES - known) for known in range(3))
-            towards = {"public": of_all, **dict.fromkeys(_INSIDERS, of_two)}
+            towards = {"public": of_all, **dict.fromkeys(roles, of_two)}
+            towards |= dict.fromkeys(others, of_all)
             left_out = {"public": of_two, "roles": of_one}
         view = study.privacy.view
         padded = towards and study.privacy.padding == "dp"
@@ -108,11 +112,16 @@ class Insiders:
             return "NOISE OFF: everybody learns the exact counts"
         alike: dict[Guarantee, list[str]] = {}
         for observer, held in self.towards.items():
-            alike.setdefault(held, []).append(_NAMES[observer])
+            alike.setdefault(held, []).append(_NAMES.get(observer, observer))
         parts = [f"{_listed(names)} {held}" for held, names in alike.items()]
         if self.with_view is not None:
             parts.append(f"aggregator with its view {self.with_view}")
         return "; ".join(parts) + "; nothing is promised towards two roles together"
+
+
+def _column_names(study: Study) -> list[str]:
+    """What each column party is called among the observers."""
+    return [terms.name for terms in study.column_parties] if study.column.parties else ["column"]
 
 
 def _of_shares(mechanism: Mechanism, count: int) -> Guarantee:

@@ -95,8 +95,13 @@ class Plan:
         return _max_flags(self.study) + (self.padding.flags_added if self.padding else 0)
 
     @property
+    def keys(self) -> int:
+        """Keys under each of which there is an encrypted table: one for each column party."""
+        return len(self.study.column_parties)
+
+    @property
     def table_ciphertexts(self) -> int:
-        """Ciphertexts of the encrypted table."""
+        """Ciphertexts of the encrypted table, of each where there are several keys."""
         return self.design.shown * self.packing.blocks
 
     @property
@@ -106,8 +111,8 @@ class Plan:
 
     @property
     def table_bytes(self) -> int:
-        """Bytes of the encrypted table."""
-        return self.table_ciphertexts * self.ciphertext_bytes
+        """Bytes of the encrypted tables under all keys."""
+        return self.keys * self.table_ciphertexts * self.ciphertext_bytes
 
     @property
     def coefficients(self) -> int:
@@ -141,15 +146,16 @@ class Plan:
         """
         rate = self._rates
         blocks = self.packing.blocks
+        tables = self.keys * self.table_ciphertexts
         parallel = (
-            (self.study.bounds.persons + row_persons) / rate.persons
+            (self.study.bounds.persons + self.keys * row_persons) / rate.persons
             + self.max_flags * blocks / rate.owner_encrypt
             + self.max_flags * self.study.sensitivity.rows * blocks / rate.multiply
-            + self.table_ciphertexts / rate.decrypt
-            + rate.mask_seconds(self.table_ciphertexts, self.key_bits)
+            + tables / rate.decrypt
+            + self.keys * rate.mask_seconds(self.table_ciphertexts, self.key_bits)
             + self.row_seconds(1, rows + (self.padding.rows_added if self.padding else 0))
         )
-        serial = self.table_ciphertexts / rate.public_encrypt
+        serial = tables / rate.public_encrypt
         serial += draw_cost.seconds(self.study, self.noise, self.coefficients, cores)
         return START_SECONDS + serial + parallel / cores
 
@@ -223,7 +229,8 @@ class Plan:
             ),
             (
                 "Ciphertexts",
-                f"{self.table_ciphertexts:,} in the table ({readable_bytes(self.table_bytes)}), up "
+                f"{self.table_ciphertexts:,} in the table{_under(self.keys)} "
+                f"({readable_bytes(self.table_bytes)}), up "
                 f"to {self.max_flags * packing.blocks:,} in flags "
                 f"({readable_bytes(self.flag_bytes)})",
             ),
@@ -273,7 +280,7 @@ class Plan:
             "slot_offset": self.packing.offset,
             "slots_per_ciphertext": self.packing.per_block,
             "ciphertexts_per_cell": self.packing.blocks,
-            "table_ciphertexts": self.table_ciphertexts,
+            "table_ciphertexts": self.keys * self.table_ciphertexts,
             "table_bytes": self.table_bytes,
             "max_flags": self.max_flags,
             "max_flag_bytes": self.flag_bytes,
@@ -331,6 +338,10 @@ def make_plan(
     grid = cut(study, shards, batch, _max_flags(study) * packing.blocks * key_bits // 4)
     padding = Padding.of_study(study, grid)
     return Plan(study, key_bits, packing, design, grid, padding, chosen.name, constant_time)
+
+
+def _under(keys: int) -> str:
+    return "" if keys == 1 else f" under each of {keys} keys"
 
 
 def _max_flags(study: Study) -> int:
