@@ -50,7 +50,9 @@ def test_several_environments_of_each_party_finish_what_is_stored(case, monkeypa
     def several(study, sources):
         made = [LocalExecutor(study, sources) for _ in range(2)]
         made[0].row = [instance for executor in made for instance in executor.row]
-        made[0].column = [instance for executor in made for instance in executor.column]
+        made[0].columns = {
+            "column": [instance for executor in made for instance in executor.column]
+        }
         return made[0]
 
     monkeypatch.setattr("xstat_ray.runtime.open.LocalExecutor", several)

@@ -15,7 +15,8 @@ from xstat_ray.inputs.outside import OutsideTable
 from xstat_ray.inputs.source import DEFAULT_LEDGER, Source, check_sources
 from xstat_ray.inputs.spool import SPOOL, spooled
 from xstat_ray.model.messages import Coefficients
-from xstat_ray.model.study import Role, Study
+from xstat_ray.model.parties import ONLY
+from xstat_ray.model.study import Study, role_of
 from xstat_ray.planning import pool_view
 from xstat_ray.planning.fit import fitted, look_at
 from xstat_ray.planning.options import Options, check_noise
@@ -34,12 +35,15 @@ from xstat_ray.runtime.open import open_executor
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.util.location import Location, LocationLike
 
+Table = LocationLike | OutsideTable | Source | SupportsArrow
+"""A party's table, or where it lies."""
+
 
 def crosstab(
     study: Study,
     *,
-    row: LocationLike | OutsideTable | Source | SupportsArrow,
-    column: LocationLike | OutsideTable | Source | SupportsArrow,
+    row: Table,
+    column: Table | Mapping[str, Table],
     out: LocationLike | None = None,
     options: Options | None = None,
     progress: Progress | None = None,
@@ -52,7 +56,8 @@ def crosstab(
             object store), or one that can be read as Arrow, such as a data frame, or a `Source`
             with people to exclude and a budget ledger, by default `.xstat-ray/ledger.sqlite` for
             both. What is no file is copied into one for the time of the run.
-        column: the column party's table, likewise.
+        column: the column party's table, likewise; where the study names several column parties,
+            each one's by its name.
         out: folder for the files of the release, on a disk or in an object store; without it
             nothing is kept on disk but the ledger.
         options: how to run; the default runs in this process, without Ray.
@@ -70,7 +75,7 @@ def crosstab(
     options = options or Options()
     progress = progress or Progress()
     plan = options.plan(study)
-    sources: dict[Role, Source] = {"row": Source.of(row), "column": Source.of(column)}
+    sources = {"row": Source.of(row), **_column_sources(study, column)}
     check_sources(sources)
     _announce(plan, sources, options, progress)
     kept = None if out is None else Location.of(out)
@@ -80,10 +85,10 @@ def crosstab(
         if kept is not None and not kept.is_local:
             _check_store(kept, work, progress)
         progress = Recorded(progress, folder, hides_sizes=plan.padding is not None)
-        sources = {role: _for_run(source, role, work) for role, source in sources.items()}
-        for role in sources:
-            files = _files(plan.study, role, sources[role], work, progress)
-            sources[role] = stack.enter_context(files)
+        sources = {name: _for_run(source, name, work) for name, source in sources.items()}
+        for name in sources:
+            files = _files(plan.study, name, sources[name], work, progress)
+            sources[name] = stack.enter_context(files)
         if plan.padding is None and not work.stored:
             plan = _fitted(plan, sources, options, progress)
         unfinished, coefficients = _count(plan, sources, work, options, progress)
@@ -93,7 +98,7 @@ def crosstab(
 
 
 def _fitted(
-    plan: Plan, sources: Mapping[Role, Source], options: Options, progress: Progress
+    plan: Plan, sources: Mapping[str, Source], options: Options, progress: Progress
 ) -> Plan:
     """Cut the periods into batches that fit into memory; see `fit.fitted`."""
     try:
@@ -108,6 +113,24 @@ def _fitted(
             "not fit into memory."
         )
     return cut
+
+
+def _column_sources(study: Study, column: Table | Mapping[str, Table]) -> dict[str, Source]:
+    """Find the table of every column party, in the order of the study.
+
+    Raises:
+        InputError: a party has none, or the study does not name it.
+    """
+    names = [terms.name for terms in study.column_parties]
+    tables = column if isinstance(column, Mapping) else {ONLY: column}
+    if set(tables) != set(names):
+        raise InputError(
+            f"tables are given of {', '.join(tables)}, and the study's column parties are "
+            f"{', '.join(names)}",
+            key="data.column",
+            remedy="Give a table for each of them by its name",
+        )
+    return {name: Source.of(tables[name]) for name in names}
 
 
 def _release(
@@ -136,15 +159,15 @@ def _check_store(out: Location, work: Workspace, progress: Progress) -> None:
         check_writable(out)
 
 
-def _for_run(source: Source, role: Role, work: Workspace) -> Source:
+def _for_run(source: Source, party: str, work: Workspace) -> Source:
     """A source with a ledger, and a private folder in which this run is resumed."""
     ledger = source.ledger or DEFAULT_LEDGER.absolute()
-    return replace(source, private=work.private_folder(role), ledger=ledger)
+    return replace(source, private=work.private_folder(party), ledger=ledger)
 
 
 @contextmanager
 def _files(
-    study: Study, role: Role, source: Source, work: Workspace, progress: Progress
+    study: Study, party: str, source: Source, work: Workspace, progress: Progress
 ) -> Iterator[Source]:
     """A source of files alone: with copies of what is no file, which are removed at the end.
 
@@ -153,13 +176,13 @@ def _files(
     if work.stored and source.is_outside:
         source = replace(source, table=work.folder, exclude=())
     if source.is_outside:
-        progress.note(f"The {role} party's table is read into a private copy: {source.table}.")
-    with spooled(study, role, source, work.private_folder(role) / SPOOL) as files:
+        progress.note(f"The {party} party's table is read into a private copy: {source.table}.")
+    with spooled(study, role_of(party), source, work.private_folder(party) / SPOOL) as files:
         yield files
 
 
 def _announce(
-    plan: Plan, sources: Mapping[Role, Source], options: Options, progress: Progress
+    plan: Plan, sources: Mapping[str, Source], options: Options, progress: Progress
 ) -> None:
     """Show the plan, and warn of what is unsafe about it."""
     announce(plan, ledgers_of(plan.study, sources), progress)
@@ -172,7 +195,7 @@ def _announce(
 
 
 def _count(
-    plan: Plan, sources: dict[Role, Source], work: Workspace, options: Options, progress: Progress
+    plan: Plan, sources: dict[str, Source], work: Workspace, options: Options, progress: Progress
 ) -> tuple[Resumable, Coefficients]:
     """Count, and start again where the environment of a party was lost.
 
@@ -193,7 +216,7 @@ def _count(
 
 
 def _count_once(
-    plan: Plan, sources: dict[Role, Source], work: Workspace, options: Options, progress: Progress
+    plan: Plan, sources: dict[str, Source], work: Workspace, options: Options, progress: Progress
 ) -> tuple[Resumable, Coefficients]:
     """Run to the coefficients, from an unfinished release if the folder holds one."""
     unfinished = work.resumable()
@@ -237,7 +260,7 @@ def _encrypt_and_count(
     ends the run first.
     """
     _ask(executor, Party.check_budget)
-    public = driver.de_identify({role: work.party(role) for role in executor.parties})
+    publics = driver.de_identify({role: work.party(role) for role in executor.parties})
     for role, damaged in _ask(executor, Party.damaged_files).items():
         if damaged:
             progress.warn(
@@ -249,9 +272,9 @@ def _encrypt_and_count(
         executor.get(executor.first(role).call(Party.count_view))
     shown = {} if plan.padding is None else {"shown": work.count_view()}
     driver.draw_noise()
-    encrypted = driver.aggregate(public)
+    encrypted = driver.aggregate(publics)
     inputs = _record(executor, work)
-    to_open = driver.put_masks(public, driver.rerandomise(public, encrypted))
+    to_open = driver.put_masks(publics, driver.rerandomise(publics, encrypted))
     kernels = {str(role): name for role, name in _ask(executor, Party.kernel).items()}
     kernels = {"driver": plan.kernel} | kernels
     facts = make_manifest(plan, to_open.release, inputs, kernels, progress.seconds)
@@ -260,18 +283,18 @@ def _encrypt_and_count(
     return Resumable(to_open, facts)
 
 
-def _ask(executor: Executor, method: Callable[[Party], R]) -> dict[Role, R]:
+def _ask(executor: Executor, method: Callable[[Party], R]) -> dict[str, R]:
     """Call a method of each party, in the party's first environment."""
     return {role: executor.get(executor.first(role).call(method)) for role in executor.parties}
 
 
-def _record(executor: Executor, work: Workspace) -> dict[Role, str]:
+def _record(executor: Executor, work: Workspace) -> dict[str, str]:
     """Have each party record in its private folder what became of its rows.
 
     Returns:
         Keyed digest of what each party has read.
     """
-    inputs: dict[Role, str] = {}
+    inputs: dict[str, str] = {}
     for role, instances in executor.parties.items():
         reports = executor.get_all([instance.call(Party.report) for instance in instances])
         folder = work.private_folder(role)

@@ -123,10 +123,12 @@ def executor_of(study: Study, tables: dict[str, Path], seen: Seen) -> Executor:
         Watched(RowParty(study, sources["row"]), str(number), seen)
         for number in range(ENVIRONMENTS)
     ]
-    executor.column = [
-        Watched(ColumnParty(study, sources["column"]), f"column {number}", seen)
-        for number in range(2)
-    ]
+    executor.columns = {
+        "column": [
+            Watched(ColumnParty(study, sources["column"]), f"column {number}", seen)
+            for number in range(2)
+        ]
+    }
     return executor
 
 

@@ -11,7 +11,6 @@ from xstat_ray.errors import PlanError, ProtocolError, StudyError
 from xstat_ray.inputs.study_file import parse
 from xstat_ray.model.parties import ColumnTerms
 from xstat_ray.model.study import Bounds, Study
-from xstat_ray.planning.options import Options
 from xstat_ray.planning.plan import make_plan
 
 PARTIES = "study.column.parties"
@@ -106,10 +105,8 @@ def test_padding_of_several_parties_is_refused() -> None:
         make_plan(padded)
 
 
-def test_several_parties_are_planned_and_not_run_yet() -> None:
+def test_the_plan_says_what_the_sums_come_to() -> None:
     study = several(JAL, HAC)
     told = dict(make_plan(study).rows())["Bounds"]
     assert "sums" in told
     assert "4 boardings (2 in one column) of jal, 1 boarding (1 in one column) of hac" in told
-    with pytest.raises(PlanError, match="cannot be made yet"):
-        Options().plan(study)

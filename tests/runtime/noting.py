@@ -38,5 +38,5 @@ def noting_executor(row: Sequence[str], column: Sequence[str]) -> tuple[LocalExe
     calls: list[Call] = []
     executor = LocalExecutor(make_study(), {})
     executor.row = [Noting(name, calls) for name in row]
-    executor.column = [Noting(name, calls) for name in column]
+    executor.columns = {"column": [Noting(name, calls) for name in column]}
     return executor, calls

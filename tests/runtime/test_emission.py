@@ -71,7 +71,7 @@ def test_the_flags_of_a_batch_are_emitted_in_parts_by_environments_in_turn(
 ) -> None:
     monkeypatch.setattr(emission, "CIPHERTEXTS_A_CALL", 3 * plan.packing.blocks)
     executor, calls = noting_executor([], ["c0", "c1"])
-    submits = flag_calls(executor, plan, 2, flags)
+    submits = flag_calls(executor.column, plan, 2, flags)
     assert calls == []
     sent = [executor.get(submit()) for submit in submits]
     assert sent == [

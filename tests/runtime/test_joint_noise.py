@@ -59,7 +59,7 @@ def test_steps_that_are_done_twice_change_nothing(declared, tmp_path):
     executor = LocalExecutor(declared, sources(Case(tmp_path)))
     row, column = (Repeating(party.party) for party in (executor.row[0], executor.column[0]))
     executor.row = [row]
-    executor.column = [column]
+    executor.columns = {"column": [column]}
     plan = agreed(executor, declared)
     draw_noise(executor, plan, Progress())
     low, high = row.party._noise + column.party._noise

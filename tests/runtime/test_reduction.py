@@ -111,11 +111,13 @@ def reduce(executor: Recording, sizes: Sequence[int], most: int) -> Counting:
     def batches() -> Iterator[BatchMessages]:
         for batch, size in enumerate(sizes):
             flags = [BatchFlags(executor, batch) for _ in range(2)]
-            yield BatchMessages(flags, [partial(Message, batch, number) for number in range(size)])
+            yield BatchMessages(
+                [flags], [partial(Message, batch, number) for number in range(size)]
+            )
 
     stage = Counting()
     aggregator = Aggregator(PublicKey(3, 2), 1, 100)
-    reduce_partials(executor, aggregator, batches(), in_flight=most, stage=stage)
+    reduce_partials(executor, [aggregator], batches(), in_flight=most, stage=stage)
     return stage
 
 

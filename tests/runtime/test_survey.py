@@ -28,6 +28,7 @@ from xstat_ray.roles.survey import Survey
 from xstat_ray.runtime.driver import Driver
 from xstat_ray.runtime.emission import RowCalls
 from xstat_ray.runtime.executor import LocalExecutor, LocalInstance
+from xstat_ray.runtime.links import links
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.runtime.survey import survey
 
@@ -42,7 +43,9 @@ def executor_of(small: Any, *tables: Path) -> LocalExecutor:
     executor = LocalExecutor(small.study, {})
     row = [RowParty(small.study, Source(table), seed=SEED) for table in tables]
     executor.row = [LocalInstance(party) for party in row]
-    executor.column = [LocalInstance(ColumnParty(small.study, small.column, seed=SEED))]
+    executor.columns = {
+        "column": [LocalInstance(ColumnParty(small.study, small.column, seed=SEED))]
+    }
     return executor
 
 
@@ -96,7 +99,7 @@ def test_every_row_group_is_surveyed_once(small, table, monkeypatch):
     monkeypatch.setattr(RowTable, "_tally", noting)
     executor = executor_of(small, *[table] * 3)
     driver = Driver(executor, make_plan(small.study, key_bits=2048), Progress())
-    driver._agree()
+    driver._agree(*links(executor))
     driver.fill_replicas()
     driver.take_in("row")
     groups = sum(pq.ParquetFile(path).num_row_groups for path in table.iterdir())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -17,7 +17,6 @@ from xstat_ray.benchmarks.processes import peak_of_all
 from xstat_ray.crypto.paillier import PublicKey
 from xstat_ray.inputs.source import Source
 from xstat_ray.model.messages import Partial
-from xstat_ray.model.study import Role
 from xstat_ray.planning.cluster import Cluster
 from xstat_ray.planning.plan import Plan
 from xstat_ray.runtime.driver import Driver
@@ -58,7 +57,7 @@ def in_own_process(function: Callable[P, T], *args: P.args, **named: P.kwargs) -
         return pool.submit(function, *args, **named).result()
 
 
-def run_on_ray(plan: Plan, sources: Mapping[Role, Source], cores: int, window: int) -> Timed:
+def run_on_ray(plan: Plan, sources: Mapping[str, Source], cores: int, window: int) -> Timed:
     """Run all stages of a plan whose noise is off."""
     progress = Progress()
     with ExitStack() as stack:
@@ -67,21 +66,23 @@ def run_on_ray(plan: Plan, sources: Mapping[Role, Source], cores: int, window: i
         with progress.stage("start", 1):
             executor = stack.enter_context(open_ray(plan, sources, cores))
         driver = Driver(executor, plan, progress, window)
-        public = driver.de_identify()
+        publics = driver.de_identify()
         driver.draw_noise()
-        counts = release(driver, public, driver.aggregate(public), plan)
+        counts = release(driver, publics, driver.aggregate(publics), plan)
     return Timed(progress.seconds, peak.memory, counts)
 
 
-def release(driver: Driver, public: PublicKey, encrypted: Partial, plan: Plan) -> NDArray[np.int64]:
+def release(
+    driver: Driver, publics: Sequence[PublicKey], encrypted: Sequence[Partial], plan: Plan
+) -> NDArray[np.int64]:
     """Release the counts (cells, slots) of a plan whose noise is off."""
-    to_open = driver.put_masks(public, driver.rerandomise(public, encrypted))
+    to_open = driver.put_masks(publics, driver.rerandomise(publics, encrypted))
     coefficients = driver.release(to_open)
     return coefficients.values[: plan.study.cells]
 
 
 @contextmanager
-def open_ray(plan: Plan, sources: Mapping[Role, Source], cores: int) -> Iterator[Executor]:
+def open_ray(plan: Plan, sources: Mapping[str, Source], cores: int) -> Iterator[Executor]:
     """Start a Ray for the parties and the pool.
 
     Each party has an environment, with a thread for each core.

@@ -20,7 +20,6 @@ from xstat_ray.benchmarks.timed import Run, run_timed
 from xstat_ray.benchmarks.timing import Record, one_core, summarize
 from xstat_ray.errors import XstatError
 from xstat_ray.inputs.source import Source
-from xstat_ray.model.study import Role
 from xstat_ray.planning.plan import make_plan
 from xstat_ray.runtime.progress import Progress
 
@@ -81,7 +80,7 @@ def _records(rows: int, runs: dict[str, list[Run]]) -> list[Record]:
 
 
 @contextmanager
-def _by_time(tables: Region) -> Iterator[dict[Role, Source]]:
+def _by_time(tables: Region) -> Iterator[dict[str, Source]]:
     """Copy the row party's files sorted by time, and by nothing within a time."""
     rng = np.random.default_rng(1)
     with TemporaryDirectory() as name:

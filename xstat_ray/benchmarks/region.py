@@ -23,7 +23,7 @@ from xstat_ray.hokkaido.world.build import build
 from xstat_ray.hokkaido.world.settings import World
 from xstat_ray.inputs.source import Source
 from xstat_ray.inputs.study_file import parse
-from xstat_ray.model.study import Dimension, Privacy, Role, Study
+from xstat_ray.model.study import Dimension, Privacy, Study
 from xstat_ray.util.package_files import CONF
 
 _HOKKAIDO = World(first_day=dt.date(2023, 10, 29), days=1, outside=0.2, air=0.0234, studied=1.0)
@@ -49,7 +49,7 @@ class Region:
     days: tuple[dt.date, ...]
 
     @property
-    def sources(self) -> dict[Role, Source]:
+    def sources(self) -> dict[str, Source]:
         """Sources of the parties."""
         operator = self.folder / "operator"
         airline = self.folder / "airline"

@@ -121,7 +121,7 @@ def _aggregate(executor: Executor, plan: Plan, key: PrivateKey, window: int) -> 
     before = stored_bytes()
     with peak_of_all() as peak:
         start = time.perf_counter()
-        encrypted = driver.aggregate(key.public)
+        (encrypted,) = driver.aggregate([key.public])
         seconds = time.perf_counter() - start
     stored = stored_bytes() - before
     return Round(seconds, peak.memory, stored, _counts(key, plan, encrypted))

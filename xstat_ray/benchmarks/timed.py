@@ -10,6 +10,7 @@ from typing import Any, Concatenate, cast
 import numpy as np
 
 from xstat_ray.inputs.source import Source
+from xstat_ray.model.parties import ONLY
 from xstat_ray.model.study import Role
 from xstat_ray.planning.plan import Plan
 from xstat_ray.roles import RowParty
@@ -87,13 +88,14 @@ class _TimedInstance(Instance[P_co]):
 class TimedExecutor(LocalExecutor):
     """A `LocalExecutor` that books what it does."""
 
-    def __init__(self, plan: Plan, sources: dict[Role, Source], row_environments: int = 1) -> None:
+    def __init__(self, plan: Plan, sources: dict[str, Source], row_environments: int = 1) -> None:
         super().__init__(plan.study, sources)
         self.costs = Costs()
         further = [RowParty(plan.study, sources["row"]) for _ in range(1, row_environments)]
         row = [*self.row, *map(LocalInstance, further)]
         self.row = [_TimedInstance("row", instance, self.costs) for instance in row]
-        self.column = [_TimedInstance("column", instance, self.costs) for instance in self.column]
+        column = [_TimedInstance("column", instance, self.costs) for instance in self.column]
+        self.columns = {ONLY: column}
 
     def submit(self, function: Callable[..., R], *args: object) -> Ref[R]:
         """Run at once, and book it under the name of the function."""
@@ -114,23 +116,23 @@ class Run:
     """(cells, slots) counts."""
 
 
-def intake_timed(plan: Plan, sources: dict[Role, Source], row_environments: int) -> Costs:
+def intake_timed(plan: Plan, sources: dict[str, Source], row_environments: int) -> Costs:
     """Run intake and ID exchange with so many environments of the row party, in this process."""
     executor = TimedExecutor(plan, sources, row_environments)
     Driver(executor, plan, Progress()).de_identify()
     return executor.costs
 
 
-def run_timed(plan: Plan, sources: dict[Role, Source]) -> Run:
+def run_timed(plan: Plan, sources: dict[str, Source]) -> Run:
     """Run all stages of a plan whose noise is off, in this process."""
     executor = TimedExecutor(plan, sources)
     driver = Driver(executor, plan, Progress())
     costs = executor.costs
-    public = driver.de_identify()
+    publics = driver.de_identify()
     costs.timed("noise", driver.draw_noise)
-    encrypted = driver.aggregate(public)
-    noisy = costs.timed("sums", driver.rerandomise, public, encrypted)
-    to_open = costs.timed("masks", driver.put_masks, public, noisy)
+    encrypted = driver.aggregate(publics)
+    noisy = costs.timed("sums", driver.rerandomise, publics, encrypted)
+    to_open = costs.timed("masks", driver.put_masks, publics, noisy)
     coefficients = driver.release(to_open)
     counts = coefficients.values[: plan.study.cells]
     emitted = costs.out_bytes("column.emit") // (16 + plan.packing.blocks * plan.ciphertext_bytes)

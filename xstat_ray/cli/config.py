@@ -10,7 +10,7 @@ from typing import Any
 
 from xstat_ray.inputs.section import Section
 from xstat_ray.inputs.source import Source
-from xstat_ray.model.study import Role, Study
+from xstat_ray.model.study import Study
 from xstat_ray.planning.options import Options
 from xstat_ray.planning.plan_report import Target
 from xstat_ray.planning.settings import (
@@ -104,7 +104,7 @@ def plan_config(raw: Mapping[str, Any], origin: str) -> PlanConfig:
     """
     top = Section(raw, key="", origin=origin, known=(*TOP, *_PLAN))
     study = read_study(raw, origin)
-    sources: dict[Role, Source] = {"row": Source(Path()), "column": Source(Path())}
+    sources: dict[str, Source] = {"row": Source(Path()), "column": Source(Path())}
     if top.get("data") is not None:
         data = top.child("data", ("row", "column"))
         sources = {role: Source(Path(), ledger=read_ledger(data, role)) for role in sources}

@@ -199,12 +199,13 @@ class AggregatorSteps:
         with self._progress.stage("aggregate", shards) as stage:
             encrypted = reduce_partials(
                 self._executor,
-                aggregator,
+                [aggregator],
                 self._batches(public),
                 in_flight=IN_FLIGHT,
                 stage=stage,
             )
-        return self._driver.rerandomise(public, encrypted, starts)
+        (table,) = self._driver.rerandomise([public], encrypted, starts)
+        return table
 
     def _starts(self) -> list[NDArray[np.int64]]:
         """Receive the row tree: for each level above the cells, where its nodes begin below.
@@ -243,7 +244,7 @@ class AggregatorSteps:
             if number != batch:
                 raise ProtocolError("the flags do not come batch by batch")
             refs = [self._executor.put(part) for part in flags]
-            yield BatchMessages(refs, (partial(_itself, rows) for _, rows in of_batch))
+            yield BatchMessages([refs], (partial(_itself, rows) for _, rows in of_batch))
         if next(batches, None) is not None:
             raise ProtocolError("there are more flags than batches")
 

@@ -24,6 +24,7 @@ from xstat_ray.federation.lessons import LANGUAGES, Language
 from xstat_ray.inputs.section import Section
 from xstat_ray.inputs.source import Source
 from xstat_ray.model.study import Role, Study
+from xstat_ray.planning.limits import check_parties
 from xstat_ray.planning.options import Options
 from xstat_ray.planning.plan import Plan
 from xstat_ray.planning.settings import (
@@ -66,6 +67,7 @@ class DomainConfig:
 
     def plan(self) -> Plan:
         """Make the plan, which comes out alike in all domains."""
+        check_parties(self.study)
         return self.options.plan(self.study)
 
 

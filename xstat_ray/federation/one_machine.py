@@ -20,6 +20,7 @@ from xstat_ray.federation.approve import approve_for_all
 from xstat_ray.federation.identity import DOMAINS, Domain, Identity, private_folder
 from xstat_ray.inputs.source import Source, check_sources
 from xstat_ray.model.study import Role, Study
+from xstat_ray.planning.limits import check_parties
 from xstat_ray.planning.options import Options, check_noise
 from xstat_ray.planning.plan import Plan
 from xstat_ray.planning.pool_view import PADDING_OFF
@@ -259,9 +260,11 @@ def run_domains(
     Raises:
         XstatError: a job failed, for one of the reasons that `xstat_ray.crosstab` has.
     """
+    check_parties(study)
     plan = options.plan(study)
-    check_sources(sources)
-    announce(plan, ledgers_of(study, sources), progress)
+    by_name = {str(role): source for role, source in sources.items()}
+    check_sources(by_name)
+    announce(plan, ledgers_of(study, by_name), progress)
     for warning in check_noise(study.privacy, allowed=options.allow_no_noise):
         progress.warn(warning)
     if plan.padding is None:

@@ -25,6 +25,7 @@ from xstat_ray.model.messages import Tree
 from xstat_ray.model.study import Role
 from xstat_ray.roles import ColumnParty, RowParty
 from xstat_ray.roles.id_exchange import Shape
+from xstat_ray.roles.link import Link
 from xstat_ray.roles.party import Party
 from xstat_ray.roles.session import SECRETS
 from xstat_ray.runtime.driver import Driver
@@ -208,7 +209,7 @@ class PartySteps:
         self._executor.get_all(tell_others(self._executor, self._role))
         return self._shape
 
-    def _holder(self, number: int) -> Instance[Party]:
+    def _holder(self, number: int) -> Instance[Link]:
         """Return the environment that works through a bin."""
         return holder_of(self._executor, self._role, number)
 
@@ -313,7 +314,7 @@ class PartySteps:
         calls = [
             call
             for batch, size in enumerate(sizes)
-            for call in flag_calls(executor, plan, batch, size)
+            for call in flag_calls(executor.column, plan, batch, size)
         ]
         for number, flags in self._outbox.missing("aggregator", "flags", dict(enumerate(calls))):
             self._outbox.send("aggregator", "flags", flags, number, len(calls))

@@ -273,7 +273,7 @@ class PublisherSteps:
 
         (column,) = run.mailbox.collect("column", "facts", of_column)
         (aggregator,) = run.mailbox.collect("aggregator", "facts", of_aggregator)
-        inputs: dict[Role, str] = {"row": row["input"], "column": column["input"]}
+        inputs: dict[str, str] = {"row": row["input"], "column": column["input"]}
         kernels = {
             "aggregator": aggregator["kernel"],
             "row": row["kernel"],

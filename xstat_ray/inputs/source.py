@@ -18,7 +18,6 @@ from xstat_ray.inputs.outside import OutsideTable
 from xstat_ray.inputs.table_files import Paths, several
 from xstat_ray.inputs.table_options import NOTHING_SET, TableOptions
 from xstat_ray.inputs.table_walk import is_there, shown
-from xstat_ray.model.study import Role
 from xstat_ray.privacy.places import Place
 from xstat_ray.util.location import Location, LocationLike, local_path
 
@@ -164,7 +163,7 @@ def absolute_location(value: LocationLike) -> LocationLike:
     return location.local if location.is_local else location
 
 
-def check_sources(sources: Mapping[Role, Source]) -> None:
+def check_sources(sources: Mapping[str, Source]) -> None:
     """Check that the tables of all parties are there.
 
     Raises:

@@ -38,6 +38,11 @@ FORMAT_VERSION = 1
 OFFSET = "offset"
 
 
+def role_of(party: str) -> Role:
+    """Tell the role of a party by its name: `row`, or the name of a column party."""
+    return "row" if party == "row" else "column"
+
+
 @dataclass(frozen=True)
 class Level:
     """A coarser grouping of a dimension, such as municipalities over areas."""

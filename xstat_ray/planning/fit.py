@@ -36,11 +36,11 @@ class Look:
 
     row: RowShape
     column_rows: int
-    """Rows of the column party's table, about."""
+    """Rows of the column party's table, about; where there are several, of all together."""
 
 
-def look_at(study: Study, sources: Mapping[Role, Source]) -> Look:
-    """Look at the footers of both tables, or of some where there are many.
+def look_at(study: Study, sources: Mapping[str, Source]) -> Look:
+    """Look at the footers of all tables, or of some where there are many.
 
     Raises:
         InputError: a table cannot be used.
@@ -48,8 +48,11 @@ def look_at(study: Study, sources: Mapping[Role, Source]) -> Look:
     table, each = _footers(sources["row"], study.row.id, study.row.time)
     pieces = table.pieces()
     shape = RowShape.of(table, pieces, [cover(study, piece) for piece in pieces], each)
-    table, each = _footers(sources["column"], study.column.id, None)
-    return Look(shape, each * sum(map(rows_of, table.pieces())))
+    rows = 0
+    for terms in study.column_parties:
+        table, each = _footers(sources[terms.name], study.column.id, None)
+        rows += each * sum(map(rows_of, table.pieces()))
+    return Look(shape, rows)
 
 
 def _footers(source: Source, id: str, time: str | None) -> tuple[Table, int]:

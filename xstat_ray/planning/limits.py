@@ -77,16 +77,16 @@ def check_padding(study: Study) -> None:
 
 
 def check_parties(study: Study) -> None:
-    """Refuse several column parties: a release of them cannot be opened yet.
+    """Refuse several column parties between domains, which have messages for one.
 
     Raises:
         PlanError: the study has several.
     """
     if study.column.parties:
         raise PlanError(
-            "a release of several column parties cannot be made yet",
+            "several column parties cannot run in domains of their own yet",
             key="study.column.parties",
-            remedy="Let one column party supply all columns",
+            remedy="Set deployment=local, or let one column party supply all columns",
         )
 
 

@@ -9,7 +9,6 @@ from xstat_ray.errors import PlanError
 from xstat_ray.model.study import Privacy, Role, Study
 from xstat_ray.planning.batching import Batch
 from xstat_ray.planning.cluster import Cluster
-from xstat_ray.planning.limits import check_parties
 from xstat_ray.planning.plan import Plan, make_plan
 
 NOISE_OFF = (
@@ -54,7 +53,6 @@ class Options:
         Raises:
             PlanError: the study cannot be run safely, or not within the resources.
         """
-        check_parties(study)
         return make_plan(
             study,
             key_bits=self.key_bits,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from math import ceil
 from typing import Any
 
-from xstat_ray.model.study import Role
 from xstat_ray.planning import measure_view, one_person, pool_view
 from xstat_ray.planning.options import NOISE_OFF
 from xstat_ray.planning.plan import Plan
@@ -16,7 +15,7 @@ from xstat_ray.util.software_digest import software_digest, software_version
 def make_manifest(
     plan: Plan,
     release: str,
-    inputs: dict[Role, str],
+    inputs: dict[str, str],
     kernels: dict[str, str],
     seconds: dict[str, float],
 ) -> dict[str, Any]:
@@ -38,7 +37,10 @@ def make_manifest(
         "study_digest": study.digest.hex(),
         "software": {"version": software_version(), "measurement": software_digest().hex()},
         "inputs_hmac_sha256": inputs,
-        "datasets": {"row": study.row.dataset, "column": study.column.dataset},
+        "datasets": {
+            "row": study.row.dataset,
+            **{terms.name: terms.dataset for terms in study.column_parties},
+        },
         "bounds": {**one_person.bounds(study), "window_periods": study.window_periods},
         "mechanism": _mechanism(plan),
         **_measures(plan),

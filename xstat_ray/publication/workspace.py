@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -95,13 +95,13 @@ class Workspace(OutputFolder):
                 "slot_bits": self._plan.packing.slot_bits,
                 "facts": facts,
             }
-            receipts = {str(number): kept for number, kept in enumerate(to_open.receipts)}
-            contents = {
-                _FACTS: json.dumps(head).encode(),
-                _RECEIPTS: pack_fields(receipts),
-                _RERANDOMISED: to_open.rerandomised.encode(study.digest),
-                _MASKED: to_open.masked.encode(study.digest),
-            }
+            contents = {_FACTS: json.dumps(head).encode()}
+            # The first masked table comes last: it tells that all is stored.
+            for number, shown in reversed(list(enumerate([to_open, *to_open.others]))):
+                receipts = {str(place): kept for place, kept in enumerate(shown.receipts)}
+                contents[_of_key(_RECEIPTS, number)] = pack_fields(receipts)
+                contents[_of_key(_RERANDOMISED, number)] = shown.rerandomised.encode(study.digest)
+                contents[_of_key(_MASKED, number)] = shown.masked.encode(study.digest)
             for name, content in contents.items():
                 write_whole(self.unfinished / name, content)
         except OSError as error:
@@ -130,11 +130,25 @@ class Workspace(OutputFolder):
         return Resumable(self._to_open(head["facts"]["release"]), head["facts"])
 
     def _to_open(self, release: str) -> ToOpen:
+        parties = len(self._plan.study.column_parties)
+        first, *others = [self._shown(release, number) for number in range(parties)]
+        return replace(first, others=others)
+
+    def _shown(self, release: str, number: int) -> ToOpen:
+        """Read the tables under the key of one column party, by its place in the study."""
         digest = self._plan.study.digest
-        rerandomised = (self.unfinished / _RERANDOMISED).read_bytes()
+        receipts, rerandomised, masked = (
+            (self.unfinished / _of_key(name, number)).read_bytes()
+            for name in (_RECEIPTS, _RERANDOMISED, _MASKED)
+        )
         return ToOpen(
             release,
             RerandomisedTable.decode(rerandomised, digest),
-            MaskedTable.decode((self.unfinished / _MASKED).read_bytes(), digest),
-            list(unpack_fields((self.unfinished / _RECEIPTS).read_bytes()).values()),
+            MaskedTable.decode(masked, digest),
+            list(unpack_fields(receipts).values()),
         )
+
+
+def _of_key(name: str, number: int) -> str:
+    """Name of a file of the column party at this place in the study."""
+    return f"{name}.{number}" if number else name

@@ -40,6 +40,8 @@ class ToOpen:
     masked: MaskedTable
     receipts: Sequence[bytes]
     """What the row party keeps of its masks, sealed for itself; in the order of the nodes."""
+    others: Sequence[ToOpen] = ()
+    """The tables under the keys of the other column parties, in the order of the study."""
 
 
 def table_digest(table: MaskedTable, study: Study) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from xstat_ray.crypto.channel import pack_fields, unpack_fields
 from xstat_ray.crypto.derive import derive
@@ -47,6 +48,10 @@ class RowLinks(RowOpening):
     def _link_with(self, party: str) -> RowLink:
         seed = derive(self._seed, f"link with {party}", len(self._seed))
         return RowLink(self._study, self._source, seed=seed, party=party)
+
+    def on_link(self, party: str, method: str, *args: Any) -> Any:
+        """Call a method of the link with a column party, by its name."""
+        return getattr(self.link(party), method)(*args)
 
     # Replicas, and runs that are resumed
 

@@ -14,29 +14,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xstat_ray.crypto.paillier import PublicKey
-from xstat_ray.errors import PartyError, ProtocolError
+from xstat_ray.errors import PartyError
 from xstat_ray.model.messages import Coefficients, Partial, RerandomisedTable
-from xstat_ray.model.study import Role
 from xstat_ray.planning.options import IN_FLIGHT
 from xstat_ray.planning.plan import Plan
 from xstat_ray.planning.table_check import order_sentence
 from xstat_ray.roles import Aggregator, ColumnParty, RowParty
 from xstat_ray.roles.aggregator import draw_share
-from xstat_ray.roles.noise_share import NoiseShare
-from xstat_ray.roles.opening import ToOpen, checked_key, release_id, table_digest
+from xstat_ray.roles.opening import ToOpen, checked_key
 from xstat_ray.roles.party import Party
-from xstat_ray.roles.row_opening import Masked
+from xstat_ray.roles.row_link import RowLink
 from xstat_ray.roles.row_shape import MemoryRoom
 from xstat_ray.runtime.emission import (
     RowCalls,
     flag_calls,
-    mask_call,
-    opening_parts,
     wanted_batches,
 )
 from xstat_ray.runtime.exchange import exchange_ids
-from xstat_ray.runtime.executor import Executor, Ref, in_turn
+from xstat_ray.runtime.executor import Executor, Ref
 from xstat_ray.runtime.joint_noise import draw_noise
+from xstat_ray.runtime.links import LinkExecutor, links
+from xstat_ray.runtime.opening import MasksRef, Opening, connect, mask_calls, put_masks
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.runtime.reduction import BatchMessages, reduce_partials, sum_up_levels
 from xstat_ray.runtime.survey import survey
@@ -71,13 +69,13 @@ class Driver:
         self._plan = plan
         self._progress = progress
         self._in_flight = in_flight
-        self._masks: list[Ref[Masked]] | None = None
+        self._masks: list[MasksRef] | None = None
         self.approved = False
         """Whether the row party has debited its data set and approved the table."""
 
     # Stage 1: de-identify
 
-    def de_identify(self, folders: Mapping[Role, Path] | None = None) -> PublicKey:
+    def de_identify(self, folders: Mapping[str, Path] | None = None) -> list[PublicKey]:
         """Lead the parties through handshake, intake and ID exchange; then both can emit.
 
         Args:
@@ -85,48 +83,51 @@ class Driver:
                 finishes the release; by default nothing is kept.
 
         Returns:
-            The public key.
+            The public key of every column party, in the order of the study.
         """
         executor = self._executor
+        every_link = links(executor)
         with self._progress.stage("intake", len(executor.parties)) as stage:
-            public = self._agree()
+            keys = [self._agree(link) for link in every_link]
+            connect(executor)
             self.fill_replicas()
-            intakes = {role: self._intake(role) for role in executor.parties}
-            for role, refs in intakes.items():
-                self._taken_in(role, refs)
+            intakes = {party: self._intake(party) for party in executor.parties}
+            for party, refs in intakes.items():
+                self._taken_in(party, refs)
                 stage.advance()
             saved = (folders or {}).items()
-            executor.get_all([executor.first(role).call(Party.save, path) for role, path in saved])
+            executor.get_all([executor.first(one).call(Party.save, path) for one, path in saved])
         if self._plan.padding is None:
             # With padding the driver, which plays the aggregator's part, may learn nothing of a
             # table that noise does not cover.
             self._note_order()
-        exchange_ids(executor, self._progress)
-        return checked_key(public)
+        for link in every_link:
+            exchange_ids(link, self._progress)
+        return [checked_key(key) for key in keys]
 
-    def _agree(self) -> bytes:
-        """Lead both parties through the handshake; returns the public key with its proof."""
+    def _agree(self, link: LinkExecutor) -> bytes:
+        """Lead both ends of a link through the handshake; returns the key with its proof."""
         executor = self._executor
-        row = executor.row[0]
-        column = executor.column[0]
+        row = link.row_links[0]
+        column = link.column[0]
         made = column.call(ColumnParty.generate_key, self._plan.key_bits, self._plan.constant_time)
-        row_hello = executor.get(row.call(RowParty.hello))
+        row_hello = executor.get(row.call(RowLink.hello))
         column_hello = executor.get(column.call(ColumnParty.hello))
-        row_confirmation = row.call(RowParty.agree, column_hello)
+        row_confirmation = row.call(RowLink.agree, column_hello)
         column_confirmation = column.call(ColumnParty.agree, row_hello)
         confirmed = [
-            row.call(RowParty.confirm, column_confirmation),
+            row.call(RowLink.confirm, column_confirmation),
             column.call(ColumnParty.confirm, row_confirmation),
         ]
         executor.get_all([made, *confirmed])
         key = column.call(ColumnParty.public_key)
-        executor.get(row.call(RowParty.accept_key, key))
+        executor.get(row.call(RowLink.accept_key, key))
         return executor.get(key)
 
-    def take_in(self, role: Role) -> None:
+    def take_in(self, party: str) -> None:
         """Run the intake of one party alone, as in the party's own domain."""
-        self._taken_in(role, self._intake(role))
-        if role == "row":
+        self._taken_in(party, self._intake(party))
+        if party == "row":
             self._note_order()
 
     def _note_order(self) -> None:
@@ -134,11 +135,11 @@ class Driver:
         is_sorted = self._executor.get(self._executor.row[0].call(RowParty.is_sorted))
         self._progress.note(order_sentence(self._plan, is_sorted))
 
-    def _intake(self, role: Role) -> Sequence[Ref[object]]:
+    def _intake(self, party: str) -> Sequence[Ref[object]]:
         """Start the intake in all environments of a party."""
         executor = self._executor
-        if role == "column":
-            return [instance.call(ColumnParty.intake) for instance in executor.column]
+        if party in executor.columns:
+            return [instance.call(ColumnParty.intake) for instance in executor.columns[party]]
         grid = self._plan.grid
         room = MemoryRoom(grid.batches, len(grid.regions), self._memory)
         executor.get_all([instance.call(RowParty.make_fit, room) for instance in executor.row])
@@ -146,15 +147,15 @@ class Driver:
             return survey(executor.row)
         return [instance.call(RowParty.intake) for instance in executor.row]
 
-    def _taken_in(self, role: Role, intakes: Sequence[Ref[object]]) -> None:
+    def _taken_in(self, party: str, intakes: Sequence[Ref[object]]) -> None:
         """Wait for the intake of a party, whose environments must have read the same table."""
         executor = self._executor
         executor.get_all(intakes)
-        instances = executor.parties[role]
+        instances = executor.parties[party]
         if len(instances) > 1:
             # They make the same random choices person by person, so they must read the same table.
             digests = [instance.call(Party.replica_digest) for instance in instances]
-            check_replicas(role, executor.get_all(digests))
+            check_replicas(party, executor.get_all(digests))
 
     def fill_replicas(self) -> None:
         """Hand the secrets of each party's first environment to the party's other ones."""
@@ -172,61 +173,64 @@ class Driver:
 
     # Stage 2: aggregate
 
-    def aggregate(self, public: PublicKey) -> Partial:
-        """Join every shard and overlay the partials, while they are encrypted."""
+    def aggregate(self, publics: Sequence[PublicKey]) -> list[Partial]:
+        """Join every shard and overlay the partials, while they are encrypted.
+
+        Returns:
+            The counts under each key.
+        """
         grid = self._plan.grid
         rows = RowCalls(self._executor.row, len(grid.batches))
         has_rows, flags = self._prepare(rows)
         wanted = wanted_batches(has_rows)
-        with self._progress.stage("aggregate", len(grid.regions) * sum(wanted)) as stage:
-            aggregator = self._aggregator(public)
+        joins = len(publics) * len(grid.regions) * sum(wanted)
+        with self._progress.stage("aggregate", joins) as stage:
             return reduce_partials(
                 self._executor,
-                aggregator,
+                [self._aggregator(public) for public in publics],
                 self._batches(rows, flags, wanted),
                 in_flight=self._in_flight,
                 stage=stage,
             )
 
-    def _prepare(self, row_calls: RowCalls) -> tuple[list[bool], list[int]]:
+    def _prepare(self, row_calls: RowCalls) -> tuple[list[bool], list[list[int]]]:
         """Hand the shards, and the dummies that each party drew, to all environments.
 
         Returns:
-            For every batch whether the row party can hold rows of it, and the number of flags.
+            For every batch whether the row party can hold rows of it, and for every column party
+            the number of its flags.
         """
         executor = self._executor
         grid = self._plan.grid
         row_dummies = executor.row[0].call(RowParty.draw_dummies, grid)
-        column_dummies = executor.column[0].call(ColumnParty.draw_dummies, grid)
         rows = row_calls.prepare(grid, row_dummies)
-        flags = [
-            instance.call(ColumnParty.prepare, grid, column_dummies) for instance in executor.column
-        ]
-        return executor.get_all(rows)[0], executor.get(flags[0])
+        flags = []
+        for column in executor.columns.values():
+            dummies = column[0].call(ColumnParty.draw_dummies, grid)
+            flags.append([one.call(ColumnParty.prepare, grid, dummies) for one in column])
+        return executor.get_all(rows)[0], [executor.get(of_party[0]) for of_party in flags]
 
     def _batches(
-        self, rows: RowCalls, sizes: Sequence[int], wanted: Sequence[bool]
+        self, rows: RowCalls, sizes: Sequence[Sequence[int]], wanted: Sequence[bool]
     ) -> Iterator[BatchMessages]:
         """Yield every batch that can hold rows; its flags are made when its turn comes.
 
         Args:
             rows: asks for rows.
-            sizes: number of flags in every batch.
+            sizes: for every column party the number of flags in every batch.
             wanted: for every batch whether rows are asked for.
         """
         executor = self._executor
         grid = self._plan.grid
         for batch in filter(wanted.__getitem__, rows.order):
             messages = [partial(rows.emit, shard) for shard in grid.of_batch(batch)]
-            calls = flag_calls(executor, self._plan, batch, sizes[batch])
-            yield BatchMessages([call() for call in calls], messages)
+            flags = [
+                [call() for call in flag_calls(column, self._plan, batch, sizes_of[batch])]
+                for column, sizes_of in zip(executor.columns.values(), sizes, strict=True)
+            ]
+            yield BatchMessages(flags, messages)
         # The last rows are on their way, so that the masks hide behind the joins.
-        self._masks = self._mask_calls()
-
-    def _mask_calls(self) -> list[Ref[Masked]]:
-        """Ask the row party's environments, in turn, for the masks of the table."""
-        turns = range(len(opening_parts(self._plan)))
-        return [mask_call(self._executor, self._plan, turn) for turn in turns]
+        self._masks = mask_calls(self._executor, self._plan)
 
     def _aggregator(self, public: PublicKey) -> Aggregator:
         plan = self._plan
@@ -236,18 +240,18 @@ class Driver:
 
     def rerandomise(
         self,
-        public: PublicKey,
-        encrypted: Partial,
+        publics: Sequence[PublicKey],
+        encrypted: Sequence[Partial],
         starts: Sequence[NDArray[np.int64]] | None = None,
-    ) -> RerandomisedTable:
+    ) -> list[RerandomisedTable]:
         """Lay out the whole row domain, sum it up, and randomise every ciphertext afresh.
 
-        The aggregator's share of the noise is added, where it has one. The caller stores the result
-        before anything else, as noise must not be drawn twice.
+        The aggregator's share of the noise is added, where it has one, under the first key. The
+        caller stores the result before anything else, as noise must not be drawn twice.
 
         Args:
-            public: the public key.
-            encrypted: the encrypted counts.
+            publics: the public key of every column party.
+            encrypted: the encrypted counts under each.
             starts: what the row party's `tree_starts` gave; by default the row party is asked,
                 unless the plan tells.
 
@@ -256,88 +260,65 @@ class Driver:
         """
         plan = self._plan
         executor = self._executor
-        with self._progress.stage("sums", 1) as stage:
+        tables = []
+        with self._progress.stage("sums", len(publics)) as stage:
             if starts is None:
                 starts = plan.design.starts
             if starts is None:
                 starts = executor.get(executor.row[0].call(RowParty.tree_starts))
             plan.design.check_starts(starts)
-            aggregator = self._aggregator(public)
-            table = sum_up_levels(executor, plan, aggregator, encrypted, starts)
             share = draw_share(plan.design, plan.study.slots)
-            made = aggregator.rerandomise(table, plan.packing, share, plan.constant_time)
-            stage.advance()
-        return made
+            for public, partial_of in zip(publics, encrypted, strict=True):
+                aggregator = self._aggregator(public)
+                table = sum_up_levels(executor, plan, aggregator, partial_of, starts)
+                constant_time = plan.constant_time
+                made = aggregator.rerandomise(table, plan.packing, share, constant_time)
+                tables.append(made)
+                share = None
+                stage.advance()
+        return tables
 
-    def put_masks(self, public: PublicKey, rerandomised: RerandomisedTable) -> ToOpen:
-        """Put the row party's masks on the table.
+    def put_masks(
+        self, publics: Sequence[PublicKey], rerandomised: Sequence[RerandomisedTable]
+    ) -> ToOpen:
+        """Put the row party's masks on the table under every key.
 
         The caller stores the result before it is shown to anybody: a table that is lost ends the
         session.
         """
         executor = self._executor
-        parts = len(opening_parts(self._plan))
-        with self._progress.stage("masks", parts) as stage:
-            masks = []
-            receipts = []
-            for ref in self._masks or self._mask_calls():
-                made = executor.get(ref)
-                masks.append(made.masks)
-                receipts.append(made.receipt)
-                stage.advance()
-            self._masks = None
-            masked = self._aggregator(public).put_masks(rerandomised, masks)
-        session = executor.get(executor.row[0].call(RowParty.session))
-        release = release_id(session, table_digest(masked, self._plan.study))
-        return ToOpen(release, rerandomised, masked, receipts)
+        plan = self._plan
+        aggregators = [self._aggregator(public) for public in publics]
+        tables = list(zip(aggregators, rerandomised, strict=True))
+        made = self._masks or mask_calls(executor, plan)
+        self._masks = None
+        with self._progress.stage("masks", len(made)) as stage:
+            return put_masks(executor, plan, tables, made, stage)
 
     def release(self, to_open: ToOpen) -> Coefficients:
         """Have a table approved, opened, and put into declared order; debit the release.
 
-        At the end the row party shows its masks, and the key holder checks what it is about to see
+        At the end the row party shows its masks, and each key holder checks what it is about to see
         published.
 
         Raises:
             BudgetError: the release is not allowed; nothing was decrypted. If `approved` is set,
                 the row party's debit stands, and the same table may be opened later.
         """
-        executor = self._executor
-        packing = self._plan.packing
-        parts = opening_parts(self._plan)
-        row = executor.row[0]
-        column = executor.column[0]
-        with self._progress.stage("decrypt", len(parts)) as stage:
-            table = executor.put(to_open.masked)
-            approval = row.call(RowParty.approve, to_open.rerandomised, table, to_open.receipts)
-            executor.get(approval)
+
+        def approved() -> None:
             self.approved = True
-            permit = executor.get(column.call(ColumnParty.admit, table, approval, packing))
-            refs = [
-                in_turn(executor.column, turn).call(
-                    *(ColumnParty.open_part, table, permit, part),
-                    column.call(NoiseShare.noise_of, part, packing),
-                )
-                for turn, part in enumerate(parts)
-            ]
-            sealed = []
-            for ref, part in zip(refs, parts, strict=True):
-                sealed.append(executor.get(ref))
-                stage.advance()
-                self._progress.worked("ciphertexts", len(part) * packing.blocks)
-            coefficients = executor.get(row.call(RowParty.unblind, sealed, packing))
-            if coefficients.release != to_open.release:
-                raise ProtocolError("the parties released another table than the aggregator's")
-            shown = row.call(RowParty.show_mask, coefficients.release)
-            check = (ColumnParty.check_published, approval, sealed, shown, coefficients, packing)
-            executor.get(column.call(*check))
-        return coefficients
+
+        return Opening(self._executor, self._plan, self._progress, approved).open(to_open)
 
 
-def check_replicas(role: Role, digests: Sequence[str]) -> None:
+def check_replicas(party: str, digests: Sequence[str]) -> None:
     """Check that all environments of a party have read the same table.
 
     Raises:
         PartyError: their digests differ.
     """
     if len(set(digests)) > 1:
-        raise PartyError(f"replicas of the {role} party disagree: their copies of the table differ")
+        raise PartyError(
+            f"replicas of the {party} party disagree: their copies of the table differ"
+        )

@@ -78,19 +78,19 @@ def wanted_batches(has_rows: Sequence[bool]) -> list[bool]:
 
 
 def flag_calls(
-    executor: Executor, plan: Plan, batch: int, flags: int
+    column: Sequence[Instance[ColumnParty]], plan: Plan, batch: int, flags: int
 ) -> list[Callable[[], Ref[Flags]]]:
     """List the calls that emit the flags of a batch, in parts.
 
     Args:
-        executor: its environments of the column party take turns.
+        column: environments of the column party, which take turns.
         plan: the plan with its packing.
         batch: number of the batch.
         flags: number of flags in the batch.
     """
     parts = cut(flags, max(1, CIPHERTEXTS_A_CALL // plan.packing.blocks))
     return [
-        partial(_emit_flags, in_turn(executor.column, part), batch, part, rows, plan.packing)
+        partial(_emit_flags, in_turn(column, part), batch, part, rows, plan.packing)
         for part, rows in enumerate(parts)
     ]
 
@@ -108,8 +108,18 @@ def opening_parts(plan: Plan) -> list[range]:
 
 def mask_call(executor: Executor, plan: Plan, turn: int) -> Ref[Masked]:
     """Ask one of the row party's environments, in turn, for the masks of a part of the table."""
+    row = in_turn(executor.row, turn)
+    return row.call(RowParty.mask_table, *_masked(executor, plan, turn))
+
+
+def joint_mask_call(executor: Executor, plan: Plan, turn: int) -> Ref[list[Masked]]:
+    """Ask it for masks under the keys of several column parties; see `mask_call`."""
+    row = in_turn(executor.row, turn)
+    return row.call(RowParty.mask_tables, *_masked(executor, plan, turn))
+
+
+def _masked(executor: Executor, plan: Plan, turn: int) -> Sequence[object]:
     part = opening_parts(plan)[turn]
     planned = -(-plan.table_ciphertexts // len(executor.row))
     noise = executor.row[0].call(NoiseShare.noise_of, part, plan.packing)
-    how = (plan.packing, planned, plan.constant_time)
-    return in_turn(executor.row, turn).call(RowParty.mask_table, part, noise, *how)
+    return part, noise, plan.packing, planned, plan.constant_time

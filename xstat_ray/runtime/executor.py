@@ -14,14 +14,26 @@ from typing import Any, Concatenate, Generic, Self, TypeVar, cast
 from xstat_ray.inputs.source import Source
 from xstat_ray.model.study import Role, Study
 from xstat_ray.roles import ColumnParty, RowParty
+from xstat_ray.roles.link import Link
 from xstat_ray.roles.party import Party
 
-P_co = TypeVar("P_co", bound=Party, covariant=True)
+P_co = TypeVar("P_co", bound=Link, covariant=True)
 R_co = TypeVar("R_co", covariant=True)
 R = TypeVar("R")
 
 ROLES: Mapping[Role, type[Party]] = {"row": RowParty, "column": ColumnParty}
-"""The class of each party."""
+"""The class of each party, by its role."""
+
+
+def make_party(name: str, study: Study, source: Source) -> Party:
+    """Make a party.
+
+    Args:
+        name: `row`, or the name of a column party: `column` where there is one.
+        study: what is counted.
+        source: the party's table.
+    """
+    return RowParty(study, source) if name == "row" else ColumnParty(study, source, party=name)
 
 
 class Ref(Generic[R_co]):
@@ -50,21 +62,29 @@ class Executor(ABC):
     row: Sequence[Instance[RowParty]] = ()
     """Environments of the row party; the first makes the secrets. Empty where the party
     runs in another domain."""
-    column: Sequence[Instance[ColumnParty]] = ()
-    """Environments of the column party, likewise."""
+    columns: Mapping[str, Sequence[Instance[ColumnParty]]] = {}
+    """Environments of each column party by its name, likewise, in the order of the study."""
 
     @property
-    def parties(self) -> Mapping[Role, Sequence[Instance[Party]]]:
-        """The environments of every party that runs here."""
-        instances: Mapping[Role, Sequence[Instance[Party]]] = {
-            "row": self.row,
-            "column": self.column,
-        }
-        return {role: replicas for role, replicas in instances.items() if replicas}
+    def column(self) -> Sequence[Instance[ColumnParty]]:
+        """Environments of the column party, or of the first one; empty where none runs here."""
+        return next(iter(self.columns.values()), ())
 
-    def first(self, role: Role) -> Instance[Party]:
+    @property
+    def parties(self) -> Mapping[str, Sequence[Instance[Party]]]:
+        """The environments of every party that runs here: `row`, and column parties by name."""
+        instances: Mapping[str, Sequence[Instance[Party]]] = {"row": self.row, **self.columns}
+        return {name: replicas for name, replicas in instances.items() if replicas}
+
+    @property
+    def ends(self) -> Mapping[Role, Sequence[Instance[Link]]]:
+        """Both ends of the link with the column party, or with the first one, as far as here."""
+        ends: Mapping[Role, Sequence[Instance[Link]]] = {"row": self.row, "column": self.column}
+        return {role: replicas for role, replicas in ends.items() if replicas}
+
+    def first(self, party: str) -> Instance[Party]:
         """The environment of a party that makes its secrets."""
-        return self.parties[role][0]
+        return self.parties[party][0]
 
     @abstractmethod
     def submit(self, function: Callable[..., R], *args: object) -> Ref[R]:
@@ -158,12 +178,14 @@ class LocalInstance(Instance[P_co]):
 class LocalExecutor(Executor):
     """Runs everything in this process, one call after the other, without any isolation."""
 
-    def __init__(self, study: Study, sources: Mapping[Role, Source]) -> None:
-        """Make the parties whose tables are given."""
+    def __init__(self, study: Study, sources: Mapping[str, Source]) -> None:
+        """Make the parties whose tables are given, by the names of `make_party`."""
         if "row" in sources:
             self.row = [LocalInstance(RowParty(study, sources["row"]))]
-        if "column" in sources:
-            self.column = [LocalInstance(ColumnParty(study, sources["column"]))]
+        names = [terms.name for terms in study.column_parties if terms.name in sources]
+        self.columns = {
+            name: [LocalInstance(ColumnParty(study, sources[name], party=name))] for name in names
+        }
 
     def submit(self, function: Callable[..., R], *args: object) -> Ref[R]:
         """Run the function at once."""

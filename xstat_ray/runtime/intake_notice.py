@@ -13,7 +13,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from xstat_ray.model.study import Role
 from xstat_ray.roles.intake import IntakeCounts
 from xstat_ray.roles.intake_record import INTAKE_RECORD
 from xstat_ray.runtime.progress import Progress
@@ -25,7 +24,7 @@ _WARNED = {
 }
 
 
-def tell_intake(folder: Path, role: Role, warn_above: Fraction, progress: Progress) -> None:
+def tell_intake(folder: Path, role: str, warn_above: Fraction, progress: Progress) -> None:
     """Show a party's figures, and warn of a good part of its rows that was dropped.
 
     Args:

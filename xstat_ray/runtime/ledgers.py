@@ -11,7 +11,7 @@ from typing import Any
 
 from xstat_ray.errors import InputError, XstatError
 from xstat_ray.inputs.source import DEFAULT_LEDGER, Source
-from xstat_ray.model.study import Privacy, Role, Study
+from xstat_ray.model.study import Privacy, Study
 from xstat_ray.privacy.ledger import Debit, Ledger
 from xstat_ray.privacy.places import Place, check_database
 from xstat_ray.privacy.registry import register
@@ -60,16 +60,16 @@ def ledger_rows(ledgers: Ledgers) -> list[tuple[str, str]]:
     ]
 
 
-def ledgers_of(study: Study, sources: Mapping[Role, Source]) -> Ledgers:
+def ledgers_of(study: Study, sources: Mapping[str, Source]) -> Ledgers:
     """The ledgers that a run of a study debits: none without noise and without padding."""
     if study.privacy.noise == "off" and study.privacy.padding == "off":
         return ()
     return tuple(
         (
-            study.row.dataset if role == "row" else study.column.dataset,
+            study.row.dataset if party == "row" else study.terms_of(party).dataset,
             (source.ledger or DEFAULT_LEDGER).absolute(),
         )
-        for role, source in sources.items()
+        for party, source in sources.items()
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from xstat_ray.inputs.source import Source, check_sources
-from xstat_ray.model.study import Role, Study
+from xstat_ray.model.study import Study
 from xstat_ray.planning.options import Options
 from xstat_ray.runtime.executor import Executor, LocalExecutor
 from xstat_ray.runtime.progress import Progress
@@ -14,7 +14,7 @@ from xstat_ray.runtime.progress import Progress
 
 @contextmanager
 def open_executor(
-    study: Study, sources: dict[Role, Source], options: Options, progress: Progress
+    study: Study, sources: dict[str, Source], options: Options, progress: Progress
 ) -> Iterator[Executor]:
     """Open environments for these parties and a pool for tasks.
 

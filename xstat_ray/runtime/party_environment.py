@@ -15,7 +15,7 @@ from xstat_ray.util.files import refused_by_system, write_whole
 
 if TYPE_CHECKING:
     from xstat_ray.inputs.source import Source
-    from xstat_ray.model.study import Role, Study
+    from xstat_ray.model.study import Study
 
 workers.begin()
 
@@ -24,24 +24,24 @@ class PartyEnvironment:
     """One party in a process of its own."""
 
     def __init__(
-        self, role: Role, study: Study, source: Source, environment: Mapping[str, str]
+        self, name: str, study: Study, source: Source, environment: Mapping[str, str]
     ) -> None:
         """Make the party.
 
         Args:
-            role: which party it is.
+            name: which party it is; see `make_party`.
             study: what is counted.
             source: the party's table, and its private folder for logs.
             environment: variables that are added to those of the actor's process.
         """
         # What the party needs is imported after the worker has begun.
-        from xstat_ray.runtime.executor import ROLES
+        from xstat_ray.runtime.executor import make_party
 
         do_without_pandas()
         os.environ.update(environment)
-        self._role = role
+        self._name = name
         self._private = source.private
-        self._party = ROLES[role](study, source)
+        self._party = make_party(name, study, source)
 
     def heartbeat(self) -> None:
         """Answer, which shows that the process is there."""
@@ -64,7 +64,7 @@ class PartyEnvironment:
             kind = type(error).__name__
             place = self._log(traceback.format_exc())
         raise PartyError(
-            f"the {self._role} party failed in {method} ({kind}); its own log, {place}"
+            f"the {self._name} party failed in {method} ({kind}); its own log, {place}"
         )
 
     def _log(self, text: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any, Concatenate, cast
 
 import ray
@@ -43,7 +44,7 @@ class RayInstance(Instance[P_co]):
 
     def __init__(
         self,
-        role: Role,
+        name: str,
         study: Study,
         source: Source,
         environment: Mapping[str, str],
@@ -56,7 +57,7 @@ class RayInstance(Instance[P_co]):
         actor = remote(concurrency_groups={_HEARTBEAT: 1})(PartyEnvironment).options(
             num_cpus=0, max_task_retries=TASK_RETRIES, **selector(labels)
         )
-        self._place = partial(actor.remote, role, study, source, environment)
+        self._place = partial(actor.remote, name, study, source, environment)
         self._actor: Any = self._place()
 
     def await_running(self, before_another: Callable[[], None]) -> None:
@@ -102,7 +103,7 @@ class RayExecutor(Executor):
     def __init__(
         self,
         study: Study,
-        sources: Mapping[Role, Source],
+        sources: Mapping[str, Source],
         replicas: Mapping[Role, int],
         cluster: Cluster | None = None,
         progress: Progress | None = None,
@@ -112,7 +113,7 @@ class RayExecutor(Executor):
         Args:
             study: what is counted.
             sources: the table of each party that runs here.
-            replicas: environments of each party; one by default.
+            replicas: environments of the row party and of each column party; one by default.
             cluster: labels of nodes and limits of time.
             progress: what is shown.
 
@@ -128,19 +129,23 @@ class RayExecutor(Executor):
             if name in os.environ
         }
 
-        def environments(role: Role) -> list[RayInstance[Any]]:
-            count = replicas.get(role, 1) if role in sources else 0
+        def environments(role: Role, name: str) -> list[RayInstance[Any]]:
+            count = replicas.get(role, 1) if name in sources else 0
             labels = cluster.of(role)
             variables = _threads(count, labels) | forced if count else {}
             return [
-                RayInstance(role, study, sources[role], variables, labels) for _ in range(count)
+                RayInstance(name, study, sources[name], variables, labels) for _ in range(count)
             ]
 
-        row: list[RayInstance[RowParty]] = environments("row")
-        column: list[RayInstance[ColumnParty]] = environments("column")
+        row: list[RayInstance[RowParty]] = environments("row", "row")
+        columns: dict[str, list[RayInstance[ColumnParty]]] = {
+            terms.name: environments("column", terms.name)
+            for terms in study.column_parties
+            if terms.name in sources
+        }
         self.row = row
-        self.column = column
-        self._instances = [*row, *column]
+        self.columns = columns
+        self._instances = [*row, *chain.from_iterable(columns.values())]
         for instance in self._instances:
             instance.await_running(lambda: await_nodes(cluster, progress))
         heartbeats = [instance.heartbeat for instance in self._instances]

@@ -27,19 +27,20 @@ PRODUCTS_A_CALL = 50_000
 class BatchMessages(NamedTuple):
     """What is joined with the flags of one batch."""
 
-    flags: Sequence[Ref[Flags]]
+    flags: Sequence[Sequence[Ref[Flags]]]
+    """The parts of each column party's flags, party after party."""
     messages: Iterable[Callable[[], object]]
     """What gets each message of rows, or a handle on it; called when its turn comes."""
 
 
 def reduce_partials(
     executor: Executor,
-    aggregator: Aggregator,
+    aggregators: Sequence[Aggregator],
     batches: Iterable[BatchMessages],
     *,
     in_flight: int,
     stage: Stage,
-) -> Partial:
+) -> list[Partial]:
     """Join every message of rows with the flags of its batch, and add the results in reduce trees.
 
     What is joined of a batch goes up a tree of its own, at whose root the row bound is enforced;
@@ -47,14 +48,21 @@ def reduce_partials(
     level are there, a task adds them into one of the next level. The flags of a batch are kept
     until the task at its root has ended. A batch of one message has no tree.
 
+    Where there are several column parties each has trees of its own, under its key. All join a
+    message of rows when its turn comes, so it is asked for once.
+
     Args:
         executor: runs the joins and the additions.
-        aggregator: joins, adds, and enforces the row bound.
+        aggregators: join, add, and enforce the row bound, each for one column party, in the order
+            of the study.
         batches: every batch; asked for when its turn comes.
         in_flight: most tasks that run at a time.
         stage: advances by one for each join that has ended.
+
+    Returns:
+        The counts under each key.
     """
-    return _Reduction(executor, aggregator, stage).run(batches, in_flight)
+    return _Reduction(executor, aggregators, stage).run(batches, in_flight)
 
 
 class _Tree(Generic[T]):
@@ -81,11 +89,24 @@ class _Tree(Generic[T]):
         return waiting[:FAN_IN], len(waiting) <= FAN_IN
 
 
-class _OpenBatch:
-    """A batch that is being joined."""
+class _Key:
+    """What is counted under the key of one column party."""
 
-    def __init__(self, flags: Sequence[Ref[Flags]]) -> None:
-        self.flags = flags
+    def __init__(self, number: int, aggregator: Aggregator) -> None:
+        self.number = number
+        self.aggregator = aggregator
+        self.total = _Tree[Partial]()
+        """Counts of whole batches."""
+
+
+class _OpenBatch:
+    """A batch that is being joined with the flags of one column party."""
+
+    def __init__(self, key: _Key, flags: Sequence[Sequence[Ref[Flags]]]) -> None:
+        self.key = key
+        self.flags = flags[key.number]
+        self.joined_with = [part for of_party in flags[: key.number + 1] for part in of_party]
+        """The flags, behind those of the column parties that come before."""
         self.tree = _Tree[Joined]()
         self.running = 0
         """Joins and additions that have not ended."""
@@ -96,15 +117,14 @@ class _OpenBatch:
 class _Reduction:
     """The reduce trees of a run, and the tasks that run for them."""
 
-    def __init__(self, executor: Executor, aggregator: Aggregator, stage: Stage) -> None:
+    def __init__(self, executor: Executor, aggregators: Sequence[Aggregator], stage: Stage) -> None:
         self._executor = executor
-        self._aggregator = aggregator
+        self._keys = [_Key(number, aggregator) for number, aggregator in enumerate(aggregators)]
         self._stage = stage
-        self._total = _Tree[Partial]()
         self._running: dict[Ref[Any], Callable[[Ref[Any]], None]] = {}
         """What takes the result of each task that runs."""
 
-    def run(self, batches: Iterable[BatchMessages], in_flight: int) -> Partial:
+    def run(self, batches: Iterable[BatchMessages], in_flight: int) -> list[Partial]:
         """Run everything; see `reduce_partials`."""
         starting = self._start(batches)
         while True:
@@ -113,11 +133,15 @@ class _Reduction:
             if not self._running:
                 break
             self._wait()
+        return [self._whole(key) for key in self._keys]
+
+    def _whole(self, key: _Key) -> Partial:
+        """Add up what is left under a key."""
         while True:
-            left, _ = self._total.take()
+            left, _ = key.total.take()
             if len(left) == 1:
                 return self._executor.get(left[0])
-            self._add(left, 0)
+            self._add(key, left, 0)
             self._wait()
 
     def _wait(self) -> None:
@@ -127,28 +151,41 @@ class _Reduction:
     def _start(self, batches: Iterable[BatchMessages]) -> Iterator[bool]:
         """Start one task at each step."""
         for flags, messages in batches:
+            open_batches = [_OpenBatch(key, flags) for key in self._keys]
             coming = iter(messages)
             first = list(islice(coming, 2))
             if len(first) == 1:
-                ref = self._executor.submit(self._aggregator.join_whole, first[0](), *flags)
-                self._running[ref] = self._joined_whole
-                yield True
+                rows = first[0]()
+                for batch in open_batches:
+                    self._join_whole(batch, rows)
+                    yield True
                 continue
-            batch = _OpenBatch(flags)
             for message in chain(first, coming):
-                batch.running += 1
-                joined = self._executor.submit(self._aggregator.join, message(), *flags)
-                self._running[joined] = partial(self._joined, batch, 0)
-                yield True
-            batch.complete = True
-            if not batch.running:
-                self._close(batch)
-                yield True
+                rows = message()
+                for batch in open_batches:
+                    self._join(batch, rows)
+                    yield True
+            for batch in open_batches:
+                batch.complete = True
+                if not batch.running:
+                    self._close(batch)
+                    yield True
 
-    def _joined_whole(self, result: Ref[Partial]) -> None:
+    def _join_whole(self, batch: _OpenBatch, rows: object) -> None:
+        """Join a batch that is one message."""
+        join = batch.key.aggregator.join_whole
+        ref = self._executor.submit(join, rows, *batch.joined_with)
+        self._running[ref] = partial(self._joined_whole, batch.key)
+
+    def _join(self, batch: _OpenBatch, rows: object) -> None:
+        batch.running += 1
+        ref = self._executor.submit(batch.key.aggregator.join, rows, *batch.joined_with)
+        self._running[ref] = partial(self._joined, batch, 0)
+
+    def _joined_whole(self, key: _Key, result: Ref[Partial]) -> None:
         """Take what was joined of a batch that is one message."""
         self._stage.advance()
-        self._bounded(0, result)
+        self._bounded(key, 0, result)
 
     def _joined(self, batch: _OpenBatch, level: int, result: Ref[Joined]) -> None:
         """Take what was joined or merged of a batch."""
@@ -162,7 +199,7 @@ class _Reduction:
 
     def _merge(self, batch: _OpenBatch, joined: Sequence[Ref[Joined]], level: int) -> None:
         batch.running += 1
-        ref = self._executor.submit(self._aggregator.merge, *joined)
+        ref = self._executor.submit(batch.key.aggregator.merge, *joined)
         self._running[ref] = partial(self._joined, batch, level + 1)
 
     def _close(self, batch: _OpenBatch) -> None:
@@ -171,17 +208,17 @@ class _Reduction:
         if not are_all:
             self._merge(batch, left, 0)
             return
-        ref = self._executor.submit(self._aggregator.bound, *left, *batch.flags)
-        self._running[ref] = partial(self._bounded, 0)
+        ref = self._executor.submit(batch.key.aggregator.bound, *left, *batch.flags)
+        self._running[ref] = partial(self._bounded, batch.key, 0)
 
-    def _bounded(self, level: int, result: Ref[Partial]) -> None:
+    def _bounded(self, key: _Key, level: int, result: Ref[Partial]) -> None:
         """Take counts of whole batches, within the row bound."""
-        if full := self._total.put(result, level):
-            self._add(full, level)
+        if full := key.total.put(result, level):
+            self._add(key, full, level)
 
-    def _add(self, partials: Sequence[Ref[Partial]], level: int) -> None:
-        ref = self._executor.submit(self._aggregator.add, *partials)
-        self._running[ref] = partial(self._bounded, level + 1)
+    def _add(self, key: _Key, partials: Sequence[Ref[Partial]], level: int) -> None:
+        ref = self._executor.submit(key.aggregator.add, *partials)
+        self._running[ref] = partial(self._bounded, key, level + 1)
 
 
 def sum_up_levels(
