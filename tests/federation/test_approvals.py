@@ -7,12 +7,14 @@ by name, and the exchange then holds no message.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from tests.case import Case, study
 from tests.federation.domains import RUN, Domains
@@ -181,6 +183,21 @@ def test_an_approval_of_one_domain_is_none_of_another(domains: Domains):
     folder = domains.exchange / RUN / "approvals"
     (folder / "column.json").write_bytes((folder / "row.json").read_bytes())
     leaves_nothing(domains, "aggregator", MessageError, "column.json.*malformed")
+
+
+def test_an_approval_is_what_the_page_on_the_format_says(domains: Domains):
+    """Read with the page and a library for signatures alone."""
+    domains.approve()
+    for name in DOMAINS:
+        path = domains.exchange / RUN / "approvals" / f"{name}.json"
+        approval = json.loads(path.read_bytes())
+        text = json.dumps(approval["collaboration"], sort_keys=True, separators=(",", ":"))
+        digest = hashlib.sha256(b"xstat-ray collaboration\0" + text.encode()).digest()
+        key = bytes.fromhex(approval["collaboration"]["domains"][name]["key"])
+        assert key == keys(domains)[name]
+        signed = b"xstat-ray approval\0" + name.encode() + b"\0" + digest
+        signature = bytes.fromhex(approval["signature"])
+        Ed25519PublicKey.from_public_bytes(key).verify(signature, signed)
 
 
 def test_a_domain_that_does_not_compare_is_deceived_by_the_edit(
