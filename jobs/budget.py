@@ -21,6 +21,7 @@ from rich.table import Table
 from xstat_ray.cli.hydra_job import run
 from xstat_ray.errors import InputError
 from xstat_ray.inputs.section import Section
+from xstat_ray.privacy.accounts import POOL
 from xstat_ray.privacy.history import Entry
 from xstat_ray.privacy.ledger import Ledger
 from xstat_ray.privacy.move import move
@@ -65,8 +66,19 @@ def set_cap(place: Place, settings: Section) -> Table:
     settings.need("cap")
     delta = settings.fraction("delta", Fraction(0)) if settings.get("delta") else None
     dataset = settings.text("dataset")
-    Ledger(place).set_cap(dataset, settings.fraction("cap", Fraction(0)), delta)
-    return show(place, settings)
+    ledger = Ledger(place)
+    is_new = all(account.dataset != dataset for account in ledger.show())
+    ledger.set_cap(dataset, settings.fraction("cap", Fraction(0)), delta)
+    table = show(place, settings)
+    if is_new and delta is None and not dataset.endswith(POOL):
+        table.caption = NO_DELTA
+    return table
+
+
+NO_DELTA = (
+    "Its delta is 0, which Gaussian noise, and Laplace noise that nobody knows, do not fit: a data "
+    "set that runs release takes a delta as well, such as delta=1e-6."
+)
 
 
 def create(place: Place, settings: Section) -> str:

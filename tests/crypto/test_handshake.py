@@ -150,16 +150,17 @@ def test_the_list_of_low_order_keys_is_of_low_order() -> None:
 
 def test_hello_has_a_fixed_layout() -> None:
     hello = Hello("column", b"p" * 32, STUDY, SOFTWARE, b"n" * 32)
-    assert (
-        hello.encode()
-        == b"xstat-ray hello\x01" + b"\x01" + b"p" * 32 + STUDY + SOFTWARE + b"n" * 32
-    )
+    head = b"xstat-ray hello\x02" + b"\x01" + b"p" * 32 + STUDY + SOFTWARE + b"n" * 32
+    assert hello.encode() == head + b"\0\0"
     assert Hello.decode(hello.encode()) == hello
+    listed = replace(hello, libraries={"phonenumbers": "9.0", "a b": "1"})
+    assert listed.encode() == head + b"\x16\0a b=1\nphonenumbers=9.0"
+    assert Hello.decode(listed.encode()) == listed
 
 
 @given(st.binary(max_size=200))
 def test_other_bytes_are_no_hello(data: bytes) -> None:
-    assume(len(data) != 145 or not data.startswith(b"xstat-ray hello\x01"))
+    assume(not data.startswith(b"xstat-ray hello\x02"))
     with pytest.raises(ProtocolError, match="not a hello"):
         Hello.decode(data)
 
@@ -170,7 +171,7 @@ def test_other_bytes_are_no_hello(data: bytes) -> None:
         lambda b: b[:-1],
         lambda b: b + b"\0",
         lambda b: b[:16] + b"\x02" + b[17:],
-        lambda b: b[:15] + b"\x02" + b[16:],
+        lambda b: b[:15] + b"\x01" + b[16:],
     ],
 )
 def test_wrong_length_role_and_version_are_refused(change) -> None:
@@ -185,6 +186,36 @@ def test_wrong_length_role_and_version_are_refused(change) -> None:
 def test_a_hello_with_wrong_fields_cannot_be_made(change: dict[str, object]) -> None:
     with pytest.raises(ProtocolError, match="hello"):
         replace(parties()[0].hello, **change)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "told"),
+    [
+        ({"phonenumbers": "9.0.1"}, {"phonenumbers": "9.0.2"}, "phonenumbers: 9.0.1 .*9.0.2"),
+        ({"a": "1"}, {}, "a: 1 at the row party, none at the column party"),
+        ({}, {"a": "1"}, "a: none at the row party, 1 at the column party"),
+    ],
+)
+def test_other_versions_of_what_ids_are_written_with_are_refused(
+    ours: dict[str, str], theirs: dict[str, str], told: str
+) -> None:
+    common = {"unicodedata": "15.0.0"}
+    row = Handshake("row", STUDY, SOFTWARE, common | ours)
+    column = Handshake("column", STUDY, SOFTWARE, common | theirs)
+    peer = Hello.decode(column.hello.encode())
+    with pytest.raises(ProtocolError, match=told) as caught:
+        row.agree(peer)
+    assert "unicodedata" not in str(caught.value)
+    Handshake("row", STUDY, SOFTWARE, common | theirs).agree(peer)
+
+
+@pytest.mark.parametrize(
+    "listed", [b"a", b"a=1\nA=1\n", b"b=1\na=1", b"a=1\na=1", b"a=\x1b[2J", b"a=1\xff"]
+)
+def test_other_lists_of_libraries_are_refused(listed: bytes) -> None:
+    head = parties()[0].hello.encode()[:-2]
+    with pytest.raises(ProtocolError, match="hello"):
+        Hello.decode(head + len(listed).to_bytes(2, "little") + listed)
 
 
 def test_confirmation_tells_roles_and_handshakes_apart() -> None:

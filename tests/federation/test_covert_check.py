@@ -9,7 +9,7 @@ import pytest
 
 from tests.adversary.planted import sampler
 from tests.case import Case, study
-from tests.federation.domains import Domains
+from tests.federation.domains import RUN, Domains
 from tests.federation.test_verify import Line, rewritten
 from xstat_ray.errors import DepartureError
 from xstat_ray.federation.verify import verify
@@ -26,6 +26,11 @@ def test_a_party_that_departs_ends_the_run_before_anything_is_masked_or_opened(
         with pytest.raises(DepartureError) as caught:
             domains.run()
         assert caught.value.who == "column party"
+    logs = [domains.state("row") / "log.jsonl", *(domains.exchange / RUN).rglob("row*log*")]
+    for log in logs:
+        departed = list(map(json.loads, log.read_text().splitlines()))
+        told = [line["facts"] for line in departed if line["event"] == "departed"]
+        assert [facts["who"] for facts in told] == ["column party"]
     kinds = {
         json.loads(line)["facts"].get("kind")
         for line in (domains.state("row") / "log.jsonl").read_text().splitlines()

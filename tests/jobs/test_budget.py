@@ -139,7 +139,7 @@ def test_a_ledger_in_postgresql_is_made_for_a_role_and_used_by_it(budget, postgr
     told = budget(f"create ledger={made} writer={WRITER}")
     assert told == [[f"Made the ledger {made}; {WRITER} may write to it."]]
     place = str(made).replace(f"//{OWNER}@", f"//{WRITER}@")
-    assert budget(f"set-cap ledger={place} dataset=a cap=1/3")[2:] == [["a", "0", "1/3", "0", "0"]]
+    assert budget(f"set-cap ledger={place} dataset=a cap=1/3")[2] == ["a", "0", "1/3", "0", "0"]
     assert [row[1:3] for row in budget(f"history ledger={made}")[2:]] == [["cap", "a"]]
     with pytest.raises(InputError, match="this role may change its entries"):
         budget(f"set-cap ledger={made} dataset=a cap=9")
@@ -243,3 +243,21 @@ def test_exit_codes(tmp_path, line, code, out, error):
     assert out in done.output
     assert error in done.error
     assert "Traceback" not in done.error
+
+
+def test_a_data_set_that_is_given_no_delta_is_said_to_have_none(budget):
+    def told(line):
+        return "Its delta is 0" in " ".join(" ".join(row) for row in budget(line))
+
+    assert told("set-cap dataset=a cap=2")
+    assert not told("set-cap dataset=a cap=3")
+    assert not told("set-cap dataset=b cap=2 delta=1e-9")
+    assert not told("set-cap dataset=a@pool cap=2")
+
+
+def test_a_refusal_for_want_of_delta_asks_for_one(budget):
+    ledger = Ledger(Path("other.sqlite"))
+    ledger.set_cap("s/row", Fraction(2))
+    debit = Debit("s/row", "r", "5d" * 32, "s", Fraction(1), Fraction(1, 10**9))
+    with pytest.raises(BudgetError, match=r"cap=\.\.\. delta=\.\.\. \(more than 1e-09\)$"):
+        ledger.debit(debit, Fraction(1))

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -24,9 +26,12 @@ from xstat_ray.errors import ProtocolError
 from xstat_ray.model.study import Role
 from xstat_ray.util.secrecy import Secret
 
-_MAGIC = b"xstat-ray hello\x01"
+_MAGIC = b"xstat-ray hello\x02"
 _ROLES: tuple[Role, Role] = ("row", "column")
 _FIELD_BYTES = 32
+_MOST_BYTES = 2048
+"""Most bytes of the list of libraries."""
+_LIBRARY = re.compile(r"[A-Za-z0-9 ._+/-]{1,80}=[A-Za-z0-9 ._+-]{1,80}")
 _VIEW = b"xstat-ray v2 view\0"
 
 
@@ -34,10 +39,11 @@ _VIEW = b"xstat-ray v2 view\0"
 class Hello:
     """What one party sends the other.
 
-    Every field but the role is 32 bytes, and all of it is public.
+    Every field but the role and the libraries is 32 bytes, and all of it is public.
 
     Raises:
-        ProtocolError: a field has another length, or the role is unknown.
+        ProtocolError: a field has another length, the role is unknown, or a library or its version
+            has characters that no name has.
     """
 
     role: Role
@@ -47,16 +53,27 @@ class Hello:
     measurement: bytes
     """Digest of the software that the party's environment runs."""
     nonce: bytes
+    libraries: Mapping[str, str] = field(default_factory=dict)
+    """Versions of what the normal forms of ids, periods and cells rest on, by name."""
 
     def __post_init__(self) -> None:
         if self.role not in _ROLES:
             raise ProtocolError("a hello names no known role")
         if any(len(value) != _FIELD_BYTES for value in self._values()):
             raise ProtocolError(f"a field of a hello is not {_FIELD_BYTES} bytes")
+        lines = self._lines()
+        if len("\n".join(lines)) > _MOST_BYTES or not all(map(_LIBRARY.fullmatch, lines)):
+            raise ProtocolError("the libraries of a hello are not names and versions")
 
     def encode(self) -> bytes:
-        """Encode in 145 bytes: name (15), version, role (0 row, 1 column), the other fields."""
-        return b"".join([_MAGIC, bytes([_ROLES.index(self.role)]), *self._values()])
+        """Encode: name (15), version, role (0 row, 1 column), four fields, and the libraries.
+
+        Of these come the number of bytes (2, little-endian) and a line NAME=VERSION for each, in
+        the order of the names.
+        """
+        listed = "\n".join(self._lines()).encode()
+        head = [_MAGIC, bytes([_ROLES.index(self.role)]), *self._values()]
+        return b"".join([*head, len(listed).to_bytes(2, "little"), listed])
 
     @classmethod
     def decode(cls, data: bytes) -> Hello:
@@ -66,19 +83,32 @@ class Hello:
             ProtocolError: another message, another version or an unknown role.
         """
         head = len(_MAGIC) + 1
+        fixed = head + 4 * _FIELD_BYTES
+        listed = data[fixed + 2 :]
         if (
-            len(data) != head + 4 * _FIELD_BYTES
+            len(data) < fixed + 2
+            or int.from_bytes(data[fixed : fixed + 2], "little") != len(listed)
             or not data.startswith(_MAGIC)
             or data[head - 1] >= len(_ROLES)
+            or not listed.isascii()
         ):
             raise ProtocolError("not a hello of this version")
-        values = (
-            data[start : start + _FIELD_BYTES] for start in range(head, len(data), _FIELD_BYTES)
+        public, study, measurement, nonce = (
+            data[start : start + _FIELD_BYTES] for start in range(head, fixed, _FIELD_BYTES)
         )
-        return cls(_ROLES[data[head - 1]], *values)
+        lines = listed.decode().split("\n") if listed else []
+        libraries = {name: version for name, _, version in (line.partition("=") for line in lines)}
+        role = _ROLES[data[head - 1]]
+        hello = cls(role, public, study, measurement, nonce, libraries)
+        if hello.encode() != data:
+            raise ProtocolError("not a hello of this version")
+        return hello
 
     def _values(self) -> list[bytes]:
-        return [getattr(self, field.name) for field in fields(self) if field.name != "role"]
+        return [self.public, self.study_digest, self.measurement, self.nonce]
+
+    def _lines(self) -> list[str]:
+        return [f"{name}={version}" for name, version in sorted(self.libraries.items())]
 
 
 class SharedSecrets(Secret):
@@ -134,12 +164,17 @@ class Handshake(Secret):
 
     __slots__ = ("_hello", "_private")
 
-    def __init__(self, role: Role, study_digest: bytes, measurement: bytes) -> None:
+    def __init__(
+        self,
+        role: Role,
+        study_digest: bytes,
+        measurement: bytes,
+        libraries: Mapping[str, str] | None = None,
+    ) -> None:
         self._private = X25519PrivateKey.generate()
         public = self._private.public_key().public_bytes_raw()
-        self._hello = Hello(
-            role, public, study_digest, measurement, nonce=secrets.token_bytes(_FIELD_BYTES)
-        )
+        nonce = secrets.token_bytes(_FIELD_BYTES)
+        self._hello = Hello(role, public, study_digest, measurement, nonce, libraries or {})
 
     @property
     def hello(self) -> Hello:
@@ -147,7 +182,7 @@ class Handshake(Secret):
         return self._hello
 
     def export_bytes(self) -> bytes:
-        """The private key and the hello (177 bytes), for the party's folder while it waits."""
+        """The private key and the hello, for the party's folder while it waits."""
         return self._private.private_bytes_raw() + self._hello.encode()
 
     @classmethod
@@ -166,8 +201,9 @@ class Handshake(Secret):
         """The secrets shared with the sender of `peer`.
 
         Raises:
-            ProtocolError: the peer plays the same role, runs another study or other software, sent
-                our own key back, or sent a key of low order.
+            ProtocolError: the peer plays the same role, runs another study or other software, has
+                other versions of what normal forms rest on, sent our own key back, or sent a key of
+                low order.
         """
         ours = self._hello
         if peer.role == ours.role:
@@ -176,6 +212,7 @@ class Handshake(Secret):
             raise ProtocolError("the parties run different studies")
         if peer.measurement != ours.measurement:
             raise ProtocolError("the parties run different software")
+        _check_libraries(ours, peer)
         if peer.public == ours.public:
             raise ProtocolError("the peer sent our own public key back")
         try:
@@ -183,6 +220,26 @@ class Handshake(Secret):
         except ValueError:  # the shared secret is all zero (RFC 7748, section 6.1)
             raise ProtocolError("the peer's public key has low order") from None
         return _derive(shared, *((ours, peer) if ours.role == "row" else (peer, ours)))
+
+
+def _check_libraries(ours: Hello, peer: Hello) -> None:
+    """Refuse a peer that would write ids, periods or cells otherwise.
+
+    Raises:
+        ProtocolError: a version differs; names the library and both versions.
+    """
+    names = sorted(ours.libraries.keys() | peer.libraries.keys())
+    different = [
+        f"{name}: {ours.libraries.get(name, 'none')} at the {ours.role} party, "
+        f"{peer.libraries.get(name, 'none')} at the {peer.role} party"
+        for name in names
+        if ours.libraries.get(name) != peer.libraries.get(name)
+    ]
+    if different:
+        raise ProtocolError(
+            "the parties have different versions of what ids, periods and values are written with, "
+            f"so that people could fail to meet ({'; '.join(different)}). Install the same ones"
+        )
 
 
 def _derive(shared: bytes, row: Hello, column: Hello) -> SharedSecrets:

@@ -23,6 +23,7 @@ from xstat_ray.federation.aggregator_evidence import show_evidence
 from xstat_ray.federation.config import AggregatorConfig
 from xstat_ray.federation.domain_run import DomainRun
 from xstat_ray.federation.envelope import Opened, canonical
+from xstat_ray.federation.noise_step import departures_logged
 from xstat_ray.federation.outbox import Outbox
 from xstat_ray.model.messages import Flags, Masks, RerandomisedTable, Rows, Tree
 from xstat_ray.model.shards import Shard
@@ -91,7 +92,8 @@ class AggregatorSteps:
             if not path.exists():
                 write_whole(path, self._count().encode(self._study), mode=0o600)
             if dealing is not None:
-                self._check_sets(dealing.check)
+                with departures_logged(self._run):
+                    self._check_sets(dealing.check)
             self._hand_out(RerandomisedTable.decode(path.read_bytes(), self._study))
             self._run.log.add("finished")
         self._mailbox.publish_log()

@@ -30,6 +30,7 @@ EVENTS = (
     "refused",
     "shown",
     "drawn",
+    "departed",
     "noise",
     "approved",
     "debited",

@@ -6,12 +6,13 @@ while the aggregator counts. All of it follows from secrets on disk, but the ran
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 from xstat_ray.crypto.channel import hand_over
-from xstat_ray.errors import ProtocolError
+from xstat_ray.errors import DepartureError, ProtocolError
 from xstat_ray.federation.domain_run import DomainRun
 from xstat_ray.federation.identity import Domain
 from xstat_ray.federation.mailbox import Mailbox
@@ -79,8 +80,26 @@ def draw_noise(run: DomainRun, role: Role, executor: Executor) -> None:
         for number in range(sets * len(run.plan.noise.parts)):
             _draw_part(run, role, executor, number)
         if sets > 1:
-            _check_sets(run, role, executor)
+            with departures_logged(run):
+                _check_sets(run, role, executor)
     executor.get(first.call(NoiseShare.keep_noise))
+
+
+@contextmanager
+def departures_logged(run: DomainRun) -> Iterator[None]:
+    """Tell in the domain's log which role did not follow the protocol, and publish the log.
+
+    Raises:
+        DepartureError: what the block raised.
+    """
+    try:
+        yield
+    except DepartureError as error:
+        told = {"who": error.who, "did": error.did}
+        if all(entry.facts != told for entry in run.log.of("departed")):
+            run.log.add("departed", **told)
+        run.mailbox.publish_log()
+        raise
 
 
 def _draw_part(run: DomainRun, role: Role, executor: Executor, number: int) -> None:

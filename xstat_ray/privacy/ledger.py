@@ -224,6 +224,8 @@ class Ledger:
 
     def _explain(self, refusal: Entry) -> str:
         limits = f"{argument(self._place)} {shlex.quote(f'dataset={refusal.dataset}')} cap=..."
+        if _DELTA in refusal.note:
+            limits += f" delta=... (more than {_decimal(refusal.delta)})"
         kept = (
             "Nothing was handed to the pool"
             if refusal.dataset.endswith(POOL)
@@ -233,6 +235,10 @@ class Ledger:
             f"data set {refusal.dataset}: {refusal.note}. {kept}. Ask for less in the study, or "
             f"agree on other limits: xstat-ray budget set-cap {limits}"
         )
+
+
+_DELTA = "(set-cap can change its delta)"
+"""What a refusal for want of delta says."""
 
 
 def _check(history: Reader, debit: Debit, first: tuple[Fraction, Fraction]) -> list[Entry]:
@@ -292,13 +298,13 @@ def _check_delta(dataset: str, delta: Fraction, spending: Spending) -> None:
 def _shortfall(debit: Debit, spending: Spending, cap: Fraction, delta: Fraction) -> str:
     """Why a debit does not fit into the budget of a data set; empty if it fits."""
     if debit.rho and not delta:
-        return "its delta is 0 (set-cap can change it), and Gaussian noise needs a positive one"
+        return f"its delta is 0 {_DELTA}, and Gaussian noise needs a positive one"
     total = spending.plus(debit.epsilon, debit.rho, delta=debit.delta, noise=debit.noise)
     limit = limit_of(debit.dataset, delta, total)
     if total.delta > limit or (total.rho and total.delta == limit):
         return (
             f"delta {_decimal(spending.delta)} of {_decimal(delta)} is spent and with this "
-            f"release it would be {_decimal(total.delta)} (set-cap can change its delta)"
+            f"release it would be {_decimal(total.delta)} {_DELTA}"
         )
     would_be = total.epsilon(limit, enough=cap)
     if would_be <= cap:

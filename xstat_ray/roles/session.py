@@ -13,6 +13,7 @@ from typing import ClassVar
 from xstat_ray.crypto import channel
 from xstat_ray.crypto.handshake import Handshake, Hello, SharedSecrets
 from xstat_ray.errors import ProtocolError
+from xstat_ray.inputs.normal_forms import libraries
 from xstat_ray.model.parties import ColumnTerms
 from xstat_ray.model.study import Role, Study
 from xstat_ray.roles.private_file import write_private
@@ -50,7 +51,9 @@ class Session(Secret):
         self._terms = terms_of(study, party)
         self._seed = seed
         agreed = _agreed_digest(study, self._terms.name)
-        self._handshake: Handshake | None = Handshake(self.role, agreed, software_digest())
+        self._handshake: Handshake | None = Handshake(
+            self.role, agreed, software_digest(), libraries(study)
+        )
         self._replica: channel.HandOver | None = None
         self._shared: SharedSecrets | None = None
         self._digest = ""
