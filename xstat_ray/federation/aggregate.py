@@ -115,8 +115,7 @@ class AggregatorSteps:
             write_whole(path, os.urandom(SEED_BYTES), mode=0o600)
         sets = self._plan.study.privacy.checked
         secret = path.read_bytes()
-        session = self._mailbox.session
-        dealing = Dealing(plan, session, sets, seed=secret, study_digest=self._study)
+        dealing = Dealing(plan, self._mailbox.session, sets, seed=secret, study_digest=self._study)
         for role in ROLES:
             self._mailbox.send(role, "dealt", dealing.export_seeds(role))
         to_check = sets > 1 and not self._mailbox.has_sent("column", "sets")
