@@ -94,6 +94,20 @@ def kept_flags(study: Study, flags: pa.Table, seed: bytes | None) -> list[tuple[
     return db.execute("SELECT id, period, slot FROM kept_flags").fetchall()
 
 
+def kept_values(
+    study: Study, flags: pa.Table, seed: bytes | None
+) -> list[tuple[str, int, list[int]]]:
+    """List (id, period, values less the middle of their bounds) of the flags that are kept."""
+    db = _database(())
+    _keep_flags(db, study, flags, seed)
+    kept = db.execute("SELECT id, period, words FROM kept_flags").fetchall()
+    reach = [_reach(measure) for measure in study.column.measures]
+    return [
+        (person, period, [word - most for word, most in zip(words, reach, strict=True)])
+        for person, period, words in kept
+    ]
+
+
 def dropped_boardings(study: Study, flags: pa.Table, seed: bytes | None) -> dict[str, int]:
     """Count the usable boardings that do not take part, by the first bound that cuts them."""
     db = _database(())

@@ -74,6 +74,25 @@ class Several(NamedTuple):
             table[cell, slot] = number
         return table
 
+    def expected_sums(self) -> NDArray[np.int64]:
+        """Counts, then sums of each measure (1 + measures, cells, slots), person by person."""
+        first: dict[tuple[str, int], tuple[int, list[int]]] = {}
+        for terms in self.study.column_parties:
+            bounds = Bounds(1, terms.boardings, terms.persons, terms.per_column)
+            alone = replace(self.study, bounds=bounds)
+            given = (alone, self.flags[terms.name], self.seeds[terms.name])
+            slots = {flag[:2]: flag[2] for flag in oracle.kept_flags(*given)}
+            for person, period, values in oracle.kept_values(*given):
+                first.setdefault((person, period), (slots[person, period], values))
+        measures = len(self.study.column.measures)
+        table = np.zeros((1 + measures, self.study.cells, self.study.slots), np.int64)
+        rows = oracle.kept_rows(self.study, self.rows, self.seeds["row"])
+        for person, period, cell in rows:
+            slot, values = first.get((person, period), (None, []))
+            if slot is not None:
+                table[:, cell, slot] += [1, *values]
+        return table
+
 
 def several(parties: int, overlap: float, rows: int = 2, boardings: int = 2) -> Several:
     """Make a study of so many column parties.

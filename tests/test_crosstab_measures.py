@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 
 import duckdb
 import pyarrow.csv as pa_csv
 import pytest
 
 from tests.case import Case, study, use_key
+from tests.federation.domains import Domains
+from tests.sizes import first, thorough
 from xstat_ray.crypto.keygen import generate
-from xstat_ray.errors import InputError
+from xstat_ray.errors import BudgetError, InputError
+from xstat_ray.planning.plan import make_plan
 from xstat_ray.publication.release import read
 from xstat_ray.publication.summary import overall_means
 
@@ -49,7 +53,7 @@ def case(key, monkeypatch, tmp_path):
 
 
 def with_measures(**privacy):
-    privacy = {"suppress_below": 6, **privacy}
+    privacy = {"suppress_below": 6, "noise": "off", **privacy}
     return study(areas=TOWNS, column={"measures": MEASURES}, privacy=privacy)
 
 
@@ -140,3 +144,58 @@ def test_a_study_without_measures_publishes_the_columns_it_did(case):
     ]  # fmt: skip
     assert {"measures", "split"}.isdisjoint({*release.manifest, *release.plan})
     assert "measures" not in case.intake("column")
+
+
+TREE = {"mechanism": "tree", "padding": "dp", "view": {"epsilon": 10, "delta": "1e-3"}}
+
+
+@pytest.mark.parametrize("privacy", first(1, [TREE, {}], thorough), ids=["padded tree", "flat"])
+def test_three_domains_publish_the_same_tables(case, privacy):
+    asked = with_measures(**privacy)
+    release = case.run(asked)
+    domains = Domains(case.folder / "domains", asked, case.tables)
+    domains.run()
+    published = read(domains.out)
+    assert published.statistics.equals(release.statistics)
+    assert published.areas.equals(release.areas)
+    assert published.manifest["measures"] == release.manifest["measures"]
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("ray_folder")
+def test_so_does_ray(case):
+    asked = with_measures(**TREE)
+    release = case.run(asked)
+    on_ray = case.run(
+        asked, out=case.folder / "ray", runtime="ray", replicas={"row": 1, "column": 2}
+    )
+    assert on_ray.statistics.equals(release.statistics) and on_ray.areas.equals(release.areas)
+
+
+@pytest.mark.parametrize("noise", first(1, ["laplace", "gaussian"]))
+def test_a_release_with_noise_costs_what_is_declared_once(case, noise):
+    asked = with_measures(noise=noise, epsilon=1, delta="1e-9", cap=1)
+    release = case.run(asked)
+    spent = release.manifest["spent"]
+    assert spent["epsilon"] == "1" and case.debits() <= 1
+    assert 0 < Fraction(spent["delta"]) <= Fraction(1, 10**9)
+    (fare, points) = release.plan["measures"]
+    assert fare["sum_stderr"]["cell"] == pytest.approx(10 * points["sum_stderr"]["cell"], rel=0.01)
+    exact = case.run(with_measures(), out=case.folder / "exact").statistics
+    assert (release.statistics["fare_sum"].to_numpy() != exact["fare_sum"].to_numpy()).all()
+    with pytest.raises(BudgetError):
+        case.run(asked, out=case.folder / "again")
+
+
+def test_the_plan_tells_bits_split_and_errors():
+    plan = make_plan(
+        with_measures(noise="laplace", split={"count": 0.5, "fare": 0.3, "points": 0.2})
+    )
+    told = dict(plan.rows())
+    assert told["Budget"] == (
+        "1/2 for the counts, 3/10 for fare, 1/5 for points (set by the study)"
+    )
+    assert "bits a count, 22 a sum of fare, 18 a sum of points, " in told["Encryption"]
+    auto = make_plan(with_measures(noise="laplace"))
+    planned = {name: Fraction(share) for name, share in auto.as_dict()["split"].items()}
+    assert sum(planned.values()) == 1 and planned["fare"] == planned["points"] < planned["count"]

@@ -13,8 +13,10 @@ import pytest
 from tests import oracle
 from tests.case import use_key
 from tests.measured import BALANCE, FARE, measured, with_values
+from tests.several import several
 from tests.sizes import first, thorough
 from tests.synthetic import make_study
+from tests.test_joint_opening import played as play_several
 from xstat_ray.crypto.keygen import generate
 from xstat_ray.model.row_tree import tree_of
 from xstat_ray.model.study import Bounds, Dimension, Study, View
@@ -88,6 +90,19 @@ def test_sums_spread_over_several_ciphertexts(tables, tmp_path):
     plan, found = played(study, tables, tmp_path, slot_bits=62)
     assert plan.packing.blocks > 2 and plan.packing.width > 64
     assert (found == expected(study, tables)).all()
+
+
+@thorough
+def test_of_several_parties_the_values_of_the_first_are_summed(tmp_path):
+    made = several(2, 0.5)
+    flags = {
+        name: with_values(table, seed) for seed, (name, table) in enumerate(made.flags.items())
+    }
+    made = made._replace(study=measured(made.study), flags=flags)
+    wanted = made.expected_sums()
+    assert (wanted[1:] < 0).any() and (wanted[1:] > 0).any()
+    found = play_several(made, tmp_path).values
+    assert (found == np.concatenate(wanted, axis=1)).all()
 
 
 @pytest.mark.parametrize("rows", first(1, [3, 1]))

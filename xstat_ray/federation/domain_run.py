@@ -184,9 +184,13 @@ def check_peers(domain: Domain, identity: Identity, peers: Peers) -> None:
 
 def plan_digest(plan: Plan) -> str:
     """SHA-256, in hex, over what the domains must set alike beside the study."""
+    packing = asdict(plan.packing)
+    if not plan.packing.sums:
+        # Without measures it is what it was before there were any.
+        del packing["sums"]
     alike = {
         "key_bits": plan.key_bits,
-        "packing": asdict(plan.packing),
+        "packing": packing,
         "levels": [measured.shown for measured in plan.design.levels],
         "regions": [[region.start, region.stop] for region in plan.grid.regions],
         "batches": [[batch.start, batch.stop] for batch in plan.grid.batches],
