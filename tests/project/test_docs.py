@@ -248,7 +248,7 @@ def runnable(page):
 
 LONG = {
     f"docs/{name}.md"
-    for name in ("tutorial", "own_study", "population", "command_line", "relations")
+    for name in ("tutorial", "own_study", "population", "command_line", "recipes", "relations")
 }
 """Pages whose blocks take several seconds."""
 LONGEST = {"docs/other_tables.md"}

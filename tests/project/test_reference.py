@@ -182,9 +182,12 @@ def release(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def folder(release):
-    from tests.case import study
+    from tests.case import COLUMNS, study
 
-    release.run(study(noise="gaussian", privacy={"delta": "1e-6", "smooth": True}))
+    release.write("column", {**COLUMNS, "fare": [100, 200, None, 400]})
+    measures = [{"name": "fare", "low": 0, "high": 300, "unit": "JPY"}]
+    privacy = {"delta": "1e-6", "smooth": True}
+    release.run(study(noise="gaussian", column={"measures": measures}, privacy=privacy))
     return release.out
 
 
@@ -194,6 +197,13 @@ def test_the_columns_of_the_published_tables_are_listed(folder, table):
     actual = [
         (field.name, str(field.type)) for field in schema if field.name not in ("area", "kind")
     ]
+    of_measures = [
+        (name, row[1])
+        for row in rows(section("docs/outputs.md", "## Columns of measures"))
+        for name in names(row[0])
+    ]
+    assert [pair for pair in actual if pair[0].startswith("fare")] == of_measures
+    actual = [pair for pair in actual if pair not in of_measures]
     listed = [
         (n, row[1])
         for row in rows(section("docs/outputs.md", f"## {table}.parquet"))
@@ -207,10 +217,12 @@ def test_the_columns_of_the_published_tables_are_listed(folder, table):
 
 @pytest.mark.parametrize(
     ("heading", "file"),
-    [("manifest.json", "manifest.json"), ("parties/", "parties/row/intake.json")],
+    [("manifest.json", "manifest.json"), ("parties/", "parties/*/intake.json")],
 )
 def test_the_keys_of_the_json_files_are_listed(folder, heading, file):
-    actual = set(json.loads((folder / file).read_text())) - {"party"}
+    found = list(folder.glob(file))
+    assert found
+    actual = {key for path in found for key in json.loads(path.read_text())} - {"party"}
     assert {
         n for row in rows(section("docs/outputs.md", f"## {heading}")) for n in names(row[0])
     } == actual
