@@ -43,7 +43,7 @@ _WATCHED = {
     str(Path(__file__).parent / "planted"): "planted/",
 }
 """Folders of code that is watched: the package, and leaks that are planted on purpose."""
-_UNFILLED = "crypto/kernels/ifma._aligned"
+_UNFILLED = "crypto/kernels/tables.aligned"
 """Gives memory that is still to be filled; what lies there is left over from something else."""
 _PARAMETERS = "crypto/oprf._columns"
 """Works out a public parameter from public numbers, in a hundred thousand calls."""

@@ -36,7 +36,13 @@ class Rates:
         return by_power / self.mask_by_power + (ciphertexts - by_power) / self.mask_by_tables
 
 
-_PERSONS = {"phe": 80_000.0, "portable": 80_000.0, "aesni": 120_000.0, "ifma": 120_000.0}
+_PERSONS = {
+    "phe": 80_000.0,
+    "portable": 80_000.0,
+    "aesni": 120_000.0,
+    "avx2": 120_000.0,
+    "ifma": 120_000.0,
+}
 _RATES = {
     "phe": {
         2048: (1_300, 300, 75_000, 300, 85, 85),
@@ -55,8 +61,18 @@ _RATES = {
     },
 }
 _RATES["aesni"] = _RATES["portable"]
-_CONSTANT_TIME = {"portable": 1 / 10, "aesni": 1 / 10, "ifma": 1 / 3}
-"""Share of the rates of encryption that constant time leaves; `phe` has no constant time."""
+_AVX2_OWNER = {2048: 34_000, 3072: 15_000, 4096: 7_500}
+_RATES["avx2"] = {
+    bits: (_AVX2_OWNER[bits], *others) for bits, (_, *others) in _RATES["portable"].items()
+}
+_CONSTANT_TIME = {
+    "portable": (1 / 10, 1 / 10),
+    "aesni": (1 / 10, 1 / 10),
+    "avx2": (1 / 3, 1 / 10),
+    "ifma": (1 / 3, 1 / 3),
+}
+"""Share of the rates of encryption by the owner and by anyone else that constant time leaves; `phe`
+has no constant time."""
 
 
 def rates(kernel: str, key_bits: int, constant_time: bool) -> Rates:
@@ -64,10 +80,10 @@ def rates(kernel: str, key_bits: int, constant_time: bool) -> Rates:
     fast = Rates(*_RATES[kernel][key_bits], persons=_PERSONS[kernel])
     if not constant_time:
         return fast
-    share = _CONSTANT_TIME[kernel]
+    owner, public = _CONSTANT_TIME[kernel]
     return replace(
         fast,
-        owner_encrypt=fast.owner_encrypt * share,
-        public_encrypt=fast.public_encrypt * share,
+        owner_encrypt=fast.owner_encrypt * owner,
+        public_encrypt=fast.public_encrypt * public,
         mask_by_tables=fast.mask_by_power,
     )

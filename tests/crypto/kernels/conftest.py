@@ -9,6 +9,7 @@ from types import ModuleType
 import pytest
 
 from tests.crypto.kernels import extension
+from xstat_ray.crypto.kernels.avx2 import Avx2
 from xstat_ray.crypto.kernels.ifma import Ifma
 from xstat_ray.crypto.kernels.interface import Kernel
 from xstat_ray.crypto.kernels.phe import Phe
@@ -29,7 +30,12 @@ def ifma(native: ModuleType) -> Ifma:
     return Ifma(native)
 
 
+@pytest.fixture(scope="session")
+def avx2(native: ModuleType) -> Avx2:
+    return Avx2(native)
+
+
 @pytest.fixture(scope="session", params=["ifma", "phe"])
 def kernel(request: pytest.FixtureRequest) -> Kernel:
-    """Every kernel that must give the bytes of the portable one."""
+    """Every kernel whose functions all must give the bytes of the portable one."""
     return request.getfixturevalue("ifma") if request.param == "ifma" else Phe()

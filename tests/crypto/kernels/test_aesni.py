@@ -138,13 +138,14 @@ def test_ifma_does_without_these_functions(native: SimpleNamespace) -> None:
 def undecided(native: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setitem(sys.modules, extension.NAME, native)
     monkeypatch.setattr(native, "available", lambda: False)
+    monkeypatch.setattr(native, "avx2_available", lambda: False)
     monkeypatch.delenv(choice.VARIABLE, raising=False)
     choice.choose.cache_clear()
     yield
     choice.choose.cache_clear()
 
 
-def test_it_is_taken_where_there_is_no_ifma(undecided: None) -> None:
+def test_it_is_taken_where_there_is_neither_ifma_nor_avx2(undecided: None) -> None:
     assert choice.kernel().name == "aesni"
     assert "lacks AVX-512 IFMA" in str(choice.shortfall())
 

@@ -35,6 +35,41 @@ def test_the_native_kernel_is_taken_where_it_runs(installed: None) -> None:
     assert choice.kernel() is choice.kernel()
 
 
+@pytest.mark.parametrize(
+    ("lacking", "name"),
+    [
+        ((), "ifma"),
+        (("available",), "avx2"),
+        (("available", "avx2_available"), "aesni"),
+        (("available", "avx2_available", "aes_available"), "portable"),
+    ],
+)
+def test_the_best_that_the_processor_runs_is_taken(
+    lacking: tuple[str, ...],
+    name: str,
+    installed: None,
+    native: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for question in lacking:
+        monkeypatch.setattr(native, question, lambda: False)
+    assert choice.kernel().name == name
+    assert (choice.shortfall() is None) == (name == "ifma")
+    if name != "ifma":
+        assert "lacks AVX-512 IFMA" in str(choice.shortfall())
+
+
+def test_a_build_without_the_avx2_kernel_is_used_as_far_as_it_goes(
+    installed: None, native: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(native, "available", lambda: False)
+    monkeypatch.delattr(native, "four_table")
+    assert choice.kernel().name == "aesni"
+    monkeypatch.setenv(choice.VARIABLE, "avx2")
+    with pytest.raises(InputError, match="the kernel avx2 cannot run: .*lacks AVX2"):
+        choice.kernel()
+
+
 @pytest.mark.parametrize("name", choice.NAMES)
 def test_a_kernel_can_be_forced(
     name: str, installed: None, monkeypatch: pytest.MonkeyPatch
@@ -44,14 +79,14 @@ def test_a_kernel_can_be_forced(
     assert choice.shortfall() is None
 
 
-@pytest.mark.parametrize("name", ["IFMA", "avx2", " "])
+@pytest.mark.parametrize("name", ["IFMA", "avx512", " "])
 def test_a_kernel_that_does_not_exist_is_refused(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(choice.VARIABLE, name)
     with pytest.raises(
         InputError,
-        match=r"no such kernel \(key XSTAT_KERNEL\). Use one of portable, aesni, ifma, phe, or unset",
+        match=r"no such kernel \(key XSTAT_KERNEL\). Use one of portable, aesni, avx2, ifma, phe, or unset",
     ) as caught:
         choice.kernel()
     assert caught.value.key == "XSTAT_KERNEL"

@@ -14,7 +14,7 @@ Call = Callable[[str, int, Any], None]
 
 
 def calls() -> Iterator[tuple[str, list[Any]]]:
-    """A valid call of every function, 40 limbs, three rows."""
+    """A valid call of every function, three rows, and 40 limbs where there are limbs."""
     limbs = 40
     base = np.zeros(40, np.uint64)
     modulus = np.ones((5, 40), np.uint64)
@@ -33,6 +33,12 @@ def calls() -> Iterator[tuple[str, list[Any]]]:
         [limbs, wide.copy(), wide, index, edges, order, modulus, np.zeros((3, 40), np.uint64)],
     )
     yield "power", [limbs, wide, huge, b"\1", modulus]
+    constants = np.ones((6, 40), np.uint64)
+    four = np.zeros((8, 16, 80), np.uint32)
+    yield "four_table", [limbs, 4, four.copy(), np.zeros((2, 40), np.uint64), constants]
+    part = [constants, four, exponents_]
+    joint = np.zeros((4, 40), np.uint64)
+    yield "four_encrypt", [limbs, 4, False, huge.copy(), wide.copy(), index, *part, *part, joint]
     items = np.zeros((3, 16), np.uint8)
     columns = np.zeros((8, 2), np.uint64)
     yield "oprf_mark", [columns.copy(), bytes(16), items, 65, 8]
@@ -113,6 +119,8 @@ def test_results_are_not_written_to_protected_memory(call: Call) -> None:
         ("encrypt_owner", 3),
         ("accumulate", 1),
         ("power", 1),
+        ("four_table", 2),
+        ("four_encrypt", 3),
         ("oprf_mark", 0),
         ("oprf_rows", 0),
     ):
@@ -122,15 +130,15 @@ def test_results_are_not_written_to_protected_memory(call: Call) -> None:
 
 @pytest.mark.parametrize("limbs", [0, -1, 39, 41, 52, 2**30])
 def test_other_sizes_are_refused(call: Call, limbs: int) -> None:
-    for name in ("make_table", "encrypt_public", "encrypt_owner", "accumulate", "power"):
+    for name in (name for name, arguments in CALLS.items() if arguments[0] == 40):
         with pytest.raises(ValueError):
             call(name, 0, limbs)
 
 
 @pytest.mark.parametrize("digit_bits", [0, 5, 6, 17, 63, 2**31])
 def test_digits_that_do_not_fit_the_table_are_refused(call: Call, digit_bits: int) -> None:
-    for name in ("make_table", "encrypt_public", "encrypt_owner"):
-        if name != "make_table" or digit_bits not in (5, 6):
+    for name in ("make_table", "encrypt_public", "encrypt_owner", "four_table", "four_encrypt"):
+        if not name.endswith("_table") or digit_bits not in (5, 6):
             with pytest.raises(ValueError):
                 call(name, 1, digit_bits)
 
@@ -140,6 +148,7 @@ def test_rows_that_do_not_exist_are_refused(call: Call, wrong: list[int]) -> Non
     for name, place in (
         ("encrypt_public", 5),
         ("encrypt_owner", 5),
+        ("four_encrypt", 5),
         ("accumulate", 3),
         ("accumulate", 5),
     ):

@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 
 from tests.crypto.kernels import extension
 from xstat_ray.crypto.buffers import from_rows, to_rows
-from xstat_ray.crypto.kernels.ifma import Ifma, best_digit_bits
+from xstat_ray.crypto.kernels.ifma import Ifma
 from xstat_ray.crypto.kernels.interface import Half, Kernel, Workload
 from xstat_ray.crypto.kernels.portable import Portable
+from xstat_ray.crypto.kernels.tables import best_digit_bits
 from xstat_ray.crypto.paillier import SUBGROUP_BITS, PrivateKey
 
 Both = Callable[[Callable[[Kernel], np.ndarray]], np.ndarray]
@@ -169,7 +170,9 @@ def test_zero_without_randomness_is_one(both: Both, key: PrivateKey) -> None:
 def test_every_width_of_digits(
     ifma_too: Both, private_key: PrivateKey, digit_bits: int, constant_time: bool, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("xstat_ray.crypto.kernels.ifma.best_digit_bits", lambda *_: digit_bits)
+    monkeypatch.setattr(
+        "xstat_ray.crypto.kernels.ifma.best_digit_bits", lambda *_, **__: digit_bits
+    )
     messages = below(int(private_key.public.n), 8, 17)
     index = np.arange(17)
     by_p = exponents(9, 17, 224)
@@ -356,11 +359,18 @@ def test_layout_and_write_protection_do_not_matter(both: Both, private_key: Priv
 def test_wider_tables_for_more_encryptions(
     planned: int, constant_time: bool, monkeypatch: Any
 ) -> None:
-    best = [
-        best_digit_bits(limbs, 2, 224, Workload(planned, constant_time)) for limbs in (40, 60, 80)
-    ]
+    def widths(workload: Workload) -> list[int]:
+        """Of both C kernels, for the three key sizes."""
+        rows = [(8, 8 * limbs, 0.4 / limbs) for limbs in (40, 60, 80)]
+        rows += [(4, 8 * limbs, 0.5 / limbs) for limbs in (40, 56, 76)]
+        return [
+            best_digit_bits(size, 2, 224, workload, lanes=lanes, scan=scan)
+            for lanes, size, scan in rows
+        ]
+
+    best = widths(Workload(planned, constant_time))
     assert all(3 <= digit_bits <= (7 if constant_time else 12) for digit_bits in best)
-    more = best_digit_bits(40, 2, 224, Workload(10 * planned + 1, constant_time))
-    assert more >= best[0]
-    monkeypatch.setattr("xstat_ray.crypto.kernels.ifma.last_cache", lambda: 1 << 20)
-    assert best_digit_bits(40, 2, 224, Workload(planned, constant_time)) <= 6
+    more = widths(Workload(10 * planned + 1, constant_time))
+    assert all(later >= earlier for later, earlier in zip(more, best, strict=True))
+    monkeypatch.setattr("xstat_ray.crypto.kernels.tables.last_cache", lambda: 1 << 20)
+    assert all(digit_bits <= 6 for digit_bits in widths(Workload(planned, constant_time)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from types import ModuleType
@@ -15,7 +16,7 @@ from xstat_ray.crypto.kernels.portable import Portable
 from xstat_ray.errors import InputError
 
 VARIABLE = "XSTAT_KERNEL"
-NAMES = ("portable", "aesni", "ifma", "phe")
+NAMES = ("portable", "aesni", "avx2", "ifma", "phe")
 
 _LOG = logging.getLogger(__name__)
 
@@ -23,7 +24,7 @@ _LOG = logging.getLogger(__name__)
 def kernel() -> Kernel:
     """The kernel that XSTAT_KERNEL names, else the best that runs and passes its self-test.
 
-    That is `ifma`, then `aesni`, then `portable`.
+    That is `ifma`, then `avx2`, then `aesni`, then `portable`.
 
     Raises:
         InputError: XSTAT_KERNEL names no kernel, or one that does not run here.
@@ -65,7 +66,7 @@ def choose(forced: str) -> Choice:
 
         return Choice(Phe())
     try:
-        return Choice(_aesni() if forced == "aesni" else _ifma())
+        return Choice(_NATIVE[forced or "ifma"]())
     except _Unavailable as error:
         if forced:
             raise InputError(
@@ -73,19 +74,22 @@ def choose(forced: str) -> Choice:
                 key=VARIABLE,
                 remedy="Unset it, or use portable",
             ) from None
+        second = _second()
+        times = "2 to 3" if second.name == "avx2" else "6 to 12"
         _LOG.log(
             error.level,
-            "The kernel ifma cannot run: %s; encryption takes 6 to 10 times as long.",
+            "The kernel ifma cannot run: %s; encryption takes %s times as long.",
             error,
+            times,
         )
-        return Choice(_second(), str(error))
+        return Choice(second, str(error))
 
 
 def _second() -> Kernel:
-    try:
-        return _aesni()
-    except _Unavailable:
-        return Portable()
+    for make in (_avx2, _aesni):
+        with suppress(_Unavailable):
+            return make()
+    return Portable()
 
 
 class _Unavailable(Exception):  # noqa: N818 - never leaves this module
@@ -103,6 +107,15 @@ def _ifma() -> Kernel:
     from xstat_ray.crypto.kernels.ifma import Ifma
 
     return _tried(Ifma(native))
+
+
+def _avx2() -> Kernel:
+    from xstat_ray.crypto.kernels.avx2 import Avx2
+
+    native = _native()
+    if not Avx2.runs(native):
+        raise _Unavailable("this processor lacks AVX2 or AES instructions", logging.INFO)
+    return _tried(Avx2(native))
 
 
 def _aesni() -> Kernel:
@@ -129,3 +142,6 @@ def _tried(kernel: Kernel) -> Kernel:
     if answer(kernel) != ANSWER:
         raise _Unavailable("it computes wrong numbers on this machine", logging.ERROR)
     return kernel
+
+
+_NATIVE = {"ifma": _ifma, "avx2": _avx2, "aesni": _aesni}

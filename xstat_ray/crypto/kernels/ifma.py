@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
 
 import numpy as np
-from gmpy2 import invert, mpz, unpack
+from gmpy2 import invert, mpz
 from numpy.typing import NDArray
 
 from xstat_ray.crypto.fixed_base import BYTE, digit_count
@@ -26,6 +25,7 @@ from xstat_ray.crypto.kernels.interface import (
     Workload,
 )
 from xstat_ray.crypto.kernels.portable import Portable
+from xstat_ray.crypto.kernels.tables import aligned, best_digit_bits, limb_rows
 from xstat_ray.util.threads import each_in_threads
 
 LIMB_BITS = 52
@@ -34,10 +34,8 @@ LIMBS = {2048: 40, 3072: 60, 4096: 80, 6144: 120, 8192: 160}
 MAX_SEGMENT = 64
 """Longer segments are multiplied in pieces, which fills the lanes also when there are few
 segments."""
-_DIGIT_BITS = range(4, 13)
-_SCANNED_DIGIT_BITS = range(3, 8)
-_CACHE_LINE = 64
-_CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
+_LANES = 8
+_LIMB = np.dtype(np.uint64)
 
 
 class Ifma(Kernel):
@@ -137,7 +135,7 @@ class _Base:
     ) -> None:
         self.constants = _constants(modulus, limbs, n)
         shape = (digit_count(bits, digit_bits), 1 << digit_bits, _row(limbs))
-        self.table = _aligned(shape)
+        self.table = aligned(shape, _LIMB)
         montgomery = _limbs([(base << LIMB_BITS * limbs) % modulus], limbs)
         native.make_table(limbs, digit_bits, self.table, montgomery, self.constants)
 
@@ -157,7 +155,7 @@ class _Owner(OwnerEncryption):
         bits = max(p.exponent_bits, q.exponent_bits)
         self._limbs = LIMBS[2 * p.prime.bit_length()]
         self._constant_time = workload.constant_time
-        self._digit_bits = best_digit_bits(self._limbs, 2, bits, workload)
+        self._digit_bits = _digit_bits(self._limbs, 2, bits, workload)
         self._p, self._q = (
             _Base(native, half.h, modulus, n, self._limbs, bits=bits, digit_bits=self._digit_bits)
             for half, modulus in ((p, p2), (q, q2))
@@ -192,7 +190,7 @@ class _Public(PublicEncryption):
         self._native = native
         self._limbs = LIMBS[2 * n.bit_length()]
         self._constant_time = workload.constant_time
-        self._digit_bits = best_digit_bits(self._limbs, 1, exponent_bits, workload)
+        self._digit_bits = _digit_bits(self._limbs, 1, exponent_bits, workload)
         self._base = _Base(
             native, h, n * n, n, self._limbs, bits=exponent_bits, digit_bits=self._digit_bits
         )
@@ -213,7 +211,7 @@ class _Products(PublicEncryption):
         self._native = native
         self._limbs = LIMBS[2 * n.bit_length()]
         self._constants = _constants(n * n, self._limbs, n)
-        self._table = _aligned((len(bases), 1 << BYTE, _row(self._limbs)))
+        self._table = aligned((len(bases), 1 << BYTE, _row(self._limbs)), _LIMB)
         montgomery = [(base << LIMB_BITS * self._limbs) % (n * n) for base in bases]
 
         places = zip(self._table, _limbs(montgomery, self._limbs), strict=True)
@@ -233,37 +231,6 @@ class _Products(PublicEncryption):
         constants = (self._constants, self._table)
         self._native.encrypt_public(*how, out, messages, index, *constants, exponents)
         return out
-
-
-def best_digit_bits(limbs: int, tables: int, exponent_bits: int, workload: Workload) -> int:
-    """Bits of a digit that cost least for the planned encryptions, making the tables included.
-
-    The unit is a multiplication of eight. A row of the table is read for one eighth of that, or in
-    constant time all of them for every digit. Tables stay within the processor's last cache.
-    """
-
-    def cost(digit_bits: int) -> float:
-        digits = digit_count(exponent_bits, digit_bits)
-        rows = 1 << digit_bits
-        making = -(-digits // 8) * rows
-        scan = rows * 0.4 / limbs if workload.constant_time else 0
-        return making + -(-workload.planned // 8) * digits * (1 + scan)
-
-    def size(digit_bits: int) -> int:
-        return tables * digit_count(exponent_bits, digit_bits) * 8 * _row(limbs) << digit_bits
-
-    widths = _SCANNED_DIGIT_BITS if workload.constant_time else _DIGIT_BITS
-    return min((w for w in widths if w == widths[0] or size(w) <= last_cache()), key=cost)
-
-
-@lru_cache
-def last_cache() -> int:
-    """Bytes of the processor's last cache; 32 MiB where the system does not tell."""
-    sizes = [path.read_text().strip() for path in _CACHES.glob("index*/size")]
-    return max(
-        (int(size[:-1]) << 10 for size in sizes if size[:-1].isdigit() and size[-1] == "K"),
-        default=32 << 20,
-    )
 
 
 def _cut(edges: NDArray[np.int64], most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -302,17 +269,11 @@ def _row(limbs: int) -> int:
 
 def _limbs(values: list[mpz], limbs: int) -> NDArray[np.uint64]:
     """Rows of limbs, lowest first, padded with zeros."""
-    rows = _aligned((len(values), _row(limbs)))
-    rows[:] = 0
-    for row, value in zip(rows, values, strict=True):
-        cut = unpack(value, LIMB_BITS)
-        row[: len(cut)] = [int(limb) for limb in cut]
-    return rows
+    return limb_rows(values, LIMB_BITS, _row(limbs))
 
 
-def _aligned(shape: tuple[int, ...]) -> NDArray[np.uint64]:
-    """Uninitialised numbers that begin with a cache line."""
-    size = 8 * int(np.prod(shape))
-    memory = np.empty(size + _CACHE_LINE, np.uint8)
-    start = -memory.ctypes.data % _CACHE_LINE
-    return memory[start : start + size].view(np.uint64).reshape(shape)
+def _digit_bits(limbs: int, tables: int, exponent_bits: int, workload: Workload) -> int:
+    """Bits of a digit; a row is read for 0.4 / limbs of a multiplication."""
+    return best_digit_bits(
+        8 * _row(limbs), tables, exponent_bits, workload, lanes=_LANES, scan=0.4 / limbs
+    )

@@ -4,4 +4,6 @@
 
 int xr_ifma_available(void) { return 1; }
 
+int xr_avx2_available(void) { return 1; }
+
 int xr_aes_available(void) { return 1; }

@@ -1,7 +1,7 @@
-/* AVX-512 IFMA and AES-NI in plain C: what the kernels take from <immintrin.h>, for any processor and compiler
+/* AVX-512 IFMA, AVX2 and AES-NI in plain C: what the kernels take from <immintrin.h>, for any processor and compiler
    with 128-bit integers. Put this folder first on the include path (cc -I).
 
-   A register is an array of eight lanes, and every instruction a loop over them. Each does to the
+   A wide register is an array of eight lanes, and every instruction a loop over them. Each does to the
    bit what the manual says, with one addition: where the comments of the kernels promise a bound,
    and the processor would go on with a wrong number, the program stops and says which bound broke.
    A factor of a multiply-add has at most 52 bits, and a column (the sum that it is added to) does
@@ -39,7 +39,7 @@ static inline void must(int holds, const char *bound)
 {
     if (holds)
         return;
-    fprintf(stderr, "emulated AVX-512 IFMA: %s\n", bound);
+    fprintf(stderr, "emulated instructions: %s\n", bound);
     abort();
 }
 
@@ -176,5 +176,6 @@ EMULATED __m512i _mm512_shuffle_i64x2(__m512i a, __m512i b, int choice)
 }
 
 #include "aes.h"
+#include "avx2.h"
 
 #endif

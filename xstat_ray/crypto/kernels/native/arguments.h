@@ -16,7 +16,7 @@
 #define MAX_DIGIT_BITS 16
 
 /* Whether `condition` holds; otherwise ValueError. */
-static int require(int condition, const char *message)
+static inline int require(int condition, const char *message)
 {
     if (!condition)
         PyErr_SetString(PyExc_ValueError, message);
@@ -24,7 +24,7 @@ static int require(int condition, const char *message)
 }
 
 /* Whether a buffer has exactly `size` bytes; otherwise ValueError. */
-static int has_size(const Py_buffer *buffer, const char *name, size_t size)
+static inline int has_size(const Py_buffer *buffer, const char *name, size_t size)
 {
     if ((size_t)buffer->len == size)
         return 1;
@@ -34,14 +34,14 @@ static int has_size(const Py_buffer *buffer, const char *name, size_t size)
 
 /* Whether a buffer that is read as 64-bit numbers has `count` of them, aligned; otherwise
    ValueError. */
-static int has_numbers(const Py_buffer *buffer, const char *name, size_t count)
+static inline int has_numbers(const Py_buffer *buffer, const char *name, size_t count)
 {
     return has_size(buffer, name, 8 * count) &&
            require((uintptr_t)buffer->buf % 8 == 0, "an array is not aligned");
 }
 
 /* Whether the processor has the instructions; otherwise RuntimeError. */
-static int runs_here(void)
+static inline int runs_here(void)
 {
     if (!xr_ifma_available())
         PyErr_SetString(PyExc_RuntimeError,
@@ -51,7 +51,7 @@ static int runs_here(void)
 
 /* Whether the processor has the instructions (otherwise RuntimeError), and whether there are
    kernels of this size (otherwise ValueError). */
-static int has_kernels(int limbs)
+static inline int has_kernels(int limbs)
 {
 #define CASE(size) limbs == size ||
     return runs_here() && require(XR_SIZES(CASE) 0, "there are no kernels of this size");
@@ -59,7 +59,7 @@ static int has_kernels(int limbs)
 }
 
 /* Whether all numbers of an array are in [0, bound); otherwise ValueError. */
-static int all_below(const Py_buffer *array, const char *name, size_t bound)
+static inline int all_below(const Py_buffer *array, const char *name, size_t bound)
 {
     const int64_t *value = array->buf;
     for (size_t i = 0; i < (size_t)array->len / 8; i++)
@@ -73,12 +73,12 @@ static int all_below(const Py_buffer *array, const char *name, size_t bound)
 
 /* How many rows of `size` bytes a buffer has; that it has no part of one more is checked with its
    size. */
-static size_t rows_of(const Py_buffer *buffer, size_t size)
+static inline size_t rows_of(const Py_buffer *buffer, size_t size)
 {
     return size ? (size_t)buffer->len / size : 0;
 }
 
-static void release(Py_buffer *buffers[], int count)
+static inline void release(Py_buffer *buffers[], int count)
 {
     for (int i = 0; i < count; i++)
         PyBuffer_Release(buffers[i]);
@@ -89,7 +89,7 @@ static void release(Py_buffer *buffers[], int count)
             (int)(sizeof((Py_buffer *[]){__VA_ARGS__}) / sizeof(Py_buffer *)))
 
 /* Whether edges rise from 0 to `total` in steps of 1 to `most`; otherwise ValueError. */
-static int are_edges(const Py_buffer *edges, size_t total, size_t most)
+static inline int are_edges(const Py_buffer *edges, size_t total, size_t most)
 {
     const int64_t *edge = edges->buf;
     size_t count = (size_t)edges->len / 8;

@@ -17,6 +17,9 @@
 /* 1 where every instruction of a WIDE function (wide.h) may be executed, else 0. */
 int xr_ifma_available(void);
 
+/* The same of a FOUR function (four.h). */
+int xr_avx2_available(void);
+
 /* The same of an AES function (oprf.c). */
 int xr_aes_available(void);
 

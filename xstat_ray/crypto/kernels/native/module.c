@@ -4,9 +4,10 @@
    Every argument is a Py_buffer, so that the memory can be neither freed nor resized during a call;
    it must be contiguous, aligned where it is read as 64-bit numbers, and have exactly the bytes
    that the kernel will touch; indexes and segments must lie inside their arrays. Otherwise
-   ValueError is raised before anything is computed. Nothing calls a WIDE or an AES function unless
-   the processor has it (RuntimeError), and where the compiler has none the module has `available`
-   and `aes_available` alone. Whether numbers are reduced, which the kernels take for granted and which decides whether
+   ValueError is raised before anything is computed. Nothing calls a WIDE, a FOUR or an AES function
+   unless the processor has it (RuntimeError), and where the compiler has none the module has
+   `available`, `avx2_available` and `aes_available` alone. The functions of the AVX2 kernel are in
+   module_avx2.c. Whether numbers are reduced, which the kernels take for granted and which decides whether
    results are right, is checked one layer up, in ifma.py.
 
    Arguments are never grouped in tuples: PyArg_ParseTuple notes the buffers it has taken in an
@@ -16,12 +17,19 @@
    Only the stable interface of Python 3.11 is used: one build serves every later version. */
 
 #include "arguments.h"
+#include "module_avx2.h"
 #include "oprf.h"
 
 static PyObject *available(PyObject *module, PyObject *none)
 {
     (void)module, (void)none;
     return PyBool_FromLong(xr_ifma_available());
+}
+
+static PyObject *avx2_available(PyObject *module, PyObject *none)
+{
+    (void)module, (void)none;
+    return PyBool_FromLong(xr_avx2_available());
 }
 
 static PyObject *aes_available(PyObject *module, PyObject *none)
@@ -267,6 +275,8 @@ static PyObject *oprf_rows(PyObject *module, PyObject *args)
 static PyMethodDef methods[] = {
     {"available", available, METH_NOARGS,
      "Whether the processor and the operating system run the kernels."},
+    {"avx2_available", avx2_available, METH_NOARGS,
+     "Whether the processor has the AVX2 instructions of the four functions."},
     {"aes_available", aes_available, METH_NOARGS,
      "Whether the processor has the AES instructions of the oprf functions."},
 #if XR_KERNELS
@@ -279,6 +289,10 @@ static PyMethodDef methods[] = {
     {"accumulate", accumulate, METH_VARARGS,
      "(limbs, out, rows, index, edges, order, modulus, r_powers)"},
     {"power", power, METH_VARARGS, "(limbs, out, rows, exponent, modulus)"},
+    {"four_table", xr_py_four_table, METH_VARARGS, "(limbs, digit_bits, table, base, constants)"},
+    {"four_encrypt", xr_py_four_encrypt, METH_VARARGS,
+     "(limbs, digit_bits, constant_time, out, messages, index, constants, table, exponents, "
+     "the same of q, joint)"},
     {"oprf_mark", oprf_mark, METH_VARARGS, "(out, key, items, capacity, first)"},
     {"oprf_rows", oprf_rows, METH_VARARGS, "(out, key, items, matrix, capacity)"},
 #endif
@@ -288,7 +302,7 @@ static PyMethodDef methods[] = {
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "_native",
-    .m_doc = "AVX-512 IFMA kernels; use xstat_ray.crypto.kernels.",
+    .m_doc = "AVX-512 IFMA, AVX2 and AES kernels; use xstat_ray.crypto.kernels.",
     .m_methods = methods,
 };
 
