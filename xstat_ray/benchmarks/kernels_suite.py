@@ -1,7 +1,8 @@
-"""Kernels: each function of the native kernel beside the portable one, on one core.
+"""Kernels: each function of the best native kernel beside the portable one, on one core.
 
 Functions go from buffers to buffers, with the randomness, checks and conversions that parties meet.
-Where the native kernel does not run, the portable one is timed alone. Encryption by the owner is
+The best is `ifma`, or where that does not run `avx2`, whose encryption by the owner is compared in
+any case; where neither runs, the portable kernel is timed alone. Encryption by the owner is
 also compared with the fastest of the public libraries, the Okamoto-Uchiyama scheme of sf-heu, where
 that is installed.
 """
@@ -31,6 +32,7 @@ from xstat_ray.runtime.progress import Progress
 
 PORTABLE = "portable"
 NATIVE = "ifma"
+AVX2 = "avx2"
 
 
 @dataclass(frozen=True)
@@ -67,20 +69,31 @@ class KernelBench:
         self.sizes = sizes
         self.progress = progress
         self.heu = optional_module("heu", progress)
-        try:
-            with environment(choice.VARIABLE, NATIVE):
-                choice.kernel()
-                self.names: tuple[str, ...] = (NATIVE, PORTABLE)
-        except InputError as error:
-            progress.note(f"{error.problem}: the kernel portable is timed alone.")
-            self.names = (PORTABLE,)
+        self.avx2 = problem_of(AVX2) is None
+        problem = problem_of(NATIVE)
+        best = (NATIVE,) if problem is None else (AVX2,) * self.avx2
+        self.names: tuple[str, ...] = (*best, PORTABLE)
+        if problem is not None:
+            alone = "" if best else " alone"
+            progress.note(f"{problem}: the kernel {self.names[0]} is timed{alone}.")
 
     def compare(
-        self, metric: str, items: int, make: Callable[[int], Callable[[], object]]
+        self,
+        metric: str,
+        items: int,
+        make: Callable[[int], Callable[[], object]],
+        names: tuple[str, ...] = (),
     ) -> Record:
-        """Time both kernels; `make` prepares a number of operations and returns them."""
+        """Time two kernels, by default the best and the portable one.
+
+        Args:
+            metric: what it is called behind the name of the suite.
+            items: operations of a round.
+            make: prepares a number of operations and returns them.
+            names: other kernels than the default.
+        """
         works = []
-        for name in self.names:
+        for name in names or self.names:
             count = items if name == NATIVE else max(1, items // self.sizes.portable_part)
             with environment(choice.VARIABLE, name):
                 works.append(Work(under(choice.VARIABLE, name, make(count)), count))
@@ -130,6 +143,7 @@ class KernelBench:
 
         return [
             *self.beside_heu(bits, owner),
+            *self.by_avx2(bits, owner),
             self.compare(f"encrypt.owner.{bits}", sizes.encryptions, owner),
             self.compare(
                 f"encrypt.constant_time.{bits}", sizes.encryptions, lambda n: owner(n, careful)
@@ -139,6 +153,13 @@ class KernelBench:
             self.compare(f"sum.{bits}", sizes.products, sums),
             self.compare(f"decrypt.{bits}", sizes.decryptions, decryption),
         ]
+
+    def by_avx2(self, bits: int, owner: Callable[[int], Callable[[], object]]) -> list[Record]:
+        """Compare encryption by the owner with AVX2 and by the portable kernel."""
+        if not self.avx2:
+            return []
+        count = self.sizes.encryptions
+        return [self.compare(f"encrypt.avx2.{bits}", count, owner, (AVX2, PORTABLE))]
 
     def beside_heu(self, bits: int, owner: Callable[[int], Callable[[], object]]) -> list[Record]:
         """Compare encryption by the owner at one key size, with the kernel chosen by default."""
@@ -183,6 +204,16 @@ class KernelBench:
             self.compare("oprf.mark", persons, mark),
             self.compare("oprf.rows", persons, rows),
         ]
+
+
+def problem_of(name: str) -> str | None:
+    """Why a kernel cannot run here, if it cannot."""
+    try:
+        with environment(choice.VARIABLE, name):
+            choice.kernel()
+    except InputError as error:
+        return error.problem
+    return None
 
 
 def under(name: str, value: str, work: Callable[[], object]) -> Callable[[], object]:

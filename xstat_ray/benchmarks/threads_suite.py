@@ -28,7 +28,11 @@ def run(sizes: Sizes, progress: Progress) -> list[Record]:
 
 class _ThreadsBench(KernelBench):
     def compare(
-        self, metric: str, items: int, make: Callable[[int], Callable[[], object]]
+        self,
+        metric: str,
+        items: int,
+        make: Callable[[int], Callable[[], object]],
+        names: tuple[str, ...] = (),
     ) -> Record:
         """Time a function with as many threads as there may be, and with one."""
         sizes = self.sizes
@@ -42,6 +46,10 @@ class _ThreadsBench(KernelBench):
             rounds=sizes.rounds,
             progress=self.progress,
         )
+
+    def by_avx2(self, bits: int, owner: Callable[[int], Callable[[], object]]) -> list[Record]:
+        """Compare with no other kernel."""
+        return []
 
     def beside_heu(self, bits: int, owner: Callable[[int], Callable[[], object]]) -> list[Record]:
         """Compare with no other library."""

@@ -21,6 +21,9 @@ ROOT = HERE.parents[2]
 SHORT = [
     "test_known_answer.py::test_every_kernel_gives_that_answer[ifma]",
     "test_same_bytes.py::test_zero_without_randomness_is_one[ifma-private_key]",
+    "test_avx2.py::test_the_answer_is_that_of_the_portable_kernel",
+    "test_avx2.py::test_zero_without_randomness_is_one[private_key]",
+    "test_avx2.py::test_moduli_and_generators_at_the_edges[0-1024]",
     "test_aesni.py::test_blocks_of_items[1025]",
     "test_aesni.py::test_nothing_is_written_beyond_the_results[17]",
     "test_extension.py::test_the_valid_calls_are_valid",
@@ -29,6 +32,7 @@ LONG = [
     "test_known_answer.py",
     "test_same_bytes.py",
     "test_aesni.py",
+    "test_avx2.py",
     "test_extension.py",
 ]
 OTHERS = "not phe"
@@ -46,6 +50,30 @@ FAULTS = {
         "_mm512_srli_epi64(u[k], LIMB_BITS)",
         "u[k]",
         "a column overflows",
+    ),
+    "limbs that are not cut to 28 bits": (
+        "squares.h",
+        "out[j] = _mm256_and_si256(x, mask);",
+        "out[j] = x;",
+        "a factor exceeds 32 bits",
+    ),
+    "a column of four that takes in another as a whole": (
+        "squares.h",
+        "_mm256_srli_epi64(u[k], LIMB_BITS)",
+        "u[k]",
+        "a column of four overflows",
+    ),
+    "a quotient that is taken from nothing": (
+        "squares.h",
+        "everywhere(p->filler[j])",
+        "everywhere(0)",
+        "a difference is negative",
+    ),
+    "a high part that does not learn of the low one": (
+        "squares.h",
+        "_mm256_add_epi64(x[LIMBS], SIZED(reduce_once)(x, p))",
+        "_mm256_add_epi64(x[LIMBS], everywhere(0 * SIZED(reduce_once)(x, p)[0]))",
+        "test_zero_without_randomness_is_one",
     ),
     "a wrong constant of the key schedule": ("oprf.c", "STEP(9, 0x1b)", "STEP(9, 0x1d)", WRONG),
     "a number that is reduced once too seldom": (

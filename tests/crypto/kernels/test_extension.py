@@ -130,7 +130,7 @@ def test_results_are_not_written_to_protected_memory(call: Call) -> None:
 
 @pytest.mark.parametrize("limbs", [0, -1, 39, 41, 52, 2**30])
 def test_other_sizes_are_refused(call: Call, limbs: int) -> None:
-    for name in (name for name, arguments in CALLS.items() if arguments[0] == 40):
+    for name in (name for name in CALLS if not name.startswith("oprf")):
         with pytest.raises(ValueError):
             call(name, 0, limbs)
 

@@ -74,18 +74,4 @@ EMULATED __m256i _mm256_cvtepu32_epi64(__m128i a)
     return out;
 }
 
-#define INTERLEAVED(name, part, first, count) \
-    EMULATED __m128i name(__m128i a, __m128i b) \
-    { \
-        __m128i out; \
-        for (int k = 0; k < (count); k++) \
-            out.part[k] = (k % 2 ? b : a).part[(first) + k / 2]; \
-        return out; \
-    }
-
-INTERLEAVED(_mm_unpacklo_epi32, word, 0, 4)
-INTERLEAVED(_mm_unpackhi_epi32, word, 2, 4)
-INTERLEAVED(_mm_unpacklo_epi64, lane, 0, 2)
-INTERLEAVED(_mm_unpackhi_epi64, lane, 1, 2)
-
 #endif
