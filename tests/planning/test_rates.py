@@ -22,6 +22,18 @@ def test_every_kernel_has_rates_and_the_native_one_the_higher(
     assert slow.rows == fast.rows
 
 
+@pytest.mark.parametrize("constant_time", [False, True])
+@pytest.mark.parametrize("key_bits", KEY_BITS)
+def test_avx2_is_between_them_where_its_owner_encrypts_and_else_as_fast_as_aesni(
+    key_bits: int, constant_time: bool
+) -> None:
+    slow, middle, fast = (
+        astuple(rates(kernel, key_bits, constant_time)) for kernel in ("aesni", "avx2", "ifma")
+    )
+    assert slow[0] < middle[0] < fast[0]
+    assert slow[1:] == middle[1:]
+
+
 @pytest.mark.parametrize("key_bits", KEY_BITS)
 def test_the_reference_kernel_is_the_slowest(key_bits: int) -> None:
     reference, portable = (rates(kernel, key_bits, False) for kernel in ("phe", "portable"))
@@ -37,7 +49,7 @@ def test_longer_keys_take_longer(kernel: str) -> None:
     assert all(more > less for more, less in zip(shorter, longer, strict=True))
 
 
-@pytest.mark.parametrize("kernel", ["portable", "ifma"])
+@pytest.mark.parametrize("kernel", ["portable", "avx2", "ifma"])
 def test_care_takes_longer(kernel: str) -> None:
     ordinary, careful = (rates(kernel, 2048, constant_time) for constant_time in (False, True))
     assert ordinary.owner_encrypt > careful.owner_encrypt

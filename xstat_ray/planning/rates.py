@@ -69,7 +69,7 @@ _RATES["aesni"] = _RATES["portable"]
 _CONSTANT_TIME = {
     "portable": (1 / 10, 1 / 10),
     "aesni": (1 / 10, 1 / 10),
-    "avx2": (1 / 3, 1 / 10),
+    "avx2": (2 / 5, 1 / 10),
     "ifma": (1 / 3, 1 / 3),
 }
 """Share of the rates of encryption by the owner and by anyone else that constant time leaves; `phe`

@@ -75,7 +75,7 @@ def choose(forced: str) -> Choice:
                 remedy="Unset it, or use portable",
             ) from None
         second = _second()
-        times = "2 to 3" if second.name == "avx2" else "6 to 12"
+        times = "2 to 3" if second.name == "avx2" else "6 to 10"
         _LOG.log(
             error.level,
             "The kernel ifma cannot run: %s; encryption takes %s times as long.",

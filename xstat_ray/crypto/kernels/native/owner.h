@@ -12,19 +12,8 @@
    Results are reduced to the one number below n^2, so that they equal those of any other
    implementation to the bit. */
 
+#include "digits.h"
 #include "squares.h"
-
-/* The digit of `digit_bits` bits (at most 16) that begins at bit `place * digit_bits`; bits beyond
-   the exponent are zero. */
-static inline unsigned SIZED(digit)(const uint8_t *exponent, size_t bytes, unsigned place,
-                                    unsigned digit_bits)
-{
-    size_t bit = (size_t)place * digit_bits, byte = bit / 8;
-    unsigned x = 0;
-    for (size_t k = 0; k < 3 && byte + k < bytes; k++)
-        x |= (unsigned)exponent[byte + k] << (8 * k);
-    return x >> bit % 8 & ((1u << digit_bits) - 1);
-}
 
 /* Four rows of a table to a number, and back; a row of NULL is not written. */
 FOUR static void SIZED(load_rows)(four *out, const uint32_t *const rows[LANES])
@@ -35,7 +24,7 @@ FOUR static void SIZED(load_rows)(four *out, const uint32_t *const rows[LANES])
             r[k] = _mm_loadu_si128((const __m128i *)(rows[k] + j));
         const __m128i a = _mm_unpacklo_epi32(r[0], r[1]), b = _mm_unpackhi_epi32(r[0], r[1]);
         const __m128i c = _mm_unpacklo_epi32(r[2], r[3]), d = _mm_unpackhi_epi32(r[2], r[3]);
-        
+
         out[j] = _mm256_cvtepu32_epi64(_mm_unpacklo_epi64(a, c));
         out[j + 1] = _mm256_cvtepu32_epi64(_mm_unpackhi_epi64(a, c));
         out[j + 2] = _mm256_cvtepu32_epi64(_mm_unpacklo_epi64(b, d));
@@ -98,8 +87,7 @@ FOUR static void SIZED(scan_rows)(uint32_t out[LANES][2 * LIMBS], const uint32_t
         for (int k = 0; k < LANES; k++)
             kept[k] = everywhere(0);
         for (size_t d = 0; d < (size_t)1 << digit_bits; d++) {
-            const four row =
-                _mm256_loadu_si256((const __m256i *)(place + d * 2 * LIMBS + from));
+            const four row = _mm256_loadu_si256((const __m256i *)(place + d * 2 * LIMBS + from));
             for (int k = 0; k < LANES; k++) {
                 const four here = _mm256_cmpeq_epi64(wanted[k], everywhere(d));
                 kept[k] = _mm256_or_si256(kept[k], _mm256_and_si256(row, here));
@@ -111,8 +99,8 @@ FOUR static void SIZED(scan_rows)(uint32_t out[LANES][2 * LIMBS], const uint32_t
 }
 
 /* out = base^exponent for four exponents, times R, loose. */
-FOUR static void SIZED(power)(four *out, const struct xr_powers *base,
-                              const struct prime *p, const uint8_t *const exponents[LANES])
+FOUR static void SIZED(power)(four *out, const struct xr_powers *base, const struct prime *p,
+                              const uint8_t *const exponents[LANES])
 {
     const size_t place_limbs = (size_t)2 * LIMBS << base->digit_bits;
     four factor[2 * LIMBS];
@@ -121,15 +109,14 @@ FOUR static void SIZED(power)(four *out, const struct xr_powers *base,
         const uint32_t *place = base->table + i * place_limbs, *rows[LANES];
         unsigned digits[LANES];
         for (int k = 0; k < LANES; k++) {
-            digits[k] = SIZED(digit)(exponents[k], base->exponent_bytes, i, base->digit_bits);
+            digits[k] = digit_at(exponents[k], base->exponent_bytes, i, base->digit_bits);
             rows[k] = base->constant_time ? found[k] : place + digits[k] * (size_t)(2 * LIMBS);
         }
         if (base->constant_time)
             SIZED(scan_rows)(found, place, base->digit_bits, digits);
         SIZED(load_rows)(i ? factor : out, rows);
         for (int k = 0; k < LANES && i + 1 < base->places && !base->constant_time; k++) {
-            size_t next =
-                SIZED(digit)(exponents[k], base->exponent_bytes, i + 1, base->digit_bits);
+            size_t next = digit_at(exponents[k], base->exponent_bytes, i + 1, base->digit_bits);
             for (int j = 0; j < 2 * LIMBS; j += 64 / (int)sizeof(uint32_t))
                 __builtin_prefetch(place + place_limbs + next * 2 * LIMBS + j);
         }
@@ -139,13 +126,11 @@ FOUR static void SIZED(power)(four *out, const struct xr_powers *base,
 }
 
 /* out = (1 + message n) base^exponent modulo p^2, where n = p q; loose. */
-FOUR static void SIZED(encrypt)(four *out, const four *message,
-                                const struct xr_powers *base, const struct prime *p,
-                                const uint8_t *const exponents[LANES])
+FOUR static void SIZED(encrypt)(four *out, const four *message, const struct xr_powers *base,
+                                const struct prime *p, const uint8_t *const exponents[LANES])
 {
     four t[2 * LIMBS], constant[LIMBS], product[LIMBS], low[LIMBS], quotient[LIMBS];
-    /* The message is m0 + R m1; m0 (q R) / R + m1 (q R^2) / R = m q. With m0 and m1 below R that is
-       below 3p. */
+    /* The message is m0 + R m1, both below R; m0 (q R) / R + m1 (q R^2) / R = m q, below 3p. */
     SIZED(begin)(t, NULL);
     SIZED(spread)(constant, p->other);
     SIZED(add_to)(t, message, constant);
@@ -165,17 +150,18 @@ FOUR static void SIZED(encrypt)(four *out, const four *message,
         out[j] = low[j];
 }
 
-/* x = (x - y) / p^2 modulo q^2 and reduced, for x loose modulo q^2 and y reduced modulo p^2, where p
-   and q have equally many bits. `joint` has the rows of R / p^2 and -R / p modulo q^2. */
-FOUR static void SIZED(divide_difference)(four *x, const four *y,
-                                          const struct prime *q, const u64 *joint)
+/* x = (x - y) / p^2 modulo q^2, reduced, for x loose modulo q^2 and y reduced modulo p^2, where p and
+   q have equally many bits. `joint` has R / p^2 and -R / p modulo q^2. */
+FOUR static void SIZED(divide_difference)(four *x, const four *y, const struct prime *q,
+                                          const u64 *joint)
 {
     four t[2 * LIMBS], low[LIMBS], quotient[LIMBS], constant[4][LIMBS];
     for (int row = 0; row < 4; row++)
         SIZED(spread)(constant[row], joint + row * LIMBS);
-    /* The difference x - (low of y), plus 2 q - q 2 so that its low part, where p < 2q is
-       subtracted, is between 0 and 4q; and plus q^2, so that its high part is between 0 and 3q. In
-       each limb 2^30 is lent, which the next one gives back as 4. */
+    /* x minus the low half of y, which is below p and so below 2q: the low half has 2q added, which
+       makes it positive and below 4q, and the high half therefore 2 subtracted, and q added for
+       the same reason, which makes it less than 3q. In every limb 2^30 is lent, which the next one
+       gives back as 4. */
     four lent = everywhere(0), high = everywhere(0);
     for (int j = 0; j < LIMBS; j++) {
         const u64 twice = 2 * q->limbs[j] + (1 << 30) - (j ? 4 : 0);
@@ -188,7 +174,7 @@ FOUR static void SIZED(divide_difference)(four *x, const four *y,
         high = _mm256_srli_epi64(d, LIMB_BITS);
         x[LIMBS + j] = _mm256_and_si256(d, everywhere(LIMB_MASK));
     }
-    /* That times 1 / p^2, and the high part of y, which stands for p times as much, times -1 / p. */
+    /* That times 1 / p^2, and the high half of y, which stands for p times as much, times -1 / p. */
     SIZED(begin)(t, NULL);
     SIZED(add_to)(t, x, constant[0]);
     SIZED(add_to)(t, y + LIMBS, constant[2]);
@@ -204,9 +190,9 @@ FOUR static void SIZED(divide_difference)(four *x, const four *y,
     SIZED(settle)(x, q);
 }
 
-/* whole[0 .. 4 LIMBS) = low + p (high + p y), exactly, for y = low + q high. */
-FOUR static void SIZED(join)(four *whole, const four *x,
-                             const four *y, const struct prime *p,
+/* whole[0 .. 4 LIMBS) = x + p^2 y, exactly, for x modulo p^2 and y modulo q^2, both reduced: with
+   their halves, low + p (high + p (low + q high)). */
+FOUR static void SIZED(join)(four *whole, const four *x, const four *y, const struct prime *p,
                              const struct prime *q)
 {
     four t[4 * LIMBS], factor[LIMBS];

@@ -15,19 +15,8 @@
    Bounds. Rows of tables and all intermediate powers are loose (below 2m), with normal limbs:
    `multiply` and `square` take and give just that. */
 
+#include "digits.h"
 #include "montgomery.h"
-
-/* The digit of `digit_bits` bits (at most 16) that begins at bit `place * digit_bits`; bits beyond the
-   exponent are zero. */
-static inline unsigned SIZED(digit)(const uint8_t *exponent, size_t bytes, unsigned place,
-                                    unsigned digit_bits)
-{
-    size_t bit = (size_t)place * digit_bits, byte = bit / 8;
-    unsigned x = 0;
-    for (size_t k = 0; k < 3 && byte + k < bytes; k++)
-        x |= (unsigned)exponent[byte + k] << (8 * k);
-    return x >> bit % 8 & ((1u << digit_bits) - 1);
-}
 
 /* table[places << digit_bits][ROW]: the rows of one place after the other. `base` is a row in
    Montgomery form. */
@@ -93,7 +82,7 @@ WIDE static void SIZED(fixed_base_power)(wide *out, const struct xr_fixed_base *
         const u64 *place = base->table + i * place_limbs, *rows[LANES];
         u64 digits[LANES];
         for (int k = 0; k < LANES; k++) {
-            digits[k] = SIZED(digit)(exponents[k], base->exponent_bytes, i, base->digit_bits);
+            digits[k] = digit_at(exponents[k], base->exponent_bytes, i, base->digit_bits);
             rows[k] = place + digits[k] * ROW;
         }
         wide *into = i ? factor : out;
@@ -102,8 +91,7 @@ WIDE static void SIZED(fixed_base_power)(wide *out, const struct xr_fixed_base *
         else
             SIZED(load_limbs)(into, rows);
         for (int k = 0; k < LANES && i + 1 < base->places && !base->constant_time; k++) {
-            unsigned next =
-                SIZED(digit)(exponents[k], base->exponent_bytes, i + 1, base->digit_bits);
+            unsigned next = digit_at(exponents[k], base->exponent_bytes, i + 1, base->digit_bits);
             for (int j = 0; j < ROW; j += 64 / (int)sizeof(u64))
                 __builtin_prefetch(place + place_limbs + (size_t)next * ROW + j);
         }

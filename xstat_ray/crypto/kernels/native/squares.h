@@ -1,35 +1,37 @@
 /* Arithmetic modulo the square of a fixed odd number p, four numbers at a time. A template, included
    once for every LIMBS.
 
-   Representation. A number modulo p^2 is low + p high, of
-   LIMBS limbs of 28 bits each (four.h), the two halves of an array of 2 LIMBS registers. p has at most 64 WORDS bits, which leaves R = 2^(28 LIMBS)
-   at least 2^32 p. "Reduced" means below p; "loose" means below 2p; limbs handed from one function
-   to the next are below 2^28.
+   Representation. A number modulo p^2 is low + p high: an array of 2 LIMBS registers, of which the
+   first half has the limbs of `low` and the second those of `high`, 28 bits each (four.h). p has
+   64 WORDS bits, which leaves R = 2^(28 LIMBS) at least 2^32 p at the least of the sizes (LIMBS 56:
+   1568 bits for 1536). "Reduced" means below p, of both halves, "loose" below 2p; limbs handed from
+   one function to the next are always normal, that is below 2^28.
 
    Multiplication. Modulo p^2, (a + p w)(t + p s) = a t + p (w t + a s). Montgomery's reduction of
-   a t finds the quotient f for which a t + f p = R a', so that a t = R a' - p f, and
+   a t finds the f for which a t + f p = R a', so that a t = R a' - p f, and
 
        (a + p w)(t + p s) / R = a' + p (w t + a s - f) / R,
 
-   of which the right factor is needed modulo p alone: a second reduction. That makes three products
+   of which the factor of p is needed modulo p alone: a second reduction. That makes three products
    and two reductions of numbers half as long as p^2, five units of work where a multiplication
-   modulo p^2 as a whole has eight. In place of -f stands `filler` - f, a multiple of p whose limbs
-   exceed those of f, so that nothing becomes negative.
+   modulo p^2 as a whole has eight. In place of -f stands `filler` - f, where `filler` is a multiple
+   of p, below 3R, whose limbs are 2^28 and more, so that no column becomes negative.
 
-   Sizes. With loose factors a' is below 4 p^2 / R + p < 2p, and as the filler is below 3R, the right
-   factor is below 8 p^2 / R + 3 + p < 2p: loose again. `multiply` also takes factors below 4p, and
-   sums of two products of these: 32 p^2 / R is below p by far.
+   Bounds. `reduce` gives less than t / R + p. With loose factors a' is below 4 p^2 / R + p, and the
+   other half below (8 p^2 + 3R) / R + p; as p^2 / R is at most p / 2^32, both are below
+   p + p / 2^28 + 3: loose again, even with 1 added. Callers have the same from 16 p^2 in place of
+   8 p^2: sums of a few products with factors of up to 4p.
 
    Carries. Columns are unsigned 64-bit sums of products of two limbs, each at most (2^28 - 1)^2. A
-   product of two numbers, or a reduction, adds at most LIMBS of them to a column; a column of the
-   filler is below 2^29, a limb below 2^28, and a carry from the column before below 2^36. Between
-   two carries a column meets at most two products, what it started with, and one reduction:
+   product of two numbers adds at most LIMBS of them to a column, a reduction also LIMBS; what a
+   column begins with is below 2^30, and the carry from the column before it below 2^36. From its
+   beginning to a `carry` a column meets at most two products of numbers and one reduction:
 
-       3 LIMBS (2^28 - 1)^2 + 2^36 + 2^30 <= 228 * 2^56 + 2^36 + 2^30 < 2^64
+       3 LIMBS (2^28 - 1)^2 + 2^30 + 2^36 < 228 * 2^56 < 2^64
 
-   at the largest size, 76. Where there are three products, `settle` comes before the third. A
-   reduction hands on the carry out of the columns that it clears; `carry` makes all limbs normal at
-   the end.
+   at the largest size, 76. A third product comes after one more `carry` (divide_difference in
+   owner.h): with four of them 304 * 2^56 would be too much. A reduction hands on the carry out of
+   the columns that it clears; `carry` makes all limbs normal at the end.
 
    No branch and no address depends on a value. */
 
@@ -72,8 +74,8 @@ FOUR static __attribute__((noinline)) void SIZED(add_to)(four *t, const four *a,
     }
 }
 
-/* out = t / R mod p for columns t[0 .. 2 LIMBS), whose sum plus R p is below 2 R p; `quotient` is
-   the f for which t + f p = R out. Both have normal limbs. Destroys t. */
+/* out = t / R mod p, below t / R + p, for columns t[0 .. 2 LIMBS); `quotient` is the f for which
+   t + f p = R out. Both have normal limbs. Destroys t. */
 FOUR static __attribute__((noinline)) void SIZED(reduce)(four *out, four *quotient, four *t,
                                                          const struct prime *p)
 {
@@ -123,8 +125,7 @@ FOUR INLINE void SIZED(begin_high)(four *t, const four *quotient, const struct p
 }
 
 /* x = x y / R mod p^2, loose. */
-FOUR static void SIZED(multiply)(four *x, const four *y,
-                                 const struct prime *p)
+FOUR static void SIZED(multiply)(four *x, const four *y, const struct prime *p)
 {
     four t[2 * LIMBS], low[LIMBS], quotient[LIMBS];
     SIZED(begin)(t, NULL);
@@ -158,7 +159,7 @@ FOUR INLINE four SIZED(reduce_once)(four *x, const struct prime *p)
     return kept;
 }
 
-/* A loose number, whose `high` is below 2p - 1, to the one below p^2. */
+/* Loose to reduced, where `high` is below 2p - 1. */
 FOUR static void SIZED(settle)(four *x, const struct prime *p)
 {
     x[LIMBS] = _mm256_add_epi64(x[LIMBS], SIZED(reduce_once)(x, p));
