@@ -30,7 +30,7 @@ FAST = not extension.emulated()
 ROWS = 251 if FAST else 11
 KEYS = ["private_key", "private_key_3072", "private_key_4096"]
 BITS = sorted(LIMBS)
-WIDTHS = first(5, [2, 3, 4, 7, 12, 5, 6, 8, 9, 10, 11]) if FAST else [2, 7]
+WIDTHS = first(4, [2, 3, 4, 7, 12, 5, 6, 8, 9, 10, 11]) if FAST else [2, 7]
 
 
 @pytest.fixture(params=KEYS)

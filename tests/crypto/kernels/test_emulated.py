@@ -23,7 +23,6 @@ SHORT = [
     "test_same_bytes.py::test_zero_without_randomness_is_one[ifma-private_key]",
     "test_avx2.py::test_the_answer_is_that_of_the_portable_kernel",
     "test_avx2.py::test_zero_without_randomness_is_one[private_key]",
-    "test_avx2.py::test_moduli_and_generators_at_the_edges[0-1024]",
     "test_aesni.py::test_blocks_of_items[1025]",
     "test_aesni.py::test_nothing_is_written_beyond_the_results[17]",
     "test_extension.py::test_the_valid_calls_are_valid",
