@@ -11,7 +11,9 @@ with a chance of at most FALSE * k / m. As k may only count values that are publ
 reasons as well, the cut still controls that share (Blanchard and Roquain, "Two simple sufficient
 conditions for FDR control", EJS 2, 2008, self-consistency). The more of a table is noise, the
 higher the cut; it is never below 2.3 standard errors. Nothing of it depends on the scale of the
-noise.
+noise. The share is a mean over releases, where one that publishes nothing counts as zero: of the
+few values that are published of a table of next to nothing, more are of nothing. And it is proven
+for independent values, which values of a tree after least squares are but nearly.
 
 *Intervals.* A published value was selected for being at least c. With X the value and mu the truth,
 

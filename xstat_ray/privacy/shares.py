@@ -2,7 +2,7 @@
 
 A person moves the counts of any one level of the row tree by at most L1 and L2 (`mechanism`), so
 levels compose: one with share s of the budget gets Laplace noise of scale L1 / (s * epsilon), or
-Gaussian noise of variance L2^2 / (2 * s * rho).
+Gaussian noise of variance sigma^2 / s, with the sigma of a mechanism that measures one level.
 """
 
 from __future__ import annotations
