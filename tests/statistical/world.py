@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
@@ -235,3 +237,16 @@ class Published:
         )
         facts = json.loads((self.folder / "exact" / "manifest.json").read_text())
         (out / "manifest.json").write_text(json.dumps(facts | {"noise_free": False}))
+
+
+def countries(world: World, seeds: Iterable[int], folder: Path) -> Iterator[Published]:
+    """Make worlds that differ by their seed alone; the tables of each are there for its turn only.
+
+    Args:
+        world: the settings that they share.
+        seeds: seeds of the worlds.
+        folder: where the tables go.
+    """
+    for seed in seeds:
+        with TemporaryDirectory(dir=folder) as tables:
+            yield Published(replace(world, seed=seed), Path(tables))
