@@ -85,6 +85,14 @@ def test_constant_time_is_left_to_the_deployment_unless_it_is_set(default: bool)
             Source("t.csv", ("a.csv", "b.csv"), skip_damaged=True),
         ),
         ({"path": "t.csv", "damaged": "stop"}, Source("t.csv")),
+        (
+            {"path": "t.csv", "exclude": {"path": "lake", "format": "delta", "version": 3}},
+            Source("t.csv", (Delta("lake", 3),)),
+        ),
+        (
+            {"path": "t.csv", "exclude": ["a.csv", {"path": "sqlite:o.db", "table": "gone"}]},
+            Source("t.csv", ("a.csv", DatabaseTable("sqlite:o.db", "gone"))),
+        ),
         ({"path": ["a.csv", "b-*.csv"]}, Source(("a.csv", "b-*.csv"))),
         (
             {"path": ["t.csv"], "encoding": "cp932", "delimiter": "tab", "format": "csv"},
@@ -117,6 +125,28 @@ def test_a_setting_of_files_that_has_no_such_value(key: str, value: str, remedy:
     with pytest.raises(StudyError, match=remedy) as caught:
         read_source(section, "row")
     assert caught.value.key == f"data.row.{key}"
+
+
+@pytest.mark.parametrize(
+    ("entry", "key", "problem"),
+    [
+        ({"path": "a.csv", "format": "csv"}, "[0].format", "set for all of a party's files"),
+        ({"path": ["a.csv", "b.csv"]}, "[0].path", "one path"),
+        ({"path": "lake", "kind": "delta"}, "[0].kind", "unknown"),
+        ({"path": "sqlite:o.db"}, "[0].table", "one of table and query"),
+        ({"path": "postgresql://u:secret@h/db", "table": "o"}, "[0].path", "password"),
+        ({"path": "s3://k:secret@b/lake", "format": "delta"}, "[0].path", "credentials"),
+    ],
+)
+def test_a_list_of_people_to_leave_out_that_is_none(
+    entry: dict[str, Any], key: str, problem: str
+) -> None:
+    raw = {"row": {"path": "t.csv", "exclude": [entry]}}
+    section = Section(raw, key="data", origin="x", known=("row", "column"))
+    with pytest.raises(StudyError, match=problem) as caught:
+        read_source(section, "row")
+    assert caught.value.key == f"data.row.exclude{key}"
+    assert "secret" not in str(caught.value)
 
 
 def test_a_ledger_that_is_named_is_not_made_by_a_run(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from xstat_ray.errors import InputError
+from xstat_ray.inputs.lake_stores import LakeStore
 from xstat_ray.inputs.outside import Opened, OutsideTable, extra
 
 _METADATA = ".metadata.json"
@@ -32,7 +33,7 @@ class Delta(OutsideTable):
     """Number of the version; None is the newest when a run starts."""
 
     def __str__(self) -> str:
-        return f"{self.path} (Delta)"
+        return f"{LakeStore.of(self.path).uri} (Delta)"
 
     def check(self) -> None:
         """Check that the package is there.
@@ -40,6 +41,7 @@ class Delta(OutsideTable):
         Raises:
             InputError: it is not.
         """
+        LakeStore.of(self.path)
         self._package()
 
     def identity(self) -> str:
@@ -49,7 +51,10 @@ class Delta(OutsideTable):
     @contextmanager
     def open(self) -> Iterator[Opened]:
         """Open the version; the newest is looked up here, once."""
-        table = self._package().DeltaTable(str(self.path), version=self.version)
+        place = LakeStore.of(self.path)
+        table = self._package().DeltaTable(
+            place.uri, version=self.version, storage_options=place.for_delta or None
+        )
         columns = [field.name for field in table.schema().fields]
         yield Opened(
             columns,
@@ -63,13 +68,13 @@ class Delta(OutsideTable):
         if kind == "TableNotFoundError":
             return InputError(
                 "there is no Delta table",
-                file=str(self.path),
+                file=LakeStore.of(self.path).uri,
                 remedy="Name the folder that holds _delta_log",
             )
         which = "the newest version" if self.version is None else f"version {self.version}"
         return InputError(
             f"{which} of the Delta table cannot be read ({kind})",
-            file=str(self.path),
+            file=LakeStore.of(self.path).uri,
             remedy="Check that the version is in the table's log and its files were not vacuumed, "
             "and that a newer deltalake does not read it either",
         )
@@ -90,7 +95,7 @@ class Iceberg(OutsideTable):
     """Id of the snapshot; None is the current one when a run starts."""
 
     def __str__(self) -> str:
-        return f"{self.table} (Iceberg)"
+        return f"{LakeStore.of(self.table).uri} (Iceberg)"
 
     def check(self) -> None:
         """Check that the package is there, and that it is told which metadata is meant.
@@ -98,13 +103,14 @@ class Iceberg(OutsideTable):
         Raises:
             InputError: it is not.
         """
+        LakeStore.of(self.table)
         extra("pyiceberg", "iceberg", "an Iceberg table")
         if self._is_catalogued or str(self.table).endswith(_METADATA) or "://" in str(self.table):
             return
         if not (Path(self.table) / "metadata" / _HINT).exists():
             raise InputError(
                 "the folder does not tell which metadata of the Iceberg table is current",
-                file=str(self.table),
+                file=LakeStore.of(self.table).uri,
                 remedy=f"Name the newest *{_METADATA}, or CATALOG.NAMESPACE.TABLE",
             )
 
@@ -133,19 +139,19 @@ class Iceberg(OutsideTable):
         if kind in ("NoSuchTableError", "NoSuchNamespaceError", "FileNotFoundError"):
             return InputError(
                 "there is no Iceberg table, or a file of it is gone",
-                file=str(self.table),
+                file=LakeStore.of(self.table).uri,
                 remedy="Check the name, or the path of its metadata",
             )
         if kind == "NotImplementedError" or "equality deletes" in str(error):
             return InputError(
                 "the Iceberg table has deletes that pyiceberg does not apply",
-                file=str(self.table),
+                file=LakeStore.of(self.table).uri,
                 remedy="Rewrite its data files (rewrite_data_files), or name an older snapshot",
             )
         which = "the current" if self.snapshot is None else f"the named ({self.snapshot})"
         return InputError(
             f"{which} snapshot of the Iceberg table cannot be read ({kind})",
-            file=str(self.table),
+            file=LakeStore.of(self.table).uri,
             remedy="Check that the table has that snapshot, and that pyiceberg knows the catalog "
             "(~/.pyiceberg.yaml, or variables PYICEBERG_CATALOG__...)",
         )
@@ -167,4 +173,5 @@ class Iceberg(OutsideTable):
                 .load_table(name)
             )
         tables = extra("pyiceberg.table", "iceberg", "an Iceberg table")
-        return tables.StaticTable.from_metadata(str(self.table))
+        place = LakeStore.of(self.table)
+        return tables.StaticTable.from_metadata(place.uri, properties=place.for_iceberg)

@@ -16,9 +16,9 @@ from xstat_ray.planning.options import Options
 from xstat_ray.planning.table_settings import (
     FILE_KEYS,
     TABLE_KEYS,
+    read_excluded,
     read_file_options,
     read_table,
-    without_passwords,
 )
 from xstat_ray.privacy.places import Place, create_command, place_of
 
@@ -81,10 +81,9 @@ def read_source(
     warn_above = section.fraction("warn_above", Source.warn_above)
     if not 0 <= warn_above <= 1:
         raise section.error("warn_above is no share between 0 and 1", "warn_above")
-    without_passwords(section, "exclude", section.texts("exclude"))
     return Source(
         read_table(section),
-        [location.uri for location in section.locations("exclude")],
+        read_excluded(section),
         ledger=check_ledger(place, role, ledger) if spends else place,
         skip_damaged=damaged == "skip",
         unreadable="count" if unreadable == "count" else "stop",

@@ -13,11 +13,13 @@ from xstat_ray.inputs.databases import (
     holds_password,
     is_database,
 )
+from xstat_ray.inputs.lake_stores import LakeStore
 from xstat_ray.inputs.lakes import Delta, Iceberg
 from xstat_ray.inputs.outside import OutsideTable
 from xstat_ray.inputs.section import Section
 from xstat_ray.inputs.table_files import Paths
 from xstat_ray.inputs.table_options import FORMAT_NAMES, TableOptions
+from xstat_ray.util.location import LocationLike
 
 TABLE_KEYS = ("path", "format", "version", "table", "query")
 """Keys of a party's data that tell which table it is."""
@@ -69,7 +71,48 @@ def read_table(section: Section) -> Paths | OutsideTable:
     if database:
         return DatabaseTable(path, table, query)
     tables: Mapping[str, type[Delta] | type[Iceberg]] = {"delta": Delta, "iceberg": Iceberg}
-    return section.locations("path")[0].uri if of_files else tables[form](path, version)
+    if of_files:
+        return section.locations("path")[0].uri
+    try:
+        LakeStore.of(path)
+    except InputError as error:
+        raise section.error(error.problem, "path", remedy=error.remedy) from None
+    return tables[form](path, version)
+
+
+def read_excluded(section: Section) -> list[LocationLike | OutsideTable]:
+    """Read which tables of people to leave out a party has.
+
+    Each is a path, or a mapping with the keys of a table of a lake or a database, such as
+    `{path: lake/optout, format: delta}`.
+
+    Raises:
+        StudyError: something else, or a URI with a password; names the key.
+    """
+    given = section.get("exclude")
+    listed = given if isinstance(given, list | tuple) else [given]
+    if not any(isinstance(one, Mapping) for one in listed):
+        without_passwords(section, "exclude", section.texts("exclude"))
+        return [location.uri for location in section.locations("exclude")]
+    return [_excluded(section, number, one) for number, one in enumerate(listed)]
+
+
+def _excluded(section: Section, number: int, given: object) -> LocationLike | OutsideTable:
+    """Read one of several tables of people to leave out."""
+    name = f"exclude[{number}]"
+    entry = section.at(given if isinstance(given, Mapping) else {"path": given}, name, TABLE_KEYS)
+    table = read_table(entry)
+    if isinstance(table, OutsideTable):
+        return table
+    if entry.get("format") is not None:
+        raise section.error(
+            "how files are read is set for all of a party's files",
+            f"{name}.format",
+            remedy=f"Leave it out, or set {section.path('format')}",
+        )
+    if not isinstance(table, LocationLike):
+        raise section.error("each entry has one path", f"{name}.path")
+    return table
 
 
 def read_file_options(section: Section) -> TableOptions:
