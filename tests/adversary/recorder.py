@@ -340,9 +340,24 @@ def _role_of(frame: FrameType) -> str | None:
     if code.co_varnames[:1] != ("self",):
         return None
     owner = frame.f_locals["self"]
+    if isinstance(owner, Session | KeyHolder) and several_column_parties(owner):
+        # Each is a role by its name. A key holder works for the one that made it.
+        return None if isinstance(owner, KeyHolder) else _of_several(owner)
     if isinstance(owner, KeyHolder):
         return "column"
     if isinstance(owner, Aggregator):
         return "aggregator"
     role = getattr(type(owner), "role", None)
     return role if isinstance(role, str) else None
+
+
+def several_column_parties(owner: Session | KeyHolder) -> bool:
+    """Whether this is of a study with several column parties; not before it has its study."""
+    study = getattr(owner, "_study", None)
+    return study is not None and len(study.column_parties) > 1
+
+
+def _of_several(owner: Session) -> str | None:
+    """The row party's role, or the name of a column party, once it has one."""
+    terms = getattr(owner, "_terms", None)
+    return owner.role if owner.role == "row" or terms is None else terms.name
