@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from xstat_ray.crypto import masking
 from xstat_ray.crypto.packing import Packing
 from xstat_ray.crypto.sum_masks import sum_mask_numbers
@@ -138,16 +140,16 @@ class JointRowOpening(RowLinks):
     def _release_of(self, tables: bytes) -> str:
         return joint_release_id(self._sessions, tables)
 
-    def _approved_release(self) -> str:
-        """Id of the release that was approved.
+    def _approved(self) -> bytes:
+        """Digests of the tables that were approved.
 
         Raises:
-            ProtocolError: none was.
+            ProtocolError: none were.
         """
         approved = self._remembered(APPROVED)
         if approved is None:
             raise ProtocolError("no table was approved in this session")
-        return self._release_of(bytes.fromhex(approved))
+        return bytes.fromhex(approved)
 
     def accept_debits(self, told: Sequence[bytes]) -> None:
         """Record that all column parties but the first have debited the release.
@@ -159,12 +161,15 @@ class JointRowOpening(RowLinks):
             InputError: this party's ledger lacks what one of them recorded of it.
             ProtocolError: one is missing, or debited another release.
         """
-        release = self._approved_release()
+        approved = self._approved()
+        release = self._release_of(approved)
         if len(told) != len(self.links) - 1:
             raise ProtocolError("not every column party has told that it debited the release")
-        for link, sealed in zip(self.links[1:], told, strict=True):
+        digests = one_row(approved).reshape(-1, 1, _DIGEST_BYTES)
+        others = zip(self.links[1:], told, digests[1:], strict=True)
+        for link, sealed, digest in others:
             debited = link._open("debited", sealed, Debited)
-            if debited.release != release:
+            if debited.release != release or not np.array_equal(debited.digest, digest):
                 raise ProtocolError(f"{link.party} debited another release than was approved")
             link._check_ledger(debited.witnessed)
             link._record_head(debited.head)
@@ -186,6 +191,6 @@ class JointRowOpening(RowLinks):
         """
         for link in self.links:
             link._check_ledger()
-        self._pay(self._approved_release())
+        self._pay(self._release_of(self._approved()))
         shown = MaskSeed(release, one_row(self._mask_seed), self._head())
         return [link._seal("mask", shown) for link in self.links]
