@@ -39,10 +39,12 @@ from xstat_ray.model.messages import (
     Choices,
     Coefficients,
     Flags,
+    JointApproval,
     MaskedTable,
     Matrix,
     Offer,
     Partial,
+    Residues,
     Rows,
     Tree,
 )
@@ -112,6 +114,8 @@ def tables() -> list[object]:
         Partial(view="0f" * 16, cells=cells, ciphertexts=ciphertexts),
         MaskedTable(ciphertexts=ciphertexts),
         Coefficients(release="00" * 16, first=0, values=np.ones((2, 3), np.int64)),
+        JointApproval("00" * 16, "11" * 32, np.ones((2, 32), np.uint8), np.ones((2, 32), np.uint8)),
+        Residues("00" * 16, "11" * 32, 0, ciphertexts),
     ]
 
 
