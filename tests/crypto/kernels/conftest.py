@@ -31,8 +31,15 @@ def ifma(native: ModuleType) -> Ifma:
 
 
 @pytest.fixture(scope="session")
-def avx2(native: ModuleType) -> Avx2:
-    return Avx2(native)
+def avx2_native(request: pytest.FixtureRequest) -> ModuleType:
+    """The C functions of `avx2`, on the instructions of a processor that lacks AVX-512 IFMA too."""
+    built = None if extension.CHOSEN in os.environ else extension.with_avx2()
+    return built or request.getfixturevalue("native")
+
+
+@pytest.fixture(scope="session")
+def avx2(avx2_native: ModuleType) -> Avx2:
+    return Avx2(avx2_native)
 
 
 @pytest.fixture(scope="session", params=["ifma", "phe"])

@@ -57,8 +57,8 @@ def load(path: Path) -> ModuleType:
     return module
 
 
-def installed() -> ModuleType | None:
-    """The extension of this installation, unless it is missing or the processor cannot run it.
+def whole() -> ModuleType | None:
+    """The extension of this installation, unless it is missing.
 
     One that lacks a function of the sources was built before them, and counts as missing.
     """
@@ -67,8 +67,19 @@ def installed() -> ModuleType | None:
     except ImportError:
         return None
     functions = re.findall(r'^    \{"(\w+)", ', (SOURCE / "module.c").read_text(), re.M)
-    whole = all(hasattr(native, name) for name in functions)
-    return native if whole and native.available() else None
+    return native if all(hasattr(native, name) for name in functions) else None
+
+
+def installed() -> ModuleType | None:
+    """The extension of this installation, unless it is missing or the processor cannot run it."""
+    native = whole()
+    return native if native is not None and native.available() else None
+
+
+def with_avx2() -> ModuleType | None:
+    """The extension of this installation, unless it is missing or the processor lacks AVX2."""
+    native = whole()
+    return native if native is not None and native.avx2_available() else None
 
 
 def emulated() -> bool:
