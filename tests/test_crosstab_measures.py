@@ -146,7 +146,12 @@ def test_a_study_without_measures_publishes_the_columns_it_did(case):
     assert "measures" not in case.intake("column")
 
 
-TREE = {"mechanism": "tree", "padding": "dp", "view": {"epsilon": 10, "delta": "1e-3"}}
+TREE = {
+    "mechanism": "tree",
+    "padding": "dp",
+    "view": {"epsilon": 10, "delta": "1e-3"},
+    "cap": 100,
+}
 
 
 @pytest.mark.parametrize("privacy", first(1, [TREE, {}], thorough), ids=["padded tree", "flat"])
