@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from xstat_ray.hokkaido.needs.publication import (
 )
 from xstat_ray.hokkaido.report import population
 from xstat_ray.hokkaido.report.geography import NOWHERE, Ground, ground
+from xstat_ray.hokkaido.report.means import Mean, mean_table, shown, titles
 from xstat_ray.hokkaido.report.population import PopulationTable
 from xstat_ray.hokkaido.report.provenance import facts
 from xstat_ray.inputs.study_dimensions import PUBLISHED
@@ -81,10 +82,14 @@ class Layer:
     noise_free: bool
     facts: Mapping[str, Any]
     """Facts of the release that the values come from, by `report.provenance.facts`."""
+    mean: Mean | None = None
+    """What the values are the mean of; None where they are people."""
 
 
 def read_layers(folder: Path) -> tuple[Layer, ...]:
     """Read a finished release: one layer, or one for each breakdown of a population.
+
+    Means of measures are further layers.
 
     Raises:
         InputError: the folder holds no finished release, its files contradict each other, or a
@@ -103,10 +108,34 @@ def read_layers(folder: Path) -> tuple[Layer, ...]:
         parts = population.breakdowns(tables, manifest, plan)
     else:
         parts = [PopulationTable(str(manifest["study"]), plan.get("title", {}), tables, {})]
-    return tuple(
+    layers = [
         _layer(folder, replace(part, facts={**origin, **part.facts}), noise_free=off)
         for part in parts
-    )
+    ]
+    return (*layers, *_means(folder, manifest, plan, layers[0]))
+
+
+def _means(
+    folder: Path, manifest: Mapping[str, Any], plan: Mapping[str, Any], counts: Layer
+) -> Iterator[Layer]:
+    """Make a layer of the means of each measure."""
+    for mean in shown(plan):
+        tables = {
+            name: mean_table(
+                folder / name,
+                plan,
+                mean,
+                pq.read_schema(folder / name).names,
+                key=KEY,
+                remedy=REMEDY,
+            )
+            for name in (STATISTICS, AREAS)
+            if (folder / name).is_file()
+        }
+        title = titles(mean, plan.get("title", {}))
+        study = f"{manifest['study']}_mean_{mean.name}"
+        part = PopulationTable(study, title, tables, counts.facts)
+        yield replace(_layer(folder, part, noise_free=counts.noise_free), mean=mean)
 
 
 def _layer(folder: Path, part: PopulationTable, *, noise_free: bool) -> Layer:

@@ -73,6 +73,7 @@ def _layer(layer: Layer) -> dict[str, Any]:
         "place": layer.place,
         "dimensions": [{"name": d.name, "labels": d.labels} for d in layer.dimensions],
         "levels": [_level(level) for level in layer.levels],
+        **({"mean": layer.mean._asdict()} if layer.mean else {}),
     }
 
 

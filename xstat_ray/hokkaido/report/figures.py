@@ -101,7 +101,9 @@ def _map(new_figure: Any, layer: Layer) -> Any:
     )
     _coast(axes)
     scale = importlib.import_module("matplotlib.cm").ScalarMappable(norm, shades)
-    figure.colorbar(scale, ax=axes, shrink=0.6, label="people (estimate)")
+    figure.colorbar(
+        scale, ax=axes, shrink=0.6, label=layer.mean.label if layer.mean else "people (estimate)"
+    )
     axes.set_title(f"{layer.study}: {_slot_name(layer, slot)}", size=10)
     _note(axes, "hatched: not published (not zero); pale: 95 % interval reaches zero")
     return figure
@@ -134,7 +136,8 @@ def _profile(new_figure: Any, layer: Layer) -> Any:
         d.labels[i] for n, (d, i) in enumerate(zip(layer.dimensions, at, strict=True)) if n != axis
     ]
     axes.set_title(f"{layer.study}: {', '.join([level.places[place], *others])}", size=10)
-    axes.set_ylabel("people, 95 % interval")
+    what = layer.mean.label if layer.mean else "people"
+    axes.set_ylabel(f"{what}, 95 % interval")
     axes.grid(axis="y", color="#DDDDDD")
     axes.set_axisbelow(True)
     return figure

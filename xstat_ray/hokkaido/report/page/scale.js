@@ -22,6 +22,17 @@ export function counts(least, most, text) {
   );
 }
 
+// Classes for means from `least` to `most`, with round limits that are evenly spaced.
+export function means(least, most, text) {
+  const wanted = Math.max((most - least) / SEQUENTIAL.length, 1);
+  const power = 10 ** Math.floor(Math.log10(wanted));
+  const step = power * ([...STEPS, 10].find((each) => each * power >= wanted) ?? 10);
+  const limits = [];
+  for (let limit = step * (Math.floor(least / step) + 1); limit <= most; limit += step)
+    limits.push(limit);
+  return classes(limits, SEQUENTIAL, text);
+}
+
 export const shares = (text) => classes([0.1, 0.25, 0.5, 0.75, 0.9], SEQUENTIAL, text);
 export const changes = (text) => classes([-0.4, -0.2, -0.05, 0.05, 0.2, 0.4], DIVERGING, text);
 

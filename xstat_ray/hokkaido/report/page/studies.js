@@ -4,7 +4,7 @@ import { bars, profile } from "report/charts";
 import { choiceAt, content, municipalities, slotOf, slotsOf, valueAt } from "report/data";
 import { current, dimension, isTime, label, named, t, whole } from "report/i18n";
 import { codeOf } from "report/mesh";
-import { counts, UNKNOWN } from "report/scale";
+import { counts, means, UNKNOWN } from "report/scale";
 import { figures, finder, limits, stateText } from "report/theme";
 
 // The theme of the chosen release, level and labels; the release must be ready (data.js).
@@ -35,7 +35,7 @@ export function studies(state) {
     routes: routesOf(layer, choice),
     subtitle: [titleOf(layer), chosen.join("・")].filter(Boolean).join(" ― "),
     legend: {
-      title: t("legend_people"),
+      title: layer.mean ? t("legend_mean", { what: whatOf(layer.mean) }) : t("legend_people"),
       classes: scale.legend,
       marks: ["uncertain", "suppressed", "absent"],
     },
@@ -80,7 +80,17 @@ export function titleOf(layer) {
 function scaleOf(layer, level) {
   if (level.most === undefined)
     level.most = level.estimate.reduce((most, value) => Math.max(most, value), 0);
-  return counts(layer.facts.suppress_below ?? 1, level.most, limits(whole));
+  if (!layer.mean) return counts(layer.facts.suppress_below ?? 1, level.most, limits(whole));
+  const least = level.estimate.reduce(
+    (least, value) => (value < 0 ? least : Math.min(least, value)),
+    level.most,
+  );
+  return means(least, level.most, limits(whole));
+}
+
+// What a mean is of, with its unit.
+function whatOf(mean) {
+  return mean.unit ? `${mean.name}, ${mean.unit}` : mean.name;
 }
 
 function placeName(layer, level, i) {
@@ -110,12 +120,20 @@ function sentence(layer, place, cell) {
     high: "",
     threshold: layer.facts.suppress_below ?? "",
   };
+  if (layer.mean && cell.value !== undefined) return sentenceOfMean(layer, place, cell);
   if (cell.value !== undefined)
     for (const key of ["value", "low", "high"]) filled[key] = t("people", { n: whole(cell[key]) });
   if (layer.noise_free && cell.value !== undefined) return t("sentence_exact", filled);
   const sentence = t(`sentence_${cell.state}`, filled);
   if (cell.value === undefined) return sentence;
   return `${sentence} ${layer.facts.expanded ? t("expanded") : t("counted", { units: layer.facts.person_counts })}`;
+}
+
+function sentenceOfMean(layer, place, cell) {
+  const filled = { place, what: whatOf(layer.mean) };
+  for (const key of ["value", "low", "high"]) filled[key] = whole(cell[key]);
+  if (layer.noise_free) return t("sentence_exact", filled);
+  return `${t("sentence_mean", filled)} ${t("counted", { units: layer.facts.person_counts })}`;
 }
 
 // One chart for each dimension, those of time first: how the value changes when only this label does.

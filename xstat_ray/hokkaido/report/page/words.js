@@ -72,6 +72,7 @@ export const WORDS = {
   after_opening: ["開設後", "After"],
 
   legend: ["凡例", "Legend"],
+  legend_mean: ["平均（{what}）", "Mean ({what})"],
   legend_people: ["人数（推定値）", "People (estimate)"],
   legend_share: ["旅客に占める割合", "Share of passengers"],
   legend_change: ["割合の変化（ポイント）", "Change of the share (points)"],
@@ -111,6 +112,10 @@ export const WORDS = {
   sentence_uncertain: [
     "{place}：推定値は {value} ですが、95 % 区間は {low} から {high} で、ゼロに近い可能性もあります。この数字だけで判断しないでください。",
     "{place}: the estimate is {value}, but the 95 % interval runs from {low} to {high}: it may well be close to zero. Do not decide on this figure alone.",
+  ],
+  sentence_mean: [
+    "{place}：この条件に当てはまる人の平均（{what}）はおよそ {value}（95 % の確からしさで {low} から {high} の間）です。",
+    "{place}: the mean ({what}) of those who match this selection is about {value} (with 95 % confidence between {low} and {high}).",
   ],
   sentence_suppressed: [
     "{place}：人数が少ないか不確かなため公表していません（推定値が {threshold} 未満、ノイズと見分けがつかない、または他の値から逆算できてしまう場合）。「ゼロ」という意味ではありません。",
