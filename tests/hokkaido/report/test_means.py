@@ -53,7 +53,8 @@ def test_counts_and_means_are_layers_of_one_release(spend):
     assert 0 < hidden.sum() < len(hidden)
     assert (found[hidden] == SUPPRESSED).all()
     assert (found[~hidden] == np.rint(wanted[~hidden])).all()
-    low, high = means.levels[0].low.ravel(), means.levels[0].high.ravel()
+    low = means.levels[0].low.ravel()
+    high = means.levels[0].high.ravel()
     assert (low <= np.maximum(found, 0)).all() and (found <= high).all()
     # The dimensions are those of the study alone.
     assert [dimension.name for dimension in means.dimensions] == ["landed"]
