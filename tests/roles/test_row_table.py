@@ -16,7 +16,6 @@ from xstat_ray.errors import InputError, ProtocolError
 from xstat_ray.inputs.read_digests import ReadDigests
 from xstat_ray.inputs.source import Source
 from xstat_ray.inputs.tables import Table
-from xstat_ray.roles import row_table
 from xstat_ray.roles.bounds import Part
 from xstat_ray.roles.row_table import RowTable
 from xstat_ray.roles.survey import Survey
@@ -262,5 +261,5 @@ def test_a_batch_in_pieces_with_very_many_rows_is_read_alone(tmp_path, monkeypat
     (tmp_path / "by_person").mkdir()
     by_person, _ = surveyed(write(tmp_path / "by_person", "by_person"))
     assert by_person.read_together(halves, 1, range(2)) == range(2)
-    monkeypatch.setattr(row_table, "_MOST_ROWS", len(ROWS))
+    monkeypatch.setattr(by_person, "_most_rows", len(ROWS))
     assert by_person.read_together(halves, 1, range(2)) == range(1, 2)
