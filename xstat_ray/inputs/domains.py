@@ -18,6 +18,7 @@ from xstat_ray.inputs.grid_codes import GridCodes
 from xstat_ray.inputs.ids import places, to_bytes
 from xstat_ray.inputs.tables import Chunk
 from xstat_ray.model.study import Dimension
+from xstat_ray.util.nulls import filled
 
 _NULL_WORDS = pa.array(VALUE_NULL_WORDS)
 
@@ -115,7 +116,7 @@ class Encoder:
         """
         for domain in self._domains:
             values = columns[domain.column]
-            codes = values.indices.fill_null(len(values.dictionary))
+            codes = filled(values.indices, len(values.dictionary))
             number = np.bincount(
                 codes.to_numpy(zero_copy_only=False)[rows], minlength=len(values.dictionary) + 1
             )
@@ -169,7 +170,7 @@ class _Domain:
         """(N,) index of each value's label, -1 outside the domain."""
         if not pt.is_dictionary(values.type):
             return self._look_up(values)
-        codes = values.indices.cast(pa.int32()).fill_null(-1).to_numpy(zero_copy_only=False)
+        codes = filled(values.indices.cast(pa.int32()), -1).to_numpy(zero_copy_only=False)
         # The last entry is that of null, whose code is -1.
         label_by_code = np.append(self._look_up(values.dictionary), self._missing)
         labels: NDArray[np.int32] = label_by_code[codes]
@@ -179,7 +180,7 @@ class _Domain:
         """(N,) index of each value's label; equal values are looked up once."""
         coded = _as_text(values, self.column).dictionary_encode()
         label_by_code = np.append(self._labels_of(coded.dictionary), self._missing)
-        codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        codes = filled(coded.indices, -1).to_numpy(zero_copy_only=False)
         labels: NDArray[np.int32] = label_by_code[codes]
         return labels
 

@@ -32,6 +32,7 @@ from xstat_ray.crypto.derive import derive, keyed_text_words
 from xstat_ray.errors import InputError
 from xstat_ray.inputs.ids import to_bytes
 from xstat_ray.inputs.table_files import Stamp, TableFile, stamp_of
+from xstat_ray.util.nulls import filled
 from xstat_ray.util.secrecy import Secret
 
 _SHORT = 64
@@ -298,14 +299,12 @@ def row_words(key: bytes, column: pa.Array) -> NDArray[Any]:
     """
     if pt.is_dictionary(column.type):
         words = np.append(_text_words(key, column.dictionary), np.uint64(0))
-        indices = column.indices.fill_null(-1) if column.indices.null_count else column.indices
-        codes = indices.to_numpy(zero_copy_only=False)
+        codes = filled(column.indices, -1).to_numpy(zero_copy_only=False)
         gathered: NDArray[np.uint64] = words[codes]
         return gathered
     if pt.is_timestamp(column.type):
-        times: NDArray[np.int64] = (
-            column.cast(pa.int64()).fill_null(_NULL).to_numpy(zero_copy_only=False)
-        )
+        clock = filled(column.cast(pa.int64()), _NULL)
+        times: NDArray[np.int64] = clock.to_numpy(zero_copy_only=False)
         # A time with a zone is another time than a local one that is written in the same way.
         return times if column.type.tz is None else np.bitwise_xor(times, _ZONED)
     numbers: NDArray[np.float64] = column.to_numpy(zero_copy_only=False)

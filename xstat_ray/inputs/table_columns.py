@@ -28,6 +28,7 @@ import pyarrow.types as pt
 
 from xstat_ray.errors import InputError
 from xstat_ray.inputs.table_options import NOTHING_SET, TableOptions
+from xstat_ray.util.nulls import filled
 
 ColumnUse = Literal["id", "time", "number", "value"]
 """What a column is used as: the person, a time, a weight, or a value of a domain."""
@@ -154,7 +155,7 @@ def convert(values: pa.Array, use: ColumnUse, place: Place, *, parse: bool) -> p
         values = _checked_text(values, place, place.options.encoding_remedy)
         values = _without_null_words(values)
     if use == "number":
-        return place.apply(_as_number, values, lambda _: _NO_NUMBER).fill_null(float("nan"))
+        return filled(place.apply(_as_number, values, lambda _: _NO_NUMBER), float("nan"))
     zone = _zone(values, place)
     return place.apply(lambda part: _as_time(part, zone), values, _no_time)
 

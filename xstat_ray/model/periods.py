@@ -18,6 +18,7 @@ import pyarrow.types as pt
 from numpy.typing import NDArray
 
 from xstat_ray.model.period import Period
+from xstat_ray.util.nulls import filled
 
 _SECOND = 1_000_000
 """Microseconds; all arithmetic on times is done in them."""
@@ -50,7 +51,7 @@ def to_periods(
     if period.grain == "none":
         return np.zeros(len(times), np.uint32), np.ones(len(times), bool)
     clock = _clock(times, period)
-    at = clock.fill_null(0).to_numpy(zero_copy_only=False)
+    at = filled(clock, 0).to_numpy(zero_copy_only=False)
     number, inside = (_in_months if period.months else _in_seconds)(at, period, offset)
     if clock.null_count:
         inside &= clock.is_valid().to_numpy(zero_copy_only=False)
@@ -62,7 +63,8 @@ def _in_seconds(
     at: NDArray[np.int64], period: Period, offset: int
 ) -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:
     """Number periods that are all of one length; those outside come out as anything."""
-    at = at + offset * _SECOND
+    if offset:
+        at = at + offset * _SECOND
     start, end = period.edges
     inside = (start <= at) & (at < end)
     # Division of unsigned numbers is three times as fast.

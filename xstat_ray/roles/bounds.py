@@ -233,20 +233,31 @@ def _key(rows: Located) -> NDArray[np.uint64]:
 
 
 def _order(rows: Located) -> NDArray[np.int64]:
-    """The stable order of rows by person and period: (N,) row numbers.
+    """The stable order of rows by person and period: (N,) row numbers."""
+    return _stable_order(rows.person, rows.period)
 
-    numpy sorts numbers many times faster than it sorts indexes, so the row number rides in the low
-    bits of a word, wherever it has room beside person and period.
+
+def _stable_order(major: NDArray[np.integer], minor: NDArray[np.integer]) -> NDArray[np.int64]:
+    """The stable order by two numbers: (N,) places.
+
+    numpy sorts numbers many times faster than it sorts indexes, so the place rides in the low bits
+    of a word, wherever it has room beside both.
+
+    Args:
+        major: (N,) numbers below 2^32, none negative.
+        minor: (N,) such numbers, which decide between equal ones.
     """
-    size = len(rows.person)
-    first = int(rows.period.min(initial=0xFFFFFFFF))
-    low = max(size - 1, 0).bit_length()
-    middle = (int(rows.period.max(initial=first)) - first).bit_length()
-    high = int(rows.person.max(initial=0)).bit_length()
+    size = len(major)
+    if not size:
+        return np.zeros(0, np.int64)
+    first = int(minor.min())
+    low = (size - 1).bit_length()
+    middle = (int(minor.max()) - first).bit_length()
+    high = int(major.max()).bit_length()
     if low + middle + high > _WORD_BITS:
-        return np.argsort(_key(rows), kind="stable")
-    words = rows.person.astype(np.uint64) << np.uint64(middle)
-    words |= rows.period - np.uint32(first)
+        return np.lexsort((minor, major))
+    words = major.astype(np.uint64) << np.uint64(middle)
+    words |= (minor - minor.dtype.type(first)).astype(np.uint64)
     words <<= np.uint64(low)
     words |= np.arange(size, dtype=np.uint64)
     words.sort()
@@ -272,9 +283,7 @@ def _chosen(
     draw: Draw,
 ) -> Bounded:
     """Choose among the rows of groups over the limit, after their weights are added up."""
-    # Sums of the same weights are the same only if these are added in the same order.
-    keys = (rows.cell, group) if weight is None else (weight, rows.cell, group)
-    order = np.lexsort(keys)
+    order = _stable_order(group, rows.cell)
     rows = rows.take(order)
     group = group[order]
     same, size = _runs(group.astype(np.uint64) << np.uint64(32) | rows.cell.astype(np.uint64))
@@ -285,9 +294,27 @@ def _chosen(
     merged = len(group) - len(first)
     rows = rows.take(first)
     group = group[first]
-    total = np.add.reduceat(weight[order], first)
+    total = np.add.reduceat(_summable(weight[order], same, size), first)
     keep = keep_per_group((group,), limit, draw(rows, np.zeros(len(group), np.int64)), total)
     return Bounded(rows.take(keep), merged)
+
+
+def _summable(
+    weight: NDArray[np.float64], same: NDArray[np.intp], size: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """Put the weights of every run into one order, whatever order the rows came in.
+
+    Sums of three floats or more depend on it, those of two do not.
+
+    Args:
+        weight: (N,) weights, run by run.
+        same: (N,) each one's run.
+        size: length of every run.
+    """
+    long = np.flatnonzero((size > 2)[same])
+    if len(long):
+        weight[long] = weight[long][np.lexsort((weight[long], same[long]))]
+    return weight
 
 
 def _runs(keys: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -25,6 +25,7 @@ from xstat_ray.inputs.source import Source
 from xstat_ray.inputs.tables import Chunk, Table, open_table
 from xstat_ray.model.study import Role, Study
 from xstat_ray.roles.dropped_forms import DroppedForms
+from xstat_ray.util.nulls import filled
 from xstat_ray.util.secrecy import Secret
 
 
@@ -181,7 +182,7 @@ class People(Secret):
         state = np.array(
             [0 if n is None else 1 if n in self._excluded else 2 for n in normal] + [0], np.int8
         )
-        codes = ids.indices.fill_null(len(normal)).to_numpy(zero_copy_only=False)
+        codes = filled(ids.indices, len(normal)).to_numpy(zero_copy_only=False)
         row_state = state[codes]
         counts.invalid_id += int((row_state == 0).sum())
         forms.add(*invalid_texts(ids.dictionary, state[:-1] > 0, codes))
@@ -288,7 +289,7 @@ def read_excluded(
 def _without_form(written: pa.DictionaryArray, normal: pa.Array) -> NDArray[np.bool_]:
     """(N,) whether a row's id has no normal form."""
     lost = np.append(normal.is_null().to_numpy(zero_copy_only=False), True)
-    codes = written.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    codes = filled(written.indices, -1).to_numpy(zero_copy_only=False)
     rows: NDArray[np.bool_] = lost[codes]
     return rows
 

@@ -13,6 +13,7 @@ from xstat_ray.inputs.forms import FormCounts
 from xstat_ray.inputs.ids import to_bytes
 from xstat_ray.roles.intake import IntakeCounts, invalid_texts
 from xstat_ray.util.arrays import run_starts
+from xstat_ray.util.nulls import filled
 from xstat_ray.util.secrecy import Secret
 
 _PENDING = 1 << 18
@@ -50,7 +51,7 @@ class IdCounts(NamedTuple):
             written: the ids of the rows, as they are written.
         """
         indices = written.indices
-        codes = indices.fill_null(len(normal)).to_numpy(zero_copy_only=False)
+        codes = filled(indices, len(normal)).to_numpy(zero_copy_only=False)
         rows = np.bincount(codes, minlength=len(normal) + 1)
         valid = normal.is_valid().to_numpy(zero_copy_only=False)
         known = valid & (rows[:-1] > 0)

@@ -32,6 +32,7 @@ from xstat_ray.roles.person_index import IdCounts, PersonIndexBuilder
 from xstat_ray.roles.row_shape import MemoryRoom, RowShape, cover
 from xstat_ray.roles.survey import Survey, stretches
 from xstat_ray.util.memory import memory_bytes
+from xstat_ray.util.nulls import filled
 from xstat_ray.util.secrecy import Secret
 from xstat_ray.util.threads import each_in_threads
 
@@ -304,9 +305,8 @@ class RowTable(Secret):
 
     def _person(self, chunk: Chunk) -> NDArray[np.int32]:
         """(N,) numbers of the rows' persons, -1 for nobody."""
-        codes = (
-            chunk.columns[self._study.row.id].indices.fill_null(-1).to_numpy(zero_copy_only=False)
-        )
+        indices = chunk.columns[self._study.row.id].indices
+        codes = filled(indices, -1).to_numpy(zero_copy_only=False)
         number: NDArray[np.int32] = places(self._normal(chunk), self.ids)[codes]
         return number
 
