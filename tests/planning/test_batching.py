@@ -10,7 +10,7 @@ import pytest
 from tests.synthetic import make_study
 from xstat_ray.inputs.study_file import parse
 from xstat_ray.model.study import Study
-from xstat_ray.planning.batching import BATCH_BYTES, cut, periods_of
+from xstat_ray.planning.batching import BATCH_BYTES, cut, idle_sentence, periods_of
 
 HOURS = make_study()  # 36 of them
 
@@ -73,3 +73,9 @@ def test_auto_cuts_time_first_without_padding_and_as_little_as_memory_allows_wit
         for share in (1, 2, 3, 8, 9, 61, 1000)
     ]
     assert sizes == [1, 3, 9, 9, 61, 61, 61]
+
+
+def test_environments_without_a_batch_are_told():
+    assert idle_sentence(3, 3) is None and idle_sentence(3, 1) is None
+    assert "4 environments for 3 batches: 1 of them" in str(idle_sentence(3, 4))
+    assert "4 environments for 1 batch: 3 of them" in str(idle_sentence(1, 4))

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.case import use_key
+from tests.heard import Heard
 from tests.runtime.noting import noting_executor
 from tests.runtime.running import counts
 from tests.sizes import thorough
@@ -129,6 +130,18 @@ def test_a_copy_of_the_table_that_has_other_row_groups_is_refused(small, table, 
     pq.write_table(small.rows, tmp_path / "0.parquet", row_group_size=200)
     with pytest.raises(InputError, match="environments of the row party have read different"):
         taken_in(small, table, table, tmp_path / "0.parquet")
+
+
+@pytest.mark.parametrize("idle", [0, 1])
+def test_a_run_tells_of_environments_that_have_no_batch(small, table, idle):
+    plan = make_plan(small.study, key_bits=2048, shards=4)
+    executor = executor_of(small, *[table] * (len(plan.grid.batches) + idle))
+    heard = Heard()
+    driver = Driver(executor, plan, heard)
+    driver._agree(*links(executor))
+    driver.fill_replicas()
+    driver.take_in("row")
+    assert len([note for note in heard.notes if "environments for" in note]) == idle
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])

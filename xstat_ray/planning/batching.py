@@ -47,3 +47,19 @@ def periods_of(study: Study, batch: Batch) -> int:
     """Periods in a batch of this length, at most those of the study; a month has 30 days."""
     whole = len(study.period.span)
     return min(study.period.of_days(DAYS[batch]), whole) if batch in DAYS else whole
+
+
+def idle_sentence(batches: int, environments: int) -> str | None:
+    """Tell that environments of the row party have no batch to emit; None where each has one.
+
+    More batches are not cut for them: both parties cut alike, and only one knows how many
+    environments it has.
+    """
+    if environments <= batches:
+        return None
+    return (
+        f"The row party has {environments} environments for {batches} "
+        f"{'batch' if batches == 1 else 'batches'}: {environments - batches} of them only take "
+        "part in the survey of ids, the ID exchange and the masks. More shards give them rows "
+        "(shards=NUMBER, which all parties set alike)."
+    )

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from xstat_ray.crypto.paillier import PublicKey
 from xstat_ray.errors import PartyError
 from xstat_ray.model.messages import Coefficients, Partial, RerandomisedTable
+from xstat_ray.planning.batching import idle_sentence
 from xstat_ray.planning.options import IN_FLIGHT
 from xstat_ray.planning.plan import Plan
 from xstat_ray.planning.table_check import order_sentence
@@ -143,6 +144,9 @@ class Driver:
         grid = self._plan.grid
         room = MemoryRoom(grid.batches, len(grid.regions), self._memory)
         executor.get_all([instance.call(RowParty.make_fit, room) for instance in executor.row])
+        idle = idle_sentence(len(grid.batches), len(executor.row))
+        if idle is not None:
+            self._progress.note(idle)
         if len(executor.row) > 1:
             return survey(executor.row)
         return [instance.call(RowParty.intake) for instance in executor.row]
