@@ -27,7 +27,7 @@ def main(raw: dict[str, Any], origin: str) -> None:
         release = crosstab(
             config.study,
             row=config.row,
-            column=config.column,
+            column=config.columns,
             out=config.out,
             options=config.options,
             progress=make_progress(config.display),
@@ -47,7 +47,7 @@ def _federated(config: CrosstabConfig) -> Release:
     ]
     return run_domains(
         config.study,
-        {"row": config.row, "column": config.column},
+        {"row": config.row, "column": next(iter(config.columns.values()))},
         out=config.out,
         options=config.options,
         arguments=Arguments.of(arguments_of_job(), folders),

@@ -54,7 +54,7 @@ def test_everything_arrives_where_it_belongs():
     assert config.study.name == "small"
     ledger = DEFAULT_LEDGER.absolute()
     assert config.row == Source("rows.csv", ledger=ledger)
-    assert config.column == Source("columns.csv", ("out.csv",), ledger=ledger)
+    assert config.columns["column"] == Source("columns.csv", ("out.csv",), ledger=ledger)
     assert (config.out, config.display) == (Location.of("out/here"), "quiet")
     assert config.options == Options(
         key_bits=2048,
@@ -68,6 +68,36 @@ def test_everything_arrives_where_it_belongs():
     )
 
 
+PARTIES = [{"name": "jal", "persons": 50}, {"name": "hac", "persons": 50}]
+
+
+def test_each_column_party_has_what_is_set_for_it_or_for_all():
+    paths = {"jal": "jal.csv", "hac": "hac.csv"}
+    changes = {"study.column.parties": PARTIES, "study.bounds": None, "data.column.path": paths}
+    config = crosstab_config(raw(**changes), "small.yaml")
+    ledger = DEFAULT_LEDGER.absolute()
+    assert config.columns == {
+        name: Source(f"{name}.csv", ("out.csv",), ledger=ledger) for name in ("jal", "hac")
+    }
+    for wrong in ({"jal": "jal.csv"}, {**paths, "ana": "ana.csv"}):
+        with pytest.raises(StudyError, match=r"parties are jal, hac.*key data\.column\.path"):
+            crosstab_config(raw(**{**changes, "data.column.path": wrong}), "small.yaml")
+    with pytest.raises(StudyError, match=r"key data\.column\.path"):
+        crosstab_config(raw(**{"data.column.path": paths}), "small.yaml")
+
+
+def test_the_plan_of_several_column_parties_has_the_ledger_of_each(tmp_path):
+    ledgers = {"jal": str(tmp_path / "jal.sqlite"), "hac": str(tmp_path / "hac.sqlite")}
+    changes = {"study.column.parties": PARTIES, "study.bounds": None}
+    given = raw(**changes, **{"data.column.ledger": ledgers})
+    del given["out"]
+    config = plan_config(given, "small.yaml")
+    assert dict(config.ledgers) == {
+        "small/row": DEFAULT_LEDGER.absolute(),
+        **{f"small/{name}": tmp_path / f"{name}.sqlite" for name in ledgers},
+    }
+
+
 def test_a_ledger_that_is_named_must_be_there_unless_nothing_is_debited(tmp_path):
     place = tmp_path / "ledger.sqlite"
     for key in ("ledger", "data.column.ledger"):
@@ -75,7 +105,7 @@ def test_a_ledger_that_is_named_must_be_there_unless_nothing_is_debited(tmp_path
         with pytest.raises(InputError, match=f"key {key}.*xstat-ray budget create ledger="):
             crosstab_config(raw(**changes), "small.yaml")
         without_noise = crosstab_config(raw(**changes, **{"privacy.noise": "off"}), "small.yaml")
-        assert without_noise.column.ledger == place
+        assert without_noise.columns["column"].ledger == place
         assert (without_noise.row.ledger == place) == (key == "ledger")
 
 

@@ -16,6 +16,7 @@ from xstat_ray.planning.plan_report import Target
 from xstat_ray.planning.settings import (
     DISPLAYS,
     TOP,
+    column_data,
     read_ledger,
     read_options,
     read_shared_ledger,
@@ -36,7 +37,8 @@ class CrosstabConfig:
 
     study: Study
     row: Source
-    column: Source
+    columns: Mapping[str, Source]
+    """By name of the column party; `column` where there is one."""
     out: Location
     options: Options
     display: str
@@ -86,7 +88,10 @@ def crosstab_config(raw: Mapping[str, Any], origin: str) -> CrosstabConfig:
     return CrosstabConfig(
         study=study,
         row=read_source(data, "row", ledger, spends=spends),
-        column=read_source(data, "column", ledger, spends=spends),
+        columns={
+            name: read_source(of_party, "column", ledger, spends=spends)
+            for name, of_party in column_data(data, study).items()
+        },
         out=top.location("out"),
         options=read_options(top, constant_time=federated),
         display=top.choice("display", DISPLAYS, "auto"),
@@ -104,10 +109,15 @@ def plan_config(raw: Mapping[str, Any], origin: str) -> PlanConfig:
     """
     top = Section(raw, key="", origin=origin, known=(*TOP, *_PLAN))
     study = read_study(raw, origin)
-    sources: dict[str, Source] = {"row": Source(Path()), "column": Source(Path())}
+    names = [terms.name for terms in study.column_parties]
+    sources = {name: Source(Path()) for name in ("row", *names)}
     if top.get("data") is not None:
         data = top.child("data", ("row", "column"))
-        sources = {role: Source(Path(), ledger=read_ledger(data, role)) for role in sources}
+        ledgers = {
+            name: read_ledger(of_party, "column")
+            for name, of_party in column_data(data, study).items()
+        } | {"row": read_ledger(data, "row")}
+        sources = {name: Source(Path(), ledger=ledgers[name]) for name in sources}
     return PlanConfig(
         study=study,
         options=read_options(top),

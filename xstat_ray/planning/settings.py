@@ -92,6 +92,39 @@ def read_source(
     )
 
 
+def column_data(data: Section, study: Study) -> dict[str, Section]:
+    """Find what is set for each column party: a section `data` with its values as `column`.
+
+    Where a study names several, any key may have a mapping by their names in place of a value.
+
+    Raises:
+        StudyError: the section or the key `column` is malformed, or a mapping lacks a party.
+    """
+    names = [terms.name for terms in study.column_parties]
+    if not study.column.parties:
+        return {names[0]: data}
+    column = data.child("column", SOURCE_KEYS)
+    raw = {name: dict(column.raw) for name in names}
+    for key in SOURCE_KEYS:
+        value = column.get(key)
+        if not isinstance(value, Mapping) or not set(value) & set(names):
+            continue
+        if set(value) != set(names):
+            raise column.error(
+                f"{key} names other parties than the study, whose column parties are "
+                f"{', '.join(names)}",
+                key,
+                remedy="Give a value for each of them by its name",
+            )
+        for name in names:
+            raw[name][key] = value[name]
+    place = {"key": data.key, "origin": data.origin}
+    return {
+        name: Section({"column": of_party}, **place, known=("column",))
+        for name, of_party in raw.items()
+    }
+
+
 def read_ledger(data: Section, role: str, default: Place = DEFAULT_LEDGER) -> Place:
     """Read where a party's ledger lies: an absolute path, or a database.
 
