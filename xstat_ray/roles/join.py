@@ -80,22 +80,25 @@ def join(
         raise ProtocolError("rows and flags of different views are not joined")
     for part in flags:
         check_reduced(public, part.ciphertexts.reshape(-1, part.ciphertexts.shape[2]))
-    counted = _counted_before(rows, batch, preferred, most)
     tags, order = tags_of(rows, len(preferred))
     place, flag, excessive = match(tags, _tags(flags), most)
-    row = order[place]
-    counts = ~counted[row]
-    cells = rows.cells[row[counts]]
-    numbers, index = np.unique(flag[counts], return_inverse=True)
+    row = place if order is None else order[place]
+    passed = flag[:0]
+    if preferred:
+        counted = _counted_before(rows, batch, preferred, most)[row]
+        passed = flag[counted]
+        flag = flag[~counted]
+        row = row[~counted]
+    cells = rows.cells[row]
+    numbers, index = np.unique(flag, return_inverse=True)
+    view = views[len(preferred)]
     return Joined(
         batch=batch,
-        counts=_sum_by_cell(
-            public, views[len(preferred)], cells, _ciphertexts(flags, numbers), index
-        ),
-        flags=flag[counts].astype(np.uint32),
+        counts=_sum_by_cell(public, view, cells, _ciphertexts(flags, numbers), index),
+        flags=flag.astype(np.uint32),
         cells=cells,
         left_out=excessive.astype(np.uint32),
-        passed=flag[~counts].astype(np.uint32),
+        passed=passed.astype(np.uint32),
     )
 
 
@@ -114,7 +117,8 @@ def _counted_before(
         if _batch_of(flags) != batch:
             raise ProtocolError("flags of different batches or shapes")
         tags, order = tags_of(rows, number)
-        counted[order] |= met(tags, _tags(flags), most)
+        found = met(tags, _tags(flags), most)
+        counted[slice(None) if order is None else order] |= found
     return counted
 
 

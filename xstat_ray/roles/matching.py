@@ -29,7 +29,7 @@ class Matches(NamedTuple):
     """Flags that are equal to more rows than may be; they are in no pair."""
 
 
-def tags_of(rows: Rows, number: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def tags_of(rows: Rows, number: int) -> tuple[NDArray[np.uint8], NDArray[np.int64] | None]:
     """Return the tags of rows for one column party, and which row each is of.
 
     Args:
@@ -37,7 +37,8 @@ def tags_of(rows: Rows, number: int) -> tuple[NDArray[np.uint8], NDArray[np.int6
         number: of the column party, from 0.
 
     Returns:
-        (N, 16) tags, sorted if the rows are as they must be, and (N,) row numbers.
+        (N, 16) tags, sorted if the rows are as they must be, and (N,) row numbers, None where the
+        tags are in the order of the rows.
 
     Raises:
         ProtocolError: the rows have another number of tags than of views.
@@ -46,9 +47,11 @@ def tags_of(rows: Rows, number: int) -> tuple[NDArray[np.uint8], NDArray[np.int6
     if rows.tags.shape[1] != parties * TAG_BYTES:
         raise ProtocolError("rows have another number of tags than of views")
     if parties == 1:
-        return rows.tags, np.arange(len(rows.tags))
+        return rows.tags, None
     tags = rows.tags[:, number * TAG_BYTES : (number + 1) * TAG_BYTES]
-    order = sort_order(tags, rows.cells) if number else np.arange(len(tags))
+    if number == 0:
+        return np.ascontiguousarray(tags), None
+    order = sort_order(tags, rows.cells)
     return in_order(tags, order), order
 
 
