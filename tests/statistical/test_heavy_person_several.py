@@ -120,7 +120,8 @@ def tags_apart(self: RowParty, shard: Shard, *, honest: object) -> Rows:
     assert callable(honest)
     sent: Rows = honest(self, shard)
     noise = np.random.default_rng(5).integers(0, 256, sent.tags.shape, np.uint8)
-    first, second = sent.tags.copy(), sent.tags.copy()
+    first = sent.tags.copy()
+    second = sent.tags.copy()
     first[:, 16:] = noise[:, 16:]
     second[:, :16] = noise[:, :16]
     tags = np.concatenate([first, second])
