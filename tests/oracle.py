@@ -64,10 +64,14 @@ def sums(
     rows: pa.Table,
     flags: pa.Table,
     seeds: Mapping[str, bytes | None] = UNBOUNDED,
+    rows_per_flag: int | None = None,
 ) -> NDArray[np.int64]:
     """Sum the values of each measure, less the middle of its bounds: (measures, cells, slots)."""
     db = _database(())
-    _keep_rows(db, study, rows, seeds["row"])
+    if rows_per_flag is None:
+        _keep_rows(db, study, rows, seeds["row"])
+    else:
+        _drop_crowds(db, study, rows, rows_per_flag)
     _keep_flags(db, study, flags, seeds["column"])
     tables = np.zeros((len(study.column.measures), study.cells, study.slots), np.int64)
     for place, measure in enumerate(study.column.measures):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from fractions import Fraction
+from hashlib import sha256
 
 import duckdb
 import pyarrow.csv as pa_csv
@@ -12,8 +13,11 @@ import pytest
 from tests.case import Case, study, use_key
 from tests.federation.domains import Domains
 from tests.sizes import first, thorough
+from xstat_ray.crypto.kernels import choice
 from xstat_ray.crypto.keygen import generate
 from xstat_ray.errors import BudgetError, InputError
+from xstat_ray.federation.domain_run import plan_digest
+from xstat_ray.federation.envelope import canonical
 from xstat_ray.planning.plan import make_plan
 from xstat_ray.publication.release import read
 from xstat_ray.publication.summary import overall_means
@@ -204,3 +208,39 @@ def test_the_plan_tells_bits_split_and_errors():
     auto = make_plan(with_measures(noise="laplace"))
     planned = {name: Fraction(share) for name, share in auto.as_dict()["split"].items()}
     assert sum(planned.values()) == 1 and planned["fare"] == planned["points"] < planned["count"]
+
+
+@thorough
+@pytest.mark.parametrize("kernel", ["portable", "phe"])
+def test_every_kernel_publishes_the_same(case, kernel, monkeypatch):
+    asked = with_measures()
+    release = case.run(asked)
+    monkeypatch.setenv(choice.VARIABLE, kernel)
+    choice.choose.cache_clear()
+    try:
+        again = case.run(asked, out=case.folder / kernel)
+    finally:
+        choice.choose.cache_clear()
+    assert again.manifest["kernels"]["driver"] == kernel
+    assert again.statistics.equals(release.statistics) and again.areas.equals(release.areas)
+
+
+def test_without_measures_the_digest_of_a_plan_is_of_what_it_was():
+    plan = make_plan(study(areas=TOWNS), key_bits=2048)
+    packing = plan.packing
+    alike = {
+        "key_bits": 2048,
+        "packing": {
+            "slots": packing.slots,
+            "slot_bits": packing.slot_bits,
+            "per_block": packing.per_block,
+            "blocks": packing.blocks,
+            "offset": packing.offset,
+        },
+        "levels": [3],
+        "regions": [[0, 3]],
+        "batches": [[0, 1]],
+    }
+    assert plan_digest(plan) == sha256(canonical(alike)).hexdigest()
+    measured = make_plan(with_measures(), key_bits=2048)
+    assert plan_digest(measured) != plan_digest(plan)

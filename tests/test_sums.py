@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests import oracle
+from tests.bad_faith import bound_nothing
 from tests.case import use_key
 from tests.measured import BALANCE, FARE, measured, with_values
 from tests.several import several
@@ -90,6 +91,24 @@ def test_sums_spread_over_several_ciphertexts(tables, tmp_path):
     plan, found = played(study, tables, tmp_path, slot_bits=62)
     assert plan.packing.blocks > 2 and plan.packing.width > 64
     assert (found == expected(study, tables)).all()
+
+
+@pytest.mark.parametrize("rows", first(1, [2, 1]))
+def test_whoever_has_more_rows_than_the_bound_adds_to_no_sum(tables, tmp_path, monkeypatch, rows):
+    """The aggregator divides out of a cell what such a flag contributed, whatever its value is."""
+    bound_nothing(monkeypatch.setattr)
+    study = measured(make_study())
+    study = replace(
+        study,
+        row=replace(study.row, weight=None),
+        bounds=replace(study.bounds, rows=rows),
+    )
+    _, found = played(study, tables, tmp_path)
+    given = (study, tables.rows, tables.flags, SEEDS)
+    counts = oracle.count(*given, rows_per_flag=rows)
+    wanted = np.stack([counts, *oracle.sums(*given, rows_per_flag=rows)])
+    assert (found == wanted).all() and (wanted[1:] != 0).any()
+    assert counts.sum() < oracle.count(*given, rows_per_flag=100).sum()
 
 
 @thorough
