@@ -181,7 +181,8 @@ def test_so_does_ray(case):
     assert on_ray.statistics.equals(release.statistics) and on_ray.areas.equals(release.areas)
 
 
-@pytest.mark.parametrize("noise", first(1, ["laplace", "gaussian"]))
+@thorough
+@pytest.mark.parametrize("noise", ["laplace", "gaussian"])
 def test_a_release_with_noise_costs_what_is_declared_once(case, noise):
     asked = with_measures(noise=noise, epsilon=1, delta="1e-9", cap=1)
     release = case.run(asked)

@@ -18,7 +18,7 @@ from tests.adversary.planted.noise import all_of_one_party
 from tests.adversary.recorder import RECEIVED
 from tests.adversary.test_flags import ciphertexts, of_ciphertexts
 from tests.case import study
-from tests.sizes import slow
+from tests.sizes import slow, thorough
 from xstat_ray.crypto.buffers import from_rows
 from xstat_ray.crypto.packing import Packing
 from xstat_ray.crypto.paillier import OwnerEncryptor, PrivateKey
@@ -71,6 +71,7 @@ def test_the_aggregator_reads_no_value_out_of_flags(tmp_path, paillier_key):
     assert read_values(tmp_path, paillier_key, FARES) == []
 
 
+@thorough
 def test_it_reads_them_all_where_there_is_no_randomness(tmp_path, paillier_key, monkeypatch):
     monkeypatch.setattr(OwnerEncryptor, "encrypt_indexed", without_randomness)
     assert read_values(tmp_path, paillier_key, FARES) == sorted(FARES)
