@@ -153,6 +153,14 @@ def test_the_portable_kernel_is_timed_alone_elsewhere(monkeypatch, without_ifma)
     ]
 
 
+def test_avx2_is_timed_where_ifma_does_not_run(monkeypatch):
+    monkeypatch.setattr(kernels_suite, "problem_of", lambda name: {"ifma": "no ifma"}.get(name))
+    progress = Heard()
+    bench = kernels_suite.KernelBench(KERNELS, progress)
+    assert bench.names == ("avx2", "portable")
+    assert progress.notes[-1] == "no ifma: the kernel avx2 is timed."
+
+
 def test_exchange():
     records = by_metric(exchange_suite.run(exchange_suite.Sizes(1, 100), Progress()))
     assert set(records) - {"exchange.peak_bytes"} == {"exchange.persons_per_s"}

@@ -114,7 +114,8 @@ def _avx2() -> Kernel:
 
     native = _native()
     if not Avx2.runs(native):
-        raise _Unavailable("this processor lacks AVX2 or AES instructions", logging.INFO)
+        reason = "this processor, or the build of the extension, lacks AVX2 or AES instructions"
+        raise _Unavailable(reason, logging.INFO)
     return _tried(Avx2(native))
 
 

@@ -15,7 +15,7 @@
 #include "digits.h"
 #include "squares.h"
 
-/* Four rows of a table to a number, and back; a row of NULL is not written. */
+/* Four rows of a table to a number. */
 FOUR static void SIZED(load_rows)(four *out, const uint32_t *const rows[LANES])
 {
     for (int j = 0; j < 2 * LIMBS; j += 4) {
@@ -24,7 +24,6 @@ FOUR static void SIZED(load_rows)(four *out, const uint32_t *const rows[LANES])
             r[k] = _mm_loadu_si128((const __m128i *)(rows[k] + j));
         const __m128i a = _mm_unpacklo_epi32(r[0], r[1]), b = _mm_unpackhi_epi32(r[0], r[1]);
         const __m128i c = _mm_unpacklo_epi32(r[2], r[3]), d = _mm_unpackhi_epi32(r[2], r[3]);
-
         out[j] = _mm256_cvtepu32_epi64(_mm_unpacklo_epi64(a, c));
         out[j + 1] = _mm256_cvtepu32_epi64(_mm_unpackhi_epi64(a, c));
         out[j + 2] = _mm256_cvtepu32_epi64(_mm_unpacklo_epi64(b, d));
@@ -32,6 +31,7 @@ FOUR static void SIZED(load_rows)(four *out, const uint32_t *const rows[LANES])
     }
 }
 
+/* The reverse; a row of NULL is not written. */
 FOUR static void SIZED(store_rows)(uint32_t *const rows[LANES], const four *in)
 {
     for (int j = 0; j < 2 * LIMBS; j++) {
