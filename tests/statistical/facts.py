@@ -221,3 +221,8 @@ def covers(errors: NDArray[np.float64], independent: float = 1.0) -> bool:
     """
     inside = int((np.abs(errors) <= 1.96).sum() * independent)
     return bool(binom.cdf(inside, int(len(errors) * independent), 0.95) > LEVEL)
+
+
+def mostly(right: list[bool]) -> bool:
+    """Whether as many are right as chance allows where 90 of 100 are."""
+    return bool(binom.cdf(sum(right), len(right), 0.9) > LEVEL)
