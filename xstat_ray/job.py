@@ -191,7 +191,7 @@ def _announce(
     for warning in check_noise(plan.study.privacy, allowed=options.allow_no_noise):
         progress.warn(warning)
     if plan.padding is None:
-        progress.warn(pool_view.PADDING_OFF)
+        progress.warn(pool_view.padding_off(plan.study))
 
 
 def _count(

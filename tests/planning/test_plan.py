@@ -47,7 +47,9 @@ def test_each_column_party_has_a_table_of_its_own_with_room_for_sums_of_residues
     assert packing.width * packing.per_block <= 2047 - SUM_FREE_BITS
     assert plan.as_dict()["table_ciphertexts"] == 3 * plan.table_ciphertexts
     assert "under each of 3 keys" in dict(plan.rows())["Ciphertexts"]
+    assert "with which of the column parties" in plan.as_dict()["view"]["warning"]
     one = make_plan(replace(STUDY, bounds=several.bounds), key_bits=2048)
+    assert "Set privacy.padding=dp" in one.as_dict()["view"]["warning"]
     assert "under each" not in dict(one.rows())["Ciphertexts"]
     people = 10**6
     extra = plan.seconds(1, row_persons=people) - plan.seconds(1)

@@ -16,7 +16,7 @@ PADDING_OFF = (
 def as_dict(study: Study, padding: Padding | None) -> dict[str, Any]:
     """Tell the budget of the view, its split and the dummies that it costs, as JSON holds it."""
     if padding is None:
-        return {"padding": "off", "warning": PADDING_OFF}
+        return {"padding": "off", "warning": padding_off(study)}
     kinds = {
         "matched_rows": padding.matched,
         "unmatched_rows": padding.unmatched,
@@ -39,6 +39,17 @@ def as_dict(study: Study, padding: Padding | None) -> dict[str, Any]:
             for name, kind in kinds.items()
         },
     }
+
+
+def padding_off(study: Study) -> str:
+    """Warn that there is no padding, which several column parties cannot have."""
+    if not study.column.parties:
+        return PADDING_OFF
+    return (
+        "PADDING IS OFF: the compute pool sees exactly how many rows each blinded cell has in each "
+        "batch, and how many of them matched with which of the column parties. Nothing hides that "
+        "where there are several."
+    )
 
 
 def sentence(study: Study, padding: Padding | None) -> str:

@@ -29,13 +29,13 @@ def tell_intake(folder: Path, role: str, warn_above: Fraction, progress: Progres
 
     Args:
         folder: the party's private folder.
-        role: the party.
+        role: the party; its name, where there are several column parties.
         warn_above: share of the rows above which it is warned.
         progress: where it is shown.
     """
     path = folder / INTAKE_RECORD
     try:
-        record = json.loads(path.read_bytes())
+        record = json.loads(path.read_bytes()) | {"party": role}
     except OSError:
         progress.note(f"What became of the {role} party's rows is in its own record, {path}.")
         return
