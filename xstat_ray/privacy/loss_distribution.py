@@ -11,7 +11,8 @@ steps of randomised response of epsilon / L1 (Dong, Roth and Su, "Gaussian diffe
 JRSS B 84, 2022, Theorem 2.14), which is that of one discrete Laplace noise of scale L1 / epsilon
 against the same moved by L1: however the units lie in cells and levels. With L1 = 1 this is
 randomised response, the worst of all (epsilon, 0)-private mechanisms (Kairouz, Oh and Viswanath,
-"The composition theorem for differential privacy", ICML 2015).
+"The composition theorem for differential privacy", ICML 2015). Where there are measures a unit also
+moves the sum of each by at most its reach; the shares of count and sums add up to epsilon / L1 too.
 
 Its delta is a probability with which everything is told. A noise at total variation distance t from
 Laplace noise costs at most (1 + e^x) t at each x <= epsilon, and debits delta = (1 + e^epsilon) t.
