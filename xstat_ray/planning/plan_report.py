@@ -121,7 +121,7 @@ class PlanReport:
     def _compared(self, kind: Kind) -> dict[str, Any]:
         design = self.designs[kind]
         return {
-            "coefficients": design.shown * self.plan.study.slots,
+            "coefficients": design.shown * self.plan.study.width,
             "measured": [
                 {"level": m.name, "share": str(m.share), "noise_scale": m.mechanism.scale}
                 for m in design.levels
