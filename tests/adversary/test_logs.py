@@ -62,7 +62,7 @@ def published(domains: Domains) -> Logs:
     """The logs as they are published, with random values left out."""
     return {
         path.name: [masked(json.loads(line)) for line in path.read_text().splitlines()]
-        for path in sorted((domains.out / "audit").iterdir())
+        for path in sorted((domains.out / "audit").glob("*.jsonl"))
     }
 
 

@@ -19,6 +19,7 @@ from xstat_ray.publication.release import MANIFEST, PROBE, STATISTICS, read
 RELEASE = {
     *("statistics.parquet", "statistics.csv", "areas.parquet", "areas.csv", "plan.json"),
     *(MANIFEST, PROBE, *(f"{AUDIT}/{name}.jsonl" for name in ("row", "column", "aggregator"))),
+    f"{AUDIT}/collaboration.json",
 }
 
 

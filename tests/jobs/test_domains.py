@@ -13,6 +13,7 @@ import pytest
 from tests.jobs.command import run, start
 from tests.killing import processes_of
 from tests.sizes import slow, thorough
+from xstat_ray.federation.identity import DOMAINS, Identity
 from xstat_ray.federation.one_machine import Arguments
 
 STUDY = """# @package _global_
@@ -137,15 +138,27 @@ def test_an_identity_is_made_once_and_its_public_key_printed(folder):
 
 @thorough
 def test_a_step_that_must_wait_says_so(folder):
-    peers = {"column": "ab", "aggregator": "cd"}
-    keys = [f"domain.peers.{name}='{byte * 32}'" for name, byte in peers.items()]
-    where = ("domain.run=any", "domain.private=own", "domain.exchange=shared", "domain.wait=0")
-    call(folder, "deidentify", "party=row", "study=noisy", "step=identity", *where)
-    code, _, error = call(
-        folder, "deidentify", "party=row", "study=noisy", "runtime=local", *where, *keys
-    )
+    common = ("study=noisy", "domain.run=any", "domain.exchange=shared", "domain.wait=0")
+    identities = {name: Identity.create(folder / name / "identity.pem") for name in DOMAINS}
+
+    def do(job, domain, *arguments, left_out=None):
+        peers = [
+            f"domain.peers.{name}='{identity.public.hex()}'"
+            for name, identity in identities.items()
+            if name not in (domain, left_out)
+        ]
+        party = () if job == "aggregate" else (f"party={domain}",)
+        return call(folder, job, *party, *common, f"domain.private={domain}", *peers, *arguments)
+
+    for name in DOMAINS:
+        code, _, error = do("deidentify", "row", "runtime=local")
+        assert code == 4 and f"not approved by: {name}" in error
+        assert not list(folder.glob("shared/any/*-*"))
+        code, page, error = do("approve", name, "language=ja")
+        assert code == 0 and "それぞれが知ること" in page, error
+    code, _, error = do("deidentify", "row", "runtime=local")
     assert code == 4 and "message column-row/000000.msg (hello) has not come yet" in error
-    code, _, error = call(folder, "deidentify", "party=row", "study=noisy", *where, keys[0])
+    code, _, error = do("deidentify", "row", left_out="aggregator")
     assert code == 2 and "domain.peers.aggregator" in error
 
 

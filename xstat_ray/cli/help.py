@@ -7,7 +7,6 @@ file, so that they are in one place for the reader of the file and of the page.
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -87,11 +86,15 @@ def groups(job: str) -> list[str]:
 
 
 def _choices(group: str) -> list[str]:
-    names = "|".join(sorted(path.stem for path in (CONF / group).glob("*.yaml")))
-    text = f"{group}={names}"
-    # A line is broken before a bar only.
-    wrapped = textwrap.wrap(text.replace("|", " |"), _WIDTH - 2, subsequent_indent="    ")
-    return [line.replace(" |", "|") for line in wrapped]
+    """List the files of a group, in lines that are broken before a bar."""
+    first, *others = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+    lines = [f"{group}={first}"]
+    for name in others:
+        if len(lines[-1]) + len(name) < _WIDTH - 2:
+            lines[-1] += f"|{name}"
+        else:
+            lines.append(f"   |{name}")
+    return lines
 
 
 def files(job: str) -> Iterator[Path]:

@@ -180,8 +180,12 @@ def _default_ledger(settings: DomainSettings) -> Path:
 def _domain(
     top: Section, raw: Mapping[str, Any], origin: str, domain: Domain, step: str
 ) -> dict[str, Any]:
+    study = read_study(raw, origin, padding="dp")
+    if step != "identity":
+        # Their tables are named in another way, too.
+        check_parties(study)
     return {
-        "study": read_study(raw, origin, padding="dp"),
+        "study": study,
         "domain": domain,
         "step": step,
         "settings": _settings(top, domain, step),

@@ -1,4 +1,4 @@
-"""Studies counted in the clear, by one SQL query over the operator's and the airline's tables.
+"""Studies counted in the clear, by one SQL query over the operator's and the airlines' tables.
 
 It serves repeats over many seeds, where the protocol would take too long, and shares no code with
 the package. Where a party draws at random (cells of equal weight, boardings over the bound) a hash
@@ -7,12 +7,14 @@ of the row decides. `test_counting.py` compares it with the job.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 
+from xstat_ray.model.parties import ONLY
 from xstat_ray.model.study import Dimension, Study
 
 SECONDS = {"date": 86_400, "hour": 3_600, "15min": 900}
@@ -25,7 +27,8 @@ def count(study: Study, tables: Path) -> np.ndarray:
 
     Args:
         study: a study of conf/study.
-        tables: folder that holds `operator` and `airline`.
+        tables: folder that holds `operator` and `airline`; where the study names several column
+            parties, a folder of the name of each.
 
     Returns:
         (cells, slots) exact counts.
@@ -42,7 +45,18 @@ def count(study: Study, tables: Path) -> np.ndarray:
     _rows(db, study, tables / "operator")
     for number, dimension in enumerate(study.column.dimensions):
         _domain(db, f"label{number}", dimension)
-    _flags(db, study, tables / "airline")
+    names = []
+    for terms in study.column_parties:
+        bounds = replace(study.bounds, boardings=terms.boardings, per_column=terms.per_column)
+        names.append("airline" if terms.name == ONLY else terms.name)
+        _flags(db, replace(study, bounds=bounds), tables / names[-1])
+    flags = " UNION ALL ".join(
+        f"SELECT *, {place} AS place FROM {name}_flags" for place, name in enumerate(names)
+    )
+    db.execute(f"""
+        CREATE TABLE flags AS SELECT id, period, slot FROM ({flags})
+        QUALIFY row_number() OVER (PARTITION BY id, period ORDER BY place) = 1
+    """)
     counted = np.zeros((study.cells, study.slots), np.int64)
     query = (
         "SELECT cell, slot, count(*) AS number FROM rows JOIN flags USING (id, period) GROUP BY ALL"
@@ -101,7 +115,7 @@ def _flags(db: duckdb.DuckDBPyConnection, study: Study, airline: Path) -> None:
         for step, (anchor, offset) in enumerate(steps)
     )
     db.execute(f"""
-        CREATE TABLE flags AS
+        CREATE TABLE {airline.name}_flags AS
         WITH b AS (
             SELECT *, row_number() OVER () AS number, phone({side.id}) AS id
             FROM read_parquet('{airline}/boardings.parquet')

@@ -25,7 +25,7 @@ FIRST = np.datetime64("2023-10-28T00:00:00", "s")
 LARGE = (
     pytest.param(f"doto_movement_{name}", marks=pytest.mark.slow) for name in ("mesh", "people")
 )
-STUDIES = ("doto_movement", *LARGE, "catchment", "preboarding")
+STUDIES = ("doto_movement", "two_airlines", *LARGE, "catchment", "preboarding")
 LEGS = ["CTS-KUH", "KUH-CTS", "OKD-SHB", "MMB-CTS", "HND-OBO", "CTS-MMB", "OKD-KUH", "SHB-OKD"]
 
 
@@ -34,7 +34,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write quarter-hours of people, all of different length, and a boarding for most of them."""
     folder = tmp_path_factory.mktemp("tables")
     rng = np.random.default_rng(11)
-    for name in ("operator/presence", "airline"):
+    for name in ("operator/presence", "airline", "regional"):
         (folder / name).mkdir(parents=True)
     ids = np.array([f"+8170{10000000 + 7 * number}" for number in range(PEOPLE)])
     meshes = hokkaido.cells()["mesh"].to_numpy()
@@ -69,13 +69,37 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "sex": rng.choice(["female", "male"], PEOPLE),
         "age_class": rng.choice(["0-14", "15-29", "30-44", "45-59", "60-79", "80+"], PEOPLE),
     }
+    passengers = pa.table(boardings)
+    pq.write_table(passengers.filter(pa.array(leaves)), folder / "airline" / "boardings.parquet")
     pq.write_table(
-        pa.table(boardings).filter(pa.array(leaves)), folder / "airline" / "boardings.parquet"
+        of_the_regional_airline(passengers, ~leaves), folder / "regional" / "boardings.parquet"
     )
     pq.write_table(pa.table({"subscriber": ids[:3]}), folder / "operator" / "opt_out.parquet")
     pq.write_table(pa.table({"subscriber": ids[3:5]}), folder / "operator" / "not_used.parquet")
     pq.write_table(pa.table({"passenger": spelled[5:8]}), folder / "airline" / "no_consent.parquet")
+    pq.write_table(pa.table({"passenger": ids[7:9]}), folder / "regional" / "no_consent.parquet")
     return folder
+
+
+def of_the_regional_airline(passengers: pa.Table, alone: np.ndarray) -> pa.Table:
+    """Make the regional airline's table: codeshares, others at about that time, and who fly alone.
+
+    Args:
+        passengers: all passengers of both airlines.
+        alone: (N,) whether they are no passengers of the big airline.
+    """
+    number = np.arange(len(passengers))
+    earlier = passengers.filter(pa.array(~alone & (number % 4 == 1)))
+    for name in ("departure", "arrival"):
+        times = earlier[name].to_numpy() - np.timedelta64(2, "h")
+        earlier = earlier.set_column(earlier.schema.get_field_index(name), name, pa.array(times))
+    same = passengers.filter(pa.array(alone | (number % 4 == 0)))
+    return pa.concat_tables([same, earlier.cast(same.schema)])
+
+
+def folder_of(tables: Path, airline: str) -> Source:
+    folder = tables / airline
+    return Source(folder / "boardings.parquet", (folder / "no_consent.parquet",))
 
 
 @thorough
@@ -84,13 +108,16 @@ def test_the_job_counts_the_same(tables, name, tmp_path):
     study = plan_of(name, "off").study
     counted = count(study, tables)
     operator = tables / "operator"
-    airline = tables / "airline"
+    columns = {
+        terms.name: folder_of(tables, terms.name if study.column.parties else "airline")
+        for terms in study.column_parties
+    }
     release = crosstab(
         study,
         row=Source(
             operator / "presence", (operator / "opt_out.parquet", operator / "not_used.parquet")
         ),
-        column=Source(airline / "boardings.parquet", (airline / "no_consent.parquet",)),
+        column=columns,
         options=Options(key_bits=KEY_BITS, shards=2, allow_no_noise=True),
     )
     assert counted.sum() > 50
