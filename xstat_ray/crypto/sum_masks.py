@@ -2,12 +2,12 @@
 
 A table for each key holds what one column party contributed. The row party masks ciphertext i of
 the table under key j with M_j(i), and the parties add up what they decrypt modulo B, a power of two
-that all plaintexts are well below. So each M_j(i) must vanish modulo B as well as modulo n_j: it is
-uniform below the largest multiple of B up to n_j. What is decrypted then is uniform modulo B, and
-equals the plaintext plus M_j(i) modulo B unless that sum wraps around n_j. What is under a mask is
-less than 4 B in size, so it wraps only where the mask is among the 8 B numbers next to 0 or to n_j:
-with `WRAP_BITS` bits of n_j above B that has a chance of 2^-96, and of 2^-64 over a release, which
-has fewer than 2^32 ciphertexts.
+that all plaintexts are well below. M_j(i) has to be uniform modulo B too, although decryption
+reduces modulo n_j: it is uniform below the largest multiple of B up to n_j. What is decrypted is
+then uniform modulo B, and equals the plaintext plus M_j(i) modulo B unless that sum wraps around
+n_j. What is under a mask is less than 4 B in size, so it wraps only where the mask is among the 8 B
+numbers next to 0 or to n_j: with `WRAP_BITS` bits of n_j above B that has a chance of 2^-96, and of
+2^-64 over a release, which has fewer than 2^32 ciphertexts.
 
 Two seeds give all masks. From the first follows S(i), uniform modulo B; it is committed to, and
 shown in the end. From the second, which is never shown, follow M_2(i), ..., M_n(i) and the part of

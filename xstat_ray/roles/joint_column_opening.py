@@ -4,7 +4,7 @@ Each of them decrypts the table under its key, under the consent that all of the
 debited its ledger. Modulo B, what it reads is a uniform number. All but the first column party send
 it to the first, sealed; the first adds up what all have read with its share of the noise, and sends
 the row party the sum. So nobody sees what a single party counted: the row party gets the sum alone,
-and what the first column party adds up is uniform, and tells it the sum of masks at most.
+and the numbers that the first column party adds up are uniform and independent but for their sum.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class JointColumnOpening(ColumnOpening):
     Before anything is emitted the first column party and each other one go through `channel_hello`,
     `channel_agree` and `channel_confirm`. All call `admit` as where there is one; then the others
     `tell_debit`, for the row party, and `open_residues` for every range of nodes, for the first,
-    which calls `add_residues` on its own. In the end the first calls `check_published`, and the
-    others `check_mask`.
+    which calls `add_residues` on its own. In the end the first calls `show_sums` for each other, and
+    all call `check_published`.
     """
 
     def __init__(
