@@ -41,8 +41,8 @@ class JointColumnOpening(ColumnOpening):
     Before anything is emitted the first column party and each other one go through `channel_hello`,
     `channel_agree` and `channel_confirm`. All call `admit` as where there is one; then the others
     `tell_debit`, for the row party, and `open_residues` for every range of nodes, for the first,
-    which calls `add_residues` on its own. In the end the first calls `show_sums` for each other, and
-    all call `check_published`.
+    which calls `add_residues` on its own. In the end the first calls `show_sums` for each other
+    one, and all call `check_published`.
     """
 
     def __init__(
