@@ -117,6 +117,24 @@ def test_what_figures_tell_of_a_person_is_what_the_plan_computes():
         assert float(found[2]) == pytest.approx(float(held.delta), rel=1e-2)
 
 
+def test_the_aggregator_is_told_what_figures_and_view_tell_it_together():
+    plan = plan_of(privacy=PADDED)
+    held = plan.insiders.with_view
+    assert held is not None
+    (sentence,) = [line for line in lessons(plan)["aggregator"]["en"] if "both together" in line]
+    assert f"epsilon {held.epsilon}, delta {float(held.delta):.3g}" in sentence
+    unpadded = lessons(plan_of(privacy={"padding": "off"}))
+    assert not any("both together" in line for line in unpadded["aggregator"]["en"])
+
+
+def test_budgets_are_written_for_people():
+    text = page(made(plan_of("gaussian", privacy=PADDED)), [], "en")
+    assert re.search(r"small/row: cap epsilon 10; this release epsilon 1, delta 1e-06, rho 0", text)
+    assert "; the aggregator's view epsilon 1/3, delta 1e-07\n" in text
+    unnoised = page(made(plan_of("off", privacy={"padding": "off"})), [], "en")
+    assert "small/row: cap epsilon 10; this release epsilon 0\n" in unnoised
+
+
 def test_what_is_off_is_said():
     told = lessons(plan_of("off", privacy={"padding": "off"}))
     for learner in set(LEARNERS) - {"exchange"}:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 from xstat_ray.federation.collaboration import Collaboration
@@ -16,7 +17,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "counts": ("Counts", "集計"),
     "period": ("Period", "期間"),
     "measures": ("Sums and means", "合計と平均"),
-    "bounds": ("One person", "一人あたり"),
+    "bounds": ("Bounds", "一人と人数の上限"),
     "privacy": ("Privacy", "保護"),
     "domains": ("Domains", "参加者"),
     "budgets": ("Budgets", "予算"),
@@ -82,8 +83,15 @@ def _budget(budget: Mapping[str, Any], language: Language) -> str:
     parts = [f"{_WORDS['cap'][language == 'ja']} epsilon {budget['cap']}"]
     for part in ("release", "view"):
         if budget[part] is not None:
-            parts.append(f"{_WORDS[part][language == 'ja']} {_named(budget[part])}")
+            parts.append(f"{_WORDS[part][language == 'ja']} {_spent(budget[part])}")
     return "; ".join(parts)
+
+
+def _spent(amounts: Mapping[str, str]) -> str:
+    """Write what is spent, small fractions in digits, without what is nothing."""
+    epsilon, *others = amounts.items()
+    told = {name: f"{float(Fraction(value)):.3g}" for name, value in others if value != "0"}
+    return _named(dict([epsilon]) | told)
 
 
 def _named(values: Mapping[str, Any]) -> str:

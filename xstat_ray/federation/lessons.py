@@ -103,6 +103,10 @@ _GUARANTEE = (
     "delta {delta}",
     "公表された集計値全体から、一人について epsilon {epsilon}, delta {delta} まで",
 )
+_WITH_VIEW = (
+    "of one person, from both together, no more than epsilon {epsilon}, delta {delta}",
+    "以上を合わせて、一人について epsilon {epsilon}, delta {delta} まで",
+)
 _TOGETHER = (
     "nothing is promised towards two roles together",
     "二者が結託した場合については何も約束しません",
@@ -118,6 +122,8 @@ def lessons(plan: Plan) -> dict[Learner, Words]:
             pairs = [_view(plan), _PLACES[plan.study.privacy.padding], _NOT_AGGREGATOR]
         if learner != "exchange":
             pairs += _figures(plan, learner)
+        if learner == "aggregator" and plan.insiders.with_view is not None:
+            pairs.append(_filled(_WITH_VIEW, plan.insiders.with_view))
         told[learner] = _by_language(pairs)
     return told
 
