@@ -29,7 +29,6 @@ from xstat_ray.roles.survey import Survey
 from xstat_ray.runtime.driver import Driver
 from xstat_ray.runtime.emission import RowCalls
 from xstat_ray.runtime.executor import LocalExecutor, LocalInstance
-from xstat_ray.runtime.links import links
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.runtime.survey import survey
 
@@ -100,7 +99,7 @@ def test_every_row_group_is_surveyed_once(small, table, monkeypatch):
     monkeypatch.setattr(RowTable, "_tally", noting)
     executor = executor_of(small, *[table] * 3)
     driver = Driver(executor, make_plan(small.study, key_bits=2048), Progress())
-    driver._agree(*links(executor))
+    driver._agree()
     driver.fill_replicas()
     driver.take_in("row")
     groups = sum(pq.ParquetFile(path).num_row_groups for path in table.iterdir())
@@ -138,7 +137,7 @@ def test_a_run_tells_of_environments_that_have_no_batch(small, table, idle):
     executor = executor_of(small, *[table] * (len(plan.grid.batches) + idle))
     heard = Heard()
     driver = Driver(executor, plan, heard)
-    driver._agree(*links(executor))
+    driver._agree()
     driver.fill_replicas()
     driver.take_in("row")
     assert len([note for note in heard.notes if "environments for" in note]) == idle

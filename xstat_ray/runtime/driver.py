@@ -87,10 +87,8 @@ class Driver:
             The public key of every column party, in the order of the study.
         """
         executor = self._executor
-        every_link = links(executor)
         with self._progress.stage("intake", len(executor.parties)) as stage:
-            keys = [self._agree(link) for link in every_link]
-            connect(executor)
+            keys = self._agree()
             self.fill_replicas()
             intakes = {party: self._intake(party) for party in executor.parties}
             for party, refs in intakes.items():
@@ -102,16 +100,26 @@ class Driver:
             # With padding the driver, which plays the aggregator's part, may learn nothing of a
             # table that noise does not cover.
             self._note_order()
-        for link in every_link:
+        for link in links(executor):
             exchange_ids(link, self._progress)
         return [checked_key(key) for key in keys]
 
-    def _agree(self, link: LinkExecutor) -> bytes:
+    def _agree(self) -> list[bytes]:
+        """Lead all parties through their handshakes; returns every key with its proof."""
+        executor = self._executor
+        size = (self._plan.key_bits, self._plan.constant_time)
+        firsts = [column[0] for column in executor.columns.values()]
+        made = [column.call(ColumnParty.generate_key, *size) for column in firsts]
+        keys = [self._shake_hands(link) for link in links(executor)]
+        executor.get_all(made)
+        connect(executor)
+        return keys
+
+    def _shake_hands(self, link: LinkExecutor) -> bytes:
         """Lead both ends of a link through the handshake; returns the key with its proof."""
         executor = self._executor
         row = link.row_links[0]
         column = link.column[0]
-        made = column.call(ColumnParty.generate_key, self._plan.key_bits, self._plan.constant_time)
         row_hello = executor.get(row.call(RowLink.hello))
         column_hello = executor.get(column.call(ColumnParty.hello))
         row_confirmation = row.call(RowLink.agree, column_hello)
@@ -120,7 +128,7 @@ class Driver:
             row.call(RowLink.confirm, column_confirmation),
             column.call(ColumnParty.confirm, row_confirmation),
         ]
-        executor.get_all([made, *confirmed])
+        executor.get_all(confirmed)
         key = column.call(ColumnParty.public_key)
         executor.get(row.call(RowLink.accept_key, key))
         return executor.get(key)
