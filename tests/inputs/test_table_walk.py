@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.inputs.tables import read, write
 from xstat_ray.errors import InputError
-from xstat_ray.inputs import table_walk
+from xstat_ray.inputs import parquet_reader, table_walk
 from xstat_ray.inputs.table_files import list_files
 from xstat_ray.inputs.tables import open_table
 
@@ -192,3 +195,22 @@ def test_a_part_of_such_a_folder_is_refused_too(tmp_path, inside, mark):
 def test_a_folder_called_metadata_is_no_lake(tmp_path):
     days(tmp_path, "t/a.csv", "t/metadata/b.csv")
     assert names(tmp_path / "t") == ["a.csv", "metadata/b.csv"]
+
+
+def test_the_files_of_a_folder_are_looked_at_a_number_of_times_that_is_fixed(tmp_path, monkeypatch):
+    """A table of many files begins in time only if none is looked at for the sake of another."""
+    looked = Counter()
+    realpath = os.path.realpath
+    monkeypatch.setattr(
+        os.path, "realpath", lambda path, **named: looked.update(["path"]) or realpath(path)
+    )
+    footer = parquet_reader._footer
+    monkeypatch.setattr(
+        parquet_reader, "_footer", lambda file: looked.update(["footer"]) or footer(file)
+    )
+    for number in range(20):
+        pq.write_table(pa.table({"id": ["1"]}), tmp_path / f"{number}.parquet")
+    table = open_table(tmp_path, id="id")
+    assert len(table.pieces()) == 20
+    assert looked["path"] == 20
+    assert looked["footer"] <= 3 * 20

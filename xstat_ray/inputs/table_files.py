@@ -109,7 +109,9 @@ def list_files(paths: Paths, options: TableOptions | None = None) -> tuple[Table
     found = [
         file for number, root in enumerate(roots, 1) for file in _find(root, number, roots, options)
     ]
-    refuse_twice(found)
+    if len(roots) > 1:
+        # Of one, `find_files` has done it.
+        refuse_twice(found)
     files = tuple(_looked_at(found, options))
     if not files:
         raise InputError(

@@ -22,6 +22,7 @@ from xstat_ray.hokkaido.population.subscribers import (
     open_subscribers,
 )
 from xstat_ray.hokkaido.population.sums import Sparse
+from xstat_ray.inputs.table_options import TableOptions
 
 
 def intake(operator: Operator, folder: Path) -> tuple[Intake, Subscribers]:
@@ -107,3 +108,39 @@ def test_what_is_private_refuses_to_travel(tmp_path):
         with pytest.raises(TypeError, match="refuses to travel"):
             pickle.dumps(secret)
         assert "redacted" in repr(secret)
+
+
+@pytest.mark.parametrize("count", [False, True])
+def test_an_opt_out_that_cannot_be_read_ends_the_run_or_is_counted(tmp_path, count):
+    operator = operator_with({})
+    operator.excluded = ["9.0E+10", "090-0000-0001"]
+    tables = operator.write(tmp_path)
+    Pseudonyms.draw_key(tmp_path / "key")
+    made = Intake(
+        declare(), read_register(tables.register), Pseudonyms(tmp_path / "key", declare())
+    )
+    opened = open_subscribers(tables.subscribers)
+    given = SubscriberTables(opened, tables.excluded, count_unreadable=count)
+    if count:
+        assert len(made.take(given).codes) == 1
+        assert (made.counts.opted_out, made.counts.unreadable_opt_outs) == (1, 1)
+        return
+    with pytest.raises(InputError, match="nobody knows whom it means.*data.unreadable=count"):
+        made.take(given)
+
+
+def test_the_operator_s_files_are_read_by_its_settings(tmp_path):
+    operator = operator_with({})
+    operator.excluded = ["090-0000-0001"]
+    tables = operator.write(tmp_path)
+    (listed,) = tables.excluded
+    text = "subscriber;note\n090-0000-0001;\u91e7\n".encode("cp932")
+    Path(listed).with_suffix(".bin").write_bytes(text)
+    options = TableOptions("cp932", "csv", "semicolon")
+    Pseudonyms.draw_key(tmp_path / "key")
+    made = Intake(
+        declare(), read_register(tables.register), Pseudonyms(tmp_path / "key", declare())
+    )
+    opened = open_subscribers(tables.subscribers, options)
+    made.take(SubscriberTables(opened, (Path(listed).with_suffix(".bin"),), options))
+    assert made.counts.opted_out == 1

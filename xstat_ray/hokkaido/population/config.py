@@ -29,6 +29,7 @@ from xstat_ray.inputs.study_file import read_id
 from xstat_ray.inputs.study_privacy import read_privacy
 from xstat_ray.planning.cluster import Cluster, read_cluster
 from xstat_ray.planning.settings import DISPLAYS
+from xstat_ray.planning.table_settings import FILE_KEYS, read_file_options
 from xstat_ray.privacy.places import place_of
 
 _TOP = (
@@ -39,6 +40,10 @@ _POPULATION = (
     "first_day", "days", "timezone", "area", "within", "residence", "breakdowns", "class_residents",
     "weight_cap", "least_lines", "dataset", "id",
 )  # fmt: skip
+_DATA = (
+    *("presence", "subscribers", "register", "exclude", "unreadable"),
+    *("format", *FILE_KEYS),
+)
 _MOST_DAYS = 1 << 15
 
 
@@ -69,7 +74,7 @@ def population_config(raw: Mapping[str, Any], origin: str) -> PopulationConfig:
     defaults = PopulationOptions()
     return PopulationConfig(
         declaration=read_declaration(top),
-        tables=_tables(top.child("data", ("presence", "subscribers", "register", "exclude"))),
+        tables=_tables(top.child("data", _DATA)),
         out=top.disk_path("out").absolute(),
         options=PopulationOptions(
             shards=top.whole("shards", defaults.shards, least=1),
@@ -122,6 +127,8 @@ def _tables(data: Section) -> OperatorTables:
         subscribers=absolute_location(data.location("subscribers")),
         register=absolute_location(data.location("register")),
         excluded=tuple(map(absolute_location, data.locations("exclude"))),
+        options=read_file_options(data),
+        count_unreadable=data.choice("unreadable", ("stop", "count"), "stop") == "count",
     )
 
 

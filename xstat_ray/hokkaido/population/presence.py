@@ -21,6 +21,7 @@ from xstat_ray.hokkaido.population.areas import Areas
 from xstat_ray.hokkaido.population.declaration import HOURS, Declaration
 from xstat_ray.hokkaido.population.expansion import SECONDS
 from xstat_ray.hokkaido.population.subscribers import Pseudonyms, Subscribers
+from xstat_ray.inputs.table_options import NOTHING_SET, TableOptions
 from xstat_ray.inputs.tables import Chunk, Piece, Table, open_table
 from xstat_ray.util.arrays import run_starts
 from xstat_ray.util.location import LocationLike
@@ -101,13 +102,24 @@ class SubscriberDays(Secret):
         return fresh
 
 
-def open_presence(path: LocationLike) -> Table:
+def open_presence(path: LocationLike, options: TableOptions = NOTHING_SET) -> Table:
     """Open the presence table and check its form.
+
+    Args:
+        path: where it lies.
+        options: how its files are read.
 
     Raises:
         InputError: a reason that `open_table` names.
     """
-    return open_table(path, id="subscriber", times=("time",), numbers=("dwell",), values=("mesh",))
+    return open_table(
+        path,
+        id="subscriber",
+        times=("time",),
+        numbers=("dwell",),
+        values=("mesh",),
+        options=options,
+    )
 
 
 def check_usable(counts: RowCounts, table: Table) -> None:

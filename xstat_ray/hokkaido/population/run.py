@@ -36,6 +36,7 @@ from xstat_ray.hokkaido.population.subscribers import (
 )
 from xstat_ray.hokkaido.population.write import write_release
 from xstat_ray.inputs.source import DEFAULT_LEDGER
+from xstat_ray.inputs.table_options import NOTHING_SET, TableOptions
 from xstat_ray.planning.options import NOISE_OFF, check_noise
 from xstat_ray.privacy.ledger import Debit, Ledger
 from xstat_ray.privacy.places import Place
@@ -60,6 +61,12 @@ class OperatorTables:
     register: LocationLike
     excluded: tuple[LocationLike, ...] = ()
     """Tables of subscribers who opted out."""
+    options: TableOptions = NOTHING_SET
+    """How the operator's files are read, where neither they nor their names tell; those of the
+    register tell."""
+    count_unreadable: bool = False
+    """Whether an entry of people who opted out that has no normal form is counted and passed over;
+    else it ends the run."""
 
     def check(self) -> None:
         """Refuse places at which there is nothing.
@@ -133,8 +140,13 @@ def population(
     tables.check()
     plan = make_plan(declaration, read_register(tables.register), options.shards)
     _announce(plan, options, progress)
-    presence = open_presence(tables.presence)
-    subscribers = SubscriberTables(open_subscribers(tables.subscribers), tables.excluded)
+    presence = open_presence(tables.presence, tables.options)
+    subscribers = SubscriberTables(
+        open_subscribers(tables.subscribers, tables.options),
+        tables.excluded,
+        tables.options,
+        tables.count_unreadable,
+    )
     with OutputFolder(out, _MARKER, plan.stored_bytes) as folder:
         progress = Recorded(progress, out)
         context = TaskContext(

@@ -24,6 +24,7 @@ from xstat_ray.errors import InputError
 from xstat_ray.hokkaido.population.declaration import Declaration
 from xstat_ray.hokkaido.population.register import AGE_WIDTH, SEXES, USED_AGES, Register
 from xstat_ray.inputs.ids import normalise
+from xstat_ray.inputs.table_options import NOTHING_SET, TableOptions
 from xstat_ray.inputs.tables import Chunk, Table, open_table
 from xstat_ray.util.files import write_whole
 from xstat_ray.util.location import LocationLike
@@ -51,6 +52,8 @@ class SubscriberCounts:
     without_class: int = 0
     """Subscribers whose sex is unknown, or whose home is not in the register."""
     used: int = 0
+    unreadable_opt_outs: int = 0
+    """Entries of people who opted out that have no normal form: whoever they mean is used."""
 
     def as_dict(self) -> dict[str, int]:
         """Counts by the name of their field."""
@@ -120,14 +123,22 @@ class Subscribers(Secret):
         return np.where(self.codes[place] == codes, place, -1)
 
 
-def open_subscribers(path: LocationLike) -> Table:
+def open_subscribers(path: LocationLike, options: TableOptions = NOTHING_SET) -> Table:
     """Open the table of subscribers and check its form.
+
+    Args:
+        path: where it lies.
+        options: how its files are read.
 
     Raises:
         InputError: a reason that `open_table` names.
     """
     return open_table(
-        path, id="subscriber", numbers=("birth_year",), values=("sex", "home", "corporate")
+        path,
+        id="subscriber",
+        numbers=("birth_year",),
+        values=("sex", "home", "corporate"),
+        options=options,
     )
 
 
@@ -138,6 +149,10 @@ class SubscriberTables(NamedTuple):
     """What `open_subscribers` returned."""
     excluded: tuple[LocationLike, ...]
     """Tables of subscribers who opted out."""
+    options: TableOptions = NOTHING_SET
+    """How the files of those are read."""
+    count_unreadable: bool = False
+    """Whether their entries without a normal form are counted and passed over."""
 
 
 class Intake(Secret):
@@ -160,7 +175,7 @@ class Intake(Secret):
             InputError: a subscriber is listed twice, or none is usable.
         """
         table = tables.subscribers
-        excluded = self._excluded(tables.excluded)
+        excluded = self._excluded(tables)
         codes = [np.zeros(0, f"S{_CODE_BYTES}")]
         classes = [np.zeros(0, np.int32)]
         for chunk in table.chunks():
@@ -173,27 +188,30 @@ class Intake(Secret):
         _check(usable, table)
         return usable
 
-    def _excluded(self, paths: Sequence[LocationLike]) -> NDArray[np.bytes_]:
+    def _excluded(self, tables: SubscriberTables) -> NDArray[np.bytes_]:
         """List the codes of people who opted out.
 
         Raises:
-            InputError: an entry has no normal form.
+            InputError: an entry has no normal form, unless these are counted.
         """
         codes = [np.zeros(0, f"S{_CODE_BYTES}")]
-        for path in paths:
-            for chunk in open_table(path, id="subscriber", may_be_empty=True).chunks():
+        for path in tables.excluded:
+            table = open_table(path, id="subscriber", may_be_empty=True, options=tables.options)
+            for chunk in table.chunks():
                 ids = chunk.columns["subscriber"].cast(pa.string())
                 code, valid = self._pseudonyms.codes(ids)
-                if not valid.all():
+                self.counts.unreadable_opt_outs += int((~valid).sum())
+                if not valid.all() and not tables.count_unreadable:
                     raise InputError(
                         "an entry of people who opted out has no normal form, so nobody knows whom "
                         "it means",
                         file=chunk.file,
                         column="subscriber",
                         row=chunk.first_row + int(valid.argmin()),
-                        remedy="Correct the list, which may have gone through a spreadsheet",
+                        remedy="Correct the list, which may have gone through a spreadsheet. Only "
+                        "with data.unreadable=count are such entries counted and passed over",
                     )
-                codes.append(code)
+                codes.append(code[valid])
         return np.unique(np.concatenate(codes))
 
     def _usable(
