@@ -62,11 +62,17 @@ def test_what_is_found_and_the_time_it_takes(folder):
     found = inspect_order(small, Source(folder(a=SORTED, b=UNSORTED, c=SORTED)))
     assert (found.order, found.rows) == ("unsorted", 12)
     assert found.seconds(plan, 2) == pytest.approx(plan.row_seconds(2, 8, 4))
+    told, _, memory = found.sentence(plan).partition("; memory ")
     assert (
-        found.sentence(plan)
-        == "3 files, 1 of them not sorted by id (b.parquet); about 0 s on 2 cores for 12 rows"
+        told == "3 files, 1 of them not sorted by id (b.parquet); about 0 s on 2 cores for 12 rows"
     )
-    assert found.as_dict(plan) == {
+    assert "all in one process" in memory
+    as_dict = found.as_dict(plan)
+    needs = as_dict.pop("memory")
+    bare = plan.as_dict()["memory"]
+    assert needs["row"]["survey"] > bare["row"]["survey"]
+    assert needs["column"] == bare["column"]
+    assert as_dict == {
         "files": 3,
         "rows": 12,
         "order": "unsorted",
@@ -98,7 +104,8 @@ def test_few_files_are_named_and_one_is_one(folder):
     ).sentence(plan)
     pa_csv.write_csv(SORTED, many.parent / "a.csv")
     text = inspect_order(small, Source(many.parent / "a.csv"))
-    assert text.sentence(plan) == "1 file, sorted by id" and text.as_dict(plan)["rows"] is None
+    assert text.sentence(plan).partition("; memory ")[0] == "1 file, sorted by id"
+    assert text.as_dict(plan)["rows"] is None
 
 
 def test_a_table_that_cannot_be_used_is_refused_as_by_the_intake(folder):

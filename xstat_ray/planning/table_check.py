@@ -7,14 +7,19 @@ are.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from xstat_ray.inputs.source import Source
 from xstat_ray.inputs.table_order import FileOrder, Order, file_orders, order_of
+from xstat_ray.model.memory_need import RowSizes
 from xstat_ray.model.study import Study
+from xstat_ray.planning.memory import Forecast
 from xstat_ray.planning.plan import Plan
 
+RowSizesOf = Callable[[Sequence[range]], RowSizes]
+"""Tells how large the row party's table is, by the periods of the batches."""
 _NAMED = 3
 """Most files that a sentence names."""
 
@@ -24,6 +29,8 @@ class TableCheck:
     """What was found of the row party's table."""
 
     files: tuple[FileOrder, ...]
+    shape: RowSizesOf | None = None
+    """Tells the sizes of the table for these batches; None where nobody looked."""
 
     @property
     def order(self) -> Order:
@@ -60,7 +67,12 @@ class TableCheck:
         time = (
             "" if seconds is None else f"; about {seconds:.0f} s on 2 cores for {self.rows:,} rows"
         )
-        return f"{len(self.files):,} {'file' if len(self.files) == 1 else 'files'}, {order}{time}"
+        memory = "" if self.shape is None else f"; memory {self._memory(plan).sentence()}"
+        many = "file" if len(self.files) == 1 else "files"
+        return f"{len(self.files):,} {many}, {order}{time}{memory}"
+
+    def _memory(self, plan: Plan) -> Forecast:
+        return Forecast.of(plan, None if self.shape is None else self.shape(plan.grid.batches))
 
     def as_dict(self, plan: Plan) -> dict[str, Any]:
         """Give what was found as JSON, with the names of files."""
@@ -72,6 +84,7 @@ class TableCheck:
             "unsorted": self._names("unsorted"),
             "unknown": self._names("unknown"),
             "estimated_seconds_on_2_cores": None if seconds is None else round(seconds, 1),
+            "memory": None if self.shape is None else self._memory(plan).as_dict(),
         }
 
     def _names(self, order: Order) -> list[str]:
@@ -85,10 +98,17 @@ def inspect_order(study: Study, source: Source) -> TableCheck:
         InputError: the table cannot be used as the row party's.
     """
     # A plan that looks at no table needs nothing of the roles, whose libraries take long to load.
+    from xstat_ray.roles.row_shape import RowShape, cover
     from xstat_ray.roles.row_table import open_row_table
 
     table = open_row_table(study, source)
-    return TableCheck(tuple(file_orders(table, table.pieces(), study.row.id)))
+    pieces = table.pieces()
+    shape = RowShape.of(table, pieces, [cover(study, piece) for piece in pieces])
+
+    def sizes(batches: Sequence[range]) -> RowSizes:
+        return shape.sizes(batches, None)
+
+    return TableCheck(tuple(file_orders(table, pieces, study.row.id)), sizes)
 
 
 def order_sentence(plan: Plan, is_sorted: bool) -> str:
