@@ -106,7 +106,7 @@ def main_airports(found: Found) -> dict[str, tuple[bool, str]]:
     """Find areas of which one airport truly leads by more than noise, among those counted.
 
     Returns:
-        By area, whether it is named, and the airport that most of everybody used.
+        By area, whether the airport that most of everybody used is named, and which it is.
     """
     stderr = next(columns(found.tables["watershed"], "stderr")).reshape(-1, len(AIRPORTS))
     true = found.truth.watershed.sum(axis=1).argmax(axis=1)

@@ -2,7 +2,7 @@
 
 The truth is that of `truth/`, which comes from everybody's plans. Counts come from the tables by
 SQL in the clear (`tests/hokkaido/needs/counting.py`), populations from the job without noise. For
-each seed they get the noise of the committed studies and of conf/population.yaml, and are
+each draw they get the noise of the committed studies and of conf/population.yaml, and are
 published.
 """
 
