@@ -21,12 +21,15 @@ from xstat_ray.errors import PlanError
 from xstat_ray.inputs.read_digests import ReadDigests
 from xstat_ray.inputs.source import Source
 from xstat_ray.model.memory_need import MOST_ROWS, PROCESS, RowSizes, most_rows
+from xstat_ray.planning import memory
 from xstat_ray.planning.fit import Look, fitted, look_at
 from xstat_ray.planning.memory import STAGES, Forecast
 from xstat_ray.planning.options import Options
 from xstat_ray.planning.plan import Plan
+from xstat_ray.roles import join
 from xstat_ray.roles.row_shape import MemoryRoom, RowShape
 from xstat_ray.roles.row_table import RowTable
+from xstat_ray.runtime import emission
 
 FACTOR = 1.7
 """By which the peak of a run may differ from the forecast."""
@@ -205,3 +208,8 @@ def test_the_row_party_s_environment_refuses_what_it_cannot_hold(tmp_path: Path)
         table.check_room(room._replace(memory=10 << 20))
     # Others may see the message: it tells what there is, and nothing of the table.
     assert "10.5 MB" in str(caught.value) and "0." not in str(caught.value).replace("10.5", "")
+
+
+def test_numbers_that_the_forecast_has_from_others_are_theirs() -> None:
+    assert memory._AT_ONCE == emission.CIPHERTEXTS_A_CALL
+    assert memory._FAN_IN == join.FAN_IN
