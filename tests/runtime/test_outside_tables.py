@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import tempfile
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tests.runtime.memory import files, object_store, remember
 from tests.runtime.test_leaks import search_objects
 from tests.runtime.test_ray_session import run
 from tests.sizes import thorough
+from tests.test_crosstab_lakes import KINDS, real_tables
 from xstat_ray import DatabaseTable
 from xstat_ray.runtime import ray_executor
 
@@ -160,3 +162,49 @@ def test_each_kind_of_table_is_counted_exactly_on_two_nodes(tmp_path, monkeypatc
         found = run(TWO_NODES, tmp_path, str(tmp_path), *uri, **environment)
     assert len(found) == 4 + len(uri)
     assert found == {name: [list(COUNTS.values()), []] for name in found}
+
+
+REAL = f"""
+import json, pickle, sys
+from pathlib import Path
+from ray.cluster_utils import Cluster as Nodes
+from xstat_ray import Options, Source, crosstab
+from xstat_ray.planning.cluster import Cluster
+
+folder = Path(sys.argv[1])
+study, kinds = pickle.loads((folder / "run.pickle").read_bytes())
+arguments = {{"num_cpus": 1, "object_store_memory": 100 << 20}}
+cluster = Nodes(initialize_head=True, head_node_args=arguments)
+try:
+    for _ in range(2):
+        cluster.add_node(**arguments)
+    address = "127.0.0.1:" + cluster.address.rsplit(":", 1)[1]
+    options = Options(runtime="ray", key_bits={KEY_BITS}, shards=6, allow_no_noise=True, cluster=Cluster(address=address))
+    ledger = folder / "ledger.sqlite"
+    found = {{}}
+    for kind, tables in kinds.items():
+        sources = {{role: Source(table, ledger=ledger) for role, table in tables.items()}}
+        release = crosstab(study, **sources, out=folder / "out" / kind, options=options)
+        found[kind] = release.statistics["noisy"].to_pylist()
+    print(json.dumps(found))
+finally:
+    cluster.shutdown()
+"""
+
+
+@pytest.mark.slow
+def test_real_tables_of_every_kind_are_counted_exactly_on_three_nodes(
+    nycflights, nycflights_expected, tmp_path, request
+):
+    kinds = [kind for kind in KINDS if kind != "postgresql" or postgresql.programs()]
+    tables = {}
+    for number, kind in enumerate(kinds):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        tables[kind] = real_tables(kind, nycflights, folder, request)
+    (tmp_path / "run.pickle").write_bytes(pickle.dumps((nycflights.study, tables)))
+    # Ray's sockets have paths of at most 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="xr") as short:
+        environment = {"RAY_TMPDIR": short, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64}
+        found = run(REAL, tmp_path, str(tmp_path), **environment)
+    assert found == {kind: nycflights_expected.ravel().tolist() for kind in kinds}
