@@ -128,7 +128,7 @@ def _column_sources(study: Study, column: Table | Mapping[str, Table]) -> dict[s
             f"tables are given of {', '.join(tables)}, and the study's column parties are "
             f"{', '.join(names)}",
             key="data.column",
-            remedy="Give a table for each of them by its name: crosstab(column={name: table})",
+            remedy="Give a mapping with the name and the table of each of them",
         )
     return {name: Source.of(tables[name]) for name in names}
 

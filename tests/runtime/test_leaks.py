@@ -163,7 +163,7 @@ def test_nothing_that_must_stay_inside_is_found_anywhere(ray_folder, tmp_path, h
         for role in ("row", "column"):
             found = all_secrets(executor, role, tmp_path)
             secrets |= {f"{role} {name}": value for name, value in found.items()}
-        assert len(secrets) == 2 * 4 + 1 + 3 + 3 + 4
+        assert len(secrets) == 2 * 4 + 1 + 1 + 3 + 3 + 4
         slot_bits = make_plan(leak_study(), key_bits=2048).packing.slot_bits
         wanted.update(needles(secrets, slot_bits))
         search_objects(wanted, refs)

@@ -15,6 +15,7 @@ from xstat_ray.inputs.composite_ids import columns_of
 from xstat_ray.inputs.source import Source
 from xstat_ray.inputs.table_columns import ColumnUse
 from xstat_ray.inputs.table_files import list_files
+from xstat_ray.inputs.table_reader import stored_schema
 from xstat_ray.inputs.tables import Table
 from xstat_ray.model.study import Role, Study
 from xstat_ray.planning.batching import BATCHES
@@ -56,12 +57,13 @@ def look_at(study: Study, sources: Mapping[str, Source]) -> Look:
 
 
 def _footers(source: Source, id: str, time: str | None) -> tuple[Table, int]:
-    """Make a table of every n-th file, whose form is not checked; returns n with it."""
+    """Make a table of every n-th file, of which the first is checked; returns n with it."""
     files = list_files(source.files, source.options)
     each = -(-len(files) // _FILES)
     uses: dict[str, ColumnUse] = dict.fromkeys(columns_of(id), "id")
     if time is not None:
         uses[time] = "time"
+    stored_schema(files[0], tuple(uses))
     return Table("", files[::each], uses, {}, id=id), each
 
 
