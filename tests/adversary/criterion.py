@@ -63,9 +63,11 @@ def guess_worlds(
 
     It sees each world's features as often as it likes beforehand and picks the feature, and the
     threshold, that tell them apart best. The draws that count are fresh, and the world of each is
-    chosen by a coin, so the guesses are independent and no correction for its search is due.
+    chosen by a coin, so the guesses are independent and no correction for its search is due. It
+    learns from the worlds by turns, lest it takes for a difference what only grows with time.
     """
-    seen = [[world() for _ in range(learn)] for world in worlds]
+    rounds = [[world() for world in worlds] for _ in range(learn)]
+    seen = list(zip(*rounds, strict=True))
     coin = np.random.default_rng(seed).integers(0, 2, draws)
     return _guessed(seen, ((worlds[world](), world) for world in coin.tolist()))
 

@@ -165,11 +165,11 @@ def exact_totals(plan: Plan, cells: NDArray[np.int64]) -> dict[str, int]:
 def test_delivered_people_of_the_laptop_world_are_right(laptop, number):
     breakdown = laptop.plan.breakdowns[number]
     days = laptop.people[breakdown.layout.breakdown.name]
-    for tally in (
-        tally_day(laptop.plan, breakdown, days[3], DRAWS),
-        tally_mean_day(laptop.plan, breakdown, days.mean(axis=0), DRAWS),
-    ):
-        # Of single hours by age and sex nearly nothing is delivered.
-        if tally.count > 10 * DRAWS:
-            check(tally)
-            assert near(tally) and not held(tally, 0.5), str(tally)
+    day = tally_day(laptop.plan, breakdown, days[3], DRAWS)
+    mean_day = tally_mean_day(laptop.plan, breakdown, days.mean(axis=0), DRAWS)
+    for tally in (day, mean_day):
+        check(tally)
+        assert not held(tally, 0.5), str(tally)
+    assert near(mean_day), str(mean_day)
+    # Single hours by age and sex stand out just so, if at all.
+    assert number == 1 or near(day), str(day)
