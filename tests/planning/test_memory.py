@@ -26,6 +26,7 @@ from xstat_ray.planning.fit import Look, fitted, look_at
 from xstat_ray.planning.memory import STAGES, Forecast
 from xstat_ray.planning.options import Options
 from xstat_ray.planning.plan import Plan
+from xstat_ray.planning.table_check import inspect_order
 from xstat_ray.roles import join
 from xstat_ray.roles.row_shape import MemoryRoom, RowShape
 from xstat_ray.roles.row_table import RowTable
@@ -99,7 +100,13 @@ def test_the_forecast_is_near_what_runs_take(
     }
     plan = options().plan(hourly(cells))
     look = look_at(plan.study, sources)
-    sizes = look.row.sizes(plan.grid.batches, None)
+    # The driver sees how large the files are, and no people.
+    seen = look.row.sizes(plan.grid.batches, None)
+    shape = inspect_order(plan.study, sources["row"]).shape
+    assert shape is not None
+    sizes = shape(plan.grid.batches)
+    assert seen.persons == 0
+    assert 0 < seen.rows < 8 * sizes.rows
     forecast = Forecast.of(plan, sizes, 2, look.column_rows)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))

@@ -77,7 +77,7 @@ def test_a_departure_ends_the_run_of_a_driver(tmp_path, monkeypatch):
 
 def spoil(environment: Any) -> None:
     """Have the party in this environment draw other coins than its seed gives."""
-    sampler.tosses_other_coins(pytest.MonkeyPatch(), environment._role)
+    sampler.tosses_other_coins(pytest.MonkeyPatch(), environment._name)
 
 
 @thorough

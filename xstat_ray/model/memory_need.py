@@ -71,7 +71,8 @@ class RowSizes:
             covers: periods in which each piece of the table can have rows.
             rows: rows of each piece.
             batches: periods of each batch.
-            rows_a_person: rows of a person in a part of the table that spans the same periods.
+            rows_a_person: rows of a person in a part of the table that spans the same periods;
+                infinite where nothing is known of people, who are not counted then.
             most: rows that are held at most for the sake of reading them once.
         """
         first = np.array([cover.start for cover in covers], np.int64)

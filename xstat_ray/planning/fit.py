@@ -1,7 +1,7 @@
 """Fits a run into the memory of a machine: chooses the length of a batch, or refuses the run.
 
-A run looks at the footers of both tables for this, unless padding hides their sizes from the
-driver; each environment of the row party checks for itself, too (`roles.row_shape`).
+A run looks at the sizes of both tables' files for this, unless padding hides them from the driver;
+each environment of the row party checks for itself, too (`roles.row_shape`).
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ from xstat_ray.inputs.composite_ids import columns_of
 from xstat_ray.inputs.source import Source
 from xstat_ray.inputs.table_columns import ColumnUse
 from xstat_ray.inputs.table_files import list_files
-from xstat_ray.inputs.table_reader import stored_schema
 from xstat_ray.inputs.tables import Table
 from xstat_ray.model.study import Role, Study
 from xstat_ray.planning.batching import BATCHES
 from xstat_ray.planning.memory import Forecast
 from xstat_ray.planning.options import Options
 from xstat_ray.planning.plan import Plan
-from xstat_ray.roles.row_shape import RowShape, cover, rows_of
+from xstat_ray.roles.row_shape import RowShape, guessed_rows, rows_of
 from xstat_ray.util.memory import memory_bytes
 from xstat_ray.util.readable import readable_bytes
 from xstat_ray.util.threads import thread_count
@@ -33,7 +32,7 @@ _FILES = 1_000
 
 @dataclass(frozen=True, repr=False)
 class Look:
-    """What the footers of both tables tell of their sizes. Not public."""
+    """What the sizes of the tables' files tell. Not public."""
 
     row: RowShape
     column_rows: int
@@ -41,29 +40,28 @@ class Look:
 
 
 def look_at(study: Study, sources: Mapping[str, Source]) -> Look:
-    """Look at the footers of all tables, or of some where there are many.
+    """Guess the rows of all tables by the sizes of their files, of which none is opened.
+
+    Whoever looks here may read nobody's id, and the footer of a file can hold some. The row party's
+    environment looks closer.
 
     Raises:
-        InputError: a table cannot be used.
+        InputError: a table cannot be found.
     """
-    table, each = _footers(sources["row"], study.row.id, study.row.time)
-    pieces = table.pieces()
-    shape = RowShape.of(table, pieces, [cover(study, piece) for piece in pieces], each)
+    row = sources["row"]
+    shape = RowShape.of_sizes(study, list_files(row.files, row.options))
     rows = 0
     for terms in study.column_parties:
-        table, each = _footers(sources[terms.name], study.column.id, None)
-        rows += each * sum(map(rows_of, table.pieces()))
+        column = sources[terms.name]
+        rows += sum(map(guessed_rows, list_files(column.files, column.options)))
     return Look(shape, rows)
 
 
-def _footers(source: Source, id: str, time: str | None) -> tuple[Table, int]:
-    """Make a table of every n-th file, of which the first is checked; returns n with it."""
+def _footers(source: Source, id: str) -> tuple[Table, int]:
+    """Make a table of every n-th file, whose form is not checked; returns n with it."""
     files = list_files(source.files, source.options)
     each = -(-len(files) // _FILES)
     uses: dict[str, ColumnUse] = dict.fromkeys(columns_of(id), "id")
-    if time is not None:
-        uses[time] = "time"
-    stored_schema(files[0], tuple(uses))
     return Table("", files[::each], uses, {}, id=id), each
 
 
@@ -114,7 +112,7 @@ def party_rows(study: Study, role: Role, source: Source) -> int | None:
         return None
     side = study.row if role == "row" else study.column
     try:
-        table, each = _footers(source, side.id, None)
+        table, each = _footers(source, side.id)
         return each * sum(map(rows_of, table.pieces()))
     except InputError:
         # The intake tells better what is wrong with a table.
@@ -136,7 +134,7 @@ def check_party(plan: Plan, options: Options, role: Role, rows: int | None) -> N
         PlanError: it does not fit.
     """
     forecast = Forecast.of(plan, column_rows=rows if role == "column" else None)
-    need = options.replicas[role] * forecast.peak(role)
+    need = options.replicas.get(role, 1) * forecast.peak(role)
     _check_domain(need, room(options), "the environments take", _FEWER)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import inf
 from typing import NamedTuple
 
 from xstat_ray.errors import PlanError
-from xstat_ray.inputs.table_files import TEXT_FORMATS
+from xstat_ray.inputs.table_files import TEXT_FORMATS, TableFile
 from xstat_ray.inputs.tables import Piece, Table
 from xstat_ray.model import periods
 from xstat_ray.model.memory_need import PROCESS, RowSizes, most_rows
@@ -46,29 +47,31 @@ class RowShape(Secret):
         self._rows_a_person = rows_a_person
 
     @classmethod
-    def of(
-        cls, table: Table, pieces: Sequence[Piece], covers: Sequence[range], each: int = 1
-    ) -> RowShape:
-        """Look at a table; of files without a footer the number of rows is guessed by their size.
+    def of(cls, table: Table, pieces: Sequence[Piece], covers: Sequence[range]) -> RowShape:
+        """Look at a table, and at some ids of its first piece: for the row party alone.
 
         Args:
-            table: the table; some ids of its first piece are read.
+            table: the table.
             pieces: all its pieces.
             covers: the periods in which each of these can have rows.
-            each: files of which the table has one.
 
         Raises:
             InputError: a file is damaged.
         """
-        rows = [each * rows_of(piece) for piece in pieces]
         id = str(table.id)
         # What is read here is a part of a piece, which is compared with nothing.
         sample = replace(table, digests=None).read(pieces[:1], [id], _SAMPLE_ROWS)
         first = next(iter(sample), None)
+        rows = [rows_of(piece) for piece in pieces]
         if first is None:
             return cls(covers, rows, 1.0)
         codes = first.columns[id].indices
         return cls(covers, rows, len(codes) / max(1, len(codes.unique())))
+
+    @classmethod
+    def of_sizes(cls, study: Study, files: Sequence[TableFile]) -> RowShape:
+        """Guess by the sizes of files, which do not tell of people: none are counted."""
+        return cls([study.period.span] * len(files), [guessed_rows(file) for file in files], inf)
 
     def sizes(self, batches: Sequence[range], memory: int | None) -> RowSizes:
         """Work out what is held at a time.
@@ -117,8 +120,11 @@ def cover(study: Study, piece: Piece) -> range:
 
 
 def rows_of(piece: Piece) -> int:
-    """Rows of a piece, as its footer tells; without one a guess by the size of the file."""
-    if piece.group is not None:
-        return piece.group.rows
-    plain = piece.file.format in TEXT_FORMATS and piece.file.compression is None
-    return piece.file.stamp.size // (_TEXT_BYTES if plain else _PACKED_BYTES)
+    """Rows of a piece, as its footer tells; without one a guess."""
+    return guessed_rows(piece.file) if piece.group is None else piece.group.rows
+
+
+def guessed_rows(file: TableFile) -> int:
+    """Guess the rows of a file by its size."""
+    plain = file.format in TEXT_FORMATS and file.compression is None
+    return file.stamp.size // (_TEXT_BYTES if plain else _PACKED_BYTES)
