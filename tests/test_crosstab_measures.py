@@ -170,6 +170,7 @@ def test_three_domains_publish_the_same_tables(case, privacy):
     assert published.manifest["measures"] == release.manifest["measures"]
 
 
+@thorough
 @pytest.mark.ray
 @pytest.mark.usefixtures("ray_folder")
 def test_so_does_ray(case):

@@ -71,6 +71,7 @@ def debited(folder: Path) -> list[Fraction]:
     return [Ledger(folder / "ledger.sqlite").spent(dataset) for dataset in DATASETS]
 
 
+@thorough
 @pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS, slow))
 @pytest.mark.parametrize("trick", first(1, [the_same_table, none], slow))
 def test_every_release_is_paid_by_both_parties(deployment, trick, tmp_path, monkeypatch):

@@ -118,6 +118,7 @@ def test_a_person_more_in_a_batch_shows_no_more_than_was_declared(kind, deployme
     assert not game_in_batches(kind, deployment, tmp_path).beat(ALLOWED)
 
 
+@thorough
 @pytest.mark.parametrize("kind", first(1, ["flag", "met"], slow))
 def test_flags_that_are_padded_alike_in_every_batch_are_counted(kind, tmp_path, monkeypatch):
     dummies.as_many_flags_in_every_batch(monkeypatch)

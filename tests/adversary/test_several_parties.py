@@ -88,6 +88,7 @@ def test_column_parties_name_nobody_alone_or_two_together(tmp_path: Path) -> Non
     assert not any(told_of_the_row_party(tmp_path).values())
 
 
+@thorough
 def test_row_party_and_first_column_party_name_nobody_of_the_second(tmp_path: Path) -> None:
     assert not any(told_of_the_second_party(tmp_path).values())
 

@@ -249,6 +249,7 @@ def test_however_the_sums_are_cut_into_tasks(random_case, tmp_path, monkeypatch,
     assert submitted["sum_up"] == {1: 12 + 6 + 3 + 1, 20: 3 + 2 + 1 + 1, 50_000: 4}[products]
 
 
+@thorough
 def test_with_padding_empty_nodes_come_and_go_again(random_case, tmp_path):
     study, rows, kind_of, paths = random_case
     study = replace(study, privacy=replace(study.privacy, **PADDED))
