@@ -75,22 +75,16 @@ def crosstab(
     options = options or Options()
     progress = progress or Progress()
     plan = options.plan(study)
-    sources = {"row": Source.of(row), **_column_sources(study, column)}
-    check_sources(sources)
+    sources = _sources(study, row, column)
     _announce(plan, sources, options, progress)
     kept = None if out is None else Location.of(out)
     with ExitStack() as stack:
         folder = _folder(kept, stack)
         work = stack.enter_context(Workspace(folder, plan))
-        if kept is not None and not kept.is_local:
-            _check_store(kept, work, progress)
+        _check_store(kept, work, progress)
         progress = Recorded(progress, folder, hides_sizes=plan.padding is not None)
-        sources = {name: _for_run(source, name, work) for name, source in sources.items()}
-        for name in sources:
-            files = _files(plan.study, name, sources[name], work, progress)
-            sources[name] = stack.enter_context(files)
-        if plan.padding is None and not work.stored:
-            plan = _fitted(plan, sources, options, progress)
+        sources = _for_run(study, sources, work, progress, stack)
+        plan = plan if work.stored else _fitted(plan, sources, options, progress)
         unfinished, coefficients = _count(plan, sources, work, options, progress)
         release = _release(plan, unfinished, coefficients, kept)
         work.finish()
@@ -100,7 +94,12 @@ def crosstab(
 def _fitted(
     plan: Plan, sources: Mapping[str, Source], options: Options, progress: Progress
 ) -> Plan:
-    """Cut the periods into batches that fit into memory; see `fit.fitted`."""
+    """Cut the periods into batches that fit into memory; see `fit.fitted`.
+
+    With padding the driver may not know how large the tables are, and nothing is cut.
+    """
+    if plan.padding is not None:
+        return plan
     try:
         look = look_at(plan.study, sources)
     except InputError:
@@ -113,6 +112,17 @@ def _fitted(
             "not fit into memory."
         )
     return cut
+
+
+def _sources(study: Study, row: Table, column: Table | Mapping[str, Table]) -> dict[str, Source]:
+    """Find the tables of all parties, by name, and check that they are there.
+
+    Raises:
+        InputError: see `_column_sources` and `check_sources`.
+    """
+    sources = {"row": Source.of(row), **_column_sources(study, column)}
+    check_sources(sources)
+    return sources
 
 
 def _column_sources(study: Study, column: Table | Mapping[str, Table]) -> dict[str, Source]:
@@ -152,17 +162,29 @@ def _folder(out: Location | None, stack: ExitStack) -> Path:
     return out.local if out.is_local else staging_folder(out)
 
 
-def _check_store(out: Location, work: Workspace, progress: Progress) -> None:
+def _check_store(out: Location | None, work: Workspace, progress: Progress) -> None:
     """Check that an object store takes the release, unless a run had begun to put it there."""
+    if out is None or out.is_local:
+        return
     progress.note(f"The release goes to {out}. What the run keeps for itself is in {work.folder}.")
     if not work.stored:
         check_writable(out)
 
 
-def _for_run(source: Source, party: str, work: Workspace) -> Source:
-    """A source with a ledger, and a private folder in which this run is resumed."""
-    ledger = source.ledger or DEFAULT_LEDGER.absolute()
-    return replace(source, private=work.private_folder(party), ledger=ledger)
+def _for_run(
+    study: Study,
+    sources: Mapping[str, Source],
+    work: Workspace,
+    progress: Progress,
+    stack: ExitStack,
+) -> dict[str, Source]:
+    """Sources of files, with a ledger and a private folder in which this run is resumed."""
+    found = {}
+    for name, source in sources.items():
+        ledger = source.ledger or DEFAULT_LEDGER.absolute()
+        kept = replace(source, private=work.private_folder(name), ledger=ledger)
+        found[name] = stack.enter_context(_files(study, name, kept, work, progress))
+    return found
 
 
 @contextmanager

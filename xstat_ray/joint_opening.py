@@ -45,6 +45,17 @@ def connect(columns: Sequence[ColumnParty]) -> None:
         other.channel_confirm(name, confirmation)
 
 
+class HiddenTables(NamedTuple):
+    """The tables under all keys, in the order of the study."""
+
+    plain: Sequence[RerandomisedTable]
+    """Everything but the masks."""
+    masked: Sequence[MaskedTable]
+    """The same with the row party's masks."""
+    receipts: Sequence[Sequence[bytes]]
+    """What the row party keeps of its masks."""
+
+
 def open_tables(
     plan: Plan,
     row: RowParty,
@@ -64,56 +75,89 @@ def open_tables(
     Returns:
         See `protocol.play`.
     """
+    tables = hide(plan, row, aggregators, wholes)
+
+    # Approval. Aggregator -> row party: all tables without and with masks; aggregator -> each
+    # column party: its own with masks. Row party: debits its data set, once -> each column party,
+    # sealed: consent to open all of them.
+    approvals = row.approve_tables(tables.plain, tables.masked, tables.receipts)
+
+    # Admission. Each column party: debits its data set. All but the first -> row party, sealed:
+    # that they did.
+    permits = [
+        column.admit(table, approval, plan.packing)
+        for column, table, approval in zip(columns, tables.masked, approvals, strict=True)
+    ]
+    told = zip(columns[1:], permits[1:], strict=True)
+    row.accept_debits([column.tell_debit(permit) for column, permit in told])
+
+    # Row party: takes the sum of its masks off, puts the nodes into declared order.
+    sums = [add_up(plan, columns, tables.masked, permits)]
+    coefficients = row.unblind(sums, plan.packing)
+    check_opened(plan, row, columns, Opened(approvals, sums, coefficients))
+    return coefficients
+
+
+def hide(
+    plan: Plan,
+    row: RowParty,
+    aggregators: Sequence[Aggregator],
+    wholes: Sequence[NDArray[np.uint8]],
+) -> HiddenTables:
+    """Play the masks, under every key; see `open_tables`."""
     digest = plan.study.digest
     nodes = range(plan.design.shown)
-    packing = plan.packing
 
     # Aggregator, for itself: randomises every ciphertext afresh; its share of the noise, where it
     # has one, goes into the first table.
     first = draw_share(plan.design, plan.study.slots)
-    shares = [first, *[None] * (len(columns) - 1)]
+    shares = [first, *[None] * (len(aggregators) - 1)]
     tables = [
-        aggregator.rerandomise(whole, packing, share, plan.constant_time)
+        aggregator.rerandomise(whole, plan.packing, share, plan.constant_time)
         for aggregator, whole, share in zip(aggregators, wholes, shares, strict=True)
     ]
 
     # Masks. Row party -> aggregator: for every ciphertext under every key an encrypted number that
     # is uniform modulo B; the party's share of the noise is in those under the first key.
-    noise = row.noise_of(nodes, packing)
-    made = row.mask_tables(nodes, noise, packing, plan.table_ciphertexts)
+    noise = row.noise_of(nodes, plan.packing)
+    made = row.mask_tables(nodes, noise, plan.packing, plan.table_ciphertexts)
     masked = [
         aggregator.put_masks(table, [Masks.decode(of_key.masks.encode(digest), digest)])
         for aggregator, table, of_key in zip(aggregators, tables, made, strict=True)
     ]
+    return HiddenTables(
+        [RerandomisedTable.decode(table.encode(digest), digest) for table in tables],
+        [MaskedTable.decode(table.encode(digest), digest) for table in masked],
+        [[of_key.receipt] for of_key in made],
+    )
 
-    # Approval. Aggregator -> row party: all tables without and with masks; aggregator -> each
-    # column party: its own with masks. Row party: debits its data set, once -> each column party,
-    # sealed: consent to open all of them.
-    tables = [RerandomisedTable.decode(table.encode(digest), digest) for table in tables]
-    masked = [MaskedTable.decode(table.encode(digest), digest) for table in masked]
-    approvals = row.approve_tables(tables, masked, [[of_key.receipt] for of_key in made])
 
-    # Admission. Each column party: debits its data set. All but the first -> row party, sealed:
-    # that they did.
-    permits = [
-        column.admit(table, approval, packing)
-        for column, table, approval in zip(columns, masked, approvals, strict=True)
-    ]
-    told = zip(columns[1:], permits[1:], strict=True)
-    row.accept_debits([column.tell_debit(permit) for column, permit in told])
+def add_up(
+    plan: Plan,
+    columns: Sequence[ColumnParty],
+    masked: Sequence[MaskedTable],
+    permits: Sequence[bytes],
+) -> bytes:
+    """Play what the column parties open, of which the row party gets the sum alone.
+
+    Args:
+        plan: the study and its packing.
+        columns: the column parties, in the order of the study.
+        masked: each one's table.
+        permits: what each one's `admit` gave.
+    """
+    nodes = range(plan.design.shown)
+    first, *others = columns
 
     # Opening. Each column party but the first: decrypts its table -> first column party, sealed:
     # numbers modulo B, still masked. First column party: decrypts its own, adds all of them and its
-    # share of the noise -> row party, sealed: masked sums. Row party: takes the sum of its masks
-    # off, puts the nodes into declared order.
-    others = zip(columns[1:], masked[1:], permits[1:], strict=True)
-    residues = [column.open_residues(table, permit, nodes) for column, table, permit in others]
-    noise = columns[0].noise_of(nodes, packing)
-    opened = [columns[0].add_residues(masked[0], permits[0], nodes, noise, residues)]
-    coefficients = row.unblind(opened, packing)
-
-    check_opened(plan, row, columns, Opened(approvals, opened, coefficients))
-    return coefficients
+    # share of the noise -> row party, sealed: masked sums.
+    residues = [
+        column.open_residues(table, permit, nodes)
+        for column, table, permit in zip(others, masked[1:], permits[1:], strict=True)
+    ]
+    noise = first.noise_of(nodes, plan.packing)
+    return first.add_residues(masked[0], permits[0], nodes, noise, residues)
 
 
 def check_opened(plan: Plan, row: RowParty, columns: Sequence[ColumnParty], opened: Opened) -> None:

@@ -133,6 +133,15 @@ def look(rows: int, covers: list[range] | None = None) -> Look:
     return Look(RowShape(days, [rows // len(days)] * len(days), 24.0), 2_000)
 
 
+def test_the_driver_opens_no_file(tmp_path: Path) -> None:
+    """Files that cannot be read do not stop it; a footer or a row might name somebody."""
+    sources: Any = {name: Source(tmp_path / f"{name}.parquet") for name in ("row", "column")}
+    for source in sources.values():
+        Path(source.files).write_bytes(b"damaged " * 100)
+    found = look_at(plan_of().study, sources)
+    assert found.row.sizes(plan_of().grid.batches, None).rows == found.column_rows == 100
+
+
 def test_a_forecast_has_every_stage_of_every_role() -> None:
     found = Forecast.of(plan_of()).as_dict()
     assert {stage for of in found.values() for stage in of} == set(STAGES)

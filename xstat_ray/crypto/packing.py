@@ -246,7 +246,26 @@ def plan_packing(
     Raises:
         PlanError: counts could overflow a slot, or a slot cannot be made large enough.
     """
-    needed = (max_value + 2 * noise_tail).bit_length()
+    bits = _count_bits((max_value + 2 * noise_tail).bit_length(), slot_bits)
+    rooms = tuple(_room(extent) for extent in sums)
+    width = bits + sum(room.bits for room in rooms)
+    blocks = -(-slots // ((key_bits - 1 - free_bits) // width))
+    return Packing(
+        slots=slots,
+        slot_bits=bits,
+        per_block=-(-slots // blocks),
+        blocks=blocks,
+        offset=noise_tail,
+        sums=rooms,
+    )
+
+
+def _count_bits(needed: int, slot_bits: int | None) -> int:
+    """Choose the bits of a count.
+
+    Raises:
+        PlanError: see `plan_packing`.
+    """
     remedy = "Lower study.bounds (persons, rows, boardings), or raise privacy.epsilon"
     if needed > _MAX_SLOT_BITS:
         raise PlanError(
@@ -261,18 +280,7 @@ def plan_packing(
             key="crypto.slot_bits",
             remedy=f"{remedy}, or leave crypto.slot_bits to the planner",
         )
-    bits = slot_bits or max(1, needed)
-    rooms = tuple(_room(extent) for extent in sums)
-    width = bits + sum(room.bits for room in rooms)
-    blocks = -(-slots // ((key_bits - 1 - free_bits) // width))
-    return Packing(
-        slots=slots,
-        slot_bits=bits,
-        per_block=-(-slots // blocks),
-        blocks=blocks,
-        offset=noise_tail,
-        sums=rooms,
-    )
+    return slot_bits or max(1, needed)
 
 
 def _room(extent: SumExtent) -> SumSlot:

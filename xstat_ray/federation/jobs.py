@@ -76,12 +76,8 @@ def deidentify(config: PartyConfig, progress: Progress) -> None:
                     if step == "emit":
                         tell_intake(run.folder, role, source.warn_above, progress)
             except BudgetError:
-                _refuse(
-                    run,
-                    "column" if role == "row" else "row",
-                    "matrix",
-                    "the pool has learnt as much as it may",
-                )
+                other: Role = "column" if role == "row" else "row"
+                _refuse(run, other, "matrix", "the pool has learnt as much as it may")
                 raise
 
 

@@ -74,15 +74,12 @@ def join(
             or messages of different views.
     """
     batch = _batch_of(flags)
-    views = rows.views
-    parties = [*preferred, flags]
-    if [_view(parts) for parts in parties] != views[: len(parties)]:
-        raise ProtocolError("rows and flags of different views are not joined")
+    _check_views(rows, [*preferred, flags])
     for part in flags:
         check_reduced(public, part.ciphertexts.reshape(-1, part.ciphertexts.shape[2]))
     tags, order = tags_of(rows, len(preferred))
-    place, flag, excessive = match(tags, _tags(flags), most)
-    row = place if order is None else order[place]
+    row, flag, excessive = match(tags, _tags(flags), most)
+    row = row if order is None else order[row]
     passed = flag[:0]
     if preferred:
         counted = _counted_before(rows, batch, preferred, most)[row]
@@ -91,7 +88,7 @@ def join(
         row = row[~counted]
     cells = rows.cells[row]
     numbers, index = np.unique(flag, return_inverse=True)
-    view = views[len(preferred)]
+    view = rows.views[len(preferred)]
     return Joined(
         batch=batch,
         counts=_sum_by_cell(public, view, cells, _ciphertexts(flags, numbers), index),
@@ -100,6 +97,16 @@ def join(
         left_out=excessive.astype(np.uint32),
         passed=passed.astype(np.uint32),
     )
+
+
+def _check_views(rows: Rows, parties: Sequence[Sequence[Flags]]) -> None:
+    """Refuse flags of the first column parties that are of other views than the rows.
+
+    Raises:
+        ProtocolError: they are.
+    """
+    if [_view(parts) for parts in parties] != rows.views[: len(parties)]:
+        raise ProtocolError("rows and flags of different views are not joined")
 
 
 def _counted_before(

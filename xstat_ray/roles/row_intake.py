@@ -87,7 +87,7 @@ class RowIntake(JointRowOpening):
 
     def hand_in(self, room: Room) -> bytes:
         """Seal for the party's environments what this one has surveyed or merged."""
-        return self._within.seal_long(self._own.export(room), "survey")
+        return self._within.seal_long(self._so_far.export(room), "survey")
 
     def merge(self, sealed: bytes) -> None:
         """Take what was surveyed of the stretch that follows; a repeat changes nothing.
@@ -97,8 +97,8 @@ class RowIntake(JointRowOpening):
             ProtocolError: the message was altered, or is of another stretch.
         """
         later = self._handed_in(sealed)
-        if later.pieces.start >= self._own.pieces.stop:
-            self._found = self._own.joined(later)
+        if later.pieces.start >= self._so_far.pieces.stop:
+            self._found = self._so_far.joined(later)
 
     def take_survey(self, sealed: bytes) -> None:
         """Take the survey of the whole table.
@@ -161,7 +161,7 @@ class RowIntake(JointRowOpening):
         return self._table
 
     @property
-    def _own(self) -> Survey:
+    def _so_far(self) -> Survey:
         if self._found is None:
             raise ProtocolError("this environment has surveyed nothing")
         return self._found

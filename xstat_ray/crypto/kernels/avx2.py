@@ -7,7 +7,7 @@ as in `aesni`, all else is `portable`. `docs/kernels.md` says how the arithmetic
 from __future__ import annotations
 
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from gmpy2 import invert, mpz
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from xstat_ray.crypto.fixed_base import digit_count
 from xstat_ray.crypto.kernels.aesni import Aesni
 from xstat_ray.crypto.kernels.interface import Half, OwnerEncryption, Workload
-from xstat_ray.crypto.kernels.tables import aligned, best_digit_bits, limb_rows
+from xstat_ray.crypto.kernels.tables import PowerTable, aligned, best_digit_bits, limb_rows
 
 LIMB_BITS = 28
 LIMBS = {1024: 40, 1536: 56, 2048: 76}
@@ -44,8 +44,8 @@ class Avx2(Aesni):
         return _Owner(self._native, p, q, workload)
 
 
-class _Base:
-    """The table of one half, as the C functions take it."""
+class _Base(PowerTable):
+    """The table of one half."""
 
     def __init__(
         self, native: ModuleType, half: Half, other: mpz, *, bits: int, digit_bits: int
@@ -64,12 +64,6 @@ class _Base:
         self.table = aligned(shape, np.dtype(np.uint32))
         base = limb_rows(_digits(half.h * r % p**2, p), LIMB_BITS, limbs)
         native.four_table(limbs, digit_bits, self.table, base, self.constants)
-
-    def with_exponents(
-        self, exponents: NDArray[np.uint8]
-    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-        """The arguments of one base."""
-        return self.constants, self.table, np.ascontiguousarray(exponents)
 
 
 class _Owner(OwnerEncryption):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from gmpy2 import invert, mpz
@@ -25,7 +25,7 @@ from xstat_ray.crypto.kernels.interface import (
     Workload,
 )
 from xstat_ray.crypto.kernels.portable import Portable
-from xstat_ray.crypto.kernels.tables import aligned, best_digit_bits, limb_rows
+from xstat_ray.crypto.kernels.tables import PowerTable, aligned, best_digit_bits, limb_rows
 from xstat_ray.util.threads import each_in_threads
 
 LIMB_BITS = 52
@@ -119,8 +119,8 @@ class Ifma(Kernel):
         return self._portable.oprf_rows(key, items, matrix, capacity)
 
 
-class _Base:
-    """The table of one base modulo one modulus, as the C functions take it."""
+class _Base(PowerTable):
+    """The table of one base modulo one modulus."""
 
     def __init__(
         self,
@@ -138,12 +138,6 @@ class _Base:
         self.table = aligned(shape, _LIMB)
         montgomery = _limbs([(base << LIMB_BITS * limbs) % modulus], limbs)
         native.make_table(limbs, digit_bits, self.table, montgomery, self.constants)
-
-    def with_exponents(
-        self, exponents: NDArray[np.uint8]
-    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-        """The arguments of one base."""
-        return self.constants, self.table, np.ascontiguousarray(exponents)
 
 
 class _Owner(OwnerEncryption):

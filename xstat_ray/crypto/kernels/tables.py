@@ -20,6 +20,19 @@ _CACHE_LINE = 64
 _CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 
 
+class PowerTable:
+    """The table of one base, as the C functions take it."""
+
+    constants: NDArray[np.uint64]
+    table: NDArray[Any]
+
+    def with_exponents(
+        self, exponents: NDArray[np.uint8]
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """The arguments of one base."""
+        return self.constants, self.table, np.ascontiguousarray(exponents)
+
+
 def best_digit_bits(
     row_bytes: int,
     tables: int,

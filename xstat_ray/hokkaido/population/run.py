@@ -141,12 +141,7 @@ def population(
     plan = make_plan(declaration, read_register(tables.register), options.shards)
     _announce(plan, options, progress)
     presence = open_presence(tables.presence, tables.options)
-    subscribers = SubscriberTables(
-        open_subscribers(tables.subscribers, tables.options),
-        tables.excluded,
-        tables.options,
-        tables.count_unreadable,
-    )
+    subscribers = _subscribers(tables)
     with OutputFolder(out, _MARKER, plan.stored_bytes) as folder:
         progress = Recorded(progress, out)
         context = TaskContext(
@@ -166,6 +161,16 @@ def population(
             withheld = write_release(plan, context, facts, out, stage.advance)
         folder.finish()
     return PublishedPopulation(out, facts, plan.published, withheld)
+
+
+def _subscribers(tables: OperatorTables) -> SubscriberTables:
+    """Open the table of subscribers, with the lists of people to leave out."""
+    return SubscriberTables(
+        open_subscribers(tables.subscribers, tables.options),
+        tables.excluded,
+        tables.options,
+        tables.count_unreadable,
+    )
 
 
 def _count_and_store(
