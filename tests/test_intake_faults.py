@@ -24,6 +24,7 @@ SPELLINGS: dict[str, Any] = {
     "exponent": lambda digits: f"{int(digits):.9E}",
     "lost zero": lambda digits: str(int(digits)),
     "unseen": lambda digits: f"\ufeff{digits[:3]}\u2011{digits[3:]}\u200b ",
+    "marked": lambda digits: f"'{digits}",
     "uri": lambda digits: f"tel:+81-{digits[1:]}",
 }
 TYPES: dict[str, Any] = {

@@ -50,7 +50,7 @@ def test_the_last_dimension_varies_fastest():
         ),
         (CODES, pa.array(["01", "1", "03"]), [-1, 0, -1]),
         (RENAMED, pa.array(["05", "5"]), [-1, 0]),
-        (EVENING, pa.array(["022", "23", "24", ""]), [0, 1, 2, 2]),
+        (EVENING, pa.array(["022", "23", "24", "", " ", "\u200b"]), [0, 1, 2, -1, -1, -1]),
         (HOUR, pa.array(["6"], pa.large_string()), [1]),
         (HOUR, pa.array(["6", None, "x", "6"]).dictionary_encode(), [1, -1, -1, 1]),
         (
@@ -65,7 +65,7 @@ def test_the_last_dimension_varies_fastest():
         ),
         (HOUR, pa.nulls(2), [-1, -1]),
         (HOUR, pa.array([], pa.string()), []),
-        (MAKER, pa.array(["AIRBUS", "AI", "Airbus", "Other", "", None]), [1, 1, 2, 2, 2, -1]),
+        (MAKER, pa.array(["AIRBUS", "AI", "Airbus", "Other", "", None]), [1, 1, 2, 2, -1, -1]),
         (MAKER, pa.array(["X", None]).dictionary_encode(), [2, -1]),
     ],
 )
@@ -143,7 +143,11 @@ WITH_OTHER = Dimension(
         (WITH_OTHER, "nan", 3),
         (WITH_OTHER, "NULL", 3),
         (WITH_OTHER, None, 3),
-        (WITH_OTHER, "", 2),
+        (WITH_OTHER, "", 3),
+        (WITH_OTHER, " \u3000", 3),
+        (WITH_OTHER, "NULL\u200b", 3),
+        (WITH_OTHER, "'31001", 0),
+        (WITH_OTHER, "3.1001E4", 0),
     ],
 )
 @pytest.mark.parametrize("coded", [True, False])

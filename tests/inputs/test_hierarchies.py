@@ -95,3 +95,14 @@ BAD = [
 def test_bad_hierarchies_are_refused(tmp_path, dimension, message):
     with pytest.raises(StudyError, match=message):
         hierarchy(tmp_path, dimension)
+
+
+@pytest.mark.parametrize("text", ["east ", "east\u200b", "\ufeffeast"])
+def test_labels_and_groups_that_look_alike_are_refused(tmp_path, text):
+    groups = {"coast": {"east": ["a"], text: ["b"]}}
+    with pytest.raises(StudyError, match="the groups 'east' and .* look alike"):
+        hierarchy(tmp_path, {"values": ["a", "b"], "hierarchy": groups})
+    with pytest.raises(StudyError, match="the labels 'east' and .* look alike"):
+        hierarchy(tmp_path, {"values": ["east", text]})
+    with pytest.raises(StudyError, match="the labels 'east' and .* look alike"):
+        hierarchy(tmp_path, {"groups": {"east": ["a"], text: ["b"]}})

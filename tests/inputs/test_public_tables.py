@@ -99,13 +99,62 @@ def test_a_column_that_a_reference_lacks(tmp_path: Path, install: Install) -> No
 @pytest.mark.parametrize(
     ("only", "message"),
     [
-        ({"town": ["Sapporo"]}, "no row of the public table has these values"),
+        ({"town": ["Kushiro"], "mesh": ["12"]}, "no row of the public table has these values"),
         (["Kushiro"], "only is not a mapping of column to list of values"),
         ({}, "only is not a mapping of column to list of values"),
     ],
 )
 def test_a_choice_of_rows_that_leaves_none(tmp_path: Path, only: object, message: str) -> None:
-    (tmp_path / "areas.csv").write_text("mesh,town\n11,Kushiro\n")
+    (tmp_path / "areas.csv").write_text("mesh,town\n11,Kushiro\n12,Nemuro\n")
     with pytest.raises(StudyError, match=message) as caught:
         table_of(tmp_path, file="areas.csv", only=only)
     assert caught.value.key == "study.row.dimensions[0].only"
+
+
+def test_a_value_of_a_choice_that_is_in_no_row(tmp_path: Path) -> None:
+    """A code that has lost its zero would leave rows out without a word."""
+    (tmp_path / "areas.csv").write_text("mesh,code\n11,01\n12,2\n")
+    with pytest.raises(StudyError, match="no row of the public table has the value '02'") as caught:
+        table_of(tmp_path, file="areas.csv", only={"code": ["01", "02"]})
+    assert caught.value.key == "study.row.dimensions[0].only.code"
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("", "an empty value"),
+        (" \u200b", "an empty value"),
+        ("NULL", "a word that tools write"),
+        ("NaN\ufeff", "a word that tools write"),
+        ("9.01E+09", "lost digits"),
+        ("12345678901234567.0", "lost digits"),
+        ("a\0", "zero byte"),
+    ],
+)
+def test_a_value_that_no_domain_can_have(tmp_path: Path, value: str, problem: str) -> None:
+    (tmp_path / "areas.csv").write_text(f'mesh\n11\n"{value}"\n')
+    with pytest.raises(StudyError, match=f"{problem}.*column mesh, row 2") as caught:
+        table_of(tmp_path, file="areas.csv").column("mesh")
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "setting"),
+    [
+        ("areas.txt", "mesh\n11\n", "format: csv"),
+        ("areas.csv", "mesh;town\n11;a\n", "delimiter: semicolon"),
+        ("areas.csv", "mesh,town\n11,釧路\n", "encoding: cp932"),
+        ("areas.csv", 'mesh,note\n11,"a,b\nc,d"\n', "multiline: allow"),
+    ],
+)
+def test_a_remedy_is_what_the_study_takes(
+    tmp_path: Path, name: str, content: str, setting: str
+) -> None:
+    (tmp_path / name).write_bytes(content.encode("cp932"))
+    key, value = setting.split(": ")
+    column = "town" if "釧路" in content else "mesh"
+    with pytest.raises(StudyError) as caught:
+        table_of(tmp_path, file=name).column(column)
+    remedy = str(caught.value.remedy).replace("format: parquet|arrow|", f"{setting}|")
+    assert f"{setting}" in remedy and "beside file" in remedy
+    assert table_of(tmp_path, file=name, **{key: value}).column(column)

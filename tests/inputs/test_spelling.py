@@ -70,6 +70,8 @@ CHANGED = [
         ("groups: {{G: [A, {}]}}", "groups.G[1]"),
         ("groups: {{{}: [A]}}", "groups.{}"),
         ("values: [A, B], hierarchy: {{level: {{{}: [A, B]}}}}", "hierarchy.level.{}"),
+        ("<<: {{values: [A, {}]}}", "values[1]"),
+        ("<<: [{{values: [A, {}]}}]", "values[1]"),
         ("file: t.csv, field: f, only: {{code: [{}]}}", "only.code[0]"),
     ],
 )

@@ -214,3 +214,71 @@ def test_the_files_of_a_folder_are_looked_at_a_number_of_times_that_is_fixed(tmp
     assert len(table.pieces()) == 20
     assert looked["path"] == 20
     assert looked["footer"] <= 3 * 20
+
+
+def test_a_file_with_two_names_is_refused(tmp_path):
+    """Hard links, in one folder or in two."""
+    days(tmp_path, "t/date=1/a.csv", "t/date=2/b.csv")
+    (tmp_path / "t/date=2/c.csv").hardlink_to(tmp_path / "t/date=1/a.csv")
+    with pytest.raises(InputError, match=r"two names lead to one file.*date=1/a\.csv"):
+        list_files(tmp_path / "t")
+    paths = [tmp_path / "t/date=1/a.csv", tmp_path / "t/date=2/c.csv"]
+    with pytest.raises(InputError, match="two names lead to one file"):
+        list_files(paths)
+    assert names(paths[0]) == ["a.csv"]
+
+
+@pytest.mark.parametrize(
+    "copy",
+    ["a (1).csv", "a(2).csv", "a - Copy.csv", "a copy 2.csv", "a - コピー (3).csv", "Copy of a.csv"],
+)
+def test_a_copy_by_its_name_and_by_what_it_holds_is_refused(tmp_path, copy):
+    days(tmp_path, "t/a.csv", f"t/{copy}")
+    with pytest.raises(InputError, match=r"a copy of .*a\.csv"):
+        list_files(tmp_path / "t")
+    write(tmp_path / "t" / copy, "id\n2\n")
+    assert len(names(tmp_path / "t")) == 2
+
+
+def test_files_of_other_names_may_hold_the_same(tmp_path):
+    days(tmp_path, "t/a.csv", "t/b.csv", "t/day=1/a.csv", "t/c (1).csv")
+    assert len(names(tmp_path / "t")) == 4
+
+
+def test_folders_that_give_a_column_two_values(tmp_path):
+    days(tmp_path, "t/day=1/day=2/SECRET=x/a.csv")
+    with pytest.raises(InputError, match=r"different values .*column day"):
+        list_files(tmp_path / "t")
+    days(tmp_path, "u/day=1/day=1/a.csv", "u/day=/a.csv")
+    assert [file.partitions["day"] for file in list_files(tmp_path / "u")] == [None, "1"]
+
+
+def test_a_pattern_below_a_folder_whose_name_looks_like_one(tmp_path):
+    days(tmp_path, "rows [1]/date=1/a.csv", "rows 1/date=2/a.csv")
+    assert names(tmp_path / "rows [1]" / "date=*") == ["date=1/a.csv"]
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\x1b[31mb", "a\u202eb", "a\u200bb"])
+def test_a_name_is_shown_without_what_moves_a_cursor(tmp_path, name):
+    write(tmp_path / "t" / f"{name}.csv", "id\n1,2\n")
+    with pytest.raises(InputError, match="number of fields") as caught:
+        open_table(tmp_path / "t", id="id")
+    assert str(caught.value).isprintable()
+    assert "\\" in str(caught.value.file)
+
+
+def test_a_name_in_another_form_of_unicode(tmp_path):
+    days(tmp_path, "カ\u3099.csv")
+    with pytest.raises(InputError, match=r"looks the same is there.*\(NFC, NFD\)"):
+        list_files(tmp_path / "ガ.csv")
+
+
+def test_paths_that_no_disk_can_have(tmp_path):
+    with pytest.raises(InputError, match="no such file or folder"):
+        list_files(tmp_path / "a\0b.csv")
+
+
+def test_a_folder_of_a_partition_tells_how_to_have_its_column(tmp_path):
+    days(tmp_path, "t/day=1/a.csv")
+    with pytest.raises(InputError, match=r"no such column .*column day.*folder above that"):
+        open_table(tmp_path / "t/day=1", id="id", values=["day"])

@@ -79,6 +79,7 @@ def test_compressed_text(tmp_path, name, pack):
         (TEXT.encode("cp932") + b"3,\x81 \n", "cp932", r"the text is not cp932 .*row 3\)"),
         (TEXT.encode("utf-16-le"), "utf-16", "no byte-order mark.*utf-16-le, or -be"),
         (b"i\0d\0,\0v\0\n\0", None, "holds zero bytes.*encoding=utf-16-le"),
+        (b"\0i\0d\0,\0v\0\n", None, "holds zero bytes.*encoding=utf-16-be"),
         (b"PK\x03\x04secret", None, "a workbook of a spreadsheet, not text.*Export it as CSV"),
         (gzip.compress(TEXT.encode(), mtime=0), None, "compressed, not text.*end with .gz"),
         (b"PAR1secret", None, "Parquet, not text"),
@@ -105,3 +106,20 @@ def test_compressed_text_that_is_cut_short(tmp_path, name):
     path = write(tmp_path / name, content[: len(content) // 2])
     with pytest.raises(InputError, match="damaged or is not CSV"):
         texts(path)
+
+
+@pytest.mark.parametrize("encoding", ["cp932", "latin-1", "cp1252", "gb18030"])
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
+def test_utf8_is_not_read_as_something_else(tmp_path, encoding, name):
+    """As a list of people to leave out may be, whose table needs the setting."""
+    text = "id\né\nü\n" if name == "a.csv" else '{"id": "é"}\n'
+    path = write(tmp_path / name, text.encode())
+    options = TableOptions(encoding=encoding, section="data.row")
+    with pytest.raises(InputError, match=f"is UTF-8 from .*{encoding} is set") as caught:
+        list(open_table(path, id="id", options=options).chunks())
+    assert caught.value.row is None
+    assert "data.row.encoding" in str(caught.value.remedy)
+    write(path, text.encode("cp1252"))
+    if encoding in ("latin-1", "cp1252"):
+        (chunk,) = open_table(path, id="id", options=options).chunks()
+        assert chunk.columns["id"][0].as_py() == "é"

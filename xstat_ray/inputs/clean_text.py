@@ -40,11 +40,17 @@ _UNSEEN_ONE = re.compile(UNSEEN)
 
 POINT = r"^([+-]?[0-9]+)\.0+$"
 """A whole number as a column of floats is written."""
-EXPONENT = r"^[+-]?[0-9](\.[0-9]+)?[eE]\+[0-9]{2,3}$"
-"""A large number as spreadsheets and data frames write it. Other texts with an E are codes."""
+EXPONENT = r"^[+-]?[0-9](?:(?:\.[0-9]+)?[eE]\+[0-9]{2,3}|\.[0-9]+[eE][0-9]{1,3})$"
+"""A large number as spreadsheets and data frames write it, and as Java does (`9.01E9`). Other texts
+with an E are codes."""
+MARKED = r"^'([0-9+][!-&(-~]*)$|^=\"([!#-~]+)\"$"
+"""What spreadsheets put around text that looks like a number: `'0123` and `="0123"`."""
+_LONG = r"^[+-]?[0-9]{16,}\.0+$"
 _EXPONENT = re.compile(r"([+-]?)([0-9])(?:\.([0-9]+))?[eE]\+?([0-9]{1,3})")
+_EXACT = 1 << 53
+"""Below this number, floats tell whole numbers apart."""
 _TRUTH = (("true", "^(?i:true)$"), ("false", "^(?i:false)$"))
-_SUSPECT = r"[^!-~]|\.0+$|[eE]\+|^(?i:true|false)$"
+_SUSPECT = r"[^!-~]|\.0+$|[0-9][eE]\+?[0-9]{1,3}$|^['=]|^(?i:true|false)$"
 
 
 def fold(values: pa.Array, case: Callable[[str], str] = str) -> pa.Array:
@@ -63,11 +69,12 @@ def fold(values: pa.Array, case: Callable[[str], str] = str) -> pa.Array:
     rest = values.filter(pc.invert(plain)).to_pylist()
     if not rest:
         return quick
-    slow = pa.array([_fold_one(value, case) for value in rest], pa.string())
+    slow = pa.array([fold_one(value, case) for value in rest], pa.string())
     return pc.replace_with_mask(quick, pc.invert(plain).fill_null(False), slow)
 
 
-def _fold_one(text: str, case: Callable[[str], str]) -> str:
+def fold_one(text: str, case: Callable[[str], str] = str) -> str:
+    """Do with one text what `fold` does with many."""
     while (
         folded := case(_UNSEEN_ONE.sub("", unicodedata.normalize("NFKC", text))).strip()
     ) != text:
@@ -84,38 +91,53 @@ def whole_numbers(texts: pa.Array, exponent: str = EXPONENT) -> pa.Array:
 
     Returns:
         (N,) text: `123` for `123.0` and `1.23E+02`; null for `1.2E+03`, which may have been any of
-        a hundred numbers before it was rounded; other texts as they are.
+        a hundred numbers before it was rounded, and for what floats do not tell apart, from 2^53
+        on; other texts as they are.
     """
-    texts = pc.replace_substring_regex(texts, POINT, r"\1")
-    large = pc.match_substring_regex(texts, exponent).fill_null(False)
+    large = pc.match_substring_regex(texts, f"{exponent}|{_LONG}").fill_null(False)
+    plain = pc.replace_substring_regex(texts, POINT, r"\1")
     if not pc.any(large).as_py():
-        return texts
+        return plain
     digits = [_digits(text) for text in texts.filter(large).to_pylist()]
-    return pc.replace_with_mask(texts, large, pa.array(digits, pa.string()))
+    return pc.replace_with_mask(plain, large, pa.array(digits, pa.string()))
 
 
 def _digits(text: str) -> str | None:
-    """Digits of a number with an exponent; None unless the text has them all."""
+    """Digits of a float; None unless the text has them all, and the float had."""
     parts = _EXPONENT.fullmatch(text)
     if parts is None:
-        return None
-    sign, first, rest, power = parts.groups("")
-    digits = first + rest
-    size = 1 + int(power)
-    if len(digits) < size or digits[size:].strip("0"):
-        return None
-    return sign + digits[:size]
+        whole = text.partition(".")[0]
+    else:
+        sign, first, rest, power = parts.groups("")
+        digits = first + rest
+        size = 1 + int(power)
+        if len(digits) < size or digits[size:].strip("0"):
+            return None
+        whole = sign + digits[:size]
+    return whole if abs(int(whole)) < _EXACT else None
+
+
+def unmarked(texts: pa.Array) -> pa.Array:
+    """Take off what spreadsheets put around text that looks like a number."""
+    texts = pc.replace_substring_regex(texts, r'^="([!#-~]+)"$', r"\1")
+    return pc.replace_substring_regex(texts, r"^'([0-9+][!-&(-~]*)$", r"\1")
+
+
+def seen(text: str) -> str:
+    """What a reader sees of a text."""
+    return text.strip() if text.isascii() else _UNSEEN_ONE.sub("", text).strip()
 
 
 def tidy(texts: pa.Array) -> pa.Array:
     """Spell texts as people mean them.
 
-    They are without what nobody sees, whole numbers are their digits, and truth values are small.
+    They are without what nobody sees and without the marks of spreadsheets, whole numbers are their
+    digits, and truth values are small.
 
     Returns:
         (N,) text; null for a number that has lost digits.
     """
-    texts = whole_numbers(fold(texts))
+    texts = whole_numbers(unmarked(fold(texts)))
     for word, spelled in _TRUTH:
         texts = pc.replace_substring_regex(texts, spelled, word)
     return texts

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from xstat_ray.errors import InputError
 from xstat_ray.inputs.table_files import TableFile
 from xstat_ray.inputs.table_options import DELIMITERS
-from xstat_ray.inputs.text_stream import open_text
+from xstat_ray.inputs.text_stream import OtherEncodingError, open_text
 
 _QUOTE = '"'
 _ENDS = "\r\n"
@@ -63,6 +63,8 @@ def find_fault(file: TableFile, header: Sequence[str]) -> InputError | None:
             lines.row.clear()
     except csv.Error:
         return _Fault(*_scan("".join(lines.row), file.delimiter), header).at(file, number + 1)
+    except OtherEncodingError as error:
+        return error
     except InputError as error:
         # The text has not the encoding that it should have.
         return InputError(error.problem, file=error.file, row=number + 1, remedy=error.remedy)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
@@ -18,6 +19,8 @@ from xstat_ray.inputs.text_stream import open_text
 
 _BLOCK_BYTES = 1 << 23
 _HEAD_BYTES = 1 << 16
+_HEAD_LINES = 100
+"""Lines in which a header is looked for that is not the first."""
 _LONGEST_HEADER = 1 << 20
 
 
@@ -121,6 +124,24 @@ def _parsed(
     )
     batches: list[pa.RecordBatch] = table.to_batches()
     return batches
+
+
+def later_header(file: TableFile, columns: Sequence[str]) -> int | None:
+    """Number of the line, from 1, of a header that stands below other lines; None without one.
+
+    Raises:
+        OSError: the file cannot be read.
+        InputError: it is no text.
+    """
+    head = open_text(file, _HEAD_BYTES).read(_HEAD_BYTES).decode(errors="replace")
+    rows = csv.reader(io.StringIO(head, newline=""), delimiter=file.delimiter)
+    try:
+        for row in islice(rows, _HEAD_LINES):
+            if set(columns) <= set(row):
+                return rows.line_num
+    except csv.Error:
+        pass
+    return None
 
 
 def _alone(header: Sequence[str]) -> str:

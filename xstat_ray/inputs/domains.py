@@ -13,14 +13,14 @@ import pyarrow.types as pt
 from numpy.typing import NDArray
 
 from xstat_ray.errors import InputError
-from xstat_ray.inputs.clean_text import VALUE_NULL_WORDS, is_suspect, tidy
+from xstat_ray.inputs.clean_text import VALUE_NULL_WORDS, fold, is_suspect, tidy
 from xstat_ray.inputs.grid_codes import GridCodes
 from xstat_ray.inputs.ids import places, to_bytes
 from xstat_ray.inputs.tables import Chunk
 from xstat_ray.model.study import Dimension
 from xstat_ray.util.nulls import filled
 
-_NULL_WORDS = pa.array(VALUE_NULL_WORDS)
+_NULL_WORDS = pa.array(["", *VALUE_NULL_WORDS])
 
 
 class Encoder:
@@ -55,8 +55,8 @@ class Encoder:
             (N,) int32 positions, -1 where a value is outside its domain. Without dimensions all
             rows are at position 0. Null is outside every domain, even one with an `other` label,
             unless it has a `missing` label: that nothing is known about a row is no property to
-            count. Words that tools write for null (`nan`, `NULL`) are null where they are not
-            listed. A number that has lost digits (`3.1E+04`) is outside every domain.
+            count. Blank text and words that tools write for null (`nan`, `NULL`) are null where
+            they are not listed. A number that has lost digits (`3.1E+04`) is outside every domain.
 
         Raises:
             InputError: a column has another type.
@@ -210,7 +210,7 @@ class _Domain:
                 found = np.maximum(found, self._listed.labels(_as_numbers(meant)))
             lost = meant.is_null().to_numpy(zero_copy_only=False)
             labels[suspect] = np.where(found < 0, np.where(lost, -1, self._other), found)
-        null = pc.is_in(pc.utf8_trim_whitespace(texts), _NULL_WORDS)
+        null = pc.is_in(fold(texts), _NULL_WORDS)
         labels[null.to_numpy(zero_copy_only=False)] = self._missing
         return labels
 

@@ -12,10 +12,22 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from xstat_ray.inputs.clean_text import seen
 from xstat_ray.inputs.section import Section, first_duplicate
 from xstat_ray.model.study import Level
 
 GRID = ("quadrants", "width")
+ALIKE = "Remove spaces and invisible characters at which they differ, or give them other names"
+
+
+def first_alike(labels: Sequence[str]) -> tuple[str, str] | None:
+    """First two labels that differ in what nobody sees alone; None if there are none."""
+    written: dict[str, str] = {}
+    for label in labels:
+        other = written.setdefault(seen(label), label)
+        if other != label:
+            return other, label
+    return None
 
 
 def read_hierarchy(section: Section, labels: Sequence[str]) -> tuple[Level, ...]:
@@ -68,6 +80,7 @@ def column_levels(
     numbers = list(rows)
     for name, values in columns.items():
         place = {value: number for number, value in enumerate(dict.fromkeys(values))}
+        _check_groups(section, tuple(place))
         parents = [-1] * len(below)
         for number, value in zip(numbers, values, strict=True):
             if parents[number] not in (-1, place[value]):
@@ -102,9 +115,16 @@ def _groups(
         if (left := next((label for label in below if label not in flat), None)) is not None:
             raise named.error(f"{left!r} is in no group", name)
         parent = {item: number for number, group in enumerate(members) for item in group}
+        _check_groups(section, tuple(map(str, groups)))
         levels.append(Level(name, tuple(map(str, groups)), tuple(parent[label] for label in below)))
         below = [str(group) for group in groups]
     return tuple(levels)
+
+
+def _check_groups(section: Section, groups: Sequence[str]) -> None:
+    if (alike := first_alike(groups)) is not None:
+        problem = f"the groups {alike[0]!r} and {alike[1]!r} look alike"
+        raise section.error(problem, "hierarchy", remedy=ALIKE)
 
 
 def _grid(grid: Section, size: int) -> tuple[Level, ...]:

@@ -10,7 +10,7 @@
 
 Two rows are one person's exactly if their normal forms have the same bytes, so an id has no normal
 form where that could make two people one: a NUL, which arrays of bytes drop at the end; a number
-that a spreadsheet has rounded (`9.01111E+09`); characters that were lost on the way (U+FFFD); and
+that a spreadsheet or a float has rounded (`9.01111E+09`, `9007199254740992.0`); characters that were lost on the way (U+FFFD); and
 words for nothing (`nan`, `NULL`), which many rows share. A whole number that was written as a float
 (`123.0`) is its digits; as an exact id it has no normal form, as nothing is rewritten there.
 
@@ -28,10 +28,12 @@ from numpy.typing import NDArray
 from xstat_ray.inputs.clean_text import (
     EXPONENT,
     LOST,
+    MARKED,
     NULL_WORDS,
     POINT,
     UNSEEN,
     fold,
+    unmarked,
     whole_numbers,
 )
 from xstat_ray.inputs.composite_ids import DIVIDER
@@ -40,10 +42,16 @@ from xstat_ray.model.study import IdForm
 
 _LOST = rf"^$|\x00|{LOST}"
 """Nothing, or anything with a NUL or a character that was lost in it."""
-_REWRITTEN = f"{POINT}|{EXPONENT}|{UNSEEN}"
+_REWRITTEN = f"{POINT}|{EXPONENT}|{MARKED}|{UNSEEN}"
 """What would have to be rewritten to be understood."""
+_DOUBTFUL = (
+    r"^['\"`‘’“”].*['\"`‘’“”]$"
+    r"|^[+-]?[0-9]{1,3}(,[0-9]{3})+(\.0+)?$|^[+-]?[0-9],[0-9]+e\+?[0-9]+$"
+)
+"""Quotes that a program has left, and numbers as people read them: the other party has the text
+without, and two spellings of one person would not meet."""
 _NAMES_SOMEBODY = r"[\pL\pN]"
-_NAME = r"[^@\s\pZ<>()\[\],;:\\\"]+"
+_NAME = r"[^@\s\pZ<>()\[\],;:\\\"'][^@\s\pZ<>()\[\],;:\\\"]*"
 _LABEL = r"[\pL\pM\pN_-]+"
 _EMAIL = rf"^{_NAME}@{_LABEL}(\.{_LABEL})+$"
 _MAILTO = r"^mailto:([^?]*)(\?.*)?$"
@@ -79,8 +87,9 @@ def _normalise(values: pa.Array, form: IdForm, region: str | None) -> pa.Array:
         whole = pc.and_(whole, pc.invert(pc.match_substring_regex(values, _REWRITTEN)))
         whole = pc.and_(whole, _is_no_null_word(pc.ascii_trim_whitespace(result)))
     elif form == "text":
-        result = whole_numbers(fold(values, str.casefold))
+        result = whole_numbers(unmarked(fold(values, str.casefold)))
         named = pc.match_substring_regex(result, _NAMES_SOMEBODY)
+        named = pc.and_(named, pc.invert(pc.match_substring_regex(result, _DOUBTFUL)))
         whole = pc.and_(whole, pc.and_(named, _is_no_null_word(result)))
     elif form == "email":
         result = pc.replace_substring_regex(fold(values, str.lower), _MAILTO, r"\1")

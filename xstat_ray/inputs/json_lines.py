@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from xstat_ray.errors import InputError
 from xstat_ray.inputs.table_files import TableFile
-from xstat_ray.inputs.text_stream import open_text
+from xstat_ray.inputs.text_stream import OtherEncodingError, open_text
 
 _LONGEST_LINE = 1 << 24
 _BATCH_ROWS = 1 << 16
@@ -75,7 +75,21 @@ def _texts(file: TableFile, name: str, rows: Sequence[dict[str, Any]], first_row
             )
         elif value == "":
             values[place] = None
-    return pa.array(values, pa.string())
+    try:
+        return pa.array(values, pa.string())
+    except UnicodeEncodeError:
+        place = next(i for i, value in enumerate(values) if value and not _is_text(value))
+    raise InputError(
+        "the text is half of a character (a lone surrogate)",
+        file=file.shown,
+        column=name,
+        row=first_row + place,
+        remedy="Write the file again, with text in UTF-8",
+    )
+
+
+def _is_text(value: str) -> bool:
+    return not any("\ud800" <= letter <= "\udfff" for letter in value)
 
 
 def _objects(file: TableFile) -> Iterator[dict[str, Any]]:
@@ -110,6 +124,8 @@ def _line(text: io.TextIOWrapper, file: TableFile, row: int) -> str:
         raise InputError(
             "the text is not UTF-8", file=file.shown, row=row, remedy=file.options.encoding_remedy
         ) from None
+    except OtherEncodingError:
+        raise
     except InputError as error:
         raise InputError(error.problem, file=error.file, row=row, remedy=error.remedy) from None
     if len(line) >= _LONGEST_LINE:

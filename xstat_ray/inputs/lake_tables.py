@@ -61,7 +61,7 @@ def refuse_lake(folder: Path, names: Collection[str], shown: str, options: Table
 def _not_alone(kind: str, shown: str, options: TableOptions) -> InputError:
     form = _FORMATS.get(kind)
     remedy = _REMEDIES.get(kind, _EXPORT)
-    if form is not None:
+    if form is not None and not options.in_study:
         listed = f"{options.setting('exclude=')}{{path: FOLDER, format: {form}}}"
         remedy = (
             f"Set {options.setting(f'format={form}')}, or, where it lists people to leave out, "

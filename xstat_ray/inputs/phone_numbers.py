@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from phonenumbers.phonenumberutil import COUNTRY_CODE_TO_REGION_CODE, region_code_for_country_code
 
-from xstat_ray.inputs.clean_text import fold, whole_numbers
+from xstat_ray.inputs.clean_text import fold, unmarked, whole_numbers
 
 _MAX_DIGITS = 15
 _E164 = r"^\+[1-9][0-9]{6,14}$"
@@ -79,7 +79,8 @@ def to_e164(numbers: pa.Array, region: str | None) -> pa.Array:
 def _spelled(numbers: pa.Array) -> pa.Array:
     """Keep what is spelled as one number; null elsewhere."""
     texts = whole_numbers(
-        pc.replace_substring_regex(fold(numbers), "^(?i:tel): *", ""), exponent=_EXPONENT
+        pc.replace_substring_regex(unmarked(fold(numbers)), "^(?i:tel): *", ""),
+        exponent=_EXPONENT,
     )
     fits = pc.and_(
         pc.match_substring_regex(texts, _SPELLED),

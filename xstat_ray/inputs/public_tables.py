@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -13,9 +14,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from xstat_ray.errors import InputError, StudyError
-from xstat_ray.inputs.clean_text import VALUE_NULL_WORDS
+from xstat_ray.inputs.clean_text import VALUE_NULL_WORDS, tidy
 from xstat_ray.inputs.section import Section
 from xstat_ray.inputs.table_options import TableOptions
+from xstat_ray.inputs.table_walk import shown
 from xstat_ray.inputs.tables import open_table
 from xstat_ray.util.location import Location
 
@@ -25,6 +27,10 @@ REFERENCES = "xstat_ray.references"
 The name of an entry point is what a study writes as `reference`; its object is a function without
 arguments that returns a `pyarrow.Table`.
 """
+
+
+FILE_FIELDS = ("encoding", "delimiter", "format", "multiline")
+"""Fields of a dimension that tell how its file is read."""
 
 
 class PublicTable:
@@ -50,14 +56,29 @@ class PublicTable:
         if not isinstance(only, Mapping) or not only:
             raise section.error("only is not a mapping of column to list of values", "only")
         columns = section.at(only, "only", [str(name) for name in only])
-        kept = [
-            np.isin(self.column(name), [str(v) for v in columns.items(name)])
-            for name in map(str, only)
-        ]
+        kept = [self._have(columns, name) for name in map(str, only)]
         rows = np.logical_and.reduce(kept)
         if not rows.any():
             raise section.error("no row of the public table has these values", "only")
         self._rows = rows
+
+    def _have(self, only: Section, name: str) -> NDArray[np.bool_]:
+        """(N,) whether a row has one of the values that `only` lists for a column.
+
+        Raises:
+            StudyError: a value is in no row.
+        """
+        values = self.column(name)
+        known = set(values)
+        listed = [str(value) for value in only.items(name)]
+        absent = next((value for value in listed if value not in known), None)
+        if absent is not None:
+            raise only.error(
+                f"no row of the public table has the value {absent!r}",
+                name,
+                remedy="Write the value as it stands there; codes may begin with 0",
+            )
+        return np.isin(values, listed)
 
     def column(self, name: str) -> list[str]:
         """Read the values of one column, in the order of the table.
@@ -117,10 +138,9 @@ class PublicTable:
         key = self._section.path("file")
         path = self._location()
         try:
-            options = TableOptions(
-                encoding=self._section.optional_text("encoding"),
-                delimiter=self._section.optional_text("delimiter"),
-            )
+            given = {name: self._section.optional_text(name) for name in FILE_FIELDS}
+            settings = cast(Any, {name: text for name, text in given.items() if text})
+            options = TableOptions(**settings, in_study=True)
             chunks = open_table(path, values=(column,), options=options).chunks()
             values = [
                 value
@@ -131,21 +151,33 @@ class PublicTable:
             raise StudyError(
                 error.problem,
                 file=error.file,
-                key=key,
+                key=key if error.key is None else self._section.path(error.key),
                 column=error.column,
                 row=error.row,
                 remedy=error.remedy,
             ) from None
-        for row, value in enumerate(values, start=1):
-            if not value:
-                raise StudyError("an empty value", file=str(path), key=key, column=column, row=row)
-            if value in VALUE_NULL_WORDS:
+        meant = tidy(pa.array(values, pa.string())).to_pylist()
+        for row, (value, as_meant) in enumerate(zip(values, meant, strict=True), start=1):
+            if (fault := _fault(value, as_meant)) is not None:
+                problem, remedy = fault
                 raise StudyError(
-                    "a word that tools write where there is no value",
-                    file=str(path),
-                    key=key,
-                    column=column,
-                    row=row,
-                    remedy="Leave the row out; if it is a value, list it under values or groups",
+                    problem, file=shown(path), key=key, column=column, row=row, remedy=remedy
                 )
         return values
+
+
+def _fault(value: str | None, meant: str | None) -> tuple[str, str] | None:
+    """Problem and remedy of a value that no domain can have; None for others."""
+    if value is None or meant == "":
+        return "an empty value", _LEAVE_OUT
+    if meant is None:
+        return "a number that has lost digits", f"Export the column as text. {_LISTED}"
+    if meant in VALUE_NULL_WORDS:
+        return "a word that tools write where there is no value", _LISTED
+    if "\0" in value:
+        return "a value with a zero byte in it", "Write the file again"
+    return None
+
+
+_LEAVE_OUT = "Leave the row out"
+_LISTED = f"{_LEAVE_OUT}; if it is a value, list it under values or groups"

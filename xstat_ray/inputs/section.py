@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from fractions import Fraction
 from pathlib import Path
@@ -150,6 +151,9 @@ class Section:
         raise self.error("an object store cannot serve here", name, remedy="Name a path of a disk")
 
     def _located(self, text: str, name: str) -> Location:
+        if text.startswith("~"):
+            with suppress(RuntimeError):
+                text = str(Path(text).expanduser())
         try:
             return Location.of(text)
         except InputError as error:

@@ -66,7 +66,10 @@ class _Walk:
     def mapping(self, node: yaml.MappingNode, path: str) -> None:
         lines: dict[str, int] = {}
         for key, value in node.value:
-            if key.tag == f"{_TAG}merge" or not isinstance(key, yaml.ScalarNode):
+            if key.tag == f"{_TAG}merge":
+                self._merged(value, path)
+                continue
+            if not isinstance(key, yaml.ScalarNode):
                 continue
             below = f"{path}.{key.value}" if path else key.value
             if path:
@@ -77,6 +80,14 @@ class _Walk:
             lines[key.value] = _line(key)
             if (path or key.value in _BLOCKS) and not _is_null(value):
                 self._node(value, below)
+
+    def _merged(self, node: yaml.Node, path: str) -> None:
+        """Look at what a merge key (`<<`) takes over, one mapping or several."""
+        nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        for one in nodes:
+            if isinstance(one, yaml.MappingNode) and id(one) not in self._seen:
+                self._seen.add(id(one))
+                self.mapping(one, path)
 
     def _node(self, node: yaml.Node, path: str) -> None:
         if isinstance(node, yaml.ScalarNode):

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from pathlib import Path
 
-from xstat_ray.inputs.hierarchies import column_levels, read_hierarchy
-from xstat_ray.inputs.public_tables import PublicTable
+from xstat_ray.inputs.hierarchies import ALIKE, column_levels, first_alike, read_hierarchy
+from xstat_ray.inputs.public_tables import FILE_FIELDS, PublicTable
 from xstat_ray.inputs.section import QUOTE, Section, first_duplicate, is_whole
 from xstat_ray.model.study import Dimension, Level
 
@@ -20,7 +20,7 @@ MAX_SIZE = 10**7
 
 FORMS = ("values", "range", "groups", "file", "reference")
 TABLES = ("file", "reference")
-TABLE_FIELDS = ("field", "label", "only", "encoding", "delimiter")
+TABLE_FIELDS = ("field", "label", "only", *FILE_FIELDS)
 FIELDS = ("name", "column", *FORMS, *TABLE_FIELDS, "other", "missing", "hierarchy")
 PUBLISHED = ("noisy", "estimate", "low95", "high95", "stderr", "suppressed", "smoothed")
 """Columns of the published table that are not dimensions."""
@@ -80,11 +80,27 @@ def _dimension(section: Section, folder: Path) -> Dimension:
         raise section.error(f"the label {twice!r} occurs twice", key)
     if (twice := first_duplicate(value for values in members for value in values)) is not None:
         raise section.error(f"the value {twice!r} occurs twice", form)
+    if form != "range":
+        _check_letters(section, form, labels, members)
     if len(labels) > MAX_SIZE:
         raise section.error(f"the domain has more than {MAX_SIZE} labels", form)
     levels = _hierarchy(section, labels, table)
     column = section.text("column", name)
     return Dimension(name, column, tuple(labels), members, other, levels, missing)
+
+
+def _check_letters(
+    section: Section, form: str, labels: Sequence[str], members: Sequence[Sequence[str]]
+) -> None:
+    """Refuse labels that a reader cannot tell apart, and what no value can hold.
+
+    Raises:
+        StudyError: there are such labels, or a zero byte.
+    """
+    if any("\0" in text for texts in (labels, *members) for text in texts):
+        raise section.error("a value has a zero byte in it", form, remedy="Remove it")
+    if (alike := first_alike(labels)) is not None:
+        raise section.error(f"the labels {alike[0]!r} and {alike[1]!r} look alike", form, remedy=ALIKE)
 
 
 def _values(section: Section) -> _Members:

@@ -27,6 +27,7 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from xstat_ray.errors import InputError
+from xstat_ray.inputs.clean_text import VALUE_NULL_WORDS
 from xstat_ray.inputs.table_options import NOTHING_SET, TableOptions
 from xstat_ray.util.nulls import filled
 
@@ -42,7 +43,7 @@ REMEDIES = {
 }
 _NO_NUMBER = ("not a number", "Write numbers such as 12 or 0.5, or leave it empty")
 _AGAIN = "Write the file again, with text in UTF-8"
-_NULL_WORDS = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "NaT")
+_NULL_WORDS = ("", "NA", *VALUE_NULL_WORDS)
 """What exporting tools write for a missing time or number. In a column of text only the empty text
 is null."""
 _ISO = "Write ISO 8601 times, such as 2023-08-28T05:00:00 or 2023-08-28T05:00:00+09:00"

@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeVar
 from urllib.parse import unquote
 
 from xstat_ray.errors import InputError
+from xstat_ray.inputs.copies import refuse_copies
 from xstat_ray.inputs.table_options import FORMAT_NAMES, NOTHING_SET, TableOptions
 from xstat_ray.inputs.table_walk import Found, find_files, refuse_twice, shown
 from xstat_ray.util.location import Location, LocationLike
@@ -101,8 +102,8 @@ def list_files(paths: Paths, options: TableOptions | None = None) -> tuple[Table
         options: how the files are read.
 
     Raises:
-        InputError: nothing there, no files, a file of unknown format, files of several formats, or
-            one of the reasons of `find_files`.
+        InputError: nothing there, no files, a file of unknown format, files of several formats, the
+            copy of a file, or one of the reasons of `find_files`.
     """
     options = options or NOTHING_SET
     roots = several(paths)
@@ -112,12 +113,13 @@ def list_files(paths: Paths, options: TableOptions | None = None) -> tuple[Table
     if len(roots) > 1:
         # Of one, `find_files` has done it.
         refuse_twice(found)
+    refuse_copies(found)
     files = tuple(_looked_at(found, options))
     if not files:
         raise InputError(
             "the folder holds no files",
             file=", ".join(shown(Location.of(root)) for root in roots),
-            remedy=f"Put {_KNOWN} files there",
+            remedy=f"Put {_KNOWN} files there; names that begin with '.' or '_' are left out",
         )
     for file in files:
         if file.format != files[0].format:
@@ -136,7 +138,7 @@ def _find(
     found = find_files(Location.of(root), options)
     if len(roots) == 1:
         return found
-    return [Found(file.path, f"{number}/{file.name}") for file in found]
+    return [file._replace(name=f"{number}/{file.name}") for file in found]
 
 
 def _looked_at(found: Sequence[Found], options: TableOptions) -> Iterable[TableFile]:
@@ -181,15 +183,14 @@ def _table_file(found: Found, options: TableOptions) -> TableFile:
             "not a table file by its name",
             file=shown(found.path),
             remedy=f"Use {_KNOWN}; text may be compressed (.gz, .zst, .bz2). Or tell what such "
-            f"files are by {options.setting('format=')}{named}, or begin its name with '_' to "
+            f"files are by {options.setting(f'format={named}')}, or begin its name with '_' to "
             "leave it out",
         )
-    pairs = [part.split("=", 1) for part in found.name.split("/")[:-1] if "=" in part]
     return TableFile(
         found.path,
         shown(found.name),
         kind,
-        {key: _partition_value(found.path, value) for key, value in pairs},
+        _partitions(found),
         stamp_of(found.path),
         compression,
         options,
@@ -209,9 +210,31 @@ def _format_of(name: str, options: TableOptions) -> tuple[str | None, str | None
     return kind, compression
 
 
+def _partitions(found: Found) -> dict[str, str | None]:
+    """Read the columns that the names of folders give.
+
+    Raises:
+        InputError: two folders give a column different values, or a name is not UTF-8.
+    """
+    partitions: dict[str, str | None] = {}
+    for part in found.name.split("/")[:-1]:
+        key, equals, written = part.partition("=")
+        if not equals:
+            continue
+        value = _partition_value(found.path, written)
+        if partitions.setdefault(key, value) != value:
+            raise InputError(
+                "two folders above the file give a column different values",
+                file=shown(found.path),
+                column=shown(key),
+                remedy="Move the file to where it belongs, or rename one of the folders",
+            )
+    return partitions
+
+
 def _partition_value(path: Location, written: str) -> str | None:
     """Read the value in the name of a folder; None is null."""
-    if written == _NULL_PARTITION:
+    if written in ("", _NULL_PARTITION):
         return None
     try:
         value = unquote(written, errors="strict")

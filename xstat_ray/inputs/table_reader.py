@@ -11,9 +11,11 @@ import pyarrow.types as pt
 
 from xstat_ray.errors import InputError
 from xstat_ray.inputs import arrow_reader, csv_reader, json_lines, parquet_reader
+from xstat_ray.inputs.clean_text import fold_one
 from xstat_ray.inputs.csv_faults import find_fault, named_delimiter
 from xstat_ray.inputs.parquet_reader import RowGroup
 from xstat_ray.inputs.table_files import TableFile, stamp_of
+from xstat_ray.inputs.table_walk import shown
 from xstat_ray.util.object_stores import is_answer, unusable
 from xstat_ray.util.threads import ahead
 
@@ -73,15 +75,25 @@ def _read_zones(schema: pa.Schema) -> None:
 def _missing(file: TableFile, name: str, names: Sequence[str], wanted: Sequence[str]) -> InputError:
     """Make the error for a column that is not there.
 
-    What stands in the first row of a CSV file may be values of a table without a header. It is
-    shown only if a column that the study names is among it, in small letters or large ones.
+    What stands in the first row of a CSV file, and the keys of JSON, may be values. They are shown
+    only if a column that the study names is among them, in small letters or large ones.
     """
-    meant = {_folded(other) for other in wanted}
-    if file.format in ("csv", "tsv") and not any(_folded(have) in meant for have in names):
+    meant = {fold_one(other, str.casefold) for other in wanted}
+    if file.is_text and not any(fold_one(have, str.casefold) in meant for have in names):
         return _without_header(file, name, names, wanted)
+    if any(part.startswith(f"{name}=") for part in file.path.inside.split("/")):
+        remedy = (
+            f"To have it from the name of the folder {name}=..., name the folder above that, or a "
+            f"pattern such as {name}=*"
+        )
+        return InputError("no such column", file=file.shown, column=name, remedy=remedy)
     have = [*names, *file.partitions]
-    listed = f"The columns are {', '.join(have)}"
-    same = [other for other in have if _folded(other) == _folded(name)]
+    listed = f"The columns are {', '.join(map(shown, have))}"
+    same = [
+        other
+        for other in have
+        if fold_one(other, str.casefold) == fold_one(name, str.casefold)
+    ]
     close = same or get_close_matches(name, have, n=1)
     remedy = f"Did you mean {close[0]!r}? {listed}" if close else listed
     return InputError("no such column", file=file.shown, column=name, remedy=remedy)
@@ -90,6 +102,14 @@ def _missing(file: TableFile, name: str, names: Sequence[str], wanted: Sequence[
 def _without_header(
     file: TableFile, name: str, names: Sequence[str], wanted: Sequence[str]
 ) -> InputError:
+    if file.format == "jsonl":
+        return InputError(
+            f"no such key among the {len(names)} of the first lines",
+            file=file.shown,
+            column=name,
+            remedy=f"Write objects with the names that the study gives ({', '.join(wanted)}); the "
+            "keys are not shown here, as they may hold a person's data",
+        )
     other = csv_reader.other_delimiter(file, names, wanted)
     if other is not None:
         return InputError(
@@ -99,8 +119,11 @@ def _without_header(
             remedy=f"Set {file.options.setting(f'delimiter={other}')}",
         )
     problem = f"no such column among the {len(names)} fields of the first row"
+    line = csv_reader.later_header(file, wanted)
     if names[0].lower().startswith("sep=") and len(names) <= 2:
         remedy = "Remove the first line, which only tells a spreadsheet the delimiter"
+    elif line is not None:
+        remedy = f"The header is in line {line} of the file: remove what stands above it"
     else:
         remedy = (
             f"Put a header above the rows, with the names that the study gives "
@@ -108,10 +131,6 @@ def _without_header(
             "data"
         )
     return InputError(problem, file=file.shown, column=name, remedy=remedy)
-
-
-def _folded(name: str) -> str:
-    return name.strip().casefold()
 
 
 def record_batches(
@@ -205,7 +224,10 @@ def _explain(file: TableFile, error: Exception) -> tuple[str, str]:
     remedy = "Write the file again, or check that it is complete"
     if stamp_of(file.path).size == 0:
         return "the file is empty", remedy
-    return f"the file is damaged or is not {_NAMES[file.format]}", remedy
+    inside = _NAMES[file.format]
+    if file.compression is not None:
+        inside = f"{inside} compressed by {file.compression}, as its name says"
+    return f"the file is damaged or is not {inside}", remedy
 
 
 _NAMES = {

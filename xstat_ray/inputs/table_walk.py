@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import stat
+import unicodedata
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
@@ -35,11 +37,20 @@ class Found(NamedTuple):
     path: Location
     name: str
     """Path below the folder that was searched, with '/'."""
+    linked: _Identity | None = None
+    """Which file it is, where it has several names (hard links)."""
 
 
 def shown(path: LocationLike) -> str:
-    """Write a path for people; bytes that are no UTF-8 appear as escapes."""
-    return os.fsencode(str(path)).decode(errors="backslashreplace")
+    """Write a path for people; what is no UTF-8, and what nobody sees, appears as escapes."""
+    text = str(path)
+    if text.isascii() and text.isprintable():
+        return text
+    with suppress(UnicodeEncodeError):
+        text = os.fsencode(text).decode(errors="backslashreplace")
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
 
 
 def find_files(place: Location, options: TableOptions = NOTHING_SET) -> list[Found]:
@@ -59,13 +70,13 @@ def find_files(place: Location, options: TableOptions = NOTHING_SET) -> list[Fou
     path = place.local
     root, pattern = _split(path)
     try:
-        mode = root.stat().st_mode
-    except OSError as error:
+        status = root.stat()
+    except (OSError, ValueError) as error:
         raise _unreachable(root, error) from None
     refuse_part_of_lake(root, shown(path), options)
-    if stat.S_ISREG(mode):
-        return [Found(Location(str(root)), root.name)]
-    if not stat.S_ISDIR(mode):
+    if stat.S_ISREG(status.st_mode):
+        return [Found(Location(str(root)), root.name, _linked(status))]
+    if not stat.S_ISDIR(status.st_mode):
         raise _not_a_file(root)
     found = sorted(_below(root, (), pattern, (), options), key=lambda file: os.fsencode(file.name))
     if pattern and not found:
@@ -84,7 +95,7 @@ def is_there(place: Location) -> bool:
         return any(letter in place.inside for letter in "*[") or place.store.holds(place.inside)
     try:
         os.lstat(_split(place.local)[0])
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return False
     except OSError:
         # What is wrong is said when it is opened.
@@ -120,12 +131,23 @@ def _stored(place: Location, store: Store, options: TableOptions) -> list[Found]
 
 
 def _split(path: Path) -> tuple[Path, Sequence[str]]:
-    """The folder that holds all that a pattern can fit, and the rest of the pattern."""
+    """The folder that holds all that a pattern can fit, and the rest of the pattern.
+
+    A folder that is there by the name that is written is no pattern.
+    """
     parts = path.parts
-    first = next((i for i, part in enumerate(parts) if any(c in part for c in _MAGIC)), None)
-    if first is None or os.path.lexists(path):
-        return path, ()
-    return Path(*parts[:first]), parts[first:]
+    for first, part in enumerate(parts):
+        if any(letter in part for letter in _MAGIC) and not _exists(Path(*parts[: first + 1])):
+            return Path(*parts[:first]), parts[first:]
+    return path, ()
+
+
+def _exists(path: Path) -> bool:
+    """Whether there is something of this name, which holds no NUL then."""
+    try:
+        return os.path.lexists(path)
+    except ValueError:
+        return False
 
 
 def _below(
@@ -156,7 +178,7 @@ def _below(
         elif not _fits(inner, pattern):
             continue
         elif stat.S_ISREG(found.st_mode):
-            yield Found(Location(str(path)), "/".join(inner))
+            yield Found(Location(str(path)), "/".join(inner), _linked(found))
         else:
             raise _not_a_file(path)
 
@@ -173,22 +195,27 @@ def _identity(found: os.stat_result) -> _Identity:
     return found.st_dev, found.st_ino
 
 
+def _linked(found: os.stat_result) -> _Identity | None:
+    return _identity(found) if found.st_nlink > 1 else None
+
+
 def refuse_twice(found: Sequence[Found]) -> None:
-    """Refuse files to which two of the paths lead.
+    """Refuse files to which two of the paths lead, by links of either kind.
 
     Raises:
         InputError: there is one.
     """
-    seen: dict[str, Location] = {}
+    seen: dict[str | _Identity, Location] = {}
     for file in found:
         place = os.path.realpath(file.path) if file.path.is_local else file.path.uri
-        other = seen.setdefault(place, file.path)
-        if other is not file.path:
-            raise InputError(
-                f"two names lead to one file; the other is {shown(other)}",
-                file=shown(file.path),
-                remedy="Name it once, or its rows would be counted twice; " + _UNLINK.lower(),
-            )
+        for mark in (place, file.linked):
+            other = file.path if mark is None else seen.setdefault(mark, file.path)
+            if other is not file.path:
+                raise InputError(
+                    f"two names lead to one file; the other is {shown(other)}",
+                    file=shown(file.path),
+                    remedy="Name it once, or its rows would be counted twice; " + _UNLINK.lower(),
+                )
 
 
 def _can_fit(parts: Sequence[str], pattern: Sequence[str]) -> bool:
@@ -218,7 +245,7 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def _unreachable(path: Path, error: OSError) -> InputError:
+def _unreachable(path: Path, error: OSError | ValueError) -> InputError:
     if isinstance(error, PermissionError):
         what = "folder" if _is_folder(path) else "file or folder"
         return InputError(
@@ -227,6 +254,8 @@ def _unreachable(path: Path, error: OSError) -> InputError:
             remedy="Give the user who runs this the right to read it, or begin its name with '_' "
             "to leave it out",
         )
+    if isinstance(error, ValueError):
+        return _nothing(shown(path))
     if path.is_symlink():
         problem = (
             "the link leads to nothing"
@@ -235,12 +264,28 @@ def _unreachable(path: Path, error: OSError) -> InputError:
         )
         return InputError(problem, file=shown(path), remedy=_UNLINK)
     if isinstance(error, FileNotFoundError | NotADirectoryError):
-        return _nothing(shown(path))
+        return _nothing(shown(path), _alike(path))
     return InputError("the place cannot be read", file=shown(path), remedy="Check the disk")
 
 
-def _nothing(place: str) -> InputError:
-    return InputError("no such file or folder", file=place, remedy="Check the path of the table")
+def _alike(path: Path) -> str | None:
+    """Name of a neighbour that differs by how letters with marks are coded, as on macOS."""
+    wanted = unicodedata.normalize("NFC", path.name)
+    try:
+        names = os.listdir(path.parent)
+    except OSError:
+        return None
+    return next((name for name in names if unicodedata.normalize("NFC", name) == wanted), None)
+
+
+def _nothing(place: str, alike: str | None = None) -> InputError:
+    remedy = "Check the path of the table"
+    if alike is not None:
+        remedy = (
+            "A name that looks the same is there, with its letters coded otherwise (NFC, NFD): "
+            "rename it, or name the folder"
+        )
+    return InputError("no such file or folder", file=place, remedy=remedy)
 
 
 def _not_a_file(path: Path) -> InputError:

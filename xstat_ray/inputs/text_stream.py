@@ -42,6 +42,10 @@ _BINARY = (
 """Beginnings of files that hold no text."""
 
 
+class OtherEncodingError(InputError):
+    """A whole file has another encoding than the one that was set; no row is to blame."""
+
+
 class Bytes(Protocol):
     """Gives bytes one after the other."""
 
@@ -108,8 +112,11 @@ class Utf8Stream(io.RawIOBase):
         self._ended = False
         self._error: InputError | None = None
         self._decoder: codecs.IncrementalDecoder | None = None
+        self._utf8: _Utf8 | None = None
         if codecs.lookup(self._encoding).name not in ("utf-8", "ascii"):
             self._decoder = codecs.getincrementaldecoder(self._encoding)()
+            if not codecs.lookup(self._encoding).name.startswith("utf"):
+                self._utf8 = _Utf8()
             self._left = self._decoded(self._left, final=False)
 
     def _refuse_binary(self, head: bytes) -> None:
@@ -119,16 +126,19 @@ class Utf8Stream(io.RawIOBase):
                     f"the file is {what}, not text", file=self._file.shown, remedy=remedy
                 )
         if codecs.lookup(self._encoding).name in _UNMARKED:
+            name = codecs.lookup(self._encoding).name
             raise InputError(
-                f"the file has no byte-order mark, so {self._encoding} is not enough",
+                f"the file has no byte-order mark, so {name} is not enough",
                 file=self._file.shown,
-                remedy=f"Set encoding={self._encoding}-le, or -be",
+                remedy=f"Set {self._file.options.setting(f'encoding={name}-le')}, or -be",
             )
-        if b"\0" in head and self._encoding == "utf-8":
+        if b"\0" in head and codecs.lookup(self._encoding).name == "utf-8":
+            name = "utf-16-be" if head[:1] == b"\0" else "utf-16-le"
             raise InputError(
                 "the file is not UTF-8: it holds zero bytes",
                 file=self._file.shown,
-                remedy="If it is UTF-16 without a byte-order mark, set encoding=utf-16-le",
+                remedy="If it is UTF-16 without a byte-order mark, set "
+                f"{self._file.options.setting(f'encoding={name}')}",
             )
 
     def readable(self) -> bool:
@@ -162,17 +172,47 @@ class Utf8Stream(io.RawIOBase):
     def _decoded(self, stored: bytes, *, final: bool) -> bytes:
         """Decode bytes; what precedes a bad one comes first, and the error with the next read."""
         assert self._decoder is not None
+        if self._utf8 is not None and self._utf8.fits(stored, final=final):
+            self._error = OtherEncodingError(
+                f"the file is UTF-8 from its beginning to its end, and {self._encoding} is set",
+                file=self._file.shown,
+                remedy=f"Remove {self._file.options.setting('encoding')}; where the table and its "
+                "lists of people to leave out differ, convert one of them",
+            )
         try:
             return self._decoder.decode(stored, final).encode()
         except UnicodeDecodeError as error:
-            self._error = InputError(
-                f"the text is not {self._encoding}", file=self._file.shown, remedy=_OTHER
+            self._error = self._error or InputError(
+                f"the text is not {self._encoding}",
+                file=self._file.shown,
+                remedy=f"Convert the file, or set the encoding that it has, such as "
+                f"{self._file.options.setting('encoding=cp932')} for files of Japanese Windows",
             )
             good = bytes(error.object[: error.start])
             return good.decode(self._encoding, errors="ignore").encode()
 
 
-_OTHER = "Set the encoding that it has, such as cp932 for files of Japanese Windows, or convert it"
+class _Utf8:
+    """Tells whether bytes are text in UTF-8 with other letters than ASCII.
+
+    Text in another encoding is that by accident only, as hardly any two letters of it fit.
+    """
+
+    def __init__(self) -> None:
+        self._decoder: codecs.IncrementalDecoder | None = codecs.getincrementaldecoder("utf-8")()
+        self._has_others = False
+
+    def fits(self, stored: bytes, *, final: bool) -> bool:
+        """Take the next bytes; tells with the last ones whether all are such text."""
+        if self._decoder is None:
+            return False
+        try:
+            self._decoder.decode(stored, final)
+        except UnicodeDecodeError:
+            self._decoder = None
+            return False
+        self._has_others = self._has_others or not stored.isascii()
+        return final and self._has_others
 
 
 def _first(stored: Bytes, size: int) -> bytes:
