@@ -75,7 +75,7 @@ def find_files(place: Location, options: TableOptions = NOTHING_SET) -> list[Fou
         raise _unreachable(root, error) from None
     refuse_part_of_lake(root, shown(path), options)
     if stat.S_ISREG(status.st_mode):
-        return [Found(Location(str(root)), root.name, _linked(status))]
+        return [Found(Location(str(root)), root.name, linked=_linked(status))]
     if not stat.S_ISDIR(status.st_mode):
         raise _not_a_file(root)
     found = sorted(_below(root, (), pattern, (), options), key=lambda file: os.fsencode(file.name))
@@ -178,7 +178,7 @@ def _below(
         elif not _fits(inner, pattern):
             continue
         elif stat.S_ISREG(found.st_mode):
-            yield Found(Location(str(path)), "/".join(inner), _linked(found))
+            yield Found(Location(str(path)), "/".join(inner), linked=_linked(found))
         else:
             raise _not_a_file(path)
 
