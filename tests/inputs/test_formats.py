@@ -93,7 +93,7 @@ def test_numbers_of_json_keep_their_digits(tmp_path):
         ('{"id": "secret", "id": "b"}\n', "one key twice .*row 1"),
         ('{"id": ["secret"]}\n', "a list or an object .*column id, row 1"),
         ('{"id": {"secret": 1}}\n', "a list or an object .*column id, row 1"),
-        ('{"name": "secret"}\n', "no such column .*column id"),
+        ('{"name": "secret"}\n', "no such key .*column id"),
         ("", "the file is empty"),
     ],
 )

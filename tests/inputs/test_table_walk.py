@@ -230,7 +230,14 @@ def test_a_file_with_two_names_is_refused(tmp_path):
 
 @pytest.mark.parametrize(
     "copy",
-    ["a (1).csv", "a(2).csv", "a - Copy.csv", "a copy 2.csv", "a - コピー (3).csv", "Copy of a.csv"],
+    [
+        "a (1).csv",
+        "a(2).csv",
+        "a - Copy.csv",
+        "a copy 2.csv",
+        "a - コピー (3).csv",
+        "Copy of a.csv",
+    ],
 )
 def test_a_copy_by_its_name_and_by_what_it_holds_is_refused(tmp_path, copy):
     days(tmp_path, "t/a.csv", f"t/{copy}")

@@ -7,7 +7,8 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
-from pathlib import PurePath
+from itertools import pairwise
+from pathlib import Path, PurePath
 from typing import Any, NoReturn
 
 import hydra
@@ -131,10 +132,30 @@ def _compose(name: str, job: Job) -> int:
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
         report(_explained(error))
         return BAD_INPUT
+    except UnicodeDecodeError:
+        report(
+            str(StudyError("a file is not UTF-8", file=_other_text(), remedy="Save it as UTF-8"))
+        )
+        return BAD_INPUT
     except RecursionError:
         report(f"{_UNREADABLE} {_ENDLESS}")
         return BAD_INPUT
     return code
+
+
+def _other_text() -> str | None:
+    """Find the first file of the configuration that is not UTF-8; None if it is none of these."""
+    names = ("--config-dir", "-cd", "--config-path", "-cp")
+    words = [word for argument in sys.argv for word in argument.split("=", 1)]
+    for folder in [folder for option, folder in pairwise(words) if option in names]:
+        for path in sorted(Path(folder).rglob("*.yaml")):
+            try:
+                path.read_text("utf-8")
+            except UnicodeDecodeError:
+                return str(path)
+            except OSError:
+                continue
+    return None
 
 
 def _call(name: str, job: Job, config: DictConfig) -> int:

@@ -10,9 +10,10 @@
 
 Two rows are one person's exactly if their normal forms have the same bytes, so an id has no normal
 form where that could make two people one: a NUL, which arrays of bytes drop at the end; a number
-that a spreadsheet or a float has rounded (`9.01111E+09`, `9007199254740992.0`); characters that were lost on the way (U+FFFD); and
-words for nothing (`nan`, `NULL`), which many rows share. A whole number that was written as a float
-(`123.0`) is its digits; as an exact id it has no normal form, as nothing is rewritten there.
+that a spreadsheet or a float has rounded (`9.01111E+09`, `9007199254740992.0`); characters that
+were lost on the way (U+FFFD); and words for nothing (`nan`, `NULL`), which many rows share. A whole
+number that was written as a float (`123.0`) is its digits; as an exact id it has no normal form, as
+nothing is rewritten there.
 
 Every form is idempotent: a normal form is its own normal form. Callers pass the distinct ids of a
 column, which are far fewer than its rows.

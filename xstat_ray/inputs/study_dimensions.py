@@ -100,7 +100,9 @@ def _check_letters(
     if any("\0" in text for texts in (labels, *members) for text in texts):
         raise section.error("a value has a zero byte in it", form, remedy="Remove it")
     if (alike := first_alike(labels)) is not None:
-        raise section.error(f"the labels {alike[0]!r} and {alike[1]!r} look alike", form, remedy=ALIKE)
+        raise section.error(
+            f"the labels {alike[0]!r} and {alike[1]!r} look alike", form, remedy=ALIKE
+        )
 
 
 def _values(section: Section) -> _Members:

@@ -64,7 +64,11 @@ def load(path: Path | str) -> Study:
         raise StudyError(
             "the study file cannot be read", file=str(path), remedy=error.strerror
         ) from None
-    except (YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        raise StudyError(
+            "the study file is not UTF-8", file=str(path), remedy="Save it as UTF-8"
+        ) from None
+    except (YAMLError, OmegaConfBaseException) as error:
         raise StudyError(
             "the study file is not valid YAML", file=str(path), remedy=str(error)
         ) from None

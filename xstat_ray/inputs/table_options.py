@@ -45,8 +45,6 @@ class TableOptions:
     """`allow` accepts quoted fields of CSV that span lines and could be whole rows."""
     section: str = field(default="", compare=False)
     """Where the settings stand, such as `data.row`; for messages."""
-    of_list: bool = field(default=False, compare=False)
-    """Whether these are read for a list of people to leave out; for messages."""
     in_study: bool = field(default=False, compare=False)
     """Whether they stand in a study, beside the file of a domain; for messages."""
 
@@ -87,8 +85,7 @@ class TableOptions:
         """Write a setting as it is typed, such as `data.row.int96=utc` for `int96=utc`."""
         if self.in_study:
             return f"{text.replace('=', ': ', 1)} beside file in the study"
-        typed = f"{self.section}.{text}" if self.section else text
-        return f"{typed} (which holds for the table as well)" if self.of_list else typed
+        return f"{self.section}.{text}" if self.section else text
 
 
 NOTHING_SET = TableOptions()

@@ -90,9 +90,7 @@ def _missing(file: TableFile, name: str, names: Sequence[str], wanted: Sequence[
     have = [*names, *file.partitions]
     listed = f"The columns are {', '.join(map(shown, have))}"
     same = [
-        other
-        for other in have
-        if fold_one(other, str.casefold) == fold_one(name, str.casefold)
+        other for other in have if fold_one(other, str.casefold) == fold_one(name, str.casefold)
     ]
     close = same or get_close_matches(name, have, n=1)
     remedy = f"Did you mean {close[0]!r}? {listed}" if close else listed

@@ -272,7 +272,7 @@ def _alike(path: Path) -> str | None:
     """Name of a neighbour that differs by how letters with marks are coded, as on macOS."""
     wanted = unicodedata.normalize("NFC", path.name)
     try:
-        names = os.listdir(path.parent)
+        names = [entry.name for entry in path.parent.iterdir()]
     except OSError:
         return None
     return next((name for name in names if unicodedata.normalize("NFC", name) == wanted), None)

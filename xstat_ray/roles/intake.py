@@ -8,7 +8,7 @@ list of people to leave out that holds something else than ids.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -257,8 +257,9 @@ def read_excluded(
     lists = []
     for number, path in enumerate(source.exclude_files, start=1):
         noted = None if digests is None else digests.of(f"exclude {number}")
-        options = replace(source.options, of_list=True)
-        table = open_table(path, id=id_column, may_be_empty=True, digests=noted, options=options)
+        table = open_table(
+            path, id=id_column, may_be_empty=True, digests=noted, options=source.options
+        )
         entries = 0
         unreadable = 0
         first = None
@@ -281,7 +282,7 @@ def read_excluded(
                 remedy="Correct the list, which may have gone through a spreadsheet. Only with "
                 f"data.{role}.unreadable=count are these entries counted and passed over",
             )
-        lists.append(ExcludeList(table.path, entries, unreadable))
+        lists.append(ExcludeList(str(path), entries, unreadable))
     return LeftOut(pa.concat_arrays(ids), tuple(lists))
 
 
