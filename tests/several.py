@@ -23,6 +23,8 @@ from tests import oracle
 from tests.synthetic import make_study, make_tables
 from xstat_ray.crypto.keygen import generate
 from xstat_ray.crypto.paillier import PrivateKey
+from xstat_ray.crypto.tags import TAG_BYTES
+from xstat_ray.model.messages import Rows
 from xstat_ray.model.study import Bounds, Study
 from xstat_ray.planning.plan import Plan
 from xstat_ray.protocol import agree, count, exchange_persons
@@ -181,3 +183,21 @@ def joined(plan: Plan, made: Several, folder: Path) -> Joined:
         numbers = column._private_key.decrypt(table.reshape(-1, aggregator.public.width))
         counts.append(plan.packing.unpack_signed(numbers, aggregator.public.n))
     return Joined(row, columns, counts)
+
+
+def met_together(rows: Rows, flags: Sequence[NDArray[np.uint8]]) -> NDArray[np.int64]:
+    """(N,) of which column parties each row meets flags, as a kind of `Padding.meets`.
+
+    Args:
+        rows: rows with a tag for each party.
+        flags: (M, 16) tags of each party's flags.
+    """
+    kind = np.zeros(len(rows.cells), np.int64)
+    for number, tags in enumerate(flags):
+        own = rows.tags[:, number * TAG_BYTES : (number + 1) * TAG_BYTES]
+        kind |= np.isin(_values(own), _values(tags)).astype(np.int64) << number
+    return (kind - 1) % (1 << len(flags))
+
+
+def _values(tags: NDArray[np.uint8]) -> NDArray[np.bytes_]:
+    return np.ascontiguousarray(tags).view(f"S{TAG_BYTES}").ravel()

@@ -18,6 +18,7 @@ from xstat_ray import Options, Release, crosstab
 from xstat_ray.errors import InputError, PlanError
 from xstat_ray.federation.one_machine import run_domains
 from xstat_ray.inputs.source import Source
+from xstat_ray.privacy.ledger import Ledger
 from xstat_ray.roles import ColumnParty, RowParty
 from xstat_ray.runtime import executor as executor_module
 from xstat_ray.runtime.driver import Driver
@@ -98,16 +99,39 @@ COUNTS = {("a", "x"): 2, ("a", "y"): 0, ("b", "x"): 0, ("b", "y"): 1}
 """Of person 1 only what stands in the first party's table counts."""
 
 
+PADDED = {"padding": "dp", "view": {"epsilon": 5, "delta": "0.01"}}
+
+
 @pytest.mark.ray
 @thorough
-def test_on_ray_with_several_environments_of_each_party(tmp_path: Path, ray_folder: Path) -> None:
+@pytest.mark.parametrize("privacy", [{}, PADDED])
+def test_on_ray_with_several_environments_of_each_party(
+    privacy: dict[str, object], tmp_path: Path, ray_folder: Path
+) -> None:
     case, paths = codeshared(tmp_path)
-    declared = study(bounds={"rows": 1}, column={"parties": PARTIES})
+    declared = study(bounds={"rows": 1}, column={"parties": PARTIES}, privacy=privacy)
     options = replace(OPTIONS, runtime="ray", replicas={"row": 2, "column": 2})
     row = case.source(case.tables["row"])
     columns = {name: case.source(path) for name, path in paths.items()}
     release = crosstab(declared, row=row, column=columns, options=options, out=case.out)
     assert counts(release) == COUNTS
+
+
+def test_with_padding_counts_are_the_same_and_each_ledger_has_the_view(tmp_path: Path) -> None:
+    case, paths = codeshared(tmp_path)
+    declared = study(bounds={"rows": 1}, column={"parties": PARTIES}, privacy=PADDED)
+    columns = {name: case.source(path) for name, path in paths.items()}
+    with keys_at_hand():
+        row = case.source(case.tables["row"])
+        release = crosstab(declared, row=row, column=columns, options=OPTIONS, out=case.out)
+    assert counts(release) == COUNTS
+    view = release.manifest["view"]
+    assert view["shown"] == 1 and view["combinations_of_parties"] == 3
+    for name in ("row", "jal", "hac"):
+        (account,) = [
+            one for one in Ledger(case.ledger).show() if one.dataset.startswith(f"small/{name}")
+        ]
+        assert account.spent == 5
 
 
 def test_the_order_of_the_study_decides(tmp_path: Path) -> None:
@@ -124,8 +148,6 @@ def test_each_party_debits_its_data_set_once(tmp_path: Path) -> None:
     columns = {name: case.source(path) for name, path in paths.items()}
     with keys_at_hand():
         crosstab(declared, row=case.source(case.tables["row"]), column=columns, options=OPTIONS)
-    from xstat_ray.privacy.ledger import Ledger
-
     spent = {name: Ledger(case.ledger).spent(f"small/{name}") for name in ("row", "jal", "hac")}
     assert set(spent.values()) == {1}
 

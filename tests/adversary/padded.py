@@ -179,7 +179,7 @@ def by_cell(things: Sequence[Thing], cells: int) -> Counts:
     Arrays with a number for each cell are taken as they are; of arrays of cells it is how often
     each stands in them; and of every shard how many rows met a flag, and how many met none.
     """
-    found = _with_one_number_each(things, cells)
+    found = with_one_number_each(things, cells)
     for shard, (at, met) in enumerate(Sent.of(things).met()):
         found[f"met, shard {shard}"] = np.bincount(at[met], minlength=cells)
         found[f"unmet, shard {shard}"] = np.bincount(at[~met], minlength=cells)
@@ -188,7 +188,8 @@ def by_cell(things: Sequence[Thing], cells: int) -> Counts:
     return found
 
 
-def _with_one_number_each(things: Iterable[Thing], cells: int) -> Counts:
+def with_one_number_each(things: Iterable[Thing], cells: int) -> Counts:
+    """Arrays with a number for each cell, and how often each cell stands in arrays of cells."""
     found: Counts = {}
     times = Counter[str]()
     for thing in things:

@@ -98,11 +98,26 @@ def test_what_is_wrong_with_parties_is_named(
     assert caught.value.key == key
 
 
-def test_padding_of_several_parties_is_refused() -> None:
+def test_padding_of_several_parties_covers_every_combination_of_them() -> None:
     study = several(JAL, HAC)
     padded = replace(study, privacy=replace(study.privacy, padding="dp"))
-    with pytest.raises(PlanError, match="does not cover which column parties"):
-        make_plan(padded)
+    plan = make_plan(padded)
+    assert plan.padding is not None and plan.padding.meets.tolist() == [
+        [True, False],
+        [False, True],
+        [True, True],
+        [False, False],
+    ]
+    assert plan.as_dict()["view"]["combinations_of_parties"] == 3
+    assert "of 2 column parties together" in dict(plan.rows())["Pool's view"]
+
+
+def test_so_many_parties_that_no_run_can_carry_their_dummies_are_refused() -> None:
+    parties = [{"name": f"p{number}", "boardings": 4, "per_column": 2} for number in range(8)]
+    study = several(*parties)
+    with pytest.raises(PlanError, match="which no run can carry") as caught:
+        make_plan(replace(study, privacy=replace(study.privacy, padding="dp")))
+    assert "fewer column parties" in str(caught.value.remedy)
 
 
 def test_the_plan_says_what_the_sums_come_to() -> None:

@@ -3,18 +3,15 @@
 The person contributes as much as the bounds allow. The parties run as in a release, up to the tags
 that they send; ciphertexts, which are semantically secure, are left out. An adversary who knows
 both inputs, and all parameters, guesses from the numbers of rows, matches and flags which of the
-two it was. The events were chosen beforehand, so that Clopper-Pearson bounds hold for all of them
-together.
+two it was.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -23,39 +20,31 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
-from scipy.stats import beta, chi2, ks_2samp, kstest
+from scipy.stats import chi2, ks_2samp, kstest
 
 from tests.case import study as make_study
 from tests.roles.pair import exchanged_pair
 from tests.sizes import thorough
+from tests.statistical.view_audit import DELTA, EPSILON, audit, half_the_scale, stocked
 from xstat_ray.crypto.tags import Dummy, dummy_tags, sort_order
 from xstat_ray.model.messages import Rows
-from xstat_ray.model.shards import ShardGrid
 from xstat_ray.model.study import Role, Study
 from xstat_ray.planning.plan import Plan, make_plan
 from xstat_ray.privacy import padding as module
 from xstat_ray.privacy.design import shown_tree
-from xstat_ray.privacy.mechanism import draw_laplace
 from xstat_ray.privacy.padding import DummyCount, Padding
 from xstat_ray.roles import ColumnParty, RowParty
 from xstat_ray.roles.blinding import Blinding
 from xstat_ray.roles.dummies import FlagDummies, RowDummies
 from xstat_ray.roles.join import match
 
-EPSILON = 2
-DELTA = Fraction(1, 1000)
 HOURS = 6
 R = 2
 W = 3
 SHORT = 2_000
 FULL = 20_000
-STOCK = 1 << 14
-HELD: dict[float, NDArray[np.int64]] = {}
 SEEDS: dict[Role, bytes | None] = {"row": b"r" * 32, "column": None}
 """Seeds of the parties; the adversary knows the row party's, to find area a among blinded cells."""
-CONFIDENCE = 1e-4
-"""Chance that a sound padding fails one audit, or that an audit passes for one that it should
-catch, per event."""
 
 
 def study(**row: object) -> Study:
@@ -109,6 +98,18 @@ class Input:
     column: ColumnParty
     plan: Plan
 
+    @property
+    def shift(self) -> NDArray[np.int64]:
+        """Expected dummies in each of the three numbers."""
+        padding = Padding.of_study(self.plan.study, self.plan.grid)
+        return np.array([padding.matched.shift, padding.unmatched.shift, padding.flags.shift])
+
+    @property
+    def base(self) -> NDArray[np.int64]:
+        """What is in each of them in any case."""
+        padding = Padding.of_study(self.plan.study, self.plan.grid)
+        return np.array([0, 0, padding.reserve])
+
     def counts(self) -> tuple[int, int, int]:
         """Count real matches in a, other rows in a, and flags, which the adversary knows."""
         row, flags = self.messages(padded=False)
@@ -152,17 +153,10 @@ def view(rows: Rows, flags: NDArray[np.uint8], area: int) -> tuple[int, int, int
 
 
 @pytest.fixture(autouse=True)
-def stock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Draw by OpenDP in large lots, since a call of it takes as long as the rest of a view."""
-
-    def take(scale: float, count: int) -> NDArray[np.int64]:
-        if len(HELD.get(scale, ())) < count:
-            HELD[scale] = draw_laplace(scale, STOCK)
-        taken = HELD[scale][:count].copy()
-        HELD[scale] = HELD[scale][count:]
-        return taken
-
-    monkeypatch.setattr(module, "draw_laplace", take)
+def stock() -> Iterator[None]:
+    """Draw in large lots."""
+    with stocked():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -182,43 +176,6 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> list[Input]:
     return found
 
 
-def events(inputs: list[Input]) -> list[Callable[[NDArray[np.int64]], NDArray[np.bool_]]]:
-    """Make the events that the adversary looks for: functions of (N, 3) views to (N,) truth.
-
-    They know the counts of both inputs, and all shifts.
-    """
-    padding = Padding.of_study(inputs[0].plan.study, inputs[0].plan.grid)
-    shift = np.array([padding.matched.shift, padding.unmatched.shift, padding.flags.shift])
-    base = np.array([0, 0, padding.reserve])
-    more, less = (np.array(given.counts()) + base for given in inputs)
-    return [
-        lambda v: (v >= more + shift).all(axis=1),
-        lambda v: (v <= less + shift).all(axis=1),
-        *(lambda v, i=i: v[:, i] >= more[i] + shift[i] for i in range(3)),
-        *(lambda v, i=i: v[:, i] <= less[i] + shift[i] for i in range(3)),
-        lambda v: (v > less + 2 * shift).any(axis=1),
-        lambda v: (v < more).any(axis=1),
-        *(lambda v, i=i: v[:, i] == more[i] for i in range(3)),
-        *(lambda v, i=i: v[:, i] == less[i] for i in range(3)),
-    ]
-
-
-def audit(inputs: list[Input], number: int) -> float:
-    """Find the largest epsilon that views prove beside delta: no smaller one can be true."""
-    with_person, without = (given.views(number) for given in inputs)
-    found = events(inputs)
-    level = CONFIDENCE / (4 * len(found))
-    proven = -math.inf
-    for event in found:
-        hits = int(event(with_person).sum()), int(event(without).sum())
-        for here, there in (hits, hits[::-1]):
-            low = beta.ppf(level, here, number - here + 1) if here else 0.0
-            high = beta.ppf(1 - level, there + 1, number - there) if there < number else 1.0
-            if low > DELTA:
-                proven = max(proven, math.log((low - float(DELTA)) / high))
-    return proven
-
-
 def test_the_person_changes_what_was_declared(inputs):
     more, less = (np.array(given.counts()) for given in inputs)
     padding = Padding.of_study(inputs[0].plan.study, inputs[0].plan.grid)
@@ -236,21 +193,6 @@ def test_the_view_loses_no_more_than_declared(inputs, number, share):
     # An audit that sees nothing would prove nothing, so what it proves must not be far below. In
     # the short form that is about 1.1 with deviations of 0.12, five above the limit.
     assert share * EPSILON < proven <= EPSILON
-
-
-def half_the_scale(patch: pytest.MonkeyPatch) -> None:
-    """Draw dummies with half of the declared scale."""
-    honest = Padding.of_study
-
-    def halved(study: Study, grid: ShardGrid) -> Padding:
-        padding = honest(study, grid)
-        names = ("matched", "unmatched", "flags")
-        return replace(
-            padding,
-            **{n: replace(getattr(padding, n), scale=getattr(padding, n).scale / 2) for n in names},
-        )
-
-    patch.setattr(Padding, "of_study", staticmethod(halved))
 
 
 def no_shift(patch: pytest.MonkeyPatch) -> None:

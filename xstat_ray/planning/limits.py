@@ -59,23 +59,6 @@ def check_size(entries: int, remedy: str) -> None:
         )
 
 
-def check_padding(study: Study) -> None:
-    """Refuse padding where there are several column parties.
-
-    Dummies hide how many rows of a shard met flags, and how many of a batch did, for one column
-    party. Of several the aggregator also sees which of them a row met flags of together.
-
-    Raises:
-        PlanError: the study asks for both.
-    """
-    if study.privacy.padding == "dp" and study.column.parties:
-        raise PlanError(
-            "padding does not cover which column parties a row met flags of together",
-            key="privacy.padding",
-            remedy="Leave padding out, or let one column party supply all columns",
-        )
-
-
 def check_parties(study: Study) -> None:
     """Refuse several column parties between domains, which have messages for one.
 

@@ -31,7 +31,6 @@ from xstat_ray.planning.limits import (
     check_joint,
     check_key_bits,
     check_lasts,
-    check_padding,
     check_shards,
     check_size,
 )
@@ -327,7 +326,6 @@ def make_plan(
     chosen = kernel()
     chosen.check(constant_time)
     check_shards(shards)
-    check_padding(study)
     check_size(study.cells * study.slots, "Use coarser domains or fewer dimensions")
     design = Design.of_study(study)
     check_size(design.shown * study.width, "Use a more regular hierarchy, or report fewer levels")

@@ -7,10 +7,12 @@ from typing import Any
 from xstat_ray.model.study import Study
 from xstat_ray.privacy.padding import Padding
 
-PADDING_OFF = (
+_SEEN = (
     "PADDING IS OFF: the compute pool sees exactly how many rows each blinded cell has in each "
-    "batch, and how many of them matched. Set privacy.padding=dp to hide that."
+    "batch, and how many of them matched"
 )
+_REMEDY = ". Set privacy.padding=dp to hide that."
+PADDING_OFF = _SEEN + _REMEDY
 
 
 def as_dict(study: Study, padding: Padding | None) -> dict[str, Any]:
@@ -29,6 +31,7 @@ def as_dict(study: Study, padding: Padding | None) -> dict[str, Any]:
         "rows_added": padding.rows_added,
         "flags_added": padding.flags_added,
         "flags_a_row": padding.copies,
+        **({"combinations_of_parties": len(padding.meets) - 1} if padding.parties > 1 else {}),
         "kinds": {
             name: {
                 "l1": kind.l1,
@@ -42,14 +45,10 @@ def as_dict(study: Study, padding: Padding | None) -> dict[str, Any]:
 
 
 def padding_off(study: Study) -> str:
-    """Warn that there is no padding, which several column parties cannot have."""
+    """Warn that there is no padding."""
     if not study.column.parties:
         return PADDING_OFF
-    return (
-        "PADDING IS OFF: the compute pool sees exactly how many rows each blinded cell has in each "
-        "batch, and how many of them matched with which of the column parties. Nothing hides that "
-        "where there are several."
-    )
+    return f"{_SEEN}, and with which of the column parties{_REMEDY}"
 
 
 def sentence(study: Study, padding: Padding | None) -> str:
@@ -58,7 +57,9 @@ def sentence(study: Study, padding: Padding | None) -> str:
         return "PADDING OFF: exact row and match totals of blinded cells"
     view = study.privacy.view
     copies = f", and {padding.copies} flags in place of one" if padding.copies > 1 else ""
+    parties = f" of {padding.parties} column parties together" if padding.parties > 1 else ""
     return (
         f"epsilon {view.epsilon}, delta {float(view.delta):g}, by dummies in {padding.batches} "
-        f"batches: about {padding.rows_added:,} rows and {padding.flags_added:,} flags{copies}"
+        f"batches: about {padding.rows_added:,} rows and {padding.flags_added:,} flags{parties}"
+        f"{copies}"
     )

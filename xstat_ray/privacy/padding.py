@@ -65,21 +65,27 @@ class DummyCount:
 
 @dataclass(frozen=True)
 class Padding:
-    """The dummies of a release."""
+    """The dummies of a release.
+
+    Where there are several column parties the aggregator sees flags of which of them a row meets.
+    Rows are then of as many kinds as there are combinations of parties, and each kind has dummies.
+    """
 
     matched: DummyCount
-    """Rows that meet a dummy flag, for each cell and batch."""
+    """Rows that meet dummy flags, for each combination of column parties, cell and batch."""
     unmatched: DummyCount
     """Rows that meet nothing, for each cell and batch."""
     flags: DummyCount
-    """Flags that are not met, for each batch."""
+    """Flags that are not met, for each column party and batch."""
     reserve: int
-    """Dummy flags in every batch that its matched rows may meet."""
+    """Dummy flags of each column party in every batch that its matched rows may meet."""
     copies: int
     """R: flags for each person and period, so that every row of a person has a tag of its own."""
     cells: int
     """Cells that the aggregator sees, the empty ones that hide the shape of the row tree too."""
     batches: int
+    parties: int = 1
+    """Column parties."""
 
     @classmethod
     def of_study(cls, study: Study, grid: ShardGrid) -> Padding | None:
@@ -91,30 +97,56 @@ class Padding:
         return _padding(study, grid) if study.privacy.padding == "dp" else None
 
     @property
+    def meets(self) -> NDArray[np.bool_]:
+        """(kinds, parties) whether dummy rows of a kind meet flags of a column party.
+
+        Every combination of parties is a kind. The last one is that of no party.
+        """
+        kinds = np.roll(np.arange(1 << self.parties), -1)
+        return (kinds[:, None] >> np.arange(self.parties) & 1).astype(bool)
+
+    @property
     def rows_added(self) -> int:
         """Expected number of dummy rows of the release."""
-        return self.batches * self.cells * (self.matched.shift + self.unmatched.shift)
+        matched = _combinations(self.parties) * self.matched.shift
+        return self.batches * self.cells * (matched + self.unmatched.shift)
 
     @property
     def flags_added(self) -> int:
-        """Expected number of dummy flags of the release, besides R - 1 copies of the real ones."""
-        return self.batches * (self.reserve + self.flags.shift)
+        """Expected number of dummy flags of the release, besides R - 1 copies of the real ones.
 
-    def draw_rows(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Matched and unmatched dummy rows, (batches, cells) each.
-
-        What a batch has of the first fits its reserve.
+        Of all column parties together.
         """
-        shape = (self.batches, self.cells)
-        matched = self.matched.draw(self.batches * self.cells).reshape(shape)
-        for of_batch in matched:
-            while of_batch.sum() > self.reserve:
-                of_batch[:] = self.matched.draw(self.cells)
-        return matched, self.unmatched.draw(self.batches * self.cells).reshape(shape)
+        return self.batches * self.parties * (self.reserve + self.flags.shift)
+
+    def draw_rows(self) -> NDArray[np.int64]:
+        """(kinds, batches, cells) numbers of dummy rows, with the kinds of `meets`.
+
+        What a batch has of those that meet flags fits the reserve of every column party.
+        """
+        of_party = self.meets[:-1].T.astype(np.int64)
+        shape = (len(of_party.T), self.batches, self.cells)
+        matched = self.matched.draw(math.prod(shape)).reshape(shape)
+        for batch in range(self.batches):
+            while (of_party @ matched[:, batch].sum(axis=1) > self.reserve).any():
+                again = self.matched.draw(len(matched) * self.cells)
+                matched[:, batch] = again.reshape(-1, self.cells)
+        unmatched = self.unmatched.draw(self.batches * self.cells)
+        return np.concatenate([matched, unmatched.reshape(1, self.batches, self.cells)])
 
     def draw_flags(self) -> NDArray[np.int64]:
-        """(batches,) dummy flags that are not met."""
+        """(batches,) dummy flags of one column party that are not met."""
         return self.flags.draw(self.batches)
+
+
+def _combinations(parties: int) -> int:
+    """Combinations of column parties of which a row may meet flags, at least one of them."""
+    return (1 << parties) - 1
+
+
+def _with_one(parties: int) -> int:
+    """Those of them to which a given party belongs."""
+    return 1 << parties - 1
 
 
 def least_shift(l1: int, scale: float, delta: float) -> int:
@@ -150,35 +182,47 @@ def _padding(study: Study, grid: ShardGrid) -> Padding:
     met = study.person_units
     sensitivities = (met, rows * len(study.period.span), met)
     delta = view.delta / 4
-    shares = _cheapest(sensitivities, view.epsilon, float(delta), grid.cells, len(grid.batches))
+    cells = grid.cells
+    batches = len(grid.batches)
+    parties = len(study.column_parties)
+    shares = _cheapest(
+        sensitivities, view.epsilon, float(delta), cells=cells, batches=batches, parties=parties
+    )
     matched, unmatched, flags = (
         DummyCount.of(l1, view.epsilon * share, delta)
         for l1, share in zip(sensitivities, shares, strict=True)
     )
-    cells = grid.cells
-    batches = len(grid.batches)
-    # Halved, since what is drawn again makes the rest likelier by 1/(1 - beta).
-    beta = float(delta) / min(met, batches) * _MARGIN / 2
+    # Halved, since what is drawn again makes the rest likelier by 1/(1 - beta) at most.
+    beta = float(delta) / (min(met, batches) * parties) * _MARGIN / 2
+    draws = cells * _with_one(parties)
     reserve = min(
-        2 * cells * matched.shift,
-        cells * matched.shift + met + sum_bound(cells, matched.scale, beta),
+        2 * draws * matched.shift,
+        draws * matched.shift + met + sum_bound(draws, matched.scale, beta),
     )
-    padding = Padding(matched, unmatched, flags, reserve, rows, cells, batches)
+    padding = Padding(matched, unmatched, flags, reserve, rows, cells, batches, parties)
     _check_size(padding)
     return padding
 
 
 def _cheapest(
-    sensitivities: tuple[int, int, int], epsilon: Fraction, delta: float, cells: int, batches: int
+    sensitivities: tuple[int, int, int],
+    epsilon: Fraction,
+    delta: float,
+    *,
+    cells: int,
+    batches: int,
+    parties: int,
 ) -> tuple[Fraction, Fraction, Fraction]:
     """The split of epsilon over the kinds that costs least."""
+    of_matched = FLAG_ROWS * parties * _with_one(parties) + _combinations(parties)
 
     def cost(steps: tuple[int, int, int]) -> float:
         matched, unmatched, flags = (
             _approximate_shift(l1, float(epsilon) * step / _STEPS, delta)
             for l1, step in zip(sensitivities, steps, strict=True)
         )
-        return batches * (cells * (matched * (FLAG_ROWS + 1) + unmatched) + flags * FLAG_ROWS)
+        in_cells = cells * (matched * of_matched + unmatched)
+        return batches * (in_cells + parties * flags * FLAG_ROWS)
 
     best = min(_splits(), key=cost)
     return Fraction(best[0], _STEPS), Fraction(best[1], _STEPS), Fraction(best[2], _STEPS)
@@ -219,5 +263,6 @@ def _check_size(padding: Padding) -> None:
             f"the view's epsilon and delta need {padding.rows_added:,} dummy rows "
             f"and {padding.flags_added:,} dummy flags, which no run can carry",
             key="privacy.view",
-            remedy="Raise its epsilon, or take longer batches, coarser cells, or a shorter study",
+            remedy="Raise its epsilon, or take longer batches, coarser cells, a shorter study, or "
+            "fewer column parties",
         )

@@ -1,13 +1,14 @@
 """The dummies that each party sends among its rows or flags.
 
 They make the aggregator's view differentially private. Their numbers are drawn once in a release.
-Their tags follow from the tag key, so that both parties know those of the rows that meet a flag.
-See docs/padding.md.
+Their tags follow from the tag keys, so that both ends of a link know those of the rows that meet a
+flag. See docs/padding.md.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,37 +39,75 @@ class Dummies(Secret):
 
 
 class RowDummies(Dummies):
-    """The row party's dummies, by blinded cell."""
+    """The row party's dummies, by blinded cell.
+
+    With each column party it has a tag key, and a row has a tag under each. Where a row meets flags
+    of some column parties, it has tags of no flag for the others.
+    """
 
     @staticmethod
     def draw(padding: Padding) -> NDArray[np.int64]:
-        """Draw (2, batches, cells) numbers: rows that meet a flag, and rows that meet none."""
-        return np.stack(padding.draw_rows())
+        """Draw (kinds, batches, cells) numbers; `Padding.meets` tells what a kind meets."""
+        return padding.draw_rows()
 
     def number(self, shard: Shard) -> int:
         """Count a shard's dummies."""
         return int(self._of_batch(shard.batch)[:, shard.region.start : shard.region.stop].sum())
 
-    def of_shard(self, key: bytes, shard: Shard) -> tuple[NDArray[np.uint8], NDArray[np.uint32]]:
-        """Return a shard's dummies: (N, 16) tags under the tag key, and (N,) blinded cells."""
+    def of_shard(
+        self, keys: Sequence[bytes], shard: Shard
+    ) -> tuple[list[NDArray[np.uint8]], NDArray[np.uint32]]:
+        """Return a shard's dummies.
+
+        Args:
+            keys: the tag key of every column party, in the order of the study.
+            shard: the shard.
+
+        Returns:
+            For each of the keys (N, 16) tags, and (N,) blinded cells.
+        """
         drawn = self._of_batch(shard.batch)
+        inside = slice(shard.region.start, shard.region.stop)
         region = np.arange(shard.region.start, shard.region.stop, dtype=np.uint32)
+        cells = [np.repeat(region, numbers[inside]) for numbers in drawn]
+        meets = self._padding.meets.T
+        tags = [
+            self._tags(key, shard, drawn, meets_party)
+            for key, meets_party in zip(keys, meets, strict=True)
+        ]
+        return tags, np.concatenate(cells)
+
+    def _tags(
+        self, key: bytes, shard: Shard, drawn: NDArray[np.int64], meets: NDArray[np.bool_]
+    ) -> NDArray[np.uint8]:
+        """Make the (N, 16) tags of a shard's dummies for one column party, kind by kind.
+
+        Those that meet its flags are numbered through all kinds and cells of the batch, and so are
+        those that do not.
+
+        Args:
+            key: the tag key that both have.
+            shard: the shard.
+            drawn: (kinds, cells) numbers of the batch.
+            meets: (kinds,) whether they meet flags of the party.
+        """
+        used = {Dummy.MATCHED: 0, Dummy.ROW: 0}
         tags = []
-        cells = []
-        for kind, numbers in zip((Dummy.MATCHED, Dummy.ROW), drawn, strict=True):
-            ends = np.concatenate([[0], np.cumsum(numbers)])
+        for numbers, met in zip(drawn, meets.tolist(), strict=True):
+            kind = Dummy.MATCHED if met else Dummy.ROW
+            ends = used[kind] + np.concatenate([[0], np.cumsum(numbers)])
             places = range(int(ends[shard.region.start]), int(ends[shard.region.stop]))
             tags.append(dummy_tags(key, kind, shard.batch, places))
-            cells.append(np.repeat(region, numbers[shard.region.start : shard.region.stop]))
-        return np.concatenate(tags), np.concatenate(cells)
+            used[kind] = int(ends[-1])
+        return np.concatenate(tags)
 
     def _of_batch(self, batch: int) -> NDArray[np.int64]:
-        """(2, cells) numbers of a batch."""
-        return self._drawn.reshape(2, self._padding.batches, self._padding.cells)[:, batch]
+        """(kinds, cells) numbers of a batch."""
+        return self._drawn.reshape(-1, self._padding.batches, self._padding.cells)[:, batch]
 
 
 class FlagDummies(Dummies):
-    """The column party's dummies, all of which encrypt zero."""
+    """A column party's dummies, all of which encrypt zero."""
 
     @staticmethod
     def draw(padding: Padding) -> NDArray[np.int64]:

@@ -108,14 +108,14 @@ class RowParty(RowIntake):
         """
         located = self._located(shard)
         tags = [link.tags(located.person, located.period) for link in self.links]
-        tag = tags[0]
         cell = located.cell.astype(np.uint32)
         if self._dummies is not None:
-            dummies = self._dummies.of_shard(self._agreed.tag_key, shard)
-            tag = np.concatenate([tag, dummies[0]])
-            cell = np.concatenate([cell, dummies[1]])
-        order = sort_order(tag, cell)
-        in_turn = [in_order(of_party, order) for of_party in (tag, *tags[1:])]
+            keys = [link._agreed.tag_key for link in self.links]
+            dummies, cells = self._dummies.of_shard(keys, shard)
+            tags = [np.concatenate(of_party) for of_party in zip(tags, dummies, strict=True)]
+            cell = np.concatenate([cell, cells])
+        order = sort_order(tags[0], cell)
+        in_turn = [in_order(of_party, order) for of_party in tags]
         return Rows(
             view="".join(link.view() for link in self.links),
             shard=shard.number,

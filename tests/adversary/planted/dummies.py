@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -21,10 +21,12 @@ def left_out_of_the_first_shard(patch: pytest.MonkeyPatch) -> None:
     honest = RowDummies.of_shard
 
     def of_shard(
-        self: RowDummies, key: bytes, shard: Shard
-    ) -> tuple[NDArray[np.uint8], NDArray[np.uint32]]:
-        tag, cell = honest(self, key, shard)
-        return (tag[:0], cell[:0]) if shard.number == 0 else (tag, cell)
+        self: RowDummies, keys: Sequence[bytes], shard: Shard
+    ) -> tuple[list[NDArray[np.uint8]], NDArray[np.uint32]]:
+        of_keys, cell = honest(self, keys, shard)
+        if shard.number == 0:
+            return [tag[:0] for tag in of_keys], cell[:0]
+        return of_keys, cell
 
     patch.setattr(RowDummies, "of_shard", of_shard)
 
@@ -66,3 +68,15 @@ def under_the_same_tag_key(patch: pytest.MonkeyPatch) -> None:
 
 def _with_one_key(honest: Callable[..., NDArray[np.uint8]]) -> Callable[..., NDArray[np.uint8]]:
     return lambda key, *rest: honest(bytes(len(key)), *rest)
+
+
+def none_for_rows_of_two_parties(patch: pytest.MonkeyPatch) -> None:
+    """Send no rows that meet dummy flags of several column parties."""
+    honest = RowDummies.draw
+
+    def draw(padding: Padding) -> NDArray[np.int64]:
+        drawn = honest(padding)
+        drawn[padding.meets.sum(axis=1) > 1] = 0
+        return drawn
+
+    patch.setattr(RowDummies, "draw", staticmethod(draw))
