@@ -14,7 +14,10 @@ from xstat_ray.crypto.buffers import to_rows
 from xstat_ray.crypto.masking import MaskEncryptor
 from xstat_ray.crypto.packing import Packing
 from xstat_ray.crypto.paillier import PublicEncryptor
-from xstat_ray.roles import noise_share
+from xstat_ray.crypto.sum_masks import sum_mask_numbers
+from xstat_ray.roles import joint_row_opening, noise_share
+
+HONEST_SUMS = sum_mask_numbers
 
 
 def left_out(patch: pytest.MonkeyPatch) -> None:
@@ -38,3 +41,18 @@ def with_powers_of_h(patch: pytest.MonkeyPatch) -> None:
         return PublicEncryptor(self._public, len(numbers)).encrypt(numbers)
 
     patch.setattr(MaskEncryptor, "encrypt", encrypt)
+
+
+def of_the_first_party_alone(patch: pytest.MonkeyPatch) -> None:
+    """Mask the tables of all column parties but the first with multiples of B alone."""
+
+    def numbers(
+        sum_seed: bytes, seed: bytes, moduli: Sequence[mpz], modulus: mpz, rows: range
+    ) -> list[list[mpz]]:
+        first, *others = HONEST_SUMS(sum_seed, seed, moduli, modulus, rows)
+        low = [[number % modulus for number in of_party] for of_party in others]
+        moved = [sum(of_row) for of_row in zip(first, *low, strict=True)]
+        high = [[number // modulus * modulus for number in of_party] for of_party in others]
+        return [[mpz(number) for number in moved], *high]
+
+    patch.setattr(joint_row_opening, "sum_mask_numbers", numbers)
