@@ -116,7 +116,7 @@ docs: $(BIN)/.installed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: $(BIN)/.installed
-	for suite in kernels threads paillier exchange noise tags join order crosstab privacy smoothing shards scale machines profile peers; do \
+	for suite in kernels threads paillier exchange noise tags join order parties crosstab privacy smoothing shards scale machines profile peers; do \
 		$(BIN)/xstat-ray benchmark suite=$$suite out=out/benchmark/$$suite || exit 1; \
 	done
 

@@ -367,7 +367,7 @@ def test_a_configuration_gives_the_sizes_of_its_suite():
     config = benchmark_config(RAW, "here")
     assert config.sizes == tags_suite.Sizes(rounds=2, rows=10, persons=5, slice_rows=4)
     suites = (
-        "kernels threads paillier exchange noise tags join order crosstab privacy smoothing "
+        "kernels threads paillier exchange noise tags join order parties crosstab privacy smoothing "
         "shards scale machines profile peers"
     )
     assert set(SUITES) == set(suites.split())

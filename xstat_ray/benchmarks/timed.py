@@ -10,10 +10,10 @@ from typing import Any, Concatenate, cast
 import numpy as np
 
 from xstat_ray.inputs.source import Source
-from xstat_ray.model.parties import ONLY
 from xstat_ray.model.study import Role
 from xstat_ray.planning.plan import Plan
 from xstat_ray.roles import RowParty
+from xstat_ray.roles.id_exchange import Shape
 from xstat_ray.runtime.driver import Driver
 from xstat_ray.runtime.executor import (
     Instance,
@@ -46,9 +46,14 @@ class Costs:
 
     by_name: dict[str, CallCost] = field(default_factory=dict)
     persons: int = 0
-    """People of both parties together, as the parties announced them."""
+    """People of all parties together, as the parties announced them."""
     row_persons: int = 0
     """Those of the row party."""
+
+    def add_persons(self, shape: Shape) -> None:
+        """Add what the ends of a link announced of their tables."""
+        self.persons += shape.column + (0 if self.row_persons else shape.row)
+        self.row_persons = shape.row
 
     def timed(self, name: str, function: Callable[..., Any], *args: Any) -> Any:
         """Call a function and book its costs under a name."""
@@ -77,11 +82,11 @@ class _TimedInstance(Instance[P_co]):
 
     def call(self, method: Callable[Concatenate[P_co, ...], R], *args: object) -> Ref[R]:
         name = name_of(method)
-        result = self._costs.timed(f"{self._role}.{name}", self._inner.call, method, *args)
-        if name == "accept_choices":
-            shape = result.get()
-            self._costs.persons = shape.row + shape.column
-            self._costs.row_persons = shape.row
+        # What is called on a link with a further column party is told by its own name.
+        shown = str(args[1]) if method is RowParty.on_link else name
+        result = self._costs.timed(f"{self._role}.{shown}", self._inner.call, method, *args)
+        if self._role == "column" and name == "accept_choices":
+            self._costs.add_persons(result.get())
         return cast(Ref[R], result)
 
 
@@ -94,8 +99,10 @@ class TimedExecutor(LocalExecutor):
         further = [RowParty(plan.study, sources["row"]) for _ in range(1, row_environments)]
         row = [*self.row, *map(LocalInstance, further)]
         self.row = [_TimedInstance("row", instance, self.costs) for instance in row]
-        column = [_TimedInstance("column", instance, self.costs) for instance in self.column]
-        self.columns = {ONLY: column}
+        self.columns = {
+            name: [_TimedInstance("column", instance, self.costs) for instance in instances]
+            for name, instances in self.columns.items()
+        }
 
     def submit(self, function: Callable[..., R], *args: object) -> Ref[R]:
         """Run at once, and book it under the name of the function."""
