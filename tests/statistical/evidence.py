@@ -215,3 +215,30 @@ def places(plan: PopulationPlan, breakdown: BreakdownPlan, table: pa.Table) -> N
 
 def index(values: pa.ChunkedArray, labels: Sequence[str]) -> NDArray[np.int64]:
     return pc.index_in(values, value_set=pa.array(list(labels), pa.string())).to_numpy()
+
+
+def tally_means(plan: Plan, exact: Counts, draws: int) -> tuple[Tally, Tally]:
+    """Publish a study of one measure many times.
+
+    Args:
+        plan: the plan, whose table is flat.
+        exact: (cells, width) counts, then sums of values less mid.
+        draws: how often.
+
+    Returns:
+        What became of the counts of cells, and of their means; a mean of nobody is zero.
+    """
+    (measure,) = plan.study.column.measures
+    counts, sums = np.split(exact, 2, axis=1)
+    means = np.where(counts > 0, measure.mid + sums / np.maximum(counts, 1), 0)
+    of_counts = Tally()
+    of_means = Tally()
+    columns = {f"{measure.name}_{name}": name for name in ("low95", "high95", "stderr")}
+    for _ in range(draws):
+        noisy = exact_sums(plan, exact) + plan.design.draw(plan.study.slots)
+        cells = publish(plan, Coefficients(release="00" * 16, first=0, values=noisy)).cells
+        of_counts.add(cells, counts.ravel())
+        kept = [f"{measure.name}_mean", *columns]
+        names = [f"{measure.name}_mean", *columns.values()]
+        of_means.add(cells.select(kept).rename_columns(names), means.ravel(), names[0])
+    return of_counts, of_means

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tests import oracle
 from tests.hokkaido.needs import country
 from tests.hokkaido.needs.counting import count as count_hours
+from tests.hokkaido.needs.counting import count_spend
 from tests.hokkaido.world.years import COLUMNS
 from tests.hokkaido.world.years import count as count_year
 from tests.statistical.world import CONF, declaration, publish_exactly
@@ -60,6 +61,10 @@ class Laptop:
             return oracle.count(study, *map(pq.read_table, paths), SEEDS)
         count = count_year if name in COLUMNS else count_hours
         return count(study, self._tables).reshape(study.cells, -1)
+
+    def spend(self) -> NDArray[np.int64]:
+        """(cells, width) exact counts of the study `spend`, then sums of values less mid."""
+        return count_spend(plan_of("spend").study, self._tables)
 
     @cached_property
     def people(self) -> dict[str, NDArray[np.float64]]:

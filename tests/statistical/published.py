@@ -17,6 +17,7 @@ from tests.statistical.evidence import (
     by_threshold,
     tally_day,
     tally_mean_day,
+    tally_means,
     tally_study,
 )
 from tests.statistical.laptop import Laptop, plan_of
@@ -37,6 +38,11 @@ def cells(name: str) -> Callable[[Laptop], Tally]:
 def by_threshold_alone(laptop: Laptop) -> Tally:
     plan = by_threshold(plan_of("doto_movement"))
     return tally_study(plan, laptop.cells("doto_movement"), DRAWS)["cell"]
+
+
+def spent(number: int) -> Callable[[Laptop], Tally]:
+    plan = plan_of("spend")
+    return lambda laptop: tally_means(plan, laptop.spend(), DRAWS)[number]
 
 
 def one_day(laptop: Laptop) -> Tally:
@@ -66,9 +72,12 @@ ROWS: dict[str, tuple[str, Callable[[Laptop], Tally]]] = {
             "preboarding",
             "revisit",
             "donation",
+            "two_airlines",
             "nycflights",
         )
     },
+    "spend": ("cells of `spend`", spent(0)),
+    "mean_spend": ("means of `spend`", spent(1)),
     "day": ("people by residence, one day", one_day),
     "mean_day": ("people by residence, mean day", mean_day(0)),
     "age_gender": ("people by age and sex, mean day", mean_day(1)),

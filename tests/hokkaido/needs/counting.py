@@ -33,15 +33,7 @@ def count(study: Study, tables: Path) -> np.ndarray:
     Returns:
         (cells, slots) exact counts.
     """
-    db = duckdb.connect()
-    start, end = (edge.replace(tzinfo=None) for edge in (study.period.start, study.period.end))
-    db.execute(f"CREATE MACRO inside(t) AS t >= TIMESTAMP '{start}' AND t < TIMESTAMP '{end}'")
-    db.execute(f"CREATE MACRO period(t) AS floor(epoch(t) / {SECONDS[study.period.grain]})::BIGINT")
-    db.execute(
-        "CREATE MACRO phone(id) AS "
-        "CASE WHEN id LIKE '0%' THEN '+81' || replace(id, '-', '')[2:] ELSE id END"
-    )
-    _domain(db, "cell", study.row.dimensions[0])
+    db = _opened(study)
     _rows(db, study, tables / "operator")
     for number, dimension in enumerate(study.column.dimensions):
         _domain(db, f"label{number}", dimension)
@@ -64,6 +56,20 @@ def count(study: Study, tables: Path) -> np.ndarray:
     found = db.execute(query).fetchnumpy()
     counted[found["cell"], found["slot"]] = found["number"]
     return counted
+
+
+def _opened(study: Study) -> duckdb.DuckDBPyConnection:
+    """Make a database that knows periods, spellings of numbers, and the row domain."""
+    db = duckdb.connect()
+    start, end = (edge.replace(tzinfo=None) for edge in (study.period.start, study.period.end))
+    db.execute(f"CREATE MACRO inside(t) AS t >= TIMESTAMP '{start}' AND t < TIMESTAMP '{end}'")
+    db.execute(f"CREATE MACRO period(t) AS floor(epoch(t) / {SECONDS[study.period.grain]})::BIGINT")
+    db.execute(
+        "CREATE MACRO phone(id) AS "
+        "CASE WHEN id LIKE '0%' THEN '+81' || replace(id, '-', '')[2:] ELSE id END"
+    )
+    _domain(db, "cell", study.row.dimensions[0])
+    return db
 
 
 def _domain(db: duckdb.DuckDBPyConnection, name: str, dimension: Dimension) -> None:
@@ -141,3 +147,38 @@ def _flags(db: duckdb.DuckDBPyConnection, study: Study, airline: Path) -> None:
             PARTITION BY id, period(instant) ORDER BY hash(number, instant)
         ) = 1
     """)
+
+
+def count_spend(study: Study, tables: Path) -> np.ndarray:
+    """Count the study `spend`.
+
+    Args:
+        study: the study.
+        tables: folder that holds `operator` and `card`.
+
+    Returns:
+        (cells, width) exact counts of all columns, then sums of values less mid.
+    """
+    db = _opened(study)
+    _rows(db, study, tables / "operator")
+    (dimension,) = study.column.dimensions
+    (measure,) = study.column.measures
+    _domain(db, "label", dimension)
+    found = db.execute(f"""
+        WITH stays AS (
+            SELECT phone(member) AS id, landed + INTERVAL 1 DAY AS instant,
+                coalesce(place, label_other()) AS slot, row_number() OVER () AS number,
+                least(greatest({measure.column}, {measure.low}), {measure.high}) AS value
+            FROM read_parquet('{tables}/card/spend.parquet') AS card
+            LEFT JOIN label ON label.value = {dimension.column}
+            WHERE inside(instant)
+            QUALIFY row_number() OVER (PARTITION BY id ORDER BY hash(number), number) = 1
+        )
+        SELECT cell, slot, count(*) AS number, sum(value - {measure.mid}) AS value
+        FROM rows JOIN (SELECT id, period(instant) AS period, slot, value FROM stays)
+        USING (id, period) GROUP BY ALL
+    """).fetchnumpy()
+    counted = np.zeros((study.cells, study.width), np.int64)
+    counted[found["cell"], found["slot"]] = found["number"]
+    counted[found["cell"], study.slots + found["slot"]] = found["value"]
+    return counted
