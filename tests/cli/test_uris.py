@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 from jobs import budget, nycflights, verify
 from tests.configuration import CONF
 from tests.project.test_docs import CONFIGS
+from tests.sizes import first
 from xstat_ray.cli.hydra_job import refuse_credentials
 from xstat_ray.errors import InputError
 from xstat_ray.inputs.source import Source
@@ -91,9 +92,8 @@ def leaves(raw: dict[str, Any], before: str = "") -> Iterator[str]:
             yield f"{before}{key}"
 
 
-@pytest.mark.parametrize("job", sorted(JOBS))
-def test_a_uri_is_served_or_refused_wherever_a_path_is_set(job, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def accepting(job: str, uri: str) -> set[str]:
+    """Settings of a job that take a URI; all others refuse it by their names."""
     accepted = set()
     for key in leaves(composed(job)):
         raw = copy.deepcopy(composed(job))
@@ -101,17 +101,41 @@ def test_a_uri_is_served_or_refused_wherever_a_path_is_set(job, tmp_path, monkey
         *parts, last = key.split(".")
         for part in parts:
             inner = inner[part]
-        inner[last] = URI
+        inner[last] = uri
         if key == "figure":
             raw["sweep"] = {"privacy.epsilon": [1]}
         try:
             JOBS[job](raw, "the command line")
         except InputError as error:
-            assert re.search("object store cannot serve here|ledger cannot lie at", str(error))
+            assert re.search(
+                "object store cannot serve here|ledger cannot lie at|cannot be served", str(error)
+            )
             assert last in str(error)
         else:
             accepted.add(key)
-    assert accepted == SERVED.get(job, set()) | UNUSED.get(job, set())
+    return accepted
+
+
+@pytest.mark.parametrize("job", sorted(JOBS))
+def test_a_uri_is_served_or_refused_wherever_a_path_is_set(job, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert accepting(job, URI) == SERVED.get(job, set()) | UNUSED.get(job, set())
+    assert list(tmp_path.iterdir()) == []
+
+
+OTHERS = ["dbfs:/x", "jdbc:postgresql://h/db", "az://c/x", "s3n:/b/x", "duckdb:x.db"]
+"""What other programs read as addresses; `dbfs:/x` would be a folder `dbfs:` of this one."""
+PLACES = {"crosstab", "deidentify", "population", "needs"}
+"""Jobs that have all kinds of settings among them."""
+
+
+@pytest.mark.parametrize("uri", first(1, OTHERS))
+def test_an_address_that_no_setting_serves_is_refused_by_all(uri, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for job in PLACES:
+        accepted = accepting(job, uri)
+        # The folder of tables is only the beginning of other settings.
+        assert accepted <= UNUSED.get(job, set()) | {"tables"}, accepted
     assert list(tmp_path.iterdir()) == []
 
 

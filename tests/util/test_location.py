@@ -38,6 +38,16 @@ def test_a_path_is_made_absolute_where_it_is_asked_for(
     assert Location.of("a.csv").absolute.local == tmp_path / "a.csv"
     assert Location.of("./a.csv") == Location.of(Path("a.csv"))
     assert Location.of(tmp_path / "s3:" / "a.csv").is_local
+    assert Location.of("file:/a%20b.csv").local == Path("/a b.csv")
+    for name in ("C:/x", "date=2024-01-01T08:00/x", "a/dbfs:/x", "at_08:00.csv"):
+        assert Location.of(name).inside == name
+
+
+@pytest.mark.parametrize("address", ["dbfs:/x", "s3n:/b/x", "jdbc:sqlite:x", "sqlite:x.db"])
+def test_an_address_of_another_kind_is_no_path(address: str) -> None:
+    with pytest.raises(InputError, match="cannot be served here") as caught:
+        Location.of(address)
+    assert "x" not in str(caught.value.file)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from pathlib import Path
 
@@ -11,10 +10,10 @@ from xstat_ray.privacy.database import Database
 from xstat_ray.privacy.history import History
 from xstat_ray.privacy.postgresql_history import PostgresqlHistory
 from xstat_ray.privacy.sqlite_history import SqliteHistory
+from xstat_ray.util.location import address_kind
 
 Place = Path | Database
 """A file, or a database. Both are absolute, exist, and are shown by `str`."""
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/")
 
 
 def place_of(text: str, key: str = "ledger") -> Place:
@@ -27,12 +26,12 @@ def place_of(text: str, key: str = "ledger") -> Place:
     Raises:
         InputError: an address of another kind, or one that holds a password.
     """
-    scheme = _SCHEME.match(text)
-    if scheme is None:
+    kind = address_kind(text)
+    if kind is None:
         return Path(text)
-    if scheme[1].lower() not in ("postgresql", "postgres"):
+    if kind not in ("postgresql", "postgres"):
         raise InputError(
-            f"a budget ledger cannot lie at an address that begins with {scheme[1]}:",
+            f"a budget ledger cannot lie at an address that begins with {kind}:",
             key=key,
             remedy="Name a file on a local disk, or postgresql://USER@HOST/DATABASE",
         )

@@ -23,6 +23,14 @@ from xstat_ray.util.object_stores import SCHEMES, Store, parse_uri, unusable
 _URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _COLLAPSED = re.compile(rf"({'|'.join(SCHEMES)}):/(?!/)")
 """A URI that went through a path of a disk, which has no two slashes in a row."""
+_SHORT_FILE = re.compile(r"file:(?=/(?!/))", re.IGNORECASE)
+"""How some programs begin a URI of a file. (RFC 8089, appendix B.)"""
+_ADDRESS = re.compile(
+    r"([A-Za-z][A-Za-z0-9+.-]+)(?=:/)"
+    r"|(jdbc|odbc|sqlite|duckdb|profile|mysql|postgres(?:ql)?)(?=:)",
+    re.IGNORECASE,
+)
+"""What other programs read as an address, such as `dbfs:/x` and `sqlite:x.db`."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +59,15 @@ class Location:
             raise InputError(
                 f"a URI of {collapsed[1]}:// became a path of a disk",
                 remedy="Hand it over as text; a folder of that name has an absolute path",
+            )
+        if found is None and (short := _SHORT_FILE.match(text)) is not None:
+            return cls(str(Path(unquote(text[short.end() :]))))
+        if found is None and (address := address_kind(text)) is not None:
+            raise InputError(
+                f"{address}: cannot be served here",
+                file=f"{address}:...",
+                remedy=f"Use a path of a disk ({_ABSOLUTE_NAME}), or "
+                + ", ".join(f"{name}://" for name in SCHEMES),
             )
         if found is None:
             return cls(str(Path(text)))
@@ -161,6 +178,15 @@ class Location:
             write_whole(self.local, content)
         else:
             self.store.put(self.inside, content)
+
+
+_ABSOLUTE_NAME = "an absolute one where that is the name of a folder or a file"
+
+
+def address_kind(text: str) -> str | None:
+    """What a text begins with that is no path but an address, such as `dbfs`; None of a path."""
+    found = _ADDRESS.match(text)
+    return None if found is None else found[0].lower()
 
 
 def _path_of_file(rest: str) -> str:
