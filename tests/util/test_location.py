@@ -135,3 +135,16 @@ def test_what_must_lie_on_a_disk_is_refused_elsewhere(tmp_path: Path) -> None:
     assert caught.value.key == "ledger"
     with pytest.raises(InputError, match="object store cannot serve"):
         Path(Location.of("s3://b/k"))
+
+
+def test_hadoop_that_is_not_installed_is_named() -> None:
+    with pytest.raises(InputError, match="Java or Hadoop's libhdfs is not installed"):
+        raise unusable("hdfs://h", OSError("Unable to load libjvm: /usr/lib/jvm"))
+
+
+def test_a_store_of_google_is_asked_for_as_long_as_the_uri_tells() -> None:
+    place = Location.of(
+        "gs://b/x?anonymous=true&endpoint_override=127.0.0.1:1&scheme=http&retry_limit_seconds=0.1"
+    )
+    with pytest.raises(InputError, match="the object store cannot be used"):
+        place.exists()

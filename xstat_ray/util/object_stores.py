@@ -33,6 +33,8 @@ NAMES = (*SCHEMES, *_OTHER_NAMES)
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 _REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
 _ENDPOINT = re.compile(r"(https?://)?[^/:@?#]+(:\d+)?/?")
+_PATIENCE = "60"
+"""Seconds for which a store of Google that does not answer is asked again; its own are 900."""
 _CODE = re.compile(r"AWS Error ([A-Z_]+)")
 
 
@@ -236,6 +238,8 @@ def _open(store: Store, environment: tuple[str | None, ...]) -> fs.FileSystem:
     if store.scheme == "s3":
         return _open_s3(store, environment)
     options = dict(store.options)
+    if store.scheme == "gs":
+        options.setdefault("retry_limit_seconds", _PATIENCE)
     authority = store.authority
     if options.pop("anonymous", None) == "true":
         authority = f"anonymous@{authority}"
@@ -311,6 +315,8 @@ def reason_of(error: Exception) -> str:
         return _KNOWN.get(code[1], f"error {code[1]}")
     if isinstance(error, OSError) and error.errno is not None:
         return os.strerror(error.errno)
+    if "libjvm" in str(error) or "libhdfs" in str(error):
+        return "Java or Hadoop's libhdfs is not installed"
     if isinstance(error, FileNotFoundError):
         return "there is no such object or bucket"
     return type(error).__name__
