@@ -29,7 +29,6 @@ from __future__ import annotations
 
 import math
 from functools import cache, partial
-from hashlib import sha512
 
 import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -51,6 +50,8 @@ MAX_CAPACITY = 1 << 24
 """Positions are 32-bit numbers scaled to the capacity, which makes no two differ in probability by
 more than one part in 256."""
 MAX_BINS = 1 << 32
+_LEAST_HASHED = 4096
+"""Texts below which a thread costs more than it gives."""
 _ITEM_DOMAIN = b"xstat-ray v2 item"
 _PERSON_KEY_DOMAIN = b"xstat-ray v2 person key"
 
@@ -142,9 +143,9 @@ def item_hashes(salt: bytes, ids: NDArray[np.bytes_]) -> NDArray[np.uint8]:
     Returns:
         (N, 16) uint8.
     """
-    prefix = _ITEM_DOMAIN + salt
-    digests = [sha512(prefix + id_).digest()[:ITEM_BYTES] for id_ in ids.tolist()]
-    return np.frombuffer(b"".join(digests), np.uint8).reshape(-1, ITEM_BYTES)
+    rows = np.ascontiguousarray(ids).view(np.uint8).reshape(len(ids), ids.dtype.itemsize)
+    lengths = np.char.str_len(ids).astype(np.int64)
+    return _hashed(_ITEM_DOMAIN + salt, rows, lengths, ITEM_BYTES)
 
 
 def bins_of(items: NDArray[np.uint8], bins: int) -> NDArray[np.int64]:
@@ -277,18 +278,20 @@ def person_keys(
     Returns:
         (n, 12) uint8.
     """
-    rows = len(row_function)
     prefix = b"".join(n.to_bytes(8, "little") for n in (bin, row_function.shape[1]))
     both = np.concatenate([row_function, column_function], axis=1)
-    values = memoryview(both.tobytes())
-    size = both.shape[1]
-    hashed = sha512(_PERSON_KEY_DOMAIN + prefix)
-    keys = bytearray()
-    for start in range(0, rows * size, size):
-        digest = hashed.copy()
-        digest.update(values[start : start + size])
-        keys += digest.digest()[:PERSON_KEY_BYTES]
-    return np.frombuffer(keys, np.uint8).reshape(-1, PERSON_KEY_BYTES)
+    lengths = np.full(len(both), both.shape[1], np.int64)
+    return _hashed(_PERSON_KEY_DOMAIN + prefix, both, lengths, PERSON_KEY_BYTES)
+
+
+def _hashed(
+    prefix: bytes, rows: NDArray[np.uint8], lengths: NDArray[np.int64], size: int
+) -> NDArray[np.uint8]:
+    return in_threads(
+        lambda part: kernel().sha512(prefix, rows[part], lengths[part], size),
+        len(rows),
+        _LEAST_HASHED,
+    )
 
 
 def _pad(matrix: NDArray[np.uint64], keys: NDArray[np.uint8], bin: int) -> None:

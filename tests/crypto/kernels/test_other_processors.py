@@ -43,6 +43,7 @@ def test_it_compiles_for_aarch64(tmp_path: Path) -> None:
     assert b"xr_ifma_available" in data
     assert b"xr_oprf_mark" not in data
     assert b"xr_four_table" not in data
+    assert b"xr_sha512" not in data
 
 
 def test_without_kernels_the_portable_one_is_used(

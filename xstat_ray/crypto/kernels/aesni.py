@@ -1,6 +1,6 @@
 """The kernel for processors with AES instructions and no AVX-512 IFMA.
 
-The oblivious PRF is C (native/oprf.c), all else is `portable`.
+The oblivious PRF is C (native/oprf.c and native/sha512.c), all else is `portable`.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from xstat_ray.crypto.kernels.portable import Portable
 
 
 class Aesni(Portable):
-    """Eight items at once in the oblivious PRF."""
+    """Several items at once in the oblivious PRF."""
 
     name: ClassVar[str] = "aesni"
 
     def __init__(self, native: ModuleType) -> None:
         """Work with the C functions of `native`, as `Ifma` does."""
         self._native = native
+        self._lanes = _lanes(native)
 
     @staticmethod
     def runs(native: ModuleType) -> bool:
@@ -44,3 +45,22 @@ class Aesni(Portable):
         items = np.ascontiguousarray(items)
         self._native.oprf_rows(out, key, items, np.ascontiguousarray(matrix), capacity)
         return out
+
+    def sha512(
+        self, prefix: bytes, rows: NDArray[np.uint8], lengths: NDArray[np.int64], size: int
+    ) -> NDArray[np.uint8]:
+        """As many texts at once as the processor's widest registers have room for."""
+        if not self._lanes:
+            return super().sha512(prefix, rows, lengths, size)
+        out = np.empty((len(rows), size), np.uint8)
+        rows = np.ascontiguousarray(rows)
+        lengths = np.ascontiguousarray(lengths, np.int64)
+        self._native.sha512(self._lanes, out, prefix, rows, lengths)
+        return out
+
+
+def _lanes(native: ModuleType) -> int:
+    """Texts that are hashed at once; 0 where the build is older than the function."""
+    if not hasattr(native, "sha512"):
+        return 0
+    return 8 if native.available() else 4 if native.avx2_available() else 1

@@ -118,6 +118,12 @@ class Ifma(Kernel):
         """By the AES instructions; see `Aesni`."""
         return self._portable.oprf_rows(key, items, matrix, capacity)
 
+    def sha512(
+        self, prefix: bytes, rows: NDArray[np.uint8], lengths: NDArray[np.int64], size: int
+    ) -> NDArray[np.uint8]:
+        """Eight texts at once; see `Aesni`."""
+        return self._portable.sha512(prefix, rows, lengths, size)
+
 
 class _Base(PowerTable):
     """The table of one base modulo one modulus."""

@@ -19,7 +19,7 @@ from gmpy2 import invert, mpz, powmod
 from numpy.typing import NDArray
 
 from xstat_ray.crypto.buffers import from_rows, to_rows
-from xstat_ray.crypto.kernels import numpy_oprf
+from xstat_ray.crypto.kernels import hashed_texts, numpy_oprf
 from xstat_ray.errors import InputError
 from xstat_ray.util.secrecy import Secret
 
@@ -216,6 +216,22 @@ class Kernel(ABC):
             (n, w / 8): bit c % 8 of byte c // 8 is that of column c.
         """
         return numpy_oprf.rows(key, items, matrix, capacity)
+
+    def sha512(
+        self, prefix: bytes, rows: NDArray[np.uint8], lengths: NDArray[np.int64], size: int
+    ) -> NDArray[np.uint8]:
+        """The first bytes of SHA-512(prefix || text) for many texts.
+
+        Args:
+            prefix: what all texts begin with.
+            rows: (N, width) the texts, one in a row.
+            lengths: (N,) how many bytes of each row are the text.
+            size: bytes of each hash, 1 to 64.
+
+        Returns:
+            (N, size).
+        """
+        return hashed_texts.hashed(prefix, rows, lengths, size)
 
 
 def _logarithms(

@@ -7,7 +7,7 @@
    ValueError is raised before anything is computed. Nothing calls a WIDE, a FOUR or an AES function
    unless the processor has it (RuntimeError), and where the compiler has none the module has
    `available`, `avx2_available` and `aes_available` alone. The functions of the AVX2 kernel are in
-   module_avx2.c. Whether numbers are reduced, which the kernels take for granted and which decides whether
+   module_avx2.c, SHA-512 is in module_sha512.c. Whether numbers are reduced, which the kernels take for granted and which decides whether
    results are right, is checked one layer up, in ifma.py.
 
    Arguments are never grouped in tuples: PyArg_ParseTuple notes the buffers it has taken in an
@@ -18,6 +18,7 @@
 
 #include "arguments.h"
 #include "module_avx2.h"
+#include "module_sha512.h"
 #include "oprf.h"
 
 static PyObject *available(PyObject *module, PyObject *none)
@@ -295,6 +296,7 @@ static PyMethodDef methods[] = {
      "the same of q, joint)"},
     {"oprf_mark", oprf_mark, METH_VARARGS, "(out, key, items, capacity, first)"},
     {"oprf_rows", oprf_rows, METH_VARARGS, "(out, key, items, matrix, capacity)"},
+    {"sha512", xr_py_sha512, METH_VARARGS, "(lanes, out, prefix, rows, lengths)"},
 #endif
     {NULL, NULL, 0, NULL},
 };
@@ -302,7 +304,7 @@ static PyMethodDef methods[] = {
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "_native",
-    .m_doc = "AVX-512 IFMA, AVX2 and AES kernels; use xstat_ray.crypto.kernels.",
+    .m_doc = "AVX-512, AVX2 and AES kernels; use xstat_ray.crypto.kernels.",
     .m_methods = methods,
 };
 
