@@ -31,7 +31,6 @@ import math
 from functools import cache, partial
 
 import numpy as np
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from numpy.typing import NDArray
 
 from xstat_ray.crypto.kernels.choice import kernel
@@ -299,13 +298,10 @@ def _pad(matrix: NDArray[np.uint64], keys: NDArray[np.uint8], bin: int) -> None:
 
     Counter blocks are (bin || number), both big-endian and of 8 bytes.
     """
-    mode = modes.CTR(bin.to_bytes(8) + bytes(8))
 
     def pad(columns: range) -> None:
-        for column in columns:
-            stream = Cipher(algorithms.AES(keys[column].tobytes()), mode).encryptor()
-            padded = stream.update(matrix[column].view(np.uint8).data)
-            matrix[column] = np.frombuffer(padded, "<u8")
+        part = slice(columns.start, columns.stop)
+        kernel().oprf_pad(matrix[part], keys[part], bin)
 
     each_in_threads(pad, _shares(len(matrix)))
 

@@ -82,6 +82,23 @@ def test_full_width(aesni: Aesni) -> None:
     check(aesni, 1, 17 if EMULATED else 3000, 3000, range(648))
 
 
+@pytest.mark.parametrize("words", [*range(20), 1057])
+@pytest.mark.parametrize("bin", [0, 1, 2**32 - 1])
+def test_columns_are_padded_with_the_streams_of_their_keys(
+    aesni: Aesni, words: int, bin: int
+) -> None:
+    rng = np.random.default_rng(words)
+    memory = rng.integers(0, 2**64, (5, words), dtype=np.uint64)
+    keys = rng.integers(0, 256, (3, 2, 16), dtype=np.uint8)[:, 1]
+    padded = memory.copy()
+    assert aesni.oprf_pad(padded[1:-1], keys, bin).base is padded
+    expected = memory.copy()
+    assert Portable().oprf_pad(expected[1:-1], keys, bin).base is expected
+    assert np.array_equal(padded, expected)
+    assert np.array_equal(padded[[0, -1]], memory[[0, -1]])
+    assert words == 0 or (padded[1:-1] != memory[1:-1]).all()
+
+
 def test_numpy_works_in_blocks_too(monkeypatch: pytest.MonkeyPatch) -> None:
     key, items, matrix = drawn(5, 100, 90, 16)
     expected = [
@@ -132,6 +149,8 @@ def test_ifma_does_without_these_functions(native: SimpleNamespace) -> None:
     assert np.array_equal(
         ifma.oprf_mark(key, items, 100, range(8)), Portable().oprf_mark(key, items, 100, range(8))
     )
+    padded = [kernel.oprf_pad(matrix.copy(), items[:8], 7) for kernel in (ifma, Portable())]
+    assert np.array_equal(*padded)
 
 
 @pytest.fixture

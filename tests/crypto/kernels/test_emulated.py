@@ -25,6 +25,7 @@ SHORT = [
     "test_avx2.py::test_zero_without_randomness_is_one[private_key]",
     "test_aesni.py::test_blocks_of_items[1025]",
     "test_aesni.py::test_nothing_is_written_beyond_the_results[17]",
+    "test_aesni.py::test_columns_are_padded_with_the_streams_of_their_keys[1-19]",
     "test_sha512.py::test_the_kernels_give_the_first_bytes[16]",
     "test_sha512.py::test_nothing_is_written_beyond_the_results[9-8]",
     "test_extension.py::test_the_valid_calls_are_valid",

@@ -43,6 +43,7 @@ def calls() -> Iterator[tuple[str, list[Any]]]:
     columns = np.zeros((8, 2), np.uint64)
     yield "oprf_mark", [columns.copy(), bytes(16), items, 65, 8]
     yield "oprf_rows", [np.zeros((3, 1), np.uint8), bytes(16), items, columns, 65]
+    yield "oprf_pad", [columns[:3].copy(), items, 5]
     texts = np.zeros((3, 13), np.uint8)
     yield "sha512", [1, items.copy(), b"prefix", texts, np.array([0, 5, 13])]
 
@@ -125,6 +126,7 @@ def test_results_are_not_written_to_protected_memory(call: Call) -> None:
         ("four_encrypt", 3),
         ("oprf_mark", 0),
         ("oprf_rows", 0),
+        ("oprf_pad", 0),
         ("sha512", 1),
     ):
         with pytest.raises((TypeError, BufferError, ValueError)):

@@ -35,6 +35,7 @@ FUNCTIONS = [
     "accumulate",
     "oprf_mark",
     "oprf_rows",
+    "oprf_pad",
     "sha512",
 ]
 

@@ -46,6 +46,15 @@ class Aesni(Portable):
         self._native.oprf_rows(out, key, items, np.ascontiguousarray(matrix), capacity)
         return out
 
+    def oprf_pad(
+        self, matrix: NDArray[np.uint64], keys: NDArray[np.uint8], bin: int
+    ) -> NDArray[np.uint64]:
+        """Eight blocks of a column at once."""
+        if not hasattr(self._native, "oprf_pad"):
+            return super().oprf_pad(matrix, keys, bin)
+        self._native.oprf_pad(matrix, np.ascontiguousarray(keys), bin)
+        return matrix
+
     def sha512(
         self, prefix: bytes, rows: NDArray[np.uint8], lengths: NDArray[np.int64], size: int
     ) -> NDArray[np.uint8]:

@@ -118,6 +118,12 @@ class Ifma(Kernel):
         """By the AES instructions; see `Aesni`."""
         return self._portable.oprf_rows(key, items, matrix, capacity)
 
+    def oprf_pad(
+        self, matrix: NDArray[np.uint64], keys: NDArray[np.uint8], bin: int
+    ) -> NDArray[np.uint64]:
+        """By the AES instructions; see `Aesni`."""
+        return self._portable.oprf_pad(matrix, keys, bin)
+
     def sha512(
         self, prefix: bytes, rows: NDArray[np.uint8], lengths: NDArray[np.int64], size: int
     ) -> NDArray[np.uint8]:

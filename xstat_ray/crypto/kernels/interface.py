@@ -217,6 +217,22 @@ class Kernel(ABC):
         """
         return numpy_oprf.rows(key, items, matrix, capacity)
 
+    def oprf_pad(
+        self, matrix: NDArray[np.uint64], keys: NDArray[np.uint8], bin: int
+    ) -> NDArray[np.uint64]:
+        """XOR every column with the key stream of its key, AES-128 in counter mode.
+
+        Args:
+            matrix: (w, words) columns, contiguous; it is changed.
+            keys: (w, 16).
+            bin: the first 8 bytes of every counter block, whose last 8 count from 0; both are
+                big-endian.
+
+        Returns:
+            The matrix.
+        """
+        return numpy_oprf.pad(matrix, keys, bin)
+
     def sha512(
         self, prefix: bytes, rows: NDArray[np.uint8], lengths: NDArray[np.int64], size: int
     ) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""The two functions of the oblivious PRF in numpy: bits of columns, cleared and gathered.
+"""The functions of the oblivious PRF in numpy: bits of columns, cleared and gathered, and padded.
 
 An item has one position in every column. Those in the columns 4g to 4g + 3 are the four
 little-endian 32-bit words of AES-128(item XOR g), each scaled to the capacity by multiplication.
@@ -46,6 +46,15 @@ def rows(
                 gathered[block] |= bits[place + column].take(at)
         out[:, first // 8] = gathered
     return out
+
+
+def pad(matrix: NDArray[np.uint64], keys: NDArray[np.uint8], bin: int) -> NDArray[np.uint64]:
+    """As `Kernel.oprf_pad`, one column at a time."""
+    mode = modes.CTR(bin.to_bytes(8) + bytes(8))
+    for column, key in zip(matrix, keys, strict=True):
+        stream = Cipher(algorithms.AES(key.tobytes()), mode).encryptor()
+        column[:] = np.frombuffer(stream.update(column.view(np.uint8).data), "<u8")
+    return matrix
 
 
 def _positions(

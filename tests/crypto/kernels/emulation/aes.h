@@ -29,6 +29,11 @@ EMULATED __m128i _mm_set1_epi64x(long long value)
     return (__m128i){.lane = {(uint64_t)value, (uint64_t)value}};
 }
 
+EMULATED __m128i _mm_set_epi64x(long long high, long long low)
+{
+    return (__m128i){.lane = {(uint64_t)low, (uint64_t)high}};
+}
+
 #define PAIRWISE(name, expression) \
     EMULATED __m128i name(__m128i a, __m128i b) \
     { \

@@ -7,7 +7,8 @@
    ValueError is raised before anything is computed. Nothing calls a WIDE, a FOUR or an AES function
    unless the processor has it (RuntimeError), and where the compiler has none the module has
    `available`, `avx2_available` and `aes_available` alone. The functions of the AVX2 kernel are in
-   module_avx2.c, SHA-512 is in module_sha512.c. Whether numbers are reduced, which the kernels take for granted and which decides whether
+   module_avx2.c, SHA-512 is in module_sha512.c. Whether numbers are reduced, which the kernels take for
+   granted and which decides whether
    results are right, is checked one layer up, in ifma.py.
 
    Arguments are never grouped in tuples: PyArg_ParseTuple notes the buffers it has taken in an
@@ -211,16 +212,20 @@ static PyObject *power(PyObject *module, PyObject *args)
     return result;
 }
 
-/* Whether the arguments of both functions of the oblivious PRF are good; `columns` gets how many
+/* Whether the processor has the instructions; otherwise RuntimeError. */
+static int has_aes(void)
+{
+    if (!xr_aes_available())
+        PyErr_SetString(PyExc_RuntimeError, "this processor lacks AES instructions");
+    return xr_aes_available();
+}
+
+/* Whether the arguments of the functions of the oblivious PRF that have items are good; `columns` gets how many
    columns of the capacity `bits` has. */
 static int is_oprf(const Py_buffer *key, const Py_buffer *items, const Py_buffer *bits,
                    unsigned capacity, size_t *columns)
 {
-    if (!xr_aes_available()) {
-        PyErr_SetString(PyExc_RuntimeError, "this processor lacks AES instructions");
-        return 0;
-    }
-    if (!require(capacity > 0, "the capacity is zero"))
+    if (!has_aes() || !require(capacity > 0, "the capacity is zero"))
         return 0;
     size_t words = xr_oprf_words(capacity);
     *columns = rows_of(bits, 8 * words);
@@ -271,6 +276,27 @@ static PyObject *oprf_rows(PyObject *module, PyObject *args)
     return result;
 }
 
+/* oprf_pad(matrix, keys, bin) */
+static PyObject *oprf_pad(PyObject *module, PyObject *args)
+{
+    (void)module;
+    unsigned long long bin;
+    Py_buffer matrix, keys;
+    if (!PyArg_ParseTuple(args, "w*y*K", &matrix, &keys, &bin))
+        return NULL;
+    PyObject *result = NULL;
+    size_t count = rows_of(&keys, 16), words = count ? (size_t)matrix.len / 8 / count : 0;
+    if (has_aes() && has_size(&keys, "keys", 16 * count) &&
+        has_numbers(&matrix, "matrix", count * words)) {
+        Py_BEGIN_ALLOW_THREADS
+        xr_oprf_pad(matrix.buf, keys.buf, count, words, bin);
+        Py_END_ALLOW_THREADS
+        result = Py_NewRef(Py_None);
+    }
+    RELEASE(&matrix, &keys);
+    return result;
+}
+
 #endif
 
 static PyMethodDef methods[] = {
@@ -296,6 +322,7 @@ static PyMethodDef methods[] = {
      "the same of q, joint)"},
     {"oprf_mark", oprf_mark, METH_VARARGS, "(out, key, items, capacity, first)"},
     {"oprf_rows", oprf_rows, METH_VARARGS, "(out, key, items, matrix, capacity)"},
+    {"oprf_pad", oprf_pad, METH_VARARGS, "(matrix, keys, bin)"},
     {"sha512", xr_py_sha512, METH_VARARGS, "(lanes, out, prefix, rows, lengths)"},
 #endif
     {NULL, NULL, 0, NULL},

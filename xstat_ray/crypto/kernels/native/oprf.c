@@ -160,4 +160,34 @@ AES void xr_oprf_rows(uint8_t *out, const uint8_t key[16], const uint8_t *items,
     }
 }
 
+/* Eight bytes of a number, the highest first, as the low half of a register. */
+static inline uint64_t big_endian(uint64_t number) { return __builtin_bswap64(number); }
+
+AES void xr_oprf_pad(uint64_t *matrix, const uint8_t *keys, size_t count, size_t words,
+                     uint64_t bin)
+{
+    const size_t bytes = 8 * words, block = sizeof(__m128i);
+    for (size_t column = 0; column < count; column++) {
+        const struct cipher c = expand(keys + 16 * column);
+        uint8_t *to = (uint8_t *)(matrix + column * words);
+        for (size_t at = 0; at < bytes; at += IN_FLIGHT * block) {
+            __m128i s[IN_FLIGHT];
+            uint8_t stream[IN_FLIGHT * sizeof(__m128i)];
+            for (size_t i = 0; i < IN_FLIGHT; i++)
+                s[i] = _mm_xor_si128(_mm_set_epi64x((long long)big_endian(at / block + i),
+                                                    (long long)big_endian(bin)),
+                                     c.key[0]);
+            for (int round = 1; round < ROUNDS; round++)
+                for (int i = 0; i < IN_FLIGHT; i++)
+                    s[i] = _mm_aesenc_si128(s[i], c.key[round]);
+            for (size_t i = 0; i < IN_FLIGHT; i++)
+                _mm_storeu_si128((__m128i *)(stream + block * i),
+                                 _mm_aesenclast_si128(s[i], c.key[ROUNDS]));
+            size_t size = smaller(sizeof stream, bytes - at);
+            for (size_t i = 0; i < size; i++)
+                to[at + i] ^= stream[i];
+        }
+    }
+}
+
 #endif

@@ -24,4 +24,9 @@ void xr_oprf_mark(uint64_t *out, const uint8_t key[16], const uint8_t *items, si
 void xr_oprf_rows(uint8_t *out, const uint8_t key[16], const uint8_t *items, size_t n,
                   const uint64_t *matrix, uint32_t capacity, size_t width);
 
+/* XOR `count` columns of `matrix`, of `words` words each, with the key streams of as many keys of 16
+   bytes: AES-128 in counter mode, whose blocks are (bin, number), both big-endian and of 8 bytes. No
+   address depends on a key. */
+void xr_oprf_pad(uint64_t *matrix, const uint8_t *keys, size_t count, size_t words, uint64_t bin);
+
 #endif
