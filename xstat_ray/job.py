@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from xstat_ray.crypto.kernels.choice import shortfall
-from xstat_ray.errors import BudgetError, InputError, PartyLostError
+from xstat_ray.errors import BudgetError, InputError, PartyLostError, PlanError
 from xstat_ray.inputs.frames import SupportsArrow
 from xstat_ray.inputs.outside import OutsideTable
 from xstat_ray.inputs.source import DEFAULT_LEDGER, Source, check_sources
@@ -18,7 +18,7 @@ from xstat_ray.model.messages import Coefficients
 from xstat_ray.model.parties import ONLY
 from xstat_ray.model.study import Study, role_of
 from xstat_ray.planning import pool_view
-from xstat_ray.planning.fit import fitted, look_at
+from xstat_ray.planning.fit import BATCH, fitted, look_at, shorter
 from xstat_ray.planning.options import Options, check_noise
 from xstat_ray.planning.plan import Plan
 from xstat_ray.publication.manifest import make_manifest
@@ -85,7 +85,7 @@ def crosstab(
         progress = Recorded(progress, folder, hides_sizes=plan.padding is not None)
         sources = _for_run(study, sources, work, progress, stack)
         plan = plan if work.stored else _fitted(plan, sources, options, progress)
-        unfinished, coefficients = _count(plan, sources, work, options, progress)
+        plan, unfinished, coefficients = _count_fitting(plan, sources, work, options, progress)
         release = _release(plan, unfinished, coefficients, kept)
         work.finish()
     return release
@@ -96,16 +96,16 @@ def _fitted(
 ) -> Plan:
     """Cut the periods into batches that fit into memory; see `fit.fitted`.
 
-    With padding the driver may not know how large the tables are, and nothing is cut.
+    With padding the driver may not know how large the tables are, and goes by the bounds.
     """
-    if plan.padding is not None:
-        return plan
     try:
-        look = look_at(plan.study, sources)
+        look = look_at(plan.study, sources) if plan.padding is None else None
     except InputError:
         # The intake tells better what is wrong with a table.
         return plan
-    cut = fitted(plan, options, look)
+    cut, warning = fitted(plan, options, look)
+    if warning is not None:
+        progress.warn(warning)
     if cut is not plan:
         progress.note(
             f"The periods are joined in {len(cut.grid.batches):,} batches, as more at a time would "
@@ -214,6 +214,28 @@ def _announce(
         progress.warn(warning)
     if plan.padding is None:
         progress.warn(pool_view.padding_off(plan.study))
+
+
+def _count_fitting(
+    plan: Plan, sources: dict[str, Source], work: Workspace, options: Options, progress: Progress
+) -> tuple[Plan, Resumable, Coefficients]:
+    """Count with the longest batches for which the row party has room.
+
+    The driver guesses at rows; the row party's environment knows them, and refuses batches that are
+    too long before anything is encrypted. With padding such a refusal is one too many already.
+    """
+    while True:
+        try:
+            return plan, *_count(plan, sources, work, options, progress)
+        except PlanError as error:
+            cut = shorter(plan, options) if error.key == BATCH else None
+            if cut is None or plan.padding is not None:
+                raise
+        plan = cut
+        progress.note(
+            f"The row party has no room for batches of that length; the run starts again with "
+            f"{len(plan.grid.batches):,} batches."
+        )
 
 
 def _count(

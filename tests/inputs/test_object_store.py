@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from hashlib import sha512
 from pathlib import Path
 
@@ -11,11 +12,12 @@ import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
 
-from tests.object_store import CANARY
+from tests.object_store import CANARY, Bucket
 from xstat_ray.errors import InputError
-from xstat_ray.inputs import parquet_reader
+from xstat_ray.inputs import parquet_reader, table_files
 from xstat_ray.inputs.read_digests import ReadDigests
 from xstat_ray.inputs.source import Source, check_sources
+from xstat_ray.inputs.table_files import list_files
 from xstat_ray.inputs.tables import Table, open_table
 
 ROWS = 5_000
@@ -58,6 +60,19 @@ def content(table: Table) -> dict[str, list[object]]:
     return found
 
 
+@pytest.fixture
+def by_ranges(monkeypatch):
+    """Tables of all sizes are read by ranges."""
+    monkeypatch.setattr(table_files, "HELD_BYTES", 0)
+
+
+def asked_of(bucket: Bucket, method: str) -> list[str]:
+    """Ranges of all requests for files of Parquet by this method."""
+    requests = bucket.server.requests
+    return [asked for of, path, asked in requests if of == method and path.endswith(".parquet")]
+
+
+@pytest.mark.parametrize("held", [table_files.HELD_BYTES, 0], ids=["whole", "ranges"])
 @pytest.mark.parametrize(
     "names",
     [
@@ -69,7 +84,8 @@ def content(table: Table) -> dict[str, list[object]]:
     ],
     ids=["parquet", "csv", "gzip", "arrow", "folder"],
 )
-def test_the_same_is_read_as_from_a_disk(tmp_path, bucket, names):
+def test_the_same_is_read_as_from_a_disk(tmp_path, bucket, monkeypatch, names, held):
+    monkeypatch.setattr(table_files, "HELD_BYTES", held)
     folder = tmp_path / "t"
     for name in names:
         write(folder, name, TABLE)
@@ -81,37 +97,95 @@ def test_the_same_is_read_as_from_a_disk(tmp_path, bucket, names):
     assert len(on_disk["id"]) == ROWS * (2 if len(names) > 1 else 1)
 
 
-def test_only_the_columns_that_are_used_are_read_and_by_ranges(tmp_path, bucket):
+def test_a_small_table_takes_three_requests_a_file_however_often_it_is_read(tmp_path, bucket):
+    for name in ("a.parquet", "b.parquet", "c.parquet"):
+        write(tmp_path / "t", name, TABLE)
+    uri = bucket.copy(tmp_path / "t", "t")
+    bucket.server.requests.clear()
+    digests = ReadDigests(bytes(16))
+    table = open_table(uri, **COLUMNS, digests=digests.of("table"))
+    for _ in range(3):
+        list(table.read(table.pieces(), ["id", "area"]))
+    assert len(asked_of(bucket, "HEAD")) == 2 * 3
+    assert len(asked_of(bucket, "GET")) == 3
+    assert len(bucket.server.requests) == 3 * 3 + 3, "three for the list of names"
+    digests.check_unchanged()
+    assert len(asked_of(bucket, "HEAD")) == 3 * 3
+    # Whoever looks at sizes alone, such as the driver, is told them by the list of names.
+    bucket.server.requests.clear()
+    assert [file.stamp for file in list_files(uri, look="size")] == [
+        (file.stamp.size, 0, "") for file in table.files
+    ]
+    assert len(bucket.server.requests) == 3
+
+
+def test_a_file_that_is_replaced_while_it_is_fetched_is_one_of_the_two(tmp_path, bucket):
+    write(tmp_path, "t.csv", TABLE)
+    whole = (tmp_path / "t.csv").read_bytes()
+    uri = bucket.put("t.csv", whole)
+    left = [whole[: len(whole) // 2], whole + whole[-40:]]
+
+    def replace(method: str, path: str) -> None:
+        if method == "GET" and path.endswith("t.csv") and left:
+            bucket.put("t.csv", left.pop())
+
+    bucket.server.fault = replace
+    (file,) = open_table(uri, **COLUMNS).files
+    assert file.content.to_pybytes() == whole[: len(whole) // 2]
+    left = [b"id\n" * n for n in range(9)]
+    with pytest.raises(InputError, match="replaced while it is read"):
+        open_table(uri, **COLUMNS)
+
+
+def test_the_columns_of_a_row_group_take_one_request(tmp_path, bucket, by_ranges):
+    write(tmp_path, "t.parquet", TABLE)
+    uri = bucket.copy(tmp_path / "t.parquet", "t.parquet")
+    table = open_table(uri, **COLUMNS)
+    pieces = table.pieces()
+    bucket.server.requests.clear()
+    list(table.read(pieces, ["id", "area", "weight"]))
+    assert len(pieces) == 4
+    assert len(asked_of(bucket, "GET")) == 4 and len(asked_of(bucket, "HEAD")) == 1
+
+
+def test_only_the_columns_that_are_used_are_read_and_by_ranges(tmp_path, bucket, by_ranges):
     write(tmp_path, "t.parquet", TABLE)
     uri = bucket.copy(tmp_path / "t.parquet", "t.parquet")
     bucket.server.requests.clear()
     table = open_table(uri, **COLUMNS)
     for _ in table.read(table.pieces(), ["id"]):
         pass
-    ranges = [asked for method, _, asked in bucket.server.requests if method == "GET"]
+    ranges = asked_of(bucket, "GET")
     assert ranges and all(asked.startswith("bytes=") for asked in ranges)
     ends = [asked.removeprefix("bytes=").split("-") for asked in ranges]
     read = sum(int(last) - int(first) + 1 for first, last in ends)
     assert read < (tmp_path / "t.parquet").stat().st_size / 2
 
 
-def test_a_footer_is_read_once(tmp_path, bucket):
+def test_a_footer_is_read_once(tmp_path, bucket, by_ranges, monkeypatch):
     write(tmp_path, "t.parquet", TABLE)
     uri = bucket.copy(tmp_path / "t.parquet", "t.parquet")
-    parquet_reader._kept_footer.cache_clear()
+    seen = Counter()
+    read = parquet_reader.pq.read_metadata
+    monkeypatch.setattr(
+        parquet_reader.pq, "read_metadata", lambda file: seen.update("f") or read(file)
+    )
     table = open_table(uri, **COLUMNS)
     for _ in range(3):
         list(table.read(table.pieces(), ["id"]))
-    assert parquet_reader._kept_footer.cache_info().misses == 1
+    assert seen.total() == 1
 
 
+@pytest.mark.parametrize("held", [table_files.HELD_BYTES, 0], ids=["whole", "ranges"])
 @pytest.mark.parametrize("change", ["content", "gone", "longer"])
-def test_a_table_that_changes_under_the_run_is_noticed(tmp_path, bucket, change):
+def test_a_table_that_changes_under_the_run_is_noticed(tmp_path, bucket, monkeypatch, change, held):
     """Also in the second in which it was written, and with as many bytes."""
     write(tmp_path, "t.csv", TABLE)
     uri = bucket.copy(tmp_path / "t.csv", "t.csv")
-    table = open_table(uri, **COLUMNS, digests=ReadDigests(bytes(16)).of("table"))
-    list(table.chunks())
+    monkeypatch.setattr(table_files, "HELD_BYTES", held)
+    digests = ReadDigests(bytes(16))
+    table = open_table(uri, **COLUMNS, digests=digests.of("table"))
+    read = list(table.chunks())
     whole = (tmp_path / "t.csv").read_bytes()
     if change == "gone":
         bucket.files.delete_file(f"{bucket.name}/t.csv")
@@ -119,8 +193,14 @@ def test_a_table_that_changes_under_the_run_is_noticed(tmp_path, bucket, change)
         changed = whole.replace(b"000001", b"000002", 1)
         assert changed != whole
         bucket.put("t.csv", changed if change == "content" else whole + whole[-40:])
+    if held:
+        # What is in memory is what it was; the end of the step tells that the file is not.
+        assert [c.columns for c in table.chunks()] == [c.columns for c in read]
+    else:
+        with pytest.raises(InputError, match="the file has changed since the run began"):
+            list(table.chunks())
     with pytest.raises(InputError, match="the file has changed since the run began"):
-        list(table.chunks())
+        digests.check_unchanged()
 
 
 def test_a_run_that_is_resumed_notices_too(tmp_path, bucket):

@@ -17,6 +17,7 @@ import pytest
 from tests.case import COUNTS, HOURS, KEY_BITS, Case, counts, study
 from tests.heard import Heard
 from tests.sizes import thorough
+from xstat_ray import crosstab
 from xstat_ray.errors import PlanError
 from xstat_ray.inputs.read_digests import ReadDigests
 from xstat_ray.inputs.source import Source
@@ -74,8 +75,9 @@ def write_tables(folder: Path, persons: int, cells: int) -> None:
             "area": np.char.mod("%d", np.arange(24 * persons) % cells),
         }
         pq.write_table(pa.table(columns), folder / "rows" / f"{day}.parquet")
-    at = pa.array(np.full(2000, start)).cast(pa.timestamp("us"))
-    columns = {"id": ids[:2000], "at": at, "kind": np.where(np.arange(2000) % 2, "x", "y")}
+    few = min(persons, 2000)
+    at = pa.array(np.full(few, start)).cast(pa.timestamp("us"))
+    columns = {"id": ids[:few], "at": at, "kind": np.where(np.arange(few) % 2, "x", "y")}
     pq.write_table(pa.table(columns), folder / "columns.parquet")
 
 
@@ -161,31 +163,61 @@ def test_a_larger_table_and_longer_batches_take_more() -> None:
 def test_batches_are_made_shorter_until_they_fit() -> None:
     plan = plan_of(shards=1)
     large = look(200_000_000)
-    assert fitted(plan, options(shards=1, memory=30 * GB), large) is plan
-    cut = fitted(plan, options(shards=1, memory=14 * GB), large)
-    assert len(cut.grid.batches) == 2
+    assert fitted(plan, options(shards=1, memory=30 * GB), large) == (plan, None)
+    cut, warning = fitted(plan, options(shards=1, memory=14 * GB), large)
+    assert len(cut.grid.batches) == 2 and warning is None
     assert cut.packing == plan.packing
 
 
 @pytest.mark.parametrize(
-    ("given", "memory", "key", "remedy"),
-    [("release", 14 * GB, "batch", "Set batch=day"), ("auto", GB, "memory", "more memory")],
+    ("given", "memory", "batches", "remedy"),
+    [("release", 14 * GB, 1, "Set batch=day"), ("auto", GB, 2, "more memory")],
 )
-def test_a_run_that_cannot_fit_is_refused(given: Any, memory: int, key: str, remedy: str) -> None:
+def test_what_is_only_guessed_warns_and_refuses_nothing(
+    given: Any, memory: int, batches: int, remedy: str
+) -> None:
+    """Sizes of files guess at rows; the row party's environment knows them, and may refuse."""
     chosen = options(shards=1, batch=given, memory=memory)
-    with pytest.raises(PlanError, match=remedy) as caught:
-        fitted(chosen.plan(hourly(20)), chosen, look(200_000_000))
-    assert caught.value.key == key
+    cut, warning = fitted(chosen.plan(hourly(20)), chosen, look(200_000_000))
+    assert len(cut.grid.batches) == batches
+    assert warning is not None and "a guess by the sizes of the files" in warning
+    assert remedy in warning
+
+
+def test_what_even_empty_tables_take_is_refused() -> None:
+    chosen = options(shards=1, memory=PROCESS // 2)
+    with pytest.raises(PlanError, match="at least, and has") as caught:
+        fitted(chosen.plan(hourly(20)), chosen, look(0))
+    assert caught.value.key == "memory"
+
+
+def test_with_padding_batches_keep_to_memory_by_public_figures() -> None:
+    """The driver knows no size of a table: it goes by the bounds and by the dummies."""
+    padded = replace(
+        hourly(20),
+        bounds=replace(hourly(20).bounds, persons=400_000),
+        privacy=replace(hourly(20).privacy, padding="dp"),
+    )
+    plan = options().plan(padded)
+    assert plan.padding is not None and len(plan.grid.batches) == 1
+    need = Forecast.of(plan).together
+    assert need > Forecast.of(replace(plan, padding=None)).together
+    assert fitted(plan, options(memory=need), None) == (plan, None)
+    cut, warning = fitted(plan, options(memory=need - 1), None)
+    assert len(cut.grid.batches) == 2 and warning is None
+    assert cut.padding is not None and cut.padding.batches == 2
+    same, warning = fitted(plan, options(memory=need - 1, batch="release"), None)
+    assert same is plan and "by the study's bounds" in str(warning)
 
 
 def test_environments_tasks_and_object_store_of_a_cluster_add_up() -> None:
     plan = plan_of()
     small = look(1_000)
     local = options(memory=GB)
-    assert fitted(plan, local, small) is plan
+    assert fitted(plan, local, small).plan is plan
     with pytest.raises(PlanError, match="memory"):
         fitted(plan, replace(local, runtime="ray"), small)
-    assert fitted(plan, replace(local, runtime="ray", memory=4 * GB), small) is plan
+    assert fitted(plan, replace(local, runtime="ray", memory=4 * GB), small) == (plan, None)
 
 
 def test_rows_that_are_read_together_are_held_together() -> None:
@@ -224,6 +256,32 @@ def test_the_row_party_s_environment_refuses_what_it_cannot_hold(tmp_path: Path)
         table.check_room(room._replace(memory=10 << 20))
     # Others may see the message: it tells what there is, and nothing of the table.
     assert "10.5 MB" in str(caught.value) and "0." not in str(caught.value).replace("10.5", "")
+
+
+@pytest.mark.parametrize("batch", ["auto", "release"])
+def test_where_the_row_party_has_no_room_the_run_starts_again_with_shorter_batches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: Any
+) -> None:
+    """The driver's guess was too low; the environment that knows the rows refuses the batches."""
+    write_tables(tmp_path, 12, 4)
+    monkeypatch.chdir(tmp_path)
+    tables = {"row": tmp_path / "rows", "column": tmp_path / "columns.parquet"}
+    chosen = options(shards=1, batch=batch)
+    right = counts(crosstab(hourly(4), **tables, options=chosen))
+    check = RowShape.check_room
+
+    def of_a_day_alone(self: RowShape, room: MemoryRoom) -> None:
+        check(self, room._replace(memory=1 if len(room.batches) == 1 else None))
+
+    monkeypatch.setattr(RowShape, "check_room", of_a_day_alone)
+    heard = Heard()
+    if batch == "release":
+        with pytest.raises(PlanError, match="rows of a batch do not fit"):
+            crosstab(hourly(4), **tables, options=chosen, progress=heard)
+        return
+    release = crosstab(hourly(4), **tables, options=chosen, progress=heard)
+    assert counts(release) == right
+    assert any("starts again with 2 batches" in note for note in heard.notes)
 
 
 def test_numbers_that_the_forecast_has_from_others_are_theirs() -> None:

@@ -27,9 +27,9 @@ def arrow_schema(file: TableFile) -> pa.Schema:
         InputError: it is a stream without its end, or of an old format.
     """
     if file.format == "orc":
-        return orc.ORCFile(open_bytes(file.path)).schema
+        return orc.ORCFile(open_bytes(file)).schema
     if _is_stream(file):
-        return pa.ipc.open_stream(open_bytes(file.path)).schema
+        return pa.ipc.open_stream(open_bytes(file)).schema
     return _fragment(file).physical_schema
 
 
@@ -44,7 +44,7 @@ def arrow_batches(file: TableFile, columns: Sequence[str], rows: int) -> Iterato
     if file.format == "orc":
         yield from _orc_batches(file, list(columns))
     elif _is_stream(file):
-        for batch in pa.ipc.open_stream(open_bytes(file.path)):
+        for batch in pa.ipc.open_stream(open_bytes(file)):
             yield batch.select(list(columns))
     else:
         yield from _fragment(file).to_batches(
@@ -53,14 +53,14 @@ def arrow_batches(file: TableFile, columns: Sequence[str], rows: int) -> Iterato
 
 
 def _orc_batches(file: TableFile, columns: list[str]) -> Iterator[pa.RecordBatch]:
-    stored = orc.ORCFile(open_bytes(file.path))
+    stored = orc.ORCFile(open_bytes(file))
     for number in range(stored.nstripes):
         stripe = stored.read_stripe(number, columns=columns or stored.schema.names[:1])
         yield stripe.select(columns)
 
 
 def _fragment(file: TableFile) -> ds.Fragment:
-    return ds.IpcFileFormat().make_fragment(open_bytes(file.path))
+    return ds.IpcFileFormat().make_fragment(open_bytes(file))
 
 
 def _is_stream(file: TableFile) -> bool:
@@ -69,7 +69,7 @@ def _is_stream(file: TableFile) -> bool:
     Raises:
         InputError: a stream without its end, whose last rows may be missing, or Feather of 2016.
     """
-    stored = open_bytes(file.path)
+    stored = open_bytes(file)
     head = stored.read(len(_FILE))
     if head.startswith(_OLD_FEATHER):
         raise InputError(

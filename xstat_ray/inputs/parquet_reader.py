@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
@@ -14,17 +13,17 @@ import pyarrow.parquet as pq
 import pyarrow.types as pt
 
 from xstat_ray.errors import InputError
-from xstat_ray.inputs.table_files import Stamp, TableFile
+from xstat_ray.inputs.table_files import TableFile
 from xstat_ray.inputs.text_stream import open_bytes
-from xstat_ray.util.location import Location
 
 _BUFFER_BYTES = 1 << 20
+_WHOLE_BYTES = 1 << 25
+"""Most bytes of the columns of a row group that are asked of an object store at once; a larger
+one is read batch by batch."""
 _RANGES = (1 << 16, 1 << 23)
 """Least and most bytes of a column that are asked of an object store at a time."""
 _ROW_BYTES = 8
 """Bytes of a column that a row takes, as a guess at how much of it is wanted at a time."""
-_FOOTERS = 4096
-"""Footers of files in object stores that are kept, as each takes two requests."""
 _EPOCH = dt.datetime(1970, 1, 1)
 _MICROSECONDS = {"milliseconds": (1_000, 1), "microseconds": (1, 1), "nanoseconds": (1, 1_000)}
 """By unit, what its ticks are multiplied and divided by."""
@@ -69,15 +68,7 @@ def parquet_schema(file: TableFile, columns: Sequence[str]) -> pa.Schema:
 
 
 def _footer(file: TableFile) -> pq.FileMetaData:
-    if file.path.is_local:
-        return pq.read_metadata(open_bytes(file.path))
-    return _kept_footer(file.path, file.stamp)
-
-
-@lru_cache(_FOOTERS)
-def _kept_footer(path: Location, stamp: Stamp) -> pq.FileMetaData:
-    """Read the footer of the version of a file that `stamp` tells."""
-    return pq.read_metadata(open_bytes(path))
+    return file.footers.of(file.path, lambda: pq.read_metadata(open_bytes(file)))
 
 
 def _int96(footer: pq.FileMetaData, schema: pa.Schema) -> set[str]:
@@ -102,21 +93,47 @@ def parquet_batches(
     """
     footer = _footer(file)
     schema = footer.schema.to_arrow_schema()
-    # A fragment would hold a whole row group, whatever its size; this holds one batch.
-    least, most = _RANGES
-    buffered = min(most, max(least, rows * _ROW_BYTES))
+    chosen = range(footer.num_row_groups) if groups is None else groups
+    whole = not file.is_near and _largest(footer, columns, chosen) <= _WHOLE_BYTES
     parquet = pq.ParquetFile(
-        open_bytes(file.path),
+        open_bytes(file),
         metadata=footer,
         read_dictionary=[name for name in columns if pt.is_string(schema.field(name).type)],
-        pre_buffer=False,
-        buffer_size=_BUFFER_BYTES if file.path.is_local else buffered,
+        pre_buffer=whole,
+        buffer_size=_buffered(file, rows),
         # Nanoseconds end in the year 2262.
         coerce_int96_timestamp_unit="us",
     )
     in_utc = _int96(footer, schema) & set(columns) if file.options.int96 == "utc" else set()
-    for batch in parquet.iter_batches(rows, row_groups=groups, columns=list(columns)):
-        yield _in_utc(batch, in_utc) if in_utc else batch
+    # A row group at a time, as all that are asked for at once are held.
+    runs = [[group] for group in chosen] if whole else [groups]
+    for run in runs:
+        for batch in parquet.iter_batches(rows, row_groups=run, columns=list(columns)):
+            yield _in_utc(batch, in_utc) if in_utc else batch
+
+
+def _largest(footer: pq.FileMetaData, columns: Sequence[str], groups: Iterable[int]) -> int:
+    """Most bytes that columns take in one of the row groups."""
+    stored = [footer.schema.column(number).path for number in range(len(footer.schema))]
+    wanted = [i for i, path in enumerate(stored) if path.split(".")[0] in columns]
+    described = (footer.row_group(number) for number in groups)
+    return max(
+        (sum(group.column(i).total_compressed_size for i in wanted) for group in described),
+        default=0,
+    )
+
+
+def _buffered(file: TableFile, rows: int) -> int:
+    """Bytes of a column that are read at a time; 0 for all of it, as it is in memory.
+
+    A fragment of Arrow would hold a whole row group, whatever its size.
+    """
+    if file.content is not None:
+        return 0
+    if file.path.is_local:
+        return _BUFFER_BYTES
+    least, most = _RANGES
+    return min(most, max(least, rows * _ROW_BYTES))
 
 
 def _in_utc(batch: pa.RecordBatch, names: Collection[str]) -> pa.RecordBatch:

@@ -13,7 +13,7 @@ import hmac
 import json
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,7 @@ from xstat_ray.inputs.ids import to_bytes
 from xstat_ray.inputs.table_files import Stamp, TableFile, stamp_of
 from xstat_ray.util.nulls import filled
 from xstat_ray.util.secrecy import Secret
+from xstat_ray.util.threads import each_waiting
 
 _SHORT = 64
 """Bytes of the texts that are hashed many at a time; longer ones are rare."""
@@ -141,8 +142,13 @@ class ReadDigests(Secret):
         Raises:
             InputError: one has.
         """
+        stored = list[str]()
         for name, file in self._listed.items():
-            self._check_stamp(name, file)
+            if file.path.is_local:
+                self._check_stamp(name, file)
+            else:
+                stored.append(name)
+        each_waiting(lambda name: self._check_stamp(name, self._listed[name]), stored)
 
     # While a table is read
 
@@ -162,7 +168,8 @@ class ReadDigests(Secret):
             if known.stamp not in (None, file.stamp):
                 raise _changed(file.shown, CHANGED)
             known.stamp = file.stamp
-        self._listed |= listed
+        # The bytes that a table holds are its own.
+        self._listed |= {name: _without_content(file) for name, file in listed.items()}
         for name in before - listed.keys():
             raise _changed(name, "the file was read when the run began, and is gone")
 
@@ -230,7 +237,8 @@ class PieceDigests(Secret):
         pieces: Sequence[tuple[str, int | None]],
         columns: Iterable[str],
     ) -> None:
-        digests._check_stamp(name, file)
+        if file.content is None:
+            digests._check_stamp(name, file)
         self._digests = digests
         self._name = name
         self._file = file
@@ -275,7 +283,8 @@ class PieceDigests(Secret):
         """
         while self._left:
             self._end_piece()
-        self._digests._check_stamp(self._name, self._file)
+        if self._file.content is None:
+            self._digests._check_stamp(self._name, self._file)
         self._digests._note(self._name, self._digests._files[self._name], self._done)
 
 
@@ -322,6 +331,10 @@ def _text_words(key: bytes, texts: pa.Array) -> NDArray[np.uint64]:
         words[place] = int.from_bytes(whole[:8], "little")
     words[texts.is_null().to_numpy(zero_copy_only=False)] = 0
     return words
+
+
+def _without_content(file: TableFile) -> TableFile:
+    return file if file.content is None else replace(file, content=None)
 
 
 CHANGED = "the file has changed since the run began"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, TypeVar
 from urllib.parse import unquote
+
+import pyarrow as pa
 
 from xstat_ray.errors import InputError
 from xstat_ray.inputs.copies import refuse_copies
@@ -34,6 +36,13 @@ COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
 """Endings behind those of text, and what Arrow calls them."""
 TEXT_FORMATS = ("csv", "tsv", "jsonl")
 _NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
+HELD_BYTES = 64 << 20
+"""Most bytes of a table in an object store whose files are read whole, once, and stay in memory: a
+file then takes a few requests and not some for each reading."""
+FOOTER_BYTES = 16 << 20
+"""Bytes of footers of a table, as they are stored, that are kept while it is open."""
+Look = Literal["size", "version", "bytes"]
+"""What is asked of an object store about each file that it lists."""
 
 
 class Stamp(NamedTuple):
@@ -45,6 +54,28 @@ class Stamp(NamedTuple):
     """When, in nanoseconds since 1970; 0 in an object store."""
     version: str = ""
     """What an object store changes with each version of an object; empty on a disk."""
+
+
+class Footers:
+    """Footers of the files of a table, which are asked for again and again.
+
+    Several threads may use it.
+    """
+
+    def __init__(self) -> None:
+        """Start without any."""
+        self._kept: dict[Location, Any] = {}
+        self._left = FOOTER_BYTES
+
+    def of(self, path: Location, read: Callable[[], Any]) -> Any:
+        """Return the footer of a file, which is read once; of very many some are read again."""
+        found = self._kept.get(path)
+        if found is None:
+            found = read()
+            if found.serialized_size <= self._left:
+                self._left -= found.serialized_size
+                self._kept[path] = found
+        return found
 
 
 @dataclass(frozen=True)
@@ -63,11 +94,20 @@ class TableFile:
     compression: str | None = None
     """How the text in it is compressed, as Arrow calls it."""
     options: TableOptions = NOTHING_SET
+    content: pa.Buffer | None = field(default=None, repr=False, compare=False)
+    """Its bytes, of the version that `stamp` tells, where they are held in memory."""
+    footers: Footers = field(default_factory=Footers, repr=False, compare=False)
+    """Footers of this file and of the others of its table."""
 
     @property
     def shown(self) -> str:
         """The path as text that can be printed, whatever bytes it holds."""
         return shown(self.path)
+
+    @property
+    def is_near(self) -> bool:
+        """Whether it is read without asking an object store."""
+        return self.path.is_local or self.content is not None
 
     @property
     def is_text(self) -> bool:
@@ -91,7 +131,9 @@ def several(paths: Paths) -> tuple[LocationLike, ...]:
     return (paths,) if isinstance(paths, LocationLike) else tuple(paths)
 
 
-def list_files(paths: Paths, options: TableOptions | None = None) -> tuple[TableFile, ...]:
+def list_files(
+    paths: Paths, options: TableOptions | None = None, look: Look = "version"
+) -> tuple[TableFile, ...]:
     """List the files of a table: those that `paths` name, or all below, in the order of names.
 
     Files and folders whose name begins with '.' or '_' (`_SUCCESS`, `_metadata`) are left out.
@@ -100,6 +142,8 @@ def list_files(paths: Paths, options: TableOptions | None = None) -> tuple[Table
         paths: a file, a folder, or a pattern such as `presence/date=2024-05-*`; or several, whose
             files follow each other.
         options: how the files are read.
+        look: what an object store is asked about each file: nothing, so that stamps tell the size
+            alone; the version; or, where the table has at most `HELD_BYTES`, also the bytes.
 
     Raises:
         InputError: nothing there, no files, a file of unknown format, files of several formats, the
@@ -114,7 +158,7 @@ def list_files(paths: Paths, options: TableOptions | None = None) -> tuple[Table
         # Of one, `find_files` has done it.
         refuse_twice(found)
     refuse_copies(found)
-    files = tuple(_looked_at(found, options))
+    files = tuple(_looked_at(found, options, look))
     if not files:
         raise InputError(
             "the folder holds no files",
@@ -141,17 +185,21 @@ def _find(
     return [file._replace(name=f"{number}/{file.name}") for file in found]
 
 
-def _looked_at(found: Sequence[Found], options: TableOptions) -> Iterable[TableFile]:
-    """Look at files; those of an object store many at a time, as each takes a request."""
-    if all(file.path.is_local for file in found):
-        return [_table_file(file, options) for file in found]
-    return each_waiting(lambda file: _table_file(file, options), found)
+def _looked_at(found: Sequence[Found], options: TableOptions, look: Look) -> Iterable[TableFile]:
+    """Look at files; those of an object store many at a time, as each takes requests."""
+    stored = [file for file in found if not file.path.is_local]
+    footers = Footers()
+    if not stored or look == "size":
+        return [_table_file(file, options, "size", footers) for file in found]
+    if look == "bytes" and sum(file.size for file in stored) > HELD_BYTES:
+        look = "version"
+    return each_waiting(lambda file: _table_file(file, options, look, footers), found)
 
 
 def each_file(work: Callable[[TableFile], T], files: Sequence[TableFile]) -> Iterable[T]:
     """Work on each file, in order; on those of an object store many at a time."""
-    local = all(file.path.is_local for file in files)
-    return map(work, files) if local else each_waiting(work, files)
+    near = all(file.is_near for file in files)
+    return map(work, files) if near else each_waiting(work, files)
 
 
 _GONE = Stamp(-1, 0)
@@ -175,7 +223,7 @@ _KNOWN = (
 )
 
 
-def _table_file(found: Found, options: TableOptions) -> TableFile:
+def _table_file(found: Found, options: TableOptions, look: Look, footers: Footers) -> TableFile:
     kind, compression = _format_of(found.path.name.lower(), options)
     if kind is None:
         named = "|".join(FORMAT_NAMES)
@@ -186,15 +234,32 @@ def _table_file(found: Found, options: TableOptions) -> TableFile:
             f"files are by {options.setting(f'format={named}')}, or begin its name with '_' to "
             "leave it out",
         )
+    stamp, content = _looked_up(found, look)
     return TableFile(
         found.path,
         shown(found.name),
         kind,
         _partitions(found),
-        stamp_of(found.path),
+        stamp,
         compression,
         options,
+        content,
+        footers,
     )
+
+
+def _looked_up(found: Found, look: Look) -> tuple[Stamp, pa.Buffer | None]:
+    """Look up the stamp of a file, and perhaps its bytes."""
+    store = found.path.store
+    if store is None or look == "version":
+        return stamp_of(found.path), None
+    if look == "size":
+        return Stamp(found.size, 0), None
+    stored = store.fetch(found.path.inside)
+    if stored is None:
+        return _GONE, None
+    version, content = stored
+    return Stamp(version.size, 0, version.mark), content
 
 
 def _format_of(name: str, options: TableOptions) -> tuple[str | None, str | None]:

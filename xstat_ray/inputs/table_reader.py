@@ -146,7 +146,7 @@ def record_batches(
         InputError: the file is damaged.
     """
     batches = _scan(file, columns, rows, groups)
-    if not file.path.is_local:
+    if not file.is_near:
         batches = ahead(batches)
     while True:
         # Only reading is guarded: errors that the caller raises between two batches pass unchanged.

@@ -39,6 +39,8 @@ class Found(NamedTuple):
     """Path below the folder that was searched, with '/'."""
     linked: _Identity | None = None
     """Which file it is, where it has several names (hard links)."""
+    size: int = 0
+    """In bytes, as an object store lists it."""
 
 
 def shown(path: LocationLike) -> str:
@@ -115,12 +117,13 @@ def _stored(place: Location, store: Store, options: TableOptions) -> list[Found]
     if not files:
         raise _nothing(shown(place))
     if [file.path for file in files] == [root.inside]:
-        return [Found(root, root.name)]
+        return [Found(root, root.name, size=files[0].size)]
     above = len(root.inside.rstrip("/")) + 1
-    names = sorted(file.path[above:] for file in files)
+    sizes = {file.path[above:]: file.size for file in files}
+    names = sorted(sizes)
     refuse_stored_lake(root, names, options)
     found = [
-        Found(Location(f"{root.inside.rstrip('/')}/{name}", store), name)
+        Found(Location(f"{root.inside.rstrip('/')}/{name}", store), name, size=sizes[name])
         for name in names
         if not any(part.startswith(HIDDEN) for part in name.split("/"))
         and _fits(name.split("/"), pattern)

@@ -216,7 +216,7 @@ def open_table(
     label = ", ".join(shown(Location.of(one)) for one in several(path))
     ids = () if id is None else columns_of(id)
     uses = _uses(label, {"id": ids, "time": times, "number": numbers, "value": values})
-    files = list_files(path, options)
+    files = list_files(path, options, "bytes")
     set_aside = list[InputError]()
     if skip_damaged:
         files, set_aside = _sound(files, uses)
@@ -295,7 +295,9 @@ def _inspect(file: TableFile, uses: Mapping[str, ColumnUse]) -> tuple[dict[str, 
             problem = f"a column of type {kind} cannot serve as {uses[name]}"
             raise InputError(problem, file=file.shown, column=name, remedy=REMEDIES[uses[name]])
         families[name] = accepted
-    head = next(record_batches(file, tuple(schema), _HEAD_ROWS), None)
+    # A footer tells the rows without another request.
+    groups = () if file.is_near else row_groups(file, ())
+    head = None if groups else next(record_batches(file, tuple(schema), _HEAD_ROWS), None)
     sample = {}
     if file.is_text and head is not None:
         sample = {name: head.column(name) for name in schema}
@@ -306,6 +308,8 @@ def _inspect(file: TableFile, uses: Mapping[str, ColumnUse]) -> tuple[dict[str, 
     }
     for name, texts in sample.items():
         families[name] = text_family(uses[name], texts)
+    if groups:
+        return families, sum(group.rows for group in groups)
     return families, 0 if head is None else head.num_rows
 
 

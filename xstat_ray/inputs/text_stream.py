@@ -15,7 +15,6 @@ import pyarrow as pa
 
 from xstat_ray.errors import InputError
 from xstat_ray.inputs.table_files import TableFile
-from xstat_ray.util.location import Location
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -54,23 +53,27 @@ class Bytes(Protocol):
         ...
 
 
-def open_bytes(path: Location) -> pa.NativeFile:
+def open_bytes(file: TableFile) -> pa.NativeFile:
     """Open a file for reading at any place.
 
     Raises:
         OSError: it is gone, or may not be read.
     """
-    if path.is_local:
+    if file.content is not None:
+        return pa.BufferReader(file.content)
+    if file.path.is_local:
         # A name of a disk is bytes, and not all of them are UTF-8.
-        return pa.OSFile(os.fsencode(path))
-    return path.filesystem.open_input_file(path.inside)
+        return pa.OSFile(os.fsencode(file.path))
+    return file.path.filesystem.open_input_file(file.path.inside)
 
 
-def _open_stream(path: Location, ahead: int) -> pa.NativeFile:
+def _open_stream(file: TableFile, ahead: int) -> pa.NativeFile:
     """Open a file for reading from its beginning, `ahead` bytes at a time from an object store."""
-    if path.is_local:
-        return open_bytes(path)
-    return path.filesystem.open_input_stream(path.inside, compression=None, buffer_size=ahead)
+    if file.is_near:
+        return open_bytes(file)
+    return file.path.filesystem.open_input_stream(
+        file.path.inside, compression=None, buffer_size=ahead
+    )
 
 
 def open_text(file: TableFile, ahead: int = _AHEAD_BYTES) -> Utf8Stream:
@@ -84,7 +87,7 @@ def open_text(file: TableFile, ahead: int = _AHEAD_BYTES) -> Utf8Stream:
         OSError: it is gone, may not be read, or is not compressed as its name says.
         InputError: it is no text, or has not the encoding that was set.
     """
-    stored = _open_stream(file.path, ahead)
+    stored = _open_stream(file, ahead)
     if file.compression is not None:
         stored = pa.CompressedInputStream(stored, file.compression)
     return Utf8Stream(stored, file)

@@ -54,6 +54,8 @@ class RowSizes:
     """Most rows of a batch."""
     held: int
     """Most rows of batches that are in memory at a time."""
+    stored: int = 0
+    """Bytes of files of an object store that stay in memory."""
 
     @classmethod
     def of(
@@ -64,6 +66,7 @@ class RowSizes:
         *,
         rows_a_person: float,
         most: int = MOST_ROWS,
+        stored: int = 0,
     ) -> RowSizes:
         """Work out what is read and held of a table.
 
@@ -74,6 +77,7 @@ class RowSizes:
             rows_a_person: rows of a person in a part of the table that spans the same periods;
                 infinite where nothing is known of people, who are not counted then.
             most: rows that are held at most for the sake of reading them once.
+            stored: bytes of files of an object store that stay in memory.
         """
         first = np.array([cover.start for cover in covers], np.int64)
         end = np.array([cover.stop for cover in covers], np.int64)
@@ -97,16 +101,16 @@ class RowSizes:
         whole = max(int(end.max(initial=0) - first.min(initial=end.max(initial=0))), 1)
         # Of a table that is cut by time, a part has each person once more.
         persons = int(in_time / whole / max(rows_a_person, 1.0))
-        return cls(total, persons, int(max(of_batch, default=0)), int(held))
+        return cls(total, persons, int(max(of_batch, default=0)), int(held), stored)
 
     def survey(self, threads: int) -> int:
         """Bytes of the survey of all ids."""
-        return SURVEYED_PERSON * self.persons + self._reading(self.rows, threads)
+        return self.stored + SURVEYED_PERSON * self.persons + self._reading(self.rows, threads)
 
     @property
     def exchange(self) -> int:
-        """Bytes of the people while their ids are exchanged."""
-        return PERSON * self.persons
+        """Bytes of the people while their ids are exchanged, and of what is kept besides."""
+        return self.stored + PERSON * self.persons
 
     def emission(self, threads: int, regions: int) -> int:
         """Bytes of reading the largest batch and sealing its rows, which lie in so many regions."""

@@ -22,6 +22,7 @@ from xstat_ray.model.memory_need import (
 from xstat_ray.model.shards import ShardGrid
 from xstat_ray.model.study import Study
 from xstat_ray.privacy.design import Design
+from xstat_ray.privacy.padding import Padding
 from xstat_ray.util.readable import readable_bytes
 
 Party = Literal["row", "column", "pool", "driver"]
@@ -45,6 +46,8 @@ _MASK_TABLES = 20 << 20
 """Tables with which masks are made."""
 _MESSAGE_ROW = 60
 """A row in a join: tag, cell, and what finds the equal tags."""
+_DRAWN = 16
+"""The numbers of dummy rows of a cell and batch."""
 _COPIES = 3
 """Copies of ciphertexts that a call holds: those that come, those that go, and Python's numbers."""
 _AT_ONCE = 5_000
@@ -66,6 +69,8 @@ class Planned(Protocol):
     def design(self) -> Design: ...  # noqa: D102
     @property
     def grid(self) -> ShardGrid: ...  # noqa: D102
+    @property
+    def padding(self) -> Padding | None: ...  # noqa: D102
     @property
     def max_flags(self) -> int: ...  # noqa: D102
     @property
@@ -142,10 +147,11 @@ class Forecast:
 def _row(plan: Planned, rows: RowSizes | None, threads: int) -> dict[str, int]:
     sizes = rows or RowSizes(0, 0, 0, 0)
     regions = len(plan.grid.regions)
+    drawn = 0 if plan.padding is None else _DRAWN * plan.padding.batches * plan.padding.cells
     return {
         "survey": sizes.survey(threads),
         "exchange": sizes.exchange,
-        "emission": sizes.emission(threads, regions),
+        "emission": sizes.emission(threads, regions) + EMITTED_ROW * _dummies(plan) + drawn,
         "masks": sizes.exchange + _opening(plan),
     }
 
@@ -161,6 +167,14 @@ def _column(plan: Planned, rows: int | None) -> dict[str, int]:
         "emission": kept + _TABLES + _COPIES * part,
         "masks": kept + _opening(plan),
     }
+
+
+def _dummies(plan: Planned) -> int:
+    """Dummy rows of a shard, about."""
+    if plan.padding is None:
+        return 0
+    shards = len(plan.grid.batches) * len(plan.grid.regions)
+    return -(-plan.padding.rows_added // shards)
 
 
 def _persons(plan: Planned, rows: int | None) -> int:
@@ -183,7 +197,8 @@ def _pool(plan: Planned, rows: RowSizes | None, column_rows: int | None) -> dict
     flags = -(-number // batches) * size
     met = min(plan.design.cells // regions, number * plan.study.sensitivity.rows)
     partial = met * size
-    message = 0 if rows is None else _MESSAGE_ROW * -(-rows.batch // regions)
+    of_shard = _dummies(plan) + (0 if rows is None else -(-rows.batch // regions))
+    message = _MESSAGE_ROW * of_shard
     return {"join": 2 * flags + message + 2 * partial, "overlay": (_FAN_IN + 2) * partial}
 
 

@@ -40,11 +40,21 @@ class MemoryRoom(NamedTuple):
 class RowShape(Secret):
     """The pieces of a table: their periods and rows, and how many rows a person has."""
 
-    def __init__(self, covers: Sequence[range], rows: Sequence[int], rows_a_person: float) -> None:
-        """Take the periods in which each piece can have rows, and its number of rows."""
+    def __init__(
+        self,
+        covers: Sequence[range],
+        rows: Sequence[int],
+        rows_a_person: float,
+        stored: int = 0,
+    ) -> None:
+        """Take the periods in which each piece can have rows, and its number of rows.
+
+        With them go the bytes of files of an object store that stay in memory.
+        """
         self._covers = covers
         self._rows = rows
         self._rows_a_person = rows_a_person
+        self._stored = stored
 
     @classmethod
     def of(cls, table: Table, pieces: Sequence[Piece], covers: Sequence[range]) -> RowShape:
@@ -63,10 +73,11 @@ class RowShape(Secret):
         sample = replace(table, digests=None).read(pieces[:1], [id], _SAMPLE_ROWS)
         first = next(iter(sample), None)
         rows = [rows_of(piece) for piece in pieces]
+        stored = sum(file.content.size for file in table.files if file.content is not None)
         if first is None:
-            return cls(covers, rows, 1.0)
+            return cls(covers, rows, 1.0, stored)
         codes = first.columns[id].indices
-        return cls(covers, rows, len(codes) / max(1, len(codes.unique())))
+        return cls(covers, rows, len(codes) / max(1, len(codes.unique())), stored)
 
     @classmethod
     def of_sizes(cls, study: Study, files: Sequence[TableFile]) -> RowShape:
@@ -86,6 +97,7 @@ class RowShape(Secret):
             batches,
             rows_a_person=self._rows_a_person,
             most=most_rows(memory),
+            stored=self._stored,
         )
 
     def check_room(self, room: MemoryRoom) -> None:

@@ -49,6 +49,8 @@ class Version(NamedTuple):
 
 _VERSIONS = ("versionid", "generation", "etag")
 """What stores call the mark of a version."""
+_TRIES = 3
+"""How often a file is read that was replaced meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -105,10 +107,35 @@ class Store:
         Raises:
             InputError: the store cannot be asked.
         """
+        found = self._look(inside, whole=False)
+        return None if found is None else found[0]
+
+    def fetch(self, inside: str) -> tuple[Version, pa.Buffer] | None:
+        """Read a whole file, by three requests; None where there is no file.
+
+        Returns:
+            The version, and its bytes: those of no other version, whenever the file is replaced.
+
+        Raises:
+            InputError: the store cannot be asked, or the file is replaced again and again.
+        """
+        for _ in range(_TRIES):
+            found = self._look(inside, whole=True)
+            # A store does not tell with the bytes of which version they are.
+            if found is None or self.version(inside) == found[0]:
+                return found
+        raise InputError(
+            "the file is replaced while it is read",
+            file=self.shown(inside),
+            remedy="Let nothing write to tables and lists while a run uses them",
+        )
+
+    def _look(self, inside: str, *, whole: bool) -> tuple[Version, pa.Buffer] | None:
         try:
             with self.filesystem().open_input_file(inside) as file:
                 size = file.size()
                 facts = {name.lower(): value for name, value in file.metadata().items()}
+                content = file.read_buffer(size) if whole else pa.py_buffer(b"")
             known = [facts[name].decode(errors="replace") for name in _VERSIONS if name in facts]
             if not known:
                 known = [str(self.filesystem().get_file_info(inside).mtime_ns)]
@@ -116,7 +143,7 @@ class Store:
             return None
         except (OSError, pa.ArrowException) as error:
             raise unusable(self.shown(inside), error) from None
-        return Version(size, " ".join(known))
+        return Version(size, " ".join(known)), content
 
     def put(self, inside: str, content: bytes) -> None:
         """Write a file, which others see as a whole once it is there.
