@@ -19,8 +19,10 @@ from xstat_ray.inputs.table_walk import shown
 from xstat_ray.util.object_stores import is_answer, unusable
 from xstat_ray.util.threads import ahead
 
-__all__ = ["RowGroup", "record_batches", "row_groups", "stored_schema"]
+__all__ = ["RowGroup", "first_rows", "record_batches", "row_groups", "stored_schema"]
 
+_HEAD_ROWS = 1_000
+"""Rows of a file that are read when its table is opened."""
 _Schema = list[tuple[str, pa.DataType]]
 
 
@@ -156,6 +158,24 @@ def record_batches(
             return
         for start in range(0, batch.num_rows, rows):
             yield batch.slice(start, rows)
+
+
+def first_rows(file: TableFile, columns: Sequence[str]) -> tuple[pa.RecordBatch | None, int]:
+    """Read the first rows of a file, so that one whose pages are damaged is soon found.
+
+    Where that takes further requests, and a footer tells how many rows there are, none is read.
+
+    Returns:
+        These rows, or None; and how many rows the file has at least.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    groups = () if file.is_near else row_groups(file, ())
+    if groups:
+        return None, sum(group.rows for group in groups)
+    head = next(record_batches(file, columns, _HEAD_ROWS), None)
+    return head, 0 if head is None else head.num_rows
 
 
 def row_groups(file: TableFile, columns: Sequence[str]) -> tuple[RowGroup, ...] | None:

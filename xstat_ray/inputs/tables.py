@@ -28,14 +28,18 @@ from xstat_ray.inputs.table_columns import (
 )
 from xstat_ray.inputs.table_files import Paths, TableFile, each_file, list_files, several
 from xstat_ray.inputs.table_options import TableOptions
-from xstat_ray.inputs.table_reader import RowGroup, record_batches, row_groups, stored_schema
+from xstat_ray.inputs.table_reader import (
+    RowGroup,
+    first_rows,
+    record_batches,
+    row_groups,
+    stored_schema,
+)
 from xstat_ray.inputs.table_walk import shown
 from xstat_ray.util.location import Location
 from xstat_ray.util.secrecy import Secret
 
 _CHUNK_ROWS = 1 << 20
-_HEAD_ROWS = 1_000
-"""Rows of each file that are read when a table is opened."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -235,7 +239,7 @@ def open_table(
 def _families(
     files: Sequence[TableFile], uses: Mapping[str, ColumnUse]
 ) -> tuple[dict[str, str], int]:
-    """The family of types that each column has in all files, and the number of rows."""
+    """The family of types that each column has in all files, and a number of rows."""
     families = dict.fromkeys(uses, UNKNOWN)
     rows = 0
     inspected = each_file(lambda file: _inspect(file, uses), files)
@@ -286,7 +290,7 @@ def _uses(path: str, columns: Mapping[ColumnUse, Sequence[str]]) -> dict[str, Co
 
 
 def _inspect(file: TableFile, uses: Mapping[str, ColumnUse]) -> tuple[dict[str, str], int]:
-    """Find the families of a file's columns, and how many rows its head has (0 if it is empty)."""
+    """Find the families of a file's columns, and how many rows it has at least (0 if none)."""
     schema = stored_schema(file, tuple(uses))
     families = {}
     for name, kind in schema.items():
@@ -295,22 +299,13 @@ def _inspect(file: TableFile, uses: Mapping[str, ColumnUse]) -> tuple[dict[str, 
             problem = f"a column of type {kind} cannot serve as {uses[name]}"
             raise InputError(problem, file=file.shown, column=name, remedy=REMEDIES[uses[name]])
         families[name] = accepted
-    # A footer tells the rows without another request.
-    groups = () if file.is_near else row_groups(file, ())
-    head = None if groups else next(record_batches(file, tuple(schema), _HEAD_ROWS), None)
-    sample = {}
-    if file.is_text and head is not None:
-        sample = {name: head.column(name) for name in schema}
-    sample |= {
-        name: pa.array([file.partitions[name]], pa.string())
-        for name in uses
-        if name in file.partitions
-    }
-    for name, texts in sample.items():
+    head, rows = first_rows(file, tuple(schema))
+    known = {name: head.column(name) for name in schema} if file.is_text and head else {}
+    named = file.partitions.keys() & uses.keys()
+    known |= {name: pa.array([file.partitions[name]], pa.string()) for name in named}
+    for name, texts in known.items():
         families[name] = text_family(uses[name], texts)
-    if groups:
-        return families, sum(group.rows for group in groups)
-    return families, 0 if head is None else head.num_rows
+    return families, rows
 
 
 def _disagreement(file: TableFile, name: str, kind: str, before: str) -> InputError:

@@ -111,10 +111,7 @@ class Store:
         return None if found is None else found[0]
 
     def fetch(self, inside: str) -> tuple[Version, pa.Buffer] | None:
-        """Read a whole file, by three requests; None where there is no file.
-
-        Returns:
-            The version, and its bytes: those of no other version, whenever the file is replaced.
+        """Read a version of a file and its bytes, by three requests; None where there is no file.
 
         Raises:
             InputError: the store cannot be asked, or the file is replaced again and again.
