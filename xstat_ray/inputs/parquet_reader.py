@@ -6,6 +6,7 @@ import datetime as dt
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -17,6 +18,7 @@ from xstat_ray.inputs.table_files import TableFile
 from xstat_ray.inputs.text_stream import open_bytes
 
 _BUFFER_BYTES = 1 << 20
+_FEW_ROWS = 1 << 16
 _WHOLE_BYTES = 1 << 25
 """Most bytes of the columns of a row group that are asked of an object store at once; a larger
 one is read batch by batch."""
@@ -105,11 +107,18 @@ def parquet_batches(
         coerce_int96_timestamp_unit="us",
     )
     in_utc = _int96(footer, schema) & set(columns) if file.options.int96 == "utc" else set()
+    read = partial(parquet.iter_batches, rows, columns=list(columns), use_threads=not _few(footer))
     # A row group at a time, as all that are asked for at once are held.
     runs = [[group] for group in chosen] if whole else [groups]
     for run in runs:
-        for batch in parquet.iter_batches(rows, row_groups=run, columns=list(columns)):
+        for batch in read(row_groups=run):
             yield _in_utc(batch, in_utc) if in_utc else batch
+
+
+def _few(footer: pq.FileMetaData) -> bool:
+    """Whether a file has so few rows that to wait for another thread takes longer than to read."""
+    rows: int = footer.num_rows
+    return rows <= _FEW_ROWS
 
 
 def _largest(footer: pq.FileMetaData, columns: Sequence[str], groups: Iterable[int]) -> int:

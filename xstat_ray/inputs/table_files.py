@@ -62,8 +62,9 @@ class Footers:
     Several threads may use it.
     """
 
-    def __init__(self) -> None:
-        """Start without any."""
+    def __init__(self, files: int = 1) -> None:
+        """Start without any of so many files."""
+        self.files = files
         self._kept: dict[Location, Any] = {}
         self._left = FOOTER_BYTES
 
@@ -157,7 +158,9 @@ def list_files(
     if len(roots) > 1:
         # Of one, `find_files` has done it.
         refuse_twice(found)
-    refuse_copies(found)
+    if look != "size":
+        # Whoever asks for sizes alone, such as the driver, opens no file.
+        refuse_copies(found)
     files = tuple(_looked_at(found, options, look))
     if not files:
         raise InputError(
@@ -188,7 +191,7 @@ def _find(
 def _looked_at(found: Sequence[Found], options: TableOptions, look: Look) -> Iterable[TableFile]:
     """Look at files; those of an object store many at a time, as each takes requests."""
     stored = [file for file in found if not file.path.is_local]
-    footers = Footers()
+    footers = Footers(len(found))
     if not stored or look == "size":
         return [_table_file(file, options, "size", footers) for file in found]
     if look == "bytes" and sum(file.size for file in stored) > HELD_BYTES:

@@ -21,6 +21,7 @@ from xstat_ray.util.threads import ahead
 
 __all__ = ["RowGroup", "first_rows", "record_batches", "row_groups", "stored_schema"]
 
+_MANY_FILES = 1_000
 _HEAD_ROWS = 1_000
 """Rows of a file that are read when its table is opened."""
 _Schema = list[tuple[str, pa.DataType]]
@@ -163,7 +164,8 @@ def record_batches(
 def first_rows(file: TableFile, columns: Sequence[str]) -> tuple[pa.RecordBatch | None, int]:
     """Read the first rows of a file, so that one whose pages are damaged is soon found.
 
-    Where that takes further requests, and a footer tells how many rows there are, none is read.
+    Where a footer tells how many rows there are, none is read if that takes further requests, or if
+    the table has very many files.
 
     Returns:
         These rows, or None; and how many rows the file has at least.
@@ -171,7 +173,8 @@ def first_rows(file: TableFile, columns: Sequence[str]) -> tuple[pa.RecordBatch 
     Raises:
         InputError: the file is damaged.
     """
-    groups = () if file.is_near else row_groups(file, ())
+    shallow = not file.is_near or file.footers.files > _MANY_FILES
+    groups = row_groups(file, ()) if shallow else ()
     if groups:
         return None, sum(group.rows for group in groups)
     head = next(record_batches(file, columns, _HEAD_ROWS), None)
