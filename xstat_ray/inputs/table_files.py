@@ -39,6 +39,8 @@ _NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 HELD_BYTES = 64 << 20
 """Most bytes of a table in an object store whose files are read whole, once, and stay in memory: a
 file then takes a few requests and not some for each reading."""
+_TRIES = 3
+"""How often a file is fetched that was replaced meanwhile."""
 FOOTER_BYTES = 16 << 20
 """Bytes of footers of a table, as they are stored, that are kept while it is open."""
 Look = Literal["size", "version", "bytes"]
@@ -252,17 +254,29 @@ def _table_file(found: Found, options: TableOptions, look: Look, footers: Footer
 
 
 def _looked_up(found: Found, look: Look) -> tuple[Stamp, pa.Buffer | None]:
-    """Look up the stamp of a file, and perhaps its bytes."""
+    """Look up the stamp of a file, and perhaps its bytes, which are of the same version.
+
+    Raises:
+        InputError: the store cannot be asked, or the file is replaced again and again.
+    """
     store = found.path.store
     if store is None or look == "version":
         return stamp_of(found.path), None
     if look == "size":
         return Stamp(found.size, 0), None
-    stored = store.fetch(found.path.inside)
-    if stored is None:
-        return _GONE, None
-    version, content = stored
-    return Stamp(version.size, 0, version.mark), content
+    for _ in range(_TRIES):
+        stored = store.fetch(found.path.inside)
+        if stored is None:
+            return _GONE, None
+        stamp = Stamp(stored[0].size, 0, stored[0].mark)
+        # A store does not tell with the bytes of which version they are.
+        if stamp_of(found.path) == stamp:
+            return stamp, stored[1]
+    raise InputError(
+        "the file is replaced while it is read",
+        file=shown(found.path),
+        remedy="Let nothing write to tables and lists while a run uses them",
+    )
 
 
 def _format_of(name: str, options: TableOptions) -> tuple[str | None, str | None]:

@@ -49,8 +49,6 @@ class Version(NamedTuple):
 
 _VERSIONS = ("versionid", "generation", "etag")
 """What stores call the mark of a version."""
-_TRIES = 3
-"""How often a file is read that was replaced meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -111,21 +109,12 @@ class Store:
         return None if found is None else found[0]
 
     def fetch(self, inside: str) -> tuple[Version, pa.Buffer] | None:
-        """Read a version of a file and its bytes, by three requests; None where there is no file.
+        """Look up a version, and read a whole file, which may have been replaced in between.
 
         Raises:
-            InputError: the store cannot be asked, or the file is replaced again and again.
+            InputError: the store cannot be asked.
         """
-        for _ in range(_TRIES):
-            found = self._look(inside, whole=True)
-            # A store does not tell with the bytes of which version they are.
-            if found is None or self.version(inside) == found[0]:
-                return found
-        raise InputError(
-            "the file is replaced while it is read",
-            file=self.shown(inside),
-            remedy="Let nothing write to tables and lists while a run uses them",
-        )
+        return self._look(inside, whole=True)
 
     def _look(self, inside: str, *, whole: bool) -> tuple[Version, pa.Buffer] | None:
         try:
