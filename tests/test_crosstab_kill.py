@@ -146,7 +146,11 @@ def spread(passed, count):
 
 @pytest.mark.parametrize(
     "points",
-    [8, pytest.param(20, marks=thorough), pytest.param(None, marks=slow)],
+    [
+        pytest.param(8, marks=thorough),
+        pytest.param(20, marks=thorough),
+        pytest.param(None, marks=slow),
+    ],
     ids=["8 points", "20 points", "every point"],
 )
 def test_killed_anywhere_between_noise_and_publication(server, key, tmp_path, monkeypatch, points):

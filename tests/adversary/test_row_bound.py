@@ -117,7 +117,14 @@ def test_without_the_bound_a_crowd_moves_the_table_by_all_its_rows(
 
 @pytest.mark.parametrize(
     "rows",
-    [AREAS[:1], AREAS[:2], AREAS[:3], (AREAS[0],) * 2, (AREAS[0],) * 3, (AREAS[0], AREAS[11])],
+    first(
+        2,
+        [AREAS[:3], (AREAS[0],) * 2]
+        + [
+            pytest.param(more)
+            for more in (AREAS[:1], AREAS[:2], (AREAS[0],) * 3, (AREAS[0], AREAS[11]))
+        ],
+    ),
     ids=len,
 )
 @pytest.mark.parametrize(("padding", "bound"), first(1, [("dp", 2), ("off", 1), ("off", 2)]))

@@ -368,7 +368,7 @@ def run(case: Case, declared: Study, **options: Any) -> dict[tuple[str, str], in
 
 
 @pytest.mark.parametrize("role", ["row", "column"])
-@pytest.mark.parametrize("change", first(4, list(CHANGES)))
+@pytest.mark.parametrize("change", first(2, list(CHANGES)))
 def test_a_change_after_the_survey_ends_a_run_in_one_process(tmp_path, role, change):
     case = Case(tmp_path)
     with (

@@ -211,6 +211,7 @@ def test_noise_that_is_all_the_aggregators_is_taken_off(deployment, kind, tmp_pa
     assert found.names == len(AREAS) and found.beaten() == (True, True), found
 
 
+@thorough
 @pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS, slow))
 def test_a_dealer_that_reads_the_openings_takes_it_off(deployment, tmp_path, monkeypatch):
     known.not_sealed(monkeypatch)

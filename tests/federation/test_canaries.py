@@ -18,6 +18,7 @@ import pytest
 from tests.federation import canaries
 from tests.federation.canaries import COUNTS, IDS, KINDS, MESH, PLACES, files, search, without
 from tests.federation.domains import STEPS, Domains
+from tests.sizes import thorough
 from xstat_ray.crypto.paillier import PrivateKey
 from xstat_ray.errors import PendingError
 from xstat_ray.federation.mailbox import Mailbox
@@ -75,6 +76,7 @@ def watched(domains: Domains, key: PrivateKey) -> set[tuple[str, str, str]]:
     return watch.found
 
 
+@thorough
 def test_no_domain_ever_holds_what_it_may_not(domains, quick_key):
     assert watched(domains, quick_key) == set()
     noisy = pq.read_table(domains.out / "statistics.parquet")["noisy"].to_pylist()

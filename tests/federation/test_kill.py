@@ -83,7 +83,7 @@ def killed_and_resumed(
     ids=["2 points", "5 points"],
 )
 @pytest.mark.parametrize(
-    "step", every_other(4, [pytest.param(step) for step in STEPS]), ids=" ".join
+    "step", every_other(8, [pytest.param(step) for step in STEPS]), ids=" ".join
 )
 def test_killed_in_a_step_and_resumed(server, quick_key, tmp_path, step, which):
     exact = step[1] in ("handshake", "exchange", "emit")

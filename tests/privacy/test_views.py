@@ -7,6 +7,7 @@ from fractions import Fraction
 import pytest
 
 from tests.case import COUNTS, Case, counts, study
+from tests.sizes import thorough
 from xstat_ray import BudgetError, InputError, StudyError
 from xstat_ray.privacy.ledger import Ledger
 from xstat_ray.privacy.views import count_view
@@ -62,6 +63,7 @@ def test_a_cap_of_their_own(tmp_path):
         Ledger(ledger).set_cap("small/row@pool", Fraction(3), Fraction(1, 10))
 
 
+@thorough
 def test_many_small_views_are_added_and_not_converted(tmp_path):
     """Zero-concentrated privacy does not hold for what has a delta."""
     ledger = tmp_path / "ledger.sqlite"

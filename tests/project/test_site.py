@@ -49,6 +49,7 @@ class Fetched(HTMLParser):
             self.addresses.append(address)
 
 
+@thorough
 def test_every_page_is_built_and_in_the_navigation(site):
     pages = {
         path.relative_to(ROOT / "docs").with_suffix("") for path in (ROOT / "docs").rglob("*.md")

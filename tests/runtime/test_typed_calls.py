@@ -6,6 +6,9 @@ import pytest
 from mypy import api
 
 from tests.pages import ROOT
+from tests.sizes import thorough
+
+pytestmark = thorough  # A first run of mypy takes half a minute.
 
 RIGHT = """
 from xstat_ray.model.messages import Rows

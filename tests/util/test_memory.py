@@ -10,7 +10,7 @@ import pytest
 
 from xstat_ray.util.memory import return_freed
 
-MEGABYTES = 300
+MEGABYTES = 100
 
 
 def anonymous() -> int:
