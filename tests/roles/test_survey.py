@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
 
 from xstat_ray.crypto.channel import Channel
 from xstat_ray.errors import ProtocolError
+from xstat_ray.model.memory_need import PERSON, SURVEYED_PERSON
 from xstat_ray.roles.id_exchange import announced
 from xstat_ray.roles.survey import Room, Survey, room_for
 
@@ -65,6 +67,27 @@ def test_surveys_are_put_together_once_for_every_person():
     assert both.unsorted == {3, 7}
     empty = survey([], 1)
     assert survey([1]).joined(empty).ids.tolist() == survey([1]).ids.tolist()
+
+
+@pytest.mark.parametrize("everybody_in_both", [False, True])
+def test_surveys_are_put_together_in_less_memory_than_is_forecast(everybody_in_both):
+    """A table sorted by time has everybody in each stretch, one sorted by id in one alone."""
+    number = 50_000
+    channel = Channel(KEY, "row")
+    late = range(number) if everybody_in_both else range(number // 2, number)
+    mine = survey(range(number) if everybody_in_both else range(number // 2))
+    theirs = survey(late, 1)
+    room = room_for([mine.size(KEY), theirs.size(KEY)])
+    sealed = channel.seal_long(theirs.export(room), "survey")
+    tracemalloc.start()
+    both = mine.joined(Survey.from_bytes(channel.open_long(sealed, "survey")))
+    whole = channel.seal_long(both.export(room), "survey")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(both.ids) == number
+    notes = 4 << 18
+    assert peak + mine.ids.nbytes < SURVEYED_PERSON / 4 * number + notes
+    assert len(whole) < PERSON / 3 * number + notes
 
 
 def test_a_survey_does_not_travel_in_the_clear():

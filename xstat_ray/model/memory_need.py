@@ -19,7 +19,9 @@ PROCESS = 175 << 20
 PERSON = 300
 """A person: id, hash, key, and the order of the bins."""
 SURVEYED_PERSON = 390
-"""A person while the ids are merged."""
+"""A person of the table while one environment merges the ids that it reads. To put the surveys of
+two environments together takes a fourth of that, whoever is in them (`tests/roles/test_survey.py`);
+their messages, a third of `PERSON` at most, lie in the object store."""
 _READ_ROW = 62
 """A row of a chunk that a thread reads."""
 _CHUNK_ROWS = 1 << 20
