@@ -44,7 +44,8 @@ class Channel(Secret):
             ProtocolError: altered, truncated, for another purpose, or not from the counterpart.
         """
         try:
-            return self._aead.decrypt(sealed[:_NONCE], sealed[_NONCE:], purpose.encode())
+            behind = memoryview(sealed)[_NONCE:]
+            return self._aead.decrypt(sealed[:_NONCE], behind, purpose.encode())
         except (InvalidTag, ValueError):
             raise ProtocolError(
                 f"a sealed message ({purpose}) was altered or is not from the counterpart"
