@@ -10,9 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.case import KEY_BITS, Case, counts, study, use_key
 from tests.inputs.tables import read, write
+from xstat_ray.crypto.keygen import generate
 from xstat_ray.errors import InputError
-from xstat_ray.inputs import parquet_reader, table_walk
+from xstat_ray.inputs import parquet_reader, table_reader, table_walk
 from xstat_ray.inputs.table_files import list_files
 from xstat_ray.inputs.tables import open_table
 
@@ -204,16 +206,16 @@ def test_the_files_of_a_folder_are_looked_at_a_number_of_times_that_is_fixed(tmp
     monkeypatch.setattr(
         os.path, "realpath", lambda path, **named: looked.update(["path"]) or realpath(path)
     )
-    footer = parquet_reader._footer
+    footer = pq.read_metadata
     monkeypatch.setattr(
-        parquet_reader, "_footer", lambda file: looked.update(["footer"]) or footer(file)
+        parquet_reader.pq, "read_metadata", lambda file: looked.update(["footer"]) or footer(file)
     )
     for number in range(20):
         pq.write_table(pa.table({"id": ["1"]}), tmp_path / f"{number}.parquet")
     table = open_table(tmp_path, id="id")
     assert len(table.pieces()) == 20
     assert looked["path"] == 20
-    assert looked["footer"] <= 3 * 20
+    assert looked["footer"] == 20
 
 
 def test_a_file_with_two_names_is_refused(tmp_path):
@@ -289,3 +291,32 @@ def test_a_folder_of_a_partition_tells_how_to_have_its_column(tmp_path):
     days(tmp_path, "t/day=1/a.csv")
     with pytest.raises(InputError, match=r"no such column .*column day.*folder above that"):
         open_table(tmp_path / "t/day=1", id="id", values=["day"])
+
+
+@pytest.fixture(scope="module")
+def key():
+    return generate(KEY_BITS)
+
+
+@pytest.mark.parametrize(("many", "opened"), [(1_000, 4), (5, 3)])
+def test_a_run_opens_each_of_many_files_a_few_times(tmp_path, monkeypatch, key, many, opened):
+    """For the footer, the first rows (unless there are very many files), the ids, and the rows.
+
+    The driver opens none, and the first file is looked at twice more.
+    """
+    use_key(key, monkeypatch.setattr)
+    monkeypatch.setattr(table_reader, "_MANY_FILES", many)
+    case = Case(tmp_path)
+    case.tables["row"] = tmp_path / "rows"
+    case.tables["row"].mkdir()
+    for number in range(12):
+        columns = {"id": [str(number)], "area": ["ab"[number % 2]]}
+        pq.write_table(pa.table(columns), case.tables["row"] / f"{number:02}.parquet")
+    times = Counter()
+    open_bytes = parquet_reader.open_bytes
+    monkeypatch.setattr(
+        parquet_reader, "open_bytes", lambda file: times.update([file.name]) or open_bytes(file)
+    )
+    assert counts(case.run(study()))[("b", "x")] == 2
+    assert {times[f"{number:02}.parquet"] for number in range(1, 12)} == {opened}
+    assert times["00.parquet"] == opened + 2

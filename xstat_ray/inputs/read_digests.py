@@ -64,6 +64,7 @@ class ReadDigests(Secret):
             key: 16 secret bytes of the party; without them a digest tells nothing.
         """
         self._key = key
+        self._column_key = derive(key, "columns")
         self._files: dict[str, _File] = {}
         self._listed: dict[str, TableFile] = {}
         self._expecting = False
@@ -249,7 +250,7 @@ class PieceDigests(Secret):
         self._done: dict[str, str] = {}
 
     def _start(self) -> dict[str, AEADEncryptionContext]:
-        return {name: _mac(self._digests._key) for name in self._columns}
+        return {name: _mac(self._digests._column_key) for name in self._columns}
 
     def add(self, columns: Mapping[str, pa.Array]) -> None:
         """Take the next rows, (N,) arrays by column."""
@@ -298,7 +299,7 @@ def _mac(key: bytes) -> AEADEncryptionContext:
     All have one nonce, as they must be equal for equal columns. Whoever sees two of them can then
     find collisions, so they stay with the party; `ReadDigests.digest` is what others see.
     """
-    return Cipher(algorithms.AES(derive(key, "columns")), modes.GCM(bytes(12))).encryptor()
+    return Cipher(algorithms.AES(key), modes.GCM(bytes(12))).encryptor()
 
 
 def row_words(key: bytes, column: pa.Array) -> NDArray[Any]:
