@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 
 import pytest
@@ -217,3 +218,11 @@ def test_a_view_that_means_nothing_is_refused(path, value, key):
     with pytest.raises(StudyError) as caught:
         parse(changed(SIMPLE, path, value), origin="a.yaml")
     assert (caught.value.key == key and caught.value.remedy) or "positive" in str(caught.value)
+
+
+def test_a_time_zone_that_only_one_library_knows(monkeypatch):
+    """The times of tables are read by another than those of a study."""
+    monkeypatch.setattr("xstat_ray.inputs.study_times.ZoneInfo", lambda name: dt.UTC)
+    raw = changed(TIMED, "study.period.timezone", "Mars/Base")
+    with pytest.raises(StudyError, match="unknown timezone 'Mars/Base'"):
+        parse(raw, origin="s.yaml")

@@ -74,7 +74,11 @@ BAD_FILES = [
         {"a.csv": "ID ,v\n1,2\n"},
         "no such column .*column id.*Did you mean 'ID '.*The columns are ID , v",
     ),
-    ({"a.csv": "\u200bid\n1\n"}, r"no such column .*Did you mean '\\u200bid'"),
+    (
+        {"a.csv": "id ,v\n1,2\n"},
+        "no such column .*column id.*Remove spaces and invisible characters from the name 'id '",
+    ),
+    ({"a.csv": "\u200bid\n1\n"}, r"no such column .*Remove spaces .*'\\u200bid'"),
     ({"a.csv": "title\nsecret,\nid,v\n1,2\n"}, "The header is in line 3"),
     ({"a.jsonl": '{"secret": 1}\n'}, "no such key among the 1 of the first lines .*a.jsonl"),
     ({"a.jsonl": '{"id": "x"}\n{"id": "secret\\ud800"}\n'}, "half of a character .*row 2"),
@@ -233,3 +237,11 @@ def test_a_remedy_names_a_setting_as_it_is_typed(tmp_path, files, setting):
     with pytest.raises(InputError) as caught:
         list(open_table(tmp_path / "table", id="id", options=options).chunks())
     assert f"data.column.{setting}" in str(caught.value.remedy)
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r", "\r\n"])
+def test_a_header_alone_is_a_list_of_nobody(tmp_path, end):
+    path = write(tmp_path / "a.csv", f"id,note{end}")
+    assert not list(open_table(path, id="id", may_be_empty=True).chunks())
+    with pytest.raises(InputError, match="the table has no rows"):
+        open_table(path, id="id")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 from collections import Counter
 from pathlib import Path
@@ -320,3 +321,39 @@ def test_a_run_opens_each_of_many_files_a_few_times(tmp_path, monkeypatch, key, 
     assert counts(case.run(study()))[("b", "x")] == 2
     assert {times[f"{number:02}.parquet"] for number in range(1, 12)} == {opened}
     assert times["00.parquet"] == opened + 2
+
+
+@pytest.mark.parametrize(
+    ("folder", "values", "fits"),
+    [
+        ("v=a", ["a", None, "a"], True),
+        ("v=05", [5], True),
+        ("v=5", [5.0], True),
+        ("v=2024-05-01", [dt.date(2024, 5, 1)], True),
+        ("v=a", ["b"], False),
+        ("v=6", [5], False),
+        ("v=__HIVE_DEFAULT_PARTITION__", ["b"], False),
+    ],
+)
+def test_a_folder_that_contradicts_its_files_is_refused(tmp_path, folder, values, fits):
+    path = tmp_path / "t" / folder / "a.parquet"
+    write(path, pa.table({"id": ["1"] * len(values), "v": values}))
+    if fits:
+        assert len(read(tmp_path / "t", id="id", values=["v"])["v"]) == len(values)
+        return
+    with pytest.raises(InputError, match=r"another value than the file itself .*column v"):
+        open_table(tmp_path / "t", id="id", values=["v"])
+
+
+def test_a_day_of_a_folder_does_not_hide_times(tmp_path):
+    """All rows would be read as of midnight."""
+    write(tmp_path / "t/at=2024-05-01/a.csv", "id,at\n1,2024-05-01T08:10\n")
+    with pytest.raises(InputError, match="another value than the file itself"):
+        open_table(tmp_path / "t", id="id", times=["at"])
+
+
+def test_no_path_and_a_path_that_is_too_long(tmp_path):
+    with pytest.raises(InputError, match="no path is given"):
+        list_files([])
+    with pytest.raises(InputError, match="the place cannot be read"):
+        list_files(tmp_path / ("x" * 300))

@@ -248,9 +248,9 @@ class Section:
         """
         value = self.need(name)
         if not isinstance(value, list | tuple):
-            raise self.error(f"{name} is not a list", name)
+            raise self.error(f"{name} is not a list", name, remedy="Write [FIRST, SECOND]")
         if not value:
-            raise self.error(f"{name} is empty", name)
+            raise self.error(f"{name} is empty", name, remedy="Write at least one entry")
         return value
 
     def child(self, name: str, known: Sequence[str]) -> Section:

@@ -25,6 +25,8 @@ FIELDS = ("name", "column", *FORMS, *TABLE_FIELDS, "other", "missing", "hierarch
 PUBLISHED = ("noisy", "estimate", "low95", "high95", "stderr", "suppressed", "smoothed")
 """Columns of the published table that are not dimensions."""
 
+_ONCE = "Remove one of them, or give one another name"
+
 _Members = Sequence[tuple[str, tuple[str, ...]]]
 
 
@@ -77,9 +79,9 @@ def _dimension(section: Section, folder: Path) -> Dimension:
     members = tuple(values for _, values in pairs) + ((),) * len(further)
     if (twice := first_duplicate(labels)) is not None:
         key = {missing: "missing", other: "other"}.get(twice, form)
-        raise section.error(f"the label {twice!r} occurs twice", key)
+        raise section.error(f"the label {twice!r} occurs twice", key, remedy=_ONCE)
     if (twice := first_duplicate(value for values in members for value in values)) is not None:
-        raise section.error(f"the value {twice!r} occurs twice", form)
+        raise section.error(f"the value {twice!r} occurs twice", form, remedy=_ONCE)
     if form != "range":
         _check_letters(section, form, labels, members)
     if len(labels) > MAX_SIZE:

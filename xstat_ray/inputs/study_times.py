@@ -7,6 +7,9 @@ from itertools import pairwise
 from typing import cast
 from zoneinfo import ZoneInfo
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from xstat_ray.inputs.section import Section, first_duplicate, is_whole
 from xstat_ray.model.period import GRAIN_SECONDS, Grain, Period
 from xstat_ray.model.study import Window
@@ -44,6 +47,8 @@ def read_period(study: Section) -> Period:
     timezone = node.text("timezone", "UTC")
     try:
         zone = ZoneInfo(timezone)
+        # Arrow, which reads the times of tables, has a list of its own.
+        pc.local_timestamp(pa.scalar(0, pa.timestamp("us", timezone)))
     except (KeyError, ValueError, OSError):
         raise node.error(
             f"unknown timezone {timezone!r}", "timezone", remedy="Use a name such as Asia/Tokyo"

@@ -154,6 +154,8 @@ def list_files(
     """
     options = options or NOTHING_SET
     roots = several(paths)
+    if not roots:
+        raise InputError("no path is given", remedy="Name a file or a folder")
     found = [
         file for number, root in enumerate(roots, 1) for file in _find(root, number, roots, options)
     ]

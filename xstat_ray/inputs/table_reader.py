@@ -11,7 +11,7 @@ import pyarrow.types as pt
 
 from xstat_ray.errors import InputError
 from xstat_ray.inputs import arrow_reader, csv_reader, json_lines, parquet_reader
-from xstat_ray.inputs.clean_text import fold_one
+from xstat_ray.inputs.clean_text import fold_one, seen
 from xstat_ray.inputs.csv_faults import find_fault, named_delimiter
 from xstat_ray.inputs.parquet_reader import RowGroup
 from xstat_ray.inputs.table_files import TableFile, stamp_of
@@ -24,6 +24,7 @@ __all__ = ["RowGroup", "first_rows", "record_batches", "row_groups", "stored_sch
 _MANY_FILES = 1_000
 _HEAD_ROWS = 1_000
 """Rows of a file that are read when its table is opened."""
+
 _Schema = list[tuple[str, pa.DataType]]
 
 
@@ -49,8 +50,46 @@ def stored_schema(file: TableFile, columns: Sequence[str]) -> Mapping[str, pa.Da
                 column=name,
                 remedy="Rename one of them",
             )
+    for name in columns:
+        if name in file.partitions and name in names:
+            _refuse_contradiction(file, name)
     kinds = dict(stored)
     return {name: kinds[name] for name in wanted}
+
+
+def _refuse_contradiction(file: TableFile, name: str) -> None:
+    """Refuse a file that stores another value of a column than the name of its folder gives.
+
+    Its first rows are looked at.
+
+    Raises:
+        InputError: it does, or is damaged.
+    """
+    head = next(record_batches(file, [name], _HEAD_ROWS), None)
+    given = file.partitions[name]
+    if head is None or pt.is_nested(head.schema.field(name).type):
+        return
+    with _refusing_damage(file):
+        texts = head.column(name).cast(pa.string()).drop_null().unique().to_pylist()
+    if any(given is None or not _are_same(text, given) for text in texts):
+        raise InputError(
+            "the folder gives the column another value than the file itself",
+            file=file.shown,
+            column=name,
+            remedy="Give the folder's column another name if the file's own is meant, or write the "
+            "files without it",
+        )
+
+
+def _are_same(text: str, given: str) -> bool:
+    """Whether two texts are one value: as they are meant, as numbers, or as a day's midnight."""
+    one, other = (fold_one(value).replace("T", " ") for value in (text, given))
+    if one == other or (one.startswith(other) and not one[len(other) :].strip(" 0:.")):
+        return True
+    try:
+        return float(one) == float(other)
+    except ValueError:
+        return False
 
 
 def _stored(file: TableFile, columns: Sequence[str]) -> _Schema:
@@ -97,6 +136,8 @@ def _missing(file: TableFile, name: str, names: Sequence[str], wanted: Sequence[
     ]
     close = same or get_close_matches(name, have, n=1)
     remedy = f"Did you mean {close[0]!r}? {listed}" if close else listed
+    if any(seen(other) == name for other in same):
+        remedy = f"Remove spaces and invisible characters from the name {same[0]!r}"
     return InputError("no such column", file=file.shown, column=name, remedy=remedy)
 
 

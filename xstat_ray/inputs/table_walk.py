@@ -259,7 +259,7 @@ def _unreachable(path: Path, error: OSError | ValueError) -> InputError:
         )
     if isinstance(error, ValueError):
         return _nothing(shown(path))
-    if path.is_symlink():
+    if os.path.islink(path):  # Of a name that is too long, `Path` would not say that it is none.
         problem = (
             "the link leads to nothing"
             if isinstance(error, FileNotFoundError | NotADirectoryError)
