@@ -98,14 +98,16 @@ def csv_batches(
     names: Sequence[str] | None = None
     for block in check.blocks(open_text(file), _BLOCK_BYTES):
         if block.strip(b"\r\n"):
-            if not block.endswith((b"\n", b"\r")):
-                # Arrow takes a header alone for a row that is cut short.
-                block += b"\n"
             # Read here and not by a stream of Arrow, whose threads would call Python even while
             # it ends.
-            for batch in _parsed(block, names, file.delimiter, read):
+            for batch in _parsed(_ended(block), names, file.delimiter, read):
                 yield batch.select(list(columns))
             names = header
+
+
+def _ended(block: bytes) -> bytes:
+    """A block whose last row has its end; Arrow takes a header without one for damage."""
+    return block if block.endswith((b"\n", b"\r")) else block + b"\n"
 
 
 def _parsed(

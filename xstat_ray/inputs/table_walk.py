@@ -6,6 +6,7 @@ lead to are refused: rows would be missing, or be counted twice.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import unicodedata
@@ -257,9 +258,9 @@ def _unreachable(path: Path, error: OSError | ValueError) -> InputError:
             remedy="Give the user who runs this the right to read it, or begin its name with '_' "
             "to leave it out",
         )
-    if isinstance(error, ValueError):
+    if isinstance(error, ValueError) or error.errno == errno.ENAMETOOLONG:
         return _nothing(shown(path))
-    if os.path.islink(path):  # Of a name that is too long, `Path` would not say that it is none.
+    if path.is_symlink():
         problem = (
             "the link leads to nothing"
             if isinstance(error, FileNotFoundError | NotADirectoryError)
