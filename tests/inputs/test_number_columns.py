@@ -79,3 +79,12 @@ def test_files_with_whole_numbers_and_with_floats_are_one_table(tmp_path: Path) 
     write(tmp_path / "t" / "a.parquet", pa.table({"c": [1, 2]}))
     write(tmp_path / "t" / "b.parquet", pa.table({"c": [3.0, None]}))
     assert read(tmp_path / "t", id="c")["c"] == ["1", "2", "3", None]
+
+
+def test_decimals_whose_last_digits_are_left_out_are_whole_numbers(tmp_path: Path) -> None:
+    """Their text has an exponent, as one of them shows that has lost digits."""
+    numbers = pa.array([901111000100, 500]).cast(pa.decimal128(19, 0)).cast(pa.decimal128(18, -2))
+    path = tmp_path / "a.arrow"
+    write(path, pa.table({"id": numbers, "v": numbers}))
+    assert read(path, id="id", values=["v"])["id"] == ["901111000100", "500"]
+    assert read(path, id="id", values=["v"])["v"] == ["901111000100", "500"]

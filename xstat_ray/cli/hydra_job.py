@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from codecs import BOM_UTF8
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from itertools import pairwise
@@ -218,9 +219,19 @@ def _unknown_choice(path: str, names: Sequence[str]) -> str:
     return str(StudyError(f"there is no {group} {name!r}", remedy=remedy))
 
 
+def _has_mark(file: str) -> bool:
+    try:
+        with Path(file).open("rb") as content:
+            return content.read(len(BOM_UTF8)) == BOM_UTF8
+    except OSError:
+        return False
+
+
 def _plain(config: DictConfig, study: str) -> dict[str, Any]:
     if OmegaConf.select(config, "study.study") is not None:
         remedy = "Make '# @package _global_' its first line"
+        if _has_mark(study):
+            remedy = "Save it without a byte-order mark, which hides its first line (UTF-8, no BOM)"
         raise StudyError("the study file lacks its package line", file=study, remedy=remedy)
     try:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)

@@ -82,7 +82,8 @@ class Section:
         if value is None and default is not None:
             return default
         if not isinstance(value, str) or not value.strip():
-            raise self.error(f"{name} is not a text", name, remedy=QUOTE)
+            remedy = "Write a value, or leave it out" if isinstance(value, str) else QUOTE
+            raise self.error(f"{name} is not a text", name, remedy=remedy)
         return value
 
     def optional_text(self, name: str) -> str | None:

@@ -163,6 +163,11 @@ def absolute_location(value: LocationLike) -> LocationLike:
     return location.local if location.is_local else location
 
 
+def _named(path: str) -> str:
+    """Name a path; text of many lines is a table that was given for one."""
+    return "(a text with line breaks)" if "\\n" in path else path
+
+
 def check_sources(sources: Mapping[str, Source]) -> None:
     """Check that the tables of all parties are there.
 
@@ -180,6 +185,6 @@ def check_sources(sources: Mapping[str, Source]) -> None:
             elif not is_there(Location.of(path)):
                 raise InputError(
                     f"the {role} party's {what} does not exist",
-                    file=shown(Location.of(path)),
+                    file=_named(shown(Location.of(path))),
                     remedy=f"Set data.{role}.{key}",
                 )

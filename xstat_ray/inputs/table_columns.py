@@ -208,6 +208,9 @@ def _digits(values: pa.Array, use: ColumnUse, place: Place) -> pa.DictionaryArra
         values = values.dictionary_decode()
     nothing = pa.scalar(None, pa.string())
     if pt.is_decimal(values.type):
+        if values.type.scale < 0:
+            # Arrow writes their text with an exponent.
+            values = values.cast(pa.decimal256(_MOST_DIGITS, 0))
         coded = values.dictionary_encode()
         texts = _digits_of_decimals(coded.dictionary)
         if use == "id":
@@ -239,6 +242,8 @@ def _digits_of_decimals(numbers: pa.Array) -> pa.Array:
     return pc.replace_substring_regex(texts, r"\.$", "")
 
 
+_MOST_DIGITS = 76
+"""Digits that a decimal can have."""
 _EXACT = {pa.float16(): 1 << 11, pa.float32(): 1 << 24, pa.float64(): 1 << 53}
 """Below these numbers, floats tell whole numbers apart."""
 
