@@ -60,12 +60,12 @@ def stored_schema(file: TableFile, columns: Sequence[str]) -> Mapping[str, pa.Da
 def _refuse_contradiction(file: TableFile, name: str) -> None:
     """Refuse a file that stores another value of a column than the name of its folder gives.
 
-    Its first rows are looked at.
+    Its first rows are looked at, where `first_rows` reads any.
 
     Raises:
         InputError: it does, or is damaged.
     """
-    head = next(record_batches(file, [name], _HEAD_ROWS), None)
+    head, _ = first_rows(file, [name])
     given = file.partitions[name]
     if head is None or pt.is_nested(head.schema.field(name).type):
         return
