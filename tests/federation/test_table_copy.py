@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -90,3 +90,15 @@ def test_steps_that_read_no_table_copy_none(tmp_path, step, emitted):
     with table_files(run(tmp_path), "row", Source(pa.table(ROWS)), step) as files:
         assert not files.is_outside
         assert not (tmp_path / SPOOL).exists()
+
+
+def test_a_party_that_has_emitted_its_table_needs_it_no_more(case, tmp_path):
+    """The same command goes through all steps again when a later one had to wait."""
+    sources = {"row": Source(database(tmp_path, ROWS)), "column": case.tables["column"]}
+    domains = Domains(tmp_path, study(noise="laplace"), sources)
+    domains.run(until=("row", "noise"))
+    (tmp_path / "operator.db").unlink()
+    with suppress(PendingError):
+        domains.step("row", "all")
+    domains.run()
+    assert (domains.out / "statistics.parquet").exists()

@@ -59,6 +59,7 @@ def secrets_of(executor: Executor, role: Role) -> dict[str, bytes]:
     with TemporaryDirectory() as folder:
         executor.get(executor.first(role).call(Party.save, Path(folder)))
         secrets = unpack_fields((Path(folder) / SECRETS).read_bytes())
+    secrets.pop("libraries")
     shared = SharedSecrets.from_bytes(secrets.pop("shared"))
     return secrets | {"salt": shared.salt, "tag key": shared.tag_key}
 

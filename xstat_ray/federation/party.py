@@ -180,8 +180,11 @@ class PartySteps:
     def _exchange(self) -> None:
         """Hand out what the other party needs to evaluate this party's function.
 
-        All of it follows from secrets on disk and the table, so a repeat makes the same bytes.
+        All of it follows from secrets on disk and the table, so a repeat makes the same bytes. Once
+        the table has been emitted all is out, and the table is not read again.
         """
+        if (self._run.folder / FACTS).exists():
+            return
         bins = self._agree().bins
         left = self._mailbox.unsent(self._other, "matrix", bins)
         refs = dict[int, Ref[bytes]]()
@@ -235,6 +238,7 @@ class PartySteps:
         run = self._run
         if (run.folder / FACTS).exists():
             return
+        self._exchange()
         self._evaluate()
         executor = self._executor
         instances = executor.parties[self._role]

@@ -153,7 +153,13 @@ class Party(Link):
         return len(self._record.set_aside)
 
     def _start_reading(self) -> ReadDigests:
-        """Return what compares all that is read from here on with what was read before."""
+        """Return what compares all that is read from here on with what was read before.
+
+        Raises:
+            InputError: this environment would write ids, periods or values otherwise than one of
+                the party's before.
+        """
+        self._check_libraries()
         return self._record.start_reading(derive(self._seed, "what was read"))
 
     def expect_input(self, read: bytes, stamps: bool) -> None:

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from xstat_ray.crypto import channel
 from xstat_ray.crypto.handshake import Handshake, Hello, SharedSecrets
-from xstat_ray.errors import ProtocolError
+from xstat_ray.errors import InputError, ProtocolError
 from xstat_ray.inputs.normal_forms import libraries
 from xstat_ray.model.parties import ColumnTerms
 from xstat_ray.model.study import Role, Study
@@ -51,8 +51,11 @@ class Session(Secret):
         self._terms = terms_of(study, party)
         self._seed = seed
         agreed = _agreed_digest(study, self._terms.name)
+        self._libraries = libraries(study)
+        self._told_libraries = self._libraries
+        """What the other party was told, perhaps by another environment or an earlier step."""
         self._handshake: Handshake | None = Handshake(
-            self.role, agreed, software_digest(), libraries(study)
+            self.role, agreed, software_digest(), self._libraries
         )
         self._replica: channel.HandOver | None = None
         self._shared: SharedSecrets | None = None
@@ -178,8 +181,31 @@ class Session(Secret):
         self._restore(channel.unpack_fields((folder / SECRETS).read_bytes()))
         self._folder = folder
 
+    def _check_libraries(self) -> None:
+        """Check that ids, periods and values are written here as the other party was told.
+
+        Raises:
+            InputError: a library has another version than in the environment, or at the time, of
+                the handshake.
+        """
+        told = self._told_libraries
+        here = self._libraries
+        different = [
+            f"{name}: {told.get(name, 'none')} then, {here.get(name, 'none')} here"
+            for name in sorted(told.keys() | here.keys())
+            if told.get(name) != here.get(name)
+        ]
+        if different:
+            raise InputError(
+                f"the {self.role} party's environment has other versions of what ids, periods and "
+                f"values are written with than when it shook hands ({'; '.join(different)})",
+                remedy="Install those of then, alike in all of the party's environments, and run "
+                "the same command again; or begin a new run",
+            )
+
     def _export(self) -> dict[str, bytes]:
-        secrets = {"seed": self._seed}
+        listed = "\n".join(f"{name}={version}" for name, version in self._told_libraries.items())
+        secrets = {"seed": self._seed, "libraries": listed.encode()}
         if self._handshake is not None:
             return secrets | {"handshake": self._handshake.export_bytes()}
         return secrets | {
@@ -189,6 +215,8 @@ class Session(Secret):
 
     def _restore(self, secrets: Mapping[str, bytes]) -> None:
         self._seed = secrets["seed"]
+        lines = [line.partition("=") for line in secrets["libraries"].decode().splitlines()]
+        self._told_libraries = {name: version for name, _, version in lines}
         waiting = secrets.get("handshake")
         self._handshake = None if waiting is None else Handshake.from_bytes(waiting)
         self._shared = None if waiting is not None else SharedSecrets.from_bytes(secrets["shared"])
