@@ -37,14 +37,15 @@ def remember(patch: pytest.MonkeyPatch) -> list[Any]:
 
 
 def object_store() -> Iterator[tuple[str, bytes]]:
-    """Read the memory of the object store, freed objects included.
+    """Read the memory of the object stores, freed objects included.
 
-    It is a file that Ray has unlinked and that the raylet holds open.
+    Each is a file that Ray has unlinked and that the raylet holds open.
     """
-    for fd in Path(f"/proc/{raylet()}/fd").iterdir():
-        if "plasma" in str(fd.readlink()):
-            with fd.open("rb", buffering=0) as file:
-                yield "object store", b"".join(written(file.fileno()))
+    for raylet in raylets():
+        for fd in Path(f"/proc/{raylet}/fd").iterdir():
+            if "plasma" in str(fd.readlink()):
+                with fd.open("rb", buffering=0) as file:
+                    yield "object store", b"".join(written(file.fileno()))
 
 
 def written(fd: int) -> Iterator[bytes]:
@@ -62,11 +63,12 @@ def written(fd: int) -> Iterator[bytes]:
             at += len(piece)
 
 
-def raylet() -> int:
-    """Find the raylet that this process has started."""
+def raylets() -> list[int]:
+    """Find the raylets that this process has started."""
     children = Path(f"/proc/{os.getpid()}/task").glob("*/children")
     pids = [int(pid) for path in children for pid in path.read_text().split()]
-    (found,) = (pid for pid in pids if Path(f"/proc/{pid}/comm").read_text().strip() == "raylet")
+    found = [pid for pid in pids if Path(f"/proc/{pid}/comm").read_text().strip() == "raylet"]
+    assert found
     return found
 
 
