@@ -183,7 +183,8 @@ def ray_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             patch.setenv(name, str(tmp_path_factory.mktemp("caches")))
         for name in [name for name in os.environ if name.startswith("RAY_")]:
             patch.delenv(name)
-        with session(Cluster(cpus=2, store_bytes=100 << 20)) as folder:
+        # Tests of metrics need the node's agent whole.
+        with session(Cluster(cpus=2, store_bytes=100 << 20, metrics=True)) as folder:
             yield folder
     # Where Rust is installed by rustup, building a wheel asks for its version, which makes a folder.
     assert [path.name for path in home.iterdir() if path.name != ".rustup"] == []

@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[2]
 STARTED = """
 import json, os, ray, stat
 from pathlib import Path
+from xstat_ray.benchmarks.processes import tree
 from xstat_ray.planning.cluster import Cluster
 from xstat_ray.runtime.ray_session import session
 
@@ -40,11 +41,16 @@ with session(Cluster(cpus=1, store_bytes=100 << 20, spill=spill)) as folder:
     (private,) = spill.iterdir()
     modes |= {"spill": mode(private), "spilled": max(map(mode, spilled))}
     remote = ray.get(ray.remote(lambda: os.getpid()).remote()) != os.getpid()
+    others = tree(os.getpid()) - {os.getpid()}
+    started = [Path(f"/proc/{process}/cmdline").read_text() for process in others]
+    of_ray = ("raylet", "dashboard/dashboard.py", "monitor.py")
+    running = [name for name in of_ray if any(name in command for command in started)]
 umask = os.umask(0o022)
 print(json.dumps({
     "modes": modes,
     "inside": inside,
     "remote": remote,
+    "running": running,
     "umask": umask,
     "folder_left": folder.exists() or any(spill.iterdir()),
     "changed": sorted(name for name, _ in set(before.items()) ^ set(os.environ.items())),
@@ -119,6 +125,7 @@ def test_a_started_session_is_private_and_leaves_nothing_behind(tmp_path):
         seen["inside"]["token"] and seen["inside"]["logs"] > 0 and seen["inside"]["readable"] == 0
     )
     assert seen["remote"]
+    assert seen["running"] == ["raylet"]
     assert seen["umask"] == 0o022 and seen["changed"] == []
     assert seen["folder_left"] is False and seen["initialised"] is False
     assert seen["home"] == []

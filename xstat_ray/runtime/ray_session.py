@@ -22,6 +22,7 @@ from ray.exceptions import RayError
 from xstat_ray.errors import InputError
 from xstat_ray.planning.cluster import Cluster
 from xstat_ray.runtime import local_machine, preflight
+from xstat_ray.runtime.lean_ray import only_what_is_used
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.util.files import write_whole
 
@@ -94,19 +95,20 @@ def _start(cluster: Cluster, folder: Path, spill: dict[str, Any]) -> None:
         InputError: Ray refuses the settings, or this machine.
     """
     try:
-        ray.init(
-            # Without an address Ray would join a cluster that it finds running, or that
-            # RAY_ADDRESS names.
-            address="local",
-            num_cpus=cluster.cpus,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            object_store_memory=cluster.store_bytes,
-            # Ray opens this folder to everyone (mode 0777); the one around it stays closed.
-            _temp_dir=str(folder / "r"),
-            **spill,
-        )
+        with only_what_is_used(metrics=cluster.metrics):
+            ray.init(
+                # Without an address Ray would join a cluster that it finds running, or that
+                # RAY_ADDRESS names.
+                address="local",
+                num_cpus=cluster.cpus,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                object_store_memory=cluster.store_bytes,
+                # Ray opens this folder to everyone (mode 0777); the one around it stays closed.
+                _temp_dir=str(folder / "r"),
+                **spill,
+            )
     except (ValueError, OSError) as error:
         ray.shutdown()
         raise InputError(
