@@ -46,3 +46,10 @@ def test_the_commonest_forms_are_remembered_among_many():
         counts.add(pa.array(["07", "ab", None, *rare]), np.array([3, 2, 1] + [1] * 100))
     assert [form for form, _ in counts.commonest()] == ["99", "aa", ""]
     assert counts.commonest()[0] == ("99", 90)
+
+
+@given(st.lists(st.none() | st.text(st.characters(max_codepoint=127)), max_size=8))
+def test_texts_of_ascii_have_the_forms_that_they_have_among_others(texts):
+    forms = forms_of(pa.array(texts, pa.string()))
+    assert forms.to_pylist() == forms_of(pa.array([*texts, "é"], pa.string())).to_pylist()[:-1]
+    forms.validate(full=True)

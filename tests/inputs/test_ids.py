@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xstat_ray.inputs.ids import normalise, to_bytes
-from xstat_ray.inputs.phone_numbers import to_e164
+from xstat_ray.inputs.ids import normalise
+from xstat_ray.inputs.phone_numbers import in_e164_of, to_e164
+from xstat_ray.inputs.text_index import to_bytes
 from xstat_ray.model.study import IdForm
 
 FORMS = ["exact", "text", "email", "phone", "sha256"]
@@ -299,3 +300,29 @@ def test_a_million_numbers_as_people_write_them_take_seconds():
     assert normalise(numbers, "phone", "JP").null_count < len(numbers)
     # Parsing would take 6 seconds.
     assert time.perf_counter() - begin < 3
+
+
+calling_codes = st.sampled_from(["81", "1", "39", "54", "49", "800", "99"])
+regions = st.sampled_from(["JP", "US", "CA", "IT", "AR", "DE", "ZZ", None])
+
+
+@given(
+    regions,
+    st.lists(
+        st.none()
+        | st.builds("+{}{}".format, calling_codes, st.from_regex(r"\A[0-9]{4,14}[ x０\n]?\Z"))
+        | st.from_regex(r"\A\+?[0-9]{3,16}\Z"),
+        max_size=20,
+    ),
+)
+def test_numbers_in_e164_of_a_country_are_left_as_they_are(region, numbers):
+    written = pa.array(numbers, pa.string())
+    for number, known, found in zip(
+        numbers, in_e164_of(region, written), to_e164(written, region).to_pylist(), strict=True
+    ):
+        assert found == number or not known
+
+
+def test_most_numbers_of_a_country_are_known_at_once():
+    numbers = pa.array(["+819012345678", "+81312345678", "+81090123456", "+14155550123", None])
+    assert in_e164_of("JP", numbers).tolist() == [True, True, False, False, False]

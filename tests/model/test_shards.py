@@ -14,7 +14,8 @@ def test_every_cell_and_period_lies_in_exactly_one_shard(cells, start, length, s
     cell, period = (
         a.ravel() for a in np.meshgrid(np.arange(cells), np.arange(start, start + length))
     )
-    number = grid.shard_of(cell.astype(np.uint32), period.astype(np.uint32))
+    period = period.astype(np.uint32)
+    number = grid.places_of(cell, period, range(len(grid.batches)))
     for shard in grid.shards:
         in_shard = number == shard.number
         assert set(cell[in_shard]) <= set(shard.region) and set(period[in_shard]) <= set(
@@ -23,6 +24,11 @@ def test_every_cell_and_period_lies_in_exactly_one_shard(cells, start, length, s
         assert in_shard.sum() == len(shard.region) * len(grid.batches[shard.batch]) > 0
     assert sum(len(s.region) * len(grid.batches[s.batch]) for s in grid.shards) == cells * length
     assert len(grid.shards) >= min(shards, cells * length) / 2
+    later = range(len(grid.batches) // 2, len(grid.batches))
+    there = period >= grid.batches[later.start].start
+    from_there = grid.places_of(cell[there], period[there], later)
+    first = later.start * len(grid.regions)
+    assert (from_there.astype(int) + first).tolist() == number[there].tolist()
 
 
 @pytest.mark.parametrize("shards", [1, 3, 16])

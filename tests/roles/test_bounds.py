@@ -12,15 +12,14 @@ from hypothesis import strategies as st
 from xstat_ray.crypto.derive import keyed_words
 from xstat_ray.model.study import Bounds
 from xstat_ray.roles.bounds import (
-    DisjointCheck,
     Located,
-    NotDisjointError,
     Part,
     bound_boardings,
     bound_rows,
     draw_by_content,
     keep_per_group,
 )
+from xstat_ray.roles.disjoint import DisjointCheck, NotDisjointError
 
 rows = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3), st.integers(0, 9)), max_size=60)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from xstat_ray.inputs.ids import places
+from xstat_ray.inputs.text_index import TextIndex
 from xstat_ray.roles import person_index
 from xstat_ray.roles.person_index import IdCounts, PersonIndexBuilder
 
@@ -44,19 +44,19 @@ def test_find_gives_numbers_and_minus_one_for_strangers_and_nothing():
     # An id longer than all in the index, a prefix of one, and one behind the last must not be taken
     # for a neighbour.
     wanted = ["c", None, "aa", "aaaa", "a", "zz", "b"]
-    assert places(pa.array(wanted), persons.ids).tolist() == [3, -1, -1, -1, 0, -1, 2, -1]
-    assert places(pa.array([], pa.string()), persons.ids).tolist() == [-1]
+    assert TextIndex(persons.ids).places(pa.array(wanted)).tolist() == [3, -1, -1, -1, 0, -1, 2, -1]
+    assert TextIndex(persons.ids).places(pa.array([], pa.string())).tolist() == [-1]
 
 
 def test_an_empty_index_knows_nobody():
     persons, _ = built([])
-    assert places(pa.array(["a", None]), persons.ids).tolist() == [-1, -1, -1]
+    assert TextIndex(persons.ids).places(pa.array(["a", None])).tolist() == [-1, -1, -1]
 
 
 def test_ids_beyond_ascii_are_compared_by_their_bytes():
     names = ["é", "z", "日本", "aé"]
     persons, _ = built([(names, [0, 1, 2, 3])])
     assert (
-        places(pa.array(names), persons.ids)[:-1].tolist()
+        TextIndex(persons.ids).places(pa.array(names))[:-1].tolist()
         == np.argsort(np.argsort([n.encode() for n in names])).tolist()
     )

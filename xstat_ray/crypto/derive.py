@@ -81,7 +81,10 @@ def keyed_text_words(
     state = encrypt(first)
     for place in range(width):
         longer = np.flatnonzero(lengths > place * _BLOCK_BYTES)
-        state[longer] = encrypt(state[longer] ^ blocks[longer, place])
+        if len(longer) == len(texts):
+            state = encrypt(state ^ blocks[:, place])
+        else:
+            state[longer] = encrypt(state[longer] ^ blocks[longer, place])
     return _first_halves(state)
 
 

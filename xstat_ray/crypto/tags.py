@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from itertools import pairwise
 
 import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 
 from xstat_ray.crypto.oprf import PERSON_KEY_BYTES
 from xstat_ray.errors import ProtocolError
+from xstat_ray.util.arrays import gathered
+from xstat_ray.util.threads import each_in_threads, each_slice, thread_count
 
 TAG_BYTES = 16
 MAX_PERIODS = 1 << 24
@@ -17,7 +20,10 @@ MAX_PERIODS = 1 << 24
 period (24 bits) and the number of the row (8 bits)."""
 MAX_COPIES = 255
 """Row numbers go from 0 to 254; 255 is kept for dummies."""
-_SLICE_ROWS = 1 << 18
+_SLICE_ROWS = 1 << 14
+_LAST_WORD = (1 << 64) - 1
+_LEAST_ROWS = 1 << 16
+"""Rows below which it is not worth the while to sort them in two threads."""
 
 
 def tags(
@@ -45,20 +51,25 @@ def tags(
     rows = len(person)
     templates = np.zeros((len(person_keys), TAG_BYTES), dtype=np.uint8)
     templates[:, :PERSON_KEY_BYTES] = person_keys
-    # ECB over distinct blocks is exactly a batch of calls to the block cipher as a pseudorandom
-    # permutation. Equal blocks are the same person in the same period, and their tags are meant to
-    # be equal.
-    cipher = Cipher(algorithms.AES(key), modes.ECB()).encryptor()  # noqa: S305
+    whole = templates.view(f"V{TAG_BYTES}")[:, 0]
     # update_into asks for the room of another block at the end.
     out = np.empty(rows * TAG_BYTES + TAG_BYTES - 1, dtype=np.uint8)
-    blocks = np.empty(min(rows, _SLICE_ROWS), dtype=f"V{TAG_BYTES}")
-    for start in range(0, rows, _SLICE_ROWS):
-        stop = min(start + _SLICE_ROWS, rows)
-        block = blocks[: stop - start]
-        # Bounds were checked above; any mode but "raise" lets take write straight into `block`.
-        np.take(templates.view(block.dtype)[:, 0], person[start:stop], out=block, mode="clip")
-        block.view("<u4").reshape(-1, 4)[:, 3] = period[start:stop]
-        cipher.update_into(block.view(np.uint8).data, out[start * TAG_BYTES :].data)
+
+    def encrypt(part: slice) -> None:
+        # ECB over distinct blocks is exactly a batch of calls to the block cipher as a
+        # pseudorandom permutation. Equal blocks are the same person in the same period, and their
+        # tags are meant to be equal.
+        cipher = Cipher(algorithms.AES(key), modes.ECB()).encryptor()  # noqa: S305
+        blocks = np.empty(min(part.stop - part.start, _SLICE_ROWS), dtype=whole.dtype)
+        for start in range(part.start, part.stop, _SLICE_ROWS):
+            stop = min(start + _SLICE_ROWS, part.stop)
+            block = blocks[: stop - start]
+            # Bounds were checked above; any mode but "raise" lets take write straight into `block`.
+            np.take(whole, person[start:stop], out=block, mode="clip")
+            block.view("<u4").reshape(-1, 4)[:, 3] = period[start:stop]
+            cipher.update_into(block.view(np.uint8).data, out[start * TAG_BYTES :].data)
+
+    each_slice(encrypt, rows)
     return out[: rows * TAG_BYTES].reshape(rows, TAG_BYTES)
 
 
@@ -126,23 +137,48 @@ def sort_order(tags: NDArray[np.uint8], ties: NDArray[np.uint32]) -> NDArray[np.
     low = np.uint64((1 << max(len(first) - 1, 0).bit_length()) - 1)
     packed = first & ~low
     packed |= np.arange(len(first), dtype=np.uint64)
-    packed.sort()
-    order = (packed & low).astype(np.int64)
-    packed &= ~low
-    shared = np.zeros(len(packed) + 1, dtype=bool)
-    np.equal(packed[1:], packed[:-1], out=shared[1:-1])
-    run = np.flatnonzero(shared[:-1] | shared[1:])
-    # Rows of different runs differ in the high bits of the first word, so one sort of them all
-    # leaves each in its run.
-    rows = order[run]
-    order[run] = rows[np.lexsort((ties[rows], last[rows], first[rows]))]
-    return order
+
+    def order_of(least: int, most: int) -> NDArray[np.int64]:
+        """The order of the rows whose first words lie between two words."""
+        if (least, most) == (0, _LAST_WORD):
+            mine = packed
+        else:
+            inside = packed >= np.uint64(least)
+            inside &= packed <= np.uint64(most)
+            mine = packed[inside]
+        mine.sort()
+        order = (mine & low).view(np.int64)
+        mine &= ~low
+        shared = np.zeros(len(mine) + 1, dtype=bool)
+        np.equal(mine[1:], mine[:-1], out=shared[1:-1])
+        run = np.flatnonzero(shared[:-1] | shared[1:])
+        # Rows of different runs differ in the high bits of the first word, so one sort of them all
+        # leaves each in its run.
+        rows = order[run]
+        order[run] = rows[np.lexsort((ties[rows], last[rows], first[rows]))]
+        return order
+
+    sections = _sections(len(first))
+    return np.concatenate(each_in_threads(lambda section: order_of(*section), sections))
+
+
+def _sections(rows: int) -> list[tuple[int, int]]:
+    """Cut the words into sections, one for each thread that is worth its while.
+
+    Words of different sections differ in their highest 16 bits, which no row number displaces.
+
+    Returns:
+        The least and the largest word of each.
+    """
+    count = min(thread_count(), max(1, rows // _LEAST_ROWS))
+    edges = [(number << 16) // count << 48 for number in range(count + 1)]
+    return [(least, end - 1) for least, end in pairwise(edges)]
 
 
 def in_order(tags: NDArray[np.uint8], order: NDArray[np.int64]) -> NDArray[np.uint8]:
     """`tags[order]`, faster: every tag moves as one number of 16 bytes."""
     whole = np.ascontiguousarray(tags).view(np.complex128)[:, 0]
-    return whole.take(order)[:, None].view(np.uint8)
+    return gathered(whole, order)[:, None].view(np.uint8)
 
 
 def is_sorted(tags: NDArray[np.uint8]) -> bool:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from xstat_ray.errors import InputError
 from xstat_ray.inputs.clean_text import VALUE_NULL_WORDS, fold, is_suspect, tidy
 from xstat_ray.inputs.grid_codes import GridCodes
-from xstat_ray.inputs.ids import places, to_bytes
 from xstat_ray.inputs.tables import Chunk
+from xstat_ray.inputs.text_index import TextIndex, to_bytes
 from xstat_ray.model.study import Dimension
 from xstat_ray.util.nulls import filled
 
@@ -61,6 +61,9 @@ class Encoder:
         Raises:
             InputError: a column has another type.
         """
+        if len(self._domains) == 1:
+            (domain,) = self._domains
+            return domain.labels(columns[domain.column])
         rows = len(next(iter(columns.values())))
         position = np.zeros(rows, np.int32)
         inside = np.ones(rows, bool)
@@ -230,7 +233,8 @@ class _Listed:
         """Index M texts; one that has several labels has none."""
         present = texts.is_valid().to_numpy(zero_copy_only=False)
         values = to_bytes(texts.drop_null())
-        self._values, first, place = np.unique(values, return_index=True, return_inverse=True)
+        distinct, first, place = np.unique(values, return_index=True, return_inverse=True)
+        self._index = TextIndex(distinct)
         label = label[present]
         self._label = label[first].astype(np.int32)
         self._label[place[self._label[place] != label]] = -1
@@ -239,9 +243,8 @@ class _Listed:
         """(N,) label of each text, -1 for null and where there is none."""
         # A zero byte at the end of a text would be lost among the bytes; no domain has one.
         whole = pc.if_else(pc.match_substring(texts, "\0"), "", texts)
-        labels: NDArray[np.int32] = np.append(self._label, np.int32(-1))[
-            places(whole, self._values)[:-1]
-        ]
+        places = self._index.places(whole)[:-1]
+        labels: NDArray[np.int32] = np.append(self._label, np.int32(-1))[places]
         return labels
 
 

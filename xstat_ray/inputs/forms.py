@@ -6,6 +6,7 @@ so that `9.01111E+09` is `9.99999A+99`. A form goes to the party's terminal and 
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
@@ -30,9 +31,23 @@ _CUT = "..."
 def forms_of(texts: pa.Array) -> pa.Array:
     """(N,) forms of N texts; the form of null is the empty text."""
     texts = pc.utf8_slice_codeunits(texts.fill_null(""), 0, _LONGEST + 1)
+    _, ends, data = texts.buffers()
+    characters = np.frombuffer(data or b"", np.uint8)
+    if (characters < _PLAIN).all():
+        forms = pa.py_buffer(_FORMS[characters])
+        return pa.StringArray.from_buffers(len(texts), ends, forms, offset=texts.offset)
     texts = pc.replace_substring_regex(texts, r"\pN", "9")
     texts = pc.replace_substring_regex(texts, r"[\p{Lu}\p{Lt}]", "A")
     return pc.replace_substring_regex(texts, r"[\p{Ll}\p{Lm}\p{Lo}]", "a")
+
+
+_PLAIN = 128
+"""Number of characters of ASCII."""
+_FORMS = np.frombuffer(
+    re.sub(rb"[a-z]", b"a", re.sub(rb"[A-Z]", b"A", re.sub(rb"[0-9]", b"9", bytes(range(_PLAIN))))),
+    np.uint8,
+)
+"""What stands for each of them in a form."""
 
 
 class FormCounts:

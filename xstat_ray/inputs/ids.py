@@ -24,7 +24,6 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from xstat_ray.inputs.clean_text import (
     EXPONENT,
@@ -38,7 +37,7 @@ from xstat_ray.inputs.clean_text import (
     whole_numbers,
 )
 from xstat_ray.inputs.composite_ids import DIVIDER
-from xstat_ray.inputs.phone_numbers import to_e164
+from xstat_ray.inputs.phone_numbers import in_e164_of, to_e164
 from xstat_ray.model.study import IdForm
 
 _LOST = rf"^$|\x00|{LOST}"
@@ -71,6 +70,17 @@ def normalise(values: pa.Array, form: IdForm, region: str | None = None) -> pa.A
     Returns:
         (N,) text; null where an id or a part of it is null, empty, or has no such form.
     """
+    if form != "phone":
+        return _part_by_part(values, form, region)
+    texts = values.cast(pa.string())
+    known = in_e164_of(region, texts)
+    if known.all():
+        return texts
+    rest = pa.array(~known)
+    return pc.replace_with_mask(texts, rest, _part_by_part(values.filter(rest), form, region))
+
+
+def _part_by_part(values: pa.Array, form: IdForm, region: str | None) -> pa.Array:
     divided = pc.match_substring(values, DIVIDER).fill_null(False)
     if not pc.any(divided).as_py():
         return _normalise(values, form, region)
@@ -105,34 +115,6 @@ def _normalise(values: pa.Array, form: IdForm, region: str | None) -> pa.Array:
 
 def _is_no_null_word(texts: pa.Array) -> pa.Array:
     return pc.invert(pc.is_in(pc.ascii_lower(texts), pa.array(NULL_WORDS)))
-
-
-def to_bytes(ids: pa.Array) -> NDArray[np.bytes_]:
-    """(N,) ids, none of them null, as bytes of one width, which sort and search fast."""
-    width = pc.max(pc.binary_length(ids)).as_py() or 1
-    padded = pc.ascii_rpad(ids, width, "\0")
-    return np.frombuffer(padded.buffers()[2] or b"", f"S{width}", len(ids), padded.offset * width)
-
-
-def places(ids: pa.Array, among: NDArray[np.bytes_]) -> NDArray[np.int32]:
-    """Find texts among others.
-
-    Args:
-        ids: (N,) text; may hold nulls.
-        among: (M,) sorted and distinct texts, in the form of `to_bytes`.
-
-    Returns:
-        (N + 1,) index of each id in `among`, -1 for null and for ids that are not there. The last
-        entry is -1 too, so that the code -1 of a null in a dictionary finds it.
-    """
-    found = np.full(len(ids) + 1, -1, np.int32)
-    present = ids.is_valid().to_numpy(zero_copy_only=False)
-    wanted = to_bytes(ids.drop_null())
-    place = np.searchsorted(among, wanted)
-    place[place == len(among)] = 0
-    known = among[place] == wanted if len(among) else np.zeros(len(wanted), bool)
-    found[:-1][present] = np.where(known, place, -1)
-    return found
 
 
 def _keep(values: pa.Array, condition: pa.Array) -> pa.Array:

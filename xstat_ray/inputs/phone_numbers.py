@@ -26,8 +26,13 @@ from numpy.typing import NDArray
 from phonenumbers.phonenumberutil import COUNTRY_CODE_TO_REGION_CODE, region_code_for_country_code
 
 from xstat_ray.inputs.clean_text import fold, unmarked, whole_numbers
+from xstat_ray.util.nulls import filled
 
+_LEAST_DIGITS = 7
 _MAX_DIGITS = 15
+"""Digits of a number in E.164."""
+_LONG = 2 + _MAX_DIGITS
+"""Stands for all lengths of a text that is too long."""
 _E164 = r"^\+[1-9][0-9]{6,14}$"
 _EXPONENT = r"^[+-]?[0-9](\.[0-9]+)?[eE]\+?[0-9]{1,3}$"
 """No phone number is a code with an E, so the sign may be missing, as Spark writes it."""
@@ -74,6 +79,50 @@ def to_e164(numbers: pa.Array, region: str | None) -> pa.Array:
     )
     result[rest[left]] = _parse_all(spelled.take(pa.array(left)), region)
     return pa.array(result, pa.string())
+
+
+def in_e164_of(region: str | None, numbers: pa.Array) -> NDArray[np.bool_]:
+    """Tell which numbers are E.164 of a country already, as `to_e164` would leave them.
+
+    Most tables hold nearly nothing else, so this takes two regular expressions in all.
+
+    Args:
+        region: the country (ISO 3166 letters); None gives False everywhere.
+        numbers: (N,) text; may hold nulls.
+    """
+    code = phonenumbers.country_code_for_region(region) if region else 0
+    if not code:
+        return np.zeros(len(numbers), bool)
+    lengths, whole, prefixed = _written_patterns(code)
+    sizes = filled(pc.binary_length(numbers), 0).to_numpy(zero_copy_only=False)
+    known = lengths[sizes.clip(max=_LONG)]
+    known &= _matches(numbers, whole)
+    if prefixed is not None:
+        known &= ~_matches(numbers, prefixed)
+    return known
+
+
+def _matches(numbers: pa.Array, pattern: str) -> NDArray[np.bool_]:
+    """(N,) whether a regular expression matches; null does not."""
+    matched = filled(pc.match_substring_regex(numbers, pattern), False)
+    found: NDArray[np.bool_] = matched.to_numpy(zero_copy_only=False)
+    return found
+
+
+@cache
+def _written_patterns(code: int) -> tuple[NDArray[np.bool_], str, str | None]:
+    """What tells numbers in E.164 of a calling code: which lengths of the text they have, a regular
+    expression for them, and one for those with a national prefix, which are others.
+    """
+    metadata = _metadata(code)
+    lengths = np.zeros(_LONG + 1, bool)
+    digits = len(str(code))
+    for national in metadata.general_desc.possible_length:
+        if _LEAST_DIGITS <= digits + national <= _MAX_DIGITS:
+            lengths[1 + digits + national] = True
+    prefix = metadata.national_prefix_for_parsing
+    whole = rf"^\+{code}(?:{metadata.general_desc.national_number_pattern})$"
+    return lengths, whole, rf"^\+{code}(?:{prefix})" if prefix else None
 
 
 def _spelled(numbers: pa.Array) -> pa.Array:

@@ -30,8 +30,8 @@ from numpy.typing import NDArray
 
 from xstat_ray.crypto.derive import derive, keyed_text_words
 from xstat_ray.errors import InputError
-from xstat_ray.inputs.ids import to_bytes
 from xstat_ray.inputs.table_files import Stamp, TableFile, stamp_of
+from xstat_ray.inputs.text_index import to_bytes
 from xstat_ray.util.nulls import filled
 from xstat_ray.util.secrecy import Secret
 from xstat_ray.util.threads import each_waiting
@@ -322,9 +322,11 @@ def row_words(key: bytes, column: pa.Array) -> NDArray[Any]:
 
 
 def _text_words(key: bytes, texts: pa.Array) -> NDArray[np.uint64]:
-    lengths = pc.binary_length(texts).fill_null(0).to_numpy(zero_copy_only=False)
-    words = np.zeros(len(texts), np.uint64)
+    lengths = filled(pc.binary_length(texts), 0).to_numpy(zero_copy_only=False)
     short = lengths <= _SHORT
+    if short.all() and not texts.null_count:
+        return keyed_text_words(key, "text", to_bytes(texts), lengths)
+    words = np.zeros(len(texts), np.uint64)
     few = texts.filter(pa.array(short)).fill_null("")
     words[short] = keyed_text_words(key, "text", to_bytes(few), lengths[short])
     for place in np.flatnonzero(~short).tolist():

@@ -195,7 +195,8 @@ def _as_dictionary(
         _checked_text(values.dictionary_decode(), place, remedy)
         # Only a text that no row has is not UTF-8.
         return _as_dictionary(values.dictionary_decode(), use, place, remedy)
-    return pa.DictionaryArray.from_arrays(coded.indices.cast(pa.int32()), texts)
+    # The codes have been checked, or were just made.
+    return pa.DictionaryArray.from_arrays(coded.indices.cast(pa.int32()), texts, safe=False)
 
 
 def _digits(values: pa.Array, use: ColumnUse, place: Place) -> pa.DictionaryArray:

@@ -14,7 +14,7 @@ from xstat_ray.inputs.copies import refuse_copies
 from xstat_ray.inputs.table_options import FORMAT_NAMES, NOTHING_SET, TableOptions
 from xstat_ray.inputs.table_walk import Found, find_files, refuse_twice, shown
 from xstat_ray.util.location import Location, LocationLike
-from xstat_ray.util.threads import each_waiting
+from xstat_ray.util.threads import each_in_threads, each_waiting
 
 T = TypeVar("T")
 
@@ -204,9 +204,9 @@ def _looked_at(found: Sequence[Found], options: TableOptions, look: Look) -> Ite
 
 
 def each_file(work: Callable[[TableFile], T], files: Sequence[TableFile]) -> Iterable[T]:
-    """Work on each file, in order; on those of an object store many at a time."""
+    """Work on each file, in order, in threads; on those of an object store many at a time."""
     near = all(file.is_near for file in files)
-    return map(work, files) if near else each_waiting(work, files)
+    return each_in_threads(work, files) if near else each_waiting(work, files)
 
 
 _GONE = Stamp(-1, 0)

@@ -74,13 +74,25 @@ class ShardGrid:
         regions = enumerate(self.regions)
         return [Shard(first + place, region, batch) for place, region in regions]
 
-    def shard_of(self, cells: NDArray[np.uint32], periods: NDArray[np.uint32]) -> NDArray[np.int64]:
-        """(N,) shard number of rows with these blinded cells and periods."""
-        return self.batch_of(periods) * len(self.regions) + self.region_of(cells)
+    def places_of(
+        self, cells: NDArray[np.integer], periods: NDArray[np.uint32], batches: range
+    ) -> NDArray[np.integer]:
+        """(N,) numbers of the shards of these blinded cells and periods, in as few bits as will do.
 
-    def region_of(self, cells: NDArray[np.integer]) -> NDArray[np.int64]:
-        """(N,) number of the region of these blinded cells."""
-        number: NDArray[np.int64] = self._region[cells]
+        Args:
+            cells: (N,) blinded cells.
+            periods: (N,) periods, all in these batches.
+            batches: numbers of neighbouring batches; shards are counted from the first one's.
+        """
+        regions = len(self.regions)
+        kind = np.uint16 if regions * len(batches) < 1 << 16 else np.int64
+        lengths = [len(self.batches[batch]) for batch in batches]
+        of_period = np.repeat(np.arange(len(batches), dtype=kind) * kind(regions), lengths)
+        number: NDArray[np.integer] = of_period[
+            periods - np.uint32(self.batches[batches.start].start)
+        ]
+        if regions > 1:
+            number += self._region.astype(kind)[cells]
         return number
 
     def batch_of(self, periods: NDArray[np.uint32]) -> NDArray[np.int64]:

@@ -99,7 +99,7 @@ def inspect_order(study: Study, source: Source) -> TableCheck:
     """
     # A plan that looks at no table needs nothing of the roles, whose libraries take long to load.
     from xstat_ray.roles.row_shape import RowShape, cover
-    from xstat_ray.roles.row_table import open_row_table
+    from xstat_ray.roles.row_source import open_row_table
 
     table = open_row_table(study, source)
     pieces = table.pieces()

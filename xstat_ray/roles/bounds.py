@@ -5,7 +5,6 @@ The party decides it inside its environment, before anything leaves.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -134,7 +133,7 @@ class Part(NamedTuple):
         return Part(self.rows.take(rows), None if self.weight is None else self.weight[rows])
 
     def edges(self) -> tuple[Part, Part, Part]:
-        """Cut a part that is in order into its first person's rows, those between, and its last's.
+        """Cut rows that are sorted by person into the first one's, those between, and the last one's.
 
         The rows are not copied.
         """
@@ -142,6 +141,11 @@ class Part(NamedTuple):
         first = int(np.searchsorted(person, person[:1], "right").sum())
         last = max(first, int(np.searchsorted(person, person[-1:], "left").sum()))
         return self.take(slice(first)), self.take(slice(first, last)), self.take(slice(last, None))
+
+    def by_person(self) -> Part:
+        """Sort the rows by person, each person's in any order; costs little where they are sorted."""
+        person = self.rows.person
+        return self if (person[1:] >= person[:-1]).all() else self.in_order()
 
     def in_order(self) -> Part:
         """Sort the rows by person and period, stably; costs little where they are sorted."""
@@ -161,37 +165,6 @@ class Part(NamedTuple):
             Located.join([part.rows for part in parts]),
             np.concatenate(weights) if weights else None,
         )
-
-
-class NotDisjointError(Exception):
-    """Raised when somebody has rows in more than one part."""
-
-
-class DisjointCheck:
-    """Finds out whether parts, which several threads may add, have a person in common."""
-
-    def __init__(self, persons: int) -> None:
-        """Start without parts, for `persons` persons."""
-        self._met = np.zeros(persons, bool)
-        self._turn = threading.Lock()
-
-    def add(self, part: Part) -> None:
-        """Take the persons of a part, which is in order.
-
-        Raises:
-            NotDisjointError: a person was in a part before.
-        """
-        present = _persons(part)
-        with self._turn:
-            if self._met[present].any():
-                raise NotDisjointError
-            self._met[present] = True
-
-
-def _persons(part: Part) -> NDArray[np.int32]:
-    """List each person who has rows in a part that is in order."""
-    person = part.rows.person
-    return person[run_starts(person)]
 
 
 class Bounded(NamedTuple):
@@ -218,13 +191,31 @@ def bound_rows(part: Part, limit: int, draw: Draw) -> Bounded:
         The rows that are kept, in no particular order, and how many were merged.
     """
     part = part.in_order()
-    group, size = _runs(_key(part.rows))
-    crowded = (size > (limit if part.weight is None else 1))[group]
+    key = _key(part.rows)
+    begins = np.ones(len(key) + 1, bool)
+    np.not_equal(key[1:], key[:-1], out=begins[1:-1])
+    crowded = _crowded(begins, limit if part.weight is None else 1)
     if not crowded.any():
         return Bounded(part.rows, 0)
-    rest = part.take(crowded)
-    chosen = _chosen(rest.rows, group[crowded], rest.weight, limit, draw)
-    return Bounded(Located.join([part.rows.take(~crowded), chosen.rows]), chosen.merged)
+    rest = np.flatnonzero(crowded)
+    group = np.cumsum(begins[rest]) - 1
+    kept, merged = _chosen(part.take(rest), group, limit, draw)
+    keep = ~crowded
+    keep[rest[kept]] = True
+    return Bounded(part.rows.take(keep), merged)
+
+
+def _crowded(begins: NDArray[np.bool_], most: int) -> NDArray[np.bool_]:
+    """Tell which rows are in groups of more than `most` rows.
+
+    Args:
+        begins: (N + 1,) whether a group begins with a row; behind the last row one does.
+        most: at least 1.
+    """
+    if most == 1:
+        return ~(begins[:-1] & begins[1:])
+    size = np.diff(np.flatnonzero(begins))
+    return np.repeat(size > most, size)
 
 
 def _key(rows: Located) -> NDArray[np.uint64]:
@@ -276,27 +267,57 @@ def places(rows: Located) -> NDArray[np.int64]:
 
 
 def _chosen(
-    rows: Located,
-    group: NDArray[np.intp],
-    weight: NDArray[np.float64] | None,
-    limit: int,
-    draw: Draw,
-) -> Bounded:
-    """Choose among the rows of groups over the limit, after their weights are added up."""
-    order = _stable_order(group, rows.cell)
-    rows = rows.take(order)
+    part: Part, group: NDArray[np.intp], limit: int, draw: Draw
+) -> tuple[NDArray[np.intp], int]:
+    """Choose among the rows of groups over the limit, after their weights are added up.
+
+    Args:
+        part: rows of groups, group by group.
+        group: (N,) group of every row, ascending.
+        limit: rows kept of a group.
+        draw: the random choices.
+
+    Returns:
+        Numbers of the rows that are kept, and how many were merged.
+    """
+    order = _stable_order(group, part.rows.cell)
+    rows = part.rows.take(order)
     group = group[order]
     same, size = _runs(group.astype(np.uint64) << np.uint64(32) | rows.cell.astype(np.uint64))
     first = np.cumsum(size) - size
-    if weight is None:
+    if part.weight is None:
         keep = keep_per_group((group,), limit, draw(rows, np.arange(len(group)) - first[same]))
-        return Bounded(rows.take(keep), 0)
+        return order[keep], 0
+    total = np.add.reduceat(_summable(part.weight[order], same, size), first)
     merged = len(group) - len(first)
-    rows = rows.take(first)
-    group = group[first]
-    total = np.add.reduceat(_summable(weight[order], same, size), first)
-    keep = keep_per_group((group,), limit, draw(rows, np.zeros(len(group), np.int64)), total)
-    return Bounded(rows.take(keep), merged)
+    keep = _heaviest(rows.take(first), group[first], limit, total, draw)
+    return order[first[keep]], merged
+
+
+def _heaviest(
+    rows: Located,
+    group: NDArray[np.intp],
+    limit: int,
+    weight: NDArray[np.float64],
+    draw: Draw,
+) -> NDArray[np.bool_]:
+    """Choose the rows of every group with the largest weights; equal ones are drawn.
+
+    Where one row is kept, words are drawn for those alone that have the largest weight together.
+    """
+    if limit > 1:
+        words = draw(rows, np.zeros(len(group), np.int64))
+        return keep_per_group((group,), limit, words, weight)
+    starts = run_starts(group)
+    size = np.diff(starts, append=len(group))
+    known = np.nan_to_num(weight, nan=-np.inf)
+    keep: NDArray[np.bool_] = known == np.repeat(np.maximum.reduceat(known, starts), size)
+    several = np.add.reduceat(keep, starts, dtype=np.intp) > 1
+    tied = np.flatnonzero(keep & np.repeat(several, size))
+    if len(tied):
+        words = draw(rows.take(tied), np.zeros(len(tied), np.int64))
+        keep[tied] = keep_per_group((group[tied],), 1, words)
+    return keep
 
 
 def _summable(

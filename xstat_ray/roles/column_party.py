@@ -17,9 +17,9 @@ from xstat_ray.crypto.paillier import OwnerEncryptor
 from xstat_ray.crypto.tags import in_order, sort_order, with_copy
 from xstat_ray.errors import InputError, ProtocolError
 from xstat_ray.inputs.domains import Encoder
-from xstat_ray.inputs.ids import to_bytes
 from xstat_ray.inputs.source import Source
 from xstat_ray.inputs.tables import Chunk, open_table
+from xstat_ray.inputs.text_index import to_bytes
 from xstat_ray.model import periods
 from xstat_ray.model.messages import Flags
 from xstat_ray.model.shards import ShardGrid

@@ -34,8 +34,10 @@ class DroppedForms(Secret):
     def add_values(self, outside: Iterable[tuple[str, pa.Array, NDArray[np.int64]]]) -> None:
         """Take what `Encoder.outside` found."""
         for column, texts, number in outside:
+            forms = FormCounts()
+            forms.add(texts, number)
             with self._turn:
-                self._values[column].add(texts, number)
+                self._values[column].count(forms.counted())
 
     def values(self) -> list[tuple[str, str, int]]:
         """List the commonest: column, form, and how often it occurs."""

@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from xstat_ray.inputs.forms import FormCounts
-from xstat_ray.inputs.ids import to_bytes
+from xstat_ray.inputs.text_index import TextIndex, digit_codes, to_bytes
 from xstat_ray.roles.intake import IntakeCounts, invalid_texts
 from xstat_ray.util.arrays import run_starts
 from xstat_ray.util.nulls import filled
@@ -41,6 +41,8 @@ class IdCounts(NamedTuple):
     """Rows whose id has no normal form."""
     dropped: FormCounts
     """Forms of those."""
+    codes: NDArray[np.uint64] | None
+    """Numbers that have the order of the ids; None where not all have one."""
 
     @classmethod
     def of(cls, normal: pa.Array, written: pa.DictionaryArray) -> IdCounts:
@@ -58,7 +60,10 @@ class IdCounts(NamedTuple):
         ids = to_bytes(normal.filter(pa.array(known)))
         dropped = FormCounts()
         dropped.add(*invalid_texts(written.dictionary, valid, codes))
-        return cls(ids, rows[:-1][known], len(codes) - int(rows[:-1][known].sum()), dropped)
+        numbers = digit_codes(ids)
+        of_ids = rows[:-1][known]
+        invalid = len(codes) - int(of_ids.sum())
+        return cls(ids, of_ids, invalid, dropped, numbers.numbers if numbers.known.all() else None)
 
 
 class PersonIndexBuilder(Secret):
@@ -69,9 +74,10 @@ class PersonIndexBuilder(Secret):
 
     def __init__(self, excluded: pa.Array) -> None:
         """Start without anybody; `excluded` are normalised ids to leave out."""
-        self._excluded = np.sort(to_bytes(excluded), kind="stable")
+        self._excluded = to_bytes(excluded)
         self._ids = np.zeros(0, "S1")
         self._rows = np.zeros(0, np.int64)
+        self._codes: NDArray[np.uint64] | None = np.zeros(0, np.uint64)
         self._pending: list[IdCounts] = []
         self._size = 0
         self.counts = IntakeCounts()
@@ -93,22 +99,28 @@ class PersonIndexBuilder(Secret):
     def person_index(self) -> PersonIndex:
         """Return everybody who was added and is not excluded; nobody is added afterwards."""
         self._merge()
+        place = TextIndex(self._ids).find(self._excluded)
         out = np.zeros(len(self._ids), bool)
-        if len(self._ids):
-            place = np.searchsorted(self._ids, self._excluded).clip(max=len(self._ids) - 1)
-            out[place[self._ids[place] == self._excluded]] = True
+        out[place[place >= 0]] = True
         self.counts.excluded = int(self._rows[out].sum())
         return PersonIndex(self._ids[~out], self._rows[~out])
 
     def _merge(self) -> None:
         ids = np.concatenate([self._ids, *(tally.ids for tally in self._pending)])
         rows = np.concatenate([self._rows, *(tally.rows for tally in self._pending)])
+        codes = [self._codes, *(tally.codes for tally in self._pending)]
         self._pending = []
         self._size = 0
-        # A stable sort merges runs that are in order, and files sorted by id give such runs.
-        order = np.argsort(ids, kind="stable")
-        ids = ids[order]
-        rows = rows[order]
-        starts = run_starts(ids)
-        self._ids = ids[starts]
-        self._rows = np.add.reduceat(rows, starts) if len(starts) else rows
+        known = [numbers for numbers in codes if numbers is not None]
+        self._codes = np.concatenate(known) if len(known) == len(codes) else None
+        if self._codes is None:
+            # A stable sort merges runs that are in order, and files sorted by id give such runs.
+            order = np.argsort(ids, kind="stable")
+            starts = run_starts(ids[order])
+        else:
+            order = np.argsort(self._codes)
+            in_order = self._codes[order]
+            starts = run_starts(in_order)
+            self._codes = in_order[starts]
+        self._ids = ids[order[starts]]
+        self._rows = np.add.reduceat(rows[order], starts) if len(starts) else rows

@@ -25,17 +25,17 @@ from xstat_ray.model.study import Study
 from xstat_ray.privacy.design import Design, shown_tree
 from xstat_ray.roles.blinding import Blinding, in_declared_order
 from xstat_ray.roles.bounds import (
-    DisjointCheck,
     Located,
-    NotDisjointError,
     Part,
     bound_rows,
 )
+from xstat_ray.roles.disjoint import DisjointCheck, NotDisjointError
 from xstat_ray.roles.dummies import RowDummies
 from xstat_ray.roles.intake import IntakeCounts
 from xstat_ray.roles.row_intake import RowIntake
 from xstat_ray.roles.row_table import NOTHING, Reading, RowTable
 from xstat_ray.roles.rows_by_shard import RowsByShard
+from xstat_ray.util.arrays import gathered
 from xstat_ray.util.memory import return_freed
 from xstat_ray.util.ranges import cut
 from xstat_ray.util.threads import each_in_threads, thread_count
@@ -120,7 +120,7 @@ class RowParty(RowIntake):
             view="".join(link.view() for link in self.links),
             shard=shard.number,
             tags=in_turn[0] if len(in_turn) == 1 else np.concatenate(in_turn, axis=1),
-            cells=cell[order],
+            cells=gathered(cell, order),
         )
 
     def account_for(self, batch: int) -> None:
@@ -189,7 +189,7 @@ class RowParty(RowIntake):
         disjoint = DisjointCheck(self._exchange.persons)
 
         def use(part: Part) -> tuple[RowsByShard, Part]:
-            first, inner, last = part.in_order().edges()
+            first, inner, last = part.by_person().edges()
             disjoint.add(inner)
             return sort(inner), Part.join([first, last])
 

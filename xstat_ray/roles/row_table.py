@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from xstat_ray.errors import ProtocolError
 from xstat_ray.inputs.domains import Encoder
-from xstat_ray.inputs.ids import normalise, places
-from xstat_ray.inputs.read_digests import ReadDigests, TableDigests
+from xstat_ray.inputs.ids import normalise
+from xstat_ray.inputs.read_digests import ReadDigests
 from xstat_ray.inputs.source import Source
 from xstat_ray.inputs.table_order import Ascent
-from xstat_ray.inputs.tables import Chunk, Piece, Table, open_table
+from xstat_ray.inputs.tables import Chunk, Piece
+from xstat_ray.inputs.text_index import TextIndex
 from xstat_ray.model import periods
 from xstat_ray.model.memory_need import most_rows
 from xstat_ray.model.study import Study
@@ -30,6 +31,7 @@ from xstat_ray.roles.dropped_forms import DroppedForms
 from xstat_ray.roles.intake import IntakeCounts, check_usable, read_excluded
 from xstat_ray.roles.person_index import IdCounts, PersonIndexBuilder
 from xstat_ray.roles.row_shape import MemoryRoom, RowShape, cover
+from xstat_ray.roles.row_source import open_row_table
 from xstat_ray.roles.survey import Survey, stretches
 from xstat_ray.util.memory import memory_bytes
 from xstat_ray.util.nulls import filled
@@ -39,30 +41,6 @@ from xstat_ray.util.threads import each_in_threads
 T = TypeVar("T")
 _PIECES = 64
 """Pieces whose persons are counted before the counts are merged."""
-
-
-def open_row_table(study: Study, source: Source, digests: TableDigests | None = None) -> Table:
-    """Open the row party's table and check its form.
-
-    Args:
-        study: tells which columns are read.
-        source: the table, and how it is read.
-        digests: compares what is read with what was read before.
-
-    Raises:
-        InputError: the table cannot be used; names file, column and remedy.
-    """
-    side = study.row
-    return open_table(
-        source.files,
-        id=side.id,
-        times=[side.time] if side.time else [],
-        numbers=[side.weight] if side.weight else [],
-        values=[d.column for d in side.dimensions],
-        skip_damaged=source.skip_damaged,
-        digests=digests,
-        options=source.options,
-    )
 
 
 class Reading(NamedTuple, Generic[T]):
@@ -117,6 +95,7 @@ class RowTable(Secret):
         """Forms of the ids without a normal form."""
         self.ids = np.zeros(0, "S1")
         """(P,) normalised ids of the persons, sorted; known after the survey."""
+        self._index = TextIndex(self.ids)
 
     def check_room(self, room: MemoryRoom) -> None:
         """Refuse a table whose batches do not fit into memory, before anything is encrypted.
@@ -172,6 +151,7 @@ class RowTable(Secret):
             raise ProtocolError("a survey of the whole table was expected")
         self._digests.expect(survey.read, stamps=False)
         self.ids = survey.ids
+        self._index = TextIndex(survey.ids)
         self.unsorted = [self._table.files[place].name for place in sorted(survey.unsorted)]
         self.dropped.ids.count(survey.forms)
         self.counts.rows = survey.rows
@@ -209,8 +189,8 @@ class RowTable(Secret):
 
     def _tally(self, pieces: Sequence[Piece], columns: Collection[str]) -> Iterator[IdCounts]:
         for chunk in self._table.read(pieces, columns):
-            normal = self._normal(chunk)
             ids = chunk.columns[self._study.row.id]
+            normal = self._normal(ids.dictionary)
             self._ascent.add(chunk)
             yield IdCounts.of(normal, ids)
 
@@ -284,37 +264,48 @@ class RowTable(Secret):
         """
         side = self._study.row
         outside = 0
-        parts = [Part(NOTHING, np.zeros(0) if side.weight else None)]
+        parts = list[Part]()
         for chunk in self._table.read([piece], self._table.uses):
             person = self._person(chunk)
             cell = self._encoder.encode_chunk(chunk)
-            period, inside = self._periods(chunk)
-            ours = (person >= 0) & inside & (wanted.start <= period) & (period < wanted.stop)
-            keep = ours & (cell >= 0)
-            lost = ours & (cell < 0)
+            period, keep = self._periods(chunk)
+            keep = keep & (person >= 0)
+            # Numbers without a sign: those before the first become large ones.
+            keep &= period - np.uint32(wanted.start) < np.uint32(len(wanted))
+            placed = cell >= 0
+            lost = keep & ~placed
             if lost.any():
                 outside += int(lost.sum())
                 dropped.add_values(self._encoder.outside(chunk.columns, lost))
+                keep &= placed
             weight = (
                 np.nan_to_num(chunk.columns[side.weight].to_numpy(zero_copy_only=False))
                 if side.weight
                 else None
             )
-            parts.append(Part(Located(person, period, cell), weight).take(keep))
-        return Part.join(parts), outside
+            parts.append(Part(Located(person, period, cell), weight).take(np.flatnonzero(keep)))
+        if len(parts) == 1:
+            return parts[0], outside
+        return Part.join([Part(NOTHING, np.zeros(0) if side.weight else None), *parts]), outside
 
     def _person(self, chunk: Chunk) -> NDArray[np.int32]:
         """(N,) numbers of the rows' persons, -1 for nobody."""
-        indices = chunk.columns[self._study.row.id].indices
-        codes = filled(indices, -1).to_numpy(zero_copy_only=False)
-        number: NDArray[np.int32] = places(self._normal(chunk), self.ids)[codes]
+        ids = chunk.columns[self._study.row.id]
+        codes = filled(ids.indices, -1).to_numpy(zero_copy_only=False)
+        number: NDArray[np.int32] = self._numbers(ids.dictionary)[codes]
         return number
 
-    def _normal(self, chunk: Chunk) -> pa.Array:
-        """Return the normal forms of the chunk's dictionary of ids; null where there is none."""
-        return normalise(
-            chunk.columns[self._study.row.id].dictionary, self._study.id_form, self._study.id_region
-        )
+    def _numbers(self, ids: pa.Array) -> NDArray[np.int32]:
+        """(N + 1,) numbers of the persons of N ids, -1 for nobody and at the end."""
+        number = self._index.places_as_written(ids)
+        rest = np.flatnonzero(number[:-1] < 0)
+        if len(rest):
+            number[rest] = self._index.places(self._normal(ids.take(pa.array(rest))))[:-1]
+        return number
+
+    def _normal(self, ids: pa.Array) -> pa.Array:
+        """(N,) normal forms; null where there is none."""
+        return normalise(ids, self._study.id_form, self._study.id_region)
 
     def _periods(self, chunk: Chunk) -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:
         if self._study.row.time is None:

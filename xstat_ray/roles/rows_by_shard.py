@@ -31,12 +31,13 @@ class RowsByShard(NamedTuple):
             batches: numbers of neighbouring batches; shards are counted from the first one's.
             merged: rows of the table that were added to another.
         """
-        regions = len(grid.regions)
-        number = grid.shard_of(rows.cell.astype(np.uint32), rows.period) - batches.start * regions
-        shards = regions * len(batches)
+        shards = len(grid.regions) * len(batches)
+        if shards == 1:
+            return cls(rows, np.array([0, len(rows.cell)]), merged)
+        number = grid.places_of(rows.cell, rows.period, batches)
         # numpy sorts numbers of 16 bits by counting.
-        order = np.argsort(number.astype(np.uint16) if shards <= 1 << 16 else number, kind="stable")
-        starts = np.searchsorted(number[order], np.arange(shards + 1))
+        order = np.argsort(number, kind="stable")
+        starts = np.append(0, np.cumsum(np.bincount(number, minlength=shards)))
         return cls(rows.take(order), starts, merged)
 
     def numbered(self, copies: int) -> RowsByShard:

@@ -89,11 +89,19 @@ class Driver:
         executor = self._executor
         with self._progress.stage("intake", len(executor.parties)) as stage:
             keys = self._agree()
-            self.fill_replicas()
+            replicas = any(len(instances) > 1 for instances in executor.parties.values())
+            if replicas:
+                # What is handed to them has the keys in it.
+                executor.get_all(self._accept_keys(keys))
+                self.fill_replicas()
             intakes = {party: self._intake(party) for party in executor.parties}
+            # Without replicas the row party reads its table while the keys are made.
+            accepted = [] if replicas else self._accept_keys(keys)
+            publics = [checked_key(executor.get(key)) for key in keys]
             for party, refs in intakes.items():
                 self._taken_in(party, refs)
                 stage.advance()
+            executor.get_all(accepted)
             saved = (folders or {}).items()
             executor.get_all([executor.first(one).call(Party.save, path) for one, path in saved])
         if self._plan.padding is None:
@@ -102,21 +110,23 @@ class Driver:
             self._note_order()
         for link in links(executor):
             exchange_ids(link, self._progress)
-        return [checked_key(key) for key in keys]
+        return publics
 
-    def _agree(self) -> list[bytes]:
+    def _agree(self) -> list[Ref[bytes]]:
         """Lead all parties through their handshakes; returns every key with its proof."""
         executor = self._executor
-        size = (self._plan.key_bits, self._plan.constant_time)
-        firsts = [column[0] for column in executor.columns.values()]
-        made = [column.call(ColumnParty.generate_key, *size) for column in firsts]
-        keys = [self._shake_hands(link) for link in links(executor)]
-        executor.get_all(made)
+        for link in links(executor):
+            self._shake_hands(link)
         connect(executor)
+        size = (self._plan.key_bits, self._plan.constant_time)
+        keys = list[Ref[bytes]]()
+        for column, *_ in executor.columns.values():
+            column.call(ColumnParty.generate_key, *size)
+            keys.append(column.call(ColumnParty.public_key))
         return keys
 
-    def _shake_hands(self, link: LinkExecutor) -> bytes:
-        """Lead both ends of a link through the handshake; returns the key with its proof."""
+    def _shake_hands(self, link: LinkExecutor) -> None:
+        """Lead both ends of a link through the handshake."""
         executor = self._executor
         row = link.row_links[0]
         column = link.column[0]
@@ -129,9 +139,13 @@ class Driver:
             column.call(ColumnParty.confirm, row_confirmation),
         ]
         executor.get_all(confirmed)
-        key = column.call(ColumnParty.public_key)
-        executor.get(row.call(RowLink.accept_key, key))
-        return executor.get(key)
+
+    def _accept_keys(self, keys: Sequence[Ref[bytes]]) -> list[Ref[None]]:
+        """Have the row party check every key, on its link with the key's holder."""
+        return [
+            link.row_links[0].call(RowLink.accept_key, key)
+            for link, key in zip(links(self._executor), keys, strict=True)
+        ]
 
     def take_in(self, party: str) -> None:
         """Run the intake of one party alone, as in the party's own domain."""

@@ -63,6 +63,22 @@ def in_threads(
     return np.concatenate(each_in_threads(work, list(map(slice, edges[:-1], edges[1:]))))
 
 
+def each_slice(work: Callable[[slice], None], rows: int, least_rows: int = 1 << 16) -> None:
+    """Work on consecutive slices of `rows` rows, each in a thread.
+
+    Args:
+        work: what is done with a slice.
+        rows: number of rows.
+        least_rows: rows below which a thread costs more than it gives; those of copies by default.
+
+    Raises:
+        Exception: the exception of the first slice that raised one.
+    """
+    count = max(1, min(thread_count(), rows // least_rows))
+    edges = [rows * number // count for number in range(count + 1)]
+    each_in_threads(work, list(map(slice, edges[:-1], edges[1:])))
+
+
 WAITING = 32
 """Threads that wait for answers of an object store at a time."""
 
