@@ -95,7 +95,7 @@ def in_e164_of(region: str | None, numbers: pa.Array) -> NDArray[np.bool_]:
         return np.zeros(len(numbers), bool)
     lengths, whole, prefixed = _written_patterns(code)
     sizes = filled(pc.binary_length(numbers), 0).to_numpy(zero_copy_only=False)
-    known = lengths[sizes.clip(max=_LONG)]
+    known: NDArray[np.bool_] = lengths[sizes.clip(max=_LONG)]
     known &= _matches(numbers, whole)
     if prefixed is not None:
         known &= ~_matches(numbers, prefixed)
@@ -111,8 +111,11 @@ def _matches(numbers: pa.Array, pattern: str) -> NDArray[np.bool_]:
 
 @cache
 def _written_patterns(code: int) -> tuple[NDArray[np.bool_], str, str | None]:
-    """What tells numbers in E.164 of a calling code: which lengths of the text they have, a regular
-    expression for them, and one for those with a national prefix, which are others.
+    """List what tells numbers in E.164 of a calling code.
+
+    Returns:
+        Which lengths their texts have, a regular expression for them, and one for those with a
+        national prefix, which are others.
     """
     metadata = _metadata(code)
     lengths = np.zeros(_LONG + 1, bool)

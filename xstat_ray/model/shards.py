@@ -87,7 +87,8 @@ class ShardGrid:
         regions = len(self.regions)
         kind = np.uint16 if regions * len(batches) < 1 << 16 else np.int64
         lengths = [len(self.batches[batch]) for batch in batches]
-        of_period = np.repeat(np.arange(len(batches), dtype=kind) * kind(regions), lengths)
+        first = np.arange(0, regions * len(batches), regions).astype(kind)
+        of_period = np.repeat(first, lengths)
         number: NDArray[np.integer] = of_period[
             periods - np.uint32(self.batches[batches.start].start)
         ]

@@ -133,7 +133,7 @@ class Part(NamedTuple):
         return Part(self.rows.take(rows), None if self.weight is None else self.weight[rows])
 
     def edges(self) -> tuple[Part, Part, Part]:
-        """Cut rows that are sorted by person into the first one's, those between, and the last one's.
+        """Cut rows in order of persons into the first one's, those between, and the last one's.
 
         The rows are not copied.
         """
@@ -143,7 +143,7 @@ class Part(NamedTuple):
         return self.take(slice(first)), self.take(slice(first, last)), self.take(slice(last, None))
 
     def by_person(self) -> Part:
-        """Sort the rows by person, each person's in any order; costs little where they are sorted."""
+        """Sort the rows by person alone; costs little where they are sorted."""
         person = self.rows.person
         return self if (person[1:] >= person[:-1]).all() else self.in_order()
 

@@ -41,6 +41,8 @@ from xstat_ray.util.threads import each_in_threads
 T = TypeVar("T")
 _PIECES = 64
 """Pieces whose persons are counted before the counts are merged."""
+_FIRST_ROWS = 1 << 16
+"""Rows that are read at a time until one is usable."""
 
 
 class Reading(NamedTuple, Generic[T]):
@@ -224,8 +226,14 @@ class RowTable(Secret):
 
     def _needed(self, wanted: range) -> list[Piece]:
         """Return the pieces that can hold rows in these periods."""
-        able = (self._first < wanted.stop) & (self._end > wanted.start)
-        return [self._pieces[number] for number in np.flatnonzero(able).tolist()]
+        return self._chosen(self._able(wanted))
+
+    def _able(self, wanted: range) -> NDArray[np.bool_]:
+        able: NDArray[np.bool_] = (self._first < wanted.stop) & (self._end > wanted.start)
+        return able
+
+    def _chosen(self, pieces: NDArray[np.bool_]) -> list[Piece]:
+        return [self._pieces[number] for number in np.flatnonzero(pieces).tolist()]
 
     def read(self, wanted: range, use: Callable[[Part], T]) -> Reading[T]:
         """Read all usable rows with a period in `wanted`.
@@ -313,6 +321,13 @@ class RowTable(Secret):
             return np.zeros(rows, np.uint32), np.ones(rows, bool)
         return periods.to_periods(chunk.columns[self._study.row.time], self._study.period)
 
+    def _first_chunks(self) -> Iterator[Chunk]:
+        """Read the table, unless it has nobody: first the pieces that can have rows in the span."""
+        able = self._able(self._study.period.span)
+        for chosen in (able, ~able) if len(self.ids) else ():
+            pieces = self._chosen(chosen)
+            yield from self._table.read(pieces, self._table.uses, _FIRST_ROWS)
+
     def check_usable(self) -> None:
         """Refuse a table without a row inside the study, before anything is encrypted.
 
@@ -320,7 +335,7 @@ class RowTable(Secret):
             InputError: nothing of the table is usable.
         """
         counts = IntakeCounts(rows=self.counts.rows, invalid_id=self.counts.invalid_id)
-        for chunk in self._table.read(self._pieces, self._table.uses) if len(self.ids) else ():
+        for chunk in self._first_chunks():
             welcome = self._person(chunk) >= 0
             inside = self._periods(chunk)[1]
             placed = self._encoder.encode_chunk(chunk) >= 0
