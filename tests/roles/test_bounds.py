@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from xstat_ray.crypto.derive import keyed_words
 from xstat_ray.model.study import Bounds
+from xstat_ray.roles.boarding_bounds import bound_boardings
 from xstat_ray.roles.bounds import (
     Located,
     Part,
-    bound_boardings,
     bound_rows,
     draw_by_content,
     keep_per_group,

@@ -324,10 +324,8 @@ def row_words(key: bytes, column: pa.Array) -> NDArray[Any]:
 def _text_words(key: bytes, texts: pa.Array) -> NDArray[np.uint64]:
     lengths = filled(pc.binary_length(texts), 0).to_numpy(zero_copy_only=False)
     short = lengths <= _SHORT
-    if short.all() and not texts.null_count:
-        return keyed_text_words(key, "text", to_bytes(texts), lengths)
     words = np.zeros(len(texts), np.uint64)
-    few = texts.filter(pa.array(short)).fill_null("")
+    few = filled(texts if short.all() else texts.filter(pa.array(short)), "")
     words[short] = keyed_text_words(key, "text", to_bytes(few), lengths[short])
     for place in np.flatnonzero(~short).tolist():
         whole = hmac.digest(key, texts[place].as_py().encode(), "sha256")

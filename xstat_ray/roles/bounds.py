@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xstat_ray.crypto.derive import halves, keyed_words
-from xstat_ray.model.parties import ColumnTerms
-from xstat_ray.model.study import Bounds
 from xstat_ray.util.arrays import run_starts
 
 _WORD_BITS = 64
+_EXACT = 2.0**53
+"""Whole numbers below this one are exact as floats."""
 
 
 def keep_per_group(
@@ -56,29 +56,6 @@ def keep_per_group(
     first = np.maximum.accumulate(np.where(starts, np.arange(size), 0))
     keep[order] = np.arange(size) - first < limit
     return keep
-
-
-def bound_boardings(
-    person: NDArray[np.integer],
-    column: NDArray[np.integer],
-    bounds: Bounds | ColumnTerms,
-    priority: NDArray[np.uint64],
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Choose at most q boardings of a person in one column, and of these at most F of a person.
-
-    Args:
-        person: (N,) numbers.
-        column: (N,) columns, the offsets of a window not told apart.
-        bounds: has q and F.
-        priority: (N,) independent uniform words.
-
-    Returns:
-        (N,) whether a boarding is within q, and (N,) whether it is within both bounds.
-    """
-    within = keep_per_group((person, column), bounds.per_column, priority)
-    kept = within.copy()
-    kept[within] = keep_per_group((person[within],), bounds.boardings, priority[within])
-    return within, kept
 
 
 class Located(NamedTuple):
@@ -194,28 +171,39 @@ def bound_rows(part: Part, limit: int, draw: Draw) -> Bounded:
     key = _key(part.rows)
     begins = np.ones(len(key) + 1, bool)
     np.not_equal(key[1:], key[:-1], out=begins[1:-1])
-    crowded = _crowded(begins, limit if part.weight is None else 1)
-    if not crowded.any():
-        return Bounded(part.rows, 0)
-    rest = np.flatnonzero(crowded)
-    group = np.cumsum(begins[rest]) - 1
-    kept, merged = _chosen(part.take(rest), group, limit, draw)
-    keep = ~crowded
-    keep[rest[kept]] = True
-    return Bounded(part.rows.take(keep), merged)
+    if part.weight is None:
+        size = np.diff(np.flatnonzero(begins))
+        open_rows = np.repeat(size > limit, size)
+        keep = ~open_rows
+    else:
+        open_rows = _in_several_cells(begins, part.rows.cell)
+        # All rows of a group in one cell are one.
+        keep = begins[:-1] & ~open_rows
+    merged = len(key) - int(np.count_nonzero(open_rows) + np.count_nonzero(keep))
+    rest = np.flatnonzero(open_rows)
+    if len(rest):
+        group = np.cumsum(begins[rest]) - 1
+        chosen, merged_there = _chosen(part.take(rest), group, limit, draw)
+        keep[rest[chosen]] = True
+        merged += merged_there
+    return Bounded(part.rows if keep.all() else part.rows.take(keep), merged)
 
 
-def _crowded(begins: NDArray[np.bool_], most: int) -> NDArray[np.bool_]:
-    """Tell which rows are in groups of more than `most` rows.
+def _in_several_cells(begins: NDArray[np.bool_], cell: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Tell which rows are in groups whose rows lie in several cells.
 
     Args:
         begins: (N + 1,) whether a group begins with a row; behind the last row one does.
-        most: at least 1.
+        cell: (N,) cells.
     """
-    if most == 1:
-        return ~(begins[:-1] & begins[1:])
-    size = np.diff(np.flatnonzero(begins))
-    return np.repeat(size > most, size)
+    moved = np.flatnonzero((cell[1:] != cell[:-1]) & ~begins[1:-1]) + 1
+    starts = np.flatnonzero(begins)
+    group = np.searchsorted(starts, moved, "right") - 1
+    group = group[run_starts(group)]
+    steps = np.zeros(len(begins), np.int8)
+    steps[starts[group]] += 1
+    steps[starts[group + 1]] -= 1
+    return np.cumsum(steps[:-1], dtype=np.int8).view(bool)
 
 
 def _key(rows: Located) -> NDArray[np.uint64]:
@@ -333,9 +321,15 @@ def _summable(
         size: length of every run.
     """
     long = np.flatnonzero((size > 2)[same])
-    if len(long):
+    if len(long) and not _has_exact_sums(weight[long], int(size.max())):
         weight[long] = weight[long][np.lexsort((weight[long], same[long]))]
     return weight
+
+
+def _has_exact_sums(weight: NDArray[np.float64], most: int) -> bool:
+    """Whether sums of so many weights are exact, and the same in any order."""
+    whole = bool((np.trunc(weight) == weight).all())
+    return whole and most * float(np.abs(weight).max()) < _EXACT
 
 
 def _runs(keys: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -24,7 +24,8 @@ from xstat_ray.model import periods
 from xstat_ray.model.messages import Flags
 from xstat_ray.model.shards import ShardGrid
 from xstat_ray.model.study import ColumnSide, Study
-from xstat_ray.roles.bounds import bound_boardings, draw_by_content, keep_per_group
+from xstat_ray.roles.boarding_bounds import bound_boardings
+from xstat_ray.roles.bounds import draw_by_content, keep_per_group
 from xstat_ray.roles.centred_values import CentredValues, read_values
 from xstat_ray.roles.dummies import FlagDummies
 from xstat_ray.roles.intake import Extract, Taken, read_excluded, take

@@ -75,6 +75,10 @@ class PersonIndexBuilder(Secret):
     def __init__(self, excluded: pa.Array) -> None:
         """Start without anybody; `excluded` are normalised ids to leave out."""
         self._excluded = to_bytes(excluded)
+        codes = digit_codes(self._excluded)
+        if codes.known.all():
+            # Neighbours are found fast.
+            self._excluded = self._excluded[np.argsort(codes.numbers)]
         self._ids = np.zeros(0, "S1")
         self._rows = np.zeros(0, np.int64)
         self._codes: NDArray[np.uint64] | None = np.zeros(0, np.uint64)
