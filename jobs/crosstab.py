@@ -37,7 +37,7 @@ def main(raw: dict[str, Any], origin: str) -> None:
 
 
 def _federated(config: CrosstabConfig) -> Release:
-    """Run the three domains as processes of this machine.
+    """Run the domains as processes of this machine.
 
     Each gets those of this job's arguments that concern it.
     """
@@ -47,7 +47,7 @@ def _federated(config: CrosstabConfig) -> Release:
     ]
     return run_domains(
         config.study,
-        {"row": config.row, "column": next(iter(config.columns.values()))},
+        {"row": config.row, **config.columns},
         out=config.out,
         options=config.options,
         arguments=Arguments.of(arguments_of_job(), folders),

@@ -22,14 +22,26 @@ def main(raw: dict[str, Any], origin: str) -> None:
         InputError: no such release, or a key that is none.
         ProtocolError: something contradicts the release.
     """
-    settings = Section(raw, key="", origin=origin, known=("release", *DOMAINS, "attestation"))
+    settings = Section(
+        raw, key="", origin=origin, known=("release", *DOMAINS, "columns", "attestation")
+    )
     folder = settings.disk_path("release")
-    given = [domain for domain in DOMAINS if settings.get(domain) is not None]
-    pins = {domain: _key(settings, domain) for domain in given}
+    pins = _pins(settings)
     report = verify(folder, pins, pinned_aggregator(settings))
     print(_text(report))
     if report.wrong:
         raise ProtocolError(f"the release in {folder} is not what it says")
+
+
+def _pins(settings: Section) -> dict[Domain, bytes]:
+    """The public keys that are given; those of several column parties by their names."""
+    given = [domain for domain in DOMAINS if settings.get(domain) is not None]
+    named = settings.get("columns") or {}
+    columns = settings.at(named, "columns", [str(name) for name in dict(named)])
+    return {
+        **{domain: _key(settings, domain) for domain in given},
+        **{str(name): _key(columns, str(name)) for name in columns.raw},
+    }
 
 
 def _key(settings: Section, domain: Domain) -> bytes:

@@ -1,4 +1,4 @@
-"""Three domains below one temporary folder; their jobs are called in turn in this process."""
+"""All domains of a run below one temporary folder; their jobs are called here, in turn."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from tests.case import study as case_study
 from xstat_ray import Options
 from xstat_ray.errors import PendingError
 from xstat_ray.federation.aggregate import aggregate
@@ -22,25 +23,33 @@ from xstat_ray.federation.config import (
     ReleaseConfig,
 )
 from xstat_ray.federation.domain_run import DomainSettings
-from xstat_ray.federation.identity import DOMAINS, Domain, Identity
+from xstat_ray.federation.identity import Domain, Identity
 from xstat_ray.federation.jobs import deidentify, release
 from xstat_ray.federation.party import STEPS as PARTY_STEPS
+from xstat_ray.federation.roster import columns_of, domains_of
 from xstat_ray.inputs.source import Source
 from xstat_ray.model.study import Study
 from xstat_ray.privacy.ledger import Ledger
 from xstat_ray.runtime.progress import Progress
 
-STEPS = [
-    *(("row", step) for step in PARTY_STEPS),
-    *(("column", step) for step in PARTY_STEPS),
-    ("aggregator", "attest"),
-    ("aggregator", "all"),
-    ("row", "approve"),
-    ("column", "decrypt"),
-    ("row", "unblind"),
-    ("row", "publish"),
-    ("column", "check"),
-]
+
+def steps_of(study: Study) -> list[tuple[Domain, str]]:
+    """List all steps of all domains."""
+    columns = columns_of(study)
+    return [
+        *((party, step) for party in ("row", *columns) for step in PARTY_STEPS),
+        ("aggregator", "attest"),
+        ("aggregator", "all"),
+        ("row", "approve"),
+        *((name, "decrypt") for name in columns),
+        ("row", "unblind"),
+        ("row", "publish"),
+        *((name, "check") for name in columns),
+    ]
+
+
+STEPS = steps_of(case_study())
+"""Those where there is one column party."""
 RUN = "test"
 
 
@@ -63,12 +72,14 @@ class Domains:
         self.sources = {
             role: s if isinstance(s, Source) else Source(s) for role, s in sources.items()
         }
-        self.ledgers = {role: folder / f"{role}.sqlite" for role in ("row", "column")}
+        self.names = domains_of(study)
+        self.steps = steps_of(study)
+        self.ledgers = {name: folder / f"{name}.sqlite" for name in self.names[:-1]}
         self.ledgers |= ledgers or {}
         defaults = Options(key_bits=2048, shards=2, allow_no_noise=True)
         self.options = replace(defaults, **options)
         self.identities = {
-            name: Identity.create(self.private(name) / "identity.pem") for name in DOMAINS
+            name: Identity.create(self.private(name) / "identity.pem") for name in self.names
         }
         self.attestation = AttestationSettings()
         self.shown = Shown()
@@ -109,7 +120,7 @@ class Domains:
 
     def approve(self) -> None:
         """Approve the run for all domains, as they do before anything leaves them."""
-        for domain in DOMAINS:
+        for domain in self.names:
             self.approve_as(domain)
         self.approved = True
 
@@ -131,12 +142,12 @@ class Domains:
 
     def run(self, until: tuple[str, str] | None = None) -> list[tuple[str, str]]:
         """All steps, each domain's in order; without `until` and what follows from it."""
-        left = list(STEPS)
+        left = list(self.steps)
         done = []
         before = None
         while left and before != (len(self.messages()), len(left)):
             before = len(self.messages()), len(left)
-            for domain in DOMAINS:
+            for domain in self.names:
                 for step in [step for step in left if step[0] == domain]:
                     if step == until:
                         break

@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.case import COUNTS, Case, study, use_key
-from tests.federation.domains import RUN, STEPS, Domains
+from tests.federation.domains import RUN, STEPS, Domains, steps_of
 from tests.killing import SYSTEM, Doom, child, clean_server, points
-from tests.sizes import every_other
+from tests.sizes import every_other, slow, thorough
 from xstat_ray.crypto.paillier import PrivateKey
 from xstat_ray.errors import PendingError
 from xstat_ray.model.study import Study
@@ -25,6 +25,15 @@ from xstat_ray.model.study import Study
 EXACT = study(privacy={"padding": "dp"})
 NOISY = study(noise="laplace", privacy={"mechanism": "tree"})
 CHECKED = study(noise="laplace", privacy={"mechanism": "tree", "checked": 2})
+PARTIES = [{"name": "jal", "persons": 50}, {"name": "hac", "persons": 50}]
+OF_TWO = {"bounds": {"rows": 1}, "column": {"parties": PARTIES}}
+TWO_EXACT = study(**OF_TWO)
+TWO_NOISY = study(noise="laplace", **OF_TWO)
+TWO_TABLES = {
+    "jal": {"id": ["1", "2"], "kind": ["x", "y"]},
+    "hac": {"id": ["1", "3"], "kind": ["y", "x"]},
+}
+"""Person 1 is in both."""
 
 
 @pytest.fixture(scope="module")
@@ -107,3 +116,42 @@ def test_killed_in_a_step_and_resumed(server, quick_key, tmp_path, step, which):
         assert (
             len(domains.contents()) == len(domains.messages()) and (domains.exchange / RUN).exists()
         )
+
+
+def two_tables(folder: Path) -> dict[str, Path]:
+    case = Case(folder)
+    paths = {"row": case.tables["row"]}
+    for name, table in TWO_TABLES.items():
+        paths[name] = case.write("column", table).rename(folder / f"{name}.parquet")
+    return paths
+
+
+OFTEN = [("hac", "handshake"), ("row", "noise"), ("hac", "decrypt"), ("jal", "decrypt")]
+"""Steps that do most of what two column parties add."""
+OTHERS = [step for step in steps_of(TWO_EXACT) if step not in OFTEN]
+
+
+@pytest.mark.parametrize(
+    ("step", "which"),
+    [
+        *(pytest.param(step, slice(2, 4, 2), marks=thorough) for step in OFTEN),
+        *(pytest.param(step, slice(None), marks=slow) for step in OTHERS),
+    ],
+    ids=str,
+)
+def test_two_column_parties_killed_in_a_step_and_resumed(server, quick_key, tmp_path, step, which):
+    exact = step[1] in ("handshake", "exchange", "emit")
+    agreed = TWO_EXACT if exact else TWO_NOISY
+    tables = two_tables(tmp_path)
+    for domains in killed_and_resumed(server, quick_key, tmp_path, tables, step, which, agreed):
+        statistics = pq.read_table(domains.out / "statistics.parquet")
+        assert statistics["noisy"].to_pylist() == list(COUNTS.values()) or not exact
+        for name in domains.names:
+            log = (domains.state(name) / "log.jsonl").read_text().splitlines()
+            events = [json.loads(line)["event"] for line in log]
+            drawn = "noise" if name == "aggregator" else "debited"
+            assert events.count(drawn) == (1 if name == "aggregator" or not exact else 0)
+            left = {path.name for path in domains.state(name).iterdir()}
+            assert not left & {"secrets", "handshake", "links", "receipts"}
+        if not exact:
+            assert domains.spent() == {"row": 1, "jal": 1, "hac": 1}

@@ -233,7 +233,7 @@ def test_a_session_begins_once(pair):
     pair.mailboxes["row"].begin_session(SESSION)
     with pytest.raises(ProtocolError, match="hellos are not those"):
         pair.mailboxes["row"].begin_session("4" * 64)
-    assert pair.mailbox("row").session == SESSION
+    assert pair.mailbox("row").session_with("column") == SESSION
 
 
 def test_a_hello_belongs_to_no_session(pair):

@@ -410,7 +410,7 @@ def test_a_local_release_has_nothing_to_check(tmp_path):
     case = Case(tmp_path)
     case.run(study())
     for folder in (case.out, tmp_path / "nowhere"):
-        with pytest.raises(InputError, match="no release of three domains"):
+        with pytest.raises(InputError, match="no release of several domains"):
             verify(folder, {})
 
 

@@ -175,7 +175,7 @@ def test_everyone_is_told_what_concerns_him():
     ]
     arguments = Arguments.of([*overrides, "deployment=federated"], ["/conf"])
     assert arguments.common == ("--config-dir", "/conf", "study=s", "shards=3")
-    assert arguments.by_domain == {
+    assert arguments.by_role == {
         "row": ("runtime=local", "data.row.path=r"),
         "column": ("runtime=local", "data.column.path=c"),
         "aggregator": ("runtime=local",),

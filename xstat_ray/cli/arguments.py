@@ -23,9 +23,11 @@ from xstat_ray.errors import COMMAND_LINE, InputError
 MULTIRUN = ("-m", "--multirun")
 _TEXTS = re.compile(
     r"data\.(row|column)\.(path|ledger)|out|ledger|tables|figure"
-    r"|domain\.(run|exchange|private|identity|peers\.\w+)|row|column|aggregator"
+    r"|domain\.(run|exchange|private|identity|peers\.\w+)|row|column|aggregator|columns\.\w+"
 )
 """Settings that are texts whatever they look like, such as a folder 2024_05 or a key 12345e67."""
+_NAMED = re.compile(r"domain\.peers\.(?!(row|column|aggregator)$)\w+|columns\.\w+")
+"""Settings with a value for each column party by its name."""
 _SETTING = re.compile(r"(?P<key>\+{0,2}[\w./@:$-]+)=(?P<value>.*)", re.DOTALL)
 _OPEN = ("[", "{", "(", "'", '"', "${")
 
@@ -78,6 +80,9 @@ def _readable(argument: str, several: bool, parser: OverridesParser) -> str:
     if value[:1] == "~":
         with suppress(RuntimeError):
             value = str(Path(value).expanduser())
+    if _NAMED.fullmatch(key):
+        # Column parties have the names that the study gives them, which no file of settings has.
+        key = f"++{key}"
     override = _parsed(f"{key}={value}", parser)
     if override is None:
         return f"{key}={_as_text(value, several, parser)}"

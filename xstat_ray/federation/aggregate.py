@@ -1,7 +1,7 @@
 """The aggregator's steps: show evidence, deal for the noise, join and add while encrypted, mask.
 
-The aggregator has the public key, the pseudonymous rows and the flags. It refuses to start beside
-anything that holds a secret of a party.
+The aggregator has the public key of each column party, the pseudonymous rows and the flags. It
+refuses to start beside anything that holds a secret of a party.
 """
 
 from __future__ import annotations
@@ -17,18 +17,20 @@ from numpy.typing import NDArray
 
 from xstat_ray.crypto.buffers import from_rows
 from xstat_ray.crypto.paillier import PublicKey, check_group
-from xstat_ray.crypto.tags import is_sorted
+from xstat_ray.crypto.tags import TAG_BYTES, is_sorted
 from xstat_ray.errors import InputError, ProtocolError
 from xstat_ray.federation.aggregator_evidence import show_evidence
 from xstat_ray.federation.config import AggregatorConfig
 from xstat_ray.federation.domain_run import DomainRun
 from xstat_ray.federation.envelope import Opened, canonical
+from xstat_ray.federation.identity import Domain
 from xstat_ray.federation.noise_step import departures_logged
 from xstat_ray.federation.outbox import Outbox
+from xstat_ray.federation.roster import columns_of, sharers_of
 from xstat_ray.model.messages import Flags, Masks, RerandomisedTable, Rows, Tree
 from xstat_ray.model.shards import Shard
-from xstat_ray.model.study import Role
 from xstat_ray.noise.bits import SEED_BYTES
+from xstat_ray.noise.checking import AnyRole
 from xstat_ray.noise.covert import CovertCheck
 from xstat_ray.noise.draw import Dealing
 from xstat_ray.planning.disk import check_disk, sent_bytes
@@ -36,12 +38,12 @@ from xstat_ray.planning.fit import check_aggregator
 from xstat_ray.planning.options import IN_FLIGHT
 from xstat_ray.publication.manifest import shown_seconds
 from xstat_ray.roles.aggregator import Aggregator
-from xstat_ray.roles.opening import checked_key, release_id, table_digest
+from xstat_ray.roles.opening import checked_key, digest_of_all, release_id, table_digest
 from xstat_ray.roles.session import SECRETS
 from xstat_ray.runtime.driver import Driver
 from xstat_ray.runtime.emission import opening_parts
 from xstat_ray.runtime.events import Recorded
-from xstat_ray.runtime.executor import ROLES, Executor
+from xstat_ray.runtime.executor import Executor, Ref
 from xstat_ray.runtime.open import open_executor
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.runtime.reduction import BatchMessages, reduce_partials
@@ -74,8 +76,10 @@ class AggregatorSteps:
         self._progress = progress
         self._driver = Driver(executor, run.plan, progress)
         self._study = run.plan.study.digest
-        self._view = ""
-        """Name of the view that the first message belongs to."""
+        self._columns = columns_of(run.plan.study)
+        self._sharers = sharers_of(run.plan.study)
+        self._views: dict[int, str] = {}
+        """Names of the views with each column party, as the first messages tell them."""
 
     def run(self) -> None:
         """Do the step, or what is left of it.
@@ -86,19 +90,32 @@ class AggregatorSteps:
             PendingError: a message has not come in time.
             MessageError: a party's message is not what it should be.
         """
-        path = self._run.folder / RERANDOMISED
+        paths = [self._run.folder / name for name in self._files()]
         if not self._run.log.finished:
             dealing = self._deal()
-            if not path.exists():
-                write_whole(path, self._count().encode(self._study), mode=0o600)
+            if not paths[0].exists():
+                # The first comes last: where it is, all are.
+                for path, table in reversed(list(zip(paths, self._count(), strict=True))):
+                    write_whole(path, table.encode(self._study), mode=0o600)
             if dealing is not None:
                 with departures_logged(self._run):
                     self._check_sets(dealing.check)
-            self._hand_out(RerandomisedTable.decode(path.read_bytes(), self._study))
+            self._hand_out(
+                [RerandomisedTable.decode(path.read_bytes(), self._study) for path in paths]
+            )
             self._run.log.add("finished")
         self._mailbox.publish_log()
-        for name in (RERANDOMISED, DEALER):
+        for name in (*self._files(), DEALER):
             (self._run.folder / name).unlink(missing_ok=True)
+
+    def _files(self) -> list[str]:
+        """Names of the files of the tables, under the key of each column party."""
+        return [f"{number}.{RERANDOMISED}" if number else RERANDOMISED for number in self._keys]
+
+    @property
+    def _keys(self) -> range:
+        """Numbers of the column parties, whose keys they are, in the order of the study."""
+        return range(len(self._columns))
 
     def _deal(self) -> Dealing | None:
         """Deal what the parties draw the noise with; a repeat deals the same.
@@ -107,7 +124,7 @@ class AggregatorSteps:
             What was dealt, where the parties are still to be shown that; else None.
         """
         plan = self._plan.noise
-        self._receive_key()
+        self._receive_keys()
         if plan is None:
             return None
         path = self._run.folder / DEALER
@@ -115,47 +132,63 @@ class AggregatorSteps:
             write_whole(path, os.urandom(SEED_BYTES), mode=0o600)
         sets = self._plan.study.privacy.checked
         secret = path.read_bytes()
-        dealing = Dealing(plan, self._mailbox.session, sets, seed=secret, study_digest=self._study)
-        for role in ROLES:
-            self._mailbox.send(role, "dealt", dealing.export_seeds(role))
-        to_check = sets > 1 and not self._mailbox.has_sent("column", "sets")
+        first = self._sharers["column"]
+        session = self._mailbox.session_with(first)
+        dealing = Dealing(plan, session, sets, seed=secret, study_digest=self._study)
+        for role, domain in self._sharers.items():
+            self._mailbox.send(domain, "dealt", dealing.export_seeds(role))
+        to_check = sets > 1 and not self._mailbox.has_sent(first, "sets")
         outbox = Outbox(self._run, self._executor)
         parts = len(dealing.numbers)
-        left = self._mailbox.unsent("column", "corrections", parts)
+        left = self._mailbox.unsent(first, "corrections", parts)
         # A check is of everything that was dealt.
         for number in dealing.numbers if to_check else left:
-            outbox.send("column", "corrections", dealing.deal(number), number, parts)
+            outbox.send(first, "corrections", dealing.deal(number), number, parts)
         if not to_check:
             return None
-        for role in ROLES:
-            self._mailbox.send(role, "commitment", dealing.check.commit)
+        for domain in self._sharers.values():
+            self._mailbox.send(domain, "commitment", dealing.check.commit)
         return dealing
 
     def _check_sets(self, check: CovertCheck) -> None:
         """Toss with the parties for the set of coins that is used, and show them all others."""
-        toss = check.toss({role: self._take(role, "commitment") for role in ROLES})
-        for role in ROLES:
-            self._mailbox.send(role, "toss", toss)
-        sets = check.open({role: self._take(role, "toss") for role in ROLES})
-        for role in ROLES:
-            self._mailbox.send(role, "sets", sets)
+        toss = check.toss(self._told("commitment"))
+        for domain in self._sharers.values():
+            self._mailbox.send(domain, "toss", toss)
+        sets = check.open(self._told("toss"))
+        for domain in self._sharers.values():
+            self._mailbox.send(domain, "sets", sets)
 
-    def _take(self, role: Role, kind: str) -> bytes:
-        with self._mailbox.receiving(role, kind) as message:
+    def _told(self, kind: str) -> dict[AnyRole, bytes]:
+        """What the parties that draw the noise tell, by their roles."""
+        return {role: self._take(domain, kind) for role, domain in self._sharers.items()}
+
+    def _take(self, domain: Domain, kind: str) -> bytes:
+        with self._mailbox.receiving(domain, kind) as message:
             return message.payload
 
-    def _hand_out(self, table: RerandomisedTable) -> None:
-        """Put the masks on the table; show the row party both tables, the key holder the masked."""
-        public = self._receive_key()
-        masked = self._aggregator(public).put_masks(table, self._masks(public))
-        digest = table_digest(masked, self._plan.study)
-        release = release_id(self._mailbox.session, digest)
+    def _hand_out(self, tables: Sequence[RerandomisedTable]) -> None:
+        """Put the masks on the tables.
+
+        The row party is shown all of them with and without masks, each key holder its own with
+        them.
+        """
+        publics = self._receive_keys()
+        of_keys = zip(publics, tables, self._masks(publics), strict=True)
+        masked = [
+            self._aggregator(public).put_masks(table, masks) for public, table, masks in of_keys
+        ]
+        digest = digest_of_all([table_digest(table, self._plan.study) for table in masked])
+        release = release_id(self._mailbox.session_with("row"), digest)
         if not any(self._run.log.of("noise")):
             self._run.log.add("noise", release=release, digest=digest.hex())
         outbox = Outbox(self._run, self._executor)
-        outbox.send("row", "rerandomised", table)
-        outbox.send("row", "masked", masked)
-        outbox.send("column", "masked", masked)
+        for number, table in enumerate(tables):
+            outbox.send("row", "rerandomised", table, number, len(tables))
+        for number, with_masks in enumerate(masked):
+            outbox.send("row", "masked", with_masks, number, len(masked))
+        for name, with_masks in zip(self._columns, masked, strict=True):
+            outbox.send(name, "masked", with_masks)
         facts = {
             "release": release,
             "kernel": self._plan.kernel,
@@ -163,27 +196,35 @@ class AggregatorSteps:
         }
         self._mailbox.send("row", "facts", canonical(facts))
 
-    def _masks(self, public: PublicKey) -> list[Masks]:
-        """Receive the row party's masks of all nodes."""
+    def _masks(self, publics: Sequence[PublicKey]) -> list[list[Masks]]:
+        """Receive the row party's masks of all nodes, for each key.
+
+        Those of a part of the table come one key after the other.
+        """
         parts = opening_parts(self._plan)
-        shape = (self._plan.packing.blocks, public.width)
 
         def read(message: Opened) -> Masks:
             masks = Masks.decode(message.payload, self._study)
             head = message.header
-            part = parts[head.part] if head.parts == len(parts) else range(0)
+            turn, key = divmod(head.part, len(publics))
+            part = parts[turn] if head.parts == len(parts) * len(publics) else range(0)
             if (masks.first, len(masks.ciphertexts)) != (part.start, len(part)) or not part:
                 raise ProtocolError("its masks are not those of its part of the table")
-            if masks.ciphertexts.shape[1:] != shape:
+            public = publics[key]
+            if masks.ciphertexts.shape[1:] != (self._plan.packing.blocks, public.width):
                 raise ProtocolError("masks of another shape")
             check_group(public, from_rows(masks.ciphertexts.reshape(-1, public.width)))
             return masks
 
-        return list(self._mailbox.collect("row", "masks", read))
+        made = list(self._mailbox.collect("row", "masks", read))
+        return [made[key :: len(publics)] for key in self._keys]
 
-    def _receive_key(self) -> PublicKey:
-        with self._mailbox.receiving("column", "key") as message:
-            self._mailbox.begin_session(message.header.session)
+    def _receive_keys(self) -> list[PublicKey]:
+        """Receive the keys of all column parties, in the order of the study."""
+        return [self._receive_key(name) for name in self._columns]
+
+    def _receive_key(self, party: Domain) -> PublicKey:
+        with self._mailbox.receiving(party, "key") as message:
             public = checked_key(message.payload)
             if public.key_bits != self._plan.key_bits:
                 raise ProtocolError("the public key has a modulus of the wrong size")
@@ -192,21 +233,19 @@ class AggregatorSteps:
     def _aggregator(self, public: PublicKey) -> Aggregator:
         return Aggregator(public, self._plan.study.rows_per_flag, self._plan.design.cells)
 
-    def _count(self) -> RerandomisedTable:
-        public = self._receive_key()
+    def _count(self) -> list[RerandomisedTable]:
+        publics = self._receive_keys()
         starts = self._starts()
-        aggregator = self._aggregator(public)
-        shards = len(self._plan.grid.shards)
-        with self._progress.stage("aggregate", shards) as stage:
+        joins = len(publics) * len(self._plan.grid.shards)
+        with self._progress.stage("aggregate", joins) as stage:
             encrypted = reduce_partials(
                 self._executor,
-                [aggregator],
-                self._batches(public),
+                [self._aggregator(public) for public in publics],
+                self._batches(publics),
                 in_flight=IN_FLIGHT,
                 stage=stage,
             )
-        (table,) = self._driver.rerandomise([public], encrypted, starts)
-        return table
+        return self._driver.rerandomise(publics, encrypted, starts)
 
     def _starts(self) -> list[NDArray[np.int64]]:
         """Receive the row tree: for each level above the cells, where its nodes begin below.
@@ -223,31 +262,46 @@ class AggregatorSteps:
             if message.header.parts != len(levels) - 1:
                 raise ProtocolError("the row tree has another number of levels than the study")
             tree = Tree.decode(message.payload, self._study)
-            self._check_view(tree.view)
+            self._check_view(0, tree.view)
             self._plan.design.check_level(message.header.part, tree.starts)
             return tree.starts
 
         return list(self._mailbox.collect("row", "tree", read))
 
-    def _check_view(self, view: str) -> None:
-        """Refuse a message of another view than those before: two views may tell more than one."""
-        self._view = self._view or view
-        if view != self._view:
+    def _check_view(self, party: int, view: str) -> None:
+        """Refuse a message of another view than those before: two views may tell more than one.
+
+        Args:
+            party: number of the column party with which the row party has the view.
+            view: name of the view.
+        """
+        if view != self._views.setdefault(party, view):
             raise ProtocolError("it belongs to another view than the messages before it")
 
-    def _batches(self, public: PublicKey) -> Iterator[BatchMessages]:
-        """Yield every batch: its flags, and its messages of rows as they come."""
-        read = partial(self._read_flags, public)
-        batches = groupby(self._mailbox.collect("column", "flags", read), lambda flags: flags.batch)
+    def _batches(self, publics: Sequence[PublicKey]) -> Iterator[BatchMessages]:
+        """Yield every batch: the flags of all column parties, and its rows as they come."""
+        parties = [self._flags(number, public) for number, public in enumerate(publics)]
         messages = self._mailbox.collect("row", "rows", self._read_rows)
         for batch, of_batch in groupby(messages, lambda message: message[0].batch):
-            number, flags = next(batches, (-1, iter(())))
-            if number != batch:
-                raise ProtocolError("the flags do not come batch by batch")
-            refs = [self._executor.put(part) for part in flags]
-            yield BatchMessages([refs], (partial(_itself, rows) for _, rows in of_batch))
-        if next(batches, None) is not None:
+            refs = [self._flags_of(batches, batch) for batches in parties]
+            yield BatchMessages(refs, (partial(_itself, rows) for _, rows in of_batch))
+        if any(next(batches, None) is not None for batches in parties):
             raise ProtocolError("there are more flags than batches")
+
+    def _flags(self, party: int, public: PublicKey) -> Iterator[tuple[int, Iterator[Flags]]]:
+        """Receive the flags of a column party, batch by batch."""
+        read = partial(self._read_flags, party, public)
+        name = self._columns[party]
+        return groupby(self._mailbox.collect(name, "flags", read), lambda flags: flags.batch)
+
+    def _flags_of(
+        self, batches: Iterator[tuple[int, Iterator[Flags]]], batch: int
+    ) -> list[Ref[Flags]]:
+        """Receive the flags of the batch whose turn it is."""
+        number, flags = next(batches, (-1, iter(())))
+        if number != batch:
+            raise ProtocolError("the flags do not come batch by batch")
+        return [self._executor.put(part) for part in flags]
 
     def _read_rows(self, message: Opened) -> tuple[Shard, Rows]:
         """Read rows and their shard; there is one message a shard.
@@ -256,22 +310,33 @@ class AggregatorSteps:
             ProtocolError: the rows are not in their place, or not those of their shard.
         """
         rows = Rows.decode(message.payload, self._study)
-        self._check_view(rows.view)
+        self._check_rows(rows)
         head = message.header
         shards = self._plan.grid.shards
         if head.parts != len(shards) or rows.shard != head.part:
             raise ProtocolError("the rows do not come shard by shard")
         shard = shards[rows.shard]
         outside = (rows.cells < shard.region.start) | (rows.cells >= shard.region.stop)
-        if len(rows.cells) != head.rows or outside.any() or not is_sorted(rows.tags):
+        tags = rows.tags[:, :TAG_BYTES]
+        if len(rows.cells) != head.rows or outside.any() or not is_sorted(tags):
             raise ProtocolError(
                 "rows outside their shard, not sorted, or not as many as its header says"
             )
         return shard, rows
 
-    def _read_flags(self, public: PublicKey, message: Opened) -> Flags:
+    def _check_rows(self, rows: Rows) -> None:
+        """Refuse rows of other views than those before, or without a tag for each of them."""
+        views = rows.views
+        if len(views) != len(self._columns):
+            raise ProtocolError("the rows are of another number of views than of column parties")
+        for party, view in enumerate(views):
+            self._check_view(party, view)
+        if rows.tags.shape[1] != len(views) * TAG_BYTES:
+            raise ProtocolError("rows have another number of tags than of views")
+
+    def _read_flags(self, party: int, public: PublicKey, message: Opened) -> Flags:
         flags = Flags.decode(message.payload, self._study)
-        self._check_view(flags.view)
+        self._check_view(party, flags.view)
         shape = (self._plan.packing.blocks, public.width)
         if flags.ciphertexts.shape[1:] != shape or len(flags.tags) != message.header.rows:
             raise ProtocolError("flags of another shape, or not as many as its header says")

@@ -18,13 +18,14 @@ from xstat_ray.federation.attestation import Claim, Provider, Verifier
 from xstat_ray.federation.domain_run import DomainRun
 from xstat_ray.federation.envelope import fields_of
 from xstat_ray.federation.identity import Domain
+from xstat_ray.federation.roster import columns_of
+from xstat_ray.roles.opening import session_of_all
 from xstat_ray.util.files import write_whole
 from xstat_ray.util.software_digest import software_digest
 
 NONCE = "nonce"
 """File with the nonce of a party's challenge; it is removed once the evidence was verified."""
 NONCE_BYTES = 32
-_PARTIES: tuple[Domain, ...] = ("row", "column")
 
 
 def demand_evidence(run: DomainRun, verifier: Verifier) -> None:
@@ -51,14 +52,15 @@ def demand_evidence(run: DomainRun, verifier: Verifier) -> None:
         if not run.log.attested("aggregator"):
             fields = fields_of(message.payload, "measurement", "evidence")
             key = run.peers.keys["aggregator"]
-            claim = _claim(run, key, path.read_bytes(), fields["measurement"])
+            session = mailbox.session_with("aggregator")
+            claim = _claim(run, session, key, path.read_bytes(), fields["measurement"])
             verifier.verify(fields["evidence"], claim)
             run.log.add("attested", peer="aggregator", **verifier.facts(claim))
     path.unlink(missing_ok=True)
 
 
 def show_evidence(run: DomainRun, provider: Provider) -> None:
-    """Answer the challenges of both parties; each is answered once in a run.
+    """Answer the challenges of all parties; each is answered once in a run.
 
     Args:
         run: the aggregator's part in a run, whose handshake begins with the first challenge.
@@ -71,26 +73,53 @@ def show_evidence(run: DomainRun, provider: Provider) -> None:
     """
     if run.log.finished:
         return
-    for party in _PARTIES:
+    for party in _in_order(run):
         with run.mailbox.receiving(party, "challenge") as message:
             if len(message.payload) != NONCE_BYTES:
                 raise ProtocolError("a challenge is a nonce of 32 bytes")
-            run.mailbox.begin_session(message.header.session)
-        answer = partial(_answer, run, provider, message.payload)
+            _begin(run, party, message.header.session)
+        answer = partial(_answer, run, provider, party, message.payload)
         run.mailbox.send(party, "evidence", answer)
 
 
-def _answer(run: DomainRun, provider: Provider, nonce: bytes) -> bytes:
-    claim = _claim(run, run.identity.public, nonce, software_digest())
+def _in_order(run: DomainRun) -> tuple[Domain, ...]:
+    """List the parties in the order in which they are answered.
+
+    What the row party has agreed on with several column parties follows from what each of these
+    tells, so it is answered last.
+    """
+    columns = columns_of(run.plan.study)
+    return (*columns, "row") if len(columns) > 1 else ("row", *columns)
+
+
+def _begin(run: DomainRun, party: Domain, session: str) -> None:
+    """Bind what comes from a party to its handshake.
+
+    Raises:
+        ProtocolError: the row party's handshakes are not those of the column parties.
+    """
+    mailbox = run.mailbox
+    columns = columns_of(run.plan.study)
+    if len(columns) == 1:
+        mailbox.begin_session(session)
+        return
+    if party == "row" and session != session_of_all([mailbox.session_with(c) for c in columns]):
+        raise ProtocolError("the row party's handshakes are not those of the column parties")
+    mailbox.begin_session(session, party)
+
+
+def _answer(run: DomainRun, provider: Provider, party: Domain, nonce: bytes) -> bytes:
+    session = run.mailbox.session_with(party)
+    claim = _claim(run, session, run.identity.public, nonce, software_digest())
     evidence = provider.evidence(claim)
     return pack_fields({"measurement": claim.measurement, "evidence": evidence})
 
 
-def _claim(run: DomainRun, key: bytes, nonce: bytes, measurement: bytes) -> Claim:
+def _claim(run: DomainRun, session: str, key: bytes, nonce: bytes, measurement: bytes) -> Claim:
     """Make the claim that the aggregator with this key runs this software."""
     bound = b"".join(
         [
-            bytes.fromhex(run.mailbox.session),
+            bytes.fromhex(session),
             run.plan.study.digest,
             key,
             measurement,

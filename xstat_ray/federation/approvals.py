@@ -15,7 +15,7 @@ from xstat_ray.errors import ApprovalError, MessageError
 from xstat_ray.federation.collaboration import Collaboration
 from xstat_ray.federation.envelope import canonical
 from xstat_ray.federation.exchange import Exchange
-from xstat_ray.federation.identity import DOMAINS, Domain, Identity, Peers
+from xstat_ray.federation.identity import Domain, Identity, Peers
 
 FOLDER = "approvals"
 """Folder of a run in the exchange with the domains' approvals."""
@@ -58,7 +58,7 @@ def check_approvals(
         ApprovalError: approvals are missing; names the domains.
         MessageError: an approval is malformed, of another collaboration, or signed by another key.
     """
-    found = {name: exchange.get(file_name(name)) for name in DOMAINS}
+    found = {name: exchange.get(file_name(name)) for name in collaboration.domains}
     if missing := [name for name, content in found.items() if content is None]:
         raise ApprovalError(missing)
     return {
@@ -71,7 +71,7 @@ def check_approvals(
 def approvers(exchange: Exchange, collaboration: Collaboration, peers: Peers) -> list[Domain]:
     """List the domains that have approved this collaboration, as far as it is known."""
     approved = list[Domain]()
-    for name in DOMAINS:
+    for name in collaboration.domains:
         content = exchange.get(file_name(name))
         try:
             if content is not None:

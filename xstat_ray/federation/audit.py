@@ -18,7 +18,7 @@ from typing import Any
 
 from xstat_ray.errors import InputError, ProtocolError
 from xstat_ray.federation.envelope import canonical
-from xstat_ray.federation.identity import DOMAINS, Domain, Identity, Peers
+from xstat_ray.federation.identity import Domain, Identity, Peers
 from xstat_ray.util.files import unwritable
 
 EVENTS = (
@@ -177,12 +177,7 @@ def _entry(line: bytes, number: int, domain: Domain, last: str, peers: Peers) ->
         typed = (
             isinstance(raw, dict) and {key: type(value) for key, value in raw.items()} == _FIELDS
         )
-        if (
-            not typed
-            or canonical(raw) != line
-            or raw["event"] not in EVENTS
-            or domain not in DOMAINS
-        ):
+        if not typed or canonical(raw) != line or raw["event"] not in EVENTS:
             raise ValueError
         signature = bytes.fromhex(raw.pop("signature"))
     except (ValueError, TypeError, RecursionError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -12,11 +12,10 @@ from typing import Any
 
 from xstat_ray.federation import verify_approvals, verify_attestation
 from xstat_ray.federation.audit import Entry
-from xstat_ray.federation.identity import DOMAINS, Domain
+from xstat_ray.federation.identity import Domain
 from xstat_ray.federation.release import AUDIT, published_files
-from xstat_ray.model.study import Role
 from xstat_ray.publication.release import AREAS, PLAN, STATISTICS
-from xstat_ray.roles.opening import release_id
+from xstat_ray.roles.opening import release_id, session_of_all
 
 
 @dataclass(frozen=True)
@@ -26,6 +25,12 @@ class Case:
     out: Path
     manifest: dict[str, Any]
     logs: dict[Domain, list[Entry]]
+    """By domain, in the order of the study."""
+
+    @property
+    def columns(self) -> list[Domain]:
+        """Column parties, in the order of the study."""
+        return [name for name in self.logs if name not in ("row", "aggregator")]
 
     def of(self, domain: Domain, event: str, **facts: Any) -> list[Entry]:
         """Entries of an event in a domain's log that have these facts."""
@@ -38,14 +43,11 @@ class Case:
 
 
 def _check_run(case: Case) -> Iterator[str]:
-    sessions = {
-        entry.facts.get("session") for name in DOMAINS for entry in case.of(name, "session")
-    }
-    if sessions != {case.manifest.get("session")}:
+    if not _is_one_handshake(case):
         yield "the domains' logs are of different handshakes"
     expected = {"study": case.manifest.get("study_digest"), "run": case.manifest.get("run")}
-    plans = {entry.facts.get("plan") for name in DOMAINS for entry in case.of(name, "opened")}
-    for name in DOMAINS:
+    plans = {entry.facts.get("plan") for name in case.logs for entry in case.of(name, "opened")}
+    for name in case.logs:
         if (
             len(case.of(name, "opened", **expected, keys=case.manifest["domains"])) != 1
             or len(plans) != 1
@@ -53,6 +55,41 @@ def _check_run(case: Case) -> Iterator[str]:
             yield f"the {name} domain's log is of another study, plan, run or set of keys"
         if len(case.of(name, "finished")) != 1:
             yield f"the {name} domain did not finish"
+
+
+def _is_one_handshake(case: Case) -> bool:
+    """Whether all logs are of the handshake, or of those with several column parties, of a release.
+
+    The one that the row party has with the aggregator stands for all with column parties. Each end
+    of a handshake among column parties has the same, too.
+    """
+    whole = case.manifest.get("session")
+    told = {
+        (name, str(entry.facts.get("peer", ""))): entry.facts.get("session")
+        for name in case.logs
+        for entry in case.of(name, "session")
+    }
+    if len(case.columns) == 1:
+        return [*told.values()] == [whole] * len(case.logs)
+    sessions = case.manifest.get("sessions")
+    if not isinstance(sessions, dict) or [*sessions] != case.columns:
+        return False
+    first, *others = case.columns
+    ends = {("row", name): sessions[name] for name in case.columns}
+    ends |= {(name, "row"): sessions[name] for name in case.columns}
+    ends |= {(name, "aggregator"): sessions[name] for name in case.columns}
+    ends |= {("aggregator", name): sessions[name] for name in case.columns}
+    ends |= {("row", "aggregator"): whole, ("aggregator", "row"): whole}
+    channels = {(first, name): told.get((name, first)) for name in others}
+    channels |= {(name, first): told.get((first, name)) for name in others}
+    return told == ends | channels and whole == _session_of(sessions.values())
+
+
+def _session_of(sessions: Iterable[object]) -> str | None:
+    try:
+        return session_of_all([str(session) for session in sessions])
+    except ValueError:
+        return None
 
 
 def _check_approvals(case: Case) -> Iterator[str]:
@@ -67,7 +104,7 @@ def _check_messages(case: Case) -> Iterator[str]:
                 *((name, e.facts["peer"]) if event == "sent" else (e.facts["peer"], name)),
                 *(e.facts[f] for f in fields),
             )
-            for name in DOMAINS
+            for name in case.logs
             for e in case.of(name, event)
             if {"peer", *fields} <= e.facts.keys()
         }
@@ -91,7 +128,7 @@ def _check_view(case: Case) -> Iterator[str]:
     view = case.manifest.get("view", {})
     padded = view.get("padding") == "dp"
     expected = [{"epsilon": view.get("epsilon"), "delta": view.get("delta")}] if padded else []
-    tables: dict[Domain, str] = {"row": "rows", "column": "flags"}
+    tables = {"row": "rows", **dict.fromkeys(case.columns, "flags")}
     for name, kind in tables.items():
         shown = case.of(name, "shown")
         sent = case.of(name, "sent", kind=kind)
@@ -107,7 +144,7 @@ def _check_view(case: Case) -> Iterator[str]:
 def _check_drawn(case: Case) -> Iterator[str]:
     promised = dict(case.manifest.get("insiders") or {}).get("departure_noticed")
     expected = [] if promised in (None, "0") else [promised]
-    what_follows: list[tuple[Role, str]] = [("row", "masks"), ("column", "opened")]
+    what_follows = [("row", "masks"), (case.columns[0], "opened")]
     for name, kind in what_follows:
         drawn = case.of(name, "drawn")
         handed = case.of(name, "sent", kind=kind)
@@ -124,10 +161,12 @@ def _chance(drawn: Entry) -> str | None:
 
 
 def _check_table(case: Case) -> Iterator[str]:
-    events: list[tuple[Domain, str, Domain, str]] = [
-        ("aggregator", "noise", "column", "masked"),
-        ("row", "approved", "column", "approval"),
-        ("column", "admitted", "row", "opened"),
+    first, *others = case.columns
+    events = [
+        *(("aggregator", "noise", name, "masked") for name in case.columns),
+        *(("row", "approved", name, "approval") for name in case.columns),
+        (first, "admitted", "row", "opened"),
+        *((name, "admitted", first, "residues") for name in others),
     ]
     release = case.manifest["release"]
     digests = set()
@@ -142,10 +181,21 @@ def _check_table(case: Case) -> Iterator[str]:
             yield f"the {name} domain sent {kind} before its log names the table ({event})"
     if len(digests) > 1 or any(_release_of(case, digest) != release for digest in digests):
         yield "the domains' logs name different tables, or another than the release's id"
-    approved = case.of("column", "received", peer="row", kind="approval")
-    opened = case.of("column", "sent", peer="row", kind="opened")
-    if not approved or any(entry.number < approved[0].number for entry in opened):
-        yield "the key holder opened the table before the row party approved it"
+    for name, kind in _opened(case).items():
+        approved = case.of(name, "received", peer="row", kind="approval")
+        opened = case.of(name, "sent", kind=kind)
+        if not approved or any(entry.number < approved[0].number for entry in opened):
+            yield f"{_key_holder(case, name)} opened the table before the row party approved it"
+
+
+def _opened(case: Case) -> dict[Domain, str]:
+    """The kind in which each column party hands out what it has decrypted."""
+    first, *others = case.columns
+    return {first: "opened", **dict.fromkeys(others, "residues")}
+
+
+def _key_holder(case: Case, name: Domain) -> str:
+    return "the key holder" if len(case.columns) == 1 else f"the key holder {name}"
 
 
 def _release_of(case: Case, digest: str) -> str | None:
@@ -157,8 +207,7 @@ def _release_of(case: Case, digest: str) -> str | None:
 
 def _check_debit(case: Case) -> Iterator[str]:
     spent = case.manifest["spent"]
-    handed_out: list[tuple[Role, str]] = [("row", "approval"), ("column", "opened")]
-    for name, kind in handed_out:
+    for name, kind in {"row": "approval", **_opened(case)}.items():
         debits = case.of(name, "debited")
         if case.manifest["noise_free"]:
             if debits:
@@ -198,16 +247,21 @@ def _insiders(plan: Path) -> object:
 
 
 def _check_checked(case: Case) -> Iterator[str]:
-    checked = case.of("column", "checked", release=case.manifest["release"])
+    for name in case.columns:
+        yield from _check_checked_by(case, name)
+
+
+def _check_checked_by(case: Case, party: Domain) -> Iterator[str]:
+    checked = case.of(party, "checked", release=case.manifest["release"])
     files = checked[0].facts.get("files") if len(checked) == 1 else None
     if not isinstance(files, dict) or not files.keys() >= {STATISTICS, AREAS}:
-        yield "the key holder's log does not show that it checked what was published"
+        yield f"{_key_holder(case, party)}'s log does not show that it checked what was published"
         return
     for name, digest in files.items():
         path = case.out / name
         found = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
         if path not in published_files(case.out) or digest != found:
-            yield f"{name} is not the file that the key holder checked"
+            yield f"{name} is not the file that {_key_holder(case, party)} checked"
 
 
 CHECKS: tuple[tuple[str, Callable[[Case], Iterator[str]]], ...] = (
@@ -218,7 +272,7 @@ CHECKS: tuple[tuple[str, Callable[[Case], Iterator[str]]], ...] = (
     ),
     (
         "Each domain had approved what was run, with its budgets and what each would learn, and "
-        "none began before it had the approvals of all three.",
+        "none began before it had the approvals of all.",
         _check_approvals,
     ),
     (
@@ -228,7 +282,7 @@ CHECKS: tuple[tuple[str, Callable[[Case], Iterator[str]]], ...] = (
     ),
     (
         "Each party verified what the other runs before it used a shared key; "
-        "both ran the software of the manifest.",
+        "all ran the software of the manifest.",
         _check_parties,
     ),
     (
@@ -253,11 +307,11 @@ CHECKS: tuple[tuple[str, Callable[[Case], Iterator[str]]], ...] = (
     ),
     (
         "Each party debited its data set with what the manifest says, once: the row party before "
-        "it approved the table, the key holder before it handed out anything that it had opened.",
+        "it approved the table, a key holder before it handed out anything that it had opened.",
         _check_debit,
     ),
     (
-        "The key holder checked that the published tables follow from what it opened.",
+        "Each key holder checked that the published tables follow from what was opened.",
         _check_checked,
     ),
     (

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from xstat_ray.federation.envelope import canonical
-from xstat_ray.federation.identity import DOMAINS, Domain
+from xstat_ray.federation.identity import Domain
 from xstat_ray.federation.lessons import lessons, together
+from xstat_ray.federation.roster import domains_of
 from xstat_ray.model.periods import span_as_dict
-from xstat_ray.model.study import Role, Study
+from xstat_ray.model.study import Study
 from xstat_ray.planning import one_person
 from xstat_ray.planning.plan import Plan
 
@@ -25,11 +26,8 @@ VERSION = 1
 COLLABORATION = "collaboration.json"
 """File with the collaboration in a domain's folder of a run, and among the logs of a release."""
 _HASHED_AS = b"xstat-ray collaboration\0"
-_ROLES: Mapping[Domain, str] = {
-    "row": "row party",
-    "column": "column party, key holder",
-    "aggregator": "aggregator",
-}
+_ROLES: Mapping[Domain, str] = {"row": "row party", "aggregator": "aggregator"}
+_COLUMN = "column party, key holder"
 
 
 @dataclass(frozen=True)
@@ -56,13 +54,18 @@ class Collaboration:
             "study": _study(plan.study),
             "plan": plan_digest,
             "privacy": _privacy(plan),
-            "domains": {name: _domain(plan, name, keys[name]) for name in DOMAINS},
+            "domains": {name: _domain(plan, name, keys[name]) for name in domains_of(plan.study)},
             "learns": {**lessons(plan), "two_together": together()},
         })  # fmt: skip
 
     def encode(self) -> bytes:
         """Encode the content in canonical JSON."""
         return canonical(self.content)
+
+    @property
+    def domains(self) -> list[Domain]:
+        """Names of the domains, in the order of the study."""
+        return list(self.content["domains"])
 
     @property
     def digest(self) -> str:
@@ -105,15 +108,15 @@ def _privacy(plan: Plan) -> dict[str, Any]:
 
 
 def _domain(plan: Plan, name: Domain, key: bytes) -> dict[str, Any]:
-    facts: dict[str, Any] = {"role": _ROLES[name], "key": key.hex()}
+    facts: dict[str, Any] = {"role": _ROLES.get(name, _COLUMN), "key": key.hex()}
     if name != "aggregator":
         facts |= {"dataset": dataset_of(plan.study, name), "budget": _budget(plan)}
     return facts
 
 
-def dataset_of(study: Study, role: Role) -> str:
+def dataset_of(study: Study, party: Domain) -> str:
     """Name the data set whose budget a party spends."""
-    return (study.row if role == "row" else study.column).dataset
+    return study.row.dataset if party == "row" else study.terms_of(party).dataset
 
 
 def _budget(plan: Plan) -> dict[str, Any]:

@@ -52,6 +52,10 @@ def _lines(
     def say(word: str) -> str:
         return _WORDS[word][language == "ja"]
 
+    def called(name: str) -> str:
+        """Name a domain or a reader: of several column parties each by its name in the study."""
+        return say(name) if name in _WORDS else f"{say('column')} {name}"
+
     title = study["title"].get(language) or study["title"].get("en", "")
     yield f"{say('run')}: {content['run']}"
     yield f"{say('study')}: {study['name']}{f' - {title}' if title else ''}"
@@ -66,16 +70,16 @@ def _lines(
     yield f"{say('domains')}:"
     for name, domain in content["domains"].items():
         dataset = f"{say('dataset')} {domain['dataset']}, " if "dataset" in domain else ""
-        yield f"  {say(name)}: {dataset}{say('key')} {domain['key']}"
+        yield f"  {called(name)}: {dataset}{say('key')} {domain['key']}"
     yield f"{say('budgets')}:"
     for domain in content["domains"].values():
         if "budget" in domain:
             yield f"  {domain['dataset']}: {_budget(domain['budget'], language)}"
     yield f"{say('learns')}:"
     for learner, words in content["learns"].items():
-        yield f"  {say(learner)}:"
+        yield f"  {called(learner)}:"
         yield from (f"    - {sentence}" for sentence in words[language])
-    yield f"{say('approved')}: {', '.join(map(say, approved)) or say('nobody')}"
+    yield f"{say('approved')}: {', '.join(map(called, approved)) or say('nobody')}"
     yield f"{say('digest')}: {collaboration.digest}"
 
 

@@ -21,16 +21,17 @@ from xstat_ray.federation.domain_run import DomainSettings
 from xstat_ray.federation.envelope import is_run_name
 from xstat_ray.federation.identity import DOMAINS, KEY_BYTES, Domain
 from xstat_ray.federation.lessons import LANGUAGES, Language
+from xstat_ray.federation.roster import columns_of, domains_of
 from xstat_ray.inputs.section import Section
 from xstat_ray.inputs.source import Source
-from xstat_ray.model.study import Role, Study
-from xstat_ray.planning.limits import check_parties
+from xstat_ray.model.study import Role, Study, role_of
 from xstat_ray.planning.options import Options
 from xstat_ray.planning.plan import Plan
 from xstat_ray.planning.settings import (
     DISPLAYS,
     TOP,
     check_ledger,
+    column_data,
     read_ledger,
     read_options,
     read_source,
@@ -51,7 +52,7 @@ RELEASE_STEPS: Mapping[str, Role | None] = {
     "check": "column",
     "all": None,
 }
-"""Steps of `xstat-ray release`, and whose they are."""
+"""Steps of `xstat-ray release`, and the role whose they are."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,6 @@ class DomainConfig:
 
     def plan(self) -> Plan:
         """Make the plan, which comes out alike in all domains."""
-        check_parties(self.study)
         return self.options.plan(self.study)
 
 
@@ -114,12 +114,14 @@ def party_config(raw: Mapping[str, Any], origin: str) -> PartyConfig:
     top = Section(
         raw, key="", origin=origin, known=(*TOP, "party", "step", "domain", "attestation")
     )
-    party = cast(Role, top.choice("party", ("row", "column")))
+    study = read_study(raw, origin, padding="dp")
+    party = top.choice("party", ("row", *columns_of(study)))
     step = top.choice("step", STEPS)
-    data = top.child("data", ("row", "column"))
-    domain = _domain(top, raw, origin, party, step)
+    domain = _domain(top, study, party, step)
     ledger = _default_ledger(domain["settings"])
-    source = Source(Path()) if step == "identity" else read_source(data, party, ledger)
+    source = Source(Path())
+    if step != "identity":
+        source = read_source(_data_of(top, study, party), role_of(party), ledger)
     return PartyConfig(**domain, source=source, attestation=party_attestation(top))
 
 
@@ -132,7 +134,8 @@ def aggregator_config(raw: Mapping[str, Any], origin: str) -> AggregatorConfig:
     top = Section(raw, key="", origin=origin, known=(*TOP, "step", "domain", "attestation"))
     step = top.choice("step", AGGREGATOR_STEPS)
     shown = shown_evidence(top)
-    return AggregatorConfig(**_domain(top, raw, origin, "aggregator", step), shown=shown)
+    study = read_study(raw, origin, padding="dp")
+    return AggregatorConfig(**_domain(top, study, "aggregator", step), shown=shown)
 
 
 def release_config(raw: Mapping[str, Any], origin: str) -> ReleaseConfig:
@@ -142,16 +145,20 @@ def release_config(raw: Mapping[str, Any], origin: str) -> ReleaseConfig:
         StudyError: an unknown or missing key, or a bad value; names the key.
     """
     top = Section(raw, key="", origin=origin, known=(*TOP, "party", "step", "domain"))
+    study = read_study(raw, origin, padding="dp")
     step = top.choice("step", tuple(RELEASE_STEPS))
-    default = RELEASE_STEPS[step]
-    party = cast(Role, top.choice("party", ("row", "column"), default))
-    if default not in (None, party):
-        raise top.error(f"step {step} is the {default} party's", "step")
-    out = None if party == "column" else top.location("out")
-    domain = _domain(top, raw, origin, party, step)
-    data = top.child("data", ("row", "column"))
+    role = RELEASE_STEPS[step]
+    columns = columns_of(study)
+    default = columns[0] if role == "column" and len(columns) == 1 else None
+    party = top.choice("party", ("row", *columns), "row" if role == "row" else default)
+    if role not in (None, role_of(party)):
+        raise top.error(f"step {step} is the {role} party's", "step")
+    out = top.location("out") if party == "row" else None
+    domain = _domain(top, study, party, step)
+    data = _data_of(top, study, party)
     in_private = _default_ledger(domain["settings"])
-    ledger = check_ledger(read_ledger(data, party, in_private), party, in_private)
+    role = role_of(party)
+    ledger = check_ledger(read_ledger(data, role, in_private), role, in_private)
     return ReleaseConfig(**domain, out=out, ledger=ledger)
 
 
@@ -163,13 +170,12 @@ def approve_config(raw: Mapping[str, Any], origin: str) -> ApproveConfig:
     """
     known = (*TOP, "party", "step", "domain", "language", "digest")
     top = Section(raw, key="", origin=origin, known=known)
-    domain = cast(Domain, top.choice("party", DOMAINS))
+    study = read_study(raw, origin, padding="dp")
+    domain = top.choice("party", domains_of(study))
     step = top.choice("step", APPROVE_STEPS)
     digest = None if top.get("digest") is None else read_hex(top, "digest", DIGEST_BYTES).hex()
     language = cast(Language, top.choice("language", LANGUAGES, "en"))
-    return ApproveConfig(
-        **_domain(top, raw, origin, domain, step), language=language, digest=digest
-    )
+    return ApproveConfig(**_domain(top, study, domain, step), language=language, digest=digest)
 
 
 def _default_ledger(settings: DomainSettings) -> Path:
@@ -177,24 +183,24 @@ def _default_ledger(settings: DomainSettings) -> Path:
     return settings.private / "ledger.sqlite"
 
 
-def _domain(
-    top: Section, raw: Mapping[str, Any], origin: str, domain: Domain, step: str
-) -> dict[str, Any]:
-    study = read_study(raw, origin, padding="dp")
-    if step != "identity":
-        # Their tables are named in another way, too.
-        check_parties(study)
+def _data_of(top: Section, study: Study, party: Domain) -> Section:
+    """Find what is set of a party's data: a section with its values as `row` or `column`."""
+    data = top.child("data", ("row", "column"))
+    return data if party == "row" else column_data(data, study)[party]
+
+
+def _domain(top: Section, study: Study, domain: Domain, step: str) -> dict[str, Any]:
     return {
         "study": study,
         "domain": domain,
         "step": step,
-        "settings": _settings(top, domain, step),
+        "settings": _settings(top, study, domain, step),
         "options": read_options(top, constant_time=True),
         "display": top.choice("display", DISPLAYS, "auto"),
     }
 
 
-def _settings(top: Section, domain: Domain, step: str) -> DomainSettings:
+def _settings(top: Section, study: Study, domain: Domain, step: str) -> DomainSettings:
     section = top.child("domain", ("run", "exchange", "private", "identity", "peers", "wait"))
     run = section.text("run")
     if not is_run_name(run):
@@ -206,8 +212,16 @@ def _settings(top: Section, domain: Domain, step: str) -> DomainSettings:
         )
     private = section.disk_path("private")
     identity = section.optional_disk_path("identity")
-    peers = section.child("peers", DOMAINS)
-    others = [] if step == "identity" else [name for name in DOMAINS if name != domain]
+    domains = domains_of(study)
+    peers = section.child("peers", tuple(dict.fromkeys((*DOMAINS, *domains))))
+    others = [] if step == "identity" else [name for name in domains if name != domain]
+    for name in DOMAINS:
+        if others and name not in domains and peers.get(name) is not None:
+            raise peers.error(
+                f"the study has no party {name}",
+                name,
+                remedy=f"Its domains are {', '.join(domains)}",
+            )
     return DomainSettings(
         run=run,
         exchange=section.location("exchange").absolute,

@@ -18,8 +18,9 @@ from xstat_ray.federation.audit import Log
 from xstat_ray.federation.collaboration import COLLABORATION, Collaboration
 from xstat_ray.federation.envelope import canonical, message_name
 from xstat_ray.federation.exchange import Exchange
-from xstat_ray.federation.identity import DOMAINS, Domain, Identity, Peers, private_folder
+from xstat_ray.federation.identity import Domain, Identity, Peers, private_folder
 from xstat_ray.federation.mailbox import Binding, Mailbox
+from xstat_ray.federation.roster import domains_of
 from xstat_ray.planning.plan import Plan
 from xstat_ray.util.files import write_whole
 from xstat_ray.util.location import LocationLike
@@ -31,7 +32,7 @@ class DomainSettings:
     """The places where a domain works, and the keys that it trusts."""
 
     run: str
-    """Name of the run, on which all three domains agree; each name is used once."""
+    """Name of the run, on which all domains agree; each name is used once."""
     exchange: LocationLike
     """Folder that the domains share, on a disk or in an object store."""
     private: Path
@@ -143,7 +144,7 @@ class DomainRun:
 
         They are of an earlier run of this name, and would be taken for messages of this one.
         """
-        others = [name for name in DOMAINS if name != self.domain]
+        others = [name for name in domains_of(self.plan.study) if name != self.domain]
         if any(exchange.get(message_name(self.domain, other, 0)) is not None for other in others):
             raise InputError(
                 "the exchange holds messages of this domain, which its log does not know",
@@ -166,7 +167,7 @@ class DomainRun:
 
 
 def check_peers(domain: Domain, identity: Identity, peers: Peers) -> None:
-    """Check that the three domains have three keys, as each is told the others' by a person.
+    """Check that all domains have different keys, as each is told the others' by a person.
 
     Raises:
         InputError: one key is given for two domains; names one of them.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Set
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, NamedTuple
 
@@ -79,8 +80,12 @@ class Opened(NamedTuple):
 
 
 def message_name(sender: Domain, receiver: Domain, sequence: int) -> str:
-    """Path of a message below the folder of its run."""
-    return f"{sender}-{receiver}/{sequence:06d}.msg"
+    """Path of a message below the folder of its run.
+
+    A dash of a column party's name is written as a dot, so that no two streams have one folder.
+    """
+    ends = "-".join(name.replace("-", ".") for name in (sender, receiver))
+    return f"{ends}/{sequence:06d}.msg"
 
 
 def canonical(value: object) -> bytes:
@@ -124,7 +129,7 @@ def open_message(data: bytes, name: str, peers: Peers) -> Opened:
     start = _FIXED + length + SIGNATURE_BYTES
     if length > MAX_HEADER_BYTES or len(data) < start:
         raise MessageError(name, "it is cut off or its header is too long")
-    header = _header(data[_FIXED : _FIXED + length], name)
+    header = _header(data[_FIXED : _FIXED + length], name, peers)
     head = data[: _FIXED + length]
     signature = data[_FIXED + length : start]
     if not peers.signed(header.sender, _SIGNED_AS + head, signature):
@@ -141,10 +146,11 @@ def open_message(data: bytes, name: str, peers: Peers) -> Opened:
     return Opened(header, payload, hashlib.sha256(data[:start]).hexdigest())
 
 
-def _header(text: bytes, name: str) -> Header:
+def _header(text: bytes, name: str, peers: Peers) -> Header:
+    known = {*DOMAINS, *peers.keys}
     try:
         header = Header(**json.loads(text))
-        well_formed = _well_formed(asdict(header)) and header.encode() == text
+        well_formed = _well_formed(asdict(header), known) and header.encode() == text
     except (ValueError, TypeError, RecursionError):
         raise MessageError(name, "its header is malformed") from None
     if not well_formed:
@@ -167,7 +173,7 @@ def fields_of(payload: bytes, *names: str) -> dict[str, bytes]:
     return unpacked
 
 
-def _well_formed(raw: dict[str, Any]) -> bool:
+def _well_formed(raw: dict[str, Any], known_domains: Set[Domain]) -> bool:
     numbers = {field.name for field in fields(Header) if field.type == "int"}
     typed = all(type(value) is (int if key in numbers else str) for key, value in raw.items())
     if not typed or any(not 0 <= raw[key] < 1 << 53 for key in numbers):
@@ -178,9 +184,8 @@ def _well_formed(raw: dict[str, Any]) -> bool:
         raw["sha256"],
         *([raw["session"]] if raw["session"] else []),
     ]
-    known = (
-        raw["sender"] in DOMAINS and raw["receiver"] in DOMAINS and raw["sender"] != raw["receiver"]
-    )
+    ends = raw["sender"], raw["receiver"]
+    known = known_domains >= {*ends} and ends[0] != ends[1]
     placed = raw["part"] < raw["parts"] <= MAX_PARTS and raw["sequence"] <= MAX_PARTS
     named = is_run_name(raw["run"]) and _KIND.fullmatch(raw["kind"]) is not None
     return known and placed and named and all(_HEX64.fullmatch(digest) for digest in digests)

@@ -7,7 +7,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -20,11 +19,14 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from xstat_ray.errors import InputError
+from xstat_ray.model.parties import ONLY
 from xstat_ray.util.files import unwritable, write_whole
 from xstat_ray.util.secrecy import Secret
 
-Domain = Literal["row", "column", "aggregator"]
-DOMAINS: tuple[Domain, ...] = get_args(Domain)
+Domain = str
+"""Name of a domain: `row`, `aggregator`, or that of a column party in the study."""
+DOMAINS: tuple[Domain, ...] = ("row", ONLY, "aggregator")
+"""The domains where there is one column party."""
 KEY_BYTES = 32
 SIGNATURE_BYTES = 64
 

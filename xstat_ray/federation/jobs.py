@@ -12,9 +12,10 @@ from xstat_ray.federation.identity import Domain
 from xstat_ray.federation.key_holder import KeyHolderSteps
 from xstat_ray.federation.party import STEPS, PartySteps
 from xstat_ray.federation.release import PublisherSteps
+from xstat_ray.federation.roster import columns_of
 from xstat_ray.federation.table_copy import table_files
 from xstat_ray.inputs.source import Source
-from xstat_ray.model.study import Role
+from xstat_ray.model.study import Role, role_of
 from xstat_ray.planning.disk import check_disk, output_bytes, sent_bytes
 from xstat_ray.planning.fit import check_party, party_rows
 from xstat_ray.planning.options import check_noise
@@ -40,14 +41,14 @@ def deidentify(config: PartyConfig, progress: Progress) -> None:
             pool has learnt as much of the party's data set as it may, which the log tells.
         XstatError: see `PartySteps.run`.
     """
-    role: Role = "row" if config.domain == "row" else "column"
+    role = role_of(config.domain)
     for warning in check_noise(config.study.privacy, allowed=config.options.allow_no_noise):
         progress.warn(warning)
     plan = config.plan()
     if plan.padding is None:
         progress.warn(PADDING_OFF)
-    _show_ledger(config, role, config.source.ledger, progress)
-    with DomainRun(role, config.settings, plan) as run:
+    _show_ledger(config, config.source.ledger, progress)
+    with DomainRun(config.domain, config.settings, plan) as run:
         if run.log.finished:
             return
         if not (run.folder / SECRETS).exists():
@@ -57,11 +58,13 @@ def deidentify(config: PartyConfig, progress: Progress) -> None:
         attestation = config.attestation.make(run.identity, run.peers)
         with (
             table_files(run, role, source, config.step) as source,
-            open_executor(config.study, {role: source}, config.options, progress) as executor,
+            open_executor(
+                config.study, {config.domain: source}, config.options, progress
+            ) as executor,
         ):
             if config.step in ("handshake", "all") and not (run.folder / SECRETS).exists():
                 # Told to nobody else, as nobody has been told anything yet.
-                executor.get(executor.first(role).call(Party.check_budget))
+                executor.get(executor.first(config.domain).call(Party.check_budget))
             steps = PartySteps(
                 run,
                 role,
@@ -74,9 +77,9 @@ def deidentify(config: PartyConfig, progress: Progress) -> None:
                 for step in STEPS if config.step == "all" else (config.step,):
                     steps.run(step)
                     if step == "emit":
-                        tell_intake(run.folder, role, source.warn_above, progress)
+                        tell_intake(run.folder, config.domain, source.warn_above, progress)
             except BudgetError:
-                other: Role = "column" if role == "row" else "row"
+                other = columns_of(config.study)[0] if role == "row" else "row"
                 _refuse(run, other, "matrix", "the pool has learnt as much as it may")
                 raise
 
@@ -99,15 +102,15 @@ def release(config: ReleaseConfig, progress: Progress) -> None:
     """
     for warning in check_noise(config.study.privacy, allowed=config.options.allow_no_noise):
         progress.warn(warning)
-    role: Role = "row" if config.domain == "row" else "column"
-    _show_ledger(config, role, config.ledger, progress)
+    role = role_of(config.domain)
+    _show_ledger(config, config.ledger, progress)
     plan = config.plan()
     if config.out is not None:
         check_disk(config.out, output_bytes(plan), "the release", "out")
     with DomainRun(config.domain, config.settings, plan) as run:
         progress = Recorded(progress, run.folder)
         ledger = config.ledger.absolute()
-        if config.domain == "column":
+        if role == "column":
             _open_and_check(run, ledger, config.step, progress)
             return
         assert config.out is not None
@@ -125,7 +128,7 @@ def release(config: ReleaseConfig, progress: Progress) -> None:
 
 
 def _open_and_check(run: DomainRun, ledger: Place, step: str, progress: Progress) -> None:
-    """Do the column party's last steps."""
+    """Do a column party's last steps."""
     key_holder = KeyHolderSteps(run, ledger, progress)
     if step in ("decrypt", "all"):
         try:
@@ -137,11 +140,9 @@ def _open_and_check(run: DomainRun, ledger: Place, step: str, progress: Progress
         key_holder.check()
 
 
-def _show_ledger(
-    config: DomainConfig, role: Role, ledger: Place | None, progress: Progress
-) -> None:
+def _show_ledger(config: DomainConfig, ledger: Place | None, progress: Progress) -> None:
     """Say where the party's budget is kept, and warn where its data set has another ledger."""
-    ledgers = ledgers_of(config.study, {role: Source(Path(), ledger=ledger)})
+    ledgers = ledgers_of(config.study, {config.domain: Source(Path(), ledger=ledger)})
     for name, value in ledger_rows(ledgers):
         progress.note(f"{name}: {value}")
     warn_of_second(ledgers, progress)

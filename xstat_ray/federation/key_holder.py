@@ -1,14 +1,21 @@
-"""The last steps of the column party: open the table that was approved, and check the release."""
+"""The last steps of a column party: open the table that was approved, and check the release.
+
+Where there are several, each decrypts its own table; the first adds up what all have decrypted, and
+opens the sum alone.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
 
 from xstat_ray.errors import ProtocolError
 from xstat_ray.federation.domain_run import DomainRun
 from xstat_ray.federation.envelope import Opened, canonical, fields_of
 from xstat_ray.federation.release import note_debit, read_facts
+from xstat_ray.federation.roster import columns_of
 from xstat_ray.inputs.source import Source
 from xstat_ray.model.messages import Coefficients, MaskedTable
 from xstat_ray.privacy.places import Place
@@ -17,36 +24,40 @@ from xstat_ray.publication.release import table_files
 from xstat_ray.roles import ColumnParty
 from xstat_ray.roles.column_opening import ADMITTED
 from xstat_ray.roles.noise_share import SHARE
-from xstat_ray.roles.opening import release_id, table_digest
 from xstat_ray.roles.payer import ASKED, DEMANDED
 from xstat_ray.roles.session import SECRETS
 from xstat_ray.runtime.emission import opening_parts
-from xstat_ray.runtime.progress import Progress
+from xstat_ray.runtime.progress import Progress, Stage
 
 
 class KeyHolderSteps:
-    """The last steps of the column party: decrypt and check."""
+    """The last steps of a column party: decrypt and check."""
 
     def __init__(self, run: DomainRun, ledger: Place, progress: Progress) -> None:
         self._run = run
         self._ledger = ledger
         self._progress = progress
+        self._first, *self._others = columns_of(run.plan.study)
 
     def _party(self) -> ColumnParty:
         """Make the column party from its secrets on disk."""
         run = self._run
         read_facts(run.folder)
-        party = ColumnParty(run.plan.study, Source(run.folder, ledger=self._ledger))
+        source = Source(run.folder, ledger=self._ledger)
+        party = ColumnParty(run.plan.study, source, party=run.domain)
         party.load(run.folder)
         return party
 
     def decrypt(self) -> None:
         """Debit the release and decrypt the table that the row party approved, for it alone.
 
+        Of several column parties the first does so for the row party, with what the others decrypt
+        for it.
+
         Raises:
             BudgetError: the release is not allowed; nothing was decrypted.
-            MessageError: the aggregator's table or the row party's approval is not what it should
-                be.
+            MessageError: the aggregator's table, the row party's approval, or what another column
+                party decrypted is not what it should be.
             PendingError: one of these messages has not come in time.
         """
         run = self._run
@@ -60,14 +71,8 @@ class KeyHolderSteps:
                 masked = self._read_table(party, message)
             with mailbox.receiving("row", "approval") as message:
                 permit = party.admit(masked, message.payload, run.plan.packing)
-            self._note(party, masked)
-            for number in mailbox.unsent("row", "opened", len(parts)):
-                part = parts[number]
-                noise = party.noise_of(part, run.plan.packing)
-                sealed = party.open_part(masked, permit, part, noise)
-                place = {"part": number, "parts": len(parts), "first": part.start}
-                mailbox.send("row", "opened", sealed, **place, rows=len(part))
-                stage.advance()
+            self._note(party, message.payload)
+            self._open(party, masked, permit, stage)
         debited = next((entry.facts for entry in run.log.of("debited")), None)
         facts = {**read_facts(run.folder), "debited": debited}
         mailbox.send("row", "facts", canonical(facts))
@@ -80,21 +85,54 @@ class KeyHolderSteps:
         party.check_table(masked, self._run.plan.packing)
         return masked
 
-    def _note(self, party: ColumnParty, masked: MaskedTable) -> None:
+    def _note(self, party: ColumnParty, approval: bytes) -> None:
         """Note in the log what was debited, and then which table is opened."""
         run = self._run
-        digest = table_digest(masked, run.plan.study)
-        release = release_id(party.session(), digest)
-        note_debit(run, "column", release)
+        release, digest = party.approved_release(approval)
+        note_debit(run, run.domain, release)
         if not any(run.log.of("admitted")):
             run.log.add("admitted", release=release, digest=digest.hex())
 
+    def _open(self, party: ColumnParty, masked: MaskedTable, permit: bytes, stage: Stage) -> None:
+        """Hand out what this party opens, part by part."""
+        run = self._run
+        mailbox = run.mailbox
+        parts = opening_parts(run.plan)
+        sums_up = run.domain == self._first
+        receiver, kind = ("row", "opened") if sums_up else (self._first, "residues")
+        if not sums_up:
+            mailbox.send("row", "debited", partial(party.tell_debit, permit))
+        for number in mailbox.unsent(receiver, kind, len(parts)):
+            part = parts[number]
+            if sums_up:
+                sealed = self._opened(party, masked, permit, number)
+            else:
+                sealed = party.open_residues(masked, permit, part)
+            place = {"part": number, "parts": len(parts), "first": part.start}
+            mailbox.send(receiver, kind, sealed, **place, rows=len(part))
+            stage.advance()
+
+    def _opened(self, party: ColumnParty, masked: MaskedTable, permit: bytes, number: int) -> bytes:
+        """Open a part of the table, or of the sum of all column parties' tables."""
+        part = opening_parts(self._run.plan)[number]
+        noise = party.noise_of(part, self._run.plan.packing)
+        if not self._others:
+            return party.open_part(masked, permit, part, noise)
+        with ExitStack() as stack:
+            messages = [
+                stack.enter_context(self._run.mailbox.receiving(name, "residues", number))
+                for name in self._others
+            ]
+            residues = [message.payload for message in messages]
+            return party.add_residues(masked, permit, part, noise, residues)
+
     def check(self) -> None:
-        """Check that what the row party published is what this party opened; remove the secrets.
+        """Check that what the row party published is what was opened; remove the secrets.
 
         Raises:
             MessageError: it is not, or the row party shows other masks than it was bound to.
-            PendingError: the row party has not published in time.
+            PendingError: the row party has not published in time, or the first column party has not
+                shown the sum that it opened.
         """
         run = self._run
         if not run.log.finished:
@@ -112,8 +150,7 @@ class KeyHolderSteps:
         party = self._party()
         with mailbox.receiving("row", "approval") as message:
             approval = message.payload
-        parts = range(len(opening_parts(run.plan)))
-        opened = [mailbox.sent_again("row", "opened", part) for part in parts]
+        opened = self._seen()
         with mailbox.receiving("row", "mask") as message:
             fields = fields_of(message.payload, "shown", "coefficients", "files")
             coefficients = party.read_coefficients(fields["coefficients"])
@@ -122,6 +159,23 @@ class KeyHolderSteps:
             files = self._check_files(coefficients, fields["files"])
         if not any(run.log.of("checked")):
             run.log.add("checked", release=coefficients.release, files=files)
+        if run.domain == self._first:
+            self._show_sums(party, opened)
+
+    def _seen(self) -> list[bytes]:
+        """Read again what was sent to the row party, as this party did, or as it is shown it."""
+        mailbox = self._run.mailbox
+        if self._run.domain != self._first:
+            return list(mailbox.collect(self._first, "sums", lambda message: message.payload))
+        parts = range(len(opening_parts(self._run.plan)))
+        return [mailbox.sent_again("row", "opened", part) for part in parts]
+
+    def _show_sums(self, party: ColumnParty, opened: Sequence[bytes]) -> None:
+        """Show the other column parties what the row party was sent."""
+        for name in self._others:
+            sums = party.show_sums(name, opened)
+            for number, part in enumerate(sums):
+                self._run.mailbox.send(name, "sums", part, part=number, parts=len(sums))
 
     def _check_files(self, coefficients: Coefficients, published: bytes) -> Mapping[str, str]:
         """Make the tables of the release again; returns the digests of their files.

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
 
-from xstat_ray.planning.insiders import Guarantee, Observer
+from xstat_ray.federation.identity import Domain
+from xstat_ray.federation.roster import columns_of, domains_of
+from xstat_ray.planning.insiders import Guarantee
 from xstat_ray.planning.plan import Plan
 from xstat_ray.privacy.rounding import readable
 
 Language = Literal["en", "ja"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
-Learner = Literal["public", "row", "column", "aggregator", "exchange"]
-"""Who learns: whoever reads the published table, a role, or whoever can read the exchange."""
-LEARNERS: tuple[Learner, ...] = get_args(Learner)
+Learner = str
+"""Who learns: `public`, whoever reads the published table; a domain; or `exchange`, whoever can
+read the exchange."""
 Words = Mapping[Language, list[str]]
 """Sentences by language, the same in each."""
 
@@ -21,7 +23,8 @@ _EXACT = (
     "NOISE IS OFF: the exact figures, which may tell of single persons",
     "ノイズなし：正確な集計値。個人について分かることがあります",
 )
-_LEARNT: Mapping[Learner, tuple[tuple[str, str], ...]] = {
+_Pairs = tuple[tuple[str, str], ...]
+_LEARNT: Mapping[Learner, _Pairs] = {
     "public": (
         (
             "the published table: noisy figures, without those that are small or uncertain",
@@ -83,6 +86,43 @@ _VIEW = {
         "epsilon {epsilon}, delta {delta} まで",
     ),
 }
+_SEVERAL: Mapping[Learner, _Pairs] = {
+    "row": (
+        (
+            "not: what a single column party counts; it is sent the sum over all of them",
+            "知り得ないこと：列側の当事者一社ごとの集計値。受け取るのは全社の合計のみです",
+        ),
+    ),
+    "first": (
+        (
+            "numbers that all other column parties decrypt, under the row party's masks: nothing "
+            "but their sum, which is the noisy figures",
+            "ほかの列側の当事者が復号した、行側の当事者のマスクがかかった数。分かるのはその合計"
+            "（ノイズ付きの集計値）のみ",
+        ),
+    ),
+    "other": (
+        (
+            "the masked sum that the first column party opened, once the table is published",
+            "表の公表後に、最初の列側の当事者が開いたマスク付きの合計",
+        ),
+    ),
+    "column": (
+        (
+            "not: who is in the table of another column party, nor what that one alone counts",
+            "知り得ないこと：ほかの列側の当事者の表にだれがいるか、その一社の集計値",
+        ),
+    ),
+    "aggregator": (
+        (
+            "of which column parties each row meets flags, and so which flags of two of them are "
+            "of one unnamed person in one period",
+            "各行がどの列側の当事者のフラグと一致したか。したがって、二社のフラグのうちどれが同じ"
+            "（名前のない）一人の同じ期間のものか",
+        ),
+    ),
+}
+"""What several column parties add."""
 _PLACES = {
     "off": (
         "which places are the largest, by these sizes, and those whose number of parts no other "
@@ -116,16 +156,27 @@ _TOGETHER = (
 def lessons(plan: Plan) -> dict[Learner, Words]:
     """Tell what each learner will know once the release is out."""
     told: dict[Learner, Words] = {}
-    for learner in LEARNERS:
-        pairs = [*_LEARNT.get(learner, ())]
+    columns = columns_of(plan.study)
+    for learner in ("public", *domains_of(plan.study), "exchange"):
+        pairs = [*_LEARNT.get("column" if learner in columns else learner, ())]
         if learner == "aggregator":
             pairs = [_view(plan), _PLACES[plan.study.privacy.padding], _NOT_AGGREGATOR]
+        if len(columns) > 1:
+            pairs += _of_several(learner, columns)
         if learner != "exchange":
             pairs += _figures(plan, learner)
         if learner == "aggregator" and plan.insiders.with_view is not None:
             pairs.append(_filled(_WITH_VIEW, plan.insiders.with_view))
         told[learner] = _by_language(pairs)
     return told
+
+
+def _of_several(learner: Learner, columns: Sequence[Domain]) -> list[tuple[str, str]]:
+    """Tell what a learner knows because there are several column parties."""
+    if learner not in columns:
+        return [*_SEVERAL.get(learner, ())]
+    own = "first" if learner == columns[0] else "other"
+    return [*_SEVERAL[own], *_SEVERAL["column"]]
 
 
 def together() -> Words:
@@ -138,7 +189,7 @@ def _view(plan: Plan) -> tuple[str, str]:
     return _filled(_VIEW[plan.study.privacy.padding], Guarantee(view.epsilon, view.delta))
 
 
-def _figures(plan: Plan, learner: Observer) -> list[tuple[str, str]]:
+def _figures(plan: Plan, learner: Learner) -> list[tuple[str, str]]:
     """Tell what the figures tell a learner of one person."""
     towards = plan.insiders.towards
     return [_filled(_GUARANTEE, towards[learner])] if towards else [_EXACT]

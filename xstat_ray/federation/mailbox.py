@@ -23,6 +23,8 @@ from xstat_ray.federation.identity import Domain, Identity, Peers
 from xstat_ray.federation.sealed import SEALED
 
 _POLL_SECONDS = 0.05
+_ALL = ""
+"""Stands for all other domains."""
 T = TypeVar("T")
 
 
@@ -70,24 +72,37 @@ class Mailbox:
         self._peers = Peers({**peers.keys, domain: identity.public})
         self.log = log
         self._patience = patience
-        self.session = next((entry.facts["session"] for entry in log.of("session")), "")
-        """Digest of the handshake, empty before it."""
+        self._sessions: dict[Domain, str] = {
+            entry.facts.get("peer", _ALL): entry.facts["session"] for entry in log.of("session")
+        }
+        """Digest of the handshake by the other domain, or under `_ALL` of the only handshake."""
         self._index: dict[tuple[str, str, str, int], dict[str, Any]] = {}
         self._counts: Counter[tuple[str, str]] = Counter()
         for event in ("sent", "received"):
             for entry in log.of(event):
                 self._remember(event, entry.facts)
 
-    def begin_session(self, session: str) -> None:
+    def session_with(self, peer: Domain) -> str:
+        """Name the session to which messages from and to a domain are bound; empty before it."""
+        return self._sessions.get(peer) or self._sessions.get(_ALL, "")
+
+    def begin_session(self, session: str, peer: Domain | None = None) -> None:
         """Bind all further messages to a handshake.
+
+        Args:
+            session: name of the session.
+            peer: the domain whose messages are bound; None is every domain, where there is one
+                handshake.
 
         Raises:
             ProtocolError: another handshake has begun.
         """
-        if not self.session:
-            self.log.add("session", session=session)
-            self.session = session
-        elif session != self.session:
+        place = _ALL if peer is None else peer
+        known = self._sessions.get(place)
+        if known is None:
+            self.log.add("session", session=session, **({} if peer is None else {"peer": peer}))
+            self._sessions[place] = session
+        elif session != known:
             raise ProtocolError("the hellos are not those of the handshake that had begun")
 
     # Sending
@@ -105,7 +120,7 @@ class Mailbox:
         except MessageError:
             return False
         bound = (header.study, header.plan, header.run, header.session)
-        if (*bound, header.kind, header.part) != (*self._bound(kind), kind, part):
+        if (*bound, header.kind, header.part) != (*self._bound(receiver, kind), kind, part):
             return False
         self._note("sent", receiver, header, digest)
         return True
@@ -154,9 +169,8 @@ class Mailbox:
         if kind in SEALED:
             content = sealed.seal(self._peers.keys[receiver], kind, content)
         sequence = self._count("sent", receiver)
-        header = Header(
-            *self._bound(kind), self.domain, receiver, sequence, kind, part, parts, first, rows
-        )  # fmt: skip
+        bound = (*self._bound(receiver, kind), self.domain, receiver, sequence)
+        header = Header(*bound, kind, part, parts, first, rows)
         data = seal(header, content, self._identity)
         self._exchange.put(header.name, data)
         opened = open_message(data, header.name, self._peers)
@@ -234,7 +248,7 @@ class Mailbox:
 
     def _check(self, opened: Opened, kind: str, part: int) -> None:
         header = opened.header
-        known = self.session
+        known = self.session_with(header.sender)
         if header.kind == "hello":
             known = ""
         elif not known:
@@ -291,9 +305,9 @@ class Mailbox:
 
         return self._poll(look, f"the {domain} domain has not {event}")
 
-    def _bound(self, kind: str) -> tuple[str, str, str, str]:
+    def _bound(self, peer: Domain, kind: str) -> tuple[str, str, str, str]:
         binding = self._binding
-        session = "" if kind == "hello" else self.session
+        session = "" if kind == "hello" else self.session_with(peer)
         return binding.study, binding.plan, binding.run, session
 
     def _known(self, event: str, peer: Domain, kind: str, part: int) -> dict[str, Any] | None:

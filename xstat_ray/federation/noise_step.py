@@ -6,58 +6,71 @@ while the aggregator counts. All of it follows from secrets on disk, but the ran
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from xstat_ray.crypto.channel import hand_over
 from xstat_ray.errors import DepartureError, ProtocolError
 from xstat_ray.federation.domain_run import DomainRun
+from xstat_ray.federation.handshakes import links_of
 from xstat_ray.federation.identity import Domain
 from xstat_ray.federation.mailbox import Mailbox
 from xstat_ray.federation.outbox import Outbox
+from xstat_ray.federation.roster import columns_of, sharers_of
 from xstat_ray.model.study import Role
 from xstat_ray.noise.sampler import rounds
 from xstat_ray.planning.plan import Plan
-from xstat_ray.roles import RowParty
 from xstat_ray.roles.joint_draw import ToBoth
 from xstat_ray.roles.noise_share import SHARE, NoiseShare
 from xstat_ray.roles.opening import checked_key
 from xstat_ray.roles.private_file import write_private
-from xstat_ray.runtime.emission import mask_call, opening_parts
-from xstat_ray.runtime.executor import ROLES, Executor
+from xstat_ray.roles.row_link import RowLink
+from xstat_ray.roles.row_opening import Masked
+from xstat_ray.runtime.emission import joint_mask_call, mask_call, opening_parts
+from xstat_ray.runtime.executor import ROLES, Executor, Instance, Ref
 
 RECEIPTS = "receipts"
 """Folder in the private folder with what the row party keeps of its masks."""
 
 
-def accept_key(run: DomainRun, executor: Executor) -> None:
-    """Have all environments of the row party accept the column party's key.
+def accept_keys(run: DomainRun, executor: Executor) -> None:
+    """Have all environments of the row party accept each column party's key.
 
     Raises:
-        PendingError: the key has not come in time.
-        MessageError: the key is none under which masks hide everything.
+        PendingError: a key has not come in time.
+        MessageError: a key is none under which masks hide everything.
     """
-    key = receive_key(run.mailbox, run.plan)
-    executor.get_all([row.call(RowParty.accept_key, key) for row in executor.row])
+    for name, link in links_of(run, "row", executor).items():
+        key = receive_key(run.mailbox, run.plan, name)
+        executor.get_all([row.call(RowLink.accept_key, key) for row in link.row_links])
 
 
 def send_masks(run: DomainRun, executor: Executor) -> None:
-    """Send the masks of the whole table to the aggregator.
+    """Send the masks of the whole table, under the key of each column party, to the aggregator.
 
-    The receipt of a mask is on disk before the mask leaves.
+    Those of a part of the table come one key after the other. The receipt of a mask is on disk
+    before the mask leaves.
 
     Raises:
         InputError: the private folder cannot be written to.
     """
     plan = run.plan
     parts = opening_parts(plan)
-    calls = [partial(mask_call, executor, plan, turn) for turn in range(len(parts))]
+    keys = len(columns_of(plan.study))
+    call: Callable[[Executor, Plan, int], Ref[Any]] = mask_call if keys == 1 else joint_mask_call
+    calls = {turn * keys: partial(call, executor, plan, turn) for turn in range(len(parts))}
     outbox = Outbox(run, executor)
-    for number, masked in outbox.missing("aggregator", "masks", dict(enumerate(calls))):
-        write_private(run.folder / RECEIPTS, str(number), masked.receipt)
-        outbox.send("aggregator", "masks", masked.masks, number, len(parts))
+    sent = run.mailbox.unsent("aggregator", "masks", len(parts) * keys).start
+    for number, made in outbox.missing("aggregator", "masks", calls, keys):
+        of_keys: Sequence[Masked] = [made] if isinstance(made, Masked) else made
+        for place, masked in enumerate(of_keys, number):
+            # Those that are out are not made anew: they would have other receipts.
+            if place >= sent:
+                write_private(run.folder / RECEIPTS, str(place), masked.receipt)
+                outbox.send("aggregator", "masks", masked.masks, place, len(parts) * keys)
 
 
 def draw_noise(run: DomainRun, role: Role, executor: Executor) -> None:
@@ -70,7 +83,7 @@ def draw_noise(run: DomainRun, role: Role, executor: Executor) -> None:
     """
     if (run.folder / SHARE).exists():
         return
-    first = (executor.row if role == "row" else executor.column)[0]
+    first = _sharer(role, executor)
     if run.plan.noise is not None:
         with run.mailbox.receiving("aggregator", "dealt") as message:
             key = executor.get(first.call(NoiseShare.dealing_key))
@@ -83,6 +96,11 @@ def draw_noise(run: DomainRun, role: Role, executor: Executor) -> None:
             with departures_logged(run):
                 _check_sets(run, role, executor)
     executor.get(first.call(NoiseShare.keep_noise))
+
+
+def _sharer(role: Role, executor: Executor) -> Instance[NoiseShare]:
+    """Return the environment that draws this party's share of the noise."""
+    return (executor.row if role == "row" else executor.column)[0]
 
 
 @contextmanager
@@ -109,8 +127,8 @@ def _draw_part(run: DomainRun, role: Role, executor: Executor, number: int) -> N
     of_part = sets * [rounds(part.coins.bits) for part in run.plan.noise.parts]
     before = sum(of_part[:number])
     mailbox = run.mailbox
-    other = ROLES[role].other
-    first = (executor.row if role == "row" else executor.column)[0]
+    other = sharers_of(run.plan.study)[ROLES[role].other]
+    first = _sharer(role, executor)
     opening: bytes | None
     if role == "row":
         opening = executor.get(first.call(NoiseShare.begin_noise, number))
@@ -134,8 +152,8 @@ def _check_sets(run: DomainRun, role: Role, executor: Executor) -> None:
     What is refused here names a role, which need not be the sender of the last message.
     """
     mailbox = run.mailbox
-    other = ROLES[role].other
-    first = (executor.row if role == "row" else executor.column)[0]
+    other = sharers_of(run.plan.study)[ROLES[role].other]
+    first = _sharer(role, executor)
 
     def tell(kind: str, told: ToBoth) -> tuple[bytes, bytes]:
         """Tell both others; returns what they tell."""
@@ -157,16 +175,22 @@ def _take(mailbox: Mailbox, sender: Domain, kind: str) -> bytes:
         return message.payload
 
 
-def receive_key(mailbox: Mailbox, plan: Plan) -> bytes:
-    """Receive the column party's public key with its proof, and check both."""
-    with mailbox.receiving("column", "key") as message:
+def receive_key(mailbox: Mailbox, plan: Plan, party: Domain) -> bytes:
+    """Receive a column party's public key with its proof, and check both."""
+    with mailbox.receiving(party, "key") as message:
         if checked_key(message.payload).key_bits != plan.key_bits:
             raise ProtocolError("the public key has a modulus of the wrong size")
     return message.payload
 
 
-def receipts(folder: Path, plan: Plan) -> Sequence[bytes]:
-    """Read what the row party keeps of its masks, in the order of the nodes."""
-    return [
-        (folder / RECEIPTS / str(number)).read_bytes() for number in range(len(opening_parts(plan)))
-    ]
+def receipts(folder: Path, plan: Plan, key: int = 0) -> Sequence[bytes]:
+    """Read what the row party keeps of its masks under a key, in the order of the nodes.
+
+    Args:
+        folder: the row party's private folder of the run.
+        plan: the plan of the release.
+        key: number of the column party whose key it is, in the order of the study.
+    """
+    keys = len(columns_of(plan.study))
+    numbers = range(key, keys * len(opening_parts(plan)), keys)
+    return [(folder / RECEIPTS / str(number)).read_bytes() for number in numbers]

@@ -1,4 +1,4 @@
-"""All three domains on one machine: processes with separate folders, which share an exchange.
+"""All domains on one machine: processes with separate folders, which share an exchange.
 
 This shows that the jobs work together, and tests them. It is no isolation, as one user runs all.
 """
@@ -18,9 +18,9 @@ from xstat_ray.errors import BudgetError, InputError, PartyError, XstatError
 from xstat_ray.federation import job_process
 from xstat_ray.federation.approve import approve_for_all
 from xstat_ray.federation.identity import DOMAINS, Domain, Identity, private_folder
+from xstat_ray.federation.roster import domains_of
 from xstat_ray.inputs.source import Source, check_sources
-from xstat_ray.model.study import Role, Study
-from xstat_ray.planning.limits import check_parties
+from xstat_ray.model.study import Study, role_of
 from xstat_ray.planning.options import Options, check_noise
 from xstat_ray.planning.plan import Plan
 from xstat_ray.planning.pool_view import PADDING_OFF
@@ -36,19 +36,13 @@ FOLDER = "domains"
 """Folder below the output folder with what the domains keep."""
 _RUN = "run"
 _EXCHANGE = "exchange"
-_CHAINS: Mapping[Domain, Sequence[tuple[str, tuple[str, ...]]]] = {
-    "row": (("deidentify", ("party=row",)), ("release", ("party=row", "step=all"))),
-    "column": (
-        ("deidentify", ("party=column",)),
-        ("release", ("step=decrypt",)),
-        ("release", ("step=check",)),
-    ),
-    "aggregator": (("aggregate", ()),),
-}
-"""Jobs of each domain and their settings, one after the other."""
-_ELSEWHERE = ("out", "display", "deployment", "data.row.ledger", "data.column.ledger")
+Job = tuple[str, tuple[str, ...]]
+"""A job and its settings."""
+_ELSEWHERE = ("out", "display", "deployment", "data.row.ledger", "data.column.ledger", "ledger")
 """Settings that are not handed on, or as absolute paths."""
-_APPROVED = "This machine has the keys of all three domains, and has approved the run for each"
+_LEDGERS = "data.column.ledger."
+"""How the settings of single ledgers of several column parties begin."""
+_APPROVED = "This machine has the keys of all domains, and has approved the run for each"
 _ERRORS: Mapping[int, type[XstatError]] = {2: InputError, 3: BudgetError}
 
 
@@ -58,8 +52,9 @@ class Arguments:
 
     common: tuple[str, ...]
     """Arguments of all jobs: the study, and what must be alike."""
-    by_domain: Mapping[Domain, tuple[str, ...]]
-    """Arguments of one domain's jobs but the last: where its data lies, and how to run."""
+    by_role: Mapping[str, tuple[str, ...]]
+    """Arguments of the jobs of a party, or of the aggregator, but the last: where the data lies,
+    and how to run. All column parties have the same."""
 
     @classmethod
     def of(cls, overrides: Sequence[str], folders: Sequence[str]) -> Arguments:
@@ -76,15 +71,19 @@ class Arguments:
             key = override.partition("=")[0].lstrip("+~")
             if key == "runtime":
                 runtime.append(override)
-            elif key in _ELSEWHERE:
+            elif key.startswith(_LEDGERS) or key in _ELSEWHERE:
                 continue
             elif key.startswith("data."):
                 data["row" if key.startswith("data.row") else "column"].append(override)
             else:
                 shared.append(override)
         common = [part for folder in folders for part in ("--config-dir", folder)] + shared
-        by_domain = {name: (*runtime, *data[name]) for name in DOMAINS}
-        return cls(tuple(common), by_domain)
+        by_role = {name: (*runtime, *data[name]) for name in DOMAINS}
+        return cls(tuple(common), by_role)
+
+    def of_domain(self, domain: Domain) -> tuple[str, ...]:
+        """Arguments of the jobs of a domain but the last."""
+        return self.by_role["aggregator" if domain == "aggregator" else role_of(domain)]
 
 
 class OneMachine:
@@ -94,7 +93,7 @@ class OneMachine:
         self,
         plan: Plan,
         out: LocationLike,
-        ledgers: Mapping[Role, Place],
+        ledgers: Mapping[Domain, Place],
         arguments: Arguments,
         progress: Progress,
     ) -> None:
@@ -107,6 +106,7 @@ class OneMachine:
         self.folder = local / FOLDER
         """Where the domains keep what is theirs, on this machine's disk."""
         self._running: dict[Domain, subprocess.Popen[bytes]] = {}
+        self._domains = domains_of(plan.study)
 
     def run(self, keep: bool = False) -> None:
         """Do all that is left to do.
@@ -126,21 +126,21 @@ class OneMachine:
                 remedy=remedy,
             )
         private_folder(self.folder)
-        identities = {name: Identity.create(self._identity(name)) for name in DOMAINS}
+        identities = {name: Identity.create(self._identity(name)) for name in self._domains}
         keys = {name: identity.public.hex() for name, identity in identities.items()}
         agreed = approve_for_all(self._plan, _RUN, self.folder / _EXCHANGE, identities)
         self._progress.note(f"{_APPROVED}: collaboration {agreed}")
+        left = {name: jobs_of(name) for name in self._domains}
         with (
             ExitStack() as stack,
-            self._progress.stage("domains", sum(map(len, _CHAINS.values()))) as stage,
+            self._progress.stage("domains", sum(map(len, left.values()))) as stage,
         ):
             stack.callback(self._stop)
-            left = {name: list(chain) for name, chain in _CHAINS.items()}
             logs = {
                 name: stack.enter_context(open(self._log(name), "wb", opener=_for_the_owner))
-                for name in DOMAINS
+                for name in self._domains
             }
-            for name in DOMAINS:
+            for name in self._domains:
                 self._start(name, left[name].pop(0), keys, logs[name])
             while self._running:
                 name = self._next()
@@ -159,13 +159,13 @@ class OneMachine:
     ) -> None:
         job_name, settings = job
         arguments = self._arguments
-        special = () if job_name == "release" else arguments.by_domain[name]
+        special = () if job_name == "release" else arguments.of_domain(name)
         ledgers = [
-            _quoted(f"data.{role}.ledger", path)
-            for role, path in self._ledgers.items()
-            if role == name
+            _quoted(f"data.{role_of(party)}.ledger", path)
+            for party, path in self._ledgers.items()
+            if party == name
         ]
-        peers = [f"domain.peers.{other}='{key}'" for other, key in keys.items() if other != name]
+        peers = [f"++domain.peers.{other}='{key}'" for other, key in keys.items() if other != name]
         if (job_name, name) == ("release", "row"):
             settings = (*settings, _quoted("out", self._out.uri))
         folders = [("exchange", self.folder / _EXCHANGE), ("private", self.folder / name)]
@@ -237,18 +237,18 @@ class OneMachine:
 
 def run_domains(
     study: Study,
-    sources: Mapping[Role, Source],
+    sources: Mapping[Domain, Source],
     *,
     out: LocationLike,
     options: Options,
     arguments: Arguments,
     progress: Progress,
 ) -> Release:
-    """Run a cross-tab by three domains on this machine.
+    """Run a cross-tab by all domains on this machine.
 
     Args:
         study: what to count.
-        sources: where each party's table lies.
+        sources: where each party's table lies, by the name of its domain.
         out: folder of the release.
         options: how to run.
         arguments: arguments of the domains' jobs.
@@ -260,29 +260,37 @@ def run_domains(
     Raises:
         XstatError: a job failed, for one of the reasons that `xstat_ray.crosstab` has.
     """
-    check_parties(study)
     plan = options.plan(study)
-    by_name = {str(role): source for role, source in sources.items()}
-    check_sources(by_name)
-    announce(plan, ledgers_of(study, by_name), progress)
+    check_sources(sources)
+    announce(plan, ledgers_of(study, sources), progress)
     for warning in check_noise(study.privacy, allowed=options.allow_no_noise):
         progress.warn(warning)
     if plan.padding is None:
         progress.warn(PADDING_OFF)
     machine = OneMachine(plan, out, _make_ledgers(study, sources), arguments, progress)
     machine.run()
-    for role, source in sources.items():
-        tell_intake(machine.folder / role / _RUN, role, source.warn_above, progress)
+    for name, source in sources.items():
+        tell_intake(machine.folder / name / _RUN, name, source.warn_above, progress)
     return read(out)
 
 
-def _make_ledgers(study: Study, sources: Mapping[Role, Source]) -> dict[Role, Place]:
+def jobs_of(domain: Domain) -> list[Job]:
+    """List the jobs of a domain with their settings, one after the other."""
+    if domain == "aggregator":
+        return [("aggregate", ())]
+    party = f"party={domain}"
+    steps = ("all",) if domain == "row" else ("decrypt", "check")
+    releases = (("release", (party, f"step={step}")) for step in steps)
+    return [("deidentify", (party,)), *releases]
+
+
+def _make_ledgers(study: Study, sources: Mapping[Domain, Source]) -> dict[Domain, Place]:
     """Make the parties' ledgers, as the domains' jobs make none that is named; returns them."""
-    made = dict[Role, Place]()
-    for role, source in sources.items():
-        for _, path in ledgers_of(study, {role: source}):
+    made = dict[Domain, Place]()
+    for name, source in sources.items():
+        for _, path in ledgers_of(study, {name: source}):
             Ledger(path)
-            made[role] = path
+            made[name] = path
     return made
 
 

@@ -33,7 +33,11 @@ class Outbox:
         )
 
     def missing(
-        self, receiver: Domain, kind: str, calls: Mapping[int, Callable[[], Ref[T]]]
+        self,
+        receiver: Domain,
+        kind: str,
+        calls: Mapping[int, Callable[[], Ref[T]]],
+        each: int = 1,
     ) -> Iterator[tuple[int, T]]:
         """Yield the results of the calls whose messages are not out yet, computing a few ahead.
 
@@ -41,9 +45,10 @@ class Outbox:
             receiver: to whom the messages go.
             kind: of the messages.
             calls: what computes each message, by its number, in the order in which they are made.
+            each: messages that a call computes; its number is that of the first of them.
         """
-        unsent = set(self._run.mailbox.unsent(receiver, kind, len(calls)))
-        left = [number for number in calls if number in unsent]
+        unsent = set(self._run.mailbox.unsent(receiver, kind, each * len(calls)))
+        left = [number for number in calls if number + each - 1 in unsent]
         environments = max(map(len, self._executor.parties.values()))
         refs: dict[int, Ref[T]] = {}
         for place, number in enumerate(left):

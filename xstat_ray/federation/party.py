@@ -7,20 +7,21 @@ that depends on them leaves.
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Concatenate, TypeVar
 
-from xstat_ray.crypto.channel import pack_fields
-from xstat_ray.crypto.handshake import Hello
 from xstat_ray.errors import InputError, ProtocolError
 from xstat_ray.federation.aggregator_evidence import demand_evidence
-from xstat_ray.federation.attestation import Attestation, Claim
+from xstat_ray.federation.attestation import Attestation
 from xstat_ray.federation.domain_run import DomainRun
-from xstat_ray.federation.envelope import Opened, canonical, fields_of
+from xstat_ray.federation.envelope import Opened, canonical
+from xstat_ray.federation.handshakes import agree_on_keys, links_of
+from xstat_ray.federation.identity import Domain
 from xstat_ray.federation.input_record import InputRecord
-from xstat_ray.federation.noise_step import accept_key, draw_noise, send_masks
+from xstat_ray.federation.noise_step import accept_keys, draw_noise, send_masks
 from xstat_ray.federation.outbox import AHEAD, Outbox
+from xstat_ray.federation.roster import sharers_of
 from xstat_ray.model.messages import Tree
 from xstat_ray.model.study import Role
 from xstat_ray.roles import ColumnParty, RowParty
@@ -31,10 +32,11 @@ from xstat_ray.roles.session import SECRETS
 from xstat_ray.runtime.driver import Driver
 from xstat_ray.runtime.emission import RowCalls, flag_calls
 from xstat_ray.runtime.exchange import holder_of, spread, tell_others
-from xstat_ray.runtime.executor import ROLES, Executor, Instance, Ref
+from xstat_ray.runtime.executor import Executor, Instance, Ref
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.util.files import write_whole
 
+T = TypeVar("T")
 STEPS = ("handshake", "exchange", "emit", "noise")
 FACTS = "facts.json"
 """File with what the manifest will tell of the party; written once the step emit is over."""
@@ -58,15 +60,15 @@ class PartySteps:
         self._mailbox = run.mailbox
         self._role = role
         self._executor = executor
-        self._other = ROLES[role].other
+        self._links = links_of(run, role, executor)
         self._attestation = attestation
         self._progress = progress
         self._driver = Driver(executor, run.plan, progress, memory=memory)
         self._outbox = Outbox(run, executor)
-        self._shape: Shape | None = None
+        self._shapes: Mapping[Domain, Shape] = {}
         self._taken_in = False
         self._restored = False
-        self._input = InputRecord(run.folder, executor, executor.parties[role])
+        self._input = InputRecord(run.folder, executor, executor.parties[run.domain])
 
     def run(self, step: str) -> None:
         """Do one step, or what is left of it.
@@ -94,62 +96,8 @@ class PartySteps:
     # Handshake
 
     def _handshake(self) -> None:
-        self._agree_on_keys()
+        agree_on_keys(self._run, self._role, self._executor, self._attestation)
         demand_evidence(self._run, self._attestation.aggregator)
-
-    def _agree_on_keys(self) -> None:
-        folder = self._run.folder
-        waiting = self._run.folder / "handshake"
-        if (folder / SECRETS).exists():
-            # A step that was killed between keeping the keys and removing what led to them.
-            shutil.rmtree(waiting, ignore_errors=True)
-            return
-        first = self._executor.first(self._role)
-        get = self._executor.get
-        hello = self._hello()
-        self._mailbox.send(self._other, "hello", hello)
-        with self._mailbox.receiving(self._other, "hello") as message:
-            mac = get(first.call(Party.agree, message.payload))
-            self._mailbox.begin_session(get(first.call(Party.session)))
-        mine = Hello.decode(hello)
-        theirs = Hello.decode(message.payload)
-        claim = partial(
-            Claim.of, session=self._mailbox.session, study=mine.study_digest, run=self._run.name
-        )
-        shown = claim(self._role, nonce=theirs.nonce, measurement=mine.measurement)
-        self._mailbox.send(
-            self._other,
-            "attest",
-            lambda: pack_fields(
-                {"evidence": self._attestation.provider.evidence(shown), "confirmation": mac}
-            ),
-        )
-        demanded = claim(self._other, nonce=mine.nonce, measurement=theirs.measurement)
-        with self._mailbox.receiving(self._other, "attest") as message:
-            fields = fields_of(message.payload, "evidence", "confirmation")
-            self._attestation.verifier.verify(fields["evidence"], demanded)
-            get(first.call(Party.confirm, fields["confirmation"]))
-        if not self._run.log.attested(self._other):
-            facts = self._attestation.verifier.facts(demanded)
-            self._run.log.add("attested", peer=self._other, **facts)
-        # Only now are the shared keys kept, and only kept keys are used.
-        get(first.call(Party.save, folder))
-        shutil.rmtree(waiting)
-
-    def _hello(self) -> bytes:
-        """Make this party's hello, or make it again as it was before the step was interrupted."""
-        first = self._executor.first(self._role)
-        get = self._executor.get
-        waiting = self._run.folder / "handshake"
-        plan = self._run.plan
-        if (waiting / SECRETS).exists():
-            get(first.call(Party.load, waiting))
-        else:
-            if self._role == "column":
-                column = self._executor.column[0]
-                get(column.call(ColumnParty.generate_key, plan.key_bits, plan.constant_time))
-            get(first.call(Party.save, waiting))
-        return get(first.call(Party.hello))
 
     def _restore(self) -> None:
         """Load the secrets into all environments of the party, from its private folder."""
@@ -160,7 +108,7 @@ class PartySteps:
             raise InputError(
                 "the handshake is not over", key="step", remedy="Run step=handshake first"
             )
-        first = self._executor.first(self._role)
+        first = self._executor.first(self._run.domain)
         self._executor.get(first.call(Party.load, self._run.folder))
         self._driver.fill_replicas()
         self._restored = True
@@ -173,64 +121,78 @@ class PartySteps:
             return
         self._restore()
         self._input.demand()
-        self._driver.take_in(self._role)
+        self._driver.take_in(self._run.domain)
         self._input.keep()
         self._taken_in = True
 
     def _exchange(self) -> None:
-        """Hand out what the other party needs to evaluate this party's function.
+        """Hand out what the other parties need to evaluate this party's functions.
 
         All of it follows from secrets on disk and the table, so a repeat makes the same bytes. Once
         the table has been emitted all is out, and the table is not read again.
         """
         if (self._run.folder / FACTS).exists():
             return
-        bins = self._agree().bins
-        left = self._mailbox.unsent(self._other, "matrix", bins)
+        for peer, shape in self._agree().items():
+            self._hide(peer, shape.bins)
+
+    def _hide(self, peer: Domain, bins: int) -> None:
+        """Hand out the matrices of all bins of a link."""
+        left = self._mailbox.unsent(peer, "matrix", bins)
         refs = dict[int, Ref[bytes]]()
         for number in left:
             for ahead in range(number, min(number + AHEAD, bins)):
                 if ahead not in refs:
-                    refs[ahead] = self._holder(ahead).call(Party.hide, ahead)
+                    refs[ahead] = self._holder(peer, ahead).call(Link.hide, ahead)
             matrix = self._executor.get(refs.pop(number))
-            self._mailbox.send(self._other, "matrix", matrix, part=number, parts=bins)
+            self._mailbox.send(peer, "matrix", matrix, part=number, parts=bins)
 
-    def _agree(self) -> Shape:
-        """Go through the oblivious transfers with the other party."""
-        if self._shape is not None:
-            return self._shape
+    def _agree(self) -> Mapping[Domain, Shape]:
+        """Go through the oblivious transfers with each party of the other side."""
+        if self._shapes:
+            return self._shapes
         self._take_in()
-        get = self._executor.get
-        first = self._executor.first(self._role)
-        mailbox = self._mailbox
-        mailbox.send(self._other, "offer", lambda: get(first.call(Party.offer_columns)))
-        with mailbox.receiving(self._other, "offer") as message:
-            choices = get(first.call(Party.choose_columns, message.payload))
-        mailbox.send(self._other, "choices", choices)
-        with mailbox.receiving(self._other, "choices") as message:
-            self._shape = get(first.call(Party.accept_choices, message.payload))
-        self._executor.get_all(tell_others(self._executor, self._role))
-        return self._shape
+        for peer in self._links:
+            offer = partial(self._call_first, peer, Link.offer_columns)
+            self._mailbox.send(peer, "offer", offer)
+        for peer in self._links:
+            with self._mailbox.receiving(peer, "offer") as message:
+                choices = self._call_first(peer, Link.choose_columns, message.payload)
+            self._mailbox.send(peer, "choices", choices)
+        shapes = dict[Domain, Shape]()
+        for peer, link in self._links.items():
+            with self._mailbox.receiving(peer, "choices") as message:
+                shapes[peer] = self._call_first(peer, Link.accept_choices, message.payload)
+            self._executor.get_all(tell_others(link, self._role))
+        self._shapes = shapes
+        return shapes
 
-    def _holder(self, number: int) -> Instance[Link]:
-        """Return the environment that works through a bin."""
-        return holder_of(self._executor, self._role, number)
+    def _call_first(
+        self, peer: Domain, method: Callable[Concatenate[Link, ...], T], *args: object
+    ) -> T:
+        """Call a method of this party's end of a link, in its first environment."""
+        end = self._links[peer].ends[self._role][0]
+        return self._executor.get(end.call(method, *args))
+
+    def _holder(self, peer: Domain, number: int) -> Instance[Link]:
+        """Return the environment that works through a bin of a link."""
+        return holder_of(self._links[peer], self._role, number)
 
     def _evaluate(self) -> None:
-        """Take the other party's matrices, from which this party's persons get their keys."""
-        bins = self._agree().bins
+        """Take the others' matrices, from which this party's persons get their keys."""
+        for peer, shape in self._agree().items():
+            read = partial(self._read_matrix, peer, shape.bins)
+            for _ in self._mailbox.collect(peer, "matrix", read):
+                pass
+            self._executor.get_all(spread(self._links[peer], self._role, shape.bins))
 
-        def read(message: Opened) -> None:
-            head = message.header
-            if head.parts != bins:
-                raise ProtocolError("the other party sends another number of bins")
-            # This checks the matrix, so that only a good message is accepted.
-            call = self._holder(head.part).call(Party.evaluate, message.payload, head.part)
-            self._executor.get(call)
-
-        for _ in self._mailbox.collect(self._other, "matrix", read):
-            pass
-        self._executor.get_all(spread(self._executor, self._role, bins))
+    def _read_matrix(self, peer: Domain, bins: int, message: Opened) -> None:
+        head = message.header
+        if head.parts != bins:
+            raise ProtocolError("the other party sends another number of bins")
+        # This checks the matrix, so that only a good message is accepted.
+        call = self._holder(peer, head.part).call(Link.evaluate, message.payload, head.part)
+        self._executor.get(call)
 
     # What the aggregator gets
 
@@ -241,7 +203,7 @@ class PartySteps:
         self._exchange()
         self._evaluate()
         executor = self._executor
-        instances = executor.parties[self._role]
+        instances = executor.parties[run.domain]
         first = instances[0]
         # Messages that are out stay as they are, so a run shows one view.
         executor.get(first.call(Party.count_view))
@@ -267,7 +229,7 @@ class PartySteps:
         path = self._run.folder / "dummies"
         if not path.exists():
             drawn = self._executor.get(
-                self._executor.first(self._role).call(Party.draw_dummies, self._run.plan.grid)
+                self._executor.first(self._run.domain).call(Party.draw_dummies, self._run.plan.grid)
             )
             if drawn is None:
                 return None
@@ -329,7 +291,8 @@ class PartySteps:
         """Draw the party's share of the noise; as the row party, send it on, under masks."""
         self._restore()
         if self._role == "row":
-            accept_key(self._run, self._executor)
-        draw_noise(self._run, self._role, self._executor)
+            accept_keys(self._run, self._executor)
+        if self._run.domain in sharers_of(self._run.plan.study).values():
+            draw_noise(self._run, self._role, self._executor)
         if self._role == "row":
             send_masks(self._run, self._executor)

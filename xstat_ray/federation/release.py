@@ -5,21 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from xstat_ray.crypto.channel import pack_fields
 from xstat_ray.errors import InputError, ProtocolError
-from xstat_ray.federation.collaboration import COLLABORATION
+from xstat_ray.federation.collaboration import COLLABORATION, dataset_of
 from xstat_ray.federation.domain_run import DomainRun
 from xstat_ray.federation.envelope import Opened, canonical
+from xstat_ray.federation.identity import Domain
 from xstat_ray.federation.noise_step import RECEIPTS, receipts, receive_key
 from xstat_ray.federation.party import FACTS
+from xstat_ray.federation.roster import columns_of
 from xstat_ray.inputs.source import Source
 from xstat_ray.model.messages import Coefficients, MaskedTable, RerandomisedTable
-from xstat_ray.model.study import Role
 from xstat_ray.planning.plan import Plan
 from xstat_ray.privacy.places import Place
 from xstat_ray.publication.manifest import make_manifest
@@ -38,8 +40,9 @@ from xstat_ray.publication.release import (
 )
 from xstat_ray.roles import RowParty
 from xstat_ray.roles.noise_share import SHARE
-from xstat_ray.roles.opening import release_id, table_digest
+from xstat_ray.roles.opening import digest_of_all, release_id, table_digest
 from xstat_ray.roles.payer import ASKED, DEMANDED
+from xstat_ray.roles.row_links import LINKS
 from xstat_ray.roles.row_opening import APPROVED
 from xstat_ray.roles.session import SECRETS
 from xstat_ray.runtime.emission import opening_parts
@@ -48,7 +51,7 @@ from xstat_ray.util.files import unwritable, write_whole
 from xstat_ray.util.location import Location, LocationLike
 
 AUDIT = "audit"
-"""Folder of a release with the logs of the three domains, and what all of them have approved."""
+"""Folder of a release with the logs of all domains, and what all of them have approved."""
 _COEFFICIENTS = "coefficients.msg"
 STAGED = "release"
 """Folder of a run in which a release for an object store is made."""
@@ -66,6 +69,7 @@ class PublisherSteps:
         # What an object store gets is made whole on the party's own disk.
         self._out = self._target.local if self._target.is_local else run.folder / STAGED
         self._progress = progress
+        self._columns = columns_of(run.plan.study)
 
     def _party(self) -> RowParty:
         """Make the row party from its secrets on disk."""
@@ -73,11 +77,12 @@ class PublisherSteps:
         read_facts(run.folder)
         party = RowParty(run.plan.study, Source(run.folder, ledger=self._ledger))
         party.load(run.folder)
-        party.accept_key(receive_key(run.mailbox, run.plan))
+        for link in party.links:
+            link.accept_key(receive_key(run.mailbox, run.plan, link.party))
         return party
 
     def approve(self) -> None:
-        """Consent to open the aggregator's table, if the row party's masks are on it.
+        """Consent to open the aggregator's tables, if the row party's masks are on them.
 
         Raises:
             BudgetError: the release is not allowed; nothing was approved.
@@ -86,27 +91,44 @@ class PublisherSteps:
         """
         run = self._run
         mailbox = run.mailbox
-        study = run.plan.study
-        if run.log.finished or mailbox.has_sent("column", "approval"):
+        if run.log.finished or all(mailbox.has_sent(name, "approval") for name in self._columns):
             return
         if not self._target.is_local:
             check_writable(self._target)
         party = self._party()
         with self._progress.stage("approve", 1) as stage:
-            with mailbox.receiving("aggregator", "rerandomised") as message:
-                rerandomised = RerandomisedTable.decode(message.payload, study.digest)
-            with mailbox.receiving("aggregator", "masked") as message:
-                masked = MaskedTable.decode(message.payload, study.digest)
-                kept = receipts(run.folder, run.plan)
-                approval = party.approve(rerandomised, masked, kept)
-            digest = table_digest(masked, study)
-            release = release_id(party.session(), digest)
+            approvals, digest = self._approve(party)
+            release = release_id(mailbox.session_with("aggregator"), digest)
             note_debit(run, "row", release)
             if not any(run.log.of("approved")):
                 run.log.add("approved", release=release, digest=digest.hex())
-            mailbox.send("column", "approval", approval)
+            for name, approval in zip(self._columns, approvals, strict=True):
+                mailbox.send(name, "approval", approval)
             stage.advance()
         mailbox.publish_log()
+
+    def _approve(self, party: RowParty) -> tuple[Sequence[bytes], bytes]:
+        """Have the row party approve the aggregator's tables.
+
+        Returns:
+            The approval for each column party, and the digest of all that is opened.
+        """
+        run = self._run
+        study = run.plan.study
+        keys = range(len(self._columns))
+        plain = list[RerandomisedTable]()
+        for key in keys:
+            with run.mailbox.receiving("aggregator", "rerandomised", key) as message:
+                plain.append(RerandomisedTable.decode(message.payload, study.digest))
+        masked = list[MaskedTable]()
+        for key in keys:
+            with run.mailbox.receiving("aggregator", "masked", key) as message:
+                masked.append(MaskedTable.decode(message.payload, study.digest))
+                if key == keys[-1]:
+                    # Only then is the last one accepted.
+                    kept = [receipts(run.folder, run.plan, of_key) for of_key in keys]
+                    approvals = _approvals(party, plain, masked, kept)
+        return approvals, digest_of_all([table_digest(table, study) for table in masked])
 
     def unblind(self) -> None:
         """Put the noisy coefficients into declared order, in the private folder.
@@ -127,10 +149,22 @@ class PublisherSteps:
             )
         party = self._party()
         with self._progress.stage("unblind", 1) as stage:
+            self._accept_debits(party)
             read = partial(self._read_part, party, approved)
-            parts = list(run.mailbox.collect("column", "opened", read))
+            parts = list(run.mailbox.collect(self._columns[0], "opened", read))
             write_whole(path, party.put_in_order(parts).encode(run.plan.study.digest), mode=0o600)
             stage.advance()
+
+    def _accept_debits(self, party: RowParty) -> None:
+        """Record that all column parties but the first have debited the release."""
+        _, *others = self._columns
+        if not others:
+            return
+        with ExitStack() as stack:
+            told = [
+                stack.enter_context(self._run.mailbox.receiving(name, "debited")) for name in others
+            ]
+            party.accept_debits([message.payload for message in told])
 
     def _read_part(self, party: RowParty, approved: str, message: Opened) -> Coefficients:
         """Read a message of opened numbers, which must be those of its place in the stream.
@@ -150,16 +184,16 @@ class PublisherSteps:
         return found
 
     def publish(self) -> None:
-        """Refine, suppress, write the release, and show the key holder the masks.
+        """Refine, suppress, write the release, and show each key holder the masks.
 
-        Once the key holder has checked it, the logs of all domains are added and the secrets
+        Once all key holders have checked it, the logs of all domains are added and the secrets
         removed.
 
         Raises:
             InputError: the output folder holds another release, or cannot be written to; or the
                 ledger lacks what the key holder has recorded of it.
-            MessageError: the key holder does not tell that it debited what the study costs.
-            PendingError: the key holder or the aggregator is not done.
+            MessageError: a key holder does not tell that it debited what the study costs.
+            PendingError: a key holder or the aggregator is not done.
         """
         run = self._run
         path = run.folder / _COEFFICIENTS
@@ -182,7 +216,8 @@ class PublisherSteps:
         path.unlink(missing_ok=True)
         for name in (SECRETS, APPROVED, SHARE, ASKED, DEMANDED):
             (run.folder / name).unlink(missing_ok=True)
-        shutil.rmtree(run.folder / RECEIPTS, ignore_errors=True)
+        for name in (RECEIPTS, LINKS):
+            shutil.rmtree(run.folder / name, ignore_errors=True)
 
     def _deliver(self) -> None:
         """Put the finished release into the object store that it is for, if it is for one."""
@@ -211,34 +246,35 @@ class PublisherSteps:
             }
             run.log.add("published", release=manifest["release"], files=files)
 
-    def _shown(self, coefficients: Coefficients) -> dict[str, bytes] | None:
-        """Make what the key holder needs to check the release; None if it is out.
+    def _shown(self, coefficients: Coefficients) -> dict[Domain, dict[str, bytes]]:
+        """Make what each key holder needs to check the release; nothing if it is out.
 
         This checks the ledger, so it comes before anything is published.
         """
-        if self._run.mailbox.has_sent("column", "mask"):
-            return None
+        if all(self._run.mailbox.has_sent(name, "mask") for name in self._columns):
+            return {}
         party = self._party()
+        shown = _masks(party, coefficients.release)
         return {
-            "shown": party.show_mask(coefficients.release),
-            "coefficients": party.show_coefficients(coefficients),
+            link.party: {"shown": mask, "coefficients": link.show_coefficients(coefficients)}
+            for link, mask in zip(party.links, shown, strict=True)
         }
 
-    def _show_masks(self, shown: dict[str, bytes] | None) -> None:
-        """Show the key holder what it needs, with the digests of the published tables."""
+    def _show_masks(self, shown: Mapping[Domain, dict[str, bytes]]) -> None:
+        """Show each key holder what it needs, with the digests of the published tables."""
         mailbox = self._run.mailbox
         mailbox.publish_log()
-        if shown is not None:
-            files = next(self._run.log.of("published")).facts["files"]
-            names = (STATISTICS, STATISTICS_CSV, AREAS, AREAS_CSV)
-            tables = {name: files[name] for name in names}
-            mailbox.send("column", "mask", pack_fields({**shown, "files": canonical(tables)}))
+        files = next(self._run.log.of("published")).facts["files"]
+        names = (STATISTICS, STATISTICS_CSV, AREAS, AREAS_CSV)
+        tables = {name: files[name] for name in names}
+        for party, fields in shown.items():
+            mailbox.send(party, "mask", pack_fields({**fields, "files": canonical(tables)}))
 
     def _keep_logs(self) -> None:
         """Add to the release the other domains' logs, at their end, and what all have approved."""
         agreed = (self._run.folder / COLLABORATION).read_bytes()
         write_whole(self._out / AUDIT / COLLABORATION, agreed)
-        for domain in ("aggregator", "column"):
+        for domain in ("aggregator", *self._columns):
             content = self._run.mailbox.log_with(domain, "finished")
             write_whole(self._out / AUDIT / f"{domain}.jsonl", content)
 
@@ -257,11 +293,10 @@ class PublisherSteps:
         run = self._run
         plan = run.plan
         row = read_facts(run.folder)
-        debit = debit_of(plan, "column", release)
 
-        def of_column(message: Opened) -> dict[str, Any]:
+        def of_column(party: Domain, message: Opened) -> dict[str, Any]:
             facts = _object(message.payload, "input", "kernel", "debited")
-            if facts["debited"] != debit:
+            if facts["debited"] != debit_of(plan, party, release):
                 raise ProtocolError("the key holder did not debit what the study costs")
             return facts
 
@@ -271,13 +306,15 @@ class PublisherSteps:
                 raise ProtocolError("the aggregator's release is not the one that was opened")
             return facts
 
-        (column,) = run.mailbox.collect("column", "facts", of_column)
+        columns = dict[Domain, dict[str, Any]]()
+        for name in self._columns:
+            (columns[name],) = run.mailbox.collect(name, "facts", partial(of_column, name))
         (aggregator,) = run.mailbox.collect("aggregator", "facts", of_aggregator)
-        inputs: dict[str, str] = {"row": row["input"], "column": column["input"]}
+        of_parties = {"row": row, **columns}
+        inputs: dict[str, str] = {name: told["input"] for name, told in of_parties.items()}
         kernels = {
             "aggregator": aggregator["kernel"],
-            "row": row["kernel"],
-            "column": column["kernel"],
+            **{name: told["kernel"] for name, told in of_parties.items()},
         }
         facts = make_manifest(plan, release, inputs, kernels, aggregator["seconds"])
         if plan.padding is not None:
@@ -286,9 +323,36 @@ class PublisherSteps:
         return facts | {
             "deployment": "federated",
             "run": run.name,
-            "session": run.mailbox.session,
+            "session": run.mailbox.session_with("aggregator"),
+            **self._sessions(),
             "domains": next(run.log.of("opened")).facts["keys"],
         }
+
+    def _sessions(self) -> dict[str, Any]:
+        """The sessions with several column parties, which that with the aggregator stands for."""
+        if len(self._columns) == 1:
+            return {}
+        mailbox = self._run.mailbox
+        return {"sessions": {name: mailbox.session_with(name) for name in self._columns}}
+
+
+def _masks(party: RowParty, release: str) -> Sequence[bytes]:
+    """Have the row party show its masks; returns what is for each column party."""
+    if len(party.links) == 1:
+        return [party.show_mask(release)]
+    return party.show_masks(release)
+
+
+def _approvals(
+    party: RowParty,
+    plain: Sequence[RerandomisedTable],
+    masked: Sequence[MaskedTable],
+    kept: Sequence[Sequence[bytes]],
+) -> Sequence[bytes]:
+    """Have the row party approve tables; returns the approval for each column party."""
+    if len(masked) == 1:
+        return [party.approve(plain[0], masked[0], kept[0])]
+    return party.approve_tables(plain, masked, kept)
 
 
 def published_files(out: Path) -> Sequence[Path]:
@@ -296,14 +360,14 @@ def published_files(out: Path) -> Sequence[Path]:
     return [out / name for name in (STATISTICS, STATISTICS_CSV, AREAS, AREAS_CSV, PLAN, MANIFEST)]
 
 
-def note_debit(run: DomainRun, role: Role, release: str) -> None:
+def note_debit(run: DomainRun, party: Domain, release: str) -> None:
     """Note in the log, once, what the party has debited for a release."""
-    debit = debit_of(run.plan, role, release)
+    debit = debit_of(run.plan, party, release)
     if debit is not None and not any(run.log.of("debited")):
         run.log.add("debited", **debit)
 
 
-def debit_of(plan: Plan, role: Role, release: str) -> dict[str, Any] | None:
+def debit_of(plan: Plan, party: Domain, release: str) -> dict[str, Any] | None:
     """Work out what a party must debit for a release; None where noise is off."""
     study = plan.study
     mechanism = plan.mechanism
@@ -314,7 +378,7 @@ def debit_of(plan: Plan, role: Role, release: str) -> dict[str, Any] | None:
         "delta": str(plan.delta),
         "rho": str(mechanism.rho),
     }
-    dataset = (study.row if role == "row" else study.column).dataset
+    dataset = dataset_of(study, party)
     return {"release": release, "study": study.digest.hex(), "dataset": dataset, **amounts}
 
 

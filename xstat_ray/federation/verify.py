@@ -83,7 +83,7 @@ def verify(out: Path, pins: Mapping[Domain, bytes], aggregator: Pinned | None = 
 def _manifest(out: Path) -> dict[str, Any]:
     try:
         manifest = json.loads((out / MANIFEST).read_text(encoding="utf-8"))
-        keys = {name: bytes.fromhex(manifest["domains"][name]) for name in DOMAINS}
+        keys = _keys_of(manifest)
         known = manifest.keys() >= _NEEDED and "measurement" in manifest["software"]
         if (
             known
@@ -93,22 +93,34 @@ def _manifest(out: Path) -> dict[str, Any]:
             return dict(manifest)
     except (OSError, ValueError, KeyError, TypeError):
         pass
-    remedy = "Only a release of three domains (deployment=federated) has signed logs"
-    raise InputError("the folder holds no release of three domains", file=str(out), remedy=remedy)
+    remedy = "Only a release of several domains (deployment=federated) has signed logs"
+    raise InputError("the folder holds no release of several domains", file=str(out), remedy=remedy)
+
+
+def _keys_of(manifest: Mapping[str, Any]) -> dict[Domain, bytes]:
+    """Read the keys of all domains, in the order of the study.
+
+    Raises:
+        KeyError, ValueError, TypeError: the manifest is malformed.
+    """
+    domains = (*manifest["datasets"], "aggregator")
+    if {*domains} != {*manifest["domains"]} or len(domains) < len(DOMAINS):
+        raise ValueError
+    return {name: bytes.fromhex(manifest["domains"][name]) for name in domains}
 
 
 def _open(
     out: Path, manifest: dict[str, Any], pins: Mapping[Domain, bytes], report: Report
 ) -> Case | None:
     """Read the logs; None unless all of them are whole and signed."""
-    manifest_keys = {name: bytes.fromhex(manifest["domains"][name]) for name in DOMAINS}
+    manifest_keys = _keys_of(manifest)
     report.wrong += [
         f"the manifest names another key of the {name} domain than you do"
         for name in pins
-        if pins[name] != manifest_keys[name]
+        if pins[name] != manifest_keys.get(name)
     ]
     logs: dict[Domain, list[Entry]] = {}
-    for name in DOMAINS:
+    for name in manifest_keys:
         try:
             content = (out / AUDIT / f"{name}.jsonl").read_bytes()
             logs[name] = read_log(content, name, Peers({**manifest_keys, **pins}))
@@ -119,7 +131,7 @@ def _open(
     if report.wrong:
         return None
     report.shown.append(
-        "The logs of all three domains are whole: no line was altered, left out, added or moved."
+        "The logs of all domains are whole: no line was altered, left out, added or moved."
     )
     return Case(out, manifest, logs)
 
@@ -132,9 +144,10 @@ def _missing(
         yield "any differential privacy: NOISE WAS OFF and the counts are exact"
     if manifest.get("view", {}).get("padding") != "dp":
         yield "that sizes were hidden from the aggregator: padding was off"
-    unknown = [name for name in DOMAINS if name not in pins]
+    domains = _keys_of(manifest)
+    unknown = [name for name in domains if name not in pins]
     if unknown:
         yield f"who the domains are: the keys of {', '.join(unknown)} were taken from the manifest"
-    refused = sum(len(case.of(name, "refused")) for name in DOMAINS) if case else 0
+    refused = sum(len(case.of(name, "refused")) for name in domains) if case else 0
     if refused:
         yield f"why {refused} messages were refused on the way; the logs name them"

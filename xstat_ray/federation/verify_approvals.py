@@ -10,7 +10,7 @@ from typing import Any
 from xstat_ray.federation.approvals import signed_text
 from xstat_ray.federation.audit import Entry
 from xstat_ray.federation.collaboration import COLLABORATION, Collaboration
-from xstat_ray.federation.identity import DOMAINS, Domain, Peers
+from xstat_ray.federation.identity import Domain, Peers
 
 
 def check_approvals(
@@ -31,14 +31,14 @@ def check_approvals(
         if _at(content, place) != value:
             yield f"what the domains approved differs from the manifest in {place}"
     digest = Collaboration(content).digest
-    peers = Peers({name: bytes.fromhex(manifest["domains"][name]) for name in DOMAINS})
-    for name in DOMAINS:
+    peers = Peers({name: bytes.fromhex(manifest["domains"][name]) for name in logs})
+    for name in logs:
         facts = next((entry.facts for entry in logs[name] if entry.event == "opened"), {})
         if facts.get("collaboration") != digest:
             yield f"the {name} domain's log is of another collaboration than {COLLABORATION}"
             continue
         given = facts.get("approvals")
-        for other in DOMAINS:
+        for other in logs:
             if not _signed(given, other, digest, peers):
                 yield f"the {name} domain began without the approval of {other}"
 
@@ -59,7 +59,7 @@ def _told(manifest: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     yield "study.digest", manifest.get("study_digest")
     yield "privacy.padding", manifest.get("view", {}).get("padding")
     spent = manifest.get("spent", {})
-    for name in DOMAINS:
+    for name in manifest["domains"]:
         yield f"domains.{name}.key", manifest["domains"][name]
         if name != "aggregator":
             yield f"domains.{name}.dataset", manifest.get("datasets", {}).get(name)

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from xstat_ray.federation.audit import Entry
-from xstat_ray.federation.identity import Domain
+from xstat_ray.federation.identity import DOMAINS, Domain
 
 
 @dataclass(frozen=True)
 class Pinned:
-    """What both parties must have verified of the aggregator, as the caller knows it."""
+    """What all parties must have verified of the aggregator, as the caller knows it."""
 
     expect: str | None = None
     """By which evidence; None takes any."""
@@ -25,9 +25,9 @@ class Pinned:
 
 
 Logs = Mapping[Domain, Sequence[Entry]]
-"""Logs of the three domains, whole and signed."""
-_OTHERS: Mapping[Domain, Domain] = {"row": "column", "column": "row"}
-"""The other party of each party."""
+"""Logs of all domains, whole and signed, in the order of the study."""
+_SHARED = ("offer", "residues", "sums")
+"""Kinds of messages that rest on the keys of a handshake; the first of each pair of parties."""
 
 
 def check_parties(logs: Logs, measurement: object) -> Iterator[str]:
@@ -37,19 +37,20 @@ def check_parties(logs: Logs, measurement: object) -> Iterator[str]:
         logs: the domains' logs.
         measurement: that of the manifest, which both must have verified.
     """
-    for name, other in _OTHERS.items():
+    for name, other in _pairs(logs):
         attested = _attested(logs[name], other)
-        offered = [e.number for e in logs[name] if _is_sent(e) and e.facts.get("kind") == "offer"]
+        offered = [e.number for e in logs[name] if _is_sent(e) and _rests_on_keys(e, other)]
         if [e.facts.get("measurement") for e in attested] != [measurement] or any(
             number < attested[0].number for number in offered
         ):
-            yield f"the {name} domain did not verify the other party first"
+            told = "the other party" if len(logs) == len(DOMAINS) else other
+            yield f"the {name} domain did not verify {told} first"
 
 
 def check_aggregator(logs: Logs) -> Iterator[str]:
     """Yield which party sent the aggregator anything but its challenge before verifying it."""
     ran = _measurement(logs["aggregator"])
-    for name in _OTHERS:
+    for name in _parties(logs):
         attested = _attested(logs[name], "aggregator")
         if ran is None or [e.facts.get("measurement") for e in attested] != [ran]:
             yield f"the {name} domain did not verify the software that the aggregator ran"
@@ -59,7 +60,7 @@ def check_aggregator(logs: Logs) -> Iterator[str]:
 
 def check_pins(logs: Logs, pinned: Pinned) -> Iterator[str]:
     """Yield which party verified something else of the aggregator than the caller knows."""
-    for name in _OTHERS:
+    for name in _parties(logs):
         for entry in _attested(logs[name], "aggregator"):
             told = entry.facts.get("pcrs")
             registers = told if isinstance(told, dict) else {}
@@ -73,10 +74,10 @@ def check_pins(logs: Logs, pinned: Pinned) -> Iterator[str]:
 
 
 def rests_on(logs: Logs) -> Iterator[str]:
-    """Yield, for each party, by what evidence it verified the aggregator, if both did."""
+    """Yield, for each party, by what evidence it verified the aggregator, if all did."""
     if any(check_aggregator(logs)):
         return
-    for name in _OTHERS:
+    for name in _parties(logs):
         for entry in _attested(logs[name], "aggregator"):
             facts = entry.facts
             told = [f"measurement {facts.get('measurement')}", *_registers(facts.get("pcrs"))]
@@ -93,15 +94,15 @@ def not_shown(logs: Logs, pinned: Pinned) -> Iterator[str]:
             "that the aggregator ran the software that you know: its measurement and registers are "
             "those that the parties say they verified"
         )
-    parties = {
-        _provider(e) for name, other in _OTHERS.items() for e in _attested(logs[name], other)
-    }
+    parties = {_provider(e) for name, other in _pairs(logs) for e in _attested(logs[name], other)}
     if parties != {"nitro"}:
         yield (
             "that each party ran the software that it signed for: the attestation was a "
             "statement, not hardware"
         )
-    aggregator = {_provider(e) for name in _OTHERS for e in _attested(logs[name], "aggregator")}
+    aggregator = {
+        _provider(e) for name in _parties(logs) for e in _attested(logs[name], "aggregator")
+    }
     if aggregator == {"nitro"}:
         yield (
             "that the aggregator kept nothing that it saw and colluded with no party, beyond its "
@@ -113,6 +114,26 @@ def not_shown(logs: Logs, pinned: Pinned) -> Iterator[str]:
             "that the aggregator ran the software that it signed for, kept nothing that it saw and "
             "colluded with no party: its evidence was a statement, not hardware"
         )
+
+
+def _parties(logs: Logs) -> list[Domain]:
+    """Row party and column parties."""
+    return [name for name in logs if name != "aggregator"]
+
+
+def _pairs(logs: Logs) -> list[tuple[Domain, Domain]]:
+    """List both ends of each handshake.
+
+    The row party has one with each column party, the first of these with each other one.
+    """
+    row, first, *others = _parties(logs)
+    pairs = [(row, name) for name in (first, *others)] + [(first, name) for name in others]
+    return [ends for one, other in pairs for ends in ((one, other), (other, one))]
+
+
+def _rests_on_keys(entry: Entry, peer: Domain) -> bool:
+    """Whether a message to a party is one that rests on the keys shared with it."""
+    return entry.facts.get("peer") == peer and entry.facts.get("kind") in _SHARED
 
 
 def _attested(log: Sequence[Entry], peer: Domain) -> list[Entry]:

@@ -12,8 +12,8 @@ from xstat_ray.privacy.accounts import POOL
 PARTY_FIELDS = ("name", "dataset", "boardings", "per_column", "persons")
 _OF_PARTIES = ("boardings", "per_column", "persons")
 """Bounds that stand with each column party, where the study names them."""
-_RESERVED = ("row", "column", "aggregator")
-"""Names that mean a role."""
+_RESERVED = ("row", "column", "aggregator", "public", "exchange", "pool", "two_together")
+"""Names that mean a role, or whoever else may learn something."""
 
 
 def read_bounds(study: Section, parties: tuple[ColumnTerms, ...]) -> Bounds:

@@ -25,8 +25,7 @@ _ROW = 20
 
 def output_bytes(plan: Plan) -> int:
     """Bytes that a release takes in its output folder, or in the folder where the run works."""
-    tables = _TABLES * len(plan.study.column_parties)
-    return tables * plan.table_bytes + _COEFFICIENT * plan.coefficients
+    return _TABLES * plan.table_bytes + _COEFFICIENT * plan.coefficients
 
 
 def exchange_bytes(plan: Plan) -> int:

@@ -59,20 +59,6 @@ def check_size(entries: int, remedy: str) -> None:
         )
 
 
-def check_parties(study: Study) -> None:
-    """Refuse several column parties between domains, which have messages for one.
-
-    Raises:
-        PlanError: the study has several.
-    """
-    if study.column.parties:
-        raise PlanError(
-            "several column parties cannot run in domains of their own yet",
-            key="study.column.parties",
-            remedy="Set deployment=local, or let one column party supply all columns",
-        )
-
-
 def check_joint(study: Study, noise: NoisePlan | None) -> None:
     """Refuse a joint draw of Laplace noise that costs more delta than the study declares.
 

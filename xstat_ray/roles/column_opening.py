@@ -124,6 +124,15 @@ class ColumnOpening(NoiseShare):
         permit = Permit(*consent[:3], self._head(), self._recorded(), sum_bits)
         return self._within.seal(permit.encode(), "permit")
 
+    def approved_release(self, approval: bytes) -> tuple[str, bytes]:
+        """Name the release that an approval is of, with the digest of all that is opened for it.
+
+        Raises:
+            ProtocolError: the approval is not the row party's, or of another session.
+        """
+        consent = self._consent(approval)
+        return consent.release, consent.opened
+
     def _consent(self, approval: bytes) -> Consent:
         """Read an approval; the row party must have formed the same id of the release."""
         return Consent.of(self._open("approval", approval, Approval), self.session())

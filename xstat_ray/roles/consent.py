@@ -9,7 +9,7 @@ from gmpy2 import mpz
 from xstat_ray.crypto.channel import pack_fields, unpack_fields
 from xstat_ray.errors import ProtocolError
 from xstat_ray.model.messages import Approval, JointApproval
-from xstat_ray.roles.opening import joint_release_id, release_id
+from xstat_ray.roles.opening import joint_digest, joint_release_id, release_id
 
 _DIGEST_BYTES = 32
 
@@ -24,6 +24,8 @@ class Consent(NamedTuple):
     """What the row party is bound to: the seed of its masks, or of their sums."""
     head: str
     witnessed: str
+    opened: bytes
+    """Digest of all that is opened for the release: with one column party that table's."""
 
     @classmethod
     def of(cls, approval: Approval, session: str) -> Consent:
@@ -42,7 +44,7 @@ class Consent(NamedTuple):
         if sizes != ((1, _DIGEST_BYTES),) * 2 or approval.release != formed:
             raise _other_release()
         heads = approval.head, approval.witnessed
-        return cls(formed, digest, approval.commitment.tobytes(), *heads)
+        return cls(formed, digest, approval.commitment.tobytes(), *heads, opened=digest)
 
     @classmethod
     def of_joint(cls, approval: JointApproval, session: str, place: int, parties: int) -> Consent:
@@ -65,7 +67,8 @@ class Consent(NamedTuple):
             raise _other_release()
         commitment = bytes.fromhex(approval.commitment)
         digest = approval.tables[place].tobytes()
-        return cls(formed, digest, commitment, approval.head, approval.witnessed)
+        opened = joint_digest(approval.tables.tobytes())
+        return cls(formed, digest, commitment, approval.head, approval.witnessed, opened)
 
     @property
     def terms(self) -> str:

@@ -80,8 +80,31 @@ def joint_release_id(sessions: bytes, tables: bytes) -> str:
             the study.
         tables: `table_digest` of the masked table of each, in the same order.
     """
-    session = hashlib.sha256(_SESSIONS + sessions).hexdigest()
-    return release_id(session, hashlib.sha256(_TABLES + tables).digest())
+    return release_id(_joint_session(sessions), joint_digest(tables))
+
+
+def _joint_session(sessions: bytes) -> str:
+    return hashlib.sha256(_SESSIONS + sessions).hexdigest()
+
+
+def joint_digest(tables: bytes) -> bytes:
+    """Form the digest that stands for the masked tables of several column parties (32 bytes)."""
+    return hashlib.sha256(_TABLES + tables).digest()
+
+
+def session_of_all(sessions: Sequence[str]) -> str:
+    """Name what the row party's sessions with all column parties are together, in hex.
+
+    With one column party that is the session.
+    """
+    if len(sessions) == 1:
+        return sessions[0]
+    return _joint_session(b"".join(map(bytes.fromhex, sessions)))
+
+
+def digest_of_all(tables: Sequence[bytes]) -> bytes:
+    """Form the digest that stands for all masked tables of a release; of one it is its own."""
+    return tables[0] if len(tables) == 1 else joint_digest(b"".join(tables))
 
 
 def proven_key(key: PrivateKey) -> bytes:

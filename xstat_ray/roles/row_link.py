@@ -12,6 +12,7 @@ from xstat_ray.crypto.oprf import item_hashes
 from xstat_ray.crypto.paillier import PublicKey
 from xstat_ray.errors import ProtocolError
 from xstat_ray.inputs.source import Source
+from xstat_ray.model.messages import Coefficients
 from xstat_ray.model.study import Study
 from xstat_ray.roles.link import Link
 from xstat_ray.roles.opening import checked_key
@@ -65,3 +66,7 @@ class RowLink(Link):
             contents: hash of who is in the table.
         """
         self._exchange.take(item_hashes(self._agreed.salt, ids), contents)
+
+    def show_coefficients(self, coefficients: Coefficients) -> bytes:
+        """Show the column party the published coefficients, in declared order, sealed for it."""
+        return self._seal("coefficients", coefficients)

@@ -13,6 +13,9 @@ from xstat_ray.model.study import Study
 from xstat_ray.roles.row_link import RowLink
 from xstat_ray.roles.row_opening import RowOpening
 
+LINKS = "links"
+"""Folder in the private folder with what links with all column parties but the first keep."""
+
 
 class RowLinks(RowOpening):
     """The row party's end of the link with the first column party, which has those with others.
@@ -71,16 +74,19 @@ class RowLinks(RowOpening):
         return super().offer()
 
     def save(self, folder: Path) -> None:
-        """Write the secrets into the private folder; those of further links into folders in it."""
-        super().save(folder)
+        """Write the secrets into the private folder, those of further links into folders in it.
+
+        Those come first: whoever finds secrets in the folder finds all of them.
+        """
         for link in self._further:
-            link.save(folder / link.party)
+            link.save(folder / LINKS / link.party)
+        super().save(folder)
 
     def load(self, folder: Path) -> None:
         """Read back what `save` wrote."""
         super().load(folder)
         for link in self._further:
-            link.load(folder / link.party)
+            link.load(folder / LINKS / link.party)
 
 
 def _export_of(link: RowLink) -> str:

@@ -228,10 +228,6 @@ class RowOpening(RowLink, NoiseShare):
         self._pay(release_id(self.session(), bytes.fromhex(approved)))
         return self._seal("mask", MaskSeed(release, one_row(self._mask_seed), self._head()))
 
-    def show_coefficients(self, coefficients: Coefficients) -> bytes:
-        """Show the key holder the published coefficients, in declared order, sealed for it."""
-        return self._seal("coefficients", coefficients)
-
 
 def unmasked(seed: bytes, modulus: mpz, opened: OpenedTable, packing: Packing) -> NDArray[np.int64]:
     """Take masks off opened numbers.

@@ -28,20 +28,30 @@ class LinkInstance(Instance[RowLink]):
 class LinkExecutor(Executor):
     """An executor as one column party and the row party's link with it see it."""
 
-    def __init__(self, executor: Executor, party: str) -> None:
-        """Take what runs everything, and the name of the column party."""
+    def __init__(self, executor: Executor, party: str, *, first: bool) -> None:
+        """Take what runs everything.
+
+        Args:
+            executor: has the environments of both ends, or of one in its own domain.
+            party: name of the column party.
+            first: whether it is the first of the study, with which the row party is its own end.
+        """
         self._executor = executor
         self.row_links: Sequence[Instance[RowLink]] = executor.row
-        if executor.column is not executor.columns[party]:
+        if not first:
             self.row_links = [LinkInstance(environment, party) for environment in executor.row]
         self.columns: Mapping[str, Sequence[Instance[ColumnParty]]] = {
-            party: executor.columns[party]
+            party: executor.columns.get(party, ())
         }
 
     @property
     def ends(self) -> Mapping[Role, Sequence[Instance[Link]]]:
-        """Both ends of the link with the column party."""
-        return {"row": self.row_links, "column": self.column}
+        """Both ends of the link with the column party, as far as here."""
+        ends: Mapping[Role, Sequence[Instance[Link]]] = {
+            "row": self.row_links,
+            "column": self.column,
+        }
+        return {role: replicas for role, replicas in ends.items() if replicas}
 
     def submit(self, function: Callable[..., R], *args: object) -> Ref[R]:
         """Run a pure function as a stateless task."""
@@ -62,4 +72,5 @@ class LinkExecutor(Executor):
 
 def links(executor: Executor) -> list[LinkExecutor]:
     """List the links with all column parties that run here, in the order of the study."""
-    return [LinkExecutor(executor, party) for party in executor.columns]
+    parties = enumerate(executor.columns)
+    return [LinkExecutor(executor, party, first=not number) for number, party in parties]
