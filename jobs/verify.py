@@ -5,6 +5,7 @@ xstat-ray verify release=out/federated
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from xstat_ray.cli.hydra_job import run
@@ -36,8 +37,9 @@ def main(raw: dict[str, Any], origin: str) -> None:
 def _pins(settings: Section) -> dict[Domain, bytes]:
     """The public keys that are given; those of several column parties by their names."""
     given = [domain for domain in DOMAINS if settings.get(domain) is not None]
-    named = settings.get("columns") or {}
-    columns = settings.at(named, "columns", [str(name) for name in dict(named)])
+    named = settings.get("columns")
+    names = [str(name) for name in named] if isinstance(named, Mapping) else []
+    columns = settings.at(named or {}, "columns", names)
     return {
         **{domain: _key(settings, domain) for domain in given},
         **{str(name): _key(columns, str(name)) for name in columns.raw},

@@ -104,10 +104,12 @@ def only_challenges_have_left(domains: Domains) -> None:
     assert {path.name for path in got} == {"000000.msg"}
 
 
-def answer(run: DomainRun, provider: Provider, nonce: bytes, changes: dict[str, Any]) -> bytes:
+def answer(
+    run: DomainRun, provider: Provider, party: str, nonce: bytes, changes: dict[str, Any]
+) -> bytes:
     """Make evidence as docs/format.md says, with changes."""
     told = {
-        "session": bytes.fromhex(run.mailbox.session_with("aggregator")),
+        "session": bytes.fromhex(run.mailbox.session_with(party)),
         "study": run.plan.study.digest,
         "key": run.identity.public,
         "measurement": software_digest(),
@@ -128,7 +130,7 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setattr(
             aggregator_evidence,
             "_answer",
-            lambda run, provider, nonce: answer(run, provider, nonce, changes),
+            lambda *given: answer(*given, changes),
         )
 
     return patch
