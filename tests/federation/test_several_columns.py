@@ -170,7 +170,7 @@ def test_handshakes_of_others_are_not_taken(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("sender", "kind", "reason"),
     [("h-a_c", "residues", "sealed|altered"), ("h-a_c", "debited", "sealed|altered"),
-     ("jal", "sums", "sealed|altered"), ("row", "masks", "sealed")],
+     ("jal", "sums", "sealed|altered"), ("row", "masks", "does not have the row party.s masks")],
 )  # fmt: skip
 @thorough
 def test_an_altered_message_ends_the_run(
