@@ -15,14 +15,11 @@ from tests.case import Case, counts, study
 from tests.several import Several, keys_at_hand, several
 from tests.sizes import thorough
 from xstat_ray import Options, Release, crosstab
-from xstat_ray.errors import InputError, PlanError
-from xstat_ray.federation.one_machine import run_domains
-from xstat_ray.inputs.source import Source
+from xstat_ray.errors import InputError
 from xstat_ray.privacy.ledger import Ledger
 from xstat_ray.roles import ColumnParty, RowParty
 from xstat_ray.runtime import executor as executor_module
 from xstat_ray.runtime.driver import Driver
-from xstat_ray.runtime.progress import Progress
 
 OPTIONS = Options(key_bits=2048, shards=3, allow_no_noise=True)
 PARTIES = [{"name": "jal", "persons": 50}, {"name": "hac", "persons": 50}]
@@ -158,13 +155,3 @@ def test_a_table_for_each_party_and_for_no_other_is_asked_for(tmp_path: Path) ->
     for column in (paths["jal"], {"jal": paths["jal"]}, {**paths, "ana": paths["jal"]}):
         with pytest.raises(InputError, match="the study's column parties are jal, hac"):
             crosstab(declared, row=case.tables["row"], column=column, options=OPTIONS)
-
-
-def test_domains_of_their_own_are_refused(tmp_path: Path) -> None:
-    case, _ = codeshared(tmp_path)
-    declared = study(bounds={"rows": 1}, column={"parties": PARTIES})
-    sources = {"row": Source(case.tables["row"]), "column": Source(case.tables["column"])}
-    with pytest.raises(PlanError, match="domains of their own"):
-        run_domains(
-            declared, sources, out=case.out, options=OPTIONS, arguments={}, progress=Progress()
-        )

@@ -18,6 +18,7 @@ from tests.case import Case, study
 from tests.federation.domains import RUN, Domains
 from tests.several import Several, keys_at_hand, several
 from tests.sizes import thorough
+from tests.test_several_padded import padded
 from xstat_ray.errors import BudgetError, MessageError, ProtocolError
 from xstat_ray.federation.mailbox import Mailbox
 from xstat_ray.federation.verify import verify
@@ -80,6 +81,15 @@ def test_counts_equal_a_query_over_all_tables(parties: int, tmp_path: Path) -> N
     expected = made.expected()
     assert (counts(domains) == expected).all()
     assert expected.sum() > 100
+
+
+@thorough
+def test_counts_are_exact_with_padding(tmp_path: Path) -> None:
+    made = padded(2, 0.5)
+    domains = Domains(tmp_path, made.study, made.write(tmp_path))
+    with seeded(made):
+        domains.run()
+    assert (counts(domains) == made.expected()).all()
 
 
 def test_each_party_debits_once_and_the_release_is_checked(tmp_path: Path) -> None:

@@ -116,9 +116,9 @@ _SEVERAL: Mapping[Learner, _Pairs] = {
     "aggregator": (
         (
             "of which column parties each row meets flags, and so which flags of two of them are "
-            "of one unnamed person in one period",
+            "of one unnamed person in one period; padding, where it is on, hides that as well",
             "各行がどの列側の当事者のフラグと一致したか。したがって、二社のフラグのうちどれが同じ"
-            "（名前のない）一人の同じ期間のものか",
+            "（名前のない）一人の同じ期間のものか。パディングがあればこれも隠されます",
         ),
     ),
 }
