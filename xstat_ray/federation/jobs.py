@@ -20,7 +20,7 @@ from xstat_ray.planning.disk import check_disk, output_bytes, sent_bytes
 from xstat_ray.planning.fit import check_party, party_rows
 from xstat_ray.planning.options import check_noise
 from xstat_ray.planning.plan import Plan
-from xstat_ray.planning.pool_view import PADDING_OFF
+from xstat_ray.planning.pool_view import padding_off
 from xstat_ray.privacy.places import Place
 from xstat_ray.roles.party import Party
 from xstat_ray.roles.session import SECRETS
@@ -46,7 +46,7 @@ def deidentify(config: PartyConfig, progress: Progress) -> None:
         progress.warn(warning)
     plan = config.plan()
     if plan.padding is None:
-        progress.warn(PADDING_OFF)
+        progress.warn(padding_off(plan.study))
     _show_ledger(config, config.source.ledger, progress)
     with DomainRun(config.domain, config.settings, plan) as run:
         if run.log.finished:

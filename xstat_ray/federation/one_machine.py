@@ -23,7 +23,7 @@ from xstat_ray.inputs.source import Source, check_sources
 from xstat_ray.model.study import Study, role_of
 from xstat_ray.planning.options import Options, check_noise
 from xstat_ray.planning.plan import Plan
-from xstat_ray.planning.pool_view import PADDING_OFF
+from xstat_ray.planning.pool_view import padding_off
 from xstat_ray.privacy.ledger import Ledger
 from xstat_ray.privacy.places import Place
 from xstat_ray.publication.release import MANIFEST, STATISTICS, Release, read, staging_folder
@@ -266,7 +266,7 @@ def run_domains(
     for warning in check_noise(study.privacy, allowed=options.allow_no_noise):
         progress.warn(warning)
     if plan.padding is None:
-        progress.warn(PADDING_OFF)
+        progress.warn(padding_off(plan.study))
     machine = OneMachine(plan, out, _make_ledgers(study, sources), arguments, progress)
     machine.run()
     for name, source in sources.items():
