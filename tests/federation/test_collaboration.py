@@ -17,7 +17,7 @@ from xstat_ray.federation.collaboration_page import page
 from xstat_ray.federation.envelope import canonical
 from xstat_ray.federation.identity import DOMAINS
 from xstat_ray.federation.lessons import LANGUAGES, lessons
-from xstat_ray.federation.release import debit_of
+from xstat_ray.federation.party_facts import debit_of
 from xstat_ray.model.study import Study
 from xstat_ray.planning.plan import Plan
 

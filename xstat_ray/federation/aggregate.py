@@ -7,28 +7,21 @@ refuses to start beside anything that holds a secret of a party.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
-from itertools import groupby
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from xstat_ray.crypto.buffers import from_rows
-from xstat_ray.crypto.paillier import PublicKey, check_group
-from xstat_ray.crypto.tags import TAG_BYTES, is_sorted
-from xstat_ray.errors import InputError, ProtocolError
+from xstat_ray.crypto.paillier import PublicKey
+from xstat_ray.errors import InputError
 from xstat_ray.federation.aggregator_evidence import show_evidence
+from xstat_ray.federation.aggregator_inbox import AggregatorInbox
 from xstat_ray.federation.config import AggregatorConfig
 from xstat_ray.federation.domain_run import DomainRun
-from xstat_ray.federation.envelope import Opened, canonical
+from xstat_ray.federation.envelope import canonical
 from xstat_ray.federation.identity import Domain
 from xstat_ray.federation.noise_step import departures_logged
 from xstat_ray.federation.outbox import Outbox
 from xstat_ray.federation.roster import columns_of, sharers_of
-from xstat_ray.model.messages import Flags, Masks, RerandomisedTable, Rows, Tree
-from xstat_ray.model.shards import Shard
+from xstat_ray.model.messages import RerandomisedTable
 from xstat_ray.noise.bits import SEED_BYTES
 from xstat_ray.noise.checking import AnyRole
 from xstat_ray.noise.covert import CovertCheck
@@ -38,15 +31,14 @@ from xstat_ray.planning.fit import check_aggregator
 from xstat_ray.planning.options import IN_FLIGHT
 from xstat_ray.publication.manifest import shown_seconds
 from xstat_ray.roles.aggregator import Aggregator
-from xstat_ray.roles.opening import checked_key, digest_of_all, release_id, table_digest
+from xstat_ray.roles.opening import digest_of_all, release_id, table_digest
 from xstat_ray.roles.session import SECRETS
 from xstat_ray.runtime.driver import Driver
-from xstat_ray.runtime.emission import opening_parts
 from xstat_ray.runtime.events import Recorded
-from xstat_ray.runtime.executor import Executor, Ref
+from xstat_ray.runtime.executor import Executor
 from xstat_ray.runtime.open import open_executor
 from xstat_ray.runtime.progress import Progress
-from xstat_ray.runtime.reduction import BatchMessages, reduce_partials
+from xstat_ray.runtime.reduction import reduce_partials
 from xstat_ray.util.files import write_whole
 from xstat_ray.util.location import Location
 
@@ -78,8 +70,7 @@ class AggregatorSteps:
         self._study = run.plan.study.digest
         self._columns = columns_of(run.plan.study)
         self._sharers = sharers_of(run.plan.study)
-        self._views: dict[int, str] = {}
-        """Names of the views with each column party, as the first messages tell them."""
+        self._inbox = AggregatorInbox(run, executor)
 
     def run(self) -> None:
         """Do the step, or what is left of it.
@@ -124,7 +115,7 @@ class AggregatorSteps:
             What was dealt, where the parties are still to be shown that; else None.
         """
         plan = self._plan.noise
-        self._receive_keys()
+        self._inbox.keys()
         if plan is None:
             return None
         path = self._run.folder / DEALER
@@ -173,8 +164,8 @@ class AggregatorSteps:
         The row party is shown all of them with and without masks, each key holder its own with
         them.
         """
-        publics = self._receive_keys()
-        of_keys = zip(publics, tables, self._masks(publics), strict=True)
+        publics = self._inbox.keys()
+        of_keys = zip(publics, tables, self._inbox.masks(publics), strict=True)
         masked = [
             self._aggregator(public).put_masks(table, masks) for public, table, masks in of_keys
         ]
@@ -196,158 +187,22 @@ class AggregatorSteps:
         }
         self._mailbox.send("row", "facts", canonical(facts))
 
-    def _masks(self, publics: Sequence[PublicKey]) -> list[list[Masks]]:
-        """Receive the row party's masks of all nodes, for each key.
-
-        Those of a part of the table come one key after the other.
-        """
-        parts = opening_parts(self._plan)
-
-        def read(message: Opened) -> Masks:
-            masks = Masks.decode(message.payload, self._study)
-            head = message.header
-            turn, key = divmod(head.part, len(publics))
-            part = parts[turn] if head.parts == len(parts) * len(publics) else range(0)
-            if (masks.first, len(masks.ciphertexts)) != (part.start, len(part)) or not part:
-                raise ProtocolError("its masks are not those of its part of the table")
-            public = publics[key]
-            if masks.ciphertexts.shape[1:] != (self._plan.packing.blocks, public.width):
-                raise ProtocolError("masks of another shape")
-            check_group(public, from_rows(masks.ciphertexts.reshape(-1, public.width)))
-            return masks
-
-        made = list(self._mailbox.collect("row", "masks", read))
-        return [made[key :: len(publics)] for key in self._keys]
-
-    def _receive_keys(self) -> list[PublicKey]:
-        """Receive the keys of all column parties, in the order of the study."""
-        return [self._receive_key(name) for name in self._columns]
-
-    def _receive_key(self, party: Domain) -> PublicKey:
-        with self._mailbox.receiving(party, "key") as message:
-            public = checked_key(message.payload)
-            if public.key_bits != self._plan.key_bits:
-                raise ProtocolError("the public key has a modulus of the wrong size")
-        return public
-
     def _aggregator(self, public: PublicKey) -> Aggregator:
         return Aggregator(public, self._plan.study.rows_per_flag, self._plan.design.cells)
 
     def _count(self) -> list[RerandomisedTable]:
-        publics = self._receive_keys()
-        starts = self._starts()
+        publics = self._inbox.keys()
+        starts = self._inbox.starts()
         joins = len(publics) * len(self._plan.grid.shards)
         with self._progress.stage("aggregate", joins) as stage:
             encrypted = reduce_partials(
                 self._executor,
                 [self._aggregator(public) for public in publics],
-                self._batches(publics),
+                self._inbox.batches(publics),
                 in_flight=IN_FLIGHT,
                 stage=stage,
             )
         return self._driver.rerandomise(publics, encrypted, starts)
-
-    def _starts(self) -> list[NDArray[np.int64]]:
-        """Receive the row tree: for each level above the cells, where its nodes begin below.
-
-        With padding it follows from the plan, and no message of it is read.
-        """
-        levels = self._plan.design.levels
-        if self._plan.design.starts is not None:
-            return self._plan.design.starts
-        if len(levels) == 1:
-            return []
-
-        def read(message: Opened) -> NDArray[np.int64]:
-            if message.header.parts != len(levels) - 1:
-                raise ProtocolError("the row tree has another number of levels than the study")
-            tree = Tree.decode(message.payload, self._study)
-            self._check_view(0, tree.view)
-            self._plan.design.check_level(message.header.part, tree.starts)
-            return tree.starts
-
-        return list(self._mailbox.collect("row", "tree", read))
-
-    def _check_view(self, party: int, view: str) -> None:
-        """Refuse a message of another view than those before: two views may tell more than one.
-
-        Args:
-            party: number of the column party with which the row party has the view.
-            view: name of the view.
-        """
-        if view != self._views.setdefault(party, view):
-            raise ProtocolError("it belongs to another view than the messages before it")
-
-    def _batches(self, publics: Sequence[PublicKey]) -> Iterator[BatchMessages]:
-        """Yield every batch: the flags of all column parties, and its rows as they come."""
-        parties = [self._flags(number, public) for number, public in enumerate(publics)]
-        messages = self._mailbox.collect("row", "rows", self._read_rows)
-        for batch, of_batch in groupby(messages, lambda message: message[0].batch):
-            refs = [self._flags_of(batches, batch) for batches in parties]
-            yield BatchMessages(refs, (partial(_itself, rows) for _, rows in of_batch))
-        if any(next(batches, None) is not None for batches in parties):
-            raise ProtocolError("there are more flags than batches")
-
-    def _flags(self, party: int, public: PublicKey) -> Iterator[tuple[int, Iterator[Flags]]]:
-        """Receive the flags of a column party, batch by batch."""
-        read = partial(self._read_flags, party, public)
-        name = self._columns[party]
-        return groupby(self._mailbox.collect(name, "flags", read), lambda flags: flags.batch)
-
-    def _flags_of(
-        self, batches: Iterator[tuple[int, Iterator[Flags]]], batch: int
-    ) -> list[Ref[Flags]]:
-        """Receive the flags of the batch whose turn it is."""
-        number, flags = next(batches, (-1, iter(())))
-        if number != batch:
-            raise ProtocolError("the flags do not come batch by batch")
-        return [self._executor.put(part) for part in flags]
-
-    def _read_rows(self, message: Opened) -> tuple[Shard, Rows]:
-        """Read rows and their shard; there is one message a shard.
-
-        Raises:
-            ProtocolError: the rows are not in their place, or not those of their shard.
-        """
-        rows = Rows.decode(message.payload, self._study)
-        self._check_rows(rows)
-        head = message.header
-        shards = self._plan.grid.shards
-        if head.parts != len(shards) or rows.shard != head.part:
-            raise ProtocolError("the rows do not come shard by shard")
-        shard = shards[rows.shard]
-        outside = (rows.cells < shard.region.start) | (rows.cells >= shard.region.stop)
-        tags = rows.tags[:, :TAG_BYTES]
-        if len(rows.cells) != head.rows or outside.any() or not is_sorted(tags):
-            raise ProtocolError(
-                "rows outside their shard, not sorted, or not as many as its header says"
-            )
-        return shard, rows
-
-    def _check_rows(self, rows: Rows) -> None:
-        """Refuse rows of other views than those before, or without a tag for each of them."""
-        views = rows.views
-        if len(views) != len(self._columns):
-            raise ProtocolError("the rows are of another number of views than of column parties")
-        for party, view in enumerate(views):
-            self._check_view(party, view)
-        if rows.tags.shape[1] != len(views) * TAG_BYTES:
-            raise ProtocolError("rows have another number of tags than of views")
-
-    def _read_flags(self, party: int, public: PublicKey, message: Opened) -> Flags:
-        flags = Flags.decode(message.payload, self._study)
-        self._check_view(party, flags.view)
-        shape = (self._plan.packing.blocks, public.width)
-        if flags.ciphertexts.shape[1:] != shape or len(flags.tags) != message.header.rows:
-            raise ProtocolError("flags of another shape, or not as many as its header says")
-        if not is_sorted(flags.tags):
-            raise ProtocolError("tags are not sorted")
-        check_group(public, from_rows(flags.ciphertexts.reshape(-1, public.width)))
-        return flags
-
-
-def _itself(rows: Rows) -> Rows:
-    return rows
 
 
 def refuse_secrets(places: Sequence[Path], environment: Mapping[str, str], identity: Path) -> None:

@@ -14,7 +14,7 @@ from functools import partial
 from xstat_ray.errors import ProtocolError
 from xstat_ray.federation.domain_run import DomainRun
 from xstat_ray.federation.envelope import Opened, canonical, fields_of
-from xstat_ray.federation.release import note_debit, read_facts
+from xstat_ray.federation.party_facts import note_debit, read_facts
 from xstat_ray.federation.roster import columns_of
 from xstat_ray.inputs.source import Source
 from xstat_ray.model.messages import Coefficients, MaskedTable

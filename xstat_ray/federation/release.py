@@ -13,16 +13,15 @@ from typing import Any
 
 from xstat_ray.crypto.channel import pack_fields
 from xstat_ray.errors import InputError, ProtocolError
-from xstat_ray.federation.collaboration import COLLABORATION, dataset_of
+from xstat_ray.federation.collaboration import COLLABORATION
 from xstat_ray.federation.domain_run import DomainRun
 from xstat_ray.federation.envelope import Opened, canonical
 from xstat_ray.federation.identity import Domain
 from xstat_ray.federation.noise_step import RECEIPTS, receipts, receive_key
-from xstat_ray.federation.party import FACTS
+from xstat_ray.federation.party_facts import debit_of, note_debit, object_of, read_facts
 from xstat_ray.federation.roster import columns_of
 from xstat_ray.inputs.source import Source
 from xstat_ray.model.messages import Coefficients, MaskedTable, RerandomisedTable
-from xstat_ray.planning.plan import Plan
 from xstat_ray.privacy.places import Place
 from xstat_ray.publication.manifest import make_manifest
 from xstat_ray.publication.publish import publish
@@ -127,7 +126,10 @@ class PublisherSteps:
                 if key == keys[-1]:
                     # Only then is the last one accepted.
                     kept = [receipts(run.folder, run.plan, of_key) for of_key in keys]
-                    approvals = _approvals(party, plain, masked, kept)
+                    if len(keys) > 1:
+                        approvals = party.approve_tables(plain, masked, kept)
+                    else:
+                        approvals = [party.approve(plain[0], masked[0], kept[0])]
         return approvals, digest_of_all([table_digest(table, study) for table in masked])
 
     def unblind(self) -> None:
@@ -254,7 +256,9 @@ class PublisherSteps:
         if all(self._run.mailbox.has_sent(name, "mask") for name in self._columns):
             return {}
         party = self._party()
-        shown = _masks(party, coefficients.release)
+        release = coefficients.release
+        several = len(self._columns) > 1
+        shown = party.show_masks(release) if several else [party.show_mask(release)]
         return {
             link.party: {"shown": mask, "coefficients": link.show_coefficients(coefficients)}
             for link, mask in zip(party.links, shown, strict=True)
@@ -295,13 +299,13 @@ class PublisherSteps:
         row = read_facts(run.folder)
 
         def of_column(party: Domain, message: Opened) -> dict[str, Any]:
-            facts = _object(message.payload, "input", "kernel", "debited")
+            facts = object_of(message.payload, "input", "kernel", "debited")
             if facts["debited"] != debit_of(plan, party, release):
                 raise ProtocolError("the key holder did not debit what the study costs")
             return facts
 
         def of_aggregator(message: Opened) -> dict[str, Any]:
-            facts = _object(message.payload, "release", "kernel", "seconds")
+            facts = object_of(message.payload, "release", "kernel", "seconds")
             if facts["release"] != release:
                 raise ProtocolError("the aggregator's release is not the one that was opened")
             return facts
@@ -336,73 +340,6 @@ class PublisherSteps:
         return {"sessions": {name: mailbox.session_with(name) for name in self._columns}}
 
 
-def _masks(party: RowParty, release: str) -> Sequence[bytes]:
-    """Have the row party show its masks; returns what is for each column party."""
-    if len(party.links) == 1:
-        return [party.show_mask(release)]
-    return party.show_masks(release)
-
-
-def _approvals(
-    party: RowParty,
-    plain: Sequence[RerandomisedTable],
-    masked: Sequence[MaskedTable],
-    kept: Sequence[Sequence[bytes]],
-) -> Sequence[bytes]:
-    """Have the row party approve tables; returns the approval for each column party."""
-    if len(masked) == 1:
-        return [party.approve(plain[0], masked[0], kept[0])]
-    return party.approve_tables(plain, masked, kept)
-
-
 def published_files(out: Path) -> Sequence[Path]:
     """List the files of a release that the row party's log vouches for."""
     return [out / name for name in (STATISTICS, STATISTICS_CSV, AREAS, AREAS_CSV, PLAN, MANIFEST)]
-
-
-def note_debit(run: DomainRun, party: Domain, release: str) -> None:
-    """Note in the log, once, what the party has debited for a release."""
-    debit = debit_of(run.plan, party, release)
-    if debit is not None and not any(run.log.of("debited")):
-        run.log.add("debited", **debit)
-
-
-def debit_of(plan: Plan, party: Domain, release: str) -> dict[str, Any] | None:
-    """Work out what a party must debit for a release; None where noise is off."""
-    study = plan.study
-    mechanism = plan.mechanism
-    if mechanism.noise == "off":
-        return None
-    amounts = {
-        "epsilon": str(mechanism.epsilon),
-        "delta": str(plan.delta),
-        "rho": str(mechanism.rho),
-    }
-    dataset = dataset_of(study, party)
-    return {"release": release, "study": study.digest.hex(), "dataset": dataset, **amounts}
-
-
-def read_facts(folder: Path) -> dict[str, Any]:
-    """Read what the step emit tells of a party for the manifest.
-
-    Raises:
-        InputError: the step emit is not over.
-    """
-    path = folder / FACTS
-    if not path.exists():
-        raise InputError(
-            "the party's rows or flags are not out yet",
-            key="step",
-            remedy="Run xstat-ray deidentify first",
-        )
-    return dict(json.loads(path.read_text()))
-
-
-def _object(payload: bytes, *names: str) -> dict[str, Any]:
-    try:
-        value = json.loads(payload)
-        if set(value) == set(names):
-            return dict(value)
-    except (ValueError, TypeError, RecursionError):
-        pass
-    raise ProtocolError("its payload is malformed")
