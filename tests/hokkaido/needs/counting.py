@@ -167,12 +167,14 @@ def count_spend(study: Study, tables: Path) -> np.ndarray:
     found = db.execute(f"""
         WITH stays AS (
             SELECT phone(member) AS id, landed + INTERVAL 1 DAY AS instant,
-                coalesce(place, label_other()) AS slot, row_number() OVER () AS number,
+                coalesce(place, label_other()) AS slot,
                 least(greatest({measure.column}, {measure.low}), {measure.high}) AS value
             FROM read_parquet('{tables}/card/spend.parquet') AS card
             LEFT JOIN label ON label.value = {dimension.column}
             WHERE inside(instant)
-            QUALIFY row_number() OVER (PARTITION BY id ORDER BY hash(number), number) = 1
+            QUALIFY row_number() OVER (
+                PARTITION BY id ORDER BY hash(instant, member), instant, value
+            ) = 1
         )
         SELECT cell, slot, count(*) AS number, sum(value - {measure.mid}) AS value
         FROM rows JOIN (SELECT id, period(instant) AS period, slot, value FROM stays)

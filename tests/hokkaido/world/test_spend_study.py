@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.case import KEY_BITS
+from tests.hokkaido.needs.counting import count_spend
 from tests.hokkaido.world.test_year_studies import shipped
 from tests.sizes import thorough
 from xstat_ray import Options, crosstab
@@ -143,3 +144,23 @@ def test_the_study_without_noise_finds_exactly_what_sql_finds(tables: Path):
 def test_a_mean_that_is_not_planted_is_found_to_differ():
     with pytest.raises(AssertionError):
         as_planted({code: Figures(400, 400 * MEAN, MEAN) for code in (*MEAN_IN, "01211")})
+
+
+@thorough
+def test_counting_in_the_clear_finds_the_same(tables: Path):
+    study = shipped("spend")
+    counted = count_spend(study, tables)
+    members = counted[:, : study.slots].sum(axis=1)
+    (measure,) = study.column.measures
+    spend = counted[:, study.slots :].sum(axis=1) + measure.mid * members
+    towns = hokkaido.municipalities()
+    codes = dict(zip(towns["name_en"].to_pylist(), towns["code"].to_pylist(), strict=True))
+    found = {
+        codes[name]: (number, yen)
+        for name, number, yen in zip(
+            study.row.dimensions[0].labels, members.tolist(), spend.tolist(), strict=True
+        )
+        if number
+    }
+    expected = {code: (of.members, of.spend) for code, of in by_sql(tables).items()}
+    assert found == expected
