@@ -36,6 +36,8 @@ from xstat_ray.runtime.progress import Progress
 
 _FARE = Measure("fare", "fare", 0, 60_000, "JPY")
 _NAMES = ("one", "two")
+_MOST = 8
+"""Boardings of a person in the tables, at most."""
 _KEY = ("column.generate_key",)
 _ROWS = ("row.make_fit", "row.intake", "row.is_sorted", "row.prepare", "row.emit")
 """Calls that grow with the row party's table, whatever column parties there are."""
@@ -162,7 +164,9 @@ def _study(tables: Region, days: int) -> Study:
     """Boardings by half of the day and hour of the window: with sums they fit one ciphertext."""
     study = tables.during(studies(days)["all"])
     halves = study.column.dimensions[1:]
-    return replace(study, column=replace(study.column, dimensions=halves))
+    # Nothing is over the bounds, of which a party would draw anew in every run.
+    bounds = replace(study.bounds, boardings=_MOST, per_column=_MOST)
+    return replace(study, column=replace(study.column, dimensions=halves), bounds=bounds)
 
 
 def _divided(study: Study, of: int) -> Study:

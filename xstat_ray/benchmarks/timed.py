@@ -141,7 +141,7 @@ def run_timed(plan: Plan, sources: dict[str, Source]) -> Run:
     noisy = costs.timed("sums", driver.rerandomise, publics, encrypted)
     to_open = costs.timed("masks", driver.put_masks, publics, noisy)
     coefficients = driver.release(to_open)
-    counts = coefficients.values[: plan.study.cells]
+    counts = coefficients.values[: plan.study.cells, : plan.study.slots]
     emitted = costs.out_bytes("column.emit") // (16 + plan.packing.blocks * plan.ciphertext_bytes)
     return Run(costs, emitted, int(counts.sum()), plan.design.shown, counts)
 
