@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from pyarrow import feather
 
 from tests.case import COUNTS, Case, counts, study
 from tests.sizes import first
@@ -77,6 +78,16 @@ def test_who_is_on_a_damaged_list_is_left_out(case: Case, role: Role, fault: str
     source = Source(case.tables[role], listed)
     assert counts(case.run(study(**PHONES), **{role: source})) == {**COUNTS, ("b", "y"): 0}
     assert case.intake(role)["excluded"] == 1
+
+
+def test_who_is_no_row_of_a_list_is_not_left_out(case: Case) -> None:
+    """A column of categories holds all of them, also where a data frame was filtered."""
+    everybody = pa.array([NUMBERS[person] for person in "1234"]).dictionary_encode()
+    listed = case.folder / "list.arrow"
+    feather.write_feather(pa.table({"id": everybody.slice(1, 1)}), listed)
+    source = Source(case.tables["row"], listed)
+    assert counts(case.run(study(**PHONES), row=source)) == {**COUNTS, ("b", "y"): 0}
+    assert case.intake("row")["excluded"] == 1
 
 
 def test_codes_as_floats_in_tables_and_in_domain_files(case: Case) -> None:

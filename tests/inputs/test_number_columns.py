@@ -88,3 +88,13 @@ def test_decimals_whose_last_digits_are_left_out_are_whole_numbers(tmp_path: Pat
     write(path, pa.table({"id": numbers, "v": numbers}))
     assert read(path, id="id", values=["v"])["id"] == ["901111000100", "500"]
     assert read(path, id="id", values=["v"])["v"] == ["901111000100", "500"]
+
+
+@pytest.mark.parametrize("kind", [pa.decimal32(9, 2), pa.decimal64(18, 2)])
+def test_narrow_decimals(tmp_path: Path, kind: pa.DataType) -> None:
+    numbers = pa.array([Decimal(12345), None, Decimal("7.50")], kind)
+    path = write(tmp_path / "a.arrow", pa.table({"id": numbers, "v": numbers, "w": numbers}))
+    columns = read(path, id="id", values=["v"], numbers=["w"])
+    assert columns["id"] == ["12345", None, None]
+    assert columns["v"] == ["12345", None, "7.5"]
+    assert columns["w"][2] == 7.5

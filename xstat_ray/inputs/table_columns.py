@@ -209,9 +209,9 @@ def _digits(values: pa.Array, use: ColumnUse, place: Place) -> pa.DictionaryArra
         values = values.dictionary_decode()
     nothing = pa.scalar(None, pa.string())
     if pt.is_decimal(values.type):
-        if values.type.scale < 0:
-            # Arrow writes their text with an exponent.
-            values = values.cast(pa.decimal256(_MOST_DIGITS, 0))
+        if values.type.scale < 0 or values.type.bit_width < 128:
+            # Arrow writes the former with an exponent, and cannot encode the latter.
+            values = values.cast(pa.decimal256(_MOST_DIGITS, max(0, values.type.scale)))
         coded = values.dictionary_encode()
         texts = _digits_of_decimals(coded.dictionary)
         if use == "id":

@@ -266,7 +266,8 @@ def read_excluded(
         for chunk in table.chunks():
             written = chunk.columns[id_column]
             normal = normalise(written.dictionary, study.id_form, study.id_region)
-            ids.append(normal.drop_null())
+            # A dictionary may hold ids that no row has, such as all categories of a column.
+            ids.append(normal.take(written.indices.unique().drop_null()).drop_null())
             lost = _without_form(written, normal)
             entries += len(lost)
             unreadable += int(lost.sum())
