@@ -96,6 +96,26 @@ def test_counts_are_exact_with_padding(tmp_path: Path) -> None:
     assert (counts(domains) == made.expected()).all()
 
 
+@thorough
+def test_two_environments_of_the_row_party_send_shard_by_shard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = several(2, 0.5)
+    start = executor_module.LocalExecutor.__init__
+
+    def twice(self: Any, study: Any, sources: Any) -> None:
+        start(self, study, sources)
+        if "row" in sources:
+            another = executor_module.RowParty(study, sources["row"])
+            self.row = [*self.row, executor_module.LocalInstance(another)]
+
+    monkeypatch.setattr(executor_module.LocalExecutor, "__init__", twice)
+    domains = Domains(tmp_path, made.study, made.write(tmp_path), shards=8)
+    with seeded(made):
+        domains.run()
+    assert (counts(domains) == made.expected()).all()
+
+
 def test_each_party_debits_once_and_the_release_is_checked(tmp_path: Path) -> None:
     domains = noisy(tmp_path)
     with keys_at_hand():

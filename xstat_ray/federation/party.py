@@ -253,8 +253,8 @@ class PartySteps:
             tree = Tree(view=view, starts=starts)
             self._outbox.send("aggregator", "tree", tree, number, len(starts_of_levels))
         shards = plan.grid.shards
-        ordered = [shard for batch in rows_of.order for shard in plan.grid.of_batch(batch)]
-        calls = {shard.number: partial(rows_of.emit, shard) for shard in ordered}
+        # Not in the order in which environments take turns: the aggregator reads shard by shard.
+        calls = {shard.number: partial(rows_of.emit, shard) for shard in shards}
         read = set[int]()
         for number, rows in self._outbox.missing("aggregator", "rows", calls):
             batch = shards[number].batch
