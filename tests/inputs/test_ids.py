@@ -8,7 +8,7 @@ import time
 import phonenumbers
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from xstat_ray.inputs.ids import normalise
@@ -283,6 +283,8 @@ def test_a_word_for_nothing_is_nobody(form, word):
 def test_japanese_numbers_are_turned_into_e164_as_the_parser_does(digits, between):
     """The fast path for what most tables hold, beside the parser number by number."""
     written = "".join(map("".join, zip(digits, between, strict=False)))
+    # So a spreadsheet writes a whole number.
+    assume(not written.endswith(".0"))
     plain = to_e164(pa.array([digits]), "JP")[0].as_py()
     try:
         parsed = phonenumbers.parse(digits, "JP")
