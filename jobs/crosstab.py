@@ -26,7 +26,7 @@ def main(raw: dict[str, Any], origin: str) -> None:
     else:
         release = crosstab(
             config.study,
-            row=config.row,
+            row=config.rows,
             column=config.columns,
             out=config.out,
             options=config.options,
@@ -47,7 +47,7 @@ def _federated(config: CrosstabConfig) -> Release:
     ]
     return run_domains(
         config.study,
-        {"row": config.row, **config.columns},
+        {**config.rows, **config.columns},
         out=config.out,
         options=config.options,
         arguments=Arguments.of(arguments_of_job(), folders),

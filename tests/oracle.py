@@ -18,8 +18,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from numpy.typing import NDArray
 
+from xstat_ray.model.dimension import Dimension
 from xstat_ray.model.measure import Measure
-from xstat_ray.model.study import Dimension, Study
+from xstat_ray.model.study import Study
 
 UNBOUNDED = {"row": None, "column": None}
 GRAIN_SECONDS = {"hour": 3600, "15min": 900}

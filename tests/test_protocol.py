@@ -17,7 +17,8 @@ from tests import oracle
 from tests.bad_faith import bound_nothing
 from tests.sizes import first, thorough
 from tests.synthetic import make_study
-from xstat_ray.model.study import Bounds, ColumnSide, Dimension, Privacy, RowSide, Study, View
+from xstat_ray.model.dimension import Dimension
+from xstat_ray.model.study import Bounds, ColumnSide, Privacy, RowSide, Study, View
 from xstat_ray.planning.plan import make_plan
 from xstat_ray.protocol import play
 

@@ -19,8 +19,9 @@ from tests.sizes import first, thorough
 from tests.synthetic import make_study
 from tests.test_joint_opening import played as play_several
 from xstat_ray.crypto.keygen import generate
+from xstat_ray.model.dimension import Dimension
 from xstat_ray.model.row_tree import tree_of
-from xstat_ray.model.study import Bounds, Dimension, Study, View
+from xstat_ray.model.study import Bounds, Study, View
 from xstat_ray.planning.plan import make_plan
 from xstat_ray.protocol import play
 

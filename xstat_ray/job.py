@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +15,8 @@ from xstat_ray.inputs.outside import OutsideTable
 from xstat_ray.inputs.source import DEFAULT_LEDGER, Source, check_sources
 from xstat_ray.inputs.spool import SPOOL, spooled
 from xstat_ray.model.messages import Coefficients
-from xstat_ray.model.parties import ONLY
-from xstat_ray.model.study import Study, role_of
+from xstat_ray.model.parties import ONLY, ONLY_ROW
+from xstat_ray.model.study import Role, Study
 from xstat_ray.planning import pool_view
 from xstat_ray.planning.fit import BATCH, fitted, look_at, shorter
 from xstat_ray.planning.options import Options, check_noise
@@ -42,7 +42,7 @@ Table = LocationLike | OutsideTable | Source | SupportsArrow
 def crosstab(
     study: Study,
     *,
-    row: Table,
+    row: Table | Mapping[str, Table],
     column: Table | Mapping[str, Table],
     out: LocationLike | None = None,
     options: Options | None = None,
@@ -55,7 +55,8 @@ def crosstab(
         row: the row party's table (Parquet, Arrow or CSV; a file or a folder, on a disk or in an
             object store), or one that can be read as Arrow, such as a data frame, or a `Source`
             with people to exclude and a budget ledger, by default `.xstat-ray/ledger.sqlite` for
-            both. What is no file is copied into one for the time of the run.
+            both. What is no file is copied into one for the time of the run. Where the study names
+            several row parties, each one's by its name.
         column: the column party's table, likewise; where the study names several column parties,
             each one's by its name.
         out: folder for the files of the release, on a disk or in an object store; without it
@@ -98,6 +99,9 @@ def _fitted(
 
     With padding the driver may not know how large the tables are, and goes by the bounds.
     """
+    if plan.study.row.parties:
+        # Each of several row parties looks whether its batches fit.
+        return plan
     try:
         look = look_at(plan.study, sources) if plan.padding is None else None
     except InputError:
@@ -114,30 +118,35 @@ def _fitted(
     return cut
 
 
-def _sources(study: Study, row: Table, column: Table | Mapping[str, Table]) -> dict[str, Source]:
+def _sources(
+    study: Study, row: Table | Mapping[str, Table], column: Table | Mapping[str, Table]
+) -> dict[str, Source]:
     """Find the tables of all parties, by name, and check that they are there.
 
     Raises:
-        InputError: see `_column_sources` and `check_sources`.
+        InputError: see `_of_side` and `check_sources`.
     """
-    sources = {"row": Source.of(row), **_column_sources(study, column)}
+    rows = row if isinstance(row, Mapping) else {ONLY_ROW: row}
+    columns = column if isinstance(column, Mapping) else {ONLY: column}
+    sources = {
+        **_of_side("row", [terms.name for terms in study.row_parties], rows),
+        **_of_side("column", [terms.name for terms in study.column_parties], columns),
+    }
     check_sources(sources)
     return sources
 
 
-def _column_sources(study: Study, column: Table | Mapping[str, Table]) -> dict[str, Source]:
-    """Find the table of every column party, in the order of the study.
+def _of_side(role: Role, names: Sequence[str], tables: Mapping[str, Table]) -> dict[str, Source]:
+    """Find the table of every row party, or of every column party, in the order of the study.
 
     Raises:
         InputError: a party has none, or the study does not name it.
     """
-    names = [terms.name for terms in study.column_parties]
-    tables = column if isinstance(column, Mapping) else {ONLY: column}
     if set(tables) != set(names):
         raise InputError(
-            f"tables are given of {', '.join(tables)}, and the study's column parties are "
+            f"tables are given of {', '.join(tables)}, and the study's {role} parties are "
             f"{', '.join(names)}",
-            key="data.column",
+            key=f"data.{role}",
             remedy="Give a mapping with the name and the table of each of them",
         )
     return {name: Source.of(tables[name]) for name in names}
@@ -199,7 +208,7 @@ def _files(
         source = replace(source, table=work.folder, exclude=())
     if source.is_outside:
         progress.note(f"The {party} party's table is read into a private copy: {source.table}.")
-    with spooled(study, role_of(party), source, work.private_folder(party) / SPOOL) as files:
+    with spooled(study, study.role_of(party), source, work.private_folder(party) / SPOOL) as files:
         yield files
 
 

@@ -1,7 +1,10 @@
-"""The opening where there are several column parties, in one process; a part of `protocol.play`.
+"""What several parties of a side do together, in one process; a part of `protocol.play`.
 
 Each column party has a table under its own key. None of them, nor any other role, is to see what a
-single one counted: the sum over all is opened, with noise that is in it once.
+single one counted: the sum over all is opened, with noise that is in it once. The rows of all row
+parties are counted in one table, in one secret order of cells. Each has links of its own with all
+column parties, and what the aggregator sees of one link has nothing in common with what it sees of
+another.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from xstat_ray.model.messages import Coefficients, MaskedTable, Masks, Rerandomi
 from xstat_ray.planning.plan import Plan
 from xstat_ray.roles import Aggregator, ColumnParty, RowParty
 from xstat_ray.roles.aggregator import draw_share
+from xstat_ray.roles.link import Link
 
 
 class Opened(NamedTuple):
@@ -27,6 +31,40 @@ class Opened(NamedTuple):
     """The masked sums that the first column party sent the row party."""
     coefficients: Coefficients
     """What is published."""
+
+
+def shake_hands(row: Link, column: Link) -> None:
+    """Play the handshake at both ends of a link."""
+    # Handshake. Row party <-> column party: hellos, then proofs that both derived the same keys.
+    row_hello = row.hello()
+    row_confirmation = row.agree(column.hello())
+    row.confirm(column.agree(row_hello))
+    column.confirm(row_confirmation)
+
+
+def meet(rows: Sequence[RowParty], columns: Sequence[ColumnParty]) -> None:
+    """Play the handshakes of all row parties but the first, which has gone through its own.
+
+    Args:
+        rows: the row parties, in the order of the study.
+        columns: the column parties, likewise.
+    """
+    first, *others = rows
+    for other in others:
+        name = other.row_party
+        for link, column in zip(other.links, columns, strict=True):
+            shake_hands(link, column.link(name))
+
+        # Handshake. First row party <-> other: hellos, then proofs of the same keys.
+        hello = first.row_channel_hello(name)
+        confirmation = first.row_channel_agree(name, other.row_channel_hello(name))
+        first.row_channel_confirm(name, other.row_channel_agree(name, hello))
+        other.row_channel_confirm(name, confirmation)
+
+        # Order. First row party -> other, sealed: the secret order of cells, in which both send
+        # their rows. Other -> first, sealed: the names of its sessions, which the release binds.
+        other.accept_order(first.share_order(name))
+        first.accept_sessions(name, other.tell_sessions())
 
 
 def connect(columns: Sequence[ColumnParty]) -> None:
@@ -58,7 +96,7 @@ class HiddenTables(NamedTuple):
 
 def open_tables(
     plan: Plan,
-    row: RowParty,
+    rows: Sequence[RowParty],
     columns: Sequence[ColumnParty],
     aggregators: Sequence[Aggregator],
     wholes: Sequence[NDArray[np.uint8]],
@@ -67,7 +105,8 @@ def open_tables(
 
     Args:
         plan: the study and its packing.
-        row: the row party.
+        rows: the row parties, in the order of the study. The first does what the row party does
+            where there is one.
         columns: the column parties, in the order of the study.
         aggregators: the aggregator with each one's public key.
         wholes: (nodes, blocks, width) encrypted counts under each key.
@@ -75,19 +114,24 @@ def open_tables(
     Returns:
         See `protocol.play`.
     """
+    row = rows[0]
     tables = hide(plan, row, aggregators, wholes)
 
     # Approval. Aggregator -> row party: all tables without and with masks; aggregator -> each
     # column party: its own with masks. Row party: debits its data set, once -> each column party,
     # sealed: consent to open all of them.
     approvals = row.approve_tables(tables.plain, tables.masked, tables.receipts)
+    consents = consent(rows)
 
     # Admission. Each column party: debits its data set. All but the first -> row party, sealed:
     # that they did.
     permits = [
-        column.admit(table, approval, plan.packing)
-        for column, table, approval in zip(columns, tables.masked, approvals, strict=True)
+        column.admit(table, approval, plan.packing, *of_others)
+        for column, table, approval, of_others in zip(
+            columns, tables.masked, approvals, consents, strict=True
+        )
     ]
+    tell_debits(rows, columns, permits)
     told = zip(columns[1:], permits[1:], strict=True)
     row.accept_debits([column.tell_debit(permit) for column, permit in told])
 
@@ -95,6 +139,7 @@ def open_tables(
     sums = [add_up(plan, columns, tables.masked, permits)]
     coefficients = row.unblind(sums, plan.packing)
     check_opened(plan, row, columns, Opened(approvals, sums, coefficients))
+    show_debits(rows, columns, approvals)
     return coefficients
 
 
@@ -177,3 +222,38 @@ def check_opened(plan: Plan, row: RowParty, columns: Sequence[ColumnParty], open
     shown = row.show_masks(opened.coefficients.release)
     for column, approval, sums, mask in zip(columns, opened.approvals, seen, shown, strict=True):
         column.check_published(approval, sums, mask, opened.coefficients, plan.packing)
+
+
+def consent(rows: Sequence[RowParty]) -> list[list[bytes]]:
+    """Play the consent of all row parties but the first, which has approved the tables.
+
+    Returns:
+        For each column party what each of them sends it.
+    """
+    # Consent. First row party -> other, sealed: what it approved. Other: debits its data set ->
+    # each column party, sealed: consent to the same.
+    first, *others = rows
+    given = [other.consent(first.tell_terms(other.row_party)) for other in others]
+    return [[of_row[number] for of_row in given] for number in range(len(first.links))]
+
+
+def tell_debits(
+    rows: Sequence[RowParty], columns: Sequence[ColumnParty], permits: Sequence[bytes]
+) -> None:
+    """Play what the row parties but the first are told of the column parties' debits."""
+    # Admission. Each column party -> each row party, sealed: that it debited its data set.
+    told = [
+        column.tell_debit_to_others(permit) for column, permit in zip(columns, permits, strict=True)
+    ]
+    for number, other in enumerate(rows[1:]):
+        other.accept_all_debits([of_column[number] for of_column in told])
+
+
+def show_debits(
+    rows: Sequence[RowParty], columns: Sequence[ColumnParty], approvals: Sequence[bytes]
+) -> None:
+    """Play what the row parties but the first tell after publication."""
+    # Check. Each row party -> each column party, sealed: that its ledger holds the debit.
+    shown = [other.show_debit() for other in rows[1:]]
+    for number, (column, approval) in enumerate(zip(columns, approvals, strict=True)):
+        column.accept_row_debits(approval, [of_row[number] for of_row in shown])

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from xstat_ray.crypto.channel import hand_over
 from xstat_ray.crypto.paillier import PublicKey
 from xstat_ray.inputs.source import Source
-from xstat_ray.joint_opening import connect, open_tables
+from xstat_ray.joint_opening import connect, meet, open_tables, shake_hands
 from xstat_ray.model.messages import (
     Coefficients,
     Flags,
@@ -27,7 +27,7 @@ from xstat_ray.model.messages import (
     Rows,
     Tree,
 )
-from xstat_ray.model.parties import ONLY
+from xstat_ray.model.parties import ONLY, ONLY_ROW
 from xstat_ray.noise.bits import SEED_BYTES
 from xstat_ray.noise.covert import CovertCheck
 from xstat_ray.noise.draw import Dealing
@@ -46,7 +46,7 @@ FRESH: Mapping[str, bytes] = {}
 def play(
     plan: Plan,
     *,
-    row_table: Table,
+    row_table: Table | Mapping[str, Table],
     column_table: Table | Mapping[str, Table],
     ledger: Place,
     seeds: Mapping[str, bytes] = FRESH,
@@ -55,53 +55,62 @@ def play(
 
     Args:
         plan: the study with its key size, packing and shards.
-        row_table: the row party's table.
+        row_table: the row party's table; where the study names several, each one's by name.
         column_table: the column party's table; where the study names several, each one's by name.
         ledger: ledger, here of all parties.
-        seeds: each party's 32 secret bytes from which it draws, of the `row` party, and of the
-            `column` party or each one by name; by default fresh ones.
+        seeds: each party's 32 secret bytes from which it draws, of the `row` party or each one by
+            name, and of the `column` party or each one by name; by default fresh ones.
 
     Returns:
         Noisy counts and sums (nodes, slots) of all measured levels, each in declared order.
     """
     study = plan.study
+    row_tables = row_table if isinstance(row_table, Mapping) else {ONLY_ROW: row_table}
     tables = column_table if isinstance(column_table, Mapping) else {ONLY: column_table}
-    row = RowParty(study, Source(row_table, ledger=ledger), seed=seeds.get("row"))
+    row_tables = {terms.name: row_tables[terms.name] for terms in study.row_parties}
+    rows = [
+        RowParty(study, Source(table, ledger=ledger), seed=seeds.get(name), name=name)
+        for name, table in row_tables.items()
+    ]
     columns = [
         ColumnParty(study, Source(tables[name], ledger=ledger), seed=seeds.get(name), party=name)
         for name in (terms.name for terms in study.column_parties)
     ]
 
-    publics = agree(plan, row, columns)
+    first = rows[0]
+    publics = agree(plan, first, columns)
+    meet(rows, columns)
     connect(columns)
-    exchange_persons(row, columns)
-    draw_noise(plan, row, columns[0])
+    exchange_persons(first, columns, *rows[1:])
+    draw_noise(plan, first, columns[0])
 
-    aggregators = [Aggregator(public, study.rows_per_flag, plan.design.cells) for public in publics]
-    partials = count(plan, row, columns, aggregators)
-    wholes = [
-        overlay(plan, row, aggregator, of_party)
-        for aggregator, of_party in zip(aggregators, partials, strict=True)
+    # The rows of each row party are counted by themselves, under every key; then all that is under
+    # one key is one table.
+    aggregators = [
+        [Aggregator(public, most, plan.design.cells) for public in publics]
+        for most in map(study.rows_per_flag_of, row_tables)
     ]
-    if len(columns) > 1:
-        return open_tables(plan, row, columns, aggregators, wholes)
-    return open_table(plan, row, columns[0], aggregators[0], wholes[0])
+    counted = [
+        count(plan, row, columns, of_row) for row, of_row in zip(rows, aggregators, strict=True)
+    ]
+    wholes = [
+        overlay(plan, first, aggregator, *of_key)
+        for aggregator, *of_key in zip(aggregators[0], *counted, strict=True)
+    ]
+    if study.opens_jointly:
+        return open_tables(plan, rows, columns, aggregators[0], wholes)
+    return open_table(plan, first, columns[0], aggregators[0][0], wholes[0])
 
 
 def agree(plan: Plan, row: RowParty, columns: Sequence[ColumnParty]) -> list[PublicKey]:
     """Play the handshakes, and the key holders' proofs of their keys; returns the public keys.
 
     The row party has a link with each column party; what is said on one of them is no other column
-    party's business.
+    party's business. Of several row parties this is the first.
     """
     publics = []
     for link, column in zip(row.links, columns, strict=True):
-        # Handshake. Row party <-> column party: hellos, then proofs that both derived the same
-        # keys.
-        row_hello = link.hello()
-        row_confirmation = link.agree(column.hello())
-        link.confirm(column.agree(row_hello))
-        column.confirm(row_confirmation)
+        shake_hands(link, column)
 
         # Key. Column party -> everybody: the public key, and a proof that masks under it hide
         # everything. The private key stays where it is made.
@@ -112,27 +121,33 @@ def agree(plan: Plan, row: RowParty, columns: Sequence[ColumnParty]) -> list[Pub
     return publics
 
 
-def exchange_persons(row: RowParty, columns: Sequence[ColumnParty]) -> None:
+def exchange_persons(row: RowParty, columns: Sequence[ColumnParty], *others: RowParty) -> None:
     """Play intake and ID exchange, after which each link has keys for both ends' persons."""
     # Intake. Each party, for itself: read the table, leave people out, bound contributions.
-    row.intake()
+    for one in (row, *others):
+        one.intake()
     for column in columns:
         column.intake()
 
-    for link, column in zip(row.links, columns, strict=True):
+    ends = [
+        (end, column.links[number])
+        for number, one in enumerate((row, *others))
+        for end, column in zip(one.links, columns, strict=True)
+    ]
+    for of_row, of_column in ends:
         # Transfers. Each end -> the other: an offer, then choices; both then know the bins.
-        row_offer = link.offer_columns()
-        column_offer = column.offer_columns()
-        row_choices = link.choose_columns(column_offer)
-        column_choices = column.choose_columns(row_offer)
-        link.accept_choices(column_choices)
-        bins = column.accept_choices(row_choices).bins
+        row_offer = of_row.offer_columns()
+        column_offer = of_column.offer_columns()
+        row_choices = of_row.choose_columns(column_offer)
+        column_choices = of_column.choose_columns(row_offer)
+        of_row.accept_choices(column_choices)
+        bins = of_column.accept_choices(row_choices).bins
 
         # Each end -> the other: its persons of every bin, hidden. Both evaluate: person keys.
         for number in range(bins):
-            row_matrix = link.hide(number)
-            link.evaluate(column.hide(number), number)
-            column.evaluate(row_matrix, number)
+            row_matrix = of_row.hide(number)
+            of_row.evaluate(of_column.hide(number), number)
+            of_column.evaluate(row_matrix, number)
 
 
 def draw_noise(plan: Plan, row: RowParty, column: ColumnParty) -> None:
@@ -219,7 +234,7 @@ def count(
 
     Args:
         plan: the study and its shards.
-        row: the row party.
+        row: a row party.
         columns: the column parties in the order of the study.
         aggregators: the aggregator with each one's public key.
 
@@ -227,15 +242,17 @@ def count(
         For each column party every batch's encrypted counts, under its key.
     """
     digest = plan.study.digest
+    how = (plan.packing, *([row.row_party] if plan.study.row.parties else []))
 
     # Padding. Each party, for itself: how many dummies it sends, where the study asks for any.
     row.prepare(plan.grid, row.draw_dummies(plan.grid))
     sizes = [column.prepare(plan.grid, column.draw_dummies(plan.grid)) for column in columns]
 
-    # De-identify. Each column party -> aggregator: every batch's flags, (tag, encrypted slot).
+    # De-identify. Each column party -> aggregator: every batch's flags for the rows of this row
+    # party, (tag, encrypted slot).
     flags = [
         [
-            Flags.decode(column.emit(batch, 0, range(size), plan.packing).encode(digest), digest)
+            Flags.decode(column.emit(batch, 0, range(size), *how).encode(digest), digest)
             for batch, size in enumerate(sizes_of)
         ]
         for column, sizes_of in zip(columns, sizes, strict=True)
@@ -262,15 +279,16 @@ def count(
 
 
 def overlay(
-    plan: Plan, row: RowParty, aggregator: Aggregator, partials: list[Partial]
+    plan: Plan, row: RowParty, aggregator: Aggregator, *partials: Sequence[Partial]
 ) -> NDArray[np.uint8]:
-    """Play the overlay of all batches and the sums of areas, still encrypted.
+    """Play the overlay of all batches of each row party, and the sums of areas, still encrypted.
 
     Returns:
         (nodes, blocks, width) encrypted counts and sums of all measured levels.
     """
     digest = plan.study.digest
-    levels = [aggregator.lay_out(aggregator.add(*partials), plan.design.cells, plan.packing.blocks)]
+    counts = aggregator.unite(*(aggregator.add(*of_row) for of_row in partials))
+    levels = [aggregator.lay_out(counts, plan.design.cells, plan.packing.blocks)]
 
     # Row party -> aggregator: the sizes of the row tree's nodes; with padding all are equal, and
     # nothing is sent.

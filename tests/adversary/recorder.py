@@ -340,7 +340,7 @@ def _role_of(frame: FrameType) -> str | None:
     if code.co_varnames[:1] != ("self",):
         return None
     owner = frame.f_locals["self"]
-    if isinstance(owner, Session | KeyHolder) and several_column_parties(owner):
+    if isinstance(owner, Session | KeyHolder) and several_parties(owner):
         # Each is a role by its name. A key holder works for the one that made it.
         return None if isinstance(owner, KeyHolder) else _of_several(owner)
     if isinstance(owner, KeyHolder):
@@ -351,13 +351,14 @@ def _role_of(frame: FrameType) -> str | None:
     return role if isinstance(role, str) else None
 
 
-def several_column_parties(owner: Session | KeyHolder) -> bool:
-    """Whether this is of a study with several column parties; not before it has its study."""
+def several_parties(owner: Session | KeyHolder) -> bool:
+    """Whether a side of its study has several parties; not before it has its study."""
     study = getattr(owner, "_study", None)
-    return study is not None and len(study.column_parties) > 1
+    return study is not None and len(study.parties) > 2
 
 
 def _of_several(owner: Session) -> str | None:
-    """The row party's role, or the name of a column party, once it has one."""
-    terms = getattr(owner, "_terms", None)
-    return owner.role if owner.role == "row" or terms is None else terms.name
+    """The name of a row party or a column party, once it has one."""
+    name = "_row_terms" if owner.role == "row" else "_terms"
+    terms = getattr(owner, name, None)
+    return owner.role if terms is None else terms.name

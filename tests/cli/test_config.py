@@ -53,7 +53,7 @@ def test_everything_arrives_where_it_belongs():
     config = crosstab_config(raw(), "small.yaml")
     assert config.study.name == "small"
     ledger = DEFAULT_LEDGER.absolute()
-    assert config.row == Source("rows.csv", ledger=ledger)
+    assert config.rows["row"] == Source("rows.csv", ledger=ledger)
     assert config.columns["column"] == Source("columns.csv", ("out.csv",), ledger=ledger)
     assert (config.out, config.display) == (Location.of("out/here"), "quiet")
     assert config.options == Options(
@@ -98,6 +98,24 @@ def test_the_plan_of_several_column_parties_has_the_ledger_of_each(tmp_path):
     }
 
 
+def test_each_row_party_has_what_is_set_for_it_or_for_all(tmp_path):
+    paths = {"north": "north.csv", "south": "south.csv"}
+    parties = {"study.row.parties": [{"name": name} for name in paths], "data.row.path": paths}
+    config = crosstab_config(raw(**parties), "small.yaml")
+    assert {name: source.table for name, source in config.rows.items()} == {
+        name: Source(path).table for name, path in paths.items()
+    }
+    with pytest.raises(StudyError, match=r"row parties are north, south.*key data\.row\.path"):
+        crosstab_config(raw(**{**parties, "data.row.path": {"north": "n.csv"}}), "small.yaml")
+    ledgers = {"north": str(tmp_path / "n.sqlite"), "south": str(tmp_path / "s.sqlite")}
+    given = raw(**parties, **{"data.row.ledger": ledgers})
+    del given["out"]
+    known = dict(plan_config(given, "small.yaml").ledgers)
+    assert known["small/south"] == tmp_path / "s.sqlite" and "small/row" not in known
+    with pytest.raises(StudyError, match="looks at the table of one row party"):
+        plan_config({**given, "look": True}, "small.yaml")
+
+
 def test_a_ledger_that_is_named_must_be_there_unless_nothing_is_debited(tmp_path):
     place = tmp_path / "ledger.sqlite"
     for key in ("ledger", "data.column.ledger"):
@@ -106,7 +124,7 @@ def test_a_ledger_that_is_named_must_be_there_unless_nothing_is_debited(tmp_path
             crosstab_config(raw(**changes), "small.yaml")
         without_noise = crosstab_config(raw(**changes, **{"privacy.noise": "off"}), "small.yaml")
         assert without_noise.columns["column"].ledger == place
-        assert (without_noise.row.ledger == place) == (key == "ledger")
+        assert (without_noise.rows["row"].ledger == place) == (key == "ledger")
 
 
 def test_optional_values():

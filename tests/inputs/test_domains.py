@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from xstat_ray.errors import InputError
 from xstat_ray.inputs.domains import Encoder, decode
-from xstat_ray.model.study import Dimension
+from xstat_ray.model.dimension import Dimension
 
 HOUR = Dimension("hour", "hour", ("5", "6", "7"), (("5",), ("6",), ("7",)))
 MAKER = Dimension(

@@ -12,7 +12,7 @@ from xstat_ray.geo import mesh
 from xstat_ray.inputs.domains import Encoder
 from xstat_ray.inputs.grid_codes import GridCodes
 from xstat_ray.inputs.tables import Chunk
-from xstat_ray.model.study import Dimension
+from xstat_ray.model.dimension import Dimension
 
 HALVES = ("644142771", "644142772")
 AREA = Dimension("area", "mesh", ("Kushiro", "Nemuro"), tuple((code,) for code in HALVES))

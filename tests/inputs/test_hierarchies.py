@@ -9,7 +9,7 @@ import pytest
 
 from xstat_ray.errors import StudyError
 from xstat_ray.inputs.study_file import parse
-from xstat_ray.model.study import Level
+from xstat_ray.model.dimension import Level
 
 FILE = """mesh,town,region
 11,Kushiro,Kushiro

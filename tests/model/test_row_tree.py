@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from xstat_ray.model.dimension import Dimension, Level
 from xstat_ray.model.row_tree import EMPTY, RowTree, level_labels, level_names, tree_of
-from xstat_ray.model.study import Dimension, Level
 
 groups = st.lists(st.integers(0, 3), min_size=1, max_size=12)
 

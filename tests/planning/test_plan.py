@@ -14,7 +14,8 @@ from tests.synthetic import make_study
 from xstat_ray.crypto.kernels import choice
 from xstat_ray.crypto.packing import FREE_BITS, SUM_FREE_BITS
 from xstat_ray.errors import PlanError
-from xstat_ray.model.study import Bounds, Dimension, Privacy
+from xstat_ray.model.dimension import Dimension
+from xstat_ray.model.study import Bounds, Privacy
 from xstat_ray.planning.limits import MAX_COEFFICIENTS
 from xstat_ray.planning.plan import make_plan
 

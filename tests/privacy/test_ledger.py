@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from tests.privacy.ledgers import debit, spend
 from xstat_ray.errors import BudgetError, InputError
-from xstat_ray.model.study import Bounds, ColumnSide, Dimension, Privacy, RowSide, Study
+from xstat_ray.model.dimension import Dimension
+from xstat_ray.model.study import Bounds, ColumnSide, Privacy, RowSide, Study
 from xstat_ray.privacy.accountant import GAUSSIAN, laplace_noise, zcdp_epsilon
 from xstat_ray.privacy.accounts import Account
 from xstat_ray.privacy.gaussian_profile import gaussian_epsilon

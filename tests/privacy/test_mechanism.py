@@ -6,8 +6,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from xstat_ray.model.dimension import Dimension
 from xstat_ray.model.period import Period
-from xstat_ray.model.study import Bounds, ColumnSide, Dimension, Privacy, RowSide, Study, Window
+from xstat_ray.model.study import Bounds, ColumnSide, Privacy, RowSide, Study, Window
 from xstat_ray.privacy.mechanism import Mechanism
 
 MONTH = Period("hour", datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 2, 1, tzinfo=UTC))

@@ -378,7 +378,7 @@ def test_the_command_of_the_report_page_writes_the_files_it_lists(tmp_path, shim
 def test_examples_of_dimensions_and_windows_are_valid_studies(tmp_path):
     fragments = [block.text for block in blocks("docs/studies.md") if block.language == "yaml"]
     loaded = [yaml.safe_load(text) for text in fragments]
-    dimensions, references, hierarchies, windows, measures, parties = loaded
+    dimensions, references, hierarchies, windows, measures, parties, row_parties = loaded
     (tmp_path / "areas.csv").write_text(
         "mesh,town,region\n654321,Kushiro,east\n654322,Nemuro,east\n"
     )
@@ -416,6 +416,11 @@ def test_examples_of_dimensions_and_windows_are_valid_studies(tmp_path):
     united = parse({"study": study}, origin=str(tmp_path / "doc.yaml"))
     assert [terms.boardings for terms in united.column_parties] == [4, 2]
     assert [terms.dataset for terms in united.column_parties] == ["doc/jal", "regional"]
+    del row_parties["row"]["time"]
+    study.update(row_parties)
+    of_two = parse({"study": study}, origin=str(tmp_path / "doc.yaml"))
+    assert [terms.rows for terms in of_two.row_parties] == [2, 1]
+    assert [terms.dataset for terms in of_two.row_parties] == ["doc/first_mobile", "subscribers"]
 
 
 def test_the_shipped_studies_are_those_listed():

@@ -24,7 +24,7 @@ def test_it_holds_what_is_public_and_may_travel():
         if not name.startswith("_")
     }
     on_shards = {"join", "join_whole", "merge", "bound", "add"}
-    assert offered == on_shards | {"lay_out", "sum_up", "rerandomise", "put_masks"}
+    assert offered == on_shards | {"unite", "lay_out", "sum_up", "rerandomise", "put_masks"}
 
 
 def test_it_counts_a_shard():

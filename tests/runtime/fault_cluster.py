@@ -21,7 +21,8 @@ from xstat_ray import Options, crosstab
 from xstat_ray.benchmarks.processes import tree
 from xstat_ray.errors import XstatError
 from xstat_ray.inputs.source import Source
-from xstat_ray.model.study import Bounds, Dimension, Privacy, Study
+from xstat_ray.model.dimension import Dimension
+from xstat_ray.model.study import Bounds, Privacy, Study
 from xstat_ray.planning.cluster import Cluster
 from xstat_ray.planning.plan import make_plan
 from xstat_ray.privacy.ledger import Ledger

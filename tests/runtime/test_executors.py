@@ -24,7 +24,8 @@ from tests.synthetic import make_study
 from xstat_ray import Options
 from xstat_ray.crypto.kernels import choice
 from xstat_ray.inputs.source import Source
-from xstat_ray.model.study import Bounds, Dimension, Level, Privacy, Study, View
+from xstat_ray.model.dimension import Dimension, Level
+from xstat_ray.model.study import Bounds, Privacy, Study, View
 from xstat_ray.planning.batching import Batch
 from xstat_ray.protocol import play
 from xstat_ray.roles.party import Party

@@ -21,7 +21,8 @@ from tests.sizes import first, thorough
 from xstat_ray import Options, crosstab
 from xstat_ray.errors import InputError, PartyError, ProtocolError
 from xstat_ray.inputs.source import Source
-from xstat_ray.model.study import Bounds, ColumnSide, Dimension, Privacy, RowSide, Study
+from xstat_ray.model.dimension import Dimension
+from xstat_ray.model.study import Bounds, ColumnSide, Privacy, RowSide, Study
 from xstat_ray.planning.plan import make_plan
 from xstat_ray.roles import Aggregator
 from xstat_ray.runtime.driver import Driver

@@ -27,8 +27,9 @@ from xstat_ray.crypto.handshake import Handshake
 from xstat_ray.crypto.keygen import generate
 from xstat_ray.crypto.paillier import OwnerEncryptor, PrivateKey
 from xstat_ray.errors import ProtocolError
+from xstat_ray.model.dimension import Dimension
 from xstat_ray.model.row_tree import RowTree
-from xstat_ray.model.study import Bounds, ColumnSide, Dimension, Privacy, RowSide, Study
+from xstat_ray.model.study import Bounds, ColumnSide, Privacy, RowSide, Study
 from xstat_ray.planning.plan import make_plan
 from xstat_ray.roles import ColumnParty, KeyHolder, RowParty
 from xstat_ray.roles.blinding import Blinding

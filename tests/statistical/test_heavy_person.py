@@ -28,8 +28,9 @@ from tests.statistical.auditor import (
     taken_in,
     write,
 )
+from xstat_ray.model.dimension import Dimension
 from xstat_ray.model.period import Period
-from xstat_ray.model.study import Bounds, ColumnSide, Dimension, Privacy, RowSide, Study, Window
+from xstat_ray.model.study import Bounds, ColumnSide, Privacy, RowSide, Study, Window
 from xstat_ray.planning.plan import make_plan
 
 HOURS = 72

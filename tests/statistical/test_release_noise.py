@@ -25,8 +25,9 @@ from tests.synthetic import VIEW
 from xstat_ray.crypto.keygen import generate
 from xstat_ray.crypto.masking import MaskEncryptor, add, draw_seed, mask_numbers, subtract
 from xstat_ray.crypto.paillier import PrivateKey
+from xstat_ray.model.dimension import Dimension
 from xstat_ray.model.messages import Masks, Partial
-from xstat_ray.model.study import Bounds, ColumnSide, Dimension, Noise, Privacy, RowSide, Study
+from xstat_ray.model.study import Bounds, ColumnSide, Noise, Privacy, RowSide, Study
 from xstat_ray.noise.bits import Attempt
 from xstat_ray.noise.dealing import Dealer
 from xstat_ray.noise.sampler import Sampler

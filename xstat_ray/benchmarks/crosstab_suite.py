@@ -26,7 +26,8 @@ from xstat_ray.benchmarks.timing import SECONDS, Record, alternate, optional_mod
 from xstat_ray.errors import XstatError
 from xstat_ray.inputs.source import Source
 from xstat_ray.job import crosstab
-from xstat_ray.model.study import Bounds, ColumnSide, Dimension, Noise, Privacy, RowSide, Study
+from xstat_ray.model.dimension import Dimension
+from xstat_ray.model.study import Bounds, ColumnSide, Noise, Privacy, RowSide, Study
 from xstat_ray.planning.options import Options
 from xstat_ray.runtime.progress import Progress
 

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from xstat_ray.benchmarks.region import Region
 from xstat_ray.inputs.ids import normalise
-from xstat_ray.model.study import Dimension, Study
+from xstat_ray.model.dimension import Dimension
+from xstat_ray.model.study import Study
 
 
 @dataclass(frozen=True)

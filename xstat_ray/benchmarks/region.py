@@ -23,7 +23,8 @@ from xstat_ray.hokkaido.world.build import build
 from xstat_ray.hokkaido.world.settings import World
 from xstat_ray.inputs.source import Source
 from xstat_ray.inputs.study_file import parse
-from xstat_ray.model.study import Dimension, Privacy, Study
+from xstat_ray.model.dimension import Dimension
+from xstat_ray.model.study import Privacy, Study
 from xstat_ray.util.package_files import CONF
 
 _HOKKAIDO = World(first_day=dt.date(2023, 10, 29), days=1, outside=0.2, air=0.0234, studied=1.0)

@@ -22,6 +22,7 @@ from xstat_ray.planning.settings import (
     read_shared_ledger,
     read_source,
     read_study,
+    row_data,
 )
 from xstat_ray.planning.sweep import Sweep, make_sweep, read_data, read_grid
 from xstat_ray.publication.rehearsal import PastRelease
@@ -36,7 +37,8 @@ class CrosstabConfig:
     """Checked configuration of `xstat-ray crosstab`."""
 
     study: Study
-    row: Source
+    rows: Mapping[str, Source]
+    """By name of the row party; `row` where there is one."""
     columns: Mapping[str, Source]
     """By name of the column party; `column` where there is one."""
     out: Location
@@ -87,7 +89,10 @@ def crosstab_config(raw: Mapping[str, Any], origin: str) -> CrosstabConfig:
     ledger = read_shared_ledger(top, spends=spends)
     return CrosstabConfig(
         study=study,
-        row=read_source(data, "row", ledger, spends=spends),
+        rows={
+            name: read_source(of_party, "row", ledger, spends=spends)
+            for name, of_party in row_data(data, study).items()
+        },
         columns={
             name: read_source(of_party, "column", ledger, spends=spends)
             for name, of_party in column_data(data, study).items()
@@ -109,22 +114,19 @@ def plan_config(raw: Mapping[str, Any], origin: str) -> PlanConfig:
     """
     top = Section(raw, key="", origin=origin, known=(*TOP, *_PLAN))
     study = read_study(raw, origin)
-    names = [terms.name for terms in study.column_parties]
-    sources = {name: Source(Path()) for name in ("row", *names)}
+    sources = {terms.name: Source(Path()) for terms in study.parties}
     if top.get("data") is not None:
         data = top.child("data", ("row", "column"))
         ledgers = {
             name: read_ledger(of_party, "column")
             for name, of_party in column_data(data, study).items()
-        } | {"row": read_ledger(data, "row")}
+        } | {name: read_ledger(of_party, "row") for name, of_party in row_data(data, study).items()}
         sources = {name: Source(Path(), ledger=ledgers[name]) for name in sources}
     return PlanConfig(
         study=study,
         options=read_options(top),
         target=_target(top),
-        row=read_source(top.child("data", ("row", "column")), "row")
-        if top.flag("look", False)
-        else None,
+        row=_looked_at(top, study) if top.flag("look", False) else None,
         ledgers=ledgers_of(study, sources),
         out=None if top.get("out") is None else top.location("out"),
         display=top.choice("display", DISPLAYS, "auto"),
@@ -132,6 +134,14 @@ def plan_config(raw: Mapping[str, Any], origin: str) -> PlanConfig:
         level=top.text("target_level", Target.level),
         figure=top.optional_disk_path("figure"),
     )
+
+
+def _looked_at(top: Section, study: Study) -> Source:
+    """Find the row party's table, at which the plan is to look."""
+    if study.row.parties:
+        remedy = "Leave look out; each row party looks whether its table fits when a run starts"
+        raise top.error("the plan looks at the table of one row party", "look", remedy=remedy)
+    return read_source(top.child("data", ("row", "column")), "row")
 
 
 def _sweep(top: Section, raw: Mapping[str, Any], origin: str) -> Sweep | None:

@@ -25,6 +25,7 @@ from xstat_ray.federation.roster import columns_of, domains_of
 from xstat_ray.inputs.section import Section
 from xstat_ray.inputs.source import Source
 from xstat_ray.model.study import Role, Study, role_of
+from xstat_ray.planning.limits import check_one_row_party
 from xstat_ray.planning.options import Options
 from xstat_ray.planning.plan import Plan
 from xstat_ray.planning.settings import (
@@ -68,6 +69,7 @@ class DomainConfig:
 
     def plan(self) -> Plan:
         """Make the plan, which comes out alike in all domains."""
+        check_one_row_party(self.study)
         return self.options.plan(self.study)
 
 
@@ -190,6 +192,8 @@ def _data_of(top: Section, study: Study, party: Domain) -> Section:
 
 
 def _domain(top: Section, study: Study, domain: Domain, step: str) -> dict[str, Any]:
+    if step != "identity":
+        check_one_row_party(study)
     return {
         "study": study,
         "domain": domain,

@@ -21,6 +21,7 @@ from xstat_ray.federation.identity import DOMAINS, Domain, Identity, private_fol
 from xstat_ray.federation.roster import domains_of
 from xstat_ray.inputs.source import Source, check_sources
 from xstat_ray.model.study import Study, role_of
+from xstat_ray.planning.limits import check_one_row_party
 from xstat_ray.planning.options import Options, check_noise
 from xstat_ray.planning.plan import Plan
 from xstat_ray.planning.pool_view import padding_off
@@ -260,6 +261,7 @@ def run_domains(
     Raises:
         XstatError: a job failed, for one of the reasons that `xstat_ray.crosstab` has.
     """
+    check_one_row_party(study)
     plan = options.plan(study)
     check_sources(sources)
     announce(plan, ledgers_of(study, sources), progress)

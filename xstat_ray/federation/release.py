@@ -38,10 +38,10 @@ from xstat_ray.publication.release import (
     write,
 )
 from xstat_ray.roles import RowParty
+from xstat_ray.roles.many_links import LINKS
 from xstat_ray.roles.noise_share import SHARE
 from xstat_ray.roles.opening import digest_of_all, release_id, table_digest
 from xstat_ray.roles.payer import ASKED, DEMANDED
-from xstat_ray.roles.row_links import LINKS
 from xstat_ray.roles.row_opening import APPROVED
 from xstat_ray.roles.session import SECRETS
 from xstat_ray.runtime.emission import opening_parts

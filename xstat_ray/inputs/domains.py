@@ -17,7 +17,7 @@ from xstat_ray.inputs.clean_text import VALUE_NULL_WORDS, fold, is_suspect, tidy
 from xstat_ray.inputs.grid_codes import GridCodes
 from xstat_ray.inputs.tables import Chunk
 from xstat_ray.inputs.text_index import TextIndex, to_bytes
-from xstat_ray.model.study import Dimension
+from xstat_ray.model.dimension import Dimension
 from xstat_ray.util.nulls import filled
 
 _NULL_WORDS = pa.array(["", *VALUE_NULL_WORDS])

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from xstat_ray.inputs.clean_text import seen
 from xstat_ray.inputs.section import Section, first_duplicate
-from xstat_ray.model.study import Level
+from xstat_ray.model.dimension import Level
 
 GRID = ("quadrants", "width")
 ALIKE = "Remove spaces and invisible characters at which they differ, or give them other names"

@@ -13,7 +13,7 @@ from pathlib import Path
 from xstat_ray.inputs.hierarchies import ALIKE, column_levels, first_alike, read_hierarchy
 from xstat_ray.inputs.public_tables import FILE_FIELDS, PublicTable
 from xstat_ray.inputs.section import QUOTE, Section, first_duplicate, is_whole
-from xstat_ray.model.study import Dimension, Level
+from xstat_ray.model.dimension import Dimension, Level
 
 MAX_SIZE = 10**7
 """Most labels of one dimension, and most cells or slots of a study."""

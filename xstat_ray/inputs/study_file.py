@@ -28,10 +28,16 @@ from xstat_ray.inputs.section import Section, first_duplicate
 from xstat_ray.inputs.spelling import check_spelling
 from xstat_ray.inputs.study_dimensions import MAX_SIZE, read_dimensions
 from xstat_ray.inputs.study_measures import check_measures, read_measures
-from xstat_ray.inputs.study_parties import read_bounds, read_column_parties, read_dataset
+from xstat_ray.inputs.study_parties import (
+    check_names,
+    read_bounds,
+    read_column_parties,
+    read_dataset,
+    read_row_parties,
+)
 from xstat_ray.inputs.study_privacy import read_privacy
 from xstat_ray.inputs.study_times import read_period, read_windows
-from xstat_ray.model.parties import ColumnTerms
+from xstat_ray.model.parties import ColumnTerms, RowTerms
 from xstat_ray.model.period import Period
 from xstat_ray.model.row_tree import level_names
 from xstat_ray.model.study import (
@@ -42,7 +48,7 @@ from xstat_ray.model.study import (
     Study,
 )
 
-ROW_FIELDS = ("id", "time", "weight", "dataset", "dimensions")
+ROW_FIELDS = ("id", "time", "weight", "dataset", "dimensions", "parties")
 COLUMN_FIELDS = (
     "id", "time", "dataset", "dimensions", "windows", "offset_dimension", "parties", "measures",
 )  # fmt: skip
@@ -103,9 +109,12 @@ def parse(raw: Mapping[str, Any], *, origin: str) -> Study:
     form, region = read_id(section)
     period = read_period(section)
     folder = Path(origin).parent
-    row = _row(section.child("row", ROW_FIELDS), name, period, folder)
+    row_section = section.child("row", ROW_FIELDS)
+    row_parties = read_row_parties(row_section, name)
+    row = _row(row_section, name, period, folder, row_parties)
     column_section = section.child("column", COLUMN_FIELDS)
     parties = read_column_parties(column_section, name)
+    check_names(section, row_parties, parties)
     column = _column(column_section, name, period, folder, parties)
     if len({len(columns_of(side.id)) for side in (row, column)}) > 1:
         problem = "the ids of the two parties have different numbers of columns"
@@ -116,7 +125,7 @@ def parse(raw: Mapping[str, Any], *, origin: str) -> Study:
     levels = level_names(row.dimensions)
     if (twice := first_duplicate(levels)) is not None:
         raise section.error(f"two levels of the row tree are called {twice!r}", "row.dimensions")
-    bounds = read_bounds(section, parties)
+    bounds = read_bounds(section, row_parties, parties)
     privacy = read_privacy(top, levels)
     study = Study(name, row, column, form, region, period, bounds, privacy, _title(section))
     if study.slots > MAX_SIZE:
@@ -157,7 +166,9 @@ def read_id(section: Section) -> tuple[IdForm, str | None]:
     return form, region
 
 
-def _row(section: Section, name: str, period: Period, folder: Path) -> RowSide:
+def _row(
+    section: Section, name: str, period: Period, folder: Path, parties: tuple[RowTerms, ...]
+) -> RowSide:
     dimensions = read_dimensions(section, folder)
     if not dimensions:
         raise section.error(
@@ -168,10 +179,10 @@ def _row(section: Section, name: str, period: Period, folder: Path) -> RowSide:
         raise section.error(
             "time is missing", "time", remedy=f"Name the time column, or set {_NO_PERIOD}"
         )
-    dataset = read_dataset(section, f"{name}/row")
-    return RowSide(
-        read_columns(section), dimensions, time, section.optional_text("weight"), dataset
-    )
+    dataset = parties[0].dataset if len(parties) == 1 else read_dataset(section, f"{name}/row")
+    several = parties if len(parties) > 1 else ()
+    weight = section.optional_text("weight")
+    return RowSide(read_columns(section), dimensions, time, weight, dataset, several)
 
 
 def _column(

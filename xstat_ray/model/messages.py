@@ -217,7 +217,7 @@ class MaskSeed(Message):
     ITEMS: ClassVar[dict[str, tuple[str, int]]] = {"seed": ("uint8", 2)}
 
 
-# Where there are several column parties
+# Where there are several column parties, or several row parties
 
 
 @dataclass(frozen=True)
@@ -229,7 +229,8 @@ class JointApproval(Message):
     commitment: Bytes32
     """What the row party is bound to by it: the seed of the sums of its masks."""
     sessions: NDArray[np.uint8]
-    """(parties, 32) names of its sessions with all column parties, in the order of the study."""
+    """(parties, 32) names of its sessions with all column parties, in the order of the study; of
+    several row parties (parties, 32 * row parties) those of all of them."""
     tables: NDArray[np.uint8]
     """(parties, 32) SHA-256 of the encoded masked table of each column party."""
     head: Head = NO_HEAD

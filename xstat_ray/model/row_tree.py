@@ -13,7 +13,7 @@ from itertools import pairwise, product
 import numpy as np
 from numpy.typing import NDArray
 
-from xstat_ray.model.study import Dimension
+from xstat_ray.model.dimension import Dimension
 
 EMPTY = -1
 """In place of a declared number: of a node that stands for nothing."""

@@ -14,10 +14,10 @@ from functools import cached_property
 from math import prod
 from typing import Literal
 
-from xstat_ray.errors import ProtocolError
 from xstat_ray.model.canonical import digest_of
+from xstat_ray.model.dimension import Dimension
 from xstat_ray.model.measure import Measure
-from xstat_ray.model.parties import ONLY, ColumnTerms
+from xstat_ray.model.parties import ONLY, ONLY_ROW, ColumnTerms, RowTerms, named
 from xstat_ray.model.period import SECOND, Period
 from xstat_ray.model.sensitivity import Sensitivity, most_at_once
 
@@ -39,41 +39,8 @@ OFFSET = "offset"
 
 
 def role_of(party: str) -> Role:
-    """Tell the role of a party by its name: `row`, or the name of a column party."""
+    """Tell the role of a domain by its name: `row`, or the name of a column party."""
     return "row" if party == "row" else "column"
-
-
-@dataclass(frozen=True)
-class Level:
-    """A coarser grouping of a dimension, such as municipalities over areas."""
-
-    name: str
-    labels: tuple[str, ...]
-    parents: tuple[int, ...]
-    """The label of this level that each label of the level below belongs to."""
-
-
-@dataclass(frozen=True)
-class Dimension:
-    """One dimension of the table: public, ordered labels, and the raw values that map to each."""
-
-    name: str
-    column: str
-    labels: tuple[str, ...]
-    members: tuple[tuple[str, ...], ...]
-    """The raw values (as text) that belong to each label; all disjoint."""
-    other: str | None = None
-    """Label that takes every value not listed, or None: then such rows are outside the domain and
-    dropped."""
-    hierarchy: tuple[Level, ...] = ()
-    """Coarser levels, from fine to coarse; for row dimensions only."""
-    missing: str | None = None
-    """Label that takes null, or None: then such rows are outside the domain and dropped."""
-
-    @property
-    def size(self) -> int:
-        """Number of labels."""
-        return len(self.labels)
 
 
 @dataclass(frozen=True)
@@ -91,7 +58,7 @@ class Window:
 
 @dataclass(frozen=True)
 class RowSide:
-    """The row party's table: which column is what."""
+    """The table of every row party: which column is what."""
 
     id: str
     dimensions: tuple[Dimension, ...]
@@ -100,7 +67,10 @@ class RowSide:
     """Numeric column: of the rows of one person in one period, those with the largest weight are
     kept (dwell time). Without it the kept rows are drawn at random."""
     dataset: str = "row"
-    """Name under which the row party's budget is kept."""
+    """Name under which the row party's budget is kept; that of several stands in `parties`."""
+    parties: tuple[RowTerms, ...] = ()
+    """Where several parties supply rows: all of them, of which the first masks and un-blinds the
+    table. Empty where there is one."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +97,7 @@ class ColumnSide:
 class Bounds:
     """What one person may contribute; each party enforces its own, before anything leaves.
 
-    Where there are several column parties these are the sums of theirs.
+    Where there are several row parties, or several column parties, these are the sums of theirs.
     """
 
     rows: int = 1
@@ -266,23 +236,47 @@ class Study:
         )
         return self.column.parties or (only,)
 
+    @cached_property
+    def row_parties(self) -> tuple[RowTerms, ...]:
+        """Every row party in the study's order; where there is one, it has the name `ONLY_ROW`."""
+        return self.row.parties or (RowTerms(ONLY_ROW, self.row.dataset, self.bounds.rows),)
+
+    @property
+    def parties(self) -> tuple[RowTerms | ColumnTerms, ...]:
+        """Every party, the row parties first, in the study's order."""
+        return (*self.row_parties, *self.column_parties)
+
+    @property
+    def opens_jointly(self) -> bool:
+        """Whether the table is opened as where several parties supply its rows or its columns."""
+        return bool(self.row.parties or self.column.parties)
+
+    def role_of(self, party: str) -> Role:
+        """Tell the role of a party by its name."""
+        return "row" if party in {terms.name for terms in self.row_parties} else "column"
+
+    def row_terms_of(self, party: str) -> RowTerms:
+        """What a row party contributes at most.
+
+        Raises:
+            ProtocolError: the study names no such party.
+        """
+        return named(party, self.row_parties, "row")
+
     def terms_of(self, party: str) -> ColumnTerms:
         """What a column party contributes at most.
 
         Raises:
             ProtocolError: the study names no such party.
         """
-        found = [terms for terms in self.column_parties if terms.name == party]
-        if not found:
-            raise ProtocolError(f"the study has no column party {party!r}")
-        return found[0]
+        return named(party, self.column_parties, "column")
 
     @cached_property
     def sensitivity(self) -> Sensitivity:
         """What one person moves at most, from bounds, windows, span and domains together.
 
         Someone may be in the tables of all column parties, and then has a flag of each in every
-        period.
+        period; and in those of all row parties, and then has rows of each.
         """
         parties = len(self.column_parties)
         return self._moved_by(self.bounds.boardings, self.bounds.per_column, parties)
@@ -293,9 +287,8 @@ class Study:
         With weights a person's rows in one cell and period are one, so there are no more of them in
         a period than there are cells.
         """
-        bounds = self.bounds
         return Sensitivity.of(
-            rows=min(bounds.rows, self.cells) if self.row.weight else bounds.rows,
+            rows=min(self.bounds.rows, sum(self._most_rows_of(one) for one in self.row_parties)),
             boardings=boardings,
             per_column=per_column,
             columns=prod(d.size for d in self.column.dimensions),
@@ -304,14 +297,24 @@ class Study:
             spread=self.column.offset_dimension and bool(self.column.windows),
         )
 
+    def _most_rows_of(self, party: RowTerms) -> int:
+        """Most rows of one person in a period that a row party sends; with weights: cells."""
+        return min(party.rows, self.cells) if self.row.weight else party.rows
+
     @property
     def rows_per_flag(self) -> int:
-        """Most rows that a flag may meet: R, or with padding one.
+        """Most rows of the only row party, or of the first, that a flag may meet."""
+        return self.rows_per_flag_of(self.row_parties[0].name)
+
+    def rows_per_flag_of(self, party: str) -> int:
+        """Most rows of a row party that a flag may meet: R, or with padding one.
 
         With padding every row of a person in a period has a tag of its own, and so has each of the
         R flags.
         """
-        return 1 if self.privacy.padding == "dp" else self.sensitivity.rows
+        if self.privacy.padding == "dp":
+            return 1
+        return self._most_rows_of(self.row_terms_of(party))
 
     @property
     def slot_units(self) -> int:

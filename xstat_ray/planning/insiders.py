@@ -3,8 +3,8 @@
 Everybody reads the published table. A role that took part also knows what it drew:
 
 - Laplace noise is drawn jointly, and nobody knows any of it: each role faces what the public faces.
-- Of Gaussian noise each role knows its own share and faces the other two. Of several column parties
-  the first alone has a share; the others face all three.
+- Of Gaussian noise each role knows its own share and faces the other two. Of several row parties,
+  and of several column parties, the first alone has a share; the others face all three.
 
 The aggregator also learns what its view of the encrypted tables shows; with padding that is
 (epsilon, delta)-differentially private as well, and both add up. What two roles could find out
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
 
-from xstat_ray.model.study import Study
+from xstat_ray.model.study import Role, Study
 from xstat_ray.privacy.gaussian_profile import gaussian_epsilon
 from xstat_ray.privacy.joint_gaussian import ROLES
 from xstat_ray.privacy.mechanism import Mechanism
@@ -57,7 +57,7 @@ class Insiders:
     """What holds towards the public and towards each role alone; empty where noise is off."""
 
     towards: Mapping[str, Guarantee]
-    """Of the release; several column parties by their names, in place of `column`."""
+    """Of the release; several parties of a side by their names, in place of `row` or `column`."""
     with_view: Guarantee | None
     """Towards the aggregator, of the release and of what it sees before; None without padding."""
     left_out: Mapping[str, Guarantee]
@@ -77,12 +77,14 @@ class Insiders:
             delta: what the release is debited with.
         """
         towards: dict[str, Guarantee] = {}
-        first, *others = _column_names(study)
-        roles = ("row", first, "aggregator")
+        first_row, *other_rows = _names(study, "row")
+        first, *other_columns = _names(study, "column")
+        others = [*other_rows, *other_columns]
+        roles = (first_row, first, "aggregator")
         left_out: dict[str, Guarantee] = {}
         noticed = None
         if mechanism.noise == "laplace":
-            everybody = ("public", "row", first, *others, "aggregator")
+            everybody = ("public", first_row, *other_rows, first, *other_columns, "aggregator")
             towards = dict.fromkeys(everybody, Guarantee(mechanism.epsilon, delta))
             noticed = 1 - Fraction(1, study.privacy.checked)
         elif mechanism.noise == "gaussian":
@@ -119,9 +121,10 @@ class Insiders:
         return "; ".join(parts) + "; nothing is promised towards two roles together"
 
 
-def _column_names(study: Study) -> list[str]:
-    """What each column party is called among the observers."""
-    return [terms.name for terms in study.column_parties] if study.column.parties else ["column"]
+def _names(study: Study, role: Role) -> list[str]:
+    """What each row party, or each column party, is called among the observers."""
+    several = study.row.parties if role == "row" else study.column.parties
+    return [terms.name for terms in several] or [role]
 
 
 def _of_shares(mechanism: Mechanism, count: int) -> Guarantee:

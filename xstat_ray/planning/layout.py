@@ -31,6 +31,6 @@ def packing_of(
         noise_tail=tails[0],
         key_bits=key_bits,
         slot_bits=slot_bits,
-        free_bits=SUM_FREE_BITS if study.column.parties else FREE_BITS,
+        free_bits=SUM_FREE_BITS if study.opens_jointly else FREE_BITS,
         sums=[SumExtent(m.name, study.max_count * m.reach, tail) for m, tail in sums],
     )

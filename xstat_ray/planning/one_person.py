@@ -74,15 +74,16 @@ def least_bound(study: Study, name: str) -> int:
 
 
 def _sums(study: Study) -> str:
-    """Tell what it costs that someone may be in the tables of several column parties."""
-    if not study.column.parties:
-        return ""
-    parts = ", ".join(
+    """Tell what it costs that someone may be in the tables of several parties of a side."""
+    parts = [f"{_count(terms.rows, 'row')} of {terms.name}" for terms in study.row.parties]
+    parts += [
         f"{_count(terms.boardings, 'boarding')} ({terms.per_column:,} in one column) of "
         f"{terms.name}"
         for terms in study.column.parties
-    )
-    return f"; these are sums, as someone may be in all tables: {parts}"
+    ]
+    if not parts:
+        return ""
+    return f"; these are sums, as someone may be in all tables: {', '.join(parts)}"
 
 
 def _flags(study: Study) -> str:

@@ -90,7 +90,7 @@ class Plan:
 
     @property
     def max_flags(self) -> int:
-        """Most flags under the bounds, with the dummies that are added on average."""
+        """Most flags under the bounds, for every row party, with the average of dummies."""
         return _max_flags(self.study) + (self.padding.flags_added if self.padding else 0)
 
     @property
@@ -146,10 +146,11 @@ class Plan:
         rate = self._rates
         blocks = self.packing.blocks
         tables = self.keys * self.table_ciphertexts
+        sides = len(self.study.row_parties)
         parallel = (
-            (self.study.bounds.persons + self.keys * row_persons) / rate.persons
+            (sides * self.study.bounds.persons + self.keys * row_persons) / rate.persons
             + self.max_flags * blocks / rate.owner_encrypt
-            + self.max_flags * self.study.sensitivity.rows * blocks / rate.multiply
+            + self.max_flags // sides * self.study.sensitivity.rows * blocks / rate.multiply
             + tables / rate.decrypt
             + self.keys * rate.mask_seconds(self.table_ciphertexts, self.key_bits)
             + self.row_seconds(1, rows + (self.padding.rows_added if self.padding else 0))
@@ -344,4 +345,5 @@ def _under(keys: int) -> str:
 
 def _max_flags(study: Study) -> int:
     """Most flags under the bounds; with padding each row of a person in a period has a flag."""
-    return sum(study.most_flags_of(terms.name) for terms in study.column_parties)
+    of_one = sum(study.most_flags_of(terms.name) for terms in study.column_parties)
+    return len(study.row_parties) * of_one

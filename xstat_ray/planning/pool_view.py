@@ -46,6 +46,13 @@ def as_dict(study: Study, padding: Padding | None) -> dict[str, Any]:
 
 def padding_off(study: Study) -> str:
     """Warn that there is no padding."""
+    if study.row.parties:
+        which = " with which of the column parties" if study.column.parties else ""
+        return (
+            "PADDING IS OFF: the compute pool sees exactly how many rows of each row party each "
+            f"blinded cell has in each batch, and how many of them matched{which}. Nothing hides "
+            "that where there are several row parties."
+        )
     if not study.column.parties:
         return PADDING_OFF
     return f"{_SEEN}, and with which of the column parties{_REMEDY}"

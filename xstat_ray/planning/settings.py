@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from xstat_ray.errors import InputError
 from xstat_ray.inputs.section import Section
 from xstat_ray.inputs.source import DEFAULT_LEDGER, Source
 from xstat_ray.inputs.study_file import parse
-from xstat_ray.model.study import PaddingMode, Study
+from xstat_ray.model.study import PaddingMode, Role, Study
 from xstat_ray.planning.batching import BATCHES, Batch
 from xstat_ray.planning.cluster import read_cluster
 from xstat_ray.planning.options import Options
@@ -92,6 +92,16 @@ def read_source(
     )
 
 
+def row_data(data: Section, study: Study) -> dict[str, Section]:
+    """Find what is set for each row party: a section `data` with its values as `row`.
+
+    Raises:
+        StudyError: see `column_data`.
+    """
+    names = [terms.name for terms in study.row_parties]
+    return _data_of(data, "row", names) if study.row.parties else {names[0]: data}
+
+
 def column_data(data: Section, study: Study) -> dict[str, Section]:
     """Find what is set for each column party: a section `data` with its values as `column`.
 
@@ -101,17 +111,20 @@ def column_data(data: Section, study: Study) -> dict[str, Section]:
         StudyError: the section or the key `column` is malformed, or a mapping lacks a party.
     """
     names = [terms.name for terms in study.column_parties]
-    if not study.column.parties:
-        return {names[0]: data}
-    column = data.child("column", SOURCE_KEYS)
-    raw = {name: dict(column.raw) for name in names}
+    return _data_of(data, "column", names) if study.column.parties else {names[0]: data}
+
+
+def _data_of(data: Section, role: Role, names: Sequence[str]) -> dict[str, Section]:
+    """Part what is set for several parties of a side by their names."""
+    side = data.child(role, SOURCE_KEYS)
+    raw = {name: dict(side.raw) for name in names}
     for key in SOURCE_KEYS:
-        value = column.get(key)
+        value = side.get(key)
         if not isinstance(value, Mapping) or not set(value) & set(names):
             continue
         if set(value) != set(names):
-            raise column.error(
-                f"{key} names other parties than the study, whose column parties are "
+            raise side.error(
+                f"{key} names other parties than the study, whose {role} parties are "
                 f"{', '.join(names)}",
                 key,
                 remedy="Give a value for each of them by its name",
@@ -120,8 +133,7 @@ def column_data(data: Section, study: Study) -> dict[str, Section]:
             raw[name][key] = value[name]
     place = {"key": data.key, "origin": data.origin}
     return {
-        name: Section({"column": of_party}, **place, known=("column",))
-        for name, of_party in raw.items()
+        name: Section({role: of_party}, **place, known=(role,)) for name, of_party in raw.items()
     }
 
 

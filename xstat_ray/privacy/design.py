@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xstat_ray.errors import ProtocolError
+from xstat_ray.model.dimension import Dimension
 from xstat_ray.model.row_tree import RowTree, level_names, tree_of
-from xstat_ray.model.study import Dimension, Privacy, Study
+from xstat_ray.model.study import Privacy, Study
 from xstat_ray.privacy.least_squares import final_variances
 from xstat_ray.privacy.mechanism import Mechanism
 from xstat_ray.privacy.noise_choice import choose_noise, reporting_levels

@@ -15,8 +15,9 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Literal
 
+from xstat_ray.model.dimension import Dimension
 from xstat_ray.model.row_tree import level_names, tree_of
-from xstat_ray.model.study import Dimension, Privacy, Study
+from xstat_ray.model.study import Privacy, Study
 from xstat_ray.privacy.accountant import Spending
 from xstat_ray.privacy.mechanism import Mechanism
 from xstat_ray.privacy.rounding import decimal, readable

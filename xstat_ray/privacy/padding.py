@@ -92,9 +92,18 @@ class Padding:
         """The padding that the study asks for, None where it is off.
 
         Raises:
-            PlanError: the declared epsilon and delta cannot be met.
+            PlanError: the declared epsilon and delta cannot be met, or there are several row
+                parties: what dummies hide is proven of the rows of one.
         """
-        return _padding(study, grid) if study.privacy.padding == "dp" else None
+        if study.privacy.padding != "dp":
+            return None
+        if study.row.parties:
+            raise PlanError(
+                "padding is not made for several row parties",
+                key="privacy.padding",
+                remedy="Leave padding out, or let one row party supply all rows",
+            )
+        return _padding(study, grid)
 
     @property
     def meets(self) -> NDArray[np.bool_]:

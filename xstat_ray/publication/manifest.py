@@ -37,10 +37,7 @@ def make_manifest(
         "study_digest": study.digest.hex(),
         "software": {"version": software_version(), "measurement": software_digest().hex()},
         "inputs_hmac_sha256": inputs,
-        "datasets": {
-            "row": study.row.dataset,
-            **{terms.name: terms.dataset for terms in study.column_parties},
-        },
+        "datasets": {terms.name: terms.dataset for terms in study.parties},
         "bounds": {**one_person.bounds(study), "window_periods": study.window_periods},
         "mechanism": _mechanism(plan),
         **_measures(plan),

@@ -16,7 +16,17 @@ from xstat_ray.errors import ProtocolError
 from xstat_ray.model.messages import Flags, MaskedTable, Masks, Partial, RerandomisedTable, Rows
 from xstat_ray.noise.shares import draw_gaussian_share, narrow, pack_shares
 from xstat_ray.privacy.design import Design
-from xstat_ray.roles.join import Joined, add, bound, check_cells, join, lay_out, merge, sum_up
+from xstat_ray.roles.join import (
+    Joined,
+    add,
+    bound,
+    check_cells,
+    join,
+    lay_out,
+    merge,
+    sum_up,
+    unite,
+)
 
 
 class Aggregator:
@@ -70,6 +80,10 @@ class Aggregator:
     def add(self, *partials: Partial) -> Partial:
         """Overlay partial results, while they are encrypted; see `join.add`."""
         return add(self.public, partials)
+
+    def unite(self, *partials: Partial) -> Partial:
+        """Overlay the counts of all row parties, while they are encrypted; see `join.unite`."""
+        return unite(self.public, partials)
 
     def sum_up(self, table: NDArray[np.uint8], starts: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Add consecutive nodes of one level into those of a coarser one; see `join.sum_up`."""

@@ -30,6 +30,7 @@ from xstat_ray.roles.centred_values import CentredValues, read_values
 from xstat_ray.roles.dummies import FlagDummies
 from xstat_ray.roles.intake import Extract, Taken, read_excluded, take
 from xstat_ray.roles.joint_column_opening import JointColumnOpening
+from xstat_ray.roles.link import Link
 
 _NOWHERE = (1 << 32) - 1
 """Stands for a period outside the study."""
@@ -57,7 +58,7 @@ class ColumnParty(JointColumnOpening):
         self._measured = np.zeros((0, len(study.column.measures)), np.int64)
         self._starts: NDArray[np.int64] | None = None
         self._sizes: list[int] = []
-        self._kept: tuple[int, _Flags] | None = None
+        self._kept: tuple[tuple[str, int], _Flags] | None = None
         self._dummies: FlagDummies | None = None
         self._encryptor: OwnerEncryptor | None = None
         self._encoder = Encoder(study.column.dimensions)
@@ -96,7 +97,10 @@ class ColumnParty(JointColumnOpening):
         self._record.dropped = taken.dropped
         ids = to_bytes(pa.array(taken.ids, pa.string()))
         items = item_hashes(self._agreed.salt, ids)
-        self._exchange.take(items, sha256(items.tobytes()).digest())
+        contents = sha256(items.tobytes()).digest()
+        self._exchange.take(items, contents)
+        for link in self._further.values():
+            link.take_persons(ids, contents)
         self._bound(taken, keyed_text_words(self._seed, "persons", ids)[taken.person])
 
     def _check_persons(self, persons: int, path: str) -> None:
@@ -218,45 +222,53 @@ class ColumnParty(JointColumnOpening):
         self._kept = None
         return self._sizes
 
-    def emit(self, batch: int, part: int, rows: range, packing: Packing) -> Flags:
+    def emit(
+        self, batch: int, part: int, rows: range, packing: Packing, row_party: str | None = None
+    ) -> Flags:
         """Return a part of the flags of a batch, each an encrypted one-hot over all blocks.
 
-        A repeat gives the same tags and slots, encrypted anew.
+        A repeat gives the same tags and slots, encrypted anew. So do the flags for each row party,
+        with other tags: nothing but their number tells that they are of the same people.
 
         Args:
             batch: number of the batch.
             part: number of the part.
             rows: places of its flags, in the order of the batch's tags.
             packing: how slots are packed into ciphertexts.
+            row_party: name of the row party for whose rows they are; by default the first.
 
         Raises:
             ProtocolError: `prepare` or `generate_key` has not been called.
         """
         if self._starts is None:
             raise ProtocolError("flags were asked for before the batches were prepared")
-        flags = self._in_order(batch, self._starts).take(slice(rows.start, rows.stop))
+        link = self if row_party is None else self.link(row_party)
+        flags = self._in_order(link, batch, self._starts).take(slice(rows.start, rows.stop))
         if self._encryptor is None:
-            self._encryptor = OwnerEncryptor(self._private_key, sum(self._sizes) * packing.blocks)
+            planned = sum(self._sizes) * packing.blocks * len(self.links)
+            self._encryptor = OwnerEncryptor(self._private_key, planned)
         encoded = packing.encode_flags(flags.slot, flags.values, self._public.n)
         blocks = [self._encryptor.encrypt_indexed(table, index) for table, index in encoded]
         return Flags(
-            view=self._agreed.view,
+            view=link.view(),
             batch=batch,
             part=part,
             tags=flags.tag,
             ciphertexts=np.stack(blocks, axis=1),
         )
 
-    def _in_order(self, batch: int, starts: NDArray[np.int64]) -> _Flags:
+    def _in_order(self, link: Link, batch: int, starts: NDArray[np.int64]) -> _Flags:
         """Return the flags of a batch in the order of its tags; the last batch is kept."""
-        if self._kept is None or self._kept[0] != batch:
-            flags = self._with_dummies(batch, slice(int(starts[batch]), int(starts[batch + 1])))
+        which = link.row_party, batch
+        if self._kept is None or self._kept[0] != which:
+            section = slice(int(starts[batch]), int(starts[batch + 1]))
+            flags = self._with_dummies(batch, section, link)
             order = sort_order(flags.tag, np.zeros(len(flags.tag), np.uint32))
             in_tag_order = in_order(flags.tag, order)
-            self._kept = batch, _Flags(in_tag_order, flags.slot[order], flags.values[order])
+            self._kept = which, _Flags(in_tag_order, flags.slot[order], flags.values[order])
         return self._kept[1]
 
-    def _with_dummies(self, batch: int, flags: slice) -> _Flags:
+    def _with_dummies(self, batch: int, flags: slice, link: Link | None = None) -> _Flags:
         """Return the M flags of a batch, its dummies included.
 
         Dummies have the number behind the last slot, which encrypts zero.
@@ -266,7 +278,7 @@ class ColumnParty(JointColumnOpening):
         slot = self._slot[flags]
         values = self._measured[flags]
         if self._dummies is None:
-            return _Flags(self.tags(person, period), slot, values)
+            return _Flags((link or self).tags(person, period), slot, values)
         copies = self._dummies.copies
         number = np.tile(np.arange(copies), len(person))
         tag = self.tags(np.repeat(person, copies), with_copy(np.repeat(period, copies), number))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from gmpy2 import mpz
@@ -47,23 +48,26 @@ class Consent(NamedTuple):
         return cls(formed, digest, approval.commitment.tobytes(), *heads, opened=digest)
 
     @classmethod
-    def of_joint(cls, approval: JointApproval, session: str, place: int, parties: int) -> Consent:
+    def of_joint(
+        cls, approval: JointApproval, sessions: Sequence[str], place: int, parties: int
+    ) -> Consent:
         """Read the consent to open the tables of all column parties.
 
         Args:
-            approval: what the row party sent.
-            session: name of the session with it.
+            approval: what a row party sent.
+            sessions: names of the sessions with the row party, or with every one.
             place: of the reader among the column parties, from 0.
             parties: number of column parties.
 
         Raises:
             ProtocolError: it is of another session, of another study, or malformed.
         """
-        if {approval.sessions.shape, approval.tables.shape} != {(parties, _DIGEST_BYTES)}:
+        shapes = approval.sessions.shape, approval.tables.shape
+        if shapes != ((parties, len(sessions) * _DIGEST_BYTES), (parties, _DIGEST_BYTES)):
             raise _other_release()
         formed = joint_release_id(approval.sessions.tobytes(), approval.tables.tobytes())
         mine = approval.sessions[place].tobytes().hex()
-        if mine != session or approval.release != formed:
+        if mine != "".join(sessions) or approval.release != formed:
             raise _other_release()
         commitment = bytes.fromhex(approval.commitment)
         digest = approval.tables[place].tobytes()

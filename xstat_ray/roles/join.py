@@ -258,7 +258,15 @@ def add(public: PublicKey, partials: Sequence[Partial]) -> Partial:
     Raises:
         ProtocolError: the partials are of different views.
     """
-    view = _view(partials)
+    return _overlay(public, _view(partials), partials)
+
+
+def unite(public: PublicKey, partials: Sequence[Partial]) -> Partial:
+    """Overlay the counts of several row parties, each of which has a view of its own."""
+    return _overlay(public, partials[0].view, partials)
+
+
+def _overlay(public: PublicKey, view: str, partials: Sequence[Partial]) -> Partial:
     cells = np.concatenate([partial.cells for partial in partials])
     ciphertexts = np.concatenate([partial.ciphertexts for partial in partials])
     return _sum_by_cell(public, view, cells, ciphertexts, np.arange(len(cells)))

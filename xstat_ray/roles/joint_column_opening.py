@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from xstat_ray.crypto import masking
 from xstat_ray.crypto.buffers import from_rows, to_rows
 from xstat_ray.crypto.channel import pack_fields, unpack_fields
+from xstat_ray.crypto.packing import Packing
 from xstat_ray.errors import ProtocolError
 from xstat_ray.inputs.source import Source
 from xstat_ray.model.messages import (
@@ -29,14 +30,15 @@ from xstat_ray.model.messages import (
     Residues,
 )
 from xstat_ray.model.study import Study
-from xstat_ray.roles.column_opening import ColumnOpening
+from xstat_ray.roles.column_links import ColumnLinks
 from xstat_ray.roles.consent import Consent, Permit
+from xstat_ray.roles.link import Link
 from xstat_ray.roles.opening import bytes_below, one_row
 from xstat_ray.roles.residue_channel import ResidueChannel
 
 
-class JointColumnOpening(ColumnOpening):
-    """Opens its table where there are several column parties.
+class JointColumnOpening(ColumnLinks):
+    """Opens its table where there are several column parties, or several row parties.
 
     Before anything is emitted the first column party and each other one go through `channel_hello`,
     `channel_agree` and `channel_confirm`. All call `admit` as where there is one; then the others
@@ -102,11 +104,40 @@ class JointColumnOpening(ColumnOpening):
     # Opening
 
     def _consent(self, approval: bytes) -> Consent:
-        parties = len(self._study.column_parties)
-        if parties == 1:
+        if not self._study.opens_jointly:
             return super()._consent(approval)
-        read = self._open("approval", approval, JointApproval)
-        return Consent.of_joint(read, self.session(), self._place, parties)
+        return self._consent_on(self, approval)
+
+    def _consent_on(self, link: Link, approval: bytes) -> Consent:
+        """Read the approval of the row party at the other end of a link."""
+        read = link._open("approval", approval, JointApproval)
+        sessions = [of_row.session() for of_row in self.links]
+        return Consent.of_joint(read, sessions, self._place, len(self._study.column_parties))
+
+    def admit(
+        self, masked: MaskedTable, approval: bytes, packing: Packing, *consents: bytes
+    ) -> bytes:
+        """Check a table and the approval of it; see `ColumnOpening.admit`.
+
+        Args:
+            masked: the aggregator's table.
+            approval: what the row party's `approve` gave, or that of the first.
+            packing: how slots are packed into ciphertexts.
+            consents: what `consent` of every other row party gave, in the order of the study.
+        """
+        others = list(self._further.values())
+        if len(consents) != len(others):
+            raise ProtocolError("not every row party has consented to the opening")
+        first = self._consent(approval)
+        given = [self._consent_on(*pair) for pair in zip(others, consents, strict=True)]
+        for link, consent in zip(others, given, strict=True):
+            if consent[:3] != first[:3]:
+                raise ProtocolError(f"{link.row_party} consented to another release")
+            link._check_ledger(consent.witnessed)
+        permit = super().admit(masked, approval, packing)
+        for link, consent in zip(others, given, strict=True):
+            link._record_head(consent.head)
+        return permit
 
     def tell_debit(self, permit: bytes) -> bytes:
         """Tell the row party that this party's ledger has debited the release, sealed for it.
@@ -117,6 +148,37 @@ class JointColumnOpening(ColumnOpening):
         told = Permit.decode(self._within.open(permit, "permit"))
         heads = told.head, told.witnessed
         return self._seal("debited", Debited(told.release, one_row(told.digest), *heads))
+
+    def tell_debit_to_others(self, permit: bytes) -> list[bytes]:
+        """Tell all row parties but the first the same, sealed for each.
+
+        Args:
+            permit: what `admit` of the party's first environment gave.
+        """
+        told = Permit.decode(self._within.open(permit, "permit"))
+        return [
+            link._seal(
+                "debited", Debited(told.release, one_row(told.digest), told.head, link._recorded())
+            )
+            for link in self._further.values()
+        ]
+
+    def accept_row_debits(self, approval: bytes, told: Sequence[bytes]) -> None:
+        """Record, after publication, that all row parties but the first debited the release.
+
+        Args:
+            approval: what was given to `admit`.
+            told: what `show_debit` of each gave for this party, in the order of the study.
+
+        Raises:
+            ProtocolError: one is missing, or debited another release.
+        """
+        release = self._consent(approval).release
+        for link, sealed in zip(self._further.values(), told, strict=True):
+            debited = link._open("debited", sealed, Debited)
+            if debited.release != release:
+                raise ProtocolError(f"{link.row_party} debited another release than was opened")
+            link._record_head(debited.head)
 
     def open_residues(self, masked: MaskedTable, permit: bytes, part: range) -> bytes:
         """Decrypt a part of this party's table that was admitted, for the first column party.

@@ -50,8 +50,9 @@ class JointDraw(Party):
         *,
         seed: bytes | None = None,
         party: str | None = None,
+        row: str | None = None,
     ) -> None:
-        super().__init__(study, source, seed=seed, party=party)
+        super().__init__(study, source, seed=seed, party=party, row=row)
         self._dealing = channel.HandOver()
         self._drawing: PartyDraw | None = None
 

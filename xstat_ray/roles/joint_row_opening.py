@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xstat_ray.crypto import masking
 from xstat_ray.crypto.packing import Packing
@@ -27,6 +28,7 @@ from xstat_ray.model.messages import (
 )
 from xstat_ray.model.study import Study
 from xstat_ray.roles.opening import joint_release_id, one_row, table_digest
+from xstat_ray.roles.row_link import RowLink
 from xstat_ray.roles.row_links import RowLinks
 from xstat_ray.roles.row_opening import APPROVED, Masked, rows_of
 
@@ -42,9 +44,14 @@ class JointRowOpening(RowLinks):
     """
 
     def __init__(
-        self, study: Study, source: Source | Path | str, *, seed: bytes | None = None
+        self,
+        study: Study,
+        source: Source | Path | str,
+        *,
+        seed: bytes | None = None,
+        name: str | None = None,
     ) -> None:
-        super().__init__(study, source, seed=seed)
+        super().__init__(study, source, seed=seed, name=name)
         self._single_seed = masking.draw_seed()
         """From which all but the sums of the masks follow; never shown."""
         self._debited = len(self.links) == 1
@@ -122,9 +129,8 @@ class JointRowOpening(RowLinks):
         release = self._release_of(tables)
         self._pay(release)
         terms = release, masking.commitment(self._mask_seed).hex()
-        shape = (len(self.links), _DIGEST_BYTES)
-        sessions = one_row(self._sessions).reshape(shape)
-        digests = one_row(tables).reshape(shape)
+        sessions = by_party(self._sessions, len(self.links))
+        digests = by_party(tables, len(self.links))
         return [
             link._seal(
                 "approval",
@@ -135,6 +141,7 @@ class JointRowOpening(RowLinks):
 
     @property
     def _sessions(self) -> bytes:
+        """Names of this party's sessions with all column parties."""
         return b"".join(bytes.fromhex(link.session()) for link in self.links)
 
     def _release_of(self, tables: bytes) -> str:
@@ -165,15 +172,28 @@ class JointRowOpening(RowLinks):
         release = self._release_of(approved)
         if len(told) != len(self.links) - 1:
             raise ProtocolError("not every column party has told that it debited the release")
-        digests = one_row(approved).reshape(-1, 1, _DIGEST_BYTES)
-        others = zip(self.links[1:], told, digests[1:], strict=True)
-        for link, sealed, digest in others:
+        self._record_debits(self.links[1:], told, release, approved[_DIGEST_BYTES:])
+        self._debited = True
+
+    @staticmethod
+    def _record_debits(
+        links: Sequence[RowLink], told: Sequence[bytes], release: str, tables: bytes
+    ) -> None:
+        """Record what column parties tell of their debits.
+
+        Args:
+            links: those with the column parties.
+            told: what each sent.
+            release: the release that they were to debit.
+            tables: the digest of each one's table.
+        """
+        digests = one_row(tables).reshape(-1, 1, _DIGEST_BYTES)
+        for link, sealed, digest in zip(links, told, digests, strict=True):
             debited = link._open("debited", sealed, Debited)
             if debited.release != release or not np.array_equal(debited.digest, digest):
                 raise ProtocolError(f"{link.party} debited another release than was approved")
             link._check_ledger(debited.witnessed)
             link._record_head(debited.head)
-        self._debited = True
 
     def unmask(self, sealed: bytes, packing: Packing) -> Coefficients:
         """Take the masks off a part of the opened table, or of the sum of all; see `RowOpening`."""
@@ -194,3 +214,8 @@ class JointRowOpening(RowLinks):
         self._pay(self._release_of(self._approved()))
         shown = MaskSeed(release, one_row(self._mask_seed), self._head())
         return [link._seal("mask", shown) for link in self.links]
+
+
+def by_party(joined: bytes, parties: int) -> NDArray[np.uint8]:
+    """(parties, bytes) equal parts of what stands one behind the other, one for each party."""
+    return one_row(joined).reshape(parties, -1)

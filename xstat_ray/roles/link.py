@@ -15,7 +15,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from xstat_ray.crypto.oprf import PERSON_KEY_BYTES
+from xstat_ray.crypto.oprf import PERSON_KEY_BYTES, item_hashes
 from xstat_ray.crypto.tags import tags
 from xstat_ray.errors import ProtocolError
 from xstat_ray.inputs.source import Source
@@ -44,6 +44,7 @@ class Link(Payer):
         *,
         seed: bytes | None = None,
         party: str | None = None,
+        row: str | None = None,
     ) -> None:
         """Begin a session; there are no persons yet.
 
@@ -53,8 +54,10 @@ class Link(Payer):
             seed: 32 secret bytes from which this party derives what it draws at random; fresh ones
                 if none are given.
             party: name of the column party; needed where the study names several.
+            row: name of the row party; by default the first.
         """
-        super().__init__(study, source, os.urandom(_SEED_BYTES) if seed is None else seed, party)
+        secret = os.urandom(_SEED_BYTES) if seed is None else seed
+        super().__init__(study, source, secret, party, row)
         self._exchange = IdExchange(self.role, os.urandom(_SEED_BYTES))
 
     def _export(self) -> dict[str, bytes]:
@@ -63,6 +66,15 @@ class Link(Payer):
     def _restore(self, secrets: Mapping[str, bytes]) -> None:
         super()._restore(secrets)
         self._exchange.seed = secrets["exchange"]
+
+    def take_persons(self, ids: NDArray[np.bytes_], contents: bytes) -> None:
+        """Take the persons of this party's table, before anything is offered.
+
+        Args:
+            ids: (P,) normalised ids, by number of the person.
+            contents: hash of who is in the table.
+        """
+        self._exchange.take(item_hashes(self._agreed.salt, ids), contents)
 
     def offer_columns(self) -> bytes:
         """Announce this party's persons, rounded up, sealed for the other party.

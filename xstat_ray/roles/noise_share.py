@@ -46,8 +46,9 @@ class NoiseShare(JointDraw):
         *,
         seed: bytes | None = None,
         party: str | None = None,
+        row: str | None = None,
     ) -> None:
-        super().__init__(study, source, seed=seed, party=party)
+        super().__init__(study, source, seed=seed, party=party, row=row)
         self._noise: NDArray[np.int64] | None = None
 
     def _restore(self, secrets: Mapping[str, bytes]) -> None:
@@ -61,7 +62,7 @@ class NoiseShare(JointDraw):
 
     def _modulus(self, packing: Packing) -> mpz:
         """Modulo which what is opened is summed up: n, or B where there are several parties."""
-        return packing.sum_modulus if self._study.column.parties else self._public.n
+        return packing.sum_modulus if self._study.opens_jointly else self._public.n
 
     def keep_noise(self) -> None:
         """Fix the party's share; it is in the private folder before this returns.

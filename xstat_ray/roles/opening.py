@@ -77,7 +77,7 @@ def joint_release_id(sessions: bytes, tables: bytes) -> str:
 
     Args:
         sessions: names of the row party's sessions with all of them, 32 bytes each, in the order of
-            the study.
+            the study; of several row parties those of all with the first, then with the second.
         tables: `table_digest` of the masked table of each, in the same order.
     """
     return release_id(_joint_session(sessions), joint_digest(tables))

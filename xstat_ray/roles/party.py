@@ -50,6 +50,7 @@ class Party(Link):
         *,
         seed: bytes | None = None,
         party: str | None = None,
+        row: str | None = None,
     ) -> None:
         """Take the study and remember where the table lies; nothing is read yet.
 
@@ -59,8 +60,9 @@ class Party(Link):
             seed: 32 secret bytes from which the party derives what it draws at random; fresh ones
                 if none are given.
             party: name of the column party; needed where the study names several.
+            row: name of the row party; by default the first.
         """
-        super().__init__(study, source, seed=seed, party=party)
+        super().__init__(study, source, seed=seed, party=party, row=row)
         self._record = IntakeRecord(self.role)
         self._drawn: bytes | None = None
 

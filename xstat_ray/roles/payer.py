@@ -40,7 +40,12 @@ class Payer(Session):
     """A session of a party that pays for the release, unless noise is off."""
 
     def __init__(
-        self, study: Study, source: Source | Path | str, seed: bytes, party: str | None = None
+        self,
+        study: Study,
+        source: Source | Path | str,
+        seed: bytes,
+        party: str | None = None,
+        row: str | None = None,
     ) -> None:
         """Take the study and the party's source, which names its ledger.
 
@@ -49,8 +54,9 @@ class Payer(Session):
             source: the party's table and its ledger.
             seed: see `Session`.
             party: see `Session`.
+            row: see `Session`.
         """
-        super().__init__(study, seed, party)
+        super().__init__(study, seed, party, row)
         self._source = Source.of(source)
 
     @property
@@ -64,7 +70,7 @@ class Payer(Session):
         return Ledger(path) if self._pays and path is not None else None
 
     def _dataset(self, role: Role) -> str:
-        return self._study.row.dataset if role == "row" else self._terms.dataset
+        return (self._row_terms if role == "row" else self._terms).dataset
 
     def _pay(self, release: str) -> None:
         """Debit this party's data set for a release, once however often this is called.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from hashlib import sha256
+from typing import ClassVar
 
 from xstat_ray.crypto.channel import Channel, pack_fields, unpack_fields
 from xstat_ray.crypto.handshake import Handshake, Hello, SharedSecrets
@@ -18,24 +19,26 @@ from xstat_ray.model.study import Role
 from xstat_ray.util.secrecy import Secret
 from xstat_ray.util.software_digest import software_digest
 
-_RESIDUES = b"xstat-ray v1 residues\0"
-
 
 class ResidueChannel(Secret):
     """One end of it: call `hello`, `agree` and `confirm`, in this order; then `seal` or `open`."""
+
+    LABEL: ClassVar[bytes] = b"xstat-ray v1 residues\0"
+    """Keeps handshakes for different purposes apart."""
+    ENDS: ClassVar[str] = "column parties"
 
     def __init__(self, study_digest: bytes, party: str, *, first: bool) -> None:
         """Begin a handshake.
 
         Args:
             study_digest: digest of the study.
-            party: name of the column party that is not the first.
-            first: whether this is the end of the first column party.
+            party: name of the party that is not the first of its side.
+            first: whether this is the end of the first.
         """
-        # In the handshake's own words the first column party has the row party's end.
+        # In the handshake's own words the first one has the row party's end.
         self._end: Role = "row" if first else "column"
         self._other: Role = "column" if first else "row"
-        digest = sha256(_RESIDUES + study_digest + party.encode()).digest()
+        digest = sha256(self.LABEL + study_digest + party.encode()).digest()
         self._handshake: Handshake | None = Handshake(self._end, digest, software_digest())
         self._shared: SharedSecrets | None = None
 
@@ -46,7 +49,7 @@ class ResidueChannel(Secret):
             ProtocolError: the handshake is over.
         """
         if self._handshake is None:
-            raise ProtocolError("the handshake of these column parties is over")
+            raise ProtocolError(f"the handshake of these {self.ENDS} is over")
         return self._handshake.hello.encode()
 
     def agree(self, peer: bytes) -> bytes:
@@ -56,7 +59,7 @@ class ResidueChannel(Secret):
             ProtocolError: it is none, of another study, party or software, or comes too late.
         """
         if self._handshake is None:
-            raise ProtocolError("the handshake of these column parties is over")
+            raise ProtocolError(f"the handshake of these {self.ENDS} is over")
         self._shared = self._handshake.agree(Hello.decode(peer))
         self._handshake = None
         return self._shared.confirm(self._end)
@@ -97,7 +100,7 @@ class ResidueChannel(Secret):
     @property
     def _agreed(self) -> SharedSecrets:
         if self._shared is None:
-            raise ProtocolError("the handshake of these column parties has not taken place")
+            raise ProtocolError(f"the handshake of these {self.ENDS} has not taken place")
         return self._shared
 
     def _channel(self, sender: Role) -> Channel:

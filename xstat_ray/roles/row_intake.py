@@ -13,13 +13,13 @@ from xstat_ray.errors import InputError, ProtocolError
 from xstat_ray.inputs.source import Source
 from xstat_ray.model.study import Study
 from xstat_ray.roles.intake import different_tables
-from xstat_ray.roles.joint_row_opening import JointRowOpening
+from xstat_ray.roles.row_peers import RowPeers
 from xstat_ray.roles.row_shape import MemoryRoom
 from xstat_ray.roles.row_table import RowTable
 from xstat_ray.roles.survey import Room, Survey, room_for
 
 
-class RowIntake(JointRowOpening):
+class RowIntake(RowPeers):
     """Surveys the row party's table.
 
     `make_fit` may come first. A party with one environment calls `intake`. Of several, each calls
@@ -30,9 +30,14 @@ class RowIntake(JointRowOpening):
     """
 
     def __init__(
-        self, study: Study, source: Source | Path | str, *, seed: bytes | None = None
+        self,
+        study: Study,
+        source: Source | Path | str,
+        *,
+        seed: bytes | None = None,
+        name: str | None = None,
     ) -> None:
-        super().__init__(study, source, seed=seed)
+        super().__init__(study, source, seed=seed, name=name)
         self._table: RowTable | None = None
         self._found: Survey | None = None
         self._room: MemoryRoom | None = None

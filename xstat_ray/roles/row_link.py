@@ -5,10 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from xstat_ray.crypto.oprf import item_hashes
 from xstat_ray.crypto.paillier import PublicKey
 from xstat_ray.errors import ProtocolError
 from xstat_ray.inputs.source import Source
@@ -31,8 +27,9 @@ class RowLink(Link):
         *,
         seed: bytes | None = None,
         party: str | None = None,
+        row: str | None = None,
     ) -> None:
-        super().__init__(study, source, seed=seed, party=party)
+        super().__init__(study, source, seed=seed, party=party, row=row)
         self._key = b""
         """The column party's public key with its proof, once it has been checked."""
 
@@ -57,15 +54,6 @@ class RowLink(Link):
         if not self._key:
             raise ProtocolError("the row party has no key to encrypt masks with")
         return checked_key(self._key)
-
-    def take_persons(self, ids: NDArray[np.bytes_], contents: bytes) -> None:
-        """Take the persons of the row party's table, before anything is offered.
-
-        Args:
-            ids: (P,) normalised ids, by number of the person.
-            contents: hash of who is in the table.
-        """
-        self._exchange.take(item_hashes(self._agreed.salt, ids), contents)
 
     def show_coefficients(self, coefficients: Coefficients) -> bytes:
         """Show the column party the published coefficients, in declared order, sealed for it."""

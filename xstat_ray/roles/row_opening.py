@@ -65,8 +65,9 @@ class RowOpening(RowLink, NoiseShare):
         *,
         seed: bytes | None = None,
         party: str | None = None,
+        row: str | None = None,
     ) -> None:
-        super().__init__(study, source, seed=seed, party=party)
+        super().__init__(study, source, seed=seed, party=party, row=row)
         self._mask_seed = masking.draw_seed()
         self._encryptors: dict[str, masking.MaskEncryptor] = {}
         self._told: tuple[str, str] | None = None

@@ -57,8 +57,9 @@ class RowParty(RowIntake):
         source: Source | Path | str,
         *,
         seed: bytes | None = None,
+        name: str | None = None,
     ) -> None:
-        super().__init__(study, source, seed=seed)
+        super().__init__(study, source, seed=seed, name=name)
         self._dummies: RowDummies | None = None
         self._grid: ShardGrid | None = None
         self._emitted = range(0)
@@ -221,7 +222,7 @@ class RowParty(RowIntake):
 
     def _sort(self, table: RowTable, grid: ShardGrid, batches: range) -> Sort:
         """Make what bounds the rows of these batches, blinds their cells, and sorts them."""
-        limit = self._study.bounds.rows
+        limit = self._row_terms.rows
         forward = self._blinding().forward
         draw = partial(self._draw, table.ids)
 
@@ -287,4 +288,4 @@ class RowParty(RowIntake):
         return [blinding.starts(lower, upper) for lower, upper in pairwise(levels)]
 
     def _blinding(self) -> Blinding:
-        return Blinding(shown_tree(self._study), self._seed)
+        return Blinding(shown_tree(self._study), self._blinding_secret)

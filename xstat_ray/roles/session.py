@@ -21,6 +21,7 @@ from xstat_ray.util.secrecy import Secret
 from xstat_ray.util.software_digest import software_digest
 
 _PARTY = b"xstat-ray column party of a study\0"
+_PARTIES = b"xstat-ray row party and column party of a study\0"
 SECRETS = "secrets"
 """File in the party's private folder that holds the secrets which a resumed run needs."""
 
@@ -36,21 +37,26 @@ class Session(Secret):
     role: ClassVar[Role]
     other: ClassVar[Role]
 
-    def __init__(self, study: Study, seed: bytes, party: str | None = None) -> None:
+    def __init__(
+        self, study: Study, seed: bytes, party: str | None = None, row: str | None = None
+    ) -> None:
         """Begin a handshake.
 
         Args:
             study: what both parties have agreed to count; its digest is compared.
             seed: 32 bytes of this party alone, from which it derives what it draws at random.
             party: name of the column party; needed where the study names several.
+            row: name of the row party; by default the first.
 
         Raises:
-            ProtocolError: the study names no such party, or several and none is given.
+            ProtocolError: the study names no such party, or several column parties and none is
+                given.
         """
         self._study = study
         self._terms = terms_of(study, party)
+        self._row_terms = study.row_parties[0] if row is None else study.row_terms_of(row)
         self._seed = seed
-        agreed = _agreed_digest(study, self._terms.name)
+        agreed = _agreed_digest(study, self._terms.name, self._row_terms.name)
         self._libraries = libraries(study)
         self._told_libraries = self._libraries
         """What the other party was told, perhaps by another environment or an earlier step."""
@@ -70,6 +76,11 @@ class Session(Secret):
     def party(self) -> str:
         """Name of the column party with which, or as which, this session is held."""
         return self._terms.name
+
+    @property
+    def row_party(self) -> str:
+        """Name of the row party with which, or as which, this session is held."""
+        return self._row_terms.name
 
     # Handshake
 
@@ -241,8 +252,11 @@ def terms_of(study: Study, party: str | None) -> ColumnTerms:
     return study.column_parties[0]
 
 
-def _agreed_digest(study: Study, party: str) -> bytes:
-    """What both ends of a handshake must have agreed on: the study, and which party is meant."""
+def _agreed_digest(study: Study, party: str, row: str) -> bytes:
+    """What both ends of a handshake must have agreed on: the study, and which parties are meant."""
+    if study.row.parties:
+        names = f"{row}\0{party}".encode()
+        return hashlib.sha256(_PARTIES + study.digest + names).digest()
     if not study.column.parties:
         return study.digest
     return hashlib.sha256(_PARTY + study.digest + party.encode()).digest()

@@ -29,12 +29,13 @@ from xstat_ray.roles.row_shape import MemoryRoom
 from xstat_ray.runtime.emission import (
     RowCalls,
     flag_calls,
+    prepare_flags,
     wanted_batches,
 )
 from xstat_ray.runtime.exchange import exchange_ids
 from xstat_ray.runtime.executor import Executor, Ref
 from xstat_ray.runtime.joint_noise import draw_noise
-from xstat_ray.runtime.links import LinkExecutor, links
+from xstat_ray.runtime.links import links, meet, shake_hands
 from xstat_ray.runtime.opening import MasksRef, Opening, connect, mask_calls, put_masks
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.runtime.reduction import BatchMessages, reduce_partials, sum_up_levels
@@ -108,37 +109,25 @@ class Driver:
             # With padding the driver, which plays the aggregator's part, may learn nothing of a
             # table that noise does not cover.
             self._note_order()
-        for link in links(executor):
-            exchange_ids(link, self._progress)
+        for name in executor.rows:
+            for link in links(executor, name):
+                exchange_ids(link, self._progress)
         return publics
 
     def _agree(self) -> list[Ref[bytes]]:
         """Lead all parties through their handshakes; returns every key with its proof."""
         executor = self._executor
-        for link in links(executor):
-            self._shake_hands(link)
+        for name in executor.rows:
+            for link in links(executor, name):
+                shake_hands(link)
         connect(executor)
+        meet(executor)
         size = (self._plan.key_bits, self._plan.constant_time)
         keys = list[Ref[bytes]]()
         for column, *_ in executor.columns.values():
             column.call(ColumnParty.generate_key, *size)
             keys.append(column.call(ColumnParty.public_key))
         return keys
-
-    def _shake_hands(self, link: LinkExecutor) -> None:
-        """Lead both ends of a link through the handshake."""
-        executor = self._executor
-        row = link.row_links[0]
-        column = link.column[0]
-        row_hello = executor.get(row.call(RowLink.hello))
-        column_hello = executor.get(column.call(ColumnParty.hello))
-        row_confirmation = row.call(RowLink.agree, column_hello)
-        column_confirmation = column.call(ColumnParty.agree, row_hello)
-        confirmed = [
-            row.call(RowLink.confirm, column_confirmation),
-            column.call(ColumnParty.confirm, row_confirmation),
-        ]
-        executor.get_all(confirmed)
 
     def _accept_keys(self, keys: Sequence[Ref[bytes]]) -> list[Ref[None]]:
         """Have the row party check every key, on its link with the key's holder."""
@@ -150,13 +139,14 @@ class Driver:
     def take_in(self, party: str) -> None:
         """Run the intake of one party alone, as in the party's own domain."""
         self._taken_in(party, self._intake(party))
-        if party == "row":
+        if party in self._executor.rows:
             self._note_order()
 
     def _note_order(self) -> None:
         """Note whether the row party's files are sorted by id: sorted ones are read faster."""
-        is_sorted = self._executor.get(self._executor.row[0].call(RowParty.is_sorted))
-        self._progress.note(order_sentence(self._plan, is_sorted))
+        firsts = [row[0] for row in self._executor.rows.values()]
+        are_sorted = self._executor.get_all([row.call(RowParty.is_sorted) for row in firsts])
+        self._progress.note(order_sentence(self._plan, all(are_sorted)))
 
     def _intake(self, party: str) -> Sequence[Ref[object]]:
         """Start the intake in all environments of a party."""
@@ -165,13 +155,14 @@ class Driver:
             return [instance.call(ColumnParty.intake) for instance in executor.columns[party]]
         grid = self._plan.grid
         room = MemoryRoom(grid.batches, len(grid.regions), self._memory)
-        executor.get_all([instance.call(RowParty.make_fit, room) for instance in executor.row])
-        idle = idle_sentence(len(grid.batches), len(executor.row))
+        row = executor.rows[party]
+        executor.get_all([instance.call(RowParty.make_fit, room) for instance in row])
+        idle = idle_sentence(len(grid.batches), len(row))
         if idle is not None:
             self._progress.note(idle)
-        if len(executor.row) > 1:
-            return survey(executor.row)
-        return [instance.call(RowParty.intake) for instance in executor.row]
+        if len(row) > 1:
+            return survey(row)
+        return [instance.call(RowParty.intake) for instance in row]
 
     def _taken_in(self, party: str, intakes: Sequence[Ref[object]]) -> None:
         """Wait for the intake of a party, whose environments must have read the same table."""
@@ -205,44 +196,47 @@ class Driver:
         Returns:
             The counts under each key.
         """
-        grid = self._plan.grid
-        rows = RowCalls(self._executor.row, len(grid.batches))
-        has_rows, flags = self._prepare(rows)
-        wanted = wanted_batches(has_rows)
-        joins = len(publics) * len(grid.regions) * sum(wanted)
-        with self._progress.stage("aggregate", joins) as stage:
-            return reduce_partials(
-                self._executor,
-                [self._aggregator(public) for public in publics],
-                self._batches(rows, flags, wanted),
-                in_flight=self._in_flight,
-                stage=stage,
-            )
-
-    def _prepare(self, row_calls: RowCalls) -> tuple[list[bool], list[list[int]]]:
-        """Hand the shards, and the dummies that each party drew, to all environments.
-
-        Returns:
-            For every batch whether the row party can hold rows of it, and for every column party
-            the number of its flags.
-        """
         executor = self._executor
         grid = self._plan.grid
-        row_dummies = executor.row[0].call(RowParty.draw_dummies, grid)
-        rows = row_calls.prepare(grid, row_dummies)
-        flags = []
-        for column in executor.columns.values():
-            dummies = column[0].call(ColumnParty.draw_dummies, grid)
-            flags.append([one.call(ColumnParty.prepare, grid, dummies) for one in column])
-        return executor.get_all(rows)[0], [executor.get(of_party[0]) for of_party in flags]
+        prepared = prepare_flags(executor, grid)
+        calls = {name: RowCalls(row, len(grid.batches)) for name, row in executor.rows.items()}
+        wanted = {
+            name: wanted_batches(executor.get_all(of.prepare_drawn(grid))[0])
+            for name, of in calls.items()
+        }
+        flags = executor.get_all(prepared)
+        joins = len(publics) * len(grid.regions) * sum(map(sum, wanted.values()))
+        with self._progress.stage("aggregate", joins) as stage:
+            counted = [
+                reduce_partials(
+                    executor,
+                    [self._aggregator(public, name) for public in publics],
+                    self._batches(name, rows, flags, wanted[name]),
+                    in_flight=self._in_flight,
+                    stage=stage,
+                )
+                for name, rows in calls.items()
+            ]
+        if len(counted) == 1:
+            return counted[0]
+        united = zip(publics, *counted, strict=True)
+        return [
+            self._aggregator(public, executor.row_name).unite(*partials)
+            for public, *partials in united
+        ]
 
     def _batches(
-        self, rows: RowCalls, sizes: Sequence[Sequence[int]], wanted: Sequence[bool]
+        self,
+        row_party: str,
+        rows: RowCalls,
+        sizes: Sequence[Sequence[int]],
+        wanted: Sequence[bool],
     ) -> Iterator[BatchMessages]:
         """Yield every batch that can hold rows; its flags are made when its turn comes.
 
         Args:
-            rows: asks for rows.
+            row_party: whose rows they are.
+            rows: asks for them.
             sizes: for every column party the number of flags in every batch.
             wanted: for every batch whether rows are asked for.
         """
@@ -251,16 +245,20 @@ class Driver:
         for batch in filter(wanted.__getitem__, rows.order):
             messages = [partial(rows.emit, shard) for shard in grid.of_batch(batch)]
             flags = [
-                [call() for call in flag_calls(column, self._plan, batch, sizes_of[batch])]
+                [
+                    call()
+                    for call in flag_calls(column, self._plan, batch, sizes_of[batch], row_party)
+                ]
                 for column, sizes_of in zip(executor.columns.values(), sizes, strict=True)
             ]
             yield BatchMessages(flags, messages)
         # The last rows are on their way, so that the masks hide behind the joins.
-        self._masks = mask_calls(self._executor, self._plan)
+        if row_party == list(executor.rows)[-1]:
+            self._masks = mask_calls(self._executor, self._plan)
 
-    def _aggregator(self, public: PublicKey) -> Aggregator:
+    def _aggregator(self, public: PublicKey, row_party: str) -> Aggregator:
         plan = self._plan
-        return Aggregator(public, plan.study.rows_per_flag, plan.design.cells)
+        return Aggregator(public, plan.study.rows_per_flag_of(row_party), plan.design.cells)
 
     # Stage 3: release
 
@@ -295,7 +293,7 @@ class Driver:
             plan.design.check_starts(starts)
             share = draw_share(plan.design, plan.study.slots)
             for public, partial_of in zip(publics, encrypted, strict=True):
-                aggregator = self._aggregator(public)
+                aggregator = self._aggregator(public, executor.row_name)
                 table = sum_up_levels(executor, plan, aggregator, partial_of, starts)
                 constant_time = plan.constant_time
                 made = aggregator.rerandomise(table, plan.packing, share, constant_time)
@@ -314,7 +312,7 @@ class Driver:
         """
         executor = self._executor
         plan = self._plan
-        aggregators = [self._aggregator(public) for public in publics]
+        aggregators = [self._aggregator(public, executor.row_name) for public in publics]
         tables = list(zip(aggregators, rerandomised, strict=True))
         made = self._masks or mask_calls(executor, plan)
         self._masks = None

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 from xstat_ray.crypto.packing import Packing
 from xstat_ray.model.messages import Flags, Rows
+from xstat_ray.model.parties import ONLY_ROW
 from xstat_ray.model.shards import Shard, ShardGrid
 from xstat_ray.planning.plan import Plan
 from xstat_ray.roles import ColumnParty, RowParty
@@ -61,6 +62,10 @@ class RowCalls(Stretches[Instance[RowParty]]):
             instance.call(RowParty.prepare, grid, dummies, stretch) for instance, stretch in self
         ]
 
+    def prepare_drawn(self, grid: ShardGrid) -> list[Ref[list[bool]]]:
+        """Have the first environment draw dummies, and hand them with the shards to all."""
+        return self.prepare(grid, self._emitters[0].call(RowParty.draw_dummies, grid))
+
     def emit(self, shard: Shard) -> Ref[Rows]:
         """Ask for the rows of a shard; shards are best asked for in `order` of their batches."""
         return self.emitter(shard.batch).call(RowParty.emit, shard)
@@ -77,8 +82,27 @@ def wanted_batches(has_rows: Sequence[bool]) -> list[bool]:
     return list(has_rows) if any(has_rows) else [True] * len(has_rows)
 
 
+def prepare_flags(executor: Executor, grid: ShardGrid) -> list[Ref[list[int]]]:
+    """Hand the shards, and the dummies that they drew, to the column parties' environments.
+
+    Returns:
+        For every column party the number of flags in each batch.
+    """
+    flags = []
+    for first, *others in executor.columns.values():
+        dummies = first.call(ColumnParty.draw_dummies, grid)
+        flags.append(first.call(ColumnParty.prepare, grid, dummies))
+        for other in others:
+            other.call(ColumnParty.prepare, grid, dummies)
+    return flags
+
+
 def flag_calls(
-    column: Sequence[Instance[ColumnParty]], plan: Plan, batch: int, flags: int
+    column: Sequence[Instance[ColumnParty]],
+    plan: Plan,
+    batch: int,
+    flags: int,
+    row_party: str = ONLY_ROW,
 ) -> list[Callable[[], Ref[Flags]]]:
     """List the calls that emit the flags of a batch, in parts.
 
@@ -87,18 +111,25 @@ def flag_calls(
         plan: the plan with its packing.
         batch: number of the batch.
         flags: number of flags in the batch.
+        row_party: name of the row party for whose rows they are.
     """
+    for_rows = (row_party,) if plan.study.row.parties else ()
     parts = cut(flags, max(1, CIPHERTEXTS_A_CALL // plan.packing.blocks))
     return [
-        partial(_emit_flags, in_turn(column, part), batch, part, rows, plan.packing)
+        partial(_emit_flags, in_turn(column, part), batch, part, rows, plan.packing, *for_rows)
         for part, rows in enumerate(parts)
     ]
 
 
 def _emit_flags(
-    instance: Instance[ColumnParty], batch: int, part: int, rows: range, packing: Packing
+    instance: Instance[ColumnParty],
+    batch: int,
+    part: int,
+    rows: range,
+    packing: Packing,
+    *for_rows: str,
 ) -> Ref[Flags]:
-    return instance.call(ColumnParty.emit, batch, part, rows, packing)
+    return instance.call(ColumnParty.emit, batch, part, rows, packing, *for_rows)
 
 
 def opening_parts(plan: Plan) -> list[range]:

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Concatenate, Generic, Self, TypeVar, cast
 
 from xstat_ray.inputs.source import Source
+from xstat_ray.model.parties import ONLY_ROW
 from xstat_ray.model.study import Role, Study
 from xstat_ray.roles import ColumnParty, RowParty
 from xstat_ray.roles.link import Link
@@ -29,11 +30,14 @@ def make_party(name: str, study: Study, source: Source) -> Party:
     """Make a party.
 
     Args:
-        name: `row`, or the name of a column party: `column` where there is one.
+        name: name of a row party, `row` where there is one, or of a column party, `column` where
+            there is one.
         study: what is counted.
         source: the party's table.
     """
-    return RowParty(study, source) if name == "row" else ColumnParty(study, source, party=name)
+    if study.role_of(name) == "row":
+        return RowParty(study, source, name=name)
+    return ColumnParty(study, source, party=name)
 
 
 class Ref(Generic[R_co]):
@@ -60,8 +64,12 @@ class Executor(ABC):
     """Runs party methods and stateless functions; a context manager that frees what it holds."""
 
     row: Sequence[Instance[RowParty]] = ()
-    """Environments of the row party; the first makes the secrets. Empty where the party
-    runs in another domain."""
+    """Environments of the row party, or of the first one; the first makes the secrets. Empty where
+    the party runs in another domain."""
+    further_rows: Mapping[str, Sequence[Instance[RowParty]]] = {}
+    """Environments of each other row party by its name, likewise, in the order of the study."""
+    row_name: str = ONLY_ROW
+    """Name of the row party, or of the first one."""
     columns: Mapping[str, Sequence[Instance[ColumnParty]]] = {}
     """Environments of each column party by its name, likewise, in the order of the study."""
 
@@ -72,13 +80,18 @@ class Executor(ABC):
 
     @property
     def parties(self) -> Mapping[str, Sequence[Instance[Party]]]:
-        """The environments of every party that runs here: `row`, and column parties by name."""
-        instances: Mapping[str, Sequence[Instance[Party]]] = {"row": self.row, **self.columns}
+        """The environments of every party that runs here, row parties first, by name."""
+        instances: Mapping[str, Sequence[Instance[Party]]] = {**self.rows, **self.columns}
         return {name: replicas for name, replicas in instances.items() if replicas}
 
     @property
+    def rows(self) -> Mapping[str, Sequence[Instance[RowParty]]]:
+        """The environments of every row party by its name, in the order of the study."""
+        return {self.row_name: self.row, **self.further_rows}
+
+    @property
     def ends(self) -> Mapping[Role, Sequence[Instance[Link]]]:
-        """Both ends of the link with the column party, or with the first one, as far as here."""
+        """Both ends of the link of row party and column party, or of the first, as far as here."""
         ends: Mapping[Role, Sequence[Instance[Link]]] = {"row": self.row, "column": self.column}
         return {role: replicas for role, replicas in ends.items() if replicas}
 
@@ -180,8 +193,14 @@ class LocalExecutor(Executor):
 
     def __init__(self, study: Study, sources: Mapping[str, Source]) -> None:
         """Make the parties whose tables are given, by the names of `make_party`."""
-        if "row" in sources:
-            self.row = [LocalInstance(RowParty(study, sources["row"]))]
+        rows = {
+            terms.name: [LocalInstance(RowParty(study, sources[terms.name], name=terms.name))]
+            for terms in study.row_parties
+            if terms.name in sources
+        }
+        self.row_name = study.row_parties[0].name
+        self.row = rows.pop(self.row_name, [])
+        self.further_rows = rows
         names = [terms.name for terms in study.column_parties if terms.name in sources]
         self.columns = {
             name: [LocalInstance(ColumnParty(study, sources[name], party=name))] for name in names

@@ -64,9 +64,10 @@ def ledgers_of(study: Study, sources: Mapping[str, Source]) -> Ledgers:
     """The ledgers that a run of a study debits: none without noise and without padding."""
     if study.privacy.noise == "off" and study.privacy.padding == "off":
         return ()
+    datasets = {terms.name: terms.dataset for terms in study.parties}
     return tuple(
         (
-            study.row.dataset if party == "row" else study.terms_of(party).dataset,
+            datasets[party],
             (source.ledger or DEFAULT_LEDGER).absolute(),
         )
         for party, source in sources.items()

@@ -45,7 +45,7 @@ def mask_calls(executor: Executor, plan: Plan) -> list[MasksRef]:
     """
     turns = range(len(opening_parts(plan)))
     call: Callable[[Executor, Plan, int], MasksRef]
-    call = mask_call if len(executor.columns) == 1 else joint_mask_call
+    call = joint_mask_call if plan.study.opens_jointly else mask_call
     return [call(executor, plan, turn) for turn in turns]
 
 
@@ -86,10 +86,11 @@ def put_masks(
 
 def _release_of(executor: Executor, plan: Plan, masked: Sequence[MaskedTable]) -> str:
     """Form the id of the release, as the parties do."""
-    rows = [link.row_links[0] for link in links(executor)]
+    of_rows = [links(executor, name) for name in executor.rows]
+    rows = [link.row_links[0] for of_column in zip(*of_rows, strict=True) for link in of_column]
     sessions = executor.get_all([row.call(RowLink.session) for row in rows])
     digests = [table_digest(table, plan.study) for table in masked]
-    if len(digests) == 1:
+    if not plan.study.opens_jointly:
         return release_id(sessions[0], digests[0])
     return joint_release_id(b"".join(map(bytes.fromhex, sessions)), b"".join(digests))
 
@@ -123,7 +124,7 @@ class Opening:
         """
         parts = opening_parts(self._plan)
         with self._progress.stage("decrypt", len(parts)) as stage:
-            if to_open.others:
+            if self._plan.study.opens_jointly:
                 return self._open_several(to_open, stage)
             return self._open_one(to_open, stage)
 
@@ -153,7 +154,7 @@ class Opening:
         return coefficients
 
     def _open_several(self, to_open: ToOpen, stage: Stage) -> Coefficients:
-        """Open the sum of the tables of several column parties (`joint_opening.open_tables`)."""
+        """Open the sum of all column parties' tables (`joint_opening.open_tables`)."""
         executor = self._executor
         packing = self._plan.packing
         shown = [to_open, *to_open.others]
@@ -166,12 +167,16 @@ class Opening:
         approvals = executor.get(approve)
         self._approved()
         tables = [executor.put(table.masked) for table in shown]
+        consents = self._consents()
         permits = executor.get_all(
             [
-                column.call(ColumnParty.admit, table, approval, packing)
-                for column, table, approval in zip(self._firsts, tables, approvals, strict=True)
+                column.call(ColumnParty.admit, table, approval, packing, *of_others)
+                for column, table, approval, of_others in zip(
+                    self._firsts, tables, approvals, consents, strict=True
+                )
             ]
         )
+        self._tell_row_parties(permits)
         told = [
             column.call(ColumnParty.tell_debit, permit)
             for column, permit in zip(self._firsts[1:], permits[1:], strict=True)
@@ -180,7 +185,43 @@ class Opening:
         sealed = list(self._arrived(self._sums(tables, permits), stage))
         coefficients = self._unblind(sealed, to_open)
         self._check_several(approvals, sealed, coefficients)
+        self._show_debits(approvals)
         return coefficients
+
+    def _consents(self) -> list[list[bytes]]:
+        """Have all row parties but the first consent; returns what each column party is sent."""
+        executor = self._executor
+        given = [
+            executor.get(other.call(RowParty.consent, self._row.call(RowParty.tell_terms, name)))
+            for name, (other, *_) in executor.further_rows.items()
+        ]
+        return [[of_row[number] for of_row in given] for number in range(len(self._firsts))]
+
+    def _tell_row_parties(self, permits: Sequence[bytes]) -> None:
+        """Tell all row parties but the first that the column parties have debited the release."""
+        executor = self._executor
+        if not executor.further_rows:
+            return
+        told = executor.get_all(
+            [
+                column.call(ColumnParty.tell_debit_to_others, permit)
+                for column, permit in zip(self._firsts, permits, strict=True)
+            ]
+        )
+        for number, (other, *_) in enumerate(executor.further_rows.values()):
+            debits = [of_column[number] for of_column in told]
+            executor.get(other.call(RowParty.accept_all_debits, debits))
+
+    def _show_debits(self, approvals: Sequence[bytes]) -> None:
+        """Have all row parties but the first tell that their ledgers still hold the debit."""
+        executor = self._executor
+        others = [other for other, *_ in executor.further_rows.values()]
+        if not others:
+            return
+        shown = executor.get_all([other.call(RowParty.show_debit) for other in others])
+        for number, (column, approval) in enumerate(zip(self._firsts, approvals, strict=True)):
+            debits = [of_row[number] for of_row in shown]
+            executor.get(column.call(ColumnParty.accept_row_debits, approval, debits))
 
     def _sums(
         self, tables: Sequence[Ref[MaskedTable]], permits: Sequence[bytes]

@@ -113,7 +113,7 @@ class RayExecutor(Executor):
         Args:
             study: what is counted.
             sources: the table of each party that runs here.
-            replicas: environments of the row party and of each column party; one by default.
+            replicas: environments of each row party and of each column party; one by default.
             cluster: labels of nodes and limits of time.
             progress: what is shown.
 
@@ -137,15 +137,22 @@ class RayExecutor(Executor):
                 RayInstance(name, study, sources[name], variables, labels) for _ in range(count)
             ]
 
-        row: list[RayInstance[RowParty]] = environments("row", "row")
+        rows: dict[str, list[RayInstance[RowParty]]] = {
+            terms.name: environments("row", terms.name) for terms in study.row_parties
+        }
         columns: dict[str, list[RayInstance[ColumnParty]]] = {
             terms.name: environments("column", terms.name)
             for terms in study.column_parties
             if terms.name in sources
         }
-        self.row = row
+        self._instances: list[RayInstance[Any]] = [
+            *chain.from_iterable(rows.values()),
+            *chain.from_iterable(columns.values()),
+        ]
+        self.row_name = study.row_parties[0].name
+        self.row = rows.pop(self.row_name)
+        self.further_rows = rows
         self.columns = columns
-        self._instances = [*row, *chain.from_iterable(columns.values())]
         for instance in self._instances:
             instance.await_running(lambda: await_nodes(cluster, progress))
         heartbeats = [instance.heartbeat for instance in self._instances]

@@ -14,8 +14,9 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from xstat_ray.model.dimension import Dimension
 from xstat_ray.model.parties import ONLY
-from xstat_ray.model.study import Dimension, Study
+from xstat_ray.model.study import Study
 
 SECONDS = {"date": 86_400, "hour": 3_600, "15min": 900}
 

@@ -21,7 +21,8 @@ from xstat_ray.hokkaido.world.paths import make_paths
 from xstat_ray.hokkaido.world.people import people_of
 from xstat_ray.hokkaido.world.settings import World
 from xstat_ray.hokkaido.world.year import make_year
-from xstat_ray.model.study import Dimension, Study
+from xstat_ray.model.dimension import Dimension
+from xstat_ray.model.study import Study
 
 ROWS = "operator/visits.parquet"
 COLUMNS = {"revisit": "airline/customers.parquet", "donation": "airline/donations.parquet"}

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from xstat_ray.geo import hokkaido
 from xstat_ray.hokkaido.population.declaration import AreaKind, Declaration
+from xstat_ray.model.dimension import Dimension, Level
 from xstat_ray.model.row_tree import RowTree, tree_of
-from xstat_ray.model.study import Dimension, Level
 
 COARSER = {"municipality": ("subprefecture",), "mesh": ("mesh1km", "mesh10km", "mesh80km")}
 """Levels above the areas, from fine to coarse: columns of `hokkaido.cells`."""

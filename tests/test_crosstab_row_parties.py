@@ -1,0 +1,146 @@
+"""A release of several row parties as one call: the counts are those of SQL over all tables."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.case import Case, counts, study
+from tests.several import keys_at_hand
+from tests.several_rows import United, united
+from tests.sizes import thorough
+from xstat_ray import Options, Release, crosstab
+from xstat_ray.errors import InputError, PlanError
+from xstat_ray.federation.one_machine import run_domains
+from xstat_ray.inputs.source import Source
+from xstat_ray.privacy.ledger import Ledger
+from xstat_ray.roles import ColumnParty, RowParty
+from xstat_ray.runtime import executor as executor_module
+from xstat_ray.runtime.driver import Driver
+from xstat_ray.runtime.progress import Progress
+
+OPTIONS = Options(key_bits=2048, shards=3, allow_no_noise=True)
+PARTIES = [{"name": "north"}, {"name": "south"}]
+ROWS = {
+    "north": {"id": ["1", "2"], "area": ["a", "b"]},
+    "south": {"id": ["1", "3"], "area": ["a", "a"]},
+}
+COUNTS = {("a", "x"): 3, ("a", "y"): 0, ("b", "x"): 0, ("b", "y"): 1}
+"""Person 1 is a customer of both, and counts twice."""
+
+
+def run(made: United, folder: Path, **how: Any) -> Release:
+    """Release the study in this process with the seeds of its parties, and keys that are there."""
+    rows, columns = made.write(folder)
+
+    def column_party(study: Any, source: Any, *, party: str) -> ColumnParty:
+        return ColumnParty(study, source, party=party, seed=made.seeds[party])
+
+    def row_party(study: Any, source: Any, *, name: str) -> RowParty:
+        return RowParty(study, source, name=name, seed=made.seeds[name])
+
+    with keys_at_hand(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(executor_module, "RowParty", row_party)
+        patch.setattr(executor_module, "ColumnParty", column_party)
+        return crosstab(made.study, row=rows, column=columns, options=OPTIONS, **how)
+
+
+def counts_of(release: Release, made: United) -> NDArray[np.int64]:
+    """(cells, slots) published counts."""
+    shape = (made.study.cells, made.study.slots)
+    return release.statistics["noisy"].to_numpy().reshape(shape)
+
+
+def test_counts_equal_a_query_and_all_files_tell_of_all_parties(tmp_path: Path) -> None:
+    made = united(2)
+    release = run(made, tmp_path, out=tmp_path / "out")
+    assert (counts_of(release, made) == made.expected()).all()
+    names = {"north", "south", "column"}
+    assert {path.name for path in (tmp_path / "out" / "parties").iterdir()} == names
+    assert set(release.manifest["datasets"]) == set(release.manifest["inputs_hmac_sha256"]) == names
+
+
+@thorough
+@pytest.mark.parametrize(("row_parties", "column_parties"), [(2, 2), (3, 1), (3, 2)])
+def test_counts_of_more_parties_equal_a_query(
+    row_parties: int, column_parties: int, tmp_path: Path
+) -> None:
+    made = united(row_parties, column_parties, 0.3)
+    assert (counts_of(run(made, tmp_path), made) == made.expected()).all()
+
+
+@thorough
+def test_an_interrupted_release_is_finished_from_what_is_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = united(2, 2)
+
+    def fail(self: Driver, *_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Driver, "release", fail)
+        run(made, tmp_path, out=tmp_path / "out")
+    monkeypatch.setattr(Driver, "de_identify", fail)
+    release = run(made, tmp_path, out=tmp_path / "out")
+    assert (counts_of(release, made) == made.expected()).all()
+
+
+def tables(folder: Path) -> tuple[Case, dict[str, Source]]:
+    """Tables of two row parties of whom person 1 is a customer of both."""
+    case = Case(folder)
+    sources = {}
+    for name, table in ROWS.items():
+        path = case.write("row", table).rename(folder / f"{name}.parquet")
+        sources[name] = case.source(path)
+    return case, sources
+
+
+@pytest.mark.ray
+@thorough
+def test_on_ray_with_several_environments_of_each_party(tmp_path: Path, ray_folder: Path) -> None:
+    case, rows = tables(tmp_path)
+    declared = study(row={"parties": PARTIES})
+    options = replace(OPTIONS, runtime="ray", replicas={"row": 2, "column": 2})
+    column = case.source(case.tables["column"])
+    release = crosstab(declared, row=rows, column=column, options=options, out=case.out)
+    assert counts(release) == COUNTS
+
+
+def test_somebody_who_is_a_customer_of_both_counts_in_each(tmp_path: Path) -> None:
+    case, rows = tables(tmp_path)
+    declared = study(noise="laplace", row={"parties": PARTIES})
+    assert declared.sensitivity.l1 == 2
+    column = case.source(case.tables["column"])
+    with keys_at_hand():
+        exact = crosstab(study(row={"parties": PARTIES}), row=rows, column=column, options=OPTIONS)
+        crosstab(declared, row=rows, column=column, options=OPTIONS)
+    assert counts(exact) == COUNTS
+    datasets = ("small/north", "small/south", "small/column")
+    assert {Ledger(case.ledger).spent(dataset) for dataset in datasets} == {1}
+
+
+def test_a_table_for_each_party_and_for_no_other_is_asked_for(tmp_path: Path) -> None:
+    case, rows = tables(tmp_path)
+    declared = study(row={"parties": PARTIES})
+    for row in (rows["north"], {"north": rows["north"]}, {**rows, "west": rows["north"]}):
+        with pytest.raises(InputError, match="the study's row parties are north, south"):
+            crosstab(declared, row=row, column=case.tables["column"], options=OPTIONS)
+
+
+def test_domains_of_their_own_and_padding_are_refused(tmp_path: Path) -> None:
+    case, _ = tables(tmp_path)
+    declared = study(row={"parties": PARTIES})
+    sources = {"row": Source(case.tables["column"]), "column": Source(case.tables["column"])}
+    with pytest.raises(PlanError, match="several row parties.*domains of their own"):
+        run_domains(
+            declared, sources, out=case.out, options=OPTIONS, arguments={}, progress=Progress()
+        )
+    padded = study(row={"parties": PARTIES}, privacy={"padding": "dp"})
+    with pytest.raises(PlanError, match="padding is not made for several row parties"):
+        OPTIONS.plan(padded)
