@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,9 +66,9 @@ def play(
         Noisy counts and sums (nodes, slots) of all measured levels, each in declared order.
     """
     study = plan.study
-    row_tables = row_table if isinstance(row_table, Mapping) else {ONLY_ROW: row_table}
+    given = row_table if isinstance(row_table, Mapping) else {ONLY_ROW: row_table}
+    row_tables = {terms.name: given[terms.name] for terms in study.row_parties}
     tables = column_table if isinstance(column_table, Mapping) else {ONLY: column_table}
-    row_tables = {terms.name: row_tables[terms.name] for terms in study.row_parties}
     rows = [
         RowParty(study, Source(table, ledger=ledger), seed=seeds.get(name), name=name)
         for name, table in row_tables.items()
@@ -84,8 +85,7 @@ def play(
     exchange_persons(first, columns, *rows[1:])
     draw_noise(plan, first, columns[0])
 
-    # The rows of each row party are counted by themselves, under every key; then all that is under
-    # one key is one table.
+    # The rows of each row party are counted by themselves; what is under one key is one table.
     aggregators = [
         [Aggregator(public, most, plan.design.cells) for public in publics]
         for most in map(study.rows_per_flag_of, row_tables)
@@ -105,8 +105,8 @@ def play(
 def agree(plan: Plan, row: RowParty, columns: Sequence[ColumnParty]) -> list[PublicKey]:
     """Play the handshakes, and the key holders' proofs of their keys; returns the public keys.
 
-    The row party has a link with each column party; what is said on one of them is no other column
-    party's business. Of several row parties this is the first.
+    The row party, or the first, has a link with each column party; what is said on one of them is
+    no other column party's business.
     """
     publics = []
     for link, column in zip(row.links, columns, strict=True):
@@ -242,7 +242,7 @@ def count(
         For each column party every batch's encrypted counts, under its key.
     """
     digest = plan.study.digest
-    how = (plan.packing, *([row.row_party] if plan.study.row.parties else []))
+    how: tuple[Any, ...] = (plan.packing, *([row.row_party] if plan.study.row.parties else []))
 
     # Padding. Each party, for itself: how many dummies it sends, where the study asks for any.
     row.prepare(plan.grid, row.draw_dummies(plan.grid))
