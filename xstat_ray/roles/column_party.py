@@ -243,7 +243,7 @@ class ColumnParty(JointColumnOpening):
         if self._starts is None:
             raise ProtocolError("flags were asked for before the batches were prepared")
         link = self if row_party is None else self.link(row_party)
-        flags = self._in_order(link, batch, self._starts).take(slice(rows.start, rows.stop))
+        flags = self._in_order(batch, self._starts, link).take(slice(rows.start, rows.stop))
         if self._encryptor is None:
             planned = sum(self._sizes) * packing.blocks * len(self.links)
             self._encryptor = OwnerEncryptor(self._private_key, planned)
@@ -257,9 +257,9 @@ class ColumnParty(JointColumnOpening):
             ciphertexts=np.stack(blocks, axis=1),
         )
 
-    def _in_order(self, link: Link, batch: int, starts: NDArray[np.int64]) -> _Flags:
+    def _in_order(self, batch: int, starts: NDArray[np.int64], link: Link | None = None) -> _Flags:
         """Return the flags of a batch in the order of its tags; the last batch is kept."""
-        which = link.row_party, batch
+        which = (link or self).row_party, batch
         if self._kept is None or self._kept[0] != which:
             section = slice(int(starts[batch]), int(starts[batch + 1]))
             flags = self._with_dummies(batch, section, link)
