@@ -121,17 +121,11 @@ def _fitted(
 def _sources(
     study: Study, row: Table | Mapping[str, Table], column: Table | Mapping[str, Table]
 ) -> dict[str, Source]:
-    """Find the tables of all parties, by name, and check that they are there.
-
-    Raises:
-        InputError: see `_of_side` and `check_sources`.
-    """
+    """Find the tables of all parties, by name, and check that they are there."""
     rows = row if isinstance(row, Mapping) else {ONLY_ROW: row}
     columns = column if isinstance(column, Mapping) else {ONLY: column}
-    sources = {
-        **_of_side("row", [terms.name for terms in study.row_parties], rows),
-        **_of_side("column", [terms.name for terms in study.column_parties], columns),
-    }
+    sources = _of_side("row", [terms.name for terms in study.row_parties], rows)
+    sources |= _of_side("column", [terms.name for terms in study.column_parties], columns)
     check_sources(sources)
     return sources
 
