@@ -49,7 +49,7 @@ def bad_faith(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def unbounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plant the leak: the aggregator does not look how many rows a flag meets."""
-    monkeypatch.setattr(Study, "rows_per_flag", property(lambda self: 1 << 30))
+    monkeypatch.setattr(Study, "rows_per_flag_of", lambda self, party: 1 << 30)
 
 
 def declared(padding: str, rows: int = 1, noise: str = "off", **fields: Any) -> Study:

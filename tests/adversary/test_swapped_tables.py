@@ -180,7 +180,7 @@ def test_without_the_comparison_a_person_counts_as_often_as_there_are_messages(
     tmp_path, party, monkeypatch
 ):
     # Of several rows of one person in a batch, the aggregator's bound would take each away.
-    monkeypatch.setattr(Study, "rows_per_flag", property(lambda self: 1 << 30))
+    monkeypatch.setattr(Study, "rows_per_flag_of", lambda self, party: 1 << 30)
     assert max(ATTACKS[party](tmp_path).values()) == 4
 
 

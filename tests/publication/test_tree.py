@@ -25,12 +25,11 @@ from tests.sizes import thorough
 from xstat_ray import Options, Release, crosstab
 from xstat_ray.crypto.keygen import generate
 from xstat_ray.inputs.source import Source
+from xstat_ray.model.dimension import Dimension, Level
 from xstat_ray.model.messages import Coefficients
 from xstat_ray.model.study import (
     Bounds,
     ColumnSide,
-    Dimension,
-    Level,
     Privacy,
     Role,
     RowSide,

@@ -31,14 +31,13 @@ from xstat_ray.crypto.keygen import generate
 from xstat_ray.crypto.oprf import item_hashes
 from xstat_ray.crypto.packing import Packing
 from xstat_ray.crypto.paillier import PrivateKey
+from xstat_ray.model.dimension import Dimension, Level
 from xstat_ray.model.messages import Flags
 from xstat_ray.model.period import Period
 from xstat_ray.model.shards import ShardGrid
 from xstat_ray.model.study import (
     Bounds,
     ColumnSide,
-    Dimension,
-    Level,
     Noise,
     Privacy,
     Role,

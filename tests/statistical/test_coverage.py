@@ -11,13 +11,12 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from xstat_ray.model.dimension import Dimension, Level
 from xstat_ray.model.messages import Coefficients
 from xstat_ray.model.row_tree import tree_of
 from xstat_ray.model.study import (
     Bounds,
     ColumnSide,
-    Dimension,
-    Level,
     MechanismChoice,
     Noise,
     Privacy,
