@@ -57,6 +57,7 @@ METRICS = {
         "scale.trial.c7i.xlarge.dollars",
     },
     "profile": {"profile.row.emit", "profile.row.mask_table.share"},
+    "parties": {"parties.counts.wall", "parties.second.flags", "parties.sums.processor"},
     "peers": {"peers.ours.2048", "peers.phe_packed.2048", "peers.duckdb"},
     "machines": {
         "machines.call",
