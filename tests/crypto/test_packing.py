@@ -328,7 +328,8 @@ def test_flags_with_values_add_up_to_counts_and_sums(
 ) -> None:
     layout, _, _ = plan
     reach = min(room.offset for room in layout.sums) // 8
-    number = data.draw(st.integers(1, 7).filter(lambda n: n >> layout.slot_bits == 0))
+    room = (1 << layout.slot_bits) - 1 - layout.offset
+    number = data.draw(st.integers(1, min(7, room)))
     draw = np.random.default_rng(data.draw(st.integers(0, 2**32)))
     # The last one is a dummy.
     slot = np.append(draw.integers(0, layout.slots, number), layout.slots)

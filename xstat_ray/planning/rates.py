@@ -24,10 +24,10 @@ class Rates:
     persons: float
     """Persons of either party in the ID exchange: an id is hashed, masked, and both functions are
     evaluated on it."""
-    rows: float = 4_000_000
+    rows: float = 6_000_000
     """Rows of the row party surveyed, read, bounded, tagged, sorted and joined, from Parquet files
     that are sorted by id."""
-    unsorted_rows: float = 2_000_000
+    unsorted_rows: float = 5_000_000
     """Rows of the row party from Parquet files in another order, as far as to the join."""
 
     def mask_seconds(self, ciphertexts: int, key_bits: int) -> float:
@@ -37,11 +37,11 @@ class Rates:
 
 
 _PERSONS = {
-    "phe": 80_000.0,
-    "portable": 80_000.0,
-    "aesni": 120_000.0,
-    "avx2": 120_000.0,
-    "ifma": 120_000.0,
+    "phe": 100_000.0,
+    "portable": 100_000.0,
+    "aesni": 250_000.0,
+    "avx2": 250_000.0,
+    "ifma": 250_000.0,
 }
 _RATES = {
     "phe": {
