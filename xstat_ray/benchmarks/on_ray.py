@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xstat_ray.benchmarks.processes import peak_of_all
+from xstat_ray.crypto.kernels.choice import kernel
 from xstat_ray.crypto.paillier import PublicKey
 from xstat_ray.inputs.source import Source
 from xstat_ray.model.messages import Partial
+from xstat_ray.model.study import Role
 from xstat_ray.planning.cluster import Cluster
 from xstat_ray.planning.plan import Plan
 from xstat_ray.runtime.driver import Driver
@@ -85,14 +87,16 @@ def release(
 def open_ray(plan: Plan, sources: Mapping[str, Source], cores: int) -> Iterator[Executor]:
     """Start a Ray for the parties and the pool.
 
-    Each party has an environment, with a thread for each core.
+    Each party has an environment, with a thread for each core. With the portable kernel, whose
+    threads wait for each other, the column party has an environment for each core instead.
     """
     # Ray lets its workers yield to everything else on a machine, and the baselines do not yield.
     os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112
     cluster = Cluster(cpus=cores, store_bytes=STORE_BYTES)
+    replicas: dict[Role, int] = {"row": 1, "column": cores if kernel().name == "portable" else 1}
     with (
         session(cluster),
-        RayExecutor(plan.study, sources, {"row": 1, "column": 1}, cluster) as executor,
+        RayExecutor(plan.study, sources, replicas, cluster) as executor,
     ):
         yield executor
 
