@@ -27,7 +27,7 @@ class Rates:
     rows: float = 6_000_000
     """Rows of the row party surveyed, read, bounded, tagged, sorted and joined, from Parquet files
     that are sorted by id."""
-    unsorted_rows: float = 5_000_000
+    unsorted_rows: float = 3_400_000
     """Rows of the row party from Parquet files in another order, as far as to the join."""
 
     def mask_seconds(self, ciphertexts: int, key_bits: int) -> float:
