@@ -81,7 +81,7 @@ def benchmark(*overrides, cwd):
     )
 
 
-SHORT = ("kernels", "tags", "join")
+SHORT = ("tags", "join")
 """Suites for every run of the tests."""
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.fuzz import PARSERS, fuzz
+from tests.sizes import thorough
 
 
-@pytest.mark.parametrize("what", PARSERS)
+@pytest.mark.parametrize(
+    "what", [pytest.param(what, marks=[thorough] * (what == "study")) for what in PARSERS]
+)
 def test_no_mutation_raises_anything_but_the_typed_errors(what, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     tried, refused = fuzz(what, 2, 20260101)

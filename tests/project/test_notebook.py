@@ -12,7 +12,9 @@ from matplotlib.image import imread
 from nbclient import NotebookClient
 
 from tests.pages import ROOT, text_of
-from tests.sizes import first
+from tests.sizes import thorough
+
+pytestmark = thorough
 
 EXAMPLES = ROOT / "docs" / "examples"
 FIGURES = ("hours.png", "map.png", "watershed.png")
@@ -32,7 +34,7 @@ def notebook(tmp_path_factory):
     return loaded, folder
 
 
-@pytest.mark.parametrize("name", first(0, FIGURES))
+@pytest.mark.parametrize("name", FIGURES)
 def test_it_draws_the_committed_figures(notebook, name):
     drawn = imread(notebook[1] / name)
     committed = imread(EXAMPLES / name)

@@ -14,6 +14,8 @@ from tests.hokkaido.report.browser import chromium
 from tests.pages import ROOT
 from tests.sizes import thorough
 
+pytestmark = thorough
+
 FETCHING = {
     "script": "src",
     "link": "href",
@@ -49,7 +51,6 @@ class Fetched(HTMLParser):
             self.addresses.append(address)
 
 
-@thorough
 def test_every_page_is_built_and_in_the_navigation(site):
     pages = {
         path.relative_to(ROOT / "docs").with_suffix("") for path in (ROOT / "docs").rglob("*.md")
@@ -117,7 +118,6 @@ def test_the_search_index_knows_the_pages(site):
     assert index.startswith("var __index = ") and "protocol.html" in index
 
 
-@thorough
 def test_it_is_read_and_searched_from_the_file_system_without_a_request(site):
     with chromium() as browser:
         context = browser.new_context()

@@ -118,8 +118,7 @@ class Country:
 @pytest.fixture(
     scope="module",
     params=[
-        SHORT.seed,
-        *(pytest.param(seed, marks=thorough) for seed in (20231029, 1)),
+        *(pytest.param(seed, marks=thorough) for seed in (SHORT.seed, 20231029, 1)),
         *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(6, 24)),
     ],
 )

@@ -13,6 +13,8 @@ from tests.hokkaido.report.browser import SCREENSHOTS, VIEWS, Reader
 from tests.sizes import thorough
 from xstat_ray.hokkaido.report.make import PAGE
 
+pytestmark = thorough
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
