@@ -31,7 +31,6 @@ def serious(page: Page) -> list[tuple[str, str]]:
     ]
 
 
-@thorough
 @pytest.mark.parametrize("language", ["ja", pytest.param("en", marks=pytest.mark.slow)])
 def test_axe_finds_nothing_serious_in_any_view(reader, language):
     if reader.page.get_attribute("html", "lang") != language:
@@ -99,7 +98,6 @@ def test_what_was_used_keeps_the_focus(reader):
     assert "5時間前" in reader.page.inner_text(".moment")
 
 
-@thorough
 def test_paper_takes_two_pages_of_a4(reader):
     for view in ("studies", "needs", "boarding"):
         reader.view(view)
@@ -124,7 +122,6 @@ def telephone(browser: Browser, report: Path) -> Reader:
     )
 
 
-@thorough
 def test_a_telephone_shows_it_without_scrolling_sideways(browser, report):
     phone = telephone(browser, report)
     phone.picture("phone", full_page=True)
