@@ -9,17 +9,50 @@ another.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xstat_ray.inputs.source import Source
 from xstat_ray.model.messages import Coefficients, MaskedTable, Masks, RerandomisedTable
+from xstat_ray.model.parties import ONLY, ONLY_ROW
+from xstat_ray.model.study import Study
 from xstat_ray.planning.plan import Plan
+from xstat_ray.privacy.places import Place
 from xstat_ray.roles import Aggregator, ColumnParty, RowParty
 from xstat_ray.roles.aggregator import draw_share
 from xstat_ray.roles.link import Link
+
+
+def row_parties(
+    study: Study,
+    table: Path | str | Mapping[str, Path | str],
+    ledger: Place,
+    seeds: Mapping[str, bytes],
+) -> list[RowParty]:
+    """Give each row party its table, in the order of the study; see `protocol.play`."""
+    tables = table if isinstance(table, Mapping) else {ONLY_ROW: table}
+    return [
+        RowParty(study, Source(tables[name], ledger=ledger), seed=seeds.get(name), name=name)
+        for name in (terms.name for terms in study.row_parties)
+    ]
+
+
+def column_parties(
+    study: Study,
+    table: Path | str | Mapping[str, Path | str],
+    ledger: Place,
+    seeds: Mapping[str, bytes],
+) -> list[ColumnParty]:
+    """Give each column party its table, in the order of the study; see `protocol.play`."""
+    tables = table if isinstance(table, Mapping) else {ONLY: table}
+    return [
+        ColumnParty(study, Source(tables[name], ledger=ledger), seed=seeds.get(name), party=name)
+        for name in (terms.name for terms in study.column_parties)
+    ]
 
 
 class Opened(NamedTuple):

@@ -16,8 +16,14 @@ from numpy.typing import NDArray
 
 from xstat_ray.crypto.channel import hand_over
 from xstat_ray.crypto.paillier import PublicKey
-from xstat_ray.inputs.source import Source
-from xstat_ray.joint_opening import connect, meet, open_tables, shake_hands
+from xstat_ray.joint_opening import (
+    column_parties,
+    connect,
+    meet,
+    open_tables,
+    row_parties,
+    shake_hands,
+)
 from xstat_ray.model.messages import (
     Coefficients,
     Flags,
@@ -28,7 +34,6 @@ from xstat_ray.model.messages import (
     Rows,
     Tree,
 )
-from xstat_ray.model.parties import ONLY, ONLY_ROW
 from xstat_ray.noise.bits import SEED_BYTES
 from xstat_ray.noise.covert import CovertCheck
 from xstat_ray.noise.draw import Dealing
@@ -66,17 +71,8 @@ def play(
         Noisy counts and sums (nodes, slots) of all measured levels, each in declared order.
     """
     study = plan.study
-    given = row_table if isinstance(row_table, Mapping) else {ONLY_ROW: row_table}
-    row_tables = {terms.name: given[terms.name] for terms in study.row_parties}
-    tables = column_table if isinstance(column_table, Mapping) else {ONLY: column_table}
-    rows = [
-        RowParty(study, Source(table, ledger=ledger), seed=seeds.get(name), name=name)
-        for name, table in row_tables.items()
-    ]
-    columns = [
-        ColumnParty(study, Source(tables[name], ledger=ledger), seed=seeds.get(name), party=name)
-        for name in (terms.name for terms in study.column_parties)
-    ]
+    rows = row_parties(study, row_table, ledger, seeds)
+    columns = column_parties(study, column_table, ledger, seeds)
 
     first = rows[0]
     publics = agree(plan, first, columns)
@@ -88,7 +84,7 @@ def play(
     # The rows of each row party are counted by themselves; what is under one key is one table.
     aggregators = [
         [Aggregator(public, most, plan.design.cells) for public in publics]
-        for most in map(study.rows_per_flag_of, row_tables)
+        for most in (study.rows_per_flag_of(row.row_party) for row in rows)
     ]
     counted = [
         count(plan, row, columns, of_row) for row, of_row in zip(rows, aggregators, strict=True)
@@ -225,10 +221,7 @@ def check_sets(row: RowParty, column: ColumnParty, aggregator: CovertCheck) -> N
 
 
 def count(
-    plan: Plan,
-    row: RowParty,
-    columns: Sequence[ColumnParty],
-    aggregators: Sequence[Aggregator],
+    plan: Plan, row: RowParty, columns: Sequence[ColumnParty], aggregators: Sequence[Aggregator]
 ) -> list[list[Partial]]:
     """Play what is sent to the aggregator, and its join.
 
@@ -242,21 +235,11 @@ def count(
         For each column party every batch's encrypted counts, under its key.
     """
     digest = plan.study.digest
-    how: tuple[Any, ...] = (plan.packing, *([row.row_party] if plan.study.row.parties else []))
 
     # Padding. Each party, for itself: how many dummies it sends, where the study asks for any.
     row.prepare(plan.grid, row.draw_dummies(plan.grid))
     sizes = [column.prepare(plan.grid, column.draw_dummies(plan.grid)) for column in columns]
-
-    # De-identify. Each column party -> aggregator: every batch's flags for the rows of this row
-    # party, (tag, encrypted slot).
-    flags = [
-        [
-            Flags.decode(column.emit(batch, 0, range(size), *how).encode(digest), digest)
-            for batch, size in enumerate(sizes_of)
-        ]
-        for column, sizes_of in zip(columns, sizes, strict=True)
-    ]
+    flags = send_flags(plan, row, columns, sizes)
 
     # De-identify and join. Row party -> aggregator: every shard's rows, (tags, blinded cell). A row
     # counts for the first column party whose flags it meets.
@@ -275,6 +258,23 @@ def count(
             for joined_of, flags_of in zip(joined_with, of_party, strict=True)
         ]
         for aggregator, joined_with, of_party in zip(aggregators, joined, flags, strict=True)
+    ]
+
+
+def send_flags(
+    plan: Plan, row: RowParty, columns: Sequence[ColumnParty], sizes: Sequence[Sequence[int]]
+) -> list[list[Flags]]:
+    """Play what column parties send for the rows of a row party, given their flags by batch."""
+    digest = plan.study.digest
+    how: tuple[Any, ...] = (plan.packing, *([row.row_party] if plan.study.row.parties else []))
+
+    # De-identify. Each column party -> aggregator: every batch's flags, (tag, encrypted slot).
+    return [
+        [
+            Flags.decode(column.emit(batch, 0, range(size), *how).encode(digest), digest)
+            for batch, size in enumerate(sizes_of)
+        ]
+        for column, sizes_of in zip(columns, sizes, strict=True)
     ]
 
 

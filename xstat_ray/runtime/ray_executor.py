@@ -19,7 +19,6 @@ from xstat_ray.crypto.kernels import choice
 from xstat_ray.inputs.source import Source
 from xstat_ray.model.study import Role, Study
 from xstat_ray.planning.cluster import Cluster, Labels
-from xstat_ray.roles import ColumnParty, RowParty
 from xstat_ray.runtime.executor import Executor, Instance, P_co, R, Ref, name_of
 from xstat_ray.runtime.failures import explained
 from xstat_ray.runtime.heartbeat import LOOK, Heartbeat
@@ -122,12 +121,7 @@ class RayExecutor(Executor):
         """
         cluster = cluster or Cluster()
         progress = progress or Progress()
-        # A kernel or a number of threads that is forced in this process is forced in all.
-        forced = {
-            name: os.environ[name]
-            for name in (choice.VARIABLE, threads.VARIABLE)
-            if name in os.environ
-        }
+        forced = _forced()
 
         def environments(role: Role, name: str) -> list[RayInstance[Any]]:
             count = replicas.get(role, 1) if name in sources else 0
@@ -137,25 +131,21 @@ class RayExecutor(Executor):
                 RayInstance(name, study, sources[name], variables, labels) for _ in range(count)
             ]
 
-        rows: dict[str, list[RayInstance[RowParty]]] = {
-            terms.name: environments("row", terms.name) for terms in study.row_parties
-        }
-        columns: dict[str, list[RayInstance[ColumnParty]]] = {
+        rows = {terms.name: environments("row", terms.name) for terms in study.row_parties}
+        columns = {
             terms.name: environments("column", terms.name)
             for terms in study.column_parties
             if terms.name in sources
         }
-        self._instances: list[RayInstance[Any]] = [
-            *chain.from_iterable(rows.values()),
-            *chain.from_iterable(columns.values()),
-        ]
+        of_parties = (*rows.values(), *columns.values())
+        self._instances: list[RayInstance[Any]] = [*chain.from_iterable(of_parties)]
         self.row_name = study.row_parties[0].name
         self.row = rows.pop(self.row_name)
         self.further_rows = rows
         self.columns = columns
         for instance in self._instances:
             instance.await_running(lambda: await_nodes(cluster, progress))
-        heartbeats = [instance.heartbeat for instance in self._instances]
+        heartbeats = [one.heartbeat for one in self._instances]
         self._heartbeat = Heartbeat(heartbeats, cluster.silence_seconds)
         self._tasks = Tasks(cluster, forced, progress, self._heartbeat.look)
 
@@ -196,6 +186,12 @@ class RayExecutor(Executor):
         """End the actors."""
         for instance in self._instances:
             instance.stop()
+
+
+def _forced() -> dict[str, str]:
+    """A kernel or a number of threads that is forced in this process, and so in all."""
+    names = (choice.VARIABLE, threads.VARIABLE)
+    return {name: os.environ[name] for name in names if name in os.environ}
 
 
 def _threads(replicas: int, labels: Labels) -> dict[str, str]:
