@@ -20,9 +20,7 @@ def native(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
     """The C functions; emulated ones take some hundred times as long."""
     if path := os.environ.get(extension.CHOSEN):
         return extension.load(Path(path))
-    return extension.installed() or extension.load(
-        extension.build(tmp_path_factory.mktemp("emulated"))
-    )
+    return extension.installed() or extension.load(extension.built_once(tmp_path_factory))
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ bounds that the kernels rest on.
 
 from __future__ import annotations
 
+import fcntl
 import importlib.machinery
 import importlib.util
 import os
@@ -19,6 +20,7 @@ from types import ModuleType
 import pytest
 
 NAME = "xstat_ray.crypto.kernels._native"
+LIBRARY = "_native.abi3.so"
 EMULATION = Path(__file__).parent / "emulation"
 SOURCE = Path(__file__).parents[3] / "xstat_ray/crypto/kernels/native"
 PLAIN = ("-O2",)
@@ -36,7 +38,7 @@ def build(folder: Path, options: tuple[str, ...] = PLAIN, source: Path = SOURCE)
     compiler = shutil.which("gcc")
     if compiler is None:
         pytest.skip("the emulated kernels need gcc")
-    built = folder / "_native.abi3.so"
+    built = folder / LIBRARY
     include = [f"-I{path}" for path in (EMULATION, source, sysconfig.get_path("include"))]
     sources = [*(path for path in sorted(source.glob("*.c")) if path.name != "cpu.c")]
     command = [compiler, *_FLAGS, *options, *include, *sources, EMULATION / "cpu.c", "-o", built]
@@ -45,6 +47,17 @@ def build(folder: Path, options: tuple[str, ...] = PLAIN, source: Path = SOURCE)
         pytest.skip("this gcc has no sanitizers")
     assert done.returncode == 0, done.stderr
     return built
+
+
+def built_once(folders: pytest.TempPathFactory) -> Path:
+    """Compile with the emulation once for all processes of a session, which takes ten seconds."""
+    base = folders.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "emulated"
+    shared.mkdir(exist_ok=True)
+    with (shared / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        built = shared / LIBRARY
+        return built if built.exists() else build(shared)
 
 
 def load(path: Path) -> ModuleType:

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.crypto.kernels import extension
+from tests.sizes import first, thorough
 from xstat_ray.crypto.buffers import from_rows, to_rows
 from xstat_ray.crypto.kernels.ifma import Ifma
 from xstat_ray.crypto.kernels.interface import Half, Kernel, Workload
@@ -25,9 +26,14 @@ from xstat_ray.crypto.kernels.tables import best_digit_bits
 from xstat_ray.crypto.paillier import SUBGROUP_BITS, PrivateKey
 
 Both = Callable[[Callable[[Kernel], np.ndarray]], np.ndarray]
-SIZES = ["private_key", "private_key_3072", "private_key_4096"]
 FAST = not extension.emulated()
 """Whether the C kernels are as fast as they are meant to be."""
+SIZES = [
+    "private_key",
+    pytest.param("private_key_3072", marks=() if FAST else thorough),
+    pytest.param("private_key_4096", marks=() if FAST else pytest.mark.slow),
+]
+LONGEST = first(6 if FAST else 3, [1, 64, 65, 4096, 4097, 10_001])
 LENGTHS = ["short", pytest.param("long", marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
 
 
@@ -166,7 +172,7 @@ def test_zero_without_randomness_is_one(both: Both, key: PrivateKey) -> None:
 
 
 @pytest.mark.parametrize("constant_time", [False, True])
-@pytest.mark.parametrize("digit_bits", range(2, 13) if FAST else (2, 7, 12))
+@pytest.mark.parametrize("digit_bits", range(2, 13) if FAST else first(2, [2, 7, 12]))
 def test_every_width_of_digits(
     ifma_too: Both, private_key: PrivateKey, digit_bits: int, constant_time: bool, monkeypatch: Any
 ) -> None:
@@ -245,7 +251,7 @@ def test_sums_of_any_segments(both: Both, lengths: list[int], seed: int) -> None
     both(lambda kernel: kernel.accumulate(table, index, edges, modulus))
 
 
-@pytest.mark.parametrize("length", [1, 64, 65, 4096, 4097, 10_001])
+@pytest.mark.parametrize("length", LONGEST)
 @pytest.mark.parametrize("modulus", [2**4096 - 1, 2**4095 + 1, 2**4096 - 2**2048 + 1, 3])
 def test_one_long_segment(both: Both, length: int, modulus: int) -> None:
     table = np.zeros((50, 512), np.uint8)
