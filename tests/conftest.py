@@ -30,6 +30,7 @@ from xstat_ray.inputs.nycflights import write_tables
 from xstat_ray.inputs.source import Source
 from xstat_ray.inputs.study_file import load
 from xstat_ray.model.study import Bounds, Privacy
+from xstat_ray.privacy import sqlite_history
 
 ROOT = Path(__file__).parents[1]
 
@@ -93,6 +94,7 @@ def power_stays_on() -> Iterator[None]:
     """Wait for no disk in this process: tests kill processes, whose files the system keeps."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda file: None)
+        patch.setattr(sqlite_history, "DURABLE", "PRAGMA synchronous = OFF")
         yield
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.case import Case, counts, study
+from tests.sizes import every_other
 from xstat_ray import InputError, Source
 from xstat_ray.inputs.public_tables import PublicTable
 from xstat_ray.inputs.section import Section
@@ -45,7 +46,7 @@ def opened(case: Case, place: str, path: Path, options: TableOptions) -> None:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("place", every_other(2, list(PLACES)))
 def test_faults_are_refused_wherever_the_file_is_used(tmp_path, place, fault):
     case = Case(tmp_path)
     text, problem = FAULTS[fault]

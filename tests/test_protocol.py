@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests import oracle
 from tests.bad_faith import bound_nothing
-from tests.sizes import first, thorough
+from tests.sizes import every_other, first, thorough
 from tests.synthetic import make_study
 from xstat_ray.model.dimension import Dimension
 from xstat_ray.model.study import Bounds, ColumnSide, Privacy, RowSide, Study, View
@@ -62,7 +62,7 @@ def test_bounds_that_bind_keep_the_same_rows_as_row_number(nycflights, weight, t
 
 
 @pytest.mark.parametrize("offset_dimension", [True, False])
-@pytest.mark.parametrize("shards", [1, 5, 80])
+@pytest.mark.parametrize("shards", every_other(2, [1, 5, 80]))
 def test_windows_and_both_bounds(small, tmp_path, offset_dimension, shards):
     study = make_study(offset_dimension=offset_dimension)
     plan = make_plan(study, key_bits=2048, shards=shards)
@@ -113,7 +113,7 @@ def test_padding_changes_no_count_of_the_demo(nycflights, tmp_path):
 
 
 @pytest.mark.parametrize("batch", ["release", "day"])
-@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize("rows", first(1, [1, 3]))
 def test_padding_changes_no_count_with_windows_and_both_bounds(small, tmp_path, batch, rows):
     study = make_study(offset_dimension=False)
     study = replace(

@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.case import Case, study
+from tests.sizes import thorough
 from xstat_ray import Options
 from xstat_ray.inputs.source import Source
 from xstat_ray.model.messages import Flags, Rows
@@ -318,6 +319,7 @@ def test_a_planted_leak_is_found(tmp_path, monkeypatch, leak):
     assert seen != simulate(plan, padded_sizes(plan, seen))
 
 
+@thorough
 def test_one_person_would_change_which_batches_can_hold_rows(tmp_path, monkeypatch):
     """What the first of these leaks is worth: certainty about one person."""
     tell_of_rows(monkeypatch)
@@ -333,6 +335,7 @@ def test_one_person_would_change_which_batches_can_hold_rows(tmp_path, monkeypat
 # What is published of times
 
 
+@thorough
 def test_with_padding_published_times_are_told_to_the_minute(tmp_path):
     published = {}
     for padding in ("dp", "off"):

@@ -56,6 +56,7 @@ def named(things: list[Thing], key: PrivateKey, people: People) -> tuple[Naming 
     return learnt(marks.namings(things, key, packing, persons), people.both)
 
 
+@thorough
 @pytest.mark.parametrize("least", first(1, [masking._PAYS, 0]))
 def test_a_key_of_bad_faith_shows_nobody(least, tmp_path, paillier_key, monkeypatch):
     """H is -1, so that whatever others multiply with leaves marks in the randomness as they are.
@@ -71,6 +72,7 @@ def test_a_key_of_bad_faith_shows_nobody(least, tmp_path, paillier_key, monkeypa
     assert best is not None and not beaten
 
 
+@thorough
 @pytest.mark.parametrize("leak", first(1, [masks.with_powers_of_h, masks.left_out]))
 def test_with_masks_of_less_randomness_it_names_everybody(
     leak, tmp_path, paillier_key, monkeypatch
@@ -83,6 +85,7 @@ def test_with_masks_of_less_randomness_it_names_everybody(
     assert beaten and best.named == people.both
 
 
+@thorough
 def test_marks_above_the_slots_show_nobody_and_are_refused(tmp_path, paillier_key, monkeypatch):
     people = mixed(2)
     things, refused = marked(people, paillier_key, marks.above_the_slots, tmp_path, monkeypatch)
@@ -91,6 +94,7 @@ def test_marks_above_the_slots_show_nobody_and_are_refused(tmp_path, paillier_ke
     assert best is not None and not beaten
 
 
+@thorough
 def test_without_masks_marks_above_the_slots_name_everybody(tmp_path, paillier_key, monkeypatch):
     masks.left_out(monkeypatch)
     people = mixed(2)

@@ -20,7 +20,7 @@ from tests.adversary.planted import sampler
 from tests.adversary.recorder import RECEIVED, Record, Recorder, Thing
 from tests.adversary.transcripts import Told, planes_of, told
 from tests.case import study
-from tests.sizes import first, slow
+from tests.sizes import first, slow, thorough
 from xstat_ray.noise import triples
 from xstat_ray.noise.bits import Attempt, Stream
 from xstat_ray.noise.coins import Coins
@@ -160,6 +160,7 @@ def test_a_dealer_that_also_unmasks_reads_every_count(monkeypatch):
     assert sampler.counts_of(truth + drawing.noise, bits).tolist() == truth.tolist()
 
 
+@thorough
 def test_what_a_dealer_marks_is_refused_by_the_row_party(tmp_path, monkeypatch):
     sampler.marked(monkeypatch)
     declared = study(noise="laplace")

@@ -198,7 +198,7 @@ def more_than_chance(right: int, draws: int, chance: float) -> bool:
     return bool(binom.sf(right - 1, draws, chance) < FALSE_ALARM)
 
 
-@pytest.mark.parametrize("attack", first(2, ATTACKS))
+@pytest.mark.parametrize("attack", first(1, ATTACKS))
 @pytest.mark.parametrize("draws", [DRAWS, pytest.param(5 * DRAWS, marks=thorough)])
 def test_with_padding_the_shape_names_no_place(world, attack, draws):
     # Nobody was anywhere but in one cell of each county, so that sizes tell nothing either.
@@ -228,7 +228,8 @@ def no_dummies_in_empty_cells(patch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("leak", "attack"), [(unfilled, by_shape), (no_dummies_in_empty_cells, by_empty_cells)]
+    ("leak", "attack"),
+    first(1, [(unfilled, by_shape), (no_dummies_in_empty_cells, by_empty_cells)]),
 )
 def test_the_attack_names_every_place_where_the_padding_of_the_tree_fails(
     world, monkeypatch, leak, attack

@@ -183,6 +183,7 @@ def test_the_noise_is_not_taken_off(deployment, kind, tmp_path):
     assert found.beaten() == (False, False), found
 
 
+@thorough
 @pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS, slow))
 @pytest.mark.parametrize("kind", ["laplace", pytest.param("gaussian", marks=slow)])
 @pytest.mark.parametrize("role", first(1, ROLES))

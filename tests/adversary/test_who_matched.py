@@ -77,6 +77,7 @@ def test_neither_party_names_anybody_who_matched(deployment, tmp_path):
         assert not beaten, role
 
 
+@thorough
 @pytest.mark.parametrize("role", ROLES)
 def test_nor_does_a_party_that_lists_every_possible_number(role, tmp_path):
     people = listing_all(2, role)
@@ -96,7 +97,7 @@ def test_the_number_of_matches_does_not_show(role, tmp_path):
     assert not guess_worlds([partial(world, n) for n in (20, 40)], LEARN, DRAWS).beat(chance())
 
 
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("role", first(1, list(ROLES)))
 def test_matrices_without_pads_name_everybody_who_matched(role, tmp_path, monkeypatch):
     replace_everywhere(monkeypatch, oprf.hidden, matrices.without_pads)
     people = mixed(3)

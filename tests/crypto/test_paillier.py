@@ -13,6 +13,7 @@ from gmpy2 import invert, mpz, powmod
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.sizes import first
 from xstat_ray.crypto.kernels.choice import kernel
 from xstat_ray.crypto.paillier import (
     OwnerEncryptor,
@@ -408,7 +409,7 @@ def test_we_open_five_hundred_of_phe(stock: tuple, private_key: PrivateKey) -> N
     check_we_open_phe(stock, private_key, random_messages(5, 500, private_key.public))
 
 
-@pytest.mark.parametrize("threads", ["1", "2"])
+@pytest.mark.parametrize("threads", first(1, ["1", "2"]))
 def test_whatever_the_randomness_each_number_is_opened(
     threads: str, owner: OwnerEncryptor, private_key: PrivateKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,7 @@ from gmpy2 import gcd, invert, mpz, powmod
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
+from tests.sizes import first
 from xstat_ray.crypto import masking, residues
 from xstat_ray.crypto.buffers import from_rows
 from xstat_ray.crypto.kernels.choice import kernel
@@ -114,7 +115,7 @@ def test_products_are_uniform_among_the_residues() -> None:
     assert looks_uniform(classes(made), 4 * 6 * 12)
 
 
-@pytest.mark.parametrize("power", [2, 3, 88])
+@pytest.mark.parametrize("power", first(1, [2, 3, 88]))
 def test_products_of_bases_that_are_not_uniform_are_found(
     power: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

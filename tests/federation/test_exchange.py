@@ -18,6 +18,7 @@ from tests.case import COUNTS, Case, study
 from tests.federation import s3_server
 from tests.federation.domains import RUN, Domains
 from tests.killing import clean_server
+from tests.sizes import thorough
 from xstat_ray.crypto.paillier import PrivateKey
 from xstat_ray.errors import InputError, MessageError, PendingError
 from xstat_ray.federation import exchange
@@ -164,6 +165,7 @@ def put_large(location: str) -> None:
     Exchange.at(location, "run").put("name", LARGE)
 
 
+@thorough
 def test_of_a_killed_upload_nothing_is_there(s3):
     """The process dies when the second of three parts has arrived."""
     location, store = s3
@@ -242,6 +244,7 @@ def allows(domain: str, method: str, path: str) -> bool:
     ) or inside.startswith(rights)
 
 
+@thorough
 def test_each_domain_needs_no_more_than_its_rights(in_bucket, monkeypatch):
     def as_itself(call, domain, *arguments, **changes):
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", domain)
@@ -264,6 +267,7 @@ def test_each_domain_needs_no_more_than_its_rights(in_bucket, monkeypatch):
             place.get(closed)
 
 
+@thorough
 def test_a_message_cut_off_in_a_bucket_is_refused_and_then_sent_again(in_bucket):
     """A store may show an upload before it ends: what is no whole message is not read as one."""
     with pytest.raises(PendingError):

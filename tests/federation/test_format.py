@@ -17,6 +17,7 @@ import pytest
 
 from tests.case import Case, study
 from tests.federation.domains import RUN, Domains
+from tests.sizes import thorough
 from xstat_ray.crypto.channel import unpack_fields
 from xstat_ray.federation.audit import EVENTS
 from xstat_ray.federation.envelope import Header, open_message
@@ -34,6 +35,7 @@ def columns() -> dict[str, Any]:
     }
 
 
+@thorough
 def test_a_second_implementer_decrypts_the_published_values(quick_key, columns, tmp_path):
     case = Case(tmp_path)
     domains = Domains(

@@ -11,6 +11,7 @@ import pyarrow.feather as feather
 import pytest
 
 from tests.inputs.tables import GOOD, read, write
+from tests.sizes import thorough
 from xstat_ray.errors import InputError
 from xstat_ray.inputs.table_columns import Place, convert
 from xstat_ray.inputs.table_options import TableOptions
@@ -116,6 +117,7 @@ def test_one_column_with_two_uses(tmp_path):
         open_table(path, numbers=["v"], values=["v"])
 
 
+@thorough
 def test_damage_beyond_the_beginning_is_found_while_reading(tmp_path):
     lines = "".join(f"{i},x\n" for i in range(1_500_000))
     path = write(tmp_path / "x.csv", f"id,v\n{lines}secret\n")

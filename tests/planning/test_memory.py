@@ -87,6 +87,7 @@ def peak_of_run(folder: Path, cells: int) -> int:
     return int(done.stdout)
 
 
+@thorough
 @pytest.mark.parametrize(
     ("persons", "cells"),
     [(2_000, 20), pytest.param(60_000, 20, marks=thorough)],

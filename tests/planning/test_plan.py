@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.sizes import thorough
 from tests.synthetic import make_study
 from xstat_ray.crypto.kernels import choice
 from xstat_ray.crypto.packing import FREE_BITS, SUM_FREE_BITS
@@ -145,6 +146,7 @@ def test_a_slot_that_could_overflow_is_refused_and_the_least_that_cannot_is_take
     assert caught.value.key == "crypto.slot_bits"
 
 
+@thorough
 def test_a_table_beyond_any_purpose_is_refused():
     labels = tuple(map(str, range(MAX_COEFFICIENTS // 8 + 1)))
     wide = Dimension("wide", "wide", labels, tuple((label,) for label in labels[:1]))

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.privacy.ledgers import debit, spend
+from tests.sizes import thorough
 from xstat_ray.errors import BudgetError, InputError
 from xstat_ray.model.dimension import Dimension
 from xstat_ray.model.study import Bounds, ColumnSide, Privacy, RowSide, Study
@@ -441,6 +442,7 @@ def _instructions(path, monkeypatch):
     return len(made)
 
 
+@thorough
 def test_a_process_killed_at_any_point_leaves_the_whole_debit_or_nothing(
     tmp_path, path, monkeypatch
 ):
@@ -481,6 +483,7 @@ def test_what_is_known_of_the_noise_is_kept_and_makes_the_total_exact(path):
     assert {entry.note for entry in ledger.history("a")} == {"", "laplace 24", "gaussian"}
 
 
+@thorough
 def test_a_release_fits_by_its_exact_cost_that_would_not_by_the_sum(path):
     ledger = Ledger(path)
     terms = {"delta": "1e-12"}

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from tests.case import study
 from tests.roles.pair import agreed_pair
+from tests.sizes import first
 from xstat_ray.inputs.source import Source
 from xstat_ray.model.study import Study
 from xstat_ray.planning.plan import make_plan
@@ -119,7 +120,7 @@ def parties(study: Study, folder: Path, path: Path) -> tuple[RowParty, ColumnPar
 
 
 @pytest.mark.parametrize("layout", ["csv", "parquet", "sorted"])
-@pytest.mark.parametrize("weighted", [True, False])
+@pytest.mark.parametrize("weighted", first(1, [True, False]))
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=rows_of_a_table)
 def test_every_row_is_counted_for_its_one_reason(

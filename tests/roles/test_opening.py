@@ -12,6 +12,7 @@ import pytest
 
 from tests.case import Case, study, use_key
 from tests.roles.pair import agreed_pair
+from tests.sizes import thorough
 from xstat_ray.crypto import masking
 from xstat_ray.crypto.buffers import from_rows, to_rows
 from xstat_ray.crypto.channel import pack_fields
@@ -154,6 +155,7 @@ def test_the_key_holder_decrypts_numbers_that_tell_nothing(opening):
     assert left == [number % key.public.n for number in share]
 
 
+@thorough
 def test_all_parts_of_an_environment_are_masked_by_the_same_tables(opening, monkeypatch):
     made = []
     honest = masking.ResidueProducts

@@ -17,6 +17,7 @@ from tests.roles.pair import (
     secrets_of,
     transfer,
 )
+from tests.sizes import thorough
 from xstat_ray.errors import ProtocolError
 from xstat_ray.model.shards import ShardGrid
 from xstat_ray.planning.plan import make_plan
@@ -103,6 +104,7 @@ def test_steps_out_of_order_are_refused(small, call, problem):
         call(RowParty(small.study, small.row))
 
 
+@thorough
 @pytest.mark.parametrize("place", [0, 1])
 def test_a_replica_takes_over_and_makes_the_same_choices(small, place):
     pair = agreed_pair(small.study, small.row, small.column)

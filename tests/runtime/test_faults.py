@@ -229,6 +229,7 @@ def test_replicas_whose_tables_differ_are_refused(ray_folder, small, tmp_path):
             encrypted(executor, make_plan(small.study, key_bits=2048))
 
 
+@thorough
 @pytest.mark.parametrize("stage", first(1, ["aggregate", "intake", "release"]))
 def test_a_party_whose_environment_dies_ends_the_run(ray_folder, small, tmp_path, stage):
     plan = make_plan(small.study, key_bits=2048, shards=12)

@@ -155,6 +155,7 @@ def held_open(ray_folder, tmp_path, monkeypatch, capfd):
     return run
 
 
+@thorough
 @pytest.mark.ray
 def test_nothing_that_must_stay_inside_is_found_anywhere(ray_folder, tmp_path, held_open, capfd):
     wanted: dict[str, bytes] = {}

@@ -16,7 +16,7 @@ from tests.case import use_key
 from tests.heard import Heard
 from tests.runtime.noting import noting_executor
 from tests.runtime.running import counts
-from tests.sizes import thorough
+from tests.sizes import first, thorough
 from xstat_ray.crypto.keygen import generate
 from xstat_ray.crypto.paillier import PrivateKey
 from xstat_ray.errors import InputError
@@ -72,7 +72,7 @@ def table(small, tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("environments", [2, 5])
+@pytest.mark.parametrize("environments", first(1, [2, 5]))
 def test_rows_are_those_of_one_environment(small, table, environments):
     alone, several = (
         [sorted(rows.cells.tolist()) for rows in emitted(taken_in(small, *[table] * number))]

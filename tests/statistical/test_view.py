@@ -183,6 +183,7 @@ def test_the_person_changes_what_was_declared(inputs):
     assert padding.matched.l1 == padding.flags.l1 == R * W and padding.unmatched.l1 == R * HOURS
 
 
+@thorough
 @pytest.mark.parametrize(
     ("number", "share"),
     [(SHORT, 0.25), pytest.param(FULL, 0.6, marks=pytest.mark.slow)],

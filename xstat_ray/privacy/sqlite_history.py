@@ -24,6 +24,9 @@ T = TypeVar("T")
 MOVED = 3
 """Version of a file whose entries are in a database now, and which is closed."""
 
+DURABLE = "PRAGMA synchronous = FULL"
+"""Makes a transaction wait until the disk has it."""
+
 _SCHEMA = (
     "PRAGMA journal_mode = WAL",
     """
@@ -149,7 +152,7 @@ class SqliteHistory(History):
             with closing(
                 sqlite3.connect(self._path, timeout=60, isolation_level=None)
             ) as connection:
-                connection.execute("PRAGMA synchronous = FULL")
+                connection.execute(DURABLE)
                 connection.execute(f"BEGIN {lock}")
                 # An exception skips the commit, and closing rolls back.
                 yield connection
@@ -164,6 +167,7 @@ def _create(path: Path) -> None:
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
         new = Path(folder) / path.name
         with closing(sqlite3.connect(new, isolation_level=None)) as connection:
+            connection.execute(DURABLE)
             for statement in _SCHEMA:
                 connection.execute(statement)
             connection.execute("INSERT INTO origin VALUES (?)", (os.urandom(32).hex(),))

@@ -87,6 +87,7 @@ def test_the_language_switches_everywhere(reader):
     assert reader.page.inner_text("body") == japanese
 
 
+@thorough
 def test_the_table_sorts_and_a_row_is_shown_on_the_map(reader):
     reader.view("needs")
 
@@ -110,6 +111,7 @@ def test_the_table_sorts_and_a_row_is_shown_on_the_map(reader):
     assert reader.page.locator("#map").screenshot() != before
 
 
+@thorough
 def test_while_no_place_is_chosen_the_largest_are_shown_and_the_way_to_one(reader):
     reader.view("opening")
     reader.view("needs")
@@ -228,6 +230,7 @@ def test_exact_counts_are_stamped_for_all_to_see(browser, exact, tmp_path):
     stamped.context.close()
 
 
+@thorough
 def test_without_webgl_the_numbers_are_still_there(browser, report):
     plain = browser.browser_type.launch(
         executable_path=program(), args=["--no-sandbox", "--disable-gpu", "--disable-3d-apis"]

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.hokkaido.population.operator import crowd, declare
+from tests.sizes import thorough
 from xstat_ray.hokkaido.population.declaration import Breakdown
 from xstat_ray.hokkaido.population.run import PopulationOptions, population
 from xstat_ray.hokkaido.report.data import SUPPRESSED, read_layers
@@ -91,6 +92,7 @@ def test_values_are_those_of_the_release(published):
     assert shown > 5
 
 
+@thorough
 def test_homes_that_are_told_stay_as_they_are(tmp_path):
     layer = read_layers(publish(tmp_path, residence="prefecture"))[0]
     homes = {d.name: d.labels for d in layer.dimensions}["residence"]
