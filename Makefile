@@ -77,9 +77,9 @@ test-rest: $(BIN)/.installed
 test-slow: $(BIN)/.installed
 	$(PYTEST) -m slow --timeout 3600
 
-# What rests on the kernels, with the portable one; tests of the kernels themselves name theirs.
+# What rests on the kernels, with the portable one, in short form; tests of the kernels themselves name theirs.
 test-kernels: $(BIN)/.installed
-	XSTAT_KERNEL=portable $(PYTEST) -m "not slow and not ray" --ignore tests/crypto/kernels $(ON_KERNELS)
+	XSTAT_KERNEL=portable $(PYTEST) -m "not slow and not thorough and not ray" --ignore tests/crypto/kernels $(ON_KERNELS)
 
 # A minute of mutated input for each parser; nothing but the typed errors may come out.
 FUZZ_SECONDS ?= 60

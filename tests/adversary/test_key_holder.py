@@ -25,7 +25,7 @@ from tests.adversary.people import People, mixed
 from tests.adversary.planted import masks
 from tests.adversary.recorder import Thing
 from tests.case import study, use_key
-from tests.sizes import first, thorough
+from tests.sizes import first, slow, thorough
 from xstat_ray.crypto import masking
 from xstat_ray.crypto.paillier import PrivateKey
 from xstat_ray.federation import mailbox, sealed
@@ -112,18 +112,18 @@ def read(deployment: OneProcess, folder: Path, key: PrivateKey) -> int:
     return marks.plain(found, key)
 
 
-@pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS))
+@pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS, slow))
 def test_nothing_that_it_can_decrypt_is_a_count(deployment, tmp_path, paillier_key):
     assert read(deployment, tmp_path, paillier_key) == 0
 
 
-@pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS))
+@pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS, slow))
 def test_without_masks_it_decrypts_every_count(deployment, tmp_path, paillier_key, monkeypatch):
     masks.left_out(monkeypatch)
     assert read(deployment, tmp_path, paillier_key) >= len(AREAS)
 
 
-@thorough
+@slow
 @pytest.mark.parametrize("kind", ["rerandomised", "masks"])
 def test_what_is_sealed_from_it_would_be_enough(kind, tmp_path, paillier_key, monkeypatch):
     monkeypatch.setattr(mailbox, "SEALED", sealed.SEALED - {kind})

@@ -83,7 +83,7 @@ def game(folder: Path, shards: int) -> Guesses:
     return guess_worlds(worlds, LEARN, DRAWS)
 
 
-@thorough
+@slow
 @pytest.mark.parametrize("shards", first(1, [4, 1], slow))
 def test_nobody_is_recognised_in_another_period(shards, tmp_path):
     """With four shards the periods are in different batches, with one in the same."""
@@ -128,7 +128,7 @@ class Releases:
         return (first & again) ^ (first & others)
 
 
-@thorough
+@slow
 @pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS, slow))
 def test_nothing_of_the_same_people_comes_again_in_another_release(deployment, tmp_path):
     releases = Releases(deployment, tmp_path)

@@ -39,7 +39,7 @@ def hashed_ids(self: RowParty, shard: Shard) -> Rows:
 
 
 @thorough
-@pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS), ids=lambda made: made.name)
+@pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS, slow), ids=lambda made: made.name)
 def test_whoever_can_list_all_ids_recognises_none(deployment, tmp_path):
     people = mixed(5)
     ran = deployment.run(STUDY, people.tables(), tmp_path)

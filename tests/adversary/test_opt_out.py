@@ -72,7 +72,7 @@ def difference(deployment: OneProcess, role: Role, folder: Path) -> Any:
 
 
 @thorough
-@pytest.mark.parametrize("role", first(1, ROLES))
+@pytest.mark.parametrize("role", first(1, ROLES, slow))
 @pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS, slow), ids=lambda made: made.name)
 def test_who_opted_out_looks_like_who_was_never_there(deployment, role, tmp_path):
     """Lengths are compared exactly; what is in them is under keys that are fresh in each run."""

@@ -141,7 +141,7 @@ def found(made: dict[str, Guesses]) -> set[str]:
     return {kind for kind, game in made.items() if game.beat(ALLOWED, searched=len(made))}
 
 
-@thorough
+@slow
 @pytest.mark.parametrize("runs", first(1, [1, 4], slow))
 def test_of_which_parties_a_row_met_flags_shows_no_more_than_was_declared(
     runs: int, tmp_path: Path

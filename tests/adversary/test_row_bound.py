@@ -96,7 +96,7 @@ def moved(run: Run, folder: Path, declared: Study, rows: list[str]) -> int:
     return int(np.abs(both[0] - both[1]).sum())
 
 
-deployments = pytest.mark.parametrize("run", first(1, [in_one_process, in_three_domains]))
+deployments = pytest.mark.parametrize("run", first(1, [in_one_process, in_three_domains], slow))
 CROWD = [area for area in AREAS for _ in range(50)]
 """The person fifty times in every area."""
 
@@ -210,7 +210,7 @@ def removals(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return noted
 
 
-@thorough
+@slow
 def test_a_number_of_removals_in_a_log_would_tell(
     tmp_path: Path, removals: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

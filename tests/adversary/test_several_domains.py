@@ -32,7 +32,7 @@ from tests.case import study
 from tests.federation.canaries import TOKEN, encodings, hashed
 from tests.federation.domains import RUN
 from tests.several import key_of, keys_at_hand
-from tests.sizes import slow, thorough
+from tests.sizes import slow
 from xstat_ray.crypto import oprf
 from xstat_ray.federation.envelope import open_message
 from xstat_ray.federation.identity import Peers
@@ -146,7 +146,7 @@ def of_people(name: str) -> list[bytes]:
     return list(dict.fromkeys(found.values()))
 
 
-@thorough
+@slow
 def test_no_domain_holds_single_counts_residues_or_ids_of_others(tmp_path: Path) -> None:
     ran = counted(tmp_path)
     bits = ran.domains.config("aggregator", "all").plan().packing.slot_bits

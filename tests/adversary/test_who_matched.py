@@ -68,7 +68,7 @@ def test_in_the_exchange_of_version_1_the_number_of_matches_shows(role):
     assert guess_worlds(worlds, LEARN, DRAWS).beat(chance())
 
 
-@pytest.mark.parametrize("deployment", first(1, CASES))
+@pytest.mark.parametrize("deployment", first(1, CASES, slow))
 def test_neither_party_names_anybody_who_matched(deployment, tmp_path):
     people = mixed(1)
     ran = deployment.run(STUDY, people.tables(), tmp_path)

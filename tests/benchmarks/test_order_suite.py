@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.sizes import thorough
+from tests.sizes import slow, thorough
 from xstat_ray.benchmarks import order_suite, profile_suite
 from xstat_ray.benchmarks.timed import Run
 from xstat_ray.errors import XstatError
@@ -33,7 +33,7 @@ def sizes(tmp_path_factory: pytest.TempPathFactory) -> order_suite.Sizes:
     )
 
 
-@thorough
+@slow
 def test_the_same_rows_are_read_in_both_orders(sizes, monkeypatch):
     right = order_suite.run_timed
     looks = []
@@ -67,7 +67,7 @@ def test_an_order_that_changes_the_counts_is_not_reported(sizes, monkeypatch):
         order_suite.run(sizes, Progress())
 
 
-@thorough
+@slow
 def test_the_profile_counts_the_rows_of_its_part(sizes):
     records = profile_suite.run(profile_suite.Sizes(sizes.tables, 1, 1, 2, 4, 1, 2048), Progress())
     assert records[0].metric == "profile.rows" and records[0].value > 0

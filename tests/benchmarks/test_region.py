@@ -18,7 +18,7 @@ import pytest
 
 from tests import oracle
 from tests.runtime.running import counts, seeds
-from tests.sizes import first, thorough
+from tests.sizes import first, slow, thorough
 from xstat_ray.benchmarks import profile_suite, scale_suite
 from xstat_ray.benchmarks.in_the_clear import InTheClear
 from xstat_ray.benchmarks.on_ray import Timed
@@ -48,7 +48,7 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
 
 
 @thorough
-@pytest.mark.parametrize("name", first(1, ["doto", "all"]))
+@pytest.mark.parametrize("name", first(1, ["doto", "all"], slow))
 def test_every_count_is_the_oracle_s(busy, name, tmp_path):
     study = busy.during(studies()[name])
     plan = make_plan(study, key_bits=2048, shards=16)
@@ -170,7 +170,7 @@ def test_everything_that_is_called_is_booked(busy, tmp_path):
     assert run.costs.persons > 0 and run.costs.seconds("row.emit", "nothing") > 0
 
 
-@thorough
+@slow
 def test_profile_names_the_slowest_functions(busy):
     sizes = profile_suite.Sizes(busy.folder, 1, 1, 3, 4, 3, 2048)
     records = profile_suite.run(sizes, Progress())

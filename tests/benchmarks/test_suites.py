@@ -15,7 +15,7 @@ import yaml
 
 from tests.heard import Heard
 from tests.pages import ROOT
-from tests.sizes import first, thorough
+from tests.sizes import first, slow
 from xstat_ray.benchmarks import (
     crosstab_suite,
     exchange_suite,
@@ -320,7 +320,7 @@ def test_smoothing(monkeypatch):
     assert shown == sorted(shown, reverse=True)
 
 
-@thorough
+@slow
 def test_smoothing_of_worlds():
     check_smoothing()
 

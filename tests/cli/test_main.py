@@ -17,7 +17,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from tests.pages import ROOT
-from tests.sizes import first, thorough
+from tests.sizes import first, slow, thorough
 from xstat_ray.cli import help as pages
 from xstat_ray.cli.completion import candidates
 from xstat_ray.util.package_files import CONF, JOBS, PACKAGE
@@ -85,7 +85,7 @@ def test_the_page_of_a_job_fits_a_screen_and_names_keys_that_it_has(job: str) ->
     assert named - known == set()
 
 
-@thorough
+@slow
 @pytest.mark.parametrize("optimised", first(1, [True, False]))
 def test_a_script_of_the_repository_is_the_same_job(tmp_path: Path, optimised: bool) -> None:
     """Docstrings, which -OO leaves out, are not what a page is made of."""

@@ -17,7 +17,7 @@ import pytest
 from tests.case import COUNTS, Case, study, use_key
 from tests.federation.domains import RUN, STEPS, Domains, steps_of
 from tests.killing import SYSTEM, Doom, child, clean_server, points
-from tests.sizes import every_other, slow, thorough
+from tests.sizes import every_other, first, slow, thorough
 from xstat_ray.crypto.paillier import PrivateKey
 from xstat_ray.errors import PendingError
 from xstat_ray.model.study import Study
@@ -86,13 +86,16 @@ def killed_and_resumed(
         yield domains
 
 
+CASES = [pytest.param(step) for step in STEPS]
+
+
 @pytest.mark.parametrize(
     "which",
     [slice(1, 4, 2), pytest.param(slice(None), marks=pytest.mark.slow)],
     ids=["2 points", "5 points"],
 )
 @pytest.mark.parametrize(
-    "step", every_other(8, [pytest.param(step) for step in STEPS]), ids=" ".join
+    "step", [*every_other(8, CASES[::2]), *first(0, CASES[1::2], slow)], ids=" ".join
 )
 def test_killed_in_a_step_and_resumed(server, quick_key, tmp_path, step, which):
     exact = step[1] in ("handshake", "exchange", "emit")

@@ -16,7 +16,7 @@ import pytest
 
 from tests.case import COUNTS, Case, counts, study
 from tests.federation.domains import RUN, STEPS, Domains
-from tests.sizes import first, thorough
+from tests.sizes import first, slow, thorough
 from xstat_ray import InputError, Release
 from xstat_ray.errors import BudgetError, MessageError, PendingError, PlanError
 from xstat_ray.federation.envelope import open_message
@@ -58,7 +58,7 @@ def test_the_counts_are_those_of_the_join_in_the_clear(case, tmp_path):
     assert pq.read_table(domains.out / "areas.parquet").equals(local.areas)
 
 
-@thorough
+@slow
 def test_real_tables_are_counted_exactly(nycflights, nycflights_expected, tmp_path):
     sources = {"row": nycflights.row, "column": nycflights.column}
     domains = Domains(tmp_path, nycflights.study, sources, shards=6)

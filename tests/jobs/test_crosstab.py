@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.sizes import first, thorough
+from tests.sizes import first, slow, thorough
 from xstat_ray import load_study, make_plan
 from xstat_ray.privacy.ledger import Ledger
 from xstat_ray.publication.workspace import Workspace
@@ -224,7 +224,7 @@ def test_a_second_run_on_the_same_folder(command):
     assert command.statistics() == []
 
 
-@thorough
+@slow
 def test_an_interrupted_release_is_resumed_without_new_budget(command):
     process = command.start("study=large", "display=json", program=INTERRUPTED)
     _, error = process.communicate(timeout=120)

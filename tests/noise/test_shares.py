@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.case import study
 from tests.noise.drawing import Drawing, integers, plan_of
-from tests.sizes import first
+from tests.sizes import first, slow, thorough
 from xstat_ray.crypto.packing import Packing
 from xstat_ray.noise.coins import Coins
 from xstat_ray.noise.shares import draw_gaussian_share, narrow, pack_shares
@@ -87,7 +87,8 @@ def test_other_slots_and_larger_limbs_are_refused():
         pack_shares(np.full((2, 1, 3), 1 << 61, np.int64), layout)
 
 
-@pytest.mark.parametrize("insiders", first(0, ["full", "shared"]))
+@thorough
+@pytest.mark.parametrize("insiders", first(1, ["full", "shared"], slow))
 def test_three_gaussian_shares_have_the_noise_of_the_release_at_every_level(insiders):
     area = {"name": "area", "values": [str(i) for i in range(40)]}
     area["hierarchy"] = {"half": {"low": area["values"][:20], "high": area["values"][20:]}}

@@ -246,12 +246,9 @@ def runnable(page):
     return any(block.language in RUN and reason(page, block) is None for block in blocks(page))
 
 
-LONG = {
-    f"docs/{name}.md"
-    for name in ("tutorial", "own_study", "population", "command_line", "recipes", "relations")
-}
+LONG = {f"docs/{name}.md" for name in ("tutorial", "population", "command_line")}
 """Pages whose blocks take several seconds."""
-LONGEST = {"docs/other_tables.md"}
+LONGEST = {f"docs/{name}.md" for name in ("other_tables", "own_study", "recipes", "relations")}
 """Pages whose blocks take tens of seconds."""
 
 
@@ -309,7 +306,7 @@ def test_readme_runs_on_own_tables(tmp_path):
         assert pq.read_table(tmp_path / "out" / out / "statistics.parquet").num_rows == 3 * 2
 
 
-@thorough
+@slow
 def test_plans_and_budget_of_the_budget_page(tmp_path, shims):
     ledger = Ledger(tmp_path / ".xstat-ray" / "ledger.sqlite")
     for dataset in ("nycflights/row", "nycflights/column"):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.roles.pair import exchanged_pair, private_key, row_tags
-from tests.sizes import thorough
+from tests.sizes import slow
 from tests.synthetic import make_study
 from xstat_ray.crypto.tags import is_sorted
 from xstat_ray.errors import ProtocolError
@@ -100,7 +100,7 @@ def test_the_rows_of_a_shard_are_the_real_ones_and_the_drawn_dummies_in_order_of
     assert len(np.unique(together, axis=0)) == len(together)
 
 
-@thorough
+@slow
 def test_exactly_the_matched_dummies_meet_flags_that_encrypt_zero(padded, pair, unpadded):
     small, plan = padded
     key = private_key(pair.column)

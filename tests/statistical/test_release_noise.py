@@ -20,7 +20,7 @@ from gmpy2 import mpz
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
-from tests.sizes import first, thorough
+from tests.sizes import first, slow, thorough
 from tests.synthetic import VIEW
 from xstat_ray.crypto.keygen import generate
 from xstat_ray.crypto.masking import MaskEncryptor, add, draw_seed, mask_numbers, subtract
@@ -153,7 +153,8 @@ def statistic(draws: NDArray[np.int64], mechanism: Mechanism) -> tuple[float, fl
     return float(((got - want) ** 2 / want).sum()), float(chi2.ppf(QUANTILE, len(want) - 1))
 
 
-@pytest.mark.parametrize("noise", first(0, ["laplace", "gaussian"]))
+@thorough
+@pytest.mark.parametrize("noise", first(1, ["gaussian", "laplace"], slow))
 @pytest.mark.parametrize("releases", [SHORT, pytest.param(FULL, marks=pytest.mark.slow)])
 def test_noise_has_the_declared_distribution_and_a_wrong_scale_is_rejected(key, noise, releases):
     study = plan(noise)

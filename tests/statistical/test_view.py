@@ -24,7 +24,7 @@ from scipy.stats import chi2, ks_2samp, kstest
 
 from tests.case import study as make_study
 from tests.roles.pair import exchanged_pair
-from tests.sizes import thorough
+from tests.sizes import slow, thorough
 from tests.statistical.view_audit import DELTA, EPSILON, audit, half_the_scale, stocked
 from xstat_ray.crypto.tags import Dummy, dummy_tags, sort_order
 from xstat_ray.model.messages import Rows
@@ -222,7 +222,7 @@ def never_matched(patch: pytest.MonkeyPatch) -> None:
     [
         # The loss of half the scale is 4. It is missed where 45 views, of which 12 are expected,
         # look like the other input: one time in 10^12.
-        (half_the_scale, 2 * SHORT),
+        pytest.param(half_the_scale, 2 * SHORT, marks=slow),
         (no_shift, SHORT // 5),
         (never_matched, SHORT // 5),
         *(

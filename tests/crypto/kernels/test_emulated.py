@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.crypto.kernels import extension
-from tests.sizes import first
+from tests.sizes import first, slow
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -124,7 +124,9 @@ def run(built: Path, tests: list[str], **environment: str) -> subprocess.Complet
     )
 
 
-@pytest.mark.parametrize("tests", first(1, [SHORT, FAULTLESS]), ids=["few tests", "more tests"])
+@pytest.mark.parametrize(
+    "tests", first(1, [SHORT, FAULTLESS], slow), ids=["few tests", "more tests"]
+)
 def test_the_kernels_are_right_and_keep_their_bounds(plain: Path, tests: list[str]) -> None:
     done = run(plain, tests)
     assert done.returncode == 0, done.stdout + done.stderr

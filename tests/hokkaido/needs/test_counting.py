@@ -25,7 +25,8 @@ FIRST = np.datetime64("2023-10-28T00:00:00", "s")
 LARGE = (
     pytest.param(f"doto_movement_{name}", marks=pytest.mark.slow) for name in ("mesh", "people")
 )
-STUDIES = ("doto_movement", "two_airlines", *LARGE, "catchment", "preboarding")
+TWO = pytest.param("two_airlines", marks=pytest.mark.slow)
+STUDIES = ("doto_movement", TWO, *LARGE, "catchment", "preboarding")
 LEGS = ["CTS-KUH", "KUH-CTS", "OKD-SHB", "MMB-CTS", "HND-OBO", "CTS-MMB", "OKD-KUH", "SHB-OKD"]
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.case import KEY_BITS
 from tests.hokkaido.needs.country import plan_of
-from tests.sizes import thorough
+from tests.sizes import slow, thorough
 from xstat_ray import Options, crosstab
 from xstat_ray.hokkaido.world.build import build
 from xstat_ray.hokkaido.world.settings import World
@@ -98,7 +98,7 @@ def never(without: Path, tmp_path_factory: pytest.TempPathFactory) -> np.ndarray
     return counts(without, tmp_path_factory.mktemp("never"))
 
 
-@thorough
+@slow
 def test_people_on_a_list_count_as_if_they_had_never_been(tables, never, tmp_path):
     assert (counts(tables, tmp_path) == never).all()
     assert never.sum() > 500
