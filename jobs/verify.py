@@ -15,6 +15,9 @@ from xstat_ray.federation.identity import DOMAINS, KEY_BYTES, Domain
 from xstat_ray.federation.verify import Report, verify
 from xstat_ray.inputs.section import Section
 
+_SIDES = ("rows", "columns")
+"""Settings with the keys of several row parties, and of several column parties."""
+
 
 def main(raw: dict[str, Any], origin: str) -> None:
     """Verify, and print the findings.
@@ -24,7 +27,7 @@ def main(raw: dict[str, Any], origin: str) -> None:
         ProtocolError: something contradicts the release.
     """
     settings = Section(
-        raw, key="", origin=origin, known=("release", *DOMAINS, "columns", "attestation")
+        raw, key="", origin=origin, known=("release", *DOMAINS, *_SIDES, "attestation")
     )
     folder = settings.disk_path("release")
     pins = _pins(settings)
@@ -35,15 +38,16 @@ def main(raw: dict[str, Any], origin: str) -> None:
 
 
 def _pins(settings: Section) -> dict[Domain, bytes]:
-    """The public keys that are given; those of several column parties by their names."""
-    given = [domain for domain in DOMAINS if settings.get(domain) is not None]
-    named = settings.get("columns")
-    names = [str(name) for name in named] if isinstance(named, Mapping) else []
-    columns = settings.at(named or {}, "columns", names)
-    return {
-        **{domain: _key(settings, domain) for domain in given},
-        **{str(name): _key(columns, str(name)) for name in columns.raw},
+    """The public keys that are given; those of several parties of a side by their names."""
+    pins = {
+        domain: _key(settings, domain) for domain in DOMAINS if settings.get(domain) is not None
     }
+    for side in _SIDES:
+        named = settings.get(side)
+        names = [str(name) for name in named] if isinstance(named, Mapping) else []
+        parties = settings.at(named or {}, side, names)
+        pins |= {str(name): _key(parties, str(name)) for name in parties.raw}
+    return pins
 
 
 def _key(settings: Section, domain: Domain) -> bytes:

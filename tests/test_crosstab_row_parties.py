@@ -16,13 +16,11 @@ from tests.several_rows import United, united
 from tests.sizes import thorough
 from xstat_ray import Options, Release, crosstab
 from xstat_ray.errors import InputError, PlanError
-from xstat_ray.federation.one_machine import run_domains
 from xstat_ray.inputs.source import Source
 from xstat_ray.privacy.ledger import Ledger
 from xstat_ray.roles import ColumnParty, RowParty
 from xstat_ray.runtime import executor as executor_module
 from xstat_ray.runtime.driver import Driver
-from xstat_ray.runtime.progress import Progress
 
 OPTIONS = Options(key_bits=2048, shards=3, allow_no_noise=True)
 PARTIES = [{"name": "north"}, {"name": "south"}]
@@ -133,14 +131,7 @@ def test_a_table_for_each_party_and_for_no_other_is_asked_for(tmp_path: Path) ->
             crosstab(declared, row=row, column=case.tables["column"], options=OPTIONS)
 
 
-def test_domains_of_their_own_and_padding_are_refused(tmp_path: Path) -> None:
-    case, _ = tables(tmp_path)
-    declared = study(row={"parties": PARTIES})
-    sources = {"row": Source(case.tables["column"]), "column": Source(case.tables["column"])}
-    with pytest.raises(PlanError, match="several row parties.*domains of their own"):
-        run_domains(
-            declared, sources, out=case.out, options=OPTIONS, arguments={}, progress=Progress()
-        )
+def test_padding_is_refused() -> None:
     padded = study(row={"parties": PARTIES}, privacy={"padding": "dp"})
     with pytest.raises(PlanError, match="padding is not made for several row parties"):
         OPTIONS.plan(padded)

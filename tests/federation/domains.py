@@ -21,12 +21,13 @@ from xstat_ray.federation.config import (
     DomainConfig,
     PartyConfig,
     ReleaseConfig,
+    release_steps,
 )
 from xstat_ray.federation.domain_run import DomainSettings
 from xstat_ray.federation.identity import Domain, Identity
 from xstat_ray.federation.jobs import deidentify, release
 from xstat_ray.federation.party import STEPS as PARTY_STEPS
-from xstat_ray.federation.roster import columns_of, domains_of
+from xstat_ray.federation.roster import columns_of, domains_of, publisher_of, rows_of
 from xstat_ray.inputs.source import Source
 from xstat_ray.model.study import Study
 from xstat_ray.privacy.ledger import Ledger
@@ -35,16 +36,14 @@ from xstat_ray.runtime.progress import Progress
 
 def steps_of(study: Study) -> list[tuple[Domain, str]]:
     """List all steps of all domains."""
-    columns = columns_of(study)
+    parties = (*rows_of(study), *columns_of(study))
+    releases = {name: release_steps(study, name) for name in parties}
+    order = ("approve", "decrypt", "unblind", "publish", "check")
     return [
-        *((party, step) for party in ("row", *columns) for step in PARTY_STEPS),
+        *((party, step) for party in parties for step in PARTY_STEPS),
         ("aggregator", "attest"),
         ("aggregator", "all"),
-        ("row", "approve"),
-        *((name, "decrypt") for name in columns),
-        ("row", "unblind"),
-        ("row", "publish"),
-        *((name, "check") for name in columns),
+        *((name, step) for step in order for name in parties if step in releases[name]),
     ]
 
 
@@ -112,7 +111,8 @@ class Domains:
         if domain == "aggregator":
             config = AggregatorConfig(*common, self.shown)
         elif step in RELEASE_STEPS and step != "all":
-            config = ReleaseConfig(*common, self.out, self.ledgers[domain])
+            out = self.out if domain == publisher_of(self.study) else None
+            config = ReleaseConfig(*common, out, self.ledgers[domain])
         else:
             source = replace(self.sources[domain], ledger=self.ledgers[domain])
             config = PartyConfig(*common, source, self.attestation)

@@ -20,6 +20,7 @@ from xstat_ray.federation.lessons import LANGUAGES, lessons
 from xstat_ray.federation.party_facts import debit_of
 from xstat_ray.model.study import Study
 from xstat_ray.planning.plan import Plan
+from xstat_ray.privacy.rounding import readable
 
 KEYS = {name: bytes([number]) * 32 for number, name in enumerate(DOMAINS)}
 OPTIONS = Options(key_bits=2048, shards=2, allow_no_noise=True)
@@ -181,3 +182,38 @@ def test_the_page_tells_all_of_it():
         for language, text in (("en", english), ("ja", japanese)):
             assert all(sentence in text for sentence in words[language]), learner
     assert "Approved by: row party, aggregator" in page(collaboration, ["row", "aggregator"], "en")
+
+
+def test_each_of_several_row_parties_is_told_what_it_learns() -> None:
+    names = ("north", "south")
+    rows = {"parties": [{"name": name} for name in names]}
+    plan = plan_of("gaussian", row=rows)
+    collaboration = collaboration_of(plan, "run", {**KEYS, **dict.fromkeys(names, bytes(32))})
+    content = collaboration.content
+    roles = {name: domain["role"] for name, domain in content["domains"].items()}
+    expected = {"north": "row party", "south": "row party", "column": "column party, key holder"}
+    assert roles == {**expected, "aggregator": "aggregator"}
+    assert [content["domains"][name]["dataset"] for name in names] == ["small/north", "small/south"]
+    told = content["learns"]
+    assert "noisy figures" in told["north"]["en"][0]
+    assert told["south"]["en"][0].startswith("of the figures nothing but the published table")
+    for name in names:
+        assert any("table of another row party" in line for line in told[name]["en"])
+    assert any("each other row party" in line for line in told["column"]["en"])
+    assert any("each row party by itself" in line for line in told["aggregator"]["en"])
+    # Of Gaussian noise the first knows a share, the other none.
+    shares = plan.insiders.towards
+    assert shares["north"] != shares["south"] == shares["public"]
+    assert f"epsilon {readable(shares['south'].epsilon)}" in told["south"]["en"][-1]
+    english, japanese = (page(collaboration, ["south"], language) for language in ("en", "ja"))
+    assert "  row party south: data set small/south" in english
+    assert "Approved by: row party south" in english
+    assert "行側の当事者 south" in japanese
+    for words in told.values():
+        assert len(words["en"]) == len(words["ja"])
+
+
+def test_one_row_party_is_told_what_it_was() -> None:
+    told = lessons(plan_of())
+    assert not any("another row party" in line for line in told["row"]["en"])
+    assert not any("row party" in line for line in told["aggregator"]["en"])

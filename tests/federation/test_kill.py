@@ -34,6 +34,15 @@ TWO_TABLES = {
     "hac": {"id": ["1", "3"], "kind": ["y", "x"]},
 }
 """Person 1 is in both."""
+OF_TWO_ROWS = {"row": {"parties": [{"name": "north"}, {"name": "south"}]}}
+ROWS_EXACT = study(**OF_TWO_ROWS)
+ROWS_NOISY = study(noise="laplace", **OF_TWO_ROWS)
+ROW_TABLES = {
+    "north": {"id": ["1", "2"], "area": ["a", "b"]},
+    "south": {"id": ["1", "3"], "area": ["a", "a"]},
+}
+"""Person 1 is a customer of both, and counts twice."""
+ROW_COUNTS = [3, 0, 0, 1]
 
 
 @pytest.fixture(scope="module")
@@ -147,14 +156,49 @@ def test_two_column_parties_killed_in_a_step_and_resumed(server, quick_key, tmp_
     agreed = TWO_EXACT if exact else TWO_NOISY
     tables = two_tables(tmp_path)
     for domains in killed_and_resumed(server, quick_key, tmp_path, tables, step, which, agreed):
-        statistics = pq.read_table(domains.out / "statistics.parquet")
-        assert statistics["noisy"].to_pylist() == list(COUNTS.values()) or not exact
-        for name in domains.names:
-            log = (domains.state(name) / "log.jsonl").read_text().splitlines()
-            events = [json.loads(line)["event"] for line in log]
-            drawn = "noise" if name == "aggregator" else "debited"
-            assert events.count(drawn) == (1 if name == "aggregator" or not exact else 0)
-            left = {path.name for path in domains.state(name).iterdir()}
-            assert not left & {"secrets", "handshake", "links", "receipts"}
-        if not exact:
-            assert domains.spent() == {"row": 1, "jal": 1, "hac": 1}
+        check_resumed(domains, list(COUNTS.values()), exact)
+
+
+def check_resumed(domains: Domains, counts: list[int], exact: bool) -> None:
+    """Check counts, debits, and that nobody keeps a secret."""
+    statistics = pq.read_table(domains.out / "statistics.parquet")
+    assert statistics["noisy"].to_pylist() == counts or not exact
+    for name in domains.names:
+        log = (domains.state(name) / "log.jsonl").read_text().splitlines()
+        events = [json.loads(line)["event"] for line in log]
+        drawn = "noise" if name == "aggregator" else "debited"
+        assert events.count(drawn) == (1 if name == "aggregator" or not exact else 0)
+        left = {path.name for path in domains.state(name).iterdir()}
+        assert not left & {"secrets", "handshake", "links", "receipts", "consented"}
+    if not exact:
+        assert domains.spent() == dict.fromkeys(domains.names[:-1], 1)
+
+
+def row_tables(folder: Path) -> dict[str, Path]:
+    case = Case(folder)
+    paths = {"column": case.tables["column"]}
+    for name, table in ROW_TABLES.items():
+        paths[name] = case.write("row", table).rename(folder / f"{name}.parquet")
+    return paths
+
+
+ROWS_OFTEN = [("north", "handshake"), ("south", "handshake"), ("column", "emit"),
+    ("north", "approve"), ("south", "approve"), ("column", "decrypt"), ("south", "check")]  # fmt: skip
+"""Steps that do most of what two row parties add."""
+ROWS_OTHERS = [step for step in steps_of(ROWS_EXACT) if step not in ROWS_OFTEN]
+
+
+@pytest.mark.parametrize(
+    ("step", "which"),
+    [
+        *(pytest.param(step, slice(2, 4, 2), marks=thorough) for step in ROWS_OFTEN),
+        *(pytest.param(step, slice(None), marks=slow) for step in ROWS_OTHERS),
+    ],
+    ids=str,
+)
+def test_two_row_parties_killed_in_a_step_and_resumed(server, quick_key, tmp_path, step, which):
+    exact = step[1] in ("handshake", "exchange", "emit")
+    agreed = ROWS_EXACT if exact else ROWS_NOISY
+    tables = row_tables(tmp_path)
+    for domains in killed_and_resumed(server, quick_key, tmp_path, tables, step, which, agreed):
+        check_resumed(domains, ROW_COUNTS, exact)

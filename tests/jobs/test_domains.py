@@ -73,6 +73,30 @@ def test_exact_counts_from_three_ray_sessions(folder):
     assert not list(domains.rglob("secrets"))
 
 
+@slow
+def test_two_row_parties_as_processes_and_the_check_of_their_release(folder):
+    parties = "parties: [{name: north}, {name: so-uth}], "
+    told = STUDY.replace("NOISE", "laplace").replace("row: {id: id, ", "row: {id: id, " + parties)
+    assert parties in told
+    (folder / "conf" / "study" / "several.yaml").write_text(told)
+    rows = pq.read_table(folder / "rows.parquet")
+    for name, part in (("north", rows.slice(0, 2)), ("so-uth", rows.slice(2))):
+        pq.write_table(part, folder / f"{name}.parquet")
+    paths = "'data.row.path={north: north.parquet, so-uth: so-uth.parquet}'"
+    arguments = ("study=several", "runtime=local", "privacy.padding='off'", paths.strip("'"))
+    code, _, error = federated(folder, *arguments)
+    assert code == 0, error
+    domains = folder / "out" / "domains"
+    names = {"north", "so-uth", "column", "aggregator"}
+    assert {path.name for path in domains.iterdir()} == names
+    assert not list(domains.rglob("secrets"))
+    key = Identity.load(domains / "north" / "identity.pem").public.hex()
+    for told, expected in ((key, 0), ("0" * 64, 1)):
+        code, text, error = run("verify", folder, "release=out", f"rows.north='{told}'")
+        assert code == expected, text + error
+        assert ("WRONG" in text) == bool(expected)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "message", [FIRST, "column-row/000002.msg", "aggregator-column/000000.msg"]

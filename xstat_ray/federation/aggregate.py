@@ -12,7 +12,7 @@ from pathlib import Path
 
 from xstat_ray.crypto.paillier import PublicKey
 from xstat_ray.errors import InputError
-from xstat_ray.federation.aggregator_evidence import show_evidence
+from xstat_ray.federation.aggregator_evidence import show_evidence, told_sessions
 from xstat_ray.federation.aggregator_inbox import AggregatorInbox
 from xstat_ray.federation.config import AggregatorConfig
 from xstat_ray.federation.domain_run import DomainRun
@@ -20,8 +20,8 @@ from xstat_ray.federation.envelope import canonical
 from xstat_ray.federation.identity import Domain
 from xstat_ray.federation.noise_step import departures_logged
 from xstat_ray.federation.outbox import Outbox
-from xstat_ray.federation.roster import columns_of, sharers_of
-from xstat_ray.model.messages import RerandomisedTable
+from xstat_ray.federation.roster import columns_of, publisher_of, rows_of, sharers_of
+from xstat_ray.model.messages import Partial, RerandomisedTable
 from xstat_ray.noise.bits import SEED_BYTES
 from xstat_ray.noise.checking import AnyRole
 from xstat_ray.noise.covert import CovertCheck
@@ -69,6 +69,7 @@ class AggregatorSteps:
         self._driver = Driver(executor, run.plan, progress)
         self._study = run.plan.study.digest
         self._columns = columns_of(run.plan.study)
+        self._publisher = publisher_of(run.plan.study)
         self._sharers = sharers_of(run.plan.study)
         self._inbox = AggregatorInbox(run, executor)
 
@@ -124,7 +125,7 @@ class AggregatorSteps:
         sets = self._plan.study.privacy.checked
         secret = path.read_bytes()
         first = self._sharers["column"]
-        session = self._mailbox.session_with(first)
+        session = told_sessions(self._run, first)[0]
         dealing = Dealing(plan, session, sets, seed=secret, study_digest=self._study)
         for role, domain in self._sharers.items():
             self._mailbox.send(domain, "dealt", dealing.export_seeds(role))
@@ -161,23 +162,26 @@ class AggregatorSteps:
     def _hand_out(self, tables: Sequence[RerandomisedTable]) -> None:
         """Put the masks on the tables.
 
-        The row party is shown all of them with and without masks, each key holder its own with
-        them.
+        The row party, or the first, is shown all of them with and without masks, each key holder
+        its own with them.
         """
+        row = self._publisher
         publics = self._inbox.keys()
         of_keys = zip(publics, tables, self._inbox.masks(publics), strict=True)
         masked = [
-            self._aggregator(public).put_masks(table, masks) for public, table, masks in of_keys
+            self._aggregator(public, row).put_masks(table, masks)
+            for public, table, masks in of_keys
         ]
-        digest = digest_of_all([table_digest(table, self._plan.study) for table in masked])
-        release = release_id(self._mailbox.session_with("row"), digest)
+        study = self._plan.study
+        digest = digest_of_all([table_digest(table, study) for table in masked], study)
+        release = release_id(self._mailbox.session_with(row), digest)
         if not any(self._run.log.of("noise")):
             self._run.log.add("noise", release=release, digest=digest.hex())
         outbox = Outbox(self._run, self._executor)
         for number, table in enumerate(tables):
-            outbox.send("row", "rerandomised", table, number, len(tables))
+            outbox.send(row, "rerandomised", table, number, len(tables))
         for number, with_masks in enumerate(masked):
-            outbox.send("row", "masked", with_masks, number, len(masked))
+            outbox.send(row, "masked", with_masks, number, len(masked))
         for name, with_masks in zip(self._columns, masked, strict=True):
             outbox.send(name, "masked", with_masks)
         facts = {
@@ -185,24 +189,40 @@ class AggregatorSteps:
             "kernel": self._plan.kernel,
             "seconds": shown_seconds(self._plan, self._progress.seconds),
         }
-        self._mailbox.send("row", "facts", canonical(facts))
+        self._mailbox.send(row, "facts", canonical(facts))
 
-    def _aggregator(self, public: PublicKey) -> Aggregator:
-        return Aggregator(public, self._plan.study.rows_per_flag, self._plan.design.cells)
+    def _aggregator(self, public: PublicKey, row: Domain) -> Aggregator:
+        """The aggregator with a key holder's key, as it joins the rows of a row party."""
+        most = self._plan.study.rows_per_flag_of(row)
+        return Aggregator(public, most, self._plan.design.cells)
 
     def _count(self) -> list[RerandomisedTable]:
         publics = self._inbox.keys()
         starts = self._inbox.starts()
-        joins = len(publics) * len(self._plan.grid.shards)
+        rows = len(rows_of(self._plan.study))
+        joins = rows * len(publics) * len(self._plan.grid.shards)
         with self._progress.stage("aggregate", joins) as stage:
-            encrypted = reduce_partials(
-                self._executor,
-                [self._aggregator(public) for public in publics],
-                self._inbox.batches(publics),
-                in_flight=IN_FLIGHT,
-                stage=stage,
-            )
-        return self._driver.rerandomise(publics, encrypted, starts)
+            counted = [
+                reduce_partials(
+                    self._executor,
+                    [self._aggregator(public, row) for public in publics],
+                    batches,
+                    in_flight=IN_FLIGHT,
+                    stage=stage,
+                )
+                for row, batches in self._inbox.tables(publics)
+            ]
+        united = [
+            self._united(public, of_rows)
+            for public, *of_rows in zip(publics, *counted, strict=True)
+        ]
+        return self._driver.rerandomise(publics, united, starts)
+
+    def _united(self, public: PublicKey, of_rows: Sequence[Partial]) -> Partial:
+        """Add up what was counted of the rows of every row party, under one key."""
+        if len(of_rows) == 1:
+            return of_rows[0]
+        return self._aggregator(public, self._publisher).unite(*of_rows)
 
 
 def refuse_secrets(places: Sequence[Path], environment: Mapping[str, str], identity: Path) -> None:

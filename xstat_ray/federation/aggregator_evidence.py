@@ -4,28 +4,33 @@ A party sends a fresh nonce, the challenge. The aggregator answers with evidence
 this nonce, to the handshake, the study and the run, and to the key to which the parties seal what
 is for the aggregator. A party's mailbox seals nothing for it before the party's log tells that the
 evidence holds.
+
+Where the study names row parties a column party's challenge also has the names of its sessions with
+all of them, so that the aggregator knows of each that both ends are of one handshake.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from functools import partial
 
 from xstat_ray.crypto.channel import pack_fields
 from xstat_ray.errors import ProtocolError
 from xstat_ray.federation.attestation import Claim, Provider, Verifier
 from xstat_ray.federation.domain_run import DomainRun
-from xstat_ray.federation.envelope import fields_of
+from xstat_ray.federation.envelope import Opened, fields_of
 from xstat_ray.federation.identity import Domain
-from xstat_ray.federation.roster import columns_of
-from xstat_ray.roles.opening import session_of_all
+from xstat_ray.federation.roster import columns_of, rows_of
+from xstat_ray.roles.opening import joint_session, session_of_all
 from xstat_ray.util.files import write_whole
 from xstat_ray.util.software_digest import software_digest
 
 NONCE = "nonce"
 """File with the nonce of a party's challenge; it is removed once the evidence was verified."""
 NONCE_BYTES = 32
+_SESSION_BYTES = 32
 
 
 def demand_evidence(run: DomainRun, verifier: Verifier) -> None:
@@ -47,7 +52,7 @@ def demand_evidence(run: DomainRun, verifier: Verifier) -> None:
     path = run.folder / NONCE
     if not (run.log.attested("aggregator") or path.exists()):
         write_whole(path, os.urandom(NONCE_BYTES), mode=0o600)
-    mailbox.send("aggregator", "challenge", path.read_bytes)
+    mailbox.send("aggregator", "challenge", lambda: path.read_bytes() + _sessions(run))
     with mailbox.receiving("aggregator", "evidence") as message:
         if not run.log.attested("aggregator"):
             fields = fields_of(message.payload, "measurement", "evidence")
@@ -73,39 +78,95 @@ def show_evidence(run: DomainRun, provider: Provider) -> None:
     """
     if run.log.finished:
         return
+    told = dict[Domain, list[str]]()
     for party in _in_order(run):
         with run.mailbox.receiving(party, "challenge") as message:
-            if len(message.payload) != NONCE_BYTES:
-                raise ProtocolError("a challenge is a nonce of 32 bytes")
-            _begin(run, party, message.header.session)
-        answer = partial(_answer, run, provider, party, message.payload)
-        run.mailbox.send(party, "evidence", answer)
+            nonce, sessions = _read(run, party, message)
+            _begin(run, party, message.header.session, told | {party: sessions})
+        told[party] = sessions
+        run.mailbox.send(party, "evidence", partial(_answer, run, provider, party, nonce))
+
+
+def told_sessions(run: DomainRun, column: Domain) -> list[str]:
+    """Name the sessions of a column party with all row parties, as its challenge tells them.
+
+    Raises:
+        MessageError: it is not the challenge that was answered.
+    """
+    with run.mailbox.receiving(column, "challenge") as message:
+        _, sessions = _read(run, column, message)
+    return sessions
+
+
+def _sessions(run: DomainRun) -> bytes:
+    """What a challenge has behind its nonce: a column party's sessions with row parties."""
+    study = run.plan.study
+    if not study.row.parties or run.domain not in columns_of(study):
+        return b""
+    sessions = [run.mailbox.session_with(name) for name in rows_of(study)]
+    return b"".join(map(bytes.fromhex, sessions))
+
+
+def _read(run: DomainRun, party: Domain, message: Opened) -> tuple[bytes, list[str]]:
+    """Read a challenge: the nonce, and the party's sessions with the other side, if it tells them.
+
+    Of several sessions the one to which its message is bound must be made.
+    """
+    study = run.plan.study
+    payload = message.payload
+    if not study.row.parties or party not in columns_of(study):
+        if len(payload) != NONCE_BYTES:
+            raise ProtocolError("a challenge is a nonce of 32 bytes")
+        return payload, [message.header.session]
+    ends = range(NONCE_BYTES, len(payload), _SESSION_BYTES)
+    sessions = [payload[start : start + _SESSION_BYTES].hex() for start in ends]
+    if len(payload) != NONCE_BYTES + len(rows_of(study)) * _SESSION_BYTES:
+        raise ProtocolError("its challenge tells another number of sessions than of row parties")
+    if session_of_all(sessions) != message.header.session:
+        raise ProtocolError("its challenge tells other sessions than it is bound to")
+    return payload[:NONCE_BYTES], sessions
 
 
 def _in_order(run: DomainRun) -> tuple[Domain, ...]:
     """List the parties in the order in which they are answered.
 
-    What the row party has agreed on with several column parties follows from what each of these
-    tells, so it is answered last.
+    What row parties have agreed on follows from what the column parties tell, so they are answered
+    last, and the first of them, whose session is of all, behind the others.
     """
-    columns = columns_of(run.plan.study)
-    return (*columns, "row") if len(columns) > 1 else ("row", *columns)
+    study = run.plan.study
+    first, *others = rows_of(study)
+    columns = columns_of(study)
+    return (*columns, *others, first) if study.opens_jointly else (first, *columns)
 
 
-def _begin(run: DomainRun, party: Domain, session: str) -> None:
-    """Bind what comes from a party to its handshake.
+def _begin(run: DomainRun, party: Domain, session: str, told: Mapping[Domain, list[str]]) -> None:
+    """Bind what comes from a party to its handshakes.
+
+    Args:
+        run: the aggregator's part in a run.
+        party: the party.
+        session: to which its challenge is bound.
+        told: sessions with all row parties, as the column parties told them.
 
     Raises:
-        ProtocolError: the row party's handshakes are not those of the column parties.
+        ProtocolError: a row party's handshakes are not those of the column parties.
     """
-    mailbox = run.mailbox
-    columns = columns_of(run.plan.study)
-    if len(columns) == 1:
-        mailbox.begin_session(session)
+    study = run.plan.study
+    if not study.opens_jointly:
+        run.mailbox.begin_session(session)
         return
-    if party == "row" and session != session_of_all([mailbox.session_with(c) for c in columns]):
-        raise ProtocolError("the row party's handshakes are not those of the column parties")
-    mailbox.begin_session(session, party)
+    rows = rows_of(study)
+    if party in rows:
+        of_columns = [told[name] for name in columns_of(study)]
+        place = rows.index(party)
+        expected = session_of_all([sessions[place] for sessions in of_columns])
+        if place == 0:
+            expected = joint_session(bytes.fromhex("".join(map("".join, of_columns))))
+        if session != expected:
+            raise ProtocolError(
+                f"the handshakes of the row party {party} are not those of the column parties"
+            )
+    run.mailbox.begin_session(session, party)
 
 
 def _answer(run: DomainRun, provider: Provider, party: Domain, nonce: bytes) -> bytes:

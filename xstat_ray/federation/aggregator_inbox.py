@@ -16,13 +16,16 @@ from xstat_ray.errors import ProtocolError
 from xstat_ray.federation.domain_run import DomainRun
 from xstat_ray.federation.envelope import Opened
 from xstat_ray.federation.identity import Domain
-from xstat_ray.federation.roster import columns_of
+from xstat_ray.federation.roster import columns_of, publisher_of, rows_of
 from xstat_ray.model.messages import Flags, Masks, Rows, Tree
 from xstat_ray.model.shards import Shard
 from xstat_ray.roles.opening import checked_key
 from xstat_ray.runtime.emission import opening_parts
 from xstat_ray.runtime.executor import Executor, Ref
 from xstat_ray.runtime.reduction import BatchMessages
+
+FlagBatches = Iterator[tuple[tuple[int, int], Iterator[Flags]]]
+"""Flags of a column party by number of the row party for whose rows they are, and of the batch."""
 
 
 class AggregatorInbox:
@@ -33,9 +36,14 @@ class AggregatorInbox:
         self._plan = run.plan
         self._executor = executor
         self._study = run.plan.study.digest
+        self._rows = rows_of(run.plan.study)
         self._columns = columns_of(run.plan.study)
-        self._views: dict[int, str] = {}
-        """Names of the views with each column party, as the first messages tell them."""
+        self._publisher = publisher_of(run.plan.study)
+        self._views: dict[tuple[int, int], str] = {}
+        """Names of the views of each row party with each column party, by their numbers, as the
+        first messages tell them."""
+        self._shown: list[list[str]] = [[] for _ in self._columns]
+        """Of each column party the views of the flags that were read, in their order."""
 
     def keys(self) -> list[PublicKey]:
         """Receive the keys of all column parties, in the order of the study."""
@@ -63,55 +71,67 @@ class AggregatorInbox:
             if message.header.parts != len(levels) - 1:
                 raise ProtocolError("the row tree has another number of levels than the study")
             tree = Tree.decode(message.payload, self._study)
-            self._check_view(0, tree.view)
+            self._check_view(0, 0, tree.view)
             self._plan.design.check_level(message.header.part, tree.starts)
             return tree.starts
 
-        return list(self._mailbox.collect("row", "tree", read))
+        return list(self._mailbox.collect(self._publisher, "tree", read))
 
-    def _check_view(self, party: int, view: str) -> None:
+    def _check_view(self, row: int, column: int, view: str) -> None:
         """Refuse a message of another view than those before: two views may tell more than one.
 
         Args:
-            party: number of the column party with which the row party has the view.
+            row: number of the row party that has the view.
+            column: number of the column party with which it has it.
             view: name of the view.
         """
-        if view != self._views.setdefault(party, view):
-            raise ProtocolError("it belongs to another view than the messages before it")
+        if view != self._views.setdefault((row, column), view):
+            raise _other_view()
 
-    def batches(self, publics: Sequence[PublicKey]) -> Iterator[BatchMessages]:
-        """Yield every batch: the flags of all column parties, and its rows as they come."""
-        parties = [self._flags(number, public) for number, public in enumerate(publics)]
-        messages = self._mailbox.collect("row", "rows", self._read_rows)
-        for batch, of_batch in groupby(messages, lambda message: message[0].batch):
-            refs = [self._flags_of(batches, batch) for batches in parties]
-            yield BatchMessages(refs, (partial(_itself, rows) for _, rows in of_batch))
-        if any(next(batches, None) is not None for batches in parties):
+    def tables(
+        self, publics: Sequence[PublicKey]
+    ) -> Iterator[tuple[Domain, Iterator[BatchMessages]]]:
+        """Yield every row party with all batches of its rows, each to be read before the next."""
+        flags = [self._flags(number, public) for number, public in enumerate(publics)]
+        for row, name in enumerate(self._rows):
+            yield name, self._batches(row, flags)
+        if any(next(batches, None) is not None for batches in flags):
             raise ProtocolError("there are more flags than batches")
 
-    def _flags(self, party: int, public: PublicKey) -> Iterator[tuple[int, Iterator[Flags]]]:
-        """Receive the flags of a column party, batch by batch."""
-        read = partial(self._read_flags, party, public)
-        name = self._columns[party]
-        return groupby(self._mailbox.collect(name, "flags", read), lambda flags: flags.batch)
+    def _batches(self, row: int, parties: Sequence[FlagBatches]) -> Iterator[BatchMessages]:
+        """Yield every batch: the flags that all column parties have for a row party, and its rows.
 
-    def _flags_of(
-        self, batches: Iterator[tuple[int, Iterator[Flags]]], batch: int
-    ) -> list[Ref[Flags]]:
-        """Receive the flags of the batch whose turn it is."""
-        number, flags = next(batches, (-1, iter(())))
-        if number != batch:
+        The rows are read as they come.
+        """
+        read = partial(self._read_rows, row)
+        messages = self._mailbox.collect(self._rows[row], "rows", read)
+        for batch, of_batch in groupby(messages, lambda message: message[0].batch):
+            refs = [self._flags_of(batches, (row, batch)) for batches in parties]
+            yield BatchMessages(refs, (partial(_itself, rows) for _, rows in of_batch))
+
+    def _flags(self, party: int, public: PublicKey) -> FlagBatches:
+        """Receive the flags of a column party for one row party after the other, by batches."""
+        read = partial(self._read_flags, party, public)
+        return groupby(
+            self._mailbox.collect(self._columns[party], "flags", read),
+            lambda flags: (self._shown[party].index(flags.view), flags.batch),
+        )
+
+    def _flags_of(self, batches: FlagBatches, turn: tuple[int, int]) -> list[Ref[Flags]]:
+        """Receive the flags for the row party, and of the batch, whose turn it is."""
+        number, flags = next(batches, ((-1, -1), iter(())))
+        if number != turn:
             raise ProtocolError("the flags do not come batch by batch")
         return [self._executor.put(part) for part in flags]
 
-    def _read_rows(self, message: Opened) -> tuple[Shard, Rows]:
+    def _read_rows(self, row: int, message: Opened) -> tuple[Shard, Rows]:
         """Read rows and their shard; there is one message a shard.
 
         Raises:
             ProtocolError: the rows are not in their place, or not those of their shard.
         """
         rows = Rows.decode(message.payload, self._study)
-        self._check_rows(rows)
+        self._check_rows(row, rows)
         head = message.header
         shards = self._plan.grid.shards
         if head.parts != len(shards) or rows.shard != head.part:
@@ -125,19 +145,19 @@ class AggregatorInbox:
             )
         return shard, rows
 
-    def _check_rows(self, rows: Rows) -> None:
+    def _check_rows(self, row: int, rows: Rows) -> None:
         """Refuse rows of other views than those before, or without a tag for each of them."""
         views = rows.views
         if len(views) != len(self._columns):
             raise ProtocolError("the rows are of another number of views than of column parties")
-        for party, view in enumerate(views):
-            self._check_view(party, view)
+        for column, view in enumerate(views):
+            self._check_view(row, column, view)
         if rows.tags.shape[1] != len(views) * TAG_BYTES:
             raise ProtocolError("rows have another number of tags than of views")
 
     def _read_flags(self, party: int, public: PublicKey, message: Opened) -> Flags:
         flags = Flags.decode(message.payload, self._study)
-        self._check_view(party, flags.view)
+        self._check_flags_view(party, flags.view)
         shape = (self._plan.packing.blocks, public.width)
         if flags.ciphertexts.shape[1:] != shape or len(flags.tags) != message.header.rows:
             raise ProtocolError("flags of another shape, or not as many as its header says")
@@ -145,6 +165,15 @@ class AggregatorInbox:
             raise ProtocolError("tags are not sorted")
         check_group(public, from_rows(flags.ciphertexts.reshape(-1, public.width)))
         return flags
+
+    def _check_flags_view(self, party: int, view: str) -> None:
+        """Refuse flags of more views than there are row parties, which have one after the other."""
+        shown = self._shown[party]
+        if view not in shown:
+            shown.append(view)
+        if view != shown[-1] or len(shown) > len(self._rows):
+            raise _other_view()
+        self._check_view(len(shown) - 1, party, view)
 
     def masks(self, publics: Sequence[PublicKey]) -> list[list[Masks]]:
         """Receive the row party's masks of all nodes, for each key.
@@ -166,8 +195,12 @@ class AggregatorInbox:
             check_group(public, from_rows(masks.ciphertexts.reshape(-1, public.width)))
             return masks
 
-        made = list(self._mailbox.collect("row", "masks", read))
+        made = list(self._mailbox.collect(self._publisher, "masks", read))
         return [made[key :: len(publics)] for key in range(len(publics))]
+
+
+def _other_view() -> ProtocolError:
+    return ProtocolError("it belongs to another view than the messages before it")
 
 
 def _itself(rows: Rows) -> Rows:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -12,10 +12,10 @@ from typing import Any
 
 from xstat_ray.federation import verify_approvals, verify_attestation
 from xstat_ray.federation.audit import Entry
-from xstat_ray.federation.identity import Domain
+from xstat_ray.federation.identity import DOMAINS, Domain
 from xstat_ray.federation.release import AUDIT, published_files
 from xstat_ray.publication.release import AREAS, PLAN, STATISTICS
-from xstat_ray.roles.opening import release_id, session_of_all
+from xstat_ray.roles.opening import joint_session, release_id, session_of_all
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,23 @@ class Case:
     manifest: dict[str, Any]
     logs: dict[Domain, list[Entry]]
     """By domain, in the order of the study."""
+    rows: Sequence[Domain]
+    """Row parties, in the order of the study."""
 
     @property
     def columns(self) -> list[Domain]:
         """Column parties, in the order of the study."""
-        return [name for name in self.logs if name not in ("row", "aggregator")]
+        return [name for name in self.logs if name not in (*self.rows, "aggregator")]
+
+    @property
+    def publisher(self) -> Domain:
+        """The row party that publishes."""
+        return self.rows[0]
+
+    @property
+    def opens_jointly(self) -> bool:
+        """Whether the study names its row parties or its column parties."""
+        return (*self.rows, *self.columns) != DOMAINS[:-1]
 
     def of(self, domain: Domain, event: str, **facts: Any) -> list[Entry]:
         """Entries of an event in a domain's log that have these facts."""
@@ -58,42 +70,70 @@ def _check_run(case: Case) -> Iterator[str]:
 
 
 def _is_one_handshake(case: Case) -> bool:
-    """Whether all logs are of the handshake, or of those with several column parties, of a release.
+    """Whether all logs are of the handshake, or of those of several parties, of a release.
 
-    The one that the row party has with the aggregator stands for all with column parties. Each end
-    of a handshake among column parties has the same, too.
+    The one that the row party, or the first, has with the aggregator stands for all. Each end of a
+    handshake of two parties of a side has the same, too.
     """
     whole = case.manifest.get("session")
     told = {
-        (name, str(entry.facts.get("peer", ""))): entry.facts.get("session")
+        (name, str(entry.facts.get("peer", ""))): str(entry.facts.get("session"))
         for name in case.logs
         for entry in case.of(name, "session")
     }
-    if len(case.columns) == 1:
+    if not case.opens_jointly:
         return [*told.values()] == [whole] * len(case.logs)
-    sessions = case.manifest.get("sessions")
-    if not isinstance(sessions, dict) or [*sessions] != case.columns:
-        return False
-    first, *others = case.columns
-    ends = {("row", name): sessions[name] for name in case.columns}
-    ends |= {(name, "row"): sessions[name] for name in case.columns}
-    ends |= {(name, "aggregator"): sessions[name] for name in case.columns}
-    ends |= {("aggregator", name): sessions[name] for name in case.columns}
-    ends |= {("row", "aggregator"): whole, ("aggregator", "row"): whole}
-    channels = {(first, name): told.get((name, first)) for name in others}
-    channels |= {(name, first): told.get((first, name)) for name in others}
-    return told == ends | channels and whole == _session_of(sessions.values())
-
-
-def _session_of(sessions: Iterable[object]) -> str | None:
     try:
-        return session_of_all([str(session) for session in sessions])
+        ends = _ends(case, _sessions(case))
     except ValueError:
-        return None
+        return False
+    for leader, *others in (case.rows, case.columns):
+        for name in others:
+            ends |= {(leader, name): told.get((name, leader), "")}
+            ends |= {(name, leader): told.get((leader, name), "")}
+    return told == ends and whole == ends[case.publisher, "aggregator"]
+
+
+def _sessions(case: Case) -> dict[tuple[Domain, Domain], str]:
+    """The session of every row party with every column party, as the manifest tells them.
+
+    Raises:
+        ValueError: it tells them of other parties, or in another order.
+    """
+    told = case.manifest.get("sessions")
+    named = told if case.rows != ("row",) else {"row": told}
+    if not isinstance(named, Mapping) or (*named,) != (*case.rows,):
+        raise ValueError
+    found = dict[tuple[Domain, Domain], str]()
+    for row, of_row in named.items():
+        if not isinstance(of_row, Mapping) or [*of_row] != case.columns:
+            raise ValueError
+        found |= {(row, column): str(session) for column, session in of_row.items()}
+    return found
+
+
+def _ends(
+    case: Case, sessions: Mapping[tuple[Domain, Domain], str]
+) -> dict[tuple[Domain, Domain], str]:
+    """The session that each party has with each of the other side, and with the aggregator.
+
+    Raises:
+        ValueError: a session is no hexadecimal number.
+    """
+    of_rows = {row: [sessions[row, column] for column in case.columns] for row in case.rows}
+    of_columns = {column: [sessions[row, column] for row in case.rows] for column in case.columns}
+    with_aggregator = {name: session_of_all(own) for name, own in {**of_rows, **of_columns}.items()}
+    every = "".join(map("".join, of_columns.values()))
+    with_aggregator[case.publisher] = joint_session(bytes.fromhex(every))
+    ends = {**sessions, **{(column, row): told for (row, column), told in sessions.items()}}
+    for name, session in with_aggregator.items():
+        ends |= {(name, "aggregator"): session, ("aggregator", name): session}
+    return ends
 
 
 def _check_approvals(case: Case) -> Iterator[str]:
-    return verify_approvals.check_approvals(case.out / AUDIT, case.manifest, case.logs)
+    folder = case.out / AUDIT
+    return verify_approvals.check_approvals(folder, case.manifest, case.logs, case.rows)
 
 
 def _check_messages(case: Case) -> Iterator[str]:
@@ -117,7 +157,8 @@ def _check_messages(case: Case) -> Iterator[str]:
 
 
 def _check_parties(case: Case) -> Iterator[str]:
-    return verify_attestation.check_parties(case.logs, case.manifest["software"]["measurement"])
+    measurement = case.manifest["software"]["measurement"]
+    return verify_attestation.check_parties(case.logs, case.rows, measurement)
 
 
 def _check_aggregator(case: Case) -> Iterator[str]:
@@ -128,7 +169,7 @@ def _check_view(case: Case) -> Iterator[str]:
     view = case.manifest.get("view", {})
     padded = view.get("padding") == "dp"
     expected = [{"epsilon": view.get("epsilon"), "delta": view.get("delta")}] if padded else []
-    tables = {"row": "rows", **dict.fromkeys(case.columns, "flags")}
+    tables = {**dict.fromkeys(case.rows, "rows"), **dict.fromkeys(case.columns, "flags")}
     for name, kind in tables.items():
         shown = case.of(name, "shown")
         sent = case.of(name, "sent", kind=kind)
@@ -144,7 +185,7 @@ def _check_view(case: Case) -> Iterator[str]:
 def _check_drawn(case: Case) -> Iterator[str]:
     promised = dict(case.manifest.get("insiders") or {}).get("departure_noticed")
     expected = [] if promised in (None, "0") else [promised]
-    what_follows = [("row", "masks"), (case.columns[0], "opened")]
+    what_follows = [(case.publisher, "masks"), (case.columns[0], "opened")]
     for name, kind in what_follows:
         drawn = case.of(name, "drawn")
         handed = case.of(name, "sent", kind=kind)
@@ -164,8 +205,8 @@ def _check_table(case: Case) -> Iterator[str]:
     first, *others = case.columns
     events = [
         *(("aggregator", "noise", name, "masked") for name in case.columns),
-        *(("row", "approved", name, "approval") for name in case.columns),
-        (first, "admitted", "row", "opened"),
+        *((row, "approved", name, "approval") for row in case.rows for name in case.columns),
+        (first, "admitted", case.publisher, "opened"),
         *((name, "admitted", first, "residues") for name in others),
     ]
     release = case.manifest["release"]
@@ -182,10 +223,12 @@ def _check_table(case: Case) -> Iterator[str]:
     if len(digests) > 1 or any(_release_of(case, digest) != release for digest in digests):
         yield "the domains' logs name different tables, or another than the release's id"
     for name, kind in _opened(case).items():
-        approved = case.of(name, "received", peer="row", kind="approval")
         opened = case.of(name, "sent", kind=kind)
-        if not approved or any(entry.number < approved[0].number for entry in opened):
-            yield f"{_key_holder(case, name)} opened the table before the row party approved it"
+        for row in case.rows:
+            approved = case.of(name, "received", peer=row, kind="approval")
+            if not approved or any(entry.number < approved[0].number for entry in opened):
+                whose = "the row party" if len(case.rows) == 1 else f"the row party {row}"
+                yield f"{_key_holder(case, name)} opened the table before {whose} approved it"
 
 
 def _opened(case: Case) -> dict[Domain, str]:
@@ -207,7 +250,7 @@ def _release_of(case: Case, digest: str) -> str | None:
 
 def _check_debit(case: Case) -> Iterator[str]:
     spent = case.manifest["spent"]
-    for name, kind in {"row": "approval", **_opened(case)}.items():
+    for name, kind in {**dict.fromkeys(case.rows, "approval"), **_opened(case)}.items():
         debits = case.of(name, "debited")
         if case.manifest["noise_free"]:
             if debits:
@@ -229,7 +272,7 @@ def _check_debit(case: Case) -> Iterator[str]:
 
 
 def _check_files(case: Case) -> Iterator[str]:
-    published = case.of("row", "published", release=case.manifest["release"])
+    published = case.of(case.publisher, "published", release=case.manifest["release"])
     if len(published) != 1:
         yield "the row party's log does not show that it published this release once"
         return

@@ -15,7 +15,7 @@ from typing import Any, Self
 from xstat_ray.federation.envelope import canonical
 from xstat_ray.federation.identity import Domain
 from xstat_ray.federation.lessons import lessons, together
-from xstat_ray.federation.roster import domains_of
+from xstat_ray.federation.roster import domains_of, rows_of
 from xstat_ray.model.periods import span_as_dict
 from xstat_ray.model.study import Study
 from xstat_ray.planning import one_person
@@ -26,8 +26,9 @@ VERSION = 1
 COLLABORATION = "collaboration.json"
 """File with the collaboration in a domain's folder of a run, and among the logs of a release."""
 _HASHED_AS = b"xstat-ray collaboration\0"
-_ROLES: Mapping[Domain, str] = {"row": "row party", "aggregator": "aggregator"}
-_COLUMN = "column party, key holder"
+ROW = "row party"
+COLUMN = "column party, key holder"
+AGGREGATOR = "aggregator"
 
 
 @dataclass(frozen=True)
@@ -108,15 +109,23 @@ def _privacy(plan: Plan) -> dict[str, Any]:
 
 
 def _domain(plan: Plan, name: Domain, key: bytes) -> dict[str, Any]:
-    facts: dict[str, Any] = {"role": _ROLES.get(name, _COLUMN), "key": key.hex()}
+    facts: dict[str, Any] = {"role": _role(plan.study, name), "key": key.hex()}
     if name != "aggregator":
         facts |= {"dataset": dataset_of(plan.study, name), "budget": _budget(plan)}
     return facts
 
 
+def _role(study: Study, domain: Domain) -> str:
+    """Tell the role of a domain."""
+    if domain == "aggregator":
+        return AGGREGATOR
+    return ROW if domain in rows_of(study) else COLUMN
+
+
 def dataset_of(study: Study, party: Domain) -> str:
     """Name the data set whose budget a party spends."""
-    return study.row.dataset if party == "row" else study.terms_of(party).dataset
+    terms = study.row_terms_of if study.role_of(party) == "row" else study.terms_of
+    return terms(party).dataset
 
 
 def _budget(plan: Plan) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from xstat_ray.federation.collaboration import Collaboration
+from xstat_ray.federation.collaboration import ROW, Collaboration
 from xstat_ray.federation.identity import Domain
 from xstat_ray.federation.lessons import Language
 
@@ -53,8 +53,11 @@ def _lines(
         return _WORDS[word][language == "ja"]
 
     def called(name: str) -> str:
-        """Name a domain or a reader: of several column parties each by its name in the study."""
-        return say(name) if name in _WORDS else f"{say('column')} {name}"
+        """Name a domain or a reader: of several parties of a side each by its name in the study."""
+        if name in _WORDS:
+            return say(name)
+        role = "row" if content["domains"][name]["role"] == ROW else "column"
+        return f"{say(role)} {name}"
 
     title = study["title"].get(language) or study["title"].get("en", "")
     yield f"{say('run')}: {content['run']}"

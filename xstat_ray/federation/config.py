@@ -21,11 +21,10 @@ from xstat_ray.federation.domain_run import DomainSettings
 from xstat_ray.federation.envelope import is_run_name
 from xstat_ray.federation.identity import DOMAINS, KEY_BYTES, Domain
 from xstat_ray.federation.lessons import LANGUAGES, Language
-from xstat_ray.federation.roster import columns_of, domains_of
+from xstat_ray.federation.roster import domains_of, publisher_of, rows_of
 from xstat_ray.inputs.section import Section
 from xstat_ray.inputs.source import Source
-from xstat_ray.model.study import Role, Study, role_of
-from xstat_ray.planning.limits import check_one_row_party
+from xstat_ray.model.study import Study
 from xstat_ray.planning.options import Options
 from xstat_ray.planning.plan import Plan
 from xstat_ray.planning.settings import (
@@ -37,6 +36,7 @@ from xstat_ray.planning.settings import (
     read_options,
     read_source,
     read_study,
+    row_data,
 )
 from xstat_ray.privacy.places import Place
 from xstat_ray.util.location import Location
@@ -45,15 +45,15 @@ STEPS = ("identity", "handshake", "exchange", "emit", "noise", "all")
 AGGREGATOR_STEPS = ("identity", "attest", "all")
 APPROVE_STEPS = ("show", "sign")
 DIGEST_BYTES = 32
-RELEASE_STEPS: Mapping[str, Role | None] = {
-    "approve": "row",
-    "decrypt": "column",
-    "unblind": "row",
-    "publish": "row",
-    "check": "column",
-    "all": None,
-}
-"""Steps of `xstat-ray release`, and the role whose they are."""
+RELEASE_STEPS = ("approve", "decrypt", "unblind", "publish", "check", "all")
+"""Steps of `xstat-ray release`."""
+
+
+def release_steps(study: Study, party: Domain) -> tuple[str, ...]:
+    """List the steps of `xstat-ray release` that are a party's, in their order."""
+    if party == publisher_of(study):
+        return ("approve", "unblind", "publish")
+    return ("approve", "check") if party in rows_of(study) else ("decrypt", "check")
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,6 @@ class DomainConfig:
 
     def plan(self) -> Plan:
         """Make the plan, which comes out alike in all domains."""
-        check_one_row_party(self.study)
         return self.options.plan(self.study)
 
 
@@ -117,13 +116,13 @@ def party_config(raw: Mapping[str, Any], origin: str) -> PartyConfig:
         raw, key="", origin=origin, known=(*TOP, "party", "step", "domain", "attestation")
     )
     study = read_study(raw, origin, padding="dp")
-    party = top.choice("party", ("row", *columns_of(study)))
+    party = top.choice("party", domains_of(study)[:-1])
     step = top.choice("step", STEPS)
     domain = _domain(top, study, party, step)
     ledger = _default_ledger(domain["settings"])
     source = Source(Path())
     if step != "identity":
-        source = read_source(_data_of(top, study, party), role_of(party), ledger)
+        source = read_source(_data_of(top, study, party), study.role_of(party), ledger)
     return PartyConfig(**domain, source=source, attestation=party_attestation(top))
 
 
@@ -148,18 +147,17 @@ def release_config(raw: Mapping[str, Any], origin: str) -> ReleaseConfig:
     """
     top = Section(raw, key="", origin=origin, known=(*TOP, "party", "step", "domain"))
     study = read_study(raw, origin, padding="dp")
-    step = top.choice("step", tuple(RELEASE_STEPS))
-    role = RELEASE_STEPS[step]
-    columns = columns_of(study)
-    default = columns[0] if role == "column" and len(columns) == 1 else None
-    party = top.choice("party", ("row", *columns), "row" if role == "row" else default)
-    if role not in (None, role_of(party)):
-        raise top.error(f"step {step} is the {role} party's", "step")
-    out = top.location("out") if party == "row" else None
+    step = top.choice("step", RELEASE_STEPS)
+    parties = domains_of(study)[:-1]
+    doers = [name for name in parties if step in release_steps(study, name)]
+    party = top.choice("party", parties, doers[0] if len(doers) == 1 else None)
+    if step != "all" and party not in doers:
+        raise top.error(f"step {step} is not {party}'s, but {' and '.join(doers)}'s", "step")
+    out = top.location("out") if party == publisher_of(study) else None
     domain = _domain(top, study, party, step)
     data = _data_of(top, study, party)
     in_private = _default_ledger(domain["settings"])
-    role = role_of(party)
+    role = study.role_of(party)
     ledger = check_ledger(read_ledger(data, role, in_private), role, in_private)
     return ReleaseConfig(**domain, out=out, ledger=ledger)
 
@@ -188,12 +186,11 @@ def _default_ledger(settings: DomainSettings) -> Path:
 def _data_of(top: Section, study: Study, party: Domain) -> Section:
     """Find what is set of a party's data: a section with its values as `row` or `column`."""
     data = top.child("data", ("row", "column"))
-    return data if party == "row" else column_data(data, study)[party]
+    of_side = row_data if study.role_of(party) == "row" else column_data
+    return of_side(data, study)[party]
 
 
 def _domain(top: Section, study: Study, domain: Domain, step: str) -> dict[str, Any]:
-    if step != "identity":
-        check_one_row_party(study)
     return {
         "study": study,
         "domain": domain,

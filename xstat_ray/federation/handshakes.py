@@ -1,7 +1,9 @@
-"""The handshakes of a party: with each party of the other side, and among column parties.
+"""The handshakes of a party: with each party of the other side, and among parties of its own.
 
-The row party has one with each column party, and the first column party has one with each other
-one, on whose channel residues go. At both ends evidence is verified before a shared key is used.
+Each row party has one with each column party. The first column party has one with each other one,
+on whose channel residues go, and the first row party with each other one, on whose channel the
+order of cells and the names of sessions go. At both ends evidence is verified before a shared key
+is used.
 """
 
 from __future__ import annotations
@@ -18,9 +20,9 @@ from xstat_ray.federation.attestation import Attestation, Claim
 from xstat_ray.federation.domain_run import DomainRun
 from xstat_ray.federation.envelope import fields_of
 from xstat_ray.federation.identity import Domain
-from xstat_ray.federation.roster import columns_of, is_several
+from xstat_ray.federation.roster import columns_of, publisher_of, rows_of
 from xstat_ray.model.study import Role
-from xstat_ray.roles import ColumnParty
+from xstat_ray.roles import ColumnParty, RowParty
 from xstat_ray.roles.link import Link
 from xstat_ray.roles.opening import session_of_all
 from xstat_ray.roles.party import Party
@@ -47,13 +49,15 @@ class End(NamedTuple):
 
 def links_of(run: DomainRun, role: Role, executor: Executor) -> dict[Domain, LinkExecutor]:
     """List this party's links by the domain at the other end, in the order of the study."""
-    columns = columns_of(run.plan.study)
-    made = {
-        name: LinkExecutor(executor, name, first=name == columns[0])
-        for name in columns
-        if role == "row" or name == run.domain
-    }
-    return made if role == "row" else {"row": made[run.domain]}
+    study = run.plan.study
+    columns = columns_of(study)
+
+    def link(row: Domain, column: Domain) -> LinkExecutor:
+        return LinkExecutor(executor, column, row, first=column == columns[0])
+
+    if role == "row":
+        return {name: link(run.domain, name) for name in columns}
+    return {name: link(name, run.domain) for name in rows_of(study)}
 
 
 def agree_on_keys(run: DomainRun, role: Role, executor: Executor, attestation: Attestation) -> None:
@@ -79,7 +83,8 @@ def agree_on_keys(run: DomainRun, role: Role, executor: Executor, attestation: A
     demanded = [_answer(run, end, hello, attestation) for end, hello in both]
     for end, claim in zip(ends, demanded, strict=True):
         _verify(run, end, claim, attestation)
-    _begin_with_aggregator(run, role)
+    _tell_row_parties(run, role, executor)
+    _begin_with_aggregator(run, role, executor)
     # Only now are the shared keys kept, and only kept keys are used.
     executor.get(first.call(Party.save, run.folder))
     shutil.rmtree(waiting)
@@ -117,25 +122,41 @@ def _end_of_link(peer: Domain, role: Role, executor: Executor, first: Instance[L
 
 
 def _ends_of_channels(run: DomainRun, role: Role, executor: Executor) -> list[End]:
-    """Ends of the channels on which residues go; each has the name of its other column party."""
-    leader, *others = columns_of(run.plan.study)
-    if role == "row":
-        return []
+    """Ends of the channels among parties of a side; each has the name of the one but the first."""
+    study = run.plan.study
+    leader, *others = rows_of(study) if role == "row" else columns_of(study)
+    make = _end_of_row_channel if role == "row" else _end_of_channel
     if run.domain == leader:
-        return [_end_of_channel(name, name, executor, leads=True) for name in others]
-    return [_end_of_channel(leader, run.domain, executor, leads=False)]
+        return [make(run.domain, name, name, executor) for name in others]
+    return [make(run.domain, leader, run.domain, executor)]
 
 
-def _end_of_channel(peer: Domain, name: str, executor: Executor, *, leads: bool) -> End:
+def _end_of_channel(domain: Domain, peer: Domain, name: str, executor: Executor) -> End:
+    """This domain's end of a channel of two column parties, of which the other has this name."""
     get = executor.get
     first = executor.column[0]
     return End(
         peer,
-        leads=leads,
+        leads=peer == name,
         hello=lambda: get(first.call(ColumnParty.channel_hello, name)),
         agree=lambda hello: get(first.call(ColumnParty.channel_agree, name, hello)),
         confirm=lambda confirmation: get(
             first.call(ColumnParty.channel_confirm, name, confirmation)
+        ),
+    )
+
+
+def _end_of_row_channel(domain: Domain, peer: Domain, name: str, executor: Executor) -> End:
+    """This domain's end of a channel of two row parties, likewise."""
+    get = executor.get
+    first = executor.rows[domain][0]
+    return End(
+        peer,
+        leads=peer == name,
+        hello=lambda: get(first.call(RowParty.row_channel_hello, name)),
+        agree=lambda hello: get(first.call(RowParty.row_channel_agree, name, hello)),
+        confirm=lambda confirmation: get(
+            first.call(RowParty.row_channel_confirm, name, confirmation)
         ),
     )
 
@@ -146,8 +167,8 @@ def _answer(run: DomainRun, end: End, hello: bytes, attestation: Attestation) ->
     with mailbox.receiving(end.peer, "hello") as message:
         mac = end.agree(message.payload)
         hellos = (hello, message.payload) if end.leads else (message.payload, hello)
-        several = is_several(run.plan.study)
-        mailbox.begin_session(session_of(*hellos), end.peer if several else None)
+        jointly = run.plan.study.opens_jointly
+        mailbox.begin_session(session_of(*hellos), end.peer if jointly else None)
     mine = Hello.decode(hello)
     theirs = Hello.decode(message.payload)
     session = mailbox.session_with(end.peer)
@@ -174,11 +195,47 @@ def _verify(run: DomainRun, end: End, demanded: Claim, attestation: Attestation)
         run.log.add("attested", peer=end.peer, **verifier.facts(demanded))
 
 
-def _begin_with_aggregator(run: DomainRun, role: Role) -> None:
-    """Bind what goes to the aggregator: of several column parties to all handshakes together."""
-    mailbox = run.mailbox
-    if not is_several(run.plan.study):
+def _tell_row_parties(run: DomainRun, role: Role, executor: Executor) -> None:
+    """Tell the other row parties the order of cells; they tell the first their sessions.
+
+    Both ends have verified each other, and all that is told follows from secrets that are on disk.
+    """
+    leader, *others = rows_of(run.plan.study)
+    if role != "row" or not others:
         return
-    names = columns_of(run.plan.study) if role == "row" else ("row",)
-    session = session_of_all([mailbox.session_with(name) for name in names])
+    mailbox = run.mailbox
+    get = executor.get
+    party = executor.rows[run.domain][0]
+    if run.domain == leader:
+        for name in others:
+            mailbox.send(name, "order", _order_for(name, party, executor))
+        for name in others:
+            with mailbox.receiving(name, "sessions") as message:
+                get(party.call(RowParty.accept_sessions, name, message.payload))
+        return
+    mailbox.send(leader, "sessions", lambda: get(party.call(RowParty.tell_sessions)))
+    with mailbox.receiving(leader, "order") as message:
+        get(party.call(RowParty.accept_order, message.payload))
+
+
+def _order_for(name: Domain, party: Instance[RowParty], executor: Executor) -> Callable[[], bytes]:
+    """Have the order of cells sealed for another row party, if it must be sent."""
+    return lambda: executor.get(party.call(RowParty.share_order, name))
+
+
+def _begin_with_aggregator(run: DomainRun, role: Role, executor: Executor) -> None:
+    """Bind what goes to the aggregator to all of this party's handshakes together.
+
+    What the first row party sends it is bound to those of all parties, as the release is.
+    """
+    study = run.plan.study
+    mailbox = run.mailbox
+    if not study.opens_jointly:
+        return
+    if run.domain == publisher_of(study):
+        party = executor.rows[run.domain][0]
+        session = executor.get(party.call(RowParty.session_of_release))
+    else:
+        names = columns_of(study) if role == "row" else rows_of(study)
+        session = session_of_all([mailbox.session_with(name) for name in names])
     mailbox.begin_session(session, "aggregator")

@@ -7,15 +7,16 @@ from pathlib import Path
 
 from xstat_ray.errors import BudgetError
 from xstat_ray.federation.config import DomainConfig, PartyConfig, ReleaseConfig
+from xstat_ray.federation.consenter import ConsenterSteps
 from xstat_ray.federation.domain_run import DomainRun
 from xstat_ray.federation.identity import Domain
 from xstat_ray.federation.key_holder import KeyHolderSteps
 from xstat_ray.federation.party import STEPS, PartySteps
 from xstat_ray.federation.release import PublisherSteps
-from xstat_ray.federation.roster import columns_of
+from xstat_ray.federation.roster import columns_of, publisher_of
 from xstat_ray.federation.table_copy import table_files
 from xstat_ray.inputs.source import Source
-from xstat_ray.model.study import Role, role_of
+from xstat_ray.model.study import Role
 from xstat_ray.planning.disk import check_disk, output_bytes, sent_bytes
 from xstat_ray.planning.fit import check_party, party_rows
 from xstat_ray.planning.options import check_noise
@@ -41,7 +42,7 @@ def deidentify(config: PartyConfig, progress: Progress) -> None:
             pool has learnt as much of the party's data set as it may, which the log tells.
         XstatError: see `PartySteps.run`.
     """
-    role = role_of(config.domain)
+    role = config.study.role_of(config.domain)
     for warning in check_noise(config.study.privacy, allowed=config.options.allow_no_noise):
         progress.warn(warning)
     plan = config.plan()
@@ -79,7 +80,8 @@ def deidentify(config: PartyConfig, progress: Progress) -> None:
                     if step == "emit":
                         tell_intake(run.folder, config.domain, source.warn_above, progress)
             except BudgetError:
-                other = columns_of(config.study)[0] if role == "row" else "row"
+                ends = columns_of(config.study)[0], publisher_of(config.study)
+                other = ends[0] if role == "row" else ends[1]
                 _refuse(run, other, "matrix", "the pool has learnt as much as it may")
                 raise
 
@@ -98,11 +100,10 @@ def release(config: ReleaseConfig, progress: Progress) -> None:
 
     Raises:
         BudgetError: the release is not allowed; nothing was decrypted, and the log tells that.
-        XstatError: see `KeyHolderSteps` and `PublisherSteps`.
+        XstatError: see `KeyHolderSteps`, `PublisherSteps` and `ConsenterSteps`.
     """
     for warning in check_noise(config.study.privacy, allowed=config.options.allow_no_noise):
         progress.warn(warning)
-    role = role_of(config.domain)
     _show_ledger(config, config.ledger, progress)
     plan = config.plan()
     if config.out is not None:
@@ -110,21 +111,41 @@ def release(config: ReleaseConfig, progress: Progress) -> None:
     with DomainRun(config.domain, config.settings, plan) as run:
         progress = Recorded(progress, run.folder)
         ledger = config.ledger.absolute()
-        if role == "column":
+        if config.study.role_of(config.domain) == "column":
             _open_and_check(run, ledger, config.step, progress)
-            return
-        assert config.out is not None
-        publisher = PublisherSteps(run, ledger, config.out, progress)
-        if config.step in ("approve", "all"):
-            try:
-                publisher.approve()
-            except BudgetError:
-                _refuse(run, "aggregator", "masked", "the budget is spent")
-                raise
-        if config.step in ("unblind", "all"):
-            publisher.unblind()
-        if config.step in ("publish", "all"):
-            publisher.publish()
+        elif config.domain != publisher_of(config.study):
+            _consent_and_check(run, ledger, config.step, progress)
+        else:
+            assert config.out is not None
+            publisher = PublisherSteps(run, ledger, config.out, progress)
+            _approve_and_publish(run, publisher, config.step)
+
+
+def _approve_and_publish(run: DomainRun, publisher: PublisherSteps, step: str) -> None:
+    """Do the last steps of the row party, or of the first."""
+    if step in ("approve", "all"):
+        try:
+            publisher.approve()
+        except BudgetError:
+            _refuse(run, "aggregator", "masked", "the budget is spent")
+            raise
+    if step in ("unblind", "all"):
+        publisher.unblind()
+    if step in ("publish", "all"):
+        publisher.publish()
+
+
+def _consent_and_check(run: DomainRun, ledger: Place, step: str, progress: Progress) -> None:
+    """Do the last steps of a row party that does not publish."""
+    consenter = ConsenterSteps(run, ledger, progress)
+    if step in ("approve", "all"):
+        try:
+            consenter.approve()
+        except BudgetError:
+            _refuse(run, publisher_of(run.plan.study), "terms", "the budget is spent")
+            raise
+    if step in ("check", "all"):
+        consenter.check()
 
 
 def _open_and_check(run: DomainRun, ledger: Place, step: str, progress: Progress) -> None:
@@ -134,7 +155,7 @@ def _open_and_check(run: DomainRun, ledger: Place, step: str, progress: Progress
         try:
             key_holder.decrypt()
         except BudgetError:
-            _refuse(run, "row", "approval", "the budget is spent")
+            _refuse(run, publisher_of(run.plan.study), "approval", "the budget is spent")
             raise
     if step in ("check", "all"):
         key_holder.check()

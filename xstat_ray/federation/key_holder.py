@@ -7,6 +7,7 @@ opens the sum alone.
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -15,7 +16,7 @@ from xstat_ray.errors import ProtocolError
 from xstat_ray.federation.domain_run import DomainRun
 from xstat_ray.federation.envelope import Opened, canonical, fields_of
 from xstat_ray.federation.party_facts import note_debit, read_facts
-from xstat_ray.federation.roster import columns_of
+from xstat_ray.federation.roster import columns_of, rows_of
 from xstat_ray.inputs.source import Source
 from xstat_ray.model.messages import Coefficients, MaskedTable
 from xstat_ray.privacy.places import Place
@@ -23,6 +24,7 @@ from xstat_ray.publication.publish import publish
 from xstat_ray.publication.release import table_files
 from xstat_ray.roles import ColumnParty
 from xstat_ray.roles.column_opening import ADMITTED
+from xstat_ray.roles.many_links import LINKS
 from xstat_ray.roles.noise_share import SHARE
 from xstat_ray.roles.payer import ASKED, DEMANDED
 from xstat_ray.roles.session import SECRETS
@@ -38,6 +40,7 @@ class KeyHolderSteps:
         self._ledger = ledger
         self._progress = progress
         self._first, *self._others = columns_of(run.plan.study)
+        self._publisher, *self._consenters = rows_of(run.plan.study)
 
     def _party(self) -> ColumnParty:
         """Make the column party from its secrets on disk."""
@@ -52,7 +55,7 @@ class KeyHolderSteps:
         """Debit the release and decrypt the table that the row party approved, for it alone.
 
         Of several column parties the first does so for the row party, with what the others decrypt
-        for it.
+        for it. Of several row parties the first gets it, once all have consented.
 
         Raises:
             BudgetError: the release is not allowed; nothing was decrypted.
@@ -62,20 +65,24 @@ class KeyHolderSteps:
         """
         run = self._run
         mailbox = run.mailbox
-        if run.log.finished or mailbox.has_sent("row", "facts"):
+        if run.log.finished or mailbox.has_sent(self._publisher, "facts"):
             return
         party = self._party()
         parts = opening_parts(run.plan)
         with self._progress.stage("decrypt", len(parts)) as stage:
             with mailbox.receiving("aggregator", "masked") as message:
                 masked = self._read_table(party, message)
-            with mailbox.receiving("row", "approval") as message:
-                permit = party.admit(masked, message.payload, run.plan.packing)
-            self._note(party, message.payload)
+            with ExitStack() as stack:
+                approval, *consents = [
+                    stack.enter_context(mailbox.receiving(name, "approval")).payload
+                    for name in (self._publisher, *self._consenters)
+                ]
+                permit = party.admit(masked, approval, run.plan.packing, *consents)
+            self._note(party, approval)
             self._open(party, masked, permit, stage)
         debited = next((entry.facts for entry in run.log.of("debited")), None)
         facts = {**read_facts(run.folder), "debited": debited}
-        mailbox.send("row", "facts", canonical(facts))
+        mailbox.send(self._publisher, "facts", canonical(facts))
         mailbox.publish_log()
 
     def _read_table(self, party: ColumnParty, message: Opened) -> MaskedTable:
@@ -99,9 +106,10 @@ class KeyHolderSteps:
         mailbox = run.mailbox
         parts = opening_parts(run.plan)
         sums_up = run.domain == self._first
-        receiver, kind = ("row", "opened") if sums_up else (self._first, "residues")
+        receiver, kind = (self._publisher, "opened") if sums_up else (self._first, "residues")
         if not sums_up:
-            mailbox.send("row", "debited", partial(party.tell_debit, permit))
+            mailbox.send(self._publisher, "debited", partial(party.tell_debit, permit))
+        self._tell_consenters(party, permit)
         for number in mailbox.unsent(receiver, kind, len(parts)):
             part = parts[number]
             if sums_up:
@@ -112,11 +120,20 @@ class KeyHolderSteps:
             mailbox.send(receiver, kind, sealed, **place, rows=len(part))
             stage.advance()
 
+    def _tell_consenters(self, party: ColumnParty, permit: bytes) -> None:
+        """Tell all row parties but the first that this party has debited the release."""
+        mailbox = self._run.mailbox
+        if all(mailbox.has_sent(name, "debited") for name in self._consenters):
+            return
+        told = party.tell_debit_to_others(permit)
+        for name, debit in zip(self._consenters, told, strict=True):
+            mailbox.send(name, "debited", debit)
+
     def _opened(self, party: ColumnParty, masked: MaskedTable, permit: bytes, number: int) -> bytes:
         """Open a part of the table, or of the sum of all column parties' tables."""
         part = opening_parts(self._run.plan)[number]
         noise = party.noise_of(part, self._run.plan.packing)
-        if not self._others:
+        if not self._run.plan.study.opens_jointly:
             return party.open_part(masked, permit, part, noise)
         with ExitStack() as stack:
             messages = [
@@ -132,7 +149,7 @@ class KeyHolderSteps:
         Raises:
             MessageError: it is not, or the row party shows other masks than it was bound to.
             PendingError: the row party has not published in time, or the first column party has not
-                shown the sum that it opened.
+                shown the sum that it opened; or another row party has not shown its debit.
         """
         run = self._run
         if not run.log.finished:
@@ -143,15 +160,16 @@ class KeyHolderSteps:
         run.mailbox.publish_log()
         for name in (SECRETS, ADMITTED, SHARE, ASKED, DEMANDED):
             (run.folder / name).unlink(missing_ok=True)
+        shutil.rmtree(run.folder / LINKS, ignore_errors=True)
 
     def _check(self) -> None:
         run = self._run
         mailbox = run.mailbox
         party = self._party()
-        with mailbox.receiving("row", "approval") as message:
+        with mailbox.receiving(self._publisher, "approval") as message:
             approval = message.payload
         opened = self._seen()
-        with mailbox.receiving("row", "mask") as message:
+        with mailbox.receiving(self._publisher, "mask") as message:
             fields = fields_of(message.payload, "shown", "coefficients", "files")
             coefficients = party.read_coefficients(fields["coefficients"])
             packing = run.plan.packing
@@ -161,6 +179,16 @@ class KeyHolderSteps:
             run.log.add("checked", release=coefficients.release, files=files)
         if run.domain == self._first:
             self._show_sums(party, opened)
+        self._accept_debits(party, approval)
+
+    def _accept_debits(self, party: ColumnParty, approval: bytes) -> None:
+        """Record that the ledgers of all row parties but the first hold the debit still."""
+        with ExitStack() as stack:
+            told = [
+                stack.enter_context(self._run.mailbox.receiving(name, "debited")).payload
+                for name in self._consenters
+            ]
+            party.accept_row_debits(approval, told)
 
     def _seen(self) -> list[bytes]:
         """Read again what was sent to the row party, as this party did, or as it is shown it."""
@@ -168,7 +196,7 @@ class KeyHolderSteps:
         if self._run.domain != self._first:
             return list(mailbox.collect(self._first, "sums", lambda message: message.payload))
         parts = range(len(opening_parts(self._run.plan)))
-        return [mailbox.sent_again("row", "opened", part) for part in parts]
+        return [mailbox.sent_again(self._publisher, "opened", part) for part in parts]
 
     def _show_sums(self, party: ColumnParty, opened: Sequence[bytes]) -> None:
         """Show the other column parties what the row party was sent."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
 
 from xstat_ray.federation.identity import Domain
-from xstat_ray.federation.roster import columns_of, domains_of
+from xstat_ray.federation.roster import columns_of, domains_of, rows_of
 from xstat_ray.planning.insiders import Guarantee
 from xstat_ray.planning.plan import Plan
 from xstat_ray.privacy.rounding import readable
@@ -123,6 +123,35 @@ _SEVERAL: Mapping[Learner, _Pairs] = {
     ),
 }
 """What several column parties add."""
+_SEVERAL_ROWS: Mapping[Learner, _Pairs] = {
+    "row": (
+        (
+            "not: who is in the table of another row party, nor what it says of anybody",
+            "知り得ないこと：ほかの行側の当事者の表にだれがいるか、その表が人について何を述べているか",
+        ),
+    ),
+    "other": (
+        (
+            "of the figures nothing but the published table; the first row party alone gets more",
+            "集計値については公表された表のみ。それ以上を受け取るのは最初の行側の当事者だけです",
+        ),
+    ),
+    "column": (
+        (
+            "how many persons each other row party has, rounded up alike",
+            "ほかの行側の当事者それぞれの表の人数（同様の切り上げ）",
+        ),
+    ),
+    "aggregator": (
+        (
+            "these numbers for each row party by itself, all in one secret order of cells, so that "
+            "it can compare row parties cell by cell; not which of their rows are of one person",
+            "以上の数を行側の当事者ごとに。セルの秘密の並びは共通なので、当事者同士をセルごとに"
+            "比べられます。どの行が同じ人のものかは分かりません",
+        ),
+    ),
+}
+"""What several row parties add; `other` is told in place of the first sentence of `row`."""
 _PLACES = {
     "off": (
         "which places are the largest, by these sizes, and those whose number of parts no other "
@@ -157,12 +186,18 @@ def lessons(plan: Plan) -> dict[Learner, Words]:
     """Tell what each learner will know once the release is out."""
     told: dict[Learner, Words] = {}
     columns = columns_of(plan.study)
+    rows = rows_of(plan.study)
     for learner in ("public", *domains_of(plan.study), "exchange"):
-        pairs = [*_LEARNT.get("column" if learner in columns else learner, ())]
+        side = "column" if learner in columns else "row" if learner in rows else learner
+        pairs = [*_LEARNT.get(side, ())]
         if learner == "aggregator":
             pairs = [_view(plan), _PLACES[plan.study.privacy.padding], _NOT_AGGREGATOR]
+        if learner in rows[1:]:
+            pairs[:1] = _SEVERAL_ROWS["other"]
+        if len(rows) > 1:
+            pairs += _SEVERAL_ROWS.get(side, ())
         if len(columns) > 1:
-            pairs += _of_several(learner, columns)
+            pairs += _of_several(learner, side, columns)
         if learner != "exchange":
             pairs += _figures(plan, learner)
         if learner == "aggregator" and plan.insiders.with_view is not None:
@@ -171,10 +206,10 @@ def lessons(plan: Plan) -> dict[Learner, Words]:
     return told
 
 
-def _of_several(learner: Learner, columns: Sequence[Domain]) -> list[tuple[str, str]]:
-    """Tell what a learner knows because there are several column parties."""
+def _of_several(learner: Learner, side: str, columns: Sequence[Domain]) -> list[tuple[str, str]]:
+    """Tell what a learner, of a side, knows because there are several column parties."""
     if learner not in columns:
-        return [*_SEVERAL.get(learner, ())]
+        return [*_SEVERAL.get(side, ())]
     own = "first" if learner == columns[0] else "other"
     return [*_SEVERAL[own], *_SEVERAL["column"]]
 

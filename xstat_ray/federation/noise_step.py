@@ -60,7 +60,8 @@ def send_masks(run: DomainRun, executor: Executor) -> None:
     plan = run.plan
     parts = opening_parts(plan)
     keys = len(columns_of(plan.study))
-    call: Callable[[Executor, Plan, int], Ref[Any]] = mask_call if keys == 1 else joint_mask_call
+    jointly = plan.study.opens_jointly
+    call: Callable[[Executor, Plan, int], Ref[Any]] = joint_mask_call if jointly else mask_call
     calls = {turn * keys: partial(call, executor, plan, turn) for turn in range(len(parts))}
     outbox = Outbox(run, executor)
     sent = run.mailbox.unsent("aggregator", "masks", len(parts) * keys).start

@@ -17,11 +17,11 @@ from typing import IO
 from xstat_ray.errors import BudgetError, InputError, PartyError, XstatError
 from xstat_ray.federation import job_process
 from xstat_ray.federation.approve import approve_for_all
+from xstat_ray.federation.config import release_steps
 from xstat_ray.federation.identity import DOMAINS, Domain, Identity, private_folder
-from xstat_ray.federation.roster import domains_of
+from xstat_ray.federation.roster import domains_of, publisher_of
 from xstat_ray.inputs.source import Source, check_sources
-from xstat_ray.model.study import Study, role_of
-from xstat_ray.planning.limits import check_one_row_party
+from xstat_ray.model.study import Study
 from xstat_ray.planning.options import Options, check_noise
 from xstat_ray.planning.plan import Plan
 from xstat_ray.planning.pool_view import padding_off
@@ -41,8 +41,8 @@ Job = tuple[str, tuple[str, ...]]
 """A job and its settings."""
 _ELSEWHERE = ("out", "display", "deployment", "data.row.ledger", "data.column.ledger", "ledger")
 """Settings that are not handed on, or as absolute paths."""
-_LEDGERS = "data.column.ledger."
-"""How the settings of single ledgers of several column parties begin."""
+_LEDGERS = ("data.row.ledger.", "data.column.ledger.")
+"""How the settings of single ledgers of several parties of a side begin."""
 _APPROVED = "This machine has the keys of all domains, and has approved the run for each"
 _ERRORS: Mapping[int, type[XstatError]] = {2: InputError, 3: BudgetError}
 
@@ -55,7 +55,7 @@ class Arguments:
     """Arguments of all jobs: the study, and what must be alike."""
     by_role: Mapping[str, tuple[str, ...]]
     """Arguments of the jobs of a party, or of the aggregator, but the last: where the data lies,
-    and how to run. All column parties have the same."""
+    and how to run. All parties of a side have the same."""
 
     @classmethod
     def of(cls, overrides: Sequence[str], folders: Sequence[str]) -> Arguments:
@@ -82,9 +82,9 @@ class Arguments:
         by_role = {name: (*runtime, *data[name]) for name in DOMAINS}
         return cls(tuple(common), by_role)
 
-    def of_domain(self, domain: Domain) -> tuple[str, ...]:
-        """Arguments of the jobs of a domain but the last."""
-        return self.by_role["aggregator" if domain == "aggregator" else role_of(domain)]
+    def of_domain(self, domain: Domain, study: Study) -> tuple[str, ...]:
+        """Arguments of the jobs of a domain of a study but the last."""
+        return self.by_role["aggregator" if domain == "aggregator" else study.role_of(domain)]
 
 
 class OneMachine:
@@ -131,7 +131,7 @@ class OneMachine:
         keys = {name: identity.public.hex() for name, identity in identities.items()}
         agreed = approve_for_all(self._plan, _RUN, self.folder / _EXCHANGE, identities)
         self._progress.note(f"{_APPROVED}: collaboration {agreed}")
-        left = {name: jobs_of(name) for name in self._domains}
+        left = {name: jobs_of(name, self._plan.study) for name in self._domains}
         with (
             ExitStack() as stack,
             self._progress.stage("domains", sum(map(len, left.values()))) as stage,
@@ -160,14 +160,15 @@ class OneMachine:
     ) -> None:
         job_name, settings = job
         arguments = self._arguments
-        special = () if job_name == "release" else arguments.of_domain(name)
+        study = self._plan.study
+        special = () if job_name == "release" else arguments.of_domain(name, study)
         ledgers = [
-            _quoted(f"data.{role_of(party)}.ledger", path)
+            _quoted(f"data.{study.role_of(party)}.ledger", path)
             for party, path in self._ledgers.items()
             if party == name
         ]
         peers = [f"++domain.peers.{other}='{key}'" for other, key in keys.items() if other != name]
-        if (job_name, name) == ("release", "row"):
+        if (job_name, name) == ("release", publisher_of(study)):
             settings = (*settings, _quoted("out", self._out.uri))
         folders = [("exchange", self.folder / _EXCHANGE), ("private", self.folder / name)]
         where = [_quoted(f"domain.{key}", path) for key, path in folders]
@@ -261,7 +262,6 @@ def run_domains(
     Raises:
         XstatError: a job failed, for one of the reasons that `xstat_ray.crosstab` has.
     """
-    check_one_row_party(study)
     plan = options.plan(study)
     check_sources(sources)
     announce(plan, ledgers_of(study, sources), progress)
@@ -276,12 +276,12 @@ def run_domains(
     return read(out)
 
 
-def jobs_of(domain: Domain) -> list[Job]:
+def jobs_of(domain: Domain, study: Study) -> list[Job]:
     """List the jobs of a domain with their settings, one after the other."""
     if domain == "aggregator":
         return [("aggregate", ())]
     party = f"party={domain}"
-    steps = ("all",) if domain == "row" else ("decrypt", "check")
+    steps = ("all",) if domain == publisher_of(study) else release_steps(study, domain)
     releases = (("release", (party, f"step={step}")) for step in steps)
     return [("deidentify", (party,)), *releases]
 

@@ -21,7 +21,7 @@ from xstat_ray.federation.identity import Domain
 from xstat_ray.federation.input_record import InputRecord
 from xstat_ray.federation.noise_step import accept_keys, draw_noise, send_masks
 from xstat_ray.federation.outbox import AHEAD, Outbox
-from xstat_ray.federation.roster import sharers_of
+from xstat_ray.federation.roster import publisher_of, rows_of, sharers_of
 from xstat_ray.model.messages import Tree
 from xstat_ray.model.study import Role
 from xstat_ray.roles import ColumnParty, RowParty
@@ -237,37 +237,45 @@ class PartySteps:
         return path.read_bytes()
 
     def _emit_rows(self, drawn: bytes | None) -> None:
-        """Send the rows of all shards, each in one message; and without padding the row tree.
-
-        With padding the tree follows from the plan.
-        """
+        """Send the rows of all shards, each in one message; the first row party its tree before."""
         executor = self._executor
         plan = self._run.plan
-        rows_of = RowCalls(executor.row, len(plan.grid.batches))
-        executor.get_all(rows_of.prepare(plan.grid, drawn))
-        starts_of_levels = []
-        if plan.design.starts is None:
-            starts_of_levels = executor.get(executor.row[0].call(RowParty.tree_starts))
-        view = executor.get(executor.row[0].call(Party.view))
-        for number, starts in enumerate(starts_of_levels):
-            tree = Tree(view=view, starts=starts)
-            self._outbox.send("aggregator", "tree", tree, number, len(starts_of_levels))
+        instances = executor.rows[self._run.domain]
+        made = RowCalls(instances, len(plan.grid.batches))
+        executor.get_all(made.prepare(plan.grid, drawn))
+        if self._run.domain == publisher_of(plan.study) and plan.design.starts is None:
+            self._emit_tree(instances[0])
         shards = plan.grid.shards
         # Not in the order in which environments take turns: the aggregator reads shard by shard.
-        calls = {shard.number: partial(rows_of.emit, shard) for shard in shards}
+        calls = {shard.number: partial(made.emit, shard) for shard in shards}
         read = set[int]()
         for number, rows in self._outbox.missing("aggregator", "rows", calls):
             batch = shards[number].batch
             read.add(batch)
-            self._input.keep_batch(batch, rows_of.emitter(batch))
+            self._input.keep_batch(batch, made.emitter(batch))
             self._outbox.send("aggregator", "rows", rows, number, len(calls))
-        left_before = [batch for batch in rows_of.order if batch not in read]
+        left_before = [batch for batch in made.order if batch not in read]
         executor.get_all(
-            [rows_of.emitter(batch).call(RowParty.account_for, batch) for batch in left_before]
+            [made.emitter(batch).call(RowParty.account_for, batch) for batch in left_before]
         )
 
+    def _emit_tree(self, first: Instance[RowParty]) -> None:
+        """Send the row tree; with padding it follows from the plan, and is not sent.
+
+        Several row parties have one tree, in one order of cells.
+        """
+        executor = self._executor
+        starts_of_levels = executor.get(first.call(RowParty.tree_starts))
+        view = executor.get(first.call(Party.view))
+        for number, starts in enumerate(starts_of_levels):
+            tree = Tree(view=view, starts=starts)
+            self._outbox.send("aggregator", "tree", tree, number, len(starts_of_levels))
+
     def _emit_flags(self, drawn: bytes | None) -> None:
-        """Send the public key, to the row party too, and the flags of all batches."""
+        """Send the public key, to the row party too, and the flags of all batches.
+
+        Of several row parties the first gets the key, and there are flags for the rows of each.
+        """
         executor = self._executor
         plan = self._run.plan
         prepared = [
@@ -275,12 +283,13 @@ class PartySteps:
         ]
         sizes = executor.get_all(prepared)[0]
         public = executor.get(executor.column[0].call(ColumnParty.public_key))
-        self._mailbox.send("row", "key", public)
+        self._mailbox.send(publisher_of(plan.study), "key", public)
         self._mailbox.send("aggregator", "key", public)
         calls = [
             call
+            for row in rows_of(plan.study)
             for batch, size in enumerate(sizes)
-            for call in flag_calls(executor.column, plan, batch, size)
+            for call in flag_calls(executor.column, plan, batch, size, row)
         ]
         for number, flags in self._outbox.missing("aggregator", "flags", dict(enumerate(calls))):
             self._outbox.send("aggregator", "flags", flags, number, len(calls))
@@ -288,11 +297,15 @@ class PartySteps:
     # What is added to the table
 
     def _add_noise(self) -> None:
-        """Draw the party's share of the noise; as the row party, send it on, under masks."""
+        """Draw the party's share of the noise; as the row party, send it on, under masks.
+
+        Of several parties of a side the first alone has a share.
+        """
         self._restore()
-        if self._role == "row":
+        masks = self._run.domain == publisher_of(self._run.plan.study)
+        if masks:
             accept_keys(self._run, self._executor)
         if self._run.domain in sharers_of(self._run.plan.study).values():
             draw_noise(self._run, self._role, self._executor)
-        if self._role == "row":
+        if masks:
             send_masks(self._run, self._executor)

@@ -1,4 +1,4 @@
-"""The last steps of the row party: approve the table, take the masks off, and publish."""
+"""The last steps of the row party, or the first: approve the table, unmask it, and publish."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from xstat_ray.federation.domain_run import DomainRun
 from xstat_ray.federation.envelope import Opened, canonical
 from xstat_ray.federation.identity import Domain
 from xstat_ray.federation.noise_step import RECEIPTS, receipts, receive_key
-from xstat_ray.federation.party_facts import debit_of, note_debit, object_of, read_facts
-from xstat_ray.federation.roster import columns_of
+from xstat_ray.federation.party_facts import note_debit, read_facts
+from xstat_ray.federation.release_manifest import manifest_of
+from xstat_ray.federation.roster import columns_of, rows_of
 from xstat_ray.inputs.source import Source
 from xstat_ray.model.messages import Coefficients, MaskedTable, RerandomisedTable
 from xstat_ray.privacy.places import Place
-from xstat_ray.publication.manifest import make_manifest
 from xstat_ray.publication.publish import publish
 from xstat_ray.publication.release import (
     AREAS,
@@ -57,7 +57,7 @@ STAGED = "release"
 
 
 class PublisherSteps:
-    """The last steps of the row party: approve, unblind and publish."""
+    """The last steps of the row party, or of the first: approve, unblind and publish."""
 
     def __init__(
         self, run: DomainRun, ledger: Place, out: LocationLike, progress: Progress
@@ -69,12 +69,14 @@ class PublisherSteps:
         self._out = self._target.local if self._target.is_local else run.folder / STAGED
         self._progress = progress
         self._columns = columns_of(run.plan.study)
+        self._others = [name for name in rows_of(run.plan.study) if name != run.domain]
 
     def _party(self) -> RowParty:
         """Make the row party from its secrets on disk."""
         run = self._run
         read_facts(run.folder)
-        party = RowParty(run.plan.study, Source(run.folder, ledger=self._ledger))
+        source = Source(run.folder, ledger=self._ledger)
+        party = RowParty(run.plan.study, source, name=run.domain)
         party.load(run.folder)
         for link in party.links:
             link.accept_key(receive_key(run.mailbox, run.plan, link.party))
@@ -83,6 +85,8 @@ class PublisherSteps:
     def approve(self) -> None:
         """Consent to open the aggregator's tables, if the row party's masks are on them.
 
+        Where there are other row parties they are told what this one, the first, approved.
+
         Raises:
             BudgetError: the release is not allowed; nothing was approved.
             MessageError: the aggregator shows something else.
@@ -90,7 +94,8 @@ class PublisherSteps:
         """
         run = self._run
         mailbox = run.mailbox
-        if run.log.finished or all(mailbox.has_sent(name, "approval") for name in self._columns):
+        kinds = {**dict.fromkeys(self._columns, "approval"), **dict.fromkeys(self._others, "terms")}
+        if run.log.finished or all(mailbox.has_sent(*message) for message in kinds.items()):
             return
         if not self._target.is_local:
             check_writable(self._target)
@@ -98,11 +103,13 @@ class PublisherSteps:
         with self._progress.stage("approve", 1) as stage:
             approvals, digest = self._approve(party)
             release = release_id(mailbox.session_with("aggregator"), digest)
-            note_debit(run, "row", release)
+            note_debit(run, run.domain, release)
             if not any(run.log.of("approved")):
                 run.log.add("approved", release=release, digest=digest.hex())
             for name, approval in zip(self._columns, approvals, strict=True):
                 mailbox.send(name, "approval", approval)
+            for name in self._others:
+                mailbox.send(name, "terms", partial(party.tell_terms, name))
             stage.advance()
         mailbox.publish_log()
 
@@ -126,11 +133,11 @@ class PublisherSteps:
                 if key == keys[-1]:
                     # Only then is the last one accepted.
                     kept = [receipts(run.folder, run.plan, of_key) for of_key in keys]
-                    if len(keys) > 1:
+                    if study.opens_jointly:
                         approvals = party.approve_tables(plain, masked, kept)
                     else:
                         approvals = [party.approve(plain[0], masked[0], kept[0])]
-        return approvals, digest_of_all([table_digest(table, study) for table in masked])
+        return approvals, digest_of_all([table_digest(table, study) for table in masked], study)
 
     def unblind(self) -> None:
         """Put the noisy coefficients into declared order, in the private folder.
@@ -212,7 +219,7 @@ class PublisherSteps:
                 self._keep_logs()
                 stage.advance()
             run.log.add("finished")
-        write_whole(self._out / AUDIT / "row.jsonl", run.log.content())
+        write_whole(self._out / AUDIT / f"{run.domain}.jsonl", run.log.content())
         self._deliver()
         run.mailbox.publish_log()
         path.unlink(missing_ok=True)
@@ -233,7 +240,7 @@ class PublisherSteps:
     def _publish(self, coefficients: Coefficients) -> None:
         run = self._run
         out = self._out
-        manifest = self._manifest(coefficients.release)
+        manifest = manifest_of(run, coefficients.release, self._sessions())
         self._check_folder(manifest["release"])
         try:
             (out / AUDIT).mkdir(parents=True, exist_ok=True)
@@ -248,6 +255,17 @@ class PublisherSteps:
             }
             run.log.add("published", release=manifest["release"], files=files)
 
+    def _sessions(self) -> dict[str, Any]:
+        """The sessions of several parties, which that with the aggregator stands for.
+
+        Those of the only row party are by column party, those of several by row party first.
+        """
+        study = self._run.plan.study
+        if not study.opens_jointly:
+            return {}
+        sessions = self._party().sessions_by_party()
+        return {"sessions": sessions if study.row.parties else sessions[self._run.domain]}
+
     def _shown(self, coefficients: Coefficients) -> dict[Domain, dict[str, bytes]]:
         """Make what each key holder needs to check the release; nothing if it is out.
 
@@ -257,8 +275,8 @@ class PublisherSteps:
             return {}
         party = self._party()
         release = coefficients.release
-        several = len(self._columns) > 1
-        shown = party.show_masks(release) if several else [party.show_mask(release)]
+        jointly = self._run.plan.study.opens_jointly
+        shown = party.show_masks(release) if jointly else [party.show_mask(release)]
         return {
             link.party: {"shown": mask, "coefficients": link.show_coefficients(coefficients)}
             for link, mask in zip(party.links, shown, strict=True)
@@ -278,7 +296,7 @@ class PublisherSteps:
         """Add to the release the other domains' logs, at their end, and what all have approved."""
         agreed = (self._run.folder / COLLABORATION).read_bytes()
         write_whole(self._out / AUDIT / COLLABORATION, agreed)
-        for domain in ("aggregator", *self._columns):
+        for domain in ("aggregator", *self._others, *self._columns):
             content = self._run.mailbox.log_with(domain, "finished")
             write_whole(self._out / AUDIT / f"{domain}.jsonl", content)
 
@@ -292,52 +310,6 @@ class PublisherSteps:
                 file=str(self._out),
                 remedy="Choose another out=",
             )
-
-    def _manifest(self, release: str) -> dict[str, Any]:
-        run = self._run
-        plan = run.plan
-        row = read_facts(run.folder)
-
-        def of_column(party: Domain, message: Opened) -> dict[str, Any]:
-            facts = object_of(message.payload, "input", "kernel", "debited")
-            if facts["debited"] != debit_of(plan, party, release):
-                raise ProtocolError("the key holder did not debit what the study costs")
-            return facts
-
-        def of_aggregator(message: Opened) -> dict[str, Any]:
-            facts = object_of(message.payload, "release", "kernel", "seconds")
-            if facts["release"] != release:
-                raise ProtocolError("the aggregator's release is not the one that was opened")
-            return facts
-
-        columns = dict[Domain, dict[str, Any]]()
-        for name in self._columns:
-            (columns[name],) = run.mailbox.collect(name, "facts", partial(of_column, name))
-        (aggregator,) = run.mailbox.collect("aggregator", "facts", of_aggregator)
-        of_parties = {"row": row, **columns}
-        inputs: dict[str, str] = {name: told["input"] for name, told in of_parties.items()}
-        kernels = {
-            "aggregator": aggregator["kernel"],
-            **{name: told["kernel"] for name, told in of_parties.items()},
-        }
-        facts = make_manifest(plan, release, inputs, kernels, aggregator["seconds"])
-        if plan.padding is not None:
-            # The dummies are drawn once in a run, whatever is interrupted.
-            facts["view"]["shown"] = 1
-        return facts | {
-            "deployment": "federated",
-            "run": run.name,
-            "session": run.mailbox.session_with("aggregator"),
-            **self._sessions(),
-            "domains": next(run.log.of("opened")).facts["keys"],
-        }
-
-    def _sessions(self) -> dict[str, Any]:
-        """The sessions with several column parties, which that with the aggregator stands for."""
-        if len(self._columns) == 1:
-            return {}
-        mailbox = self._run.mailbox
-        return {"sessions": {name: mailbox.session_with(name) for name in self._columns}}
 
 
 def published_files(out: Path) -> Sequence[Path]:

@@ -75,7 +75,7 @@ def verify(out: Path, pins: Mapping[Domain, bytes], aggregator: Pinned | None = 
                 report.shown.append(statement)
         report.shown += verify_attestation.rests_on(case.logs)
         report.wrong += verify_attestation.check_pins(case.logs, aggregator)
-        report.not_shown += verify_attestation.not_shown(case.logs, aggregator)
+        report.not_shown += verify_attestation.not_shown(case.logs, case.rows, aggregator)
     report.not_shown = [*_missing(manifest, pins, case), *report.not_shown, *_NEVER]
     return report
 
@@ -109,6 +109,18 @@ def _keys_of(manifest: Mapping[str, Any]) -> dict[Domain, bytes]:
     return {name: bytes.fromhex(manifest["domains"][name]) for name in domains}
 
 
+def _rows_of(manifest: Mapping[str, Any]) -> tuple[Domain, ...]:
+    """List the row parties: the first of the data sets, or as many as have sessions of their own.
+
+    What a manifest says wrongly of them contradicts the logs.
+    """
+    told = manifest.get("sessions")
+    sessions = told if isinstance(told, Mapping) else {}
+    named = any(isinstance(of_row, Mapping) for of_row in sessions.values())
+    parties = tuple(manifest["datasets"])
+    return parties[: min(len(sessions), len(parties) - 1) if named else 1]
+
+
 def _open(
     out: Path, manifest: dict[str, Any], pins: Mapping[Domain, bytes], report: Report
 ) -> Case | None:
@@ -133,7 +145,7 @@ def _open(
     report.shown.append(
         "The logs of all domains are whole: no line was altered, left out, added or moved."
     )
-    return Case(out, manifest, logs)
+    return Case(out, manifest, logs, _rows_of(manifest))
 
 
 def _missing(

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from xstat_ray.federation.approvals import signed_text
 from xstat_ray.federation.audit import Entry
-from xstat_ray.federation.collaboration import COLLABORATION, Collaboration
+from xstat_ray.federation.collaboration import (
+    AGGREGATOR,
+    COLLABORATION,
+    COLUMN,
+    ROW,
+    Collaboration,
+)
 from xstat_ray.federation.identity import Domain, Peers
 
 
 def check_approvals(
-    folder: Path, manifest: Mapping[str, Any], logs: Mapping[Domain, list[Entry]]
+    folder: Path,
+    manifest: Mapping[str, Any],
+    logs: Mapping[Domain, list[Entry]],
+    rows: Sequence[Domain],
 ) -> Iterator[str]:
     """Tell what contradicts that all domains approved what the manifest tells of.
 
@@ -22,12 +31,13 @@ def check_approvals(
         folder: the folder with the collaboration, among the logs of the release.
         manifest: the manifest of the release.
         logs: the checked logs.
+        rows: the row parties, as far as the manifest tells them.
     """
     content = _read(folder / COLLABORATION)
     if content is None:
         yield f"{COLLABORATION}, which all domains approved, is missing or malformed"
         return
-    for place, value in _told(manifest):
+    for place, value in _told(manifest, rows):
         if _at(content, place) != value:
             yield f"what the domains approved differs from the manifest in {place}"
     digest = Collaboration(content).digest
@@ -53,7 +63,7 @@ def _read(path: Path) -> dict[str, Any] | None:
     return None
 
 
-def _told(manifest: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _told(manifest: Mapping[str, Any], rows: Sequence[Domain]) -> Iterator[tuple[str, Any]]:
     """List what the manifest tells of what was approved, by the place where that stands."""
     yield "run", manifest.get("run")
     yield "study.digest", manifest.get("study_digest")
@@ -61,6 +71,8 @@ def _told(manifest: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     spent = manifest.get("spent", {})
     for name in manifest["domains"]:
         yield f"domains.{name}.key", manifest["domains"][name]
+        role = AGGREGATOR if name == "aggregator" else ROW if name in rows else COLUMN
+        yield f"domains.{name}.role", role
         if name != "aggregator":
             yield f"domains.{name}.dataset", manifest.get("datasets", {}).get(name)
             yield f"domains.{name}.budget.release", {"rho": "0", **spent}

@@ -26,18 +26,19 @@ class Pinned:
 
 Logs = Mapping[Domain, Sequence[Entry]]
 """Logs of all domains, whole and signed, in the order of the study."""
-_SHARED = ("offer", "residues", "sums")
+_SHARED = ("offer", "residues", "sums", "order", "sessions")
 """Kinds of messages that rest on the keys of a handshake; the first of each pair of parties."""
 
 
-def check_parties(logs: Logs, measurement: object) -> Iterator[str]:
+def check_parties(logs: Logs, rows: Sequence[Domain], measurement: object) -> Iterator[str]:
     """Yield which party did not verify the other before it used a shared key.
 
     Args:
         logs: the domains' logs.
+        rows: the row parties.
         measurement: that of the manifest, which both must have verified.
     """
-    for name, other in _pairs(logs):
+    for name, other in _pairs(logs, rows):
         attested = _attested(logs[name], other)
         offered = [e.number for e in logs[name] if _is_sent(e) and _rests_on_keys(e, other)]
         if [e.facts.get("measurement") for e in attested] != [measurement] or any(
@@ -87,14 +88,15 @@ def rests_on(logs: Logs) -> Iterator[str]:
             )
 
 
-def not_shown(logs: Logs, pinned: Pinned) -> Iterator[str]:
+def not_shown(logs: Logs, rows: Sequence[Domain], pinned: Pinned) -> Iterator[str]:
     """Yield what the evidence of this release leaves open."""
     if pinned.measurement is None and not pinned.pcrs:
         yield (
             "that the aggregator ran the software that you know: its measurement and registers are "
             "those that the parties say they verified"
         )
-    parties = {_provider(e) for name, other in _pairs(logs) for e in _attested(logs[name], other)}
+    pairs = _pairs(logs, rows)
+    parties = {_provider(e) for name, other in pairs for e in _attested(logs[name], other)}
     if parties != {"nitro"}:
         yield (
             "that each party ran the software that it signed for: the attestation was a "
@@ -121,13 +123,15 @@ def _parties(logs: Logs) -> list[Domain]:
     return [name for name in logs if name != "aggregator"]
 
 
-def _pairs(logs: Logs) -> list[tuple[Domain, Domain]]:
+def _pairs(logs: Logs, rows: Sequence[Domain]) -> list[tuple[Domain, Domain]]:
     """List both ends of each handshake.
 
-    The row party has one with each column party, the first of these with each other one.
+    Each row party has one with each column party, the first of each side with each other one of it.
     """
-    row, first, *others = _parties(logs)
-    pairs = [(row, name) for name in (first, *others)] + [(first, name) for name in others]
+    columns = [name for name in _parties(logs) if name not in rows]
+    pairs = [(row, column) for row in rows for column in columns]
+    for leader, *others in (rows, columns):
+        pairs += [(leader, name) for name in others]
     return [ends for one, other in pairs for ends in ((one, other), (other, one))]
 
 

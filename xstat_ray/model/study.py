@@ -38,11 +38,6 @@ FORMAT_VERSION = 1
 OFFSET = "offset"
 
 
-def role_of(party: str) -> Role:
-    """Tell the role of a domain by its name: `row`, or the name of a column party."""
-    return "row" if party == "row" else "column"
-
-
 @dataclass(frozen=True)
 class Window:
     """Periods at fixed distances from an anchor time of the column party (departure, arrival)."""

@@ -59,20 +59,6 @@ def check_size(entries: int, remedy: str) -> None:
         )
 
 
-def check_one_row_party(study: Study) -> None:
-    """Refuse several row parties between domains, which have messages for one.
-
-    Raises:
-        PlanError: the study has several.
-    """
-    if study.row.parties:
-        raise PlanError(
-            "several row parties cannot run in domains of their own yet",
-            key="study.row.parties",
-            remedy="Set deployment=local, or let one row party supply all rows",
-        )
-
-
 def check_joint(study: Study, noise: NoisePlan | None) -> None:
     """Refuse a joint draw of Laplace noise that costs more delta than the study declares.
 

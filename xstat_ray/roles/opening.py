@@ -80,10 +80,11 @@ def joint_release_id(sessions: bytes, tables: bytes) -> str:
             the study; of several row parties those of all with the first, then with the second.
         tables: `table_digest` of the masked table of each, in the same order.
     """
-    return release_id(_joint_session(sessions), joint_digest(tables))
+    return release_id(joint_session(sessions), joint_digest(tables))
 
 
-def _joint_session(sessions: bytes) -> str:
+def joint_session(sessions: bytes) -> str:
+    """Name what several sessions are together, in hex; see `joint_release_id`."""
     return hashlib.sha256(_SESSIONS + sessions).hexdigest()
 
 
@@ -93,18 +94,21 @@ def joint_digest(tables: bytes) -> bytes:
 
 
 def session_of_all(sessions: Sequence[str]) -> str:
-    """Name what the row party's sessions with all column parties are together, in hex.
+    """Name what a party's sessions with all parties of the other side are together, in hex.
 
-    With one column party that is the session.
+    With one of them that is the session.
     """
     if len(sessions) == 1:
         return sessions[0]
-    return _joint_session(b"".join(map(bytes.fromhex, sessions)))
+    return joint_session(b"".join(map(bytes.fromhex, sessions)))
 
 
-def digest_of_all(tables: Sequence[bytes]) -> bytes:
-    """Form the digest that stands for all masked tables of a release; of one it is its own."""
-    return tables[0] if len(tables) == 1 else joint_digest(b"".join(tables))
+def digest_of_all(tables: Sequence[bytes], study: Study) -> bytes:
+    """Form the digest that stands for all masked tables of a release.
+
+    Where one row party and one column party open the only table it is that table's own.
+    """
+    return joint_digest(b"".join(tables)) if study.opens_jointly else tables[0]
 
 
 def proven_key(key: PrivateKey) -> bytes:

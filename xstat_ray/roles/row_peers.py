@@ -22,7 +22,7 @@ from xstat_ray.inputs.source import Source
 from xstat_ray.model.messages import Debited, JointApproval
 from xstat_ray.model.study import Study
 from xstat_ray.roles.joint_row_opening import JointRowOpening, by_party
-from xstat_ray.roles.opening import joint_release_id, one_row
+from xstat_ray.roles.opening import joint_digest, joint_release_id, joint_session, one_row
 from xstat_ray.roles.row_channel import RowChannel
 
 _DIGEST_BYTES = 32
@@ -166,6 +166,32 @@ class RowPeers(JointRowOpening):
         of_rows = [by_party(sessions, len(self.links)) for sessions in (mine, *told)]
         return np.concatenate(of_rows, axis=1).tobytes()
 
+    def session_of_release(self) -> str:
+        """Name what all sessions of a release are together, in hex; asked of the first row party.
+
+        Raises:
+            ProtocolError: not every row party has told its sessions.
+        """
+        return joint_session(self._sessions)
+
+    def sessions_by_party(self) -> dict[str, dict[str, str]]:
+        """The names of all sessions, in hex, by row party and column party.
+
+        Raises:
+            ProtocolError: not every row party has told its sessions.
+        """
+        rows = [terms.name for terms in self._study.row_parties]
+        columns = [link.party for link in self.links]
+        shape = len(columns), len(rows), _DIGEST_BYTES
+        sessions = one_row(self._sessions).reshape(shape)
+        return {
+            row: {
+                column: of_rows[place].tobytes().hex()
+                for column, of_rows in zip(columns, sessions, strict=True)
+            }
+            for place, row in enumerate(rows)
+        }
+
     # Consent
 
     def tell_terms(self, other: str) -> bytes:
@@ -226,6 +252,15 @@ class RowPeers(JointRowOpening):
         if kept is None:
             raise ProtocolError("this row party has consented to nothing in this session")
         return kept[:_RELEASE_DIGITS], bytes.fromhex(kept[_RELEASE_DIGITS:])
+
+    def consented_release(self) -> tuple[str, bytes]:
+        """Name the release to which this party consented, with the digest of all that is opened.
+
+        Raises:
+            ProtocolError: it has consented to nothing.
+        """
+        release, tables = self._consented()
+        return release, joint_digest(tables)
 
     def accept_all_debits(self, told: Sequence[bytes]) -> None:
         """Record that all column parties have debited the release; of a party but the first.

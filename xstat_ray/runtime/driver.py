@@ -144,7 +144,7 @@ class Driver:
 
     def _note_order(self) -> None:
         """Note whether the row party's files are sorted by id: sorted ones are read faster."""
-        firsts = [row[0] for row in self._executor.rows.values()]
+        firsts = [row[0] for row in self._executor.rows.values() if row]
         are_sorted = self._executor.get_all([row.call(RowParty.is_sorted) for row in firsts])
         self._progress.note(order_sentence(self._plan, all(are_sorted)))
 

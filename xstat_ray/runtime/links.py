@@ -43,13 +43,12 @@ class LinkExecutor(Executor):
         """
         self._executor = executor
         self.row_name = executor.row_name if row_party is None else row_party
-        self.row_links: Sequence[Instance[RowLink]] = executor.rows[self.row_name]
+        rows = executor.rows.get(self.row_name, ())
+        self.row_links: Sequence[Instance[RowLink]] = rows
         columns = executor.columns.get(party, ())
         self.column_links: Sequence[Instance[Link]] = columns
         if not first:
-            self.row_links = [
-                LinkInstance[RowLink](one, party) for one in executor.rows[self.row_name]
-            ]
+            self.row_links = [LinkInstance[RowLink](one, party) for one in rows]
         if self.row_name != executor.row_name:
             self.column_links = [LinkInstance[Link](one, self.row_name) for one in columns]
         self.columns: Mapping[str, Sequence[Instance[ColumnParty]]] = {party: columns}
