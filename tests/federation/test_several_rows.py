@@ -26,6 +26,7 @@ from xstat_ray.runtime import executor as executor_module
 
 ROWS = [{"name": "north"}, {"name": "so-uth"}]
 COLUMNS = [{"name": "jal", "persons": 50}, {"name": "hac", "persons": 50}]
+EXACT = study(row={"parties": ROWS})
 NOISY = study(noise="laplace", row={"parties": ROWS})
 OF_FOUR = study(noise="laplace", bounds=None, row={"parties": ROWS}, column={"parties": COLUMNS})
 TABLES: dict[str, dict[str, list[str]]] = {
@@ -69,10 +70,17 @@ def noisy(folder: Path, agreed: Any = NOISY, **options: Any) -> Domains:
     return Domains(folder / "domains", agreed, sources, **options)
 
 
-@pytest.mark.parametrize(
-    ("row_parties", "column_parties"),
-    [(2, 1), pytest.param(2, 2, marks=thorough), pytest.param(3, 2, marks=thorough)],
-)
+def test_somebody_who_is_a_customer_of_both_counts_in_each(tmp_path: Path) -> None:
+    domains = noisy(tmp_path, EXACT)
+    with keys_at_hand():
+        domains.run()
+    # 1 is in a and in b, and of kind x; 2 in b, and of kind y.
+    assert counts(domains).tolist() == [[1, 0], [1, 1]]
+    assert verify(domains.out, {}).wrong == []
+
+
+@thorough
+@pytest.mark.parametrize(("row_parties", "column_parties"), [(2, 1), (2, 2), (3, 2)])
 def test_counts_equal_a_query_over_all_tables(
     row_parties: int, column_parties: int, tmp_path: Path
 ) -> None:
@@ -106,7 +114,8 @@ def test_two_environments_of_the_second_row_party_send_shard_by_shard(
     assert (counts(domains) == made.expected()).all()
 
 
-@pytest.mark.parametrize("agreed", [NOISY, pytest.param(OF_FOUR, marks=thorough)])
+@thorough
+@pytest.mark.parametrize("agreed", [NOISY, OF_FOUR])
 def test_each_party_debits_once_and_the_release_is_checked(agreed: Any, tmp_path: Path) -> None:
     domains = noisy(tmp_path, agreed)
     with keys_at_hand():
@@ -192,7 +201,8 @@ def test_what_one_ledger_refuses_is_finished_once_it_has_budget(tmp_path: Path) 
     assert domains.contents().items() >= before.items()
 
 
-@pytest.mark.parametrize("liar", ["north", pytest.param("so-uth", marks=thorough)])
+@thorough
+@pytest.mark.parametrize("liar", ["north", "so-uth"])
 def test_handshakes_of_others_are_not_taken(liar: str, tmp_path: Path) -> None:
     """A row party tells the aggregator of other handshakes than the column party does."""
     domains = noisy(tmp_path)
@@ -220,7 +230,8 @@ ALTERED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("which", [pytest.param(name, marks=thorough) for name in ALTERED], ids=str)
+@thorough
+@pytest.mark.parametrize("which", ALTERED)
 def test_an_altered_message_ends_the_run(which: str, tmp_path: Path) -> None:
     sender, receiver, kind, reason = ALTERED[which]
     domains = noisy(tmp_path)
@@ -259,6 +270,7 @@ def test_flags_for_one_row_party_are_not_taken_for_those_of_another(
         domains.run()
 
 
+@thorough
 def test_nothing_is_opened_before_all_row_parties_have_consented(tmp_path: Path) -> None:
     domains = noisy(tmp_path)
     with keys_at_hand():
