@@ -4,58 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
-from xstat_ray.federation import verify_approvals, verify_attestation
+from xstat_ray.federation import verify_approvals, verify_attestation, verify_sessions
 from xstat_ray.federation.audit import Entry
-from xstat_ray.federation.identity import DOMAINS, Domain
+from xstat_ray.federation.identity import Domain
 from xstat_ray.federation.release import AUDIT, published_files
+from xstat_ray.federation.verify_case import Case
 from xstat_ray.publication.release import AREAS, PLAN, STATISTICS
-from xstat_ray.roles.opening import joint_session, release_id, session_of_all
-
-
-@dataclass(frozen=True)
-class Case:
-    """A release and the checked logs of its domains."""
-
-    out: Path
-    manifest: dict[str, Any]
-    logs: dict[Domain, list[Entry]]
-    """By domain, in the order of the study."""
-    rows: Sequence[Domain]
-    """Row parties, in the order of the study."""
-
-    @property
-    def columns(self) -> list[Domain]:
-        """Column parties, in the order of the study."""
-        return [name for name in self.logs if name not in (*self.rows, "aggregator")]
-
-    @property
-    def publisher(self) -> Domain:
-        """The row party that publishes."""
-        return self.rows[0]
-
-    @property
-    def opens_jointly(self) -> bool:
-        """Whether the study names its row parties or its column parties."""
-        return (*self.rows, *self.columns) != DOMAINS[:-1]
-
-    def of(self, domain: Domain, event: str, **facts: Any) -> list[Entry]:
-        """Entries of an event in a domain's log that have these facts."""
-        return [
-            entry
-            for entry in self.logs[domain]
-            if entry.event == event
-            and all(entry.facts.get(key) == value for key, value in facts.items())
-        ]
+from xstat_ray.roles.opening import release_id
 
 
 def _check_run(case: Case) -> Iterator[str]:
-    if not _is_one_handshake(case):
+    if not verify_sessions.is_one_handshake(case):
         yield "the domains' logs are of different handshakes"
     expected = {"study": case.manifest.get("study_digest"), "run": case.manifest.get("run")}
     plans = {entry.facts.get("plan") for name in case.logs for entry in case.of(name, "opened")}
@@ -67,68 +30,6 @@ def _check_run(case: Case) -> Iterator[str]:
             yield f"the {name} domain's log is of another study, plan, run or set of keys"
         if len(case.of(name, "finished")) != 1:
             yield f"the {name} domain did not finish"
-
-
-def _is_one_handshake(case: Case) -> bool:
-    """Whether all logs are of the handshake, or of those of several parties, of a release.
-
-    The one that the row party, or the first, has with the aggregator stands for all. Each end of a
-    handshake of two parties of a side has the same, too.
-    """
-    whole = case.manifest.get("session")
-    told = {
-        (name, str(entry.facts.get("peer", ""))): str(entry.facts.get("session"))
-        for name in case.logs
-        for entry in case.of(name, "session")
-    }
-    if not case.opens_jointly:
-        return [*told.values()] == [whole] * len(case.logs)
-    try:
-        ends = _ends(case, _sessions(case))
-    except ValueError:
-        return False
-    for leader, *others in (case.rows, case.columns):
-        for name in others:
-            ends |= {(leader, name): told.get((name, leader), "")}
-            ends |= {(name, leader): told.get((leader, name), "")}
-    return told == ends and whole == ends[case.publisher, "aggregator"]
-
-
-def _sessions(case: Case) -> dict[tuple[Domain, Domain], str]:
-    """The session of every row party with every column party, as the manifest tells them.
-
-    Raises:
-        ValueError: it tells them of other parties, or in another order.
-    """
-    told = case.manifest.get("sessions")
-    named = told if case.rows != ("row",) else {"row": told}
-    if not isinstance(named, Mapping) or (*named,) != (*case.rows,):
-        raise ValueError
-    found = dict[tuple[Domain, Domain], str]()
-    for row, of_row in named.items():
-        if not isinstance(of_row, Mapping) or [*of_row] != case.columns:
-            raise ValueError
-        found |= {(row, column): str(session) for column, session in of_row.items()}
-    return found
-
-
-def _ends(
-    case: Case, sessions: Mapping[tuple[Domain, Domain], str]
-) -> dict[tuple[Domain, Domain], str]:
-    """The session that each party has with each of the other side, and with the aggregator.
-
-    Raises:
-        ValueError: a session is no hexadecimal number.
-    """
-    of_rows = {row: [sessions[row, column] for column in case.columns] for row in case.rows}
-    of_columns = {column: [sessions[row, column] for row in case.rows] for column in case.columns}
-    with_aggregator = {name: session_of_all(own) for name, own in {**of_rows, **of_columns}.items()}
-    every = "".join(map("".join, of_columns.values()))
-    with_aggregator[case.publisher] = joint_session(bytes.fromhex(every))
-    ends = {**sessions, **{(column, row): told for (row, column), told in sessions.items()}}
-    for name, session in with_aggregator.items():
-        ends |= {(name, "aggregator"): session, ("aggregator", name): session}
-    return ends
 
 
 def _check_approvals(case: Case) -> Iterator[str]:

@@ -14,10 +14,11 @@ from typing import Any
 from xstat_ray.errors import InputError, ProtocolError
 from xstat_ray.federation import verify_attestation
 from xstat_ray.federation.audit import Entry, read_log
-from xstat_ray.federation.checks import CHECKS, Case
+from xstat_ray.federation.checks import CHECKS
 from xstat_ray.federation.identity import DOMAINS, KEY_BYTES, Domain, Peers
 from xstat_ray.federation.release import AUDIT
 from xstat_ray.federation.verify_attestation import Pinned
+from xstat_ray.federation.verify_case import Case
 from xstat_ray.publication.release import MANIFEST
 
 _NEEDED = {
