@@ -31,6 +31,16 @@ def test_every_cell_and_period_lies_in_exactly_one_shard(cells, start, length, s
     assert (from_there.astype(int) + first).tolist() == number[there].tolist()
 
 
+@pytest.mark.parametrize(
+    ("shards", "bits"), [(1, 8), (256, 8), (257, 16), (65_536, 16), (65_537, 64)]
+)
+def test_numbers_of_shards_have_as_few_bits_as_will_do(shards, bits):
+    grid = ShardGrid.plan(shards, range(1), shards)
+    numbers = grid.places_of(np.arange(shards), np.zeros(shards, np.uint32), range(1))
+    assert len(grid.shards) == shards and 8 * numbers.dtype.itemsize == bits
+    assert numbers.tolist() == list(range(shards))
+
+
 @pytest.mark.parametrize("shards", [1, 3, 16])
 def test_without_periods_only_the_region_is_cut(shards):
     grid = ShardGrid.plan(2415, range(0, 1), shards)

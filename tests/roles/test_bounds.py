@@ -179,15 +179,6 @@ def test_rows_are_put_in_order_of_person_and_period_and_equal_ones_stay_in_turn(
     assert part.in_order().rows.cell.tolist() == expected
 
 
-@given(stays, st.integers(0, 5), st.integers(0, 5))
-def test_rows_of_some_persons_are_taken_as_they_stand(table, start, stop):
-    part = located(table).of_persons(range(start, stop))
-    expected = [row for row in table if start <= row[0] < stop]
-    assert part.rows.person.tolist() == [row[0] for row in expected]
-    assert part.rows.cell.tolist() == [row[2] for row in expected]
-    assert len(part.weight) == len(expected)
-
-
 @given(st.lists(stays, max_size=4))
 def test_a_person_in_two_parts_is_met(tables):
     people = [{person for person, *_ in table} for table in tables]

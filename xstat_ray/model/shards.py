@@ -85,9 +85,10 @@ class ShardGrid:
             batches: numbers of neighbouring batches; shards are counted from the first one's.
         """
         regions = len(self.regions)
-        kind = np.uint16 if regions * len(batches) < 1 << 16 else np.int64
+        shards = regions * len(batches)
+        kind = np.uint8 if shards <= 1 << 8 else np.uint16 if shards <= 1 << 16 else np.int64
         lengths = [len(self.batches[batch]) for batch in batches]
-        first = np.arange(0, regions * len(batches), regions).astype(kind)
+        first = np.arange(0, shards, regions).astype(kind)
         of_period = np.repeat(first, lengths)
         number: NDArray[np.integer] = of_period[
             periods - np.uint32(self.batches[batches.start].start)

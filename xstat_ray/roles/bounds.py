@@ -129,11 +129,6 @@ class Part(NamedTuple):
         key = _key(self.rows)
         return self if (key[1:] >= key[:-1]).all() else self.take(_order(self.rows))
 
-    def of_persons(self, persons: range) -> Part:
-        """Select the rows of persons with consecutive numbers."""
-        person = self.rows.person
-        return self.take((person >= persons.start) & (person < persons.stop))
-
     @classmethod
     def join(cls, parts: Sequence[Part]) -> Part:
         """Join the rows of the parts, in their order."""
@@ -186,7 +181,8 @@ def bound_rows(part: Part, limit: int, draw: Draw) -> Bounded:
         chosen, merged_there = _chosen(part.take(rest), group, limit, draw)
         keep[rest[chosen]] = True
         merged += merged_there
-    return Bounded(part.rows if keep.all() else part.rows.take(keep), merged)
+    # numpy finds rows by their numbers many times faster than by flags.
+    return Bounded(part.rows if keep.all() else part.rows.take(np.flatnonzero(keep)), merged)
 
 
 def _in_several_cells(begins: NDArray[np.bool_], cell: NDArray[np.int32]) -> NDArray[np.bool_]:

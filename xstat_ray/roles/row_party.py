@@ -32,16 +32,13 @@ from xstat_ray.roles.bounds import (
 from xstat_ray.roles.disjoint import DisjointCheck, NotDisjointError
 from xstat_ray.roles.dummies import RowDummies
 from xstat_ray.roles.intake import IntakeCounts
+from xstat_ray.roles.person_groups import each_group
 from xstat_ray.roles.row_intake import RowIntake
 from xstat_ray.roles.row_table import NOTHING, Reading, RowTable
 from xstat_ray.roles.rows_by_shard import RowsByShard
 from xstat_ray.util.arrays import gathered
 from xstat_ray.util.memory import return_freed
-from xstat_ray.util.ranges import cut
-from xstat_ray.util.threads import each_in_threads, thread_count
 
-_SORTED_ROWS = 1 << 22
-"""Rows that a thread sorts by person at a time, of a table that is not sorted."""
 Sort = Callable[[Part], RowsByShard]
 """Bounds the rows of some persons, blinds their cells, and sorts them by shard."""
 
@@ -208,16 +205,8 @@ class RowParty(RowIntake):
     def _all_together(self, table: RowTable, wanted: range, sort: Sort) -> Reading[RowsByShard]:
         """Read all pieces, then bound over all of them, some persons at a time."""
         reading = table.read(wanted, lambda part: part)
-        parts = reading.results
-
-        def sort_some(persons: range) -> RowsByShard:
-            mine = (part.of_persons(persons) for part in parts)
-            return sort(Part.join([Part(NOTHING, None), *mine]))
-
-        number = max(thread_count(), -(-reading.usable // _SORTED_ROWS))
-        persons = self._exchange.persons
-        groups = list(cut(persons, max(1, -(-persons // number))))
-        held = each_in_threads(sort_some, groups)
+        parts = reading.results or [Part(NOTHING, None)]
+        held = each_group(sort, parts, self._exchange.persons)
         return Reading(held, reading.outside_domain, reading.dropped, reading.usable)
 
     def _sort(self, table: RowTable, grid: ShardGrid, batches: range) -> Sort:

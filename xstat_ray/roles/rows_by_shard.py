@@ -35,7 +35,7 @@ class RowsByShard(NamedTuple):
         if shards == 1:
             return cls(rows, np.array([0, len(rows.cell)]), merged)
         number = grid.places_of(rows.cell, rows.period, batches)
-        # numpy sorts numbers of 16 bits by counting.
+        # numpy sorts numbers of 8 and of 16 bits by counting.
         order = np.argsort(number, kind="stable")
         starts = np.append(0, np.cumsum(np.bincount(number, minlength=shards)))
         return cls(rows.take(order), starts, merged)
