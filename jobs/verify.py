@@ -1,4 +1,4 @@
-"""Check a finished release of three domains from its manifest and logs, without any secret.
+"""Check a finished release from its files and, of several domains, its logs, without any secret.
 
 xstat-ray verify release=out/federated
 """
@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from xstat_ray.cli.hydra_job import run
-from xstat_ray.errors import ProtocolError
+from xstat_ray.errors import InputError, ProtocolError
 from xstat_ray.federation.attestation_settings import pinned_aggregator
 from xstat_ray.federation.identity import DOMAINS, KEY_BYTES, Domain
 from xstat_ray.federation.verify import Report, verify
 from xstat_ray.inputs.section import Section
+from xstat_ray.privacy.places import Place, place_of
 
 _SIDES = ("rows", "columns")
 """Settings with the keys of several row parties, and of several column parties."""
@@ -23,18 +24,28 @@ def main(raw: dict[str, Any], origin: str) -> None:
     """Verify, and print the findings.
 
     Raises:
-        InputError: no such release, or a key that is none.
+        InputError: no such release or ledger, or a key that is none.
         ProtocolError: something contradicts the release.
     """
     settings = Section(
-        raw, key="", origin=origin, known=("release", *DOMAINS, *_SIDES, "attestation")
+        raw, key="", origin=origin, known=("release", "ledger", *DOMAINS, *_SIDES, "attestation")
     )
     folder = settings.disk_path("release")
     pins = _pins(settings)
-    report = verify(folder, pins, pinned_aggregator(settings))
+    report = verify(folder, pins, pinned_aggregator(settings), _ledgers(settings))
     print(_text(report))
     if report.wrong:
         raise ProtocolError(f"the release in {folder} is not what it says")
+
+
+def _ledgers(settings: Section) -> list[Place]:
+    """The budget ledgers that are given; none is made where there is none."""
+    places = [place_of(text) for text in settings.texts("ledger")]
+    for place in places:
+        if not place.exists():
+            remedy = "Name the budget file of a party of the release, or leave it out"
+            raise InputError("there is no ledger", file=str(place), key="ledger", remedy=remedy)
+    return places
 
 
 def _pins(settings: Section) -> dict[Domain, bytes]:

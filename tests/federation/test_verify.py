@@ -63,7 +63,7 @@ def rewritten(
 def test_a_good_release(finished, release):
     report = verify(release, pins(finished))
     assert report.wrong == []
-    assert len(report.shown) == 14 and all(line.endswith(".") for line in report.shown)
+    assert len(report.shown) == 19 and all(line.endswith(".") for line in report.shown)
     measurement = software_digest().hex()
     for party in ("row", "column"):
         verified = f"The {party} party verified the aggregator by software evidence"
@@ -93,9 +93,11 @@ def test_an_altered_file_is_found(finished, release, name):
     wrong = [f"{name} is not the file that was published"]
     if name != "plan.json":
         wrong.insert(0, f"{name} is not the file that the key holder checked")
-    assert verify(release, pins(finished)).wrong == wrong
+    assert verify(release, pins(finished)).wrong[: len(wrong)] == wrong
     (release / name).unlink()
-    assert verify(release, pins(finished)).wrong == wrong
+    # Beside that the files do not agree with each other.
+    found = verify(release, pins(finished)).wrong
+    assert found[: len(wrong)] == wrong and len(found) == len(wrong) + 1
 
 
 @pytest.mark.parametrize(
@@ -404,14 +406,6 @@ def test_without_noise_it_says_so(tmp_path, quick_key):
     report = verify(domains.out, pins(domains))
     assert report.wrong == [] and "NOISE WAS OFF" in report.not_shown[0]
     assert "padding was off" in report.not_shown[1]
-
-
-def test_a_local_release_has_nothing_to_check(tmp_path):
-    case = Case(tmp_path)
-    case.run(study())
-    for folder in (case.out, tmp_path / "nowhere"):
-        with pytest.raises(InputError, match="no release of several domains"):
-            verify(folder, {})
 
 
 def test_the_job(finished, release, capsys):

@@ -52,3 +52,19 @@ def test_with_period_none_more_boardings_cost_nothing() -> None:
     assert "boardings 3 costs no more than 1" in dict(plans[1].rows())["Bounds"]
     least = plans[1].as_dict()["one_person"]["least_bounds"]
     assert least == {"rows": 1, "boardings": 1, "per_column": 1}
+
+
+def test_the_plan_has_the_bounds_of_each_of_several_parties() -> None:
+    parties = [{"name": "jal", "boardings": 2, "persons": 50}, {"name": "hac", "persons": 40}]
+    rows = {"parties": [{"name": "north", "rows": 3}, {"name": "south", "dataset": "islands"}]}
+    several = by_id(bounds={}, row=rows, column={"parties": parties})
+    told = make_plan(several, key_bits=2048).as_dict()["one_person"]["parties"]
+    assert told["row"] == [
+        {"name": "north", "dataset": "small/north", "rows": 3},
+        {"name": "south", "dataset": "islands", "rows": 1},
+    ]
+    assert [(one["name"], one["boardings"], one["persons"]) for one in told["column"]] == [
+        ("jal", 2, 50),
+        ("hac", 1, 40),
+    ]
+    assert "parties" not in make_plan(by_id(), key_bits=2048).as_dict()["one_person"]

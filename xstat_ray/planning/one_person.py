@@ -17,14 +17,22 @@ def bounds(study: Study) -> dict[str, int]:
 
 
 def as_dict(study: Study) -> dict[str, Any]:
-    """Give what one person moves at most, and the least bounds that need as much noise."""
+    """Give what one person moves at most, and the least bounds that need as much noise.
+
+    Where the study names several parties of a side, also each one's own bounds, in its order.
+    """
     sensitivity = study.sensitivity
+    named = {
+        "row": [asdict(terms) for terms in study.row.parties],
+        "column": [asdict(terms) for terms in study.column.parties],
+    }
     return {
         "rows_of_a_flag": sensitivity.rows,
         "flags": sensitivity.flags,
         "flags_in_one_column": sensitivity.column_flags,
         "units_in_one_column": sensitivity.column_units,
         "least_bounds": {name: least_bound(study, name) for name in _BOUNDS},
+        **({"parties": named} if any(named.values()) else {}),
     }
 
 
