@@ -76,6 +76,16 @@ def test_a_party_that_the_study_does_not_name_has_no_terms() -> None:
         (PARTIES, [{"name": "JAL"}], f"{PARTIES}[0].name", "lower-case"),
         (PARTIES, [{"name": "row"}], f"{PARTIES}[0].name", "plain name"),
         (PARTIES, [{"name": "a", "rows": 2}], f"{PARTIES}[0].rows", "unknown key"),
+        *(
+            (PARTIES, [{"name": "a", key: [{"name": "b"}]}], f"{PARTIES}[0].{key}", "two companies")
+            for key in ("dimensions", "measures")
+        ),
+        (
+            "study.column.dimensions",
+            [{"name": "class", "values": ["gold"], "party": "card"}],
+            "study.column.dimensions[0].party",
+            "who is in both tables",
+        ),
         (PARTIES, [{"name": "a", "persons": 0}], f"{PARTIES}[0].persons", "at least 1"),
         (PARTIES, [{"name": "a"}, {"name": "a"}], PARTIES, "the name 'a'"),
         (

@@ -13,6 +13,7 @@ from pathlib import Path
 from xstat_ray.inputs.hierarchies import ALIKE, column_levels, first_alike, read_hierarchy
 from xstat_ray.inputs.public_tables import FILE_FIELDS, PublicTable
 from xstat_ray.inputs.section import QUOTE, Section, first_duplicate, is_whole
+from xstat_ray.inputs.study_crosses import OWNER, refuse_cross
 from xstat_ray.model.dimension import Dimension, Level
 
 MAX_SIZE = 10**7
@@ -45,7 +46,8 @@ def read_dimensions(side: Section, folder: Path) -> tuple[Dimension, ...]:
             name.
     """
     dimensions: list[Dimension] = []
-    for section in side.children("dimensions", FIELDS):
+    for section in side.children("dimensions", (*FIELDS, *OWNER)):
+        refuse_cross(section, OWNER)
         dimension = _dimension(section, folder)
         if dimension.name in {*(d.name for d in dimensions), *PUBLISHED}:
             raise section.error(

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from xstat_ray.inputs.section import Section, first_duplicate
+from xstat_ray.inputs.study_crosses import OF_ONE_PARTY, refuse_cross
 from xstat_ray.model.parties import MOST_PARTIES, ColumnTerms, RowTerms, total_bounds
 from xstat_ray.model.study import Bounds, Role
 from xstat_ray.privacy.accounts import POOL
@@ -111,7 +112,9 @@ def _nodes(side: Section, role: Role, fields: Sequence[str]) -> list[Section]:
     """The sections of the parties of one side, none where the study does not name them."""
     if side.get("parties") is None:
         return []
-    nodes = side.children("parties", fields)
+    nodes = side.children("parties", (*fields, *OF_ONE_PARTY))
+    for node in nodes:
+        refuse_cross(node, OF_ONE_PARTY)
     if not nodes:
         raise side.error("parties is empty", "parties", remedy="Name some, or leave it out")
     if len(nodes) > MOST_PARTIES:
