@@ -113,6 +113,12 @@ def kept_values(
     ]
 
 
+def rows_of(kept: Sequence[Sequence[object]], *names: str) -> pa.Table:
+    """A table of what is kept, with columns of these names, for a query over several tables."""
+    columns = zip(*kept, strict=True) if kept else [()] * len(names)
+    return pa.table([pa.array(list(values)) for values in columns], list(names))
+
+
 def dropped_boardings(study: Study, flags: pa.Table, seed: bytes | None) -> dict[str, int]:
     """Count the usable boardings that do not take part, by the first bound that cuts them."""
     db = _database(())

@@ -55,15 +55,14 @@ class Several(NamedTuple):
         """Counts (cells, slots) by SQL: of a row's flags only that of the first party counts."""
         db = duckdb.connect()
         kept = oracle.kept_rows(self.study, self.rows, self.seeds["row"])
-        db.execute("CREATE TABLE rows (id TEXT, period BIGINT, cell BIGINT)")
-        db.executemany("INSERT INTO rows VALUES (?, ?, ?)", kept)
-        db.execute("CREATE TABLE flags (rank INT, id TEXT, period BIGINT, slot BIGINT)")
+        db.register("rows", oracle.rows_of(kept, "id", "period", "cell"))
+        flags = []
         for rank, terms in enumerate(self.study.column_parties):
             bounds = Bounds(1, terms.boardings, terms.persons, terms.per_column)
             alone = replace(self.study, bounds=bounds)
-            table = self.flags[terms.name]
-            for flag in oracle.kept_flags(alone, table, self.seeds[terms.name]):
-                db.execute("INSERT INTO flags VALUES (?, ?, ?, ?)", [rank, *flag])
+            of_party = alone, self.flags[terms.name], self.seeds[terms.name]
+            flags += [(rank, *flag) for flag in oracle.kept_flags(*of_party)]
+        db.register("flags", oracle.rows_of(flags, "rank", "id", "period", "slot"))
         counted = db.execute("""
             WITH first AS (
                 SELECT * FROM flags

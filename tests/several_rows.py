@@ -7,18 +7,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from tests import oracle
+from tests.measured import measured, with_values
 from tests.several import Several, several
 from tests.synthetic import make_tables
 from xstat_ray.model.parties import RowTerms
-from xstat_ray.model.study import Study
+from xstat_ray.model.study import Bounds, Study
 
-ROW_NAMES = ("north", "south", "west", "east", "coast")
-ROWS = (2, 1, 1, 3, 1)
+ROW_NAMES = ("north", "south", "west", "east", "coast", "hills", "bay", "isle")
+ROWS = (2, 1, 1, 3, 1, 1, 2, 1)
 """R of each."""
 
 
@@ -48,12 +51,60 @@ class United(NamedTuple):
     def of_one(self, terms: RowTerms) -> NDArray[np.int64]:
         """Counts of one row party's rows."""
         seeds = {**self.made.seeds, "row": self.seeds[terms.name]}
-        alone = replace(
+        return Several(self._alone(terms), self.rows[terms.name], self.made.flags, seeds).expected()
+
+    def expected_sums(self) -> NDArray[np.int64]:
+        """Counts, then sums of each measure (1 + measures, cells, slots), by SQL over all tables.
+
+        Sums are of values less the middle of their bounds.
+        """
+        measures = len(self.study.column.measures)
+        sums = "".join(f", sum(centred[{place + 1}])" for place in range(measures))
+        counted = self._database().execute(f"""
+            WITH first AS (
+                SELECT * FROM flags
+                QUALIFY row_number() OVER (PARTITION BY id, period ORDER BY rank) = 1
+            )
+            SELECT cell, slot, count(*){sums} FROM rows JOIN first USING (id, period) GROUP BY ALL
+        """)
+        table = np.zeros((1 + measures, self.study.cells, self.study.slots), np.int64)
+        for cell, slot, *figures in counted.fetchall():
+            table[:, cell, slot] = figures
+        return table
+
+    def _database(self) -> duckdb.DuckDBPyConnection:
+        """What is kept of all tables, as `rows` and, with their values, `flags`."""
+        rows = []
+        flags = []
+        for terms in self.study.row_parties:
+            given = self._alone(terms), self.rows[terms.name], self.seeds[terms.name]
+            rows += oracle.kept_rows(*given)
+        for rank, party in enumerate(self.study.column_parties):
+            bounds = Bounds(1, party.boardings, party.persons, party.per_column)
+            table = self.made.flags[party.name]
+            of_party = replace(self.study, bounds=bounds), table, self.made.seeds[party.name]
+            values = {flag[:2]: flag[2] for flag in oracle.kept_values(*of_party)}
+            flags += [(rank, *flag, values[flag[:2]]) for flag in oracle.kept_flags(*of_party)]
+        db = duckdb.connect()
+        db.register("rows", oracle.rows_of(rows, "id", "period", "cell"))
+        db.register("flags", oracle.rows_of(flags, "rank", "id", "period", "slot", "centred"))
+        return db
+
+    def with_measures(self) -> United:
+        """This with values in the column parties' tables, and their sums in the study."""
+        flags = {
+            name: with_values(table, seed)
+            for seed, (name, table) in enumerate(self.made.flags.items())
+        }
+        return self._replace(study=measured(self.study), made=self.made._replace(flags=flags))
+
+    def _alone(self, terms: RowTerms) -> Study:
+        """The study as if one of its row parties were the only one."""
+        return replace(
             self.study,
             row=replace(self.study.row, parties=()),
             bounds=replace(self.study.bounds, rows=terms.rows),
         )
-        return Several(alone, self.rows[terms.name], self.made.flags, seeds).expected()
 
 
 def united(row_parties: int, column_parties: int = 1, overlap: float = 0.5) -> United:
@@ -62,7 +113,8 @@ def united(row_parties: int, column_parties: int = 1, overlap: float = 0.5) -> U
     Args:
         row_parties: number of row parties.
         column_parties: number of column parties.
-        overlap: share of each table that is the same in all of its side.
+        overlap: share of each table that is the same in all of its side; where it is nothing they
+            have no person in common.
     """
     made = several(column_parties, overlap)
     terms = tuple(
@@ -79,6 +131,14 @@ def united(row_parties: int, column_parties: int = 1, overlap: float = 0.5) -> U
     rows = {}
     for number, one in enumerate(terms):
         mine = make_tables(seed=200 + number)[0]
+        if not overlap:
+            mine = _of_some_people(mine, row_parties, number)
         rows[one.name] = pa.concat_tables([first.slice(0, common), mine.slice(common)])
     seeds = {one.name: bytes([1 + number]) * 32 for number, one in enumerate(terms)}
     return United(study, rows, made, {**made.seeds, **seeds})
+
+
+def _of_some_people(rows: pa.Table, parties: int, number: int) -> pa.Table:
+    """Leave the rows of every so many people; half of them are of each remainder by two."""
+    codes = [int(name[1:]) if name else 0 for name in rows["person"].to_pylist()]
+    return rows.filter(pa.array([code // 2 % parties == number for code in codes]))

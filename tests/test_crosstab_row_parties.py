@@ -1,11 +1,13 @@
-"""A release of several row parties as one call: the counts are those of SQL over all tables."""
+"""A release of several row parties as one call: counts and means are those of SQL over all tables."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -28,6 +30,8 @@ ROWS = {
     "north": {"id": ["1", "2"], "area": ["a", "b"]},
     "south": {"id": ["1", "3"], "area": ["a", "a"]},
 }
+COLUMNS = {"id": ["1", "2", "3", "9"], "kind": ["x", "y", "x", "y"], "fare": [1700, 5, None, 90]}
+FARE = {"name": "fare", "low": 0, "high": 1000, "unit": "JPY"}
 COUNTS = {("a", "x"): 3, ("a", "y"): 0, ("b", "x"): 0, ("b", "y"): 1}
 """Person 1 is a customer of both, and counts twice."""
 
@@ -54,10 +58,25 @@ def counts_of(release: Release, made: United) -> NDArray[np.int64]:
     return release.statistics["noisy"].to_numpy().reshape(shape)
 
 
-def test_counts_equal_a_query_and_all_files_tell_of_all_parties(tmp_path: Path) -> None:
-    made = united(2)
+def check_figures(release: Release, made: United) -> None:
+    """Counts, sums and means are those of SQL."""
+    count, *sums = (figures.ravel() for figures in made.expected_sums())
+    published = release.statistics
+    assert (published["noisy"].to_numpy() == count).all()
+    there = count > 0
+    assert there.sum() > 10
+    for measure, centred in zip(made.study.column.measures, sums, strict=True):
+        whole = centred + measure.mid * count
+        assert (published[f"{measure.name}_sum"].to_numpy() == whole).all()
+        means = published[f"{measure.name}_mean"].to_numpy()
+        assert means[there] == pytest.approx(whole[there] / count[there])
+        assert np.isnan(means[~there]).all()
+
+
+def test_figures_equal_a_query_and_all_files_tell_of_all_parties(tmp_path: Path) -> None:
+    made = united(2).with_measures()
     release = run(made, tmp_path, out=tmp_path / "out")
-    assert (counts_of(release, made) == made.expected()).all()
+    check_figures(release, made)
     names = {"north", "south", "column"}
     assert {path.name for path in (tmp_path / "out" / "parties").iterdir()} == names
     assert set(release.manifest["datasets"]) == set(release.manifest["inputs_hmac_sha256"]) == names
@@ -65,11 +84,11 @@ def test_counts_equal_a_query_and_all_files_tell_of_all_parties(tmp_path: Path) 
 
 @thorough
 @pytest.mark.parametrize(("row_parties", "column_parties"), [(2, 2), (3, 1), (3, 2)])
-def test_counts_of_more_parties_equal_a_query(
+def test_figures_of_more_parties_equal_a_query(
     row_parties: int, column_parties: int, tmp_path: Path
 ) -> None:
-    made = united(row_parties, column_parties, 0.3)
-    assert (counts_of(run(made, tmp_path), made) == made.expected()).all()
+    made = united(row_parties, column_parties, 0.3).with_measures()
+    check_figures(run(made, tmp_path), made)
 
 
 @thorough
@@ -92,6 +111,7 @@ def test_an_interrupted_release_is_finished_from_what_is_stored(
 def tables(folder: Path) -> tuple[Case, dict[str, Source]]:
     """Tables of two row parties of whom person 1 is a customer of both."""
     case = Case(folder)
+    case.write("column", COLUMNS)
     sources = {}
     for name, table in ROWS.items():
         path = case.write("row", table).rename(folder / f"{name}.parquet")
@@ -99,15 +119,36 @@ def tables(folder: Path) -> tuple[Case, dict[str, Source]]:
     return case, sources
 
 
+def query(rows: Sequence[Any], column: Any) -> set[tuple[Any, ...]]:
+    """Sum and mean of the fares within their bounds, by area and kind, over all row parties."""
+    united_rows = ", ".join(f"'{path}'" for path in rows)
+    found = duckdb.sql(f"""
+        SELECT area, kind, sum(paid)::BIGINT, round(avg(paid), 6)
+        FROM read_parquet([{united_rows}])
+        JOIN (
+            SELECT id, kind, if(fare IS NULL, 500, least(greatest(fare, 0), 1000)) AS paid
+            FROM read_parquet('{column}')
+        ) USING (id)
+        GROUP BY ALL HAVING sum(paid) <> 0
+    """)
+    return set(found.fetchall())
+
+
 @pytest.mark.ray
 @thorough
 def test_on_ray_with_several_environments_of_each_party(tmp_path: Path, ray_folder: Path) -> None:
     case, rows = tables(tmp_path)
-    declared = study(row={"parties": PARTIES})
+    declared = study(row={"parties": PARTIES}, column={"measures": [FARE]})
     options = replace(OPTIONS, runtime="ray", replicas={"row": 2, "column": 2})
     column = case.source(case.tables["column"])
     release = crosstab(declared, row=rows, column=column, options=options, out=case.out)
     assert counts(release) == COUNTS
+    found = {
+        (row["area"], row["kind"], row["fare_sum"], round(row["fare_mean"], 6))
+        for row in release.statistics.to_pylist()
+        if row["fare_sum"]
+    }
+    assert found == query([rows[name].table for name in rows], column.table)
 
 
 def test_somebody_who_is_a_customer_of_both_counts_in_each(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.case import study
+from tests.hokkaido.needs.country import plan_of
 from tests.privacy.shares import excess, mass
 from xstat_ray.planning.insiders import Guarantee
 from xstat_ray.planning.plan import Plan, make_plan
@@ -124,3 +125,32 @@ def test_of_several_column_parties_the_first_alone_has_a_share(noise):
     assert held["hac"] == held["ado"] == held["public"]
     assert (held["jal"] == held["public"]) == (noise == "laplace")
     assert "jal" in make_plan(several).insiders.sentence()
+
+
+@pytest.mark.parametrize("noise", ["laplace", "gaussian"])
+def test_of_several_row_parties_the_first_alone_has_a_share_and_each_is_told_what_it_learns(noise):
+    parties = [{"name": name} for name in ("north", "south", "coast")]
+    asked = {"delta": "1e-6", "cap": 100}
+    planned = make_plan(study(noise=noise, row={"parties": parties}, privacy=asked))
+    held = planned.insiders.towards
+    assert set(held) == {"public", "north", "south", "coast", "column", "aggregator"}
+    assert held["north"] == held["column"] == held["aggregator"]
+    assert held["south"] == held["coast"] == held["public"]
+    assert (held["north"] == held["public"]) == (noise == "laplace")
+    told = dict(planned.rows())
+    assert told["Row parties"].startswith("north masks the table and reads its noisy figures")
+    assert "; south and coast the published ones; " in told["Row parties"]
+    assert told["Column party"].startswith("roughly how many people each row party has; not whose")
+    assert told["Pool's view"].endswith("cells, of each row party apart, in one order of cells")
+    alone = dict(plan(noise).rows())
+    assert {"Row parties", "Column party"}.isdisjoint(alone)
+    assert alone["Pool's view"].endswith("of blinded cells")
+
+
+def test_the_plan_of_two_operators_tells_what_each_learns():
+    told = dict(plan_of("two_operators").rows())
+    assert told["Insiders"].startswith("the public and second_operator each epsilon ")
+    assert "first_operator, column party and aggregator each epsilon " in told["Insiders"]
+    assert "first_operator masks" in told["Row parties"]
+    assert "second_operator the published ones" in told["Row parties"]
+    assert "1 row of first_operator, 1 row of second_operator" in told["Bounds"]

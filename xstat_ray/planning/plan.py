@@ -18,6 +18,7 @@ from xstat_ray.model.study import Study
 from xstat_ray.noise.plan import NoisePlan, joint_noise, spent_delta
 from xstat_ray.planning import (
     draw_cost,
+    insiders_view,
     measure_view,
     noise_view,
     one_person,
@@ -208,7 +209,7 @@ class Plan:
             ),
             *noise_view.rows(study),
             *measure_view.rows(study, self.design),
-            ("Insiders", self.insiders.sentence()),
+            *insiders_view.rows(study, self.insiders),
             ("Draw", draw_cost.sentence(study, self.noise, self.coefficients)),
             ("Pool's view", pool_view.sentence(study, self.padding)),
             ("Tree's shape", tree_shape.sentence(study, self.design, self._shape_cost)),

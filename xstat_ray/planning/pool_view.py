@@ -61,7 +61,8 @@ def padding_off(study: Study) -> str:
 def sentence(study: Study, padding: Padding | None) -> str:
     """Tell the budget of the view and the dummies that it costs in a sentence for people."""
     if padding is None:
-        return "PADDING OFF: exact row and match totals of blinded cells"
+        apart = ", of each row party apart, in one order of cells" if study.row.parties else ""
+        return f"PADDING OFF: exact row and match totals of blinded cells{apart}"
     view = study.privacy.view
     copies = f", and {padding.copies} flags in place of one" if padding.copies > 1 else ""
     parties = f" of {padding.parties} column parties together" if padding.parties > 1 else ""
