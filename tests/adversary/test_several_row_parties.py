@@ -1,26 +1,33 @@
 """Several row parties: none names the other's people, and a column party names neither's.
 
 The aggregator finds nothing of a flag that is for the rows of the one among the flags for the other.
+`test_any_one_row_party` asks what else a role can tell.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from numpy.typing import NDArray
 
+from tests.adversary.features import shape_of
 from tests.adversary.people import NUMBERS, in_turn
 from tests.adversary.planted import matrices, shared_keys, united
 from tests.adversary.planted.patches import replace_everywhere
-from tests.adversary.recorder import NOBODY, Record, Recorder
+from tests.adversary.recorder import NOBODY, RECEIVED, Record, Recorder
 from tests.adversary.test_several_parties import names_some, some_of_them
 from tests.case import study
 from tests.several import keys_at_hand
 from tests.sizes import thorough
 from xstat_ray.crypto import oprf
+from xstat_ray.crypto.packing import Packing
+from xstat_ray.model.messages import Flags
 from xstat_ray.planning.plan import make_plan
 from xstat_ray.protocol import play
 from xstat_ray.roles import ColumnParty, RowParty
@@ -33,6 +40,13 @@ Tables = dict[str, list[str]]
 
 def recorded(people: Tables, folder: Path, *roles: str) -> Record:
     """Play a run with these people in the tables of `north`, `south` and `column`."""
+    with Recorder(*roles).recording(NOBODY) as record:
+        published(people, folder)
+    return record
+
+
+def published(people: Tables, folder: Path) -> NDArray[np.int64]:
+    """Play a run; returns (cells, slots) what is published."""
     paths = {}
     for name, ids in people.items():
         column, labels = ("area", "ab") if name in ROWS else ("kind", "xy")
@@ -40,9 +54,10 @@ def recorded(people: Tables, folder: Path, *roles: str) -> Record:
         pq.write_table(pa.table({"id": ids, column: in_turn(labels, len(ids))}), paths[name])
     plan = make_plan(STUDY, key_bits=2048)
     rows = {name: paths[name] for name in ROWS}
-    with keys_at_hand(), Recorder(*roles).recording(NOBODY) as record:
-        play(plan, row_table=rows, column_table=paths["column"], ledger=folder / "ledger")
-    return record
+    with keys_at_hand():
+        made = play(plan, row_table=rows, column_table=paths["column"], ledger=folder / "ledger")
+    values: NDArray[np.int64] = made.values
+    return values
 
 
 def told_of_another(who: str, whom: str, folder: Path) -> bool:
@@ -118,3 +133,55 @@ def test_flags_that_are_encrypted_once_are_found_twice(
     monkeypatch.setattr(Link, "tags", shared_keys.tags_under_one_key)
     monkeypatch.setattr(ColumnParty, "emit", united.encrypted_once())
     assert found_twice(tmp_path) == (100, 100)
+
+
+def shapes(who: str, whose: str, people: int, folder: Path) -> Counter[tuple[Any, ...]]:
+    """How much of what a row party is sent where the other one has so many people."""
+    folder.mkdir()
+    tables = {name: list(NUMBERS[:30]) for name in (*ROWS, "column")}
+    tables[whose] = list(NUMBERS[:people])
+    things = recorded(tables, folder, who).of(who)
+    return shape_of(thing for thing in things if thing.kind == RECEIVED)
+
+
+@thorough
+@pytest.mark.parametrize(("who", "whose"), [("south", "north"), ("north", "south")])
+def test_nothing_that_a_row_party_is_sent_tells_by_its_size_what_another_one_has(
+    who: str, whose: str, tmp_path: Path
+) -> None:
+    few, many = (shapes(who, whose, people, tmp_path / str(people)) for people in (12, 90))
+    assert few == many
+
+
+@thorough
+def test_a_table_beside_the_terms_is_seen_by_its_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    united.the_first_tells_row_parties(monkeypatch)
+    few, many = (shapes("south", "north", n, tmp_path / str(n)) for n in (12, 90))
+    assert few != many
+
+
+@thorough
+def test_a_column_party_of_bad_faith_can_count_the_customers_of_each_row_party_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Flags are made anew for each row party, so nobody sees whether they are the same.
+
+    What comes of it is what is published, with its noise, of which nobody moves more than before.
+    """
+    honest = ColumnParty.emit
+
+    def emit(
+        self: ColumnParty, batch: int, part: int, rows: range, packing: Packing, row_party: str
+    ) -> Flags:
+        kept = self._slot
+        self._slot = np.full_like(kept, ROWS.index(row_party))
+        self._kept = None
+        made: Flags = honest(self, batch, part, rows, packing, row_party)
+        self._slot = kept
+        return made
+
+    people = {"north": list(NUMBERS[:9]), "south": list(NUMBERS[5:25]), "column": list(NUMBERS)}
+    monkeypatch.setattr(ColumnParty, "emit", emit)
+    assert published(people, tmp_path).sum(axis=0).tolist() == [9, 20]
