@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ from tests.measured import measured, with_values
 from tests.several import Several, several
 from tests.synthetic import make_tables
 from xstat_ray.model.parties import RowTerms
-from xstat_ray.model.study import Bounds, Study
+from xstat_ray.model.study import Bounds, Study, View
 
 ROW_NAMES = ("north", "south", "west", "east", "coast", "hills", "bay", "isle")
 ROWS = (2, 1, 1, 3, 1, 1, 2, 1)
@@ -136,6 +137,14 @@ def united(row_parties: int, column_parties: int = 1, overlap: float = 0.5) -> U
         rows[one.name] = pa.concat_tables([first.slice(0, common), mine.slice(common)])
     seeds = {one.name: bytes([1 + number]) * 32 for number, one in enumerate(terms)}
     return United(study, rows, made, {**made.seeds, **seeds})
+
+
+def padded(row_parties: int, column_parties: int = 1, overlap: float = 0.5) -> United:
+    """Make a study of so many parties with padding, and with few dummies."""
+    made = united(row_parties, column_parties, overlap)
+    view = View(Fraction(40), Fraction(1, 10))
+    privacy = replace(made.study.privacy, padding="dp", view=view, cap=Fraction(40))
+    return made._replace(study=replace(made.study, privacy=privacy))
 
 
 def _of_some_people(rows: pa.Table, parties: int, number: int) -> pa.Table:

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from tests.case import Case, counts, study
 from tests.several import keys_at_hand
-from tests.several_rows import United, united
+from tests.several_rows import United, padded, united
 from tests.sizes import thorough
 from xstat_ray import Options, Release, crosstab
-from xstat_ray.errors import InputError, PlanError
+from xstat_ray.errors import InputError
 from xstat_ray.inputs.source import Source
 from xstat_ray.privacy.ledger import Ledger
 from xstat_ray.roles import ColumnParty, RowParty
@@ -32,13 +32,18 @@ ROWS = {
 }
 COLUMNS = {"id": ["1", "2", "3", "9"], "kind": ["x", "y", "x", "y"], "fare": [1700, 5, None, 90]}
 FARE = {"name": "fare", "low": 0, "high": 1000, "unit": "JPY"}
+PADDED: dict[str, object] = {"padding": "dp", "view": {"epsilon": 5, "delta": "1e-3"}}
 COUNTS = {("a", "x"): 3, ("a", "y"): 0, ("b", "x"): 0, ("b", "y"): 1}
 """Person 1 is a customer of both, and counts twice."""
 
 
 def run(made: United, folder: Path, **how: Any) -> Release:
     """Release the study in this process with the seeds of its parties, and keys that are there."""
-    rows, columns = made.write(folder)
+    written = made.write(folder)
+    rows, columns = (
+        {name: Source(path, ledger=folder / "ledger") for name, path in of_side.items()}
+        for of_side in written
+    )
 
     def column_party(study: Any, source: Any, *, party: str) -> ColumnParty:
         return ColumnParty(study, source, party=party, seed=made.seeds[party])
@@ -136,9 +141,12 @@ def query(rows: Sequence[Any], column: Any) -> set[tuple[Any, ...]]:
 
 @pytest.mark.ray
 @thorough
-def test_on_ray_with_several_environments_of_each_party(tmp_path: Path, ray_folder: Path) -> None:
+@pytest.mark.parametrize("privacy", [{}, PADDED])
+def test_on_ray_with_several_environments_of_each_party(
+    privacy: dict[str, object], tmp_path: Path, ray_folder: Path
+) -> None:
     case, rows = tables(tmp_path)
-    declared = study(row={"parties": PARTIES}, column={"measures": [FARE]})
+    declared = study(row={"parties": PARTIES}, column={"measures": [FARE]}, privacy=privacy)
     options = replace(OPTIONS, runtime="ray", replicas={"row": 2, "column": 2})
     column = case.source(case.tables["column"])
     release = crosstab(declared, row=rows, column=column, options=options, out=case.out)
@@ -149,6 +157,30 @@ def test_on_ray_with_several_environments_of_each_party(tmp_path: Path, ray_fold
         if row["fare_sum"]
     }
     assert found == query([rows[name].table for name in rows], column.table)
+
+
+def test_with_padding_counts_are_the_same_and_each_ledger_has_the_view(tmp_path: Path) -> None:
+    case, rows = tables(tmp_path)
+    declared = study(row={"parties": PARTIES}, privacy=PADDED)
+    column = case.source(case.tables["column"])
+    with keys_at_hand():
+        release = crosstab(declared, row=rows, column=column, options=OPTIONS, out=case.out)
+    assert counts(release) == COUNTS
+    view = release.manifest["view"]
+    assert view["shown"] == 1 and view["flags_a_row"] == {"north": 1, "south": 1}
+    accounts = {one.dataset: one.spent for one in Ledger(case.ledger).show()}
+    assert accounts == dict.fromkeys(
+        ("small/north@pool", "small/south@pool", "small/column@pool"), 5
+    )
+
+
+@thorough
+@pytest.mark.parametrize(("row_parties", "column_parties"), [(2, 2), (3, 1)])
+def test_with_padding_counts_of_more_parties_equal_a_query(
+    row_parties: int, column_parties: int, tmp_path: Path
+) -> None:
+    made = padded(row_parties, column_parties)
+    assert (counts_of(run(made, tmp_path), made) == made.expected()).all()
 
 
 def test_somebody_who_is_a_customer_of_both_counts_in_each(tmp_path: Path) -> None:
@@ -170,9 +202,3 @@ def test_a_table_for_each_party_and_for_no_other_is_asked_for(tmp_path: Path) ->
     for row in (rows["north"], {"north": rows["north"]}, {**rows, "west": rows["north"]}):
         with pytest.raises(InputError, match="the study's row parties are north, south"):
             crosstab(declared, row=row, column=case.tables["column"], options=OPTIONS)
-
-
-def test_padding_is_refused() -> None:
-    padded = study(row={"parties": PARTIES}, privacy={"padding": "dp"})
-    with pytest.raises(PlanError, match="padding is not made for several row parties"):
-        OPTIONS.plan(padded)

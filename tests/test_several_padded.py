@@ -77,8 +77,8 @@ def test_a_cell_has_as_many_more_rows_of_every_kind_as_were_drawn(
     assert (rows_seen(run, plan) == rows_seen(other, without) + rows).all()
     for column, unpadded, of_party in zip(run.columns, other.columns, drawn["flags"], strict=True):
         assert plan.padding is not None
-        real = np.array(unpadded._sizes) * plan.padding.copies
-        assert (np.array(column._sizes) == real + plan.padding.reserve + of_party).all()
+        real = np.array(unpadded.sizes_for("row")) * plan.padding.copies
+        assert (np.array(column.sizes_for("row")) == real + plan.padding.reserve + of_party).all()
 
 
 @thorough

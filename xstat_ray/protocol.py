@@ -238,8 +238,9 @@ def count(
 
     # Padding. Each party, for itself: how many dummies it sends, where the study asks for any.
     row.prepare(plan.grid, row.draw_dummies(plan.grid))
-    sizes = [column.prepare(plan.grid, column.draw_dummies(plan.grid)) for column in columns]
-    flags = send_flags(plan, row, columns, sizes)
+    for column in columns:
+        column.prepare(plan.grid, column.draw_dummies(plan.grid))
+    flags = send_flags(plan, row, columns)
 
     # De-identify and join. Row party -> aggregator: every shard's rows, (tags, blinded cell). A row
     # counts for the first column party whose flags it meets.
@@ -261,10 +262,8 @@ def count(
     ]
 
 
-def send_flags(
-    plan: Plan, row: RowParty, columns: Sequence[ColumnParty], sizes: Sequence[Sequence[int]]
-) -> list[list[Flags]]:
-    """Play what column parties send for the rows of a row party, given their flags by batch."""
+def send_flags(plan: Plan, row: RowParty, columns: Sequence[ColumnParty]) -> list[list[Flags]]:
+    """Play what column parties send for the rows of a row party."""
     digest = plan.study.digest
     how: tuple[Any, ...] = (plan.packing, *([row.row_party] if plan.study.row.parties else []))
 
@@ -272,9 +271,9 @@ def send_flags(
     return [
         [
             Flags.decode(column.emit(batch, 0, range(size), *how).encode(digest), digest)
-            for batch, size in enumerate(sizes_of)
+            for batch, size in enumerate(column.sizes_for(row.row_party))
         ]
-        for column, sizes_of in zip(columns, sizes, strict=True)
+        for column in columns
     ]
 
 

@@ -272,11 +272,11 @@ def _summed(first: Counts, second: Counts) -> Counts:
     return found
 
 
-def order_of(record: Record) -> NDArray[Any]:
-    """(cells,) blinded numbers of the cells: the row party's secret, for which it is asked."""
+def order_of(record: Record, row_party: str = "row") -> NDArray[Any]:
+    """(cells,) blinded numbers of the cells: a row party's secret, for which it is asked."""
     (order,) = {
         thing.value.tobytes(): thing.value
-        for thing in record.of("row")
+        for thing in record.of(row_party)
         if thing.name.endswith("Blinding.forward()") and isinstance(thing.value, np.ndarray)
     }.values()
     return order

@@ -14,7 +14,7 @@ from tests.case import Case, study
 from tests.federation.domains import RUN, Domains
 from tests.federation.test_several_columns import counts, debits
 from tests.several import keys_at_hand
-from tests.several_rows import United, united
+from tests.several_rows import United, padded, united
 from tests.sizes import thorough
 from xstat_ray.errors import BudgetError, MessageError, ProtocolError, StudyError
 from xstat_ray.federation.config import PartyConfig, party_config, release_config, release_steps
@@ -91,6 +91,16 @@ def test_counts_equal_a_query_over_all_tables(
     expected = made.expected()
     assert (counts(domains) == expected).all()
     assert expected.sum() > 100
+
+
+@thorough
+def test_counts_are_exact_with_padding(tmp_path: Path) -> None:
+    made = padded(2)
+    domains = domains_of(made, tmp_path)
+    with seeded(made):
+        domains.run()
+    assert (counts(domains) == made.expected()).all()
+    assert verify(domains.out, {}).wrong == []
 
 
 @thorough

@@ -127,7 +127,7 @@ def test_so_many_parties_that_no_run_can_carry_their_dummies_are_refused() -> No
     study = several(*parties)
     with pytest.raises(PlanError, match="which no run can carry") as caught:
         make_plan(replace(study, privacy=replace(study.privacy, padding="dp")))
-    assert "fewer column parties" in str(caught.value.remedy)
+    assert "fewer parties" in str(caught.value.remedy)
 
 
 def test_the_plan_says_what_the_sums_come_to() -> None:

@@ -76,6 +76,20 @@ def test_the_plan_tells_and_prices_the_sums() -> None:
     assert held["south"] == held["public"] != held["north"] == held["column"]
 
 
+def test_the_plan_tells_the_dummies_for_the_rows_of_each_party() -> None:
+    both = several(NORTH, SOUTH)
+    study = replace(both, privacy=replace(both.privacy, padding="dp"))
+    plan = make_plan(study)
+    assert plan.padding is not None and plan.padding.rows == (2, 3)
+    assert plan.as_dict()["view"]["flags_a_row"] == {"north": 2, "south": 3}
+    line = dict(plan.rows())["Pool's view"]
+    assert "rows of 2 row parties together" in line and "5 flags in place of 2" in line
+    # Each party gets every flag, unpadded once, padded as often as it may have rows in a period.
+    flags = 4000 * study.sensitivity.flags
+    assert (both.most_flags_of("column"), study.most_flags_of("column")) == (2 * flags, 5 * flags)
+    assert plan.max_flags == 5 * flags + plan.padding.flags_added
+
+
 @pytest.mark.parametrize(
     ("path", "value", "key", "message"),
     [

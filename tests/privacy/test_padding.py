@@ -140,7 +140,7 @@ def test_matched_rows_fit_the_reserve_of_their_batch():
     matched, unmatched = tight.draw_rows()
     assert matched.shape == unmatched.shape == (2, 12)
     assert (matched.sum(axis=1) <= tight.reserve).all()
-    assert padding.draw_flags().shape == (2,)
+    assert padding.draw_flags().shape == (1, 2)
 
 
 def test_a_reserve_is_smaller_than_the_most_that_many_cells_can_draw():

@@ -61,7 +61,7 @@ def pair(padded):
         patch.setattr(FlagDummies, "draw", noting(FlagDummies.draw, flags))
         row.prepare(plan.grid, row.draw_dummies(plan.grid))
         sizes = column.prepare(plan.grid, column.draw_dummies(plan.grid))
-    return SimpleNamespace(row=row, column=column, sizes=sizes, rows=rows[0], flags=flags[0])
+    return SimpleNamespace(row=row, column=column, sizes=sizes, rows=rows[0], flags=flags[0][0])
 
 
 @pytest.fixture(scope="module")

@@ -209,8 +209,8 @@ def never_matched(patch: pytest.MonkeyPatch) -> None:
     """Make dummy flags that no dummy row meets."""
     honest = FlagDummies.of_batch
 
-    def others(self: FlagDummies, key: bytes, batch: int) -> NDArray[np.uint8]:
-        flags = honest(self, key, batch)
+    def others(self: FlagDummies, key: bytes, batch: int, row_party: int) -> NDArray[np.uint8]:
+        flags = honest(self, key, batch, row_party)
         return dummy_tags(key, Dummy.FLAG, 1_000 + batch, range(len(flags)))
 
     patch.setattr(FlagDummies, "of_batch", others)

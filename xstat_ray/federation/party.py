@@ -281,14 +281,19 @@ class PartySteps:
         prepared = [
             column.call(ColumnParty.prepare, plan.grid, drawn) for column in executor.column
         ]
-        sizes = executor.get_all(prepared)[0]
+        executor.get_all(prepared)
+        # With padding they are as many as the row party may have rows of a person, and its dummies.
+        sizes = {
+            row: executor.get(executor.column[0].call(ColumnParty.sizes_for, row))
+            for row in rows_of(plan.study)
+        }
         public = executor.get(executor.column[0].call(ColumnParty.public_key))
         self._mailbox.send(publisher_of(plan.study), "key", public)
         self._mailbox.send("aggregator", "key", public)
         calls = [
             call
-            for row in rows_of(plan.study)
-            for batch, size in enumerate(sizes)
+            for row, of_row in sizes.items()
+            for batch, size in enumerate(of_row)
             for call in flag_calls(executor.column, plan, batch, size, row)
         ]
         for number, flags in self._outbox.missing("aggregator", "flags", dict(enumerate(calls))):

@@ -283,7 +283,7 @@ class Study:
         a period than there are cells.
         """
         return Sensitivity.of(
-            rows=min(self.bounds.rows, sum(self._most_rows_of(one) for one in self.row_parties)),
+            rows=min(self.bounds.rows, sum(self.most_rows_of(one) for one in self.row_parties)),
             boardings=boardings,
             per_column=per_column,
             columns=prod(d.size for d in self.column.dimensions),
@@ -292,7 +292,7 @@ class Study:
             spread=self.column.offset_dimension and bool(self.column.windows),
         )
 
-    def _most_rows_of(self, party: RowTerms) -> int:
+    def most_rows_of(self, party: RowTerms) -> int:
         """Most rows of one person in a period that a row party sends; with weights: cells."""
         return min(party.rows, self.cells) if self.row.weight else party.rows
 
@@ -309,7 +309,7 @@ class Study:
         """
         if self.privacy.padding == "dp":
             return 1
-        return self._most_rows_of(self.row_terms_of(party))
+        return self.most_rows_of(self.row_terms_of(party))
 
     @property
     def slot_units(self) -> int:
@@ -330,14 +330,14 @@ class Study:
         )
 
     def most_flags_of(self, party: str) -> int:
-        """Most flags of a column party under the bounds; dummies are none of them.
+        """Most flags of a column party under the bounds, for all row parties, without dummies.
 
-        With padding each of a person's rows in a period has a flag.
+        Each row party gets all of them; with padding each of a person's rows in a period has one.
         """
         terms = self.terms_of(party)
         moved = self._moved_by(terms.boardings, terms.per_column, 1)
-        flags = terms.persons * moved.flags
-        return flags * moved.rows if self.privacy.padding == "dp" else flags
+        copies = moved.rows if self.privacy.padding == "dp" else len(self.row_parties)
+        return terms.persons * moved.flags * copies
 
     @cached_property
     def digest(self) -> bytes:

@@ -42,7 +42,7 @@ def sent_bytes(plan: Plan, domain: Role | Literal["aggregator"], rows: int = 0) 
         rows: rows of its table, where it is a party.
     """
     if domain == "row":
-        return plan.table_bytes + _ROW * (rows + _added(plan))
+        return plan.table_bytes + _ROW * (rows + _added(plan) // len(plan.study.row_parties))
     if domain == "column":
         return plan.table_bytes + flags_of(plan, rows) * plan.packing.blocks * plan.ciphertext_bytes
     return 2 * plan.table_bytes

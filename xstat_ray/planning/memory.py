@@ -170,11 +170,11 @@ def _column(plan: Planned, rows: int | None) -> dict[str, int]:
 
 
 def _dummies(plan: Planned) -> int:
-    """Dummy rows of a shard, about."""
+    """Dummy rows of a row party in a shard, about."""
     if plan.padding is None:
         return 0
     shards = len(plan.grid.batches) * len(plan.grid.regions)
-    return -(-plan.padding.rows_added // shards)
+    return -(-plan.padding.rows_added // (shards * plan.padding.row_parties))
 
 
 def _persons(plan: Planned, rows: int | None) -> int:

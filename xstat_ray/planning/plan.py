@@ -345,6 +345,5 @@ def _under(keys: int) -> str:
 
 
 def _max_flags(study: Study) -> int:
-    """Most flags under the bounds; with padding each row of a person in a period has a flag."""
-    of_one = sum(study.most_flags_of(terms.name) for terms in study.column_parties)
-    return len(study.row_parties) * of_one
+    """Most flags of all column parties under the bounds, for every row party."""
+    return sum(study.most_flags_of(terms.name) for terms in study.column_parties)

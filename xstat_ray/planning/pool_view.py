@@ -30,7 +30,7 @@ def as_dict(study: Study, padding: Padding | None) -> dict[str, Any]:
         "delta": str(study.privacy.view.delta),
         "rows_added": padding.rows_added,
         "flags_added": padding.flags_added,
-        "flags_a_row": padding.copies,
+        "flags_a_row": _flags_a_row(study, padding),
         **({"combinations_of_parties": len(padding.meets) - 1} if padding.parties > 1 else {}),
         "kinds": {
             name: {
@@ -44,14 +44,19 @@ def as_dict(study: Study, padding: Padding | None) -> dict[str, Any]:
     }
 
 
+def _flags_a_row(study: Study, padding: Padding) -> int | dict[str, int]:
+    """R, or that of each row party by its name."""
+    names = [terms.name for terms in study.row.parties]
+    return dict(zip(names, padding.rows, strict=True)) if names else padding.copies
+
+
 def padding_off(study: Study) -> str:
     """Warn that there is no padding."""
     if study.row.parties:
-        which = " with which of the column parties" if study.column.parties else ""
+        which = ", and with which of the column parties" if study.column.parties else ""
         return (
             "PADDING IS OFF: the compute pool sees exactly how many rows of each row party each "
-            f"blinded cell has in each batch, and how many of them matched{which}. Nothing hides "
-            "that where there are several row parties."
+            f"blinded cell has in each batch, and how many of them matched{which}{_REMEDY}"
         )
     if not study.column.parties:
         return PADDING_OFF
@@ -64,10 +69,14 @@ def sentence(study: Study, padding: Padding | None) -> str:
         apart = ", of each row party apart, in one order of cells" if study.row.parties else ""
         return f"PADDING OFF: exact row and match totals of blinded cells{apart}"
     view = study.privacy.view
-    copies = f", and {padding.copies} flags in place of one" if padding.copies > 1 else ""
+    rows = padding.row_parties
+    of_one = "one" if rows == 1 else f"{rows}"
+    copies = f", and {padding.copies} flags in place of {of_one}" if padding.copies > rows else ""
     parties = f" of {padding.parties} column parties together" if padding.parties > 1 else ""
+    of_rows = f" of {rows} row parties together" if rows > 1 else ""
+    for_rows = " for all of them" if rows > 1 else ""
     return (
         f"epsilon {view.epsilon}, delta {float(view.delta):g}, by dummies in {padding.batches} "
-        f"batches: about {padding.rows_added:,} rows and {padding.flags_added:,} flags{parties}"
-        f"{copies}"
+        f"batches: about {padding.rows_added:,} rows{of_rows} and {padding.flags_added:,} flags"
+        f"{parties}{for_rows}{copies}"
     )

@@ -69,18 +69,22 @@ class Padding:
 
     Where there are several column parties the aggregator sees flags of which of them a row meets.
     Rows are then of as many kinds as there are combinations of parties, and each kind has dummies.
+    Where there are several row parties it sees all that of each of them apart, so each sends as
+    many dummies of its own, and gets those of every column party anew.
     """
 
     matched: DummyCount
-    """Rows that meet dummy flags, for each combination of column parties, cell and batch."""
+    """Rows of a row party that meet dummy flags, for each combination of column parties, cell and
+    batch."""
     unmatched: DummyCount
-    """Rows that meet nothing, for each cell and batch."""
+    """Rows of a row party that meet nothing, for each cell and batch."""
     flags: DummyCount
-    """Flags that are not met, for each column party and batch."""
+    """Flags for a row party that are not met, for each column party and batch."""
     reserve: int
-    """Dummy flags of each column party in every batch that its matched rows may meet."""
-    copies: int
-    """R: flags for each person and period, so that every row of a person has a tag of its own."""
+    """Dummy flags of each column party for a row party in every batch, for matched rows to meet."""
+    rows: tuple[int, ...]
+    """R of each row party: flags for its rows for each person and period, so that every row of a
+    person has a tag of its own."""
     cells: int
     """Cells that the aggregator sees, the empty ones that hide the shape of the row tree too."""
     batches: int
@@ -92,18 +96,19 @@ class Padding:
         """The padding that the study asks for, None where it is off.
 
         Raises:
-            PlanError: the declared epsilon and delta cannot be met, or there are several row
-                parties: what dummies hide is proven of the rows of one.
+            PlanError: the declared epsilon and delta cannot be met.
         """
-        if study.privacy.padding != "dp":
-            return None
-        if study.row.parties:
-            raise PlanError(
-                "padding is not made for several row parties",
-                key="privacy.padding",
-                remedy="Leave padding out, or let one row party supply all rows",
-            )
-        return _padding(study, grid)
+        return _padding(study, grid) if study.privacy.padding == "dp" else None
+
+    @property
+    def row_parties(self) -> int:
+        """Number of row parties."""
+        return len(self.rows)
+
+    @property
+    def copies(self) -> int:
+        """Flags for each person and period, for the rows of all row parties together."""
+        return sum(self.rows)
 
     @property
     def meets(self) -> NDArray[np.bool_]:
@@ -116,20 +121,21 @@ class Padding:
 
     @property
     def rows_added(self) -> int:
-        """Expected number of dummy rows of the release."""
+        """Expected number of dummy rows of the release, of all row parties together."""
         matched = _combinations(self.parties) * self.matched.shift
-        return self.batches * self.cells * (matched + self.unmatched.shift)
+        return self.row_parties * self.batches * self.cells * (matched + self.unmatched.shift)
 
     @property
     def flags_added(self) -> int:
         """Expected number of dummy flags of the release, besides R - 1 copies of the real ones.
 
-        Of all column parties together.
+        Of all column parties, for all row parties together.
         """
-        return self.batches * self.parties * (self.reserve + self.flags.shift)
+        links = self.row_parties * self.parties
+        return self.batches * links * (self.reserve + self.flags.shift)
 
     def draw_rows(self) -> NDArray[np.int64]:
-        """(kinds, batches, cells) numbers of dummy rows, with the kinds of `meets`.
+        """(kinds, batches, cells) numbers of a row party's dummy rows, with the kinds of `meets`.
 
         What a batch has of those that meet flags fits the reserve of every column party.
         """
@@ -144,8 +150,9 @@ class Padding:
         return np.concatenate([matched, unmatched.reshape(1, self.batches, self.cells)])
 
     def draw_flags(self) -> NDArray[np.int64]:
-        """(batches,) dummy flags of one column party that are not met."""
-        return self.flags.draw(self.batches)
+        """(row parties, batches) dummy flags of one column party that are not met."""
+        drawn = self.flags.draw(self.row_parties * self.batches)
+        return drawn.reshape(self.row_parties, self.batches)
 
 
 def _combinations(parties: int) -> int:
@@ -201,14 +208,15 @@ def _padding(study: Study, grid: ShardGrid) -> Padding:
         DummyCount.of(l1, view.epsilon * share, delta)
         for l1, share in zip(sensitivities, shares, strict=True)
     )
+    bounds = tuple(study.most_rows_of(terms) for terms in study.row_parties)
     # Halved, since what is drawn again makes the rest likelier by 1/(1 - beta) at most.
-    beta = float(delta) / (min(met, batches) * parties) * _MARGIN / 2
+    beta = float(delta) / (min(met, batches) * parties * len(bounds)) * _MARGIN / 2
     draws = cells * _with_one(parties)
     reserve = min(
         2 * draws * matched.shift,
         draws * matched.shift + met + sum_bound(draws, matched.scale, beta),
     )
-    padding = Padding(matched, unmatched, flags, reserve, rows, cells, batches, parties)
+    padding = Padding(matched, unmatched, flags, reserve, bounds, cells, batches, parties)
     _check_size(padding)
     return padding
 
@@ -249,12 +257,12 @@ def _approximate_shift(l1: int, epsilon: float, delta: float) -> float:
 
 
 def _check(study: Study) -> None:
-    rows = study.sensitivity.rows
+    rows = max(study.most_rows_of(terms) for terms in study.row_parties)
     periods = study.period.span
     if rows > MAX_COPIES:
         raise PlanError(
             f"padding tells apart at most {MAX_COPIES} rows of one person in one period",
-            key="study.bounds.rows",
+            key="study.row.parties" if study.row.parties else "study.bounds.rows",
             remedy=f"Lower it from {rows}, or set privacy.padding=off",
         )
     if periods.stop > MAX_PERIODS:
@@ -273,5 +281,5 @@ def _check_size(padding: Padding) -> None:
             f"and {padding.flags_added:,} dummy flags, which no run can carry",
             key="privacy.view",
             remedy="Raise its epsilon, or take longer batches, coarser cells, a shorter study, or "
-            "fewer column parties",
+            "fewer parties",
         )

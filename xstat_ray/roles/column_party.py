@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +24,7 @@ from xstat_ray.model.messages import Flags
 from xstat_ray.model.shards import ShardGrid
 from xstat_ray.model.study import ColumnSide, Study
 from xstat_ray.roles.boarding_bounds import bound_boardings
+from xstat_ray.roles.boardings import Boardings, PlainFlags
 from xstat_ray.roles.bounds import draw_by_content, keep_per_group
 from xstat_ray.roles.centred_values import CentredValues, read_values
 from xstat_ray.roles.dummies import FlagDummies
@@ -57,8 +57,7 @@ class ColumnParty(JointColumnOpening):
         self._slot = np.zeros(0, np.int64)
         self._measured = np.zeros((0, len(study.column.measures)), np.int64)
         self._starts: NDArray[np.int64] | None = None
-        self._sizes: list[int] = []
-        self._kept: tuple[tuple[str, int], _Flags] | None = None
+        self._kept: tuple[tuple[str, int], PlainFlags] | None = None
         self._dummies: FlagDummies | None = None
         self._encryptor: OwnerEncryptor | None = None
         self._encoder = Encoder(study.column.dimensions)
@@ -130,7 +129,7 @@ class ColumnParty(JointColumnOpening):
         content = (base, *np.where(inside, period, _NOWHERE).T, *values.words(measures))
         priority = draw_by_content(self._seed, "bound of boardings", *halves(who), *content)
         within, keep = bound_boardings(taken.person, base, self._terms, priority)
-        boardings = _Boardings(taken.person, who, base, period, inside, values)
+        boardings = Boardings(taken.person, who, base, period, inside, values)
         flagged = self._flag(boardings.take(keep))
         kept = np.flatnonzero(keep)[flagged]
         self._record.values = values.take(kept).counts(measures)
@@ -166,7 +165,7 @@ class ColumnParty(JointColumnOpening):
         values = read_values(side.measures, numbers, len(base))
         return Extract(base >= 0, in_span, (base, periods_of, inside, *values))
 
-    def _flag(self, boardings: _Boardings) -> NDArray[np.bool_]:
+    def _flag(self, boardings: Boardings) -> NDArray[np.bool_]:
         """Turn boardings into flags; of several for a person in a period one is drawn at random.
 
         Returns:
@@ -204,7 +203,7 @@ class ColumnParty(JointColumnOpening):
             drawn: what `draw_dummies` of the party's first environment gave.
 
         Returns:
-            The number of flags of every batch, dummies included.
+            What `sizes_for` the first row party gives.
         """
         numbers = self._dummies_drawn(grid, drawn)
         self._dummies = FlagDummies(*numbers) if numbers else None
@@ -215,12 +214,26 @@ class ColumnParty(JointColumnOpening):
         self._slot = self._slot[order]
         self._measured = self._measured[order]
         self._starts = np.searchsorted(batch[order], np.arange(len(grid.batches) + 1))
+        self._kept = None
+        return self.sizes_for(self.row_party)
+
+    def sizes_for(self, row_party: str) -> list[int]:
+        """Count the flags of every batch for the rows of a row party, dummies included.
+
+        Raises:
+            ProtocolError: `prepare` has not been called, or the study names no such party.
+        """
+        if self._starts is None:
+            raise ProtocolError("flags were asked for before the batches were prepared")
         sizes = np.diff(self._starts)
         if self._dummies is not None:
-            sizes = sizes * self._dummies.copies + self._dummies.number()
-        self._sizes = sizes.tolist()
-        self._kept = None
-        return self._sizes
+            place = self._place_of(self.link(row_party))
+            sizes = sizes * self._dummies.copies(place) + self._dummies.number(place)
+        return [int(size) for size in sizes]
+
+    def _place_of(self, link: Link) -> int:
+        """Place in the study of the row party at the other end of a link."""
+        return self._study.row_parties.index(link._row_terms)
 
     def emit(
         self, batch: int, part: int, rows: range, packing: Packing, row_party: str | None = None
@@ -245,8 +258,8 @@ class ColumnParty(JointColumnOpening):
         link = self if row_party is None else self.link(row_party)
         flags = self._in_order(batch, self._starts, link).take(slice(rows.start, rows.stop))
         if self._encryptor is None:
-            planned = sum(self._sizes) * packing.blocks * len(self.links)
-            self._encryptor = OwnerEncryptor(self._private_key, planned)
+            planned = sum(sum(self.sizes_for(one.row_party)) for one in self.links)
+            self._encryptor = OwnerEncryptor(self._private_key, planned * packing.blocks)
         encoded = packing.encode_flags(flags.slot, flags.values, self._public.n)
         blocks = [self._encryptor.encrypt_indexed(table, index) for table, index in encoded]
         return Flags(
@@ -257,18 +270,21 @@ class ColumnParty(JointColumnOpening):
             ciphertexts=np.stack(blocks, axis=1),
         )
 
-    def _in_order(self, batch: int, starts: NDArray[np.int64], link: Link | None = None) -> _Flags:
+    def _in_order(
+        self, batch: int, starts: NDArray[np.int64], link: Link | None = None
+    ) -> PlainFlags:
         """Return the flags of a batch in the order of its tags; the last batch is kept."""
-        which = (link or self).row_party, batch
+        link = link or self
+        which = link.row_party, batch
         if self._kept is None or self._kept[0] != which:
             section = slice(int(starts[batch]), int(starts[batch + 1]))
             flags = self._with_dummies(batch, section, link)
             order = sort_order(flags.tag, np.zeros(len(flags.tag), np.uint32))
             in_tag_order = in_order(flags.tag, order)
-            self._kept = which, _Flags(in_tag_order, flags.slot[order], flags.values[order])
+            self._kept = which, PlainFlags(in_tag_order, flags.slot[order], flags.values[order])
         return self._kept[1]
 
-    def _with_dummies(self, batch: int, flags: slice, link: Link | None = None) -> _Flags:
+    def _with_dummies(self, batch: int, flags: slice, link: Link | None = None) -> PlainFlags:
         """Return the M flags of a batch, its dummies included.
 
         Dummies have the number behind the last slot, which encrypts zero.
@@ -277,59 +293,21 @@ class ColumnParty(JointColumnOpening):
         period = self._period[flags]
         slot = self._slot[flags]
         values = self._measured[flags]
+        link = link or self
         if self._dummies is None:
-            return _Flags((link or self).tags(person, period), slot, values)
-        copies = self._dummies.copies
+            return PlainFlags(link.tags(person, period), slot, values)
+        place = self._place_of(link)
+        copies = self._dummies.copies(place)
         number = np.tile(np.arange(copies), len(person))
-        tag = self.tags(np.repeat(person, copies), with_copy(np.repeat(period, copies), number))
-        dummies = self._dummies.of_batch(self._agreed.tag_key, batch)
+        tag = link.tags(np.repeat(person, copies), with_copy(np.repeat(period, copies), number))
+        dummies = self._dummies.of_batch(link._agreed.tag_key, batch, place)
         nowhere = np.full(len(dummies), self._study.slots)
         nothing = np.zeros((len(dummies), values.shape[1]), np.int64)
-        return _Flags(
+        return PlainFlags(
             np.concatenate([tag, dummies]),
             np.concatenate([np.repeat(slot, copies), nowhere]),
             np.concatenate([np.repeat(values, copies, axis=0), nothing]),
         )
-
-
-class _Boardings(NamedTuple):
-    """N boardings within their bounds."""
-
-    person: NDArray[np.int32]
-    """(N,) numbers."""
-    who: NDArray[np.uint64]
-    """(N,) words that stand for the persons."""
-    base: NDArray[np.int32]
-    """(N,) slots without the offset."""
-    period: NDArray[np.uint32]
-    """(N, W) periods in which each boarding counts."""
-    inside: NDArray[np.bool_]
-    """(N, W) whether they lie in the study."""
-    values: CentredValues
-
-    def take(self, rows: NDArray[np.bool_]) -> _Boardings:
-        """Select rows."""
-        return _Boardings(
-            self.person[rows],
-            self.who[rows],
-            self.base[rows],
-            self.period[rows],
-            self.inside[rows],
-            self.values.take(rows),
-        )
-
-
-class _Flags(NamedTuple):
-    """M flags before they are encrypted."""
-
-    tag: NDArray[np.uint8]
-    slot: NDArray[np.int64]
-    values: NDArray[np.int64]
-    """(M, measures) less the middle of their bounds."""
-
-    def take(self, rows: slice) -> _Flags:
-        """Select rows."""
-        return _Flags(self.tag[rows], self.slot[rows], self.values[rows])
 
 
 def _times(side: ColumnSide) -> list[tuple[str, int]]:

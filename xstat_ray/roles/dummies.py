@@ -32,10 +32,13 @@ class Dummies(Secret):
     def draw(padding: Padding) -> NDArray[np.int64]:
         """Draw fresh numbers of dummies for the whole release."""
 
-    @property
-    def copies(self) -> int:
-        """R: the number of tags that a person has in a period."""
-        return self._padding.copies
+    def copies(self, row_party: int = 0) -> int:
+        """R: the number of tags that a person has in a period on the links of a row party.
+
+        Args:
+            row_party: place of the row party in the study.
+        """
+        return self._padding.rows[row_party]
 
 
 class RowDummies(Dummies):
@@ -107,23 +110,35 @@ class RowDummies(Dummies):
 
 
 class FlagDummies(Dummies):
-    """A column party's dummies, all of which encrypt zero."""
+    """A column party's dummies for each row party, all of which encrypt zero."""
 
     @staticmethod
     def draw(padding: Padding) -> NDArray[np.int64]:
-        """Draw (batches,) numbers of flags that no row meets.
+        """Draw (row parties, batches) numbers of flags that no row meets.
 
         The number of flags that rows meet is fixed.
         """
         return padding.draw_flags()
 
-    def number(self) -> NDArray[np.int64]:
-        """(batches,) numbers of dummy flags."""
-        return self._drawn + self._padding.reserve
+    def number(self, row_party: int = 0) -> NDArray[np.int64]:
+        """(batches,) numbers of dummy flags for a row party, by its place in the study."""
+        return self._of(row_party) + self._padding.reserve
 
-    def of_batch(self, key: bytes, batch: int) -> NDArray[np.uint8]:
-        """Return a batch's dummies: (N, 16) tags under the tag key."""
-        numbers = {Dummy.MATCHED: self._padding.reserve, Dummy.FLAG: int(self._drawn[batch])}
+    def of_batch(self, key: bytes, batch: int, row_party: int = 0) -> NDArray[np.uint8]:
+        """Return a batch's dummies for a row party: (N, 16) tags.
+
+        Args:
+            key: the tag key that both have.
+            batch: number of the batch.
+            row_party: place of the row party in the study.
+        """
+        unmet = int(self._of(row_party)[batch])
+        numbers = {Dummy.MATCHED: self._padding.reserve, Dummy.FLAG: unmet}
         return np.concatenate(
             [dummy_tags(key, kind, batch, range(number)) for kind, number in numbers.items()]
         )
+
+    def _of(self, row_party: int) -> NDArray[np.int64]:
+        """(batches,) numbers of flags for a row party that are not met."""
+        of_row: NDArray[np.int64] = self._drawn.reshape(-1, self._padding.batches)[row_party]
+        return of_row

@@ -220,7 +220,9 @@ class RowParty(RowIntake):
             located = bounded.rows
             blinded = located._replace(cell=forward[located.cell].astype(np.int32))
             rows = RowsByShard.of(blinded, grid, batches, bounded.merged)
-            return rows if self._dummies is None else rows.numbered(self._dummies.copies)
+            if self._dummies is None:
+                return rows
+            return rows.numbered(self._dummies.copies(self._row_place))
 
         return sort
 

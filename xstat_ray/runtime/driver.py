@@ -204,14 +204,14 @@ class Driver:
             name: wanted_batches(executor.get_all(of.prepare_drawn(grid))[0])
             for name, of in calls.items()
         }
-        flags = executor.get_all(prepared)
+        flags = {name: executor.get_all(of_row) for name, of_row in prepared.items()}
         joins = len(publics) * len(grid.regions) * sum(map(sum, wanted.values()))
         with self._progress.stage("aggregate", joins) as stage:
             counted = [
                 reduce_partials(
                     executor,
                     [self._aggregator(public, name) for public in publics],
-                    self._batches(name, rows, flags, wanted[name]),
+                    self._batches(name, rows, flags[name], wanted[name]),
                     in_flight=self._in_flight,
                     stage=stage,
                 )
@@ -237,7 +237,7 @@ class Driver:
         Args:
             row_party: whose rows they are.
             rows: asks for them.
-            sizes: for every column party the number of flags in every batch.
+            sizes: for every column party the number of flags for them in every batch.
             wanted: for every batch whether rows are asked for.
         """
         executor = self._executor

@@ -82,18 +82,21 @@ def wanted_batches(has_rows: Sequence[bool]) -> list[bool]:
     return list(has_rows) if any(has_rows) else [True] * len(has_rows)
 
 
-def prepare_flags(executor: Executor, grid: ShardGrid) -> list[Ref[list[int]]]:
+def prepare_flags(executor: Executor, grid: ShardGrid) -> dict[str, list[Ref[list[int]]]]:
     """Hand the shards, and the dummies that they drew, to the column parties' environments.
 
     Returns:
-        For every column party the number of flags in each batch.
+        For every row party and column party the number of flags in each batch.
     """
-    flags = []
+    first_row, *other_rows = executor.rows
+    flags: dict[str, list[Ref[list[int]]]] = {name: [] for name in executor.rows}
     for first, *others in executor.columns.values():
         dummies = first.call(ColumnParty.draw_dummies, grid)
-        flags.append(first.call(ColumnParty.prepare, grid, dummies))
+        flags[first_row].append(first.call(ColumnParty.prepare, grid, dummies))
         for other in others:
             other.call(ColumnParty.prepare, grid, dummies)
+        for name in other_rows:
+            flags[name].append(first.call(ColumnParty.sizes_for, name))
     return flags
 
 

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from tests.adversary.planted.patches import replace_everywhere
 from xstat_ray.crypto.tags import dummy_tags, tags
+from xstat_ray.model.messages import Rows
 from xstat_ray.model.shards import Shard
 from xstat_ray.privacy.padding import Padding
+from xstat_ray.roles import RowParty
 from xstat_ray.roles.blinding import Blinding
 from xstat_ray.roles.dummies import FlagDummies, RowDummies
 
@@ -37,10 +39,35 @@ def as_many_flags_in_every_batch(patch: pytest.MonkeyPatch) -> None:
 
     def draw(padding: Padding) -> NDArray[np.int64]:
         drawn = honest(padding)
+        drawn[:] = drawn[:, :1]
+        return drawn
+
+    patch.setattr(FlagDummies, "draw", staticmethod(draw))
+
+
+def as_many_flags_for_every_row_party(patch: pytest.MonkeyPatch) -> None:
+    """Send further row parties as many dummy flags that are not met as the first gets."""
+    honest = FlagDummies.draw
+
+    def draw(padding: Padding) -> NDArray[np.int64]:
+        drawn = honest(padding)
         drawn[:] = drawn[0]
         return drawn
 
     patch.setattr(FlagDummies, "draw", staticmethod(draw))
+
+
+def none_among_the_rows_of_further_row_parties(patch: pytest.MonkeyPatch) -> None:
+    """Send dummies among the rows of the first row party alone."""
+    honest = RowParty.emit
+
+    def emit(self: RowParty, shard: Shard) -> Rows:
+        dummies = self._dummies
+        if dummies is not None and self._row_place:
+            self._dummies = RowDummies(dummies._padding, np.zeros_like(dummies._drawn))
+        return honest(self, shard)
+
+    patch.setattr(RowParty, "emit", emit)
 
 
 def from_the_same_seed(patch: pytest.MonkeyPatch) -> None:
@@ -77,6 +104,18 @@ def none_for_rows_of_two_parties(patch: pytest.MonkeyPatch) -> None:
     def draw(padding: Padding) -> NDArray[np.int64]:
         drawn = honest(padding)
         drawn[padding.meets.sum(axis=1) > 1] = 0
+        return drawn
+
+    patch.setattr(RowDummies, "draw", staticmethod(draw))
+
+
+def none_for_rows_that_meet_flags(patch: pytest.MonkeyPatch) -> None:
+    """Send dummies that meet nothing alone."""
+    honest = RowDummies.draw
+
+    def draw(padding: Padding) -> NDArray[np.int64]:
+        drawn = honest(padding)
+        drawn[padding.meets.any(axis=1)] = 0
         return drawn
 
     patch.setattr(RowDummies, "draw", staticmethod(draw))
