@@ -271,7 +271,8 @@ def test_the_aggregator_can_compare_the_cells_and_the_matches_of_row_parties(
         made.tables[name] = {"id": people, "area": in_turn(areas, len(people))}
     made.tables["north"] = {"id": made.asked, "area": in_turn("aab", ASKED)}
     found = seen((2, 1), made.tables, tmp_path, monkeypatch)
-    north, south = found.rows["north"], found.rows["south"]
+    north = found.rows["north"]
+    south = found.rows["south"]
     assert sorted(north) == sorted(south) == [20, 40]
     assert north == south[::-1]
     assert found.matched == {"north": 60, "south": 30}
