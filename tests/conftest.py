@@ -42,7 +42,14 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
     derandomize="CI" in os.environ,
 )
+settings.register_profile("short", settings.get_profile("tests"), max_examples=40)
 settings.load_profile("tests")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Draw fewer examples where what is thorough is left out, as `make test` does."""
+    if "not thorough" in config.option.markexpr:
+        settings.load_profile("short")
 
 
 @cache

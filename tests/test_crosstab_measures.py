@@ -193,7 +193,9 @@ def test_a_release_with_noise_costs_what_is_declared_once(case, noise):
     (fare, points) = release.plan["measures"]
     assert fare["sum_stderr"]["cell"] == pytest.approx(10 * points["sum_stderr"]["cell"], rel=0.01)
     exact = case.run(with_measures(), out=case.folder / "exact").statistics
-    assert (release.statistics["fare_sum"].to_numpy() != exact["fare_sum"].to_numpy()).all()
+    # Noise of scale 1,600 is zero once in 3,300 draws: three of six sums in one of 10^9 runs.
+    moved = release.statistics["fare_sum"].to_numpy() != exact["fare_sum"].to_numpy()
+    assert len(moved) == 6 and moved.sum() >= 4
     with pytest.raises(BudgetError):
         case.run(asked, out=case.folder / "again")
 

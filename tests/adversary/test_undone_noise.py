@@ -8,8 +8,9 @@ the cells, which the aggregator must not learn.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from math import factorial
 from pathlib import Path
 from typing import Any
@@ -169,17 +170,30 @@ def fitted(noisy: Noise, noise: Noise, order: NDArray[Any]) -> tuple[Noise, int]
 
 def attack(deployment: OneProcess, folder: Path, kind: str, *roles: str) -> Undone:
     """Run a study and let a role take the noise off, by default the aggregator."""
-    declared = make_study(kind)
-    counts = lots(3)
-    ran = deployment.run(declared, tables_of(counts), folder)
+    ran = deployment.run(make_study(kind), tables_of(lots(3)), folder)
+    return attacked(deployment, ran, kind, *roles)
+
+
+def attacked(deployment: OneProcess, ran: Ran, kind: str, *roles: str) -> Undone:
+    """Let a role take the noise off what was run."""
     things = ran.of(*roles) if roles else ran.of(*deployment.counters, READER)
-    return undone(things, declared, ran, counts)
+    return undone(things, make_study(kind), ran, lots(3))
+
+
+@pytest.fixture(scope="module")
+def honest(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Ran]:
+    """Runs a study in a deployment, of which all attackers may have the record."""
+    return cache(
+        lambda deployment, kind: deployment.run(
+            make_study(kind), tables_of(lots(3)), tmp_path_factory.mktemp("honest")
+        )
+    )
 
 
 @pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS, slow))
 @pytest.mark.parametrize("kind", ["laplace", pytest.param("gaussian", marks=slow)])
-def test_the_noise_is_not_taken_off(deployment, kind, tmp_path):
-    found = attack(deployment, tmp_path, kind)
+def test_the_noise_is_not_taken_off(deployment, kind, honest):
+    found = attacked(deployment, honest(deployment, kind), kind)
     assert found.beaten() == (False, False), found
 
 
@@ -187,9 +201,9 @@ def test_the_noise_is_not_taken_off(deployment, kind, tmp_path):
 @pytest.mark.parametrize("deployment", first(1, DEPLOYMENTS, slow))
 @pytest.mark.parametrize("kind", ["laplace", pytest.param("gaussian", marks=slow)])
 @pytest.mark.parametrize("role", first(1, ROLES))
-def test_nor_by_a_partys_share(role, kind, deployment, tmp_path):
+def test_nor_by_a_partys_share(role, kind, deployment, honest):
     """Which cell is which the parties may know: the row party from the start."""
-    found = attack(deployment, tmp_path, kind, role)
+    found = attacked(deployment, honest(deployment, kind), kind, role)
     assert not found.beaten()[0], found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -32,6 +33,7 @@ def imports(path: Path) -> Iterator[str]:
             yield from (name.name for name in node.names if name.name.startswith("xstat_ray."))
 
 
+@cache
 def modules() -> dict[str, set[str]]:
     """What every module imports."""
     paths = sorted((ROOT / "xstat_ray").rglob("*.py"))

@@ -14,9 +14,9 @@ from xstat_ray.roles import Aggregator, ColumnParty
 from xstat_ray.roles.aggregator import draw_share
 from xstat_ray.roles.opening import proven_key
 
-AREAS = [f"area {number}" for number in range(24)]
+AREAS = [f"area {number}" for number in range(48)]
 KINDS = [f"kind {number}" for number in range(50)]
-VALUES = np.random.default_rng(5).integers(0, 40, (2, 24, 50))
+VALUES = np.random.default_rng(5).integers(0, 40, (2, 48, 50))
 
 
 @pytest.fixture(scope="module")
@@ -69,9 +69,9 @@ def less(opening: JointOpening, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("departure", first(1, [None, twice, less]))
 def test_the_noise_of_all_is_that_of_the_plan(departure, keys, tmp_path, monkeypatch):
-    """Chi-square over 1,200 counts, rejected in both directions once in a million runs.
+    """Chi-square over 2,400 counts, rejected in both directions once in a million runs.
 
-    A share too many or too few is rejected.
+    A fourth share is missed once in five million runs; of 1,200 counts, once in a hundred.
     """
     opening = opening_of(tmp_path, keys, joint_study(2, "gaussian", AREAS, KINDS), VALUES)
     if departure is not None:

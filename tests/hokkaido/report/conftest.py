@@ -71,6 +71,15 @@ def report(country: CountryFolders, tmp_path_factory: pytest.TempPathFactory) ->
     return folder
 
 
+@pytest.fixture(scope="session")
+def page(country: CountryFolders, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write the page of the report alone."""
+    folder = tmp_path_factory.mktemp("page")
+    sources = read([country.movement, country.catchment, country.preboarding, country.needs])
+    write(sources, folder, language="ja", geofiles=False, figures=False)
+    return folder / PAGE
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with chromium() as running:
@@ -78,9 +87,9 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def reader(browser: Browser, report: Path) -> Iterator[Reader]:
+def reader(browser: Browser, page: Path) -> Iterator[Reader]:
     """Open the page for all tests of the module; each brings it to the view it needs."""
-    opened = Reader(browser, report / PAGE)
+    opened = Reader(browser, page)
     yield opened
     opened.context.close()
 

@@ -231,11 +231,11 @@ def test_exact_counts_are_stamped_for_all_to_see(browser, exact, tmp_path):
 
 
 @thorough
-def test_without_webgl_the_numbers_are_still_there(browser, report):
+def test_without_webgl_the_numbers_are_still_there(browser, page):
     plain = browser.browser_type.launch(
         executable_path=program(), args=["--no-sandbox", "--disable-gpu", "--disable-3d-apis"]
     )
-    mapless = Reader(plain, report / PAGE)
+    mapless = Reader(plain, page)
     assert mapless.page.locator("#nomap").is_visible()
     mapless.act(lambda: mapless.page.locator("#table tbody button").first.click())
     assert int(mapless.fact("estimate").replace(",", "")) > 0
