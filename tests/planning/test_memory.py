@@ -165,14 +165,14 @@ def test_batches_are_made_shorter_until_they_fit() -> None:
     plan = plan_of(shards=1)
     large = look(200_000_000)
     assert fitted(plan, options(shards=1, memory=30 * GB), large) == (plan, None)
-    cut, warning = fitted(plan, options(shards=1, memory=14 * GB), large)
+    cut, warning = fitted(plan, options(shards=1, memory=13 * GB), large)
     assert len(cut.grid.batches) == 2 and warning is None
     assert cut.packing == plan.packing
 
 
 @pytest.mark.parametrize(
     ("given", "memory", "batches", "remedy"),
-    [("release", 14 * GB, 1, "Set batch=day"), ("auto", GB, 2, "more memory")],
+    [("release", 13 * GB, 1, "Set batch=day"), ("auto", GB, 2, "more memory")],
 )
 def test_what_is_only_guessed_warns_and_refuses_nothing(
     given: Any, memory: int, batches: int, remedy: str
@@ -232,7 +232,7 @@ def test_rows_that_are_read_together_are_held_together() -> None:
 
 def test_less_memory_holds_fewer_rows_at_once() -> None:
     assert most_rows(None) == most_rows(64 * GB) == MOST_ROWS
-    assert 0 < most_rows(GB) < MOST_ROWS // 8
+    assert 0 < most_rows(GB) < MOST_ROWS // 4
 
 
 def test_a_run_keeps_to_the_memory_that_it_is_given(

@@ -107,12 +107,31 @@ def parquet_batches(
         coerce_int96_timestamp_unit="us",
     )
     in_utc = _int96(footer, schema) & set(columns) if file.options.int96 == "utc" else set()
-    read = partial(parquet.iter_batches, rows, columns=list(columns), use_threads=not _few(footer))
+    threads = not _few(footer)
     # A row group at a time, as all that are asked for at once are held.
-    runs = [[group] for group in chosen] if whole else [groups]
+    runs = [[group] for group in chosen] if whole else [list(chosen)]
     for run in runs:
-        for batch in read(row_groups=run):
-            yield _in_utc(batch, in_utc) if in_utc else batch
+        # No batch has a name here: it would be kept until the next one comes.
+        read = _read(parquet, run, columns, rows, threads)
+        yield from map(partial(_in_utc, names=in_utc), read) if in_utc else read
+
+
+def _read(
+    parquet: pq.ParquetFile, groups: list[int], columns: Sequence[str], rows: int, threads: bool
+) -> Iterator[pa.RecordBatch]:
+    """Stream columns of row groups, at most `rows` rows at a time."""
+    footer = parquet.metadata
+    if sum(footer.row_group(group).num_rows for group in groups) > rows:
+        yield from parquet.iter_batches(
+            rows, row_groups=groups, columns=list(columns), use_threads=threads
+        )
+        return
+    # What unpacks the pages takes as much as the rows, and is gone before they are used.
+    table = parquet.read_row_groups(groups, list(columns), use_threads=threads)
+    batches = table.to_batches()
+    del table
+    while batches:
+        yield batches.pop(0)
 
 
 def _few(footer: pq.FileMetaData) -> bool:

@@ -198,8 +198,11 @@ def record_batches(
             batch = next(batches, None)
         if batch is None:
             return
-        for start in range(0, batch.num_rows, rows):
-            yield batch.slice(start, rows)
+        parts = [batch.slice(start, rows) for start in range(0, batch.num_rows, rows)]
+        # Nothing here keeps what is handed out until the next part is asked for.
+        del batch
+        while parts:
+            yield parts.pop(0)
 
 
 def first_rows(file: TableFile, columns: Sequence[str]) -> tuple[pa.RecordBatch | None, int]:

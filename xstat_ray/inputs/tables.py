@@ -146,8 +146,9 @@ class Table:
                 _check_zones(chunk, uses, families)
                 if digests is not None:
                     digests.add(chunk.columns)
-                yield self._with_id(chunk)
                 first_row += stored.num_rows
+                del stored  # whoever uses the chunk needs the room
+                yield self._with_id(chunk)
             if digests is not None:
                 digests.finish()
 

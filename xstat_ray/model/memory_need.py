@@ -26,7 +26,7 @@ _READ_ROW = 62
 """A row of a chunk that a thread reads."""
 _CHUNK_ROWS = 1 << 20
 """Most rows of a chunk."""
-HELD_ROW = 14
+HELD_ROW = 8
 """A row of the batches that are in memory."""
 EMITTED_ROW = 58
 """A row of the shard that is being sealed: tag, cell, and what orders them."""

@@ -69,7 +69,8 @@ def _in_seconds(
     inside = (start <= at) & (at < end)
     # Division of unsigned numbers is three times as fast.
     since = (at - period.origin).view(np.uint64)
-    return (since // np.uint64(period.seconds * _SECOND)).astype(np.uint32), inside
+    since //= np.uint64(period.seconds * _SECOND)
+    return since.astype(np.uint32), inside
 
 
 def _in_months(

@@ -32,6 +32,7 @@ from xstat_ray.roles.bounds import (
 from xstat_ray.roles.disjoint import DisjointCheck, NotDisjointError
 from xstat_ray.roles.dummies import RowDummies
 from xstat_ray.roles.intake import IntakeCounts
+from xstat_ray.roles.narrow_rows import widened
 from xstat_ray.roles.person_groups import each_group
 from xstat_ray.roles.row_intake import RowIntake
 from xstat_ray.roles.row_table import NOTHING, Reading, RowTable
@@ -136,7 +137,7 @@ class RowParty(RowIntake):
         """Return the rows of a shard, in no particular order."""
         grid = self._loaded(shard.batch)
         number = shard.number - self._batches.start * len(grid.regions)
-        return Located.join([NOTHING, *(held.shard(number) for held in self._held)])
+        return widened([held.shard(number) for held in self._held])
 
     def _loaded(self, batch: int) -> ShardGrid:
         """Have the rows of a batch in memory; returns the cut into shards."""
@@ -161,7 +162,7 @@ class RowParty(RowIntake):
         if reading is None:
             reading = self._all_together(table, wanted, sort)
         return_freed()
-        kept = sum(len(held.rows.cell) for held in reading.results)
+        kept = sum(held.number for held in reading.results)
         merged = sum(held.merged for held in reading.results)
         self._record.emitted[wanted] = IntakeCounts(
             outside_domain=reading.outside_domain,

@@ -286,12 +286,12 @@ class RowTable(Secret):
                 outside += int(lost.sum())
                 dropped.add_values(self._encoder.outside(chunk.columns, lost))
                 keep &= placed
-            weight = (
-                np.nan_to_num(chunk.columns[side.weight].to_numpy(zero_copy_only=False))
-                if side.weight
-                else None
-            )
-            parts.append(Part(Located(person, period, cell), weight).take(np.flatnonzero(keep)))
+            rows = np.flatnonzero(keep)
+            weight = None
+            if side.weight:
+                weights = chunk.columns[side.weight].to_numpy(zero_copy_only=False)
+                weight = np.nan_to_num(weights[rows], copy=False)
+            parts.append(Part(Located(person, period, cell).take(rows), weight))
         if len(parts) == 1:
             return parts[0], outside
         return Part.join([Part(NOTHING, np.zeros(0) if side.weight else None), *parts]), outside
