@@ -6,6 +6,9 @@ OUT ?= out
 NATIVE := xstat_ray/crypto/kernels/native
 C_FILES := $(wildcard $(NATIVE)/*.[ch] tests/crypto/kernels/*/*.[ch])
 
+# Tests start hundreds of processes, each of which would compile the package anew where a container sets this.
+export PYTHONDONTWRITEBYTECODE =
+
 .PHONY: install demo screenshots nycflights test test-all test-rest test-slow test-kernels sanitize fuzz check format docs bench clean distclean
 .DEFAULT_GOAL := demo
 
