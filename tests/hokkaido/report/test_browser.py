@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from tests.hokkaido.needs.country import plan_of, release_of
 from tests.hokkaido.report.browser import VIEWS, Reader, program
 from tests.sizes import first, thorough
 from xstat_ray.hokkaido.report.make import PAGE, read, write
@@ -209,12 +210,26 @@ def check(reader: Reader, row: dict[str, Any]) -> None:
     assert reader.fact("status") == ("公表" if low > 0 else "公表（不確か）")
 
 
-def test_the_provenance_tells_what_holds_towards_the_roles(reader):
+def towards(reader: Reader) -> list[str]:
+    """What the page tells, study by study, of what holds towards the roles."""
     sources = reader.page.locator("#reading table")
-    place = sources.locator("th").all_inner_texts().index("関与した3者に対して")
-    told = [row.locator("td").all_inner_texts()[place] for row in sources.locator("tbody tr").all()]
+    place = sources.locator("th").all_inner_texts().index("関与した各者に対して")
+    return [row.locator("td").all_inner_texts()[place] for row in sources.locator("tbody tr").all()]
+
+
+def test_the_provenance_tells_what_holds_towards_the_roles(reader):
+    told = towards(reader)
     assert "それぞれ ε = 1、δ = 10⁻⁶" in told
     assert set(told) <= {"それぞれ ε = 1、δ = 10⁻⁶", "–"}, "one party alone has no insiders"
+
+
+@thorough
+@pytest.mark.parametrize("study", ["two_operators", "two_airlines"])
+def test_the_provenance_of_several_parties_tells_it_too(browser, study, tmp_path):
+    cells = np.full((plan_of(study).study.cells, plan_of(study).study.slots), 500)
+    sources = read([release_of(study, cells, tmp_path / "release")])
+    write(sources, tmp_path, language="ja", geofiles=False, figures=False)
+    assert towards(Reader(browser, tmp_path / PAGE)) == ["それぞれ ε = 1、δ = 10⁻⁶"]
 
 
 @thorough

@@ -92,12 +92,13 @@ function above(epsilon) {
   return epsilon.includes("/") ? epsilon : String(Math.ceil(Number(epsilon) * 1000) / 1000);
 }
 
-// What the roles learn of a person: each of the three the same of the release, and the aggregator what it saw before.
+// What the roles learn of a person: of the release each what the aggregator does, some of several parties of a side
+// less, and the aggregator also what it saw before.
 function towards(insiders) {
-  if (!insiders?.row) return "–";
+  if (!insiders?.aggregator) return "–";
   const held = (name, { epsilon, delta }) =>
     t(name, { epsilon: above(epsilon), delta: decimal(delta) });
-  const texts = [held("insiders_each", insiders.row)];
+  const texts = [held("insiders_each", insiders.aggregator)];
   if (insiders.aggregator_with_view)
     texts.push(held("insiders_view", insiders.aggregator_with_view));
   return texts.join(current() === "ja" ? "、" : ", ");

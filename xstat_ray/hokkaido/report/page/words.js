@@ -127,8 +127,8 @@ export const WORDS = {
     "{place}: {value} (exact, noise off, for tests only).",
   ],
   counted: [
-    "数えているのは、両社のデータがそろう利用者だけです（全旅客ではありません）。この統計全体で、1人は最大 {units} 回まで数えられます。",
-    "Only people whom both companies know are counted, not all passengers. One person is counted at most {units} times in the whole of this study.",
+    "数えているのは、双方の会社のデータがそろう利用者だけです（全旅客ではありません）。この統計全体で、1人は最大 {units} 回まで数えられます。",
+    "Only people whom the companies of both sides know are counted, not all passengers. One person is counted at most {units} times in the whole of this study.",
   ],
   expanded: [
     "携帯電話会社1社の利用者から、住民の人数に合うように拡大して推計した人数です。",
@@ -246,8 +246,8 @@ export const WORDS = {
   ],
   read_who_head: ["だれを数えたか", "Who is counted"],
   read_who: [
-    "2社の統計では、両社のデータがそろう人（たとえば携帯電話会社の利用者で、航空会社の旅客でもある人）だけを、暗号化したまま突き合わせて数えています。利用を断った人は入りません。全体の人数ではないので、他の統計と直接くらべないでください。",
-    "In statistics of two companies only people whom both know are counted (such as subscribers of an operator who are passengers of an airline), matched while encrypted; those who opted out are left out. These are not all people: do not compare them with other statistics directly.",
+    "複数の会社の統計では、双方の会社のデータがそろう人（たとえば携帯電話会社の利用者で、航空会社の旅客でもある人）だけを、暗号化したまま突き合わせて数えています。利用を断った人は入りません。全体の人数ではないので、他の統計と直接くらべないでください。",
+    "In statistics of several companies only people whom those of both sides know are counted (such as subscribers of an operator who are passengers of an airline), matched while encrypted; those who opted out are left out. These are not all people: do not compare them with other statistics directly.",
   ],
   source_head: ["出所", "Provenance"],
   source_study: ["調査", "Study"],
@@ -256,14 +256,14 @@ export const WORDS = {
   source_release: ["公表番号", "Release"],
   source_manifest: ["マニフェスト SHA-256", "Manifest SHA-256"],
   source_budget: ["プライバシー予算", "Privacy budget"],
-  source_insiders: ["関与した3者に対して", "Towards the three roles"],
+  source_insiders: ["関与した各者に対して", "Towards each role"],
   source_error: ["標準誤差", "Standard error"],
   source_threshold: ["公表の下限", "Published from"],
   source_software: ["ソフトウェア", "Software"],
   source_check: ["検証", "Verification"],
   check_signed: [
-    "3者の署名つき記録と一致（公開鍵は発行元に確認）",
-    "agrees with the signed logs of all three domains (ask them for their keys)",
+    "関与した全者の署名つき記録と一致（公開鍵は発行元に確認）",
+    "agrees with the signed logs of all domains (ask them for their keys)",
   ],
   check_unsigned: ["ファイルどうしは整合。署名なし", "the files agree with each other; not signed"],
   source_compare: [
