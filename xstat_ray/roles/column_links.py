@@ -6,15 +6,10 @@ shown, or that the aggregator sees of one, can be found again with another.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-
-from xstat_ray.crypto.derive import derive
-from xstat_ray.inputs.source import Source
-from xstat_ray.model.study import Study
 from xstat_ray.roles.column_opening import ColumnOpening
 from xstat_ray.roles.link import Link
 from xstat_ray.roles.many_links import ManyLinks
+from xstat_ray.roles.seat import Seat
 
 
 class ColumnLink(Link):
@@ -24,44 +19,16 @@ class ColumnLink(Link):
     other = "row"
 
 
-class ColumnLinks(ManyLinks, ColumnOpening):
+class ColumnLinks(ManyLinks[Link], ColumnOpening):
     """The column party's end of the link with the first row party, which has those with others."""
 
     role = "column"
     other = "row"
 
-    def __init__(
-        self,
-        study: Study,
-        source: Source | Path | str,
-        *,
-        seed: bytes | None = None,
-        party: str | None = None,
-    ) -> None:
-        super().__init__(study, source, seed=seed, party=party)
-        names = [terms.name for terms in study.row_parties[1:]]
-        self._with_others = {name: self._link_with(name) for name in names}
+    def __init__(self, seat: Seat) -> None:
+        super().__init__(seat)
+        names = [terms.name for terms in seat.study.row_parties[1:]]
+        self._further = {name: ColumnLink(seat.beside(row=name)) for name in names}
 
-    def _link_with(self, row: str) -> ColumnLink:
-        seed = derive(self._seed, f"link with {row}", len(self._seed))
-        return ColumnLink(self._study, self._source, seed=seed, party=self.party, row=row)
-
-    @property
-    def _further(self) -> Mapping[str, Link]:
-        return self._with_others
-
-    @property
-    def links(self) -> tuple[Link, ...]:
-        """This party's links with all row parties, in the order of the study.
-
-        The first is the column party itself.
-        """
-        return (self, *self._further.values())
-
-    def link(self, party: str) -> Link:
-        """Find the link with a row party.
-
-        Raises:
-            ProtocolError: the study names no such party.
-        """
-        return self._further.get(self._study.row_terms_of(party).name, self)
+    def _named(self, party: str) -> str:
+        return self._study.row_terms_of(party).name

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +15,14 @@ from xstat_ray.crypto.keygen import generate
 from xstat_ray.crypto.packing import Packing
 from xstat_ray.crypto.paillier import PrivateKey, PublicKey
 from xstat_ray.errors import ProtocolError
-from xstat_ray.inputs.source import Source
 from xstat_ray.model.messages import Approval, Coefficients, MaskedTable, MaskSeed, OpenedTable
-from xstat_ray.model.study import Study
 from xstat_ray.privacy.design import Design
 from xstat_ray.roles.consent import Consent, Permit
 from xstat_ray.roles.key_holder import KeyHolder
 from xstat_ray.roles.noise_share import NoiseShare
 from xstat_ray.roles.opening import proven_key, table_digest
 from xstat_ray.roles.row_opening import unmasked
+from xstat_ray.roles.seat import Seat
 
 ADMITTED = "admitted"
 """File in the private folder with the table that was admitted."""
@@ -38,15 +36,8 @@ class ColumnOpening(NoiseShare):
     shown its masks.
     """
 
-    def __init__(
-        self,
-        study: Study,
-        source: Source | Path | str,
-        *,
-        seed: bytes | None = None,
-        party: str | None = None,
-    ) -> None:
-        super().__init__(study, source, seed=seed, party=party)
+    def __init__(self, seat: Seat) -> None:
+        super().__init__(seat)
         self._key: PrivateKey | None = None
 
     def generate_key(self, key_bits: int, constant_time: bool = False) -> None:

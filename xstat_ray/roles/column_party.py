@@ -31,6 +31,7 @@ from xstat_ray.roles.dummies import FlagDummies
 from xstat_ray.roles.intake import Extract, Taken, read_excluded, take
 from xstat_ray.roles.joint_column_opening import JointColumnOpening
 from xstat_ray.roles.link import Link
+from xstat_ray.roles.seat import Seat
 
 _NOWHERE = (1 << 32) - 1
 """Stands for a period outside the study."""
@@ -51,7 +52,12 @@ class ColumnParty(JointColumnOpening):
         seed: bytes | None = None,
         party: str | None = None,
     ) -> None:
-        super().__init__(study, source, seed=seed, party=party)
+        """Take the study and remember where the table lies; see `RowParty`.
+
+        Raises:
+            ProtocolError: the study names no such party, or several and none is given.
+        """
+        super().__init__(Seat.of(study, source, seed, party=party))
         self._person = np.zeros(0, np.int32)
         self._period = np.zeros(0, np.uint32)
         self._slot = np.zeros(0, np.int64)

@@ -10,7 +10,6 @@ and the numbers that the first column party adds up are uniform and independent 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from gmpy2 import mpz
@@ -21,7 +20,6 @@ from xstat_ray.crypto.buffers import from_rows, to_rows
 from xstat_ray.crypto.channel import pack_fields, unpack_fields
 from xstat_ray.crypto.packing import Packing
 from xstat_ray.errors import ProtocolError
-from xstat_ray.inputs.source import Source
 from xstat_ray.model.messages import (
     Debited,
     JointApproval,
@@ -29,12 +27,12 @@ from xstat_ray.model.messages import (
     OpenedTable,
     Residues,
 )
-from xstat_ray.model.study import Study
 from xstat_ray.roles.column_links import ColumnLinks
 from xstat_ray.roles.consent import Consent, Permit
 from xstat_ray.roles.link import Link
 from xstat_ray.roles.opening import bytes_below, one_row
 from xstat_ray.roles.residue_channel import ResidueChannel
+from xstat_ray.roles.seat import Seat
 
 
 class JointColumnOpening(ColumnLinks):
@@ -47,20 +45,13 @@ class JointColumnOpening(ColumnLinks):
     one, and all call `check_published`.
     """
 
-    def __init__(
-        self,
-        study: Study,
-        source: Source | Path | str,
-        *,
-        seed: bytes | None = None,
-        party: str | None = None,
-    ) -> None:
-        super().__init__(study, source, seed=seed, party=party)
-        names = [terms.name for terms in study.column_parties]
+    def __init__(self, seat: Seat) -> None:
+        super().__init__(seat)
+        names = [terms.name for terms in seat.study.column_parties]
         self._place = names.index(self.party)
         ends = names[1:] if self._place == 0 else [self.party]
         self._residue_channels = {
-            name: ResidueChannel(study.digest, name, first=self._place == 0) for name in ends
+            name: ResidueChannel(seat.study.digest, name, first=self._place == 0) for name in ends
         }
 
     def _export(self) -> dict[str, bytes]:

@@ -9,13 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from xstat_ray.crypto import channel
 from xstat_ray.crypto.derive import derive
 from xstat_ray.errors import ProtocolError
-from xstat_ray.inputs.source import Source
-from xstat_ray.model.study import Study
 from xstat_ray.noise.bits import SEED_BYTES
 from xstat_ray.noise.checking import AnyRole
 from xstat_ray.noise.draw import PartyDraw
@@ -23,6 +20,7 @@ from xstat_ray.noise.messages import Deal, Opening
 from xstat_ray.noise.plan import NoisePlan, joint_noise
 from xstat_ray.privacy.design import Design
 from xstat_ray.roles.party import Party
+from xstat_ray.roles.seat import Seat
 
 
 @dataclass(frozen=True)
@@ -43,16 +41,8 @@ class JointDraw(Party):
     `toss_noise`, `open_sets` and `check_sets` then.
     """
 
-    def __init__(
-        self,
-        study: Study,
-        source: Source | Path | str,
-        *,
-        seed: bytes | None = None,
-        party: str | None = None,
-        row: str | None = None,
-    ) -> None:
-        super().__init__(study, source, seed=seed, party=party, row=row)
+    def __init__(self, seat: Seat) -> None:
+        super().__init__(seat)
         self._dealing = channel.HandOver()
         self._drawing: PartyDraw | None = None
 

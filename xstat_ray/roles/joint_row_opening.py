@@ -8,7 +8,6 @@ sees nothing of a single one, and shows nothing of a single mask.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,6 @@ from xstat_ray.crypto import masking
 from xstat_ray.crypto.packing import Packing
 from xstat_ray.crypto.sum_masks import sum_mask_numbers
 from xstat_ray.errors import ProtocolError
-from xstat_ray.inputs.source import Source
 from xstat_ray.model.messages import (
     Coefficients,
     Debited,
@@ -26,11 +24,11 @@ from xstat_ray.model.messages import (
     MaskSeed,
     RerandomisedTable,
 )
-from xstat_ray.model.study import Study
 from xstat_ray.roles.opening import joint_release_id, one_row, table_digest
 from xstat_ray.roles.row_link import RowLink
 from xstat_ray.roles.row_links import RowLinks
 from xstat_ray.roles.row_opening import APPROVED, Masked, rows_of
+from xstat_ray.roles.seat import Seat
 
 _DIGEST_BYTES = 32
 
@@ -43,15 +41,8 @@ class JointRowOpening(RowLinks):
     sent, and `show_masks` after publication.
     """
 
-    def __init__(
-        self,
-        study: Study,
-        source: Source | Path | str,
-        *,
-        seed: bytes | None = None,
-        name: str | None = None,
-    ) -> None:
-        super().__init__(study, source, seed=seed, name=name)
+    def __init__(self, seat: Seat) -> None:
+        super().__init__(seat)
         self._single_seed = masking.draw_seed()
         """From which all but the sums of the masks follow; never shown."""
         self._debited = len(self.links) == 1
@@ -72,16 +63,10 @@ class JointRowOpening(RowLinks):
         planned: int,
         constant_time: bool = False,
     ) -> list[Masked]:
-        """Encrypt the masks of some nodes under every key; see `mask_table`.
+        """Encrypt the masks of some nodes under every key, as `mask_table` does under one.
 
-        This party's share of the noise is in the masks for the first column party.
-
-        Args:
-            part: nodes.
-            noise: what `noise_of` of the party's first environment gave for them.
-            packing: how slots are packed into ciphertexts.
-            planned: ciphertexts that this environment masks under each key; with many, tables pay.
-            constant_time: encrypt without memory addresses that depend on the randomness.
+        This party's share of the noise is in the masks for the first column party; `planned` are
+        the ciphertexts under each key.
 
         Returns:
             The masks for every column party, in the order of the study.

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -18,12 +17,11 @@ from numpy.typing import NDArray
 from xstat_ray.crypto.oprf import PERSON_KEY_BYTES, item_hashes
 from xstat_ray.crypto.tags import tags
 from xstat_ray.errors import ProtocolError
-from xstat_ray.inputs.source import Source
 from xstat_ray.model.encoding import Message
 from xstat_ray.model.messages import Choices, Matrix, Offer
-from xstat_ray.model.study import Study
 from xstat_ray.roles.id_exchange import IdExchange, Shape
 from xstat_ray.roles.payer import Payer
+from xstat_ray.roles.seat import Seat
 
 _SEED_BYTES = 32
 _COUNT_BYTES = 8
@@ -37,27 +35,9 @@ class Link(Payer):
     `choose_columns` and `accept_choices`; then, for every bin, `hide` and `evaluate`.
     """
 
-    def __init__(
-        self,
-        study: Study,
-        source: Source | Path | str,
-        *,
-        seed: bytes | None = None,
-        party: str | None = None,
-        row: str | None = None,
-    ) -> None:
-        """Begin a session; there are no persons yet.
-
-        Args:
-            study: what both parties have agreed to count.
-            source: this party's table and its ledger.
-            seed: 32 secret bytes from which this party derives what it draws at random; fresh ones
-                if none are given.
-            party: name of the column party; needed where the study names several.
-            row: name of the row party; by default the first.
-        """
-        secret = os.urandom(_SEED_BYTES) if seed is None else seed
-        super().__init__(study, source, secret, party, row)
+    def __init__(self, seat: Seat) -> None:
+        """Begin a session; there are no persons yet."""
+        super().__init__(seat)
         self._exchange = IdExchange(self.role, os.urandom(_SEED_BYTES))
 
     def _export(self) -> dict[str, bytes]:

@@ -5,33 +5,48 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar, cast
 
 from xstat_ray.crypto.channel import pack_fields, unpack_fields
 from xstat_ray.roles.link import Link
 
 LINKS = "links"
 """Folder in the private folder with what links with all parties but the first keep."""
+LinkT_co = TypeVar("LinkT_co", bound=Link, covariant=True)
 
 
-class ManyLinks(Link):
+class ManyLinks(Link, Generic[LinkT_co]):
     """The party's end of the link with the first party of the other side, which has those beside.
 
     What `Session` and `Link` do is called on each link; replicas and resumed runs have all of them
     through this one.
     """
 
-    @property
-    @abstractmethod
-    def _further(self) -> Mapping[str, Link]:
-        """The links with all parties of the other side but the first, by their names."""
+    _further: Mapping[str, LinkT_co]
+    """The links with all parties of the other side but the first, by their names."""
 
-    @abstractmethod
-    def link(self, party: str) -> Link:
+    @property
+    def links(self) -> tuple[LinkT_co, ...]:
+        """This party's links with all parties of the other side, in the order of the study.
+
+        The first is the party itself.
+        """
+        return (cast(LinkT_co, self), *self._further.values())
+
+    def link(self, party: str) -> LinkT_co:
         """Find the link with a party of the other side.
 
         Raises:
             ProtocolError: the study names no such party.
+        """
+        return self._further.get(self._named(party), cast(LinkT_co, self))
+
+    @abstractmethod
+    def _named(self, party: str) -> str:
+        """The name by which the study has a party of the other side.
+
+        Raises:
+            ProtocolError: it has none.
         """
 
     def on_link(self, party: str, method: str, *args: Any) -> Any:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 from abc import abstractmethod
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 from gmpy2 import mpz
@@ -21,11 +20,10 @@ from xstat_ray.crypto.buffers import from_rows, to_rows
 from xstat_ray.crypto.packing import Packing
 from xstat_ray.crypto.paillier import PublicKey
 from xstat_ray.errors import ProtocolError
-from xstat_ray.inputs.source import Source
-from xstat_ray.model.study import Study
 from xstat_ray.noise.shares import draw_gaussian_share, narrow, pack_shares
 from xstat_ray.roles.joint_draw import JointDraw
 from xstat_ray.roles.private_file import write_private
+from xstat_ray.roles.seat import Seat
 
 SHARE = "noise"
 """File in the private folder with the party's share of the noise."""
@@ -39,16 +37,8 @@ class NoiseShare(JointDraw):
     share to the others.
     """
 
-    def __init__(
-        self,
-        study: Study,
-        source: Source | Path | str,
-        *,
-        seed: bytes | None = None,
-        party: str | None = None,
-        row: str | None = None,
-    ) -> None:
-        super().__init__(study, source, seed=seed, party=party, row=row)
+    def __init__(self, seat: Seat) -> None:
+        super().__init__(seat)
         self._noise: NDArray[np.int64] | None = None
 
     def _restore(self, secrets: Mapping[str, bytes]) -> None:

@@ -17,15 +17,14 @@ from xstat_ray.crypto.derive import derive
 from xstat_ray.crypto.kernels.choice import kernel
 from xstat_ray.errors import ProtocolError
 from xstat_ray.inputs.read_digests import ReadDigests
-from xstat_ray.inputs.source import Source
 from xstat_ray.model.shards import ShardGrid
-from xstat_ray.model.study import Study
 from xstat_ray.privacy.padding import Padding
 from xstat_ray.privacy.views import count_view
 from xstat_ray.roles.dummies import Dummies
 from xstat_ray.roles.intake import IntakeCounts
 from xstat_ray.roles.intake_record import IntakeRecord
 from xstat_ray.roles.link import Link
+from xstat_ray.roles.seat import Seat
 
 
 class Party(Link):
@@ -43,26 +42,9 @@ class Party(Link):
     padded: ClassVar[type[Dummies]]
     """The kind of dummies that this party sends where the study asks for padding."""
 
-    def __init__(
-        self,
-        study: Study,
-        source: Source | Path | str,
-        *,
-        seed: bytes | None = None,
-        party: str | None = None,
-        row: str | None = None,
-    ) -> None:
-        """Take the study and remember where the table lies; nothing is read yet.
-
-        Args:
-            study: what both parties have agreed to count.
-            source: the party's table and its lists of people to leave out.
-            seed: 32 secret bytes from which the party derives what it draws at random; fresh ones
-                if none are given.
-            party: name of the column party; needed where the study names several.
-            row: name of the row party; by default the first.
-        """
-        super().__init__(study, source, seed=seed, party=party, row=row)
+    def __init__(self, seat: Seat) -> None:
+        """Remember where the table lies; nothing is read yet."""
+        super().__init__(seat)
         self._record = IntakeRecord(self.role)
         self._drawn: bytes | None = None
 

@@ -18,16 +18,15 @@ few are asked for at a time, whatever the order in which several runs are opened
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from xstat_ray.errors import InputError, ProtocolError
-from xstat_ray.inputs.source import Source
 from xstat_ray.model.encoding import MOST_HEADS, NO_HEAD
 from xstat_ray.model.study import Role, Study
 from xstat_ray.noise.plan import spent_delta
 from xstat_ray.privacy.design import Design
 from xstat_ray.privacy.ledger import Debit, Ledger
 from xstat_ray.privacy.views import view_debit
+from xstat_ray.roles.seat import Seat
 from xstat_ray.roles.session import Session
 
 ASKED = "asked"
@@ -39,25 +38,9 @@ DEMANDED = "demanded"
 class Payer(Session):
     """A session of a party that pays for the release, unless noise is off."""
 
-    def __init__(
-        self,
-        study: Study,
-        source: Source | Path | str,
-        seed: bytes,
-        party: str | None = None,
-        row: str | None = None,
-    ) -> None:
-        """Take the study and the party's source, which names its ledger.
-
-        Args:
-            study: what both parties have agreed to count; tells what the release costs.
-            source: the party's table and its ledger.
-            seed: see `Session`.
-            party: see `Session`.
-            row: see `Session`.
-        """
-        super().__init__(study, seed, party, row)
-        self._source = Source.of(source)
+    def __init__(self, seat: Seat) -> None:
+        super().__init__(seat)
+        self._source = seat.source
 
     @property
     def _pays(self) -> bool:

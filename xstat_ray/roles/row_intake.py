@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xstat_ray.crypto.oprf import ITEM_BYTES, item_hashes
 from xstat_ray.errors import InputError, ProtocolError
-from xstat_ray.inputs.source import Source
-from xstat_ray.model.study import Study
 from xstat_ray.roles.intake import different_tables
 from xstat_ray.roles.row_peers import RowPeers
 from xstat_ray.roles.row_shape import MemoryRoom
 from xstat_ray.roles.row_table import RowTable
+from xstat_ray.roles.seat import Seat
 from xstat_ray.roles.survey import Room, Survey, room_for
 
 
@@ -29,15 +27,8 @@ class RowIntake(RowPeers):
     `hash_persons`, and `take_hashes` with what this gave in all.
     """
 
-    def __init__(
-        self,
-        study: Study,
-        source: Source | Path | str,
-        *,
-        seed: bytes | None = None,
-        name: str | None = None,
-    ) -> None:
-        super().__init__(study, source, seed=seed, name=name)
+    def __init__(self, seat: Seat) -> None:
+        super().__init__(seat)
         self._table: RowTable | None = None
         self._found: Survey | None = None
         self._room: MemoryRoom | None = None

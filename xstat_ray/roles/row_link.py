@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from xstat_ray.crypto.paillier import PublicKey
 from xstat_ray.errors import ProtocolError
-from xstat_ray.inputs.source import Source
 from xstat_ray.model.messages import Coefficients
-from xstat_ray.model.study import Study
 from xstat_ray.roles.link import Link
 from xstat_ray.roles.opening import checked_key
+from xstat_ray.roles.seat import Seat
 
 
 class RowLink(Link):
@@ -20,16 +18,8 @@ class RowLink(Link):
     role = "row"
     other = "column"
 
-    def __init__(
-        self,
-        study: Study,
-        source: Source | Path | str,
-        *,
-        seed: bytes | None = None,
-        party: str | None = None,
-        row: str | None = None,
-    ) -> None:
-        super().__init__(study, source, seed=seed, party=party, row=row)
+    def __init__(self, seat: Seat) -> None:
+        super().__init__(seat)
         self._key = b""
         """The column party's public key with its proof, once it has been checked."""
 

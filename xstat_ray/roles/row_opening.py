@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +19,6 @@ from xstat_ray.crypto.buffers import from_rows
 from xstat_ray.crypto.packing import Packing
 from xstat_ray.crypto.sums import divide
 from xstat_ray.errors import ProtocolError
-from xstat_ray.inputs.source import Source
 from xstat_ray.model.messages import (
     Approval,
     Coefficients,
@@ -30,11 +28,11 @@ from xstat_ray.model.messages import (
     OpenedTable,
     RerandomisedTable,
 )
-from xstat_ray.model.study import Study
 from xstat_ray.privacy.design import Design
 from xstat_ray.roles.noise_share import NoiseShare
 from xstat_ray.roles.opening import bytes_below, one_row, release_id, table_digest
 from xstat_ray.roles.row_link import RowLink
+from xstat_ray.roles.seat import Seat
 
 _NODE_BYTES = 8
 APPROVED = "approved"
@@ -58,16 +56,8 @@ class RowOpening(RowLink, NoiseShare):
     publication.
     """
 
-    def __init__(
-        self,
-        study: Study,
-        source: Source | Path | str,
-        *,
-        seed: bytes | None = None,
-        party: str | None = None,
-        row: str | None = None,
-    ) -> None:
-        super().__init__(study, source, seed=seed, party=party, row=row)
+    def __init__(self, seat: Seat) -> None:
+        super().__init__(seat)
         self._mask_seed = masking.draw_seed()
         self._encryptors: dict[str, masking.MaskEncryptor] = {}
         self._told: tuple[str, str] | None = None

@@ -37,6 +37,7 @@ from xstat_ray.roles.person_groups import each_group
 from xstat_ray.roles.row_intake import RowIntake
 from xstat_ray.roles.row_table import NOTHING, Reading, RowTable
 from xstat_ray.roles.rows_by_shard import RowsByShard
+from xstat_ray.roles.seat import Seat
 from xstat_ray.util.arrays import gathered
 from xstat_ray.util.memory import return_freed
 
@@ -57,7 +58,21 @@ class RowParty(RowIntake):
         seed: bytes | None = None,
         name: str | None = None,
     ) -> None:
-        super().__init__(study, source, seed=seed, name=name)
+        """Take the study and remember where the table lies; nothing is read yet.
+
+        Args:
+            study: what all parties have agreed to count.
+            source: this party's table, its lists of people to leave out, and its ledger.
+            seed: 32 secret bytes from which the party derives what it draws at random; fresh ones
+                if none are given.
+            name: name of this party; needed where the study names several row parties.
+
+        Raises:
+            ProtocolError: the study names no such party, or several and none is given.
+        """
+        if name is None and study.row.parties:
+            raise ProtocolError("the study names several row parties: say which one")
+        super().__init__(Seat.of(study, source, seed, row=name))
         self._dummies: RowDummies | None = None
         self._grid: ShardGrid | None = None
         self._emitted = range(0)

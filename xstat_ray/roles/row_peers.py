@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
@@ -18,12 +17,11 @@ from xstat_ray.crypto import masking
 from xstat_ray.crypto.channel import pack_fields, unpack_fields
 from xstat_ray.crypto.derive import derive
 from xstat_ray.errors import ProtocolError
-from xstat_ray.inputs.source import Source
 from xstat_ray.model.messages import Debited, JointApproval
-from xstat_ray.model.study import Study
 from xstat_ray.roles.joint_row_opening import JointRowOpening, by_party
 from xstat_ray.roles.opening import joint_digest, joint_release_id, joint_session, one_row
 from xstat_ray.roles.row_channel import RowChannel
+from xstat_ray.roles.seat import Seat
 
 _DIGEST_BYTES = 32
 _RELEASE_DIGITS = 32
@@ -41,20 +39,13 @@ class RowPeers(JointRowOpening):
     `accept_all_debits`, and `show_debit` after publication.
     """
 
-    def __init__(
-        self,
-        study: Study,
-        source: Source | Path | str,
-        *,
-        seed: bytes | None = None,
-        name: str | None = None,
-    ) -> None:
-        super().__init__(study, source, seed=seed, name=name)
-        names = [terms.name for terms in study.row_parties]
+    def __init__(self, seat: Seat) -> None:
+        super().__init__(seat)
+        names = [terms.name for terms in seat.study.row_parties]
         self._row_place = names.index(self.row_party)
         ends = names[1:] if self._row_place == 0 else [self.row_party]
         self._row_channels = {
-            end: RowChannel(study.digest, end, first=self._row_place == 0) for end in ends
+            end: RowChannel(seat.study.digest, end, first=self._row_place == 0) for end in ends
         }
         self._order = b""
         """From which the order of cells follows, once the first row party has told it."""

@@ -17,6 +17,7 @@ from xstat_ray.inputs.normal_forms import libraries
 from xstat_ray.model.parties import ColumnTerms
 from xstat_ray.model.study import Role, Study
 from xstat_ray.roles.private_file import write_private
+from xstat_ray.roles.seat import Seat
 from xstat_ray.util.secrecy import Secret
 from xstat_ray.util.software_digest import software_digest
 
@@ -37,25 +38,19 @@ class Session(Secret):
     role: ClassVar[Role]
     other: ClassVar[Role]
 
-    def __init__(
-        self, study: Study, seed: bytes, party: str | None = None, row: str | None = None
-    ) -> None:
-        """Begin a handshake.
-
-        Args:
-            study: what both parties have agreed to count; its digest is compared.
-            seed: 32 bytes of this party alone, from which it derives what it draws at random.
-            party: name of the column party; needed where the study names several.
-            row: name of the row party; by default the first.
+    def __init__(self, seat: Seat) -> None:
+        """Begin a handshake, in which the digest of the study is compared.
 
         Raises:
-            ProtocolError: the study names no such party, or several column parties and none is
-                given.
+            ProtocolError: the study names no such party, or several column parties and the seat
+                none.
         """
+        study = seat.study
+        row = seat.row
         self._study = study
-        self._terms = terms_of(study, party)
+        self._terms = terms_of(study, seat.party)
         self._row_terms = study.row_parties[0] if row is None else study.row_terms_of(row)
-        self._seed = seed
+        self._seed = seat.seed
         agreed = _agreed_digest(study, self._terms.name, self._row_terms.name)
         self._libraries = libraries(study)
         self._told_libraries = self._libraries

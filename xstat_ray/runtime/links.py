@@ -16,7 +16,7 @@ from xstat_ray.runtime.executor import Executor, Instance, P_co, R, Ref, name_of
 class LinkInstance(Instance[P_co]):
     """One of the links that an environment of a party has."""
 
-    def __init__(self, environment: Instance[ManyLinks], party: str) -> None:
+    def __init__(self, environment: Instance[ManyLinks[Link]], party: str) -> None:
         """Take the environment, and the name of the party at the other end."""
         self._environment = environment
         self._party = party
