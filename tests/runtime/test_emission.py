@@ -10,8 +10,8 @@ from xstat_ray.model.shards import Shard
 from xstat_ray.planning.plan import Plan, make_plan
 from xstat_ray.runtime import emission
 from xstat_ray.runtime.emission import (
+    FlagCalls,
     RowCalls,
-    flag_calls,
     opening_parts,
     wanted_batches,
 )
@@ -66,17 +66,36 @@ def test_environments_work_at_the_same_time_and_through_their_batches_in_order(
     ("flags", "parts"),
     [(0, [range(0)]), (3, [range(3)]), (7, [range(2), range(2, 4), range(4, 7)])],
 )
-def test_the_flags_of_a_batch_are_emitted_in_parts_by_environments_in_turn(
+def test_the_flags_of_a_batch_are_emitted_in_parts_when_they_are_called(
     plan: Plan, monkeypatch: pytest.MonkeyPatch, flags: int, parts: list[range]
 ) -> None:
     monkeypatch.setattr(emission, "CIPHERTEXTS_A_CALL", 3 * plan.packing.blocks)
-    executor, calls = noting_executor([], ["c0", "c1"])
-    submits = flag_calls(executor.column, plan, 2, flags)
+    executor, calls = noting_executor([], ["c0"])
+    submits = FlagCalls(executor.column, plan).of_batch(2, flags)
     assert calls == []
     sent = [executor.get(submit()) for submit in submits]
     assert sent == [
-        (f"c{part % 2}", "emit", (2, part, rows, plan.packing)) for part, rows in enumerate(parts)
+        ("c0", "emit", (2, part, rows, plan.packing)) for part, rows in enumerate(parts)
     ]
+
+
+@pytest.mark.parametrize("environments", [1, 2, 3])
+@pytest.mark.parametrize("sizes", [[7] * 24, [1, 8, 0, 3, 9, 2, 2, 30, 7]])
+def test_environments_encrypt_about_as_many_flags_however_batches_are_cut(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch, environments: int, sizes: list[int]
+) -> None:
+    monkeypatch.setattr(emission, "CIPHERTEXTS_A_CALL", 3 * plan.packing.blocks)
+    names = [f"c{number}" for number in range(environments)]
+    executor, calls = noting_executor([], names)
+    flags = FlagCalls(executor.column, plan)
+    for batch, size in enumerate(sizes):
+        for submit in flags.of_batch(batch, size):
+            submit()
+    asked = dict.fromkeys(names, 0)
+    for call in calls:
+        asked[call.environment] += len(call.args[2])
+    assert sum(asked.values()) == sum(sizes)
+    assert max(asked.values()) - min(asked.values()) <= 3
 
 
 def test_the_noisy_table_is_decrypted_in_parts(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,7 @@ from xstat_ray.roles.link import Link
 from xstat_ray.roles.party import Party
 from xstat_ray.roles.session import SECRETS
 from xstat_ray.runtime.driver import Driver
-from xstat_ray.runtime.emission import RowCalls, flag_calls
+from xstat_ray.runtime.emission import FlagCalls, RowCalls
 from xstat_ray.runtime.exchange import holder_of, spread, tell_others
 from xstat_ray.runtime.executor import Executor, Instance, Ref
 from xstat_ray.runtime.progress import Progress
@@ -290,11 +290,12 @@ class PartySteps:
         public = executor.get(executor.column[0].call(ColumnParty.public_key))
         self._mailbox.send(publisher_of(plan.study), "key", public)
         self._mailbox.send("aggregator", "key", public)
+        flags_of = {row: FlagCalls(executor.column, plan, row) for row in sizes}
         calls = [
             call
             for row, of_row in sizes.items()
             for batch, size in enumerate(of_row)
-            for call in flag_calls(executor.column, plan, batch, size, row)
+            for call in flags_of[row].of_batch(batch, size)
         ]
         for number, flags in self._outbox.missing("aggregator", "flags", dict(enumerate(calls))):
             self._outbox.send("aggregator", "flags", flags, number, len(calls))

@@ -7,7 +7,6 @@ to each other through it is sealed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,15 +27,15 @@ from xstat_ray.roles.row_link import RowLink
 from xstat_ray.roles.row_shape import MemoryRoom
 from xstat_ray.runtime.emission import (
     RowCalls,
-    flag_calls,
     prepare_flags,
     wanted_batches,
 )
 from xstat_ray.runtime.exchange import exchange_ids
 from xstat_ray.runtime.executor import Executor, Ref
+from xstat_ray.runtime.flags_ahead import with_flags
 from xstat_ray.runtime.joint_noise import draw_noise
 from xstat_ray.runtime.links import links, meet, shake_hands
-from xstat_ray.runtime.opening import MasksRef, Opening, connect, mask_calls, put_masks
+from xstat_ray.runtime.opening import MaskCalls, Opening, connect, put_masks
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.runtime.reduction import BatchMessages, reduce_partials, sum_up_levels
 from xstat_ray.runtime.survey import survey
@@ -71,7 +70,7 @@ class Driver:
         self._plan = plan
         self._progress = progress
         self._in_flight = in_flight
-        self._masks: list[MasksRef] | None = None
+        self._masks: MaskCalls | None = None
         self.approved = False
         """Whether the row party has debited its data set and approved the table."""
 
@@ -232,7 +231,7 @@ class Driver:
         sizes: Sequence[Sequence[int]],
         wanted: Sequence[bool],
     ) -> Iterator[BatchMessages]:
-        """Yield every batch that can hold rows; its flags are made when its turn comes.
+        """Yield every batch that can hold rows; see `with_flags`.
 
         Args:
             row_party: whose rows they are.
@@ -241,20 +240,23 @@ class Driver:
             wanted: for every batch whether rows are asked for.
         """
         executor = self._executor
-        grid = self._plan.grid
-        for batch in filter(wanted.__getitem__, rows.order):
-            messages = [partial(rows.emit, shard) for shard in grid.of_batch(batch)]
-            flags = [
-                [
-                    call()
-                    for call in flag_calls(column, self._plan, batch, sizes_of[batch], row_party)
-                ]
-                for column, sizes_of in zip(executor.columns.values(), sizes, strict=True)
-            ]
-            yield BatchMessages(flags, messages)
-        # The last rows are on their way, so that the masks hide behind the joins.
-        if row_party == list(executor.rows)[-1]:
-            self._masks = mask_calls(self._executor, self._plan)
+        batches = [batch for batch in rows.order if wanted[batch]]
+        flagged = with_flags(
+            executor,
+            self._plan,
+            rows,
+            sizes,
+            batches,
+            in_flight=self._in_flight,
+            row_party=row_party,
+        )
+        is_last = row_party == list(executor.rows)[-1]
+        self._masks = MaskCalls(executor, self._plan) if is_last else None
+        for turn, batch in enumerate(flagged):
+            yield batch
+            if self._masks is not None:
+                # They hide behind flags and joins; a row party that is slower loses nothing by it.
+                self._masks.among(turn, len(batches))
 
     def _aggregator(self, public: PublicKey, row_party: str) -> Aggregator:
         plan = self._plan
@@ -314,7 +316,7 @@ class Driver:
         plan = self._plan
         aggregators = [self._aggregator(public, executor.row_name) for public in publics]
         tables = list(zip(aggregators, rerandomised, strict=True))
-        made = self._masks or mask_calls(executor, plan)
+        made = (self._masks or MaskCalls(executor, plan)).all()
         self._masks = None
         with self._progress.stage("masks", len(made)) as stage:
             return put_masks(executor, plan, tables, made, stage)

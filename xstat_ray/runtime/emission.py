@@ -7,7 +7,6 @@ from functools import partial
 from itertools import zip_longest
 from typing import Generic, TypeVar
 
-from xstat_ray.crypto.packing import Packing
 from xstat_ray.model.messages import Flags, Rows
 from xstat_ray.model.parties import ONLY_ROW
 from xstat_ray.model.shards import Shard, ShardGrid
@@ -100,39 +99,44 @@ def prepare_flags(executor: Executor, grid: ShardGrid) -> dict[str, list[Ref[lis
     return flags
 
 
-def flag_calls(
-    column: Sequence[Instance[ColumnParty]],
-    plan: Plan,
-    batch: int,
-    flags: int,
-    row_party: str = ONLY_ROW,
-) -> list[Callable[[], Ref[Flags]]]:
-    """List the calls that emit the flags of a batch, in parts.
+class FlagCalls:
+    """Asks the environments of a column party for flags, so that all encrypt about as many."""
 
-    Args:
-        column: environments of the column party, which take turns.
-        plan: the plan with its packing.
-        batch: number of the batch.
-        flags: number of flags in the batch.
-        row_party: name of the row party for whose rows they are.
-    """
-    for_rows = (row_party,) if plan.study.row.parties else ()
-    parts = cut(flags, max(1, CIPHERTEXTS_A_CALL // plan.packing.blocks))
-    return [
-        partial(_emit_flags, in_turn(column, part), batch, part, rows, plan.packing, *for_rows)
-        for part, rows in enumerate(parts)
-    ]
+    def __init__(
+        self, column: Sequence[Instance[ColumnParty]], plan: Plan, row_party: str = ONLY_ROW
+    ) -> None:
+        """Take the environments.
 
+        Args:
+            column: environments of the column party.
+            plan: the plan with its packing.
+            row_party: name of the row party for whose rows the flags are.
+        """
+        self._column = column
+        self._packing = plan.packing
+        self._for_rows = (row_party,) if plan.study.row.parties else ()
+        self._asked = [0] * len(column)
+        """Flags that each environment was asked for."""
 
-def _emit_flags(
-    instance: Instance[ColumnParty],
-    batch: int,
-    part: int,
-    rows: range,
-    packing: Packing,
-    *for_rows: str,
-) -> Ref[Flags]:
-    return instance.call(ColumnParty.emit, batch, part, rows, packing, *for_rows)
+    def of_batch(self, batch: int, flags: int) -> list[Callable[[], Ref[Flags]]]:
+        """List the calls that emit the flags of a batch, in parts.
+
+        Args:
+            batch: number of the batch.
+            flags: number of flags in the batch.
+        """
+        parts = cut(flags, max(1, CIPHERTEXTS_A_CALL // self._packing.blocks))
+        return [partial(self._emit, batch, part, rows) for part, rows in enumerate(parts)]
+
+    def _emit(self, batch: int, part: int, rows: range) -> Ref[Flags]:
+        """Ask the environment that was asked for the fewest flags so far.
+
+        Taking turns batch by batch, the first would get more than the others of every batch.
+        """
+        which = self._asked.index(min(self._asked))
+        self._asked[which] += len(rows)
+        call = self._column[which].call
+        return call(ColumnParty.emit, batch, part, rows, self._packing, *self._for_rows)
 
 
 def opening_parts(plan: Plan) -> list[range]:

@@ -38,15 +38,34 @@ def connect(executor: Executor) -> None:
         get(other.call(ColumnParty.channel_confirm, name, confirmation))
 
 
-def mask_calls(executor: Executor, plan: Plan) -> list[MasksRef]:
-    """Ask the row party's environments, in turn, for the masks of the table.
+class MaskCalls:
+    """Asks the row party's environments, in turn, for the masks of the table, part by part.
 
     Where there are several column parties they come under the key of each.
     """
-    turns = range(len(opening_parts(plan)))
-    call: Callable[[Executor, Plan, int], MasksRef]
-    call = joint_mask_call if plan.study.opens_jointly else mask_call
-    return [call(executor, plan, turn) for turn in turns]
+
+    def __init__(self, executor: Executor, plan: Plan) -> None:
+        self._executor = executor
+        self._plan = plan
+        self._parts = len(opening_parts(plan))
+        self._made = list[MasksRef]()
+
+    def among(self, turn: int, turns: int) -> None:
+        """Ask for the parts of one of so many turns, spread evenly: a single one comes halfway."""
+        due = (2 * (turn + 1) * self._parts + turns) // (2 * turns)
+        while len(self._made) < min(due, self._parts):
+            self._ask()
+
+    def all(self) -> list[MasksRef]:
+        """Ask for the parts that are left; return all of them, in order."""
+        while len(self._made) < self._parts:
+            self._ask()
+        return self._made
+
+    def _ask(self) -> None:
+        call: Callable[[Executor, Plan, int], MasksRef]
+        call = joint_mask_call if self._plan.study.opens_jointly else mask_call
+        self._made.append(call(self._executor, self._plan, len(self._made)))
 
 
 def put_masks(
