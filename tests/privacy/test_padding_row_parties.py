@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from tests.privacy.test_padding_several import PERIODS, WINDOW, least_reserve, mass
 from tests.privacy.test_padding_several import padded as padded_columns
+from tests.sizes import thorough
 from xstat_ray.errors import PlanError
 from xstat_ray.model.parties import RowTerms
 from xstat_ray.model.shards import ShardGrid
@@ -82,6 +83,7 @@ def numbers(
     return found[:, 1:], found[:, :1], np.outer(most, sizes)
 
 
+@thorough
 @settings(max_examples=100)
 @given(bounds, st.lists(flags_of_party, min_size=1, max_size=3), st.data())
 def test_a_person_in_all_tables_or_left_out_of_some_changes_no_more_than_is_covered(
