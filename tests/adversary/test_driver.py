@@ -165,15 +165,22 @@ def simulate(plan: Plan, rows: dict[int, int]) -> Seen:
     seen.append(("draw_dummies 0", drawn))
     seen += [(f"prepare {number}", [True] * len(grid.batches)) for number in everyone]
     calls = Stretches(everyone, len(grid.batches))
-    for shard in (shard for batch in calls.order for shard in grid.of_batch(batch)):
-        emitted = ("rows", rows.get(shard.number))
-        seen.append((f"emit {calls.emitter(shard.batch)}", emitted))
-    for part in opening_parts(plan):
-        shape = (len(part), plan.packing.blocks, plan.key_bits // 4)
-        noise = len(part) * plan.packing.blocks * plan.key_bits // 8
-        seen.append(("noise_of 0", noise + SEALED_BYTES))
-        seen.append(("mask_table 0", ("masks", shape, 48 + SEALED_BYTES)))
+    for turn, batch in enumerate(calls.order):
+        for shard in grid.of_batch(batch):
+            emitted = ("rows", rows.get(shard.number))
+            seen.append((f"emit {calls.emitter(batch)}", emitted))
+        if turn == (len(calls.order) - 1) // 2:
+            seen += simulate_masks(plan)
     return seen + [(f"report {number}", 4096 + SEALED_BYTES) for number in everyone]
+
+
+def simulate_masks(plan: Plan) -> Seen:
+    """Make what is seen of the masks, which are asked for halfway through the batches."""
+    (part,) = opening_parts(plan)
+    shape = (len(part), plan.packing.blocks, plan.key_bits // 4)
+    noise = len(part) * plan.packing.blocks * plan.key_bits // 8
+    masks = "masks", shape, 48 + SEALED_BYTES
+    return [("noise_of 0", noise + SEALED_BYTES), ("mask_table 0", masks)]
 
 
 def simulate_survey() -> Seen:
@@ -204,7 +211,12 @@ def simulate_flags(plan: Plan, flags: list[int]) -> Seen:
     seen += simulate_noise(plan, "column 0")
     seen.append(("draw_dummies column 0", batches * 8 + SEALED_BYTES))
     seen += [(f"prepare column {number}", flags) for number in range(2)]
-    return seen + [("emit column 0", ("flags", size)) for size in flags]
+    asked = [0, 0]
+    for size in flags:
+        which = asked.index(min(asked))
+        asked[which] += size
+        seen.append((f"emit column {which}", ("flags", size)))
+    return seen
 
 
 def simulate_noise(plan: Plan, name: str) -> Seen:
