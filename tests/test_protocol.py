@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests import oracle
 from tests.bad_faith import bound_nothing
-from tests.sizes import every_other, first, thorough
+from tests.sizes import every_other, first, slow, thorough
 from tests.synthetic import make_study
 from xstat_ray.model.dimension import Dimension
 from xstat_ray.model.study import Bounds, ColumnSide, Privacy, RowSide, Study, View
@@ -46,7 +46,7 @@ def test_equals_the_group_by_over_the_join_on_every_cell_of_the_demo(
 
 
 @thorough
-@pytest.mark.parametrize("weight", first(1, ["distance", "air_time", None]))
+@pytest.mark.parametrize("weight", first(1, ["distance", "air_time", None], slow))
 def test_bounds_that_bind_keep_the_same_rows_as_row_number(nycflights, weight, tmp_path):
     study = replace(
         nycflights.study,

@@ -9,7 +9,7 @@ import pytest
 
 from tests.case import Case, study, use_key
 from tests.federation.domains import Domains
-from tests.sizes import first, thorough
+from tests.sizes import first, slow, thorough
 from xstat_ray import InputError, Options, Source, crosstab
 from xstat_ray.crypto.keygen import generate
 from xstat_ray.privacy.ledger import Ledger
@@ -146,7 +146,7 @@ def test_a_run_that_goes_on_with_another_copy_is_debited_on_that(tmp_path, key, 
 
 
 @thorough
-@pytest.mark.parametrize("step", ["publish", "unblind", "approve", "exchange"])
+@pytest.mark.parametrize("step", first(1, ["publish", "unblind", "approve", "exchange"], slow))
 def test_a_run_that_was_refused_is_paid_for_once_the_newest_copy_is_back(
     tmp_path, key, monkeypatch, step
 ):

@@ -15,7 +15,7 @@ from tests.bad_faith import bound_nothing
 from tests.case import use_key
 from tests.measured import BALANCE, FARE, measured, with_values
 from tests.several import several
-from tests.sizes import first, thorough
+from tests.sizes import first, slow, thorough
 from tests.synthetic import make_study
 from tests.test_joint_opening import played as play_several
 from xstat_ray.crypto.keygen import generate
@@ -126,7 +126,7 @@ def test_of_several_parties_the_values_of_the_first_are_summed(tmp_path):
 
 
 @thorough
-@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize("rows", first(1, [1, 3], slow))
 def test_padding_changes_no_sum(tables, tmp_path, rows):
     study = measured(
         make_study(offset_dimension=False),

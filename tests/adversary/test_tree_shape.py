@@ -21,7 +21,7 @@ from scipy.stats import binom
 from tests.case import Case
 from tests.case import study as make_study
 from tests.roles.pair import exchanged_pair
-from tests.sizes import first, thorough
+from tests.sizes import first, slow, thorough
 from xstat_ray.model.messages import Rows
 from xstat_ray.model.row_tree import RowTree
 from xstat_ray.model.shards import Shard
@@ -199,7 +199,7 @@ def more_than_chance(right: int, draws: int, chance: float) -> bool:
 
 
 @pytest.mark.parametrize("attack", first(1, ATTACKS))
-@pytest.mark.parametrize("draws", [DRAWS, pytest.param(5 * DRAWS, marks=thorough)])
+@pytest.mark.parametrize("draws", [DRAWS, pytest.param(5 * DRAWS, marks=slow)])
 def test_with_padding_the_shape_names_no_place(world, attack, draws):
     # Nobody was anywhere but in one cell of each county, so that sizes tell nothing either.
     sparse = world(padded(), ["one 0", "two 0", "three 0", "five 0"], 2)

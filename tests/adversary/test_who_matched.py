@@ -77,7 +77,7 @@ def test_neither_party_names_anybody_who_matched(deployment, tmp_path):
         assert not beaten, role
 
 
-@thorough
+@slow
 @pytest.mark.parametrize("role", ROLES)
 def test_nor_does_a_party_that_lists_every_possible_number(role, tmp_path):
     people = listing_all(2, role)

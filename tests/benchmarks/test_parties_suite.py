@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from tests.sizes import thorough
+from tests.sizes import slow, thorough
 from xstat_ray.benchmarks import parties_suite
 from xstat_ray.benchmarks.timed import CallCost, Costs
 from xstat_ray.errors import XstatError
@@ -30,7 +30,7 @@ def sizes(tmp_path_factory: pytest.TempPathFactory) -> parties_suite.Sizes:
     )
 
 
-@thorough
+@slow
 def test_all_ways_are_measured_and_give_the_same_counts(sizes: parties_suite.Sizes) -> None:
     records = {record.metric: record for record in parties_suite.run(sizes, Progress())}
     parts = ("wall", "processor", "flags")

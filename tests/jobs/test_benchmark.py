@@ -85,7 +85,7 @@ SHORT = ("tags", "join")
 """Suites for every run of the tests."""
 
 
-LONG = ("scale", "shards", "machines", "parties", "profile", "order")
+LONG = ("scale", "shards", "machines", "parties", "profile", "order", "smoothing")
 """Suites for `make test-slow`."""
 OTHERS = [suite for suite in SUITES if suite not in SHORT + LONG]
 

@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.runtime.running import encrypted
-from tests.sizes import every_other, first, thorough
+from tests.sizes import every_other, first, slow, thorough
 from xstat_ray import Options, Release, crosstab
 from xstat_ray.crypto.keygen import generate
 from xstat_ray.inputs.source import Source
@@ -184,7 +184,7 @@ PADDED = {"padding": "dp", "view": View(Fraction(100), Fraction(1, 100))}
 """Empty nodes wherever a level is uneven, with few enough dummies for a test."""
 
 
-@thorough
+@slow
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cases(), st.sampled_from([1, 4]), st.sampled_from([{}, PADDED]))
 def test_every_published_figure_is_a_sum_over_the_cells(tmp_path, case, shards, padding):

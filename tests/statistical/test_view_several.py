@@ -189,7 +189,7 @@ def test_the_person_changes_what_was_declared(pairs: dict[str, list[Input]]) -> 
 @pytest.mark.parametrize(
     ("name", "number", "share"),
     [
-        pytest.param("one", SHORT, 0.15, marks=thorough),
+        pytest.param("one", SHORT, 0.15, marks=slow),
         pytest.param("all", FULL, 0.4, marks=slow),
         pytest.param("one", FULL, 0.5, marks=slow),
     ],

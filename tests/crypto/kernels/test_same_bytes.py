@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.crypto.kernels import extension
-from tests.sizes import first, thorough
+from tests.sizes import first, slow
 from xstat_ray.crypto.buffers import from_rows, to_rows
 from xstat_ray.crypto.kernels.ifma import Ifma
 from xstat_ray.crypto.kernels.interface import Half, Kernel, Workload
@@ -30,8 +30,7 @@ FAST = not extension.emulated()
 """Whether the C kernels are as fast as they are meant to be."""
 SIZES = [
     "private_key",
-    pytest.param("private_key_3072", marks=() if FAST else thorough),
-    pytest.param("private_key_4096", marks=() if FAST else pytest.mark.slow),
+    *(pytest.param(f"private_key_{bits}", marks=() if FAST else slow) for bits in (3072, 4096)),
 ]
 LONGEST = first(6 if FAST else 3, [1, 64, 65, 4096, 4097, 10_001])
 LENGTHS = ["short", pytest.param("long", marks=[pytest.mark.slow, pytest.mark.timeout(900)])]

@@ -13,7 +13,7 @@ import pytest
 
 from tests.case import KEY_BITS
 from tests.hokkaido.needs.country import plan_of
-from tests.sizes import slow, thorough
+from tests.sizes import first, slow, thorough
 from xstat_ray import Options, crosstab
 from xstat_ray.hokkaido.world.build import build
 from xstat_ray.hokkaido.world.settings import World
@@ -105,7 +105,7 @@ def test_people_on_a_list_count_as_if_they_had_never_been(tables, never, tmp_pat
 
 
 @thorough
-@pytest.mark.parametrize("forgotten", ["operator", "airline"])
+@pytest.mark.parametrize("forgotten", first(1, ["operator", "airline"], slow))
 def test_without_the_lists_they_would_be_seen(tables, never, tmp_path, forgotten):
     lists = tuple(name for name in LISTS if not name.startswith(forgotten))
     assert counts(tables, tmp_path, lists).sum() > 1.1 * never.sum()

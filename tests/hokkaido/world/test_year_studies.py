@@ -14,7 +14,7 @@ import yaml
 
 from tests.case import KEY_BITS
 from tests.hokkaido.world.years import COLUMNS, NO_CONSENT, OPTED_OUT, ROWS, count
-from tests.sizes import first
+from tests.sizes import first, slow
 from xstat_ray import Options, crosstab
 from xstat_ray.inputs.source import Source
 from xstat_ray.inputs.study_file import parse
@@ -48,7 +48,7 @@ def shipped(name: str, *subprefectures: str) -> Study:
 
 @pytest.mark.parametrize(
     ("name", "subprefectures"),
-    first(2, [(name, of) for of in (("Kushiro", "Nemuro"), ()) for name in COLUMNS]),
+    first(2, [(name, of) for of in (("Kushiro", "Nemuro"), ()) for name in COLUMNS], slow),
 )
 def test_the_job_counts_the_same(tables: Path, name: str, subprefectures: tuple[str, ...]):
     study = shipped(name, *subprefectures)
