@@ -139,34 +139,6 @@ def test_matrices_without_pads_name_them(tmp_path: Path, monkeypatch: pytest.Mon
     assert told(tmp_path, "south")["column"]
 
 
-@slow
-def test_hashes_of_ids_in_the_exchange_name_a_row_partys_people(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A row party's hashes, which are those of all others, lie in the exchange."""
-    replace_everywhere(monkeypatch, oprf.item_hashes, shared_keys.without_salt)
-    honest = Link.offer_columns
-    put: list[bytes] = []
-
-    def offer_columns(self: Link) -> bytes:
-        if (self.role, self.row_party) == ("row", "south"):
-            put.append(self._exchange._items.tobytes())
-        return honest(self)
-
-    send = Mailbox.send
-
-    def sending(self: Mailbox, receiver: str, kind: str, *args: Any, **place: Any) -> None:
-        send(self, receiver, kind, *args, **place)
-        if (self.domain, kind) == ("south", "offer"):
-            items = np.frombuffer(put[0], np.uint8).reshape(-1, oprf.ITEM_BYTES)
-            for number, item in enumerate(items):
-                self._exchange.put(f"extra/{number}", item.tobytes())
-
-    monkeypatch.setattr(Link, "offer_columns", offer_columns)
-    monkeypatch.setattr(Mailbox, "send", sending)
-    assert told(tmp_path, "south")["north"]
-
-
 def found_twice(folder: Path) -> tuple[int, int]:
     """Tags, and ciphertexts, among the flags for one row party that are among those for the other.
 
