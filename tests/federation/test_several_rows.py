@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from tests.case import Case, study
@@ -16,6 +17,7 @@ from tests.federation.test_several_columns import counts, debits
 from tests.several import keys_at_hand
 from tests.several_rows import United, padded, united
 from tests.sizes import thorough
+from tests.test_crosstab_row_parties import check_figures
 from xstat_ray.errors import BudgetError, MessageError, ProtocolError, StudyError
 from xstat_ray.federation.config import PartyConfig, party_config, release_config, release_steps
 from xstat_ray.federation.mailbox import Mailbox
@@ -91,6 +93,16 @@ def test_counts_equal_a_query_over_all_tables(
     expected = made.expected()
     assert (counts(domains) == expected).all()
     assert expected.sum() > 100
+
+
+@thorough
+def test_sums_and_means_equal_a_query_over_all_tables(tmp_path: Path) -> None:
+    made = united(2, 2).with_measures()
+    domains = domains_of(made, tmp_path)
+    with seeded(made):
+        domains.run()
+    check_figures(pq.read_table(domains.out / "statistics.parquet"), made)
+    assert verify(domains.out, {}).wrong == []
 
 
 @thorough
