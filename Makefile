@@ -67,7 +67,7 @@ nycflights: data/nycflights/planes.parquet
 # further options of pytest.
 PYTEST = $(BIN)/python -m pytest --numprocesses 3 --no-loadscope-reorder $(OPTIONS)
 
-# Every module, both deployments, Ray and a browser, in six minutes at most.
+# Every module, both deployments, Ray and a browser, in few minutes.
 test: $(BIN)/.installed
 	$(PYTEST) -m "not slow and not thorough"
 
