@@ -34,7 +34,7 @@ def played(plan, tables, folder, seeds=None):
     return play(plan, **paths, ledger=folder / "ledger", seeds=seeds or {})
 
 
-@thorough
+@slow
 def test_equals_the_group_by_over_the_join_on_every_cell_of_the_demo(
     nycflights, nycflights_expected, tmp_path
 ):

@@ -82,7 +82,7 @@ def test_a_wrong_count_is_seen(busy):
     assert bounds.wrong(right) >= 2
 
 
-@thorough
+@slow
 def test_what_a_party_draws_is_known_within_bounds(busy, tmp_path):
     """All board again an hour later, on another route: most hours draw between two flags."""
     folder = tmp_path / "tables"
@@ -158,7 +158,7 @@ def test_a_folder_without_a_world_or_with_too_few_days_is_refused(busy, tmp_path
             pass
 
 
-@thorough
+@slow
 def test_everything_that_is_called_is_booked(busy, tmp_path):
     plan = make_plan(busy.during(studies()["all"]), key_bits=2048, shards=4)
     run = run_timed(plan, busy.sources)

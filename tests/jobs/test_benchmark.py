@@ -85,7 +85,17 @@ SHORT = ("tags", "join")
 """Suites for every run of the tests."""
 
 
-LONG = ("scale", "shards", "machines", "parties", "profile", "order", "smoothing")
+LONG = (
+    "scale",
+    "shards",
+    "machines",
+    "parties",
+    "profile",
+    "order",
+    "smoothing",
+    "paillier",
+    "kernels",
+)
 """Suites for `make test-slow`."""
 OTHERS = [suite for suite in SUITES if suite not in SHORT + LONG]
 

@@ -13,7 +13,7 @@ from tests.case import KEY_BITS
 from tests.hokkaido.needs.country import plan_of
 from tests.pages import ROOT
 from tests.several import keys_at_hand
-from tests.sizes import thorough
+from tests.sizes import slow
 from xstat_ray import Options, Source, crosstab
 from xstat_ray.geo import hokkaido
 
@@ -50,7 +50,7 @@ def write(folder: Path) -> None:
     pq.write_table(pa.table(boardings), folder / "boardings.parquet")
 
 
-@thorough
+@slow
 def test_customers_of_two_operators_are_counted_as_those_of_one(tmp_path: Path) -> None:
     write(tmp_path)
     shipped = OmegaConf.load(ROOT / "conf" / "study" / "two_operators.yaml")
