@@ -5,20 +5,16 @@ It holds nothing of the table, and gets nothing of it but what is published.
 
 from __future__ import annotations
 
-import shutil
 from contextlib import ExitStack
+from functools import partial
 
 from xstat_ray.federation.domain_run import DomainRun
-from xstat_ray.federation.envelope import canonical
-from xstat_ray.federation.party_facts import note_debit, read_facts
+from xstat_ray.federation.party_facts import note_debit
+from xstat_ray.federation.party_state import forget, restored, told_facts
 from xstat_ray.federation.roster import columns_of, publisher_of
-from xstat_ray.inputs.source import Source
 from xstat_ray.privacy.places import Place
 from xstat_ray.roles import RowParty
-from xstat_ray.roles.many_links import LINKS
-from xstat_ray.roles.payer import ASKED, DEMANDED
 from xstat_ray.roles.row_peers import CONSENTED
-from xstat_ray.roles.session import SECRETS
 from xstat_ray.runtime.progress import Progress
 
 
@@ -34,12 +30,7 @@ class ConsenterSteps:
 
     def _party(self) -> RowParty:
         """Make the row party from its secrets on disk."""
-        run = self._run
-        read_facts(run.folder)
-        source = Source(run.folder, ledger=self._ledger)
-        party = RowParty(run.plan.study, source, name=run.domain)
-        party.load(run.folder)
-        return party
+        return restored(self._run, self._ledger, partial(RowParty, name=self._run.domain))
 
     def approve(self) -> None:
         """Debit the release, and tell each column party that this party consents to it.
@@ -63,9 +54,7 @@ class ConsenterSteps:
                 run.log.add("approved", release=release, digest=digest.hex())
             for name, consent in zip(self._columns, consents, strict=True):
                 mailbox.send(name, "approval", consent)
-            debited = next((entry.facts for entry in run.log.of("debited")), None)
-            facts = {**read_facts(run.folder), "debited": debited}
-            mailbox.send(self._publisher, "facts", canonical(facts))
+            mailbox.send(self._publisher, "facts", told_facts(run))
             stage.advance()
         mailbox.publish_log()
 
@@ -88,9 +77,7 @@ class ConsenterSteps:
                 stage.advance()
             run.log.add("finished")
         run.mailbox.publish_log()
-        for name in (SECRETS, CONSENTED, ASKED, DEMANDED):
-            (run.folder / name).unlink(missing_ok=True)
-        shutil.rmtree(run.folder / LINKS, ignore_errors=True)
+        forget(run, CONSENTED)
 
     def _check(self) -> None:
         mailbox = self._run.mailbox

@@ -7,7 +7,6 @@ opens the sum alone.
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -15,19 +14,16 @@ from functools import partial
 from xstat_ray.errors import ProtocolError
 from xstat_ray.federation.domain_run import DomainRun
 from xstat_ray.federation.envelope import Opened, canonical, fields_of
-from xstat_ray.federation.party_facts import note_debit, read_facts
+from xstat_ray.federation.party_facts import note_debit
+from xstat_ray.federation.party_state import forget, restored, told_facts
 from xstat_ray.federation.roster import columns_of, rows_of
-from xstat_ray.inputs.source import Source
 from xstat_ray.model.messages import Coefficients, MaskedTable
 from xstat_ray.privacy.places import Place
 from xstat_ray.publication.publish import publish
 from xstat_ray.publication.release import table_files
 from xstat_ray.roles import ColumnParty
 from xstat_ray.roles.column_opening import ADMITTED
-from xstat_ray.roles.many_links import LINKS
 from xstat_ray.roles.noise_share import SHARE
-from xstat_ray.roles.payer import ASKED, DEMANDED
-from xstat_ray.roles.session import SECRETS
 from xstat_ray.runtime.emission import opening_parts
 from xstat_ray.runtime.progress import Progress, Stage
 
@@ -44,12 +40,7 @@ class KeyHolderSteps:
 
     def _party(self) -> ColumnParty:
         """Make the column party from its secrets on disk."""
-        run = self._run
-        read_facts(run.folder)
-        source = Source(run.folder, ledger=self._ledger)
-        party = ColumnParty(run.plan.study, source, party=run.domain)
-        party.load(run.folder)
-        return party
+        return restored(self._run, self._ledger, partial(ColumnParty, party=self._run.domain))
 
     def decrypt(self) -> None:
         """Debit the release and decrypt the table that the row party approved, for it alone.
@@ -80,9 +71,7 @@ class KeyHolderSteps:
                 permit = party.admit(masked, approval, run.plan.packing, *consents)
             self._note(party, approval)
             self._open(party, masked, permit, stage)
-        debited = next((entry.facts for entry in run.log.of("debited")), None)
-        facts = {**read_facts(run.folder), "debited": debited}
-        mailbox.send(self._publisher, "facts", canonical(facts))
+        mailbox.send(self._publisher, "facts", told_facts(run))
         mailbox.publish_log()
 
     def _read_table(self, party: ColumnParty, message: Opened) -> MaskedTable:
@@ -158,9 +147,7 @@ class KeyHolderSteps:
                 stage.advance()
             run.log.add("finished")
         run.mailbox.publish_log()
-        for name in (SECRETS, ADMITTED, SHARE, ASKED, DEMANDED):
-            (run.folder / name).unlink(missing_ok=True)
-        shutil.rmtree(run.folder / LINKS, ignore_errors=True)
+        forget(run, ADMITTED, SHARE)
 
     def _check(self) -> None:
         run = self._run

@@ -18,10 +18,10 @@ from xstat_ray.federation.domain_run import DomainRun
 from xstat_ray.federation.envelope import Opened, canonical
 from xstat_ray.federation.identity import Domain
 from xstat_ray.federation.noise_step import RECEIPTS, receipts, receive_key
-from xstat_ray.federation.party_facts import note_debit, read_facts
+from xstat_ray.federation.party_facts import note_debit
+from xstat_ray.federation.party_state import forget, restored
 from xstat_ray.federation.release_manifest import manifest_of
 from xstat_ray.federation.roster import columns_of, rows_of
-from xstat_ray.inputs.source import Source
 from xstat_ray.model.messages import Coefficients, MaskedTable, RerandomisedTable
 from xstat_ray.privacy.places import Place
 from xstat_ray.publication.publish import publish
@@ -38,12 +38,9 @@ from xstat_ray.publication.release import (
     write,
 )
 from xstat_ray.roles import RowParty
-from xstat_ray.roles.many_links import LINKS
 from xstat_ray.roles.noise_share import SHARE
 from xstat_ray.roles.opening import digest_of_all, release_id, table_digest
-from xstat_ray.roles.payer import ASKED, DEMANDED
 from xstat_ray.roles.row_opening import APPROVED
-from xstat_ray.roles.session import SECRETS
 from xstat_ray.runtime.emission import opening_parts
 from xstat_ray.runtime.progress import Progress
 from xstat_ray.util.files import unwritable, write_whole
@@ -74,10 +71,7 @@ class PublisherSteps:
     def _party(self) -> RowParty:
         """Make the row party from its secrets on disk."""
         run = self._run
-        read_facts(run.folder)
-        source = Source(run.folder, ledger=self._ledger)
-        party = RowParty(run.plan.study, source, name=run.domain)
-        party.load(run.folder)
+        party = restored(run, self._ledger, partial(RowParty, name=run.domain))
         for link in party.links:
             link.accept_key(receive_key(run.mailbox, run.plan, link.party))
         return party
@@ -223,10 +217,8 @@ class PublisherSteps:
         self._deliver()
         run.mailbox.publish_log()
         path.unlink(missing_ok=True)
-        for name in (SECRETS, APPROVED, SHARE, ASKED, DEMANDED):
-            (run.folder / name).unlink(missing_ok=True)
-        for name in (RECEIPTS, LINKS):
-            shutil.rmtree(run.folder / name, ignore_errors=True)
+        forget(run, APPROVED, SHARE)
+        shutil.rmtree(run.folder / RECEIPTS, ignore_errors=True)
 
     def _deliver(self) -> None:
         """Put the finished release into the object store that it is for, if it is for one."""
