@@ -8,95 +8,22 @@ right as often as the view's epsilon and delta allow.
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from numpy.typing import NDArray
 
-from tests.adversary.criterion import Guesses, chance, guess_drawn
-from tests.adversary.padded import (
-    Counts,
-    drawn,
-    in_order,
-    order_of,
-    parts_of,
-    with_one_number_each,
-)
+from tests.adversary.padded import Counts, parts_of, with_one_number_each
+from tests.adversary.padded_several import AREAS, BOUNDS, JOIN, SHARDS, Game, study_of
 from tests.adversary.planted import dummies
-from tests.adversary.recorder import NOBODY, Record, Recorder, Thing
-from tests.case import study
-from tests.several import KEY_BITS, keys_at_hand
+from tests.adversary.recorder import Thing
 from tests.sizes import first, slow, thorough
-from xstat_ray.planning.plan import make_plan
-from xstat_ray.protocol import play
 
-AREAS = 136
-DAYS = 2
-EPSILON = 1.0
-DELTA = 0.01
-LEARN = 8
-SHARDS = 2
 NAMES = ("north", "south")
 COLUMN = "column"
-JOIN = "roles/join.join."
-KINDS: Mapping[str, tuple[str, ...]] = {
-    "everywhere": (*NAMES, COLUMN),
-    "north": ("north",),
-    "south": ("south",),
-}
-"""In whose tables people are of whom a coin says whether they are there."""
-ALLOWED = chance(EPSILON, DELTA)
-STUDY = study(
-    noise="laplace",
-    areas=[f"a{number:03d}" for number in range(AREAS)],
-    period={"grain": "date", "start": "2024-05-01", "end": f"2024-05-{1 + DAYS:02d}"},
-    row={"time": "at", "parties": [{"name": name} for name in NAMES]},
-    column={"time": "at"},
-    bounds={"boardings": DAYS, "per_column": DAYS, "persons": 2000},
-    privacy={
-        "mechanism": "flat",
-        "padding": "dp",
-        "view": {"epsilon": EPSILON, "delta": DELTA},
-        "cap": 100,
-    },
-)
-Coins = Mapping[str, NDArray[np.bool_]]
-"""(cells,) whether there is somebody of each kind in each cell."""
-
-
-def tables_of(there: Coins) -> dict[str, pa.Table]:
-    """Tables in which these people are on all days."""
-    found: dict[str, dict[str, list[Any]]] = {name: {} for name in (*NAMES, COLUMN)}
-    for kind, names in KINDS.items():
-        for cell in np.flatnonzero(there[kind]).tolist():
-            for name in names:
-                table = found[name]
-                for day in range(DAYS):
-                    table.setdefault("id", []).append(f"{kind} {cell}")
-                    table.setdefault("at", []).append(dt.datetime(2024, 5, 1 + day, 3))
-                    last = ("kind", "x") if name == COLUMN else ("area", f"a{cell:03d}")
-                    table.setdefault(last[0], []).append(last[1])
-    return {name: pa.table(table) for name, table in found.items()}
-
-
-def played(there: Coins, folder: Path) -> Record:
-    """Play a run with these people in one batch and two shards."""
-    folder.mkdir()
-    paths = {}
-    for name, table in tables_of(there).items():
-        paths[name] = folder / f"{name}.parquet"
-        pq.write_table(table, paths[name])
-    plan = make_plan(STUDY, key_bits=KEY_BITS, shards=SHARDS, batch="release")
-    column = paths.pop(COLUMN)
-    with keys_at_hand(), Recorder("aggregator", "north").recording(NOBODY) as record:
-        play(plan, row_table=paths, column_table=column, ledger=folder / "ledger")
-    return record
+STUDY = study_of({"parties": [{"name": name} for name in NAMES]}, {}, BOUNDS)
 
 
 def by_cell(things: list[Thing]) -> Counts:
@@ -125,22 +52,8 @@ def by_cell(things: list[Thing]) -> Counts:
     return found | {"rows": found["met"] + found["unmet"]}
 
 
-def games(folder: Path, runs: int = 1) -> dict[str, Guesses]:
-    """Let the aggregator guess about the people of every cell."""
-    draws: dict[str, list[Any]] = {kind: [] for kind in KINDS}
-    for run in range(runs):
-        throw = np.random.default_rng(run)
-        there = {kind: throw.integers(0, 2, AREAS).astype(bool) for kind in KINDS}
-        record = played(there, folder / str(run))
-        counts = in_order(by_cell(record.of("aggregator")), order_of(record, "north"))
-        for kind in KINDS:
-            draws[kind] += drawn(counts, there[kind], range(AREAS))
-    return {kind: guess_drawn(of_kind, runs * LEARN) for kind, of_kind in draws.items()}
-
-
-def found(made: dict[str, Guesses]) -> set[str]:
-    """The games in which the aggregator was right more often than was declared."""
-    return {kind for kind, game in made.items() if game.beat(ALLOWED, searched=len(made))}
+KINDS = {"everywhere": (*NAMES, COLUMN), "north": ("north",), "south": ("south",)}
+GAME = Game(STUDY, KINDS, NAMES, (COLUMN,), by_cell)
 
 
 @thorough
@@ -148,7 +61,7 @@ def found(made: dict[str, Guesses]) -> set[str]:
 def test_what_is_counted_of_each_row_party_shows_no_more_than_was_declared(
     runs: int, tmp_path: Path
 ) -> None:
-    assert found(games(tmp_path, runs)) == set()
+    assert GAME.found(tmp_path, runs) == set()
 
 
 @thorough
@@ -166,4 +79,4 @@ def test_where_dummies_are_left_out_people_are_counted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     leak(monkeypatch)
-    assert found(games(tmp_path)) == expected
+    assert GAME.found(tmp_path) == expected
