@@ -13,12 +13,12 @@ import pytest
 
 from tests.case import Case, study
 from tests.federation.domains import RUN, Domains
-from tests.federation.test_several_columns import counts, debits
+from tests.federation.test_several_columns import counts, debits, refused_then_finished
 from tests.several import keys_at_hand
 from tests.several_rows import United, padded, united
 from tests.sizes import thorough
 from tests.test_crosstab_row_parties import check_figures
-from xstat_ray.errors import BudgetError, MessageError, ProtocolError, StudyError
+from xstat_ray.errors import MessageError, ProtocolError, StudyError
 from xstat_ray.federation.config import PartyConfig, party_config, release_config, release_steps
 from xstat_ray.federation.mailbox import Mailbox
 from xstat_ray.federation.verify import verify
@@ -200,27 +200,7 @@ def test_what_contradicts_the_release_is_found(tmp_path: Path) -> None:
 
 @thorough
 def test_what_one_ledger_refuses_is_finished_once_it_has_budget(tmp_path: Path) -> None:
-    domains = noisy(tmp_path)
-    debit = RowParty._pay
-
-    def refuse(self: RowParty, release: str) -> None:
-        if self.row_party == "so-uth":
-            raise BudgetError("the budget is spent")
-        debit(self, release)
-
-    with keys_at_hand():
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(RowParty, "_pay", refuse)
-            with pytest.raises(BudgetError):
-                domains.run()
-        assert debits(domains) == {"north": 1, "so-uth": 0, "column": 0}
-        before = domains.contents()
-        domains.steps = [
-            step for step in domains.steps if step[1] not in ("handshake", "exchange", "emit")
-        ]
-        domains.run()
-    assert debits(domains) == {"north": 1, "so-uth": 1, "column": 1}
-    assert domains.contents().items() >= before.items()
+    refused_then_finished(noisy(tmp_path), "so-uth", {"north": 1, "so-uth": 0, "column": 0})
 
 
 @thorough
